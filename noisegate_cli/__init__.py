@@ -1,0 +1,57 @@
+"""A noise gate for recordings: silences what is not signal, leaves alone what is.
+
+    from noisegate_cli import gate, analyze, GateSettings
+
+`gate` and `analyze` take arrays, `gate_file` and `analyze_file` take paths of any length.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from noisegate_cli.errors import AudioError, NoisegateError, OutputError, SettingsError
+    from noisegate_cli.gating.settings import PRESETS, GateSettings
+    from noisegate_cli.gating.threshold import ThresholdSuggestion, suggest_threshold
+    from noisegate_cli.process import (
+        AnalysisReport,
+        GateResult,
+        analyze,
+        analyze_file,
+        gate,
+        gate_file,
+    )
+
+_HOMES = {
+    "errors": ("AudioError", "NoisegateError", "OutputError", "SettingsError"),
+    "gating.settings": ("PRESETS", "GateSettings"),
+    "gating.threshold": ("ThresholdSuggestion", "suggest_threshold"),
+    "process": ("AnalysisReport", "GateResult", "analyze", "analyze_file", "gate", "gate_file"),
+}
+
+__all__ = [
+    "PRESETS",
+    "AnalysisReport",
+    "AudioError",
+    "GateResult",
+    "GateSettings",
+    "NoisegateError",
+    "OutputError",
+    "SettingsError",
+    "ThresholdSuggestion",
+    "analyze",
+    "analyze_file",
+    "gate",
+    "gate_file",
+    "suggest_threshold",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `ngate --help` needs none of them."""
+    from importlib import import_module
+
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,374 @@
+"""Recordings on disk: what they hold, block by block in and out, in their own sample type.
+
+libsndfile's integers come and go unchanged, while a way through floats costs four times as much
+and isn't lossless (it reads with 1/32768 and writes with 32767). So samples stay int16, int32,
+float32 or float64, whichever holds the file's own.
+"""
+
+import io
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile as sf
+from numpy.typing import NDArray
+
+from noisegate_cli.errors import AudioError, OutputError
+from noisegate_cli.units import format_duration, shown
+
+BLOCK_VALUES = 1 << 18
+"""Samples times channels that are read at once: few enough for the cache, and plenty for numpy."""
+
+SAMPLE_TYPES: dict[str, tuple[str, int]] = {
+    "PCM_S8": ("int16", 256),
+    "PCM_U8": ("int16", 256),
+    "PCM_16": ("int16", 1),
+    "PCM_24": ("int32", 256),
+    "PCM_32": ("int32", 1),
+    "ALAC_16": ("int16", 1),
+    "ALAC_20": ("int32", 4096),
+    "ALAC_24": ("int32", 256),
+    "ALAC_32": ("int32", 1),
+    "ULAW": ("int16", 1),
+    "ALAW": ("int16", 1),
+    "FLOAT": ("float32", 1),
+    "DOUBLE": ("float64", 1),
+}
+"""numpy's type for a libsndfile subtype, and the step between two of its values.
+
+What isn't here is coded with loss, and decodes to float32.
+"""
+
+EXTENSIONS = {
+    ".wav": "WAV",
+    ".wave": "WAV",
+    ".flac": "FLAC",
+    ".ogg": "OGG",
+    ".oga": "OGG",
+    ".opus": "OGG",
+    ".mp3": "MP3",
+    ".aiff": "AIFF",
+    ".aif": "AIFF",
+    ".aifc": "AIFF",
+    ".au": "AU",
+    ".snd": "AU",
+    ".caf": "CAF",
+    ".w64": "W64",
+    ".rf64": "RF64",
+    ".voc": "VOC",
+    ".sph": "NIST",
+    ".nist": "NIST",
+}
+"""File name extensions that ngate takes for recordings, and what it writes under them."""
+
+SAME_FILES = {"WAVEX": "WAV", "RF64": "WAV"}
+"""Formats that share their extensions with another."""
+
+CODED = {".ogg": "VORBIS", ".oga": "VORBIS", ".opus": "OPUS", ".mp3": "MPEG_LAYER_III"}
+"""The subtype of extensions whose formats hold nothing but coded sound."""
+
+STREAMED_SIZE = 0x7FFF0000
+"""Programs that write to a pipe announce this size or more, as they can't know it yet."""
+
+WAV_LIMIT = 0xFFFFFFFF - 0x10000
+"""Bytes of samples that a WAV header can announce, with room for the other chunks."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """What a recording is."""
+
+    path: Path
+    sample_rate: int
+    """Hz."""
+    channels: int
+    samples: int
+    """Instants of all channels; an estimate in MPEG files without a length."""
+    format: str
+    """libsndfile's name of the container, such as WAV."""
+    subtype: str
+    """libsndfile's name of the sample type, such as PCM_16."""
+    endian: str = "FILE"
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.samples / self.sample_rate
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type in which samples are read, changed and written."""
+        return np.dtype(SAMPLE_TYPES.get(self.subtype, ("float32", 1))[0])
+
+    @property
+    def step(self) -> int:
+        """The smallest difference between two samples of that type."""
+        return SAMPLE_TYPES.get(self.subtype, ("float32", 1))[1]
+
+
+class AudioReader:
+    """A recording open for reading.
+
+    Raises
+    ------
+    AudioError
+        When there is nothing there that can be read; the message quotes the path.
+    """
+
+    def __init__(self, path: Path) -> None:
+        _check_readable(path)
+        try:
+            self._file = sf.SoundFile(os.fsencode(path))
+        except (sf.SoundFileError, OSError, TypeError) as error:
+            raise AudioError(_why_unreadable(path, error)) from error
+        self.info = AudioInfo(
+            path=path,
+            sample_rate=self._file.samplerate,
+            channels=self._file.channels,
+            samples=self._file.frames,
+            format=self._file.format,
+            subtype=self._file.subtype,
+            endian=self._file.endian,
+        )
+        _check_whole(self.info, self._file.extra_info)
+
+    def __enter__(self) -> "AudioReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Title, artist and the like."""
+        return self._file.copy_metadata()
+
+    def blocks(self) -> Iterator[tuple[NDArray, bool]]:
+        """Read to the end: blocks shaped (samples, channels), each with whether it is the last.
+
+        There is one at least, if only an empty one. The array is used again: what is to be kept
+        must be copied.
+
+        Raises
+        ------
+        AudioError
+            When decoding fails, or the recording ends before its announced length.
+        """
+        info = self.info
+        length = max(1, BLOCK_VALUES // info.channels)
+        buffer = np.empty((length, info.channels), info.dtype)
+        read = 0
+        while True:
+            try:
+                block = self._file.read(out=buffer)
+            except sf.SoundFileError as error:
+                raise AudioError(
+                    f"{shown(info.path)} is damaged after {format_duration(read / info.sample_rate)} "
+                    f"({_reason(error)}): repair it first"
+                ) from error
+            read += len(block)
+            last = len(block) < length
+            if last:
+                self._check_length(read)
+            yield block, last
+            if last:
+                return
+
+    def _check_length(self, read: int) -> None:
+        # An MPEG file without a length in it announces an estimate from its bit rate.
+        tolerance = self.info.samples // 10 if self.info.format == "MP3" else 0
+        if read < self.info.samples - tolerance:
+            raise AudioError(_cut_short(self.info, self.info.duration, read / self.info.sample_rate))
+
+
+def probe(path: Path) -> AudioInfo:
+    """Return what the recording at `path` is; see `AudioReader` for the errors."""
+    with AudioReader(path) as reader:
+        return reader.info
+
+
+def output_info(source: AudioInfo, path: Path) -> AudioInfo:
+    """Return what is written to `path`: like `source` as far as its extension allows.
+
+    Raises
+    ------
+    OutputError
+        When the extension says nothing, or its format can't hold the recording.
+    """
+    extension = path.suffix.lower()
+    kind = EXTENSIONS.get(extension)
+    if kind == SAME_FILES.get(source.format, source.format):
+        kind = source.format
+    elif kind is None and extension == source.path.suffix.lower():
+        kind = source.format
+    if kind is None:
+        raise OutputError(
+            f"{shown(path)} doesn't say in which format to write: "
+            f"let the name end in one of {' '.join(EXTENSIONS)}"
+        )
+    size = source.samples * source.channels * source.dtype.itemsize
+    if kind in ("WAV", "WAVEX") and size > WAV_LIMIT:
+        kind = "RF64"
+    wanted = [source.subtype, "PCM_24", "PCM_16", CODED.get(extension), sf.default_subtype(kind)]
+    reason = ""
+    for subtype in filter(None, wanted):
+        info = replace(source, path=path, format=kind, subtype=subtype)
+        try:
+            with sf.SoundFile(io.BytesIO(), "w", **_parameters(info)):
+                return info
+        except (sf.SoundFileError, ValueError) as error:
+            reason = _reason(error)
+    raise OutputError(
+        f"{shown(path)} can't hold this recording ({reason}): give -o a name that ends in .wav"
+    )
+
+
+class AudioWriter:
+    """A recording being written; made by `writing`."""
+
+    def __init__(self, file: sf.SoundFile, path: Path) -> None:
+        self._file = file
+        self._path = path
+
+    def write(self, block: NDArray) -> None:
+        """Append samples shaped (samples, channels), in the type that was announced.
+
+        Raises
+        ------
+        OutputError
+            When they don't fit on the disk.
+        """
+        try:
+            self._file.write(block)
+        # soundfile asserts that all samples were written.
+        except (sf.SoundFileError, OSError, AssertionError) as error:
+            raise OutputError(_why_unwritable(self._path, error)) from error
+
+
+@contextmanager
+def writing(
+    info: AudioInfo, tags: dict[str, str] | None = None, force: bool = False
+) -> Iterator[AudioWriter]:
+    """Open `info.path` for writing: it appears when the block ends, whole, or not at all.
+
+    Samples go to a file beside it that takes its name at the end; on any error, and on an
+    interrupt, that file is removed.
+
+    Raises
+    ------
+    OutputError
+        When `info.path` exists and `force` is false, or can't be written.
+    """
+    path = info.path
+    check_free(path, force)
+    partial = path.with_name(f".ngate-{secrets.token_hex(8)}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with sf.SoundFile(os.fsencode(partial), "w", **_parameters(info)) as file:
+            for name, text in (tags or {}).items():
+                # Not every format has a place for every tag.
+                with suppress(sf.SoundFileError, AttributeError):
+                    setattr(file, name, text)
+            yield AudioWriter(file, path)
+        check_free(path, force)
+        partial.replace(path)
+    except (sf.SoundFileError, OSError) as error:
+        if isinstance(error, AudioError | OutputError):
+            raise
+        raise OutputError(_why_unwritable(path, error)) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_free(path: Path, force: bool) -> None:
+    """Raise OutputError when writing to `path` would destroy something."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise OutputError(_why_unwritable(path, error)) from error
+    if stat.S_ISDIR(mode):
+        raise OutputError(f"{shown(path)} is a directory: give a file name")
+    if not force:
+        raise OutputError(f"{shown(path)} exists already: --force overwrites it")
+
+
+def same_file(a: Path, b: Path) -> bool:
+    """Whether two paths lead to one file, through links too."""
+    try:
+        return a.samefile(b)
+    except OSError:
+        return a.absolute() == b.absolute()
+
+
+def _parameters(info: AudioInfo) -> dict[str, Any]:
+    return {
+        "samplerate": info.sample_rate,
+        "channels": info.channels,
+        "format": info.format,
+        "subtype": info.subtype,
+        "endian": info.endian,
+    }
+
+
+def _check_readable(path: Path) -> None:
+    if path.is_dir():
+        raise AudioError(f"{shown(path)} is a directory: use ngate batch for a tree of recordings")
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise AudioError(f"{shown(path)} is empty (0 bytes): record or copy it again")
+    except AudioError:
+        raise
+    except FileNotFoundError as error:
+        raise AudioError(f"{shown(path)} doesn't exist: check the name") from error
+    except OSError as error:
+        raise AudioError(f"{shown(path)} can't be read: {error.strerror}") from error
+
+
+def _check_whole(info: AudioInfo, log: str) -> None:
+    """Refuse a recording whose header announces more bytes than follow.
+
+    libsndfile takes what there is, but notes both sizes in its log.
+    """
+    for announced, actual in re.findall(r"^ *(?:data|SSND|riff) : (\d+) \(should be (\d+)\)", log, re.M):
+        if int(actual) < int(announced) < STREAMED_SIZE:
+            seconds = info.duration * int(announced) / int(actual) if int(actual) else 0.0
+            raise AudioError(_cut_short(info, seconds, info.duration))
+
+
+def _cut_short(info: AudioInfo, announced: float, actual: float) -> str:
+    of = f" of {format_duration(announced)}" if announced else ""
+    return (
+        f"{shown(info.path)} is cut short: it holds {format_duration(actual)}{of}; "
+        "copy it again, or save what there is under another name with an audio editor"
+    )
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    return (
+        f"{shown(path)} is not a recording that libsndfile can read ({_reason(error)}): "
+        "convert it to WAV or FLAC first"
+    )
+
+
+def _why_unwritable(path: Path, error: Exception) -> str:
+    if isinstance(error, AssertionError):
+        reason = "not all samples were written, the disk may be full"
+    else:
+        reason = getattr(error, "strerror", None) or _reason(error)
+    return f"{shown(path)} can't be written: {reason}"
+
+
+def _reason(error: Exception) -> str:
+    """Return libsndfile's own words, without the path that it puts before them."""
+    words = getattr(error, "error_string", None) or str(error)
+    return words.rstrip(".").removeprefix("Error : ").strip()

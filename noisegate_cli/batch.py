@@ -1,0 +1,215 @@
+"""Many recordings: which there are, and all of them through the gate, several at a time."""
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from noisegate_cli.audio import EXTENSIONS, probe
+from noisegate_cli.errors import AudioError, NoisegateError, OutputError
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.process import GateResult, default_output, gate_file
+from noisegate_cli.units import shown
+
+UNREAD = (".m4a", ".aac", ".mp2", ".wma", ".wv", ".ape", ".ac3", ".mka", ".webm", ".alac", ".tta")
+"""Recordings that libsndfile may not read: they are tried, and named when they fail."""
+
+QUEUED_PER_WORKER = 2
+"""Jobs that wait in the pool for each worker; the rest wait here, where they cost nothing."""
+
+Status = Literal["done", "skipped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One recording to be gated."""
+
+    source: Path
+    output: Path
+    duration: float = 0.0
+    """Seconds of audio; 0 when it can't be read."""
+    error: str | None = None
+    """Why it can't even be tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What became of a job. An error is a value too."""
+
+    job: Job
+    status: Status
+    result: GateResult | None = None
+    error: str | None = None
+
+
+@dataclass
+class BatchReport:
+    """What became of all jobs, in the order of their names."""
+
+    output: Path
+    results: list[JobResult] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def of(self, status: Status) -> list[JobResult]:
+        """Return the results with `status`."""
+        return [r for r in self.results if r.status == status]
+
+    @property
+    def audio_seconds(self) -> float:
+        """Seconds of audio that were gated."""
+        return sum(r.result.source.duration for r in self.results if r.result)
+
+
+def default_output_directory(root: Path) -> Path:
+    """Return `ROOT-gated`, beside `root`."""
+    named = root if root.name not in ("", "..") else root.resolve()
+    if not named.name:
+        raise OutputError(f"{shown(root)} has nothing beside it: give the output with -o")
+    return named.with_name(f"{named.name}-gated")
+
+
+def find_jobs(root: Path, output: Path) -> list[Job]:
+    """Return a job for each recording below `root`, sorted by name, into the same tree at `output`.
+
+    Hidden files and folders are left out, folders behind links too, and `output` itself where it
+    lies inside `root`.
+
+    Raises
+    ------
+    AudioError
+        When `root` is no directory.
+    OutputError
+        When `output` is `root`.
+    """
+    if not root.is_dir():
+        raise AudioError(
+            f"{shown(root)} is not a directory: use ngate gate for one recording"
+            if root.exists()
+            else f"{shown(root)} doesn't exist: check the name"
+        )
+    if output.resolve() == root.resolve():
+        raise OutputError(f"{shown(output)} is the input tree: give another output with -o")
+    jobs: list[Job] = []
+    taken: dict[Path, Path] = {}
+    for source in sorted(_recordings(root, output.resolve())):
+        job = _job(source, output / source.relative_to(root))
+        if job.output in taken:
+            other = shown(taken[job.output])
+            job = Job(source, job.output, error=f"{shown(source)} would overwrite what {other} gives")
+        taken.setdefault(job.output, source)
+        jobs.append(job)
+    return jobs
+
+
+def run_jobs(
+    jobs: list[Job],
+    settings: GateSettings,
+    *,
+    workers: int,
+    force: bool = False,
+) -> Iterator[JobResult]:
+    """Run `jobs` in `workers` processes and yield their results as they come.
+
+    Interrupting it stops the workers, which take their unfinished outputs away.
+    """
+    ready = []
+    for job in jobs:
+        if job.error:
+            yield JobResult(job, "failed", error=job.error)
+        elif job.output.exists() and not force:
+            yield JobResult(job, "skipped")
+        else:
+            ready.append(job)
+    waiting = deque(ready)
+    while waiting:
+        # A pool whose worker was killed is broken: what was in it is lost, the rest gets another.
+        yield from _run_in_pool(waiting, settings, workers, force)
+
+
+def run_job(job: Job, settings: GateSettings, force: bool) -> JobResult:
+    """Gate one recording of a batch."""
+    try:
+        result = gate_file(job.source, job.output, settings, force=force)
+    except NoisegateError as error:
+        return JobResult(job, "failed", error=str(error))
+    except Exception as error:  # A fault in ngate costs this recording, not the batch.
+        return JobResult(
+            job, "failed", error=f"{shown(job.source)}: {type(error).__name__}: {error}"
+        )
+    return JobResult(job, "done", result)
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _run_in_pool(
+    waiting: deque[Job], settings: GateSettings, workers: int, force: bool
+) -> Iterator[JobResult]:
+    """Yield results until nothing is `waiting` or the pool is broken."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
+    running: dict[Future[JobResult], Job] = {}
+    broken = False
+    try:
+        while running or (waiting and not broken):
+            while waiting and not broken and len(running) < workers * (1 + QUEUED_PER_WORKER):
+                try:
+                    running[pool.submit(run_job, waiting[0], settings, force)] = waiting[0]
+                    waiting.popleft()
+                except BrokenProcessPool:
+                    broken = True
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job = running.pop(future)
+                try:
+                    result = future.result()
+                except BrokenProcessPool:
+                    broken = True
+                    reason = f"{shown(job.source)}: a worker process died: try it alone"
+                    result = JobResult(job, "failed", error=reason)
+                yield result
+    except BaseException:
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _prepare_worker() -> None:
+    """Leave Ctrl-C to the parent, and clean up when it ends this worker."""
+    import signal
+
+    def leave(*_: object) -> None:
+        raise SystemExit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, leave)
+
+
+def _recordings(root: Path, output: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        here = Path(folder)
+        folders[:] = [
+            f for f in folders if not f.startswith(".") and (here / f).resolve() != output
+        ]
+        for name in names:
+            known = Path(name).suffix.lower() in (*EXTENSIONS, *UNREAD)
+            if known and not name.startswith("."):
+                yield here / name
+
+
+def _job(source: Path, output: Path) -> Job:
+    try:
+        info = probe(source)
+    except NoisegateError as error:
+        return Job(source, output, error=str(error))
+    return Job(source, output.with_suffix(default_output(info).suffix), info.duration)

@@ -1,0 +1,194 @@
+"""What is said on the terminal: errors, progress. Talk goes to stderr; stdout is for data."""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+BAR_AFTER_S = 0.5
+"""A bar for work that is done sooner would only flicker, and cost the time to import it."""
+
+LOG_EVERY_S = 10.0
+"""Seconds between two lines of progress in a log."""
+
+
+def say(text: str) -> None:
+    """Print a line to stderr, whatever its encoding can't show escaped."""
+    _print(text, sys.stderr)
+
+
+def put(text: str) -> None:
+    """Print a line of data to stdout."""
+    _print(text, sys.stdout)
+
+
+def _print(text: str, stream: Any) -> None:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+
+
+def complain(message: object) -> None:
+    """Print an error as the one line that it is."""
+    say("ngate: " + " ".join(str(message).split("\n")))
+
+
+def console(stderr: bool = False) -> "Console":
+    """Return a rich console that breaks no lines when it isn't a terminal."""
+    from rich.console import Console
+
+    target = Console(stderr=stderr, highlight=False)
+    if not target.is_terminal:
+        target = Console(stderr=stderr, highlight=False, width=100)
+    return target
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the work as Ctrl-C does: through the clean-up."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), interrupt)
+    yield
+
+
+class Bars(Protocol):
+    """Where progress is shown."""
+
+    def update(self, done: dict[str, float], note: str = "") -> None:
+        """Show how much is done of each total."""
+
+
+class NoBars:
+    """Progress that is not shown."""
+
+    def update(self, done: dict[str, float], note: str = "") -> None:
+        """Do nothing."""
+
+
+class RichBars:
+    """A bar for each total on a terminal, with speed and time to go."""
+
+    def __init__(self, totals: dict[str, float], audio_seconds: float) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._audio_seconds = audio_seconds
+        self._started = time.monotonic()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=console(stderr=True),
+            transient=True,
+        )
+        self._totals = totals
+        self._tasks = {n: self._progress.add_task(n, total=t, note="") for n, t in totals.items()}
+        self._progress.start()
+
+    def update(self, done: dict[str, float], note: str = "") -> None:
+        """Show how much is done of each total."""
+        elapsed = max(1e-9, time.monotonic() - self._started)
+        for name, amount in done.items():
+            if name == AUDIO:
+                share = amount / self._totals[name] if self._totals[name] else 1.0
+                text = f"{share * self._audio_seconds / elapsed:.0f} × real time"
+            else:
+                text = f"{amount:.0f} of {self._totals[name]:.0f} {note}"
+            self._progress.update(self._tasks[name], completed=amount, note=text)
+
+    def close(self) -> None:
+        """Take the bars away."""
+        self._progress.stop()
+
+
+class LogBars:
+    """A plain line now and then, for a log."""
+
+    def __init__(self, totals: dict[str, float]) -> None:
+        from tqdm import tqdm
+
+        class Lines(tqdm):
+            """tqdm that ends its lines instead of painting over them."""
+
+            @staticmethod
+            def status_printer(file: Any) -> Any:
+                """Return what prints one line of status."""
+
+                def show(line: str) -> None:
+                    if line.strip():
+                        print(line, file=file, flush=True)
+
+                return show
+
+        self._name = next(iter(totals))
+        self._bar = Lines(
+            total=totals[self._name],
+            desc=f"ngate: {self._name}",
+            mininterval=LOG_EVERY_S,
+            ascii=True,
+            ncols=80,
+            leave=False,
+            file=sys.stderr,
+            bar_format="{desc}: {percentage:3.0f} % in {elapsed}, {remaining} to go",
+        )
+
+    def update(self, done: dict[str, float], note: str = "") -> None:
+        """Print how much is done, if it is time to."""
+        self._bar.update(done[self._name] - self._bar.n)
+
+    def close(self) -> None:
+        """End."""
+        self._bar.close()
+
+
+AUDIO = "audio"
+"""The total that counts audio time."""
+
+
+class LateBars:
+    """Bars that appear only when the work takes long enough to wonder about it."""
+
+    def __init__(self, totals: dict[str, float], audio_seconds: float) -> None:
+        self._totals = totals
+        self._audio_seconds = audio_seconds
+        self._due = time.monotonic() + BAR_AFTER_S
+        self._bars: RichBars | LogBars | None = None
+
+    def update(self, done: dict[str, float], note: str = "") -> None:
+        """Show how much is done of each total, when it is time."""
+        if self._bars is None:
+            if time.monotonic() < self._due:
+                return
+            if sys.stderr.isatty():
+                self._bars = RichBars(self._totals, self._audio_seconds)
+            else:
+                self._bars = LogBars(self._totals)
+        self._bars.update(done, note)
+
+    def close(self) -> None:
+        """Take away what is shown."""
+        if self._bars:
+            self._bars.close()
+
+
+@contextmanager
+def bars(totals: dict[str, float], audio_seconds: float, quiet: bool = False) -> Iterator[Bars]:
+    """Show progress towards each of `totals` while the block runs, nothing if `quiet`."""
+    if quiet:
+        yield NoBars()
+        return
+    shown = LateBars(totals, audio_seconds)
+    try:
+        yield shown
+    finally:
+        shown.close()

@@ -1,0 +1,189 @@
+"""Gains of frames → samples, and the broadband gate made of all four steps.
+
+The plain method masks the frames of an STFT and inverts it. librosa's inverse windows each frame
+again and divides by the summed squares of the window w, so with one gain g for a whole frame the
+transforms cancel and
+
+    y[n] = x[n] · G[n],   G[n] = Σ_k g_k·w²[n − kH] / Σ_k w²[n − kH].
+
+No FFT is needed. Over one hop the sums have N/H terms, the same for each hop, and mostly all gains
+in them are alike: where they are 1 the samples are left as they are, bit for bit; where they are
+the closed gain one multiplication does. Only the hops in between need the sums.
+"""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from noisegate_cli.gating.envelope import Envelope, Gains
+from noisegate_cli.gating.levels import FrameLevels
+from noisegate_cli.gating.mask import GateStatistics, HysteresisMask
+from noisegate_cli.gating.settings import GateSettings
+
+
+class Overlay:
+    """Lays the gains of frames over samples; both come in blocks, the gains some frames later.
+
+    Parameters
+    ----------
+    frame_length, hop_length
+        In samples.
+    closed_gain
+        Linear gain of the closed gate.
+    step
+        The smallest difference between two integer samples: 256 for 24 bits held in 32.
+        Products are rounded to it.
+    """
+
+    def __init__(
+        self, frame_length: int, hop_length: int, closed_gain: float, gates: int = 1, step: int = 1
+    ) -> None:
+        overlap = frame_length // hop_length
+        n = np.arange(frame_length)
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * n / frame_length)
+        # A hop lies at the end of the first frame that covers it and at the start of the last.
+        self._squares = (window**2).reshape(overlap, hop_length)[::-1]
+        self._hop = hop_length
+        self._closed_gain = closed_gain
+        self._step = step
+        # NaN marks frames that don't exist: before the first and after the last.
+        self._missing = np.full((overlap, gates), np.nan)
+        self._gains = self._missing[: overlap // 2 - 1]
+        self._samples: NDArray | None = None
+
+    def process(self, block: NDArray, gains: Gains, last: bool = False) -> tuple[NDArray, NDArray]:
+        """Return the samples that are settled, before and after the gate.
+
+        Parameters
+        ----------
+        block
+            Samples shaped (samples, channels).
+        gains
+            Linear gains of further frames, shaped (frames, gates): one gate for all channels or
+            one for each.
+        last
+            Whether this is all.
+
+        Returns
+        -------
+        dry, wet
+            Both shaped (samples, channels), in the type of `block`. Where nothing was changed
+            they may be the same array.
+        """
+        samples = block if self._samples is None else np.concatenate([self._samples, block])
+        rows = np.concatenate([self._gains, gains, self._missing] if last else [self._gains, gains])
+        overlap = len(self._missing)
+        hops = -(-len(samples) // self._hop) if last else max(0, len(rows) - overlap + 1)
+        settled = min(hops * self._hop, len(samples))
+        dry = samples[:settled]
+        self._samples, self._gains = samples[settled:].copy(), rows[hops:]
+        if not hops:
+            return dry, dry
+        covering = sliding_window_view(rows, overlap, axis=0)[:hops]
+        return dry, self._gated(dry, covering)
+
+    def _gated(self, dry: NDArray, covering: Gains) -> NDArray:
+        """Return `dry` under the gains `covering` each hop, shaped (hops, gates, overlap)."""
+        missing = np.isnan(covering)
+        is_open = ((covering == 1) | missing).all(axis=2)
+        if is_open.all():
+            return dry
+        is_closed = ((covering == self._closed_gain) | missing).all(axis=2)
+        channels = dry.shape[1]
+        short = len(covering) * self._hop - len(dry)
+        wet = np.concatenate([dry, np.zeros((short, channels), dry.dtype)]) if short else dry.copy()
+        hops = wet.reshape(len(covering), self._hop, channels)
+        gates = is_open.shape[1]
+        for gate in range(gates):
+            part = hops if gates == 1 else hops[:, :, gate : gate + 1]
+            closed = np.flatnonzero(is_closed[:, gate] & ~is_open[:, gate])
+            if self._closed_gain == 0:
+                part[closed] = 0
+            else:
+                part[closed] = self._scaled(part[closed], self._closed_gain)
+            moving = np.flatnonzero(~(is_closed | is_open)[:, gate])
+            curve = self._curve(covering[moving, gate], missing[moving, gate])
+            part[moving] = self._scaled(part[moving], curve[:, :, None])
+        return wet[: len(dry)]
+
+    def _curve(self, gains: Gains, missing: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return G[n] over hops, shaped (hops, hop_length), from their (hops, overlap) gains."""
+        weighted = np.zeros((len(gains), self._hop))
+        weights = np.zeros_like(weighted)
+        for i, square in enumerate(self._squares):
+            weighted += np.where(missing[:, i], 0, gains[:, i])[:, None] * square
+            weights += ~missing[:, i, None] * square
+        return weighted / weights
+
+    def _scaled(self, samples: NDArray, gain: float | NDArray[np.float64]) -> NDArray:
+        scaled = samples * gain
+        if np.issubdtype(samples.dtype, np.integer):
+            scaled = np.rint(scaled / self._step) * self._step
+        return scaled.astype(samples.dtype)
+
+
+class BroadbandGate:
+    """Level → mask → gain → samples, for samples that come in blocks.
+
+    Parameters
+    ----------
+    settings
+        How to gate.
+    threshold
+        Linear RMS above which the gate opens, full scale 1.0.
+    sample_rate
+        In Hz.
+    channels
+        Of the blocks to come.
+    step
+        See `Overlay`.
+
+    Examples
+    --------
+    A tone with a pause in it, cut into two blocks:
+
+    >>> y = np.sin(np.arange(8000) / 3)[:, None]
+    >>> y[3000:5000] *= 0.001
+    >>> gate = BroadbandGate(GateSettings.preset("hard"), 0.1, sample_rate=8000, channels=1)
+    >>> parts = [gate.process(y[:3500])[1], gate.process(y[3500:], last=True)[1]]
+    >>> out = np.concatenate(parts)
+    >>> out.shape, np.array_equal(out[:2800], y[:2800]), np.abs(out[3300:4700]).max()
+    ((8000, 1), True, np.float64(0.0))
+    """
+
+    def __init__(
+        self,
+        settings: GateSettings,
+        threshold: float,
+        sample_rate: int,
+        channels: int = 1,
+        step: int = 1,
+    ) -> None:
+        timing = settings.timing(sample_rate)
+        self._linked = settings.channels == "linked"
+        gates = 1 if self._linked else channels
+        self._levels = FrameLevels(timing.frame_length, timing.hop_length)
+        self._mask = HysteresisMask.of(settings, threshold, sample_rate, gates)
+        self._envelope = Envelope(
+            timing.lookahead, timing.attack, timing.release, settings.closed_gain, gates
+        )
+        self._overlay = Overlay(
+            timing.frame_length, timing.hop_length, settings.closed_gain, gates, step
+        )
+
+    @property
+    def statistics(self) -> GateStatistics:
+        """What the gate has done so far."""
+        return self._mask.statistics
+
+    def process(self, block: NDArray, last: bool = False) -> tuple[NDArray, NDArray]:
+        """Return the samples that `block` settles, before and after the gate.
+
+        They come out some frames later than they went in; with `last` all are out. See
+        `Overlay.process` for the shapes, `FrameLevels.process` for the errors.
+        """
+        levels = self._levels.process(block, last)
+        if self._linked:
+            levels = levels.max(axis=1, keepdims=True)
+        gains = self._envelope.process(self._mask.process(levels), last)
+        return self._overlay.process(block, gains, last)

@@ -1,0 +1,290 @@
+"""One recording through, as a file or as an array."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisegate_cli.audio import (
+    BLOCK_VALUES,
+    AudioInfo,
+    AudioReader,
+    check_free,
+    output_info,
+    same_file,
+    writing,
+)
+from noisegate_cli.errors import AudioError, OutputError, SettingsError, SignalError
+from noisegate_cli.gating.analysis import Analyzer, LevelReport
+from noisegate_cli.gating.broadband import BroadbandGate
+from noisegate_cli.gating.levels import in_slices
+from noisegate_cli.gating.mask import GateStatistics
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.gating.threshold import ThresholdSuggestion
+from noisegate_cli.units import parse_threshold, shown
+
+Progress = Callable[[float], None]
+"""Told now and then which share of the work is done, 0 to 1."""
+
+Blocks = Iterable[tuple[NDArray, bool]]
+
+
+def unseen(share: float) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisReport:
+    """What `analyze_file` found."""
+
+    info: AudioInfo
+    settings: GateSettings
+    levels: LevelReport
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """What `gate_file` did."""
+
+    source: AudioInfo
+    output: AudioInfo
+    residue: Path | None
+    settings: GateSettings
+    threshold: float
+    """Linear RMS that was used; 0 leaves the gate open."""
+    suggestion: ThresholdSuggestion | None
+    """Where the threshold comes from; None when it was given."""
+    statistics: GateStatistics
+    seconds: float
+    """Time that it took."""
+
+
+def gate(
+    y: NDArray,
+    sample_rate: int,
+    *,
+    threshold: float | str | None = None,
+    settings: GateSettings | None = None,
+) -> NDArray:
+    """Gate a recording held in an array.
+
+    Parameters
+    ----------
+    y
+        Samples shaped (samples,) or (samples, channels): int16, int32, or floats with full scale
+        1.0. It is left as it is.
+    sample_rate
+        In Hz.
+    threshold
+        Linear RMS, or a level such as "-30dB"; None or "auto" finds it in the recording.
+        It takes the place of the one in `settings`.
+    settings
+        How to gate; the default is the preset `voice`.
+
+    Returns
+    -------
+    The gated samples, in the shape and the type of `y`.
+
+    Raises
+    ------
+    SettingsError
+        On a setting out of range or an array of another shape or type.
+    AudioError
+        When `y` holds NaN or infinite samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y = np.sin(np.arange(16000) / 5) * np.repeat([0.5, 0.001], 8000)
+    >>> out = gate(y, 16000, threshold="-40dB")
+    >>> np.array_equal(out[:8000], y[:8000]), np.abs(out[14000:]).max()
+    (True, np.float64(0.0))
+    """
+    samples, settings = _as_samples(y), settings or GateSettings()
+    level = parse_threshold(threshold) if isinstance(threshold, str) else threshold
+    if threshold is None:
+        level = settings.threshold
+    if level is None:
+        levels = _analyzed(_slices(samples), settings, sample_rate, samples.shape[1])
+        level = levels.suggestion.threshold or 0.0
+    settings = replace(settings, threshold=level)
+    stream = BroadbandGate(settings, level, sample_rate, samples.shape[1])
+    out = np.empty_like(samples, order="C")
+    done = 0
+    for block, last in _slices(samples):
+        _, wet = stream.process(block, last)
+        out[done : done + len(wet)] = wet
+        done += len(wet)
+    return out.reshape(y.shape)
+
+
+def analyze(y: NDArray, sample_rate: int, *, settings: GateSettings | None = None) -> LevelReport:
+    """Measure a recording held in an array; see `gate` for the parameters and the errors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> report = analyze(np.full(8000, 0.5), 8000)
+    >>> round(report.peak_db, 2), report.suggestion.threshold is None
+    (-6.02, True)
+    """
+    samples, settings = _as_samples(y), settings or GateSettings()
+    return _analyzed(_slices(samples), settings, sample_rate, samples.shape[1])
+
+
+def analyze_file(
+    path: str | Path, settings: GateSettings | None = None, progress: Progress = unseen
+) -> AnalysisReport:
+    """Measure the recording at `path`, in one pass and constant memory.
+
+    Raises
+    ------
+    AudioError
+        When it can't be read or gated; the message quotes the path.
+    """
+    settings = settings or GateSettings()
+    with AudioReader(Path(path)) as reader, _naming(reader.info.path):
+        info = reader.info
+        blocks = _watched(reader.blocks(), info, progress)
+        levels = _analyzed(blocks, settings, info.sample_rate, info.channels)
+    return AnalysisReport(replace(info, samples=levels.samples), settings, levels)
+
+
+def gate_file(
+    path: str | Path,
+    output: str | Path | None = None,
+    settings: GateSettings | None = None,
+    *,
+    residue: str | Path | None = None,
+    force: bool = False,
+    progress: Progress = unseen,
+) -> GateResult:
+    """Gate the recording at `path` into `output`, in constant memory.
+
+    The output appears when it is complete, or not at all. It keeps the sample type of the input
+    where its format can.
+
+    Parameters
+    ----------
+    output
+        By default `NAME_gated.EXT` beside the input; see `default_output`.
+    residue
+        Where to write what the gate removed: input − output.
+    force
+        Whether to overwrite files that exist. The input is never overwritten.
+
+    Raises
+    ------
+    AudioError
+        When the input can't be read or gated; the message quotes the path.
+    OutputError
+        When the output can't be written, exists, or is the input.
+    """
+    started = time.perf_counter()
+    settings = settings or GateSettings()
+    with AudioReader(Path(path)) as reader:
+        info = reader.info
+        target = output_info(info, Path(output) if output else default_output(info))
+        rest = output_info(info, Path(residue)) if residue else None
+        _check_outputs(info, target, rest, force)
+        suggestion, level = None, settings.threshold
+        done = 0.0
+        if level is None:
+            done = 0.5
+            first_pass = analyze_file(path, settings, lambda share: progress(share * done))
+            suggestion = first_pass.levels.suggestion
+            level = suggestion.threshold or 0.0
+        stream = BroadbandGate(
+            settings, level, info.sample_rate, info.channels, max(info.step, target.step)
+        )
+        blocks = _watched(reader.blocks(), info, lambda share: progress(done + share * (1 - done)))
+        samples = 0
+        with ExitStack() as stack:
+            kept = stack.enter_context(writing(target, reader.tags, force))
+            removed = stack.enter_context(writing(rest, reader.tags, force)) if rest else None
+            with _naming(info.path):
+                for block, last in blocks:
+                    dry, wet = stream.process(block, last)
+                    samples += len(wet)
+                    kept.write(wet)
+                    if removed:
+                        removed.write(dry - wet)
+    return GateResult(
+        source=replace(info, samples=samples),
+        output=replace(target, samples=samples),
+        residue=rest.path if rest else None,
+        settings=settings,
+        threshold=level,
+        suggestion=suggestion,
+        statistics=stream.statistics,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def default_output(info: AudioInfo) -> Path:
+    """Return `NAME_gated.EXT` beside the recording; `.wav` where EXT can't be written."""
+    path = info.path.with_name(f"{info.path.stem}_gated{info.path.suffix}")
+    try:
+        output_info(info, path)
+    except OutputError:
+        return path.with_suffix(".wav")
+    return path
+
+
+def _check_outputs(info: AudioInfo, target: AudioInfo, rest: AudioInfo | None, force: bool) -> None:
+    for output in (target, rest):
+        if output is None:
+            continue
+        if same_file(output.path, info.path):
+            raise OutputError(
+                f"{shown(output.path)} is the input, which is never overwritten: give another name"
+            )
+        check_free(output.path, force)
+    if rest and same_file(target.path, rest.path):
+        raise OutputError(
+            f"{shown(rest.path)} is the output already: give the residue another name"
+        )
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say in which file the samples are that can't be gated."""
+    try:
+        yield
+    except SignalError as error:
+        raise AudioError(f"{shown(path)}: {error}") from error
+
+
+def _watched(
+    blocks: Iterable[tuple[NDArray, bool]], info: AudioInfo, progress: Progress
+) -> Iterator[tuple[NDArray, bool]]:
+    done = 0
+    for block, last in blocks:
+        yield block, last
+        done += len(block)
+        progress(1.0 if last else min(1.0, done / max(1, info.samples)))
+
+
+def _analyzed(blocks: Blocks, settings: GateSettings, sample_rate: int, channels: int) -> LevelReport:
+    analyzer = Analyzer(settings, sample_rate, channels)
+    for block, last in blocks:
+        analyzer.process(block, last)
+    return analyzer.report()
+
+
+def _as_samples(y: NDArray) -> NDArray:
+    """Return `y` shaped (samples, channels)."""
+    y = np.asarray(y)
+    if y.dtype.name not in ("int16", "int32", "float32", "float64"):
+        raise SettingsError(f"samples of type {y.dtype} can't be gated: use int16, int32 or floats")
+    if y.ndim not in (1, 2) or (y.ndim == 2 and not y.shape[1]):
+        raise SettingsError(f"an array shaped {y.shape} is neither (samples,) nor (samples, channels)")
+    return y.reshape(len(y), -1) if y.size else y.reshape(0, y.shape[1] if y.ndim == 2 else 1)
+
+
+def _slices(samples: NDArray) -> Blocks:
+    return in_slices(samples, max(1, BLOCK_VALUES // samples.shape[1]))

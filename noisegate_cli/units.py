@@ -1,0 +1,132 @@
+"""How levels are written and read: `0.03`, `-30dB`, `auto`, `mute`."""
+
+import math
+import re
+
+from noisegate_cli.errors import SettingsError
+from noisegate_cli.gating.settings import MUTE
+
+AUTO = "auto"
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
+_DB = re.compile(rf"({_NUMBER})\s*dB(?:FS)?", re.IGNORECASE)
+
+
+def parse_threshold(text: str) -> float | None:
+    """Return the linear RMS that `text` stands for; None for `auto`.
+
+    Raises
+    ------
+    SettingsError
+        Quotes `text` and says what was probably meant.
+
+    Examples
+    --------
+    >>> parse_threshold("0.03"), round(parse_threshold("-30dB"), 4), parse_threshold("auto")
+    (0.03, 0.0316, None)
+    """
+    if text.strip().lower() == AUTO:
+        return None
+    decibels = _decibels(text)
+    if decibels is not None:
+        if decibels > 0:
+            raise SettingsError(f"threshold {text!r} is above full scale: try -{decibels:g}dB")
+        return float(10 ** (decibels / 20))
+    value = _number(text)
+    if value is None:
+        raise SettingsError(
+            f"threshold {text!r} is not a level: give a linear RMS such as 0.03, "
+            "a level in dBFS such as -30dB, or auto"
+        )
+    if value < 0:
+        raise SettingsError(f"threshold {text!r} has no unit: for a level in dBFS give {text}dB")
+    if value > 1:
+        raise SettingsError(
+            f"threshold {text!r} is above full scale, 1.0: "
+            f"for {value:g} % give {value / 100:g}, for a level in dBFS give -{value:g}dB"
+        )
+    return value
+
+
+def parse_range(text: str) -> float:
+    """Return the gain of the closed gate, dB, that `text` stands for.
+
+    Raises
+    ------
+    SettingsError
+        Quotes `text` and says what was probably meant.
+
+    Examples
+    --------
+    >>> parse_range("-24dB"), parse_range("mute")
+    (-24.0, -inf)
+    """
+    if text.strip().lower() == "mute":
+        return MUTE
+    decibels = _decibels(text)
+    if decibels is None:
+        value = _number(text)
+        hint = "" if value is None else f": for dB give {-abs(value):g}dB"
+        raise SettingsError(
+            f"range {text!r} is not a gain{hint or ': give dB such as -24dB, or mute'}"
+        )
+    if decibels > 0:
+        raise SettingsError(
+            f"range {text!r} would make the closed gate louder: try -{decibels:g}dB"
+        )
+    return decibels
+
+
+def format_level(linear: float) -> str:
+    """Return a linear level with its dBFS.
+
+    Examples
+    --------
+    >>> format_level(0.03)
+    '0.03 (-30.5 dBFS)'
+    """
+    return f"{linear:.3g} ({format_db(20 * math.log10(linear) if linear > 0 else MUTE)}FS)"
+
+
+def format_db(db: float) -> str:
+    """Return a level or a gain in dB; minus infinity is spelled out."""
+    return f"{db:.1f} dB" if math.isfinite(db) else "-inf dB"
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration as one reads it on a clock.
+
+    Examples
+    --------
+    >>> format_duration(7.25), format_duration(75), format_duration(3723)
+    ('7.25 s', '1:15 min', '1:02:03 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    return f"{hours}:{m:02}:{s:02} h" if hours else f"{m}:{s:02} min"
+
+
+def _decibels(text: str) -> float | None:
+    match = _DB.fullmatch(text.strip())
+    return float(match[1]) if match else None
+
+
+def _number(text: str) -> float | None:
+    return float(text) if re.fullmatch(_NUMBER, text.strip(), re.IGNORECASE) else None
+
+
+def shown(path: object) -> str:
+    """Return a path as it can be shown on one line, in quotes.
+
+    Line breaks and bytes that are no text are escaped, so that a name can't break the line or
+    the encoder.
+
+    Examples
+    --------
+    >>> shown("two\\nlines.wav")
+    "'two\\\\nlines.wav'"
+    """
+    text = str(path).encode("utf-8", "backslashreplace").decode()
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return f"'{escaped}'"
