@@ -8,7 +8,6 @@ float32 or float64, whichever holds the file's own.
 import io
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,8 +22,8 @@ from numpy.typing import NDArray
 from noisegate_cli.errors import AudioError, OutputError
 from noisegate_cli.units import format_duration, shown
 
-BLOCK_VALUES = 1 << 18
-"""Samples times channels that are read at once: few enough for the cache, and plenty for numpy."""
+BLOCK_BYTES = 1 << 21
+"""Read at once: few enough to stay in the cache, enough for numpy's overhead not to count."""
 
 SAMPLE_TYPES: dict[str, tuple[str, int]] = {
     "PCM_S8": ("int16", 256),
@@ -162,7 +161,7 @@ class AudioReader:
             When decoding fails, or the recording ends before its announced length.
         """
         info = self.info
-        length = max(1, BLOCK_VALUES // info.channels)
+        length = block_length(info.channels, info.dtype)
         buffer = np.empty((length, info.channels), info.dtype)
         read = 0
         while True:
@@ -186,6 +185,11 @@ class AudioReader:
         tolerance = self.info.samples // 10 if self.info.format == "MP3" else 0
         if read < self.info.samples - tolerance:
             raise AudioError(_cut_short(self.info, self.info.duration, read / self.info.sample_rate))
+
+
+def block_length(channels: int, dtype: np.dtype) -> int:
+    """Return how many samples of so many channels to process at once."""
+    return max(1, BLOCK_BYTES // (channels * dtype.itemsize))
 
 
 def probe(path: Path) -> AudioInfo:
@@ -268,7 +272,7 @@ def writing(
     """
     path = info.path
     check_free(path, force)
-    partial = path.with_name(f".ngate-{secrets.token_hex(8)}.partial")
+    partial = path.with_name(f".ngate-{os.urandom(8).hex()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with sf.SoundFile(os.fsencode(partial), "w", **_parameters(info)) as file:

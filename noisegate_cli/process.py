@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.audio import (
-    BLOCK_VALUES,
     AudioInfo,
     AudioReader,
+    block_length,
     check_free,
     output_info,
     same_file,
@@ -287,4 +287,4 @@ def _as_samples(y: NDArray) -> NDArray:
 
 
 def _slices(samples: NDArray) -> Blocks:
-    return in_slices(samples, max(1, BLOCK_VALUES // samples.shape[1]))
+    return in_slices(samples, block_length(samples.shape[1], samples.dtype))

@@ -42,7 +42,8 @@ class Overlay:
         n = np.arange(frame_length)
         window = 0.5 - 0.5 * np.cos(2 * np.pi * n / frame_length)
         # A hop lies at the end of the first frame that covers it and at the start of the last.
-        self._squares = (window**2).reshape(overlap, hop_length)[::-1]
+        squares = (window**2).reshape(overlap, hop_length)[::-1]
+        self._shares = squares / squares.sum(axis=0)
         self._hop = hop_length
         self._closed_gain = closed_gain
         self._step = step
@@ -102,18 +103,18 @@ class Overlay:
             else:
                 part[closed] = self._scaled(part[closed], self._closed_gain)
             moving = np.flatnonzero(~(is_closed | is_open)[:, gate])
-            curve = self._curve(covering[moving, gate], missing[moving, gate])
+            curve = self._curve(covering[moving, gate])
             part[moving] = self._scaled(part[moving], curve[:, :, None])
         return wet[: len(dry)]
 
-    def _curve(self, gains: Gains, missing: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def _curve(self, gains: Gains) -> NDArray[np.float64]:
         """Return G[n] over hops, shaped (hops, hop_length), from their (hops, overlap) gains."""
-        weighted = np.zeros((len(gains), self._hop))
-        weights = np.zeros_like(weighted)
-        for i, square in enumerate(self._squares):
-            weighted += np.where(missing[:, i], 0, gains[:, i])[:, None] * square
-            weights += ~missing[:, i, None] * square
-        return weighted / weights
+        exists = ~np.isnan(gains)
+        curve = _weighted_sum(np.where(exists, gains, 0), self._shares)
+        # At the ends of the recording fewer frames share a hop.
+        ends = np.flatnonzero(~exists.all(axis=1))
+        curve[ends] /= _weighted_sum(exists[ends].astype(np.float64), self._shares)
+        return curve
 
     def _scaled(self, samples: NDArray, gain: float | NDArray[np.float64]) -> NDArray:
         scaled = samples * gain
@@ -187,3 +188,11 @@ class BroadbandGate:
             levels = levels.max(axis=1, keepdims=True)
         gains = self._envelope.process(self._mask.process(levels), last)
         return self._overlay.process(block, gains, last)
+
+
+def _weighted_sum(gains: Gains, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return gains @ weights, summed in one order however many rows there are, as BLAS doesn't."""
+    total = gains[:, :1] * weights[0]
+    for i in range(1, len(weights)):
+        total += gains[:, i : i + 1] * weights[i]
+    return total

@@ -63,7 +63,7 @@ class FrameLevels:
     def __init__(self, frame_length: int, hop_length: int) -> None:
         self._frame = frame_length
         self._hop = hop_length
-        self._samples: NDArray | None = None
+        self._samples: NDArray = np.empty((0, 0))
         self._energies: Levels | None = None
         self._hops = 0
         self.square_sum = 0.0
@@ -88,7 +88,7 @@ class FrameLevels:
         channels = block.shape[1]
         if self._energies is None:
             self._energies = np.zeros((overlap // 2, channels))
-        samples = block if self._samples is None else np.concatenate([self._samples, block])
+        samples = np.concatenate([self._samples, block]) if len(self._samples) else block
         whole = len(samples) // hop * hop
         energies = [self._energies, self._square_sums(samples[:whole])]
         self._hops += whole // hop
@@ -108,10 +108,12 @@ class FrameLevels:
 
     def _square_sums(self, samples: NDArray) -> Levels:
         channels = samples.shape[1]
-        planes = np.ascontiguousarray(samples.T, dtype=np.float64)
+        # Squares of 16 bits lose nothing that a level would show in 24; others need the room.
+        exact = np.float32 if samples.dtype == np.int16 else np.float64
+        planes = np.ascontiguousarray(samples.T, dtype=exact)
         planes = planes.reshape(channels, -1, self._hop) if len(samples) else planes[..., None]
         with np.errstate(over="ignore", invalid="ignore"):
-            energies = np.einsum("ckh,ckh->kc", planes, planes)
+            energies = np.einsum("ckh,ckh->kc", planes, planes).astype(np.float64)
         if not np.isfinite(energies).all():
             bad = self._hops + int(np.argmin(np.isfinite(energies).all(axis=1)))
             raise SignalError(
