@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 import soundfile as sf
-from numpy.typing import NDArray
 
 from noisegate_cli.errors import AudioError, OutputError
+from noisegate_cli.gating.levels import Samples
 from noisegate_cli.units import format_duration, shown
 
 BLOCK_BYTES = 1 << 21
@@ -102,7 +102,7 @@ class AudioInfo:
         return self.samples / self.sample_rate
 
     @property
-    def dtype(self) -> np.dtype:
+    def dtype(self) -> np.dtype[Any]:
         """The type in which samples are read, changed and written."""
         return np.dtype(SAMPLE_TYPES.get(self.subtype, ("float32", 1))[0])
 
@@ -147,9 +147,9 @@ class AudioReader:
     @property
     def tags(self) -> dict[str, str]:
         """Title, artist and the like."""
-        return self._file.copy_metadata()
+        return dict(self._file.copy_metadata())
 
-    def blocks(self) -> Iterator[tuple[NDArray, bool]]:
+    def blocks(self) -> Iterator[tuple[Samples, bool]]:
         """Read to the end: blocks shaped (samples, channels), each with whether it is the last.
 
         There is one at least, if only an empty one. The array is used again: what is to be kept
@@ -169,8 +169,9 @@ class AudioReader:
                 block = self._file.read(out=buffer)
             except sf.SoundFileError as error:
                 raise AudioError(
-                    f"{shown(info.path)} is damaged after {format_duration(read / info.sample_rate)} "
-                    f"({_reason(error)}): repair it first"
+                    f"{shown(info.path)} is damaged after "
+                    f"{format_duration(read / info.sample_rate)} ({_reason(error)}): "
+                    "repair it first"
                 ) from error
             read += len(block)
             last = len(block) < length
@@ -184,10 +185,12 @@ class AudioReader:
         # An MPEG file without a length in it announces an estimate from its bit rate.
         tolerance = self.info.samples // 10 if self.info.format == "MP3" else 0
         if read < self.info.samples - tolerance:
-            raise AudioError(_cut_short(self.info, self.info.duration, read / self.info.sample_rate))
+            raise AudioError(
+                _cut_short(self.info, self.info.duration, read / self.info.sample_rate)
+            )
 
 
-def block_length(channels: int, dtype: np.dtype) -> int:
+def block_length(channels: int, dtype: np.dtype[Any]) -> int:
     """Return how many samples of so many channels to process at once."""
     return max(1, BLOCK_BYTES // (channels * dtype.itemsize))
 
@@ -208,9 +211,8 @@ def output_info(source: AudioInfo, path: Path) -> AudioInfo:
     """
     extension = path.suffix.lower()
     kind = EXTENSIONS.get(extension)
-    if kind == SAME_FILES.get(source.format, source.format):
-        kind = source.format
-    elif kind is None and extension == source.path.suffix.lower():
+    family = SAME_FILES.get(source.format, source.format)
+    if kind == family or (kind is None and extension == source.path.suffix.lower()):
         kind = source.format
     if kind is None:
         raise OutputError(
@@ -241,7 +243,7 @@ class AudioWriter:
         self._file = file
         self._path = path
 
-    def write(self, block: NDArray) -> None:
+    def write(self, block: Samples) -> None:
         """Append samples shaped (samples, channels), in the type that was announced.
 
         Raises
@@ -343,7 +345,9 @@ def _check_whole(info: AudioInfo, log: str) -> None:
 
     libsndfile takes what there is, but notes both sizes in its log.
     """
-    for announced, actual in re.findall(r"^ *(?:data|SSND|riff) : (\d+) \(should be (\d+)\)", log, re.M):
+    for announced, actual in re.findall(
+        r"^ *(?:data|SSND|riff) : (\d+) \(should be (\d+)\)", log, re.M
+    ):
         if int(actual) < int(announced) < STREAMED_SIZE:
             seconds = info.duration * int(announced) / int(actual) if int(actual) else 0.0
             raise AudioError(_cut_short(info, seconds, info.duration))

@@ -100,7 +100,9 @@ def find_jobs(root: Path, output: Path) -> list[Job]:
         job = _job(source, output / source.relative_to(root))
         if job.output in taken:
             other = shown(taken[job.output])
-            job = Job(source, job.output, error=f"{shown(source)} would overwrite what {other} gives")
+            job = Job(
+                source, job.output, error=f"{shown(source)} would overwrite what {other} gives"
+            )
         taken.setdefault(job.output, source)
         jobs.append(job)
     return jobs

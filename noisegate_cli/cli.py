@@ -1,9 +1,8 @@
 """The command line. Each command parses, makes one call, and shows."""
 
-import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +11,9 @@ import typer
 from noisegate_cli import __version__
 from noisegate_cli.console import AUDIO, bars, complain, console, interruptible, put, say
 from noisegate_cli.errors import NoisegateError, SettingsError
-from noisegate_cli.gating.settings import PRESETS, GateSettings
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.options import with_settings
 from noisegate_cli.report import presets_text
-from noisegate_cli.units import parse_range, parse_threshold
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses."""
@@ -28,112 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def _options() -> dict[str, Any]:
-    """Return the options that make a GateSettings, by the names of its fields."""
-    detector, envelope = "How it listens", "How it opens and closes"
-
-    def option(*names: str, text: str, panel: str, metavar: str | None = None) -> Any:
-        return typer.Option(*names, help=text, rich_help_panel=panel, metavar=metavar)
-
-    return {
-        "threshold": Annotated[
-            str | None,
-            option(
-                "--threshold", "-t", panel=detector, metavar="LEVEL",
-                text="Frame RMS above which it opens: 0.03 (of full scale 1.0), -30dB, or auto "
-                "[default: auto]",
-            ),
-        ],
-        "hysteresis_db": Annotated[
-            float | None,
-            option("--hysteresis", panel=detector, metavar="DB",
-                   text="It closes only this far below the threshold, in dB"),
-        ],
-        "channels": Annotated[
-            str | None,
-            option("--channels", panel=detector, metavar="linked|separate",
-                   text="linked: the loudest channel opens all; separate: each has its own gate"),
-        ],
-        "frame_length": Annotated[
-            int | None,
-            option("--frame-length", panel=detector, metavar="SAMPLES",
-                   text="Length of a frame [default: the power of two from 30 ms on]"),
-        ],
-        "hop_length": Annotated[
-            int | None,
-            option("--hop-length", panel=detector, metavar="SAMPLES",
-                   text="From frame to frame [default: a quarter of the frame]"),
-        ],
-        "preset": Annotated[
-            str,
-            option("--preset", "-p", panel=envelope, metavar="|".join(PRESETS),
-                   text="Values for all below, and the hysteresis"),
-        ],
-        "attack_ms": Annotated[
-            float | None,
-            option("--attack", panel=envelope, metavar="MS",
-                   text="Fade-in, complete before the sound begins, in ms"),
-        ],
-        "hold_ms": Annotated[
-            float | None,
-            option("--hold", panel=envelope, metavar="MS",
-                   text="Stays open this long after the sound, in ms"),
-        ],
-        "release_ms": Annotated[
-            float | None,
-            option("--release", panel=envelope, metavar="MS", text="Fade-out after the hold, in ms"),
-        ],
-        "lookahead_ms": Annotated[
-            float | None,
-            option("--lookahead", panel=envelope, metavar="MS",
-                   text="Is open this long before the sound, in ms"),
-        ],
-        "range_db": Annotated[
-            str | None,
-            option("--range", panel=envelope, metavar="DB|mute",
-                   text="Gain of the closed gate: -24dB, or mute for silence"),
-        ],
-    }  # fmt: skip
-
-
-def with_settings(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of a gate, but for some; it gets them as one `settings`."""
-    options = {name: option for name, option in _options().items() if name not in without}
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        def run(**arguments: Any) -> None:
-            chosen = {name: arguments.pop(name) for name in options}
-            command(settings=_settings(**chosen), **arguments)
-
-        own = [p for p in inspect.signature(command).parameters.values() if p.name != "settings"]
-        own += [
-            inspect.Parameter(
-                name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default="voice" if name == "preset" else None,
-                annotation=option,
-            )
-            for name, option in options.items()
-        ]
-        run.__name__, run.__doc__ = command.__name__, command.__doc__
-        run.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
-        run.__annotations__ = {p.name: p.annotation for p in own}
-        return run
-
-    return decorate
-
-
-def _settings(
-    preset: str, threshold: str | None = None, range_db: str | None = None, **given: Any
-) -> GateSettings:
-    changes = {name: value for name, value in given.items() if value is not None}
-    if threshold is not None:
-        changes["threshold"] = parse_threshold(threshold)
-    if range_db is not None:
-        changes["range_db"] = parse_range(range_db)
-    return GateSettings.preset(preset, **changes)
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
@@ -182,9 +75,7 @@ def gate(
     from noisegate_cli.report import gate_data, gate_summary, to_json
 
     with _one_bar(file, quiet) as progress:
-        result = gate_file(
-            file, output, settings, residue=residue, force=force, progress=progress
-        )
+        result = gate_file(file, output, settings, residue=residue, force=force, progress=progress)
     if json:
         put(to_json(gate_data(result)))
     elif not quiet:

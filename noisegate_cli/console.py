@@ -63,14 +63,14 @@ def interruptible() -> Iterator[None]:
 class Bars(Protocol):
     """Where progress is shown."""
 
-    def update(self, done: dict[str, float], note: str = "") -> None:
+    def update(self, done: dict[str, float]) -> None:
         """Show how much is done of each total."""
 
 
 class NoBars:
     """Progress that is not shown."""
 
-    def update(self, done: dict[str, float], note: str = "") -> None:
+    def update(self, done: dict[str, float]) -> None:
         """Do nothing."""
 
 
@@ -95,7 +95,7 @@ class RichBars:
         self._tasks = {n: self._progress.add_task(n, total=t, note="") for n, t in totals.items()}
         self._progress.start()
 
-    def update(self, done: dict[str, float], note: str = "") -> None:
+    def update(self, done: dict[str, float]) -> None:
         """Show how much is done of each total."""
         elapsed = max(1e-9, time.monotonic() - self._started)
         for name, amount in done.items():
@@ -103,7 +103,7 @@ class RichBars:
                 share = amount / self._totals[name] if self._totals[name] else 1.0
                 text = f"{share * self._audio_seconds / elapsed:.0f} × real time"
             else:
-                text = f"{amount:.0f} of {self._totals[name]:.0f} {note}"
+                text = f"{amount:.0f} of {self._totals[name]:.0f}"
             self._progress.update(self._tasks[name], completed=amount, note=text)
 
     def close(self) -> None:
@@ -117,7 +117,7 @@ class LogBars:
     def __init__(self, totals: dict[str, float]) -> None:
         from tqdm import tqdm
 
-        class Lines(tqdm):
+        class Lines(tqdm):  # type: ignore[misc,unused-ignore]  # typed or not, as it is installed
             """tqdm that ends its lines instead of painting over them."""
 
             @staticmethod
@@ -142,7 +142,7 @@ class LogBars:
             bar_format="{desc}: {percentage:3.0f} % in {elapsed}, {remaining} to go",
         )
 
-    def update(self, done: dict[str, float], note: str = "") -> None:
+    def update(self, done: dict[str, float]) -> None:
         """Print how much is done, if it is time to."""
         self._bar.update(done[self._name] - self._bar.n)
 
@@ -164,7 +164,7 @@ class LateBars:
         self._due = time.monotonic() + BAR_AFTER_S
         self._bars: RichBars | LogBars | None = None
 
-    def update(self, done: dict[str, float], note: str = "") -> None:
+    def update(self, done: dict[str, float]) -> None:
         """Show how much is done of each total, when it is time."""
         if self._bars is None:
             if time.monotonic() < self._due:
@@ -173,7 +173,7 @@ class LateBars:
                 self._bars = RichBars(self._totals, self._audio_seconds)
             else:
                 self._bars = LogBars(self._totals)
-        self._bars.update(done, note)
+        self._bars.update(done)
 
     def close(self) -> None:
         """Take away what is shown."""

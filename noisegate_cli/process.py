@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from noisegate_cli.audio import (
     AudioInfo,
@@ -21,7 +20,7 @@ from noisegate_cli.audio import (
 from noisegate_cli.errors import AudioError, OutputError, SettingsError, SignalError
 from noisegate_cli.gating.analysis import Analyzer, LevelReport
 from noisegate_cli.gating.broadband import BroadbandGate
-from noisegate_cli.gating.levels import in_slices
+from noisegate_cli.gating.levels import Samples, in_slices
 from noisegate_cli.gating.mask import GateStatistics
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.threshold import ThresholdSuggestion
@@ -30,7 +29,7 @@ from noisegate_cli.units import parse_threshold, shown
 Progress = Callable[[float], None]
 """Told now and then which share of the work is done, 0 to 1."""
 
-Blocks = Iterable[tuple[NDArray, bool]]
+Blocks = Iterable[tuple[Samples, bool]]
 
 
 def unseen(share: float) -> None:
@@ -64,12 +63,12 @@ class GateResult:
 
 
 def gate(
-    y: NDArray,
+    y: Samples,
     sample_rate: int,
     *,
     threshold: float | str | None = None,
     settings: GateSettings | None = None,
-) -> NDArray:
+) -> Samples:
     """Gate a recording held in an array.
 
     Parameters
@@ -122,7 +121,7 @@ def gate(
     return out.reshape(y.shape)
 
 
-def analyze(y: NDArray, sample_rate: int, *, settings: GateSettings | None = None) -> LevelReport:
+def analyze(y: Samples, sample_rate: int, *, settings: GateSettings | None = None) -> LevelReport:
     """Measure a recording held in an array; see `gate` for the parameters and the errors.
 
     Examples
@@ -260,8 +259,8 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _watched(
-    blocks: Iterable[tuple[NDArray, bool]], info: AudioInfo, progress: Progress
-) -> Iterator[tuple[NDArray, bool]]:
+    blocks: Iterable[tuple[Samples, bool]], info: AudioInfo, progress: Progress
+) -> Iterator[tuple[Samples, bool]]:
     done = 0
     for block, last in blocks:
         yield block, last
@@ -269,22 +268,26 @@ def _watched(
         progress(1.0 if last else min(1.0, done / max(1, info.samples)))
 
 
-def _analyzed(blocks: Blocks, settings: GateSettings, sample_rate: int, channels: int) -> LevelReport:
+def _analyzed(
+    blocks: Blocks, settings: GateSettings, sample_rate: int, channels: int
+) -> LevelReport:
     analyzer = Analyzer(settings, sample_rate, channels)
     for block, last in blocks:
         analyzer.process(block, last)
     return analyzer.report()
 
 
-def _as_samples(y: NDArray) -> NDArray:
+def _as_samples(y: Samples) -> Samples:
     """Return `y` shaped (samples, channels)."""
     y = np.asarray(y)
     if y.dtype.name not in ("int16", "int32", "float32", "float64"):
         raise SettingsError(f"samples of type {y.dtype} can't be gated: use int16, int32 or floats")
     if y.ndim not in (1, 2) or (y.ndim == 2 and not y.shape[1]):
-        raise SettingsError(f"an array shaped {y.shape} is neither (samples,) nor (samples, channels)")
+        raise SettingsError(
+            f"an array shaped {y.shape} is neither (samples,) nor (samples, channels)"
+        )
     return y.reshape(len(y), -1) if y.size else y.reshape(0, y.shape[1] if y.ndim == 2 else 1)
 
 
-def _slices(samples: NDArray) -> Blocks:
+def _slices(samples: Samples) -> Blocks:
     return in_slices(samples, block_length(samples.shape[1], samples.dtype))

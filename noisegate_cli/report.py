@@ -114,16 +114,16 @@ def batch_data(report: "BatchReport") -> dict[str, Any]:
 
 def gate_summary(result: "GateResult") -> list[str]:
     """Return the few lines that `ngate gate` says when it is done."""
+    used = format_level(result.threshold)
     if result.suggestion is None:
-        why = "as given"
+        why = f"{used}, as given"
+    elif result.suggestion.threshold is None:
+        why = f"none, the gate stayed open. {result.suggestion.reason}"
     else:
-        why = f"automatic. {result.suggestion.reason}"
-    used = format_level(result.threshold) if result.threshold else "none"
-    if result.suggestion is not None and result.suggestion.threshold is None:
-        used, why = "none, the gate stayed open", result.suggestion.reason
+        why = f"{used}, automatic. {result.suggestion.reason}"
     speed = result.source.duration / max(result.seconds, 1e-9)
     lines = [
-        f"threshold  {used}, {why}",
+        f"threshold  {why}",
         f"closed     {100 * result.statistics.closed_share:.1f} % of "
         f"{format_duration(result.source.duration)}, {_times(result.statistics.openings)} "
         f"({speed:.0f} × real time)",
@@ -147,7 +147,7 @@ def gate_command(report: "AnalysisReport") -> str:
     if str(report.info.path).startswith("-"):
         words[2:] = ["-t", f"{threshold:.3g}", "--", str(report.info.path)]
     changes = report.settings.changes_from(GateSettings())
-    options = [f"--{_option(name)}={_value(value)}" for name, value in changes.items()]
+    options = [_typed(name, value) for name, value in changes.items()]
     words[2:2] = options
     return shlex.join(words)
 
@@ -167,7 +167,8 @@ def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group
     channels = "mono" if info.channels == 1 else f"{info.channels} channels"
     facts.add_row(
         "recording",
-        f"{format_duration(info.duration)}, {info.sample_rate} Hz, {channels}, {_sample_type(info)}",
+        f"{format_duration(info.duration)}, {info.sample_rate} Hz, {channels}, "
+        f"{_sample_type(info)}",
     )
     facts.add_row("peak, RMS", f"{format_db(levels.peak_db)}FS, {format_db(levels.rms_db)}FS")
     if math.isfinite(suggestion.noise_floor_db):
@@ -181,10 +182,14 @@ def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group
             "  ".join(f"{p} %: {db:.1f}" for p, db in levels.percentiles_db.items()) + "  dBFS",
         )
     if levels.silent_share:
-        facts.add_row("digital silence", f"{100 * levels.silent_share:.1f} % of the frames, not counted")
+        facts.add_row(
+            "digital silence", f"{100 * levels.silent_share:.1f} % of the frames, not counted"
+        )
     parts: list[Any] = [Text(shown(info.path), style="bold"), Padding(facts, (0, 0, 0, 2))]
     if levels.histogram.sounding:
-        parts += [Padding(_histogram_text(levels.histogram, suggestion.threshold, ascii_only), (1, 2))]
+        parts += [
+            Padding(_histogram_text(levels.histogram, suggestion.threshold, ascii_only), (1, 2))
+        ]
     if suggestion.threshold is None:
         parts.append(Text(f"  no threshold {dash} {suggestion.reason}", style="yellow"))
     else:
@@ -209,7 +214,7 @@ def batch_table(report: "BatchReport") -> "Group":
     from rich.table import Table
     from rich.text import Text
 
-    done, skipped, failed = (report.of(s) for s in ("done", "skipped", "failed"))  # type: ignore[arg-type]
+    done, skipped, failed = (report.of(s) for s in ("done", "skipped", "failed"))
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column()
@@ -239,23 +244,22 @@ def presets_text() -> str:
     """Return the presets and their values, one a line, for `--help`."""
     lines = []
     for name, p in PRESETS.items():
-        frames = "" if name != "hard" else " (the plain mask of frames above the threshold)"
+        closed = "mute" if p.range_db == MUTE else f"{p.range_db:g}dB"
         lines.append(
-            f"{name}: hysteresis {p.hysteresis_db:g} dB, attack {p.attack_ms:g} ms, "
-            f"hold {p.hold_ms:g} ms, release {p.release_ms:g} ms, "
-            f"lookahead {p.lookahead_ms:g} ms, range {_value(p.range_db)}{frames}"
+            f"{name}: hysteresis {p.hysteresis_db:g} dB, lookahead {p.lookahead_ms:g} ms, "
+            f"attack {p.attack_ms:g} ms, hold {p.hold_ms:g} ms, release {p.release_ms:g} ms, "
+            f"range {closed}"
         )
+    lines[-1] += " (the plain mask of frames above the threshold)"
     return "\n".join(lines)
 
 
-def _option(name: str) -> str:
-    return name.removesuffix("_db").removesuffix("_ms").replace("_", "-")
-
-
-def _value(value: Any) -> str:
-    if value == MUTE:
-        return "mute"
-    return f"{value:g}" if isinstance(value, float | int) else str(value)
+def _typed(name: str, value: Any) -> str:
+    """Return a setting as one types it."""
+    option = name.removesuffix("_db").removesuffix("_ms").replace("_", "-")
+    if name == "range_db":
+        return "--range=mute" if value == MUTE else f"--range={value:g}dB"
+    return f"--{option}={value:g}" if isinstance(value, float | int) else f"--{option}={value}"
 
 
 def _sample_type(info: Any) -> str:

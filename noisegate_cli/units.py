@@ -76,6 +76,35 @@ def parse_range(text: str) -> float:
     return decibels
 
 
+def parse_quantity(name: str, text: str, unit: str) -> float:
+    """Return the number in `text`, with or without its unit.
+
+    Raises
+    ------
+    SettingsError
+        Quotes `text`, when it is no number of that unit.
+
+    Examples
+    --------
+    >>> parse_quantity("attack", "5", unit="ms"), parse_quantity("attack", "5 ms", unit="ms")
+    (5.0, 5.0)
+    """
+    value = _number(re.sub(rf"\s*{unit}$", "", text.strip(), flags=re.IGNORECASE))
+    if value is None:
+        raise SettingsError(f"{name} {text!r} is not a number of {unit}: give for example 5{unit}")
+    return value
+
+
+def parse_samples(name: str, text: str) -> int:
+    """Return the whole number in `text`; see `parse_quantity`."""
+    try:
+        return int(text)
+    except ValueError:
+        raise SettingsError(
+            f"{name} {text!r} is not a whole number of samples: give for example 2048"
+        ) from None
+
+
 def format_level(linear: float) -> str:
     """Return a linear level with its dBFS.
 
@@ -117,15 +146,15 @@ def _number(text: str) -> float | None:
 
 
 def shown(path: object) -> str:
-    """Return a path as it can be shown on one line, in quotes.
+    r"""Return a path as it can be shown on one line, in quotes.
 
     Line breaks and bytes that are no text are escaped, so that a name can't break the line or
     the encoder.
 
     Examples
     --------
-    >>> shown("two\\nlines.wav")
-    "'two\\\\nlines.wav'"
+    >>> shown("two\nlines.wav")
+    "'two\\nlines.wav'"
     """
     text = str(path).encode("utf-8", "backslashreplace").decode()
     escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.levels import FrameLevels, LevelHistogram, Levels, full_scale, to_db
+from noisegate_cli.gating.levels import (
+    FrameLevels,
+    LevelHistogram,
+    Levels,
+    Samples,
+    full_scale,
+    to_db,
+)
 from noisegate_cli.gating.mask import GateStatistics, HysteresisMask
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.threshold import ThresholdSuggestion, suggest_threshold
@@ -79,7 +86,7 @@ class Analyzer:
         self._samples = self._values = 0
         self._peak = 0.0
 
-    def process(self, block: NDArray, last: bool = False) -> None:
+    def process(self, block: Samples, last: bool = False) -> None:
         """Measure `block`, shaped (samples, channels); see `FrameLevels.process` for errors."""
         levels = self._levels.process(block, last)
         if self._linked:

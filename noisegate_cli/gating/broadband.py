@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.envelope import Envelope, Gains
-from noisegate_cli.gating.levels import FrameLevels
+from noisegate_cli.gating.levels import FrameLevels, Samples
 from noisegate_cli.gating.mask import GateStatistics, HysteresisMask
 from noisegate_cli.gating.settings import GateSettings
 
@@ -50,9 +50,9 @@ class Overlay:
         # NaN marks frames that don't exist: before the first and after the last.
         self._missing = np.full((overlap, gates), np.nan)
         self._gains = self._missing[: overlap // 2 - 1]
-        self._samples: NDArray | None = None
+        self._samples: Samples | None = None
 
-    def process(self, block: NDArray, gains: Gains, last: bool = False) -> tuple[NDArray, NDArray]:
+    def process(self, block: Samples, gains: Gains, last: bool = False) -> tuple[Samples, Samples]:
         """Return the samples that are settled, before and after the gate.
 
         Parameters
@@ -83,7 +83,7 @@ class Overlay:
         covering = sliding_window_view(rows, overlap, axis=0)[:hops]
         return dry, self._gated(dry, covering)
 
-    def _gated(self, dry: NDArray, covering: Gains) -> NDArray:
+    def _gated(self, dry: Samples, covering: Gains) -> Samples:
         """Return `dry` under the gains `covering` each hop, shaped (hops, gates, overlap)."""
         missing = np.isnan(covering)
         is_open = ((covering == 1) | missing).all(axis=2)
@@ -116,7 +116,7 @@ class Overlay:
         curve[ends] /= _weighted_sum(exists[ends].astype(np.float64), self._shares)
         return curve
 
-    def _scaled(self, samples: NDArray, gain: float | NDArray[np.float64]) -> NDArray:
+    def _scaled(self, samples: Samples, gain: float | NDArray[np.float64]) -> Samples:
         scaled = samples * gain
         if np.issubdtype(samples.dtype, np.integer):
             scaled = np.rint(scaled / self._step) * self._step
@@ -177,7 +177,7 @@ class BroadbandGate:
         """What the gate has done so far."""
         return self._mask.statistics
 
-    def process(self, block: NDArray, last: bool = False) -> tuple[NDArray, NDArray]:
+    def process(self, block: Samples, last: bool = False) -> tuple[Samples, Samples]:
         """Return the samples that `block` settles, before and after the gate.
 
         They come out some frames later than they went in; with `last` all are out. See
@@ -192,7 +192,7 @@ class BroadbandGate:
 
 def _weighted_sum(gains: Gains, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return gains @ weights, summed in one order however many rows there are, as BLAS doesn't."""
-    total = gains[:, :1] * weights[0]
+    total: NDArray[np.float64] = gains[:, :1] * weights[0]
     for i in range(1, len(weights)):
         total += gains[:, i : i + 1] * weights[i]
     return total

@@ -6,11 +6,15 @@ with zeros, and *n* samples have 1 + ⌊n/H⌋ frames.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from noisegate_cli.errors import SignalError
+
+Samples = NDArray[Any]
+"""Samples shaped (samples, channels): int16, int32, float32 or float64."""
 
 Levels = NDArray[np.float64]
 """RMS of frames, shaped (frames, channels), full scale 1.0."""
@@ -27,12 +31,12 @@ def from_db(db: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(10 ** (np.asarray(db, dtype=np.float64) / 20))
 
 
-def full_scale(dtype: np.dtype) -> float:
+def full_scale(dtype: np.dtype[Any]) -> float:
     """Return the sample value that stands for 1.0: 2¹⁵ for int16, 2³¹ for int32, 1 for floats."""
     return -float(np.iinfo(dtype).min) if np.issubdtype(dtype, np.integer) else 1.0
 
 
-def in_slices(samples: NDArray, length: int) -> Iterator[tuple[NDArray, bool]]:
+def in_slices(samples: Samples, length: int) -> Iterator[tuple[Samples, bool]]:
     """Cut `samples` into slices of `length`, each with whether it is the last; one at least."""
     for start in range(0, max(len(samples), 1), length):
         yield samples[start : start + length], start + length >= len(samples)
@@ -63,13 +67,13 @@ class FrameLevels:
     def __init__(self, frame_length: int, hop_length: int) -> None:
         self._frame = frame_length
         self._hop = hop_length
-        self._samples: NDArray = np.empty((0, 0))
+        self._samples: Samples = np.empty((0, 0))
         self._energies: Levels | None = None
         self._hops = 0
         self.square_sum = 0.0
         """Of all samples so far, full scale 1.0."""
 
-    def process(self, block: NDArray, last: bool = False) -> Levels:
+    def process(self, block: Samples, last: bool = False) -> Levels:
         """Return the levels of the frames that `block` completes.
 
         Parameters
@@ -106,14 +110,14 @@ class FrameLevels:
         sums = sum((e[i : i + frames] for i in range(overlap)), np.zeros((frames, channels)))
         return np.sqrt(sums / self._frame) / full_scale(block.dtype)
 
-    def _square_sums(self, samples: NDArray) -> Levels:
+    def _square_sums(self, samples: Samples) -> Levels:
         channels = samples.shape[1]
         # Squares of 16 bits lose nothing that a level would show in 24; others need the room.
         exact = np.float32 if samples.dtype == np.int16 else np.float64
-        planes = np.ascontiguousarray(samples.T, dtype=exact)
+        planes: NDArray[Any] = np.ascontiguousarray(samples.T, dtype=exact)
         planes = planes.reshape(channels, -1, self._hop) if len(samples) else planes[..., None]
         with np.errstate(over="ignore", invalid="ignore"):
-            energies = np.einsum("ckh,ckh->kc", planes, planes).astype(np.float64)
+            energies: Levels = np.einsum("ckh,ckh->kc", planes, planes).astype(np.float64)
         if not np.isfinite(energies).all():
             bad = self._hops + int(np.argmin(np.isfinite(energies).all(axis=1)))
             raise SignalError(
@@ -161,7 +165,7 @@ class LevelHistogram:
     @property
     def centres_db(self) -> NDArray[np.float64]:
         """The level in the middle of each bin, dBFS."""
-        return FLOOR_DB + BIN_DB * (np.arange(len(self.counts)) + 0.5)
+        return np.asarray(FLOOR_DB + BIN_DB * (np.arange(len(self.counts)) + 0.5), np.float64)
 
     def percentile(self, percent: float) -> float:
         """Return the level, dBFS, that `percent` of the sounding frames don't exceed."""

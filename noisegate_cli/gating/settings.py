@@ -181,11 +181,14 @@ PRESETS: Mapping[str, GateSettings] = MappingProxyType(
             hysteresis_db=6, attack_ms=2, hold_ms=300, release_ms=600, lookahead_ms=20, range_db=-30
         ),
         "field": GateSettings(
-            hysteresis_db=4, attack_ms=20, hold_ms=400, release_ms=400, lookahead_ms=80, range_db=-24
+            hysteresis_db=4,
+            attack_ms=20,
+            hold_ms=400,
+            release_ms=400,
+            lookahead_ms=80,
+            range_db=-24,
         ),
-        "hard": GateSettings(
-            hysteresis_db=0, attack_ms=0, hold_ms=0, release_ms=0, lookahead_ms=0
-        ),
+        "hard": GateSettings(hysteresis_db=0, attack_ms=0, hold_ms=0, release_ms=0, lookahead_ms=0),
     }
 )
 """The presets by name. `hard` is the plain binary mask, equal to masking librosa's STFT."""

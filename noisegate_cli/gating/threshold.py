@@ -45,7 +45,7 @@ def suggest_threshold(histogram: LevelHistogram) -> ThresholdSuggestion:
     >>> histogram = LevelHistogram()
     >>> histogram.add(from_db(np.append(rng.normal(-60, 2, 500), rng.normal(-25, 5, 500))))
     >>> suggestion = suggest_threshold(histogram)
-    >>> -55 < 20 * np.log10(suggestion.threshold) < -40
+    >>> bool(-55 < 20 * np.log10(suggestion.threshold) < -40)
     True
     """
     if not histogram.sounding:

@@ -1,0 +1,44 @@
+# Each goal sets up what it needs: all that has to be there is Python 3.10 or newer and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NGATE := $(BIN)/ngate
+DEMO := tests/data/jfk_1961.wav
+OUT := build/demo
+
+.PHONY: demo test bench lint clean
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+$(VENV)/ready-bench: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	touch $@
+
+demo: $(VENV)/ready  ## Gate a real recording and show what that did.
+	@mkdir -p $(OUT)
+	@$(NGATE) analyze $(DEMO)
+	@echo
+	@echo '$$ ngate gate $(DEMO) -o $(OUT)/clean.wav --residue $(OUT)/removed.wav'
+	@$(NGATE) gate $(DEMO) -o $(OUT)/clean.wav --residue $(OUT)/removed.wav --force
+
+test: $(VENV)/ready-dev  ## Run the tests.
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/ready-dev  ## Check style and types.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/ready-bench  ## Measure speed and memory, against other gates that are installed.
+	$(BIN)/python -m tests.benchmarks.bench
+
+clean:  ## Remove what the other goals made.
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

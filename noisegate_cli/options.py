@@ -1,0 +1,168 @@
+"""The options of a gate on the command line: one table, for every command that takes them."""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from noisegate_cli.gating.settings import PRESETS, GateSettings
+from noisegate_cli.units import parse_quantity, parse_range, parse_samples, parse_threshold
+
+DETECTOR = "How it listens"
+ENVELOPE = "How it opens and closes (defaults from the preset)"
+
+
+class Option(NamedTuple):
+    """An option that sets one field of GateSettings."""
+
+    flags: tuple[str, ...]
+    metavar: str
+    panel: str
+    help: str
+    parse: Callable[[str], Any]
+    default: str = ""
+    """In words; empty where the preset has it."""
+
+
+OPTIONS: dict[str, Option] = {
+    "threshold": Option(
+        ("--threshold", "-t"),
+        "LEVEL",
+        DETECTOR,
+        "Opens above this frame RMS: 0.03 (of full scale 1.0), -30dB, or auto.",
+        parse_threshold,
+        "auto",
+    ),
+    "hysteresis_db": Option(
+        ("--hysteresis",),
+        "DB",
+        DETECTOR,
+        "Closes only this far below the threshold.",
+        partial(parse_quantity, "hysteresis", unit="dB"),
+    ),
+    "channels": Option(
+        ("--channels",),
+        "linked|separate",
+        DETECTOR,
+        "linked: the loudest channel opens all. separate: each has a gate of its own.",
+        str,
+        "linked",
+    ),
+    "frame_length": Option(
+        ("--frame-length",),
+        "SAMPLES",
+        DETECTOR,
+        "Length of an analysis frame.",
+        partial(parse_samples, "frame length"),
+        "the power of two from 30 ms on",
+    ),
+    "hop_length": Option(
+        ("--hop-length",),
+        "SAMPLES",
+        DETECTOR,
+        "From frame to frame; divides half the frame.",
+        partial(parse_samples, "hop length"),
+        "a quarter of the frame",
+    ),
+    "lookahead_ms": Option(
+        ("--lookahead",),
+        "MS",
+        ENVELOPE,
+        "Is fully open this long before the sound.",
+        partial(parse_quantity, "lookahead", unit="ms"),
+    ),
+    "attack_ms": Option(
+        ("--attack",),
+        "MS",
+        ENVELOPE,
+        "Fades in, before the lookahead.",
+        partial(parse_quantity, "attack", unit="ms"),
+    ),
+    "hold_ms": Option(
+        ("--hold",),
+        "MS",
+        ENVELOPE,
+        "Stays fully open this long after the sound.",
+        partial(parse_quantity, "hold", unit="ms"),
+    ),
+    "release_ms": Option(
+        ("--release",),
+        "MS",
+        ENVELOPE,
+        "Fades out, after the hold.",
+        partial(parse_quantity, "release", unit="ms"),
+    ),
+    "range_db": Option(
+        ("--range",),
+        "DB|mute",
+        ENVELOPE,
+        "Gain of the closed gate: -24dB, or mute for silence.",
+        parse_range,
+    ),
+}
+
+
+PRESET = Annotated[
+    str,
+    typer.Option(
+        "--preset",
+        "-p",
+        metavar="|".join(PRESETS),
+        help="Where the options below, and the hysteresis, start from.",
+        rich_help_panel=ENVELOPE,
+    ),
+]
+
+
+def with_settings(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of a gate, but for some; it gets them as one `settings`."""
+    options = {name: option for name, option in OPTIONS.items() if name not in without}
+    added = [
+        inspect.Parameter(
+            "preset", inspect.Parameter.KEYWORD_ONLY, default="voice", annotation=PRESET
+        )
+    ]
+    for name, option in options.items():
+        shown = typer.Option(
+            *option.flags,
+            metavar=option.metavar,
+            help=option.help,
+            rich_help_panel=option.panel,
+            show_default=option.default or False,
+        )
+        added.append(
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[str | None, shown],
+            )
+        )
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def run(**arguments: Any) -> None:
+            texts = {name: arguments.pop(name) for name in options}
+            preset = arguments.pop("preset")
+            command(settings=settings_from(preset, texts), **arguments)
+
+        own = [p for p in inspect.signature(command).parameters.values() if p.name != "settings"]
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        run.__signature__ = inspect.Signature(own + added)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in own + added}
+        return run
+
+    return decorate
+
+
+def settings_from(preset: str, texts: dict[str, str | None]) -> GateSettings:
+    """Return the settings of a preset with what was typed in their place.
+
+    Raises
+    ------
+    SettingsError
+        Quotes what can't be read, or is out of range.
+    """
+    changes = {name: OPTIONS[name].parse(text) for name, text in texts.items() if text is not None}
+    return GateSettings.preset(preset, **changes)

@@ -1,0 +1,1 @@
+"""What ngate costs: time and memory, side by side with other gates."""

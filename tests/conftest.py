@@ -1,0 +1,65 @@
+"""Recordings that tests share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from noisegate_cli.gating.levels import Samples
+
+DATA = Path(__file__).parent / "data"
+SPEECH = DATA / "jfk_1961.wav"
+GUITAR = DATA / "guitar_stereo.flac"
+
+PCM = {"PCM_16": "int16", "PCM_24": "int32", "PCM_32": "int32"}
+FLOATS = {"FLOAT": "float32", "DOUBLE": "float64"}
+
+Writer = Callable[..., Path]
+
+
+def tone(seconds: float, rms: float, sample_rate: int = 16000, hz: float = 440.0) -> Samples:
+    """Return a sine with that RMS, shaped (samples,)."""
+    t = np.arange(round(seconds * sample_rate)) / sample_rate
+    return np.asarray(rms * np.sqrt(2) * np.sin(2 * np.pi * hz * t))
+
+
+def loud_and_quiet(sample_rate: int = 16000) -> Samples:
+    """Return a second of tone at 0.2, one at 0.001, one at 0.2: RMS, shaped (samples,)."""
+    parts = [tone(1, rms, sample_rate) for rms in (0.2, 0.001, 0.2)]
+    return np.concatenate(parts)
+
+
+def as_type(y: Samples, subtype: str) -> Samples:
+    """Return floats in the type and with the steps of a libsndfile subtype."""
+    if subtype in FLOATS:
+        return y.astype(FLOATS[subtype])
+    bits = int(subtype.removeprefix("PCM_"))
+    held = np.dtype(PCM[subtype]).itemsize * 8
+    steps = np.clip(np.rint(y * 2.0 ** (bits - 1)), -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1)
+    return (steps.astype(np.int64) << (held - bits)).astype(PCM[subtype])
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Writer:
+    """Return a function that writes samples to a file and returns its path."""
+
+    def writer(
+        y: Samples, name: str = "in.wav", rate: int = 16000, subtype: str = "PCM_16"
+    ) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kind = {".wav": "WAV", ".flac": "FLAC"}.get(path.suffix, "WAV")
+        with sf.SoundFile(
+            path, "w", rate, 1 if y.ndim == 1 else y.shape[1], subtype, format=kind
+        ) as f:
+            f.write(y if y.dtype.kind == "i" else as_type(y, subtype))
+        return path
+
+    return writer
+
+
+def read(path: Path, dtype: str = "int16") -> Samples:
+    """Return the samples of a file, shaped (samples, channels)."""
+    return np.asarray(sf.read(path, dtype=dtype, always_2d=True)[0])

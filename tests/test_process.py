@@ -1,0 +1,271 @@
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from noisegate_cli import (
+    AudioError,
+    GateSettings,
+    OutputError,
+    SettingsError,
+    analyze_file,
+    gate,
+    gate_file,
+)
+from tests.conftest import GUITAR, SPEECH, as_type, loud_and_quiet, read, tone
+
+AT_003 = GateSettings(threshold=0.03)
+FORMATS = [
+    ("WAV", "PCM_U8", ".wav"),
+    ("WAV", "PCM_16", ".wav"),
+    ("WAV", "PCM_24", ".wav"),
+    ("WAV", "PCM_32", ".wav"),
+    ("WAV", "FLOAT", ".wav"),
+    ("WAV", "DOUBLE", ".wav"),
+    ("WAV", "ULAW", ".wav"),
+    ("WAVEX", "PCM_24", ".wav"),
+    ("RF64", "PCM_16", ".wav"),
+    ("FLAC", "PCM_S8", ".flac"),
+    ("FLAC", "PCM_16", ".flac"),
+    ("FLAC", "PCM_24", ".flac"),
+    ("AIFF", "PCM_24", ".aiff"),
+    ("CAF", "ALAC_16", ".caf"),
+    ("CAF", "ALAC_24", ".caf"),
+    ("W64", "FLOAT", ".w64"),
+    ("AU", "PCM_16", ".au"),
+]
+
+
+@pytest.mark.parametrize(("kind", "subtype", "extension"), FORMATS)
+def test_a_file_keeps_its_type_and_every_bit_where_the_gate_is_open(
+    tmp_path, kind, subtype, extension
+):
+    source, output = tmp_path / f"in{extension}", tmp_path / f"out{extension}"
+    y = loud_and_quiet()
+    with sf.SoundFile(source, "w", 16000, 1, subtype, format=kind) as file:
+        file.write(y)
+    result = gate_file(source, output, AT_003)
+    info = sf.info(output)
+    assert (info.format, info.subtype, info.samplerate, info.frames) == (
+        kind,
+        subtype,
+        16000,
+        len(y),
+    )
+    before, after = (read(p, "int32" if "24" in subtype else "float64") for p in (source, output))
+    assert np.array_equal(after[:16000], before[:16000])
+    # The nearest that a companded sample comes to zero is not zero.
+    assert np.abs(after[22000:30000]).max() <= (2e-4 if subtype == "ULAW" else 0)
+    assert result.statistics.openings == 2
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS", "MPEG_LAYER_III"])
+def test_a_coded_file_keeps_its_format_and_length(tmp_path, subtype):
+    extension = {"VORBIS": ".ogg", "OPUS": ".opus", "MPEG_LAYER_III": ".mp3"}[subtype]
+    source, output = tmp_path / f"in{extension}", tmp_path / f"out{extension}"
+    kind = "MP3" if extension == ".mp3" else "OGG"
+    with sf.SoundFile(source, "w", 16000, 1, subtype, format=kind) as file:
+        file.write(loud_and_quiet())
+    gate_file(source, output, AT_003)
+    assert sf.info(output).subtype == subtype
+    out = read(output, "float32")
+    assert len(out) == len(read(source))
+    assert np.abs(out[23000:29000]).max() < 1e-3
+
+
+def test_files_and_arrays_give_the_same(tmp_path):
+    gate_file(GUITAR, tmp_path / "out.flac", AT_003)
+    samples, rate = sf.read(GUITAR, dtype="int16")
+    assert np.array_equal(gate(samples, rate, threshold=0.03), read(tmp_path / "out.flac"))
+
+
+def test_the_residue_is_what_is_missing_to_the_last_bit(write, tmp_path):
+    source = write(loud_and_quiet(), subtype="PCM_24")
+    out, rest = tmp_path / "out.wav", tmp_path / "rest.wav"
+    result = gate_file(source, out, GateSettings(threshold=0.03, range_db=-9), residue=rest)
+    assert result.residue == rest
+    y, kept, removed = (read(p, "int32") for p in (source, out, rest))
+    assert removed.any()
+    assert np.array_equal(kept + removed, y)
+
+
+def test_the_default_output_stands_beside_the_input(write):
+    source = write(loud_and_quiet(), "two.dots.v1.wav")
+    assert gate_file(source).output.path == source.with_name("two.dots.v1_gated.wav")
+
+
+def test_the_extension_chooses_the_format(write, tmp_path):
+    source = write(loud_and_quiet(), subtype="FLOAT")
+    gate_file(source, tmp_path / "out.flac", AT_003)
+    assert (sf.info(tmp_path / "out.flac").format, sf.info(tmp_path / "out.flac").subtype) == (
+        "FLAC",
+        "PCM_24",
+    )
+
+
+@pytest.mark.parametrize("name", ["out", "out.xyz"])
+def test_an_extension_that_says_nothing_is_refused(write, tmp_path, name):
+    with pytest.raises(OutputError, match=r"let the name end in one of \.wav"):
+        gate_file(write(tone(1, 0.1)), tmp_path / name, AT_003)
+
+
+def test_tags_are_kept(tmp_path):
+    source, output = tmp_path / "in.flac", tmp_path / "out.flac"
+    with sf.SoundFile(source, "w", 16000, 1, "PCM_16") as file:
+        file.title, file.artist = "Inaugural", "J. F. K."
+        file.write(tone(1, 0.1))
+    gate_file(source, output, AT_003)
+    with sf.SoundFile(output) as file:
+        assert (file.title, file.artist) == ("Inaugural", "J. F. K.")
+
+
+def test_the_input_is_not_touched(write):
+    source = write(loud_and_quiet())
+    before = source.read_bytes(), source.stat().st_mtime_ns
+    gate_file(source, settings=AT_003)
+    assert (source.read_bytes(), source.stat().st_mtime_ns) == before
+
+
+def test_the_input_is_never_the_output_not_even_through_a_link_or_with_force(write):
+    source = write(loud_and_quiet())
+    link = source.with_name("link.wav")
+    link.symlink_to(source)
+    for output in (source, link, source.parent / "." / source.name):
+        with pytest.raises(OutputError, match="is the input, which is never overwritten"):
+            gate_file(source, output, AT_003, force=True)
+    with pytest.raises(OutputError, match="is the input"):
+        gate_file(source, residue=source, settings=AT_003, force=True)
+
+
+def test_an_output_that_exists_is_kept_unless_forced(write):
+    source = write(loud_and_quiet())
+    output = source.with_name("out.wav")
+    output.write_text("precious")
+    with pytest.raises(OutputError, match="exists already: --force overwrites it"):
+        gate_file(source, output, AT_003)
+    assert output.read_text() == "precious"
+    gate_file(source, output, AT_003, force=True)
+    assert sf.info(output).frames == 48000
+
+
+def test_output_and_residue_are_two_files(write, tmp_path):
+    with pytest.raises(OutputError, match="is the output already"):
+        gate_file(write(tone(1, 0.1)), tmp_path / "o.wav", AT_003, residue=tmp_path / "o.wav")
+
+
+def test_an_error_in_the_middle_leaves_nothing_behind(write):
+    y = np.concatenate([tone(60, 0.1), [np.nan], tone(1, 0.1)]).astype(np.float32)
+    source = write(y, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"in\.wav': samples between .* are NaN or infinite"):
+        gate_file(source, settings=AT_003, residue=source.with_name("rest.wav"))
+    assert [p.name for p in source.parent.iterdir()] == ["in.wav"]
+
+
+def test_a_full_disk_leaves_nothing_behind(write, monkeypatch):
+    source = write(loud_and_quiet())
+
+    def full(self, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sf.SoundFile, "write", full)
+    with pytest.raises(OutputError, match="can't be written: No space left on device"):
+        gate_file(source, settings=AT_003)
+    assert [p.name for p in source.parent.iterdir()] == ["in.wav"]
+
+
+def test_an_interrupt_leaves_nothing_behind(write):
+    source = write(loud_and_quiet())
+
+    def interrupt(share):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        gate_file(source, settings=AT_003, progress=interrupt)
+    assert [p.name for p in source.parent.iterdir()] == ["in.wav"]
+
+
+def test_progress_runs_from_pass_to_pass_to_the_end(write):
+    shares: list[float] = []
+    gate_file(write(np.tile(loud_and_quiet(), 60)), progress=shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 127, 128, 129, 4096 + 1])
+def test_files_of_any_length(write, length):
+    source = write(tone(1, 0.1)[:length])
+    result = gate_file(source)
+    assert result.source.samples == sf.info(result.output.path).frames == length
+
+
+def test_mono_and_stereo_arrays_of_no_length():
+    assert gate(np.zeros(0), 8000).shape == (0,)
+    assert gate(np.zeros((0, 2), np.int16), 8000, threshold=0.1).shape == (0, 2)
+
+
+def test_arrays_that_are_no_recordings_are_refused():
+    with pytest.raises(SettingsError, match="uint8"):
+        gate(np.zeros(10, np.uint8), 8000)
+    with pytest.raises(SettingsError, match=r"\(2, 3, 4\)"):
+        gate(np.zeros((2, 3, 4)), 8000)
+
+
+def test_the_array_that_was_given_is_not_changed():
+    y = as_type(loud_and_quiet(), "PCM_16")
+    before = y.copy()
+    gate(y, 16000, threshold=0.03)
+    assert np.array_equal(y, before)
+
+
+def test_a_threshold_may_be_given_as_text_or_with_the_settings():
+    y = loud_and_quiet()
+    by_text = gate(y, 16000, threshold="-30dB")
+    assert np.array_equal(by_text, gate(y, 16000, threshold=10**-1.5))
+    assert np.array_equal(by_text, gate(y, 16000, settings=GateSettings(threshold=10**-1.5)))
+
+
+def test_analysis_measures_what_is_there(write):
+    report = analyze_file(write(np.concatenate([np.zeros(16000), loud_and_quiet()]), rate=16000))
+    levels = report.levels
+    assert levels.samples == 64000
+    assert levels.peak_db == pytest.approx(20 * np.log10(0.2 * 2**0.5), abs=0.01)
+    assert levels.silent_share == pytest.approx(0.25, abs=0.01)
+    assert levels.percentiles_db[90] == pytest.approx(20 * np.log10(0.2), abs=0.1)
+    assert levels.rms_db == pytest.approx(20 * np.log10(0.2 * 0.5**0.5), abs=0.01)
+
+
+def test_analysis_foresees_what_the_gate_then_does(tmp_path):
+    foreseen = analyze_file(SPEECH).levels
+    done = gate_file(SPEECH, tmp_path / "out.wav")
+    assert done.threshold == foreseen.suggestion.threshold
+    assert done.statistics.openings == pytest.approx(foreseen.statistics.openings, abs=2)
+    assert done.statistics.closed_share == pytest.approx(foreseen.statistics.closed_share, abs=0.02)
+
+
+def test_results_can_be_sent_between_processes(write):
+    result = gate_file(write(loud_and_quiet()))
+    assert pickle.loads(pickle.dumps(result)) == result
+
+
+MEMORY = """
+import resource, sys
+from noisegate_cli import gate_file, analyze_file, GateSettings
+gate_file(sys.argv[1], sys.argv[2], GateSettings(), force=True)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_grow_with_length(tmp_path):
+    pytest.importorskip("resource")
+    peaks = []
+    for minutes in (2, 40):
+        source = tmp_path / "in.wav"
+        with sf.SoundFile(source, "w", 44100, 1, "PCM_16") as file:
+            for _ in range(minutes):
+                file.write(np.tile(as_type(loud_and_quiet(44100), "PCM_16"), 20))
+        command = [sys.executable, "-c", MEMORY, str(source), str(tmp_path / "out.wav")]
+        peaks.append(int(subprocess.run(command, capture_output=True, check=True).stdout))
+    assert peaks[1] < 1.05 * peaks[0]
