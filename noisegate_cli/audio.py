@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -124,7 +124,8 @@ class AudioReader:
     def __init__(self, path: Path) -> None:
         _check_readable(path)
         try:
-            self._file = sf.SoundFile(os.fsencode(path))
+            with _silent_decoder():
+                self._file = sf.SoundFile(os.fsencode(path))
         except (sf.SoundFileError, OSError, TypeError) as error:
             raise AudioError(_why_unreadable(path, error)) from error
         self.info = AudioInfo(
@@ -166,7 +167,8 @@ class AudioReader:
         read = 0
         while True:
             try:
-                block = self._file.read(out=buffer)
+                with _silent_decoder() if info.format == "MP3" else nullcontext():
+                    block = self._file.read(out=buffer)
             except sf.SoundFileError as error:
                 raise AudioError(
                     f"{shown(info.path)} is damaged after "
@@ -222,9 +224,10 @@ def output_info(source: AudioInfo, path: Path) -> AudioInfo:
     size = source.samples * source.channels * source.dtype.itemsize
     if kind in ("WAV", "WAVEX") and size > WAV_LIMIT:
         kind = "RF64"
-    wanted = [source.subtype, "PCM_24", "PCM_16", CODED.get(extension), sf.default_subtype(kind)]
+    new_coding = extension in CODED and extension != source.path.suffix.lower()
+    wanted = [CODED[extension]] if new_coding else [source.subtype, "PCM_24", "PCM_16"]
     reason = ""
-    for subtype in filter(None, wanted):
+    for subtype in wanted:
         info = replace(source, path=path, format=kind, subtype=subtype)
         try:
             with sf.SoundFile(io.BytesIO(), "w", **_parameters(info)):
@@ -323,6 +326,24 @@ def _parameters(info: AudioInfo) -> dict[str, Any]:
         "subtype": info.subtype,
         "endian": info.endian,
     }
+
+
+@contextmanager
+def _silent_decoder() -> Iterator[None]:
+    """Keep what the MP3 decoder, in C, has to say of damaged frames off stderr."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # stderr is closed: there is nothing to keep clean
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _check_readable(path: Path) -> None:

@@ -9,7 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from noisegate_cli import __version__
-from noisegate_cli.console import AUDIO, bars, complain, console, interruptible, put, say
+from noisegate_cli.console import (
+    AUDIO,
+    bars,
+    complain,
+    console,
+    escape_what_cannot_be_shown,
+    interrupt_on_signals,
+    put,
+    say,
+)
 from noisegate_cli.errors import NoisegateError, SettingsError
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.options import with_settings
@@ -182,15 +191,17 @@ def run(arguments: Sequence[str]) -> int:
     arguments = list(arguments)
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     debug = DEBUG in options
+    arguments = [a for i, a in enumerate(arguments) if a != DEBUG or i >= len(options)]
     try:
-        with interruptible():
-            arguments = [a for i, a in enumerate(arguments) if a != DEBUG or i >= len(options)]
-            return app(args=arguments, prog_name="ngate", standalone_mode=False) or DONE
+        status = app(args=arguments, prog_name="ngate", standalone_mode=False) or DONE
+        if status == INTERRUPTED:
+            raise KeyboardInterrupt
+        return int(status)
     except BrokenPipeError:
         # Who read our output has seen enough. Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
         return INTERRUPTED
     except Exception as error:
@@ -206,8 +217,6 @@ def _status(error: Exception) -> int:
     if isinstance(error, NoisegateError):
         complain(error)
         return MISUSED if isinstance(error, SettingsError) else FAILED
-    if isinstance(error, typer.Abort):
-        return INTERRUPTED
     if hasattr(error, "format_message"):
         # Wrong usage, in the words of Typer. No arguments at all have printed the help instead.
         if message := error.format_message():
@@ -219,4 +228,6 @@ def _status(error: Exception) -> int:
 
 def main() -> None:
     """Run the command line of this process."""
+    escape_what_cannot_be_shown()
+    interrupt_on_signals()
     sys.exit(run(sys.argv[1:]))

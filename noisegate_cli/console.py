@@ -17,19 +17,21 @@ LOG_EVERY_S = 10.0
 """Seconds between two lines of progress in a log."""
 
 
+def escape_what_cannot_be_shown() -> None:
+    """Let no character be an error on a terminal or a code page that doesn't have it."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def say(text: str) -> None:
-    """Print a line to stderr, whatever its encoding can't show escaped."""
-    _print(text, sys.stderr)
+    """Print a line to stderr."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def put(text: str) -> None:
     """Print a line of data to stdout."""
-    _print(text, sys.stdout)
-
-
-def _print(text: str, stream: Any) -> None:
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    print(text, flush=True)
 
 
 def complain(message: object) -> None:
@@ -47,8 +49,7 @@ def console(stderr: bool = False) -> "Console":
     return target
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
+def interrupt_on_signals() -> None:
     """Let SIGTERM and SIGHUP end the work as Ctrl-C does: through the clean-up."""
 
     def interrupt(*_: object) -> None:
@@ -57,7 +58,6 @@ def interruptible() -> Iterator[None]:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), interrupt)
-    yield
 
 
 class Bars(Protocol):

@@ -1,0 +1,32 @@
+"""What may import what: arrows never run back up."""
+
+import ast
+from pathlib import Path
+
+import noisegate_cli
+
+PACKAGE = Path(noisegate_cli.__file__).parent
+STANDARD = {"__future__", "collections", "dataclasses", "math", "types", "typing"}
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+
+
+def test_the_core_knows_arrays_and_nothing_else():
+    allowed = STANDARD | {"numpy", "librosa", "scipy"}
+    for path in (PACKAGE / "gating").glob("*.py"):
+        for name in imported(path):
+            if not name.startswith(("noisegate_cli.gating", "noisegate_cli.errors")):
+                assert name.split(".")[0] in allowed, f"{path.name} imports {name}"
+
+
+def test_the_layers_below_the_command_line_know_no_terminal():
+    for name in ("audio", "process", "batch", "units", "errors"):
+        for module in imported(PACKAGE / f"{name}.py"):
+            assert module.split(".")[0] not in ("typer", "rich", "tqdm")
+            assert module not in {f"noisegate_cli.{m}" for m in ("cli", "console", "report")}

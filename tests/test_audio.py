@@ -1,0 +1,128 @@
+import os
+import shutil
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from noisegate_cli import AudioError, OutputError, gate_file
+from noisegate_cli.audio import AudioInfo, AudioReader, output_info, probe
+from tests.conftest import GUITAR, loud_and_quiet, tone
+
+
+def refused(path, words):
+    """Assert that reading `path` fails in one line that quotes it, and leaves nothing behind."""
+    there = sorted(path.parent.iterdir())
+    with pytest.raises(AudioError, match=words) as caught:
+        gate_file(path)
+    message = str(caught.value)
+    assert path.name in message
+    assert "\n" not in message
+    assert sorted(path.parent.iterdir()) == there
+
+
+def test_a_missing_file(tmp_path):
+    refused(tmp_path / "no.wav", "doesn't exist")
+
+
+def test_a_directory(tmp_path):
+    refused(tmp_path, "is a directory: use ngate batch")
+
+
+def test_no_bytes(tmp_path):
+    (tmp_path / "in.wav").touch()
+    refused(tmp_path / "in.wav", r"is empty \(0 bytes\)")
+
+
+@pytest.mark.parametrize(
+    "content", [b"x", b"hello, world\n" * 99, bytes(4096), b"fLaC" + b"q" * 99]
+)
+def test_what_is_no_recording(tmp_path, content):
+    (tmp_path / "in.wav").write_bytes(content)
+    refused(tmp_path / "in.wav", "is not a recording that libsndfile can read")
+
+
+@pytest.mark.parametrize(("kind", "ending"), [("WAV", "wav"), ("AIFF", "aiff"), ("W64", "w64")])
+def test_a_file_cut_short(tmp_path, kind, ending):
+    whole, cut = tmp_path / f"whole.{ending}", tmp_path / f"cut.{ending}"
+    with sf.SoundFile(whole, "w", 16000, 1, "PCM_16", format=kind) as file:
+        file.write(tone(4, 0.1))
+    cut.write_bytes(whole.read_bytes()[:64000])
+    refused(cut, r"is cut short: it holds (1\.99|2\.00) s of 4\.00 s")
+
+
+def test_a_compressed_file_cut_short(tmp_path):
+    cut = tmp_path / "cut.flac"
+    cut.write_bytes(GUITAR.read_bytes()[:150000])
+    refused(cut, "is damaged after")
+
+
+def test_a_streamed_header_that_announces_no_length_is_no_cut(write):
+    source = write(tone(1, 0.1))
+    content = bytearray(source.read_bytes())
+    content[4:8] = content[40:44] = b"\xff" * 4
+    source.write_bytes(content)
+    assert gate_file(source).source.samples == 16000
+
+
+def test_what_may_not_be_read(write):
+    source = write(tone(1, 0.1))
+    source.chmod(0)
+    if os.access(source, os.R_OK):
+        pytest.skip("root may read everything")
+    refused(source, "can't be read: Permission denied")
+
+
+def test_blocks_join_to_the_whole(write):
+    y = np.tile(loud_and_quiet(), 50)
+    with AudioReader(write(y)) as reader:
+        blocks = [(block.copy(), last) for block, last in reader.blocks()]
+    assert [last for _, last in blocks] == [False] * (len(blocks) - 1) + [True]
+    assert len(blocks) > 2
+    assert sum(len(block) for block, _ in blocks) == len(y)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["-n.wav", "--help.wav", "ひと 🎙.wav", "new\nline.wav", "$(x);&|.wav", "%s%d.wav", "UPPER.WAV"],
+)
+def test_awkward_names(tmp_path, write, name):
+    source = tmp_path / name
+    shutil.copy(write(tone(1, 0.1)), source)
+    output = gate_file(source).output.path
+    assert output.name == name.replace(".", "_gated.")
+    assert sf.info(os.fsencode(output)).frames == 16000
+
+
+def test_a_name_that_is_no_text(tmp_path, write):
+    source = tmp_path / os.fsdecode(b"latin1_\xe9.wav")
+    try:
+        shutil.copy(write(tone(1, 0.1)), source)
+    except OSError:
+        pytest.skip("this file system wants text")
+    assert gate_file(source).source.samples == 16000
+
+
+def test_a_name_too_long_is_an_error_in_one_line(write):
+    source = write(tone(1, 0.1))
+    with pytest.raises(OutputError, match="can't be written: File name too long"):
+        gate_file(source, source.with_name("a" * 300 + ".wav"))
+
+
+def test_a_recording_beyond_4_gib_is_written_as_rf64(tmp_path):
+    long = AudioInfo(tmp_path / "in.w64", 48000, 2, 30 * 3600 * 48000, "W64", "PCM_16")
+    assert output_info(long, tmp_path / "out.wav").format == "RF64"
+    short = AudioInfo(tmp_path / "in.w64", 48000, 2, 3600 * 48000, "W64", "PCM_16")
+    assert output_info(short, tmp_path / "out.wav").format == "WAV"
+
+
+def test_a_format_that_cannot_hold_the_rate_says_so(write, tmp_path):
+    with pytest.raises(OutputError, match=r"Opus only supports sample rates.*ends in \.wav"):
+        gate_file(write(tone(1, 0.1, 44100), rate=44100), tmp_path / "out.opus")
+
+
+def test_probe_tells_what_a_recording_is():
+    info = probe(GUITAR)
+    assert (info.sample_rate, info.channels, info.format) == (44100, 2, "FLAC")
+    assert info.dtype == np.int16 or info.subtype == "PCM_24"
+    assert info.duration == pytest.approx(5.97, abs=0.01)

@@ -1,0 +1,256 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from noisegate_cli import __version__
+from noisegate_cli.cli import run
+from noisegate_cli.gating.settings import PRESETS
+from tests.conftest import SPEECH, loud_and_quiet, read, tone
+
+
+def ngate(*arguments, **options):
+    """Run the command line as a user does."""
+    command = [sys.executable, "-m", "noisegate_cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def one_line(capsys):
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1, said
+    assert said.startswith("ngate: ")
+    assert "Traceback" not in said
+    return said
+
+
+def test_the_three_everyday_lines_work(tmp_path, monkeypatch, write):
+    monkeypatch.chdir(tmp_path)
+    write(loud_and_quiet(), "file.wav")
+    write(loud_and_quiet(), "recordings/a.wav")
+    assert run(["analyze", "file.wav"]) == 0
+    assert run(["gate", "file.wav", "-t", "0.03", "-o", "clean.wav"]) == 0
+    assert run(["batch", "./recordings"]) == 0
+    assert not read(tmp_path / "clean.wav")[22000:30000].any()
+    assert (tmp_path / "recordings-gated" / "a.wav").exists()
+
+
+def test_gate_says_what_it_did_on_stderr_and_nothing_on_stdout(write, capsys):
+    source = write(loud_and_quiet())
+    assert run(["gate", str(source), "-t", "0.03"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "threshold  0.03 (-30.5 dBFS), as given" in err
+    assert "2 openings" in err
+    assert "in_gated.wav" in err
+
+
+def test_without_a_threshold_it_finds_one_and_says_why(write, capsys):
+    y = loud_and_quiet()
+    assert run(["gate", str(write(np.tile(y, 5)))]) == 0
+    assert "automatic. Noise lies about -60 dBFS" in capsys.readouterr().err
+
+
+def test_quiet_says_nothing(write, capsys):
+    assert run(["gate", str(write(loud_and_quiet())), "-q"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_json_is_data_on_stdout(write, capsys):
+    source = write(loud_and_quiet())
+    assert run(["gate", str(source), "-t", "-30dB", "--range", "mute", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["file"] == str(source)
+    assert data["threshold_db"] == pytest.approx(-30)
+    assert data["openings"] == 2
+    assert data["settings"]["range_db"] is None
+    assert run(["analyze", str(source), str(SPEECH), "--json"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["sample_rate"] for line in lines] == [16000, 16000]
+
+
+def test_the_line_that_analyze_suggests_does_what_it_foresees(tmp_path, capsys):
+    source = tmp_path / "it's a name.wav"
+    source.write_bytes(SPEECH.read_bytes())
+    assert run(["analyze", str(source), "--json", "--hold", "80"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    import shlex
+
+    words = shlex.split(data["command"])
+    assert words[:2] == ["ngate", "gate"]
+    assert "--hold=80" in words
+    assert run([*words[1:], "--json"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert done["closed_share"] == pytest.approx(data["closed_share"], abs=0.02)
+
+
+def test_analyze_marks_the_threshold_in_the_histogram(write, capsys):
+    assert run(["analyze", str(write(np.tile(loud_and_quiet(), 5)))]) == 0
+    out = capsys.readouterr().out
+    assert "◄── threshold -" in out
+    assert "ngate gate" in out
+
+
+@pytest.mark.parametrize("y", [np.zeros(16000), tone(2, 0.1)], ids=["silence", "no contrast"])
+def test_analyze_says_when_there_is_nothing_to_suggest(write, capsys, y):
+    source = write(y)
+    assert run(["analyze", str(source)]) == 0
+    assert "no threshold" in capsys.readouterr().out
+    assert run(["analyze", str(source), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["threshold"] is None
+    assert data["command"] is None
+    assert run(["gate", str(source)]) == 0
+    assert np.array_equal(read(source.with_name("in_gated.wav")), read(source))
+
+
+def test_analyze_goes_on_after_a_bad_file(write, tmp_path, capsys):
+    assert run(["analyze", str(tmp_path / "no.wav"), str(write(tone(1, 0.1))), "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 1
+    assert "no.wav' doesn't exist" in err
+
+
+WRONG_USAGE = [
+    (["-t", "4"], "'4'"),
+    (["-t", "-30"], "'-30' has no unit"),
+    (["-t", "abc"], "'abc'"),
+    (["--attack", "-5"], "-5"),
+    (["--hold", "-1"], "-1"),
+    (["--release", "x"], "'x'"),
+    (["--lookahead", "nan"], "'nan'"),
+    (["--hysteresis", "-1dB"], "-1"),
+    (["--range", "6dB"], "'6dB'"),
+    (["--range", "-24"], "give -24dB"),
+    (["--hop-length", "500"], "try --hop-length"),
+    (["--frame-length", "2048.5"], "'2048.5'"),
+    (["--channels", "both"], "'both'"),
+    (["--preset", "loud"], "'loud'"),
+    (["--nonsense"], "--nonsense"),
+]
+
+
+@pytest.mark.parametrize(("options", "quoted"), WRONG_USAGE)
+def test_wrong_usage_is_one_line_and_status_2(write, capsys, options, quoted):
+    source = write(tone(1, 0.1))
+    assert run(["gate", str(source), *options]) == 2
+    assert quoted in one_line(capsys)
+    assert [p.name for p in source.parent.iterdir()] == ["in.wav"]
+
+
+def test_bad_input_is_one_line_and_status_1(tmp_path, capsys):
+    (tmp_path / "bad.wav").write_text("no recording")
+    for name in ("bad.wav", "none.wav", "."):
+        assert run(["gate", str(tmp_path / name)]) == 1
+        one_line(capsys)
+    assert [p.name for p in tmp_path.iterdir()] == ["bad.wav"]
+
+
+def test_outputs_are_guarded(write, capsys):
+    source = write(tone(1, 0.1))
+    assert run(["gate", str(source), "-o", str(source)]) == 1
+    assert "never overwritten" in one_line(capsys)
+    assert run(["gate", str(source), "-q"]) == 0
+    assert run(["gate", str(source)]) == 1
+    assert "--force" in one_line(capsys)
+    assert run(["gate", str(source), "--force", "-q"]) == 0
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(tmp_path, capsys):
+    for arguments in (["--debug", "gate", "no.wav"], ["gate", "no.wav", "--debug"]):
+        assert run(arguments) == 1
+        assert "Traceback" in capsys.readouterr().err
+
+
+def test_batch_sums_up_and_its_status_tells_of_failures(tmp_path, write, capsys):
+    write(loud_and_quiet(), "in/a.wav")
+    (tmp_path / "in" / "bad.wav").write_text("no recording")
+    assert run(["batch", str(tmp_path / "in"), "-j", "1"]) == 1
+    said = capsys.readouterr().err
+    assert "1 of 2 recordings" in said
+    assert "bad.wav" in said
+    assert run(["batch", str(tmp_path / "in"), "--json"]) == 1
+    data = json.loads(capsys.readouterr().out)
+    assert (data["done"], data["skipped"], data["failed"]) == (0, 1, 1)
+
+
+def test_help_shows_the_values_of_every_preset():
+    shown = ngate("gate", "--help", env=os.environ | {"COLUMNS": "200"}).stdout
+    for name, preset in PRESETS.items():
+        assert f"{name}: hysteresis {preset.hysteresis_db:g} dB" in shown
+        assert f"release {preset.release_ms:g} ms" in shown
+
+
+def test_the_version_and_both_ways_to_start():
+    assert ngate("--version").stdout == f"ngate {__version__}\n"
+    script = Path(sys.executable).parent / "ngate"
+    assert subprocess.check_output([script, "--version"], text=True) == f"ngate {__version__}\n"
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from noisegate_cli.cli import run; run(['gate', '--help']);"
+        "print([m for m in ('numpy', 'soundfile', 'librosa', 'scipy', 'tqdm') if m in sys.modules])"
+    )
+    out = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert out.endswith("[]\n")
+
+
+def test_gate_does_not_load_librosa(write):
+    code = (
+        "import sys; from noisegate_cli.cli import run; run(sys.argv[1:]);"
+        "print([m for m in ('librosa', 'scipy', 'numba', 'rich.progress') if m in sys.modules])"
+    )
+    source = write(tone(1, 0.1))
+    out = subprocess.check_output([sys.executable, "-c", code, "gate", source, "-q"], text=True)
+    assert out == "[]\n"
+
+
+def test_the_shell_can_complete_commands_and_options():
+    asked = {"_NGATE_COMPLETE": "complete_bash", "COMP_WORDS": "ngate ga", "COMP_CWORD": "1"}
+    assert ngate(env=os.environ | asked).stdout.split() == ["gate"]
+    asked |= {"COMP_WORDS": "ngate gate --rel", "COMP_CWORD": "2"}
+    assert ngate(env=os.environ | asked).stdout.split() == ["--release"]
+
+
+def test_a_reader_that_goes_away_is_no_error(write):
+    source = write(np.tile(loud_and_quiet(), 3))
+    command = f"{sys.executable} -m noisegate_cli analyze {source} {source} {source} | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_a_terminal_that_knows_only_ascii_gets_ascii(write):
+    source = write(np.tile(loud_and_quiet(), 5), "ひと.wav")
+    done = ngate(
+        "analyze", source, env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    )
+    assert done.returncode == 0
+    assert done.stdout.isascii()
+    assert "<-- threshold" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_removes_what_was_begun_and_ends_with_130(tmp_path, number):
+    source = tmp_path / "in.flac"
+    with sf.SoundFile(source, "w", 44100, 2, "PCM_16") as file:
+        noise = np.random.default_rng(0).normal(0, 0.1, (44100 * 60, 2))
+        for _ in range(10):
+            file.write(noise)
+    command = [sys.executable, "-m", "noisegate_cli", "gate", str(source), "-t", "0.03"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while len(list(tmp_path.iterdir())) < 2:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said == "ngate: interrupted\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["in.flac"]
