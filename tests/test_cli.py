@@ -54,7 +54,7 @@ def test_gate_says_what_it_did_on_stderr_and_nothing_on_stdout(write, capsys):
 def test_without_a_threshold_it_finds_one_and_says_why(write, capsys):
     y = loud_and_quiet()
     assert run(["gate", str(write(np.tile(y, 5)))]) == 0
-    assert "automatic. Noise lies about -60 dBFS" in capsys.readouterr().err
+    assert "automatic. It parts noise of about -60 dBFS" in capsys.readouterr().err
 
 
 def test_quiet_says_nothing(write, capsys):

@@ -1,16 +1,31 @@
-"""A threshold found in how often each level occurs."""
+"""A threshold found in how often each level occurs.
 
-from dataclasses import dataclass
+Three estimates check each other: two that look for the gap between two kinds of frames, and one
+that comes down from the level of the signal. Each goes wrong on recordings where the others don't
+(little speech, little pause, a noise that drifts), so the middle one is taken.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noisegate_cli.gating.levels import LevelHistogram, from_db
+
+Values = NDArray[np.float64]
 
 MIN_CONTRAST_DB = 6.0
 """Nearer than this, the levels of noise and signal overlap and no threshold parts them."""
 
+PUMPING_DB = 12.0
+"""Nearer than this, a gate is heard pumping."""
+
 MIN_FRAMES = 20
 """Fewer frames say nothing about a distribution with two peaks."""
+
+SPEECH_MARGIN_DB = 15.9
+"""What ITU-T P.56 takes for the distance from the active level of speech to its faint parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +35,14 @@ class ThresholdSuggestion:
     threshold: float | None
     """Linear RMS, full scale 1.0; None when nothing can be suggested."""
     noise_floor_db: float
-    """Level of the noise, dBFS; minus infinity when the recording is silent."""
+    """Level of the noise, dBFS: the median of the frames below the threshold; minus infinity when
+    the recording is silent."""
     active_db: float
-    """Level of the signal, dBFS."""
+    """Level of the signal, dBFS: the RMS of the frames above the threshold."""
     reason: str
     """One sentence for the user."""
+    estimates_db: Mapping[str, float] = field(default_factory=dict)
+    """What each method says, dBFS."""
 
     @property
     def contrast_db(self) -> float:
@@ -33,10 +51,8 @@ class ThresholdSuggestion:
 
 
 def suggest_threshold(histogram: LevelHistogram) -> ThresholdSuggestion:
-    """Suggest the level at which a frame is as likely noise as signal.
+    """Suggest the median of three estimates: `two_normals`, `otsu`, `below_active_level`.
 
-    The levels, in dB, are taken as a mixture of two normal distributions, noise and signal, fitted
-    by expectation maximisation (Dempster, Laird and Rubin 1977), started from Otsu's split (1979).
     Digital silence is not a level and takes no part.
 
     Examples
@@ -45,66 +61,95 @@ def suggest_threshold(histogram: LevelHistogram) -> ThresholdSuggestion:
     >>> histogram = LevelHistogram()
     >>> histogram.add(from_db(np.append(rng.normal(-60, 2, 500), rng.normal(-25, 5, 500))))
     >>> suggestion = suggest_threshold(histogram)
-    >>> bool(-55 < 20 * np.log10(suggestion.threshold) < -40)
-    True
+    >>> bool(-55 < 20 * np.log10(suggestion.threshold) < -38), round(suggestion.noise_floor_db)
+    (True, -60)
     """
     if not histogram.sounding:
         return ThresholdSuggestion(
             None, -np.inf, -np.inf, "The recording is digital silence: there is nothing to gate."
         )
-    floor, active = histogram.percentile(10), histogram.percentile(90)
+    occurs = histogram.counts > 0
+    level, weight = histogram.centres_db[occurs], histogram.counts[occurs] / histogram.sounding
+    estimates = {
+        "two normals": two_normals(level, weight),
+        "otsu": otsu(level, weight),
+        "active level": below_active_level(level, weight),
+    }
+    threshold = float(np.median(list(estimates.values())))
+    floor, active = _floor_and_active(level, weight, threshold)
+    contrast = active - floor
     if histogram.sounding < MIN_FRAMES:
-        return ThresholdSuggestion(
-            None, floor, active, "The recording is too short to tell noise from signal."
+        why = "The recording is too short to tell noise from signal."
+    elif contrast < MIN_CONTRAST_DB:
+        why = f"All levels lie within about {max(contrast, 0.0):.0f} dB: a gate would only pump."
+    else:
+        why = (
+            f"It parts noise of about {floor:.0f} dBFS from signal of about {active:.0f} dBFS, "
+            f"the middle of three estimates from {min(estimates.values()):.0f} to "
+            f"{max(estimates.values()):.0f} dBFS."
         )
-    level, weight = histogram.centres_db, histogram.counts / histogram.sounding
-    noise, signal, crossing = _two_normals(level, weight)
-    if signal - noise < MIN_CONTRAST_DB:
-        return ThresholdSuggestion(
-            None,
-            floor,
-            active,
-            f"Levels do not part into noise and signal (they lie {max(0.0, signal - noise):.0f} dB "
-            "apart): a gate would pump.",
-        )
-    return ThresholdSuggestion(
-        float(from_db(crossing)),
-        noise,
-        signal,
-        f"Noise lies about {noise:.0f} dBFS and signal about {signal:.0f} dBFS; "
-        f"at {crossing:.1f} dBFS a frame is as likely the one as the other.",
-    )
+        if contrast < PUMPING_DB:
+            why += f" They are only {contrast:.0f} dB apart: if it pumps, try --range -8dB."
+        return ThresholdSuggestion(float(from_db(threshold)), floor, active, why, estimates)
+    return ThresholdSuggestion(None, floor, active, why, estimates)
 
 
-def _two_normals(
-    level: np.ndarray, weight: np.ndarray, iterations: int = 200
-) -> tuple[float, float, float]:
-    """Return the means of the lower and the upper normal, and where they are equally likely."""
-    below = level[:, None] <= [_otsu(level, weight)]
-    responsibility = np.hstack([below, ~below]).astype(np.float64)
-    mean = spread = share = np.zeros(2)
-    for _ in range(iterations):
-        mass = (responsibility * weight[:, None]).sum(axis=0) + 1e-12
-        mean = (responsibility * (weight * level)[:, None]).sum(axis=0) / mass
-        variance = (responsibility * weight[:, None] * (level[:, None] - mean) ** 2).sum(axis=0)
-        # A decibel at the least: a steady tone must not become an infinitely narrow peak.
-        spread, share = np.sqrt(np.maximum(variance / mass, 1.0)), mass / mass.sum()
-        log_density = np.log(share / spread) - 0.5 * ((level[:, None] - mean) / spread) ** 2
-        log_density -= log_density.max(axis=1, keepdims=True)
-        responsibility = np.exp(log_density)
-        responsibility /= responsibility.sum(axis=1, keepdims=True)
-    between = (level > mean[0]) & (level < mean[1])
-    if not between.any():
-        return float(mean[0]), float(mean[1]), float(mean.mean())
-    crossing = level[between][np.argmin(np.abs(responsibility[between, 0] - 0.5))]
-    return float(mean[0]), float(mean[1]), float(crossing)
+def otsu(level: Values, weight: Values) -> float:
+    """Return the level that splits a histogram with the largest variance between its parts.
 
-
-def _otsu(level: np.ndarray, weight: np.ndarray) -> float:
-    """Return the level that splits the histogram with the largest variance between classes."""
-    below = np.cumsum(weight)
-    first = np.cumsum(weight * level)
+    Otsu, A threshold selection method from gray-level histograms (1979). Levels are in dB, the
+    weights add up to 1.
+    """
+    below, first = np.cumsum(weight), np.cumsum(weight * level)
     with np.errstate(divide="ignore", invalid="ignore"):
         between = (first[-1] * below - first) ** 2 / (below * (1 - below))
-    between[~np.isfinite(between)] = 0
+    # Beyond either end of the histogram one part is empty, and 1 − Σ is rounding.
+    between[~np.isfinite(between) | (below < 1e-9) | (below > 1 - 1e-9)] = 0
     return float(level[np.argmax(between)])
+
+
+def two_normals(level: Values, weight: Values, rounds: int = 200) -> float:
+    """Return where a frame is as likely noise as signal, each being normal in dB.
+
+    Fitted by expectation maximisation (Dempster, Laird and Rubin 1977) from Otsu's split.
+    """
+    below = level[:, None] <= otsu(level, weight)
+    likely = np.hstack([below, ~below]).astype(np.float64)
+    mean = np.full(2, np.inf)
+    for _ in range(rounds):
+        mass = weight @ likely + 1e-12
+        before, mean = mean, (weight * level) @ likely / mass
+        if np.abs(mean - before).max() < 0.01:
+            break
+        variance = np.einsum("i,ij,ij->j", weight, likely, (level[:, None] - mean) ** 2) / mass
+        # A decibel at the least: a steady tone must not become an infinitely narrow peak.
+        spread = np.sqrt(np.maximum(variance, 1.0))
+        log_density = np.log(mass / spread) - 0.5 * ((level[:, None] - mean) / spread) ** 2
+        likely = np.exp(log_density - log_density.max(axis=1, keepdims=True))
+        likely /= likely.sum(axis=1, keepdims=True)
+    between = (level > mean[0]) & (level < mean[1])
+    if not between.any():
+        return float(mean.mean())
+    return float(level[between][np.argmin(np.abs(likely[between, 0] - 0.5))])
+
+
+def below_active_level(level: Values, weight: Values) -> float:
+    """Return the level that lies 15.9 dB below the RMS of the frames above it.
+
+    The margin, and the idea of an active level found together with its threshold, are those of
+    ITU-T P.56 (2011), method B, with frame levels in place of its envelope.
+    """
+    power = weight * 10 ** (level / 10)
+    share_above, power_above = (np.cumsum(x[::-1])[::-1] for x in (weight, power))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        margin = 10 * np.log10(power_above / share_above) - level
+    return float(level[np.argmax((share_above > 0) & (margin <= SPEECH_MARGIN_DB))])
+
+
+def _floor_and_active(level: Values, weight: Values, threshold: float) -> tuple[float, float]:
+    below, above = weight * (level <= threshold), weight * (level > threshold)
+    if not below.sum() or not above.sum():
+        middle = float(level[np.searchsorted(np.cumsum(weight), 0.5)])
+        return middle, middle
+    floor = level[np.searchsorted(np.cumsum(below), 0.5 * below.sum())]
+    return float(floor), float(10 * np.log10(above @ 10 ** (level / 10) / above.sum()))

@@ -14,6 +14,7 @@ import json
 import math
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -21,7 +22,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -35,7 +36,9 @@ from tests.benchmarks.others import THRESHOLD, THRESHOLD_DB
 PYTHON = sys.executable
 NGATE = shutil.which("ngate", path=str(Path(PYTHON).parent)) or ""
 OTHERS = str(Path(__file__).with_name("others.py"))
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+NULL = subprocess.DEVNULL
+ENV = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+OPTIONAL = ("ffmpeg", "sox", "pedalboard", "noisereduce", "librosa")
 OUT, OUT_TREE = "out.wav", "out"
 COPY, GATE = "bare libsndfile copy", f"`ngate gate -t {THRESHOLD}`"
 RATE = 44100
@@ -87,15 +90,16 @@ class Bench:
             part.rename(path)
         return name
 
-    def run(self, argv: Sequence[str]) -> tuple[float, str]:
-        """Run a command among the recordings; return its seconds, and what others.py printed."""
+    def clear(self) -> None:
+        """Remove what the last command wrote."""
         (self.folder / OUT).unlink(missing_ok=True)
         shutil.rmtree(self.folder / OUT_TREE, ignore_errors=True)
-        null = subprocess.DEVNULL
-        streams = {"stdin": null, "stderr": null, "stdout": subprocess.PIPE if peak else null}
-        started = perf_counter()
-        done = subprocess.run(argv, cwd=self.folder, env=ENVIRONMENT, check=True, **streams)
-        return perf_counter() - started, int(done.stdout or 0)
+
+    def run(self, argv: Sequence[str], stdout: int = NULL) -> bytes:
+        """Run a command among the recordings and return what it printed, if `stdout` is a pipe."""
+        return subprocess.run(
+            argv, cwd=self.folder, env=ENV, stdin=NULL, stdout=stdout, stderr=NULL, check=True
+        ).stdout
 
     def measure(self, section: str, commands: list[Command]) -> Times:
         """Time commands in turn."""
@@ -103,31 +107,20 @@ class Bench:
         for number in range(self.rounds + 1):
             for command in [c for c in commands if c.name in times]:
                 print(f"{section} {number}/{self.rounds}: {command.name}", file=sys.stderr)
+                self.clear()
+                started = perf_counter()
                 try:
-                    seconds = self.run(command.argv)
+                    self.run(command.argv)
                 except subprocess.CalledProcessError as error:
                     if not command.optional:
                         raise
                     print(f"{command.name} is left out: it ended with {error.returncode}.\n")
                     del times[command.name]
-                else:
-                    times[command.name] += [seconds] if number else []
+                    continue
+                if number:
+                    times[command.name].append(perf_counter() - started)
         self.results[section] = times
         return dict(times)
-
-    def report(self, times: Times, bases: list[str], work: str = "", amount: float = 0) -> None:
-        """Print a table of times, work per second, and ratios to each of `bases`."""
-        head = ["", "Time", "Range", *[work] * bool(work), *(f"÷ {base}" for base in bases)]
-        rows = []
-        for name, values in times.items():
-            middle = statistics.median(values)
-            digits = 3 if middle < 10 else 1
-            row = [name, f"{middle:.{digits}f} s"]
-            row.append(f"{min(values):.{digits}f}–{max(values):.{digits}f}")
-            row += [f"{amount / middle:.{0 if amount / middle > 100 else 1}f}"] * bool(work)
-            row += [f"{middle / statistics.median(times[base]):.2f} ×" for base in bases]
-            rows.append(row)
-        table(head, rows)
 
 
 def speech(rng: np.random.Generator, rate: int, length: int) -> NDArray[np.float32]:
@@ -199,11 +192,11 @@ def speed(bench: Bench) -> None:
                 a + (b - a) * rise for a, b in zip(small, large, strict=True)
             ]
     print(f"### Speed: {long} of speech, WAV, mono, 16 bits, 44.1 kHz\n")
-    bench.report(times, [COPY, GATE], "× real time", lengths[2])
+    report(times, [COPY, GATE], "× real time", lengths[2])
     if not bench.full:
         print(
             f"“From {short}”: these hold whole recordings in memory, many GB for an hour. They ran "
-            f"on {short} and on {tiny}; the time for {long} is on the line through both.\n"
+            f"on {short} and on {tiny}; {long} is an estimate, on the line through both.\n"
         )
 
 
@@ -212,7 +205,7 @@ def stereo(bench: Bench) -> None:
     source = bench.recording("stereo", 600, rate=48000, bits=24)
     times = bench.measure("stereo", gates(source, 24))
     print(f"### Speed: {span(600 * bench.scale)} of speech, WAV, stereo, 24 bits, 48 kHz\n")
-    bench.report(times, [COPY, GATE], "× real time", 600 * bench.scale)
+    report(times, [COPY, GATE], "× real time", 600 * bench.scale)
 
 
 def startup(bench: Bench) -> None:
@@ -227,7 +220,7 @@ def startup(bench: Bench) -> None:
         argvs = [[PYTHON, "-c", f"import {imports}"], *([NGATE, *use] for use in uses)]
         commands = [Command(f"`{shown(argv)}`", argv) for argv in argvs]
         times = bench.measure(f"startup: {imports}", commands)
-        bench.report(times, [commands[0].name])
+        report(times, [commands[0].name])
 
 
 def memory(bench: Bench) -> None:
@@ -239,8 +232,9 @@ def memory(bench: Bench) -> None:
         for source in [bench.recording("mono", seconds) for seconds in lengths]:
             print(f"memory: {name} {source}", file=sys.stderr)
             output = ["-o", OUT] if "gate" in options else []
-            _, peak = bench.run([PYTHON, OTHERS, "peak", NGATE, *options, source, *output])
-            peaks.setdefault(name, []).append(int(peak) / 1e6)
+            bench.clear()
+            argv = [PYTHON, OTHERS, "peak", NGATE, *options, source, *output]
+            peaks.setdefault(name, []).append(int(bench.run(argv, subprocess.PIPE)) / 1e6)
     bench.results["memory"] = peaks
     print("### Peak memory of the largest process: WAV, mono, 16 bits, 44.1 kHz\n")
     rows = [[n, f"{a:.1f} MB", f"{b:.1f} MB", f"{b / a:.2f} ×"] for n, (a, b) in peaks.items()]
@@ -254,12 +248,12 @@ def batch(bench: Bench) -> None:
     for number in range(BATCH_FILES):
         bench.recording(f"{tree}/{number:03}", 30, ".flac")
     commands = [
-        Command(f"`{shown(argv)}`", argv)
-        for argv in [[NGATE, "batch", tree, "-o", OUT_TREE, "--jobs", n] for n in ("1", "2")]
+        Command(f"`ngate batch --jobs {n}`", [NGATE, "batch", tree, "-o", OUT_TREE, "--jobs", n])
+        for n in ("1", "2")
     ]
     times = bench.measure("batch", commands)
     print(f"### Batch: {BATCH_FILES} FLAC files of {length}, mono, 16 bits, 44.1 kHz\n")
-    bench.report(times, [commands[0].name], "Files/s", BATCH_FILES)
+    report(times, [commands[0].name], "Files/s", BATCH_FILES)
 
 
 SECTIONS = {f.__name__: f for f in (speed, stereo, startup, memory, batch)}
@@ -280,6 +274,17 @@ def shown(argv: Sequence[str]) -> str:
     return " ".join(f'"{word}"' if " " in word else word for word in words)
 
 
+def report(times: Times, bases: list[str], work: str = "", amount: float = 0) -> None:
+    """Print a table of times, how much work a second they are, and ratios to each of `bases`."""
+    rows = []
+    for name, values in times.items():
+        middle = statistics.median(values)
+        row = [name, *(f"{s:.3f} s" for s in (middle, min(values), max(values)))]
+        row += [f"{amount / middle:.{int(amount / middle < 100)}f}"] * bool(work)
+        rows.append(row + [f"{middle / statistics.median(times[base]):.2f} ×" for base in bases])
+    table(["", "Median", "Least", "Most"] + [work] * bool(work) + [f"÷ {b}" for b in bases], rows)
+
+
 def table(head: list[str], rows: list[list[str]]) -> None:
     """Print a Markdown table."""
     for row in [head, ["---"] + ["---:"] * (len(head) - 1), *rows]:
@@ -293,22 +298,20 @@ def machine() -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     cpu = models[0] if models else platform.processor() or platform.machine()
-    found = [f"{cpu}, {os.cpu_count()} cores", platform.system()]
-    found += [f"Python {platform.python_version()}", f"libsndfile {sf.__libsndfile_version__}"]
-    missing = []
+    versions = {"Python": platform.python_version(), "libsndfile": sf.__libsndfile_version__}
     for name in ("noisegate-cli", "numpy", "soundfile", "pedalboard", "noisereduce", "librosa"):
-        try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            missing.append(name)
-    for tool, option in (("ffmpeg", "-version"), ("sox", "--version")):
-        if shutil.which(tool):
-            said = subprocess.run([tool, option], capture_output=True, text=True, check=False)
-            version = next((w for w in said.stdout.split() if any(c.isdigit() for c in w)), "")
-            found.append(f"{tool} {version.removeprefix('v')}")
-        else:
-            missing.append(tool)
-    return f"{', '.join(found)}. Not installed: {', '.join(missing) or 'nothing'}."
+        with suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    for name, option in (("ffmpeg", "-version"), ("sox", "--version")):
+        if shutil.which(name):
+            said = subprocess.run([name, option], capture_output=True, text=True, check=False)
+            versions[name] = "".join(re.findall(r"(?:version |SoX v)(\S+)", said.stdout)[:1])
+    missing = [name for name in OPTIONAL if name not in versions]
+    return (
+        f"{cpu}, {os.cpu_count()} cores, {platform.system()}; "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + f"; not installed: {', '.join(missing) or 'nothing'}."
+    )
 
 
 def main() -> None:
@@ -332,15 +335,16 @@ def main() -> None:
     command += f" --rounds {rounds}" * bool(options.rounds)
     print(f"`{command}`: wall times of whole processes, medians of {rounds}.\n")
     print(machine() + "\n", flush=True)
-    with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ngate-bench-"))
-        if options.keep:
-            folder = options.keep.resolve() / "ngate-bench"
-            folder.mkdir(parents=True, exist_ok=True)
-        bench = Bench(Path(folder), rounds, 0.1 if options.quick else 1, options.full)
+    if options.quick:
+        print("This is a quick look: in short recordings, start-up outweighs the work.\n")
+    with tempfile.TemporaryDirectory(prefix="ngate-bench-") as temporary:
+        folder = options.keep.resolve() / "ngate-bench" if options.keep else Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        bench = Bench(folder, rounds, 0.1 if options.quick else 1, options.full)
         for name in wanted:
             try:
                 SECTIONS[name](bench)
+                bench.clear()
             except subprocess.CalledProcessError as error:
                 sys.exit(f"{name}: {error}")
     if options.json:
