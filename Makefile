@@ -7,7 +7,7 @@ NGATE := $(BIN)/ngate
 DEMO := tests/data/jfk_1961.wav
 OUT := build/demo
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test bench lint pictures clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -39,6 +39,9 @@ lint: $(VENV)/ready-dev  ## Check style and types.
 
 bench: $(VENV)/ready-bench  ## Measure speed and memory, against other gates that are installed.
 	$(BIN)/python -m tests.benchmarks.bench
+
+pictures: demo  ## Draw the pictures of the README again.
+	$(BIN)/python -m docs.pictures
 
 clean:  ## Remove what the other goals made.
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -53,7 +54,21 @@ class BatchReport:
 
     output: Path
     results: list[JobResult] = field(default_factory=list)
+    audio_seen: float = 0.0
+    """Seconds of audio in the recordings that were dealt with, one way or another."""
+    started: float = field(default_factory=time.perf_counter)
     seconds: float = 0.0
+    """Time that it took."""
+
+    def add(self, result: JobResult) -> None:
+        """Take in one more result."""
+        self.results.append(result)
+        self.audio_seen += result.job.duration
+
+    def finish(self) -> None:
+        """Sort the results by name and stop the clock."""
+        self.results.sort(key=lambda r: r.job.source)
+        self.seconds = time.perf_counter() - self.started
 
     def of(self, status: Status) -> list[JobResult]:
         """Return the results with `status`."""

@@ -2,15 +2,17 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from noisegate_cli import __version__
 from noisegate_cli.console import (
     AUDIO,
+    FILES,
     bars,
     complain,
     console,
@@ -69,7 +71,13 @@ def gate(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The recording; it is only read.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="[default: FILE_gated.EXT]"),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to write.",
+            show_default="FILE_gated.EXT, beside it",
+        ),
     ] = None,
     residue: Annotated[
         Path | None,
@@ -129,19 +137,29 @@ def batch(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the recordings are.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="[default: DIR-gated]"),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Where the tree goes.",
+            show_default="DIR-gated, beside it",
+        ),
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", "-j", min=1, help="Recordings at a time [default: one a processor]"),
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            help="Recordings at a time.",
+            show_default="one a processor",
+        ),
     ] = None,
     force: Force = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Gate every recording below a directory into the same tree elsewhere."""
-    import time
-
     from noisegate_cli.batch import (
         BatchReport,
         default_output_directory,
@@ -149,41 +167,36 @@ def batch(
         processors,
         run_jobs,
     )
-    from noisegate_cli.report import batch_data, batch_table, to_json
+    from noisegate_cli.report import batch_data, batch_errors, batch_table, to_json
 
-    started = time.perf_counter()
     report = BatchReport(output or default_output_directory(directory))
     found = find_jobs(directory, report.output)
-    seconds = sum(job.duration for job in found)
-    done = {"files": 0.0, AUDIO: 0.0}
+    totals = {FILES: len(found), AUDIO: sum(job.duration for job in found)}
     try:
-        with bars({"files": len(found), AUDIO: seconds}, seconds, quiet) as shown:
+        with bars(totals, quiet) as shown:
             for result in run_jobs(found, settings, workers=jobs or processors(), force=force):
-                report.results.append(result)
-                done["files"] += 1
-                done[AUDIO] += result.job.duration
-                shown.update(done)
+                report.add(result)
+                shown.update({FILES: len(report.results), AUDIO: report.audio_seen})
     finally:
-        report.results.sort(key=lambda r: r.job.source)
-        report.seconds = time.perf_counter() - started
+        report.finish()
         if json:
             put(to_json(batch_data(report)))
         elif not quiet:
             console(stderr=True).print(batch_table(report))
+        for line in batch_errors(report):
+            complain(line)
     if report.of("failed"):
         raise typer.Exit(FAILED)
 
 
-def _one_bar(file: Path, quiet: bool) -> Any:
-    """Return a context whose value takes the share of one recording that is done."""
-    from contextlib import contextmanager
+@contextmanager
+def _one_bar(file: Path, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """Give a function to tell which share of one recording is done."""
+    from noisegate_cli.audio import probe
 
-    @contextmanager
-    def bar() -> Any:
-        with bars({file.name: 1.0}, 0.0, quiet) as shown:
-            yield lambda share: shown.update({file.name: share})
-
-    return bar()
+    seconds = probe(file).duration
+    with bars({file.name: seconds}, quiet) as shown:
+        yield lambda share: shown.update({file.name: share * seconds})
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -77,10 +77,9 @@ class NoBars:
 class RichBars:
     """A bar for each total on a terminal, with speed and time to go."""
 
-    def __init__(self, totals: dict[str, float], audio_seconds: float) -> None:
+    def __init__(self, totals: dict[str, float]) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._audio_seconds = audio_seconds
         self._started = time.monotonic()
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -99,11 +98,10 @@ class RichBars:
         """Show how much is done of each total."""
         elapsed = max(1e-9, time.monotonic() - self._started)
         for name, amount in done.items():
-            if name == AUDIO:
-                share = amount / self._totals[name] if self._totals[name] else 1.0
-                text = f"{share * self._audio_seconds / elapsed:.0f} × real time"
-            else:
+            if name == FILES:
                 text = f"{amount:.0f} of {self._totals[name]:.0f}"
+            else:
+                text = f"{amount / elapsed:.0f} × real time"
             self._progress.update(self._tasks[name], completed=amount, note=text)
 
     def close(self) -> None:
@@ -135,6 +133,7 @@ class LogBars:
             total=totals[self._name],
             desc=f"ngate: {self._name}",
             mininterval=LOG_EVERY_S,
+            delay=LOG_EVERY_S,
             ascii=True,
             ncols=80,
             leave=False,
@@ -151,16 +150,15 @@ class LogBars:
         self._bar.close()
 
 
-AUDIO = "audio"
-"""The total that counts audio time."""
+FILES, AUDIO = "files", "audio"
+"""The totals of a batch: the one counts files, every other one seconds of audio."""
 
 
 class LateBars:
     """Bars that appear only when the work takes long enough to wonder about it."""
 
-    def __init__(self, totals: dict[str, float], audio_seconds: float) -> None:
+    def __init__(self, totals: dict[str, float]) -> None:
         self._totals = totals
-        self._audio_seconds = audio_seconds
         self._due = time.monotonic() + BAR_AFTER_S
         self._bars: RichBars | LogBars | None = None
 
@@ -170,7 +168,7 @@ class LateBars:
             if time.monotonic() < self._due:
                 return
             if sys.stderr.isatty():
-                self._bars = RichBars(self._totals, self._audio_seconds)
+                self._bars = RichBars(self._totals)
             else:
                 self._bars = LogBars(self._totals)
         self._bars.update(done)
@@ -182,12 +180,12 @@ class LateBars:
 
 
 @contextmanager
-def bars(totals: dict[str, float], audio_seconds: float, quiet: bool = False) -> Iterator[Bars]:
+def bars(totals: dict[str, float], quiet: bool = False) -> Iterator[Bars]:
     """Show progress towards each of `totals` while the block runs, nothing if `quiet`."""
     if quiet:
         yield NoBars()
         return
-    shown = LateBars(totals, audio_seconds)
+    shown = LateBars(totals)
     try:
         yield shown
     finally:

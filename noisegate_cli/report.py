@@ -11,6 +11,7 @@ from noisegate_cli.units import format_db, format_duration, format_level, shown
 
 if TYPE_CHECKING:
     from rich.console import Group
+    from rich.table import Table
 
     from noisegate_cli.batch import BatchReport
     from noisegate_cli.gating.levels import LevelHistogram
@@ -208,9 +209,8 @@ def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group
     return Group(*parts)
 
 
-def batch_table(report: "BatchReport") -> "Group":
+def batch_table(report: "BatchReport") -> "Table":
     """Return the summary of a batch to be printed by rich."""
-    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
@@ -233,11 +233,16 @@ def batch_table(report: "BatchReport") -> "Group":
     if failed:
         table.add_row("failed", Text(str(len(failed)), style="bold red"))
     table.add_row("output", Text(shown(report.output)))
-    parts: list[Any] = [table]
-    parts += [Text(f"  {r.error}", style="red") for r in failed[:LISTED_ERRORS]]
-    if len(failed) > LISTED_ERRORS:
-        parts.append(Text(f"  … and {len(failed) - LISTED_ERRORS} more: --json lists them all"))
-    return Group(*parts)
+    return table
+
+
+def batch_errors(report: "BatchReport") -> list[str]:
+    """Return why recordings failed, one a line, not too many."""
+    errors = [str(r.error) for r in report.of("failed")]
+    if len(errors) > LISTED_ERRORS:
+        more = len(errors) - LISTED_ERRORS
+        errors[LISTED_ERRORS:] = [f"{more} more recordings failed: --json lists them all"]
+    return errors
 
 
 def presets_text() -> str:
