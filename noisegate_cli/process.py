@@ -100,8 +100,8 @@ def gate(
     >>> import numpy as np
     >>> y = np.sin(np.arange(16000) / 5) * np.repeat([0.5, 0.001], 8000)
     >>> out = gate(y, 16000, threshold="-40dB")
-    >>> np.array_equal(out[:8000], y[:8000]), np.abs(out[14000:]).max()
-    (True, np.float64(0.0))
+    >>> np.array_equal(out[:8000], y[:8000]), float(np.abs(out[14000:]).max())
+    (True, 0.0)
     """
     samples, settings = _as_samples(y), settings or GateSettings()
     level = parse_threshold(threshold) if isinstance(threshold, str) else threshold

@@ -148,8 +148,8 @@ class BroadbandGate:
     >>> gate = BroadbandGate(GateSettings.preset("hard"), 0.1, sample_rate=8000, channels=1)
     >>> parts = [gate.process(y[:3500])[1], gate.process(y[3500:], last=True)[1]]
     >>> out = np.concatenate(parts)
-    >>> out.shape, np.array_equal(out[:2800], y[:2800]), np.abs(out[3300:4700]).max()
-    ((8000, 1), True, np.float64(0.0))
+    >>> out.shape, np.array_equal(out[:2800], y[:2800]), float(np.abs(out[3300:4700]).max())
+    ((8000, 1), True, 0.0)
     """
 
     def __init__(

@@ -69,6 +69,7 @@ class Bench:
     scale: float
     """By which all lengths are multiplied."""
     full: bool
+    """Whether to give the longest recording to all, rather than to estimate what it would take."""
     results: dict[str, Times] = field(default_factory=dict)
 
     def recording(
@@ -340,7 +341,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="ngate-bench-") as temporary:
         folder = options.keep.resolve() / "ngate-bench" if options.keep else Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        bench = Bench(folder, rounds, 0.1 if options.quick else 1, options.full)
+        scale, full = (0.1, True) if options.quick else (1, options.full)
+        bench = Bench(folder, rounds, scale, full)
         for name in wanted:
             try:
                 SECTIONS[name](bench)
