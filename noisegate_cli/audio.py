@@ -6,11 +6,13 @@ float32 or float64, whichever holds the file's own.
 """
 
 import io
+import math
 import os
 import re
 import stat
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,24 +28,25 @@ BLOCK_BYTES = 1 << 21
 """Read at once: few enough to stay in the cache, enough for numpy's overhead not to count."""
 
 SAMPLE_TYPES: dict[str, tuple[str, int]] = {
-    "PCM_S8": ("int16", 256),
-    "PCM_U8": ("int16", 256),
-    "PCM_16": ("int16", 1),
-    "PCM_24": ("int32", 256),
-    "PCM_32": ("int32", 1),
-    "ALAC_16": ("int16", 1),
-    "ALAC_20": ("int32", 4096),
-    "ALAC_24": ("int32", 256),
-    "ALAC_32": ("int32", 1),
-    "ULAW": ("int16", 1),
-    "ALAW": ("int16", 1),
-    "FLOAT": ("float32", 1),
-    "DOUBLE": ("float64", 1),
+    "PCM_S8": ("int16", 8),
+    "PCM_U8": ("int16", 8),
+    "PCM_16": ("int16", 16),
+    "PCM_24": ("int32", 24),
+    "PCM_32": ("int32", 32),
+    "ALAC_16": ("int16", 16),
+    "ALAC_20": ("int32", 20),
+    "ALAC_24": ("int32", 24),
+    "ALAC_32": ("int32", 32),
+    "ULAW": ("int16", 16),
+    "ALAW": ("int16", 16),
+    "FLOAT": ("float32", 32),
+    "DOUBLE": ("float64", 64),
 }
-"""numpy's type for a libsndfile subtype, and the step between two of its values.
+"""numpy's type for a libsndfile subtype, and how many of its bits are used, from the top.
 
 What isn't here is coded with loss, and decodes to float32.
 """
+CODED_TYPE = ("float32", 32)
 
 EXTENSIONS = {
     ".wav": "WAV",
@@ -73,8 +76,14 @@ SAME_FILES = {"WAVEX": "WAV", "RF64": "WAV"}
 CODED = {".ogg": "VORBIS", ".oga": "VORBIS", ".opus": "OPUS", ".mp3": "MPEG_LAYER_III"}
 """The subtype of extensions whose formats hold nothing but coded sound."""
 
+MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b".snd", b"caff")
+"""How files begin that are no MPEG, whose decoder talks to stderr."""
+
 STREAMED_SIZE = 0x7FFF0000
 """Programs that write to a pipe announce this size or more, as they can't know it yet."""
+
+NO_LENGTH = 1 << 62
+"""Samples that libsndfile reports, or more, where a file doesn't say."""
 
 WAV_LIMIT = 0xFFFFFFFF - 0x10000
 """Bytes of samples that a WAV header can announce, with room for the other chunks."""
@@ -104,12 +113,15 @@ class AudioInfo:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type in which samples are read, changed and written."""
-        return np.dtype(SAMPLE_TYPES.get(self.subtype, ("float32", 1))[0])
+        return np.dtype(SAMPLE_TYPES.get(self.subtype, CODED_TYPE)[0])
 
-    @property
-    def step(self) -> int:
-        """The smallest difference between two samples of that type."""
-        return SAMPLE_TYPES.get(self.subtype, ("float32", 1))[1]
+    def step_in(self, dtype: np.dtype[Any]) -> int:
+        """Return the smallest difference that two samples of this have in an integer `dtype`.
+
+        256 for 24 bits held in int32, and 65536 for 16.
+        """
+        bits = SAMPLE_TYPES.get(self.subtype, CODED_TYPE)[1]
+        return 1 << max(0, dtype.itemsize * 8 - bits) if dtype.kind == "i" else 1
 
 
 class AudioReader:
@@ -122,10 +134,10 @@ class AudioReader:
     """
 
     def __init__(self, path: Path) -> None:
-        _check_readable(path)
+        magic = _first_bytes(path)
         try:
-            with _silent_decoder():
-                self._file = sf.SoundFile(os.fsencode(path))
+            with nullcontext() if magic in MAGIC else _silent_decoder():
+                self._file = sf.SoundFile(_name(path))
         except (sf.SoundFileError, OSError, TypeError) as error:
             raise AudioError(_why_unreadable(path, error)) from error
         self.info = AudioInfo(
@@ -137,7 +149,11 @@ class AudioReader:
             subtype=self._file.subtype,
             endian=self._file.endian,
         )
-        _check_whole(self.info, self._file.extra_info)
+        try:
+            _check_whole(self.info, self._file.extra_info)
+        except AudioError:
+            self._file.close()
+            raise
 
     def __enter__(self) -> "AudioReader":
         return self
@@ -224,11 +240,16 @@ def output_info(source: AudioInfo, path: Path) -> AudioInfo:
     size = source.samples * source.channels * source.dtype.itemsize
     if kind in ("WAV", "WAVEX") and size > WAV_LIMIT:
         kind = "RF64"
-    new_coding = extension in CODED and extension != source.path.suffix.lower()
-    wanted = [CODED[extension]] if new_coding else [source.subtype, "PCM_24", "PCM_16"]
+    if extension in CODED and extension != source.path.suffix.lower():
+        wanted = [CODED[extension]]
+    elif kind == source.format or source.subtype in SAMPLE_TYPES:
+        wanted = [source.subtype, "PCM_24", "PCM_16"]
+    else:
+        wanted = ["PCM_24", "PCM_16"]
+    endian = source.endian if kind == source.format else "FILE"
     reason = ""
     for subtype in wanted:
-        info = replace(source, path=path, format=kind, subtype=subtype)
+        info = replace(source, path=path, format=kind, subtype=subtype, endian=endian)
         try:
             with sf.SoundFile(io.BytesIO(), "w", **_parameters(info)):
                 return info
@@ -288,22 +309,35 @@ def writing(
     path = info.path
     check_free(path, force)
     partial = path.with_name(f".ngate-{os.urandom(8).hex()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _OutputFile(os.fsencode(partial), "w", **_parameters(info)) as file:
+    made = [folder for folder in path.parents if not folder.exists()]
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.callback(_remove, partial, made)
+            file = stack.enter_context(_OutputFile(_name(partial), "w", **_parameters(info)))
             for name, text in (tags or {}).items():
                 # Not every format has a place for every tag.
                 with suppress(sf.SoundFileError, AttributeError):
                     setattr(file, name, text)
-            yield AudioWriter(file, path)
-        check_free(path, force)
-        partial.replace(path)
-    except (sf.SoundFileError, OSError) as error:
-        if isinstance(error, AudioError | OutputError):
-            raise
-        raise OutputError(_why_unwritable(path, error)) from error
-    finally:
+        except (sf.SoundFileError, OSError) as error:
+            raise OutputError(_why_unwritable(path, error)) from error
+        yield AudioWriter(file, path)
+        try:
+            file.close()
+            check_free(path, force)
+            partial.replace(path)
+        except (sf.SoundFileError, OSError) as error:
+            if isinstance(error, OutputError):
+                raise
+            raise OutputError(_why_unwritable(path, error)) from error
+
+
+def _remove(partial: Path, folders: list[Path]) -> None:
+    """Remove what is left of an output that failed, with the folders made for it."""
+    with suppress(OSError):
         partial.unlink(missing_ok=True)
+        for folder in folders:
+            folder.rmdir()
 
 
 def check_free(path: Path, force: bool) -> None:
@@ -338,54 +372,86 @@ def _parameters(info: AudioInfo) -> dict[str, Any]:
     }
 
 
+_DECODER_LOCK = threading.Lock()
+
+
 @contextmanager
 def _silent_decoder() -> Iterator[None]:
     """Keep what the MP3 decoder, in C, has to say of damaged frames off stderr."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # stderr is closed: there is nothing to keep clean
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    with _DECODER_LOCK:
+        try:
+            kept = os.dup(2)
+        except OSError:  # stderr is closed: there is nothing to keep clean
+            yield
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
 
 
-def _check_readable(path: Path) -> None:
-    if path.is_dir():
-        raise AudioError(f"{shown(path)} is a directory: use ngate batch for a tree of recordings")
+def _name(path: Path) -> str | bytes:
+    """Return a path for libsndfile: as bytes, for names that are no text, but on Windows."""
+    return str(path) if os.name == "nt" else os.fsencode(path)
+
+
+def _first_bytes(path: Path) -> bytes:
+    """Return the first four bytes of a file, or say why there are none to read."""
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise AudioError(
+                f"{shown(path)} is a directory: use ngate batch for a tree of recordings"
+            )
+        if not stat.S_ISREG(mode):
+            raise AudioError(f"{shown(path)} is no file on a disk: write it to one first")
         with path.open("rb") as file:
-            if not file.read(1):
-                raise AudioError(f"{shown(path)} is empty (0 bytes): record or copy it again")
-    except AudioError:
-        raise
+            first = file.read(4)
     except FileNotFoundError as error:
         raise AudioError(f"{shown(path)} doesn't exist: check the name") from error
     except OSError as error:
+        if isinstance(error, AudioError):
+            raise
         raise AudioError(f"{shown(path)} can't be read: {error.strerror}") from error
+    if not first:
+        raise AudioError(f"{shown(path)} is empty (0 bytes): record or copy it again")
+    return first
 
 
 def _check_whole(info: AudioInfo, log: str) -> None:
-    """Refuse a recording whose header announces more bytes than follow.
+    """Refuse a recording whose header announces more than follows.
 
-    libsndfile takes what there is, but notes both sizes in its log.
+    libsndfile takes what there is, but notes both sizes, in bytes, in its log.
     """
+    if info.samples >= NO_LENGTH:
+        raise AudioError(
+            f"{shown(info.path)} announces no length, as when it was written to a pipe: "
+            "convert it once more, from this file to another"
+        )
+    if "Last page lacks an end-of-stream bit" in log:
+        raise AudioError(_cut_short(info, info.duration))
+    for announced, actual in _sizes(log):
+        if actual < announced < STREAMED_SIZE:
+            whole = info.samples * announced / actual if actual else math.inf
+            # Less than a sample is padding that was not written.
+            if whole - info.samples >= 1:
+                raise AudioError(_cut_short(info, info.duration, whole / info.sample_rate))
+
+
+def _sizes(log: str) -> Iterator[tuple[int, int]]:
+    """Yield the sizes of the samples that a log speaks of, as announced and as found."""
     for announced, actual in re.findall(
-        r"^ *(?:data|SSND|riff) : (\d+) \(should be (\d+)\)", log, re.M
+        r"^ *(?:data|SSND|riff|Data Size) *: (\d+) \(should be (\d+)\)", log, re.MULTILINE
     ):
-        if int(actual) < int(announced) < STREAMED_SIZE:
-            seconds = info.duration * int(announced) / int(actual) if int(actual) else 0.0
-            raise AudioError(_cut_short(info, seconds, info.duration))
+        yield int(announced), int(actual)
 
 
-def _cut_short(info: AudioInfo, announced: float, actual: float) -> str:
-    of = f" of {format_duration(announced)}" if announced else ""
+def _cut_short(info: AudioInfo, actual: float, announced: float = math.inf) -> str:
+    of = f" of {format_duration(announced)}" if math.isfinite(announced) else ""
     return (
         f"{shown(info.path)} is cut short: it holds {format_duration(actual)}{of}; "
         "copy it again, or save what there is under another name with an audio editor"

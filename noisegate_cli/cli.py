@@ -21,7 +21,7 @@ from noisegate_cli.console import (
     put,
     say,
 )
-from noisegate_cli.errors import NoisegateError, SettingsError
+from noisegate_cli.errors import AudioError, NoisegateError, SettingsError
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.options import with_settings
 from noisegate_cli.report import presets_text
@@ -117,7 +117,7 @@ def analyze(
         try:
             with _one_bar(file, quiet) as progress:
                 report = analyze_file(file, settings, progress)
-        except NoisegateError as error:
+        except AudioError as error:
             complain(error)
             failed = True
             continue

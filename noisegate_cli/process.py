@@ -29,6 +29,9 @@ from noisegate_cli.units import parse_threshold, shown
 Progress = Callable[[float], None]
 """Told now and then which share of the work is done, 0 to 1."""
 
+MOST_CHANNELS = 1024
+"""As in libsndfile."""
+
 Blocks = Iterable[tuple[Samples, bool]]
 
 
@@ -53,8 +56,8 @@ class GateResult:
     output: AudioInfo
     residue: Path | None
     settings: GateSettings
-    threshold: float
-    """Linear RMS that was used; 0 leaves the gate open."""
+    threshold: float | None
+    """Linear RMS that was used; None where none was found and the gate stayed open."""
     suggestion: ThresholdSuggestion | None
     """Where the threshold comes from; None when it was given."""
     statistics: GateStatistics
@@ -104,13 +107,13 @@ def gate(
     (True, 0.0)
     """
     samples, settings = _as_samples(y), settings or GateSettings()
-    level = parse_threshold(threshold) if isinstance(threshold, str) else threshold
-    if threshold is None:
-        level = settings.threshold
+    if threshold is not None:
+        level = parse_threshold(threshold) if isinstance(threshold, str) else threshold
+        settings = replace(settings, threshold=level)
+    level = settings.threshold
     if level is None:
         levels = _analyzed(_slices(samples), settings, sample_rate, samples.shape[1])
-        level = levels.suggestion.threshold or 0.0
-    settings = replace(settings, threshold=level)
+        level = levels.suggestion.or_open
     stream = BroadbandGate(settings, level, sample_rate, samples.shape[1])
     out = np.empty_like(samples, order="C")
     done = 0
@@ -138,7 +141,7 @@ def analyze(y: Samples, sample_rate: int, *, settings: GateSettings | None = Non
 def analyze_file(
     path: str | Path, settings: GateSettings | None = None, progress: Progress = unseen
 ) -> AnalysisReport:
-    """Measure the recording at `path`, in one pass and constant memory.
+    """Measure the recording at `path`, in one pass, block by block.
 
     Raises
     ------
@@ -162,10 +165,10 @@ def gate_file(
     force: bool = False,
     progress: Progress = unseen,
 ) -> GateResult:
-    """Gate the recording at `path` into `output`, in constant memory.
+    """Gate the recording at `path` into `output`, block by block.
 
-    The output appears when it is complete, or not at all. It keeps the sample type of the input
-    where its format can.
+    The output, and the residue, each appear when they are complete, or not at all. They keep the
+    sample type of the input where their format can.
 
     Parameters
     ----------
@@ -196,10 +199,11 @@ def gate_file(
             done = 0.5
             first_pass = analyze_file(path, settings, lambda share: progress(share * done))
             suggestion = first_pass.levels.suggestion
-            level = suggestion.threshold or 0.0
-        stream = BroadbandGate(
-            settings, level, info.sample_rate, info.channels, max(info.step, target.step)
-        )
+            level = suggestion.or_open
+        step = info.step_in(info.dtype)
+        stream = BroadbandGate(settings, level, info.sample_rate, info.channels, step)
+        # An output of fewer bits gets the rest of them cut off, and the residue must know.
+        coarser = target.step_in(info.dtype) > step
         blocks = _watched(reader.blocks(), info, lambda share: progress(done + share * (1 - done)))
         samples = 0
         with ExitStack() as stack:
@@ -208,6 +212,8 @@ def gate_file(
             with _naming(info.path):
                 for block, last in blocks:
                     dry, wet = stream.process(block, last)
+                    if coarser:
+                        wet = wet - wet % target.step_in(info.dtype)
                     samples += len(wet)
                     kept.write(wet)
                     if removed:
@@ -217,7 +223,7 @@ def gate_file(
         output=replace(target, samples=samples),
         residue=rest.path if rest else None,
         settings=settings,
-        threshold=level,
+        threshold=suggestion.threshold if suggestion else settings.threshold,
         suggestion=suggestion,
         statistics=stream.statistics,
         seconds=time.perf_counter() - started,
@@ -282,9 +288,10 @@ def _as_samples(y: Samples) -> Samples:
     y = np.asarray(y)
     if y.dtype.name not in ("int16", "int32", "float32", "float64"):
         raise SettingsError(f"samples of type {y.dtype} can't be gated: use int16, int32 or floats")
-    if y.ndim not in (1, 2) or (y.ndim == 2 and not y.shape[1]):
+    if y.ndim not in (1, 2) or (y.ndim == 2 and not 1 <= y.shape[1] <= MOST_CHANNELS):
         raise SettingsError(
-            f"an array shaped {y.shape} is neither (samples,) nor (samples, channels)"
+            f"an array shaped {y.shape} is neither (samples,) nor (samples, channels): "
+            "if the channels come first, transpose it"
         )
     return y.reshape(len(y), -1) if y.size else y.reshape(0, y.shape[1] if y.ndim == 2 else 1)
 

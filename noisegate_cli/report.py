@@ -115,13 +115,12 @@ def batch_data(report: "BatchReport") -> dict[str, Any]:
 
 def gate_summary(result: "GateResult") -> list[str]:
     """Return the few lines that `ngate gate` says when it is done."""
-    used = format_level(result.threshold)
-    if result.suggestion is None:
-        why = f"{used}, as given"
-    elif result.suggestion.threshold is None:
-        why = f"none, the gate stayed open. {result.suggestion.reason}"
+    reason = result.suggestion.reason if result.suggestion else ""
+    if result.threshold is None:
+        why = f"none, the gate stayed open. {reason}"
     else:
-        why = f"{used}, automatic. {result.suggestion.reason}"
+        origin = f"automatic. {reason}" if reason else "as given"
+        why = f"{format_level(result.threshold)}, {origin}"
     speed = result.source.duration / max(result.seconds, 1e-9)
     lines = [
         f"threshold  {why}",
@@ -264,7 +263,7 @@ def _typed(name: str, value: Any) -> str:
     option = name.removesuffix("_db").removesuffix("_ms").replace("_", "-")
     if name == "range_db":
         return "--range=mute" if value == MUTE else f"--range={value:g}dB"
-    return f"--{option}={value:g}" if isinstance(value, float | int) else f"--{option}={value}"
+    return f"--{option}={value:g}" if isinstance(value, float) else f"--{option}={value}"
 
 
 def _sample_type(info: Any) -> str:

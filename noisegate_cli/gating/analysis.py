@@ -25,7 +25,7 @@ PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
 class LevelTrack:
     """The level of every frame, in order, rounded to half a decibel: one byte each.
 
-    An hour takes 0.3 MB, so what any threshold would do can be tried without reading the
+    An hour takes 0.3 MB a gate, so what any threshold would do can be tried without reading the
     recording again.
     """
 
@@ -102,9 +102,7 @@ class Analyzer:
     def report(self) -> LevelReport:
         """Return what was measured."""
         histogram, suggestion = self._histogram, suggest_threshold(self._histogram)
-        mask = HysteresisMask.of(
-            self._settings, suggestion.threshold or 0.0, self._sample_rate, self._gates
-        )
+        mask = HysteresisMask.of(self._settings, suggestion.or_open, self._sample_rate, self._gates)
         for levels in self._track:
             mask.process(levels)
         frames = histogram.sounding + histogram.silent

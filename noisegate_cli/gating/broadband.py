@@ -68,8 +68,8 @@ class Overlay:
         Returns
         -------
         dry, wet
-            Both shaped (samples, channels), in the type of `block`. Where nothing was changed
-            they may be the same array.
+            Both shaped (samples, channels), in the type of `block`. They may be one array, and
+            views of `block`: use them before its memory is used again.
         """
         samples = block if self._samples is None else np.concatenate([self._samples, block])
         rows = np.concatenate([self._gains, gains, self._missing] if last else [self._gains, gains])
@@ -78,34 +78,39 @@ class Overlay:
         settled = min(hops * self._hop, len(samples))
         dry = samples[:settled]
         self._samples, self._gains = samples[settled:].copy(), rows[hops:]
-        if not hops:
-            return dry, dry
-        covering = sliding_window_view(rows, overlap, axis=0)[:hops]
-        return dry, self._gated(dry, covering)
+        return dry, self._gated(dry, rows[: hops + overlap - 1]) if hops else dry
 
-    def _gated(self, dry: Samples, covering: Gains) -> Samples:
-        """Return `dry` under the gains `covering` each hop, shaped (hops, gates, overlap)."""
-        missing = np.isnan(covering)
-        is_open = ((covering == 1) | missing).all(axis=2)
+    def _gated(self, dry: Samples, rows: Gains) -> Samples:
+        """Return `dry` under the gains of the frames that cover it, the first hop's first."""
+        missing = np.isnan(rows)
+        is_open = self._all_covering((rows == 1) | missing)
         if is_open.all():
             return dry
-        is_closed = ((covering == self._closed_gain) | missing).all(axis=2)
-        channels = dry.shape[1]
-        short = len(covering) * self._hop - len(dry)
+        is_closed = self._all_covering((rows == self._closed_gain) | missing) & ~is_open
+        moves = ~(is_open | is_closed)
+        covering = sliding_window_view(rows, len(self._missing), axis=0)
+        channels, gates = dry.shape[1], rows.shape[1]
+        short = len(is_open) * self._hop - len(dry)
         wet = np.concatenate([dry, np.zeros((short, channels), dry.dtype)]) if short else dry.copy()
-        hops = wet.reshape(len(covering), self._hop, channels)
-        gates = is_open.shape[1]
+        hops = wet.reshape(len(is_open), self._hop, channels)
         for gate in range(gates):
             part = hops if gates == 1 else hops[:, :, gate : gate + 1]
-            closed = np.flatnonzero(is_closed[:, gate] & ~is_open[:, gate])
+            closed, moving = np.flatnonzero(is_closed[:, gate]), np.flatnonzero(moves[:, gate])
             if self._closed_gain == 0:
                 part[closed] = 0
             else:
                 part[closed] = self._scaled(part[closed], self._closed_gain)
-            moving = np.flatnonzero(~(is_closed | is_open)[:, gate])
             curve = self._curve(covering[moving, gate])
             part[moving] = self._scaled(part[moving], curve[:, :, None])
         return wet[: len(dry)]
+
+    def _all_covering(self, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Whether, for each hop, all the frames that cover it are flagged."""
+        count = np.cumsum(flags, axis=0, dtype=np.int64)
+        overlap = len(self._missing)
+        in_hop = count[overlap - 1 :].copy()
+        in_hop[1:] -= count[:-overlap]
+        return in_hop == overlap
 
     def _curve(self, gains: Gains) -> NDArray[np.float64]:
         """Return G[n] over hops, shaped (hops, hop_length), from their (hops, overlap) gains."""
@@ -119,7 +124,9 @@ class Overlay:
     def _scaled(self, samples: Samples, gain: float | NDArray[np.float64]) -> Samples:
         scaled = samples * gain
         if np.issubdtype(samples.dtype, np.integer):
-            scaled = np.rint(scaled / self._step) * self._step
+            # Rounding to a step may not leave the type: its highest value is one less than a power.
+            top = np.iinfo(samples.dtype).max // self._step
+            scaled = np.minimum(np.rint(scaled / self._step), top) * self._step
         return scaled.astype(samples.dtype)
 
 
@@ -131,7 +138,7 @@ class BroadbandGate:
     settings
         How to gate.
     threshold
-        Linear RMS above which the gate opens, full scale 1.0.
+        Linear RMS above which the gate opens, full scale 1.0; below 0 it is always open.
     sample_rate
         In Hz.
     channels

@@ -173,9 +173,3 @@ class LevelHistogram:
             return -np.inf
         rank = max(1, int(np.ceil(percent / 100 * self.sounding)))
         return float(self.centres_db[np.searchsorted(np.cumsum(self.counts), rank)])
-
-    def share_at_or_below(self, level_db: float) -> float:
-        """Return the share of all frames, digital silence among them, at or below `level_db`."""
-        total = self.sounding + self.silent
-        quiet = self.silent + int(self.counts[self.centres_db <= level_db].sum())
-        return quiet / total if total else 0.0

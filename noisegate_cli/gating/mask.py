@@ -94,8 +94,11 @@ class HysteresisMask:
     def of(
         cls, settings: GateSettings, threshold: float, sample_rate: int, gates: int = 1
     ) -> "HysteresisMask":
-        """Return the mask for `settings` and a threshold in linear RMS."""
-        closing = threshold * float(from_db(-settings.hysteresis_db))
+        """Return the mask for `settings` and a threshold in linear RMS; below 0 it is open."""
+        # A threshold below 0 keeps the gate open, as no level is at or below it.
+        closing = (
+            threshold * float(from_db(-settings.hysteresis_db)) if threshold > 0 else threshold
+        )
         return cls(threshold, closing, settings.timing(sample_rate).hold, gates)
 
     def process(self, levels: NDArray[np.float64]) -> Mask:

@@ -16,8 +16,15 @@ MUTE = -math.inf
 FRAME_MS = 30.0
 """A frame must span two periods of the lowest voice, 70 Hz, for its RMS to stand still."""
 
-OVERLAP = 4
-"""Hops a frame: squared Hann windows add up to a constant from three on."""
+OVERLAP, MOST_OVERLAP = 4, 64
+"""Hops a frame: squared Hann windows add up to a constant from three on, and nothing is gained by
+many more."""
+
+LONGEST_MS = 60_000.0
+"""No sound is held, faded or looked ahead for longer."""
+
+SHORTEST_FRAME, LONGEST_FRAME = 16, 1 << 20
+"""Samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +93,25 @@ class GateSettings:
             )
         for name in ("hysteresis_db", "attack_ms", "hold_ms", "release_ms", "lookahead_ms"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise SettingsError(f"{_spoken(name)} {value:g} must be 0 or more")
+            if not 0 <= value <= LONGEST_MS:
+                raise SettingsError(
+                    f"{_spoken(name)} {value:g} must be 0 or more, and {LONGEST_MS:g} at the most"
+                )
         if not self.range_db <= 0:
             raise SettingsError(
                 f"range {self.range_db:g} dB must be 0 or below: it is the gain of the closed gate"
             )
         if self.channels not in get_args(Channels):
             raise SettingsError(f"channels {self.channels!r} must be 'linked' or 'separate'")
-        for name in ("frame_length", "hop_length"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise SettingsError(f"{_spoken(name)} {value} must be 1 or more samples")
-        if self.frame_length is not None:
-            _check_hop(self.frame_length, self.hop_length or default_hop(self.frame_length))
+        frame, hop = self.frame_length, self.hop_length
+        if frame is not None and not SHORTEST_FRAME <= frame <= LONGEST_FRAME:
+            raise SettingsError(
+                f"frame length {frame} must be {SHORTEST_FRAME} to {LONGEST_FRAME} samples"
+            )
+        if hop is not None and hop < 1:
+            raise SettingsError(f"hop length {hop} must be 1 or more samples")
+        if frame is not None:
+            _check_hop(frame, default_hop(frame) if hop is None else hop)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "GateSettings":
@@ -130,8 +142,10 @@ class GateSettings:
         Raises
         ------
         SettingsError
-            When the hop doesn't divide half the frame.
+            When the hop doesn't divide half the frame, or `sample_rate` is none.
         """
+        if sample_rate < 1:
+            raise SettingsError(f"sample rate {sample_rate} must be 1 Hz or more")
         frame = self.frame_length or default_frame(sample_rate)
         hop = self.hop_length or default_hop(frame)
         _check_hop(frame, hop)
@@ -148,25 +162,30 @@ class GateSettings:
 
 
 def default_frame(sample_rate: int) -> int:
-    """Return the power of two at or above 30 ms, in samples, and no fewer than 16."""
-    return max(16, 1 << math.ceil(math.log2(max(1.0, FRAME_MS / 1000 * sample_rate))))
+    """Return the power of two at or above 30 ms, in samples."""
+    samples = FRAME_MS / 1000 * sample_rate
+    power = 1 << math.ceil(math.log2(max(1.0, samples)))
+    return min(max(power, SHORTEST_FRAME), LONGEST_FRAME)
 
 
 def default_hop(frame_length: int) -> int:
-    """Return a quarter of the frame, or the longest hop below it that divides half the frame."""
-    hop = max(1, frame_length // OVERLAP)
-    while frame_length % (2 * hop) and hop > 1:
-        hop -= 1
-    return hop
+    """Return a quarter of the frame, or the next shorter part of it that divides its half."""
+    overlaps = range(OVERLAP, MOST_OVERLAP + 1, 2)
+    return frame_length // next((n for n in overlaps if frame_length % n == 0), 2)
 
 
 def _check_hop(frame: int, hop: int) -> None:
+    if frame % 2:
+        raise SettingsError(f"frame length {frame} must be even: try --frame-length {frame + 1}")
     if frame % (2 * hop):
         raise SettingsError(
             f"hop length {hop} must divide half the frame length {frame}: "
             f"try --hop-length {default_hop(frame)}"
-            if frame % 2 == 0
-            else f"frame length {frame} must be even: try --frame-length {frame + 1}"
+        )
+    if frame > MOST_OVERLAP * hop:
+        raise SettingsError(
+            f"hop length {hop} is less than a {MOST_OVERLAP}th of the frame length {frame}: "
+            f"try --hop-length {default_hop(frame)}"
         )
 
 

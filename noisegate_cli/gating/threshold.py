@@ -21,6 +21,9 @@ MIN_CONTRAST_DB = 6.0
 PUMPING_DB = 12.0
 """Nearer than this, a gate is heard pumping."""
 
+LOUDEST_DB = 10.0
+"""Recordings in floats may go beyond full scale, but not that far all the time."""
+
 MIN_FRAMES = 20
 """Fewer frames say nothing about a distribution with two peaks."""
 
@@ -43,6 +46,11 @@ class ThresholdSuggestion:
     """One sentence for the user."""
     estimates_db: Mapping[str, float] = field(default_factory=dict)
     """What each method says, dBFS."""
+
+    @property
+    def or_open(self) -> float:
+        """The threshold, or one that keeps the gate open where there is none."""
+        return -1.0 if self.threshold is None else self.threshold
 
     @property
     def contrast_db(self) -> float:
@@ -80,6 +88,8 @@ def suggest_threshold(histogram: LevelHistogram) -> ThresholdSuggestion:
     contrast = active - floor
     if histogram.sounding < MIN_FRAMES:
         why = "The recording is too short to tell noise from signal."
+    elif active > LOUDEST_DB:
+        why = f"Levels of {active:.0f} dBFS are far above full scale, 1.0: scale the samples first."
     elif contrast < MIN_CONTRAST_DB:
         why = f"All levels lie within about {max(contrast, 0.0):.0f} dB: a gate would only pump."
     else:
@@ -90,7 +100,9 @@ def suggest_threshold(histogram: LevelHistogram) -> ThresholdSuggestion:
         )
         if contrast < PUMPING_DB:
             why += f" They are only {contrast:.0f} dB apart: if it pumps, try --range -8dB."
-        return ThresholdSuggestion(float(from_db(threshold)), floor, active, why, estimates)
+        return ThresholdSuggestion(
+            min(1.0, float(from_db(threshold))), floor, active, why, estimates
+        )
     return ThresholdSuggestion(None, floor, active, why, estimates)
 
 
