@@ -79,6 +79,9 @@ CODED = {".ogg": "VORBIS", ".oga": "VORBIS", ".opus": "OPUS", ".mp3": "MPEG_LAYE
 MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b".snd", b"caff")
 """How files begin that are no MPEG, whose decoder talks to stderr."""
 
+CUT_SHORT = ("Last page lacks an end-of-stream bit", "Seems to be a truncated file")
+"""What libsndfile's log says where no size tells: of Ogg, and of VOC."""
+
 STREAMED_SIZE = 0x7FFF0000
 """Programs that write to a pipe announce this size or more, as they can't know it yet."""
 
@@ -432,7 +435,7 @@ def _check_whole(info: AudioInfo, log: str) -> None:
             f"{shown(info.path)} announces no length, as when it was written to a pipe: "
             "convert it once more, from this file to another"
         )
-    if "Last page lacks an end-of-stream bit" in log:
+    if any(words in log for words in CUT_SHORT):
         raise AudioError(_cut_short(info, info.duration))
     for announced, actual in _sizes(log):
         if actual < announced < STREAMED_SIZE:
@@ -445,7 +448,7 @@ def _check_whole(info: AudioInfo, log: str) -> None:
 def _sizes(log: str) -> Iterator[tuple[int, int]]:
     """Yield the sizes of the samples that a log speaks of, as announced and as found."""
     for announced, actual in re.findall(
-        r"^ *(?:data|SSND|riff|Data Size) *: (\d+) \(should be (\d+)\)", log, re.MULTILINE
+        r"^ *(?:data|SSND|riff|Riff size|Data Size) *: (\d+) \(should be (\d+)\)", log, re.MULTILINE
     ):
         yield int(announced), int(actual)
 

@@ -2,11 +2,13 @@
 
 import multiprocessing
 import os
+import signal
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -22,6 +24,9 @@ UNREAD = (".m4a", ".aac", ".mp2", ".wma", ".wv", ".ape", ".ac3", ".mka", ".webm"
 
 QUEUED_PER_WORKER = 2
 """Jobs that wait in the pool for each worker; the rest wait here, where they cost nothing."""
+
+MOST_WORKERS = 61
+"""What Windows can wait for at once."""
 
 Status = Literal["done", "skipped", "failed"]
 
@@ -110,16 +115,21 @@ def find_jobs(root: Path, output: Path) -> list[Job]:
     if output.resolve() == root.resolve():
         raise OutputError(f"{shown(output)} is the input tree: give another output with -o")
     jobs: list[Job] = []
-    taken: dict[Path, Path] = {}
-    for source in sorted(_recordings(root, output.resolve())):
+    unread: list[OSError] = []
+    sources = sorted(_recordings(root, output.resolve(), unread))
+    # What may not be written to: the recordings themselves, and the outputs of others.
+    taken = {source.resolve(): source for source in sources}
+    for source in sources:
         job = _job(source, output / source.relative_to(root))
-        if job.output in taken:
-            other = shown(taken[job.output])
-            job = Job(
-                source, job.output, error=f"{shown(source)} would overwrite what {other} gives"
-            )
-        taken.setdefault(job.output, source)
+        other = taken.setdefault(job.output.resolve(), source)
+        if other != source:
+            why = f"{shown(source)} would overwrite {shown(other)}, or what comes of it"
+            job = Job(source, job.output, error=why)
         jobs.append(job)
+    for error in unread:
+        folder = Path(error.filename)
+        why = f"{shown(folder)} can't be read: {error.strerror}"
+        jobs.append(Job(folder, output / folder.relative_to(root), error=why))
     return jobs
 
 
@@ -132,20 +142,29 @@ def run_jobs(
 ) -> Iterator[JobResult]:
     """Run `jobs` in `workers` processes and yield their results as they come.
 
-    Interrupting it stops the workers, which take their unfinished outputs away.
+    A worker that dies takes all that was in its pool with it. Those jobs are tried once more, each
+    alone, so that only the one that kills a worker fails. Interrupting stops the workers, which
+    take their unfinished outputs away.
     """
-    ready = []
+    waiting: deque[Job] = deque()
     for job in jobs:
-        if job.error:
+        if job.error is not None:
             yield JobResult(job, "failed", error=job.error)
-        elif job.output.exists() and not force:
+        elif os.path.lexists(job.output) and not force:
             yield JobResult(job, "skipped")
         else:
-            ready.append(job)
-    waiting = deque(ready)
+            waiting.append(job)
+    workers = min(workers, MOST_WORKERS)
+    lost: list[Job] = []
     while waiting:
-        # A pool whose worker was killed is broken: what was in it is lost, the rest gets another.
-        yield from _run_in_pool(waiting, settings, workers, force)
+        yield from _run_in_pool(waiting, settings, workers, force, lost)
+    for job in lost:
+        killer: list[Job] = []
+        # Forced, as it may have been done when it was lost.
+        yield from _run_in_pool(deque([job]), settings, 1, True, killer)
+        for _ in killer:
+            reason = f"{shown(job.source)}: the process that gated it died, twice: is it too large?"
+            yield JobResult(job, "failed", error=reason)
 
 
 def run_job(job: Job, settings: GateSettings, force: bool) -> JobResult:
@@ -169,9 +188,10 @@ def processors() -> int:
 
 
 def _run_in_pool(
-    waiting: deque[Job], settings: GateSettings, workers: int, force: bool
+    waiting: deque[Job], settings: GateSettings, workers: int, force: bool, lost: list[Job]
 ) -> Iterator[JobResult]:
-    """Yield results until nothing is `waiting` or the pool is broken."""
+    """Yield results until nothing is `waiting`, or a worker died: then put in `lost` what was."""
+    others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
     running: dict[Future[JobResult], Job] = {}
@@ -180,7 +200,9 @@ def _run_in_pool(
         while running or (waiting and not broken):
             while waiting and not broken and len(running) < workers * (1 + QUEUED_PER_WORKER):
                 try:
-                    running[pool.submit(run_job, waiting[0], settings, force)] = waiting[0]
+                    with _interrupts_held():
+                        job = waiting[0]
+                        running[pool.submit(_work, run_job, job, settings, force)] = job
                     waiting.popleft()
                 except BrokenProcessPool:
                     broken = True
@@ -190,30 +212,50 @@ def _run_in_pool(
                     result = future.result()
                 except BrokenProcessPool:
                     broken = True
-                    reason = f"{shown(job.source)}: a worker process died: try it alone"
-                    result = JobResult(job, "failed", error=reason)
-                yield result
+                    lost.append(job)
+                else:
+                    yield result
     except BaseException:
-        for process in multiprocessing.active_children():
+        for process in set(multiprocessing.active_children()) - others:
             process.terminate()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Let processes that are started meanwhile never see Ctrl-C: the parent ends them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _work(run: Callable[..., JobResult], *arguments: object) -> JobResult:
+    """Run a job in a worker, which ends when it is told to."""
+    try:
+        return run(*arguments)
+    except SystemExit:
+        # The pool would take it for a result and give this worker the next job.
+        os._exit(1)
+
+
 def _prepare_worker() -> None:
-    """Leave Ctrl-C to the parent, and clean up when it ends this worker."""
-    import signal
+    """Clean up when this worker is told to end."""
 
     def leave(*_: object) -> None:
-        raise SystemExit(1)
+        raise SystemExit
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, leave)
 
 
-def _recordings(root: Path, output: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(root):
+def _recordings(root: Path, output: Path, unread: list[OSError]) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root, onerror=unread.append):
         here = Path(folder)
         folders[:] = [
             f for f in folders if not f.startswith(".") and (here / f).resolve() != output

@@ -3,12 +3,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import soundfile as sf
 
-from noisegate_cli import AudioError, GateSettings, OutputError, gate_file
-from noisegate_cli.batch import default_output_directory, find_jobs, run_jobs
+from noisegate_cli import AudioError, GateSettings, OutputError, batch, gate_file
+from noisegate_cli.batch import default_output_directory, find_jobs, run_job, run_jobs
 from tests.conftest import loud_and_quiet, read, tone
 
 SETTINGS = GateSettings(threshold=0.03)
@@ -91,8 +92,6 @@ def test_a_root_that_is_no_directory_is_refused(tree):
 
 def test_the_directory_one_stands_in_has_its_output_beside_it(tree, monkeypatch):
     monkeypatch.chdir(tree)
-    from pathlib import Path
-
     assert default_output_directory(Path()).name == "in-gated"
     assert default_output_directory(Path("..")).name == f"{tree.parent.name}-gated"
 
@@ -112,10 +111,14 @@ def test_an_interrupt_stops_cleanly_and_the_next_run_does_the_rest(tmp_path, wri
         assert process.poll() is None
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
+    interrupted = time.time()
     _, said = process.communicate(timeout=30)
+    assert time.time() - interrupted < 3
     assert process.returncode == 130
     assert "Traceback" not in said
     done = {p.name: p.stat().st_mtime_ns for p in output.iterdir()}
+    # One that was just being moved into place may still come.
+    assert all(then < (interrupted + 0.2) * 1e9 for then in done.values())
     assert 0 < len(done) < 16
     assert all(name.endswith(".flac") for name in done), "a partial file was left"
     for name in done:
@@ -123,3 +126,58 @@ def test_an_interrupt_stops_cleanly_and_the_next_run_does_the_rest(tmp_path, wri
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     assert len(list(output.iterdir())) == 16
     assert all((output / name).stat().st_mtime_ns == then for name, then in done.items())
+
+
+def test_no_recording_of_the_tree_is_ever_an_output(tmp_path, write):
+    write(loud_and_quiet(), "in/b/x.wav")
+    write(tone(1, 0.1), "in/b/b/x.wav")
+    before = (tmp_path / "in/b/x.wav").read_bytes()
+    jobs = find_jobs(tmp_path / "in" / "b", tmp_path / "in")
+    results = list(run_jobs(jobs, SETTINGS, workers=1, force=True))
+    assert (tmp_path / "in/b/x.wav").read_bytes() == before
+    assert sorted(r.status for r in results) == ["done", "failed"]
+    assert any("would overwrite" in str(r.error) for r in results)
+
+
+def test_two_recordings_that_would_give_one_output_are_found_before(tmp_path, write, monkeypatch):
+    write(tone(1, 0.1), "in/a.wav")
+    write(tone(1, 0.1), "in/a.flac")
+    monkeypatch.setattr(batch, "default_output", lambda info: Path("any.wav"))
+    jobs = find_jobs(tmp_path / "in", tmp_path / "out")
+    assert [job.error is None for job in jobs] == [True, False]
+
+
+def die_on_a(job, settings, force):
+    """Stand in for `run_job`: a recording that kills whatever process opens it."""
+    if job.source.name == "a.wav":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return run_job(job, settings, force)
+
+
+def die_once(job, settings, force):
+    """Stand in for `run_job`: the first worker that comes is ended from outside."""
+    mark = job.output.parent.parent / "died"
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+    return run_job(job, settings, force)
+
+
+def test_a_worker_that_dies_costs_the_recording_that_killed_it_and_no_other(tree, monkeypatch):
+    monkeypatch.setattr(batch, "run_job", die_on_a)
+    results = outcomes(tree, tree.with_name("out"))
+    assert {name: r.status for name, r in results.items()} == {
+        "a.wav": "failed", "b.flac": "done", "c.wav": "done",
+    }  # fmt: skip
+    assert "a.wav': the process that gated it died" in str(results["a.wav"].error)
+
+
+def test_a_worker_that_is_ended_from_outside_costs_nothing(tree, monkeypatch):
+    for source in tree.rglob("*.flac"):
+        source.unlink()
+    (tree / "deep" / "c.wav").rename(tree / "c.wav")
+    (tree.with_name("out")).mkdir()
+    monkeypatch.setattr(batch, "run_job", die_once)
+    results = outcomes(tree, tree / ".." / "out")
+    assert {r.status for r in results.values()} == {"done"}

@@ -108,9 +108,9 @@ class Overlay:
         """Whether, for each hop, all the frames that cover it are flagged."""
         count = np.cumsum(flags, axis=0, dtype=np.int64)
         overlap = len(self._missing)
-        in_hop = count[overlap - 1 :].copy()
+        in_hop: NDArray[np.int64] = count[overlap - 1 :].copy()
         in_hop[1:] -= count[:-overlap]
-        return in_hop == overlap
+        return np.asarray(in_hop == overlap)
 
     def _curve(self, gains: Gains) -> NDArray[np.float64]:
         """Return G[n] over hops, shaped (hops, hop_length), from their (hops, overlap) gains."""
