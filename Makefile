@@ -24,10 +24,12 @@ $(VENV)/ready-bench: $(VENV)/ready
 
 demo: $(VENV)/ready  ## Gate a real recording and show what that did.
 	@mkdir -p $(OUT)
+	@rm -f $(OUT)/clean.wav $(OUT)/removed.wav
+	@echo '$$ ngate analyze $(DEMO)'
 	@$(NGATE) analyze $(DEMO)
 	@echo
 	@echo '$$ ngate gate $(DEMO) -o $(OUT)/clean.wav --residue $(OUT)/removed.wav'
-	@$(NGATE) gate $(DEMO) -o $(OUT)/clean.wav --residue $(OUT)/removed.wav --force
+	@$(NGATE) gate $(DEMO) -o $(OUT)/clean.wav --residue $(OUT)/removed.wav
 
 test: $(VENV)/ready-dev  ## Run the tests.
 	$(BIN)/python -m pytest

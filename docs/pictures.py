@@ -15,7 +15,7 @@ from rich.text import Text
 
 from noisegate_cli import analyze_file, gate_file
 from noisegate_cli.gating.levels import Samples
-from noisegate_cli.report import analysis_table, gate_summary
+from noisegate_cli.report import analysis_table, gate_command, gate_summary
 
 HERE = Path(__file__).parent
 DEMO = Path("tests/data/jfk_1961.wav")
@@ -27,7 +27,9 @@ def terminal(clean: Path) -> str:
     console = Console(record=True, width=96, file=io.StringIO(), force_terminal=True)
     prompt = "[bold]$[/] ngate "
     console.print(f"{prompt}analyze {DEMO}")
-    console.print(analysis_table(analyze_file(DEMO)))
+    report = analyze_file(DEMO)
+    console.print(analysis_table(report))
+    console.print(f"  type         {gate_command(report)}")
     console.print(f"\n{prompt}gate {DEMO} -o clean.wav")
     for line in gate_summary(gate_file(DEMO, clean, force=True)):
         console.print(Text(line.replace(str(clean), "clean.wav")))

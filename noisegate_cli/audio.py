@@ -190,7 +190,7 @@ class AudioReader:
                     block = self._file.read(out=buffer)
             except sf.SoundFileError as error:
                 raise AudioError(
-                    f"{shown(info.path)} is damaged after "
+                    f"{shown(info.path)} is damaged somewhere after "
                     f"{format_duration(read / info.sample_rate)} ({_reason(error)}): "
                     "repair it first"
                 ) from error
@@ -207,7 +207,7 @@ class AudioReader:
         tolerance = self.info.samples // 10 if self.info.format == "MP3" else 0
         if read < self.info.samples - tolerance:
             raise AudioError(
-                _cut_short(self.info, self.info.duration, read / self.info.sample_rate)
+                _cut_short(self.info, read / self.info.sample_rate, self.info.duration)
             )
 
 
@@ -357,6 +357,14 @@ def check_free(path: Path, force: bool) -> None:
         raise OutputError(f"{shown(path)} exists already: --force overwrites it")
 
 
+def is_directory(path: Path) -> bool:
+    """Whether there is a directory; a name that can't be looked up is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def same_file(a: Path, b: Path) -> bool:
     """Whether two paths lead to one file, through links too."""
     try:
@@ -473,6 +481,8 @@ def _why_unwritable(path: Path, error: Exception) -> str:
         reason = "not all samples were written, the disk may be full"
     else:
         reason = getattr(error, "strerror", None) or _reason(error)
+        if reason == "System error":
+            reason = "is the disk full?"
     return f"{shown(path)} can't be written: {reason}"
 
 

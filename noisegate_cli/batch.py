@@ -58,6 +58,8 @@ class BatchReport:
     """What became of all jobs, in the order of their names."""
 
     output: Path
+    total: int = 0
+    """Recordings that there are."""
     results: list[JobResult] = field(default_factory=list)
     audio_seen: float = 0.0
     """Seconds of audio in the recordings that were dealt with, one way or another."""
@@ -112,6 +114,8 @@ def find_jobs(root: Path, output: Path) -> list[Job]:
             if root.exists()
             else f"{shown(root)} doesn't exist: check the name"
         )
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"{shown(output)} is not a directory: give another output with -o")
     if output.resolve() == root.resolve():
         raise OutputError(f"{shown(output)} is the input tree: give another output with -o")
     jobs: list[Job] = []
@@ -139,32 +143,31 @@ def run_jobs(
     *,
     workers: int,
     force: bool = False,
-) -> Iterator[JobResult]:
-    """Run `jobs` in `workers` processes and yield their results as they come.
+    add: Callable[[JobResult], None],
+) -> None:
+    """Run `jobs` in `workers` processes and `add` their results as they come.
 
     A worker that dies takes all that was in its pool with it. Those jobs are tried once more, each
     alone, so that only the one that kills a worker fails. Interrupting stops the workers, which
-    take their unfinished outputs away.
+    take their unfinished outputs away; what was done by then is added.
     """
     waiting: deque[Job] = deque()
     for job in jobs:
         if job.error is not None:
-            yield JobResult(job, "failed", error=job.error)
+            add(JobResult(job, "failed", error=job.error))
         elif os.path.lexists(job.output) and not force:
-            yield JobResult(job, "skipped")
+            add(JobResult(job, "skipped"))
         else:
             waiting.append(job)
     workers = min(workers, MOST_WORKERS)
     lost: list[Job] = []
     while waiting:
-        yield from _run_in_pool(waiting, settings, workers, force, lost)
+        lost += _run_in_pool(waiting, settings, workers, force, add)
     for job in lost:
-        killer: list[Job] = []
         # Forced, as it may have been done when it was lost.
-        yield from _run_in_pool(deque([job]), settings, 1, True, killer)
-        for _ in killer:
+        if _run_in_pool(deque([job]), settings, 1, True, add):
             reason = f"{shown(job.source)}: the process that gated it died, twice: is it too large?"
-            yield JobResult(job, "failed", error=reason)
+            add(JobResult(job, "failed", error=reason))
 
 
 def run_job(job: Job, settings: GateSettings, force: bool) -> JobResult:
@@ -188,13 +191,18 @@ def processors() -> int:
 
 
 def _run_in_pool(
-    waiting: deque[Job], settings: GateSettings, workers: int, force: bool, lost: list[Job]
-) -> Iterator[JobResult]:
-    """Yield results until nothing is `waiting`, or a worker died: then put in `lost` what was."""
+    waiting: deque[Job],
+    settings: GateSettings,
+    workers: int,
+    force: bool,
+    add: Callable[[JobResult], None],
+) -> list[Job]:
+    """Run until nothing is `waiting`, or a worker died; return the jobs that were lost with it."""
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
     running: dict[Future[JobResult], Job] = {}
+    lost: list[Job] = []
     broken = False
     try:
         while running or (waiting and not broken):
@@ -207,20 +215,22 @@ def _run_in_pool(
                 except BrokenProcessPool:
                     broken = True
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                job = running.pop(future)
-                try:
-                    result = future.result()
-                except BrokenProcessPool:
+                if isinstance(future.exception(), BrokenProcessPool):
                     broken = True
-                    lost.append(job)
+                    lost.append(running[future])
                 else:
-                    yield result
+                    add(future.result())
+                del running[future]
     except BaseException:
         for process in set(multiprocessing.active_children()) - others:
             process.terminate()
-        raise
-    finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        for future in running:
+            if future.done() and not future.cancelled() and not future.exception():
+                add(future.result())
+        raise
+    pool.shutdown()
+    return lost
 
 
 @contextmanager

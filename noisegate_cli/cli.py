@@ -25,6 +25,7 @@ from noisegate_cli.errors import AudioError, NoisegateError, SettingsError
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.options import with_settings
 from noisegate_cli.report import presets_text
+from noisegate_cli.units import shown
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses."""
@@ -41,7 +42,9 @@ app = typer.Typer(
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress, no summary: only errors and data.")
+]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite outputs that exist.")]
 
 
@@ -110,7 +113,7 @@ def analyze(
 ) -> None:
     """Print the levels of recordings and suggest a threshold, with why."""
     from noisegate_cli.process import analyze_file
-    from noisegate_cli.report import analysis_data, analysis_table, to_json
+    from noisegate_cli.report import analysis_data, analysis_table, gate_command, to_json
 
     failed = False
     for file in files:
@@ -126,6 +129,8 @@ def analyze(
         else:
             target = console()
             target.print(analysis_table(report, ascii_only=not target.encoding.startswith("utf")))
+            if line := gate_command(report):
+                put(f"  type         {line}")
     if failed:
         raise typer.Exit(FAILED)
 
@@ -162,6 +167,7 @@ def batch(
     """Gate every recording below a directory into the same tree elsewhere."""
     from noisegate_cli.batch import (
         BatchReport,
+        JobResult,
         default_output_directory,
         find_jobs,
         processors,
@@ -171,12 +177,19 @@ def batch(
 
     report = BatchReport(output or default_output_directory(directory))
     found = find_jobs(directory, report.output)
+    report.total = len(found)
+    if not found and not json:
+        say(f"no recordings below {shown(directory)}")
+        return
     totals = {FILES: len(found), AUDIO: sum(job.duration for job in found)}
     try:
-        with bars(totals, quiet) as shown:
-            for result in run_jobs(found, settings, workers=jobs or processors(), force=force):
+        with bars(totals, quiet) as progress:
+
+            def add(result: JobResult) -> None:
                 report.add(result)
-                shown.update({FILES: len(report.results), AUDIO: report.audio_seen})
+                progress.update({FILES: len(report.results), AUDIO: report.audio_seen})
+
+            run_jobs(found, settings, workers=jobs or processors(), force=force, add=add)
     finally:
         report.finish()
         if json:
@@ -213,7 +226,7 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         # Who read our output has seen enough. Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        return DONE
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
         return INTERRUPTED
@@ -232,9 +245,13 @@ def _status(error: Exception) -> int:
         return MISUSED if isinstance(error, SettingsError) else FAILED
     if hasattr(error, "format_message"):
         # Wrong usage, in the words of Typer. No arguments at all have printed the help instead.
-        if message := error.format_message():
-            complain(f"{message} See ngate --help.")
+        if message := error.format_message().rstrip("."):
+            command = getattr(getattr(error, "ctx", None), "command_path", "ngate")
+            complain(f"{message}: see {command} --help")
         return MISUSED
+    if isinstance(error, OSError) and error.strerror:
+        complain(f"{error.strerror}: {error.filename or 'standard output'}")
+        return FAILED
     complain(f"this should not happen: {type(error).__name__}: {error} ({DEBUG} shows where)")
     return FAILED
 

@@ -13,6 +13,7 @@ from noisegate_cli.audio import (
     AudioReader,
     block_length,
     check_free,
+    is_directory,
     output_info,
     same_file,
     writing,
@@ -106,6 +107,7 @@ def gate(
     >>> np.array_equal(out[:8000], y[:8000]), float(np.abs(out[14000:]).max())
     (True, 0.0)
     """
+    y = np.asarray(y)
     samples, settings = _as_samples(y), settings or GateSettings()
     if threshold is not None:
         level = parse_threshold(threshold) if isinstance(threshold, str) else threshold
@@ -134,7 +136,7 @@ def analyze(y: Samples, sample_rate: int, *, settings: GateSettings | None = Non
     >>> round(report.peak_db, 2), report.suggestion.threshold is None
     (-6.02, True)
     """
-    samples, settings = _as_samples(y), settings or GateSettings()
+    samples, settings = _as_samples(np.asarray(y)), settings or GateSettings()
     return _analyzed(_slices(samples), settings, sample_rate, samples.shape[1])
 
 
@@ -173,7 +175,7 @@ def gate_file(
     Parameters
     ----------
     output
-        By default `NAME_gated.EXT` beside the input; see `default_output`.
+        By default `NAME_gated.EXT` beside the input, see `default_output`; or in this directory.
     residue
         Where to write what the gate removed: input − output.
     force
@@ -190,7 +192,7 @@ def gate_file(
     settings = settings or GateSettings()
     with AudioReader(Path(path)) as reader:
         info = reader.info
-        target = output_info(info, Path(output) if output else default_output(info))
+        target = output_info(info, _output_path(info, output))
         rest = output_info(info, Path(residue)) if residue else None
         _check_outputs(info, target, rest, force)
         suggestion, level = None, settings.threshold
@@ -240,6 +242,13 @@ def default_output(info: AudioInfo) -> Path:
     return path
 
 
+def _output_path(info: AudioInfo, output: str | Path | None) -> Path:
+    if output is None:
+        return default_output(info)
+    path = Path(output)
+    return path / default_output(info).name if is_directory(path) else path
+
+
 def _check_outputs(info: AudioInfo, target: AudioInfo, rest: AudioInfo | None, force: bool) -> None:
     for output in (target, rest):
         if output is None:
@@ -285,7 +294,6 @@ def _analyzed(
 
 def _as_samples(y: Samples) -> Samples:
     """Return `y` shaped (samples, channels)."""
-    y = np.asarray(y)
     if y.dtype.name not in ("int16", "int32", "float32", "float64"):
         raise SettingsError(f"samples of type {y.dtype} can't be gated: use int16, int32 or floats")
     if y.ndim not in (1, 2) or (y.ndim == 2 and not 1 <= y.shape[1] <= MOST_CHANNELS):

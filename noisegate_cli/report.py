@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ def to_json(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return float(f"{value:.9g}") if math.isfinite(value) else None
     if isinstance(value, Path):
         return str(value).encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
@@ -67,7 +68,7 @@ def analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "reason": suggestion.reason,
         "closed_share": levels.statistics.closed_share if threshold else None,
         "openings": levels.statistics.openings if threshold else None,
-        "command": gate_command(report) if threshold else None,
+        "command": gate_command(report) or None,
     }
 
 
@@ -132,17 +133,17 @@ def gate_summary(result: "GateResult") -> list[str]:
     if result.residue:
         lines.append(f"residue    {shown(result.residue)}")
     if result.output.subtype != result.source.subtype:
-        lines.append(
-            f"note       the input is {result.source.subtype}, which this format doesn't hold"
-        )
+        lines.append(f"note       the input is {result.source.subtype}: not every bit can be kept")
     return lines
 
 
 def gate_command(report: "AnalysisReport") -> str:
-    """Return the `ngate gate` line that does what an analysis suggests."""
+    """Return the `ngate gate` line that an analysis suggests; empty if it suggests none."""
     import shlex
 
-    threshold = report.levels.suggestion.threshold or 0.0
+    threshold = report.levels.suggestion.threshold
+    if threshold is None:
+        return ""
     words = ["ngate", "gate", str(report.info.path), "-t", f"{threshold:.3g}"]
     if str(report.info.path).startswith("-"):
         words[2:] = ["-t", f"{threshold:.3g}", "--", str(report.info.path)]
@@ -185,7 +186,10 @@ def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group
         facts.add_row(
             "digital silence", f"{100 * levels.silent_share:.1f} % of the frames, not counted"
         )
-    parts: list[Any] = [Text(shown(info.path), style="bold"), Padding(facts, (0, 0, 0, 2))]
+    parts: list[Any] = [
+        Text(shown(info.path), style="bold"),
+        Padding(facts, (0, 0, 0, 2), expand=False),
+    ]
     if levels.histogram.sounding:
         parts += [
             Padding(_histogram_text(levels.histogram, suggestion.threshold, ascii_only), (1, 2))
@@ -203,8 +207,7 @@ def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group
             f"{100 * levels.statistics.closed_share:.1f} % of the time, "
             f"{_times(levels.statistics.openings)}",
         )
-        advice.add_row("type", Text(gate_command(report), style="cyan"))
-        parts.append(Padding(advice, (0, 0, 0, 2)))
+        parts.append(Padding(advice, (0, 0, 0, 2), expand=False))
     return Group(*parts)
 
 
@@ -220,7 +223,7 @@ def batch_table(report: "BatchReport") -> "Table":
     speed = report.audio_seconds / max(report.seconds, 1e-9)
     table.add_row(
         "gated",
-        f"{len(done)} of {len(report.results)} recordings, {format_duration(report.audio_seconds)} "
+        f"{len(done)} of {report.total} recordings, {format_duration(report.audio_seconds)} "
         f"in {format_duration(report.seconds)} ({speed:.0f} × real time)",
     )
     if done:
@@ -276,18 +279,18 @@ def _times(openings: int) -> str:
 
 def _rows(histogram: "LevelHistogram") -> list[tuple[float, float, int]]:
     """Return (from dB, to dB, frames), loudest first, in round steps that fill the rows."""
+    import numpy as np
+
     from noisegate_cli.gating.levels import BIN_DB, FLOOR_DB
 
     low = max(histogram.percentile(0.5), histogram.percentile(100) - 90)
     high = histogram.percentile(100)
     step = next(s for s in (1, 2, 3, 6, 10) if (high - low) / s < HISTOGRAM_ROWS)
-    rows = []
-    start = math.floor(low / step) * step
-    while start <= high:
-        a, b = (max(0, round((edge - FLOOR_DB) / BIN_DB)) for edge in (start, start + step))
-        rows.append((float(start), float(start + step), int(histogram.counts[a:b].sum())))
-        start += step
-    return rows[::-1]
+    edges = np.arange(math.floor(low / step) * step, high + step, step)
+    bins = np.clip(np.rint((edges - FLOOR_DB) / BIN_DB).astype(int), 0, len(histogram.counts))
+    bins[0] = 0  # what little lies below the lowest row is counted in it
+    counts = [int(histogram.counts[a:b].sum()) for a, b in pairwise(bins)]
+    return [(float(a), float(a + step), n) for a, n in zip(edges, counts, strict=False)][::-1]
 
 
 def _histogram_data(histogram: "LevelHistogram") -> list[dict[str, Any]]:
@@ -307,7 +310,7 @@ def _histogram_text(histogram: "LevelHistogram", threshold: float | None, ascii_
     for start, end, frames in rows:
         bar = block * math.ceil(HISTOGRAM_WIDTH * frames / most)
         above = start >= threshold_db
-        text.append(f"{start:5.0f} dB ", style="dim")
+        text.append(f"{start:4.0f} to {end:3.0f} dB ", style="dim")
         text.append(f"{bar:<{HISTOGRAM_WIDTH}}", style="green" if above else "bright_black")
         if start <= threshold_db < end:
             text.append(f" {arrow} threshold {threshold_db:.1f} dBFS", style="bold")

@@ -129,6 +129,23 @@ def test_linked_channels_open_together_and_separate_ones_alone():
     assert np.array_equal(apart[:, 0], linked[:, 0])
 
 
+def test_the_loudest_of_many_channels_decides():
+    y = np.stack([tone(1, rms) for rms in (0.031, 0.001, 0.001, 0.001)], axis=1)
+    assert np.array_equal(gate(y, RATE, threshold=0.03), y)
+
+
+@pytest.mark.parametrize(("hysteresis", "stays"), [(3, True), (0, False)])
+def test_a_level_just_under_the_threshold_stays_open_only_with_hysteresis(hysteresis, stays):
+    y = np.concatenate([tone(1, 0.1), tone(1, 0.027)])
+    settings = GateSettings(hysteresis_db=hysteresis, hold_ms=0)
+    assert gate(y, RATE, threshold=0.03, settings=settings)[-8000:].any() == stays
+
+
+def test_a_threshold_of_0_lets_all_but_digital_silence_pass():
+    y = as_type(np.concatenate([tone(1, 0.001), np.zeros(RATE)]), "PCM_16")
+    assert np.array_equal(gate(y, RATE, threshold=0), y)
+
+
 def test_a_side_that_cancels_the_other_opens_the_gate_all_the_same():
     y = np.stack([tone(1, 0.2), -tone(1, 0.2)], axis=1)
     assert np.array_equal(gate(y, RATE, threshold=0.1), y)

@@ -221,10 +221,33 @@ def test_the_shell_can_complete_commands_and_options():
 
 def test_a_reader_that_goes_away_is_no_error(write):
     source = write(np.tile(loud_and_quiet(), 3))
-    command = f"{sys.executable} -m noisegate_cli analyze {source} {source} {source} | head -1"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
-    assert "Traceback" not in done.stderr
-    assert "Exception ignored" not in done.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "noisegate_cli", "analyze", str(source)]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert done.stderr == ""
+
+
+def test_under_nohup_a_hang_up_is_ignored():
+    code = (
+        "import os, signal; from noisegate_cli import console;"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN); console.interrupt_on_signals();"
+        "os.kill(os.getpid(), signal.SIGHUP); print('still here')"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "still here\n"
+
+
+def test_batch_of_nothing_says_so(tmp_path, capsys):
+    assert run(["batch", str(tmp_path)]) == 0
+    assert "no recordings below" in capsys.readouterr().err
+
+
+def test_batch_into_a_file_is_refused_once(tmp_path, write, capsys):
+    write(tone(1, 0.1), "in/a.wav")
+    (tmp_path / "out").touch()
+    assert run(["batch", str(tmp_path / "in"), "-o", str(tmp_path / "out")]) == 1
+    assert "is not a directory" in one_line(capsys)
 
 
 def test_a_terminal_that_knows_only_ascii_gets_ascii(write):

@@ -1,4 +1,5 @@
 import pickle
+import signal
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from noisegate_cli import (
     GateSettings,
     OutputError,
     SettingsError,
+    analyze,
     analyze_file,
     gate,
     gate_file,
@@ -76,8 +78,10 @@ def test_a_coded_file_keeps_its_format_and_length(tmp_path, subtype):
     assert np.abs(out[23000:29000]).max() < 1e-3
 
 
-def test_files_and_arrays_give_the_same(tmp_path):
+def test_files_and_arrays_give_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr("noisegate_cli.audio.BLOCK_BYTES", 10000)
     gate_file(GUITAR, tmp_path / "out.flac", AT_003)
+    monkeypatch.setattr("noisegate_cli.audio.BLOCK_BYTES", 1 << 30)
     samples, rate = sf.read(GUITAR, dtype="int16")
     assert np.array_equal(gate(samples, rate, threshold=0.03), read(tmp_path / "out.flac"))
 
@@ -164,6 +168,74 @@ def test_an_error_in_the_middle_leaves_nothing_behind(write):
     assert [p.name for p in source.parent.iterdir()] == ["in.wav"]
 
 
+@pytest.mark.parametrize("extension", [".wav", ".flac"])
+def test_a_file_that_may_not_grow_leaves_nothing_behind(write, extension):
+    resource = pytest.importorskip("resource")
+    source = write(np.random.default_rng(0).normal(0, 0.1, 16000 * 30), f"in{extension}")
+    size = source.stat().st_size
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))
+
+    command = [sys.executable, "-m", "noisegate_cli", "gate", str(source), "-t", "0.03"]
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, check=False)
+    assert done.returncode == 1
+    assert "can't be written" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert [p.name for p in source.parent.iterdir()] == [source.name]
+
+
+def test_an_output_that_appears_meanwhile_is_kept(write):
+    source = write(np.tile(loud_and_quiet(), 60))
+    output = source.with_name("out.wav")
+
+    def meanwhile(share):
+        output.write_text("precious")
+
+    with pytest.raises(OutputError, match="exists already"):
+        gate_file(source, output, AT_003, progress=meanwhile)
+    assert output.read_text() == "precious"
+    assert len(list(source.parent.iterdir())) == 2
+
+
+def test_folders_made_for_an_output_go_with_it_when_it_fails(write):
+    y = np.full(1000, np.nan, np.float32)
+    source = write(y, subtype="FLOAT")
+    with pytest.raises(AudioError):
+        gate_file(source, source.parent / "new" / "deep" / "out.wav", AT_003)
+    assert [p.name for p in source.parent.iterdir()] == ["in.wav"]
+    gate_file(write(tone(1, 0.1)), source.parent / "new" / "deep" / "out.wav", AT_003)
+    assert (source.parent / "new" / "deep" / "out.wav").exists()
+
+
+def test_an_output_directory_takes_the_default_name(write):
+    source = write(tone(1, 0.1))
+    (source.parent / "there").mkdir()
+    result = gate_file(source, source.parent / "there", AT_003)
+    assert result.output.path == source.parent / "there" / "in_gated.wav"
+
+
+def test_full_scale_survives_fewer_bits(write, tmp_path):
+    y = np.concatenate([np.full(8000, 2**31 - 1), np.zeros(16000), np.full(8000, -(2**31))])
+    source = write(y.astype(np.int32), subtype="PCM_32")
+    gate_file(source, tmp_path / "out.flac", GateSettings.preset("hard", threshold=0.03))
+    out = read(tmp_path / "out.flac", "int32")
+    assert (out[:12000] >= 0).all()
+    assert (out[20000:] <= 0).all()
+    assert out.max() == (2**23 - 1) << 8
+
+
+def test_the_residue_knows_of_bits_that_the_output_lost(tmp_path, write):
+    source = write(np.random.default_rng(0).normal(0, 0.1, 16000), subtype="PCM_32")
+    out, rest = tmp_path / "out.flac", tmp_path / "rest.wav"
+    gate_file(source, out, AT_003, residue=rest)
+    y, kept, removed = (read(p, "int32") for p in (source, out, rest))
+    assert sf.info(out).subtype == "PCM_24"
+    assert removed.any()
+    assert np.array_equal(kept + removed, y)
+
+
 def test_a_full_disk_leaves_nothing_behind(write, monkeypatch):
     source = write(loud_and_quiet())
 
@@ -206,7 +278,24 @@ def test_mono_and_stereo_arrays_of_no_length():
     assert gate(np.zeros((0, 2), np.int16), 8000, threshold=0.1).shape == (0, 2)
 
 
+def test_what_can_be_an_array_is_taken_for_one():
+    assert gate([0.5, -0.5, 0.5], 8000, threshold=0.01).tolist() == [0.5, -0.5, 0.5]
+
+
+def test_recordings_beyond_full_scale_are_gated_and_levels_far_beyond_are_said():
+    y = loud_and_quiet() * 12
+    levels = analyze(y, 16000)
+    assert levels.suggestion.threshold is not None
+    assert levels.suggestion.threshold <= 1
+    assert not gate(y, 16000)[22000:30000].any()
+    assert "scale the samples first" in analyze(y * 4000, 16000).suggestion.reason
+
+
 def test_arrays_that_are_no_recordings_are_refused():
+    with pytest.raises(SettingsError, match="transpose"):
+        gate(np.zeros((2, 32000)), 8000)
+    with pytest.raises(SettingsError, match="sample rate 0"):
+        gate(np.zeros(100), 0)
     with pytest.raises(SettingsError, match="uint8"):
         gate(np.zeros(10, np.uint8), 8000)
     with pytest.raises(SettingsError, match=r"\(2, 3, 4\)"):

@@ -34,6 +34,9 @@ def test_times_become_frames():
         ({"channels": "left"}, "'left'"),
         ({"frame_length": 0}, "frame length 0"),
         ({"frame_length": 1001}, "frame length 1001 must be even"),
+        ({"frame_length": 1 << 40}, "must be 16 to 1048576 samples"),
+        ({"frame_length": 2048, "hop_length": 1}, "try --hop-length 512"),
+        ({"release_ms": 1e12}, "60000 at the most"),
         ({"frame_length": 2048, "hop_length": 500}, "hop length 500"),
         ({"frame_length": 512, "hop_length": 512}, "hop length 512"),
     ],
@@ -94,3 +97,11 @@ def test_times_may_carry_their_unit():
         parse_quantity("attack", "5s", unit="ms")
     with pytest.raises(SettingsError, match="'1.5' is not a whole number of samples"):
         parse_samples("hop length", "1.5")
+
+
+@pytest.mark.parametrize("frame", [18, 30, 254, 1000, 1018, 2046])
+def test_every_even_frame_has_a_hop(frame):
+    settings = GateSettings(frame_length=frame)
+    timing = settings.timing(8000)
+    assert timing.frame_length == timing.hop_length * timing.overlap
+    assert timing.overlap in range(2, 65, 2)

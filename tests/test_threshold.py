@@ -72,3 +72,19 @@ def test_on_real_speech_the_suggestion_lies_over_the_hiss_and_under_the_voice():
     suggestion = analyze(samples, rate).suggestion
     # Its pauses lie at -42 to -36 dBFS, its syllables at -20 to -9 dBFS.
     assert -34 < in_db(suggestion) < -22
+
+
+def test_a_gate_with_hysteresis_closes_again_over_a_steady_noise():
+    rate = 8000
+    t = np.arange(6 * rate) / rate
+    noise = 1e-3 * np.random.default_rng(1).standard_normal(len(t))
+    y = 0.4 * np.sin(2 * np.pi * 220 * t) * (t % 1.5 > 0.7) + noise
+    levels = analyze(y, rate)
+    assert levels.statistics.openings == 4
+    assert levels.statistics.closed_share == pytest.approx(0.37, abs=0.03)
+
+
+def test_a_file_of_one_noise_alone_reports_its_level_and_no_threshold():
+    levels = analyze(0.1 * np.random.default_rng(0).standard_normal(40000), 8000)
+    assert levels.suggestion.threshold is None
+    assert levels.suggestion.noise_floor_db == pytest.approx(-20, abs=1)

@@ -101,7 +101,10 @@ class Analyzer:
 
     def report(self) -> LevelReport:
         """Return what was measured."""
-        histogram, suggestion = self._histogram, suggest_threshold(self._histogram)
+        histogram, suggestion = (
+            self._histogram,
+            suggest_threshold(self._histogram, self._settings.hysteresis_db),
+        )
         mask = HysteresisMask.of(self._settings, suggestion.or_open, self._sample_rate, self._gates)
         for levels in self._track:
             mask.process(levels)

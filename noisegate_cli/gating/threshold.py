@@ -24,6 +24,10 @@ PUMPING_DB = 12.0
 LOUDEST_DB = 10.0
 """Recordings in floats may go beyond full scale, but not that far all the time."""
 
+LEAST_SPREAD_DB, MOST_SPREAD_DB = 1.0, 3.0
+"""How far noise goes above its median: a steady one a little, and one that goes far is not
+followed, as that would cost speech."""
+
 MIN_FRAMES = 20
 """Fewer frames say nothing about a distribution with two peaks."""
 
@@ -58,10 +62,11 @@ class ThresholdSuggestion:
         return self.active_db - self.noise_floor_db if self.active_db > -np.inf else 0.0
 
 
-def suggest_threshold(histogram: LevelHistogram) -> ThresholdSuggestion:
+def suggest_threshold(histogram: LevelHistogram, hysteresis_db: float = 0.0) -> ThresholdSuggestion:
     """Suggest the median of three estimates: `two_normals`, `otsu`, `below_active_level`.
 
-    Digital silence is not a level and takes no part.
+    It lies so far above the noise that a gate with that hysteresis closes again. Digital silence
+    is not a level and takes no part.
 
     Examples
     --------
@@ -74,7 +79,7 @@ def suggest_threshold(histogram: LevelHistogram) -> ThresholdSuggestion:
     """
     if not histogram.sounding:
         return ThresholdSuggestion(
-            None, -np.inf, -np.inf, "The recording is digital silence: there is nothing to gate."
+            None, -np.inf, -np.inf, "There is nothing but digital silence: nothing to gate."
         )
     occurs = histogram.counts > 0
     level, weight = histogram.centres_db[occurs], histogram.counts[occurs] / histogram.sounding
@@ -84,25 +89,26 @@ def suggest_threshold(histogram: LevelHistogram) -> ThresholdSuggestion:
         "active level": below_active_level(level, weight),
     }
     threshold = float(np.median(list(estimates.values())))
-    floor, active = _floor_and_active(level, weight, threshold)
-    contrast = active - floor
+    floor, highest_noise, active = _noise_and_signal(level, weight, threshold)
+    raised = max(threshold, highest_noise + hysteresis_db)
     if histogram.sounding < MIN_FRAMES:
         why = "The recording is too short to tell noise from signal."
     elif active > LOUDEST_DB:
         why = f"Levels of {active:.0f} dBFS are far above full scale, 1.0: scale the samples first."
-    elif contrast < MIN_CONTRAST_DB:
-        why = f"All levels lie within about {max(contrast, 0.0):.0f} dB: a gate would only pump."
+    elif active - floor < MIN_CONTRAST_DB:
+        floor, active = histogram.percentile(5), histogram.percentile(95)
+        why = f"Nearly all levels lie within {active - floor:.0f} dB: a gate would only pump."
     else:
         why = (
             f"It parts noise of about {floor:.0f} dBFS from signal of about {active:.0f} dBFS, "
             f"the middle of three estimates from {min(estimates.values()):.0f} to "
-            f"{max(estimates.values()):.0f} dBFS."
+            f"{max(estimates.values()):.0f} dBFS"
+            + (", raised so that the gate closes again." if raised > threshold else ".")
         )
-        if contrast < PUMPING_DB:
-            why += f" They are only {contrast:.0f} dB apart: if it pumps, try --range -8dB."
-        return ThresholdSuggestion(
-            min(1.0, float(from_db(threshold))), floor, active, why, estimates
-        )
+        if active - floor < PUMPING_DB:
+            why += f" They are only {active - floor:.0f} dB apart: if it pumps, try --range -8dB."
+        linear = min(1.0, float(from_db(raised)))
+        return ThresholdSuggestion(linear, floor, active, why, estimates)
     return ThresholdSuggestion(None, floor, active, why, estimates)
 
 
@@ -158,10 +164,20 @@ def below_active_level(level: Values, weight: Values) -> float:
     return float(level[np.argmax((share_above > 0) & (margin <= SPEECH_MARGIN_DB))])
 
 
-def _floor_and_active(level: Values, weight: Values, threshold: float) -> tuple[float, float]:
+def _noise_and_signal(
+    level: Values, weight: Values, threshold: float
+) -> tuple[float, float, float]:
+    """Return the median of the noise, about its highest level, and the RMS of the signal, in dB.
+
+    Decays of the signal reach into the upper half of what is below the threshold, so the noise is
+    taken to go as far above its median as 95 % of it goes below, within reason.
+    """
     below, above = weight * (level <= threshold), weight * (level > threshold)
     if not below.sum() or not above.sum():
         middle = float(level[np.searchsorted(np.cumsum(weight), 0.5)])
-        return middle, middle
-    floor = level[np.searchsorted(np.cumsum(below), 0.5 * below.sum())]
-    return float(floor), float(10 * np.log10(above @ 10 ** (level / 10) / above.sum()))
+        return middle, middle, middle
+    share = np.cumsum(below) / below.sum()
+    lowest, floor = (float(level[np.searchsorted(share, part)]) for part in (0.05, 0.5))
+    active = float(10 * np.log10(above @ 10 ** (level / 10) / above.sum()))
+    spread = min(max(floor - lowest, LEAST_SPREAD_DB), MOST_SPREAD_DB)
+    return floor, floor + spread, active
