@@ -1,7 +1,6 @@
 """Results as tables for people and as JSON for programs."""
 
 import dataclasses
-import json
 import math
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +26,8 @@ LISTED_ERRORS = 20
 
 def to_json(value: Any) -> str:
     """Return `value` as one line of JSON: what isn't a finite number is null."""
+    import json
+
     return json.dumps(_plain(value), ensure_ascii=True, allow_nan=False)
 
 
