@@ -5,22 +5,21 @@ and isn't lossless (it reads with 1/32768 and writes with 32767). So samples sta
 float32 or float64, whichever holds the file's own.
 """
 
-import io
 import math
 import os
 import re
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile as sf
 
-from noisegate_cli.errors import AudioError, OutputError
+from noisegate_cli.errors import AudioError
 from noisegate_cli.gating.levels import Samples
 from noisegate_cli.units import format_duration, shown
 
@@ -70,12 +69,6 @@ EXTENSIONS = {
 }
 """File name extensions that ngate takes for recordings, and what it writes under them."""
 
-SAME_FILES = {"WAVEX": "WAV", "RF64": "WAV"}
-"""Formats that share their extensions with another."""
-
-CODED = {".ogg": "VORBIS", ".oga": "VORBIS", ".opus": "OPUS", ".mp3": "MPEG_LAYER_III"}
-"""The subtype of extensions whose formats hold nothing but coded sound."""
-
 MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b".snd", b"caff")
 """How files begin that are no MPEG, whose decoder talks to stderr."""
 
@@ -87,9 +80,6 @@ STREAMED_SIZE = 0x7FFF0000
 
 NO_LENGTH = 1 << 62
 """Samples that libsndfile reports, or more, where a file doesn't say."""
-
-WAV_LIMIT = 0xFFFFFFFF - 0x10000
-"""Bytes of samples that a WAV header can announce, with room for the other chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +130,7 @@ class AudioReader:
         magic = _first_bytes(path)
         try:
             with nullcontext() if magic in MAGIC else _silent_decoder():
-                self._file = sf.SoundFile(_name(path))
+                self._file = sf.SoundFile(file_name(path))
         except (sf.SoundFileError, OSError, TypeError) as error:
             raise AudioError(_why_unreadable(path, error)) from error
         self.info = AudioInfo(
@@ -191,7 +181,7 @@ class AudioReader:
             except sf.SoundFileError as error:
                 raise AudioError(
                     f"{shown(info.path)} is damaged somewhere after "
-                    f"{format_duration(read / info.sample_rate)} ({_reason(error)}): "
+                    f"{format_duration(read / info.sample_rate)} ({reason(error)}): "
                     "repair it first"
                 ) from error
             read += len(block)
@@ -222,167 +212,6 @@ def probe(path: Path) -> AudioInfo:
         return reader.info
 
 
-def output_info(source: AudioInfo, path: Path) -> AudioInfo:
-    """Return what is written to `path`: like `source` as far as its extension allows.
-
-    Raises
-    ------
-    OutputError
-        When the extension says nothing, or its format can't hold the recording.
-    """
-    extension = path.suffix.lower()
-    kind = EXTENSIONS.get(extension)
-    family = SAME_FILES.get(source.format, source.format)
-    if kind == family or (kind is None and extension == source.path.suffix.lower()):
-        kind = source.format
-    if kind is None:
-        raise OutputError(
-            f"{shown(path)} doesn't say in which format to write: "
-            f"let the name end in one of {' '.join(EXTENSIONS)}"
-        )
-    size = source.samples * source.channels * source.dtype.itemsize
-    if kind in ("WAV", "WAVEX") and size > WAV_LIMIT:
-        kind = "RF64"
-    if extension in CODED and extension != source.path.suffix.lower():
-        wanted = [CODED[extension]]
-    elif kind == source.format or source.subtype in SAMPLE_TYPES:
-        wanted = [source.subtype, "PCM_24", "PCM_16"]
-    else:
-        wanted = ["PCM_24", "PCM_16"]
-    endian = source.endian if kind == source.format else "FILE"
-    reason = ""
-    for subtype in wanted:
-        info = replace(source, path=path, format=kind, subtype=subtype, endian=endian)
-        try:
-            with sf.SoundFile(io.BytesIO(), "w", **_parameters(info)):
-                return info
-        except (sf.SoundFileError, ValueError) as error:
-            reason = _reason(error)
-    raise OutputError(
-        f"{shown(path)} can't hold this recording ({reason}): give -o a name that ends in .wav"
-    )
-
-
-class _OutputFile(sf.SoundFile):  # type: ignore[misc,unused-ignore]  # soundfile has no types
-    """A file that doesn't wait for the disk when it is closed."""
-
-    def flush(self) -> None:
-        """Do nothing: closing writes all that is needed, and soundfile's flush is an fsync.
-
-        It would take as long as gating; neither cp nor other audio tools wait for it.
-        """
-
-
-class AudioWriter:
-    """A recording being written; made by `writing`."""
-
-    def __init__(self, file: sf.SoundFile, path: Path) -> None:
-        self._file = file
-        self._path = path
-
-    def write(self, block: Samples) -> None:
-        """Append samples shaped (samples, channels), in the type that was announced.
-
-        Raises
-        ------
-        OutputError
-            When they don't fit on the disk.
-        """
-        try:
-            self._file.write(block)
-        # soundfile asserts that all samples were written.
-        except (sf.SoundFileError, OSError, AssertionError) as error:
-            raise OutputError(_why_unwritable(self._path, error)) from error
-
-
-@contextmanager
-def writing(
-    info: AudioInfo, tags: dict[str, str] | None = None, force: bool = False
-) -> Iterator[AudioWriter]:
-    """Open `info.path` for writing: it appears when the block ends, whole, or not at all.
-
-    Samples go to a file beside it that takes its name at the end; on any error, and on an
-    interrupt, that file is removed.
-
-    Raises
-    ------
-    OutputError
-        When `info.path` exists and `force` is false, or can't be written.
-    """
-    path = info.path
-    check_free(path, force)
-    partial = path.with_name(f".ngate-{os.urandom(8).hex()}.partial")
-    made = [folder for folder in path.parents if not folder.exists()]
-    with ExitStack() as stack:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stack.callback(_remove, partial, made)
-            file = stack.enter_context(_OutputFile(_name(partial), "w", **_parameters(info)))
-            for name, text in (tags or {}).items():
-                # Not every format has a place for every tag.
-                with suppress(sf.SoundFileError, AttributeError):
-                    setattr(file, name, text)
-        except (sf.SoundFileError, OSError) as error:
-            raise OutputError(_why_unwritable(path, error)) from error
-        yield AudioWriter(file, path)
-        try:
-            file.close()
-            check_free(path, force)
-            partial.replace(path)
-        except (sf.SoundFileError, OSError) as error:
-            if isinstance(error, OutputError):
-                raise
-            raise OutputError(_why_unwritable(path, error)) from error
-
-
-def _remove(partial: Path, folders: list[Path]) -> None:
-    """Remove what is left of an output that failed, with the folders made for it."""
-    with suppress(OSError):
-        partial.unlink(missing_ok=True)
-        for folder in folders:
-            folder.rmdir()
-
-
-def check_free(path: Path, force: bool) -> None:
-    """Raise OutputError when writing to `path` would destroy something."""
-    try:
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise OutputError(_why_unwritable(path, error)) from error
-    if stat.S_ISDIR(mode):
-        raise OutputError(f"{shown(path)} is a directory: give a file name")
-    if not force:
-        raise OutputError(f"{shown(path)} exists already: --force overwrites it")
-
-
-def is_directory(path: Path) -> bool:
-    """Whether there is a directory; a name that can't be looked up is none."""
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
-
-
-def same_file(a: Path, b: Path) -> bool:
-    """Whether two paths lead to one file, through links too."""
-    try:
-        return a.samefile(b)
-    except OSError:
-        return a.absolute() == b.absolute()
-
-
-def _parameters(info: AudioInfo) -> dict[str, Any]:
-    return {
-        "samplerate": info.sample_rate,
-        "channels": info.channels,
-        "format": info.format,
-        "subtype": info.subtype,
-        "endian": info.endian,
-    }
-
-
 _DECODER_LOCK = threading.Lock()
 
 
@@ -405,7 +234,7 @@ def _silent_decoder() -> Iterator[None]:
             os.close(nowhere)
 
 
-def _name(path: Path) -> str | bytes:
+def file_name(path: Path) -> str | bytes:
     """Return a path for libsndfile: as bytes, for names that are no text, but on Windows."""
     return str(path) if os.name == "nt" else os.fsencode(path)
 
@@ -471,22 +300,12 @@ def _cut_short(info: AudioInfo, actual: float, announced: float = math.inf) -> s
 
 def _why_unreadable(path: Path, error: Exception) -> str:
     return (
-        f"{shown(path)} is not a recording that libsndfile can read ({_reason(error)}): "
+        f"{shown(path)} is not a recording that libsndfile can read ({reason(error)}): "
         "convert it to WAV or FLAC first"
     )
 
 
-def _why_unwritable(path: Path, error: Exception) -> str:
-    if isinstance(error, AssertionError):
-        reason = "not all samples were written, the disk may be full"
-    else:
-        reason = getattr(error, "strerror", None) or _reason(error)
-        if reason == "System error":
-            reason = "is the disk full?"
-    return f"{shown(path)} can't be written: {reason}"
-
-
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """Return libsndfile's own words, without the path that it puts before them."""
     words = getattr(error, "error_string", None) or str(error)
     return words.rstrip(".").removeprefix("Error : ").strip()

@@ -8,16 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from noisegate_cli.audio import (
-    AudioInfo,
-    AudioReader,
-    block_length,
-    check_free,
-    is_directory,
-    output_info,
-    same_file,
-    writing,
-)
+from noisegate_cli.audio import AudioInfo, AudioReader, block_length
 from noisegate_cli.errors import AudioError, OutputError, SettingsError, SignalError
 from noisegate_cli.gating.analysis import Analyzer, LevelReport
 from noisegate_cli.gating.broadband import BroadbandGate
@@ -25,6 +16,7 @@ from noisegate_cli.gating.levels import Samples, in_slices
 from noisegate_cli.gating.mask import GateStatistics
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.threshold import ThresholdSuggestion
+from noisegate_cli.output import check_free, is_directory, output_info, same_file, writing
 from noisegate_cli.units import parse_threshold, shown
 
 Progress = Callable[[float], None]

@@ -7,7 +7,8 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import AudioError, OutputError, gate_file
-from noisegate_cli.audio import AudioInfo, AudioReader, output_info, probe
+from noisegate_cli.audio import AudioInfo, AudioReader, probe
+from noisegate_cli.output import output_info
 from tests.conftest import GUITAR, loud_and_quiet, tone
 
 

@@ -11,6 +11,8 @@ in them are alike: where they are 1 the samples are left as they are, bit for bi
 the closed gain one multiplication does. Only the hops in between need the sums.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -19,6 +21,10 @@ from noisegate_cli.gating.envelope import Envelope, Gains
 from noisegate_cli.gating.levels import FrameLevels, Samples
 from noisegate_cli.gating.mask import GateStatistics, HysteresisMask
 from noisegate_cli.gating.settings import GateSettings
+
+
+FEW_HOPS = 64
+"""Hops that are multiplied at once."""
 
 
 class Overlay:
@@ -99,9 +105,11 @@ class Overlay:
             if self._closed_gain == 0:
                 part[closed] = 0
             else:
-                part[closed] = self._scaled(part[closed], self._closed_gain)
-            curve = self._curve(covering[moving, gate])
-            part[moving] = self._scaled(part[moving], curve[:, :, None])
+                for some in _few(closed):
+                    part[some] = self._scaled(part[some], self._closed_gain)
+            for some in _few(moving):
+                curve = self._curve(covering[some, gate])
+                part[some] = self._scaled(part[some], curve[:, :, None])
         return wet[: len(dry)]
 
     def _all_covering(self, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -195,6 +203,12 @@ class BroadbandGate:
             levels = levels.max(axis=1, keepdims=True)
         gains = self._envelope.process(self._mask.process(levels), last)
         return self._overlay.process(block, gains, last)
+
+
+def _few(hops: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Yield `hops` by the few, so that their products stay in the cache and memory stays flat."""
+    for start in range(0, len(hops), FEW_HOPS):
+        yield hops[start : start + FEW_HOPS]
 
 
 def _weighted_sum(gains: Gains, weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,217 @@
+"""Recordings being written: in which format, whole or not at all, and never over what is there."""
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import soundfile as sf
+
+from noisegate_cli.audio import EXTENSIONS, SAMPLE_TYPES, AudioInfo, file_name, reason
+from noisegate_cli.errors import OutputError
+from noisegate_cli.gating.levels import Samples
+from noisegate_cli.units import shown
+
+SAME_FILES = {"WAVEX": "WAV", "RF64": "WAV"}
+"""Formats that share their extensions with another."""
+
+CODED = {".ogg": "VORBIS", ".oga": "VORBIS", ".opus": "OPUS", ".mp3": "MPEG_LAYER_III"}
+"""The subtype of extensions whose formats hold nothing but coded sound."""
+
+WAV_LIMIT = 0xFFFFFFFF - 0x10000
+"""Bytes of samples that a WAV header can announce, with room for the other chunks."""
+
+
+def output_info(source: AudioInfo, path: Path) -> AudioInfo:
+    """Return what is written to `path`: like `source` as far as its extension allows.
+
+    Raises
+    ------
+    OutputError
+        When the extension says nothing, or its format can't hold the recording.
+    """
+    extension = path.suffix.lower()
+    kind = EXTENSIONS.get(extension)
+    family = SAME_FILES.get(source.format, source.format)
+    if kind == family or (kind is None and extension == source.path.suffix.lower()):
+        kind = source.format
+    if kind is None:
+        raise OutputError(
+            f"{shown(path)} doesn't say in which format to write: "
+            f"let the name end in one of {' '.join(EXTENSIONS)}"
+        )
+    size = source.samples * source.channels * source.dtype.itemsize
+    if kind in ("WAV", "WAVEX") and size > WAV_LIMIT:
+        kind = "RF64"
+    if extension in CODED and extension != source.path.suffix.lower():
+        wanted = [CODED[extension]]
+    elif kind == source.format or source.subtype in SAMPLE_TYPES:
+        wanted = [source.subtype, "PCM_24", "PCM_16"]
+    else:
+        wanted = ["PCM_24", "PCM_16"]
+    endian = source.endian if kind == source.format else "FILE"
+    why = ""
+    for subtype in wanted:
+        info = replace(source, path=path, format=kind, subtype=subtype, endian=endian)
+        why = _why_not(**_parameters(info))
+        if not why:
+            return info
+    raise OutputError(
+        f"{shown(path)} can't hold this recording ({why}): give -o a name that ends in .wav"
+    )
+
+
+class _OutputFile(sf.SoundFile):  # type: ignore[misc,unused-ignore]  # soundfile has no types
+    """A file that doesn't wait for the disk when it is closed."""
+
+    def flush(self) -> None:
+        """Do nothing: closing writes all that is needed, and soundfile's flush is an fsync.
+
+        It would take as long as gating; neither cp nor other audio tools wait for it.
+        """
+
+
+class AudioWriter:
+    """A recording being written; made by `writing`."""
+
+    def __init__(self, file: sf.SoundFile, path: Path) -> None:
+        self._file = file
+        self._path = path
+
+    def write(self, block: Samples) -> None:
+        """Append samples shaped (samples, channels), in the type that was announced.
+
+        Raises
+        ------
+        OutputError
+            When they don't fit on the disk.
+        """
+        try:
+            self._file.write(block)
+        # soundfile asserts that all samples were written.
+        except (sf.SoundFileError, OSError, AssertionError) as error:
+            raise OutputError(_why_unwritable(self._path, error)) from error
+
+
+@contextmanager
+def writing(
+    info: AudioInfo, tags: dict[str, str] | None = None, force: bool = False
+) -> Iterator[AudioWriter]:
+    """Open `info.path` for writing: it appears when the block ends, whole, or not at all.
+
+    Samples go to a file beside it that takes its name at the end; on any error, and on an
+    interrupt, that file is removed.
+
+    Raises
+    ------
+    OutputError
+        When `info.path` exists and `force` is false, or can't be written.
+    """
+    path = info.path
+    check_free(path, force)
+    partial = path.with_name(f".ngate-{os.urandom(8).hex()}.partial")
+    made = [folder for folder in path.parents if not folder.exists()]
+    with ExitStack() as stack:
+        try:
+            stack.callback(_remove, partial, made)
+            file = stack.enter_context(_created(partial, info))
+            for name, text in (tags or {}).items():
+                # Not every format has a place for every tag.
+                with suppress(sf.SoundFileError, AttributeError):
+                    setattr(file, name, text)
+        except (sf.SoundFileError, OSError) as error:
+            raise OutputError(_why_unwritable(path, error)) from error
+        yield AudioWriter(file, path)
+        try:
+            file.close()
+            check_free(path, force)
+            partial.replace(path)
+        except (sf.SoundFileError, OSError) as error:
+            if isinstance(error, OutputError):
+                raise
+            raise OutputError(_why_unwritable(path, error)) from error
+
+
+@cache
+def _why_not(**parameters: Any) -> str:
+    """Return why libsndfile can't write such a file, or nothing: its table of formats is wrong."""
+    try:
+        with sf.SoundFile(io.BytesIO(), "w", **parameters):
+            return ""
+    except (sf.SoundFileError, ValueError) as error:
+        return reason(error)
+
+
+def _created(partial: Path, info: AudioInfo) -> sf.SoundFile:
+    """Open a new file in a folder that may have to be made first."""
+    while True:
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return _OutputFile(file_name(partial), "w", **_parameters(info))
+        except sf.SoundFileError:
+            # Another output that failed may have taken the folder away, which was still empty.
+            if partial.parent.exists():
+                raise
+
+
+def _remove(partial: Path, folders: list[Path]) -> None:
+    """Remove what is left of an output that failed, with the folders made for it."""
+    with suppress(OSError):
+        partial.unlink(missing_ok=True)
+        for folder in folders:
+            folder.rmdir()
+
+
+def check_free(path: Path, force: bool) -> None:
+    """Raise OutputError when writing to `path` would destroy something."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise OutputError(_why_unwritable(path, error)) from error
+    if stat.S_ISDIR(mode):
+        raise OutputError(f"{shown(path)} is a directory: give a file name")
+    if not force:
+        raise OutputError(f"{shown(path)} exists already: --force overwrites it")
+
+
+def is_directory(path: Path) -> bool:
+    """Whether there is a directory; a name that can't be looked up is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def same_file(a: Path, b: Path) -> bool:
+    """Whether two paths lead to one file, through links too."""
+    try:
+        return a.samefile(b)
+    except OSError:
+        return a.absolute() == b.absolute()
+
+
+def _parameters(info: AudioInfo) -> dict[str, Any]:
+    return {
+        "samplerate": info.sample_rate,
+        "channels": info.channels,
+        "format": info.format,
+        "subtype": info.subtype,
+        "endian": info.endian,
+    }
+
+
+def _why_unwritable(path: Path, error: Exception) -> str:
+    if isinstance(error, AssertionError):
+        why = "not all samples were written, is the disk full?"
+    else:
+        why = getattr(error, "strerror", None) or reason(error)
+        if why == "System error":
+            why = "is the disk full?"
+    return f"{shown(path)} can't be written: {why}"
