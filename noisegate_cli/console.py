@@ -160,7 +160,7 @@ class LateBars:
 
     def __init__(self, totals: dict[str, float]) -> None:
         self._totals = totals
-        self._due = time.monotonic() + BAR_AFTER_S
+        self._due = time.monotonic() + (BAR_AFTER_S if sys.stderr.isatty() else LOG_EVERY_S)
         self._bars: RichBars | LogBars | None = None
 
     def update(self, done: dict[str, float]) -> None:

@@ -22,7 +22,6 @@ from noisegate_cli.gating.levels import FrameLevels, Samples
 from noisegate_cli.gating.mask import GateStatistics, HysteresisMask
 from noisegate_cli.gating.settings import GateSettings
 
-
 FEW_HOPS = 64
 """Hops that are multiplied at once."""
 
