@@ -258,6 +258,9 @@ def _status(error: Exception) -> int:
 
 def main() -> None:
     """Run the command line of this process."""
+    # Nothing here is multiplied in threads. Starting them would take longer than a short recording,
+    # and the workers of a batch would get in each other's way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     escape_what_cannot_be_shown()
     interrupt_on_signals()
     sys.exit(run(sys.argv[1:]))

@@ -12,13 +12,14 @@ the closed gain one multiplication does. Only the hops in between need the sums.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.envelope import Envelope, Gains
-from noisegate_cli.gating.levels import FrameLevels, Samples
+from noisegate_cli.gating.levels import FrameLevels, Samples, working_type
 from noisegate_cli.gating.mask import GateStatistics, HysteresisMask
 from noisegate_cli.gating.settings import GateSettings
 
@@ -107,7 +108,7 @@ class Overlay:
                 for some in _few(closed):
                     part[some] = self._scaled(part[some], self._closed_gain)
             for some in _few(moving):
-                curve = self._curve(covering[some, gate])
+                curve = self._curve(covering[some, gate], working_type(dry.dtype))
                 part[some] = self._scaled(part[some], curve[:, :, None])
         return wet[: len(dry)]
 
@@ -119,16 +120,17 @@ class Overlay:
         in_hop[1:] -= count[:-overlap]
         return np.asarray(in_hop == overlap)
 
-    def _curve(self, gains: Gains) -> NDArray[np.float64]:
+    def _curve(self, gains: Gains, dtype: type[np.floating[Any]]) -> NDArray[Any]:
         """Return G[n] over hops, shaped (hops, hop_length), from their (hops, overlap) gains."""
         exists = ~np.isnan(gains)
-        curve = _weighted_sum(np.where(exists, gains, 0), self._shares)
+        shares = self._shares.astype(dtype)
+        curve = _weighted_sum(np.where(exists, gains, 0).astype(dtype), shares)
         # At the ends of the recording fewer frames share a hop.
         ends = np.flatnonzero(~exists.all(axis=1))
-        curve[ends] /= _weighted_sum(exists[ends].astype(np.float64), self._shares)
+        curve[ends] /= _weighted_sum(exists[ends].astype(dtype), shares)
         return curve
 
-    def _scaled(self, samples: Samples, gain: float | NDArray[np.float64]) -> Samples:
+    def _scaled(self, samples: Samples, gain: float | NDArray[Any]) -> Samples:
         scaled = samples * gain
         if np.issubdtype(samples.dtype, np.integer):
             # Rounding to a step may not leave the type: its highest value is one less than a power.
@@ -210,9 +212,9 @@ def _few(hops: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         yield hops[start : start + FEW_HOPS]
 
 
-def _weighted_sum(gains: Gains, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def _weighted_sum(gains: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
     """Return gains @ weights, summed in one order however many rows there are, as BLAS doesn't."""
-    total: NDArray[np.float64] = gains[:, :1] * weights[0]
+    total: NDArray[Any] = gains[:, :1] * weights[0]
     for i in range(1, len(weights)):
         total += gains[:, i : i + 1] * weights[i]
     return total

@@ -36,6 +36,11 @@ def full_scale(dtype: np.dtype[Any]) -> float:
     return -float(np.iinfo(dtype).min) if np.issubdtype(dtype, np.integer) else 1.0
 
 
+def working_type(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
+    """Return the float type to calculate in: 24 bits are plenty for 16, all else needs 53."""
+    return np.float32 if dtype == np.int16 else np.float64
+
+
 def in_slices(samples: Samples, length: int) -> Iterator[tuple[Samples, bool]]:
     """Cut `samples` into slices of `length`, each with whether it is the last; one at least."""
     for start in range(0, max(len(samples), 1), length):
@@ -112,9 +117,7 @@ class FrameLevels:
 
     def _square_sums(self, samples: Samples) -> Levels:
         channels = samples.shape[1]
-        # Squares of 16 bits lose nothing that a level would show in 24; others need the room.
-        exact = np.float32 if samples.dtype == np.int16 else np.float64
-        planes: NDArray[Any] = np.ascontiguousarray(samples.T, dtype=exact)
+        planes: NDArray[Any] = np.ascontiguousarray(samples.T, dtype=working_type(samples.dtype))
         planes = planes.reshape(channels, -1, self._hop) if len(samples) else planes[..., None]
         with np.errstate(over="ignore", invalid="ignore"):
             energies: Levels = np.einsum("ckh,ckh->kc", planes, planes).astype(np.float64)
