@@ -112,9 +112,9 @@ def gate(
     out = np.empty_like(samples, order="C")
     done = 0
     for block, last in _slices(samples):
-        _, wet = stream.process(block, last)
-        out[done : done + len(wet)] = wet
-        done += len(wet)
+        kept, _ = stream.process(block, last)
+        out[done : done + len(kept)] = kept
+        done += len(kept)
     return out.reshape(y.shape)
 
 
@@ -194,24 +194,25 @@ def gate_file(
             first_pass = analyze_file(path, settings, lambda share: progress(share * done))
             suggestion = first_pass.levels.suggestion
             level = suggestion.or_open
-        step = info.step_in(info.dtype)
-        stream = BroadbandGate(settings, level, info.sample_rate, info.channels, step)
-        # An output of fewer bits gets the rest of them cut off, and the residue must know.
-        coarser = target.step_in(info.dtype) > step
+        step, output_step = info.step_in(info.dtype), target.step_in(info.dtype)
+        stream = BroadbandGate(
+            settings, level, info.sample_rate, info.channels, step, residue=rest is not None
+        )
         blocks = _watched(reader.blocks(), info, lambda share: progress(done + share * (1 - done)))
         samples = 0
         with ExitStack() as stack:
-            kept = stack.enter_context(writing(target, reader.tags, force))
-            removed = stack.enter_context(writing(rest, reader.tags, force)) if rest else None
+            kept_file = stack.enter_context(writing(target, reader.tags, force))
+            removed_file = stack.enter_context(writing(rest, reader.tags, force)) if rest else None
             with _naming(info.path):
                 for block, last in blocks:
-                    dry, wet = stream.process(block, last)
-                    if coarser:
-                        wet = wet - wet % target.step_in(info.dtype)
-                    samples += len(wet)
-                    kept.write(wet)
-                    if removed:
-                        removed.write(dry - wet)
+                    kept, removed = stream.process(block, last)
+                    samples += len(kept)
+                    kept_file.write(kept)
+                    if removed_file and removed is not None:
+                        if output_step > step:
+                            # The output has fewer bits: the rest of them are cut off there.
+                            removed += kept % output_step
+                        removed_file.write(removed)
     return GateResult(
         source=replace(info, samples=samples),
         output=replace(target, samples=samples),

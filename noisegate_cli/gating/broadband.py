@@ -27,6 +27,10 @@ FEW_HOPS = 64
 """Hops that are multiplied at once."""
 
 
+Gated = tuple[Samples, Samples | None]
+"""Samples that were kept, and what was removed from them if that was asked for."""
+
+
 class Overlay:
     """Lays the gains of frames over samples; both come in blocks, the gains some frames later.
 
@@ -39,10 +43,18 @@ class Overlay:
     step
         The smallest difference between two integer samples: 256 for 24 bits held in 32.
         Products are rounded to it.
+    residue
+        Whether to tell what was removed, too.
     """
 
     def __init__(
-        self, frame_length: int, hop_length: int, closed_gain: float, gates: int = 1, step: int = 1
+        self,
+        frame_length: int,
+        hop_length: int,
+        closed_gain: float,
+        gates: int = 1,
+        step: int = 1,
+        residue: bool = False,
     ) -> None:
         overlap = frame_length // hop_length
         n = np.arange(frame_length)
@@ -53,13 +65,14 @@ class Overlay:
         self._hop = hop_length
         self._closed_gain = closed_gain
         self._step = step
+        self._residue = residue
         # NaN marks frames that don't exist: before the first and after the last.
         self._missing = np.full((overlap, gates), np.nan)
         self._gains = self._missing[: overlap // 2 - 1]
         self._samples: Samples | None = None
 
-    def process(self, block: Samples, gains: Gains, last: bool = False) -> tuple[Samples, Samples]:
-        """Return the samples that are settled, before and after the gate.
+    def process(self, block: Samples, gains: Gains, last: bool = False) -> Gated:
+        """Return the samples that are settled, under their gains.
 
         Parameters
         ----------
@@ -73,33 +86,36 @@ class Overlay:
 
         Returns
         -------
-        dry, wet
-            Both shaped (samples, channels), in the type of `block`. They may be one array, and
-            views of `block`: use them before its memory is used again.
+        kept, removed
+            Both shaped (samples, channels), in the type of `block`; together they are what went
+            in. `removed` is None unless it was asked for.
         """
-        samples = block if self._samples is None else np.concatenate([self._samples, block])
+        parts = [block] if self._samples is None else [self._samples, block]
         rows = np.concatenate([self._gains, gains, self._missing] if last else [self._gains, gains])
-        overlap = len(self._missing)
-        hops = -(-len(samples) // self._hop) if last else max(0, len(rows) - overlap + 1)
-        settled = min(hops * self._hop, len(samples))
-        dry = samples[:settled]
-        self._samples, self._gains = samples[settled:].copy(), rows[hops:]
-        return dry, self._gated(dry, rows[: hops + overlap - 1]) if hops else dry
+        length, overlap = sum(map(len, parts)), len(self._missing)
+        hops = -(-length // self._hop) if last else max(0, len(rows) - overlap + 1)
+        if hops * self._hop > length:
+            parts.append(np.zeros((hops * self._hop - length, block.shape[1]), block.dtype))
+        # A copy in any case, so that it can be gated where it is.
+        samples = np.concatenate(parts)
+        settled = samples[: hops * self._hop]
+        self._samples, self._gains = samples[len(settled) :].copy(), rows[hops:]
+        before = settled[:length].copy() if self._residue else None
+        if hops:
+            self._gate(settled.reshape(hops, self._hop, -1), rows[: hops + overlap - 1])
+        kept = settled[:length]
+        return kept, None if before is None else before - kept
 
-    def _gated(self, dry: Samples, rows: Gains) -> Samples:
-        """Return `dry` under the gains of the frames that cover it, the first hop's first."""
+    def _gate(self, hops: Samples, rows: Gains) -> None:
+        """Lay the gains of the frames that cover them over `hops`, the first hop's first."""
         missing = np.isnan(rows)
         is_open = self._all_covering((rows == 1) | missing)
         if is_open.all():
-            return dry
+            return
         is_closed = self._all_covering((rows == self._closed_gain) | missing) & ~is_open
         moves = ~(is_open | is_closed)
         covering = sliding_window_view(rows, len(self._missing), axis=0)
-        channels, gates = dry.shape[1], rows.shape[1]
-        short = len(is_open) * self._hop - len(dry)
-        wet = np.concatenate([dry, np.zeros((short, channels), dry.dtype)]) if short else dry.copy()
-        hops = wet.reshape(len(is_open), self._hop, channels)
-        for gate in range(gates):
+        for gate in range(gates := rows.shape[1]):
             part = hops if gates == 1 else hops[:, :, gate : gate + 1]
             closed, moving = np.flatnonzero(is_closed[:, gate]), np.flatnonzero(moves[:, gate])
             if self._closed_gain == 0:
@@ -108,9 +124,8 @@ class Overlay:
                 for some in _few(closed):
                     part[some] = self._scaled(part[some], self._closed_gain)
             for some in _few(moving):
-                curve = self._curve(covering[some, gate], working_type(dry.dtype))
+                curve = self._curve(covering[some, gate], working_type(hops.dtype))
                 part[some] = self._scaled(part[some], curve[:, :, None])
-        return wet[: len(dry)]
 
     def _all_covering(self, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Whether, for each hop, all the frames that cover it are flagged."""
@@ -152,7 +167,7 @@ class BroadbandGate:
         In Hz.
     channels
         Of the blocks to come.
-    step
+    step, residue
         See `Overlay`.
 
     Examples
@@ -162,7 +177,7 @@ class BroadbandGate:
     >>> y = np.sin(np.arange(8000) / 3)[:, None]
     >>> y[3000:5000] *= 0.001
     >>> gate = BroadbandGate(GateSettings.preset("hard"), 0.1, sample_rate=8000, channels=1)
-    >>> parts = [gate.process(y[:3500])[1], gate.process(y[3500:], last=True)[1]]
+    >>> parts = [gate.process(y[:3500])[0], gate.process(y[3500:], last=True)[0]]
     >>> out = np.concatenate(parts)
     >>> out.shape, np.array_equal(out[:2800], y[:2800]), float(np.abs(out[3300:4700]).max())
     ((8000, 1), True, 0.0)
@@ -175,6 +190,7 @@ class BroadbandGate:
         sample_rate: int,
         channels: int = 1,
         step: int = 1,
+        residue: bool = False,
     ) -> None:
         timing = settings.timing(sample_rate)
         self._linked = settings.channels == "linked"
@@ -185,7 +201,7 @@ class BroadbandGate:
             timing.lookahead, timing.attack, timing.release, settings.closed_gain, gates
         )
         self._overlay = Overlay(
-            timing.frame_length, timing.hop_length, settings.closed_gain, gates, step
+            timing.frame_length, timing.hop_length, settings.closed_gain, gates, step, residue
         )
 
     @property
@@ -193,8 +209,8 @@ class BroadbandGate:
         """What the gate has done so far."""
         return self._mask.statistics
 
-    def process(self, block: Samples, last: bool = False) -> tuple[Samples, Samples]:
-        """Return the samples that `block` settles, before and after the gate.
+    def process(self, block: Samples, last: bool = False) -> Gated:
+        """Return the samples that `block` settles: what is kept, and what is removed if asked.
 
         They come out some frames later than they went in; with `last` all are out. See
         `Overlay.process` for the shapes, `FrameLevels.process` for the errors.
