@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from typing import Any
 
 import soundfile as sf
@@ -77,25 +79,53 @@ class _OutputFile(sf.SoundFile):  # type: ignore[misc,unused-ignore]  # soundfil
 
 
 class AudioWriter:
-    """A recording being written; made by `writing`."""
+    """A recording being written; made by `writing`.
+
+    A thread writes one block while the next one is gated: neither needs the interpreter for long.
+    """
 
     def __init__(self, file: sf.SoundFile, path: Path) -> None:
         self._file = file
         self._path = path
+        self._error: Exception | None = None
+        self._blocks: Queue[Samples | None] = Queue(maxsize=1)
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
 
     def write(self, block: Samples) -> None:
-        """Append samples shaped (samples, channels), in the type that was announced.
+        """Append samples shaped (samples, channels), which must not be changed any more.
 
         Raises
         ------
         OutputError
-            When they don't fit on the disk.
+            When earlier ones don't fit on the disk.
         """
-        try:
-            self._file.write(block)
-        # soundfile asserts that all samples were written.
-        except (sf.SoundFileError, OSError, AssertionError) as error:
-            raise OutputError(_why_unwritable(self._path, error)) from error
+        self._complain()
+        self._blocks.put(block)
+
+    def finish(self) -> None:
+        """Wait until all is written; see `write` for the errors."""
+        self.stop()
+        self._complain()
+
+    def stop(self) -> None:
+        """Wait until the thread has ended."""
+        if self._thread.is_alive():
+            self._blocks.put(None)
+            self._thread.join()
+
+    def _run(self) -> None:
+        while (block := self._blocks.get()) is not None:
+            try:
+                if self._error is None:
+                    self._file.write(block)
+            # soundfile asserts that all samples were written.
+            except (sf.SoundFileError, OSError, AssertionError) as error:
+                self._error = error
+
+    def _complain(self) -> None:
+        if self._error:
+            raise OutputError(_why_unwritable(self._path, self._error)) from self._error
 
 
 @contextmanager
@@ -126,7 +156,10 @@ def writing(
                     setattr(file, name, text)
         except (sf.SoundFileError, OSError) as error:
             raise OutputError(_why_unwritable(path, error)) from error
-        yield AudioWriter(file, path)
+        writer = AudioWriter(file, path)
+        stack.callback(writer.stop)
+        yield writer
+        writer.finish()
         try:
             file.close()
             check_free(path, force)
