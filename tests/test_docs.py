@@ -1,0 +1,50 @@
+"""The README can't drift from the code."""
+
+import re
+from pathlib import Path
+
+import noisegate_cli
+from noisegate_cli.gating.settings import MUTE, PRESETS
+from noisegate_cli.options import OPTIONS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_has_every_option_with_the_values_of_the_presets():
+    rows = {}
+    for line in README.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        rows[cells[0].split(", ")[-1].strip("`")] = cells[2:]
+    for name, option in OPTIONS.items():
+        values = rows[option.flags[0]]
+        if not any(values):
+            continue
+        for preset, shown in zip(PRESETS.values(), values, strict=True):
+            value = getattr(preset, name)
+            expected = {None: "auto", MUTE: "mute"}.get(value, value)
+            if isinstance(expected, float | int):
+                expected = f"{expected:g}dB" if name == "range_db" else f"{expected:g}"
+            assert shown == expected, f"{option.flags[0]} of a preset"
+
+
+def test_the_readme_names_the_commands_that_set_everything_up():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for goal in re.findall(r"`?make (\w+)", README):
+        assert f"\n{goal}:" in makefile
+    assert {"demo", "test"} <= set(re.findall(r"make (\w+)", README))
+
+
+def test_the_pictures_of_the_readme_are_there():
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (ROOT / picture).stat().st_size > 1000
+
+
+def test_the_changelog_knows_this_version():
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## {noisegate_cli.__version__}" in changelog
+
+
+def test_every_public_name_can_be_imported():
+    for name in noisegate_cli.__all__:
+        assert getattr(noisegate_cli, name)
