@@ -148,9 +148,8 @@ class Overlay:
     def _scaled(self, samples: Samples, gain: float | NDArray[Any]) -> Samples:
         scaled = samples * gain
         if np.issubdtype(samples.dtype, np.integer):
-            # Rounding to a step may not leave the type: its highest value is one less than a power.
-            top = np.iinfo(samples.dtype).max // self._step
-            scaled = np.minimum(np.rint(scaled / self._step), top) * self._step
+            # Gains are 1 at the most, and samples whole steps: the type is never left.
+            scaled = np.rint(scaled / self._step) * self._step
         return scaled.astype(samples.dtype)
 
 
