@@ -241,22 +241,20 @@ def file_name(path: Path) -> str | bytes:
 
 def _first_bytes(path: Path) -> bytes:
     """Return the first four bytes of a file, or say why there are none to read."""
+    first = b""
     try:
         mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise AudioError(
-                f"{shown(path)} is a directory: use ngate batch for a tree of recordings"
-            )
-        if not stat.S_ISREG(mode):
-            raise AudioError(f"{shown(path)} is no file on a disk: write it to one first")
-        with path.open("rb") as file:
-            first = file.read(4)
+        if stat.S_ISREG(mode):
+            with path.open("rb") as file:
+                first = file.read(4)
     except FileNotFoundError as error:
         raise AudioError(f"{shown(path)} doesn't exist: check the name") from error
     except OSError as error:
-        if isinstance(error, AudioError):
-            raise
         raise AudioError(f"{shown(path)} can't be read: {error.strerror}") from error
+    if stat.S_ISDIR(mode):
+        raise AudioError(f"{shown(path)} is a directory: use ngate batch for a tree of recordings")
+    if not stat.S_ISREG(mode):
+        raise AudioError(f"{shown(path)} is no file on a disk: write it to one first")
     if not first:
         raise AudioError(f"{shown(path)} is empty (0 bytes): record or copy it again")
     return first

@@ -259,6 +259,8 @@ def _prepare_worker() -> None:
     """Clean up when this worker is told to end."""
 
     def leave(*_: object) -> None:
+        # The pool, once broken, says it again: that must not end the clean-up.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise SystemExit
 
     signal.signal(signal.SIGTERM, leave)

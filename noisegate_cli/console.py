@@ -40,7 +40,7 @@ def complain(message: object) -> None:
 
 
 def console(stderr: bool = False) -> "Console":
-    """Return a rich console that breaks no lines when it isn't a terminal."""
+    """Return a rich console, 100 columns wide where it isn't a terminal."""
     from rich.console import Console
 
     target = Console(stderr=stderr, highlight=False)

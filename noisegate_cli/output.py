@@ -147,27 +147,31 @@ def writing(
     partial = path.with_name(f".ngate-{os.urandom(8).hex()}.partial")
     made = [folder for folder in path.parents if not folder.exists()]
     with ExitStack() as stack:
-        try:
-            stack.callback(_remove, partial, made)
+        stack.callback(_remove, partial, made)
+        with _saying_why(path):
             file = stack.enter_context(_created(partial, info))
             for name, text in (tags or {}).items():
                 # Not every format has a place for every tag.
                 with suppress(sf.SoundFileError, AttributeError):
                     setattr(file, name, text)
-        except (sf.SoundFileError, OSError) as error:
-            raise OutputError(_why_unwritable(path, error)) from error
         writer = AudioWriter(file, path)
         stack.callback(writer.stop)
         yield writer
         writer.finish()
-        try:
+        with _saying_why(path):
             file.close()
-            check_free(path, force)
+        check_free(path, force)
+        with _saying_why(path):
             partial.replace(path)
-        except (sf.SoundFileError, OSError) as error:
-            if isinstance(error, OutputError):
-                raise
-            raise OutputError(_why_unwritable(path, error)) from error
+
+
+@contextmanager
+def _saying_why(path: Path) -> Iterator[None]:
+    """Turn what the system has against writing into an OutputError."""
+    try:
+        yield
+    except (sf.SoundFileError, OSError) as error:
+        raise OutputError(_why_unwritable(path, error)) from error
 
 
 @cache

@@ -65,7 +65,7 @@ def analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "digital_silence_share": levels.silent_share,
         "histogram": _histogram_data(levels.histogram),
         "threshold": threshold,
-        "threshold_db": 20 * math.log10(threshold) if threshold else None,
+        "threshold_db": _db(threshold),
         "reason": suggestion.reason,
         "closed_share": levels.statistics.closed_share if threshold else None,
         "openings": levels.statistics.openings if threshold else None,
@@ -84,7 +84,7 @@ def gate_data(result: "GateResult") -> dict[str, Any]:
         "channels": result.source.channels,
         "subtype": result.output.subtype,
         "threshold": result.threshold,
-        "threshold_db": 20 * math.log10(result.threshold) if result.threshold else None,
+        "threshold_db": _db(result.threshold),
         "automatic": result.suggestion is not None,
         "reason": result.suggestion.reason if result.suggestion else None,
         "closed_share": result.statistics.closed_share,
@@ -145,13 +145,11 @@ def gate_command(report: "AnalysisReport") -> str:
     threshold = report.levels.suggestion.threshold
     if threshold is None:
         return ""
-    words = ["ngate", "gate", str(report.info.path), "-t", f"{threshold:.3g}"]
-    if str(report.info.path).startswith("-"):
-        words[2:] = ["-t", f"{threshold:.3g}", "--", str(report.info.path)]
     changes = report.settings.changes_from(GateSettings())
     options = [_typed(name, value) for name, value in changes.items()]
-    words[2:2] = options
-    return shlex.join(words)
+    path, level = str(report.info.path), ["-t", f"{threshold:.3g}"]
+    last = [*level, "--", path] if path.startswith("-") else [path, *level]
+    return shlex.join(["ngate", "gate", *options, *last])
 
 
 def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group":
@@ -192,9 +190,8 @@ def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group
         Padding(facts, (0, 0, 0, 2), expand=False),
     ]
     if levels.histogram.sounding:
-        parts += [
-            Padding(_histogram_text(levels.histogram, suggestion.threshold, ascii_only), (1, 2))
-        ]
+        drawn = _histogram_text(levels.histogram, suggestion.threshold, ascii_only)
+        parts.append(Padding(drawn, (1, 2), expand=False))
     if suggestion.threshold is None:
         parts.append(Text(f"  no threshold {dash} {suggestion.reason}", style="yellow"))
     else:
@@ -217,6 +214,8 @@ def batch_table(report: "BatchReport") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
+    from noisegate_cli.gating.mask import GateStatistics
+
     done, skipped, failed = (report.of(s) for s in ("done", "skipped", "failed"))
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
@@ -228,9 +227,8 @@ def batch_table(report: "BatchReport") -> "Table":
         f"in {format_duration(report.seconds)} ({speed:.0f} × real time)",
     )
     if done:
-        frames = sum(r.result.statistics.frames for r in done if r.result)
-        closed = sum(r.result.statistics.closed for r in done if r.result)
-        table.add_row("closed", f"{100 * closed / max(1, frames):.1f} % of the time")
+        gated = sum((r.result.statistics for r in done if r.result), GateStatistics())
+        table.add_row("closed", f"{100 * gated.closed_share:.1f} % of the time")
     if skipped:
         table.add_row("skipped", f"{len(skipped)} outputs exist already (--force does them again)")
     if failed:
@@ -270,6 +268,11 @@ def _typed(name: str, value: Any) -> str:
     return f"--{option}={value:g}" if isinstance(value, float) else f"--{option}={value}"
 
 
+def _db(linear: float | None) -> float:
+    """Return a level in dBFS; minus infinity where there is none."""
+    return 20 * math.log10(linear) if linear else -math.inf
+
+
 def _sample_type(info: Any) -> str:
     return f"{info.format} {info.subtype}"
 
@@ -305,7 +308,7 @@ def _histogram_text(histogram: "LevelHistogram", threshold: float | None, ascii_
 
     rows = _rows(histogram)
     most = max(n for _, _, n in rows) or 1
-    threshold_db = 20 * math.log10(threshold) if threshold else -math.inf
+    threshold_db = _db(threshold)
     block, arrow = ("#", "<--") if ascii_only else ("█", "◄──")
     text = Text()
     for start, end, frames in rows:

@@ -1,6 +1,6 @@
 """The core: arithmetic on arrays. No paths, no printing, no terminal.
 
-A noise gate is *level → mask → gain → samples*, and each step is a module: `levels`, `mask`,
+A noise gate is *level → mask → gain → samples*, and each step is a module: `detector`, `mask`,
 `envelope`, `broadband`. Every step is an object fed with blocks through `process(…, last=False)`
 that remembers the little it must; what comes out is the same, number for number, however the
 input is cut into blocks.

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from noisegate_cli.gating.detector import Detector
 from noisegate_cli.gating.levels import (
-    FrameLevels,
     LevelHistogram,
     Levels,
     Samples,
+    from_db,
     full_scale,
     to_db,
 )
@@ -40,7 +41,7 @@ class LevelTrack:
 
     def __iter__(self) -> Iterator[Levels]:
         for part in self._parts:
-            yield np.where(part, 10 ** ((self.LOWEST_DB + part * self.STEP_DB) / 20), 0.0)
+            yield np.where(part, from_db(self.LOWEST_DB + part * self.STEP_DB), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,7 @@ class Analyzer:
     def __init__(self, settings: GateSettings, sample_rate: int, channels: int = 1) -> None:
         self._settings = settings
         self._sample_rate = sample_rate
-        self._linked = settings.channels == "linked"
-        self._gates = 1 if self._linked else channels
-        timing = settings.timing(sample_rate)
-        self._levels = FrameLevels(timing.frame_length, timing.hop_length)
+        self._detector = Detector(settings, sample_rate, channels)
         self._histogram = LevelHistogram()
         self._track = LevelTrack()
         self._samples = self._values = 0
@@ -88,9 +86,7 @@ class Analyzer:
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Measure `block`, shaped (samples, channels); see `FrameLevels.process` for errors."""
-        levels = self._levels.process(block, last)
-        if self._linked:
-            levels = levels.max(axis=1, keepdims=True)
+        levels = self._detector.process(block, last)
         self._histogram.add(levels)
         self._track.add(levels)
         self._samples += len(block)
@@ -101,18 +97,16 @@ class Analyzer:
 
     def report(self) -> LevelReport:
         """Return what was measured."""
-        histogram, suggestion = (
-            self._histogram,
-            suggest_threshold(self._histogram, self._settings.hysteresis_db),
-        )
-        mask = HysteresisMask.of(self._settings, suggestion.or_open, self._sample_rate, self._gates)
+        histogram, gates = self._histogram, self._detector.gates
+        suggestion = suggest_threshold(histogram, self._settings.hysteresis_db)
+        mask = HysteresisMask.of(self._settings, suggestion.or_open, self._sample_rate, gates)
         for levels in self._track:
             mask.process(levels)
         frames = histogram.sounding + histogram.silent
-        mean_square = self._levels.square_sum / self._values if self._values else 0.0
+        mean_square = self._detector.square_sum / self._values if self._values else 0.0
         return LevelReport(
             samples=self._samples,
-            frames=frames // self._gates,
+            frames=frames // gates,
             peak_db=float(to_db(self._peak)),
             rms_db=float(to_db(mean_square**0.5)),
             percentiles_db={p: histogram.percentile(p) for p in PERCENTILES},

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from noisegate_cli.gating.detector import Detector
 from noisegate_cli.gating.envelope import Envelope, Gains
-from noisegate_cli.gating.levels import FrameLevels, Samples, working_type
+from noisegate_cli.gating.levels import Samples, working_type
 from noisegate_cli.gating.mask import GateStatistics, HysteresisMask
 from noisegate_cli.gating.settings import GateSettings
 
@@ -192,9 +193,8 @@ class BroadbandGate:
         residue: bool = False,
     ) -> None:
         timing = settings.timing(sample_rate)
-        self._linked = settings.channels == "linked"
-        gates = 1 if self._linked else channels
-        self._levels = FrameLevels(timing.frame_length, timing.hop_length)
+        self._detector = Detector(settings, sample_rate, channels)
+        gates = self._detector.gates
         self._mask = HysteresisMask.of(settings, threshold, sample_rate, gates)
         self._envelope = Envelope(
             timing.lookahead, timing.attack, timing.release, settings.closed_gain, gates
@@ -214,11 +214,8 @@ class BroadbandGate:
         They come out some frames later than they went in; with `last` all are out. See
         `Overlay.process` for the shapes, `FrameLevels.process` for the errors.
         """
-        levels = self._levels.process(block, last)
-        if self._linked:
-            levels = levels.max(axis=1, keepdims=True)
-        gains = self._envelope.process(self._mask.process(levels), last)
-        return self._overlay.process(block, gains, last)
+        mask = self._mask.process(self._detector.process(block, last))
+        return self._overlay.process(block, self._envelope.process(mask, last), last)
 
 
 def _few(hops: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
