@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -246,24 +246,44 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+class _Worker:
+    """What a worker process knows of its own end."""
+
+    busy = False
+    """Whether it is in a job, which has something to clean up."""
+    told = False
+    """Whether it was told to end."""
+
+    @classmethod
+    def leave(cls, *_: object) -> None:
+        """End this process, through the clean-up of its job if there is one."""
+        if cls.busy and not cls.told:
+            cls.told = True
+            raise SystemExit
+        # The pool, once broken, says it again: that must not end the clean-up.
+        if not cls.busy:
+            os._exit(1)
+
+
 def _work(run: Callable[..., JobResult], *arguments: object) -> JobResult:
-    """Run a job in a worker, which ends when it is told to."""
-    try:
-        return run(*arguments)
-    except SystemExit:
-        # The pool would take it for a result and give this worker the next job.
+    """Run a job in a worker, which ends here when it is told to.
+
+    Further out the pool would take SystemExit for a result, and give this worker the next job.
+    """
+    result = None
+    _Worker.busy = True
+    # What was interrupted while it was being opened is closed when the exception is let go, here.
+    with suppress(SystemExit):
+        result = run(*arguments)
+        _Worker.busy = False
+    if result is None or _Worker.told:
         os._exit(1)
+    return result
 
 
 def _prepare_worker() -> None:
     """Clean up when this worker is told to end."""
-
-    def leave(*_: object) -> None:
-        # The pool, once broken, says it again: that must not end the clean-up.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise SystemExit
-
-    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGTERM, _Worker.leave)
 
 
 def _recordings(root: Path, output: Path, unread: list[OSError]) -> Iterator[Path]:
