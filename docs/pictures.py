@@ -15,7 +15,8 @@ from rich.text import Text
 
 from noisegate_cli import analyze_file, gate_file
 from noisegate_cli.gating.levels import Samples
-from noisegate_cli.report import analysis_table, gate_command, gate_summary
+from noisegate_cli.report import gate_command, gate_summary
+from noisegate_cli.tables import analysis_table
 
 HERE = Path(__file__).parent
 DEMO = Path("tests/data/jfk_1961.wav")

@@ -86,13 +86,19 @@ def gate(
         Path | None,
         typer.Option(metavar="FILE", help="Write what was removed (input − output) here too."),
     ] = None,
+    fail_on_chop: Annotated[
+        bool,
+        typer.Option(
+            "--fail-on-chop", help="Exit with 1 if a decay or an attack was cut, for scripts."
+        ),
+    ] = False,
     force: Force = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Gate one recording: silent in the pauses, untouched elsewhere."""
     from noisegate_cli.process import gate_file
-    from noisegate_cli.report import gate_data, gate_summary, to_json
+    from noisegate_cli.report import chops_text, gate_data, gate_summary, to_json
 
     with _one_bar(file, quiet) as progress:
         result = gate_file(file, output, settings, residue=residue, force=force, progress=progress)
@@ -101,6 +107,9 @@ def gate(
     elif not quiet:
         for line in gate_summary(result):
             say(line)
+    if fail_on_chop and result.chops.count:
+        complain(f"{shown(result.output.path)}: {chops_text(result.chops)}")
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -113,7 +122,8 @@ def analyze(
 ) -> None:
     """Print the levels of recordings and suggest a threshold, with why."""
     from noisegate_cli.process import analyze_file
-    from noisegate_cli.report import analysis_data, analysis_table, gate_command, to_json
+    from noisegate_cli.report import analysis_data, gate_command, to_json
+    from noisegate_cli.tables import analysis_table
 
     failed = False
     for file in files:
@@ -173,7 +183,8 @@ def batch(
         processors,
         run_jobs,
     )
-    from noisegate_cli.report import batch_data, batch_errors, batch_table, to_json
+    from noisegate_cli.report import batch_data, batch_errors, to_json
+    from noisegate_cli.tables import batch_table
 
     report = BatchReport(output or default_output_directory(directory))
     found = find_jobs(directory, report.output)

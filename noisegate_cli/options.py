@@ -8,7 +8,14 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from noisegate_cli.gating.settings import PRESETS, GateSettings
-from noisegate_cli.units import parse_quantity, parse_range, parse_samples, parse_threshold
+from noisegate_cli.units import (
+    parse_band,
+    parse_level,
+    parse_quantity,
+    parse_range,
+    parse_samples,
+    parse_threshold,
+)
 
 DETECTOR = "How it listens"
 ENVELOPE = "How it opens and closes (defaults from the preset)"
@@ -31,9 +38,19 @@ OPTIONS: dict[str, Option] = {
         ("--threshold", "-t"),
         "LEVEL",
         DETECTOR,
-        "Opens above this frame RMS: 0.03 (of full scale 1.0), -30dB, or auto.",
+        "Opens above this frame RMS: 0.03 (of full scale 1.0) or -30dB. Or finds out: "
+        "auto hears what is signal; auto:otsu, auto:gmm and auto:p56 go by the levels; "
+        "floor+6dB by the noise.",
         parse_threshold,
         "auto",
+    ),
+    "key_hz": Option(
+        ("--key",),
+        "HZ-HZ",
+        DETECTOR,
+        "Listens only between these frequencies: 250-4000.",
+        partial(parse_band, "key"),
+        "all",
     ),
     "hysteresis_db": Option(
         ("--hysteresis",),
@@ -41,6 +58,20 @@ OPTIONS: dict[str, Option] = {
         DETECTOR,
         "Closes only this far below the threshold.",
         partial(parse_quantity, "hysteresis", unit="dB"),
+    ),
+    "min_open_ms": Option(
+        ("--min-open",),
+        "MS",
+        DETECTOR,
+        "Doesn't open for shorter sounds.",
+        partial(parse_quantity, "min open", unit="ms"),
+    ),
+    "min_closed_ms": Option(
+        ("--min-closed",),
+        "MS",
+        DETECTOR,
+        "Doesn't close in shorter pauses.",
+        partial(parse_quantity, "min closed", unit="ms"),
     ),
     "channels": Option(
         ("--channels",),
@@ -100,6 +131,14 @@ OPTIONS: dict[str, Option] = {
         ENVELOPE,
         "Gain of the closed gate: -24dB, or mute for silence.",
         parse_range,
+    ),
+    "target_floor_db": Option(
+        ("--target-floor",),
+        "DBFS",
+        ENVELOPE,
+        "Takes the range that makes the pauses this loud: -62dB.",
+        partial(parse_level, "target floor"),
+        "none",
     ),
 }
 

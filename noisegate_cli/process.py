@@ -10,7 +10,8 @@ import numpy as np
 
 from noisegate_cli.audio import AudioInfo, AudioReader, block_length
 from noisegate_cli.errors import AudioError, OutputError, SettingsError, SignalError
-from noisegate_cli.gating.analysis import Analyzer, LevelReport
+from noisegate_cli.gating.analysis import Analyzer, Decision, LevelReport
+from noisegate_cli.gating.audit import ChopReport
 from noisegate_cli.gating.broadband import BroadbandGate
 from noisegate_cli.gating.levels import Samples, in_slices
 from noisegate_cli.gating.mask import GateStatistics
@@ -21,6 +22,9 @@ from noisegate_cli.units import parse_threshold, shown
 
 Progress = Callable[[float], None]
 """Told now and then which share of the work is done, 0 to 1."""
+
+FIRST_PASS = 0.3
+"""Share of the work that the first of two passes is."""
 
 MOST_CHANNELS = 1024
 """As in libsndfile."""
@@ -49,11 +53,15 @@ class GateResult:
     output: AudioInfo
     residue: Path | None
     settings: GateSettings
+    """With the range that a target floor came to."""
     threshold: float | None
-    """Linear RMS that was used; None where none was found and the gate stayed open."""
+    """Linear RMS that was used; None where the gate listened to more than the level, or found
+    none and stayed open."""
     suggestion: ThresholdSuggestion | None
-    """Where the threshold comes from; None when it was given."""
+    """Where that comes from; None when the threshold was given."""
     statistics: GateStatistics
+    chops: ChopReport
+    """Where it cut sounds."""
     seconds: float
     """Time that it took."""
 
@@ -75,8 +83,8 @@ def gate(
     sample_rate
         In Hz.
     threshold
-        Linear RMS, or a level such as "-30dB"; None or "auto" finds it in the recording.
-        It takes the place of the one in `settings`.
+        Linear RMS, or a level such as "-30dB", or a method such as "auto" that finds it in the
+        recording. It takes the place of the one in `settings`, which is "auto" by default.
     settings
         How to gate; the default is the preset `voice`.
 
@@ -104,11 +112,10 @@ def gate(
     if threshold is not None:
         level = parse_threshold(threshold) if isinstance(threshold, str) else threshold
         settings = replace(settings, threshold=level)
-    level = settings.threshold
-    if level is None:
-        levels = _analyzed(_slices(samples), settings, sample_rate, samples.shape[1])
-        level = levels.suggestion.or_open
-    stream = BroadbandGate(settings, level, sample_rate, samples.shape[1])
+    decision = Decision.given(settings)
+    if decision is None:
+        decision = _measured(_slices(samples), settings, sample_rate, samples.shape[1]).decide()
+    stream = BroadbandGate(decision.settings, decision.rule, sample_rate, samples.shape[1])
     out = np.empty_like(samples, order="C")
     done = 0
     for block, last in _slices(samples):
@@ -129,7 +136,7 @@ def analyze(y: Samples, sample_rate: int, *, settings: GateSettings | None = Non
     (-6.02, True)
     """
     samples, settings = _as_samples(np.asarray(y)), settings or GateSettings()
-    return _analyzed(_slices(samples), settings, sample_rate, samples.shape[1])
+    return _measured(_slices(samples), settings, sample_rate, samples.shape[1]).report()
 
 
 def analyze_file(
@@ -143,10 +150,8 @@ def analyze_file(
         When it can't be read or gated; the message quotes the path.
     """
     settings = settings or GateSettings()
-    with AudioReader(Path(path)) as reader, _naming(reader.info.path):
-        info = reader.info
-        blocks = _watched(reader.blocks(), info, progress)
-        levels = _analyzed(blocks, settings, info.sample_rate, info.channels)
+    info, analyzer = _measured_file(Path(path), settings, progress)
+    levels = analyzer.report()
     return AnalysisReport(replace(info, samples=levels.samples), settings, levels)
 
 
@@ -187,16 +192,20 @@ def gate_file(
         target = output_info(info, _output_path(info, output))
         rest = output_info(info, Path(residue)) if residue else None
         _check_outputs(info, target, rest, force)
-        suggestion, level = None, settings.threshold
         done = 0.0
-        if level is None:
-            done = 0.5
-            first_pass = analyze_file(path, settings, lambda share: progress(share * done))
-            suggestion = first_pass.levels.suggestion
-            level = suggestion.or_open
+        decision = Decision.given(settings)
+        if decision is None:
+            done = FIRST_PASS
+            analyzer = _measured_file(info.path, settings, lambda share: progress(share * done))[1]
+            decision = analyzer.decide()
         step, output_step = info.step_in(info.dtype), target.step_in(info.dtype)
         stream = BroadbandGate(
-            settings, level, info.sample_rate, info.channels, step, residue=rest is not None
+            decision.settings,
+            decision.rule,
+            info.sample_rate,
+            info.channels,
+            step,
+            residue=rest is not None,
         )
         blocks = _watched(reader.blocks(), info, lambda share: progress(done + share * (1 - done)))
         samples = 0
@@ -217,10 +226,11 @@ def gate_file(
         source=replace(info, samples=samples),
         output=replace(target, samples=samples),
         residue=rest.path if rest else None,
-        settings=settings,
-        threshold=suggestion.threshold if suggestion else settings.threshold,
-        suggestion=suggestion,
+        settings=decision.settings,
+        threshold=decision.threshold,
+        suggestion=decision.suggestion,
         statistics=stream.statistics,
+        chops=stream.chops,
         seconds=time.perf_counter() - started,
     )
 
@@ -276,13 +286,20 @@ def _watched(
         progress(1.0 if last else min(1.0, done / max(1, info.samples)))
 
 
-def _analyzed(
-    blocks: Blocks, settings: GateSettings, sample_rate: int, channels: int
-) -> LevelReport:
+def _measured(blocks: Blocks, settings: GateSettings, sample_rate: int, channels: int) -> Analyzer:
     analyzer = Analyzer(settings, sample_rate, channels)
     for block, last in blocks:
         analyzer.process(block, last)
-    return analyzer.report()
+    return analyzer
+
+
+def _measured_file(
+    path: Path, settings: GateSettings, progress: Progress
+) -> tuple[AudioInfo, Analyzer]:
+    with AudioReader(path) as reader, _naming(path):
+        info = reader.info
+        blocks = _watched(reader.blocks(), info, progress)
+        return info, _measured(blocks, settings, info.sample_rate, info.channels)
 
 
 def _as_samples(y: Samples) -> Samples:

@@ -1,4 +1,4 @@
-"""Results as tables for people and as JSON for programs."""
+"""Results in words for people and as JSON for programs; `tables` has what takes more than lines."""
 
 import dataclasses
 import math
@@ -7,18 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.gating.settings import MUTE, PRESETS, GateSettings
-from noisegate_cli.units import format_db, format_duration, format_level, shown
+from noisegate_cli.options import OPTIONS
+from noisegate_cli.units import format_db, format_duration, format_level, format_time, shown
 
 if TYPE_CHECKING:
-    from rich.console import Group
-    from rich.table import Table
-
+    from noisegate_cli.audio import AudioInfo
     from noisegate_cli.batch import BatchReport
+    from noisegate_cli.gating.audit import ChopReport
     from noisegate_cli.gating.levels import LevelHistogram
     from noisegate_cli.process import AnalysisReport, GateResult
 
 HISTOGRAM_ROWS = 16
-HISTOGRAM_WIDTH = 40
+
+LOW_AGREEMENT = 0.9
+"""A level that does less of what the automatic gate does is a poor stand-in."""
+
+HIGH_DRIFT_DB = 6.0
+LITTLE_CLOSED = 0.01
 
 LISTED_ERRORS = 20
 """Failed recordings of a batch that are listed one by one."""
@@ -65,10 +70,16 @@ def analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "digital_silence_share": levels.silent_share,
         "histogram": _histogram_data(levels.histogram),
         "threshold": threshold,
-        "threshold_db": _db(threshold),
+        "threshold_db": level_db(threshold),
+        "agreement": suggestion.agreement,
+        "confidence": suggestion.confidence,
         "reason": suggestion.reason,
-        "closed_share": levels.statistics.closed_share if threshold else None,
-        "openings": levels.statistics.openings if threshold else None,
+        "estimates_db": dict(suggestion.estimates_db),
+        "drift_db": levels.drift_db,
+        "closed_share": levels.closed_share,
+        "openings_per_minute": levels.openings_per_minute,
+        "sweep": [dataclasses.asdict(trial) for trial in levels.trials],
+        "advice": advice(report),
         "command": gate_command(report) or None,
     }
 
@@ -84,11 +95,15 @@ def gate_data(result: "GateResult") -> dict[str, Any]:
         "channels": result.source.channels,
         "subtype": result.output.subtype,
         "threshold": result.threshold,
-        "threshold_db": _db(result.threshold),
-        "automatic": result.suggestion is not None,
+        "threshold_db": level_db(result.threshold),
+        "method": result.suggestion.method if result.suggestion else None,
         "reason": result.suggestion.reason if result.suggestion else None,
+        "noise_floor_db": result.suggestion.noise_floor_db if result.suggestion else None,
+        "active_db": result.suggestion.active_db if result.suggestion else None,
+        "confidence": result.suggestion.confidence if result.suggestion else None,
         "closed_share": result.statistics.closed_share,
         "openings": result.statistics.openings,
+        "chops": dataclasses.asdict(result.chops),
         "settings": dataclasses.asdict(result.settings),
         "seconds": result.seconds,
     }
@@ -117,25 +132,68 @@ def batch_data(report: "BatchReport") -> dict[str, Any]:
 
 def gate_summary(result: "GateResult") -> list[str]:
     """Return the few lines that `ngate gate` says when it is done."""
-    reason = result.suggestion.reason if result.suggestion else ""
-    if result.threshold is None:
-        why = f"none, the gate stayed open. {reason}"
+    found = result.suggestion
+    if found is None:
+        opening = f"threshold  {format_level(result.threshold or 0)}, as given"
+    elif result.threshold is None:
+        opening = f"automatic  {found.reason}"
     else:
-        origin = f"automatic. {reason}" if reason else "as given"
-        why = f"{format_level(result.threshold)}, {origin}"
+        opening = f"threshold  {format_level(result.threshold)}, {found.method}. {found.reason}"
     speed = result.source.duration / max(result.seconds, 1e-9)
+    openings = _counted(result.statistics.openings, "opening")
     lines = [
-        f"threshold  {why}",
+        opening,
         f"closed     {100 * result.statistics.closed_share:.1f} % of "
-        f"{format_duration(result.source.duration)}, {_times(result.statistics.openings)} "
+        f"{format_duration(result.source.duration)}, {openings} "
         f"({speed:.0f} × real time)",
-        f"output     {shown(result.output.path)} ({_sample_type(result.output)})",
+        f"output     {shown(result.output.path)} ({sample_type(result.output)})",
     ]
+    if result.settings.target_floor_db is not None:
+        lines.append(f"range      {format_db(result.settings.range_db)}, for the target floor")
+    if result.chops.count:
+        lines.append(f"chops      {chops_text(result.chops)}")
     if result.residue:
         lines.append(f"residue    {shown(result.residue)}")
     if result.output.subtype != result.source.subtype:
         lines.append(f"note       the input is {result.source.subtype}: not every bit can be kept")
     return lines
+
+
+def chops_text(chops: "ChopReport") -> str:
+    """Return how often a gate cut sounds, and where that was worst."""
+    kinds = [
+        _counted(number, kind)
+        for number, kind in ((chops.decays, "decay"), (chops.attacks, "attack"))
+        if number
+    ]
+    worst = [f"{format_time(chop.time)} ({chop.above_db:.0f} dB)" for chop in chops.worst]
+    return (
+        f"{' and '.join(kinds)} cut, at {', '.join(worst)}"
+        + (", …" if chops.count > len(worst) else "")
+        + ": try a lower threshold, or a longer hold and release"
+    )
+
+
+def advice(report: "AnalysisReport") -> list[str]:
+    """Return what the user should know before gating, in plain sentences."""
+    levels, suggestion = report.levels, report.levels.suggestion
+    told = []
+    if suggestion.agreement is not None and suggestion.agreement < LOW_AGREEMENT:
+        told.append(
+            f"No level does what the automatic gate does, the best one agrees with it on "
+            f"{100 * suggestion.agreement:.0f} %: leave out -t"
+            + ("." if report.settings.key_hz else ", or try --key 250-4000.")
+        )
+    if levels.drift_db > HIGH_DRIFT_DB:
+        told.append(
+            f"The noise moves by {levels.drift_db:.0f} dB within the recording: without -t the "
+            "gate follows it, one level can't."
+        )
+    if levels.peak_db >= 0:
+        told.append("Peaks reach full scale: the recording may be clipped.")
+    if levels.trials and levels.closed_share < LITTLE_CLOSED:
+        told.append("There is next to no pause to silence.")
+    return told
 
 
 def gate_command(report: "AnalysisReport") -> str:
@@ -150,91 +208,6 @@ def gate_command(report: "AnalysisReport") -> str:
     path, level = str(report.info.path), ["-t", f"{threshold:.3g}"]
     last = [*level, "--", path] if path.startswith("-") else [path, *level]
     return shlex.join(["ngate", "gate", *options, *last])
-
-
-def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group":
-    """Return an analysis to be printed by rich."""
-    from rich.console import Group
-    from rich.padding import Padding
-    from rich.table import Table
-    from rich.text import Text
-
-    info, levels, suggestion = report.info, report.levels, report.levels.suggestion
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim")
-    facts.add_column()
-    dash = "-" if ascii_only else "–"
-    channels = "mono" if info.channels == 1 else f"{info.channels} channels"
-    facts.add_row(
-        "recording",
-        f"{format_duration(info.duration)}, {info.sample_rate} Hz, {channels}, "
-        f"{_sample_type(info)}",
-    )
-    facts.add_row("peak, RMS", f"{format_db(levels.peak_db)}FS, {format_db(levels.rms_db)}FS")
-    if math.isfinite(suggestion.noise_floor_db):
-        facts.add_row("noise floor", f"{format_db(suggestion.noise_floor_db)}FS")
-        facts.add_row(
-            "active level",
-            f"{format_db(suggestion.active_db)}FS, {suggestion.contrast_db:.1f} dB above the floor",
-        )
-        facts.add_row(
-            "frame RMS",
-            "  ".join(f"{p} %: {db:.1f}" for p, db in levels.percentiles_db.items()) + "  dBFS",
-        )
-    if levels.silent_share:
-        facts.add_row(
-            "digital silence", f"{100 * levels.silent_share:.1f} % of the frames, not counted"
-        )
-    parts: list[Any] = [
-        Text(shown(info.path), style="bold"),
-        Padding(facts, (0, 0, 0, 2), expand=False),
-    ]
-    if levels.histogram.sounding:
-        drawn = _histogram_text(levels.histogram, suggestion.threshold, ascii_only)
-        parts.append(Padding(drawn, (1, 2), expand=False))
-    if suggestion.threshold is None:
-        parts.append(Text(f"  no threshold {dash} {suggestion.reason}", style="yellow"))
-    else:
-        advice = Table.grid(padding=(0, 2))
-        advice.add_column(style="dim")
-        advice.add_column()
-        advice.add_row("threshold", Text(format_level(suggestion.threshold), style="bold green"))
-        advice.add_row("why", suggestion.reason)
-        advice.add_row(
-            "would close",
-            f"{100 * levels.statistics.closed_share:.1f} % of the time, "
-            f"{_times(levels.statistics.openings)}",
-        )
-        parts.append(Padding(advice, (0, 0, 0, 2), expand=False))
-    return Group(*parts)
-
-
-def batch_table(report: "BatchReport") -> "Table":
-    """Return the summary of a batch to be printed by rich."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from noisegate_cli.gating.mask import GateStatistics
-
-    done, skipped, failed = (report.of(s) for s in ("done", "skipped", "failed"))
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
-    table.add_column()
-    speed = report.audio_seconds / max(report.seconds, 1e-9)
-    table.add_row(
-        "gated",
-        f"{len(done)} of {report.total} recordings, {format_duration(report.audio_seconds)} "
-        f"in {format_duration(report.seconds)} ({speed:.0f} × real time)",
-    )
-    if done:
-        gated = sum((r.result.statistics for r in done if r.result), GateStatistics())
-        table.add_row("closed", f"{100 * gated.closed_share:.1f} % of the time")
-    if skipped:
-        table.add_row("skipped", f"{len(skipped)} outputs exist already (--force does them again)")
-    if failed:
-        table.add_row("failed", Text(str(len(failed)), style="bold red"))
-    table.add_row("output", Text(shown(report.output)))
-    return table
 
 
 def batch_errors(report: "BatchReport") -> list[str]:
@@ -254,7 +227,7 @@ def presets_text() -> str:
         lines.append(
             f"{name}: hysteresis {p.hysteresis_db:g} dB, lookahead {p.lookahead_ms:g} ms, "
             f"attack {p.attack_ms:g} ms, hold {p.hold_ms:g} ms, release {p.release_ms:g} ms, "
-            f"range {closed}"
+            f"range {closed}, min open {p.min_open_ms:g} ms, min closed {p.min_closed_ms:g} ms"
         )
     lines[-1] += " (the plain mask of frames above the threshold)"
     return "\n".join(lines)
@@ -262,26 +235,31 @@ def presets_text() -> str:
 
 def _typed(name: str, value: Any) -> str:
     """Return a setting as one types it."""
-    option = name.removesuffix("_db").removesuffix("_ms").replace("_", "-")
-    if name == "range_db":
-        return "--range=mute" if value == MUTE else f"--range={value:g}dB"
-    return f"--{option}={value:g}" if isinstance(value, float) else f"--{option}={value}"
+    option = OPTIONS[name].flags[0]
+    if isinstance(value, tuple):
+        value = "-".join(f"{hz:g}" for hz in value)
+    elif value == MUTE:
+        value = "mute"
+    elif name in ("range_db", "target_floor_db"):
+        value = f"{value:g}dB"
+    return f"{option}={value:g}" if isinstance(value, float) else f"{option}={value}"
 
 
-def _db(linear: float | None) -> float:
+def level_db(linear: float | None) -> float:
     """Return a level in dBFS; minus infinity where there is none."""
     return 20 * math.log10(linear) if linear else -math.inf
 
 
-def _sample_type(info: Any) -> str:
+def sample_type(info: "AudioInfo") -> str:
+    """Return the format and the sample type of a recording."""
     return f"{info.format} {info.subtype}"
 
 
-def _times(openings: int) -> str:
-    return "1 opening" if openings == 1 else f"{openings} openings"
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
-def _rows(histogram: "LevelHistogram") -> list[tuple[float, float, int]]:
+def histogram_rows(histogram: "LevelHistogram") -> list[tuple[float, float, int]]:
     """Return (from dB, to dB, frames), loudest first, in round steps that fill the rows."""
     import numpy as np
 
@@ -300,24 +278,4 @@ def _rows(histogram: "LevelHistogram") -> list[tuple[float, float, int]]:
 def _histogram_data(histogram: "LevelHistogram") -> list[dict[str, Any]]:
     if not histogram.sounding:
         return []
-    return [{"from_db": a, "to_db": b, "frames": n} for a, b, n in _rows(histogram)]
-
-
-def _histogram_text(histogram: "LevelHistogram", threshold: float | None, ascii_only: bool) -> Any:
-    from rich.text import Text
-
-    rows = _rows(histogram)
-    most = max(n for _, _, n in rows) or 1
-    threshold_db = _db(threshold)
-    block, arrow = ("#", "<--") if ascii_only else ("█", "◄──")
-    text = Text()
-    for start, end, frames in rows:
-        bar = block * math.ceil(HISTOGRAM_WIDTH * frames / most)
-        above = start >= threshold_db
-        text.append(f"{start:4.0f} to {end:3.0f} dB ", style="dim")
-        text.append(f"{bar:<{HISTOGRAM_WIDTH}}", style="green" if above else "bright_black")
-        if start <= threshold_db < end:
-            text.append(f" {arrow} threshold {threshold_db:.1f} dBFS", style="bold")
-        text.append("\n")
-    text.rstrip()
-    return text
+    return [{"from_db": a, "to_db": b, "frames": n} for a, b, n in histogram_rows(histogram)]

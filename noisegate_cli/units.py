@@ -4,15 +4,14 @@ import math
 import re
 
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.gating.settings import MUTE
+from noisegate_cli.gating.settings import MUTE, above_floor_db
 
-AUTO = "auto"
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 _DB = re.compile(rf"({_NUMBER})\s*dB(?:FS)?", re.IGNORECASE)
 
 
-def parse_threshold(text: str) -> float | None:
-    """Return the linear RMS that `text` stands for; None for `auto`.
+def parse_threshold(text: str) -> float | str:
+    """Return the linear RMS that `text` stands for, or the method to find it.
 
     Raises
     ------
@@ -22,10 +21,11 @@ def parse_threshold(text: str) -> float | None:
     Examples
     --------
     >>> parse_threshold("0.03"), round(parse_threshold("-30dB"), 4), parse_threshold("auto")
-    (0.03, 0.0316, None)
+    (0.03, 0.0316, 'auto')
     """
-    if text.strip().lower() == AUTO:
-        return None
+    if text.strip().lower().startswith(("auto", "floor")):
+        above_floor_db(text.strip())
+        return text.strip()
     decibels = _decibels(text)
     if decibels is not None:
         if decibels > 0:
@@ -35,7 +35,7 @@ def parse_threshold(text: str) -> float | None:
     if value is None:
         raise SettingsError(
             f"threshold {text!r} is not a level: give a linear RMS such as 0.03, "
-            "a level in dBFS such as -30dB, or auto"
+            "a level in dBFS such as -30dB, auto, or a distance from the noise such as floor+6dB"
         )
     if value < 0:
         raise SettingsError(f"threshold {text!r} has no unit: for a level in dBFS give {text}dB")
@@ -74,6 +74,48 @@ def parse_range(text: str) -> float:
             f"range {text!r} would make the closed gate louder: try -{decibels:g}dB"
         )
     return decibels
+
+
+def parse_level(name: str, text: str) -> float:
+    """Return the dBFS in `text`, such as "-62dB".
+
+    Raises
+    ------
+    SettingsError
+        Quotes `text` and says what was probably meant.
+
+    Examples
+    --------
+    >>> parse_level("target floor", "-62dB")
+    -62.0
+    """
+    decibels = _decibels(text)
+    if decibels is None:
+        value = _number(text)
+        hint = "such as -62dB" if value is None else f"with its unit, {-abs(value):g}dB"
+        raise SettingsError(f"{name} {text!r} is not a level: give dBFS {hint}")
+    return decibels
+
+
+def parse_band(name: str, text: str) -> tuple[float, float]:
+    """Return the two frequencies, in Hz, in `text`: "250-4000", "250-4000Hz" or "0.25-4kHz".
+
+    Raises
+    ------
+    SettingsError
+        Quotes `text`.
+
+    Examples
+    --------
+    >>> parse_band("key", "250-4000"), parse_band("key", "0.25-4 kHz")
+    ((250.0, 4000.0), (250.0, 4000.0))
+    """
+    match = re.fullmatch(r"([\d.]+)\s*-\s*([\d.]+)\s*(k?)(?:Hz)?", text.strip(), re.IGNORECASE)
+    low, high = (_number(match[1]), _number(match[2])) if match else (None, None)
+    if match is None or low is None or high is None:
+        raise SettingsError(f"{name} {text!r} is not a band of frequencies: give Hz, 250-4000")
+    unit = 1000 if match[3] else 1
+    return low * unit, high * unit
 
 
 def parse_quantity(name: str, text: str, unit: str) -> float:
@@ -134,6 +176,19 @@ def format_duration(seconds: float) -> str:
     minutes, s = divmod(round(seconds), 60)
     hours, m = divmod(minutes, 60)
     return f"{hours}:{m:02}:{s:02} h" if hours else f"{m}:{s:02} min"
+
+
+def format_time(seconds: float) -> str:
+    """Return a place in a recording as one finds it in an editor.
+
+    Examples
+    --------
+    >>> format_time(7.256), format_time(3723)
+    ('0:07.26', '1:02:03.00')
+    """
+    minutes, s = divmod(round(seconds, 2), 60)
+    hours, m = divmod(int(minutes), 60)
+    return f"{hours}:{m:02}:{s:05.2f}" if hours else f"{m}:{s:05.2f}"
 
 
 def _decibels(text: str) -> float | None:

@@ -1,6 +1,7 @@
 """The slow, literal oracles: what ngate must equal, written as plainly as possible."""
 
 import math
+from itertools import groupby
 
 import librosa
 import numpy as np
@@ -29,23 +30,32 @@ def masked_stft(
     )
 
 
-def hysteresis_mask(
-    levels: list[float], open_above: float, close_below: float, hold: int
-) -> list[bool]:
+def hysteresis_mask(levels: list[float], open_above: float, close_below: float) -> list[bool]:
     """One frame at a time."""
-    mask, is_open, left = [], False, 0
+    mask, is_open = [], False
     for level in levels:
         if level > open_above:
             is_open = True
         elif level <= close_below:
             is_open = False
-        if is_open:
-            left = hold + 1
-        mask.append(is_open or left > 0)
-        left = max(0, left - 1)
-        if is_open:
-            left = hold
+        mask.append(is_open)
     return mask
+
+
+def without_short_runs(mask: list[bool], value: bool, frames: int) -> list[bool]:
+    """One run at a time; what is at either end may go on outside."""
+    result = []
+    runs = [(flag, len(list(run))) for flag, run in groupby(mask)]
+    for i, (flag, length) in enumerate(runs):
+        at_an_end = i in (0, len(runs) - 1)
+        short = flag == value and length < frames and not at_an_end
+        result += [flag != short] * length
+    return result
+
+
+def held(mask: list[bool], hold: int) -> list[bool]:
+    """One frame at a time."""
+    return [any(mask[max(0, k - hold) : k + 1]) for k in range(len(mask))]
 
 
 def envelope(

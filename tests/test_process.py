@@ -329,9 +329,10 @@ def test_analysis_measures_what_is_there(write):
 def test_analysis_foresees_what_the_gate_then_does(tmp_path):
     foreseen = analyze_file(SPEECH).levels
     done = gate_file(SPEECH, tmp_path / "out.wav")
-    assert done.threshold == foreseen.suggestion.threshold
-    assert done.statistics.openings == pytest.approx(foreseen.statistics.openings, abs=2)
-    assert done.statistics.closed_share == pytest.approx(foreseen.statistics.closed_share, abs=0.02)
+    assert done.suggestion.reason == foreseen.suggestion.reason
+    minutes = done.source.duration / 60
+    assert done.statistics.openings == pytest.approx(foreseen.openings_per_minute * minutes, abs=1)
+    assert done.statistics.closed_share == pytest.approx(foreseen.closed_share, abs=0.01)
 
 
 def test_results_can_be_sent_between_processes(write):

@@ -4,7 +4,7 @@ import soundfile as sf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisegate_cli import analyze, suggest_threshold
+from noisegate_cli import GateSettings, analyze, suggest_threshold
 from noisegate_cli.gating.levels import LevelHistogram, from_db
 from noisegate_cli.gating.threshold import below_active_level, otsu, two_normals
 from tests.conftest import SPEECH
@@ -79,9 +79,9 @@ def test_a_gate_with_hysteresis_closes_again_over_a_steady_noise():
     t = np.arange(6 * rate) / rate
     noise = 1e-3 * np.random.default_rng(1).standard_normal(len(t))
     y = 0.4 * np.sin(2 * np.pi * 220 * t) * (t % 1.5 > 0.7) + noise
-    levels = analyze(y, rate)
-    assert levels.statistics.openings == 4
-    assert levels.statistics.closed_share == pytest.approx(0.37, abs=0.03)
+    levels = analyze(y, rate, settings=GateSettings(threshold="auto:gmm"))
+    assert levels.openings_per_minute == pytest.approx(40, abs=0.5)
+    assert levels.closed_share == pytest.approx(0.43, abs=0.03)
 
 
 def test_a_file_of_one_noise_alone_reports_its_level_and_no_threshold():

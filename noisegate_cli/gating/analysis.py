@@ -1,12 +1,14 @@
-"""What the levels of a recording say: statistics, and a threshold with what it would do."""
+"""What the first pass finds out: statistics, what the gate shall go by, and what it would do."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.detector import Detector
+from noisegate_cli.gating.detector import LevelDetector, Rule, thresholds
+from noisegate_cli.gating.envelope import Envelope
 from noisegate_cli.gating.levels import (
     LevelHistogram,
     Levels,
@@ -15,11 +17,26 @@ from noisegate_cli.gating.levels import (
     full_scale,
     to_db,
 )
-from noisegate_cli.gating.mask import GateStatistics, HysteresisMask
-from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.gating.threshold import ThresholdSuggestion, suggest_threshold
+from noisegate_cli.gating.likelihood import OPEN_ABOVE, Learner, SignalModel, kept_frames
+from noisegate_cli.gating.mask import GateMask, GateStatistics, Mask, Values
+from noisegate_cli.gating.settings import AUTO, GateSettings
+from noisegate_cli.gating.threshold import (
+    LOUDEST_DB,
+    MIN_FRAMES,
+    NOTHING_SOUNDS,
+    ThresholdSuggestion,
+    estimates_db,
+    pumping,
+    suggest_threshold,
+    too_loud,
+)
 
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
+
+TRIAL_STEP_DB = 1.0
+
+DRIFT_WINDOW_S = 10.0
+"""The noise is measured anew this often."""
 
 
 @dataclass
@@ -39,9 +56,31 @@ class LevelTrack:
         codes = np.rint((to_db(np.maximum(levels, 1e-12)) - self.LOWEST_DB) / self.STEP_DB)
         self._parts.append(np.clip(codes, 0, 255).astype(np.uint8))
 
-    def __iter__(self) -> Iterator[Levels]:
-        for part in self._parts:
-            yield np.where(part, from_db(self.LOWEST_DB + part * self.STEP_DB), 0.0)
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    def at(self, frames: NDArray[np.int64]) -> Levels:
+        """Return the levels of some frames, linear RMS."""
+        codes = np.concatenate(self._parts)[frames]
+        return np.where(codes, from_db(self.LOWEST_DB + codes * self.STEP_DB), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What the gate would do with one threshold, to half a decibel."""
+
+    threshold_db: float
+    """In dBFS."""
+    closed_share: float
+    """Share of the time that it would be closed, 0 to 1."""
+    openings_per_minute: float
+    at_risk: float
+    """Share of what the automatic detector lets through that it would close on, 0 to 1."""
+    agreement: float
+    """Share of the time that it would be what the automatic detector is, 0 to 1."""
+    balanced: float
+    """The mean of that share in the open frames and in the closed: rare speech counts as much as
+    the pauses around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +96,57 @@ class LevelReport:
     """Levels that so many percent of the frames don't exceed, digital silence left out."""
     silent_share: float
     """Share of frames that are digital silence."""
+    drift_db: float
+    """How far the noise moves within the recording, dB."""
     suggestion: ThresholdSuggestion
-    statistics: GateStatistics
-    """What the gate would do with the suggested threshold, to half a decibel."""
+    closed_share: float
+    """Share of the time that the gate would be closed, 0 to 1."""
+    openings_per_minute: float
+    trials: tuple[Trial, ...]
+    """What the gate would do with one threshold or another, by rising threshold; none where
+    signal and noise don't part."""
     histogram: LevelHistogram
 
 
+@dataclass(frozen=True)
+class Decision:
+    """What the gate shall go by."""
+
+    rule: Rule
+    settings: GateSettings
+    """With the range that a target floor comes to."""
+    suggestion: ThresholdSuggestion | None = None
+    """Where the rule comes from; None when the threshold was given."""
+
+    @classmethod
+    def given(cls, settings: GateSettings) -> "Decision | None":
+        """Return what needs no recording to be decided; None when it does."""
+        if isinstance(settings.threshold, str) or settings.target_floor_db is not None:
+            return None
+        return cls(settings.threshold, settings)
+
+    @property
+    def threshold(self) -> float | None:
+        """Linear RMS; None where the gate goes by more than that, or stays open."""
+        return None if isinstance(self.rule, tuple) or self.rule < 0 else self.rule
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Frames on which the decision was tried, shaped (frames, gates)."""
+
+    numbers: NDArray[np.int64]
+    levels: Levels
+    mask: Mask
+    closed: Mask
+    """Where the gate has closed altogether, and not on digital silence."""
+    statistics: GateStatistics
+
+
 class Analyzer:
-    """Measures samples that come in blocks, through the same detector as the gate.
+    """Measures samples that come in blocks, through the same detectors as the gate.
+
+    What the gate would do is tried on some frames of a long recording: six minutes, evenly spread.
 
     Examples
     --------
@@ -77,8 +159,12 @@ class Analyzer:
 
     def __init__(self, settings: GateSettings, sample_rate: int, channels: int = 1) -> None:
         self._settings = settings
-        self._sample_rate = sample_rate
-        self._detector = Detector(settings, sample_rate, channels)
+        self._timing = settings.timing(sample_rate)
+        self._frames_per_s = sample_rate / self._timing.hop_length
+        self._detector = LevelDetector(-1.0, settings, sample_rate, channels)
+        self._learner: Learner | None = None
+        if settings.threshold == AUTO:
+            self._learner = Learner(settings, sample_rate, channels)
         self._histogram = LevelHistogram()
         self._track = LevelTrack()
         self._samples = self._values = 0
@@ -89,29 +175,165 @@ class Analyzer:
         levels = self._detector.process(block, last)
         self._histogram.add(levels)
         self._track.add(levels)
+        if self._learner:
+            self._learner.process(block, last)
         self._samples += len(block)
         self._values += block.size
         if block.size:
             scale = full_scale(block.dtype)
             self._peak = max(self._peak, -float(block.min()) / scale, float(block.max()) / scale)
 
+    def decide(self) -> Decision:
+        """Return what the gate shall go by."""
+        return self._decided[0]
+
     def report(self) -> LevelReport:
-        """Return what was measured."""
-        histogram, gates = self._histogram, self._detector.gates
-        suggestion = suggest_threshold(histogram, self._settings.hysteresis_db)
-        mask = HysteresisMask.of(self._settings, suggestion.or_open, self._sample_rate, gates)
-        for levels in self._track:
-            mask.process(levels)
-        frames = histogram.sounding + histogram.silent
+        """Return what was measured, and what could be done about it."""
+        decision, sample = self._decided
+        suggestion = decision.suggestion or suggest_threshold(self._histogram)
+        trials: tuple[Trial, ...] = ()
+        if (loudest := self._histogram.percentile(100)) > LOUDEST_DB:
+            suggestion = replace(suggestion, threshold=None, reason=too_loud(loudest))
+        elif self._learner and sample.closed.any() and sample.mask.any():
+            trials = tuple(self._trials(sample))
+            best = best_trial(trials)
+            suggestion = replace(
+                suggestion,
+                threshold=min(1.0, float(from_db(best.threshold_db))),
+                agreement=best.agreement,
+                estimates_db={AUTO: best.threshold_db} | estimates_db(self._histogram),
+            )
+        gates = self._detector.gates
+        frames = self._histogram.sounding + self._histogram.silent
         mean_square = self._detector.square_sum / self._values if self._values else 0.0
         return LevelReport(
             samples=self._samples,
             frames=frames // gates,
             peak_db=float(to_db(self._peak)),
             rms_db=float(to_db(mean_square**0.5)),
-            percentiles_db={p: histogram.percentile(p) for p in PERCENTILES},
-            silent_share=histogram.silent / frames if frames else 0.0,
+            percentiles_db={p: self._histogram.percentile(p) for p in PERCENTILES},
+            silent_share=self._histogram.silent / frames if frames else 0.0,
+            drift_db=self._drift_db(sample),
             suggestion=suggestion,
-            statistics=mask.statistics,
-            histogram=histogram,
+            closed_share=sample.statistics.closed_share,
+            openings_per_minute=self._per_minute(sample.statistics),
+            trials=trials,
+            histogram=self._histogram,
         )
+
+    @cached_property
+    def _decided(self) -> tuple[Decision, _Sample]:
+        settings, found = self._settings, None
+        rule: Rule
+        if self._learner:
+            rule = self._learner.models()
+            scores = self._learner.scores(rule)
+            sample = self._tried(scores, OPEN_ABOVE, OPEN_ABOVE)
+            found = _by_likelihood(rule, scores, sample)
+        else:
+            if isinstance(settings.threshold, str):
+                found = suggest_threshold(
+                    self._histogram, settings.hysteresis_db, settings.threshold
+                )
+                rule = found.or_open
+            else:
+                rule = settings.threshold
+            sample = self._tried(None, *thresholds(rule, settings))
+        closed_db = _rms_db(sample.levels[sample.closed])
+        if settings.target_floor_db is not None and np.isfinite(closed_db):
+            range_db = min(0.0, settings.target_floor_db - closed_db)
+            settings = replace(settings, range_db=range_db)
+        return Decision(rule, settings, found), sample
+
+    def _tried(self, values: Values | None, open_above: float, close_below: float) -> _Sample:
+        """Try the gate on what a detector says of the kept frames, or else on their levels."""
+        gates = self._detector.gates
+        numbers = kept_frames(len(self._track), gates)
+        levels = self._track.at(numbers)
+        gate = GateMask(open_above, close_below, self._timing, gates)
+        mask = gate.process(levels if values is None else values, last=True)
+        lookahead, attack, release = (
+            self._timing.lookahead,
+            self._timing.attack,
+            self._timing.release,
+        )
+        gains = Envelope(lookahead, attack, release, 0.0, gates).process(mask, last=True)
+        return _Sample(numbers, levels, mask, (gains == 0) & (levels > 0), gate.statistics)
+
+    def _trials(self, sample: _Sample) -> Iterator[Trial]:
+        """Try every whole decibel between the lowest level and the highest."""
+        sounding = sample.levels > 0
+        low, high = to_db(np.percentile(sample.levels[sounding], [1, 99.5]))
+        for db in np.arange(np.floor(low), np.ceil(high) + 1, TRIAL_STEP_DB):
+            opening = thresholds(float(from_db(db)), self._settings)
+            tried = self._tried(None, *opening)
+            opens = sample.mask & sounding
+            lost = float((opens & ~tried.mask).sum() / max(1, opens.sum()))
+            kept = float((~sample.mask & tried.mask).sum() / max(1, (~sample.mask).sum()))
+            yield Trial(
+                threshold_db=float(db),
+                closed_share=tried.statistics.closed_share,
+                openings_per_minute=self._per_minute(tried.statistics),
+                at_risk=lost,
+                agreement=float((sample.mask == tried.mask).mean()),
+                balanced=1 - (lost + kept) / 2,
+            )
+
+    def _per_minute(self, statistics: GateStatistics) -> float:
+        minutes = statistics.frames / self._detector.gates / self._frames_per_s / 60
+        return statistics.openings / minutes if minutes else 0.0
+
+    def _drift_db(self, sample: _Sample) -> float:
+        """Return how far the median of the noise moves from one ten seconds to others."""
+        window = sample.numbers // max(1, round(DRIFT_WINDOW_S * self._frames_per_s))
+        medians = []
+        for number in np.unique(window):
+            there = window == number
+            noise = sample.levels[there][sample.closed[there]]
+            if noise.size >= MIN_FRAMES:
+                medians.append(float(to_db(np.median(noise))))
+        if not medians:
+            return 0.0
+        low, high = np.percentile(medians, [5, 95])
+        return float(high - low)
+
+
+def best_trial(trials: Sequence[Trial]) -> Trial:
+    """Return the trial that agrees best with the automatic detector, the middle one of several."""
+    most = max(trial.balanced for trial in trials)
+    best = [trial for trial in trials if trial.balanced > most - 1e-6]
+    return best[len(best) // 2]
+
+
+def _by_likelihood(
+    models: Sequence[SignalModel], scores: Values, sample: _Sample
+) -> ThresholdSuggestion:
+    """Say in words what the models of the gates decide."""
+    sounding = sample.levels > 0
+    if not sounding.any():
+        return ThresholdSuggestion(None, -np.inf, -np.inf, NOTHING_SOUNDS)
+    opens = sample.levels[sample.mask & sounding]
+    closed = sample.levels[sample.closed]
+    floor = float(to_db(np.median(closed if closed.size else sample.levels[sounding])))
+    active = _rms_db(opens)
+    verdicts = {model.verdict for model in models}
+    if verdicts == {"noise"}:
+        why = (
+            f"Nothing stands out of a noise of about {floor:.0f} dBFS: the gate stays closed. "
+            "If it is no noise, give a threshold with -t."
+        )
+    elif "parted" not in verdicts:
+        apart = max(model.contrast_db for model in models)
+        why = (
+            f"Signal and noise don't part, they are {apart:.0f} dB apart: the gate stays open. "
+            "To turn down the quiet parts, try -t LEVEL with --range -8dB."
+        )
+    else:
+        why = f"It parts noise of about {floor:.0f} dBFS from signal of about {active:.0f} dBFS."
+        why += pumping(max(model.contrast_db for model in models if model.verdict == "parted"))
+    clear = np.abs(scores - OPEN_ABOVE) > OPEN_ABOVE
+    return ThresholdSuggestion(None, floor, active, why, confidence=float(clear[sounding].mean()))
+
+
+def _rms_db(levels: Levels) -> float:
+    return float(to_db(np.sqrt(np.mean(levels**2)))) if levels.size else -np.inf

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.detector import Detector
+from noisegate_cli.gating.audit import ChopAudit, ChopReport
+from noisegate_cli.gating.detector import LevelDetector, Rule, detector
 from noisegate_cli.gating.envelope import Envelope, Gains
 from noisegate_cli.gating.levels import Samples, working_type
-from noisegate_cli.gating.mask import GateStatistics, HysteresisMask
+from noisegate_cli.gating.mask import GateMask, GateStatistics
 from noisegate_cli.gating.settings import GateSettings
 
 FEW_HOPS = 64
@@ -161,8 +162,9 @@ class BroadbandGate:
     ----------
     settings
         How to gate.
-    threshold
-        Linear RMS above which the gate opens, full scale 1.0; below 0 it is always open.
+    rule
+        A threshold in linear RMS, full scale 1.0, below 0 for a gate that is always open; or what
+        was learnt of the recording.
     sample_rate
         In Hz.
     channels
@@ -186,16 +188,20 @@ class BroadbandGate:
     def __init__(
         self,
         settings: GateSettings,
-        threshold: float,
+        rule: Rule,
         sample_rate: int,
         channels: int = 1,
         step: int = 1,
         residue: bool = False,
     ) -> None:
         timing = settings.timing(sample_rate)
-        self._detector = Detector(settings, sample_rate, channels)
+        self._detector = detector(rule, settings, sample_rate, channels)
         gates = self._detector.gates
-        self._mask = HysteresisMask.of(settings, threshold, sample_rate, gates)
+        self._meter: LevelDetector | None = None
+        if not isinstance(self._detector, LevelDetector):
+            self._meter = LevelDetector(-1.0, settings, sample_rate, channels)
+        self._audit = ChopAudit(timing, sample_rate, gates)
+        self._mask = GateMask(self._detector.open_above, self._detector.close_below, timing, gates)
         self._envelope = Envelope(
             timing.lookahead, timing.attack, timing.release, settings.closed_gain, gates
         )
@@ -208,13 +214,20 @@ class BroadbandGate:
         """What the gate has done so far."""
         return self._mask.statistics
 
+    @property
+    def chops(self) -> ChopReport:
+        """Where it has cut sounds so far."""
+        return self._audit.report
+
     def process(self, block: Samples, last: bool = False) -> Gated:
         """Return the samples that `block` settles: what is kept, and what is removed if asked.
 
         They come out some frames later than they went in; with `last` all are out. See
         `Overlay.process` for the shapes, `FrameLevels.process` for the errors.
         """
-        mask = self._mask.process(self._detector.process(block, last))
+        values = self._detector.process(block, last)
+        mask = self._mask.process(values, last)
+        self._audit.process(self._meter.process(block, last) if self._meter else values, mask, last)
         return self._overlay.process(block, self._envelope.process(mask, last), last)
 
 

@@ -1,36 +1,78 @@
-"""What the gate listens to: one number a frame for each gate."""
+"""What the gate listens to: one number a frame for each gate, and where that opens and closes it.
 
-from noisegate_cli.gating.levels import FrameLevels, Levels, Samples
+A `Rule` says which detector: a threshold is one of the level, models are one of the likelihood.
+"""
+
+from typing import TypeAlias
+
+import numpy as np
+
+from noisegate_cli.gating.bands import BandPowers
+from noisegate_cli.gating.levels import FrameLevels, Levels, Samples, from_db
+from noisegate_cli.gating.likelihood import LikelihoodDetector, SignalModel
 from noisegate_cli.gating.settings import GateSettings
 
+Rule: TypeAlias = float | tuple[SignalModel, ...]
+"""A threshold in linear RMS, below 0 for a gate that stays open; or what each gate has learnt."""
 
-class Detector:
+
+class LevelDetector:
     """Frame RMS of samples that come in blocks, of the loudest channel or of each.
 
-    The gate and the analysis both listen through it, so that they speak of the same levels.
+    With a key filter it is the RMS of what lies between two frequencies, under a Hann window.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> detector = Detector(GateSettings(frame_length=16), sample_rate=8000, channels=2)
+    >>> detector = LevelDetector(0.1, GateSettings(frame_length=16), sample_rate=8000, channels=2)
     >>> levels = detector.process(np.tile([0.5, 0.25], (32, 1)), last=True)
     >>> detector.gates, levels[2:-2].ravel()
     (1, array([0.5, 0.5, 0.5, 0.5, 0.5]))
     """
 
-    def __init__(self, settings: GateSettings, sample_rate: int, channels: int = 1) -> None:
+    def __init__(
+        self, threshold: float, settings: GateSettings, sample_rate: int, channels: int = 1
+    ) -> None:
         timing = settings.timing(sample_rate)
+        self.open_above, self.close_below = thresholds(threshold, settings)
         self._frames = FrameLevels(timing.frame_length, timing.hop_length)
+        self._key: BandPowers | None = None
+        if settings.key_hz:
+            edges = list(settings.key_band(sample_rate))
+            self._key = BandPowers(edges, sample_rate, timing.frame_length, timing.hop_length)
+            self._batches = self._key.batches()
         self._linked = settings.channels == "linked"
         self.gates = 1 if self._linked else channels
         """How many numbers there are for a frame."""
 
     @property
     def square_sum(self) -> float:
-        """Of all samples of all channels so far, full scale 1.0."""
+        """Of all samples of all channels so far, full scale 1.0, whatever the key."""
         return self._frames.square_sum
 
     def process(self, block: Samples, last: bool = False) -> Levels:
         """Return levels shaped (frames, gates); see `FrameLevels.process`."""
         levels = self._frames.process(block, last)
+        if self._key:
+            batches = self._batches.process(block, last)
+            parts = [self._key.of(frames, samples)[:, :, 0] for _, frames, samples in batches]
+            powers = np.concatenate([np.zeros((0, block.shape[1]), np.float32), *parts])
+            levels = np.sqrt(powers.astype(np.float64))
         return levels.max(axis=1, keepdims=True) if self._linked else levels
+
+
+def thresholds(threshold: float, settings: GateSettings) -> tuple[float, float]:
+    """Return the levels above which a gate opens and at or below which it closes."""
+    # A threshold below 0 keeps the gate open, as no level is at or below it.
+    if threshold <= 0:
+        return threshold, threshold
+    return threshold, threshold * float(from_db(-settings.hysteresis_db))
+
+
+Detector: TypeAlias = LevelDetector | LikelihoodDetector
+
+
+def detector(rule: Rule, settings: GateSettings, sample_rate: int, channels: int = 1) -> Detector:
+    """Return the detector that a rule needs."""
+    if isinstance(rule, tuple):
+        return LikelihoodDetector(rule, settings, sample_rate, channels)
+    return LevelDetector(rule, settings, sample_rate, channels)

@@ -1,6 +1,7 @@
 """What the user chooses, in dB and ms, and what that means in frames at a sample rate."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
@@ -9,6 +10,13 @@ from typing import Any, Literal, get_args
 from noisegate_cli.errors import SettingsError
 
 Channels = Literal["linked", "separate"]
+
+AUTO = "auto"
+METHODS = (AUTO, "auto:otsu", "auto:gmm", "auto:p56")
+"""How a threshold is found: `auto` listens to more than the level, the others are named after how
+they part a histogram of levels; "floor+6dB" is so far above the noise."""
+
+_ABOVE_FLOOR = re.compile(r"floor\+(\d+\.?\d*|\.\d+)dB", re.IGNORECASE)
 
 MUTE = -math.inf
 """The range, in dB, of a gate that closes to digital silence."""
@@ -23,6 +31,17 @@ many more."""
 LONGEST_MS = 60_000.0
 """No sound is held, faded or looked ahead for longer."""
 
+TIMES = (
+    "hysteresis_db",
+    "min_closed_ms",
+    "min_open_ms",
+    "lookahead_ms",
+    "attack_ms",
+    "hold_ms",
+    "release_ms",
+)
+"""What is 0 or more."""
+
 SHORTEST_FRAME, LONGEST_FRAME = 16, 1 << 20
 """Samples."""
 
@@ -35,6 +54,10 @@ class Timing:
     """Samples in one analysis window."""
     hop_length: int
     """Samples from one frame to the next."""
+    min_closed: int
+    """Frames that a closing lasts at the least; a shorter one is none."""
+    min_open: int
+    """Frames that an opening lasts at the least, before the hold; a shorter one is none."""
     hold: int
     """Frames that the gate stays open after the last frame that asked for it."""
     lookahead: int
@@ -62,36 +85,53 @@ class GateSettings:
     Examples
     --------
     >>> GateSettings(threshold=0.03).timing(44100)
-    Timing(frame_length=2048, hop_length=512, hold=13, lookahead=2, attack=0.43..., release=8.6...)
+    Timing(frame_length=2048, hop_length=512, min_closed=17, min_open=7, hold=3, lookahead=3, ...)
     """
 
-    threshold: float | None = None
-    """Frame RMS above which the gate opens, full scale 1.0; None finds it in the recording."""
+    threshold: float | str = AUTO
+    """Frame RMS above which the gate opens, full scale 1.0; or how to find it, see `METHODS`."""
+    key_hz: tuple[float, float] | None = None
+    """The key filter: the detector hears only what lies between these frequencies, Hz."""
     hysteresis_db: float = 3.0
     """The gate closes only this far below the threshold, dB."""
-    attack_ms: float = 5.0
+    min_closed_ms: float = 200.0
+    """Shorter pauses are left open."""
+    min_open_ms: float = 80.0
+    """Shorter sounds don't open the gate."""
+    lookahead_ms: float = 30.0
+    """The gate is fully open this long before the sound."""
+    attack_ms: float = 10.0
     """Fade-in. It ends where the lookahead begins, so an onset is never faded."""
-    hold_ms: float = 150.0
-    """The gate stays fully open this long after the level fell."""
-    release_ms: float = 100.0
+    hold_ms: float = 30.0
+    """The gate stays fully open this long after the sound."""
+    release_ms: float = 60.0
     """Fade-out after the hold."""
-    lookahead_ms: float = 20.0
-    """The gate is fully open this long before the level rises."""
     range_db: float = MUTE
     """Gain of the closed gate, dB: 0 does nothing, minus infinity is silence."""
     frame_length: int | None = None
     """Samples in a frame; None is the power of two at or above 30 ms."""
     hop_length: int | None = None
     """Samples from frame to frame; None is a quarter of the frame."""
+    target_floor_db: float | None = None
+    """Where closed parts shall land, dBFS: it takes the place of `range_db`, by the noise that the
+    recording has."""
     channels: Channels = "linked"
     """`linked`: the loudest channel decides for all. `separate`: each has a gate of its own."""
 
     def __post_init__(self) -> None:
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
+        if isinstance(self.threshold, str):
+            above_floor_db(self.threshold)
+        elif not 0 <= self.threshold <= 1:
             raise SettingsError(
                 f"threshold {self.threshold:g} is not a linear RMS between 0 and full scale, 1.0"
             )
-        for name in ("hysteresis_db", "attack_ms", "hold_ms", "release_ms", "lookahead_ms"):
+        if self.key_hz and not 0 <= self.key_hz[0] < self.key_hz[1] < math.inf:
+            raise SettingsError(
+                f"key {self.key_hz[0]:g}-{self.key_hz[1]:g} Hz must be two frequencies, low to high"
+            )
+        if self.target_floor_db is not None and not self.target_floor_db < 0:
+            raise SettingsError(f"target floor {self.target_floor_db:g} dBFS must be below 0")
+        for name in TIMES:
             value = getattr(self, name)
             if not 0 <= value <= LONGEST_MS:
                 raise SettingsError(
@@ -136,6 +176,21 @@ class GateSettings:
         """Linear gain of the closed gate."""
         return float(10 ** (self.range_db / 20))
 
+    def key_band(self, sample_rate: int) -> tuple[float, float]:
+        """Return what the key filter lets through at `sample_rate`, in Hz: all without one.
+
+        Raises
+        ------
+        SettingsError
+            When that is nothing.
+        """
+        low, high = self.key_hz or (0.0, math.inf)
+        if low >= 0.45 * sample_rate:
+            raise SettingsError(
+                f"key {low:g}-{high:g} Hz is above all that {sample_rate} samples a second hold"
+            )
+        return low, min(high, 0.49 * sample_rate)
+
     def timing(self, sample_rate: int) -> Timing:
         """Convert to samples and frames at `sample_rate`, in Hz.
 
@@ -153,12 +208,36 @@ class GateSettings:
         return Timing(
             frame_length=frame,
             hop_length=hop,
+            min_closed=round(self.min_closed_ms * frames_per_ms),
+            min_open=round(self.min_open_ms * frames_per_ms),
             hold=round(self.hold_ms * frames_per_ms),
             # Rounded up: what the lookahead promises is the least that it gives.
             lookahead=math.ceil(self.lookahead_ms * frames_per_ms - 1e-9),
             attack=self.attack_ms * frames_per_ms,
             release=self.release_ms * frames_per_ms,
         )
+
+
+def above_floor_db(method: str) -> float | None:
+    """Return the 6 of "floor+6dB"; None for another method.
+
+    Raises
+    ------
+    SettingsError
+        When there is no such method.
+
+    Examples
+    --------
+    >>> above_floor_db("floor+6dB"), above_floor_db("auto:otsu")
+    (6.0, None)
+    """
+    if method in METHODS:
+        return None
+    if match := _ABOVE_FLOOR.fullmatch(method):
+        return float(match[1])
+    raise SettingsError(
+        f"threshold {method!r} is none of {', '.join(METHODS)}, and not like floor+6dB"
+    )
 
 
 def default_frame(sample_rate: int) -> int:
@@ -207,7 +286,15 @@ PRESETS: Mapping[str, GateSettings] = MappingProxyType(
             lookahead_ms=80,
             range_db=-24,
         ),
-        "hard": GateSettings(hysteresis_db=0, attack_ms=0, hold_ms=0, release_ms=0, lookahead_ms=0),
+        "hard": GateSettings(
+            hysteresis_db=0,
+            min_closed_ms=0,
+            min_open_ms=0,
+            lookahead_ms=0,
+            attack_ms=0,
+            hold_ms=0,
+            release_ms=0,
+        ),
     }
 )
 """The presets by name. `hard` is the plain binary mask, equal to masking librosa's STFT."""

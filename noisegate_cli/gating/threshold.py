@@ -2,16 +2,18 @@
 
 Three estimates check each other: two that look for the gap between two kinds of frames, and one
 that comes down from the level of the signal. Each goes wrong on recordings where the others don't
-(little speech, little pause, a noise that drifts), so the middle one is taken.
+(little speech, little pause, a noise that drifts), so from levels alone the middle one is taken.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.levels import LevelHistogram, from_db
+from noisegate_cli.gating.settings import AUTO, above_floor_db
 
 Values = NDArray[np.float64]
 
@@ -35,6 +37,12 @@ SPEECH_MARGIN_DB = 15.9
 """What ITU-T P.56 takes for the distance from the active level of speech to its faint parts."""
 
 
+NOTHING_SOUNDS = "There is nothing but digital silence: nothing to gate."
+
+UNCLEAR_DB = 3.0
+"""Frames this near a threshold could as well lie on its other side."""
+
+
 @dataclass(frozen=True, slots=True)
 class ThresholdSuggestion:
     """A threshold and why, or why there is none."""
@@ -42,14 +50,20 @@ class ThresholdSuggestion:
     threshold: float | None
     """Linear RMS, full scale 1.0; None when nothing can be suggested."""
     noise_floor_db: float
-    """Level of the noise, dBFS: the median of the frames below the threshold; minus infinity when
-    the recording is silent."""
+    """Level of the noise, dBFS: the median of its frames; minus infinity when the recording is
+    silent."""
     active_db: float
-    """Level of the signal, dBFS: the RMS of the frames above the threshold."""
+    """Level of the signal, dBFS: the RMS of its frames; minus infinity when there is none."""
     reason: str
-    """One sentence for the user."""
+    """One or two sentences for the user."""
+    method: str = AUTO
+    """How it was found, see `METHODS`."""
     estimates_db: Mapping[str, float] = field(default_factory=dict)
     """What each method says, dBFS."""
+    confidence: float = 0.0
+    """Share of the frames that lie clearly on one side, 0 to 1."""
+    agreement: float | None = None
+    """Share of the frames that the threshold decides as the automatic detector does, 0 to 1."""
 
     @property
     def or_open(self) -> float:
@@ -62,11 +76,24 @@ class ThresholdSuggestion:
         return self.active_db - self.noise_floor_db if self.active_db > -np.inf else 0.0
 
 
-def suggest_threshold(histogram: LevelHistogram, hysteresis_db: float = 0.0) -> ThresholdSuggestion:
-    """Suggest the median of three estimates: `two_normals`, `otsu`, `below_active_level`.
+def suggest_threshold(
+    histogram: LevelHistogram, hysteresis_db: float = 0.0, method: str = AUTO
+) -> ThresholdSuggestion:
+    """Suggest a threshold from levels alone.
 
     It lies so far above the noise that a gate with that hysteresis closes again. Digital silence
     is not a level and takes no part.
+
+    Parameters
+    ----------
+    method
+        One of `ESTIMATORS`; "auto" for the middle one of what they say; or "floor+6dB" for a
+        distance from the noise floor, which is given whatever the levels are.
+
+    Raises
+    ------
+    SettingsError
+        When there is no such method.
 
     Examples
     --------
@@ -77,39 +104,62 @@ def suggest_threshold(histogram: LevelHistogram, hysteresis_db: float = 0.0) -> 
     >>> bool(-55 < 20 * np.log10(suggestion.threshold) < -38), round(suggestion.noise_floor_db)
     (True, -60)
     """
+    above_floor = above_floor_db(method)
     if not histogram.sounding:
-        return ThresholdSuggestion(
-            None, -np.inf, -np.inf, "There is nothing but digital silence: nothing to gate."
-        )
-    occurs = histogram.counts > 0
-    level, weight = histogram.centres_db[occurs], histogram.counts[occurs] / histogram.sounding
-    estimates = {
-        "two normals": two_normals(level, weight),
-        "otsu": otsu(level, weight),
-        "active level": below_active_level(level, weight),
-    }
-    threshold = float(np.median(list(estimates.values())))
-    floor, highest_noise, active = _noise_and_signal(level, weight, threshold)
-    raised = max(threshold, highest_noise + hysteresis_db)
-    if histogram.sounding < MIN_FRAMES:
-        why = "The recording is too short to tell noise from signal."
+        return ThresholdSuggestion(None, -np.inf, -np.inf, NOTHING_SOUNDS, method)
+    estimates = estimates_db(histogram)
+    middle = float(np.median(list(estimates.values())))
+    level, weight = _occurring(histogram)
+    floor, highest_noise, active = _noise_and_signal(level, weight, middle)
+    if above_floor is not None:
+        threshold = floor + above_floor
+        why = f"It lies {above_floor:g} dB above a noise floor of {floor:.0f} dBFS."
+    elif histogram.sounding < MIN_FRAMES:
+        threshold, why = np.inf, "The recording is too short to tell noise from signal."
     elif active > LOUDEST_DB:
-        why = f"Levels of {active:.0f} dBFS are far above full scale, 1.0: scale the samples first."
+        threshold = np.inf
+        why = too_loud(active)
     elif active - floor < MIN_CONTRAST_DB:
         floor, active = histogram.percentile(5), histogram.percentile(95)
+        threshold = np.inf
         why = f"Nearly all levels lie within {active - floor:.0f} dB: a gate would only pump."
     else:
-        why = (
-            f"It parts noise of about {floor:.0f} dBFS from signal of about {active:.0f} dBFS, "
-            f"the middle of three estimates from {min(estimates.values()):.0f} to "
-            f"{max(estimates.values()):.0f} dBFS"
-            + (", raised so that the gate closes again." if raised > threshold else ".")
-        )
-        if active - floor < PUMPING_DB:
-            why += f" They are only {active - floor:.0f} dB apart: if it pumps, try --range -8dB."
-        linear = min(1.0, float(from_db(raised)))
-        return ThresholdSuggestion(linear, floor, active, why, estimates)
-    return ThresholdSuggestion(None, floor, active, why, estimates)
+        found = estimates.get(method, middle)
+        threshold = max(found, highest_noise + hysteresis_db)
+        why = f"It parts noise of about {floor:.0f} dBFS from signal of about {active:.0f} dBFS"
+        why += ", raised so that the gate closes again." if threshold > found else "."
+        why += pumping(active - floor)
+    if threshold == np.inf:
+        return ThresholdSuggestion(None, floor, active, why, method, estimates)
+    near = np.abs(level - threshold) < UNCLEAR_DB
+    return ThresholdSuggestion(
+        threshold=min(1.0, float(from_db(threshold))),
+        noise_floor_db=floor,
+        active_db=active,
+        reason=why,
+        method=method,
+        estimates_db=estimates,
+        confidence=float(weight[~near].sum()),
+    )
+
+
+def too_loud(level_db: float) -> str:
+    """Return what to say of levels that no threshold up to full scale can part."""
+    return f"Levels of {level_db:.0f} dBFS are far above full scale, 1.0: scale the samples first."
+
+
+def pumping(contrast_db: float) -> str:
+    """Return what to say of a contrast at which a gate is heard pumping."""
+    if contrast_db >= PUMPING_DB:
+        return ""
+    return f" They are only {contrast_db:.0f} dB apart: if it pumps, try --range -8dB."
+
+
+def estimates_db(histogram: LevelHistogram) -> dict[str, float]:
+    """Return what each of the `ESTIMATORS` says, dBFS; nothing where there is only silence."""
+    if not histogram.sounding:
+        return {}
+    return {name: estimate(*_occurring(histogram)) for name, estimate in ESTIMATORS.items()}
 
 
 def otsu(level: Values, weight: Values) -> float:
@@ -162,6 +212,18 @@ def below_active_level(level: Values, weight: Values) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         margin = 10 * np.log10(power_above / share_above) - level
     return float(level[np.argmax((share_above > 0) & (margin <= SPEECH_MARGIN_DB))])
+
+
+ESTIMATORS: Mapping[str, Callable[[Values, Values], float]] = MappingProxyType(
+    {"auto:otsu": otsu, "auto:gmm": two_normals, "auto:p56": below_active_level}
+)
+"""Methods that take a histogram, levels in dB and weights that add up to 1."""
+
+
+def _occurring(histogram: LevelHistogram) -> tuple[Values, Values]:
+    """Return the levels that occur, dBFS, and their shares."""
+    occurs = histogram.counts > 0
+    return histogram.centres_db[occurs], histogram.counts[occurs] / histogram.sounding
 
 
 def _noise_and_signal(

@@ -1,0 +1,156 @@
+"""Power of each frame in bands of frequency: what listens to more than the level listens here."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from noisegate_cli.gating.levels import Samples, full_scale
+
+Powers = NDArray[np.float32]
+"""Mean square of frames in bands, shaped (frames, channels, bands), full scale 1.0."""
+Spectrum = NDArray[np.float64]
+
+BATCH = 256
+"""Frames that are worked on together, always the same ones, however the samples arrive."""
+
+FEW_FRAMES = 32
+"""Frames that are transformed at once: their spectra stay in the cache."""
+
+LEAST_OVERSAMPLING = 2.0
+"""Sample rate kept above the highest frequency listened to."""
+
+
+class Batches:
+    """Cuts samples that come in blocks into the spans under `BATCH` frames each.
+
+    Parameters
+    ----------
+    frame_length, hop_length
+        In samples, as in `FrameLevels`.
+    margin
+        Samples that a span reaches beyond its last frame.
+    """
+
+    def __init__(self, frame_length: int, hop_length: int, margin: int = 0) -> None:
+        self._length, self._hop, self._margin = frame_length, hop_length, margin
+        self._samples: Samples | None = None
+        self._received = 0
+        self._index = 0
+
+    def process(self, block: Samples, last: bool = False) -> Iterator[tuple[int, int, Samples]]:
+        """Yield the index, the number of frames and the samples of each batch that is complete."""
+        padding = np.zeros((self._length // 2, block.shape[1]), block.dtype)
+        before = padding if self._samples is None else self._samples
+        samples = np.concatenate([before, block])
+        self._received += len(block)
+        frames = BATCH
+        at = 0
+        while True:
+            if last:
+                frames = min(BATCH, self._received // self._hop + 1 - self._index * BATCH)
+            needed = (frames - 1) * self._hop + self._length + self._margin
+            if frames < 1 or (len(samples) - at < needed and not last):
+                break
+            span = samples[at : at + needed]
+            if len(span) < needed:
+                rest = np.zeros((needed - len(span), block.shape[1]), block.dtype)
+                span = np.concatenate([span, rest])
+            yield self._index, frames, span
+            self._index += 1
+            at += BATCH * self._hop
+        self._samples = samples[at:].copy()
+
+
+class BandPowers:
+    """Powers of frames in the bands between some frequencies.
+
+    A Hann window, a Fourier transform, and sums over the bins; a bin that an edge cuts counts in
+    part on either side. By Parseval's theorem a frame x under the window w has in the bins k of a
+    band the mean square
+
+        Σ_k 2·|X_k|² / (N·Σ_n w²[n]).
+
+    Where only low frequencies count, the samples are first halved in rate, as often as that
+    leaves `LEAST_OVERSAMPLING`. The low-pass for that is (1 + z⁻¹)³/8, of the response cos³(π·f)
+    at f of the rate before; what it takes from the bands is given back to them, and what folds
+    into the highest band lies 10 dB and more below, into others much more.
+
+    Parameters
+    ----------
+    edges
+        Of the bands, in Hz, ascending; all below half the sample rate.
+    frame_length, hop_length
+        In samples, as in `FrameLevels`.
+
+    Examples
+    --------
+    A tone of 0.5 RMS is in the band that it belongs to:
+
+    >>> y = 0.5 * np.sqrt(2) * np.sin(2 * np.pi * 1000 * np.arange(4096) / 16000)[:, None]
+    >>> bands = BandPowers([100, 800, 1200], 16000, frame_length=512, hop_length=128)
+    >>> np.sqrt(bands.of(8, y[: bands.span(8)])).round(3)[3]
+    array([[0. , 0.5]], dtype=float32)
+    """
+
+    def __init__(
+        self, edges: "list[float] | Spectrum", sample_rate: int, frame_length: int, hop_length: int
+    ) -> None:
+        self._length, self._hop = frame_length, hop_length
+        self._halvings = 0
+        response = np.ones(1)
+        while (
+            sample_rate >= edges[-1] * LEAST_OVERSAMPLING * (2 << self._halvings)
+            and hop_length % (2 << self._halvings) == 0
+        ):
+            self._halvings += 1
+        factor = 1 << self._halvings
+        rate, length = sample_rate / factor, frame_length // factor
+        n = np.arange(length)
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * n / length)
+        hz = np.arange(length // 2 + 1) * rate / length
+        for halving in range(self._halvings):
+            response = response * np.cos(np.pi * hz * (1 << halving) / sample_rate) ** 6
+        half_bin = rate / length / 2
+        upper = np.minimum(hz[:, None] + half_bin, np.asarray(edges)[1:])
+        lower = np.maximum(hz[:, None] - half_bin, np.asarray(edges)[:-1])
+        shares = np.maximum(upper - lower, 0) / (2 * half_bin)
+        scale = 2 / (length * np.sum(window**2) * np.maximum(response, 1e-3))
+        self._window = window.astype(np.float32)
+        self._weights = (shares * np.reshape(scale, (-1, 1))).astype(np.float32)
+        self.margin = 2 * factor
+        """Samples beyond a frame that the halving takes up."""
+
+    def batches(self) -> Batches:
+        """Return what cuts a stream into spans for `of`."""
+        return Batches(self._length, self._hop, self.margin)
+
+    def span(self, frames: int) -> int:
+        """Return how many samples lie under so many frames."""
+        return (frames - 1) * self._hop + self._length + self.margin
+
+    def of(self, frames: int, samples: Samples) -> Powers:
+        """Return the powers of the frames over a span of samples, shaped (samples, channels)."""
+        powers = np.empty((frames, samples.shape[1], self._weights.shape[1]), np.float32)
+        scale = np.float32(1 / full_scale(samples.dtype))
+        hop, length = self._hop >> self._halvings, len(self._window)
+        for channel in range(samples.shape[1]):
+            x = samples[:, channel].astype(np.float32) * scale
+            for _ in range(self._halvings):
+                x = _halved(x)
+            views = sliding_window_view(x, length)[::hop]
+            for start in range(0, frames, FEW_FRAMES):
+                some = slice(start, min(start + FEW_FRAMES, frames))
+                spectrum = np.fft.rfft(views[some] * self._window, axis=1)
+                squares = spectrum.real**2 + spectrum.imag**2
+                powers[some, channel] = squares.astype(np.float32, copy=False) @ self._weights
+        return powers
+
+
+def _halved(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return every second sample behind the low-pass with the taps 1, 3, 3, 1 over 8."""
+    n = (len(x) - 4) // 2 + 1
+    outer = x[0 : 2 * n : 2] + x[3 : 3 + 2 * n : 2]
+    inner = x[1 : 1 + 2 * n : 2] + x[2 : 2 + 2 * n : 2]
+    return outer * np.float32(0.125) + inner * np.float32(0.375)

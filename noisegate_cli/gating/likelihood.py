@@ -1,0 +1,391 @@
+"""How much likelier a frame is signal than noise: what the automatic gate listens to.
+
+A frame is the vector x of its levels in dB in bands of frequency. Noise and signal are a normal
+distribution each, learnt from the recording itself, and the score of a frame is the logarithm of
+the ratio of their densities, per band:
+
+    score = (log p(x | signal) − log p(x | noise)) / bands.
+
+The covariance is the point. Steady noise fluctuates in each band by itself, clatter lifts all
+bands at once, crickets two of them: each is a direction in which *this* noise varies, and a rise
+along it counts little. With the variances alone the same classifier does no better than a
+threshold over each band's floor.
+
+Learning takes labels, and labels take a start:
+
+1. Per band, the floor is a low quantile of the surrounding 20 s, and g the power over it. The
+   likelihood ratio of Sohn, Kim and Sung (A statistical model-based voice activity detection,
+   1999), with the a-priori signal-to-noise ratio at its most likely value g − 1, has the logarithm
+   g − 1 − log g. The logarithm of its mean over the bands is cut a little under halfway between
+   quiet frames and loud ones.
+2. Signal are the frames above the cut. Noise are the frames well away from any of them: what is
+   near belongs to neither. Fit both, score all, cut at zero, and repeat (expectation maximisation
+   with hard decisions, Celeux and Govaert 1992; the gap in time keeps decays out of the noise).
+
+Few frames don't make a covariance. It is shrunk towards one in which every band wanders by so
+many decibels on its own, and all of them by as much together, as if some more frames had been
+seen that do so.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from noisegate_cli.gating.bands import BATCH, BandPowers, Powers
+from noisegate_cli.gating.levels import Samples
+from noisegate_cli.gating.mask import NEVER, Shortest, Values, frames_since
+from noisegate_cli.gating.settings import GateSettings
+
+BandLevels = NDArray[np.float64]
+"""In dB, shaped (frames, bands)."""
+
+LOWEST_HZ, HIGHEST_HZ = 100.0, 7500.0
+"""From above the hum of the mains to the top of the fricatives."""
+
+BANDS = 40
+"""Between them, equally wide on the mel scale."""
+
+KEPT = 128
+"""Batches that are remembered for learning: four to six minutes, in 5 MB."""
+
+DEPTH_DB = 60.0
+"""Levels so far below the loud frames make no difference to a gate."""
+
+LEVEL_MS, SCORE_MS = 50.0, 30.0
+"""Smoothing of the levels, and of the score."""
+
+FLOOR_S, FLOOR_STEP_S = 20.0, 1.0
+FLOOR_QUANTILE, FLOOR_STEP_QUANTILE = 25, 15
+"""The floor is the 25th percentile, over 20 s, of the 15th percentile in each second."""
+
+START_QUIET, START_LOUD = 10, 99
+START_CUT = 0.45
+"""The start is cut here between these percentiles of the recording…"""
+START_MOST = 2.8
+"""…but no higher than a frame 13 dB over the floor, more than plain noise reaches."""
+
+ROUNDS = 2
+"""More of them drift: quiet speakers go over to the noise, one by one."""
+
+APART_MS, LONGEST_GAP_MS, SHORTEST_RUN_MS = 150.0, 150.0, 30.0
+"""While learning: how far noise is from any signal, and which runs are too short."""
+
+PRIOR_FRAMES, NOISE_PRIOR_DB, SIGNAL_PRIOR_DB = 100.0, 4.0, 6.0
+"""The frames that a covariance is shrunk with, and how far levels wander in them."""
+
+OPEN_ABOVE = 0.3
+"""The score that opens the gate."""
+
+LEAST_RISE = 2.5
+"""The START_LOUD percentile of the start in a recording in which nothing stands out."""
+
+LEAST_CONTRAST_DB = 3.5
+"""Power of open frames over closed ones: at 3.5 dB the signal is 1 dB above the noise."""
+
+TINY = 1e-30
+
+
+@dataclass(frozen=True)
+class Normal:
+    """A normal distribution of vectors."""
+
+    mean: NDArray[np.float64]
+    whitening: NDArray[np.float64]
+    """Turns deviations, as rows, into independent ones of variance 1."""
+
+    @classmethod
+    def fit(cls, levels: BandLevels, prior_db: float) -> "Normal":
+        """Fit to levels shaped (frames, bands); its covariance is shrunk, see the module."""
+        mean = levels.mean(axis=0)
+        deviation = levels - mean
+        prior = prior_db**2 * (np.eye(len(mean)) + 1)
+        scatter = deviation.T @ deviation + PRIOR_FRAMES * prior
+        root = np.linalg.cholesky(scatter / (len(levels) + PRIOR_FRAMES))
+        return cls(mean, np.linalg.inv(root).T)
+
+    def log_density(self, levels: BandLevels) -> NDArray[np.float64]:
+        """Return it for each frame, but for a constant that is the same for all of them."""
+        white = (levels - self.mean) @ self.whitening
+        determinant = np.log(np.diag(self.whitening)).sum()
+        return np.asarray(determinant - 0.5 * np.einsum("ij,ij->i", white, white))
+
+
+Verdict = Literal["parted", "noise", "mixed"]
+
+
+@dataclass(frozen=True)
+class SignalModel:
+    """What one gate has learnt of a recording."""
+
+    verdict: Verdict
+    """`parted`: there are signal and noise. `noise`: nothing stands out, the gate stays closed.
+    `mixed`: they don't part, the gate stays open, as it never silences what may be signal."""
+    floor: float = TINY
+    """Power that is added in each band, per Hz."""
+    signal: Normal | None = None
+    noise: Normal | None = None
+    contrast_db: float = 0.0
+    """Power of the open frames over the closed ones, in all the bands."""
+
+    def levels(self, densities: Powers) -> BandLevels:
+        """Return the levels of powers per Hz, shaped (frames, bands)."""
+        return np.asarray(10 * np.log10(densities.astype(np.float64) + self.floor))
+
+    def score(self, levels: BandLevels) -> NDArray[np.float64]:
+        """Return the score of frames of smoothed levels."""
+        if self.signal is None or self.noise is None:
+            return np.full(len(levels), -np.inf if self.verdict == "noise" else np.inf)
+        ratio = self.signal.log_density(levels) - self.noise.log_density(levels)
+        return np.asarray(ratio / levels.shape[1])
+
+
+class Listener:
+    """What learning and scoring hear alike: the powers of the frames of each gate, in bands.
+
+    Parameters
+    ----------
+    settings
+        Of which the key, the frames and the channels count here.
+    """
+
+    def __init__(self, settings: GateSettings, sample_rate: int, channels: int = 1) -> None:
+        timing = settings.timing(sample_rate)
+        low, high = settings.key_hz or (LOWEST_HZ, HIGHEST_HZ)
+        edges = band_edges(low, min(high, 0.49 * sample_rate))
+        self.widths = np.diff(edges)
+        """Of the bands, in Hz."""
+        self.powers = BandPowers(edges, sample_rate, timing.frame_length, timing.hop_length)
+        self.frames_per_s = sample_rate / timing.hop_length
+        self.linked = settings.channels == "linked"
+        self.gates = 1 if self.linked else channels
+
+    def densities(self, frames: int, samples: Samples) -> Powers:
+        """Return powers per Hz, shaped (frames, gates, bands): the mean of linked channels."""
+        powers = self.powers.of(frames, samples)
+        if self.linked:
+            powers = powers.mean(axis=1, keepdims=True)
+        return np.asarray(powers / self.widths, np.float32)
+
+    def frames(self, ms: float) -> int:
+        """Return a duration in frames, one at least."""
+        return max(1, round(ms / 1000 * self.frames_per_s))
+
+
+def band_edges(low: float, high: float) -> NDArray[np.float64]:
+    """Return the edges, in Hz, of bands equally wide on the mel scale, some 40 over the voice."""
+    low = min(low, 0.5 * high)
+    mel_low, mel_high = np.log1p(low / 700), np.log1p(high / 700)
+    width = (np.log1p(HIGHEST_HZ / 700) - np.log1p(LOWEST_HZ / 700)) / BANDS
+    bands = max(4, round((mel_high - mel_low) / width))
+    return np.asarray(700 * np.expm1(np.linspace(mel_low, mel_high, bands + 1)))
+
+
+def stride(batches: int, gates: int) -> int:
+    """Return which of so many batches are kept: each that its number is a multiple of."""
+    most = max(8, KEPT // gates)
+    return 1 << max(0, math.ceil(math.log2(batches / most))) if batches else 1
+
+
+def kept_frames(frames: int, gates: int) -> NDArray[np.int64]:
+    """Return the numbers of the frames that a recording of so many is judged by."""
+    batch = np.arange(frames) // BATCH
+    return np.flatnonzero(batch % stride(-(-frames // BATCH), gates) == 0)
+
+
+class Learner:
+    """Learns from samples that come in blocks, in flat memory.
+
+    It keeps batches of frames, evenly spread: when there are too many it forgets every other, and
+    from then on skips as many.
+    """
+
+    def __init__(self, settings: GateSettings, sample_rate: int, channels: int = 1) -> None:
+        self._listener = Listener(settings, sample_rate, channels)
+        self._batches = self._listener.powers.batches()
+        self._kept: dict[int, Powers] = {}
+
+    def process(self, block: Samples, last: bool = False) -> None:
+        """Take in `block`, shaped (samples, channels)."""
+        for index, frames, samples in self._batches.process(block, last):
+            every = stride(index + 1, self._listener.gates)
+            if index % every == 0:
+                self._kept = {i: p for i, p in self._kept.items() if i % every == 0}
+                self._kept[index] = self._listener.densities(frames, samples)
+
+    def models(self) -> tuple[SignalModel, ...]:
+        """Return what each gate learnt."""
+        densities = np.concatenate(list(self._kept.values()))
+        return tuple(
+            learn(self._listener, densities[:, gate]) for gate in range(self._listener.gates)
+        )
+
+    def scores(self, models: Sequence[SignalModel]) -> Values:
+        """Return the scores of the frames that were kept, see `kept_frames`."""
+        densities = np.concatenate(list(self._kept.values()))
+        return np.stack(
+            [
+                Scorer(model, self._listener).process(densities[:, gate], last=True)
+                for gate, model in enumerate(models)
+            ],
+            axis=1,
+        )
+
+
+def learn(listener: Listener, densities: Powers) -> SignalModel:
+    """Learn from the powers of one gate, shaped (frames, bands).
+
+    Digital silence is no level and takes no part.
+    """
+    power = densities @ listener.widths
+    densities, power = densities[power > 0], power[power > 0]
+    if len(power) < BANDS:
+        return SignalModel("noise" if not len(power) else "mixed")
+    floor = np.percentile(densities.sum(axis=1), 95) * 10 ** (-DEPTH_DB / 10) + TINY
+    model = SignalModel("mixed", float(floor))
+    levels = model.levels(densities)
+    start = _smoothed(_start(levels, listener), listener.frames(SCORE_MS))
+    quiet, loud = np.percentile(start, [START_QUIET, START_LOUD])
+    if loud < LEAST_RISE:
+        return SignalModel("noise", float(floor))
+    score = start - min(quiet + START_CUT * (loud - quiet), START_MOST)
+    levels = _smoothed(levels, listener.frames(LEVEL_MS))
+    for _ in range(ROUNDS):
+        above = score >= 0
+        apart = ~_near(above, listener)
+        if min(np.count_nonzero(above), np.count_nonzero(apart)) < BANDS // 2:
+            break
+        signal = Normal.fit(levels[above], SIGNAL_PRIOR_DB)
+        noise = Normal.fit(levels[apart], NOISE_PRIOR_DB)
+        model = SignalModel("parted", float(floor), signal, noise)
+        score = _smoothed(model.score(levels), listener.frames(SCORE_MS))
+    is_open = score > OPEN_ABOVE
+    if model.signal is None or is_open.all() or not is_open.any():
+        return SignalModel("mixed", float(floor))
+    contrast = float(10 * np.log10(power[is_open].mean() / power[~is_open].mean()))
+    if contrast < LEAST_CONTRAST_DB:
+        return SignalModel("mixed", float(floor), contrast_db=contrast)
+    return SignalModel("parted", float(floor), model.signal, model.noise, contrast)
+
+
+def _start(levels: BandLevels, listener: Listener) -> NDArray[np.float64]:
+    g = np.maximum(10 ** ((levels - _floor(levels, listener)) / 10), 1e-3)
+    return np.asarray(np.log((g - 1 - np.log(g)).mean(axis=1) + 1e-9))
+
+
+def _floor(levels: BandLevels, listener: Listener) -> BandLevels:
+    """Return the quiet level of the 20 s around each frame, linear between whole seconds."""
+    step = listener.frames(1000 * FLOOR_STEP_S)
+    steps = max(1, len(levels) // step)
+    parts = levels[: steps * step].reshape(steps, -1, levels.shape[1])
+    quiet = np.percentile(parts, FLOOR_STEP_QUANTILE, axis=1)
+    around = min(steps, round(FLOOR_S / FLOOR_STEP_S))
+    windows = sliding_window_view(quiet, around, axis=0)
+    centred = np.clip(np.arange(steps) - around // 2, 0, steps - around)
+    floor = np.percentile(windows, FLOOR_QUANTILE, axis=2)[centred]
+    at = np.clip(np.arange(len(levels)) / step - 0.5, 0, steps - 1)
+    below = np.minimum(at.astype(np.int64), max(0, steps - 2))
+    share = (at - below)[:, None]
+    return np.asarray(floor[below] * (1 - share) + floor[np.minimum(below + 1, steps - 1)] * share)
+
+
+def _near(above: NDArray[np.bool_], listener: Listener) -> NDArray[np.bool_]:
+    """Return which frames are signal or near it, blips left out."""
+    mask = Shortest(False, listener.frames(LONGEST_GAP_MS) + 1).process(above[:, None], last=True)
+    mask = Shortest(True, listener.frames(SHORTEST_RUN_MS)).process(mask, last=True)
+    never, apart = np.array([NEVER]), listener.frames(APART_MS)
+    after, before = frames_since(mask, never), frames_since(mask[::-1], never)[::-1]
+    return np.asarray(np.minimum(after, before)[:, 0] <= apart)
+
+
+class Smoother:
+    """Mean over an odd number of frames, at least as many as asked for; the ends are repeated."""
+
+    def __init__(self, frames: int) -> None:
+        self._reach = frames // 2
+        self._rows: NDArray[np.float64] | None = None
+
+    def process(self, rows: NDArray[np.float64], last: bool = False) -> NDArray[np.float64]:
+        """Return the means that `rows`, shaped (frames, …), complete."""
+        reach = self._reach
+        if self._rows is None:
+            if not len(rows):
+                return rows
+            self._rows = np.repeat(rows[:1], reach, axis=0)
+        rows = np.concatenate([self._rows, rows])
+        if last:
+            rows = np.concatenate([rows, np.repeat(rows[-1:], reach, axis=0)])
+        ready = max(0, len(rows) - 2 * reach)
+        self._rows = rows[ready:]
+        # Summed in one order for every frame, so that no frame depends on where blocks end.
+        sums = sum((rows[i : i + ready] for i in range(2 * reach + 1)), np.zeros_like(rows[:ready]))
+        return np.asarray(sums / (2 * reach + 1))
+
+
+def _smoothed(rows: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
+    return Smoother(frames).process(rows, last=True)
+
+
+class LikelihoodDetector:
+    """Scores of the frames of samples that come in blocks.
+
+    Digital silence scores −∞, unless the gate has to stay open anyway.
+
+    Parameters
+    ----------
+    models
+        Of each gate, as learnt with the same settings.
+    """
+
+    open_above = close_below = OPEN_ABOVE
+
+    def __init__(
+        self,
+        models: Sequence[SignalModel],
+        settings: GateSettings,
+        sample_rate: int,
+        channels: int = 1,
+    ) -> None:
+        self._listener = Listener(settings, sample_rate, channels)
+        self._batches = self._listener.powers.batches()
+        self._models = models
+        self._scorers = [Scorer(model, self._listener) for model in models]
+        self.gates = self._listener.gates
+        """How many numbers there are for a frame."""
+
+    def process(self, block: Samples, last: bool = False) -> Values:
+        """Return scores shaped (frames, gates), some frames later than the samples came."""
+        parts = [
+            self._listener.densities(frames, samples)
+            for _, frames, samples in self._batches.process(block, last)
+        ]
+        bands = len(self._listener.widths)
+        densities = np.concatenate([np.zeros((0, self.gates, bands), np.float32), *parts])
+        scores = [s.process(densities[:, g], last) for g, s in enumerate(self._scorers)]
+        return np.stack(scores, axis=1)
+
+
+class Scorer:
+    """Smoothed scores of the frames of one gate, whose powers come in blocks."""
+
+    def __init__(self, model: SignalModel, listener: Listener) -> None:
+        self._model = model
+        self._levels = Smoother(listener.frames(LEVEL_MS))
+        self._scores = Smoother(listener.frames(SCORE_MS))
+        self._silent = np.zeros(0, np.bool_)
+
+    def process(self, densities: Powers, last: bool = False) -> NDArray[np.float64]:
+        """Return the scores that powers per Hz, shaped (frames, bands), complete."""
+        silent = np.concatenate([self._silent, ~densities.any(axis=1)])
+        levels = self._levels.process(self._model.levels(densities), last)
+        scores = self._scores.process(self._model.score(levels), last)
+        self._silent = silent[len(scores) :]
+        closed = silent[: len(scores)] & (scores < np.inf)
+        # Powers beyond all numbers are no noise.
+        return np.where(
+            closed, -np.inf, np.nan_to_num(scores, nan=np.inf, posinf=np.inf, neginf=-np.inf)
+        )

@@ -1,0 +1,164 @@
+"""Results as tables on a terminal."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from noisegate_cli.report import advice, histogram_rows, level_db, sample_type
+from noisegate_cli.units import format_db, format_duration, format_level, shown
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+    from noisegate_cli.batch import BatchReport
+    from noisegate_cli.gating.analysis import Trial
+    from noisegate_cli.gating.levels import LevelHistogram
+    from noisegate_cli.process import AnalysisReport
+
+HISTOGRAM_WIDTH = 40
+
+SWEEP_STEP = 3
+"""Of the trials, a decibel apart, every third is shown: four on either side of the best."""
+
+
+def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group":
+    """Return an analysis to be printed by rich."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    info, levels, suggestion = report.info, report.levels, report.levels.suggestion
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim")
+    facts.add_column()
+    channels = "mono" if info.channels == 1 else f"{info.channels} channels"
+    facts.add_row(
+        "recording",
+        f"{format_duration(info.duration)}, {info.sample_rate} Hz, {channels}, {sample_type(info)}",
+    )
+    facts.add_row("peak, RMS", f"{format_db(levels.peak_db)}FS, {format_db(levels.rms_db)}FS")
+    if math.isfinite(suggestion.noise_floor_db):
+        facts.add_row("noise floor", f"{format_db(suggestion.noise_floor_db)}FS")
+        facts.add_row(
+            "active level",
+            f"{format_db(suggestion.active_db)}FS, {suggestion.contrast_db:.1f} dB above the floor",
+        )
+        facts.add_row(
+            "frame RMS",
+            "  ".join(f"{p} %: {db:.1f}" for p, db in levels.percentiles_db.items()) + "  dBFS",
+        )
+    if levels.silent_share:
+        facts.add_row(
+            "digital silence", f"{100 * levels.silent_share:.1f} % of the frames, not counted"
+        )
+    parts: list[Any] = [
+        Text(shown(info.path), style="bold"),
+        Padding(facts, (0, 0, 0, 2), expand=False),
+    ]
+    if levels.histogram.sounding:
+        drawn = _histogram_text(levels.histogram, suggestion.threshold, ascii_only)
+        parts.append(Padding(drawn, (1, 2), expand=False))
+    words = Table.grid(padding=(0, 2))
+    words.add_column(style="dim")
+    words.add_column()
+    opens = suggestion.threshold is None
+    words.add_row("automatic", Text(suggestion.reason, style="yellow" if opens else ""))
+    words.add_row(
+        "would close",
+        f"{100 * levels.closed_share:.1f} % of the time, "
+        f"{levels.openings_per_minute:.0f} openings a minute",
+    )
+    if suggestion.threshold is not None:
+        level = Text(format_level(suggestion.threshold), style="bold green")
+        level.append(f", agrees with it on {100 * (suggestion.agreement or 0):.0f} %", style="none")
+        words.add_row("threshold", level)
+    if suggestion.estimates_db:
+        spread = max(suggestion.estimates_db.values()) - min(suggestion.estimates_db.values())
+        words.add_row(
+            "estimates",
+            "  ".join(f"{name} {db:.1f}" for name, db in suggestion.estimates_db.items())
+            + f"  dBFS, within {spread:.1f} dB",
+        )
+    for sentence in advice(report):
+        words.add_row("note", Text(sentence, style="yellow"))
+    if levels.trials:
+        parts.append(Padding(_sweep_table(levels.trials, ascii_only), (0, 0, 1, 2), expand=False))
+    parts.append(Padding(words, (0, 0, 0, 2), expand=False))
+    return Group(*parts)
+
+
+def _sweep_table(trials: "Sequence[Trial]", ascii_only: bool) -> "Table":
+    from rich.table import Table
+
+    from noisegate_cli.gating.analysis import best_trial
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("-t", "dBFS", "closed", "openings/min", "at risk", "agrees", ""):
+        table.add_column(title, justify="left" if not title else "right")
+    best = trials.index(best_trial(trials))
+    mark = "<-- suggested" if ascii_only else "◄── suggested"
+    first = best % SWEEP_STEP
+    shown_trials = range(first, len(trials), SWEEP_STEP)
+    for i in list(shown_trials)[max(0, best // SWEEP_STEP - 4) : best // SWEEP_STEP + 5]:
+        trial = trials[i]
+        table.add_row(
+            f"{10 ** (trial.threshold_db / 20):.3g}",
+            f"{trial.threshold_db:.0f}",
+            f"{100 * trial.closed_share:.0f} %",
+            f"{trial.openings_per_minute:.0f}",
+            f"{100 * trial.at_risk:.1f} %",
+            f"{100 * trial.agreement:.0f} %",
+            mark if i == best else "",
+            style="bold" if i == best else None,
+        )
+    return table
+
+
+def batch_table(report: "BatchReport") -> "Table":
+    """Return the summary of a batch to be printed by rich."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from noisegate_cli.gating.mask import GateStatistics
+
+    done, skipped, failed = (report.of(s) for s in ("done", "skipped", "failed"))
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column()
+    speed = report.audio_seconds / max(report.seconds, 1e-9)
+    table.add_row(
+        "gated",
+        f"{len(done)} of {report.total} recordings, {format_duration(report.audio_seconds)} "
+        f"in {format_duration(report.seconds)} ({speed:.0f} × real time)",
+    )
+    if done:
+        gated = sum((r.result.statistics for r in done if r.result), GateStatistics())
+        table.add_row("closed", f"{100 * gated.closed_share:.1f} % of the time")
+    if skipped:
+        table.add_row("skipped", f"{len(skipped)} outputs exist already (--force does them again)")
+    if failed:
+        table.add_row("failed", Text(str(len(failed)), style="bold red"))
+    table.add_row("output", Text(shown(report.output)))
+    return table
+
+
+def _histogram_text(histogram: "LevelHistogram", threshold: float | None, ascii_only: bool) -> Any:
+    from rich.text import Text
+
+    rows = histogram_rows(histogram)
+    most = max(n for _, _, n in rows) or 1
+    threshold_db = level_db(threshold)
+    block, arrow = ("#", "<--") if ascii_only else ("█", "◄──")
+    text = Text()
+    for start, end, frames in rows:
+        bar = block * math.ceil(HISTOGRAM_WIDTH * frames / most)
+        above = start >= threshold_db
+        text.append(f"{start:4.0f} to {end:3.0f} dB ", style="dim")
+        text.append(f"{bar:<{HISTOGRAM_WIDTH}}", style="green" if above else "bright_black")
+        if start <= threshold_db < end:
+            text.append(f" {arrow} threshold {threshold_db:.1f} dBFS", style="bold")
+        text.append("\n")
+    text.rstrip()
+    return text
