@@ -114,7 +114,7 @@ def gate(
         settings = replace(settings, threshold=level)
     decision = Decision.given(settings)
     if decision is None:
-        decision = _measured(_slices(samples), settings, sample_rate, samples.shape[1]).decide()
+        decision = _measured_array(samples, settings, sample_rate).decide()
     stream = BroadbandGate(decision.settings, decision.rule, sample_rate, samples.shape[1])
     out = np.empty_like(samples, order="C")
     done = 0
@@ -136,7 +136,7 @@ def analyze(y: Samples, sample_rate: int, *, settings: GateSettings | None = Non
     (-6.02, True)
     """
     samples, settings = _as_samples(np.asarray(y)), settings or GateSettings()
-    return _measured(_slices(samples), settings, sample_rate, samples.shape[1]).report()
+    return _measured_array(samples, settings, sample_rate).report()
 
 
 def analyze_file(
@@ -286,11 +286,18 @@ def _watched(
         progress(1.0 if last else min(1.0, done / max(1, info.samples)))
 
 
-def _measured(blocks: Blocks, settings: GateSettings, sample_rate: int, channels: int) -> Analyzer:
-    analyzer = Analyzer(settings, sample_rate, channels)
+def _measured(
+    blocks: Blocks, settings: GateSettings, sample_rate: int, channels: int, samples: int
+) -> Analyzer:
+    analyzer = Analyzer(settings, sample_rate, channels, samples)
     for block, last in blocks:
         analyzer.process(block, last)
     return analyzer
+
+
+def _measured_array(samples: Samples, settings: GateSettings, sample_rate: int) -> Analyzer:
+    length, channels = samples.shape
+    return _measured(_slices(samples), settings, sample_rate, channels, length)
 
 
 def _measured_file(
@@ -299,7 +306,8 @@ def _measured_file(
     with AudioReader(path) as reader, _naming(path):
         info = reader.info
         blocks = _watched(reader.blocks(), info, progress)
-        return info, _measured(blocks, settings, info.sample_rate, info.channels)
+        analyzer = _measured(blocks, settings, info.sample_rate, info.channels, info.samples)
+        return info, analyzer
 
 
 def _as_samples(y: Samples) -> Samples:

@@ -148,6 +148,11 @@ class Analyzer:
 
     What the gate would do is tried on some frames of a long recording: six minutes, evenly spread.
 
+    Parameters
+    ----------
+    samples
+        How many there will be, if that is known.
+
     Examples
     --------
     >>> analyzer = Analyzer(GateSettings(), sample_rate=8000, channels=1)
@@ -157,14 +162,16 @@ class Analyzer:
     (1.0, None)
     """
 
-    def __init__(self, settings: GateSettings, sample_rate: int, channels: int = 1) -> None:
+    def __init__(
+        self, settings: GateSettings, sample_rate: int, channels: int = 1, samples: int = 0
+    ) -> None:
         self._settings = settings
         self._timing = settings.timing(sample_rate)
         self._frames_per_s = sample_rate / self._timing.hop_length
         self._detector = LevelDetector(-1.0, settings, sample_rate, channels)
         self._learner: Learner | None = None
         if settings.threshold == AUTO:
-            self._learner = Learner(settings, sample_rate, channels)
+            self._learner = Learner(settings, sample_rate, channels, samples)
         self._histogram = LevelHistogram()
         self._track = LevelTrack()
         self._samples = self._values = 0
@@ -172,7 +179,7 @@ class Analyzer:
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Measure `block`, shaped (samples, channels); see `FrameLevels.process` for errors."""
-        levels = self._detector.process(block, last)
+        _, levels = self._detector.process(block, last)
         self._histogram.add(levels)
         self._track.add(levels)
         if self._learner:
@@ -248,7 +255,8 @@ class Analyzer:
     def _tried(self, values: Values | None, open_above: float, close_below: float) -> _Sample:
         """Try the gate on what a detector says of the kept frames, or else on their levels."""
         gates = self._detector.gates
-        numbers = kept_frames(len(self._track), gates)
+        learner = self._learner
+        numbers = learner.frames if learner else kept_frames(len(self._track), gates)
         levels = self._track.at(numbers)
         gate = GateMask(open_above, close_below, self._timing, gates)
         mask = gate.process(levels if values is None else values, last=True)

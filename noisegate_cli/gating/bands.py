@@ -15,11 +15,8 @@ Spectrum = NDArray[np.float64]
 BATCH = 256
 """Frames that are worked on together, always the same ones, however the samples arrive."""
 
-FEW_FRAMES = 32
+FEW_FRAMES = 64
 """Frames that are transformed at once: their spectra stay in the cache."""
-
-LEAST_OVERSAMPLING = 2.0
-"""Sample rate kept above the highest frequency listened to."""
 
 
 class Batches:
@@ -35,32 +32,40 @@ class Batches:
 
     def __init__(self, frame_length: int, hop_length: int, margin: int = 0) -> None:
         self._length, self._hop, self._margin = frame_length, hop_length, margin
-        self._samples: Samples | None = None
-        self._received = 0
         self._index = 0
+        self._received = 0
+        self._rest: Samples | None = None
 
     def process(self, block: Samples, last: bool = False) -> Iterator[tuple[int, int, Samples]]:
         """Yield the index, the number of frames and the samples of each batch that is complete."""
-        padding = np.zeros((self._length // 2, block.shape[1]), block.dtype)
-        before = padding if self._samples is None else self._samples
-        samples = np.concatenate([before, block])
+        if self._rest is None:
+            self._rest = np.zeros((self._length // 2, block.shape[1]), block.dtype)
+        # Before the block there is the rest; most batches lie in the block and are no copies.
+        rest, frames, at = self._rest, BATCH, 0
+        length = len(rest) + len(block)
         self._received += len(block)
-        frames = BATCH
-        at = 0
         while True:
             if last:
                 frames = min(BATCH, self._received // self._hop + 1 - self._index * BATCH)
-            needed = (frames - 1) * self._hop + self._length + self._margin
-            if frames < 1 or (len(samples) - at < needed and not last):
+            end = at + (frames - 1) * self._hop + self._length + self._margin
+            if frames < 1 or (length < end and not last):
                 break
-            span = samples[at : at + needed]
-            if len(span) < needed:
-                rest = np.zeros((needed - len(span), block.shape[1]), block.dtype)
-                span = np.concatenate([span, rest])
-            yield self._index, frames, span
+            samples = _span(rest, block, at, end)
+            if len(samples) < end - at:
+                padding = np.zeros((end - at - len(samples), block.shape[1]), block.dtype)
+                samples = np.concatenate([samples, padding])
+            yield self._index, frames, samples
             self._index += 1
             at += BATCH * self._hop
-        self._samples = samples[at:].copy()
+        self._rest = _span(rest, block, at, length).copy()
+
+
+def _span(rest: Samples, block: Samples, start: int, end: int) -> Samples:
+    """Return some of the samples of `rest` and `block`, one after the other."""
+    before = len(rest)
+    if start >= before:
+        return block[start - before : end - before]
+    return np.concatenate([rest[start:], block[: max(0, end - before)]])
 
 
 class BandPowers:
@@ -73,9 +78,10 @@ class BandPowers:
         Σ_k 2·|X_k|² / (N·Σ_n w²[n]).
 
     Where only low frequencies count, the samples are first halved in rate, as often as that
-    leaves `LEAST_OVERSAMPLING`. The low-pass for that is (1 + z⁻¹)³/8, of the response cos³(π·f)
-    at f of the rate before; what it takes from the bands is given back to them, and what folds
-    into the highest band lies 10 dB and more below, into others much more.
+    leaves `oversampling` times the highest. The low-pass for that is (1 + z⁻¹)³/8, of the response
+    cos³(π·f) at f of the rate before. What it takes from the bands is given back to them; what
+    folds into the highest of them lies 23 dB lower at an oversampling of 4, and into the others
+    more.
 
     Parameters
     ----------
@@ -83,6 +89,8 @@ class BandPowers:
         Of the bands, in Hz, ascending; all below half the sample rate.
     frame_length, hop_length
         In samples, as in `FrameLevels`.
+    oversampling
+        Samples a second, at the least, for each Hz of the highest edge; 2 or more.
 
     Examples
     --------
@@ -95,13 +103,18 @@ class BandPowers:
     """
 
     def __init__(
-        self, edges: "list[float] | Spectrum", sample_rate: int, frame_length: int, hop_length: int
+        self,
+        edges: "list[float] | Spectrum",
+        sample_rate: int,
+        frame_length: int,
+        hop_length: int,
+        oversampling: float = 4,
     ) -> None:
         self._length, self._hop = frame_length, hop_length
         self._halvings = 0
         response = np.ones(1)
         while (
-            sample_rate >= edges[-1] * LEAST_OVERSAMPLING * (2 << self._halvings)
+            sample_rate >= edges[-1] * oversampling * (2 << self._halvings)
             and hop_length % (2 << self._halvings) == 0
         ):
             self._halvings += 1

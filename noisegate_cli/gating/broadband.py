@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.audit import ChopAudit, ChopReport
-from noisegate_cli.gating.detector import LevelDetector, Rule, detector
+from noisegate_cli.gating.detector import Rule, detector
 from noisegate_cli.gating.envelope import Envelope, Gains
 from noisegate_cli.gating.levels import Samples, working_type
 from noisegate_cli.gating.mask import GateMask, GateStatistics
@@ -197,9 +197,6 @@ class BroadbandGate:
         timing = settings.timing(sample_rate)
         self._detector = detector(rule, settings, sample_rate, channels)
         gates = self._detector.gates
-        self._meter: LevelDetector | None = None
-        if not isinstance(self._detector, LevelDetector):
-            self._meter = LevelDetector(-1.0, settings, sample_rate, channels)
         self._audit = ChopAudit(timing, sample_rate, gates)
         self._mask = GateMask(self._detector.open_above, self._detector.close_below, timing, gates)
         self._envelope = Envelope(
@@ -225,9 +222,9 @@ class BroadbandGate:
         They come out some frames later than they went in; with `last` all are out. See
         `Overlay.process` for the shapes, `FrameLevels.process` for the errors.
         """
-        values = self._detector.process(block, last)
+        values, levels = self._detector.process(block, last)
         mask = self._mask.process(values, last)
-        self._audit.process(self._meter.process(block, last) if self._meter else values, mask, last)
+        self._audit.process(levels, mask, last)
         return self._overlay.process(block, self._envelope.process(mask, last), last)
 
 

@@ -1,15 +1,19 @@
 """What the gate listens to: one number a frame for each gate, and where that opens and closes it.
 
 A `Rule` says which detector: a threshold is one of the level, models are one of the likelihood.
+Each tells both what it goes by and the levels.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 
 from noisegate_cli.gating.bands import BandPowers
 from noisegate_cli.gating.levels import FrameLevels, Levels, Samples, from_db
-from noisegate_cli.gating.likelihood import LikelihoodDetector, SignalModel
+from noisegate_cli.gating.likelihood import OPEN_ABOVE, SCORED, Listener, Scorer, SignalModel
+from noisegate_cli.gating.mask import Values
 from noisegate_cli.gating.settings import GateSettings
 
 Rule: TypeAlias = float | tuple[SignalModel, ...]
@@ -24,7 +28,7 @@ class LevelDetector:
     Examples
     --------
     >>> detector = LevelDetector(0.1, GateSettings(frame_length=16), sample_rate=8000, channels=2)
-    >>> levels = detector.process(np.tile([0.5, 0.25], (32, 1)), last=True)
+    >>> levels, _ = detector.process(np.tile([0.5, 0.25], (32, 1)), last=True)
     >>> detector.gates, levels[2:-2].ravel()
     (1, array([0.5, 0.5, 0.5, 0.5, 0.5]))
     """
@@ -49,15 +53,65 @@ class LevelDetector:
         """Of all samples of all channels so far, full scale 1.0, whatever the key."""
         return self._frames.square_sum
 
-    def process(self, block: Samples, last: bool = False) -> Levels:
-        """Return levels shaped (frames, gates); see `FrameLevels.process`."""
+    def process(self, block: Samples, last: bool = False) -> tuple[Levels, Levels]:
+        """Return levels shaped (frames, gates), twice; see `FrameLevels.process`."""
         levels = self._frames.process(block, last)
         if self._key:
             batches = self._batches.process(block, last)
             parts = [self._key.of(frames, samples)[:, :, 0] for _, frames, samples in batches]
             powers = np.concatenate([np.zeros((0, block.shape[1]), np.float32), *parts])
             levels = np.sqrt(powers.astype(np.float64))
-        return levels.max(axis=1, keepdims=True) if self._linked else levels
+        levels = levels.max(axis=1, keepdims=True) if self._linked else levels
+        return levels, levels
+
+
+class LikelihoodDetector:
+    """Scores of samples that come in blocks; digital silence scores −∞.
+
+    Parameters
+    ----------
+    models
+        Of each gate, as learnt with the same settings.
+    """
+
+    open_above = close_below = OPEN_ABOVE
+
+    def __init__(
+        self,
+        models: Sequence[SignalModel],
+        settings: GateSettings,
+        sample_rate: int,
+        channels: int = 1,
+    ) -> None:
+        self._listener = Listener(settings, sample_rate, channels, every=SCORED)
+        self._batches = self._listener.powers.batches()
+        self._scorers = [Scorer(model, self._listener) for model in models]
+        self.gates = self._listener.gates
+        """How many numbers there are for a frame."""
+        self._meter = LevelDetector(-1.0, replace(settings, key_hz=None), sample_rate, channels)
+        self._levels: Levels = np.zeros((0, self.gates))
+        self._scores: Values = np.zeros((0, self.gates))
+
+    def process(self, block: Samples, last: bool = False) -> tuple[Values, Levels]:
+        """Return scores and levels, both shaped (frames, gates), some frames late."""
+        densities = [
+            self._listener.densities(frames, samples)
+            for _, frames, samples in self._batches.process(block, last)
+        ]
+        densities.insert(0, np.zeros((0, self.gates, len(self._listener.widths)), np.float32))
+        heard = np.concatenate(densities)
+        scores = [s.process(heard[:, gate], last) for gate, s in enumerate(self._scorers)]
+        # From the last that was told on: those in between need the next.
+        known = np.concatenate([self._scores, np.stack(scores, axis=1)])
+        levels = np.concatenate([self._levels, self._meter.process(block, last)[1]])
+        if last:
+            known = np.concatenate([known, known[-1:]])
+        between = (known[:-1] + known[1:]) / SCORED
+        told = np.stack([known[:-1], between], axis=1).reshape(-1, self.gates)[: len(levels)]
+        self._scores, self._levels = known[-1:], levels[len(told) :]
+        told_levels = levels[: len(told)]
+        silent = (told_levels == 0) & (told < np.inf)
+        return np.where(silent, -np.inf, told), told_levels
 
 
 def thresholds(threshold: float, settings: GateSettings) -> tuple[float, float]:

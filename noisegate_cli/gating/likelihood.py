@@ -38,16 +38,16 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.bands import BATCH, BandPowers, Powers
 from noisegate_cli.gating.levels import Samples
-from noisegate_cli.gating.mask import NEVER, Shortest, Values, frames_since
+from noisegate_cli.gating.mask import NEVER, Frames, Shortest, Values, frames_since
 from noisegate_cli.gating.settings import GateSettings
 
 BandLevels = NDArray[np.float64]
 """In dB, shaped (frames, bands)."""
 
-LOWEST_HZ, HIGHEST_HZ = 100.0, 7500.0
-"""From above the hum of the mains to the top of the fricatives."""
+LOWEST_HZ, HIGHEST_HZ = 40.0, 10000.0
+"""All of speech, and most of what animals and instruments do."""
 
-BANDS = 40
+BANDS = 44
 """Between them, equally wide on the mel scale."""
 
 KEPT = 128
@@ -84,8 +84,17 @@ OPEN_ABOVE = 0.3
 LEAST_RISE = 2.5
 """The START_LOUD percentile of the start in a recording in which nothing stands out."""
 
-LEAST_CONTRAST_DB = 3.5
-"""Power of open frames over closed ones: at 3.5 dB the signal is 1 dB above the noise."""
+LEAST_CONTRAST_DB = 4.0
+"""Power of open frames over closed ones: at 4 dB the signal is 2 dB above the noise."""
+
+MOST_RESTLESS = 3.5
+"""Of noise, see `restlessness`: it has 1 to 2, 3 at the most. Quiet music has 4 to 25."""
+
+HEARD_DB, FEW_PAIRS, LEAST_JUMP_DB = 6.0, 5, 0.1
+"""Bands nearer to the depth are not heard; fewer pairs of frames say nothing; hum doesn't jump."""
+
+SCORED = 2
+"""Every second frame is scored, and the score of those between is interpolated."""
 
 TINY = 1e-30
 
@@ -151,16 +160,23 @@ class Listener:
     ----------
     settings
         Of which the key, the frames and the channels count here.
+    every
+        Which frames are heard: each that its number is a multiple of.
     """
 
-    def __init__(self, settings: GateSettings, sample_rate: int, channels: int = 1) -> None:
+    def __init__(
+        self, settings: GateSettings, sample_rate: int, channels: int = 1, every: int = 1
+    ) -> None:
         timing = settings.timing(sample_rate)
-        low, high = settings.key_hz or (LOWEST_HZ, HIGHEST_HZ)
-        edges = band_edges(low, min(high, 0.49 * sample_rate))
+        hop = every * timing.hop_length
+        low, high = settings.key_band(sample_rate)
+        edges = band_edges(max(low, LOWEST_HZ), min(high, HIGHEST_HZ))
         self.widths = np.diff(edges)
         """Of the bands, in Hz."""
-        self.powers = BandPowers(edges, sample_rate, timing.frame_length, timing.hop_length)
-        self.frames_per_s = sample_rate / timing.hop_length
+        self.powers = BandPowers(edges, sample_rate, timing.frame_length, hop, oversampling=2)
+        self.apart = max(1, timing.frame_length // hop)
+        """Frames so far apart share no sample."""
+        self.frames_per_s = sample_rate / hop
         self.linked = settings.channels == "linked"
         self.gates = 1 if self.linked else channels
 
@@ -177,8 +193,8 @@ class Listener:
 
 
 def band_edges(low: float, high: float) -> NDArray[np.float64]:
-    """Return the edges, in Hz, of bands equally wide on the mel scale, some 40 over the voice."""
-    low = min(low, 0.5 * high)
+    """Return the edges, in Hz, of bands equally wide on the mel scale."""
+    low = min(low, 0.9 * high)
     mel_low, mel_high = np.log1p(low / 700), np.log1p(high / 700)
     width = (np.log1p(HIGHEST_HZ / 700) - np.log1p(LOWEST_HZ / 700)) / BANDS
     bands = max(4, round((mel_high - mel_low) / width))
@@ -191,7 +207,7 @@ def stride(batches: int, gates: int) -> int:
     return 1 << max(0, math.ceil(math.log2(batches / most))) if batches else 1
 
 
-def kept_frames(frames: int, gates: int) -> NDArray[np.int64]:
+def kept_frames(frames: int, gates: int) -> Frames:
     """Return the numbers of the frames that a recording of so many is judged by."""
     batch = np.arange(frames) // BATCH
     return np.flatnonzero(batch % stride(-(-frames // BATCH), gates) == 0)
@@ -202,20 +218,34 @@ class Learner:
 
     It keeps batches of frames, evenly spread: when there are too many it forgets every other, and
     from then on skips as many.
+
+    Parameters
+    ----------
+    samples
+        How many there will be, if that is known: what is forgotten later need not be heard.
     """
 
-    def __init__(self, settings: GateSettings, sample_rate: int, channels: int = 1) -> None:
+    def __init__(
+        self, settings: GateSettings, sample_rate: int, channels: int = 1, samples: int = 0
+    ) -> None:
         self._listener = Listener(settings, sample_rate, channels)
         self._batches = self._listener.powers.batches()
+        self._expected = samples // (BATCH * settings.timing(sample_rate).hop_length)
         self._kept: dict[int, Powers] = {}
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Take in `block`, shaped (samples, channels)."""
         for index, frames, samples in self._batches.process(block, last):
-            every = stride(index + 1, self._listener.gates)
+            every = stride(max(index + 1, self._expected), self._listener.gates)
             if index % every == 0:
                 self._kept = {i: p for i, p in self._kept.items() if i % every == 0}
                 self._kept[index] = self._listener.densities(frames, samples)
+
+    @property
+    def frames(self) -> Frames:
+        """The numbers of the frames that were kept; see `kept_frames`."""
+        numbers = [BATCH * i + np.arange(len(powers)) for i, powers in self._kept.items()]
+        return np.concatenate(numbers)
 
     def models(self) -> tuple[SignalModel, ...]:
         """Return what each gate learnt."""
@@ -225,7 +255,7 @@ class Learner:
         )
 
     def scores(self, models: Sequence[SignalModel]) -> Values:
-        """Return the scores of the frames that were kept, see `kept_frames`."""
+        """Return the scores of the frames that were kept."""
         densities = np.concatenate(list(self._kept.values()))
         return np.stack(
             [
@@ -248,32 +278,78 @@ def learn(listener: Listener, densities: Powers) -> SignalModel:
     floor = np.percentile(densities.sum(axis=1), 95) * 10 ** (-DEPTH_DB / 10) + TINY
     model = SignalModel("mixed", float(floor))
     levels = model.levels(densities)
-    start = _smoothed(_start(levels, listener), listener.frames(SCORE_MS))
+    base = _floor(levels, listener)
+    start = _smoothed(_start(levels - base), listener.frames(SCORE_MS))
     quiet, loud = np.percentile(start, [START_QUIET, START_LOUD])
     if loud < LEAST_RISE:
         return SignalModel("noise", float(floor))
     score = start - min(quiet + START_CUT * (loud - quiet), START_MOST)
-    levels = _smoothed(levels, listener.frames(LEVEL_MS))
+    smooth = _smoothed(levels, listener.frames(LEVEL_MS))
     for _ in range(ROUNDS):
         above = score >= 0
         apart = ~_near(above, listener)
         if min(np.count_nonzero(above), np.count_nonzero(apart)) < BANDS // 2:
             break
-        signal = Normal.fit(levels[above], SIGNAL_PRIOR_DB)
-        noise = Normal.fit(levels[apart], NOISE_PRIOR_DB)
+        signal = Normal.fit(smooth[above], SIGNAL_PRIOR_DB)
+        noise = Normal.fit(smooth[apart], NOISE_PRIOR_DB)
         model = SignalModel("parted", float(floor), signal, noise)
-        score = _smoothed(model.score(levels), listener.frames(SCORE_MS))
+        score = _smoothed(model.score(smooth), listener.frames(SCORE_MS))
     is_open = score > OPEN_ABOVE
     if model.signal is None or is_open.all() or not is_open.any():
         return SignalModel("mixed", float(floor))
     contrast = float(10 * np.log10(power[is_open].mean() / power[~is_open].mean()))
-    if contrast < LEAST_CONTRAST_DB:
+    noise_frames = ~_near(is_open, listener)
+    lowest_db = float(10 * np.log10(floor)) + HEARD_DB
+    restless = restlessness(levels, base, noise_frames, listener.apart, lowest_db)
+    if contrast < LEAST_CONTRAST_DB or restless > MOST_RESTLESS:
         return SignalModel("mixed", float(floor), contrast_db=contrast)
     return SignalModel("parted", float(floor), model.signal, model.noise, contrast)
 
 
-def _start(levels: BandLevels, listener: Listener) -> NDArray[np.float64]:
-    g = np.maximum(10 ** ((levels - _floor(levels, listener)) / 10), 1e-3)
+def restlessness(
+    levels: BandLevels,
+    base: BandLevels,
+    is_noise: NDArray[np.bool_],
+    apart: int,
+    lowest_db: float = -np.inf,
+) -> float:
+    """Return how far what was taken for noise moves on, against how far it jumps about.
+
+    Noise jumps from one frame to the next that shares no sample with it as far as it ever goes:
+    its level strays from its local floor no further than that. Hum does neither. A held tone
+    doesn't jump, but moves on in time: quiet music that was taken for noise is restless.
+
+    Parameters
+    ----------
+    levels, base
+        Of frames and their local floor, both shaped (frames, bands), in dB.
+    is_noise
+        Which frames were taken for noise.
+    apart
+        Frames so far apart share no sample.
+    lowest_db
+        Bands whose noise is below that are not heard.
+
+    Returns
+    -------
+    The ratio of the standard deviation of level − base to that of a jump, by the median of whose
+    sizes it is estimated; the mean of all bands, weighted by their power.
+    """
+    pairs = is_noise[apart:] & is_noise[:-apart]
+    if np.count_nonzero(pairs) < FEW_PAIRS:
+        return 1.0
+    median = np.median(levels[is_noise], axis=0)
+    if not (median > lowest_db).any():
+        return 1.0
+    # The median of |a − b| for normal a and b is 0.954 of their standard deviation.
+    jump = np.median(np.abs(levels[apart:] - levels[:-apart])[pairs], axis=0) / 0.954
+    stray = (levels - base)[is_noise].std(axis=0)
+    weights = np.where(median > lowest_db, 10 ** (median / 10), 0)
+    return float(np.average(stray / (jump + LEAST_JUMP_DB), weights=weights))
+
+
+def _start(over_floor: BandLevels) -> NDArray[np.float64]:
+    g = np.maximum(10 ** (over_floor / 10), 1e-3)
     return np.asarray(np.log((g - 1 - np.log(g)).mean(axis=1) + 1e-9))
 
 
@@ -330,62 +406,19 @@ def _smoothed(rows: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
     return Smoother(frames).process(rows, last=True)
 
 
-class LikelihoodDetector:
-    """Scores of the frames of samples that come in blocks.
-
-    Digital silence scores −∞, unless the gate has to stay open anyway.
-
-    Parameters
-    ----------
-    models
-        Of each gate, as learnt with the same settings.
-    """
-
-    open_above = close_below = OPEN_ABOVE
-
-    def __init__(
-        self,
-        models: Sequence[SignalModel],
-        settings: GateSettings,
-        sample_rate: int,
-        channels: int = 1,
-    ) -> None:
-        self._listener = Listener(settings, sample_rate, channels)
-        self._batches = self._listener.powers.batches()
-        self._models = models
-        self._scorers = [Scorer(model, self._listener) for model in models]
-        self.gates = self._listener.gates
-        """How many numbers there are for a frame."""
-
-    def process(self, block: Samples, last: bool = False) -> Values:
-        """Return scores shaped (frames, gates), some frames later than the samples came."""
-        parts = [
-            self._listener.densities(frames, samples)
-            for _, frames, samples in self._batches.process(block, last)
-        ]
-        bands = len(self._listener.widths)
-        densities = np.concatenate([np.zeros((0, self.gates, bands), np.float32), *parts])
-        scores = [s.process(densities[:, g], last) for g, s in enumerate(self._scorers)]
-        return np.stack(scores, axis=1)
-
-
 class Scorer:
-    """Smoothed scores of the frames of one gate, whose powers come in blocks."""
+    """Smoothed scores of the frames of one gate, whose powers come in blocks.
+
+    Powers beyond all numbers are no noise: where the score is none, the gate opens.
+    """
 
     def __init__(self, model: SignalModel, listener: Listener) -> None:
         self._model = model
         self._levels = Smoother(listener.frames(LEVEL_MS))
         self._scores = Smoother(listener.frames(SCORE_MS))
-        self._silent = np.zeros(0, np.bool_)
 
     def process(self, densities: Powers, last: bool = False) -> NDArray[np.float64]:
         """Return the scores that powers per Hz, shaped (frames, bands), complete."""
-        silent = np.concatenate([self._silent, ~densities.any(axis=1)])
         levels = self._levels.process(self._model.levels(densities), last)
         scores = self._scores.process(self._model.score(levels), last)
-        self._silent = silent[len(scores) :]
-        closed = silent[: len(scores)] & (scores < np.inf)
-        # Powers beyond all numbers are no noise.
-        return np.where(
-            closed, -np.inf, np.nan_to_num(scores, nan=np.inf, posinf=np.inf, neginf=-np.inf)
-        )
+        return np.nan_to_num(scores, nan=np.inf, posinf=np.inf, neginf=-np.inf)
