@@ -35,6 +35,14 @@ PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
 
 TRIAL_STEP_DB = 1.0
 
+STAYS_OPEN = {
+    "one kind": "There is no telling noise from signal, it sounds all alike: the gate stays open.",
+    "near": "The signal is only {:.0f} dB above the noise, a gate would pump: it stays open. "
+    "To turn down the quiet parts all the same, try -t LEVEL with --range -8dB.",
+    "restless": "What is quiet here moves like music, not like noise: the gate stays open. "
+    "If it is noise, give a threshold with -t.",
+}
+
 DRIFT_WINDOW_S = 10.0
 """The noise is measured anew this often."""
 
@@ -233,7 +241,7 @@ class Analyzer:
         settings, found = self._settings, None
         rule: Rule
         if self._learner:
-            rule = self._learner.models()
+            rule = self._learner.models(self._track.at(self._learner.frames))
             scores = self._learner.scores(rule)
             sample = self._tried(scores, OPEN_ABOVE, OPEN_ABOVE)
             found = _by_likelihood(rule, scores, sample)
@@ -331,15 +339,12 @@ def _by_likelihood(
             "If it is no noise, give a threshold with -t."
         )
     elif "parted" not in verdicts:
-        apart = max(model.contrast_db for model in models)
-        why = (
-            f"Signal and noise don't part, they are {apart:.0f} dB apart: the gate stays open. "
-            "To turn down the quiet parts, try -t LEVEL with --range -8dB."
-        )
+        first = next(model for model in models if model.verdict != "noise")
+        why = STAYS_OPEN[first.verdict].format(max(0.0, first.contrast_db))
     else:
         why = f"It parts noise of about {floor:.0f} dBFS from signal of about {active:.0f} dBFS."
         why += pumping(max(model.contrast_db for model in models if model.verdict == "parted"))
-    clear = np.abs(scores - OPEN_ABOVE) > OPEN_ABOVE
+    clear = (np.abs(scores - OPEN_ABOVE) > OPEN_ABOVE) & (scores < np.inf)
     return ThresholdSuggestion(None, floor, active, why, confidence=float(clear[sounding].mean()))
 
 

@@ -29,7 +29,7 @@ seen that do so.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -37,7 +37,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.bands import BATCH, BandPowers, Powers
-from noisegate_cli.gating.levels import Samples
+from noisegate_cli.gating.levels import Levels, Samples
 from noisegate_cli.gating.mask import NEVER, Frames, Shortest, Values, frames_since
 from noisegate_cli.gating.settings import GateSettings
 
@@ -124,7 +124,7 @@ class Normal:
         return np.asarray(determinant - 0.5 * np.einsum("ij,ij->i", white, white))
 
 
-Verdict = Literal["parted", "noise", "mixed"]
+Verdict = Literal["parted", "noise", "one kind", "near", "restless"]
 
 
 @dataclass(frozen=True)
@@ -133,13 +133,15 @@ class SignalModel:
 
     verdict: Verdict
     """`parted`: there are signal and noise. `noise`: nothing stands out, the gate stays closed.
-    `mixed`: they don't part, the gate stays open, as it never silences what may be signal."""
+    For the rest it stays open, as it never silences what may be signal. `one kind`: there is too
+    little of one of them to learn from. `near`: their levels hardly differ. `restless`: what is
+    quiet moves like music."""
     floor: float = TINY
     """Power that is added in each band, per Hz."""
     signal: Normal | None = None
     noise: Normal | None = None
     contrast_db: float = 0.0
-    """Power of the open frames over the closed ones, in all the bands."""
+    """Power of the open frames over the closed ones."""
 
     def levels(self, densities: Powers) -> BandLevels:
         """Return the levels of powers per Hz, shaped (frames, bands)."""
@@ -247,11 +249,12 @@ class Learner:
         numbers = [BATCH * i + np.arange(len(powers)) for i, powers in self._kept.items()]
         return np.concatenate(numbers)
 
-    def models(self) -> tuple[SignalModel, ...]:
-        """Return what each gate learnt."""
+    def models(self, levels: Levels) -> tuple[SignalModel, ...]:
+        """Return what each gate learnt, given the levels of the frames that were kept."""
         densities = np.concatenate(list(self._kept.values()))
         return tuple(
-            learn(self._listener, densities[:, gate]) for gate in range(self._listener.gates)
+            learn(self._listener, densities[:, gate], levels[:, gate])
+            for gate in range(self._listener.gates)
         )
 
     def scores(self, models: Sequence[SignalModel]) -> Values:
@@ -266,17 +269,17 @@ class Learner:
         )
 
 
-def learn(listener: Listener, densities: Powers) -> SignalModel:
-    """Learn from the powers of one gate, shaped (frames, bands).
+def learn(listener: Listener, densities: Powers, level: NDArray[np.float64]) -> SignalModel:
+    """Learn from the powers per Hz of one gate, shaped (frames, bands), and its levels.
 
     Digital silence is no level and takes no part.
     """
-    power = densities @ listener.widths
-    densities, power = densities[power > 0], power[power > 0]
-    if len(power) < BANDS:
-        return SignalModel("noise" if not len(power) else "mixed")
+    sounds = (level > 0) & np.isfinite(densities).all(axis=1)
+    densities, level = densities[sounds], level[sounds]
+    if len(level) < BANDS:
+        return SignalModel("one kind" if len(level) else "noise")
     floor = np.percentile(densities.sum(axis=1), 95) * 10 ** (-DEPTH_DB / 10) + TINY
-    model = SignalModel("mixed", float(floor))
+    model = SignalModel("one kind", float(floor))
     levels = model.levels(densities)
     base = _floor(levels, listener)
     start = _smoothed(_start(levels - base), listener.frames(SCORE_MS))
@@ -296,14 +299,19 @@ def learn(listener: Listener, densities: Powers) -> SignalModel:
         score = _smoothed(model.score(smooth), listener.frames(SCORE_MS))
     is_open = score > OPEN_ABOVE
     if model.signal is None or is_open.all() or not is_open.any():
-        return SignalModel("mixed", float(floor))
-    contrast = float(10 * np.log10(power[is_open].mean() / power[~is_open].mean()))
-    noise_frames = ~_near(is_open, listener)
+        return SignalModel("one kind", float(floor))
+    contrast = 20 * float(np.log10(_rms(level[is_open]) / _rms(level[~is_open])))
+    if contrast < LEAST_CONTRAST_DB:
+        return SignalModel("near", float(floor), contrast_db=contrast)
     lowest_db = float(10 * np.log10(floor)) + HEARD_DB
-    restless = restlessness(levels, base, noise_frames, listener.apart, lowest_db)
-    if contrast < LEAST_CONTRAST_DB or restless > MOST_RESTLESS:
-        return SignalModel("mixed", float(floor), contrast_db=contrast)
-    return SignalModel("parted", float(floor), model.signal, model.noise, contrast)
+    is_noise = ~_near(is_open, listener)
+    if restlessness(levels, base, is_noise, listener.apart, lowest_db) > MOST_RESTLESS:
+        return SignalModel("restless", float(floor), contrast_db=contrast)
+    return replace(model, contrast_db=contrast)
+
+
+def _rms(level: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean(level**2)))
 
 
 def restlessness(
