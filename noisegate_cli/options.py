@@ -26,6 +26,7 @@ class Option(NamedTuple):
 
     flags: tuple[str, ...]
     metavar: str
+    """Empty for a switch."""
     panel: str
     help: str
     parse: Callable[[str], Any]
@@ -43,6 +44,13 @@ OPTIONS: dict[str, Option] = {
         "floor+6dB by the noise.",
         parse_threshold,
         "auto",
+    ),
+    "adaptive": Option(
+        ("--adaptive",),
+        "",
+        DETECTOR,
+        "Moves the threshold with the noise; auto does that anyway.",
+        bool,
     ),
     "key_hz": Option(
         ("--key",),
@@ -166,7 +174,7 @@ def with_settings(*without: str) -> Callable[[Callable[..., None]], Callable[...
     for name, option in options.items():
         shown = typer.Option(
             *option.flags,
-            metavar=option.metavar,
+            metavar=option.metavar or None,
             help=option.help,
             rich_help_panel=option.panel,
             show_default=option.default or False,
@@ -176,7 +184,7 @@ def with_settings(*without: str) -> Callable[[Callable[..., None]], Callable[...
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=None,
-                annotation=Annotated[str | None, shown],
+                annotation=Annotated[str | None if option.metavar else bool | None, shown],
             )
         )
 

@@ -236,6 +236,8 @@ def presets_text() -> str:
 def _typed(name: str, value: Any) -> str:
     """Return a setting as one types it."""
     option = OPTIONS[name].flags[0]
+    if value is True:
+        return option
     if isinstance(value, tuple):
         value = "-".join(f"{hz:g}" for hz in value)
     elif value == MUTE:

@@ -7,8 +7,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.detector import LevelDetector, Rule, thresholds
+from noisegate_cli.gating.detector import LevelDetector, MovingThreshold, Rule, thresholds
 from noisegate_cli.gating.envelope import Envelope
+from noisegate_cli.gating.floor import STEP_PERCENT, STEP_S, floor_of_steps
 from noisegate_cli.gating.levels import (
     LevelHistogram,
     Levels,
@@ -72,6 +73,26 @@ class LevelTrack:
         codes = np.concatenate(self._parts)[frames]
         return np.where(codes, from_db(self.LOWEST_DB + codes * self.STEP_DB), 0.0)
 
+    def quiet_steps(self, step: int) -> NDArray[np.float64]:
+        """Return the quiet level of each `step` frames, in dB, of the loudest gate.
+
+        Digital silence is left out; a step of nothing else has the level of the one before it.
+        """
+        codes = np.concatenate(self._parts).max(axis=1)
+        steps = max(1, len(codes) // step)
+        ordered = np.sort(codes[: steps * step].reshape(steps, -1), axis=1)
+        silent = np.count_nonzero(ordered == 0, axis=1)
+        length = ordered.shape[1]
+        place = silent + (STEP_PERCENT * (length - 1 - silent)) // 100
+        quiet = ordered[np.arange(steps), np.minimum(place, length - 1)]
+        sounding = np.flatnonzero(silent < length)
+        if not len(sounding):
+            return np.full(steps, self.LOWEST_DB)
+        before = np.searchsorted(sounding, np.arange(steps), side="right") - 1
+        return np.asarray(
+            self.LOWEST_DB + self.STEP_DB * quiet[sounding[np.maximum(before, 0)]], np.float64
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -129,14 +150,19 @@ class Decision:
     @classmethod
     def given(cls, settings: GateSettings) -> "Decision | None":
         """Return what needs no recording to be decided; None when it does."""
-        if isinstance(settings.threshold, str) or settings.target_floor_db is not None:
+        needs_noise = settings.adaptive or settings.target_floor_db is not None
+        if isinstance(settings.threshold, str) or needs_noise:
             return None
         return cls(settings.threshold, settings)
 
     @property
     def threshold(self) -> float | None:
         """Linear RMS; None where the gate goes by more than that, or stays open."""
-        return None if isinstance(self.rule, tuple) or self.rule < 0 else self.rule
+        if isinstance(self.rule, tuple):
+            return None
+        rule = self.rule
+        level = rule.threshold if isinstance(rule, MovingThreshold) else rule
+        return None if level < 0 else level
 
 
 @dataclass(frozen=True)
@@ -246,28 +272,36 @@ class Analyzer:
             sample = self._tried(scores, OPEN_ABOVE, OPEN_ABOVE)
             found = _by_likelihood(rule, scores, sample)
         else:
-            if isinstance(settings.threshold, str):
-                found = suggest_threshold(
-                    self._histogram, settings.hysteresis_db, settings.threshold
-                )
-                rule = found.or_open
-            else:
-                rule = settings.threshold
-            sample = self._tried(None, *thresholds(rule, settings))
+            level = settings.threshold
+            if isinstance(level, str):
+                found = suggest_threshold(self._histogram, settings.hysteresis_db, level)
+                level = found.or_open
+            rule = self._moving(level) if settings.adaptive and level > 0 else level
+            frames = kept_frames(len(self._track), self._detector.gates)
+            values = self._track.at(frames)
+            if isinstance(rule, MovingThreshold):
+                values = rule.still(values, frames)
+            sample = self._tried(values, *thresholds(level, settings))
         closed_db = _rms_db(sample.levels[sample.closed])
         if settings.target_floor_db is not None and np.isfinite(closed_db):
             range_db = min(0.0, settings.target_floor_db - closed_db)
             settings = replace(settings, range_db=range_db)
         return Decision(rule, settings, found), sample
 
-    def _tried(self, values: Values | None, open_above: float, close_below: float) -> _Sample:
-        """Try the gate on what a detector says of the kept frames, or else on their levels."""
+    def _moving(self, threshold: float) -> MovingThreshold:
+        """Let a threshold move with the floor of the loudest gate."""
+        step = max(1, round(STEP_S * self._frames_per_s))
+        floors = floor_of_steps(self._track.quiet_steps(step))
+        return MovingThreshold(threshold, floors - np.median(floors), step)
+
+    def _tried(self, values: Values, open_above: float, close_below: float) -> _Sample:
+        """Try the gate on what a detector says of the frames that were kept."""
         gates = self._detector.gates
         learner = self._learner
         numbers = learner.frames if learner else kept_frames(len(self._track), gates)
         levels = self._track.at(numbers)
         gate = GateMask(open_above, close_below, self._timing, gates)
-        mask = gate.process(levels if values is None else values, last=True)
+        mask = gate.process(values, last=True)
         lookahead, attack, release = (
             self._timing.lookahead,
             self._timing.attack,
@@ -282,7 +316,7 @@ class Analyzer:
         low, high = to_db(np.percentile(sample.levels[sounding], [1, 99.5]))
         for db in np.arange(np.floor(low), np.ceil(high) + 1, TRIAL_STEP_DB):
             opening = thresholds(float(from_db(db)), self._settings)
-            tried = self._tried(None, *opening)
+            tried = self._tried(sample.levels, *opening)
             opens = sample.mask & sounding
             lost = float((opens & ~tried.mask).sum() / max(1, opens.sum()))
             kept = float((~sample.mask & tried.mask).sum() / max(1, (~sample.mask).sum()))

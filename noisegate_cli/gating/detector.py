@@ -5,18 +5,37 @@ Each tells both what it goes by and the levels.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noisegate_cli.gating.bands import BandPowers
+from noisegate_cli.gating.floor import between_steps
 from noisegate_cli.gating.levels import FrameLevels, Levels, Samples, from_db
 from noisegate_cli.gating.likelihood import OPEN_ABOVE, SCORED, Listener, Scorer, SignalModel
 from noisegate_cli.gating.mask import Values
 from noisegate_cli.gating.settings import GateSettings
 
-Rule: TypeAlias = float | tuple[SignalModel, ...]
+
+@dataclass(frozen=True, eq=False)
+class MovingThreshold:
+    """A threshold that moves with the noise."""
+
+    threshold: float
+    """Where the noise is as loud as it mostly is, linear RMS."""
+    drift_db: NDArray[np.float64]
+    """How much louder the noise is in each step."""
+    step: int
+    """In frames."""
+
+    def still(self, levels: Levels, frames: NDArray[np.int64]) -> Levels:
+        """Return what levels would be over a noise that stands still."""
+        return levels * from_db(-between_steps(self.drift_db, self.step, frames))[:, None]
+
+
+Rule: TypeAlias = float | MovingThreshold | tuple[SignalModel, ...]
 """A threshold in linear RMS, below 0 for a gate that stays open; or what each gate has learnt."""
 
 
@@ -34,10 +53,17 @@ class LevelDetector:
     """
 
     def __init__(
-        self, threshold: float, settings: GateSettings, sample_rate: int, channels: int = 1
+        self,
+        threshold: float | MovingThreshold,
+        settings: GateSettings,
+        sample_rate: int,
+        channels: int = 1,
     ) -> None:
         timing = settings.timing(sample_rate)
-        self.open_above, self.close_below = thresholds(threshold, settings)
+        self._moving = threshold if isinstance(threshold, MovingThreshold) else None
+        level = threshold.threshold if isinstance(threshold, MovingThreshold) else threshold
+        self.open_above, self.close_below = thresholds(level, settings)
+        self._told = 0
         self._frames = FrameLevels(timing.frame_length, timing.hop_length)
         self._key: BandPowers | None = None
         if settings.key_hz:
@@ -54,7 +80,10 @@ class LevelDetector:
         return self._frames.square_sum
 
     def process(self, block: Samples, last: bool = False) -> tuple[Levels, Levels]:
-        """Return levels shaped (frames, gates), twice; see `FrameLevels.process`."""
+        """Return what the threshold is for, and the levels, both shaped (frames, gates).
+
+        The first is the second, unless the threshold moves. See `FrameLevels.process` for errors.
+        """
         levels = self._frames.process(block, last)
         if self._key:
             batches = self._batches.process(block, last)
@@ -62,7 +91,9 @@ class LevelDetector:
             powers = np.concatenate([np.zeros((0, block.shape[1]), np.float32), *parts])
             levels = np.sqrt(powers.astype(np.float64))
         levels = levels.max(axis=1, keepdims=True) if self._linked else levels
-        return levels, levels
+        frames = self._told + np.arange(len(levels))
+        self._told += len(levels)
+        return self._moving.still(levels, frames) if self._moving else levels, levels
 
 
 class LikelihoodDetector:

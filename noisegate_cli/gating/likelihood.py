@@ -33,10 +33,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.bands import BATCH, BandPowers, Powers
+from noisegate_cli.gating.floor import STEP_S, between_steps, floor_of_steps, quiet_steps
 from noisegate_cli.gating.levels import Levels, Samples
 from noisegate_cli.gating.mask import NEVER, Frames, Shortest, Values, frames_since
 from noisegate_cli.gating.settings import GateSettings
@@ -58,10 +58,6 @@ DEPTH_DB = 60.0
 
 LEVEL_MS, SCORE_MS = 50.0, 30.0
 """Smoothing of the levels, and of the score."""
-
-FLOOR_S, FLOOR_STEP_S = 20.0, 1.0
-FLOOR_QUANTILE, FLOOR_STEP_QUANTILE = 25, 15
-"""The floor is the 25th percentile, over 20 s, of the 15th percentile in each second."""
 
 START_QUIET, START_LOUD = 10, 99
 START_CUT = 0.45
@@ -281,7 +277,9 @@ def learn(listener: Listener, densities: Powers, level: NDArray[np.float64]) -> 
     floor = np.percentile(densities.sum(axis=1), 95) * 10 ** (-DEPTH_DB / 10) + TINY
     model = SignalModel("one kind", float(floor))
     levels = model.levels(densities)
-    base = _floor(levels, listener)
+    step = listener.frames(1000 * STEP_S)
+    floors = floor_of_steps(quiet_steps(levels, step))
+    base = between_steps(floors, step, np.arange(len(levels)))
     start = _smoothed(_start(levels - base), listener.frames(SCORE_MS))
     quiet, loud = np.percentile(start, [START_QUIET, START_LOUD])
     if loud < LEAST_RISE:
@@ -359,22 +357,6 @@ def restlessness(
 def _start(over_floor: BandLevels) -> NDArray[np.float64]:
     g = np.maximum(10 ** (over_floor / 10), 1e-3)
     return np.asarray(np.log((g - 1 - np.log(g)).mean(axis=1) + 1e-9))
-
-
-def _floor(levels: BandLevels, listener: Listener) -> BandLevels:
-    """Return the quiet level of the 20 s around each frame, linear between whole seconds."""
-    step = listener.frames(1000 * FLOOR_STEP_S)
-    steps = max(1, len(levels) // step)
-    parts = levels[: steps * step].reshape(steps, -1, levels.shape[1])
-    quiet = np.percentile(parts, FLOOR_STEP_QUANTILE, axis=1)
-    around = min(steps, round(FLOOR_S / FLOOR_STEP_S))
-    windows = sliding_window_view(quiet, around, axis=0)
-    centred = np.clip(np.arange(steps) - around // 2, 0, steps - around)
-    floor = np.percentile(windows, FLOOR_QUANTILE, axis=2)[centred]
-    at = np.clip(np.arange(len(levels)) / step - 0.5, 0, steps - 1)
-    below = np.minimum(at.astype(np.int64), max(0, steps - 2))
-    share = (at - below)[:, None]
-    return np.asarray(floor[below] * (1 - share) + floor[np.minimum(below + 1, steps - 1)] * share)
 
 
 def _near(above: NDArray[np.bool_], listener: Listener) -> NDArray[np.bool_]:

@@ -90,6 +90,8 @@ class GateSettings:
 
     threshold: float | str = AUTO
     """Frame RMS above which the gate opens, full scale 1.0; or how to find it, see `METHODS`."""
+    adaptive: bool = False
+    """Whether the threshold moves with the noise floor; "auto" does that anyway."""
     key_hz: tuple[float, float] | None = None
     """The key filter: the detector hears only what lies between these frequencies, Hz."""
     hysteresis_db: float = 3.0
