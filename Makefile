@@ -7,7 +7,7 @@ NGATE := $(BIN)/ngate
 DEMO := tests/data/jfk_1961.wav
 OUT := build/demo
 
-.PHONY: demo test bench lint pictures clean
+.PHONY: demo test bench lint pictures quality clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -41,6 +41,9 @@ lint: $(VENV)/ready-dev  ## Check style and types.
 
 bench: $(VENV)/ready-bench  ## Measure speed and memory, against other gates that are installed.
 	$(BIN)/python -m tests.benchmarks.bench
+
+quality: $(VENV)/ready-dev  ## Score the gate on recordings whose pauses are known: SET=FOLDER for others.
+	$(BIN)/python -m tests.benchmarks.quality $(SET)
 
 pictures: demo  ## Draw the pictures of the README again.
 	$(BIN)/python -m docs.pictures

@@ -1,0 +1,156 @@
+"""How well a gate tells speech from pauses, on recordings of which both are known.
+
+    python -m tests.benchmarks.quality [FOLDER] [--cmd 'ngate gate {in} -o {out}'] [--json]
+
+A folder has NAME.flac (or .wav) and NAME.json with `pauses`, which hold no speech, and `speech`,
+which the noise does not bury: lists of [start, end] in seconds. What is in neither is not judged.
+A gain is the level after the gate over the level before, in frames of 30 ms, one every 10 ms.
+
+lost      % of speech turned down by more than 3 dB
+onset     the same over the first 80 ms of speech after a pause
+closed    % of pauses turned down by 10 dB or more
+opens     how often the gate opened
+balanced  (100 - lost + closed) / 2
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile as sf
+from numpy.typing import NDArray
+
+DATA = Path(__file__).parent.parent / "data"
+OURS = f"{shlex.quote(sys.executable)} -m noisegate_cli gate -q {{in}} -o {{out}}"
+
+HOP_S, FRAME_S = 0.010, 0.030
+ONSET_FRAMES = 8
+LOST_DB, CLOSED_DB, OPEN_DB = -3.0, -10.0, -6.0
+
+Samples = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Of one recording; all but `opens` in percent."""
+
+    name: str
+    lost: float
+    onset: float
+    closed: float
+    opens: float
+    balanced: float
+
+
+def score(
+    name: str, before: Samples, after: Samples, rate: int, truth: dict[str, list[list[float]]]
+) -> Score:
+    """Compare a recording before and after a gate; samples are floats (samples, channels)."""
+    gain = 20 * np.log10(_levels(after, rate) / _levels(before, rate))
+    pause, speech = (_frames(truth[kind], len(gain)) for kind in ("pauses", "speech"))
+    onset = np.zeros(len(gain), np.bool_)
+    for _, end in truth["pauses"]:
+        following = np.flatnonzero(speech[round(end / HOP_S) :])[:ONSET_FRAMES]
+        onset[round(end / HOP_S) + following] = True
+    lost, closed = (
+        100 * _share(gain[speech] < LOST_DB),
+        100 * _share(gain[pause] <= CLOSED_DB),
+    )
+    return Score(
+        name,
+        lost,
+        100 * _share(gain[onset] < LOST_DB),
+        closed,
+        float(np.count_nonzero(np.diff((gain > OPEN_DB).astype(int)) > 0)),
+        (100 - lost + closed) / 2,
+    )
+
+
+def recordings(folder: Path) -> list[tuple[Path, dict[str, list[list[float]]]]]:
+    """Return the recordings of a folder of which the truth is there, and the truth."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        truth = path.with_suffix(".json")
+        if path.suffix in (".flac", ".wav") and truth.exists():
+            found.append((path, json.loads(truth.read_text(encoding="utf-8"))))
+    return found
+
+
+def run(command: str, folder: Path) -> list[Score]:
+    """Run a gate on every recording of a folder."""
+    scores = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for path, truth in recordings(folder):
+            output = Path(temporary) / f"{path.stem}.wav"
+            words = [
+                word.replace("{in}", str(path)).replace("{out}", str(output))
+                for word in shlex.split(command)
+            ]
+            subprocess.run(words, check=True)
+            before, rate = sf.read(path, always_2d=True)
+            after, after_rate = sf.read(output, always_2d=True)
+            if (after_rate, after.shape) != (rate, before.shape):
+                raise SystemExit(f"{path.name}: the output has another rate, length or channels")
+            scores.append(score(path.stem, before, after, rate, truth))
+    if not scores:
+        raise SystemExit(f"no recordings with their truth in {folder}")
+    return scores
+
+
+def mean(scores: list[Score]) -> Score:
+    """Return the mean of some scores."""
+    values = [[v for v in asdict(s).values() if not isinstance(v, str)] for s in scores]
+    return Score("mean", *(float(v) for v in np.mean(values, axis=0)))
+
+
+def _levels(samples: Samples, rate: int) -> NDArray[np.float64]:
+    frames = 1 + int(len(samples) / rate / HOP_S)
+    centre = np.arange(frames) * HOP_S * rate
+    sums = np.concatenate([[0.0], np.cumsum((samples.astype(np.float64) ** 2).mean(axis=1))])
+    start, end = (
+        np.clip(np.rint(centre + side * FRAME_S / 2 * rate), 0, len(samples)).astype(int)
+        for side in (-1, 1)
+    )
+    return np.asarray(np.sqrt((sums[end] - sums[start]) / np.maximum(end - start, 1) + 1e-20))
+
+
+def _frames(stretches: list[list[float]], frames: int) -> NDArray[np.bool_]:
+    within = np.zeros(frames, np.bool_)
+    for start, end in stretches:
+        within[round(start / HOP_S) : round(end / HOP_S) + 1] = True
+    return within
+
+
+def _share(flags: NDArray[np.bool_]) -> float:
+    return float(flags.mean()) if flags.size else 0.0
+
+
+def main() -> None:
+    """Print a table, or JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", nargs="?", type=Path, default=DATA)
+    parser.add_argument("--cmd", default=OURS, help="the gate, with {in} and {out}")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    scores = run(arguments.cmd, arguments.folder)
+    if arguments.json:
+        print(json.dumps([asdict(s) for s in scores]))
+        return
+    width = max(len(s.name) for s in scores)
+    print(" " * width + "".join(f"{title:>10}" for title in list(asdict(scores[0]))[1:]))
+    for s in [*scores, mean(scores)]:
+        values = "".join(f"{v:10.1f}" for v in asdict(s).values() if not isinstance(v, str))
+        print(f"{s.name:<{width}}{values}")
+
+
+if __name__ == "__main__":
+    main()
