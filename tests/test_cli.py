@@ -13,7 +13,7 @@ import soundfile as sf
 from noisegate_cli import __version__
 from noisegate_cli.cli import run
 from noisegate_cli.gating.settings import PRESETS
-from tests.conftest import SPEECH, loud_and_quiet, read, tone
+from tests.conftest import DATA, SPEECH, loud_and_quiet, read, tone
 
 
 def ngate(*arguments, **options):
@@ -127,7 +127,78 @@ def test_analyze_goes_on_after_a_bad_file(write, tmp_path, capsys):
     assert "no.wav' doesn't exist" in err
 
 
+def test_a_key_filter_listens_past_rumble(write, capsys):
+    rumble = tone(3, 0.2, hz=40)
+    source = write(rumble + loud_and_quiet() * 0.5)
+    assert run(["gate", str(source), "-t", "-40dB", "-q"]) == 0
+    assert run(["gate", str(source), "-t", "-40dB", "--key", "250-4000", "--json", "-f"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["closed_share"] == pytest.approx(0.31, abs=0.02)
+    assert data["settings"]["key_hz"] == [250, 4000]
+
+
+def test_analyze_speaks_of_the_level_behind_the_key_filter(write, capsys):
+    source = write(np.tile(tone(3, 0.2, hz=40) + loud_and_quiet() * 0.5, 3))
+    assert run(["analyze", str(source), "--key", "250-4000", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["percentiles_db"]["90"] == pytest.approx(-20, abs=0.5)
+    assert data["percentiles_db"]["5"] < -55
+    assert "--key=250-4000" in data["command"]
+    assert -60 < data["threshold_db"] < -20
+
+
+@pytest.mark.parametrize("method", ["auto:otsu", "auto:gmm", "auto:p56", "floor+12dB"])
+@pytest.mark.parametrize("adaptive", [[], ["--adaptive"]])
+def test_thresholds_can_be_found_from_the_levels(write, capsys, method, adaptive):
+    source = write(np.tile(loud_and_quiet(), 5))
+    assert run(["gate", str(source), "-t", method, "--json", *adaptive]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["method"] == method
+    assert -60 < data["threshold_db"] < -14
+    assert data["closed_share"] == pytest.approx(0.3, abs=0.03)
+
+
+def test_closed_parts_land_on_the_target_floor(write, capsys):
+    rng = np.random.default_rng(0)
+    y = np.tile(loud_and_quiet(), 5) + rng.normal(0, 0.01, 15 * 16000)
+    for threshold in (["-t", "-30dB"], []):
+        source = write(y)
+        assert run(["gate", str(source), *threshold, "--target-floor", "-62dB", "-f"]) == 0
+        assert "dB, for the target floor" in capsys.readouterr().err
+        out = read(source.with_name("in_gated.wav"), "float64")
+        pause = out[round(1.3 * 16000) : round(1.7 * 16000)]
+        assert 10 * np.log10((pause**2).mean()) == pytest.approx(-62, abs=1)
+
+
+def test_a_chop_is_told_and_can_fail_a_script(write, capsys):
+    decay = tone(3, 0.5) * np.repeat([1, 0], [24000, 24000]) * 10 ** (-np.arange(48000) / 16000)
+    y = tone(1, 1e-4)
+    source = write(np.concatenate([y, decay, y]))
+    assert run(["gate", str(source), "-t", "-25dB", "--fail-on-chop"]) == 1
+    err = capsys.readouterr().err
+    assert "chops      1 decay cut, at 0:02" in err
+    assert err.splitlines()[-1].startswith("ngate: ")
+    assert source.with_name("in_gated.wav").exists()
+    assert run(["gate", str(source), "-t", "-75dB", "--fail-on-chop", "-f", "-q"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_analyze_shows_what_each_threshold_would_do(capsys):
+    assert run(["analyze", str(DATA / "speech_drift.flac")]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    for words in ("openings/min", "at risk", "◄── suggested", "auto:otsu", "The noise moves by"):
+        assert words in out
+
+
 WRONG_USAGE = [
+    (["-t", "auto:foo"], "'auto:foo'"),
+    (["-t", "floor+dB"], "'floor+dB'"),
+    (["--key", "4000"], "'4000'"),
+    (["--key", "4000-250"], "4000-250"),
+    (["--key", "9000-12000"], "16000 samples a second"),
+    (["--target-floor", "62"], "-62dB"),
+    (["--target-floor", "3dB"], "below 0"),
+    (["--min-open", "x"], "'x'"),
     (["-t", "4"], "'4'"),
     (["-t", "-30"], "'-30' has no unit"),
     (["-t", "abc"], "'abc'"),

@@ -44,7 +44,7 @@ STAYS_OPEN = {
     "If it is noise, give a threshold with -t.",
 }
 
-DRIFT_WINDOW_S = 10.0
+DRIFT_WINDOW_S = 5.0
 """The noise is measured anew this often."""
 
 
@@ -334,7 +334,7 @@ class Analyzer:
         return statistics.openings / minutes if minutes else 0.0
 
     def _drift_db(self, sample: _Sample) -> float:
-        """Return how far the median of the noise moves from one ten seconds to others."""
+        """Return how far the median of the noise moves from one window to others."""
         window = sample.numbers // max(1, round(DRIFT_WINDOW_S * self._frames_per_s))
         medians = []
         for number in np.unique(window):

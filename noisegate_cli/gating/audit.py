@@ -21,8 +21,9 @@ CHOP_DB = 10.0
 AUDIBLE_DB = -60.0
 """Below this, in dBFS, nothing is: audiobooks may have noise of that level."""
 
-PAUSE_FROM_MS, PAUSE_TO_MS = 100.0, 200.0
-"""Where the level of the pause is taken, from the fade on."""
+SOON_MS, LATER_MS = (100.0, 200.0), (300.0, 500.0)
+"""Where the level of the pause is taken, from the fade on: it is the lower one of both. Short
+pauses end soon, long decays last until later."""
 
 LISTED = 10
 """Chops that are remembered: the worst."""
@@ -67,18 +68,21 @@ class ChopAudit:
     >>> audit = ChopAudit(timing, sample_rate=16000)
     >>> audit.process(levels, np.arange(100)[:, None] < 30, last=True)
     >>> audit.report.worst
-    (Chop(time=0.272, kind='decay', above_db=16.7...),)
+    (Chop(time=0.272, kind='decay', above_db=29.9...),)
     """
 
     def __init__(self, timing: Timing, sample_rate: int, gates: int = 1) -> None:
         self._hop_s = timing.hop_length / sample_rate
-        frames = [max(1, round(ms / 1000 / self._hop_s)) for ms in (PAUSE_FROM_MS, PAUSE_TO_MS)]
-        self._pause = np.arange(frames[0], frames[1] + 1)
+        self._pauses = [
+            np.arange(round(start / 1000 / self._hop_s), round(end / 1000 / self._hop_s) + 1)
+            for start, end in (SOON_MS, LATER_MS)
+        ]
         # A frame that is centred nearer than half its length still hears the open side.
         half = timing.overlap // 2
         self._after_closing = max(half, round(timing.release / 2))
         self._before_opening = timing.lookahead + max(half, round(timing.attack / 2))
-        self._context = max(self._after_closing, self._before_opening) + frames[1] + 1
+        farthest = int(self._pauses[-1][-1])
+        self._context = max(self._after_closing, self._before_opening) + farthest + 1
         self._levels: Levels = np.zeros((0, gates))
         self._mask: Mask = np.zeros((0, gates), np.bool_)
         self._first = 0
@@ -96,24 +100,24 @@ class ChopAudit:
         for gate in range(self._mask.shape[1]):
             closings = start + np.flatnonzero(before[:, gate] & ~after[:, gate])
             openings = start + np.flatnonzero(~before[:, gate] & after[:, gate])
-            self._judge("decay", closings + self._after_closing, self._pause, gate)
-            self._judge("attack", openings - self._before_opening, -self._pause, gate)
+            self._judge("decay", closings + self._after_closing, 1, gate)
+            self._judge("attack", openings - self._before_opening, -1, gate)
         forget = max(0, end - self._context)
         self._levels, self._mask = self._levels[forget:], self._mask[forget:]
         self._done, self._first = self._first + end, self._first + forget
 
     def _judge(
-        self,
-        kind: Literal["decay", "attack"],
-        frames: NDArray[np.int64],
-        pause: NDArray[np.int64],
-        gate: int,
+        self, kind: Literal["decay", "attack"], frames: NDArray[np.int64], way: int, gate: int
     ) -> None:
         levels = self._levels[:, gate]
-        inside = (frames >= 0) & (frames + pause.max() < len(levels)) & (frames + pause.min() >= 0)
-        frames = frames[inside]
+        frames = frames[(frames >= 0) & (frames < len(levels))]
+        quiet = np.full(len(frames), np.inf)
+        for pause in self._pauses:
+            around = frames[:, None] + way * pause
+            there = ((around >= 0) & (around < len(levels))).all(axis=1)
+            squares = levels[around[there]] ** 2
+            quiet[there] = np.minimum(quiet[there], np.sqrt(squares.mean(axis=1)))
         cut = levels[frames]
-        quiet = np.sqrt((levels[frames[:, None] + pause] ** 2).mean(axis=1))
         above = to_db(cut) - np.maximum(to_db(quiet), AUDIBLE_DB - CHOP_DB)
         chops = [
             Chop(float((self._first + frame) * self._hop_s), kind, float(db))

@@ -1,0 +1,197 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noisegate_cli import GateSettings
+from noisegate_cli.gating.analysis import Analyzer
+from noisegate_cli.gating.detector import LikelihoodDetector
+from noisegate_cli.gating.likelihood import (
+    KEPT,
+    Learner,
+    Normal,
+    Smoother,
+    band_edges,
+    kept_frames,
+    restlessness,
+    stride,
+)
+
+RATE = 8000
+SETTINGS = GateSettings()
+RNG = np.random.default_rng(7)
+
+
+def voice(seconds, rate=RATE, rms=0.1, seed=0):
+    """Bursts of harmonics of a gliding pitch, a third of the time pauses; shaped (samples,)."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(round(seconds * rate)) / rate
+    pitch = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 0.7 * t)) / rate
+    harmonics = sum(np.sin(k * pitch + rng.uniform(0, 6)) / k for k in range(1, 20))
+    syllables = np.clip(np.sin(2 * np.pi * 2 * t), 0, 1) ** 0.5
+    y = harmonics * syllables * talking(t)
+    return y * rms / np.sqrt(np.mean(y[y != 0] ** 2))
+
+
+def talking(t):
+    return (t % 3) < 2
+
+
+def noise(seconds, rate=RATE, rms=0.01, seed=1):
+    return np.random.default_rng(seed).normal(0, rms, round(seconds * rate))
+
+
+def learnt(y, settings=SETTINGS, rate=RATE):
+    samples = y.reshape(len(y), -1)
+    analyzer = Analyzer(settings, rate, samples.shape[1], len(samples))
+    analyzer.process(samples, last=True)
+    return analyzer.decide().rule
+
+
+def scores(y, models, settings=SETTINGS, rate=RATE):
+    samples = y.reshape(len(y), -1)
+    detector = LikelihoodDetector(models, settings, rate, samples.shape[1])
+    return detector.process(samples, last=True)[0]
+
+
+def test_a_normal_has_the_density_of_its_formula():
+    x = RNG.normal(0, 3, (500, 4)) @ RNG.normal(0, 1, (4, 4))
+    normal = Normal.fit(x, prior_db=1.0)
+    covariance = np.linalg.inv(normal.whitening @ normal.whitening.T)
+    deviation = x - normal.mean
+    inverse = np.linalg.inv(covariance)
+    expected = -0.5 * np.einsum("ij,jk,ik->i", deviation, inverse, deviation)
+    expected -= 0.5 * np.linalg.slogdet(covariance)[1]
+    assert normal.log_density(x) == pytest.approx(expected)
+
+
+def test_few_frames_have_the_covariance_of_the_prior():
+    normal = Normal.fit(np.zeros((2, 3)), prior_db=4.0)
+    covariance = np.linalg.inv(normal.whitening @ normal.whitening.T)
+    assert covariance == pytest.approx(16 * (np.eye(3) + 1) * 100 / 102)
+
+
+@given(
+    st.lists(st.floats(-50, 50), max_size=40),
+    st.integers(1, 7),
+    st.lists(st.integers(0, 40), max_size=5),
+)
+def test_a_smoother_is_a_running_mean_with_repeated_ends(values, frames, cuts):
+    rows = np.array(values, float)
+    reach = frames // 2
+    padded = np.pad(rows, reach, mode="edge") if len(rows) else rows
+    expected = [padded[i : i + 2 * reach + 1].mean() for i in range(len(rows))]
+    smoother, parts = Smoother(frames), np.split(rows, sorted(min(c, len(rows)) for c in cuts))
+    got = [smoother.process(part, i == len(parts) - 1) for i, part in enumerate(parts)]
+    assert np.concatenate(got) == pytest.approx(np.array(expected), abs=1e-9)
+
+
+def test_bands_are_in_order_and_as_wide_as_they_are_heard():
+    edges = band_edges(40, 10000)
+    assert (edges[0], edges[-1]) == pytest.approx((40, 10000))
+    mel = np.diff(np.log1p(edges / 700))
+    assert mel == pytest.approx(np.full(len(mel), mel[0]))
+    assert len(band_edges(250, 4000)) < len(edges)
+
+
+@pytest.mark.parametrize("snr_db", [30, 20, 10])
+def test_the_voice_opens_and_the_pause_closes(snr_db):
+    y = voice(30) + noise(30, rms=0.1 * 10 ** (-snr_db / 20))
+    s = scores(y, learnt(y))[:, 0]
+    t = np.arange(len(s)) * SETTINGS.timing(RATE).hop_length / RATE
+    loud = talking(t) & (np.sin(2 * np.pi * 2 * t) > 0.5)
+    pause = ~talking(t - 0.1) & ~talking(t + 0.1)
+    assert (s[loud] > 0.3).mean() > 0.97
+    assert (s[pause] < 0.3).mean() > 0.99
+
+
+@pytest.mark.parametrize("gain", [0.1, 10.0])
+def test_the_level_of_a_recording_does_not_matter(gain):
+    y = voice(12) + noise(12)
+    assert scores(gain * y, learnt(gain * y)) == pytest.approx(scores(y, learnt(y)), abs=0.01)
+
+
+def test_digital_silence_teaches_nothing_and_is_closed():
+    y = voice(12) + noise(12)
+    silence = np.zeros(3 * RATE)
+    with_silence = np.concatenate([silence, y])
+    s = scores(with_silence, learnt(with_silence))[:, 0] > 0.3
+    frames = len(silence) // SETTINGS.timing(RATE).hop_length
+    assert not s[: frames - 4].any()
+    assert (s[frames + 8 :] == (scores(y, learnt(y))[8:, 0] > 0.3)).mean() > 0.99
+
+
+def test_a_recording_of_steady_noise_closes():
+    models = learnt(noise(10))
+    assert models[0].verdict == "noise"
+    assert (scores(noise(10), models) == -np.inf).all()
+
+
+def test_a_voice_without_a_pause_stays_open():
+    t = np.arange(10 * RATE) / RATE
+    y = voice(10) + 0.1 * np.sin(2 * np.pi * np.cumsum(200 + 40 * np.sin(3 * t)) / RATE)
+    y *= 1 + 0.5 * np.sin(2 * np.pi * 2 * t)
+    assert (scores(y, learnt(y)) > 0.3).mean() > 0.97
+
+
+def test_quiet_music_between_loud_is_not_taken_for_noise():
+    t = np.arange(30 * RATE) / RATE
+    notes = np.array([220, 262, 330, 392, 294, 349])[(t * 2).astype(int) % 6]
+    y = sum(np.sin(2 * np.pi * k * np.cumsum(notes) / RATE) / k for k in range(1, 8))
+    y *= np.where(t % 8 < 4, 0.2, 0.02) * np.exp(-2 * (t * 2 % 1))
+    y += noise(30, rms=1e-5)
+    models = learnt(y)
+    assert models[0].verdict in ("restless", "one kind")
+    assert (scores(y, models) == np.inf).all()
+
+
+def test_a_faint_voice_in_noise_is_refused_and_stays_open():
+    y = voice(20, rms=0.014) + noise(20, rms=0.014)
+    models = learnt(y)
+    assert models[0].verdict in ("near", "one kind")
+    assert (scores(y, models) == np.inf).all()
+
+
+def test_noise_is_less_restless_than_a_melody():
+    frames = np.arange(2000)
+    still = RNG.normal(-40, 4, (2000, 8))
+    moving = -40 + 10 * np.sin(frames[:, None] / 60 + np.arange(8))
+    every, base = np.ones(2000, bool), np.full((2000, 8), -40.0)
+    assert restlessness(still, base, every, apart=4) == pytest.approx(1, abs=0.2)
+    assert restlessness(moving, base, every, apart=4) > 4
+
+
+@pytest.mark.parametrize("block", [1, 777, 4096, 10**6])
+def test_scores_do_not_depend_on_blocks(block):
+    y = (voice(4) + noise(4)).reshape(-1, 2)
+    models = learnt(y)
+    y = y[: 2000 * block]
+    whole, parts = (LikelihoodDetector(models, SETTINGS, RATE, 2) for _ in range(2))
+    expected = whole.process(y, last=True)
+    starts = range(0, len(y), block)
+    got = [parts.process(y[i : i + block], last=i + block >= len(y)) for i in starts]
+    for expected_array, arrays in zip(expected, zip(*got, strict=True), strict=True):
+        assert np.array_equal(np.concatenate(arrays), expected_array)
+
+
+def test_separate_channels_are_learnt_apart():
+    settings = GateSettings(channels="separate")
+    y = np.column_stack([voice(12) + noise(12), noise(12, seed=3)])
+    assert [model.verdict for model in learnt(y, settings)] == ["parted", "noise"]
+
+
+@pytest.mark.parametrize("batches", [1, 100, KEPT, KEPT + 1, 1000])
+def test_a_learner_keeps_as_much_as_it_says_and_no_more(batches):
+    kept = kept_frames(batches * 256, gates=1)
+    assert len(kept) // 256 <= KEPT
+    assert stride(batches, 1) == 1 or len(kept) // 256 > KEPT // 2
+
+
+def test_a_learner_that_knows_the_length_keeps_the_same():
+    y = noise(200, rate=1000)[:, None]
+    settings = GateSettings(frame_length=16)
+    blind, told = (Learner(settings, 1000, 1, samples) for samples in (0, len(y)))
+    for learner in (blind, told):
+        learner.process(y, last=True)
+    assert np.array_equal(blind.frames, told.frames)
+    assert np.array_equal(blind.frames, kept_frames(len(y) // 4 + 1, 1))
