@@ -65,6 +65,11 @@ def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group
     words.add_column()
     opens = suggestion.threshold is None
     words.add_row("automatic", Text(suggestion.reason, style="yellow" if opens else ""))
+    if suggestion.confidence:
+        words.add_row(
+            "confidence",
+            f"{100 * suggestion.confidence:.0f} % of the time lies clearly on one side",
+        )
     words.add_row(
         "would close",
         f"{100 * levels.closed_share:.1f} % of the time, "

@@ -1,6 +1,10 @@
 """How well a gate tells speech from pauses, on recordings of which both are known.
 
     python -m tests.benchmarks.quality [FOLDER] [--cmd 'ngate gate {in} -o {out}'] [--json]
+    python -m tests.benchmarks.quality --cmd 'ngate gate {in} -o {out} -t {t}dB' --sweep=-60:-15:1
+
+With a sweep of thresholds {t} the best of them counts for each recording: what nobody knows who
+sets one.
 
 A folder has NAME.flac (or .wav) and NAME.json with `pauses`, which hold no speech, and `speech`,
 which the noise does not bury: lists of [start, end] in seconds. What is in neither is not judged.
@@ -19,6 +23,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -83,25 +88,32 @@ def recordings(folder: Path) -> list[tuple[Path, dict[str, list[list[float]]]]]:
     return found
 
 
-def run(command: str, folder: Path) -> list[Score]:
-    """Run a gate on every recording of a folder."""
+def run(command: str, folder: Path, thresholds: Sequence[float] = (0.0,)) -> list[Score]:
+    """Run a gate on every recording of a folder, and keep the best of some thresholds."""
     scores = []
-    with tempfile.TemporaryDirectory() as temporary:
-        for path, truth in recordings(folder):
-            output = Path(temporary) / f"{path.stem}.wav"
-            words = [
-                word.replace("{in}", str(path)).replace("{out}", str(output))
-                for word in shlex.split(command)
-            ]
-            subprocess.run(words, check=True)
-            before, rate = sf.read(path, always_2d=True)
-            after, after_rate = sf.read(output, always_2d=True)
+    for path, truth in recordings(folder):
+        before, rate = sf.read(path, always_2d=True)
+        tried = []
+        for threshold in thresholds:
+            after, after_rate = _gated(command, path, threshold)
             if (after_rate, after.shape) != (rate, before.shape):
                 raise SystemExit(f"{path.name}: the output has another rate, length or channels")
-            scores.append(score(path.stem, before, after, rate, truth))
+            tried.append(score(path.stem, before, after, rate, truth))
+        scores.append(max(tried, key=lambda s: s.balanced))
     if not scores:
         raise SystemExit(f"no recordings with their truth in {folder}")
     return scores
+
+
+def _gated(command: str, path: Path, threshold: float) -> tuple[Samples, int]:
+    with tempfile.TemporaryDirectory() as temporary:
+        values = {"{in}": str(path), "{out}": f"{temporary}/out.wav", "{t}": f"{threshold:g}"}
+        words = shlex.split(command)
+        for name, value in values.items():
+            words = [word.replace(name, value) for word in words]
+        subprocess.run(words, check=True)
+        samples, rate = sf.read(values["{out}"], always_2d=True)
+        return samples, int(rate)
 
 
 def mean(scores: list[Score]) -> Score:
@@ -139,9 +151,11 @@ def main() -> None:
     )
     parser.add_argument("folder", nargs="?", type=Path, default=DATA)
     parser.add_argument("--cmd", default=OURS, help="the gate, with {in} and {out}")
+    parser.add_argument("--sweep", help="FROM:TO:STEP in dB")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    scores = run(arguments.cmd, arguments.folder)
+    sweep = [float(part) for part in arguments.sweep.split(":")] if arguments.sweep else [0, 1, 1]
+    scores = run(arguments.cmd, arguments.folder, list(np.arange(*sweep)))
     if arguments.json:
         print(json.dumps([asdict(s) for s in scores]))
         return
