@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.settings import PRESETS, GateSettings
 from noisegate_cli.units import (
     parse_band,
@@ -212,4 +213,8 @@ def settings_from(preset: str, texts: dict[str, str | None]) -> GateSettings:
         Quotes what can't be read, or is out of range.
     """
     changes = {name: OPTIONS[name].parse(text) for name, text in texts.items() if text is not None}
+    if {"range_db", "target_floor_db"} <= set(changes):
+        raise SettingsError(
+            "--range and --target-floor both say how far to close: give one of them"
+        )
     return GateSettings.preset(preset, **changes)

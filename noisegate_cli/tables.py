@@ -46,8 +46,8 @@ def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group
             f"{format_db(suggestion.active_db)}FS, {suggestion.contrast_db:.1f} dB above the floor",
         )
         facts.add_row(
-            "frame RMS",
-            "  ".join(f"{p} %: {db:.1f}" for p, db in levels.percentiles_db.items()) + "  dBFS",
+            "frames, dBFS",
+            "  ".join(f"{p} %: {db:.0f}" for p, db in levels.percentiles_db.items()),
         )
     if levels.silent_share:
         facts.add_row(
@@ -83,8 +83,11 @@ def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group
         spread = max(suggestion.estimates_db.values()) - min(suggestion.estimates_db.values())
         words.add_row(
             "estimates",
-            "  ".join(f"{name} {db:.1f}" for name, db in suggestion.estimates_db.items())
-            + f"  dBFS, within {spread:.1f} dB",
+            "  ".join(
+                f"{name.removeprefix('auto:')} {db:.0f}"
+                for name, db in suggestion.estimates_db.items()
+            )
+            + f" dBFS, within {spread:.0f} dB",
         )
     for sentence in advice(report):
         words.add_row("note", Text(sentence, style="yellow"))

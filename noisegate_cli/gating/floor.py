@@ -1,10 +1,12 @@
 """The noise floor around each moment: what is quiet in the seconds before and after it."""
 
+from typing import Any
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-Levels = NDArray[np.float64]
+Levels = NDArray[np.floating[Any]]
 
 STEP_S, AROUND_S = 1.0, 20.0
 """The floor is taken each second, from the twenty seconds around it."""
@@ -50,5 +52,5 @@ def between_steps(floor: Levels, step: int, frames: NDArray[np.int64]) -> Levels
     at = np.clip(frames / step - 0.5, 0, len(floor) - 1)
     below = np.minimum(at.astype(np.int64), max(0, len(floor) - 2))
     above = np.minimum(below + 1, len(floor) - 1)
-    share = (at - below).reshape(-1, *[1] * (floor.ndim - 1))
+    share = (at - below).astype(floor.dtype).reshape(-1, *[1] * (floor.ndim - 1))
     return np.asarray(floor[below] * (1 - share) + floor[above] * share)

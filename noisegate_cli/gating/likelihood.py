@@ -30,7 +30,7 @@ seen that do so.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,7 @@ from noisegate_cli.gating.levels import Levels, Samples
 from noisegate_cli.gating.mask import NEVER, Frames, Shortest, Values, frames_since
 from noisegate_cli.gating.settings import GateSettings
 
-BandLevels = NDArray[np.float64]
+BandLevels = NDArray[np.floating[Any]]
 """In dB, shaped (frames, bands)."""
 
 LOWEST_HZ, HIGHEST_HZ = 40.0, 10000.0
@@ -107,7 +107,7 @@ class Normal:
     @classmethod
     def fit(cls, levels: BandLevels, prior_db: float) -> "Normal":
         """Fit to levels shaped (frames, bands); its covariance is shrunk, see the module."""
-        mean = levels.mean(axis=0)
+        mean = levels.mean(axis=0, dtype=np.float64)
         deviation = levels - mean
         prior = prior_db**2 * (np.eye(len(mean)) + 1)
         scatter = deviation.T @ deviation + PRIOR_FRAMES * prior
@@ -142,7 +142,7 @@ class SignalModel:
 
     def levels(self, densities: Powers) -> BandLevels:
         """Return the levels of powers per Hz, shaped (frames, bands)."""
-        return np.asarray(10 * np.log10(densities.astype(np.float64) + self.floor))
+        return np.asarray(10 * np.log10(densities + np.float32(self.floor)))
 
     def score(self, levels: BandLevels) -> NDArray[np.float64]:
         """Return the score of frames of smoothed levels."""
@@ -256,14 +256,13 @@ class Learner:
 
     def scores(self, models: Sequence[SignalModel]) -> Values:
         """Return the scores of the frames that were kept."""
-        densities = np.concatenate(list(self._kept.values()))
-        return np.stack(
-            [
-                Scorer(model, self._listener).process(densities[:, gate], last=True)
-                for gate, model in enumerate(models)
-            ],
-            axis=1,
-        )
+        scorers = [Scorer(model, self._listener) for model in models]
+        batches = list(self._kept.values())
+        parts = [
+            [s.process(batch[:, gate], i == len(batches) - 1) for gate, s in enumerate(scorers)]
+            for i, batch in enumerate(batches)
+        ]
+        return np.concatenate([np.stack(scores, axis=1) for scores in parts])
 
 
 def learn(listener: Listener, densities: Powers, level: NDArray[np.float64]) -> SignalModel:
@@ -357,7 +356,8 @@ def restlessness(
 
 def _start(over_floor: BandLevels) -> NDArray[np.float64]:
     g = np.maximum(10 ** (over_floor / 10), 1e-3)
-    return np.asarray(np.log((g - 1 - np.log(g)).mean(axis=1) + 1e-9))
+    g -= 1 + np.log(g)
+    return np.asarray(np.log(g.mean(axis=1, dtype=np.float64) + 1e-9))
 
 
 def _near(above: NDArray[np.bool_], listener: Listener) -> NDArray[np.bool_]:
@@ -374,9 +374,9 @@ class Smoother:
 
     def __init__(self, frames: int) -> None:
         self._reach = frames // 2
-        self._rows: NDArray[np.float64] | None = None
+        self._rows: BandLevels | None = None
 
-    def process(self, rows: NDArray[np.float64], last: bool = False) -> NDArray[np.float64]:
+    def process(self, rows: BandLevels, last: bool = False) -> BandLevels:
         """Return the means that `rows`, shaped (frames, …), complete."""
         reach = self._reach
         if self._rows is None:
@@ -393,7 +393,7 @@ class Smoother:
         return np.asarray(sums / (2 * reach + 1))
 
 
-def _smoothed(rows: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
+def _smoothed(rows: BandLevels, frames: int) -> BandLevels:
     return Smoother(frames).process(rows, last=True)
 
 
@@ -412,4 +412,4 @@ class Scorer:
         """Return the scores that powers per Hz, shaped (frames, bands), complete."""
         levels = self._levels.process(self._model.levels(densities), last)
         scores = self._scores.process(self._model.score(levels), last)
-        return np.nan_to_num(scores, nan=np.inf, posinf=np.inf, neginf=-np.inf)
+        return np.asarray(np.nan_to_num(scores, nan=np.inf, posinf=np.inf, neginf=-np.inf))
