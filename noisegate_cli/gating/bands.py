@@ -131,7 +131,9 @@ class BandPowers:
         shares = np.maximum(upper - lower, 0) / (2 * half_bin)
         scale = 2 / (length * np.sum(window**2) * np.maximum(response, 1e-3))
         self._window = window.astype(np.float32)
-        self._weights = (shares * np.reshape(scale, (-1, 1))).astype(np.float32)
+        weights = (shares * np.reshape(scale, (-1, 1))).astype(np.float32)
+        # Real and imaginary parts lie side by side: |X|² is summed over both at once.
+        self._weights = np.repeat(weights, 2, axis=0)
         self.margin = 2 * factor
         """Samples beyond a frame that the halving takes up."""
 
@@ -156,8 +158,8 @@ class BandPowers:
             for start in range(0, frames, FEW_FRAMES):
                 some = slice(start, min(start + FEW_FRAMES, frames))
                 spectrum = np.fft.rfft(views[some] * self._window, axis=1)
-                squares = spectrum.real**2 + spectrum.imag**2
-                powers[some, channel] = squares.astype(np.float32, copy=False) @ self._weights
+                parts = spectrum.astype(np.complex64, copy=False).view(np.float32)
+                powers[some, channel] = np.square(parts, out=parts) @ self._weights
         return powers
 
 
