@@ -113,7 +113,7 @@ def gate(
 
 
 @app.command()
-@with_settings("threshold")
+@with_settings("threshold", "adaptive")
 def analyze(
     settings: GateSettings,
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="The recordings.")],

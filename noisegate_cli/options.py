@@ -65,7 +65,7 @@ OPTIONS: dict[str, Option] = {
         ("--hysteresis",),
         "DB",
         DETECTOR,
-        "Closes only this far below the threshold.",
+        "Closes only this far below a threshold; auto has no level.",
         partial(parse_quantity, "hysteresis", unit="dB"),
     ),
     "min_open_ms": Option(
@@ -158,7 +158,7 @@ PRESET = Annotated[
         "--preset",
         "-p",
         metavar="|".join(PRESETS),
-        help="Where the options below, and the hysteresis, start from.",
+        help="Where the options below start from, and the hysteresis, min open and min closed.",
         rich_help_panel=ENVELOPE,
     ),
 ]

@@ -199,14 +199,15 @@ def gate_file(
             analyzer = _measured_file(info.path, settings, lambda share: progress(share * done))[1]
             decision = analyzer.decide()
         step, output_step = info.step_in(info.dtype), target.step_in(info.dtype)
-        stream = BroadbandGate(
-            decision.settings,
-            decision.rule,
-            info.sample_rate,
-            info.channels,
-            step,
-            residue=rest is not None,
-        )
+        with _naming(info.path):
+            stream = BroadbandGate(
+                decision.settings,
+                decision.rule,
+                info.sample_rate,
+                info.channels,
+                step,
+                residue=rest is not None,
+            )
         blocks = _watched(reader.blocks(), info, lambda share: progress(done + share * (1 - done)))
         samples = 0
         with ExitStack() as stack:

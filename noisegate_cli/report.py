@@ -80,6 +80,7 @@ def analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "openings_per_minute": levels.openings_per_minute,
         "sweep": [dataclasses.asdict(trial) for trial in levels.trials],
         "advice": advice(report),
+        "settings": dataclasses.asdict(report.settings),
         "command": gate_command(report) or None,
     }
 
@@ -148,6 +149,8 @@ def gate_summary(result: "GateResult") -> list[str]:
         f"({speed:.0f} × real time)",
         f"output     {shown(result.output.path)} ({sample_type(result.output)})",
     ]
+    if result.settings.adaptive and result.threshold is not None:
+        lines[0] += " It moves with the noise." if found else ", moving with the noise"
     if result.settings.target_floor_db is not None:
         lines.append(f"range      {format_db(result.settings.range_db)}, for the target floor")
     if result.chops.count:

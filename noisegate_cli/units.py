@@ -4,7 +4,7 @@ import math
 import re
 
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.gating.settings import MUTE, above_floor_db
+from noisegate_cli.gating.settings import METHODS, MUTE, above_floor_db
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 _DB = re.compile(rf"({_NUMBER})\s*dB(?:FS)?", re.IGNORECASE)
@@ -24,8 +24,10 @@ def parse_threshold(text: str) -> float | str:
     (0.03, 0.0316, 'auto')
     """
     if text.strip().lower().startswith(("auto", "floor")):
-        above_floor_db(text.strip())
-        return text.strip()
+        method = text.strip()
+        method = method.lower() if method.lower() in METHODS else method
+        above_floor_db(method)
+        return method
     decibels = _decibels(text)
     if decibels is not None:
         if decibels > 0:
@@ -109,13 +111,17 @@ def parse_band(name: str, text: str) -> tuple[float, float]:
     --------
     >>> parse_band("key", "250-4000"), parse_band("key", "0.25-4 kHz")
     ((250.0, 4000.0), (250.0, 4000.0))
+    >>> parse_band("key", "250Hz - 4kHz")
+    (250.0, 4000.0)
     """
-    match = re.fullmatch(r"([\d.]+)\s*-\s*([\d.]+)\s*(k?)(?:Hz)?", text.strip(), re.IGNORECASE)
-    low, high = (_number(match[1]), _number(match[2])) if match else (None, None)
+    edge = r"([\d.]+)\s*(k?)(?:Hz)?"
+    match = re.fullmatch(rf"{edge}\s*-\s*{edge}", text.strip(), re.IGNORECASE)
+    low, high = (_number(match[1]), _number(match[3])) if match else (None, None)
     if match is None or low is None or high is None:
         raise SettingsError(f"{name} {text!r} is not a band of frequencies: give Hz, 250-4000")
-    unit = 1000 if match[3] else 1
-    return low * unit, high * unit
+    high *= 1000 if match[4] else 1
+    # In "0.25-4 kHz" both are kHz, in "250-4kHz" one is.
+    return low * (1000 if match[2] or (match[4] and 1000 * low < high) else 1), high
 
 
 def parse_quantity(name: str, text: str, unit: str) -> float:

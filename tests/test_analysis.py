@@ -4,6 +4,7 @@ import soundfile as sf
 
 from noisegate_cli import GateSettings, analyze, gate
 from noisegate_cli.gating.analysis import Analyzer, Decision, LevelTrack
+from noisegate_cli.gating.broadband import BroadbandGate
 from noisegate_cli.gating.detector import MovingThreshold
 from noisegate_cli.gating.levels import from_db, to_db
 from tests.conftest import DATA, SPEECH, loud_and_quiet, tone
@@ -101,6 +102,43 @@ def test_nothing_is_analyzed_where_nothing_has_to_be():
         assert Decision.given(settings) is None
 
 
+def test_a_target_floor_is_that_of_the_whole_pause_whatever_the_key():
+    rng = np.random.default_rng(0)
+    y = np.tile(loud_and_quiet(), 4) + tone(12, 0.01, hz=40) + rng.normal(0, 0.001, 12 * RATE)
+    settings = GateSettings(threshold=0.01, key_hz=(250, 4000), target_floor_db=-62)
+    out = gate(y, RATE, settings=settings)
+    pause = out[round(1.3 * RATE) : round(1.7 * RATE)]
+    assert 20 * np.log10(np.sqrt((pause**2).mean())) == pytest.approx(-62, abs=1)
+
+
+def test_a_target_floor_without_a_whole_pause_goes_by_what_is_fading():
+    settings = GateSettings(threshold=0.01, release_ms=3000, target_floor_db=-70)
+    analyzer = Analyzer(settings, RATE)
+    analyzer.process(loud_and_quiet()[:, None], last=True)
+    assert -25 < analyzer.decide().settings.range_db < 0
+
+
+@pytest.mark.parametrize("gain", [1e-6, 1e-9])
+def test_what_is_very_quiet_is_not_silence(gain):
+    y = gain * np.tile(loud_and_quiet(), 4)
+    assert gate(y, RATE).any()
+
+
+def test_the_gate_does_what_the_analysis_says():
+    for name in ("speech_easy", "speech_hard", "speech_drift", "meeting"):
+        y, rate = sf.read(DATA / f"{name}.flac")
+        report = analyze(y, rate)
+        gate_stream = BroadbandGate(GateSettings(), decided(y, rate), rate)
+        gate_stream.process(y[:, None], last=True)
+        assert gate_stream.statistics.closed_share == report.closed_share
+
+
+def decided(y, rate):
+    analyzer = Analyzer(GateSettings(), rate)
+    analyzer.process(y[:, None], last=True)
+    return analyzer.decide().rule
+
+
 def test_a_target_above_the_noise_leaves_it_as_it_is():
     settings = GateSettings(threshold=0.01, target_floor_db=-40)
     y = loud_and_quiet()
@@ -112,7 +150,8 @@ def test_a_target_above_the_noise_leaves_it_as_it_is():
 
 @pytest.mark.parametrize("channels", ["linked", "separate"])
 def test_channels_are_decided_together_or_apart(channels):
-    y = np.column_stack([np.tile(loud_and_quiet(), 4), np.tile(tone(3, 0.001), 4)])
+    noise = np.random.default_rng(0).normal(0, 0.001, 12 * RATE)
+    y = np.column_stack([np.tile(loud_and_quiet(), 4), noise])
     out = gate(y, RATE, settings=GateSettings(channels=channels))
     pause, loud = slice(22000, 30000), slice(1000, 15000)
     assert not out[pause].any()

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisegate_cli.gating.bands import BATCH, BandPowers, Batches
+from noisegate_cli.gating.bands import BandPowers, Batches, batch_frames
 from noisegate_cli.gating.levels import FrameLevels
 
 RATE = 16000
@@ -37,7 +37,7 @@ def test_batches_hold_the_same_samples_however_they_arrive(length, frame_and_hop
     assert [index for index, _, _ in got] == list(range(len(got)))
     assert sum(frames for _, frames, _ in got) == length // hop + 1
     for index, frames, samples in got:
-        start = index * BATCH * hop
+        start = index * batch_frames(hop) * hop
         expected = padded[start : start + (frames - 1) * hop + frame + margin]
         assert np.array_equal(samples[: len(expected), 0], expected)
         assert not samples[len(expected) :].any()
@@ -77,3 +77,14 @@ def test_samples_of_every_type_have_the_same_powers(dtype):
     y = tone(1000)
     typed = y.astype(dtype) if "float" in dtype else (y * np.iinfo(dtype).max).astype(dtype)
     assert powers_of(typed, [500, 2000]) == pytest.approx(powers_of(y, [500, 2000]), rel=1e-3)
+
+
+@pytest.mark.parametrize("hop", [1, 64, 512, 4096, 1 << 18])
+def test_a_batch_is_a_power_of_two_and_spans_no_more_than_it_must(hop):
+    frames = batch_frames(hop)
+    assert frames in (8, 16, 32, 64, 128, 256)
+    assert frames == 8 or frames * hop <= 1 << 18
+
+
+def test_samples_beyond_all_measure_are_no_warning():
+    assert not np.isfinite(powers_of(np.full((4000, 1), 1e300), [100, 1000])).all()

@@ -99,15 +99,18 @@ def test_analyze_marks_the_threshold_in_the_histogram(write, capsys):
     assert "ngate gate" in out
 
 
+NOISE = np.random.default_rng(0).normal(0, 0.1, 64000)
+
+
 @pytest.mark.parametrize(
     ("y", "words"),
     [
         (np.zeros(16000), "nothing but digital silence"),
-        (tone(2, 0.1), "Nothing stands out of a noise of about -20 dBFS"),
+        (NOISE, "Nothing stands out of a noise of about -20 dBFS"),
     ],
-    ids=["silence", "a hum"],
+    ids=["silence", "noise"],
 )
-def test_analyze_says_when_there_is_nothing_to_suggest(write, capsys, y, words):
+def test_what_is_noise_alone_is_silenced_and_said(write, capsys, y, words):
     source = write(y)
     assert run(["analyze", str(source)]) == 0
     assert words in " ".join(capsys.readouterr().out.split())
@@ -118,6 +121,28 @@ def test_analyze_says_when_there_is_nothing_to_suggest(write, capsys, y, words):
     assert run(["gate", str(source)]) == 0
     assert words in capsys.readouterr().err
     assert not read(source.with_name("in_gated.wav")).any()
+
+
+def test_what_is_no_noise_is_left_alone_and_said(write, capsys):
+    source = write(tone(2, 0.1))
+    assert run(["gate", str(source)]) == 0
+    assert "a steady tone rather than a noise: the gate stays open" in capsys.readouterr().err
+    assert np.array_equal(read(source.with_name("in_gated.wav")), read(source))
+
+
+def test_a_gate_that_hardly_closes_cuts_nothing(write, capsys):
+    decay = tone(3, 0.5) * 10 ** (-np.arange(48000) / 8000)
+    args = ["gate", str(write(decay)), "-t", "-25dB", "--fail-on-chop", "-q", "-f"]
+    assert run([*args, "--range", "-6dB"]) == 0
+    assert run([*args, "--range", "-20dB"]) == 1
+
+
+def test_a_key_that_one_recording_cannot_have_costs_that_one(write, capsys):
+    sources = [write(tone(1, 0.1, rate), f"{rate}.wav", rate) for rate in (8000, 16000)]
+    assert run(["analyze", *map(str, sources), "--key", "5000-7000", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 1
+    assert "8000.wav': key 5000-7000 Hz is above all that 8000 samples" in err
 
 
 def test_analyze_goes_on_after_a_bad_file(write, tmp_path, capsys):
@@ -195,7 +220,6 @@ WRONG_USAGE = [
     (["-t", "floor+dB"], "'floor+dB'"),
     (["--key", "4000"], "'4000'"),
     (["--key", "4000-250"], "4000-250"),
-    (["--key", "9000-12000"], "16000 samples a second"),
     (["--target-floor", "62"], "-62dB"),
     (["--target-floor", "3dB"], "below 0"),
     (["--min-open", "x"], "'x'"),

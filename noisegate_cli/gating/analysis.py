@@ -19,7 +19,7 @@ from noisegate_cli.gating.levels import (
     to_db,
 )
 from noisegate_cli.gating.likelihood import OPEN_ABOVE, Learner, SignalModel, kept_frames
-from noisegate_cli.gating.mask import GateMask, GateStatistics, Mask, Values
+from noisegate_cli.gating.mask import Frames, GateMask, GateStatistics, Mask, Values
 from noisegate_cli.gating.settings import AUTO, GateSettings
 from noisegate_cli.gating.threshold import (
     LOUDEST_DB,
@@ -40,9 +40,16 @@ STAYS_OPEN = {
     "one kind": "There is no telling noise from signal, it sounds all alike: the gate stays open.",
     "near": "The signal is only {:.0f} dB above the noise, a gate would pump: it stays open. "
     "To turn down the quiet parts all the same, try -t LEVEL with --range -8dB.",
+    "steady": "This is a steady tone rather than a noise: the gate stays open. "
+    "If it is noise, give a threshold with -t.",
+    "rare": "Something rare stands {:.0f} dB out of the rest: the gate stays open. "
+    "Give a threshold with -t.",
     "restless": "What is quiet here moves like music, not like noise: the gate stays open. "
     "If it is noise, give a threshold with -t.",
 }
+
+RARE_DB = 20.0
+"""A frame so far above the median is no noise: rain, wind and hiss go up to 12 dB."""
 
 DRIFT_WINDOW_S = 5.0
 """The noise is measured anew this often."""
@@ -63,7 +70,9 @@ class LevelTrack:
     def add(self, levels: Levels) -> None:
         """Append levels shaped (frames, gates), linear RMS."""
         codes = np.rint((to_db(np.maximum(levels, 1e-12)) - self.LOWEST_DB) / self.STEP_DB)
-        self._parts.append(np.clip(codes, 0, 255).astype(np.uint8))
+        # 0 is digital silence and nothing else.
+        codes = np.where(levels > 0, np.clip(codes, 1, 255), 0)
+        self._parts.append(codes.astype(np.uint8))
 
     def __len__(self) -> int:
         return sum(map(len, self._parts))
@@ -72,6 +81,13 @@ class LevelTrack:
         """Return the levels of some frames, linear RMS."""
         codes = np.concatenate(self._parts)[frames]
         return np.where(codes, from_db(self.LOWEST_DB + codes * self.STEP_DB), 0.0)
+
+    def peaks_db(self) -> NDArray[np.float64]:
+        """Return how far the loudest frame of each gate is over the median, in dB."""
+        codes = np.concatenate(self._parts)
+        counts = [np.bincount(gate[gate > 0], minlength=256) for gate in codes.T]
+        middle = [np.searchsorted(np.cumsum(n), n.sum() / 2) for n in counts]
+        return np.asarray((codes.max(axis=0) - np.array(middle)) * self.STEP_DB)
 
     def quiet_steps(self, step: int) -> NDArray[np.float64]:
         """Return the quiet level of each `step` frames, in dB, of the loudest gate.
@@ -207,7 +223,13 @@ class Analyzer:
         if settings.threshold == AUTO:
             self._learner = Learner(settings, sample_rate, channels, samples)
         self._histogram = LevelHistogram()
-        self._track = LevelTrack()
+        self._track = self._whole = LevelTrack()
+        self._meter: LevelDetector | None = None
+        if settings.key_hz:
+            # What a closed gate turns down is not what the key lets through, but all.
+            meter_settings = replace(settings, key_hz=None)
+            self._meter = LevelDetector(-1.0, meter_settings, sample_rate, channels)
+            self._whole = LevelTrack()
         self._samples = self._values = 0
         self._peak = 0.0
 
@@ -216,6 +238,8 @@ class Analyzer:
         _, levels = self._detector.process(block, last)
         self._histogram.add(levels)
         self._track.add(levels)
+        if self._meter:
+            self._whole.add(self._meter.process(block, last)[1])
         if self._learner:
             self._learner.process(block, last)
         self._samples += len(block)
@@ -267,7 +291,7 @@ class Analyzer:
         settings, found = self._settings, None
         rule: Rule
         if self._learner:
-            rule = self._learner.models(self._track.at(self._learner.frames))
+            rule = self._with_rare(self._learner.models(self._track.at(self._learner.frames)))
             scores = self._learner.scores(rule)
             sample = self._tried(scores, OPEN_ABOVE, OPEN_ABOVE)
             found = _by_likelihood(rule, scores, sample)
@@ -277,16 +301,28 @@ class Analyzer:
                 found = suggest_threshold(self._histogram, settings.hysteresis_db, level)
                 level = found.or_open
             rule = self._moving(level) if settings.adaptive and level > 0 else level
-            frames = kept_frames(len(self._track), self._detector.gates)
+            frames = self._kept_frames()
             values = self._track.at(frames)
             if isinstance(rule, MovingThreshold):
                 values = rule.still(values, frames)
             sample = self._tried(values, *thresholds(level, settings))
-        closed_db = _rms_db(sample.levels[sample.closed])
-        if settings.target_floor_db is not None and np.isfinite(closed_db):
-            range_db = min(0.0, settings.target_floor_db - closed_db)
-            settings = replace(settings, range_db=range_db)
+        if settings.target_floor_db is not None:
+            whole = self._whole.at(sample.numbers)
+            # Where no pause outlasts the release, what is fading has to do.
+            closed = sample.closed if sample.closed.any() else ~sample.mask & (whole > 0)
+            noise_db = _rms_db(whole[closed])
+            settings = replace(settings, range_db=min(0.0, settings.target_floor_db - noise_db))
         return Decision(rule, settings, found), sample
+
+    def _with_rare(self, models: tuple[SignalModel, ...]) -> tuple[SignalModel, ...]:
+        """Keep gates open that would stay closed, but not all frames are alike."""
+        peaks = self._track.peaks_db()
+        return tuple(
+            replace(model, verdict="rare", contrast_db=float(peak))
+            if model.verdict == "noise" and peak > RARE_DB
+            else model
+            for model, peak in zip(models, peaks, strict=True)
+        )
 
     def _moving(self, threshold: float) -> MovingThreshold:
         """Let a threshold move with the floor of the loudest gate."""
@@ -294,11 +330,15 @@ class Analyzer:
         floors = floor_of_steps(self._track.quiet_steps(step))
         return MovingThreshold(threshold, floors - np.median(floors), step)
 
+    def _kept_frames(self) -> Frames:
+        if self._learner:
+            return self._learner.frames
+        return kept_frames(len(self._track), self._timing.hop_length, self._detector.gates)
+
     def _tried(self, values: Values, open_above: float, close_below: float) -> _Sample:
         """Try the gate on what a detector says of the frames that were kept."""
         gates = self._detector.gates
-        learner = self._learner
-        numbers = learner.frames if learner else kept_frames(len(self._track), gates)
+        numbers = self._kept_frames()
         levels = self._track.at(numbers)
         gate = GateMask(open_above, close_below, self._timing, gates)
         mask = gate.process(values, last=True)

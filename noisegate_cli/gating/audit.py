@@ -25,6 +25,9 @@ SOON_MS, LATER_MS = (100.0, 200.0), (300.0, 500.0)
 """Where the level of the pause is taken, from the fade on: it is the lower one of both. Short
 pauses end soon, long decays last until later."""
 
+LEAST_RANGE_DB = -6.0
+"""A gate that closes no further cuts nothing."""
+
 LISTED = 10
 """Chops that are remembered: the worst."""
 
@@ -123,9 +126,11 @@ class ChopAudit:
             Chop(float((self._first + frame) * self._hop_s), kind, float(db))
             for frame, db in zip(frames[above > CHOP_DB], above[above > CHOP_DB], strict=True)
         ]
-        worst = sorted([*self.report.worst, *chops], key=lambda chop: -chop.above_db)[:LISTED]
+        worst = sorted([*self.report.worst, *chops], key=lambda c: (-c.above_db, c.time, c.kind))[
+            :LISTED
+        ]
         self.report = ChopReport(
             self.report.decays + (len(chops) if kind == "decay" else 0),
             self.report.attacks + (len(chops) if kind == "attack" else 0),
-            tuple(sorted(worst, key=lambda chop: chop.time)),
+            tuple(sorted(worst, key=lambda c: (c.time, c.kind))),
         )

@@ -12,15 +12,22 @@ Powers = NDArray[np.float32]
 """Mean square of frames in bands, shaped (frames, channels, bands), full scale 1.0."""
 Spectrum = NDArray[np.float64]
 
-BATCH = 256
-"""Frames that are worked on together, always the same ones, however the samples arrive."""
+MOST_FRAMES, MOST_SAMPLES = 256, 1 << 18
+"""Frames that are worked on together, and samples that they span."""
 
-FEW_FRAMES = 64
-"""Frames that are transformed at once: their spectra stay in the cache."""
+FEW_SAMPLES = 1 << 16
+"""Samples, of overlapping frames, that are transformed at once: their spectra stay in the cache."""
+
+
+def batch_frames(hop_length: int) -> int:
+    """Return how many frames make a batch: a power of two, fewer where they lie far apart."""
+    return 1 << (max(8, min(MOST_FRAMES, MOST_SAMPLES // hop_length)).bit_length() - 1)
 
 
 class Batches:
-    """Cuts samples that come in blocks into the spans under `BATCH` frames each.
+    """Cuts samples that come in blocks into the spans under `batch_frames` frames each.
+
+    They are always the same frames, however the samples arrive.
 
     Parameters
     ----------
@@ -32,6 +39,7 @@ class Batches:
 
     def __init__(self, frame_length: int, hop_length: int, margin: int = 0) -> None:
         self._length, self._hop, self._margin = frame_length, hop_length, margin
+        self._frames = batch_frames(hop_length)
         self._index = 0
         self._received = 0
         self._rest: Samples | None = None
@@ -41,12 +49,13 @@ class Batches:
         if self._rest is None:
             self._rest = np.zeros((self._length // 2, block.shape[1]), block.dtype)
         # Before the block there is the rest; most batches lie in the block and are no copies.
-        rest, frames, at = self._rest, BATCH, 0
+        rest, frames, at = self._rest, self._frames, 0
         length = len(rest) + len(block)
         self._received += len(block)
         while True:
             if last:
-                frames = min(BATCH, self._received // self._hop + 1 - self._index * BATCH)
+                left = self._received // self._hop + 1 - self._index * self._frames
+                frames = min(self._frames, left)
             end = at + (frames - 1) * self._hop + self._length + self._margin
             if frames < 1 or (length < end and not last):
                 break
@@ -56,7 +65,7 @@ class Batches:
                 samples = np.concatenate([samples, padding])
             yield self._index, frames, samples
             self._index += 1
-            at += BATCH * self._hop
+            at += self._frames * self._hop
         self._rest = _span(rest, block, at, length).copy()
 
 
@@ -150,16 +159,20 @@ class BandPowers:
         powers = np.empty((frames, samples.shape[1], self._weights.shape[1]), np.float32)
         scale = np.float32(1 / full_scale(samples.dtype))
         hop, length = self._hop >> self._halvings, len(self._window)
+        few = max(1, FEW_SAMPLES // length)
         for channel in range(samples.shape[1]):
-            x = samples[:, channel].astype(np.float32) * scale
+            with np.errstate(over="ignore"):
+                x = samples[:, channel].astype(np.float32) * scale
             for _ in range(self._halvings):
                 x = _halved(x)
             views = sliding_window_view(x, length)[::hop]
-            for start in range(0, frames, FEW_FRAMES):
-                some = slice(start, min(start + FEW_FRAMES, frames))
-                spectrum = np.fft.rfft(views[some] * self._window, axis=1)
-                parts = spectrum.astype(np.complex64, copy=False).view(np.float32)
-                powers[some, channel] = np.square(parts, out=parts) @ self._weights
+            for start in range(0, frames, few):
+                some = slice(start, min(start + few, frames))
+                # Floats may be beyond all measure; who reads the powers looks after that.
+                with np.errstate(over="ignore", invalid="ignore"):
+                    spectrum = np.fft.rfft(views[some] * self._window, axis=1)
+                    parts = spectrum.astype(np.complex64, copy=False).view(np.float32)
+                    powers[some, channel] = np.square(parts, out=parts) @ self._weights
         return powers
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.audit import ChopAudit, ChopReport
+from noisegate_cli.gating.audit import LEAST_RANGE_DB, ChopAudit, ChopReport
 from noisegate_cli.gating.detector import Rule, detector
 from noisegate_cli.gating.envelope import Envelope, Gains
 from noisegate_cli.gating.levels import Samples, working_type
@@ -197,6 +197,7 @@ class BroadbandGate:
         timing = settings.timing(sample_rate)
         self._detector = detector(rule, settings, sample_rate, channels)
         gates = self._detector.gates
+        self._cuts = settings.range_db < LEAST_RANGE_DB
         self._audit = ChopAudit(timing, sample_rate, gates)
         self._mask = GateMask(self._detector.open_above, self._detector.close_below, timing, gates)
         self._envelope = Envelope(
@@ -224,7 +225,8 @@ class BroadbandGate:
         """
         values, levels = self._detector.process(block, last)
         mask = self._mask.process(values, last)
-        self._audit.process(levels, mask, last)
+        if self._cuts:
+            self._audit.process(levels, mask, last)
         return self._overlay.process(block, self._envelope.process(mask, last), last)
 
 

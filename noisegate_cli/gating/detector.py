@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from noisegate_cli.gating.bands import BandPowers
 from noisegate_cli.gating.floor import between_steps
 from noisegate_cli.gating.levels import FrameLevels, Levels, Samples, from_db
-from noisegate_cli.gating.likelihood import OPEN_ABOVE, SCORED, Listener, Scorer, SignalModel
+from noisegate_cli.gating.likelihood import (
+    OPEN_ABOVE,
+    SCORED,
+    Listener,
+    Scorer,
+    SignalModel,
+    scored,
+)
 from noisegate_cli.gating.mask import Values
 from noisegate_cli.gating.settings import GateSettings
 
@@ -121,28 +128,23 @@ class LikelihoodDetector:
         """How many numbers there are for a frame."""
         self._meter = LevelDetector(-1.0, replace(settings, key_hz=None), sample_rate, channels)
         self._levels: Levels = np.zeros((0, self.gates))
-        self._scores: Values = np.zeros((0, self.gates))
 
     def process(self, block: Samples, last: bool = False) -> tuple[Values, Levels]:
         """Return scores and levels, both shaped (frames, gates), some frames late."""
-        densities = [
-            self._listener.densities(frames, samples)
+        parts = [
+            scored(self._scorers, self._listener.densities(frames, samples))
             for _, frames, samples in self._batches.process(block, last)
         ]
-        densities.insert(0, np.zeros((0, self.gates, len(self._listener.widths)), np.float32))
-        heard = np.concatenate(densities)
-        scores = [s.process(heard[:, gate], last) for gate, s in enumerate(self._scorers)]
-        # From the last that was told on: those in between need the next.
-        known = np.concatenate([self._scores, np.stack(scores, axis=1)])
-        levels = np.concatenate([self._levels, self._meter.process(block, last)[1]])
         if last:
-            known = np.concatenate([known, known[-1:]])
-        between = (known[:-1] + known[1:]) / SCORED
-        told = np.stack([known[:-1], between], axis=1).reshape(-1, self.gates)[: len(levels)]
-        self._scores, self._levels = known[-1:], levels[len(told) :]
-        told_levels = levels[: len(told)]
-        silent = (told_levels == 0) & (told < np.inf)
-        return np.where(silent, -np.inf, told), told_levels
+            nothing = np.zeros((0, self.gates, len(self._listener.widths)), np.float32)
+            parts.append(scored(self._scorers, nothing, last=True))
+        scores = np.concatenate([np.zeros((0, self.gates)), *parts])
+        levels = np.concatenate([self._levels, self._meter.process(block, last)[1]])
+        scores = scores[: len(levels)]
+        self._levels = levels[len(scores) :]
+        levels = levels[: len(scores)]
+        silent = (levels == 0) & (scores < np.inf)
+        return np.where(silent, -np.inf, scores), levels
 
 
 def thresholds(threshold: float, settings: GateSettings) -> tuple[float, float]:

@@ -35,7 +35,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.bands import BATCH, BandPowers, Powers
+from noisegate_cli.gating.bands import BandPowers, Powers, batch_frames
 from noisegate_cli.gating.floor import STEP_S, between_steps, floor_of_steps, quiet_steps
 from noisegate_cli.gating.levels import Levels, Samples
 from noisegate_cli.gating.mask import NEVER, Frames, Shortest, Values, frames_since
@@ -50,8 +50,8 @@ LOWEST_HZ, HIGHEST_HZ = 40.0, 10000.0
 BANDS = 44
 """Between them, equally wide on the mel scale."""
 
-KEPT = 128
-"""Batches that are remembered for learning: four to six minutes, in 5 MB."""
+KEPT_FRAMES = 32768
+"""Frames that are remembered for learning at the most: two to six minutes, in 6 MB."""
 
 DEPTH_DB = 60.0
 """Levels so far below the loud frames make no difference to a gate."""
@@ -87,6 +87,13 @@ LEAST_CONTRAST_DB = 4.0
 MOST_RESTLESS = 3.5
 """Of noise, see `restlessness`: it has 1 to 2, 3 at the most. Quiet music has 4 to 25."""
 
+RARE_MS, RARE_RISE = 250.0, 3.0
+"""Or the start of the loudest quarter of a second: what is rare is no less signal."""
+
+NOISE_JUMPS_DB = 2.0
+"""How far noise jumps from one frame to another in the bands in which it is loud: a steady tone
+doesn't, noise by 2.5 dB and more."""
+
 HEARD_DB, FEW_PAIRS, LEAST_JUMP_DB = 6.0, 5, 0.1
 """Bands nearer to the depth are not heard; fewer pairs of frames say nothing; hum doesn't jump."""
 
@@ -121,7 +128,7 @@ class Normal:
         return np.asarray(determinant - 0.5 * np.einsum("ij,ij->i", white, white))
 
 
-Verdict = Literal["parted", "noise", "one kind", "near", "restless"]
+Verdict = Literal["parted", "noise", "one kind", "near", "restless", "steady", "rare"]
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,8 @@ class SignalModel:
     """`parted`: there are signal and noise. `noise`: nothing stands out, the gate stays closed.
     For the rest it stays open, as it never silences what may be signal. `one kind`: there is too
     little of one of them to learn from. `near`: their levels hardly differ. `restless`: what is
-    quiet moves like music."""
+    quiet moves like music. `steady`: it is a tone rather than a noise. `rare`: nothing stands out
+    of what was learnt from, but elsewhere something does."""
     floor: float = TINY
     """Power that is added in each band, per Hz."""
     signal: Normal | None = None
@@ -169,7 +177,9 @@ class Listener:
         timing = settings.timing(sample_rate)
         hop = every * timing.hop_length
         low, high = settings.key_band(sample_rate)
-        edges = band_edges(max(low, LOWEST_HZ), min(high, HIGHEST_HZ))
+        if settings.key_hz is None:
+            low, high = min(LOWEST_HZ, high / 2), min(high, HIGHEST_HZ)
+        edges = band_edges(low, high)
         self.widths = np.diff(edges)
         """Of the bands, in Hz."""
         self.powers = BandPowers(edges, sample_rate, timing.frame_length, hop, oversampling=2)
@@ -180,10 +190,10 @@ class Listener:
         self.gates = 1 if self.linked else channels
 
     def densities(self, frames: int, samples: Samples) -> Powers:
-        """Return powers per Hz, shaped (frames, gates, bands): the mean of linked channels."""
+        """Return powers per Hz, shaped (frames, gates, bands): the highest of linked channels."""
         powers = self.powers.of(frames, samples)
         if self.linked:
-            powers = powers.mean(axis=1, keepdims=True)
+            powers = powers.max(axis=1, keepdims=True)
         return np.asarray(powers / self.widths, np.float32)
 
     def frames(self, ms: float) -> int:
@@ -193,23 +203,27 @@ class Listener:
 
 def band_edges(low: float, high: float) -> NDArray[np.float64]:
     """Return the edges, in Hz, of bands equally wide on the mel scale."""
-    low = min(low, 0.9 * high)
     mel_low, mel_high = np.log1p(low / 700), np.log1p(high / 700)
     width = (np.log1p(HIGHEST_HZ / 700) - np.log1p(LOWEST_HZ / 700)) / BANDS
     bands = max(4, round((mel_high - mel_low) / width))
     return np.asarray(700 * np.expm1(np.linspace(mel_low, mel_high, bands + 1)))
 
 
-def stride(batches: int, gates: int) -> int:
+def stride(batches: int, most: int) -> int:
     """Return which of so many batches are kept: each that its number is a multiple of."""
-    most = max(8, KEPT // gates)
     return 1 << max(0, math.ceil(math.log2(batches / most))) if batches else 1
 
 
-def kept_frames(frames: int, gates: int) -> Frames:
+def most_batches(hop_length: int, gates: int) -> int:
+    """Return how many batches are kept at the most."""
+    return max(8, KEPT_FRAMES // batch_frames(hop_length) // gates)
+
+
+def kept_frames(frames: int, hop_length: int, gates: int) -> Frames:
     """Return the numbers of the frames that a recording of so many is judged by."""
-    batch = np.arange(frames) // BATCH
-    return np.flatnonzero(batch % stride(-(-frames // BATCH), gates) == 0)
+    size = batch_frames(hop_length)
+    every = stride(-(-frames // size), most_batches(hop_length, gates))
+    return np.flatnonzero(np.arange(frames) // size % every == 0)
 
 
 class Learner:
@@ -227,15 +241,19 @@ class Learner:
     def __init__(
         self, settings: GateSettings, sample_rate: int, channels: int = 1, samples: int = 0
     ) -> None:
+        hop = settings.timing(sample_rate).hop_length
         self._listener = Listener(settings, sample_rate, channels)
         self._batches = self._listener.powers.batches()
-        self._expected = samples // (BATCH * settings.timing(sample_rate).hop_length)
+        self._size = batch_frames(hop)
+        self._most = most_batches(hop, self._listener.gates)
+        self._expected = samples // (self._size * hop)
         self._kept: dict[int, Powers] = {}
+        self._scoring = Listener(settings, sample_rate, channels, every=SCORED)
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Take in `block`, shaped (samples, channels)."""
         for index, frames, samples in self._batches.process(block, last):
-            every = stride(max(index + 1, self._expected), self._listener.gates)
+            every = stride(max(index + 1, self._expected), self._most)
             if index % every == 0:
                 self._kept = {i: p for i, p in self._kept.items() if i % every == 0}
                 self._kept[index] = self._listener.densities(frames, samples)
@@ -243,7 +261,7 @@ class Learner:
     @property
     def frames(self) -> Frames:
         """The numbers of the frames that were kept; see `kept_frames`."""
-        numbers = [BATCH * i + np.arange(len(powers)) for i, powers in self._kept.items()]
+        numbers = [self._size * i + np.arange(len(powers)) for i, powers in self._kept.items()]
         return np.concatenate(numbers)
 
     def models(self, levels: Levels) -> tuple[SignalModel, ...]:
@@ -255,14 +273,12 @@ class Learner:
         )
 
     def scores(self, models: Sequence[SignalModel]) -> Values:
-        """Return the scores of the frames that were kept."""
-        scorers = [Scorer(model, self._listener) for model in models]
-        batches = list(self._kept.values())
-        parts = [
-            [s.process(batch[:, gate], i == len(batches) - 1) for gate, s in enumerate(scorers)]
-            for i, batch in enumerate(batches)
-        ]
-        return np.concatenate([np.stack(scores, axis=1) for scores in parts])
+        """Return the scores of the frames that were kept, as the gate will find them."""
+        scorers = [Scorer(model, self._scoring) for model in models]
+        heard = [powers[::SCORED] for powers in self._kept.values()]
+        scores = [scored(scorers, powers) for powers in heard]
+        scores.append(scored(scorers, heard[0][:0], last=True))
+        return np.concatenate(scores)[: len(self.frames)]
 
 
 def learn(listener: Listener, densities: Powers, level: NDArray[np.float64]) -> SignalModel:
@@ -282,8 +298,11 @@ def learn(listener: Listener, densities: Powers, level: NDArray[np.float64]) -> 
     base = between_steps(floors, step, np.arange(len(levels)))
     start = _smoothed(_start(levels - base), listener.frames(SCORE_MS))
     quiet, loud = np.percentile(start, [START_QUIET, START_LOUD])
-    if loud < LEAST_RISE:
-        return SignalModel("noise", float(floor))
+    rare = np.sort(start)[-min(len(start), listener.frames(RARE_MS))]
+    if loud < LEAST_RISE and rare < RARE_RISE:
+        steady = _jumps_db(levels, listener.apart) < NOISE_JUMPS_DB
+        return SignalModel("steady" if steady else "noise", float(floor))
+    loud = max(loud, rare)
     score = start - min(quiet + START_CUT * (loud - quiet), START_MOST)
     smooth = _smoothed(levels, listener.frames(LEVEL_MS))
     for _ in range(ROUNDS):
@@ -347,15 +366,31 @@ def restlessness(
     median = np.median(levels[is_noise], axis=0)
     if not (median > lowest_db).any():
         return 1.0
-    # The median of |a − b| for normal a and b is 0.954 of their standard deviation.
-    jump = np.median(np.abs(levels[apart:] - levels[:-apart])[pairs], axis=0) / 0.954
+    jump = _deviation((levels[apart:] - levels[:-apart])[pairs])
     stray = (levels - base)[is_noise].std(axis=0)
     weights = np.where(median > lowest_db, 10 ** (median / 10), 0)
     return float(np.average(stray / (jump + LEAST_JUMP_DB), weights=weights))
 
 
+def _jumps_db(levels: BandLevels, apart: int) -> float:
+    """Return how far levels jump, the mean of all bands, weighted by their power."""
+    if len(levels) <= apart:
+        return np.inf
+    weights = 10 ** (np.median(levels, axis=0) / 10)
+    return float(np.average(_deviation(levels[apart:] - levels[:-apart]), weights=weights))
+
+
+def _deviation(jumps: BandLevels) -> BandLevels:
+    """Return the standard deviation of levels of which these are differences.
+
+    The median of |a − b| for normal a and b is 0.954 of the standard deviation of each.
+    """
+    return np.asarray(np.median(np.abs(jumps), axis=0) / 0.954)
+
+
 def _start(over_floor: BandLevels) -> NDArray[np.float64]:
-    g = np.maximum(10 ** (over_floor / 10), 1e-3)
+    # Below the floor the a-priori ratio is 0, and so is the logarithm of the likelihood ratio.
+    g = np.maximum(10 ** (over_floor / 10), 1)
     g -= 1 + np.log(g)
     return np.asarray(np.log(g.mean(axis=1, dtype=np.float64) + 1e-9))
 
@@ -398,7 +433,7 @@ def _smoothed(rows: BandLevels, frames: int) -> BandLevels:
 
 
 class Scorer:
-    """Smoothed scores of the frames of one gate, whose powers come in blocks.
+    """Smoothed scores for one gate, of which every second frame comes, in batches.
 
     Powers beyond all numbers are no noise: where the score is none, the gate opens.
     """
@@ -407,9 +442,24 @@ class Scorer:
         self._model = model
         self._levels = Smoother(listener.frames(LEVEL_MS))
         self._scores = Smoother(listener.frames(SCORE_MS))
+        self._known = np.zeros(0)
 
     def process(self, densities: Powers, last: bool = False) -> NDArray[np.float64]:
-        """Return the scores that powers per Hz, shaped (frames, bands), complete."""
+        """Return the scores of all frames that powers per Hz, shaped (frames, bands), complete.
+
+        When it is the last there may be one more than there are frames.
+        """
         levels = self._levels.process(self._model.levels(densities), last)
         scores = self._scores.process(self._model.score(levels), last)
-        return np.asarray(np.nan_to_num(scores, nan=np.inf, posinf=np.inf, neginf=-np.inf))
+        scores = np.nan_to_num(scores, nan=np.inf, posinf=np.inf, neginf=-np.inf)
+        # The last that is known waits for the next: between two lies their mean.
+        known = np.concatenate([self._known, scores, scores[-1:] if last else []])
+        if last and not len(scores):
+            known = np.concatenate([known, known[-1:]])
+        self._known = known[-1:]
+        return np.stack([known[:-1], (known[:-1] + known[1:]) / 2], axis=1).ravel()
+
+
+def scored(scorers: Sequence[Scorer], densities: Powers, last: bool = False) -> Values:
+    """Return the scores of gates, shaped (frames, gates), from powers (frames, gates, bands)."""
+    return np.stack([s.process(densities[:, g], last) for g, s in enumerate(scorers)], axis=1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from noisegate_cli.errors import SettingsError
+from noisegate_cli.errors import SettingsError, SignalError
 
 Channels = Literal["linked", "separate"]
 
@@ -31,7 +31,10 @@ many more."""
 LONGEST_MS = 60_000.0
 """No sound is held, faded or looked ahead for longer."""
 
-TIMES = (
+LEAST_BINS = 4
+"""Of a frame's spectrum in a key: a Hann window spreads a tone over that many."""
+
+NOT_NEGATIVE = (
     "hysteresis_db",
     "min_closed_ms",
     "min_open_ms",
@@ -40,8 +43,6 @@ TIMES = (
     "hold_ms",
     "release_ms",
 )
-"""What is 0 or more."""
-
 SHORTEST_FRAME, LONGEST_FRAME = 16, 1 << 20
 """Samples."""
 
@@ -133,7 +134,7 @@ class GateSettings:
             )
         if self.target_floor_db is not None and not self.target_floor_db < 0:
             raise SettingsError(f"target floor {self.target_floor_db:g} dBFS must be below 0")
-        for name in TIMES:
+        for name in NOT_NEGATIVE:
             value = getattr(self, name)
             if not 0 <= value <= LONGEST_MS:
                 raise SettingsError(
@@ -183,15 +184,22 @@ class GateSettings:
 
         Raises
         ------
-        SettingsError
-            When that is nothing.
+        SignalError
+            When a recording of that rate has nothing there, or a frame is too short to tell it.
         """
-        low, high = self.key_hz or (0.0, math.inf)
-        if low >= 0.45 * sample_rate:
-            raise SettingsError(
-                f"key {low:g}-{high:g} Hz is above all that {sample_rate} samples a second hold"
+        low, wanted = self.key_hz or (0.0, math.inf)
+        high = min(wanted, 0.49 * sample_rate)
+        if low >= high:
+            raise SignalError(
+                f"key {low:g}-{wanted:g} Hz is above all that {sample_rate} samples a second hold"
             )
-        return low, min(high, 0.49 * sample_rate)
+        resolved = LEAST_BINS * sample_rate / self.timing(sample_rate).frame_length
+        if self.key_hz and high - low < resolved:
+            raise SignalError(
+                f"key {low:g}-{wanted:g} Hz is narrower than the {resolved:.0f} Hz that a frame "
+                "can tell: give a wider one, or a longer --frame-length"
+            )
+        return low, high
 
     def timing(self, sample_rate: int) -> Timing:
         """Convert to samples and frames at `sample_rate`, in Hz.
