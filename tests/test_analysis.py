@@ -3,10 +3,11 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import GateSettings, analyze, gate
-from noisegate_cli.gating.analysis import Analyzer, Decision, LevelTrack
+from noisegate_cli.gating.analysis import Analyzer, Decision
 from noisegate_cli.gating.broadband import BroadbandGate
 from noisegate_cli.gating.detector import MovingThreshold
 from noisegate_cli.gating.levels import from_db, to_db
+from noisegate_cli.gating.track import LevelTrack
 from tests.conftest import DATA, SPEECH, loud_and_quiet, tone
 
 RATE = 16000

@@ -6,16 +6,9 @@ from hypothesis import strategies as st
 from noisegate_cli import GateSettings
 from noisegate_cli.gating.analysis import Analyzer
 from noisegate_cli.gating.detector import LikelihoodDetector
-from noisegate_cli.gating.likelihood import (
-    KEPT_FRAMES,
-    Learner,
-    Normal,
-    Smoother,
-    band_edges,
-    kept_frames,
-    most_batches,
-    restlessness,
-)
+from noisegate_cli.gating.learner import KEPT_FRAMES, Learner, kept_frames, most_batches
+from noisegate_cli.gating.likelihood import Normal, restlessness
+from noisegate_cli.gating.listener import Smoother, band_edges
 
 RATE = 8000
 SETTINGS = GateSettings()

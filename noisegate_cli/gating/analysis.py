@@ -1,7 +1,7 @@
 """What the first pass finds out: statistics, what the gate shall go by, and what it would do."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.detector import LevelDetector, MovingThreshold, Rule, thresholds
 from noisegate_cli.gating.envelope import Envelope
-from noisegate_cli.gating.floor import STEP_PERCENT, STEP_S, floor_of_steps
+from noisegate_cli.gating.floor import STEP_S, floor_of_steps
+from noisegate_cli.gating.learner import Learner, kept_frames
 from noisegate_cli.gating.levels import (
     LevelHistogram,
     Levels,
@@ -18,7 +19,7 @@ from noisegate_cli.gating.levels import (
     full_scale,
     to_db,
 )
-from noisegate_cli.gating.likelihood import OPEN_ABOVE, Learner, SignalModel, kept_frames
+from noisegate_cli.gating.likelihood import OPEN_ABOVE, SignalModel
 from noisegate_cli.gating.mask import Frames, GateMask, GateStatistics, Mask, Values
 from noisegate_cli.gating.settings import AUTO, GateSettings
 from noisegate_cli.gating.threshold import (
@@ -31,6 +32,7 @@ from noisegate_cli.gating.threshold import (
     suggest_threshold,
     too_loud,
 )
+from noisegate_cli.gating.track import LevelTrack
 
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
 
@@ -53,61 +55,6 @@ RARE_DB = 20.0
 
 DRIFT_WINDOW_S = 5.0
 """The noise is measured anew this often."""
-
-
-@dataclass
-class LevelTrack:
-    """The level of every frame, in order, rounded to half a decibel: one byte each.
-
-    An hour takes 0.3 MB a gate, so what any threshold would do can be tried without reading the
-    recording again.
-    """
-
-    STEP_DB = 0.5
-    LOWEST_DB = -120.0
-    _parts: list[NDArray[np.uint8]] = field(default_factory=list)
-
-    def add(self, levels: Levels) -> None:
-        """Append levels shaped (frames, gates), linear RMS."""
-        codes = np.rint((to_db(np.maximum(levels, 1e-12)) - self.LOWEST_DB) / self.STEP_DB)
-        # 0 is digital silence and nothing else.
-        codes = np.where(levels > 0, np.clip(codes, 1, 255), 0)
-        self._parts.append(codes.astype(np.uint8))
-
-    def __len__(self) -> int:
-        return sum(map(len, self._parts))
-
-    def at(self, frames: NDArray[np.int64]) -> Levels:
-        """Return the levels of some frames, linear RMS."""
-        codes = np.concatenate(self._parts)[frames]
-        return np.where(codes, from_db(self.LOWEST_DB + codes * self.STEP_DB), 0.0)
-
-    def peaks_db(self) -> NDArray[np.float64]:
-        """Return how far the loudest frame of each gate is over the median, in dB."""
-        codes = np.concatenate(self._parts)
-        counts = [np.bincount(gate[gate > 0], minlength=256) for gate in codes.T]
-        middle = [np.searchsorted(np.cumsum(n), n.sum() / 2) for n in counts]
-        return np.asarray((codes.max(axis=0) - np.array(middle)) * self.STEP_DB)
-
-    def quiet_steps(self, step: int) -> NDArray[np.float64]:
-        """Return the quiet level of each `step` frames, in dB, of the loudest gate.
-
-        Digital silence is left out; a step of nothing else has the level of the one before it.
-        """
-        codes = np.concatenate(self._parts).max(axis=1)
-        steps = max(1, len(codes) // step)
-        ordered = np.sort(codes[: steps * step].reshape(steps, -1), axis=1)
-        silent = np.count_nonzero(ordered == 0, axis=1)
-        length = ordered.shape[1]
-        place = silent + (STEP_PERCENT * (length - 1 - silent)) // 100
-        quiet = ordered[np.arange(steps), np.minimum(place, length - 1)]
-        sounding = np.flatnonzero(silent < length)
-        if not len(sounding):
-            return np.full(steps, self.LOWEST_DB)
-        before = np.searchsorted(sounding, np.arange(steps), side="right") - 1
-        return np.asarray(
-            self.LOWEST_DB + self.STEP_DB * quiet[sounding[np.maximum(before, 0)]], np.float64
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +143,7 @@ class _Sample:
 class Analyzer:
     """Measures samples that come in blocks, through the same detectors as the gate.
 
-    What the gate would do is tried on some frames of a long recording: six minutes, evenly spread.
+    What the gate would do is tried on a part of a long recording: minutes, evenly spread.
 
     Parameters
     ----------
@@ -257,8 +204,9 @@ class Analyzer:
         decision, sample = self._decided
         suggestion = decision.suggestion or suggest_threshold(self._histogram)
         trials: tuple[Trial, ...] = ()
-        if (loudest := self._histogram.percentile(100)) > LOUDEST_DB:
-            suggestion = replace(suggestion, threshold=None, reason=too_loud(loudest))
+        if self._loudest_db > LOUDEST_DB:
+            reason = too_loud(self._loudest_db)
+            suggestion = replace(suggestion, threshold=None, reason=reason)
         elif self._learner and sample.closed.any() and sample.mask.any():
             trials = tuple(self._trials(sample))
             best = best_trial(trials)
@@ -295,6 +243,8 @@ class Analyzer:
             scores = self._learner.scores(rule)
             sample = self._tried(scores, OPEN_ABOVE, OPEN_ABOVE)
             found = _by_likelihood(rule, scores, sample)
+            if self._loudest_db > LOUDEST_DB and all(m.verdict != "parted" for m in rule):
+                found = replace(found, reason=too_loud(self._loudest_db))
         else:
             level = settings.threshold
             if isinstance(level, str):
@@ -329,6 +279,10 @@ class Analyzer:
         step = max(1, round(STEP_S * self._frames_per_s))
         floors = floor_of_steps(self._track.quiet_steps(step))
         return MovingThreshold(threshold, floors - np.median(floors), step)
+
+    @property
+    def _loudest_db(self) -> float:
+        return self._histogram.percentile(100)
 
     def _kept_frames(self) -> Frames:
         if self._learner:

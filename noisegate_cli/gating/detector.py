@@ -13,15 +13,10 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.bands import BandPowers
 from noisegate_cli.gating.floor import between_steps
+from noisegate_cli.gating.learner import SCORED, Scorer, scored
 from noisegate_cli.gating.levels import FrameLevels, Levels, Samples, from_db
-from noisegate_cli.gating.likelihood import (
-    OPEN_ABOVE,
-    SCORED,
-    Listener,
-    Scorer,
-    SignalModel,
-    scored,
-)
+from noisegate_cli.gating.likelihood import OPEN_ABOVE, SignalModel
+from noisegate_cli.gating.listener import Listener
 from noisegate_cli.gating.mask import Values
 from noisegate_cli.gating.settings import GateSettings
 

@@ -13,11 +13,11 @@ threshold over each band's floor.
 
 Learning takes labels, and labels take a start:
 
-1. Per band, the floor is a low quantile of the surrounding 20 s, and g the power over it. The
-   likelihood ratio of Sohn, Kim and Sung (A statistical model-based voice activity detection,
-   1999), with the a-priori signal-to-noise ratio at its most likely value g − 1, has the logarithm
-   g − 1 − log g. The logarithm of its mean over the bands is cut a little under halfway between
-   quiet frames and loud ones.
+1. Per band, the floor is a low quantile of the 20 s around, and g the power over it. The likelihood
+   ratio of Sohn, Kim and Sung (A statistical model-based voice activity detection, 1999), with the
+   a-priori signal-to-noise ratio at its most likely value g − 1, has the logarithm g − 1 − log g.
+   The logarithm of its mean over the bands is cut a little under halfway between quiet frames and
+   loud ones.
 2. Signal are the frames above the cut. Noise are the frames well away from any of them: what is
    near belongs to neither. Fit both, score all, cut at zero, and repeat (expectation maximisation
    with hard decisions, Celeux and Govaert 1992; the gap in time keeps decays out of the noise).
@@ -27,37 +27,19 @@ many decibels on its own, and all of them by as much together, as if some more f
 seen that do so.
 """
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.bands import BandPowers, Powers, batch_frames
+from noisegate_cli.gating.bands import Powers
 from noisegate_cli.gating.floor import STEP_S, between_steps, floor_of_steps, quiet_steps
-from noisegate_cli.gating.levels import Levels, Samples
-from noisegate_cli.gating.mask import NEVER, Frames, Shortest, Values, frames_since
-from noisegate_cli.gating.settings import GateSettings
-
-BandLevels = NDArray[np.floating[Any]]
-"""In dB, shaped (frames, bands)."""
-
-LOWEST_HZ, HIGHEST_HZ = 40.0, 10000.0
-"""All of speech, and most of what animals and instruments do."""
-
-BANDS = 44
-"""Between them, equally wide on the mel scale."""
-
-KEPT_FRAMES = 32768
-"""Frames that are remembered for learning at the most: two to six minutes, in 6 MB."""
+from noisegate_cli.gating.listener import BANDS, LEVEL_MS, SCORE_MS, BandLevels, Listener, smoothed
+from noisegate_cli.gating.mask import NEVER, Shortest, frames_since
 
 DEPTH_DB = 60.0
 """Levels so far below the loud frames make no difference to a gate."""
-
-LEVEL_MS, SCORE_MS = 50.0, 30.0
-"""Smoothing of the levels, and of the score."""
 
 START_QUIET, START_LOUD = 10, 99
 START_CUT = 0.45
@@ -96,9 +78,6 @@ doesn't, noise by 2.5 dB and more."""
 
 HEARD_DB, FEW_PAIRS, LEAST_JUMP_DB = 6.0, 5, 0.1
 """Bands nearer to the depth are not heard; fewer pairs of frames say nothing; hum doesn't jump."""
-
-SCORED = 2
-"""Every second frame is scored, and the score of those between is interpolated."""
 
 TINY = 1e-30
 
@@ -160,127 +139,6 @@ class SignalModel:
         return np.asarray(ratio / levels.shape[1])
 
 
-class Listener:
-    """What learning and scoring hear alike: the powers of the frames of each gate, in bands.
-
-    Parameters
-    ----------
-    settings
-        Of which the key, the frames and the channels count here.
-    every
-        Which frames are heard: each that its number is a multiple of.
-    """
-
-    def __init__(
-        self, settings: GateSettings, sample_rate: int, channels: int = 1, every: int = 1
-    ) -> None:
-        timing = settings.timing(sample_rate)
-        hop = every * timing.hop_length
-        low, high = settings.key_band(sample_rate)
-        if settings.key_hz is None:
-            low, high = min(LOWEST_HZ, high / 2), min(high, HIGHEST_HZ)
-        edges = band_edges(low, high)
-        self.widths = np.diff(edges)
-        """Of the bands, in Hz."""
-        self.powers = BandPowers(edges, sample_rate, timing.frame_length, hop, oversampling=2)
-        self.apart = max(1, timing.frame_length // hop)
-        """Frames so far apart share no sample."""
-        self.frames_per_s = sample_rate / hop
-        self.linked = settings.channels == "linked"
-        self.gates = 1 if self.linked else channels
-
-    def densities(self, frames: int, samples: Samples) -> Powers:
-        """Return powers per Hz, shaped (frames, gates, bands): the highest of linked channels."""
-        powers = self.powers.of(frames, samples)
-        if self.linked:
-            powers = powers.max(axis=1, keepdims=True)
-        return np.asarray(powers / self.widths, np.float32)
-
-    def frames(self, ms: float) -> int:
-        """Return a duration in frames, one at least."""
-        return max(1, round(ms / 1000 * self.frames_per_s))
-
-
-def band_edges(low: float, high: float) -> NDArray[np.float64]:
-    """Return the edges, in Hz, of bands equally wide on the mel scale."""
-    mel_low, mel_high = np.log1p(low / 700), np.log1p(high / 700)
-    width = (np.log1p(HIGHEST_HZ / 700) - np.log1p(LOWEST_HZ / 700)) / BANDS
-    bands = max(4, round((mel_high - mel_low) / width))
-    return np.asarray(700 * np.expm1(np.linspace(mel_low, mel_high, bands + 1)))
-
-
-def stride(batches: int, most: int) -> int:
-    """Return which of so many batches are kept: each that its number is a multiple of."""
-    return 1 << max(0, math.ceil(math.log2(batches / most))) if batches else 1
-
-
-def most_batches(hop_length: int, gates: int) -> int:
-    """Return how many batches are kept at the most."""
-    return max(8, KEPT_FRAMES // batch_frames(hop_length) // gates)
-
-
-def kept_frames(frames: int, hop_length: int, gates: int) -> Frames:
-    """Return the numbers of the frames that a recording of so many is judged by."""
-    size = batch_frames(hop_length)
-    every = stride(-(-frames // size), most_batches(hop_length, gates))
-    return np.flatnonzero(np.arange(frames) // size % every == 0)
-
-
-class Learner:
-    """Learns from samples that come in blocks, in flat memory.
-
-    It keeps batches of frames, evenly spread: when there are too many it forgets every other, and
-    from then on skips as many.
-
-    Parameters
-    ----------
-    samples
-        How many there will be, if that is known: what is forgotten later need not be heard.
-    """
-
-    def __init__(
-        self, settings: GateSettings, sample_rate: int, channels: int = 1, samples: int = 0
-    ) -> None:
-        hop = settings.timing(sample_rate).hop_length
-        self._listener = Listener(settings, sample_rate, channels)
-        self._batches = self._listener.powers.batches()
-        self._size = batch_frames(hop)
-        self._most = most_batches(hop, self._listener.gates)
-        self._expected = samples // (self._size * hop)
-        self._kept: dict[int, Powers] = {}
-        self._scoring = Listener(settings, sample_rate, channels, every=SCORED)
-
-    def process(self, block: Samples, last: bool = False) -> None:
-        """Take in `block`, shaped (samples, channels)."""
-        for index, frames, samples in self._batches.process(block, last):
-            every = stride(max(index + 1, self._expected), self._most)
-            if index % every == 0:
-                self._kept = {i: p for i, p in self._kept.items() if i % every == 0}
-                self._kept[index] = self._listener.densities(frames, samples)
-
-    @property
-    def frames(self) -> Frames:
-        """The numbers of the frames that were kept; see `kept_frames`."""
-        numbers = [self._size * i + np.arange(len(powers)) for i, powers in self._kept.items()]
-        return np.concatenate(numbers)
-
-    def models(self, levels: Levels) -> tuple[SignalModel, ...]:
-        """Return what each gate learnt, given the levels of the frames that were kept."""
-        densities = np.concatenate(list(self._kept.values()))
-        return tuple(
-            learn(self._listener, densities[:, gate], levels[:, gate])
-            for gate in range(self._listener.gates)
-        )
-
-    def scores(self, models: Sequence[SignalModel]) -> Values:
-        """Return the scores of the frames that were kept, as the gate will find them."""
-        scorers = [Scorer(model, self._scoring) for model in models]
-        heard = [powers[::SCORED] for powers in self._kept.values()]
-        scores = [scored(scorers, powers) for powers in heard]
-        scores.append(scored(scorers, heard[0][:0], last=True))
-        return np.concatenate(scores)[: len(self.frames)]
-
-
 def learn(listener: Listener, densities: Powers, level: NDArray[np.float64]) -> SignalModel:
     """Learn from the powers per Hz of one gate, shaped (frames, bands), and its levels.
 
@@ -296,7 +154,7 @@ def learn(listener: Listener, densities: Powers, level: NDArray[np.float64]) -> 
     step = listener.frames(1000 * STEP_S)
     floors = floor_of_steps(quiet_steps(levels, step))
     base = between_steps(floors, step, np.arange(len(levels)))
-    start = _smoothed(_start(levels - base), listener.frames(SCORE_MS))
+    start = smoothed(_start(levels - base), listener.frames(SCORE_MS))
     quiet, loud = np.percentile(start, [START_QUIET, START_LOUD])
     rare = np.sort(start)[-min(len(start), listener.frames(RARE_MS))]
     if loud < LEAST_RISE and rare < RARE_RISE:
@@ -304,7 +162,7 @@ def learn(listener: Listener, densities: Powers, level: NDArray[np.float64]) -> 
         return SignalModel("steady" if steady else "noise", float(floor))
     loud = max(loud, rare)
     score = start - min(quiet + START_CUT * (loud - quiet), START_MOST)
-    smooth = _smoothed(levels, listener.frames(LEVEL_MS))
+    smooth = smoothed(levels, listener.frames(LEVEL_MS))
     for _ in range(ROUNDS):
         above = score >= 0
         apart = ~_near(above, listener)
@@ -313,7 +171,7 @@ def learn(listener: Listener, densities: Powers, level: NDArray[np.float64]) -> 
         signal = Normal.fit(smooth[above], SIGNAL_PRIOR_DB)
         noise = Normal.fit(smooth[apart], NOISE_PRIOR_DB)
         model = SignalModel("parted", float(floor), signal, noise)
-        score = _smoothed(model.score(smooth), listener.frames(SCORE_MS))
+        score = smoothed(model.score(smooth), listener.frames(SCORE_MS))
     is_open = score > OPEN_ABOVE
     if model.signal is None or is_open.all() or not is_open.any():
         return SignalModel("one kind", float(floor))
@@ -402,64 +260,3 @@ def _near(above: NDArray[np.bool_], listener: Listener) -> NDArray[np.bool_]:
     never, apart = np.array([NEVER]), listener.frames(APART_MS)
     after, before = frames_since(mask, never), frames_since(mask[::-1], never)[::-1]
     return np.asarray(np.minimum(after, before)[:, 0] <= apart)
-
-
-class Smoother:
-    """Mean over an odd number of frames, at least as many as asked for; the ends are repeated."""
-
-    def __init__(self, frames: int) -> None:
-        self._reach = frames // 2
-        self._rows: BandLevels | None = None
-
-    def process(self, rows: BandLevels, last: bool = False) -> BandLevels:
-        """Return the means that `rows`, shaped (frames, …), complete."""
-        reach = self._reach
-        if self._rows is None:
-            if not len(rows):
-                return rows
-            self._rows = np.repeat(rows[:1], reach, axis=0)
-        rows = np.concatenate([self._rows, rows])
-        if last:
-            rows = np.concatenate([rows, np.repeat(rows[-1:], reach, axis=0)])
-        ready = max(0, len(rows) - 2 * reach)
-        self._rows = rows[ready:]
-        # Summed in one order for every frame, so that no frame depends on where blocks end.
-        sums = sum((rows[i : i + ready] for i in range(2 * reach + 1)), np.zeros_like(rows[:ready]))
-        return np.asarray(sums / (2 * reach + 1))
-
-
-def _smoothed(rows: BandLevels, frames: int) -> BandLevels:
-    return Smoother(frames).process(rows, last=True)
-
-
-class Scorer:
-    """Smoothed scores for one gate, of which every second frame comes, in batches.
-
-    Powers beyond all numbers are no noise: where the score is none, the gate opens.
-    """
-
-    def __init__(self, model: SignalModel, listener: Listener) -> None:
-        self._model = model
-        self._levels = Smoother(listener.frames(LEVEL_MS))
-        self._scores = Smoother(listener.frames(SCORE_MS))
-        self._known = np.zeros(0)
-
-    def process(self, densities: Powers, last: bool = False) -> NDArray[np.float64]:
-        """Return the scores of all frames that powers per Hz, shaped (frames, bands), complete.
-
-        When it is the last there may be one more than there are frames.
-        """
-        levels = self._levels.process(self._model.levels(densities), last)
-        scores = self._scores.process(self._model.score(levels), last)
-        scores = np.nan_to_num(scores, nan=np.inf, posinf=np.inf, neginf=-np.inf)
-        # The last that is known waits for the next: between two lies their mean.
-        known = np.concatenate([self._known, scores, scores[-1:] if last else []])
-        if last and not len(scores):
-            known = np.concatenate([known, known[-1:]])
-        self._known = known[-1:]
-        return np.stack([known[:-1], (known[:-1] + known[1:]) / 2], axis=1).ravel()
-
-
-def scored(scorers: Sequence[Scorer], densities: Powers, last: bool = False) -> Values:
-    """Return the scores of gates, shaped (frames, gates), from powers (frames, gates, bands)."""
-    return np.stack([s.process(densities[:, g], last) for g, s in enumerate(scorers)], axis=1)

@@ -1,0 +1,125 @@
+"""The two passes of the automatic gate: what is kept to learn from, and the score of each frame."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisegate_cli.gating.bands import Powers, batch_frames
+from noisegate_cli.gating.levels import Levels, Samples
+from noisegate_cli.gating.likelihood import SignalModel, learn
+from noisegate_cli.gating.listener import LEVEL_MS, SCORE_MS, Listener, Smoother
+from noisegate_cli.gating.mask import Frames, Values
+from noisegate_cli.gating.settings import GateSettings
+
+KEPT_FRAMES = 32768
+"""Frames that are remembered for learning at the most: two to six minutes, in 6 MB."""
+
+SCORED = 2
+"""Every second frame is scored, and the score of those between is interpolated."""
+
+
+def stride(batches: int, most: int) -> int:
+    """Return which of so many batches are kept: each that its number is a multiple of."""
+    return 1 << max(0, math.ceil(math.log2(batches / most))) if batches else 1
+
+
+def most_batches(hop_length: int, gates: int) -> int:
+    """Return how many batches are kept at the most."""
+    return max(8, KEPT_FRAMES // batch_frames(hop_length) // gates)
+
+
+def kept_frames(frames: int, hop_length: int, gates: int) -> Frames:
+    """Return the numbers of the frames that a recording of so many is judged by."""
+    size = batch_frames(hop_length)
+    every = stride(-(-frames // size), most_batches(hop_length, gates))
+    return np.flatnonzero(np.arange(frames) // size % every == 0)
+
+
+class Learner:
+    """Learns from samples that come in blocks, in flat memory.
+
+    It keeps batches of frames, evenly spread: when there are too many it forgets every other, and
+    from then on skips as many.
+
+    Parameters
+    ----------
+    samples
+        How many there will be, if that is known: what is forgotten later need not be heard.
+    """
+
+    def __init__(
+        self, settings: GateSettings, sample_rate: int, channels: int = 1, samples: int = 0
+    ) -> None:
+        hop = settings.timing(sample_rate).hop_length
+        self._listener = Listener(settings, sample_rate, channels)
+        self._batches = self._listener.powers.batches()
+        self._size = batch_frames(hop)
+        self._most = most_batches(hop, self._listener.gates)
+        self._expected = samples // (self._size * hop)
+        self._kept: dict[int, Powers] = {}
+        self._scoring = Listener(settings, sample_rate, channels, every=SCORED)
+
+    def process(self, block: Samples, last: bool = False) -> None:
+        """Take in `block`, shaped (samples, channels)."""
+        for index, frames, samples in self._batches.process(block, last):
+            every = stride(max(index + 1, self._expected), self._most)
+            if index % every == 0:
+                self._kept = {i: p for i, p in self._kept.items() if i % every == 0}
+                self._kept[index] = self._listener.densities(frames, samples)
+
+    @property
+    def frames(self) -> Frames:
+        """The numbers of the frames that were kept; see `kept_frames`."""
+        numbers = [self._size * i + np.arange(len(powers)) for i, powers in self._kept.items()]
+        return np.concatenate(numbers)
+
+    def models(self, levels: Levels) -> tuple[SignalModel, ...]:
+        """Return what each gate learnt, given the levels of the frames that were kept."""
+        densities = np.concatenate(list(self._kept.values()))
+        return tuple(
+            learn(self._listener, densities[:, gate], levels[:, gate])
+            for gate in range(self._listener.gates)
+        )
+
+    def scores(self, models: Sequence[SignalModel]) -> Values:
+        """Return the scores of the frames that were kept, as the gate will find them."""
+        scorers = [Scorer(model, self._scoring) for model in models]
+        heard = [powers[::SCORED] for powers in self._kept.values()]
+        scores = [scored(scorers, powers) for powers in heard]
+        scores.append(scored(scorers, heard[0][:0], last=True))
+        return np.concatenate(scores)[: len(self.frames)]
+
+
+class Scorer:
+    """Smoothed scores for one gate, of which every second frame comes, in batches.
+
+    Powers beyond all numbers are no noise: where the score is none, the gate opens.
+    """
+
+    def __init__(self, model: SignalModel, listener: Listener) -> None:
+        self._model = model
+        self._levels = Smoother(listener.frames(LEVEL_MS))
+        self._scores = Smoother(listener.frames(SCORE_MS))
+        self._known = np.zeros(0)
+
+    def process(self, densities: Powers, last: bool = False) -> NDArray[np.float64]:
+        """Return the scores of all frames that powers per Hz, shaped (frames, bands), complete.
+
+        When it is the last there may be one more than there are frames.
+        """
+        levels = self._levels.process(self._model.levels(densities), last)
+        scores = self._scores.process(self._model.score(levels), last)
+        scores = np.nan_to_num(scores, nan=np.inf, posinf=np.inf, neginf=-np.inf)
+        # The last that is known waits for the next: between two lies their mean.
+        known = np.concatenate([self._known, scores, scores[-1:] if last else []])
+        if last and not len(scores):
+            known = np.concatenate([known, known[-1:]])
+        self._known = known[-1:]
+        return np.stack([known[:-1], (known[:-1] + known[1:]) / 2], axis=1).ravel()
+
+
+def scored(scorers: Sequence[Scorer], densities: Powers, last: bool = False) -> Values:
+    """Return the scores of gates, shaped (frames, gates), from powers (frames, gates, bands)."""
+    return np.stack([s.process(densities[:, g], last) for g, s in enumerate(scorers)], axis=1)

@@ -1,0 +1,100 @@
+"""What learning and scoring hear alike: levels in bands, and how they are smoothed."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisegate_cli.gating.bands import BandPowers, Powers
+from noisegate_cli.gating.levels import Samples
+from noisegate_cli.gating.settings import GateSettings
+
+BandLevels = NDArray[np.floating[Any]]
+"""In dB, shaped (frames, bands)."""
+
+LOWEST_HZ, HIGHEST_HZ = 40.0, 10000.0
+"""All of speech, and most of what animals and instruments do."""
+
+BANDS = 44
+"""Between them, equally wide on the mel scale."""
+
+LEVEL_MS, SCORE_MS = 50.0, 30.0
+"""Smoothing of the levels, and of the score."""
+
+
+class Listener:
+    """Hears the powers of the frames of each gate, in bands.
+
+    Parameters
+    ----------
+    settings
+        Of which the key, the frames and the channels count here.
+    every
+        Which frames are heard: each that its number is a multiple of.
+    """
+
+    def __init__(
+        self, settings: GateSettings, sample_rate: int, channels: int = 1, every: int = 1
+    ) -> None:
+        timing = settings.timing(sample_rate)
+        hop = every * timing.hop_length
+        low, high = settings.key_band(sample_rate)
+        if settings.key_hz is None:
+            low, high = min(LOWEST_HZ, high / 2), min(high, HIGHEST_HZ)
+        edges = band_edges(low, high)
+        self.widths = np.diff(edges)
+        """Of the bands, in Hz."""
+        self.powers = BandPowers(edges, sample_rate, timing.frame_length, hop, oversampling=2)
+        self.apart = max(1, timing.frame_length // hop)
+        """Frames so far apart share no sample."""
+        self.frames_per_s = sample_rate / hop
+        self.linked = settings.channels == "linked"
+        self.gates = 1 if self.linked else channels
+
+    def densities(self, frames: int, samples: Samples) -> Powers:
+        """Return powers per Hz, shaped (frames, gates, bands): the highest of linked channels."""
+        powers = self.powers.of(frames, samples)
+        if self.linked:
+            powers = powers.max(axis=1, keepdims=True)
+        return np.asarray(powers / self.widths, np.float32)
+
+    def frames(self, ms: float) -> int:
+        """Return a duration in frames, one at least."""
+        return max(1, round(ms / 1000 * self.frames_per_s))
+
+
+def band_edges(low: float, high: float) -> NDArray[np.float64]:
+    """Return the edges, in Hz, of bands equally wide on the mel scale."""
+    mel_low, mel_high = np.log1p(low / 700), np.log1p(high / 700)
+    width = (np.log1p(HIGHEST_HZ / 700) - np.log1p(LOWEST_HZ / 700)) / BANDS
+    bands = max(4, round((mel_high - mel_low) / width))
+    return np.asarray(700 * np.expm1(np.linspace(mel_low, mel_high, bands + 1)))
+
+
+class Smoother:
+    """Mean over an odd number of frames, at least as many as asked for; the ends are repeated."""
+
+    def __init__(self, frames: int) -> None:
+        self._reach = frames // 2
+        self._rows: BandLevels | None = None
+
+    def process(self, rows: BandLevels, last: bool = False) -> BandLevels:
+        """Return the means that `rows`, shaped (frames, …), complete."""
+        reach = self._reach
+        if self._rows is None:
+            if not len(rows):
+                return rows
+            self._rows = np.repeat(rows[:1], reach, axis=0)
+        rows = np.concatenate([self._rows, rows])
+        if last:
+            rows = np.concatenate([rows, np.repeat(rows[-1:], reach, axis=0)])
+        ready = max(0, len(rows) - 2 * reach)
+        self._rows = rows[ready:]
+        # Summed in one order for every frame, so that no frame depends on where blocks end.
+        sums = sum((rows[i : i + ready] for i in range(2 * reach + 1)), np.zeros_like(rows[:ready]))
+        return np.asarray(sums / (2 * reach + 1))
+
+
+def smoothed(rows: BandLevels, frames: int) -> BandLevels:
+    """Return the means of all rows, see `Smoother`."""
+    return Smoother(frames).process(rows, last=True)
