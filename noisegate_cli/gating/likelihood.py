@@ -27,7 +27,7 @@ many decibels on its own, and all of them by as much together, as if some more f
 seen that do so.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -135,8 +135,7 @@ class SignalModel:
         """Return the score of frames of smoothed levels."""
         if self.signal is None or self.noise is None:
             return np.full(len(levels), -np.inf if self.verdict == "noise" else np.inf)
-        ratio = self.signal.log_density(levels) - self.noise.log_density(levels)
-        return np.asarray(ratio / levels.shape[1])
+        return log_ratio(self.signal, self.noise, levels)
 
 
 def learn(listener: Listener, densities: Powers, level: NDArray[np.float64]) -> SignalModel:
@@ -148,41 +147,64 @@ def learn(listener: Listener, densities: Powers, level: NDArray[np.float64]) -> 
     densities, level = densities[sounds], level[sounds]
     if len(level) < BANDS:
         return SignalModel("one kind" if len(level) else "noise")
-    floor = np.percentile(densities.sum(axis=1), 95) * 10 ** (-DEPTH_DB / 10) + TINY
-    model = SignalModel("one kind", float(floor))
-    levels = model.levels(densities)
+    floor = float(np.percentile(densities.sum(axis=1), 95) * 10 ** (-DEPTH_DB / 10) + TINY)
+    one_kind = SignalModel("one kind", floor)
+    levels = one_kind.levels(densities)
     step = listener.frames(1000 * STEP_S)
     floors = floor_of_steps(quiet_steps(levels, step))
     base = between_steps(floors, step, np.arange(len(levels)))
-    start = smoothed(_start(levels - base), listener.frames(SCORE_MS))
-    quiet, loud = np.percentile(start, [START_QUIET, START_LOUD])
-    rare = np.sort(start)[-min(len(start), listener.frames(RARE_MS))]
-    if loud < LEAST_RISE and rare < RARE_RISE:
+    start = _start(levels - base, listener)
+    if start is None:
         steady = _jumps_db(levels, listener.apart) < NOISE_JUMPS_DB
-        return SignalModel("steady" if steady else "noise", float(floor))
-    loud = max(loud, rare)
-    score = start - min(quiet + START_CUT * (loud - quiet), START_MOST)
-    smooth = smoothed(levels, listener.frames(LEVEL_MS))
+        return SignalModel("steady" if steady else "noise", floor)
+    fitted = _fit(smoothed(levels, listener.frames(LEVEL_MS)), start, listener)
+    if fitted is None:
+        return one_kind
+    signal, noise, is_open = fitted
+    contrast = 20 * float(np.log10(_rms(level[is_open]) / _rms(level[~is_open])))
+    if contrast < LEAST_CONTRAST_DB:
+        return SignalModel("near", floor, contrast_db=contrast)
+    is_noise, lowest_db = ~_near(is_open, listener), 10 * np.log10(floor) + HEARD_DB
+    if restlessness(levels, base, is_noise, listener.apart, float(lowest_db)) > MOST_RESTLESS:
+        return SignalModel("restless", floor, contrast_db=contrast)
+    return SignalModel("parted", floor, signal, noise, contrast)
+
+
+def _start(over_floor: BandLevels, listener: Listener) -> NDArray[np.float64] | None:
+    """Return a first score, above 0 for signal; None where nothing stands out of the floor."""
+    # Below the floor the a-priori ratio is 0, and so is the logarithm of the likelihood ratio.
+    g = np.maximum(10 ** (over_floor / 10), 1)
+    g -= 1 + np.log(g)
+    rise = smoothed(np.log(g.mean(axis=1, dtype=np.float64) + 1e-9), listener.frames(SCORE_MS))
+    quiet, loud = np.percentile(rise, [START_QUIET, START_LOUD])
+    rare = np.sort(rise)[-min(len(rise), listener.frames(RARE_MS))]
+    if loud < LEAST_RISE and rare < RARE_RISE:
+        return None
+    cut = quiet + START_CUT * (max(loud, rare) - quiet)
+    return np.asarray(rise - min(cut, START_MOST), np.float64)
+
+
+def _fit(
+    levels: BandLevels, score: NDArray[np.float64], listener: Listener
+) -> tuple[Normal, Normal, NDArray[np.bool_]] | None:
+    """Return signal, noise and which frames open; None where there is too little of either."""
     for _ in range(ROUNDS):
         above = score >= 0
         apart = ~_near(above, listener)
         if min(np.count_nonzero(above), np.count_nonzero(apart)) < BANDS // 2:
-            break
-        signal = Normal.fit(smooth[above], SIGNAL_PRIOR_DB)
-        noise = Normal.fit(smooth[apart], NOISE_PRIOR_DB)
-        model = SignalModel("parted", float(floor), signal, noise)
-        score = smoothed(model.score(smooth), listener.frames(SCORE_MS))
+            return None
+        signal = Normal.fit(levels[above], SIGNAL_PRIOR_DB)
+        noise = Normal.fit(levels[apart], NOISE_PRIOR_DB)
+        ratio = log_ratio(signal, noise, levels)
+        score = np.asarray(smoothed(ratio, listener.frames(SCORE_MS)), np.float64)
     is_open = score > OPEN_ABOVE
-    if model.signal is None or is_open.all() or not is_open.any():
-        return SignalModel("one kind", float(floor))
-    contrast = 20 * float(np.log10(_rms(level[is_open]) / _rms(level[~is_open])))
-    if contrast < LEAST_CONTRAST_DB:
-        return SignalModel("near", float(floor), contrast_db=contrast)
-    lowest_db = float(10 * np.log10(floor)) + HEARD_DB
-    is_noise = ~_near(is_open, listener)
-    if restlessness(levels, base, is_noise, listener.apart, lowest_db) > MOST_RESTLESS:
-        return SignalModel("restless", float(floor), contrast_db=contrast)
-    return replace(model, contrast_db=contrast)
+    return None if is_open.all() or not is_open.any() else (signal, noise, is_open)
+
+
+def log_ratio(signal: Normal, noise: Normal, levels: BandLevels) -> NDArray[np.float64]:
+    """Return the logarithm of the ratio of densities, per band."""
+    ratio = signal.log_density(levels) - noise.log_density(levels)
+    return np.asarray(ratio / levels.shape[1])
 
 
 def _rms(level: NDArray[np.float64]) -> float:
@@ -244,13 +266,6 @@ def _deviation(jumps: BandLevels) -> BandLevels:
     The median of |a − b| for normal a and b is 0.954 of the standard deviation of each.
     """
     return np.asarray(np.median(np.abs(jumps), axis=0) / 0.954)
-
-
-def _start(over_floor: BandLevels) -> NDArray[np.float64]:
-    # Below the floor the a-priori ratio is 0, and so is the logarithm of the likelihood ratio.
-    g = np.maximum(10 ** (over_floor / 10), 1)
-    g -= 1 + np.log(g)
-    return np.asarray(np.log(g.mean(axis=1, dtype=np.float64) + 1e-9))
 
 
 def _near(above: NDArray[np.bool_], listener: Listener) -> NDArray[np.bool_]:
