@@ -167,6 +167,12 @@ def test_scores_do_not_depend_on_blocks(block):
         assert np.array_equal(np.concatenate(arrays), expected_array)
 
 
+def test_between_two_scores_lies_their_mean_in_every_batch():
+    y = voice(30) + noise(30)
+    s = scores(y, learnt(y))[:, 0]
+    assert s[1:-1:2] == pytest.approx((s[:-2:2] + s[2::2])[: len(s[1:-1:2])] / 2)
+
+
 def test_separate_channels_are_learnt_apart():
     settings = GateSettings(channels="separate")
     y = np.column_stack([voice(12) + noise(12), noise(12, seed=3)])
@@ -183,9 +189,11 @@ def test_a_learner_keeps_as_much_as_it_says_and_no_more(frames, gates):
 
 
 def test_one_channel_of_many_that_speaks_opens_them_all():
-    y = np.column_stack([noise(20, seed=i) for i in range(16)])
-    y[:, 5] += voice(20)
-    s = scores(y, learnt(y))[:, 0]
+    y = np.column_stack([noise(20, seed=i) for i in range(32)])
+    y[:, 5] += voice(20, rms=0.03)
+    models = learnt(y)
+    assert models[0].verdict == "parted"
+    s = scores(y, models)[:, 0]
     t = np.arange(len(s)) * SETTINGS.timing(RATE).hop_length / RATE
     loud = talking(t) & (np.sin(2 * np.pi * 2 * t) > 0.5)
     assert (s[loud] > 0.3).mean() > 0.97
@@ -219,9 +227,11 @@ def test_a_steady_tone_is_no_noise():
     assert models[0].verdict == "steady"
 
 
+@pytest.mark.parametrize("channels", [1, 2, 6])
 @pytest.mark.parametrize("rate", [8000, 16000, 44100, 96000])
-def test_noise_is_no_tone(rate):
-    assert learnt(noise(6, rate=rate), rate=rate)[0].verdict == "noise"
+def test_noise_is_no_tone(rate, channels):
+    y = np.column_stack([noise(6, rate=rate, seed=i) for i in range(channels)])
+    assert learnt(y, rate=rate)[0].verdict == "noise"
 
 
 def test_a_key_above_the_usual_bands_is_listened_to():

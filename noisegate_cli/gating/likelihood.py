@@ -72,9 +72,9 @@ MOST_RESTLESS = 3.5
 RARE_MS, RARE_RISE = 250.0, 3.0
 """Or the start of the loudest quarter of a second: what is rare is no less signal."""
 
-NOISE_JUMPS_DB = 2.0
-"""How far noise jumps from one frame to another in the bands in which it is loud: a steady tone
-doesn't, noise by 2.5 dB and more."""
+NOISE_JUMPS_DB = 1.0
+"""How far noise jumps from one frame to another in the bands in which it is loud, at the least: by
+2 dB and more, the loudest of several channels by less. A steady tone doesn't jump."""
 
 HEARD_DB, FEW_PAIRS, LEAST_JUMP_DB = 6.0, 5, 0.1
 """Bands nearer to the depth are not heard; fewer pairs of frames say nothing; hum doesn't jump."""
