@@ -84,12 +84,13 @@ def gate(
     ] = None,
     residue: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write what was removed (input − output) here too."),
+        typer.Option(metavar="FILE", help="Write what was removed (input - output) here too."),
     ] = None,
     fail_on_chop: Annotated[
         bool,
         typer.Option(
-            "--fail-on-chop", help="Exit with 1 if a decay or an attack was cut, for scripts."
+            "--fail-on-chop",
+            help="Exit with 1 if a decay or an attack was cut, or all of it; for scripts.",
         ),
     ] = False,
     force: Force = False,
@@ -98,7 +99,13 @@ def gate(
 ) -> None:
     """Gate one recording: silent in the pauses, untouched elsewhere."""
     from noisegate_cli.process import gate_file
-    from noisegate_cli.report import chops_text, gate_data, gate_summary, to_json
+    from noisegate_cli.report import (
+        chops_counted,
+        gate_data,
+        gate_summary,
+        nothing_opened,
+        to_json,
+    )
 
     with _one_bar(file, quiet) as progress:
         result = gate_file(file, output, settings, residue=residue, force=force, progress=progress)
@@ -107,8 +114,9 @@ def gate(
     elif not quiet:
         for line in gate_summary(result):
             say(line)
-    if fail_on_chop and result.chops.count:
-        complain(f"{shown(result.output.path)}: {chops_text(result.chops)}")
+    if fail_on_chop and (result.chops.count or nothing_opened(result)):
+        cut = chops_counted(result.chops) if result.chops.count else "all of it was turned down"
+        complain(f"{shown(result.output.path)}: {cut}")
         raise typer.Exit(FAILED)
 
 

@@ -151,10 +151,14 @@ def gate_summary(result: "GateResult") -> list[str]:
     ]
     if result.settings.adaptive and result.threshold is not None:
         lines[0] += " It moves with the noise." if found else ", moving with the noise"
-    if result.settings.target_floor_db is not None:
-        lines.append(f"range      {format_db(result.settings.range_db)}, for the target floor")
+    if result.settings.target_floor_db is not None and result.statistics.closed:
+        reached = ": the pauses are that quiet already" if not result.settings.range_db else ""
+        range_db = format_db(result.settings.range_db)
+        lines.append(f"range      {range_db}, for the target floor{reached}")
+    if nothing_opened(result):
+        lines.append("note       nothing rises above the threshold: all of it is turned down")
     if result.chops.count:
-        lines.append(f"chops      {chops_text(result.chops)}")
+        lines += _chops_lines(result)
     if result.residue:
         lines.append(f"residue    {shown(result.residue)}")
     if result.output.subtype != result.source.subtype:
@@ -162,19 +166,29 @@ def gate_summary(result: "GateResult") -> list[str]:
     return lines
 
 
-def chops_text(chops: "ChopReport") -> str:
-    """Return how often a gate cut sounds, and where that was worst."""
-    kinds = [
-        _counted(number, kind)
-        for number, kind in ((chops.decays, "decay"), (chops.attacks, "attack"))
-        if number
-    ]
+def nothing_opened(result: "GateResult") -> bool:
+    """Return whether a threshold lies above all that there is."""
+    return result.threshold is not None and not result.statistics.openings
+
+
+def chops_counted(chops: "ChopReport") -> str:
+    """Return how often a gate cut sounds."""
+    kinds = ((chops.decays, "decay"), (chops.attacks, "attack"))
+    return " and ".join(_counted(number, kind) for number, kind in kinds if number) + " cut"
+
+
+def _chops_lines(result: "GateResult") -> list[str]:
+    """Return where sounds were cut, and what to do about it."""
+    chops = result.chops
     worst = [f"{format_time(chop.time)} ({chop.above_db:.0f} dB)" for chop in chops.worst]
-    return (
-        f"{' and '.join(kinds)} cut, at {', '.join(worst)}"
-        + (", …" if chops.count > len(worst) else "")
-        + ": try a lower threshold, or a longer hold and release"
-    )
+    more = ", …" if chops.count > len(worst) else ""
+    hints = ["a lower threshold"] if result.threshold is not None else []
+    hints += ["--hold 300"] if chops.decays else []
+    hints += ["--range -12dB"]
+    return [
+        f"chops      {chops_counted(chops)}: try {' or '.join(hints)}",
+        f"           at {', '.join(worst)}{more}",
+    ]
 
 
 def advice(report: "AnalysisReport") -> list[str]:
@@ -203,12 +217,14 @@ def gate_command(report: "AnalysisReport") -> str:
     """Return the `ngate gate` line that an analysis suggests; empty if it suggests none."""
     import shlex
 
-    threshold = report.levels.suggestion.threshold
-    if threshold is None:
+    suggestion = report.levels.suggestion
+    if suggestion.threshold is None:
         return ""
     changes = report.settings.changes_from(GateSettings())
     options = [_typed(name, value) for name, value in changes.items()]
-    path, level = str(report.info.path), ["-t", f"{threshold:.3g}"]
+    path, level = str(report.info.path), ["-t", f"{suggestion.threshold:.3g}"]
+    if suggestion.agreement is not None and suggestion.agreement < LOW_AGREEMENT:
+        level = []
     last = [*level, "--", path] if path.startswith("-") else [path, *level]
     return shlex.join(["ngate", "gate", *options, *last])
 

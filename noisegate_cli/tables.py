@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 HISTOGRAM_WIDTH = 40
 
+LISTED_NAMES = 3
+"""Recordings of one kind that the summary of a batch names."""
+
 SWEEP_STEP = 3
 """Of the trials, a decibel apart, every third is shown: four on either side of the best."""
 
@@ -92,7 +95,11 @@ def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group
     for sentence in advice(report):
         words.add_row("note", Text(sentence, style="yellow"))
     if levels.trials:
-        parts.append(Padding(_sweep_table(levels.trials, ascii_only), (0, 0, 1, 2), expand=False))
+        parts.append(Padding(_sweep_table(levels.trials, ascii_only), (0, 0, 0, 2), expand=False))
+        explained = (
+            "at risk: of what the automatic gate lets through; agrees: with it, all the time"
+        )
+        parts.append(Padding(Text(explained, style="dim"), (0, 0, 1, 2), expand=False))
     parts.append(Padding(words, (0, 0, 0, 2), expand=False))
     return Group(*parts)
 
@@ -144,6 +151,15 @@ def batch_table(report: "BatchReport") -> "Table":
     if done:
         gated = sum((r.result.statistics for r in done if r.result), GateStatistics())
         table.add_row("closed", f"{100 * gated.closed_share:.1f} % of the time")
+    for title, results in (
+        ("cut sounds", [r for r in done if r.result and r.result.chops.count]),
+        ("stayed open", [r for r in done if r.result and not r.result.statistics.closed]),
+        ("silent", [r for r in done if r.result and not r.result.statistics.openings]),
+    ):
+        if results:
+            names = ", ".join(shown(r.job.source.name) for r in results[:LISTED_NAMES])
+            more = ", …" if len(results) > LISTED_NAMES else ""
+            table.add_row(title, Text(f"{len(results)}: {names}{more}"))
     if skipped:
         table.add_row("skipped", f"{len(skipped)} outputs exist already (--force does them again)")
     if failed:
@@ -166,7 +182,7 @@ def _histogram_text(histogram: "LevelHistogram", threshold: float | None, ascii_
         text.append(f"{start:4.0f} to {end:3.0f} dB ", style="dim")
         text.append(f"{bar:<{HISTOGRAM_WIDTH}}", style="green" if above else "bright_black")
         if start <= threshold_db < end:
-            text.append(f" {arrow} threshold {threshold_db:.1f} dBFS", style="bold")
+            text.append(f" {arrow} -t {threshold_db:.1f} dBFS", style="bold")
         text.append("\n")
     text.rstrip()
     return text

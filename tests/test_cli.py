@@ -1,18 +1,21 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
 
-from noisegate_cli import __version__
+from noisegate_cli import __version__, analyze_file
 from noisegate_cli.cli import run
 from noisegate_cli.gating.settings import PRESETS
+from noisegate_cli.report import advice, gate_command
 from tests.conftest import DATA, SPEECH, loud_and_quiet, read, tone
 
 
@@ -95,7 +98,7 @@ def test_the_line_that_analyze_suggests_does_what_it_foresees(tmp_path, capsys):
 def test_analyze_marks_the_threshold_in_the_histogram(write, capsys):
     assert run(["analyze", str(write(np.tile(loud_and_quiet(), 5)))]) == 0
     out = capsys.readouterr().out
-    assert "◄── threshold -" in out
+    assert "◄── -t -" in out
     assert "ngate gate" in out
 
 
@@ -201,11 +204,41 @@ def test_a_chop_is_told_and_can_fail_a_script(write, capsys):
     source = write(np.concatenate([y, decay, y]))
     assert run(["gate", str(source), "-t", "-25dB", "--fail-on-chop"]) == 1
     err = capsys.readouterr().err
-    assert "chops      1 decay cut, at 0:02" in err
+    assert "chops      1 decay cut: try a lower threshold or --hold 300" in err
+    assert "at 0:02" in err
     assert err.splitlines()[-1].startswith("ngate: ")
     assert source.with_name("in_gated.wav").exists()
     assert run(["gate", str(source), "-t", "-75dB", "--fail-on-chop", "-f", "-q"]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_a_threshold_above_all_of_it_is_said_and_fails_a_script(write, capsys):
+    args = ["gate", str(write(tone(2, 0.01))), "-t", "-20dB", "--fail-on-chop"]
+    assert run(args) == 1
+    err = capsys.readouterr().err
+    assert "nothing rises above the threshold" in err
+    assert err.splitlines()[-1].endswith("all of it was turned down")
+
+
+def test_where_no_level_does_it_the_suggested_line_has_none():
+    report = analyze_file(SPEECH)
+    assert gate_command(report) == f"ngate gate {SPEECH} -t 0.0251"
+    assert not any("leave out -t" in sentence for sentence in advice(report))
+    poor = replace(report.levels.suggestion, agreement=0.8)
+    report = replace(report, levels=replace(report.levels, suggestion=poor))
+    assert gate_command(report) == f"ngate gate {SPEECH}"
+    assert any("leave out -t" in sentence for sentence in advice(report))
+
+
+def test_a_batch_names_what_one_should_listen_to(write, tmp_path, capsys):
+    decay = tone(3, 0.5) * 10 ** (-np.arange(48000) / 8000)
+    write(np.concatenate([loud_and_quiet(), decay]), "in/cut.wav")
+    write(tone(2, 0.001), "in/quiet.wav")
+    write(tone(2, 0.5), "in/loud.wav")
+    assert run(["batch", str(tmp_path / "in"), "-t", "-25dB", "--jobs", "1"]) == 0
+    err = capsys.readouterr().err
+    for words in (r"cut sounds +1: 'cut", r"stayed open +1: 'loud", r"silent +1: 'quiet"):
+        assert re.search(words, err)
 
 
 def test_analyze_shows_what_each_threshold_would_do(capsys):
@@ -363,7 +396,7 @@ def test_a_terminal_that_knows_only_ascii_gets_ascii(write):
     )
     assert done.returncode == 0
     assert done.stdout.isascii()
-    assert "<-- threshold" in done.stdout
+    assert "<-- -t -" in done.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
