@@ -96,9 +96,7 @@ def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group
         words.add_row("note", Text(sentence, style="yellow"))
     if levels.trials:
         parts.append(Padding(_sweep_table(levels.trials, ascii_only), (0, 0, 0, 2), expand=False))
-        explained = (
-            "at risk: of what the automatic gate lets through; agrees: with it, all the time"
-        )
+        explained = "at risk: of what the automatic gate lets through; agrees: with it"
         parts.append(Padding(Text(explained, style="dim"), (0, 0, 1, 2), expand=False))
     parts.append(Padding(words, (0, 0, 0, 2), expand=False))
     return Group(*parts)
