@@ -65,7 +65,7 @@ OPTIONS: dict[str, Option] = {
         ("--hysteresis",),
         "DB",
         DETECTOR,
-        "Closes only this far below a threshold; auto has no level.",
+        "Closes only this far below a threshold; auto has a hysteresis of its own.",
         partial(parse_quantity, "hysteresis", unit="dB"),
     ),
     "min_open_ms": Option(

@@ -19,7 +19,7 @@ from noisegate_cli.gating.levels import (
     full_scale,
     to_db,
 )
-from noisegate_cli.gating.likelihood import OPEN_ABOVE, SignalModel
+from noisegate_cli.gating.likelihood import CLOSE_BELOW, OPEN_ABOVE, SignalModel
 from noisegate_cli.gating.mask import Frames, GateMask, GateStatistics, Mask, Values
 from noisegate_cli.gating.settings import AUTO, GateSettings
 from noisegate_cli.gating.threshold import (
@@ -241,7 +241,7 @@ class Analyzer:
         if self._learner:
             rule = self._with_rare(self._learner.models(self._track.at(self._learner.frames)))
             scores = self._learner.scores(rule)
-            sample = self._tried(scores, OPEN_ABOVE, OPEN_ABOVE)
+            sample = self._tried(scores, OPEN_ABOVE, CLOSE_BELOW)
             found = _by_likelihood(rule, scores, sample)
             if self._loudest_db > LOUDEST_DB and all(m.verdict != "parted" for m in rule):
                 found = replace(found, reason=too_loud(self._loudest_db))

@@ -15,7 +15,7 @@ from noisegate_cli.gating.bands import BandPowers
 from noisegate_cli.gating.floor import between_steps
 from noisegate_cli.gating.learner import SCORED, Scorer, scored
 from noisegate_cli.gating.levels import FrameLevels, Levels, Samples, from_db
-from noisegate_cli.gating.likelihood import OPEN_ABOVE, SignalModel
+from noisegate_cli.gating.likelihood import CLOSE_BELOW, OPEN_ABOVE, SignalModel
 from noisegate_cli.gating.listener import Listener
 from noisegate_cli.gating.mask import Values
 from noisegate_cli.gating.settings import GateSettings
@@ -107,7 +107,7 @@ class LikelihoodDetector:
         Of each gate, as learnt with the same settings.
     """
 
-    open_above = close_below = OPEN_ABOVE
+    open_above, close_below = OPEN_ABOVE, CLOSE_BELOW
 
     def __init__(
         self,

@@ -56,8 +56,8 @@ APART_MS, LONGEST_GAP_MS, SHORTEST_RUN_MS = 150.0, 150.0, 30.0
 PRIOR_FRAMES, NOISE_PRIOR_DB, SIGNAL_PRIOR_DB = 100.0, 4.0, 6.0
 """The frames that a covariance is shrunk with, and how far levels wander in them."""
 
-OPEN_ABOVE = 0.3
-"""The score that opens the gate."""
+OPEN_ABOVE, CLOSE_BELOW = 0.3, 0.15
+"""The scores that open the gate and close it."""
 
 LEAST_RISE = 2.2
 """The START_LOUD percentile of the start in a recording in which something stands out: rain, wind
