@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from noisegate_cli.gating.detector import LevelDetector, MovingThreshold, Rule, thresholds
 from noisegate_cli.gating.envelope import Envelope
@@ -17,6 +16,7 @@ from noisegate_cli.gating.levels import (
     Samples,
     from_db,
     full_scale,
+    rms_db,
     to_db,
 )
 from noisegate_cli.gating.likelihood import CLOSE_BELOW, OPEN_ABOVE, SignalModel
@@ -132,7 +132,7 @@ class Decision:
 class _Sample:
     """Frames on which the decision was tried, shaped (frames, gates)."""
 
-    numbers: NDArray[np.int64]
+    numbers: Frames
     levels: Levels
     mask: Mask
     closed: Mask
@@ -239,9 +239,9 @@ class Analyzer:
         settings, found = self._settings, None
         rule: Rule
         if self._learner:
-            rule = self._with_rare(self._learner.models(self._track.at(self._learner.frames)))
+            rule = self._with_rare(self._learner.models(self._kept[1]))
             scores = self._learner.scores(rule)
-            sample = self._tried(scores, OPEN_ABOVE, CLOSE_BELOW)
+            sample = self._sample(scores, OPEN_ABOVE, CLOSE_BELOW)
             found = _by_likelihood(rule, scores, sample)
             if self._loudest_db > LOUDEST_DB and all(m.verdict != "parted" for m in rule):
                 found = replace(found, reason=too_loud(self._loudest_db))
@@ -251,16 +251,15 @@ class Analyzer:
                 found = suggest_threshold(self._histogram, settings.hysteresis_db, level)
                 level = found.or_open
             rule = self._moving(level) if settings.adaptive and level > 0 else level
-            frames = self._kept_frames()
-            values = self._track.at(frames)
+            numbers, values = self._kept
             if isinstance(rule, MovingThreshold):
-                values = rule.still(values, frames)
-            sample = self._tried(values, *thresholds(level, settings))
+                values = rule.still(values, numbers)
+            sample = self._sample(values, *thresholds(level, settings))
         if settings.target_floor_db is not None:
             whole = self._whole.at(sample.numbers)
             # Where no pause outlasts the release, what is fading has to do.
             closed = sample.closed if sample.closed.any() else ~sample.mask & (whole > 0)
-            noise_db = _rms_db(whole[closed])
+            noise_db = rms_db(whole[closed])
             settings = replace(settings, range_db=min(0.0, settings.target_floor_db - noise_db))
         return Decision(rule, settings, found), sample
 
@@ -284,42 +283,49 @@ class Analyzer:
     def _loudest_db(self) -> float:
         return self._histogram.percentile(100)
 
-    def _kept_frames(self) -> Frames:
-        if self._learner:
-            return self._learner.frames
-        return kept_frames(len(self._track), self._timing.hop_length, self._detector.gates)
-
-    def _tried(self, values: Values, open_above: float, close_below: float) -> _Sample:
-        """Try the gate on what a detector says of the frames that were kept."""
-        gates = self._detector.gates
-        numbers = self._kept_frames()
-        levels = self._track.at(numbers)
-        gate = GateMask(open_above, close_below, self._timing, gates)
-        mask = gate.process(values, last=True)
-        lookahead, attack, release = (
-            self._timing.lookahead,
-            self._timing.attack,
-            self._timing.release,
+    @cached_property
+    def _kept(self) -> tuple[Frames, Levels]:
+        """The numbers and the levels of the frames by which the recording is judged."""
+        numbers = (
+            self._learner.frames
+            if self._learner
+            else kept_frames(len(self._track), self._timing.hop_length, self._detector.gates)
         )
-        gains = Envelope(lookahead, attack, release, 0.0, gates).process(mask, last=True)
-        return _Sample(numbers, levels, mask, (gains == 0) & (levels > 0), gate.statistics)
+        return numbers, self._track.at(numbers)
+
+    def _sample(self, values: Values, open_above: float, close_below: float) -> _Sample:
+        """Try the gate, with its fades, on what a detector says of the frames that were kept."""
+        mask, statistics = self._gated(values, open_above, close_below)
+        timing, (numbers, levels) = self._timing, self._kept
+        envelope = Envelope(
+            timing.lookahead, timing.attack, timing.release, 0.0, self._detector.gates
+        )
+        gains = envelope.process(mask, last=True)
+        return _Sample(numbers, levels, mask, (gains == 0) & (levels > 0), statistics)
+
+    def _gated(
+        self, values: Values, open_above: float, close_below: float
+    ) -> tuple[Mask, GateStatistics]:
+        gate = GateMask(open_above, close_below, self._timing, self._detector.gates)
+        mask = gate.process(values, last=True)
+        return mask, gate.statistics
 
     def _trials(self, sample: _Sample) -> Iterator[Trial]:
         """Try every whole decibel between the lowest level and the highest."""
         sounding = sample.levels > 0
+        opens = sample.mask & sounding
         low, high = to_db(np.percentile(sample.levels[sounding], [1, 99.5]))
         for db in np.arange(np.floor(low), np.ceil(high) + 1, TRIAL_STEP_DB):
             opening = thresholds(float(from_db(db)), self._settings)
-            tried = self._tried(sample.levels, *opening)
-            opens = sample.mask & sounding
-            lost = float((opens & ~tried.mask).sum() / max(1, opens.sum()))
-            kept = float((~sample.mask & tried.mask).sum() / max(1, (~sample.mask).sum()))
+            mask, statistics = self._gated(sample.levels, *opening)
+            lost = float((opens & ~mask).sum() / max(1, opens.sum()))
+            kept = float((~sample.mask & mask).sum() / max(1, (~sample.mask).sum()))
             yield Trial(
                 threshold_db=float(db),
-                closed_share=tried.statistics.closed_share,
-                openings_per_minute=self._per_minute(tried.statistics),
+                closed_share=statistics.closed_share,
+                openings_per_minute=self._per_minute(statistics),
                 at_risk=lost,
-                agreement=float((sample.mask == tried.mask).mean()),
+                agreement=float((sample.mask == mask).mean()),
                 balanced=1 - (lost + kept) / 2,
             )
 
@@ -359,7 +365,7 @@ def _by_likelihood(
     opens = sample.levels[sample.mask & sounding]
     closed = sample.levels[sample.closed]
     floor = float(to_db(np.median(closed if closed.size else sample.levels[sounding])))
-    active = _rms_db(opens)
+    active = rms_db(opens)
     verdicts = {model.verdict for model in models}
     if verdicts == {"noise"}:
         why = (
@@ -374,7 +380,3 @@ def _by_likelihood(
         why += pumping(max(model.contrast_db for model in models if model.verdict == "parted"))
     clear = (np.abs(scores - OPEN_ABOVE) > OPEN_ABOVE) & (scores < np.inf)
     return ThresholdSuggestion(None, floor, active, why, confidence=float(clear[sounding].mean()))
-
-
-def _rms_db(levels: Levels) -> float:
-    return float(to_db(np.sqrt(np.mean(levels**2)))) if levels.size else -np.inf

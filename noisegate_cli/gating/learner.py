@@ -113,8 +113,8 @@ class Scorer:
         scores = self._scores.process(self._model.score(levels), last)
         scores = np.nan_to_num(scores, nan=np.inf, posinf=np.inf, neginf=-np.inf)
         # The last that is known waits for the next: between two lies their mean.
-        known = np.concatenate([self._known, scores, scores[-1:] if last else []])
-        if last and not len(scores):
+        known = np.concatenate([self._known, scores])
+        if last:
             known = np.concatenate([known, known[-1:]])
         self._known = known[-1:]
         return np.stack([known[:-1], (known[:-1] + known[1:]) / 2], axis=1).ravel()

@@ -31,6 +31,11 @@ def from_db(db: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(10 ** (np.asarray(db, dtype=np.float64) / 20))
 
 
+def rms_db(levels: NDArray[np.float64]) -> float:
+    """Return the RMS of frames of these levels, linear, together: in dBFS, −∞ for none."""
+    return float(to_db(np.sqrt(np.mean(levels**2)))) if levels.size else -np.inf
+
+
 def full_scale(dtype: np.dtype[Any]) -> float:
     """Return the sample value that stands for 1.0: 2¹⁵ for int16, 2³¹ for int32, 1 for floats."""
     return -float(np.iinfo(dtype).min) if np.issubdtype(dtype, np.integer) else 1.0

@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.bands import Powers
 from noisegate_cli.gating.floor import STEP_S, between_steps, floor_of_steps, quiet_steps
+from noisegate_cli.gating.levels import rms_db
 from noisegate_cli.gating.listener import BANDS, LEVEL_MS, SCORE_MS, BandLevels, Listener, smoothed
 from noisegate_cli.gating.mask import NEVER, Shortest, frames_since
 
@@ -161,7 +162,7 @@ def learn(listener: Listener, densities: Powers, level: NDArray[np.float64]) -> 
     if fitted is None:
         return one_kind
     signal, noise, is_open = fitted
-    contrast = 20 * float(np.log10(_rms(level[is_open]) / _rms(level[~is_open])))
+    contrast = rms_db(level[is_open]) - rms_db(level[~is_open])
     if contrast < LEAST_CONTRAST_DB:
         return SignalModel("near", floor, contrast_db=contrast)
     is_noise, lowest_db = ~_near(is_open, listener), 10 * np.log10(floor) + HEARD_DB
@@ -205,10 +206,6 @@ def log_ratio(signal: Normal, noise: Normal, levels: BandLevels) -> NDArray[np.f
     """Return the logarithm of the ratio of densities, per band."""
     ratio = signal.log_density(levels) - noise.log_density(levels)
     return np.asarray(ratio / levels.shape[1])
-
-
-def _rms(level: NDArray[np.float64]) -> float:
-    return float(np.sqrt(np.mean(level**2)))
 
 
 def restlessness(

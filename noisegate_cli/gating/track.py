@@ -28,17 +28,22 @@ class LevelTrack:
         codes = np.where(levels > 0, np.clip(codes, 1, 255), 0)
         self._parts.append(codes.astype(np.uint8))
 
+    def _codes(self) -> NDArray[np.uint8]:
+        if len(self._parts) > 1:
+            self._parts = [np.concatenate(self._parts)]
+        return self._parts[0]
+
     def __len__(self) -> int:
         return sum(map(len, self._parts))
 
     def at(self, frames: NDArray[np.int64]) -> Levels:
         """Return the levels of some frames, linear RMS."""
-        codes = np.concatenate(self._parts)[frames]
+        codes = self._codes()[frames]
         return np.where(codes, from_db(self.LOWEST_DB + codes * self.STEP_DB), 0.0)
 
     def peaks_db(self) -> NDArray[np.float64]:
         """Return how far the loudest frame of each gate is over the median, in dB."""
-        codes = np.concatenate(self._parts)
+        codes = self._codes()
         counts = [np.bincount(gate[gate > 0], minlength=256) for gate in codes.T]
         middle = [np.searchsorted(np.cumsum(n), n.sum() / 2) for n in counts]
         return np.asarray((codes.max(axis=0) - np.array(middle)) * self.STEP_DB)
@@ -48,7 +53,7 @@ class LevelTrack:
 
         Digital silence is left out; a step of nothing else has the level of the one before it.
         """
-        codes = np.concatenate(self._parts).max(axis=1)
+        codes = self._codes().max(axis=1)
         steps = max(1, len(codes) // step)
         ordered = np.sort(codes[: steps * step].reshape(steps, -1), axis=1)
         silent = np.count_nonzero(ordered == 0, axis=1)
