@@ -12,13 +12,14 @@ from noisegate_cli.audio import AudioInfo, AudioReader, block_length
 from noisegate_cli.errors import AudioError, OutputError, SettingsError, SignalError
 from noisegate_cli.gating.analysis import Analyzer, Decision, LevelReport
 from noisegate_cli.gating.audit import ChopReport
-from noisegate_cli.gating.broadband import BroadbandGate
+from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.levels import Samples, in_slices
 from noisegate_cli.gating.mask import GateStatistics
+from noisegate_cli.gating.noise import NoiseMeter, NoiseProfile
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.threshold import ThresholdSuggestion
 from noisegate_cli.output import check_free, is_directory, output_info, same_file, writing
-from noisegate_cli.units import parse_threshold, shown
+from noisegate_cli.units import format_time, parse_threshold, shown
 
 Progress = Callable[[float], None]
 """Told now and then which share of the work is done, 0 to 1."""
@@ -59,6 +60,9 @@ class GateResult:
     none and stayed open."""
     suggestion: ThresholdSuggestion | None
     """Where that comes from; None when the threshold was given."""
+    noises: tuple[NoiseProfile | None, ...]
+    """The noise that the spectral gate went by in each gate; None where none was found, and
+    nothing was taken away."""
     statistics: GateStatistics
     chops: ChopReport
     """Where it cut sounds."""
@@ -72,6 +76,8 @@ def gate(
     *,
     threshold: float | str | None = None,
     settings: GateSettings | None = None,
+    spectral: bool = False,
+    noise: Samples | None = None,
 ) -> Samples:
     """Gate a recording held in an array.
 
@@ -87,6 +93,11 @@ def gate(
         recording. It takes the place of the one in `settings`, which is "auto" by default.
     settings
         How to gate; the default is the preset `voice`.
+    spectral
+        Whether to turn down the noise in each frequency bin, under the signal too, instead of
+        silencing the pauses. For both, give settings with `spectral="soft"`.
+    noise
+        Samples of the noise alone, at the same rate; without them it is learnt from `y`.
 
     Returns
     -------
@@ -106,16 +117,31 @@ def gate(
     >>> out = gate(y, 16000, threshold="-40dB")
     >>> np.array_equal(out[:8000], y[:8000]), float(np.abs(out[14000:]).max())
     (True, 0.0)
+
+    Hiss under a tone, as it is known from elsewhere:
+
+    >>> rng = np.random.default_rng(0)
+    >>> room, hiss = rng.normal(0, 0.01, (2, 16000))
+    >>> tone = np.sin(np.arange(16000) / 5)
+    >>> out = gate(tone + hiss, 16000, threshold=0.1, spectral=True, noise=room)
+    >>> float((out - tone).std() / hiss.std()) < 0.4
+    True
     """
     y = np.asarray(y)
     samples, settings = _as_samples(y), settings or GateSettings()
     if threshold is not None:
         level = parse_threshold(threshold) if isinstance(threshold, str) else threshold
         settings = replace(settings, threshold=level)
+    if spectral:
+        settings = replace(settings, spectral="soft", range_db=0.0)
+    if noise is not None:
+        room = _slices(_as_samples(np.asarray(noise)))
+        settings = replace(settings, noise=_profile(room, settings, sample_rate))
+    settings = _with_noise(settings, _slices(samples), sample_rate)
     decision = Decision.given(settings)
     if decision is None:
         decision = _measured_array(samples, settings, sample_rate).decide()
-    stream = BroadbandGate(decision.settings, decision.rule, sample_rate, samples.shape[1])
+    stream = Gate(decision, sample_rate, samples.shape[1])
     out = np.empty_like(samples, order="C")
     done = 0
     for block, last in _slices(samples):
@@ -136,6 +162,7 @@ def analyze(y: Samples, sample_rate: int, *, settings: GateSettings | None = Non
     (-6.02, True)
     """
     samples, settings = _as_samples(np.asarray(y)), settings or GateSettings()
+    settings = _with_noise(settings, _slices(samples), sample_rate)
     return _measured_array(samples, settings, sample_rate).report()
 
 
@@ -150,7 +177,8 @@ def analyze_file(
         When it can't be read or gated; the message quotes the path.
     """
     settings = settings or GateSettings()
-    info, analyzer = _measured_file(Path(path), settings, progress)
+    known = _with_noise_of_file(settings, Path(path))
+    info, analyzer = _measured_file(Path(path), known, progress)
     levels = analyzer.report()
     return AnalysisReport(replace(info, samples=levels.samples), settings, levels)
 
@@ -193,20 +221,16 @@ def gate_file(
         rest = output_info(info, Path(residue)) if residue else None
         _check_outputs(info, target, rest, force)
         done = 0.0
-        decision = Decision.given(settings)
+        known = _with_noise_of_file(settings, info.path)
+        decision = Decision.given(known)
         if decision is None:
             done = FIRST_PASS
-            analyzer = _measured_file(info.path, settings, lambda share: progress(share * done))[1]
+            analyzer = _measured_file(info.path, known, lambda share: progress(share * done))[1]
             decision = analyzer.decide()
         step, output_step = info.step_in(info.dtype), target.step_in(info.dtype)
         with _naming(info.path):
-            stream = BroadbandGate(
-                decision.settings,
-                decision.rule,
-                info.sample_rate,
-                info.channels,
-                step,
-                residue=rest is not None,
+            stream = Gate(
+                decision, info.sample_rate, info.channels, step=step, residue=rest is not None
             )
         blocks = _watched(reader.blocks(), info, lambda share: progress(done + share * (1 - done)))
         samples = 0
@@ -227,9 +251,10 @@ def gate_file(
         source=replace(info, samples=samples),
         output=replace(target, samples=samples),
         residue=rest.path if rest else None,
-        settings=decision.settings,
+        settings=replace(decision.settings, noise=settings.noise),
         threshold=decision.threshold,
         suggestion=decision.suggestion,
+        noises=stream.noises,
         statistics=stream.statistics,
         chops=stream.chops,
         seconds=time.perf_counter() - started,
@@ -309,6 +334,48 @@ def _measured_file(
         blocks = _watched(reader.blocks(), info, progress)
         analyzer = _measured(blocks, settings, info.sample_rate, info.channels, info.samples)
         return info, analyzer
+
+
+def _with_noise_of_file(settings: GateSettings, path: Path) -> GateSettings:
+    if not settings.knows_where_noise_is:
+        return settings
+    with AudioReader(path) as reader, _naming(path):
+        return _with_noise(settings, reader.blocks(), reader.info.sample_rate)
+
+
+def _with_noise(settings: GateSettings, blocks: Blocks, sample_rate: int) -> GateSettings:
+    """Put the noise itself in the place of where it is: in a stretch of `blocks`, or in a file."""
+    where = settings.noise
+    if not settings.knows_where_noise_is:
+        return settings
+    if isinstance(where, tuple):
+        profile = _profile(_stretch(blocks, sample_rate, *where), settings, sample_rate)
+    else:
+        path = Path(str(where))
+        with AudioReader(path) as reader, _naming(path):
+            profile = _profile(reader.blocks(), settings, reader.info.sample_rate)
+    return replace(settings, noise=profile)
+
+
+def _profile(blocks: Blocks, settings: GateSettings, sample_rate: int) -> NoiseProfile:
+    meter = NoiseMeter(settings, sample_rate)
+    for block, _ in blocks:
+        meter.process(block)
+    return meter.profile()
+
+
+def _stretch(blocks: Blocks, sample_rate: int, start_s: float, end_s: float) -> Blocks:
+    """Yield what of `blocks` lies in a stretch of time."""
+    start, end, at = round(start_s * sample_rate), round(end_s * sample_rate), 0
+    for block, last in blocks:
+        yield block[max(0, start - at) : max(0, end - at)], last
+        at += len(block)
+        if at >= end:
+            return
+    raise SignalError(
+        f"it ends at {format_time(at / sample_rate)}, before the noise does that is to be "
+        f"learnt from it, at {format_time(end_s)}"
+    )
 
 
 def _as_samples(y: Samples) -> Samples:

@@ -4,19 +4,24 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from noisegate_cli.report import advice, histogram_rows, level_db, sample_type
+from noisegate_cli.report import advice, histogram_rows, level_db, noise_bands, sample_type
 from noisegate_cli.units import format_db, format_duration, format_level, shown
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     from noisegate_cli.batch import BatchReport
     from noisegate_cli.gating.analysis import Trial
     from noisegate_cli.gating.levels import LevelHistogram
+    from noisegate_cli.gating.noise import NoiseProfile
     from noisegate_cli.process import AnalysisReport
 
 HISTOGRAM_WIDTH = 40
+
+OCTAVE_WIDTH, OCTAVE_DEPTH_DB = 40, 60.0
+"""Of the bar of the loudest octave of a noise, and how far down a bar has no width."""
 
 LISTED_NAMES = 3
 """Recordings of one kind that the summary of a batch names."""
@@ -99,7 +104,39 @@ def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group
         explained = "at risk: of what the automatic gate lets through; agrees: with it"
         parts.append(Padding(Text(explained, style="dim"), (0, 0, 1, 2), expand=False))
     parts.append(Padding(words, (0, 0, 0, 2), expand=False))
+    for gate, noise in enumerate(levels.noises):
+        of = f", channel {gate + 1}" if len(levels.noises) > 1 else ""
+        parts.append(Padding(_noise_text(noise, of, ascii_only), (1, 2, 0, 2), expand=False))
     return Group(*parts)
+
+
+def octave_name(hz: float) -> str:
+    """Return the nominal frequency of the octave around `hz`, which is 1000 times a power of 2.
+
+    Examples
+    --------
+    >>> octave_name(31.25), octave_name(125.1), octave_name(4000)
+    ('31 Hz', '125 Hz', '4 kHz')
+    """
+    return f"{hz / 1000:.0f} kHz" if hz > 900 else f"{hz:.0f} Hz"
+
+
+def _noise_text(noise: "NoiseProfile | None", of: str, ascii_only: bool) -> "Text":
+    from rich.text import Text
+
+    if noise is None:
+        hint = "show it with --noise FROM-TO or --noise FILE"
+        return Text(f"noise{of}: none could be learnt, {hint}", style="yellow")
+    text = Text(f"noise{of}, {noise.level_db():.1f} dBFS, by octaves:\n")
+    bands = noise_bands(noise, 1)
+    loudest = max(db for _, _, db in bands)
+    for low, _, db in bands:
+        hz = octave_name(low * 2**0.5)
+        width = round(OCTAVE_WIDTH * max(0.0, 1 + (db - loudest) / OCTAVE_DEPTH_DB))
+        text.append(f"{hz:>8} {db:6.1f} dB ", style="dim")
+        text.append(("#" if ascii_only else "█") * width + "\n", style="bright_black")
+    text.rstrip()
+    return text
 
 
 def _sweep_table(trials: "Sequence[Trial]", ascii_only: bool) -> "Table":

@@ -21,7 +21,9 @@ from noisegate_cli.gating.levels import (
 )
 from noisegate_cli.gating.likelihood import CLOSE_BELOW, OPEN_ABOVE, SignalModel
 from noisegate_cli.gating.mask import Frames, GateMask, GateStatistics, Mask, Values
+from noisegate_cli.gating.noise import NoiseLearner, NoiseProfile
 from noisegate_cli.gating.settings import AUTO, GateSettings
+from noisegate_cli.gating.spectral import noise_envelope
 from noisegate_cli.gating.threshold import (
     LOUDEST_DB,
     MIN_FRAMES,
@@ -97,6 +99,8 @@ class LevelReport:
     trials: tuple[Trial, ...]
     """What the gate would do with one threshold or another, by rising threshold; none where
     signal and noise don't part."""
+    noises: tuple[NoiseProfile | None, ...]
+    """The noise in each gate, if the settings are of a spectral gate; None where none was found."""
     histogram: LevelHistogram
 
 
@@ -109,12 +113,14 @@ class Decision:
     """With the range that a target floor comes to."""
     suggestion: ThresholdSuggestion | None = None
     """Where the rule comes from; None when the threshold was given."""
+    noises: tuple[NoiseProfile | None, ...] = ()
+    """The noise in each gate, if the spectral gate goes by it; None where none was found."""
 
     @classmethod
     def given(cls, settings: GateSettings) -> "Decision | None":
         """Return what needs no recording to be decided; None when it does."""
         needs_noise = settings.adaptive or settings.target_floor_db is not None
-        if isinstance(settings.threshold, str) or needs_noise:
+        if isinstance(settings.threshold, str) or needs_noise or settings.learns_noise:
             return None
         return cls(settings.threshold, settings)
 
@@ -162,13 +168,16 @@ class Analyzer:
     def __init__(
         self, settings: GateSettings, sample_rate: int, channels: int = 1, samples: int = 0
     ) -> None:
-        self._settings = settings
+        self._settings, self._sample_rate = settings, sample_rate
         self._timing = settings.timing(sample_rate)
         self._frames_per_s = sample_rate / self._timing.hop_length
         self._detector = LevelDetector(-1.0, settings, sample_rate, channels)
         self._learner: Learner | None = None
         if settings.threshold == AUTO:
             self._learner = Learner(settings, sample_rate, channels, samples)
+        self._noise: NoiseLearner | None = None
+        if settings.learns_noise:
+            self._noise = NoiseLearner(settings, sample_rate, channels, samples)
         self._histogram = LevelHistogram()
         self._track = self._whole = LevelTrack()
         self._meter: LevelDetector | None = None
@@ -189,6 +198,8 @@ class Analyzer:
             self._whole.add(self._meter.process(block, last)[1])
         if self._learner:
             self._learner.process(block, last)
+        if self._noise:
+            self._noise.process(block, last)
         self._samples += len(block)
         self._values += block.size
         if block.size:
@@ -231,6 +242,7 @@ class Analyzer:
             closed_share=sample.statistics.closed_share,
             openings_per_minute=self._per_minute(sample.statistics),
             trials=trials,
+            noises=decision.noises,
             histogram=self._histogram,
         )
 
@@ -259,9 +271,18 @@ class Analyzer:
             whole = self._whole.at(sample.numbers)
             # Where no pause outlasts the release, what is fading has to do.
             closed = sample.closed if sample.closed.any() else ~sample.mask & (whole > 0)
-            noise_db = rms_db(whole[closed])
+            noise_db = rms_db(whole[closed]) - settings.pause_reduction_db
             settings = replace(settings, range_db=min(0.0, settings.target_floor_db - noise_db))
-        return Decision(rule, settings, found), sample
+        noises: tuple[NoiseProfile | None, ...] = ()
+        if isinstance(settings.noise, NoiseProfile):
+            noises = (settings.noise,) * self._detector.gates
+        elif self._noise:
+            near = noise_envelope(settings, self._sample_rate, self._detector.gates)
+            is_noise = near.process(sample.mask, last=True) == 0
+            models = rule if isinstance(rule, tuple) else ()
+            may_guess = [m.verdict != "steady" for m in models] or [True] * self._detector.gates
+            noises = self._noise.profiles(sample.numbers, is_noise, may_guess)
+        return Decision(rule, settings, found, noises), sample
 
     def _with_rare(self, models: tuple[SignalModel, ...]) -> tuple[SignalModel, ...]:
         """Keep gates open that would stay closed, but not all frames are alike."""
