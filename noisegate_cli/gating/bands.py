@@ -1,6 +1,7 @@
 """Power of each frame in bands of frequency: what listens to more than the level listens here."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -77,6 +78,16 @@ def _span(rest: Samples, block: Samples, start: int, end: int) -> Samples:
     return np.concatenate([rest[start:], block[: max(0, end - before)]])
 
 
+SCALED: Final = "forward"
+"""The transform that numpy divides by its length it does in float32, the plain one in float64: for
+the same 24 bits that takes twice as long, or six times."""
+
+
+def scaled_window(window: Spectrum) -> NDArray[np.float32]:
+    """Return a window for transforms that are divided by their length: it makes up for that."""
+    return np.asarray(window * len(window), np.float32)
+
+
 class BandPowers:
     """Powers of frames in the bands between some frequencies.
 
@@ -140,7 +151,7 @@ class BandPowers:
         lower = np.maximum(hz[:, None] - half_bin, np.asarray(edges)[:-1])
         shares = np.maximum(upper - lower, 0) / (2 * half_bin)
         scale = 2 / (length * np.sum(window**2) * np.maximum(response, 1e-3))
-        self._window = window.astype(np.float32)
+        self._window = scaled_window(window)
         weights = (shares * np.reshape(scale, (-1, 1))).astype(np.float32)
         # Real and imaginary parts lie side by side: |X|² is summed over both at once.
         self._weights = np.repeat(weights, 2, axis=0)
@@ -167,7 +178,7 @@ class BandPowers:
                 some = slice(start, min(start + few, frames))
                 # Floats may be beyond all measure; who reads the powers looks after that.
                 with np.errstate(over="ignore", invalid="ignore"):
-                    spectrum = np.fft.rfft(views[some] * self._window, axis=1)
+                    spectrum = np.fft.rfft(views[some] * self._window, axis=1, norm=SCALED)
                     parts = spectrum.astype(np.complex64, copy=False).view(np.float32)
                     powers[some, channel] = np.square(parts, out=parts) @ self._weights
         return powers

@@ -29,8 +29,8 @@ MOST_SPECTRA = 2048
 FEWEST, QUIETEST = 5, 0.1
 """Frames that a noise is learnt from, at the least, and the share of all that are the quietest."""
 
-LOUDEST = 1e15
-"""Samples above that, with full scale 1.0, have powers beyond float32."""
+LOUDEST = 1e6
+"""Samples above that, with full scale 1.0, have powers that float32 can't hold over the noise."""
 
 TINY = 1e-12
 """|X|² that stands for nothing: the quantisation noise of 16 bits has 10⁴ times as much."""

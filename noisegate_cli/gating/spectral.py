@@ -46,9 +46,6 @@ SEGMENT, RUN_IN = 32, 4
 APART_MS = 100.0
 """Noise is learnt so far away from where the gate is open."""
 
-MOST_OVER_NOISE = 1e6
-"""γ of 60 dB: what is louder is let through anyway."""
-
 MASK_OPENS = 8.0
 """A bin of the binary mask opens where γ is above that, 9 dB: noise is that in one of 3000."""
 
@@ -87,7 +84,7 @@ class SoftGains:
         self._follower = NoiseFollower(mean, frames_per_s, segment) if follows else None
         self._keep = math.exp(-1 / (MEMORY_S * frames_per_s))
         self._segment, self._run_in = segment, segment // RUN_IN
-        self._floor = np.float32(floor)
+        self._floor = floor
         self._before = np.zeros((self._run_in, len(mean)), np.float32)
         self._batch: tuple[Powers, Gain] | None = None
 
@@ -109,7 +106,6 @@ class SoftGains:
         heard = np.pad(heard, ((0, missing), (0, 0))) if missing else heard
         is_noise = np.pad(is_noise, (0, missing))
         noise = self._follower.process(heard, is_noise) if self._follower else self._noise
-        # Half the cost of all this is memory: each array is used again for what comes next.
         over = np.empty((len(heard) + 2 * self._run_in, heard.shape[1]), np.float32)
         over[: self._run_in], inner = self._before, over[self._run_in : -self._run_in]
         np.multiply(
@@ -117,7 +113,6 @@ class SoftGains:
             1 / (noise[:, None] + np.float32(TINY)),
             out=inner.reshape(-1, self._segment, heard.shape[1]),
         )
-        np.minimum(inner, np.float32(MOST_OVER_NOISE), out=inner)
         self._before = inner[-self._run_in :].copy()
         gains = self._gained(after=inner)
         self._batch = over, openness
@@ -128,12 +123,10 @@ class SoftGains:
             return []
         over, openness = self._batch
         over[-self._run_in :] = after[: self._run_in]
-        gains = a_priori_ratio(over, self._keep, self._segment)[: len(openness)]
-        gains /= np.add(gains, 1, out=over[: len(gains)])
-        np.maximum(gains, self._floor, out=gains)
-        gains -= self._floor
-        gains *= openness[:, None].astype(np.float32)
-        gains += self._floor
+        gains = wiener_gains(over, self._keep, self._segment, self._floor)[: len(openness)]
+        closing = np.flatnonzero(openness < 1)
+        share = openness[closing, None].astype(np.float32)
+        gains[closing] = self._floor + share * (gains[closing] - np.float32(self._floor))
         return [gains]
 
 
@@ -152,13 +145,14 @@ class MaskGains:
         return [np.where(heard > self._opens_above, np.float32(1), self._floor)]
 
 
-def a_priori_ratio(over_noise: Powers, keep: float, segment: int) -> Powers:
-    """Return the a-priori signal-to-noise ratio ξ of frames, from γ: see the module.
+def wiener_gains(over_noise: Powers, keep: float, segment: int, floor: float = 0.0) -> BinGains:
+    """Return the gains G of frames from γ, see the module; `floor` at the least.
 
     Parameters
     ----------
     over_noise
-        γ, shaped (frames, bins): whole segments, and a run-in before and after them.
+        γ, shaped (frames, bins): whole segments, and a run-in before and after them. It is
+        overwritten, as half of the time that all this takes goes to memory.
     keep
         α, 0 to 1.
     segment
@@ -168,30 +162,31 @@ def a_priori_ratio(over_noise: Powers, keep: float, segment: int) -> Powers:
     -------
     Shaped (frames of the whole segments, bins).
     """
-    kept = np.float32(keep) * over_noise
-    new = np.maximum(over_noise - 1, 0)
+    new = over_noise - np.float32(1)
+    np.maximum(new, 0, out=new)
     new *= np.float32(1 - keep)
+    over_noise *= np.float32(keep)
     run_in = segment // RUN_IN
-    forward = np.empty_like(new[2 * run_in :])
-    backward = np.empty_like(forward)
-    _recur(kept, new, segment, forward)
-    _recur(kept[::-1], new[::-1], segment, backward[::-1])
-    return np.maximum(forward, backward, out=forward)
+    gains = np.full_like(new[2 * run_in :], floor)
+    _recur(over_noise, new, segment, gains)
+    _recur(over_noise[::-1], new[::-1], segment, gains[::-1])
+    return gains
 
 
-def _recur(kept: Powers, new: Powers, segment: int, ratio: Powers) -> None:
-    """Put into `ratio` the recursion over all segments at once."""
-    frames, run_in = len(ratio), segment // RUN_IN
-    now = new[0:frames:segment].copy()
-    gain = np.empty_like(now)
-    for i in range(1, run_in + segment):
-        np.add(now, 1, out=gain)
-        np.divide(now, gain, out=gain)
-        np.multiply(gain, gain, out=gain)
-        np.multiply(gain, kept[i - 1 : i - 1 + frames : segment], out=gain)
-        np.add(gain, new[i : i + frames : segment], out=now)
+def _recur(kept: Powers, new: Powers, segment: int, gains: BinGains) -> None:
+    """Raise `gains` to those of the recursion, over all segments at once."""
+    frames, run_in = len(gains), segment // RUN_IN
+    ratio = new[0:frames:segment].copy()
+    gain = np.empty_like(ratio)
+    for i in range(run_in + segment):
+        np.add(ratio, 1, out=gain)
+        np.divide(ratio, gain, out=gain)
         if i >= run_in:
-            ratio[i - run_in :: segment] = now
+            raised = gains[i - run_in :: segment]
+            np.maximum(raised, gain, out=raised)
+        np.multiply(gain, gain, out=gain)
+        np.multiply(gain, kept[i : i + frames : segment], out=gain)
+        np.add(gain, new[i + 1 : i + 1 + frames : segment], out=ratio)
 
 
 class SpectralGate:
@@ -305,11 +300,12 @@ class SpectralGate:
         if dtype.kind == "f":
             return y.astype(dtype)
         scale = full_scale(dtype)
-        y = y.astype(working_type(dtype))
+        y = y.astype(working_type(dtype), copy=False)
         y *= scale / self._step
         np.rint(y, out=y)
-        y *= self._step
-        return np.clip(y, -scale, scale - self._step).astype(dtype)
+        if self._step > 1:
+            y *= self._step
+        return np.clip(y, -scale, scale - self._step, out=y).astype(dtype)
 
 
 def noise_envelope(settings: GateSettings, sample_rate: int, gates: int) -> Envelope:

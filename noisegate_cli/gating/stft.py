@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.bands import FEW_SAMPLES
+from noisegate_cli.gating.bands import FEW_SAMPLES, SCALED, scaled_window
 
 Signal = NDArray[np.float32]
 Spectra = NDArray[np.complex64]
@@ -34,7 +34,8 @@ class Transform:
         self.frame_length, self.hop_length = frame_length, hop_length
         n = np.arange(frame_length)
         window = 0.5 - 0.5 * np.cos(2 * np.pi * n / frame_length)
-        self.window = window.astype(np.float32)
+        self.window = window
+        self._scaled = scaled_window(window)
         self.bins = frame_length // 2 + 1
         """Of a spectrum."""
         self.mean_square = 2 / (frame_length * float(np.sum(window**2)))
@@ -53,7 +54,7 @@ class Transform:
         out = np.empty((frames, self.bins), np.complex64)
         for start in range(0, frames, self.few):
             some = slice(start, min(start + self.few, frames))
-            out[some] = np.fft.rfft(views[some] * self.window, axis=1)
+            out[some] = np.fft.rfft(views[some] * self._scaled, axis=1, norm=SCALED)
         return out
 
 
@@ -87,7 +88,7 @@ class Inverse:
 
     def __init__(self, transform: Transform, channels: int) -> None:
         self._transform = transform
-        window = transform.window.astype(np.float64)
+        window = transform.window
         squares = (window**2).reshape(-1, transform.hop_length)
         total = squares.sum(axis=0)
         # Of the weights of all frames that cover a hop, that of the i-th is the share i.
