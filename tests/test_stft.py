@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noisegate_cli.gating.stft import Inverse, Transform, powers
+from noisegate_cli.gating.bands import powers
+from noisegate_cli.gating.stft import Inverse, Transform
 
 RNG = np.random.default_rng(7)
 

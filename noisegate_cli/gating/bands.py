@@ -152,9 +152,7 @@ class BandPowers:
         shares = np.maximum(upper - lower, 0) / (2 * half_bin)
         scale = 2 / (length * np.sum(window**2) * np.maximum(response, 1e-3))
         self._window = scaled_window(window)
-        weights = (shares * np.reshape(scale, (-1, 1))).astype(np.float32)
-        # Real and imaginary parts lie side by side: |X|² is summed over both at once.
-        self._weights = np.repeat(weights, 2, axis=0)
+        self._weights = (shares * np.reshape(scale, (-1, 1))).astype(np.float32)
         self.margin = 2 * factor
         """Samples beyond a frame that the halving takes up."""
 
@@ -164,7 +162,7 @@ class BandPowers:
 
     def of(self, frames: int, samples: Samples) -> Powers:
         """Return the powers of the frames over a span of samples, shaped (samples, channels)."""
-        powers = np.empty((frames, samples.shape[1], self._weights.shape[1]), np.float32)
+        in_bands = np.empty((frames, samples.shape[1], self._weights.shape[1]), np.float32)
         scale = np.float32(1 / full_scale(samples.dtype))
         hop, length = self._hop >> self._halvings, len(self._window)
         few = max(1, FEW_SAMPLES // length)
@@ -178,10 +176,17 @@ class BandPowers:
                 some = slice(start, min(start + few, frames))
                 # Floats may be beyond all measure; who reads the powers looks after that.
                 with np.errstate(over="ignore", invalid="ignore"):
-                    spectrum = np.fft.rfft(views[some] * self._window, axis=1, norm=SCALED)
-                    parts = spectrum.astype(np.complex64, copy=False).view(np.float32)
-                    powers[some, channel] = np.square(parts, out=parts) @ self._weights
-        return powers
+                    spectra = np.fft.rfft(views[some] * self._window, axis=1, norm=SCALED)
+                    heard = powers(spectra.astype(np.complex64, copy=False))
+                    in_bands[some, channel] = heard @ self._weights
+        return in_bands
+
+
+def powers(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """Return |X|²."""
+    total: NDArray[np.float32] = np.square(spectra.real)
+    total += np.square(spectra.imag)
+    return total
 
 
 def _halved(x: NDArray[np.float32]) -> NDArray[np.float32]:

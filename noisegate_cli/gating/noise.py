@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.errors import SignalError
-from noisegate_cli.gating.bands import Batches, batch_frames
+from noisegate_cli.gating.bands import Batches, batch_frames, powers
 from noisegate_cli.gating.learner import EvenlyKept, most_batches
 from noisegate_cli.gating.levels import Samples, full_scale, to_db
 from noisegate_cli.gating.mask import Frames, Mask
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.gating.stft import Powers, Signal, Spectra, Transform, powers
+from noisegate_cli.gating.stft import Powers, Signal, Spectra, Transform
 
 SHORTEST_S = 0.1
 """Of noise that is given: a frame or two say little of its mean."""

@@ -58,13 +58,6 @@ class Transform:
         return out
 
 
-def powers(spectra: Spectra) -> Powers:
-    """Return |X|²."""
-    total: Powers = np.square(spectra.real)
-    total += np.square(spectra.imag)
-    return total
-
-
 class Inverse:
     """Spectra of frames → samples, in batches.
 
