@@ -34,7 +34,7 @@ def test_a_hum_is_where_it_hums():
     y = tone(4, 0.1, hz=1000)[:, None] + hiss(4, 0.001)
     profile = measured(y)
     assert profile.level_db(900, 1100) == pytest.approx(-20, abs=0.1)
-    assert profile.level_db(1200, 8000) < -59
+    assert profile.level_db(1200, 8000) < -55
 
 
 @pytest.mark.parametrize("block", [1, 700, 4096])
@@ -64,7 +64,7 @@ def test_too_little_noise_is_refused_in_words(seconds):
 def test_a_profile_serves_at_another_rate_as_far_as_it_was_heard():
     profile = measured(hiss(10))
     transform = Transform(2048, 1024)
-    bins = profile.in_bins(transform, 48000)
+    bins, _ = profile.in_bins(transform, 48000)
     again = NoiseProfile.of(bins, transform, 48000, "given")
     assert again.level_db(0, 7000) == pytest.approx(profile.level_db(0, 7000), abs=0.05)
     assert not bins[8200 * 2048 // 48000 :].any()
@@ -77,7 +77,7 @@ def learnt(y, quiet, may_guess=True):
     hop = SETTINGS.timing(RATE).hop_length
     numbers = np.arange(len(y) // hop + 1)
     flags = quiet[np.minimum(numbers * hop, len(y) - 1)][:, None]
-    return learner.profiles(numbers, flags, [may_guess])[0]
+    return learner.profiles(numbers, ~flags, flags, [may_guess])[0]
 
 
 def test_noise_is_learnt_from_the_pauses():

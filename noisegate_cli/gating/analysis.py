@@ -281,7 +281,7 @@ class Analyzer:
             is_noise = near.process(sample.mask, last=True) == 0
             models = rule if isinstance(rule, tuple) else ()
             may_guess = [m.verdict != "steady" for m in models] or [True] * self._detector.gates
-            noises = self._noise.profiles(sample.numbers, is_noise, may_guess)
+            noises = self._noise.profiles(sample.numbers, sample.mask, is_noise, may_guess)
         return Decision(rule, settings, found, noises), sample
 
     def _with_rare(self, models: tuple[SignalModel, ...]) -> tuple[SignalModel, ...]:

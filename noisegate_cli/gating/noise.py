@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from noisegate_cli.errors import SignalError
 from noisegate_cli.gating.bands import Batches, batch_frames, powers
+from noisegate_cli.gating.grouping import Grouping
 from noisegate_cli.gating.learner import EvenlyKept, most_batches
 from noisegate_cli.gating.levels import Samples, full_scale, to_db
 from noisegate_cli.gating.mask import Frames, Mask
@@ -26,6 +27,9 @@ the whole recording counts in it for so long."""
 MOST_SPECTRA = 2048
 """Frames that are heard to learn the noise of a recording, at the most."""
 
+STANDS_OUT = 4.0
+"""What is so many times the mean noise stands out: noise itself does in one bin of fifty."""
+
 FEWEST, QUIETEST = 5, 0.1
 """Frames that a noise is learnt from, at the least, and the share of all that are the quietest."""
 
@@ -35,6 +39,9 @@ LOUDEST = 1e6
 TINY = 1e-12
 """|X|² that stands for nothing: the quantisation noise of 16 bits has 10⁴ times as much."""
 
+
+EVERYWHERE = np.ones(2, np.float32)
+"""The share of signal where nothing is known of it."""
 
 Source = Literal["pauses", "quietest", "given"]
 
@@ -48,20 +55,36 @@ class NoiseProfile:
     highest_hz: float
     source: Source
     """Where it was found: in the `pauses`, in what is `quietest` in each bin, or as `given`."""
+    signal: tuple[float, ...] = (1.0, 1.0)
+    """At the like frequencies, how much of what stands out of the noise is signal, 0 to 1."""
 
     @classmethod
     def of(
-        cls, mean: NDArray[Any], transform: Transform, sample_rate: int, source: Source
+        cls,
+        mean: NDArray[Any],
+        transform: Transform,
+        sample_rate: int,
+        source: Source,
+        signal: Powers = EVERYWHERE,
     ) -> "NoiseProfile":
         """Return the profile of a noise that has these mean |X|² in the bins of a transform."""
         densities = np.asarray(mean, np.float64) * _density(transform, sample_rate)
-        return cls(tuple(densities.tolist()), sample_rate / 2, source)
+        return cls(tuple(densities.tolist()), sample_rate / 2, source, tuple(signal.tolist()))
 
-    def in_bins(self, transform: Transform, sample_rate: int) -> NDArray[np.float64]:
-        """Return the mean |X|² in the bins of a transform; 0 above `highest_hz`."""
+    def in_bins(
+        self, transform: Transform, sample_rate: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the mean |X|² in the bins of a transform, and the share of signal.
+
+        Above `highest_hz` there is no noise.
+        """
         hz = np.linspace(0, sample_rate / 2, transform.bins)
-        own = np.linspace(0, self.highest_hz, len(self.densities))
-        return np.interp(hz, own, self.densities, right=0.0) / _density(transform, sample_rate)
+        noise = np.interp(hz, self._hz(self.densities), self.densities, right=0.0)
+        share = np.interp(hz, self._hz(self.signal), self.signal)
+        return noise / _density(transform, sample_rate), share
+
+    def _hz(self, values: Sequence[float]) -> NDArray[np.float64]:
+        return np.linspace(0, self.highest_hz, len(values))
 
     def level_db(self, low_hz: float = 0.0, high_hz: float = math.inf) -> float:
         """Return the level, in dBFS, between two frequencies."""
@@ -112,7 +135,7 @@ class NoiseMeter:
     def __init__(self, settings: GateSettings, sample_rate: int) -> None:
         self._sample_rate = sample_rate
         length = settings.timing(sample_rate).frame_length
-        self._transform = Transform(length, length // 2)
+        self._transform = Transform(length, length // 2, settings.window_power)
         self._rest: Samples | None = None
         self._sum = np.zeros(self._transform.bins)
         self._frames = self._samples = 0
@@ -169,8 +192,9 @@ class NoiseLearner:
         hop = timing.hop_length
         self._sample_rate = sample_rate
         self._linked = settings.channels == "linked"
-        self._transform = Transform(timing.frame_length, hop)
+        self._transform = Transform(timing.frame_length, hop, settings.window_power)
         self._batches = Batches(timing.frame_length, hop)
+        self._grouping = Grouping(self._transform.bins, sample_rate)
         size = batch_frames(hop)
         most, expected = most_batches(hop, 1 if self._linked else channels), samples // (size * hop)
         self._kept = EvenlyKept(most, expected)
@@ -187,7 +211,7 @@ class NoiseLearner:
                 self._kept.keep(index, gate_powers(spectra, self._linked))
 
     def profiles(
-        self, numbers: Frames, is_noise: Mask, may_guess: Sequence[bool]
+        self, numbers: Frames, is_open: Mask, is_noise: Mask, may_guess: Sequence[bool]
     ) -> tuple[NoiseProfile | None, ...]:
         """Return the profile of each gate.
 
@@ -200,8 +224,9 @@ class NoiseLearner:
         ----------
         numbers
             Of the frames that are kept.
-        is_noise
-            Which of them are noise and nothing else, shaped (frames, gates).
+        is_open, is_noise
+            In which of them the gate is open, and which are noise and nothing else, both shaped
+            (frames, gates).
         may_guess
             Of each gate.
 
@@ -211,12 +236,17 @@ class NoiseLearner:
         """
         heard = np.concatenate(self._kept.values())
         sounding = heard.max(axis=2) > TINY
-        is_noise = is_noise[numbers % self._every == 0] & sounding
+        is_among_them = numbers % self._every == 0
+        is_noise = is_noise[is_among_them] & sounding
+        is_open = is_open[is_among_them] & sounding
         profiles: list[NoiseProfile | None] = []
         for gate, guess in enumerate(may_guess):
             pauses, all_of_it = heard[is_noise[:, gate], gate], heard[sounding[:, gate], gate]
             if len(pauses) >= FEWEST:
-                profiles.append(self._profile(pauses.mean(axis=0), "pauses"))
+                mean = pauses.mean(axis=0)
+                opens = self._grouping.mean(heard[is_open[:, gate], gate])
+                share = signal_share(opens, self._grouping.mean(pauses))
+                profiles.append(self._profile(mean, "pauses", self._grouping.spread(share)[0]))
             elif guess and len(all_of_it) >= FEWEST / QUIETEST:
                 quiet = np.quantile(all_of_it, QUIETEST, axis=0)
                 profiles.append(self._profile(quiet / -math.log1p(-QUIETEST), "quietest"))
@@ -224,8 +254,41 @@ class NoiseLearner:
                 profiles.append(None)
         return tuple(profiles)
 
-    def _profile(self, mean: Powers, source: Source) -> NoiseProfile:
-        return NoiseProfile.of(mean, self._transform, self._sample_rate, source)
+    def _profile(self, mean: Powers, source: Source, signal: Powers = EVERYWHERE) -> NoiseProfile:
+        return NoiseProfile.of(mean, self._transform, self._sample_rate, source, signal)
+
+
+def signal_share(opens: Powers, pauses: Powers) -> Powers:
+    """Return how much of what stands out of the noise in each bin is signal, 0 to 1: a row.
+
+    Noise has its peaks, too. Let E be the mean of what exceeds four times the mean noise, in
+    pauses and where the gate is open: in the open frames E_open − E_pauses of E_open are signal,
+    as in Wiener's gain. In a bin where no signal ever is, next to nothing is.
+
+    Parameters
+    ----------
+    opens, pauses
+        |X|² of open frames and of noise, shaped (frames, bins).
+    """
+    mean = pauses.mean(axis=0, keepdims=True)
+    if len(opens) < FEWEST:
+        return np.ones_like(mean)
+    in_opens, in_pauses = (
+        np.maximum(_smoothed(heard / (mean + np.float32(TINY))) - np.float32(STANDS_OUT), 0).mean(
+            axis=0, keepdims=True
+        )
+        for heard in (opens, pauses)
+    )
+    return np.asarray(np.clip(1 - in_pauses / np.maximum(in_opens, np.float32(TINY)), 0, 1))
+
+
+def _smoothed(heard: Powers) -> Powers:
+    """Return what is heard in each bin with a little of its neighbours: ¼, ½, ¼."""
+    padded = np.pad(heard, ((0, 0), (1, 1)), mode="edge")
+    sides = padded[:, :-2] + padded[:, 2:]
+    sides *= 0.25
+    sides += np.float32(0.5) * heard
+    return np.asarray(sides)
 
 
 class NoiseFollower:

@@ -214,6 +214,11 @@ class GateSettings:
         return float(10 ** (-self.reduction_db / 20))
 
     @property
+    def window_power(self) -> float:
+        """Which power of Hann's window the spectral gate takes: librosa's mask takes the first."""
+        return 0.5 if self.spectral == "soft" else 1.0
+
+    @property
     def pause_reduction_db(self) -> float:
         """How far the spectral gate alone turns down all where the gate is closed, dB."""
         return self.reduction_db if self.spectral == "soft" else 0.0

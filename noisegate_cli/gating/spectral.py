@@ -10,12 +10,18 @@ short-time spectral amplitude estimator, 1984) direct it by what was decided a f
 
     ξ_k = α·G²_{k−1}·γ_{k−1} + (1 − α)·max(γ_k − 1, 0),
 
-which is a long mean where there is noise and follows at once where there is signal, but for one
-frame: it lags an onset. A file knows its future. So the recursion runs backwards too, where it
-lags the decays instead, and the larger ξ counts: neither an onset nor a decay is dulled.
+which is a long mean where there is noise and follows where there is signal, but a frame late. A
+file knows its future: the recursion runs backwards too, where it is late for the decays instead
+of the onsets. And it can be had once more without the delay, as G²·γ of the frame itself with the
+gain found so far (the two-step noise reduction of Plapous, Marro and Scalart, Improved
+signal-to-noise ratio estimation for speech enhancement, 2006). The geometric mean of the first
+two and the third is what counts.
 
 Both recursions forget. They run over segments of the recording side by side, each from frames
 before it in which it forgets where it began: numpy then does many frames at once.
+
+In a bin where no signal ever is, what stands out of the noise is noise: G is weighed by the share
+of signal there, see `signal_share`, unless it stands out by far.
 
 Where the gate is closed nothing is to be estimated. There all bins go down by the same, and what
 is left of the noise sounds as it did. Between the two the envelope of the gate fades.
@@ -31,19 +37,23 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.bands import Batches, batch_frames
 from noisegate_cli.gating.envelope import Envelope, Gains
+from noisegate_cli.gating.grouping import Grouping
 from noisegate_cli.gating.levels import Samples, full_scale, working_type
 from noisegate_cli.gating.mask import Mask
 from noisegate_cli.gating.noise import TINY, NoiseFollower, NoiseProfile, as_signal, gate_powers
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.stft import Inverse, Powers, Signal, Spectra, Transform
 
-MEMORY_S = 0.4
-"""Time constant of the recursion where the gain is 1: α = 0.98 at a hop of 8 ms."""
+MEMORY_S = 0.17
+"""Time constant of the recursion where the gain is 1: α = 0.91 at a hop of 16 ms."""
 
-SEGMENT, RUN_IN = 32, 4
+CERTAIN = 100.0
+"""What stands out by 20 dB is signal, wherever it is."""
+
+SEGMENT, RUN_IN = 16, 2
 """Frames of a segment, and the part of them that its recursion starts before it."""
 
-APART_MS = 100.0
+APART_MS = 30.0
 """Noise is learnt so far away from where the gate is open."""
 
 MASK_OPENS = 8.0
@@ -62,6 +72,8 @@ class SoftGains:
     ----------
     mean
         |X|² of the noise in each bin.
+    signal
+        How much of what stands out of it is signal, in each bin, 0 to 1.
     follows
         Whether the noise of the moment is followed, or `mean` holds throughout.
     frames_per_s
@@ -70,22 +82,28 @@ class SoftGains:
         Frames of a segment; batches are whole segments, but for the last.
     floor
         The least gain.
+    grouping
+        Of bins that have a gain together.
     """
 
     def __init__(
         self,
         mean: NDArray[np.float64],
+        signal: NDArray[np.float64],
         follows: bool,
         frames_per_s: float,
         segment: int,
         floor: float,
+        grouping: Grouping,
     ) -> None:
-        self._noise = mean[None].astype(np.float32)
-        self._follower = NoiseFollower(mean, frames_per_s, segment) if follows else None
+        self._grouping = grouping
+        self._noise = grouping.mean(mean[None].astype(np.float32))
+        self._signal = grouping.mean(signal[None].astype(np.float32))
+        self._follower = NoiseFollower(self._noise[0], frames_per_s, segment) if follows else None
         self._keep = math.exp(-1 / (MEMORY_S * frames_per_s))
         self._segment, self._run_in = segment, segment // RUN_IN
         self._floor = floor
-        self._before = np.zeros((self._run_in, len(mean)), np.float32)
+        self._before = np.zeros((self._run_in, self._noise.shape[1]), np.float32)
         self._batch: tuple[Powers, Gain] | None = None
 
     def process(
@@ -102,6 +120,7 @@ class SoftGains:
         is_noise
             Which frames are noise and nothing else.
         """
+        heard = self._grouping.mean(heard)
         missing = -len(heard) % self._segment
         heard = np.pad(heard, ((0, missing), (0, 0))) if missing else heard
         is_noise = np.pad(is_noise, (0, missing))
@@ -123,11 +142,16 @@ class SoftGains:
             return []
         over, openness = self._batch
         over[-self._run_in :] = after[: self._run_in]
-        gains = wiener_gains(over, self._keep, self._segment, self._floor)[: len(openness)]
+        ratio = a_priori_ratio(over, self._keep, self._segment)[: len(openness)]
+        gains = wiener_gain(ratio)
+        gains *= self._signal
+        ratio *= np.float32(1 / CERTAIN)
+        np.maximum(gains, wiener_gain(ratio), out=gains)
+        np.maximum(gains, self._floor, out=gains)
         closing = np.flatnonzero(openness < 1)
         share = openness[closing, None].astype(np.float32)
         gains[closing] = self._floor + share * (gains[closing] - np.float32(self._floor))
-        return [gains]
+        return [self._grouping.spread(gains)]
 
 
 class MaskGains:
@@ -145,14 +169,13 @@ class MaskGains:
         return [np.where(heard > self._opens_above, np.float32(1), self._floor)]
 
 
-def wiener_gains(over_noise: Powers, keep: float, segment: int, floor: float = 0.0) -> BinGains:
-    """Return the gains G of frames from γ, see the module; `floor` at the least.
+def a_priori_ratio(over_noise: Powers, keep: float, segment: int) -> Powers:
+    """Return the a-priori signal-to-noise ratio ξ of frames, from γ: see the module.
 
     Parameters
     ----------
     over_noise
-        γ, shaped (frames, bins): whole segments, and a run-in before and after them. It is
-        overwritten, as half of the time that all this takes goes to memory.
+        γ, shaped (frames, bins): whole segments, and a run-in before and after them.
     keep
         α, 0 to 1.
     segment
@@ -162,31 +185,42 @@ def wiener_gains(over_noise: Powers, keep: float, segment: int, floor: float = 0
     -------
     Shaped (frames of the whole segments, bins).
     """
-    new = over_noise - np.float32(1)
-    np.maximum(new, 0, out=new)
+    kept = np.float32(keep) * over_noise
+    new = np.maximum(over_noise - np.float32(1), 0)
     new *= np.float32(1 - keep)
-    over_noise *= np.float32(keep)
     run_in = segment // RUN_IN
-    gains = np.full_like(new[2 * run_in :], floor)
-    _recur(over_noise, new, segment, gains)
-    _recur(over_noise[::-1], new[::-1], segment, gains[::-1])
-    return gains
+    forward = np.empty_like(new[2 * run_in :])
+    backward = np.empty_like(forward)
+    _recur(kept, new, segment, forward)
+    _recur(kept[::-1], new[::-1], segment, backward[::-1])
+    second = wiener_gain(np.maximum(forward, backward))
+    np.square(second, out=second)
+    second *= over_noise[run_in:-run_in]
+    # √(√(f·b)·s): both directions and the second step have a say, and none a veto.
+    forward *= backward
+    np.sqrt(forward, out=forward)
+    forward *= second
+    return np.asarray(np.sqrt(forward, out=forward))
 
 
-def _recur(kept: Powers, new: Powers, segment: int, gains: BinGains) -> None:
-    """Raise `gains` to those of the recursion, over all segments at once."""
-    frames, run_in = len(gains), segment // RUN_IN
-    ratio = new[0:frames:segment].copy()
-    gain = np.empty_like(ratio)
-    for i in range(run_in + segment):
-        np.add(ratio, 1, out=gain)
-        np.divide(ratio, gain, out=gain)
-        if i >= run_in:
-            raised = gains[i - run_in :: segment]
-            np.maximum(raised, gain, out=raised)
+def wiener_gain(ratio: Powers) -> BinGains:
+    """Return ξ/(1 + ξ)."""
+    return np.asarray(ratio / (ratio + np.float32(1)))
+
+
+def _recur(kept: Powers, new: Powers, segment: int, ratio: Powers) -> None:
+    """Put into `ratio` the recursion over all segments at once."""
+    frames, run_in = len(ratio), segment // RUN_IN
+    now = new[0:frames:segment].copy()
+    gain = np.empty_like(now)
+    for i in range(1, run_in + segment):
+        np.add(now, 1, out=gain)
+        np.divide(now, gain, out=gain)
         np.multiply(gain, gain, out=gain)
-        np.multiply(gain, kept[i : i + frames : segment], out=gain)
-        np.add(gain, new[i + 1 : i + 1 + frames : segment], out=ratio)
+        np.multiply(gain, kept[i - 1 : i - 1 + frames : segment], out=gain)
+        np.add(gain, new[i : i + frames : segment], out=now)
+        if i >= run_in:
+            ratio[i - run_in :: segment] = now
 
 
 class SpectralGate:
@@ -219,7 +253,7 @@ class SpectralGate:
         # Frames that overlap by half are enough for gains that are smooth in time.
         self._every = max(1, timing.overlap // 2) if soft else 1
         hop = timing.hop_length * self._every
-        self._transform = Transform(timing.frame_length, hop)
+        self._transform = Transform(timing.frame_length, hop, settings.window_power)
         self._inverse = Inverse(self._transform, channels)
         self._batches = Batches(timing.frame_length, hop)
         # One more frame, so that as many cover the end as the rest. librosa has none.
@@ -311,19 +345,23 @@ class SpectralGate:
 def noise_envelope(settings: GateSettings, sample_rate: int, gates: int) -> Envelope:
     """Return what tells from a mask where the noise can be learnt: where its gain is 0."""
     hop = settings.timing(sample_rate).hop_length
-    apart = round(APART_MS / 1000 * sample_rate / hop) + 1
+    apart = max(1, round(APART_MS / 1000 * sample_rate / hop))
     return Envelope(apart, 0, apart, 0.0, gates)
 
 
 def _bin_gains(
     noise: NoiseProfile | None, settings: GateSettings, transform: Transform, sample_rate: int
 ) -> SoftGains | MaskGains:
-    mean = noise.in_bins(transform, sample_rate) if noise else np.zeros(transform.bins)
+    mean, signal = np.zeros(transform.bins), np.ones(transform.bins)
+    if noise:
+        mean, signal = noise.in_bins(transform, sample_rate)
     floor = settings.bin_floor
     if settings.spectral == "soft":
         follows = noise is not None and settings.noise is None
         segment = min(SEGMENT, batch_frames(transform.hop_length))
-        return SoftGains(mean, follows, sample_rate / transform.hop_length, segment, floor)
+        grouping = Grouping(transform.bins, sample_rate)
+        frames_per_s = sample_rate / transform.hop_length
+        return SoftGains(mean, signal, follows, frames_per_s, segment, floor, grouping)
     if isinstance(settings.threshold, str):
         return MaskGains(MASK_OPENS * mean, floor)
     return MaskGains(np.full(transform.bins, settings.threshold**2 * transform.tone_power), floor)

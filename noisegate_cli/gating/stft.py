@@ -16,12 +16,15 @@ Powers = NDArray[np.float32]
 
 
 class Transform:
-    """The Fourier transforms of Hann frames.
+    """The Fourier transforms of windowed frames.
 
     Parameters
     ----------
     frame_length, hop_length
         In samples; the hop divides the frame.
+    power
+        The window is that of Hann to this power: 1, as in librosa, or 0.5, whose squares add up to
+        a constant with two frames to a sample.
 
     Examples
     --------
@@ -30,10 +33,10 @@ class Transform:
     (8, 257)
     """
 
-    def __init__(self, frame_length: int, hop_length: int) -> None:
+    def __init__(self, frame_length: int, hop_length: int, power: float = 1.0) -> None:
         self.frame_length, self.hop_length = frame_length, hop_length
         n = np.arange(frame_length)
-        window = 0.5 - 0.5 * np.cos(2 * np.pi * n / frame_length)
+        window = (0.5 - 0.5 * np.cos(2 * np.pi * n / frame_length)) ** power
         self.window = window
         self._scaled = scaled_window(window)
         self.bins = frame_length // 2 + 1
