@@ -3,7 +3,13 @@ import pytest
 
 from noisegate_cli import GateSettings
 from noisegate_cli.errors import SignalError
-from noisegate_cli.gating.noise import NoiseFollower, NoiseLearner, NoiseMeter, NoiseProfile
+from noisegate_cli.gating.noise import (
+    NoiseFollower,
+    NoiseLearner,
+    NoiseMeter,
+    NoiseProfile,
+    signal_share,
+)
 from noisegate_cli.gating.stft import Transform
 from tests.conftest import tone
 
@@ -114,3 +120,14 @@ def test_the_follower_forgets_what_is_far_away_and_begins_with_the_whole():
     # Of 5 s ago, two and a half time constants, 8 % are left, and the whole counts 0.5 s.
     assert second[-1].mean() == pytest.approx(80, rel=0.1)
     assert second[0].mean() < second[2].mean() < 0.9 * second[-1].mean()
+
+
+def test_bins_where_no_signal_ever_is_have_no_share_of_it():
+    rng = np.random.default_rng(0)
+    pauses = rng.exponential(1.0, (20000, 40)).astype(np.float32)
+    opens = rng.exponential(1.0, (20000, 40)).astype(np.float32)
+    opens[::10, 10:20] += 100
+    share = signal_share(opens, pauses)[0]
+    assert share[11:19].min() > 0.98
+    assert share[25:].mean() < 0.5
+    assert np.all(signal_share(opens[:2], pauses) == 1)
