@@ -287,10 +287,11 @@ def presets_text() -> str:
     lines = []
     for name, p in PRESETS.items():
         closed = "mute" if p.range_db == MUTE else f"{p.range_db:g}dB"
+        depth = f"{p.reduction_db:g} dB" if p.bin_floor else "mute"
         lines.append(
             f"{name}: hysteresis {p.hysteresis_db:g} dB, lookahead {p.lookahead_ms:g} ms, "
             f"attack {p.attack_ms:g} ms, hold {p.hold_ms:g} ms, release {p.release_ms:g} ms, "
-            f"range {closed}, min open {p.min_open_ms:g} ms, min closed {p.min_closed_ms:g} ms"
+            f"range {closed}, reduction {depth}, min open {p.min_open_ms:g} ms, min closed {p.min_closed_ms:g} ms"
         )
     lines[-1] += " (the plain mask of frames above the threshold)"
     return "\n".join(lines)

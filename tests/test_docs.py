@@ -22,9 +22,11 @@ def test_the_readme_has_every_option_with_the_values_of_the_presets():
             continue
         for preset, shown in zip(PRESETS.values(), values, strict=True):
             value = getattr(preset, name)
-            expected = {None: "auto", MUTE: "mute"}.get(value, value)
+            expected = {None: "auto", MUTE: "mute", -MUTE: "mute"}.get(value, value)
             if isinstance(expected, float | int):
-                expected = f"{expected:g}dB" if name == "range_db" else f"{expected:g}"
+                expected = (
+                    f"{expected:g}dB" if name in ("range_db", "reduction_db") else f"{expected:g}"
+                )
             assert shown == expected, f"{option.flags[0]} of a preset"
 
 

@@ -13,7 +13,7 @@ Powers = NDArray[np.float32]
 """Mean square of frames in bands, shaped (frames, channels, bands), full scale 1.0."""
 Spectrum = NDArray[np.float64]
 
-MOST_FRAMES, MOST_SAMPLES = 256, 1 << 18
+MOST_FRAMES, MOST_SAMPLES = 128, 1 << 18
 """Frames that are worked on together, and samples that they span."""
 
 FEW_SAMPLES = 1 << 16

@@ -41,6 +41,7 @@ ENV = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 OPTIONAL = ("ffmpeg", "sox", "pedalboard", "noisereduce", "librosa")
 OUT, OUT_TREE = "out.wav", "out"
 COPY, GATE = "bare libsndfile copy", f"`ngate gate -t {THRESHOLD}`"
+SPECTRAL = "`ngate gate --spectral`"
 RATE = 44100
 HOUR, MINUTE = 3600, 60
 BATCH_FILES = 200
@@ -209,6 +210,21 @@ def stereo(bench: Bench) -> None:
     report(times, [COPY, GATE], "× real time", 600 * bench.scale)
 
 
+def spectral(bench: Bench) -> None:
+    """What turns the noise down under the speech, too."""
+    source = bench.recording("mono", 600)
+    denoise = "afftdn=nr=20:nf=-50"
+    commands = [Command(SPECTRAL, [NGATE, "gate", "--spectral", source, "-o", OUT])]
+    if ffmpeg := shutil.which("ffmpeg"):
+        argv = [ffmpeg, "-nostdin", "-v", "error", "-y", "-i", source, "-af", denoise, OUT]
+        commands.append(Command(f"ffmpeg `{denoise}`", argv, optional=True))
+    commands += scripts({"noisereduce": "noisereduce, stationary"}, source)
+    times = bench.measure("spectral", commands)
+    length = 600 * bench.scale
+    print(f"### Spectral: {span(length)} of speech, WAV, mono, 16 bits, 44.1 kHz\n")
+    report(times, [SPECTRAL], "× real time", length)
+
+
 def startup(bench: Bench) -> None:
     """How long it takes to do next to nothing, and to import no more than that needs."""
     source = bench.recording("mono", 5)
@@ -228,7 +244,7 @@ def memory(bench: Bench) -> None:
     """Whether memory grows with the recording."""
     lengths = (600, 4 * HOUR)
     peaks: dict[str, list[float]] = {}
-    for options in (["gate", "-t", str(THRESHOLD)], ["gate"], ["analyze"]):
+    for options in (["gate", "-t", str(THRESHOLD)], ["gate"], ["gate", "--spectral"], ["analyze"]):
         name = f"`ngate {' '.join(options)}`"
         for source in [bench.recording("mono", seconds) for seconds in lengths]:
             print(f"memory: {name} {source}", file=sys.stderr)
@@ -257,7 +273,7 @@ def batch(bench: Bench) -> None:
     report(times, [commands[0].name], "Files/s", BATCH_FILES)
 
 
-SECTIONS = {f.__name__: f for f in (speed, stereo, startup, memory, batch)}
+SECTIONS = {f.__name__: f for f in (speed, stereo, spectral, startup, memory, batch)}
 
 
 def span(seconds: float) -> str:
