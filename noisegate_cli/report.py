@@ -291,7 +291,8 @@ def presets_text() -> str:
         lines.append(
             f"{name}: hysteresis {p.hysteresis_db:g} dB, lookahead {p.lookahead_ms:g} ms, "
             f"attack {p.attack_ms:g} ms, hold {p.hold_ms:g} ms, release {p.release_ms:g} ms, "
-            f"range {closed}, reduction {depth}, min open {p.min_open_ms:g} ms, min closed {p.min_closed_ms:g} ms"
+            f"range {closed}, reduction {depth}, min open {p.min_open_ms:g} ms, "
+            f"min closed {p.min_closed_ms:g} ms"
         )
     lines[-1] += " (the plain mask of frames above the threshold)"
     return "\n".join(lines)

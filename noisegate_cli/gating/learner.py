@@ -13,9 +13,8 @@ from noisegate_cli.gating.listener import LEVEL_MS, SCORE_MS, Listener, Smoother
 from noisegate_cli.gating.mask import Frames, Values
 from noisegate_cli.gating.settings import GateSettings
 
-KEPT_FRAMES = 16384
-"""Frames that are remembered for learning at the most: one to three minutes, in 3 MB, from 128
-places of the recording."""
+KEPT_FRAMES = 32768
+"""Frames that are remembered for learning at the most: two to six minutes, in 6 MB."""
 
 SCORED = 2
 """Every second frame is scored, and the score of those between is interpolated."""
