@@ -16,7 +16,8 @@ from typing import Literal
 from noisegate_cli.audio import EXTENSIONS, probe
 from noisegate_cli.errors import AudioError, NoisegateError, OutputError
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.process import GateResult, default_output, gate_file
+from noisegate_cli.output import default_output
+from noisegate_cli.process import GateResult, gate_file
 from noisegate_cli.units import shown
 
 UNREAD = (".m4a", ".aac", ".mp2", ".wma", ".wv", ".ape", ".ac3", ".mka", ".webm", ".alac", ".tta")

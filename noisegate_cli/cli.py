@@ -46,6 +46,17 @@ Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress, no summary: only errors and data.")
 ]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite outputs that exist.")]
+Subtype = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TYPE",
+        help="Write samples of this type, such as PCM_16, PCM_24 or FLOAT.",
+        show_default="that of the input",
+    ),
+]
+KeepMtime = Annotated[
+    bool, typer.Option("--keep-mtime", help="Leave the time of the last change as it was.")
+]
 
 
 def _version(wanted: bool) -> None:
@@ -86,6 +97,8 @@ def gate(
         Path | None,
         typer.Option(metavar="FILE", help="Write what was removed (input - output) here too."),
     ] = None,
+    subtype: Subtype = None,
+    keep_mtime: KeepMtime = False,
     fail_on_chop: Annotated[
         bool,
         typer.Option(
@@ -98,6 +111,7 @@ def gate(
     json: Json = False,
 ) -> None:
     """Gate one recording: silent in the pauses, untouched elsewhere."""
+    from noisegate_cli.output import OutputOptions
     from noisegate_cli.process import gate_file
     from noisegate_cli.report import (
         chops_counted,
@@ -107,8 +121,17 @@ def gate(
         to_json,
     )
 
+    options = OutputOptions(subtype=subtype, keep_mtime=keep_mtime)
     with _one_bar(file, quiet) as progress:
-        result = gate_file(file, output, settings, residue=residue, force=force, progress=progress)
+        result = gate_file(
+            file,
+            output,
+            settings,
+            residue=residue,
+            options=options,
+            force=force,
+            progress=progress,
+        )
     if json:
         put(to_json(gate_data(result)))
     elif not quiet:

@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from queue import Queue
@@ -15,8 +15,8 @@ from typing import Any
 import soundfile as sf
 
 from noisegate_cli.audio import EXTENSIONS, SAMPLE_TYPES, AudioInfo, file_name, reason
-from noisegate_cli.errors import OutputError
-from noisegate_cli.gating.levels import Samples
+from noisegate_cli.errors import OutputError, SettingsError
+from noisegate_cli.gating.levels import Samples, full_scale
 from noisegate_cli.units import shown
 
 SAME_FILES = {"WAVEX": "WAV", "RF64": "WAV"}
@@ -29,8 +29,55 @@ WAV_LIMIT = 0xFFFFFFFF - 0x10000
 """Bytes of samples that a WAV header can announce, with room for the other chunks."""
 
 
-def output_info(source: AudioInfo, path: Path) -> AudioInfo:
-    """Return what is written to `path`: like `source` as far as its extension allows.
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """How outputs are written, and what they are called where they get no name.
+
+    Raises
+    ------
+    SettingsError
+        When a format or a subtype doesn't exist; the message quotes it.
+
+    Examples
+    --------
+    >>> OutputOptions(format="flac", subtype="pcm_24")
+    OutputOptions(format='flac', subtype='PCM_24', suffix='_gated', keep_mtime=False)
+    """
+
+    format: str | None = None
+    """An ending, such as flac, for outputs that get no name; None keeps that of the input."""
+    subtype: str | None = None
+    """libsndfile's name of a sample type, such as PCM_24; None keeps that of the input."""
+    suffix: str = "_gated"
+    """What follows the name of the input where the output gets none."""
+    keep_mtime: bool = False
+    """Whether outputs were last changed when their input was."""
+
+    def __post_init__(self) -> None:
+        if self.format is not None:
+            ending = f".{self.format.lower().removeprefix('.')}"
+            if ending not in EXTENSIONS:
+                endings = " ".join(name.removeprefix(".") for name in EXTENSIONS)
+                raise SettingsError(
+                    f"format {self.format!r} can't be written: give one of {endings}"
+                )
+            object.__setattr__(self, "format", ending.removeprefix("."))
+        if self.subtype is not None:
+            subtypes = sf.available_subtypes()
+            if self.subtype.upper() not in subtypes:
+                raise SettingsError(
+                    f"subtype {self.subtype!r} is no sample type: give one of {' '.join(subtypes)}"
+                )
+            object.__setattr__(self, "subtype", self.subtype.upper())
+        if any(c and c in self.suffix for c in (os.sep, os.altsep, "\0")):
+            raise SettingsError(f"suffix {self.suffix!r} is no part of a file name: try _gated")
+
+
+AS_IT_IS = OutputOptions()
+
+
+def output_info(source: AudioInfo, path: Path, options: OutputOptions = AS_IT_IS) -> AudioInfo:
+    """Return what is written to `path`: like `source` as far as its extension and options allow.
 
     Raises
     ------
@@ -50,7 +97,9 @@ def output_info(source: AudioInfo, path: Path) -> AudioInfo:
     size = source.samples * source.channels * source.dtype.itemsize
     if kind in ("WAV", "WAVEX") and size > WAV_LIMIT:
         kind = "RF64"
-    if extension in CODED and extension != source.path.suffix.lower():
+    if options.subtype:
+        wanted = [options.subtype]
+    elif extension in CODED and extension != source.path.suffix.lower():
         wanted = [CODED[extension]]
     elif kind == source.format or source.subtype in SAMPLE_TYPES:
         wanted = [source.subtype, "PCM_24", "PCM_16"]
@@ -63,9 +112,27 @@ def output_info(source: AudioInfo, path: Path) -> AudioInfo:
         why = _why_not(**_parameters(info))
         if not why:
             return info
+    if options.subtype and options.subtype not in (subtypes := sf.available_subtypes(kind)):
+        raise OutputError(
+            f"{shown(path)} can't hold {options.subtype}: {kind} holds {' '.join(subtypes)}"
+        )
     raise OutputError(
         f"{shown(path)} can't hold this recording ({why}): give -o a name that ends in .wav"
     )
+
+
+def default_output(info: AudioInfo, options: OutputOptions = AS_IT_IS) -> Path:
+    """Return `NAME_gated.EXT` beside the recording; `.wav` where EXT can't be written.
+
+    The options have their say in `_gated` and in EXT.
+    """
+    ending = f".{options.format}" if options.format else info.path.suffix
+    path = info.path.with_name(f"{info.path.stem}{options.suffix}{ending}")
+    try:
+        output_info(info, path, options)
+    except OutputError:
+        return path if options.format else path.with_suffix(".wav")
+    return path
 
 
 class _OutputFile(sf.SoundFile):  # type: ignore[misc,unused-ignore]  # soundfile has no types
@@ -84,9 +151,10 @@ class AudioWriter:
     A thread writes one block while the next one is gated: neither needs the interpreter for long.
     """
 
-    def __init__(self, file: sf.SoundFile, path: Path) -> None:
+    def __init__(self, file: sf.SoundFile, info: AudioInfo) -> None:
         self._file = file
-        self._path = path
+        self._path = info.path
+        self._dtype = info.dtype
         self._error: Exception | None = None
         self._blocks: Queue[Samples | None] = Queue(maxsize=1)
         self._thread = Thread(target=self._run, daemon=True)
@@ -118,10 +186,16 @@ class AudioWriter:
         while (block := self._blocks.get()) is not None:
             try:
                 if self._error is None:
-                    self._file.write(block)
+                    self._file.write(self._scaled(block))
             # soundfile asserts that all samples were written.
             except (sf.SoundFileError, OSError, AssertionError) as error:
                 self._error = error
+
+    def _scaled(self, block: Samples) -> Samples:
+        """Return what libsndfile writes as the same level: integers as floats it doesn't scale."""
+        if self._dtype.kind == "f" and block.dtype.kind == "i":
+            return (block / full_scale(block.dtype)).astype(self._dtype)
+        return block
 
     def _complain(self) -> None:
         if self._error:
@@ -130,12 +204,15 @@ class AudioWriter:
 
 @contextmanager
 def writing(
-    info: AudioInfo, tags: dict[str, str] | None = None, force: bool = False
+    info: AudioInfo,
+    tags: dict[str, str] | None = None,
+    force: bool = False,
+    mtime_of: Path | None = None,
 ) -> Iterator[AudioWriter]:
     """Open `info.path` for writing: it appears when the block ends, whole, or not at all.
 
     Samples go to a file beside it that takes its name at the end; on any error, and on an
-    interrupt, that file is removed.
+    interrupt, that file is removed. It gets the time of the last change of `mtime_of`.
 
     Raises
     ------
@@ -154,12 +231,14 @@ def writing(
                 # Not every format has a place for every tag.
                 with suppress(sf.SoundFileError, AttributeError):
                     setattr(file, name, text)
-        writer = AudioWriter(file, path)
+        writer = AudioWriter(file, info)
         stack.callback(writer.stop)
         yield writer
         writer.finish()
         with _saying_why(path):
             file.close()
+            if mtime_of:
+                _keep_mtime(mtime_of, partial)
         check_free(path, force)
         with _saying_why(path):
             partial.replace(path)
@@ -194,6 +273,12 @@ def _created(partial: Path, info: AudioInfo) -> sf.SoundFile:
             # Another output that failed may have taken the folder away, which was still empty.
             if partial.parent.exists():
                 raise
+
+
+def _keep_mtime(source: Path, output: Path) -> None:
+    """Let `output` have been changed when `source` was."""
+    changed = source.stat()
+    os.utime(output, ns=(changed.st_atime_ns, changed.st_mtime_ns))
 
 
 def _remove(partial: Path, folders: list[Path]) -> None:

@@ -17,7 +17,16 @@ from noisegate_cli.gating.levels import Samples, in_slices
 from noisegate_cli.gating.mask import GateStatistics
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.threshold import ThresholdSuggestion
-from noisegate_cli.output import check_free, is_directory, output_info, same_file, writing
+from noisegate_cli.output import (
+    AudioWriter,
+    OutputOptions,
+    check_free,
+    default_output,
+    is_directory,
+    output_info,
+    same_file,
+    writing,
+)
 from noisegate_cli.units import parse_threshold, shown
 
 Progress = Callable[[float], None]
@@ -161,6 +170,7 @@ def gate_file(
     settings: GateSettings | None = None,
     *,
     residue: str | Path | None = None,
+    options: OutputOptions | None = None,
     force: bool = False,
     progress: Progress = unseen,
 ) -> GateResult:
@@ -175,6 +185,9 @@ def gate_file(
         By default `NAME_gated.EXT` beside the input, see `default_output`; or in this directory.
     residue
         Where to write what the gate removed: input − output.
+    options
+        In which sample type to write, how to name the output where it has no name, and what to
+        keep of the input.
     force
         Whether to overwrite files that exist. The input is never overwritten.
 
@@ -186,11 +199,11 @@ def gate_file(
         When the output can't be written, exists, or is the input.
     """
     started = time.perf_counter()
-    settings = settings or GateSettings()
+    settings, options = settings or GateSettings(), options or OutputOptions()
     with AudioReader(Path(path)) as reader:
         info = reader.info
-        target = output_info(info, _output_path(info, output))
-        rest = output_info(info, Path(residue)) if residue else None
+        target = output_info(info, _output_path(info, output, options), options)
+        rest = output_info(info, Path(residue), options) if residue else None
         _check_outputs(info, target, rest, force)
         done = 0.0
         decision = Decision.given(settings)
@@ -210,9 +223,13 @@ def gate_file(
             )
         blocks = _watched(reader.blocks(), info, lambda share: progress(done + share * (1 - done)))
         samples = 0
+        mtime_of = info.path if options.keep_mtime else None
         with ExitStack() as stack:
-            kept_file = stack.enter_context(writing(target, reader.tags, force))
-            removed_file = stack.enter_context(writing(rest, reader.tags, force)) if rest else None
+
+            def opened(file: AudioInfo) -> AudioWriter:
+                return stack.enter_context(writing(file, reader.tags, force, mtime_of))
+
+            kept_file, removed_file = opened(target), opened(rest) if rest else None
             with _naming(info.path):
                 for block, last in blocks:
                     kept, removed = stream.process(block, last)
@@ -236,21 +253,11 @@ def gate_file(
     )
 
 
-def default_output(info: AudioInfo) -> Path:
-    """Return `NAME_gated.EXT` beside the recording; `.wav` where EXT can't be written."""
-    path = info.path.with_name(f"{info.path.stem}_gated{info.path.suffix}")
-    try:
-        output_info(info, path)
-    except OutputError:
-        return path.with_suffix(".wav")
-    return path
-
-
-def _output_path(info: AudioInfo, output: str | Path | None) -> Path:
+def _output_path(info: AudioInfo, output: str | Path | None, options: OutputOptions) -> Path:
     if output is None:
-        return default_output(info)
+        return default_output(info, options)
     path = Path(output)
-    return path / default_output(info).name if is_directory(path) else path
+    return path / default_output(info, options).name if is_directory(path) else path
 
 
 def _check_outputs(info: AudioInfo, target: AudioInfo, rest: AudioInfo | None, force: bool) -> None:
