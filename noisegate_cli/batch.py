@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from noisegate_cli.audio import EXTENSIONS, probe
+from noisegate_cli.audio import probe
 from noisegate_cli.errors import AudioError, NoisegateError, OutputError
+from noisegate_cli.formats import EXTENSIONS
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.output import default_output
 from noisegate_cli.process import GateResult, gate_file

@@ -11,8 +11,8 @@ from noisegate_cli.options import OPTIONS
 from noisegate_cli.units import format_db, format_duration, format_level, format_time, shown
 
 if TYPE_CHECKING:
-    from noisegate_cli.audio import AudioInfo
     from noisegate_cli.batch import BatchReport
+    from noisegate_cli.formats import AudioInfo
     from noisegate_cli.gating.audit import ChopReport
     from noisegate_cli.gating.levels import LevelHistogram
     from noisegate_cli.process import AnalysisReport, GateResult

@@ -237,7 +237,7 @@ def test_the_residue_knows_of_bits_that_the_output_lost(tmp_path, write):
 
 
 def test_a_full_disk_leaves_nothing_behind(write, monkeypatch):
-    source = write(loud_and_quiet())
+    source = write(loud_and_quiet(), "in.flac")
 
     def full(self, data):
         raise OSError(28, "No space left on device")
@@ -245,7 +245,7 @@ def test_a_full_disk_leaves_nothing_behind(write, monkeypatch):
     monkeypatch.setattr(sf.SoundFile, "write", full)
     with pytest.raises(OutputError, match="can't be written: No space left on device"):
         gate_file(source, settings=AT_003)
-    assert [p.name for p in source.parent.iterdir()] == ["in.wav"]
+    assert [p.name for p in source.parent.iterdir()] == ["in.flac"]
 
 
 def test_an_interrupt_leaves_nothing_behind(write):

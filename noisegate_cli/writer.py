@@ -1,0 +1,296 @@
+"""Recordings being written: whole or not at all, by whichever library writes their format."""
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+from typing import Any, Protocol
+
+import numpy as np
+import soundfile as sf
+from numpy.typing import NDArray
+
+from noisegate_cli.errors import NoisegateError, OutputError
+from noisegate_cli.formats import STREAM, AudioInfo
+from noisegate_cli.gating.levels import Samples
+from noisegate_cli.pcm import converted
+from noisegate_cli.pipes import StreamFile, can_stream, copied_out
+from noisegate_cli.sndfile import VORBIS_ORDER, file_name, reason
+from noisegate_cli.units import shown
+from noisegate_cli.wav import WRITTEN, KeptChunks, WavFile, append_chunks
+
+BY_PYAV = ("M4A", "MKA", "WEBM", "WV", "TTA")
+"""Formats that PyAV writes, and libsndfile doesn't."""
+
+
+class Sink(Protocol):
+    """What samples are written to."""
+
+    def write(self, block: Samples) -> None:
+        """Append samples in the type of the file."""
+
+    def close(self) -> None:
+        """Complete the file."""
+
+
+class _OutputFile(sf.SoundFile):  # type: ignore[misc,unused-ignore]  # soundfile has no types
+    """A file that doesn't wait for the disk when it is closed."""
+
+    def flush(self) -> None:
+        """Do nothing: closing writes all that is needed, and soundfile's flush is an fsync.
+
+        It would take as long as gating; neither cp nor other audio tools wait for it.
+        """
+
+
+class AudioWriter:
+    """A recording being written; made by `writing`.
+
+    A thread writes one block while the next one is gated: neither needs the interpreter for long.
+    """
+
+    def __init__(self, file: Sink, info: AudioInfo) -> None:
+        self._file = file
+        self._info = info
+        self._order: NDArray[np.int64] | None = None
+        if info.format == "OGG" and info.is_coded and info.channels in VORBIS_ORDER:
+            self._order = np.argsort(VORBIS_ORDER[info.channels])
+        self.clipped = 0
+        """Samples over full scale that were cut off there, as the output has room for no more."""
+        self._error: Exception | None = None
+        self._blocks: Queue[Samples | None] = Queue(maxsize=1)
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def write(self, block: Samples) -> None:
+        """Append samples shaped (samples, channels), which must not be changed any more.
+
+        Raises
+        ------
+        OutputError
+            When earlier ones don't fit on the disk.
+        """
+        self._complain()
+        self._blocks.put(block)
+
+    def finish(self) -> None:
+        """Wait until all is written; see `write` for the errors."""
+        self.stop()
+        self._complain()
+
+    def stop(self) -> None:
+        """Wait until the thread has ended."""
+        if self._thread.is_alive():
+            self._blocks.put(None)
+            self._thread.join()
+
+    def _run(self) -> None:
+        while (block := self._blocks.get()) is not None:
+            try:
+                if self._error is None:
+                    self._file.write(self._as_written(block))
+            # soundfile asserts that all samples were written; PyAV's errors are ValueErrors too.
+            except (sf.SoundFileError, OSError, AssertionError, ValueError) as error:
+                self._error = error
+
+    def _as_written(self, block: Samples) -> Samples:
+        samples, clipped = converted(block, self._info.subtype)
+        self.clipped += clipped
+        return samples if self._order is None else np.ascontiguousarray(samples[:, self._order])
+
+    def _complain(self) -> None:
+        if isinstance(self._error, BrokenPipeError):
+            raise self._error
+        if self._error:
+            raise OutputError(why_unwritable(self._info.path, self._error)) from self._error
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an output keeps of its input, beside the samples."""
+
+    path: Path
+    """Of the input, to be read."""
+    tags: dict[str, str] = field(default_factory=dict)
+    """As the decoder of the input knows them."""
+    chunks: KeptChunks | None = None
+    mtime: bool = False
+    """Whether to keep the time of the last change."""
+
+
+@contextmanager
+def writing(
+    info: AudioInfo, kept: Kept | None = None, force: bool = False
+) -> Iterator[AudioWriter]:
+    """Open `info.path` for writing: it appears when the block ends, whole, or not at all.
+
+    Samples go to a file beside it that takes its name at the end; on any error, and on an
+    interrupt, that file is removed. Standard output gets them at once, where its format allows.
+
+    Raises
+    ------
+    OutputError
+        When `info.path` exists and `force` is false, or can't be written.
+    """
+    if info.path == STREAM:
+        if can_stream(info):
+            with _saying_why(info.path):
+                stream = StreamFile(info)
+            with _writer(stream, info) as writer:
+                yield writer
+            return
+        with copied_out() as file, _whole(file, info, kept) as writer:
+            yield writer
+        return
+    from noisegate_cli.output import check_free
+
+    path = info.path
+    check_free(path, force)
+    partial = path.with_name(f".ngate-{os.urandom(8).hex()}.partial")
+    made = [folder for folder in path.parents if not folder.exists()]
+    with ExitStack() as stack:
+        stack.callback(_remove, partial, made)
+        with _whole(partial, info, kept) as writer:
+            yield writer
+        check_free(path, force)
+        with _saying_why(path):
+            partial.replace(path)
+
+
+@contextmanager
+def _whole(path: Path, info: AudioInfo, kept: Kept | None) -> Iterator[AudioWriter]:
+    """Open a new file at `path`, and complete it with what it keeps when the block ends."""
+    with _saying_why(info.path):
+        file = _created(path, info, kept)
+    with _writer(file, info) as writer:
+        yield writer
+    with _saying_why(info.path):
+        _keep(path, info, kept)
+
+
+@contextmanager
+def _writer(file: Sink, info: AudioInfo) -> Iterator[AudioWriter]:
+    with ExitStack() as stack:
+        stack.callback(getattr(file, "abandon", file.close))
+        writer = AudioWriter(file, info)
+        stack.callback(writer.stop)
+        yield writer
+        writer.finish()
+        with _saying_why(info.path):
+            file.close()
+
+
+def _keep(path: Path, info: AudioInfo, kept: Kept | None) -> None:
+    """Give a file that is complete what it keeps of its input."""
+    if kept is None:
+        return
+    if kept.chunks and _is_wav(info) and not _writes_wav(info):
+        append_chunks(path, kept.chunks)
+    if kept.mtime:
+        changed = kept.path.stat()
+        os.utime(path, ns=(changed.st_atime_ns, changed.st_mtime_ns))
+
+
+@contextmanager
+def _saying_why(path: Path) -> Iterator[None]:
+    """Turn what the system has against writing into an OutputError."""
+    try:
+        yield
+    except (BrokenPipeError, NoisegateError):
+        raise
+    except (sf.SoundFileError, OSError, ValueError) as error:
+        raise OutputError(why_unwritable(path, error)) from error
+
+
+def _is_wav(info: AudioInfo) -> bool:
+    return info.format in ("WAV", "WAVEX", "RF64")
+
+
+def _writes_wav(info: AudioInfo) -> bool:
+    """Whether `wav` writes it, and not libsndfile."""
+    return _is_wav(info) and info.subtype in WRITTEN and info.endian != "BIG"
+
+
+def _writes_pyav(info: AudioInfo) -> bool:
+    return info.format in BY_PYAV or (info.format == "OGG" and not info.is_coded)
+
+
+def why_not(info: AudioInfo) -> str:
+    """Return why such a file can't be written, or nothing."""
+    if _writes_pyav(info):
+        from noisegate_cli.pyav import why_not
+
+        return why_not(replace(info, path=Path(), samples=0))
+    return _why_not_sndfile(**_parameters(info))
+
+
+@cache
+def _why_not_sndfile(**parameters: Any) -> str:
+    """Return why libsndfile can't write such a file, or nothing: its table of formats is wrong."""
+    try:
+        with sf.SoundFile(io.BytesIO(), "w", **parameters):
+            return ""
+    except (sf.SoundFileError, ValueError) as error:
+        return reason(error)
+
+
+def _created(path: Path, info: AudioInfo, kept: Kept | None) -> Sink:
+    """Open a new file in a folder that may have to be made first."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return _sink(path, info, kept)
+        except (sf.SoundFileError, FileNotFoundError):
+            # Another output that failed may have taken the folder away, which was still empty.
+            if path.parent.exists():
+                raise
+
+
+def _sink(path: Path, info: AudioInfo, kept: Kept | None) -> Sink:
+    if _writes_wav(info):
+        return WavFile(path, info, kept.chunks if kept else None)
+    if _writes_pyav(info):
+        from noisegate_cli.pyav import PyavEncoder
+
+        return PyavEncoder(path, info)
+    file: Sink = _OutputFile(file_name(path), "w", **_parameters(info))
+    if kept and not _is_wav(info):
+        for name, text in kept.tags.items():
+            # Not every format has a place for every tag.
+            with suppress(sf.SoundFileError, AttributeError):
+                setattr(file, name, text)
+    return file
+
+
+def _remove(partial: Path, folders: list[Path]) -> None:
+    """Remove what is left of an output that failed, with the folders made for it."""
+    with suppress(OSError):
+        partial.unlink(missing_ok=True)
+        for folder in folders:
+            folder.rmdir()
+
+
+def _parameters(info: AudioInfo) -> dict[str, Any]:
+    return {
+        "samplerate": info.sample_rate,
+        "channels": info.channels,
+        "format": info.format,
+        "subtype": info.subtype,
+        "endian": info.endian,
+    }
+
+
+def why_unwritable(path: Path, error: Exception) -> str:
+    """Return what to say of an output that can't be written."""
+    if isinstance(error, AssertionError):
+        why = "not all samples were written, is the disk full?"
+    else:
+        why = getattr(error, "strerror", None) or reason(error)
+        if why == "System error":
+            why = "is the disk full?"
+    return f"{shown(path)} can't be written: {why}"
