@@ -186,6 +186,17 @@ def default_output(info: AudioInfo, options: OutputOptions = AS_IT_IS) -> Path:
     return _named(info, ".wav", options)
 
 
+def named(text: str) -> Path | str:
+    """Return the path that was typed; `STREAM` for `-`, but not for `./-`.
+
+    A slash at the end, which says that it is a folder, stays.
+    """
+    if text.endswith(("/", os.sep)):
+        return text
+    path = Path(text)
+    return path.absolute() if path == STREAM and text != str(STREAM) else path
+
+
 def _named(info: AudioInfo, extension: str, options: OutputOptions) -> Path:
     """Return a name beside the recording, with as much of its own as there is room for."""
     stem, tail = info.path.stem, f"{options.suffix}{extension}"

@@ -268,7 +268,7 @@ def gate_file(
         statistics=stream.statistics,
         chops=stream.chops,
         seconds=time.perf_counter() - started,
-        warnings=(*reader.warnings, *_clipped(kept_file)),
+        warnings=(*reader.warnings, *kept_of.warnings, *_clipped(kept_file)),
     )
 
 

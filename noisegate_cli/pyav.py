@@ -224,13 +224,14 @@ class PyavDecoder:
 class PyavEncoder:
     """A recording being written through PyAV."""
 
-    def __init__(self, path: Path, info: AudioInfo) -> None:
+    def __init__(self, path: Path, info: AudioInfo, tags: dict[str, str]) -> None:
         self._info = info
         muxer, codec = MUXERS[info.format], _codec(info)
         # MP4 rounds the length of its edit list to this scale.
         options = {"movie_timescale": str(info.sample_rate)} if info.format == "M4A" else {}
         self._file = path.open("xb")
         self._container: Any = av.open(self._file, "w", format=muxer, options=options)
+        self._container.metadata.update(tags)
         self._layout = layout_of(info)
         self._stream: Any = self._container.add_stream(
             codec, rate=info.sample_rate, layout=self._layout

@@ -79,6 +79,7 @@ def analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "closed_share": levels.closed_share,
         "openings_per_minute": levels.openings_per_minute,
         "sweep": [dataclasses.asdict(trial) for trial in levels.trials],
+        "warnings": report.warnings,
         "advice": advice(report),
         "settings": dataclasses.asdict(report.settings),
         "command": gate_command(report) or None,
@@ -106,6 +107,7 @@ def gate_data(result: "GateResult") -> dict[str, Any]:
         "openings": result.statistics.openings,
         "chops": dataclasses.asdict(result.chops),
         "settings": dataclasses.asdict(result.settings),
+        "warnings": result.warnings,
         "seconds": result.seconds,
     }
 
@@ -161,9 +163,24 @@ def gate_summary(result: "GateResult") -> list[str]:
         lines += _chops_lines(result)
     if result.residue:
         lines.append(f"residue    {shown(result.residue)}")
-    if result.output.subtype != result.source.subtype:
-        lines.append(f"note       the input is {result.source.subtype}: not every bit can be kept")
+    if note := _other_type(result.source, result.output):
+        lines.append(f"note       {note}")
+    lines += [f"warning    {sentence}" for sentence in result.warnings]
     return lines
+
+
+def _other_type(source: "AudioInfo", output: "AudioInfo") -> str:
+    """Return what to say where the output is of another sample type; empty if nothing is lost."""
+    if source.subtype == output.subtype:
+        return ""
+    if source.is_coded and not output.is_coded:
+        return f"the input is {source.subtype}: the output holds what that decodes to"
+    mantissa = {"FLOAT": 24, "DOUBLE": 53}
+    room = mantissa.get(output.subtype, output.bits)
+    fits = mantissa.get(source.subtype, source.bits) <= room
+    if output.is_coded or not fits or (source.dtype.kind == "f" and output.dtype.kind == "i"):
+        return f"the input is {source.subtype}: not every bit can be kept"
+    return ""
 
 
 def nothing_opened(result: "GateResult") -> bool:

@@ -33,6 +33,9 @@ FILLERS = {b"JUNK", b"junk", b"PAD ", b"FLLR"}
 MOST_CHUNKS = 1000
 """A file with more of them is damaged, or meant to do harm."""
 
+MOST_KEPT = 1 << 26
+"""Bytes of chunks that are carried over."""
+
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 
 WRITTEN = {
@@ -119,9 +122,12 @@ def read_layout(path: Path) -> WavLayout | None:
     data = chunks[places[0]] if places else None
     before: list[Chunk] = []
     after: list[Chunk] = []
+    kept = 0
     for i, chunk in enumerate(chunks):
-        whole = chunk.size == chunk.announced
-        if whole and chunk.id not in OF_THE_SAMPLES | FILLERS and chunk.id.isascii():
+        if chunk.id in OF_THE_SAMPLES | FILLERS or chunk.size < chunk.announced:
+            continue
+        kept += chunk.size
+        if kept <= MOST_KEPT:
             (after if places and i > places[0] else before).append(chunk)
     return WavLayout(
         chunks=chunks,
@@ -261,33 +267,38 @@ class WavFile:
             rest = rest[self._file.write(rest) :]
 
 
-def _joined(kept: KeptChunks, chunks: tuple[Chunk, ...]) -> bytes:
-    parts = []
-    for chunk in chunks:
-        content = kept.read(chunk)
-        parts += [struct.pack("<4sI", chunk.id, len(content)), content, bytes(len(content) % 2)]
-    return b"".join(parts)
+def chunk_bytes(name: bytes, content: bytes, order: str = "<") -> bytes:
+    """Return a whole chunk."""
+    return struct.pack(order + "4sI", name, len(content)) + content + bytes(len(content) % 2)
+
+
+def _joined(kept: KeptChunks, chunks: tuple[Chunk, ...], order: str = "<") -> bytes:
+    return b"".join(chunk_bytes(chunk.id, kept.read(chunk), order) for chunk in chunks)
 
 
 def append_chunks(path: Path, kept: KeptChunks) -> None:
-    """Append chunks to a WAV file that is complete, and correct its size."""
+    """Append the chunks of another WAV file to one that is complete."""
+    order = ">" if kept.big else "<"
+    append(path, [_joined(kept, kept.before, order), _joined(kept, kept.after, order)], kept.big)
+
+
+def append(path: Path, chunks: list[bytes], big: bool = False) -> None:
+    """Append whole chunks to a WAV file that is complete, and correct its size.
+
+    Numbers in a chunk are in the order of its file: nothing is done where that isn't the same.
+    """
     layout = read_layout(path)
-    if layout is None or layout.kept.big != kept.big:
+    if layout is None or layout.kept.big != big:
         return
-    order = "big" if kept.big else "little"
     with path.open("r+b") as file:
         head = file.read(4)
         end = file.seek(0, os.SEEK_END)
-        file.write(bytes(end % 2))
-        for chunk in (*kept.before, *kept.after):
-            content = kept.read(chunk)
-            file.write(chunk.id + len(content).to_bytes(4, order) + content)  # type: ignore[arg-type]
-            file.write(bytes(len(content) % 2))
+        file.write(bytes(end % 2) + b"".join(chunks))
         whole = file.tell() - 8
         if head == b"RF64":
             sizes = next(c for c in layout.chunks if c.id == b"ds64")
             file.seek(sizes.offset)
-            file.write(whole.to_bytes(8, "little"))
-        elif whole <= UNKNOWN_SIZE:
+            file.write(struct.pack("<Q", whole))
+        elif whole < UNKNOWN_SIZE:
             file.seek(4)
-            file.write(whole.to_bytes(4, order))  # type: ignore[arg-type]
+            file.write(struct.pack(">I" if big else "<I", whole))

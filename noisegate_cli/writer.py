@@ -5,11 +5,11 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from queue import Queue
 from threading import Thread
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import soundfile as sf
@@ -24,8 +24,15 @@ from noisegate_cli.sndfile import VORBIS_ORDER, file_name, reason
 from noisegate_cli.units import shown
 from noisegate_cli.wav import WRITTEN, KeptChunks, WavFile, append_chunks
 
+if TYPE_CHECKING:
+    from noisegate_cli.tags import Tags
+
 BY_PYAV = ("M4A", "MKA", "WEBM", "WV", "TTA")
 """Formats that PyAV writes, and libsndfile doesn't."""
+
+TAGGED_BY_SNDFILE = ("CAF",)
+TAGGED_BY_ENCODER = ("MKA", "WEBM")
+"""Formats whose tags libsndfile or PyAV writes, and mutagen doesn't."""
 
 
 class Sink(Protocol):
@@ -110,17 +117,30 @@ class AudioWriter:
             raise OutputError(why_unwritable(self._info.path, self._error)) from self._error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kept:
     """What an output keeps of its input, beside the samples."""
 
     path: Path
     """Of the input, to be read."""
-    tags: dict[str, str] = field(default_factory=dict)
-    """As the decoder of the input knows them."""
+    known_tags: dict[str, str] = field(default_factory=dict)
+    """As the decoder of the input says."""
     chunks: KeptChunks | None = None
     mtime: bool = False
     """Whether to keep the time of the last change."""
+    warnings: list[str] = field(default_factory=list)
+    """What could not be kept."""
+
+    @cached_property
+    def tags(self) -> "Tags":
+        """Title, artist, cover."""
+        from noisegate_cli.tags import Tags, read_tags
+
+        try:
+            return read_tags(self.path, self.known_tags, self.chunks)
+        except Exception:  # Whatever is wrong with its tags, the recording is what counts.
+            self.warnings.append("its tags are damaged: they are left out")
+            return Tags()
 
 
 @contextmanager
@@ -189,8 +209,18 @@ def _keep(path: Path, info: AudioInfo, kept: Kept | None) -> None:
     """Give a file that is complete what it keeps of its input."""
     if kept is None:
         return
-    if kept.chunks and _is_wav(info) and not _writes_wav(info):
-        append_chunks(path, kept.chunks)
+    if kept.chunks is not None and _is_wav(info):
+        if not _writes_wav(info):
+            append_chunks(path, kept.chunks)
+    elif (kept.chunks is None or kept.chunks) and kept.tags:
+        from noisegate_cli.tags import write_tags
+
+        try:
+            write_tags(path, info.format, kept.tags)
+        except OSError:
+            raise
+        except Exception as error:  # as above
+            kept.warnings.append(f"its tags can't be kept ({error})")
     if kept.mtime:
         changed = kept.path.stat()
         os.utime(path, ns=(changed.st_atime_ns, changed.st_mtime_ns))
@@ -257,10 +287,11 @@ def _sink(path: Path, info: AudioInfo, kept: Kept | None) -> Sink:
     if _writes_pyav(info):
         from noisegate_cli.pyav import PyavEncoder
 
-        return PyavEncoder(path, info)
+        named = kept.tags.first(ffmpeg=True) if kept and info.format in TAGGED_BY_ENCODER else {}
+        return PyavEncoder(path, info, named)
     file: Sink = _OutputFile(file_name(path), "w", **_parameters(info))
-    if kept and not _is_wav(info):
-        for name, text in kept.tags.items():
+    if kept and info.format in TAGGED_BY_SNDFILE:
+        for name, text in kept.tags.first().items():
             # Not every format has a place for every tag.
             with suppress(sf.SoundFileError, AttributeError):
                 setattr(file, name, text)
