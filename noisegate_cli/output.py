@@ -34,6 +34,10 @@ UNCOMPRESSED = {
 HOME = {"AAC": ".m4a", "OPUS": ".opus", "VORBIS": ".ogg", "MPEG_LAYER_III": ".mp3"}
 """The extension of a codec that can be written where its container can't."""
 
+BLOCKWISE = ("IMA_ADPCM", "MS_ADPCM", "GSM610", "NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32")
+"""Subtypes that hold whole blocks only, which would make a recording longer. They decode to 16
+bits."""
+
 WAV_LIMIT = 0xFFFFFFFF - 0x10000
 """Bytes of samples that a WAV header can announce, with room for the other chunks."""
 
@@ -145,6 +149,8 @@ def _subtypes(source: AudioInfo, kind: str, path: Path) -> list[str]:
         return ["OPUS" if extension == ".opus" else coded[kind]]
     if kind == "M4A":
         return ["AAC"] if source.is_coded else ["ALAC_16", "ALAC_24"][source.bits > 16 :]
+    if source.subtype in BLOCKWISE and kind == source.format:
+        return ["PCM_16"]
     if source.is_coded:
         stays = kind in (source.format, "MKA")
         return [source.subtype, "PCM_24", "PCM_16"] if stays else ["PCM_24", "PCM_16"]

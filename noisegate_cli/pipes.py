@@ -6,10 +6,8 @@ be read again: where the gate must hear a recording first it is spooled to a fil
 
 import io
 import os
-import shutil
 import struct
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -266,6 +264,8 @@ def _au_header(source: StandardInput) -> tuple[RawFormat, int | None, int] | Non
 @contextmanager
 def spooled(source: StandardInput) -> Iterator[Path]:
     """Put standard input into a private file, which goes when the block ends."""
+    import tempfile
+
     number, name = tempfile.mkstemp(prefix="ngate-")
     try:
         try:
@@ -324,6 +324,9 @@ def _stream_header(info: AudioInfo) -> bytes:
 @contextmanager
 def copied_out() -> Iterator[Path]:
     """Give a private folder's new file to write, and copy that to standard output at the end."""
+    import shutil
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="ngate-") as folder:
         path = Path(folder) / "output"
         yield path

@@ -61,6 +61,9 @@ OF_THE_FILE = (
 ).split()
 """What FFmpeg lists with the tags, but says how the file was made."""
 
+LARGE = 1 << 26
+"""Bytes of a file that is not read at once."""
+
 FREE_MP4 = "----:com.apple.iTunes:"
 
 
@@ -112,8 +115,11 @@ def read_tags(path: Path, known: dict[str, str], chunks: KeptChunks | None) -> T
         return _of_wav(chunks)
     import mutagen
 
-    with path.open("rb") as file:
-        found = mutagen.File(file)
+    try:
+        found = mutagen.File(path)
+    except mutagen.MutagenError:
+        # Its name says another format than its content.
+        found = mutagen.File(BytesIO(path.read_bytes())) if path.stat().st_size < LARGE else None
     if found is None or found.tags is None:
         pictures = tuple(map(_of_flac, getattr(found, "pictures", ())))
         return Tags(text, pictures)
