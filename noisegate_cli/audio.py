@@ -22,8 +22,9 @@ import soundfile as sf
 from noisegate_cli.errors import AudioError, DamageError
 from noisegate_cli.formats import STREAM, AudioInfo
 from noisegate_cli.gating.levels import Samples
+from noisegate_cli.gating.settings import NonFinite
 from noisegate_cli.pcm import converted
-from noisegate_cli.pipes import RawFormat, StandardInput, StreamReader, spooled
+from noisegate_cli.pipes import RawFormat, StandardInput, StreamReader, silenced, spooled
 from noisegate_cli.sndfile import SndfileDecoder, why_unreadable
 from noisegate_cli.units import format_duration, shown
 from noisegate_cli.wav import KeptChunks, WavLayout, read_layout
@@ -58,6 +59,8 @@ class AudioReader:
         What the samples are, if the file is nothing but samples.
     name
         The path to speak of, where that is another.
+    nonfinite
+        `zero` silences samples that are NaN or infinite.
 
     Raises
     ------
@@ -65,10 +68,17 @@ class AudioReader:
         When there is nothing there that can be read; the message quotes the path.
     """
 
-    def __init__(self, path: Path, raw: RawFormat | None = None, name: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        raw: RawFormat | None = None,
+        name: Path | None = None,
+        nonfinite: NonFinite = "refuse",
+    ) -> None:
         self.path = path
         self._raw = raw
         self._name = name or path
+        self._nonfinite = nonfinite
         self.warnings: list[str] = []
         """What the user should know of its state; complete when it has been read to the end."""
         magic = _first_bytes(path, self._name)
@@ -90,7 +100,7 @@ class AudioReader:
 
     def again(self) -> "AudioReader":
         """Return the same recording open once more, from its beginning."""
-        return AudioReader(self.path, self._raw, self._name)
+        return AudioReader(self.path, self._raw, self._name, self._nonfinite)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -113,6 +123,11 @@ class AudioReader:
         AudioError
             When nothing is there of what the recording announces.
         """
+        if self._nonfinite == "zero" and self.info.dtype.kind == "f":
+            return silenced(self._blocks(), self.warnings)
+        return self._blocks()
+
+    def _blocks(self) -> Iterator[tuple[Samples, bool]]:
         length = block_length(self.info.channels, self.info.dtype)
         nothing = np.zeros((0, self.info.channels), self.info.dtype)
         blocks = self._decoder.blocks(length)
@@ -245,7 +260,12 @@ Reader: TypeAlias = AudioReader | StreamReader
 
 
 @contextmanager
-def opened(path: Path, raw: RawFormat | None = None, live: bool = False) -> Iterator[Reader]:
+def opened(
+    path: Path,
+    raw: RawFormat | None = None,
+    live: bool = False,
+    nonfinite: NonFinite = "refuse",
+) -> Iterator[Reader]:
     """Open a recording, or standard input where `path` is `STREAM`.
 
     Parameters
@@ -255,14 +275,14 @@ def opened(path: Path, raw: RawFormat | None = None, live: bool = False) -> Iter
         must be heard twice, is kept in a private file meanwhile.
     """
     if path != STREAM:
-        with AudioReader(path, raw) as reader:
+        with AudioReader(path, raw, nonfinite=nonfinite) as reader:
             yield reader
         return
     source = StandardInput()
-    if live and (stream := StreamReader.of(source, raw)):
+    if live and (stream := StreamReader.of(source, raw, nonfinite)):
         yield stream
         return
-    with spooled(source) as file, AudioReader(file, raw, name=path) as reader:
+    with spooled(source) as file, AudioReader(file, raw, path, nonfinite) as reader:
         yield reader
 
 

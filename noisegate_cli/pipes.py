@@ -8,7 +8,7 @@ import io
 import os
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,11 +17,12 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.errors import AudioError, SettingsError
+from noisegate_cli.errors import AudioError, OutputError, SettingsError
 from noisegate_cli.formats import STREAM, AudioInfo
 from noisegate_cli.gating.levels import Samples
+from noisegate_cli.gating.settings import NonFinite
 from noisegate_cli.pcm import WIDTHS, packed, unpacked
-from noisegate_cli.wav import UNKNOWN_SIZE, WRITTEN, header
+from noisegate_cli.wav import UNKNOWN_SIZE, WRITTEN, KeptChunks, header
 
 RAW_TYPES = {
     "s8": "PCM_S8",
@@ -130,7 +131,15 @@ class StreamReader:
     path = STREAM
     chunks = None
 
-    def __init__(self, source: StandardInput, kind: RawFormat, size: int | None, name: str) -> None:
+    def __init__(
+        self,
+        source: StandardInput,
+        kind: RawFormat,
+        size: int | None,
+        name: str,
+        nonfinite: NonFinite,
+    ) -> None:
+        self._nonfinite = nonfinite
         self._source = source
         self._kind = kind
         self._width = WIDTHS[kind.subtype] * kind.channels
@@ -148,10 +157,12 @@ class StreamReader:
         )
 
     @classmethod
-    def of(cls, source: StandardInput, raw: RawFormat | None) -> "StreamReader | None":
+    def of(
+        cls, source: StandardInput, raw: RawFormat | None, nonfinite: NonFinite = "refuse"
+    ) -> "StreamReader | None":
         """Return standard input as it comes; None when it must be a file to be read."""
         if raw:
-            return cls(source, raw, None, "RAW")
+            return cls(source, raw, None, "RAW", nonfinite)
         head = source.seen(4)
         if not head:
             raise AudioError("standard input is empty: did the program before ngate fail?")
@@ -164,7 +175,7 @@ class StreamReader:
             return None
         kind, size, start = found
         source.skip(start)
-        return cls(source, kind, size, "AU" if head == b".snd" else "WAV")
+        return cls(source, kind, size, "AU" if head == b".snd" else "WAV", nonfinite)
 
     def __enter__(self) -> "StreamReader":
         return self
@@ -174,6 +185,11 @@ class StreamReader:
 
     def blocks(self) -> Iterator[tuple[Samples, bool]]:
         """Read to the end; see `AudioReader.blocks`. A block is what has come in meanwhile."""
+        if self._nonfinite == "zero" and self.info.dtype.kind == "f":
+            return silenced(self._blocks(), self.warnings)
+        return self._blocks()
+
+    def _blocks(self) -> Iterator[tuple[Samples, bool]]:
         left = self._size
         rest = b""
         while left is None or left > 0:
@@ -194,6 +210,26 @@ class StreamReader:
         # Who writes what follows the samples shall not fail for want of a reader.
         while self._source.some():
             pass
+
+
+def silenced(
+    blocks: Iterable[tuple[Samples, bool]], warnings: list[str]
+) -> Iterator[tuple[Samples, bool]]:
+    """Silence what is NaN or infinite in blocks of floats, and warn of it in the end."""
+    read = found = first = 0
+    for block, last in blocks:
+        bad = ~np.isfinite(block)
+        if bad.any():
+            first = first if found else read + int(np.argmax(bad.any(axis=1)))
+            found += int(np.count_nonzero(bad))
+            block = np.where(bad, block.dtype.type(0), block)  # noqa: PLW2901
+        read += len(block)
+        if last and found:
+            warnings.append(
+                f"{found} samples were NaN or infinite, the first is number {first}: "
+                "they are silent now"
+            )
+        yield block, last
 
 
 MOST_HEADER = 1 << 20
@@ -282,17 +318,24 @@ def spooled(source: StandardInput) -> Iterator[Path]:
 class StreamFile:
     """Standard output as a recording being written: each block goes out at once."""
 
-    def __init__(self, info: AudioInfo) -> None:
+    def __init__(self, info: AudioInfo, kept: KeptChunks | None = None) -> None:
+        if sys.stdout is None or sys.stdout.isatty():
+            raise OutputError("standard output is a terminal: pipe it on, or give -o a file")
         self._info = info
         self._big = info.format == "AU" or info.endian == "BIG"
-        self._put(_stream_header(info))
+        before = self._after = b""
+        if kept and info.format in ("WAV", "WAVEX", "RF64"):
+            before, self._after = kept.joined()
+        self._put(_stream_header(info, before, self._after))
 
     def write(self, block: Samples) -> None:
         """Write samples in the type of the stream."""
         self._put(packed(block, self._info.subtype, self._big))
 
     def close(self) -> None:
-        """Leave standard output open: it isn't ours."""
+        """Write what follows the samples; standard output stays open, it isn't ours."""
+        if self._after and self._info.samples:
+            self._put(self._after)
 
     def _put(self, octets: bytes | NDArray[np.uint8]) -> None:
         sys.stdout.buffer.write(octets if isinstance(octets, bytes) else octets.data)
@@ -308,17 +351,18 @@ def can_stream(info: AudioInfo) -> bool:
     return info.format == "RAW" or (info.format == "AU" and info.subtype in AU_TYPES.values())
 
 
-def _stream_header(info: AudioInfo) -> bytes:
-    size = info.samples * info.channels * WIDTHS[info.subtype] or None
+def _stream_header(info: AudioInfo, before: bytes, after: bytes) -> bytes:
+    size = info.samples * info.channels * WIDTHS[info.subtype]
+    known = 0 < size < STREAMED_SIZE
     if info.format == "RAW":
         return b""
     if info.format == "AU":
         number = next(n for n, subtype in AU_TYPES.items() if subtype == info.subtype)
-        known = UNKNOWN_SIZE if size is None or size >= STREAMED_SIZE else size
-        return struct.pack(">4s5I", b".snd", 24, known, number, info.sample_rate, info.channels)
-    # RF64 is for files: a stream of any length says that it knows none.
-    known_size = size if size and size < STREAMED_SIZE else None
-    return header(replace(info, format="WAVEX" if info.format == "WAVEX" else "WAV"), known_size)
+        size = size if known else UNKNOWN_SIZE
+        return struct.pack(">4s5I", b".snd", 24, size, number, info.sample_rate, info.channels)
+    # RF64 is for files: a stream that is so long says that it doesn't know.
+    kind = replace(info, format="WAVEX" if info.format == "WAVEX" else "WAV")
+    return header(kind, size if known else None, before, len(after))
 
 
 @contextmanager

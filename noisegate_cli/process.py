@@ -27,7 +27,7 @@ from noisegate_cli.output import (
     output_info,
     same_file,
 )
-from noisegate_cli.pipes import RawFormat
+from noisegate_cli.pipes import RawFormat, StreamReader, can_stream
 from noisegate_cli.units import parse_threshold, shown
 from noisegate_cli.writer import AudioWriter, Kept, writing
 
@@ -123,7 +123,8 @@ def gate(
     (True, 0.0)
     """
     y = np.asarray(y)
-    samples, settings = _as_samples(y), settings or GateSettings()
+    settings = settings or GateSettings()
+    samples = _as_samples(y, settings)
     if threshold is not None:
         level = parse_threshold(threshold) if isinstance(threshold, str) else threshold
         settings = replace(settings, threshold=level)
@@ -150,7 +151,8 @@ def analyze(y: Samples, sample_rate: int, *, settings: GateSettings | None = Non
     >>> round(report.peak_db, 2), report.suggestion.threshold is None
     (-6.02, True)
     """
-    samples, settings = _as_samples(np.asarray(y)), settings or GateSettings()
+    settings = settings or GateSettings()
+    samples = _as_samples(np.asarray(y), settings)
     return _measured_array(samples, settings, sample_rate).report()
 
 
@@ -169,7 +171,7 @@ def analyze_file(
         When it can't be read or gated; the message quotes the path.
     """
     settings = settings or GateSettings()
-    with opened(Path(path), raw) as reader:
+    with opened(Path(path), raw, nonfinite=settings.nonfinite) as reader:
         levels = _measured_file(reader, settings, progress).report()
         info = replace(reader.info, samples=levels.samples)
         return AnalysisReport(info, settings, levels, tuple(reader.warnings))
@@ -217,9 +219,11 @@ def gate_file(
     started = time.perf_counter()
     settings, options = settings or GateSettings(), options or OutputOptions()
     decision = Decision.given(settings)
-    with opened(Path(path), raw, live=decision is not None) as reader:
+    with opened(Path(path), raw, decision is not None, settings.nonfinite) as reader:
         info = reader.info
         target = output_info(info, _output_path(info, output, options), options)
+        if isinstance(reader, StreamReader) and target.path == STREAM and can_stream(target):
+            decision = Decision.given(settings.live)
         rest = output_info(info, Path(residue), options) if residue else None
         _check_outputs(info, target, rest, force)
         done = 0.0
@@ -346,8 +350,8 @@ def _measured_file(reader: Reader, settings: GateSettings, progress: Progress) -
         return _measured(blocks, settings, info.sample_rate, info.channels, info.samples)
 
 
-def _as_samples(y: Samples) -> Samples:
-    """Return `y` shaped (samples, channels)."""
+def _as_samples(y: Samples, settings: GateSettings) -> Samples:
+    """Return `y` shaped (samples, channels), fit to be gated."""
     if y.dtype.name not in ("int16", "int32", "float32", "float64"):
         raise SettingsError(f"samples of type {y.dtype} can't be gated: use int16, int32 or floats")
     if y.ndim not in (1, 2) or (y.ndim == 2 and not 1 <= y.shape[1] <= MOST_CHANNELS):
@@ -355,6 +359,8 @@ def _as_samples(y: Samples) -> Samples:
             f"an array shaped {y.shape} is neither (samples,) nor (samples, channels): "
             "if the channels come first, transpose it"
         )
+    if settings.nonfinite == "zero" and y.dtype.kind == "f":
+        y = np.where(np.isfinite(y), y, y.dtype.type(0))
     return y.reshape(len(y), -1) if y.size else y.reshape(0, y.shape[1] if y.ndim == 2 else 1)
 
 

@@ -79,6 +79,15 @@ class KeptChunks:
     def __bool__(self) -> bool:
         return bool(self.before or self.after)
 
+    def joined(self) -> tuple[bytes, bytes]:
+        """Return the chunks before the samples, and those after, as they are in a file."""
+        order = ">" if self.big else "<"
+        before, after = (
+            b"".join(chunk_bytes(chunk.id, self.read(chunk), order) for chunk in chunks)
+            for chunks in (self.before, self.after)
+        )
+        return before, after
+
     def read(self, chunk: Chunk) -> bytes:
         """Return the content of a chunk."""
         with self.path.open("rb") as file:
@@ -232,8 +241,7 @@ class WavFile:
 
     def __init__(self, path: Path, info: AudioInfo, kept: KeptChunks | None = None) -> None:
         self._info = info
-        self._kept = kept or KeptChunks(info.path)
-        self._before = _joined(self._kept, self._kept.before)
+        self._before, self._after = kept.joined() if kept and not kept.big else (b"", b"")
         self._size = 0
         expected = info.samples * info.channels * WIDTHS[info.subtype]
         # Where a length is an estimate, it is off by less than that.
@@ -252,10 +260,10 @@ class WavFile:
         if self._file.closed:
             return
         with self._file:
-            after = _joined(self._kept, self._kept.after)
-            self._put(bytes(self._size % 2) + after)
+            after = bytes(self._size % 2) + self._after
+            self._put(after)
             self._file.seek(0)
-            self._put(header(self._info, self._size, self._before, len(after), self._room))
+            self._put(header(self._info, self._size, self._before, len(self._after), self._room))
 
     def abandon(self) -> None:
         """Close the file as it is."""
@@ -272,14 +280,9 @@ def chunk_bytes(name: bytes, content: bytes, order: str = "<") -> bytes:
     return struct.pack(order + "4sI", name, len(content)) + content + bytes(len(content) % 2)
 
 
-def _joined(kept: KeptChunks, chunks: tuple[Chunk, ...], order: str = "<") -> bytes:
-    return b"".join(chunk_bytes(chunk.id, kept.read(chunk), order) for chunk in chunks)
-
-
 def append_chunks(path: Path, kept: KeptChunks) -> None:
     """Append the chunks of another WAV file to one that is complete."""
-    order = ">" if kept.big else "<"
-    append(path, [_joined(kept, kept.before, order), _joined(kept, kept.after, order)], kept.big)
+    append(path, list(kept.joined()), kept.big)
 
 
 def append(path: Path, chunks: list[bytes], big: bool = False) -> None:

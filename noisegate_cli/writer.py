@@ -160,7 +160,7 @@ def writing(
     if info.path == STREAM:
         if can_stream(info):
             with _saying_why(info.path):
-                stream = StreamFile(info)
+                stream = StreamFile(info, kept.chunks if kept else None)
             with _writer(stream, info) as writer:
                 yield writer
             return
