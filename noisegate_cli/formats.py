@@ -124,6 +124,11 @@ class AudioInfo:
         """Whether it is coded with loss."""
         return self.subtype not in SAMPLE_TYPES
 
+    @property
+    def needs_mask(self) -> bool:
+        """Whether it must be said which loudspeakers its channels are for."""
+        return self.channels > 2 and self.channel_mask != 0
+
     def step_in(self, dtype: np.dtype[Any]) -> int:
         """Return the smallest difference that two samples of this have in an integer `dtype`.
 

@@ -46,6 +46,10 @@ EXACT = ("pcm", "wavpack")
 SPEAKERS = "FL FR FC LFE BL BR FLC FRC BC SL SR TC TFL TFC TFR TBL TBC TBR".split()
 """The loudspeakers of the bits of a channel mask, the lowest first."""
 
+MP4_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
+LAYOUTS_OF_ITS_OWN = {"AAC": MP4_LAYOUTS, "ALAC_16": MP4_LAYOUTS, "ALAC_24": MP4_LAYOUTS}
+"""The only layouts that a codec has a name for, by how many channels they are."""
+
 BUFFER = 1 << 18
 """Bytes that FFmpeg asks for at once."""
 
@@ -302,7 +306,15 @@ class _Nameless:
     """An open file without its name, from which FFmpeg would guess."""
 
     def __init__(self, file: io.BufferedReader) -> None:
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+        self._file = file
+        self.read, self.tell = file.read, file.tell
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place, or return -1 where there is none: a damaged index names such places."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -1
 
 
 @cache
@@ -326,6 +338,8 @@ def why_not(info: AudioInfo) -> str:
 def layout_of(info: AudioInfo) -> str:
     """Return FFmpeg's name for the layout of a recording's channels."""
     names = [name for bit, name in enumerate(SPEAKERS) if info.channel_mask >> bit & 1]
+    if info.subtype in LAYOUTS_OF_ITS_OWN:
+        return LAYOUTS_OF_ITS_OWN[info.subtype].get(info.channels, f"{info.channels} channels")
     if len(names) == info.channels and info.channel_mask < 1 << len(SPEAKERS):
         return "+".join(names)
     usual = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}

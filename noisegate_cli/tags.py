@@ -8,12 +8,13 @@ import base64
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from noisegate_cli.wav import KeptChunks, chunk_bytes
+from noisegate_cli.formats import AudioInfo
+from noisegate_cli.wav import KeptChunks, append, chunk_bytes
 
 
 class Name(NamedTuple):
@@ -63,6 +64,8 @@ OF_THE_FILE = (
 
 LARGE = 1 << 26
 """Bytes of a file that is not read at once."""
+
+MASK = "waveformatextensible_channel_mask"
 
 FREE_MP4 = "----:com.apple.iTunes:"
 
@@ -128,14 +131,18 @@ def read_tags(path: Path, known: dict[str, str], chunks: KeptChunks | None) -> T
     return Tags(text | texts, tuple(covers), found.tags)
 
 
-def write_tags(path: Path, kind: str, tags: Tags) -> None:
-    """Give the file at `path`, of a container that `kind` names, the tags of another."""
-    if kind in ("WAV", "WAVEX", "RF64"):
-        from noisegate_cli.wav import append
-
+def write_tags(path: Path, info: AudioInfo, tags: Tags) -> None:
+    """Give the file at `path`, which is what `info` says, the tags of another."""
+    if info.format == "FLAC" and info.needs_mask:
+        # What FLAC has no field for (RFC 9639, 8.6.2).
+        mask = {MASK: [f"0x{info.channel_mask:04X}"]}
+        tags = replace(tags, text=tags.text | mask)
+    if not tags:
+        return
+    if info.format in ("WAV", "WAVEX", "RF64"):
         append(path, list(_as_chunks(tags)))
-    elif kind in MAKERS:
-        MAKERS[kind](path, tags)
+    elif info.format in MAKERS:
+        MAKERS[info.format](path, tags)
 
 
 def _common(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
@@ -368,7 +375,8 @@ def _comments(tags: Tags) -> list[tuple[str, str]]:
     """Return tags as Vorbis comments; from such all as they are, but for pictures."""
     native = tags.native
     if any(k.__name__ == "VComment" for k in type(native).__mro__):
-        return [(n, v) for n, v in native if n.lower() != "metadata_block_picture"]
+        kept = [(n, v) for n, v in native if n.lower() not in ("metadata_block_picture", MASK)]
+        return kept + [(MASK, value) for value in tags.text.get(MASK, [])]
     return [(name, value) for name, values in tags.text.items() for value in values]
 
 

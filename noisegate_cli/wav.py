@@ -158,6 +158,8 @@ def _chunks(file: BinaryIO) -> Iterator[Chunk]:
     length = file.seek(0, os.SEEK_END)
     at, long_size = 12, 0
     for _ in range(MOST_CHUNKS):
+        if at >= length:
+            return
         file.seek(at)
         header = file.read(8)
         if len(header) < 8 or not header[:4].isascii() or not header[:4].decode().isprintable():

@@ -59,6 +59,8 @@ class AudioWriter:
     """A recording being written; made by `writing`.
 
     A thread writes one block while the next one is gated: neither needs the interpreter for long.
+    It starts when there is a second block; for a short recording it would only take time. Nothing
+    waits on the way to standard output.
     """
 
     def __init__(self, file: Sink, info: AudioInfo) -> None:
@@ -70,9 +72,9 @@ class AudioWriter:
         self.clipped = 0
         """Samples over full scale that were cut off there, as the output has room for no more."""
         self._error: Exception | None = None
+        self._first: Samples | None = None
         self._blocks: Queue[Samples | None] = Queue(maxsize=1)
-        self._thread = Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._thread: Thread | None = None
 
     def write(self, block: Samples) -> None:
         """Append samples shaped (samples, channels), which must not be changed any more.
@@ -82,28 +84,43 @@ class AudioWriter:
         OutputError
             When earlier ones don't fit on the disk.
         """
+        if self._info.path == STREAM:
+            self._write(block)
+        elif self._thread is not None:
+            self._blocks.put(block)
+        elif self._first is None:
+            self._first = block
+        else:
+            self._thread = Thread(target=self._run, args=(self._first, block), daemon=True)
+            self._thread.start()
         self._complain()
-        self._blocks.put(block)
 
     def finish(self) -> None:
         """Wait until all is written; see `write` for the errors."""
+        if self._thread is None and self._first is not None:
+            self._write(self._first)
         self.stop()
         self._complain()
 
     def stop(self) -> None:
         """Wait until the thread has ended."""
-        if self._thread.is_alive():
+        if self._thread is not None and self._thread.is_alive():
             self._blocks.put(None)
             self._thread.join()
 
-    def _run(self) -> None:
-        while (block := self._blocks.get()) is not None:
-            try:
-                if self._error is None:
-                    self._file.write(self._as_written(block))
-            # soundfile asserts that all samples were written; PyAV's errors are ValueErrors too.
-            except (sf.SoundFileError, OSError, AssertionError, ValueError) as error:
-                self._error = error
+    def _run(self, *blocks: Samples) -> None:
+        for block in blocks:
+            self._write(block)
+        while (later := self._blocks.get()) is not None:
+            self._write(later)
+
+    def _write(self, block: Samples) -> None:
+        try:
+            if self._error is None:
+                self._file.write(self._as_written(block))
+        # soundfile asserts that all samples were written; PyAV's errors are ValueErrors too.
+        except (sf.SoundFileError, OSError, AssertionError, ValueError) as error:
+            self._error = error
 
     def _as_written(self, block: Samples) -> Samples:
         samples, clipped = converted(block, self._info.subtype)
@@ -212,11 +229,11 @@ def _keep(path: Path, info: AudioInfo, kept: Kept | None) -> None:
     if kept.chunks is not None and _is_wav(info):
         if not _writes_wav(info):
             append_chunks(path, kept.chunks)
-    elif (kept.chunks is None or kept.chunks) and kept.tags:
+    elif kept.chunks is None or kept.chunks or info.needs_mask:
         from noisegate_cli.tags import write_tags
 
         try:
-            write_tags(path, info.format, kept.tags)
+            write_tags(path, info, kept.tags)
         except OSError:
             raise
         except Exception as error:  # as above

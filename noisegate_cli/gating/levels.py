@@ -122,9 +122,10 @@ class FrameLevels:
 
     def _square_sums(self, samples: Samples) -> Levels:
         channels = samples.shape[1]
-        planes: NDArray[Any] = np.ascontiguousarray(samples.T, dtype=working_type(samples.dtype))
-        planes = planes.reshape(channels, -1, self._hop) if len(samples) else planes[..., None]
         with np.errstate(over="ignore", invalid="ignore"):
+            dtype = working_type(samples.dtype)
+            planes: NDArray[Any] = np.ascontiguousarray(samples.T, dtype=dtype)
+            planes = planes.reshape(channels, -1, self._hop) if len(samples) else planes[..., None]
             energies: Levels = np.einsum("ckh,ckh->kc", planes, planes).astype(np.float64)
         if not np.isfinite(energies).all():
             raise SignalError(_why_not_finite(samples, self._hops * self._hop))
