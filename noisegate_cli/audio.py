@@ -163,7 +163,8 @@ class AudioReader:
                     return decoder
                 decoder.close()
             except (sf.SoundFileError, OSError, TypeError, ValueError) as error:
-                if self._raw:
+                # FFmpeg would believe a chunk that says it is larger than its file.
+                if self._raw or (self._layout and not self._layout.is_sound):
                     raise why_unreadable(self._name, error) from error
                 why = error
         from noisegate_cli.pyav import PyavDecoder

@@ -79,7 +79,7 @@ class OutputOptions:
                 )
             object.__setattr__(self, "format", ending.removeprefix("."))
         if self.subtype is not None:
-            subtypes = sf.available_subtypes()
+            subtypes = [*sf.available_subtypes(), "AAC"]
             if self.subtype.upper() not in subtypes:
                 raise SettingsError(
                     f"subtype {self.subtype!r} is no sample type: give one of {' '.join(subtypes)}"
@@ -127,7 +127,8 @@ def _container(source: AudioInfo, path: Path, options: OutputOptions) -> str:
     else:
         extension = path.suffix.lower()
         # What ngate doesn't know by its name libsndfile may write as it was.
-        unknown = source.format if extension and extension == source.path.suffix.lower() else ""
+        same = extension and extension == source.path.suffix.lower()
+        unknown = source.format if same and source.format not in BY_PYAV else ""
         kind = EXTENSIONS.get(extension, unknown)
     if not kind:
         raise OutputError(

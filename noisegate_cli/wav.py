@@ -110,6 +110,12 @@ class WavLayout:
     more: int
     """Bytes in further chunks of samples."""
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether there are samples, and nothing else is longer than the file."""
+        others = (c for c in self.chunks if c.id != b"data")
+        return self.data is not None and all(c.size == c.announced for c in others)
+
 
 def read_layout(path: Path) -> WavLayout | None:
     """Return how a WAV file is laid out; None for any other file."""
