@@ -301,8 +301,9 @@ def run(arguments: Sequence[str]) -> int:
         if status == INTERRUPTED:
             raise KeyboardInterrupt
         return int(status)
-    except BrokenPipeError:
-        # Who read our output has seen enough. Python would complain once more when it flushes.
+    except (BrokenPipeError, SystemExit):
+        # Who read our output has seen enough, which Typer takes for a reason to leave. Python would
+        # complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except (KeyboardInterrupt, typer.Abort):

@@ -337,6 +337,9 @@ class StreamFile:
         if self._after and self._info.samples:
             self._put(self._after)
 
+    def abandon(self) -> None:
+        """Write no more."""
+
     def _put(self, octets: bytes | NDArray[np.uint8]) -> None:
         sys.stdout.buffer.write(octets if isinstance(octets, bytes) else octets.data)
         sys.stdout.buffer.flush()

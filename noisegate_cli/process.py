@@ -79,6 +79,8 @@ class GateResult:
     """Time that it took."""
     warnings: tuple[str, ...] = ()
     """What is wrong with the recording or was lost on the way, a sentence each."""
+    delay_ms: float | None = None
+    """How much later samples come out of a pipe than they go in, at the most; None for files."""
 
 
 def gate(
@@ -218,12 +220,13 @@ def gate_file(
     """
     started = time.perf_counter()
     settings, options = settings or GateSettings(), options or OutputOptions()
-    decision = Decision.given(settings)
+    decision, delay_ms = Decision.given(settings), None
     with opened(Path(path), raw, decision is not None, settings.nonfinite) as reader:
         info = reader.info
         target = output_info(info, _output_path(info, output, options), options)
         if isinstance(reader, StreamReader) and target.path == STREAM and can_stream(target):
             decision = Decision.given(settings.live)
+            delay_ms = settings.live.delay_ms(info.sample_rate)
         rest = output_info(info, Path(residue), options) if residue else None
         _check_outputs(info, target, rest, force)
         done = 0.0
@@ -273,6 +276,7 @@ def gate_file(
         chops=stream.chops,
         seconds=time.perf_counter() - started,
         warnings=(*reader.warnings, *kept_of.warnings, *_clipped(kept_file)),
+        delay_ms=delay_ms,
     )
 
 

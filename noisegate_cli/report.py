@@ -107,6 +107,7 @@ def gate_data(result: "GateResult") -> dict[str, Any]:
         "openings": result.statistics.openings,
         "chops": dataclasses.asdict(result.chops),
         "settings": dataclasses.asdict(result.settings),
+        "delay_ms": result.delay_ms,
         "warnings": result.warnings,
         "seconds": result.seconds,
     }
@@ -163,6 +164,12 @@ def gate_summary(result: "GateResult") -> list[str]:
         lines += _chops_lines(result)
     if result.residue:
         lines.append(f"residue    {shown(result.residue)}")
+    if result.delay_ms is not None:
+        hold = result.settings.hold_ms
+        lines.append(
+            f"delay      at most {result.delay_ms:.0f} ms; so that it is no more, hold {hold:g} ms "
+            "takes the place of min closed"
+        )
     if note := _other_type(result.source, result.output):
         lines.append(f"note       {note}")
     lines += [f"warning    {sentence}" for sentence in result.warnings]

@@ -65,6 +65,7 @@ OF_THE_FILE = (
 LARGE = 1 << 26
 """Bytes of a file that is not read at once."""
 
+PICTURE = "metadata_block_picture"
 MASK = "waveformatextensible_channel_mask"
 
 FREE_MP4 = "----:com.apple.iTunes:"
@@ -205,7 +206,7 @@ def _of_vorbis(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
     text: dict[str, list[str]] = {}
     pictures = []
     for name, value in native:
-        if name.lower() == "metadata_block_picture":
+        if name.lower() == PICTURE:
             with suppress(Exception):  # a picture that is none costs the picture
                 pictures.append(_of_flac(Block(base64.b64decode(value))))
         else:
@@ -375,9 +376,17 @@ def _comments(tags: Tags) -> list[tuple[str, str]]:
     """Return tags as Vorbis comments; from such all as they are, but for pictures."""
     native = tags.native
     if any(k.__name__ == "VComment" for k in type(native).__mro__):
-        kept = [(n, v) for n, v in native if n.lower() not in ("metadata_block_picture", MASK)]
+        kept = [(n, v) for n, v in native if n.lower() not in (PICTURE, MASK)]
         return kept + [(MASK, value) for value in tags.text.get(MASK, [])]
     return [(name, value) for name, values in tags.text.items() for value in values]
+
+
+def _picture_comments(tags: Tags) -> list[tuple[str, str]]:
+    native = tags.native
+    if any(k.__name__.startswith("Ogg") for k in type(native).__mro__):
+        return [(n, v) for n, v in native if n.lower() == PICTURE]
+    blocks = [base64.b64encode(_as_flac(picture).write()).decode() for picture in tags.pictures]
+    return [(PICTURE, block) for block in blocks]
 
 
 def _write_flac(path: Path, tags: Tags) -> None:
@@ -397,13 +406,7 @@ def _write_ogg(path: Path, tags: Tags) -> None:
     import mutagen
 
     file = mutagen.File(path)
-    file.tags[:] = [
-        *_comments(tags),
-        *(
-            ("metadata_block_picture", base64.b64encode(_as_flac(picture).write()).decode())
-            for picture in tags.pictures
-        ),
-    ]
+    file.tags[:] = _comments(tags) + _picture_comments(tags)
     file.save()
 
 

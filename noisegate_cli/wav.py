@@ -8,7 +8,7 @@ is the same for files over 4 GiB, with the long sizes in a chunk of their own, `
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -78,6 +78,14 @@ class KeptChunks:
 
     def __bool__(self) -> bool:
         return bool(self.before or self.after)
+
+    def odd_ones_last(self) -> "KeptChunks":
+        """The same, with those of odd length after the samples: libsndfile trips over them where
+        they are before the samples of RF64.
+        """
+        even = tuple(chunk for chunk in self.before if chunk.size % 2 == 0)
+        odd = tuple(chunk for chunk in self.before if chunk.size % 2)
+        return replace(self, before=even, after=odd + self.after)
 
     def joined(self) -> tuple[bytes, bytes]:
         """Return the chunks before the samples, and those after, as they are in a file."""
@@ -249,11 +257,13 @@ class WavFile:
 
     def __init__(self, path: Path, info: AudioInfo, kept: KeptChunks | None = None) -> None:
         self._info = info
-        self._before, self._after = kept.joined() if kept and not kept.big else (b"", b"")
         self._size = 0
         expected = info.samples * info.channels * WIDTHS[info.subtype]
         # Where a length is an estimate, it is off by less than that.
         self._room = not expected or expected > LARGEST // 4 or info.format == "RF64"
+        if kept and self._room:
+            kept = kept.odd_ones_last()
+        self._before, self._after = kept.joined() if kept and not kept.big else (b"", b"")
         self._file = path.open("xb", buffering=0)
         self._put(header(info, None, self._before, room=self._room))
 

@@ -189,6 +189,12 @@ class GateSettings:
         hold = max(self.hold_ms, self.min_closed_ms)
         return replace(self, hold_ms=hold, min_closed_ms=0.0, min_open_ms=0.0)
 
+    def delay_ms(self, sample_rate: int) -> float:
+        """Return how much later a live gate tells samples than it gets them, at the most."""
+        timing = self.timing(sample_rate)
+        samples = timing.frame_length + timing.hop_length
+        return 1000 * samples / sample_rate + self.lookahead_ms + self.attack_ms
+
     @property
     def closed_gain(self) -> float:
         """Linear gain of the closed gate."""
