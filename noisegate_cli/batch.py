@@ -15,14 +15,11 @@ from typing import Literal
 
 from noisegate_cli.audio import probe
 from noisegate_cli.errors import AudioError, NoisegateError, OutputError
-from noisegate_cli.formats import EXTENSIONS
+from noisegate_cli.formats import EXTENSIONS, ONLY_READ
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.output import default_output
 from noisegate_cli.process import GateResult, gate_file
 from noisegate_cli.units import shown
-
-UNREAD = (".m4a", ".aac", ".mp2", ".wma", ".wv", ".ape", ".ac3", ".mka", ".webm", ".alac", ".tta")
-"""Recordings that libsndfile may not read: they are tried, and named when they fail."""
 
 QUEUED_PER_WORKER = 2
 """Jobs that wait in the pool for each worker; the rest wait here, where they cost nothing."""
@@ -295,7 +292,7 @@ def _recordings(root: Path, output: Path, unread: list[OSError]) -> Iterator[Pat
             f for f in folders if not f.startswith(".") and (here / f).resolve() != output
         ]
         for name in names:
-            known = Path(name).suffix.lower() in (*EXTENSIONS, *UNREAD)
+            known = Path(name).suffix.lower() in (*EXTENSIONS, *ONLY_READ)
             if known and not name.startswith("."):
                 yield here / name
 

@@ -56,28 +56,29 @@ EXTENSIONS = {
 }
 """File name extensions that ngate writes, and the container that it writes under them."""
 
-ONLY_READ = (
-    ".3gp",
-    ".aac",
-    ".ac3",
-    ".amr",
-    ".ape",
-    ".avi",
-    ".dsf",
-    ".dts",
-    ".eac3",
-    ".flv",
-    ".g722",
-    ".mkv",
-    ".mov",
-    ".mp2",
-    ".mp4",
-    ".mpc",
-    ".shn",
-    ".tak",
-    ".wma",
-)
-"""Further extensions of recordings, and of films with sound."""
+ONLY_READ = {
+    ".3gp": ".m4a",
+    ".aac": ".m4a",
+    ".ac3": ".flac",
+    ".amr": ".flac",
+    ".ape": ".flac",
+    ".avi": ".flac",
+    ".dsf": ".flac",
+    ".dts": ".flac",
+    ".eac3": ".flac",
+    ".flv": ".flac",
+    ".g722": ".flac",
+    ".mkv": ".mka",
+    ".mov": ".m4a",
+    ".mp2": ".flac",
+    ".mp4": ".m4a",
+    ".mpc": ".flac",
+    ".shn": ".flac",
+    ".tak": ".flac",
+    ".wma": ".flac",
+}
+"""Further extensions of recordings, and of films with sound; and an extension that can hold what
+they mostly hold."""
 
 STREAM = Path("-")
 """Stands for standard input where something is read, for standard output where it is written."""

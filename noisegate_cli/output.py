@@ -1,7 +1,6 @@
 """Where recordings are written, in which format, and what must not be overwritten."""
 
 import os
-import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import soundfile as sf
 from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.formats import EXTENSIONS, STREAM, AudioInfo
 from noisegate_cli.units import shown
-from noisegate_cli.writer import BY_PYAV, why_not, why_unwritable
+from noisegate_cli.writer import BY_PYAV, why_not
 
 SAME_FILES = {"WAVEX": "WAV", "RF64": "WAV", "MP4": "M4A"}
 """Formats that share their extensions with another."""
@@ -57,7 +56,7 @@ class OutputOptions:
     Examples
     --------
     >>> OutputOptions(format="flac", subtype="pcm_24")
-    OutputOptions(format='flac', subtype='PCM_24', suffix='_gated', keep_mtime=False)
+    OutputOptions(format='flac', subtype='PCM_24', suffix='_gated', keep_mtime=False, inside=None)
     """
 
     format: str | None = None
@@ -68,6 +67,8 @@ class OutputOptions:
     """What follows the name of the input where the output gets none."""
     keep_mtime: bool = False
     """Whether outputs were last changed when their input was."""
+    inside: Path | None = None
+    """A folder that outputs must not leave, through links neither."""
 
     def __post_init__(self) -> None:
         if self.format is not None:
@@ -214,18 +215,15 @@ def _named(info: AudioInfo, extension: str, options: OutputOptions) -> Path:
     return info.path.with_name(stem + tail)
 
 
-def check_free(path: Path, force: bool) -> None:
-    """Raise OutputError when writing to `path` would destroy something."""
-    try:
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise OutputError(why_unwritable(path, error)) from error
-    if stat.S_ISDIR(mode):
-        raise OutputError(f"{shown(path)} is a directory: give a file name")
-    if not force:
-        raise OutputError(f"{shown(path)} exists already: --force overwrites it")
+def check_inside(path: Path, folder: Path) -> None:
+    """Raise OutputError when writing to `path` would lead out of `folder`, through a link."""
+    real = os.path.realpath(path.parent)
+    within = os.path.realpath(folder)
+    if os.path.commonpath([real, within]) != within:
+        raise OutputError(
+            f"{shown(path)} leads out of {shown(folder)} through a link, to {shown(real)}: "
+            "remove the link"
+        )
 
 
 def is_directory(path: Path) -> bool:

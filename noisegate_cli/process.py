@@ -21,7 +21,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.threshold import ThresholdSuggestion
 from noisegate_cli.output import (
     OutputOptions,
-    check_free,
+    check_inside,
     default_output,
     is_directory,
     output_info,
@@ -29,7 +29,7 @@ from noisegate_cli.output import (
 )
 from noisegate_cli.pipes import RawFormat, StreamReader, can_stream
 from noisegate_cli.units import parse_threshold, shown
-from noisegate_cli.writer import AudioWriter, Kept, writing
+from noisegate_cli.writer import AudioWriter, Kept, check_free, writing
 
 Progress = Callable[[float], None]
 """Told now and then which share of the work is done, 0 to 1."""
@@ -228,7 +228,7 @@ def gate_file(
             decision = Decision.given(settings.live)
             delay_ms = settings.live.delay_ms(info.sample_rate)
         rest = output_info(info, Path(residue), options) if residue else None
-        _check_outputs(info, target, rest, force)
+        _check_outputs(info, target, rest, options, force)
         done = 0.0
         if decision is None:
             done = FIRST_PASS
@@ -298,7 +298,13 @@ def _clipped(writer: AudioWriter) -> list[str]:
     ]
 
 
-def _check_outputs(info: AudioInfo, target: AudioInfo, rest: AudioInfo | None, force: bool) -> None:
+def _check_outputs(
+    info: AudioInfo,
+    target: AudioInfo,
+    rest: AudioInfo | None,
+    options: OutputOptions,
+    force: bool,
+) -> None:
     for output in (target, rest):
         if output is None or output.path == STREAM:
             continue
@@ -306,6 +312,8 @@ def _check_outputs(info: AudioInfo, target: AudioInfo, rest: AudioInfo | None, f
             raise OutputError(
                 f"{shown(output.path)} is the input, which is never overwritten: give another name"
             )
+        if options.inside:
+            check_inside(output.path, options.inside)
         check_free(output.path, force)
     if rest and same_file(target.path, rest.path):
         raise OutputError(

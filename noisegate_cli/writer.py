@@ -2,10 +2,12 @@
 
 import io
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from hashlib import blake2b
 from pathlib import Path
 from queue import Queue
 from threading import Thread
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 BY_PYAV = ("M4A", "MKA", "WEBM", "WV", "TTA")
 """Formats that PyAV writes, and libsndfile doesn't."""
+
+PARTIAL = ".partial"
+"""How names of files end that are being written."""
 
 TAGGED_BY_SNDFILE = ("CAF",)
 TAGGED_BY_ENCODER = ("MKA", "WEBM")
@@ -184,11 +189,9 @@ def writing(
         with copied_out() as file, _whole(file, info, kept) as writer:
             yield writer
         return
-    from noisegate_cli.output import check_free
-
     path = info.path
     check_free(path, force)
-    partial = path.with_name(f".ngate-{os.urandom(8).hex()}.partial")
+    partial = path.with_name(f"{_partial_prefix(path.name)}{os.urandom(4).hex()}{PARTIAL}")
     made = [folder for folder in path.parents if not folder.exists()]
     with ExitStack() as stack:
         stack.callback(_remove, partial, made)
@@ -197,6 +200,28 @@ def writing(
         check_free(path, force)
         with _saying_why(path):
             partial.replace(path)
+
+
+def remove_partials(folder: str | Path, names: Iterable[str]) -> None:
+    """Remove what processes left in `folder` that were killed while they wrote one of `names`.
+
+    Nobody may be writing to these. What others write there is left alone. The names are not asked
+    for unless there is something that may be removed.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        partials = [Path(entry.path) for entry in entries if entry.name.endswith(PARTIAL)]
+        if not partials:
+            return
+        prefixes = tuple({_partial_prefix(name) for name in names})
+        for path in partials:
+            if path.name.startswith(prefixes):
+                with suppress(OSError):
+                    path.unlink()
+
+
+def _partial_prefix(name: str) -> str:
+    """Return how the names of partial files begin that are to become `name`."""
+    return f".ngate-{blake2b(os.fsencode(name), digest_size=8).hexdigest()}-"
 
 
 @contextmanager
@@ -313,6 +338,20 @@ def _sink(path: Path, info: AudioInfo, kept: Kept | None) -> Sink:
             with suppress(sf.SoundFileError, AttributeError):
                 setattr(file, name, text)
     return file
+
+
+def check_free(path: Path, force: bool) -> None:
+    """Raise OutputError when writing to `path` would destroy something."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise OutputError(why_unwritable(path, error)) from error
+    if stat.S_ISDIR(mode):
+        raise OutputError(f"{shown(path)} is a directory: give a file name")
+    if not force:
+        raise OutputError(f"{shown(path)} exists already: --force overwrites it")
 
 
 def _remove(partial: Path, folders: list[Path]) -> None:
