@@ -115,7 +115,7 @@ def find_jobs(root: Path, output: Path) -> list[Job]:
         )
     if output.exists() and not output.is_dir():
         raise OutputError(f"{shown(output)} is not a directory: give another output with -o")
-    if output.resolve() == root.resolve():
+    if os.path.realpath(output) == os.path.realpath(root):
         raise OutputError(f"{shown(output)} is the input tree: give another output with -o")
     jobs: list[Job] = []
     unread: list[OSError] = []

@@ -217,9 +217,8 @@ def _named(info: AudioInfo, extension: str, options: OutputOptions) -> Path:
 
 def check_inside(path: Path, folder: Path) -> None:
     """Raise OutputError when writing to `path` would lead out of `folder`, through a link."""
-    real = os.path.realpath(path.parent)
-    within = os.path.realpath(folder)
-    if os.path.commonpath([real, within]) != within:
+    real, within = Path(os.path.realpath(path.parent)), Path(os.path.realpath(folder))
+    if not real.is_relative_to(within):
         raise OutputError(
             f"{shown(path)} leads out of {shown(folder)} through a link, to {shown(real)}: "
             "remove the link"
