@@ -9,6 +9,7 @@ import soundfile as sf
 from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.formats import EXTENSIONS, STREAM, AudioInfo
 from noisegate_cli.units import shown
+from noisegate_cli.wav import rf64_if_large
 from noisegate_cli.writer import BY_PYAV, why_not
 
 SAME_FILES = {"WAVEX": "WAV", "RF64": "WAV", "MP4": "M4A"}
@@ -36,9 +37,6 @@ HOME = {"AAC": ".m4a", "OPUS": ".opus", "VORBIS": ".ogg", "MPEG_LAYER_III": ".mp
 BLOCKWISE = ("IMA_ADPCM", "MS_ADPCM", "GSM610", "NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32")
 """Subtypes that hold whole blocks only, which would make a recording longer. They decode to 16
 bits."""
-
-WAV_LIMIT = 0xFFFFFFFF - 0x10000
-"""Bytes of samples that a WAV header can announce, with room for the other chunks."""
 
 NAME_LIMIT = 255
 """Bytes of a file name, as file systems have it."""
@@ -103,15 +101,12 @@ def output_info(source: AudioInfo, path: Path, options: OutputOptions = AS_IT_IS
     """
     kind = _container(source, path, options)
     endian = source.endian if kind == source.format else "FILE"
-    size = source.samples * source.channels * source.dtype.itemsize
-    if kind in ("WAV", "WAVEX") and size > WAV_LIMIT:
-        kind = "RF64"
     why = ""
     for subtype in [options.subtype] if options.subtype else _subtypes(source, kind, path):
         info = replace(source, path=path, format=kind, subtype=subtype, endian=endian)
         why = why_not(info)
         if not why:
-            return info
+            return rf64_if_large(info)
     if options.subtype:
         raise OutputError(f"{shown(path)} can't hold {options.subtype}: {_holds(kind)}")
     raise OutputError(

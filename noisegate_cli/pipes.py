@@ -9,7 +9,7 @@ import os
 import struct
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -89,6 +89,14 @@ class RawFormat:
         return cls(rate, channels, RAW_TYPES[kind], big)
 
 
+def _widen(pipe: io.BufferedReader) -> None:
+    """Let a pipe hold more, so that a fast writer and ngate needn't wait for each other."""
+    with suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, READ_AT_ONCE)
+
+
 class StandardInput:
     """Bytes as they come in, those of a header more than once."""
 
@@ -97,6 +105,7 @@ class StandardInput:
             raise AudioError("standard input is a terminal: pipe a recording into ngate gate -")
         self._file = cast(io.BufferedReader, sys.stdin.buffer)
         self._head = b""
+        _widen(self._file)
 
     def some(self, most: int = READ_AT_ONCE) -> bytes:
         """Return what there is, at least a byte, at most so many; nothing at the end."""
@@ -129,7 +138,7 @@ class StreamReader:
     """
 
     path = STREAM
-    chunks = None
+    chunks = KeptChunks(STREAM)
 
     def __init__(
         self,

@@ -29,6 +29,7 @@ from noisegate_cli.output import (
 )
 from noisegate_cli.pipes import RawFormat, StreamReader, can_stream
 from noisegate_cli.units import parse_threshold, shown
+from noisegate_cli.wav import rf64_if_large
 from noisegate_cli.writer import AudioWriter, Kept, check_free, writing
 
 Progress = Callable[[float], None]
@@ -248,7 +249,9 @@ def gate_file(
             )
         blocks = _watched(reader.blocks(), info, lambda share: progress(done + share * (1 - done)))
         samples = 0
-        kept_of = Kept(reader.path, reader.tags, reader.chunks, options.keep_mtime)
+        kept_of = Kept(
+            reader.path, reader.tags, reader.chunks, options.keep_mtime and info.path != STREAM
+        )
         with ExitStack() as stack:
 
             def written(file: AudioInfo) -> AudioWriter:
@@ -267,7 +270,7 @@ def gate_file(
                         removed_file.write(removed)
     return GateResult(
         source=replace(info, samples=samples),
-        output=replace(target, samples=samples),
+        output=rf64_if_large(replace(target, samples=samples)),
         residue=rest.path if rest else None,
         settings=decision.settings,
         threshold=decision.threshold,

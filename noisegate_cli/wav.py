@@ -252,6 +252,13 @@ def header(
     return start + sizes + middle + struct.pack("<4sI", b"data", UNKNOWN_SIZE)
 
 
+def rf64_if_large(info: AudioInfo) -> AudioInfo:
+    """Return what a WAV file becomes with so many samples."""
+    size = info.samples * info.channels * WIDTHS.get(info.subtype, 1)
+    large = info.format in ("WAV", "WAVEX") and size > LARGEST - MOST_KEPT
+    return replace(info, format="RF64") if large else info
+
+
 class WavFile:
     """A WAV file being written, with the chunks of another; RF64 where it grows over 4 GiB."""
 

@@ -78,6 +78,14 @@ def test_raw_samples_of_every_type(tmp_path, kind, order):
         )
 
 
+@pytest.mark.parametrize("ending", ["flac", "mka", "caf", "wav"])
+def test_a_stream_into_a_file_that_could_have_tags(write, tmp_path, ending):
+    content, out = write(loud_and_quiet()).read_bytes(), tmp_path / f"out.{ending}"
+    arguments = ["gate", "-", "-t", "0.03", "-o", out, "--keep-mtime", "--json"]
+    assert json.loads(piped(content, *arguments))["warnings"] == []
+    assert gate_file(out, tmp_path / "again.wav").source.samples == 48000
+
+
 def test_au_in_au_out(tmp_path):
     stream = io.BytesIO()
     sf.write(stream, sound(), 16000, "PCM_16", format="AU")
@@ -141,6 +149,7 @@ def test_the_summary_says_how_late_samples_are(write):
     content = write(loud_and_quiet()).read_bytes()
     said = subprocess.run(command, input=content, capture_output=True, check=True).stderr.decode()
     assert "delay      at most 80 ms" in said
+    assert "warning" not in said
     assert "hold 200 ms takes the place of min closed" in said
 
 
