@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from noisegate_cli.audio import EXTENSIONS, probe
+from noisegate_cli.audio import probe
 from noisegate_cli.errors import AudioError, NoisegateError, OutputError
+from noisegate_cli.formats import EXTENSIONS, ONLY_READ
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.process import GateResult, default_output, gate_file
+from noisegate_cli.output import default_output
+from noisegate_cli.process import GateResult, gate_file
 from noisegate_cli.units import shown
-
-UNREAD = (".m4a", ".aac", ".mp2", ".wma", ".wv", ".ape", ".ac3", ".mka", ".webm", ".alac", ".tta")
-"""Recordings that libsndfile may not read: they are tried, and named when they fail."""
 
 QUEUED_PER_WORKER = 2
 """Jobs that wait in the pool for each worker; the rest wait here, where they cost nothing."""
@@ -116,7 +115,7 @@ def find_jobs(root: Path, output: Path) -> list[Job]:
         )
     if output.exists() and not output.is_dir():
         raise OutputError(f"{shown(output)} is not a directory: give another output with -o")
-    if output.resolve() == root.resolve():
+    if os.path.realpath(output) == os.path.realpath(root):
         raise OutputError(f"{shown(output)} is the input tree: give another output with -o")
     jobs: list[Job] = []
     unread: list[OSError] = []
@@ -293,7 +292,7 @@ def _recordings(root: Path, output: Path, unread: list[OSError]) -> Iterator[Pat
             f for f in folders if not f.startswith(".") and (here / f).resolve() != output
         ]
         for name in names:
-            known = Path(name).suffix.lower() in (*EXTENSIONS, *UNREAD)
+            known = Path(name).suffix.lower() in (*EXTENSIONS, *ONLY_READ)
             if known and not name.startswith("."):
                 yield here / name
 

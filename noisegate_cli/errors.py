@@ -24,3 +24,7 @@ class SignalError(AudioError):
 
 class OutputError(NoisegateError, OSError):
     """The output can't be written, or writing it would destroy something."""
+
+
+class DamageError(AudioError):
+    """A recording can't be decoded any further. Says why, not which: its reader knows that."""

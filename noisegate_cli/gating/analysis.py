@@ -119,7 +119,8 @@ class Decision:
     @classmethod
     def given(cls, settings: GateSettings) -> "Decision | None":
         """Return what needs no recording to be decided; None when it does."""
-        needs_noise = settings.adaptive or settings.target_floor_db is not None
+        is_stretch = settings.spectral != "off" and isinstance(settings.noise, tuple)
+        needs_noise = is_stretch or settings.adaptive or settings.target_floor_db is not None
         if isinstance(settings.threshold, str) or needs_noise or settings.learns_noise:
             return None
         return cls(settings.threshold, settings)

@@ -10,7 +10,8 @@ from noisegate_cli.gating.envelope import Envelope
 from noisegate_cli.gating.levels import Samples
 from noisegate_cli.gating.mask import GateMask, GateStatistics
 from noisegate_cli.gating.noise import NoiseProfile
-from noisegate_cli.gating.spectral import SpectralGate
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.gating.spectral import SpectralGate, spectral_delay_ms
 
 Gated = tuple[Samples, Samples | None]
 """Samples that were kept, and what was removed from them if that was asked for."""
@@ -36,7 +37,6 @@ class Gate:
     --------
     A tone with a pause in it, cut into two blocks:
 
-    >>> from noisegate_cli.gating.settings import GateSettings
     >>> y = np.sin(np.arange(8000) / 3)[:, None]
     >>> y[3000:5000] *= 0.001
     >>> gate = Gate(Decision(0.1, GateSettings.preset("hard")), sample_rate=8000)
@@ -121,3 +121,9 @@ class Gate:
         limits = np.iinfo(block.dtype)
         removed = np.clip(before.astype(np.int64) - kept, limits.min, limits.max)
         return removed.astype(block.dtype)
+
+
+def live_delay_ms(settings: GateSettings, sample_rate: int) -> float:
+    """Return how much later a live gate tells samples than it gets them, at the most, in ms."""
+    delay = settings.delay_ms(sample_rate)
+    return delay + spectral_delay_ms(settings, sample_rate) if settings.spectral != "off" else delay

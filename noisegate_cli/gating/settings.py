@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Channels = Literal["linked", "separate"]
 Spectral = Literal["off", "soft", "mask"]
+NonFinite = Literal["refuse", "zero"]
+
+CHOICES = {"channels": Channels, "spectral": Spectral, "nonfinite": NonFinite}
 
 AUTO = "auto"
 METHODS = (AUTO, "auto:otsu", "auto:gmm", "auto:p56")
@@ -132,6 +135,8 @@ class GateSettings:
     noise: "tuple[float, float] | str | NoiseProfile | None" = None
     """Where the noise is alone: from and to in seconds, or the name of a recording of it; or the
     noise itself. None learns it from where the gate is closed, and follows it."""
+    nonfinite: NonFinite = "refuse"
+    """What becomes of samples that are NaN or infinite: `zero` silences them."""
 
     def __post_init__(self) -> None:
         if isinstance(self.threshold, str):
@@ -156,7 +161,7 @@ class GateSettings:
             raise SettingsError(
                 f"range {self.range_db:g} dB must be 0 or below: it is the gain of the closed gate"
             )
-        for name, choices in (("channels", Channels), ("spectral", Spectral)):
+        for name, choices in CHOICES.items():
             value = getattr(self, name)
             if value not in get_args(choices):
                 known = " or ".join(map(repr, get_args(choices)))
@@ -204,6 +209,22 @@ class GateSettings:
         return {name: value for name, value in pairs if value != getattr(other, name)}
 
     @property
+    def live(self) -> "GateSettings":
+        """The same for a stream that can't wait to see how long a pause or a sound will be.
+
+        The hold bridges short pauses instead, and short sounds open the gate. Samples then come
+        out at most a frame, a hop, the lookahead and the attack after they went in.
+        """
+        hold = max(self.hold_ms, self.min_closed_ms)
+        return replace(self, hold_ms=hold, min_closed_ms=0.0, min_open_ms=0.0)
+
+    def delay_ms(self, sample_rate: int) -> float:
+        """Return how much later a live gate tells samples than it gets them, at the most."""
+        timing = self.timing(sample_rate)
+        samples = timing.frame_length + timing.hop_length
+        return 1000 * samples / sample_rate + self.lookahead_ms + self.attack_ms
+
+    @property
     def closed_gain(self) -> float:
         """Linear gain of the closed gate."""
         return float(10 ** (self.range_db / 20))
@@ -227,11 +248,6 @@ class GateSettings:
     def masks_by_level(self) -> bool:
         """Whether bins are held against the threshold, whatever the noise is."""
         return self.spectral == "mask" and not isinstance(self.threshold, str)
-
-    @property
-    def knows_where_noise_is(self) -> bool:
-        """Whether the noise has to be read from where it is."""
-        return self.spectral != "off" and isinstance(self.noise, tuple | str)
 
     @property
     def learns_noise(self) -> bool:

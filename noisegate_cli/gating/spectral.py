@@ -41,7 +41,7 @@ from noisegate_cli.gating.grouping import Grouping
 from noisegate_cli.gating.levels import Samples, full_scale, working_type
 from noisegate_cli.gating.mask import Mask
 from noisegate_cli.gating.noise import TINY, NoiseFollower, NoiseProfile, as_signal, gate_powers
-from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.gating.settings import GateSettings, Timing
 from noisegate_cli.gating.stft import Inverse, Powers, Signal, Spectra, Transform
 
 MEMORY_S = 0.17
@@ -249,15 +249,14 @@ class SpectralGate:
         step: int = 1,
     ) -> None:
         timing = settings.timing(sample_rate)
-        soft = settings.spectral == "soft"
-        # Frames that overlap by half are enough for gains that are smooth in time.
-        self._every = max(1, timing.overlap // 2) if soft else 1
+        self._every = every(settings, timing)
         hop = timing.hop_length * self._every
         self._transform = Transform(timing.frame_length, hop, settings.window_power)
         self._inverse = Inverse(self._transform, channels)
         self._batches = Batches(timing.frame_length, hop)
         # One more frame, so that as many cover the end as the rest. librosa has none.
-        self._beyond = np.zeros((hop if soft else 0, channels), np.int16)
+        beyond = hop if settings.spectral == "soft" else 0
+        self._beyond = np.zeros((beyond, channels), np.int16)
         self._step, self._linked = step, settings.channels == "linked"
         self._gates = [_bin_gains(n, settings, self._transform, sample_rate) for n in noises]
         self._envelope = Envelope(
@@ -340,6 +339,23 @@ class SpectralGate:
         if self._step > 1:
             y *= self._step
         return np.clip(y, -scale, scale - self._step, out=y).astype(dtype)
+
+
+def spectral_delay_ms(settings: GateSettings, sample_rate: int) -> float:
+    """Return how much later the spectral gate tells samples than it gets them, at the most.
+
+    A batch has to be complete, and for soft gains the one after it.
+    """
+    timing = settings.timing(sample_rate)
+    hop = timing.hop_length * every(settings, timing)
+    batches = 2 if settings.spectral == "soft" else 1
+    return 1000 * batches * batch_frames(hop) * hop / sample_rate
+
+
+def every(settings: GateSettings, timing: Timing) -> int:
+    """Return which frames the spectral gate takes: each that its number is a multiple of."""
+    # Frames that overlap by half are enough for gains that are smooth in time.
+    return max(1, timing.overlap // 2) if settings.spectral == "soft" else 1
 
 
 def noise_envelope(settings: GateSettings, sample_rate: int, gates: int) -> Envelope:
