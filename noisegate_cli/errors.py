@@ -24,3 +24,7 @@ class SignalError(AudioError):
 
 class OutputError(NoisegateError, OSError):
     """The output can't be written, or writing it would destroy something."""
+
+
+class ClusterError(NoisegateError, ConnectionError):
+    """A cluster can't be reached, or can't do what a batch needs."""

@@ -3,10 +3,11 @@
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 from queue import Queue
 from threading import Thread
@@ -24,6 +25,9 @@ SAME_FILES = {"WAVEX": "WAV", "RF64": "WAV"}
 
 CODED = {".ogg": "VORBIS", ".oga": "VORBIS", ".opus": "OPUS", ".mp3": "MPEG_LAYER_III"}
 """The subtype of extensions whose formats hold nothing but coded sound."""
+
+PARTIAL = ".partial"
+"""How names of files end that are being written."""
 
 WAV_LIMIT = 0xFFFFFFFF - 0x10000
 """Bytes of samples that a WAV header can announce, with room for the other chunks."""
@@ -221,7 +225,7 @@ def writing(
     """
     path = info.path
     check_free(path, force)
-    partial = path.with_name(f".ngate-{os.urandom(8).hex()}.partial")
+    partial = path.with_name(f"{_partial_prefix(path.name)}{os.urandom(4).hex()}{PARTIAL}")
     made = [folder for folder in path.parents if not folder.exists()]
     with ExitStack() as stack:
         stack.callback(_remove, partial, made)
@@ -242,6 +246,28 @@ def writing(
         check_free(path, force)
         with _saying_why(path):
             partial.replace(path)
+
+
+def remove_partials(folder: str | Path, names: Iterable[str]) -> None:
+    """Remove what processes left in `folder` that were killed while they wrote one of `names`.
+
+    Nobody may be writing to these. What others write there is left alone. The names are not asked
+    for unless there is something that may be removed.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        partials = [Path(entry.path) for entry in entries if entry.name.endswith(PARTIAL)]
+        if not partials:
+            return
+        prefixes = tuple({_partial_prefix(name) for name in names})
+        for path in partials:
+            if path.name.startswith(prefixes):
+                with suppress(OSError):
+                    path.unlink()
+
+
+def _partial_prefix(name: str) -> str:
+    """Return how the names of partial files begin that are to become `name`."""
+    return f".ngate-{blake2b(os.fsencode(name), digest_size=8).hexdigest()}-"
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from noisegate_cli.errors import AudioError, OutputError, SettingsError, SignalE
 from noisegate_cli.gating.analysis import Analyzer, Decision, LevelReport
 from noisegate_cli.gating.audit import ChopReport
 from noisegate_cli.gating.broadband import BroadbandGate
-from noisegate_cli.gating.levels import Samples, in_slices
+from noisegate_cli.gating.detector import LevelDetector
+from noisegate_cli.gating.levels import LevelHistogram, Samples, in_slices, peak_of, to_db
 from noisegate_cli.gating.mask import GateStatistics
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.threshold import ThresholdSuggestion
@@ -71,6 +72,8 @@ class GateResult:
     statistics: GateStatistics
     chops: ChopReport
     """Where it cut sounds."""
+    peak_db: float
+    """The largest sample of the input, dBFS; minus infinity in digital silence."""
     seconds: float
     """Time that it took."""
 
@@ -164,6 +167,26 @@ def analyze_file(
     return AnalysisReport(replace(info, samples=levels.samples), settings, levels)
 
 
+def levels_of_file(path: str | Path, settings: GateSettings | None = None) -> LevelHistogram:
+    """Return how often each level occurs in the recording at `path`.
+
+    These are what a threshold is compared with: with `separate` channels those of each, with a key
+    filter those of what it lets through. Histograms of many recordings add up to one.
+
+    Raises
+    ------
+    AudioError
+        When it can't be read or gated; the message quotes the path.
+    """
+    settings, histogram = settings or GateSettings(), LevelHistogram()
+    with AudioReader(Path(path)) as reader, _naming(Path(path)):
+        info = reader.info
+        detector = LevelDetector(-1.0, settings, info.sample_rate, info.channels)
+        for block, last in reader.blocks():
+            histogram.add(detector.process(block, last)[1])
+    return histogram
+
+
 def gate_file(
     path: str | Path,
     output: str | Path | None = None,
@@ -222,7 +245,7 @@ def gate_file(
                 residue=rest is not None,
             )
         blocks = _watched(reader.blocks(), info, lambda share: progress(done + share * (1 - done)))
-        samples = 0
+        samples, peak = 0, 0.0
         mtime_of = info.path if options.keep_mtime else None
         with ExitStack() as stack:
 
@@ -232,6 +255,7 @@ def gate_file(
             kept_file, removed_file = opened(target), opened(rest) if rest else None
             with _naming(info.path):
                 for block, last in blocks:
+                    peak = max(peak, peak_of(block))
                     kept, removed = stream.process(block, last)
                     samples += len(kept)
                     kept_file.write(kept)
@@ -249,6 +273,7 @@ def gate_file(
         suggestion=decision.suggestion,
         statistics=stream.statistics,
         chops=stream.chops,
+        peak_db=float(to_db(peak)),
         seconds=time.perf_counter() - started,
     )
 

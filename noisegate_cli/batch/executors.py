@@ -1,0 +1,238 @@
+"""Where workers run: in processes on this machine, or on a Dask cluster.
+
+Both are executors of `concurrent.futures`. What differs is how many jobs they can do with, how it
+shows that a worker died, and how they are stopped.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from typing import Any, Protocol, TypeVar
+
+from noisegate_cli.batch.worker import in_process, prepare_process, versions
+from noisegate_cli.errors import ClusterError, SettingsError
+
+R = TypeVar("R")
+
+QUEUED_PER_WORKER = 2
+"""Jobs that wait for each worker besides the one it does; the rest wait where they cost nothing."""
+
+MOST_PROCESSES = 61
+"""What Windows can wait for at once."""
+
+JOBS_PER_PROCESS = 5000
+"""Then it makes room for a new one: what libraries leak never becomes much."""
+
+CONNECT_S, ASK_EVERY_S, LEAVE_S = 10, 5.0, 1
+"""Seconds: to wait for a scheduler, from question to question how many workers there are, to wait
+for it when all is over."""
+
+
+class Workers(Protocol):
+    """Where jobs are done."""
+
+    @property
+    def died(self) -> tuple[type[BaseException], ...]:
+        """What a job ends with whose worker died."""
+
+    @property
+    def size(self) -> int:
+        """How many jobs are done at a time."""
+
+    @property
+    def worn(self) -> bool:
+        """Whether it is time to `renew`."""
+
+    def submit(self, work: Callable[..., R], *arguments: Any) -> "Future[R]":
+        """Have a job done."""
+
+    def renew(self) -> None:
+        """Begin anew with fresh workers; nothing is being done, or all of it is lost."""
+
+    def stop(self) -> None:
+        """Stop at once: what is being done is given up, and cleaned up."""
+
+    def close(self) -> None:
+        """End, when nothing is being done."""
+
+
+class Processes:
+    """Processes on this machine, started afresh rather than forked: the same on every system."""
+
+    died: tuple[type[BaseException], ...] = (BrokenExecutor,)
+
+    def __init__(self, size: int | None = None) -> None:
+        self.size = min(size or processors(), MOST_PROCESSES)
+        self._pool: Executor | None = None
+        self._submitted = 0
+        self._others = set(multiprocessing.active_children())
+
+    @property
+    def worn(self) -> bool:
+        """Whether its processes have done so much that it is time to `renew`."""
+        return self._submitted >= JOBS_PER_PROCESS * self.size
+
+    def submit(self, work: Callable[..., R], *arguments: Any) -> "Future[R]":
+        """Have a job done."""
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self.size, context, prepare_process)
+        self._submitted += 1
+        with _interrupts_held():
+            return self._pool.submit(in_process, work, *arguments)
+
+    def renew(self) -> None:
+        """Let new processes take over."""
+        self.close()
+        self._submitted = 0
+
+    def stop(self) -> None:
+        """Tell all processes to clean up and end."""
+        for process in set(multiprocessing.active_children()) - self._others:
+            process.terminate()
+        self.close()
+
+    def close(self) -> None:
+        """Wait for the processes to end."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+
+class Cluster:
+    """The workers of a Dask cluster, which see the same files under the same names.
+
+    Raises
+    ------
+    ClusterError
+        When it isn't there, or its workers are not fit for a batch.
+    """
+
+    worn = False
+
+    def __init__(self, address: str) -> None:
+        try:
+            distributed: Any = import_module("distributed")  # its functions have no types
+        except ImportError as error:
+            raise ClusterError(
+                "--cluster needs Dask, which is not installed: pip install 'noisegate-cli[cluster]'"
+            ) from error
+        self._address = address
+        self.died: tuple[type[BaseException], ...] = (distributed.KilledWorker,)
+        # What goes wrong is said by us, once.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        try:
+            with warnings.catch_warnings():
+                # Of versions of libraries that no job of ours meets.
+                warnings.simplefilter("ignore")
+                self._client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:
+            raise ClusterError(
+                f"there is no Dask scheduler at {address!r}: start one with `dask scheduler`, "
+                "or check the address"
+            ) from error
+        self._executor = self._client.get_executor(pure=False)
+        self._threads, self._asked = 0, 0.0
+
+    @property
+    def size(self) -> int:
+        """How many threads its workers have; they may come and go."""
+        if time.monotonic() - self._asked > ASK_EVERY_S:
+            with suppress(OSError):
+                self._threads = sum(self._client.nthreads().values())
+            self._asked = time.monotonic()
+        return max(1, self._threads)
+
+    def check(self, *folders: str) -> None:
+        """Make sure that a worker has this version of ngate, and sees these folders.
+
+        Raises
+        ------
+        ClusterError
+            When that isn't so.
+        """
+        try:
+            theirs, missing = self.submit(_look, folders).result()
+        except Exception as error:
+            raise ClusterError(
+                f"the workers at {self._address!r} can't run ngate ({error}): "
+                "install the same version there as here"
+            ) from error
+        if theirs != versions()["ngate"]:
+            raise ClusterError(
+                f"the workers at {self._address!r} have ngate {theirs}, this is "
+                f"{versions()['ngate']}: install the same version on both"
+            )
+        for folder in missing:
+            raise ClusterError(
+                f"the workers at {self._address!r} don't see {folder!r}: the files of a batch must "
+                "be on a filesystem that all share, under the same names"
+            )
+
+    def submit(self, work: Callable[..., R], *arguments: Any) -> "Future[R]":
+        """Have a job done."""
+        future: Future[R] = self._executor.submit(work, *arguments)
+        return future
+
+    def renew(self) -> None:
+        """Do nothing: a cluster replaces its workers itself."""
+
+    def stop(self) -> None:
+        """Take back what isn't begun; what is goes on, and ends as if it had been lost."""
+        with suppress(Exception):
+            self._executor.shutdown(wait=False)
+        self.close()
+
+    def close(self) -> None:
+        """Leave the cluster, which goes on."""
+        with suppress(Exception):
+            self._client.close(timeout=LEAVE_S)
+
+
+def workers_for(jobs: int | None, cluster: str | None) -> Processes | Cluster:
+    """Return the workers that a user asks for.
+
+    Raises
+    ------
+    SettingsError
+        When both are given.
+    ClusterError
+        See `Cluster`.
+    """
+    if cluster is None:
+        return Processes(jobs)
+    if jobs is not None:
+        raise SettingsError("--jobs is for this machine, a cluster has its own: leave out one")
+    return Cluster(cluster)
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _look(folders: tuple[str, ...]) -> tuple[str, list[str]]:
+    """Return, on a worker, which ngate it has and which folders it doesn't see."""
+    return versions()["ngate"], [f for f in folders if not os.path.isdir(f)]
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Let processes that are started meanwhile never see Ctrl-C: the parent ends them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
