@@ -60,6 +60,10 @@ CHOOSING: dict[str, Any] = {"rich_help_panel": "Which recordings"}
 RUNNING: dict[str, Any] = {"rich_help_panel": "How it runs"}
 
 
+class Interrupted(Exception):
+    """An interrupt with something to say; Typer lets a plain one through without its words."""
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         put(f"ngate {__version__}")
@@ -326,7 +330,7 @@ def batch(
     try:
         run.go()
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(batch_left(run.report)) from None
+        raise Interrupted(batch_left(run.report)) from None
     finally:
         progress.close()
         found = run.report
@@ -367,8 +371,8 @@ def run(arguments: Sequence[str]) -> int:
         # Who read our output has seen enough. Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except (KeyboardInterrupt, typer.Abort) as interrupt:
-        complain(": ".join(map(str, ("interrupted", *interrupt.args))))
+    except (KeyboardInterrupt, typer.Abort, Interrupted) as interrupt:
+        complain(": ".join(("interrupted", *map(str, interrupt.args))))
         return INTERRUPTED
     except Exception as error:
         if debug:

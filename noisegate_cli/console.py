@@ -132,7 +132,7 @@ class LogBars:
             mininterval=LOG_EVERY_S,
             delay=LOG_EVERY_S,
             ascii=True,
-            ncols=80,
+            ncols=160,
             leave=False,
             file=sys.stderr,
             bar_format="{desc}: {percentage:3.0f} % in {elapsed}, {remaining} to go{postfix}",

@@ -153,6 +153,7 @@ class AudioWriter:
     """A recording being written; made by `writing`.
 
     A thread writes one block while the next one is gated: neither needs the interpreter for long.
+    It starts when there is a second block; for a short recording it would only take time.
     """
 
     def __init__(self, file: sf.SoundFile, info: AudioInfo) -> None:
@@ -160,9 +161,9 @@ class AudioWriter:
         self._path = info.path
         self._dtype = info.dtype
         self._error: Exception | None = None
+        self._first: Samples | None = None
         self._blocks: Queue[Samples | None] = Queue(maxsize=1)
-        self._thread = Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._thread: Thread | None = None
 
     def write(self, block: Samples) -> None:
         """Append samples shaped (samples, channels), which must not be changed any more.
@@ -173,27 +174,40 @@ class AudioWriter:
             When earlier ones don't fit on the disk.
         """
         self._complain()
-        self._blocks.put(block)
+        if self._thread is not None:
+            self._blocks.put(block)
+        elif self._first is None:
+            self._first = block
+        else:
+            self._thread = Thread(target=self._run, args=(self._first, block), daemon=True)
+            self._thread.start()
 
     def finish(self) -> None:
         """Wait until all is written; see `write` for the errors."""
+        if self._thread is None and self._first is not None:
+            self._write(self._first)
         self.stop()
         self._complain()
 
     def stop(self) -> None:
         """Wait until the thread has ended."""
-        if self._thread.is_alive():
+        if self._thread is not None and self._thread.is_alive():
             self._blocks.put(None)
             self._thread.join()
 
-    def _run(self) -> None:
-        while (block := self._blocks.get()) is not None:
-            try:
-                if self._error is None:
-                    self._file.write(self._scaled(block))
-            # soundfile asserts that all samples were written.
-            except (sf.SoundFileError, OSError, AssertionError) as error:
-                self._error = error
+    def _run(self, *blocks: Samples) -> None:
+        for block in blocks:
+            self._write(block)
+        while (later := self._blocks.get()) is not None:
+            self._write(later)
+
+    def _write(self, block: Samples) -> None:
+        try:
+            if self._error is None:
+                self._file.write(self._scaled(block))
+        # soundfile asserts that all samples were written.
+        except (sf.SoundFileError, OSError, AssertionError) as error:
+            self._error = error
 
     def _scaled(self, block: Samples) -> Samples:
         """Return what libsndfile writes as the same level: integers as floats it doesn't scale."""

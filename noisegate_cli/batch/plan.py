@@ -138,6 +138,8 @@ class Plan:
         self._root, self._output, self._options = root, output, options
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.executescript(_SCHEMA)
+        # One transaction for all, that never ends: nobody needs what is written of it.
+        self._db.execute("BEGIN")
         self._db.create_function("clash", 2, self._clash)
 
     def close(self) -> None:
@@ -298,9 +300,7 @@ class Plan:
     def _insert(self, into: str, columns: int, rows: Iterable[tuple[object, ...]]) -> None:
         query = f"INSERT {into} VALUES ({', '.join('?' * columns)})"
         for page in _pages(rows):
-            self._db.execute("BEGIN")
             self._db.executemany(query, page)
-            self._db.execute("COMMIT")
 
     def _clash(self, name: bytes, other: bytes) -> str:
         source, there = (shown(os.path.join(self._root, os.fsdecode(n))) for n in (name, other))
@@ -312,8 +312,9 @@ def recipe_text(settings: GateSettings, options: OutputOptions) -> str:
     return json.dumps([plain_data(settings), plain_data(options)], sort_keys=True)
 
 
+@lru_cache(maxsize=64)
 def plain_data(value: GateSettings | OutputOptions) -> dict[str, Any]:
-    """Return settings as JSON has them: what is infinite is null."""
+    """Return settings as JSON has them, not to be changed: what is infinite is null."""
     data = asdict(value)
     return {k: None if v in (float("inf"), -float("inf")) else v for k, v in data.items()}
 

@@ -160,8 +160,8 @@ class Run:
         self._size = 0
         self.report = Report(batch.output, batch.dry)
 
-    def go(self) -> Report:
-        """Run to the end.
+    def go(self, workers: Workers | None = None) -> Report:
+        """Run to the end, on `workers` if they are given.
 
         Raises
         ------
@@ -175,7 +175,7 @@ class Run:
             try:
                 self._find()
                 if self.report.total:
-                    workers = workers_for(batch.jobs, batch.cluster)
+                    workers = workers or workers_for(batch.jobs, batch.cluster)
                     stack.callback(workers.close)
                     self._try(workers) if batch.dry else self._do(workers)
             finally:
