@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,37 +15,55 @@ SETTINGS = GateSettings(threshold=0.03)
 
 
 class Here:
-    """Workers in this very process: they do a job when it is asked for, or in a random order."""
+    """Workers in this very process, which do a job when it is given to them."""
 
     died: tuple[type[BaseException], ...] = (MemoryError,)
     worn = False
 
-    def __init__(self, size: int = 1, seed: int | None = None) -> None:
+    def __init__(self, size: int = 1) -> None:
         self.size = size
-        self._random = None if seed is None else random.Random(seed)
-        self._waiting: list[tuple[Future[Any], Callable[[], Any]]] = []
-        self.renewed = 0
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
         future: Future[Any] = Future()
-        self._waiting.append((future, lambda: work(*arguments)))
-        if self._random is None or len(self._waiting) > self.size:
-            place = self._random.randrange(len(self._waiting)) if self._random else 0
-            chosen, job = self._waiting.pop(place)
-            try:
-                chosen.set_result(job())
-            except BaseException as error:  # as executors do
-                chosen.set_exception(error)
+        self._do(future, lambda: work(*arguments))
         return future
 
+    def _do(self, future: Future[Any], job: Callable[[], Any]) -> None:
+        try:
+            future.set_result(job())
+        except BaseException as error:  # as executors do
+            future.set_exception(error)
+
     def renew(self) -> None:
-        self.renewed += 1
+        pass
 
     def stop(self) -> None:
         pass
 
     def close(self) -> None:
         pass
+
+
+class Shuffled(Here):
+    """Workers that do what they are given in a random order, a little later."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        super().__init__(size)
+        self._random = random.Random(seed)
+        self._waiting: list[tuple[Future[Any], Callable[[], Any]]] = []
+        self._thread = ThreadPoolExecutor(1)
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._waiting.append((future, lambda: work(*arguments)))
+        self._thread.submit(self._do_any)
+        return future
+
+    def _do_any(self) -> None:
+        self._do(*self._waiting.pop(self._random.randrange(len(self._waiting))))
+
+    def close(self) -> None:
+        self._thread.shutdown()
 
 
 class Told:

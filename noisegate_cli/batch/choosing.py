@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -90,8 +91,10 @@ def walk(root: Path, output: Path, patterns: Patterns) -> Iterator[Found]:
                     if entry.is_dir(follow_symlinks=False):
                         if name != inside and patterns.enters(name):
                             folders.append(name)
-                    elif _extension(name) in KNOWN and patterns.wants(name) and not entry.is_dir():
-                        yield _found(name, entry)
+                    elif _extension(name) in KNOWN and patterns.wants(name):
+                        found = _found(name, entry)
+                        if found is not None:
+                            yield found
         except OSError as error:
             why = f"{shown(root / folder)} can't be read: {error.strerror}"
             yield Found(folder or ".", error=why)
@@ -110,10 +113,9 @@ def listed(root: Path, names: Iterable[str], patterns: Patterns) -> Iterator[Fou
         if _is_outside(below):
             why = f"{shown(name)} is not below {shown(root)}: give the directory that holds it"
             yield Found(name, error=why)
-        elif os.path.isdir(path):
-            yield Found(below, error=f"{shown(name)} is a directory: list the recordings in it")
         elif patterns.wants(below):
-            yield _found(below, Path(path))
+            why = f"{shown(name)} is a directory: list the recordings in it"
+            yield _found(below, Path(path)) or Found(below, error=why)
 
 
 def names_in(source: str, separator: bytes) -> Iterator[str]:
@@ -158,12 +160,15 @@ def output_name(name: str, options: OutputOptions) -> str:
     return f"{stem}{options.suffix}{extension}"
 
 
-def _found(name: str, file: "os.DirEntry[str] | Path") -> Found:
+def _found(name: str, file: "os.DirEntry[str] | Path") -> Found | None:
+    """Return a recording, or nothing for a directory that is called like one."""
     try:
-        stat = file.stat()
-    except OSError:  # a link to nowhere: it is tried, and then named
+        status = file.stat()
+    except OSError:  # a link to nowhere, or in a circle: it is tried, and then named
         return Found(name)
-    return Found(name, stat.st_size, stat.st_mtime_ns)
+    if stat.S_ISDIR(status.st_mode):
+        return None
+    return Found(name, status.st_size, status.st_mtime_ns)
 
 
 def _extension(name: str) -> str:

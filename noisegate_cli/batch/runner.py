@@ -117,7 +117,8 @@ class Runner(Generic[J, R]):
         """Wait until something ends, or for a while, and hand on what ended."""
         # Workers take jobs in turn: the oldest are being done, the others wait.
         self._watch(list(islice(self._running.values(), self._workers.size)))
-        for future in wait(self._running, LOOK_EVERY_S, FIRST_COMPLETED).done:
+        done = wait(self._running, LOOK_EVERY_S, FIRST_COMPLETED).done
+        for future in [f for f in self._running if f in done]:
             job = self._running.pop(future)
             outcome: R | Lost
             try:
