@@ -155,7 +155,7 @@ def test_a_torn_last_line_is_taken_away_and_its_recording_is_still_there(tree, t
     whole = (output / NAME).read_bytes()
     first = whole.index(b"\n") + 1
     (output / NAME).write_bytes(whole[:first] + whole[first : first + 40])
-    (output / STARTED).write_text('"deep/b.wav"\n')
+    (output / STARTED).write_text('"id"\n"deep/b.wav"\n')
     report, _ = run(tree, output)
     assert (report.done, report.skipped, report.unreadable) == (1, 1, 0)
     assert [line["output"] for line in lines(output)] == ["a.wav", "deep/b.wav"]
@@ -229,7 +229,7 @@ def test_what_was_started_and_not_settled_is_remembered_and_little_else(tmp_path
         if number != 1:
             started.settle(f"{number}\n.wav")
     assert len((tmp_path / STARTED).read_bytes().splitlines()) <= MOST_STARTED + 2
-    assert "1\n.wav" in Started(tmp_path).left
+    assert "1\n.wav" in Started(tmp_path).names
     started.settle("1\n.wav")
     started.close()
     assert not (tmp_path / STARTED).exists()
@@ -244,7 +244,7 @@ def test_without_locks_nothing_is_taken_for_left_behind(tree, tmp_path, monkeypa
     output = tmp_path / "out"
     run(tree, output)
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    (output / STARTED).write_text('"a.wav"\n')
+    (output / STARTED).write_text('"id"\n"a.wav"\n')
     from noisegate_cli.output import _partial_prefix
 
     partial = output / f"{_partial_prefix('a.wav')}12345678.partial"
@@ -252,6 +252,6 @@ def test_without_locks_nothing_is_taken_for_left_behind(tree, tmp_path, monkeypa
     assert run(tree, output)[0].done == 1
     assert partial.exists()
     monkeypatch.undo()
-    (output / STARTED).write_text('"a.wav"\n')
+    (output / STARTED).write_text('"id"\n"a.wav"\n')
     run(tree, output)
     assert files(output) == ["a.wav", "deep/b.wav"]

@@ -2,8 +2,9 @@
 
 Two files lie in the output tree. The manifest, `ngate-manifest.jsonl`, gets one line of JSON for
 each recording when it is dealt with; of several lines for one output the last one counts. The other
-one, `.ngate-started`, names the outputs that are being made, and is gone when none is: what it
-names after a crash is neither known to be complete nor foreign, and is made again.
+one, `.ngate-started`, names the outputs that a batch has begun, and is gone when that is over: what
+it names after a crash, and the manifest has no line for by the same batch, is neither known to be
+complete nor foreign, and is made again.
 
 The manifest is locked as long as a batch runs, so that there is one batch at most in an output
 tree. The lock ends with the process, however that ends: who holds it knows that whatever the other
@@ -97,9 +98,8 @@ class Manifest:
         OutputError
             When the disk is full, or gone.
         """
-        line = (json.dumps(entry, allow_nan=False) + "\n").encode()
         try:
-            _write(self._file, line)
+            _write(self._file, _line(entry))
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -126,16 +126,17 @@ class Manifest:
 
 
 class Started:
-    """The names of outputs that are being made, also in a file for when this process is killed."""
+    """The names of outputs that a batch has begun, also in a file for when it is killed."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / STARTED
         self._file: int | None = None
         self._lines = 0
-        self.left = frozenset(_read_started(self._path))
-        """What the last batch in this tree left behind, if it was killed."""
-        self.names: set[str] = set(self.left)
-        """What isn't known to be complete."""
+        self.batch = os.urandom(8).hex()
+        """Which batch this is; its lines in the manifest have it, too."""
+        self.left_by, left = _read_started(self._path)
+        self.names = left
+        """What isn't known to be complete; what was left by another batch at first."""
 
     def add(self, output: str) -> None:
         """Note that `output` is about to be made.
@@ -150,7 +151,7 @@ class Started:
             if self._file is None or self._lines >= MOST_STARTED:
                 self._rewrite()
             else:
-                _write(self._file, (json.dumps(output) + "\n").encode())
+                _write(self._file, _line(output))
                 self._lines += 1
         except OSError as error:
             raise OutputError(f"{shown(self._path)} can't be written: {error.strerror}") from error
@@ -168,6 +169,7 @@ class Started:
                 self._path.unlink(missing_ok=True)
 
     def _rewrite(self) -> None:
+        """Write the file anew, whole or not at all, with what isn't settled."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -175,7 +177,7 @@ class Started:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         file = os.open(new, flags | getattr(os, "O_BINARY", 0), 0o666)
         try:
-            _write(file, "".join(json.dumps(name) + "\n" for name in sorted(self.names)).encode())
+            _write(file, b"".join(map(_line, (self.batch, *sorted(self.names)))))
         except OSError:
             new.unlink()
             raise
@@ -187,15 +189,22 @@ class Started:
         self._lines = len(self.names)
 
 
-def _read_started(path: Path) -> Iterator[str]:
+def _line(value: object) -> bytes:
+    return (json.dumps(value, allow_nan=False) + "\n").encode()
+
+
+def _read_started(path: Path) -> tuple[str, set[str]]:
+    """Return which batch wrote the file, and the outputs that it names."""
     try:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
-        return
+        return "", set()
+    values = []
     for line in lines:
         # A torn line names what was not begun yet.
         with suppress(ValueError):
-            yield str(json.loads(line))
+            values.append(str(json.loads(line)))
+    return "".join(values[:1]), set(values[1:])
 
 
 def _write(file: int, data: bytes) -> None:

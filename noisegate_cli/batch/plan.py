@@ -73,7 +73,7 @@ _SCHEMA = f"""
     CREATE TABLE entries (
         output BLOB PRIMARY KEY, file BLOB, status TEXT, size INTEGER, mtime_ns INTEGER,
         digest TEXT, output_size INTEGER, output_mtime_ns INTEGER, recipe TEXT, shared TEXT,
-        {_FIGURES}
+        batch TEXT, {_FIGURES}
     ) WITHOUT ROWID;
 """
 _ROW = "f.name, f.output, f.folder, f.size, f.mtime_ns, f.why"
@@ -188,11 +188,11 @@ class Plan:
                 *(_plain(e.get(key)) for key in ("status", "size", "mtime_ns", "digest")),
                 *(_plain(e.get(key)) for key in ("output_size", "output_mtime_ns")),
                 _complete(json.dumps([e.get("settings"), e.get("options")])),
-                _plain(e.get("shared")),
+                *(_plain(e.get(key)) for key in ("shared", "batch")),
                 *(_plain(result.get(key)) for key in FIGURES),
             )
 
-        self._insert("OR REPLACE INTO entries", 10 + len(FIGURES), map(row, entries))
+        self._insert("OR REPLACE INTO entries", 11 + len(FIGURES), map(row, entries))
         self._db.execute("CREATE INDEX IF NOT EXISTS shares ON entries (shared)")
 
     def rows(self, state: State = "to do") -> Iterator[tuple[Row, Known | None]]:
@@ -253,6 +253,11 @@ class Plan:
             threshold = json.loads(recipe)[0]["threshold"]
             return threshold if isinstance(threshold, float) else None
         return None
+
+    def settled_by(self, batch: str, outputs: Iterable[str]) -> set[str]:
+        """Return those of some outputs that the manifest has a line for by a batch."""
+        query = "SELECT 1 FROM entries WHERE output = ? AND batch = ?"
+        return {o for o in outputs if self._db.execute(query, (os.fsencode(o), batch)).fetchone()}
 
     def interrupted(self) -> list[str]:
         """Return the outputs that were being made when a batch was stopped."""

@@ -3,7 +3,7 @@
 import csv
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -209,9 +209,9 @@ class Run:
         ):
             if isinstance(workers, Cluster):
                 workers.check(str(batch.root), str(batch.output))
-            self._prepare(workers, self._started.left)
+            self._prepare(workers, self._started)
             if self._manifest.is_locked:
-                self._sweep({*self._started.left, *plan.interrupted()})
+                self._sweep({*self._started.names, *plan.interrupted()})
             number, size = plan.count("to do")
             self._watch.phase("gating", number, size)
             runner: Runner[Job, Outcome] = Runner(
@@ -234,7 +234,7 @@ class Run:
     def _try(self, workers: Workers) -> None:
         """Find out what would be done."""
         batch, plan, report = self._batch, self._plan, self.report
-        self._prepare(workers, frozenset(Started(batch.output).left))
+        self._prepare(workers, Started(batch.output))
         self._watch.phase("looking", *plan.count("to do"))
         for looked, (row, _) in enumerate(plan.rows()):
             try:
@@ -251,22 +251,24 @@ class Run:
             self._watch.progress(looked + 1, self._size, report, [row.name])
         report.bytes_free = bytes_free(batch.output)
 
-    def _prepare(self, workers: Workers, started: frozenset[str]) -> None:
+    def _prepare(self, workers: Workers, started: Started) -> None:
         """Decide what is to be done."""
         unreadable: list[int] = []
         self._plan.remember(read_entries(self._batch.output, unreadable))
         self.report.unreadable = len(unreadable)
+        for output in self._plan.settled_by(started.left_by, started.names):
+            started.settle(output)
         if self._batch.shared:
             self._shared = SharedThresholds(self._plan, self._batch.settings, self._batch.shared)
             self._watch.phase("measuring", *self._plan.count("to do"))
             self._shared.find(workers, self._batch.root, self._tell)
-        self._plan.decide(self._decisions(started))
+        self._plan.decide(self._decisions(started.names))
         self.report.reasons = self._plan.reasons("to do")
         for state in SETTLED:
             for row, _ in self._plan.rows(state):
                 self._tell_settled(row, state, row.why)
 
-    def _decisions(self, started: frozenset[str]) -> Iterator[tuple[str, State, str]]:
+    def _decisions(self, started: Set[str]) -> Iterator[tuple[str, State, str]]:
         batch = self._batch
         recipes: dict[GateSettings, str] = {}
         for row, known in self._plan.rows():
@@ -353,6 +355,7 @@ class Run:
             "settings": plain_data(settings),
             "options": plain_data(self._batch.options),
             "shared": shared,
+            "batch": self._started.batch,
             "versions": outcome.versions,
             "result": outcome.result,
         }
