@@ -60,7 +60,7 @@ CHOOSING: dict[str, Any] = {"rich_help_panel": "Which recordings"}
 RUNNING: dict[str, Any] = {"rich_help_panel": "How it runs"}
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818  # it is no error
     """An interrupt with something to say; Typer lets a plain one through without its words."""
 
 

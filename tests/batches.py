@@ -19,6 +19,7 @@ class Here:
 
     died: tuple[type[BaseException], ...] = (MemoryError,)
     worn = False
+    queued = 2
 
     def __init__(self, size: int = 1) -> None:
         self.size = size

@@ -11,7 +11,8 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import AudioError, GateSettings, OutputError, OutputOptions, gate_file
-from noisegate_cli.batch import executors, run as batch_run
+from noisegate_cli.batch import executors
+from noisegate_cli.batch import run as batch_run
 from noisegate_cli.batch.choosing import Patterns
 from noisegate_cli.batch.executors import Processes
 from noisegate_cli.batch.run import default_output_directory
@@ -94,7 +95,7 @@ def test_no_recording_of_the_tree_is_ever_an_output(tmp_path, write):
     write(loud_and_quiet(), "in/b/x.wav")
     write(tone(1, 0.1), "in/b/b/x.wav")
     before = (tmp_path / "in/b/x.wav").read_bytes()
-    report, told = run(tmp_path / "in" / "b", tmp_path / "in", force=True)
+    report, _told = run(tmp_path / "in" / "b", tmp_path / "in", force=True)
     assert (tmp_path / "in/b/x.wav").read_bytes() == before
     assert (report.done, report.failed) == (1, 1)
     assert "would overwrite" in report.errors[0]

@@ -1,4 +1,4 @@
-"""Batches on a real Dask cluster: a scheduler and workers in processes of their own, on loopback."""
+"""Batches on a real Dask cluster: a scheduler and workers, in processes of their own."""
 
 import json
 import os

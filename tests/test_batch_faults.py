@@ -300,7 +300,7 @@ def test_an_input_changes_while_it_is_read(tree, tmp_path, monkeypatch, write):
         return result
 
     monkeypatch.setattr(worker, "gate_file", changing)
-    report, told = run(tree, output)
+    report, _told = run(tree, output)
     assert (report.done, report.failed) == (7, 1)
     assert "4.wav' changed while it was read" in report.errors[0]
     assert "even/4.wav" not in files(output)

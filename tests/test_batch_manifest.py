@@ -174,7 +174,7 @@ def test_a_manifest_that_is_nothing_but_a_torn_line_is_an_empty_one(tmp_path):
 def test_a_line_that_is_none_is_told_of_and_its_recording_is_left_alone(tree, tmp_path, line):
     output = tmp_path / "out"
     run(tree, output)
-    first, second = (output / NAME).read_text().splitlines()
+    _first, second = (output / NAME).read_text().splitlines()
     (output / NAME).write_text(f"{line}\n{second}\n", encoding="latin-1")
     report, _ = run(tree, output)
     assert report.unreadable == 1

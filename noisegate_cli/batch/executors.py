@@ -21,8 +21,9 @@ from noisegate_cli.errors import ClusterError, SettingsError
 
 R = TypeVar("R")
 
-QUEUED_PER_WORKER = 2
-"""Jobs that wait for each worker besides the one it does; the rest wait where they cost nothing."""
+QUEUED_HERE, QUEUED_THERE = 2, 12
+"""Jobs that wait for each worker besides the one it does; the rest wait where they cost nothing.
+The way to a cluster is longer."""
 
 MOST_PROCESSES = 61
 """What Windows can wait for at once."""
@@ -47,6 +48,10 @@ class Workers(Protocol):
         """How many jobs are done at a time."""
 
     @property
+    def queued(self) -> int:
+        """How many may wait for each of them."""
+
+    @property
     def worn(self) -> bool:
         """Whether it is time to `renew`."""
 
@@ -67,6 +72,7 @@ class Processes:
     """Processes on this machine, started afresh rather than forked: the same on every system."""
 
     died: tuple[type[BaseException], ...] = (BrokenExecutor,)
+    queued = QUEUED_HERE
 
     def __init__(self, size: int | None = None) -> None:
         self.size = min(size or processors(), MOST_PROCESSES)
@@ -116,6 +122,7 @@ class Cluster:
     """
 
     worn = False
+    queued = QUEUED_THERE
 
     def __init__(self, address: str) -> None:
         try:
@@ -126,8 +133,9 @@ class Cluster:
             ) from error
         self._address = address
         self.died: tuple[type[BaseException], ...] = (distributed.KilledWorker,)
-        # What goes wrong is said by us, once.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        # What goes wrong is said by us, once. Its parts have levels of their own.
+        for name in [n for n in logging.root.manager.loggerDict if n.startswith("distributed")]:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         try:
             with warnings.catch_warnings():
                 # Of versions of libraries that no job of ours meets.

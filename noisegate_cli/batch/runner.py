@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
 
-from noisegate_cli.batch.executors import QUEUED_PER_WORKER, Workers
+from noisegate_cli.batch.executors import Workers
 from noisegate_cli.errors import ClusterError, NoisegateError
 
 J = TypeVar("J")
@@ -96,7 +96,7 @@ class Runner(Generic[J, R]):
 
     def _submit(self, waiting: Iterator[J]) -> bool:
         """Give the workers something to do; whether there may be more."""
-        most = self._workers.size * (1 + QUEUED_PER_WORKER)
+        most = self._workers.size * (1 + self._workers.queued)
         while len(self._running) < most and not self._workers.worn:
             job = next(waiting, None)
             if job is None:
