@@ -2,16 +2,44 @@
 
 import json
 import random
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import soundfile as sf
+
 from noisegate_cli import GateSettings
 from noisegate_cli.batch.manifest import NAME
 from noisegate_cli.batch.run import Batch, Report, Run
+from noisegate_cli.batch.worker import each
+from tests.conftest import loud_and_quiet
 
 SETTINGS = GateSettings(threshold=0.03)
+
+
+def write_long(folder: Path, number: int) -> None:
+    """Write recordings that take a while each, so that one can interrupt among them."""
+    folder.mkdir()
+    noise = np.random.default_rng(0).normal(0, 0.01, 48000 * 40)
+    first = folder / "00.flac"
+    sf.write(first, loud_and_quiet().repeat(40) + noise, 16000)
+    for copy in range(1, number):
+        shutil.copy(first, folder / f"{copy:02}.flac")
+
+
+class Small(int):
+    """A number that is a job."""
+
+    size = 1
+
+
+class Large(int):
+    """A number that is a job, too large for a worker to get another one with it."""
+
+    size = 1 << 30
 
 
 class Here:
@@ -24,9 +52,9 @@ class Here:
     def __init__(self, size: int = 1) -> None:
         self.size = size
 
-    def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    def submit(self, work: Callable[[Any], Any], jobs: Sequence[Any]) -> Future[Any]:
         future: Future[Any] = Future()
-        self._do(future, lambda: work(*arguments))
+        self._do(future, lambda: each(work, jobs))
         return future
 
     def _do(self, future: Future[Any], job: Callable[[], Any]) -> None:
@@ -54,9 +82,9 @@ class Shuffled(Here):
         self._waiting: list[tuple[Future[Any], Callable[[], Any]]] = []
         self._thread = ThreadPoolExecutor(1)
 
-    def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    def submit(self, work: Callable[[Any], Any], jobs: Sequence[Any]) -> Future[Any]:
         future: Future[Any] = Future()
-        self._waiting.append((future, lambda: work(*arguments)))
+        self._waiting.append((future, lambda: each(work, jobs)))
         self._thread.submit(self._do_any)
         return future
 

@@ -16,9 +16,20 @@ from noisegate_cli.batch import run as batch_run
 from noisegate_cli.batch.choosing import Patterns
 from noisegate_cli.batch.executors import Processes
 from noisegate_cli.batch.run import default_output_directory
-from noisegate_cli.batch.runner import Lost, Runner
+from noisegate_cli.batch.runner import HANDFUL_JOBS, Lost, Runner
 from noisegate_cli.batch.worker import gate_job
-from tests.batches import SETTINGS, Here, Shuffled, files, lines, run, statuses
+from tests.batches import (
+    SETTINGS,
+    Here,
+    Large,
+    Shuffled,
+    Small,
+    files,
+    lines,
+    run,
+    statuses,
+    write_long,
+)
 from tests.conftest import loud_and_quiet, read, tone
 
 
@@ -118,9 +129,9 @@ def test_two_recordings_that_would_give_one_output_are_found_before(tmp_path, wr
     began = []
 
     class Watching(Here):
-        def submit(self, work, job):
-            began.append(job.name)
-            return super().submit(work, job)
+        def submit(self, work, jobs):
+            began.extend(job.name for job in jobs)
+            return super().submit(work, jobs)
 
     options = OutputOptions(format="wav", suffix="")
     report, told = run(tmp_path / "in", tmp_path / "out", Watching(), options=options)
@@ -196,9 +207,8 @@ def test_the_worst_recordings_are_named_first(tmp_path, write):
     assert report.kinds["clipped"] == 1
 
 
-def test_an_interrupt_stops_cleanly_and_the_next_run_does_the_rest(tmp_path, write):
-    for i in range(16):
-        write(loud_and_quiet().repeat(60), f"in/{i:02}.flac")
+def test_an_interrupt_stops_cleanly_and_the_next_run_does_the_rest(tmp_path):
+    write_long(tmp_path / "in", 20)
     output = tmp_path / "in-gated"
     command = [sys.executable, "-m", "noisegate_cli", "batch", str(tmp_path / "in"), "-j", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
@@ -214,18 +224,18 @@ def test_an_interrupt_stops_cleanly_and_the_next_run_does_the_rest(tmp_path, wri
     done = {p.name: p.stat().st_mtime_ns for p in output.glob("*.flac")}
     # One that was just being moved into place may still come.
     assert all(then < (interrupted + 0.2) * 1e9 for then in done.values())
-    assert 0 < len(done) < 16
+    assert 0 < len(done) < 20
     # One a worker may have been moved into place without having been told of.
     told = int(said.split("gated")[1].split()[0])
     assert len(done) - 2 <= told <= len(done)
-    assert f"interrupted: {told} of 16 recordings" in said
+    assert f"interrupted: {told} of 20 recordings" in said
     assert "the same command does the rest" in said
     assert sorted(done) == files(output), "a temporary file was left"
     for name in done:
-        assert len(read(output / name)) == 60 * 48000
+        assert len(read(output / name)) == 40 * 48000
     finished = {line["output"] for line in lines(output) if line["status"] == "done"}
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
-    assert len(files(output)) == 16
+    assert len(files(output)) == 20
     assert all((output / name).stat().st_mtime_ns == done[name] for name in finished)
 
 
@@ -278,22 +288,23 @@ def test_a_process_makes_room_for_another_before_it_can_grow(monkeypatch):
     monkeypatch.setattr(executors, "JOBS_PER_PROCESS", 3)
     ids: list[int] = []
     workers = Processes(1)
-    Runner(workers, process_id, lambda job, found: ids.append(found)).run(range(7))
+    Runner(workers, process_id, lambda job, found: ids.append(found)).run(map(Large, range(7)))
     workers.close()
     assert [ids.count(i) for i in dict.fromkeys(ids)] == [3, 3, 1]
 
 
-def test_no_more_jobs_are_taken_than_workers_can_do_with():
+@pytest.mark.parametrize(("kind", "per_worker"), [(Large, 1), (Small, HANDFUL_JOBS)])
+def test_no_more_jobs_are_taken_than_workers_can_do_with(kind, per_worker):
     taken: list[int] = []
     ended: list[int] = []
 
     class Counting(Shuffled):
-        def submit(self, work, job):
-            assert len(taken) - len(ended) <= 6
-            return super().submit(work, job)
+        def submit(self, work, jobs):
+            assert len(taken) - len(ended) <= 6 * per_worker
+            return super().submit(work, jobs)
 
     def feed():
-        for number in range(60):
+        for number in map(kind, range(60)):
             taken.append(number)
             yield number
 
@@ -309,7 +320,9 @@ def test_a_job_that_never_reaches_its_worker_costs_that_job_only():
             raise ModuleNotFoundError("No module named 'noisegate_cli'")
         return job
 
-    Runner(Here(), unpicklable, lambda job, result: found.update({job: result})).run(range(3))
+    Runner(Here(), unpicklable, lambda job, result: found.update({job: result})).run(
+        map(Large, range(3))
+    )
     assert found == {0: 0, 1: Lost("ModuleNotFoundError: No module named 'noisegate_cli'"), 2: 2}
 
 

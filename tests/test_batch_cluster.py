@@ -18,7 +18,7 @@ from noisegate_cli.batch.executors import Cluster, workers_for
 from noisegate_cli.batch.worker import gate_job
 from noisegate_cli.cli import run as ngate
 from noisegate_cli.errors import ClusterError
-from tests.batches import SETTINGS, Told, files, lines, run, statuses
+from tests.batches import SETTINGS, Told, files, lines, run, statuses, write_long
 from tests.conftest import loud_and_quiet
 
 distributed = pytest.importorskip("distributed")
@@ -91,9 +91,8 @@ def tree(tmp_path, write):
 
 
 @pytest.fixture
-def long_tree(tmp_path, write):
-    for number in range(12):
-        write(loud_and_quiet().repeat(40), f"in/{number:02}.flac")
+def long_tree(tmp_path):
+    write_long(tmp_path / "in", 12)
     return tmp_path / "in"
 
 

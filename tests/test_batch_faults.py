@@ -21,7 +21,7 @@ from noisegate_cli.batch.executors import Processes
 from noisegate_cli.batch.manifest import NAME, STARTED
 from noisegate_cli.batch.worker import gate_job
 from noisegate_cli.output import writing
-from tests.batches import SETTINGS, files, lines, run, statuses
+from tests.batches import SETTINGS, files, lines, run, statuses, write_long
 from tests.conftest import loud_and_quiet, read
 
 LINUX = sys.platform == "linux"
@@ -35,14 +35,6 @@ def tree(tmp_path, write):
     """Some recordings in two folders."""
     for number in range(8):
         write(loud_and_quiet(), f"in/{'even' if number % 2 == 0 else 'odd'}/{number}.wav")
-    return tmp_path / "in"
-
-
-@pytest.fixture
-def long_tree(tmp_path, write):
-    """Recordings that take a while each, as it takes to be killed among them."""
-    for number in range(10):
-        write(loud_and_quiet().repeat(100), f"in/{number}.flac")
     return tmp_path / "in"
 
 
@@ -82,7 +74,9 @@ def processes_of(session):
 
 
 @pytest.mark.skipif(not LINUX, reason="looks at processes in /proc")
-def test_the_parent_is_killed(long_tree, tmp_path):
+def test_the_parent_is_killed(tmp_path):
+    long_tree = tmp_path / "in"
+    write_long(long_tree, 20)
     output = tmp_path / "out"
     command = [*BATCH, str(long_tree), "-o", str(output), "-j", "2"]
     process = subprocess.Popen(command, start_new_session=True)
@@ -94,12 +88,12 @@ def test_the_parent_is_killed(long_tree, tmp_path):
     assert STARTED in left
     for name in set(left) - {STARTED}:
         assert name.endswith(".flac"), "a worker left its temporary file"
-        assert len(read(output / name)) == 48000 * 100
+        assert len(read(output / name)) == 48000 * 40
     told = [line for line in lines(output) if line["status"] == "done"]
-    assert 0 < len(told) < 10
+    assert 0 < len(told) < 20
     report, _ = run(long_tree, output)
     assert report.skips == {"done before": len(told)}
-    assert report.done == 10 - len(told)
+    assert report.done == 20 - len(told)
     expect_complete(long_tree, output)
 
 

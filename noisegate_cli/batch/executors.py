@@ -10,20 +10,21 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
-from noisegate_cli.batch.worker import in_process, prepare_process, versions
+from noisegate_cli.batch.worker import each, each_in_process, prepare_process, versions
 from noisegate_cli.errors import ClusterError, SettingsError
 
+J = TypeVar("J")
 R = TypeVar("R")
 
-QUEUED_HERE, QUEUED_THERE = 2, 12
-"""Jobs that wait for each worker besides the one it does; the rest wait where they cost nothing.
-The way to a cluster is longer."""
+QUEUED_HERE, QUEUED_THERE = 2, 6
+"""Handfuls of jobs that wait for each worker besides the one it does; the rest wait where they cost
+nothing. The way to a cluster is longer."""
 
 MOST_PROCESSES = 61
 """What Windows can wait for at once."""
@@ -55,8 +56,8 @@ class Workers(Protocol):
     def worn(self) -> bool:
         """Whether it is time to `renew`."""
 
-    def submit(self, work: Callable[..., R], *arguments: Any) -> "Future[R]":
-        """Have a job done."""
+    def submit(self, work: Callable[[J], R], jobs: Sequence[J]) -> "Future[list[R]]":
+        """Have a few jobs done, one after the other."""
 
     def renew(self) -> None:
         """Begin anew with fresh workers; nothing is being done, or all of it is lost."""
@@ -85,14 +86,14 @@ class Processes:
         """Whether its processes have done so much that it is time to `renew`."""
         return self._submitted >= JOBS_PER_PROCESS * self.size
 
-    def submit(self, work: Callable[..., R], *arguments: Any) -> "Future[R]":
-        """Have a job done."""
+    def submit(self, work: Callable[[J], R], jobs: Sequence[J]) -> "Future[list[R]]":
+        """Have a few jobs done, one after the other."""
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self.size, context, prepare_process)
-        self._submitted += 1
+        self._submitted += len(jobs)
         with _interrupts_held():
-            return self._pool.submit(in_process, work, *arguments)
+            return self._pool.submit(each_in_process, work, jobs)
 
     def renew(self) -> None:
         """Let new processes take over."""
@@ -167,7 +168,7 @@ class Cluster:
             When that isn't so.
         """
         try:
-            theirs, missing = self.submit(_look, folders).result()
+            theirs, missing = self._executor.submit(_look, folders).result()
         except Exception as error:
             raise ClusterError(
                 f"the workers at {self._address!r} can't run ngate ({error}): "
@@ -184,9 +185,9 @@ class Cluster:
                 "be on a filesystem that all share, under the same names"
             )
 
-    def submit(self, work: Callable[..., R], *arguments: Any) -> "Future[R]":
-        """Have a job done."""
-        future: Future[R] = self._executor.submit(work, *arguments)
+    def submit(self, work: Callable[[J], R], jobs: Sequence[J]) -> "Future[list[R]]":
+        """Have a few jobs done, one after the other."""
+        future: Future[list[R]] = self._executor.submit(each, work, jobs)
         return future
 
     def renew(self) -> None:

@@ -26,7 +26,7 @@ from noisegate_cli.batch.plan import (
     plain_data,
     recipe_text,
 )
-from noisegate_cli.batch.runner import Lost, Runner
+from noisegate_cli.batch.runner import HANDFUL_JOBS, Lost, Runner
 from noisegate_cli.batch.thresholds import Shared, SharedThresholds
 from noisegate_cli.batch.worker import Job, Outcome, gate_job, packed
 from noisegate_cli.errors import AudioError, NoisegateError, OutputError
@@ -221,6 +221,8 @@ class Run:
                 watch=lambda jobs: self._tell(report.done + report.failed, self._size, jobs),
                 enough=self._has_failed_enough,
                 died=lambda jobs: self._sweep(self._open[job.name].row.output for job in jobs),
+                # Who wants to stop after so many doesn't want many more.
+                handful=HANDFUL_JOBS if batch.max_errors is None else 1,
             )
             try:
                 runner.run(self._jobs())

@@ -1,15 +1,28 @@
 """Keeping workers busy: as many jobs as they can do with, one after the other, none lost."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from noisegate_cli.batch.executors import Workers
 from noisegate_cli.errors import ClusterError, NoisegateError
 
-J = TypeVar("J")
+HANDFUL_JOBS, HANDFUL_BYTES = 8, 2_000_000
+"""Small jobs go to a worker together, until they are so many or so much: the way takes as long as
+gating a few seconds."""
+
+
+class Sized(Protocol):
+    """A job with a size."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+
+J = TypeVar("J", bound=Sized)
 R = TypeVar("R")
 
 LOOK_EVERY_S = 1.0
@@ -30,7 +43,7 @@ def unheard(jobs: list[J]) -> None:
 
 
 class Runner(Generic[J, R]):
-    """Runs jobs and hands on what comes of them, in the order in which they end.
+    """Runs jobs and hands on what comes of them, as they end.
 
     A worker that dies may take other jobs with it. They are done once more, each alone, so that
     only the one that kills a worker is lost.
@@ -49,6 +62,8 @@ class Runner(Generic[J, R]):
         Whether to stop: what isn't begun is left.
     died
         Told which jobs were being done when a worker died, before they are done once more.
+    handful
+        How many small jobs go to a worker together.
     """
 
     def __init__(
@@ -60,10 +75,12 @@ class Runner(Generic[J, R]):
         watch: Callable[[list[J]], None] = unheard,
         enough: Callable[[], bool] = lambda: False,
         died: Callable[[list[J]], None] = unheard,
+        handful: int = HANDFUL_JOBS,
     ) -> None:
         self._workers, self._work, self._take = workers, work, take
         self._watch, self._enough, self._died = watch, enough, died
-        self._running: dict[Future[R], J] = {}
+        self._handful = handful
+        self._running: dict[Future[list[R]], list[J]] = {}
         self._lost: list[J] = []
 
     def run(self, jobs: Iterable[J]) -> None:
@@ -98,41 +115,53 @@ class Runner(Generic[J, R]):
         """Give the workers something to do; whether there may be more."""
         most = self._workers.size * (1 + self._workers.queued)
         while len(self._running) < most and not self._workers.worn:
-            job = next(waiting, None)
-            if job is None:
+            jobs = self._next(waiting)
+            if not jobs:
                 return False
-            if not self._start(job):
+            if not self._start(jobs):
                 return True
         return True
 
-    def _start(self, job: J) -> bool:
+    def _next(self, waiting: Iterator[J]) -> list[J]:
+        """Return some more jobs that go together; none when there is none."""
+        jobs: list[J] = []
+        size = 0
+        for job in waiting:
+            jobs.append(job)
+            size += job.size
+            if len(jobs) == self._handful or size >= HANDFUL_BYTES:
+                break
+        return jobs
+
+    def _start(self, jobs: list[J]) -> bool:
         try:
-            self._running[self._workers.submit(self._work, job)] = job
+            self._running[self._workers.submit(self._work, jobs)] = jobs
         except self._workers.died:
-            self._lost.append(job)
+            self._lost += jobs
             return False
         return True
 
     def _settle(self) -> None:
         """Wait until something ends, or for a while, and hand on what ended."""
         # Workers take jobs in turn: the oldest are being done, the others wait.
-        self._watch(list(islice(self._running.values(), self._workers.size)))
+        now = islice(self._running.values(), self._workers.size)
+        self._watch([jobs[0] for jobs in now])
         done = wait(self._running, LOOK_EVERY_S, FIRST_COMPLETED).done
         for future in [f for f in self._running if f in done]:
-            job = self._running.pop(future)
-            outcome: R | Lost
+            jobs = self._running.pop(future)
+            outcomes: Sequence[R | Lost]
             try:
-                outcome = future.result()
+                outcomes = future.result()
             except self._workers.died:
-                self._lost.append(job)
+                self._lost += jobs
                 continue
             except CancelledError:
                 raise ClusterError(
                     "the cluster's scheduler is gone: start it, and then this batch once more"
                 ) from None
-            except Exception as error:  # The job didn't reach its worker, or its result not us.
-                outcome = Lost(f"{type(error).__name__}: {error}")
-            self._take(job, outcome)
+            except Exception as error:  # They didn't reach their worker, or their results not us.
+                outcomes = [Lost(f"{type(error).__name__}: {error}")] * len(jobs)
+            self._hand_on(jobs, outcomes)
 
     def _settle_all(self) -> None:
         while self._running:
@@ -145,7 +174,7 @@ class Runner(Generic[J, R]):
         for job in lost:
             if self._enough():
                 return
-            if self._start(job):
+            if self._start([job]):
                 self._settle_all()
             if self._lost:
                 self._lost.clear()
@@ -159,10 +188,14 @@ class Runner(Generic[J, R]):
             if future.cancel():
                 del self._running[future]
 
+    def _hand_on(self, jobs: list[J], outcomes: Sequence[R | Lost]) -> None:
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            self._take(job, outcome)
+
     def _hand_on_the_rest(self) -> None:
-        for future, job in self._running.items():
+        for future, jobs in self._running.items():
             if future.done() and not future.cancelled() and not future.exception():
                 try:
-                    self._take(job, future.result())
+                    self._hand_on(jobs, future.result())
                 except NoisegateError:
                     return  # That is what went wrong in the first place.

@@ -5,7 +5,7 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache, lru_cache
 from hashlib import blake2b
@@ -24,6 +24,7 @@ from noisegate_cli.output import OutputOptions
 from noisegate_cli.process import GateResult, gate_file, levels_of_file
 from noisegate_cli.units import shown
 
+J = TypeVar("J")
 R = TypeVar("R")
 
 Recipe = bytes
@@ -112,7 +113,7 @@ def measure_job(job: Job) -> tuple[bytes, int] | str:
     """Return how often each level occurs in a recording, and its silent frames; or an error."""
     try:
         histogram = levels_of_file(job.source, _unpacked(job.recipe)[0])
-    except NoisegateError as error:
+    except Exception as error:  # It is named when it is gated.
         return str(error)
     return histogram.counts.tobytes(), histogram.silent
 
@@ -191,20 +192,25 @@ class _Process:
             os._exit(1)
 
 
-def in_process(work: Callable[..., R], *arguments: Any) -> R:
-    """Do `work` in a process of ours, which ends here when it is told to.
+def each(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
+    """Do a few jobs, one after the other."""
+    return [work(job) for job in jobs]
+
+
+def each_in_process(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
+    """Do a few jobs in a process of ours, which ends here when it is told to.
 
     Further out the pool would take SystemExit for a result, and give this worker the next job.
     """
-    results: list[R] = []
+    results: list[R] | None = None
     _Process.busy = True
     # What was interrupted while it was being opened is closed when the exception is let go, here.
     with suppress(SystemExit):
-        results.append(work(*arguments))
+        results = each(work, jobs)
         _Process.busy = False
-    if not results or _Process.told:
+    if results is None or _Process.told:
         os._exit(1)
-    return results[0]
+    return results
 
 
 def prepare_process() -> None:
