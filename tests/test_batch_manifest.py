@@ -63,7 +63,8 @@ def test_what_is_missing_changed_failed_or_gated_otherwise_is_done_again(tree, t
     assert reasons(tree, output) == {"failed before": 1}
     (tree / "bad.wav").unlink()
     (output / "a.wav").unlink()
-    assert reasons(tree, output) == {"output is missing": 1}
+    (output / "deep" / "b.wav").write_bytes(b"")
+    assert reasons(tree, output) == {"output is missing": 2}
     run(tree, output)
     write(tone(1, 0.1), "in/deep/b.wav")
     assert reasons(tree, output) == {"changed since": 1}
@@ -181,6 +182,22 @@ def test_a_line_that_is_none_is_told_of_and_its_recording_is_left_alone(tree, tm
     # Without its line nobody knows whose output that is.
     assert report.skips == {"output exists, and no batch made it": 1, "done before": 1}
     run(tree, output, force=True)
+    assert run(tree, output)[0].skips == {"done before": 2}
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_a_damaged_line_that_still_names_its_output_has_it_made_again(tree, tmp_path, damage):
+    output = tmp_path / "out"
+    run(tree, output)
+    one, other = (output / NAME).read_bytes().splitlines(keepends=True)
+    one = (
+        one[: one.index(b'"size"')] + b"\n"
+        if damage == "cut"
+        else one.replace(b'"error": null', b'"error" null')
+    )
+    (output / NAME).write_bytes(one + other)
+    report, _ = run(tree, output)
+    assert (report.unreadable, report.reasons) == (1, {"interrupted before": 1})
     assert run(tree, output)[0].skips == {"done before": 2}
 
 

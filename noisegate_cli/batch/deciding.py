@@ -3,6 +3,7 @@
 import os
 from typing import NamedTuple
 
+from noisegate_cli.batch import manifest
 from noisegate_cli.batch.plan import Known, Row, State
 
 SAME_TIME_NS = 2_000_000_000
@@ -58,7 +59,8 @@ def decide(  # noqa: PLR0911  # one for each reason
     source
         The recording, as the manifest has it.
     output
-        What is there now; None for nothing.
+        What is there now; None for nothing. An empty file that a batch has made is nothing, too:
+        that is what a power cut may leave.
     known
         What the manifest has of the output.
     recipe
@@ -70,9 +72,9 @@ def decide(  # noqa: PLR0911  # one for each reason
     """
     if force:
         return Decision("to do", FORCED)
-    if was_started or (known and known.status == "interrupted"):
+    if was_started or (known and known.status == manifest.INTERRUPTED):
         return Decision("to do", INTERRUPTED)
-    if output is None:
+    if output is None or (known and not output.st_size):
         why = NEW if known is None else FAILED if known.status == "failed" else MISSING
         return Decision("to do", why)
     if known is None or known.output_size is None:

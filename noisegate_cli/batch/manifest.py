@@ -13,6 +13,7 @@ file names was left by a batch that is no more.
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -31,6 +32,11 @@ MOST_STARTED = 1000
 FAR_AWAY = (1 << 31) - 2
 """Where Windows locks a byte: it refuses to read what is locked."""
 
+INTERRUPTED = "interrupted"
+"""The status of what was begun, and maybe done."""
+
+_OUTPUT = re.compile(rb'"output": ("(?:[^"\\]|\\.)+")')
+
 Entry = dict[str, Any]
 """A line of the manifest."""
 
@@ -38,7 +44,8 @@ Entry = dict[str, Any]
 def read_entries(folder: Path, unreadable: list[int] | None = None) -> Iterator[Entry]:
     """Yield the lines of the manifest in `folder`, oldest first; none if there is no manifest.
 
-    A line that is none, torn or edited, is left out; its number goes to `unreadable`.
+    The number of a line that is none goes to `unreadable`. If it still names an output, that counts
+    as interrupted: a batch has made it, nobody knows how.
     """
     try:
         file = (folder / NAME).open("rb")
@@ -53,8 +60,9 @@ def read_entries(folder: Path, unreadable: list[int] | None = None) -> Iterator[
             except ValueError:
                 if unreadable is not None:
                     unreadable.append(number)
-                continue
-            yield entry
+                entry = _salvaged(line)
+            if entry:
+                yield entry
 
 
 class Manifest:
@@ -191,6 +199,14 @@ class Started:
 
 def _line(value: object) -> bytes:
     return (json.dumps(value, allow_nan=False) + "\n").encode()
+
+
+def _salvaged(line: bytes) -> Entry:
+    """Return what is left of a damaged line: which output it is about; nothing if not even that."""
+    if named := _OUTPUT.search(line):
+        with suppress(ValueError):
+            return {"output": json.loads(named[1]), "status": INTERRUPTED}
+    return {}
 
 
 def _read_started(path: Path) -> tuple[str, set[str]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from noisegate_cli.batch.choosing import Found, output_name
-from noisegate_cli.batch.manifest import Entry
+from noisegate_cli.batch.manifest import INTERRUPTED, Entry
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.output import OutputOptions
 from noisegate_cli.units import shown
@@ -261,8 +261,8 @@ class Plan:
 
     def interrupted(self) -> list[str]:
         """Return the outputs that were being made when a batch was stopped."""
-        query = "SELECT output FROM entries WHERE status = 'interrupted'"
-        return [os.fsdecode(output) for (output,) in self._db.execute(query)]
+        query = "SELECT output FROM entries WHERE status = ?"
+        return [os.fsdecode(output) for (output,) in self._db.execute(query, (INTERRUPTED,))]
 
     def folders(self) -> list[str]:
         """Return the folders in which recordings lie, below the input tree."""

@@ -14,7 +14,7 @@ from noisegate_cli.batch.choosing import Found, Patterns, listed, names_in, walk
 from noisegate_cli.batch.deciding import COMPARED, DONE_BEFORE, decide
 from noisegate_cli.batch.disk import bytes_free, bytes_needed
 from noisegate_cli.batch.executors import Cluster, Workers, workers_for
-from noisegate_cli.batch.manifest import Entry, Manifest, Started, read_entries
+from noisegate_cli.batch.manifest import INTERRUPTED, Entry, Manifest, Started, read_entries
 from noisegate_cli.batch.plan import (
     AT_ONCE,
     FIGURES,
@@ -369,7 +369,7 @@ class Run:
         with suppress(OutputError):
             for output in sorted(self._started.names):
                 file = files.get(output)
-                self._manifest.append({"status": "interrupted", "file": file, "output": output})
+                self._manifest.append({"status": INTERRUPTED, "file": file, "output": output})
                 self._started.settle(output)
 
     def _sweep(self, outputs: Iterable[str]) -> None:
