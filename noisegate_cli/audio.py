@@ -1,124 +1,66 @@
-"""Recordings on disk: what they hold, block by block in and out, in their own sample type.
+"""Recordings to be read: what they hold, block by block, in their own sample type.
 
 libsndfile's integers come and go unchanged, while a way through floats costs four times as much
 and isn't lossless (it reads with 1/32768 and writes with 32767). So samples stay int16, int32,
 float32 or float64, whichever holds the file's own.
+
+libsndfile reads first. PyAV reads what it can't, and what it would lose. What is damaged is read
+as far as it goes, with a warning.
 """
 
 import math
-import os
-import re
 import stat
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import soundfile as sf
 
-from noisegate_cli.errors import AudioError
+from noisegate_cli.errors import AudioError, DamageError
+from noisegate_cli.formats import STREAM, AudioInfo
 from noisegate_cli.gating.levels import Samples
+from noisegate_cli.gating.settings import NonFinite
+from noisegate_cli.pcm import converted
+from noisegate_cli.pipes import RawFormat, StandardInput, StreamReader, silenced, spooled
+from noisegate_cli.sndfile import SndfileDecoder, why_unreadable
 from noisegate_cli.units import format_duration, shown
+from noisegate_cli.wav import KeptChunks, WavLayout, read_layout
+
+if TYPE_CHECKING:
+    from noisegate_cli.pyav import PyavDecoder
 
 BLOCK_BYTES = 1 << 21
 """Read at once: few enough to stay in the cache, enough for numpy's overhead not to count."""
 
-SAMPLE_TYPES: dict[str, tuple[str, int]] = {
-    "PCM_S8": ("int16", 8),
-    "PCM_U8": ("int16", 8),
-    "PCM_16": ("int16", 16),
-    "PCM_24": ("int32", 24),
-    "PCM_32": ("int32", 32),
-    "ALAC_16": ("int16", 16),
-    "ALAC_20": ("int32", 20),
-    "ALAC_24": ("int32", 24),
-    "ALAC_32": ("int32", 32),
-    "ULAW": ("int16", 16),
-    "ALAW": ("int16", 16),
-    "FLOAT": ("float32", 32),
-    "DOUBLE": ("float64", 64),
-}
-"""numpy's type for a libsndfile subtype, and how many of its bits are used, from the top.
+WAV_MAGIC = (b"RIFF", b"RIFX", b"RF64")
 
-What isn't here is coded with loss, and decodes to float32.
-"""
-CODED_TYPE = ("float32", 32)
+FRAMED = ("FLAC", "MP3", "OGG")
+"""Containers in which something may follow on what libsndfile can't decode."""
 
-EXTENSIONS = {
-    ".wav": "WAV",
-    ".wave": "WAV",
-    ".flac": "FLAC",
-    ".ogg": "OGG",
-    ".oga": "OGG",
-    ".opus": "OGG",
-    ".mp3": "MP3",
-    ".aiff": "AIFF",
-    ".aif": "AIFF",
-    ".aifc": "AIFF",
-    ".au": "AU",
-    ".snd": "AU",
-    ".caf": "CAF",
-    ".w64": "W64",
-    ".rf64": "RF64",
-    ".voc": "VOC",
-    ".sph": "NIST",
-    ".nist": "NIST",
-}
-"""File name extensions that ngate takes for recordings, and what it writes under them."""
+MOST_CHANNELS = 1024
+"""As in libsndfile."""
 
-MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b".snd", b"caff")
-"""How files begin that are no MPEG, whose decoder talks to stderr."""
+MOST_SAMPLE_RATE = 3_072_000
+"""Hz. Nothing but one-bit audio has more, and that isn't PCM."""
 
-CUT_SHORT = ("Last page lacks an end-of-stream bit", "Seems to be a truncated file")
-"""What libsndfile's log says where no size tells: of Ogg, and of VOC."""
-
-STREAMED_SIZE = 0x7FFF0000
-"""Programs that write to a pipe announce this size or more, as they can't know it yet."""
-
-NO_LENGTH = 1 << 62
-"""Samples that libsndfile reports, or more, where a file doesn't say."""
-
-
-@dataclass(frozen=True, slots=True)
-class AudioInfo:
-    """What a recording is."""
-
-    path: Path
-    sample_rate: int
-    """Hz."""
-    channels: int
-    samples: int
-    """Instants of all channels; an estimate in MPEG files without a length."""
-    format: str
-    """libsndfile's name of the container, such as WAV."""
-    subtype: str
-    """libsndfile's name of the sample type, such as PCM_16."""
-    endian: str = "FILE"
-
-    @property
-    def duration(self) -> float:
-        """Seconds."""
-        return self.samples / self.sample_rate
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type in which samples are read, changed and written."""
-        return np.dtype(SAMPLE_TYPES.get(self.subtype, CODED_TYPE)[0])
-
-    def step_in(self, dtype: np.dtype[Any]) -> int:
-        """Return the smallest difference that two samples of this have in an integer `dtype`.
-
-        256 for 24 bits held in int32, and 65536 for 16.
-        """
-        bits = SAMPLE_TYPES.get(self.subtype, CODED_TYPE)[1]
-        return 1 << max(0, dtype.itemsize * 8 - bits) if dtype.kind == "i" else 1
+MOST_VALUES = 1 << 24
+"""Samples of all channels in a second: 1024 channels at 16 kHz, 32 at 384 kHz."""
 
 
 class AudioReader:
     """A recording open for reading.
+
+    Parameters
+    ----------
+    raw
+        What the samples are, if the file is nothing but samples.
+    name
+        The path to speak of, where that is another.
+    nonfinite
+        `zero` silences samples that are NaN or infinite.
 
     Raises
     ------
@@ -126,38 +68,49 @@ class AudioReader:
         When there is nothing there that can be read; the message quotes the path.
     """
 
-    def __init__(self, path: Path) -> None:
-        magic = _first_bytes(path)
+    def __init__(
+        self,
+        path: Path,
+        raw: RawFormat | None = None,
+        name: Path | None = None,
+        nonfinite: NonFinite = "refuse",
+    ) -> None:
+        self.path = path
+        self._raw = raw
+        self._name = name or path
+        self._nonfinite = nonfinite
+        self.warnings: list[str] = []
+        """What the user should know of its state; complete when it has been read to the end."""
+        magic = _first_bytes(path, self._name)
+        self._layout: WavLayout | None = None
+        if magic in WAV_MAGIC and not raw:
+            self._layout = read_layout(path)
+        self._decoder = self._opened(magic)
         try:
-            with nullcontext() if magic in MAGIC else _silent_decoder():
-                self._file = sf.SoundFile(file_name(path))
-        except (sf.SoundFileError, OSError, TypeError) as error:
-            raise AudioError(_why_unreadable(path, error)) from error
-        self.info = AudioInfo(
-            path=path,
-            sample_rate=self._file.samplerate,
-            channels=self._file.channels,
-            samples=self._file.frames,
-            format=self._file.format,
-            subtype=self._file.subtype,
-            endian=self._file.endian,
-        )
-        try:
-            _check_whole(self.info, self._file.extra_info)
+            self.info = self._described()
         except AudioError:
-            self._file.close()
+            self._decoder.close()
             raise
 
     def __enter__(self) -> "AudioReader":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._decoder.close()
+
+    def again(self) -> "AudioReader":
+        """Return the same recording open once more, from its beginning."""
+        return AudioReader(self.path, self._raw, self._name, self._nonfinite)
 
     @property
     def tags(self) -> dict[str, str]:
         """Title, artist and the like."""
-        return dict(self._file.copy_metadata())
+        return self._decoder.tags
+
+    @property
+    def chunks(self) -> KeptChunks | None:
+        """The chunks of a WAV file, but for its samples; None for other files."""
+        return self._layout.kept if self._layout else None
 
     def blocks(self) -> Iterator[tuple[Samples, bool]]:
         """Read to the end: blocks shaped (samples, channels), each with whether it is the last.
@@ -168,37 +121,129 @@ class AudioReader:
         Raises
         ------
         AudioError
-            When decoding fails, or the recording ends before its announced length.
+            When nothing is there of what the recording announces.
         """
-        info = self.info
-        length = block_length(info.channels, info.dtype)
-        buffer = np.empty((length, info.channels), info.dtype)
-        read = 0
-        while True:
-            try:
-                with _silent_decoder() if info.format == "MP3" else nullcontext():
-                    block = self._file.read(out=buffer)
-            except sf.SoundFileError as error:
-                raise AudioError(
-                    f"{shown(info.path)} is damaged somewhere after "
-                    f"{format_duration(read / info.sample_rate)} ({reason(error)}): "
-                    "repair it first"
-                ) from error
-            read += len(block)
-            last = len(block) < length
-            if last:
-                self._check_length(read)
-            yield block, last
-            if last:
-                return
+        if self._nonfinite == "zero" and self.info.dtype.kind == "f":
+            return silenced(self._blocks(), self.warnings)
+        return self._blocks()
 
-    def _check_length(self, read: int) -> None:
-        # An MPEG file without a length in it announces an estimate from its bit rate.
-        tolerance = self.info.samples // 10 if self.info.format == "MP3" else 0
-        if read < self.info.samples - tolerance:
+    def _blocks(self) -> Iterator[tuple[Samples, bool]]:
+        length = block_length(self.info.channels, self.info.dtype)
+        nothing = np.zeros((0, self.info.channels), self.info.dtype)
+        blocks = self._decoder.blocks(length)
+        read, damage = 0, ""
+        last = False
+        while not last:
+            try:
+                block, last = next(blocks)
+            except DamageError as error:
+                block, last, damage = nothing, True, str(error)
+            read += len(block)
+            rest = self._rest(read, damage) if last else None
+            if last and rest is None:
+                self._tell_what_is_missing(read, damage)
+            yield block, last and rest is None
+        if rest is None:
+            return
+        with rest:
+            for block, last in rest.after(read, length):
+                read += len(block)
+                if len(block):
+                    damage = damage or "libsndfile stopped before the end"
+                if last:
+                    self._tell_what_is_missing(read, damage)
+                yield converted(block, self.info.subtype)[0], last
+
+    def _opened(self, magic: bytes) -> "SndfileDecoder | PyavDecoder":
+        why: Exception | None = None
+        if not (self._layout and self._layout.lost):
+            try:
+                decoder = SndfileDecoder(self.path, magic, self._raw)
+                if decoder.reads_all:
+                    return decoder
+                decoder.close()
+            except (sf.SoundFileError, OSError, TypeError, ValueError) as error:
+                # FFmpeg would believe a chunk that says it is larger than its file.
+                if self._raw or (self._layout and not self._layout.is_sound):
+                    raise why_unreadable(self._name, error) from error
+                why = error
+        from noisegate_cli.pyav import PyavDecoder
+
+        try:
+            return PyavDecoder(self.path)
+        except AudioError as error:
+            known = magic in WAV_MAGIC or not why
+            raise why_unreadable(self._name, (why or error) if known else error) from error
+
+    def _described(self) -> AudioInfo:
+        """Return what the recording is, once it is plausible."""
+        info = replace(self._decoder.info, path=self._name)
+        if not (
+            1 <= info.channels <= MOST_CHANNELS
+            and 1 <= info.sample_rate <= MOST_SAMPLE_RATE
+            and info.channels * info.sample_rate <= MOST_VALUES
+        ):
             raise AudioError(
-                _cut_short(self.info, read / self.info.sample_rate, self.info.duration)
+                f"{shown(self._name)} announces {info.channels} channels at {info.sample_rate} Hz, "
+                "which can't be: its header is damaged"
             )
+        if others := self._decoder.other_streams:
+            self.warnings.append(f"it has {others + 1} sound tracks: the main one is taken")
+        layout = self._layout
+        if layout is None:
+            return info
+        if layout.lost:
+            self.warnings.append(
+                "its header says that it is empty, as when a recorder was cut off: "
+                "all that follows is taken for its sound"
+            )
+        if layout.more and layout.block_align:
+            seconds = layout.more / layout.block_align / info.sample_rate
+            self.warnings.append(
+                f"it holds a second recording of {format_duration(seconds)}, which is left out"
+            )
+        return replace(info, channel_mask=layout.channel_mask)
+
+    def _rest(self, read: int, damage: str) -> "PyavDecoder | None":
+        """Return what reads on where libsndfile stopped, if there is more than that."""
+        decoder = self._decoder
+        if not isinstance(decoder, SndfileDecoder) or decoder.info.format not in FRAMED:
+            return None
+        short = read < decoder.announced - self._decoder.tolerance / 10
+        if not (damage or (short and math.isfinite(decoder.announced))):
+            return None
+        from noisegate_cli.pyav import PyavDecoder
+
+        try:
+            rest = PyavDecoder(self.path)
+        except AudioError:
+            return None
+        same = (rest.info.channels, rest.info.sample_rate)
+        if same != (self.info.channels, self.info.sample_rate):
+            rest.close()
+            return None
+        return rest
+
+    def _tell_what_is_missing(self, read: int, damage: str) -> None:
+        rate, announced = self.info.sample_rate, self._decoder.announced
+        if not read and (announced or damage):
+            of = f" of {format_duration(announced / rate)}" if 0 < announced < math.inf else ""
+            raise AudioError(
+                f"{shown(self._name)} is cut short: it holds nothing{of}; copy it again"
+            )
+        if announced == math.inf:
+            self.warnings.append(
+                f"its end is missing: it holds {format_duration(read / rate)}, "
+                "how long it was can't be told"
+            )
+        elif read < announced - self._decoder.tolerance:
+            self.warnings.append(
+                f"it is {'damaged' if damage else 'cut short'}: it holds "
+                f"{format_duration(read / rate)} of {format_duration(announced / rate)}, "
+                f"{format_duration((announced - read) / rate)} are missing"
+            )
+        elif damage or self._decoder.damaged:
+            self.warnings.append("it is damaged: what could not be decoded is left out")
 
 
 def block_length(channels: int, dtype: np.dtype[Any]) -> int:
@@ -212,34 +257,37 @@ def probe(path: Path) -> AudioInfo:
         return reader.info
 
 
-_DECODER_LOCK = threading.Lock()
+Reader: TypeAlias = AudioReader | StreamReader
 
 
 @contextmanager
-def _silent_decoder() -> Iterator[None]:
-    """Keep what the MP3 decoder, in C, has to say of damaged frames off stderr."""
-    with _DECODER_LOCK:
-        try:
-            kept = os.dup(2)
-        except OSError:  # stderr is closed: there is nothing to keep clean
-            yield
-            return
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(nowhere, 2)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            os.close(nowhere)
+def opened(
+    path: Path,
+    raw: RawFormat | None = None,
+    live: bool = False,
+    nonfinite: NonFinite = "refuse",
+) -> Iterator[Reader]:
+    """Open a recording, or standard input where `path` is `STREAM`.
+
+    Parameters
+    ----------
+    live
+        Whether standard input may be read as it comes, and so only once. What can't, and what
+        must be heard twice, is kept in a private file meanwhile.
+    """
+    if path != STREAM:
+        with AudioReader(path, raw, nonfinite=nonfinite) as reader:
+            yield reader
+        return
+    source = StandardInput()
+    if live and (stream := StreamReader.of(source, raw, nonfinite)):
+        yield stream
+        return
+    with spooled(source) as file, AudioReader(file, raw, path, nonfinite) as reader:
+        yield reader
 
 
-def file_name(path: Path) -> str | bytes:
-    """Return a path for libsndfile: as bytes, for names that are no text, but on Windows."""
-    return str(path) if os.name == "nt" else os.fsencode(path)
-
-
-def _first_bytes(path: Path) -> bytes:
+def _first_bytes(path: Path, name: Path) -> bytes:
     """Return the first four bytes of a file, or say why there are none to read."""
     first = b""
     try:
@@ -248,62 +296,15 @@ def _first_bytes(path: Path) -> bytes:
             with path.open("rb") as file:
                 first = file.read(4)
     except FileNotFoundError as error:
-        raise AudioError(f"{shown(path)} doesn't exist: check the name") from error
+        raise AudioError(f"{shown(name)} doesn't exist: check the name") from error
     except OSError as error:
-        raise AudioError(f"{shown(path)} can't be read: {error.strerror}") from error
+        raise AudioError(f"{shown(name)} can't be read: {error.strerror}") from error
     if stat.S_ISDIR(mode):
-        raise AudioError(f"{shown(path)} is a directory: use ngate batch for a tree of recordings")
+        raise AudioError(f"{shown(name)} is a directory: use ngate batch for a tree of recordings")
     if not stat.S_ISREG(mode):
-        raise AudioError(f"{shown(path)} is no file on a disk: write it to one first")
-    if not first:
-        raise AudioError(f"{shown(path)} is empty (0 bytes): record or copy it again")
-    return first
-
-
-def _check_whole(info: AudioInfo, log: str) -> None:
-    """Refuse a recording whose header announces more than follows.
-
-    libsndfile takes what there is, but notes both sizes, in bytes, in its log.
-    """
-    if info.samples >= NO_LENGTH:
         raise AudioError(
-            f"{shown(info.path)} announces no length, as when it was written to a pipe: "
-            "convert it once more, from this file to another"
+            f"{shown(name)} is no file on a disk: write it to one first, or pipe it to ngate gate -"
         )
-    if any(words in log for words in CUT_SHORT):
-        raise AudioError(_cut_short(info, info.duration))
-    for announced, actual in _sizes(log):
-        if actual < announced < STREAMED_SIZE:
-            whole = info.samples * announced / actual if actual else math.inf
-            # Less than a sample is padding that was not written.
-            if whole - info.samples >= 1:
-                raise AudioError(_cut_short(info, info.duration, whole / info.sample_rate))
-
-
-def _sizes(log: str) -> Iterator[tuple[int, int]]:
-    """Yield the sizes of the samples that a log speaks of, as announced and as found."""
-    for announced, actual in re.findall(
-        r"^ *(?:data|SSND|riff|Riff size|Data Size) *: (\d+) \(should be (\d+)\)", log, re.MULTILINE
-    ):
-        yield int(announced), int(actual)
-
-
-def _cut_short(info: AudioInfo, actual: float, announced: float = math.inf) -> str:
-    of = f" of {format_duration(announced)}" if math.isfinite(announced) else ""
-    return (
-        f"{shown(info.path)} is cut short: it holds {format_duration(actual)}{of}; "
-        "copy it again, or save what there is under another name with an audio editor"
-    )
-
-
-def _why_unreadable(path: Path, error: Exception) -> str:
-    return (
-        f"{shown(path)} is not a recording that libsndfile can read ({reason(error)}): "
-        "convert it to WAV or FLAC first"
-    )
-
-
-def reason(error: Exception) -> str:
-    """Return libsndfile's own words, without the path that it puts before them."""
-    words = getattr(error, "error_string", None) or str(error)
-    return words.rstrip(".").removeprefix("Error : ").strip()
+    if not first:
+        raise AudioError(f"{shown(name)} is empty (0 bytes): record or copy it again")
+    return first

@@ -64,6 +64,15 @@ class Interrupted(Exception):  # noqa: N818  # it is no error
     """An interrupt with something to say; Typer lets a plain one through without its words."""
 
 
+Raw = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RATE:CHANNELS:TYPE",
+        help="The input is nothing but samples: 44100:1:s16, or s8, u8, s24, s32, f32, f64.",
+    ),
+]
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         put(f"ngate {__version__}")
@@ -87,23 +96,33 @@ def ngate(
 @with_settings()
 def gate(
     settings: GateSettings,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The recording; it is only read.")],
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="The recording; it is only read. - is standard input."),
+    ],
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where to write.",
+            help="Where to write: a file, a folder, or - for standard output.",
             show_default="FILE_gated.EXT, beside it",
         ),
     ] = None,
     residue: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="FILE", help="Write what was removed (input - output) here too."),
+    ] = None,
+    format: Annotated[  # noqa: A002
+        str | None,
+        typer.Option(
+            metavar="EXT", help="The format where -o names none: flac.", show_default="as the input"
+        ),
     ] = None,
     subtype: Subtype = None,
     keep_mtime: KeepMtime = False,
+    raw: Raw = None,
     fail_on_chop: Annotated[
         bool,
         typer.Option(
@@ -116,7 +135,8 @@ def gate(
     json: Json = False,
 ) -> None:
     """Gate one recording: silent in the pauses, untouched elsewhere."""
-    from noisegate_cli.output import OutputOptions
+    from noisegate_cli.output import OutputOptions, named
+    from noisegate_cli.pipes import RawFormat
     from noisegate_cli.process import gate_file
     from noisegate_cli.report import (
         chops_counted,
@@ -126,14 +146,17 @@ def gate(
         to_json,
     )
 
-    options = OutputOptions(subtype=subtype, keep_mtime=keep_mtime)
-    with _one_bar(file, quiet) as progress:
+    if json and "-" in (output, residue):
+        raise SettingsError("--json and -o - both write to standard output: give -o a file")
+    source, kind = named(file), RawFormat.parse(raw) if raw else None
+    with _one_bar(source, quiet) as progress:
         result = gate_file(
-            file,
-            output,
+            source,
+            named(output) if output else None,
             settings,
-            residue=residue,
-            options=options,
+            residue=named(residue) if residue else None,
+            options=OutputOptions(format=format, subtype=subtype, keep_mtime=keep_mtime),
+            raw=kind,
             force=force,
             progress=progress,
         )
@@ -152,20 +175,26 @@ def gate(
 @with_settings("threshold", "adaptive")
 def analyze(
     settings: GateSettings,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="The recordings.")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE…", help="The recordings; - is standard input.")
+    ],
+    raw: Raw = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Print the levels of recordings and suggest a threshold, with why."""
+    from noisegate_cli.output import named
+    from noisegate_cli.pipes import RawFormat
     from noisegate_cli.process import analyze_file
     from noisegate_cli.report import analysis_data, gate_command, to_json
     from noisegate_cli.tables import analysis_table
 
     failed = False
-    for file in files:
+    kind = RawFormat.parse(raw) if raw else None
+    for file in map(named, files):
         try:
             with _one_bar(file, quiet) as progress:
-                report = analyze_file(file, settings, progress)
+                report = analyze_file(file, settings, progress, raw=kind)
         except AudioError as error:
             complain(error)
             failed = True
@@ -347,12 +376,19 @@ def batch(
 
 
 @contextmanager
-def _one_bar(file: Path, quiet: bool) -> Iterator[Callable[[float], None]]:
+def _one_bar(file: Path | str, quiet: bool) -> Iterator[Callable[[float], None]]:
     """Give a function to tell which share of one recording is done."""
-    from noisegate_cli.audio import probe
+    file, seconds = Path(file), 0.0
 
-    seconds = probe(file).duration
-    with bars({file.name: seconds}, quiet) as shown:
+    def total() -> dict[str, float]:
+        """Look only when there is something to show."""
+        from noisegate_cli.audio import probe
+
+        nonlocal seconds
+        seconds = probe(file).duration
+        return {file.name: seconds}
+
+    with bars(total, quiet or str(file) == "-") as shown:
         yield lambda share: shown.update({file.name: share * seconds})
 
 
@@ -367,8 +403,9 @@ def run(arguments: Sequence[str]) -> int:
         if status == INTERRUPTED:
             raise KeyboardInterrupt
         return int(status)
-    except BrokenPipeError:
-        # Who read our output has seen enough. Python would complain once more when it flushes.
+    except (BrokenPipeError, SystemExit):
+        # Who read our output has seen enough, which Typer takes for a reason to leave. Python would
+        # complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except (KeyboardInterrupt, typer.Abort, Interrupted) as interrupt:

@@ -3,9 +3,9 @@
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -148,10 +148,14 @@ class LogBars:
         self._bar.close()
 
 
+Totals: TypeAlias = dict[str, float] | Callable[[], dict[str, float]]
+"""What there is to do, or how to find out when it is shown."""
+
+
 class LateBars:
     """Bars that appear only when the work takes long enough to wonder about it."""
 
-    def __init__(self, totals: dict[str, float]) -> None:
+    def __init__(self, totals: Totals) -> None:
         self._totals = totals
         self._due = time.monotonic() + (BAR_AFTER_S if sys.stderr.isatty() else LOG_EVERY_S)
         self._bars: RichBars | LogBars | None = None
@@ -161,10 +165,8 @@ class LateBars:
         if self._bars is None:
             if time.monotonic() < self._due:
                 return
-            if sys.stderr.isatty():
-                self._bars = RichBars(self._totals)
-            else:
-                self._bars = LogBars(self._totals)
+            totals = self._totals() if callable(self._totals) else self._totals
+            self._bars = (RichBars if sys.stderr.isatty() else LogBars)(totals)
         self._bars.update(done)
 
     def close(self) -> None:
@@ -174,7 +176,7 @@ class LateBars:
 
 
 @contextmanager
-def bars(totals: dict[str, float], quiet: bool = False) -> Iterator[Bars]:
+def bars(totals: Totals, quiet: bool = False) -> Iterator[Bars]:
     """Show progress towards each of `totals` while the block runs, nothing if `quiet`."""
     if quiet:
         yield NoBars()

@@ -28,3 +28,7 @@ class OutputError(NoisegateError, OSError):
 
 class ClusterError(NoisegateError, ConnectionError):
     """A cluster can't be reached, or can't do what a batch needs."""
+
+
+class DamageError(AudioError):
+    """A recording can't be decoded any further. Says why, not which: its reader knows that."""

@@ -90,6 +90,14 @@ OPTIONS: dict[str, Option] = {
         str,
         "linked",
     ),
+    "nonfinite": Option(
+        ("--nonfinite",),
+        "refuse|zero",
+        DETECTOR,
+        "What becomes of samples that are NaN or infinite; zero silences them.",
+        str,
+        "refuse",
+    ),
     "frame_length": Option(
         ("--frame-length",),
         "SAMPLES",

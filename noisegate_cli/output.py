@@ -1,36 +1,45 @@
-"""Recordings being written: in which format, whole or not at all, and never over what is there."""
+"""Where recordings are written, in which format, and what must not be overwritten."""
 
-import io
 import os
-import stat
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cache
-from hashlib import blake2b
 from pathlib import Path
-from queue import Queue
-from threading import Thread
-from typing import Any
 
 import soundfile as sf
 
-from noisegate_cli.audio import EXTENSIONS, SAMPLE_TYPES, AudioInfo, file_name, reason
 from noisegate_cli.errors import OutputError, SettingsError
-from noisegate_cli.gating.levels import Samples, full_scale
+from noisegate_cli.formats import EXTENSIONS, STREAM, AudioInfo
 from noisegate_cli.units import shown
+from noisegate_cli.wav import rf64_if_large
+from noisegate_cli.writer import BY_PYAV, why_not
 
-SAME_FILES = {"WAVEX": "WAV", "RF64": "WAV"}
+SAME_FILES = {"WAVEX": "WAV", "RF64": "WAV", "MP4": "M4A"}
 """Formats that share their extensions with another."""
 
-CODED = {".ogg": "VORBIS", ".oga": "VORBIS", ".opus": "OPUS", ".mp3": "MPEG_LAYER_III"}
-"""The subtype of extensions whose formats hold nothing but coded sound."""
+UNCOMPRESSED = {
+    "WAV",
+    "WAVEX",
+    "RF64",
+    "W64",
+    "AIFF",
+    "AU",
+    "CAF",
+    "RAW",
+    "NIST",
+    "VOC",
+    "SVX",
+    "MP4",
+}
+"""Formats that don't make files smaller; where one can't be written, WAV is like it."""
 
-PARTIAL = ".partial"
-"""How names of files end that are being written."""
+HOME = {"AAC": ".m4a", "OPUS": ".opus", "VORBIS": ".ogg", "MPEG_LAYER_III": ".mp3"}
+"""The extension of a codec that can be written where its container can't."""
 
-WAV_LIMIT = 0xFFFFFFFF - 0x10000
-"""Bytes of samples that a WAV header can announce, with room for the other chunks."""
+BLOCKWISE = ("IMA_ADPCM", "MS_ADPCM", "GSM610", "NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32")
+"""Subtypes that hold whole blocks only, which would make a recording longer. They decode to 16
+bits."""
+
+NAME_LIMIT = 255
+"""Bytes of a file name, as file systems have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,7 @@ class OutputOptions:
     Examples
     --------
     >>> OutputOptions(format="flac", subtype="pcm_24")
-    OutputOptions(format='flac', subtype='PCM_24', suffix='_gated', keep_mtime=False)
+    OutputOptions(format='flac', subtype='PCM_24', suffix='_gated', keep_mtime=False, inside=None)
     """
 
     format: str | None = None
@@ -56,6 +65,8 @@ class OutputOptions:
     """What follows the name of the input where the output gets none."""
     keep_mtime: bool = False
     """Whether outputs were last changed when their input was."""
+    inside: Path | None = None
+    """A folder that outputs must not leave, through links neither."""
 
     def __post_init__(self) -> None:
         if self.format is not None:
@@ -67,7 +78,7 @@ class OutputOptions:
                 )
             object.__setattr__(self, "format", ending.removeprefix("."))
         if self.subtype is not None:
-            subtypes = sf.available_subtypes()
+            subtypes = [*sf.available_subtypes(), "AAC"]
             if self.subtype.upper() not in subtypes:
                 raise SettingsError(
                     f"subtype {self.subtype!r} is no sample type: give one of {' '.join(subtypes)}"
@@ -88,259 +99,125 @@ def output_info(source: AudioInfo, path: Path, options: OutputOptions = AS_IT_IS
     OutputError
         When the extension says nothing, or its format can't hold the recording.
     """
-    extension = path.suffix.lower()
-    kind = EXTENSIONS.get(extension)
-    family = SAME_FILES.get(source.format, source.format)
-    if kind == family or (kind is None and extension == source.path.suffix.lower()):
-        kind = source.format
-    if kind is None:
-        raise OutputError(
-            f"{shown(path)} doesn't say in which format to write: "
-            f"let the name end in one of {' '.join(EXTENSIONS)}"
-        )
-    size = source.samples * source.channels * source.dtype.itemsize
-    if kind in ("WAV", "WAVEX") and size > WAV_LIMIT:
-        kind = "RF64"
-    if options.subtype:
-        wanted = [options.subtype]
-    elif extension in CODED and extension != source.path.suffix.lower():
-        wanted = [CODED[extension]]
-    elif kind == source.format or source.subtype in SAMPLE_TYPES:
-        wanted = [source.subtype, "PCM_24", "PCM_16"]
-    else:
-        wanted = ["PCM_24", "PCM_16"]
+    kind = _container(source, path, options)
     endian = source.endian if kind == source.format else "FILE"
     why = ""
-    for subtype in wanted:
+    for subtype in [options.subtype] if options.subtype else _subtypes(source, kind, path):
         info = replace(source, path=path, format=kind, subtype=subtype, endian=endian)
-        why = _why_not(**_parameters(info))
+        why = why_not(info)
         if not why:
-            return info
-    if options.subtype and options.subtype not in (subtypes := sf.available_subtypes(kind)):
-        raise OutputError(
-            f"{shown(path)} can't hold {options.subtype}: {kind} holds {' '.join(subtypes)}"
-        )
+            return rf64_if_large(info)
+    if options.subtype:
+        raise OutputError(f"{shown(path)} can't hold {options.subtype}: {_holds(kind)}")
     raise OutputError(
         f"{shown(path)} can't hold this recording ({why}): give -o a name that ends in .wav"
     )
 
 
+def _container(source: AudioInfo, path: Path, options: OutputOptions) -> str:
+    """Return in which container to write."""
+    family = SAME_FILES.get(source.format, source.format)
+    if path == STREAM:
+        like_input = family if family in ("WAV", "AU", "RAW") else "WAV"
+        kind = EXTENSIONS[f".{options.format}"] if options.format else like_input
+    else:
+        extension = path.suffix.lower()
+        # What ngate doesn't know by its name libsndfile may write as it was.
+        same = extension and extension == source.path.suffix.lower()
+        unknown = source.format if same and source.format not in BY_PYAV else ""
+        kind = EXTENSIONS.get(extension, unknown)
+    if not kind:
+        raise OutputError(
+            f"{shown(path)} doesn't say in which format to write: "
+            f"let the name end in one of {' '.join(EXTENSIONS)}"
+        )
+    return source.format if kind == family and kind not in BY_PYAV else kind
+
+
+def _subtypes(source: AudioInfo, kind: str, path: Path) -> list[str]:
+    """Return the sample types in which a container may hold a recording, the best first."""
+    extension = path.suffix.lower()
+    coded = {
+        "OGG": source.subtype if source.format == "OGG" and extension != ".opus" else "VORBIS",
+        "MP3": "MPEG_LAYER_III" if extension == ".mp3" else source.subtype,
+        "WEBM": "OPUS",
+    }
+    if kind in coded:
+        return ["OPUS" if extension == ".opus" else coded[kind]]
+    if kind == "M4A":
+        return ["AAC"] if source.is_coded else ["ALAC_16", "ALAC_24"][source.bits > 16 :]
+    if source.subtype in BLOCKWISE and kind == source.format:
+        return ["PCM_16"]
+    if source.is_coded:
+        stays = kind in (source.format, "MKA")
+        return [source.subtype, "PCM_24", "PCM_16"] if stays else ["PCM_24", "PCM_16"]
+    if source.dtype.kind == "f":
+        return [source.subtype, "FLOAT", "PCM_24", "PCM_16"]
+    enough = [f"PCM_{bits}" for bits in (16, 24, 32) if bits >= source.bits]
+    return [source.subtype, *enough, "PCM_24", "PCM_16"]
+
+
+def _holds(kind: str) -> str:
+    if kind in BY_PYAV:
+        from noisegate_cli.pyav import CODECS
+
+        return f"{kind} holds {' '.join(CODECS[kind])}"
+    return f"{kind} holds {' '.join(sf.available_subtypes(kind))}"
+
+
 def default_output(info: AudioInfo, options: OutputOptions = AS_IT_IS) -> Path:
-    """Return `NAME_gated.EXT` beside the recording; `.wav` where EXT can't be written.
+    """Return `NAME_gated.EXT` beside the recording; the options have their say in both parts.
 
-    The options have their say in `_gated` and in EXT.
+    Where EXT can't be written, or not with the same codec, it is that of the codec, as `.m4a` for
+    AAC; else `.flac` for what was compressed, and `.wav` for what wasn't. What comes from standard
+    input goes to `stdin_gated.EXT`, here.
     """
-    ending = f".{options.format}" if options.format else info.path.suffix
-    path = info.path.with_name(f"{info.path.stem}{options.suffix}{ending}")
-    try:
-        output_info(info, path, options)
-    except OutputError:
-        return path if options.format else path.with_suffix(".wav")
-    return path
-
-
-class _OutputFile(sf.SoundFile):  # type: ignore[misc,unused-ignore]  # soundfile has no types
-    """A file that doesn't wait for the disk when it is closed."""
-
-    def flush(self) -> None:
-        """Do nothing: closing writes all that is needed, and soundfile's flush is an fsync.
-
-        It would take as long as gating; neither cp nor other audio tools wait for it.
-        """
-
-
-class AudioWriter:
-    """A recording being written; made by `writing`.
-
-    A thread writes one block while the next one is gated: neither needs the interpreter for long.
-    It starts when there is a second block; for a short recording it would only take time.
-    """
-
-    def __init__(self, file: sf.SoundFile, info: AudioInfo) -> None:
-        self._file = file
-        self._path = info.path
-        self._dtype = info.dtype
-        self._error: Exception | None = None
-        self._first: Samples | None = None
-        self._blocks: Queue[Samples | None] = Queue(maxsize=1)
-        self._thread: Thread | None = None
-
-    def write(self, block: Samples) -> None:
-        """Append samples shaped (samples, channels), which must not be changed any more.
-
-        Raises
-        ------
-        OutputError
-            When earlier ones don't fit on the disk.
-        """
-        self._complain()
-        if self._thread is not None:
-            self._blocks.put(block)
-        elif self._first is None:
-            self._first = block
-        else:
-            self._thread = Thread(target=self._run, args=(self._first, block), daemon=True)
-            self._thread.start()
-
-    def finish(self) -> None:
-        """Wait until all is written; see `write` for the errors."""
-        if self._thread is None and self._first is not None:
-            self._write(self._first)
-        self.stop()
-        self._complain()
-
-    def stop(self) -> None:
-        """Wait until the thread has ended."""
-        if self._thread is not None and self._thread.is_alive():
-            self._blocks.put(None)
-            self._thread.join()
-
-    def _run(self, *blocks: Samples) -> None:
-        for block in blocks:
-            self._write(block)
-        while (later := self._blocks.get()) is not None:
-            self._write(later)
-
-    def _write(self, block: Samples) -> None:
+    if options.format:
+        return _named(info, f".{options.format}", options)
+    plain = info.format in UNCOMPRESSED and not info.is_coded
+    last = [".wav", ".flac"] if plain else [".flac", ".wav"]
+    for extension in (info.path.suffix, HOME.get(info.subtype, ""), *last):
+        path = _named(info, extension, options)
         try:
-            if self._error is None:
-                self._file.write(self._scaled(block))
-        # soundfile asserts that all samples were written.
-        except (sf.SoundFileError, OSError, AssertionError) as error:
-            self._error = error
-
-    def _scaled(self, block: Samples) -> Samples:
-        """Return what libsndfile writes as the same level: integers as floats it doesn't scale."""
-        if self._dtype.kind == "f" and block.dtype.kind == "i":
-            return (block / full_scale(block.dtype)).astype(self._dtype)
-        return block
-
-    def _complain(self) -> None:
-        if self._error:
-            raise OutputError(_why_unwritable(self._path, self._error)) from self._error
+            written = output_info(info, path, options)
+        except OutputError:
+            continue
+        if extension in last or written.is_coded == info.is_coded == (
+            written.subtype == info.subtype and info.is_coded
+        ):
+            return path
+    return _named(info, ".wav", options)
 
 
-@contextmanager
-def writing(
-    info: AudioInfo,
-    tags: dict[str, str] | None = None,
-    force: bool = False,
-    mtime_of: Path | None = None,
-) -> Iterator[AudioWriter]:
-    """Open `info.path` for writing: it appears when the block ends, whole, or not at all.
+def named(text: str) -> Path | str:
+    """Return the path that was typed; `STREAM` for `-`, but not for `./-`.
 
-    Samples go to a file beside it that takes its name at the end; on any error, and on an
-    interrupt, that file is removed. It gets the time of the last change of `mtime_of`.
-
-    Raises
-    ------
-    OutputError
-        When `info.path` exists and `force` is false, or can't be written.
+    A slash at the end, which says that it is a folder, stays.
     """
-    path = info.path
-    check_free(path, force)
-    partial = path.with_name(f"{_partial_prefix(path.name)}{os.urandom(4).hex()}{PARTIAL}")
-    made = [folder for folder in path.parents if not folder.exists()]
-    with ExitStack() as stack:
-        stack.callback(_remove, partial, made)
-        with _saying_why(path):
-            file = stack.enter_context(_created(partial, info))
-            for name, text in (tags or {}).items():
-                # Not every format has a place for every tag.
-                with suppress(sf.SoundFileError, AttributeError):
-                    setattr(file, name, text)
-        writer = AudioWriter(file, info)
-        stack.callback(writer.stop)
-        yield writer
-        writer.finish()
-        with _saying_why(path):
-            file.close()
-            if mtime_of:
-                _keep_mtime(mtime_of, partial)
-        check_free(path, force)
-        with _saying_why(path):
-            partial.replace(path)
+    if text.endswith(("/", os.sep)):
+        return text
+    path = Path(text)
+    return path.absolute() if path == STREAM and text != str(STREAM) else path
 
 
-def remove_partials(folder: str | Path, names: Iterable[str]) -> None:
-    """Remove what processes left in `folder` that were killed while they wrote one of `names`.
-
-    Nobody may be writing to these. What others write there is left alone. The names are not asked
-    for unless there is something that may be removed.
-    """
-    with suppress(OSError), os.scandir(folder) as entries:
-        partials = [Path(entry.path) for entry in entries if entry.name.endswith(PARTIAL)]
-        if not partials:
-            return
-        prefixes = tuple({_partial_prefix(name) for name in names})
-        for path in partials:
-            if path.name.startswith(prefixes):
-                with suppress(OSError):
-                    path.unlink()
+def _named(info: AudioInfo, extension: str, options: OutputOptions) -> Path:
+    """Return a name beside the recording, with as much of its own as there is room for."""
+    stem, tail = info.path.stem, f"{options.suffix}{extension}"
+    if info.path == STREAM:
+        stem = "stdin"
+    while len(os.fsencode(stem + tail)) > NAME_LIMIT and stem:
+        stem = stem[:-1]
+    return info.path.with_name(stem + tail)
 
 
-def _partial_prefix(name: str) -> str:
-    """Return how the names of partial files begin that are to become `name`."""
-    return f".ngate-{blake2b(os.fsencode(name), digest_size=8).hexdigest()}-"
-
-
-@contextmanager
-def _saying_why(path: Path) -> Iterator[None]:
-    """Turn what the system has against writing into an OutputError."""
-    try:
-        yield
-    except (sf.SoundFileError, OSError) as error:
-        raise OutputError(_why_unwritable(path, error)) from error
-
-
-@cache
-def _why_not(**parameters: Any) -> str:
-    """Return why libsndfile can't write such a file, or nothing: its table of formats is wrong."""
-    try:
-        with sf.SoundFile(io.BytesIO(), "w", **parameters):
-            return ""
-    except (sf.SoundFileError, ValueError) as error:
-        return reason(error)
-
-
-def _created(partial: Path, info: AudioInfo) -> sf.SoundFile:
-    """Open a new file in a folder that may have to be made first."""
-    while True:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            return _OutputFile(file_name(partial), "w", **_parameters(info))
-        except sf.SoundFileError:
-            # Another output that failed may have taken the folder away, which was still empty.
-            if partial.parent.exists():
-                raise
-
-
-def _keep_mtime(source: Path, output: Path) -> None:
-    """Let `output` have been changed when `source` was."""
-    changed = source.stat()
-    os.utime(output, ns=(changed.st_atime_ns, changed.st_mtime_ns))
-
-
-def _remove(partial: Path, folders: list[Path]) -> None:
-    """Remove what is left of an output that failed, with the folders made for it."""
-    with suppress(OSError):
-        partial.unlink(missing_ok=True)
-        for folder in folders:
-            folder.rmdir()
-
-
-def check_free(path: Path, force: bool) -> None:
-    """Raise OutputError when writing to `path` would destroy something."""
-    try:
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise OutputError(_why_unwritable(path, error)) from error
-    if stat.S_ISDIR(mode):
-        raise OutputError(f"{shown(path)} is a directory: give a file name")
-    if not force:
-        raise OutputError(f"{shown(path)} exists already: --force overwrites it")
+def check_inside(path: Path, folder: Path) -> None:
+    """Raise OutputError when writing to `path` would lead out of `folder`, through a link."""
+    real, within = Path(os.path.realpath(path.parent)), Path(os.path.realpath(folder))
+    if not real.is_relative_to(within):
+        raise OutputError(
+            f"{shown(path)} leads out of {shown(folder)} through a link, to {shown(real)}: "
+            "remove the link"
+        )
 
 
 def is_directory(path: Path) -> bool:
@@ -357,23 +234,3 @@ def same_file(a: Path, b: Path) -> bool:
         return a.samefile(b)
     except OSError:
         return a.absolute() == b.absolute()
-
-
-def _parameters(info: AudioInfo) -> dict[str, Any]:
-    return {
-        "samplerate": info.sample_rate,
-        "channels": info.channels,
-        "format": info.format,
-        "subtype": info.subtype,
-        "endian": info.endian,
-    }
-
-
-def _why_unwritable(path: Path, error: Exception) -> str:
-    if isinstance(error, AssertionError):
-        why = "not all samples were written, is the disk full?"
-    else:
-        why = getattr(error, "strerror", None) or reason(error)
-        if why == "System error":
-            why = "is the disk full?"
-    return f"{shown(path)} can't be written: {why}"

@@ -1,5 +1,6 @@
 """One recording through, as a file or as an array."""
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from noisegate_cli.audio import AudioInfo, AudioReader, block_length
+from noisegate_cli.audio import AudioReader, Reader, block_length, opened
 from noisegate_cli.errors import AudioError, OutputError, SettingsError, SignalError
+from noisegate_cli.formats import STREAM, AudioInfo
 from noisegate_cli.gating.analysis import Analyzer, Decision, LevelReport
 from noisegate_cli.gating.audit import ChopReport
 from noisegate_cli.gating.broadband import BroadbandGate
@@ -19,16 +21,17 @@ from noisegate_cli.gating.mask import GateStatistics
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.threshold import ThresholdSuggestion
 from noisegate_cli.output import (
-    AudioWriter,
     OutputOptions,
-    check_free,
+    check_inside,
     default_output,
     is_directory,
     output_info,
     same_file,
-    writing,
 )
+from noisegate_cli.pipes import RawFormat, StreamReader, can_stream
 from noisegate_cli.units import parse_threshold, shown
+from noisegate_cli.wav import rf64_if_large
+from noisegate_cli.writer import AudioWriter, Kept, check_free, writing
 
 Progress = Callable[[float], None]
 """Told now and then which share of the work is done, 0 to 1."""
@@ -53,6 +56,8 @@ class AnalysisReport:
     info: AudioInfo
     settings: GateSettings
     levels: LevelReport
+    warnings: tuple[str, ...] = ()
+    """What is wrong with the recording, a sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,10 @@ class GateResult:
     """The largest sample of the input, dBFS; minus infinity in digital silence."""
     seconds: float
     """Time that it took."""
+    warnings: tuple[str, ...] = ()
+    """What is wrong with the recording or was lost on the way, a sentence each."""
+    delay_ms: float | None = None
+    """How much later samples come out of a pipe than they go in, at the most; None for files."""
 
 
 def gate(
@@ -120,7 +129,8 @@ def gate(
     (True, 0.0)
     """
     y = np.asarray(y)
-    samples, settings = _as_samples(y), settings or GateSettings()
+    settings = settings or GateSettings()
+    samples = _as_samples(y, settings)
     if threshold is not None:
         level = parse_threshold(threshold) if isinstance(threshold, str) else threshold
         settings = replace(settings, threshold=level)
@@ -147,14 +157,19 @@ def analyze(y: Samples, sample_rate: int, *, settings: GateSettings | None = Non
     >>> round(report.peak_db, 2), report.suggestion.threshold is None
     (-6.02, True)
     """
-    samples, settings = _as_samples(np.asarray(y)), settings or GateSettings()
+    settings = settings or GateSettings()
+    samples = _as_samples(np.asarray(y), settings)
     return _measured_array(samples, settings, sample_rate).report()
 
 
 def analyze_file(
-    path: str | Path, settings: GateSettings | None = None, progress: Progress = unseen
+    path: str | Path,
+    settings: GateSettings | None = None,
+    progress: Progress = unseen,
+    *,
+    raw: RawFormat | None = None,
 ) -> AnalysisReport:
-    """Measure the recording at `path`, in one pass, block by block.
+    """Measure the recording at `path`, in one pass, block by block; see `gate_file` for `raw`.
 
     Raises
     ------
@@ -162,9 +177,10 @@ def analyze_file(
         When it can't be read or gated; the message quotes the path.
     """
     settings = settings or GateSettings()
-    info, analyzer = _measured_file(Path(path), settings, progress)
-    levels = analyzer.report()
-    return AnalysisReport(replace(info, samples=levels.samples), settings, levels)
+    with opened(Path(path), raw, nonfinite=settings.nonfinite) as reader:
+        levels = _measured_file(reader, settings, progress).report()
+        info = replace(reader.info, samples=levels.samples)
+        return AnalysisReport(info, settings, levels, tuple(reader.warnings))
 
 
 def levels_of_file(path: str | Path, settings: GateSettings | None = None) -> LevelHistogram:
@@ -179,7 +195,10 @@ def levels_of_file(path: str | Path, settings: GateSettings | None = None) -> Le
         When it can't be read or gated; the message quotes the path.
     """
     settings, histogram = settings or GateSettings(), LevelHistogram()
-    with AudioReader(Path(path)) as reader, _naming(Path(path)):
+    with (
+        opened(Path(path), nonfinite=settings.nonfinite) as reader,
+        _naming(Path(path)),
+    ):
         info = reader.info
         detector = LevelDetector(-1.0, settings, info.sample_rate, info.channels)
         for block, last in reader.blocks():
@@ -194,6 +213,7 @@ def gate_file(
     *,
     residue: str | Path | None = None,
     options: OutputOptions | None = None,
+    raw: RawFormat | None = None,
     force: bool = False,
     progress: Progress = unseen,
 ) -> GateResult:
@@ -204,13 +224,17 @@ def gate_file(
 
     Parameters
     ----------
-    output
-        By default `NAME_gated.EXT` beside the input, see `default_output`; or in this directory.
+    path, output
+        `"-"` is standard input, and standard output. With a threshold that is given, what comes in
+        as WAV, AU or raw goes out as it comes. The output is by default `NAME_gated.EXT` beside
+        the input, see `default_output`; or in this directory, where it is one or ends in a slash.
     residue
         Where to write what the gate removed: input − output.
     options
         In which sample type to write, how to name the output where it has no name, and what to
         keep of the input.
+    raw
+        What the samples are, where the input is nothing but samples.
     force
         Whether to overwrite files that exist. The input is never overwritten.
 
@@ -223,16 +247,21 @@ def gate_file(
     """
     started = time.perf_counter()
     settings, options = settings or GateSettings(), options or OutputOptions()
-    with AudioReader(Path(path)) as reader:
+    decision, delay_ms = Decision.given(settings), None
+    with opened(Path(path), raw, decision is not None, settings.nonfinite) as reader:
         info = reader.info
         target = output_info(info, _output_path(info, output, options), options)
+        if isinstance(reader, StreamReader) and target.path == STREAM and can_stream(target):
+            decision = Decision.given(settings.live)
+            delay_ms = settings.live.delay_ms(info.sample_rate)
         rest = output_info(info, Path(residue), options) if residue else None
-        _check_outputs(info, target, rest, force)
+        _check_outputs(info, target, rest, options, force)
         done = 0.0
-        decision = Decision.given(settings)
         if decision is None:
             done = FIRST_PASS
-            analyzer = _measured_file(info.path, settings, lambda share: progress(share * done))[1]
+            assert isinstance(reader, AudioReader)  # as it isn't live
+            with reader.again() as first:
+                analyzer = _measured_file(first, settings, lambda share: progress(share * done))
             decision = analyzer.decide()
         step, output_step = info.step_in(info.dtype), target.step_in(info.dtype)
         with _naming(info.path):
@@ -246,13 +275,15 @@ def gate_file(
             )
         blocks = _watched(reader.blocks(), info, lambda share: progress(done + share * (1 - done)))
         samples, peak = 0, 0.0
-        mtime_of = info.path if options.keep_mtime else None
+        kept_of = Kept(
+            reader.path, reader.tags, reader.chunks, options.keep_mtime and info.path != STREAM
+        )
         with ExitStack() as stack:
 
-            def opened(file: AudioInfo) -> AudioWriter:
-                return stack.enter_context(writing(file, reader.tags, force, mtime_of))
+            def written(file: AudioInfo) -> AudioWriter:
+                return stack.enter_context(writing(file, kept_of, force))
 
-            kept_file, removed_file = opened(target), opened(rest) if rest else None
+            kept_file, removed_file = written(target), written(rest) if rest else None
             with _naming(info.path):
                 for block, last in blocks:
                     peak = max(peak, peak_of(block))
@@ -266,7 +297,7 @@ def gate_file(
                         removed_file.write(removed)
     return GateResult(
         source=replace(info, samples=samples),
-        output=replace(target, samples=samples),
+        output=rf64_if_large(replace(target, samples=samples)),
         residue=rest.path if rest else None,
         settings=decision.settings,
         threshold=decision.threshold,
@@ -275,6 +306,8 @@ def gate_file(
         chops=stream.chops,
         peak_db=float(to_db(peak)),
         seconds=time.perf_counter() - started,
+        warnings=(*reader.warnings, *kept_of.warnings, *_clipped(kept_file)),
+        delay_ms=delay_ms,
     )
 
 
@@ -282,17 +315,36 @@ def _output_path(info: AudioInfo, output: str | Path | None, options: OutputOpti
     if output is None:
         return default_output(info, options)
     path = Path(output)
-    return path / default_output(info, options).name if is_directory(path) else path
+    # A slash at the end says that it is a folder, which may have to be made.
+    is_folder = str(output).endswith(("/", os.sep)) or is_directory(path)
+    return path / default_output(info, options).name if is_folder else path
 
 
-def _check_outputs(info: AudioInfo, target: AudioInfo, rest: AudioInfo | None, force: bool) -> None:
+def _clipped(writer: AudioWriter) -> list[str]:
+    if not writer.clipped:
+        return []
+    return [
+        f"{writer.clipped} samples over full scale are cut off at it: "
+        "--subtype FLOAT in a WAV file keeps them"
+    ]
+
+
+def _check_outputs(
+    info: AudioInfo,
+    target: AudioInfo,
+    rest: AudioInfo | None,
+    options: OutputOptions,
+    force: bool,
+) -> None:
     for output in (target, rest):
-        if output is None:
+        if output is None or output.path == STREAM:
             continue
         if same_file(output.path, info.path):
             raise OutputError(
                 f"{shown(output.path)} is the input, which is never overwritten: give another name"
             )
+        if options.inside:
+            check_inside(output.path, options.inside)
         check_free(output.path, force)
     if rest and same_file(target.path, rest.path):
         raise OutputError(
@@ -316,7 +368,8 @@ def _watched(
     for block, last in blocks:
         yield block, last
         done += len(block)
-        progress(1.0 if last else min(1.0, done / max(1, info.samples)))
+        if info.samples or last:
+            progress(1.0 if last else min(1.0, done / info.samples))
 
 
 def _measured(
@@ -333,18 +386,15 @@ def _measured_array(samples: Samples, settings: GateSettings, sample_rate: int) 
     return _measured(_slices(samples), settings, sample_rate, channels, length)
 
 
-def _measured_file(
-    path: Path, settings: GateSettings, progress: Progress
-) -> tuple[AudioInfo, Analyzer]:
-    with AudioReader(path) as reader, _naming(path):
-        info = reader.info
+def _measured_file(reader: Reader, settings: GateSettings, progress: Progress) -> Analyzer:
+    info = reader.info
+    with _naming(info.path):
         blocks = _watched(reader.blocks(), info, progress)
-        analyzer = _measured(blocks, settings, info.sample_rate, info.channels, info.samples)
-        return info, analyzer
+        return _measured(blocks, settings, info.sample_rate, info.channels, info.samples)
 
 
-def _as_samples(y: Samples) -> Samples:
-    """Return `y` shaped (samples, channels)."""
+def _as_samples(y: Samples, settings: GateSettings) -> Samples:
+    """Return `y` shaped (samples, channels), fit to be gated."""
     if y.dtype.name not in ("int16", "int32", "float32", "float64"):
         raise SettingsError(f"samples of type {y.dtype} can't be gated: use int16, int32 or floats")
     if y.ndim not in (1, 2) or (y.ndim == 2 and not 1 <= y.shape[1] <= MOST_CHANNELS):
@@ -352,6 +402,8 @@ def _as_samples(y: Samples) -> Samples:
             f"an array shaped {y.shape} is neither (samples,) nor (samples, channels): "
             "if the channels come first, transpose it"
         )
+    if settings.nonfinite == "zero" and y.dtype.kind == "f":
+        y = np.where(np.isfinite(y), y, y.dtype.type(0))
     return y.reshape(len(y), -1) if y.size else y.reshape(0, y.shape[1] if y.ndim == 2 else 1)
 
 

@@ -11,9 +11,9 @@ from noisegate_cli.options import OPTIONS
 from noisegate_cli.units import format_db, format_duration, format_level, format_time, shown
 
 if TYPE_CHECKING:
-    from noisegate_cli.audio import AudioInfo
     from noisegate_cli.batch.manifest import Entry
     from noisegate_cli.batch.run import Report
+    from noisegate_cli.formats import AudioInfo
     from noisegate_cli.gating.audit import ChopReport
     from noisegate_cli.gating.levels import LevelHistogram
     from noisegate_cli.process import AnalysisReport, GateResult
@@ -77,6 +77,7 @@ def analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "closed_share": levels.closed_share,
         "openings_per_minute": levels.openings_per_minute,
         "sweep": [dataclasses.asdict(trial) for trial in levels.trials],
+        "warnings": report.warnings,
         "advice": advice(report),
         "settings": dataclasses.asdict(report.settings),
         "command": gate_command(report) or None,
@@ -104,6 +105,8 @@ def gate_data(result: "GateResult") -> dict[str, Any]:
         "openings": result.statistics.openings,
         "chops": dataclasses.asdict(result.chops),
         "settings": dataclasses.asdict(result.settings),
+        "delay_ms": result.delay_ms,
+        "warnings": result.warnings,
         "seconds": result.seconds,
     }
 
@@ -154,9 +157,30 @@ def gate_summary(result: "GateResult") -> list[str]:
         lines += _chops_lines(result)
     if result.residue:
         lines.append(f"residue    {shown(result.residue)}")
-    if result.output.subtype != result.source.subtype:
-        lines.append(f"note       the input is {result.source.subtype}: not every bit can be kept")
+    if result.delay_ms is not None:
+        hold = result.settings.hold_ms
+        lines.append(
+            f"delay      at most {result.delay_ms:.0f} ms; so that it is no more, hold {hold:g} ms "
+            "takes the place of min closed"
+        )
+    if note := _other_type(result.source, result.output):
+        lines.append(f"note       {note}")
+    lines += [f"warning    {sentence}" for sentence in result.warnings]
     return lines
+
+
+def _other_type(source: "AudioInfo", output: "AudioInfo") -> str:
+    """Return what to say where the output is of another sample type; empty if nothing is lost."""
+    if source.subtype == output.subtype:
+        return ""
+    if source.is_coded and not output.is_coded:
+        return f"the input is {source.subtype}: the output holds what that decodes to"
+    mantissa = {"FLOAT": 24, "DOUBLE": 53}
+    room = mantissa.get(output.subtype, output.bits)
+    fits = mantissa.get(source.subtype, source.bits) <= room
+    if output.is_coded or not fits or (source.dtype.kind == "f" and output.dtype.kind == "i"):
+        return f"the input is {source.subtype}: not every bit can be kept"
+    return ""
 
 
 def nothing_opened(result: "GateResult") -> bool:

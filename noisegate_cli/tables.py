@@ -93,6 +93,8 @@ def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group
             )
             + f" dBFS, within {spread:.0f} dB",
         )
+    for sentence in report.warnings:
+        words.add_row("warning", Text(sentence, style="yellow"))
     for sentence in advice(report):
         words.add_row("note", Text(sentence, style="yellow"))
     if levels.trials:

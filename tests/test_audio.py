@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -6,10 +7,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from noisegate_cli import AudioError, OutputError, gate_file
-from noisegate_cli.audio import AudioInfo, AudioReader, probe
+from noisegate_cli import AudioError, GateSettings, OutputError, analyze_file, gate_file
+from noisegate_cli.audio import AudioReader, probe
+from noisegate_cli.formats import AudioInfo
 from noisegate_cli.output import output_info
-from tests.conftest import GUITAR, loud_and_quiet, tone
+from tests.conftest import GUITAR, loud_and_quiet, read, tone
 
 
 def refused(path, words):
@@ -21,6 +23,17 @@ def refused(path, words):
     assert path.name in message
     assert "\n" not in message
     assert sorted(path.parent.iterdir()) == there
+
+
+def recovered(path, words, samples):
+    """Assert that so much of `path` is gated, with one warning."""
+    for threshold in ("auto", 0.03):
+        result = gate_file(path, settings=GateSettings(threshold=threshold), force=True)
+        assert result.source.samples == result.output.samples == samples
+        (warning,) = result.warnings
+        assert re.search(words, warning), warning
+        assert sf.info(result.output.path).frames == samples
+    assert analyze_file(path).warnings == result.warnings
 
 
 def test_a_missing_file(tmp_path):
@@ -41,7 +54,7 @@ def test_no_bytes(tmp_path):
 )
 def test_what_is_no_recording(tmp_path, content):
     (tmp_path / "in.wav").write_bytes(content)
-    refused(tmp_path / "in.wav", "is not a recording that libsndfile can read")
+    refused(tmp_path / "in.wav", "is not a recording that can be read")
 
 
 @pytest.mark.parametrize(
@@ -59,13 +72,25 @@ def test_a_file_cut_short(tmp_path, kind, ending):
     with sf.SoundFile(whole, "w", 16000, 1, "PCM_16", format=kind) as file:
         file.write(tone(4, 0.1))
     cut.write_bytes(whole.read_bytes()[:64000])
-    refused(cut, r"is cut short: it holds (1\.99|2\.00) s of 4\.0\d s")
+    samples = sf.info(cut).frames
+    recovered(cut, r"cut short: it holds (1\.99|2\.00) s of 4\.0\d s, 2\.0\d s are miss", samples)
+
+
+@pytest.mark.parametrize("kind", ["WAV", "AIFF"])
+def test_a_header_and_nothing_else(tmp_path, kind):
+    whole, cut = tmp_path / "whole.wav", tmp_path / "cut.wav"
+    with sf.SoundFile(whole, "w", 16000, 1, "PCM_16", format=kind) as file:
+        file.write(tone(1, 0.1))
+    cut.write_bytes(whole.read_bytes()[:-32000])
+    whole.unlink()
+    refused(cut, "is cut short: it holds nothing")
 
 
 def test_a_compressed_file_cut_short(tmp_path):
     cut = tmp_path / "cut.flac"
     cut.write_bytes(GUITAR.read_bytes()[:150000])
-    refused(cut, "is damaged somewhere after")
+    recovered(cut, r"damaged: it holds 1\.95 s of 5\.97 s, 4\.02 s are missing", 86016)
+    assert np.array_equal(read(cut.with_name("cut_gated.flac")), read(GUITAR)[:86016])
 
 
 def test_a_streamed_header_that_announces_no_length_is_no_cut(write):
@@ -145,7 +170,7 @@ def test_a_stream_without_its_end(tmp_path, subtype):
     with sf.SoundFile(whole, "w", 16000, 1, subtype, format="OGG") as file:
         file.write(np.random.default_rng(0).normal(0, 0.1, 160000))
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    refused(cut, "is cut short")
+    recovered(cut, r"its end is missing: it holds (4\.|3\.9)", sf.info(cut).frames)
 
 
 def test_a_byte_of_padding_that_is_missing_is_no_cut(write):
@@ -160,7 +185,7 @@ def test_a_file_that_ends_before_the_length_it_announced(write, monkeypatch):
     source = write(tone(1, 0.1))
     real = sf.SoundFile.read
     monkeypatch.setattr(sf.SoundFile, "read", lambda self, out: real(self, out=out)[:8000])
-    refused(source, r"is cut short: it holds 0\.50 s of 1\.00 s")
+    recovered(source, r"is cut short: it holds 0\.50 s of 1\.00 s, 0\.50 s are missing", 8000)
 
 
 def test_a_flac_that_announces_no_length(tmp_path):
@@ -170,7 +195,9 @@ def test_a_flac_that_announces_no_length(tmp_path):
     content[21] &= 0xF0
     content[22:26] = bytes(4)
     source.write_bytes(content)
-    refused(source, "announces no length")
+    result = gate_file(source)
+    assert result.warnings == ()
+    assert result.output.samples == sf.info(GUITAR).frames
 
 
 def test_what_is_no_file_on_a_disk(tmp_path):

@@ -134,5 +134,6 @@ def test_a_recording_that_is_listed_twice_is_one(tmp_path, write, monkeypatch):
 def test_outputs_are_called_what_the_names_say():
     batch = OutputOptions(suffix="")
     assert output_name("a/b.WAV", batch) == "a/b.WAV"
-    assert output_name("a/b.m4a", batch) == "a/b.wav"
+    assert output_name("a/b.wma", batch) == "a/b.flac"
+    assert output_name("a/b.listed", batch) == "a/b.wav"
     assert output_name("a.b.wav", OutputOptions(format="flac", suffix="_x")) == "a.b_x.flac"

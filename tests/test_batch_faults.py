@@ -20,7 +20,8 @@ from noisegate_cli.batch import worker
 from noisegate_cli.batch.executors import Processes
 from noisegate_cli.batch.manifest import NAME, STARTED
 from noisegate_cli.batch.worker import gate_job
-from noisegate_cli.output import writing
+from noisegate_cli.wav import WavFile
+from noisegate_cli.writer import writing
 from tests.batches import SETTINGS, files, lines, run, statuses, write_long
 from tests.conftest import loud_and_quiet, read
 
@@ -223,16 +224,16 @@ def test_the_disk_is_full(tree, tmp_path):
 
 def test_the_disk_is_full_in_the_middle_of_an_output(tree, tmp_path, monkeypatch):
     output = tmp_path / "out"
-    write = sf.SoundFile.write
+    write = WavFile.write
 
-    def full(self, data):
+    def full(self, block):
         if len(made) == 3:
             raise OSError(errno.ENOSPC, "No space left on device")
-        made.append(self.name)
-        return write(self, data)
+        made.append(self)
+        write(self, block)
 
-    made: list[str] = []
-    monkeypatch.setattr(sf.SoundFile, "write", full)
+    made: list[WavFile] = []
+    monkeypatch.setattr(WavFile, "write", full)
     report, _ = run(tree, output)
     assert (report.done, report.failed) == (3, 5)
     assert all("No space left on device" in error for error in report.errors)

@@ -262,7 +262,7 @@ def test_without_locks_nothing_is_taken_for_left_behind(tree, tmp_path, monkeypa
     run(tree, output)
     monkeypatch.setattr(fcntl, "flock", no_locks)
     (output / STARTED).write_text('"id"\n"a.wav"\n')
-    from noisegate_cli.output import _partial_prefix
+    from noisegate_cli.writer import _partial_prefix
 
     partial = output / f"{_partial_prefix('a.wav')}12345678.partial"
     partial.touch()

@@ -51,7 +51,15 @@ def test_full_scale_integers_are_one(kind):
 def test_samples_that_are_no_numbers_are_refused_with_their_place(bad):
     y = np.zeros((1000, 1), np.float32)
     y[700] = bad
-    with pytest.raises(SignalError, match="between 640 and 704 are NaN or infinite"):
+    word = "NaN" if np.isnan(bad) else "infinite"
+    with pytest.raises(SignalError, match=f"sample 700 is {word}: repair the recording"):
+        levels(y, 256, 64)
+
+
+def test_samples_whose_square_is_no_number_are_refused_with_their_place():
+    y = np.zeros((1000, 1))
+    y[700] = 1e200
+    with pytest.raises(SignalError, match="sample 700 is too large to have a level"):
         levels(y, 256, 64)
 
 

@@ -12,15 +12,12 @@ from functools import cache
 from pathlib import Path, PurePath
 from typing import IO, NamedTuple
 
-from noisegate_cli.audio import EXTENSIONS
 from noisegate_cli.errors import AudioError
+from noisegate_cli.formats import EXTENSIONS, ONLY_READ
 from noisegate_cli.output import OutputOptions
 from noisegate_cli.units import shown
 
-UNREAD = (".m4a", ".aac", ".mp2", ".wma", ".wv", ".ape", ".ac3", ".mka", ".webm", ".alac", ".tta")
-"""Recordings that libsndfile may not read: they are tried, and named when they fail."""
-
-KNOWN = frozenset((*EXTENSIONS, *UNREAD))
+KNOWN = frozenset((*EXTENSIONS, *ONLY_READ))
 
 READ_AT_ONCE = 1 << 16
 """Bytes of a list of names."""
@@ -149,14 +146,14 @@ def output_name(name: str, options: OutputOptions) -> str:
 
     Examples
     --------
-    >>> output_name("a/b.flac", OutputOptions(suffix="")), output_name("c.m4a", OutputOptions())
-    ('a/b.flac', 'c_gated.wav')
+    >>> output_name("a/b.flac", OutputOptions(suffix="")), output_name("c.mp4", OutputOptions())
+    ('a/b.flac', 'c_gated.m4a')
     """
     stem, extension = os.path.splitext(name)
     if options.format:
         extension = f".{options.format}"
     elif extension.lower() not in EXTENSIONS:
-        extension = ".wav"
+        extension = ONLY_READ.get(extension.lower(), ".wav")
     return f"{stem}{options.suffix}{extension}"
 
 

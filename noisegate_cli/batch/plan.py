@@ -320,8 +320,9 @@ def recipe_text(settings: GateSettings, options: OutputOptions) -> str:
 @lru_cache(maxsize=64)
 def plain_data(value: GateSettings | OutputOptions) -> dict[str, Any]:
     """Return settings as JSON has them, not to be changed: what is infinite is null."""
-    data = asdict(value)
-    return {k: None if v in (float("inf"), -float("inf")) else v for k, v in data.items()}
+    infinite = (float("inf"), -float("inf"))
+    data = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(value).items()}
+    return {k: None if v in infinite else v for k, v in data.items()}
 
 
 @lru_cache(maxsize=1024)

@@ -5,11 +5,11 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Set
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from noisegate_cli.audio import EXTENSIONS, probe
+from noisegate_cli.audio import probe
 from noisegate_cli.batch.choosing import Found, Patterns, listed, names_in, walk
 from noisegate_cli.batch.deciding import COMPARED, DONE_BEFORE, decide
 from noisegate_cli.batch.disk import bytes_free, bytes_needed
@@ -30,9 +30,11 @@ from noisegate_cli.batch.runner import HANDFUL_JOBS, Lost, Runner
 from noisegate_cli.batch.thresholds import Shared, SharedThresholds
 from noisegate_cli.batch.worker import Job, Outcome, gate_job, packed
 from noisegate_cli.errors import AudioError, NoisegateError, OutputError
+from noisegate_cli.formats import EXTENSIONS
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.output import OutputOptions, output_info, remove_partials
+from noisegate_cli.output import OutputOptions, output_info
 from noisegate_cli.units import shown
+from noisegate_cli.writer import remove_partials
 
 LISTED = 20
 """Errors that are kept, and told at the end; unusual recordings half as many."""
@@ -298,6 +300,7 @@ class Run:
     def _jobs(self) -> Iterator[Job]:
         """Yield what is to be done, each noted as begun."""
         batch = self._batch
+        options = replace(batch.options, inside=batch.output)
         for row, known in self._plan.rows():
             settings = self._settings_for(row)
             self._started.add(row.output)
@@ -307,7 +310,7 @@ class Run:
                 os.path.join(batch.root, row.name),
                 os.path.join(batch.output, row.output),
                 row.size,
-                packed(settings, batch.options),
+                packed(settings, options),
                 batch.checksum,
                 known.digest if known and row.why == COMPARED else None,
             )

@@ -142,6 +142,7 @@ def figures(result: GateResult) -> dict[str, Any]:
         "closed_share": result.statistics.closed_share,
         "openings": result.statistics.openings,
         "chops": result.chops.count,
+        "warnings": list(result.warnings),
         "seconds": round(result.seconds, 6),
     }
     return {k: None if v in (float("inf"), -float("inf")) else v for k, v in found.items()}

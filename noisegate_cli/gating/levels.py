@@ -129,18 +129,29 @@ class FrameLevels:
 
     def _square_sums(self, samples: Samples) -> Levels:
         channels = samples.shape[1]
-        planes: NDArray[Any] = np.ascontiguousarray(samples.T, dtype=working_type(samples.dtype))
-        planes = planes.reshape(channels, -1, self._hop) if len(samples) else planes[..., None]
         with np.errstate(over="ignore", invalid="ignore"):
+            dtype = working_type(samples.dtype)
+            planes: NDArray[Any] = np.ascontiguousarray(samples.T, dtype=dtype)
+            planes = planes.reshape(channels, -1, self._hop) if len(samples) else planes[..., None]
             energies: Levels = np.einsum("ckh,ckh->kc", planes, planes).astype(np.float64)
         if not np.isfinite(energies).all():
-            bad = self._hops + int(np.argmin(np.isfinite(energies).all(axis=1)))
-            raise SignalError(
-                f"samples between {bad * self._hop} and {(bad + 1) * self._hop} "
-                "are NaN or infinite: repair the recording first"
-            )
+            raise SignalError(_why_not_finite(samples, self._hops * self._hop))
         self.square_sum += float(energies.sum()) / full_scale(samples.dtype) ** 2
         return energies
+
+
+def _why_not_finite(samples: Samples, start: int) -> str:
+    """Say which of `samples`, whose first has the number `start`, has no level."""
+    bad = ~np.isfinite(samples).all(axis=1)
+    if bad.any():
+        first = int(np.argmax(bad))
+        value = samples[first][~np.isfinite(samples[first])][0]
+        return (
+            f"sample {start + first} is {'NaN' if np.isnan(value) else 'infinite'}: "
+            "repair the recording, or let --nonfinite zero silence such samples"
+        )
+    loudest = start + int(np.argmax(np.abs(samples).max(axis=1)))
+    return f"sample {loudest} is too large to have a level: scale the recording first"
 
 
 BIN_DB = 0.1

@@ -48,6 +48,9 @@ START_CUT = 0.45
 START_MOST = 2.8
 """…but no higher than a frame 13 dB over the floor, more than plain noise reaches."""
 
+LOUDEST_OVER_DB = 300.0
+"""Over the floor; what is louder is no louder than that, and fits a float32."""
+
 ROUNDS = 2
 """More of them drift: quiet speakers go over to the noise, one by one."""
 
@@ -174,7 +177,7 @@ def learn(listener: Listener, densities: Powers, level: NDArray[np.float64]) -> 
 def _start(over_floor: BandLevels, listener: Listener) -> NDArray[np.float64] | None:
     """Return a first score, above 0 for signal; None where nothing stands out of the floor."""
     # Below the floor the a-priori ratio is 0, and so is the logarithm of the likelihood ratio.
-    g = np.maximum(10 ** (over_floor / 10), 1)
+    g = np.maximum(10 ** (np.minimum(over_floor, LOUDEST_OVER_DB) / 10), 1)
     g -= 1 + np.log(g)
     rise = smoothed(np.log(g.mean(axis=1, dtype=np.float64) + 1e-9), listener.frames(SCORE_MS))
     quiet, loud = np.percentile(rise, [START_QUIET, START_LOUD])

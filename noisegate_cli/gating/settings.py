@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from noisegate_cli.errors import SettingsError, SignalError
 
 Channels = Literal["linked", "separate"]
+NonFinite = Literal["refuse", "zero"]
 
 AUTO = "auto"
 METHODS = (AUTO, "auto:otsu", "auto:gmm", "auto:p56")
@@ -120,6 +121,8 @@ class GateSettings:
     recording has."""
     channels: Channels = "linked"
     """`linked`: the loudest channel decides for all. `separate`: each has a gate of its own."""
+    nonfinite: NonFinite = "refuse"
+    """What becomes of samples that are NaN or infinite: `zero` silences them."""
 
     def __post_init__(self) -> None:
         if isinstance(self.threshold, str):
@@ -146,6 +149,8 @@ class GateSettings:
             )
         if self.channels not in get_args(Channels):
             raise SettingsError(f"channels {self.channels!r} must be 'linked' or 'separate'")
+        if self.nonfinite not in get_args(NonFinite):
+            raise SettingsError(f"nonfinite {self.nonfinite!r} must be 'refuse' or 'zero'")
         frame, hop = self.frame_length, self.hop_length
         if frame is not None and not SHORTEST_FRAME <= frame <= LONGEST_FRAME:
             raise SettingsError(
@@ -173,6 +178,22 @@ class GateSettings:
         """Return the settings in which this differs from `other`."""
         pairs = ((f.name, getattr(self, f.name)) for f in fields(self))
         return {name: value for name, value in pairs if value != getattr(other, name)}
+
+    @property
+    def live(self) -> "GateSettings":
+        """The same for a stream that can't wait to see how long a pause or a sound will be.
+
+        The hold bridges short pauses instead, and short sounds open the gate. Samples then come
+        out at most a frame, a hop, the lookahead and the attack after they went in.
+        """
+        hold = max(self.hold_ms, self.min_closed_ms)
+        return replace(self, hold_ms=hold, min_closed_ms=0.0, min_open_ms=0.0)
+
+    def delay_ms(self, sample_rate: int) -> float:
+        """Return how much later a live gate tells samples than it gets them, at the most."""
+        timing = self.timing(sample_rate)
+        samples = timing.frame_length + timing.hop_length
+        return 1000 * samples / sample_rate + self.lookahead_ms + self.attack_ms
 
     @property
     def closed_gain(self) -> float:

@@ -1,0 +1,130 @@
+"""A small zoo: the same second of sound in everything that ngate reads, made on the spot."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import soundfile as sf
+
+from noisegate_cli.gating.levels import Samples
+from noisegate_cli.wav import chunk_bytes
+
+RATE = 16000
+
+BY_LIBSNDFILE = {
+    "u8.wav": ("WAV", "PCM_U8"),
+    "s16.wav": ("WAV", "PCM_16"),
+    "s24.wav": ("WAVEX", "PCM_24"),
+    "s32.wav": ("WAV", "PCM_32"),
+    "f32.wav": ("WAV", "FLOAT"),
+    "f64.wav": ("WAV", "DOUBLE"),
+    "ulaw.wav": ("WAV", "ULAW"),
+    "alaw.wav": ("WAV", "ALAW"),
+    "ima.wav": ("WAV", "IMA_ADPCM"),
+    "ms.wav": ("WAV", "MS_ADPCM"),
+    "gsm.wav": ("WAV", "GSM610"),
+    "rf64.wav": ("RF64", "PCM_16"),
+    "w64.w64": ("W64", "PCM_24"),
+    "s16.flac": ("FLAC", "PCM_16"),
+    "s24.flac": ("FLAC", "PCM_24"),
+    "s24.aiff": ("AIFF", "PCM_24"),
+    "s16.au": ("AU", "PCM_16"),
+    "s16.caf": ("CAF", "PCM_16"),
+    "alac.caf": ("CAF", "ALAC_24"),
+    "s16.voc": ("VOC", "PCM_16"),
+    "s16.sph": ("NIST", "PCM_16"),
+    "vorbis.ogg": ("OGG", "VORBIS"),
+    "opus.opus": ("OGG", "OPUS"),
+    "layer3.mp3": ("MP3", "MPEG_LAYER_III"),
+}
+"""Names, and libsndfile's format and subtype."""
+
+BY_PYAV = {
+    "aac.m4a": ("ipod", "aac", "fltp", 16000),
+    "alac16.m4a": ("ipod", "alac", "s16p", 16000),
+    "alac24.m4a": ("ipod", "alac", "s32p", 16000),
+    "aac.aac": ("adts", "aac", "fltp", 16000),
+    "aac.mp4": ("mp4", "aac", "fltp", 16000),
+    "pcm.mov": ("mov", "pcm_s24le", "s32", 16000),
+    "opus.mka": ("matroska", "libopus", "flt", 16000),
+    "opus.webm": ("webm", "libopus", "flt", 16000),
+    "flac.mkv": ("matroska", "flac", "s16", 16000),
+    "flac.oga": ("ogg", "flac", "s16", 16000),
+    "wavpack.wv": ("wv", "wavpack", "s16p", 16000),
+    "float.wv": ("wv", "wavpack", "fltp", 16000),
+    "tta.tta": ("tta", "tta", "s16", 16000),
+    "wma.wma": ("asf", "wmav2", "fltp", 44100),
+    "ac3.ac3": ("ac3", "ac3", "fltp", 48000),
+    "layer2.mp2": ("mp2", "mp2", "s16", 16000),
+}
+"""Names, and FFmpeg's container, codec, type of samples, and the rate."""
+
+
+def sound(rate: int = RATE, seconds: float = 1.0) -> Samples:
+    """Return a tone, a pause with noise in it, and the tone, as floats shaped (samples,)."""
+    n = round(rate * seconds)
+    rng = np.random.default_rng(0)
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(n) / rate)
+    loud = np.abs(np.arange(n) / n - 0.5) > 0.2
+    return np.asarray(tone * loud + rng.normal(0, 0.001, n))
+
+
+def encode(
+    path: Path, y: Samples, container: str, codec: str, kind: str, rate: int, **metadata: str
+) -> Path:
+    """Write floats shaped (samples,) or (samples, channels) through PyAV."""
+    y = y.reshape(len(y), -1)
+    options = {"movie_timescale": str(rate)} if container in ("ipod", "mp4", "mov") else {}
+    with av.open(str(path), "w", format=container, options=options) as file:
+        file.metadata.update(metadata)
+        layout = {1: "mono", 2: "stereo", 6: "5.1"}[y.shape[1]]
+        stream: Any = file.add_stream(codec, rate=rate, layout=layout)
+        if codec in ("wmav2", "ac3", "mp2"):
+            stream.codec_context.bit_rate = 96000
+        stream.codec_context.format = av.AudioFormat(kind)
+        packed = kind.rstrip("p")
+        dtype = {"s16": "int16", "s32": "int32", "flt": "float32"}[packed]
+        scale = {"s16": 2**15, "s32": 2**31, "flt": 1}[packed]
+        values = y * scale if scale == 1 else np.rint(y * 2**15) * (scale // 2**15)
+        frame: Any = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(values.astype(dtype)).reshape(1, -1), packed, layout
+        )
+        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return path
+
+
+def with_chunks(path: Path, y: Samples, rate: int = RATE) -> dict[bytes, bytes]:
+    """Write a 16-bit WAV file with the chunks of field recorders and editors; return those."""
+    before = {b"bext": bytes(602) + b"A=PCM\r\n", b"iXML": b"<BWFXML><TAPE>1</TAPE></BWFXML>"}
+    after = {
+        b"cue ": (1).to_bytes(4, "little") + bytes(24),
+        b"LIST": b"INFO" + chunk_bytes(b"INAM", b"Inaugural\0") + chunk_bytes(b"IART", b"J.\0"),
+        b"smpl": bytes(range(36)),
+        b"odd ": b"abc",
+    }
+    data = np.rint(y * 2**15).astype("<i2").tobytes()
+    fmt = (
+        b"\1\0\1\0" + rate.to_bytes(4, "little") + (2 * rate).to_bytes(4, "little") + b"\2\0\x10\0"
+    )
+    parts = [chunk_bytes(name, content) for name, content in before.items()]
+    parts += [chunk_bytes(b"fmt ", fmt), chunk_bytes(b"data", data)]
+    parts += [chunk_bytes(name, content) for name, content in after.items()]
+    path.write_bytes(chunk_bytes(b"RIFF", b"WAVE" + b"".join(parts)))
+    return before | after
+
+
+def make_zoo(folder: Path) -> Iterator[Path]:
+    """Write a file of each kind into `folder`."""
+    for name, (container, subtype) in BY_LIBSNDFILE.items():
+        with sf.SoundFile(folder / name, "w", RATE, 1, subtype, format=container) as file:
+            file.write(sound())
+        yield folder / name
+    for name, (kind, codec, stored, rate) in BY_PYAV.items():
+        yield encode(folder / name, sound(rate), kind, codec, stored, rate, title="A title")
+    with_chunks(folder / "chunks.wav", sound())
+    yield folder / "chunks.wav"
