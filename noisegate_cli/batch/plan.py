@@ -5,11 +5,14 @@ them take no memory. SQLite removes it when it is closed, and when the process d
 """
 
 import json
+import math
 import os
+import pickle
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import fields
 from functools import lru_cache
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -320,9 +323,19 @@ def recipe_text(settings: GateSettings, options: OutputOptions) -> str:
 @lru_cache(maxsize=64)
 def plain_data(value: GateSettings | OutputOptions) -> dict[str, Any]:
     """Return settings as JSON has them, not to be changed: what is infinite is null."""
-    infinite = (float("inf"), -float("inf"))
-    data = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(value).items()}
-    return {k: None if v in infinite else v for k, v in data.items()}
+    return {field.name: _as_json(getattr(value, field.name)) for field in fields(value)}
+
+
+def _as_json(value: object) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    try:
+        json.dumps(value)
+    except TypeError:  # What is larger than a setting is told apart, not kept.
+        return blake2b(pickle.dumps(value), digest_size=16).hexdigest()
+    return value
 
 
 @lru_cache(maxsize=1024)
