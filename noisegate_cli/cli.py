@@ -359,6 +359,8 @@ def batch(
     try:
         run.go()
     except KeyboardInterrupt:
+        if not run.report.total:
+            raise
         raise Interrupted(batch_left(run.report)) from None
     finally:
         progress.close()

@@ -170,6 +170,8 @@ def batch_table(report: "Report") -> "Group":
         table.add_row("failed", Text(str(report.failed), style="bold red"))
     if report.unreadable:
         table.add_row("manifest", f"{report.unreadable} lines can't be read, and don't count")
+    if not report.is_locked:
+        table.add_row("note", "there are no locks here: let no other batch write there meanwhile")
     table.add_row("output", Text(shown(report.output)))
     if not report.unusual:
         return Group(table)

@@ -35,7 +35,12 @@ def bytes_needed(source: AudioInfo, target: AudioInfo, size: int) -> int:
 
 def bytes_free(folder: Path) -> int:
     """Return how many bytes are free where `folder` is, or would be."""
-    there = folder.absolute()
-    while not there.exists():
-        there = there.parent
-    return shutil.disk_usage(there).free
+    return shutil.disk_usage(existing_part(folder)).free
+
+
+def existing_part(folder: Path) -> Path:
+    """Return `folder`, or the nearest one above it that there is."""
+    folder = folder.absolute()
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    return folder

@@ -315,6 +315,7 @@ class Plan:
         return f"{source} would overwrite {there}, or what comes of it"
 
 
+@lru_cache(maxsize=64)
 def recipe_text(settings: GateSettings, options: OutputOptions) -> str:
     """Return how outputs are made, as a text that is the same if that is the same."""
     return json.dumps([plain_data(settings), plain_data(options)], sort_keys=True)

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from noisegate_cli.audio import probe
 from noisegate_cli.batch.choosing import Found, Patterns, listed, names_in, walk
 from noisegate_cli.batch.deciding import COMPARED, DONE_BEFORE, decide
-from noisegate_cli.batch.disk import bytes_free, bytes_needed
+from noisegate_cli.batch.disk import bytes_free, bytes_needed, existing_part
 from noisegate_cli.batch.executors import Cluster, Workers, workers_for
 from noisegate_cli.batch.manifest import INTERRUPTED, Entry, Manifest, Started, read_entries
 from noisegate_cli.batch.plan import (
@@ -106,6 +106,8 @@ class Report:
     """Lines of the manifest."""
     bytes_needed: int = 0
     bytes_free: int = 0
+    is_locked: bool = True
+    """Whether no other batch can write to the output tree meanwhile."""
     stopped: str = ""
     """Why it was stopped early."""
 
@@ -205,14 +207,15 @@ class Run:
 
     def _do(self, workers: Workers) -> None:
         batch, plan, report = self._batch, self._plan, self.report
+        if isinstance(workers, Cluster):
+            workers.check(str(batch.root), str(existing_part(batch.output)))
         with (
             closing(Manifest(batch.output)) as self._manifest,
             closing(Started(batch.output)) as self._started,
         ):
-            if isinstance(workers, Cluster):
-                workers.check(str(batch.root), str(batch.output))
+            report.is_locked = self._manifest.is_locked
             self._prepare(workers, self._started)
-            if self._manifest.is_locked:
+            if report.is_locked:
                 self._sweep({*self._started.names, *plan.interrupted()})
             number, size = plan.count("to do")
             self._watch.phase("gating", number, size)
@@ -274,20 +277,16 @@ class Run:
 
     def _decisions(self, started: Set[str]) -> Iterator[tuple[str, State, str]]:
         batch = self._batch
-        recipes: dict[GateSettings, str] = {}
         for row, known in self._plan.rows():
-            settings = self._settings_for(row)
-            if settings not in recipes:
-                recipes[settings] = recipe_text(settings, batch.options)
             output = None
-            with suppress(FileNotFoundError, NotADirectoryError):
+            with suppress(OSError):  # What else is wrong with it is found when it is made.
                 output = os.lstat(os.path.join(batch.output, row.output))
             decision = decide(
                 row,
                 os.path.join(self._real_root, row.name),
                 output,
                 known,
-                recipes[settings],
+                recipe_text(self._settings_for(row), batch.options),
                 was_started=row.output in started,
                 force=batch.force,
                 checksum=batch.checksum,
