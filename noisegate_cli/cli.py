@@ -321,7 +321,8 @@ def batch(
     has changed, failed, or was gated otherwise.
     """
     from noisegate_cli.batch.choosing import Patterns
-    from noisegate_cli.batch.run import Batch, Run, default_output_directory
+    from noisegate_cli.batch.run import Run, default_output_directory
+    from noisegate_cli.batch.terms import Batch
     from noisegate_cli.output import OutputOptions
     from noisegate_cli.progress import BatchProgress
     from noisegate_cli.report import batch_errors, batch_left

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from noisegate_cli.batch.manifest import Entry
-    from noisegate_cli.batch.run import Report
+    from noisegate_cli.batch.terms import Report
 
 SHOW_EVERY_S = 0.1
 """Seconds between two looks at what is done."""

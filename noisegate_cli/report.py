@@ -12,7 +12,7 @@ from noisegate_cli.units import format_db, format_duration, format_level, format
 
 if TYPE_CHECKING:
     from noisegate_cli.batch.manifest import Entry
-    from noisegate_cli.batch.run import Report
+    from noisegate_cli.batch.terms import Report
     from noisegate_cli.formats import AudioInfo
     from noisegate_cli.gating.audit import ChopReport
     from noisegate_cli.gating.levels import LevelHistogram

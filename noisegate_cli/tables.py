@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from noisegate_cli.batch.deciding import ONLY_FORCED
 from noisegate_cli.report import advice, histogram_rows, level_db, sample_type
 from noisegate_cli.units import format_bytes, format_db, format_duration, format_level, shown
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from noisegate_cli.batch.plan import Unusual
-    from noisegate_cli.batch.run import Report
+    from noisegate_cli.batch.terms import Report
     from noisegate_cli.gating.analysis import Trial
     from noisegate_cli.gating.levels import LevelHistogram
     from noisegate_cli.process import AnalysisReport
@@ -138,6 +137,8 @@ def batch_table(report: "Report") -> "Group":
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
+
+    from noisegate_cli.batch.deciding import ONLY_FORCED
 
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")

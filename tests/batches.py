@@ -13,7 +13,8 @@ import soundfile as sf
 
 from noisegate_cli import GateSettings
 from noisegate_cli.batch.manifest import NAME
-from noisegate_cli.batch.run import Batch, Report, Run
+from noisegate_cli.batch.run import Run
+from noisegate_cli.batch.terms import Batch, Report
 from noisegate_cli.batch.worker import each
 from tests.conftest import loud_and_quiet
 

@@ -15,6 +15,7 @@ from noisegate_cli import SettingsError
 from noisegate_cli.batch import executors
 from noisegate_cli.batch import run as batch_run
 from noisegate_cli.batch.executors import Cluster, workers_for
+from noisegate_cli.batch.terms import Batch
 from noisegate_cli.batch.worker import gate_job
 from noisegate_cli.cli import run as ngate
 from noisegate_cli.errors import ClusterError
@@ -165,7 +166,7 @@ def test_a_worker_that_is_killed_in_the_middle_costs_nothing(cluster, long_tree,
 
     told = Killing()
     output = tmp_path / "out"
-    batch = batch_run.Batch(root=long_tree, output=output, settings=SETTINGS)
+    batch = Batch(root=long_tree, output=output, settings=SETTINGS)
     report = batch_run.Run(batch, told).go(Cluster(cluster.address))
     assert cluster.workers[0].wait() == -signal.SIGKILL
     assert (report.done, report.failed, report.to_do) == (12, 0, 0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from noisegate_cli import console, progress
-from noisegate_cli.batch.run import Report
+from noisegate_cli.batch.terms import Report
 from noisegate_cli.progress import BatchProgress
 
 

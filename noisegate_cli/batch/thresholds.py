@@ -9,20 +9,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal
 
 from noisegate_cli.batch.executors import Workers
 from noisegate_cli.batch.plan import Plan, recipe_text
 from noisegate_cli.batch.runner import Lost, Runner
+from noisegate_cli.batch.terms import Shared
 from noisegate_cli.batch.worker import Job, histogram_of, measure_job, packed
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.levels import LevelHistogram
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.threshold import suggest_threshold
 from noisegate_cli.output import OutputOptions
-
-Shared = Literal["tree", "folder"]
-"""What a threshold is shared by: all recordings, or those that lie in the same folder."""
 
 Measured = tuple[bytes, int] | str
 
