@@ -360,13 +360,13 @@ def batch(
     try:
         run.go()
     except KeyboardInterrupt:
-        if not run.report.total:
+        if not run.report.is_decided:
             raise
         raise Interrupted(batch_left(run.report)) from None
     finally:
         progress.close()
         found = run.report
-        if found.total and not quiet:
+        if found.is_decided and not quiet:
             console(stderr=True).print(batch_table(found))
         for line in batch_errors(found):
             complain(line)

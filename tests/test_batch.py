@@ -18,6 +18,7 @@ from noisegate_cli.batch.executors import Processes
 from noisegate_cli.batch.run import default_output_directory
 from noisegate_cli.batch.runner import HANDFUL_JOBS, Lost, Runner
 from noisegate_cli.batch.worker import gate_job
+from noisegate_cli.cli import run as ngate
 from tests.batches import (
     SETTINGS,
     Here,
@@ -94,6 +95,21 @@ def test_an_output_called_like_a_recording_is_refused_before_there_is_one(tree, 
     assert not (tmp_path / "clean.wav").exists()
     (tmp_path / "takes.wav").mkdir()
     assert run(tree, tmp_path / "takes.wav")[0].done == 3
+
+
+def test_what_cannot_work_is_said_before_anything_is_written(tree, tmp_path, capsys):
+    output = tmp_path / "out"
+    for options, words in (
+        (["-t", "0.1", "--shared-threshold"], "leave out -t"),
+        (["--report", str(tmp_path / "no" / "r.csv")], "no such directory"),
+        (["--from-file", "nowhere"], "the list 'nowhere' can't be read"),
+        (["--format", "xyz"], "'xyz'"),
+    ):
+        assert ngate(["batch", str(tree), "-o", str(output), *options]) in (1, 2)
+        said = capsys.readouterr().err
+        assert words in said
+        assert len(said.splitlines()) == 1
+        assert not output.exists()
 
 
 def test_the_directory_one_stands_in_has_its_output_beside_it(tree, monkeypatch):

@@ -14,7 +14,7 @@ import pytest
 from noisegate_cli import SettingsError
 from noisegate_cli.batch import executors
 from noisegate_cli.batch import run as batch_run
-from noisegate_cli.batch.executors import Cluster, workers_for
+from noisegate_cli.batch.executors import Cluster
 from noisegate_cli.batch.terms import Batch
 from noisegate_cli.batch.worker import gate_job
 from noisegate_cli.cli import run as ngate
@@ -147,7 +147,9 @@ def test_what_is_missing_for_a_cluster_is_said(monkeypatch, tree, capsys):
     assert "ngate: there is no Dask scheduler at 'tcp://127.0.0.1:9'" in capsys.readouterr().err
     assert not tree.with_name("in-gated").exists()
     with pytest.raises(SettingsError, match="leave out one"):
-        workers_for(2, cluster="tcp://127.0.0.1:9")
+        Batch(root=tree, output=tree, jobs=2, cluster="tcp://127.0.0.1:9")
+    with pytest.raises(ClusterError, match="'nonsense' is no address: give it as tcp://host:8786"):
+        Cluster("nonsense")
 
     def not_installed(name):
         raise ModuleNotFoundError(f"No module named {name!r}")

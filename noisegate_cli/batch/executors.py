@@ -7,6 +7,7 @@ shows that a worker died, and how they are stopped.
 import logging
 import multiprocessing
 import os
+import re
 import signal
 import time
 import warnings
@@ -17,7 +18,7 @@ from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
 from noisegate_cli.batch.worker import each, each_in_process, prepare_process, versions
-from noisegate_cli.errors import ClusterError, SettingsError
+from noisegate_cli.errors import ClusterError
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -31,6 +32,8 @@ MOST_PROCESSES = 61
 
 JOBS_PER_PROCESS = 5000
 """Then it makes room for a new one: what libraries leak never becomes much."""
+
+ADDRESS = re.compile(r"(\w+://)?\S+:\d+")
 
 CONNECT_S, ASK_EVERY_S, LEAVE_S = 10, 5.0, 1
 """Seconds: to wait for a scheduler, from question to question how many workers there are, to wait
@@ -132,6 +135,8 @@ class Cluster:
             raise ClusterError(
                 "--cluster needs Dask, which is not installed: pip install 'noisegate-cli[cluster]'"
             ) from error
+        if not ADDRESS.fullmatch(address):
+            raise ClusterError(f"cluster {address!r} is no address: give it as tcp://host:8786")
         self._address = address
         self.died: tuple[type[BaseException], ...] = (distributed.KilledWorker,)
         # What goes wrong is said by us, once. Its parts have levels of their own.
@@ -203,23 +208,6 @@ class Cluster:
         """Leave the cluster, which goes on."""
         with suppress(Exception):
             self._client.close(timeout=LEAVE_S)
-
-
-def workers_for(jobs: int | None, cluster: str | None) -> Processes | Cluster:
-    """Return the workers that a user asks for.
-
-    Raises
-    ------
-    SettingsError
-        When both are given.
-    ClusterError
-        See `Cluster`.
-    """
-    if cluster is None:
-        return Processes(jobs)
-    if jobs is not None:
-        raise SettingsError("--jobs is for this machine, a cluster has its own: leave out one")
-    return Cluster(cluster)
 
 
 def processors() -> int:

@@ -13,7 +13,7 @@ from noisegate_cli.audio import probe
 from noisegate_cli.batch.choosing import Found, listed, names_in, walk
 from noisegate_cli.batch.deciding import COMPARED, DONE_BEFORE, decide
 from noisegate_cli.batch.disk import bytes_free, bytes_needed, existing_part
-from noisegate_cli.batch.executors import Cluster, Workers, workers_for
+from noisegate_cli.batch.executors import Cluster, Processes, Workers
 from noisegate_cli.batch.manifest import INTERRUPTED, Entry, Manifest, Started, read_entries
 from noisegate_cli.batch.plan import (
     AT_ONCE,
@@ -78,18 +78,24 @@ class Run:
         """
         batch, started_at = self._batch, time.perf_counter()
         check_trees(batch.root, batch.output)
+        if batch.table and not batch.table.absolute().parent.is_dir():
+            raise OutputError(f"{shown(batch.table)} can't be written: there is no such directory")
         with ExitStack() as stack:
             self._plan = stack.enter_context(closing(Plan(batch.root, batch.output, batch.options)))
             try:
                 self._find()
                 if self.report.total:
-                    workers = workers or workers_for(batch.jobs, batch.cluster)
+                    workers = workers or self._workers()
                     stack.callback(workers.close)
                     self._try(workers) if batch.dry else self._do(workers)
             finally:
-                self._sum_up()
                 self.report.seconds = time.perf_counter() - started_at
+                self._sum_up()
         return self.report
+
+    def _workers(self) -> Workers:
+        cluster = self._batch.cluster
+        return Cluster(cluster) if cluster else Processes(self._batch.jobs)
 
     def _find(self) -> None:
         """Find the recordings, and those that can't be gated for their names alone."""
@@ -175,6 +181,7 @@ class Run:
             self._shared.find(workers, self._batch.root, self._tell)
         self._plan.decide(self._decisions(started.names))
         self.report.reasons = self._plan.reasons("to do")
+        self.report.is_decided = True
         for state in SETTLED:
             for row, _ in self._plan.rows(state):
                 self._tell_settled(row, state, row.why)
@@ -322,7 +329,7 @@ class Run:
         report.skips = plan.reasons("skipped")
         report.closed_share = plan.closed_share()
         report.unusual, report.kinds = plan.unusual(LISTED // 2)
-        if self._batch.table:
+        if self._batch.table and report.is_decided:
             plan.recall_figures()
             write_table(self._batch.table, plan)
 

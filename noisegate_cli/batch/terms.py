@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from noisegate_cli.batch.choosing import Patterns
 from noisegate_cli.batch.manifest import Entry
 from noisegate_cli.batch.plan import Unusual
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.output import OutputOptions
 
@@ -19,7 +20,13 @@ SAME_PLACE = OutputOptions(suffix="")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What a batch is told to do."""
+    """What a batch is told to do.
+
+    Raises
+    ------
+    SettingsError
+        When two things contradict each other.
+    """
 
     root: Path
     output: Path
@@ -45,6 +52,15 @@ class Batch:
     dry: bool = False
     """Whether only to tell what would be done."""
 
+    def __post_init__(self) -> None:
+        if self.shared and not isinstance(self.settings.threshold, str):
+            raise SettingsError(
+                f"threshold {self.settings.threshold:g} is that of all recordings already: "
+                "leave out -t, or what shares one"
+            )
+        if self.cluster and self.jobs:
+            raise SettingsError("--jobs is for this machine, a cluster has its own: leave out one")
+
 
 @dataclass
 class Report:
@@ -52,6 +68,8 @@ class Report:
 
     output: Path
     dry: bool = False
+    is_decided: bool = False
+    """Whether it came so far that it knows what is to be done."""
     total: int = 0
     """Recordings that there are."""
     done: int = 0

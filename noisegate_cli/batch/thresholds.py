@@ -15,7 +15,6 @@ from noisegate_cli.batch.plan import Plan, recipe_text
 from noisegate_cli.batch.runner import Lost, Runner
 from noisegate_cli.batch.terms import Shared
 from noisegate_cli.batch.worker import Job, histogram_of, measure_job, packed
-from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.levels import LevelHistogram
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.threshold import suggest_threshold
@@ -25,22 +24,11 @@ Measured = tuple[bytes, int] | str
 
 
 class SharedThresholds:
-    """The thresholds of a tree: one by the name of each folder, or one by the empty name.
-
-    Raises
-    ------
-    SettingsError
-        When the settings have a threshold already.
-    """
+    """The thresholds of a tree: one by the name of each folder, or one by the empty name."""
 
     def __init__(self, plan: Plan, settings: GateSettings, shared: Shared) -> None:
-        if not isinstance(settings.threshold, str):
-            raise SettingsError(
-                f"threshold {settings.threshold:g} is that of all recordings already: "
-                "leave out -t, or what shares one"
-            )
         self._plan, self._settings, self._shared = plan, settings, shared
-        self._method = settings.threshold
+        self._method = str(settings.threshold)
         self._sums: dict[str, LevelHistogram] = {}
         self._left: dict[str, int] = {}
         self.thresholds: dict[str, float | None] = {}
