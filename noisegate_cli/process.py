@@ -14,8 +14,9 @@ from noisegate_cli.errors import AudioError, OutputError, SettingsError, SignalE
 from noisegate_cli.formats import STREAM, AudioInfo
 from noisegate_cli.gating.analysis import Analyzer, Decision, LevelReport
 from noisegate_cli.gating.audit import ChopReport
+from noisegate_cli.gating.detector import LevelDetector
 from noisegate_cli.gating.gate import Gate, live_delay_ms
-from noisegate_cli.gating.levels import Samples, in_slices
+from noisegate_cli.gating.levels import LevelHistogram, Samples, in_slices, peak_of, to_db
 from noisegate_cli.gating.mask import GateStatistics
 from noisegate_cli.gating.noise import NoiseMeter, NoiseProfile
 from noisegate_cli.gating.settings import GateSettings
@@ -80,6 +81,8 @@ class GateResult:
     statistics: GateStatistics
     chops: ChopReport
     """Where it cut sounds."""
+    peak_db: float
+    """The largest sample of the input, dBFS; minus infinity in digital silence."""
     seconds: float
     """Time that it took."""
     warnings: tuple[str, ...] = ()
@@ -209,6 +212,29 @@ def analyze_file(
         return AnalysisReport(info, settings, levels, tuple(reader.warnings))
 
 
+def levels_of_file(path: str | Path, settings: GateSettings | None = None) -> LevelHistogram:
+    """Return how often each level occurs in the recording at `path`.
+
+    These are what a threshold is compared with: with `separate` channels those of each, with a key
+    filter those of what it lets through. Histograms of many recordings add up to one.
+
+    Raises
+    ------
+    AudioError
+        When it can't be read or gated; the message quotes the path.
+    """
+    settings, histogram = settings or GateSettings(), LevelHistogram()
+    with (
+        opened(Path(path), nonfinite=settings.nonfinite) as reader,
+        _naming(Path(path)),
+    ):
+        info = reader.info
+        detector = LevelDetector(-1.0, settings, info.sample_rate, info.channels)
+        for block, last in reader.blocks():
+            histogram.add(detector.process(block, last)[1])
+    return histogram
+
+
 def gate_file(
     path: str | Path,
     output: str | Path | None = None,
@@ -274,7 +300,7 @@ def gate_file(
                 decision, info.sample_rate, info.channels, step=step, residue=rest is not None
             )
         blocks = _watched(reader.blocks(), info, lambda share: progress(done + share * (1 - done)))
-        samples = 0
+        samples, peak = 0, 0.0
         kept_of = Kept(
             reader.path, reader.tags, reader.chunks, options.keep_mtime and info.path != STREAM
         )
@@ -286,6 +312,7 @@ def gate_file(
             kept_file, removed_file = written(target), written(rest) if rest else None
             with _naming(info.path):
                 for block, last in blocks:
+                    peak = max(peak, peak_of(block))
                     kept, removed = stream.process(block, last)
                     samples += len(kept)
                     kept_file.write(kept)
@@ -304,6 +331,7 @@ def gate_file(
         noises=stream.noises,
         statistics=stream.statistics,
         chops=stream.chops,
+        peak_db=float(to_db(peak)),
         seconds=time.perf_counter() - started,
         warnings=(*reader.warnings, *kept_of.warnings, *_clipped(kept_file)),
         delay_ms=delay_ms,

@@ -12,7 +12,8 @@ from noisegate_cli.options import OPTIONS
 from noisegate_cli.units import format_db, format_duration, format_level, format_time, shown
 
 if TYPE_CHECKING:
-    from noisegate_cli.batch import BatchReport
+    from noisegate_cli.batch.manifest import Entry
+    from noisegate_cli.batch.terms import Report
     from noisegate_cli.formats import AudioInfo
     from noisegate_cli.gating.audit import ChopReport
     from noisegate_cli.gating.levels import LevelHistogram
@@ -26,9 +27,6 @@ LOW_AGREEMENT = 0.9
 
 HIGH_DRIFT_DB = 6.0
 LITTLE_CLOSED = 0.01
-
-LISTED_ERRORS = 20
-"""Failed recordings of a batch that are listed one by one."""
 
 
 def to_json(value: Any) -> str:
@@ -117,25 +115,20 @@ def gate_data(result: "GateResult") -> dict[str, Any]:
     }
 
 
-def batch_data(report: "BatchReport") -> dict[str, Any]:
-    """Return what a batch did as plain data."""
-    return {
-        "output": report.output,
-        "done": len(report.of("done")),
-        "skipped": len(report.of("skipped")),
-        "failed": len(report.of("failed")),
-        "audio_s": report.audio_seconds,
-        "seconds": report.seconds,
-        "files": [
-            {"status": r.status}
-            | (
-                gate_data(r.result)
-                if r.result
-                else {"file": r.job.source, "output": r.job.output, "error": r.error}
-            )
-            for r in report.results
-        ],
+def settled_data(file: Path, output: Path, entry: "Entry") -> dict[str, Any]:
+    """Return what became of one recording of a batch as plain data."""
+    settled: dict[str, Any] = {
+        "status": entry["status"],
+        "file": file,
+        "output": output / entry["output"],
     }
+    settled |= {"error": entry.get("error")}
+    if entry["status"] in ("skipped", "to do"):
+        settled |= {"why": entry["why"]}
+    elif "why" in entry:
+        settled |= {"error": entry["why"]}
+    settled |= entry["result"]
+    return settled | {"settings": entry.get("settings")}
 
 
 def gate_summary(result: "GateResult") -> list[str]:
@@ -297,13 +290,21 @@ def gate_command(report: "AnalysisReport") -> str:
     return shlex.join(["ngate", "gate", *options, *last])
 
 
-def batch_errors(report: "BatchReport") -> list[str]:
+def batch_errors(report: "Report") -> list[str]:
     """Return why recordings failed, one a line, not too many."""
-    errors = [str(r.error) for r in report.of("failed")]
-    if len(errors) > LISTED_ERRORS:
-        more = len(errors) - LISTED_ERRORS
-        errors[LISTED_ERRORS:] = [f"{more} more recordings failed: --json lists them all"]
+    errors = list(report.errors)
+    if report.failed > len(errors):
+        more = report.failed - len(errors)
+        errors.append(f"{more} more recordings failed: --report FILE lists them all")
     return errors
+
+
+def batch_left(report: "Report") -> str:
+    """Return how far a batch got that was stopped, and how to go on."""
+    dealt_with = report.total - report.to_do
+    return (
+        f"{dealt_with} of {report.total} recordings are dealt with: the same command does the rest"
+    )
 
 
 def presets_text() -> str:

@@ -231,6 +231,21 @@ def format_duration(seconds: float) -> str:
     return f"{hours}:{m:02}:{s:02} h" if hours else f"{m}:{s:02} min"
 
 
+def format_bytes(size: float) -> str:
+    """Return a size in the unit in which disks are sold.
+
+    Examples
+    --------
+    >>> format_bytes(999), format_bytes(1234567), format_bytes(2.5e12)
+    ('999 B', '1.2 MB', '2.5 TB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
 def format_time(seconds: float) -> str:
     """Return a place in a recording as one finds it in an editor.
 

@@ -30,6 +30,18 @@ def test_the_readme_has_every_option_with_the_values_of_the_presets():
             assert shown == expected, f"{option.flags[0]} of a preset"
 
 
+def test_the_readme_has_every_option_of_a_batch():
+    from typer.main import get_command
+
+    from noisegate_cli.cli import app
+
+    of_gates = {flag for option in OPTIONS.values() for flag in option.flags}
+    for parameter in get_command(app).commands["batch"].params:
+        for flag in (*parameter.opts, *parameter.secondary_opts):
+            if flag.startswith("-") and flag not in of_gates:
+                assert f"`{flag}" in README, flag
+
+
 def test_the_readme_names_the_commands_that_set_everything_up():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for goal in re.findall(r"`?make (\w+)", README):

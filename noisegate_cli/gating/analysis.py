@@ -15,7 +15,7 @@ from noisegate_cli.gating.levels import (
     Levels,
     Samples,
     from_db,
-    full_scale,
+    peak_of,
     rms_db,
     to_db,
 )
@@ -203,9 +203,7 @@ class Analyzer:
             self._noise.process(block, last)
         self._samples += len(block)
         self._values += block.size
-        if block.size:
-            scale = full_scale(block.dtype)
-            self._peak = max(self._peak, -float(block.min()) / scale, float(block.max()) / scale)
+        self._peak = max(self._peak, peak_of(block))
 
     def decide(self) -> Decision:
         """Return what the gate shall go by."""
