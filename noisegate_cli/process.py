@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +19,6 @@ from noisegate_cli.gating.detector import LevelDetector
 from noisegate_cli.gating.gate import Gate, live_delay_ms
 from noisegate_cli.gating.levels import LevelHistogram, Samples, in_slices, peak_of, to_db
 from noisegate_cli.gating.mask import GateStatistics
-from noisegate_cli.gating.noise import NoiseMeter, NoiseProfile
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.threshold import ThresholdSuggestion
 from noisegate_cli.output import (
@@ -33,6 +33,9 @@ from noisegate_cli.pipes import RawFormat, StreamReader, can_stream
 from noisegate_cli.units import format_time, parse_threshold, shown
 from noisegate_cli.wav import rf64_if_large
 from noisegate_cli.writer import AudioWriter, Kept, check_free, writing
+
+if TYPE_CHECKING:
+    from noisegate_cli.gating.noise import NoiseProfile
 
 Progress = Callable[[float], None]
 """Told now and then which share of the work is done, 0 to 1."""
@@ -75,7 +78,7 @@ class GateResult:
     none and stayed open."""
     suggestion: ThresholdSuggestion | None
     """Where that comes from; None when the threshold was given."""
-    noises: tuple[NoiseProfile | None, ...]
+    noises: "tuple[NoiseProfile | None, ...]"
     """The noise that the spectral gate went by in each gate; None where none was found, and
     nothing was taken away."""
     statistics: GateStatistics
@@ -448,7 +451,9 @@ def _with_noise_of_stretch(
     return replace(settings, noise=_profile(stretch, settings, sample_rate))
 
 
-def _profile(blocks: Blocks, settings: GateSettings, sample_rate: int) -> NoiseProfile:
+def _profile(blocks: Blocks, settings: GateSettings, sample_rate: int) -> "NoiseProfile":
+    from noisegate_cli.gating.noise import NoiseMeter
+
     meter = NoiseMeter(settings, sample_rate)
     for block, _ in blocks:
         meter.process(block)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,9 +22,7 @@ from noisegate_cli.gating.levels import (
 )
 from noisegate_cli.gating.likelihood import CLOSE_BELOW, OPEN_ABOVE, SignalModel
 from noisegate_cli.gating.mask import Frames, GateMask, GateStatistics, Mask, Values
-from noisegate_cli.gating.noise import NoiseLearner, NoiseProfile
 from noisegate_cli.gating.settings import AUTO, GateSettings
-from noisegate_cli.gating.spectral import noise_envelope
 from noisegate_cli.gating.threshold import (
     LOUDEST_DB,
     MIN_FRAMES,
@@ -35,6 +34,9 @@ from noisegate_cli.gating.threshold import (
     too_loud,
 )
 from noisegate_cli.gating.track import LevelTrack
+
+if TYPE_CHECKING:
+    from noisegate_cli.gating.noise import NoiseLearner, NoiseProfile
 
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
 
@@ -99,7 +101,7 @@ class LevelReport:
     trials: tuple[Trial, ...]
     """What the gate would do with one threshold or another, by rising threshold; none where
     signal and noise don't part."""
-    noises: tuple[NoiseProfile | None, ...]
+    noises: "tuple[NoiseProfile | None, ...]"
     """The noise in each gate, if the settings are of a spectral gate; None where none was found."""
     histogram: LevelHistogram
 
@@ -113,7 +115,7 @@ class Decision:
     """With the range that a target floor comes to."""
     suggestion: ThresholdSuggestion | None = None
     """Where the rule comes from; None when the threshold was given."""
-    noises: tuple[NoiseProfile | None, ...] = ()
+    noises: "tuple[NoiseProfile | None, ...]" = ()
     """The noise in each gate, if the spectral gate goes by it; None where none was found."""
 
     @classmethod
@@ -176,8 +178,10 @@ class Analyzer:
         self._learner: Learner | None = None
         if settings.threshold == AUTO:
             self._learner = Learner(settings, sample_rate, channels, samples)
-        self._noise: NoiseLearner | None = None
+        self._noise: "NoiseLearner | None" = None
         if settings.learns_noise:
+            from noisegate_cli.gating.noise import NoiseLearner
+
             self._noise = NoiseLearner(settings, sample_rate, channels, samples)
         self._histogram = LevelHistogram()
         self._track = self._whole = LevelTrack()
@@ -273,9 +277,11 @@ class Analyzer:
             noise_db = rms_db(whole[closed]) - settings.pause_reduction_db
             settings = replace(settings, range_db=min(0.0, settings.target_floor_db - noise_db))
         noises: tuple[NoiseProfile | None, ...] = ()
-        if isinstance(settings.noise, NoiseProfile):
-            noises = (settings.noise,) * self._detector.gates
+        if settings.known_noise:
+            noises = (settings.known_noise,) * self._detector.gates
         elif self._noise:
+            from noisegate_cli.gating.spectral import noise_envelope
+
             near = noise_envelope(settings, self._sample_rate, self._detector.gates)
             is_noise = near.process(sample.mask, last=True) == 0
             models = rule if isinstance(rule, tuple) else ()

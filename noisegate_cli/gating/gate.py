@@ -1,5 +1,7 @@
 """The whole gate: level → mask → gain → samples, in each frequency bin first if it is told to."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from noisegate_cli.gating.analysis import Decision
@@ -9,9 +11,10 @@ from noisegate_cli.gating.detector import detector
 from noisegate_cli.gating.envelope import Envelope
 from noisegate_cli.gating.levels import Samples
 from noisegate_cli.gating.mask import GateMask, GateStatistics
-from noisegate_cli.gating.noise import NoiseProfile
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.gating.spectral import SpectralGate, spectral_delay_ms
+
+if TYPE_CHECKING:
+    from noisegate_cli.gating.spectral import SpectralGate
 
 Gated = tuple[Samples, Samples | None]
 """Samples that were kept, and what was removed from them if that was asked for."""
@@ -68,11 +71,12 @@ class Gate:
         self._overlay = Overlay(
             timing.frame_length, timing.hop_length, settings.closed_gain, gates, step
         )
-        given = settings.noise if isinstance(settings.noise, NoiseProfile) else None
-        self.noises = decision.noises or (given,) * gates
+        self.noises = decision.noises or (settings.known_noise,) * gates
         """The noise in each gate, for a spectral gate that goes by it; None where none is known."""
-        self._spectral: SpectralGate | None = None
+        self._spectral: "SpectralGate | None" = None
         if settings.spectral != "off" and (any(self.noises) or settings.masks_by_level):
+            from noisegate_cli.gating.spectral import SpectralGate
+
             self._spectral = SpectralGate(settings, self.noises, sample_rate, channels, step)
         self._before: list[Samples] | None = [] if residue else None
 
@@ -126,4 +130,8 @@ class Gate:
 def live_delay_ms(settings: GateSettings, sample_rate: int) -> float:
     """Return how much later a live gate tells samples than it gets them, at the most, in ms."""
     delay = settings.delay_ms(sample_rate)
-    return delay + spectral_delay_ms(settings, sample_rate) if settings.spectral != "off" else delay
+    if settings.spectral == "off":
+        return delay
+    from noisegate_cli.gating.spectral import spectral_delay_ms
+
+    return delay + spectral_delay_ms(settings, sample_rate)

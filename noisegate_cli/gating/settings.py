@@ -250,6 +250,11 @@ class GateSettings:
         return self.spectral == "mask" and not isinstance(self.threshold, str)
 
     @property
+    def known_noise(self) -> "NoiseProfile | None":
+        """The noise in each bin, if it is given and not only where it is."""
+        return None if isinstance(self.noise, tuple | str) else self.noise
+
+    @property
     def learns_noise(self) -> bool:
         """Whether the noise in each bin has to be found in the recording."""
         return self.spectral != "off" and self.noise is None and not self.masks_by_level
