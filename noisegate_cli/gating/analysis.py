@@ -178,11 +178,7 @@ class Analyzer:
         self._learner: Learner | None = None
         if settings.threshold == AUTO:
             self._learner = Learner(settings, sample_rate, channels, samples)
-        self._noise: "NoiseLearner | None" = None
-        if settings.learns_noise:
-            from noisegate_cli.gating.noise import NoiseLearner
-
-            self._noise = NoiseLearner(settings, sample_rate, channels, samples)
+        self._noise = _noise_learner(settings, sample_rate, channels, samples)
         self._histogram = LevelHistogram()
         self._track = self._whole = LevelTrack()
         self._meter: LevelDetector | None = None
@@ -372,6 +368,16 @@ class Analyzer:
             return 0.0
         low, high = np.percentile(medians, [5, 95])
         return float(high - low)
+
+
+def _noise_learner(
+    settings: GateSettings, sample_rate: int, channels: int, samples: int
+) -> "NoiseLearner | None":
+    if not settings.learns_noise:
+        return None
+    from noisegate_cli.gating.noise import NoiseLearner
+
+    return NoiseLearner(settings, sample_rate, channels, samples)
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial:

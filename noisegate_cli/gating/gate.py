@@ -73,12 +73,17 @@ class Gate:
         )
         self.noises = decision.noises or (settings.known_noise,) * gates
         """The noise in each gate, for a spectral gate that goes by it; None where none is known."""
-        self._spectral: "SpectralGate | None" = None
-        if settings.spectral != "off" and (any(self.noises) or settings.masks_by_level):
-            from noisegate_cli.gating.spectral import SpectralGate
-
-            self._spectral = SpectralGate(settings, self.noises, sample_rate, channels, step)
+        self._spectral = self._spectral_gate(settings, sample_rate, channels, step)
         self._before: list[Samples] | None = [] if residue else None
+
+    def _spectral_gate(
+        self, settings: GateSettings, sample_rate: int, channels: int, step: int
+    ) -> "SpectralGate | None":
+        if settings.spectral == "off" or not (any(self.noises) or settings.masks_by_level):
+            return None
+        from noisegate_cli.gating.spectral import SpectralGate
+
+        return SpectralGate(settings, self.noises, sample_rate, channels, step)
 
     @property
     def statistics(self) -> GateStatistics:
