@@ -195,6 +195,12 @@ class TestPromises:
             # As in librosa, the last samples of a mask may hang on the very edge of a window.
             np.testing.assert_allclose(out, y, atol=1e-2 if mask and hop == 256 else 1e-5)
 
+    @pytest.mark.parametrize("samples", [127 * 256 - 1, 127 * 256, 128 * 256 - 1, 128 * 256])
+    def test_the_end_may_lie_anywhere_in_a_batch(self, samples):
+        y = (words(3) + hiss(3))[:samples]
+        out = gate(y, RATE, threshold=0.05, spectral=True)
+        assert out.shape == y.shape
+
     @pytest.mark.parametrize("subtype", [*PCM, *FLOATS])
     def test_what_is_kept_and_what_is_removed_are_what_went_in(self, subtype):
         y = as_type(words() + hiss(6), subtype)

@@ -289,6 +289,11 @@ class SpectralGate:
             self._heard.append(self._listen(frames, samples))
         self._openness = np.concatenate([self._openness, self._envelope.process(mask, last)])
         self._nearness = np.concatenate([self._nearness, self._around.process(mask, last)])
+        if last:
+            # A frame beyond the end is as the last.
+            edge = (0, self._every), (0, 0)
+            self._openness = np.pad(self._openness, edge, mode="edge")
+            self._nearness = np.pad(self._nearness, edge, mode="edge")
         parts = [np.zeros((0, block.shape[1]), dtype)]
         while self._heard and (last or self._is_known(len(self._heard[0][1]))):
             spectra, heard = self._heard.popleft()
@@ -316,11 +321,10 @@ class SpectralGate:
     def _taken(self, frames: int) -> tuple[Gains, Gains]:
         """Take what is known of the gates in so many frames."""
         rows = frames * self._every
-        taken = self._openness[:rows], self._nearness[:rows]
+        every = self._every
+        taken = self._openness[:rows:every], self._nearness[:rows:every]
         self._openness, self._nearness = self._openness[rows:], self._nearness[rows:]
-        # A frame beyond the end is as the last.
-        openness, nearness = (np.concatenate([x[:: self._every], x[-1:]])[:frames] for x in taken)
-        return openness, nearness
+        return taken
 
     def _gained(self, gains: Sequence[BinGains], last: bool) -> Signal:
         spectra = self._waiting.popleft()
