@@ -119,7 +119,7 @@ def gate(
         How to gate; the default is the preset `voice`.
     spectral
         Whether to turn down the noise in each frequency bin, under the signal too, instead of
-        silencing the pauses. For both, give settings with `spectral="soft"`.
+        silencing the pauses. Settings that are of a spectral gate already stay as they are.
     noise
         Samples of the noise alone, at the same rate; without them it is learnt from `y`.
 
@@ -157,11 +157,13 @@ def gate(
     if threshold is not None:
         level = parse_threshold(threshold) if isinstance(threshold, str) else threshold
         settings = replace(settings, threshold=level)
-    if spectral:
+    if spectral and settings.spectral == "off":
         settings = replace(settings, spectral="soft", range_db=0.0)
     if noise is not None:
+        if settings.spectral == "off":
+            raise SettingsError("noise is for the spectral gate: give spectral=True too")
         room = _slices(_as_samples(np.asarray(noise), settings))
-        settings = replace(settings, noise=_profile(room, settings, sample_rate))
+        settings = replace(settings, noise=_profiles(room, settings, sample_rate))
     settings = _with_noise_of_stretch(_with_noise_of_file(settings), _slices(samples), sample_rate)
     decision = Decision.given(settings)
     if decision is None:
@@ -290,6 +292,7 @@ def gate_file(
             delay_ms = live_delay_ms(known.live, info.sample_rate)
         rest = output_info(info, Path(residue), options) if residue else None
         _check_outputs(info, target, rest, options, force)
+        _check_noise(settings, target, rest)
         done = 0.0
         if decision is None:
             done = FIRST_PASS
@@ -359,6 +362,15 @@ def _clipped(writer: AudioWriter) -> list[str]:
     ]
 
 
+def _check_noise(settings: GateSettings, *outputs: AudioInfo | None) -> None:
+    for output in outputs:
+        if output and settings.noise_file and same_file(output.path, Path(settings.noise_file)):
+            raise OutputError(
+                f"{shown(output.path)} is the recording of the noise, which is never overwritten: "
+                "give another name"
+            )
+
+
 def _check_outputs(
     info: AudioInfo,
     target: AudioInfo,
@@ -425,17 +437,17 @@ def _measured_file(reader: Reader, settings: GateSettings, progress: Progress) -
 
 def _with_noise_of_file(settings: GateSettings) -> GateSettings:
     """Put the noise itself in the place of the name of a recording of it."""
-    if settings.spectral == "off" or not isinstance(settings.noise, str):
+    if settings.noise_file is None:
         return settings
-    path = Path(settings.noise)
+    path = Path(settings.noise_file)
     with AudioReader(path, nonfinite=settings.nonfinite) as reader, _naming(path):
-        profile = _profile(reader.blocks(), settings, reader.info.sample_rate)
-    return replace(settings, noise=profile)
+        profiles = _profiles(reader.blocks(), settings, reader.info.sample_rate)
+    return replace(settings, noise=profiles)
 
 
 def _with_noise_in(reader: Reader, settings: GateSettings) -> GateSettings:
     """Put the noise itself in the place of a stretch of a recording."""
-    if settings.spectral == "off" or not isinstance(settings.noise, tuple):
+    if settings.noise_stretch is None:
         return settings
     assert isinstance(reader, AudioReader)  # as it isn't live
     with reader.again() as first, _naming(reader.info.path):
@@ -445,19 +457,21 @@ def _with_noise_in(reader: Reader, settings: GateSettings) -> GateSettings:
 def _with_noise_of_stretch(
     settings: GateSettings, blocks: Blocks, sample_rate: int
 ) -> GateSettings:
-    if settings.spectral == "off" or not isinstance(settings.noise, tuple):
+    if settings.noise_stretch is None:
         return settings
-    stretch = _stretch(blocks, sample_rate, *settings.noise)
-    return replace(settings, noise=_profile(stretch, settings, sample_rate))
+    stretch = _stretch(blocks, sample_rate, *settings.noise_stretch)
+    return replace(settings, noise=_profiles(stretch, settings, sample_rate))
 
 
-def _profile(blocks: Blocks, settings: GateSettings, sample_rate: int) -> "NoiseProfile":
+def _profiles(
+    blocks: Blocks, settings: GateSettings, sample_rate: int
+) -> "tuple[NoiseProfile, ...]":
     from noisegate_cli.gating.noise import NoiseMeter
 
     meter = NoiseMeter(settings, sample_rate)
     for block, _ in blocks:
         meter.process(block)
-    return meter.profile()
+    return meter.profiles()
 
 
 def _stretch(blocks: Blocks, sample_rate: int, start_s: float, end_s: float) -> Blocks:

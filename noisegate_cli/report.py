@@ -241,7 +241,8 @@ def _chops_lines(result: "GateResult") -> list[str]:
     more = ", …" if chops.count > len(worst) else ""
     hints = ["a lower threshold"] if result.threshold is not None else []
     hints += ["--hold 300"] if chops.decays else []
-    hints += ["--range -12dB"]
+    deepest = result.settings.pause_reduction_db and not result.settings.range_db
+    hints += ["--reduction 12dB" if deepest else "--range -12dB"]
     return [
         f"chops      {chops_counted(chops)}: try {' or '.join(hints)}",
         f"           at {', '.join(worst)}{more}",

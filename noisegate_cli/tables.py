@@ -131,10 +131,11 @@ def _noise_text(noise: "NoiseProfile | None", of: str, ascii_only: bool) -> "Tex
         return Text(f"noise{of}: none could be learnt, {hint}", style="yellow")
     text = Text(f"noise{of}, {noise.level_db():.1f} dBFS, by octaves:\n")
     bands = noise_bands(noise, 1)
-    loudest = max(db for _, _, db in bands)
+    loudest = max((db for _, _, db in bands if math.isfinite(db)), default=0.0)
     for low, _, db in bands:
         hz = octave_name(low * 2**0.5)
-        width = round(OCTAVE_WIDTH * max(0.0, 1 + (db - loudest) / OCTAVE_DEPTH_DB))
+        share = 1 + (db - loudest) / OCTAVE_DEPTH_DB if math.isfinite(db) else 0.0
+        width = round(OCTAVE_WIDTH * max(0.0, share))
         text.append(f"{hz:>8} {db:6.1f} dB ", style="dim")
         text.append(("#" if ascii_only else "█") * width + "\n", style="bright_black")
     text.rstrip()

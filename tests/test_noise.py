@@ -25,7 +25,7 @@ def measured(y, rate=RATE, block=None):
     meter = NoiseMeter(SETTINGS, rate)
     for start in range(0, len(y), block or len(y)):
         meter.process(y[start : start + (block or len(y))])
-    return meter.profile()
+    return meter.profiles()[0]
 
 
 def test_a_profile_knows_the_level_of_white_noise_and_of_its_parts():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings, analyze, gate
-from noisegate_cli.errors import AudioError
+from noisegate_cli.errors import AudioError, SettingsError
 from noisegate_cli.gating.analysis import Analyzer, Decision
 from noisegate_cli.gating.bands import batch_frames
 from noisegate_cli.gating.gate import Gate
@@ -283,3 +283,37 @@ def test_given_noise_is_not_followed():
     quiet = gate(y, RATE, spectral=True, noise=hiss(2, 0.0001))
     sounds = slice(int(2.2 * RATE), int(2.8 * RATE))
     assert np.abs(quiet[sounds] - y[sounds]).max() < 0.01
+
+
+def test_a_noise_of_two_channels_is_for_two_channels():
+    y = np.concatenate([words() + hiss(6, 0.02), 0.05 * words() + hiss(6, 0.001, 3)], axis=1)
+    room = np.concatenate([hiss(2, 0.02, 5), hiss(2, 0.001, 6)], axis=1)
+    separate = GateSettings.preset("voice", spectral="soft", channels="separate")
+    out = gate(y, RATE, settings=separate, noise=room)
+    for channel in range(2):
+        alone = gate(y[:, channel], RATE, settings=separate, noise=room[:, channel])
+        np.testing.assert_allclose(out[:, channel], alone, atol=1e-6)
+    with pytest.raises(AudioError, match="the noise has 2 channels"):
+        gate(y[:, :1], RATE, settings=separate, noise=room)
+
+
+def test_what_makes_no_sense_is_said():
+    y = words()
+    with pytest.raises(SettingsError, match="give spectral=True too"):
+        gate(y, RATE, noise=hiss(1))
+    with pytest.raises(AudioError, match="NaN or infinite"):
+        gate(y, RATE, spectral=True, noise=np.full((RATE, 1), np.nan))
+    for noise in ((0.0, 1.0, 2.0), (2.0, 1.0), (0.0, np.inf), (), ["room.wav"]):
+        with pytest.raises(SettingsError, match="noise"):
+            GateSettings(spectral="soft", noise=noise)
+    with pytest.raises(SettingsError, match="goes by no noise"):
+        GateSettings(spectral="mask", threshold=0.1, noise="room.wav")
+
+
+def test_a_gate_of_which_no_noise_is_known_takes_nothing_away():
+    y = np.concatenate([words() + hiss(6), hiss(6, 0.02, 3)], axis=1)
+    separate = GateSettings.preset("voice", spectral="soft", channels="separate")
+    decision = Decision(0.05, separate, None, (None, NoiseProfile((1e-8,) * 2, 8e3, "given")))
+    out = streamed(y, len(y), decision)
+    np.testing.assert_allclose(out[:, 0], y[:, 0], atol=1e-5)
+    assert rms_db(out[:, 1]) < rms_db(y[:, 1]) - 20

@@ -139,3 +139,14 @@ def test_what_cannot_be_is_one_line(write, capsys, options, status, quoted):
     line = said(capsys, "gate", write(loud_and_quiet()), *options, status=status)
     assert quoted in line
     assert line.count("\n") == 1
+
+
+def test_the_recording_of_the_noise_is_never_overwritten(write, capsys, hiss):
+    source, room = write(np.concatenate([hiss, tone(2, 0.3)])), write(hiss, "room.wav")
+    before = room.read_bytes()
+    for output in ("-o", "--residue"):
+        line = said(
+            capsys, "gate", source, "--spectral", "--noise", room, output, room, "-f", status=1
+        )
+        assert "never overwritten" in line
+    assert room.read_bytes() == before

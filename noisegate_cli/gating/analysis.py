@@ -121,8 +121,9 @@ class Decision:
     @classmethod
     def given(cls, settings: GateSettings) -> "Decision | None":
         """Return what needs no recording to be decided; None when it does."""
-        is_stretch = settings.spectral != "off" and isinstance(settings.noise, tuple)
-        needs_noise = is_stretch or settings.adaptive or settings.target_floor_db is not None
+        needs_noise = (
+            settings.noise_stretch or settings.adaptive or settings.target_floor_db is not None
+        )
         if isinstance(settings.threshold, str) or needs_noise or settings.learns_noise:
             return None
         return cls(settings.threshold, settings)
@@ -266,15 +267,9 @@ class Analyzer:
             if isinstance(rule, MovingThreshold):
                 values = rule.still(values, numbers)
             sample = self._sample(values, *thresholds(level, settings))
-        if settings.target_floor_db is not None:
-            whole = self._whole.at(sample.numbers)
-            # Where no pause outlasts the release, what is fading has to do.
-            closed = sample.closed if sample.closed.any() else ~sample.mask & (whole > 0)
-            noise_db = rms_db(whole[closed]) - settings.pause_reduction_db
-            settings = replace(settings, range_db=min(0.0, settings.target_floor_db - noise_db))
         noises: tuple[NoiseProfile | None, ...] = ()
-        if settings.known_noise:
-            noises = (settings.known_noise,) * self._detector.gates
+        if settings.known_noises:
+            noises = settings.noise_of(self._detector.gates)
         elif self._noise:
             from noisegate_cli.gating.spectral import noise_envelope
 
@@ -283,6 +278,13 @@ class Analyzer:
             models = rule if isinstance(rule, tuple) else ()
             may_guess = [m.verdict != "steady" for m in models] or [True] * self._detector.gates
             noises = self._noise.profiles(sample.numbers, sample.mask, is_noise, may_guess)
+        if settings.target_floor_db is not None:
+            whole = self._whole.at(sample.numbers)
+            # Where no pause outlasts the release, what is fading has to do.
+            closed = sample.closed if sample.closed.any() else ~sample.mask & (whole > 0)
+            noise_db = rms_db(whole[closed])
+            noise_db -= settings.pause_reduction_db if any(noises) else 0.0
+            settings = replace(settings, range_db=min(0.0, settings.target_floor_db - noise_db))
         return Decision(rule, settings, found, noises), sample
 
     def _with_rare(self, models: tuple[SignalModel, ...]) -> tuple[SignalModel, ...]:

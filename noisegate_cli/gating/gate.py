@@ -62,7 +62,10 @@ class Gate:
         timing = settings.timing(sample_rate)
         self._detector = detector(decision.rule, settings, sample_rate, channels)
         gates = self._detector.gates
-        self._cuts = settings.range_db - settings.pause_reduction_db < LEAST_RANGE_DB
+        self.noises = decision.noises or settings.noise_of(gates)
+        """The noise in each gate, for a spectral gate that goes by it; None where none is known."""
+        reduction_db = settings.pause_reduction_db if any(self.noises) else 0.0
+        self._cuts = settings.range_db - reduction_db < LEAST_RANGE_DB
         self._audit = ChopAudit(timing, sample_rate, gates)
         self._mask = GateMask(self._detector.open_above, self._detector.close_below, timing, gates)
         self._envelope = Envelope(
@@ -71,8 +74,6 @@ class Gate:
         self._overlay = Overlay(
             timing.frame_length, timing.hop_length, settings.closed_gain, gates, step
         )
-        self.noises = decision.noises or (settings.known_noise,) * gates
-        """The noise in each gate, for a spectral gate that goes by it; None where none is known."""
         self._spectral = self._spectral_gate(settings, sample_rate, channels, step)
         self._before: list[Samples] | None = [] if residue else None
 
@@ -104,7 +105,7 @@ class Gate:
         -------
         kept, removed
             Both shaped (samples, channels), in the type of `block`; together they are what went
-            in. `removed` is None unless it was asked for.
+            in, but for what the type can't hold. `removed` is None unless it was asked for.
 
         Raises
         ------

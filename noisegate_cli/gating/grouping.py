@@ -10,9 +10,9 @@ SINGLE_HZ = 2500.0
 class Grouping:
     """Bins in groups: one by one at first, and twice as wide with each octave from 2.5 kHz on.
 
-    A group is a seventh of what hearing takes for one band (the equivalent rectangular bandwidth
-    of Glasberg and Moore, Derivation of auditory filter shapes from notched-noise data, 1990).
-    Gains need no more, and cost a third.
+    A group is at most a seventh of what hearing takes for one band (the equivalent rectangular
+    bandwidth of Glasberg and Moore, Derivation of auditory filter shapes from notched-noise data,
+    1990). Gains need no more, and cost a third.
 
     Parameters
     ----------

@@ -24,8 +24,9 @@ FOLLOWED_S, PRIOR_S = 2.0, 0.5
 """The noise of a moment is the mean of that before and after it, with this time constant; that of
 the whole recording counts in it for so long."""
 
-MOST_SPECTRA = 2048
-"""Frames that are heard to learn the noise of a recording, at the most."""
+MOST_BINS = 1 << 21
+"""Of all frames that are heard to learn the noise of a recording, at the most: 2000 frames of
+44.1 kHz, in 8 MB."""
 
 STANDS_OUT = 4.0
 """What is so many times the mean noise stands out: noise itself does in one bin of fifty."""
@@ -116,7 +117,10 @@ def as_signal(samples: Samples) -> Signal:
     signal: Signal = np.ascontiguousarray(samples.T, np.float32)
     if samples.dtype.kind == "i":
         return signal * np.float32(1 / full_scale(samples.dtype))
-    if samples.size and not np.abs(samples).max() < LOUDEST:
+    loudest = np.abs(signal).max(initial=0.0)
+    if not np.isfinite(loudest):
+        raise SignalError("some samples are NaN or infinite: repair the recording first")
+    if loudest > LOUDEST:
         raise SignalError(
             f"samples above {LOUDEST:g} are beyond the spectral gate: scale them first"
         )
@@ -136,18 +140,19 @@ def gate_powers(spectra: Sequence[Spectra], linked: bool) -> Powers:
 
 
 class NoiseMeter:
-    """Measures samples that are nothing but noise, in blocks: the mean |X|² of frames and channels.
+    """Measures samples that are nothing but noise, in blocks: the mean |X|² of frames.
 
-    That is the estimate of Welch (The use of the fast Fourier transform for the estimation of
-    power spectra, 1967). Digital silence is left out.
+    It is the mean of linked channels, too. That is the estimate of Welch (The use of the fast
+    Fourier transform for the estimation of power spectra, 1967). Digital silence is left out.
     """
 
     def __init__(self, settings: GateSettings, sample_rate: int) -> None:
         self._sample_rate = sample_rate
         length = settings.timing(sample_rate).frame_length
         self._transform = Transform(length, length // 2, settings.window_power)
+        self._linked = settings.channels == "linked"
         self._rest: Samples | None = None
-        self._sum = np.zeros(self._transform.bins)
+        self._sum = np.zeros((1, self._transform.bins))
         self._frames = self._samples = 0
 
     def process(self, block: Samples) -> None:
@@ -159,13 +164,13 @@ class NoiseMeter:
         self._rest = samples[frames * hop :].copy()
         if frames:
             spectra = [self._transform.spectra(x, frames) for x in as_signal(samples)]
-            heard = gate_powers(spectra, linked=True)[:, 0]
-            heard = heard[heard.max(axis=1) > TINY]
-            self._sum += heard.sum(axis=0, dtype=np.float64)
+            heard = gate_powers(spectra, self._linked)
+            heard = heard[heard.max(axis=(1, 2)) > TINY]
+            self._sum = self._sum + heard.sum(axis=0, dtype=np.float64)
             self._frames += len(heard)
 
-    def profile(self) -> NoiseProfile:
-        """Return the profile.
+    def profiles(self) -> tuple[NoiseProfile, ...]:
+        """Return the profile of linked channels, or of each channel.
 
         Raises
         ------
@@ -179,8 +184,10 @@ class NoiseMeter:
             )
         if not self._frames:
             raise SignalError("the noise is digital silence: give some that can be heard")
-        mean = self._sum / self._frames
-        return NoiseProfile.of(mean, self._transform, self._sample_rate, "given")
+        return tuple(
+            NoiseProfile.of(mean, self._transform, self._sample_rate, "given")
+            for mean in self._sum / self._frames
+        )
 
 
 class NoiseLearner:
@@ -209,7 +216,9 @@ class NoiseLearner:
         most, expected = most_batches(hop, 1 if self._linked else channels), samples // (size * hop)
         self._kept = EvenlyKept(most, expected)
         batches = min(most, expected + 1) if samples else most
-        self._every = min(size, 1 << max(0, (batches * size // MOST_SPECTRA - 1).bit_length()))
+        gates = 1 if self._linked else channels
+        spectra = max(FEWEST, MOST_BINS // (self._transform.bins * gates))
+        self._every = min(size, 1 << max(0, (batches * size // spectra - 1).bit_length()))
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Take in `block`, shaped (samples, channels)."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from noisegate_cli.errors import SettingsError, SignalError
 
@@ -132,9 +132,10 @@ class GateSettings:
     by the plain binary `mask` of the magnitude spectrogram."""
     reduction_db: float = 24.0
     """How far a bin goes down at the most, dB; infinity is silence."""
-    noise: "tuple[float, float] | str | NoiseProfile | None" = None
+    noise: "tuple[float, float] | str | tuple[NoiseProfile, ...] | None" = None
     """Where the noise is alone: from and to in seconds, or the name of a recording of it; or the
-    noise itself. None learns it from where the gate is closed, and follows it."""
+    noise itself, one for all or one for each channel. None learns it from where the gate is
+    closed, and follows it."""
     nonfinite: NonFinite = "refuse"
     """What becomes of samples that are NaN or infinite: `zero` silences them."""
 
@@ -168,11 +169,23 @@ class GateSettings:
                 raise SettingsError(f"{name} {value!r} must be {known}")
         if not self.reduction_db >= 0:
             raise SettingsError(f"reduction {self.reduction_db:g} dB must be 0 or more")
-        if isinstance(self.noise, tuple) and not 0 <= self.noise[0] < self.noise[1]:
-            raise SettingsError(
-                f"noise from {self.noise[0]:g} s to {self.noise[1]:g} s must be a stretch of time"
-            )
+        self._check_noise()
         self._check_frames()
+
+    def _check_noise(self) -> None:
+        noise = cast(Any, self.noise)
+        if noise == () or not (noise is None or isinstance(noise, str | tuple)):
+            raise SettingsError(
+                f"noise of type {type(self.noise).__name__} is neither a stretch of time, "
+                "(from, to) in seconds, nor the name of a recording"
+            )
+        is_stretch = isinstance(noise, tuple) and not self.known_noises
+        if is_stretch and not (len(noise) == 2 and 0 <= noise[0] < noise[1] < math.inf):
+            raise SettingsError(f"noise {noise} is no stretch of time: give (from, to) in seconds")
+        if self.masks_by_level and self.noise is not None:
+            raise SettingsError(
+                "a mask by a threshold goes by no noise: leave out the one or the other"
+            )
 
     def _check_frames(self) -> None:
         frame, hop = self.frame_length, self.hop_length
@@ -250,9 +263,38 @@ class GateSettings:
         return self.spectral == "mask" and not isinstance(self.threshold, str)
 
     @property
-    def known_noise(self) -> "NoiseProfile | None":
+    def noise_file(self) -> str | None:
+        """The name of a recording of the noise, if the spectral gate has to read one."""
+        return self.noise if self.spectral != "off" and isinstance(self.noise, str) else None
+
+    @property
+    def noise_stretch(self) -> tuple[float, float] | None:
+        """From and to, in seconds, if the spectral gate has to learn the noise there."""
+        if self.spectral == "off" or not isinstance(self.noise, tuple) or self.known_noises:
+            return None
+        return cast(tuple[float, float], self.noise)
+
+    @property
+    def known_noises(self) -> "tuple[NoiseProfile, ...]":
         """The noise in each bin, if it is given and not only where it is."""
-        return None if isinstance(self.noise, tuple | str) else self.noise
+        noise = cast(Any, self.noise)
+        is_known = isinstance(noise, tuple) and not isinstance(noise[0], int | float)
+        return noise if is_known else ()
+
+    def noise_of(self, gates: int) -> "tuple[NoiseProfile | None, ...]":
+        """Return the noise that is given for each gate.
+
+        Raises
+        ------
+        SignalError
+            When there are others than one for all or one for each.
+        """
+        known = self.known_noises or (None,)
+        if len(known) not in (1, gates):
+            raise SignalError(
+                f"the noise has {len(known)} channels, for {gates}: give one of as many, or of one"
+            )
+        return known if len(known) == gates else known * gates
 
     @property
     def learns_noise(self) -> bool:

@@ -47,6 +47,9 @@ from noisegate_cli.gating.stft import Inverse, Powers, Signal, Spectra, Transfor
 MEMORY_S = 0.17
 """Time constant of the recursion where the gain is 1: α = 0.91 at a hop of 16 ms."""
 
+LONGEST_KEEP = 0.98
+"""α in frames that are very short: as in most of what was written about it."""
+
 CERTAIN = 100.0
 """What stands out by 20 dB is signal, wherever it is."""
 
@@ -100,7 +103,7 @@ class SoftGains:
         self._noise = grouping.mean(mean[None].astype(np.float32))
         self._signal = grouping.mean(signal[None].astype(np.float32))
         self._follower = NoiseFollower(self._noise[0], frames_per_s, segment) if follows else None
-        self._keep = math.exp(-1 / (MEMORY_S * frames_per_s))
+        self._keep = min(LONGEST_KEEP, math.exp(-1 / (MEMORY_S * frames_per_s)))
         self._segment, self._run_in = segment, segment // RUN_IN
         self._floor = floor
         self._before = np.zeros((self._run_in, self._noise.shape[1]), np.float32)
@@ -375,7 +378,8 @@ def _bin_gains(
     mean, signal = np.zeros(transform.bins), np.ones(transform.bins)
     if noise:
         mean, signal = noise.in_bins(transform, sample_rate)
-    floor = settings.bin_floor
+    # Where no noise is known, nothing is taken away.
+    floor = settings.bin_floor if noise or settings.masks_by_level else 1.0
     if settings.spectral == "soft":
         follows = noise is not None and settings.noise is None
         segment = min(SEGMENT, batch_frames(transform.hop_length))
