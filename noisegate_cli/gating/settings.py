@@ -179,9 +179,9 @@ class GateSettings:
                 f"noise of type {type(self.noise).__name__} is neither a stretch of time, "
                 "(from, to) in seconds, nor the name of a recording"
             )
-        if isinstance(noise, tuple) and not self.known_noises:
-            if len(noise) != 2 or not 0 <= noise[0] < noise[1] < math.inf:
-                raise SettingsError(f"noise {noise} is no stretch: give (from, to) in seconds")
+        is_known = isinstance(noise, str) or bool(self.known_noises)
+        if noise and not is_known and not (len(noise) == 2 and 0 <= noise[0] < noise[1] < math.inf):
+            raise SettingsError(f"noise {noise} is no stretch: give (from, to) in seconds")
         if self.masks_by_level and self.noise is not None:
             raise SettingsError(
                 "a mask by a threshold goes by no noise: leave out the one or the other"
