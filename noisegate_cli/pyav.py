@@ -17,10 +17,11 @@ from noisegate_cli.gating.levels import Samples
 from noisegate_cli.pcm import converted
 
 READ = (
-    "3gp aac ac3 aiff amr ape asf au avi caf dsf dts dtshd eac3 flac flv g722 iff loas matroska "
-    "mlp mov mp3 mpc mpc8 mpeg mpegts nut ogg oma rm shn tak truehd tta voc w64 wav wv xwma"
+    "3gp aac ac3 amr ape asf avi caf dsf dts dtshd eac3 flac flv g722 iff loas matroska "
+    "mlp mov mp3 mpc mpc8 mpeg mpegts nut ogg oma rm shn tak truehd tta wav wv xwma"
 ).split()
-"""FFmpeg's names of containers that may hold a recording; none that refers to other files."""
+"""FFmpeg's names of containers that may hold a recording that libsndfile can't read; none that
+refers to other files."""
 
 BY_NAME = {".g722": "g722"}
 """Extensions of formats that only their name tells."""

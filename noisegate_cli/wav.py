@@ -38,6 +38,9 @@ MOST_KEPT = 1 << 26
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 
+KNOWN_TAGS = {1, 2, 3, 6, 7, 0x11, 0x31, 0x45, 0x50, 0x55, 0x92, 0xFF, 0x161, 0x162, 0x2000, 0x2001}
+"""Of the samples that there are in WAV files: PCM, ADPCM, A-law, GSM, MPEG, AC-3 and the like."""
+
 WRITTEN = {
     "PCM_U8": PCM,
     "PCM_16": PCM,
@@ -110,6 +113,8 @@ class WavLayout:
     chunks: tuple[Chunk, ...]
     kept: KeptChunks
     channel_mask: int
+    format_tag: int
+    """What the samples are; 0 where that makes no sense."""
     block_align: int
     """Bytes of a sample of all channels."""
     data: Chunk | None
@@ -120,9 +125,10 @@ class WavLayout:
 
     @property
     def is_sound(self) -> bool:
-        """Whether there are samples, and nothing else is longer than the file."""
+        """Whether there are samples of a known kind, and nothing else is longer than the file."""
         others = (c for c in self.chunks if c.id != b"data")
-        return self.data is not None and all(c.size == c.announced for c in others)
+        whole = all(c.size == c.announced for c in others)
+        return self.data is not None and whole and self.format_tag in KNOWN_TAGS
 
 
 def read_layout(path: Path) -> WavLayout | None:
@@ -133,14 +139,15 @@ def read_layout(path: Path) -> WavLayout | None:
             return None
         length = file.seek(0, os.SEEK_END)
         fmt = next((c for c in chunks if c.id == b"fmt "), None)
-        align, mask = 0, 0
+        align, mask, tag = 0, 0, 0
         if fmt and fmt.size >= 16:
             file.seek(fmt.offset)
             content = file.read(min(fmt.size, 40))
             order = ">" if fmt.big else "<"
-            align = struct.unpack_from(order + "H", content, 12)[0]
-            if len(content) >= 24 and struct.unpack_from(order + "H", content)[0] == EXTENSIBLE:
-                mask = struct.unpack_from(order + "I", content, 20)[0]
+            tag, align = struct.unpack_from(order + "H10xH", content)
+            if tag == EXTENSIBLE and len(content) >= 40:
+                mask, tag = struct.unpack_from(order + "IH", content, 20)
+                tag = tag if content[26:40] == SUBFORMAT or fmt.big else 0
     places = [i for i, c in enumerate(chunks) if c.id == b"data"]
     data = chunks[places[0]] if places else None
     before: list[Chunk] = []
@@ -156,6 +163,7 @@ def read_layout(path: Path) -> WavLayout | None:
         chunks=chunks,
         kept=KeptChunks(path, tuple(before), tuple(after), chunks[0].big),
         channel_mask=mask,
+        format_tag=tag,
         block_align=align,
         data=data,
         lost=data is not None and data.announced == 0 and not _goes_on(chunks, data, length),
