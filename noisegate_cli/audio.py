@@ -37,6 +37,9 @@ BLOCK_BYTES = 1 << 21
 
 WAV_MAGIC = (b"RIFF", b"RIFX", b"RF64")
 
+ITS_OWN = (*WAV_MAGIC, b"riff", b"FORM", b".snd")
+"""How files begin that libsndfile knows best."""
+
 FRAMED = ("FLAC", "MP3", "OGG")
 """Containers in which something may follow on what libsndfile can't decode."""
 
@@ -172,8 +175,9 @@ class AudioReader:
         try:
             return PyavDecoder(self.path)
         except AudioError as error:
-            known = magic in WAV_MAGIC or not why
-            raise why_unreadable(self._name, (why or error) if known else error) from error
+            # Of what only libsndfile knows its words say more.
+            told = why if why and magic in ITS_OWN else error
+            raise why_unreadable(self._name, told) from error
 
     def _described(self) -> AudioInfo:
         """Return what the recording is, once it is plausible."""
