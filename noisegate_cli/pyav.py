@@ -112,8 +112,14 @@ class PyavDecoder:
             format=_container_name(kind, path),
             subtype=_subtype(coder, self._first.format, path),
             channel_mask=_mask(self._first.layout),
-            bit_rate=coder.bit_rate or 0,
+            bit_rate=coder.bit_rate or self._average_rate(path),
         )
+
+    def _average_rate(self, path: Path) -> int:
+        """Return the bits that a second takes, where nothing else does; 0 if that isn't known."""
+        if not self._length or len(self._container.streams) > 1:
+            return 0
+        return int(8 * path.stat().st_size * self._first.sample_rate / self._length)
 
     def _announced(self, kind: str) -> int | None:
         """Return how many samples the container announces; None where it doesn't say."""

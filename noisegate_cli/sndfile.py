@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,9 @@ class SndfileDecoder:
             subtype=file.subtype,
             endian=file.endian,
         )
+        if self.info.is_coded and self.info.samples:
+            rate = round(8 * path.stat().st_size / self.info.duration)
+            self.info = replace(self.info, bit_rate=rate)
         self.reads_all = known
         """Whether libsndfile can read it to the end."""
         self.announced = _announced(self.info, file.extra_info)

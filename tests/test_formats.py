@@ -370,3 +370,17 @@ def test_a_coded_type_can_be_chosen(write, tmp_path):
     options = OutputOptions(subtype="AAC")
     result = gate_file(write(sound()), tmp_path / "o.m4a", AT_003, options=options)
     assert result.output.subtype == probe(tmp_path / "o.m4a").subtype == "AAC"
+
+
+@pytest.mark.parametrize("ending", ["mp3", "ogg", "opus", "m4a", "webm"])
+def test_a_coded_output_has_about_the_bit_rate_of_the_input(tmp_path, ending, write):
+    # Noise leaves no encoder a choice.
+    noise = np.random.default_rng(0).normal(0, 0.2, (480000, 2))
+    source = write(noise, rate=48000)
+    good, again = tmp_path / f"good.{ending}", tmp_path / f"again.{ending}"
+    options = OutputOptions(subtype="AAC" if ending == "m4a" else None)
+    first = gate_file(source, good, OPEN, options=options)
+    rate = 8 * good.stat().st_size / 10
+    assert rate == pytest.approx(first.output.bit_rate, rel=0.35)
+    gate_file(good, again, OPEN)
+    assert 8 * again.stat().st_size / 10 == pytest.approx(rate, rel=0.25)
