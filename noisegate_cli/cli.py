@@ -5,14 +5,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from noisegate_cli import __version__
 from noisegate_cli.console import (
-    AUDIO,
-    FILES,
     bars,
     complain,
     console,
@@ -57,6 +55,13 @@ Subtype = Annotated[
 KeepMtime = Annotated[
     bool, typer.Option("--keep-mtime", help="Leave the time of the last change as it was.")
 ]
+
+CHOOSING: dict[str, Any] = {"rich_help_panel": "Which recordings"}
+RUNNING: dict[str, Any] = {"rich_help_panel": "How it runs"}
+
+
+class Interrupted(Exception):  # noqa: N818  # it is no error
+    """An interrupt with something to say; Typer lets a plain one through without its words."""
 
 
 Raw = Annotated[
@@ -209,7 +214,13 @@ def analyze(
 @with_settings()
 def batch(
     settings: GateSettings,
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the recordings are.")],
+    directory: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DIR",
+            help="Where the recordings are; with --from-file it may be left out.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -220,6 +231,46 @@ def batch(
             show_default="DIR-gated, beside it",
         ),
     ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="EXT",
+            help="Write all in this format, such as flac.",
+            show_default="that of the input",
+        ),
+    ] = None,
+    subtype: Subtype = None,
+    suffix: Annotated[
+        str, typer.Option(metavar="TEXT", help="Follows the names of the recordings.")
+    ] = "",
+    keep_mtime: KeepMtime = False,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Only these, such as '*.wav' or 'day1/*'.", **CHOOSING),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="None of these, nor what is below them.", **CHOOSING),
+    ] = None,
+    from_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST", help="Those that a file names, a line each; - for stdin.", **CHOOSING
+        ),
+    ] = None,
+    null: Annotated[
+        bool,
+        typer.Option("--null", "-0", help="Names in LIST end in a NUL, not in a line.", **CHOOSING),
+    ] = False,
+    shared: Annotated[
+        bool | None,
+        typer.Option(
+            "--shared-threshold/--folder-threshold",
+            help="One threshold for all, or for each folder, from all their levels.",
+            show_default="each its own",
+        ),
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -228,48 +279,102 @@ def batch(
             min=1,
             help="Recordings at a time.",
             show_default="one a processor",
+            **RUNNING,
         ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Run on a Dask cluster whose workers see the same files: tcp://host:8786.",
+            **RUNNING,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would be done.", **RUNNING)
+    ] = False,
+    max_errors: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Stop after so many fail.", **RUNNING)
+    ] = None,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Stop when one fails.", **RUNNING)
+    ] = False,
+    checksum: Annotated[
+        bool,
+        typer.Option(
+            "--checksum",
+            help="Tell by what recordings hold whether they changed, not by their time.",
+            **RUNNING,
+        ),
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write what became of all as CSV.", **RUNNING),
     ] = None,
     force: Force = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Gate every recording below a directory into the same tree elsewhere."""
-    from noisegate_cli.batch import (
-        BatchReport,
-        JobResult,
-        default_output_directory,
-        find_jobs,
-        processors,
-        run_jobs,
-    )
-    from noisegate_cli.report import batch_data, batch_errors, to_json
+    """Gate every recording below a directory into the same tree elsewhere.
+
+    What is done is noted in ngate-manifest.jsonl there: run it again, and it does what is missing,
+    has changed, failed, or was gated otherwise.
+    """
+    from noisegate_cli.batch.choosing import Patterns
+    from noisegate_cli.batch.run import Run, default_output_directory
+    from noisegate_cli.batch.terms import Batch
+    from noisegate_cli.output import OutputOptions
+    from noisegate_cli.progress import BatchProgress
+    from noisegate_cli.report import batch_errors, batch_left
     from noisegate_cli.tables import batch_table
 
-    report = BatchReport(output or default_output_directory(directory))
-    found = find_jobs(directory, report.output)
-    report.total = len(found)
-    if not found and not json:
-        say(f"no recordings below {shown(directory)}")
-        return
-    totals = {FILES: len(found), AUDIO: sum(job.duration for job in found)}
+    if directory is None:
+        if from_file is None:
+            raise SettingsError("batch needs a DIR, or a list of recordings with --from-file")
+        directory = Path()
+    output = output or default_output_directory(directory)
+    if cluster:
+        directory, output = directory.absolute(), output.absolute()
+    options = OutputOptions(format_, subtype, suffix, keep_mtime)
+    progress = BatchProgress(directory, output, quiet, json)
+    run = Run(
+        Batch(
+            root=directory,
+            output=output,
+            settings=settings,
+            options=options,
+            patterns=Patterns(tuple(include or ()), tuple(exclude or ())),
+            names=from_file,
+            separator=b"\0" if null else b"\n",
+            shared={None: None, True: "tree", False: "folder"}[shared],
+            jobs=jobs,
+            cluster=cluster,
+            force=force,
+            checksum=checksum,
+            max_errors=1 if fail_fast else max_errors,
+            table=report,
+            dry=dry_run,
+        ),
+        progress,
+    )
     try:
-        with bars(totals, quiet) as progress:
-
-            def add(result: JobResult) -> None:
-                report.add(result)
-                progress.update({FILES: len(report.results), AUDIO: report.audio_seen})
-
-            run_jobs(found, settings, workers=jobs or processors(), force=force, add=add)
+        run.go()
+    except KeyboardInterrupt:
+        if not run.report.is_decided:
+            raise
+        raise Interrupted(batch_left(run.report)) from None
     finally:
-        report.finish()
-        if json:
-            put(to_json(batch_data(report)))
-        elif not quiet:
-            console(stderr=True).print(batch_table(report))
-        for line in batch_errors(report):
+        progress.close()
+        found = run.report
+        if found.is_decided and not quiet:
+            console(stderr=True).print(batch_table(found))
+        for line in batch_errors(found):
             complain(line)
-    if report.of("failed"):
+    if not found.total:
+        say(f"no recordings below {shown(directory)}")
+    if found.stopped:
+        complain(f"{found.stopped}: {batch_left(found)}")
+    if found.failed:
         raise typer.Exit(FAILED)
 
 
@@ -306,8 +411,8 @@ def run(arguments: Sequence[str]) -> int:
         # complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except (KeyboardInterrupt, typer.Abort):
-        complain("interrupted")
+    except (KeyboardInterrupt, typer.Abort, Interrupted) as interrupt:
+        complain(": ".join(("interrupted", *map(str, interrupt.args))))
         return INTERRUPTED
     except Exception as error:
         if debug:

@@ -91,7 +91,6 @@ class RichBars:
             console=console(stderr=True),
             transient=True,
         )
-        self._totals = totals
         self._tasks = {n: self._progress.add_task(n, total=t, note="") for n, t in totals.items()}
         self._progress.start()
 
@@ -99,10 +98,7 @@ class RichBars:
         """Show how much is done of each total."""
         elapsed = max(1e-9, time.monotonic() - self._started)
         for name, amount in done.items():
-            if name == FILES:
-                text = f"{amount:.0f} of {self._totals[name]:.0f}"
-            else:
-                text = f"{amount / elapsed:.0f} × real time"
+            text = f"{amount / elapsed:.0f} × real time"
             self._progress.update(self._tasks[name], completed=amount, note=text)
 
     def close(self) -> None:
@@ -136,23 +132,20 @@ class LogBars:
             mininterval=LOG_EVERY_S,
             delay=LOG_EVERY_S,
             ascii=True,
-            ncols=80,
+            ncols=160,
             leave=False,
             file=sys.stderr,
-            bar_format="{desc}: {percentage:3.0f} % in {elapsed}, {remaining} to go",
+            bar_format="{desc}: {percentage:3.0f} % in {elapsed}, {remaining} to go{postfix}",
         )
 
-    def update(self, done: dict[str, float]) -> None:
+    def update(self, done: dict[str, float], note: str = "") -> None:
         """Print how much is done, if it is time to."""
+        self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(done[self._name] - self._bar.n)
 
     def close(self) -> None:
         """End."""
         self._bar.close()
-
-
-FILES, AUDIO = "files", "audio"
-"""The totals of a batch: the one counts files, every other one seconds of audio."""
 
 
 Totals: TypeAlias = dict[str, float] | Callable[[], dict[str, float]]

@@ -26,5 +26,9 @@ class OutputError(NoisegateError, OSError):
     """The output can't be written, or writing it would destroy something."""
 
 
+class ClusterError(NoisegateError, ConnectionError):
+    """A cluster can't be reached, or can't do what a batch needs."""
+
+
 class DamageError(AudioError):
     """A recording can't be decoded any further. Says why, not which: its reader knows that."""

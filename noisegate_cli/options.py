@@ -12,14 +12,17 @@ from noisegate_cli.gating.settings import PRESETS, GateSettings
 from noisegate_cli.units import (
     parse_band,
     parse_level,
+    parse_noise,
     parse_quantity,
     parse_range,
+    parse_reduction,
     parse_samples,
     parse_threshold,
 )
 
 DETECTOR = "How it listens"
 ENVELOPE = "How it opens and closes (defaults from the preset)"
+SPECTRAL = "The noise under the signal"
 
 
 class Option(NamedTuple):
@@ -157,6 +160,29 @@ OPTIONS: dict[str, Option] = {
         partial(parse_level, "target floor"),
         "none",
     ),
+    "spectral": Option(
+        ("--spectral",),
+        "",
+        SPECTRAL,
+        "Turns down the noise in each frequency bin, under the signal too. The pauses are quiet "
+        "then; --range mute silences them as well.",
+        bool,
+    ),
+    "reduction_db": Option(
+        ("--reduction",),
+        "DB|mute",
+        SPECTRAL,
+        "How far a bin goes down at the most: 12dB. Less sounds more natural.",
+        parse_reduction,
+    ),
+    "noise": Option(
+        ("--noise",),
+        "FILE|FROM-TO",
+        SPECTRAL,
+        "Where the noise is alone: a recording of it, or a stretch of this one: 0:00-0:02.5.",
+        parse_noise,
+        "learnt from the pauses",
+    ),
 }
 
 
@@ -225,4 +251,9 @@ def settings_from(preset: str, texts: dict[str, str | None]) -> GateSettings:
         raise SettingsError(
             "--range and --target-floor both say how far to close: give one of them"
         )
+    if changes.get("spectral"):
+        changes["spectral"] = "mask" if preset == "hard" else "soft"
+    elif misplaced := {"reduction_db", "noise"} & set(changes):
+        flag = OPTIONS[min(misplaced)].flags[0]
+        raise SettingsError(f"{flag} is of the spectral gate: add --spectral")
     return GateSettings.preset(preset, **changes)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +15,9 @@ from noisegate_cli.errors import AudioError, OutputError, SettingsError, SignalE
 from noisegate_cli.formats import STREAM, AudioInfo
 from noisegate_cli.gating.analysis import Analyzer, Decision, LevelReport
 from noisegate_cli.gating.audit import ChopReport
-from noisegate_cli.gating.broadband import BroadbandGate
-from noisegate_cli.gating.levels import Samples, in_slices
+from noisegate_cli.gating.detector import LevelDetector
+from noisegate_cli.gating.gate import Gate, live_delay_ms
+from noisegate_cli.gating.levels import LevelHistogram, Samples, in_slices, peak_of, to_db
 from noisegate_cli.gating.mask import GateStatistics
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.threshold import ThresholdSuggestion
@@ -28,9 +30,12 @@ from noisegate_cli.output import (
     same_file,
 )
 from noisegate_cli.pipes import RawFormat, StreamReader, can_stream
-from noisegate_cli.units import parse_threshold, shown
+from noisegate_cli.units import format_time, parse_threshold, shown
 from noisegate_cli.wav import rf64_if_large
 from noisegate_cli.writer import AudioWriter, Kept, check_free, writing
+
+if TYPE_CHECKING:
+    from noisegate_cli.gating.noise import NoiseProfile
 
 Progress = Callable[[float], None]
 """Told now and then which share of the work is done, 0 to 1."""
@@ -73,9 +78,14 @@ class GateResult:
     none and stayed open."""
     suggestion: ThresholdSuggestion | None
     """Where that comes from; None when the threshold was given."""
+    noises: "tuple[NoiseProfile | None, ...]"
+    """The noise that the spectral gate went by in each gate; None where none was found, and
+    nothing was taken away."""
     statistics: GateStatistics
     chops: ChopReport
     """Where it cut sounds."""
+    peak_db: float
+    """The largest sample of the input, dBFS; minus infinity in digital silence."""
     seconds: float
     """Time that it took."""
     warnings: tuple[str, ...] = ()
@@ -90,6 +100,8 @@ def gate(
     *,
     threshold: float | str | None = None,
     settings: GateSettings | None = None,
+    spectral: bool = False,
+    noise: Samples | None = None,
 ) -> Samples:
     """Gate a recording held in an array.
 
@@ -105,6 +117,11 @@ def gate(
         recording. It takes the place of the one in `settings`, which is "auto" by default.
     settings
         How to gate; the default is the preset `voice`.
+    spectral
+        Whether to turn down the noise in each frequency bin, under the signal too, instead of
+        silencing the pauses. For both, give settings with `spectral="soft"`.
+    noise
+        Samples of the noise alone, at the same rate; without them it is learnt from `y`.
 
     Returns
     -------
@@ -124,6 +141,15 @@ def gate(
     >>> out = gate(y, 16000, threshold="-40dB")
     >>> np.array_equal(out[:8000], y[:8000]), float(np.abs(out[14000:]).max())
     (True, 0.0)
+
+    Hiss under a tone, as it is known from elsewhere:
+
+    >>> rng = np.random.default_rng(0)
+    >>> room, hiss = rng.normal(0, 0.01, (2, 16000))
+    >>> tone = np.sin(np.arange(16000) / 5)
+    >>> out = gate(tone + hiss, 16000, threshold=0.1, spectral=True, noise=room)
+    >>> float((out - tone).std() / hiss.std()) < 0.4
+    True
     """
     y = np.asarray(y)
     settings = settings or GateSettings()
@@ -131,10 +157,16 @@ def gate(
     if threshold is not None:
         level = parse_threshold(threshold) if isinstance(threshold, str) else threshold
         settings = replace(settings, threshold=level)
+    if spectral:
+        settings = replace(settings, spectral="soft", range_db=0.0)
+    if noise is not None:
+        room = _slices(_as_samples(np.asarray(noise), settings))
+        settings = replace(settings, noise=_profile(room, settings, sample_rate))
+    settings = _with_noise_of_stretch(_with_noise_of_file(settings), _slices(samples), sample_rate)
     decision = Decision.given(settings)
     if decision is None:
         decision = _measured_array(samples, settings, sample_rate).decide()
-    stream = BroadbandGate(decision.settings, decision.rule, sample_rate, samples.shape[1])
+    stream = Gate(decision, sample_rate, samples.shape[1])
     out = np.empty_like(samples, order="C")
     done = 0
     for block, last in _slices(samples):
@@ -154,8 +186,9 @@ def analyze(y: Samples, sample_rate: int, *, settings: GateSettings | None = Non
     >>> round(report.peak_db, 2), report.suggestion.threshold is None
     (-6.02, True)
     """
-    settings = settings or GateSettings()
+    settings = _with_noise_of_file(settings or GateSettings())
     samples = _as_samples(np.asarray(y), settings)
+    settings = _with_noise_of_stretch(settings, _slices(samples), sample_rate)
     return _measured_array(samples, settings, sample_rate).report()
 
 
@@ -174,10 +207,35 @@ def analyze_file(
         When it can't be read or gated; the message quotes the path.
     """
     settings = settings or GateSettings()
+    known = _with_noise_of_file(settings)
     with opened(Path(path), raw, nonfinite=settings.nonfinite) as reader:
-        levels = _measured_file(reader, settings, progress).report()
+        known = _with_noise_in(reader, known)
+        levels = _measured_file(reader, known, progress).report()
         info = replace(reader.info, samples=levels.samples)
         return AnalysisReport(info, settings, levels, tuple(reader.warnings))
+
+
+def levels_of_file(path: str | Path, settings: GateSettings | None = None) -> LevelHistogram:
+    """Return how often each level occurs in the recording at `path`.
+
+    These are what a threshold is compared with: with `separate` channels those of each, with a key
+    filter those of what it lets through. Histograms of many recordings add up to one.
+
+    Raises
+    ------
+    AudioError
+        When it can't be read or gated; the message quotes the path.
+    """
+    settings, histogram = settings or GateSettings(), LevelHistogram()
+    with (
+        opened(Path(path), nonfinite=settings.nonfinite) as reader,
+        _naming(Path(path)),
+    ):
+        info = reader.info
+        detector = LevelDetector(-1.0, settings, info.sample_rate, info.channels)
+        for block, last in reader.blocks():
+            histogram.add(detector.process(block, last)[1])
+    return histogram
 
 
 def gate_file(
@@ -221,13 +279,15 @@ def gate_file(
     """
     started = time.perf_counter()
     settings, options = settings or GateSettings(), options or OutputOptions()
-    decision, delay_ms = Decision.given(settings), None
-    with opened(Path(path), raw, decision is not None, settings.nonfinite) as reader:
+    known, delay_ms = _with_noise_of_file(settings), None
+    with opened(Path(path), raw, Decision.given(known) is not None, settings.nonfinite) as reader:
+        known = _with_noise_in(reader, known)
+        decision = Decision.given(known)
         info = reader.info
         target = output_info(info, _output_path(info, output, options), options)
         if isinstance(reader, StreamReader) and target.path == STREAM and can_stream(target):
-            decision = Decision.given(settings.live)
-            delay_ms = settings.live.delay_ms(info.sample_rate)
+            decision = Decision.given(known.live)
+            delay_ms = live_delay_ms(known.live, info.sample_rate)
         rest = output_info(info, Path(residue), options) if residue else None
         _check_outputs(info, target, rest, options, force)
         done = 0.0
@@ -235,20 +295,15 @@ def gate_file(
             done = FIRST_PASS
             assert isinstance(reader, AudioReader)  # as it isn't live
             with reader.again() as first:
-                analyzer = _measured_file(first, settings, lambda share: progress(share * done))
+                analyzer = _measured_file(first, known, lambda share: progress(share * done))
             decision = analyzer.decide()
         step, output_step = info.step_in(info.dtype), target.step_in(info.dtype)
         with _naming(info.path):
-            stream = BroadbandGate(
-                decision.settings,
-                decision.rule,
-                info.sample_rate,
-                info.channels,
-                step,
-                residue=rest is not None,
+            stream = Gate(
+                decision, info.sample_rate, info.channels, step=step, residue=rest is not None
             )
         blocks = _watched(reader.blocks(), info, lambda share: progress(done + share * (1 - done)))
-        samples = 0
+        samples, peak = 0, 0.0
         kept_of = Kept(
             reader.path, reader.tags, reader.chunks, options.keep_mtime and info.path != STREAM
         )
@@ -260,6 +315,7 @@ def gate_file(
             kept_file, removed_file = written(target), written(rest) if rest else None
             with _naming(info.path):
                 for block, last in blocks:
+                    peak = max(peak, peak_of(block))
                     kept, removed = stream.process(block, last)
                     samples += len(kept)
                     kept_file.write(kept)
@@ -272,11 +328,13 @@ def gate_file(
         source=replace(info, samples=samples),
         output=rf64_if_large(replace(target, samples=samples)),
         residue=rest.path if rest else None,
-        settings=decision.settings,
+        settings=replace(decision.settings, noise=settings.noise),
         threshold=decision.threshold,
         suggestion=decision.suggestion,
+        noises=stream.noises,
         statistics=stream.statistics,
         chops=stream.chops,
+        peak_db=float(to_db(peak)),
         seconds=time.perf_counter() - started,
         warnings=(*reader.warnings, *kept_of.warnings, *_clipped(kept_file)),
         delay_ms=delay_ms,
@@ -363,6 +421,57 @@ def _measured_file(reader: Reader, settings: GateSettings, progress: Progress) -
     with _naming(info.path):
         blocks = _watched(reader.blocks(), info, progress)
         return _measured(blocks, settings, info.sample_rate, info.channels, info.samples)
+
+
+def _with_noise_of_file(settings: GateSettings) -> GateSettings:
+    """Put the noise itself in the place of the name of a recording of it."""
+    if settings.spectral == "off" or not isinstance(settings.noise, str):
+        return settings
+    path = Path(settings.noise)
+    with AudioReader(path, nonfinite=settings.nonfinite) as reader, _naming(path):
+        profile = _profile(reader.blocks(), settings, reader.info.sample_rate)
+    return replace(settings, noise=profile)
+
+
+def _with_noise_in(reader: Reader, settings: GateSettings) -> GateSettings:
+    """Put the noise itself in the place of a stretch of a recording."""
+    if settings.spectral == "off" or not isinstance(settings.noise, tuple):
+        return settings
+    assert isinstance(reader, AudioReader)  # as it isn't live
+    with reader.again() as first, _naming(reader.info.path):
+        return _with_noise_of_stretch(settings, first.blocks(), reader.info.sample_rate)
+
+
+def _with_noise_of_stretch(
+    settings: GateSettings, blocks: Blocks, sample_rate: int
+) -> GateSettings:
+    if settings.spectral == "off" or not isinstance(settings.noise, tuple):
+        return settings
+    stretch = _stretch(blocks, sample_rate, *settings.noise)
+    return replace(settings, noise=_profile(stretch, settings, sample_rate))
+
+
+def _profile(blocks: Blocks, settings: GateSettings, sample_rate: int) -> "NoiseProfile":
+    from noisegate_cli.gating.noise import NoiseMeter
+
+    meter = NoiseMeter(settings, sample_rate)
+    for block, _ in blocks:
+        meter.process(block)
+    return meter.profile()
+
+
+def _stretch(blocks: Blocks, sample_rate: int, start_s: float, end_s: float) -> Blocks:
+    """Yield what of `blocks` lies in a stretch of time."""
+    start, end, at = round(start_s * sample_rate), round(end_s * sample_rate), 0
+    for block, last in blocks:
+        yield block[max(0, start - at) : max(0, end - at)], last
+        at += len(block)
+        if at >= end:
+            return
+    raise SignalError(
+        f"it ends at {format_time(at / sample_rate)}, before the noise does that is to be "
+        f"learnt from it, at {format_time(end_s)}"
+    )
 
 
 def _as_samples(y: Samples, settings: GateSettings) -> Samples:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,12 @@ from noisegate_cli.options import OPTIONS
 from noisegate_cli.units import format_db, format_duration, format_level, format_time, shown
 
 if TYPE_CHECKING:
-    from noisegate_cli.batch import BatchReport
+    from noisegate_cli.batch.manifest import Entry
+    from noisegate_cli.batch.terms import Report
     from noisegate_cli.formats import AudioInfo
     from noisegate_cli.gating.audit import ChopReport
     from noisegate_cli.gating.levels import LevelHistogram
+    from noisegate_cli.gating.noise import NoiseProfile
     from noisegate_cli.process import AnalysisReport, GateResult
 
 HISTOGRAM_ROWS = 16
@@ -24,9 +27,6 @@ LOW_AGREEMENT = 0.9
 
 HIGH_DRIFT_DB = 6.0
 LITTLE_CLOSED = 0.01
-
-LISTED_ERRORS = 20
-"""Failed recordings of a batch that are listed one by one."""
 
 
 def to_json(value: Any) -> str:
@@ -81,6 +81,7 @@ def analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "sweep": [dataclasses.asdict(trial) for trial in levels.trials],
         "warnings": report.warnings,
         "advice": advice(report),
+        "noises": _noises_data(levels.noises),
         "settings": dataclasses.asdict(report.settings),
         "command": gate_command(report) or None,
     }
@@ -106,6 +107,7 @@ def gate_data(result: "GateResult") -> dict[str, Any]:
         "closed_share": result.statistics.closed_share,
         "openings": result.statistics.openings,
         "chops": dataclasses.asdict(result.chops),
+        "noises": _noises_data(result.noises),
         "settings": dataclasses.asdict(result.settings),
         "delay_ms": result.delay_ms,
         "warnings": result.warnings,
@@ -113,25 +115,20 @@ def gate_data(result: "GateResult") -> dict[str, Any]:
     }
 
 
-def batch_data(report: "BatchReport") -> dict[str, Any]:
-    """Return what a batch did as plain data."""
-    return {
-        "output": report.output,
-        "done": len(report.of("done")),
-        "skipped": len(report.of("skipped")),
-        "failed": len(report.of("failed")),
-        "audio_s": report.audio_seconds,
-        "seconds": report.seconds,
-        "files": [
-            {"status": r.status}
-            | (
-                gate_data(r.result)
-                if r.result
-                else {"file": r.job.source, "output": r.job.output, "error": r.error}
-            )
-            for r in report.results
-        ],
+def settled_data(file: Path, output: Path, entry: "Entry") -> dict[str, Any]:
+    """Return what became of one recording of a batch as plain data."""
+    settled: dict[str, Any] = {
+        "status": entry["status"],
+        "file": file,
+        "output": output / entry["output"],
     }
+    settled |= {"error": entry.get("error")}
+    if entry["status"] in ("skipped", "to do"):
+        settled |= {"why": entry["why"]}
+    elif "why" in entry:
+        settled |= {"error": entry["why"]}
+    settled |= entry["result"]
+    return settled | {"settings": entry.get("settings")}
 
 
 def gate_summary(result: "GateResult") -> list[str]:
@@ -158,6 +155,8 @@ def gate_summary(result: "GateResult") -> list[str]:
         reached = ": the pauses are that quiet already" if not result.settings.range_db else ""
         range_db = format_db(result.settings.range_db)
         lines.append(f"range      {range_db}, for the target floor{reached}")
+    if result.settings.spectral != "off":
+        lines += _noise_lines(result)
     if nothing_opened(result):
         lines.append("note       nothing rises above the threshold: all of it is turned down")
     if result.chops.count:
@@ -193,6 +192,40 @@ def _other_type(source: "AudioInfo", output: "AudioInfo") -> str:
 def nothing_opened(result: "GateResult") -> bool:
     """Return whether a threshold lies above all that there is."""
     return result.threshold is not None and not result.statistics.openings
+
+
+def _noise_lines(result: "GateResult") -> list[str]:
+    """Return what a spectral gate went by, and how far it went."""
+    settings = result.settings
+    if settings.masks_by_level:
+        return ["bins       open where a tone is above the threshold"]
+    known = [noise for noise in result.noises if noise]
+    lines = []
+    if known:
+        levels = " and ".join(f"{noise.level_db():.0f}" for noise in known)
+        sources = dict.fromkeys(_noise_source(noise.source, settings) for noise in known)
+        depth = f"up to {settings.reduction_db:g} dB" if settings.bin_floor else "all the way"
+        lines.append(f"noise      {levels} dBFS, {', or '.join(sources)}")
+        lines.append(f"           {depth} down in each bin")
+    if len(known) < len(result.noises):
+        where = "in a channel nothing" if known else "nothing"
+        lines.append(
+            f"note       no noise could be learnt, and {where} was taken away: show it with "
+            "--noise FROM-TO or --noise FILE"
+        )
+    return lines
+
+
+def _noise_source(source: str, settings: GateSettings) -> str:
+    if source == "given":
+        return f"as in {shown(_typed_noise(settings.noise))}"
+    if source == "pauses":
+        return "learnt from the pauses"
+    return "guessed from what is quietest in each bin, as no pause was found"
+
+
+def _typed_noise(noise: Any) -> str:
+    return "-".join(map(format_time, noise)) if isinstance(noise, tuple) else str(noise)
 
 
 def chops_counted(chops: "ChopReport") -> str:
@@ -244,8 +277,12 @@ def gate_command(report: "AnalysisReport") -> str:
     suggestion = report.levels.suggestion
     if suggestion.threshold is None:
         return ""
-    changes = report.settings.changes_from(GateSettings())
-    options = [_typed(name, value) for name, value in changes.items()]
+    spectral = report.settings.spectral
+    preset = "hard" if spectral == "mask" else "voice"
+    changes = report.settings.changes_from(GateSettings.preset(preset, spectral=spectral))
+    options = ["--preset=hard"] if preset == "hard" else []
+    options += ["--spectral"] if spectral != "off" else []
+    options += [_typed(name, value) for name, value in changes.items()]
     path, level = str(report.info.path), ["-t", f"{suggestion.threshold:.3g}"]
     if suggestion.agreement is not None and suggestion.agreement < LOW_AGREEMENT:
         level = []
@@ -253,13 +290,21 @@ def gate_command(report: "AnalysisReport") -> str:
     return shlex.join(["ngate", "gate", *options, *last])
 
 
-def batch_errors(report: "BatchReport") -> list[str]:
+def batch_errors(report: "Report") -> list[str]:
     """Return why recordings failed, one a line, not too many."""
-    errors = [str(r.error) for r in report.of("failed")]
-    if len(errors) > LISTED_ERRORS:
-        more = len(errors) - LISTED_ERRORS
-        errors[LISTED_ERRORS:] = [f"{more} more recordings failed: --json lists them all"]
+    errors = list(report.errors)
+    if report.failed > len(errors):
+        more = report.failed - len(errors)
+        errors.append(f"{more} more recordings failed: --report FILE lists them all")
     return errors
+
+
+def batch_left(report: "Report") -> str:
+    """Return how far a batch got that was stopped, and how to go on."""
+    dealt_with = report.total - report.to_do
+    return (
+        f"{dealt_with} of {report.total} recordings are dealt with: the same command does the rest"
+    )
 
 
 def presets_text() -> str:
@@ -267,10 +312,12 @@ def presets_text() -> str:
     lines = []
     for name, p in PRESETS.items():
         closed = "mute" if p.range_db == MUTE else f"{p.range_db:g}dB"
+        depth = f"{p.reduction_db:g} dB" if p.bin_floor else "mute"
         lines.append(
             f"{name}: hysteresis {p.hysteresis_db:g} dB, lookahead {p.lookahead_ms:g} ms, "
             f"attack {p.attack_ms:g} ms, hold {p.hold_ms:g} ms, release {p.release_ms:g} ms, "
-            f"range {closed}, min open {p.min_open_ms:g} ms, min closed {p.min_closed_ms:g} ms"
+            f"range {closed}, reduction {depth}, min open {p.min_open_ms:g} ms, "
+            f"min closed {p.min_closed_ms:g} ms"
         )
     lines[-1] += " (the plain mask of frames above the threshold)"
     return "\n".join(lines)
@@ -281,9 +328,11 @@ def _typed(name: str, value: Any) -> str:
     option = OPTIONS[name].flags[0]
     if value is True:
         return option
-    if isinstance(value, tuple):
+    if name == "noise":
+        value = _typed_noise(value)
+    elif isinstance(value, tuple):
         value = "-".join(f"{hz:g}" for hz in value)
-    elif value == MUTE:
+    elif value in (MUTE, -MUTE):
         value = "mute"
     elif name in ("range_db", "target_floor_db"):
         value = f"{value:g}dB"
@@ -318,6 +367,32 @@ def histogram_rows(histogram: "LevelHistogram") -> list[tuple[float, float, int]
     bins[0] = 0  # what little lies below the lowest row is counted in it
     counts = [int(histogram.counts[a:b].sum()) for a, b in pairwise(bins)]
     return [(float(a), float(a + step), n) for a, n in zip(edges, counts, strict=False)][::-1]
+
+
+def noise_bands(noise: "NoiseProfile", parts: int) -> list[tuple[float, float, float]]:
+    """Return (from Hz, to Hz, dBFS) of a noise in so many bands an octave, from 22 Hz on."""
+    bands = []
+    edge = 2.0 ** (-5.5)
+    while 1000 * edge < noise.highest_hz:
+        low, high = 1000 * edge, min(noise.highest_hz, 1000 * edge * 2 ** (1 / parts))
+        bands.append((low, high, noise.level_db(low, high)))
+        edge *= 2 ** (1 / parts)
+    return bands
+
+
+def _noises_data(noises: "Sequence[NoiseProfile | None]") -> list[dict[str, Any] | None]:
+    return [
+        {
+            "source": noise.source,
+            "level_db": noise.level_db(),
+            "bands": [
+                {"from_hz": low, "to_hz": high, "db": db} for low, high, db in noise_bands(noise, 3)
+            ],
+        }
+        if noise
+        else None
+        for noise in noises
+    ]
 
 
 def _histogram_data(histogram: "LevelHistogram") -> list[dict[str, Any]]:

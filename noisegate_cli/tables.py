@@ -4,22 +4,27 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from noisegate_cli.report import advice, histogram_rows, level_db, sample_type
-from noisegate_cli.units import format_db, format_duration, format_level, shown
+from noisegate_cli.report import advice, histogram_rows, level_db, noise_bands, sample_type
+from noisegate_cli.units import format_bytes, format_db, format_duration, format_level, shown
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
-    from noisegate_cli.batch import BatchReport
+    from noisegate_cli.batch.plan import Unusual
+    from noisegate_cli.batch.terms import Report
     from noisegate_cli.gating.analysis import Trial
     from noisegate_cli.gating.levels import LevelHistogram
+    from noisegate_cli.gating.noise import NoiseProfile
     from noisegate_cli.process import AnalysisReport
 
 HISTOGRAM_WIDTH = 40
 
-LISTED_NAMES = 3
-"""Recordings of one kind that the summary of a batch names."""
+OCTAVE_WIDTH, OCTAVE_DEPTH_DB = 40, 60.0
+"""Of the bar of the loudest octave of a noise, and how far down a bar has no width."""
+
+FORCE_HINT = " (--force makes it anew)"
 
 SWEEP_STEP = 3
 """Of the trials, a decibel apart, every third is shown: four on either side of the best."""
@@ -101,7 +106,39 @@ def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group
         explained = "at risk: of what the automatic gate lets through; agrees: with it"
         parts.append(Padding(Text(explained, style="dim"), (0, 0, 1, 2), expand=False))
     parts.append(Padding(words, (0, 0, 0, 2), expand=False))
+    for gate, noise in enumerate(levels.noises):
+        of = f", channel {gate + 1}" if len(levels.noises) > 1 else ""
+        parts.append(Padding(_noise_text(noise, of, ascii_only), (1, 2, 0, 2), expand=False))
     return Group(*parts)
+
+
+def octave_name(hz: float) -> str:
+    """Return the nominal frequency of the octave around `hz`, which is 1000 times a power of 2.
+
+    Examples
+    --------
+    >>> octave_name(31.25), octave_name(125.1), octave_name(4000)
+    ('31 Hz', '125 Hz', '4 kHz')
+    """
+    return f"{hz / 1000:.0f} kHz" if hz > 900 else f"{hz:.0f} Hz"
+
+
+def _noise_text(noise: "NoiseProfile | None", of: str, ascii_only: bool) -> "Text":
+    from rich.text import Text
+
+    if noise is None:
+        hint = "show it with --noise FROM-TO or --noise FILE"
+        return Text(f"noise{of}: none could be learnt, {hint}", style="yellow")
+    text = Text(f"noise{of}, {noise.level_db():.1f} dBFS, by octaves:\n")
+    bands = noise_bands(noise, 1)
+    loudest = max(db for _, _, db in bands)
+    for low, _, db in bands:
+        hz = octave_name(low * 2**0.5)
+        width = round(OCTAVE_WIDTH * max(0.0, 1 + (db - loudest) / OCTAVE_DEPTH_DB))
+        text.append(f"{hz:>8} {db:6.1f} dB ", style="dim")
+        text.append(("#" if ascii_only else "█") * width + "\n", style="bright_black")
+    text.rstrip()
+    return text
 
 
 def _sweep_table(trials: "Sequence[Trial]", ascii_only: bool) -> "Table":
@@ -131,40 +168,70 @@ def _sweep_table(trials: "Sequence[Trial]", ascii_only: bool) -> "Table":
     return table
 
 
-def batch_table(report: "BatchReport") -> "Table":
-    """Return the summary of a batch to be printed by rich."""
+def batch_table(report: "Report") -> "Group":
+    """Return the summary of a batch to be printed by rich, what is unusual first."""
+    from rich.console import Group
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
-    from noisegate_cli.gating.mask import GateStatistics
+    from noisegate_cli.batch.deciding import ONLY_FORCED
 
-    done, skipped, failed = (report.of(s) for s in ("done", "skipped", "failed"))
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column()
-    speed = report.audio_seconds / max(report.seconds, 1e-9)
-    table.add_row(
-        "gated",
-        f"{len(done)} of {report.total} recordings, {format_duration(report.audio_seconds)} "
-        f"in {format_duration(report.seconds)} ({speed:.0f} × real time)",
-    )
-    if done:
-        gated = sum((r.result.statistics for r in done if r.result), GateStatistics())
-        table.add_row("closed", f"{100 * gated.closed_share:.1f} % of the time")
-    for title, results in (
-        ("cut sounds", [r for r in done if r.result and r.result.chops.count]),
-        ("stayed open", [r for r in done if r.result and not r.result.statistics.closed]),
-        ("silent", [r for r in done if r.result and not r.result.statistics.openings]),
-    ):
-        if results:
-            names = ", ".join(shown(r.job.source.name) for r in results[:LISTED_NAMES])
-            more = ", …" if len(results) > LISTED_NAMES else ""
-            table.add_row(title, Text(f"{len(results)}: {names}{more}"))
-    if skipped:
-        table.add_row("skipped", f"{len(skipped)} outputs exist already (--force does them again)")
-    if failed:
-        table.add_row("failed", Text(str(len(failed)), style="bold red"))
+    audio = format_duration(report.audio_seconds)
+    if report.dry:
+        reasons = ", ".join(f"{number} {why}" for why, number in report.reasons.items())
+        table.add_row(
+            "would gate",
+            f"{report.to_do} of {report.total} recordings, {audio}"
+            + (f" ({reasons})" if report.to_do else ""),
+        )
+        needed, free = format_bytes(report.bytes_needed), format_bytes(report.bytes_free)
+        style = "bold red" if report.bytes_needed > report.bytes_free else ""
+        table.add_row("disk", Text(f"about {needed} needed, {free} free", style=style))
+    else:
+        speed = report.audio_seconds / max(report.seconds, 1e-9)
+        table.add_row(
+            "gated",
+            f"{report.done} of {report.total} recordings, {audio} "
+            f"in {format_duration(report.seconds)} ({speed:.0f} × real time)",
+        )
+    if report.done:
+        table.add_row("closed", f"{100 * report.closed_share:.1f} % of the time")
+        kinds = ", ".join(f"{number} {kind}" for kind, number in report.kinds.items())
+        table.add_row("unusual", kinds or "none")
+    for why, number in report.skips.items():
+        table.add_row("skipped", f"{number}: {why}" + (FORCE_HINT if why in ONLY_FORCED else ""))
+    if report.failed:
+        table.add_row("failed", Text(str(report.failed), style="bold red"))
+    if report.unreadable:
+        table.add_row("manifest", f"{report.unreadable} lines can't be read, and don't count")
+    if not report.is_locked:
+        table.add_row("note", "there are no locks here: let no other batch write there meanwhile")
     table.add_row("output", Text(shown(report.output)))
+    if not report.unusual:
+        return Group(table)
+    return Group(Padding(_unusual_table(report.unusual), (0, 0, 1, 0), expand=False), table)
+
+
+def _unusual_table(unusual: "Sequence[Unusual]") -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("listen to", "because", "closed", "contrast", "peak", "cuts"):
+        table.add_column(title, justify="left" if title in ("listen to", "because") else "right")
+    for one in unusual:
+        table.add_row(
+            Text(shown(one.name)),
+            one.why,
+            f"{100 * one.closed_share:.0f} %",
+            "" if one.contrast_db is None else f"{one.contrast_db:.0f} dB",
+            "" if one.peak_db is None else f"{one.peak_db:.1f} dBFS",
+            str(one.chops or ""),
+        )
     return table
 
 

@@ -78,6 +78,53 @@ def parse_range(text: str) -> float:
     return decibels
 
 
+def parse_reduction(text: str) -> float:
+    """Return the deepest cut, dB above 0, that `text` stands for.
+
+    Raises
+    ------
+    SettingsError
+        Quotes `text` and says what was probably meant.
+
+    Examples
+    --------
+    >>> parse_reduction("12dB"), parse_reduction("12"), parse_reduction("mute")
+    (12.0, 12.0, inf)
+    """
+    if text.strip().lower() == "mute":
+        return -MUTE
+    decibels = _decibels(text)
+    value = _number(text) if decibels is None else decibels
+    if value is None:
+        raise SettingsError(f"reduction {text!r} is no number of dB: give 12dB, or mute")
+    if value < 0:
+        raise SettingsError(f"reduction {text!r} would be a boost: give {-value:g}dB")
+    return value
+
+
+def parse_noise(text: str) -> tuple[float, float] | str:
+    """Return the stretch, in seconds, in `text`: "0:00-0:02.5" or "0-2.5"; else a file's name.
+
+    Raises
+    ------
+    SettingsError
+        Quotes `text`, when it is a stretch that ends before it starts.
+
+    Examples
+    --------
+    >>> parse_noise("0:00-0:02.5"), parse_noise("1:02:03-1:02:04"), parse_noise("room.wav")
+    ((0.0, 2.5), (3723.0, 3724.0), 'room.wav')
+    """
+    time = r"((?:\d+:){0,2}\d+(?:\.\d*)?)s?"
+    match = re.fullmatch(rf"{time}\s*-\s*{time}", text.strip())
+    if match is None:
+        return text
+    start, end = _seconds(match[1]), _seconds(match[2])
+    if start >= end:
+        raise SettingsError(f"noise {text!r} ends before it starts: give FROM-TO, 0:00-0:02.5")
+    return start, end
+
+
 def parse_level(name: str, text: str) -> float:
     """Return the dBFS in `text`, such as "-62dB".
 
@@ -184,6 +231,21 @@ def format_duration(seconds: float) -> str:
     return f"{hours}:{m:02}:{s:02} h" if hours else f"{m}:{s:02} min"
 
 
+def format_bytes(size: float) -> str:
+    """Return a size in the unit in which disks are sold.
+
+    Examples
+    --------
+    >>> format_bytes(999), format_bytes(1234567), format_bytes(2.5e12)
+    ('999 B', '1.2 MB', '2.5 TB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
 def format_time(seconds: float) -> str:
     """Return a place in a recording as one finds it in an editor.
 
@@ -200,6 +262,14 @@ def format_time(seconds: float) -> str:
 def _decibels(text: str) -> float | None:
     match = _DB.fullmatch(text.strip())
     return float(match[1]) if match else None
+
+
+def _seconds(text: str) -> float:
+    """Return the seconds in "2.5", "0:02.5" or "1:02:03"."""
+    seconds = 0.0
+    for part in text.split(":"):
+        seconds = 60 * seconds + float(part)
+    return seconds
 
 
 def _number(text: str) -> float | None:

@@ -1,7 +1,7 @@
 """The slow, literal oracles: what ngate must equal, written as plainly as possible."""
 
 import math
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import librosa
 import numpy as np
@@ -76,3 +76,32 @@ def envelope(
         after = min((i - k for i in range(k, len(mask)) if mask[i]), default=math.inf)
         gains.append(max(faded(before, release), faded(after - lookahead, attack)))
     return gains
+
+
+def masked_bins(
+    y: Samples, opens_above: float | Samples, frame_length: int, hop_length: int
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """STFT, zero the bins whose magnitude is at or below the threshold, inverse STFT.
+
+    `opens_above` is one magnitude, or one for each bin, shaped (bins, 1).
+    """
+    y = np.asarray(y, np.float64)
+    spectrum = librosa.stft(y, n_fft=frame_length, hop_length=hop_length, dtype=np.complex128)
+    return np.asarray(
+        librosa.istft(
+            spectrum * (np.abs(spectrum) > opens_above),
+            hop_length=hop_length,
+            n_fft=frame_length,
+            length=len(y),
+            dtype=np.float64,
+        )
+    )
+
+
+def decision_directed(over_noise: Samples, keep: float) -> Samples:
+    """Return the a-priori ratio of Ephraim and Malah with Wiener's gain, one frame at a time."""
+    ratios = [(1 - keep) * np.maximum(over_noise[0] - 1, 0)]
+    for before, now in pairwise(over_noise):
+        gain = ratios[-1] / (1 + ratios[-1])
+        ratios.append(keep * gain**2 * before + (1 - keep) * np.maximum(now - 1, 0))
+    return np.array(ratios)

@@ -4,8 +4,8 @@ import soundfile as sf
 
 from noisegate_cli import GateSettings, analyze, gate
 from noisegate_cli.gating.analysis import Analyzer, Decision
-from noisegate_cli.gating.broadband import BroadbandGate
 from noisegate_cli.gating.detector import MovingThreshold
+from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.levels import from_db, to_db
 from noisegate_cli.gating.track import LevelTrack
 from tests.conftest import DATA, SPEECH, loud_and_quiet, tone
@@ -129,7 +129,7 @@ def test_the_gate_does_what_the_analysis_says():
     for name in ("speech_easy", "speech_hard", "speech_drift", "meeting"):
         y, rate = sf.read(DATA / f"{name}.flac")
         report = analyze(y, rate)
-        gate_stream = BroadbandGate(GateSettings(), decided(y, rate), rate)
+        gate_stream = Gate(Decision(decided(y, rate), GateSettings()), rate)
         gate_stream.process(y[:, None], last=True)
         assert gate_stream.statistics.closed_share == report.closed_share
 

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings
+from noisegate_cli.gating.analysis import Decision
 from noisegate_cli.gating.audit import LISTED, ChopAudit
-from noisegate_cli.gating.broadband import BroadbandGate
+from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.levels import from_db
 
 RATE = 8000
@@ -16,7 +17,7 @@ HOP_S = SETTINGS.timing(RATE).hop_length / RATE
 
 
 def gated(y, threshold, settings=SETTINGS):
-    gate = BroadbandGate(settings, threshold, RATE)
+    gate = Gate(Decision(threshold, settings), RATE)
     gate.process(y[:, None], last=True)
     return gate.chops
 

@@ -22,10 +22,24 @@ def test_the_readme_has_every_option_with_the_values_of_the_presets():
             continue
         for preset, shown in zip(PRESETS.values(), values, strict=True):
             value = getattr(preset, name)
-            expected = {None: "auto", MUTE: "mute"}.get(value, value)
+            expected = {None: "auto", MUTE: "mute", -MUTE: "mute"}.get(value, value)
             if isinstance(expected, float | int):
-                expected = f"{expected:g}dB" if name == "range_db" else f"{expected:g}"
+                expected = (
+                    f"{expected:g}dB" if name in ("range_db", "reduction_db") else f"{expected:g}"
+                )
             assert shown == expected, f"{option.flags[0]} of a preset"
+
+
+def test_the_readme_has_every_option_of_a_batch():
+    from typer.main import get_command
+
+    from noisegate_cli.cli import app
+
+    of_gates = {flag for option in OPTIONS.values() for flag in option.flags}
+    for parameter in get_command(app).commands["batch"].params:
+        for flag in (*parameter.opts, *parameter.secondary_opts):
+            if flag.startswith("-") and flag not in of_gates:
+                assert f"`{flag}" in README, flag
 
 
 def test_the_readme_names_the_commands_that_set_everything_up():

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from noisegate_cli.gating.levels import (
     Levels,
     Samples,
     from_db,
-    full_scale,
+    peak_of,
     rms_db,
     to_db,
 )
@@ -33,6 +34,9 @@ from noisegate_cli.gating.threshold import (
     too_loud,
 )
 from noisegate_cli.gating.track import LevelTrack
+
+if TYPE_CHECKING:
+    from noisegate_cli.gating.noise import NoiseLearner, NoiseProfile
 
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
 
@@ -97,6 +101,8 @@ class LevelReport:
     trials: tuple[Trial, ...]
     """What the gate would do with one threshold or another, by rising threshold; none where
     signal and noise don't part."""
+    noises: "tuple[NoiseProfile | None, ...]"
+    """The noise in each gate, if the settings are of a spectral gate; None where none was found."""
     histogram: LevelHistogram
 
 
@@ -109,12 +115,15 @@ class Decision:
     """With the range that a target floor comes to."""
     suggestion: ThresholdSuggestion | None = None
     """Where the rule comes from; None when the threshold was given."""
+    noises: "tuple[NoiseProfile | None, ...]" = ()
+    """The noise in each gate, if the spectral gate goes by it; None where none was found."""
 
     @classmethod
     def given(cls, settings: GateSettings) -> "Decision | None":
         """Return what needs no recording to be decided; None when it does."""
-        needs_noise = settings.adaptive or settings.target_floor_db is not None
-        if isinstance(settings.threshold, str) or needs_noise:
+        is_stretch = settings.spectral != "off" and isinstance(settings.noise, tuple)
+        needs_noise = is_stretch or settings.adaptive or settings.target_floor_db is not None
+        if isinstance(settings.threshold, str) or needs_noise or settings.learns_noise:
             return None
         return cls(settings.threshold, settings)
 
@@ -162,13 +171,14 @@ class Analyzer:
     def __init__(
         self, settings: GateSettings, sample_rate: int, channels: int = 1, samples: int = 0
     ) -> None:
-        self._settings = settings
+        self._settings, self._sample_rate = settings, sample_rate
         self._timing = settings.timing(sample_rate)
         self._frames_per_s = sample_rate / self._timing.hop_length
         self._detector = LevelDetector(-1.0, settings, sample_rate, channels)
         self._learner: Learner | None = None
         if settings.threshold == AUTO:
             self._learner = Learner(settings, sample_rate, channels, samples)
+        self._noise = _noise_learner(settings, sample_rate, channels, samples)
         self._histogram = LevelHistogram()
         self._track = self._whole = LevelTrack()
         self._meter: LevelDetector | None = None
@@ -189,11 +199,11 @@ class Analyzer:
             self._whole.add(self._meter.process(block, last)[1])
         if self._learner:
             self._learner.process(block, last)
+        if self._noise:
+            self._noise.process(block, last)
         self._samples += len(block)
         self._values += block.size
-        if block.size:
-            scale = full_scale(block.dtype)
-            self._peak = max(self._peak, -float(block.min()) / scale, float(block.max()) / scale)
+        self._peak = max(self._peak, peak_of(block))
 
     def decide(self) -> Decision:
         """Return what the gate shall go by."""
@@ -231,6 +241,7 @@ class Analyzer:
             closed_share=sample.statistics.closed_share,
             openings_per_minute=self._per_minute(sample.statistics),
             trials=trials,
+            noises=decision.noises,
             histogram=self._histogram,
         )
 
@@ -259,9 +270,20 @@ class Analyzer:
             whole = self._whole.at(sample.numbers)
             # Where no pause outlasts the release, what is fading has to do.
             closed = sample.closed if sample.closed.any() else ~sample.mask & (whole > 0)
-            noise_db = rms_db(whole[closed])
+            noise_db = rms_db(whole[closed]) - settings.pause_reduction_db
             settings = replace(settings, range_db=min(0.0, settings.target_floor_db - noise_db))
-        return Decision(rule, settings, found), sample
+        noises: tuple[NoiseProfile | None, ...] = ()
+        if settings.known_noise:
+            noises = (settings.known_noise,) * self._detector.gates
+        elif self._noise:
+            from noisegate_cli.gating.spectral import noise_envelope
+
+            near = noise_envelope(settings, self._sample_rate, self._detector.gates)
+            is_noise = near.process(sample.mask, last=True) == 0
+            models = rule if isinstance(rule, tuple) else ()
+            may_guess = [m.verdict != "steady" for m in models] or [True] * self._detector.gates
+            noises = self._noise.profiles(sample.numbers, sample.mask, is_noise, may_guess)
+        return Decision(rule, settings, found, noises), sample
 
     def _with_rare(self, models: tuple[SignalModel, ...]) -> tuple[SignalModel, ...]:
         """Keep gates open that would stay closed, but not all frames are alike."""
@@ -346,6 +368,16 @@ class Analyzer:
             return 0.0
         low, high = np.percentile(medians, [5, 95])
         return float(high - low)
+
+
+def _noise_learner(
+    settings: GateSettings, sample_rate: int, channels: int, samples: int
+) -> "NoiseLearner | None":
+    if not settings.learns_noise:
+        return None
+    from noisegate_cli.gating.noise import NoiseLearner
+
+    return NoiseLearner(settings, sample_rate, channels, samples)
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial:

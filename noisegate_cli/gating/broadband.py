@@ -1,4 +1,4 @@
-"""Gains of frames → samples, and the broadband gate made of all four steps.
+"""Gains of frames → samples.
 
 The plain method masks the frames of an STFT and inverts it. librosa's inverse windows each frame
 again and divides by the summed squares of the window w, so with one gain g for a whole frame the
@@ -18,23 +18,15 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.audit import LEAST_RANGE_DB, ChopAudit, ChopReport
-from noisegate_cli.gating.detector import Rule, detector
-from noisegate_cli.gating.envelope import Envelope, Gains
+from noisegate_cli.gating.envelope import Gains
 from noisegate_cli.gating.levels import Samples, working_type
-from noisegate_cli.gating.mask import GateMask, GateStatistics
-from noisegate_cli.gating.settings import GateSettings
 
 FEW_HOPS = 64
 """Hops that are multiplied at once."""
 
 
-Gated = tuple[Samples, Samples | None]
-"""Samples that were kept, and what was removed from them if that was asked for."""
-
-
 class Overlay:
-    """Lays the gains of frames over samples; both come in blocks, the gains some frames later.
+    """Lays the gains of frames over samples; both come in blocks, either of them later.
 
     Parameters
     ----------
@@ -45,8 +37,6 @@ class Overlay:
     step
         The smallest difference between two integer samples: 256 for 24 bits held in 32.
         Products are rounded to it.
-    residue
-        Whether to tell what was removed, too.
     """
 
     def __init__(
@@ -56,7 +46,6 @@ class Overlay:
         closed_gain: float,
         gates: int = 1,
         step: int = 1,
-        residue: bool = False,
     ) -> None:
         overlap = frame_length // hop_length
         n = np.arange(frame_length)
@@ -67,14 +56,13 @@ class Overlay:
         self._hop = hop_length
         self._closed_gain = closed_gain
         self._step = step
-        self._residue = residue
         # NaN marks frames that don't exist: before the first and after the last.
         self._missing = np.full((overlap, gates), np.nan)
         self._gains = self._missing[: overlap // 2 - 1]
         self._samples: Samples | None = None
 
-    def process(self, block: Samples, gains: Gains, last: bool = False) -> Gated:
-        """Return the samples that are settled, under their gains.
+    def process(self, block: Samples, gains: Gains, last: bool = False) -> Samples:
+        """Return the samples that are settled, under their gains, in the type of `block`.
 
         Parameters
         ----------
@@ -85,28 +73,22 @@ class Overlay:
             one for each.
         last
             Whether this is all.
-
-        Returns
-        -------
-        kept, removed
-            Both shaped (samples, channels), in the type of `block`; together they are what went
-            in. `removed` is None unless it was asked for.
         """
         parts = [block] if self._samples is None else [self._samples, block]
         rows = np.concatenate([self._gains, gains, self._missing] if last else [self._gains, gains])
         length, overlap = sum(map(len, parts)), len(self._missing)
-        hops = -(-length // self._hop) if last else max(0, len(rows) - overlap + 1)
+        hops = -(-length // self._hop)
+        if not last:
+            hops = min(length // self._hop, max(0, len(rows) - overlap + 1))
         if hops * self._hop > length:
             parts.append(np.zeros((hops * self._hop - length, block.shape[1]), block.dtype))
         # A copy in any case, so that it can be gated where it is.
         samples = np.concatenate(parts)
         settled = samples[: hops * self._hop]
         self._samples, self._gains = samples[len(settled) :].copy(), rows[hops:]
-        before = settled[:length].copy() if self._residue else None
         if hops:
             self._gate(settled.reshape(hops, self._hop, -1), rows[: hops + overlap - 1])
-        kept = settled[:length]
-        return kept, None if before is None else before - kept
+        return settled[:length]
 
     def _gate(self, hops: Samples, rows: Gains) -> None:
         """Lay the gains of the frames that cover them over `hops`, the first hop's first."""
@@ -153,81 +135,6 @@ class Overlay:
             # Gains are 1 at the most, and samples whole steps: the type is never left.
             scaled = np.rint(scaled / self._step) * self._step
         return scaled.astype(samples.dtype)
-
-
-class BroadbandGate:
-    """Level → mask → gain → samples, for samples that come in blocks.
-
-    Parameters
-    ----------
-    settings
-        How to gate.
-    rule
-        A threshold in linear RMS, full scale 1.0, below 0 for a gate that is always open; or what
-        was learnt of the recording.
-    sample_rate
-        In Hz.
-    channels
-        Of the blocks to come.
-    step, residue
-        See `Overlay`.
-
-    Examples
-    --------
-    A tone with a pause in it, cut into two blocks:
-
-    >>> y = np.sin(np.arange(8000) / 3)[:, None]
-    >>> y[3000:5000] *= 0.001
-    >>> gate = BroadbandGate(GateSettings.preset("hard"), 0.1, sample_rate=8000, channels=1)
-    >>> parts = [gate.process(y[:3500])[0], gate.process(y[3500:], last=True)[0]]
-    >>> out = np.concatenate(parts)
-    >>> out.shape, np.array_equal(out[:2800], y[:2800]), float(np.abs(out[3300:4700]).max())
-    ((8000, 1), True, 0.0)
-    """
-
-    def __init__(
-        self,
-        settings: GateSettings,
-        rule: Rule,
-        sample_rate: int,
-        channels: int = 1,
-        step: int = 1,
-        residue: bool = False,
-    ) -> None:
-        timing = settings.timing(sample_rate)
-        self._detector = detector(rule, settings, sample_rate, channels)
-        gates = self._detector.gates
-        self._cuts = settings.range_db < LEAST_RANGE_DB
-        self._audit = ChopAudit(timing, sample_rate, gates)
-        self._mask = GateMask(self._detector.open_above, self._detector.close_below, timing, gates)
-        self._envelope = Envelope(
-            timing.lookahead, timing.attack, timing.release, settings.closed_gain, gates
-        )
-        self._overlay = Overlay(
-            timing.frame_length, timing.hop_length, settings.closed_gain, gates, step, residue
-        )
-
-    @property
-    def statistics(self) -> GateStatistics:
-        """What the gate has done so far."""
-        return self._mask.statistics
-
-    @property
-    def chops(self) -> ChopReport:
-        """Where it has cut sounds so far."""
-        return self._audit.report
-
-    def process(self, block: Samples, last: bool = False) -> Gated:
-        """Return the samples that `block` settles: what is kept, and what is removed if asked.
-
-        They come out some frames later than they went in; with `last` all are out. See
-        `Overlay.process` for the shapes, `FrameLevels.process` for the errors.
-        """
-        values, levels = self._detector.process(block, last)
-        mask = self._mask.process(values, last)
-        if self._cuts:
-            self._audit.process(levels, mask, last)
-        return self._overlay.process(block, self._envelope.process(mask, last), last)
 
 
 def _few(hops: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

@@ -37,16 +37,54 @@ def kept_frames(frames: int, hop_length: int, gates: int) -> Frames:
     return np.flatnonzero(np.arange(frames) // size % every == 0)
 
 
+class EvenlyKept:
+    """Keeps what was made of batches, evenly spread, and no more than so many.
+
+    When there are too many it forgets every other, and from then on skips as many.
+
+    Parameters
+    ----------
+    most
+        Batches at the most.
+    expected
+        How many there will be, if that is known: what is forgotten later need not be made.
+    """
+
+    def __init__(self, most: int, expected: int = 0) -> None:
+        self._most, self._expected = most, expected
+        self._kept: dict[int, Powers] = {}
+
+    def wants(self, index: int) -> bool:
+        """Return whether batch `index`, the next one, is to be kept."""
+        return index % self._stride(index) == 0
+
+    def keep(self, index: int, powers: Powers) -> None:
+        """Keep what was made of a batch that is wanted."""
+        every = self._stride(index)
+        self._kept = {i: p for i, p in self._kept.items() if i % every == 0}
+        self._kept[index] = powers
+
+    def _stride(self, index: int) -> int:
+        return stride(max(index + 1, self._expected), self._most)
+
+    def items(self) -> list[tuple[int, Powers]]:
+        """Return what is kept, with the indices."""
+        return list(self._kept.items())
+
+    def values(self) -> list[Powers]:
+        """Return what is kept."""
+        return list(self._kept.values())
+
+
 class Learner:
     """Learns from samples that come in blocks, in flat memory.
 
-    It keeps batches of frames, evenly spread: when there are too many it forgets every other, and
-    from then on skips as many.
+    It keeps batches of frames, see `EvenlyKept`.
 
     Parameters
     ----------
     samples
-        How many there will be, if that is known: what is forgotten later need not be heard.
+        How many there will be, if that is known.
     """
 
     def __init__(
@@ -56,18 +94,15 @@ class Learner:
         self._listener = Listener(settings, sample_rate, channels)
         self._batches = self._listener.powers.batches()
         self._size = batch_frames(hop)
-        self._most = most_batches(hop, self._listener.gates)
-        self._expected = samples // (self._size * hop)
-        self._kept: dict[int, Powers] = {}
+        most = most_batches(hop, self._listener.gates)
+        self._kept = EvenlyKept(most, samples // (self._size * hop))
         self._scoring = Listener(settings, sample_rate, channels, every=SCORED)
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Take in `block`, shaped (samples, channels)."""
         for index, frames, samples in self._batches.process(block, last):
-            every = stride(max(index + 1, self._expected), self._most)
-            if index % every == 0:
-                self._kept = {i: p for i, p in self._kept.items() if i % every == 0}
-                self._kept[index] = self._listener.densities(frames, samples)
+            if self._kept.wants(index):
+                self._kept.keep(index, self._listener.densities(frames, samples))
 
     @property
     def frames(self) -> Frames:
@@ -77,7 +112,7 @@ class Learner:
 
     def models(self, levels: Levels) -> tuple[SignalModel, ...]:
         """Return what each gate learnt, given the levels of the frames that were kept."""
-        densities = np.concatenate(list(self._kept.values()))
+        densities = np.concatenate(self._kept.values())
         return tuple(
             learn(self._listener, densities[:, gate], levels[:, gate])
             for gate in range(self._listener.gates)

@@ -41,6 +41,13 @@ def full_scale(dtype: np.dtype[Any]) -> float:
     return -float(np.iinfo(dtype).min) if np.issubdtype(dtype, np.integer) else 1.0
 
 
+def peak_of(samples: Samples) -> float:
+    """Return the largest absolute value, full scale 1.0; 0 for none."""
+    if not samples.size:
+        return 0.0
+    return max(-float(samples.min()), float(samples.max())) / full_scale(samples.dtype)
+
+
 def working_type(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
     """Return the float type to calculate in: 24 bits are plenty for 16, all else needs 53."""
     return np.float32 if dtype == np.int16 else np.float64

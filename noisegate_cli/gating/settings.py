@@ -5,12 +5,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from noisegate_cli.errors import SettingsError, SignalError
 
+if TYPE_CHECKING:
+    from noisegate_cli.gating.noise import NoiseProfile
+
 Channels = Literal["linked", "separate"]
+Spectral = Literal["off", "soft", "mask"]
 NonFinite = Literal["refuse", "zero"]
+
+CHOICES = {"channels": Channels, "spectral": Spectral, "nonfinite": NonFinite}
 
 AUTO = "auto"
 METHODS = (AUTO, "auto:otsu", "auto:gmm", "auto:p56")
@@ -121,6 +127,14 @@ class GateSettings:
     recording has."""
     channels: Channels = "linked"
     """`linked`: the loudest channel decides for all. `separate`: each has a gate of its own."""
+    spectral: Spectral = "off"
+    """Whether the noise goes down in each frequency bin too, before the gate: by `soft` gains, or
+    by the plain binary `mask` of the magnitude spectrogram."""
+    reduction_db: float = 24.0
+    """How far a bin goes down at the most, dB; infinity is silence."""
+    noise: "tuple[float, float] | str | NoiseProfile | None" = None
+    """Where the noise is alone: from and to in seconds, or the name of a recording of it; or the
+    noise itself. None learns it from where the gate is closed, and follows it."""
     nonfinite: NonFinite = "refuse"
     """What becomes of samples that are NaN or infinite: `zero` silences them."""
 
@@ -147,10 +161,20 @@ class GateSettings:
             raise SettingsError(
                 f"range {self.range_db:g} dB must be 0 or below: it is the gain of the closed gate"
             )
-        if self.channels not in get_args(Channels):
-            raise SettingsError(f"channels {self.channels!r} must be 'linked' or 'separate'")
-        if self.nonfinite not in get_args(NonFinite):
-            raise SettingsError(f"nonfinite {self.nonfinite!r} must be 'refuse' or 'zero'")
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
+            if value not in get_args(choices):
+                known = " or ".join(map(repr, get_args(choices)))
+                raise SettingsError(f"{name} {value!r} must be {known}")
+        if not self.reduction_db >= 0:
+            raise SettingsError(f"reduction {self.reduction_db:g} dB must be 0 or more")
+        if isinstance(self.noise, tuple) and not 0 <= self.noise[0] < self.noise[1]:
+            raise SettingsError(
+                f"noise from {self.noise[0]:g} s to {self.noise[1]:g} s must be a stretch of time"
+            )
+        self._check_frames()
+
+    def _check_frames(self) -> None:
         frame, hop = self.frame_length, self.hop_length
         if frame is not None and not SHORTEST_FRAME <= frame <= LONGEST_FRAME:
             raise SettingsError(
@@ -165,6 +189,9 @@ class GateSettings:
     def preset(cls, name: str, **changes: Any) -> "GateSettings":
         """Return the preset called `name`, with single settings overridden.
 
+        After a spectral gate the range is 0 dB, unless it is given: pauses are quiet already. That
+        of the preset `hard` is a mask.
+
         Raises
         ------
         SettingsError
@@ -172,6 +199,8 @@ class GateSettings:
         """
         if name not in PRESETS:
             raise SettingsError(f"preset {name!r} is not one of {', '.join(PRESETS)}")
+        if changes.get("spectral", "off") != "off":
+            changes = {"range_db": 0.0} | changes
         return replace(PRESETS[name], **changes)
 
     def changes_from(self, other: "GateSettings") -> dict[str, Any]:
@@ -199,6 +228,36 @@ class GateSettings:
     def closed_gain(self) -> float:
         """Linear gain of the closed gate."""
         return float(10 ** (self.range_db / 20))
+
+    @property
+    def bin_floor(self) -> float:
+        """The least linear gain of a bin in the spectral gate."""
+        return float(10 ** (-self.reduction_db / 20))
+
+    @property
+    def window_power(self) -> float:
+        """Which power of Hann's window the spectral gate takes: librosa's mask takes the first."""
+        return 0.5 if self.spectral == "soft" else 1.0
+
+    @property
+    def pause_reduction_db(self) -> float:
+        """How far the spectral gate alone turns down all where the gate is closed, dB."""
+        return self.reduction_db if self.spectral == "soft" else 0.0
+
+    @property
+    def masks_by_level(self) -> bool:
+        """Whether bins are held against the threshold, whatever the noise is."""
+        return self.spectral == "mask" and not isinstance(self.threshold, str)
+
+    @property
+    def known_noise(self) -> "NoiseProfile | None":
+        """The noise in each bin, if it is given and not only where it is."""
+        return None if isinstance(self.noise, tuple | str) else self.noise
+
+    @property
+    def learns_noise(self) -> bool:
+        """Whether the noise in each bin has to be found in the recording."""
+        return self.spectral != "off" and self.noise is None and not self.masks_by_level
 
     def key_band(self, sample_rate: int) -> tuple[float, float]:
         """Return what the key filter lets through at `sample_rate`, in Hz: all without one.
@@ -307,7 +366,13 @@ PRESETS: Mapping[str, GateSettings] = MappingProxyType(
     {
         "voice": GateSettings(),
         "music": GateSettings(
-            hysteresis_db=6, attack_ms=2, hold_ms=300, release_ms=600, lookahead_ms=20, range_db=-30
+            hysteresis_db=6,
+            attack_ms=2,
+            hold_ms=300,
+            release_ms=600,
+            lookahead_ms=20,
+            range_db=-30,
+            reduction_db=12,
         ),
         "field": GateSettings(
             hysteresis_db=4,
@@ -316,6 +381,7 @@ PRESETS: Mapping[str, GateSettings] = MappingProxyType(
             release_ms=400,
             lookahead_ms=80,
             range_db=-24,
+            reduction_db=18,
         ),
         "hard": GateSettings(
             hysteresis_db=0,
@@ -325,6 +391,7 @@ PRESETS: Mapping[str, GateSettings] = MappingProxyType(
             attack_ms=0,
             hold_ms=0,
             release_ms=0,
+            reduction_db=math.inf,
         ),
     }
 )

@@ -1,6 +1,6 @@
 """Measure what ngate costs, side by side with a bare copy and the other gates that are installed.
 
-    python -m tests.benchmarks.bench [--quick] [--only speed,stereo,startup,memory,batch]
+    python -m tests.benchmarks.bench [--quick] [--only SECTION,...]
 
 All times are wall times of whole processes. The commands of a table run in turn (A B C A B C ...),
 after a round that doesn't count; ratios are those of medians. The recordings are made here, always
@@ -41,9 +41,12 @@ ENV = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 OPTIONAL = ("ffmpeg", "sox", "pedalboard", "noisereduce", "librosa")
 OUT, OUT_TREE = "out.wav", "out"
 COPY, GATE = "bare libsndfile copy", f"`ngate gate -t {THRESHOLD}`"
+SPECTRAL = "`ngate gate --spectral`"
 RATE = 44100
 HOUR, MINUTE = 3600, 60
-BATCH_FILES = 200
+BATCH_FILES, CORPUS_FILES, RESUMED_FILES = 200, 2000, 20_000
+CURVE = f"-inf,{THRESHOLD_DB},-inf,{THRESHOLD_DB + 0.1:.1f},{THRESHOLD_DB + 0.1:.1f}"
+"""What makes a gate of SoX's compand."""
 PHRASES, NOISE = (np.float32(10 ** (dbfs / 20)) for dbfs in (-20, -55))
 """RMS of what is said, and of the noise."""
 
@@ -144,11 +147,10 @@ def speech(rng: np.random.Generator, rate: int, length: int) -> NDArray[np.float
 
 def gates(source: str, bits: int) -> list[Command]:
     """Return the copy, ngate, and the gates that stream, each from `source` to OUT."""
-    agate, opening = f"agate=threshold={THRESHOLD}", f"{THRESHOLD_DB + 0.1:.1f}"
-    curve = f"-inf,{THRESHOLD_DB},-inf,{opening},{opening}"
+    agate = f"agate=threshold={THRESHOLD}"
     ffmpeg = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", source, "-af", agate]
     ffmpeg += ["-c:a", f"pcm_s{bits}le", OUT]
-    sox = ["sox", "-D", source, OUT, "compand", ".005,.1", curve, "0", "-90", ".005"]
+    sox = ["sox", "-D", source, OUT, "compand", ".005,.1", CURVE, "0", "-90", ".005"]
     commands = [
         Command(COPY, [PYTHON, OTHERS, "copy", source, OUT]),
         Command(GATE, [NGATE, "gate", "-t", str(THRESHOLD), source, "-o", OUT]),
@@ -209,6 +211,21 @@ def stereo(bench: Bench) -> None:
     report(times, [COPY, GATE], "× real time", 600 * bench.scale)
 
 
+def spectral(bench: Bench) -> None:
+    """What turns the noise down under the speech, too."""
+    source = bench.recording("mono", 600)
+    denoise = "afftdn=nr=20:nf=-50"
+    commands = [Command(SPECTRAL, [NGATE, "gate", "--spectral", source, "-o", OUT])]
+    if ffmpeg := shutil.which("ffmpeg"):
+        argv = [ffmpeg, "-nostdin", "-v", "error", "-y", "-i", source, "-af", denoise, OUT]
+        commands.append(Command(f"ffmpeg `{denoise}`", argv, optional=True))
+    commands += scripts({"noisereduce": "noisereduce, stationary"}, source)
+    times = bench.measure("spectral", commands)
+    length = 600 * bench.scale
+    print(f"### Spectral: {span(length)} of speech, WAV, mono, 16 bits, 44.1 kHz\n")
+    report(times, [SPECTRAL], "× real time", length)
+
+
 def startup(bench: Bench) -> None:
     """How long it takes to do next to nothing, and to import no more than that needs."""
     source = bench.recording("mono", 5)
@@ -228,7 +245,7 @@ def memory(bench: Bench) -> None:
     """Whether memory grows with the recording."""
     lengths = (600, 4 * HOUR)
     peaks: dict[str, list[float]] = {}
-    for options in (["gate", "-t", str(THRESHOLD)], ["gate"], ["analyze"]):
+    for options in (["gate", "-t", str(THRESHOLD)], ["gate"], ["gate", "--spectral"], ["analyze"]):
         name = f"`ngate {' '.join(options)}`"
         for source in [bench.recording("mono", seconds) for seconds in lengths]:
             print(f"memory: {name} {source}", file=sys.stderr)
@@ -257,7 +274,78 @@ def batch(bench: Bench) -> None:
     report(times, [commands[0].name], "Files/s", BATCH_FILES)
 
 
-SECTIONS = {f.__name__: f for f in (speed, stereo, startup, memory, batch)}
+def corpus(bench: Bench) -> None:
+    """Many short recordings: what is around the gating, and other gates under xargs."""
+    number, tree = round(CORPUS_FILES * bench.scale), "corpus"
+    for n in range(number):
+        bench.recording(f"{tree}/{n:04}", 10 / bench.scale, rate=16000)
+    agate = f"-af agate=threshold={THRESHOLD} -c:a pcm_s16le {OUT_TREE}/{{}}"
+    compand = f"compand .005,.1 {CURVE} 0 -90 .005"
+    part = number // 10
+    each = f"mkdir {OUT_TREE}; ls {tree} | head -{part} | xargs -P2 -I{{}}"
+    ngate = [NGATE, "batch", tree, "-o", OUT_TREE]
+    given = [*ngate, "-t", str(THRESHOLD)]
+    one, two = (f"`ngate batch -t {THRESHOLD} -j {n}`" for n in (1, 2))
+    commands = [
+        Command(one, [*given, "-j", "1"]),
+        Command(two, [*given, "-j", "2"]),
+        Command("`ngate batch -j 2`", [*ngate, "-j", "2"]),
+    ]
+    for name, others in (
+        ("ffmpeg", f"ffmpeg -nostdin -v error -y -i {tree}/{{}} {agate}"),
+        ("sox", f"sox -D {tree}/{{}} {OUT_TREE}/{{}} {compand}"),
+    ):
+        if shutil.which(name):
+            argv = ["sh", "-c", f"{each} {others}"]
+            commands.append(Command(f"`xargs -P2 {name}`, from {part} files", argv, optional=True))
+    times = bench.measure("corpus", commands)
+    for name in [name for name in times if "xargs" in name]:
+        # They start anew for each file: ten times as many take ten times as long.
+        times[name] = [seconds * number / part for seconds in times[name]]
+    print(f"### Batch: {number} WAV files of 10 s, mono, 16 bits, 16 kHz\n")
+    report(times, [one, two], "Files/s", number)
+    gating = float(bench.run([PYTHON, OTHERS, "gating", tree], subprocess.PIPE))
+    whole = 1000 * statistics.median(times[one]) / number
+    print(
+        f"Of the {whole:.2f} ms that one worker takes for a file, start-up included, "
+        f"{gating:.2f} ms are gating; the rest is {whole - gating:.2f} ms.\n"
+    )
+
+
+def resume(bench: Bench) -> None:
+    """How long it takes to find that nothing is left to do, and what the parent remembers."""
+    numbers = [round(n * bench.scale) for n in (1, 1000, RESUMED_FILES)]
+    tiny = bench.folder / bench.recording("tiny", 0.1 / bench.scale, rate=16000)
+    peaks = []
+    for number in (n or 1 for n in numbers):
+        tree = bench.folder / f"tiny{number}"
+        for n in range(number):
+            folder = tree / f"{n // 1000:03}"
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(tiny, folder / f"{n:06}.wav")
+        print(f"resume: {number} files for the first time", file=sys.stderr)
+        shutil.rmtree(bench.folder / f"done{number}", ignore_errors=True)
+        argv = [PYTHON, OTHERS, "parent", "batch", tree.name, "-o", f"done{number}", "-q"]
+        peaks.append(int(bench.run([*argv, "-t", str(THRESHOLD)], subprocess.PIPE)) / 1e6)
+    commands = [
+        Command(
+            f"`ngate batch`, {number} finished",
+            [NGATE, "batch", f"tiny{number}", "-o", f"done{number}", "-q", "-t", str(THRESHOLD)],
+        )
+        for number in (n or 1 for n in numbers)
+    ]
+    times = bench.measure("resume", commands)
+    print("### Batch: a second run when all is done\n")
+    report(times, [commands[0].name])
+    bench.results["parent"] = {str(n): [p] for n, p in zip(numbers, peaks, strict=True)}
+    print("### Batch: peak memory of the parent in the first run\n")
+    head = ["", *(f"{n or 1} files" for n in numbers), "Last ÷ second"]
+    table(head, [["MB", *(f"{p:.1f}" for p in peaks), f"{peaks[2] / peaks[1]:.2f} ×"]])
+
+
+SECTIONS = {
+    f.__name__: f for f in (speed, stereo, spectral, startup, memory, batch, corpus, resume)
+}
 
 
 def span(seconds: float) -> str:

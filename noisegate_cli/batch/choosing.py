@@ -1,0 +1,202 @@
+"""Which recordings a batch takes, and what their outputs are called."""
+
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fnmatch import translate
+from functools import cache
+from pathlib import Path, PurePath
+from typing import IO, NamedTuple
+
+from noisegate_cli.errors import AudioError
+from noisegate_cli.formats import EXTENSIONS, ONLY_READ
+from noisegate_cli.output import OutputOptions
+from noisegate_cli.units import shown
+
+KNOWN = frozenset((*EXTENSIONS, *ONLY_READ))
+
+READ_AT_ONCE = 1 << 16
+"""Bytes of a list of names."""
+
+
+class Found(NamedTuple):
+    """A recording, or what looks like one."""
+
+    name: str
+    """Path below the root; or as it was listed, when it is not below it."""
+    size: int = 0
+    """Bytes; 0 where that can't be told."""
+    mtime_ns: int = 0
+    error: str = ""
+    """Why it can't even be tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Globs that say which recordings are wanted.
+
+    A pattern without a slash is one of names, at any depth; one with a slash is one of paths below
+    the root. `*` stands for slashes too. What excludes a folder excludes all below it.
+
+    Examples
+    --------
+    >>> patterns = Patterns(include=("*.wav",), exclude=("raw", "take1/*"))
+    >>> [patterns.wants(name) for name in ("a.wav", "a.flac", "raw/a.wav", "take1/b/a.wav")]
+    [True, False, False, False]
+    """
+
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+
+    def wants(self, name: str) -> bool:
+        """Whether the recording at this path below the root is wanted."""
+        path = PurePath(name).as_posix()
+        if self.include and not _matches(path, tuple(self.include)):
+            return False
+        while self.exclude and path:
+            if _matches(path, tuple(self.exclude)):
+                return False
+            path = path.rpartition("/")[0]
+        return True
+
+    def enters(self, folder: str) -> bool:
+        """Whether anything below this folder may be wanted; its own parents are."""
+        path = PurePath(folder).as_posix()
+        return not (self.exclude and _matches(path, tuple(self.exclude)))
+
+
+def walk(root: Path, output: Path, patterns: Patterns) -> Iterator[Found]:
+    """Yield the recordings below `root`, in no order.
+
+    Hidden files and folders are left out, folders behind links too, and `output` itself where it
+    lies inside `root`. A folder that can't be read is one `Found` with an error.
+    """
+    inside = os.path.relpath(os.path.realpath(output), os.path.realpath(root))
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(root / folder) as entries:
+                for entry in entries:
+                    name = os.path.join(folder, entry.name) if folder else entry.name
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        if name != inside and patterns.enters(name):
+                            folders.append(name)
+                    elif _extension(name) in KNOWN and patterns.wants(name):
+                        found = _found(name, entry)
+                        if found is not None:
+                            yield found
+        except OSError as error:
+            why = f"{shown(root / folder)} can't be read: {error.strerror}"
+            yield Found(folder or ".", error=why)
+
+
+def listed(root: Path, names: Iterable[str], patterns: Patterns) -> Iterator[Found]:
+    """Yield the recordings that a list names, below the current directory or below `root`."""
+    here = os.path.abspath(root)
+    real = os.path.realpath(root)
+    for name in names:
+        path = name if os.path.lexists(name) else os.path.join(here, name)
+        below = os.path.relpath(os.path.abspath(path), here)
+        if _is_outside(below):
+            folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
+            below = os.path.relpath(os.path.join(folder, os.path.basename(path)), real)
+        if _is_outside(below):
+            why = f"{shown(name)} is not below {shown(root)}: give the directory that holds it"
+            yield Found(name, error=why)
+        elif patterns.wants(below):
+            why = f"{shown(name)} is a directory: list the recordings in it"
+            yield _found(below, Path(path)) or Found(below, error=why)
+
+
+def names_in(source: str, separator: bytes) -> Iterator[str]:
+    r"""Yield the names in a file, or on stdin for "-", that are separated by b"\n" or b"\0".
+
+    Raises
+    ------
+    AudioError
+        When there is no such file.
+    """
+    with ExitStack() as stack:
+        file: IO[bytes] = sys.stdin.buffer
+        try:
+            if source != "-":
+                file = stack.enter_context(Path(source).open("rb"))
+            rest = b""
+            while part := file.read(READ_AT_ONCE):
+                *names, rest = (rest + part).split(separator)
+                yield from _decoded(names, separator)
+            yield from _decoded([rest], separator)
+        except OSError as error:
+            raise AudioError(
+                f"the list {shown(source)} can't be read: {error.strerror}: give --from-file a file"
+            ) from error
+
+
+def output_name(name: str, options: OutputOptions) -> str:
+    """Return the path below the output tree for a recording at `name` below its root.
+
+    It follows from the name alone, so that two that would be one are found before anything runs.
+
+    Examples
+    --------
+    >>> output_name("a/b.flac", OutputOptions(suffix="")), output_name("c.mp4", OutputOptions())
+    ('a/b.flac', 'c_gated.m4a')
+    """
+    stem, extension = os.path.splitext(name)
+    if options.format:
+        extension = f".{options.format}"
+    elif extension.lower() not in EXTENSIONS:
+        extension = ONLY_READ.get(extension.lower(), ".wav")
+    return f"{stem}{options.suffix}{extension}"
+
+
+def _found(name: str, file: "os.DirEntry[str] | Path") -> Found | None:
+    """Return a recording, or nothing for a directory that is called like one."""
+    try:
+        status = file.stat()
+    except OSError:  # a link to nowhere, or in a circle: it is tried, and then named
+        return Found(name)
+    if stat.S_ISDIR(status.st_mode):
+        return None
+    return Found(name, status.st_size, status.st_mtime_ns)
+
+
+def _extension(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def _is_outside(below: str) -> bool:
+    return below.split(os.sep, 1)[0] == ".." or os.path.isabs(below)
+
+
+def _decoded(names: list[bytes], separator: bytes) -> Iterator[str]:
+    for name in names:
+        text = os.fsdecode(name.removesuffix(b"\r") if separator == b"\n" else name)
+        if text:
+            yield text
+
+
+def _matches(path: str, patterns: tuple[str, ...]) -> bool:
+    names, paths = _compiled(patterns)
+    if names and names.fullmatch(path.rpartition("/")[2]):
+        return True
+    return bool(paths and paths.fullmatch(path))
+
+
+@cache
+def _compiled(patterns: tuple[str, ...]) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
+    """Return what patterns say of names, and what they say of paths."""
+    plain = [pattern.rstrip("/").removeprefix("./") for pattern in patterns]
+    names = [translate(p) for p in plain if "/" not in p]
+    paths = [translate(p.removeprefix("/")) for p in plain if "/" in p]
+    return (
+        re.compile("|".join(names)) if names else None,
+        re.compile("|".join(paths)) if paths else None,
+    )

@@ -1,0 +1,361 @@
+"""All recordings of a batch: what is to be done with each, and what became of it.
+
+They are rows of a private SQLite database, which lies on disk as far as it is large: a million of
+them take no memory. SQLite removes it when it is closed, and when the process dies.
+"""
+
+import json
+import math
+import os
+import pickle
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from noisegate_cli.batch.choosing import Found, output_name
+from noisegate_cli.batch.manifest import INTERRUPTED, Entry
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.output import OutputOptions
+from noisegate_cli.units import shown
+
+T = TypeVar("T")
+
+State = Literal["to do", "done", "skipped", "failed"]
+
+AT_ONCE = 1000
+"""Rows in memory."""
+
+FIGURES = (
+    "duration_s",
+    "threshold",
+    "noise_floor_db",
+    "active_db",
+    "peak_db",
+    "closed_share",
+    "openings",
+    "chops",
+    "seconds",
+)
+"""What is kept of a result."""
+
+CLIPPED_DB = -0.01
+PUMPING_DB = 12.0
+MOSTLY = 0.9
+
+UNUSUAL = (
+    "all closed",
+    "clipped",
+    "little contrast",
+    "never closed",
+    "cut sounds",
+    "mostly closed",
+)
+"""Why one should listen to a recording, worst first."""
+
+_UNUSUAL = f"""CASE
+    WHEN openings = 0 THEN 0
+    WHEN peak_db > {CLIPPED_DB} THEN 1
+    WHEN active_db - noise_floor_db < {PUMPING_DB} THEN 2
+    WHEN closed_share = 0 THEN 3
+    WHEN chops > 0 THEN 4
+    WHEN closed_share > {MOSTLY} THEN 5
+END"""
+_FIGURES = ", ".join(FIGURES)
+_SCHEMA = f"""
+    PRAGMA journal_mode = OFF;
+    PRAGMA synchronous = OFF;
+    CREATE TABLE files (
+        name BLOB PRIMARY KEY, output BLOB, real BLOB, target BLOB, folder BLOB,
+        size INTEGER, mtime_ns INTEGER, state TEXT, why TEXT, {_FIGURES}
+    ) WITHOUT ROWID;
+    CREATE TABLE entries (
+        output BLOB PRIMARY KEY, file BLOB, status TEXT, size INTEGER, mtime_ns INTEGER,
+        digest TEXT, output_size INTEGER, output_mtime_ns INTEGER, recipe TEXT, shared TEXT,
+        batch TEXT, {_FIGURES}
+    ) WITHOUT ROWID;
+"""
+_ROW = "f.name, f.output, f.folder, f.size, f.mtime_ns, f.why"
+_KNOWN = (
+    "e.file, e.status, e.size, e.mtime_ns, e.digest, e.output_size, e.output_mtime_ns, e.recipe"
+)
+
+
+class Row(NamedTuple):
+    """A recording of the plan."""
+
+    name: str
+    """Path below the input tree."""
+    output: str
+    """Path below the output tree."""
+    folder: str
+    """Where it lies below the input tree."""
+    size: int
+    mtime_ns: int
+    why: str | None
+    """Why it is in the state that it is in."""
+
+
+class Known(NamedTuple):
+    """What the manifest has of an output."""
+
+    file: str
+    """The recording that it came of."""
+    status: str
+    size: int | None
+    mtime_ns: int | None
+    digest: str | None
+    output_size: int | None
+    output_mtime_ns: int | None
+    recipe: str
+    """How it was made."""
+
+
+class Unusual(NamedTuple):
+    """A recording that one should listen to."""
+
+    name: str
+    why: str
+    closed_share: float
+    contrast_db: float | None
+    peak_db: float | None
+    chops: int
+
+
+class Plan:
+    """The recordings of a batch.
+
+    Parameters
+    ----------
+    root, output
+        The trees.
+    options
+        What outputs are called.
+    """
+
+    def __init__(self, root: Path, output: Path, options: OutputOptions) -> None:
+        self._root, self._output, self._options = root, output, options
+        self._db = sqlite3.connect("", isolation_level=None)
+        self._db.executescript(_SCHEMA)
+        # One transaction for all, that never ends: nobody needs what is written of it.
+        self._db.execute("BEGIN")
+        self._db.create_function("clash", 2, self._clash)
+
+    def close(self) -> None:
+        """Forget it all."""
+        self._db.close()
+
+    def add(self, found: Iterable[Found]) -> None:
+        """Take in recordings; one that is there already is the same."""
+        # Folders are looked up, names are not unless they are links: that is what takes time.
+        real_folder = lru_cache(maxsize=1024)(os.path.realpath)
+
+        def row(f: Found) -> tuple[object, ...]:
+            folder, name = os.path.split(f.name)
+            real = os.path.join(real_folder(os.path.join(self._root, folder)), name)
+            if os.path.islink(real):
+                real = os.path.realpath(real)
+            output = output_name(f.name, self._options)
+            target_folder, name = os.path.split(os.path.join(self._output, output))
+            target = os.path.join(real_folder(target_folder), name)
+            texts = (f.name, output, os.path.normcase(real), os.path.normcase(target), folder)
+            state = "failed" if f.error else "to do"
+            return *map(os.fsencode, texts), f.size, f.mtime_ns, state, f.error or None
+
+        columns = "name, output, real, target, folder, size, mtime_ns, state, why"
+        self._insert(f"OR IGNORE INTO files ({columns})", 9, map(row, found))
+
+    def refuse_what_collides(self) -> None:
+        """Fail recordings whose output would be another one's, or would be a recording itself."""
+        self._db.execute("CREATE INDEX targets ON files (target, name)")
+        self._db.execute("CREATE INDEX reals ON files (real, name)")
+        for clash in ("b.real = a.target", "b.target = a.target AND b.name < a.name"):
+            self._db.execute(f"""
+                UPDATE files AS a SET state = 'failed',
+                    why = clash(name, (SELECT b.name FROM files b WHERE {clash} LIMIT 1))
+                WHERE state = 'to do' AND EXISTS (SELECT 1 FROM files b WHERE {clash})
+            """)
+
+    def remember(self, entries: Iterable[Entry]) -> None:
+        """Take in what the manifest has; of several lines for one output the last counts."""
+
+        def row(e: Entry) -> tuple[object, ...]:
+            result = e.get("result")
+            result = result if isinstance(result, dict) else {}
+            return (
+                *(os.fsencode(str(e.get(key))) for key in ("output", "file")),
+                *(_plain(e.get(key)) for key in ("status", "size", "mtime_ns", "digest")),
+                *(_plain(e.get(key)) for key in ("output_size", "output_mtime_ns")),
+                _complete(json.dumps([e.get("settings"), e.get("options")])),
+                *(_plain(e.get(key)) for key in ("shared", "batch")),
+                *(_plain(result.get(key)) for key in FIGURES),
+            )
+
+        self._insert("OR REPLACE INTO entries", 11 + len(FIGURES), map(row, entries))
+        self._db.execute("CREATE INDEX IF NOT EXISTS shares ON entries (shared)")
+
+    def rows(self, state: State = "to do") -> Iterator[tuple[Row, Known | None]]:
+        """Yield the recordings in a state, by their names, with what the manifest has of them.
+
+        They may change their state meanwhile.
+        """
+        query = f"""
+            SELECT {_ROW}, {_KNOWN} FROM files f LEFT JOIN entries e ON e.output = f.output
+            WHERE f.state = ? AND f.name > ? ORDER BY f.name LIMIT {AT_ONCE}
+        """
+        last = b""
+        while page := self._db.execute(query, (state, last)).fetchall():
+            last = page[-1][0]
+            for values in page:
+                name, output, folder = map(os.fsdecode, values[:3])
+                row = Row(name, output, folder, *values[3:6])
+                file, *known = values[6:]
+                yield row, Known(os.fsdecode(file), *known) if file is not None else None
+
+    def decide(self, decisions: Iterable[tuple[str, State, str]]) -> None:
+        """Note (name, state, why)."""
+        query = "UPDATE files SET state = ?, why = ? WHERE name = ?"
+        for page in _pages(decisions):
+            self._db.executemany(query, [(s, why, os.fsencode(n)) for n, s, why in page])
+
+    def recall_figures(self) -> None:
+        """Let recordings that are skipped have the figures that they had."""
+        self._db.execute(f"""
+            UPDATE files SET ({_FIGURES}) = (
+                SELECT {_FIGURES} FROM entries e WHERE e.output = files.output
+            ) WHERE state = 'skipped'
+        """)
+
+    def settle(self, name: str, state: State, why: str | None, result: dict[str, Any]) -> None:
+        """Note what became of a recording."""
+        self._db.execute(
+            f"UPDATE files SET state = ?, why = ?{''.join(f', {key} = ?' for key in FIGURES)} "
+            "WHERE name = ?",
+            (state, why, *(_plain(result.get(key)) for key in FIGURES), os.fsencode(name)),
+        )
+
+    def count(self, state: State | None = None) -> tuple[int, int]:
+        """Return how many recordings are in a state, or in any, and their bytes."""
+        query = "SELECT count(*), coalesce(sum(size), 0) FROM files WHERE state = ?1 OR ?1 IS NULL"
+        number, size = self._db.execute(query, (state,)).fetchone()
+        return number, size
+
+    def reasons(self, state: State) -> dict[str, int]:
+        """Return why recordings are in a state, with how many, most first."""
+        query = "SELECT why, count(*) n FROM files WHERE state = ? GROUP BY why ORDER BY n DESC"
+        return dict(self._db.execute(query, (state,)))
+
+    def shared_threshold(self, fingerprint: str) -> float | None:
+        """Return the threshold that the manifest has for recordings with this fingerprint."""
+        query = "SELECT recipe FROM entries WHERE shared = ? LIMIT 1"
+        for (recipe,) in self._db.execute(query, (fingerprint,)):
+            threshold = json.loads(recipe)[0]["threshold"]
+            return threshold if isinstance(threshold, float) else None
+        return None
+
+    def settled_by(self, batch: str, outputs: Iterable[str]) -> set[str]:
+        """Return those of some outputs that the manifest has a line for by a batch."""
+        query = "SELECT 1 FROM entries WHERE output = ? AND batch = ?"
+        return {o for o in outputs if self._db.execute(query, (os.fsencode(o), batch)).fetchone()}
+
+    def interrupted(self) -> list[str]:
+        """Return the outputs that were being made when a batch was stopped."""
+        query = "SELECT output FROM entries WHERE status = ?"
+        return [os.fsdecode(output) for (output,) in self._db.execute(query, (INTERRUPTED,))]
+
+    def folders(self) -> list[str]:
+        """Return the folders in which recordings lie, below the input tree."""
+        return [os.fsdecode(f) for (f,) in self._db.execute("SELECT DISTINCT folder FROM files")]
+
+    def outputs_in(self, folder: str) -> Iterator[str]:
+        """Yield the names of the outputs in a folder."""
+        query = "SELECT output FROM files WHERE folder = ?"
+        for (output,) in self._db.execute(query, (os.fsencode(folder),)):
+            yield os.path.basename(os.fsdecode(output))
+
+    def closed_share(self) -> float:
+        """Return which share of the time that was gated is closed, 0 to 1."""
+        query = "SELECT total(closed_share * duration_s), total(duration_s) FROM files"
+        closed, seconds = self._db.execute(query + " WHERE state = 'done'").fetchone()
+        return closed / seconds if seconds else 0.0
+
+    def unusual(self, most: int) -> tuple[list[Unusual], dict[str, int]]:
+        """Return what one should listen to, worst first, and how many there are of each kind."""
+        worst = self._db.execute(f"""
+            SELECT name, {_UNUSUAL} AS kind, closed_share, active_db - noise_floor_db AS contrast,
+                peak_db, chops FROM files WHERE state = 'done' AND kind IS NOT NULL
+            ORDER BY kind, contrast, chops DESC, closed_share DESC, name LIMIT {most}
+        """)
+        kinds = self._db.execute(f"""
+            SELECT {_UNUSUAL} AS kind, count(*) FROM files
+            WHERE state = 'done' AND kind IS NOT NULL GROUP BY kind ORDER BY kind
+        """)
+        return (
+            [Unusual(os.fsdecode(name), UNUSUAL[kind], *rest) for name, kind, *rest in worst],
+            {UNUSUAL[kind]: number for kind, number in kinds},
+        )
+
+    def table(self) -> Iterator[tuple[object, ...]]:
+        """Yield (name, output, state, why, *FIGURES) of all recordings, by their names."""
+        query = f"SELECT name, output, state, why, {_FIGURES} FROM files ORDER BY name"
+        for name, output, *rest in self._db.execute(query):
+            yield os.fsdecode(name), os.fsdecode(output), *rest
+
+    def _insert(self, into: str, columns: int, rows: Iterable[tuple[object, ...]]) -> None:
+        query = f"INSERT {into} VALUES ({', '.join('?' * columns)})"
+        for page in _pages(rows):
+            self._db.executemany(query, page)
+
+    def _clash(self, name: bytes, other: bytes) -> str:
+        source, there = (shown(os.path.join(self._root, os.fsdecode(n))) for n in (name, other))
+        return f"{source} would overwrite {there}, or what comes of it"
+
+
+@lru_cache(maxsize=64)
+def recipe_text(settings: GateSettings, options: OutputOptions) -> str:
+    """Return how outputs are made, as a text that is the same if that is the same."""
+    return json.dumps([plain_data(settings), plain_data(options)], sort_keys=True)
+
+
+@lru_cache(maxsize=64)
+def plain_data(value: GateSettings | OutputOptions) -> dict[str, Any]:
+    """Return settings as JSON has them, not to be changed: what is infinite is null."""
+    return {field.name: _as_json(getattr(value, field.name)) for field in fields(value)}
+
+
+def _as_json(value: object) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    try:
+        json.dumps(value)
+    except TypeError:  # What is larger than a setting is told apart, not kept.
+        return blake2b(pickle.dumps(value), digest_size=16).hexdigest()
+    return value
+
+
+@lru_cache(maxsize=1024)
+def _complete(recipe: str) -> str:
+    """Return the recipe of a manifest, by an older version maybe, with all settings there are."""
+    defaults = (plain_data(GateSettings()), plain_data(OutputOptions()))
+    found = json.loads(recipe)
+    both = [d | f if isinstance(f, dict) else f for d, f in zip(defaults, found, strict=True)]
+    return json.dumps(both, sort_keys=True)
+
+
+def _plain(value: object) -> int | float | str | None:
+    """Return what a database can hold; a manifest may have been edited."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return None
+    return value if isinstance(value, int | float | str) else None
+
+
+def _pages(rows: Iterable[T]) -> Iterator[list[T]]:
+    rows = iter(rows)
+    while page := list(islice(rows, AT_ONCE)):
+        yield page

@@ -1,0 +1,228 @@
+"""One recording of a batch, in a worker: a process of ours, or a thread of a cluster's."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cache, lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from threading import Thread
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import soundfile as sf
+
+from noisegate_cli import __version__
+from noisegate_cli.errors import NoisegateError
+from noisegate_cli.gating.levels import LevelHistogram
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.output import OutputOptions
+from noisegate_cli.process import GateResult, gate_file, levels_of_file
+from noisegate_cli.units import shown
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+Recipe = bytes
+"""Settings and output options, pickled once for all jobs that have the same."""
+
+DIGEST_BYTES = 16
+READ_AT_ONCE = 1 << 20
+
+
+class Job(NamedTuple):
+    """A recording to be gated. Tuples of texts go to another process faster than anything else."""
+
+    name: str
+    """Path below the input tree."""
+    source: str
+    output: str
+    size: int
+    """Bytes, as far as that is known."""
+    recipe: Recipe
+    wants_digest: bool = False
+    """Whether to note what the input holds, not only when it was changed."""
+    known_digest: str | None = None
+    """What the input held when the output was made: if it still does there is nothing to do."""
+
+
+class Outcome(NamedTuple):
+    """What became of a job. An error is a value too."""
+
+    status: str
+    """done, skipped or failed."""
+    error: str | None = None
+    size: int | None = None
+    """Of the input, bytes."""
+    mtime_ns: int | None = None
+    digest: str | None = None
+    output_size: int | None = None
+    output_mtime_ns: int | None = None
+    result: dict[str, Any] = {}  # noqa: RUF012  # never changed; a NamedTuple has no factories
+    """See `figures`."""
+    versions: dict[str, str] = {}  # noqa: RUF012
+
+
+@lru_cache
+def packed(settings: GateSettings, options: OutputOptions) -> Recipe:
+    """Return how to gate, for jobs."""
+    return pickle.dumps((settings, options))
+
+
+def gate_job(job: Job) -> Outcome:
+    """Gate one recording of a batch.
+
+    Its output may be there: who gives the job has made sure that it may be overwritten. A worker
+    that was taken for dead may have made it, or the same batch before.
+    """
+    size = mtime_ns = digest = None
+    try:
+        before = os.stat(job.source)
+        size, mtime_ns = before.st_size, before.st_mtime_ns
+        if job.wants_digest:
+            digest = digest_of(job.source)
+            if digest == job.known_digest:
+                return Outcome("skipped", None, size, mtime_ns, digest)
+    except OSError:
+        pass  # gate_file says it better
+    try:
+        settings, options = _unpacked(job.recipe)
+        result = gate_file(job.source, job.output, settings, options=options, force=True)
+        output = os.stat(job.output)
+        after = os.stat(job.source)
+        if (after.st_size, after.st_mtime_ns) != (size, mtime_ns):
+            # What came out may be a bit of both.
+            os.unlink(job.output)
+            return Outcome("failed", f"{shown(job.source)} changed while it was read: run it again")
+    except NoisegateError as error:
+        return Outcome("failed", str(error), size, mtime_ns, digest)
+    except Exception as error:  # A fault in ngate costs this recording, not the batch.
+        why = f"{shown(job.source)}: {type(error).__name__}: {error}"
+        return Outcome("failed", why, size, mtime_ns, digest)
+    return Outcome(
+        "done", None, size, mtime_ns, digest, output.st_size, output.st_mtime_ns,
+        figures(result), versions(),
+    )  # fmt: skip
+
+
+def measure_job(job: Job) -> tuple[bytes, int] | str:
+    """Return how often each level occurs in a recording, and its silent frames; or an error."""
+    try:
+        histogram = levels_of_file(job.source, _unpacked(job.recipe)[0])
+    except Exception as error:  # It is named when it is gated.
+        return str(error)
+    return histogram.counts.tobytes(), histogram.silent
+
+
+def histogram_of(measured: tuple[bytes, int]) -> LevelHistogram:
+    """Return what `measure_job` measured."""
+    counts, silent = measured
+    return LevelHistogram(np.frombuffer(counts, np.int64), silent)
+
+
+def figures(result: GateResult) -> dict[str, Any]:
+    """Return what is worth keeping of a result, as JSON has it: what is infinite is null."""
+    suggestion = result.suggestion
+    found = {
+        "duration_s": result.source.duration,
+        "sample_rate": result.source.sample_rate,
+        "channels": result.source.channels,
+        "subtype": result.output.subtype,
+        "threshold": result.threshold,
+        "range_db": result.settings.range_db,
+        "method": suggestion.method if suggestion else None,
+        "reason": suggestion.reason if suggestion else None,
+        "noise_floor_db": suggestion.noise_floor_db if suggestion else None,
+        "active_db": suggestion.active_db if suggestion else None,
+        "peak_db": result.peak_db,
+        "closed_share": result.statistics.closed_share,
+        "openings": result.statistics.openings,
+        "chops": result.chops.count,
+        "warnings": list(result.warnings),
+        "seconds": round(result.seconds, 6),
+    }
+    return {k: None if v in (float("inf"), -float("inf")) else v for k, v in found.items()}
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return what the output depends on besides the settings."""
+    return {
+        "ngate": __version__,
+        "numpy": np.__version__,
+        "libsndfile": sf.__libsndfile_version__,
+        "python": ".".join(map(str, sys.version_info[:3])),
+    }
+
+
+def digest_of(path: str) -> str:
+    """Return a digest of what a file holds."""
+    digest = blake2b(digest_size=DIGEST_BYTES)
+    with Path(path).open("rb", buffering=0) as file:
+        while part := file.read(READ_AT_ONCE):
+            digest.update(part)
+    return f"blake2b:{digest.hexdigest()}"
+
+
+@lru_cache
+def _unpacked(packed: Recipe) -> tuple[GateSettings, OutputOptions]:
+    settings, options = pickle.loads(packed)
+    return settings, options
+
+
+class _Process:
+    """What a worker process of ours knows of its own end."""
+
+    busy = False
+    """Whether it is in a job, which has something to clean up."""
+    told = False
+    """Whether it was told to end."""
+
+    @classmethod
+    def leave(cls, *_: object) -> None:
+        """End this process, through the clean-up of its job if there is one."""
+        if cls.busy and not cls.told:
+            cls.told = True
+            raise SystemExit
+        # The pool, once broken, says it again: that must not end the clean-up.
+        if not cls.busy:
+            os._exit(1)
+
+
+def each(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
+    """Do a few jobs, one after the other."""
+    return [work(job) for job in jobs]
+
+
+def each_in_process(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
+    """Do a few jobs in a process of ours, which ends here when it is told to.
+
+    Further out the pool would take SystemExit for a result, and give this worker the next job.
+    """
+    results: list[R] | None = None
+    _Process.busy = True
+    # What was interrupted while it was being opened is closed when the exception is let go, here.
+    with suppress(SystemExit):
+        results = each(work, jobs)
+        _Process.busy = False
+    if results is None or _Process.told:
+        os._exit(1)
+    return results
+
+
+def prepare_process() -> None:
+    """Let this process clean up when it is told to end, or when its parent has died."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _Process.leave)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)

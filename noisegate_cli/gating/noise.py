@@ -1,0 +1,339 @@
+"""The noise in each frequency bin: learnt from the pauses, followed through them, or given."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisegate_cli.errors import SignalError
+from noisegate_cli.gating.bands import Batches, batch_frames, powers
+from noisegate_cli.gating.grouping import Grouping
+from noisegate_cli.gating.learner import EvenlyKept, most_batches
+from noisegate_cli.gating.levels import Samples, full_scale, to_db
+from noisegate_cli.gating.mask import Frames, Mask
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.gating.stft import Powers, Signal, Spectra, Transform
+
+SHORTEST_S = 0.1
+"""Of noise that is given: a frame or two say little of its mean."""
+
+FOLLOWED_S, PRIOR_S = 2.0, 0.5
+"""The noise of a moment is the mean of that before and after it, with this time constant; that of
+the whole recording counts in it for so long."""
+
+MOST_SPECTRA = 2048
+"""Frames that are heard to learn the noise of a recording, at the most."""
+
+STANDS_OUT = 4.0
+"""What is so many times the mean noise stands out: noise itself does in one bin of fifty."""
+
+FEWEST, QUIETEST = 5, 0.1
+"""Frames that a noise is learnt from, at the least, and the share of all that are the quietest."""
+
+LOUDEST = 1e6
+"""Samples above that, with full scale 1.0, have powers that float32 can't hold over the noise."""
+
+TINY = 1e-12
+"""|X|² that stands for nothing: the quantisation noise of 16 bits has 10⁴ times as much."""
+
+
+EVERYWHERE = np.ones(2, np.float32)
+"""The share of signal where nothing is known of it."""
+
+Source = Literal["pauses", "quietest", "given"]
+
+
+@dataclass(frozen=True)
+class NoiseProfile:
+    """The power spectrum of a noise."""
+
+    densities: tuple[float, ...]
+    """Mean square for each Hz, full scale 1.0, at frequencies evenly from 0 to `highest_hz`."""
+    highest_hz: float
+    source: Source
+    """Where it was found: in the `pauses`, in what is `quietest` in each bin, or as `given`."""
+    signal: tuple[float, ...] = (1.0, 1.0)
+    """At the like frequencies, how much of what stands out of the noise is signal, 0 to 1."""
+
+    @classmethod
+    def of(
+        cls,
+        mean: NDArray[Any],
+        transform: Transform,
+        sample_rate: int,
+        source: Source,
+        signal: Powers = EVERYWHERE,
+    ) -> "NoiseProfile":
+        """Return the profile of a noise that has these mean |X|² in the bins of a transform."""
+        densities = np.asarray(mean, np.float64) * _density(transform, sample_rate)
+        return cls(tuple(densities.tolist()), sample_rate / 2, source, tuple(signal.tolist()))
+
+    def in_bins(
+        self, transform: Transform, sample_rate: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the mean |X|² in the bins of a transform, and the share of signal.
+
+        Above `highest_hz` there is no noise.
+        """
+        hz = np.linspace(0, sample_rate / 2, transform.bins)
+        noise = np.interp(hz, self._hz(self.densities), self.densities, right=0.0)
+        share = np.interp(hz, self._hz(self.signal), self.signal)
+        return noise / _density(transform, sample_rate), share
+
+    def _hz(self, values: Sequence[float]) -> NDArray[np.float64]:
+        return np.linspace(0, self.highest_hz, len(values))
+
+    def level_db(self, low_hz: float = 0.0, high_hz: float = math.inf) -> float:
+        """Return the level, in dBFS, between two frequencies."""
+        step = self.highest_hz / (len(self.densities) - 1)
+        centres = step * np.arange(len(self.densities))
+        # The bins at both ends are half as wide.
+        upper = np.clip(centres + step / 2, low_hz, min(high_hz, self.highest_hz))
+        lower = np.clip(centres - step / 2, max(low_hz, 0.0), min(high_hz, self.highest_hz))
+        return float(to_db(math.sqrt(np.maximum(upper - lower, 0) @ np.array(self.densities))))
+
+
+def _density(transform: Transform, sample_rate: int) -> float:
+    """Return the mean square for each Hz that a mean |X|² of 1 in all bins stands for."""
+    return transform.mean_square * 2 * (transform.bins - 1) / sample_rate
+
+
+def as_signal(samples: Samples) -> Signal:
+    """Return samples shaped (samples, channels) as (channels, samples) with full scale 1.0."""
+    signal: Signal = np.ascontiguousarray(samples.T, np.float32)
+    if samples.dtype.kind == "i":
+        return signal * np.float32(1 / full_scale(samples.dtype))
+    if samples.size and not np.abs(samples).max() < LOUDEST:
+        raise SignalError(
+            f"samples above {LOUDEST:g} are beyond the spectral gate: scale them first"
+        )
+    return signal
+
+
+def gate_powers(spectra: Sequence[Spectra], linked: bool) -> Powers:
+    """Return |X|² of each gate, shaped (frames, gates, bins): the mean of linked channels."""
+    if not linked:
+        return np.stack([powers(x) for x in spectra], axis=1)
+    total = powers(spectra[0])
+    for x in spectra[1:]:
+        total += powers(x)
+    if len(spectra) > 1:
+        total /= np.float32(len(spectra))
+    return total[:, None]
+
+
+class NoiseMeter:
+    """Measures samples that are nothing but noise, in blocks: the mean |X|² of frames and channels.
+
+    That is the estimate of Welch (The use of the fast Fourier transform for the estimation of
+    power spectra, 1967). Digital silence is left out.
+    """
+
+    def __init__(self, settings: GateSettings, sample_rate: int) -> None:
+        self._sample_rate = sample_rate
+        length = settings.timing(sample_rate).frame_length
+        self._transform = Transform(length, length // 2, settings.window_power)
+        self._rest: Samples | None = None
+        self._sum = np.zeros(self._transform.bins)
+        self._frames = self._samples = 0
+
+    def process(self, block: Samples) -> None:
+        """Take in `block`, shaped (samples, channels)."""
+        length, hop = self._transform.frame_length, self._transform.hop_length
+        self._samples += len(block)
+        samples = block if self._rest is None else np.concatenate([self._rest, block])
+        frames = max(0, (len(samples) - length) // hop + 1)
+        self._rest = samples[frames * hop :].copy()
+        if frames:
+            spectra = [self._transform.spectra(x, frames) for x in as_signal(samples)]
+            heard = gate_powers(spectra, linked=True)[:, 0]
+            heard = heard[heard.max(axis=1) > TINY]
+            self._sum += heard.sum(axis=0, dtype=np.float64)
+            self._frames += len(heard)
+
+    def profile(self) -> NoiseProfile:
+        """Return the profile.
+
+        Raises
+        ------
+        SignalError
+            When there was too little of it, or only digital silence.
+        """
+        seconds = self._samples / self._sample_rate
+        if seconds < SHORTEST_S or self._samples < self._transform.frame_length:
+            raise SignalError(
+                f"{seconds:.2g} s of noise tell too little: give half a second or more"
+            )
+        if not self._frames:
+            raise SignalError("the noise is digital silence: give some that can be heard")
+        mean = self._sum / self._frames
+        return NoiseProfile.of(mean, self._transform, self._sample_rate, "given")
+
+
+class NoiseLearner:
+    """Learns the noise of a recording that comes in blocks, in flat memory.
+
+    It hears some of the frames that the recording is judged by, see `kept_frames`. Which of them
+    are noise is known when all are heard.
+
+    Parameters
+    ----------
+    samples
+        How many there will be, if that is known.
+    """
+
+    def __init__(
+        self, settings: GateSettings, sample_rate: int, channels: int = 1, samples: int = 0
+    ) -> None:
+        timing = settings.timing(sample_rate)
+        hop = timing.hop_length
+        self._sample_rate = sample_rate
+        self._linked = settings.channels == "linked"
+        self._transform = Transform(timing.frame_length, hop, settings.window_power)
+        self._batches = Batches(timing.frame_length, hop)
+        self._grouping = Grouping(self._transform.bins, sample_rate)
+        size = batch_frames(hop)
+        most, expected = most_batches(hop, 1 if self._linked else channels), samples // (size * hop)
+        self._kept = EvenlyKept(most, expected)
+        batches = min(most, expected + 1) if samples else most
+        self._every = min(size, 1 << max(0, (batches * size // MOST_SPECTRA - 1).bit_length()))
+
+    def process(self, block: Samples, last: bool = False) -> None:
+        """Take in `block`, shaped (samples, channels)."""
+        for index, frames, samples in self._batches.process(block, last):
+            if self._kept.wants(index):
+                number = -(-frames // self._every)
+                signal = as_signal(samples)
+                spectra = [self._transform.spectra(x, number, self._every) for x in signal]
+                self._kept.keep(index, gate_powers(spectra, self._linked))
+
+    def profiles(
+        self, numbers: Frames, is_open: Mask, is_noise: Mask, may_guess: Sequence[bool]
+    ) -> tuple[NoiseProfile | None, ...]:
+        """Return the profile of each gate.
+
+        Where there is no pause it is guessed: the powers of noise in a bin are distributed
+        exponentially, so that a tenth of them lie below −log(1 − 0.1) of their mean; and a signal
+        is in no bin all the time. That is the idea of minimum statistics (Martin, Noise power
+        spectral density estimation, 2001), for a noise that stands still.
+
+        Parameters
+        ----------
+        numbers
+            Of the frames that are kept.
+        is_open, is_noise
+            In which of them the gate is open, and which are noise and nothing else, both shaped
+            (frames, gates).
+        may_guess
+            Of each gate.
+
+        Returns
+        -------
+        None for a gate that has none.
+        """
+        heard = np.concatenate(self._kept.values())
+        sounding = heard.max(axis=2) > TINY
+        is_among_them = numbers % self._every == 0
+        is_noise = is_noise[is_among_them] & sounding
+        is_open = is_open[is_among_them] & sounding
+        profiles: list[NoiseProfile | None] = []
+        for gate, guess in enumerate(may_guess):
+            pauses, all_of_it = heard[is_noise[:, gate], gate], heard[sounding[:, gate], gate]
+            if len(pauses) >= FEWEST:
+                mean = pauses.mean(axis=0)
+                opens = self._grouping.mean(heard[is_open[:, gate], gate])
+                share = signal_share(opens, self._grouping.mean(pauses))
+                profiles.append(self._profile(mean, "pauses", self._grouping.spread(share)[0]))
+            elif guess and len(all_of_it) >= FEWEST / QUIETEST:
+                quiet = np.quantile(all_of_it, QUIETEST, axis=0)
+                profiles.append(self._profile(quiet / -math.log1p(-QUIETEST), "quietest"))
+            else:
+                profiles.append(None)
+        return tuple(profiles)
+
+    def _profile(self, mean: Powers, source: Source, signal: Powers = EVERYWHERE) -> NoiseProfile:
+        return NoiseProfile.of(mean, self._transform, self._sample_rate, source, signal)
+
+
+def signal_share(opens: Powers, pauses: Powers) -> Powers:
+    """Return how much of what stands out of the noise in each bin is signal, 0 to 1: a row.
+
+    Noise has its peaks, too. Let E be the mean of what exceeds four times the mean noise, in
+    pauses and where the gate is open: in the open frames E_open − E_pauses of E_open are signal,
+    as in Wiener's gain. In a bin where no signal ever is, next to nothing is.
+
+    Parameters
+    ----------
+    opens, pauses
+        |X|² of open frames and of noise, shaped (frames, bins).
+    """
+    mean = pauses.mean(axis=0, keepdims=True)
+    if len(opens) < FEWEST:
+        return np.ones_like(mean)
+    in_opens, in_pauses = (
+        np.maximum(_smoothed(heard / (mean + np.float32(TINY))) - np.float32(STANDS_OUT), 0).mean(
+            axis=0, keepdims=True
+        )
+        for heard in (opens, pauses)
+    )
+    return np.asarray(np.clip(1 - in_pauses / np.maximum(in_opens, np.float32(TINY)), 0, 1))
+
+
+def _smoothed(heard: Powers) -> Powers:
+    """Return what is heard in each bin with a little of its neighbours: ¼, ½, ¼."""
+    padded = np.pad(heard, ((0, 0), (1, 1)), mode="edge")
+    sides = padded[:, :-2] + padded[:, 2:]
+    sides *= 0.25
+    sides += np.float32(0.5) * heard
+    return np.asarray(sides)
+
+
+class NoiseFollower:
+    """The noise around each moment, from the frames in pauses, which come in batches.
+
+    Parameters
+    ----------
+    mean
+        |X|² in each bin of the noise of the whole recording.
+    frames_per_s
+        How many frames of a batch are a second.
+    segment
+        Frames that have one estimate.
+    """
+
+    def __init__(self, mean: NDArray[np.float64], frames_per_s: float, segment: int) -> None:
+        self._segment = segment
+        self._forget = math.exp(-segment / (FOLLOWED_S * frames_per_s))
+        self._prior = PRIOR_S * frames_per_s * mean
+        self._prior_count = PRIOR_S * frames_per_s
+        self._sum = np.zeros(len(mean))
+        self._count = 0.0
+
+    def process(self, heard: Powers, is_noise: NDArray[np.bool_]) -> Powers:
+        """Return the noise of each segment of `heard`, shaped (segments, bins).
+
+        Parameters
+        ----------
+        heard
+            |X|², shaped (frames, bins); whole segments of frames.
+        is_noise
+            Which frames are noise and nothing else, shaped (frames,).
+        """
+        is_noise = is_noise & (heard.max(axis=1) > TINY)
+        flags = is_noise.reshape(-1, 1, self._segment)
+        segments = heard.reshape(-1, self._segment, heard.shape[1])
+        sums = (flags.astype(heard.dtype) @ segments)[:, 0].astype(np.float64)
+        counts = flags.sum(axis=(1, 2)).astype(np.float64)
+        # What a segment heard counts the less, the further off it is, before or after; of later
+        # batches nothing is known yet.
+        number = np.arange(len(sums))
+        nearness = self._forget ** np.abs(number[:, None] - number)
+        since = (self._forget ** (number + 1))[:, None]
+        total = self._prior + since * self._sum + nearness @ sums
+        count = self._prior_count + since[:, 0] * self._count + nearness @ counts
+        self._sum = since[-1] * self._sum + nearness[-1] @ sums
+        self._count = float(since[-1, 0] * self._count + nearness[-1] @ counts)
+        return np.asarray(total / count[:, None], heard.dtype)

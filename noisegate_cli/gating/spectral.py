@@ -1,0 +1,383 @@
+"""The spectral gate: the noise goes down in each frequency bin, under the signal too.
+
+X is the spectrum of a frame and D the mean of |X|² in the noise, bin by bin. γ = |X|²/D is the
+a-posteriori signal-to-noise ratio. Were the a-priori ratio ξ = E|S|²/D of the signal S known,
+the estimate of S with the least mean square error would be Wiener's, G·X with G = ξ/(1 + ξ).
+
+ξ is not known. Taken from γ − 1 alone it fluctuates as the noise does, and leaves tones that come
+and go: musical noise. Ephraim and Malah (Speech enhancement using a minimum mean-square error
+short-time spectral amplitude estimator, 1984) direct it by what was decided a frame before,
+
+    ξ_k = α·G²_{k−1}·γ_{k−1} + (1 − α)·max(γ_k − 1, 0),
+
+which is a long mean where there is noise and follows where there is signal, but a frame late. A
+file knows its future: the recursion runs backwards too, where it is late for the decays instead
+of the onsets. And it can be had once more without the delay, as G²·γ of the frame itself with the
+gain found so far (the two-step noise reduction of Plapous, Marro and Scalart, Improved
+signal-to-noise ratio estimation for speech enhancement, 2006). The geometric mean of the first
+two and the third is what counts.
+
+Both recursions forget. They run over segments of the recording side by side, each from frames
+before it in which it forgets where it began: numpy then does many frames at once.
+
+In a bin where no signal ever is, what stands out of the noise is noise: G is weighed by the share
+of signal there, see `signal_share`, unless it stands out by far.
+
+Where the gate is closed nothing is to be estimated. There all bins go down by the same, and what
+is left of the noise sounds as it did. Between the two the envelope of the gate fades.
+"""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisegate_cli.gating.bands import Batches, batch_frames
+from noisegate_cli.gating.envelope import Envelope, Gains
+from noisegate_cli.gating.grouping import Grouping
+from noisegate_cli.gating.levels import Samples, full_scale, working_type
+from noisegate_cli.gating.mask import Mask
+from noisegate_cli.gating.noise import TINY, NoiseFollower, NoiseProfile, as_signal, gate_powers
+from noisegate_cli.gating.settings import GateSettings, Timing
+from noisegate_cli.gating.stft import Inverse, Powers, Signal, Spectra, Transform
+
+MEMORY_S = 0.17
+"""Time constant of the recursion where the gain is 1: α = 0.91 at a hop of 16 ms."""
+
+CERTAIN = 100.0
+"""What stands out by 20 dB is signal, wherever it is."""
+
+SEGMENT, RUN_IN = 16, 2
+"""Frames of a segment, and the part of them that its recursion starts before it."""
+
+APART_MS = 30.0
+"""Noise is learnt so far away from where the gate is open."""
+
+MASK_OPENS = 8.0
+"""A bin of the binary mask opens where γ is above that, 9 dB: noise is that in one of 3000."""
+
+BinGains = NDArray[np.float32]
+"""Linear gains of frames, shaped (frames, bins)."""
+Gain = NDArray[np.float64]
+"""Of frames, shaped (frames,)."""
+
+
+class SoftGains:
+    """Wiener gains of one gate, from what is heard in its bins; both come in batches.
+
+    Parameters
+    ----------
+    mean
+        |X|² of the noise in each bin.
+    signal
+        How much of what stands out of it is signal, in each bin, 0 to 1.
+    follows
+        Whether the noise of the moment is followed, or `mean` holds throughout.
+    frames_per_s
+        Of the batches.
+    segment
+        Frames of a segment; batches are whole segments, but for the last.
+    floor
+        The least gain.
+    grouping
+        Of bins that have a gain together.
+    """
+
+    def __init__(
+        self,
+        mean: NDArray[np.float64],
+        signal: NDArray[np.float64],
+        follows: bool,
+        frames_per_s: float,
+        segment: int,
+        floor: float,
+        grouping: Grouping,
+    ) -> None:
+        self._grouping = grouping
+        self._noise = grouping.mean(mean[None].astype(np.float32))
+        self._signal = grouping.mean(signal[None].astype(np.float32))
+        self._follower = NoiseFollower(self._noise[0], frames_per_s, segment) if follows else None
+        self._keep = math.exp(-1 / (MEMORY_S * frames_per_s))
+        self._segment, self._run_in = segment, segment // RUN_IN
+        self._floor = floor
+        self._before = np.zeros((self._run_in, self._noise.shape[1]), np.float32)
+        self._batch: tuple[Powers, Gain] | None = None
+
+    def process(
+        self, heard: Powers, openness: Gain, is_noise: NDArray[np.bool_], last: bool
+    ) -> list[BinGains]:
+        """Return the gains of the batch before, if there is one; those of the last at once.
+
+        Parameters
+        ----------
+        heard
+            |X|², shaped (frames, bins).
+        openness
+            How far the gate is open at each frame, 0 to 1.
+        is_noise
+            Which frames are noise and nothing else.
+        """
+        heard = self._grouping.mean(heard)
+        missing = -len(heard) % self._segment
+        heard = np.pad(heard, ((0, missing), (0, 0))) if missing else heard
+        is_noise = np.pad(is_noise, (0, missing))
+        noise = self._follower.process(heard, is_noise) if self._follower else self._noise
+        over = np.empty((len(heard) + 2 * self._run_in, heard.shape[1]), np.float32)
+        over[: self._run_in], inner = self._before, over[self._run_in : -self._run_in]
+        np.multiply(
+            heard.reshape(-1, self._segment, heard.shape[1]),
+            1 / (noise[:, None] + np.float32(TINY)),
+            out=inner.reshape(-1, self._segment, heard.shape[1]),
+        )
+        self._before = inner[-self._run_in :].copy()
+        gains = self._gained(after=inner)
+        self._batch = over, openness
+        return gains + self._gained(after=np.zeros_like(self._before)) if last else gains
+
+    def _gained(self, after: Powers) -> list[BinGains]:
+        if self._batch is None:
+            return []
+        over, openness = self._batch
+        over[-self._run_in :] = after[: self._run_in]
+        ratio = a_priori_ratio(over, self._keep, self._segment)[: len(openness)]
+        gains = wiener_gain(ratio)
+        gains *= self._signal
+        ratio *= np.float32(1 / CERTAIN)
+        np.maximum(gains, wiener_gain(ratio), out=gains)
+        np.maximum(gains, self._floor, out=gains)
+        closing = np.flatnonzero(openness < 1)
+        share = openness[closing, None].astype(np.float32)
+        gains[closing] = self._floor + share * (gains[closing] - np.float32(self._floor))
+        return [self._grouping.spread(gains)]
+
+
+class MaskGains:
+    """The binary mask: a bin is open where |X|² is above a threshold, and closed elsewhere.
+
+    It needs to know nothing but the threshold of each bin and the gain of a closed one.
+    """
+
+    def __init__(self, opens_above: NDArray[np.float64], floor: float) -> None:
+        self._opens_above = opens_above
+        self._floor = np.float32(floor)
+
+    def process(self, heard: Powers, *_: object) -> list[BinGains]:
+        """Return the gains of this batch at once; see `SoftGains`."""
+        return [np.where(heard > self._opens_above, np.float32(1), self._floor)]
+
+
+def a_priori_ratio(over_noise: Powers, keep: float, segment: int) -> Powers:
+    """Return the a-priori signal-to-noise ratio ξ of frames, from γ: see the module.
+
+    Parameters
+    ----------
+    over_noise
+        γ, shaped (frames, bins): whole segments, and a run-in before and after them.
+    keep
+        α, 0 to 1.
+    segment
+        In frames.
+
+    Returns
+    -------
+    Shaped (frames of the whole segments, bins).
+    """
+    kept = np.float32(keep) * over_noise
+    new = np.maximum(over_noise - np.float32(1), 0)
+    new *= np.float32(1 - keep)
+    run_in = segment // RUN_IN
+    forward = np.empty_like(new[2 * run_in :])
+    backward = np.empty_like(forward)
+    _recur(kept, new, segment, forward)
+    _recur(kept[::-1], new[::-1], segment, backward[::-1])
+    second = wiener_gain(np.maximum(forward, backward))
+    np.square(second, out=second)
+    second *= over_noise[run_in:-run_in]
+    # √(√(f·b)·s): both directions and the second step have a say, and none a veto.
+    forward *= backward
+    np.sqrt(forward, out=forward)
+    forward *= second
+    return np.asarray(np.sqrt(forward, out=forward))
+
+
+def wiener_gain(ratio: Powers) -> BinGains:
+    """Return ξ/(1 + ξ)."""
+    return np.asarray(ratio / (ratio + np.float32(1)))
+
+
+def _recur(kept: Powers, new: Powers, segment: int, ratio: Powers) -> None:
+    """Put into `ratio` the recursion over all segments at once."""
+    frames, run_in = len(ratio), segment // RUN_IN
+    now = new[0:frames:segment].copy()
+    gain = np.empty_like(now)
+    for i in range(1, run_in + segment):
+        np.add(now, 1, out=gain)
+        np.divide(now, gain, out=gain)
+        np.multiply(gain, gain, out=gain)
+        np.multiply(gain, kept[i - 1 : i - 1 + frames : segment], out=gain)
+        np.add(gain, new[i : i + frames : segment], out=now)
+        if i >= run_in:
+            ratio[i - run_in :: segment] = now
+
+
+class SpectralGate:
+    """Gates samples that come in blocks, in each frequency bin.
+
+    Parameters
+    ----------
+    settings
+        Of which `spectral`, `reduction_db`, the frames, the channels and the envelope count here.
+    noises
+        Of each gate; None where none is known, and nothing is taken away.
+    sample_rate
+        In Hz.
+    channels
+        Of the blocks to come.
+    step
+        The smallest difference between two integer samples, see `Overlay`.
+    """
+
+    def __init__(
+        self,
+        settings: GateSettings,
+        noises: Sequence[NoiseProfile | None],
+        sample_rate: int,
+        channels: int = 1,
+        step: int = 1,
+    ) -> None:
+        timing = settings.timing(sample_rate)
+        self._every = every(settings, timing)
+        hop = timing.hop_length * self._every
+        self._transform = Transform(timing.frame_length, hop, settings.window_power)
+        self._inverse = Inverse(self._transform, channels)
+        self._batches = Batches(timing.frame_length, hop)
+        # One more frame, so that as many cover the end as the rest. librosa has none.
+        beyond = hop if settings.spectral == "soft" else 0
+        self._beyond = np.zeros((beyond, channels), np.int16)
+        self._step, self._linked = step, settings.channels == "linked"
+        self._gates = [_bin_gains(n, settings, self._transform, sample_rate) for n in noises]
+        self._envelope = Envelope(
+            timing.lookahead, timing.attack, timing.release, 0.0, len(self._gates)
+        )
+        self._around = noise_envelope(settings, sample_rate, len(self._gates))
+        self._openness: Gains = np.zeros((0, len(self._gates)))
+        self._nearness = self._openness
+        self._heard: deque[tuple[list[Spectra], Powers]] = deque()
+        self._waiting: deque[list[Spectra]] = deque()
+        self._left = 0
+
+    def process(self, block: Samples, mask: Mask, last: bool = False) -> Samples:
+        """Return the samples that are settled, in the type of `block`.
+
+        Parameters
+        ----------
+        block
+            Samples shaped (samples, channels).
+        mask
+            Where the gates are open, in further frames, shaped (frames, gates): some frames later.
+        last
+            Whether this is all.
+        """
+        self._left += len(block)
+        dtype = block.dtype
+        if last:
+            block = np.concatenate([block, self._beyond.astype(dtype)])
+        for _, frames, samples in self._batches.process(block, last):
+            self._heard.append(self._listen(frames, samples))
+        self._openness = np.concatenate([self._openness, self._envelope.process(mask, last)])
+        self._nearness = np.concatenate([self._nearness, self._around.process(mask, last)])
+        parts = [np.zeros((0, block.shape[1]), dtype)]
+        while self._heard and (last or self._is_known(len(self._heard[0][1]))):
+            spectra, heard = self._heard.popleft()
+            self._waiting.append(spectra)
+            end = last and not self._heard
+            openness, nearness = self._taken(len(heard))
+            gains = [
+                gate.process(heard[:, i], openness[:, i], nearness[:, i] == 0, end)
+                for i, gate in enumerate(self._gates)
+            ]
+            for some in zip(*gains, strict=True):
+                kept = self._gained(some, last=end and len(self._waiting) == 1)
+                parts.append(self._as_samples(kept[: self._left], dtype))
+                self._left -= len(parts[-1])
+        return np.concatenate(parts)
+
+    def _listen(self, frames: int, samples: Samples) -> tuple[list[Spectra], Powers]:
+        """Return spectra of each channel, and |X|² of each gate, shaped (frames, gates, bins)."""
+        spectra = [self._transform.spectra(x, frames) for x in as_signal(samples)]
+        return spectra, gate_powers(spectra, self._linked)
+
+    def _is_known(self, frames: int) -> bool:
+        return min(len(self._openness), len(self._nearness)) >= frames * self._every
+
+    def _taken(self, frames: int) -> tuple[Gains, Gains]:
+        """Take what is known of the gates in so many frames."""
+        rows = frames * self._every
+        taken = self._openness[:rows], self._nearness[:rows]
+        self._openness, self._nearness = self._openness[rows:], self._nearness[rows:]
+        # A frame beyond the end is as the last.
+        openness, nearness = (np.concatenate([x[:: self._every], x[-1:]])[:frames] for x in taken)
+        return openness, nearness
+
+    def _gained(self, gains: Sequence[BinGains], last: bool) -> Signal:
+        spectra = self._waiting.popleft()
+        for i, x in enumerate(spectra):
+            np.multiply(x, gains[0 if self._linked else i], out=x)
+        return self._inverse.process(spectra, last)
+
+    def _as_samples(self, y: Signal, dtype: np.dtype[Any]) -> Samples:
+        """Return `y`, full scale 1.0, in the type of the recording."""
+        if dtype.kind == "f":
+            return y.astype(dtype)
+        scale = full_scale(dtype)
+        y = y.astype(working_type(dtype), copy=False)
+        y *= scale / self._step
+        np.rint(y, out=y)
+        if self._step > 1:
+            y *= self._step
+        return np.clip(y, -scale, scale - self._step, out=y).astype(dtype)
+
+
+def spectral_delay_ms(settings: GateSettings, sample_rate: int) -> float:
+    """Return how much later the spectral gate tells samples than it gets them, at the most.
+
+    A batch has to be complete, and for soft gains the one after it.
+    """
+    timing = settings.timing(sample_rate)
+    hop = timing.hop_length * every(settings, timing)
+    batches = 2 if settings.spectral == "soft" else 1
+    return 1000 * batches * batch_frames(hop) * hop / sample_rate
+
+
+def every(settings: GateSettings, timing: Timing) -> int:
+    """Return which frames the spectral gate takes: each that its number is a multiple of."""
+    # Frames that overlap by half are enough for gains that are smooth in time.
+    return max(1, timing.overlap // 2) if settings.spectral == "soft" else 1
+
+
+def noise_envelope(settings: GateSettings, sample_rate: int, gates: int) -> Envelope:
+    """Return what tells from a mask where the noise can be learnt: where its gain is 0."""
+    hop = settings.timing(sample_rate).hop_length
+    apart = max(1, round(APART_MS / 1000 * sample_rate / hop))
+    return Envelope(apart, 0, apart, 0.0, gates)
+
+
+def _bin_gains(
+    noise: NoiseProfile | None, settings: GateSettings, transform: Transform, sample_rate: int
+) -> SoftGains | MaskGains:
+    mean, signal = np.zeros(transform.bins), np.ones(transform.bins)
+    if noise:
+        mean, signal = noise.in_bins(transform, sample_rate)
+    floor = settings.bin_floor
+    if settings.spectral == "soft":
+        follows = noise is not None and settings.noise is None
+        segment = min(SEGMENT, batch_frames(transform.hop_length))
+        grouping = Grouping(transform.bins, sample_rate)
+        frames_per_s = sample_rate / transform.hop_length
+        return SoftGains(mean, signal, follows, frames_per_s, segment, floor, grouping)
+    if isinstance(settings.threshold, str):
+        return MaskGains(MASK_OPENS * mean, floor)
+    return MaskGains(np.full(transform.bins, settings.threshold**2 * transform.tone_power), floor)
