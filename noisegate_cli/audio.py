@@ -23,13 +23,13 @@ from noisegate_cli.errors import AudioError, DamageError
 from noisegate_cli.formats import STREAM, AudioInfo
 from noisegate_cli.gating.levels import Samples
 from noisegate_cli.gating.settings import NonFinite
-from noisegate_cli.pcm import converted
-from noisegate_cli.pipes import RawFormat, StandardInput, StreamReader, silenced, spooled
+from noisegate_cli.pcm import converted, silenced
 from noisegate_cli.sndfile import SndfileDecoder, why_unreadable
 from noisegate_cli.units import format_duration, shown
 from noisegate_cli.wav import KeptChunks, WavLayout, read_layout
 
 if TYPE_CHECKING:
+    from noisegate_cli.pipes import RawFormat, StreamReader
     from noisegate_cli.pyav import PyavDecoder
 
 BLOCK_BYTES = 1 << 21
@@ -74,7 +74,7 @@ class AudioReader:
     def __init__(
         self,
         path: Path,
-        raw: RawFormat | None = None,
+        raw: "RawFormat | None" = None,
         name: Path | None = None,
         nonfinite: NonFinite = "refuse",
     ) -> None:
@@ -261,13 +261,13 @@ def probe(path: Path) -> AudioInfo:
         return reader.info
 
 
-Reader: TypeAlias = AudioReader | StreamReader
+Reader: TypeAlias = "AudioReader | StreamReader"
 
 
 @contextmanager
 def opened(
     path: Path,
-    raw: RawFormat | None = None,
+    raw: "RawFormat | None" = None,
     live: bool = False,
     nonfinite: NonFinite = "refuse",
 ) -> Iterator[Reader]:
@@ -283,6 +283,8 @@ def opened(
         with AudioReader(path, raw, nonfinite=nonfinite) as reader:
             yield reader
         return
+    from noisegate_cli.pipes import StandardInput, StreamReader, spooled
+
     source = StandardInput()
     if live and (stream := StreamReader.of(source, raw, nonfinite)):
         yield stream

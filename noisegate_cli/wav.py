@@ -8,9 +8,9 @@ is the same for files over 4 GiB, with the long sizes in a chunk of their own, `
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from noisegate_cli.pcm import WIDTHS, packed
 
 UNKNOWN_SIZE = 0xFFFFFFFF
 """What a size of four bytes says where it can't be known, or doesn't fit."""
+
+STREAMED_SIZE = 0x7FFF0000
+"""Programs that write to a pipe announce this size or more, as they can't know it yet."""
 
 LARGEST = 0xFFFFFFFF - 0x10000
 """Bytes that a WAV file may have, with some room; what is larger is RF64."""
@@ -55,8 +58,7 @@ SUBFORMAT = bytes.fromhex("000000001000800000aa00389b71")
 """What follows the format tag in the name of a subformat."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """Where the content of a chunk lies in its file."""
 
     id: bytes
@@ -69,8 +71,7 @@ class Chunk:
     """Whether numbers in it have their high byte first."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeptChunks:
+class KeptChunks(NamedTuple):
     """The chunks of a WAV file that another one can carry as they are."""
 
     path: Path
@@ -88,7 +89,7 @@ class KeptChunks:
         """
         even = tuple(chunk for chunk in self.before if chunk.size % 2 == 0)
         odd = tuple(chunk for chunk in self.before if chunk.size % 2)
-        return replace(self, before=even, after=odd + self.after)
+        return self._replace(before=even, after=odd + self.after)
 
     def joined(self) -> tuple[bytes, bytes]:
         """Return the chunks before the samples, and those after, as they are in a file."""
@@ -106,8 +107,7 @@ class KeptChunks:
             return file.read(chunk.size)
 
 
-@dataclass(frozen=True, slots=True)
-class WavLayout:
+class WavLayout(NamedTuple):
     """What the chunks of a WAV file say."""
 
     chunks: tuple[Chunk, ...]

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from hashlib import blake2b
 from pathlib import Path
 from queue import Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
+from zlib import crc32
 
 import numpy as np
 import soundfile as sf
@@ -21,7 +21,6 @@ from noisegate_cli.errors import NoisegateError, OutputError
 from noisegate_cli.formats import STREAM, AudioInfo
 from noisegate_cli.gating.levels import Samples
 from noisegate_cli.pcm import converted
-from noisegate_cli.pipes import StreamFile, can_stream, copied_out
 from noisegate_cli.sndfile import VORBIS_ORDER, file_name, reason
 from noisegate_cli.units import shown
 from noisegate_cli.wav import WRITTEN, KeptChunks, WavFile, append_chunks
@@ -180,6 +179,8 @@ def writing(
         When `info.path` exists and `force` is false, or can't be written.
     """
     if info.path == STREAM:
+        from noisegate_cli.pipes import StreamFile, can_stream, copied_out
+
         if can_stream(info):
             with _saying_why(info.path):
                 stream = StreamFile(info, kept.chunks if kept else None)
@@ -221,7 +222,7 @@ def remove_partials(folder: str | Path, names: Iterable[str]) -> None:
 
 def _partial_prefix(name: str) -> str:
     """Return how the names of partial files begin that are to become `name`."""
-    return f".ngate-{blake2b(os.fsencode(name), digest_size=8).hexdigest()}-"
+    return f".ngate-{crc32(os.fsencode(name)):08x}-"
 
 
 @contextmanager
