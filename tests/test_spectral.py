@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from noisegate_cli import GateSettings, analyze, gate
 from noisegate_cli.errors import AudioError
 from noisegate_cli.gating.analysis import Analyzer, Decision
+from noisegate_cli.gating.bands import batch_frames
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.noise import NoiseProfile
 from noisegate_cli.gating.spectral import MASK_OPENS, a_priori_ratio
@@ -194,6 +195,18 @@ class TestPromises:
         if reduction == 0:
             # As in librosa, the last samples of a mask may hang on the very edge of a window.
             np.testing.assert_allclose(out, y, atol=1e-2 if mask and hop == 256 else 1e-5)
+
+    @pytest.mark.parametrize("beyond", [-9, -8, -1, 0, 1, 7, 8])
+    @pytest.mark.parametrize("spectral", ["soft", "mask"])
+    def test_nor_where_the_last_frames_begin_a_batch(self, beyond, spectral):
+        chosen = GateSettings.preset("voice", spectral=spectral, frame_length=16, hop_length=4)
+        hop = 8 if spectral == "soft" else 4
+        y = hiss(1)[: batch_frames(hop) * hop * 2 + beyond]
+        profile = NoiseProfile((1e-8, 1e-8), 8000.0, "given")
+        decision = Decision(0.05, chosen, None, (profile,))
+        out = streamed(y, 1000, decision)
+        assert out.shape == y.shape
+        assert np.array_equal(out, streamed(y, len(y), decision))
 
     @pytest.mark.parametrize("subtype", [*PCM, *FLOATS])
     def test_what_is_kept_and_what_is_removed_are_what_went_in(self, subtype):

@@ -287,8 +287,13 @@ class SpectralGate:
             block = np.concatenate([block, self._beyond.astype(dtype)])
         for _, frames, samples in self._batches.process(block, last):
             self._heard.append(self._listen(frames, samples))
-        self._openness = np.concatenate([self._openness, self._envelope.process(mask, last)])
-        self._nearness = np.concatenate([self._nearness, self._around.process(mask, last)])
+        openness, nearness = self._envelope.process(mask, last), self._around.process(mask, last)
+        if last:
+            # The frame beyond the end is as the last.
+            openness = np.concatenate([openness, np.repeat(openness[-1:], self._every, axis=0)])
+            nearness = np.concatenate([nearness, np.repeat(nearness[-1:], self._every, axis=0)])
+        self._openness = np.concatenate([self._openness, openness])
+        self._nearness = np.concatenate([self._nearness, nearness])
         parts = [np.zeros((0, block.shape[1]), dtype)]
         while self._heard and (last or self._is_known(len(self._heard[0][1]))):
             spectra, heard = self._heard.popleft()
@@ -318,8 +323,7 @@ class SpectralGate:
         rows = frames * self._every
         taken = self._openness[:rows], self._nearness[:rows]
         self._openness, self._nearness = self._openness[rows:], self._nearness[rows:]
-        # A frame beyond the end is as the last.
-        openness, nearness = (np.concatenate([x[:: self._every], x[-1:]])[:frames] for x in taken)
+        openness, nearness = (x[:: self._every] for x in taken)
         return openness, nearness
 
     def _gained(self, gains: Sequence[BinGains], last: bool) -> Signal:
