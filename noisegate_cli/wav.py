@@ -244,7 +244,8 @@ def header(
     if tag == FLOAT:
         samples = UNKNOWN_SIZE if size is None else min(size // align, UNKNOWN_SIZE)
         fact = struct.pack("<4sII", b"fact", 4, samples)
-    middle = before + struct.pack("<4sI", b"fmt ", len(fmt)) + fmt + fact
+    # Simple readers look for the format where a plain file has it.
+    middle = struct.pack("<4sI", b"fmt ", len(fmt)) + fmt + fact + before
     if size is None:
         start = struct.pack("<4sI4s", b"RIFF", UNKNOWN_SIZE, b"WAVE")
         place = struct.pack("<4sI28x", b"JUNK", 28) if room else b""
