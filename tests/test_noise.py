@@ -131,3 +131,33 @@ def test_bins_where_no_signal_ever_is_have_no_share_of_it():
     assert share[11:19].min() > 0.98
     assert share[25:].mean() < 0.5
     assert np.all(signal_share(opens[:2], pauses) == 1)
+
+
+def test_bins_where_next_to_nothing_stands_out_have_no_share_either():
+    rng = np.random.default_rng(0)
+    # The mean of eight bins hardly ever exceeds four times its own.
+    pauses, opens = rng.gamma(8, 1 / 8, (2, 300, 200)).astype(np.float32)
+    assert signal_share(opens, pauses).max() < 0.1
+
+
+def test_clicks_in_pauses_are_no_noise():
+    y = hiss(8)
+    for at in range(4000, len(y), RATE):
+        y[at : at + 8] = 0.9
+    assert learnt(y, np.ones(len(y), bool)).level_db() == pytest.approx(-40, abs=0.7)
+    follower = NoiseFollower(np.ones(8, np.float32), frames_per_s=50, segment=16)
+    heard = np.random.default_rng(0).exponential(1.0, (128, 8)).astype(np.float32)
+    heard[[20, 21, 90]] = 1e4
+    assert follower.process(heard, np.ones(128, bool)).max() < 2
+
+
+def test_a_steady_tone_without_a_pause_is_no_noise():
+    y = hiss(20, 0.001)
+    y[:, 0] += tone(20, 0.2, hz=440)
+    assert learnt(y, np.zeros(len(y), bool)).level_db() < -50
+
+
+def test_where_pauses_are_digital_silence_there_is_no_noise():
+    y = tone(9, 0.2)[:, None] + hiss(9)
+    y[3 * RATE : 6 * RATE] = 0
+    assert learnt(y, np.zeros(len(y), bool)) is None

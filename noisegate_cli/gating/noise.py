@@ -30,6 +30,10 @@ MOST_SPECTRA = 2048
 STANDS_OUT = 4.0
 """What is so many times the mean noise stands out: noise itself does in one bin of fifty."""
 
+SELDOM = 0.03
+"""What stands out of a noise by itself, on the mean, in units of that: little that is heard in a
+bin where next to nothing is heard is no signal. e⁻⁴, 0.02, in a single bin."""
+
 FEWEST, QUIETEST = 5, 0.1
 """Frames that a noise is learnt from, at the least, and the share of all that are the quietest."""
 
@@ -39,6 +43,12 @@ LOUDEST = 1e6
 TINY = 1e-12
 """|X|² that stands for nothing: the quantisation noise of 16 bits has 10⁴ times as much."""
 
+
+DISTURBED = 20.0
+"""A frame so many times as loud as the median of the noise around it holds more than noise."""
+
+STEADY = 0.3
+"""Of its median in a bin, a tenth of a noise lies below 0.15; a tone has all its frames above."""
 
 EVERYWHERE = np.ones(2, np.float32)
 """The share of signal where nothing is known of it."""
@@ -195,7 +205,7 @@ class NoiseLearner:
         self._transform = Transform(timing.frame_length, hop, settings.window_power)
         self._batches = Batches(timing.frame_length, hop)
         self._grouping = Grouping(self._transform.bins, sample_rate)
-        size = batch_frames(hop)
+        self._size = size = batch_frames(hop)
         most, expected = most_batches(hop, 1 if self._linked else channels), samples // (size * hop)
         self._kept = EvenlyKept(most, expected)
         batches = min(most, expected + 1) if samples else most
@@ -235,24 +245,40 @@ class NoiseLearner:
         None for a gate that has none.
         """
         heard = np.concatenate(self._kept.values())
+        numbers_heard = np.concatenate(
+            [self._size * i + self._every * np.arange(len(x)) for i, x in self._kept.items()]
+        )
+        heard = heard[np.isin(numbers_heard, numbers)]
         sounding = heard.max(axis=2) > TINY
-        is_among_them = numbers % self._every == 0
+        is_among_them = np.isin(numbers, numbers_heard)
         is_noise = is_noise[is_among_them] & sounding
         is_open = is_open[is_among_them] & sounding
         profiles: list[NoiseProfile | None] = []
         for gate, guess in enumerate(may_guess):
-            pauses, all_of_it = heard[is_noise[:, gate], gate], heard[sounding[:, gate], gate]
+            pauses = heard[is_noise[:, gate], gate]
             if len(pauses) >= FEWEST:
+                pauses = pauses[undisturbed(pauses, np.median(pauses, axis=0))]
                 mean = pauses.mean(axis=0)
                 opens = self._grouping.mean(heard[is_open[:, gate], gate])
                 share = signal_share(opens, self._grouping.mean(pauses))
                 profiles.append(self._profile(mean, "pauses", self._grouping.spread(share)[0]))
-            elif guess and len(all_of_it) >= FEWEST / QUIETEST:
-                quiet = np.quantile(all_of_it, QUIETEST, axis=0)
-                profiles.append(self._profile(quiet / -math.log1p(-QUIETEST), "quietest"))
+            elif guess:
+                profiles.append(self._guessed(heard[:, gate]))
             else:
                 profiles.append(None)
         return tuple(profiles)
+
+    def _guessed(self, heard: Powers) -> NoiseProfile | None:
+        """Return what is quietest in each bin that no tone fills; None if that is silence."""
+        if len(heard) < FEWEST / QUIETEST:
+            return None
+        quiet, median = np.quantile(heard, [QUIETEST, 0.5], axis=0)
+        varies = quiet < STEADY * median
+        if not varies.any() or not quiet.max() > TINY:
+            return None
+        bins = np.arange(len(quiet))
+        quiet = np.interp(bins, bins[varies], quiet[varies])
+        return self._profile(quiet / -math.log1p(-QUIETEST), "quietest")
 
     def _profile(self, mean: Powers, source: Source, signal: Powers = EVERYWHERE) -> NoiseProfile:
         return NoiseProfile.of(mean, self._transform, self._sample_rate, source, signal)
@@ -279,7 +305,22 @@ def signal_share(opens: Powers, pauses: Powers) -> Powers:
         )
         for heard in (opens, pauses)
     )
-    return np.asarray(np.clip(1 - in_pauses / np.maximum(in_opens, np.float32(TINY)), 0, 1))
+    few = np.float32(SELDOM)
+    return np.asarray(np.clip(1 - (in_pauses + few) / (in_opens + few), 0, 1))
+
+
+def undisturbed(heard: Powers, noise: Powers) -> NDArray[np.bool_]:
+    """Return which frames of noise are nothing else: a click or a knock is louder by far.
+
+    Parameters
+    ----------
+    heard
+        |X|², shaped (frames, bins).
+    noise
+        What it is in each bin, about.
+    """
+    level = (heard / (noise + np.float32(TINY))).mean(axis=1)
+    return np.asarray(level <= DISTURBED * np.median(level) if len(level) else level > 0)
 
 
 def _smoothed(heard: Powers) -> Powers:
@@ -304,9 +345,10 @@ class NoiseFollower:
         Frames that have one estimate.
     """
 
-    def __init__(self, mean: NDArray[np.float64], frames_per_s: float, segment: int) -> None:
+    def __init__(self, mean: Powers, frames_per_s: float, segment: int) -> None:
         self._segment = segment
         self._forget = math.exp(-segment / (FOLLOWED_S * frames_per_s))
+        self._mean = mean
         self._prior = PRIOR_S * frames_per_s * mean
         self._prior_count = PRIOR_S * frames_per_s
         self._sum = np.zeros(len(mean))
@@ -323,6 +365,7 @@ class NoiseFollower:
             Which frames are noise and nothing else, shaped (frames,).
         """
         is_noise = is_noise & (heard.max(axis=1) > TINY)
+        is_noise[is_noise] = undisturbed(heard[is_noise], self._mean)
         flags = is_noise.reshape(-1, 1, self._segment)
         segments = heard.reshape(-1, self._segment, heard.shape[1])
         sums = (flags.astype(heard.dtype) @ segments)[:, 0].astype(np.float64)

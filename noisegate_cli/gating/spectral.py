@@ -287,13 +287,13 @@ class SpectralGate:
             block = np.concatenate([block, self._beyond.astype(dtype)])
         for _, frames, samples in self._batches.process(block, last):
             self._heard.append(self._listen(frames, samples))
-        openness, nearness = self._envelope.process(mask, last), self._around.process(mask, last)
+        self._openness = np.concatenate([self._openness, self._envelope.process(mask, last)])
+        self._nearness = np.concatenate([self._nearness, self._around.process(mask, last)])
         if last:
-            # The frame beyond the end is as the last.
-            openness = np.concatenate([openness, np.repeat(openness[-1:], self._every, axis=0)])
-            nearness = np.concatenate([nearness, np.repeat(nearness[-1:], self._every, axis=0)])
-        self._openness = np.concatenate([self._openness, openness])
-        self._nearness = np.concatenate([self._nearness, nearness])
+            # A frame beyond the end is as the last.
+            edge = (0, self._every), (0, 0)
+            self._openness = np.pad(self._openness, edge, mode="edge")
+            self._nearness = np.pad(self._nearness, edge, mode="edge")
         parts = [np.zeros((0, block.shape[1]), dtype)]
         while self._heard and (last or self._is_known(len(self._heard[0][1]))):
             spectra, heard = self._heard.popleft()
@@ -321,10 +321,10 @@ class SpectralGate:
     def _taken(self, frames: int) -> tuple[Gains, Gains]:
         """Take what is known of the gates in so many frames."""
         rows = frames * self._every
-        taken = self._openness[:rows], self._nearness[:rows]
+        every = self._every
+        taken = self._openness[:rows:every], self._nearness[:rows:every]
         self._openness, self._nearness = self._openness[rows:], self._nearness[rows:]
-        openness, nearness = (x[:: self._every] for x in taken)
-        return openness, nearness
+        return taken
 
     def _gained(self, gains: Sequence[BinGains], last: bool) -> Signal:
         spectra = self._waiting.popleft()
