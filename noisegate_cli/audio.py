@@ -23,19 +23,22 @@ from noisegate_cli.errors import AudioError, DamageError
 from noisegate_cli.formats import STREAM, AudioInfo
 from noisegate_cli.gating.levels import Samples
 from noisegate_cli.gating.settings import NonFinite
-from noisegate_cli.pcm import converted
-from noisegate_cli.pipes import RawFormat, StandardInput, StreamReader, silenced, spooled
+from noisegate_cli.pcm import converted, silenced
 from noisegate_cli.sndfile import SndfileDecoder, why_unreadable
 from noisegate_cli.units import format_duration, shown
 from noisegate_cli.wav import KeptChunks, WavLayout, read_layout
 
 if TYPE_CHECKING:
+    from noisegate_cli.pipes import RawFormat, StreamReader
     from noisegate_cli.pyav import PyavDecoder
 
 BLOCK_BYTES = 1 << 21
 """Read at once: few enough to stay in the cache, enough for numpy's overhead not to count."""
 
 WAV_MAGIC = (b"RIFF", b"RIFX", b"RF64")
+
+ITS_OWN = (*WAV_MAGIC, b"riff", b"FORM", b".snd")
+"""How files begin that libsndfile knows best."""
 
 FRAMED = ("FLAC", "MP3", "OGG")
 """Containers in which something may follow on what libsndfile can't decode."""
@@ -71,7 +74,7 @@ class AudioReader:
     def __init__(
         self,
         path: Path,
-        raw: RawFormat | None = None,
+        raw: "RawFormat | None" = None,
         name: Path | None = None,
         nonfinite: NonFinite = "refuse",
     ) -> None:
@@ -172,8 +175,9 @@ class AudioReader:
         try:
             return PyavDecoder(self.path)
         except AudioError as error:
-            known = magic in WAV_MAGIC or not why
-            raise why_unreadable(self._name, (why or error) if known else error) from error
+            # Of what only libsndfile knows its words say more.
+            told = why if why and magic in ITS_OWN else error
+            raise why_unreadable(self._name, told) from error
 
     def _described(self) -> AudioInfo:
         """Return what the recording is, once it is plausible."""
@@ -257,13 +261,13 @@ def probe(path: Path) -> AudioInfo:
         return reader.info
 
 
-Reader: TypeAlias = AudioReader | StreamReader
+Reader: TypeAlias = "AudioReader | StreamReader"
 
 
 @contextmanager
 def opened(
     path: Path,
-    raw: RawFormat | None = None,
+    raw: "RawFormat | None" = None,
     live: bool = False,
     nonfinite: NonFinite = "refuse",
 ) -> Iterator[Reader]:
@@ -279,6 +283,8 @@ def opened(
         with AudioReader(path, raw, nonfinite=nonfinite) as reader:
             yield reader
         return
+    from noisegate_cli.pipes import StandardInput, StreamReader, spooled
+
     source = StandardInput()
     if live and (stream := StreamReader.of(source, raw, nonfinite)):
         yield stream

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,9 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.options import with_settings
 from noisegate_cli.report import presets_text
 from noisegate_cli.units import shown
+
+if TYPE_CHECKING:
+    from noisegate_cli.pipes import RawFormat
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses."""
@@ -136,7 +139,6 @@ def gate(
 ) -> None:
     """Gate one recording: silent in the pauses, untouched elsewhere."""
     from noisegate_cli.output import OutputOptions, named
-    from noisegate_cli.pipes import RawFormat
     from noisegate_cli.process import gate_file
     from noisegate_cli.report import (
         chops_counted,
@@ -148,7 +150,7 @@ def gate(
 
     if json and "-" in (output, residue):
         raise SettingsError("--json and -o - both write to standard output: give -o a file")
-    source, kind = named(file), RawFormat.parse(raw) if raw else None
+    source, kind = named(file), _raw_format(raw)
     with _one_bar(source, quiet) as progress:
         result = gate_file(
             source,
@@ -184,13 +186,12 @@ def analyze(
 ) -> None:
     """Print the levels of recordings and suggest a threshold, with why."""
     from noisegate_cli.output import named
-    from noisegate_cli.pipes import RawFormat
     from noisegate_cli.process import analyze_file
     from noisegate_cli.report import analysis_data, gate_command, to_json
     from noisegate_cli.tables import analysis_table
 
     failed = False
-    kind = RawFormat.parse(raw) if raw else None
+    kind = _raw_format(raw)
     for file in map(named, files):
         try:
             with _one_bar(file, quiet) as progress:
@@ -376,6 +377,15 @@ def batch(
         complain(f"{found.stopped}: {batch_left(found)}")
     if found.failed:
         raise typer.Exit(FAILED)
+
+
+def _raw_format(text: str | None) -> "RawFormat | None":
+    """Return what the samples of an input are that is nothing else."""
+    if text is None:
+        return None
+    from noisegate_cli.pipes import RawFormat
+
+    return RawFormat.parse(text)
 
 
 @contextmanager

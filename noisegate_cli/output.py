@@ -1,5 +1,6 @@
 """Where recordings are written, in which format, and what must not be overwritten."""
 
+import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +38,9 @@ HOME = {"AAC": ".m4a", "OPUS": ".opus", "VORBIS": ".ogg", "MPEG_LAYER_III": ".mp
 BLOCKWISE = ("IMA_ADPCM", "MS_ADPCM", "GSM610", "NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32")
 """Subtypes that hold whole blocks only, which would make a recording longer. They decode to 16
 bits."""
+
+GOOD_BIT_RATE = {"OPUS": 64000}
+"""Bits a second for a channel of 44.1 kHz that few can tell from none lost; of others 96,000."""
 
 NAME_LIMIT = 255
 """Bytes of a file name, as file systems have it."""
@@ -106,6 +110,8 @@ def output_info(source: AudioInfo, path: Path, options: OutputOptions = AS_IT_IS
         info = replace(source, path=path, format=kind, subtype=subtype, endian=endian)
         why = why_not(info)
         if not why:
+            if info.is_coded:
+                info = replace(info, bit_rate=_bit_rate(source, info))
             return rf64_if_large(info)
     if options.subtype:
         raise OutputError(f"{shown(path)} can't hold {options.subtype}: {_holds(kind)}")
@@ -155,6 +161,14 @@ def _subtypes(source: AudioInfo, kind: str, path: Path) -> list[str]:
         return [source.subtype, "FLOAT", "PCM_24", "PCM_16"]
     enough = [f"PCM_{bits}" for bits in (16, 24, 32) if bits >= source.bits]
     return [source.subtype, *enough, "PCM_24", "PCM_16"]
+
+
+def _bit_rate(source: AudioInfo, output: AudioInfo) -> int:
+    """Return how many bits a second of a coded output takes: as many as the input's, if coded."""
+    if source.is_coded and source.bit_rate:
+        return source.bit_rate
+    narrower = math.pow(min(1.0, output.sample_rate / 44100), 0.7)
+    return round(GOOD_BIT_RATE.get(output.subtype, 96000) * output.channels * narrower)
 
 
 def _holds(kind: str) -> str:

@@ -1,5 +1,7 @@
 """Samples as bytes: how files and streams store what isn't compressed."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -91,3 +93,23 @@ def converted(samples: Samples, subtype: str) -> tuple[Samples, int]:
     loud = int(np.count_nonzero(np.abs(samples) > 1)) if clipped else 0
     np.clip(steps, -limit, limit - 1, out=steps)
     return steps.astype(dtype) << (held - bits), loud
+
+
+def silenced(
+    blocks: Iterable[tuple[Samples, bool]], warnings: list[str]
+) -> Iterator[tuple[Samples, bool]]:
+    """Silence what is NaN or infinite in blocks of floats, and warn of it in the end."""
+    read = found = first = 0
+    for block, last in blocks:
+        bad = ~np.isfinite(block)
+        if bad.any():
+            first = first if found else read + int(np.argmax(bad.any(axis=1)))
+            found += int(np.count_nonzero(bad))
+            block = np.where(bad, block.dtype.type(0), block)  # noqa: PLW2901
+        read += len(block)
+        if last and found:
+            warnings.append(
+                f"{found} samples were NaN or infinite, the first is number {first}: "
+                "they are silent now"
+            )
+        yield block, last

@@ -8,7 +8,7 @@ import io
 import os
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,8 +21,8 @@ from noisegate_cli.errors import AudioError, OutputError, SettingsError
 from noisegate_cli.formats import STREAM, AudioInfo
 from noisegate_cli.gating.levels import Samples
 from noisegate_cli.gating.settings import NonFinite
-from noisegate_cli.pcm import WIDTHS, packed, unpacked
-from noisegate_cli.wav import UNKNOWN_SIZE, WRITTEN, KeptChunks, header
+from noisegate_cli.pcm import WIDTHS, packed, silenced, unpacked
+from noisegate_cli.wav import STREAMED_SIZE, UNKNOWN_SIZE, WRITTEN, KeptChunks, header
 
 RAW_TYPES = {
     "s8": "PCM_S8",
@@ -36,9 +36,6 @@ RAW_TYPES = {
 """What samples without a header may be, and libsndfile's names for it."""
 
 AU_TYPES = {2: "PCM_S8", 3: "PCM_16", 4: "PCM_24", 5: "PCM_32", 6: "FLOAT", 7: "DOUBLE"}
-
-STREAMED_SIZE = 0x7FFF0000
-"""Programs that write to a pipe announce this size or more, as they can't know it yet."""
 
 READ_AT_ONCE = 1 << 20
 """Bytes; a pipe gives what there is, if that is less."""
@@ -219,26 +216,6 @@ class StreamReader:
         # Who writes what follows the samples shall not fail for want of a reader.
         while self._source.some():
             pass
-
-
-def silenced(
-    blocks: Iterable[tuple[Samples, bool]], warnings: list[str]
-) -> Iterator[tuple[Samples, bool]]:
-    """Silence what is NaN or infinite in blocks of floats, and warn of it in the end."""
-    read = found = first = 0
-    for block, last in blocks:
-        bad = ~np.isfinite(block)
-        if bad.any():
-            first = first if found else read + int(np.argmax(bad.any(axis=1)))
-            found += int(np.count_nonzero(bad))
-            block = np.where(bad, block.dtype.type(0), block)  # noqa: PLW2901
-        read += len(block)
-        if last and found:
-            warnings.append(
-                f"{found} samples were NaN or infinite, the first is number {first}: "
-                "they are silent now"
-            )
-        yield block, last
 
 
 MOST_HEADER = 1 << 20

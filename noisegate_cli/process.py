@@ -29,13 +29,13 @@ from noisegate_cli.output import (
     output_info,
     same_file,
 )
-from noisegate_cli.pipes import RawFormat, StreamReader, can_stream
 from noisegate_cli.units import format_time, parse_threshold, shown
 from noisegate_cli.wav import rf64_if_large
 from noisegate_cli.writer import AudioWriter, Kept, check_free, writing
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.noise import NoiseProfile
+    from noisegate_cli.pipes import RawFormat
 
 Progress = Callable[[float], None]
 """Told now and then which share of the work is done, 0 to 1."""
@@ -199,7 +199,7 @@ def analyze_file(
     settings: GateSettings | None = None,
     progress: Progress = unseen,
     *,
-    raw: RawFormat | None = None,
+    raw: "RawFormat | None" = None,
 ) -> AnalysisReport:
     """Measure the recording at `path`, in one pass, block by block; see `gate_file` for `raw`.
 
@@ -247,7 +247,7 @@ def gate_file(
     *,
     residue: str | Path | None = None,
     options: OutputOptions | None = None,
-    raw: RawFormat | None = None,
+    raw: "RawFormat | None" = None,
     force: bool = False,
     progress: Progress = unseen,
 ) -> GateResult:
@@ -287,7 +287,7 @@ def gate_file(
         decision = Decision.given(known)
         info = reader.info
         target = output_info(info, _output_path(info, output, options), options)
-        if isinstance(reader, StreamReader) and target.path == STREAM and can_stream(target):
+        if info.path == target.path == STREAM and _is_live(reader, target):
             decision = Decision.given(known.live)
             delay_ms = live_delay_ms(known.live, info.sample_rate)
         rest = output_info(info, Path(residue), options) if residue else None
@@ -351,6 +351,13 @@ def _output_path(info: AudioInfo, output: str | Path | None, options: OutputOpti
     # A slash at the end says that it is a folder, which may have to be made.
     is_folder = str(output).endswith(("/", os.sep)) or is_directory(path)
     return path / default_output(info, options).name if is_folder else path
+
+
+def _is_live(reader: Reader, target: AudioInfo) -> bool:
+    """Whether samples go out as they come in."""
+    from noisegate_cli.pipes import StreamReader, can_stream
+
+    return isinstance(reader, StreamReader) and can_stream(target)
 
 
 def _clipped(writer: AudioWriter) -> list[str]:

@@ -17,10 +17,11 @@ from noisegate_cli.gating.levels import Samples
 from noisegate_cli.pcm import converted
 
 READ = (
-    "3gp aac ac3 aiff amr ape asf au avi caf dsf dts dtshd eac3 flac flv g722 iff loas matroska "
-    "mlp mov mp3 mpc mpc8 mpeg mpegts nut ogg oma rm shn tak truehd tta voc w64 wav wv xwma"
+    "3gp aac ac3 amr ape asf avi caf dsf dts dtshd eac3 flac flv g722 iff loas matroska "
+    "mlp mov mp3 mpc mpc8 mpeg mpegts nut ogg oma rm shn tak truehd tta wav wv xwma"
 ).split()
-"""FFmpeg's names of containers that may hold a recording; none that refers to other files."""
+"""FFmpeg's names of containers that may hold a recording that libsndfile can't read; none that
+refers to other files."""
 
 BY_NAME = {".g722": "g722"}
 """Extensions of formats that only their name tells."""
@@ -111,8 +112,14 @@ class PyavDecoder:
             format=_container_name(kind, path),
             subtype=_subtype(coder, self._first.format, path),
             channel_mask=_mask(self._first.layout),
-            bit_rate=coder.bit_rate or 0,
+            bit_rate=coder.bit_rate or self._average_rate(path),
         )
+
+    def _average_rate(self, path: Path) -> int:
+        """Return the bits that a second takes, where nothing else does; 0 if that isn't known."""
+        if not self._length or len(self._container.streams) > 1:
+            return 0
+        return int(8 * path.stat().st_size * self._first.sample_rate / self._length)
 
     def _announced(self, kind: str) -> int | None:
         """Return how many samples the container announces; None where it doesn't say."""

@@ -6,7 +6,9 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile as sf
@@ -14,8 +16,11 @@ import soundfile as sf
 from noisegate_cli.errors import AudioError, DamageError
 from noisegate_cli.formats import AudioInfo
 from noisegate_cli.gating.levels import Samples
-from noisegate_cli.pipes import STREAMED_SIZE, RawFormat
 from noisegate_cli.units import shown
+from noisegate_cli.wav import STREAMED_SIZE
+
+if TYPE_CHECKING:
+    from noisegate_cli.pipes import RawFormat
 
 QUIET = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b".snd", b"caff")
 """How files begin that are no MPEG, whose decoder talks to stderr."""
@@ -48,7 +53,7 @@ class SndfileDecoder:
         When it can't read it.
     """
 
-    def __init__(self, path: Path, magic: bytes = b"", raw: RawFormat | None = None) -> None:
+    def __init__(self, path: Path, magic: bytes = b"", raw: "RawFormat | None" = None) -> None:
         with nullcontext() if magic in QUIET or raw else silent_decoder():
             self._file = sf.SoundFile(file_name(path), **(_of_raw(raw) if raw else {}))
         file = self._file
@@ -62,6 +67,9 @@ class SndfileDecoder:
             subtype=file.subtype,
             endian=file.endian,
         )
+        if self.info.is_coded and self.info.samples:
+            rate = round(8 * path.stat().st_size / self.info.duration)
+            self.info = replace(self.info, bit_rate=rate)
         self.reads_all = known
         """Whether libsndfile can read it to the end."""
         self.announced = _announced(self.info, file.extra_info)
@@ -106,7 +114,7 @@ class SndfileDecoder:
             yield block if self._order is None else block[:, self._order], last
 
 
-def _of_raw(raw: RawFormat) -> dict[str, object]:
+def _of_raw(raw: "RawFormat") -> dict[str, object]:
     return {
         "samplerate": raw.sample_rate,
         "channels": raw.channels,

@@ -8,9 +8,9 @@ is the same for files over 4 GiB, with the long sizes in a chunk of their own, `
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from noisegate_cli.pcm import WIDTHS, packed
 
 UNKNOWN_SIZE = 0xFFFFFFFF
 """What a size of four bytes says where it can't be known, or doesn't fit."""
+
+STREAMED_SIZE = 0x7FFF0000
+"""Programs that write to a pipe announce this size or more, as they can't know it yet."""
 
 LARGEST = 0xFFFFFFFF - 0x10000
 """Bytes that a WAV file may have, with some room; what is larger is RF64."""
@@ -38,6 +41,9 @@ MOST_KEPT = 1 << 26
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 
+KNOWN_TAGS = {1, 2, 3, 6, 7, 0x11, 0x31, 0x45, 0x50, 0x55, 0x92, 0xFF, 0x161, 0x162, 0x2000, 0x2001}
+"""Of the samples that there are in WAV files: PCM, ADPCM, A-law, GSM, MPEG, AC-3 and the like."""
+
 WRITTEN = {
     "PCM_U8": PCM,
     "PCM_16": PCM,
@@ -52,8 +58,7 @@ SUBFORMAT = bytes.fromhex("000000001000800000aa00389b71")
 """What follows the format tag in the name of a subformat."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """Where the content of a chunk lies in its file."""
 
     id: bytes
@@ -66,8 +71,7 @@ class Chunk:
     """Whether numbers in it have their high byte first."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeptChunks:
+class KeptChunks(NamedTuple):
     """The chunks of a WAV file that another one can carry as they are."""
 
     path: Path
@@ -85,7 +89,7 @@ class KeptChunks:
         """
         even = tuple(chunk for chunk in self.before if chunk.size % 2 == 0)
         odd = tuple(chunk for chunk in self.before if chunk.size % 2)
-        return replace(self, before=even, after=odd + self.after)
+        return self._replace(before=even, after=odd + self.after)
 
     def joined(self) -> tuple[bytes, bytes]:
         """Return the chunks before the samples, and those after, as they are in a file."""
@@ -103,13 +107,14 @@ class KeptChunks:
             return file.read(chunk.size)
 
 
-@dataclass(frozen=True, slots=True)
-class WavLayout:
+class WavLayout(NamedTuple):
     """What the chunks of a WAV file say."""
 
     chunks: tuple[Chunk, ...]
     kept: KeptChunks
     channel_mask: int
+    format_tag: int
+    """What the samples are; 0 where that makes no sense."""
     block_align: int
     """Bytes of a sample of all channels."""
     data: Chunk | None
@@ -120,9 +125,10 @@ class WavLayout:
 
     @property
     def is_sound(self) -> bool:
-        """Whether there are samples, and nothing else is longer than the file."""
+        """Whether there are samples of a known kind, and nothing else is longer than the file."""
         others = (c for c in self.chunks if c.id != b"data")
-        return self.data is not None and all(c.size == c.announced for c in others)
+        whole = all(c.size == c.announced for c in others)
+        return self.data is not None and whole and self.format_tag in KNOWN_TAGS
 
 
 def read_layout(path: Path) -> WavLayout | None:
@@ -133,14 +139,15 @@ def read_layout(path: Path) -> WavLayout | None:
             return None
         length = file.seek(0, os.SEEK_END)
         fmt = next((c for c in chunks if c.id == b"fmt "), None)
-        align, mask = 0, 0
+        align, mask, tag = 0, 0, 0
         if fmt and fmt.size >= 16:
             file.seek(fmt.offset)
             content = file.read(min(fmt.size, 40))
             order = ">" if fmt.big else "<"
-            align = struct.unpack_from(order + "H", content, 12)[0]
-            if len(content) >= 24 and struct.unpack_from(order + "H", content)[0] == EXTENSIBLE:
-                mask = struct.unpack_from(order + "I", content, 20)[0]
+            tag, align = struct.unpack_from(order + "H10xH", content)
+            if tag == EXTENSIBLE and len(content) >= 40:
+                mask, tag = struct.unpack_from(order + "IH", content, 20)
+                tag = tag if content[26:40] == SUBFORMAT or fmt.big else 0
     places = [i for i, c in enumerate(chunks) if c.id == b"data"]
     data = chunks[places[0]] if places else None
     before: list[Chunk] = []
@@ -156,6 +163,7 @@ def read_layout(path: Path) -> WavLayout | None:
         chunks=chunks,
         kept=KeptChunks(path, tuple(before), tuple(after), chunks[0].big),
         channel_mask=mask,
+        format_tag=tag,
         block_align=align,
         data=data,
         lost=data is not None and data.announced == 0 and not _goes_on(chunks, data, length),
@@ -236,7 +244,8 @@ def header(
     if tag == FLOAT:
         samples = UNKNOWN_SIZE if size is None else min(size // align, UNKNOWN_SIZE)
         fact = struct.pack("<4sII", b"fact", 4, samples)
-    middle = before + struct.pack("<4sI", b"fmt ", len(fmt)) + fmt + fact
+    # Simple readers look for the format where a plain file has it.
+    middle = struct.pack("<4sI", b"fmt ", len(fmt)) + fmt + fact + before
     if size is None:
         start = struct.pack("<4sI4s", b"RIFF", UNKNOWN_SIZE, b"WAVE")
         place = struct.pack("<4sI28x", b"JUNK", 28) if room else b""

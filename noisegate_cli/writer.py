@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from hashlib import blake2b
 from pathlib import Path
 from queue import Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
+from zlib import crc32
 
 import numpy as np
 import soundfile as sf
@@ -21,7 +21,6 @@ from noisegate_cli.errors import NoisegateError, OutputError
 from noisegate_cli.formats import STREAM, AudioInfo
 from noisegate_cli.gating.levels import Samples
 from noisegate_cli.pcm import converted
-from noisegate_cli.pipes import StreamFile, can_stream, copied_out
 from noisegate_cli.sndfile import VORBIS_ORDER, file_name, reason
 from noisegate_cli.units import shown
 from noisegate_cli.wav import WRITTEN, KeptChunks, WavFile, append_chunks
@@ -180,6 +179,8 @@ def writing(
         When `info.path` exists and `force` is false, or can't be written.
     """
     if info.path == STREAM:
+        from noisegate_cli.pipes import StreamFile, can_stream, copied_out
+
         if can_stream(info):
             with _saying_why(info.path):
                 stream = StreamFile(info, kept.chunks if kept else None)
@@ -221,7 +222,7 @@ def remove_partials(folder: str | Path, names: Iterable[str]) -> None:
 
 def _partial_prefix(name: str) -> str:
     """Return how the names of partial files begin that are to become `name`."""
-    return f".ngate-{blake2b(os.fsencode(name), digest_size=8).hexdigest()}-"
+    return f".ngate-{crc32(os.fsencode(name)):08x}-"
 
 
 @contextmanager
@@ -297,7 +298,7 @@ def why_not(info: AudioInfo) -> str:
     if _writes_pyav(info):
         from noisegate_cli.pyav import why_not
 
-        return why_not(replace(info, path=Path(), samples=0))
+        return why_not(replace(info, path=Path(), samples=0, bit_rate=0))
     return _why_not_sndfile(**_parameters(info))
 
 
@@ -331,7 +332,7 @@ def _sink(path: Path, info: AudioInfo, kept: Kept | None) -> Sink:
 
         named = kept.tags.first(ffmpeg=True) if kept and info.format in TAGGED_BY_ENCODER else {}
         return PyavEncoder(path, info, named)
-    file: Sink = _OutputFile(file_name(path), "w", **_parameters(info))
+    file: Sink = _OutputFile(file_name(path), "w", **_parameters(info), **_coding(info))
     if kept and info.format in TAGGED_BY_SNDFILE:
         for name, text in kept.tags.first().items():
             # Not every format has a place for every tag.
@@ -360,6 +361,32 @@ def _remove(partial: Path, folders: list[Path]) -> None:
         partial.unlink(missing_ok=True)
         for folder in folders:
             folder.rmdir()
+
+
+VORBIS_RATES = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 250)
+"""kbit/s of a channel of 44.1 kHz at the qualities 0, 0.1 … 1 of Vorbis."""
+
+
+def _coding(info: AudioInfo) -> dict[str, Any]:
+    """Return what makes libsndfile code at about the bit rate of `info`.
+
+    It takes a level of compression, 0 to 1, which means something else for each codec.
+    """
+    if not info.bit_rate:
+        return {}
+    rate = info.bit_rate / 1000
+    if info.subtype == "MPEG_LAYER_III":
+        highest = 320 if info.sample_rate >= 32000 else 160 if info.sample_rate >= 16000 else 64
+        level = min(0.95, max(0.0, 1 - rate / highest))
+        # At a constant rate there would be no word of the padding.
+        return {"compression_level": level, "bitrate_mode": "AVERAGE"}
+    if info.subtype == "OPUS":
+        return {"compression_level": min(1.0, max(0.0, 1 - (rate / info.channels - 6) / 250))}
+    if info.subtype == "VORBIS":
+        wider = max(1.0, 44100 / info.sample_rate) ** 0.7
+        quality = np.interp(rate / info.channels * wider, VORBIS_RATES, np.linspace(0, 1, 11))
+        return {"compression_level": 1 - float(quality)}
+    return {}
 
 
 def _parameters(info: AudioInfo) -> dict[str, Any]:
