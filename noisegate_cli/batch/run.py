@@ -179,6 +179,7 @@ class Run:
             self._shared = SharedThresholds(self._plan, self._batch.settings, self._batch.shared)
             self._watch.phase("measuring", *self._plan.count("to do"))
             self._shared.find(workers, self._batch.root, self._tell)
+            self.report.thresholds = self._shared.thresholds
         self._plan.decide(self._decisions(started.names))
         self.report.reasons = self._plan.reasons("to do")
         self.report.is_decided = True
