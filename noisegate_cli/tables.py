@@ -199,6 +199,8 @@ def batch_table(report: "Report") -> "Group":
             f"{report.done} of {report.total} recordings, {audio} "
             f"in {format_duration(report.seconds)} ({speed:.0f} × real time)",
         )
+    if report.thresholds:
+        table.add_row("threshold", _shared_text(report.thresholds))
     if report.done:
         table.add_row("closed", f"{100 * report.closed_share:.1f} % of the time")
         kinds = ", ".join(f"{number} {kind}" for kind, number in report.kinds.items())
@@ -215,6 +217,19 @@ def batch_table(report: "Report") -> "Group":
     if not report.unusual:
         return Group(table)
     return Group(Padding(_unusual_table(report.unusual), (0, 0, 1, 0), expand=False), table)
+
+
+def _shared_text(thresholds: dict[str, float | None]) -> str:
+    """Return the thresholds that recordings share in a few words."""
+    found = sorted(t for t in thresholds.values() if t is not None)
+    if not found:
+        return "none: signal and noise don't part, the gate stays open"
+    text = format_level(found[0])
+    if len(thresholds) > 1:
+        text += f" to {format_level(found[-1])}, in {len(thresholds)} folders"
+    if len(found) < len(thresholds):
+        text += f"; none in {len(thresholds) - len(found)} of them, where the gate stays open"
+    return text
 
 
 def _unusual_table(unusual: "Sequence[Unusual]") -> "Table":

@@ -53,6 +53,9 @@ class Here:
     def __init__(self, size: int = 1) -> None:
         self.size = size
 
+    def start(self) -> None:
+        pass
+
     def submit(self, work: Callable[[Any], Any], jobs: Sequence[Any]) -> Future[Any]:
         future: Future[Any] = Future()
         self._do(future, lambda: each(work, jobs))

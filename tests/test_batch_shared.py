@@ -1,5 +1,7 @@
 """One threshold for many recordings."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from noisegate_cli import GateSettings, SettingsError, suggest_threshold
 from noisegate_cli.batch import thresholds
 from noisegate_cli.batch.executors import Processes
+from noisegate_cli.cli import run as ngate
 from noisegate_cli.gating.levels import LevelHistogram, from_db
 from noisegate_cli.process import gate_file, levels_of_file
 from tests.batches import Here, Shuffled, lines, run, statuses
@@ -107,6 +110,16 @@ def test_what_cannot_be_measured_is_left_out_and_named(tree, tmp_path):
     assert statuses(told)["bad.wav"] == "failed"
     assert report.done == 8
     assert used(tmp_path / "out2")["loud/0.wav"] == used(tmp_path / "out")["loud/0.wav"]
+
+
+def test_the_summary_tells_what_is_shared(tree, tmp_path, write, capsys):
+    write(tone(2, 0.1), "in/flat/a.wav")
+    for options, words in (
+        (["--folder-threshold"], r"threshold +0\.0\d+ \(-.* in 3 folders; none in 1 of them"),
+        (["--shared-threshold", "--force"], r"threshold +0\.\d+ \(-\d+\.\d dBFS\) *\n"),
+    ):
+        assert ngate(["batch", str(tree), "-o", str(tmp_path / "out"), "-j", "1", *options]) == 0
+        assert re.search(words, capsys.readouterr().err)
 
 
 def test_where_nothing_parts_the_gate_stays_open(tmp_path, write):

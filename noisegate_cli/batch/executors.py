@@ -59,6 +59,9 @@ class Workers(Protocol):
     def worn(self) -> bool:
         """Whether it is time to `renew`."""
 
+    def start(self) -> None:
+        """Get ready: there will be something to do."""
+
     def submit(self, work: Callable[[J], R], jobs: Sequence[J]) -> "Future[list[R]]":
         """Have a few jobs done, one after the other."""
 
@@ -88,6 +91,11 @@ class Processes:
     def worn(self) -> bool:
         """Whether its processes have done so much that it is time to `renew`."""
         return self._submitted >= JOBS_PER_PROCESS * self.size
+
+    def start(self) -> None:
+        """Let processes start, which takes a while, and import what they need."""
+        for _ in range(self.size):
+            self.submit(len, [])
 
     def submit(self, work: Callable[[J], R], jobs: Sequence[J]) -> "Future[list[R]]":
         """Have a few jobs done, one after the other."""
@@ -163,6 +171,9 @@ class Cluster:
                 self._threads = sum(self._client.nthreads().values())
             self._asked = time.monotonic()
         return max(1, self._threads)
+
+    def start(self) -> None:
+        """Do nothing: they have."""
 
     def check(self, *folders: str) -> None:
         """Make sure that a worker has this version of ngate, and sees these folders.

@@ -14,7 +14,7 @@ from noisegate_cli.batch.choosing import Found, listed, names_in, walk
 from noisegate_cli.batch.deciding import COMPARED, DONE_BEFORE, decide
 from noisegate_cli.batch.disk import bytes_free, bytes_needed, existing_part
 from noisegate_cli.batch.executors import Cluster, Processes, Workers
-from noisegate_cli.batch.manifest import INTERRUPTED, Entry, Manifest, Started, read_entries
+from noisegate_cli.batch.manifest import INTERRUPTED, NAME, Entry, Manifest, Started, read_entries
 from noisegate_cli.batch.plan import (
     AT_ONCE,
     FIGURES,
@@ -83,10 +83,13 @@ class Run:
         with ExitStack() as stack:
             self._plan = stack.enter_context(closing(Plan(batch.root, batch.output, batch.options)))
             try:
+                workers = workers or self._workers()
+                stack.callback(workers.close)
+                if not batch.dry and not (batch.output / NAME).exists():
+                    # A first run: there is something to do, nearly always.
+                    workers.start()
                 self._find()
                 if self.report.total:
-                    workers = workers or self._workers()
-                    stack.callback(workers.close)
                     self._try(workers) if batch.dry else self._do(workers)
             finally:
                 self.report.seconds = time.perf_counter() - started_at
@@ -179,6 +182,7 @@ class Run:
             self._shared = SharedThresholds(self._plan, self._batch.settings, self._batch.shared)
             self._watch.phase("measuring", *self._plan.count("to do"))
             self._shared.find(workers, self._batch.root, self._tell)
+            self.report.thresholds = self._shared.thresholds
         self._plan.decide(self._decisions(started.names))
         self.report.reasons = self._plan.reasons("to do")
         self.report.is_decided = True

@@ -82,6 +82,9 @@ class Report:
     seconds: float = 0.0
     """Time that it took."""
     closed_share: float = 0.0
+    thresholds: dict[str, float | None] = field(default_factory=dict)
+    """What was found to share, linear RMS: by folder, or by the empty name; None where signal and
+    noise don't part, and the gate stays open."""
     reasons: dict[str, int] = field(default_factory=dict)
     """Why recordings would be gated."""
     skips: dict[str, int] = field(default_factory=dict)
