@@ -179,8 +179,7 @@ class GateSettings:
                 f"noise of type {type(self.noise).__name__} is neither a stretch of time, "
                 "(from, to) in seconds, nor the name of a recording"
             )
-        is_known = isinstance(noise, str) or bool(self.known_noises)
-        if noise and not is_known and not (len(noise) == 2 and 0 <= noise[0] < noise[1] < math.inf):
+        if isinstance(noise, tuple) and not self.known_noises and not _is_stretch(noise):
             raise SettingsError(f"noise {noise} is no stretch: give (from, to) in seconds")
         if self.masks_by_level and self.noise is not None:
             raise SettingsError(
@@ -348,6 +347,10 @@ class GateSettings:
             attack=self.attack_ms * frames_per_ms,
             release=self.release_ms * frames_per_ms,
         )
+
+
+def _is_stretch(noise: tuple[Any, ...]) -> bool:
+    return len(noise) == 2 and 0 <= noise[0] < noise[1] < math.inf
 
 
 def above_floor_db(method: str) -> float | None:
