@@ -91,7 +91,9 @@ def gate_job(job: Job) -> Outcome:
         pass  # gate_file says it better
     try:
         settings, options = _unpacked(job.recipe)
-        result = gate_file(job.source, job.output, settings, options=options, force=True)
+        result = gate_file(
+            job.source, job.output, settings, options=options, force=True, with_peak=True
+        )
         output = os.stat(job.output)
         after = os.stat(job.source)
         if (after.st_size, after.st_mtime_ns) != (size, mtime_ns):
