@@ -122,11 +122,11 @@ def test_chunks_and_length_go_to_standard_output_too(tmp_path):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_samples_come_out_at_most_a_frame_a_hop_the_lookahead_and_the_attack_later(preset):
+def test_samples_come_out_at_most_a_frame_a_hop_and_the_lookahead_later(preset):
     settings = GateSettings.preset(preset, threshold=0.03)
     timing = settings.timing(16000)
     most = timing.frame_length + timing.hop_length
-    most += 16 * (settings.lookahead_ms + settings.attack_ms)
+    most += 16 * settings.lookahead_ms
     command = [*NGATE, "gate", "-", "-t", "0.03", "-p", preset, "-o", "-", "-q"]
     command += ["--raw", "16000:1:s16"]
     block = as_type(np.tile(loud_and_quiet(), 2), "PCM_16")
@@ -148,7 +148,7 @@ def test_the_summary_says_how_late_samples_are(write):
     command = [*NGATE, "gate", "-", "-t", "0.03", "-o", "-"]
     content = write(loud_and_quiet()).read_bytes()
     said = subprocess.run(command, input=content, capture_output=True, check=True).stderr.decode()
-    assert "delay      at most 80 ms" in said
+    assert "delay      at most 70 ms" in said
     assert "warning" not in said
     assert "hold 200 ms takes the place of min closed" in said
 

@@ -224,11 +224,15 @@ class GateSettings:
     def live(self) -> "GateSettings":
         """The same for a stream that can't wait to see how long a pause or a sound will be.
 
-        The hold bridges short pauses instead, and short sounds open the gate. Samples then come
-        out at most a frame, a hop, the lookahead and the attack after they went in.
+        The hold bridges short pauses instead, short sounds open the gate, and the fade-in takes
+        its time from the lookahead. Samples then come out at most a frame, a hop and the lookahead
+        after they went in, or the attack where that is longer.
         """
         hold = max(self.hold_ms, self.min_closed_ms)
-        return replace(self, hold_ms=hold, min_closed_ms=0.0, min_open_ms=0.0)
+        lookahead = max(0.0, self.lookahead_ms - self.attack_ms)
+        return replace(
+            self, hold_ms=hold, lookahead_ms=lookahead, min_closed_ms=0.0, min_open_ms=0.0
+        )
 
     def delay_ms(self, sample_rate: int) -> float:
         """Return how much later a live gate tells samples than it gets them, at the most."""
