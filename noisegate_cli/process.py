@@ -34,7 +34,7 @@ from noisegate_cli.wav import rf64_if_large
 from noisegate_cli.writer import AudioWriter, Kept, check_free, writing
 
 if TYPE_CHECKING:
-    from noisegate_cli.gating.noise import NoiseProfile
+    from noisegate_cli.gating.profile import NoiseProfile
     from noisegate_cli.pipes import RawFormat
 
 Progress = Callable[[float], None]

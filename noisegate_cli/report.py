@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from noisegate_cli.formats import AudioInfo
     from noisegate_cli.gating.audit import ChopReport
     from noisegate_cli.gating.levels import LevelHistogram
-    from noisegate_cli.gating.noise import NoiseProfile
+    from noisegate_cli.gating.profile import NoiseProfile
     from noisegate_cli.process import AnalysisReport, GateResult
 
 HISTOGRAM_ROWS = 16

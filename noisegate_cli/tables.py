@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from noisegate_cli.batch.terms import Report
     from noisegate_cli.gating.analysis import Trial
     from noisegate_cli.gating.levels import LevelHistogram
-    from noisegate_cli.gating.noise import NoiseProfile
+    from noisegate_cli.gating.profile import NoiseProfile
     from noisegate_cli.process import AnalysisReport
 
 HISTOGRAM_WIDTH = 40

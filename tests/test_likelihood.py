@@ -7,7 +7,8 @@ from noisegate_cli import GateSettings
 from noisegate_cli.gating.analysis import Analyzer
 from noisegate_cli.gating.bands import batch_frames
 from noisegate_cli.gating.detector import LikelihoodDetector
-from noisegate_cli.gating.learner import KEPT_FRAMES, Learner, kept_frames, most_batches
+from noisegate_cli.gating.kept import KEPT_FRAMES, kept_frames, most_batches
+from noisegate_cli.gating.learner import Learner
 from noisegate_cli.gating.likelihood import Normal, restlessness
 from noisegate_cli.gating.listener import Smoother, band_edges
 

@@ -7,9 +7,9 @@ from noisegate_cli.gating.noise import (
     NoiseFollower,
     NoiseLearner,
     NoiseMeter,
-    NoiseProfile,
     signal_share,
 )
+from noisegate_cli.gating.profile import NoiseProfile
 from noisegate_cli.gating.stft import Transform
 from tests.conftest import tone
 

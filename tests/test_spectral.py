@@ -12,7 +12,7 @@ from noisegate_cli.errors import AudioError, SettingsError
 from noisegate_cli.gating.analysis import Analyzer, Decision
 from noisegate_cli.gating.bands import batch_frames
 from noisegate_cli.gating.gate import Gate
-from noisegate_cli.gating.noise import NoiseProfile
+from noisegate_cli.gating.profile import NoiseProfile
 from noisegate_cli.gating.spectral import MASK_OPENS, a_priori_ratio
 from tests.conftest import DATA, FLOATS, GUITAR, PCM, SPEECH, as_type, tone
 from tests.reference import decision_directed, masked_bins

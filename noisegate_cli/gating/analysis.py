@@ -10,7 +10,8 @@ import numpy as np
 from noisegate_cli.gating.detector import LevelDetector, MovingThreshold, Rule, thresholds
 from noisegate_cli.gating.envelope import Envelope
 from noisegate_cli.gating.floor import STEP_S, floor_of_steps
-from noisegate_cli.gating.learner import Learner, kept_frames
+from noisegate_cli.gating.kept import kept_frames
+from noisegate_cli.gating.learner import Learner
 from noisegate_cli.gating.levels import (
     LevelHistogram,
     Levels,
@@ -36,7 +37,8 @@ from noisegate_cli.gating.threshold import (
 from noisegate_cli.gating.track import LevelTrack
 
 if TYPE_CHECKING:
-    from noisegate_cli.gating.noise import NoiseLearner, NoiseProfile
+    from noisegate_cli.gating.noise import NoiseLearner
+    from noisegate_cli.gating.profile import NoiseProfile
 
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from noisegate_cli.errors import SettingsError, SignalError
 
 if TYPE_CHECKING:
-    from noisegate_cli.gating.noise import NoiseProfile
+    from noisegate_cli.gating.profile import NoiseProfile
 
 Channels = Literal["linked", "separate"]
 Spectral = Literal["off", "soft", "mask"]

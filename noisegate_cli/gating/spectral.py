@@ -40,7 +40,8 @@ from noisegate_cli.gating.envelope import Envelope, Gains
 from noisegate_cli.gating.grouping import Grouping
 from noisegate_cli.gating.levels import Samples, full_scale, working_type
 from noisegate_cli.gating.mask import Mask
-from noisegate_cli.gating.noise import TINY, NoiseFollower, NoiseProfile, as_signal, gate_powers
+from noisegate_cli.gating.noise import TINY, NoiseFollower, as_signal, gate_powers
+from noisegate_cli.gating.profile import NoiseProfile
 from noisegate_cli.gating.settings import GateSettings, Timing
 from noisegate_cli.gating.stft import Inverse, Powers, Signal, Spectra, Transform
 
