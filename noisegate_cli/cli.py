@@ -336,6 +336,10 @@ def batch(
     output = output or default_output_directory(directory)
     if cluster:
         directory, output = directory.absolute(), output.absolute()
+    if settings.noise_file:
+        from noisegate_cli.process import with_noise_found
+
+        settings = with_noise_found(settings)
     options = OutputOptions(format_, subtype, suffix, keep_mtime)
     progress = BatchProgress(directory, output, quiet, json)
     run = Run(

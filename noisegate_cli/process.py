@@ -447,6 +447,20 @@ def _measured_file(reader: Reader, settings: GateSettings, progress: Progress) -
         return _measured(blocks, settings, info.sample_rate, info.channels, info.samples)
 
 
+def with_noise_found(settings: GateSettings) -> GateSettings:
+    """Return settings whose noise can be read, from anywhere: for many recordings.
+
+    Raises
+    ------
+    AudioError
+        When the recording of the noise can't be read, or tells too little.
+    """
+    if settings.noise_file is None:
+        return settings
+    _with_noise_of_file(settings)
+    return replace(settings, noise=str(Path(settings.noise_file).absolute()))
+
+
 def _with_noise_of_file(settings: GateSettings) -> GateSettings:
     """Put the noise itself in the place of the name of a recording of it."""
     if settings.noise_file is None:

@@ -122,6 +122,23 @@ def test_a_batch_cleans_as_one_file_does(tmp_path, write, capsys, hiss):
     assert np.array_equal(read(tmp_path / "all-gated" / "a.wav"), read(alone))
 
 
+def test_a_batch_looks_for_the_noise_once_and_finds_it_from_anywhere(
+    tmp_path, write, capsys, monkeypatch, hiss
+):
+    y = np.concatenate([hiss, tone(2, 0.3) + hiss[:32000], hiss])
+    source, room = write(y, "all/a.wav"), write(hiss, "room.wav")
+    write(y, "all/b.wav")
+    monkeypatch.chdir(tmp_path)
+    line = said(capsys, "batch", "all", "--spectral", "--noise", "none.wav", status=1)
+    assert line.count("\n") == 1
+    assert "'none.wav' doesn't exist" in line
+    assert not (tmp_path / "all-gated").exists()
+    said(capsys, "batch", "all", "--spectral", "--noise", "room.wav", "-j", 1)
+    alone = tmp_path / "alone.wav"
+    gate_file(source, alone, GateSettings.preset("voice", spectral="soft", noise=str(room)))
+    assert np.array_equal(read(tmp_path / "all-gated" / "a.wav"), read(alone))
+
+
 @pytest.mark.parametrize(
     ("options", "status", "quoted"),
     [
