@@ -295,8 +295,7 @@ def gate_file(
             decision = Decision.given(known.live)
             delay_ms = live_delay_ms(known.live, info.sample_rate)
         rest = output_info(info, Path(residue), options) if residue else None
-        _check_outputs(info, target, rest, options, force)
-        _check_noise(settings, target, rest)
+        _check_outputs(info, target, rest, options, force, settings.noise_file)
         done = 0.0
         if decision is None:
             done = FIRST_PASS
@@ -374,29 +373,25 @@ def _clipped(writer: AudioWriter) -> list[str]:
     ]
 
 
-def _check_noise(settings: GateSettings, *outputs: AudioInfo | None) -> None:
-    for output in outputs:
-        if output and settings.noise_file and same_file(output.path, Path(settings.noise_file)):
-            raise OutputError(
-                f"{shown(output.path)} is the recording of the noise, which is never overwritten: "
-                "give another name"
-            )
-
-
 def _check_outputs(
     info: AudioInfo,
     target: AudioInfo,
     rest: AudioInfo | None,
     options: OutputOptions,
     force: bool,
+    noise_file: str | None,
 ) -> None:
+    sources = {"the input": info.path}
+    if noise_file:
+        sources["the recording of the noise"] = Path(noise_file)
     for output in (target, rest):
         if output is None or output.path == STREAM:
             continue
-        if same_file(output.path, info.path):
-            raise OutputError(
-                f"{shown(output.path)} is the input, which is never overwritten: give another name"
-            )
+        for what, source in sources.items():
+            if same_file(output.path, source):
+                raise OutputError(
+                    f"{shown(output.path)} is {what}, which is never overwritten: give another name"
+                )
         if options.inside:
             check_inside(output.path, options.inside)
         check_free(output.path, force)

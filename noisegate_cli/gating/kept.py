@@ -29,21 +29,27 @@ def kept_frames(frames: int, hop_length: int, gates: int) -> NDArray[np.int64]:
 
 
 class EvenlyKept:
-    """Keeps what was made of batches, evenly spread, and no more than so many.
+    """Keeps what was made of batches, evenly spread, and no more than `most_batches`.
 
     When there are too many it forgets every other, and from then on skips as many.
 
     Parameters
     ----------
-    most
-        Batches at the most.
-    expected
+    hop_length, gates
+        See `kept_frames`.
+    samples
         How many there will be, if that is known: what is forgotten later need not be made.
     """
 
-    def __init__(self, most: int, expected: int = 0) -> None:
-        self._most, self._expected = most, expected
+    def __init__(self, hop_length: int, gates: int, samples: int = 0) -> None:
+        self._size = batch_frames(hop_length)
+        self._most = most_batches(hop_length, gates)
+        self._expected = samples // (self._size * hop_length)
         self._kept: dict[int, Powers] = {}
+        self.most_frames = self._size * (
+            min(self._most, self._expected + 1) if samples else self._most
+        )
+        """Of the batches that will be kept, at the most."""
 
     def wants(self, index: int) -> bool:
         """Return whether batch `index`, the next one, is to be kept."""
@@ -58,9 +64,11 @@ class EvenlyKept:
     def _stride(self, index: int) -> int:
         return stride(max(index + 1, self._expected), self._most)
 
-    def items(self) -> list[tuple[int, Powers]]:
-        """Return what is kept, with the indices."""
-        return list(self._kept.items())
+    def numbers(self, every: int = 1) -> NDArray[np.int64]:
+        """Return the numbers of the frames that are kept: of a batch each `every`-th."""
+        return np.concatenate(
+            [self._size * i + every * np.arange(len(p)) for i, p in self._kept.items()]
+        )
 
     def values(self) -> list[Powers]:
         """Return what is kept."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.bands import Powers, batch_frames
-from noisegate_cli.gating.kept import EvenlyKept, most_batches
+from noisegate_cli.gating.bands import Powers
+from noisegate_cli.gating.kept import EvenlyKept
 from noisegate_cli.gating.levels import Levels, Samples
 from noisegate_cli.gating.likelihood import SignalModel, learn
 from noisegate_cli.gating.listener import LEVEL_MS, SCORE_MS, Listener, Smoother
@@ -34,9 +34,7 @@ class Learner:
         hop = settings.timing(sample_rate).hop_length
         self._listener = Listener(settings, sample_rate, channels)
         self._batches = self._listener.powers.batches()
-        self._size = batch_frames(hop)
-        most = most_batches(hop, self._listener.gates)
-        self._kept = EvenlyKept(most, samples // (self._size * hop))
+        self._kept = EvenlyKept(hop, self._listener.gates, samples)
         self._scoring = Listener(settings, sample_rate, channels, every=SCORED)
 
     def process(self, block: Samples, last: bool = False) -> None:
@@ -48,8 +46,7 @@ class Learner:
     @property
     def frames(self) -> Frames:
         """The numbers of the frames that were kept; see `kept_frames`."""
-        numbers = [self._size * i + np.arange(len(powers)) for i, powers in self._kept.items()]
-        return np.concatenate(numbers)
+        return self._kept.numbers()
 
     def models(self, levels: Levels) -> tuple[SignalModel, ...]:
         """Return what each gate learnt, given the levels of the frames that were kept."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from noisegate_cli.errors import SignalError
 from noisegate_cli.gating.bands import Batches, batch_frames, powers
 from noisegate_cli.gating.grouping import Grouping
-from noisegate_cli.gating.kept import EvenlyKept, most_batches
+from noisegate_cli.gating.kept import EvenlyKept
 from noisegate_cli.gating.levels import Samples, full_scale
 from noisegate_cli.gating.mask import Frames, Mask
 from noisegate_cli.gating.profile import EVERYWHERE, NoiseProfile, Source
@@ -151,13 +151,11 @@ class NoiseLearner:
         self._transform = Transform(timing.frame_length, hop, settings.window_power)
         self._batches = Batches(timing.frame_length, hop)
         self._grouping = Grouping(self._transform.bins, sample_rate)
-        self._size = size = batch_frames(hop)
-        most, expected = most_batches(hop, 1 if self._linked else channels), samples // (size * hop)
-        self._kept = EvenlyKept(most, expected)
-        batches = min(most, expected + 1) if samples else most
         gates = 1 if self._linked else channels
+        self._kept = EvenlyKept(hop, gates, samples)
         spectra = max(FEWEST, MOST_BINS // (self._transform.bins * gates))
-        self._every = min(size, 1 << max(0, (batches * size // spectra - 1).bit_length()))
+        every = 1 << max(0, (self._kept.most_frames // spectra - 1).bit_length())
+        self._every = min(batch_frames(hop), every)
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Take in `block`, shaped (samples, channels)."""
@@ -193,9 +191,7 @@ class NoiseLearner:
         None for a gate that has none.
         """
         heard = np.concatenate(self._kept.values())
-        numbers_heard = np.concatenate(
-            [self._size * i + self._every * np.arange(len(x)) for i, x in self._kept.items()]
-        )
+        numbers_heard = self._kept.numbers(self._every)
         heard = heard[np.isin(numbers_heard, numbers)]
         sounding = heard.max(axis=2) > TINY
         is_among_them = np.isin(numbers, numbers_heard)
