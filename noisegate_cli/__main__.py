@@ -1,6 +1,16 @@
-"""Run the command line as `python -m noisegate_cli`."""
+"""Run the command line, as `ngate` and as `python -m noisegate_cli`.
 
-from noisegate_cli.cli import main
+A process that is started for a batch imports the main module of its parent once more. It has no
+use for the command line, so that is imported only where it runs.
+"""
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    from noisegate_cli import cli
+
+    cli.main()
+
 
 if __name__ == "__main__":
     main()

@@ -16,7 +16,7 @@ from noisegate_cli.batch import run as batch_run
 from noisegate_cli.batch.choosing import Patterns
 from noisegate_cli.batch.executors import Processes
 from noisegate_cli.batch.run import default_output_directory
-from noisegate_cli.batch.runner import HANDFUL_JOBS, Lost, Runner
+from noisegate_cli.batch.runner import HANDFUL_JOBS, Lost, Runner, handfuls
 from noisegate_cli.batch.worker import gate_job
 from noisegate_cli.cli import run as ngate
 from tests.batches import (
@@ -304,7 +304,8 @@ def test_a_process_makes_room_for_another_before_it_can_grow(monkeypatch):
     monkeypatch.setattr(executors, "JOBS_PER_PROCESS", 3)
     ids: list[int] = []
     workers = Processes(1)
-    Runner(workers, process_id, lambda job, found: ids.append(found)).run(map(Large, range(7)))
+    runner = Runner(workers, process_id, lambda ended: ids.extend(found for _, found in ended))
+    runner.run(handfuls(map(Large, range(7))))
     workers.close()
     assert [ids.count(i) for i in dict.fromkeys(ids)] == [3, 3, 1]
 
@@ -324,7 +325,8 @@ def test_no_more_jobs_are_taken_than_workers_can_do_with(kind, per_worker):
             taken.append(number)
             yield number
 
-    Runner(Counting(2, seed=0), abs, lambda job, found: ended.append(found)).run(feed())
+    runner = Runner(Counting(2, seed=0), abs, lambda ends: ended.extend(end for _, end in ends))
+    runner.run(handfuls(feed()))
     assert sorted(ended) == taken == list(range(60))
 
 
@@ -336,9 +338,7 @@ def test_a_job_that_never_reaches_its_worker_costs_that_job_only():
             raise ModuleNotFoundError("No module named 'noisegate_cli'")
         return job
 
-    Runner(Here(), unpicklable, lambda job, result: found.update({job: result})).run(
-        map(Large, range(3))
-    )
+    Runner(Here(), unpicklable, found.update).run(handfuls(map(Large, range(3))))
     assert found == {0: 0, 1: Lost("ModuleNotFoundError: No module named 'noisegate_cli'"), 2: 2}
 
 

@@ -254,6 +254,7 @@ def test_the_disk_is_full_for_the_manifest_itself(tree, tmp_path, monkeypatch):
         return write(file, data)
 
     monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr("noisegate_cli.batch.run.HANDFUL_JOBS", 2)
     with pytest.raises(OutputError, match=rf"{NAME}' can't be written: No space left on device"):
         run(tree, output)
     monkeypatch.undo()

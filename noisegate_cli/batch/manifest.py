@@ -98,8 +98,8 @@ class Manifest:
             self.close()
             raise self._unwritable(error) from error
 
-    def append(self, entry: Entry) -> None:
-        """Write a line, whole or not at all.
+    def append(self, *entries: Entry) -> None:
+        """Write lines, all of them whole or none.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class Manifest:
             When the disk is full, or gone.
         """
         try:
-            _write(self._file, _line(entry))
+            _write(self._file, b"".join(map(_line, entries)))
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -146,21 +146,21 @@ class Started:
         self.names = left
         """What isn't known to be complete; what was left by another batch at first."""
 
-    def add(self, output: str) -> None:
-        """Note that `output` is about to be made.
+    def add(self, *outputs: str) -> None:
+        """Note that `outputs` are about to be made.
 
         Raises
         ------
         OutputError
             When that can't be written.
         """
-        self.names.add(output)
+        self.names.update(outputs)
         try:
             if self._file is None or self._lines >= MOST_STARTED:
                 self._rewrite()
             else:
-                _write(self._file, _line(output))
-                self._lines += 1
+                _write(self._file, b"".join(map(_line, outputs)))
+                self._lines += len(outputs)
         except OSError as error:
             raise OutputError(f"{shown(self._path)} can't be written: {error.strerror}") from error
 

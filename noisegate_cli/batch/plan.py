@@ -115,6 +115,16 @@ class Known(NamedTuple):
     """How it was made."""
 
 
+class Settled(NamedTuple):
+    """What became of a recording."""
+
+    name: str
+    state: State
+    why: str | None
+    result: dict[str, Any] = {}  # noqa: RUF012  # never changed; a NamedTuple has no factories
+    """See `worker.figures`."""
+
+
 class Unusual(NamedTuple):
     """A recording that one should listen to."""
 
@@ -230,12 +240,15 @@ class Plan:
             ) WHERE state = 'skipped'
         """)
 
-    def settle(self, name: str, state: State, why: str | None, result: dict[str, Any]) -> None:
-        """Note what became of a recording."""
-        self._db.execute(
+    def settle(self, settled: Iterable[Settled]) -> None:
+        """Note what became of recordings."""
+        self._db.executemany(
             f"UPDATE files SET state = ?, why = ?{''.join(f', {key} = ?' for key in FIGURES)} "
             "WHERE name = ?",
-            (state, why, *(_plain(result.get(key)) for key in FIGURES), os.fsencode(name)),
+            (
+                (state, why, *(_plain(result.get(key)) for key in FIGURES), os.fsencode(name))
+                for name, state, why, result in settled
+            ),
         )
 
     def count(self, state: State | None = None) -> tuple[int, int]:

@@ -21,11 +21,12 @@ from noisegate_cli.batch.plan import (
     Known,
     Plan,
     Row,
+    Settled,
     State,
     plain_data,
     recipe_text,
 )
-from noisegate_cli.batch.runner import HANDFUL_JOBS, Lost, Runner
+from noisegate_cli.batch.runner import HANDFUL_JOBS, Lost, Runner, handfuls
 from noisegate_cli.batch.terms import Batch, Report, Unwatched, Watch
 from noisegate_cli.batch.thresholds import SharedThresholds
 from noisegate_cli.batch.worker import Job, Outcome, gate_job, packed
@@ -139,11 +140,11 @@ class Run:
                 watch=lambda jobs: self._tell(report.done + report.failed, self._size, jobs),
                 enough=self._has_failed_enough,
                 died=lambda jobs: self._sweep(self._open[job.name].row.output for job in jobs),
-                # Who wants to stop after so many doesn't want many more.
-                handful=HANDFUL_JOBS if batch.max_errors is None else 1,
             )
+            # Who wants to stop after so many doesn't want many more.
+            most = HANDFUL_JOBS if batch.max_errors is None else 1
             try:
-                runner.run(self._jobs())
+                runner.run(self._noted(handfuls(self._jobs(), most)))
                 if isinstance(workers, Cluster):
                     # Its workers die without our being told.
                     for folder in plan.folders():
@@ -161,7 +162,7 @@ class Run:
                 info = probe(batch.root / row.name)
                 target = output_info(info, batch.output / row.output, batch.options)
             except NoisegateError as error:
-                plan.settle(row.name, "failed", str(error), {})
+                plan.settle([Settled(row.name, "failed", str(error))])
                 self._tell_settled(row, "failed", str(error))
                 continue
             report.audio_seconds += info.duration
@@ -212,12 +213,11 @@ class Run:
         return self._shared.settings_for(row.name) if self._shared else self._batch.settings
 
     def _jobs(self) -> Iterator[Job]:
-        """Yield what is to be done, each noted as begun."""
+        """Yield what is to be done."""
         batch = self._batch
         options = replace(batch.options, inside=batch.output)
         for row, known in self._plan.rows():
             settings = self._settings_for(row)
-            self._started.add(row.output)
             self._open[row.name] = _Open(row, known, settings)
             yield Job(
                 row.name,
@@ -229,33 +229,49 @@ class Run:
                 known.digest if known and row.why == COMPARED else None,
             )
 
-    def _take(self, job: Job, outcome: Outcome | Lost) -> None:
-        """Take in what became of a recording: first where it lasts."""
-        plan, report = self._plan, self.report
-        row, known, settings = self._open[job.name]
-        if isinstance(outcome, Lost):
-            outcome = Outcome("failed", f"{shown(job.source)}: {outcome.error}")
-        self._size += row.size
-        if outcome.status == "skipped":
-            plan.settle(row.name, "skipped", DONE_BEFORE, {})
-            self._tell_settled(row, "skipped", DONE_BEFORE)
-        else:
-            entry = self._entry(row, known, settings, outcome)
-            self._manifest.append(entry)
-            state: State = "done" if outcome.status == "done" else "failed"
-            plan.settle(row.name, state, outcome.error, outcome.result)
-            self._watch.settled(row.name, entry)
-            if outcome.error is None:
-                report.done += 1
-                report.audio_seconds += outcome.result["duration_s"]
-            else:
-                self._add_error(outcome.error)
-        self._started.settle(row.output)
-        del self._open[job.name]
+    def _noted(self, handfuls: Iterable[list[Job]]) -> Iterator[list[Job]]:
+        """Yield jobs, first noted as begun."""
+        for jobs in handfuls:
+            self._started.add(*(self._open[job.name].row.output for job in jobs))
+            yield jobs
 
-    def _entry(
-        self, row: Row, known: Known | None, settings: GateSettings, outcome: Outcome
-    ) -> Entry:
+    def _take(self, ended: list[tuple[Job, Outcome | Lost]]) -> None:
+        """Take in what became of recordings: first where it lasts."""
+        outcomes = {
+            job.name: Outcome("failed", f"{shown(job.source)}: {outcome.error}")
+            if isinstance(outcome, Lost)
+            else outcome
+            for job, outcome in ended
+        }
+        entries = {
+            name: self._entry(self._open[name], outcome)
+            for name, outcome in outcomes.items()
+            if outcome.status != "skipped"
+        }
+        self._manifest.append(*entries.values())
+        self._plan.settle(
+            Settled(name, o.status, o.error if name in entries else DONE_BEFORE, o.result)
+            for name, o in outcomes.items()
+        )
+        for name, outcome in outcomes.items():
+            row = self._open.pop(name).row
+            self._size += row.size
+            self._started.settle(row.output)
+            if name in entries:
+                self._count(outcome)
+                self._watch.settled(name, entries[name])
+            else:
+                self._tell_settled(row, "skipped", DONE_BEFORE)
+
+    def _count(self, outcome: Outcome) -> None:
+        if outcome.error is None:
+            self.report.done += 1
+            self.report.audio_seconds += outcome.result["duration_s"]
+        else:
+            self._add_error(outcome.error)
+
+    def _entry(self, of: _Open, outcome: Outcome) -> Entry:
+        row, known, settings = of
         output = (outcome.output_size, outcome.output_mtime_ns)
         if outcome.status == "failed" and known:
             # What was there before still is.

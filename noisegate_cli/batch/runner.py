@@ -22,7 +22,8 @@ class Sized(Protocol):
         """Bytes."""
 
 
-J = TypeVar("J", bound=Sized)
+S = TypeVar("S", bound=Sized)
+J = TypeVar("J")
 R = TypeVar("R")
 
 LOOK_EVERY_S = 1.0
@@ -42,6 +43,20 @@ def unheard(jobs: list[J]) -> None:
     """Be told of jobs, and do nothing."""
 
 
+def handfuls(jobs: Iterable[S], most: int = HANDFUL_JOBS) -> Iterator[list[S]]:
+    """Yield jobs together that go to a worker together."""
+    together: list[S] = []
+    size = 0
+    for job in jobs:
+        together.append(job)
+        size += job.size
+        if len(together) == most or size >= HANDFUL_BYTES:
+            yield together
+            together, size = [], 0
+    if together:
+        yield together
+
+
 class Runner(Generic[J, R]):
     """Runs jobs and hands on what comes of them, as they end.
 
@@ -55,41 +70,37 @@ class Runner(Generic[J, R]):
     work
         Makes a result of a job.
     take
-        Gets each job and its result, or that it is lost.
+        Gets the jobs of a handful, each with its result or that it is lost.
     watch
         Told now and then what is being done.
     enough
         Whether to stop: what isn't begun is left.
     died
         Told which jobs were being done when a worker died, before they are done once more.
-    handful
-        How many small jobs go to a worker together.
     """
 
     def __init__(
         self,
         workers: Workers,
         work: Callable[[J], R],
-        take: Callable[[J, R | Lost], None],
+        take: Callable[[list[tuple[J, R | Lost]]], None],
         *,
         watch: Callable[[list[J]], None] = unheard,
         enough: Callable[[], bool] = lambda: False,
         died: Callable[[list[J]], None] = unheard,
-        handful: int = HANDFUL_JOBS,
     ) -> None:
         self._workers, self._work, self._take = workers, work, take
         self._watch, self._enough, self._died = watch, enough, died
-        self._handful = handful
         self._running: dict[Future[list[R]], list[J]] = {}
         self._lost: list[J] = []
 
-    def run(self, jobs: Iterable[J]) -> None:
-        """Run `jobs`, of which no more are taken than the workers can do with.
+    def run(self, jobs: Iterable[list[J]]) -> None:
+        """Run `jobs`, handful by handful; no more are taken than the workers can do with.
 
         When this is left by an exception, an interrupt say, the workers have stopped and what was
         done is handed on.
         """
-        waiting: Iterator[J] | None = iter(jobs)
+        waiting: Iterator[list[J]] | None = iter(jobs)
         try:
             while waiting or self._running or self._lost:
                 if self._enough():
@@ -111,27 +122,16 @@ class Runner(Generic[J, R]):
             self._hand_on_the_rest()
             raise
 
-    def _submit(self, waiting: Iterator[J]) -> bool:
+    def _submit(self, waiting: Iterator[list[J]]) -> bool:
         """Give the workers something to do; whether there may be more."""
         most = self._workers.size * (1 + self._workers.queued)
         while len(self._running) < most and not self._workers.worn:
-            jobs = self._next(waiting)
-            if not jobs:
+            jobs = next(waiting, None)
+            if jobs is None:
                 return False
             if not self._start(jobs):
                 return True
         return True
-
-    def _next(self, waiting: Iterator[J]) -> list[J]:
-        """Return some more jobs that go together; none when there is none."""
-        jobs: list[J] = []
-        size = 0
-        for job in waiting:
-            jobs.append(job)
-            size += job.size
-            if len(jobs) == self._handful or size >= HANDFUL_BYTES:
-                break
-        return jobs
 
     def _start(self, jobs: list[J]) -> bool:
         try:
@@ -161,7 +161,7 @@ class Runner(Generic[J, R]):
                 ) from None
             except Exception as error:  # They didn't reach their worker, or their results not us.
                 outcomes = [Lost(f"{type(error).__name__}: {error}")] * len(jobs)
-            self._hand_on(jobs, outcomes)
+            self._take(list(zip(jobs, outcomes, strict=True)))
 
     def _settle_all(self) -> None:
         while self._running:
@@ -180,7 +180,7 @@ class Runner(Generic[J, R]):
                 self._lost.clear()
                 self._died([job])
                 self._workers.renew()
-                self._take(job, Lost(DIED_TWICE))
+                self._take([(job, Lost(DIED_TWICE))])
 
     def _give_back(self) -> None:
         """Take back what isn't begun."""
@@ -188,14 +188,10 @@ class Runner(Generic[J, R]):
             if future.cancel():
                 del self._running[future]
 
-    def _hand_on(self, jobs: list[J], outcomes: Sequence[R | Lost]) -> None:
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            self._take(job, outcome)
-
     def _hand_on_the_rest(self) -> None:
         for future, jobs in self._running.items():
             if future.done() and not future.cancelled() and not future.exception():
                 try:
-                    self._hand_on(jobs, future.result())
+                    self._take(list(zip(jobs, future.result(), strict=True)))
                 except NoisegateError:
                     return  # That is what went wrong in the first place.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from noisegate_cli.batch.executors import Workers
 from noisegate_cli.batch.plan import Plan, recipe_text
-from noisegate_cli.batch.runner import Lost, Runner
+from noisegate_cli.batch.runner import Lost, Runner, handfuls
 from noisegate_cli.batch.terms import Shared
 from noisegate_cli.batch.worker import Job, histogram_of, measure_job, packed
 from noisegate_cli.gating.levels import LevelHistogram
@@ -46,15 +46,16 @@ class SharedThresholds:
         self._recall()
         measured = size = 0
 
-        def take(job: Job, found: Measured | Lost) -> None:
+        def take(ended: list[tuple[Job, Measured | Lost]]) -> None:
             nonlocal measured, size
-            measured, size = measured + 1, size + job.size
-            self._take(self.key(job.name), found)
+            for job, found in ended:
+                measured, size = measured + 1, size + job.size
+                self._take(self.key(job.name), found)
 
         runner: Runner[Job, Measured] = Runner(
             workers, measure_job, take, watch=lambda jobs: watch(measured, size, jobs)
         )
-        runner.run(self._to_measure(root))
+        runner.run(handfuls(self._to_measure(root)))
 
     def key(self, name: str) -> str:
         """Return under which name the threshold of a recording is kept."""

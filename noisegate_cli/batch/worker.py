@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from threading import Thread
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import soundfile as sf
@@ -53,8 +53,7 @@ class Job(NamedTuple):
 class Outcome(NamedTuple):
     """What became of a job. An error is a value too."""
 
-    status: str
-    """done, skipped or failed."""
+    status: Literal["done", "skipped", "failed"]
     error: str | None = None
     size: int | None = None
     """Of the input, bytes."""
