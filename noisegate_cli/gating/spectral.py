@@ -189,14 +189,13 @@ def a_priori_ratio(over_noise: Powers, keep: float, segment: int) -> Powers:
     -------
     Shaped (frames of the whole segments, bins).
     """
-    kept = np.float32(keep) * over_noise
-    new = np.maximum(over_noise - np.float32(1), 0)
-    new *= np.float32(1 - keep)
     run_in = segment // RUN_IN
-    forward = np.empty_like(new[2 * run_in :])
-    backward = np.empty_like(forward)
-    _recur(kept, new, segment, forward)
-    _recur(kept[::-1], new[::-1], segment, backward[::-1])
+    both_ways = np.stack([over_noise, over_noise[::-1]])
+    new = np.maximum(both_ways - np.float32(1), 0)
+    new *= np.float32(1 - keep)
+    both_ways *= np.float32(keep)
+    forward, reversed_ = _recursion(both_ways, new, segment)
+    backward = reversed_[::-1]
     second = wiener_gain(np.maximum(forward, backward))
     np.square(second, out=second)
     second *= over_noise[run_in:-run_in]
@@ -212,19 +211,28 @@ def wiener_gain(ratio: Powers) -> BinGains:
     return np.asarray(ratio / (ratio + np.float32(1)))
 
 
-def _recur(kept: Powers, new: Powers, segment: int, ratio: Powers) -> None:
-    """Put into `ratio` the recursion over all segments at once."""
-    frames, run_in = len(ratio), segment // RUN_IN
-    now = new[0:frames:segment].copy()
+def _recursion(kept: Powers, new: Powers, segment: int) -> Powers:
+    """Return ξ by the recursion over all segments at once, both ways.
+
+    Parameters
+    ----------
+    kept, new
+        α·γ and (1 − α)·max(γ − 1, 0), shaped (ways, frames, bins).
+    """
+    run_in = segment // RUN_IN
+    ratio = np.empty_like(new[:, 2 * run_in :])
+    frames = ratio.shape[1]
+    now = new[:, 0:frames:segment].copy()
     gain = np.empty_like(now)
     for i in range(1, run_in + segment):
         np.add(now, 1, out=gain)
         np.divide(now, gain, out=gain)
         np.multiply(gain, gain, out=gain)
-        np.multiply(gain, kept[i - 1 : i - 1 + frames : segment], out=gain)
-        np.add(gain, new[i : i + frames : segment], out=now)
+        np.multiply(gain, kept[:, i - 1 : i - 1 + frames : segment], out=gain)
+        np.add(gain, new[:, i : i + frames : segment], out=now)
         if i >= run_in:
-            ratio[i - run_in :: segment] = now
+            ratio[:, i - run_in :: segment] = now
+    return ratio
 
 
 class SpectralGate:
