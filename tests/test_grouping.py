@@ -6,7 +6,7 @@ from noisegate_cli.gating.grouping import SINGLE_HZ, Grouping
 
 @pytest.mark.parametrize(
     ("bins", "rate", "groups"),
-    [(1025, 44100, 320), (1025, 48000, 320), (257, 16000, 192), (129, 8000, 129), (201, 8000, 201)],
+    [(1025, 44100, 192), (1025, 48000, 192), (257, 16000, 128), (129, 8000, 96), (201, 8000, 150)],
 )
 def test_bins_above_speech_are_judged_together(bins, rate, groups):
     grouping = Grouping(bins, rate)

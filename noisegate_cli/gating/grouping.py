@@ -3,16 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 
-SINGLE_HZ = 2500.0
+SINGLE_HZ = 1250.0
 """Up to there each bin is judged alone."""
 
 
 class Grouping:
-    """Bins in groups: one by one at first, and twice as wide with each octave from 2.5 kHz on.
+    """Bins in groups: one by one up to 1.5 kHz or so, and then twice as wide with each octave.
 
-    A group is at most a seventh of what hearing takes for one band (the equivalent rectangular
+    A group is about a quarter of what hearing takes for one band (the equivalent rectangular
     bandwidth of Glasberg and Moore, Derivation of auditory filter shapes from notched-noise data,
-    1990). Gains need no more, and cost a third.
+    1990). Gains need no more, and cost a fifth.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Grouping:
     >>> grouping = Grouping(bins=257, sample_rate=16000)
     >>> groups = grouping.mean(np.ones((3, 257), np.float32))
     >>> groups.shape, grouping.spread(groups).shape
-    ((3, 192), (3, 257))
+    ((3, 128), (3, 257))
     """
 
     def __init__(self, bins: int, sample_rate: int) -> None:

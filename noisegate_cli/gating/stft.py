@@ -57,7 +57,7 @@ class Transform:
         out = np.empty((frames, self.bins), np.complex64)
         for start in range(0, frames, self.few):
             some = slice(start, min(start + self.few, frames))
-            out[some] = np.fft.rfft(views[some] * self._scaled, axis=1, norm=SCALED)
+            np.fft.rfft(views[some] * self._scaled, axis=1, norm=SCALED, out=out[some])
         return out
 
 
