@@ -157,6 +157,21 @@ def test_two_recordings_that_would_give_one_output_are_found_before(tmp_path, wr
     assert began == ["a.flac", "b.wav"]
 
 
+def test_names_too_long_for_a_suffix_are_cut_and_those_that_become_one_are_found(tmp_path, write):
+    long = "a" * 248
+    for name in (f"{long}-1.wav", f"{long}-2.wav", f"deep/{long}.wav"):
+        write(loud_and_quiet(), f"in/{name}")
+    options = OutputOptions(suffix="_clean")
+    report, told = run(tmp_path / "in", tmp_path / "out", options=options)
+    cut = f"{long[:245]}_clean.wav"
+    assert files(tmp_path / "out") == [cut, f"deep/{cut}"]
+    assert statuses(told)[f"{long}-2.wav"] == "failed"
+    assert (report.done, report.failed) == (2, 1)
+    assert "would overwrite" in report.errors[0]
+    again, _ = run(tmp_path / "in", tmp_path / "out", options=options)
+    assert again.skips == {"done before": 2}
+
+
 def test_format_subtype_and_suffix_make_the_output(tree, tmp_path):
     options = OutputOptions(format="flac", subtype="PCM_24", suffix="_clean", keep_mtime=True)
     run(tree, tmp_path / "out", options=options)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from noisegate_cli import GateSettings, OutputError, OutputOptions, gate_file
 from noisegate_cli.cli import run
 from noisegate_cli.formats import STREAM, AudioInfo
-from noisegate_cli.output import default_output, named
+from noisegate_cli.naming import named, output_name
+from noisegate_cli.output import default_output
 from tests.zoo import sound
 
 AT_003 = GateSettings(threshold=0.03)
@@ -90,6 +91,8 @@ def test_a_default_name_always_fits(stem):
     assert output.parent == info.path.parent
     assert len(os.fsencode(output.name)) <= 255
     assert output.name.endswith("_clean.wav")
+    in_a_tree = output_name(f"there/x{stem}.wav", OutputOptions(suffix="_clean"))
+    assert in_a_tree == f"there/{output.name}"
 
 
 def test_minus_is_a_stream_and_dot_slash_minus_is_a_file():

@@ -34,8 +34,8 @@ from noisegate_cli.errors import AudioError, NoisegateError, OutputError
 from noisegate_cli.formats import EXTENSIONS
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.output import output_info
+from noisegate_cli.partials import remove_partials
 from noisegate_cli.units import shown
-from noisegate_cli.writer import remove_partials
 
 LISTED = 20
 """Errors that are kept, and told at the end; unusual recordings half as many."""

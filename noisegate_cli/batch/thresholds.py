@@ -18,7 +18,7 @@ from noisegate_cli.batch.worker import Job, histogram_of, measure_job, packed
 from noisegate_cli.gating.levels import LevelHistogram
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.threshold import suggest_threshold
-from noisegate_cli.output import OutputOptions
+from noisegate_cli.naming import OutputOptions
 
 Measured = tuple[bytes, int] | str
 

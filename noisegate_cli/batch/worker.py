@@ -20,7 +20,7 @@ from noisegate_cli import __version__
 from noisegate_cli.errors import NoisegateError
 from noisegate_cli.gating.levels import LevelHistogram
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.output import OutputOptions
+from noisegate_cli.naming import OutputOptions
 from noisegate_cli.process import GateResult, gate_file, levels_of_file
 from noisegate_cli.units import shown
 
