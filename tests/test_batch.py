@@ -238,6 +238,24 @@ def test_the_worst_recordings_are_named_first(tmp_path, write):
     assert report.kinds["clipped"] == 1
 
 
+PARENT = """
+import sys
+from noisegate_cli.cli import run
+
+if __name__ == "__main__":
+    for _what in ("gated", "done before"):
+        assert run(["batch", "in", "-o", "out", "-j", "2", "--json", "--report", "r.csv"]) == 0
+    heavy = {"av", "librosa", "numpy", "scipy", "soundfile"} & sys.modules.keys()
+    assert not heavy, heavy
+"""
+
+
+def test_what_gates_is_loaded_by_workers_and_never_by_their_parent(tree, tmp_path):
+    (tmp_path / "parent.py").write_text(PARENT)
+    subprocess.run([sys.executable, "parent.py"], cwd=tmp_path, check=True)
+    assert files(tmp_path / "out") == ["a.wav", "deep/c.wav", "deep/er/b.flac"]
+
+
 def test_an_interrupt_stops_cleanly_and_the_next_run_does_the_rest(tmp_path):
     write_long(tmp_path / "in", 20)
     output = tmp_path / "in-gated"
