@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from noisegate_cli.errors import AudioError, NoisegateError, OutputError, SettingsError
     from noisegate_cli.gating.settings import PRESETS, GateSettings
     from noisegate_cli.gating.threshold import ThresholdSuggestion, suggest_threshold
-    from noisegate_cli.output import OutputOptions
+    from noisegate_cli.naming import OutputOptions
     from noisegate_cli.process import (
         AnalysisReport,
         GateResult,
@@ -27,7 +27,7 @@ _HOMES = {
     "errors": ("AudioError", "NoisegateError", "OutputError", "SettingsError"),
     "gating.settings": ("PRESETS", "GateSettings"),
     "gating.threshold": ("ThresholdSuggestion", "suggest_threshold"),
-    "output": ("OutputOptions",),
+    "naming": ("OutputOptions",),
     "process": ("AnalysisReport", "GateResult", "analyze", "analyze_file", "gate", "gate_file"),
 }
 

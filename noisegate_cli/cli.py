@@ -138,7 +138,7 @@ def gate(
     json: Json = False,
 ) -> None:
     """Gate one recording: silent in the pauses, untouched elsewhere."""
-    from noisegate_cli.output import OutputOptions, named
+    from noisegate_cli.naming import OutputOptions, named
     from noisegate_cli.process import gate_file
     from noisegate_cli.report import (
         chops_counted,
@@ -185,7 +185,7 @@ def analyze(
     json: Json = False,
 ) -> None:
     """Print the levels of recordings and suggest a threshold, with why."""
-    from noisegate_cli.output import named
+    from noisegate_cli.naming import named
     from noisegate_cli.process import analyze_file
     from noisegate_cli.report import analysis_data, gate_command, to_json
     from noisegate_cli.tables import analysis_table
@@ -324,7 +324,7 @@ def batch(
     from noisegate_cli.batch.choosing import Patterns
     from noisegate_cli.batch.run import Run, default_output_directory
     from noisegate_cli.batch.terms import Batch
-    from noisegate_cli.output import OutputOptions
+    from noisegate_cli.naming import OutputOptions
     from noisegate_cli.progress import BatchProgress
     from noisegate_cli.report import batch_errors, batch_left
     from noisegate_cli.tables import batch_table

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 SAMPLE_TYPES: dict[str, tuple[str, int]] = {
     "PCM_S8": ("int16", 8),
@@ -111,8 +112,10 @@ class AudioInfo:
         return self.samples / self.sample_rate
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> "np.dtype[Any]":
         """The type in which samples are read, changed and written."""
+        import numpy as np
+
         return np.dtype(SAMPLE_TYPES.get(self.subtype, CODED_TYPE)[0])
 
     @property
@@ -130,7 +133,7 @@ class AudioInfo:
         """Whether it must be said which loudspeakers its channels are for."""
         return self.channels > 2 and self.channel_mask != 0
 
-    def step_in(self, dtype: np.dtype[Any]) -> int:
+    def step_in(self, dtype: "np.dtype[Any]") -> int:
         """Return the smallest difference that two samples of this have in an integer `dtype`.
 
         256 for 24 bits held in int32, and 65536 for 16.

@@ -2,13 +2,14 @@
 
 import math
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import soundfile as sf
 
-from noisegate_cli.errors import OutputError, SettingsError
+from noisegate_cli.errors import OutputError
 from noisegate_cli.formats import EXTENSIONS, STREAM, AudioInfo
+from noisegate_cli.naming import AS_IT_IS, OutputOptions, suffixed
 from noisegate_cli.units import shown
 from noisegate_cli.wav import rf64_if_large
 from noisegate_cli.writer import BY_PYAV, why_not
@@ -41,58 +42,6 @@ bits."""
 
 GOOD_BIT_RATE = {"OPUS": 64000}
 """Bits a second for a channel of 44.1 kHz that few can tell from none lost; of others 96,000."""
-
-NAME_LIMIT = 255
-"""Bytes of a file name, as file systems have it."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutputOptions:
-    """How outputs are written, and what they are called where they get no name.
-
-    Raises
-    ------
-    SettingsError
-        When a format or a subtype doesn't exist; the message quotes it.
-
-    Examples
-    --------
-    >>> OutputOptions(format="flac", subtype="pcm_24")
-    OutputOptions(format='flac', subtype='PCM_24', suffix='_gated', keep_mtime=False, inside=None)
-    """
-
-    format: str | None = None
-    """An ending, such as flac, for outputs that get no name; None keeps that of the input."""
-    subtype: str | None = None
-    """libsndfile's name of a sample type, such as PCM_24; None keeps that of the input."""
-    suffix: str = "_gated"
-    """What follows the name of the input where the output gets none."""
-    keep_mtime: bool = False
-    """Whether outputs were last changed when their input was."""
-    inside: Path | None = None
-    """A folder that outputs must not leave, through links neither."""
-
-    def __post_init__(self) -> None:
-        if self.format is not None:
-            ending = f".{self.format.lower().removeprefix('.')}"
-            if ending not in EXTENSIONS:
-                endings = " ".join(name.removeprefix(".") for name in EXTENSIONS)
-                raise SettingsError(
-                    f"format {self.format!r} can't be written: give one of {endings}"
-                )
-            object.__setattr__(self, "format", ending.removeprefix("."))
-        if self.subtype is not None:
-            subtypes = [*sf.available_subtypes(), "AAC"]
-            if self.subtype.upper() not in subtypes:
-                raise SettingsError(
-                    f"subtype {self.subtype!r} is no sample type: give one of {' '.join(subtypes)}"
-                )
-            object.__setattr__(self, "subtype", self.subtype.upper())
-        if any(c and c in self.suffix for c in (os.sep, os.altsep, "\0")):
-            raise SettingsError(f"suffix {self.suffix!r} is no part of a file name: try _gated")
-
-
-AS_IT_IS = OutputOptions()
 
 
 def output_info(source: AudioInfo, path: Path, options: OutputOptions = AS_IT_IS) -> AudioInfo:
@@ -187,11 +136,11 @@ def default_output(info: AudioInfo, options: OutputOptions = AS_IT_IS) -> Path:
     input goes to `stdin_gated.EXT`, here.
     """
     if options.format:
-        return _named(info, f".{options.format}", options)
+        return _beside(info, f".{options.format}", options)
     plain = info.format in UNCOMPRESSED and not info.is_coded
     last = [".wav", ".flac"] if plain else [".flac", ".wav"]
     for extension in (info.path.suffix, HOME.get(info.subtype, ""), *last):
-        path = _named(info, extension, options)
+        path = _beside(info, extension, options)
         try:
             written = output_info(info, path, options)
         except OutputError:
@@ -200,28 +149,13 @@ def default_output(info: AudioInfo, options: OutputOptions = AS_IT_IS) -> Path:
             written.subtype == info.subtype and info.is_coded
         ):
             return path
-    return _named(info, ".wav", options)
+    return _beside(info, ".wav", options)
 
 
-def named(text: str) -> Path | str:
-    """Return the path that was typed; `STREAM` for `-`, but not for `./-`.
-
-    A slash at the end, which says that it is a folder, stays.
-    """
-    if text.endswith(("/", os.sep)):
-        return text
-    path = Path(text)
-    return path.absolute() if path == STREAM and text != str(STREAM) else path
-
-
-def _named(info: AudioInfo, extension: str, options: OutputOptions) -> Path:
-    """Return a name beside the recording, with as much of its own as there is room for."""
-    stem, tail = info.path.stem, f"{options.suffix}{extension}"
-    if info.path == STREAM:
-        stem = "stdin"
-    while len(os.fsencode(stem + tail)) > NAME_LIMIT and stem:
-        stem = stem[:-1]
-    return info.path.with_name(stem + tail)
+def _beside(info: AudioInfo, extension: str, options: OutputOptions) -> Path:
+    """Return a path beside the recording."""
+    stem = "stdin" if info.path == STREAM else info.path.stem
+    return info.path.with_name(suffixed(stem, extension, options))
 
 
 def check_inside(path: Path, folder: Path) -> None:

@@ -21,8 +21,8 @@ from noisegate_cli.gating.levels import LevelHistogram, Samples, in_slices, peak
 from noisegate_cli.gating.mask import GateStatistics
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.threshold import ThresholdSuggestion
+from noisegate_cli.naming import OutputOptions
 from noisegate_cli.output import (
-    OutputOptions,
     check_inside,
     default_output,
     is_directory,

@@ -3,7 +3,7 @@
 import io
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
@@ -11,7 +11,6 @@ from pathlib import Path
 from queue import Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
-from zlib import crc32
 
 import numpy as np
 import soundfile as sf
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from noisegate_cli.errors import NoisegateError, OutputError
 from noisegate_cli.formats import STREAM, AudioInfo
 from noisegate_cli.gating.levels import Samples
+from noisegate_cli.partials import partial_path
 from noisegate_cli.pcm import converted
 from noisegate_cli.sndfile import VORBIS_ORDER, file_name, reason
 from noisegate_cli.units import shown
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 BY_PYAV = ("M4A", "MKA", "WEBM", "WV", "TTA")
 """Formats that PyAV writes, and libsndfile doesn't."""
-
-PARTIAL = ".partial"
-"""How names of files end that are being written."""
 
 TAGGED_BY_SNDFILE = ("CAF",)
 TAGGED_BY_ENCODER = ("MKA", "WEBM")
@@ -192,7 +189,7 @@ def writing(
         return
     path = info.path
     check_free(path, force)
-    partial = path.with_name(f"{_partial_prefix(path.name)}{os.urandom(4).hex()}{PARTIAL}")
+    partial = partial_path(path)
     made = [folder for folder in path.parents if not folder.exists()]
     with ExitStack() as stack:
         stack.callback(_remove, partial, made)
@@ -201,28 +198,6 @@ def writing(
         check_free(path, force)
         with _saying_why(path):
             partial.replace(path)
-
-
-def remove_partials(folder: str | Path, names: Iterable[str]) -> None:
-    """Remove what processes left in `folder` that were killed while they wrote one of `names`.
-
-    Nobody may be writing to these. What others write there is left alone. The names are not asked
-    for unless there is something that may be removed.
-    """
-    with suppress(OSError), os.scandir(folder) as entries:
-        partials = [Path(entry.path) for entry in entries if entry.name.endswith(PARTIAL)]
-        if not partials:
-            return
-        prefixes = tuple({_partial_prefix(name) for name in names})
-        for path in partials:
-            if path.name.startswith(prefixes):
-                with suppress(OSError):
-                    path.unlink()
-
-
-def _partial_prefix(name: str) -> str:
-    """Return how the names of partial files begin that are to become `name`."""
-    return f".ngate-{crc32(os.fsencode(name)):08x}-"
 
 
 @contextmanager

@@ -27,8 +27,8 @@ def test_the_core_knows_arrays_and_nothing_else():
 
 def test_the_layers_below_the_command_line_know_no_terminal():
     above = {f"noisegate_cli.{m}" for m in ("cli", "console", "report", "tables")}
-    names = "formats pcm wav sndfile pyav pipes tags audio writer output process units errors"
-    lower = [PACKAGE / f"{name}.py" for name in names.split()]
+    files = "formats pcm wav sndfile pyav pipes tags audio writer output naming partials process"
+    lower = [PACKAGE / f"{name}.py" for name in (*files.split(), "units", "errors")]
     for path in (*lower, *(PACKAGE / "batch").glob("*.py")):
         for module in imported(path):
             assert module.split(".")[0] not in ("typer", "rich", "tqdm")

@@ -157,6 +157,21 @@ def test_two_recordings_that_would_give_one_output_are_found_before(tmp_path, wr
     assert began == ["a.flac", "b.wav"]
 
 
+def test_names_too_long_for_a_suffix_are_cut_and_those_that_become_one_are_found(tmp_path, write):
+    long = "a" * 248
+    for name in (f"{long}-1.wav", f"{long}-2.wav", f"deep/{long}.wav"):
+        write(loud_and_quiet(), f"in/{name}")
+    options = OutputOptions(suffix="_clean")
+    report, told = run(tmp_path / "in", tmp_path / "out", options=options)
+    cut = f"{long[:245]}_clean.wav"
+    assert files(tmp_path / "out") == [cut, f"deep/{cut}"]
+    assert statuses(told)[f"{long}-2.wav"] == "failed"
+    assert (report.done, report.failed) == (2, 1)
+    assert "would overwrite" in report.errors[0]
+    again, _ = run(tmp_path / "in", tmp_path / "out", options=options)
+    assert again.skips == {"done before": 2}
+
+
 def test_format_subtype_and_suffix_make_the_output(tree, tmp_path):
     options = OutputOptions(format="flac", subtype="PCM_24", suffix="_clean", keep_mtime=True)
     run(tree, tmp_path / "out", options=options)
@@ -221,6 +236,24 @@ def test_the_worst_recordings_are_named_first(tmp_path, write):
         ("silent.wav", "all closed"), ("clipped.wav", "clipped"), ("loud.wav", "never closed"),
     ]  # fmt: skip
     assert report.kinds["clipped"] == 1
+
+
+PARENT = """
+import sys
+from noisegate_cli.cli import run
+
+if __name__ == "__main__":
+    for _what in ("gated", "done before"):
+        assert run(["batch", "in", "-o", "out", "-j", "2", "--json", "--report", "r.csv"]) == 0
+    heavy = {"av", "librosa", "numpy", "scipy", "soundfile"} & sys.modules.keys()
+    assert not heavy, heavy
+"""
+
+
+def test_what_gates_is_loaded_by_workers_and_never_by_their_parent(tree, tmp_path):
+    (tmp_path / "parent.py").write_text(PARENT)
+    subprocess.run([sys.executable, "parent.py"], cwd=tmp_path, check=True)
+    assert files(tmp_path / "out") == ["a.wav", "deep/c.wav", "deep/er/b.flac"]
 
 
 def test_an_interrupt_stops_cleanly_and_the_next_run_does_the_rest(tmp_path):

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from noisegate_cli import AudioError, OutputOptions
-from noisegate_cli.batch.choosing import Patterns, listed, names_in, output_name, walk
+from noisegate_cli.batch.choosing import Patterns, listed, names_in, walk
+from noisegate_cli.naming import output_name
 from tests.batches import files, run, statuses
 from tests.conftest import loud_and_quiet, tone
 

@@ -16,7 +16,6 @@ import soundfile as sf
 
 from noisegate_cli import OutputError, gate_file
 from noisegate_cli.batch import run as batch_run
-from noisegate_cli.batch import worker
 from noisegate_cli.batch.executors import Processes
 from noisegate_cli.batch.manifest import NAME, STARTED
 from noisegate_cli.batch.worker import gate_job
@@ -266,6 +265,21 @@ def test_the_disk_is_full_for_the_manifest_itself(tree, tmp_path, monkeypatch):
     expect_complete(tree, output)
 
 
+def test_a_library_does_not_load(tree, tmp_path):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "soundfile.py").write_text("raise OSError('no libsndfile')")
+    paths = os.pathsep.join((str(tmp_path / "broken"), *filter(None, sys.path)))
+    command = [*BATCH, str(tree), "-o", str(tmp_path / "out"), "-j", "2"]
+    environment = os.environ | {"PYTHONPATH": paths}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    said = done.stderr.splitlines()
+    assert len(said) == 8
+    assert all(line.endswith(".wav': OSError: no libsndfile") for line in said)
+    run(tree, tmp_path / "out")
+    expect_complete(tree, tmp_path / "out")
+
+
 def test_an_input_vanishes_while_the_batch_runs(tree, tmp_path, monkeypatch):
     output = tmp_path / "out"
     gone = tree / "odd" / "5.wav"
@@ -287,15 +301,14 @@ def test_an_input_vanishes_while_the_batch_runs(tree, tmp_path, monkeypatch):
 
 def test_an_input_changes_while_it_is_read(tree, tmp_path, monkeypatch, write):
     output = tmp_path / "out"
-    gate = worker.gate_file
 
     def changing(source, *arguments, **options):
-        result = gate(source, *arguments, **options)
+        result = gate_file(source, *arguments, **options)
         if source.endswith("4.wav"):
             os.utime(source, ns=(0, 0))
         return result
 
-    monkeypatch.setattr(worker, "gate_file", changing)
+    monkeypatch.setattr("noisegate_cli.process.gate_file", changing)
     report, _told = run(tree, output)
     assert (report.done, report.failed) == (7, 1)
     assert "4.wav' changed while it was read" in report.errors[0]

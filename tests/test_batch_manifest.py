@@ -14,6 +14,7 @@ from noisegate_cli.batch.manifest import (
     Started,
     read_entries,
 )
+from noisegate_cli.partials import partial_path
 from tests.batches import SETTINGS, files, lines, run, statuses
 from tests.conftest import loud_and_quiet, tone
 
@@ -262,9 +263,7 @@ def test_without_locks_nothing_is_taken_for_left_behind(tree, tmp_path, monkeypa
     run(tree, output)
     monkeypatch.setattr(fcntl, "flock", no_locks)
     (output / STARTED).write_text('"id"\n"a.wav"\n')
-    from noisegate_cli.writer import _partial_prefix
-
-    partial = output / f"{_partial_prefix('a.wav')}12345678.partial"
+    partial = partial_path(output / "a.wav")
     partial.touch()
     assert run(tree, output)[0].done == 1
     assert partial.exists()

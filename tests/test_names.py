@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from noisegate_cli import GateSettings, OutputError, OutputOptions, gate_file
 from noisegate_cli.cli import run
 from noisegate_cli.formats import STREAM, AudioInfo
-from noisegate_cli.output import default_output, named
+from noisegate_cli.naming import named, output_name
+from noisegate_cli.output import default_output
 from tests.zoo import sound
 
 AT_003 = GateSettings(threshold=0.03)
@@ -83,13 +84,19 @@ def test_outputs_are_beside_their_inputs_whatever_these_are_called(tmp_path, wri
         assert sf.info(os.fsencode(output)).frames == 16000
 
 
-@given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), max_size=300))
-def test_a_default_name_always_fits(stem):
+@given(
+    st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), max_size=20),
+    st.integers(1, 50),
+)
+def test_a_name_that_is_made_always_fits(part, times):
+    stem = part * times
     info = AudioInfo(Path("/there") / f"x{stem}.wav", 16000, 1, 1, "WAV", "PCM_16")
     output = default_output(info, OutputOptions(suffix="_clean"))
     assert output.parent == info.path.parent
     assert len(os.fsencode(output.name)) <= 255
     assert output.name.endswith("_clean.wav")
+    in_a_tree = output_name(f"there/x{stem}.wav", OutputOptions(suffix="_clean"))
+    assert in_a_tree == f"there/{output.name}"
 
 
 def test_minus_is_a_stream_and_dot_slash_minus_is_a_file():

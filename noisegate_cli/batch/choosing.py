@@ -1,4 +1,4 @@
-"""Which recordings a batch takes, and what their outputs are called."""
+"""Which recordings a batch takes."""
 
 import os
 import re
@@ -14,7 +14,6 @@ from typing import IO, NamedTuple
 
 from noisegate_cli.errors import AudioError
 from noisegate_cli.formats import EXTENSIONS, ONLY_READ
-from noisegate_cli.output import OutputOptions
 from noisegate_cli.units import shown
 
 KNOWN = frozenset((*EXTENSIONS, *ONLY_READ))
@@ -137,24 +136,6 @@ def names_in(source: str, separator: bytes) -> Iterator[str]:
             raise AudioError(
                 f"the list {shown(source)} can't be read: {error.strerror}: give --from-file a file"
             ) from error
-
-
-def output_name(name: str, options: OutputOptions) -> str:
-    """Return the path below the output tree for a recording at `name` below its root.
-
-    It follows from the name alone, so that two that would be one are found before anything runs.
-
-    Examples
-    --------
-    >>> output_name("a/b.flac", OutputOptions(suffix="")), output_name("c.mp4", OutputOptions())
-    ('a/b.flac', 'c_gated.m4a')
-    """
-    stem, extension = os.path.splitext(name)
-    if options.format:
-        extension = f".{options.format}"
-    elif extension.lower() not in EXTENSIONS:
-        extension = ONLY_READ.get(extension.lower(), ".wav")
-    return f"{stem}{options.suffix}{extension}"
 
 
 def _found(name: str, file: "os.DirEntry[str] | Path") -> Found | None:

@@ -17,7 +17,8 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
-from noisegate_cli.batch.worker import each, each_in_process, prepare_process, versions
+from noisegate_cli import __version__
+from noisegate_cli.batch.worker import each, each_in_process, get_ready, prepare_process
 from noisegate_cli.errors import ClusterError
 
 J = TypeVar("J")
@@ -190,10 +191,10 @@ class Cluster:
                 f"the workers at {self._address!r} can't run ngate ({error}): "
                 "install the same version there as here"
             ) from error
-        if theirs != versions()["ngate"]:
+        if theirs != __version__:
             raise ClusterError(
-                f"the workers at {self._address!r} have ngate {theirs}, this is "
-                f"{versions()['ngate']}: install the same version on both"
+                f"the workers at {self._address!r} have ngate {theirs}, this is {__version__}: "
+                "install the same version on both"
             )
         for folder in missing:
             raise ClusterError(
@@ -230,7 +231,8 @@ def processors() -> int:
 
 def _look(folders: tuple[str, ...]) -> tuple[str, list[str]]:
     """Return, on a worker, which ngate it has and which folders it doesn't see."""
-    return versions()["ngate"], [f for f in folders if not os.path.isdir(f)]
+    get_ready()
+    return __version__, [f for f in folders if not os.path.isdir(f)]
 
 
 @contextmanager

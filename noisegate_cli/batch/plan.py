@@ -17,10 +17,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from noisegate_cli.batch.choosing import Found, output_name
+from noisegate_cli.batch.choosing import Found
 from noisegate_cli.batch.manifest import INTERRUPTED, Entry
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.output import OutputOptions
+from noisegate_cli.naming import OutputOptions, output_name
 from noisegate_cli.units import shown
 
 T = TypeVar("T")

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from noisegate_cli.audio import probe
 from noisegate_cli.batch.choosing import Found, listed, names_in, walk
 from noisegate_cli.batch.deciding import COMPARED, DONE_BEFORE, decide
 from noisegate_cli.batch.disk import bytes_free, bytes_needed, existing_part
@@ -33,9 +32,8 @@ from noisegate_cli.batch.worker import Job, Outcome, gate_job, packed
 from noisegate_cli.errors import AudioError, NoisegateError, OutputError
 from noisegate_cli.formats import EXTENSIONS
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.output import output_info
+from noisegate_cli.partials import remove_partials
 from noisegate_cli.units import shown
-from noisegate_cli.writer import remove_partials
 
 LISTED = 20
 """Errors that are kept, and told at the end; unusual recordings half as many."""
@@ -154,6 +152,9 @@ class Run:
 
     def _try(self, workers: Workers) -> None:
         """Find out what would be done."""
+        from noisegate_cli.audio import probe
+        from noisegate_cli.output import output_info
+
         batch, plan, report = self._batch, self._plan, self.report
         self._prepare(workers, Started(batch.output))
         self._watch.phase("looking", *plan.count("to do"))

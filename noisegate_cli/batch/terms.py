@@ -9,7 +9,7 @@ from noisegate_cli.batch.manifest import Entry
 from noisegate_cli.batch.plan import Unusual
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.output import OutputOptions
+from noisegate_cli.naming import OutputOptions
 
 Shared = Literal["tree", "folder"]
 """What a threshold is shared by: all recordings, or those that lie in the same folder."""

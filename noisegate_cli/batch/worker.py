@@ -1,4 +1,8 @@
-"""One recording of a batch, in a worker: a process of ours, or a thread of a cluster's."""
+"""One recording of a batch, in a worker: a process of ours, or a thread of a cluster's.
+
+The parent imports this to tell what is to be done, and does none of it: numpy, and whatever else
+that takes, is imported where it is done.
+"""
 
 import multiprocessing
 import os
@@ -11,18 +15,17 @@ from functools import cache, lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from threading import Thread
-from typing import Any, Literal, NamedTuple, TypeVar
-
-import numpy as np
-import soundfile as sf
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from noisegate_cli import __version__
 from noisegate_cli.errors import NoisegateError
-from noisegate_cli.gating.levels import LevelHistogram
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.output import OutputOptions
-from noisegate_cli.process import GateResult, gate_file, levels_of_file
+from noisegate_cli.naming import OutputOptions
 from noisegate_cli.units import shown
+
+if TYPE_CHECKING:
+    from noisegate_cli.gating.levels import LevelHistogram
+    from noisegate_cli.process import GateResult
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -89,6 +92,8 @@ def gate_job(job: Job) -> Outcome:
     except OSError:
         pass  # gate_file says it better
     try:
+        from noisegate_cli.process import gate_file
+
         settings, options = _unpacked(job.recipe)
         result = gate_file(
             job.source, job.output, settings, options=options, force=True, with_peak=True
@@ -113,19 +118,25 @@ def gate_job(job: Job) -> Outcome:
 def measure_job(job: Job) -> tuple[bytes, int] | str:
     """Return how often each level occurs in a recording, and its silent frames; or an error."""
     try:
+        from noisegate_cli.process import levels_of_file
+
         histogram = levels_of_file(job.source, _unpacked(job.recipe)[0])
     except Exception as error:  # It is named when it is gated.
         return str(error)
     return histogram.counts.tobytes(), histogram.silent
 
 
-def histogram_of(measured: tuple[bytes, int]) -> LevelHistogram:
+def histogram_of(measured: tuple[bytes, int]) -> "LevelHistogram":
     """Return what `measure_job` measured."""
+    import numpy as np
+
+    from noisegate_cli.gating.levels import LevelHistogram
+
     counts, silent = measured
     return LevelHistogram(np.frombuffer(counts, np.int64), silent)
 
 
-def figures(result: GateResult) -> dict[str, Any]:
+def figures(result: "GateResult") -> dict[str, Any]:
     """Return what is worth keeping of a result, as JSON has it: what is infinite is null."""
     suggestion = result.suggestion
     found = {
@@ -152,6 +163,9 @@ def figures(result: GateResult) -> dict[str, Any]:
 @cache
 def versions() -> dict[str, str]:
     """Return what the output depends on besides the settings."""
+    import numpy as np
+    import soundfile as sf
+
     return {
         "ngate": __version__,
         "numpy": np.__version__,
@@ -215,11 +229,18 @@ def each_in_process(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
     return results
 
 
+def get_ready() -> None:
+    """Import what jobs need, which takes longer than to gate a short recording."""
+    import noisegate_cli.process  # noqa: F401
+
+
 def prepare_process() -> None:
-    """Let this process clean up when it is told to end, or when its parent has died."""
+    """Get ready, and clean up when this process is told to end, or when its parent has died."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _Process.leave)
     Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(Exception):  # Each job will say what is wrong.
+        get_ready()
 
 
 def _end_with_parent() -> None:
