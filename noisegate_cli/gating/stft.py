@@ -57,7 +57,8 @@ class Transform:
         out = np.empty((frames, self.bins), np.complex64)
         for start in range(0, frames, self.few):
             some = slice(start, min(start + self.few, frames))
-            np.fft.rfft(views[some] * self._scaled, axis=1, norm=SCALED, out=out[some])
+            windowed = views[some] * self._scaled
+            np.fft.rfft(windowed, axis=1, norm=SCALED, out=out[some])  # type: ignore[arg-type]
         return out
 
 
