@@ -6,7 +6,16 @@ from pathlib import Path
 import noisegate_cli
 
 PACKAGE = Path(noisegate_cli.__file__).parent
-STANDARD = {"collections", "dataclasses", "functools", "math", "re", "types", "typing"}
+STANDARD = {
+    "collections",
+    "concurrent",
+    "dataclasses",
+    "functools",
+    "math",
+    "re",
+    "types",
+    "typing",
+}
 
 
 def imported(path):

@@ -112,11 +112,13 @@ class Gate:
         SignalError
             When a sample is NaN or infinite.
         """
+        if self._spectral:
+            self._spectral.hear(block, last)
         values, levels = self._detector.process(block, last)
         mask = self._mask.process(values, last)
         if self._cuts:
             self._audit.process(levels, mask, last)
-        samples = self._spectral.process(block, mask, last) if self._spectral else block
+        samples = self._spectral.process(mask, last) if self._spectral else block
         kept = self._overlay.process(samples, self._envelope.process(mask, last), last)
         return kept, None if self._before is None else self._removed(block, kept)
 

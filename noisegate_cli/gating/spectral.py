@@ -30,7 +30,8 @@ is left of the noise sounds as it did. Between the two the envelope of the gate 
 import math
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -235,8 +236,21 @@ def _recursion(kept: Powers, new: Powers, segment: int) -> Powers:
     return ratio
 
 
+class _Heard(NamedTuple):
+    """A batch of frames."""
+
+    spectra: list[Spectra]
+    """Of each channel."""
+    powers: Powers
+    """|X|² of each gate, shaped (frames, gates, bins)."""
+
+
 class SpectralGate:
     """Gates samples that come in blocks, in each frequency bin.
+
+    The Fourier transforms, half of the work, are done in a thread of their own: those of a block
+    while a detector finds out where the gate is open, and those back to samples while the gains of
+    the next frames are found.
 
     Parameters
     ----------
@@ -277,28 +291,34 @@ class SpectralGate:
         self._around = noise_envelope(settings, sample_rate, len(self._gates))
         self._openness: Gains = np.zeros((0, len(self._gates)))
         self._nearness = self._openness
-        self._heard: deque[tuple[list[Spectra], Powers]] = deque()
+        self._thread = ThreadPoolExecutor(1)
+        self._hearing: Future[list[_Heard]]
+        self._heard: deque[_Heard] = deque()
         self._waiting: deque[list[Spectra]] = deque()
         self._left = 0
 
-    def process(self, block: Samples, mask: Mask, last: bool = False) -> Samples:
-        """Return the samples that are settled, in the type of `block`.
+    def hear(self, block: Samples, last: bool = False) -> None:
+        """Begin with further samples, shaped (samples, channels); `process` has to follow."""
+        self._left += len(block)
+        self._nothing = np.empty((0, block.shape[1]), block.dtype)
+        if last:
+            block = np.concatenate([block, self._beyond.astype(block.dtype)])
+        batches = list(self._batches.process(block, last))
+        self._hearing = self._thread.submit(
+            lambda: [self._listen(frames, samples) for _, frames, samples in batches]
+        )
+
+    def process(self, mask: Mask, last: bool = False) -> Samples:
+        """Return the samples that are settled, in their type.
 
         Parameters
         ----------
-        block
-            Samples shaped (samples, channels).
         mask
-            Where the gates are open, in further frames, shaped (frames, gates): some frames later.
+            Where the gates are open, in further frames, shaped (frames, gates): some frames later
+            than they are heard.
         last
             Whether this is all.
         """
-        self._left += len(block)
-        dtype = block.dtype
-        if last:
-            block = np.concatenate([block, self._beyond.astype(dtype)])
-        for _, frames, samples in self._batches.process(block, last):
-            self._heard.append(self._listen(frames, samples))
         self._openness = np.concatenate([self._openness, self._envelope.process(mask, last)])
         self._nearness = np.concatenate([self._nearness, self._around.process(mask, last)])
         if last:
@@ -306,8 +326,9 @@ class SpectralGate:
             edge = (0, self._every), (0, 0)
             self._openness = np.pad(self._openness, edge, mode="edge")
             self._nearness = np.pad(self._nearness, edge, mode="edge")
-        parts = [np.zeros((0, block.shape[1]), dtype)]
-        while self._heard and (last or self._is_known(len(self._heard[0][1]))):
+        self._heard += self._hearing.result()
+        parts: list[Future[Samples]] = []
+        while self._heard and (last or self._is_known(len(self._heard[0].powers))):
             spectra, heard = self._heard.popleft()
             self._waiting.append(spectra)
             end = last and not self._heard
@@ -317,15 +338,14 @@ class SpectralGate:
                 for i, gate in enumerate(self._gates)
             ]
             for some in zip(*gains, strict=True):
-                kept = self._gained(some, last=end and len(self._waiting) == 1)
-                parts.append(self._as_samples(kept[: self._left], dtype))
-                self._left -= len(parts[-1])
-        return np.concatenate(parts)
+                spectra = self._waiting.popleft()
+                is_last = end and not self._waiting
+                parts.append(self._thread.submit(self._gained, spectra, some, is_last))
+        return np.concatenate([self._nothing, *(part.result() for part in parts)])
 
-    def _listen(self, frames: int, samples: Samples) -> tuple[list[Spectra], Powers]:
-        """Return spectra of each channel, and |X|² of each gate, shaped (frames, gates, bins)."""
+    def _listen(self, frames: int, samples: Samples) -> _Heard:
         spectra = [self._transform.spectra(x, frames) for x in as_signal(samples)]
-        return spectra, gate_powers(spectra, self._linked)
+        return _Heard(spectra, gate_powers(spectra, self._linked))
 
     def _is_known(self, frames: int) -> bool:
         return min(len(self._openness), len(self._nearness)) >= frames * self._every
@@ -338,11 +358,13 @@ class SpectralGate:
         self._openness, self._nearness = self._openness[rows:], self._nearness[rows:]
         return taken
 
-    def _gained(self, gains: Sequence[BinGains], last: bool) -> Signal:
-        spectra = self._waiting.popleft()
+    def _gained(self, spectra: list[Spectra], gains: Sequence[BinGains], last: bool) -> Samples:
+        """Return the samples that further frames settle, under their gains."""
         for i, x in enumerate(spectra):
             np.multiply(x, gains[0 if self._linked else i], out=x)
-        return self._inverse.process(spectra, last)
+        y = self._inverse.process(spectra, last)[: self._left]
+        self._left -= len(y)
+        return self._as_samples(y, self._nothing.dtype)
 
     def _as_samples(self, y: Signal, dtype: np.dtype[Any]) -> Samples:
         """Return `y`, full scale 1.0, in the type of the recording."""

@@ -6,13 +6,18 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.bands import FEW_SAMPLES, SCALED, scaled_window
+from noisegate_cli.gating.bands import SCALED, scaled_window
 
 Signal = NDArray[np.float32]
 Spectra = NDArray[np.complex64]
 """Of frames, shaped (frames, bins)."""
 Powers = NDArray[np.float32]
 """|X|² of frames, shaped (frames, bins)."""
+
+
+FEW_SAMPLES = 1 << 18
+"""Samples, of overlapping frames, that are transformed at once: all of most batches. Two threads
+don't hold each other up in the middle of it."""
 
 
 class Transform:
@@ -46,7 +51,7 @@ class Transform:
         self.tone_power = float(np.sum(window)) ** 2 / 2
         """|X|² of a tone of RMS 1 in the middle of a bin."""
         self.few = max(1, FEW_SAMPLES // frame_length)
-        """Frames whose spectra stay in the cache."""
+        """Frames that are transformed at once."""
 
     def spectra(self, samples: Signal, frames: int, every: int = 1) -> Spectra:
         """Return the spectra of so many frames of `samples`, shaped (samples,), from the first.
