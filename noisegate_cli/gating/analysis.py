@@ -10,7 +10,7 @@ import numpy as np
 from noisegate_cli.gating.detector import LevelDetector, MovingThreshold, Rule, thresholds
 from noisegate_cli.gating.envelope import Envelope
 from noisegate_cli.gating.floor import STEP_S, floor_of_steps
-from noisegate_cli.gating.kept import kept_frames
+from noisegate_cli.gating.kept import EvenlyKept, kept_frames
 from noisegate_cli.gating.learner import Learner
 from noisegate_cli.gating.levels import (
     LevelHistogram,
@@ -119,6 +119,8 @@ class Decision:
     """Where the rule comes from; None when the threshold was given."""
     noises: "tuple[NoiseProfile | None, ...]" = ()
     """The noise in each gate, if the spectral gate goes by it; None where none was found."""
+    heard: EvenlyKept | None = None
+    """What the rule was learnt from, of the samples that are to be gated."""
 
     @classmethod
     def given(cls, settings: GateSettings) -> "Decision | None":
@@ -287,7 +289,8 @@ class Analyzer:
             noise_db = rms_db(whole[closed])
             noise_db -= settings.pause_reduction_db if any(noises) else 0.0
             settings = replace(settings, range_db=min(0.0, settings.target_floor_db - noise_db))
-        return Decision(rule, settings, found, noises), sample
+        heard = self._learner.heard if self._learner else None
+        return Decision(rule, settings, found, noises, heard), sample
 
     def _with_rare(self, models: tuple[SignalModel, ...]) -> tuple[SignalModel, ...]:
         """Keep gates open that would stay closed, but not all frames are alike."""

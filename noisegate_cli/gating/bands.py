@@ -40,7 +40,8 @@ class Batches:
 
     def __init__(self, frame_length: int, hop_length: int, margin: int = 0) -> None:
         self._length, self._hop, self._margin = frame_length, hop_length, margin
-        self._frames = batch_frames(hop_length)
+        self.frames = batch_frames(hop_length)
+        """Of a batch, but for the last."""
         self._index = 0
         self._received = 0
         self._rest: Samples | None = None
@@ -50,14 +51,14 @@ class Batches:
         if self._rest is None:
             self._rest = np.zeros((self._length // 2, block.shape[1]), block.dtype)
         # Before the block there is the rest; most batches lie in the block and are no copies.
-        rest, frames, at = self._rest, self._frames, 0
+        rest, frames, at = self._rest, self.frames, 0
         length = len(rest) + len(block)
         self._received += len(block)
         while True:
             if last:
-                left = self._received // self._hop + 1 - self._index * self._frames
-                frames = min(self._frames, left)
-            end = at + (frames - 1) * self._hop + self._length + self._margin
+                left = self._received // self._hop + 1 - self._index * self.frames
+                frames = min(self.frames, left)
+            end = at + self._span(frames)
             if frames < 1 or (length < end and not last):
                 break
             samples = _span(rest, block, at, end)
@@ -66,8 +67,16 @@ class Batches:
                 samples = np.concatenate([samples, padding])
             yield self._index, frames, samples
             self._index += 1
-            at += self._frames * self._hop
+            at += self.frames * self._hop
         self._rest = _span(rest, block, at, length).copy()
+
+    def part(self, samples: Samples, start: int, frames: int) -> Samples:
+        """Return the samples under some frames of a batch, from number `start` on."""
+        return samples[start * self._hop :][: self._span(frames)]
+
+    def _span(self, frames: int) -> int:
+        """Return how many samples lie under so many frames."""
+        return (frames - 1) * self._hop + self._length + self._margin
 
 
 def _span(rest: Samples, block: Samples, start: int, end: int) -> Samples:

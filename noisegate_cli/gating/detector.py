@@ -11,8 +11,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.bands import BandPowers
+from noisegate_cli.gating.bands import BandPowers, Powers
 from noisegate_cli.gating.floor import between_steps
+from noisegate_cli.gating.kept import EvenlyKept
 from noisegate_cli.gating.learner import SCORED, Scorer, scored
 from noisegate_cli.gating.levels import FrameLevels, Levels, Samples, from_db
 from noisegate_cli.gating.likelihood import CLOSE_BELOW, OPEN_ABOVE, SignalModel
@@ -105,6 +106,8 @@ class LikelihoodDetector:
     ----------
     models
         Of each gate, as learnt with the same settings.
+    heard
+        Powers per Hz of frames of the same samples that have been heard already.
     """
 
     open_above, close_below = OPEN_ABOVE, CLOSE_BELOW
@@ -115,8 +118,10 @@ class LikelihoodDetector:
         settings: GateSettings,
         sample_rate: int,
         channels: int = 1,
+        heard: EvenlyKept | None = None,
     ) -> None:
         self._listener = Listener(settings, sample_rate, channels, every=SCORED)
+        self._heard = heard
         self._batches = self._listener.powers.batches()
         self._scorers = [Scorer(model, self._listener) for model in models]
         self.gates = self._listener.gates
@@ -127,8 +132,8 @@ class LikelihoodDetector:
     def process(self, block: Samples, last: bool = False) -> tuple[Values, Levels]:
         """Return scores and levels, both shaped (frames, gates), some frames late."""
         parts = [
-            scored(self._scorers, self._listener.densities(frames, samples))
-            for _, frames, samples in self._batches.process(block, last)
+            scored(self._scorers, self._densities(*batch))
+            for batch in self._batches.process(block, last)
         ]
         if last:
             nothing = np.zeros((0, self.gates, len(self._listener.widths)), np.float32)
@@ -140,6 +145,27 @@ class LikelihoodDetector:
         levels = levels[: len(scores)]
         silent = (levels == 0) & (scores < np.inf)
         return np.where(silent, -np.inf, scores), levels
+
+    def _densities(self, index: int, frames: int, samples: Samples) -> Powers:
+        """Return the powers per Hz of a batch, as far as possible from memory."""
+        if self._heard is None:
+            return self._listener.densities(frames, samples)
+        # The batches that were heard are of all frames: of each, every second is scored.
+        size = self._heard.size // SCORED
+        starts = range(0, frames, size)
+        first = index * self._batches.frames // size
+        known = [self._heard.get(first + part) for part in range(len(starts))]
+        if all(powers is None for powers in known):
+            return self._listener.densities(frames, samples)
+        parts = []
+        for start, powers in zip(starts, known, strict=True):
+            if powers is None:
+                some = min(size, frames - start)
+                under = self._batches.part(samples, start, some)
+                parts.append(self._listener.densities(some, under))
+            else:
+                parts.append(powers[::SCORED])
+        return np.concatenate(parts)
 
 
 def thresholds(threshold: float, settings: GateSettings) -> tuple[float, float]:
@@ -153,8 +179,14 @@ def thresholds(threshold: float, settings: GateSettings) -> tuple[float, float]:
 Detector: TypeAlias = LevelDetector | LikelihoodDetector
 
 
-def detector(rule: Rule, settings: GateSettings, sample_rate: int, channels: int = 1) -> Detector:
+def detector(
+    rule: Rule,
+    settings: GateSettings,
+    sample_rate: int,
+    channels: int = 1,
+    heard: EvenlyKept | None = None,
+) -> Detector:
     """Return the detector that a rule needs."""
     if isinstance(rule, tuple):
-        return LikelihoodDetector(rule, settings, sample_rate, channels)
+        return LikelihoodDetector(rule, settings, sample_rate, channels, heard)
     return LevelDetector(rule, settings, sample_rate, channels)

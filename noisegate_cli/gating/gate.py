@@ -60,7 +60,7 @@ class Gate:
     ) -> None:
         settings = decision.settings
         timing = settings.timing(sample_rate)
-        self._detector = detector(decision.rule, settings, sample_rate, channels)
+        self._detector = detector(decision.rule, settings, sample_rate, channels, decision.heard)
         gates = self._detector.gates
         self.noises = decision.noises or settings.noise_of(gates)
         """The noise in each gate, for a spectral gate that goes by it; None where none is known."""

@@ -42,11 +42,12 @@ class EvenlyKept:
     """
 
     def __init__(self, hop_length: int, gates: int, samples: int = 0) -> None:
-        self._size = batch_frames(hop_length)
+        self.size = batch_frames(hop_length)
+        """Frames of a batch."""
         self._most = most_batches(hop_length, gates)
-        self._expected = samples // (self._size * hop_length)
+        self._expected = samples // (self.size * hop_length)
         self._kept: dict[int, Powers] = {}
-        self.most_frames = self._size * (
+        self.most_frames = self.size * (
             min(self._most, self._expected + 1) if samples else self._most
         )
         """Of the batches that will be kept, at the most."""
@@ -67,9 +68,13 @@ class EvenlyKept:
     def numbers(self, every: int = 1) -> NDArray[np.int64]:
         """Return the numbers of the frames that are kept: of a batch each `every`-th."""
         return np.concatenate(
-            [self._size * i + every * np.arange(len(p)) for i, p in self._kept.items()]
+            [self.size * i + every * np.arange(len(p)) for i, p in self._kept.items()]
         )
 
     def values(self) -> list[Powers]:
         """Return what is kept."""
         return list(self._kept.values())
+
+    def get(self, index: int) -> Powers | None:
+        """Return what is kept of batch `index`, None if nothing is."""
+        return self._kept.get(index)

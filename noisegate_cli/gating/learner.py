@@ -20,7 +20,7 @@ SCORED = 2
 class Learner:
     """Learns from samples that come in blocks, in flat memory.
 
-    It keeps batches of frames, see `EvenlyKept`.
+    It keeps batches of frames, see `EvenlyKept`. They need not be heard again to be scored.
 
     Parameters
     ----------
@@ -34,23 +34,24 @@ class Learner:
         hop = settings.timing(sample_rate).hop_length
         self._listener = Listener(settings, sample_rate, channels)
         self._batches = self._listener.powers.batches()
-        self._kept = EvenlyKept(hop, self._listener.gates, samples)
+        self.heard = EvenlyKept(hop, self._listener.gates, samples)
+        """Powers per Hz of the frames that are learnt from."""
         self._scoring = Listener(settings, sample_rate, channels, every=SCORED)
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Take in `block`, shaped (samples, channels)."""
         for index, frames, samples in self._batches.process(block, last):
-            if self._kept.wants(index):
-                self._kept.keep(index, self._listener.densities(frames, samples))
+            if self.heard.wants(index):
+                self.heard.keep(index, self._listener.densities(frames, samples))
 
     @property
     def frames(self) -> Frames:
         """The numbers of the frames that were kept; see `kept_frames`."""
-        return self._kept.numbers()
+        return self.heard.numbers()
 
     def models(self, levels: Levels) -> tuple[SignalModel, ...]:
         """Return what each gate learnt, given the levels of the frames that were kept."""
-        densities = np.concatenate(self._kept.values())
+        densities = np.concatenate(self.heard.values())
         return tuple(
             learn(self._listener, densities[:, gate], levels[:, gate])
             for gate in range(self._listener.gates)
@@ -59,7 +60,7 @@ class Learner:
     def scores(self, models: Sequence[SignalModel]) -> Values:
         """Return the scores of the frames that were kept, as the gate will find them."""
         scorers = [Scorer(model, self._scoring) for model in models]
-        heard = [powers[::SCORED] for powers in self._kept.values()]
+        heard = [powers[::SCORED] for powers in self.heard.values()]
         scores = [scored(scorers, powers) for powers in heard]
         scores.append(scored(scorers, heard[0][:0], last=True))
         return np.concatenate(scores)[: len(self.frames)]
