@@ -327,6 +327,7 @@ class SpectralGate:
             self._openness = np.pad(self._openness, edge, mode="edge")
             self._nearness = np.pad(self._nearness, edge, mode="edge")
         self._heard += self._hearing.result()
+        del self._hearing
         parts: list[Future[Samples]] = []
         while self._heard and (last or self._is_known(len(self._heard[0].powers))):
             spectra, heard = self._heard.popleft()
