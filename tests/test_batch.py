@@ -338,7 +338,7 @@ def test_a_process_makes_room_for_another_before_it_can_grow(monkeypatch):
     ids: list[int] = []
     workers = Processes(1)
     runner = Runner(workers, process_id, lambda ended: ids.extend(found for _, found in ended))
-    runner.run(handfuls(map(Large, range(7))))
+    runner.run(handfuls(map(Large, range(7)), 7, workers))
     workers.close()
     assert [ids.count(i) for i in dict.fromkeys(ids)] == [3, 3, 1]
 
@@ -354,13 +354,24 @@ def test_no_more_jobs_are_taken_than_workers_can_do_with(kind, per_worker):
             return super().submit(work, jobs)
 
     def feed():
-        for number in map(kind, range(60)):
+        for number in map(kind, range(1000)):
             taken.append(number)
             yield number
 
-    runner = Runner(Counting(2, seed=0), abs, lambda ends: ended.extend(end for _, end in ends))
-    runner.run(handfuls(feed()))
-    assert sorted(ended) == taken == list(range(60))
+    workers = Counting(2, seed=0)
+    runner = Runner(workers, abs, lambda ends: ended.extend(end for _, end in ends))
+    runner.run(handfuls(feed(), 1000, workers))
+    assert sorted(ended) == taken == list(range(1000))
+
+
+@pytest.mark.parametrize("number", [1, 7, 300, 1000])
+def test_the_last_handfuls_are_so_small_that_all_workers_end_together(number):
+    workers = Shuffled(2, seed=0)
+    sizes = [len(jobs) for jobs in handfuls(map(Small, range(number)), number, workers)]
+    assert sum(sizes) == number
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] == min(HANDFUL_JOBS, max(1, number // 4))
+    assert sizes[-1] == 1
 
 
 def test_a_job_that_never_reaches_its_worker_costs_that_job_only():
@@ -371,7 +382,9 @@ def test_a_job_that_never_reaches_its_worker_costs_that_job_only():
             raise ModuleNotFoundError("No module named 'noisegate_cli'")
         return job
 
-    Runner(Here(), unpicklable, found.update).run(handfuls(map(Large, range(3))))
+    workers = Here()
+    jobs = handfuls(map(Large, range(3)), 3, workers)
+    Runner(workers, unpicklable, found.update).run(jobs)
     assert found == {0: 0, 1: Lost("ModuleNotFoundError: No module named 'noisegate_cli'"), 2: 2}
 
 

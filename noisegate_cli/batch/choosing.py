@@ -53,6 +53,8 @@ class Patterns:
 
     def wants(self, name: str) -> bool:
         """Whether the recording at this path below the root is wanted."""
+        if not (self.include or self.exclude):
+            return True
         path = PurePath(name).as_posix()
         if self.include and not _matches(path, tuple(self.include)):
             return False

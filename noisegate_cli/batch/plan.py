@@ -161,17 +161,19 @@ class Plan:
 
     def add(self, found: Iterable[Found]) -> None:
         """Take in recordings; one that is there already is the same."""
-        # Folders are looked up, names are not unless they are links: that is what takes time.
-        real_folder = lru_cache(maxsize=1024)(os.path.realpath)
 
+        @lru_cache(maxsize=1024)
+        def real_folder(tree: Path, folder: str) -> str:
+            return os.path.join(os.path.realpath(os.path.join(tree, folder)), "")
+
+        # Folders are looked up, names are not unless they are links: that is what takes time.
         def row(f: Found) -> tuple[object, ...]:
             folder, name = os.path.split(f.name)
-            real = os.path.join(real_folder(os.path.join(self._root, folder)), name)
+            real = real_folder(self._root, folder) + name
             if os.path.islink(real):
                 real = os.path.realpath(real)
             output = output_name(f.name, self._options)
-            target_folder, name = os.path.split(os.path.join(self._output, output))
-            target = os.path.join(real_folder(target_folder), name)
+            target = real_folder(self._output, folder) + os.path.basename(output)
             texts = (f.name, output, os.path.normcase(real), os.path.normcase(target), folder)
             state = "failed" if f.error else "to do"
             return *map(os.fsencode, texts), f.size, f.mtime_ns, state, f.error or None

@@ -142,7 +142,7 @@ class Run:
             # Who wants to stop after so many doesn't want many more.
             most = HANDFUL_JOBS if batch.max_errors is None else 1
             try:
-                runner.run(self._noted(handfuls(self._jobs(), most)))
+                runner.run(self._noted(handfuls(self._jobs(), number, workers, most)))
                 if isinstance(workers, Cluster):
                     # Its workers die without our being told.
                     for folder in plan.folders():

@@ -9,9 +9,12 @@ from typing import Generic, Protocol, TypeVar
 from noisegate_cli.batch.executors import Workers
 from noisegate_cli.errors import ClusterError, NoisegateError
 
-HANDFUL_JOBS, HANDFUL_BYTES = 8, 2_000_000
+HANDFUL_JOBS, HANDFUL_BYTES = 16, 6_000_000
 """Small jobs go to a worker together, until they are so many or so much: the way takes as long as
 gating a few seconds."""
+
+SHARES = 2
+"""Or until they are this part of what is left for each worker, so that all end together."""
 
 
 class Sized(Protocol):
@@ -43,15 +46,27 @@ def unheard(jobs: list[J]) -> None:
     """Be told of jobs, and do nothing."""
 
 
-def handfuls(jobs: Iterable[S], most: int = HANDFUL_JOBS) -> Iterator[list[S]]:
-    """Yield jobs together that go to a worker together."""
+def handfuls(
+    jobs: Iterable[S], number: int, workers: Workers, most: int = HANDFUL_JOBS
+) -> Iterator[list[S]]:
+    """Yield jobs together that go to a worker together.
+
+    Parameters
+    ----------
+    number
+        How many jobs there are.
+    most
+        Of a handful.
+    """
     together: list[S] = []
     size = 0
     for job in jobs:
         together.append(job)
         size += job.size
-        if len(together) == most or size >= HANDFUL_BYTES:
+        enough = min(most, number // (SHARES * workers.size))
+        if len(together) >= enough or size >= HANDFUL_BYTES:
             yield together
+            number -= len(together)
             together, size = [], 0
     if together:
         yield together

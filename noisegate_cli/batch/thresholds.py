@@ -57,7 +57,8 @@ class SharedThresholds:
         runner: Runner[Job, Measured] = Runner(
             workers, measure_job, take, watch=lambda jobs: watch(measured, size, jobs)
         )
-        runner.run(handfuls(self._to_measure(root)))
+        number, _ = self._plan.count("to do")
+        runner.run(handfuls(self._to_measure(root), number, workers))
 
     def key(self, name: str) -> str:
         """Return under which name the threshold of a recording is kept."""
