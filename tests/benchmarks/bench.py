@@ -5,6 +5,9 @@
 All times are wall times of whole processes. The commands of a table run in turn (A B C A B C ...),
 after a round that doesn't count; ratios are those of medians. The recordings are made here, always
 the same, and take up to 4 GB of disk. Markdown comes out on stdout, progress on stderr.
+
+Where there is memory for it, TMPDIR=/dev/shm keeps the disk out of it: ext4, say, makes files
+slowly for some minutes after many were removed, as they are between the rounds of a batch.
 """
 
 import argparse
@@ -82,7 +85,7 @@ class Bench:
         seconds *= self.scale
         name = f"{stem}_{span(seconds).replace(' ', '')}{extension}"
         path, channels = self.folder / name, 2 if bits == 24 else 1
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             part = self.folder / f"part{extension}"
             with sf.SoundFile(part, "w", rate, channels, f"PCM_{bits}") as file:
@@ -166,15 +169,15 @@ def gates(source: str, bits: int) -> list[Command]:
 def scripts(names: dict[str, str], source: str) -> list[Command]:
     """Return the gates in others.py that are installed."""
     return [
-        Command(name, [PYTHON, OTHERS, module, source, OUT], optional=True)
-        for module, name in names.items()
+        Command(name, [PYTHON, OTHERS, module, source, OUT, *kind], optional=True)
+        for module, *kind, name in ([*key.split(), name] for key, name in names.items())
         if importlib.util.find_spec(module)
     ]
 
 
 def speed(bench: Bench) -> None:
     """One hour of speech through everything."""
-    whole = {"noisereduce": "noisereduce, stationary", "librosa": "librosa STFT mask"}
+    whole = {"noisereduce": "noisereduce", "librosa": "librosa STFT mask"}
     lengths = [seconds * bench.scale for seconds in (5, 600, HOUR)]
     tiny, short, long = map(span, lengths)
     source = bench.recording("mono", HOUR)
@@ -219,7 +222,8 @@ def spectral(bench: Bench) -> None:
     if ffmpeg := shutil.which("ffmpeg"):
         argv = [ffmpeg, "-nostdin", "-v", "error", "-y", "-i", source, "-af", denoise, OUT]
         commands.append(Command(f"ffmpeg `{denoise}`", argv, optional=True))
-    commands += scripts({"noisereduce": "noisereduce, stationary"}, source)
+    names = {"noisereduce": "noisereduce", "noisereduce stationary": "noisereduce, stationary"}
+    commands += scripts(names, source)
     times = bench.measure("spectral", commands)
     length = 600 * bench.scale
     print(f"### Spectral: {span(length)} of speech, WAV, mono, 16 bits, 44.1 kHz\n")
@@ -277,18 +281,25 @@ def batch(bench: Bench) -> None:
 def corpus(bench: Bench) -> None:
     """Many short recordings: what is around the gating, and other gates under xargs."""
     number, tree = round(CORPUS_FILES * bench.scale), "corpus"
+    halves = ("a", "b")
     for n in range(number):
-        bench.recording(f"{tree}/{n:04}", 10 / bench.scale, rate=16000)
+        bench.recording(f"{tree}/{halves[n % 2]}/{n:04}", 10 / bench.scale, rate=16000)
     agate = f"-af agate=threshold={THRESHOLD} -c:a pcm_s16le {OUT_TREE}/{{}}"
     compand = f"compand .005,.1 {CURVE} 0 -90 .005"
     part = number // 10
-    each = f"mkdir {OUT_TREE}; ls {tree} | head -{part} | xargs -P2 -I{{}}"
+    folders = " ".join(f"{OUT_TREE}/{half}" for half in halves)
+    listed = f"(cd {tree} && ls */*) | head -{part}"
+    each = f"mkdir -p {folders}; {listed} | xargs -P2 -I{{}}"
     ngate = [NGATE, "batch", tree, "-o", OUT_TREE]
     given = [*ngate, "-t", str(THRESHOLD)]
     one, two = (f"`ngate batch -t {THRESHOLD} -j {n}`" for n in (1, 2))
+    apart = " & ".join(
+        f"{NGATE} batch {tree}/{half} -o {OUT_TREE}/{half} -t {THRESHOLD} -j 1" for half in halves
+    )
     commands = [
         Command(one, [*given, "-j", "1"]),
         Command(two, [*given, "-j", "2"]),
+        Command("two with `-j 1` at once, half the files each", ["sh", "-c", f"{apart} & wait"]),
         Command("`ngate batch -j 2`", [*ngate, "-j", "2"]),
     ]
     for name, others in (

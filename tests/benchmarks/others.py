@@ -39,13 +39,13 @@ def librosa(source: str, target: str) -> None:
     sf.write(target, librosa.istft(spectrum * mask, length=len(y)), int(rate))
 
 
-def noisereduce(source: str, target: str) -> None:
-    """Subtract noise that stays the same, with the defaults."""
+def noisereduce(source: str, target: str, kind: str = "") -> None:
+    """Subtract noise, with the defaults: noise that changes, or stays the same."""
     import noisereduce
     import soundfile as sf
 
     y, rate = sf.read(source, dtype="float32")
-    sf.write(target, noisereduce.reduce_noise(y=y, sr=rate, stationary=True), rate)
+    sf.write(target, noisereduce.reduce_noise(y, rate, stationary=kind == "stationary"), rate)
 
 
 def pedalboard(source: str, target: str) -> None:
