@@ -1,6 +1,7 @@
 """What the first pass finds out: statistics, what the gate shall go by, and what it would do."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -184,6 +185,7 @@ class Analyzer:
         if settings.threshold == AUTO:
             self._learner = Learner(settings, sample_rate, channels, samples)
         self._noise = _noise_learner(settings, sample_rate, channels, samples)
+        self._thread = ThreadPoolExecutor(1)
         self._histogram = LevelHistogram()
         self._track = self._whole = LevelTrack()
         self._meter: LevelDetector | None = None
@@ -198,14 +200,15 @@ class Analyzer:
     def process(self, block: Samples, last: bool = False) -> None:
         """Measure `block`, shaped (samples, channels); see `FrameLevels.process` for errors."""
         _, levels = self._detector.process(block, last)
+        learning = self._thread.submit(self._noise.process, block, last) if self._noise else None
         self._histogram.add(levels)
         self._track.add(levels)
         if self._meter:
             self._whole.add(self._meter.process(block, last)[1])
         if self._learner:
             self._learner.process(block, last)
-        if self._noise:
-            self._noise.process(block, last)
+        if learning:
+            learning.result()
         self._samples += len(block)
         self._values += block.size
         self._peak = max(self._peak, peak_of(block))
