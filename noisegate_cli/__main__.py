@@ -4,7 +4,7 @@ A process that is started for a batch imports the main module of its parent once
 use for the command line, so that is imported only where it runs.
 """
 
-from noisegate_cli.garbage import look_for_less
+from noisegate_cli.memory import look_for_less
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from noisegate_cli.console import (
 )
 from noisegate_cli.errors import AudioError, NoisegateError, SettingsError
 from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.memory import keep_what_is_freed
 from noisegate_cli.options import with_settings
 from noisegate_cli.report import presets_text
 from noisegate_cli.units import shown
@@ -148,6 +149,7 @@ def gate(
         to_json,
     )
 
+    keep_what_is_freed()
     if json and "-" in (output, residue):
         raise SettingsError("--json and -o - both write to standard output: give -o a file")
     source, kind = named(file), _raw_format(raw)
@@ -190,6 +192,7 @@ def analyze(
     from noisegate_cli.report import analysis_data, gate_command, to_json
     from noisegate_cli.tables import analysis_table
 
+    keep_what_is_freed()
     failed = False
     kind = _raw_format(raw)
     for file in map(named, files):

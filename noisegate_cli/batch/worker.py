@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from noisegate_cli import __version__
 from noisegate_cli.errors import NoisegateError
-from noisegate_cli.garbage import look_for_less
 from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.memory import keep_what_is_freed, look_for_less
 from noisegate_cli.naming import OutputOptions
 from noisegate_cli.units import shown
 
@@ -238,6 +238,7 @@ def get_ready() -> None:
 def prepare_process() -> None:
     """Get ready, and clean up when this process is told to end, or when its parent has died."""
     look_for_less()
+    keep_what_is_freed()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _Process.leave)
     Thread(target=_end_with_parent, daemon=True).start()
