@@ -1,7 +1,7 @@
 """How processes of ours, which only do one thing, get memory and give it back.
 
 What Python loads stays until the end: looking through it for unused cycles, again and again while
-it is being loaded and once more at the end, takes a quarter of a short run.
+it is being loaded and once more at the end, takes an eighth of a short run.
 
 The arrays of one block are as large as those of the next. glibc would give large ones back to the
 system when they are freed, and get them anew, page by page: a tenth of the time of a plain gate.

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings
+from noisegate_cli.gating import kept
 from noisegate_cli.gating.analysis import Analyzer
 from noisegate_cli.gating.bands import batch_frames
 from noisegate_cli.gating.detector import LikelihoodDetector
@@ -167,6 +168,36 @@ def test_scores_do_not_depend_on_blocks(block):
     got = [parts.process(y[i : i + block], last=i + block >= len(y)) for i in starts]
     for expected_array, arrays in zip(expected, zip(*got, strict=True), strict=True):
         assert np.array_equal(np.concatenate(arrays), expected_array)
+
+
+@pytest.mark.parametrize("most", [KEPT_FRAMES, 1 << 10])
+@pytest.mark.parametrize("frame", [240, 16384])
+def test_what_was_heard_in_the_first_pass_is_scored_as_if_it_were_heard_again(
+    most, frame, monkeypatch
+):
+    monkeypatch.setattr(kept, "KEPT_FRAMES", most)
+    settings = GateSettings(frame_length=frame)
+    y = (voice(200) + noise(200))[:, None]
+    analyzer = Analyzer(settings, RATE, 1, len(y))
+    analyzer.process(y, last=True)
+    decision = analyzer.decide()
+    assert isinstance(decision.rule, tuple)
+    known, fresh = (
+        LikelihoodDetector(decision.rule, settings, RATE, 1, heard)
+        for heard in (decision.heard, None)
+    )
+    listened = []
+    densities = known._listener.densities
+    monkeypatch.setattr(
+        known._listener, "densities", lambda n, x: listened.append(n) or densities(n, x)
+    )
+    expected = fresh.process(y, last=True)[0]
+    assert known.process(y, last=True)[0] == pytest.approx(expected, abs=1e-5)
+    frames = len(y) // (2 * settings.timing(RATE).hop_length) + 1
+    if most == KEPT_FRAMES:
+        assert not listened
+    elif frame == 240:
+        assert 0 < sum(listened) < frames
 
 
 def test_between_two_scores_lies_their_mean_in_every_batch():
