@@ -54,7 +54,9 @@ def handfuls(
     Parameters
     ----------
     number
-        How many jobs there are.
+        How many jobs there are, at most.
+    workers
+        Who does them.
     most
         Of a handful.
     """

@@ -1,7 +1,6 @@
 """What the first pass finds out: statistics, what the gate shall go by, and what it would do."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -185,7 +184,6 @@ class Analyzer:
         if settings.threshold == AUTO:
             self._learner = Learner(settings, sample_rate, channels, samples)
         self._noise = _noise_learner(settings, sample_rate, channels, samples)
-        self._thread = ThreadPoolExecutor(1)
         self._histogram = LevelHistogram()
         self._track = self._whole = LevelTrack()
         self._meter: LevelDetector | None = None
@@ -200,7 +198,7 @@ class Analyzer:
     def process(self, block: Samples, last: bool = False) -> None:
         """Measure `block`, shaped (samples, channels); see `FrameLevels.process` for errors."""
         _, levels = self._detector.process(block, last)
-        learning = self._thread.submit(self._noise.process, block, last) if self._noise else None
+        learning = self._noise.begin(block, last) if self._noise else None
         self._histogram.add(levels)
         self._track.add(levels)
         if self._meter:

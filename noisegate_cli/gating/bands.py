@@ -58,7 +58,7 @@ class Batches:
             if last:
                 left = self._received // self._hop + 1 - self._index * self.frames
                 frames = min(self.frames, left)
-            end = at + self._span(frames)
+            end = at + self._reach(frames)
             if frames < 1 or (length < end and not last):
                 break
             samples = _span(rest, block, at, end)
@@ -72,9 +72,9 @@ class Batches:
 
     def part(self, samples: Samples, start: int, frames: int) -> Samples:
         """Return the samples under some frames of a batch, from number `start` on."""
-        return samples[start * self._hop :][: self._span(frames)]
+        return samples[start * self._hop :][: self._reach(frames)]
 
-    def _span(self, frames: int) -> int:
+    def _reach(self, frames: int) -> int:
         """Return how many samples lie under so many frames."""
         return (frames - 1) * self._hop + self._length + self._margin
 

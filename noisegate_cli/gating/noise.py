@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,6 +157,11 @@ class NoiseLearner:
         spectra = max(FEWEST, MOST_BINS // (self._transform.bins * gates))
         every = 1 << max(0, (self._kept.most_frames // spectra - 1).bit_length())
         self._every = min(batch_frames(hop), every)
+        self._thread = ThreadPoolExecutor(1)
+
+    def begin(self, block: Samples, last: bool = False) -> "Future[None]":
+        """Take in `block` in another thread; it has to stay as it is until that is done."""
+        return self._thread.submit(self.process, block, last)
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Take in `block`, shaped (samples, channels)."""
