@@ -55,6 +55,15 @@ class _OutputFile(sf.SoundFile):  # type: ignore[misc,unused-ignore]  # soundfil
         It would take as long as gating; neither cp nor other audio tools wait for it.
         """
 
+    def close(self) -> None:
+        """Close it, once: whoever is told to end in the middle of that closes it again.
+
+        soundfile forgets the file when libsndfile is done with it, where it is freed already.
+        """
+        file, self._file = self._file, None  # type: ignore[has-type,unused-ignore]
+        if file is not None:
+            sf._error_check(sf._snd.sf_close(file))
+
 
 class AudioWriter:
     """A recording being written; made by `writing`.
