@@ -23,6 +23,7 @@ from noisegate_cli.gating.levels import (
 )
 from noisegate_cli.gating.likelihood import CLOSE_BELOW, OPEN_ABOVE, SignalModel
 from noisegate_cli.gating.mask import Frames, GateMask, GateStatistics, Mask, Values
+from noisegate_cli.gating.quantile import median, quantile
 from noisegate_cli.gating.settings import AUTO, GateSettings
 from noisegate_cli.gating.threshold import (
     LOUDEST_DB,
@@ -257,7 +258,7 @@ class Analyzer:
         rule: Rule
         if self._learner:
             rule = self._with_rare(self._learner.models(self._kept[1]))
-            scores = self._learner.scores(rule)
+            scores = self._learner.scores(rule)[: len(self._kept[0])]
             sample = self._sample(scores, OPEN_ABOVE, CLOSE_BELOW)
             found = _by_likelihood(rule, scores, sample)
             if self._loudest_db > LOUDEST_DB and all(m.verdict != "parted" for m in rule):
@@ -307,7 +308,7 @@ class Analyzer:
         """Let a threshold move with the floor of the loudest gate."""
         step = max(1, round(STEP_S * self._frames_per_s))
         floors = floor_of_steps(self._track.quiet_steps(step))
-        return MovingThreshold(threshold, floors - np.median(floors), step)
+        return MovingThreshold(threshold, floors - median(floors), step)
 
     @property
     def _loudest_db(self) -> float:
@@ -317,7 +318,7 @@ class Analyzer:
     def _kept(self) -> tuple[Frames, Levels]:
         """The numbers and the levels of the frames by which the recording is judged."""
         numbers = (
-            self._learner.frames
+            self._learner.heard.frames(len(self._track))
             if self._learner
             else kept_frames(len(self._track), self._timing.hop_length, self._detector.gates)
         )
@@ -344,7 +345,7 @@ class Analyzer:
         """Try every whole decibel between the lowest level and the highest."""
         sounding = sample.levels > 0
         opens = sample.mask & sounding
-        low, high = to_db(np.percentile(sample.levels[sounding], [1, 99.5]))
+        low, high = to_db(quantile(sample.levels[sounding], [0.01, 0.995]))
         for db in np.arange(np.floor(low), np.ceil(high) + 1, TRIAL_STEP_DB):
             opening = thresholds(float(from_db(db)), self._settings)
             mask, statistics = self._gated(sample.levels, *opening)
@@ -371,10 +372,10 @@ class Analyzer:
             there = window == number
             noise = sample.levels[there][sample.closed[there]]
             if noise.size >= MIN_FRAMES:
-                medians.append(float(to_db(np.median(noise))))
+                medians.append(float(to_db(median(noise))))
         if not medians:
             return 0.0
-        low, high = np.percentile(medians, [5, 95])
+        low, high = quantile(np.array(medians), [0.05, 0.95])
         return float(high - low)
 
 
@@ -404,7 +405,7 @@ def _by_likelihood(
         return ThresholdSuggestion(None, -np.inf, -np.inf, NOTHING_SOUNDS)
     opens = sample.levels[sample.mask & sounding]
     closed = sample.levels[sample.closed]
-    floor = float(to_db(np.median(closed if closed.size else sample.levels[sounding])))
+    floor = float(to_db(median(closed if closed.size else sample.levels[sounding])))
     active = rms_db(opens)
     verdicts = {model.verdict for model in models}
     if verdicts == {"noise"}:

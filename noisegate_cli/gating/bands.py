@@ -58,7 +58,7 @@ class Batches:
             if last:
                 left = self._received // self._hop + 1 - self._index * self.frames
                 frames = min(self.frames, left)
-            end = at + self._reach(frames)
+            end = at + (frames - 1) * self._hop + self._length + self._margin
             if frames < 1 or (length < end and not last):
                 break
             samples = _span(rest, block, at, end)
@@ -69,14 +69,6 @@ class Batches:
             self._index += 1
             at += self.frames * self._hop
         self._rest = _span(rest, block, at, length).copy()
-
-    def part(self, samples: Samples, start: int, frames: int) -> Samples:
-        """Return the samples under some frames of a batch, from number `start` on."""
-        return samples[start * self._hop :][: self._reach(frames)]
-
-    def _reach(self, frames: int) -> int:
-        """Return how many samples lie under so many frames."""
-        return (frames - 1) * self._hop + self._length + self._margin
 
 
 def _span(rest: Samples, block: Samples, start: int, end: int) -> Samples:

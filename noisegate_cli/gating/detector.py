@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from noisegate_cli.gating.bands import BandPowers, Powers
 from noisegate_cli.gating.floor import between_steps
 from noisegate_cli.gating.kept import EvenlyKept
-from noisegate_cli.gating.learner import SCORED, Scorer, scored
+from noisegate_cli.gating.learner import Scorer, scored
 from noisegate_cli.gating.levels import FrameLevels, Levels, Samples, from_db
 from noisegate_cli.gating.likelihood import CLOSE_BELOW, OPEN_ABOVE, SignalModel
 from noisegate_cli.gating.listener import Listener
@@ -120,7 +120,7 @@ class LikelihoodDetector:
         channels: int = 1,
         heard: EvenlyKept | None = None,
     ) -> None:
-        self._listener = Listener(settings, sample_rate, channels, every=SCORED)
+        self._listener = Listener(settings, sample_rate, channels)
         self._heard = heard
         self._batches = self._listener.powers.batches()
         self._scorers = [Scorer(model, self._listener) for model in models]
@@ -136,7 +136,7 @@ class LikelihoodDetector:
             for batch in self._batches.process(block, last)
         ]
         if last:
-            nothing = np.zeros((0, self.gates, len(self._listener.widths)), np.float32)
+            nothing = np.zeros((0, self.gates, self._listener.bands), np.float32)
             parts.append(scored(self._scorers, nothing, last=True))
         scores = np.concatenate([np.zeros((0, self.gates)), *parts])
         levels = np.concatenate([self._levels, self._meter.process(block, last)[1]])
@@ -147,25 +147,9 @@ class LikelihoodDetector:
         return np.where(silent, -np.inf, scores), levels
 
     def _densities(self, index: int, frames: int, samples: Samples) -> Powers:
-        """Return the powers per Hz of a batch, as far as possible from memory."""
-        if self._heard is None:
-            return self._listener.densities(frames, samples)
-        # The batches that were heard are of all frames: of each, every second is scored.
-        size = self._heard.size // SCORED
-        starts = range(0, frames, size)
-        first = index * self._batches.frames // size
-        known = [self._heard.get(first + part) for part in range(len(starts))]
-        if all(powers is None for powers in known):
-            return self._listener.densities(frames, samples)
-        parts = []
-        for start, powers in zip(starts, known, strict=True):
-            if powers is None:
-                some = min(size, frames - start)
-                under = self._batches.part(samples, start, some)
-                parts.append(self._listener.densities(some, under))
-            else:
-                parts.append(powers[::SCORED])
-        return np.concatenate(parts)
+        """Return the powers per Hz of a batch, from memory if possible."""
+        known = self._heard.get(index) if self._heard else None
+        return self._listener.densities(frames, samples) if known is None else known
 
 
 def thresholds(threshold: float, settings: GateSettings) -> tuple[float, float]:

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from noisegate_cli.gating.quantile import quantile
+
 Levels = NDArray[np.floating[Any]]
 
 STEP_S, AROUND_S = 1.0, 20.0
@@ -29,7 +31,7 @@ def quiet_steps(levels: Levels, step: int) -> Levels:
     """
     steps = max(1, len(levels) // step)
     parts = levels[: steps * step].reshape(steps, -1, *levels.shape[1:])
-    return np.asarray(np.percentile(parts, STEP_PERCENT, axis=1))
+    return np.asarray(quantile(parts, STEP_PERCENT / 100, axis=1))
 
 
 def floor_of_steps(quiet: Levels) -> Levels:
@@ -38,7 +40,7 @@ def floor_of_steps(quiet: Levels) -> Levels:
     around = min(steps, round(AROUND_S / STEP_S))
     windows = sliding_window_view(quiet, around, axis=0)
     centred = np.clip(np.arange(steps) - around // 2, 0, steps - around)
-    return np.asarray(np.percentile(windows, AROUND_PERCENT, axis=-1)[centred])
+    return np.asarray(quantile(windows, AROUND_PERCENT / 100, axis=-1)[centred])
 
 
 def between_steps(floor: Levels, step: int, frames: NDArray[np.int64]) -> Levels:

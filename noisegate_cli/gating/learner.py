@@ -6,15 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.bands import Powers
-from noisegate_cli.gating.kept import EvenlyKept
+from noisegate_cli.gating.kept import EVERY, EvenlyKept
 from noisegate_cli.gating.levels import Levels, Samples
 from noisegate_cli.gating.likelihood import SignalModel, learn
 from noisegate_cli.gating.listener import LEVEL_MS, SCORE_MS, Listener, Smoother
-from noisegate_cli.gating.mask import Frames, Values
+from noisegate_cli.gating.mask import Values
 from noisegate_cli.gating.settings import GateSettings
-
-SCORED = 2
-"""Every second frame is scored, and the score of those between is interpolated."""
 
 
 class Learner:
@@ -31,12 +28,11 @@ class Learner:
     def __init__(
         self, settings: GateSettings, sample_rate: int, channels: int = 1, samples: int = 0
     ) -> None:
-        hop = settings.timing(sample_rate).hop_length
         self._listener = Listener(settings, sample_rate, channels)
         self._batches = self._listener.powers.batches()
+        hop = settings.timing(sample_rate).hop_length
         self.heard = EvenlyKept(hop, self._listener.gates, samples)
         """Powers per Hz of the frames that are learnt from."""
-        self._scoring = Listener(settings, sample_rate, channels, every=SCORED)
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Take in `block`, shaped (samples, channels)."""
@@ -44,26 +40,21 @@ class Learner:
             if self.heard.wants(index):
                 self.heard.keep(index, self._listener.densities(frames, samples))
 
-    @property
-    def frames(self) -> Frames:
-        """The numbers of the frames that were kept; see `kept_frames`."""
-        return self.heard.numbers()
-
     def models(self, levels: Levels) -> tuple[SignalModel, ...]:
         """Return what each gate learnt, given the levels of the frames that were kept."""
-        densities = np.concatenate(self.heard.values())
+        densities, levels = self.heard.values(), levels[::EVERY]
         return tuple(
             learn(self._listener, densities[:, gate], levels[:, gate])
             for gate in range(self._listener.gates)
         )
 
     def scores(self, models: Sequence[SignalModel]) -> Values:
-        """Return the scores of the frames that were kept, as the gate will find them."""
-        scorers = [Scorer(model, self._scoring) for model in models]
-        heard = [powers[::SCORED] for powers in self.heard.values()]
-        scores = [scored(scorers, powers) for powers in heard]
-        scores.append(scored(scorers, heard[0][:0], last=True))
-        return np.concatenate(scores)[: len(self.frames)]
+        """Return the scores of the frames that were kept, as the gate will find them.
+
+        There may be one more than there are frames.
+        """
+        scorers = [Scorer(model, self._listener) for model in models]
+        return scored(scorers, self.heard.values(), last=True)
 
 
 class Scorer:
@@ -85,7 +76,7 @@ class Scorer:
         """
         levels = self._levels.process(self._model.levels(densities), last)
         scores = self._scores.process(self._model.score(levels), last)
-        scores = np.nan_to_num(scores, nan=np.inf, posinf=np.inf, neginf=-np.inf)
+        scores = np.where(np.isnan(scores), np.inf, scores)
         # The last that is known waits for the next: between two lies their mean.
         known = np.concatenate([self._known, scores])
         if last:

@@ -36,13 +36,14 @@ from numpy.typing import NDArray
 from noisegate_cli.gating.bands import Powers
 from noisegate_cli.gating.floor import STEP_S, between_steps, floor_of_steps, quiet_steps
 from noisegate_cli.gating.levels import rms_db
-from noisegate_cli.gating.listener import BANDS, LEVEL_MS, SCORE_MS, BandLevels, Listener, smoothed
+from noisegate_cli.gating.listener import LEVEL_MS, SCORE_MS, BandLevels, Listener, smoothed
 from noisegate_cli.gating.mask import NEVER, Shortest, frames_since
+from noisegate_cli.gating.quantile import median, quantile
 
 DEPTH_DB = 60.0
 """Levels so far below the loud frames make no difference to a gate."""
 
-START_QUIET, START_LOUD = 10, 99
+START_QUIET, START_LOUD = 0.1, 0.99
 START_CUT = 0.45
 """The start is cut here between these percentiles of the recording…"""
 START_MOST = 2.8
@@ -57,10 +58,13 @@ ROUNDS = 2
 APART_MS, LONGEST_GAP_MS, SHORTEST_RUN_MS = 150.0, 150.0, 30.0
 """While learning: how far noise is from any signal, and which runs are too short."""
 
-PRIOR_FRAMES, NOISE_PRIOR_DB, SIGNAL_PRIOR_DB = 100.0, 4.0, 6.0
+FEWEST = 11
+"""Frames of noise, and of signal: fewer say too little."""
+
+PRIOR_FRAMES, NOISE_PRIOR_DB, SIGNAL_PRIOR_DB = 70.0, 4.0, 6.0
 """The frames that a covariance is shrunk with, and how far levels wander in them."""
 
-OPEN_ABOVE, CLOSE_BELOW = 0.3, 0.15
+OPEN_ABOVE, CLOSE_BELOW = 0.2, 0.1
 """The scores that open the gate and close it."""
 
 LEAST_RISE = 2.2
@@ -150,9 +154,9 @@ def learn(listener: Listener, densities: Powers, level: NDArray[np.float64]) -> 
     """
     sounds = (level > 0) & np.isfinite(densities).all(axis=1)
     densities, level = densities[sounds], level[sounds]
-    if len(level) < BANDS:
+    if len(level) < 2 * FEWEST:
         return SignalModel("one kind" if len(level) else "noise")
-    floor = float(np.percentile(densities.sum(axis=1), 95) * 10 ** (-DEPTH_DB / 10) + TINY)
+    floor = float(quantile(densities.sum(axis=1), 0.95) * 10 ** (-DEPTH_DB / 10) + TINY)
     one_kind = SignalModel("one kind", floor)
     levels = one_kind.levels(densities)
     step = listener.frames(1000 * STEP_S)
@@ -180,8 +184,8 @@ def _start(over_floor: BandLevels, listener: Listener) -> NDArray[np.float64] | 
     # Below the floor the a-priori ratio is 0, and so is the logarithm of the likelihood ratio.
     g = np.maximum(10 ** (np.minimum(over_floor, LOUDEST_OVER_DB) / 10), 1)
     g -= 1 + np.log(g)
-    rise = smoothed(np.log(g.mean(axis=1, dtype=np.float64) + 1e-9), listener.frames(SCORE_MS))
-    quiet, loud = np.percentile(rise, [START_QUIET, START_LOUD])
+    rise = smoothed(np.log(g.mean(axis=1, dtype=np.float64) + 1e-9), listener.frames(LEVEL_MS))
+    quiet, loud = quantile(rise, [START_QUIET, START_LOUD])
     rare = np.sort(rise)[-min(len(rise), listener.frames(RARE_MS))]
     if loud < LEAST_RISE and rare < RARE_RISE:
         return None
@@ -196,7 +200,7 @@ def _fit(
     for _ in range(ROUNDS):
         above = score >= 0
         apart = ~_near(above, listener)
-        if min(np.count_nonzero(above), np.count_nonzero(apart)) < BANDS // 2:
+        if min(np.count_nonzero(above), np.count_nonzero(apart)) < FEWEST:
             return None
         signal = Normal.fit(levels[above], SIGNAL_PRIOR_DB)
         noise = Normal.fit(levels[apart], NOISE_PRIOR_DB)
@@ -244,12 +248,12 @@ def restlessness(
     pairs = is_noise[apart:] & is_noise[:-apart]
     if np.count_nonzero(pairs) < FEW_PAIRS:
         return 1.0
-    median = np.median(levels[is_noise], axis=0)
-    if not (median > lowest_db).any():
+    middle = median(levels[is_noise])
+    if not (middle > lowest_db).any():
         return 1.0
     jump = _deviation((levels[apart:] - levels[:-apart])[pairs])
     stray = (levels - base)[is_noise].std(axis=0)
-    weights = np.where(median > lowest_db, 10 ** (median / 10), 0)
+    weights = np.where(middle > lowest_db, 10 ** (middle / 10), 0)
     return float(np.average(stray / (jump + LEAST_JUMP_DB), weights=weights))
 
 
@@ -257,7 +261,7 @@ def _jumps_db(levels: BandLevels, apart: int) -> float:
     """Return how far levels jump, the mean of all bands, weighted by their power."""
     if len(levels) <= apart:
         return np.inf
-    weights = 10 ** (np.median(levels, axis=0) / 10)
+    weights = 10 ** (median(levels) / 10)
     return float(np.average(_deviation(levels[apart:] - levels[:-apart]), weights=weights))
 
 
@@ -266,7 +270,7 @@ def _deviation(jumps: BandLevels) -> BandLevels:
 
     The median of |a − b| for normal a and b is 0.954 of the standard deviation of each.
     """
-    return np.asarray(np.median(np.abs(jumps), axis=0) / 0.954)
+    return np.asarray(median(np.abs(jumps)) / 0.954)
 
 
 def _near(above: NDArray[np.bool_], listener: Listener) -> NDArray[np.bool_]:

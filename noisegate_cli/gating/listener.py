@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.bands import BandPowers, Powers
+from noisegate_cli.gating.kept import EVERY
 from noisegate_cli.gating.levels import Samples
 from noisegate_cli.gating.settings import GateSettings
 
@@ -23,27 +24,23 @@ LEVEL_MS, SCORE_MS = 50.0, 30.0
 
 
 class Listener:
-    """Hears the powers of the frames of each gate, in bands.
+    """Hears the powers of every second frame of each gate, in bands; see `kept`.
 
     Parameters
     ----------
     settings
         Of which the key, the frames and the channels count here.
-    every
-        Which frames are heard: each that its number is a multiple of.
     """
 
-    def __init__(
-        self, settings: GateSettings, sample_rate: int, channels: int = 1, every: int = 1
-    ) -> None:
+    def __init__(self, settings: GateSettings, sample_rate: int, channels: int = 1) -> None:
         timing = settings.timing(sample_rate)
-        hop = every * timing.hop_length
+        hop = EVERY * timing.hop_length
         low, high = settings.key_band(sample_rate)
         if settings.key_hz is None:
             low, high = min(LOWEST_HZ, high / 2), min(high, HIGHEST_HZ)
         edges = band_edges(low, high)
-        self.widths = np.diff(edges)
-        """Of the bands, in Hz."""
+        self.bands = len(edges) - 1
+        self._per_hz = (1 / np.diff(edges)).astype(np.float32)
         self.powers = BandPowers(edges, sample_rate, timing.frame_length, hop, oversampling=2)
         self.apart = max(1, timing.frame_length // hop)
         """Frames so far apart share no sample."""
@@ -54,9 +51,10 @@ class Listener:
     def densities(self, frames: int, samples: Samples) -> Powers:
         """Return powers per Hz, shaped (frames, gates, bands): the highest of linked channels."""
         powers = self.powers.of(frames, samples)
-        if self.linked:
+        if self.linked and powers.shape[1] > 1:
             powers = powers.max(axis=1, keepdims=True)
-        return np.asarray(powers / self.widths, np.float32)
+        powers *= self._per_hz
+        return powers
 
     def frames(self, ms: float) -> int:
         """Return a duration in frames, one at least."""

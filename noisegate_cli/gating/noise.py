@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from noisegate_cli.errors import SignalError
 from noisegate_cli.gating.bands import Batches, batch_frames, powers
 from noisegate_cli.gating.grouping import Grouping
-from noisegate_cli.gating.kept import EvenlyKept
+from noisegate_cli.gating.kept import EVERY, EvenlyKept
 from noisegate_cli.gating.levels import Samples, full_scale
 from noisegate_cli.gating.mask import Frames, Mask
 from noisegate_cli.gating.profile import EVERYWHERE, NoiseProfile, Source
+from noisegate_cli.gating.quantile import median, quantile
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.stft import Powers, Signal, Spectra, Transform
 
@@ -146,14 +147,14 @@ class NoiseLearner:
         self, settings: GateSettings, sample_rate: int, channels: int = 1, samples: int = 0
     ) -> None:
         timing = settings.timing(sample_rate)
-        hop = timing.hop_length
+        hop = EVERY * timing.hop_length
         self._sample_rate = sample_rate
         self._linked = settings.channels == "linked"
         self._transform = Transform(timing.frame_length, hop, settings.window_power)
         self._batches = Batches(timing.frame_length, hop)
         self._grouping = Grouping(self._transform.bins, sample_rate)
         gates = 1 if self._linked else channels
-        self._kept = EvenlyKept(hop, gates, samples)
+        self._kept = EvenlyKept(timing.hop_length, gates, samples)
         spectra = max(FEWEST, MOST_BINS // (self._transform.bins * gates))
         every = 1 << max(0, (self._kept.most_frames // spectra - 1).bit_length())
         self._every = min(batch_frames(hop), every)
@@ -196,8 +197,8 @@ class NoiseLearner:
         -------
         None for a gate that has none.
         """
-        heard = np.concatenate(self._kept.values())
-        numbers_heard = self._kept.numbers(self._every)
+        heard = self._kept.values()
+        numbers_heard = self._kept.heard(self._every)
         heard = heard[np.isin(numbers_heard, numbers)]
         sounding = heard.max(axis=2) > TINY
         is_among_them = np.isin(numbers, numbers_heard)
@@ -207,7 +208,7 @@ class NoiseLearner:
         for gate, guess in enumerate(may_guess):
             pauses = heard[is_noise[:, gate], gate]
             if len(pauses) >= FEWEST:
-                pauses = pauses[undisturbed(pauses, np.median(pauses, axis=0))]
+                pauses = pauses[undisturbed(pauses, median(pauses))]
                 mean = pauses.mean(axis=0)
                 opens = self._grouping.mean(heard[is_open[:, gate], gate])
                 share = signal_share(opens, self._grouping.mean(pauses))
@@ -222,8 +223,8 @@ class NoiseLearner:
         """Return what is quietest in each bin that no tone fills; None if that is silence."""
         if len(heard) < FEWEST / QUIETEST:
             return None
-        quiet, median = np.quantile(heard, [QUIETEST, 0.5], axis=0)
-        varies = quiet < STEADY * median
+        quiet, middle = quantile(heard, [QUIETEST, 0.5])
+        varies = quiet < STEADY * middle
         if not varies.any() or not quiet.max() > TINY:
             return None
         bins = np.arange(len(quiet))
@@ -270,7 +271,7 @@ def undisturbed(heard: Powers, noise: Powers) -> NDArray[np.bool_]:
         What it is in each bin, about.
     """
     level = (heard / (noise + np.float32(TINY))).mean(axis=1)
-    return np.asarray(level <= DISTURBED * np.median(level) if len(level) else level > 0)
+    return np.asarray(level <= DISTURBED * median(level) if len(level) else level > 0)
 
 
 def _smoothed(heard: Powers) -> Powers:

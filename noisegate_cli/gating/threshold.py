@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.levels import LevelHistogram, from_db
+from noisegate_cli.gating.quantile import median
 from noisegate_cli.gating.settings import AUTO, above_floor_db
 
 Values = NDArray[np.float64]
@@ -108,7 +109,7 @@ def suggest_threshold(
     if not histogram.sounding:
         return ThresholdSuggestion(None, -np.inf, -np.inf, NOTHING_SOUNDS, method)
     estimates = estimates_db(histogram)
-    middle = float(np.median(list(estimates.values())))
+    middle = float(median(np.array(list(estimates.values()))))
     level, weight = _occurring(histogram)
     floor, highest_noise, active = _noise_and_signal(level, weight, middle)
     if above_floor is not None:
