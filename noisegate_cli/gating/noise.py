@@ -270,7 +270,7 @@ def undisturbed(heard: Powers, noise: Powers) -> NDArray[np.bool_]:
     noise
         What it is in each bin, about.
     """
-    level = (heard / (noise + np.float32(TINY))).mean(axis=1)
+    level = heard @ (1 / (noise + np.float32(TINY)))
     return np.asarray(level <= DISTURBED * median(level) if len(level) else level > 0)
 
 

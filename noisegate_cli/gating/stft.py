@@ -6,18 +6,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.bands import SCALED, scaled_window
+from noisegate_cli.gating.bands import FEW_SAMPLES, SCALED, scaled_window
 
 Signal = NDArray[np.float32]
 Spectra = NDArray[np.complex64]
 """Of frames, shaped (frames, bins)."""
 Powers = NDArray[np.float32]
 """|X|² of frames, shaped (frames, bins)."""
-
-
-FEW_SAMPLES = 1 << 18
-"""Samples, of overlapping frames, that are transformed at once: all of most batches. Two threads
-don't hold each other up in the middle of it."""
 
 
 class Transform:
