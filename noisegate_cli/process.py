@@ -291,7 +291,8 @@ def gate_file(
         decision = Decision.given(known)
         info = reader.info
         target = output_info(info, _output_path(info, output, options), options)
-        if info.path == target.path == STREAM and _is_live(reader, target):
+        live = info.path == target.path == STREAM and _is_live(reader, target)
+        if live:
             decision = Decision.given(known.live)
             delay_ms = live_delay_ms(known.live, info.sample_rate)
         rest = output_info(info, Path(residue), options) if residue else None
@@ -306,7 +307,12 @@ def gate_file(
         step, output_step = info.step_in(info.dtype), target.step_in(info.dtype)
         with _naming(info.path):
             stream = Gate(
-                decision, info.sample_rate, info.channels, step=step, residue=rest is not None
+                decision,
+                info.sample_rate,
+                info.channels,
+                step=step,
+                residue=rest is not None,
+                live=live,
             )
         blocks = _watched(reader.blocks(), info, lambda share: progress(done + share * (1 - done)))
         samples, peak = 0, 0.0

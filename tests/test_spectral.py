@@ -1,5 +1,7 @@
 """The spectral gate: against librosa, against the physics, against its promises."""
 
+from dataclasses import replace
+
 import librosa
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from noisegate_cli import GateSettings, analyze, gate
 from noisegate_cli.errors import AudioError, SettingsError
 from noisegate_cli.gating.analysis import Analyzer, Decision
 from noisegate_cli.gating.bands import batch_frames
-from noisegate_cli.gating.gate import Gate
+from noisegate_cli.gating.gate import Gate, live_delay_ms
 from noisegate_cli.gating.profile import NoiseProfile
 from noisegate_cli.gating.spectral import MASK_OPENS, a_priori_ratio
 from tests.conftest import DATA, FLOATS, GUITAR, PCM, SPEECH, as_type, tone
@@ -20,6 +22,8 @@ from tests.reference import decision_directed, masked_bins
 RATE = 16000
 SOFT = GateSettings.preset("voice", spectral="soft")
 MASK = GateSettings.preset("hard", spectral="mask", channels="separate")
+KNOWN = replace(SOFT, threshold=0.05, noise=(NoiseProfile((1e-8,) * 3, 8000.0, "given"),)).live
+BY_LEVEL = replace(MASK, threshold=0.05).live
 
 
 def rms_db(y):
@@ -37,13 +41,13 @@ def words(seconds=6.0, channels=1):
     return np.repeat((0.2 * voice * (np.sin(np.pi * t) > 0))[:, None], channels, axis=1)
 
 
-def streamed(y, block, decision=None, rate=RATE, residue=False):
+def streamed(y, block, decision=None, rate=RATE, residue=False, live=False):
     """Return what is kept of `y`, shaped (samples, channels), fed in blocks."""
     if decision is None:
         analyzer = Analyzer(SOFT, rate, y.shape[1], len(y))
         analyzer.process(y, last=True)
         decision = analyzer.decide()
-    stream = Gate(decision, rate, y.shape[1], residue=residue)
+    stream = Gate(decision, rate, y.shape[1], residue=residue, live=live)
     starts = range(0, max(1, len(y)), block)
     parts = [stream.process(y[s : s + block], s + block >= len(y)) for s in starts]
     if not residue:
@@ -208,6 +212,15 @@ class TestPromises:
         assert out.shape == y.shape
         assert np.array_equal(out, streamed(y, len(y), decision))
 
+    @pytest.mark.parametrize("hop", [None, 64, 256])
+    @pytest.mark.parametrize("chosen", [KNOWN, BY_LEVEL], ids=["soft", "mask"])
+    def test_nor_whether_it_is_live(self, chosen, hop):
+        chosen = replace(chosen, frame_length=512, hop_length=hop)
+        y = (words() + hiss(6))[:40007]
+        decision = Decision.given(chosen)
+        expected = streamed(y, len(y), decision)
+        assert np.array_equal(streamed(y, 997, decision, live=True), expected)
+
     @pytest.mark.parametrize("subtype", [*PCM, *FLOATS])
     def test_what_is_kept_and_what_is_removed_are_what_went_in(self, subtype):
         y = as_type(words() + hiss(6), subtype)
@@ -317,3 +330,16 @@ def test_a_gate_of_which_no_noise_is_known_takes_nothing_away():
     out = streamed(y, len(y), decision)
     np.testing.assert_allclose(out[:, 0], y[:, 0], atol=1e-5)
     assert rms_db(out[:, 1]) < rms_db(y[:, 1]) - 20
+
+
+@pytest.mark.parametrize("frame", [None, 512, 4096, 32768])
+@pytest.mark.parametrize("chosen", [KNOWN, BY_LEVEL], ids=["soft", "mask"])
+def test_live_samples_come_out_as_soon_as_is_said(chosen, frame):
+    chosen = replace(chosen, frame_length=frame)
+    most = RATE * live_delay_ms(chosen, RATE) / 1000
+    stream = Gate(Decision.given(chosen), RATE, live=True)
+    y, told = hiss(1.5 * most / RATE + 1), 0
+    for end in range(160, len(y), 160):
+        told += len(stream.process(y[end - 160 : end])[0])
+        assert told >= end - most
+    assert told > 0

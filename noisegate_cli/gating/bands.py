@@ -37,11 +37,15 @@ class Batches:
         In samples, as in `FrameLevels`.
     margin
         Samples that a span reaches beyond its last frame.
+    frames
+        Of a batch, if not so many.
     """
 
-    def __init__(self, frame_length: int, hop_length: int, margin: int = 0) -> None:
+    def __init__(
+        self, frame_length: int, hop_length: int, margin: int = 0, frames: int | None = None
+    ) -> None:
         self._length, self._hop, self._margin = frame_length, hop_length, margin
-        self.frames = batch_frames(hop_length)
+        self.frames = frames or batch_frames(hop_length)
         """Of a batch, but for the last."""
         self._index = 0
         self._received = 0

@@ -35,6 +35,8 @@ class Gate:
         See `Overlay`.
     residue
         Whether to tell what was removed, too.
+    live
+        Whether samples are waited for: they come out as soon as they can, see `live_delay_ms`.
 
     Examples
     --------
@@ -57,6 +59,7 @@ class Gate:
         *,
         step: int = 1,
         residue: bool = False,
+        live: bool = False,
     ) -> None:
         settings = decision.settings
         timing = settings.timing(sample_rate)
@@ -74,17 +77,17 @@ class Gate:
         self._overlay = Overlay(
             timing.frame_length, timing.hop_length, settings.closed_gain, gates, step
         )
-        self._spectral = self._spectral_gate(settings, sample_rate, channels, step)
+        self._spectral = self._spectral_gate(settings, sample_rate, channels, step, live)
         self._before: list[Samples] | None = [] if residue else None
 
     def _spectral_gate(
-        self, settings: GateSettings, sample_rate: int, channels: int, step: int
+        self, settings: GateSettings, sample_rate: int, channels: int, step: int, live: bool
     ) -> "SpectralGate | None":
         if settings.spectral == "off" or not (any(self.noises) or settings.masks_by_level):
             return None
         from noisegate_cli.gating.spectral import SpectralGate
 
-        return SpectralGate(settings, self.noises, sample_rate, channels, step)
+        return SpectralGate(settings, self.noises, sample_rate, channels, step, live)
 
     @property
     def statistics(self) -> GateStatistics:

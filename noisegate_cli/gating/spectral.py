@@ -264,6 +264,8 @@ class SpectralGate:
         Of the blocks to come.
     step
         The smallest difference between two integer samples, see `Overlay`.
+    live
+        See `Gate`: smaller batches, which cost more.
     """
 
     def __init__(
@@ -273,13 +275,14 @@ class SpectralGate:
         sample_rate: int,
         channels: int = 1,
         step: int = 1,
+        live: bool = False,
     ) -> None:
         timing = settings.timing(sample_rate)
         self._every = every(settings, timing)
         hop = timing.hop_length * self._every
         self._transform = Transform(timing.frame_length, hop, settings.window_power)
         self._inverse = Inverse(self._transform, channels)
-        self._batches = Batches(timing.frame_length, hop)
+        self._batches = Batches(timing.frame_length, hop, frames=frames_at_once(hop, live))
         # One more frame, so that as many cover the end as the rest. librosa has none.
         beyond = hop if settings.spectral == "soft" else 0
         self._beyond = np.zeros((beyond, channels), np.int16)
@@ -380,15 +383,30 @@ class SpectralGate:
         return np.clip(y, -scale, scale - self._step, out=y).astype(dtype)
 
 
-def spectral_delay_ms(settings: GateSettings, sample_rate: int) -> float:
-    """Return how much later the spectral gate tells samples than it gets them, at the most.
+def frames_at_once(hop_length: int, live: bool) -> int:
+    """Return how many frames the spectral gate works on together: whole segments."""
+    # Two threads wait for each other the less, the more each has to do.
+    usual = batch_frames(hop_length)
+    return max(segment_frames(hop_length), usual // 4) if live else 2 * usual
 
-    A batch has to be complete, and for soft gains the one after it.
+
+def segment_frames(hop_length: int) -> int:
+    """Return how many frames a segment has."""
+    return min(SEGMENT, batch_frames(hop_length))
+
+
+def spectral_delay_ms(settings: GateSettings, sample_rate: int) -> float:
+    """Return how much later a live spectral gate tells samples than it gets them, at the most.
+
+    A batch has to be complete, for soft gains the one after it too; and what is noise is told by
+    what follows.
     """
     timing = settings.timing(sample_rate)
     hop = timing.hop_length * every(settings, timing)
     batches = 2 if settings.spectral == "soft" else 1
-    return 1000 * batches * batch_frames(hop) * hop / sample_rate
+    samples = batches * frames_at_once(hop, live=True) * hop
+    samples += _apart(timing, sample_rate) * timing.hop_length
+    return 1000 * samples / sample_rate
 
 
 def every(settings: GateSettings, timing: Timing) -> int:
@@ -399,9 +417,13 @@ def every(settings: GateSettings, timing: Timing) -> int:
 
 def noise_envelope(settings: GateSettings, sample_rate: int, gates: int) -> Envelope:
     """Return what tells from a mask where the noise can be learnt: where its gain is 0."""
-    hop = settings.timing(sample_rate).hop_length
-    apart = max(1, round(APART_MS / 1000 * sample_rate / hop))
+    apart = _apart(settings.timing(sample_rate), sample_rate)
     return Envelope(apart, 0, apart, 0.0, gates)
+
+
+def _apart(timing: Timing, sample_rate: int) -> int:
+    """Return in how many frames from an open one there may still be some of its sound."""
+    return max(1, round(APART_MS / 1000 * sample_rate / timing.hop_length))
 
 
 def _bin_gains(
@@ -414,7 +436,7 @@ def _bin_gains(
     floor = settings.bin_floor if noise or settings.masks_by_level else 1.0
     if settings.spectral == "soft":
         follows = noise is not None and settings.noise is None
-        segment = min(SEGMENT, batch_frames(transform.hop_length))
+        segment = segment_frames(transform.hop_length)
         grouping = Grouping(transform.bins, sample_rate)
         frames_per_s = sample_rate / transform.hop_length
         return SoftGains(mean, signal, follows, frames_per_s, segment, floor, grouping)

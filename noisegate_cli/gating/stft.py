@@ -124,7 +124,8 @@ class Inverse:
             y = np.fft.irfft(spectra[start : start + few], n=self._transform.frame_length, axis=1)
             y = y.astype(np.float32, copy=False)
             y *= self._window
-            for i in range(len(self._shares)):
+            # The frames that cover a hop are added in their order, wherever batches end.
+            for i in reversed(range(len(self._shares))):
                 hops[start + i : start + i + len(y)] += y[:, i * hop : (i + 1) * hop]
 
     def _weight(self, hop: int) -> Signal:
