@@ -30,7 +30,7 @@ is left of the noise sounds as it did. Between the two the envelope of the gate 
 import math
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -295,8 +295,7 @@ class SpectralGate:
         self._openness: Gains = np.zeros((0, len(self._gates)))
         self._nearness = self._openness
         self._thread = ThreadPoolExecutor(1)
-        self._hearing: Future[list[_Heard]]
-        self._heard: deque[_Heard] = deque()
+        self._hearing: deque[tuple[int, Future[_Heard]]] = deque()
         self._waiting: deque[list[Spectra]] = deque()
         self._left = 0
 
@@ -306,10 +305,10 @@ class SpectralGate:
         self._nothing = np.empty((0, block.shape[1]), block.dtype)
         if last:
             block = np.concatenate([block, self._beyond.astype(block.dtype)])
-        batches = list(self._batches.process(block, last))
-        self._hearing = self._thread.submit(
-            lambda: [self._listen(frames, samples) for _, frames, samples in batches]
-        )
+        self._hearing += [
+            (frames, self._thread.submit(self._listen, frames, samples))
+            for _, frames, samples in self._batches.process(block, last)
+        ]
 
     def process(self, mask: Mask, last: bool = False) -> Samples:
         """Return the samples that are settled, in their type.
@@ -329,14 +328,13 @@ class SpectralGate:
             edge = (0, self._every), (0, 0)
             self._openness = np.pad(self._openness, edge, mode="edge")
             self._nearness = np.pad(self._nearness, edge, mode="edge")
-        self._heard += self._hearing.result()
-        del self._hearing
         parts: list[Future[Samples]] = []
-        while self._heard and (last or self._is_known(len(self._heard[0].powers))):
-            spectra, heard = self._heard.popleft()
+        while self._hearing and (last or self._is_known(self._hearing[0][0])):
+            frames, hearing = self._hearing.popleft()
+            spectra, heard = hearing.result()
             self._waiting.append(spectra)
-            end = last and not self._heard
-            openness, nearness = self._taken(len(heard))
+            end = last and not self._hearing
+            openness, nearness = self._taken(frames)
             gains = [
                 gate.process(heard[:, i], openness[:, i], nearness[:, i] == 0, end)
                 for i, gate in enumerate(self._gates)
@@ -345,6 +343,8 @@ class SpectralGate:
                 spectra = self._waiting.popleft()
                 is_last = end and not self._waiting
                 parts.append(self._thread.submit(self._gained, spectra, some, is_last))
+        # The block is not ours after this.
+        wait([hearing for _, hearing in self._hearing])
         return np.concatenate([self._nothing, *(part.result() for part in parts)])
 
     def _listen(self, frames: int, samples: Samples) -> _Heard:
