@@ -31,7 +31,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -236,15 +236,6 @@ def _recursion(kept: Powers, new: Powers, segment: int) -> Powers:
     return ratio
 
 
-class _Heard(NamedTuple):
-    """A batch of frames."""
-
-    spectra: list[Spectra]
-    """Of each channel."""
-    powers: Powers
-    """|X|² of each gate, shaped (frames, gates, bins)."""
-
-
 class SpectralGate:
     """Gates samples that come in blocks, in each frequency bin.
 
@@ -295,7 +286,7 @@ class SpectralGate:
         self._openness: Gains = np.zeros((0, len(self._gates)))
         self._nearness = self._openness
         self._thread = ThreadPoolExecutor(1)
-        self._hearing: deque[tuple[int, Future[_Heard]]] = deque()
+        self._hearing: deque[tuple[int, Future[list[Spectra]]]] = deque()
         self._waiting: deque[list[Spectra]] = deque()
         self._left = 0
 
@@ -331,8 +322,9 @@ class SpectralGate:
         parts: list[Future[Samples]] = []
         while self._hearing and (last or self._is_known(self._hearing[0][0])):
             frames, hearing = self._hearing.popleft()
-            spectra, heard = hearing.result()
+            spectra = hearing.result()
             self._waiting.append(spectra)
+            heard = gate_powers(spectra, self._linked)
             end = last and not self._hearing
             openness, nearness = self._taken(frames)
             gains = [
@@ -347,9 +339,8 @@ class SpectralGate:
         wait([hearing for _, hearing in self._hearing])
         return np.concatenate([self._nothing, *(part.result() for part in parts)])
 
-    def _listen(self, frames: int, samples: Samples) -> _Heard:
-        spectra = [self._transform.spectra(x, frames) for x in as_signal(samples)]
-        return _Heard(spectra, gate_powers(spectra, self._linked))
+    def _listen(self, frames: int, samples: Samples) -> list[Spectra]:
+        return [self._transform.spectra(x, frames) for x in as_signal(samples)]
 
     def _is_known(self, frames: int) -> bool:
         return min(len(self._openness), len(self._nearness)) >= frames * self._every
