@@ -31,7 +31,6 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -319,7 +318,7 @@ class SpectralGate:
             edge = (0, self._every), (0, 0)
             self._openness = np.pad(self._openness, edge, mode="edge")
             self._nearness = np.pad(self._nearness, edge, mode="edge")
-        parts: list[Future[Samples]] = []
+        parts: list[Future[Signal]] = []
         while self._hearing and (last or self._is_known(self._hearing[0][0])):
             frames, hearing = self._hearing.popleft()
             spectra = hearing.result()
@@ -337,7 +336,8 @@ class SpectralGate:
                 parts.append(self._thread.submit(self._gained, spectra, some, is_last))
         # The block is not ours after this.
         wait([hearing for _, hearing in self._hearing])
-        return np.concatenate([self._nothing, *(part.result() for part in parts)])
+        samples = [self._as_samples(part.result()) for part in parts]
+        return np.concatenate([self._nothing, *samples])
 
     def _listen(self, frames: int, samples: Samples) -> list[Spectra]:
         return [self._transform.spectra(x, frames) for x in as_signal(samples)]
@@ -353,16 +353,17 @@ class SpectralGate:
         self._openness, self._nearness = self._openness[rows:], self._nearness[rows:]
         return taken
 
-    def _gained(self, spectra: list[Spectra], gains: Sequence[BinGains], last: bool) -> Samples:
+    def _gained(self, spectra: list[Spectra], gains: Sequence[BinGains], last: bool) -> Signal:
         """Return the samples that further frames settle, under their gains."""
         for i, x in enumerate(spectra):
             np.multiply(x, gains[0 if self._linked else i], out=x)
         y = self._inverse.process(spectra, last)[: self._left]
         self._left -= len(y)
-        return self._as_samples(y, self._nothing.dtype)
+        return y
 
-    def _as_samples(self, y: Signal, dtype: np.dtype[Any]) -> Samples:
+    def _as_samples(self, y: Signal) -> Samples:
         """Return `y`, full scale 1.0, in the type of the recording."""
+        dtype = self._nothing.dtype
         if dtype.kind == "f":
             return y.astype(dtype)
         scale = full_scale(dtype)
