@@ -256,6 +256,11 @@ def test_what_was_not_learnt_from_is_not_taken_for_noise():
     assert models[0].verdict == "rare"
 
 
+def test_hum_in_the_pauses_does_not_move_like_music():
+    hum = 0.02 * np.sin(2 * np.pi * 60 * np.arange(6 * RATE) / RATE)
+    assert learnt(voice(6) + hum + noise(6, rms=3e-4))[0].verdict == "parted"
+
+
 def test_a_steady_tone_is_no_noise():
     t = np.arange(10 * RATE) / RATE
     models = learnt(0.1 * np.sin(2 * np.pi * 440 * t) + noise(10, rms=1e-4))
@@ -290,4 +295,4 @@ def test_a_learner_that_knows_the_length_keeps_the_same():
     count = len(y) // 4 + 1
     assert np.array_equal(blind.heard.frames(count), told.heard.frames(count))
     assert np.array_equal(blind.heard.frames(count), kept_frames(count, 4, 1))
-    assert np.array_equal(blind.heard.frames(count)[::EVERY], blind.heard.heard())
+    assert np.array_equal(blind.heard.frames(count)[::EVERY], blind.heard.numbers())

@@ -84,7 +84,7 @@ class EvenlyKept:
         span = EVERY * self._size
         return np.concatenate([np.arange(span * i, min(span * (i + 1), count)) for i in self._kept])
 
-    def heard(self, every: int = 1) -> NDArray[np.int64]:
+    def numbers(self, every: int = 1) -> NDArray[np.int64]:
         """Return the numbers of the frames that were heard: of a batch each `every`-th."""
         return np.concatenate(
             [EVERY * (self._size * i + every * np.arange(len(p))) for i, p in self._kept.items()]

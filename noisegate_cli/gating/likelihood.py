@@ -45,7 +45,7 @@ DEPTH_DB = 60.0
 
 START_QUIET, START_LOUD = 0.1, 0.99
 START_CUT = 0.45
-"""The start is cut here between these percentiles of the recording…"""
+"""The start is cut here between these quantiles of the recording…"""
 START_MOST = 2.8
 """…but no higher than a frame 13 dB over the floor, more than plain noise reaches."""
 
@@ -68,8 +68,8 @@ OPEN_ABOVE, CLOSE_BELOW = 0.2, 0.1
 """The scores that open the gate and close it."""
 
 LEAST_RISE = 2.2
-"""The START_LOUD percentile of the start in a recording in which something stands out: rain, wind
-or hiss alone reach 2.0, speech 3 dB below such a noise 2.3."""
+"""The START_LOUD quantile of the start in a recording in which something stands out: rain, wind
+or hiss alone reach 1.9, speech 3 dB below such a noise 2.3."""
 
 LEAST_CONTRAST_DB = 4.0
 """Power of open frames over closed ones: at 4 dB the signal is 2 dB above the noise."""
@@ -174,6 +174,8 @@ def learn(listener: Listener, densities: Powers, level: NDArray[np.float64]) -> 
     if contrast < LEAST_CONTRAST_DB:
         return SignalModel("near", floor, contrast_db=contrast)
     is_noise, lowest_db = ~_near(is_open, listener), 10 * np.log10(floor) + HEARD_DB
+    # Half of these lies beyond the ends.
+    is_noise[[0, -1]] = False
     if restlessness(levels, base, is_noise, listener.apart, float(lowest_db)) > MOST_RESTLESS:
         return SignalModel("restless", floor, contrast_db=contrast)
     return SignalModel("parted", floor, signal, noise, contrast)

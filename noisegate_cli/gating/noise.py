@@ -198,7 +198,7 @@ class NoiseLearner:
         None for a gate that has none.
         """
         heard = self._kept.values()
-        numbers_heard = self._kept.heard(self._every)
+        numbers_heard = self._kept.numbers(self._every)
         heard = heard[np.isin(numbers_heard, numbers)]
         sounding = heard.max(axis=2) > TINY
         is_among_them = np.isin(numbers, numbers_heard)
