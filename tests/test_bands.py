@@ -79,6 +79,14 @@ def test_samples_of_every_type_have_the_same_powers(dtype):
     assert powers_of(typed, [500, 2000]) == pytest.approx(powers_of(y, [500, 2000]), rel=1e-3)
 
 
+@pytest.mark.parametrize("bits", [16, 32])
+def test_full_scale_stays_in_range_at_the_lowest_of_rates(bits):
+    rate, frame = 192000, 65536
+    y = (tone(15, 0.5, rate, 1.2) * (2 ** (bits - 1) - 1)).astype(f"int{bits}")
+    powers = powers_of(y, [1, 30], frame, frame // 2, rate, oversampling=2)
+    assert np.sqrt(powers[3:-3, 0, 0]) == pytest.approx(0.5, rel=0.05)
+
+
 @pytest.mark.parametrize("hop", [1, 64, 512, 4096, 1 << 18])
 def test_a_batch_is_a_power_of_two_and_spans_no_more_than_it_must(hop):
     frames = batch_frames(hop)

@@ -156,7 +156,7 @@ class BandPowers:
         upper = np.minimum(hz[:, None] + half_bin, np.asarray(edges)[1:])
         lower = np.maximum(hz[:, None] - half_bin, np.asarray(edges)[:-1])
         shares = np.maximum(upper - lower, 0) / (2 * half_bin)
-        scale = 2 / (length * np.sum(window**2) * np.maximum(response, 1e-3) * 64**self._halvings)
+        scale = 2 / (length * np.sum(window**2) * np.maximum(response, 1e-3))
         self._window = scaled_window(window)
         self._weights = (shares * np.reshape(scale, (-1, 1))).astype(np.float32)
         self.margin = 2 * factor
@@ -171,20 +171,19 @@ class BandPowers:
         in_bands = np.empty((frames, samples.shape[1], self._weights.shape[1]), np.float32)
         hop, length = self._hop >> self._halvings, len(self._window)
         few = max(1, FEW_SAMPLES // length)
-        for channel in range(samples.shape[1]):
-            with np.errstate(over="ignore"):
+        # Floats may be beyond all measure; who reads the powers looks after that.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for channel in range(samples.shape[1]):
                 x = samples[:, channel].astype(np.float32)
-            for _ in range(self._halvings):
-                x = _halved(x)
-            views = sliding_window_view(x, length)[::hop]
-            for start in range(0, frames, few):
-                some = slice(start, min(start + few, frames))
-                # Floats may be beyond all measure; who reads the powers looks after that.
-                with np.errstate(over="ignore", invalid="ignore"):
+                for _ in range(self._halvings):
+                    x = _halved(x)
+                views = sliding_window_view(x, length)[::hop]
+                for start in range(0, frames, few):
+                    some = slice(start, min(start + few, frames))
                     spectra = np.fft.rfft(views[some] * self._window, axis=1, norm=SCALED)
                     heard = powers(spectra.astype(np.complex64, copy=False))
                     in_bands[some, channel] = heard @ self._weights
-        in_bands *= np.float32(full_scale(samples.dtype) ** -2)
+            in_bands *= np.float32(full_scale(samples.dtype) ** -2)
         return in_bands
 
 
@@ -196,10 +195,11 @@ def powers(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
 
 
 def _halved(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return every second sample behind the low-pass with the taps 1, 3, 3, 1: 8 times as large."""
+    """Return every second sample behind the low-pass with the taps 1, 3, 3, 1 over 8."""
     n = (len(x) - 4) // 2 + 1
     y: NDArray[np.float32] = x[1 : 1 + 2 * n : 2] + x[2 : 2 + 2 * n : 2]
     y *= 3
     y += x[0 : 2 * n : 2]
     y += x[3 : 3 + 2 * n : 2]
+    y *= 0.125
     return y
