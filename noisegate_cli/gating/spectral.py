@@ -57,6 +57,9 @@ CERTAIN = 100.0
 SEGMENT, RUN_IN = 16, 2
 """Frames of a segment, and the part of them that its recursion starts before it."""
 
+FEW_CHANNELS = 4
+"""With more of them there is enough to do, and memory counts."""
+
 APART_MS = 30.0
 """Noise is learnt so far away from where the gate is open."""
 
@@ -272,7 +275,8 @@ class SpectralGate:
         hop = timing.hop_length * self._every
         self._transform = Transform(timing.frame_length, hop, settings.window_power)
         self._inverse = Inverse(self._transform, channels)
-        self._batches = Batches(timing.frame_length, hop, frames=frames_at_once(hop, live))
+        frames = frames_at_once(hop, channels, live)
+        self._batches = Batches(timing.frame_length, hop, frames=frames)
         # One more frame, so that as many cover the end as the rest. librosa has none.
         beyond = hop if settings.spectral == "soft" else 0
         self._beyond = np.zeros((beyond, channels), np.int16)
@@ -334,7 +338,7 @@ class SpectralGate:
                 spectra = self._waiting.popleft()
                 is_last = end and not self._waiting
                 parts.append(self._thread.submit(self._gained, spectra, some, is_last))
-        # The block is not ours after this.
+        # These still read the block, which may be another's after this.
         wait([hearing for _, hearing in self._hearing])
         samples = [self._as_samples(part.result()) for part in parts]
         return np.concatenate([self._nothing, *samples])
@@ -375,11 +379,13 @@ class SpectralGate:
         return np.clip(y, -scale, scale - self._step, out=y).astype(dtype)
 
 
-def frames_at_once(hop_length: int, live: bool) -> int:
+def frames_at_once(hop_length: int, channels: int = 1, live: bool = False) -> int:
     """Return how many frames the spectral gate works on together: whole segments."""
-    # Two threads wait for each other the less, the more each has to do.
     usual = batch_frames(hop_length)
-    return max(segment_frames(hop_length), usual // 4) if live else 2 * usual
+    if live:
+        return max(segment_frames(hop_length), usual // 4)
+    # Two threads wait for each other the less, the more each has to do.
+    return 2 * usual if channels <= FEW_CHANNELS else usual
 
 
 def segment_frames(hop_length: int) -> int:
