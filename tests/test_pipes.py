@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import select
 import shutil
 import signal
 import stat
@@ -121,27 +122,47 @@ def test_chunks_and_length_go_to_standard_output_too(tmp_path):
     assert out == (tmp_path / "out.wav").read_bytes()
 
 
+def feed(block, rate, most, *arguments):
+    """Pipe samples through a gate, a tenth of a second at a time, that holds back `most` at most.
+
+    Before the next part it must have given all but these: a gate that waits for more is stuck.
+    """
+    command = [*NGATE, "gate", "-", "-o", "-", "-q", "--raw", f"{rate}:1:s16", *map(str, arguments)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        heard, out = 0, process.stdout.fileno()
+        try:
+            for start in range(0, len(block), rate // 10):
+                part = block[start : start + rate // 10]
+                process.stdin.write(part.tobytes())
+                process.stdin.flush()
+                while heard < start + len(part) - most:
+                    assert select.select([out], [], [], 60)[0], f"stuck with {heard} samples out"
+                    heard += len(os.read(out, 1 << 16)) // 2
+        except AssertionError:
+            process.kill()
+            raise
+        process.stdin.close()
+        rest = process.stdout.read()
+    assert heard + len(rest) // 2 == len(block)
+    assert process.returncode == 0
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_samples_come_out_at_most_a_frame_a_hop_and_the_lookahead_later(preset):
     settings = GateSettings.preset(preset, threshold=0.03)
     timing = settings.timing(16000)
     most = timing.frame_length + timing.hop_length
     most += 16 * settings.lookahead_ms
-    command = [*NGATE, "gate", "-", "-t", "0.03", "-p", preset, "-o", "-", "-q"]
-    command += ["--raw", "16000:1:s16"]
     block = as_type(np.tile(loud_and_quiet(), 2), "PCM_16")
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        heard = 0
-        for start in range(0, len(block), 1600):
-            process.stdin.write(block[start : start + 1600].tobytes())
-            process.stdin.flush()
-            # It waits for the gate: were more held back than that, it would wait for good.
-            while heard < start + 1600 - most:
-                heard += len(os.read(process.stdout.fileno(), 1 << 16)) // 2
-        process.stdin.close()
-        rest = process.stdout.read()
-    assert heard + len(rest) // 2 == len(block)
-    assert process.returncode == 0
+    feed(block, 16000, most, "-t", "0.03", "-p", preset)
+
+
+def test_a_spectral_gate_by_known_noise_is_a_second_and_a_half_late(tmp_path):
+    rng = np.random.default_rng(0)
+    sf.write(tmp_path / "room.wav", rng.normal(0, 0.01, 44100), 44100)
+    block = as_type(rng.normal(0, 0.1, 4 * 44100), "PCM_16")
+    options = ["-t", "0.03", "--spectral", "--noise", tmp_path / "room.wav"]
+    feed(block, 44100, 1.61 * 44100, *options)
 
 
 def test_the_summary_says_how_late_samples_are(write):

@@ -18,8 +18,9 @@ def test_a_quantile_is_that_of_numpy(values, share, data):
     assert median(values, axis) == pytest.approx(np.median(values, axis=axis), abs=1e-6)
 
 
-def test_several_quantiles_come_together_and_in_the_type_of_the_values():
-    values = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
-    got = quantile(values, [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_several_quantiles_come_together_and_in_the_type_of_the_values(axis):
+    values = np.random.default_rng(0).normal(size=(40, 30)).astype(np.float32)
+    got = quantile(values, [0.0, 0.1, 1.0], axis)
     assert got.dtype == np.float32
-    assert got == pytest.approx(np.quantile(values, [0.0, 0.1, 1.0], axis=0), abs=1e-6)
+    assert got == pytest.approx(np.quantile(values, [0.0, 0.1, 1.0], axis=axis), abs=1e-6)
