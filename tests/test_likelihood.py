@@ -8,7 +8,7 @@ from noisegate_cli.gating import kept
 from noisegate_cli.gating.analysis import Analyzer
 from noisegate_cli.gating.bands import batch_frames
 from noisegate_cli.gating.detector import LikelihoodDetector
-from noisegate_cli.gating.kept import EVERY, KEPT_FRAMES, kept_frames, most_batches
+from noisegate_cli.gating.kept import HEARD_EVERY, KEPT_FRAMES, kept_frames, most_batches
 from noisegate_cli.gating.learner import Learner
 from noisegate_cli.gating.likelihood import OPEN_ABOVE, PRIOR_FRAMES, Normal, restlessness
 from noisegate_cli.gating.listener import Smoother, band_edges
@@ -215,12 +215,12 @@ def test_separate_channels_are_learnt_apart():
 @pytest.mark.parametrize("gates", [1, 2, 32])
 @pytest.mark.parametrize("frames", [1, 1000, 2 * KEPT_FRAMES, 2 * KEPT_FRAMES + 1, 10**6])
 def test_a_learner_keeps_as_much_as_it_says_and_no_more(frames, gates):
-    size = batch_frames(EVERY * 512)
+    size = batch_frames(HEARD_EVERY * 512)
     most = most_batches(512, gates) * size
     assert most <= KEPT_FRAMES // gates or gates > 16
     kept = len(kept_frames(frames, 512, gates))
-    assert kept <= EVERY * most
-    assert kept == frames or kept > EVERY * (most // 2 - size)
+    assert kept <= HEARD_EVERY * most
+    assert kept == frames or kept > HEARD_EVERY * (most // 2 - size)
 
 
 def test_one_channel_of_many_that_speaks_opens_them_all():
@@ -256,9 +256,21 @@ def test_what_was_not_learnt_from_is_not_taken_for_noise():
     assert models[0].verdict == "rare"
 
 
-def test_hum_in_the_pauses_does_not_move_like_music():
+@pytest.mark.parametrize("overlap", [4, 8, 16])
+@pytest.mark.parametrize("silence_s", [0.0, 0.19])
+def test_hum_in_the_pauses_does_not_move_like_music(silence_s, overlap):
     hum = 0.02 * np.sin(2 * np.pi * 60 * np.arange(6 * RATE) / RATE)
-    assert learnt(voice(6) + hum + noise(6, rms=3e-4))[0].verdict == "parted"
+    silence = np.zeros(round(silence_s * RATE))
+    y = np.concatenate([silence, voice(6) + hum + noise(6, rms=3e-4), silence])
+    settings = GateSettings(frame_length=256, hop_length=256 // overlap)
+    assert learnt(y, settings)[0].verdict == "parted"
+
+
+@pytest.mark.parametrize("full", [1e19, 1e30, 1e37])
+def test_from_powers_beyond_all_numbers_nothing_is_learnt(full):
+    models = learnt((full * (voice(6) + noise(6))).astype(np.float32))
+    assert models[0].verdict == "one kind"
+    assert (scores(noise(1), models) == np.inf).all()
 
 
 def test_a_steady_tone_is_no_noise():
@@ -295,4 +307,4 @@ def test_a_learner_that_knows_the_length_keeps_the_same():
     count = len(y) // 4 + 1
     assert np.array_equal(blind.heard.frames(count), told.heard.frames(count))
     assert np.array_equal(blind.heard.frames(count), kept_frames(count, 4, 1))
-    assert np.array_equal(blind.heard.frames(count)[::EVERY], blind.heard.numbers())
+    assert np.array_equal(blind.heard.frames(count)[::HEARD_EVERY], blind.heard.numbers())

@@ -291,6 +291,13 @@ def test_recordings_beyond_full_scale_are_gated_and_levels_far_beyond_are_said()
     assert "scale the samples first" in analyze(y * 4000, 16000).suggestion.reason
 
 
+@pytest.mark.parametrize("full", [1e17, 1e18, 1e30, 1e37])
+def test_samples_beyond_all_numbers_are_left_alone(full):
+    for rate in (16000, 44100):
+        y = (full * (loud_and_quiet(rate) + tone(3, 1e-3, rate, 60))).astype(np.float32)
+        assert np.array_equal(gate(y, rate), y)
+
+
 def test_arrays_that_are_no_recordings_are_refused():
     with pytest.raises(SettingsError, match="transpose"):
         gate(np.zeros((2, 32000)), 8000)

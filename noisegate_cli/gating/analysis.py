@@ -258,7 +258,7 @@ class Analyzer:
         rule: Rule
         if self._learner:
             rule = self._with_rare(self._learner.models(self._kept[1]))
-            scores = self._learner.scores(rule)[: len(self._kept[0])]
+            scores = self._learner.scores(rule, len(self._kept[0]))
             sample = self._sample(scores, OPEN_ABOVE, CLOSE_BELOW)
             found = _by_likelihood(rule, scores, sample)
             if self._loudest_db > LOUDEST_DB and all(m.verdict != "parted" for m in rule):

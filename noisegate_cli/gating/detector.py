@@ -149,7 +149,9 @@ class LikelihoodDetector:
     def _densities(self, index: int, frames: int, samples: Samples) -> Powers:
         """Return the powers per Hz of a batch, from memory if possible."""
         known = self._heard.get(index) if self._heard else None
-        return self._listener.densities(frames, samples) if known is None else known
+        if known is None or len(known) != frames:
+            return self._listener.densities(frames, samples)
+        return known
 
 
 def thresholds(threshold: float, settings: GateSettings) -> tuple[float, float]:

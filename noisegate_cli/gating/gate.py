@@ -36,7 +36,9 @@ class Gate:
     residue
         Whether to tell what was removed, too.
     live
-        Whether samples are waited for: they come out as soon as they can, see `live_delay_ms`.
+        Whether samples are waited for: they come out as soon as they can, see `live_delay_ms`. It
+        makes no difference to them unless a spectral gate follows the noise, which it then does
+        from what it has heard a shorter time before.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """Which frames of a recording it is judged by.
 
-Of a long one, batches of them that are evenly spread. And of these every second is heard: they
-overlap by half, and between two lies their mean.
+Of a long one, batches of them that are evenly spread. And of these every second is heard: by
+default they overlap by half, and what is said of one between two is their mean.
 """
 
 import math
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.bands import Powers, batch_frames
 
-EVERY = 2
-"""Which frames are heard: each that its number is a multiple of."""
+HEARD_EVERY = 2
+"""The frames whose number is a multiple of that are heard."""
 
 KEPT_FRAMES = 16384
 """Frames that are remembered for learning at the most: two to six minutes, in 3 MB."""
@@ -25,12 +25,12 @@ def stride(batches: int, most: int) -> int:
 
 def most_batches(hop_length: int, gates: int) -> int:
     """Return how many batches are kept at the most."""
-    return max(8, KEPT_FRAMES // batch_frames(EVERY * hop_length) // gates)
+    return max(8, KEPT_FRAMES // batch_frames(HEARD_EVERY * hop_length) // gates)
 
 
 def kept_frames(frames: int, hop_length: int, gates: int) -> NDArray[np.int64]:
     """Return the numbers of the frames that a recording of so many is judged by."""
-    span = EVERY * batch_frames(EVERY * hop_length)
+    span = HEARD_EVERY * batch_frames(HEARD_EVERY * hop_length)
     every = stride(-(-frames // span), most_batches(hop_length, gates))
     return np.flatnonzero(np.arange(frames) // span % every == 0)
 
@@ -51,11 +51,11 @@ class EvenlyKept:
     """
 
     def __init__(self, hop_length: int, gates: int, samples: int = 0) -> None:
-        self._size = batch_frames(EVERY * hop_length)
+        self._size = batch_frames(HEARD_EVERY * hop_length)
         self._most = most_batches(hop_length, gates)
-        self._expected = samples // (self._size * EVERY * hop_length)
+        self._expected = samples // (self._size * HEARD_EVERY * hop_length)
         self._kept: dict[int, Powers] = {}
-        self.most_frames = self._size * (
+        self.most_heard = self._size * (
             min(self._most, self._expected + 1) if samples else self._most
         )
         """That are heard in the batches that will be kept, at the most."""
@@ -81,13 +81,16 @@ class EvenlyKept:
         count
             Of the frames of the whole recording.
         """
-        span = EVERY * self._size
+        span = HEARD_EVERY * self._size
         return np.concatenate([np.arange(span * i, min(span * (i + 1), count)) for i in self._kept])
 
     def numbers(self, every: int = 1) -> NDArray[np.int64]:
         """Return the numbers of the frames that were heard: of a batch each `every`-th."""
         return np.concatenate(
-            [EVERY * (self._size * i + every * np.arange(len(p))) for i, p in self._kept.items()]
+            [
+                HEARD_EVERY * (self._size * i + every * np.arange(len(p)))
+                for i, p in self._kept.items()
+            ]
         )
 
     def values(self) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.bands import Powers
-from noisegate_cli.gating.kept import EVERY, EvenlyKept
+from noisegate_cli.gating.kept import HEARD_EVERY, EvenlyKept
 from noisegate_cli.gating.levels import Levels, Samples
 from noisegate_cli.gating.likelihood import SignalModel, learn
 from noisegate_cli.gating.listener import LEVEL_MS, SCORE_MS, Listener, Smoother
@@ -41,20 +41,23 @@ class Learner:
                 self.heard.keep(index, self._listener.densities(frames, samples))
 
     def models(self, levels: Levels) -> tuple[SignalModel, ...]:
-        """Return what each gate learnt, given the levels of the frames that were kept."""
-        densities, levels = self.heard.values(), levels[::EVERY]
+        """Return what each gate learnt, given the levels of the frames in the batches kept."""
+        densities, levels = self.heard.values(), levels[::HEARD_EVERY]
         return tuple(
             learn(self._listener, densities[:, gate], levels[:, gate])
             for gate in range(self._listener.gates)
         )
 
-    def scores(self, models: Sequence[SignalModel]) -> Values:
-        """Return the scores of the frames that were kept, as the gate will find them.
+    def scores(self, models: Sequence[SignalModel], count: int) -> Values:
+        """Return the scores of the frames in the batches kept, as the gate will find them.
 
-        There may be one more than there are frames.
+        Parameters
+        ----------
+        count
+            Of these frames.
         """
         scorers = [Scorer(model, self._listener) for model in models]
-        return scored(scorers, self.heard.values(), last=True)
+        return scored(scorers, self.heard.values(), last=True)[:count]
 
 
 class Scorer:

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.bands import Powers
@@ -150,11 +151,12 @@ class SignalModel:
 def learn(listener: Listener, densities: Powers, level: NDArray[np.float64]) -> SignalModel:
     """Learn from the powers per Hz of one gate, shaped (frames, bands), and its levels.
 
-    Digital silence is no level and takes no part.
+    Digital silence is no level and takes no part. From powers beyond all numbers nothing is learnt.
     """
-    sounds = (level > 0) & np.isfinite(densities).all(axis=1)
+    sounds = level > 0
+    is_full = _apart_from_silence(sounds, listener.apart)[sounds]
     densities, level = densities[sounds], level[sounds]
-    if len(level) < 2 * FEWEST:
+    if len(level) < 2 * FEWEST or not np.isfinite(densities).all():
         return SignalModel("one kind" if len(level) else "noise")
     floor = float(quantile(densities.sum(axis=1), 0.95) * 10 ** (-DEPTH_DB / 10) + TINY)
     one_kind = SignalModel("one kind", floor)
@@ -173,9 +175,8 @@ def learn(listener: Listener, densities: Powers, level: NDArray[np.float64]) -> 
     contrast = rms_db(level[is_open]) - rms_db(level[~is_open])
     if contrast < LEAST_CONTRAST_DB:
         return SignalModel("near", floor, contrast_db=contrast)
-    is_noise, lowest_db = ~_near(is_open, listener), 10 * np.log10(floor) + HEARD_DB
-    # Half of these lies beyond the ends.
-    is_noise[[0, -1]] = False
+    is_noise = ~_near(is_open, listener) & is_full
+    lowest_db = 10 * np.log10(floor) + HEARD_DB
     if restlessness(levels, base, is_noise, listener.apart, float(lowest_db)) > MOST_RESTLESS:
         return SignalModel("restless", floor, contrast_db=contrast)
     return SignalModel("parted", floor, signal, noise, contrast)
@@ -273,6 +274,15 @@ def _deviation(jumps: BandLevels) -> BandLevels:
     The median of |a − b| for normal a and b is 0.954 of the standard deviation of each.
     """
     return np.asarray(median(np.abs(jumps)) / 0.954)
+
+
+def _apart_from_silence(sounds: NDArray[np.bool_], apart: int) -> NDArray[np.bool_]:
+    """Return which frames lie so far from silence, and from the ends, that there is none in them.
+
+    A frame that is silent in part is not as loud as the sound in it.
+    """
+    padded = np.pad(sounds, apart)
+    return np.asarray(sliding_window_view(padded, 2 * apart + 1).all(axis=1))
 
 
 def _near(above: NDArray[np.bool_], listener: Listener) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.bands import BandPowers, Powers
-from noisegate_cli.gating.kept import EVERY
+from noisegate_cli.gating.kept import HEARD_EVERY
 from noisegate_cli.gating.levels import Samples
 from noisegate_cli.gating.settings import GateSettings
 
@@ -34,7 +34,7 @@ class Listener:
 
     def __init__(self, settings: GateSettings, sample_rate: int, channels: int = 1) -> None:
         timing = settings.timing(sample_rate)
-        hop = EVERY * timing.hop_length
+        hop = HEARD_EVERY * timing.hop_length
         low, high = settings.key_band(sample_rate)
         if settings.key_hz is None:
             low, high = min(LOWEST_HZ, high / 2), min(high, HIGHEST_HZ)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from noisegate_cli.errors import SignalError
 from noisegate_cli.gating.bands import Batches, batch_frames, powers
 from noisegate_cli.gating.grouping import Grouping
-from noisegate_cli.gating.kept import EVERY, EvenlyKept
+from noisegate_cli.gating.kept import HEARD_EVERY, EvenlyKept
 from noisegate_cli.gating.levels import Samples, full_scale
 from noisegate_cli.gating.mask import Frames, Mask
 from noisegate_cli.gating.profile import EVERYWHERE, NoiseProfile, Source
@@ -147,7 +147,7 @@ class NoiseLearner:
         self, settings: GateSettings, sample_rate: int, channels: int = 1, samples: int = 0
     ) -> None:
         timing = settings.timing(sample_rate)
-        hop = EVERY * timing.hop_length
+        hop = HEARD_EVERY * timing.hop_length
         self._sample_rate = sample_rate
         self._linked = settings.channels == "linked"
         self._transform = Transform(timing.frame_length, hop, settings.window_power)
@@ -156,7 +156,7 @@ class NoiseLearner:
         gates = 1 if self._linked else channels
         self._kept = EvenlyKept(timing.hop_length, gates, samples)
         spectra = max(FEWEST, MOST_BINS // (self._transform.bins * gates))
-        every = 1 << max(0, (self._kept.most_frames // spectra - 1).bit_length())
+        every = 1 << max(0, (self._kept.most_heard // spectra - 1).bit_length())
         self._every = min(batch_frames(hop), every)
         self._thread = ThreadPoolExecutor(1)
 

@@ -15,7 +15,7 @@ Numbers = NDArray[np.floating[Any]]
 def quantile(values: Numbers, share: ArrayLike, axis: int = 0) -> Numbers:
     """Return what so large a share of the values lies below, linear between two of them.
 
-    The same as `numpy.quantile`, but for the last digit and for values that are no numbers.
+    The same as `numpy.quantile`, but for the last digit.
 
     Parameters
     ----------
