@@ -18,9 +18,9 @@ KEPT_FRAMES = 16384
 """Frames that are remembered for learning at the most: two to six minutes, in 3 MB."""
 
 
-def stride(batches: int, most: int) -> int:
-    """Return which of so many batches are kept: each that its number is a multiple of."""
-    return 1 << max(0, math.ceil(math.log2(batches / most))) if batches else 1
+def stride(count: int, most: int) -> int:
+    """Return which power of two has no more than `most` multiples among the first numbers."""
+    return 1 << max(0, math.ceil(math.log2(count / most))) if count else 1
 
 
 def most_batches(hop_length: int, gates: int) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from noisegate_cli.errors import SignalError
 from noisegate_cli.gating.bands import Batches, batch_frames, powers
 from noisegate_cli.gating.grouping import Grouping
-from noisegate_cli.gating.kept import HEARD_EVERY, EvenlyKept
+from noisegate_cli.gating.kept import HEARD_EVERY, EvenlyKept, stride
 from noisegate_cli.gating.levels import Samples, full_scale
 from noisegate_cli.gating.mask import Frames, Mask
 from noisegate_cli.gating.profile import EVERYWHERE, NoiseProfile, Source
@@ -156,8 +156,7 @@ class NoiseLearner:
         gates = 1 if self._linked else channels
         self._kept = EvenlyKept(timing.hop_length, gates, samples)
         spectra = max(FEWEST, MOST_BINS // (self._transform.bins * gates))
-        every = 1 << max(0, (self._kept.most_heard // spectra - 1).bit_length())
-        self._every = min(batch_frames(hop), every)
+        self._every = min(batch_frames(hop), stride(self._kept.most_heard, spectra))
         self._thread = ThreadPoolExecutor(1)
 
     def begin(self, block: Samples, last: bool = False) -> "Future[None]":
