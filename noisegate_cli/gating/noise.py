@@ -21,7 +21,7 @@ from noisegate_cli.gating.stft import Powers, Signal, Spectra, Transform
 SHORTEST_S = 0.1
 """Of noise that is given: a frame or two say little of its mean."""
 
-FOLLOWED_S, PRIOR_S = 2.0, 0.5
+FOLLOWED_S, PRIOR_S = 2.0, 0.2
 """The noise of a moment is the mean of that before and after it, with this time constant; that of
 the whole recording counts in it for so long."""
 
