@@ -200,6 +200,18 @@ def test_what_was_heard_in_the_first_pass_is_scored_as_if_it_were_heard_again(
         assert 0 < sum(listened) < frames
 
 
+def test_of_a_recording_that_has_grown_meanwhile_the_last_batch_is_heard_again():
+    y = (voice(20) + noise(20))[:, None]
+    analyzer = Analyzer(SETTINGS, RATE, 1, 15 * RATE)
+    analyzer.process(y[: 15 * RATE], last=True)
+    decision = analyzer.decide()
+    known, fresh = (
+        LikelihoodDetector(decision.rule, SETTINGS, RATE, 1, heard).process(y, last=True)[0]
+        for heard in (decision.heard, None)
+    )
+    assert known == pytest.approx(fresh, abs=1e-5)
+
+
 def test_between_two_scores_lies_their_mean_in_every_batch():
     y = voice(30) + noise(30)
     s = scores(y, learnt(y))[:, 0]

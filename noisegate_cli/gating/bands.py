@@ -166,24 +166,24 @@ class BandPowers:
         """Return what cuts a stream into spans for `of`."""
         return Batches(self._length, self._hop, self.margin)
 
+    # Floats may be beyond all measure; who reads the powers looks after that.
+    @np.errstate(over="ignore", invalid="ignore")
     def of(self, frames: int, samples: Samples) -> Powers:
         """Return the powers of the frames over a span of samples, shaped (samples, channels)."""
         in_bands = np.empty((frames, samples.shape[1], self._weights.shape[1]), np.float32)
         hop, length = self._hop >> self._halvings, len(self._window)
         few = max(1, FEW_SAMPLES // length)
-        # Floats may be beyond all measure; who reads the powers looks after that.
-        with np.errstate(over="ignore", invalid="ignore"):
-            for channel in range(samples.shape[1]):
-                x = samples[:, channel].astype(np.float32)
-                for _ in range(self._halvings):
-                    x = _halved(x)
-                views = sliding_window_view(x, length)[::hop]
-                for start in range(0, frames, few):
-                    some = slice(start, min(start + few, frames))
-                    spectra = np.fft.rfft(views[some] * self._window, axis=1, norm=SCALED)
-                    heard = powers(spectra.astype(np.complex64, copy=False))
-                    in_bands[some, channel] = heard @ self._weights
-            in_bands *= np.float32(full_scale(samples.dtype) ** -2)
+        for channel in range(samples.shape[1]):
+            x = samples[:, channel].astype(np.float32)
+            for _ in range(self._halvings):
+                x = _halved(x)
+            views = sliding_window_view(x, length)[::hop]
+            for start in range(0, frames, few):
+                some = slice(start, min(start + few, frames))
+                spectra = np.fft.rfft(views[some] * self._window, axis=1, norm=SCALED)
+                heard = powers(spectra.astype(np.complex64, copy=False))
+                in_bands[some, channel] = heard @ self._weights
+        in_bands *= np.float32(full_scale(samples.dtype) ** -2)
         return in_bands
 
 

@@ -51,13 +51,12 @@ class EvenlyKept:
     """
 
     def __init__(self, hop_length: int, gates: int, samples: int = 0) -> None:
-        self._size = batch_frames(HEARD_EVERY * hop_length)
+        size = batch_frames(HEARD_EVERY * hop_length)
+        self._span = HEARD_EVERY * size
         self._most = most_batches(hop_length, gates)
-        self._expected = samples // (self._size * HEARD_EVERY * hop_length)
+        self._expected = samples // (self._span * hop_length)
         self._kept: dict[int, Powers] = {}
-        self.most_heard = self._size * (
-            min(self._most, self._expected + 1) if samples else self._most
-        )
+        self.most_heard = size * (min(self._most, self._expected + 1) if samples else self._most)
         """That are heard in the batches that will be kept, at the most."""
 
     def wants(self, index: int) -> bool:
@@ -81,17 +80,14 @@ class EvenlyKept:
         count
             Of the frames of the whole recording.
         """
-        span = HEARD_EVERY * self._size
-        return np.concatenate([np.arange(span * i, min(span * (i + 1), count)) for i in self._kept])
+        starts = [self._span * i for i in self._kept]
+        return np.concatenate([np.arange(s, min(s + self._span, count)) for s in starts])
 
     def numbers(self, every: int = 1) -> NDArray[np.int64]:
         """Return the numbers of the frames that were heard: of a batch each `every`-th."""
-        return np.concatenate(
-            [
-                HEARD_EVERY * (self._size * i + every * np.arange(len(p)))
-                for i, p in self._kept.items()
-            ]
-        )
+        step = HEARD_EVERY * every
+        heard = self._kept.items()
+        return np.concatenate([self._span * i + step * np.arange(len(p)) for i, p in heard])
 
     def values(self) -> NDArray[np.float32]:
         """Return all that is kept."""

@@ -31,7 +31,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.bands import Powers
@@ -154,7 +153,8 @@ def learn(listener: Listener, densities: Powers, level: NDArray[np.float64]) -> 
     Digital silence is no level and takes no part. From powers beyond all numbers nothing is learnt.
     """
     sounds = level > 0
-    is_full = _apart_from_silence(sounds, listener.apart)[sounds]
+    # A frame that is silent in part, or reaches beyond an end, is not as loud as the sound in it.
+    is_full = ~_around(~sounds, listener.apart, outside=0)[sounds]
     densities, level = densities[sounds], level[sounds]
     if len(level) < 2 * FEWEST or not np.isfinite(densities).all():
         return SignalModel("one kind" if len(level) else "noise")
@@ -276,19 +276,18 @@ def _deviation(jumps: BandLevels) -> BandLevels:
     return np.asarray(median(np.abs(jumps)) / 0.954)
 
 
-def _apart_from_silence(sounds: NDArray[np.bool_], apart: int) -> NDArray[np.bool_]:
-    """Return which frames lie so far from silence, and from the ends, that there is none in them.
-
-    A frame that is silent in part is not as loud as the sound in it.
-    """
-    padded = np.pad(sounds, apart)
-    return np.asarray(sliding_window_view(padded, 2 * apart + 1).all(axis=1))
-
-
 def _near(above: NDArray[np.bool_], listener: Listener) -> NDArray[np.bool_]:
     """Return which frames are signal or near it, blips left out."""
     mask = Shortest(False, listener.frames(LONGEST_GAP_MS) + 1).process(above[:, None], last=True)
     mask = Shortest(True, listener.frames(SHORTEST_RUN_MS)).process(mask, last=True)
-    never, apart = np.array([NEVER]), listener.frames(APART_MS)
-    after, before = frames_since(mask, never), frames_since(mask[::-1], never)[::-1]
+    return _around(mask[:, 0], listener.frames(APART_MS))
+
+
+def _around(flags: NDArray[np.bool_], apart: int, outside: int = NEVER) -> NDArray[np.bool_]:
+    """Return which frames lie no further than `apart` from one that is True.
+
+    `outside` is how far from one the frames before the first and after the last lie.
+    """
+    column, beyond = flags[:, None], np.array([outside])
+    after, before = frames_since(column, beyond), frames_since(column[::-1], beyond)[::-1]
     return np.asarray(np.minimum(after, before)[:, 0] <= apart)
