@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.text import Text
 
 from noisegate_cli import analyze_file, gate_file
-from noisegate_cli.gating.levels import Samples
-from noisegate_cli.report import gate_command, gate_summary
-from noisegate_cli.tables import analysis_table
+from noisegate_cli.samples import Samples
+from noisegate_cli.terminal.advice import gate_command
+from noisegate_cli.terminal.summary import gate_summary
+from noisegate_cli.terminal.tables import analysis_table
 
 HERE = Path(__file__).parent
 DEMO = Path("tests/data/jfk_1961.wav")

@@ -10,25 +10,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from noisegate_cli.arrays import analyze, gate
     from noisegate_cli.errors import AudioError, NoisegateError, OutputError, SettingsError
+    from noisegate_cli.files.names import OutputOptions
+    from noisegate_cli.gating.detection.threshold import ThresholdSuggestion, suggest_threshold
     from noisegate_cli.gating.settings import PRESETS, GateSettings
-    from noisegate_cli.gating.threshold import ThresholdSuggestion, suggest_threshold
-    from noisegate_cli.naming import OutputOptions
-    from noisegate_cli.process import (
-        AnalysisReport,
-        GateResult,
-        analyze,
-        analyze_file,
-        gate,
-        gate_file,
-    )
+    from noisegate_cli.recordings import AnalysisReport, GateResult, analyze_file, gate_file
 
 _HOMES = {
+    "arrays": ("analyze", "gate"),
     "errors": ("AudioError", "NoisegateError", "OutputError", "SettingsError"),
+    "files.names": ("OutputOptions",),
+    "gating.detection.threshold": ("ThresholdSuggestion", "suggest_threshold"),
     "gating.settings": ("PRESETS", "GateSettings"),
-    "gating.threshold": ("ThresholdSuggestion", "suggest_threshold"),
-    "naming": ("OutputOptions",),
-    "process": ("AnalysisReport", "GateResult", "analyze", "analyze_file", "gate", "gate_file"),
+    "recordings": ("AnalysisReport", "GateResult", "analyze_file", "gate_file"),
 }
 
 __all__ = [

@@ -10,7 +10,7 @@ from noisegate_cli.memory import look_for_less
 def main() -> None:
     """Run the command line of this process."""
     look_for_less()
-    from noisegate_cli import cli
+    from noisegate_cli.terminal import cli
 
     cli.main()
 

@@ -8,7 +8,7 @@ import pytest
 import soundfile as sf
 from hypothesis import settings
 
-from noisegate_cli.gating.levels import Samples
+from noisegate_cli.samples import Samples
 
 # A busy machine is no failure.
 settings.register_profile("ngate", deadline=None)

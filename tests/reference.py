@@ -6,7 +6,7 @@ from itertools import groupby, pairwise
 import librosa
 import numpy as np
 
-from noisegate_cli.gating.levels import Samples
+from noisegate_cli.samples import Samples
 
 
 def masked_stft(

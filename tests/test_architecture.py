@@ -11,6 +11,7 @@ STANDARD = {
     "concurrent",
     "dataclasses",
     "functools",
+    "itertools",
     "math",
     "re",
     "types",
@@ -26,35 +27,82 @@ def imported(path):
             yield node.module
 
 
-def test_the_core_knows_arrays_and_nothing_else():
+GROUND = ("errors", "samples", "text", "memory")
+FLOORS = ["ground", "files", "gating", "recordings", "batch", "terminal"]
+
+
+def wing(module):
+    """Return the wing of the package that a module belongs to."""
+    part = [*module.split("."), "__init__"][1]
+    if part in GROUND or module == "noisegate_cli":
+        return "ground"
+    return "recordings" if part in ("recordings", "arrays", "noise_input") else part
+
+
+def modules():
+    """Yield (module name, path) of the package, without its entry points."""
+    for path in PACKAGE.rglob("*.py"):
+        name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        if name not in ("noisegate_cli.__init__", "noisegate_cli.__main__"):
+            yield name.removesuffix(".__init__"), path
+
+
+def test_gating_is_arithmetic_on_arrays_and_imports_nothing_else():
     allowed = STANDARD | {"numpy", "librosa", "scipy"}
-    for path in (PACKAGE / "gating").glob("*.py"):
+    for path in (PACKAGE / "gating").rglob("*.py"):
         for name in imported(path):
-            if not name.startswith(("noisegate_cli.gating", "noisegate_cli.errors")):
-                assert name.split(".")[0] in allowed, f"{path.name} imports {name}"
+            if not name.startswith("noisegate_cli"):
+                assert name.split(".")[0] in allowed, f"{path} imports {name}"
 
 
-def test_the_layers_below_the_command_line_know_no_terminal():
-    above = {f"noisegate_cli.{m}" for m in ("cli", "console", "report", "tables")}
-    files = "formats pcm wav sndfile pyav pipes tags audio writer output naming partials process"
-    lower = [PACKAGE / f"{name}.py" for name in (*files.split(), "units", "errors")]
-    for path in (*lower, *(PACKAGE / "batch").glob("*.py")):
+def test_files_and_gating_know_nothing_of_each_other():
+    for name, path in modules():
         for module in imported(path):
-            assert module.split(".")[0] not in ("typer", "rich", "tqdm")
-            assert module not in above
+            if module.startswith("noisegate_cli"):
+                assert {wing(name), wing(module)} != {"files", "gating"}, f"{name}: {module}"
 
 
-def test_reading_knows_nothing_of_writing_and_neither_knows_the_gate():
-    for name in ("formats", "pcm", "wav", "sndfile", "pyav", "pipes", "tags", "audio"):
-        for module in imported(PACKAGE / f"{name}.py"):
-            assert module not in ("noisegate_cli.writer", "noisegate_cli.output"), name
-    for name in ("audio", "writer", "output"):
-        for module in imported(PACKAGE / f"{name}.py"):
-            assert module != "noisegate_cli.process", name
+def test_layers_only_look_down():
+    for name, path in modules():
+        for module in imported(path):
+            if module.startswith("noisegate_cli"):
+                floors = FLOORS.index(wing(name)), FLOORS.index(wing(module))
+                assert floors[0] >= floors[1], f"{name} imports {module}"
+
+
+def test_modules_of_a_package_do_not_import_each_other_in_a_circle():
+    graph = {
+        name: {m for m in imported(path) if m.startswith("noisegate_cli")}
+        for name, path in modules()
+    }
+    done = set()
+
+    def visit(name, above):
+        assert name not in above, " -> ".join((*above, name))
+        if name not in done:
+            for module in graph.get(name, ()):
+                visit(module, (*above, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+def test_only_the_terminal_knows_typer_rich_and_tqdm():
+    for name, path in modules():
+        if wing(name) != "terminal":
+            for module in imported(path):
+                assert module.split(".")[0] not in ("typer", "rich", "tqdm"), name
+
+
+def test_reading_knows_nothing_of_writing():
+    for name in ("formats", "pcm", "riff", "libsndfile", "ffmpeg", "pipes", "tags", "reader"):
+        for module in imported(PACKAGE / "files" / f"{name}.py"):
+            assert module not in ("noisegate_cli.files.writer", "noisegate_cli.files.target"), name
 
 
 def test_pyav_and_mutagen_are_imported_in_one_module_each():
-    for path in PACKAGE.glob("*.py"):
+    for name, path in modules():
         found = {module.split(".")[0] for module in imported(path)}
-        assert "av" not in found or path.name == "pyav.py"
-        assert "mutagen" not in found or path.name == "tags.py"
+        assert "av" not in found or name == "noisegate_cli.files.ffmpeg"
+        assert "mutagen" not in found or name == "noisegate_cli.files.tags"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import noisegate_cli
 from noisegate_cli.gating.settings import MUTE, PRESETS
-from noisegate_cli.options import OPTIONS
+from noisegate_cli.terminal.options import OPTIONS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,7 +33,7 @@ def test_the_readme_has_every_option_with_the_values_of_the_presets():
 def test_the_readme_has_every_option_of_a_batch():
     from typer.main import get_command
 
-    from noisegate_cli.cli import app
+    from noisegate_cli.terminal.cli import app
 
     of_gates = {flag for option in OPTIONS.values() for flag in option.flags}
     for parameter in get_command(app).commands["batch"].params:

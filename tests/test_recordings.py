@@ -1,151 +1,368 @@
-"""Each kind of recording keeps what it is about: real ones, through the gate as it comes."""
+import pickle
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import soundfile as sf
 
-from noisegate_cli import GateSettings, analyze, gate
-from tests.benchmarks.quality import recordings, score
-from tests.conftest import DATA, GUITAR, SPEECH
+from noisegate_cli import (
+    AudioError,
+    GateSettings,
+    OutputError,
+    SettingsError,
+    analyze,
+    analyze_file,
+    gate,
+    gate_file,
+)
+from tests.conftest import GUITAR, SPEECH, as_type, loud_and_quiet, read, tone
 
-MIXTURES = {path.stem: (path, truth) for path, truth in recordings(DATA)}
-
-
-def load(path):
-    return sf.read(path, always_2d=True)
-
-
-def kept_db(before, after):
-    return 10 * np.log10((after**2).sum() / (before**2).sum())
-
-
-def between(y, rate, start, end):
-    return y[round(start * rate) : round(end * rate)]
-
-
-# name: least balanced, most lost and most onset, in percent
-SCORES = {
-    "speech_easy": (99.5, 0.5, 0),
-    "speech_hard": (99, 0.5, 3),
-    "speech_drift": (99, 1, 10),
-    "meeting": (99, 0.5, 0),
-}
-
-
-def test_every_recording_with_a_truth_is_scored():
-    assert set(MIXTURES) == set(SCORES)
-
-
-@pytest.mark.parametrize("name", SCORES)
-def test_speech_passes_and_pauses_close(name):
-    path, truth = MIXTURES[name]
-    y, rate = load(path)
-    result = score(name, y, gate(y, rate), rate, truth)
-    balanced, lost, onset = SCORES[name]
-    assert result.balanced >= balanced
-    assert result.lost <= lost
-    assert result.onset <= onset
+AT_003 = GateSettings(threshold=0.03)
+FORMATS = [
+    ("WAV", "PCM_U8", ".wav"),
+    ("WAV", "PCM_16", ".wav"),
+    ("WAV", "PCM_24", ".wav"),
+    ("WAV", "PCM_32", ".wav"),
+    ("WAV", "FLOAT", ".wav"),
+    ("WAV", "DOUBLE", ".wav"),
+    ("WAV", "ULAW", ".wav"),
+    ("WAVEX", "PCM_24", ".wav"),
+    ("RF64", "PCM_16", ".wav"),
+    ("FLAC", "PCM_S8", ".flac"),
+    ("FLAC", "PCM_16", ".flac"),
+    ("FLAC", "PCM_24", ".flac"),
+    ("AIFF", "PCM_24", ".aiff"),
+    ("CAF", "ALAC_16", ".caf"),
+    ("CAF", "ALAC_24", ".caf"),
+    ("W64", "FLOAT", ".w64"),
+    ("AU", "PCM_16", ".au"),
+]
 
 
-@pytest.mark.parametrize("gain", [0.1, 10])
-def test_20_db_more_or_less_do_not_matter(gain):
-    path, truth = MIXTURES["speech_drift"]
-    y, rate = load(path)
-    assert score("", gain * y, gate(gain * y, rate), rate, truth).balanced >= 99
+@pytest.mark.parametrize(("kind", "subtype", "extension"), FORMATS)
+def test_a_file_keeps_its_type_and_every_bit_where_the_gate_is_open(
+    tmp_path, kind, subtype, extension
+):
+    source, output = tmp_path / f"in{extension}", tmp_path / f"out{extension}"
+    y = loud_and_quiet()
+    with sf.SoundFile(source, "w", 16000, 1, subtype, format=kind) as file:
+        file.write(y)
+    result = gate_file(source, output, AT_003)
+    info = sf.info(output)
+    assert (info.format, info.subtype, info.samplerate, info.frames) == (
+        kind,
+        subtype,
+        16000,
+        len(y),
+    )
+    before, after = (read(p, "int32" if "24" in subtype else "float64") for p in (source, output))
+    assert np.array_equal(after[:16000], before[:16000])
+    # The nearest that a companded sample comes to zero is not zero.
+    assert np.abs(after[22000:30000]).max() <= (2e-4 if subtype == "ULAW" else 0)
+    assert result.statistics.openings == 2
 
 
-def test_digital_silence_around_and_inside_does_not_matter():
-    path, truth = MIXTURES["speech_hard"]
-    y, rate = load(path)
-    start, end = truth["pauses"][1]
-    middle = round((start + end) / 2 * rate)
-    silence = np.zeros((2 * rate, 1))
-    out = gate(np.concatenate([silence, y[:middle], silence, y[middle:]]), rate)
-    out = np.concatenate([out[len(silence) :][:middle], out[middle + 2 * len(silence) :]])
-    assert score("", y, out, rate, truth).balanced >= 98
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS", "MPEG_LAYER_III"])
+def test_a_coded_file_keeps_its_format_and_length(tmp_path, subtype):
+    extension = {"VORBIS": ".ogg", "OPUS": ".opus", "MPEG_LAYER_III": ".mp3"}[subtype]
+    source, output = tmp_path / f"in{extension}", tmp_path / f"out{extension}"
+    kind = "MP3" if extension == ".mp3" else "OGG"
+    with sf.SoundFile(source, "w", 16000, 1, subtype, format=kind) as file:
+        file.write(loud_and_quiet())
+    gate_file(source, output, AT_003)
+    assert sf.info(output).subtype == subtype
+    out = read(output, "float32")
+    assert len(out) == len(read(source))
+    assert np.abs(out[23000:29000]).max() < 1e-3
 
 
-def test_two_rooms_in_one_recording():
-    parts = [MIXTURES[name] for name in ("speech_easy", "speech_drift")]
-    loaded = [load(path)[0] for path, _ in parts]
-    out = gate(np.concatenate(loaded), 16000)
-    outs = np.split(out, [len(loaded[0])])
-    for (_, truth), y, part in zip(parts, loaded, outs, strict=True):
-        assert score("", y, part, 16000, truth).balanced >= 97
+def test_files_and_arrays_give_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr("noisegate_cli.samples.BLOCK_BYTES", 10000)
+    gate_file(GUITAR, tmp_path / "out.flac", AT_003)
+    monkeypatch.setattr("noisegate_cli.samples.BLOCK_BYTES", 1 << 30)
+    samples, rate = sf.read(GUITAR, dtype="int16")
+    assert np.array_equal(gate(samples, rate, threshold=0.03), read(tmp_path / "out.flac"))
 
 
-def test_sixty_hertz_hum_does_not_hold_the_gate_open():
-    path, truth = MIXTURES["speech_easy"]
-    y, rate = load(path)
-    t = np.arange(len(y))[:, None] / rate
-    hum = sum(10 ** (-4 * k / 20) * np.sin(2 * np.pi * 60 * k * t + k) for k in range(1, 8))
-    y = y + 0.01 * hum / np.sqrt(np.mean(hum**2))
-    assert score("", y, gate(y, rate), rate, truth).balanced >= 97
+def test_the_residue_is_what_is_missing_to_the_last_bit(write, tmp_path):
+    source = write(loud_and_quiet(), subtype="PCM_24")
+    out, rest = tmp_path / "out.wav", tmp_path / "rest.wav"
+    result = gate_file(source, out, GateSettings(threshold=0.03, range_db=-9), residue=rest)
+    assert result.residue == rest
+    y, kept, removed = (read(p, "int32") for p in (source, out, rest))
+    assert removed.any()
+    assert np.array_equal(kept + removed, y)
 
 
-def test_an_old_speech_with_hum_keeps_its_words_and_closes_its_pauses():
-    y, rate = load(SPEECH)
-    out = gate(y, rate)
-    assert kept_db(y, out) > -0.02
-    for start, end in [(0.05, 0.2), (2.4, 3.1), (4.7, 5.2), (7.7, 8)]:
-        assert not between(out, rate, start, end).any()
+def test_the_default_output_stands_beside_the_input(write):
+    source = write(loud_and_quiet(), "two.dots.v1.wav")
+    assert gate_file(source).output.path == source.with_name("two.dots.v1_gated.wav")
 
 
-def test_a_robin_keeps_its_song_and_the_air_around_it_is_turned_down():
-    y, rate = load(DATA / "robin.ogg")
-    out = gate(y, rate, settings=GateSettings.preset("field"))
-    assert np.array_equal(between(out, rate, 0.15, 2.2), between(y, rate, 0.15, 2.2))
-    assert kept_db(y[: rate // 50], out[: rate // 50]) < -20
+def test_the_extension_chooses_the_format(write, tmp_path):
+    source = write(loud_and_quiet(), subtype="FLOAT")
+    gate_file(source, tmp_path / "out.flac", AT_003)
+    assert (sf.info(tmp_path / "out.flac").format, sf.info(tmp_path / "out.flac").subtype) == (
+        "FLAC",
+        "PCM_24",
+    )
 
 
-def test_toads_keep_their_calls_and_the_gap_between_them_is_turned_down():
-    y, rate = load(DATA / "toads.flac")
-    out = gate(y, rate, settings=GateSettings.preset("field"))
-    for start, end in [(0, 2), (4, 5)]:
-        assert np.array_equal(between(out, rate, start, end), between(y, rate, start, end))
-    assert kept_db(between(y, rate, 3, 3.5), between(out, rate, 3, 3.5)) < -20
-    assert kept_db(y, out) > -0.25
+@pytest.mark.parametrize("name", ["out", "out.xyz"])
+def test_an_extension_that_says_nothing_is_refused(write, tmp_path, name):
+    with pytest.raises(OutputError, match=r"let the name end in one of \.wav"):
+        gate_file(write(tone(1, 0.1)), tmp_path / name, AT_003)
 
 
-def test_the_tail_of_a_guitar_decays_under_the_preset_for_music():
-    y, rate = load(GUITAR)
-    assert kept_db(y, gate(y, rate, settings=GateSettings.preset("music"))) > -0.01
+def test_tags_are_kept(tmp_path):
+    source, output = tmp_path / "in.flac", tmp_path / "out.flac"
+    with sf.SoundFile(source, "w", 16000, 1, "PCM_16") as file:
+        file.title, file.artist = "Inaugural", "J. F. K."
+        file.write(tone(1, 0.1))
+    gate_file(source, output, AT_003)
+    with sf.SoundFile(output) as file:
+        assert (file.title, file.artist) == ("Inaugural", "J. F. K.")
 
 
-@pytest.mark.parametrize("quiet_db", [0, -14])
-def test_continuous_music_is_left_alone_in_quiet_passages_too(quiet_db):
-    rate, note = 22050, 0.25
-    rng = np.random.default_rng(0)
-    t = np.arange(round(note * rate)) / rate
-    vibrato = 0.3 * np.sin(2 * np.pi * 5 * t)
-    chords = [(220, 277, 330), (196, 247, 294), (175, 220, 262), (165, 208, 247)]
-    notes = []
-    for i in range(48):
-        loudness = 0.2 if i % 16 < 8 else 0.2 * 10 ** (quiet_db / 20)
-        waves = [
-            np.sin(2 * np.pi * k * hz * t + k * vibrato) / k
-            for hz in chords[rng.integers(4)]
-            for k in range(1, 6)
-        ]
-        notes.append(loudness * np.sum(waves, axis=0))
-    y = np.concatenate(notes)
-    y += rng.normal(0, 1e-4, len(y))
-    assert np.array_equal(gate(y, rate), y)
+def test_the_input_is_not_touched(write):
+    source = write(loud_and_quiet())
+    before = source.read_bytes(), source.stat().st_mtime_ns
+    gate_file(source, settings=AT_003)
+    assert (source.read_bytes(), source.stat().st_mtime_ns) == before
 
 
-def test_a_recording_that_stands_off_zero_is_left_alone():
-    # Its gate would thump: the constant is all that moves.
-    y, rate = load(DATA / "humpback_offset.flac")
-    assert np.array_equal(gate(y, rate), y)
-    assert "a gate would pump" in analyze(y, rate).suggestion.reason
+def test_the_input_is_never_the_output_not_even_through_a_link_or_with_force(write):
+    source = write(loud_and_quiet())
+    link = source.with_name("link.wav")
+    link.symlink_to(source)
+    for output in (source, link, source.parent / "." / source.name):
+        with pytest.raises(OutputError, match="is the input, which is never overwritten"):
+            gate_file(source, output, AT_003, force=True)
+    with pytest.raises(OutputError, match="is the input"):
+        gate_file(source, residue=source, settings=AT_003, force=True)
 
 
-@pytest.mark.parametrize("rate", [8000, 44100])
-def test_noise_alone_is_silenced(rate):
-    assert not gate(np.random.default_rng(1).normal(0, 0.05, 8 * rate), rate).any()
+def test_an_output_that_exists_is_kept_unless_forced(write):
+    source = write(loud_and_quiet())
+    output = source.with_name("out.wav")
+    output.write_text("precious")
+    with pytest.raises(OutputError, match="exists already: --force overwrites it"):
+        gate_file(source, output, AT_003)
+    assert output.read_text() == "precious"
+    gate_file(source, output, AT_003, force=True)
+    assert sf.info(output).frames == 48000
 
 
-def test_speech_without_a_pause_stays_open():
-    y, rate = load(MIXTURES["speech_easy"][0])
-    inside = between(y, rate, 4.15, 6.75)
-    assert kept_db(inside, gate(inside, rate)) > -0.01
+def test_output_and_residue_are_two_files(write, tmp_path):
+    with pytest.raises(OutputError, match="is the output already"):
+        gate_file(write(tone(1, 0.1)), tmp_path / "o.wav", AT_003, residue=tmp_path / "o.wav")
+
+
+def test_an_error_in_the_middle_leaves_nothing_behind(write):
+    y = np.concatenate([tone(60, 0.1), [np.nan], tone(1, 0.1)]).astype(np.float32)
+    source = write(y, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"in\.wav': sample 960000 is NaN: .* --nonfinite zero"):
+        gate_file(source, settings=AT_003, residue=source.with_name("rest.wav"))
+    assert [p.name for p in source.parent.iterdir()] == ["in.wav"]
+
+
+@pytest.mark.parametrize("extension", [".wav", ".flac"])
+def test_a_file_that_may_not_grow_leaves_nothing_behind(write, extension):
+    resource = pytest.importorskip("resource")
+    source = write(np.random.default_rng(0).normal(0, 0.1, 16000 * 30), f"in{extension}")
+    size = source.stat().st_size
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))
+
+    command = [sys.executable, "-m", "noisegate_cli", "gate", str(source), "-t", "0.03"]
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, check=False)
+    assert done.returncode == 1
+    assert "can't be written" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert [p.name for p in source.parent.iterdir()] == [source.name]
+
+
+def test_an_output_that_appears_meanwhile_is_kept(write):
+    source = write(np.tile(loud_and_quiet(), 60))
+    output = source.with_name("out.wav")
+
+    def meanwhile(share):
+        output.write_text("precious")
+
+    with pytest.raises(OutputError, match="exists already"):
+        gate_file(source, output, AT_003, progress=meanwhile)
+    assert output.read_text() == "precious"
+    assert len(list(source.parent.iterdir())) == 2
+
+
+def test_folders_made_for_an_output_go_with_it_when_it_fails(write):
+    y = np.full(1000, np.nan, np.float32)
+    source = write(y, subtype="FLOAT")
+    with pytest.raises(AudioError):
+        gate_file(source, source.parent / "new" / "deep" / "out.wav", AT_003)
+    assert [p.name for p in source.parent.iterdir()] == ["in.wav"]
+    gate_file(write(tone(1, 0.1)), source.parent / "new" / "deep" / "out.wav", AT_003)
+    assert (source.parent / "new" / "deep" / "out.wav").exists()
+
+
+def test_an_output_directory_takes_the_default_name(write):
+    source = write(tone(1, 0.1))
+    (source.parent / "there").mkdir()
+    result = gate_file(source, source.parent / "there", AT_003)
+    assert result.output.path == source.parent / "there" / "in_gated.wav"
+
+
+def test_full_scale_survives_fewer_bits(write, tmp_path):
+    y = np.concatenate([np.full(8000, 2**31 - 1), np.zeros(16000), np.full(8000, -(2**31))])
+    source = write(y.astype(np.int32), subtype="PCM_32")
+    gate_file(source, tmp_path / "out.flac", GateSettings.preset("hard", threshold=0.03))
+    out = read(tmp_path / "out.flac", "int32")
+    assert (out[:12000] >= 0).all()
+    assert (out[20000:] <= 0).all()
+    assert out.max() == (2**23 - 1) << 8
+
+
+def test_the_residue_knows_of_bits_that_the_output_lost(tmp_path, write):
+    source = write(np.random.default_rng(0).normal(0, 0.1, 16000), subtype="PCM_32")
+    out, rest = tmp_path / "out.flac", tmp_path / "rest.wav"
+    gate_file(source, out, AT_003, residue=rest)
+    y, kept, removed = (read(p, "int32") for p in (source, out, rest))
+    assert sf.info(out).subtype == "PCM_24"
+    assert removed.any()
+    assert np.array_equal(kept + removed, y)
+
+
+def test_a_full_disk_leaves_nothing_behind(write, monkeypatch):
+    source = write(loud_and_quiet(), "in.flac")
+
+    def full(self, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sf.SoundFile, "write", full)
+    with pytest.raises(OutputError, match="can't be written: No space left on device"):
+        gate_file(source, settings=AT_003)
+    assert [p.name for p in source.parent.iterdir()] == ["in.flac"]
+
+
+def test_an_interrupt_leaves_nothing_behind(write):
+    source = write(loud_and_quiet())
+
+    def interrupt(share):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        gate_file(source, settings=AT_003, progress=interrupt)
+    assert [p.name for p in source.parent.iterdir()] == ["in.wav"]
+
+
+def test_progress_runs_from_pass_to_pass_to_the_end(write):
+    shares: list[float] = []
+    gate_file(write(np.tile(loud_and_quiet(), 60)), progress=shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 127, 128, 129, 4096 + 1])
+def test_files_of_any_length(write, length):
+    source = write(tone(1, 0.1)[:length])
+    result = gate_file(source)
+    assert result.source.samples == sf.info(result.output.path).frames == length
+
+
+def test_mono_and_stereo_arrays_of_no_length():
+    assert gate(np.zeros(0), 8000).shape == (0,)
+    assert gate(np.zeros((0, 2), np.int16), 8000, threshold=0.1).shape == (0, 2)
+
+
+def test_what_can_be_an_array_is_taken_for_one():
+    assert gate([0.5, -0.5, 0.5], 8000, threshold=0.01).tolist() == [0.5, -0.5, 0.5]
+
+
+def test_recordings_beyond_full_scale_are_gated_and_levels_far_beyond_are_said():
+    y = loud_and_quiet() * 12
+    levels = analyze(y, 16000)
+    assert levels.suggestion.threshold is not None
+    assert levels.suggestion.threshold <= 1
+    assert not gate(y, 16000)[22000:30000].any()
+    assert "scale the samples first" in analyze(y * 4000, 16000).suggestion.reason
+
+
+@pytest.mark.parametrize("full", [1e17, 1e18, 1e30, 1e37])
+def test_samples_beyond_all_numbers_are_left_alone(full):
+    for rate in (16000, 44100):
+        y = (full * (loud_and_quiet(rate) + tone(3, 1e-3, rate, 60))).astype(np.float32)
+        assert np.array_equal(gate(y, rate), y)
+
+
+def test_arrays_that_are_no_recordings_are_refused():
+    with pytest.raises(SettingsError, match="transpose"):
+        gate(np.zeros((2, 32000)), 8000)
+    with pytest.raises(SettingsError, match="sample rate 0"):
+        gate(np.zeros(100), 0)
+    with pytest.raises(SettingsError, match="uint8"):
+        gate(np.zeros(10, np.uint8), 8000)
+    with pytest.raises(SettingsError, match=r"\(2, 3, 4\)"):
+        gate(np.zeros((2, 3, 4)), 8000)
+
+
+def test_the_array_that_was_given_is_not_changed():
+    y = as_type(loud_and_quiet(), "PCM_16")
+    before = y.copy()
+    gate(y, 16000, threshold=0.03)
+    assert np.array_equal(y, before)
+
+
+def test_a_threshold_may_be_given_as_text_or_with_the_settings():
+    y = loud_and_quiet()
+    by_text = gate(y, 16000, threshold="-30dB")
+    assert np.array_equal(by_text, gate(y, 16000, threshold=10**-1.5))
+    assert np.array_equal(by_text, gate(y, 16000, settings=GateSettings(threshold=10**-1.5)))
+
+
+def test_analysis_measures_what_is_there(write):
+    report = analyze_file(write(np.concatenate([np.zeros(16000), loud_and_quiet()]), rate=16000))
+    levels = report.levels
+    assert levels.samples == 64000
+    assert levels.peak_db == pytest.approx(20 * np.log10(0.2 * 2**0.5), abs=0.01)
+    assert levels.silent_share == pytest.approx(0.25, abs=0.01)
+    assert levels.percentiles_db[90] == pytest.approx(20 * np.log10(0.2), abs=0.1)
+    assert levels.rms_db == pytest.approx(20 * np.log10(0.2 * 0.5**0.5), abs=0.01)
+
+
+def test_analysis_foresees_what_the_gate_then_does(tmp_path):
+    foreseen = analyze_file(SPEECH).levels
+    done = gate_file(SPEECH, tmp_path / "out.wav")
+    assert done.suggestion.reason == foreseen.suggestion.reason
+    minutes = done.source.duration / 60
+    assert done.statistics.openings == pytest.approx(foreseen.openings_per_minute * minutes, abs=1)
+    assert done.statistics.closed_share == pytest.approx(foreseen.closed_share, abs=0.01)
+
+
+def test_results_can_be_sent_between_processes(write):
+    result = gate_file(write(loud_and_quiet()))
+    assert pickle.loads(pickle.dumps(result)) == result
+
+
+MEMORY = """
+import resource, sys
+from noisegate_cli import gate_file, analyze_file, GateSettings
+gate_file(sys.argv[1], sys.argv[2], GateSettings(), force=True)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_grow_with_length(tmp_path):
+    pytest.importorskip("resource")
+    peaks = []
+    for minutes in (2, 40):
+        source = tmp_path / "in.wav"
+        with sf.SoundFile(source, "w", 44100, 1, "PCM_16") as file:
+            for _ in range(minutes):
+                file.write(np.tile(as_type(loud_and_quiet(44100), "PCM_16"), 20))
+        command = [sys.executable, "-c", MEMORY, str(source), str(tmp_path / "out.wav")]
+        peaks.append(int(subprocess.run(command, capture_output=True, check=True).stdout))
+    assert peaks[1] < 1.05 * peaks[0]

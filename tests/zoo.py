@@ -9,8 +9,8 @@ import av
 import numpy as np
 import soundfile as sf
 
-from noisegate_cli.gating.levels import Samples
-from noisegate_cli.wav import chunk_bytes
+from noisegate_cli.files.riff import chunk_bytes
+from noisegate_cli.samples import Samples
 
 RATE = 16000
 

@@ -13,8 +13,8 @@ from pathlib import Path, PurePath
 from typing import IO, NamedTuple
 
 from noisegate_cli.errors import AudioError
-from noisegate_cli.formats import EXTENSIONS, ONLY_READ
-from noisegate_cli.units import shown
+from noisegate_cli.files.formats import EXTENSIONS, ONLY_READ
+from noisegate_cli.text import shown
 
 KNOWN = frozenset((*EXTENSIONS, *ONLY_READ))
 

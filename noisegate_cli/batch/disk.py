@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from noisegate_cli.formats import AudioInfo
+from noisegate_cli.files.formats import AudioInfo
 
 SAMPLE_BYTES = {
     "PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8,

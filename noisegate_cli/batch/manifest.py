@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from noisegate_cli.errors import OutputError
-from noisegate_cli.units import shown
+from noisegate_cli.text import shown
 
 NAME = "ngate-manifest.jsonl"
 STARTED = ".ngate-started"

@@ -19,9 +19,9 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from noisegate_cli.batch.choosing import Found
 from noisegate_cli.batch.manifest import INTERRUPTED, Entry
+from noisegate_cli.files.names import OutputOptions, output_name
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.naming import OutputOptions, output_name
-from noisegate_cli.units import shown
+from noisegate_cli.text import shown
 
 T = TypeVar("T")
 

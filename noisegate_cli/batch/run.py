@@ -30,10 +30,10 @@ from noisegate_cli.batch.terms import Batch, Report, Unwatched, Watch
 from noisegate_cli.batch.thresholds import SharedThresholds
 from noisegate_cli.batch.worker import Job, Outcome, gate_job, packed
 from noisegate_cli.errors import AudioError, NoisegateError, OutputError
-from noisegate_cli.formats import EXTENSIONS
+from noisegate_cli.files.formats import EXTENSIONS
+from noisegate_cli.files.partials import remove_partials
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.partials import remove_partials
-from noisegate_cli.units import shown
+from noisegate_cli.text import shown
 
 LISTED = 20
 """Errors that are kept, and told at the end; unusual recordings half as many."""
@@ -152,8 +152,8 @@ class Run:
 
     def _try(self, workers: Workers) -> None:
         """Find out what would be done."""
-        from noisegate_cli.audio import probe
-        from noisegate_cli.output import output_info
+        from noisegate_cli.files.reader import probe
+        from noisegate_cli.files.target import output_info
 
         batch, plan, report = self._batch, self._plan, self.report
         self._prepare(workers, Started(batch.output))

@@ -8,8 +8,8 @@ from noisegate_cli.batch.choosing import Patterns
 from noisegate_cli.batch.manifest import Entry
 from noisegate_cli.batch.plan import Unusual
 from noisegate_cli.errors import SettingsError
+from noisegate_cli.files.names import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.naming import OutputOptions
 
 Shared = Literal["tree", "folder"]
 """What a threshold is shared by: all recordings, or those that lie in the same folder."""

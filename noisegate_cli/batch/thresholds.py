@@ -16,11 +16,11 @@ from noisegate_cli.batch.plan import Plan, recipe_text
 from noisegate_cli.batch.runner import Lost, Runner, handfuls
 from noisegate_cli.batch.terms import Shared
 from noisegate_cli.batch.worker import Job, histogram_of, measure_job, packed
+from noisegate_cli.files.names import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.naming import OutputOptions
 
 if TYPE_CHECKING:
-    from noisegate_cli.gating.levels import LevelHistogram
+    from noisegate_cli.gating.frames.histogram import LevelHistogram
 
 Measured = tuple[bytes, int] | str
 
@@ -95,8 +95,8 @@ class SharedThresholds:
                 yield Job(row.name, os.path.join(root, row.name), "", row.size, recipe)
 
     def _take(self, key: str, found: Measured | Lost) -> None:
-        from noisegate_cli.gating.levels import LevelHistogram
-        from noisegate_cli.gating.threshold import suggest_threshold
+        from noisegate_cli.gating.detection.threshold import suggest_threshold
+        from noisegate_cli.gating.frames.histogram import LevelHistogram
 
         if isinstance(found, tuple):
             self._sums[key] = self._sums.get(key, LevelHistogram()) + histogram_of(found)

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from noisegate_cli import __version__
 from noisegate_cli.errors import NoisegateError
+from noisegate_cli.files.names import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.memory import keep_what_is_freed, look_for_less
-from noisegate_cli.naming import OutputOptions
-from noisegate_cli.units import shown
+from noisegate_cli.text import shown
 
 if TYPE_CHECKING:
-    from noisegate_cli.gating.levels import LevelHistogram
-    from noisegate_cli.process import GateResult
+    from noisegate_cli.gating.frames.histogram import LevelHistogram
+    from noisegate_cli.recordings import GateResult
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -93,7 +93,7 @@ def gate_job(job: Job) -> Outcome:
     except OSError:
         pass  # gate_file says it better
     try:
-        from noisegate_cli.process import gate_file
+        from noisegate_cli.recordings import gate_file
 
         settings, options = _unpacked(job.recipe)
         result = gate_file(
@@ -119,7 +119,7 @@ def gate_job(job: Job) -> Outcome:
 def measure_job(job: Job) -> tuple[bytes, int] | str:
     """Return how often each level occurs in a recording, and its silent frames; or an error."""
     try:
-        from noisegate_cli.process import levels_of_file
+        from noisegate_cli.recordings import levels_of_file
 
         histogram = levels_of_file(job.source, _unpacked(job.recipe)[0])
     except Exception as error:  # It is named when it is gated.
@@ -131,7 +131,7 @@ def histogram_of(measured: tuple[bytes, int]) -> "LevelHistogram":
     """Return what `measure_job` measured."""
     import numpy as np
 
-    from noisegate_cli.gating.levels import LevelHistogram
+    from noisegate_cli.gating.frames.histogram import LevelHistogram
 
     counts, silent = measured
     return LevelHistogram(np.frombuffer(counts, np.int64), silent)
@@ -232,7 +232,7 @@ def each_in_process(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
 
 def get_ready() -> None:
     """Import what jobs need, which takes longer than to gate a short recording."""
-    import noisegate_cli.process  # noqa: F401
+    import noisegate_cli.recordings  # noqa: F401
 
 
 def prepare_process() -> None:

@@ -7,25 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisegate_cli.gating.detector import LevelDetector, MovingThreshold, Rule, thresholds
-from noisegate_cli.gating.envelope import Envelope
-from noisegate_cli.gating.floor import STEP_S, floor_of_steps
-from noisegate_cli.gating.kept import EvenlyKept, kept_frames
-from noisegate_cli.gating.learner import Learner
-from noisegate_cli.gating.levels import (
-    LevelHistogram,
-    Levels,
-    Samples,
-    from_db,
-    peak_of,
-    rms_db,
-    to_db,
-)
-from noisegate_cli.gating.likelihood import CLOSE_BELOW, OPEN_ABOVE, SignalModel
-from noisegate_cli.gating.mask import Frames, GateMask, GateStatistics, Mask, Values
-from noisegate_cli.gating.quantile import median, quantile
-from noisegate_cli.gating.settings import AUTO, GateSettings
-from noisegate_cli.gating.threshold import (
+from noisegate_cli.gating.decision import Decision
+from noisegate_cli.gating.detection.learner import Learner
+from noisegate_cli.gating.detection.level_detector import LevelDetector, thresholds
+from noisegate_cli.gating.detection.rule import MovingThreshold, Rule
+from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE, SignalModel
+from noisegate_cli.gating.detection.threshold import (
     LOUDEST_DB,
     MIN_FRAMES,
     NOTHING_SOUNDS,
@@ -35,11 +22,20 @@ from noisegate_cli.gating.threshold import (
     suggest_threshold,
     too_loud,
 )
-from noisegate_cli.gating.track import LevelTrack
+from noisegate_cli.gating.frames.histogram import LevelHistogram
+from noisegate_cli.gating.frames.level_track import LevelTrack
+from noisegate_cli.gating.frames.levels import Levels, rms_db
+from noisegate_cli.gating.frames.noise_floor import STEP_S, floor_of_steps
+from noisegate_cli.gating.frames.quantile import median, quantile
+from noisegate_cli.gating.frames.subsampling import kept_frames
+from noisegate_cli.gating.gain.envelope import Envelope
+from noisegate_cli.gating.gain.mask import Frames, GateMask, GateStatistics, Mask, Values
+from noisegate_cli.gating.settings import AUTO, GateSettings
+from noisegate_cli.samples import Blocks, Samples, from_db, peak_of, to_db
 
 if TYPE_CHECKING:
-    from noisegate_cli.gating.noise import NoiseLearner
-    from noisegate_cli.gating.profile import NoiseProfile
+    from noisegate_cli.gating.noise_profile import NoiseProfile
+    from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner
 
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
 
@@ -107,40 +103,6 @@ class LevelReport:
     noises: "tuple[NoiseProfile | None, ...]"
     """The noise in each gate, if the settings are of a spectral gate; None where none was found."""
     histogram: LevelHistogram
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What the gate shall go by."""
-
-    rule: Rule
-    settings: GateSettings
-    """With the range that a target floor comes to."""
-    suggestion: ThresholdSuggestion | None = None
-    """Where the rule comes from; None when the threshold was given."""
-    noises: "tuple[NoiseProfile | None, ...]" = ()
-    """The noise in each gate, if the spectral gate goes by it; None where none was found."""
-    heard: EvenlyKept | None = None
-    """What the rule was learnt from, of the samples that are to be gated."""
-
-    @classmethod
-    def given(cls, settings: GateSettings) -> "Decision | None":
-        """Return what needs no recording to be decided; None when it does."""
-        needs_noise = (
-            settings.noise_stretch or settings.adaptive or settings.target_floor_db is not None
-        )
-        if isinstance(settings.threshold, str) or needs_noise or settings.learns_noise:
-            return None
-        return cls(settings.threshold, settings)
-
-    @property
-    def threshold(self) -> float | None:
-        """Linear RMS; None where the gate goes by more than that, or stays open."""
-        if isinstance(self.rule, tuple):
-            return None
-        rule = self.rule
-        level = rule.threshold if isinstance(rule, MovingThreshold) else rule
-        return None if level < 0 else level
 
 
 @dataclass(frozen=True)
@@ -277,7 +239,7 @@ class Analyzer:
         if settings.known_noises:
             noises = settings.noise_of(self._detector.gates)
         elif self._noise:
-            from noisegate_cli.gating.spectral import noise_envelope
+            from noisegate_cli.gating.spectral.noise_estimation import noise_envelope
 
             near = noise_envelope(settings, self._sample_rate, self._detector.gates)
             is_noise = near.process(sample.mask, last=True) == 0
@@ -384,7 +346,7 @@ def _noise_learner(
 ) -> "NoiseLearner | None":
     if not settings.learns_noise:
         return None
-    from noisegate_cli.gating.noise import NoiseLearner
+    from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner
 
     return NoiseLearner(settings, sample_rate, channels, samples)
 
@@ -421,3 +383,12 @@ def _by_likelihood(
         why += pumping(max(model.contrast_db for model in models if model.verdict == "parted"))
     clear = (np.abs(scores - OPEN_ABOVE) > OPEN_ABOVE) & (scores < np.inf)
     return ThresholdSuggestion(None, floor, active, why, confidence=float(clear[sounding].mean()))
+
+
+def _measured(
+    blocks: Blocks, settings: GateSettings, sample_rate: int, channels: int, samples: int
+) -> Analyzer:
+    analyzer = Analyzer(settings, sample_rate, channels, samples)
+    for block, last in blocks:
+        analyzer.process(block, last)
+    return analyzer

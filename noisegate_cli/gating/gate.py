@@ -4,17 +4,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisegate_cli.gating.analysis import Decision
-from noisegate_cli.gating.audit import LEAST_RANGE_DB, ChopAudit, ChopReport
-from noisegate_cli.gating.broadband import Overlay
-from noisegate_cli.gating.detector import detector
-from noisegate_cli.gating.envelope import Envelope
-from noisegate_cli.gating.levels import Samples
-from noisegate_cli.gating.mask import GateMask, GateStatistics
+from noisegate_cli.gating.chops import LEAST_RANGE_DB, ChopAudit, ChopReport
+from noisegate_cli.gating.decision import Decision
+from noisegate_cli.gating.detection.detector import detector
+from noisegate_cli.gating.gain.envelope import Envelope
+from noisegate_cli.gating.gain.mask import GateMask, GateStatistics
+from noisegate_cli.gating.gain.overlap_add import Overlay
 from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.samples import Samples
 
 if TYPE_CHECKING:
-    from noisegate_cli.gating.spectral import SpectralGate
+    from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
 Gated = tuple[Samples, Samples | None]
 """Samples that were kept, and what was removed from them if that was asked for."""
@@ -87,7 +87,7 @@ class Gate:
     ) -> "SpectralGate | None":
         if settings.spectral == "off" or not (any(self.noises) or settings.masks_by_level):
             return None
-        from noisegate_cli.gating.spectral import SpectralGate
+        from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
         return SpectralGate(settings, self.noises, sample_rate, channels, step, live)
 
@@ -145,6 +145,6 @@ def live_delay_ms(settings: GateSettings, sample_rate: int) -> float:
     delay = settings.delay_ms(sample_rate)
     if settings.spectral == "off":
         return delay
-    from noisegate_cli.gating.spectral import spectral_delay_ms
+    from noisegate_cli.gating.spectral.spectral_gate import spectral_delay_ms
 
     return delay + spectral_delay_ms(settings, sample_rate)

@@ -8,9 +8,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from noisegate_cli.errors import SettingsError, SignalError
+from noisegate_cli.gating.timing import (
+    LONGEST_FRAME,
+    SHORTEST_FRAME,
+    Timing,
+    _check_hop,
+    default_frame,
+    default_hop,
+)
 
 if TYPE_CHECKING:
-    from noisegate_cli.gating.profile import NoiseProfile
+    from noisegate_cli.gating.noise_profile import NoiseProfile
 
 Channels = Literal["linked", "separate"]
 Spectral = Literal["off", "soft", "mask"]
@@ -28,12 +36,6 @@ _ABOVE_FLOOR = re.compile(r"floor\+(\d+\.?\d*|\.\d+)dB", re.IGNORECASE)
 MUTE = -math.inf
 """The range, in dB, of a gate that closes to digital silence."""
 
-FRAME_MS = 30.0
-"""A frame must span two periods of the lowest voice, 70 Hz, for its RMS to stand still."""
-
-OVERLAP, MOST_OVERLAP = 4, 64
-"""Hops a frame: squared Hann windows add up to a constant from three on, and nothing is gained by
-many more."""
 
 LONGEST_MS = 60_000.0
 """No sound is held, faded or looked ahead for longer."""
@@ -50,35 +52,6 @@ NOT_NEGATIVE = (
     "hold_ms",
     "release_ms",
 )
-SHORTEST_FRAME, LONGEST_FRAME = 16, 1 << 20
-"""Samples."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Settings converted to the sample rate: the one place where ms become samples and frames."""
-
-    frame_length: int
-    """Samples in one analysis window."""
-    hop_length: int
-    """Samples from one frame to the next."""
-    min_closed: int
-    """Frames that a closing lasts at the least; a shorter one is none."""
-    min_open: int
-    """Frames that an opening lasts at the least, before the hold; a shorter one is none."""
-    hold: int
-    """Frames that the gate stays open after the last frame that asked for it."""
-    lookahead: int
-    """Frames that the gate is fully open before the first frame that asks for it."""
-    attack: float
-    """Length of the fade-in, in frames; not rounded, so that its shape keeps its time."""
-    release: float
-    """Length of the fade-out, in frames; not rounded either."""
-
-    @property
-    def overlap(self) -> int:
-        """Frames that cover each sample."""
-        return self.frame_length // self.hop_length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +234,11 @@ class GateSettings:
         return self.reduction_db if self.spectral == "soft" else 0.0
 
     @property
+    def zero_nonfinite(self) -> bool:
+        """Whether samples that are NaN or infinite become silence instead of an error."""
+        return self.nonfinite == "zero"
+
+    @property
     def masks_by_level(self) -> bool:
         """Whether bins are held against the threshold, whatever the noise is."""
         return self.spectral == "mask" and not isinstance(self.threshold, str)
@@ -377,34 +355,6 @@ def above_floor_db(method: str) -> float | None:
     raise SettingsError(
         f"threshold {method!r} is none of {', '.join(METHODS)}, and not like floor+6dB"
     )
-
-
-def default_frame(sample_rate: int) -> int:
-    """Return the power of two at or above 30 ms, in samples."""
-    samples = FRAME_MS / 1000 * sample_rate
-    power = 1 << math.ceil(math.log2(max(1.0, samples)))
-    return min(max(power, SHORTEST_FRAME), LONGEST_FRAME)
-
-
-def default_hop(frame_length: int) -> int:
-    """Return a quarter of the frame, or the next shorter part of it that divides its half."""
-    overlaps = range(OVERLAP, MOST_OVERLAP + 1, 2)
-    return frame_length // next((n for n in overlaps if frame_length % n == 0), 2)
-
-
-def _check_hop(frame: int, hop: int) -> None:
-    if frame % 2:
-        raise SettingsError(f"frame length {frame} must be even: try --frame-length {frame + 1}")
-    if frame % (2 * hop):
-        raise SettingsError(
-            f"hop length {hop} must divide half the frame length {frame}: "
-            f"try --hop-length {default_hop(frame)}"
-        )
-    if frame > MOST_OVERLAP * hop:
-        raise SettingsError(
-            f"hop length {hop} is less than a {MOST_OVERLAP}th of the frame length {frame}: "
-            f"try --hop-length {default_hop(frame)}"
-        )
 
 
 def _spoken(name: str) -> str:

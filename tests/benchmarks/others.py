@@ -96,7 +96,7 @@ def parent(*arguments: str) -> None:
     """Run ngate here, and print the most bytes of memory that this process held."""
     from pathlib import Path
 
-    from noisegate_cli.cli import run
+    from noisegate_cli.terminal.cli import run
 
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     status = run(arguments)

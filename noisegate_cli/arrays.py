@@ -1,0 +1,137 @@
+"""Gate and analyze recordings held in arrays."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from noisegate_cli.errors import SettingsError
+from noisegate_cli.gating.analysis import Analyzer, LevelReport, _measured
+from noisegate_cli.gating.decision import Decision
+from noisegate_cli.gating.gate import Gate
+from noisegate_cli.gating.parsing import parse_threshold
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.noise_input import _profiles, _with_noise_of_file, _with_noise_of_stretch
+from noisegate_cli.samples import MOST_CHANNELS, Blocks, Samples, block_length, in_slices
+
+
+def gate(
+    y: Samples,
+    sample_rate: int,
+    *,
+    threshold: float | str | None = None,
+    settings: GateSettings | None = None,
+    spectral: bool = False,
+    noise: Samples | None = None,
+) -> Samples:
+    """Gate a recording held in an array.
+
+    Parameters
+    ----------
+    y
+        Samples shaped (samples,) or (samples, channels): int16, int32, or floats with full scale
+        1.0. It is left as it is.
+    sample_rate
+        In Hz.
+    threshold
+        Linear RMS, or a level such as "-30dB", or a method such as "auto" that finds it in the
+        recording. It takes the place of the one in `settings`, which is "auto" by default.
+    settings
+        How to gate; the default is the preset `voice`.
+    spectral
+        Whether to turn down the noise in each frequency bin, under the signal too, instead of
+        silencing the pauses. Settings that are of a spectral gate already stay as they are.
+    noise
+        Samples of the noise alone, at the same rate; without them it is learnt from `y`.
+
+    Returns
+    -------
+    The gated samples, in the shape and the type of `y`.
+
+    Raises
+    ------
+    SettingsError
+        On a setting out of range or an array of another shape or type.
+    AudioError
+        When `y` holds NaN or infinite samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y = np.sin(np.arange(16000) / 5) * np.repeat([0.5, 0.001], 8000)
+    >>> out = gate(y, 16000, threshold="-40dB")
+    >>> np.array_equal(out[:8000], y[:8000]), float(np.abs(out[14000:]).max())
+    (True, 0.0)
+
+    Hiss under a tone, as it is known from elsewhere:
+
+    >>> rng = np.random.default_rng(0)
+    >>> room, hiss = rng.normal(0, 0.01, (2, 16000))
+    >>> tone = np.sin(np.arange(16000) / 5)
+    >>> out = gate(tone + hiss, 16000, threshold=0.1, spectral=True, noise=room)
+    >>> float((out - tone).std() / hiss.std()) < 0.4
+    True
+    """
+    y = np.asarray(y)
+    settings = settings or GateSettings()
+    samples = _as_samples(y, settings)
+    if threshold is not None:
+        level = parse_threshold(threshold) if isinstance(threshold, str) else threshold
+        settings = replace(settings, threshold=level)
+    if spectral and settings.spectral == "off":
+        settings = replace(settings, spectral="soft", range_db=0.0)
+    if noise is not None:
+        if settings.spectral == "off":
+            raise SettingsError("noise is for the spectral gate: give spectral=True too")
+        room = _slices(_as_samples(np.asarray(noise), settings))
+        settings = replace(settings, noise=_profiles(room, settings, sample_rate))
+    settings = _with_noise_of_stretch(_with_noise_of_file(settings), _slices(samples), sample_rate)
+    decision = Decision.given(settings)
+    if decision is None:
+        decision = _measured_array(samples, settings, sample_rate).decide()
+    stream = Gate(decision, sample_rate, samples.shape[1])
+    out = np.empty_like(samples, order="C")
+    done = 0
+    for block, last in _slices(samples):
+        kept, _ = stream.process(block, last)
+        out[done : done + len(kept)] = kept
+        done += len(kept)
+    return out.reshape(y.shape)
+
+
+def analyze(y: Samples, sample_rate: int, *, settings: GateSettings | None = None) -> LevelReport:
+    """Measure a recording held in an array; see `gate` for the parameters and the errors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> report = analyze(np.full(8000, 0.5), 8000)
+    >>> round(report.peak_db, 2), report.suggestion.threshold is None
+    (-6.02, True)
+    """
+    settings = _with_noise_of_file(settings or GateSettings())
+    samples = _as_samples(np.asarray(y), settings)
+    settings = _with_noise_of_stretch(settings, _slices(samples), sample_rate)
+    return _measured_array(samples, settings, sample_rate).report()
+
+
+def _measured_array(samples: Samples, settings: GateSettings, sample_rate: int) -> Analyzer:
+    length, channels = samples.shape
+    return _measured(_slices(samples), settings, sample_rate, channels, length)
+
+
+def _as_samples(y: Samples, settings: GateSettings) -> Samples:
+    """Return `y` shaped (samples, channels), fit to be gated."""
+    if y.dtype.name not in ("int16", "int32", "float32", "float64"):
+        raise SettingsError(f"samples of type {y.dtype} can't be gated: use int16, int32 or floats")
+    if y.ndim not in (1, 2) or (y.ndim == 2 and not 1 <= y.shape[1] <= MOST_CHANNELS):
+        raise SettingsError(
+            f"an array shaped {y.shape} is neither (samples,) nor (samples, channels): "
+            "if the channels come first, transpose it"
+        )
+    if settings.zero_nonfinite and y.dtype.kind == "f":
+        y = np.where(np.isfinite(y), y, y.dtype.type(0))
+    return y.reshape(len(y), -1) if y.size else y.reshape(0, y.shape[1] if y.ndim == 2 else 1)
+
+
+def _slices(samples: Samples) -> Blocks:
+    return in_slices(samples, block_length(samples.shape[1], samples.dtype))

@@ -1,0 +1,408 @@
+"""Recordings through PyAV, which brings FFmpeg's libraries: all that libsndfile can't read."""
+
+import io
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from noisegate_cli.errors import AudioError
+from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.pcm import converted
+from noisegate_cli.samples import Samples
+
+READ = (
+    "3gp aac ac3 amr ape asf avi caf dsf dts dtshd eac3 flac flv g722 iff loas matroska "
+    "mlp mov mp3 mpc mpc8 mpeg mpegts nut ogg oma rm shn tak truehd tta wav wv xwma"
+).split()
+"""FFmpeg's names of containers that may hold a recording that libsndfile can't read; none that
+refers to other files."""
+
+BY_NAME = {".g722": "g722"}
+"""Extensions of formats that only their name tells."""
+
+NAMES = {"mov": "MP4", "matroska": "MKA", "asf": "WMA"}
+"""What a container is called where its name in FFmpeg says too much or too little."""
+
+MPEG = ("aac", "ac3", "eac3", "mp3", "dts", "mpeg", "mpegts", "loas", "amr", "asf", "avi", "flv")
+"""Containers without a length, or with an estimate from the bit rate."""
+
+ROUNDED = ("matroska", "ogg", "mov", "caf")
+"""Containers whose length is rounded, to milliseconds or to packets."""
+
+SLACK_S = 0.25
+"""So much less than such a container announces, in seconds, is no loss."""
+
+INTEGERS = {"u8": 8, "s16": 16, "s32": 32}
+"""FFmpeg's integer types of samples, and their bits."""
+
+EXACT = ("pcm", "wavpack")
+"""Codecs whose floats are what was recorded."""
+
+SPEAKERS = "FL FR FC LFE BL BR FLC FRC BC SL SR TC TFL TFC TFR TBL TBC TBR".split()
+"""The loudspeakers of the bits of a channel mask, the lowest first."""
+
+MP4_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
+LAYOUTS_OF_ITS_OWN = {"AAC": MP4_LAYOUTS, "ALAC_16": MP4_LAYOUTS, "ALAC_24": MP4_LAYOUTS}
+"""The only layouts that a codec has a name for, by how many channels they are."""
+
+BUFFER = 1 << 18
+"""Bytes that FFmpeg asks for at once."""
+
+
+class PyavDecoder:
+    """A recording open for reading through PyAV.
+
+    Raises
+    ------
+    AudioError
+        When there is no sound in it that can be decoded. Says why, not where.
+    """
+
+    reads_all = True
+
+    def __init__(self, path: Path) -> None:
+        # A file that is open needs no name: FFmpeg would take "http:…" or "concat:…" for more.
+        self._file = path.open("rb")
+        try:
+            self._open(path)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, path: Path) -> None:
+        self._container: Any = None
+        try:
+            self._container = av.open(
+                _Nameless(self._file),
+                format=BY_NAME.get(path.suffix.lower()),
+                options={"protocol_whitelist": "none", "format_whitelist": ",".join(READ)},
+                metadata_errors="replace",
+                buffer_size=BUFFER,
+            )
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise AudioError(_words(error)) from error
+        streams = self._container.streams.audio
+        if not streams:
+            raise AudioError("there is no sound in it")
+        self._stream = self._container.streams.best("audio") or streams[0]
+        self.other_streams = len(streams) - 1
+        self.damaged = 0
+        """Packets that could not be decoded."""
+        self._frames = self._decoded()
+        self._first: Any = next(self._frames, None)
+        if self._first is None:
+            raise AudioError("nothing in it can be decoded")
+        self._kind = _kind(self._first)
+        kind = self._container.format.name.split(",")[0]
+        coder = self._stream.codec_context
+        self._length = self._announced(kind)
+        self.announced = float(self._length or 0)
+        """Samples that there should be, 0 where that isn't said."""
+        self.info = AudioInfo(
+            path=path,
+            sample_rate=self._first.sample_rate,
+            channels=self._first.layout.nb_channels,
+            samples=self._length or 0,
+            format=_container_name(kind, path),
+            subtype=_subtype(coder, self._first.format, path),
+            channel_mask=_mask(self._first.layout),
+            bit_rate=coder.bit_rate or self._average_rate(path),
+        )
+
+    def _average_rate(self, path: Path) -> int:
+        """Return the bits that a second takes, where nothing else does; 0 if that isn't known."""
+        if not self._length or len(self._container.streams) > 1:
+            return 0
+        return int(8 * path.stat().st_size * self._first.sample_rate / self._length)
+
+    def _announced(self, kind: str) -> int | None:
+        """Return how many samples the container announces; None where it doesn't say."""
+        stream, rate = self._stream, self._first.sample_rate
+        lengths = []
+        if stream.duration and stream.time_base:
+            lengths.append(stream.duration * stream.time_base * rate)
+        elif self._container.duration:
+            lengths.append(Fraction(self._container.duration, av.time_base) * rate)
+        if kind == "caf" and stream.frames and stream.codec_context.name.startswith("pcm"):
+            lengths.append(Fraction(stream.frames))
+        length = round(max(lengths, default=Fraction(0)))
+        # More than two years are no length.
+        return length if 0 < length < rate * 2**26 else None
+
+    def __enter__(self) -> "PyavDecoder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._frames = iter(())
+        if self._container is not None:
+            self._container.close()
+        self._file.close()
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Title, artist and the like."""
+        return dict(self._container.metadata) | dict(self._stream.metadata)
+
+    @property
+    def tolerance(self) -> int:
+        """How many samples may be missing before it is said."""
+        kind = self._container.format.name.split(",")[0]
+        if kind in MPEG:
+            return self.info.samples // 10
+        return round(SLACK_S * self.info.sample_rate) if kind in ROUNDED else 0
+
+    def blocks(self, length: int) -> Iterator[tuple[Samples, bool]]:
+        """Read to the end in blocks of about `length`; see `AudioReader.blocks`."""
+        # An edit list of MP4 says which of the decoded samples are the recording.
+        trimmed = self._container.format.name.startswith("mov")
+        left = self._length if trimmed and self._length else math.inf
+        ready: list[Samples] = []
+        block: Samples | None = None
+        count = 0
+        for frame in self._all_frames():
+            samples = self._samples(frame)
+            samples = samples[: int(min(left, len(samples)))]
+            left -= len(samples)
+            ready.append(samples)
+            count += len(samples)
+            if count >= length:
+                if block is not None:
+                    yield block, False
+                block, ready, count = np.concatenate(ready), [], 0
+            if not left:
+                break
+        if block is not None:
+            yield block, not count
+        if count or block is None:
+            nothing = np.zeros((0, self.info.channels), self.info.dtype)
+            yield np.concatenate([nothing, *ready]), True
+
+    def after(self, start: int, length: int) -> Iterator[tuple[Samples, bool]]:
+        """Read as `blocks` does, from the sample `start` on."""
+        for block, last in self.blocks(length):
+            skipped = min(start, len(block))
+            start -= skipped
+            if skipped < len(block) or last:
+                yield block[skipped:], last
+
+    def _all_frames(self) -> Iterator[Any]:
+        if self._first is not None:
+            yield self._first
+        for frame in self._frames:
+            if _kind(frame) != self._kind:
+                # A stream that changes its rate or its channels goes on as another recording.
+                self.damaged += 1
+                continue
+            yield frame
+
+    def _decoded(self) -> Iterator[Any]:
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (av.FFmpegError, OSError):
+                self.damaged += 1
+                return
+            try:
+                frames = packet.decode()
+            except (av.FFmpegError, OSError):
+                self.damaged += 1
+                continue
+            yield from (frame for frame in frames if frame.samples)
+
+    def _samples(self, frame: Any) -> Samples:
+        """Return the samples of a frame, in the type of the recording."""
+        values = frame.to_ndarray()
+        channels = frame.layout.nb_channels
+        values = values.T if frame.format.is_planar else values.reshape(-1, channels)
+        if values.dtype == np.uint8:
+            values = (values.astype(np.int16) - 128) << 8
+        return converted(values, self.info.subtype)[0]
+
+
+class PyavEncoder:
+    """A recording being written through PyAV."""
+
+    def __init__(self, path: Path, info: AudioInfo, tags: dict[str, str]) -> None:
+        self._info = info
+        muxer, codec = MUXERS[info.format], _codec(info)
+        # MP4 rounds the length of its edit list to this scale.
+        options = {"movie_timescale": str(info.sample_rate)} if info.format == "M4A" else {}
+        self._file = path.open("xb")
+        self._container: Any = av.open(self._file, "w", format=muxer, options=options)
+        self._container.metadata.update(tags)
+        self._layout = layout_of(info)
+        self._stream: Any = self._container.add_stream(
+            codec, rate=info.sample_rate, layout=self._layout
+        )
+        coder: Any = self._stream.codec_context
+        if info.is_coded and info.bit_rate:
+            coder.bit_rate = info.bit_rate
+        coder.format = av.AudioFormat(ENCODED[codec, info.dtype.name])
+        self._written = 0
+
+    def write(self, block: Samples) -> None:
+        """Append samples in the type of the file."""
+        if not len(block):
+            return
+        names = {"int16": "s16", "int32": "s32", "float32": "flt", "float64": "dbl"}
+        packed = np.ascontiguousarray(block).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, names[block.dtype.name], self._layout)
+        frame.sample_rate = self._info.sample_rate
+        frame.time_base = Fraction(1, self._info.sample_rate)
+        frame.pts = self._written
+        self._written += len(block)
+        self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        """Write what the encoder holds back, and the index."""
+        if not self._file.closed:
+            try:
+                self._container.mux(self._stream.encode(None))
+                self._container.close()
+            finally:
+                self._file.close()
+
+    def abandon(self) -> None:
+        """Close the file as it is."""
+        self._file.close()
+
+
+MUXERS = {"M4A": "ipod", "MKA": "matroska", "WEBM": "webm", "WV": "wv", "TTA": "tta", "OGG": "ogg"}
+"""FFmpeg's names for what is written through PyAV; of Ogg only FLAC is."""
+
+CODECS = {
+    "M4A": {"ALAC_16": "alac", "ALAC_24": "alac", "AAC": "aac"},
+    "MKA": {"PCM_16": "flac", "PCM_24": "flac", "OPUS": "libopus"},
+    "WEBM": {"OPUS": "libopus"},
+    "WV": {"PCM_16": "wavpack", "PCM_24": "wavpack", "PCM_32": "wavpack", "FLOAT": "wavpack"},
+    "TTA": {"PCM_16": "tta", "PCM_24": "tta"},
+    "OGG": {"PCM_16": "flac", "PCM_24": "flac"},
+}
+"""FFmpeg's encoder for each container and subtype that is written through PyAV."""
+
+ENCODED = {
+    ("alac", "int16"): "s16p",
+    ("alac", "int32"): "s32p",
+    ("flac", "int16"): "s16",
+    ("flac", "int32"): "s32",
+    ("wavpack", "int16"): "s16p",
+    ("wavpack", "int32"): "s32p",
+    ("wavpack", "float32"): "fltp",
+    ("tta", "int16"): "s16",
+    ("tta", "int32"): "s32",
+    ("libopus", "float32"): "flt",
+    ("aac", "float32"): "fltp",
+}
+"""The type of samples that an encoder is to get."""
+
+
+class _Nameless:
+    """An open file without its name, from which FFmpeg would guess."""
+
+    def __init__(self, file: io.BufferedReader) -> None:
+        self._file = file
+        self.read, self.tell = file.read, file.tell
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place, or return -1 where there is none: a damaged index names such places."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -1
+
+
+@cache
+def why_not(info: AudioInfo) -> str:
+    """Return why PyAV can't write such a recording, or nothing."""
+    codec = CODECS.get(info.format, {}).get(info.subtype)
+    if codec is None:
+        return f"{info.format} can't hold {info.subtype}"
+    try:
+        coder: Any = av.CodecContext.create(codec, "w")
+        coder.sample_rate = info.sample_rate
+        coder.layout = layout_of(info)
+        coder.format = av.AudioFormat(ENCODED[codec, info.dtype.name])
+        coder.time_base = Fraction(1, info.sample_rate)
+        coder.open()
+    except (av.FFmpegError, ValueError, OSError):
+        return f"{codec} can't encode {info.channels} channels at {info.sample_rate} Hz"
+    return ""
+
+
+def layout_of(info: AudioInfo) -> str:
+    """Return FFmpeg's name for the layout of a recording's channels."""
+    names = [name for bit, name in enumerate(SPEAKERS) if info.channel_mask >> bit & 1]
+    if info.subtype in LAYOUTS_OF_ITS_OWN:
+        return LAYOUTS_OF_ITS_OWN[info.subtype].get(info.channels, f"{info.channels} channels")
+    if len(names) == info.channels and info.channel_mask < 1 << len(SPEAKERS):
+        return "+".join(names)
+    usual = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+    return usual.get(info.channels, f"{info.channels} channels")
+
+
+def _mask(layout: Any) -> int:
+    names = [channel.name for channel in layout.channels]
+    bits = [SPEAKERS.index(name) for name in names if name in SPEAKERS]
+    return sum(1 << bit for bit in bits) if len(set(bits)) == len(names) else 0
+
+
+def _kind(frame: Any) -> tuple[int, int, str]:
+    return frame.sample_rate, frame.layout.nb_channels, frame.format.name
+
+
+def _container_name(kind: str, path: Path) -> str:
+    ending = path.suffix.lower()
+    if kind in ("mov", "matroska") and ending in (".m4a", ".m4b", ".webm"):
+        return "WEBM" if ending == ".webm" else "M4A"
+    return NAMES.get(kind, kind.upper())
+
+
+def _subtype(coder: Any, kind: Any, path: Path) -> str:
+    """Return what the sample type is called: as in libsndfile if it is exact, else the codec."""
+    name, stored = coder.codec.canonical_name, kind.packed.name
+    name = {"mp3": "mpeg_layer_iii", "mp2": "mpeg_layer_ii"}.get(name, name)
+    if not coder.codec.lossless or (stored in ("flt", "dbl") and not name.startswith(EXACT)):
+        return str(name.upper())
+    if stored in ("flt", "dbl"):
+        return "FLOAT" if stored == "flt" else "DOUBLE"
+    bits = INTEGERS.get(stored, 32)
+    if bits == 32 and not name.startswith(("pcm_s32", "pcm_u32")):
+        bits = _bits_held(name, coder.extradata, path)
+    if name == "alac":
+        return f"ALAC_{bits}"
+    return "PCM_U8" if bits == 8 else f"PCM_{bits}"
+
+
+def _bits_held(codec: str, header: bytes | None, path: Path) -> int:
+    """Return how many bits there are in samples of 32: PyAV doesn't tell."""
+    if codec == "flac" and header and len(header) >= 18:
+        # The fields before the number of samples: rate, channels, bits (RFC 9639, 8.2).
+        bits = (int.from_bytes(header[12:14], "big") >> 4 & 31) + 1
+        return 32 if bits > 24 else 24
+    if codec == "wavpack":
+        with path.open("rb") as file:
+            # The flags of a block; the lowest two bits say how many bytes a sample has.
+            start = file.read(28)
+        return 32 if start[:4] == b"wvpk" and start[24] & 3 == 3 else 24
+    return 24
+
+
+def _codec(info: AudioInfo) -> str:
+    return CODECS[info.format][info.subtype]
+
+
+def _words(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error).rstrip(".").lower()

@@ -1,0 +1,189 @@
+"""Recordings through libsndfile: fast, and exact to the last bit."""
+
+import math
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soundfile as sf
+
+from noisegate_cli.errors import AudioError, DamageError
+from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.riff import STREAMED_SIZE
+from noisegate_cli.samples import Samples
+from noisegate_cli.text import shown
+
+if TYPE_CHECKING:
+    from noisegate_cli.files.pipes import RawFormat
+
+QUIET = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b".snd", b"caff")
+"""How files begin that are no MPEG, whose decoder talks to stderr."""
+
+CUT_SHORT = ("Last page lacks an end-of-stream bit", "Seems to be a truncated file")
+"""What libsndfile's log says where no size tells: of Ogg, and of VOC."""
+
+NO_LENGTH = 1 << 62
+"""Samples that libsndfile reports, or more, where a file doesn't say."""
+
+VORBIS_ORDER = {
+    3: (0, 2, 1),
+    5: (0, 2, 1, 3, 4),
+    6: (0, 2, 1, 5, 3, 4),
+    7: (0, 2, 1, 6, 5, 3, 4),
+    8: (0, 2, 1, 7, 5, 6, 3, 4),
+}
+"""Which of the channels of Ogg is the first, second … of WAV, by how many there are.
+
+Vorbis and Opus have their own order (Vorbis I specification, 4.3.9; RFC 7845, 5.1.1.2).
+"""
+
+
+class SndfileDecoder:
+    """A recording open for reading through libsndfile.
+
+    Raises
+    ------
+    soundfile.SoundFileError, OSError
+        When it can't read it.
+    """
+
+    def __init__(self, path: Path, magic: bytes = b"", raw: "RawFormat | None" = None) -> None:
+        with nullcontext() if magic in QUIET or raw else silent_decoder():
+            self._file = sf.SoundFile(file_name(path), **(_of_raw(raw) if raw else {}))
+        file = self._file
+        known = file.frames < NO_LENGTH
+        self.info = AudioInfo(
+            path=path,
+            sample_rate=file.samplerate,
+            channels=file.channels,
+            samples=file.frames if known else 0,
+            format=file.format,
+            subtype=file.subtype,
+            endian=file.endian,
+        )
+        if self.info.is_coded and self.info.samples:
+            rate = round(8 * path.stat().st_size / self.info.duration)
+            self.info = replace(self.info, bit_rate=rate)
+        self.reads_all = known
+        """Whether libsndfile can read it to the end."""
+        self.announced = _announced(self.info, file.extra_info)
+        """Samples that there should be; infinite where there should be more, but not how much."""
+        self.damaged = self.other_streams = 0
+        order = VORBIS_ORDER.get(file.channels) if file.format == "OGG" else None
+        self._order = None if order is None else np.array(order)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Title, artist and the like, as far as libsndfile knows them."""
+        return dict(self._file.copy_metadata())
+
+    @property
+    def tolerance(self) -> int:
+        """How many samples may be missing before it is said."""
+        # An MPEG file without a length in it announces an estimate from its bit rate.
+        return self.info.samples // 10 if self.info.format == "MP3" else 0
+
+    def blocks(self, length: int) -> Iterator[tuple[Samples, bool]]:
+        """Read to the end in blocks of `length`; see `AudioReader.blocks`.
+
+        Raises
+        ------
+        DamageError
+            When decoding fails.
+        """
+        info = self.info
+        buffer = np.empty((length, info.channels), info.dtype)
+        last = False
+        while not last:
+            try:
+                with silent_decoder() if info.format == "MP3" else nullcontext():
+                    block = self._file.read(out=buffer)
+            except sf.SoundFileError as error:
+                raise DamageError(reason(error)) from error
+            last = len(block) < length
+            yield block if self._order is None else block[:, self._order], last
+
+
+def _of_raw(raw: "RawFormat") -> dict[str, object]:
+    return {
+        "samplerate": raw.sample_rate,
+        "channels": raw.channels,
+        "format": "RAW",
+        "subtype": raw.subtype,
+        "endian": "BIG" if raw.big else "LITTLE",
+    }
+
+
+_DECODER_LOCK = threading.Lock()
+
+
+@contextmanager
+def silent_decoder() -> Iterator[None]:
+    """Keep what the MP3 decoder, in C, has to say of damaged frames off stderr."""
+    with _DECODER_LOCK:
+        try:
+            kept = os.dup(2)
+        except OSError:  # stderr is closed: there is nothing to keep clean
+            yield
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
+
+
+def file_name(path: Path) -> str | bytes:
+    """Return a path for libsndfile: as bytes, for names that are no text, but on Windows."""
+    return str(path) if os.name == "nt" else os.fsencode(path)
+
+
+def _announced(info: AudioInfo, log: str) -> float:
+    """Return how many samples a recording announces, in its header or by having no end.
+
+    libsndfile takes what there is, but notes both sizes, in bytes, in its log.
+    """
+    if any(words in log for words in CUT_SHORT):
+        return math.inf
+    for announced, actual in _sizes(log):
+        if actual < announced < STREAMED_SIZE:
+            whole = info.samples * announced / actual if info.samples else math.inf
+            # Less than a sample is padding that was not written.
+            if whole - info.samples >= 1:
+                return whole
+    return info.samples
+
+
+def _sizes(log: str) -> Iterator[tuple[int, int]]:
+    """Yield the sizes of the samples that a log speaks of, as announced and as found."""
+    for announced, actual in re.findall(
+        r"^ *(?:data|SSND|riff|Riff size|Data Size) *: (\d+) \(should be (\d+)\)", log, re.MULTILINE
+    ):
+        yield int(announced), int(actual)
+
+
+def why_unreadable(path: Path, error: Exception) -> AudioError:
+    """Return what to say of a file that is no recording."""
+    return AudioError(
+        f"{shown(path)} is not a recording that can be read ({reason(error)}): "
+        "if another program plays it, let that convert it to WAV or FLAC"
+    )
+
+
+def reason(error: Exception) -> str:
+    """Return libsndfile's own words, without the path that it puts before them."""
+    words = getattr(error, "error_string", None) or str(error)
+    return words.rstrip(".").removeprefix("Error : ").strip()

@@ -1,0 +1,93 @@
+"""Samples as bytes: how files and streams store what isn't compressed."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisegate_cli.files.formats import SAMPLE_TYPES
+from noisegate_cli.samples import Samples, full_scale
+
+WIDTHS = {
+    "PCM_S8": 1,
+    "PCM_U8": 1,
+    "PCM_16": 2,
+    "PCM_24": 3,
+    "PCM_32": 4,
+    "FLOAT": 4,
+    "DOUBLE": 8,
+}
+"""Bytes of a sample, by subtype."""
+
+
+def packed(samples: Samples, subtype: str, big: bool = False) -> NDArray[np.uint8]:
+    """Return samples, in the type of their subtype, as the bytes that store them.
+
+    Examples
+    --------
+    >>> packed(np.array([[0x010203 << 8]], np.int32), "PCM_24").tolist()
+    [3, 2, 1]
+    """
+    if WIDTHS[subtype] == 1:
+        octets = (samples >> 8) + (128 if subtype == "PCM_U8" else 0)
+        return octets.astype(np.uint8).reshape(-1)
+    ordered = np.ascontiguousarray(samples, samples.dtype.newbyteorder(">" if big else "<"))
+    bytes_of = ordered.reshape(-1).view(np.uint8)
+    if subtype == "PCM_24":
+        words = bytes_of.reshape(-1, 4)
+        return np.ascontiguousarray(words[:, :3] if big else words[:, 1:]).reshape(-1)
+    return bytes_of
+
+
+def unpacked(octets: bytes, subtype: str, channels: int, big: bool = False) -> Samples:
+    """Return whole samples, shaped (samples, channels), from the bytes that store them.
+
+    Examples
+    --------
+    >>> unpacked(bytes([3, 2, 1]), "PCM_24", 1) == 0x010203 << 8
+    array([[ True]])
+    """
+    dtype = np.dtype(SAMPLE_TYPES[subtype][0])
+    stored = np.frombuffer(octets, np.uint8)
+    if WIDTHS[subtype] == 1:
+        samples = stored.view(np.int8) if subtype == "PCM_S8" else (stored ^ 128).view(np.int8)
+        return (samples.astype(dtype) << 8).reshape(-1, channels)
+    if subtype == "PCM_24":
+        words = np.zeros((len(stored) // 3, 4), np.uint8)
+        words[:, 1:] = stored.reshape(-1, 3)[:, ::-1] if big else stored.reshape(-1, 3)
+        return words.reshape(-1).view("<i4").astype(dtype).reshape(-1, channels)
+    ordered = stored.view(dtype.newbyteorder(">" if big else "<"))
+    return ordered.astype(dtype).reshape(-1, channels)
+
+
+def converted(samples: Samples, subtype: str) -> tuple[Samples, int]:
+    """Return samples in the type of another subtype, and how many were clipped to fit.
+
+    Floats become the nearest integers; integers with more bits are cut off.
+
+    Examples
+    --------
+    >>> converted(np.array([[0.5], [1.5]]), "PCM_16")
+    (array([[16384],
+           [32767]], dtype=int16), 1)
+    """
+    name, bits = SAMPLE_TYPES.get(subtype, ("float32", 32))
+    dtype = np.dtype(name)
+    if samples.dtype == dtype:
+        return samples, 0
+    if dtype.kind == "f":
+        if samples.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                return samples.astype(dtype), 0
+        return (samples / full_scale(samples.dtype)).astype(dtype), 0
+    held = dtype.itemsize * 8
+    if samples.dtype.kind == "i":
+        wider = held - samples.dtype.itemsize * 8
+        if wider > 0:
+            return samples.astype(dtype) << wider, 0
+        return (samples >> -wider).astype(dtype), 0
+    limit = 2.0 ** (bits - 1)
+    steps = np.rint(samples.astype(np.float64) * limit)
+    clipped = int(np.count_nonzero((steps < -limit) | (steps > limit - 1)))
+    # A sample of exactly 1.0 is one step over what fits: nobody hears that.
+    loud = int(np.count_nonzero(np.abs(samples) > 1)) if clipped else 0
+    np.clip(steps, -limit, limit - 1, out=steps)
+    return steps.astype(dtype) << (held - bits), loud

@@ -1,0 +1,473 @@
+"""Title, artist, cover and the like: from any container that has them to any other.
+
+Between files of one kind of tags everything is copied, whatever it is called. From one kind to
+another goes what has a name in both, other text under its own name, and pictures.
+"""
+
+import base64
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.riff import KeptChunks, append, chunk_bytes
+
+
+class Name(NamedTuple):
+    """What one thing is called in each kind of tags; empty where it has no name."""
+
+    vorbis: str
+    id3: str = ""
+    mp4: str = ""
+    ape: str = ""
+    asf: str = ""
+    info: bytes = b""
+
+
+NAMES = (
+    Name("title", "TIT2", "©nam", "Title", "Title", b"INAM"),
+    Name("artist", "TPE1", "©ART", "Artist", "Author", b"IART"),
+    Name("album", "TALB", "©alb", "Album", "WM/AlbumTitle", b"IPRD"),
+    Name("albumartist", "TPE2", "aART", "Album Artist", "WM/AlbumArtist"),
+    Name("date", "TDRC", "©day", "Year", "WM/Year", b"ICRD"),
+    Name("tracknumber", "TRCK", "trkn", "Track", "WM/TrackNumber", b"ITRK"),
+    Name("discnumber", "TPOS", "disk", "Disc", "WM/PartOfSet"),
+    Name("genre", "TCON", "©gen", "Genre", "WM/Genre", b"IGNR"),
+    Name("comment", "COMM", "©cmt", "Comment", "Description", b"ICMT"),
+    Name("composer", "TCOM", "©wrt", "Composer", "WM/Composer"),
+    Name("copyright", "TCOP", "cprt", "Copyright", "Copyright", b"ICOP"),
+    Name("lyrics", "USLT", "©lyr", "Lyrics", "WM/Lyrics"),
+    Name("grouping", "TIT1", "©grp", "Grouping", "WM/ContentGroupDescription"),
+    Name("isrc", "TSRC", "", "ISRC", "WM/ISRC"),
+    Name("language", "TLAN", "", "Language", "WM/Language", b"ILNG"),
+    Name("software", "TSSE", "©too", "", "", b"ISFT"),
+)
+
+ALIASES = {
+    "year": "date",
+    "date": "date",
+    "track": "tracknumber",
+    "disc": "discnumber",
+    "album_artist": "albumartist",
+}
+"""What FFmpeg, or nobody in particular, calls them."""
+
+OF_THE_FILE = (
+    "compatible_brands creation_time duration encoder handler_name language license_url "
+    "major_brand minor_version vendor_id"
+).split()
+"""What FFmpeg lists with the tags, but says how the file was made."""
+
+LARGE = 1 << 26
+"""Bytes of a file that is not read at once."""
+
+PICTURE = "metadata_block_picture"
+MASK = "waveformatextensible_channel_mask"
+
+FREE_MP4 = "----:com.apple.iTunes:"
+
+
+class Picture(NamedTuple):
+    """A cover, or another picture."""
+
+    data: bytes
+    mime: str
+    kind: int = 3
+    """As in ID3; 3 is the front cover."""
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What a recording says of itself."""
+
+    text: dict[str, list[str]] = field(default_factory=dict)
+    """By the names of Vorbis comments, in lower case."""
+    pictures: tuple[Picture, ...] = ()
+    native: Any = None
+    """What mutagen made of it, to be copied where the output has the same kind."""
+
+    def __bool__(self) -> bool:
+        return bool(self.text or self.pictures or self.native)
+
+    def first(self, ffmpeg: bool = False) -> dict[str, str]:
+        """Return one text for each name, if wanted by the names that FFmpeg has for them."""
+        names = {ours: theirs for theirs, ours in ALIASES.items()} if ffmpeg else {}
+        return {names.get(name, name): values[0] for name, values in self.text.items() if values}
+
+
+def read_tags(path: Path, known: dict[str, str], chunks: KeptChunks | None) -> Tags:
+    """Return the tags of a recording.
+
+    Parameters
+    ----------
+    known
+        What its decoder says they are.
+    chunks
+        Of a WAV file.
+    """
+    text = {
+        ALIASES.get(name.lower(), name.lower()): [value]
+        for name, value in known.items()
+        if name.lower() not in OF_THE_FILE and value
+    }
+    if chunks is not None:
+        return _of_wav(chunks)
+    import mutagen
+
+    try:
+        found = mutagen.File(path)
+    except mutagen.MutagenError:
+        # Its name says another format than its content.
+        found = mutagen.File(BytesIO(path.read_bytes())) if path.stat().st_size < LARGE else None
+    if found is None or found.tags is None:
+        pictures = tuple(map(_of_flac, getattr(found, "pictures", ())))
+        return Tags(text, pictures)
+    texts, covers = _common(found.tags)
+    covers += [_of_flac(picture) for picture in getattr(found, "pictures", ())]
+    return Tags(text | texts, tuple(covers), found.tags)
+
+
+def write_tags(path: Path, info: AudioInfo, tags: Tags) -> None:
+    """Give the file at `path`, which is what `info` says, the tags of another."""
+    if info.format == "FLAC" and info.needs_mask:
+        # What FLAC has no field for (RFC 9639, 8.6.2).
+        mask = {MASK: [f"0x{info.channel_mask:04X}"]}
+        tags = replace(tags, text=tags.text | mask)
+    if not tags:
+        return
+    if info.format in ("WAV", "WAVEX", "RF64"):
+        append(path, list(_as_chunks(tags)))
+    elif info.format in MAKERS:
+        MAKERS[info.format](path, tags)
+
+
+def _common(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
+    """Return what mutagen found in words that all kinds of tags understand."""
+    kind = type(native).__mro__
+    names = {k.__name__ for k in kind}
+    if "ID3" in names or "ID3Tags" in names:
+        return _of_id3(native)
+    if "MP4Tags" in names:
+        return _of_mp4(native)
+    if "APEv2" in names:
+        return _of_ape(native)
+    if "ASFTags" in names:
+        return _of_asf(native)
+    return _of_vorbis(native)
+
+
+def _of_id3(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
+    by_frame = {name.id3: name.vorbis for name in NAMES if name.id3}
+    text: dict[str, list[str]] = {}
+    pictures = []
+    for frame in native.values():
+        if frame.FrameID == "APIC":
+            pictures.append(Picture(frame.data, frame.mime, int(frame.type), frame.desc))
+            continue
+        name = by_frame.get(frame.FrameID, "")
+        if frame.FrameID == "TXXX" and frame.desc:
+            name = frame.desc.lower()
+        elif frame.FrameID == "COMM" and frame.desc:
+            name = ""  # notes of programs to themselves
+        if name:
+            values = frame.text if isinstance(frame.text, list) else [frame.text]
+            text.setdefault(name, []).extend(str(value) for value in values)
+    return text, pictures
+
+
+def _of_mp4(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
+    by_atom = {name.mp4: name.vorbis for name in NAMES if name.mp4}
+    text: dict[str, list[str]] = {}
+    pictures = []
+    for atom, values in native.items():
+        if atom == "covr":
+            kinds = {13: "image/jpeg", 14: "image/png"}
+            pictures += [Picture(bytes(p), kinds.get(p.imageformat, "image/jpeg")) for p in values]
+        elif atom in ("trkn", "disk"):
+            number, of = values[0]
+            text[by_atom[atom]] = [f"{number}/{of}" if of else str(number)]
+        elif atom.startswith("----:"):
+            text[atom.rsplit(":", 1)[1].lower()] = [
+                bytes(v).decode("utf-8", "replace") for v in values
+            ]
+        elif atom in by_atom:
+            text[by_atom[atom]] = [str(value) for value in values]
+    return text, pictures
+
+
+def _of_vorbis(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
+    from mutagen.flac import Picture as Block
+
+    text: dict[str, list[str]] = {}
+    pictures = []
+    for name, value in native:
+        if name.lower() == PICTURE:
+            with suppress(Exception):  # a picture that is none costs the picture
+                pictures.append(_of_flac(Block(base64.b64decode(value))))
+        else:
+            text.setdefault(ALIASES.get(name.lower(), name.lower()), []).append(value)
+    if "description" in text:  # which some write for a comment
+        text.setdefault("comment", text.pop("description"))
+    return text, pictures
+
+
+def _of_ape(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
+    by_name = {name.ape.lower(): name.vorbis for name in NAMES if name.ape}
+    text: dict[str, list[str]] = {}
+    pictures = []
+    for name, value in native.items():
+        if name.lower().startswith("cover art"):
+            data = bytes(value.value).partition(b"\0")[2]
+            mime = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
+            pictures.append(Picture(data, mime))
+        elif value.kind == 0:
+            text[by_name.get(name.lower(), name.lower())] = list(value)
+    return text, pictures
+
+
+def _of_asf(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
+    by_name = {name.asf: name.vorbis for name in NAMES if name.asf}
+    text: dict[str, list[str]] = {}
+    for name, value in native:
+        if name in by_name and str(value):
+            text.setdefault(by_name[name], []).append(str(value))
+    return text, []
+
+
+def _of_wav(chunks: KeptChunks) -> Tags:
+    """Return the tags in the LIST and ID3 chunks of a WAV file."""
+    by_id = {name.info: name.vorbis for name in NAMES if name.info}
+    by_id[b"IPRT"] = "tracknumber"
+    text: dict[str, list[str]] = {}
+    pictures: tuple[Picture, ...] = ()
+    native = None
+    for chunk in (*chunks.before, *chunks.after):
+        if chunk.id == b"LIST":
+            content = chunks.read(chunk)
+            for name, value in _info(content, chunks.big):
+                if name in by_id and name != b"ISFT":
+                    text.setdefault(by_id[name], []).append(value)
+        elif chunk.id.lower() == b"id3 ":
+            from mutagen.id3 import ID3
+
+            native = ID3(BytesIO(chunks.read(chunk)))
+            texts, found = _of_id3(native)
+            text |= texts
+            pictures += tuple(found)
+    return Tags(text, pictures, native)
+
+
+def _info(content: bytes, big: bool) -> Iterator[tuple[bytes, str]]:
+    """Yield the names and the texts in a LIST chunk of type INFO."""
+    at = 4
+    while content[:4] == b"INFO" and at + 8 <= len(content):
+        name = content[at : at + 4]
+        size = int.from_bytes(content[at + 4 : at + 8], "big" if big else "little")
+        value = content[at + 8 : at + 8 + size].split(b"\0")[0]
+        if value:
+            try:
+                yield name, value.decode()
+            except UnicodeDecodeError:
+                yield name, value.decode("cp1252", "replace")
+        at += 8 + size + size % 2
+
+
+def _as_chunks(tags: Tags) -> Iterator[bytes]:
+    """Yield a LIST chunk, and an ID3 chunk for what that has no name for."""
+    by_name = {name.vorbis: name.info for name in NAMES if name.info}
+    parts = [
+        chunk_bytes(by_name[name], values[0].encode() + b"\0")
+        for name, values in tags.text.items()
+        if name in by_name and values
+    ]
+    if parts:
+        yield chunk_bytes(b"LIST", b"INFO" + b"".join(parts))
+    if tags.pictures or set(tags.text) - set(by_name):
+        from mutagen.id3 import ID3
+
+        native = ID3()
+        _fill_id3(native, tags)
+        file = BytesIO()
+        native.save(file)
+        yield chunk_bytes(b"id3 ", file.getvalue())
+
+
+def _of_flac(block: Any) -> Picture:
+    return Picture(block.data, block.mime, int(block.type), block.desc)
+
+
+def _as_flac(picture: Picture) -> Any:
+    from mutagen.flac import Picture as Block
+
+    block = Block()
+    block.data, block.mime = picture.data, picture.mime
+    block.type, block.desc = picture.kind, picture.description
+    if picture.data.startswith(b"\x89PNG\r\n\x1a\n") and len(picture.data) > 24:
+        block.width, block.height = struct.unpack(">II", picture.data[16:24])
+    return block
+
+
+def _fill_id3(target: Any, tags: Tags) -> None:
+    """Put tags into ID3 frames; from ID3 all frames as they are."""
+    from mutagen import id3
+
+    if isinstance(tags.native, id3.ID3Tags):
+        for frame in tags.native.values():
+            target.add(frame)
+        return
+    by_name = {name.vorbis: name.id3 for name in NAMES if name.id3}
+    for name, values in tags.text.items():
+        frame = by_name.get(name, "TXXX")
+        more = {"desc": name} if frame == "TXXX" else {}
+        if frame in ("COMM", "USLT"):
+            more = {"desc": "", "lang": "XXX"}
+        text = values if frame != "USLT" else values[0]
+        target.add(getattr(id3, frame)(encoding=3, text=text, **more))
+    for picture in tags.pictures:
+        target.add(
+            id3.APIC(
+                encoding=3,
+                mime=picture.mime,
+                type=picture.kind,
+                desc=picture.description,
+                data=picture.data,
+            )
+        )
+
+
+def _make_id3(file: Any, tags: Tags) -> None:
+    if file.tags is None:
+        file.add_tags()
+    _fill_id3(file.tags, tags)
+    # Programs that know ID3v2.3 only should know the copy, too.
+    version = getattr(tags.native, "version", (2, 4, 0))
+    older = isinstance(version, tuple) and version[:2] == (2, 3)
+    if older:
+        file.tags.update_to_v23()
+    file.save(v2_version=3 if older else 4)
+
+
+def _write_mp3(path: Path, tags: Tags) -> None:
+    from mutagen.mp3 import MP3
+
+    _make_id3(MP3(path), tags)
+
+
+def _write_aiff(path: Path, tags: Tags) -> None:
+    from mutagen.aiff import AIFF
+
+    _make_id3(AIFF(path), tags)
+
+
+def _write_tta(path: Path, tags: Tags) -> None:
+    from mutagen.apev2 import delete
+    from mutagen.trueaudio import TrueAudio
+
+    delete(path)  # the encoder's own, behind which players would not look
+    _make_id3(TrueAudio(path), tags)
+
+
+def _comments(tags: Tags) -> list[tuple[str, str]]:
+    """Return tags as Vorbis comments; from such all as they are, but for pictures."""
+    native = tags.native
+    if any(k.__name__ == "VComment" for k in type(native).__mro__):
+        kept = [(n, v) for n, v in native if n.lower() not in (PICTURE, MASK)]
+        return kept + [(MASK, value) for value in tags.text.get(MASK, [])]
+    return [(name, value) for name, values in tags.text.items() for value in values]
+
+
+def _picture_comments(tags: Tags) -> list[tuple[str, str]]:
+    native = tags.native
+    if any(k.__name__.startswith("Ogg") for k in type(native).__mro__):
+        return [(n, v) for n, v in native if n.lower() == PICTURE]
+    blocks = [base64.b64encode(_as_flac(picture).write()).decode() for picture in tags.pictures]
+    return [(PICTURE, block) for block in blocks]
+
+
+def _write_flac(path: Path, tags: Tags) -> None:
+    from mutagen.flac import FLAC
+
+    file = FLAC(path)
+    if file.tags is None:
+        file.add_tags()
+    file.tags[:] = _comments(tags)
+    file.clear_pictures()
+    for picture in tags.pictures:
+        file.add_picture(_as_flac(picture))
+    file.save()
+
+
+def _write_ogg(path: Path, tags: Tags) -> None:
+    import mutagen
+
+    file = mutagen.File(path)
+    file.tags[:] = _comments(tags) + _picture_comments(tags)
+    file.save()
+
+
+def _write_mp4(path: Path, tags: Tags) -> None:
+    from mutagen.mp4 import MP4, MP4Cover, MP4Tags
+
+    file = MP4(path)
+    if file.tags is None:
+        file.add_tags()
+    if isinstance(tags.native, MP4Tags):
+        file.tags.update(tags.native)
+        file.save()
+        return
+    by_name = {name.vorbis: name.mp4 for name in NAMES if name.mp4}
+    for name, values in tags.text.items():
+        atom = by_name.get(name, "")
+        if atom in ("trkn", "disk"):
+            parts = [int(n) for n in values[0].split("/") if n.isdecimal()]
+            if parts:
+                file.tags[atom] = [(parts[0], parts[1] if len(parts) > 1 else 0)]
+        elif atom:
+            file.tags[atom] = values
+        else:
+            file.tags[FREE_MP4 + name] = [value.encode() for value in values]
+    if tags.pictures:
+        file.tags["covr"] = [
+            MP4Cover(p.data, 14 if p.mime.endswith("png") else 13) for p in tags.pictures
+        ]
+    file.save()
+
+
+def _write_ape(path: Path, tags: Tags) -> None:
+    from mutagen.apev2 import BINARY, APEv2, APEValue
+    from mutagen.wavpack import WavPack
+
+    file = WavPack(path)
+    if file.tags is None:
+        file.add_tags()
+    if isinstance(tags.native, APEv2):
+        for name, value in tags.native.items():
+            file.tags[name] = value
+        file.save()
+        return
+    by_name = {name.vorbis: name.ape for name in NAMES if name.ape}
+    for name, values in tags.text.items():
+        with suppress(KeyError):  # APE forbids a few names
+            file.tags[by_name.get(name) or name] = values
+    for picture in tags.pictures[:1]:
+        ending = "png" if picture.mime.endswith("png") else "jpg"
+        content = f"cover.{ending}".encode() + b"\0" + picture.data
+        file.tags["Cover Art (Front)"] = APEValue(content, BINARY)
+    file.save()
+
+
+MAKERS = {
+    "MP3": _write_mp3,
+    "AIFF": _write_aiff,
+    "TTA": _write_tta,
+    "FLAC": _write_flac,
+    "OGG": _write_ogg,
+    "M4A": _write_mp4,
+    "WV": _write_ape,
+}
+"""What writes the tags of a container, where that isn't its encoder."""

@@ -1,0 +1,1 @@
+"""What opens the gate: level rule, signal model, evidence, thresholds."""

@@ -1,0 +1,74 @@
+"""Detector that compares frame levels with a threshold."""
+
+import numpy as np
+
+from noisegate_cli.gating.detection.rule import MovingThreshold
+from noisegate_cli.gating.frames.band_power import BandPowers
+from noisegate_cli.gating.frames.levels import FrameLevels, Levels
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.samples import Samples, from_db
+
+
+class LevelDetector:
+    """Frame RMS of samples that come in blocks, of the loudest channel or of each.
+
+    With a key filter it is the RMS of what lies between two frequencies, under a Hann window.
+
+    Examples
+    --------
+    >>> detector = LevelDetector(0.1, GateSettings(frame_length=16), sample_rate=8000, channels=2)
+    >>> levels, _ = detector.process(np.tile([0.5, 0.25], (32, 1)), last=True)
+    >>> detector.gates, levels[2:-2].ravel()
+    (1, array([0.5, 0.5, 0.5, 0.5, 0.5]))
+    """
+
+    def __init__(
+        self,
+        threshold: float | MovingThreshold,
+        settings: GateSettings,
+        sample_rate: int,
+        channels: int = 1,
+    ) -> None:
+        timing = settings.timing(sample_rate)
+        self._moving = threshold if isinstance(threshold, MovingThreshold) else None
+        level = threshold.threshold if isinstance(threshold, MovingThreshold) else threshold
+        self.open_above, self.close_below = thresholds(level, settings)
+        self._told = 0
+        self._frames = FrameLevels(timing.frame_length, timing.hop_length)
+        self._key: BandPowers | None = None
+        if settings.key_hz:
+            edges = list(settings.key_band(sample_rate))
+            self._key = BandPowers(edges, sample_rate, timing.frame_length, timing.hop_length)
+            self._batches = self._key.batches()
+        self._linked = settings.channels == "linked"
+        self.gates = 1 if self._linked else channels
+        """How many numbers there are for a frame."""
+
+    @property
+    def square_sum(self) -> float:
+        """Of all samples of all channels so far, full scale 1.0, whatever the key."""
+        return self._frames.square_sum
+
+    def process(self, block: Samples, last: bool = False) -> tuple[Levels, Levels]:
+        """Return what the threshold is for, and the levels, both shaped (frames, gates).
+
+        The first is the second, unless the threshold moves. See `FrameLevels.process` for errors.
+        """
+        levels = self._frames.process(block, last)
+        if self._key:
+            batches = self._batches.process(block, last)
+            parts = [self._key.of(frames, samples)[:, :, 0] for _, frames, samples in batches]
+            powers = np.concatenate([np.zeros((0, block.shape[1]), np.float32), *parts])
+            levels = np.sqrt(powers.astype(np.float64))
+        levels = levels.max(axis=1, keepdims=True) if self._linked else levels
+        frames = self._told + np.arange(len(levels))
+        self._told += len(levels)
+        return self._moving.still(levels, frames) if self._moving else levels, levels
+
+
+def thresholds(threshold: float, settings: GateSettings) -> tuple[float, float]:
+    """Return the levels above which a gate opens and at or below which it closes."""
+    # A threshold below 0 keeps the gate open, as no level is at or below it.
+    if threshold <= 0:
+        return threshold, threshold
+    return threshold, threshold * float(from_db(-settings.hysteresis_db))

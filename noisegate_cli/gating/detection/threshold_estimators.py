@@ -1,0 +1,71 @@
+"""Three estimators of a threshold from a histogram of levels."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+
+SPEECH_MARGIN_DB = 15.9
+"""What ITU-T P.56 takes for the distance from the active level of speech to its faint parts."""
+
+
+def otsu(level: Values, weight: Values) -> float:
+    """Return the level that splits a histogram with the largest variance between its parts.
+
+    Otsu, A threshold selection method from gray-level histograms (1979). Levels are in dB, the
+    weights add up to 1.
+    """
+    below, first = np.cumsum(weight), np.cumsum(weight * level)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = (first[-1] * below - first) ** 2 / (below * (1 - below))
+    # Beyond either end of the histogram one part is empty, and 1 − Σ is rounding.
+    between[~np.isfinite(between) | (below < 1e-9) | (below > 1 - 1e-9)] = 0
+    return float(level[np.argmax(between)])
+
+
+def two_normals(level: Values, weight: Values, rounds: int = 200) -> float:
+    """Return where a frame is as likely noise as signal, each being normal in dB.
+
+    Fitted by expectation maximisation (Dempster, Laird and Rubin 1977) from Otsu's split.
+    """
+    below = level[:, None] <= otsu(level, weight)
+    likely = np.hstack([below, ~below]).astype(np.float64)
+    mean = np.full(2, np.inf)
+    for _ in range(rounds):
+        mass = weight @ likely + 1e-12
+        before, mean = mean, (weight * level) @ likely / mass
+        if np.abs(mean - before).max() < 0.01:
+            break
+        variance = np.einsum("i,ij,ij->j", weight, likely, (level[:, None] - mean) ** 2) / mass
+        # A decibel at the least: a steady tone must not become an infinitely narrow peak.
+        spread = np.sqrt(np.maximum(variance, 1.0))
+        log_density = np.log(mass / spread) - 0.5 * ((level[:, None] - mean) / spread) ** 2
+        likely = np.exp(log_density - log_density.max(axis=1, keepdims=True))
+        likely /= likely.sum(axis=1, keepdims=True)
+    between = (level > mean[0]) & (level < mean[1])
+    if not between.any():
+        return float(mean.mean())
+    return float(level[between][np.argmin(np.abs(likely[between, 0] - 0.5))])
+
+
+def below_active_level(level: Values, weight: Values) -> float:
+    """Return the level that lies 15.9 dB below the RMS of the frames above it.
+
+    The margin, and the idea of an active level found together with its threshold, are those of
+    ITU-T P.56 (2011), method B, with frame levels in place of its envelope.
+    """
+    power = weight * 10 ** (level / 10)
+    share_above, power_above = (np.cumsum(x[::-1])[::-1] for x in (weight, power))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        margin = 10 * np.log10(power_above / share_above) - level
+    return float(level[np.argmax((share_above > 0) & (margin <= SPEECH_MARGIN_DB))])
+
+
+ESTIMATORS: Mapping[str, Callable[[Values, Values], float]] = MappingProxyType(
+    {"auto:otsu": otsu, "auto:gmm": two_normals, "auto:p56": below_active_level}
+)
+"""Methods that take a histogram, levels in dB and weights that add up to 1."""

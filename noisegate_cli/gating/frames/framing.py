@@ -1,0 +1,73 @@
+"""Cut blocks of samples into batches of overlapping frames."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from noisegate_cli.samples import Samples
+
+MOST_FRAMES, MOST_SAMPLES = 128, 1 << 18
+"""Frames that are worked on together, and samples that they span."""
+
+
+def batch_frames(hop_length: int) -> int:
+    """Return how many frames make a batch: a power of two, fewer where they lie far apart."""
+    return 1 << (max(8, min(MOST_FRAMES, MOST_SAMPLES // hop_length)).bit_length() - 1)
+
+
+class Batches:
+    """Cuts samples that come in blocks into the spans under `batch_frames` frames each.
+
+    They are always the same frames, however the samples arrive.
+
+    Parameters
+    ----------
+    frame_length, hop_length
+        In samples, as in `FrameLevels`.
+    margin
+        Samples that a span reaches beyond its last frame.
+    frames
+        Of a batch, if not so many.
+    """
+
+    def __init__(
+        self, frame_length: int, hop_length: int, margin: int = 0, frames: int | None = None
+    ) -> None:
+        self._length, self._hop, self._margin = frame_length, hop_length, margin
+        self.frames = frames or batch_frames(hop_length)
+        """Of a batch, but for the last."""
+        self._index = 0
+        self._received = 0
+        self._rest: Samples | None = None
+
+    def process(self, block: Samples, last: bool = False) -> Iterator[tuple[int, int, Samples]]:
+        """Yield the index, the number of frames and the samples of each batch that is complete."""
+        if self._rest is None:
+            self._rest = np.zeros((self._length // 2, block.shape[1]), block.dtype)
+        # Before the block there is the rest; most batches lie in the block and are no copies.
+        rest, frames, at = self._rest, self.frames, 0
+        length = len(rest) + len(block)
+        self._received += len(block)
+        while True:
+            if last:
+                left = self._received // self._hop + 1 - self._index * self.frames
+                frames = min(self.frames, left)
+            end = at + (frames - 1) * self._hop + self._length + self._margin
+            if frames < 1 or (length < end and not last):
+                break
+            samples = _span(rest, block, at, end)
+            if len(samples) < end - at:
+                padding = np.zeros((end - at - len(samples), block.shape[1]), block.dtype)
+                samples = np.concatenate([samples, padding])
+            yield self._index, frames, samples
+            self._index += 1
+            at += self.frames * self._hop
+        self._rest = _span(rest, block, at, length).copy()
+
+
+def _span(rest: Samples, block: Samples, start: int, end: int) -> Samples:
+    """Return some of the samples of `rest` and `block`, one after the other."""
+    before = len(rest)
+    if start >= before:
+        return block[start - before : end - before]
+    return np.concatenate([rest[start:], block[: max(0, end - before)]])

@@ -1,0 +1,116 @@
+"""How loud each frame is, and how often each level occurs.
+
+Frames are librosa's with `center=True`: frame *k* is centred on sample *k·H*, the signal is padded
+with zeros, and *n* samples have 1 + ⌊n/H⌋ frames.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisegate_cli.errors import SignalError
+from noisegate_cli.samples import Samples, full_scale, to_db, working_type
+
+Levels = NDArray[np.float64]
+"""RMS of frames, shaped (frames, channels), full scale 1.0."""
+
+
+def rms_db(levels: NDArray[np.float64]) -> float:
+    """Return the RMS of frames of these levels, linear, together: in dBFS, −∞ for none."""
+    return float(to_db(np.sqrt(np.mean(levels**2)))) if levels.size else -np.inf
+
+
+class FrameLevels:
+    """RMS of each frame of samples that come in blocks.
+
+    A frame is N/H hops, so each hop is square-summed once and frames are sums of neighbours: the
+    same as `librosa.feature.rms`, without N/H-fold work. What is remembered is the samples after
+    the last whole hop and the energies of the last N/H − 1 hops.
+
+    Parameters
+    ----------
+    frame_length, hop_length
+        In samples; the hop divides half the frame.
+
+    Examples
+    --------
+    >>> meter = FrameLevels(frame_length=4, hop_length=2)
+    >>> meter.process(np.array([[0.0], [0.5], [0.5]]))
+    array([[0.25]])
+    >>> meter.process(np.array([[0.5]]), last=True).round(3)
+    array([[0.433],
+           [0.354]])
+    """
+
+    def __init__(self, frame_length: int, hop_length: int) -> None:
+        self._frame = frame_length
+        self._hop = hop_length
+        self._samples: Samples = np.empty((0, 0))
+        self._energies: Levels | None = None
+        self._hops = 0
+        self.square_sum = 0.0
+        """Of all samples so far, full scale 1.0."""
+
+    def process(self, block: Samples, last: bool = False) -> Levels:
+        """Return the levels of the frames that `block` completes.
+
+        Parameters
+        ----------
+        block
+            Samples shaped (samples, channels), integer or float.
+        last
+            Whether the recording ends here: the frames that reach past the end are padded.
+
+        Raises
+        ------
+        SignalError
+            When a sample is NaN or infinite.
+        """
+        hop, overlap = self._hop, self._frame // self._hop
+        channels = block.shape[1]
+        if self._energies is None:
+            self._energies = np.zeros((overlap // 2, channels))
+        samples = np.concatenate([self._samples, block]) if len(self._samples) else block
+        whole = len(samples) // hop * hop
+        energies = [self._energies, self._square_sums(samples[:whole])]
+        self._hops += whole // hop
+        self._samples = samples[whole:].copy()
+        if last:
+            rest = np.zeros((hop if len(self._samples) else 0, channels), block.dtype)
+            rest[: len(self._samples)] = self._samples
+            energies.append(self._square_sums(rest))
+            # n samples have 1 + n // hop frames: the last reaches half a frame past the end.
+            energies.append(np.zeros((overlap // 2 - len(rest) // hop, channels)))
+        e = np.concatenate(energies)
+        frames = max(0, len(e) - overlap + 1)
+        self._energies = e[frames:]
+        # Summed in one order for every frame, so that no frame depends on where blocks end.
+        sums = sum((e[i : i + frames] for i in range(overlap)), np.zeros((frames, channels)))
+        return np.sqrt(sums / self._frame) / full_scale(block.dtype)
+
+    def _square_sums(self, samples: Samples) -> Levels:
+        channels = samples.shape[1]
+        with np.errstate(over="ignore", invalid="ignore"):
+            dtype = working_type(samples.dtype)
+            planes: NDArray[Any] = np.ascontiguousarray(samples.T, dtype=dtype)
+            planes = planes.reshape(channels, -1, self._hop) if len(samples) else planes[..., None]
+            energies: Levels = np.einsum("ckh,ckh->kc", planes, planes).astype(np.float64)
+        if not np.isfinite(energies).all():
+            raise SignalError(_why_not_finite(samples, self._hops * self._hop))
+        self.square_sum += float(energies.sum()) / full_scale(samples.dtype) ** 2
+        return energies
+
+
+def _why_not_finite(samples: Samples, start: int) -> str:
+    """Say which of `samples`, whose first has the number `start`, has no level."""
+    bad = ~np.isfinite(samples).all(axis=1)
+    if bad.any():
+        first = int(np.argmax(bad))
+        value = samples[first][~np.isfinite(samples[first])][0]
+        return (
+            f"sample {start + first} is {'NaN' if np.isnan(value) else 'infinite'}: "
+            "repair the recording, or let --nonfinite zero silence such samples"
+        )
+    loudest = start + int(np.argmax(np.abs(samples).max(axis=1)))
+    return f"sample {loudest} is too large to have a level: scale the recording first"

@@ -1,0 +1,1 @@
+"""From an open-or-closed mask to samples: mask, envelope, overlap-add gain."""

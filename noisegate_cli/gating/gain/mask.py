@@ -1,0 +1,181 @@
+"""What a detector says of each frame → open or closed: hysteresis, shortest runs, hold."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisegate_cli.gating.timing import Timing
+
+Values = NDArray[np.float64]
+"""What a detector says, shaped (frames, gates): the more, the rather the gate opens."""
+Mask = NDArray[np.bool_]
+"""Open or closed, shaped (frames, gates)."""
+Frames = NDArray[np.int64]
+
+NEVER = 1 << 40
+"""Frames since something that has not happened yet."""
+
+
+def frames_since(flags: Mask, before: Frames) -> Frames:
+    """Count, at each frame, the frames since the last True; 0 where it is True.
+
+    Parameters
+    ----------
+    flags
+        Shaped (frames, gates).
+    before
+        The count at the frame before the first, shaped (gates,): what carries one block on to
+        the next.
+
+    Examples
+    --------
+    >>> flags = np.array([[False], [True], [False], [False]])
+    >>> frames_since(flags, before=np.array([5])).ravel()
+    array([6, 0, 1, 2])
+    """
+    frame = np.arange(1, len(flags) + 1)[:, None]
+    last = np.maximum.accumulate(np.where(flags, frame, -before), axis=0)
+    return frame - last
+
+
+@dataclass(frozen=True, slots=True)
+class GateStatistics:
+    """What a gate did. Adding two gives those of both recordings."""
+
+    frames: int = 0
+    """Frames of all gates."""
+    closed: int = 0
+    """Of these, frames in which the gate was closed."""
+    openings: int = 0
+    """How often it opened, in all gates."""
+
+    @property
+    def closed_share(self) -> float:
+        """Share of the time that the gate was closed, 0 to 1."""
+        return self.closed / self.frames if self.frames else 0.0
+
+    def __add__(self, other: "GateStatistics") -> "GateStatistics":
+        return GateStatistics(
+            self.frames + other.frames, self.closed + other.closed, self.openings + other.openings
+        )
+
+
+class Hysteresis:
+    """Opens above one value, closes at or below another.
+
+    Between the two the gate stays what it was, so that a level which wavers about the threshold
+    doesn't make it chatter. It starts closed.
+
+    Examples
+    --------
+    >>> gate = Hysteresis(open_above=0.5, close_below=0.2)
+    >>> gate.process(np.array([[0.3], [0.6], [0.3], [0.2], [0.3]])).ravel()
+    array([False,  True,  True, False, False])
+    """
+
+    def __init__(self, open_above: float, close_below: float, gates: int = 1) -> None:
+        self._open_above = open_above
+        self._close_below = close_below
+        self._open = np.zeros((1, gates), np.bool_)
+
+    def process(self, values: Values) -> Mask:
+        """Return the mask of `values`, shaped (frames, gates)."""
+        opens = values > self._open_above
+        decides = opens | (values <= self._close_below)
+        # Each frame takes over from the last that decided; row 0 is the state before this block.
+        frame = np.arange(1, len(values) + 1)[:, None]
+        decider = np.maximum.accumulate(np.where(decides, frame, 0), axis=0)
+        mask: Mask = np.take_along_axis(np.concatenate([self._open, opens]), decider, axis=0)
+        if len(mask):
+            self._open = mask[-1:]
+        return mask
+
+
+class Shortest:
+    """Undoes runs that are too short: blips between pauses, or pauses between sounds.
+
+    A run at an end of the recording is never too short: it may well go on outside. Frames come
+    out up to `frames` − 1 later than they went in.
+
+    Parameters
+    ----------
+    value
+        Which runs are judged: True the openings, False the closings.
+    frames
+        The shortest run that stays.
+
+    Examples
+    --------
+    >>> mask = np.array([[False], [True], [False], [True], [True], [False]])
+    >>> Shortest(True, 2).process(mask, last=True).ravel()
+    array([False, False, False,  True,  True, False])
+    """
+
+    def __init__(self, value: bool, frames: int, gates: int = 1) -> None:
+        self._value = value
+        self._frames = frames
+        self._mask = np.zeros((0, gates), np.bool_)
+        self._since = np.full(gates, NEVER)
+
+    def process(self, mask: Mask, last: bool = False) -> Mask:
+        """Return what is settled of `mask`, shaped (frames, gates)."""
+        mask = np.concatenate([self._mask, mask])
+        if not len(mask):
+            return mask
+        ends = mask != self._value
+        since = frames_since(ends, self._since)
+        # A run that reaches the end of the block, or of all, goes on, for all that is known.
+        until = frames_since(ends[::-1], np.full(mask.shape[1], NEVER))
+        length = since + until[::-1] - 1
+        settled: Mask = mask ^ ((length < self._frames) & ~ends)
+        pending = np.where(since[-1] < self._frames, np.minimum(since[-1], len(mask)), 0)
+        ready = len(mask) - (0 if last else int(pending.max()))
+        self._mask = mask[ready:]
+        if ready:
+            self._since = np.minimum(since[ready - 1], NEVER)
+        return settled[:ready]
+
+
+class GateMask:
+    """Hysteresis, then the shortest closing, the shortest opening and the hold.
+
+    Parameters
+    ----------
+    open_above, close_below
+        Values of the detector; `close_below` is not above `open_above`.
+    timing
+        Of which `min_closed`, `min_open` and `hold` count here.
+    gates
+        How many gates there are, side by side.
+    """
+
+    def __init__(
+        self, open_above: float, close_below: float, timing: Timing, gates: int = 1
+    ) -> None:
+        self._hysteresis = Hysteresis(open_above, close_below, gates)
+        # Pauses first: a word is not lost because its syllables are shorter than an opening.
+        self._closings = Shortest(False, timing.min_closed, gates)
+        self._openings = Shortest(True, timing.min_open, gates)
+        self._hold = timing.hold
+        self._since_open = np.full(gates, NEVER)
+        self.statistics = GateStatistics()
+
+    def process(self, values: Values, last: bool = False) -> Mask:
+        """Return the mask that `values`, shaped (frames, gates), settle."""
+        wanted = self._closings.process(self._hysteresis.process(values), last)
+        wanted = self._openings.process(wanted, last)
+        since = frames_since(wanted, self._since_open)
+        mask = since <= self._hold
+        self._count(mask)
+        if len(mask):
+            self._since_open = np.minimum(since[-1], NEVER)
+        return mask
+
+    def _count(self, mask: Mask) -> None:
+        states = np.concatenate([[self._since_open <= self._hold], mask])
+        self.statistics += GateStatistics(
+            frames=mask.size,
+            closed=int(mask.size - np.count_nonzero(mask)),
+            openings=int(np.count_nonzero(states[1:] & ~states[:-1])),
+        )

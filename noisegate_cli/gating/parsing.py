@@ -1,0 +1,216 @@
+"""How levels are written and read: `0.03`, `-30dB`, `auto`, `mute`."""
+
+import re
+
+from noisegate_cli.errors import SettingsError
+from noisegate_cli.gating.settings import METHODS, MUTE, above_floor_db
+
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
+_DB = re.compile(rf"({_NUMBER})\s*dB(?:FS)?", re.IGNORECASE)
+
+
+def parse_threshold(text: str) -> float | str:
+    """Return the linear RMS that `text` stands for, or the method to find it.
+
+    Raises
+    ------
+    SettingsError
+        Quotes `text` and says what was probably meant.
+
+    Examples
+    --------
+    >>> parse_threshold("0.03"), round(parse_threshold("-30dB"), 4), parse_threshold("auto")
+    (0.03, 0.0316, 'auto')
+    """
+    if text.strip().lower().startswith(("auto", "floor")):
+        method = text.strip()
+        method = method.lower() if method.lower() in METHODS else method
+        above_floor_db(method)
+        return method
+    decibels = _decibels(text)
+    if decibels is not None:
+        if decibels > 0:
+            raise SettingsError(f"threshold {text!r} is above full scale: try -{decibels:g}dB")
+        return float(10 ** (decibels / 20))
+    value = _number(text)
+    if value is None:
+        raise SettingsError(
+            f"threshold {text!r} is not a level: give a linear RMS such as 0.03, "
+            "a level in dBFS such as -30dB, auto, or a distance from the noise such as floor+6dB"
+        )
+    if value < 0:
+        raise SettingsError(f"threshold {text!r} has no unit: for a level in dBFS give {text}dB")
+    if value > 1:
+        raise SettingsError(
+            f"threshold {text!r} is above full scale, 1.0: "
+            f"for {value:g} % give {value / 100:g}, for a level in dBFS give -{value:g}dB"
+        )
+    return value
+
+
+def parse_range(text: str) -> float:
+    """Return the gain of the closed gate, dB, that `text` stands for.
+
+    Raises
+    ------
+    SettingsError
+        Quotes `text` and says what was probably meant.
+
+    Examples
+    --------
+    >>> parse_range("-24dB"), parse_range("mute")
+    (-24.0, -inf)
+    """
+    if text.strip().lower() == "mute":
+        return MUTE
+    decibels = _decibels(text)
+    if decibels is None:
+        value = _number(text)
+        hint = "" if value is None else f": for dB give {-abs(value):g}dB"
+        raise SettingsError(
+            f"range {text!r} is not a gain{hint or ': give dB such as -24dB, or mute'}"
+        )
+    if decibels > 0:
+        raise SettingsError(
+            f"range {text!r} would make the closed gate louder: try -{decibels:g}dB"
+        )
+    return decibels
+
+
+def parse_reduction(text: str) -> float:
+    """Return the deepest cut, dB above 0, that `text` stands for.
+
+    Raises
+    ------
+    SettingsError
+        Quotes `text` and says what was probably meant.
+
+    Examples
+    --------
+    >>> parse_reduction("12dB"), parse_reduction("12"), parse_reduction("mute")
+    (12.0, 12.0, inf)
+    """
+    if text.strip().lower() == "mute":
+        return -MUTE
+    decibels = _decibels(text)
+    value = _number(text) if decibels is None else decibels
+    if value is None:
+        raise SettingsError(f"reduction {text!r} is no number of dB: give 12dB, or mute")
+    if value < 0:
+        raise SettingsError(f"reduction {text!r} would be a boost: give {-value:g}dB")
+    return value
+
+
+def parse_noise(text: str) -> tuple[float, float] | str:
+    """Return the stretch, in seconds, in `text`: "0:00-0:02.5" or "0-2.5"; else a file's name.
+
+    Raises
+    ------
+    SettingsError
+        Quotes `text`, when it is a stretch that ends before it starts.
+
+    Examples
+    --------
+    >>> parse_noise("0:00-0:02.5"), parse_noise("1:02:03-1:02:04"), parse_noise("room.wav")
+    ((0.0, 2.5), (3723.0, 3724.0), 'room.wav')
+    """
+    time = r"((?:\d+:){0,2}\d+(?:\.\d*)?)s?"
+    match = re.fullmatch(rf"{time}\s*-\s*{time}", text.strip())
+    if match is None:
+        return text
+    start, end = _seconds(match[1]), _seconds(match[2])
+    if start >= end:
+        raise SettingsError(f"noise {text!r} ends before it starts: give FROM-TO, 0:00-0:02.5")
+    return start, end
+
+
+def parse_level(name: str, text: str) -> float:
+    """Return the dBFS in `text`, such as "-62dB".
+
+    Raises
+    ------
+    SettingsError
+        Quotes `text` and says what was probably meant.
+
+    Examples
+    --------
+    >>> parse_level("target floor", "-62dB")
+    -62.0
+    """
+    decibels = _decibels(text)
+    if decibels is None:
+        value = _number(text)
+        hint = "such as -62dB" if value is None else f"with its unit, {-abs(value):g}dB"
+        raise SettingsError(f"{name} {text!r} is not a level: give dBFS {hint}")
+    return decibels
+
+
+def parse_band(name: str, text: str) -> tuple[float, float]:
+    """Return the two frequencies, in Hz, in `text`: "250-4000", "250-4000Hz" or "0.25-4kHz".
+
+    Raises
+    ------
+    SettingsError
+        Quotes `text`.
+
+    Examples
+    --------
+    >>> parse_band("key", "250-4000"), parse_band("key", "0.25-4 kHz")
+    ((250.0, 4000.0), (250.0, 4000.0))
+    >>> parse_band("key", "250Hz - 4kHz")
+    (250.0, 4000.0)
+    """
+    edge = r"([\d.]+)\s*(k?)(?:Hz)?"
+    match = re.fullmatch(rf"{edge}\s*-\s*{edge}", text.strip(), re.IGNORECASE)
+    low, high = (_number(match[1]), _number(match[3])) if match else (None, None)
+    if match is None or low is None or high is None:
+        raise SettingsError(f"{name} {text!r} is not a band of frequencies: give Hz, 250-4000")
+    high *= 1000 if match[4] else 1
+    # In "0.25-4 kHz" both are kHz, in "250-4kHz" one is.
+    return low * (1000 if match[2] or (match[4] and 1000 * low < high) else 1), high
+
+
+def parse_quantity(name: str, text: str, unit: str) -> float:
+    """Return the number in `text`, with or without its unit.
+
+    Raises
+    ------
+    SettingsError
+        Quotes `text`, when it is no number of that unit.
+
+    Examples
+    --------
+    >>> parse_quantity("attack", "5", unit="ms"), parse_quantity("attack", "5 ms", unit="ms")
+    (5.0, 5.0)
+    """
+    value = _number(re.sub(rf"\s*{unit}$", "", text.strip(), flags=re.IGNORECASE))
+    if value is None:
+        raise SettingsError(f"{name} {text!r} is not a number of {unit}: give for example 5{unit}")
+    return value
+
+
+def parse_samples(name: str, text: str) -> int:
+    """Return the whole number in `text`; see `parse_quantity`."""
+    try:
+        return int(text)
+    except ValueError:
+        raise SettingsError(
+            f"{name} {text!r} is not a whole number of samples: give for example 2048"
+        ) from None
+
+
+def _decibels(text: str) -> float | None:
+    match = _DB.fullmatch(text.strip())
+    return float(match[1]) if match else None
+
+
+def _seconds(text: str) -> float:
+    """Return the seconds in "2.5", "0:02.5" or "1:02:03"."""
+    seconds = 0.0
+    for part in text.split(":"):
+        seconds = 60 * seconds + float(part)
+    return seconds
+
+
+def _number(text: str) -> float | None:
+    return float(text) if re.fullmatch(_NUMBER, text.strip(), re.IGNORECASE) else None

@@ -1,0 +1,341 @@
+"""One recording through, as a file or as an array."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noisegate_cli.errors import OutputError
+from noisegate_cli.files.formats import STREAM, AudioInfo
+from noisegate_cli.files.names import OutputOptions
+from noisegate_cli.files.reader import AudioReader, Reader, _naming, opened
+from noisegate_cli.files.riff import rf64_if_large
+from noisegate_cli.files.target import (
+    check_inside,
+    default_output,
+    is_directory,
+    output_info,
+    same_file,
+)
+from noisegate_cli.files.writer import AudioWriter, Kept, check_free, writing
+from noisegate_cli.gating.analysis import Analyzer, LevelReport, _measured
+from noisegate_cli.gating.chops import ChopReport
+from noisegate_cli.gating.decision import Decision
+from noisegate_cli.gating.detection.level_detector import LevelDetector
+from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
+from noisegate_cli.gating.frames.histogram import LevelHistogram
+from noisegate_cli.gating.gain.mask import GateStatistics
+from noisegate_cli.gating.gate import Gate, live_delay_ms
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.noise_input import _with_noise_in, _with_noise_of_file
+from noisegate_cli.samples import (
+    Samples,
+    peak_of,
+    to_db,
+)
+from noisegate_cli.text import shown
+
+if TYPE_CHECKING:
+    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.gating.noise_profile import NoiseProfile
+
+Progress = Callable[[float], None]
+"""Told now and then which share of the work is done, 0 to 1."""
+
+FIRST_PASS = 0.3
+"""Share of the work that the first of two passes is."""
+
+
+def unseen(share: float) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisReport:
+    """What `analyze_file` found."""
+
+    info: AudioInfo
+    settings: GateSettings
+    levels: LevelReport
+    warnings: tuple[str, ...] = ()
+    """What is wrong with the recording, a sentence each."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """What `gate_file` did."""
+
+    source: AudioInfo
+    output: AudioInfo
+    residue: Path | None
+    settings: GateSettings
+    """With the range that a target floor came to."""
+    threshold: float | None
+    """Linear RMS that was used; None where the gate listened to more than the level, or found
+    none and stayed open."""
+    suggestion: ThresholdSuggestion | None
+    """Where that comes from; None when the threshold was given."""
+    noises: "tuple[NoiseProfile | None, ...]"
+    """The noise that the spectral gate went by in each gate; None where none was found, and
+    nothing was taken away."""
+    statistics: GateStatistics
+    chops: ChopReport
+    """Where it cut sounds."""
+    peak_db: float | None
+    """The largest sample of the input, dBFS; minus infinity in digital silence, None if nobody
+    asked."""
+    seconds: float
+    """Time that it took."""
+    warnings: tuple[str, ...] = ()
+    """What is wrong with the recording or was lost on the way, a sentence each."""
+    delay_ms: float | None = None
+    """How much later samples come out of a pipe than they go in, at the most; None for files."""
+
+
+def analyze_file(
+    path: str | Path,
+    settings: GateSettings | None = None,
+    progress: Progress = unseen,
+    *,
+    raw: "RawFormat | None" = None,
+) -> AnalysisReport:
+    """Measure the recording at `path`, in one pass, block by block; see `gate_file` for `raw`.
+
+    Raises
+    ------
+    AudioError
+        When it can't be read or gated; the message quotes the path.
+    """
+    settings = settings or GateSettings()
+    known = _with_noise_of_file(settings)
+    with opened(Path(path), raw, zero_nonfinite=settings.zero_nonfinite) as reader:
+        known = _with_noise_in(reader, known)
+        levels = _measured_file(reader, known, progress).report()
+        info = replace(reader.info, samples=levels.samples)
+        return AnalysisReport(info, settings, levels, tuple(reader.warnings))
+
+
+def levels_of_file(path: str | Path, settings: GateSettings | None = None) -> LevelHistogram:
+    """Return how often each level occurs in the recording at `path`.
+
+    These are what a threshold is compared with: with `separate` channels those of each, with a key
+    filter those of what it lets through. Histograms of many recordings add up to one.
+
+    Raises
+    ------
+    AudioError
+        When it can't be read or gated; the message quotes the path.
+    """
+    settings, histogram = settings or GateSettings(), LevelHistogram()
+    with (
+        opened(Path(path), zero_nonfinite=settings.zero_nonfinite) as reader,
+        _naming(Path(path)),
+    ):
+        info = reader.info
+        detector = LevelDetector(-1.0, settings, info.sample_rate, info.channels)
+        for block, last in reader.blocks():
+            histogram.add(detector.process(block, last)[1])
+    return histogram
+
+
+def gate_file(
+    path: str | Path,
+    output: str | Path | None = None,
+    settings: GateSettings | None = None,
+    *,
+    residue: str | Path | None = None,
+    options: OutputOptions | None = None,
+    raw: "RawFormat | None" = None,
+    force: bool = False,
+    with_peak: bool = False,
+    progress: Progress = unseen,
+) -> GateResult:
+    """Gate the recording at `path` into `output`, block by block.
+
+    The output, and the residue, each appear when they are complete, or not at all. They keep the
+    sample type of the input where their format can.
+
+    Parameters
+    ----------
+    path, output
+        `"-"` is standard input, and standard output. With a threshold that is given, what comes in
+        as WAV, AU or raw goes out as it comes. The output is by default `NAME_gated.EXT` beside
+        the input, see `default_output`; or in this directory, where it is one or ends in a slash.
+    residue
+        Where to write what the gate removed: input − output.
+    options
+        In which sample type to write, how to name the output where it has no name, and what to
+        keep of the input.
+    raw
+        What the samples are, where the input is nothing but samples.
+    force
+        Whether to overwrite files that exist. The input is never overwritten.
+    with_peak
+        Whether to look for the largest sample, which takes a tenth as long again.
+
+    Raises
+    ------
+    AudioError
+        When the input can't be read or gated; the message quotes the path.
+    OutputError
+        When the output can't be written, exists, or is the input.
+    """
+    started = time.perf_counter()
+    settings, options = settings or GateSettings(), options or OutputOptions()
+    known, delay_ms = _with_noise_of_file(settings), None
+    with opened(
+        Path(path), raw, Decision.given(known) is not None, settings.zero_nonfinite
+    ) as reader:
+        known = _with_noise_in(reader, known)
+        decision = Decision.given(known)
+        info = reader.info
+        target = output_info(info, _output_path(info, output, options), options)
+        live = info.path == target.path == STREAM and _is_live(reader, target)
+        if live:
+            decision = Decision.given(known.live)
+            delay_ms = live_delay_ms(known.live, info.sample_rate)
+        rest = output_info(info, Path(residue), options) if residue else None
+        _check_outputs(info, target, rest, options, force, settings.noise_file)
+        done = 0.0
+        if decision is None:
+            done = FIRST_PASS
+            assert isinstance(reader, AudioReader)  # as it isn't live
+            with reader.again() as first:
+                analyzer = _measured_file(first, known, lambda share: progress(share * done))
+            decision = analyzer.decide()
+        step, output_step = info.step_in(info.dtype), target.step_in(info.dtype)
+        with _naming(info.path):
+            stream = Gate(
+                decision,
+                info.sample_rate,
+                info.channels,
+                step=step,
+                residue=rest is not None,
+                live=live,
+            )
+        blocks = _watched(reader.blocks(), info, lambda share: progress(done + share * (1 - done)))
+        samples, peak = 0, 0.0
+        kept_of = Kept(
+            reader.path, reader.tags, reader.chunks, options.keep_mtime and info.path != STREAM
+        )
+        with ExitStack() as stack:
+
+            def written(file: AudioInfo) -> AudioWriter:
+                return stack.enter_context(writing(file, kept_of, force))
+
+            kept_file, removed_file = written(target), written(rest) if rest else None
+            with _naming(info.path):
+                for block, last in blocks:
+                    if with_peak:
+                        peak = max(peak, peak_of(block))
+                    kept, removed = stream.process(block, last)
+                    samples += len(kept)
+                    kept_file.write(kept)
+                    if removed_file and removed is not None:
+                        if output_step > step:
+                            # The output has fewer bits: the rest of them are cut off there.
+                            removed += kept % output_step
+                        removed_file.write(removed)
+    return GateResult(
+        source=replace(info, samples=samples),
+        output=rf64_if_large(replace(target, samples=samples)),
+        residue=rest.path if rest else None,
+        settings=replace(decision.settings, noise=settings.noise),
+        threshold=decision.threshold,
+        suggestion=decision.suggestion,
+        noises=stream.noises,
+        statistics=stream.statistics,
+        chops=stream.chops,
+        peak_db=float(to_db(peak)) if with_peak else None,
+        seconds=time.perf_counter() - started,
+        warnings=(*reader.warnings, *kept_of.warnings, *_clipped(kept_file)),
+        delay_ms=delay_ms,
+    )
+
+
+def _output_path(info: AudioInfo, output: str | Path | None, options: OutputOptions) -> Path:
+    if output is None:
+        return default_output(info, options)
+    path = Path(output)
+    # A slash at the end says that it is a folder, which may have to be made.
+    is_folder = str(output).endswith(("/", os.sep)) or is_directory(path)
+    return path / default_output(info, options).name if is_folder else path
+
+
+def _is_live(reader: Reader, target: AudioInfo) -> bool:
+    """Whether samples go out as they come in."""
+    from noisegate_cli.files.pipes import StreamReader, can_stream
+
+    return isinstance(reader, StreamReader) and can_stream(target)
+
+
+def _clipped(writer: AudioWriter) -> list[str]:
+    if not writer.clipped:
+        return []
+    return [
+        f"{writer.clipped} samples over full scale are cut off at it: "
+        "--subtype FLOAT in a WAV file keeps them"
+    ]
+
+
+def _check_outputs(
+    info: AudioInfo,
+    target: AudioInfo,
+    rest: AudioInfo | None,
+    options: OutputOptions,
+    force: bool,
+    noise_file: str | None,
+) -> None:
+    sources = {"the input": info.path}
+    if noise_file:
+        sources["the recording of the noise"] = Path(noise_file)
+    for output in (target, rest):
+        if output is None or output.path == STREAM:
+            continue
+        for what, source in sources.items():
+            if same_file(output.path, source):
+                raise OutputError(
+                    f"{shown(output.path)} is {what}, which is never overwritten: give another name"
+                )
+        if options.inside:
+            check_inside(output.path, options.inside)
+        check_free(output.path, force)
+    if rest and same_file(target.path, rest.path):
+        raise OutputError(
+            f"{shown(rest.path)} is the output already: give the residue another name"
+        )
+
+
+def _watched(
+    blocks: Iterable[tuple[Samples, bool]], info: AudioInfo, progress: Progress
+) -> Iterator[tuple[Samples, bool]]:
+    done = 0
+    for block, last in blocks:
+        yield block, last
+        done += len(block)
+        if info.samples or last:
+            progress(1.0 if last else min(1.0, done / info.samples))
+
+
+def _measured_file(reader: Reader, settings: GateSettings, progress: Progress) -> Analyzer:
+    info = reader.info
+    with _naming(info.path):
+        blocks = _watched(reader.blocks(), info, progress)
+        return _measured(blocks, settings, info.sample_rate, info.channels, info.samples)
+
+
+def with_noise_found(settings: GateSettings) -> GateSettings:
+    """Return settings whose noise can be read, from anywhere: for many recordings.
+
+    Raises
+    ------
+    AudioError
+        When the recording of the noise can't be read, or tells too little.
+    """
+    if settings.noise_file is None:
+        return settings
+    _with_noise_of_file(settings)
+    return replace(settings, noise=str(Path(settings.noise_file).absolute()))

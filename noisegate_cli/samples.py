@@ -1,0 +1,80 @@
+"""Arrays of samples: their types, full scale, levels in dB, and blocks."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Samples = NDArray[Any]
+"""Samples shaped (samples, channels): int16, int32, float32 or float64."""
+
+
+def to_db(level: ArrayLike) -> NDArray[np.float64]:
+    """Return linear RMS in dBFS; digital silence is minus infinity, without a warning."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(20 * np.log10(level))
+
+
+def from_db(db: ArrayLike) -> NDArray[np.float64]:
+    """Return dBFS as linear RMS."""
+    return np.asarray(10 ** (np.asarray(db, dtype=np.float64) / 20))
+
+
+def full_scale(dtype: np.dtype[Any]) -> float:
+    """Return the sample value that stands for 1.0: 2¹⁵ for int16, 2³¹ for int32, 1 for floats."""
+    return -float(np.iinfo(dtype).min) if np.issubdtype(dtype, np.integer) else 1.0
+
+
+def peak_of(samples: Samples) -> float:
+    """Return the largest absolute value, full scale 1.0; 0 for none."""
+    if not samples.size:
+        return 0.0
+    return max(-float(samples.min()), float(samples.max())) / full_scale(samples.dtype)
+
+
+def working_type(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
+    """Return the float type to calculate in: 24 bits are plenty for 16, all else needs 53."""
+    return np.float32 if dtype == np.int16 else np.float64
+
+
+def in_slices(samples: Samples, length: int) -> Iterator[tuple[Samples, bool]]:
+    """Cut `samples` into slices of `length`, each with whether it is the last; one at least."""
+    for start in range(0, max(len(samples), 1), length):
+        yield samples[start : start + length], start + length >= len(samples)
+
+
+def silenced(
+    blocks: Iterable[tuple[Samples, bool]], warnings: list[str]
+) -> Iterator[tuple[Samples, bool]]:
+    """Silence what is NaN or infinite in blocks of floats, and warn of it in the end."""
+    read = found = first = 0
+    for block, last in blocks:
+        bad = ~np.isfinite(block)
+        if bad.any():
+            first = first if found else read + int(np.argmax(bad.any(axis=1)))
+            found += int(np.count_nonzero(bad))
+            block = np.where(bad, block.dtype.type(0), block)  # noqa: PLW2901
+        read += len(block)
+        if last and found:
+            warnings.append(
+                f"{found} samples were NaN or infinite, the first is number {first}: "
+                "they are silent now"
+            )
+        yield block, last
+
+
+MOST_CHANNELS = 1024
+"""As in libsndfile."""
+
+
+Blocks = Iterable[tuple[Samples, bool]]
+
+
+BLOCK_BYTES = 1 << 21
+"""Read at once: few enough to stay in the cache, enough for numpy's overhead not to count."""
+
+
+def block_length(channels: int, dtype: np.dtype[Any]) -> int:
+    """Return how many samples of so many channels to process at once."""
+    return max(1, BLOCK_BYTES // (channels * dtype.itemsize))

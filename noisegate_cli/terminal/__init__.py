@@ -1,0 +1,1 @@
+"""What a person types and sees: commands, options, summaries, tables, progress, JSON."""

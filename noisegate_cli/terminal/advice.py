@@ -1,0 +1,82 @@
+"""Advice for the user: sentences about an analysis, and the command to type next."""
+
+from typing import TYPE_CHECKING, Any
+
+from noisegate_cli.gating.settings import MUTE, GateSettings
+from noisegate_cli.terminal.options import OPTIONS
+from noisegate_cli.text import format_time
+
+if TYPE_CHECKING:
+    from noisegate_cli.recordings import AnalysisReport
+
+
+LOW_AGREEMENT = 0.9
+"""A level that does less of what the automatic gate does is a poor stand-in."""
+
+
+HIGH_DRIFT_DB = 6.0
+
+
+LITTLE_CLOSED = 0.01
+
+
+def _typed_noise(noise: Any) -> str:
+    return "-".join(map(format_time, noise)) if isinstance(noise, tuple) else str(noise)
+
+
+def advice(report: "AnalysisReport") -> list[str]:
+    """Return what the user should know before gating, in plain sentences."""
+    levels, suggestion = report.levels, report.levels.suggestion
+    told = []
+    if suggestion.agreement is not None and suggestion.agreement < LOW_AGREEMENT:
+        told.append(
+            f"No level does what the automatic gate does, the best one agrees with it on "
+            f"{100 * suggestion.agreement:.0f} %: leave out -t"
+            + ("." if report.settings.key_hz else ", or try --key 250-4000.")
+        )
+    if levels.drift_db > HIGH_DRIFT_DB:
+        told.append(
+            f"The noise moves by {levels.drift_db:.0f} dB within the recording: without -t the "
+            "gate follows it, one level can't."
+        )
+    if levels.peak_db >= 0:
+        told.append("Peaks reach full scale: the recording may be clipped.")
+    if levels.trials and levels.closed_share < LITTLE_CLOSED:
+        told.append("There is next to no pause to silence.")
+    return told
+
+
+def gate_command(report: "AnalysisReport") -> str:
+    """Return the `ngate gate` line that an analysis suggests; empty if it suggests none."""
+    import shlex
+
+    suggestion = report.levels.suggestion
+    if suggestion.threshold is None:
+        return ""
+    spectral = report.settings.spectral
+    preset = "hard" if spectral == "mask" else "voice"
+    changes = report.settings.changes_from(GateSettings.preset(preset, spectral=spectral))
+    options = ["--preset=hard"] if preset == "hard" else []
+    options += ["--spectral"] if spectral != "off" else []
+    options += [_typed(name, value) for name, value in changes.items()]
+    path, level = str(report.info.path), ["-t", f"{suggestion.threshold:.3g}"]
+    if suggestion.agreement is not None and suggestion.agreement < LOW_AGREEMENT:
+        level = []
+    last = [*level, "--", path] if path.startswith("-") else [path, *level]
+    return shlex.join(["ngate", "gate", *options, *last])
+
+
+def _typed(name: str, value: Any) -> str:
+    """Return a setting as one types it."""
+    option = OPTIONS[name].flags[0]
+    if value is True:
+        return option
+    if name == "noise":
+        value = _typed_noise(value)
+    elif isinstance(value, tuple):
+        value = "-".join(f"{hz:g}" for hz in value)
+    elif value in (MUTE, -MUTE):
+        value = "mute"
+    elif name in ("range_db", "target_floor_db"):
+        value = f"{value:g}dB"
+    return f"{option}={value:g}" if isinstance(value, float) else f"{option}={value}"

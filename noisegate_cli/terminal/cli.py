@@ -1,0 +1,117 @@
+"""The command line. Each command parses, makes one call, and shows."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from noisegate_cli import __version__
+from noisegate_cli.errors import NoisegateError, SettingsError
+from noisegate_cli.terminal.analyze_command import analyze
+from noisegate_cli.terminal.batch_command import batch
+from noisegate_cli.terminal.console import (
+    complain,
+    escape_what_cannot_be_shown,
+    interrupt_on_signals,
+    put,
+)
+from noisegate_cli.terminal.gate_command import gate
+from noisegate_cli.terminal.shared_options import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    MISUSED,
+    Interrupted,
+)
+from noisegate_cli.terminal.summary import presets_text
+
+DEBUG = "--debug"
+
+app = typer.Typer(
+    name="ngate",
+    help="Silence what is not signal in recordings.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        put(f"ngate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def ngate(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option(DEBUG, help="Show tracebacks; works after a command too.")
+    ] = False,
+) -> None:
+    """Silence what is not signal in recordings."""
+
+
+app.command(epilog="Presets:\n\n" + presets_text().replace("\n", "\n\n"))(gate)
+app.command()(analyze)
+app.command()(batch)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and return the exit status; nothing but it leaves this function."""
+    arguments = list(arguments)
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    debug = DEBUG in options
+    arguments = [a for i, a in enumerate(arguments) if a != DEBUG or i >= len(options)]
+    try:
+        status = app(args=arguments, prog_name="ngate", standalone_mode=False) or DONE
+        if status == INTERRUPTED:
+            raise KeyboardInterrupt
+        return int(status)
+    except (BrokenPipeError, SystemExit):
+        # Who read our output has seen enough, which Typer takes for a reason to leave. Python would
+        # complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except (KeyboardInterrupt, typer.Abort, Interrupted) as interrupt:
+        complain(": ".join(("interrupted", *map(str, interrupt.args))))
+        return INTERRUPTED
+    except Exception as error:
+        if debug:
+            import traceback
+
+            traceback.print_exc()
+        return _status(error)
+
+
+def _status(error: Exception) -> int:
+    """Say what was wrong, and return the exit status for it."""
+    if isinstance(error, NoisegateError):
+        complain(error)
+        return MISUSED if isinstance(error, SettingsError) else FAILED
+    if hasattr(error, "format_message"):
+        # Wrong usage, in the words of Typer. No arguments at all have printed the help instead.
+        if message := error.format_message().rstrip("."):
+            command = getattr(getattr(error, "ctx", None), "command_path", "ngate")
+            complain(f"{message}: see {command} --help")
+        return MISUSED
+    if isinstance(error, OSError) and error.strerror:
+        complain(f"{error.strerror}: {error.filename or 'standard output'}")
+        return FAILED
+    complain(f"this should not happen: {type(error).__name__}: {error} ({DEBUG} shows where)")
+    return FAILED
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    # Nothing here is multiplied in threads. Starting them would take longer than a short recording,
+    # and the workers of a batch would get in each other's way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    escape_what_cannot_be_shown()
+    interrupt_on_signals()
+    sys.exit(run(sys.argv[1:]))

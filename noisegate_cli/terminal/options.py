@@ -1,0 +1,259 @@
+"""The options of a gate on the command line: one table, for every command that takes them."""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from noisegate_cli.errors import SettingsError
+from noisegate_cli.gating.parsing import (
+    parse_band,
+    parse_level,
+    parse_noise,
+    parse_quantity,
+    parse_range,
+    parse_reduction,
+    parse_samples,
+    parse_threshold,
+)
+from noisegate_cli.gating.settings import PRESETS, GateSettings
+
+DETECTOR = "How it listens"
+ENVELOPE = "How it opens and closes (defaults from the preset)"
+SPECTRAL = "The noise under the signal"
+
+
+class Option(NamedTuple):
+    """An option that sets one field of GateSettings."""
+
+    flags: tuple[str, ...]
+    metavar: str
+    """Empty for a switch."""
+    panel: str
+    help: str
+    parse: Callable[[str], Any]
+    default: str = ""
+    """In words; empty where the preset has it."""
+
+
+OPTIONS: dict[str, Option] = {
+    "threshold": Option(
+        ("--threshold", "-t"),
+        "LEVEL",
+        DETECTOR,
+        "Opens above this frame RMS: 0.03 (of full scale 1.0) or -30dB. Or finds out: "
+        "auto hears what is signal; auto:otsu, auto:gmm and auto:p56 go by the levels; "
+        "floor+6dB by the noise.",
+        parse_threshold,
+        "auto",
+    ),
+    "adaptive": Option(
+        ("--adaptive",),
+        "",
+        DETECTOR,
+        "Moves the threshold with the noise; auto does that anyway.",
+        bool,
+    ),
+    "key_hz": Option(
+        ("--key",),
+        "HZ-HZ",
+        DETECTOR,
+        "Listens only between these frequencies: 250-4000.",
+        partial(parse_band, "key"),
+        "all",
+    ),
+    "hysteresis_db": Option(
+        ("--hysteresis",),
+        "DB",
+        DETECTOR,
+        "Closes only this far below a threshold; auto has a hysteresis of its own.",
+        partial(parse_quantity, "hysteresis", unit="dB"),
+    ),
+    "min_open_ms": Option(
+        ("--min-open",),
+        "MS",
+        DETECTOR,
+        "Doesn't open for shorter sounds.",
+        partial(parse_quantity, "min open", unit="ms"),
+    ),
+    "min_closed_ms": Option(
+        ("--min-closed",),
+        "MS",
+        DETECTOR,
+        "Doesn't close in shorter pauses.",
+        partial(parse_quantity, "min closed", unit="ms"),
+    ),
+    "channels": Option(
+        ("--channels",),
+        "linked|separate",
+        DETECTOR,
+        "linked: the loudest channel opens all. separate: each has a gate of its own.",
+        str,
+        "linked",
+    ),
+    "nonfinite": Option(
+        ("--nonfinite",),
+        "refuse|zero",
+        DETECTOR,
+        "What becomes of samples that are NaN or infinite; zero silences them.",
+        str,
+        "refuse",
+    ),
+    "frame_length": Option(
+        ("--frame-length",),
+        "SAMPLES",
+        DETECTOR,
+        "Length of an analysis frame.",
+        partial(parse_samples, "frame length"),
+        "the power of two from 30 ms on",
+    ),
+    "hop_length": Option(
+        ("--hop-length",),
+        "SAMPLES",
+        DETECTOR,
+        "From frame to frame; divides half the frame.",
+        partial(parse_samples, "hop length"),
+        "a quarter of the frame",
+    ),
+    "lookahead_ms": Option(
+        ("--lookahead",),
+        "MS",
+        ENVELOPE,
+        "Is fully open this long before the sound.",
+        partial(parse_quantity, "lookahead", unit="ms"),
+    ),
+    "attack_ms": Option(
+        ("--attack",),
+        "MS",
+        ENVELOPE,
+        "Fades in, before the lookahead.",
+        partial(parse_quantity, "attack", unit="ms"),
+    ),
+    "hold_ms": Option(
+        ("--hold",),
+        "MS",
+        ENVELOPE,
+        "Stays fully open this long after the sound.",
+        partial(parse_quantity, "hold", unit="ms"),
+    ),
+    "release_ms": Option(
+        ("--release",),
+        "MS",
+        ENVELOPE,
+        "Fades out, after the hold.",
+        partial(parse_quantity, "release", unit="ms"),
+    ),
+    "range_db": Option(
+        ("--range",),
+        "DB|mute",
+        ENVELOPE,
+        "Gain of the closed gate: -24dB, or mute for silence.",
+        parse_range,
+    ),
+    "target_floor_db": Option(
+        ("--target-floor",),
+        "DBFS",
+        ENVELOPE,
+        "Takes the range that makes the pauses this loud: -62dB.",
+        partial(parse_level, "target floor"),
+        "none",
+    ),
+    "spectral": Option(
+        ("--spectral",),
+        "",
+        SPECTRAL,
+        "Turns down the noise in each frequency bin, under the signal too. The pauses are quiet "
+        "then; --range mute silences them as well.",
+        bool,
+    ),
+    "reduction_db": Option(
+        ("--reduction",),
+        "DB|mute",
+        SPECTRAL,
+        "How far a bin goes down at the most: 12dB. Less sounds more natural.",
+        parse_reduction,
+    ),
+    "noise": Option(
+        ("--noise",),
+        "FILE|FROM-TO",
+        SPECTRAL,
+        "Where the noise is alone: a recording of it, or a stretch of this one: 0:00-0:02.5.",
+        parse_noise,
+        "learnt from the pauses",
+    ),
+}
+
+
+PRESET = Annotated[
+    str,
+    typer.Option(
+        "--preset",
+        "-p",
+        metavar="|".join(PRESETS),
+        help="Where the options below start from, and the hysteresis, min open and min closed.",
+        rich_help_panel=ENVELOPE,
+    ),
+]
+
+
+def with_settings(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of a gate, but for some; it gets them as one `settings`."""
+    options = {name: option for name, option in OPTIONS.items() if name not in without}
+    added = [
+        inspect.Parameter(
+            "preset", inspect.Parameter.KEYWORD_ONLY, default="voice", annotation=PRESET
+        )
+    ]
+    for name, option in options.items():
+        shown = typer.Option(
+            *option.flags,
+            metavar=option.metavar or None,
+            help=option.help,
+            rich_help_panel=option.panel,
+            show_default=option.default or False,
+        )
+        added.append(
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[str | None if option.metavar else bool | None, shown],
+            )
+        )
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def run(**arguments: Any) -> None:
+            texts = {name: arguments.pop(name) for name in options}
+            preset = arguments.pop("preset")
+            command(settings=settings_from(preset, texts), **arguments)
+
+        own = [p for p in inspect.signature(command).parameters.values() if p.name != "settings"]
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        run.__signature__ = inspect.Signature(own + added)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in own + added}
+        return run
+
+    return decorate
+
+
+def settings_from(preset: str, texts: dict[str, str | None]) -> GateSettings:
+    """Return the settings of a preset with what was typed in their place.
+
+    Raises
+    ------
+    SettingsError
+        Quotes what can't be read, or is out of range.
+    """
+    changes = {name: OPTIONS[name].parse(text) for name, text in texts.items() if text is not None}
+    if {"range_db", "target_floor_db"} <= set(changes):
+        raise SettingsError(
+            "--range and --target-floor both say how far to close: give one of them"
+        )
+    if changes.get("spectral"):
+        changes["spectral"] = "mask" if preset == "hard" else "soft"
+    elif misplaced := {"reduction_db", "noise"} & set(changes):
+        flag = OPTIONS[min(misplaced)].flags[0]
+        raise SettingsError(f"{flag} is of the spectral gate: add --spectral")
+    return GateSettings.preset(preset, **changes)

@@ -1,0 +1,82 @@
+"""Options, exit statuses and progress that several commands share."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from noisegate_cli.terminal.console import bars
+
+if TYPE_CHECKING:
+    from noisegate_cli.files.pipes import RawFormat
+
+
+DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses."""
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+
+
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress, no summary: only errors and data.")
+]
+
+
+Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite outputs that exist.")]
+
+
+Subtype = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TYPE",
+        help="Write samples of this type, such as PCM_16, PCM_24 or FLOAT.",
+        show_default="that of the input",
+    ),
+]
+
+
+KeepMtime = Annotated[
+    bool, typer.Option("--keep-mtime", help="Leave the time of the last change as it was.")
+]
+
+
+class Interrupted(Exception):  # noqa: N818  # it is no error
+    """An interrupt with something to say; Typer lets a plain one through without its words."""
+
+
+Raw = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RATE:CHANNELS:TYPE",
+        help="The input is nothing but samples: 44100:1:s16, or s8, u8, s24, s32, f32, f64.",
+    ),
+]
+
+
+def _raw_format(text: str | None) -> "RawFormat | None":
+    """Return what the samples of an input are that is nothing else."""
+    if text is None:
+        return None
+    from noisegate_cli.files.pipes import RawFormat
+
+    return RawFormat.parse(text)
+
+
+@contextmanager
+def _one_bar(file: Path | str, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """Give a function to tell which share of one recording is done."""
+    file, seconds = Path(file), 0.0
+
+    def total() -> dict[str, float]:
+        """Look only when there is something to show."""
+        from noisegate_cli.files.reader import probe
+
+        nonlocal seconds
+        seconds = probe(file).duration
+        return {file.name: seconds}
+
+    with bars(total, quiet or str(file) == "-") as shown:
+        yield lambda share: shown.update({file.name: share * seconds})

@@ -1,0 +1,175 @@
+"""Results in words for people and as JSON for programs; `tables` has what takes more than lines."""
+
+import math
+from typing import TYPE_CHECKING
+
+from noisegate_cli.gating.settings import MUTE, PRESETS, GateSettings
+from noisegate_cli.terminal.advice import _typed_noise
+from noisegate_cli.text import format_db, format_duration, format_level, format_time, shown
+
+if TYPE_CHECKING:
+    from noisegate_cli.batch.terms import Report
+    from noisegate_cli.files.formats import AudioInfo
+    from noisegate_cli.gating.chops import ChopReport
+    from noisegate_cli.recordings import GateResult
+
+
+def gate_summary(result: "GateResult") -> list[str]:
+    """Return the few lines that `ngate gate` says when it is done."""
+    found = result.suggestion
+    if found is None:
+        opening = f"threshold  {format_level(result.threshold or 0)}, as given"
+    elif result.threshold is None:
+        opening = f"automatic  {found.reason}"
+    else:
+        opening = f"threshold  {format_level(result.threshold)}, {found.method}. {found.reason}"
+    speed = result.source.duration / max(result.seconds, 1e-9)
+    openings = _counted(result.statistics.openings, "opening")
+    lines = [
+        opening,
+        f"closed     {100 * result.statistics.closed_share:.1f} % of "
+        f"{format_duration(result.source.duration)}, {openings} "
+        f"({speed:.0f} × real time)",
+        f"output     {shown(result.output.path)} ({sample_type(result.output)})",
+    ]
+    if result.settings.adaptive and result.threshold is not None:
+        lines[0] += " It moves with the noise." if found else ", moving with the noise"
+    if result.settings.target_floor_db is not None and result.statistics.closed:
+        reached = ": the pauses are that quiet already" if not result.settings.range_db else ""
+        range_db = format_db(result.settings.range_db)
+        lines.append(f"range      {range_db}, for the target floor{reached}")
+    if result.settings.spectral != "off":
+        lines += _noise_lines(result)
+    if nothing_opened(result):
+        lines.append("note       nothing rises above the threshold: all of it is turned down")
+    if result.chops.count:
+        lines += _chops_lines(result)
+    if result.residue:
+        lines.append(f"residue    {shown(result.residue)}")
+    if result.delay_ms is not None:
+        hold = result.settings.hold_ms
+        lines.append(
+            f"delay      at most {result.delay_ms:.0f} ms; so that it is no more, hold {hold:g} ms "
+            "takes the place of min closed"
+        )
+    if note := _other_type(result.source, result.output):
+        lines.append(f"note       {note}")
+    lines += [f"warning    {sentence}" for sentence in result.warnings]
+    return lines
+
+
+def _other_type(source: "AudioInfo", output: "AudioInfo") -> str:
+    """Return what to say where the output is of another sample type; empty if nothing is lost."""
+    if source.subtype == output.subtype:
+        return ""
+    if source.is_coded and not output.is_coded:
+        return f"the input is {source.subtype}: the output holds what that decodes to"
+    mantissa = {"FLOAT": 24, "DOUBLE": 53}
+    room = mantissa.get(output.subtype, output.bits)
+    fits = mantissa.get(source.subtype, source.bits) <= room
+    if output.is_coded or not fits or (source.dtype.kind == "f" and output.dtype.kind == "i"):
+        return f"the input is {source.subtype}: not every bit can be kept"
+    return ""
+
+
+def nothing_opened(result: "GateResult") -> bool:
+    """Return whether a threshold lies above all that there is."""
+    return result.threshold is not None and not result.statistics.openings
+
+
+def _noise_lines(result: "GateResult") -> list[str]:
+    """Return what a spectral gate went by, and how far it went."""
+    settings = result.settings
+    if settings.masks_by_level:
+        return ["bins       open where a tone is above the threshold"]
+    known = [noise for noise in result.noises if noise]
+    lines = []
+    if known:
+        levels = " and ".join(f"{noise.level_db():.0f}" for noise in known)
+        sources = dict.fromkeys(_noise_source(noise.source, settings) for noise in known)
+        depth = f"up to {settings.reduction_db:g} dB" if settings.bin_floor else "all the way"
+        lines.append(f"noise      {levels} dBFS, {', or '.join(sources)}")
+        lines.append(f"           {depth} down in each bin")
+    if len(known) < len(result.noises):
+        where = "in a channel nothing" if known else "nothing"
+        lines.append(
+            f"note       no noise could be learnt, and {where} was taken away: show it with "
+            "--noise FROM-TO or --noise FILE"
+        )
+    return lines
+
+
+def _noise_source(source: str, settings: GateSettings) -> str:
+    if source == "given":
+        return f"as in {shown(_typed_noise(settings.noise))}"
+    if source == "pauses":
+        return "learnt from the pauses"
+    return "guessed from what is quietest in each bin, as no pause was found"
+
+
+def chops_counted(chops: "ChopReport") -> str:
+    """Return how often a gate cut sounds."""
+    kinds = ((chops.decays, "decay"), (chops.attacks, "attack"))
+    return " and ".join(_counted(number, kind) for number, kind in kinds if number) + " cut"
+
+
+def _chops_lines(result: "GateResult") -> list[str]:
+    """Return where sounds were cut, and what to do about it."""
+    chops = result.chops
+    worst = [f"{format_time(chop.time)} ({chop.above_db:.0f} dB)" for chop in chops.worst]
+    more = ", …" if chops.count > len(worst) else ""
+    hints = ["a lower threshold"] if result.threshold is not None else []
+    hints += ["--hold 300"] if chops.decays else []
+    deepest = result.settings.pause_reduction_db and not result.settings.range_db
+    hints += ["--reduction 12dB" if deepest else "--range -12dB"]
+    return [
+        f"chops      {chops_counted(chops)}: try {' or '.join(hints)}",
+        f"           at {', '.join(worst)}{more}",
+    ]
+
+
+def batch_errors(report: "Report") -> list[str]:
+    """Return why recordings failed, one a line, not too many."""
+    errors = list(report.errors)
+    if report.failed > len(errors):
+        more = report.failed - len(errors)
+        errors.append(f"{more} more recordings failed: --report FILE lists them all")
+    return errors
+
+
+def batch_left(report: "Report") -> str:
+    """Return how far a batch got that was stopped, and how to go on."""
+    dealt_with = report.total - report.to_do
+    return (
+        f"{dealt_with} of {report.total} recordings are dealt with: the same command does the rest"
+    )
+
+
+def presets_text() -> str:
+    """Return the presets and their values, one a line, for `--help`."""
+    lines = []
+    for name, p in PRESETS.items():
+        closed = "mute" if p.range_db == MUTE else f"{p.range_db:g}dB"
+        depth = f"{p.reduction_db:g} dB" if p.bin_floor else "mute"
+        lines.append(
+            f"{name}: hysteresis {p.hysteresis_db:g} dB, lookahead {p.lookahead_ms:g} ms, "
+            f"attack {p.attack_ms:g} ms, hold {p.hold_ms:g} ms, release {p.release_ms:g} ms, "
+            f"range {closed}, reduction {depth}, min open {p.min_open_ms:g} ms, "
+            f"min closed {p.min_closed_ms:g} ms"
+        )
+    lines[-1] += " (the plain mask of frames above the threshold)"
+    return "\n".join(lines)
+
+
+def level_db(linear: float | None) -> float:
+    """Return a level in dBFS; minus infinity where there is none."""
+    return 20 * math.log10(linear) if linear else -math.inf
+
+
+def sample_type(info: "AudioInfo") -> str:
+    """Return the format and the sample type of a recording."""
+    return f"{info.format} {info.subtype}"
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")

@@ -1,0 +1,272 @@
+"""Results as tables on a terminal."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from noisegate_cli.terminal.advice import advice
+from noisegate_cli.terminal.summary import level_db, sample_type
+from noisegate_cli.text import format_bytes, format_db, format_duration, format_level, shown
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    from noisegate_cli.batch.plan import Unusual
+    from noisegate_cli.batch.terms import Report
+    from noisegate_cli.gating.analysis import Trial
+    from noisegate_cli.gating.frames.histogram import LevelHistogram
+    from noisegate_cli.gating.noise_profile import NoiseProfile
+    from noisegate_cli.recordings import AnalysisReport
+
+HISTOGRAM_WIDTH = 40
+
+OCTAVE_WIDTH, OCTAVE_DEPTH_DB = 40, 60.0
+"""Of the bar of the loudest octave of a noise, and how far down a bar has no width."""
+
+FORCE_HINT = " (--force makes it anew)"
+
+SWEEP_STEP = 3
+"""Of the trials, a decibel apart, every third is shown: four on either side of the best."""
+
+
+def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group":
+    """Return an analysis to be printed by rich."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    info, levels, suggestion = report.info, report.levels, report.levels.suggestion
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim")
+    facts.add_column()
+    channels = "mono" if info.channels == 1 else f"{info.channels} channels"
+    facts.add_row(
+        "recording",
+        f"{format_duration(info.duration)}, {info.sample_rate} Hz, {channels}, {sample_type(info)}",
+    )
+    facts.add_row("peak, RMS", f"{format_db(levels.peak_db)}FS, {format_db(levels.rms_db)}FS")
+    if math.isfinite(suggestion.noise_floor_db):
+        facts.add_row("noise floor", f"{format_db(suggestion.noise_floor_db)}FS")
+        facts.add_row(
+            "active level",
+            f"{format_db(suggestion.active_db)}FS, {suggestion.contrast_db:.1f} dB above the floor",
+        )
+        facts.add_row(
+            "frames, dBFS",
+            "  ".join(f"{p} %: {db:.0f}" for p, db in levels.percentiles_db.items()),
+        )
+    if levels.silent_share:
+        facts.add_row(
+            "digital silence", f"{100 * levels.silent_share:.1f} % of the frames, not counted"
+        )
+    parts: list[Any] = [
+        Text(shown(info.path), style="bold"),
+        Padding(facts, (0, 0, 0, 2), expand=False),
+    ]
+    if levels.histogram.sounding:
+        drawn = _histogram_text(levels.histogram, suggestion.threshold, ascii_only)
+        parts.append(Padding(drawn, (1, 2), expand=False))
+    words = Table.grid(padding=(0, 2))
+    words.add_column(style="dim")
+    words.add_column()
+    opens = suggestion.threshold is None
+    words.add_row("automatic", Text(suggestion.reason, style="yellow" if opens else ""))
+    if suggestion.confidence:
+        words.add_row(
+            "confidence",
+            f"{100 * suggestion.confidence:.0f} % of the time lies clearly on one side",
+        )
+    words.add_row(
+        "would close",
+        f"{100 * levels.closed_share:.1f} % of the time, "
+        f"{levels.openings_per_minute:.0f} openings a minute",
+    )
+    if suggestion.threshold is not None:
+        level = Text(format_level(suggestion.threshold), style="bold green")
+        level.append(f", agrees with it on {100 * (suggestion.agreement or 0):.0f} %", style="none")
+        words.add_row("threshold", level)
+    if suggestion.estimates_db:
+        spread = max(suggestion.estimates_db.values()) - min(suggestion.estimates_db.values())
+        words.add_row(
+            "estimates",
+            "  ".join(
+                f"{name.removeprefix('auto:')} {db:.0f}"
+                for name, db in suggestion.estimates_db.items()
+            )
+            + f" dBFS, within {spread:.0f} dB",
+        )
+    for sentence in report.warnings:
+        words.add_row("warning", Text(sentence, style="yellow"))
+    for sentence in advice(report):
+        words.add_row("note", Text(sentence, style="yellow"))
+    if levels.trials:
+        parts.append(Padding(_sweep_table(levels.trials, ascii_only), (0, 0, 0, 2), expand=False))
+        explained = "at risk: of what the automatic gate lets through; agrees: with it"
+        parts.append(Padding(Text(explained, style="dim"), (0, 0, 1, 2), expand=False))
+    parts.append(Padding(words, (0, 0, 0, 2), expand=False))
+    for gate, noise in enumerate(levels.noises):
+        of = f", channel {gate + 1}" if len(levels.noises) > 1 else ""
+        parts.append(Padding(_noise_text(noise, of, ascii_only), (1, 2, 0, 2), expand=False))
+    return Group(*parts)
+
+
+def octave_name(hz: float) -> str:
+    """Return the nominal frequency of the octave around `hz`, which is 1000 times a power of 2.
+
+    Examples
+    --------
+    >>> octave_name(31.25), octave_name(125.1), octave_name(4000)
+    ('31 Hz', '125 Hz', '4 kHz')
+    """
+    return f"{hz / 1000:.0f} kHz" if hz > 900 else f"{hz:.0f} Hz"
+
+
+def _noise_text(noise: "NoiseProfile | None", of: str, ascii_only: bool) -> "Text":
+    from rich.text import Text
+
+    if noise is None:
+        hint = "show it with --noise FROM-TO or --noise FILE"
+        return Text(f"noise{of}: none could be learnt, {hint}", style="yellow")
+    text = Text(f"noise{of}, {noise.level_db():.1f} dBFS, by octaves:\n")
+    bands = noise.bands(1)
+    loudest = max((db for _, _, db in bands if math.isfinite(db)), default=0.0)
+    for low, _, db in bands:
+        hz = octave_name(low * 2**0.5)
+        share = 1 + (db - loudest) / OCTAVE_DEPTH_DB if math.isfinite(db) else 0.0
+        width = round(OCTAVE_WIDTH * max(0.0, share))
+        text.append(f"{hz:>8} {db:6.1f} dB ", style="dim")
+        text.append(("#" if ascii_only else "█") * width + "\n", style="bright_black")
+    text.rstrip()
+    return text
+
+
+def _sweep_table(trials: "Sequence[Trial]", ascii_only: bool) -> "Table":
+    from rich.table import Table
+
+    from noisegate_cli.gating.analysis import best_trial
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("-t", "dBFS", "closed", "openings/min", "at risk", "agrees", ""):
+        table.add_column(title, justify="left" if not title else "right")
+    best = trials.index(best_trial(trials))
+    mark = "<-- suggested" if ascii_only else "◄── suggested"
+    first = best % SWEEP_STEP
+    shown_trials = range(first, len(trials), SWEEP_STEP)
+    for i in list(shown_trials)[max(0, best // SWEEP_STEP - 4) : best // SWEEP_STEP + 5]:
+        trial = trials[i]
+        table.add_row(
+            f"{10 ** (trial.threshold_db / 20):.3g}",
+            f"{trial.threshold_db:.0f}",
+            f"{100 * trial.closed_share:.0f} %",
+            f"{trial.openings_per_minute:.0f}",
+            f"{100 * trial.at_risk:.1f} %",
+            f"{100 * trial.agreement:.0f} %",
+            mark if i == best else "",
+            style="bold" if i == best else None,
+        )
+    return table
+
+
+def batch_table(report: "Report") -> "Group":
+    """Return the summary of a batch to be printed by rich, what is unusual first."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    from noisegate_cli.batch.deciding import ONLY_FORCED
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column()
+    audio = format_duration(report.audio_seconds)
+    if report.dry:
+        reasons = ", ".join(f"{number} {why}" for why, number in report.reasons.items())
+        table.add_row(
+            "would gate",
+            f"{report.to_do} of {report.total} recordings, {audio}"
+            + (f" ({reasons})" if report.to_do else ""),
+        )
+        needed, free = format_bytes(report.bytes_needed), format_bytes(report.bytes_free)
+        style = "bold red" if report.bytes_needed > report.bytes_free else ""
+        table.add_row("disk", Text(f"about {needed} needed, {free} free", style=style))
+    else:
+        speed = report.audio_seconds / max(report.seconds, 1e-9)
+        table.add_row(
+            "gated",
+            f"{report.done} of {report.total} recordings, {audio} "
+            f"in {format_duration(report.seconds)} ({speed:.0f} × real time)",
+        )
+    if report.thresholds:
+        table.add_row("threshold", _shared_text(report.thresholds))
+    if report.done:
+        table.add_row("closed", f"{100 * report.closed_share:.1f} % of the time")
+        kinds = ", ".join(f"{number} {kind}" for kind, number in report.kinds.items())
+        table.add_row("unusual", kinds or "none")
+    for why, number in report.skips.items():
+        table.add_row("skipped", f"{number}: {why}" + (FORCE_HINT if why in ONLY_FORCED else ""))
+    if report.failed:
+        table.add_row("failed", Text(str(report.failed), style="bold red"))
+    if report.unreadable:
+        table.add_row("manifest", f"{report.unreadable} lines can't be read, and don't count")
+    if not report.is_locked:
+        table.add_row("note", "there are no locks here: let no other batch write there meanwhile")
+    table.add_row("output", Text(shown(report.output)))
+    if not report.unusual:
+        return Group(table)
+    return Group(Padding(_unusual_table(report.unusual), (0, 0, 1, 0), expand=False), table)
+
+
+def _shared_text(thresholds: dict[str, float | None]) -> str:
+    """Return the thresholds that recordings share in a few words."""
+    found = sorted(t for t in thresholds.values() if t is not None)
+    if not found:
+        return "none: signal and noise don't part, the gate stays open"
+    text = format_level(found[0])
+    if len(thresholds) > 1:
+        text += f" to {format_level(found[-1])}, in {len(thresholds)} folders"
+    if len(found) < len(thresholds):
+        text += f"; none in {len(thresholds) - len(found)} of them, where the gate stays open"
+    return text
+
+
+def _unusual_table(unusual: "Sequence[Unusual]") -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("listen to", "because", "closed", "contrast", "peak", "cuts"):
+        table.add_column(title, justify="left" if title in ("listen to", "because") else "right")
+    for one in unusual:
+        table.add_row(
+            Text(shown(one.name)),
+            one.why,
+            f"{100 * one.closed_share:.0f} %",
+            "" if one.contrast_db is None else f"{one.contrast_db:.0f} dB",
+            "" if one.peak_db is None else f"{one.peak_db:.1f} dBFS",
+            str(one.chops or ""),
+        )
+    return table
+
+
+def _histogram_text(histogram: "LevelHistogram", threshold: float | None, ascii_only: bool) -> Any:
+    from rich.text import Text
+
+    rows = histogram.rows()
+    most = max(n for _, _, n in rows) or 1
+    threshold_db = level_db(threshold)
+    block, arrow = ("#", "<--") if ascii_only else ("█", "◄──")
+    text = Text()
+    for start, end, frames in rows:
+        bar = block * math.ceil(HISTOGRAM_WIDTH * frames / most)
+        above = start >= threshold_db
+        text.append(f"{start:4.0f} to {end:3.0f} dB ", style="dim")
+        text.append(f"{bar:<{HISTOGRAM_WIDTH}}", style="green" if above else "bright_black")
+        if start <= threshold_db < end:
+            text.append(f" {arrow} -t {threshold_db:.1f} dBFS", style="bold")
+        text.append("\n")
+    text.rstrip()
+    return text

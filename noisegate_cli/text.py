@@ -1,0 +1,78 @@
+"""How levels, durations, sizes and paths are written in messages."""
+
+import math
+
+
+def format_level(linear: float) -> str:
+    """Return a linear level with its dBFS.
+
+    Examples
+    --------
+    >>> format_level(0.03)
+    '0.03 (-30.5 dBFS)'
+    """
+    return f"{linear:.3g} ({format_db(20 * math.log10(linear) if linear > 0 else -math.inf)}FS)"
+
+
+def format_db(db: float) -> str:
+    """Return a level or a gain in dB; minus infinity is spelled out."""
+    return f"{db:.1f} dB" if math.isfinite(db) else "-inf dB"
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration as one reads it on a clock.
+
+    Examples
+    --------
+    >>> format_duration(7.25), format_duration(75), format_duration(3723)
+    ('7.25 s', '1:15 min', '1:02:03 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    return f"{hours}:{m:02}:{s:02} h" if hours else f"{m}:{s:02} min"
+
+
+def format_bytes(size: float) -> str:
+    """Return a size in the unit in which disks are sold.
+
+    Examples
+    --------
+    >>> format_bytes(999), format_bytes(1234567), format_bytes(2.5e12)
+    ('999 B', '1.2 MB', '2.5 TB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def format_time(seconds: float) -> str:
+    """Return a place in a recording as one finds it in an editor.
+
+    Examples
+    --------
+    >>> format_time(7.256), format_time(3723)
+    ('0:07.26', '1:02:03.00')
+    """
+    minutes, s = divmod(round(seconds, 2), 60)
+    hours, m = divmod(int(minutes), 60)
+    return f"{hours}:{m:02}:{s:05.2f}" if hours else f"{m}:{s:05.2f}"
+
+
+def shown(path: object) -> str:
+    r"""Return a path as it can be shown on one line, in quotes.
+
+    Line breaks and bytes that are no text are escaped, so that a name can't break the line or
+    the encoder.
+
+    Examples
+    --------
+    >>> shown("two\nlines.wav")
+    "'two\\nlines.wav'"
+    """
+    text = str(path).encode("utf-8", "backslashreplace").decode()
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return f"'{escaped}'"

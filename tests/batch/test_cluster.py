@@ -1,0 +1,197 @@
+"""Batches on a real Dask cluster: a scheduler and workers, in processes of their own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from noisegate_cli import SettingsError
+from noisegate_cli.batch import executors
+from noisegate_cli.batch import run as batch_run
+from noisegate_cli.batch.executors import Cluster
+from noisegate_cli.batch.terms import Batch
+from noisegate_cli.batch.worker import gate_job
+from noisegate_cli.errors import ClusterError
+from noisegate_cli.terminal.cli import run as ngate
+from tests.batch.helpers import SETTINGS, Told, files, lines, run, statuses, write_long
+from tests.conftest import loud_and_quiet
+
+distributed = pytest.importorskip("distributed")
+
+ROOT = Path(__file__).parents[2]
+LONGEST_WAIT_S = 60
+
+
+def wait_for(there, process):
+    end = time.monotonic() + LONGEST_WAIT_S
+    while not there():
+        assert process.poll() is None, "it has ended"
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.05)
+
+
+class Dask:
+    """A scheduler, and workers that come and go."""
+
+    def __init__(self, folder, stack, **settings):
+        self._folder, self._stack = folder, stack
+        self._env = os.environ | {"PYTHONPATH": str(ROOT)}
+        self._env |= {f"DASK_DISTRIBUTED__{name}": value for name, value in settings.items()}
+        contact = folder / "scheduler.json"
+        self._scheduler = self._start("scheduler", "--port", "0", "--scheduler-file", contact)
+        wait_for(contact.exists, self._scheduler)
+        self.address = json.loads(contact.read_text())["address"]
+        self.workers = []
+
+    def add_workers(self, number):
+        added = [
+            self._start("worker", self.address, "--nthreads", "1", "--no-nanny")
+            for _ in range(number)
+        ]
+        self.workers += added
+        with distributed.Client(self.address, set_as_default=False) as client:
+            alive = [worker for worker in self.workers if worker.poll() is None]
+            wait_for(lambda: len(client.nthreads()) == len(alive), self._scheduler)
+
+    def _start(self, what, *arguments):
+        command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *map(str, arguments)]
+        command += ["--host", "127.0.0.1", "--no-dashboard"]
+        log = self._stack.enter_context((self._folder / "log").open("ab"))
+        process = subprocess.Popen(command, cwd=self._folder, env=self._env, stdout=log, stderr=log)
+        self._stack.callback(process.wait)
+        self._stack.callback(process.kill)
+        return process
+
+
+@contextmanager
+def dask(folder, workers, **settings):
+    with ExitStack() as stack:
+        cluster = Dask(folder, stack, **settings)
+        cluster.add_workers(workers)
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with dask(tmp_path_factory.mktemp("dask"), 2) as running:
+        yield running
+
+
+@pytest.fixture
+def tree(tmp_path, write):
+    for number in range(6):
+        write(loud_and_quiet(), f"in/deep/{number}.wav")
+    (tmp_path / "in" / "bad.wav").write_text("no recording")
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def long_tree(tmp_path):
+    write_long(tmp_path / "in", 12)
+    return tmp_path / "in"
+
+
+def same(one, other):
+    assert files(one) == files(other)
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in files(one))
+
+
+def test_a_cluster_does_what_processes_do(cluster, tree, tmp_path, capsys):
+    here, there = tmp_path / "here", tmp_path / "there"
+    report, told = run(tree, here)
+    on_cluster, told_there = run(tree, there, Cluster(cluster.address))
+    assert (on_cluster.done, on_cluster.failed) == (report.done, report.failed) == (6, 1)
+    assert statuses(told_there) == statuses(told)
+    assert on_cluster.errors == report.errors
+    assert same(here, there)
+    entries = [{line["output"]: line["settings"] for line in lines(o)} for o in (here, there)]
+    assert entries[0] == entries[1]
+    # What one has begun the other goes on with.
+    (there / "deep" / "1.wav").unlink()
+    assert run(tree, there)[0].reasons == {"output is missing": 1, "failed before": 1}
+    assert capsys.readouterr().err == ""
+
+
+def test_the_command_line_runs_on_a_cluster(cluster, tree, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tree / "bad.wav").unlink()
+    options = ["--cluster", cluster.address, "-o", "out", "-t", "auto:otsu", "--shared-threshold"]
+    assert ngate(["batch", "in", *options, "--json"]) == 0
+    out, err = capsys.readouterr()
+    settled = [json.loads(line) for line in out.splitlines()]
+    assert {one["status"] for one in settled} == {"done"}
+    assert len({one["settings"]["threshold"] for one in settled}) == 1
+    assert "6 of 6 recordings" in err
+    assert files(tmp_path / "out") == files(tree)
+
+
+def test_workers_that_are_not_fit_are_named_before_anything_runs(cluster, monkeypatch):
+    workers = Cluster(cluster.address)
+    with pytest.raises(ClusterError, match="don't see '/nowhere'.*a filesystem that all share"):
+        workers.check("/", "/nowhere")
+    monkeypatch.setattr(executors, "__version__", "9.9")
+    with pytest.raises(ClusterError, match=r"have ngate 0.* this is 9\.9: install the same"):
+        workers.check("/")
+    workers.close()
+
+
+def test_what_is_missing_for_a_cluster_is_said(monkeypatch, tree, capsys):
+    monkeypatch.setattr(executors, "CONNECT_S", 0.2)
+    assert ngate(["batch", str(tree), "--cluster", "tcp://127.0.0.1:9", "-t", "0.1"]) == 1
+    assert "ngate: there is no Dask scheduler at 'tcp://127.0.0.1:9'" in capsys.readouterr().err
+    assert not tree.with_name("in-gated").exists()
+    with pytest.raises(SettingsError, match="leave out one"):
+        Batch(root=tree, output=tree, jobs=2, cluster="tcp://127.0.0.1:9")
+    with pytest.raises(ClusterError, match="'nonsense' is no address: give it as tcp://host:8786"):
+        Cluster("nonsense")
+
+    def not_installed(name):
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+    monkeypatch.setattr(executors, "import_module", not_installed)
+    with pytest.raises(ClusterError, match=r"pip install 'noisegate-cli\[cluster\]'"):
+        Cluster("tcp://127.0.0.1:9")
+
+
+def test_a_worker_that_is_killed_in_the_middle_costs_nothing(cluster, long_tree, tmp_path):
+    class Killing(Told):
+        def settled(self, name, entry):
+            super().settled(name, entry)
+            if len(self.entries) == 3:
+                cluster.workers[0].send_signal(signal.SIGKILL)
+
+    told = Killing()
+    output = tmp_path / "out"
+    batch = Batch(root=long_tree, output=output, settings=SETTINGS)
+    report = batch_run.Run(batch, told).go(Cluster(cluster.address))
+    assert cluster.workers[0].wait() == -signal.SIGKILL
+    assert (report.done, report.failed, report.to_do) == (12, 0, 0)
+    run(long_tree, tmp_path / "here")
+    assert same(output, tmp_path / "here"), "and no temporary file is left"
+    assert sorted(line["output"] for line in lines(output)) == files(long_tree)
+    assert run(long_tree, output)[0].skips == {"done before": 12}
+
+
+def die_on_00(job):
+    """Stand in for `gate_job`: a recording that kills its worker."""
+    if job.name == "00.flac":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return gate_job(job)
+
+
+def test_a_recording_that_kills_workers_is_tried_again_alone_and_then_named(
+    long_tree, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(batch_run, "gate_job", die_on_00)
+    (tmp_path / "dask").mkdir()
+    with dask(tmp_path / "dask", 3, SCHEDULER__ALLOWED_FAILURES="0") as cluster:
+        report, _ = run(long_tree, tmp_path / "out", Cluster(cluster.address))
+    assert (report.done, report.failed) == (11, 1)
+    assert "00.flac': the process that gated it died, twice" in report.errors[0]
+    assert files(tmp_path / "out") == files(long_tree)[1:]

@@ -1,0 +1,342 @@
+"""What can go wrong in a night. In each case what is done is right, what isn't is named, and a
+second run does the rest."""
+
+import ctypes
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import soundfile as sf
+
+from noisegate_cli import OutputError, gate_file
+from noisegate_cli.batch import run as batch_run
+from noisegate_cli.batch.executors import Processes
+from noisegate_cli.batch.manifest import NAME, STARTED
+from noisegate_cli.batch.worker import gate_job
+from noisegate_cli.files.riff import WavFile
+from noisegate_cli.files.writer import writing
+from tests.batch.helpers import SETTINGS, files, lines, run, statuses, write_long
+from tests.conftest import loud_and_quiet, read
+
+LINUX = sys.platform == "linux"
+BATCH = [sys.executable, "-m", "noisegate_cli", "batch", "-t", "0.03", "-q"]
+
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
+
+
+@pytest.fixture
+def tree(tmp_path, write):
+    """Some recordings in two folders."""
+    for number in range(8):
+        write(loud_and_quiet(), f"in/{'even' if number % 2 == 0 else 'odd'}/{number}.wav")
+    return tmp_path / "in"
+
+
+def expect_complete(root: Path, output: Path) -> None:
+    """Check that each recording has its output, whole, and that nothing else is left."""
+    names = files(root)
+    assert files(output) == names
+    for name in names:
+        alone = output.with_name("alone") / name
+        gate_file(root / name, alone, SETTINGS, force=True)
+        assert (output / name).read_bytes() == alone.read_bytes()
+    last = {line["output"]: line["status"] for line in lines(output)}
+    assert last == dict.fromkeys(names, "done")
+
+
+def wait_for(condition, process=None):
+    end = time.monotonic() + 30
+    while not condition():
+        assert process is None or process.poll() is None, "it has ended"
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.01)
+
+
+def processes_of(session):
+    """Return the processes of a session that still run."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                text = (entry / "stat").read_text()
+            except OSError:
+                continue
+            state, _, _, its = text.rpartition(")")[2].split()[:4]
+            if int(its) == session and state != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.skipif(not LINUX, reason="looks at processes in /proc")
+def test_the_parent_is_killed(tmp_path):
+    long_tree = tmp_path / "in"
+    write_long(long_tree, 20)
+    output = tmp_path / "out"
+    command = [*BATCH, str(long_tree), "-o", str(output), "-j", "2"]
+    process = subprocess.Popen(command, start_new_session=True)
+    wait_for(lambda: (output / NAME).exists() and lines(output), process)
+    process.kill()
+    process.wait()
+    wait_for(lambda: not processes_of(process.pid))
+    left = files(output)
+    assert STARTED in left
+    for name in set(left) - {STARTED}:
+        assert name.endswith(".flac"), "a worker left its temporary file"
+        assert len(read(output / name)) == 48000 * 40
+    told = [line for line in lines(output) if line["status"] == "done"]
+    assert 0 < len(told) < 20
+    report, _ = run(long_tree, output)
+    assert report.skips == {"done before": len(told)}
+    assert report.done == 20 - len(told)
+    expect_complete(long_tree, output)
+
+
+def killed_in_the_middle(job):
+    """Stand in for `gate_job`: the process is killed when half of an output is written."""
+    if job.name.endswith("3.wav"):
+        with writing(sf_info(job), force=True) as file:
+            file.write(sf.read(job.source, dtype="int16", always_2d=True)[0][:1000])
+            os.kill(os.getpid(), signal.SIGKILL)
+    return gate_job(job)
+
+
+def sf_info(job):
+    from dataclasses import replace
+
+    from noisegate_cli.files.reader import probe
+
+    return replace(probe(Path(job.source)), path=Path(job.output))
+
+
+def test_a_worker_is_killed_in_the_middle_of_an_output(tree, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    monkeypatch.setattr(batch_run, "gate_job", killed_in_the_middle)
+    report, told = run(tree, output, Processes(2))
+    assert (report.done, report.failed) == (7, 1)
+    assert statuses(told)["3.wav"] == "failed"
+    assert "3.wav': the process that gated it died, twice" in report.errors[0]
+    assert files(output) == [name for name in files(tree) if not name.endswith("3.wav")]
+    monkeypatch.undo()
+    assert run(tree, output)[0].reasons == {"failed before": 1}
+    assert run(tree, output)[0].skips == {"done before": 8}
+
+
+def test_parent_and_workers_are_killed_at_once(tree, tmp_path):
+    """As when the power goes: a partial file is left that nobody could clean up."""
+    output = tmp_path / "out"
+    code = (
+        "import os, signal; from pathlib import Path; from noisegate_cli.batch import run;"
+        "from tests.batch import helpers, test_faults as t; run.gate_job = t.killed_in_the_middle;"
+        f"helpers.run(Path({str(tree)!r}), Path({str(output)!r}))"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]
+    )
+    assert killed.returncode == -signal.SIGKILL
+    left = files(output)
+    assert [name for name in left if name.endswith(".partial")]
+    assert STARTED in left
+    report, _ = run(tree, output)
+    assert report.done + report.skipped == 8
+    expect_complete(tree, output)
+
+
+def without_overriding_permissions():
+    """Let root be refused what others are refused; done in a new process before it begins."""
+    if os.geteuid() == 0:
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
+
+
+@pytest.mark.skipif(not LINUX, reason="takes a capability away from root")
+def test_the_output_folder_is_read_only(tree, tmp_path):
+    output = tmp_path / "out"
+    (output / "odd").mkdir(parents=True)
+    (output / "odd").chmod(0o555)
+    command = [*BATCH, str(tree), "-o", str(output), "-j", "2"]
+    options = {"capture_output": True, "text": True, "preexec_fn": without_overriding_permissions}
+    done = subprocess.run(command, check=False, **options)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 4
+    assert "odd/1.wav' can't be written" in done.stderr
+    assert files(output) == [f"even/{number}.wav" for number in (0, 2, 4, 6)]
+    (output / "odd").chmod(0o755)
+    output.chmod(0o555)
+    (output / NAME).chmod(0o444)
+    done = subprocess.run(command, check=False, **options)
+    assert done.returncode == 1
+    assert done.stderr == f"ngate: '{output / NAME}' can't be written: Permission denied\n"
+    output.chmod(0o755)
+    (output / NAME).chmod(0o644)
+    assert run(tree, output)[0].done == 4
+    expect_complete(tree, output)
+
+
+def small_files_only():
+    """Let no file become larger than 150 kB; done in a new process before it begins."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+
+
+def test_a_recording_is_too_large_for_what_may_be_written(tree, tmp_path, write):
+    write(loud_and_quiet().repeat(4), "in/even/large.wav")
+    output = tmp_path / "out"
+    command = [*BATCH, str(tree), "-o", str(output), "-j", "1"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, preexec_fn=small_files_only, check=False
+    )
+    assert done.returncode == 1
+    assert "large.wav' can't be written" in done.stderr
+    assert files(output) == [name for name in files(tree) if "large" not in name]
+    report, _ = run(tree, output)
+    assert (report.done, report.skipped) == (1, 8)
+    expect_complete(tree, output)
+
+
+@pytest.mark.skipif(not LINUX or os.geteuid() != 0, reason="mounts a small disk")
+def test_the_disk_is_full(tree, tmp_path):
+    output = tmp_path / "out"
+    output.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "none", str(output)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("it can't be mounted here")
+    try:
+        command = [*BATCH, str(tree), "-o", str(output), "-j", "2"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "can't be written" in done.stderr
+        made = [name for name in files(output) if name.endswith(".wav")]
+        assert 0 < len(made) < 8
+        assert all(len(read(output / name)) == 48000 for name in made)
+        assert not [name for name in files(output) if name.endswith(".partial")]
+        larger = ["mount", "-o", "remount,size=4m", str(output)]
+        subprocess.run(larger, check=True)
+        run(tree, output)
+        expect_complete(tree, output)
+    finally:
+        subprocess.run(["umount", str(output)], check=True)
+
+
+def test_the_disk_is_full_in_the_middle_of_an_output(tree, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    write = WavFile.write
+
+    def full(self, block):
+        if len(made) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        made.append(self)
+        write(self, block)
+
+    made: list[WavFile] = []
+    monkeypatch.setattr(WavFile, "write", full)
+    report, _ = run(tree, output)
+    assert (report.done, report.failed) == (3, 5)
+    assert all("No space left on device" in error for error in report.errors)
+    assert len(files(output)) == 3
+    monkeypatch.undo()
+    assert run(tree, output)[0].done == 5
+    expect_complete(tree, output)
+
+
+def test_the_disk_is_full_for_the_manifest_itself(tree, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    write = os.write
+
+    def full(file, data):
+        if b'"status"' in data and os.fstat(file).st_size > 2000:
+            write(file, data[:100])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OutputError, match=rf"{NAME}' can't be written: No space left on device"):
+        run(tree, output)
+    monkeypatch.undo()
+    before = lines(output)
+    assert 0 < len(before) < 8
+    assert STARTED in files(output)
+    report, _ = run(tree, output)
+    assert report.done == 8 - len(before)
+    expect_complete(tree, output)
+
+
+def test_a_library_does_not_load(tree, tmp_path):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "soundfile.py").write_text("raise OSError('no libsndfile')")
+    paths = os.pathsep.join((str(tmp_path / "broken"), *filter(None, sys.path)))
+    command = [*BATCH, str(tree), "-o", str(tmp_path / "out"), "-j", "2"]
+    environment = os.environ | {"PYTHONPATH": paths}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    said = done.stderr.splitlines()
+    assert len(said) == 8
+    assert all(line.endswith(".wav': OSError: no libsndfile") for line in said)
+    run(tree, tmp_path / "out")
+    expect_complete(tree, tmp_path / "out")
+
+
+def test_an_input_vanishes_while_the_batch_runs(tree, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    gone = tree / "odd" / "5.wav"
+    data = gone.read_bytes()
+
+    def vanishing(job):
+        gone.unlink(missing_ok=True)
+        return gate_job(job)
+
+    monkeypatch.setattr(batch_run, "gate_job", vanishing)
+    report, _ = run(tree, output)
+    assert (report.done, report.failed) == (7, 1)
+    assert "5.wav' doesn't exist" in report.errors[0]
+    monkeypatch.undo()
+    gone.write_bytes(data)
+    assert run(tree, output)[0].reasons == {"failed before": 1}
+    expect_complete(tree, output)
+
+
+def test_an_input_changes_while_it_is_read(tree, tmp_path, monkeypatch, write):
+    output = tmp_path / "out"
+
+    def changing(source, *arguments, **options):
+        result = gate_file(source, *arguments, **options)
+        if source.endswith("4.wav"):
+            os.utime(source, ns=(0, 0))
+        return result
+
+    monkeypatch.setattr("noisegate_cli.recordings.gate_file", changing)
+    report, _told = run(tree, output)
+    assert (report.done, report.failed) == (7, 1)
+    assert "4.wav' changed while it was read" in report.errors[0]
+    assert "even/4.wav" not in files(output)
+    monkeypatch.undo()
+    assert run(tree, output)[0].done == 1
+    expect_complete(tree, output)
+
+
+def test_an_input_changes_before_its_turn_comes(tree, tmp_path, monkeypatch, write):
+    output = tmp_path / "out"
+
+    def rewriting(job):
+        if job.name.endswith("0.wav"):
+            write(loud_and_quiet()[::-1], "in/odd/7.wav")
+        return gate_job(job)
+
+    monkeypatch.setattr(batch_run, "gate_job", rewriting)
+    assert run(tree, output)[0].done == 8
+    monkeypatch.undo()
+    assert run(tree, output)[0].skips == {"done before": 8}
+    expect_complete(tree, output)
+
+
+def test_what_others_are_writing_there_is_left_alone(tree, tmp_path):
+    output = tmp_path / "out"
+    (output / "even").mkdir(parents=True)
+    (output / STARTED).write_text('"id"\n"even/0.wav"\n')
+    others = output / "even" / ".ngate-0123456789abcdef-01234567.partial"
+    others.touch()
+    run(tree, output)
+    assert others.exists()

@@ -1,0 +1,273 @@
+import errno
+import json
+import os
+from dataclasses import replace
+
+import pytest
+
+from noisegate_cli import GateSettings, OutputError, OutputOptions
+from noisegate_cli.batch.manifest import (
+    MOST_STARTED,
+    NAME,
+    STARTED,
+    Manifest,
+    Started,
+    read_entries,
+)
+from noisegate_cli.files.partials import partial_path
+from tests.batch.helpers import SETTINGS, files, lines, run, statuses
+from tests.conftest import loud_and_quiet, tone
+
+
+@pytest.fixture
+def tree(tmp_path, write):
+    for name in ("in/a.wav", "in/deep/b.wav"):
+        write(loud_and_quiet(), name)
+    return tmp_path / "in"
+
+
+def test_the_manifest_has_a_line_for_each_recording_that_says_all(tree, tmp_path):
+    (tree / "bad.wav").write_text("no recording")
+    run(tree, tmp_path / "out", checksum=True)
+    by_output = {line["output"]: line for line in lines(tmp_path / "out")}
+    assert sorted(by_output) == ["a.wav", "bad.wav", "deep/b.wav"]
+    good, bad = by_output["a.wav"], by_output["bad.wav"]
+    stat = (tree / "a.wav").stat()
+    assert (good["status"], good["file"]) == ("done", str(tree / "a.wav"))
+    assert (good["size"], good["mtime_ns"]) == (stat.st_size, stat.st_mtime_ns)
+    assert good["digest"].startswith("blake2b:")
+    assert good["settings"]["threshold"] == 0.03
+    assert good["settings"]["range_db"] is None
+    assert good["versions"].keys() >= {"ngate", "numpy", "libsndfile"}
+    assert good["result"]["duration_s"] == 3
+    assert (bad["status"], bad["result"]) == ("failed", {})
+    assert "not a recording" in bad["error"]
+
+
+def test_a_second_run_does_nothing(tree, tmp_path):
+    run(tree, tmp_path / "out")
+    before = (tmp_path / "out" / NAME).read_bytes()
+    report, told = run(tree, tmp_path / "out")
+    assert (report.done, report.skips) == (0, {"done before": 2})
+    assert set(statuses(told).values()) == {"skipped"}
+    assert (tmp_path / "out" / NAME).read_bytes() == before
+
+
+def reasons(tree, output, **options):
+    return run(tree, output, dry=True, **options)[0].reasons
+
+
+def test_what_is_missing_changed_failed_or_gated_otherwise_is_done_again(tree, tmp_path, write):
+    (tree / "bad.wav").write_text("no recording")
+    output = tmp_path / "out"
+    run(tree, output)
+    assert reasons(tree, output) == {"failed before": 1}
+    (tree / "bad.wav").unlink()
+    (output / "a.wav").unlink()
+    (output / "deep" / "b.wav").write_bytes(b"")
+    assert reasons(tree, output) == {"output is missing": 2}
+    run(tree, output)
+    write(tone(1, 0.1), "in/deep/b.wav")
+    assert reasons(tree, output) == {"changed since": 1}
+    run(tree, output)
+    assert reasons(tree, output, settings=replace(SETTINGS, hold_ms=5.0)) == {"other settings": 2}
+    assert reasons(tree, output, options=OutputOptions(suffix="", subtype="PCM_24")) == {
+        "other settings": 2
+    }
+    assert reasons(tree, output, force=True) == {"forced": 2}
+    assert reasons(tree, output) == {}
+
+
+def test_outputs_that_no_batch_made_are_left_alone_unless_forced(tree, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.wav").write_text("kept")
+    report, _ = run(tree, tmp_path / "out")
+    assert report.skips == {"output exists, and no batch made it": 1}
+    assert (tmp_path / "out" / "a.wav").read_text() == "kept"
+    run(tree, tmp_path / "out", force=True)
+    assert (tmp_path / "out" / "a.wav").stat().st_size > 1000
+
+
+def test_an_output_that_was_edited_is_left_alone_unless_forced(tree, tmp_path, write):
+    output = tmp_path / "out"
+    run(tree, output)
+    (output / "a.wav").write_text("edited")
+    write(tone(1, 0.1), "in/a.wav")
+    report, _ = run(tree, output, settings=replace(SETTINGS, hold_ms=5.0))
+    assert report.skips == {"output was changed since it was made": 1}
+    assert (output / "a.wav").read_text() == "edited"
+    run(tree, output, force=True)
+    assert run(tree, output)[0].skips == {"done before": 2}
+
+
+def test_a_failed_second_try_keeps_what_was_there_and_the_third_replaces_it(tree, tmp_path, write):
+    output = tmp_path / "out"
+    run(tree, output)
+    before = (output / "a.wav").read_bytes()
+    (tree / "a.wav").write_text("no recording any more")
+    assert run(tree, output)[0].failed == 1
+    assert (output / "a.wav").read_bytes() == before
+    write(tone(1, 0.1), "in/a.wav")
+    assert run(tree, output)[0].done == 1
+    assert (output / "a.wav").read_bytes() != before
+
+
+def test_two_trees_into_one_output_dont_overwrite_each_other(tree, tmp_path, write):
+    write(tone(2, 0.1), "in2/a.wav")
+    run(tree, tmp_path / "out")
+    report, _ = run(tmp_path / "in2", tmp_path / "out")
+    assert report.skips == {"output is that of another recording": 1}
+
+
+def test_a_tree_that_was_moved_is_the_same_tree(tree, tmp_path):
+    run(tree, tmp_path / "out")
+    moved = tree.rename(tmp_path / "moved")
+    (tmp_path / "out").rename(tmp_path / "out2")
+    assert run(moved, tmp_path / "out2")[0].skips == {"done before": 2}
+
+
+def test_checksums_tell_a_copy_from_a_change(tree, tmp_path):
+    output = tmp_path / "out"
+    run(tree, output, checksum=True)
+    changed = tree / "deep" / "b.wav"
+    stat = changed.stat()
+    data = changed.read_bytes()
+    changed.write_bytes(data[:-2] + b"\1\1")
+    os.utime(changed, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    os.utime(tree / "a.wav", ns=(0, 0))
+    report, told = run(tree, output, checksum=True)
+    assert statuses(told) == {"a.wav": "skipped", "b.wav": "done"}
+    assert report.skips == {"done before": 1}
+
+
+def test_settings_that_an_older_version_did_not_have_are_their_defaults(tree, tmp_path):
+    output = tmp_path / "out"
+    run(tree, output)
+    older = lines(output)
+    for line in older:
+        del line["settings"]["adaptive"], line["options"]["keep_mtime"]
+    (output / NAME).write_text("".join(json.dumps(line) + "\n" for line in older))
+    assert reasons(tree, output) == {}
+    assert reasons(tree, output, settings=GateSettings(threshold=0.03, adaptive=True)) != {}
+
+
+def test_a_torn_last_line_is_taken_away_and_its_recording_is_still_there(tree, tmp_path):
+    output = tmp_path / "out"
+    run(tree, output)
+    whole = (output / NAME).read_bytes()
+    first = whole.index(b"\n") + 1
+    (output / NAME).write_bytes(whole[:first] + whole[first : first + 40])
+    (output / STARTED).write_text('"id"\n"deep/b.wav"\n')
+    report, _ = run(tree, output)
+    assert (report.done, report.skipped, report.unreadable) == (1, 1, 0)
+    assert [line["output"] for line in lines(output)] == ["a.wav", "deep/b.wav"]
+    assert files(output) == ["a.wav", "deep/b.wav"]
+
+
+def test_a_manifest_that_is_nothing_but_a_torn_line_is_an_empty_one(tmp_path):
+    (tmp_path / NAME).write_bytes(b'{"output": "a' + b"a" * 100_000)
+    Manifest(tmp_path).close()
+    assert (tmp_path / NAME).read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    "line", ["garbage", "\x00" * 30, "[1, 2]", '{"output": 3}', "null", '{"no": "output"}', "\xff"]
+)
+def test_a_line_that_is_none_is_told_of_and_its_recording_is_left_alone(tree, tmp_path, line):
+    output = tmp_path / "out"
+    run(tree, output)
+    _first, second = (output / NAME).read_text().splitlines()
+    (output / NAME).write_text(f"{line}\n{second}\n", encoding="latin-1")
+    report, _ = run(tree, output)
+    assert report.unreadable == 1
+    # Without its line nobody knows whose output that is.
+    assert report.skips == {"output exists, and no batch made it": 1, "done before": 1}
+    run(tree, output, force=True)
+    assert run(tree, output)[0].skips == {"done before": 2}
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_a_damaged_line_that_still_names_its_output_has_it_made_again(tree, tmp_path, damage):
+    output = tmp_path / "out"
+    run(tree, output)
+    one, other = (output / NAME).read_bytes().splitlines(keepends=True)
+    one = (
+        one[: one.index(b'"size"')] + b"\n"
+        if damage == "cut"
+        else one.replace(b'"error": null', b'"error" null')
+    )
+    (output / NAME).write_bytes(one + other)
+    report, _ = run(tree, output)
+    assert (report.unreadable, report.reasons) == (1, {"interrupted before": 1})
+    assert run(tree, output)[0].skips == {"done before": 2}
+
+
+@pytest.mark.parametrize("key", ["size", "output_size", "settings", "options", "result", "file"])
+def test_a_line_that_was_edited_is_no_reason_to_fall_over(tree, tmp_path, key):
+    output = tmp_path / "out"
+    run(tree, output)
+    for odd in (None, "x", [1], {"a": 1}, 2**70, 0.5):
+        entries = lines(output)[:2]
+        entries[0][key] = odd
+        (output / NAME).write_text("".join(json.dumps(line) + "\n" for line in entries))
+        assert run(tree, output)[0].failed == 0
+
+
+def test_there_is_one_batch_in_an_output_tree_at_a_time(tree, tmp_path):
+    first = Manifest(tmp_path / "out")
+    with pytest.raises(OutputError, match=r"another ngate batch writes to .*out'"):
+        run(tree, tmp_path / "out")
+    first.close()
+    assert run(tree, tmp_path / "out")[0].done == 2
+
+
+def test_a_line_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path, monkeypatch):
+    manifest = Manifest(tmp_path)
+    manifest.append({"output": "a"})
+    write = os.write
+
+    def full(file, data):
+        if len(data) > 5:
+            return write(file, data[:5])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OutputError, match="No space left"):
+        manifest.append({"output": "b"})
+    monkeypatch.undo()
+    manifest.append({"output": "c"})
+    manifest.close()
+    assert [entry["output"] for entry in read_entries(tmp_path)] == ["a", "c"]
+
+
+def test_what_was_started_and_not_settled_is_remembered_and_little_else(tmp_path):
+    started = Started(tmp_path)
+    for number in range(3 * MOST_STARTED):
+        started.add(f"{number}\n.wav")
+        if number != 1:
+            started.settle(f"{number}\n.wav")
+    assert len((tmp_path / STARTED).read_bytes().splitlines()) <= MOST_STARTED + 2
+    assert "1\n.wav" in Started(tmp_path).names
+    started.settle("1\n.wav")
+    started.close()
+    assert not (tmp_path / STARTED).exists()
+
+
+def test_without_locks_nothing_is_taken_for_left_behind(tree, tmp_path, monkeypatch):
+    import fcntl
+
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    output = tmp_path / "out"
+    run(tree, output)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    (output / STARTED).write_text('"id"\n"a.wav"\n')
+    partial = partial_path(output / "a.wav")
+    partial.touch()
+    assert run(tree, output)[0].done == 1
+    assert partial.exists()
+    monkeypatch.undo()
+    (output / STARTED).write_text('"id"\n"a.wav"\n')
+    run(tree, output)
+    assert files(output) == ["a.wav", "deep/b.wav"]

@@ -1,0 +1,394 @@
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from noisegate_cli import AudioError, GateSettings, OutputError, OutputOptions, gate_file
+from noisegate_cli.batch import executors
+from noisegate_cli.batch import run as batch_run
+from noisegate_cli.batch.choosing import Patterns
+from noisegate_cli.batch.executors import Processes
+from noisegate_cli.batch.run import default_output_directory
+from noisegate_cli.batch.runner import HANDFUL_JOBS, Lost, Runner, handfuls
+from noisegate_cli.batch.worker import gate_job
+from noisegate_cli.terminal.cli import run as ngate
+from tests.batch.helpers import (
+    SETTINGS,
+    Here,
+    Large,
+    Shuffled,
+    Small,
+    files,
+    lines,
+    run,
+    statuses,
+    write_long,
+)
+from tests.conftest import loud_and_quiet, read, tone
+
+
+@pytest.fixture
+def tree(tmp_path, write):
+    for name in ("in/a.wav", "in/deep/er/b.flac", "in/deep/c.wav"):
+        write(loud_and_quiet(), name)
+    (tmp_path / "in" / "notes.txt").write_text("no recording")
+    write(tone(1, 0.1), "in/.hidden.wav")
+    write(tone(1, 0.1), "in/.cache/d.wav")
+    return tmp_path / "in"
+
+
+def test_every_recording_goes_to_the_same_place_in_the_output_tree(tree):
+    output = default_output_directory(tree)
+    assert output == tree.with_name("in-gated")
+    report, told = run(tree, output)
+    assert statuses(told) == {"a.wav": "done", "b.flac": "done", "c.wav": "done"}
+    assert files(output) == ["a.wav", "deep/c.wav", "deep/er/b.flac"]
+    assert (report.total, report.done, report.failed, report.to_do) == (3, 3, 0, 0)
+
+
+def test_neither_processes_nor_their_number_change_the_output(tree, tmp_path):
+    for workers in (1, 3):
+        run(tree, tmp_path / f"out{workers}", Processes(workers))
+    gate_file(tree / "a.wav", tmp_path / "alone.wav", SETTINGS)
+    expected = (tmp_path / "alone.wav").read_bytes()
+    assert (tmp_path / "out1" / "a.wav").read_bytes() == expected
+    assert (tmp_path / "out3" / "a.wav").read_bytes() == expected
+
+
+def test_one_bad_file_does_not_stop_the_rest(tree):
+    (tree / "bad.wav").write_text("this is no recording")
+    (tree / "deep" / "empty.wav").touch()
+    report, told = run(tree, tree.with_name("out"))
+    failed = [name for name, status in statuses(told).items() if status == "failed"]
+    assert sorted(failed) == ["bad.wav", "empty.wav"]
+    assert "bad.wav' is not a recording" in str(told.entries["bad.wav"]["error"])
+    assert (report.done, report.failed, len(report.errors)) == (3, 2, 2)
+
+
+def test_an_output_tree_inside_the_input_is_not_walked_again(tree):
+    run(tree, tree / "gated")
+    assert statuses(run(tree, tree / "gated")[1]).keys() == {"a.wav", "b.flac", "c.wav"}
+
+
+def test_the_input_tree_is_never_the_output(tree):
+    with pytest.raises(OutputError, match="is the input tree"):
+        run(tree, tree / ".")
+
+
+def test_a_root_that_is_no_directory_is_refused(tree):
+    with pytest.raises(AudioError, match="is not a directory: use ngate gate"):
+        run(tree / "a.wav", tree)
+    with pytest.raises(AudioError, match="doesn't exist"):
+        run(tree / "nowhere", tree)
+
+
+def test_an_output_called_like_a_recording_is_refused_before_there_is_one(tree, tmp_path):
+    with pytest.raises(OutputError, match=r"clean.wav' is called like a recording.*directory"):
+        run(tree, tmp_path / "clean.wav")
+    assert not (tmp_path / "clean.wav").exists()
+    (tmp_path / "takes.wav").mkdir()
+    assert run(tree, tmp_path / "takes.wav")[0].done == 3
+
+
+def test_what_cannot_work_is_said_before_anything_is_written(tree, tmp_path, capsys):
+    output = tmp_path / "out"
+    for options, words in (
+        (["-t", "0.1", "--shared-threshold"], "leave out -t"),
+        (["--report", str(tmp_path / "no" / "r.csv")], "no such directory"),
+        (["--from-file", "nowhere"], "the list 'nowhere' can't be read"),
+        (["--format", "xyz"], "'xyz'"),
+    ):
+        assert ngate(["batch", str(tree), "-o", str(output), *options]) in (1, 2)
+        said = capsys.readouterr().err
+        assert words in said
+        assert len(said.splitlines()) == 1
+        assert not output.exists()
+
+
+def test_the_directory_one_stands_in_has_its_output_beside_it(tree, monkeypatch):
+    monkeypatch.chdir(tree)
+    assert default_output_directory(Path()).name == "in-gated"
+    assert default_output_directory(Path("..")).name == f"{tree.parent.name}-gated"
+
+
+def test_no_recording_of_the_tree_is_ever_an_output(tmp_path, write):
+    write(loud_and_quiet(), "in/b/x.wav")
+    write(tone(1, 0.1), "in/b/b/x.wav")
+    before = (tmp_path / "in/b/x.wav").read_bytes()
+    report, _told = run(tmp_path / "in" / "b", tmp_path / "in", force=True)
+    assert (tmp_path / "in/b/x.wav").read_bytes() == before
+    assert (report.done, report.failed) == (1, 1)
+    assert "would overwrite" in report.errors[0]
+
+
+def test_a_link_out_of_the_tree_is_never_written_through(tmp_path, write):
+    elsewhere = write(loud_and_quiet(), "out/a.wav")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.wav").symlink_to(elsewhere)
+    before = elsewhere.read_bytes()
+    report, _ = run(tmp_path / "in", tmp_path / "out", force=True)
+    assert (report.done, report.failed) == (0, 1)
+    assert elsewhere.read_bytes() == before
+
+
+def test_two_recordings_that_would_give_one_output_are_found_before(tmp_path, write):
+    write(tone(1, 0.1), "in/a.wav")
+    write(tone(1, 0.1), "in/a.flac")
+    write(tone(1, 0.1), "in/b.wav")
+    began = []
+
+    class Watching(Here):
+        def submit(self, work, jobs):
+            began.extend(job.name for job in jobs)
+            return super().submit(work, jobs)
+
+    options = OutputOptions(format="wav", suffix="")
+    report, told = run(tmp_path / "in", tmp_path / "out", Watching(), options=options)
+    assert next(iter(told.entries)) == "a.wav", "not told of first"
+    assert "a.wav' would overwrite" in report.errors[0]
+    assert "a.flac'" in report.errors[0]
+    assert began == ["a.flac", "b.wav"]
+
+
+def test_names_too_long_for_a_suffix_are_cut_and_those_that_become_one_are_found(tmp_path, write):
+    long = "a" * 248
+    for name in (f"{long}-1.wav", f"{long}-2.wav", f"deep/{long}.wav"):
+        write(loud_and_quiet(), f"in/{name}")
+    options = OutputOptions(suffix="_clean")
+    report, told = run(tmp_path / "in", tmp_path / "out", options=options)
+    cut = f"{long[:245]}_clean.wav"
+    assert files(tmp_path / "out") == [cut, f"deep/{cut}"]
+    assert statuses(told)[f"{long}-2.wav"] == "failed"
+    assert (report.done, report.failed) == (2, 1)
+    assert "would overwrite" in report.errors[0]
+    again, _ = run(tmp_path / "in", tmp_path / "out", options=options)
+    assert again.skips == {"done before": 2}
+
+
+def test_format_subtype_and_suffix_make_the_output(tree, tmp_path):
+    options = OutputOptions(format="flac", subtype="PCM_24", suffix="_clean", keep_mtime=True)
+    run(tree, tmp_path / "out", options=options)
+    assert files(tmp_path / "out") == [
+        "a_clean.flac", "deep/c_clean.flac", "deep/er/b_clean.flac",
+    ]  # fmt: skip
+    made = tmp_path / "out" / "a_clean.flac"
+    assert sf.info(made).subtype == "PCM_24"
+    assert made.stat().st_mtime_ns == (tree / "a.wav").stat().st_mtime_ns
+    assert run(tree, tmp_path / "out", options=options)[0].skips == {"done before": 3}
+
+
+def test_a_dry_run_tells_all_and_does_nothing(tree, tmp_path):
+    (tree / "bad.wav").write_text("no recording")
+    report, told = run(tree, tmp_path / "out", dry=True)
+    assert not (tmp_path / "out").exists()
+    assert statuses(told) == {
+        "a.wav": "to do", "b.flac": "to do", "c.wav": "to do", "bad.wav": "failed",
+    }  # fmt: skip
+    assert (report.to_do, report.failed, report.reasons) == (3, 1, {"new": 4})
+    assert report.audio_seconds == pytest.approx(9)
+    assert report.bytes_needed > 2 * 96000
+    run(tree, tmp_path / "out")
+    assert run(tree, tmp_path / "out", dry=True)[0].skips == {"done before": 3}
+
+
+def test_it_stops_after_so_many_errors_and_says_what_is_left(tmp_path, write):
+    for i in range(9):
+        path = write(tone(1, 0.1), f"in/{i}.wav")
+        if i % 2:
+            path.write_text("no recording")
+    report, _ = run(tmp_path / "in", tmp_path / "out", max_errors=2)
+    assert 2 <= report.failed <= 3, "but for those that were being done"
+    assert report.stopped == f"stopped after {report.failed} failed"
+    assert report.done + report.failed + report.to_do == 9
+    assert report.to_do >= 2
+    again, _ = run(tmp_path / "in", tmp_path / "out")
+    assert (again.done + again.skipped, again.failed) == (5, 4)
+
+
+def test_the_table_has_all_recordings_those_done_before_too(tree, tmp_path):
+    (tree / "bad.wav").write_text("no recording")
+    run(tree, tmp_path / "out", patterns=Patterns(include=("a.wav",)))
+    run(tree, tmp_path / "out", table=tmp_path / "report.csv")
+    with (tmp_path / "report.csv").open(newline="") as file:
+        rows = {row["file"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["a.wav", "bad.wav", "deep/c.wav", "deep/er/b.flac"]
+    assert [row["status"] for row in rows.values()] == ["skipped", "failed", "done", "done"]
+    assert float(rows["a.wav"]["duration_s"]) == float(rows["deep/c.wav"]["duration_s"]) == 3
+    assert float(rows["a.wav"]["closed_share"]) > 0.2
+    assert "not a recording" in rows["bad.wav"]["why"]
+
+
+def test_the_worst_recordings_are_named_first(tmp_path, write):
+    write(tone(2, 0.001), "in/silent.wav")
+    write(np.clip(tone(2, 0.9), -1, 32767 / 32768), "in/clipped.wav")
+    write(tone(2, 0.2), "in/loud.wav")
+    write(loud_and_quiet(), "in/fine.wav")
+    report, _ = run(tmp_path / "in", tmp_path / "out")
+    found = [(one.name, one.why) for one in report.unusual]
+    assert found[:3] == [
+        ("silent.wav", "all closed"), ("clipped.wav", "clipped"), ("loud.wav", "never closed"),
+    ]  # fmt: skip
+    assert report.kinds["clipped"] == 1
+
+
+PARENT = """
+import sys
+from noisegate_cli.terminal.cli import run
+
+if __name__ == "__main__":
+    for _what in ("gated", "done before"):
+        assert run(["batch", "in", "-o", "out", "-j", "2", "--json", "--report", "r.csv"]) == 0
+    heavy = {"av", "librosa", "numpy", "scipy", "soundfile"} & sys.modules.keys()
+    assert not heavy, heavy
+"""
+
+
+def test_what_gates_is_loaded_by_workers_and_never_by_their_parent(tree, tmp_path):
+    (tmp_path / "parent.py").write_text(PARENT)
+    subprocess.run([sys.executable, "parent.py"], cwd=tmp_path, check=True)
+    assert files(tmp_path / "out") == ["a.wav", "deep/c.wav", "deep/er/b.flac"]
+
+
+def test_an_interrupt_stops_cleanly_and_the_next_run_does_the_rest(tmp_path):
+    write_long(tmp_path / "in", 20)
+    output = tmp_path / "in-gated"
+    command = [sys.executable, "-m", "noisegate_cli", "batch", str(tmp_path / "in"), "-j", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not list(output.glob("*.flac")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    interrupted = time.time()
+    _, said = process.communicate(timeout=30)
+    assert time.time() - interrupted < 3
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    done = {p.name: p.stat().st_mtime_ns for p in output.glob("*.flac")}
+    # One that was just being moved into place may still come.
+    assert all(then < (interrupted + 0.2) * 1e9 for then in done.values())
+    assert 0 < len(done) < 20
+    # One a worker may have been moved into place without having been told of.
+    told = int(said.split("gated")[1].split()[0])
+    assert len(done) - 2 <= told <= len(done)
+    assert f"interrupted: {told} of 20 recordings" in said
+    assert "the same command does the rest" in said
+    assert sorted(done) == files(output), "a temporary file was left"
+    for name in done:
+        assert len(read(output / name)) == 40 * 48000
+    finished = {line["output"] for line in lines(output) if line["status"] == "done"}
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert len(files(output)) == 20
+    assert all((output / name).stat().st_mtime_ns == done[name] for name in finished)
+
+
+def die_on_a(job):
+    """Stand in for `gate_job`: a recording that kills whatever process opens it."""
+    if job.name.endswith("a.wav"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return gate_job(job)
+
+
+def die_once(job):
+    """Stand in for `gate_job`: the first worker that comes is ended from outside."""
+    mark = Path(job.output).parent.parent / "died"
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+    return gate_job(job)
+
+
+def test_a_worker_that_dies_costs_the_recording_that_killed_it_and_no_other(tree, monkeypatch):
+    monkeypatch.setattr(batch_run, "gate_job", die_on_a)
+    output = tree.with_name("out")
+    report, told = run(tree, output, Processes(2))
+    assert statuses(told) == {"a.wav": "failed", "b.flac": "done", "c.wav": "done"}
+    assert "a.wav': the process that gated it died" in report.errors[0]
+    assert files(output) == ["deep/c.wav", "deep/er/b.flac"]
+    monkeypatch.undo()
+    report, _ = run(tree, output)
+    assert (report.done, report.reasons, report.skips) == (
+        1,
+        {"failed before": 1},
+        {"done before": 2},
+    )
+
+
+def test_a_worker_that_is_ended_from_outside_costs_nothing(tmp_path, write, monkeypatch):
+    for name in "ab":
+        write(loud_and_quiet(), f"in/{name}.wav")
+    monkeypatch.setattr(batch_run, "gate_job", die_once)
+    report, _ = run(tmp_path / "in", tmp_path / "out", Processes(2))
+    assert (report.done, report.failed) == (2, 0)
+
+
+def process_id(job):
+    return os.getpid()
+
+
+def test_a_process_makes_room_for_another_before_it_can_grow(monkeypatch):
+    monkeypatch.setattr(executors, "JOBS_PER_PROCESS", 3)
+    ids: list[int] = []
+    workers = Processes(1)
+    runner = Runner(workers, process_id, lambda ended: ids.extend(found for _, found in ended))
+    runner.run(handfuls(map(Large, range(7)), 7, workers))
+    workers.close()
+    assert [ids.count(i) for i in dict.fromkeys(ids)] == [3, 3, 1]
+
+
+@pytest.mark.parametrize(("kind", "per_worker"), [(Large, 1), (Small, HANDFUL_JOBS)])
+def test_no_more_jobs_are_taken_than_workers_can_do_with(kind, per_worker):
+    taken: list[int] = []
+    ended: list[int] = []
+
+    class Counting(Shuffled):
+        def submit(self, work, jobs):
+            assert len(taken) - len(ended) <= 6 * per_worker
+            return super().submit(work, jobs)
+
+    def feed():
+        for number in map(kind, range(1000)):
+            taken.append(number)
+            yield number
+
+    workers = Counting(2, seed=0)
+    runner = Runner(workers, abs, lambda ends: ended.extend(end for _, end in ends))
+    runner.run(handfuls(feed(), 1000, workers))
+    assert sorted(ended) == taken == list(range(1000))
+
+
+@pytest.mark.parametrize("number", [1, 7, 300, 1000])
+def test_the_last_handfuls_are_so_small_that_all_workers_end_together(number):
+    workers = Shuffled(2, seed=0)
+    sizes = [len(jobs) for jobs in handfuls(map(Small, range(number)), number, workers)]
+    assert sum(sizes) == number
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] == min(HANDFUL_JOBS, max(1, number // 4))
+    assert sizes[-1] == 1
+
+
+def test_a_job_that_never_reaches_its_worker_costs_that_job_only():
+    found = {}
+
+    def unpicklable(job):
+        if job == 1:
+            raise ModuleNotFoundError("No module named 'noisegate_cli'")
+        return job
+
+    workers = Here()
+    jobs = handfuls(map(Large, range(3)), 3, workers)
+    Runner(workers, unpicklable, found.update).run(jobs)
+    assert found == {0: 0, 1: Lost("ModuleNotFoundError: No module named 'noisegate_cli'"), 2: 2}
+
+
+def test_the_automatic_gate_is_the_same_in_a_batch(tree, tmp_path):
+    run(tree, tmp_path / "out", settings=GateSettings())
+    gate_file(tree / "a.wav", tmp_path / "alone.wav", GateSettings())
+    assert (tmp_path / "out" / "a.wav").read_bytes() == (tmp_path / "alone.wav").read_bytes()

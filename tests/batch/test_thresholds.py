@@ -1,0 +1,154 @@
+"""One threshold for many recordings."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noisegate_cli import GateSettings, SettingsError, suggest_threshold
+from noisegate_cli.batch import thresholds
+from noisegate_cli.batch.executors import Processes
+from noisegate_cli.gating.frames.histogram import LevelHistogram
+from noisegate_cli.recordings import gate_file, levels_of_file
+from noisegate_cli.samples import from_db
+from noisegate_cli.terminal.cli import run as ngate
+from tests.batch.helpers import Here, Shuffled, lines, run, statuses
+from tests.conftest import tone
+
+AUTO = GateSettings()
+
+
+@pytest.fixture
+def tree(tmp_path, write):
+    """Two folders of recordings, one 20 dB louder than the other, each noise and signal."""
+    rng = np.random.default_rng(0)
+    for folder, gain in (("quiet", 0.1), ("loud", 1.0)):
+        for number in range(4):
+            noise = 0.01 * rng.standard_normal(32000)
+            noise[8000 : 8000 + 4000 * (number + 1)] += tone(2, 0.3)[: 4000 * (number + 1)]
+            write(gain * noise, f"in/{folder}/{number}.wav")
+    return tmp_path / "in"
+
+
+def used(output):
+    return {line["output"]: line["settings"]["threshold"] for line in lines(output)}
+
+
+def merged(*paths):
+    return sum((levels_of_file(path) for path in paths), LevelHistogram())
+
+
+@given(
+    st.lists(
+        st.lists(st.floats(-100, 0), max_size=60).map(np.array), min_size=1, max_size=8
+    ).flatmap(lambda parts: st.tuples(st.just(parts), st.permutations(parts))),
+    st.integers(0, 8),
+)
+def test_a_shared_threshold_is_the_same_for_any_order_and_grouping(parts, cut):
+    def histogram(some):
+        total = LevelHistogram()
+        for levels in some:
+            one = LevelHistogram()
+            one.add(from_db(levels))
+            total = total + one
+        return total
+
+    forwards, shuffled = parts
+    whole = LevelHistogram()
+    whole.add(from_db(np.concatenate(forwards)))
+    grouped = histogram(shuffled[:cut]) + histogram(shuffled[cut:])
+    assert suggest_threshold(grouped, 3.0) == suggest_threshold(whole, 3.0)
+
+
+@pytest.mark.parametrize("shared", ["tree", "folder"])
+def test_neither_the_order_nor_the_number_of_workers_changes_shared_thresholds(
+    tree, tmp_path, shared
+):
+    found = []
+    for number, workers in enumerate(
+        (Here(), Shuffled(2, seed=1), Shuffled(5, seed=2), Processes(2))
+    ):
+        output = tmp_path / f"out{number}"
+        run(tree, output, workers, settings=AUTO, shared=shared)
+        found.append(used(output))
+    assert found[0] == found[1] == found[2] == found[3]
+    assert len(found[0]) == 8
+
+
+def test_the_threshold_of_a_tree_is_that_of_all_its_levels(tree, tmp_path):
+    run(tree, tmp_path / "out", settings=AUTO, shared="tree")
+    expected = suggest_threshold(merged(*tree.rglob("*.wav")), AUTO.hysteresis_db).threshold
+    assert set(used(tmp_path / "out").values()) == {expected}
+    gate_file(tree / "loud/0.wav", tmp_path / "alone.wav", GateSettings(threshold=expected))
+    made = tmp_path / "out" / "loud" / "0.wav"
+    assert made.read_bytes() == (tmp_path / "alone.wav").read_bytes()
+
+
+def test_each_folder_has_the_threshold_of_its_own_levels(tree, tmp_path):
+    run(tree, tmp_path / "out", settings=AUTO, shared="folder")
+    for folder in ("loud", "quiet"):
+        expected = suggest_threshold(merged(*(tree / folder).iterdir()), 3.0).threshold
+        found = {t for name, t in used(tmp_path / "out").items() if name.startswith(folder)}
+        assert found == {expected}
+    loud, quiet = (used(tmp_path / "out")[f"{folder}/0.wav"] for folder in ("loud", "quiet"))
+    assert loud == pytest.approx(10 * quiet, rel=0.1)
+
+
+def test_the_method_and_the_key_have_their_say(tree, tmp_path):
+    settings = GateSettings(threshold="floor+6dB", key_hz=(300.0, 3000.0), channels="separate")
+    run(tree, tmp_path / "out", settings=settings, shared="tree")
+    levels = sum((levels_of_file(path, settings) for path in tree.rglob("*.wav")), LevelHistogram())
+    expected = suggest_threshold(levels, 3.0, "floor+6dB").threshold
+    assert set(used(tmp_path / "out").values()) == {expected}
+
+
+def test_what_cannot_be_measured_is_left_out_and_named(tree, tmp_path):
+    run(tree, tmp_path / "out", settings=AUTO, shared="tree")
+    (tree / "bad.wav").write_text("no recording")
+    report, told = run(tree, tmp_path / "out2", settings=AUTO, shared="tree")
+    assert statuses(told)["bad.wav"] == "failed"
+    assert report.done == 8
+    assert used(tmp_path / "out2")["loud/0.wav"] == used(tmp_path / "out")["loud/0.wav"]
+
+
+def test_the_summary_tells_what_is_shared(tree, tmp_path, write, capsys):
+    write(tone(2, 0.1), "in/flat/a.wav")
+    for options, words in (
+        (["--folder-threshold"], r"threshold +0\.0\d+ \(-.* in 3 folders; none in 1 of them"),
+        (["--shared-threshold", "--force"], r"threshold +0\.\d+ \(-\d+\.\d dBFS\) *\n"),
+    ):
+        assert ngate(["batch", str(tree), "-o", str(tmp_path / "out"), "-j", "1", *options]) == 0
+        assert re.search(words, capsys.readouterr().err)
+
+
+def test_where_nothing_parts_the_gate_stays_open(tmp_path, write):
+    for name in "ab":
+        write(tone(2, 0.1), f"in/{name}.wav")
+    report, _ = run(tmp_path / "in", tmp_path / "out", settings=AUTO, shared="tree")
+    assert report.done == 2
+    assert (tmp_path / "out/a.wav").read_bytes() == (tmp_path / "in/a.wav").read_bytes()
+
+
+def test_a_second_run_measures_nothing_and_one_more_recording_means_all(
+    tree, tmp_path, write, monkeypatch
+):
+    run(tree, tmp_path / "out", settings=AUTO, shared="folder")
+    (tmp_path / "out" / "loud" / "0.wav").unlink()
+    measured = []
+    before = thresholds.measure_job
+    monkeypatch.setattr(
+        thresholds, "measure_job", lambda job: (measured.append(job.name), before(job))[1]
+    )
+    report, _ = run(tree, tmp_path / "out", settings=AUTO, shared="folder")
+    assert (measured, report.done, report.skipped) == ([], 1, 7)
+    write(tone(2, 0.5), "in/quiet/more.wav")
+    report, _ = run(tree, tmp_path / "out", settings=AUTO, shared="folder")
+    assert len(measured) == 5
+    assert report.reasons == {"other settings": 4, "new": 1}
+
+
+def test_a_threshold_that_is_given_cannot_be_shared_once_more(tree, tmp_path):
+    with pytest.raises(SettingsError, match="leave out -t"):
+        run(tree, tmp_path / "out", shared="tree")

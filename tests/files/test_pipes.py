@@ -1,0 +1,290 @@
+"""Standard input and output as recordings, through real pipes."""
+
+import io
+import json
+import os
+import select
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from noisegate_cli import GateSettings, SettingsError, gate_file
+from noisegate_cli.files.pcm import converted, packed, unpacked
+from noisegate_cli.files.pipes import RAW_TYPES, RawFormat
+from noisegate_cli.gating.settings import PRESETS
+from tests.conftest import GUITAR, SPEECH, as_type, loud_and_quiet, read, tone
+from tests.zoo import sound, with_chunks
+
+NGATE = [sys.executable, "-m", "noisegate_cli"]
+
+
+def piped(content, *arguments, **options):
+    """Gate what is piped in; return what comes out."""
+    command = [*NGATE, *map(str, arguments)]
+    done = subprocess.run(command, input=content, capture_output=True, check=False, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def live(**changes):
+    """Return the settings that a pipe has with a given threshold."""
+    return GateSettings(threshold=0.03, **changes).live
+
+
+def test_wav_in_wav_out_is_what_a_file_gives(write, tmp_path):
+    source = write(np.tile(loud_and_quiet(), 4), subtype="PCM_24")
+    out = tmp_path / "piped.wav"
+    out.write_bytes(piped(source.read_bytes(), "gate", "-", "-t", "0.03", "-o", "-"))
+    gate_file(source, tmp_path / "file.wav", live())
+    assert out.read_bytes() == (tmp_path / "file.wav").read_bytes()
+
+
+@pytest.mark.parametrize("size", [b"\xff\xff\xff\xff", b"\0\0\0\0", b"\0\xf0\xff\x7f"])
+def test_a_stream_without_a_length_comes_out_as_one(write, tmp_path, size):
+    source = write(loud_and_quiet())
+    content = bytearray(source.read_bytes())
+    content[4:8] = content[40:44] = size
+    out = piped(bytes(content), "gate", "-", "-t", "0.03", "-o", "-")
+    assert out[4:8] == out[40:44] == b"\xff" * 4
+    (tmp_path / "out.wav").write_bytes(out)
+    gate_file(source, tmp_path / "file.wav", live())
+    assert np.array_equal(read(tmp_path / "out.wav"), read(tmp_path / "file.wav"))
+
+
+@pytest.mark.parametrize("kind", RAW_TYPES)
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_raw_samples_of_every_type(tmp_path, kind, order):
+    subtype = RAW_TYPES[kind]
+    y = converted(sound()[:, None] * [1, 0.5], subtype)[0]
+    content = packed(y, subtype, order == "be").tobytes()
+    text = f"16000:2:{kind}{order}"
+    (tmp_path / "in.raw").write_bytes(content)
+    raw = RawFormat.parse(text)
+    result = gate_file(tmp_path / "in.raw", tmp_path / "out.raw", live(), raw=raw)
+    assert (result.source.channels, result.source.samples) == (2, 16000)
+    out = unpacked((tmp_path / "out.raw").read_bytes(), subtype, 2, order == "be")
+    assert np.array_equal(out[:4000], y[:4000])
+    assert np.abs(out[9800:9950]).max() == 0
+    if order == "be" or kind == "s16":
+        assert (
+            piped(content, "gate", "-", "--raw", text, "-t", "0.03", "-o", "-")
+            == (tmp_path / "out.raw").read_bytes()
+        )
+
+
+@pytest.mark.parametrize("ending", ["flac", "mka", "caf", "wav"])
+def test_a_stream_into_a_file_that_could_have_tags(write, tmp_path, ending):
+    content, out = write(loud_and_quiet()).read_bytes(), tmp_path / f"out.{ending}"
+    arguments = ["gate", "-", "-t", "0.03", "-o", out, "--keep-mtime", "--json"]
+    assert json.loads(piped(content, *arguments))["warnings"] == []
+    assert gate_file(out, tmp_path / "again.wav").source.samples == 48000
+
+
+def test_au_in_au_out(tmp_path):
+    stream = io.BytesIO()
+    sf.write(stream, sound(), 16000, "PCM_16", format="AU")
+    (tmp_path / "out.au").write_bytes(
+        piped(stream.getvalue(), "gate", "-", "-t", "0.03", "-o", "-")
+    )
+    assert sf.info(tmp_path / "out.au").format == "AU"
+    assert sf.info(tmp_path / "out.au").frames == 16000
+
+
+def test_with_an_automatic_threshold_a_pipe_gives_what_a_file_does(tmp_path):
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    out = piped(SPEECH.read_bytes(), "gate", "-", "-o", "-", env=environment)
+    assert list(tmp_path.iterdir()) == []
+    gate_file(SPEECH, tmp_path / "out.wav")
+    assert out == (tmp_path / "out.wav").read_bytes()
+
+
+def test_what_is_no_stream_is_piped_all_the_same(tmp_path):
+    out = piped(GUITAR.read_bytes(), "gate", "-", "-t", "0.03", "-o", "-", "--format", "flac")
+    (tmp_path / "out.flac").write_bytes(out)
+    gate_file(GUITAR, tmp_path / "file.flac", GateSettings(threshold=0.03))
+    assert np.array_equal(read(tmp_path / "out.flac"), read(tmp_path / "file.flac"))
+    command = ["analyze", "-", "--json"]
+    data = json.loads(piped(GUITAR.read_bytes(), *command))
+    assert (data["file"], data["format"]) == ("-", "FLAC")
+
+
+def test_chunks_and_length_go_to_standard_output_too(tmp_path):
+    with_chunks(tmp_path / "in.wav", sound())
+    out = piped(b"", "gate", tmp_path / "in.wav", "-t", "0.03", "-o", "-")
+    gate_file(tmp_path / "in.wav", tmp_path / "out.wav", GateSettings(threshold=0.03))
+    assert out == (tmp_path / "out.wav").read_bytes()
+
+
+def feed(block, rate, most, *arguments):
+    """Pipe samples through a gate, a tenth of a second at a time, that holds back `most` at most.
+
+    Before the next part it must have given all but these: a gate that waits for more is stuck.
+    """
+    command = [*NGATE, "gate", "-", "-o", "-", "-q", "--raw", f"{rate}:1:s16", *map(str, arguments)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        heard, out = 0, process.stdout.fileno()
+        try:
+            for start in range(0, len(block), rate // 10):
+                part = block[start : start + rate // 10]
+                process.stdin.write(part.tobytes())
+                process.stdin.flush()
+                while heard < start + len(part) - most:
+                    assert select.select([out], [], [], 60)[0], f"stuck with {heard} samples out"
+                    heard += len(os.read(out, 1 << 16)) // 2
+        except AssertionError:
+            process.kill()
+            raise
+        process.stdin.close()
+        rest = process.stdout.read()
+    assert heard + len(rest) // 2 == len(block)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_samples_come_out_at_most_a_frame_a_hop_and_the_lookahead_later(preset):
+    settings = GateSettings.preset(preset, threshold=0.03)
+    timing = settings.timing(16000)
+    most = timing.frame_length + timing.hop_length
+    most += 16 * settings.lookahead_ms
+    block = as_type(np.tile(loud_and_quiet(), 2), "PCM_16")
+    feed(block, 16000, most, "-t", "0.03", "-p", preset)
+
+
+def test_a_spectral_gate_by_known_noise_is_a_second_and_a_half_late(tmp_path):
+    rng = np.random.default_rng(0)
+    sf.write(tmp_path / "room.wav", rng.normal(0, 0.01, 44100), 44100)
+    block = as_type(rng.normal(0, 0.1, 4 * 44100), "PCM_16")
+    options = ["-t", "0.03", "--spectral", "--noise", tmp_path / "room.wav"]
+    feed(block, 44100, 1.61 * 44100, *options)
+
+
+def test_the_summary_says_how_late_samples_are(write):
+    command = [*NGATE, "gate", "-", "-t", "0.03", "-o", "-"]
+    content = write(loud_and_quiet()).read_bytes()
+    said = subprocess.run(command, input=content, capture_output=True, check=True).stderr.decode()
+    assert "delay      at most 70 ms" in said
+    assert "warning" not in said
+    assert "hold 200 ms takes the place of min closed" in said
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(write):
+    source = write(np.tile(loud_and_quiet(), 100))
+    for arguments in (["gate", source, "-o", "-"], ["gate", source, "-t", "0.03", "-o", "-"]):
+        command = [*NGATE, *map(str, arguments)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout.read(100)[:4] == b"RIFF"
+            process.stdout.close()
+            assert process.stderr.read() == b""
+        assert process.returncode == 0
+
+
+def test_a_stream_that_breaks_off_is_gated_with_a_warning(write):
+    content = write(loud_and_quiet()).read_bytes()[:-32000]
+    command = [*NGATE, "gate", "-", "-t", "0.03", "-o", "-"]
+    done = subprocess.run(command, input=content, capture_output=True, check=True)
+    assert len(done.stdout) == len(content)
+    assert (
+        "warning    it is cut short: 1.00 s that it announced are missing" in done.stderr.decode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "standard input is empty"), (b"hello, world" * 9, "is not a recording")],
+)
+@pytest.mark.parametrize("threshold", ["0.03", "auto"])
+def test_a_stream_that_is_no_recording(content, words, threshold):
+    command = [*NGATE, "gate", "-", "-t", threshold, "-o", "-"]
+    done = subprocess.run(command, input=content, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    said = done.stderr.decode()
+    assert said.count("\n") == 1
+    assert words in said or "is empty" in said
+
+
+def test_nothing_is_piped_to_two_things_at_once(write):
+    source = str(write(sound()))
+    done = subprocess.run(
+        [*NGATE, "gate", source, "-o", "-", "--json"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "both write to standard output" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["44100", "44100:1", "a:b:s16", "0:1:s16", "44100:1:s17", "1:2:3:4"]
+)
+def test_a_raw_format_that_is_none_is_refused(text):
+    with pytest.raises(SettingsError, match=f"raw '{text}' is not RATE:CHANNELS:TYPE"):
+        RawFormat.parse(text)
+
+
+def test_standard_input_is_kept_where_nobody_else_can_read_it(tmp_path):
+    if os.name == "nt":
+        pytest.skip("Windows has no such modes")
+    command = [*NGATE, "gate", "-", "-o", "-", "-q"]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as process:
+        process.stdin.write(SPEECH.read_bytes()[:50000])
+        process.stdin.flush()
+        while not (kept := list(tmp_path.iterdir())):
+            time.sleep(0.01)
+        assert stat.S_IMODE(kept[0].stat().st_mode) == 0o600
+        process.send_signal(signal.SIGTERM)
+        process.stdin.close()
+        process.stdout.read()
+    assert process.returncode == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_called_minus_is_a_file(tmp_path, write, monkeypatch):
+    shutil.copy(write(sound()), tmp_path / "-")
+    monkeypatch.chdir(tmp_path)
+    command = [*NGATE, "gate", "./-", "-o", "out.wav", "-q"]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    assert sf.info("out.wav").frames == 16000
+
+
+@pytest.mark.parametrize("program", ["sox", "ffmpeg"])
+def test_other_programs_at_both_ends(program, tmp_path, write):
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not installed")
+    source, out = write(loud_and_quiet(), subtype="PCM_24"), tmp_path / "out.wav"
+    if program == "sox":
+        before = ["sox", "-V1", str(source), "-t", "wav", "-"]
+        after = ["sox", "-V1", "-t", "wav", "-", str(out)]
+    else:
+        quiet = ["ffmpeg", "-v", "error", "-nostdin"]
+        before = [*quiet, "-i", str(source), "-c:a", "pcm_s24le", "-f", "wav", "-"]
+        after = ["ffmpeg", "-v", "error", "-i", "-", "-c:a", "pcm_s24le", str(out)]
+    first = subprocess.Popen(before, stdout=subprocess.PIPE)
+    gate = subprocess.Popen(
+        [*NGATE, "gate", "-", "-t", "-30dB", "-o", "-", "-q"],
+        stdin=first.stdout,
+        stdout=subprocess.PIPE,
+    )
+    first.stdout.close()
+    last = subprocess.run(after, stdin=gate.stdout, check=True, capture_output=True)
+    gate.stdout.close()
+    assert (first.wait(), gate.wait(), last.stderr) == (0, 0, b"")
+    gate_file(source, tmp_path / "file.wav", live())
+    assert np.array_equal(read(out, "int32"), read(tmp_path / "file.wav", "int32"))
+
+
+def test_samples_that_are_no_numbers_in_a_stream(write):
+    y = np.concatenate([tone(1, 0.1), [np.nan, np.inf], tone(1, 0.1)]).astype("<f4")
+    arguments = ["gate", "-", "--raw", "16000:1:f32", "-t", "0.03", "-o", "-"]
+    out = np.frombuffer(piped(y.tobytes(), *arguments, "--nonfinite", "zero"), "<f4")
+    assert np.array_equal(out, np.where(np.isfinite(y), y, 0))
+    done = subprocess.run([*NGATE, *arguments], input=y.tobytes(), capture_output=True, check=False)
+    assert done.returncode == 1
+    assert "sample 16000 is NaN" in done.stderr.decode()

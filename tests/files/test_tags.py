@@ -1,0 +1,265 @@
+"""What a recording says of itself, before and after."""
+
+import json
+import shutil
+import struct
+import subprocess
+
+import av
+import mutagen
+import numpy as np
+import pytest
+import soundfile as sf
+from mutagen.aiff import AIFF
+from mutagen.flac import FLAC, Picture
+from mutagen.id3 import APIC, COMM, ID3, TALB, TDRC, TIT2, TPE1, TRCK, TXXX
+from mutagen.mp4 import MP4, MP4Cover, MP4FreeForm
+from mutagen.wavpack import WavPack
+
+from noisegate_cli import GateSettings, OutputOptions, gate_file
+from noisegate_cli.files.reader import AudioReader
+from noisegate_cli.files.riff import chunk_bytes, read_layout
+from noisegate_cli.files.tags import read_tags
+from tests.conftest import read
+from tests.zoo import RATE, encode, sound, with_chunks
+
+AT_003 = GateSettings(threshold=0.03)
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 2, 2) + bytes(30)
+TEXT = {
+    "title": "Zwölf – тест",
+    "artist": "Kerstin (CC0)",
+    "album": "ngate",
+    "date": "2021",
+    "tracknumber": "3/7",
+    "comment": "one; two=three",
+}
+FREE = {"scene": "12B"}
+
+
+def tagged(folder, kind):
+    """Write a recording with TEXT, FREE and a cover, in the tags of its kind."""
+    path = folder / f"in.{kind}"
+    frames = [TIT2, TPE1, TALB, TDRC, TRCK]
+    values = [TEXT[name] for name in ("title", "artist", "album", "date", "tracknumber")]
+    id3 = [frame(encoding=3, text=value) for frame, value in zip(frames, values, strict=True)]
+    id3 += [COMM(encoding=3, lang="eng", desc="", text=TEXT["comment"])]
+    id3 += [TXXX(encoding=3, desc="SCENE", text="12B")]
+    id3 += [APIC(encoding=3, mime="image/png", type=3, desc="front", data=PNG)]
+    if kind in ("mp3", "aiff"):
+        sf.write(path, sound(), RATE, format=kind.upper())
+        file = mutagen.File(path) if kind == "mp3" else AIFF(path)
+        file.add_tags()
+        for frame in id3:
+            file.tags.add(frame)
+        file.save()
+    elif kind == "m4a":
+        encode(path, sound(), "ipod", "aac", "fltp", RATE)
+        file = MP4(path)
+        for name, atom in zip(TEXT, ("©nam", "©ART", "©alb", "©day", "trkn", "©cmt"), strict=True):
+            file[atom] = TEXT[name] if atom != "trkn" else [(3, 7)]
+        file["----:com.apple.iTunes:SCENE"] = [MP4FreeForm(b"12B")]
+        file["covr"] = [MP4Cover(PNG, MP4Cover.FORMAT_PNG)]
+        file.save()
+    elif kind == "wv":
+        encode(path, sound(), "wv", "wavpack", "s16p", RATE)
+        file = WavPack(path)
+        names = {"date": "Year", "tracknumber": "Track"}
+        for name, value in (TEXT | FREE).items():
+            file[names.get(name, name.title())] = value
+        file["Cover Art (Front)"] = mutagen.apev2.APEValue(b"c.png\0" + PNG, mutagen.apev2.BINARY)
+        file.save()
+    elif kind == "wav":
+        sf.write(path, sound(), RATE)
+        content = ID3()
+        for frame in id3:
+            content.add(frame)
+        content.save(folder / "id3")
+        whole = path.read_bytes() + chunk_bytes(b"id3 ", (folder / "id3").read_bytes())
+        path.write_bytes(whole[:4] + struct.pack("<I", len(whole) - 8) + whole[8:])
+    else:
+        format_of = {"flac": "FLAC", "ogg": "OGG", "opus": "OGG"}[kind]
+        subtype = {"flac": "PCM_16", "ogg": "VORBIS", "opus": "OPUS"}[kind]
+        sf.write(path, sound(), RATE, subtype, format=format_of)
+        file = mutagen.File(path)
+        if file.tags is None:
+            file.add_tags()
+        file.tags.update((name.upper(), value) for name, value in (TEXT | FREE).items())
+        picture = Picture()
+        picture.data, picture.mime, picture.type, picture.desc = PNG, "image/png", 3, "front"
+        if kind == "flac":
+            file.add_picture(picture)
+        else:
+            import base64
+
+            file["METADATA_BLOCK_PICTURE"] = base64.b64encode(picture.write()).decode()
+        file.save()
+    return path
+
+
+def said(path):
+    """Return the tags of a file, by the reader that the tests below check against others."""
+    with AudioReader(path) as reader:
+        return read_tags(path, reader.tags, reader.chunks)
+
+
+KINDS = ["mp3", "flac", "ogg", "opus", "m4a", "wv", "aiff", "wav"]
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tagged")
+    return {kind: tagged(folder, kind) for kind in KINDS}
+
+
+@pytest.mark.parametrize("before", KINDS)
+@pytest.mark.parametrize("after", [*KINDS, "tta"])
+def test_text_and_cover_go_from_every_container_to_every_other(sources, tmp_path, before, after):
+    out = tmp_path / f"out.{after}"
+    result = gate_file(sources[before], out, AT_003)
+    assert result.warnings == ()
+    found = said(out)
+    kept = {name: found.text.get(name) for name in TEXT | FREE}
+    assert kept == {name: [value] for name, value in (TEXT | FREE).items()}
+    assert [(p.data, p.mime, p.kind) for p in found.pictures] == [(PNG, "image/png", 3)]
+
+
+def test_mutagen_itself_finds_what_one_kind_of_tags_had(sources, tmp_path):
+    for kind in ("mp3", "flac", "ogg", "opus", "m4a", "wv", "aiff"):
+        out = tmp_path / f"out.{kind}"
+        gate_file(sources[kind], out, AT_003)
+        before, after = mutagen.File(sources[kind]), mutagen.File(out)
+        unlike = {"encoder"}  # which made the output
+        for name in set(before.tags.keys()) - unlike:
+            assert before.tags[name] == after.tags[name], (kind, name)
+    assert FLAC(tmp_path / "out.flac").pictures[0].data == PNG
+
+
+def test_ffprobe_finds_them_too(sources, tmp_path):
+    if not shutil.which("ffprobe"):
+        pytest.skip("ffprobe is not installed")
+    for kind in [*KINDS, "mka"]:
+        out = tmp_path / f"out.{kind}"
+        gate_file(sources["flac"], out, AT_003)
+        command = ["ffprobe", "-v", "error", "-show_format", "-show_streams", "-of", "json"]
+        shown = json.loads(subprocess.check_output([*command, str(out)]))
+        tags = {
+            name.lower(): value
+            for part in (*shown["streams"], shown["format"])
+            for name, value in part.get("tags", {}).items()
+            if part.get("codec_type", "audio") == "audio"
+        }
+        found = [tags.get("title"), tags.get("artist"), tags.get("album"), tags.get("track")]
+        assert found == [TEXT["title"], TEXT["artist"], TEXT["album"], TEXT["tracknumber"]], kind
+
+
+def test_an_older_id3_stays_one_that_older_players_read(tmp_path):
+    source = tmp_path / "in.mp3"
+    sf.write(source, sound(), RATE, format="MP3")
+    tags = ID3()
+    tags.add(TIT2(encoding=1, text="Title"))
+    tags.save(source, v2_version=3)
+    gate_file(source, settings=AT_003)
+    assert ID3(tmp_path / "in_gated.mp3").version == (2, 3, 0)
+
+
+def test_tags_of_matroska_come_and_go(tmp_path):
+    source = encode(
+        tmp_path / "in.mka", sound(), "matroska", "flac", "s16", RATE, title="A", artist="B"
+    )
+    gate_file(source, tmp_path / "out.flac", AT_003)
+    assert FLAC(tmp_path / "out.flac").tags.as_dict() == {"title": ["A"], "artist": ["B"]}
+    gate_file(tmp_path / "out.flac", tmp_path / "out.mka", AT_003)
+    with av.open(str(tmp_path / "out.mka")) as file:
+        assert file.metadata["title"] == "A"
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "ULAW"])
+def test_chunks_are_carried_over_byte_for_byte(tmp_path, subtype):
+    source, out, rest = (tmp_path / name for name in ("in.wav", "out.wav", "rest.wav"))
+    chunks = with_chunks(source, sound())
+    gate_file(source, out, AT_003, residue=rest, options=OutputOptions(subtype=subtype))
+    for path in (out, rest):
+        layout = read_layout(path)
+        kept = [(c.id, layout.kept.read(c)) for c in layout.kept.before + layout.kept.after]
+        assert dict(kept) == chunks
+        # Each stands where it stood, if `wav` wrote the file.
+        if subtype != "ULAW":
+            assert [c.id for c in layout.kept.before] == [b"bext", b"iXML"]
+        content = path.read_bytes()
+        assert int.from_bytes(content[4:8], "little") == len(content) - 8
+        assert sf.info(path).frames == RATE
+        with sf.SoundFile(path) as file:
+            assert file.title == "Inaugural"
+
+
+def test_chunks_of_rf64_and_of_big_endian_files(tmp_path):
+    plain = tmp_path / "in.wav"
+    chunks = with_chunks(plain, sound())
+    gate_file(plain, tmp_path / "in.rf64", AT_003)
+    gate_file(tmp_path / "in.rf64", tmp_path / "out.rf64", AT_003)
+    layout = read_layout(tmp_path / "out.rf64")
+    assert {c.id: layout.kept.read(c) for c in layout.kept.before + layout.kept.after} == chunks
+    assert sf.info(tmp_path / "out.rf64").format == "RF64"
+    big = tmp_path / "big.wav"
+    with sf.SoundFile(big, "w", RATE, 1, "PCM_16", "BIG", "WAV") as file:
+        file.write(sound())
+    content = big.read_bytes() + struct.pack(">4sI", b"odd ", 4) + b"abcd"
+    big.write_bytes(content[:4] + struct.pack(">I", len(content) - 8) + content[8:])
+    gate_file(big, tmp_path / "out.wav", AT_003)
+    assert (tmp_path / "out.wav").read_bytes()[:4] == b"RIFX"
+    assert (tmp_path / "out.wav").read_bytes().endswith(b"odd \0\0\0\4abcd")
+
+
+def test_a_wav_file_over_4_gib_becomes_rf64_by_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr("noisegate_cli.files.riff.LARGEST", 20000)
+    source = tmp_path / "in.wav"
+    # A pipe doesn't know how long it will be, so that only the end tells.
+    from noisegate_cli.files.formats import AudioInfo
+    from noisegate_cli.files.riff import WavFile
+
+    y = np.round(sound() * 2**15).astype(np.int16)[:, None]
+    file = WavFile(source, AudioInfo(source, RATE, 1, 0, "WAV", "PCM_16"))
+    file.write(y)
+    file.close()
+    assert source.read_bytes()[:4] == b"RF64"
+    assert sf.info(source).format == "RF64"
+    assert np.array_equal(read(source), y)
+    assert read_layout(source).data.announced == 2 * len(y)
+
+
+def test_info_texts_that_are_not_utf_8_are_read_as_windows_writes_them(tmp_path):
+    source = tmp_path / "in.wav"
+    sf.write(source, sound(), RATE)
+    info = chunk_bytes(b"LIST", b"INFO" + chunk_bytes(b"INAM", "für".encode("cp1252") + b"\0"))
+    source.write_bytes(source.read_bytes() + info)
+    gate_file(source, tmp_path / "out.flac", AT_003)
+    assert FLAC(tmp_path / "out.flac")["title"] == ["für"]
+
+
+def test_damaged_tags_cost_the_tags_and_not_the_recording(tmp_path, monkeypatch):
+    source = tagged(tmp_path, "flac")
+
+    def broken(*_):
+        raise IndexError("from deep within")
+
+    monkeypatch.setattr("mutagen.File", broken)
+    result = gate_file(source, settings=AT_003)
+    assert result.warnings == ("its tags are damaged: they are left out",)
+    assert sf.info(result.output.path).frames == RATE
+
+
+def test_the_name_may_say_another_format_than_the_content(tmp_path):
+    shutil.copy(tagged(tmp_path, "flac"), tmp_path / "named.wav")
+    result = gate_file(tmp_path / "named.wav", tmp_path / "out.flac", AT_003)
+    assert result.warnings == ()
+    assert FLAC(tmp_path / "out.flac")["title"] == [TEXT["title"]]
+
+
+def test_chunks_without_end_are_not_followed(tmp_path):
+    source = tmp_path / "in.wav"
+    sf.write(source, sound(), RATE)
+    many = b"".join(chunk_bytes(b"junq", b"") for _ in range(5000))
+    source.write_bytes(source.read_bytes() + many)
+    result = gate_file(source, settings=AT_003)
+    assert result.source.samples == RATE
+    assert len(read_layout(result.output.path).chunks) <= 1000

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import soundfile as sf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noisegate_cli import GateSettings, analyze, suggest_threshold
+from noisegate_cli.gating.detection.threshold_estimators import (
+    below_active_level,
+    otsu,
+    two_normals,
+)
+from noisegate_cli.gating.frames.histogram import LevelHistogram
+from noisegate_cli.samples import from_db
+from tests.conftest import SPEECH
+
+
+def histogram(noise_db=-60.0, signal_db=-25.0, frames=2000, speech=0.5, silent=0):
+    rng = np.random.default_rng(1)
+    signal = round(frames * speech)
+    levels = [rng.normal(noise_db, 2, frames - signal), rng.normal(signal_db, 5, signal)]
+    result = LevelHistogram()
+    result.add(np.append(from_db(np.concatenate(levels)), np.zeros(silent)))
+    return result
+
+
+def in_db(suggestion):
+    return 20 * np.log10(suggestion.threshold)
+
+
+@pytest.mark.parametrize("method", [otsu, two_normals, below_active_level])
+def test_each_method_parts_noise_from_signal(method):
+    h = histogram()
+    assert -57 < method(h.centres_db, h.counts / h.sounding) < -33
+
+
+@pytest.mark.parametrize("speech", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_the_suggestion_lies_between_noise_and_signal_for_little_speech_and_much(speech):
+    suggestion = suggest_threshold(histogram(speech=speech))
+    assert -56 < in_db(suggestion) < -30
+    assert suggestion.noise_floor_db == pytest.approx(-60, abs=1)
+
+
+@given(st.floats(-25, 15))
+def test_the_suggestion_moves_with_the_level(shift):
+    here, there = (suggest_threshold(histogram(-60 + s, -25 + s)) for s in (0.0, shift))
+    assert in_db(there) - in_db(here) == pytest.approx(shift, abs=0.3)
+
+
+def test_digital_silence_changes_nothing():
+    assert suggest_threshold(histogram(silent=5000)) == suggest_threshold(histogram())
+
+
+@pytest.mark.parametrize(
+    ("given_histogram", "words"),
+    [
+        (LevelHistogram(silent=500), "digital silence"),
+        (histogram(frames=10), "too short"),
+        (histogram(-40, -40, speech=0.0), "would only pump"),
+    ],
+    ids=["silence", "short", "no contrast"],
+)
+def test_nothing_is_suggested_where_nothing_can_be(given_histogram, words):
+    suggestion = suggest_threshold(given_histogram)
+    assert suggestion.threshold is None
+    assert words in suggestion.reason
+
+
+def test_little_contrast_is_said():
+    suggestion = suggest_threshold(histogram(-40, -35))
+    assert suggestion.threshold is not None
+    assert "try --range" in suggestion.reason
+
+
+def test_on_real_speech_the_suggestion_lies_over_the_hiss_and_under_the_voice():
+    samples, rate = sf.read(SPEECH)
+    suggestion = analyze(samples, rate).suggestion
+    # Its pauses lie at -42 to -36 dBFS, its syllables at -20 to -9 dBFS.
+    assert -34 < in_db(suggestion) < -22
+
+
+def test_a_gate_with_hysteresis_closes_again_over_a_steady_noise():
+    rate = 8000
+    t = np.arange(6 * rate) / rate
+    noise = 1e-3 * np.random.default_rng(1).standard_normal(len(t))
+    y = 0.4 * np.sin(2 * np.pi * 220 * t) * (t % 1.5 > 0.7) + noise
+    levels = analyze(y, rate, settings=GateSettings(threshold="auto:gmm"))
+    assert levels.openings_per_minute == pytest.approx(40, abs=0.5)
+    assert levels.closed_share == pytest.approx(0.43, abs=0.03)
+
+
+def test_a_file_of_one_noise_alone_reports_its_level_and_no_threshold():
+    levels = analyze(0.1 * np.random.default_rng(0).standard_normal(40000), 8000)
+    assert levels.suggestion.threshold is None
+    assert levels.suggestion.noise_floor_db == pytest.approx(-20, abs=1)

@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+import soundfile as sf
+
+from noisegate_cli import GateSettings, analyze, gate
+from noisegate_cli.gating.analysis import Analyzer
+from noisegate_cli.gating.decision import Decision
+from noisegate_cli.gating.detection.rule import MovingThreshold
+from noisegate_cli.gating.frames.level_track import LevelTrack
+from noisegate_cli.gating.gate import Gate
+from noisegate_cli.samples import from_db, to_db
+from tests.conftest import DATA, SPEECH, loud_and_quiet, tone
+
+RATE = 16000
+
+
+def test_a_track_is_as_fine_as_it_says():
+    track, rng = LevelTrack(), np.random.default_rng(0)
+    levels = from_db(rng.uniform(-100, 0, (300, 2)))
+    track.add(levels[:100])
+    track.add(levels[100:])
+    assert len(track) == 300
+    assert to_db(track.at(np.arange(300))) == pytest.approx(to_db(levels), abs=0.2501)
+    assert to_db(track.at(np.array([7]))) == pytest.approx(to_db(levels[7:8]), abs=0.2501)
+
+
+def test_digital_silence_is_no_level_in_a_track():
+    track = LevelTrack()
+    track.add(np.array([[0.0], [0.5], [0.0], [0.0]]))
+    assert track.at(np.arange(4)).ravel()[[0, 2, 3]].tolist() == [0, 0, 0]
+    assert track.quiet_steps(2) == pytest.approx([-6.0, -6.0], abs=0.25)
+
+
+def test_the_suggested_level_does_what_the_automatic_gate_does():
+    y, rate = sf.read(SPEECH)
+    report = analyze(y, rate)
+    automatic, by_level = (
+        gate(y, rate) != 0,
+        gate(y, rate, threshold=report.suggestion.threshold) != 0,
+    )
+    sounds = y != 0
+    assert (automatic == by_level)[sounds].mean() == pytest.approx(
+        report.suggestion.agreement, abs=0.02
+    )
+    assert report.suggestion.agreement > 0.9
+
+
+def test_trials_rise_and_foresee():
+    y, rate = sf.read(SPEECH)
+    trials = analyze(y, rate).trials
+    assert np.all(np.diff([trial.threshold_db for trial in trials]) == pytest.approx(1))
+    shares = [trial.closed_share for trial in trials]
+    assert shares == sorted(shares)
+    assert [t.at_risk for t in trials] == sorted(t.at_risk for t in trials)
+    trial = trials[len(trials) // 2]
+    settings = GateSettings(threshold=float(from_db(trial.threshold_db)))
+    report = analyze(y, rate, settings=settings)
+    assert report.closed_share == pytest.approx(trial.closed_share, abs=0.001)
+    assert report.openings_per_minute == pytest.approx(trial.openings_per_minute, abs=0.001)
+
+
+def test_the_sweep_is_empty_where_signal_and_noise_do_not_part():
+    report = analyze(tone(3, 0.1), RATE)
+    assert report.trials == ()
+    assert report.suggestion.agreement is None
+
+
+def test_noise_that_moves_is_measured():
+    y, rate = sf.read(DATA / "speech_drift.flac")
+    assert analyze(y, rate).drift_db == pytest.approx(8, abs=4)
+    y, rate = sf.read(DATA / "speech_easy.flac")
+    assert analyze(y, rate).drift_db < 3
+
+
+def test_a_moving_threshold_stands_still_over_a_moving_noise():
+    drift = np.array([-10.0, 0.0, 10.0])
+    moving = MovingThreshold(0.1, drift, step=10)
+    levels = from_db(np.interp(np.arange(30), [5, 15, 25], drift) - 40)[:, None]
+    still = moving.still(levels, np.arange(30))
+    assert to_db(still) == pytest.approx(np.full((30, 1), -40.0))
+
+
+def test_an_adaptive_threshold_follows_the_noise_into_another_room():
+    rng = np.random.default_rng(0)
+    rooms = [(0.002, 20), (0.02, 8)]
+    y = np.concatenate([np.tile(loud_and_quiet(), n) for _, n in rooms])
+    y += np.concatenate([rng.normal(0, rms, 3 * n * RATE) for rms, n in rooms])
+    fixed, adaptive = (
+        GateSettings(threshold="floor+10dB", adaptive=moves) for moves in (False, True)
+    )
+    pause = (np.arange(len(y)) / RATE % 3 > 1.4) & (np.arange(len(y)) / RATE % 3 < 1.7)
+    assert gate(y, RATE, settings=fixed)[pause].any()
+    assert not gate(y, RATE, settings=adaptive)[pause].any()
+
+
+def test_nothing_is_analyzed_where_nothing_has_to_be():
+    assert Decision.given(GateSettings(threshold=0.1)) is not None
+    for settings in (
+        GateSettings(),
+        GateSettings(threshold="auto:otsu"),
+        GateSettings(threshold=0.1, target_floor_db=-60),
+        GateSettings(threshold=0.1, adaptive=True),
+    ):
+        assert Decision.given(settings) is None
+
+
+def test_a_target_floor_is_that_of_the_whole_pause_whatever_the_key():
+    rng = np.random.default_rng(0)
+    y = np.tile(loud_and_quiet(), 4) + tone(12, 0.01, hz=40) + rng.normal(0, 0.001, 12 * RATE)
+    settings = GateSettings(threshold=0.01, key_hz=(250, 4000), target_floor_db=-62)
+    out = gate(y, RATE, settings=settings)
+    pause = out[round(1.3 * RATE) : round(1.7 * RATE)]
+    assert 20 * np.log10(np.sqrt((pause**2).mean())) == pytest.approx(-62, abs=1)
+
+
+def test_a_target_floor_without_a_whole_pause_goes_by_what_is_fading():
+    settings = GateSettings(threshold=0.01, release_ms=3000, target_floor_db=-70)
+    analyzer = Analyzer(settings, RATE)
+    analyzer.process(loud_and_quiet()[:, None], last=True)
+    assert -25 < analyzer.decide().settings.range_db < 0
+
+
+@pytest.mark.parametrize("gain", [1e-6, 1e-9])
+def test_what_is_very_quiet_is_not_silence(gain):
+    y = gain * np.tile(loud_and_quiet(), 4)
+    assert gate(y, RATE).any()
+
+
+def test_the_gate_does_what_the_analysis_says():
+    for name in ("speech_easy", "speech_hard", "speech_drift", "meeting"):
+        y, rate = sf.read(DATA / f"{name}.flac")
+        report = analyze(y, rate)
+        gate_stream = Gate(Decision(decided(y, rate), GateSettings()), rate)
+        gate_stream.process(y[:, None], last=True)
+        assert gate_stream.statistics.closed_share == report.closed_share
+
+
+def decided(y, rate):
+    analyzer = Analyzer(GateSettings(), rate)
+    analyzer.process(y[:, None], last=True)
+    return analyzer.decide().rule
+
+
+def test_a_target_above_the_noise_leaves_it_as_it_is():
+    settings = GateSettings(threshold=0.01, target_floor_db=-40)
+    y = loud_and_quiet()
+    analyzer = Analyzer(settings, RATE)
+    analyzer.process(y[:, None], last=True)
+    assert analyzer.decide().settings.range_db == 0
+    assert np.array_equal(gate(y, RATE, settings=settings), y)
+
+
+@pytest.mark.parametrize("channels", ["linked", "separate"])
+def test_channels_are_decided_together_or_apart(channels):
+    noise = np.random.default_rng(0).normal(0, 0.001, 12 * RATE)
+    y = np.column_stack([np.tile(loud_and_quiet(), 4), noise])
+    out = gate(y, RATE, settings=GateSettings(channels=channels))
+    pause, loud = slice(22000, 30000), slice(1000, 15000)
+    assert not out[pause].any()
+    assert np.array_equal(out[loud, 0], y[loud, 0])
+    assert out[loud, 1].any() == (channels == "linked")

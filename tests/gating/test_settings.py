@@ -1,0 +1,108 @@
+import re
+
+import pytest
+
+from noisegate_cli import GateSettings, SettingsError
+from noisegate_cli.gating.parsing import parse_quantity, parse_range, parse_samples, parse_threshold
+from noisegate_cli.gating.settings import PRESETS
+from noisegate_cli.gating.timing import default_frame, default_hop
+
+
+@pytest.mark.parametrize(
+    ("rate", "frame"),
+    [(8000, 256), (16000, 512), (22050, 1024), (44100, 2048), (48000, 2048), (192000, 8192)],
+)
+def test_a_frame_is_the_power_of_two_from_30_ms_on(rate, frame):
+    assert default_frame(rate) == frame
+    assert default_hop(frame) == frame // 4
+
+
+def test_times_become_frames():
+    timing = GateSettings(hold_ms=100, lookahead_ms=9, release_ms=20).timing(16000)
+    assert (timing.hold, timing.lookahead, timing.release) == (12, 2, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"threshold": 1.5}, "threshold 1.5"),
+        ({"threshold": float("nan")}, "threshold nan"),
+        ({"attack_ms": -1}, "attack (ms) -1"),
+        ({"hold_ms": float("inf")}, "hold (ms) inf"),
+        ({"hysteresis_db": -3}, "hysteresis (dB) -3"),
+        ({"range_db": 3}, "range 3 dB"),
+        ({"range_db": float("nan")}, "range nan dB"),
+        ({"channels": "left"}, "'left'"),
+        ({"frame_length": 0}, "frame length 0"),
+        ({"frame_length": 1001}, "frame length 1001 must be even"),
+        ({"frame_length": 1 << 40}, "must be 16 to 1048576 samples"),
+        ({"frame_length": 2048, "hop_length": 1}, "try --hop-length 512"),
+        ({"release_ms": 1e12}, "60000 at the most"),
+        ({"frame_length": 2048, "hop_length": 500}, "hop length 500"),
+        ({"frame_length": 512, "hop_length": 512}, "hop length 512"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_and_quoted(changes, words):
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        GateSettings(**changes)
+
+
+def test_a_hop_that_does_not_divide_the_default_frame_is_refused_when_that_is_known():
+    with pytest.raises(SettingsError, match="try --hop-length 512"):
+        GateSettings(hop_length=500).timing(44100)
+
+
+def test_presets_can_be_overridden_one_by_one():
+    assert GateSettings.preset("hard", hold_ms=50).changes_from(PRESETS["hard"]) == {"hold_ms": 50}
+    with pytest.raises(SettingsError, match="'loud' is not one of voice, music, field, hard"):
+        GateSettings.preset("loud")
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [("0.03", 0.03), (".5", 0.5), ("1e-3", 1e-3), ("-20dB", 0.1), ("-20 dbfs", 0.1), ("0", 0.0)],
+)
+def test_thresholds_are_linear_or_in_db(text, level):
+    assert parse_threshold(text) == pytest.approx(level)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("4", "for 4 % give 0.04, for a level in dBFS give -4dB"),
+        ("-30", "for a level in dBFS give -30dB"),
+        ("3dB", "try -3dB"),
+        ("abc", "'abc' is not a level"),
+        ("", "'' is not a level"),
+        ("nan", "'nan' is not a level"),
+        ("0.03V", "'0.03V' is not a level"),
+    ],
+)
+def test_a_threshold_without_sense_says_what_was_probably_meant(text, hint):
+    with pytest.raises(SettingsError, match=re.escape(hint)):
+        parse_threshold(text)
+
+
+def test_ranges_are_in_db_or_mute():
+    assert parse_range("-24dB") == -24
+    assert parse_range("mute") == -float("inf")
+    with pytest.raises(SettingsError, match="for dB give -24dB"):
+        parse_range("24")
+    with pytest.raises(SettingsError, match="would make the closed gate louder"):
+        parse_range("6dB")
+
+
+def test_times_may_carry_their_unit():
+    assert parse_quantity("attack", "5ms", unit="ms") == 5
+    with pytest.raises(SettingsError, match="attack '5s' is not a number of ms"):
+        parse_quantity("attack", "5s", unit="ms")
+    with pytest.raises(SettingsError, match="'1.5' is not a whole number of samples"):
+        parse_samples("hop length", "1.5")
+
+
+@pytest.mark.parametrize("frame", [18, 30, 254, 1000, 1018, 2046])
+def test_every_even_frame_has_a_hop(frame):
+    settings = GateSettings(frame_length=frame)
+    timing = settings.timing(8000)
+    assert timing.frame_length == timing.hop_length * timing.overlap
+    assert timing.overlap in range(2, 65, 2)

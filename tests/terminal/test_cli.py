@@ -1,0 +1,425 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from noisegate_cli import __version__, analyze_file
+from noisegate_cli.gating.settings import PRESETS
+from noisegate_cli.terminal.advice import advice, gate_command
+from noisegate_cli.terminal.cli import run
+from tests.conftest import DATA, SPEECH, loud_and_quiet, read, tone
+
+
+def ngate(*arguments, **options):
+    """Run the command line as a user does."""
+    command = [sys.executable, "-m", "noisegate_cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def one_line(capsys):
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1, said
+    assert said.startswith("ngate: ")
+    assert "Traceback" not in said
+    return said
+
+
+def test_the_three_everyday_lines_work(tmp_path, monkeypatch, write):
+    monkeypatch.chdir(tmp_path)
+    write(loud_and_quiet(), "file.wav")
+    write(loud_and_quiet(), "recordings/a.wav")
+    assert run(["analyze", "file.wav"]) == 0
+    assert run(["gate", "file.wav", "-t", "0.03", "-o", "clean.wav"]) == 0
+    assert run(["batch", "./recordings"]) == 0
+    assert not read(tmp_path / "clean.wav")[22000:30000].any()
+    assert (tmp_path / "recordings-gated" / "a.wav").exists()
+
+
+def test_gate_says_what_it_did_on_stderr_and_nothing_on_stdout(write, capsys):
+    source = write(loud_and_quiet())
+    assert run(["gate", str(source), "-t", "0.03"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "threshold  0.03 (-30.5 dBFS), as given" in err
+    assert "2 openings" in err
+    assert "in_gated.wav" in err
+
+
+def test_without_a_threshold_it_finds_one_and_says_why(write, capsys):
+    y = loud_and_quiet()
+    assert run(["gate", str(write(np.tile(y, 5)))]) == 0
+    assert "automatic  It parts noise of about -60 dBFS" in capsys.readouterr().err
+
+
+def test_quiet_says_nothing(write, capsys):
+    assert run(["gate", str(write(loud_and_quiet())), "-q"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_json_is_data_on_stdout(write, capsys):
+    source = write(loud_and_quiet())
+    assert run(["gate", str(source), "-t", "-30dB", "--range", "mute", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["file"] == str(source)
+    assert data["threshold_db"] == pytest.approx(-30)
+    assert data["openings"] == 2
+    assert data["settings"]["range_db"] is None
+    assert run(["analyze", str(source), str(SPEECH), "--json"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["sample_rate"] for line in lines] == [16000, 16000]
+
+
+def test_the_line_that_analyze_suggests_does_what_it_foresees(tmp_path, capsys):
+    source = tmp_path / "it's a name.wav"
+    source.write_bytes(SPEECH.read_bytes())
+    assert run(["analyze", str(source), "--json", "--hold", "80"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    import shlex
+
+    words = shlex.split(data["command"])
+    assert words[:2] == ["ngate", "gate"]
+    assert "--hold=80" in words
+    assert run([*words[1:], "--json"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    suggested = max(data["sweep"], key=lambda trial: trial["balanced"])
+    assert done["threshold_db"] == pytest.approx(suggested["threshold_db"], abs=0.1)
+    assert done["closed_share"] == pytest.approx(suggested["closed_share"], abs=0.02)
+
+
+def test_analyze_marks_the_threshold_in_the_histogram(write, capsys):
+    assert run(["analyze", str(write(np.tile(loud_and_quiet(), 5)))]) == 0
+    out = capsys.readouterr().out
+    assert "◄── -t -" in out
+    assert "ngate gate" in out
+
+
+NOISE = np.random.default_rng(0).normal(0, 0.1, 64000)
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (np.zeros(16000), "nothing but digital silence"),
+        (NOISE, "Nothing stands out of a noise of about -20 dBFS"),
+    ],
+    ids=["silence", "noise"],
+)
+def test_what_is_noise_alone_is_silenced_and_said(write, capsys, y, words):
+    source = write(y)
+    assert run(["analyze", str(source)]) == 0
+    assert words in " ".join(capsys.readouterr().out.split())
+    assert run(["analyze", str(source), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["threshold"] is None
+    assert data["command"] is None
+    assert run(["gate", str(source)]) == 0
+    assert words in capsys.readouterr().err
+    assert not read(source.with_name("in_gated.wav")).any()
+
+
+def test_what_is_no_noise_is_left_alone_and_said(write, capsys):
+    source = write(tone(2, 0.1))
+    assert run(["gate", str(source)]) == 0
+    assert "a steady tone rather than a noise: the gate stays open" in capsys.readouterr().err
+    assert np.array_equal(read(source.with_name("in_gated.wav")), read(source))
+
+
+def test_a_gate_that_hardly_closes_cuts_nothing(write, capsys):
+    decay = tone(3, 0.5) * 10 ** (-np.arange(48000) / 8000)
+    args = ["gate", str(write(decay)), "-t", "-25dB", "--fail-on-chop", "-q", "-f"]
+    assert run([*args, "--range", "-6dB"]) == 0
+    assert run([*args, "--range", "-20dB"]) == 1
+
+
+def test_a_key_that_one_recording_cannot_have_costs_that_one(write, capsys):
+    sources = [write(tone(1, 0.1, rate), f"{rate}.wav", rate) for rate in (8000, 16000)]
+    assert run(["analyze", *map(str, sources), "--key", "5000-7000", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 1
+    assert "8000.wav': key 5000-7000 Hz is above all that 8000 samples" in err
+
+
+def test_analyze_goes_on_after_a_bad_file(write, tmp_path, capsys):
+    assert run(["analyze", str(tmp_path / "no.wav"), str(write(tone(1, 0.1))), "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 1
+    assert "no.wav' doesn't exist" in err
+
+
+def test_a_key_filter_listens_past_rumble(write, capsys):
+    rumble = tone(3, 0.2, hz=40)
+    source = write(rumble + loud_and_quiet() * 0.5)
+    assert run(["gate", str(source), "-t", "-40dB", "-q"]) == 0
+    assert run(["gate", str(source), "-t", "-40dB", "--key", "250-4000", "--json", "-f"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["closed_share"] == pytest.approx(0.31, abs=0.02)
+    assert data["settings"]["key_hz"] == [250, 4000]
+
+
+def test_analyze_speaks_of_the_level_behind_the_key_filter(write, capsys):
+    source = write(np.tile(tone(3, 0.2, hz=40) + loud_and_quiet() * 0.5, 3))
+    assert run(["analyze", str(source), "--key", "250-4000", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["percentiles_db"]["90"] == pytest.approx(-20, abs=0.5)
+    assert data["percentiles_db"]["5"] < -55
+    assert "--key=250-4000" in data["command"]
+    assert -60 < data["threshold_db"] < -20
+
+
+@pytest.mark.parametrize("method", ["auto:otsu", "auto:gmm", "auto:p56", "floor+12dB"])
+@pytest.mark.parametrize("adaptive", [[], ["--adaptive"]])
+def test_thresholds_can_be_found_from_the_levels(write, capsys, method, adaptive):
+    source = write(np.tile(loud_and_quiet(), 5))
+    assert run(["gate", str(source), "-t", method, "--json", *adaptive]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["method"] == method
+    assert -60 < data["threshold_db"] < -14
+    assert data["closed_share"] == pytest.approx(0.3, abs=0.03)
+
+
+def test_closed_parts_land_on_the_target_floor(write, capsys):
+    rng = np.random.default_rng(0)
+    y = np.tile(loud_and_quiet(), 5) + rng.normal(0, 0.01, 15 * 16000)
+    for threshold in (["-t", "-30dB"], []):
+        source = write(y)
+        assert run(["gate", str(source), *threshold, "--target-floor", "-62dB", "-f"]) == 0
+        assert "dB, for the target floor" in capsys.readouterr().err
+        out = read(source.with_name("in_gated.wav"), "float64")
+        pause = out[round(1.3 * 16000) : round(1.7 * 16000)]
+        assert 10 * np.log10((pause**2).mean()) == pytest.approx(-62, abs=1)
+
+
+def test_a_chop_is_told_and_can_fail_a_script(write, capsys):
+    decay = tone(3, 0.5) * np.repeat([1, 0], [24000, 24000]) * 10 ** (-np.arange(48000) / 16000)
+    y = tone(1, 1e-4)
+    source = write(np.concatenate([y, decay, y]))
+    assert run(["gate", str(source), "-t", "-25dB", "--fail-on-chop"]) == 1
+    err = capsys.readouterr().err
+    assert "chops      1 decay cut: try a lower threshold or --hold 300" in err
+    assert "at 0:02" in err
+    assert err.splitlines()[-1].startswith("ngate: ")
+    assert source.with_name("in_gated.wav").exists()
+    assert run(["gate", str(source), "-t", "-75dB", "--fail-on-chop", "-f", "-q"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_threshold_above_all_of_it_is_said_and_fails_a_script(write, capsys):
+    args = ["gate", str(write(tone(2, 0.01))), "-t", "-20dB", "--fail-on-chop"]
+    assert run(args) == 1
+    err = capsys.readouterr().err
+    assert "nothing rises above the threshold" in err
+    assert err.splitlines()[-1].endswith("all of it was turned down")
+
+
+def test_where_no_level_does_it_the_suggested_line_has_none():
+    report = analyze_file(SPEECH)
+    assert gate_command(report) == f"ngate gate {SPEECH} -t 0.0251"
+    assert not any("leave out -t" in sentence for sentence in advice(report))
+    poor = replace(report.levels.suggestion, agreement=0.8)
+    report = replace(report, levels=replace(report.levels, suggestion=poor))
+    assert gate_command(report) == f"ngate gate {SPEECH}"
+    assert any("leave out -t" in sentence for sentence in advice(report))
+
+
+def test_a_batch_names_what_one_should_listen_to(write, tmp_path, capsys):
+    decay = tone(3, 0.5) * 10 ** (-np.arange(48000) / 8000)
+    write(np.concatenate([loud_and_quiet(), decay]), "in/cut.wav")
+    write(tone(2, 0.001), "in/quiet.wav")
+    write(tone(2, 0.5), "in/loud.wav")
+    assert run(["batch", str(tmp_path / "in"), "-t", "-25dB", "--jobs", "1"]) == 0
+    err = capsys.readouterr().err
+    for words in (
+        r"'cut.wav' +cut sounds",
+        r"'loud.wav' +never closed",
+        r"'quiet.wav' +all closed",
+    ):
+        assert re.search(words, err)
+    assert "1 all closed, 1 never closed, 1 cut sounds" in err
+
+
+def test_analyze_shows_what_each_threshold_would_do(capsys):
+    assert run(["analyze", str(DATA / "speech_drift.flac")]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    for words in ("openings/min", "at risk", "◄── suggested", " otsu -", "The noise moves by"):
+        assert words in out
+
+
+WRONG_USAGE = [
+    (["-t", "auto:foo"], "'auto:foo'"),
+    (["-t", "floor+dB"], "'floor+dB'"),
+    (["--key", "4000"], "'4000'"),
+    (["--key", "4000-250"], "4000-250"),
+    (["--target-floor", "62"], "-62dB"),
+    (["--target-floor", "3dB"], "below 0"),
+    (["--min-open", "x"], "'x'"),
+    (["--target-floor", "-62dB", "--range", "-20dB"], "give one of them"),
+    (["-t", "4"], "'4'"),
+    (["-t", "-30"], "'-30' has no unit"),
+    (["-t", "abc"], "'abc'"),
+    (["--attack", "-5"], "-5"),
+    (["--hold", "-1"], "-1"),
+    (["--release", "x"], "'x'"),
+    (["--lookahead", "nan"], "'nan'"),
+    (["--hysteresis", "-1dB"], "-1"),
+    (["--range", "6dB"], "'6dB'"),
+    (["--range", "-24"], "give -24dB"),
+    (["--hop-length", "500"], "try --hop-length"),
+    (["--frame-length", "2048.5"], "'2048.5'"),
+    (["--channels", "both"], "'both'"),
+    (["--preset", "loud"], "'loud'"),
+    (["--nonsense"], "--nonsense"),
+]
+
+
+@pytest.mark.parametrize(("options", "quoted"), WRONG_USAGE)
+def test_wrong_usage_is_one_line_and_status_2(write, capsys, options, quoted):
+    source = write(tone(1, 0.1))
+    assert run(["gate", str(source), *options]) == 2
+    assert quoted in one_line(capsys)
+    assert [p.name for p in source.parent.iterdir()] == ["in.wav"]
+
+
+def test_bad_input_is_one_line_and_status_1(tmp_path, capsys):
+    (tmp_path / "bad.wav").write_text("no recording")
+    for name in ("bad.wav", "none.wav", "."):
+        assert run(["gate", str(tmp_path / name)]) == 1
+        one_line(capsys)
+    assert [p.name for p in tmp_path.iterdir()] == ["bad.wav"]
+
+
+def test_outputs_are_guarded(write, capsys):
+    source = write(tone(1, 0.1))
+    assert run(["gate", str(source), "-o", str(source)]) == 1
+    assert "never overwritten" in one_line(capsys)
+    assert run(["gate", str(source), "-q"]) == 0
+    assert run(["gate", str(source)]) == 1
+    assert "--force" in one_line(capsys)
+    assert run(["gate", str(source), "--force", "-q"]) == 0
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(tmp_path, capsys):
+    for arguments in (["--debug", "gate", "no.wav"], ["gate", "no.wav", "--debug"]):
+        assert run(arguments) == 1
+        assert "Traceback" in capsys.readouterr().err
+
+
+def test_batch_sums_up_and_its_status_tells_of_failures(tmp_path, write, capsys):
+    write(loud_and_quiet(), "in/a.wav")
+    (tmp_path / "in" / "bad.wav").write_text("no recording")
+    assert run(["batch", str(tmp_path / "in"), "-j", "1"]) == 1
+    said = capsys.readouterr().err
+    assert "1 of 2 recordings" in said
+    assert "bad.wav" in said
+    assert run(["batch", str(tmp_path / "in"), "--json"]) == 1
+    settled = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {Path(one["file"]).name: one["status"] for one in settled} == {
+        "a.wav": "skipped", "bad.wav": "failed",
+    }  # fmt: skip
+
+
+def test_help_shows_the_values_of_every_preset():
+    shown = ngate("gate", "--help", env=os.environ | {"COLUMNS": "200"}).stdout
+    for name, preset in PRESETS.items():
+        assert f"{name}: hysteresis {preset.hysteresis_db:g} dB" in shown
+        assert f"release {preset.release_ms:g} ms" in shown
+
+
+def test_the_version_and_both_ways_to_start():
+    assert ngate("--version").stdout == f"ngate {__version__}\n"
+    script = Path(sys.executable).parent / "ngate"
+    assert subprocess.check_output([script, "--version"], text=True) == f"ngate {__version__}\n"
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from noisegate_cli.terminal.cli import run; run(['gate', '--help']);"
+        "print([m for m in ('numpy', 'soundfile', 'librosa', 'scipy', 'tqdm') if m in sys.modules])"
+    )
+    out = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert out.endswith("[]\n")
+
+
+def test_gate_does_not_load_librosa(write):
+    code = (
+        "import sys; from noisegate_cli.terminal.cli import run; run(sys.argv[1:]);"
+        "print([m for m in ('librosa', 'scipy', 'numba', 'rich.progress') if m in sys.modules])"
+    )
+    source = write(tone(1, 0.1))
+    out = subprocess.check_output([sys.executable, "-c", code, "gate", source, "-q"], text=True)
+    assert out == "[]\n"
+
+
+def test_the_shell_can_complete_commands_and_options():
+    asked = {"_NGATE_COMPLETE": "complete_bash", "COMP_WORDS": "ngate ga", "COMP_CWORD": "1"}
+    assert ngate(env=os.environ | asked).stdout.split() == ["gate"]
+    asked |= {"COMP_WORDS": "ngate gate --rel", "COMP_CWORD": "2"}
+    assert ngate(env=os.environ | asked).stdout.split() == ["--release"]
+
+
+def test_a_reader_that_goes_away_is_no_error(write):
+    source = write(np.tile(loud_and_quiet(), 3))
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "noisegate_cli", "analyze", str(source)]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert done.stderr == ""
+
+
+def test_under_nohup_a_hang_up_is_ignored():
+    code = (
+        "import os, signal; from noisegate_cli.terminal import console;"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN); console.interrupt_on_signals();"
+        "os.kill(os.getpid(), signal.SIGHUP); print('still here')"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "still here\n"
+
+
+def test_batch_of_nothing_says_so(tmp_path, capsys):
+    assert run(["batch", str(tmp_path)]) == 0
+    assert "no recordings below" in capsys.readouterr().err
+
+
+def test_batch_into_a_file_is_refused_once(tmp_path, write, capsys):
+    write(tone(1, 0.1), "in/a.wav")
+    (tmp_path / "out").touch()
+    assert run(["batch", str(tmp_path / "in"), "-o", str(tmp_path / "out")]) == 1
+    assert "is not a directory" in one_line(capsys)
+
+
+def test_a_terminal_that_knows_only_ascii_gets_ascii(write):
+    source = write(np.tile(loud_and_quiet(), 5), "ひと.wav")
+    done = ngate(
+        "analyze", source, env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    )
+    assert done.returncode == 0
+    assert done.stdout.isascii()
+    assert "<-- -t -" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_removes_what_was_begun_and_ends_with_130(tmp_path, number):
+    source = tmp_path / "in.flac"
+    with sf.SoundFile(source, "w", 44100, 2, "PCM_16") as file:
+        noise = np.random.default_rng(0).normal(0, 0.1, (44100 * 60, 2))
+        for _ in range(10):
+            file.write(noise)
+    command = [sys.executable, "-m", "noisegate_cli", "gate", str(source), "-t", "0.03"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while len(list(tmp_path.iterdir())) < 2:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said == "ngate: interrupted\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["in.flac"]

@@ -1,0 +1,72 @@
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from noisegate_cli.batch.terms import Report
+from noisegate_cli.terminal import batch_progress as progress
+from noisegate_cli.terminal import console
+from noisegate_cli.terminal.batch_progress import BatchProgress
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    for module in (console, progress):
+        monkeypatch.setattr(module, "LOG_EVERY_S", 0)
+        monkeypatch.setattr(module, "BAR_AFTER_S", 0)
+    monkeypatch.setattr(progress, "SHOW_EVERY_S", 0)
+
+
+def half_done(shown, quiet=False):
+    report = Report(Path("out"), audio_seconds=7200.0, failed=2)
+    watch = BatchProgress(Path("in"), Path("out"), quiet, json=False)
+    watch.phase("gating", 8, 1000)
+    for files in (1, 4):
+        watch.progress(files, 125 * files, report, ["deep/a.wav", "b.wav"])
+    watch.close()
+    return " ".join(shown.getvalue().split())
+
+
+def test_a_terminal_shows_what_is_done_and_what_is_being_done(at_once, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    text = half_done(sys.stderr)
+    assert "gating" in text
+    assert "50 %" in text
+    assert "4 of 8 files, 2:00:00 h of audio" in text
+    assert "× real time, 2 failed" in text
+    assert "now 'deep/a.wav', 'b.wav'" in text
+
+
+def test_a_log_gets_plain_lines(at_once, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    text = half_done(sys.stderr)
+    assert "ngate: gating: 50 % in" in text
+    assert "4 of 8 files, 2:00:00 h of audio" in text
+    assert "2 failed" in text
+    assert "\x1b" not in text
+    assert "\r" not in text
+
+
+def test_nobody_is_told_who_wants_to_be_left_alone(at_once, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert half_done(sys.stderr, quiet=True) == ""
+
+
+def test_what_became_of_a_recording_is_a_line_of_data_at_once(capsys):
+    watch = BatchProgress(Path("in"), Path("out"), quiet=True, json=True)
+    entry = {"status": "done", "output": "a.flac", "error": None, "result": {"openings": 3}}
+    watch.settled("a.wav", entry)
+    settled = json.loads(capsys.readouterr().out)
+    assert settled["file"] == str(Path("in/a.wav"))
+    assert settled["output"] == str(Path("out/a.flac"))
+    assert (settled["status"], settled["error"], settled["openings"]) == ("done", None, 3)
