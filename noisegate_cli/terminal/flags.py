@@ -1,0 +1,44 @@
+"""Translate messages of the library into the words of the command line.
+
+Below the terminal, a message that suggests a parameter writes it as Python does: `force=True`,
+`subtype='FLOAT'`. On the command line the same parameter is a flag: `--force`, `--subtype FLOAT`.
+"""
+
+import re
+
+from noisegate_cli.terminal.options import OPTIONS
+
+FLAGS = {
+    "cluster": "--cluster",
+    "force": "--force",
+    "jobs": "--jobs",
+    "names": "--from-file",
+    "output": "-o",
+    "subtype": "--subtype",
+    "table": "--report",
+} | {name: option.flags[0] for name, option in OPTIONS.items()}
+"""The flag of each parameter that a message may suggest."""
+
+_QUOTED_OR_PARAMETER = re.compile(
+    rf"""'[^']*'|\b(?P<name>{"|".join(FLAGS)})=(?P<value>'[^']*'|True|[-+.\w…]*)"""
+)
+
+
+def to_flags(message: str) -> str:
+    """Return `message` with flags in place of Python parameters; quoted paths stay as they are.
+
+    Examples
+    --------
+    >>> to_flags("'force=True.wav' exists already: force=True overwrites it")
+    "'force=True.wav' exists already: --force overwrites it"
+    >>> to_flags("subtype='FLOAT' in a WAV file keeps them")
+    '--subtype FLOAT in a WAV file keeps them'
+    """
+
+    def flag(match: re.Match[str]) -> str:
+        if match["name"] is None:
+            return match[0]
+        value = match["value"].strip("'")
+        return FLAGS[match["name"]] + ("" if value in ("", "True") else f" {value}")
+
+    return _QUOTED_OR_PARAMETER.sub(flag, message)
