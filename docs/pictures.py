@@ -15,9 +15,9 @@ from rich.text import Text
 
 from noisegate_cli import analyze_file, gate_file
 from noisegate_cli.samples import Samples
-from noisegate_cli.terminal.advice import gate_command
-from noisegate_cli.terminal.summary import gate_summary
-from noisegate_cli.terminal.tables import analysis_table
+from noisegate_cli.terminal.advice import suggest_gate_command
+from noisegate_cli.terminal.summary import format_gate_summary
+from noisegate_cli.terminal.tables import build_analysis_table
 
 HERE = Path(__file__).parent
 DEMO = Path("tests/data/jfk_1961.wav")
@@ -30,10 +30,10 @@ def terminal(clean: Path) -> str:
     prompt = "[bold]$[/] ngate "
     console.print(f"{prompt}analyze {DEMO}")
     report = analyze_file(DEMO)
-    console.print(analysis_table(report))
-    console.print(f"  type         {gate_command(report)}")
+    console.print(build_analysis_table(report))
+    console.print(f"  type         {suggest_gate_command(report)}")
     console.print(f"\n{prompt}gate {DEMO} -o clean.wav")
-    for line in gate_summary(gate_file(DEMO, clean, force=True)):
+    for line in format_gate_summary(gate_file(DEMO, clean, force=True)):
         console.print(Text(line.replace(str(clean), "clean.wav")))
     svg = console.export_svg(title="ngate")
     # The picture must show without fetching a font.

@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from noisegate_cli.arrays import analyze, gate
     from noisegate_cli.errors import AudioError, NoisegateError, OutputError, SettingsError
-    from noisegate_cli.files.names import OutputOptions
+    from noisegate_cli.files.output_naming import OutputOptions
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion, suggest_threshold
     from noisegate_cli.gating.settings import PRESETS, GateSettings
     from noisegate_cli.recordings import AnalysisReport, GateResult, analyze_file, gate_file
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "arrays": ("analyze", "gate"),
     "errors": ("AudioError", "NoisegateError", "OutputError", "SettingsError"),
-    "files.names": ("OutputOptions",),
+    "files.output_naming": ("OutputOptions",),
     "gating.detection.threshold": ("ThresholdSuggestion", "suggest_threshold"),
     "gating.settings": ("PRESETS", "GateSettings"),
     "recordings": ("AnalysisReport", "GateResult", "analyze_file", "gate_file"),

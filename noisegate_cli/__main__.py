@@ -4,12 +4,12 @@ A process that is started for a batch imports the main module of its parent once
 use for the command line, so that is imported only where it runs.
 """
 
-from noisegate_cli.memory import look_for_less
+from noisegate_cli.memory import reduce_gc
 
 
 def main() -> None:
     """Run the command line of this process."""
-    look_for_less()
+    reduce_gc()
     from noisegate_cli.terminal import cli
 
     cli.main()

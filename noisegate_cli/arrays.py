@@ -10,8 +10,12 @@ from noisegate_cli.gating.decision import Decision
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.parsing import parse_threshold
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.noise_input import _profiles, _with_noise_of_file, _with_noise_of_stretch
-from noisegate_cli.samples import MOST_CHANNELS, Blocks, Samples, block_length, in_slices
+from noisegate_cli.noise_input import (
+    learn_noise_from_blocks,
+    learn_noise_from_file,
+    measure_noise_profiles,
+)
+from noisegate_cli.samples import MAX_CHANNELS, Blocks, Samples, block_length, in_slices
 
 
 def gate(
@@ -73,7 +77,7 @@ def gate(
     """
     y = np.asarray(y)
     settings = settings or GateSettings()
-    samples = _as_samples(y, settings)
+    samples = _prepare_samples(y, settings)
     if threshold is not None:
         level = parse_threshold(threshold) if isinstance(threshold, str) else threshold
         settings = replace(settings, threshold=level)
@@ -82,16 +86,18 @@ def gate(
     if noise is not None:
         if settings.spectral == "off":
             raise SettingsError("noise is for the spectral gate: give spectral=True too")
-        room = _slices(_as_samples(np.asarray(noise), settings))
-        settings = replace(settings, noise=_profiles(room, settings, sample_rate))
-    settings = _with_noise_of_stretch(_with_noise_of_file(settings), _slices(samples), sample_rate)
+        room = _split_blocks(_prepare_samples(np.asarray(noise), settings))
+        settings = replace(settings, noise=measure_noise_profiles(room, settings, sample_rate))
+    settings = learn_noise_from_blocks(
+        learn_noise_from_file(settings), _split_blocks(samples), sample_rate
+    )
     decision = Decision.given(settings)
     if decision is None:
-        decision = _measured_array(samples, settings, sample_rate).decide()
+        decision = _measure_array(samples, settings, sample_rate).decide()
     stream = Gate(decision, sample_rate, samples.shape[1])
     out = np.empty_like(samples, order="C")
     done = 0
-    for block, last in _slices(samples):
+    for block, last in _split_blocks(samples):
         kept, _ = stream.process(block, last)
         out[done : done + len(kept)] = kept
         done += len(kept)
@@ -108,22 +114,22 @@ def analyze(y: Samples, sample_rate: int, *, settings: GateSettings | None = Non
     >>> round(report.peak_db, 2), report.suggestion.threshold is None
     (-6.02, True)
     """
-    settings = _with_noise_of_file(settings or GateSettings())
-    samples = _as_samples(np.asarray(y), settings)
-    settings = _with_noise_of_stretch(settings, _slices(samples), sample_rate)
-    return _measured_array(samples, settings, sample_rate).report()
+    settings = learn_noise_from_file(settings or GateSettings())
+    samples = _prepare_samples(np.asarray(y), settings)
+    settings = learn_noise_from_blocks(settings, _split_blocks(samples), sample_rate)
+    return _measure_array(samples, settings, sample_rate).report()
 
 
-def _measured_array(samples: Samples, settings: GateSettings, sample_rate: int) -> Analyzer:
+def _measure_array(samples: Samples, settings: GateSettings, sample_rate: int) -> Analyzer:
     length, channels = samples.shape
-    return _measured(_slices(samples), settings, sample_rate, channels, length)
+    return _measured(_split_blocks(samples), settings, sample_rate, channels, length)
 
 
-def _as_samples(y: Samples, settings: GateSettings) -> Samples:
+def _prepare_samples(y: Samples, settings: GateSettings) -> Samples:
     """Return `y` shaped (samples, channels), fit to be gated."""
     if y.dtype.name not in ("int16", "int32", "float32", "float64"):
         raise SettingsError(f"samples of type {y.dtype} can't be gated: use int16, int32 or floats")
-    if y.ndim not in (1, 2) or (y.ndim == 2 and not 1 <= y.shape[1] <= MOST_CHANNELS):
+    if y.ndim not in (1, 2) or (y.ndim == 2 and not 1 <= y.shape[1] <= MAX_CHANNELS):
         raise SettingsError(
             f"an array shaped {y.shape} is neither (samples,) nor (samples, channels): "
             "if the channels come first, transpose it"
@@ -133,5 +139,5 @@ def _as_samples(y: Samples, settings: GateSettings) -> Samples:
     return y.reshape(len(y), -1) if y.size else y.reshape(0, y.shape[1] if y.ndim == 2 else 1)
 
 
-def _slices(samples: Samples) -> Blocks:
+def _split_blocks(samples: Samples) -> Blocks:
     return in_slices(samples, block_length(samples.shape[1], samples.dtype))

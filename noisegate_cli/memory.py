@@ -11,20 +11,20 @@ import atexit
 import gc
 import sys
 
-COLLECT_AFTER = 10_000
+GC_THRESHOLD_OBJECTS = 10_000
 """New objects; Python's own number is 700, or 2000."""
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """As in malloc.h: how much may be free before some is given back, and what is large."""
 
 
-def look_for_less() -> None:
+def reduce_gc() -> None:
     """Let this process look for garbage less often, and not when it ends."""
-    gc.set_threshold(COLLECT_AFTER)
+    gc.set_threshold(GC_THRESHOLD_OBJECTS)
     atexit.register(gc.freeze)
 
 
-def keep_what_is_freed() -> None:
+def keep_freed_memory() -> None:
     """Let this process keep memory that is freed for what comes next, where the system is glibc."""
     if sys.platform != "linux":
         return

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisegate_cli.errors import SignalError
-from noisegate_cli.files.reader import AudioReader, Reader, _naming
+from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Blocks
 from noisegate_cli.text import format_time
@@ -14,37 +14,42 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.noise_profile import NoiseProfile
 
 
-def _with_noise_of_file(settings: GateSettings) -> GateSettings:
-    """Put the noise itself in the place of the name of a recording of it."""
+def learn_noise_from_file(settings: GateSettings) -> GateSettings:
+    """Return settings in which noise profiles replace the name of a noise recording."""
     if settings.noise_file is None:
         return settings
     path = Path(settings.noise_file)
-    with AudioReader(path, zero_nonfinite=settings.zero_nonfinite) as reader, _naming(path):
-        profiles = _profiles(reader.blocks(), settings, reader.info.sample_rate)
+    with (
+        AudioReader(path, zero_nonfinite=settings.zero_nonfinite) as reader,
+        add_path_to_errors(path),
+    ):
+        profiles = measure_noise_profiles(reader.blocks(), settings, reader.info.sample_rate)
     return replace(settings, noise=profiles)
 
 
-def _with_noise_in(reader: Reader, settings: GateSettings) -> GateSettings:
-    """Put the noise itself in the place of a stretch of a recording."""
+def learn_noise_from_reader(reader: Reader, settings: GateSettings) -> GateSettings:
+    """Return settings in which noise profiles replace a span of the recording in `reader`."""
     if settings.noise_stretch is None:
         return settings
     assert isinstance(reader, AudioReader)  # as it isn't live
-    with reader.again() as first, _naming(reader.info.path):
-        return _with_noise_of_stretch(settings, first.blocks(), reader.info.sample_rate)
+    with reader.reopen() as first, add_path_to_errors(reader.info.path):
+        return learn_noise_from_blocks(settings, first.blocks(), reader.info.sample_rate)
 
 
-def _with_noise_of_stretch(
+def learn_noise_from_blocks(
     settings: GateSettings, blocks: Blocks, sample_rate: int
 ) -> GateSettings:
+    """Return settings in which noise profiles replace a span of the recording in `blocks`."""
     if settings.noise_stretch is None:
         return settings
-    stretch = _stretch(blocks, sample_rate, *settings.noise_stretch)
-    return replace(settings, noise=_profiles(stretch, settings, sample_rate))
+    stretch = _select_stretch(blocks, sample_rate, *settings.noise_stretch)
+    return replace(settings, noise=measure_noise_profiles(stretch, settings, sample_rate))
 
 
-def _profiles(
+def measure_noise_profiles(
     blocks: Blocks, settings: GateSettings, sample_rate: int
 ) -> "tuple[NoiseProfile, ...]":
+    """Return the noise profiles of a recording that is nothing but noise."""
     from noisegate_cli.gating.spectral.noise_estimation import NoiseMeter
 
     meter = NoiseMeter(settings, sample_rate)
@@ -53,7 +58,7 @@ def _profiles(
     return meter.profiles()
 
 
-def _stretch(blocks: Blocks, sample_rate: int, start_s: float, end_s: float) -> Blocks:
+def _select_stretch(blocks: Blocks, sample_rate: int, start_s: float, end_s: float) -> Blocks:
     """Yield what of `blocks` lies in a stretch of time."""
     start, end, at = round(start_s * sample_rate), round(end_s * sample_rate), 0
     for block, last in blocks:
@@ -65,3 +70,17 @@ def _stretch(blocks: Blocks, sample_rate: int, start_s: float, end_s: float) -> 
         f"it ends at {format_time(at / sample_rate)}, before the noise does that is to be "
         f"learnt from it, at {format_time(end_s)}"
     )
+
+
+def resolve_noise_file(settings: GateSettings) -> GateSettings:
+    """Return settings whose noise can be read, from anywhere: for many recordings.
+
+    Raises
+    ------
+    AudioError
+        When the recording of the noise can't be read, or tells too little.
+    """
+    if settings.noise_file is None:
+        return settings
+    learn_noise_from_file(settings)
+    return replace(settings, noise=str(Path(settings.noise_file).absolute()))

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisegate_cli.errors import OutputError
-from noisegate_cli.files.formats import STREAM, AudioInfo
-from noisegate_cli.files.names import OutputOptions
-from noisegate_cli.files.reader import AudioReader, Reader, _naming, opened
-from noisegate_cli.files.riff import rf64_if_large
-from noisegate_cli.files.target import (
+from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
+from noisegate_cli.files.output_naming import OutputOptions
+from noisegate_cli.files.output_target import (
     check_inside,
-    default_output,
+    default_output_path,
     is_directory,
+    is_same_file,
     output_info,
-    same_file,
 )
-from noisegate_cli.files.writer import AudioWriter, Kept, check_free, writing
+from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors, open_reader
+from noisegate_cli.files.riff import rf64_if_large
+from noisegate_cli.files.writer import AudioWriter, InputMetadata, check_overwrite, open_writer
 from noisegate_cli.gating.analysis import Analyzer, LevelReport, _measured
 from noisegate_cli.gating.chops import ChopReport
 from noisegate_cli.gating.decision import Decision
@@ -30,26 +30,26 @@ from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.gain.mask import GateStatistics
 from noisegate_cli.gating.gate import Gate, live_delay_ms
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.noise_input import _with_noise_in, _with_noise_of_file
+from noisegate_cli.noise_input import learn_noise_from_file, learn_noise_from_reader
 from noisegate_cli.samples import (
     Samples,
     peak_of,
     to_db,
 )
-from noisegate_cli.text import shown
+from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat
     from noisegate_cli.gating.noise_profile import NoiseProfile
 
-Progress = Callable[[float], None]
+ProgressCallback = Callable[[float], None]
 """Told now and then which share of the work is done, 0 to 1."""
 
-FIRST_PASS = 0.3
+FIRST_PASS_SHARE = 0.3
 """Share of the work that the first of two passes is."""
 
 
-def unseen(share: float) -> None:
+def no_progress(share: float) -> None:
     """Progress that nobody watches."""
 
 
@@ -98,7 +98,7 @@ class GateResult:
 def analyze_file(
     path: str | Path,
     settings: GateSettings | None = None,
-    progress: Progress = unseen,
+    progress: ProgressCallback = no_progress,
     *,
     raw: "RawFormat | None" = None,
 ) -> AnalysisReport:
@@ -110,15 +110,17 @@ def analyze_file(
         When it can't be read or gated; the message quotes the path.
     """
     settings = settings or GateSettings()
-    known = _with_noise_of_file(settings)
-    with opened(Path(path), raw, zero_nonfinite=settings.zero_nonfinite) as reader:
-        known = _with_noise_in(reader, known)
-        levels = _measured_file(reader, known, progress).report()
+    known = learn_noise_from_file(settings)
+    with open_reader(Path(path), raw, zero_nonfinite=settings.zero_nonfinite) as reader:
+        known = learn_noise_from_reader(reader, known)
+        levels = _measure_file(reader, known, progress).report()
         info = replace(reader.info, samples=levels.samples)
         return AnalysisReport(info, settings, levels, tuple(reader.warnings))
 
 
-def levels_of_file(path: str | Path, settings: GateSettings | None = None) -> LevelHistogram:
+def measure_level_histogram(
+    path: str | Path, settings: GateSettings | None = None
+) -> LevelHistogram:
     """Return how often each level occurs in the recording at `path`.
 
     These are what a threshold is compared with: with `separate` channels those of each, with a key
@@ -131,8 +133,8 @@ def levels_of_file(path: str | Path, settings: GateSettings | None = None) -> Le
     """
     settings, histogram = settings or GateSettings(), LevelHistogram()
     with (
-        opened(Path(path), zero_nonfinite=settings.zero_nonfinite) as reader,
-        _naming(Path(path)),
+        open_reader(Path(path), zero_nonfinite=settings.zero_nonfinite) as reader,
+        add_path_to_errors(Path(path)),
     ):
         info = reader.info
         detector = LevelDetector(-1.0, settings, info.sample_rate, info.channels)
@@ -151,7 +153,7 @@ def gate_file(
     raw: "RawFormat | None" = None,
     force: bool = False,
     with_peak: bool = False,
-    progress: Progress = unseen,
+    progress: ProgressCallback = no_progress,
 ) -> GateResult:
     """Gate the recording at `path` into `output`, block by block.
 
@@ -163,7 +165,8 @@ def gate_file(
     path, output
         `"-"` is standard input, and standard output. With a threshold that is given, what comes in
         as WAV, AU or raw goes out as it comes. The output is by default `NAME_gated.EXT` beside
-        the input, see `default_output`; or in this directory, where it is one or ends in a slash.
+        the input, see `default_output_path`; or it lies in this directory, if `output` is one or
+        ends in a slash.
     residue
         Where to write what the gate removed: input − output.
     options
@@ -185,15 +188,15 @@ def gate_file(
     """
     started = time.perf_counter()
     settings, options = settings or GateSettings(), options or OutputOptions()
-    known, delay_ms = _with_noise_of_file(settings), None
-    with opened(
+    known, delay_ms = learn_noise_from_file(settings), None
+    with open_reader(
         Path(path), raw, Decision.given(known) is not None, settings.zero_nonfinite
     ) as reader:
-        known = _with_noise_in(reader, known)
+        known = learn_noise_from_reader(reader, known)
         decision = Decision.given(known)
         info = reader.info
-        target = output_info(info, _output_path(info, output, options), options)
-        live = info.path == target.path == STREAM and _is_live(reader, target)
+        target = output_info(info, _resolve_output_path(info, output, options), options)
+        live = info.path == target.path == STDIO_PATH and _is_live(reader, target)
         if live:
             decision = Decision.given(known.live)
             delay_ms = live_delay_ms(known.live, info.sample_rate)
@@ -201,13 +204,13 @@ def gate_file(
         _check_outputs(info, target, rest, options, force, settings.noise_file)
         done = 0.0
         if decision is None:
-            done = FIRST_PASS
+            done = FIRST_PASS_SHARE
             assert isinstance(reader, AudioReader)  # as it isn't live
-            with reader.again() as first:
-                analyzer = _measured_file(first, known, lambda share: progress(share * done))
+            with reader.reopen() as first:
+                analyzer = _measure_file(first, known, lambda share: progress(share * done))
             decision = analyzer.decide()
-        step, output_step = info.step_in(info.dtype), target.step_in(info.dtype)
-        with _naming(info.path):
+        step, output_step = info.quantization_step(info.dtype), target.quantization_step(info.dtype)
+        with add_path_to_errors(info.path):
             stream = Gate(
                 decision,
                 info.sample_rate,
@@ -216,18 +219,20 @@ def gate_file(
                 residue=rest is not None,
                 live=live,
             )
-        blocks = _watched(reader.blocks(), info, lambda share: progress(done + share * (1 - done)))
+        blocks = _report_progress(
+            reader.blocks(), info, lambda share: progress(done + share * (1 - done))
+        )
         samples, peak = 0, 0.0
-        kept_of = Kept(
-            reader.path, reader.tags, reader.chunks, options.keep_mtime and info.path != STREAM
+        kept_of = InputMetadata(
+            reader.path, reader.tags, reader.chunks, options.keep_mtime and info.path != STDIO_PATH
         )
         with ExitStack() as stack:
 
             def written(file: AudioInfo) -> AudioWriter:
-                return stack.enter_context(writing(file, kept_of, force))
+                return stack.enter_context(open_writer(file, kept_of, force))
 
             kept_file, removed_file = written(target), written(rest) if rest else None
-            with _naming(info.path):
+            with add_path_to_errors(info.path):
                 for block, last in blocks:
                     if with_peak:
                         peak = max(peak, peak_of(block))
@@ -251,18 +256,20 @@ def gate_file(
         chops=stream.chops,
         peak_db=float(to_db(peak)) if with_peak else None,
         seconds=time.perf_counter() - started,
-        warnings=(*reader.warnings, *kept_of.warnings, *_clipped(kept_file)),
+        warnings=(*reader.warnings, *kept_of.warnings, *_clipping_warnings(kept_file)),
         delay_ms=delay_ms,
     )
 
 
-def _output_path(info: AudioInfo, output: str | Path | None, options: OutputOptions) -> Path:
+def _resolve_output_path(
+    info: AudioInfo, output: str | Path | None, options: OutputOptions
+) -> Path:
     if output is None:
-        return default_output(info, options)
+        return default_output_path(info, options)
     path = Path(output)
     # A slash at the end says that it is a folder, which may have to be made.
     is_folder = str(output).endswith(("/", os.sep)) or is_directory(path)
-    return path / default_output(info, options).name if is_folder else path
+    return path / default_output_path(info, options).name if is_folder else path
 
 
 def _is_live(reader: Reader, target: AudioInfo) -> bool:
@@ -272,11 +279,11 @@ def _is_live(reader: Reader, target: AudioInfo) -> bool:
     return isinstance(reader, StreamReader) and can_stream(target)
 
 
-def _clipped(writer: AudioWriter) -> list[str]:
-    if not writer.clipped:
+def _clipping_warnings(writer: AudioWriter) -> list[str]:
+    if not writer.clipped_samples:
         return []
     return [
-        f"{writer.clipped} samples over full scale are cut off at it: "
+        f"{writer.clipped_samples} samples over full scale are cut off at it: "
         "--subtype FLOAT in a WAV file keeps them"
     ]
 
@@ -293,24 +300,25 @@ def _check_outputs(
     if noise_file:
         sources["the recording of the noise"] = Path(noise_file)
     for output in (target, rest):
-        if output is None or output.path == STREAM:
+        if output is None or output.path == STDIO_PATH:
             continue
         for what, source in sources.items():
-            if same_file(output.path, source):
+            if is_same_file(output.path, source):
                 raise OutputError(
-                    f"{shown(output.path)} is {what}, which is never overwritten: give another name"
+                    f"{quote_path(output.path)} is {what}, which is never overwritten: "
+                    "give another name"
                 )
         if options.inside:
             check_inside(output.path, options.inside)
-        check_free(output.path, force)
-    if rest and same_file(target.path, rest.path):
+        check_overwrite(output.path, force)
+    if rest and is_same_file(target.path, rest.path):
         raise OutputError(
-            f"{shown(rest.path)} is the output already: give the residue another name"
+            f"{quote_path(rest.path)} is the output already: give the residue another name"
         )
 
 
-def _watched(
-    blocks: Iterable[tuple[Samples, bool]], info: AudioInfo, progress: Progress
+def _report_progress(
+    blocks: Iterable[tuple[Samples, bool]], info: AudioInfo, progress: ProgressCallback
 ) -> Iterator[tuple[Samples, bool]]:
     done = 0
     for block, last in blocks:
@@ -320,22 +328,8 @@ def _watched(
             progress(1.0 if last else min(1.0, done / info.samples))
 
 
-def _measured_file(reader: Reader, settings: GateSettings, progress: Progress) -> Analyzer:
+def _measure_file(reader: Reader, settings: GateSettings, progress: ProgressCallback) -> Analyzer:
     info = reader.info
-    with _naming(info.path):
-        blocks = _watched(reader.blocks(), info, progress)
+    with add_path_to_errors(info.path):
+        blocks = _report_progress(reader.blocks(), info, progress)
         return _measured(blocks, settings, info.sample_rate, info.channels, info.samples)
-
-
-def with_noise_found(settings: GateSettings) -> GateSettings:
-    """Return settings whose noise can be read, from anywhere: for many recordings.
-
-    Raises
-    ------
-    AudioError
-        When the recording of the noise can't be read, or tells too little.
-    """
-    if settings.noise_file is None:
-        return settings
-    _with_noise_of_file(settings)
-    return replace(settings, noise=str(Path(settings.noise_file).absolute()))

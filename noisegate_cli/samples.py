@@ -64,7 +64,7 @@ def silenced(
         yield block, last
 
 
-MOST_CHANNELS = 1024
+MAX_CHANNELS = 1024
 """As in libsndfile."""
 
 

@@ -62,7 +62,7 @@ def format_time(seconds: float) -> str:
     return f"{hours}:{m:02}:{s:05.2f}" if hours else f"{m}:{s:05.2f}"
 
 
-def shown(path: object) -> str:
+def quote_path(path: object) -> str:
     r"""Return a path as it can be shown on one line, in quotes.
 
     Line breaks and bytes that are no text are escaped, so that a name can't break the line or
@@ -70,7 +70,7 @@ def shown(path: object) -> str:
 
     Examples
     --------
-    >>> shown("two\nlines.wav")
+    >>> quote_path("two\nlines.wav")
     "'two\\nlines.wav'"
     """
     text = str(path).encode("utf-8", "backslashreplace").decode()

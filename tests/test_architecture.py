@@ -98,7 +98,10 @@ def test_only_the_terminal_knows_typer_rich_and_tqdm():
 def test_reading_knows_nothing_of_writing():
     for name in ("formats", "pcm", "riff", "libsndfile", "ffmpeg", "pipes", "tags", "reader"):
         for module in imported(PACKAGE / "files" / f"{name}.py"):
-            assert module not in ("noisegate_cli.files.writer", "noisegate_cli.files.target"), name
+            assert module not in (
+                "noisegate_cli.files.writer",
+                "noisegate_cli.files.output_target",
+            ), name
 
 
 def test_pyav_and_mutagen_are_imported_in_one_module_each():

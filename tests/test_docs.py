@@ -5,7 +5,7 @@ from pathlib import Path
 
 import noisegate_cli
 from noisegate_cli.gating.settings import MUTE, PRESETS
-from noisegate_cli.terminal.options import OPTIONS
+from noisegate_cli.terminal.options import GATE_OPTIONS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -16,7 +16,7 @@ def test_the_readme_has_every_option_with_the_values_of_the_presets():
     for line in README.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         rows[cells[0].split(", ")[-1].strip("`")] = cells[2:]
-    for name, option in OPTIONS.items():
+    for name, option in GATE_OPTIONS.items():
         values = rows[option.flags[0]]
         if not any(values):
             continue
@@ -35,7 +35,7 @@ def test_the_readme_has_every_option_of_a_batch():
 
     from noisegate_cli.terminal.cli import app
 
-    of_gates = {flag for option in OPTIONS.values() for flag in option.flags}
+    of_gates = {flag for option in GATE_OPTIONS.values() for flag in option.flags}
     for parameter in get_command(app).commands["batch"].params:
         for flag in (*parameter.opts, *parameter.secondary_opts):
             if flag.startswith("-") and flag not in of_gates:

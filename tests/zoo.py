@@ -9,7 +9,7 @@ import av
 import numpy as np
 import soundfile as sf
 
-from noisegate_cli.files.riff import chunk_bytes
+from noisegate_cli.files.riff import build_chunk
 from noisegate_cli.samples import Samples
 
 RATE = 16000
@@ -42,7 +42,7 @@ BY_LIBSNDFILE = {
 }
 """Names, and libsndfile's format and subtype."""
 
-BY_PYAV = {
+PYAV_FORMATS = {
     "aac.m4a": ("ipod", "aac", "fltp", 16000),
     "alac16.m4a": ("ipod", "alac", "s16p", 16000),
     "alac24.m4a": ("ipod", "alac", "s32p", 16000),
@@ -103,7 +103,7 @@ def with_chunks(path: Path, y: Samples, rate: int = RATE) -> dict[bytes, bytes]:
     before = {b"bext": bytes(602) + b"A=PCM\r\n", b"iXML": b"<BWFXML><TAPE>1</TAPE></BWFXML>"}
     after = {
         b"cue ": (1).to_bytes(4, "little") + bytes(24),
-        b"LIST": b"INFO" + chunk_bytes(b"INAM", b"Inaugural\0") + chunk_bytes(b"IART", b"J.\0"),
+        b"LIST": b"INFO" + build_chunk(b"INAM", b"Inaugural\0") + build_chunk(b"IART", b"J.\0"),
         b"smpl": bytes(range(36)),
         b"odd ": b"abc",
     }
@@ -111,10 +111,10 @@ def with_chunks(path: Path, y: Samples, rate: int = RATE) -> dict[bytes, bytes]:
     fmt = (
         b"\1\0\1\0" + rate.to_bytes(4, "little") + (2 * rate).to_bytes(4, "little") + b"\2\0\x10\0"
     )
-    parts = [chunk_bytes(name, content) for name, content in before.items()]
-    parts += [chunk_bytes(b"fmt ", fmt), chunk_bytes(b"data", data)]
-    parts += [chunk_bytes(name, content) for name, content in after.items()]
-    path.write_bytes(chunk_bytes(b"RIFF", b"WAVE" + b"".join(parts)))
+    parts = [build_chunk(name, content) for name, content in before.items()]
+    parts += [build_chunk(b"fmt ", fmt), build_chunk(b"data", data)]
+    parts += [build_chunk(name, content) for name, content in after.items()]
+    path.write_bytes(build_chunk(b"RIFF", b"WAVE" + b"".join(parts)))
     return before | after
 
 
@@ -124,7 +124,7 @@ def make_zoo(folder: Path) -> Iterator[Path]:
         with sf.SoundFile(folder / name, "w", RATE, 1, subtype, format=container) as file:
             file.write(sound())
         yield folder / name
-    for name, (kind, codec, stored, rate) in BY_PYAV.items():
+    for name, (kind, codec, stored, rate) in PYAV_FORMATS.items():
         yield encode(folder / name, sound(rate), kind, codec, stored, rate, title="A title")
     with_chunks(folder / "chunks.wav", sound())
     yield folder / "chunks.wav"

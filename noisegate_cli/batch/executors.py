@@ -18,34 +18,39 @@ from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
 from noisegate_cli import __version__
-from noisegate_cli.batch.worker import each, each_in_process, get_ready, prepare_process
+from noisegate_cli.batch.worker import (
+    initialize_process,
+    preload_modules,
+    run_jobs,
+    run_jobs_in_process,
+)
 from noisegate_cli.errors import ClusterError
 
 J = TypeVar("J")
 R = TypeVar("R")
 
-QUEUED_HERE, QUEUED_THERE = 2, 6
+MAX_QUEUED_PER_PROCESS, MAX_QUEUED_PER_THREAD = 2, 6
 """Handfuls of jobs that wait for each worker besides the one it does; the rest wait where they cost
 nothing. The way to a cluster is longer."""
 
-MOST_PROCESSES = 61
+MAX_PROCESSES = 61
 """What Windows can wait for at once."""
 
-JOBS_PER_PROCESS = 5000
+MAX_JOBS_PER_PROCESS = 5000
 """Then it makes room for a new one: what libraries leak never becomes much."""
 
-ADDRESS = re.compile(r"(\w+://)?\S+:\d+")
+SCHEDULER_ADDRESS_RE = re.compile(r"(\w+://)?\S+:\d+")
 
-CONNECT_S, ASK_EVERY_S, LEAVE_S = 10, 5.0, 1
+CONNECT_TIMEOUT_S, WORKER_COUNT_INTERVAL_S, DISCONNECT_TIMEOUT_S = 10, 5.0, 1
 """Seconds: to wait for a scheduler, from question to question how many workers there are, to wait
 for it when all is over."""
 
 
-class Workers(Protocol):
+class WorkerPool(Protocol):
     """Where jobs are done."""
 
     @property
-    def died(self) -> tuple[type[BaseException], ...]:
+    def worker_death_errors(self) -> tuple[type[BaseException], ...]:
         """What a job ends with whose worker died."""
 
     @property
@@ -53,12 +58,12 @@ class Workers(Protocol):
         """How many jobs are done at a time."""
 
     @property
-    def queued(self) -> int:
+    def max_queued(self) -> int:
         """How many may wait for each of them."""
 
     @property
-    def worn(self) -> bool:
-        """Whether it is time to `renew`."""
+    def needs_restart(self) -> bool:
+        """Whether it is time to `restart`."""
 
     def start(self) -> None:
         """Get ready: there will be something to do."""
@@ -66,7 +71,7 @@ class Workers(Protocol):
     def submit(self, work: Callable[[J], R], jobs: Sequence[J]) -> "Future[list[R]]":
         """Have a few jobs done, one after the other."""
 
-    def renew(self) -> None:
+    def restart(self) -> None:
         """Begin anew with fresh workers; nothing is being done, or all of it is lost."""
 
     def stop(self) -> None:
@@ -76,22 +81,22 @@ class Workers(Protocol):
         """End, when nothing is being done."""
 
 
-class Processes:
+class ProcessWorkerPool:
     """Processes on this machine, started afresh rather than forked: the same on every system."""
 
-    died: tuple[type[BaseException], ...] = (BrokenExecutor,)
-    queued = QUEUED_HERE
+    worker_death_errors: tuple[type[BaseException], ...] = (BrokenExecutor,)
+    max_queued = MAX_QUEUED_PER_PROCESS
 
     def __init__(self, size: int | None = None) -> None:
-        self.size = min(size or processors(), MOST_PROCESSES)
+        self.size = min(size or count_cpus(), MAX_PROCESSES)
         self._pool: Executor | None = None
-        self._submitted = 0
-        self._others = set(multiprocessing.active_children())
+        self._submitted_jobs = 0
+        self._preexisting_children = set(multiprocessing.active_children())
 
     @property
-    def worn(self) -> bool:
-        """Whether its processes have done so much that it is time to `renew`."""
-        return self._submitted >= JOBS_PER_PROCESS * self.size
+    def needs_restart(self) -> bool:
+        """Whether its processes have done so much that it is time to `restart`."""
+        return self._submitted_jobs >= MAX_JOBS_PER_PROCESS * self.size
 
     def start(self) -> None:
         """Let processes start, which takes a while, and import what they need."""
@@ -102,19 +107,19 @@ class Processes:
         """Have a few jobs done, one after the other."""
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.size, context, prepare_process)
-        self._submitted += len(jobs)
-        with _interrupts_held():
-            return self._pool.submit(each_in_process, work, jobs)
+            self._pool = ProcessPoolExecutor(self.size, context, initialize_process)
+        self._submitted_jobs += len(jobs)
+        with _block_interrupts():
+            return self._pool.submit(run_jobs_in_process, work, jobs)
 
-    def renew(self) -> None:
+    def restart(self) -> None:
         """Let new processes take over."""
         self.close()
-        self._submitted = 0
+        self._submitted_jobs = 0
 
     def stop(self) -> None:
         """Tell all processes to clean up and end."""
-        for process in set(multiprocessing.active_children()) - self._others:
+        for process in set(multiprocessing.active_children()) - self._preexisting_children:
             process.terminate()
         self.close()
 
@@ -125,7 +130,7 @@ class Processes:
             self._pool = None
 
 
-class Cluster:
+class DaskWorkerPool:
     """The workers of a Dask cluster, which see the same files under the same names.
 
     Raises
@@ -134,8 +139,8 @@ class Cluster:
         When it isn't there, or its workers are not fit for a batch.
     """
 
-    worn = False
-    queued = QUEUED_THERE
+    needs_restart = False
+    max_queued = MAX_QUEUED_PER_THREAD
 
     def __init__(self, address: str) -> None:
         try:
@@ -144,10 +149,10 @@ class Cluster:
             raise ClusterError(
                 "--cluster needs Dask, which is not installed: pip install 'noisegate-cli[cluster]'"
             ) from error
-        if not ADDRESS.fullmatch(address):
+        if not SCHEDULER_ADDRESS_RE.fullmatch(address):
             raise ClusterError(f"cluster {address!r} is no address: give it as tcp://host:8786")
         self._address = address
-        self.died: tuple[type[BaseException], ...] = (distributed.KilledWorker,)
+        self.worker_death_errors: tuple[type[BaseException], ...] = (distributed.KilledWorker,)
         # What goes wrong is said by us, once. Its parts have levels of their own.
         for name in [n for n in logging.root.manager.loggerDict if n.startswith("distributed")]:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
@@ -155,28 +160,30 @@ class Cluster:
             with warnings.catch_warnings():
                 # Of versions of libraries that no job of ours meets.
                 warnings.simplefilter("ignore")
-                self._client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
+                self._client = distributed.Client(
+                    address, timeout=CONNECT_TIMEOUT_S, set_as_default=False
+                )
         except (OSError, ValueError, TypeError) as error:
             raise ClusterError(
                 f"there is no Dask scheduler at {address!r}: start one with `dask scheduler`, "
                 "or check the address"
             ) from error
         self._executor = self._client.get_executor(pure=False)
-        self._threads, self._asked = 0, 0.0
+        self._thread_count, self._thread_count_time = 0, 0.0
 
     @property
     def size(self) -> int:
         """How many threads its workers have; they may come and go."""
-        if time.monotonic() - self._asked > ASK_EVERY_S:
+        if time.monotonic() - self._thread_count_time > WORKER_COUNT_INTERVAL_S:
             with suppress(OSError):
-                self._threads = sum(self._client.nthreads().values())
-            self._asked = time.monotonic()
-        return max(1, self._threads)
+                self._thread_count = sum(self._client.nthreads().values())
+            self._thread_count_time = time.monotonic()
+        return max(1, self._thread_count)
 
     def start(self) -> None:
         """Do nothing: they have."""
 
-    def check(self, *folders: str) -> None:
+    def check_workers(self, *folders: str) -> None:
         """Make sure that a worker has this version of ngate, and sees these folders.
 
         Raises
@@ -185,7 +192,7 @@ class Cluster:
             When that isn't so.
         """
         try:
-            theirs, missing = self._executor.submit(_look, folders).result()
+            theirs, missing = self._executor.submit(_inspect_worker, folders).result()
         except Exception as error:
             raise ClusterError(
                 f"the workers at {self._address!r} can't run ngate ({error}): "
@@ -204,10 +211,10 @@ class Cluster:
 
     def submit(self, work: Callable[[J], R], jobs: Sequence[J]) -> "Future[list[R]]":
         """Have a few jobs done, one after the other."""
-        future: Future[list[R]] = self._executor.submit(each, work, jobs)
+        future: Future[list[R]] = self._executor.submit(run_jobs, work, jobs)
         return future
 
-    def renew(self) -> None:
+    def restart(self) -> None:
         """Do nothing: a cluster replaces its workers itself."""
 
     def stop(self) -> None:
@@ -219,24 +226,24 @@ class Cluster:
     def close(self) -> None:
         """Leave the cluster, which goes on."""
         with suppress(Exception):
-            self._client.close(timeout=LEAVE_S)
+            self._client.close(timeout=DISCONNECT_TIMEOUT_S)
 
 
-def processors() -> int:
+def count_cpus() -> int:
     """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def _look(folders: tuple[str, ...]) -> tuple[str, list[str]]:
+def _inspect_worker(folders: tuple[str, ...]) -> tuple[str, list[str]]:
     """Return, on a worker, which ngate it has and which folders it doesn't see."""
-    get_ready()
+    preload_modules()
     return __version__, [f for f in folders if not os.path.isdir(f)]
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
+def _block_interrupts() -> Iterator[None]:
     """Let processes that are started meanwhile never see Ctrl-C: the parent ends them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield

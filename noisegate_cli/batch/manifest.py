@@ -21,34 +21,36 @@ from pathlib import Path
 from typing import Any
 
 from noisegate_cli.errors import OutputError
-from noisegate_cli.text import shown
+from noisegate_cli.text import quote_path
 
-NAME = "ngate-manifest.jsonl"
-STARTED = ".ngate-started"
+MANIFEST_NAME = "ngate-manifest.jsonl"
+JOURNAL_NAME = ".ngate-started"
 
-MOST_STARTED = 1000
+MAX_JOURNAL_LINES = 1000
 """Lines in the file of what was started; then it is written anew with what still is."""
 
-FAR_AWAY = (1 << 31) - 2
+LOCK_OFFSET_BYTES = (1 << 31) - 2
 """Where Windows locks a byte: it refuses to read what is locked."""
 
-INTERRUPTED = "interrupted"
+STATUS_INTERRUPTED = "interrupted"
 """The status of what was begun, and maybe done."""
 
-_OUTPUT = re.compile(rb'"output": ("(?:[^"\\]|\\.)+")')
+_OUTPUT_RE = re.compile(rb'"output": ("(?:[^"\\]|\\.)+")')
 
-Entry = dict[str, Any]
+ManifestEntry = dict[str, Any]
 """A line of the manifest."""
 
 
-def read_entries(folder: Path, unreadable: list[int] | None = None) -> Iterator[Entry]:
+def read_entries(
+    folder: Path, unreadable_lines: list[int] | None = None
+) -> Iterator[ManifestEntry]:
     """Yield the lines of the manifest in `folder`, oldest first; none if there is no manifest.
 
-    The number of a line that is none goes to `unreadable`. If it still names an output, that counts
-    as interrupted: a batch has made it, nobody knows how.
+    The numbers of lines that cannot be parsed are added to `unreadable_lines`. A damaged line that
+    still names an output counts as interrupted: a batch has written it with unknown settings.
     """
     try:
-        file = (folder / NAME).open("rb")
+        file = (folder / MANIFEST_NAME).open("rb")
     except FileNotFoundError:
         return
     with file:
@@ -58,9 +60,9 @@ def read_entries(folder: Path, unreadable: list[int] | None = None) -> Iterator[
                 if not isinstance(entry, dict) or not isinstance(entry.get("output"), str):
                     raise ValueError
             except ValueError:
-                if unreadable is not None:
-                    unreadable.append(number)
-                entry = _salvaged(line)
+                if unreadable_lines is not None:
+                    unreadable_lines.append(number)
+                entry = _salvage_entry(line)
             if entry:
                 yield entry
 
@@ -75,7 +77,7 @@ class Manifest:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / NAME
+        self.path = folder / MANIFEST_NAME
         self.is_locked = False
         """Whether no other batch can write here; some network filesystems have no locks."""
         try:
@@ -83,22 +85,22 @@ class Manifest:
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
             self._file = os.open(self.path, flags, 0o666)
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._make_write_error(error) from error
         try:
-            self.is_locked = _lock(self._file)
+            self.is_locked = _try_lock(self._file)
             if self.is_locked:
-                self._end_torn_line()
+                self._truncate_partial_line()
         except BlockingIOError:
             self.close()
             raise OutputError(
-                f"another ngate batch writes to {shown(folder)}: wait until it is done, "
+                f"another ngate batch writes to {quote_path(folder)}: wait until it is done, "
                 "or give another output with -o"
             ) from None
         except OSError as error:
             self.close()
-            raise self._unwritable(error) from error
+            raise self._make_write_error(error) from error
 
-    def append(self, *entries: Entry) -> None:
+    def append(self, *entries: ManifestEntry) -> None:
         """Write lines, all of them whole or none.
 
         Raises
@@ -107,15 +109,15 @@ class Manifest:
             When the disk is full, or gone.
         """
         try:
-            _write(self._file, b"".join(map(_line, entries)))
+            _write_all(self._file, b"".join(map(_encode_line, entries)))
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._make_write_error(error) from error
 
     def close(self) -> None:
         """Close and unlock it."""
         os.close(self._file)
 
-    def _end_torn_line(self) -> None:
+    def _truncate_partial_line(self) -> None:
         """Take away what a crash left of a line that was being written."""
         size = end = os.fstat(self._file).st_size
         last = b""
@@ -129,21 +131,21 @@ class Manifest:
         if whole < size:
             os.ftruncate(self._file, whole)
 
-    def _unwritable(self, error: OSError) -> OutputError:
-        return OutputError(f"{shown(self.path)} can't be written: {error.strerror}")
+    def _make_write_error(self, error: OSError) -> OutputError:
+        return OutputError(f"{quote_path(self.path)} can't be written: {error.strerror}")
 
 
-class Started:
+class OutputJournal:
     """The names of outputs that a batch has begun, also in a file for when it is killed."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / STARTED
+        self._path = folder / JOURNAL_NAME
         self._file: int | None = None
         self._lines = 0
-        self.batch = os.urandom(8).hex()
+        self.batch_id = os.urandom(8).hex()
         """Which batch this is; its lines in the manifest have it, too."""
-        self.left_by, left = _read_started(self._path)
-        self.names = left
+        self.previous_batch_id, left = _read_journal(self._path)
+        self.unfinished = left
         """What isn't known to be complete; what was left by another batch at first."""
 
     def add(self, *outputs: str) -> None:
@@ -154,25 +156,27 @@ class Started:
         OutputError
             When that can't be written.
         """
-        self.names.update(outputs)
+        self.unfinished.update(outputs)
         try:
-            if self._file is None or self._lines >= MOST_STARTED:
+            if self._file is None or self._lines >= MAX_JOURNAL_LINES:
                 self._rewrite()
             else:
-                _write(self._file, b"".join(map(_line, outputs)))
+                _write_all(self._file, b"".join(map(_encode_line, outputs)))
                 self._lines += len(outputs)
         except OSError as error:
-            raise OutputError(f"{shown(self._path)} can't be written: {error.strerror}") from error
+            raise OutputError(
+                f"{quote_path(self._path)} can't be written: {error.strerror}"
+            ) from error
 
-    def settle(self, output: str) -> None:
+    def mark_finished(self, output: str) -> None:
         """Note that the manifest knows about `output`."""
-        self.names.discard(output)
+        self.unfinished.discard(output)
 
     def close(self) -> None:
         """End; the file stays where something isn't settled."""
         if self._file is not None:
             os.close(self._file)
-        if not self.names:
+        if not self.unfinished:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
 
@@ -185,7 +189,7 @@ class Started:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         file = os.open(new, flags | getattr(os, "O_BINARY", 0), 0o666)
         try:
-            _write(file, b"".join(map(_line, (self.batch, *sorted(self.names)))))
+            _write_all(file, b"".join(map(_encode_line, (self.batch_id, *sorted(self.unfinished)))))
         except OSError:
             new.unlink()
             raise
@@ -194,22 +198,22 @@ class Started:
         new.replace(self._path)
         flags = os.O_WRONLY | os.O_APPEND
         self._file = os.open(self._path, flags | getattr(os, "O_BINARY", 0))
-        self._lines = len(self.names)
+        self._lines = len(self.unfinished)
 
 
-def _line(value: object) -> bytes:
+def _encode_line(value: object) -> bytes:
     return (json.dumps(value, allow_nan=False) + "\n").encode()
 
 
-def _salvaged(line: bytes) -> Entry:
+def _salvage_entry(line: bytes) -> ManifestEntry:
     """Return what is left of a damaged line: which output it is about; nothing if not even that."""
-    if named := _OUTPUT.search(line):
+    if named := _OUTPUT_RE.search(line):
         with suppress(ValueError):
-            return {"output": json.loads(named[1]), "status": INTERRUPTED}
+            return {"output": json.loads(named[1]), "status": STATUS_INTERRUPTED}
     return {}
 
 
-def _read_started(path: Path) -> tuple[str, set[str]]:
+def _read_journal(path: Path) -> tuple[str, set[str]]:
     """Return which batch wrote the file, and the outputs that it names."""
     try:
         lines = path.read_bytes().splitlines()
@@ -223,7 +227,7 @@ def _read_started(path: Path) -> tuple[str, set[str]]:
     return "".join(values[:1]), set(values[1:])
 
 
-def _write(file: int, data: bytes) -> None:
+def _write_all(file: int, data: bytes) -> None:
     """Write all of `data`, or take away what was written of it."""
     before = os.fstat(file).st_size
     try:
@@ -236,7 +240,7 @@ def _write(file: int, data: bytes) -> None:
         raise
 
 
-def _lock(file: int) -> bool:
+def _try_lock(file: int) -> bool:
     """Lock an open file for as long as it is open; whether that is possible here.
 
     Raises
@@ -248,7 +252,7 @@ def _lock(file: int) -> bool:
         import msvcrt
 
         at = os.lseek(file, 0, os.SEEK_CUR)
-        os.lseek(file, FAR_AWAY, os.SEEK_SET)
+        os.lseek(file, LOCK_OFFSET_BYTES, os.SEEK_SET)
         try:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         except OSError as error:

@@ -17,20 +17,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from noisegate_cli.batch.choosing import Found
-from noisegate_cli.batch.manifest import INTERRUPTED, Entry
-from noisegate_cli.files.names import OutputOptions, output_name
+from noisegate_cli.batch.discovery import FoundFile
+from noisegate_cli.batch.manifest import STATUS_INTERRUPTED, ManifestEntry
+from noisegate_cli.files.output_naming import OutputOptions, output_name
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.text import shown
+from noisegate_cli.text import quote_path
 
 T = TypeVar("T")
 
-State = Literal["to do", "done", "skipped", "failed"]
+RecordingState = Literal["to do", "done", "skipped", "failed"]
 
-AT_ONCE = 1000
+PAGE_ROWS = 1000
 """Rows in memory."""
 
-FIGURES = (
+RESULT_COLUMNS = (
     "duration_s",
     "threshold",
     "noise_floor_db",
@@ -43,11 +43,11 @@ FIGURES = (
 )
 """What is kept of a result."""
 
-CLIPPED_DB = -0.01
-PUMPING_DB = 12.0
-MOSTLY = 0.9
+MAX_UNCLIPPED_PEAK_DB = -0.01
+MIN_USUAL_CONTRAST_DB = 12.0
+MAX_USUAL_CLOSED_SHARE = 0.9
 
-UNUSUAL = (
+REVIEW_REASONS = (
     "all closed",
     "clipped",
     "little contrast",
@@ -57,35 +57,35 @@ UNUSUAL = (
 )
 """Why one should listen to a recording, worst first."""
 
-_UNUSUAL = f"""CASE
+_REVIEW_REASON_SQL = f"""CASE
     WHEN openings = 0 THEN 0
-    WHEN peak_db > {CLIPPED_DB} THEN 1
-    WHEN active_db - noise_floor_db < {PUMPING_DB} THEN 2
+    WHEN peak_db > {MAX_UNCLIPPED_PEAK_DB} THEN 1
+    WHEN active_db - noise_floor_db < {MIN_USUAL_CONTRAST_DB} THEN 2
     WHEN closed_share = 0 THEN 3
     WHEN chops > 0 THEN 4
-    WHEN closed_share > {MOSTLY} THEN 5
+    WHEN closed_share > {MAX_USUAL_CLOSED_SHARE} THEN 5
 END"""
-_FIGURES = ", ".join(FIGURES)
+_RESULT_COLUMNS_SQL = ", ".join(RESULT_COLUMNS)
 _SCHEMA = f"""
     PRAGMA journal_mode = OFF;
     PRAGMA synchronous = OFF;
     CREATE TABLE files (
         name BLOB PRIMARY KEY, output BLOB, real BLOB, target BLOB, folder BLOB,
-        size INTEGER, mtime_ns INTEGER, state TEXT, why TEXT, {_FIGURES}
+        size INTEGER, mtime_ns INTEGER, state TEXT, why TEXT, {_RESULT_COLUMNS_SQL}
     ) WITHOUT ROWID;
     CREATE TABLE entries (
         output BLOB PRIMARY KEY, file BLOB, status TEXT, size INTEGER, mtime_ns INTEGER,
         digest TEXT, output_size INTEGER, output_mtime_ns INTEGER, recipe TEXT, shared TEXT,
-        batch TEXT, {_FIGURES}
+        batch TEXT, {_RESULT_COLUMNS_SQL}
     ) WITHOUT ROWID;
 """
-_ROW = "f.name, f.output, f.folder, f.size, f.mtime_ns, f.why"
-_KNOWN = (
+_ROW_COLUMNS_SQL = "f.name, f.output, f.folder, f.size, f.mtime_ns, f.why"
+_PREVIOUS_COLUMNS_SQL = (
     "e.file, e.status, e.size, e.mtime_ns, e.digest, e.output_size, e.output_mtime_ns, e.recipe"
 )
 
 
-class Row(NamedTuple):
+class PlanRow(NamedTuple):
     """A recording of the plan."""
 
     name: str
@@ -96,11 +96,11 @@ class Row(NamedTuple):
     """Where it lies below the input tree."""
     size: int
     mtime_ns: int
-    why: str | None
+    reason: str | None
     """Why it is in the state that it is in."""
 
 
-class Known(NamedTuple):
+class PreviousResult(NamedTuple):
     """What the manifest has of an output."""
 
     file: str
@@ -111,25 +111,25 @@ class Known(NamedTuple):
     digest: str | None
     output_size: int | None
     output_mtime_ns: int | None
-    recipe: str
+    settings_json: str
     """How it was made."""
 
 
-class Settled(NamedTuple):
+class RecordingResult(NamedTuple):
     """What became of a recording."""
 
     name: str
-    state: State
-    why: str | None
+    state: RecordingState
+    reason: str | None
     result: dict[str, Any] = {}  # noqa: RUF012  # never changed; a NamedTuple has no factories
-    """See `worker.figures`."""
+    """See `worker.summarize_result`."""
 
 
-class Unusual(NamedTuple):
+class ReviewCandidate(NamedTuple):
     """A recording that one should listen to."""
 
     name: str
-    why: str
+    reason: str
     closed_share: float
     contrast_db: float | None
     peak_db: float | None
@@ -153,13 +153,13 @@ class Plan:
         self._db.executescript(_SCHEMA)
         # One transaction for all, that never ends: nobody needs what is written of it.
         self._db.execute("BEGIN")
-        self._db.create_function("clash", 2, self._clash)
+        self._db.create_function("clash", 2, self._format_collision)
 
     def close(self) -> None:
         """Forget it all."""
         self._db.close()
 
-    def add(self, found: Iterable[Found]) -> None:
+    def add(self, found: Iterable[FoundFile]) -> None:
         """Take in recordings; one that is there already is the same."""
 
         @lru_cache(maxsize=1024)
@@ -167,7 +167,7 @@ class Plan:
             return os.path.join(os.path.realpath(os.path.join(tree, folder)), "")
 
         # Folders are looked up, names are not unless they are links: that is what takes time.
-        def row(f: Found) -> tuple[object, ...]:
+        def row(f: FoundFile) -> tuple[object, ...]:
             folder, name = os.path.split(f.name)
             real = real_folder(self._root, folder) + name
             if os.path.islink(real):
@@ -181,7 +181,7 @@ class Plan:
         columns = "name, output, real, target, folder, size, mtime_ns, state, why"
         self._insert(f"OR IGNORE INTO files ({columns})", 9, map(row, found))
 
-    def refuse_what_collides(self) -> None:
+    def fail_colliding_outputs(self) -> None:
         """Fail recordings whose output would be another one's, or would be a recording itself."""
         self._db.execute("CREATE INDEX targets ON files (target, name)")
         self._db.execute("CREATE INDEX reals ON files (real, name)")
@@ -192,101 +192,112 @@ class Plan:
                 WHERE state = 'to do' AND EXISTS (SELECT 1 FROM files b WHERE {clash})
             """)
 
-    def remember(self, entries: Iterable[Entry]) -> None:
+    def load_manifest_entries(self, entries: Iterable[ManifestEntry]) -> None:
         """Take in what the manifest has; of several lines for one output the last counts."""
 
-        def row(e: Entry) -> tuple[object, ...]:
+        def row(e: ManifestEntry) -> tuple[object, ...]:
             result = e.get("result")
             result = result if isinstance(result, dict) else {}
             return (
                 *(os.fsencode(str(e.get(key))) for key in ("output", "file")),
-                *(_plain(e.get(key)) for key in ("status", "size", "mtime_ns", "digest")),
-                *(_plain(e.get(key)) for key in ("output_size", "output_mtime_ns")),
-                _complete(json.dumps([e.get("settings"), e.get("options")])),
-                *(_plain(e.get(key)) for key in ("shared", "batch")),
-                *(_plain(result.get(key)) for key in FIGURES),
+                *(_to_sql_value(e.get(key)) for key in ("status", "size", "mtime_ns", "digest")),
+                *(_to_sql_value(e.get(key)) for key in ("output_size", "output_mtime_ns")),
+                _add_default_settings(json.dumps([e.get("settings"), e.get("options")])),
+                *(_to_sql_value(e.get(key)) for key in ("shared", "batch")),
+                *(_to_sql_value(result.get(key)) for key in RESULT_COLUMNS),
             )
 
-        self._insert("OR REPLACE INTO entries", 11 + len(FIGURES), map(row, entries))
+        self._insert("OR REPLACE INTO entries", 11 + len(RESULT_COLUMNS), map(row, entries))
         self._db.execute("CREATE INDEX IF NOT EXISTS shares ON entries (shared)")
 
-    def rows(self, state: State = "to do") -> Iterator[tuple[Row, Known | None]]:
+    def rows(
+        self, state: RecordingState = "to do"
+    ) -> Iterator[tuple[PlanRow, PreviousResult | None]]:
         """Yield the recordings in a state, by their names, with what the manifest has of them.
 
         They may change their state meanwhile.
         """
         query = f"""
-            SELECT {_ROW}, {_KNOWN} FROM files f LEFT JOIN entries e ON e.output = f.output
-            WHERE f.state = ? AND f.name > ? ORDER BY f.name LIMIT {AT_ONCE}
+            SELECT {_ROW_COLUMNS_SQL}, {_PREVIOUS_COLUMNS_SQL}
+            FROM files f LEFT JOIN entries e ON e.output = f.output
+            WHERE f.state = ? AND f.name > ? ORDER BY f.name LIMIT {PAGE_ROWS}
         """
         last = b""
         while page := self._db.execute(query, (state, last)).fetchall():
             last = page[-1][0]
             for values in page:
                 name, output, folder = map(os.fsdecode, values[:3])
-                row = Row(name, output, folder, *values[3:6])
-                file, *known = values[6:]
-                yield row, Known(os.fsdecode(file), *known) if file is not None else None
+                row = PlanRow(name, output, folder, *values[3:6])
+                file, *previous = values[6:]
+                yield (
+                    row,
+                    PreviousResult(os.fsdecode(file), *previous) if file is not None else None,
+                )
 
-    def decide(self, decisions: Iterable[tuple[str, State, str]]) -> None:
+    def set_states(self, decisions: Iterable[tuple[str, RecordingState, str]]) -> None:
         """Note (name, state, why)."""
         query = "UPDATE files SET state = ?, why = ? WHERE name = ?"
-        for page in _pages(decisions):
-            self._db.executemany(query, [(s, why, os.fsencode(n)) for n, s, why in page])
+        for page in _split_into_pages(decisions):
+            self._db.executemany(query, [(s, reason, os.fsencode(n)) for n, s, reason in page])
 
-    def recall_figures(self) -> None:
+    def restore_previous_results(self) -> None:
         """Let recordings that are skipped have the figures that they had."""
         self._db.execute(f"""
-            UPDATE files SET ({_FIGURES}) = (
-                SELECT {_FIGURES} FROM entries e WHERE e.output = files.output
+            UPDATE files SET ({_RESULT_COLUMNS_SQL}) = (
+                SELECT {_RESULT_COLUMNS_SQL} FROM entries e WHERE e.output = files.output
             ) WHERE state = 'skipped'
         """)
 
-    def settle(self, settled: Iterable[Settled]) -> None:
+    def record_results(self, settled: Iterable[RecordingResult]) -> None:
         """Note what became of recordings."""
         self._db.executemany(
-            f"UPDATE files SET state = ?, why = ?{''.join(f', {key} = ?' for key in FIGURES)} "
-            "WHERE name = ?",
+            "UPDATE files SET state = ?, why = ?"
+            f"{''.join(f', {key} = ?' for key in RESULT_COLUMNS)} WHERE name = ?",
             (
-                (state, why, *(_plain(result.get(key)) for key in FIGURES), os.fsencode(name))
-                for name, state, why, result in settled
+                (
+                    state,
+                    reason,
+                    *(_to_sql_value(result.get(key)) for key in RESULT_COLUMNS),
+                    os.fsencode(name),
+                )
+                for name, state, reason, result in settled
             ),
         )
 
-    def count(self, state: State | None = None) -> tuple[int, int]:
+    def count(self, state: RecordingState | None = None) -> tuple[int, int]:
         """Return how many recordings are in a state, or in any, and their bytes."""
         query = "SELECT count(*), coalesce(sum(size), 0) FROM files WHERE state = ?1 OR ?1 IS NULL"
         number, size = self._db.execute(query, (state,)).fetchone()
         return number, size
 
-    def reasons(self, state: State) -> dict[str, int]:
+    def reasons(self, state: RecordingState) -> dict[str, int]:
         """Return why recordings are in a state, with how many, most first."""
         query = "SELECT why, count(*) n FROM files WHERE state = ? GROUP BY why ORDER BY n DESC"
         return dict(self._db.execute(query, (state,)))
 
-    def shared_threshold(self, fingerprint: str) -> float | None:
+    def find_shared_threshold(self, fingerprint: str) -> float | None:
         """Return the threshold that the manifest has for recordings with this fingerprint."""
         query = "SELECT recipe FROM entries WHERE shared = ? LIMIT 1"
-        for (recipe,) in self._db.execute(query, (fingerprint,)):
-            threshold = json.loads(recipe)[0]["threshold"]
+        for (settings_json,) in self._db.execute(query, (fingerprint,)):
+            threshold = json.loads(settings_json)[0]["threshold"]
             return threshold if isinstance(threshold, float) else None
         return None
 
-    def settled_by(self, batch: str, outputs: Iterable[str]) -> set[str]:
+    def find_recorded_outputs(self, batch: str, outputs: Iterable[str]) -> set[str]:
         """Return those of some outputs that the manifest has a line for by a batch."""
         query = "SELECT 1 FROM entries WHERE output = ? AND batch = ?"
         return {o for o in outputs if self._db.execute(query, (os.fsencode(o), batch)).fetchone()}
 
-    def interrupted(self) -> list[str]:
+    def find_interrupted_outputs(self) -> list[str]:
         """Return the outputs that were being made when a batch was stopped."""
         query = "SELECT output FROM entries WHERE status = ?"
-        return [os.fsdecode(output) for (output,) in self._db.execute(query, (INTERRUPTED,))]
+        return [os.fsdecode(output) for (output,) in self._db.execute(query, (STATUS_INTERRUPTED,))]
 
     def folders(self) -> list[str]:
         """Return the folders in which recordings lie, below the input tree."""
         return [os.fsdecode(f) for (f,) in self._db.execute("SELECT DISTINCT folder FROM files")]
 
-    def outputs_in(self, folder: str) -> Iterator[str]:
+    def iter_output_names(self, folder: str) -> Iterator[str]:
         """Yield the names of the outputs in a folder."""
         query = "SELECT output FROM files WHERE folder = ?"
         for (output,) in self._db.execute(query, (os.fsencode(folder),)):
@@ -298,51 +309,57 @@ class Plan:
         closed, seconds = self._db.execute(query + " WHERE state = 'done'").fetchone()
         return closed / seconds if seconds else 0.0
 
-    def unusual(self, most: int) -> tuple[list[Unusual], dict[str, int]]:
+    def find_review_candidates(self, limit: int) -> tuple[list[ReviewCandidate], dict[str, int]]:
         """Return what one should listen to, worst first, and how many there are of each kind."""
         worst = self._db.execute(f"""
-            SELECT name, {_UNUSUAL} AS kind, closed_share, active_db - noise_floor_db AS contrast,
-                peak_db, chops FROM files WHERE state = 'done' AND kind IS NOT NULL
-            ORDER BY kind, contrast, chops DESC, closed_share DESC, name LIMIT {most}
+            SELECT name, {_REVIEW_REASON_SQL} AS kind, closed_share,
+                active_db - noise_floor_db AS contrast, peak_db, chops
+            FROM files WHERE state = 'done' AND kind IS NOT NULL
+            ORDER BY kind, contrast, chops DESC, closed_share DESC, name LIMIT {limit}
         """)
         kinds = self._db.execute(f"""
-            SELECT {_UNUSUAL} AS kind, count(*) FROM files
+            SELECT {_REVIEW_REASON_SQL} AS kind, count(*) FROM files
             WHERE state = 'done' AND kind IS NOT NULL GROUP BY kind ORDER BY kind
         """)
         return (
-            [Unusual(os.fsdecode(name), UNUSUAL[kind], *rest) for name, kind, *rest in worst],
-            {UNUSUAL[kind]: number for kind, number in kinds},
+            [
+                ReviewCandidate(os.fsdecode(name), REVIEW_REASONS[kind], *rest)
+                for name, kind, *rest in worst
+            ],
+            {REVIEW_REASONS[kind]: number for kind, number in kinds},
         )
 
-    def table(self) -> Iterator[tuple[object, ...]]:
+    def iter_table_rows(self) -> Iterator[tuple[object, ...]]:
         """Yield (name, output, state, why, *FIGURES) of all recordings, by their names."""
-        query = f"SELECT name, output, state, why, {_FIGURES} FROM files ORDER BY name"
+        query = f"SELECT name, output, state, why, {_RESULT_COLUMNS_SQL} FROM files ORDER BY name"
         for name, output, *rest in self._db.execute(query):
             yield os.fsdecode(name), os.fsdecode(output), *rest
 
     def _insert(self, into: str, columns: int, rows: Iterable[tuple[object, ...]]) -> None:
         query = f"INSERT {into} VALUES ({', '.join('?' * columns)})"
-        for page in _pages(rows):
+        for page in _split_into_pages(rows):
             self._db.executemany(query, page)
 
-    def _clash(self, name: bytes, other: bytes) -> str:
-        source, there = (shown(os.path.join(self._root, os.fsdecode(n))) for n in (name, other))
+    def _format_collision(self, name: bytes, other: bytes) -> str:
+        source, there = (
+            quote_path(os.path.join(self._root, os.fsdecode(n))) for n in (name, other)
+        )
         return f"{source} would overwrite {there}, or what comes of it"
 
 
 @lru_cache(maxsize=64)
-def recipe_text(settings: GateSettings, options: OutputOptions) -> str:
+def encode_settings(settings: GateSettings, options: OutputOptions) -> str:
     """Return how outputs are made, as a text that is the same if that is the same."""
-    return json.dumps([plain_data(settings), plain_data(options)], sort_keys=True)
+    return json.dumps([to_json_dict(settings), to_json_dict(options)], sort_keys=True)
 
 
 @lru_cache(maxsize=64)
-def plain_data(value: GateSettings | OutputOptions) -> dict[str, Any]:
+def to_json_dict(value: GateSettings | OutputOptions) -> dict[str, Any]:
     """Return settings as JSON has them, not to be changed: what is infinite is null."""
-    return {field.name: _as_json(getattr(value, field.name)) for field in fields(value)}
+    return {field.name: _to_json_value(getattr(value, field.name)) for field in fields(value)}
 
 
-def _as_json(value: object) -> Any:
+def _to_json_value(value: object) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Path):
@@ -355,22 +372,22 @@ def _as_json(value: object) -> Any:
 
 
 @lru_cache(maxsize=1024)
-def _complete(recipe: str) -> str:
+def _add_default_settings(settings_json: str) -> str:
     """Return the recipe of a manifest, by an older version maybe, with all settings there are."""
-    defaults = (plain_data(GateSettings()), plain_data(OutputOptions()))
-    found = json.loads(recipe)
+    defaults = (to_json_dict(GateSettings()), to_json_dict(OutputOptions()))
+    found = json.loads(settings_json)
     both = [d | f if isinstance(f, dict) else f for d, f in zip(defaults, found, strict=True)]
     return json.dumps(both, sort_keys=True)
 
 
-def _plain(value: object) -> int | float | str | None:
+def _to_sql_value(value: object) -> int | float | str | None:
     """Return what a database can hold; a manifest may have been edited."""
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return None
     return value if isinstance(value, int | float | str) else None
 
 
-def _pages(rows: Iterable[T]) -> Iterator[list[T]]:
+def _split_into_pages(rows: Iterable[T]) -> Iterator[list[T]]:
     rows = iter(rows)
-    while page := list(islice(rows, AT_ONCE)):
+    while page := list(islice(rows, PAGE_ROWS)):
         yield page

@@ -9,65 +9,76 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from noisegate_cli.batch.choosing import Found, listed, names_in, walk
-from noisegate_cli.batch.deciding import COMPARED, DONE_BEFORE, decide
-from noisegate_cli.batch.disk import bytes_free, bytes_needed, existing_part
-from noisegate_cli.batch.executors import Cluster, Processes, Workers
-from noisegate_cli.batch.manifest import INTERRUPTED, NAME, Entry, Manifest, Started, read_entries
-from noisegate_cli.batch.plan import (
-    AT_ONCE,
-    FIGURES,
-    Known,
-    Plan,
-    Row,
-    Settled,
-    State,
-    plain_data,
-    recipe_text,
+from noisegate_cli.batch.discovery import FoundFile, find_listed, read_names, walk_tree
+from noisegate_cli.batch.disk_space import (
+    estimate_output_bytes,
+    find_existing_parent,
+    get_free_bytes,
 )
-from noisegate_cli.batch.runner import HANDFUL_JOBS, Lost, Runner, handfuls
-from noisegate_cli.batch.terms import Batch, Report, Unwatched, Watch
+from noisegate_cli.batch.executors import DaskWorkerPool, ProcessWorkerPool, WorkerPool
+from noisegate_cli.batch.incremental import REASON_CHECKSUM, SKIP_DONE_BEFORE, decide_job
+from noisegate_cli.batch.interface import BatchConfig, BatchObserver, BatchReport, NullBatchObserver
+from noisegate_cli.batch.job_runner import MAX_CHUNK_JOBS, JobRunner, LostJob, split_into_chunks
+from noisegate_cli.batch.manifest import (
+    MANIFEST_NAME,
+    STATUS_INTERRUPTED,
+    Manifest,
+    ManifestEntry,
+    OutputJournal,
+    read_entries,
+)
+from noisegate_cli.batch.plan import (
+    PAGE_ROWS,
+    RESULT_COLUMNS,
+    Plan,
+    PlanRow,
+    PreviousResult,
+    RecordingResult,
+    RecordingState,
+    encode_settings,
+    to_json_dict,
+)
 from noisegate_cli.batch.thresholds import SharedThresholds
-from noisegate_cli.batch.worker import Job, Outcome, gate_job, packed
+from noisegate_cli.batch.worker import Job, JobOutcome, gate_job, pickle_settings
 from noisegate_cli.errors import AudioError, NoisegateError, OutputError
-from noisegate_cli.files.formats import EXTENSIONS
-from noisegate_cli.files.partials import remove_partials
+from noisegate_cli.files.formats import WRITABLE_EXTENSIONS
+from noisegate_cli.files.partial_files import remove_partials
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.text import shown
+from noisegate_cli.text import quote_path
 
-LISTED = 20
+MAX_LISTED_ERRORS = 20
 """Errors that are kept, and told at the end; unusual recordings half as many."""
 
-SETTLED: tuple[State, State] = ("failed", "skipped")
+UNPROCESSED_STATES: tuple[RecordingState, RecordingState] = ("failed", "skipped")
 
 
-class _Open(NamedTuple):
+class _PendingRecording(NamedTuple):
     """What the manifest will want to know of a recording that is being gated."""
 
-    row: Row
-    known: Known | None
+    row: PlanRow
+    previous: PreviousResult | None
     settings: GateSettings
 
 
-class Run:
+class BatchRun:
     """A batch that runs.
 
     Examples
     --------
-    >>> Run(Batch(root=Path("tests/nothing"), output=Path("out"))).go()
+    >>> BatchRun(BatchConfig(root=Path("tests/nothing"), output=Path("out"))).execute()
     Traceback (most recent call last):
     noisegate_cli.errors.AudioError: 'tests/nothing' doesn't exist: check the name
     """
 
-    def __init__(self, batch: Batch, watch: Watch | None = None) -> None:
-        self._batch, self._watch = batch, watch or Unwatched()
+    def __init__(self, batch: BatchConfig, observer: BatchObserver | None = None) -> None:
+        self._batch, self._observer = batch, observer or NullBatchObserver()
         self._real_root = os.path.realpath(batch.root)
-        self._open: dict[str, _Open] = {}
-        self._shared: SharedThresholds | None = None
-        self._size = 0
-        self.report = Report(batch.output, batch.dry)
+        self._pending: dict[str, _PendingRecording] = {}
+        self._shared_thresholds: SharedThresholds | None = None
+        self._processed_bytes = 0
+        self.report = BatchReport(batch.output, batch.dry_run)
 
-    def go(self, workers: Workers | None = None) -> Report:
+    def execute(self, workers: WorkerPool | None = None) -> BatchReport:
         """Run to the end, on `workers` if they are given.
 
         Raises
@@ -77,207 +88,230 @@ class Run:
         """
         batch, started_at = self._batch, time.perf_counter()
         check_trees(batch.root, batch.output)
-        if batch.table and not batch.table.absolute().parent.is_dir():
-            raise OutputError(f"{shown(batch.table)} can't be written: there is no such directory")
+        if batch.csv_path and not batch.csv_path.absolute().parent.is_dir():
+            raise OutputError(
+                f"{quote_path(batch.csv_path)} can't be written: there is no such directory"
+            )
         with ExitStack() as stack:
             self._plan = stack.enter_context(closing(Plan(batch.root, batch.output, batch.options)))
             try:
-                workers = workers or self._workers()
+                workers = workers or self._create_workers()
                 stack.callback(workers.close)
-                if not batch.dry and not (batch.output / NAME).exists():
+                if not batch.dry_run and not (batch.output / MANIFEST_NAME).exists():
                     # A first run: there is something to do, nearly always.
                     workers.start()
-                self._find()
+                self._find_recordings()
                 if self.report.total:
-                    self._try(workers) if batch.dry else self._do(workers)
+                    self._preview(workers) if batch.dry_run else self._gate_recordings(workers)
             finally:
                 self.report.seconds = time.perf_counter() - started_at
-                self._sum_up()
+                self._complete_report()
         return self.report
 
-    def _workers(self) -> Workers:
+    def _create_workers(self) -> WorkerPool:
         cluster = self._batch.cluster
-        return Cluster(cluster) if cluster else Processes(self._batch.jobs)
+        return DaskWorkerPool(cluster) if cluster else ProcessWorkerPool(self._batch.jobs)
 
-    def _find(self) -> None:
+    def _find_recordings(self) -> None:
         """Find the recordings, and those that can't be gated for their names alone."""
         batch = self._batch
-        self._watch.phase("finding", 0, 0)
-        found = walk(batch.root, batch.output, batch.patterns)
-        if batch.names is not None:
-            names = names_in(batch.names, batch.separator)
-            found = listed(batch.root, names, batch.patterns)
-        self._plan.add(self._counted(found))
-        self._plan.refuse_what_collides()
+        self._observer.on_phase("finding", 0, 0)
+        found = walk_tree(batch.root, batch.output, batch.patterns)
+        if batch.names_file is not None:
+            names = read_names(batch.names_file, batch.separator)
+            found = find_listed(batch.root, names, batch.patterns)
+        self._plan.add(self._report_found(found))
+        self._plan.fail_colliding_outputs()
         self.report.total = self._plan.count()[0]
 
-    def _counted(self, found: Iterator[Found]) -> Iterator[Found]:
+    def _report_found(self, found: Iterator[FoundFile]) -> Iterator[FoundFile]:
         for number, one in enumerate(found, start=1):
             yield one
-            if not number % AT_ONCE:
-                self._watch.progress(number, 0, self.report, [])
+            if not number % PAGE_ROWS:
+                self._observer.on_progress(number, 0, self.report, [])
 
-    def _do(self, workers: Workers) -> None:
+    def _gate_recordings(self, workers: WorkerPool) -> None:
         batch, plan, report = self._batch, self._plan, self.report
-        if isinstance(workers, Cluster):
-            workers.check(str(batch.root), str(existing_part(batch.output)))
+        if isinstance(workers, DaskWorkerPool):
+            workers.check_workers(str(batch.root), str(find_existing_parent(batch.output)))
         with (
             closing(Manifest(batch.output)) as self._manifest,
-            closing(Started(batch.output)) as self._started,
+            closing(OutputJournal(batch.output)) as self._journal,
         ):
             report.is_locked = self._manifest.is_locked
-            self._prepare(workers, self._started)
+            self._prepare(workers, self._journal)
             if report.is_locked:
-                self._sweep({*self._started.names, *plan.interrupted()})
+                self._remove_partials({*self._journal.unfinished, *plan.find_interrupted_outputs()})
             number, size = plan.count("to do")
-            self._watch.phase("gating", number, size)
-            runner: Runner[Job, Outcome] = Runner(
+            self._observer.on_phase("gating", number, size)
+            runner: JobRunner[Job, JobOutcome] = JobRunner(
                 workers,
                 gate_job,
-                self._take,
-                watch=lambda jobs: self._tell(report.done + report.failed, self._size, jobs),
-                enough=self._has_failed_enough,
-                died=lambda jobs: self._sweep(self._open[job.name].row.output for job in jobs),
+                self._record_outcomes,
+                on_running=lambda jobs: self._notify_progress(
+                    report.done + report.failed, self._processed_bytes, jobs
+                ),
+                should_stop=self._has_max_errors,
+                on_worker_death=lambda jobs: self._remove_partials(
+                    self._pending[job.name].row.output for job in jobs
+                ),
             )
             # Who wants to stop after so many doesn't want many more.
-            most = HANDFUL_JOBS if batch.max_errors is None else 1
+            most = MAX_CHUNK_JOBS if batch.max_errors is None else 1
             try:
-                runner.run(self._noted(handfuls(self._jobs(), number, workers, most)))
-                if isinstance(workers, Cluster):
+                runner.run(
+                    self._record_started(
+                        split_into_chunks(self._make_jobs(), number, workers, most)
+                    )
+                )
+                if isinstance(workers, DaskWorkerPool):
                     # Its workers die without our being told.
                     for folder in plan.folders():
-                        remove_partials(batch.output / folder, plan.outputs_in(folder))
+                        remove_partials(batch.output / folder, plan.iter_output_names(folder))
             finally:
-                self._note_what_is_open()
+                self._record_interrupted()
 
-    def _try(self, workers: Workers) -> None:
+    def _preview(self, workers: WorkerPool) -> None:
         """Find out what would be done."""
+        from noisegate_cli.files.output_target import output_info
         from noisegate_cli.files.reader import probe
-        from noisegate_cli.files.target import output_info
 
         batch, plan, report = self._batch, self._plan, self.report
-        self._prepare(workers, Started(batch.output))
-        self._watch.phase("looking", *plan.count("to do"))
+        self._prepare(workers, OutputJournal(batch.output))
+        self._observer.on_phase("looking", *plan.count("to do"))
         for looked, (row, _) in enumerate(plan.rows()):
             try:
                 info = probe(batch.root / row.name)
                 target = output_info(info, batch.output / row.output, batch.options)
             except NoisegateError as error:
-                plan.settle([Settled(row.name, "failed", str(error))])
-                self._tell_settled(row, "failed", str(error))
+                plan.record_results([RecordingResult(row.name, "failed", str(error))])
+                self._notify_unprocessed(row, "failed", str(error))
                 continue
             report.audio_seconds += info.duration
-            report.bytes_needed += bytes_needed(info, target, row.size)
-            self._size += row.size
-            self._tell_settled(row, "to do", row.why)
-            self._watch.progress(looked + 1, self._size, report, [row.name])
-        report.bytes_free = bytes_free(batch.output)
+            report.bytes_needed += estimate_output_bytes(info, target, row.size)
+            self._processed_bytes += row.size
+            self._notify_unprocessed(row, "to do", row.reason)
+            self._observer.on_progress(looked + 1, self._processed_bytes, report, [row.name])
+        report.bytes_free = get_free_bytes(batch.output)
 
-    def _prepare(self, workers: Workers, started: Started) -> None:
+    def _prepare(self, workers: WorkerPool, started: OutputJournal) -> None:
         """Decide what is to be done."""
-        unreadable: list[int] = []
-        self._plan.remember(read_entries(self._batch.output, unreadable))
-        self.report.unreadable = len(unreadable)
-        for output in self._plan.settled_by(started.left_by, started.names):
-            started.settle(output)
-        if self._batch.shared:
-            self._shared = SharedThresholds(self._plan, self._batch.settings, self._batch.shared)
-            self._watch.phase("measuring", *self._plan.count("to do"))
-            self._shared.find(workers, self._batch.root, self._tell)
-            self.report.thresholds = self._shared.thresholds
-        self._plan.decide(self._decisions(started.names))
+        unreadable_lines: list[int] = []
+        self._plan.load_manifest_entries(read_entries(self._batch.output, unreadable_lines))
+        self.report.unreadable_lines = len(unreadable_lines)
+        for output in self._plan.find_recorded_outputs(
+            started.previous_batch_id, started.unfinished
+        ):
+            started.mark_finished(output)
+        if self._batch.threshold_scope:
+            self._shared_thresholds = SharedThresholds(
+                self._plan, self._batch.settings, self._batch.threshold_scope
+            )
+            self._observer.on_phase("measuring", *self._plan.count("to do"))
+            self._shared_thresholds.measure(workers, self._batch.root, self._notify_progress)
+            self.report.thresholds = self._shared_thresholds.thresholds
+        self._plan.set_states(self._decide_jobs(started.unfinished))
         self.report.reasons = self._plan.reasons("to do")
-        self.report.is_decided = True
-        for state in SETTLED:
+        self.report.is_planned = True
+        for state in UNPROCESSED_STATES:
             for row, _ in self._plan.rows(state):
-                self._tell_settled(row, state, row.why)
+                self._notify_unprocessed(row, state, row.reason)
 
-    def _decisions(self, started: Set[str]) -> Iterator[tuple[str, State, str]]:
+    def _decide_jobs(self, started: Set[str]) -> Iterator[tuple[str, RecordingState, str]]:
         batch = self._batch
-        for row, known in self._plan.rows():
+        for row, previous in self._plan.rows():
             output = None
             with suppress(OSError):  # What else is wrong with it is found when it is made.
                 output = os.lstat(os.path.join(batch.output, row.output))
-            decision = decide(
+            decision = decide_job(
                 row,
                 os.path.join(self._real_root, row.name),
                 output,
-                known,
-                recipe_text(self._settings_for(row), batch.options),
+                previous,
+                encode_settings(self._settings_for(row), batch.options),
                 was_started=row.output in started,
                 force=batch.force,
                 checksum=batch.checksum,
             )
             yield row.name, *decision
 
-    def _settings_for(self, row: Row) -> GateSettings:
-        return self._shared.settings_for(row.name) if self._shared else self._batch.settings
+    def _settings_for(self, row: PlanRow) -> GateSettings:
+        return (
+            self._shared_thresholds.settings_for(row.name)
+            if self._shared_thresholds
+            else self._batch.settings
+        )
 
-    def _jobs(self) -> Iterator[Job]:
+    def _make_jobs(self) -> Iterator[Job]:
         """Yield what is to be done."""
         batch = self._batch
         options = replace(batch.options, inside=batch.output)
-        for row, known in self._plan.rows():
+        for row, previous in self._plan.rows():
             settings = self._settings_for(row)
-            self._open[row.name] = _Open(row, known, settings)
+            self._pending[row.name] = _PendingRecording(row, previous, settings)
             yield Job(
                 row.name,
                 os.path.join(batch.root, row.name),
                 os.path.join(batch.output, row.output),
                 row.size,
-                packed(settings, options),
+                pickle_settings(settings, options),
                 batch.checksum,
-                known.digest if known and row.why == COMPARED else None,
+                previous.digest if previous and row.reason == REASON_CHECKSUM else None,
             )
 
-    def _noted(self, handfuls: Iterable[list[Job]]) -> Iterator[list[Job]]:
+    def _record_started(self, chunks: Iterable[list[Job]]) -> Iterator[list[Job]]:
         """Yield jobs, first noted as begun."""
-        for jobs in handfuls:
-            self._started.add(*(self._open[job.name].row.output for job in jobs))
+        for jobs in chunks:
+            self._journal.add(*(self._pending[job.name].row.output for job in jobs))
             yield jobs
 
-    def _take(self, ended: list[tuple[Job, Outcome | Lost]]) -> None:
+    def _record_outcomes(self, ended: list[tuple[Job, JobOutcome | LostJob]]) -> None:
         """Take in what became of recordings: first where it lasts."""
         outcomes = {
-            job.name: Outcome("failed", f"{shown(job.source)}: {outcome.error}")
-            if isinstance(outcome, Lost)
+            job.name: JobOutcome("failed", f"{quote_path(job.source)}: {outcome.error}")
+            if isinstance(outcome, LostJob)
             else outcome
             for job, outcome in ended
         }
         entries = {
-            name: self._entry(self._open[name], outcome)
+            name: self._make_entry(self._pending[name], outcome)
             for name, outcome in outcomes.items()
             if outcome.status != "skipped"
         }
         self._manifest.append(*entries.values())
-        self._plan.settle(
-            Settled(name, o.status, o.error if name in entries else DONE_BEFORE, o.result)
+        self._plan.record_results(
+            RecordingResult(
+                name, o.status, o.error if name in entries else SKIP_DONE_BEFORE, o.result
+            )
             for name, o in outcomes.items()
         )
         for name, outcome in outcomes.items():
-            row = self._open.pop(name).row
-            self._size += row.size
-            self._started.settle(row.output)
+            row = self._pending.pop(name).row
+            self._processed_bytes += row.size
+            self._journal.mark_finished(row.output)
             if name in entries:
-                self._count(outcome)
-                self._watch.settled(name, entries[name])
+                self._count_outcome(outcome)
+                self._observer.on_recording(name, entries[name])
             else:
-                self._tell_settled(row, "skipped", DONE_BEFORE)
+                self._notify_unprocessed(row, "skipped", SKIP_DONE_BEFORE)
 
-    def _count(self, outcome: Outcome) -> None:
+    def _count_outcome(self, outcome: JobOutcome) -> None:
         if outcome.error is None:
             self.report.done += 1
             self.report.audio_seconds += outcome.result["duration_s"]
         else:
             self._add_error(outcome.error)
 
-    def _entry(self, of: _Open, outcome: Outcome) -> Entry:
-        row, known, settings = of
+    def _make_entry(self, of: _PendingRecording, outcome: JobOutcome) -> ManifestEntry:
+        row, previous, settings = of
         output = (outcome.output_size, outcome.output_mtime_ns)
-        if outcome.status == "failed" and known:
+        if outcome.status == "failed" and previous:
             # What was there before still is.
-            output = (known.output_size, known.output_mtime_ns)
-        shared = self._shared and self._shared.fingerprints[self._shared.key(row.name)]
+            output = (previous.output_size, previous.output_mtime_ns)
+        shared = (
+            self._shared_thresholds
+            and self._shared_thresholds.fingerprints[self._shared_thresholds.get_group(row.name)]
+        )
         return {
             "status": outcome.status,
             "file": os.path.join(self._real_root, row.name),
@@ -288,25 +322,27 @@ class Run:
             "digest": outcome.digest,
             "output_size": output[0],
             "output_mtime_ns": output[1],
-            "settings": plain_data(settings),
-            "options": plain_data(self._batch.options),
+            "settings": to_json_dict(settings),
+            "options": to_json_dict(self._batch.options),
             "shared": shared,
-            "batch": self._started.batch,
+            "batch": self._journal.batch_id,
             "versions": outcome.versions,
             "result": outcome.result,
         }
 
-    def _note_what_is_open(self) -> None:
+    def _record_interrupted(self) -> None:
         """Let the next batch know what this one has begun and not ended."""
-        files = {o.row.output: os.path.join(self._real_root, n) for n, o in self._open.items()}
+        files = {o.row.output: os.path.join(self._real_root, n) for n, o in self._pending.items()}
         # Where even that can't be written, the list of what was started stays where it is.
         with suppress(OutputError):
-            for output in sorted(self._started.names):
+            for output in sorted(self._journal.unfinished):
                 file = files.get(output)
-                self._manifest.append({"status": INTERRUPTED, "file": file, "output": output})
-                self._started.settle(output)
+                self._manifest.append(
+                    {"status": STATUS_INTERRUPTED, "file": file, "output": output}
+                )
+                self._journal.mark_finished(output)
 
-    def _sweep(self, outputs: Iterable[str]) -> None:
+    def _remove_partials(self, outputs: Iterable[str]) -> None:
         """Remove what was left beside outputs of workers that died."""
         folders: dict[str, list[str]] = {}
         for output in outputs:
@@ -315,51 +351,53 @@ class Run:
         for folder, names in folders.items():
             remove_partials(self._batch.output / folder, names)
 
-    def _has_failed_enough(self) -> bool:
+    def _has_max_errors(self) -> bool:
         most = self._batch.max_errors
         return most is not None and self.report.failed >= most
 
     def _add_error(self, error: str) -> None:
         self.report.failed += 1
-        if len(self.report.errors) < LISTED:
+        if len(self.report.errors) < MAX_LISTED_ERRORS:
             self.report.errors.append(error)
 
-    def _tell(self, files: int, size: int, jobs: list[Job]) -> None:
-        self._watch.progress(files, size, self.report, [job.name for job in jobs])
+    def _notify_progress(self, files: int, size: int, jobs: list[Job]) -> None:
+        self._observer.on_progress(files, size, self.report, [job.name for job in jobs])
 
-    def _tell_settled(self, row: Row, state: State, why: str | None) -> None:
+    def _notify_unprocessed(self, row: PlanRow, state: RecordingState, reason: str | None) -> None:
         """Tell of a recording with which nothing was done."""
         if state == "failed":
-            self._add_error(str(why))
-        entry: Entry = {
+            self._add_error(str(reason))
+        entry: ManifestEntry = {
             "status": state,
             "file": None,
             "output": row.output,
-            "why": why,
+            "why": reason,
             "result": {},
         }
-        self._watch.settled(row.name, entry)
+        self._observer.on_recording(row.name, entry)
 
-    def _sum_up(self) -> None:
+    def _complete_report(self) -> None:
         plan, report = self._plan, self.report
         report.done, report.skipped, report.failed, report.to_do = (
             plan.count(state)[0] for state in ("done", "skipped", "failed", "to do")
         )
-        if report.to_do and self._has_failed_enough():
-            report.stopped = f"stopped after {report.failed} failed"
-        report.skips = plan.reasons("skipped")
+        if report.to_do and self._has_max_errors():
+            report.stop_reason = f"stopped after {report.failed} failed"
+        report.skip_reasons = plan.reasons("skipped")
         report.closed_share = plan.closed_share()
-        report.unusual, report.kinds = plan.unusual(LISTED // 2)
-        if self._batch.table and report.is_decided:
-            plan.recall_figures()
-            write_table(self._batch.table, plan)
+        report.review_candidates, report.review_counts = plan.find_review_candidates(
+            MAX_LISTED_ERRORS // 2
+        )
+        if self._batch.csv_path and report.is_planned:
+            plan.restore_previous_results()
+            write_csv(self._batch.csv_path, plan)
 
 
 def default_output_directory(root: Path) -> Path:
     """Return `ROOT-gated`, beside `root`."""
     named = root if root.name not in ("", "..") else root.resolve()
     if not named.name:
-        raise OutputError(f"{shown(root)} has nothing beside it: give the output with -o")
+        raise OutputError(f"{quote_path(root)} has nothing beside it: give the output with -o")
     return named.with_name(f"{named.name}-gated")
 
 
@@ -375,22 +413,22 @@ def check_trees(root: Path, output: Path) -> None:
     """
     if not root.is_dir():
         raise AudioError(
-            f"{shown(root)} is not a directory: use ngate gate for one recording"
+            f"{quote_path(root)} is not a directory: use ngate gate for one recording"
             if root.exists()
-            else f"{shown(root)} doesn't exist: check the name"
+            else f"{quote_path(root)} doesn't exist: check the name"
         )
     if output.exists() and not output.is_dir():
-        raise OutputError(f"{shown(output)} is not a directory: give another output with -o")
-    if not output.exists() and output.suffix.lower() in EXTENSIONS:
+        raise OutputError(f"{quote_path(output)} is not a directory: give another output with -o")
+    if not output.exists() and output.suffix.lower() in WRITABLE_EXTENSIONS:
         raise OutputError(
-            f"{shown(output)} is called like a recording, and a batch makes a tree of them: "
+            f"{quote_path(output)} is called like a recording, and a batch makes a tree of them: "
             "give a directory with -o"
         )
     if output.resolve() == root.resolve():
-        raise OutputError(f"{shown(output)} is the input tree: give another output with -o")
+        raise OutputError(f"{quote_path(output)} is the input tree: give another output with -o")
 
 
-def write_table(path: Path, plan: Plan) -> None:
+def write_csv(path: Path, plan: Plan) -> None:
     """Write what became of all recordings as CSV.
 
     Raises
@@ -401,7 +439,7 @@ def write_table(path: Path, plan: Plan) -> None:
     try:
         with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             writer = csv.writer(file)
-            writer.writerow(("file", "output", "status", "why", *FIGURES))
-            writer.writerows(plan.table())
+            writer.writerow(("file", "output", "status", "why", *RESULT_COLUMNS))
+            writer.writerows(plan.iter_table_rows())
     except OSError as error:
-        raise OutputError(f"{shown(path)} can't be written: {error.strerror}") from error
+        raise OutputError(f"{quote_path(path)} can't be written: {error.strerror}") from error

@@ -11,97 +11,99 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noisegate_cli.batch.executors import Workers
-from noisegate_cli.batch.plan import Plan, recipe_text
-from noisegate_cli.batch.runner import Lost, Runner, handfuls
-from noisegate_cli.batch.terms import Shared
-from noisegate_cli.batch.worker import Job, histogram_of, measure_job, packed
-from noisegate_cli.files.names import OutputOptions
+from noisegate_cli.batch.executors import WorkerPool
+from noisegate_cli.batch.interface import ThresholdScope
+from noisegate_cli.batch.job_runner import JobRunner, LostJob, split_into_chunks
+from noisegate_cli.batch.plan import Plan, encode_settings
+from noisegate_cli.batch.worker import Job, decode_histogram, measure_job, pickle_settings
+from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.frames.histogram import LevelHistogram
 
-Measured = tuple[bytes, int] | str
+Measurement = tuple[bytes, int] | str
 
 
 class SharedThresholds:
     """The thresholds of a tree: one by the name of each folder, or one by the empty name."""
 
-    def __init__(self, plan: Plan, settings: GateSettings, shared: Shared) -> None:
-        self._plan, self._settings, self._shared = plan, settings, shared
+    def __init__(self, plan: Plan, settings: GateSettings, threshold_scope: ThresholdScope) -> None:
+        self._plan, self._settings, self._threshold_scope = plan, settings, threshold_scope
         self._method = str(settings.threshold)
-        self._sums: dict[str, LevelHistogram] = {}
-        self._left: dict[str, int] = {}
+        self._histograms: dict[str, LevelHistogram] = {}
+        self._remaining: dict[str, int] = {}
         self.thresholds: dict[str, float | None] = {}
         """Linear RMS; None where signal and noise don't part."""
         self.fingerprints: dict[str, str] = {}
         """What the thresholds come of: recordings, when they were changed, and settings."""
 
-    def find(
-        self, workers: Workers, root: Path, watch: Callable[[int, int, list[Job]], None]
+    def measure(
+        self, workers: WorkerPool, root: Path, on_running: Callable[[int, int, list[Job]], None]
     ) -> None:
         """Measure all recordings of the plan, unless the manifest knows what came of them.
 
         Those that can't be measured are left out: they fail when they are gated.
         """
-        self._recall()
+        self._restore_thresholds()
         measured = size = 0
 
-        def take(ended: list[tuple[Job, Measured | Lost]]) -> None:
+        def take(ended: list[tuple[Job, Measurement | LostJob]]) -> None:
             nonlocal measured, size
             for job, found in ended:
                 measured, size = measured + 1, size + job.size
-                self._take(self.key(job.name), found)
+                self._add_measurement(self.get_group(job.name), found)
 
-        runner: Runner[Job, Measured] = Runner(
-            workers, measure_job, take, watch=lambda jobs: watch(measured, size, jobs)
+        runner: JobRunner[Job, Measurement] = JobRunner(
+            workers, measure_job, take, on_running=lambda jobs: on_running(measured, size, jobs)
         )
         number, _ = self._plan.count("to do")
-        runner.run(handfuls(self._to_measure(root), number, workers))
+        runner.run(split_into_chunks(self._make_measure_jobs(root), number, workers))
 
-    def key(self, name: str) -> str:
+    def get_group(self, name: str) -> str:
         """Return under which name the threshold of a recording is kept."""
-        return os.path.dirname(name) if self._shared == "folder" else ""
+        return os.path.dirname(name) if self._threshold_scope == "folder" else ""
 
     def settings_for(self, name: str) -> GateSettings:
         """Return the settings of a recording, with its threshold.
 
         Where signal and noise don't part it is one that opens for all but digital silence.
         """
-        return replace(self._settings, threshold=self.thresholds[self.key(name)] or 0.0)
+        return replace(self._settings, threshold=self.thresholds[self.get_group(name)] or 0.0)
 
-    def _recall(self) -> None:
+    def _restore_thresholds(self) -> None:
         """Take the thresholds that were found before for the very same recordings."""
         digests = {}
         for row, _ in self._plan.rows():
-            key = self.key(row.name)
+            key = self.get_group(row.name)
             if key not in digests:
-                digests[key] = blake2b(recipe_text(self._settings, OutputOptions()).encode())
-                self._left[key] = 0
+                digests[key] = blake2b(encode_settings(self._settings, OutputOptions()).encode())
+                self._remaining[key] = 0
             digests[key].update(repr((row.name, row.size, row.mtime_ns)).encode())
-            self._left[key] += 1
+            self._remaining[key] += 1
         for key, digest in digests.items():
             self.fingerprints[key] = digest.hexdigest()[:32]
-            known = self._plan.shared_threshold(self.fingerprints[key])
+            known = self._plan.find_shared_threshold(self.fingerprints[key])
             if known is not None:
                 self.thresholds[key] = known or None
 
-    def _to_measure(self, root: Path) -> Iterator[Job]:
-        recipe = packed(self._settings, OutputOptions())
+    def _make_measure_jobs(self, root: Path) -> Iterator[Job]:
+        pickled_settings = pickle_settings(self._settings, OutputOptions())
         unknown = self.fingerprints.keys() - self.thresholds.keys()
         for row, _ in self._plan.rows():
-            if self.key(row.name) in unknown:
-                yield Job(row.name, os.path.join(root, row.name), "", row.size, recipe)
+            if self.get_group(row.name) in unknown:
+                yield Job(row.name, os.path.join(root, row.name), "", row.size, pickled_settings)
 
-    def _take(self, key: str, found: Measured | Lost) -> None:
+    def _add_measurement(self, key: str, found: Measurement | LostJob) -> None:
         from noisegate_cli.gating.detection.threshold import suggest_threshold
         from noisegate_cli.gating.frames.histogram import LevelHistogram
 
         if isinstance(found, tuple):
-            self._sums[key] = self._sums.get(key, LevelHistogram()) + histogram_of(found)
-        self._left[key] -= 1
-        if not self._left[key]:
-            histogram = self._sums.pop(key, LevelHistogram())
+            self._histograms[key] = self._histograms.get(key, LevelHistogram()) + decode_histogram(
+                found
+            )
+        self._remaining[key] -= 1
+        if not self._remaining[key]:
+            histogram = self._histograms.pop(key, LevelHistogram())
             found_level = suggest_threshold(histogram, self._settings.hysteresis_db, self._method)
             self.thresholds[key] = found_level.threshold

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from noisegate_cli import __version__
 from noisegate_cli.errors import NoisegateError
-from noisegate_cli.files.names import OutputOptions
+from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.memory import keep_what_is_freed, look_for_less
-from noisegate_cli.text import shown
+from noisegate_cli.memory import keep_freed_memory, reduce_gc
+from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.frames.histogram import LevelHistogram
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 J = TypeVar("J")
 R = TypeVar("R")
 
-Recipe = bytes
+PickledSettings = bytes
 """Settings and output options, pickled once for all jobs that have the same."""
 
 DIGEST_BYTES = 16
-READ_AT_ONCE = 1 << 20
+DIGEST_CHUNK_BYTES = 1 << 20
 
 
 class Job(NamedTuple):
@@ -47,14 +47,14 @@ class Job(NamedTuple):
     output: str
     size: int
     """Bytes, as far as that is known."""
-    recipe: Recipe
-    wants_digest: bool = False
+    pickled_settings: PickledSettings
+    needs_digest: bool = False
     """Whether to note what the input holds, not only when it was changed."""
-    known_digest: str | None = None
+    previous_digest: str | None = None
     """What the input held when the output was made: if it still does there is nothing to do."""
 
 
-class Outcome(NamedTuple):
+class JobOutcome(NamedTuple):
     """What became of a job. An error is a value too."""
 
     status: Literal["done", "skipped", "failed"]
@@ -66,17 +66,17 @@ class Outcome(NamedTuple):
     output_size: int | None = None
     output_mtime_ns: int | None = None
     result: dict[str, Any] = {}  # noqa: RUF012  # never changed; a NamedTuple has no factories
-    """See `figures`."""
+    """See `summarize_result`."""
     versions: dict[str, str] = {}  # noqa: RUF012
 
 
 @lru_cache
-def packed(settings: GateSettings, options: OutputOptions) -> Recipe:
+def pickle_settings(settings: GateSettings, options: OutputOptions) -> PickledSettings:
     """Return how to gate, for jobs."""
     return pickle.dumps((settings, options))
 
 
-def gate_job(job: Job) -> Outcome:
+def gate_job(job: Job) -> JobOutcome:
     """Gate one recording of a batch.
 
     Its output may be there: who gives the job has made sure that it may be overwritten. A worker
@@ -86,16 +86,16 @@ def gate_job(job: Job) -> Outcome:
     try:
         before = os.stat(job.source)
         size, mtime_ns = before.st_size, before.st_mtime_ns
-        if job.wants_digest:
-            digest = digest_of(job.source)
-            if digest == job.known_digest:
-                return Outcome("skipped", None, size, mtime_ns, digest)
+        if job.needs_digest:
+            digest = compute_digest(job.source)
+            if digest == job.previous_digest:
+                return JobOutcome("skipped", None, size, mtime_ns, digest)
     except OSError:
         pass  # gate_file says it better
     try:
         from noisegate_cli.recordings import gate_file
 
-        settings, options = _unpacked(job.recipe)
+        settings, options = _unpickle_settings(job.pickled_settings)
         result = gate_file(
             job.source, job.output, settings, options=options, force=True, with_peak=True
         )
@@ -104,30 +104,32 @@ def gate_job(job: Job) -> Outcome:
         if (after.st_size, after.st_mtime_ns) != (size, mtime_ns):
             # What came out may be a bit of both.
             os.unlink(job.output)
-            return Outcome("failed", f"{shown(job.source)} changed while it was read: run it again")
+            return JobOutcome(
+                "failed", f"{quote_path(job.source)} changed while it was read: run it again"
+            )
     except NoisegateError as error:
-        return Outcome("failed", str(error), size, mtime_ns, digest)
+        return JobOutcome("failed", str(error), size, mtime_ns, digest)
     except Exception as error:  # A fault in ngate costs this recording, not the batch.
-        why = f"{shown(job.source)}: {type(error).__name__}: {error}"
-        return Outcome("failed", why, size, mtime_ns, digest)
-    return Outcome(
+        why = f"{quote_path(job.source)}: {type(error).__name__}: {error}"
+        return JobOutcome("failed", why, size, mtime_ns, digest)
+    return JobOutcome(
         "done", None, size, mtime_ns, digest, output.st_size, output.st_mtime_ns,
-        figures(result), versions(),
+        summarize_result(result), versions(),
     )  # fmt: skip
 
 
 def measure_job(job: Job) -> tuple[bytes, int] | str:
     """Return how often each level occurs in a recording, and its silent frames; or an error."""
     try:
-        from noisegate_cli.recordings import levels_of_file
+        from noisegate_cli.recordings import measure_level_histogram
 
-        histogram = levels_of_file(job.source, _unpacked(job.recipe)[0])
+        histogram = measure_level_histogram(job.source, _unpickle_settings(job.pickled_settings)[0])
     except Exception as error:  # It is named when it is gated.
         return str(error)
     return histogram.counts.tobytes(), histogram.silent
 
 
-def histogram_of(measured: tuple[bytes, int]) -> "LevelHistogram":
+def decode_histogram(measured: tuple[bytes, int]) -> "LevelHistogram":
     """Return what `measure_job` measured."""
     import numpy as np
 
@@ -137,7 +139,7 @@ def histogram_of(measured: tuple[bytes, int]) -> "LevelHistogram":
     return LevelHistogram(np.frombuffer(counts, np.int64), silent)
 
 
-def figures(result: "GateResult") -> dict[str, Any]:
+def summarize_result(result: "GateResult") -> dict[str, Any]:
     """Return what is worth keeping of a result, as JSON has it: what is infinite is null."""
     suggestion = result.suggestion
     found = {
@@ -175,78 +177,78 @@ def versions() -> dict[str, str]:
     }
 
 
-def digest_of(path: str) -> str:
+def compute_digest(path: str) -> str:
     """Return a digest of what a file holds."""
     digest = blake2b(digest_size=DIGEST_BYTES)
     with Path(path).open("rb", buffering=0) as file:
-        while part := file.read(READ_AT_ONCE):
+        while part := file.read(DIGEST_CHUNK_BYTES):
             digest.update(part)
     return f"blake2b:{digest.hexdigest()}"
 
 
 @lru_cache
-def _unpacked(packed: Recipe) -> tuple[GateSettings, OutputOptions]:
-    settings, options = pickle.loads(packed)
+def _unpickle_settings(pickled: PickledSettings) -> tuple[GateSettings, OutputOptions]:
+    settings, options = pickle.loads(pickled)
     return settings, options
 
 
-class _Process:
+class _ProcessState:
     """What a worker process of ours knows of its own end."""
 
-    busy = False
+    is_busy = False
     """Whether it is in a job, which has something to clean up."""
-    told = False
+    is_terminating = False
     """Whether it was told to end."""
 
     @classmethod
-    def leave(cls, *_: object) -> None:
+    def handle_sigterm(cls, *_: object) -> None:
         """End this process, through the clean-up of its job if there is one."""
-        if cls.busy and not cls.told:
-            cls.told = True
+        if cls.is_busy and not cls.is_terminating:
+            cls.is_terminating = True
             raise SystemExit
         # The pool, once broken, says it again: that must not end the clean-up.
-        if not cls.busy:
+        if not cls.is_busy:
             os._exit(1)
 
 
-def each(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
+def run_jobs(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
     """Do a few jobs, one after the other."""
     return [work(job) for job in jobs]
 
 
-def each_in_process(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
+def run_jobs_in_process(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
     """Do a few jobs in a process of ours, which ends here when it is told to.
 
     Further out the pool would take SystemExit for a result, and give this worker the next job.
     """
     results: list[R] | None = None
-    _Process.busy = True
+    _ProcessState.is_busy = True
     # What was interrupted while it was being opened is closed when the exception is let go, here.
     with suppress(SystemExit):
-        results = each(work, jobs)
-        _Process.busy = False
-    if results is None or _Process.told:
+        results = run_jobs(work, jobs)
+        _ProcessState.is_busy = False
+    if results is None or _ProcessState.is_terminating:
         os._exit(1)
     return results
 
 
-def get_ready() -> None:
+def preload_modules() -> None:
     """Import what jobs need, which takes longer than to gate a short recording."""
     import noisegate_cli.recordings  # noqa: F401
 
 
-def prepare_process() -> None:
+def initialize_process() -> None:
     """Get ready, and clean up when this process is told to end, or when its parent has died."""
-    look_for_less()
-    keep_what_is_freed()
+    reduce_gc()
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _Process.leave)
-    Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGTERM, _ProcessState.handle_sigterm)
+    Thread(target=_exit_with_parent, daemon=True).start()
     with suppress(Exception):  # Each job will say what is wrong.
-        get_ready()
+        preload_modules()
 
 
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

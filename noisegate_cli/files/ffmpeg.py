@@ -13,45 +13,58 @@ import numpy as np
 
 from noisegate_cli.errors import AudioError
 from noisegate_cli.files.formats import AudioInfo
-from noisegate_cli.files.pcm import converted
+from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.samples import Samples
 
-READ = (
+ALLOWED_DEMUXERS = (
     "3gp aac ac3 amr ape asf avi caf dsf dts dtshd eac3 flac flv g722 iff loas matroska "
     "mlp mov mp3 mpc mpc8 mpeg mpegts nut ogg oma rm shn tak truehd tta wav wv xwma"
 ).split()
 """FFmpeg's names of containers that may hold a recording that libsndfile can't read; none that
 refers to other files."""
 
-BY_NAME = {".g722": "g722"}
+EXTENSION_DEMUXERS = {".g722": "g722"}
 """Extensions of formats that only their name tells."""
 
-NAMES = {"mov": "MP4", "matroska": "MKA", "asf": "WMA"}
+FORMAT_NAMES = {"mov": "MP4", "matroska": "MKA", "asf": "WMA"}
 """What a container is called where its name in FFmpeg says too much or too little."""
 
-MPEG = ("aac", "ac3", "eac3", "mp3", "dts", "mpeg", "mpegts", "loas", "amr", "asf", "avi", "flv")
+ESTIMATED_LENGTH_FORMATS = (
+    "aac",
+    "ac3",
+    "eac3",
+    "mp3",
+    "dts",
+    "mpeg",
+    "mpegts",
+    "loas",
+    "amr",
+    "asf",
+    "avi",
+    "flv",
+)
 """Containers without a length, or with an estimate from the bit rate."""
 
-ROUNDED = ("matroska", "ogg", "mov", "caf")
+ROUNDED_LENGTH_FORMATS = ("matroska", "ogg", "mov", "caf")
 """Containers whose length is rounded, to milliseconds or to packets."""
 
-SLACK_S = 0.25
+ROUNDED_LENGTH_TOLERANCE_S = 0.25
 """So much less than such a container announces, in seconds, is no loss."""
 
-INTEGERS = {"u8": 8, "s16": 16, "s32": 32}
+INTEGER_FORMAT_BITS = {"u8": 8, "s16": 16, "s32": 32}
 """FFmpeg's integer types of samples, and their bits."""
 
-EXACT = ("pcm", "wavpack")
+EXACT_FLOAT_CODECS = ("pcm", "wavpack")
 """Codecs whose floats are what was recorded."""
 
 SPEAKERS = "FL FR FC LFE BL BR FLC FRC BC SL SR TC TFL TFC TFR TBL TBC TBR".split()
 """The loudspeakers of the bits of a channel mask, the lowest first."""
 
 MP4_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
-LAYOUTS_OF_ITS_OWN = {"AAC": MP4_LAYOUTS, "ALAC_16": MP4_LAYOUTS, "ALAC_24": MP4_LAYOUTS}
+CODEC_LAYOUTS = {"AAC": MP4_LAYOUTS, "ALAC_16": MP4_LAYOUTS, "ALAC_24": MP4_LAYOUTS}
 """The only layouts that a codec has a name for, by how many channels they are."""
 
-BUFFER = 1 << 18
+BUFFER_BYTES = 1 << 18
 """Bytes that FFmpeg asks for at once."""
 
 
@@ -64,7 +77,7 @@ class PyavDecoder:
         When there is no sound in it that can be decoded. Says why, not where.
     """
 
-    reads_all = True
+    can_read_all = True
 
     def __init__(self, path: Path) -> None:
         # A file that is open needs no name: FFmpeg would take "http:…" or "concat:…" for more.
@@ -79,14 +92,17 @@ class PyavDecoder:
         self._container: Any = None
         try:
             self._container = av.open(
-                _Nameless(self._file),
-                format=BY_NAME.get(path.suffix.lower()),
-                options={"protocol_whitelist": "none", "format_whitelist": ",".join(READ)},
+                _UnnamedFile(self._file),
+                format=EXTENSION_DEMUXERS.get(path.suffix.lower()),
+                options={
+                    "protocol_whitelist": "none",
+                    "format_whitelist": ",".join(ALLOWED_DEMUXERS),
+                },
                 metadata_errors="replace",
-                buffer_size=BUFFER,
+                buffer_size=BUFFER_BYTES,
             )
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise AudioError(_words(error)) from error
+            raise AudioError(_error_text(error)) from error
         streams = self._container.streams.audio
         if not streams:
             raise AudioError("there is no sound in it")
@@ -94,36 +110,36 @@ class PyavDecoder:
         self.other_streams = len(streams) - 1
         self.damaged = 0
         """Packets that could not be decoded."""
-        self._frames = self._decoded()
-        self._first: Any = next(self._frames, None)
-        if self._first is None:
+        self._frames = self._decode_packets()
+        self._first_frame: Any = next(self._frames, None)
+        if self._first_frame is None:
             raise AudioError("nothing in it can be decoded")
-        self._kind = _kind(self._first)
+        self._frame_format = _frame_format(self._first_frame)
         kind = self._container.format.name.split(",")[0]
         coder = self._stream.codec_context
-        self._length = self._announced(kind)
-        self.announced = float(self._length or 0)
+        self._length = self._declared_length(kind)
+        self.declared_length = float(self._length or 0)
         """Samples that there should be, 0 where that isn't said."""
         self.info = AudioInfo(
             path=path,
-            sample_rate=self._first.sample_rate,
-            channels=self._first.layout.nb_channels,
+            sample_rate=self._first_frame.sample_rate,
+            channels=self._first_frame.layout.nb_channels,
             samples=self._length or 0,
             format=_container_name(kind, path),
-            subtype=_subtype(coder, self._first.format, path),
-            channel_mask=_mask(self._first.layout),
-            bit_rate=coder.bit_rate or self._average_rate(path),
+            subtype=_subtype_name(coder, self._first_frame.format, path),
+            channel_mask=_channel_mask(self._first_frame.layout),
+            bit_rate=coder.bit_rate or self._average_bit_rate(path),
         )
 
-    def _average_rate(self, path: Path) -> int:
+    def _average_bit_rate(self, path: Path) -> int:
         """Return the bits that a second takes, where nothing else does; 0 if that isn't known."""
         if not self._length or len(self._container.streams) > 1:
             return 0
-        return int(8 * path.stat().st_size * self._first.sample_rate / self._length)
+        return int(8 * path.stat().st_size * self._first_frame.sample_rate / self._length)
 
-    def _announced(self, kind: str) -> int | None:
+    def _declared_length(self, kind: str) -> int | None:
         """Return how many samples the container announces; None where it doesn't say."""
-        stream, rate = self._stream, self._first.sample_rate
+        stream, rate = self._stream, self._first_frame.sample_rate
         lengths = []
         if stream.duration and stream.time_base:
             lengths.append(stream.duration * stream.time_base * rate)
@@ -154,12 +170,16 @@ class PyavDecoder:
         return dict(self._container.metadata) | dict(self._stream.metadata)
 
     @property
-    def tolerance(self) -> int:
+    def tolerance_samples(self) -> int:
         """How many samples may be missing before it is said."""
         kind = self._container.format.name.split(",")[0]
-        if kind in MPEG:
+        if kind in ESTIMATED_LENGTH_FORMATS:
             return self.info.samples // 10
-        return round(SLACK_S * self.info.sample_rate) if kind in ROUNDED else 0
+        return (
+            round(ROUNDED_LENGTH_TOLERANCE_S * self.info.sample_rate)
+            if kind in ROUNDED_LENGTH_FORMATS
+            else 0
+        )
 
     def blocks(self, length: int) -> Iterator[tuple[Samples, bool]]:
         """Read to the end in blocks of about `length`; see `AudioReader.blocks`."""
@@ -170,7 +190,7 @@ class PyavDecoder:
         block: Samples | None = None
         count = 0
         for frame in self._all_frames():
-            samples = self._samples(frame)
+            samples = self._frame_samples(frame)
             samples = samples[: int(min(left, len(samples)))]
             left -= len(samples)
             ready.append(samples)
@@ -187,7 +207,7 @@ class PyavDecoder:
             nothing = np.zeros((0, self.info.channels), self.info.dtype)
             yield np.concatenate([nothing, *ready]), True
 
-    def after(self, start: int, length: int) -> Iterator[tuple[Samples, bool]]:
+    def blocks_from(self, start: int, length: int) -> Iterator[tuple[Samples, bool]]:
         """Read as `blocks` does, from the sample `start` on."""
         for block, last in self.blocks(length):
             skipped = min(start, len(block))
@@ -196,16 +216,16 @@ class PyavDecoder:
                 yield block[skipped:], last
 
     def _all_frames(self) -> Iterator[Any]:
-        if self._first is not None:
-            yield self._first
+        if self._first_frame is not None:
+            yield self._first_frame
         for frame in self._frames:
-            if _kind(frame) != self._kind:
+            if _frame_format(frame) != self._frame_format:
                 # A stream that changes its rate or its channels goes on as another recording.
                 self.damaged += 1
                 continue
             yield frame
 
-    def _decoded(self) -> Iterator[Any]:
+    def _decode_packets(self) -> Iterator[Any]:
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -222,14 +242,14 @@ class PyavDecoder:
                 continue
             yield from (frame for frame in frames if frame.samples)
 
-    def _samples(self, frame: Any) -> Samples:
+    def _frame_samples(self, frame: Any) -> Samples:
         """Return the samples of a frame, in the type of the recording."""
         values = frame.to_ndarray()
         channels = frame.layout.nb_channels
         values = values.T if frame.format.is_planar else values.reshape(-1, channels)
         if values.dtype == np.uint8:
             values = (values.astype(np.int16) - 128) << 8
-        return converted(values, self.info.subtype)[0]
+        return convert_to_subtype(values, self.info.subtype)[0]
 
 
 class PyavEncoder:
@@ -237,21 +257,21 @@ class PyavEncoder:
 
     def __init__(self, path: Path, info: AudioInfo, tags: dict[str, str]) -> None:
         self._info = info
-        muxer, codec = MUXERS[info.format], _codec(info)
+        muxer, codec = MUXERS[info.format], _encoder_name(info)
         # MP4 rounds the length of its edit list to this scale.
         options = {"movie_timescale": str(info.sample_rate)} if info.format == "M4A" else {}
         self._file = path.open("xb")
         self._container: Any = av.open(self._file, "w", format=muxer, options=options)
         self._container.metadata.update(tags)
-        self._layout = layout_of(info)
+        self._layout = channel_layout(info)
         self._stream: Any = self._container.add_stream(
             codec, rate=info.sample_rate, layout=self._layout
         )
         coder: Any = self._stream.codec_context
-        if info.is_coded and info.bit_rate:
+        if info.is_lossy and info.bit_rate:
             coder.bit_rate = info.bit_rate
-        coder.format = av.AudioFormat(ENCODED[codec, info.dtype.name])
-        self._written = 0
+        coder.format = av.AudioFormat(ENCODER_SAMPLE_FORMATS[codec, info.dtype.name])
+        self._written_samples = 0
 
     def write(self, block: Samples) -> None:
         """Append samples in the type of the file."""
@@ -262,8 +282,8 @@ class PyavEncoder:
         frame = av.AudioFrame.from_ndarray(packed, names[block.dtype.name], self._layout)
         frame.sample_rate = self._info.sample_rate
         frame.time_base = Fraction(1, self._info.sample_rate)
-        frame.pts = self._written
-        self._written += len(block)
+        frame.pts = self._written_samples
+        self._written_samples += len(block)
         self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
@@ -283,7 +303,7 @@ class PyavEncoder:
 MUXERS = {"M4A": "ipod", "MKA": "matroska", "WEBM": "webm", "WV": "wv", "TTA": "tta", "OGG": "ogg"}
 """FFmpeg's names for what is written through PyAV; of Ogg only FLAC is."""
 
-CODECS = {
+ENCODERS = {
     "M4A": {"ALAC_16": "alac", "ALAC_24": "alac", "AAC": "aac"},
     "MKA": {"PCM_16": "flac", "PCM_24": "flac", "OPUS": "libopus"},
     "WEBM": {"OPUS": "libopus"},
@@ -293,7 +313,7 @@ CODECS = {
 }
 """FFmpeg's encoder for each container and subtype that is written through PyAV."""
 
-ENCODED = {
+ENCODER_SAMPLE_FORMATS = {
     ("alac", "int16"): "s16p",
     ("alac", "int32"): "s32p",
     ("flac", "int16"): "s16",
@@ -309,7 +329,7 @@ ENCODED = {
 """The type of samples that an encoder is to get."""
 
 
-class _Nameless:
+class _UnnamedFile:
     """An open file without its name, from which FFmpeg would guess."""
 
     def __init__(self, file: io.BufferedReader) -> None:
@@ -325,16 +345,16 @@ class _Nameless:
 
 
 @cache
-def why_not(info: AudioInfo) -> str:
+def unsupported_reason(info: AudioInfo) -> str:
     """Return why PyAV can't write such a recording, or nothing."""
-    codec = CODECS.get(info.format, {}).get(info.subtype)
+    codec = ENCODERS.get(info.format, {}).get(info.subtype)
     if codec is None:
         return f"{info.format} can't hold {info.subtype}"
     try:
         coder: Any = av.CodecContext.create(codec, "w")
         coder.sample_rate = info.sample_rate
-        coder.layout = layout_of(info)
-        coder.format = av.AudioFormat(ENCODED[codec, info.dtype.name])
+        coder.layout = channel_layout(info)
+        coder.format = av.AudioFormat(ENCODER_SAMPLE_FORMATS[codec, info.dtype.name])
         coder.time_base = Fraction(1, info.sample_rate)
         coder.open()
     except (av.FFmpegError, ValueError, OSError):
@@ -342,24 +362,24 @@ def why_not(info: AudioInfo) -> str:
     return ""
 
 
-def layout_of(info: AudioInfo) -> str:
+def channel_layout(info: AudioInfo) -> str:
     """Return FFmpeg's name for the layout of a recording's channels."""
     names = [name for bit, name in enumerate(SPEAKERS) if info.channel_mask >> bit & 1]
-    if info.subtype in LAYOUTS_OF_ITS_OWN:
-        return LAYOUTS_OF_ITS_OWN[info.subtype].get(info.channels, f"{info.channels} channels")
+    if info.subtype in CODEC_LAYOUTS:
+        return CODEC_LAYOUTS[info.subtype].get(info.channels, f"{info.channels} channels")
     if len(names) == info.channels and info.channel_mask < 1 << len(SPEAKERS):
         return "+".join(names)
     usual = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
     return usual.get(info.channels, f"{info.channels} channels")
 
 
-def _mask(layout: Any) -> int:
+def _channel_mask(layout: Any) -> int:
     names = [channel.name for channel in layout.channels]
     bits = [SPEAKERS.index(name) for name in names if name in SPEAKERS]
     return sum(1 << bit for bit in bits) if len(set(bits)) == len(names) else 0
 
 
-def _kind(frame: Any) -> tuple[int, int, str]:
+def _frame_format(frame: Any) -> tuple[int, int, str]:
     return frame.sample_rate, frame.layout.nb_channels, frame.format.name
 
 
@@ -367,26 +387,28 @@ def _container_name(kind: str, path: Path) -> str:
     ending = path.suffix.lower()
     if kind in ("mov", "matroska") and ending in (".m4a", ".m4b", ".webm"):
         return "WEBM" if ending == ".webm" else "M4A"
-    return NAMES.get(kind, kind.upper())
+    return FORMAT_NAMES.get(kind, kind.upper())
 
 
-def _subtype(coder: Any, kind: Any, path: Path) -> str:
+def _subtype_name(coder: Any, kind: Any, path: Path) -> str:
     """Return what the sample type is called: as in libsndfile if it is exact, else the codec."""
     name, stored = coder.codec.canonical_name, kind.packed.name
     name = {"mp3": "mpeg_layer_iii", "mp2": "mpeg_layer_ii"}.get(name, name)
-    if not coder.codec.lossless or (stored in ("flt", "dbl") and not name.startswith(EXACT)):
+    if not coder.codec.lossless or (
+        stored in ("flt", "dbl") and not name.startswith(EXACT_FLOAT_CODECS)
+    ):
         return str(name.upper())
     if stored in ("flt", "dbl"):
         return "FLOAT" if stored == "flt" else "DOUBLE"
-    bits = INTEGERS.get(stored, 32)
+    bits = INTEGER_FORMAT_BITS.get(stored, 32)
     if bits == 32 and not name.startswith(("pcm_s32", "pcm_u32")):
-        bits = _bits_held(name, coder.extradata, path)
+        bits = _stored_bit_depth(name, coder.extradata, path)
     if name == "alac":
         return f"ALAC_{bits}"
     return "PCM_U8" if bits == 8 else f"PCM_{bits}"
 
 
-def _bits_held(codec: str, header: bytes | None, path: Path) -> int:
+def _stored_bit_depth(codec: str, header: bytes | None, path: Path) -> int:
     """Return how many bits there are in samples of 32: PyAV doesn't tell."""
     if codec == "flac" and header and len(header) >= 18:
         # The fields before the number of samples: rate, channels, bits (RFC 9639, 8.2).
@@ -400,9 +422,9 @@ def _bits_held(codec: str, header: bytes | None, path: Path) -> int:
     return 24
 
 
-def _codec(info: AudioInfo) -> str:
-    return CODECS[info.format][info.subtype]
+def _encoder_name(info: AudioInfo) -> str:
+    return ENCODERS[info.format][info.subtype]
 
 
-def _words(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error).rstrip(".").lower()

@@ -26,9 +26,9 @@ SAMPLE_TYPES: dict[str, tuple[str, int]] = {
 
 What isn't here is coded with loss, and decodes to float32.
 """
-CODED_TYPE = ("float32", 32)
+LOSSY_SAMPLE_TYPE = ("float32", 32)
 
-EXTENSIONS = {
+WRITABLE_EXTENSIONS = {
     ".wav": "WAV",
     ".wave": "WAV",
     ".flac": "FLAC",
@@ -57,7 +57,7 @@ EXTENSIONS = {
 }
 """File name extensions that ngate writes, and the container that it writes under them."""
 
-ONLY_READ = {
+READ_ONLY_EXTENSIONS = {
     ".3gp": ".m4a",
     ".aac": ".m4a",
     ".ac3": ".flac",
@@ -81,7 +81,7 @@ ONLY_READ = {
 """Further extensions of recordings, and of films with sound; and an extension that can hold what
 they mostly hold."""
 
-STREAM = Path("-")
+STDIO_PATH = Path("-")
 """Stands for standard input where something is read, for standard output where it is written."""
 
 
@@ -116,26 +116,26 @@ class AudioInfo:
         """The type in which samples are read, changed and written."""
         import numpy as np
 
-        return np.dtype(SAMPLE_TYPES.get(self.subtype, CODED_TYPE)[0])
+        return np.dtype(SAMPLE_TYPES.get(self.subtype, LOSSY_SAMPLE_TYPE)[0])
 
     @property
-    def bits(self) -> int:
+    def bit_depth(self) -> int:
         """How many bits of a sample are used."""
-        return SAMPLE_TYPES.get(self.subtype, CODED_TYPE)[1]
+        return SAMPLE_TYPES.get(self.subtype, LOSSY_SAMPLE_TYPE)[1]
 
     @property
-    def is_coded(self) -> bool:
+    def is_lossy(self) -> bool:
         """Whether it is coded with loss."""
         return self.subtype not in SAMPLE_TYPES
 
     @property
-    def needs_mask(self) -> bool:
+    def needs_channel_mask(self) -> bool:
         """Whether it must be said which loudspeakers its channels are for."""
         return self.channels > 2 and self.channel_mask != 0
 
-    def step_in(self, dtype: "np.dtype[Any]") -> int:
+    def quantization_step(self, dtype: "np.dtype[Any]") -> int:
         """Return the smallest difference that two samples of this have in an integer `dtype`.
 
         256 for 24 bits held in int32, and 65536 for 16.
         """
-        return 1 << max(0, dtype.itemsize * 8 - self.bits) if dtype.kind == "i" else 1
+        return 1 << max(0, dtype.itemsize * 8 - self.bit_depth) if dtype.kind == "i" else 1

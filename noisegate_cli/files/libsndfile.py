@@ -15,23 +15,23 @@ import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError
 from noisegate_cli.files.formats import AudioInfo
-from noisegate_cli.files.riff import STREAMED_SIZE
+from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
 from noisegate_cli.samples import Samples
-from noisegate_cli.text import shown
+from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat
 
-QUIET = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b".snd", b"caff")
+NON_MPEG_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b".snd", b"caff")
 """How files begin that are no MPEG, whose decoder talks to stderr."""
 
-CUT_SHORT = ("Last page lacks an end-of-stream bit", "Seems to be a truncated file")
+TRUNCATION_LOG_MESSAGES = ("Last page lacks an end-of-stream bit", "Seems to be a truncated file")
 """What libsndfile's log says where no size tells: of Ogg, and of VOC."""
 
-NO_LENGTH = 1 << 62
+UNKNOWN_LENGTH_SAMPLES = 1 << 62
 """Samples that libsndfile reports, or more, where a file doesn't say."""
 
-VORBIS_ORDER = {
+VORBIS_CHANNEL_ORDER = {
     3: (0, 2, 1),
     5: (0, 2, 1, 3, 4),
     6: (0, 2, 1, 5, 3, 4),
@@ -54,10 +54,10 @@ class SndfileDecoder:
     """
 
     def __init__(self, path: Path, magic: bytes = b"", raw: "RawFormat | None" = None) -> None:
-        with nullcontext() if magic in QUIET or raw else silent_decoder():
-            self._file = sf.SoundFile(file_name(path), **(_of_raw(raw) if raw else {}))
+        with nullcontext() if magic in NON_MPEG_MAGIC or raw else suppress_decoder_stderr():
+            self._file = sf.SoundFile(encode_path(path), **(_raw_parameters(raw) if raw else {}))
         file = self._file
-        known = file.frames < NO_LENGTH
+        known = file.frames < UNKNOWN_LENGTH_SAMPLES
         self.info = AudioInfo(
             path=path,
             sample_rate=file.samplerate,
@@ -67,16 +67,16 @@ class SndfileDecoder:
             subtype=file.subtype,
             endian=file.endian,
         )
-        if self.info.is_coded and self.info.samples:
+        if self.info.is_lossy and self.info.samples:
             rate = round(8 * path.stat().st_size / self.info.duration)
             self.info = replace(self.info, bit_rate=rate)
-        self.reads_all = known
+        self.can_read_all = known
         """Whether libsndfile can read it to the end."""
-        self.announced = _announced(self.info, file.extra_info)
+        self.declared_length = _declared_length(self.info, file.extra_info)
         """Samples that there should be; infinite where there should be more, but not how much."""
         self.damaged = self.other_streams = 0
-        order = VORBIS_ORDER.get(file.channels) if file.format == "OGG" else None
-        self._order = None if order is None else np.array(order)
+        order = VORBIS_CHANNEL_ORDER.get(file.channels) if file.format == "OGG" else None
+        self._channel_order = None if order is None else np.array(order)
 
     def close(self) -> None:
         """Close the file."""
@@ -88,7 +88,7 @@ class SndfileDecoder:
         return dict(self._file.copy_metadata())
 
     @property
-    def tolerance(self) -> int:
+    def tolerance_samples(self) -> int:
         """How many samples may be missing before it is said."""
         # An MPEG file without a length in it announces an estimate from its bit rate.
         return self.info.samples // 10 if self.info.format == "MP3" else 0
@@ -106,21 +106,21 @@ class SndfileDecoder:
         last = False
         while not last:
             try:
-                with silent_decoder() if info.format == "MP3" else nullcontext():
+                with suppress_decoder_stderr() if info.format == "MP3" else nullcontext():
                     block = self._file.read(out=buffer)
             except sf.SoundFileError as error:
-                raise DamageError(reason(error)) from error
+                raise DamageError(error_text(error)) from error
             last = len(block) < length
-            yield block if self._order is None else block[:, self._order], last
+            yield block if self._channel_order is None else block[:, self._channel_order], last
 
 
-def _of_raw(raw: "RawFormat") -> dict[str, object]:
+def _raw_parameters(raw: "RawFormat") -> dict[str, object]:
     return {
         "samplerate": raw.sample_rate,
         "channels": raw.channels,
         "format": "RAW",
         "subtype": raw.subtype,
-        "endian": "BIG" if raw.big else "LITTLE",
+        "endian": "BIG" if raw.big_endian else "LITTLE",
     }
 
 
@@ -128,7 +128,7 @@ _DECODER_LOCK = threading.Lock()
 
 
 @contextmanager
-def silent_decoder() -> Iterator[None]:
+def suppress_decoder_stderr() -> Iterator[None]:
     """Keep what the MP3 decoder, in C, has to say of damaged frames off stderr."""
     with _DECODER_LOCK:
         try:
@@ -146,44 +146,44 @@ def silent_decoder() -> Iterator[None]:
             os.close(nowhere)
 
 
-def file_name(path: Path) -> str | bytes:
+def encode_path(path: Path) -> str | bytes:
     """Return a path for libsndfile: as bytes, for names that are no text, but on Windows."""
     return str(path) if os.name == "nt" else os.fsencode(path)
 
 
-def _announced(info: AudioInfo, log: str) -> float:
+def _declared_length(info: AudioInfo, log: str) -> float:
     """Return how many samples a recording announces, in its header or by having no end.
 
     libsndfile takes what there is, but notes both sizes, in bytes, in its log.
     """
-    if any(words in log for words in CUT_SHORT):
+    if any(words in log for words in TRUNCATION_LOG_MESSAGES):
         return math.inf
-    for announced, actual in _sizes(log):
-        if actual < announced < STREAMED_SIZE:
-            whole = info.samples * announced / actual if info.samples else math.inf
+    for declared_length, actual in _parse_logged_sizes(log):
+        if actual < declared_length < MIN_STREAMED_SIZE_BYTES:
+            whole = info.samples * declared_length / actual if info.samples else math.inf
             # Less than a sample is padding that was not written.
             if whole - info.samples >= 1:
                 return whole
     return info.samples
 
 
-def _sizes(log: str) -> Iterator[tuple[int, int]]:
+def _parse_logged_sizes(log: str) -> Iterator[tuple[int, int]]:
     """Yield the sizes of the samples that a log speaks of, as announced and as found."""
-    for announced, actual in re.findall(
+    for declared_length, actual in re.findall(
         r"^ *(?:data|SSND|riff|Riff size|Data Size) *: (\d+) \(should be (\d+)\)", log, re.MULTILINE
     ):
-        yield int(announced), int(actual)
+        yield int(declared_length), int(actual)
 
 
-def why_unreadable(path: Path, error: Exception) -> AudioError:
+def unreadable_error(path: Path, error: Exception) -> AudioError:
     """Return what to say of a file that is no recording."""
     return AudioError(
-        f"{shown(path)} is not a recording that can be read ({reason(error)}): "
+        f"{quote_path(path)} is not a recording that can be read ({error_text(error)}): "
         "if another program plays it, let that convert it to WAV or FLAC"
     )
 
 
-def reason(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """Return libsndfile's own words, without the path that it puts before them."""
     words = getattr(error, "error_string", None) or str(error)
     return words.rstrip(".").removeprefix("Error : ").strip()

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from noisegate_cli.files.formats import SAMPLE_TYPES
 from noisegate_cli.samples import Samples, full_scale
 
-WIDTHS = {
+SAMPLE_WIDTH_BYTES = {
     "PCM_S8": 1,
     "PCM_U8": 1,
     "PCM_16": 2,
@@ -18,54 +18,54 @@ WIDTHS = {
 """Bytes of a sample, by subtype."""
 
 
-def packed(samples: Samples, subtype: str, big: bool = False) -> NDArray[np.uint8]:
+def encode_pcm(samples: Samples, subtype: str, big_endian: bool = False) -> NDArray[np.uint8]:
     """Return samples, in the type of their subtype, as the bytes that store them.
 
     Examples
     --------
-    >>> packed(np.array([[0x010203 << 8]], np.int32), "PCM_24").tolist()
+    >>> encode_pcm(np.array([[0x010203 << 8]], np.int32), "PCM_24").tolist()
     [3, 2, 1]
     """
-    if WIDTHS[subtype] == 1:
+    if SAMPLE_WIDTH_BYTES[subtype] == 1:
         octets = (samples >> 8) + (128 if subtype == "PCM_U8" else 0)
         return octets.astype(np.uint8).reshape(-1)
-    ordered = np.ascontiguousarray(samples, samples.dtype.newbyteorder(">" if big else "<"))
+    ordered = np.ascontiguousarray(samples, samples.dtype.newbyteorder(">" if big_endian else "<"))
     bytes_of = ordered.reshape(-1).view(np.uint8)
     if subtype == "PCM_24":
         words = bytes_of.reshape(-1, 4)
-        return np.ascontiguousarray(words[:, :3] if big else words[:, 1:]).reshape(-1)
+        return np.ascontiguousarray(words[:, :3] if big_endian else words[:, 1:]).reshape(-1)
     return bytes_of
 
 
-def unpacked(octets: bytes, subtype: str, channels: int, big: bool = False) -> Samples:
+def decode_pcm(octets: bytes, subtype: str, channels: int, big_endian: bool = False) -> Samples:
     """Return whole samples, shaped (samples, channels), from the bytes that store them.
 
     Examples
     --------
-    >>> unpacked(bytes([3, 2, 1]), "PCM_24", 1) == 0x010203 << 8
+    >>> decode_pcm(bytes([3, 2, 1]), "PCM_24", 1) == 0x010203 << 8
     array([[ True]])
     """
     dtype = np.dtype(SAMPLE_TYPES[subtype][0])
     stored = np.frombuffer(octets, np.uint8)
-    if WIDTHS[subtype] == 1:
+    if SAMPLE_WIDTH_BYTES[subtype] == 1:
         samples = stored.view(np.int8) if subtype == "PCM_S8" else (stored ^ 128).view(np.int8)
         return (samples.astype(dtype) << 8).reshape(-1, channels)
     if subtype == "PCM_24":
         words = np.zeros((len(stored) // 3, 4), np.uint8)
-        words[:, 1:] = stored.reshape(-1, 3)[:, ::-1] if big else stored.reshape(-1, 3)
+        words[:, 1:] = stored.reshape(-1, 3)[:, ::-1] if big_endian else stored.reshape(-1, 3)
         return words.reshape(-1).view("<i4").astype(dtype).reshape(-1, channels)
-    ordered = stored.view(dtype.newbyteorder(">" if big else "<"))
+    ordered = stored.view(dtype.newbyteorder(">" if big_endian else "<"))
     return ordered.astype(dtype).reshape(-1, channels)
 
 
-def converted(samples: Samples, subtype: str) -> tuple[Samples, int]:
+def convert_to_subtype(samples: Samples, subtype: str) -> tuple[Samples, int]:
     """Return samples in the type of another subtype, and how many were clipped to fit.
 
     Floats become the nearest integers; integers with more bits are cut off.
 
     Examples
     --------
-    >>> converted(np.array([[0.5], [1.5]]), "PCM_16")
+    >>> convert_to_subtype(np.array([[0.5], [1.5]]), "PCM_16")
     (array([[16384],
            [32767]], dtype=int16), 1)
     """

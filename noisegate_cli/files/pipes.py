@@ -18,12 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.errors import AudioError, OutputError, SettingsError
-from noisegate_cli.files.formats import STREAM, AudioInfo
-from noisegate_cli.files.pcm import WIDTHS, packed, unpacked
-from noisegate_cli.files.riff import STREAMED_SIZE, UNKNOWN_SIZE, WRITTEN, KeptChunks, header
+from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
+from noisegate_cli.files.pcm import SAMPLE_WIDTH_BYTES, decode_pcm, encode_pcm
+from noisegate_cli.files.riff import (
+    MIN_STREAMED_SIZE_BYTES,
+    UNKNOWN_SIZE,
+    WRITABLE_FORMAT_TAGS,
+    MetadataChunks,
+    build_wav_header,
+)
 from noisegate_cli.samples import Samples, silenced
 
-RAW_TYPES = {
+RAW_SUBTYPES = {
     "s8": "PCM_S8",
     "u8": "PCM_U8",
     "s16": "PCM_16",
@@ -34,9 +40,9 @@ RAW_TYPES = {
 }
 """What samples without a header may be, and libsndfile's names for it."""
 
-AU_TYPES = {2: "PCM_S8", 3: "PCM_16", 4: "PCM_24", 5: "PCM_32", 6: "FLOAT", 7: "DOUBLE"}
+AU_SUBTYPES = {2: "PCM_S8", 3: "PCM_16", 4: "PCM_24", 5: "PCM_32", 6: "FLOAT", 7: "DOUBLE"}
 
-READ_AT_ONCE = 1 << 20
+PIPE_BUFFER_BYTES = 1 << 20
 """Bytes; a pipe gives what there is, if that is less."""
 
 
@@ -47,8 +53,8 @@ class RawFormat:
     Examples
     --------
     >>> RawFormat.parse("44100:1:s16")
-    RawFormat(sample_rate=44100, channels=1, subtype='PCM_16', big=False)
-    >>> RawFormat.parse("48000:2:f32be").big
+    RawFormat(sample_rate=44100, channels=1, subtype='PCM_16', big_endian=False)
+    >>> RawFormat.parse("48000:2:f32be").big_endian
     True
     """
 
@@ -57,7 +63,7 @@ class RawFormat:
     channels: int
     subtype: str
     """libsndfile's name of the sample type."""
-    big: bool = False
+    big_endian: bool = False
     """Whether the high byte comes first."""
 
     @classmethod
@@ -71,26 +77,27 @@ class RawFormat:
         """
         parts = text.strip().lower().split(":")
         kind = parts[-1]
-        big = kind.endswith("be")
+        big_endian = kind.endswith("be")
         kind = kind.removesuffix("be").removesuffix("le")
         try:
             rate, channels = int(parts[0]), int(parts[1])
-            if len(parts) != 3 or kind not in RAW_TYPES or rate < 1 or channels < 1:
+            if len(parts) != 3 or kind not in RAW_SUBTYPES or rate < 1 or channels < 1:
                 raise ValueError
         except (ValueError, IndexError):
             raise SettingsError(
                 f"raw {text!r} is not RATE:CHANNELS:TYPE: give for example 44100:1:s16, "
-                f"the type is one of {' '.join(RAW_TYPES)}, with be at the end if it is big-endian"
+                f"the type is one of {' '.join(RAW_SUBTYPES)}, "
+                "with be at the end if it is big-endian"
             ) from None
-        return cls(rate, channels, RAW_TYPES[kind], big)
+        return cls(rate, channels, RAW_SUBTYPES[kind], big_endian)
 
 
-def _widen(pipe: io.BufferedReader) -> None:
+def _enlarge_pipe(pipe: io.BufferedReader) -> None:
     """Let a pipe hold more, so that a fast writer and ngate needn't wait for each other."""
     with suppress(ImportError, AttributeError, OSError):
         import fcntl
 
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, READ_AT_ONCE)
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BUFFER_BYTES)
 
 
 class StandardInput:
@@ -100,28 +107,28 @@ class StandardInput:
         if sys.stdin is None or sys.stdin.isatty():
             raise AudioError("standard input is a terminal: pipe a recording into ngate gate -")
         self._file = cast(io.BufferedReader, sys.stdin.buffer)
-        self._head = b""
-        _widen(self._file)
+        self._peeked = b""
+        _enlarge_pipe(self._file)
 
-    def some(self, most: int = READ_AT_ONCE) -> bytes:
+    def read_available(self, max_bytes: int = PIPE_BUFFER_BYTES) -> bytes:
         """Return what there is, at least a byte, at most so many; nothing at the end."""
-        if self._head:
-            some, self._head = self._head[:most], self._head[most:]
+        if self._peeked:
+            some, self._peeked = self._peeked[:max_bytes], self._peeked[max_bytes:]
             return some
-        return self._file.read1(most)
+        return self._file.read1(max_bytes)
 
-    def seen(self, length: int) -> bytes:
+    def peek(self, length: int) -> bytes:
         """Return the first bytes without taking them; fewer where there are no more."""
-        while len(self._head) < length:
-            more = self._file.read1(length - len(self._head))
+        while len(self._peeked) < length:
+            more = self._file.read1(length - len(self._peeked))
             if not more:
                 break
-            self._head += more
-        return self._head[:length]
+            self._peeked += more
+        return self._peeked[:length]
 
     def skip(self, length: int) -> None:
         """Take bytes that have been seen."""
-        self._head = self._head[length:]
+        self._peeked = self._peeked[length:]
 
 
 class StreamReader:
@@ -133,8 +140,8 @@ class StreamReader:
         When there is nothing, or its header makes no sense.
     """
 
-    path = STREAM
-    chunks = KeptChunks(STREAM)
+    path = STDIO_PATH
+    chunks = MetadataChunks(STDIO_PATH)
 
     def __init__(
         self,
@@ -146,36 +153,36 @@ class StreamReader:
     ) -> None:
         self._zero_nonfinite = zero_nonfinite
         self._source = source
-        self._kind = kind
-        self._width = WIDTHS[kind.subtype] * kind.channels
+        self._raw = kind
+        self._block_align = SAMPLE_WIDTH_BYTES[kind.subtype] * kind.channels
         self._size = size
         self.warnings: list[str] = []
         self.tags: dict[str, str] = {}
         self.info = AudioInfo(
-            path=STREAM,
+            path=STDIO_PATH,
             sample_rate=kind.sample_rate,
             channels=kind.channels,
-            samples=(size or 0) // self._width,
+            samples=(size or 0) // self._block_align,
             format=name,
             subtype=kind.subtype,
-            endian="BIG" if kind.big else "FILE",
+            endian="BIG" if kind.big_endian else "FILE",
         )
 
     @classmethod
-    def of(
+    def try_open(
         cls, source: StandardInput, raw: RawFormat | None, zero_nonfinite: bool = False
     ) -> "StreamReader | None":
         """Return standard input as it comes; None when it must be a file to be read."""
         if raw:
             return cls(source, raw, None, "RAW", zero_nonfinite)
-        head = source.seen(4)
+        head = source.peek(4)
         if not head:
             raise AudioError("standard input is empty: did the program before ngate fail?")
         found = None
         if head in (b"RIFF", b"RIFX", b"RF64"):
-            found = _wav_header(source)
+            found = _parse_wav_header(source)
         elif head == b".snd":
-            found = _au_header(source)
+            found = _parse_au_header(source)
         if found is None:
             return None
         kind, size, start = found
@@ -198,56 +205,58 @@ class StreamReader:
         left = self._size
         rest = b""
         while left is None or left > 0:
-            octets = self._source.some(READ_AT_ONCE if left is None else min(READ_AT_ONCE, left))
+            octets = self._source.read_available(
+                PIPE_BUFFER_BYTES if left is None else min(PIPE_BUFFER_BYTES, left)
+            )
             if not octets:
                 break
             if left is not None:
                 left -= len(octets)
             octets = rest + octets
-            whole = len(octets) // self._width * self._width
+            whole = len(octets) // self._block_align * self._block_align
             rest = octets[whole:]
-            kind = self._kind
-            yield unpacked(octets[:whole], kind.subtype, kind.channels, kind.big), False
+            kind = self._raw
+            yield decode_pcm(octets[:whole], kind.subtype, kind.channels, kind.big_endian), False
         if left:
-            missing = left / self._width / self.info.sample_rate
+            missing = left / self._block_align / self.info.sample_rate
             self.warnings.append(f"it is cut short: {missing:.2f} s that it announced are missing")
         yield np.zeros((0, self.info.channels), self.info.dtype), True
         # Who writes what follows the samples shall not fail for want of a reader.
-        while self._source.some():
+        while self._source.read_available():
             pass
 
 
-MOST_HEADER = 1 << 20
+MAX_HEADER_BYTES = 1 << 20
 """Bytes before the samples of a stream; a file may have more."""
 
 
-def _wav_header(source: StandardInput) -> tuple[RawFormat, int | None, int] | None:
+def _parse_wav_header(source: StandardInput) -> tuple[RawFormat, int | None, int] | None:
     """Return what a WAV stream is, its bytes of samples, and where they begin."""
-    big = source.seen(4) == b"RIFX"
-    order = ">" if big else "<"
+    big_endian = source.peek(4) == b"RIFX"
+    order = ">" if big_endian else "<"
     at, long_size, kind = 12, None, None
-    while at < MOST_HEADER:
-        head = source.seen(at + 8)[at:]
+    while at < MAX_HEADER_BYTES:
+        head = source.peek(at + 8)[at:]
         if len(head) < 8:
             return None
         name, size = struct.unpack(order + "4sI", head)
         if name == b"data":
             if kind is None:
                 return None
-            if size >= STREAMED_SIZE or not size:
+            if size >= MIN_STREAMED_SIZE_BYTES or not size:
                 size = long_size
             return kind, size, at + 8
         if name in (b"fmt ", b"ds64"):
-            content = source.seen(at + 8 + min(size, 40))[at + 8 :]
+            content = source.peek(at + 8 + min(size, 40))[at + 8 :]
             if name == b"ds64" and len(content) >= 16:
                 long_size = struct.unpack_from("<Q", content, 8)[0]
-            elif name == b"fmt " and (kind := _wav_kind(content, order)) is None:
+            elif name == b"fmt " and (kind := _parse_fmt_chunk(content, order)) is None:
                 return None
         at += 8 + size + size % 2
     return None
 
 
-def _wav_kind(fmt: bytes, order: str) -> RawFormat | None:
+def _parse_fmt_chunk(fmt: bytes, order: str) -> RawFormat | None:
     if len(fmt) < 16:
         return None
     tag, channels, rate, _, align, bits = struct.unpack_from(order + "HHIIHH", fmt)
@@ -266,24 +275,24 @@ def _wav_kind(fmt: bytes, order: str) -> RawFormat | None:
     return RawFormat(rate, channels, subtype, order == ">")
 
 
-def _au_header(source: StandardInput) -> tuple[RawFormat, int | None, int] | None:
+def _parse_au_header(source: StandardInput) -> tuple[RawFormat, int | None, int] | None:
     """Return what an AU stream is, its bytes of samples, and where they begin."""
-    head = source.seen(24)
+    head = source.peek(24)
     if len(head) < 24:
         return None
     start, size, kind, rate, channels = struct.unpack_from(">5I", head, 4)
-    known = kind in AU_TYPES and 24 <= start < MOST_HEADER and rate and channels
-    if not known or len(source.seen(start)) < start:
+    known = kind in AU_SUBTYPES and 24 <= start < MAX_HEADER_BYTES and rate and channels
+    if not known or len(source.peek(start)) < start:
         return None
     return (
-        RawFormat(rate, channels, AU_TYPES[kind], True),
-        None if size >= STREAMED_SIZE else size,
+        RawFormat(rate, channels, AU_SUBTYPES[kind], True),
+        None if size >= MIN_STREAMED_SIZE_BYTES else size,
         start,
     )
 
 
 @contextmanager
-def spooled(source: StandardInput) -> Iterator[Path]:
+def spool_to_file(source: StandardInput) -> Iterator[Path]:
     """Put standard input into a private file, which goes when the block ends."""
     import tempfile
 
@@ -291,7 +300,7 @@ def spooled(source: StandardInput) -> Iterator[Path]:
     try:
         try:
             with os.fdopen(number, "wb") as file:
-                while octets := source.some():
+                while octets := source.read_available():
                     file.write(octets)
         except OSError as error:
             raise AudioError(f"standard input can't be kept in {name}: {error.strerror}") from error
@@ -300,61 +309,61 @@ def spooled(source: StandardInput) -> Iterator[Path]:
         Path(name).unlink(missing_ok=True)
 
 
-class StreamFile:
+class StreamEncoder:
     """Standard output as a recording being written: each block goes out at once."""
 
-    def __init__(self, info: AudioInfo, kept: KeptChunks | None = None) -> None:
+    def __init__(self, info: AudioInfo, metadata_chunks: MetadataChunks | None = None) -> None:
         if sys.stdout is None or sys.stdout.isatty():
             raise OutputError("standard output is a terminal: pipe it on, or give -o a file")
         self._info = info
-        self._big = info.format == "AU" or info.endian == "BIG"
+        self._big_endian = info.format == "AU" or info.endian == "BIG"
         before = self._after = b""
-        if kept and info.format in ("WAV", "WAVEX", "RF64"):
-            before, self._after = kept.joined()
-        self._put(_stream_header(info, before, self._after))
+        if metadata_chunks and info.format in ("WAV", "WAVEX", "RF64"):
+            before, self._after = metadata_chunks.serialize()
+        self._write_bytes(_build_stream_header(info, before, self._after))
 
     def write(self, block: Samples) -> None:
         """Write samples in the type of the stream."""
-        self._put(packed(block, self._info.subtype, self._big))
+        self._write_bytes(encode_pcm(block, self._info.subtype, self._big_endian))
 
     def close(self) -> None:
         """Write what follows the samples; standard output stays open, it isn't ours."""
         if self._after and self._info.samples:
-            self._put(self._after)
+            self._write_bytes(self._after)
 
     def abandon(self) -> None:
         """Write no more."""
 
-    def _put(self, octets: bytes | NDArray[np.uint8]) -> None:
+    def _write_bytes(self, octets: bytes | NDArray[np.uint8]) -> None:
         sys.stdout.buffer.write(octets if isinstance(octets, bytes) else octets.data)
         sys.stdout.buffer.flush()
 
 
 def can_stream(info: AudioInfo) -> bool:
     """Whether a recording can be written as it is made, without going back."""
-    if info.subtype not in WIDTHS:
+    if info.subtype not in SAMPLE_WIDTH_BYTES:
         return False
     if info.format in ("WAV", "WAVEX", "RF64"):
-        return info.subtype in WRITTEN and info.endian != "BIG"
-    return info.format == "RAW" or (info.format == "AU" and info.subtype in AU_TYPES.values())
+        return info.subtype in WRITABLE_FORMAT_TAGS and info.endian != "BIG"
+    return info.format == "RAW" or (info.format == "AU" and info.subtype in AU_SUBTYPES.values())
 
 
-def _stream_header(info: AudioInfo, before: bytes, after: bytes) -> bytes:
-    size = info.samples * info.channels * WIDTHS[info.subtype]
-    known = 0 < size < STREAMED_SIZE
+def _build_stream_header(info: AudioInfo, before: bytes, after: bytes) -> bytes:
+    size = info.samples * info.channels * SAMPLE_WIDTH_BYTES[info.subtype]
+    known = 0 < size < MIN_STREAMED_SIZE_BYTES
     if info.format == "RAW":
         return b""
     if info.format == "AU":
-        number = next(n for n, subtype in AU_TYPES.items() if subtype == info.subtype)
+        number = next(n for n, subtype in AU_SUBTYPES.items() if subtype == info.subtype)
         size = size if known else UNKNOWN_SIZE
         return struct.pack(">4s5I", b".snd", 24, size, number, info.sample_rate, info.channels)
     # RF64 is for files: a stream that is so long says that it doesn't know.
     kind = replace(info, format="WAVEX" if info.format == "WAVEX" else "WAV")
-    return header(kind, size if known else None, before, len(after))
+    return build_wav_header(kind, size if known else None, before, len(after))
 
 
 @contextmanager
-def copied_out() -> Iterator[Path]:
+def copy_to_stdout() -> Iterator[Path]:
     """Give a private folder's new file to write, and copy that to standard output at the end."""
     import shutil
     import tempfile
@@ -363,5 +372,5 @@ def copied_out() -> Iterator[Path]:
         path = Path(folder) / "output"
         yield path
         with path.open("rb") as file:
-            shutil.copyfileobj(file, sys.stdout.buffer, READ_AT_ONCE)
+            shutil.copyfileobj(file, sys.stdout.buffer, PIPE_BUFFER_BYTES)
         sys.stdout.buffer.flush()

@@ -20,12 +20,12 @@ import numpy as np
 import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError, SignalError
-from noisegate_cli.files.formats import STREAM, AudioInfo
-from noisegate_cli.files.libsndfile import SndfileDecoder, why_unreadable
-from noisegate_cli.files.pcm import converted
-from noisegate_cli.files.riff import KeptChunks, WavLayout, read_layout
+from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
+from noisegate_cli.files.libsndfile import SndfileDecoder, unreadable_error
+from noisegate_cli.files.pcm import convert_to_subtype
+from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
 from noisegate_cli.samples import Samples, block_length, silenced
-from noisegate_cli.text import format_duration, shown
+from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.files.ffmpeg import PyavDecoder
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
 
 WAV_MAGIC = (b"RIFF", b"RIFX", b"RF64")
 
-ITS_OWN = (*WAV_MAGIC, b"riff", b"FORM", b".snd")
+LIBSNDFILE_MAGIC = (*WAV_MAGIC, b"riff", b"FORM", b".snd")
 """How files begin that libsndfile knows best."""
 
-FRAMED = ("FLAC", "MP3", "OGG")
+RESUMABLE_FORMATS = ("FLAC", "MP3", "OGG")
 """Containers in which something may follow on what libsndfile can't decode."""
 
-MOST_CHANNELS = 1024
+MAX_CHANNELS = 1024
 """As in libsndfile."""
 
-MOST_SAMPLE_RATE = 3_072_000
+MAX_SAMPLE_RATE_HZ = 3_072_000
 """Hz. Nothing but one-bit audio has more, and that isn't PCM."""
 
-MOST_VALUES = 1 << 24
+MAX_TOTAL_SAMPLE_RATE_HZ = 1 << 24
 """Samples of all channels in a second: 1024 channels at 16 kHz, 32 at 384 kHz."""
 
 
@@ -57,7 +57,7 @@ class AudioReader:
     ----------
     raw
         What the samples are, if the file is nothing but samples.
-    name
+    display_path
         The path to speak of, where that is another.
     zero_nonfinite
         Whether to replace samples that are NaN or infinite by silence.
@@ -72,22 +72,22 @@ class AudioReader:
         self,
         path: Path,
         raw: "RawFormat | None" = None,
-        name: Path | None = None,
+        display_path: Path | None = None,
         zero_nonfinite: bool = False,
     ) -> None:
         self.path = path
         self._raw = raw
-        self._name = name or path
+        self._display_path = display_path or path
         self._zero_nonfinite = zero_nonfinite
         self.warnings: list[str] = []
         """What the user should know of its state; complete when it has been read to the end."""
-        magic = _first_bytes(path, self._name)
+        magic = _read_magic(path, self._display_path)
         self._layout: WavLayout | None = None
         if magic in WAV_MAGIC and not raw:
             self._layout = read_layout(path)
-        self._decoder = self._opened(magic)
+        self._decoder = self._open_decoder(magic)
         try:
-            self.info = self._described()
+            self.info = self._validate_info()
         except AudioError:
             self._decoder.close()
             raise
@@ -98,9 +98,9 @@ class AudioReader:
     def __exit__(self, *_: object) -> None:
         self._decoder.close()
 
-    def again(self) -> "AudioReader":
+    def reopen(self) -> "AudioReader":
         """Return the same recording open once more, from its beginning."""
-        return AudioReader(self.path, self._raw, self._name, self._zero_nonfinite)
+        return AudioReader(self.path, self._raw, self._display_path, self._zero_nonfinite)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -108,9 +108,9 @@ class AudioReader:
         return self._decoder.tags
 
     @property
-    def chunks(self) -> KeptChunks | None:
+    def chunks(self) -> MetadataChunks | None:
         """The chunks of a WAV file, but for its samples; None for other files."""
-        return self._layout.kept if self._layout else None
+        return self._layout.metadata_chunks if self._layout else None
 
     def blocks(self) -> Iterator[tuple[Samples, bool]]:
         """Read to the end: blocks shaped (samples, channels), each with whether it is the last.
@@ -139,33 +139,33 @@ class AudioReader:
             except DamageError as error:
                 block, last, damage = nothing, True, str(error)
             read += len(block)
-            rest = self._rest(read, damage) if last else None
+            rest = self._open_fallback(read, damage) if last else None
             if last and rest is None:
-                self._tell_what_is_missing(read, damage)
+                self._check_completeness(read, damage)
             yield block, last and rest is None
         if rest is None:
             return
         with rest:
-            for block, last in rest.after(read, length):
+            for block, last in rest.blocks_from(read, length):
                 read += len(block)
                 if len(block):
                     damage = damage or "libsndfile stopped before the end"
                 if last:
-                    self._tell_what_is_missing(read, damage)
-                yield converted(block, self.info.subtype)[0], last
+                    self._check_completeness(read, damage)
+                yield convert_to_subtype(block, self.info.subtype)[0], last
 
-    def _opened(self, magic: bytes) -> "SndfileDecoder | PyavDecoder":
+    def _open_decoder(self, magic: bytes) -> "SndfileDecoder | PyavDecoder":
         why: Exception | None = None
-        if not (self._layout and self._layout.lost):
+        if not (self._layout and self._layout.has_undeclared_audio):
             try:
                 decoder = SndfileDecoder(self.path, magic, self._raw)
-                if decoder.reads_all:
+                if decoder.can_read_all:
                     return decoder
                 decoder.close()
             except (sf.SoundFileError, OSError, TypeError, ValueError) as error:
                 # FFmpeg would believe a chunk that says it is larger than its file.
-                if self._raw or (self._layout and not self._layout.is_sound):
-                    raise why_unreadable(self._name, error) from error
+                if self._raw or (self._layout and not self._layout.is_valid):
+                    raise unreadable_error(self._display_path, error) from error
                 why = error
         from noisegate_cli.files.ffmpeg import PyavDecoder
 
@@ -173,45 +173,45 @@ class AudioReader:
             return PyavDecoder(self.path)
         except AudioError as error:
             # Of what only libsndfile knows its words say more.
-            told = why if why and magic in ITS_OWN else error
-            raise why_unreadable(self._name, told) from error
+            told = why if why and magic in LIBSNDFILE_MAGIC else error
+            raise unreadable_error(self._display_path, told) from error
 
-    def _described(self) -> AudioInfo:
+    def _validate_info(self) -> AudioInfo:
         """Return what the recording is, once it is plausible."""
-        info = replace(self._decoder.info, path=self._name)
+        info = replace(self._decoder.info, path=self._display_path)
         if not (
-            1 <= info.channels <= MOST_CHANNELS
-            and 1 <= info.sample_rate <= MOST_SAMPLE_RATE
-            and info.channels * info.sample_rate <= MOST_VALUES
+            1 <= info.channels <= MAX_CHANNELS
+            and 1 <= info.sample_rate <= MAX_SAMPLE_RATE_HZ
+            and info.channels * info.sample_rate <= MAX_TOTAL_SAMPLE_RATE_HZ
         ):
             raise AudioError(
-                f"{shown(self._name)} announces {info.channels} channels at {info.sample_rate} Hz, "
-                "which can't be: its header is damaged"
+                f"{quote_path(self._display_path)} announces {info.channels} channels "
+                f"at {info.sample_rate} Hz, which can't be: its header is damaged"
             )
         if others := self._decoder.other_streams:
             self.warnings.append(f"it has {others + 1} sound tracks: the main one is taken")
         layout = self._layout
         if layout is None:
             return info
-        if layout.lost:
+        if layout.has_undeclared_audio:
             self.warnings.append(
                 "its header says that it is empty, as when a recorder was cut off: "
                 "all that follows is taken for its sound"
             )
-        if layout.more and layout.block_align:
-            seconds = layout.more / layout.block_align / info.sample_rate
+        if layout.extra_data_bytes and layout.block_align:
+            seconds = layout.extra_data_bytes / layout.block_align / info.sample_rate
             self.warnings.append(
                 f"it holds a second recording of {format_duration(seconds)}, which is left out"
             )
         return replace(info, channel_mask=layout.channel_mask)
 
-    def _rest(self, read: int, damage: str) -> "PyavDecoder | None":
+    def _open_fallback(self, read: int, damage: str) -> "PyavDecoder | None":
         """Return what reads on where libsndfile stopped, if there is more than that."""
         decoder = self._decoder
-        if not isinstance(decoder, SndfileDecoder) or decoder.info.format not in FRAMED:
+        if not isinstance(decoder, SndfileDecoder) or decoder.info.format not in RESUMABLE_FORMATS:
             return None
-        short = read < decoder.announced - self._decoder.tolerance / 10
-        if not (damage or (short and math.isfinite(decoder.announced))):
+        short = read < decoder.declared_length - self._decoder.tolerance_samples / 10
+        if not (damage or (short and math.isfinite(decoder.declared_length))):
             return None
         from noisegate_cli.files.ffmpeg import PyavDecoder
 
@@ -225,23 +225,28 @@ class AudioReader:
             return None
         return rest
 
-    def _tell_what_is_missing(self, read: int, damage: str) -> None:
-        rate, announced = self.info.sample_rate, self._decoder.announced
-        if not read and (announced or damage):
-            of = f" of {format_duration(announced / rate)}" if 0 < announced < math.inf else ""
-            raise AudioError(
-                f"{shown(self._name)} is cut short: it holds nothing{of}; copy it again"
+    def _check_completeness(self, read: int, damage: str) -> None:
+        rate, declared_length = self.info.sample_rate, self._decoder.declared_length
+        if not read and (declared_length or damage):
+            of = (
+                f" of {format_duration(declared_length / rate)}"
+                if 0 < declared_length < math.inf
+                else ""
             )
-        if announced == math.inf:
+            raise AudioError(
+                f"{quote_path(self._display_path)} is cut short: it holds nothing{of}; "
+                "copy it again"
+            )
+        if declared_length == math.inf:
             self.warnings.append(
                 f"its end is missing: it holds {format_duration(read / rate)}, "
                 "how long it was can't be told"
             )
-        elif read < announced - self._decoder.tolerance:
+        elif read < declared_length - self._decoder.tolerance_samples:
             self.warnings.append(
                 f"it is {'damaged' if damage else 'cut short'}: it holds "
-                f"{format_duration(read / rate)} of {format_duration(announced / rate)}, "
-                f"{format_duration((announced - read) / rate)} are missing"
+                f"{format_duration(read / rate)} of {format_duration(declared_length / rate)}, "
+                f"{format_duration((declared_length - read) / rate)} are missing"
             )
         elif damage or self._decoder.damaged:
             self.warnings.append("it is damaged: what could not be decoded is left out")
@@ -257,35 +262,35 @@ Reader: TypeAlias = "AudioReader | StreamReader"
 
 
 @contextmanager
-def opened(
+def open_reader(
     path: Path,
     raw: "RawFormat | None" = None,
-    live: bool = False,
+    allow_streaming: bool = False,
     zero_nonfinite: bool = False,
 ) -> Iterator[Reader]:
-    """Open a recording, or standard input where `path` is `STREAM`.
+    """Open a recording, or standard input where `path` is `STDIO_PATH`.
 
     Parameters
     ----------
-    live
+    allow_streaming
         Whether standard input may be read as it comes, and so only once. What can't, and what
         must be heard twice, is kept in a private file meanwhile.
     """
-    if path != STREAM:
+    if path != STDIO_PATH:
         with AudioReader(path, raw, zero_nonfinite=zero_nonfinite) as reader:
             yield reader
         return
-    from noisegate_cli.files.pipes import StandardInput, StreamReader, spooled
+    from noisegate_cli.files.pipes import StandardInput, StreamReader, spool_to_file
 
     source = StandardInput()
-    if live and (stream := StreamReader.of(source, raw, zero_nonfinite)):
+    if allow_streaming and (stream := StreamReader.try_open(source, raw, zero_nonfinite)):
         yield stream
         return
-    with spooled(source) as file, AudioReader(file, raw, path, zero_nonfinite) as reader:
+    with spool_to_file(source) as file, AudioReader(file, raw, path, zero_nonfinite) as reader:
         yield reader
 
 
-def _first_bytes(path: Path, name: Path) -> bytes:
+def _read_magic(path: Path, display_path: Path) -> bytes:
     """Return the first four bytes of a file, or say why there are none to read."""
     first = b""
     try:
@@ -294,24 +299,27 @@ def _first_bytes(path: Path, name: Path) -> bytes:
             with path.open("rb") as file:
                 first = file.read(4)
     except FileNotFoundError as error:
-        raise AudioError(f"{shown(name)} doesn't exist: check the name") from error
+        raise AudioError(f"{quote_path(display_path)} doesn't exist: check the name") from error
     except OSError as error:
-        raise AudioError(f"{shown(name)} can't be read: {error.strerror}") from error
+        raise AudioError(f"{quote_path(display_path)} can't be read: {error.strerror}") from error
     if stat.S_ISDIR(mode):
-        raise AudioError(f"{shown(name)} is a directory: use ngate batch for a tree of recordings")
+        raise AudioError(
+            f"{quote_path(display_path)} is a directory: use ngate batch for a tree of recordings"
+        )
     if not stat.S_ISREG(mode):
         raise AudioError(
-            f"{shown(name)} is no file on a disk: write it to one first, or pipe it to ngate gate -"
+            f"{quote_path(display_path)} is no file on a disk: write it to one first, "
+            "or pipe it to ngate gate -"
         )
     if not first:
-        raise AudioError(f"{shown(name)} is empty (0 bytes): record or copy it again")
+        raise AudioError(f"{quote_path(display_path)} is empty (0 bytes): record or copy it again")
     return first
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def add_path_to_errors(path: Path) -> Iterator[None]:
     """Say in which file the samples are that can't be gated."""
     try:
         yield
     except SignalError as error:
-        raise AudioError(f"{shown(path)}: {error}") from error
+        raise AudioError(f"{quote_path(path)}: {error}") from error

@@ -16,45 +16,62 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.files.formats import AudioInfo
-from noisegate_cli.files.pcm import WIDTHS, packed
+from noisegate_cli.files.pcm import SAMPLE_WIDTH_BYTES, encode_pcm
 from noisegate_cli.samples import Samples
 
 UNKNOWN_SIZE = 0xFFFFFFFF
 """What a size of four bytes says where it can't be known, or doesn't fit."""
 
-STREAMED_SIZE = 0x7FFF0000
+MIN_STREAMED_SIZE_BYTES = 0x7FFF0000
 """Programs that write to a pipe announce this size or more, as they can't know it yet."""
 
-LARGEST = 0xFFFFFFFF - 0x10000
+MAX_WAV_BYTES = 0xFFFFFFFF - 0x10000
 """Bytes that a WAV file may have, with some room; what is larger is RF64."""
 
-OF_THE_SAMPLES = {b"fmt ", b"data", b"fact", b"PEAK", b"levl", b"ds64", b"MD5 "}
+SAMPLE_CHUNK_IDS = {b"fmt ", b"data", b"fact", b"PEAK", b"levl", b"ds64", b"MD5 "}
 """Chunks that describe the samples as they were, or as they are stored."""
 
-FILLERS = {b"JUNK", b"junk", b"PAD ", b"FLLR"}
+FILLER_CHUNK_IDS = {b"JUNK", b"junk", b"PAD ", b"FLLR"}
 
-MOST_CHUNKS = 1000
+MAX_CHUNKS = 1000
 """A file with more of them is damaged, or meant to do harm."""
 
-MOST_KEPT = 1 << 26
+MAX_METADATA_BYTES = 1 << 26
 """Bytes of chunks that are carried over."""
 
-PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
+WAVE_FORMAT_PCM, FLOAT, WAVE_FORMAT_EXTENSIBLE = 1, 3, 0xFFFE
 
-KNOWN_TAGS = {1, 2, 3, 6, 7, 0x11, 0x31, 0x45, 0x50, 0x55, 0x92, 0xFF, 0x161, 0x162, 0x2000, 0x2001}
+KNOWN_FORMAT_TAGS = {
+    1,
+    2,
+    3,
+    6,
+    7,
+    0x11,
+    0x31,
+    0x45,
+    0x50,
+    0x55,
+    0x92,
+    0xFF,
+    0x161,
+    0x162,
+    0x2000,
+    0x2001,
+}
 """Of the samples that there are in WAV files: PCM, ADPCM, A-law, GSM, MPEG, AC-3 and the like."""
 
-WRITTEN = {
-    "PCM_U8": PCM,
-    "PCM_16": PCM,
-    "PCM_24": PCM,
-    "PCM_32": PCM,
+WRITABLE_FORMAT_TAGS = {
+    "PCM_U8": WAVE_FORMAT_PCM,
+    "PCM_16": WAVE_FORMAT_PCM,
+    "PCM_24": WAVE_FORMAT_PCM,
+    "PCM_32": WAVE_FORMAT_PCM,
     "FLOAT": FLOAT,
     "DOUBLE": FLOAT,
 }
 """The subtypes that are written here, and their format tags."""
 
-SUBFORMAT = bytes.fromhex("000000001000800000aa00389b71")
+SUBFORMAT_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 """What follows the format tag in the name of a subformat."""
 
 
@@ -66,12 +83,12 @@ class Chunk(NamedTuple):
     """In bytes."""
     size: int
     """In bytes, as announced or as there are left in the file."""
-    announced: int
+    declared_size: int
     big: bool = False
     """Whether numbers in it have their high byte first."""
 
 
-class KeptChunks(NamedTuple):
+class MetadataChunks(NamedTuple):
     """The chunks of a WAV file that another one can carry as they are."""
 
     path: Path
@@ -83,7 +100,7 @@ class KeptChunks(NamedTuple):
     def __bool__(self) -> bool:
         return bool(self.before or self.after)
 
-    def odd_ones_last(self) -> "KeptChunks":
+    def with_odd_sizes_last(self) -> "MetadataChunks":
         """The same, with those of odd length after the samples: libsndfile trips over them where
         they are before the samples of RF64.
         """
@@ -91,11 +108,11 @@ class KeptChunks(NamedTuple):
         odd = tuple(chunk for chunk in self.before if chunk.size % 2)
         return self._replace(before=even, after=odd + self.after)
 
-    def joined(self) -> tuple[bytes, bytes]:
+    def serialize(self) -> tuple[bytes, bytes]:
         """Return the chunks before the samples, and those after, as they are in a file."""
         order = ">" if self.big else "<"
         before, after = (
-            b"".join(chunk_bytes(chunk.id, self.read(chunk), order) for chunk in chunks)
+            b"".join(build_chunk(chunk.id, self.read(chunk), order) for chunk in chunks)
             for chunks in (self.before, self.after)
         )
         return before, after
@@ -111,30 +128,30 @@ class WavLayout(NamedTuple):
     """What the chunks of a WAV file say."""
 
     chunks: tuple[Chunk, ...]
-    kept: KeptChunks
+    metadata_chunks: MetadataChunks
     channel_mask: int
     format_tag: int
     """What the samples are; 0 where that makes no sense."""
     block_align: int
     """Bytes of a sample of all channels."""
     data: Chunk | None
-    lost: bool
+    has_undeclared_audio: bool
     """Whether audio follows that the header doesn't announce, as when a recorder was killed."""
-    more: int
+    extra_data_bytes: int
     """Bytes in further chunks of samples."""
 
     @property
-    def is_sound(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether there are samples of a known kind, and nothing else is longer than the file."""
         others = (c for c in self.chunks if c.id != b"data")
-        whole = all(c.size == c.announced for c in others)
-        return self.data is not None and whole and self.format_tag in KNOWN_TAGS
+        whole = all(c.size == c.declared_size for c in others)
+        return self.data is not None and whole and self.format_tag in KNOWN_FORMAT_TAGS
 
 
 def read_layout(path: Path) -> WavLayout | None:
     """Return how a WAV file is laid out; None for any other file."""
     with path.open("rb") as file:
-        chunks = tuple(_chunks(file))
+        chunks = tuple(_parse_chunks(file))
         if not chunks:
             return None
         length = file.seek(0, os.SEEK_END)
@@ -145,33 +162,35 @@ def read_layout(path: Path) -> WavLayout | None:
             content = file.read(min(fmt.size, 40))
             order = ">" if fmt.big else "<"
             tag, align = struct.unpack_from(order + "H10xH", content)
-            if tag == EXTENSIBLE and len(content) >= 40:
+            if tag == WAVE_FORMAT_EXTENSIBLE and len(content) >= 40:
                 mask, tag = struct.unpack_from(order + "IH", content, 20)
-                tag = tag if content[26:40] == SUBFORMAT or fmt.big else 0
+                tag = tag if content[26:40] == SUBFORMAT_GUID_TAIL or fmt.big else 0
     places = [i for i, c in enumerate(chunks) if c.id == b"data"]
     data = chunks[places[0]] if places else None
     before: list[Chunk] = []
     after: list[Chunk] = []
-    kept = 0
+    metadata_bytes = 0
     for i, chunk in enumerate(chunks):
-        if chunk.id in OF_THE_SAMPLES | FILLERS or chunk.size < chunk.announced:
+        if chunk.id in SAMPLE_CHUNK_IDS | FILLER_CHUNK_IDS or chunk.size < chunk.declared_size:
             continue
-        kept += chunk.size
-        if kept <= MOST_KEPT:
+        metadata_bytes += chunk.size
+        if metadata_bytes <= MAX_METADATA_BYTES:
             (after if places and i > places[0] else before).append(chunk)
     return WavLayout(
         chunks=chunks,
-        kept=KeptChunks(path, tuple(before), tuple(after), chunks[0].big),
+        metadata_chunks=MetadataChunks(path, tuple(before), tuple(after), chunks[0].big),
         channel_mask=mask,
         format_tag=tag,
         block_align=align,
         data=data,
-        lost=data is not None and data.announced == 0 and not _goes_on(chunks, data, length),
-        more=sum(chunks[i].size for i in places[1:]),
+        has_undeclared_audio=data is not None
+        and data.declared_size == 0
+        and not _is_followed_by_chunks(chunks, data, length),
+        extra_data_bytes=sum(chunks[i].size for i in places[1:]),
     )
 
 
-def _chunks(file: BinaryIO) -> Iterator[Chunk]:
+def _parse_chunks(file: BinaryIO) -> Iterator[Chunk]:
     """Yield the chunks of a WAV file, as far as they make sense."""
     head = file.read(12)
     if head[:4] not in (b"RIFF", b"RIFX", b"RF64") or head[8:] != b"WAVE":
@@ -179,57 +198,61 @@ def _chunks(file: BinaryIO) -> Iterator[Chunk]:
     big = head[:4] == b"RIFX"
     length = file.seek(0, os.SEEK_END)
     at, long_size = 12, 0
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         if at >= length:
             return
         file.seek(at)
         header = file.read(8)
         if len(header) < 8 or not header[:4].isascii() or not header[:4].decode().isprintable():
             return
-        announced = int.from_bytes(header[4:], "big" if big else "little")
-        if header[:4] == b"data" and announced == UNKNOWN_SIZE and long_size:
-            announced = long_size
-        chunk = Chunk(header[:4], at + 8, min(announced, length - at - 8), announced, big)
+        declared_size = int.from_bytes(header[4:], "big" if big else "little")
+        if header[:4] == b"data" and declared_size == UNKNOWN_SIZE and long_size:
+            declared_size = long_size
+        chunk = Chunk(header[:4], at + 8, min(declared_size, length - at - 8), declared_size, big)
         if chunk.id == b"ds64" and chunk.size >= 16:
             file.seek(chunk.offset + 8)
             long_size = int.from_bytes(file.read(8), "little")
         yield chunk
-        at += 8 + announced + announced % 2
+        at += 8 + declared_size + declared_size % 2
 
 
-def _goes_on(chunks: tuple[Chunk, ...], chunk: Chunk, length: int) -> bool:
+def _is_followed_by_chunks(chunks: tuple[Chunk, ...], chunk: Chunk, length: int) -> bool:
     """Whether other chunks, or nothing, follow on `chunk` up to the end of the file."""
     last = chunks[-1]
     end = last.offset + last.size + last.size % 2
     return length - (end if chunk != last else chunk.offset) < max(1, 8)
 
 
-def header(
-    info: AudioInfo, size: int | None, before: bytes = b"", after: int = 0, room: bool = False
+def build_wav_header(
+    info: AudioInfo,
+    size: int | None,
+    before: bytes = b"",
+    after: int = 0,
+    reserve_ds64: bool = False,
 ) -> bytes:
     """Return what a WAV file begins with, up to its samples.
 
     Parameters
     ----------
     info
-        Of a subtype in `WRITTEN`.
+        Of a subtype in `WRITABLE_FORMAT_TAGS`.
     size
         Bytes of samples; None where that isn't known.
     before
         Whole chunks to stand before the samples.
     after
         Bytes of whole chunks that will follow them.
-    room
+    reserve_ds64
         Whether to leave a place for the sizes of RF64, which may turn out to be needed.
     """
-    tag = WRITTEN[info.subtype]
-    width = WIDTHS[info.subtype]
+    tag = WRITABLE_FORMAT_TAGS[info.subtype]
+    width = SAMPLE_WIDTH_BYTES[info.subtype]
     align = width * info.channels
     usual = (0, 4 if info.channels == 1 else 3 if info.channels == 2 else 0)
     extensible = info.format == "WAVEX" or info.channel_mask not in usual
     fmt = struct.pack(
         "<HHIIHH",
-        EXTENSIBLE if extensible else tag,
+        WAVE_FORMAT_EXTENSIBLE if extensible else tag,
         info.channels,
         info.sample_rate,
         min(info.sample_rate * align, UNKNOWN_SIZE),
@@ -237,7 +260,7 @@ def header(
         width * 8,
     )
     if extensible:
-        fmt += struct.pack("<HHIH", 22, width * 8, info.channel_mask, tag) + SUBFORMAT
+        fmt += struct.pack("<HHIH", 22, width * 8, info.channel_mask, tag) + SUBFORMAT_GUID_TAIL
     elif tag == FLOAT:
         fmt += struct.pack("<H", 0)
     fact = b""
@@ -248,45 +271,55 @@ def header(
     middle = struct.pack("<4sI", b"fmt ", len(fmt)) + fmt + fact + before
     if size is None:
         start = struct.pack("<4sI4s", b"RIFF", UNKNOWN_SIZE, b"WAVE")
-        place = struct.pack("<4sI28x", b"JUNK", 28) if room else b""
+        place = struct.pack("<4sI28x", b"JUNK", 28) if reserve_ds64 else b""
         return start + place + middle + struct.pack("<4sI", b"data", UNKNOWN_SIZE)
-    whole = 4 + len(middle) + 8 + size + size % 2 + after + 36 * room
-    if whole <= LARGEST and info.format != "RF64":
+    whole = 4 + len(middle) + 8 + size + size % 2 + after + 36 * reserve_ds64
+    if whole <= MAX_WAV_BYTES and info.format != "RF64":
         start = struct.pack("<4sI4s", b"RIFF", whole, b"WAVE")
-        place = struct.pack("<4sI28x", b"JUNK", 28) if room else b""
+        place = struct.pack("<4sI28x", b"JUNK", 28) if reserve_ds64 else b""
         return start + place + middle + struct.pack("<4sI", b"data", size)
     # EBU Tech 3306: the long sizes of the file and of the samples, and how many samples.
-    sizes = struct.pack("<4sIQQQI", b"ds64", 28, whole + 36 * (not room), size, size // align, 0)
+    sizes = struct.pack(
+        "<4sIQQQI", b"ds64", 28, whole + 36 * (not reserve_ds64), size, size // align, 0
+    )
     start = struct.pack("<4sI4s", b"RF64", UNKNOWN_SIZE, b"WAVE")
     return start + sizes + middle + struct.pack("<4sI", b"data", UNKNOWN_SIZE)
 
 
 def rf64_if_large(info: AudioInfo) -> AudioInfo:
     """Return what a WAV file becomes with so many samples."""
-    size = info.samples * info.channels * WIDTHS.get(info.subtype, 1)
-    large = info.format in ("WAV", "WAVEX") and size > LARGEST - MOST_KEPT
+    size = info.samples * info.channels * SAMPLE_WIDTH_BYTES.get(info.subtype, 1)
+    large = info.format in ("WAV", "WAVEX") and size > MAX_WAV_BYTES - MAX_METADATA_BYTES
     return replace(info, format="RF64") if large else info
 
 
-class WavFile:
+class WavEncoder:
     """A WAV file being written, with the chunks of another; RF64 where it grows over 4 GiB."""
 
-    def __init__(self, path: Path, info: AudioInfo, kept: KeptChunks | None = None) -> None:
+    def __init__(
+        self, path: Path, info: AudioInfo, metadata_chunks: MetadataChunks | None = None
+    ) -> None:
         self._info = info
         self._size = 0
-        expected = info.samples * info.channels * WIDTHS[info.subtype]
+        expected = info.samples * info.channels * SAMPLE_WIDTH_BYTES[info.subtype]
         # Where a length is an estimate, it is off by less than that.
-        self._room = not expected or expected > LARGEST // 4 or info.format == "RF64"
-        if kept and self._room:
-            kept = kept.odd_ones_last()
-        self._before, self._after = kept.joined() if kept and not kept.big else (b"", b"")
+        self._reserve_ds64 = not expected or expected > MAX_WAV_BYTES // 4 or info.format == "RF64"
+        if metadata_chunks and self._reserve_ds64:
+            metadata_chunks = metadata_chunks.with_odd_sizes_last()
+        self._before, self._after = (
+            metadata_chunks.serialize()
+            if metadata_chunks and not metadata_chunks.big
+            else (b"", b"")
+        )
         self._file = path.open("xb", buffering=0)
-        self._put(header(info, None, self._before, room=self._room))
+        self._write_bytes(
+            build_wav_header(info, None, self._before, reserve_ds64=self._reserve_ds64)
+        )
 
     def write(self, block: Samples) -> None:
         """Append samples in the type of the file."""
-        octets = packed(block, self._info.subtype)
-        self._put(octets)
+        octets = encode_pcm(block, self._info.subtype)
+        self._write_bytes(octets)
         self._size += len(octets)
 
     def close(self) -> None:
@@ -295,37 +328,41 @@ class WavFile:
             return
         with self._file:
             after = bytes(self._size % 2) + self._after
-            self._put(after)
+            self._write_bytes(after)
             self._file.seek(0)
-            self._put(header(self._info, self._size, self._before, len(self._after), self._room))
+            self._write_bytes(
+                build_wav_header(
+                    self._info, self._size, self._before, len(self._after), self._reserve_ds64
+                )
+            )
 
     def abandon(self) -> None:
         """Close the file as it is."""
         self._file.close()
 
-    def _put(self, octets: bytes | NDArray[np.uint8]) -> None:
+    def _write_bytes(self, octets: bytes | NDArray[np.uint8]) -> None:
         rest = octets if isinstance(octets, bytes) else octets.data
         while len(rest):
             rest = rest[self._file.write(rest) :]
 
 
-def chunk_bytes(name: bytes, content: bytes, order: str = "<") -> bytes:
+def build_chunk(name: bytes, content: bytes, order: str = "<") -> bytes:
     """Return a whole chunk."""
     return struct.pack(order + "4sI", name, len(content)) + content + bytes(len(content) % 2)
 
 
-def append_chunks(path: Path, kept: KeptChunks) -> None:
+def append_metadata_chunks(path: Path, metadata_chunks: MetadataChunks) -> None:
     """Append the chunks of another WAV file to one that is complete."""
-    append(path, list(kept.joined()), kept.big)
+    append_raw_chunks(path, list(metadata_chunks.serialize()), metadata_chunks.big)
 
 
-def append(path: Path, chunks: list[bytes], big: bool = False) -> None:
+def append_raw_chunks(path: Path, chunks: list[bytes], big: bool = False) -> None:
     """Append whole chunks to a WAV file that is complete, and correct its size.
 
     Numbers in a chunk are in the order of its file: nothing is done where that isn't the same.
     """
     layout = read_layout(path)
-    if layout is None or layout.kept.big != big:
+    if layout is None or layout.metadata_chunks.big != big:
         return
     with path.open("r+b") as file:
         head = file.read(4)

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from noisegate_cli.files.formats import AudioInfo
-from noisegate_cli.files.riff import KeptChunks, append, chunk_bytes
+from noisegate_cli.files.riff import MetadataChunks, append_raw_chunks, build_chunk
 
 
-class Name(NamedTuple):
+class TagName(NamedTuple):
     """What one thing is called in each kind of tags; empty where it has no name."""
 
     vorbis: str
@@ -28,23 +28,23 @@ class Name(NamedTuple):
     info: bytes = b""
 
 
-NAMES = (
-    Name("title", "TIT2", "©nam", "Title", "Title", b"INAM"),
-    Name("artist", "TPE1", "©ART", "Artist", "Author", b"IART"),
-    Name("album", "TALB", "©alb", "Album", "WM/AlbumTitle", b"IPRD"),
-    Name("albumartist", "TPE2", "aART", "Album Artist", "WM/AlbumArtist"),
-    Name("date", "TDRC", "©day", "Year", "WM/Year", b"ICRD"),
-    Name("tracknumber", "TRCK", "trkn", "Track", "WM/TrackNumber", b"ITRK"),
-    Name("discnumber", "TPOS", "disk", "Disc", "WM/PartOfSet"),
-    Name("genre", "TCON", "©gen", "Genre", "WM/Genre", b"IGNR"),
-    Name("comment", "COMM", "©cmt", "Comment", "Description", b"ICMT"),
-    Name("composer", "TCOM", "©wrt", "Composer", "WM/Composer"),
-    Name("copyright", "TCOP", "cprt", "Copyright", "Copyright", b"ICOP"),
-    Name("lyrics", "USLT", "©lyr", "Lyrics", "WM/Lyrics"),
-    Name("grouping", "TIT1", "©grp", "Grouping", "WM/ContentGroupDescription"),
-    Name("isrc", "TSRC", "", "ISRC", "WM/ISRC"),
-    Name("language", "TLAN", "", "Language", "WM/Language", b"ILNG"),
-    Name("software", "TSSE", "©too", "", "", b"ISFT"),
+TAG_NAMES = (
+    TagName("title", "TIT2", "©nam", "Title", "Title", b"INAM"),
+    TagName("artist", "TPE1", "©ART", "Artist", "Author", b"IART"),
+    TagName("album", "TALB", "©alb", "Album", "WM/AlbumTitle", b"IPRD"),
+    TagName("albumartist", "TPE2", "aART", "Album Artist", "WM/AlbumArtist"),
+    TagName("date", "TDRC", "©day", "Year", "WM/Year", b"ICRD"),
+    TagName("tracknumber", "TRCK", "trkn", "Track", "WM/TrackNumber", b"ITRK"),
+    TagName("discnumber", "TPOS", "disk", "Disc", "WM/PartOfSet"),
+    TagName("genre", "TCON", "©gen", "Genre", "WM/Genre", b"IGNR"),
+    TagName("comment", "COMM", "©cmt", "Comment", "Description", b"ICMT"),
+    TagName("composer", "TCOM", "©wrt", "Composer", "WM/Composer"),
+    TagName("copyright", "TCOP", "cprt", "Copyright", "Copyright", b"ICOP"),
+    TagName("lyrics", "USLT", "©lyr", "Lyrics", "WM/Lyrics"),
+    TagName("grouping", "TIT1", "©grp", "Grouping", "WM/ContentGroupDescription"),
+    TagName("isrc", "TSRC", "", "ISRC", "WM/ISRC"),
+    TagName("language", "TLAN", "", "Language", "WM/Language", b"ILNG"),
+    TagName("software", "TSSE", "©too", "", "", b"ISFT"),
 )
 
 ALIASES = {
@@ -56,19 +56,19 @@ ALIASES = {
 }
 """What FFmpeg, or nobody in particular, calls them."""
 
-OF_THE_FILE = (
+FFMPEG_FILE_KEYS = (
     "compatible_brands creation_time duration encoder handler_name language license_url "
     "major_brand minor_version vendor_id"
 ).split()
 """What FFmpeg lists with the tags, but says how the file was made."""
 
-LARGE = 1 << 26
+MAX_BUFFERED_FILE_BYTES = 1 << 26
 """Bytes of a file that is not read at once."""
 
-PICTURE = "metadata_block_picture"
-MASK = "waveformatextensible_channel_mask"
+PICTURE_COMMENT = "metadata_block_picture"
+CHANNEL_MASK_COMMENT = "waveformatextensible_channel_mask"
 
-FREE_MP4 = "----:com.apple.iTunes:"
+MP4_FREEFORM_PREFIX = "----:com.apple.iTunes:"
 
 
 class Picture(NamedTuple):
@@ -94,75 +94,79 @@ class Tags:
     def __bool__(self) -> bool:
         return bool(self.text or self.pictures or self.native)
 
-    def first(self, ffmpeg: bool = False) -> dict[str, str]:
+    def first_values(self, ffmpeg: bool = False) -> dict[str, str]:
         """Return one text for each name, if wanted by the names that FFmpeg has for them."""
         names = {ours: theirs for theirs, ours in ALIASES.items()} if ffmpeg else {}
         return {names.get(name, name): values[0] for name, values in self.text.items() if values}
 
 
-def read_tags(path: Path, known: dict[str, str], chunks: KeptChunks | None) -> Tags:
+def read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks | None) -> Tags:
     """Return the tags of a recording.
 
     Parameters
     ----------
-    known
+    decoder_tags
         What its decoder says they are.
     chunks
         Of a WAV file.
     """
     text = {
         ALIASES.get(name.lower(), name.lower()): [value]
-        for name, value in known.items()
-        if name.lower() not in OF_THE_FILE and value
+        for name, value in decoder_tags.items()
+        if name.lower() not in FFMPEG_FILE_KEYS and value
     }
     if chunks is not None:
-        return _of_wav(chunks)
+        return _parse_wav_tags(chunks)
     import mutagen
 
     try:
         found = mutagen.File(path)
     except mutagen.MutagenError:
         # Its name says another format than its content.
-        found = mutagen.File(BytesIO(path.read_bytes())) if path.stat().st_size < LARGE else None
+        found = (
+            mutagen.File(BytesIO(path.read_bytes()))
+            if path.stat().st_size < MAX_BUFFERED_FILE_BYTES
+            else None
+        )
     if found is None or found.tags is None:
-        pictures = tuple(map(_of_flac, getattr(found, "pictures", ())))
+        pictures = tuple(map(_parse_flac_picture, getattr(found, "pictures", ())))
         return Tags(text, pictures)
-    texts, covers = _common(found.tags)
-    covers += [_of_flac(picture) for picture in getattr(found, "pictures", ())]
+    texts, covers = _parse_native_tags(found.tags)
+    covers += [_parse_flac_picture(picture) for picture in getattr(found, "pictures", ())]
     return Tags(text | texts, tuple(covers), found.tags)
 
 
 def write_tags(path: Path, info: AudioInfo, tags: Tags) -> None:
     """Give the file at `path`, which is what `info` says, the tags of another."""
-    if info.format == "FLAC" and info.needs_mask:
+    if info.format == "FLAC" and info.needs_channel_mask:
         # What FLAC has no field for (RFC 9639, 8.6.2).
-        mask = {MASK: [f"0x{info.channel_mask:04X}"]}
+        mask = {CHANNEL_MASK_COMMENT: [f"0x{info.channel_mask:04X}"]}
         tags = replace(tags, text=tags.text | mask)
     if not tags:
         return
     if info.format in ("WAV", "WAVEX", "RF64"):
-        append(path, list(_as_chunks(tags)))
-    elif info.format in MAKERS:
-        MAKERS[info.format](path, tags)
+        append_raw_chunks(path, list(_build_tag_chunks(tags)))
+    elif info.format in TAG_WRITERS:
+        TAG_WRITERS[info.format](path, tags)
 
 
-def _common(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
+def _parse_native_tags(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
     """Return what mutagen found in words that all kinds of tags understand."""
     kind = type(native).__mro__
     names = {k.__name__ for k in kind}
     if "ID3" in names or "ID3Tags" in names:
-        return _of_id3(native)
+        return _parse_id3(native)
     if "MP4Tags" in names:
-        return _of_mp4(native)
+        return _parse_mp4(native)
     if "APEv2" in names:
-        return _of_ape(native)
+        return _parse_ape(native)
     if "ASFTags" in names:
-        return _of_asf(native)
-    return _of_vorbis(native)
+        return _parse_asf(native)
+    return _parse_vorbis_comments(native)
 
 
-def _of_id3(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
-    by_frame = {name.id3: name.vorbis for name in NAMES if name.id3}
+def _parse_id3(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
+    by_frame = {name.id3: name.vorbis for name in TAG_NAMES if name.id3}
     text: dict[str, list[str]] = {}
     pictures = []
     for frame in native.values():
@@ -180,8 +184,8 @@ def _of_id3(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
     return text, pictures
 
 
-def _of_mp4(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
-    by_atom = {name.mp4: name.vorbis for name in NAMES if name.mp4}
+def _parse_mp4(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
+    by_atom = {name.mp4: name.vorbis for name in TAG_NAMES if name.mp4}
     text: dict[str, list[str]] = {}
     pictures = []
     for atom, values in native.items():
@@ -200,15 +204,15 @@ def _of_mp4(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
     return text, pictures
 
 
-def _of_vorbis(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
+def _parse_vorbis_comments(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
     from mutagen.flac import Picture as Block
 
     text: dict[str, list[str]] = {}
     pictures = []
     for name, value in native:
-        if name.lower() == PICTURE:
+        if name.lower() == PICTURE_COMMENT:
             with suppress(Exception):  # a picture that is none costs the picture
-                pictures.append(_of_flac(Block(base64.b64decode(value))))
+                pictures.append(_parse_flac_picture(Block(base64.b64decode(value))))
         else:
             text.setdefault(ALIASES.get(name.lower(), name.lower()), []).append(value)
     if "description" in text:  # which some write for a comment
@@ -216,8 +220,8 @@ def _of_vorbis(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
     return text, pictures
 
 
-def _of_ape(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
-    by_name = {name.ape.lower(): name.vorbis for name in NAMES if name.ape}
+def _parse_ape(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
+    by_name = {name.ape.lower(): name.vorbis for name in TAG_NAMES if name.ape}
     text: dict[str, list[str]] = {}
     pictures = []
     for name, value in native.items():
@@ -230,8 +234,8 @@ def _of_ape(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
     return text, pictures
 
 
-def _of_asf(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
-    by_name = {name.asf: name.vorbis for name in NAMES if name.asf}
+def _parse_asf(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
+    by_name = {name.asf: name.vorbis for name in TAG_NAMES if name.asf}
     text: dict[str, list[str]] = {}
     for name, value in native:
         if name in by_name and str(value):
@@ -239,9 +243,9 @@ def _of_asf(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
     return text, []
 
 
-def _of_wav(chunks: KeptChunks) -> Tags:
+def _parse_wav_tags(chunks: MetadataChunks) -> Tags:
     """Return the tags in the LIST and ID3 chunks of a WAV file."""
-    by_id = {name.info: name.vorbis for name in NAMES if name.info}
+    by_id = {name.info: name.vorbis for name in TAG_NAMES if name.info}
     by_id[b"IPRT"] = "tracknumber"
     text: dict[str, list[str]] = {}
     pictures: tuple[Picture, ...] = ()
@@ -249,20 +253,20 @@ def _of_wav(chunks: KeptChunks) -> Tags:
     for chunk in (*chunks.before, *chunks.after):
         if chunk.id == b"LIST":
             content = chunks.read(chunk)
-            for name, value in _info(content, chunks.big):
+            for name, value in _parse_info_list(content, chunks.big):
                 if name in by_id and name != b"ISFT":
                     text.setdefault(by_id[name], []).append(value)
         elif chunk.id.lower() == b"id3 ":
             from mutagen.id3 import ID3
 
             native = ID3(BytesIO(chunks.read(chunk)))
-            texts, found = _of_id3(native)
+            texts, found = _parse_id3(native)
             text |= texts
             pictures += tuple(found)
     return Tags(text, pictures, native)
 
 
-def _info(content: bytes, big: bool) -> Iterator[tuple[bytes, str]]:
+def _parse_info_list(content: bytes, big: bool) -> Iterator[tuple[bytes, str]]:
     """Yield the names and the texts in a LIST chunk of type INFO."""
     at = 4
     while content[:4] == b"INFO" and at + 8 <= len(content):
@@ -277,16 +281,16 @@ def _info(content: bytes, big: bool) -> Iterator[tuple[bytes, str]]:
         at += 8 + size + size % 2
 
 
-def _as_chunks(tags: Tags) -> Iterator[bytes]:
+def _build_tag_chunks(tags: Tags) -> Iterator[bytes]:
     """Yield a LIST chunk, and an ID3 chunk for what that has no name for."""
-    by_name = {name.vorbis: name.info for name in NAMES if name.info}
+    by_name = {name.vorbis: name.info for name in TAG_NAMES if name.info}
     parts = [
-        chunk_bytes(by_name[name], values[0].encode() + b"\0")
+        build_chunk(by_name[name], values[0].encode() + b"\0")
         for name, values in tags.text.items()
         if name in by_name and values
     ]
     if parts:
-        yield chunk_bytes(b"LIST", b"INFO" + b"".join(parts))
+        yield build_chunk(b"LIST", b"INFO" + b"".join(parts))
     if tags.pictures or set(tags.text) - set(by_name):
         from mutagen.id3 import ID3
 
@@ -294,14 +298,14 @@ def _as_chunks(tags: Tags) -> Iterator[bytes]:
         _fill_id3(native, tags)
         file = BytesIO()
         native.save(file)
-        yield chunk_bytes(b"id3 ", file.getvalue())
+        yield build_chunk(b"id3 ", file.getvalue())
 
 
-def _of_flac(block: Any) -> Picture:
+def _parse_flac_picture(block: Any) -> Picture:
     return Picture(block.data, block.mime, int(block.type), block.desc)
 
 
-def _as_flac(picture: Picture) -> Any:
+def _build_flac_picture(picture: Picture) -> Any:
     from mutagen.flac import Picture as Block
 
     block = Block()
@@ -320,7 +324,7 @@ def _fill_id3(target: Any, tags: Tags) -> None:
         for frame in tags.native.values():
             target.add(frame)
         return
-    by_name = {name.vorbis: name.id3 for name in NAMES if name.id3}
+    by_name = {name.vorbis: name.id3 for name in TAG_NAMES if name.id3}
     for name, values in tags.text.items():
         frame = by_name.get(name, "TXXX")
         more = {"desc": name} if frame == "TXXX" else {}
@@ -340,7 +344,7 @@ def _fill_id3(target: Any, tags: Tags) -> None:
         )
 
 
-def _make_id3(file: Any, tags: Tags) -> None:
+def _save_id3(file: Any, tags: Tags) -> None:
     if file.tags is None:
         file.add_tags()
     _fill_id3(file.tags, tags)
@@ -355,13 +359,13 @@ def _make_id3(file: Any, tags: Tags) -> None:
 def _write_mp3(path: Path, tags: Tags) -> None:
     from mutagen.mp3 import MP3
 
-    _make_id3(MP3(path), tags)
+    _save_id3(MP3(path), tags)
 
 
 def _write_aiff(path: Path, tags: Tags) -> None:
     from mutagen.aiff import AIFF
 
-    _make_id3(AIFF(path), tags)
+    _save_id3(AIFF(path), tags)
 
 
 def _write_tta(path: Path, tags: Tags) -> None:
@@ -369,24 +373,30 @@ def _write_tta(path: Path, tags: Tags) -> None:
     from mutagen.trueaudio import TrueAudio
 
     delete(path)  # the encoder's own, behind which players would not look
-    _make_id3(TrueAudio(path), tags)
+    _save_id3(TrueAudio(path), tags)
 
 
-def _comments(tags: Tags) -> list[tuple[str, str]]:
+def _build_vorbis_comments(tags: Tags) -> list[tuple[str, str]]:
     """Return tags as Vorbis comments; from such all as they are, but for pictures."""
     native = tags.native
     if any(k.__name__ == "VComment" for k in type(native).__mro__):
-        kept = [(n, v) for n, v in native if n.lower() not in (PICTURE, MASK)]
-        return kept + [(MASK, value) for value in tags.text.get(MASK, [])]
+        kept = [
+            (n, v) for n, v in native if n.lower() not in (PICTURE_COMMENT, CHANNEL_MASK_COMMENT)
+        ]
+        return kept + [
+            (CHANNEL_MASK_COMMENT, value) for value in tags.text.get(CHANNEL_MASK_COMMENT, [])
+        ]
     return [(name, value) for name, values in tags.text.items() for value in values]
 
 
-def _picture_comments(tags: Tags) -> list[tuple[str, str]]:
+def _build_picture_comments(tags: Tags) -> list[tuple[str, str]]:
     native = tags.native
     if any(k.__name__.startswith("Ogg") for k in type(native).__mro__):
-        return [(n, v) for n, v in native if n.lower() == PICTURE]
-    blocks = [base64.b64encode(_as_flac(picture).write()).decode() for picture in tags.pictures]
-    return [(PICTURE, block) for block in blocks]
+        return [(n, v) for n, v in native if n.lower() == PICTURE_COMMENT]
+    blocks = [
+        base64.b64encode(_build_flac_picture(picture).write()).decode() for picture in tags.pictures
+    ]
+    return [(PICTURE_COMMENT, block) for block in blocks]
 
 
 def _write_flac(path: Path, tags: Tags) -> None:
@@ -395,10 +405,10 @@ def _write_flac(path: Path, tags: Tags) -> None:
     file = FLAC(path)
     if file.tags is None:
         file.add_tags()
-    file.tags[:] = _comments(tags)
+    file.tags[:] = _build_vorbis_comments(tags)
     file.clear_pictures()
     for picture in tags.pictures:
-        file.add_picture(_as_flac(picture))
+        file.add_picture(_build_flac_picture(picture))
     file.save()
 
 
@@ -406,7 +416,7 @@ def _write_ogg(path: Path, tags: Tags) -> None:
     import mutagen
 
     file = mutagen.File(path)
-    file.tags[:] = _comments(tags) + _picture_comments(tags)
+    file.tags[:] = _build_vorbis_comments(tags) + _build_picture_comments(tags)
     file.save()
 
 
@@ -420,7 +430,7 @@ def _write_mp4(path: Path, tags: Tags) -> None:
         file.tags.update(tags.native)
         file.save()
         return
-    by_name = {name.vorbis: name.mp4 for name in NAMES if name.mp4}
+    by_name = {name.vorbis: name.mp4 for name in TAG_NAMES if name.mp4}
     for name, values in tags.text.items():
         atom = by_name.get(name, "")
         if atom in ("trkn", "disk"):
@@ -430,7 +440,7 @@ def _write_mp4(path: Path, tags: Tags) -> None:
         elif atom:
             file.tags[atom] = values
         else:
-            file.tags[FREE_MP4 + name] = [value.encode() for value in values]
+            file.tags[MP4_FREEFORM_PREFIX + name] = [value.encode() for value in values]
     if tags.pictures:
         file.tags["covr"] = [
             MP4Cover(p.data, 14 if p.mime.endswith("png") else 13) for p in tags.pictures
@@ -450,7 +460,7 @@ def _write_ape(path: Path, tags: Tags) -> None:
             file.tags[name] = value
         file.save()
         return
-    by_name = {name.vorbis: name.ape for name in NAMES if name.ape}
+    by_name = {name.vorbis: name.ape for name in TAG_NAMES if name.ape}
     for name, values in tags.text.items():
         with suppress(KeyError):  # APE forbids a few names
             file.tags[by_name.get(name) or name] = values
@@ -461,7 +471,7 @@ def _write_ape(path: Path, tags: Tags) -> None:
     file.save()
 
 
-MAKERS = {
+TAG_WRITERS = {
     "MP3": _write_mp3,
     "AIFF": _write_aiff,
     "TTA": _write_tta,

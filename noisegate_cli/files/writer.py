@@ -17,18 +17,23 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from noisegate_cli.errors import NoisegateError, OutputError
-from noisegate_cli.files.formats import STREAM, AudioInfo
-from noisegate_cli.files.libsndfile import VORBIS_ORDER, file_name, reason
-from noisegate_cli.files.partials import partial_path
-from noisegate_cli.files.pcm import converted
-from noisegate_cli.files.riff import WRITTEN, KeptChunks, WavFile, append_chunks
+from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
+from noisegate_cli.files.libsndfile import VORBIS_CHANNEL_ORDER, encode_path, error_text
+from noisegate_cli.files.partial_files import partial_path
+from noisegate_cli.files.pcm import convert_to_subtype
+from noisegate_cli.files.riff import (
+    WRITABLE_FORMAT_TAGS,
+    MetadataChunks,
+    WavEncoder,
+    append_metadata_chunks,
+)
 from noisegate_cli.samples import Samples
-from noisegate_cli.text import shown
+from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.files.tags import Tags
 
-BY_PYAV = ("M4A", "MKA", "WEBM", "WV", "TTA")
+PYAV_FORMATS = ("M4A", "MKA", "WEBM", "WV", "TTA")
 """Formats that PyAV writes, and libsndfile doesn't."""
 
 TAGGED_BY_SNDFILE = ("CAF",)
@@ -36,7 +41,7 @@ TAGGED_BY_ENCODER = ("MKA", "WEBM")
 """Formats whose tags libsndfile or PyAV writes, and mutagen doesn't."""
 
 
-class Sink(Protocol):
+class Encoder(Protocol):
     """What samples are written to."""
 
     def write(self, block: Samples) -> None:
@@ -46,7 +51,7 @@ class Sink(Protocol):
         """Complete the file."""
 
 
-class _OutputFile(sf.SoundFile):  # type: ignore[misc,unused-ignore]  # soundfile has no types
+class _SndfileEncoder(sf.SoundFile):  # type: ignore[misc,unused-ignore]  # soundfile has no types
     """A file that doesn't wait for the disk when it is closed."""
 
     def flush(self) -> None:
@@ -66,24 +71,24 @@ class _OutputFile(sf.SoundFile):  # type: ignore[misc,unused-ignore]  # soundfil
 
 
 class AudioWriter:
-    """A recording being written; made by `writing`.
+    """A recording being written; made by `open_writer`.
 
     A thread writes one block while the next one is gated: neither needs the interpreter for long.
     It starts when there is a second block; for a short recording it would only take time. Nothing
     waits on the way to standard output.
     """
 
-    def __init__(self, file: Sink, info: AudioInfo) -> None:
+    def __init__(self, file: Encoder, info: AudioInfo) -> None:
         self._file = file
         self._info = info
-        self._order: NDArray[np.int64] | None = None
-        if info.format == "OGG" and info.is_coded and info.channels in VORBIS_ORDER:
-            self._order = np.argsort(VORBIS_ORDER[info.channels])
-        self.clipped = 0
+        self._channel_order: NDArray[np.int64] | None = None
+        if info.format == "OGG" and info.is_lossy and info.channels in VORBIS_CHANNEL_ORDER:
+            self._channel_order = np.argsort(VORBIS_CHANNEL_ORDER[info.channels])
+        self.clipped_samples = 0
         """Samples over full scale that were cut off there, as the output has room for no more."""
         self._error: Exception | None = None
-        self._first: Samples | None = None
-        self._blocks: Queue[Samples | None] = Queue(maxsize=1)
+        self._first_block: Samples | None = None
+        self._queue: Queue[Samples | None] = Queue(maxsize=1)
         self._thread: Thread | None = None
 
     def write(self, block: Samples) -> None:
@@ -94,66 +99,72 @@ class AudioWriter:
         OutputError
             When earlier ones don't fit on the disk.
         """
-        if self._info.path == STREAM:
+        if self._info.path == STDIO_PATH:
             self._write(block)
         elif self._thread is not None:
-            self._blocks.put(block)
-        elif self._first is None:
-            self._first = block
+            self._queue.put(block)
+        elif self._first_block is None:
+            self._first_block = block
         else:
-            self._thread = Thread(target=self._run, args=(self._first, block), daemon=True)
+            self._thread = Thread(
+                target=self._write_queued, args=(self._first_block, block), daemon=True
+            )
             self._thread.start()
-        self._complain()
+        self._raise_error()
 
     def finish(self) -> None:
         """Wait until all is written; see `write` for the errors."""
-        if self._thread is None and self._first is not None:
-            self._write(self._first)
+        if self._thread is None and self._first_block is not None:
+            self._write(self._first_block)
         self.stop()
-        self._complain()
+        self._raise_error()
 
     def stop(self) -> None:
         """Wait until the thread has ended."""
         if self._thread is not None and self._thread.is_alive():
-            self._blocks.put(None)
+            self._queue.put(None)
             self._thread.join()
 
-    def _run(self, *blocks: Samples) -> None:
+    def _write_queued(self, *blocks: Samples) -> None:
         for block in blocks:
             self._write(block)
-        while (later := self._blocks.get()) is not None:
+        while (later := self._queue.get()) is not None:
             self._write(later)
 
     def _write(self, block: Samples) -> None:
         try:
             if self._error is None:
-                self._file.write(self._as_written(block))
+                self._file.write(self._convert_block(block))
         # soundfile asserts that all samples were written; PyAV's errors are ValueErrors too.
         except (sf.SoundFileError, OSError, AssertionError, ValueError) as error:
             self._error = error
 
-    def _as_written(self, block: Samples) -> Samples:
-        samples, clipped = converted(block, self._info.subtype)
-        self.clipped += clipped
-        return samples if self._order is None else np.ascontiguousarray(samples[:, self._order])
+    def _convert_block(self, block: Samples) -> Samples:
+        samples, clipped_samples = convert_to_subtype(block, self._info.subtype)
+        self.clipped_samples += clipped_samples
+        return (
+            samples
+            if self._channel_order is None
+            else np.ascontiguousarray(samples[:, self._channel_order])
+        )
 
-    def _complain(self) -> None:
+    def _raise_error(self) -> None:
         if isinstance(self._error, BrokenPipeError):
             raise self._error
         if self._error:
-            raise OutputError(why_unwritable(self._info.path, self._error)) from self._error
+            raise OutputError(unwritable_message(self._info.path, self._error)) from self._error
 
 
 @dataclass(frozen=True)
-class Kept:
+class InputMetadata:
     """What an output keeps of its input, beside the samples."""
 
     path: Path
     """Of the input, to be read."""
-    known_tags: dict[str, str] = field(default_factory=dict)
+    decoder_tags: dict[str, str] = field(default_factory=dict)
     """As the decoder of the input says."""
-    chunks: KeptChunks | None = None
-    mtime: bool = False
+    chunks: MetadataChunks | None = None
+    keep_mtime: bool = False
     """Whether to keep the time of the last change."""
     warnings: list[str] = field(default_factory=list)
     """What could not be kept."""
@@ -164,15 +175,15 @@ class Kept:
         from noisegate_cli.files.tags import Tags, read_tags
 
         try:
-            return read_tags(self.path, self.known_tags, self.chunks)
+            return read_tags(self.path, self.decoder_tags, self.chunks)
         except Exception:  # Whatever is wrong with its tags, the recording is what counts.
             self.warnings.append("its tags are damaged: they are left out")
             return Tags()
 
 
 @contextmanager
-def writing(
-    info: AudioInfo, kept: Kept | None = None, force: bool = False
+def open_writer(
+    info: AudioInfo, metadata: InputMetadata | None = None, force: bool = False
 ) -> Iterator[AudioWriter]:
     """Open `info.path` for writing: it appears when the block ends, whole, or not at all.
 
@@ -184,162 +195,170 @@ def writing(
     OutputError
         When `info.path` exists and `force` is false, or can't be written.
     """
-    if info.path == STREAM:
-        from noisegate_cli.files.pipes import StreamFile, can_stream, copied_out
+    if info.path == STDIO_PATH:
+        from noisegate_cli.files.pipes import StreamEncoder, can_stream, copy_to_stdout
 
         if can_stream(info):
-            with _saying_why(info.path):
-                stream = StreamFile(info, kept.chunks if kept else None)
-            with _writer(stream, info) as writer:
+            with _wrap_write_errors(info.path):
+                stream = StreamEncoder(info, metadata.chunks if metadata else None)
+            with _open_encoder_writer(stream, info) as writer:
                 yield writer
             return
-        with copied_out() as file, _whole(file, info, kept) as writer:
+        with copy_to_stdout() as file, _open_file_writer(file, info, metadata) as writer:
             yield writer
         return
     path = info.path
-    check_free(path, force)
+    check_overwrite(path, force)
     partial = partial_path(path)
     made = [folder for folder in path.parents if not folder.exists()]
     with ExitStack() as stack:
-        stack.callback(_remove, partial, made)
-        with _whole(partial, info, kept) as writer:
+        stack.callback(_remove_partial, partial, made)
+        with _open_file_writer(partial, info, metadata) as writer:
             yield writer
-        check_free(path, force)
-        with _saying_why(path):
+        check_overwrite(path, force)
+        with _wrap_write_errors(path):
             partial.replace(path)
 
 
 @contextmanager
-def _whole(path: Path, info: AudioInfo, kept: Kept | None) -> Iterator[AudioWriter]:
+def _open_file_writer(
+    path: Path, info: AudioInfo, metadata: InputMetadata | None
+) -> Iterator[AudioWriter]:
     """Open a new file at `path`, and complete it with what it keeps when the block ends."""
-    with _saying_why(info.path):
-        file = _created(path, info, kept)
-    with _writer(file, info) as writer:
+    with _wrap_write_errors(info.path):
+        file = _create_file(path, info, metadata)
+    with _open_encoder_writer(file, info) as writer:
         yield writer
-    with _saying_why(info.path):
-        _keep(path, info, kept)
+    with _wrap_write_errors(info.path):
+        _copy_metadata(path, info, metadata)
 
 
 @contextmanager
-def _writer(file: Sink, info: AudioInfo) -> Iterator[AudioWriter]:
+def _open_encoder_writer(file: Encoder, info: AudioInfo) -> Iterator[AudioWriter]:
     with ExitStack() as stack:
         stack.callback(getattr(file, "abandon", file.close))
         writer = AudioWriter(file, info)
         stack.callback(writer.stop)
         yield writer
         writer.finish()
-        with _saying_why(info.path):
+        with _wrap_write_errors(info.path):
             file.close()
 
 
-def _keep(path: Path, info: AudioInfo, kept: Kept | None) -> None:
+def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) -> None:
     """Give a file that is complete what it keeps of its input."""
-    if kept is None:
+    if metadata is None:
         return
-    if kept.chunks is not None and _is_wav(info):
-        if not _writes_wav(info):
-            append_chunks(path, kept.chunks)
-    elif kept.chunks is None or kept.chunks or info.needs_mask:
+    if metadata.chunks is not None and _is_wav(info):
+        if not _uses_wav_encoder(info):
+            append_metadata_chunks(path, metadata.chunks)
+    elif metadata.chunks is None or metadata.chunks or info.needs_channel_mask:
         from noisegate_cli.files.tags import write_tags
 
         try:
-            write_tags(path, info, kept.tags)
+            write_tags(path, info, metadata.tags)
         except OSError:
             raise
         except Exception as error:  # as above
-            kept.warnings.append(f"its tags can't be kept ({error})")
-    if kept.mtime:
-        changed = kept.path.stat()
+            metadata.warnings.append(f"its tags can't be kept ({error})")
+    if metadata.keep_mtime:
+        changed = metadata.path.stat()
         os.utime(path, ns=(changed.st_atime_ns, changed.st_mtime_ns))
 
 
 @contextmanager
-def _saying_why(path: Path) -> Iterator[None]:
+def _wrap_write_errors(path: Path) -> Iterator[None]:
     """Turn what the system has against writing into an OutputError."""
     try:
         yield
     except (BrokenPipeError, NoisegateError):
         raise
     except (sf.SoundFileError, OSError, ValueError) as error:
-        raise OutputError(why_unwritable(path, error)) from error
+        raise OutputError(unwritable_message(path, error)) from error
 
 
 def _is_wav(info: AudioInfo) -> bool:
     return info.format in ("WAV", "WAVEX", "RF64")
 
 
-def _writes_wav(info: AudioInfo) -> bool:
+def _uses_wav_encoder(info: AudioInfo) -> bool:
     """Whether `wav` writes it, and not libsndfile."""
-    return _is_wav(info) and info.subtype in WRITTEN and info.endian != "BIG"
+    return _is_wav(info) and info.subtype in WRITABLE_FORMAT_TAGS and info.endian != "BIG"
 
 
-def _writes_pyav(info: AudioInfo) -> bool:
-    return info.format in BY_PYAV or (info.format == "OGG" and not info.is_coded)
+def _uses_pyav(info: AudioInfo) -> bool:
+    return info.format in PYAV_FORMATS or (info.format == "OGG" and not info.is_lossy)
 
 
-def why_not(info: AudioInfo) -> str:
+def unsupported_reason(info: AudioInfo) -> str:
     """Return why such a file can't be written, or nothing."""
-    if _writes_pyav(info):
-        from noisegate_cli.files.ffmpeg import why_not
+    if _uses_pyav(info):
+        from noisegate_cli.files.ffmpeg import unsupported_reason
 
-        return why_not(replace(info, path=Path(), samples=0, bit_rate=0))
-    return _why_not_sndfile(**_parameters(info))
+        return unsupported_reason(replace(info, path=Path(), samples=0, bit_rate=0))
+    return _sndfile_unsupported_reason(**_sndfile_parameters(info))
 
 
 @cache
-def _why_not_sndfile(**parameters: Any) -> str:
+def _sndfile_unsupported_reason(**parameters: Any) -> str:
     """Return why libsndfile can't write such a file, or nothing: its table of formats is wrong."""
     try:
         with sf.SoundFile(io.BytesIO(), "w", **parameters):
             return ""
     except (sf.SoundFileError, ValueError) as error:
-        return reason(error)
+        return error_text(error)
 
 
-def _created(path: Path, info: AudioInfo, kept: Kept | None) -> Sink:
+def _create_file(path: Path, info: AudioInfo, metadata: InputMetadata | None) -> Encoder:
     """Open a new file in a folder that may have to be made first."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            return _sink(path, info, kept)
+            return _create_encoder(path, info, metadata)
         except (sf.SoundFileError, FileNotFoundError):
             # Another output that failed may have taken the folder away, which was still empty.
             if path.parent.exists():
                 raise
 
 
-def _sink(path: Path, info: AudioInfo, kept: Kept | None) -> Sink:
-    if _writes_wav(info):
-        return WavFile(path, info, kept.chunks if kept else None)
-    if _writes_pyav(info):
+def _create_encoder(path: Path, info: AudioInfo, metadata: InputMetadata | None) -> Encoder:
+    if _uses_wav_encoder(info):
+        return WavEncoder(path, info, metadata.chunks if metadata else None)
+    if _uses_pyav(info):
         from noisegate_cli.files.ffmpeg import PyavEncoder
 
-        named = kept.tags.first(ffmpeg=True) if kept and info.format in TAGGED_BY_ENCODER else {}
+        named = (
+            metadata.tags.first_values(ffmpeg=True)
+            if metadata and info.format in TAGGED_BY_ENCODER
+            else {}
+        )
         return PyavEncoder(path, info, named)
-    file: Sink = _OutputFile(file_name(path), "w", **_parameters(info), **_coding(info))
-    if kept and info.format in TAGGED_BY_SNDFILE:
-        for name, text in kept.tags.first().items():
+    file: Encoder = _SndfileEncoder(
+        encode_path(path), "w", **_sndfile_parameters(info), **_compression_parameters(info)
+    )
+    if metadata and info.format in TAGGED_BY_SNDFILE:
+        for name, text in metadata.tags.first_values().items():
             # Not every format has a place for every tag.
             with suppress(sf.SoundFileError, AttributeError):
                 setattr(file, name, text)
     return file
 
 
-def check_free(path: Path, force: bool) -> None:
+def check_overwrite(path: Path, force: bool) -> None:
     """Raise OutputError when writing to `path` would destroy something."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        raise OutputError(why_unwritable(path, error)) from error
+        raise OutputError(unwritable_message(path, error)) from error
     if stat.S_ISDIR(mode):
-        raise OutputError(f"{shown(path)} is a directory: give a file name")
+        raise OutputError(f"{quote_path(path)} is a directory: give a file name")
     if not force:
-        raise OutputError(f"{shown(path)} exists already: --force overwrites it")
+        raise OutputError(f"{quote_path(path)} exists already: --force overwrites it")
 
 
-def _remove(partial: Path, folders: list[Path]) -> None:
+def _remove_partial(partial: Path, folders: list[Path]) -> None:
     """Remove what is left of an output that failed, with the folders made for it."""
     with suppress(OSError):
         partial.unlink(missing_ok=True)
@@ -347,11 +366,11 @@ def _remove(partial: Path, folders: list[Path]) -> None:
             folder.rmdir()
 
 
-VORBIS_RATES = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 250)
+VORBIS_BIT_RATES_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 250)
 """kbit/s of a channel of 44.1 kHz at the qualities 0, 0.1 … 1 of Vorbis."""
 
 
-def _coding(info: AudioInfo) -> dict[str, Any]:
+def _compression_parameters(info: AudioInfo) -> dict[str, Any]:
     """Return what makes libsndfile code at about the bit rate of `info`.
 
     It takes a level of compression, 0 to 1, which means something else for each codec.
@@ -368,12 +387,14 @@ def _coding(info: AudioInfo) -> dict[str, Any]:
         return {"compression_level": min(1.0, max(0.0, 1 - (rate / info.channels - 6) / 250))}
     if info.subtype == "VORBIS":
         wider = max(1.0, 44100 / info.sample_rate) ** 0.7
-        quality = np.interp(rate / info.channels * wider, VORBIS_RATES, np.linspace(0, 1, 11))
+        quality = np.interp(
+            rate / info.channels * wider, VORBIS_BIT_RATES_KBPS, np.linspace(0, 1, 11)
+        )
         return {"compression_level": 1 - float(quality)}
     return {}
 
 
-def _parameters(info: AudioInfo) -> dict[str, Any]:
+def _sndfile_parameters(info: AudioInfo) -> dict[str, Any]:
     return {
         "samplerate": info.sample_rate,
         "channels": info.channels,
@@ -383,12 +404,12 @@ def _parameters(info: AudioInfo) -> dict[str, Any]:
     }
 
 
-def why_unwritable(path: Path, error: Exception) -> str:
+def unwritable_message(path: Path, error: Exception) -> str:
     """Return what to say of an output that can't be written."""
     if isinstance(error, AssertionError):
         why = "not all samples were written, is the disk full?"
     else:
-        why = getattr(error, "strerror", None) or reason(error)
+        why = getattr(error, "strerror", None) or error_text(error)
         if why == "System error":
             why = "is the disk full?"
-    return f"{shown(path)} can't be written: {why}"
+    return f"{quote_path(path)} can't be written: {why}"

@@ -3,50 +3,51 @@
 from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.gating.settings import MUTE, GateSettings
-from noisegate_cli.terminal.options import OPTIONS
+from noisegate_cli.terminal.options import GATE_OPTIONS
 from noisegate_cli.text import format_time
 
 if TYPE_CHECKING:
     from noisegate_cli.recordings import AnalysisReport
 
 
-LOW_AGREEMENT = 0.9
+MIN_AGREEMENT = 0.9
 """A level that does less of what the automatic gate does is a poor stand-in."""
 
 
-HIGH_DRIFT_DB = 6.0
+MAX_DRIFT_DB = 6.0
 
 
-LITTLE_CLOSED = 0.01
+MIN_CLOSED_SHARE = 0.01
 
 
-def _typed_noise(noise: Any) -> str:
+def format_noise_value(noise: Any) -> str:
+    """Return the noise setting as one types it: a span of time, or a file name."""
     return "-".join(map(format_time, noise)) if isinstance(noise, tuple) else str(noise)
 
 
-def advice(report: "AnalysisReport") -> list[str]:
+def collect_advice(report: "AnalysisReport") -> list[str]:
     """Return what the user should know before gating, in plain sentences."""
     levels, suggestion = report.levels, report.levels.suggestion
     told = []
-    if suggestion.agreement is not None and suggestion.agreement < LOW_AGREEMENT:
+    if suggestion.agreement is not None and suggestion.agreement < MIN_AGREEMENT:
         told.append(
             f"No level does what the automatic gate does, the best one agrees with it on "
             f"{100 * suggestion.agreement:.0f} %: leave out -t"
             + ("." if report.settings.key_hz else ", or try --key 250-4000.")
         )
-    if levels.drift_db > HIGH_DRIFT_DB:
+    if levels.drift_db > MAX_DRIFT_DB:
         told.append(
             f"The noise moves by {levels.drift_db:.0f} dB within the recording: without -t the "
             "gate follows it, one level can't."
         )
     if levels.peak_db >= 0:
         told.append("Peaks reach full scale: the recording may be clipped.")
-    if levels.trials and levels.closed_share < LITTLE_CLOSED:
+    if levels.trials and levels.closed_share < MIN_CLOSED_SHARE:
         told.append("There is next to no pause to silence.")
     return told
 
 
-def gate_command(report: "AnalysisReport") -> str:
+def suggest_gate_command(report: "AnalysisReport") -> str:
     """Return the `ngate gate` line that an analysis suggests; empty if it suggests none."""
     import shlex
 
@@ -58,21 +59,21 @@ def gate_command(report: "AnalysisReport") -> str:
     changes = report.settings.changes_from(GateSettings.preset(preset, spectral=spectral))
     options = ["--preset=hard"] if preset == "hard" else []
     options += ["--spectral"] if spectral != "off" else []
-    options += [_typed(name, value) for name, value in changes.items()]
+    options += [_format_option(name, value) for name, value in changes.items()]
     path, level = str(report.info.path), ["-t", f"{suggestion.threshold:.3g}"]
-    if suggestion.agreement is not None and suggestion.agreement < LOW_AGREEMENT:
+    if suggestion.agreement is not None and suggestion.agreement < MIN_AGREEMENT:
         level = []
     last = [*level, "--", path] if path.startswith("-") else [path, *level]
     return shlex.join(["ngate", "gate", *options, *last])
 
 
-def _typed(name: str, value: Any) -> str:
+def _format_option(name: str, value: Any) -> str:
     """Return a setting as one types it."""
-    option = OPTIONS[name].flags[0]
+    option = GATE_OPTIONS[name].flags[0]
     if value is True:
         return option
     if name == "noise":
-        value = _typed_noise(value)
+        value = format_noise_value(value)
     elif isinstance(value, tuple):
         value = "-".join(f"{hz:g}" for hz in value)
     elif value in (MUTE, -MUTE):

@@ -6,53 +6,55 @@ import typer
 
 from noisegate_cli.errors import AudioError
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.memory import keep_what_is_freed
-from noisegate_cli.terminal.console import complain, console, put
-from noisegate_cli.terminal.options import with_settings
+from noisegate_cli.memory import keep_freed_memory
+from noisegate_cli.terminal.console import console, print_data, print_error
+from noisegate_cli.terminal.options import add_gate_options
 from noisegate_cli.terminal.shared_options import (
-    FAILED,
-    Json,
-    Quiet,
-    Raw,
-    _one_bar,
-    _raw_format,
+    EXIT_FAILURE,
+    JsonOption,
+    QuietOption,
+    RawOption,
+    parse_raw_format,
+    show_recording_progress,
 )
 
 
-@with_settings("threshold", "adaptive")
+@add_gate_options("threshold", "adaptive")
 def analyze(
     settings: GateSettings,
     files: Annotated[
         list[str], typer.Argument(metavar="FILE…", help="The recordings; - is standard input.")
     ],
-    raw: Raw = None,
-    quiet: Quiet = False,
-    json: Json = False,
+    raw: RawOption = None,
+    quiet: QuietOption = False,
+    json: JsonOption = False,
 ) -> None:
     """Print the levels of recordings and suggest a threshold, with why."""
-    from noisegate_cli.files.names import named
+    from noisegate_cli.files.output_naming import parse_path
     from noisegate_cli.recordings import analyze_file
-    from noisegate_cli.terminal.advice import gate_command
-    from noisegate_cli.terminal.json_data import analysis_data, to_json
-    from noisegate_cli.terminal.tables import analysis_table
+    from noisegate_cli.terminal.advice import suggest_gate_command
+    from noisegate_cli.terminal.json_data import build_analysis_data, to_json
+    from noisegate_cli.terminal.tables import build_analysis_table
 
-    keep_what_is_freed()
+    keep_freed_memory()
     failed = False
-    kind = _raw_format(raw)
-    for file in map(named, files):
+    kind = parse_raw_format(raw)
+    for file in map(parse_path, files):
         try:
-            with _one_bar(file, quiet) as progress:
+            with show_recording_progress(file, quiet) as progress:
                 report = analyze_file(file, settings, progress, raw=kind)
         except AudioError as error:
-            complain(error)
+            print_error(error)
             failed = True
             continue
         if json:
-            put(to_json(analysis_data(report)))
+            print_data(to_json(build_analysis_data(report)))
         else:
             target = console()
-            target.print(analysis_table(report, ascii_only=not target.encoding.startswith("utf")))
-            if line := gate_command(report):
-                put(f"  type         {line}")
+            target.print(
+                build_analysis_table(report, ascii_only=not target.encoding.startswith("utf"))
+            )
+            if line := suggest_gate_command(report):
+                print_data(f"  type         {line}")
     if failed:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(EXIT_FAILURE)

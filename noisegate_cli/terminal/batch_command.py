@@ -7,26 +7,26 @@ import typer
 
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.terminal.console import complain, console, say
-from noisegate_cli.terminal.options import with_settings
+from noisegate_cli.terminal.console import console, print_error, print_message
+from noisegate_cli.terminal.options import add_gate_options
 from noisegate_cli.terminal.shared_options import (
-    FAILED,
-    Force,
-    Interrupted,
-    Json,
-    KeepMtime,
-    Quiet,
-    Subtype,
+    EXIT_FAILURE,
+    ForceOption,
+    InterruptedWithMessage,
+    JsonOption,
+    KeepMtimeOption,
+    QuietOption,
+    SubtypeOption,
 )
-from noisegate_cli.text import shown
+from noisegate_cli.text import quote_path
 
-CHOOSING: dict[str, Any] = {"rich_help_panel": "Which recordings"}
-
-
-RUNNING: dict[str, Any] = {"rich_help_panel": "How it runs"}
+DISCOVERY_PANEL: dict[str, Any] = {"rich_help_panel": "Which recordings"}
 
 
-@with_settings()
+EXECUTION_PANEL: dict[str, Any] = {"rich_help_panel": "How it runs"}
+
+
+@add_gate_options()
 def batch(
     settings: GateSettings,
     directory: Annotated[
@@ -55,30 +55,38 @@ def batch(
             show_default="that of the input",
         ),
     ] = None,
-    subtype: Subtype = None,
+    subtype: SubtypeOption = None,
     suffix: Annotated[
         str, typer.Option(metavar="TEXT", help="Follows the names of the recordings.")
     ] = "",
-    keep_mtime: KeepMtime = False,
+    keep_mtime: KeepMtimeOption = False,
     include: Annotated[
         list[str] | None,
-        typer.Option(metavar="GLOB", help="Only these, such as '*.wav' or 'day1/*'.", **CHOOSING),
+        typer.Option(
+            metavar="GLOB", help="Only these, such as '*.wav' or 'day1/*'.", **DISCOVERY_PANEL
+        ),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(metavar="GLOB", help="None of these, nor what is below them.", **CHOOSING),
+        typer.Option(
+            metavar="GLOB", help="None of these, nor what is below them.", **DISCOVERY_PANEL
+        ),
     ] = None,
     from_file: Annotated[
         str | None,
         typer.Option(
-            metavar="LIST", help="Those that a file names, a line each; - for stdin.", **CHOOSING
+            metavar="LIST",
+            help="Those that a file names, a line each; - for stdin.",
+            **DISCOVERY_PANEL,
         ),
     ] = None,
     null: Annotated[
         bool,
-        typer.Option("--null", "-0", help="Names in LIST end in a NUL, not in a line.", **CHOOSING),
+        typer.Option(
+            "--null", "-0", help="Names in LIST end in a NUL, not in a line.", **DISCOVERY_PANEL
+        ),
     ] = False,
-    shared: Annotated[
+    threshold_scope: Annotated[
         bool | None,
         typer.Option(
             "--shared-threshold/--folder-threshold",
@@ -94,54 +102,55 @@ def batch(
             min=1,
             help="Recordings at a time.",
             show_default="one a processor",
-            **RUNNING,
+            **EXECUTION_PANEL,
         ),
     ] = None,
     cluster: Annotated[
         str | None,
         typer.Option(
-            metavar="ADDRESS",
+            metavar="SCHEDULER_ADDRESS_RE",
             help="Run on a Dask cluster whose workers see the same files: tcp://host:8786.",
-            **RUNNING,
+            **EXECUTION_PANEL,
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only tell what would be done.", **RUNNING)
+        bool, typer.Option("--dry-run", help="Only tell what would be done.", **EXECUTION_PANEL)
     ] = False,
     max_errors: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Stop after so many fail.", **RUNNING)
+        int | None,
+        typer.Option(min=1, metavar="N", help="Stop after so many fail.", **EXECUTION_PANEL),
     ] = None,
     fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="Stop when one fails.", **RUNNING)
+        bool, typer.Option("--fail-fast", help="Stop when one fails.", **EXECUTION_PANEL)
     ] = False,
     checksum: Annotated[
         bool,
         typer.Option(
             "--checksum",
             help="Tell by what recordings hold whether they changed, not by their time.",
-            **RUNNING,
+            **EXECUTION_PANEL,
         ),
     ] = False,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write what became of all as CSV.", **RUNNING),
+        typer.Option(metavar="FILE", help="Write what became of all as CSV.", **EXECUTION_PANEL),
     ] = None,
-    force: Force = False,
-    quiet: Quiet = False,
-    json: Json = False,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+    json: JsonOption = False,
 ) -> None:
     """Gate every recording below a directory into the same tree elsewhere.
 
     What is done is noted in ngate-manifest.jsonl there: run it again, and it does what is missing,
     has changed, failed, or was gated otherwise.
     """
-    from noisegate_cli.batch.choosing import Patterns
-    from noisegate_cli.batch.run import Run, default_output_directory
-    from noisegate_cli.batch.terms import Batch
-    from noisegate_cli.files.names import OutputOptions
+    from noisegate_cli.batch.discovery import GlobPatterns
+    from noisegate_cli.batch.interface import BatchConfig
+    from noisegate_cli.batch.run import BatchRun, default_output_directory
+    from noisegate_cli.files.output_naming import OutputOptions
     from noisegate_cli.terminal.batch_progress import BatchProgress
-    from noisegate_cli.terminal.summary import batch_errors, batch_left
-    from noisegate_cli.terminal.tables import batch_table
+    from noisegate_cli.terminal.summary import format_batch_errors, format_batch_remainder
+    from noisegate_cli.terminal.tables import build_batch_table
 
     if directory is None:
         if from_file is None:
@@ -151,47 +160,47 @@ def batch(
     if cluster:
         directory, output = directory.absolute(), output.absolute()
     if settings.noise_file:
-        from noisegate_cli.recordings import with_noise_found
+        from noisegate_cli.noise_input import resolve_noise_file
 
-        settings = with_noise_found(settings)
+        settings = resolve_noise_file(settings)
     options = OutputOptions(format_, subtype, suffix, keep_mtime)
     progress = BatchProgress(directory, output, quiet, json)
-    run = Run(
-        Batch(
+    run = BatchRun(
+        BatchConfig(
             root=directory,
             output=output,
             settings=settings,
             options=options,
-            patterns=Patterns(tuple(include or ()), tuple(exclude or ())),
-            names=from_file,
+            patterns=GlobPatterns(tuple(include or ()), tuple(exclude or ())),
+            names_file=from_file,
             separator=b"\0" if null else b"\n",
-            shared={None: None, True: "tree", False: "folder"}[shared],
+            threshold_scope={None: None, True: "tree", False: "folder"}[threshold_scope],
             jobs=jobs,
             cluster=cluster,
             force=force,
             checksum=checksum,
             max_errors=1 if fail_fast else max_errors,
-            table=report,
-            dry=dry_run,
+            csv_path=report,
+            dry_run=dry_run,
         ),
         progress,
     )
     try:
-        run.go()
+        run.execute()
     except KeyboardInterrupt:
-        if not run.report.is_decided:
+        if not run.report.is_planned:
             raise
-        raise Interrupted(batch_left(run.report)) from None
+        raise InterruptedWithMessage(format_batch_remainder(run.report)) from None
     finally:
         progress.close()
         found = run.report
-        if found.is_decided and not quiet:
-            console(stderr=True).print(batch_table(found))
-        for line in batch_errors(found):
-            complain(line)
+        if found.is_planned and not quiet:
+            console(stderr=True).print(build_batch_table(found))
+        for line in format_batch_errors(found):
+            print_error(line)
     if not found.total:
-        say(f"no recordings below {shown(directory)}")
-    if found.stopped:
-        complain(f"{found.stopped}: {batch_left(found)}")
+        print_message(f"no recordings below {quote_path(directory)}")
+    if found.stop_reason:
+        print_error(f"{found.stop_reason}: {format_batch_remainder(found)}")
     if found.failed:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(EXIT_FAILURE)

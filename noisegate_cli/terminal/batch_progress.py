@@ -4,21 +4,27 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from noisegate_cli.terminal.console import BAR_AFTER_S, LOG_EVERY_S, LogBars, console, put
-from noisegate_cli.terminal.json_data import settled_data, to_json
-from noisegate_cli.text import format_duration, shown
+from noisegate_cli.terminal.console import (
+    BAR_DELAY_S,
+    LOG_INTERVAL_S,
+    LogProgressBars,
+    console,
+    print_data,
+)
+from noisegate_cli.terminal.json_data import build_recording_data, to_json
+from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from noisegate_cli.batch.manifest import Entry
-    from noisegate_cli.batch.terms import Report
+    from noisegate_cli.batch.interface import BatchReport
+    from noisegate_cli.batch.manifest import ManifestEntry
 
-SHOW_EVERY_S = 0.1
+DISPLAY_INTERVAL_S = 0.1
 """Seconds between two looks at what is done."""
 
 
-class Panel:
+class ProgressPanel:
     """A bar on a terminal, with what there is to know below it."""
 
     def __init__(self, name: str, size: int) -> None:
@@ -33,34 +39,36 @@ class Panel:
         )
         self._task = self._progress.add_task(name, total=size or None)
         self._live = Live(
-            self._with(""), console=console(stderr=True), transient=True, refresh_per_second=5
+            self._render(""), console=console(stderr=True), transient=True, refresh_per_second=5
         )
         self._live.start()
 
-    def update(self, size: int, note: str, now: list[str]) -> None:
+    def update(self, size: int, note: str, current: list[str]) -> None:
         """Show how much is done, and what is being done."""
         self._progress.update(self._task, completed=size)
-        self._live.update(self._with(f"{note}\nnow {', '.join(map(shown, now))}" if now else note))
+        self._live.update(
+            self._render(f"{note}\nnow {', '.join(map(quote_path, current))}" if current else note)
+        )
 
     def close(self) -> None:
         """Take it away."""
         self._live.stop()
 
-    def _with(self, note: str) -> Any:
+    def _render(self, note: str) -> Any:
         from rich.console import Group
         from rich.text import Text
 
         return Group(self._progress, Text(note, style="dim", no_wrap=True, overflow="ellipsis"))
 
 
-class Log:
+class ProgressLog:
     """A plain line now and then."""
 
     def __init__(self, name: str, size: int) -> None:
-        self._bars = LogBars({name: size})
+        self._bars = LogProgressBars({name: size})
         self._name = name
 
-    def update(self, size: int, note: str, now: list[str]) -> None:  # noqa: ARG002
+    def update(self, size: int, note: str, current: list[str]) -> None:  # noqa: ARG002
         """Print how much is done, if it is time to."""
         self._bars.update({self._name: size}, note)
 
@@ -75,40 +83,44 @@ class BatchProgress:
     def __init__(self, root: "Path", output: "Path", quiet: bool, json: bool) -> None:
         self._root, self._output = root, output
         self._quiet, self._json = quiet, json
-        self._shown: Panel | Log | None = None
-        self._name, self._files, self._size = "", 0, 0
-        self._began = self._next = time.monotonic()
+        self._display: ProgressPanel | ProgressLog | None = None
+        self._name, self._files, self._total_bytes = "", 0, 0
+        self._phase_start_time = self._next_update_time = time.monotonic()
 
-    def phase(self, name: str, files: int, size: int) -> None:
+    def on_phase(self, name: str, files: int, size: int) -> None:
         """Begin something that has so much to do."""
         self.close()
-        self._name, self._files, self._size = name, files, size
-        self._began = time.monotonic()
-        self._next = self._began + (BAR_AFTER_S if sys.stderr.isatty() else LOG_EVERY_S)
+        self._name, self._files, self._total_bytes = name, files, size
+        self._phase_start_time = time.monotonic()
+        self._next_update_time = self._phase_start_time + (
+            BAR_DELAY_S if sys.stderr.isatty() else LOG_INTERVAL_S
+        )
 
-    def progress(self, files: int, size: int, report: "Report", now: list[str]) -> None:
+    def on_progress(self, files: int, size: int, report: "BatchReport", current: list[str]) -> None:
         """Show how much of that is done, and which recordings are being worked on."""
         moment = time.monotonic()
-        if self._quiet or moment < self._next:
+        if self._quiet or moment < self._next_update_time:
             return
-        self._next = moment + SHOW_EVERY_S
-        if self._shown is None:
-            self._shown = (Panel if sys.stderr.isatty() else Log)(self._name, self._size)
+        self._next_update_time = moment + DISPLAY_INTERVAL_S
+        if self._display is None:
+            self._display = (ProgressPanel if sys.stderr.isatty() else ProgressLog)(
+                self._name, self._total_bytes
+            )
         note = f"{files} of {self._files} files" if self._files else f"{files} files"
         if report.audio_seconds:
-            speed = report.audio_seconds / max(1e-9, moment - self._began)
+            speed = report.audio_seconds / max(1e-9, moment - self._phase_start_time)
             note += f", {format_duration(report.audio_seconds)} of audio, {speed:.0f} × real time"
         if report.failed:
             note += f", {report.failed} failed"
-        self._shown.update(size, note, now)
+        self._display.update(size, note, current)
 
-    def settled(self, name: str, entry: "Entry") -> None:
+    def on_recording(self, name: str, entry: "ManifestEntry") -> None:
         """Print what became of a recording."""
         if self._json:
-            put(to_json(settled_data(self._root / name, self._output, entry)))
+            print_data(to_json(build_recording_data(self._root / name, self._output, entry)))
 
     def close(self) -> None:
         """Take away what is shown."""
-        if self._shown:
-            self._shown.close()
-            self._shown = None
+        if self._display:
+            self._display.close()
+            self._display = None

@@ -12,22 +12,22 @@ from noisegate_cli.errors import NoisegateError, SettingsError
 from noisegate_cli.terminal.analyze_command import analyze
 from noisegate_cli.terminal.batch_command import batch
 from noisegate_cli.terminal.console import (
-    complain,
-    escape_what_cannot_be_shown,
+    escape_unencodable_output,
     interrupt_on_signals,
-    put,
+    print_data,
+    print_error,
 )
 from noisegate_cli.terminal.gate_command import gate
 from noisegate_cli.terminal.shared_options import (
-    DONE,
-    FAILED,
-    INTERRUPTED,
-    MISUSED,
-    Interrupted,
+    EXIT_FAILURE,
+    EXIT_INTERRUPTED,
+    EXIT_SUCCESS,
+    EXIT_USAGE_ERROR,
+    InterruptedWithMessage,
 )
-from noisegate_cli.terminal.summary import presets_text
+from noisegate_cli.terminal.summary import format_presets
 
-DEBUG = "--debug"
+DEBUG_FLAG = "--debug"
 
 app = typer.Typer(
     name="ngate",
@@ -38,9 +38,9 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
-        put(f"ngate {__version__}")
+        print_data(f"ngate {__version__}")
         raise typer.Exit
 
 
@@ -48,16 +48,16 @@ def _version(wanted: bool) -> None:
 def ngate(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
     debug: Annotated[
-        bool, typer.Option(DEBUG, help="Show tracebacks; works after a command too.")
+        bool, typer.Option(DEBUG_FLAG, help="Show tracebacks; works after a command too.")
     ] = False,
 ) -> None:
     """Silence what is not signal in recordings."""
 
 
-app.command(epilog="Presets:\n\n" + presets_text().replace("\n", "\n\n"))(gate)
+app.command(epilog="Presets:\n\n" + format_presets().replace("\n", "\n\n"))(gate)
 app.command()(analyze)
 app.command()(batch)
 
@@ -66,45 +66,47 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line and return the exit status; nothing but it leaves this function."""
     arguments = list(arguments)
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    debug = DEBUG in options
-    arguments = [a for i, a in enumerate(arguments) if a != DEBUG or i >= len(options)]
+    debug = DEBUG_FLAG in options
+    arguments = [a for i, a in enumerate(arguments) if a != DEBUG_FLAG or i >= len(options)]
     try:
-        status = app(args=arguments, prog_name="ngate", standalone_mode=False) or DONE
-        if status == INTERRUPTED:
+        status = app(args=arguments, prog_name="ngate", standalone_mode=False) or EXIT_SUCCESS
+        if status == EXIT_INTERRUPTED:
             raise KeyboardInterrupt
         return int(status)
     except (BrokenPipeError, SystemExit):
         # Who read our output has seen enough, which Typer takes for a reason to leave. Python would
         # complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
-    except (KeyboardInterrupt, typer.Abort, Interrupted) as interrupt:
-        complain(": ".join(("interrupted", *map(str, interrupt.args))))
-        return INTERRUPTED
+        return EXIT_SUCCESS
+    except (KeyboardInterrupt, typer.Abort, InterruptedWithMessage) as interrupt:
+        print_error(": ".join(("interrupted", *map(str, interrupt.args))))
+        return EXIT_INTERRUPTED
     except Exception as error:
         if debug:
             import traceback
 
             traceback.print_exc()
-        return _status(error)
+        return _print_error_status(error)
 
 
-def _status(error: Exception) -> int:
+def _print_error_status(error: Exception) -> int:
     """Say what was wrong, and return the exit status for it."""
     if isinstance(error, NoisegateError):
-        complain(error)
-        return MISUSED if isinstance(error, SettingsError) else FAILED
+        print_error(error)
+        return EXIT_USAGE_ERROR if isinstance(error, SettingsError) else EXIT_FAILURE
     if hasattr(error, "format_message"):
         # Wrong usage, in the words of Typer. No arguments at all have printed the help instead.
         if message := error.format_message().rstrip("."):
             command = getattr(getattr(error, "ctx", None), "command_path", "ngate")
-            complain(f"{message}: see {command} --help")
-        return MISUSED
+            print_error(f"{message}: see {command} --help")
+        return EXIT_USAGE_ERROR
     if isinstance(error, OSError) and error.strerror:
-        complain(f"{error.strerror}: {error.filename or 'standard output'}")
-        return FAILED
-    complain(f"this should not happen: {type(error).__name__}: {error} ({DEBUG} shows where)")
-    return FAILED
+        print_error(f"{error.strerror}: {error.filename or 'standard output'}")
+        return EXIT_FAILURE
+    print_error(
+        f"this should not happen: {type(error).__name__}: {error} ({DEBUG_FLAG} shows where)"
+    )
+    return EXIT_FAILURE
 
 
 def main() -> None:
@@ -112,6 +114,6 @@ def main() -> None:
     # Nothing here is multiplied in threads. Starting them would take longer than a short recording,
     # and the workers of a batch would get in each other's way.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    escape_what_cannot_be_shown()
+    escape_unencodable_output()
     interrupt_on_signals()
     sys.exit(run(sys.argv[1:]))

@@ -10,33 +10,33 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 if TYPE_CHECKING:
     from rich.console import Console
 
-BAR_AFTER_S = 0.5
+BAR_DELAY_S = 0.5
 """A bar for work that is done sooner would only flicker, and cost the time to import it."""
 
-LOG_EVERY_S = 10.0
+LOG_INTERVAL_S = 10.0
 """Seconds between two lines of progress in a log."""
 
 
-def escape_what_cannot_be_shown() -> None:
+def escape_unencodable_output() -> None:
     """Let no character be an error on a terminal or a code page that doesn't have it."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
-def say(text: str) -> None:
+def print_message(text: str) -> None:
     """Print a line to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
-def put(text: str) -> None:
+def print_data(text: str) -> None:
     """Print a line of data to stdout."""
     print(text, flush=True)
 
 
-def complain(message: object) -> None:
+def print_error(message: object) -> None:
     """Print an error as the one line that it is."""
-    say("ngate: " + " ".join(str(message).split("\n")))
+    print_message("ngate: " + " ".join(str(message).split("\n")))
 
 
 def console(stderr: bool = False) -> "Console":
@@ -61,27 +61,27 @@ def interrupt_on_signals() -> None:
             signal.signal(getattr(signal, name), interrupt)
 
 
-class Bars(Protocol):
+class ProgressBars(Protocol):
     """Where progress is shown."""
 
     def update(self, done: dict[str, float]) -> None:
         """Show how much is done of each total."""
 
 
-class NoBars:
+class NullProgressBars:
     """Progress that is not shown."""
 
     def update(self, done: dict[str, float]) -> None:
         """Do nothing."""
 
 
-class RichBars:
+class RichProgressBars:
     """A bar for each total on a terminal, with speed and time to go."""
 
     def __init__(self, totals: dict[str, float]) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._started = time.monotonic()
+        self._start_time = time.monotonic()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -96,7 +96,7 @@ class RichBars:
 
     def update(self, done: dict[str, float]) -> None:
         """Show how much is done of each total."""
-        elapsed = max(1e-9, time.monotonic() - self._started)
+        elapsed = max(1e-9, time.monotonic() - self._start_time)
         for name, amount in done.items():
             text = f"{amount / elapsed:.0f} × real time"
             self._progress.update(self._tasks[name], completed=amount, note=text)
@@ -106,7 +106,7 @@ class RichBars:
         self._progress.stop()
 
 
-class LogBars:
+class LogProgressBars:
     """A plain line now and then, for a log."""
 
     def __init__(self, totals: dict[str, float]) -> None:
@@ -129,8 +129,8 @@ class LogBars:
         self._bar = Lines(
             total=totals[self._name],
             desc=f"ngate: {self._name}",
-            mininterval=LOG_EVERY_S,
-            delay=LOG_EVERY_S,
+            mininterval=LOG_INTERVAL_S,
+            delay=LOG_INTERVAL_S,
             ascii=True,
             ncols=160,
             leave=False,
@@ -148,25 +148,25 @@ class LogBars:
         self._bar.close()
 
 
-Totals: TypeAlias = dict[str, float] | Callable[[], dict[str, float]]
+ProgressTotals: TypeAlias = dict[str, float] | Callable[[], dict[str, float]]
 """What there is to do, or how to find out when it is shown."""
 
 
-class LateBars:
+class DelayedProgressBars:
     """Bars that appear only when the work takes long enough to wonder about it."""
 
-    def __init__(self, totals: Totals) -> None:
+    def __init__(self, totals: ProgressTotals) -> None:
         self._totals = totals
-        self._due = time.monotonic() + (BAR_AFTER_S if sys.stderr.isatty() else LOG_EVERY_S)
-        self._bars: RichBars | LogBars | None = None
+        self._show_at = time.monotonic() + (BAR_DELAY_S if sys.stderr.isatty() else LOG_INTERVAL_S)
+        self._bars: RichProgressBars | LogProgressBars | None = None
 
     def update(self, done: dict[str, float]) -> None:
         """Show how much is done of each total, when it is time."""
         if self._bars is None:
-            if time.monotonic() < self._due:
+            if time.monotonic() < self._show_at:
                 return
             totals = self._totals() if callable(self._totals) else self._totals
-            self._bars = (RichBars if sys.stderr.isatty() else LogBars)(totals)
+            self._bars = (RichProgressBars if sys.stderr.isatty() else LogProgressBars)(totals)
         self._bars.update(done)
 
     def close(self) -> None:
@@ -176,12 +176,12 @@ class LateBars:
 
 
 @contextmanager
-def bars(totals: Totals, quiet: bool = False) -> Iterator[Bars]:
+def show_progress(totals: ProgressTotals, quiet: bool = False) -> Iterator[ProgressBars]:
     """Show progress towards each of `totals` while the block runs, nothing if `quiet`."""
     if quiet:
-        yield NoBars()
+        yield NullProgressBars()
         return
-    shown = LateBars(totals)
+    shown = DelayedProgressBars(totals)
     try:
         yield shown
     finally:

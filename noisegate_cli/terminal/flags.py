@@ -6,17 +6,17 @@ Below the terminal, a message that suggests a parameter writes it as Python does
 
 import re
 
-from noisegate_cli.terminal.options import OPTIONS
+from noisegate_cli.terminal.options import GATE_OPTIONS
 
 FLAGS = {
     "cluster": "--cluster",
     "force": "--force",
     "jobs": "--jobs",
-    "names": "--from-file",
+    "names_file": "--from-file",
     "output": "-o",
     "subtype": "--subtype",
-    "table": "--report",
-} | {name: option.flags[0] for name, option in OPTIONS.items()}
+    "csv_path": "--report",
+} | {name: option.flags[0] for name, option in GATE_OPTIONS.items()}
 """The flag of each parameter that a message may suggest."""
 
 _QUOTED_OR_PARAMETER = re.compile(

@@ -6,24 +6,24 @@ import typer
 
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.memory import keep_what_is_freed
-from noisegate_cli.terminal.console import complain, put, say
-from noisegate_cli.terminal.options import with_settings
+from noisegate_cli.memory import keep_freed_memory
+from noisegate_cli.terminal.console import print_data, print_error, print_message
+from noisegate_cli.terminal.options import add_gate_options
 from noisegate_cli.terminal.shared_options import (
-    FAILED,
-    Force,
-    Json,
-    KeepMtime,
-    Quiet,
-    Raw,
-    Subtype,
-    _one_bar,
-    _raw_format,
+    EXIT_FAILURE,
+    ForceOption,
+    JsonOption,
+    KeepMtimeOption,
+    QuietOption,
+    RawOption,
+    SubtypeOption,
+    parse_raw_format,
+    show_recording_progress,
 )
-from noisegate_cli.text import shown
+from noisegate_cli.text import quote_path
 
 
-@with_settings()
+@add_gate_options()
 def gate(
     settings: GateSettings,
     file: Annotated[
@@ -50,9 +50,9 @@ def gate(
             metavar="EXT", help="The format where -o names none: flac.", show_default="as the input"
         ),
     ] = None,
-    subtype: Subtype = None,
-    keep_mtime: KeepMtime = False,
-    raw: Raw = None,
+    subtype: SubtypeOption = None,
+    keep_mtime: KeepMtimeOption = False,
+    raw: RawOption = None,
     fail_on_chop: Annotated[
         bool,
         typer.Option(
@@ -60,37 +60,43 @@ def gate(
             help="Exit with 1 if a decay or an attack was cut, or all of it; for scripts.",
         ),
     ] = False,
-    force: Force = False,
-    quiet: Quiet = False,
-    json: Json = False,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+    json: JsonOption = False,
 ) -> None:
     """Gate one recording: silent in the pauses, untouched elsewhere."""
-    from noisegate_cli.files.names import OutputOptions, named
+    from noisegate_cli.files.output_naming import OutputOptions, parse_path
     from noisegate_cli.recordings import gate_file
-    from noisegate_cli.terminal.json_data import gate_data, to_json
-    from noisegate_cli.terminal.summary import chops_counted, gate_summary, nothing_opened
+    from noisegate_cli.terminal.json_data import build_gate_data, to_json
+    from noisegate_cli.terminal.summary import (
+        format_chop_counts,
+        format_gate_summary,
+        is_never_open,
+    )
 
-    keep_what_is_freed()
+    keep_freed_memory()
     if json and "-" in (output, residue):
         raise SettingsError("--json and -o - both write to standard output: give -o a file")
-    source, kind = named(file), _raw_format(raw)
-    with _one_bar(source, quiet) as progress:
+    source, kind = parse_path(file), parse_raw_format(raw)
+    with show_recording_progress(source, quiet) as progress:
         result = gate_file(
             source,
-            named(output) if output else None,
+            parse_path(output) if output else None,
             settings,
-            residue=named(residue) if residue else None,
+            residue=parse_path(residue) if residue else None,
             options=OutputOptions(format=format, subtype=subtype, keep_mtime=keep_mtime),
             raw=kind,
             force=force,
             progress=progress,
         )
     if json:
-        put(to_json(gate_data(result)))
+        print_data(to_json(build_gate_data(result)))
     elif not quiet:
-        for line in gate_summary(result):
-            say(line)
-    if fail_on_chop and (result.chops.count or nothing_opened(result)):
-        cut = chops_counted(result.chops) if result.chops.count else "all of it was turned down"
-        complain(f"{shown(result.output.path)}: {cut}")
-        raise typer.Exit(FAILED)
+        for line in format_gate_summary(result):
+            print_message(line)
+    if fail_on_chop and (result.chops.count or is_never_open(result)):
+        cut = (
+            format_chop_counts(result.chops) if result.chops.count else "all of it was turned down"
+        )
+        print_error(f"{quote_path(result.output.path)}: {cut}")
+        raise typer.Exit(EXIT_FAILURE)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noisegate_cli.terminal.advice import advice, gate_command
+from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
 from noisegate_cli.terminal.summary import level_db
 
 if TYPE_CHECKING:
-    from noisegate_cli.batch.manifest import Entry
+    from noisegate_cli.batch.manifest import ManifestEntry
     from noisegate_cli.gating.frames.histogram import LevelHistogram
     from noisegate_cli.gating.noise_profile import NoiseProfile
     from noisegate_cli.recordings import AnalysisReport, GateResult
@@ -20,22 +20,22 @@ def to_json(value: Any) -> str:
     """Return `value` as one line of JSON: what isn't a finite number is null."""
     import json
 
-    return json.dumps(_plain(value), ensure_ascii=True, allow_nan=False)
+    return json.dumps(_to_plain_data(value), ensure_ascii=True, allow_nan=False)
 
 
-def _plain(value: Any) -> Any:
+def _to_plain_data(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.9g}") if math.isfinite(value) else None
     if isinstance(value, Path):
         return str(value).encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): _to_plain_data(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [_to_plain_data(v) for v in value]
     return value
 
 
-def analysis_data(report: "AnalysisReport") -> dict[str, Any]:
+def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
     """Return an analysis as plain data."""
     info, levels, suggestion = report.info, report.levels, report.levels.suggestion
     threshold = suggestion.threshold
@@ -55,7 +55,7 @@ def analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "active_db": suggestion.active_db,
         "contrast_db": suggestion.contrast_db,
         "digital_silence_share": levels.silent_share,
-        "histogram": _histogram_data(levels.histogram),
+        "histogram": _build_histogram_data(levels.histogram),
         "threshold": threshold,
         "threshold_db": level_db(threshold),
         "agreement": suggestion.agreement,
@@ -67,14 +67,14 @@ def analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "openings_per_minute": levels.openings_per_minute,
         "sweep": [dataclasses.asdict(trial) for trial in levels.trials],
         "warnings": report.warnings,
-        "advice": advice(report),
-        "noises": _noises_data(levels.noises),
+        "advice": collect_advice(report),
+        "noises": _build_noises_data(levels.noises),
         "settings": dataclasses.asdict(report.settings),
-        "command": gate_command(report) or None,
+        "command": suggest_gate_command(report) or None,
     }
 
 
-def gate_data(result: "GateResult") -> dict[str, Any]:
+def build_gate_data(result: "GateResult") -> dict[str, Any]:
     """Return what a gate did as plain data."""
     return {
         "file": result.source.path,
@@ -94,7 +94,7 @@ def gate_data(result: "GateResult") -> dict[str, Any]:
         "closed_share": result.statistics.closed_share,
         "openings": result.statistics.openings,
         "chops": dataclasses.asdict(result.chops),
-        "noises": _noises_data(result.noises),
+        "noises": _build_noises_data(result.noises),
         "settings": dataclasses.asdict(result.settings),
         "delay_ms": result.delay_ms,
         "warnings": result.warnings,
@@ -102,7 +102,7 @@ def gate_data(result: "GateResult") -> dict[str, Any]:
     }
 
 
-def settled_data(file: Path, output: Path, entry: "Entry") -> dict[str, Any]:
+def build_recording_data(file: Path, output: Path, entry: "ManifestEntry") -> dict[str, Any]:
     """Return what became of one recording of a batch as plain data."""
     settled: dict[str, Any] = {
         "status": entry["status"],
@@ -118,7 +118,7 @@ def settled_data(file: Path, output: Path, entry: "Entry") -> dict[str, Any]:
     return settled | {"settings": entry.get("settings")}
 
 
-def _noises_data(noises: "Sequence[NoiseProfile | None]") -> list[dict[str, Any] | None]:
+def _build_noises_data(noises: "Sequence[NoiseProfile | None]") -> list[dict[str, Any] | None]:
     return [
         {
             "source": noise.source,
@@ -133,7 +133,7 @@ def _noises_data(noises: "Sequence[NoiseProfile | None]") -> list[dict[str, Any]
     ]
 
 
-def _histogram_data(histogram: "LevelHistogram") -> list[dict[str, Any]]:
+def _build_histogram_data(histogram: "LevelHistogram") -> list[dict[str, Any]]:
     if not histogram.sounding:
         return []
     return [{"from_db": a, "to_db": b, "frames": n} for a, b, n in histogram.rows()]

@@ -20,9 +20,9 @@ from noisegate_cli.gating.parsing import (
 )
 from noisegate_cli.gating.settings import PRESETS, GateSettings
 
-DETECTOR = "How it listens"
-ENVELOPE = "How it opens and closes (defaults from the preset)"
-SPECTRAL = "The noise under the signal"
+DETECTOR_PANEL = "How it listens"
+ENVELOPE_PANEL = "How it opens and closes (defaults from the preset)"
+SPECTRAL_PANEL = "The noise under the signal"
 
 
 class Option(NamedTuple):
@@ -38,11 +38,11 @@ class Option(NamedTuple):
     """In words; empty where the preset has it."""
 
 
-OPTIONS: dict[str, Option] = {
+GATE_OPTIONS: dict[str, Option] = {
     "threshold": Option(
         ("--threshold", "-t"),
         "LEVEL",
-        DETECTOR,
+        DETECTOR_PANEL,
         "Opens above this frame RMS: 0.03 (of full scale 1.0) or -30dB. Or finds out: "
         "auto hears what is signal; auto:otsu, auto:gmm and auto:p56 go by the levels; "
         "floor+6dB by the noise.",
@@ -52,14 +52,14 @@ OPTIONS: dict[str, Option] = {
     "adaptive": Option(
         ("--adaptive",),
         "",
-        DETECTOR,
+        DETECTOR_PANEL,
         "Moves the threshold with the noise; auto does that anyway.",
         bool,
     ),
     "key_hz": Option(
         ("--key",),
         "HZ-HZ",
-        DETECTOR,
+        DETECTOR_PANEL,
         "Listens only between these frequencies: 250-4000.",
         partial(parse_band, "key"),
         "all",
@@ -67,28 +67,28 @@ OPTIONS: dict[str, Option] = {
     "hysteresis_db": Option(
         ("--hysteresis",),
         "DB",
-        DETECTOR,
+        DETECTOR_PANEL,
         "Closes only this far below a threshold; auto has a hysteresis of its own.",
         partial(parse_quantity, "hysteresis", unit="dB"),
     ),
     "min_open_ms": Option(
         ("--min-open",),
         "MS",
-        DETECTOR,
+        DETECTOR_PANEL,
         "Doesn't open for shorter sounds.",
         partial(parse_quantity, "min open", unit="ms"),
     ),
     "min_closed_ms": Option(
         ("--min-closed",),
         "MS",
-        DETECTOR,
+        DETECTOR_PANEL,
         "Doesn't close in shorter pauses.",
         partial(parse_quantity, "min closed", unit="ms"),
     ),
     "channels": Option(
         ("--channels",),
         "linked|separate",
-        DETECTOR,
+        DETECTOR_PANEL,
         "linked: the loudest channel opens all. separate: each has a gate of its own.",
         str,
         "linked",
@@ -96,7 +96,7 @@ OPTIONS: dict[str, Option] = {
     "nonfinite": Option(
         ("--nonfinite",),
         "refuse|zero",
-        DETECTOR,
+        DETECTOR_PANEL,
         "What becomes of samples that are NaN or infinite; zero silences them.",
         str,
         "refuse",
@@ -104,7 +104,7 @@ OPTIONS: dict[str, Option] = {
     "frame_length": Option(
         ("--frame-length",),
         "SAMPLES",
-        DETECTOR,
+        DETECTOR_PANEL,
         "Length of an analysis frame.",
         partial(parse_samples, "frame length"),
         "the power of two from 30 ms on",
@@ -112,7 +112,7 @@ OPTIONS: dict[str, Option] = {
     "hop_length": Option(
         ("--hop-length",),
         "SAMPLES",
-        DETECTOR,
+        DETECTOR_PANEL,
         "From frame to frame; divides half the frame.",
         partial(parse_samples, "hop length"),
         "a quarter of the frame",
@@ -120,42 +120,42 @@ OPTIONS: dict[str, Option] = {
     "lookahead_ms": Option(
         ("--lookahead",),
         "MS",
-        ENVELOPE,
+        ENVELOPE_PANEL,
         "Is fully open this long before the sound.",
         partial(parse_quantity, "lookahead", unit="ms"),
     ),
     "attack_ms": Option(
         ("--attack",),
         "MS",
-        ENVELOPE,
+        ENVELOPE_PANEL,
         "Fades in, before the lookahead.",
         partial(parse_quantity, "attack", unit="ms"),
     ),
     "hold_ms": Option(
         ("--hold",),
         "MS",
-        ENVELOPE,
+        ENVELOPE_PANEL,
         "Stays fully open this long after the sound.",
         partial(parse_quantity, "hold", unit="ms"),
     ),
     "release_ms": Option(
         ("--release",),
         "MS",
-        ENVELOPE,
+        ENVELOPE_PANEL,
         "Fades out, after the hold.",
         partial(parse_quantity, "release", unit="ms"),
     ),
     "range_db": Option(
         ("--range",),
         "DB|mute",
-        ENVELOPE,
+        ENVELOPE_PANEL,
         "Gain of the closed gate: -24dB, or mute for silence.",
         parse_range,
     ),
     "target_floor_db": Option(
         ("--target-floor",),
         "DBFS",
-        ENVELOPE,
+        ENVELOPE_PANEL,
         "Takes the range that makes the pauses this loud: -62dB.",
         partial(parse_level, "target floor"),
         "none",
@@ -163,7 +163,7 @@ OPTIONS: dict[str, Option] = {
     "spectral": Option(
         ("--spectral",),
         "",
-        SPECTRAL,
+        SPECTRAL_PANEL,
         "Turns down the noise in each frequency bin, under the signal too. The pauses are quiet "
         "then; --range mute silences them as well.",
         bool,
@@ -171,14 +171,14 @@ OPTIONS: dict[str, Option] = {
     "reduction_db": Option(
         ("--reduction",),
         "DB|mute",
-        SPECTRAL,
+        SPECTRAL_PANEL,
         "How far a bin goes down at the most: 12dB. Less sounds more natural.",
         parse_reduction,
     ),
     "noise": Option(
         ("--noise",),
         "FILE|FROM-TO",
-        SPECTRAL,
+        SPECTRAL_PANEL,
         "Where the noise is alone: a recording of it, or a stretch of this one: 0:00-0:02.5.",
         parse_noise,
         "learnt from the pauses",
@@ -186,24 +186,24 @@ OPTIONS: dict[str, Option] = {
 }
 
 
-PRESET = Annotated[
+PresetOption = Annotated[
     str,
     typer.Option(
         "--preset",
         "-p",
         metavar="|".join(PRESETS),
         help="Where the options below start from, and the hysteresis, min open and min closed.",
-        rich_help_panel=ENVELOPE,
+        rich_help_panel=ENVELOPE_PANEL,
     ),
 ]
 
 
-def with_settings(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def add_gate_options(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of a gate, but for some; it gets them as one `settings`."""
-    options = {name: option for name, option in OPTIONS.items() if name not in without}
+    options = {name: option for name, option in GATE_OPTIONS.items() if name not in without}
     added = [
         inspect.Parameter(
-            "preset", inspect.Parameter.KEYWORD_ONLY, default="voice", annotation=PRESET
+            "preset", inspect.Parameter.KEYWORD_ONLY, default="voice", annotation=PresetOption
         )
     ]
     for name, option in options.items():
@@ -227,7 +227,7 @@ def with_settings(*without: str) -> Callable[[Callable[..., None]], Callable[...
         def run(**arguments: Any) -> None:
             texts = {name: arguments.pop(name) for name in options}
             preset = arguments.pop("preset")
-            command(settings=settings_from(preset, texts), **arguments)
+            command(settings=parse_settings(preset, texts), **arguments)
 
         own = [p for p in inspect.signature(command).parameters.values() if p.name != "settings"]
         run.__name__, run.__doc__ = command.__name__, command.__doc__
@@ -238,7 +238,7 @@ def with_settings(*without: str) -> Callable[[Callable[..., None]], Callable[...
     return decorate
 
 
-def settings_from(preset: str, texts: dict[str, str | None]) -> GateSettings:
+def parse_settings(preset: str, texts: dict[str, str | None]) -> GateSettings:
     """Return the settings of a preset with what was typed in their place.
 
     Raises
@@ -246,7 +246,9 @@ def settings_from(preset: str, texts: dict[str, str | None]) -> GateSettings:
     SettingsError
         Quotes what can't be read, or is out of range.
     """
-    changes = {name: OPTIONS[name].parse(text) for name, text in texts.items() if text is not None}
+    changes = {
+        name: GATE_OPTIONS[name].parse(text) for name, text in texts.items() if text is not None
+    }
     if {"range_db", "target_floor_db"} <= set(changes):
         raise SettingsError(
             "--range and --target-floor both say how far to close: give one of them"
@@ -254,6 +256,6 @@ def settings_from(preset: str, texts: dict[str, str | None]) -> GateSettings:
     if changes.get("spectral"):
         changes["spectral"] = "mask" if preset == "hard" else "soft"
     elif misplaced := {"reduction_db", "noise"} & set(changes):
-        flag = OPTIONS[min(misplaced)].flags[0]
+        flag = GATE_OPTIONS[min(misplaced)].flags[0]
         raise SettingsError(f"{flag} is of the spectral gate: add --spectral")
     return GateSettings.preset(preset, **changes)

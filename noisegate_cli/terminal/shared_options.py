@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noisegate_cli.terminal.console import bars
+from noisegate_cli.terminal.console import show_progress
 
 if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat
 
 
-DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+EXIT_SUCCESS, EXIT_FAILURE, EXIT_USAGE_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
 """Exit statuses."""
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
-Quiet = Annotated[
+QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress, no summary: only errors and data.")
 ]
 
 
-Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite outputs that exist.")]
+ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Overwrite outputs that exist.")]
 
 
-Subtype = Annotated[
+SubtypeOption = Annotated[
     str | None,
     typer.Option(
         metavar="TYPE",
@@ -38,16 +38,16 @@ Subtype = Annotated[
 ]
 
 
-KeepMtime = Annotated[
+KeepMtimeOption = Annotated[
     bool, typer.Option("--keep-mtime", help="Leave the time of the last change as it was.")
 ]
 
 
-class Interrupted(Exception):  # noqa: N818  # it is no error
+class InterruptedWithMessage(Exception):  # noqa: N818  # it is no error
     """An interrupt with something to say; Typer lets a plain one through without its words."""
 
 
-Raw = Annotated[
+RawOption = Annotated[
     str | None,
     typer.Option(
         metavar="RATE:CHANNELS:TYPE",
@@ -56,7 +56,7 @@ Raw = Annotated[
 ]
 
 
-def _raw_format(text: str | None) -> "RawFormat | None":
+def parse_raw_format(text: str | None) -> "RawFormat | None":
     """Return what the samples of an input are that is nothing else."""
     if text is None:
         return None
@@ -66,7 +66,7 @@ def _raw_format(text: str | None) -> "RawFormat | None":
 
 
 @contextmanager
-def _one_bar(file: Path | str, quiet: bool) -> Iterator[Callable[[float], None]]:
+def show_recording_progress(file: Path | str, quiet: bool) -> Iterator[Callable[[float], None]]:
     """Give a function to tell which share of one recording is done."""
     file, seconds = Path(file), 0.0
 
@@ -78,5 +78,5 @@ def _one_bar(file: Path | str, quiet: bool) -> Iterator[Callable[[float], None]]
         seconds = probe(file).duration
         return {file.name: seconds}
 
-    with bars(total, quiet or str(file) == "-") as shown:
+    with show_progress(total, quiet or str(file) == "-") as shown:
         yield lambda share: shown.update({file.name: share * seconds})

@@ -4,17 +4,17 @@ import math
 from typing import TYPE_CHECKING
 
 from noisegate_cli.gating.settings import MUTE, PRESETS, GateSettings
-from noisegate_cli.terminal.advice import _typed_noise
-from noisegate_cli.text import format_db, format_duration, format_level, format_time, shown
+from noisegate_cli.terminal.advice import format_noise_value
+from noisegate_cli.text import format_db, format_duration, format_level, format_time, quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.batch.terms import Report
+    from noisegate_cli.batch.interface import BatchReport
     from noisegate_cli.files.formats import AudioInfo
     from noisegate_cli.gating.chops import ChopReport
     from noisegate_cli.recordings import GateResult
 
 
-def gate_summary(result: "GateResult") -> list[str]:
+def format_gate_summary(result: "GateResult") -> list[str]:
     """Return the few lines that `ngate gate` says when it is done."""
     found = result.suggestion
     if found is None:
@@ -24,13 +24,13 @@ def gate_summary(result: "GateResult") -> list[str]:
     else:
         opening = f"threshold  {format_level(result.threshold)}, {found.method}. {found.reason}"
     speed = result.source.duration / max(result.seconds, 1e-9)
-    openings = _counted(result.statistics.openings, "opening")
+    openings = _pluralize(result.statistics.openings, "opening")
     lines = [
         opening,
         f"closed     {100 * result.statistics.closed_share:.1f} % of "
         f"{format_duration(result.source.duration)}, {openings} "
         f"({speed:.0f} × real time)",
-        f"output     {shown(result.output.path)} ({sample_type(result.output)})",
+        f"output     {quote_path(result.output.path)} ({format_sample_type(result.output)})",
     ]
     if result.settings.adaptive and result.threshold is not None:
         lines[0] += " It moves with the noise." if found else ", moving with the noise"
@@ -39,45 +39,45 @@ def gate_summary(result: "GateResult") -> list[str]:
         range_db = format_db(result.settings.range_db)
         lines.append(f"range      {range_db}, for the target floor{reached}")
     if result.settings.spectral != "off":
-        lines += _noise_lines(result)
-    if nothing_opened(result):
+        lines += _format_noise(result)
+    if is_never_open(result):
         lines.append("note       nothing rises above the threshold: all of it is turned down")
     if result.chops.count:
-        lines += _chops_lines(result)
+        lines += _format_chops(result)
     if result.residue:
-        lines.append(f"residue    {shown(result.residue)}")
+        lines.append(f"residue    {quote_path(result.residue)}")
     if result.delay_ms is not None:
         hold = result.settings.hold_ms
         lines.append(
             f"delay      at most {result.delay_ms:.0f} ms; so that it is no more, hold {hold:g} ms "
             "takes the place of min closed"
         )
-    if note := _other_type(result.source, result.output):
+    if note := _describe_subtype_change(result.source, result.output):
         lines.append(f"note       {note}")
     lines += [f"warning    {sentence}" for sentence in result.warnings]
     return lines
 
 
-def _other_type(source: "AudioInfo", output: "AudioInfo") -> str:
+def _describe_subtype_change(source: "AudioInfo", output: "AudioInfo") -> str:
     """Return what to say where the output is of another sample type; empty if nothing is lost."""
     if source.subtype == output.subtype:
         return ""
-    if source.is_coded and not output.is_coded:
+    if source.is_lossy and not output.is_lossy:
         return f"the input is {source.subtype}: the output holds what that decodes to"
     mantissa = {"FLOAT": 24, "DOUBLE": 53}
-    room = mantissa.get(output.subtype, output.bits)
-    fits = mantissa.get(source.subtype, source.bits) <= room
-    if output.is_coded or not fits or (source.dtype.kind == "f" and output.dtype.kind == "i"):
+    room = mantissa.get(output.subtype, output.bit_depth)
+    fits = mantissa.get(source.subtype, source.bit_depth) <= room
+    if output.is_lossy or not fits or (source.dtype.kind == "f" and output.dtype.kind == "i"):
         return f"the input is {source.subtype}: not every bit can be kept"
     return ""
 
 
-def nothing_opened(result: "GateResult") -> bool:
+def is_never_open(result: "GateResult") -> bool:
     """Return whether a threshold lies above all that there is."""
     return result.threshold is not None and not result.statistics.openings
 
 
-def _noise_lines(result: "GateResult") -> list[str]:
+def _format_noise(result: "GateResult") -> list[str]:
     """Return what a spectral gate went by, and how far it went."""
     settings = result.settings
     if settings.masks_by_level:
@@ -86,7 +86,7 @@ def _noise_lines(result: "GateResult") -> list[str]:
     lines = []
     if known:
         levels = " and ".join(f"{noise.level_db():.0f}" for noise in known)
-        sources = dict.fromkeys(_noise_source(noise.source, settings) for noise in known)
+        sources = dict.fromkeys(_describe_noise_source(noise.source, settings) for noise in known)
         depth = f"up to {settings.reduction_db:g} dB" if settings.bin_floor else "all the way"
         lines.append(f"noise      {levels} dBFS, {', or '.join(sources)}")
         lines.append(f"           {depth} down in each bin")
@@ -99,21 +99,21 @@ def _noise_lines(result: "GateResult") -> list[str]:
     return lines
 
 
-def _noise_source(source: str, settings: GateSettings) -> str:
+def _describe_noise_source(source: str, settings: GateSettings) -> str:
     if source == "given":
-        return f"as in {shown(_typed_noise(settings.noise))}"
+        return f"as in {quote_path(format_noise_value(settings.noise))}"
     if source == "pauses":
         return "learnt from the pauses"
     return "guessed from what is quietest in each bin, as no pause was found"
 
 
-def chops_counted(chops: "ChopReport") -> str:
+def format_chop_counts(chops: "ChopReport") -> str:
     """Return how often a gate cut sounds."""
     kinds = ((chops.decays, "decay"), (chops.attacks, "attack"))
-    return " and ".join(_counted(number, kind) for number, kind in kinds if number) + " cut"
+    return " and ".join(_pluralize(number, kind) for number, kind in kinds if number) + " cut"
 
 
-def _chops_lines(result: "GateResult") -> list[str]:
+def _format_chops(result: "GateResult") -> list[str]:
     """Return where sounds were cut, and what to do about it."""
     chops = result.chops
     worst = [f"{format_time(chop.time)} ({chop.above_db:.0f} dB)" for chop in chops.worst]
@@ -123,12 +123,12 @@ def _chops_lines(result: "GateResult") -> list[str]:
     deepest = result.settings.pause_reduction_db and not result.settings.range_db
     hints += ["--reduction 12dB" if deepest else "--range -12dB"]
     return [
-        f"chops      {chops_counted(chops)}: try {' or '.join(hints)}",
+        f"chops      {format_chop_counts(chops)}: try {' or '.join(hints)}",
         f"           at {', '.join(worst)}{more}",
     ]
 
 
-def batch_errors(report: "Report") -> list[str]:
+def format_batch_errors(report: "BatchReport") -> list[str]:
     """Return why recordings failed, one a line, not too many."""
     errors = list(report.errors)
     if report.failed > len(errors):
@@ -137,7 +137,7 @@ def batch_errors(report: "Report") -> list[str]:
     return errors
 
 
-def batch_left(report: "Report") -> str:
+def format_batch_remainder(report: "BatchReport") -> str:
     """Return how far a batch got that was stopped, and how to go on."""
     dealt_with = report.total - report.to_do
     return (
@@ -145,7 +145,7 @@ def batch_left(report: "Report") -> str:
     )
 
 
-def presets_text() -> str:
+def format_presets() -> str:
     """Return the presets and their values, one a line, for `--help`."""
     lines = []
     for name, p in PRESETS.items():
@@ -166,10 +166,10 @@ def level_db(linear: float | None) -> float:
     return 20 * math.log10(linear) if linear else -math.inf
 
 
-def sample_type(info: "AudioInfo") -> str:
+def format_sample_type(info: "AudioInfo") -> str:
     """Return the format and the sample type of a recording."""
     return f"{info.format} {info.subtype}"
 
 
-def _counted(number: int, thing: str) -> str:
+def _pluralize(number: int, thing: str) -> str:
     return f"{number} {thing}" + ("" if number == 1 else "s")

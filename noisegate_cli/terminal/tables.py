@@ -4,34 +4,34 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from noisegate_cli.terminal.advice import advice
-from noisegate_cli.terminal.summary import level_db, sample_type
-from noisegate_cli.text import format_bytes, format_db, format_duration, format_level, shown
+from noisegate_cli.terminal.advice import collect_advice
+from noisegate_cli.terminal.summary import format_sample_type, level_db
+from noisegate_cli.text import format_bytes, format_db, format_duration, format_level, quote_path
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    from noisegate_cli.batch.plan import Unusual
-    from noisegate_cli.batch.terms import Report
+    from noisegate_cli.batch.interface import BatchReport
+    from noisegate_cli.batch.plan import ReviewCandidate
     from noisegate_cli.gating.analysis import Trial
     from noisegate_cli.gating.frames.histogram import LevelHistogram
     from noisegate_cli.gating.noise_profile import NoiseProfile
     from noisegate_cli.recordings import AnalysisReport
 
-HISTOGRAM_WIDTH = 40
+HISTOGRAM_WIDTH_CHARS = 40
 
-OCTAVE_WIDTH, OCTAVE_DEPTH_DB = 40, 60.0
+OCTAVE_BAR_WIDTH_CHARS, OCTAVE_BAR_RANGE_DB = 40, 60.0
 """Of the bar of the loudest octave of a noise, and how far down a bar has no width."""
 
 FORCE_HINT = " (--force makes it anew)"
 
-SWEEP_STEP = 3
+SWEEP_STEP_DB = 3
 """Of the trials, a decibel apart, every third is shown: four on either side of the best."""
 
 
-def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group":
+def build_analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group":
     """Return an analysis to be printed by rich."""
     from rich.console import Group
     from rich.padding import Padding
@@ -45,7 +45,8 @@ def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group
     channels = "mono" if info.channels == 1 else f"{info.channels} channels"
     facts.add_row(
         "recording",
-        f"{format_duration(info.duration)}, {info.sample_rate} Hz, {channels}, {sample_type(info)}",
+        f"{format_duration(info.duration)}, {info.sample_rate} Hz, {channels}, "
+        f"{format_sample_type(info)}",
     )
     facts.add_row("peak, RMS", f"{format_db(levels.peak_db)}FS, {format_db(levels.rms_db)}FS")
     if math.isfinite(suggestion.noise_floor_db):
@@ -63,11 +64,11 @@ def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group
             "digital silence", f"{100 * levels.silent_share:.1f} % of the frames, not counted"
         )
     parts: list[Any] = [
-        Text(shown(info.path), style="bold"),
+        Text(quote_path(info.path), style="bold"),
         Padding(facts, (0, 0, 0, 2), expand=False),
     ]
     if levels.histogram.sounding:
-        drawn = _histogram_text(levels.histogram, suggestion.threshold, ascii_only)
+        drawn = _build_histogram_text(levels.histogram, suggestion.threshold, ascii_only)
         parts.append(Padding(drawn, (1, 2), expand=False))
     words = Table.grid(padding=(0, 2))
     words.add_column(style="dim")
@@ -100,31 +101,33 @@ def analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group
         )
     for sentence in report.warnings:
         words.add_row("warning", Text(sentence, style="yellow"))
-    for sentence in advice(report):
+    for sentence in collect_advice(report):
         words.add_row("note", Text(sentence, style="yellow"))
     if levels.trials:
-        parts.append(Padding(_sweep_table(levels.trials, ascii_only), (0, 0, 0, 2), expand=False))
+        parts.append(
+            Padding(_build_sweep_table(levels.trials, ascii_only), (0, 0, 0, 2), expand=False)
+        )
         explained = "at risk: of what the automatic gate lets through; agrees: with it"
         parts.append(Padding(Text(explained, style="dim"), (0, 0, 1, 2), expand=False))
     parts.append(Padding(words, (0, 0, 0, 2), expand=False))
     for gate, noise in enumerate(levels.noises):
         of = f", channel {gate + 1}" if len(levels.noises) > 1 else ""
-        parts.append(Padding(_noise_text(noise, of, ascii_only), (1, 2, 0, 2), expand=False))
+        parts.append(Padding(_build_noise_text(noise, of, ascii_only), (1, 2, 0, 2), expand=False))
     return Group(*parts)
 
 
-def octave_name(hz: float) -> str:
+def format_octave(hz: float) -> str:
     """Return the nominal frequency of the octave around `hz`, which is 1000 times a power of 2.
 
     Examples
     --------
-    >>> octave_name(31.25), octave_name(125.1), octave_name(4000)
+    >>> format_octave(31.25), format_octave(125.1), format_octave(4000)
     ('31 Hz', '125 Hz', '4 kHz')
     """
     return f"{hz / 1000:.0f} kHz" if hz > 900 else f"{hz:.0f} Hz"
 
 
-def _noise_text(noise: "NoiseProfile | None", of: str, ascii_only: bool) -> "Text":
+def _build_noise_text(noise: "NoiseProfile | None", of: str, ascii_only: bool) -> "Text":
     from rich.text import Text
 
     if noise is None:
@@ -134,16 +137,16 @@ def _noise_text(noise: "NoiseProfile | None", of: str, ascii_only: bool) -> "Tex
     bands = noise.bands(1)
     loudest = max((db for _, _, db in bands if math.isfinite(db)), default=0.0)
     for low, _, db in bands:
-        hz = octave_name(low * 2**0.5)
-        share = 1 + (db - loudest) / OCTAVE_DEPTH_DB if math.isfinite(db) else 0.0
-        width = round(OCTAVE_WIDTH * max(0.0, share))
+        hz = format_octave(low * 2**0.5)
+        share = 1 + (db - loudest) / OCTAVE_BAR_RANGE_DB if math.isfinite(db) else 0.0
+        width = round(OCTAVE_BAR_WIDTH_CHARS * max(0.0, share))
         text.append(f"{hz:>8} {db:6.1f} dB ", style="dim")
         text.append(("#" if ascii_only else "█") * width + "\n", style="bright_black")
     text.rstrip()
     return text
 
 
-def _sweep_table(trials: "Sequence[Trial]", ascii_only: bool) -> "Table":
+def _build_sweep_table(trials: "Sequence[Trial]", ascii_only: bool) -> "Table":
     from rich.table import Table
 
     from noisegate_cli.gating.analysis import best_trial
@@ -153,9 +156,9 @@ def _sweep_table(trials: "Sequence[Trial]", ascii_only: bool) -> "Table":
         table.add_column(title, justify="left" if not title else "right")
     best = trials.index(best_trial(trials))
     mark = "<-- suggested" if ascii_only else "◄── suggested"
-    first = best % SWEEP_STEP
-    shown_trials = range(first, len(trials), SWEEP_STEP)
-    for i in list(shown_trials)[max(0, best // SWEEP_STEP - 4) : best // SWEEP_STEP + 5]:
+    first = best % SWEEP_STEP_DB
+    shown_trials = range(first, len(trials), SWEEP_STEP_DB)
+    for i in list(shown_trials)[max(0, best // SWEEP_STEP_DB - 4) : best // SWEEP_STEP_DB + 5]:
         trial = trials[i]
         table.add_row(
             f"{10 ** (trial.threshold_db / 20):.3g}",
@@ -170,20 +173,20 @@ def _sweep_table(trials: "Sequence[Trial]", ascii_only: bool) -> "Table":
     return table
 
 
-def batch_table(report: "Report") -> "Group":
+def build_batch_table(report: "BatchReport") -> "Group":
     """Return the summary of a batch to be printed by rich, what is unusual first."""
     from rich.console import Group
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
-    from noisegate_cli.batch.deciding import ONLY_FORCED
+    from noisegate_cli.batch.incremental import FORCE_ONLY_REASONS
 
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column()
     audio = format_duration(report.audio_seconds)
-    if report.dry:
+    if report.dry_run:
         reasons = ", ".join(f"{number} {why}" for why, number in report.reasons.items())
         table.add_row(
             "would gate",
@@ -201,26 +204,30 @@ def batch_table(report: "Report") -> "Group":
             f"in {format_duration(report.seconds)} ({speed:.0f} × real time)",
         )
     if report.thresholds:
-        table.add_row("threshold", _shared_text(report.thresholds))
+        table.add_row("threshold", _format_shared_thresholds(report.thresholds))
     if report.done:
         table.add_row("closed", f"{100 * report.closed_share:.1f} % of the time")
-        kinds = ", ".join(f"{number} {kind}" for kind, number in report.kinds.items())
+        kinds = ", ".join(f"{number} {kind}" for kind, number in report.review_counts.items())
         table.add_row("unusual", kinds or "none")
-    for why, number in report.skips.items():
-        table.add_row("skipped", f"{number}: {why}" + (FORCE_HINT if why in ONLY_FORCED else ""))
+    for why, number in report.skip_reasons.items():
+        table.add_row(
+            "skipped", f"{number}: {why}" + (FORCE_HINT if why in FORCE_ONLY_REASONS else "")
+        )
     if report.failed:
         table.add_row("failed", Text(str(report.failed), style="bold red"))
-    if report.unreadable:
-        table.add_row("manifest", f"{report.unreadable} lines can't be read, and don't count")
+    if report.unreadable_lines:
+        table.add_row("manifest", f"{report.unreadable_lines} lines can't be read, and don't count")
     if not report.is_locked:
         table.add_row("note", "there are no locks here: let no other batch write there meanwhile")
-    table.add_row("output", Text(shown(report.output)))
-    if not report.unusual:
+    table.add_row("output", Text(quote_path(report.output)))
+    if not report.review_candidates:
         return Group(table)
-    return Group(Padding(_unusual_table(report.unusual), (0, 0, 1, 0), expand=False), table)
+    return Group(
+        Padding(_build_review_table(report.review_candidates), (0, 0, 1, 0), expand=False), table
+    )
 
 
-def _shared_text(thresholds: dict[str, float | None]) -> str:
+def _format_shared_thresholds(thresholds: dict[str, float | None]) -> str:
     """Return the thresholds that recordings share in a few words."""
     found = sorted(t for t in thresholds.values() if t is not None)
     if not found:
@@ -233,17 +240,17 @@ def _shared_text(thresholds: dict[str, float | None]) -> str:
     return text
 
 
-def _unusual_table(unusual: "Sequence[Unusual]") -> "Table":
+def _build_review_table(review_candidates: "Sequence[ReviewCandidate]") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("listen to", "because", "closed", "contrast", "peak", "cuts"):
         table.add_column(title, justify="left" if title in ("listen to", "because") else "right")
-    for one in unusual:
+    for one in review_candidates:
         table.add_row(
-            Text(shown(one.name)),
-            one.why,
+            Text(quote_path(one.name)),
+            one.reason,
             f"{100 * one.closed_share:.0f} %",
             "" if one.contrast_db is None else f"{one.contrast_db:.0f} dB",
             "" if one.peak_db is None else f"{one.peak_db:.1f} dBFS",
@@ -252,7 +259,9 @@ def _unusual_table(unusual: "Sequence[Unusual]") -> "Table":
     return table
 
 
-def _histogram_text(histogram: "LevelHistogram", threshold: float | None, ascii_only: bool) -> Any:
+def _build_histogram_text(
+    histogram: "LevelHistogram", threshold: float | None, ascii_only: bool
+) -> Any:
     from rich.text import Text
 
     rows = histogram.rows()
@@ -261,10 +270,10 @@ def _histogram_text(histogram: "LevelHistogram", threshold: float | None, ascii_
     block, arrow = ("#", "<--") if ascii_only else ("█", "◄──")
     text = Text()
     for start, end, frames in rows:
-        bar = block * math.ceil(HISTOGRAM_WIDTH * frames / most)
+        bar = block * math.ceil(HISTOGRAM_WIDTH_CHARS * frames / most)
         above = start >= threshold_db
         text.append(f"{start:4.0f} to {end:3.0f} dB ", style="dim")
-        text.append(f"{bar:<{HISTOGRAM_WIDTH}}", style="green" if above else "bright_black")
+        text.append(f"{bar:<{HISTOGRAM_WIDTH_CHARS}}", style="green" if above else "bright_black")
         if start <= threshold_db < end:
             text.append(f" {arrow} -t {threshold_db:.1f} dBFS", style="bold")
         text.append("\n")

@@ -12,16 +12,16 @@ import numpy as np
 import soundfile as sf
 
 from noisegate_cli import GateSettings
-from noisegate_cli.batch.manifest import NAME
-from noisegate_cli.batch.run import Run
-from noisegate_cli.batch.terms import Batch, Report
-from noisegate_cli.batch.worker import each
+from noisegate_cli.batch.interface import BatchConfig, BatchReport
+from noisegate_cli.batch.manifest import MANIFEST_NAME
+from noisegate_cli.batch.run import BatchRun
+from noisegate_cli.batch.worker import run_jobs
 from tests.conftest import loud_and_quiet
 
 SETTINGS = GateSettings(threshold=0.03)
 
 
-def write_long(folder: Path, number: int) -> None:
+def write_long_recordings(folder: Path, number: int) -> None:
     """Write recordings that take a while each, so that one can interrupt among them."""
     folder.mkdir()
     noise = np.random.default_rng(0).normal(0, 0.01, 48000 * 40)
@@ -31,24 +31,24 @@ def write_long(folder: Path, number: int) -> None:
         shutil.copy(first, folder / f"{copy:02}.flac")
 
 
-class Small(int):
+class SmallJob(int):
     """A number that is a job."""
 
     size = 1
 
 
-class Large(int):
+class LargeJob(int):
     """A number that is a job, too large for a worker to get another one with it."""
 
     size = 1 << 30
 
 
-class Here:
+class InlineWorkerPool:
     """Workers in this very process, which do a job when it is given to them."""
 
-    died: tuple[type[BaseException], ...] = (MemoryError,)
-    worn = False
-    queued = 2
+    worker_death_errors: tuple[type[BaseException], ...] = (MemoryError,)
+    needs_restart = False
+    max_queued = 2
 
     def __init__(self, size: int = 1) -> None:
         self.size = size
@@ -58,16 +58,16 @@ class Here:
 
     def submit(self, work: Callable[[Any], Any], jobs: Sequence[Any]) -> Future[Any]:
         future: Future[Any] = Future()
-        self._do(future, lambda: each(work, jobs))
+        self._run_job(future, lambda: run_jobs(work, jobs))
         return future
 
-    def _do(self, future: Future[Any], job: Callable[[], Any]) -> None:
+    def _run_job(self, future: Future[Any], job: Callable[[], Any]) -> None:
         try:
             future.set_result(job())
         except BaseException as error:  # as executors do
             future.set_exception(error)
 
-    def renew(self) -> None:
+    def restart(self) -> None:
         pass
 
     def stop(self) -> None:
@@ -77,7 +77,7 @@ class Here:
         pass
 
 
-class Shuffled(Here):
+class ShuffledWorkerPool(InlineWorkerPool):
     """Workers that do what they are given in a random order, a little later."""
 
     def __init__(self, size: int, seed: int) -> None:
@@ -88,53 +88,55 @@ class Shuffled(Here):
 
     def submit(self, work: Callable[[Any], Any], jobs: Sequence[Any]) -> Future[Any]:
         future: Future[Any] = Future()
-        self._waiting.append((future, lambda: each(work, jobs)))
-        self._thread.submit(self._do_any)
+        self._waiting.append((future, lambda: run_jobs(work, jobs)))
+        self._thread.submit(self._run_random_job)
         return future
 
-    def _do_any(self) -> None:
-        self._do(*self._waiting.pop(self._random.randrange(len(self._waiting))))
+    def _run_random_job(self) -> None:
+        self._run_job(*self._waiting.pop(self._random.randrange(len(self._waiting))))
 
     def close(self) -> None:
         self._thread.shutdown()
 
 
-class Told:
+class CollectingObserver:
     """Who watches a batch, and remembers all."""
 
     def __init__(self) -> None:
         self.phases: list[str] = []
         self.entries: dict[str, dict[str, Any]] = {}
 
-    def phase(self, name: str, files: int, size: int) -> None:
+    def on_phase(self, name: str, files: int, size: int) -> None:
         self.phases.append(name)
 
-    def progress(self, files: int, size: int, report: Report, now: list[str]) -> None:
+    def on_progress(self, files: int, size: int, report: BatchReport, current: list[str]) -> None:
         pass
 
-    def settled(self, name: str, entry: dict[str, Any]) -> None:
+    def on_recording(self, name: str, entry: dict[str, Any]) -> None:
         self.entries[name] = entry
 
 
-def run(root: Path, output: Path, workers: Any = None, **options: Any) -> tuple[Report, Told]:
+def run(
+    root: Path, output: Path, workers: Any = None, **options: Any
+) -> tuple[BatchReport, CollectingObserver]:
     """Run a batch, here unless told otherwise; return its report, and what became of each."""
-    told = Told()
+    told = CollectingObserver()
     options.setdefault("settings", SETTINGS)
-    batch = Run(Batch(root=root, output=output, **options), told)
-    return batch.go(workers or Here()), told
+    batch = BatchRun(BatchConfig(root=root, output=output, **options), told)
+    return batch.execute(workers or InlineWorkerPool()), told
 
 
-def statuses(told: Told) -> dict[str, str]:
+def statuses(told: CollectingObserver) -> dict[str, str]:
     """Return what became of each recording, by its name."""
     return {Path(name).name: entry["status"] for name, entry in told.entries.items()}
 
 
-def lines(output: Path) -> list[dict[str, Any]]:
+def read_manifest(output: Path) -> list[dict[str, Any]]:
     """Return the lines of a manifest."""
-    return [json.loads(line) for line in (output / NAME).read_text().splitlines()]
+    return [json.loads(line) for line in (output / MANIFEST_NAME).read_text().splitlines()]
 
 
-def files(folder: Path) -> list[str]:
+def list_files(folder: Path) -> list[str]:
     """Return all files below a folder but for the manifest, hidden ones too."""
     found = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    return sorted(name for name in found if name != NAME)
+    return sorted(name for name in found if name != MANIFEST_NAME)

@@ -14,12 +14,20 @@ import pytest
 from noisegate_cli import SettingsError
 from noisegate_cli.batch import executors
 from noisegate_cli.batch import run as batch_run
-from noisegate_cli.batch.executors import Cluster
-from noisegate_cli.batch.terms import Batch
+from noisegate_cli.batch.executors import DaskWorkerPool
+from noisegate_cli.batch.interface import BatchConfig
 from noisegate_cli.batch.worker import gate_job
 from noisegate_cli.errors import ClusterError
 from noisegate_cli.terminal.cli import run as ngate
-from tests.batch.helpers import SETTINGS, Told, files, lines, run, statuses, write_long
+from tests.batch.helpers import (
+    SETTINGS,
+    CollectingObserver,
+    list_files,
+    read_manifest,
+    run,
+    statuses,
+    write_long_recordings,
+)
 from tests.conftest import loud_and_quiet
 
 distributed = pytest.importorskip("distributed")
@@ -93,24 +101,26 @@ def tree(tmp_path, write):
 
 @pytest.fixture
 def long_tree(tmp_path):
-    write_long(tmp_path / "in", 12)
+    write_long_recordings(tmp_path / "in", 12)
     return tmp_path / "in"
 
 
 def same(one, other):
-    assert files(one) == files(other)
-    return all((one / name).read_bytes() == (other / name).read_bytes() for name in files(one))
+    assert list_files(one) == list_files(other)
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in list_files(one))
 
 
 def test_a_cluster_does_what_processes_do(cluster, tree, tmp_path, capsys):
     here, there = tmp_path / "here", tmp_path / "there"
     report, told = run(tree, here)
-    on_cluster, told_there = run(tree, there, Cluster(cluster.address))
+    on_cluster, told_there = run(tree, there, DaskWorkerPool(cluster.address))
     assert (on_cluster.done, on_cluster.failed) == (report.done, report.failed) == (6, 1)
     assert statuses(told_there) == statuses(told)
     assert on_cluster.errors == report.errors
     assert same(here, there)
-    entries = [{line["output"]: line["settings"] for line in lines(o)} for o in (here, there)]
+    entries = [
+        {line["output"]: line["settings"] for line in read_manifest(o)} for o in (here, there)
+    ]
     assert entries[0] == entries[1]
     # What one has begun the other goes on with.
     (there / "deep" / "1.wav").unlink()
@@ -128,54 +138,54 @@ def test_the_command_line_runs_on_a_cluster(cluster, tree, tmp_path, monkeypatch
     assert {one["status"] for one in settled} == {"done"}
     assert len({one["settings"]["threshold"] for one in settled}) == 1
     assert "6 of 6 recordings" in err
-    assert files(tmp_path / "out") == files(tree)
+    assert list_files(tmp_path / "out") == list_files(tree)
 
 
 def test_workers_that_are_not_fit_are_named_before_anything_runs(cluster, monkeypatch):
-    workers = Cluster(cluster.address)
+    workers = DaskWorkerPool(cluster.address)
     with pytest.raises(ClusterError, match="don't see '/nowhere'.*a filesystem that all share"):
-        workers.check("/", "/nowhere")
+        workers.check_workers("/", "/nowhere")
     monkeypatch.setattr(executors, "__version__", "9.9")
     with pytest.raises(ClusterError, match=r"have ngate 0.* this is 9\.9: install the same"):
-        workers.check("/")
+        workers.check_workers("/")
     workers.close()
 
 
 def test_what_is_missing_for_a_cluster_is_said(monkeypatch, tree, capsys):
-    monkeypatch.setattr(executors, "CONNECT_S", 0.2)
+    monkeypatch.setattr(executors, "CONNECT_TIMEOUT_S", 0.2)
     assert ngate(["batch", str(tree), "--cluster", "tcp://127.0.0.1:9", "-t", "0.1"]) == 1
     assert "ngate: there is no Dask scheduler at 'tcp://127.0.0.1:9'" in capsys.readouterr().err
     assert not tree.with_name("in-gated").exists()
     with pytest.raises(SettingsError, match="leave out one"):
-        Batch(root=tree, output=tree, jobs=2, cluster="tcp://127.0.0.1:9")
+        BatchConfig(root=tree, output=tree, jobs=2, cluster="tcp://127.0.0.1:9")
     with pytest.raises(ClusterError, match="'nonsense' is no address: give it as tcp://host:8786"):
-        Cluster("nonsense")
+        DaskWorkerPool("nonsense")
 
     def not_installed(name):
         raise ModuleNotFoundError(f"No module named {name!r}")
 
     monkeypatch.setattr(executors, "import_module", not_installed)
     with pytest.raises(ClusterError, match=r"pip install 'noisegate-cli\[cluster\]'"):
-        Cluster("tcp://127.0.0.1:9")
+        DaskWorkerPool("tcp://127.0.0.1:9")
 
 
 def test_a_worker_that_is_killed_in_the_middle_costs_nothing(cluster, long_tree, tmp_path):
-    class Killing(Told):
-        def settled(self, name, entry):
-            super().settled(name, entry)
+    class Killing(CollectingObserver):
+        def on_recording(self, name, entry):
+            super().on_recording(name, entry)
             if len(self.entries) == 3:
                 cluster.workers[0].send_signal(signal.SIGKILL)
 
     told = Killing()
     output = tmp_path / "out"
-    batch = Batch(root=long_tree, output=output, settings=SETTINGS)
-    report = batch_run.Run(batch, told).go(Cluster(cluster.address))
+    batch = BatchConfig(root=long_tree, output=output, settings=SETTINGS)
+    report = batch_run.BatchRun(batch, told).execute(DaskWorkerPool(cluster.address))
     assert cluster.workers[0].wait() == -signal.SIGKILL
     assert (report.done, report.failed, report.to_do) == (12, 0, 0)
     run(long_tree, tmp_path / "here")
     assert same(output, tmp_path / "here"), "and no temporary file is left"
-    assert sorted(line["output"] for line in lines(output)) == files(long_tree)
-    assert run(long_tree, output)[0].skips == {"done before": 12}
+    assert sorted(line["output"] for line in read_manifest(output)) == list_files(long_tree)
+    assert run(long_tree, output)[0].skip_reasons == {"done before": 12}
 
 
 def die_on_00(job):
@@ -191,7 +201,7 @@ def test_a_recording_that_kills_workers_is_tried_again_alone_and_then_named(
     monkeypatch.setattr(batch_run, "gate_job", die_on_00)
     (tmp_path / "dask").mkdir()
     with dask(tmp_path / "dask", 3, SCHEDULER__ALLOWED_FAILURES="0") as cluster:
-        report, _ = run(long_tree, tmp_path / "out", Cluster(cluster.address))
+        report, _ = run(long_tree, tmp_path / "out", DaskWorkerPool(cluster.address))
     assert (report.done, report.failed) == (11, 1)
     assert "00.flac': the process that gated it died, twice" in report.errors[0]
-    assert files(tmp_path / "out") == files(long_tree)[1:]
+    assert list_files(tmp_path / "out") == list_files(long_tree)[1:]

@@ -16,12 +16,19 @@ import soundfile as sf
 
 from noisegate_cli import OutputError, gate_file
 from noisegate_cli.batch import run as batch_run
-from noisegate_cli.batch.executors import Processes
-from noisegate_cli.batch.manifest import NAME, STARTED
+from noisegate_cli.batch.executors import ProcessWorkerPool
+from noisegate_cli.batch.manifest import JOURNAL_NAME, MANIFEST_NAME
 from noisegate_cli.batch.worker import gate_job
-from noisegate_cli.files.riff import WavFile
-from noisegate_cli.files.writer import writing
-from tests.batch.helpers import SETTINGS, files, lines, run, statuses, write_long
+from noisegate_cli.files.riff import WavEncoder
+from noisegate_cli.files.writer import open_writer
+from tests.batch.helpers import (
+    SETTINGS,
+    list_files,
+    read_manifest,
+    run,
+    statuses,
+    write_long_recordings,
+)
 from tests.conftest import loud_and_quiet, read
 
 LINUX = sys.platform == "linux"
@@ -40,13 +47,13 @@ def tree(tmp_path, write):
 
 def expect_complete(root: Path, output: Path) -> None:
     """Check that each recording has its output, whole, and that nothing else is left."""
-    names = files(root)
-    assert files(output) == names
+    names = list_files(root)
+    assert list_files(output) == names
     for name in names:
         alone = output.with_name("alone") / name
         gate_file(root / name, alone, SETTINGS, force=True)
         assert (output / name).read_bytes() == alone.read_bytes()
-    last = {line["output"]: line["status"] for line in lines(output)}
+    last = {line["output"]: line["status"] for line in read_manifest(output)}
     assert last == dict.fromkeys(names, "done")
 
 
@@ -76,23 +83,23 @@ def processes_of(session):
 @pytest.mark.skipif(not LINUX, reason="looks at processes in /proc")
 def test_the_parent_is_killed(tmp_path):
     long_tree = tmp_path / "in"
-    write_long(long_tree, 20)
+    write_long_recordings(long_tree, 20)
     output = tmp_path / "out"
     command = [*BATCH, str(long_tree), "-o", str(output), "-j", "2"]
     process = subprocess.Popen(command, start_new_session=True)
-    wait_for(lambda: (output / NAME).exists() and lines(output), process)
+    wait_for(lambda: (output / MANIFEST_NAME).exists() and read_manifest(output), process)
     process.kill()
     process.wait()
     wait_for(lambda: not processes_of(process.pid))
-    left = files(output)
-    assert STARTED in left
-    for name in set(left) - {STARTED}:
+    left = list_files(output)
+    assert JOURNAL_NAME in left
+    for name in set(left) - {JOURNAL_NAME}:
         assert name.endswith(".flac"), "a worker left its temporary file"
         assert len(read(output / name)) == 48000 * 40
-    told = [line for line in lines(output) if line["status"] == "done"]
+    told = [line for line in read_manifest(output) if line["status"] == "done"]
     assert 0 < len(told) < 20
     report, _ = run(long_tree, output)
-    assert report.skips == {"done before": len(told)}
+    assert report.skip_reasons == {"done before": len(told)}
     assert report.done == 20 - len(told)
     expect_complete(long_tree, output)
 
@@ -100,7 +107,7 @@ def test_the_parent_is_killed(tmp_path):
 def killed_in_the_middle(job):
     """Stand in for `gate_job`: the process is killed when half of an output is written."""
     if job.name.endswith("3.wav"):
-        with writing(sf_info(job), force=True) as file:
+        with open_writer(sf_info(job), force=True) as file:
             file.write(sf.read(job.source, dtype="int16", always_2d=True)[0][:1000])
             os.kill(os.getpid(), signal.SIGKILL)
     return gate_job(job)
@@ -117,14 +124,14 @@ def sf_info(job):
 def test_a_worker_is_killed_in_the_middle_of_an_output(tree, tmp_path, monkeypatch):
     output = tmp_path / "out"
     monkeypatch.setattr(batch_run, "gate_job", killed_in_the_middle)
-    report, told = run(tree, output, Processes(2))
+    report, told = run(tree, output, ProcessWorkerPool(2))
     assert (report.done, report.failed) == (7, 1)
     assert statuses(told)["3.wav"] == "failed"
     assert "3.wav': the process that gated it died, twice" in report.errors[0]
-    assert files(output) == [name for name in files(tree) if not name.endswith("3.wav")]
+    assert list_files(output) == [name for name in list_files(tree) if not name.endswith("3.wav")]
     monkeypatch.undo()
     assert run(tree, output)[0].reasons == {"failed before": 1}
-    assert run(tree, output)[0].skips == {"done before": 8}
+    assert run(tree, output)[0].skip_reasons == {"done before": 8}
 
 
 def test_parent_and_workers_are_killed_at_once(tree, tmp_path):
@@ -139,9 +146,9 @@ def test_parent_and_workers_are_killed_at_once(tree, tmp_path):
         [sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]
     )
     assert killed.returncode == -signal.SIGKILL
-    left = files(output)
+    left = list_files(output)
     assert [name for name in left if name.endswith(".partial")]
-    assert STARTED in left
+    assert JOURNAL_NAME in left
     report, _ = run(tree, output)
     assert report.done + report.skipped == 8
     expect_complete(tree, output)
@@ -164,15 +171,15 @@ def test_the_output_folder_is_read_only(tree, tmp_path):
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 4
     assert "odd/1.wav' can't be written" in done.stderr
-    assert files(output) == [f"even/{number}.wav" for number in (0, 2, 4, 6)]
+    assert list_files(output) == [f"even/{number}.wav" for number in (0, 2, 4, 6)]
     (output / "odd").chmod(0o755)
     output.chmod(0o555)
-    (output / NAME).chmod(0o444)
+    (output / MANIFEST_NAME).chmod(0o444)
     done = subprocess.run(command, check=False, **options)
     assert done.returncode == 1
-    assert done.stderr == f"ngate: '{output / NAME}' can't be written: Permission denied\n"
+    assert done.stderr == f"ngate: '{output / MANIFEST_NAME}' can't be written: Permission denied\n"
     output.chmod(0o755)
-    (output / NAME).chmod(0o644)
+    (output / MANIFEST_NAME).chmod(0o644)
     assert run(tree, output)[0].done == 4
     expect_complete(tree, output)
 
@@ -191,7 +198,7 @@ def test_a_recording_is_too_large_for_what_may_be_written(tree, tmp_path, write)
     )
     assert done.returncode == 1
     assert "large.wav' can't be written" in done.stderr
-    assert files(output) == [name for name in files(tree) if "large" not in name]
+    assert list_files(output) == [name for name in list_files(tree) if "large" not in name]
     report, _ = run(tree, output)
     assert (report.done, report.skipped) == (1, 8)
     expect_complete(tree, output)
@@ -209,10 +216,10 @@ def test_the_disk_is_full(tree, tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 1
         assert "can't be written" in done.stderr
-        made = [name for name in files(output) if name.endswith(".wav")]
+        made = [name for name in list_files(output) if name.endswith(".wav")]
         assert 0 < len(made) < 8
         assert all(len(read(output / name)) == 48000 for name in made)
-        assert not [name for name in files(output) if name.endswith(".partial")]
+        assert not [name for name in list_files(output) if name.endswith(".partial")]
         larger = ["mount", "-o", "remount,size=4m", str(output)]
         subprocess.run(larger, check=True)
         run(tree, output)
@@ -223,7 +230,7 @@ def test_the_disk_is_full(tree, tmp_path):
 
 def test_the_disk_is_full_in_the_middle_of_an_output(tree, tmp_path, monkeypatch):
     output = tmp_path / "out"
-    write = WavFile.write
+    write = WavEncoder.write
 
     def full(self, block):
         if len(made) == 3:
@@ -231,12 +238,12 @@ def test_the_disk_is_full_in_the_middle_of_an_output(tree, tmp_path, monkeypatch
         made.append(self)
         write(self, block)
 
-    made: list[WavFile] = []
-    monkeypatch.setattr(WavFile, "write", full)
+    made: list[WavEncoder] = []
+    monkeypatch.setattr(WavEncoder, "write", full)
     report, _ = run(tree, output)
     assert (report.done, report.failed) == (3, 5)
     assert all("No space left on device" in error for error in report.errors)
-    assert len(files(output)) == 3
+    assert len(list_files(output)) == 3
     monkeypatch.undo()
     assert run(tree, output)[0].done == 5
     expect_complete(tree, output)
@@ -253,12 +260,14 @@ def test_the_disk_is_full_for_the_manifest_itself(tree, tmp_path, monkeypatch):
         return write(file, data)
 
     monkeypatch.setattr(os, "write", full)
-    with pytest.raises(OutputError, match=rf"{NAME}' can't be written: No space left on device"):
+    with pytest.raises(
+        OutputError, match=rf"{MANIFEST_NAME}' can't be written: No space left on device"
+    ):
         run(tree, output)
     monkeypatch.undo()
-    before = lines(output)
+    before = read_manifest(output)
     assert 0 < len(before) < 8
-    assert STARTED in files(output)
+    assert JOURNAL_NAME in list_files(output)
     report, _ = run(tree, output)
     assert report.done == 8 - len(before)
     expect_complete(tree, output)
@@ -311,7 +320,7 @@ def test_an_input_changes_while_it_is_read(tree, tmp_path, monkeypatch, write):
     report, _told = run(tree, output)
     assert (report.done, report.failed) == (7, 1)
     assert "4.wav' changed while it was read" in report.errors[0]
-    assert "even/4.wav" not in files(output)
+    assert "even/4.wav" not in list_files(output)
     monkeypatch.undo()
     assert run(tree, output)[0].done == 1
     expect_complete(tree, output)
@@ -328,14 +337,14 @@ def test_an_input_changes_before_its_turn_comes(tree, tmp_path, monkeypatch, wri
     monkeypatch.setattr(batch_run, "gate_job", rewriting)
     assert run(tree, output)[0].done == 8
     monkeypatch.undo()
-    assert run(tree, output)[0].skips == {"done before": 8}
+    assert run(tree, output)[0].skip_reasons == {"done before": 8}
     expect_complete(tree, output)
 
 
 def test_what_others_are_writing_there_is_left_alone(tree, tmp_path):
     output = tmp_path / "out"
     (output / "even").mkdir(parents=True)
-    (output / STARTED).write_text('"id"\n"even/0.wav"\n')
+    (output / JOURNAL_NAME).write_text('"id"\n"even/0.wav"\n')
     others = output / "even" / ".ngate-0123456789abcdef-01234567.partial"
     others.touch()
     run(tree, output)

@@ -7,15 +7,15 @@ import pytest
 
 from noisegate_cli import GateSettings, OutputError, OutputOptions
 from noisegate_cli.batch.manifest import (
-    MOST_STARTED,
-    NAME,
-    STARTED,
+    JOURNAL_NAME,
+    MANIFEST_NAME,
+    MAX_JOURNAL_LINES,
     Manifest,
-    Started,
+    OutputJournal,
     read_entries,
 )
-from noisegate_cli.files.partials import partial_path
-from tests.batch.helpers import SETTINGS, files, lines, run, statuses
+from noisegate_cli.files.partial_files import partial_path
+from tests.batch.helpers import SETTINGS, list_files, read_manifest, run, statuses
 from tests.conftest import loud_and_quiet, tone
 
 
@@ -29,7 +29,7 @@ def tree(tmp_path, write):
 def test_the_manifest_has_a_line_for_each_recording_that_says_all(tree, tmp_path):
     (tree / "bad.wav").write_text("no recording")
     run(tree, tmp_path / "out", checksum=True)
-    by_output = {line["output"]: line for line in lines(tmp_path / "out")}
+    by_output = {line["output"]: line for line in read_manifest(tmp_path / "out")}
     assert sorted(by_output) == ["a.wav", "bad.wav", "deep/b.wav"]
     good, bad = by_output["a.wav"], by_output["bad.wav"]
     stat = (tree / "a.wav").stat()
@@ -46,15 +46,15 @@ def test_the_manifest_has_a_line_for_each_recording_that_says_all(tree, tmp_path
 
 def test_a_second_run_does_nothing(tree, tmp_path):
     run(tree, tmp_path / "out")
-    before = (tmp_path / "out" / NAME).read_bytes()
+    before = (tmp_path / "out" / MANIFEST_NAME).read_bytes()
     report, told = run(tree, tmp_path / "out")
-    assert (report.done, report.skips) == (0, {"done before": 2})
+    assert (report.done, report.skip_reasons) == (0, {"done before": 2})
     assert set(statuses(told).values()) == {"skipped"}
-    assert (tmp_path / "out" / NAME).read_bytes() == before
+    assert (tmp_path / "out" / MANIFEST_NAME).read_bytes() == before
 
 
 def reasons(tree, output, **options):
-    return run(tree, output, dry=True, **options)[0].reasons
+    return run(tree, output, dry_run=True, **options)[0].reasons
 
 
 def test_what_is_missing_changed_failed_or_gated_otherwise_is_done_again(tree, tmp_path, write):
@@ -82,7 +82,7 @@ def test_outputs_that_no_batch_made_are_left_alone_unless_forced(tree, tmp_path)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.wav").write_text("kept")
     report, _ = run(tree, tmp_path / "out")
-    assert report.skips == {"output exists, and no batch made it": 1}
+    assert report.skip_reasons == {"output exists, and no batch made it": 1}
     assert (tmp_path / "out" / "a.wav").read_text() == "kept"
     run(tree, tmp_path / "out", force=True)
     assert (tmp_path / "out" / "a.wav").stat().st_size > 1000
@@ -94,10 +94,10 @@ def test_an_output_that_was_edited_is_left_alone_unless_forced(tree, tmp_path, w
     (output / "a.wav").write_text("edited")
     write(tone(1, 0.1), "in/a.wav")
     report, _ = run(tree, output, settings=replace(SETTINGS, hold_ms=5.0))
-    assert report.skips == {"output was changed since it was made": 1}
+    assert report.skip_reasons == {"output was changed since it was made": 1}
     assert (output / "a.wav").read_text() == "edited"
     run(tree, output, force=True)
-    assert run(tree, output)[0].skips == {"done before": 2}
+    assert run(tree, output)[0].skip_reasons == {"done before": 2}
 
 
 def test_a_failed_second_try_keeps_what_was_there_and_the_third_replaces_it(tree, tmp_path, write):
@@ -116,14 +116,14 @@ def test_two_trees_into_one_output_dont_overwrite_each_other(tree, tmp_path, wri
     write(tone(2, 0.1), "in2/a.wav")
     run(tree, tmp_path / "out")
     report, _ = run(tmp_path / "in2", tmp_path / "out")
-    assert report.skips == {"output is that of another recording": 1}
+    assert report.skip_reasons == {"output is that of another recording": 1}
 
 
 def test_a_tree_that_was_moved_is_the_same_tree(tree, tmp_path):
     run(tree, tmp_path / "out")
     moved = tree.rename(tmp_path / "moved")
     (tmp_path / "out").rename(tmp_path / "out2")
-    assert run(moved, tmp_path / "out2")[0].skips == {"done before": 2}
+    assert run(moved, tmp_path / "out2")[0].skip_reasons == {"done before": 2}
 
 
 def test_checksums_tell_a_copy_from_a_change(tree, tmp_path):
@@ -137,16 +137,16 @@ def test_checksums_tell_a_copy_from_a_change(tree, tmp_path):
     os.utime(tree / "a.wav", ns=(0, 0))
     report, told = run(tree, output, checksum=True)
     assert statuses(told) == {"a.wav": "skipped", "b.wav": "done"}
-    assert report.skips == {"done before": 1}
+    assert report.skip_reasons == {"done before": 1}
 
 
 def test_settings_that_an_older_version_did_not_have_are_their_defaults(tree, tmp_path):
     output = tmp_path / "out"
     run(tree, output)
-    older = lines(output)
+    older = read_manifest(output)
     for line in older:
         del line["settings"]["adaptive"], line["options"]["keep_mtime"]
-    (output / NAME).write_text("".join(json.dumps(line) + "\n" for line in older))
+    (output / MANIFEST_NAME).write_text("".join(json.dumps(line) + "\n" for line in older))
     assert reasons(tree, output) == {}
     assert reasons(tree, output, settings=GateSettings(threshold=0.03, adaptive=True)) != {}
 
@@ -154,20 +154,20 @@ def test_settings_that_an_older_version_did_not_have_are_their_defaults(tree, tm
 def test_a_torn_last_line_is_taken_away_and_its_recording_is_still_there(tree, tmp_path):
     output = tmp_path / "out"
     run(tree, output)
-    whole = (output / NAME).read_bytes()
+    whole = (output / MANIFEST_NAME).read_bytes()
     first = whole.index(b"\n") + 1
-    (output / NAME).write_bytes(whole[:first] + whole[first : first + 40])
-    (output / STARTED).write_text('"id"\n"deep/b.wav"\n')
+    (output / MANIFEST_NAME).write_bytes(whole[:first] + whole[first : first + 40])
+    (output / JOURNAL_NAME).write_text('"id"\n"deep/b.wav"\n')
     report, _ = run(tree, output)
-    assert (report.done, report.skipped, report.unreadable) == (1, 1, 0)
-    assert [line["output"] for line in lines(output)] == ["a.wav", "deep/b.wav"]
-    assert files(output) == ["a.wav", "deep/b.wav"]
+    assert (report.done, report.skipped, report.unreadable_lines) == (1, 1, 0)
+    assert [line["output"] for line in read_manifest(output)] == ["a.wav", "deep/b.wav"]
+    assert list_files(output) == ["a.wav", "deep/b.wav"]
 
 
 def test_a_manifest_that_is_nothing_but_a_torn_line_is_an_empty_one(tmp_path):
-    (tmp_path / NAME).write_bytes(b'{"output": "a' + b"a" * 100_000)
+    (tmp_path / MANIFEST_NAME).write_bytes(b'{"output": "a' + b"a" * 100_000)
     Manifest(tmp_path).close()
-    assert (tmp_path / NAME).read_bytes() == b""
+    assert (tmp_path / MANIFEST_NAME).read_bytes() == b""
 
 
 @pytest.mark.parametrize(
@@ -176,30 +176,30 @@ def test_a_manifest_that_is_nothing_but_a_torn_line_is_an_empty_one(tmp_path):
 def test_a_line_that_is_none_is_told_of_and_its_recording_is_left_alone(tree, tmp_path, line):
     output = tmp_path / "out"
     run(tree, output)
-    _first, second = (output / NAME).read_text().splitlines()
-    (output / NAME).write_text(f"{line}\n{second}\n", encoding="latin-1")
+    _first, second = (output / MANIFEST_NAME).read_text().splitlines()
+    (output / MANIFEST_NAME).write_text(f"{line}\n{second}\n", encoding="latin-1")
     report, _ = run(tree, output)
-    assert report.unreadable == 1
+    assert report.unreadable_lines == 1
     # Without its line nobody knows whose output that is.
-    assert report.skips == {"output exists, and no batch made it": 1, "done before": 1}
+    assert report.skip_reasons == {"output exists, and no batch made it": 1, "done before": 1}
     run(tree, output, force=True)
-    assert run(tree, output)[0].skips == {"done before": 2}
+    assert run(tree, output)[0].skip_reasons == {"done before": 2}
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped"])
 def test_a_damaged_line_that_still_names_its_output_has_it_made_again(tree, tmp_path, damage):
     output = tmp_path / "out"
     run(tree, output)
-    one, other = (output / NAME).read_bytes().splitlines(keepends=True)
+    one, other = (output / MANIFEST_NAME).read_bytes().splitlines(keepends=True)
     one = (
         one[: one.index(b'"size"')] + b"\n"
         if damage == "cut"
         else one.replace(b'"error": null', b'"error" null')
     )
-    (output / NAME).write_bytes(one + other)
+    (output / MANIFEST_NAME).write_bytes(one + other)
     report, _ = run(tree, output)
-    assert (report.unreadable, report.reasons) == (1, {"interrupted before": 1})
-    assert run(tree, output)[0].skips == {"done before": 2}
+    assert (report.unreadable_lines, report.reasons) == (1, {"interrupted before": 1})
+    assert run(tree, output)[0].skip_reasons == {"done before": 2}
 
 
 @pytest.mark.parametrize("key", ["size", "output_size", "settings", "options", "result", "file"])
@@ -207,9 +207,9 @@ def test_a_line_that_was_edited_is_no_reason_to_fall_over(tree, tmp_path, key):
     output = tmp_path / "out"
     run(tree, output)
     for odd in (None, "x", [1], {"a": 1}, 2**70, 0.5):
-        entries = lines(output)[:2]
+        entries = read_manifest(output)[:2]
         entries[0][key] = odd
-        (output / NAME).write_text("".join(json.dumps(line) + "\n" for line in entries))
+        (output / MANIFEST_NAME).write_text("".join(json.dumps(line) + "\n" for line in entries))
         assert run(tree, output)[0].failed == 0
 
 
@@ -241,16 +241,16 @@ def test_a_line_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path, monkeypat
 
 
 def test_what_was_started_and_not_settled_is_remembered_and_little_else(tmp_path):
-    started = Started(tmp_path)
-    for number in range(3 * MOST_STARTED):
+    started = OutputJournal(tmp_path)
+    for number in range(3 * MAX_JOURNAL_LINES):
         started.add(f"{number}\n.wav")
         if number != 1:
-            started.settle(f"{number}\n.wav")
-    assert len((tmp_path / STARTED).read_bytes().splitlines()) <= MOST_STARTED + 2
-    assert "1\n.wav" in Started(tmp_path).names
-    started.settle("1\n.wav")
+            started.mark_finished(f"{number}\n.wav")
+    assert len((tmp_path / JOURNAL_NAME).read_bytes().splitlines()) <= MAX_JOURNAL_LINES + 2
+    assert "1\n.wav" in OutputJournal(tmp_path).unfinished
+    started.mark_finished("1\n.wav")
     started.close()
-    assert not (tmp_path / STARTED).exists()
+    assert not (tmp_path / JOURNAL_NAME).exists()
 
 
 def test_without_locks_nothing_is_taken_for_left_behind(tree, tmp_path, monkeypatch):
@@ -262,12 +262,12 @@ def test_without_locks_nothing_is_taken_for_left_behind(tree, tmp_path, monkeypa
     output = tmp_path / "out"
     run(tree, output)
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    (output / STARTED).write_text('"id"\n"a.wav"\n')
+    (output / JOURNAL_NAME).write_text('"id"\n"a.wav"\n')
     partial = partial_path(output / "a.wav")
     partial.touch()
     assert run(tree, output)[0].done == 1
     assert partial.exists()
     monkeypatch.undo()
-    (output / STARTED).write_text('"id"\n"a.wav"\n')
+    (output / JOURNAL_NAME).write_text('"id"\n"a.wav"\n')
     run(tree, output)
-    assert files(output) == ["a.wav", "deep/b.wav"]
+    assert list_files(output) == ["a.wav", "deep/b.wav"]

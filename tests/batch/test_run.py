@@ -13,23 +13,23 @@ import soundfile as sf
 from noisegate_cli import AudioError, GateSettings, OutputError, OutputOptions, gate_file
 from noisegate_cli.batch import executors
 from noisegate_cli.batch import run as batch_run
-from noisegate_cli.batch.choosing import Patterns
-from noisegate_cli.batch.executors import Processes
+from noisegate_cli.batch.discovery import GlobPatterns
+from noisegate_cli.batch.executors import ProcessWorkerPool
+from noisegate_cli.batch.job_runner import MAX_CHUNK_JOBS, JobRunner, LostJob, split_into_chunks
 from noisegate_cli.batch.run import default_output_directory
-from noisegate_cli.batch.runner import HANDFUL_JOBS, Lost, Runner, handfuls
 from noisegate_cli.batch.worker import gate_job
 from noisegate_cli.terminal.cli import run as ngate
 from tests.batch.helpers import (
     SETTINGS,
-    Here,
-    Large,
-    Shuffled,
-    Small,
-    files,
-    lines,
+    InlineWorkerPool,
+    LargeJob,
+    ShuffledWorkerPool,
+    SmallJob,
+    list_files,
+    read_manifest,
     run,
     statuses,
-    write_long,
+    write_long_recordings,
 )
 from tests.conftest import loud_and_quiet, read, tone
 
@@ -49,13 +49,13 @@ def test_every_recording_goes_to_the_same_place_in_the_output_tree(tree):
     assert output == tree.with_name("in-gated")
     report, told = run(tree, output)
     assert statuses(told) == {"a.wav": "done", "b.flac": "done", "c.wav": "done"}
-    assert files(output) == ["a.wav", "deep/c.wav", "deep/er/b.flac"]
+    assert list_files(output) == ["a.wav", "deep/c.wav", "deep/er/b.flac"]
     assert (report.total, report.done, report.failed, report.to_do) == (3, 3, 0, 0)
 
 
 def test_neither_processes_nor_their_number_change_the_output(tree, tmp_path):
     for workers in (1, 3):
-        run(tree, tmp_path / f"out{workers}", Processes(workers))
+        run(tree, tmp_path / f"out{workers}", ProcessWorkerPool(workers))
     gate_file(tree / "a.wav", tmp_path / "alone.wav", SETTINGS)
     expected = (tmp_path / "alone.wav").read_bytes()
     assert (tmp_path / "out1" / "a.wav").read_bytes() == expected
@@ -144,7 +144,7 @@ def test_two_recordings_that_would_give_one_output_are_found_before(tmp_path, wr
     write(tone(1, 0.1), "in/b.wav")
     began = []
 
-    class Watching(Here):
+    class Watching(InlineWorkerPool):
         def submit(self, work, jobs):
             began.extend(job.name for job in jobs)
             return super().submit(work, jobs)
@@ -164,29 +164,29 @@ def test_names_too_long_for_a_suffix_are_cut_and_those_that_become_one_are_found
     options = OutputOptions(suffix="_clean")
     report, told = run(tmp_path / "in", tmp_path / "out", options=options)
     cut = f"{long[:245]}_clean.wav"
-    assert files(tmp_path / "out") == [cut, f"deep/{cut}"]
+    assert list_files(tmp_path / "out") == [cut, f"deep/{cut}"]
     assert statuses(told)[f"{long}-2.wav"] == "failed"
     assert (report.done, report.failed) == (2, 1)
     assert "would overwrite" in report.errors[0]
     again, _ = run(tmp_path / "in", tmp_path / "out", options=options)
-    assert again.skips == {"done before": 2}
+    assert again.skip_reasons == {"done before": 2}
 
 
 def test_format_subtype_and_suffix_make_the_output(tree, tmp_path):
     options = OutputOptions(format="flac", subtype="PCM_24", suffix="_clean", keep_mtime=True)
     run(tree, tmp_path / "out", options=options)
-    assert files(tmp_path / "out") == [
+    assert list_files(tmp_path / "out") == [
         "a_clean.flac", "deep/c_clean.flac", "deep/er/b_clean.flac",
     ]  # fmt: skip
     made = tmp_path / "out" / "a_clean.flac"
     assert sf.info(made).subtype == "PCM_24"
     assert made.stat().st_mtime_ns == (tree / "a.wav").stat().st_mtime_ns
-    assert run(tree, tmp_path / "out", options=options)[0].skips == {"done before": 3}
+    assert run(tree, tmp_path / "out", options=options)[0].skip_reasons == {"done before": 3}
 
 
 def test_a_dry_run_tells_all_and_does_nothing(tree, tmp_path):
     (tree / "bad.wav").write_text("no recording")
-    report, told = run(tree, tmp_path / "out", dry=True)
+    report, told = run(tree, tmp_path / "out", dry_run=True)
     assert not (tmp_path / "out").exists()
     assert statuses(told) == {
         "a.wav": "to do", "b.flac": "to do", "c.wav": "to do", "bad.wav": "failed",
@@ -195,7 +195,7 @@ def test_a_dry_run_tells_all_and_does_nothing(tree, tmp_path):
     assert report.audio_seconds == pytest.approx(9)
     assert report.bytes_needed > 2 * 96000
     run(tree, tmp_path / "out")
-    assert run(tree, tmp_path / "out", dry=True)[0].skips == {"done before": 3}
+    assert run(tree, tmp_path / "out", dry_run=True)[0].skip_reasons == {"done before": 3}
 
 
 def test_it_stops_after_so_many_errors_and_says_what_is_left(tmp_path, write):
@@ -205,7 +205,7 @@ def test_it_stops_after_so_many_errors_and_says_what_is_left(tmp_path, write):
             path.write_text("no recording")
     report, _ = run(tmp_path / "in", tmp_path / "out", max_errors=2)
     assert 2 <= report.failed <= 3, "but for those that were being done"
-    assert report.stopped == f"stopped after {report.failed} failed"
+    assert report.stop_reason == f"stopped after {report.failed} failed"
     assert report.done + report.failed + report.to_do == 9
     assert report.to_do >= 2
     again, _ = run(tmp_path / "in", tmp_path / "out")
@@ -214,8 +214,8 @@ def test_it_stops_after_so_many_errors_and_says_what_is_left(tmp_path, write):
 
 def test_the_table_has_all_recordings_those_done_before_too(tree, tmp_path):
     (tree / "bad.wav").write_text("no recording")
-    run(tree, tmp_path / "out", patterns=Patterns(include=("a.wav",)))
-    run(tree, tmp_path / "out", table=tmp_path / "report.csv")
+    run(tree, tmp_path / "out", patterns=GlobPatterns(include=("a.wav",)))
+    run(tree, tmp_path / "out", csv_path=tmp_path / "report.csv")
     with (tmp_path / "report.csv").open(newline="") as file:
         rows = {row["file"]: row for row in csv.DictReader(file)}
     assert list(rows) == ["a.wav", "bad.wav", "deep/c.wav", "deep/er/b.flac"]
@@ -231,11 +231,11 @@ def test_the_worst_recordings_are_named_first(tmp_path, write):
     write(tone(2, 0.2), "in/loud.wav")
     write(loud_and_quiet(), "in/fine.wav")
     report, _ = run(tmp_path / "in", tmp_path / "out")
-    found = [(one.name, one.why) for one in report.unusual]
+    found = [(one.name, one.reason) for one in report.review_candidates]
     assert found[:3] == [
         ("silent.wav", "all closed"), ("clipped.wav", "clipped"), ("loud.wav", "never closed"),
     ]  # fmt: skip
-    assert report.kinds["clipped"] == 1
+    assert report.review_counts["clipped"] == 1
 
 
 PARENT = """
@@ -253,11 +253,11 @@ if __name__ == "__main__":
 def test_what_gates_is_loaded_by_workers_and_never_by_their_parent(tree, tmp_path):
     (tmp_path / "parent.py").write_text(PARENT)
     subprocess.run([sys.executable, "parent.py"], cwd=tmp_path, check=True)
-    assert files(tmp_path / "out") == ["a.wav", "deep/c.wav", "deep/er/b.flac"]
+    assert list_files(tmp_path / "out") == ["a.wav", "deep/c.wav", "deep/er/b.flac"]
 
 
 def test_an_interrupt_stops_cleanly_and_the_next_run_does_the_rest(tmp_path):
-    write_long(tmp_path / "in", 20)
+    write_long_recordings(tmp_path / "in", 20)
     output = tmp_path / "in-gated"
     command = [sys.executable, "-m", "noisegate_cli", "batch", str(tmp_path / "in"), "-j", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
@@ -279,12 +279,12 @@ def test_an_interrupt_stops_cleanly_and_the_next_run_does_the_rest(tmp_path):
     assert len(done) - 2 <= told <= len(done)
     assert f"interrupted: {told} of 20 recordings" in said
     assert "the same command does the rest" in said
-    assert sorted(done) == files(output), "a temporary file was left"
+    assert sorted(done) == list_files(output), "a temporary file was left"
     for name in done:
         assert len(read(output / name)) == 40 * 48000
-    finished = {line["output"] for line in lines(output) if line["status"] == "done"}
+    finished = {line["output"] for line in read_manifest(output) if line["status"] == "done"}
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
-    assert len(files(output)) == 20
+    assert len(list_files(output)) == 20
     assert all((output / name).stat().st_mtime_ns == done[name] for name in finished)
 
 
@@ -308,13 +308,13 @@ def die_once(job):
 def test_a_worker_that_dies_costs_the_recording_that_killed_it_and_no_other(tree, monkeypatch):
     monkeypatch.setattr(batch_run, "gate_job", die_on_a)
     output = tree.with_name("out")
-    report, told = run(tree, output, Processes(2))
+    report, told = run(tree, output, ProcessWorkerPool(2))
     assert statuses(told) == {"a.wav": "failed", "b.flac": "done", "c.wav": "done"}
     assert "a.wav': the process that gated it died" in report.errors[0]
-    assert files(output) == ["deep/c.wav", "deep/er/b.flac"]
+    assert list_files(output) == ["deep/c.wav", "deep/er/b.flac"]
     monkeypatch.undo()
     report, _ = run(tree, output)
-    assert (report.done, report.reasons, report.skips) == (
+    assert (report.done, report.reasons, report.skip_reasons) == (
         1,
         {"failed before": 1},
         {"done before": 2},
@@ -325,7 +325,7 @@ def test_a_worker_that_is_ended_from_outside_costs_nothing(tmp_path, write, monk
     for name in "ab":
         write(loud_and_quiet(), f"in/{name}.wav")
     monkeypatch.setattr(batch_run, "gate_job", die_once)
-    report, _ = run(tmp_path / "in", tmp_path / "out", Processes(2))
+    report, _ = run(tmp_path / "in", tmp_path / "out", ProcessWorkerPool(2))
     assert (report.done, report.failed) == (2, 0)
 
 
@@ -334,21 +334,21 @@ def process_id(job):
 
 
 def test_a_process_makes_room_for_another_before_it_can_grow(monkeypatch):
-    monkeypatch.setattr(executors, "JOBS_PER_PROCESS", 3)
+    monkeypatch.setattr(executors, "MAX_JOBS_PER_PROCESS", 3)
     ids: list[int] = []
-    workers = Processes(1)
-    runner = Runner(workers, process_id, lambda ended: ids.extend(found for _, found in ended))
-    runner.run(handfuls(map(Large, range(7)), 7, workers))
+    workers = ProcessWorkerPool(1)
+    runner = JobRunner(workers, process_id, lambda ended: ids.extend(found for _, found in ended))
+    runner.run(split_into_chunks(map(LargeJob, range(7)), 7, workers))
     workers.close()
     assert [ids.count(i) for i in dict.fromkeys(ids)] == [3, 3, 1]
 
 
-@pytest.mark.parametrize(("kind", "per_worker"), [(Large, 1), (Small, HANDFUL_JOBS)])
+@pytest.mark.parametrize(("kind", "per_worker"), [(LargeJob, 1), (SmallJob, MAX_CHUNK_JOBS)])
 def test_no_more_jobs_are_taken_than_workers_can_do_with(kind, per_worker):
     taken: list[int] = []
     ended: list[int] = []
 
-    class Counting(Shuffled):
+    class Counting(ShuffledWorkerPool):
         def submit(self, work, jobs):
             assert len(taken) - len(ended) <= 6 * per_worker
             return super().submit(work, jobs)
@@ -359,18 +359,18 @@ def test_no_more_jobs_are_taken_than_workers_can_do_with(kind, per_worker):
             yield number
 
     workers = Counting(2, seed=0)
-    runner = Runner(workers, abs, lambda ends: ended.extend(end for _, end in ends))
-    runner.run(handfuls(feed(), 1000, workers))
+    runner = JobRunner(workers, abs, lambda ends: ended.extend(end for _, end in ends))
+    runner.run(split_into_chunks(feed(), 1000, workers))
     assert sorted(ended) == taken == list(range(1000))
 
 
 @pytest.mark.parametrize("number", [1, 7, 300, 1000])
 def test_the_last_handfuls_are_so_small_that_all_workers_end_together(number):
-    workers = Shuffled(2, seed=0)
-    sizes = [len(jobs) for jobs in handfuls(map(Small, range(number)), number, workers)]
+    workers = ShuffledWorkerPool(2, seed=0)
+    sizes = [len(jobs) for jobs in split_into_chunks(map(SmallJob, range(number)), number, workers)]
     assert sum(sizes) == number
     assert sizes == sorted(sizes, reverse=True)
-    assert sizes[0] == min(HANDFUL_JOBS, max(1, number // 4))
+    assert sizes[0] == min(MAX_CHUNK_JOBS, max(1, number // 4))
     assert sizes[-1] == 1
 
 
@@ -382,10 +382,10 @@ def test_a_job_that_never_reaches_its_worker_costs_that_job_only():
             raise ModuleNotFoundError("No module named 'noisegate_cli'")
         return job
 
-    workers = Here()
-    jobs = handfuls(map(Large, range(3)), 3, workers)
-    Runner(workers, unpicklable, found.update).run(jobs)
-    assert found == {0: 0, 1: Lost("ModuleNotFoundError: No module named 'noisegate_cli'"), 2: 2}
+    workers = InlineWorkerPool()
+    jobs = split_into_chunks(map(LargeJob, range(3)), 3, workers)
+    JobRunner(workers, unpicklable, found.update).run(jobs)
+    assert found == {0: 0, 1: LostJob("ModuleNotFoundError: No module named 'noisegate_cli'"), 2: 2}
 
 
 def test_the_automatic_gate_is_the_same_in_a_batch(tree, tmp_path):

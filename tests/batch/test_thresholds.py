@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings, SettingsError, suggest_threshold
 from noisegate_cli.batch import thresholds
-from noisegate_cli.batch.executors import Processes
+from noisegate_cli.batch.executors import ProcessWorkerPool
 from noisegate_cli.gating.frames.histogram import LevelHistogram
-from noisegate_cli.recordings import gate_file, levels_of_file
+from noisegate_cli.recordings import gate_file, measure_level_histogram
 from noisegate_cli.samples import from_db
 from noisegate_cli.terminal.cli import run as ngate
-from tests.batch.helpers import Here, Shuffled, lines, run, statuses
+from tests.batch.helpers import InlineWorkerPool, ShuffledWorkerPool, read_manifest, run, statuses
 from tests.conftest import tone
 
 AUTO = GateSettings()
@@ -33,11 +33,11 @@ def tree(tmp_path, write):
 
 
 def used(output):
-    return {line["output"]: line["settings"]["threshold"] for line in lines(output)}
+    return {line["output"]: line["settings"]["threshold"] for line in read_manifest(output)}
 
 
 def merged(*paths):
-    return sum((levels_of_file(path) for path in paths), LevelHistogram())
+    return sum((measure_level_histogram(path) for path in paths), LevelHistogram())
 
 
 @given(
@@ -68,17 +68,22 @@ def test_neither_the_order_nor_the_number_of_workers_changes_shared_thresholds(
 ):
     found = []
     for number, workers in enumerate(
-        (Here(), Shuffled(2, seed=1), Shuffled(5, seed=2), Processes(2))
+        (
+            InlineWorkerPool(),
+            ShuffledWorkerPool(2, seed=1),
+            ShuffledWorkerPool(5, seed=2),
+            ProcessWorkerPool(2),
+        )
     ):
         output = tmp_path / f"out{number}"
-        run(tree, output, workers, settings=AUTO, shared=shared)
+        run(tree, output, workers, settings=AUTO, threshold_scope=shared)
         found.append(used(output))
     assert found[0] == found[1] == found[2] == found[3]
     assert len(found[0]) == 8
 
 
 def test_the_threshold_of_a_tree_is_that_of_all_its_levels(tree, tmp_path):
-    run(tree, tmp_path / "out", settings=AUTO, shared="tree")
+    run(tree, tmp_path / "out", settings=AUTO, threshold_scope="tree")
     expected = suggest_threshold(merged(*tree.rglob("*.wav")), AUTO.hysteresis_db).threshold
     assert set(used(tmp_path / "out").values()) == {expected}
     gate_file(tree / "loud/0.wav", tmp_path / "alone.wav", GateSettings(threshold=expected))
@@ -87,7 +92,7 @@ def test_the_threshold_of_a_tree_is_that_of_all_its_levels(tree, tmp_path):
 
 
 def test_each_folder_has_the_threshold_of_its_own_levels(tree, tmp_path):
-    run(tree, tmp_path / "out", settings=AUTO, shared="folder")
+    run(tree, tmp_path / "out", settings=AUTO, threshold_scope="folder")
     for folder in ("loud", "quiet"):
         expected = suggest_threshold(merged(*(tree / folder).iterdir()), 3.0).threshold
         found = {t for name, t in used(tmp_path / "out").items() if name.startswith(folder)}
@@ -98,16 +103,18 @@ def test_each_folder_has_the_threshold_of_its_own_levels(tree, tmp_path):
 
 def test_the_method_and_the_key_have_their_say(tree, tmp_path):
     settings = GateSettings(threshold="floor+6dB", key_hz=(300.0, 3000.0), channels="separate")
-    run(tree, tmp_path / "out", settings=settings, shared="tree")
-    levels = sum((levels_of_file(path, settings) for path in tree.rglob("*.wav")), LevelHistogram())
+    run(tree, tmp_path / "out", settings=settings, threshold_scope="tree")
+    levels = sum(
+        (measure_level_histogram(path, settings) for path in tree.rglob("*.wav")), LevelHistogram()
+    )
     expected = suggest_threshold(levels, 3.0, "floor+6dB").threshold
     assert set(used(tmp_path / "out").values()) == {expected}
 
 
 def test_what_cannot_be_measured_is_left_out_and_named(tree, tmp_path):
-    run(tree, tmp_path / "out", settings=AUTO, shared="tree")
+    run(tree, tmp_path / "out", settings=AUTO, threshold_scope="tree")
     (tree / "bad.wav").write_text("no recording")
-    report, told = run(tree, tmp_path / "out2", settings=AUTO, shared="tree")
+    report, told = run(tree, tmp_path / "out2", settings=AUTO, threshold_scope="tree")
     assert statuses(told)["bad.wav"] == "failed"
     assert report.done == 8
     assert used(tmp_path / "out2")["loud/0.wav"] == used(tmp_path / "out")["loud/0.wav"]
@@ -126,7 +133,7 @@ def test_the_summary_tells_what_is_shared(tree, tmp_path, write, capsys):
 def test_where_nothing_parts_the_gate_stays_open(tmp_path, write):
     for name in "ab":
         write(tone(2, 0.1), f"in/{name}.wav")
-    report, _ = run(tmp_path / "in", tmp_path / "out", settings=AUTO, shared="tree")
+    report, _ = run(tmp_path / "in", tmp_path / "out", settings=AUTO, threshold_scope="tree")
     assert report.done == 2
     assert (tmp_path / "out/a.wav").read_bytes() == (tmp_path / "in/a.wav").read_bytes()
 
@@ -134,21 +141,21 @@ def test_where_nothing_parts_the_gate_stays_open(tmp_path, write):
 def test_a_second_run_measures_nothing_and_one_more_recording_means_all(
     tree, tmp_path, write, monkeypatch
 ):
-    run(tree, tmp_path / "out", settings=AUTO, shared="folder")
+    run(tree, tmp_path / "out", settings=AUTO, threshold_scope="folder")
     (tmp_path / "out" / "loud" / "0.wav").unlink()
     measured = []
     before = thresholds.measure_job
     monkeypatch.setattr(
         thresholds, "measure_job", lambda job: (measured.append(job.name), before(job))[1]
     )
-    report, _ = run(tree, tmp_path / "out", settings=AUTO, shared="folder")
+    report, _ = run(tree, tmp_path / "out", settings=AUTO, threshold_scope="folder")
     assert (measured, report.done, report.skipped) == ([], 1, 7)
     write(tone(2, 0.5), "in/quiet/more.wav")
-    report, _ = run(tree, tmp_path / "out", settings=AUTO, shared="folder")
+    report, _ = run(tree, tmp_path / "out", settings=AUTO, threshold_scope="folder")
     assert len(measured) == 5
     assert report.reasons == {"other settings": 4, "new": 1}
 
 
 def test_a_threshold_that_is_given_cannot_be_shared_once_more(tree, tmp_path):
     with pytest.raises(SettingsError, match="leave out -t"):
-        run(tree, tmp_path / "out", shared="tree")
+        run(tree, tmp_path / "out", threshold_scope="tree")

@@ -11,10 +11,10 @@ import soundfile as sf
 
 from noisegate_cli import AudioError, GateSettings, OutputError, OutputOptions, gate_file
 from noisegate_cli.files.ffmpeg import PyavDecoder
+from noisegate_cli.files.output_target import default_output_path, output_info
 from noisegate_cli.files.reader import AudioReader, probe
-from noisegate_cli.files.target import default_output, output_info
 from tests.conftest import as_type, read, tone
-from tests.zoo import BY_LIBSNDFILE, BY_PYAV, RATE, encode, make_zoo, sound
+from tests.zoo import BY_LIBSNDFILE, PYAV_FORMATS, RATE, encode, make_zoo, sound
 
 AT_003 = GateSettings(threshold=0.03)
 OPEN = GateSettings(threshold=0.03, range_db=0.0)
@@ -43,11 +43,11 @@ def by_pyav(path, dtype):
     return samples.astype(np.int32) << 16
 
 
-@pytest.mark.parametrize("name", [*BY_LIBSNDFILE, *BY_PYAV])
+@pytest.mark.parametrize("name", [*BY_LIBSNDFILE, *PYAV_FORMATS])
 def test_every_kind_is_gated_with_its_length_and_rate(zoo, tmp_path, name):
     source = zoo[name]
     result = gate_file(source, tmp_path / "out.wav", AT_003)
-    rate = BY_PYAV[name][3] if name in BY_PYAV and not name.startswith("opus") else RATE
+    rate = PYAV_FORMATS[name][3] if name in PYAV_FORMATS and not name.startswith("opus") else RATE
     rate = 48000 if name in ("opus.mka", "opus.webm") else rate
     # Encoders without a word for their padding make it part of the recording.
     padding = 4096 if name in ("aac.aac", "ac3.ac3", "wma.wma", "layer2.mp2") else 300
@@ -167,10 +167,10 @@ DEFAULTS = {
 @pytest.mark.parametrize(("name", "ending"), DEFAULTS.items())
 def test_the_default_output_keeps_the_codec_or_is_lossless(zoo, name, ending):
     info = probe(zoo[name])
-    output = default_output(info)
+    output = default_output_path(info)
     assert output == zoo[name].with_name(f"{zoo[name].stem}_gated{ending}")
     written = output_info(info, output)
-    assert written.subtype == info.subtype or not written.is_coded
+    assert written.subtype == info.subtype or not written.is_lossy
 
 
 def test_integers_find_the_nearest_type_and_floats_are_not_cut_without_a_word(write, tmp_path):

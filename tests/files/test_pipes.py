@@ -16,8 +16,8 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import GateSettings, SettingsError, gate_file
-from noisegate_cli.files.pcm import converted, packed, unpacked
-from noisegate_cli.files.pipes import RAW_TYPES, RawFormat
+from noisegate_cli.files.pcm import convert_to_subtype, decode_pcm, encode_pcm
+from noisegate_cli.files.pipes import RAW_SUBTYPES, RawFormat
 from noisegate_cli.gating.settings import PRESETS
 from tests.conftest import GUITAR, SPEECH, as_type, loud_and_quiet, read, tone
 from tests.zoo import sound, with_chunks
@@ -58,18 +58,18 @@ def test_a_stream_without_a_length_comes_out_as_one(write, tmp_path, size):
     assert np.array_equal(read(tmp_path / "out.wav"), read(tmp_path / "file.wav"))
 
 
-@pytest.mark.parametrize("kind", RAW_TYPES)
+@pytest.mark.parametrize("kind", RAW_SUBTYPES)
 @pytest.mark.parametrize("order", ["le", "be"])
 def test_raw_samples_of_every_type(tmp_path, kind, order):
-    subtype = RAW_TYPES[kind]
-    y = converted(sound()[:, None] * [1, 0.5], subtype)[0]
-    content = packed(y, subtype, order == "be").tobytes()
+    subtype = RAW_SUBTYPES[kind]
+    y = convert_to_subtype(sound()[:, None] * [1, 0.5], subtype)[0]
+    content = encode_pcm(y, subtype, order == "be").tobytes()
     text = f"16000:2:{kind}{order}"
     (tmp_path / "in.raw").write_bytes(content)
     raw = RawFormat.parse(text)
     result = gate_file(tmp_path / "in.raw", tmp_path / "out.raw", live(), raw=raw)
     assert (result.source.channels, result.source.samples) == (2, 16000)
-    out = unpacked((tmp_path / "out.raw").read_bytes(), subtype, 2, order == "be")
+    out = decode_pcm((tmp_path / "out.raw").read_bytes(), subtype, 2, order == "be")
     assert np.array_equal(out[:4000], y[:4000])
     assert np.abs(out[9800:9950]).max() == 0
     if order == "be" or kind == "s16":

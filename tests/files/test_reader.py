@@ -9,8 +9,8 @@ import soundfile as sf
 
 from noisegate_cli import AudioError, GateSettings, OutputError, analyze_file, gate_file
 from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.output_target import output_info
 from noisegate_cli.files.reader import AudioReader, probe
-from noisegate_cli.files.target import output_info
 from tests.conftest import GUITAR, loud_and_quiet, read, tone
 
 

@@ -18,7 +18,7 @@ from mutagen.wavpack import WavPack
 
 from noisegate_cli import GateSettings, OutputOptions, gate_file
 from noisegate_cli.files.reader import AudioReader
-from noisegate_cli.files.riff import chunk_bytes, read_layout
+from noisegate_cli.files.riff import build_chunk, read_layout
 from noisegate_cli.files.tags import read_tags
 from tests.conftest import read
 from tests.zoo import RATE, encode, sound, with_chunks
@@ -74,7 +74,7 @@ def tagged(folder, kind):
         for frame in id3:
             content.add(frame)
         content.save(folder / "id3")
-        whole = path.read_bytes() + chunk_bytes(b"id3 ", (folder / "id3").read_bytes())
+        whole = path.read_bytes() + build_chunk(b"id3 ", (folder / "id3").read_bytes())
         path.write_bytes(whole[:4] + struct.pack("<I", len(whole) - 8) + whole[8:])
     else:
         format_of = {"flac": "FLAC", "ogg": "OGG", "opus": "OGG"}[kind]
@@ -118,8 +118,8 @@ def test_text_and_cover_go_from_every_container_to_every_other(sources, tmp_path
     result = gate_file(sources[before], out, AT_003)
     assert result.warnings == ()
     found = said(out)
-    kept = {name: found.text.get(name) for name in TEXT | FREE}
-    assert kept == {name: [value] for name, value in (TEXT | FREE).items()}
+    metadata_chunks = {name: found.text.get(name) for name in TEXT | FREE}
+    assert metadata_chunks == {name: [value] for name, value in (TEXT | FREE).items()}
     assert [(p.data, p.mime, p.kind) for p in found.pictures] == [(PNG, "image/png", 3)]
 
 
@@ -180,11 +180,14 @@ def test_chunks_are_carried_over_byte_for_byte(tmp_path, subtype):
     gate_file(source, out, AT_003, residue=rest, options=OutputOptions(subtype=subtype))
     for path in (out, rest):
         layout = read_layout(path)
-        kept = [(c.id, layout.kept.read(c)) for c in layout.kept.before + layout.kept.after]
-        assert dict(kept) == chunks
+        metadata_chunks = [
+            (c.id, layout.metadata_chunks.read(c))
+            for c in layout.metadata_chunks.before + layout.metadata_chunks.after
+        ]
+        assert dict(metadata_chunks) == chunks
         # Each stands where it stood, if `wav` wrote the file.
         if subtype != "ULAW":
-            assert [c.id for c in layout.kept.before] == [b"bext", b"iXML"]
+            assert [c.id for c in layout.metadata_chunks.before] == [b"bext", b"iXML"]
         content = path.read_bytes()
         assert int.from_bytes(content[4:8], "little") == len(content) - 8
         assert sf.info(path).frames == RATE
@@ -198,7 +201,10 @@ def test_chunks_of_rf64_and_of_big_endian_files(tmp_path):
     gate_file(plain, tmp_path / "in.rf64", AT_003)
     gate_file(tmp_path / "in.rf64", tmp_path / "out.rf64", AT_003)
     layout = read_layout(tmp_path / "out.rf64")
-    assert {c.id: layout.kept.read(c) for c in layout.kept.before + layout.kept.after} == chunks
+    assert {
+        c.id: layout.metadata_chunks.read(c)
+        for c in layout.metadata_chunks.before + layout.metadata_chunks.after
+    } == chunks
     assert sf.info(tmp_path / "out.rf64").format == "RF64"
     big = tmp_path / "big.wav"
     with sf.SoundFile(big, "w", RATE, 1, "PCM_16", "BIG", "WAV") as file:
@@ -211,26 +217,26 @@ def test_chunks_of_rf64_and_of_big_endian_files(tmp_path):
 
 
 def test_a_wav_file_over_4_gib_becomes_rf64_by_itself(tmp_path, monkeypatch):
-    monkeypatch.setattr("noisegate_cli.files.riff.LARGEST", 20000)
+    monkeypatch.setattr("noisegate_cli.files.riff.MAX_WAV_BYTES", 20000)
     source = tmp_path / "in.wav"
     # A pipe doesn't know how long it will be, so that only the end tells.
     from noisegate_cli.files.formats import AudioInfo
-    from noisegate_cli.files.riff import WavFile
+    from noisegate_cli.files.riff import WavEncoder
 
     y = np.round(sound() * 2**15).astype(np.int16)[:, None]
-    file = WavFile(source, AudioInfo(source, RATE, 1, 0, "WAV", "PCM_16"))
+    file = WavEncoder(source, AudioInfo(source, RATE, 1, 0, "WAV", "PCM_16"))
     file.write(y)
     file.close()
     assert source.read_bytes()[:4] == b"RF64"
     assert sf.info(source).format == "RF64"
     assert np.array_equal(read(source), y)
-    assert read_layout(source).data.announced == 2 * len(y)
+    assert read_layout(source).data.declared_size == 2 * len(y)
 
 
 def test_info_texts_that_are_not_utf_8_are_read_as_windows_writes_them(tmp_path):
     source = tmp_path / "in.wav"
     sf.write(source, sound(), RATE)
-    info = chunk_bytes(b"LIST", b"INFO" + chunk_bytes(b"INAM", "für".encode("cp1252") + b"\0"))
+    info = build_chunk(b"LIST", b"INFO" + build_chunk(b"INAM", "für".encode("cp1252") + b"\0"))
     source.write_bytes(source.read_bytes() + info)
     gate_file(source, tmp_path / "out.flac", AT_003)
     assert FLAC(tmp_path / "out.flac")["title"] == ["für"]
@@ -258,7 +264,7 @@ def test_the_name_may_say_another_format_than_the_content(tmp_path):
 def test_chunks_without_end_are_not_followed(tmp_path):
     source = tmp_path / "in.wav"
     sf.write(source, sound(), RATE)
-    many = b"".join(chunk_bytes(b"junq", b"") for _ in range(5000))
+    many = b"".join(build_chunk(b"junq", b"") for _ in range(5000))
     source.write_bytes(source.read_bytes() + many)
     result = gate_file(source, settings=AT_003)
     assert result.source.samples == RATE

@@ -14,7 +14,7 @@ import soundfile as sf
 
 from noisegate_cli import __version__, analyze_file
 from noisegate_cli.gating.settings import PRESETS
-from noisegate_cli.terminal.advice import advice, gate_command
+from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
 from noisegate_cli.terminal.cli import run
 from tests.conftest import DATA, SPEECH, loud_and_quiet, read, tone
 
@@ -222,12 +222,12 @@ def test_a_threshold_above_all_of_it_is_said_and_fails_a_script(write, capsys):
 
 def test_where_no_level_does_it_the_suggested_line_has_none():
     report = analyze_file(SPEECH)
-    assert gate_command(report) == f"ngate gate {SPEECH} -t 0.0251"
-    assert not any("leave out -t" in sentence for sentence in advice(report))
+    assert suggest_gate_command(report) == f"ngate gate {SPEECH} -t 0.0251"
+    assert not any("leave out -t" in sentence for sentence in collect_advice(report))
     poor = replace(report.levels.suggestion, agreement=0.8)
     report = replace(report, levels=replace(report.levels, suggestion=poor))
-    assert gate_command(report) == f"ngate gate {SPEECH}"
-    assert any("leave out -t" in sentence for sentence in advice(report))
+    assert suggest_gate_command(report) == f"ngate gate {SPEECH}"
+    assert any("leave out -t" in sentence for sentence in collect_advice(report))
 
 
 def test_a_batch_names_what_one_should_listen_to(write, tmp_path, capsys):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from noisegate_cli.batch.terms import Report
+from noisegate_cli.batch.interface import BatchReport
 from noisegate_cli.terminal import batch_progress as progress
 from noisegate_cli.terminal import console
 from noisegate_cli.terminal.batch_progress import BatchProgress
@@ -21,17 +21,17 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def at_once(monkeypatch):
     for module in (console, progress):
-        monkeypatch.setattr(module, "LOG_EVERY_S", 0)
-        monkeypatch.setattr(module, "BAR_AFTER_S", 0)
-    monkeypatch.setattr(progress, "SHOW_EVERY_S", 0)
+        monkeypatch.setattr(module, "LOG_INTERVAL_S", 0)
+        monkeypatch.setattr(module, "BAR_DELAY_S", 0)
+    monkeypatch.setattr(progress, "DISPLAY_INTERVAL_S", 0)
 
 
 def half_done(shown, quiet=False):
-    report = Report(Path("out"), audio_seconds=7200.0, failed=2)
+    report = BatchReport(Path("out"), audio_seconds=7200.0, failed=2)
     watch = BatchProgress(Path("in"), Path("out"), quiet, json=False)
-    watch.phase("gating", 8, 1000)
+    watch.on_phase("gating", 8, 1000)
     for files in (1, 4):
-        watch.progress(files, 125 * files, report, ["deep/a.wav", "b.wav"])
+        watch.on_progress(files, 125 * files, report, ["deep/a.wav", "b.wav"])
     watch.close()
     return " ".join(shown.getvalue().split())
 
@@ -65,7 +65,7 @@ def test_nobody_is_told_who_wants_to_be_left_alone(at_once, monkeypatch):
 def test_what_became_of_a_recording_is_a_line_of_data_at_once(capsys):
     watch = BatchProgress(Path("in"), Path("out"), quiet=True, json=True)
     entry = {"status": "done", "output": "a.flac", "error": None, "result": {"openings": 3}}
-    watch.settled("a.wav", entry)
+    watch.on_recording("a.wav", entry)
     settled = json.loads(capsys.readouterr().out)
     assert settled["file"] == str(Path("in/a.wav"))
     assert settled["output"] == str(Path("out/a.flac"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from noisegate_cli import GateSettings, gate_file
-from noisegate_cli.terminal.advice import gate_command
+from noisegate_cli.terminal.advice import suggest_gate_command
 from noisegate_cli.terminal.cli import run
 from tests.conftest import DATA, loud_and_quiet, read, tone
 
@@ -104,13 +104,14 @@ def test_the_suggested_line_can_be_typed():
     settings = GateSettings.preset(
         "voice", spectral="soft", reduction_db=12.0, noise=(0.0, 1.5), channels="separate"
     )
-    line = gate_command(analyze_file(NOISY, settings))
+    line = suggest_gate_command(analyze_file(NOISY, settings))
     assert "--spectral" in line
     assert "--reduction=12" in line
     assert "--noise=0:00.00-0:01.50" in line
     assert "--range" not in line
     hard = GateSettings.preset("hard", spectral="mask")
-    assert gate_command(analyze_file(NOISY, hard)).startswith("ngate gate --preset=hard --spectral")
+    line = suggest_gate_command(analyze_file(NOISY, hard))
+    assert line.startswith("ngate gate --preset=hard --spectral")
 
 
 def test_a_batch_cleans_as_one_file_does(tmp_path, write, capsys, hiss):

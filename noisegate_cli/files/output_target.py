@@ -8,16 +8,16 @@ from pathlib import Path
 import soundfile as sf
 
 from noisegate_cli.errors import OutputError
-from noisegate_cli.files.formats import EXTENSIONS, STREAM, AudioInfo
-from noisegate_cli.files.names import AS_IT_IS, OutputOptions, suffixed
+from noisegate_cli.files.formats import STDIO_PATH, WRITABLE_EXTENSIONS, AudioInfo
+from noisegate_cli.files.output_naming import DEFAULT_OUTPUT_OPTIONS, OutputOptions, add_suffix
 from noisegate_cli.files.riff import rf64_if_large
-from noisegate_cli.files.writer import BY_PYAV, why_not
-from noisegate_cli.text import shown
+from noisegate_cli.files.writer import PYAV_FORMATS, unsupported_reason
+from noisegate_cli.text import quote_path
 
-SAME_FILES = {"WAVEX": "WAV", "RF64": "WAV", "MP4": "M4A"}
+FORMAT_FAMILIES = {"WAVEX": "WAV", "RF64": "WAV", "MP4": "M4A"}
 """Formats that share their extensions with another."""
 
-UNCOMPRESSED = {
+UNCOMPRESSED_FORMATS = {
     "WAV",
     "WAVEX",
     "RF64",
@@ -33,18 +33,27 @@ UNCOMPRESSED = {
 }
 """Formats that don't make files smaller; where one can't be written, WAV is like it."""
 
-HOME = {"AAC": ".m4a", "OPUS": ".opus", "VORBIS": ".ogg", "MPEG_LAYER_III": ".mp3"}
+CODEC_EXTENSIONS = {"AAC": ".m4a", "OPUS": ".opus", "VORBIS": ".ogg", "MPEG_LAYER_III": ".mp3"}
 """The extension of a codec that can be written where its container can't."""
 
-BLOCKWISE = ("IMA_ADPCM", "MS_ADPCM", "GSM610", "NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32")
+BLOCK_CODED_SUBTYPES = (
+    "IMA_ADPCM",
+    "MS_ADPCM",
+    "GSM610",
+    "NMS_ADPCM_16",
+    "NMS_ADPCM_24",
+    "NMS_ADPCM_32",
+)
 """Subtypes that hold whole blocks only, which would make a recording longer. They decode to 16
 bits."""
 
-GOOD_BIT_RATE = {"OPUS": 64000}
+TRANSPARENT_BIT_RATES_BPS = {"OPUS": 64000}
 """Bits a second for a channel of 44.1 kHz that few can tell from none lost; of others 96,000."""
 
 
-def output_info(source: AudioInfo, path: Path, options: OutputOptions = AS_IT_IS) -> AudioInfo:
+def output_info(
+    source: AudioInfo, path: Path, options: OutputOptions = DEFAULT_OUTPUT_OPTIONS
+) -> AudioInfo:
     """Return what is written to `path`: like `source` as far as its extension and options allow.
 
     Raises
@@ -52,44 +61,48 @@ def output_info(source: AudioInfo, path: Path, options: OutputOptions = AS_IT_IS
     OutputError
         When the extension says nothing, or its format can't hold the recording.
     """
-    kind = _container(source, path, options)
+    kind = _choose_container(source, path, options)
     endian = source.endian if kind == source.format else "FILE"
     why = ""
-    for subtype in [options.subtype] if options.subtype else _subtypes(source, kind, path):
+    for subtype in (
+        [options.subtype] if options.subtype else _candidate_subtypes(source, kind, path)
+    ):
         info = replace(source, path=path, format=kind, subtype=subtype, endian=endian)
-        why = why_not(info)
+        why = unsupported_reason(info)
         if not why:
-            if info.is_coded:
-                info = replace(info, bit_rate=_bit_rate(source, info))
+            if info.is_lossy:
+                info = replace(info, bit_rate=_choose_bit_rate(source, info))
             return rf64_if_large(info)
     if options.subtype:
-        raise OutputError(f"{shown(path)} can't hold {options.subtype}: {_holds(kind)}")
+        raise OutputError(
+            f"{quote_path(path)} can't hold {options.subtype}: {_describe_subtypes(kind)}"
+        )
     raise OutputError(
-        f"{shown(path)} can't hold this recording ({why}): give -o a name that ends in .wav"
+        f"{quote_path(path)} can't hold this recording ({why}): give -o a name that ends in .wav"
     )
 
 
-def _container(source: AudioInfo, path: Path, options: OutputOptions) -> str:
+def _choose_container(source: AudioInfo, path: Path, options: OutputOptions) -> str:
     """Return in which container to write."""
-    family = SAME_FILES.get(source.format, source.format)
-    if path == STREAM:
+    family = FORMAT_FAMILIES.get(source.format, source.format)
+    if path == STDIO_PATH:
         like_input = family if family in ("WAV", "AU", "RAW") else "WAV"
-        kind = EXTENSIONS[f".{options.format}"] if options.format else like_input
+        kind = WRITABLE_EXTENSIONS[f".{options.format}"] if options.format else like_input
     else:
         extension = path.suffix.lower()
         # What ngate doesn't know by its name libsndfile may write as it was.
         same = extension and extension == source.path.suffix.lower()
-        unknown = source.format if same and source.format not in BY_PYAV else ""
-        kind = EXTENSIONS.get(extension, unknown)
+        unknown = source.format if same and source.format not in PYAV_FORMATS else ""
+        kind = WRITABLE_EXTENSIONS.get(extension, unknown)
     if not kind:
         raise OutputError(
-            f"{shown(path)} doesn't say in which format to write: "
-            f"let the name end in one of {' '.join(EXTENSIONS)}"
+            f"{quote_path(path)} doesn't say in which format to write: "
+            f"let the name end in one of {' '.join(WRITABLE_EXTENSIONS)}"
         )
-    return source.format if kind == family and kind not in BY_PYAV else kind
+    return source.format if kind == family and kind not in PYAV_FORMATS else kind
 
 
-def _subtypes(source: AudioInfo, kind: str, path: Path) -> list[str]:
+def _candidate_subtypes(source: AudioInfo, kind: str, path: Path) -> list[str]:
     """Return the sample types in which a container may hold a recording, the best first."""
     extension = path.suffix.lower()
     coded = {
@@ -100,35 +113,35 @@ def _subtypes(source: AudioInfo, kind: str, path: Path) -> list[str]:
     if kind in coded:
         return ["OPUS" if extension == ".opus" else coded[kind]]
     if kind == "M4A":
-        return ["AAC"] if source.is_coded else ["ALAC_16", "ALAC_24"][source.bits > 16 :]
-    if source.subtype in BLOCKWISE and kind == source.format:
+        return ["AAC"] if source.is_lossy else ["ALAC_16", "ALAC_24"][source.bit_depth > 16 :]
+    if source.subtype in BLOCK_CODED_SUBTYPES and kind == source.format:
         return ["PCM_16"]
-    if source.is_coded:
+    if source.is_lossy:
         stays = kind in (source.format, "MKA")
         return [source.subtype, "PCM_24", "PCM_16"] if stays else ["PCM_24", "PCM_16"]
     if source.dtype.kind == "f":
         return [source.subtype, "FLOAT", "PCM_24", "PCM_16"]
-    enough = [f"PCM_{bits}" for bits in (16, 24, 32) if bits >= source.bits]
+    enough = [f"PCM_{bit_depth}" for bit_depth in (16, 24, 32) if bit_depth >= source.bit_depth]
     return [source.subtype, *enough, "PCM_24", "PCM_16"]
 
 
-def _bit_rate(source: AudioInfo, output: AudioInfo) -> int:
+def _choose_bit_rate(source: AudioInfo, output: AudioInfo) -> int:
     """Return how many bits a second of a coded output takes: as many as the input's, if coded."""
-    if source.is_coded and source.bit_rate:
+    if source.is_lossy and source.bit_rate:
         return source.bit_rate
     narrower = math.pow(min(1.0, output.sample_rate / 44100), 0.7)
-    return round(GOOD_BIT_RATE.get(output.subtype, 96000) * output.channels * narrower)
+    return round(TRANSPARENT_BIT_RATES_BPS.get(output.subtype, 96000) * output.channels * narrower)
 
 
-def _holds(kind: str) -> str:
-    if kind in BY_PYAV:
-        from noisegate_cli.files.ffmpeg import CODECS
+def _describe_subtypes(kind: str) -> str:
+    if kind in PYAV_FORMATS:
+        from noisegate_cli.files.ffmpeg import ENCODERS
 
-        return f"{kind} holds {' '.join(CODECS[kind])}"
+        return f"{kind} holds {' '.join(ENCODERS[kind])}"
     return f"{kind} holds {' '.join(sf.available_subtypes(kind))}"
 
 
-def default_output(info: AudioInfo, options: OutputOptions = AS_IT_IS) -> Path:
+def default_output_path(info: AudioInfo, options: OutputOptions = DEFAULT_OUTPUT_OPTIONS) -> Path:
     """Return `NAME_gated.EXT` beside the recording; the options have their say in both parts.
 
     Where EXT can't be written, or not with the same codec, it is that of the codec, as `.m4a` for
@@ -136,26 +149,26 @@ def default_output(info: AudioInfo, options: OutputOptions = AS_IT_IS) -> Path:
     input goes to `stdin_gated.EXT`, here.
     """
     if options.format:
-        return _beside(info, f".{options.format}", options)
-    plain = info.format in UNCOMPRESSED and not info.is_coded
+        return _path_beside_input(info, f".{options.format}", options)
+    plain = info.format in UNCOMPRESSED_FORMATS and not info.is_lossy
     last = [".wav", ".flac"] if plain else [".flac", ".wav"]
-    for extension in (info.path.suffix, HOME.get(info.subtype, ""), *last):
-        path = _beside(info, extension, options)
+    for extension in (info.path.suffix, CODEC_EXTENSIONS.get(info.subtype, ""), *last):
+        path = _path_beside_input(info, extension, options)
         try:
             written = output_info(info, path, options)
         except OutputError:
             continue
-        if extension in last or written.is_coded == info.is_coded == (
-            written.subtype == info.subtype and info.is_coded
+        if extension in last or written.is_lossy == info.is_lossy == (
+            written.subtype == info.subtype and info.is_lossy
         ):
             return path
-    return _beside(info, ".wav", options)
+    return _path_beside_input(info, ".wav", options)
 
 
-def _beside(info: AudioInfo, extension: str, options: OutputOptions) -> Path:
+def _path_beside_input(info: AudioInfo, extension: str, options: OutputOptions) -> Path:
     """Return a path beside the recording."""
-    stem = "stdin" if info.path == STREAM else info.path.stem
-    return info.path.with_name(suffixed(stem, extension, options))
+    stem = "stdin" if info.path == STDIO_PATH else info.path.stem
+    return info.path.with_name(add_suffix(stem, extension, options))
 
 
 def check_inside(path: Path, folder: Path) -> None:
@@ -163,7 +176,8 @@ def check_inside(path: Path, folder: Path) -> None:
     real, within = Path(os.path.realpath(path.parent)), Path(os.path.realpath(folder))
     if not real.is_relative_to(within):
         raise OutputError(
-            f"{shown(path)} leads out of {shown(folder)} through a link, to {shown(real)}: "
+            f"{quote_path(path)} leads out of {quote_path(folder)} through a link, "
+            f"to {quote_path(real)}: "
             "remove the link"
         )
 
@@ -176,7 +190,7 @@ def is_directory(path: Path) -> bool:
         return False
 
 
-def same_file(a: Path, b: Path) -> bool:
+def is_same_file(a: Path, b: Path) -> bool:
     """Whether two paths lead to one file, through links too."""
     try:
         return a.samefile(b)

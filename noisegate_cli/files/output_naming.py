@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.files.formats import EXTENSIONS, ONLY_READ, STREAM
+from noisegate_cli.files.formats import READ_ONLY_EXTENSIONS, STDIO_PATH, WRITABLE_EXTENSIONS
 
-NAME_LIMIT = 255
+MAX_NAME_BYTES = 255
 """Bytes of a file name, as file systems have it."""
 
 
@@ -43,8 +43,8 @@ class OutputOptions:
     def __post_init__(self) -> None:
         if self.format is not None:
             ending = f".{self.format.lower().removeprefix('.')}"
-            if ending not in EXTENSIONS:
-                endings = " ".join(name.removeprefix(".") for name in EXTENSIONS)
+            if ending not in WRITABLE_EXTENSIONS:
+                endings = " ".join(name.removeprefix(".") for name in WRITABLE_EXTENSIONS)
                 raise SettingsError(
                     f"format {self.format!r} can't be written: give one of {endings}"
                 )
@@ -62,13 +62,13 @@ class OutputOptions:
             raise SettingsError(f"suffix {self.suffix!r} is no part of a file name: try _gated")
 
 
-AS_IT_IS = OutputOptions()
+DEFAULT_OUTPUT_OPTIONS = OutputOptions()
 
 
-def suffixed(stem: str, extension: str, options: OutputOptions) -> str:
+def add_suffix(stem: str, extension: str, options: OutputOptions) -> str:
     """Return the name of an output: as much of `stem` as there is room for, and what follows it."""
-    stem, tail = stem[:NAME_LIMIT], f"{options.suffix}{extension}"
-    while len(os.fsencode(stem + tail)) > NAME_LIMIT and stem:
+    stem, tail = stem[:MAX_NAME_BYTES], f"{options.suffix}{extension}"
+    while len(os.fsencode(stem + tail)) > MAX_NAME_BYTES and stem:
         stem = stem[:-1]
     return stem + tail
 
@@ -87,17 +87,17 @@ def output_name(name: str, options: OutputOptions) -> str:
     stem, extension = os.path.splitext(name)
     if options.format:
         extension = f".{options.format}"
-    elif extension.lower() not in EXTENSIONS:
-        extension = ONLY_READ.get(extension.lower(), ".wav")
-    return os.path.join(folder, suffixed(stem, extension, options))
+    elif extension.lower() not in WRITABLE_EXTENSIONS:
+        extension = READ_ONLY_EXTENSIONS.get(extension.lower(), ".wav")
+    return os.path.join(folder, add_suffix(stem, extension, options))
 
 
-def named(text: str) -> Path | str:
-    """Return the path that was typed; `STREAM` for `-`, but not for `./-`.
+def parse_path(text: str) -> Path | str:
+    """Return the path that was typed; `STDIO_PATH` for `-`, but not for `./-`.
 
     A slash at the end, which says that it is a folder, stays.
     """
     if text.endswith(("/", os.sep)):
         return text
     path = Path(text)
-    return path.absolute() if path == STREAM and text != str(STREAM) else path
+    return path.absolute() if path == STDIO_PATH and text != str(STDIO_PATH) else path

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings, OutputError, OutputOptions, gate_file
-from noisegate_cli.files.formats import STREAM, AudioInfo
-from noisegate_cli.files.names import named, output_name
-from noisegate_cli.files.target import default_output
+from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
+from noisegate_cli.files.output_naming import output_name, parse_path
+from noisegate_cli.files.output_target import default_output_path
 from noisegate_cli.terminal.cli import run
 from tests.zoo import sound
 
@@ -91,7 +91,7 @@ def test_outputs_are_beside_their_inputs_whatever_these_are_called(tmp_path, wri
 def test_a_name_that_is_made_always_fits(part, times):
     stem = part * times
     info = AudioInfo(Path("/there") / f"x{stem}.wav", 16000, 1, 1, "WAV", "PCM_16")
-    output = default_output(info, OutputOptions(suffix="_clean"))
+    output = default_output_path(info, OutputOptions(suffix="_clean"))
     assert output.parent == info.path.parent
     assert len(os.fsencode(output.name)) <= 255
     assert output.name.endswith("_clean.wav")
@@ -100,10 +100,10 @@ def test_a_name_that_is_made_always_fits(part, times):
 
 
 def test_minus_is_a_stream_and_dot_slash_minus_is_a_file():
-    assert named("-") == STREAM
-    assert named("./-") == Path.cwd() / "-"
-    assert named("new/") == "new/"
-    assert named("a/b.wav") == Path("a/b.wav")
+    assert parse_path("-") == STDIO_PATH
+    assert parse_path("./-") == Path.cwd() / "-"
+    assert parse_path("new/") == "new/"
+    assert parse_path("a/b.wav") == Path("a/b.wav")
 
 
 def test_a_slash_at_the_end_means_a_folder_that_may_have_to_be_made(tmp_path, write, capsys):

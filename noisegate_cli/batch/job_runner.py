@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
-from noisegate_cli.batch.executors import Workers
+from noisegate_cli.batch.executors import WorkerPool
 from noisegate_cli.errors import ClusterError, NoisegateError
 
-HANDFUL_JOBS, HANDFUL_BYTES = 16, 6_000_000
+MAX_CHUNK_JOBS, MAX_CHUNK_BYTES = 16, 6_000_000
 """Small jobs go to a worker together, until they are so many or so much: the way takes as long as
 gating a few seconds."""
 
-SHARES = 2
+CHUNKS_PER_WORKER = 2
 """Or until they are this part of what is left for each worker, so that all end together."""
 
 
-class Sized(Protocol):
+class SizedJob(Protocol):
     """A job with a size."""
 
     @property
@@ -25,29 +25,29 @@ class Sized(Protocol):
         """Bytes."""
 
 
-S = TypeVar("S", bound=Sized)
+S = TypeVar("S", bound=SizedJob)
 J = TypeVar("J")
 R = TypeVar("R")
 
-LOOK_EVERY_S = 1.0
+POLL_INTERVAL_S = 1.0
 """Seconds after which is looked what runs, when nothing ends."""
 
-DIED_TWICE = "the process that gated it died, twice: is it too large?"
+DIED_TWICE_MESSAGE = "the process that gated it died, twice: is it too large?"
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostJob:
     """What is left of a job that has no result: its worker died twice, or it was never begun."""
 
     error: str
 
 
-def unheard(jobs: list[J]) -> None:
+def ignore_jobs(jobs: list[J]) -> None:
     """Be told of jobs, and do nothing."""
 
 
-def handfuls(
-    jobs: Iterable[S], number: int, workers: Workers, most: int = HANDFUL_JOBS
+def split_into_chunks(
+    jobs: Iterable[S], number: int, workers: WorkerPool, max_jobs: int = MAX_CHUNK_JOBS
 ) -> Iterator[list[S]]:
     """Yield jobs together that go to a worker together.
 
@@ -57,16 +57,16 @@ def handfuls(
         How many jobs there are, at most.
     workers
         Who does them.
-    most
-        Of a handful.
+    max_jobs
+        The largest number of jobs in a chunk.
     """
     together: list[S] = []
     size = 0
     for job in jobs:
         together.append(job)
         size += job.size
-        enough = min(most, number // (SHARES * workers.size))
-        if len(together) >= enough or size >= HANDFUL_BYTES:
+        enough = min(max_jobs, number // (CHUNKS_PER_WORKER * workers.size))
+        if len(together) >= enough or size >= MAX_CHUNK_BYTES:
             yield together
             number -= len(together)
             together, size = [], 0
@@ -74,7 +74,7 @@ def handfuls(
         yield together
 
 
-class Runner(Generic[J, R]):
+class JobRunner(Generic[J, R]):
     """Runs jobs and hands on what comes of them, as they end.
 
     A worker that dies may take other jobs with it. They are done once more, each alone, so that
@@ -86,30 +86,34 @@ class Runner(Generic[J, R]):
         Who does the jobs.
     work
         Makes a result of a job.
-    take
+    on_results
         Gets the jobs of a handful, each with its result or that it is lost.
-    watch
+    on_running
         Told now and then what is being done.
-    enough
+    should_stop
         Whether to stop: what isn't begun is left.
-    died
+    on_worker_death
         Told which jobs were being done when a worker died, before they are done once more.
     """
 
     def __init__(
         self,
-        workers: Workers,
+        workers: WorkerPool,
         work: Callable[[J], R],
-        take: Callable[[list[tuple[J, R | Lost]]], None],
+        on_results: Callable[[list[tuple[J, R | LostJob]]], None],
         *,
-        watch: Callable[[list[J]], None] = unheard,
-        enough: Callable[[], bool] = lambda: False,
-        died: Callable[[list[J]], None] = unheard,
+        on_running: Callable[[list[J]], None] = ignore_jobs,
+        should_stop: Callable[[], bool] = lambda: False,
+        on_worker_death: Callable[[list[J]], None] = ignore_jobs,
     ) -> None:
-        self._workers, self._work, self._take = workers, work, take
-        self._watch, self._enough, self._died = watch, enough, died
+        self._workers, self._work, self._on_results = workers, work, on_results
+        self._on_running, self._should_stop, self._on_worker_death = (
+            on_running,
+            should_stop,
+            on_worker_death,
+        )
         self._running: dict[Future[list[R]], list[J]] = {}
-        self._lost: list[J] = []
+        self._lost_jobs: list[J] = []
 
     def run(self, jobs: Iterable[list[J]]) -> None:
         """Run `jobs`, handful by handful; no more are taken than the workers can do with.
@@ -119,96 +123,96 @@ class Runner(Generic[J, R]):
         """
         waiting: Iterator[list[J]] | None = iter(jobs)
         try:
-            while waiting or self._running or self._lost:
-                if self._enough():
+            while waiting or self._running or self._lost_jobs:
+                if self._should_stop():
                     waiting = None
-                    self._lost.clear()
-                    self._give_back()
-                if self._lost:
-                    self._settle_all()
-                    self._workers.renew()
-                    self._run_alone()
-                elif waiting and not self._submit(waiting):
+                    self._lost_jobs.clear()
+                    self._cancel_queued()
+                if self._lost_jobs:
+                    self._collect_all()
+                    self._workers.restart()
+                    self._retry_lost_jobs()
+                elif waiting and not self._fill_queue(waiting):
                     waiting = None
-                if self._workers.worn:
-                    self._settle_all()
-                    self._workers.renew()
-                self._settle()
+                if self._workers.needs_restart:
+                    self._collect_all()
+                    self._workers.restart()
+                self._collect_finished()
         except BaseException:
             self._workers.stop()
-            self._hand_on_the_rest()
+            self._deliver_finished()
             raise
 
-    def _submit(self, waiting: Iterator[list[J]]) -> bool:
+    def _fill_queue(self, waiting: Iterator[list[J]]) -> bool:
         """Give the workers something to do; whether there may be more."""
-        most = self._workers.size * (1 + self._workers.queued)
-        while len(self._running) < most and not self._workers.worn:
+        most = self._workers.size * (1 + self._workers.max_queued)
+        while len(self._running) < most and not self._workers.needs_restart:
             jobs = next(waiting, None)
             if jobs is None:
                 return False
-            if not self._start(jobs):
+            if not self._submit_chunk(jobs):
                 return True
         return True
 
-    def _start(self, jobs: list[J]) -> bool:
+    def _submit_chunk(self, jobs: list[J]) -> bool:
         try:
             self._running[self._workers.submit(self._work, jobs)] = jobs
-        except self._workers.died:
-            self._lost += jobs
+        except self._workers.worker_death_errors:
+            self._lost_jobs += jobs
             return False
         return True
 
-    def _settle(self) -> None:
+    def _collect_finished(self) -> None:
         """Wait until something ends, or for a while, and hand on what ended."""
         # Workers take jobs in turn: the oldest are being done, the others wait.
         now = islice(self._running.values(), self._workers.size)
-        self._watch([jobs[0] for jobs in now])
-        done = wait(self._running, LOOK_EVERY_S, FIRST_COMPLETED).done
+        self._on_running([jobs[0] for jobs in now])
+        done = wait(self._running, POLL_INTERVAL_S, FIRST_COMPLETED).done
         for future in [f for f in self._running if f in done]:
             jobs = self._running.pop(future)
-            outcomes: Sequence[R | Lost]
+            outcomes: Sequence[R | LostJob]
             try:
                 outcomes = future.result()
-            except self._workers.died:
-                self._lost += jobs
+            except self._workers.worker_death_errors:
+                self._lost_jobs += jobs
                 continue
             except CancelledError:
                 raise ClusterError(
                     "the cluster's scheduler is gone: start it, and then this batch once more"
                 ) from None
             except Exception as error:  # They didn't reach their worker, or their results not us.
-                outcomes = [Lost(f"{type(error).__name__}: {error}")] * len(jobs)
-            self._take(list(zip(jobs, outcomes, strict=True)))
+                outcomes = [LostJob(f"{type(error).__name__}: {error}")] * len(jobs)
+            self._on_results(list(zip(jobs, outcomes, strict=True)))
 
-    def _settle_all(self) -> None:
+    def _collect_all(self) -> None:
         while self._running:
-            self._settle()
+            self._collect_finished()
 
-    def _run_alone(self) -> None:
+    def _retry_lost_jobs(self) -> None:
         """Do what was lost once more, one by one."""
-        lost, self._lost = self._lost, []
-        self._died(lost)
+        lost, self._lost_jobs = self._lost_jobs, []
+        self._on_worker_death(lost)
         for job in lost:
-            if self._enough():
+            if self._should_stop():
                 return
-            if self._start([job]):
-                self._settle_all()
-            if self._lost:
-                self._lost.clear()
-                self._died([job])
-                self._workers.renew()
-                self._take([(job, Lost(DIED_TWICE))])
+            if self._submit_chunk([job]):
+                self._collect_all()
+            if self._lost_jobs:
+                self._lost_jobs.clear()
+                self._on_worker_death([job])
+                self._workers.restart()
+                self._on_results([(job, LostJob(DIED_TWICE_MESSAGE))])
 
-    def _give_back(self) -> None:
+    def _cancel_queued(self) -> None:
         """Take back what isn't begun."""
         for future in list(self._running):
             if future.cancel():
                 del self._running[future]
 
-    def _hand_on_the_rest(self) -> None:
+    def _deliver_finished(self) -> None:
         for future, jobs in self._running.items():
             if future.done() and not future.cancelled() and not future.exception():
                 try:
-                    self._take(list(zip(jobs, future.result(), strict=True)))
+                    self._on_results(list(zip(jobs, future.result(), strict=True)))
                 except NoisegateError:
                     return  # That is what went wrong in the first place.

@@ -6,8 +6,8 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import GateSettings, OutputError, OutputOptions, SettingsError, gate_file
+from noisegate_cli.files.output_target import default_output_path
 from noisegate_cli.files.reader import probe
-from noisegate_cli.files.target import default_output
 from noisegate_cli.terminal.cli import run
 from tests.conftest import SPEECH, read, tone
 
@@ -57,7 +57,7 @@ def test_an_output_without_a_name_is_called_as_the_options_say():
         (OutputOptions(format="FLAC"), "jfk_1961_gated.flac"),
         (OutputOptions(format=".flac", suffix="_clean"), "jfk_1961_clean.flac"),
     ):
-        assert default_output(info, options) == SPEECH.with_name(name)
+        assert default_output_path(info, options) == SPEECH.with_name(name)
 
 
 def test_the_time_of_the_last_change_can_be_kept(write, tmp_path):

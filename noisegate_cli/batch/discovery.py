@@ -13,16 +13,16 @@ from pathlib import Path, PurePath
 from typing import IO, NamedTuple
 
 from noisegate_cli.errors import AudioError
-from noisegate_cli.files.formats import EXTENSIONS, ONLY_READ
-from noisegate_cli.text import shown
+from noisegate_cli.files.formats import READ_ONLY_EXTENSIONS, WRITABLE_EXTENSIONS
+from noisegate_cli.text import quote_path
 
-KNOWN = frozenset((*EXTENSIONS, *ONLY_READ))
+AUDIO_EXTENSIONS = frozenset((*WRITABLE_EXTENSIONS, *READ_ONLY_EXTENSIONS))
 
-READ_AT_ONCE = 1 << 16
+LIST_CHUNK_BYTES = 1 << 16
 """Bytes of a list of names."""
 
 
-class Found(NamedTuple):
+class FoundFile(NamedTuple):
     """A recording, or what looks like one."""
 
     name: str
@@ -35,7 +35,7 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Patterns:
+class GlobPatterns:
     """Globs that say which recordings are wanted.
 
     A pattern without a slash is one of names, at any depth; one with a slash is one of paths below
@@ -43,15 +43,15 @@ class Patterns:
 
     Examples
     --------
-    >>> patterns = Patterns(include=("*.wav",), exclude=("raw", "take1/*"))
-    >>> [patterns.wants(name) for name in ("a.wav", "a.flac", "raw/a.wav", "take1/b/a.wav")]
+    >>> patterns = GlobPatterns(include=("*.wav",), exclude=("raw", "take1/*"))
+    >>> [patterns.matches(name) for name in ("a.wav", "a.flac", "raw/a.wav", "take1/b/a.wav")]
     [True, False, False, False]
     """
 
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
 
-    def wants(self, name: str) -> bool:
+    def matches(self, name: str) -> bool:
         """Whether the recording at this path below the root is wanted."""
         if not (self.include or self.exclude):
             return True
@@ -64,17 +64,17 @@ class Patterns:
             path = path.rpartition("/")[0]
         return True
 
-    def enters(self, folder: str) -> bool:
+    def should_enter(self, folder: str) -> bool:
         """Whether anything below this folder may be wanted; its own parents are."""
         path = PurePath(folder).as_posix()
         return not (self.exclude and _matches(path, tuple(self.exclude)))
 
 
-def walk(root: Path, output: Path, patterns: Patterns) -> Iterator[Found]:
+def walk_tree(root: Path, output: Path, patterns: GlobPatterns) -> Iterator[FoundFile]:
     """Yield the recordings below `root`, in no order.
 
     Hidden files and folders are left out, folders behind links too, and `output` itself where it
-    lies inside `root`. A folder that can't be read is one `Found` with an error.
+    lies inside `root`. A folder that can't be read is one `FoundFile` with an error.
     """
     inside = os.path.relpath(os.path.realpath(output), os.path.realpath(root))
     folders = [""]
@@ -87,18 +87,18 @@ def walk(root: Path, output: Path, patterns: Patterns) -> Iterator[Found]:
                     if entry.name.startswith("."):
                         continue
                     if entry.is_dir(follow_symlinks=False):
-                        if name != inside and patterns.enters(name):
+                        if name != inside and patterns.should_enter(name):
                             folders.append(name)
-                    elif _extension(name) in KNOWN and patterns.wants(name):
-                        found = _found(name, entry)
+                    elif _get_extension(name) in AUDIO_EXTENSIONS and patterns.matches(name):
+                        found = _stat_file(name, entry)
                         if found is not None:
                             yield found
         except OSError as error:
-            why = f"{shown(root / folder)} can't be read: {error.strerror}"
-            yield Found(folder or ".", error=why)
+            why = f"{quote_path(root / folder)} can't be read: {error.strerror}"
+            yield FoundFile(folder or ".", error=why)
 
 
-def listed(root: Path, names: Iterable[str], patterns: Patterns) -> Iterator[Found]:
+def find_listed(root: Path, names: Iterable[str], patterns: GlobPatterns) -> Iterator[FoundFile]:
     """Yield the recordings that a list names, below the current directory or below `root`."""
     here = os.path.abspath(root)
     real = os.path.realpath(root)
@@ -109,14 +109,17 @@ def listed(root: Path, names: Iterable[str], patterns: Patterns) -> Iterator[Fou
             folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
             below = os.path.relpath(os.path.join(folder, os.path.basename(path)), real)
         if _is_outside(below):
-            why = f"{shown(name)} is not below {shown(root)}: give the directory that holds it"
-            yield Found(name, error=why)
-        elif patterns.wants(below):
-            why = f"{shown(name)} is a directory: list the recordings in it"
-            yield _found(below, Path(path)) or Found(below, error=why)
+            why = (
+                f"{quote_path(name)} is not below {quote_path(root)}: "
+                "give the directory that holds it"
+            )
+            yield FoundFile(name, error=why)
+        elif patterns.matches(below):
+            why = f"{quote_path(name)} is a directory: list the recordings in it"
+            yield _stat_file(below, Path(path)) or FoundFile(below, error=why)
 
 
-def names_in(source: str, separator: bytes) -> Iterator[str]:
+def read_names(source: str, separator: bytes) -> Iterator[str]:
     r"""Yield the names in a file, or on stdin for "-", that are separated by b"\n" or b"\0".
 
     Raises
@@ -130,28 +133,29 @@ def names_in(source: str, separator: bytes) -> Iterator[str]:
             if source != "-":
                 file = stack.enter_context(Path(source).open("rb"))
             rest = b""
-            while part := file.read(READ_AT_ONCE):
+            while part := file.read(LIST_CHUNK_BYTES):
                 *names, rest = (rest + part).split(separator)
-                yield from _decoded(names, separator)
-            yield from _decoded([rest], separator)
+                yield from _decode_names(names, separator)
+            yield from _decode_names([rest], separator)
         except OSError as error:
             raise AudioError(
-                f"the list {shown(source)} can't be read: {error.strerror}: give --from-file a file"
+                f"the list {quote_path(source)} can't be read: {error.strerror}: "
+                "give --from-file a file"
             ) from error
 
 
-def _found(name: str, file: "os.DirEntry[str] | Path") -> Found | None:
+def _stat_file(name: str, file: "os.DirEntry[str] | Path") -> FoundFile | None:
     """Return a recording, or nothing for a directory that is called like one."""
     try:
         status = file.stat()
     except OSError:  # a link to nowhere, or in a circle: it is tried, and then named
-        return Found(name)
+        return FoundFile(name)
     if stat.S_ISDIR(status.st_mode):
         return None
-    return Found(name, status.st_size, status.st_mtime_ns)
+    return FoundFile(name, status.st_size, status.st_mtime_ns)
 
 
-def _extension(name: str) -> str:
+def _get_extension(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 
@@ -159,7 +163,7 @@ def _is_outside(below: str) -> bool:
     return below.split(os.sep, 1)[0] == ".." or os.path.isabs(below)
 
 
-def _decoded(names: list[bytes], separator: bytes) -> Iterator[str]:
+def _decode_names(names: list[bytes], separator: bytes) -> Iterator[str]:
     for name in names:
         text = os.fsdecode(name.removesuffix(b"\r") if separator == b"\n" else name)
         if text:
@@ -167,14 +171,16 @@ def _decoded(names: list[bytes], separator: bytes) -> Iterator[str]:
 
 
 def _matches(path: str, patterns: tuple[str, ...]) -> bool:
-    names, paths = _compiled(patterns)
+    names, paths = _compile_patterns(patterns)
     if names and names.fullmatch(path.rpartition("/")[2]):
         return True
     return bool(paths and paths.fullmatch(path))
 
 
 @cache
-def _compiled(patterns: tuple[str, ...]) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
+def _compile_patterns(
+    patterns: tuple[str, ...],
+) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
     """Return what patterns say of names, and what they say of paths."""
     plain = [pattern.rstrip("/").removeprefix("./") for pattern in patterns]
     names = [translate(p) for p in plain if "/" not in p]

@@ -11,34 +11,36 @@ SAMPLE_BYTES = {
 }  # fmt: skip
 """Of the subtypes that aren't packed, where their container isn't."""
 
-PACKED = ("FLAC", "OGG", "MP3")
+COMPRESSED_FORMATS = ("FLAC", "OGG", "MP3")
 
-FLAC_SHARE = 0.6
+FLAC_COMPRESSION_RATIO = 0.6
 """Of the size of its samples, about."""
 
-CODED_BYTES_PER_S = 16_000
+LOSSY_BYTES_PER_S = 16_000
 """Of one channel, about: 128 kbit/s."""
 
 
-def bytes_needed(source: AudioInfo, target: AudioInfo, size: int) -> int:
+def estimate_output_bytes(source: AudioInfo, target: AudioInfo, size: int) -> int:
     """Return about how many bytes `target` will take; `source` has `size`."""
     same = (source.format, source.subtype) == (target.format, target.subtype)
     if same and target.subtype not in SAMPLE_BYTES:
         return size
     values = target.samples * target.channels
     if target.format == "FLAC":
-        return size if same else round(FLAC_SHARE * values * SAMPLE_BYTES[target.subtype])
-    if target.format in PACKED or target.subtype not in SAMPLE_BYTES:
-        return round(CODED_BYTES_PER_S * target.duration * target.channels)
+        return (
+            size if same else round(FLAC_COMPRESSION_RATIO * values * SAMPLE_BYTES[target.subtype])
+        )
+    if target.format in COMPRESSED_FORMATS or target.subtype not in SAMPLE_BYTES:
+        return round(LOSSY_BYTES_PER_S * target.duration * target.channels)
     return values * SAMPLE_BYTES[target.subtype]
 
 
-def bytes_free(folder: Path) -> int:
+def get_free_bytes(folder: Path) -> int:
     """Return how many bytes are free where `folder` is, or would be."""
-    return shutil.disk_usage(existing_part(folder)).free
+    return shutil.disk_usage(find_existing_parent(folder)).free
 
 
-def existing_part(folder: Path) -> Path:
+def find_existing_parent(folder: Path) -> Path:
     """Return `folder`, or the nearest one above it that there is."""
     folder = folder.absolute()
     while not folder.is_dir() and folder != folder.parent:

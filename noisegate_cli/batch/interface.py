@@ -4,22 +4,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from noisegate_cli.batch.choosing import Patterns
-from noisegate_cli.batch.manifest import Entry
-from noisegate_cli.batch.plan import Unusual
+from noisegate_cli.batch.discovery import GlobPatterns
+from noisegate_cli.batch.manifest import ManifestEntry
+from noisegate_cli.batch.plan import ReviewCandidate
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.files.names import OutputOptions
+from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
 
-Shared = Literal["tree", "folder"]
+ThresholdScope = Literal["tree", "folder"]
 """What a threshold is shared by: all recordings, or those that lie in the same folder."""
 
-SAME_PLACE = OutputOptions(suffix="")
+SAME_NAMES = OutputOptions(suffix="")
 """Outputs are called what the inputs are called, in a tree of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class BatchConfig:
     """What a batch is told to do.
 
     Raises
@@ -31,13 +31,13 @@ class Batch:
     root: Path
     output: Path
     settings: GateSettings = field(default_factory=GateSettings)
-    options: OutputOptions = SAME_PLACE
-    patterns: Patterns = field(default_factory=Patterns)
-    names: str | None = None
+    options: OutputOptions = SAME_NAMES
+    patterns: GlobPatterns = field(default_factory=GlobPatterns)
+    names_file: str | None = None
     """A file that lists the recordings, "-" for stdin; None for all below the root."""
     separator: bytes = b"\n"
     """Between two names of that file."""
-    shared: Shared | None = None
+    threshold_scope: ThresholdScope | None = None
     """What recordings share a threshold; None for each its own."""
     jobs: int | None = None
     """Recordings at a time on this machine; None for one a processor."""
@@ -47,13 +47,13 @@ class Batch:
     checksum: bool = False
     max_errors: int | None = None
     """Stop after so many."""
-    table: Path | None = None
+    csv_path: Path | None = None
     """Where to write what became of all recordings, as CSV."""
-    dry: bool = False
+    dry_run: bool = False
     """Whether only to tell what would be done."""
 
     def __post_init__(self) -> None:
-        if self.shared and not isinstance(self.settings.threshold, str):
+        if self.threshold_scope and not isinstance(self.settings.threshold, str):
             raise SettingsError(
                 f"threshold {self.settings.threshold:g} is that of all recordings already: "
                 "leave out -t, or what shares one"
@@ -63,12 +63,12 @@ class Batch:
 
 
 @dataclass
-class Report:
+class BatchReport:
     """What became of a batch. It fills while that runs."""
 
     output: Path
-    dry: bool = False
-    is_decided: bool = False
+    dry_run: bool = False
+    is_planned: bool = False
     """Whether it came so far that it knows what is to be done."""
     total: int = 0
     """Recordings that there are."""
@@ -87,45 +87,45 @@ class Report:
     noise don't part, and the gate stays open."""
     reasons: dict[str, int] = field(default_factory=dict)
     """Why recordings would be gated."""
-    skips: dict[str, int] = field(default_factory=dict)
+    skip_reasons: dict[str, int] = field(default_factory=dict)
     """Why they were not."""
     errors: list[str] = field(default_factory=list)
     """The first of them."""
-    unusual: list[Unusual] = field(default_factory=list)
+    review_candidates: list[ReviewCandidate] = field(default_factory=list)
     """What one should listen to first."""
-    kinds: dict[str, int] = field(default_factory=dict)
+    review_counts: dict[str, int] = field(default_factory=dict)
     """How many recordings there are of which kind of unusual."""
-    unreadable: int = 0
+    unreadable_lines: int = 0
     """Lines of the manifest."""
     bytes_needed: int = 0
     bytes_free: int = 0
     is_locked: bool = True
     """Whether no other batch can write to the output tree meanwhile."""
-    stopped: str = ""
+    stop_reason: str = ""
     """Why it was stopped early."""
 
 
-class Watch(Protocol):
+class BatchObserver(Protocol):
     """Who is told how a batch goes on."""
 
-    def phase(self, name: str, files: int, size: int) -> None:
+    def on_phase(self, name: str, files: int, size: int) -> None:
         """Tell what is about to happen to how many recordings of how many bytes."""
 
-    def progress(self, files: int, size: int, report: Report, now: list[str]) -> None:
+    def on_progress(self, files: int, size: int, report: BatchReport, current: list[str]) -> None:
         """Tell how much of that is done, and which recordings are being worked on."""
 
-    def settled(self, name: str, entry: Entry) -> None:
+    def on_recording(self, name: str, entry: ManifestEntry) -> None:
         """Tell what became of a recording."""
 
 
-class Unwatched:
+class NullBatchObserver:
     """A batch that nobody watches."""
 
-    def phase(self, name: str, files: int, size: int) -> None:
+    def on_phase(self, name: str, files: int, size: int) -> None:
         """Do nothing."""
 
-    def progress(self, files: int, size: int, report: Report, now: list[str]) -> None:
+    def on_progress(self, files: int, size: int, report: BatchReport, current: list[str]) -> None:
         """Do nothing."""
 
-    def settled(self, name: str, entry: Entry) -> None:
+    def on_recording(self, name: str, entry: ManifestEntry) -> None:
         """Do nothing."""

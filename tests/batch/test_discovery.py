@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from noisegate_cli import AudioError, OutputOptions
-from noisegate_cli.batch.choosing import Patterns, listed, names_in, walk
-from noisegate_cli.files.names import output_name
-from tests.batch.helpers import files, run, statuses
+from noisegate_cli.batch.discovery import GlobPatterns, find_listed, read_names, walk_tree
+from noisegate_cli.files.output_naming import output_name
+from tests.batch.helpers import list_files, run, statuses
 from tests.conftest import loud_and_quiet, tone
 
 
@@ -28,7 +28,7 @@ def tree(tmp_path):
 
 
 def walked(tree, *include, exclude=()):
-    return found(walk(tree, tree / "none", Patterns(include, exclude)))
+    return found(walk_tree(tree, tree / "none", GlobPatterns(include, exclude)))
 
 
 def test_all_recordings_are_found_but_hidden_ones(tree):
@@ -61,7 +61,9 @@ def test_links_to_files_are_followed_and_those_to_folders_or_in_circles_are_not(
     (tree / "nowhere.wav").symlink_to(tree / "gone.wav")
     assert {"link.wav", "circle.wav", "nowhere.wav", "a.wav"} <= set(walked(tree))
     assert not [name for name in walked(tree) if "loop" in name or "folder" in name]
-    report, _ = run(tree, tree.with_name("out"), patterns=Patterns(("nowhere.wav", "circle.wav")))
+    report, _ = run(
+        tree, tree.with_name("out"), patterns=GlobPatterns(("nowhere.wav", "circle.wav"))
+    )
     assert report.failed == 2
     assert any("nowhere.wav' doesn't exist" in error for error in report.errors)
 
@@ -69,17 +71,17 @@ def test_links_to_files_are_followed_and_those_to_folders_or_in_circles_are_not(
 def test_a_list_names_recordings_as_one_sees_them_or_below_the_root(tree, monkeypatch):
     monkeypatch.chdir(tree.parent)
     names = ["in/a.wav", "day1/x.flac", str(tree / "raw/a.wav"), "in/../in/B.WAV", "in/.hidden.wav"]
-    assert found(listed(tree, names, Patterns())) == [
+    assert found(find_listed(tree, names, GlobPatterns())) == [
         ".hidden.wav", "B.WAV", "a.wav", "day1/x.flac", "raw/a.wav",
     ]  # fmt: skip
-    assert found(listed(tree, names, Patterns(exclude=("raw", "day*")))) == [
+    assert found(find_listed(tree, names, GlobPatterns(exclude=("raw", "day*")))) == [
         ".hidden.wav", "B.WAV", "a.wav",
     ]  # fmt: skip
 
 
 def test_what_a_list_names_outside_of_the_root_is_refused(tree, tmp_path):
     (tmp_path / "other.wav").touch()
-    one, two = listed(tree, [str(tmp_path / "other.wav"), str(tree / "day1")], Patterns())
+    one, two = find_listed(tree, [str(tmp_path / "other.wav"), str(tree / "day1")], GlobPatterns())
     assert "other.wav' is not below" in one.error
     assert "is a directory" in two.error
 
@@ -87,11 +89,11 @@ def test_what_a_list_names_outside_of_the_root_is_refused(tree, tmp_path):
 def test_the_names_of_a_list_may_hold_anything(tmp_path, monkeypatch):
     names = ["with space.wav", "-dash.wav", "ü.wav", "two\nlines.wav", "\udcff.wav"]
     (tmp_path / "list").write_bytes(b"\0".join(map(os.fsencode, names)))
-    assert list(names_in(str(tmp_path / "list"), b"\0")) == names
+    assert list(read_names(str(tmp_path / "list"), b"\0")) == names
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"a.wav\r\n\nb.wav")))
-    assert list(names_in("-", b"\n")) == ["a.wav", "b.wav"]
+    assert list(read_names("-", b"\n")) == ["a.wav", "b.wav"]
     with pytest.raises(AudioError, match="nowhere' can't be read"):
-        list(names_in(str(tmp_path / "nowhere"), b"\n"))
+        list(read_names(str(tmp_path / "nowhere"), b"\n"))
 
 
 def test_awkward_names_come_out_as_they_went_in(tmp_path, write):
@@ -105,9 +107,9 @@ def test_awkward_names_come_out_as_they_went_in(tmp_path, write):
         (tmp_path / name).rename(tmp_path / "in" / name)
     report, _ = run(tmp_path / "in", tmp_path / "out")
     assert (report.done, report.failed) == (len(names), 0)
-    assert files(tmp_path / "out") == sorted(names)
+    assert list_files(tmp_path / "out") == sorted(names)
     again, _ = run(tmp_path / "in", tmp_path / "out")
-    assert again.skips == {"done before": len(names)}
+    assert again.skip_reasons == {"done before": len(names)}
 
 
 def test_find_and_batch_work_together(tmp_path, write):
@@ -117,7 +119,7 @@ def test_find_and_batch_work_together(tmp_path, write):
     list_ = b"\0".join(os.fsencode(f"in/deep/{name}") for name in ("a b.wav", "two\nlines.wav"))
     command = [*batch, "--from-file", "-", "-0", "-o", "out"]
     subprocess.run(command, input=list_, cwd=tmp_path, check=True)
-    assert files(tmp_path / "out") == ["in/deep/a b.wav", "in/deep/two\nlines.wav"]
+    assert list_files(tmp_path / "out") == ["in/deep/a b.wav", "in/deep/two\nlines.wav"]
 
 
 def test_a_recording_that_is_listed_twice_is_one(tmp_path, write, monkeypatch):
@@ -126,8 +128,8 @@ def test_a_recording_that_is_listed_twice_is_one(tmp_path, write, monkeypatch):
     (tmp_path / "list").write_text("in/a.wav\n./in/a.wav\na.wav\n" * 2)
     root = tmp_path / "in"
     names = [str(root / "a.wav"), f"{root}/./a.wav", "a.wav"]
-    assert {one.name for one in listed(root, names, Patterns())} == {"a.wav"}
-    report, told = run(root, tmp_path / "out", names=str(tmp_path / "list"))
+    assert {one.name for one in find_listed(root, names, GlobPatterns())} == {"a.wav"}
+    report, told = run(root, tmp_path / "out", names_file=str(tmp_path / "list"))
     assert statuses(told)["a.wav"] == "done"
     assert report.done == 1
 
