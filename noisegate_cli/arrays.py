@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.gating.analysis import Analyzer, LevelReport, _measured
-from noisegate_cli.gating.decision import Decision
+from noisegate_cli.gating.analysis import Analyzer, LevelReport, measure_blocks
+from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.parsing import parse_threshold
 from noisegate_cli.gating.settings import GateSettings
@@ -15,7 +15,7 @@ from noisegate_cli.noise_input import (
     learn_noise_from_file,
     measure_noise_profiles,
 )
-from noisegate_cli.samples import MAX_CHANNELS, Blocks, Samples, block_length, in_slices
+from noisegate_cli.samples import MAX_CHANNELS, Blocks, Samples, block_length, iterate_slices
 
 
 def gate(
@@ -91,7 +91,7 @@ def gate(
     settings = learn_noise_from_blocks(
         learn_noise_from_file(settings), _split_blocks(samples), sample_rate
     )
-    decision = Decision.given(settings)
+    decision = GateDecision.from_settings(settings)
     if decision is None:
         decision = _measure_array(samples, settings, sample_rate).decide()
     stream = Gate(decision, sample_rate, samples.shape[1])
@@ -122,7 +122,7 @@ def analyze(y: Samples, sample_rate: int, *, settings: GateSettings | None = Non
 
 def _measure_array(samples: Samples, settings: GateSettings, sample_rate: int) -> Analyzer:
     length, channels = samples.shape
-    return _measured(_split_blocks(samples), settings, sample_rate, channels, length)
+    return measure_blocks(_split_blocks(samples), settings, sample_rate, channels, length)
 
 
 def _prepare_samples(y: Samples, settings: GateSettings) -> Samples:
@@ -140,4 +140,4 @@ def _prepare_samples(y: Samples, settings: GateSettings) -> Samples:
 
 
 def _split_blocks(samples: Samples) -> Blocks:
-    return in_slices(samples, block_length(samples.shape[1], samples.dtype))
+    return iterate_slices(samples, block_length(samples.shape[1], samples.dtype))

@@ -55,7 +55,7 @@ def measure_noise_profiles(
     meter = NoiseMeter(settings, sample_rate)
     for block, _ in blocks:
         meter.process(block)
-    return meter.profiles()
+    return meter.compute_profiles()
 
 
 def _select_stretch(blocks: Blocks, sample_rate: int, start_s: float, end_s: float) -> Blocks:

@@ -21,9 +21,9 @@ from noisegate_cli.files.output_target import (
 from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors, open_reader
 from noisegate_cli.files.riff import rf64_if_large
 from noisegate_cli.files.writer import AudioWriter, InputMetadata, check_overwrite, open_writer
-from noisegate_cli.gating.analysis import Analyzer, LevelReport, _measured
+from noisegate_cli.gating.analysis import Analyzer, LevelReport, measure_blocks
 from noisegate_cli.gating.chops import ChopReport
-from noisegate_cli.gating.decision import Decision
+from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
 from noisegate_cli.gating.frames.histogram import LevelHistogram
@@ -33,7 +33,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.noise_input import learn_noise_from_file, learn_noise_from_reader
 from noisegate_cli.samples import (
     Samples,
-    peak_of,
+    compute_peak,
     to_db,
 )
 from noisegate_cli.text import quote_path
@@ -190,15 +190,15 @@ def gate_file(
     settings, options = settings or GateSettings(), options or OutputOptions()
     known, delay_ms = learn_noise_from_file(settings), None
     with open_reader(
-        Path(path), raw, Decision.given(known) is not None, settings.zero_nonfinite
+        Path(path), raw, GateDecision.from_settings(known) is not None, settings.zero_nonfinite
     ) as reader:
         known = learn_noise_from_reader(reader, known)
-        decision = Decision.given(known)
+        decision = GateDecision.from_settings(known)
         info = reader.info
         target = output_info(info, _resolve_output_path(info, output, options), options)
         live = info.path == target.path == STDIO_PATH and _is_live(reader, target)
         if live:
-            decision = Decision.given(known.live)
+            decision = GateDecision.from_settings(known.live)
             delay_ms = live_delay_ms(known.live, info.sample_rate)
         rest = output_info(info, Path(residue), options) if residue else None
         _check_outputs(info, target, rest, options, force, settings.noise_file)
@@ -235,7 +235,7 @@ def gate_file(
             with add_path_to_errors(info.path):
                 for block, last in blocks:
                     if with_peak:
-                        peak = max(peak, peak_of(block))
+                        peak = max(peak, compute_peak(block))
                     kept, removed = stream.process(block, last)
                     samples += len(kept)
                     kept_file.write(kept)
@@ -332,4 +332,4 @@ def _measure_file(reader: Reader, settings: GateSettings, progress: ProgressCall
     info = reader.info
     with add_path_to_errors(info.path):
         blocks = _report_progress(reader.blocks(), info, progress)
-        return _measured(blocks, settings, info.sample_rate, info.channels, info.samples)
+        return measure_blocks(blocks, settings, info.sample_rate, info.channels, info.samples)

@@ -26,25 +26,25 @@ def full_scale(dtype: np.dtype[Any]) -> float:
     return -float(np.iinfo(dtype).min) if np.issubdtype(dtype, np.integer) else 1.0
 
 
-def peak_of(samples: Samples) -> float:
+def compute_peak(samples: Samples) -> float:
     """Return the largest absolute value, full scale 1.0; 0 for none."""
     if not samples.size:
         return 0.0
     return max(-float(samples.min()), float(samples.max())) / full_scale(samples.dtype)
 
 
-def working_type(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
+def choose_float_type(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
     """Return the float type to calculate in: 24 bits are plenty for 16, all else needs 53."""
     return np.float32 if dtype == np.int16 else np.float64
 
 
-def in_slices(samples: Samples, length: int) -> Iterator[tuple[Samples, bool]]:
+def iterate_slices(samples: Samples, length: int) -> Iterator[tuple[Samples, bool]]:
     """Cut `samples` into slices of `length`, each with whether it is the last; one at least."""
     for start in range(0, max(len(samples), 1), length):
         yield samples[start : start + length], start + length >= len(samples)
 
 
-def silenced(
+def silence_nonfinite(
     blocks: Iterable[tuple[Samples, bool]], warnings: list[str]
 ) -> Iterator[tuple[Samples, bool]]:
     """Silence what is NaN or infinite in blocks of floats, and warn of it in the end."""

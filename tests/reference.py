@@ -98,10 +98,10 @@ def masked_bins(
     )
 
 
-def decision_directed(over_noise: Samples, keep: float) -> Samples:
+def decision_directed(a_posteriori_snr: Samples, keep: float) -> Samples:
     """Return the a-priori ratio of Ephraim and Malah with Wiener's gain, one frame at a time."""
-    ratios = [(1 - keep) * np.maximum(over_noise[0] - 1, 0)]
-    for before, now in pairwise(over_noise):
+    ratios = [(1 - keep) * np.maximum(a_posteriori_snr[0] - 1, 0)]
+    for before, now in pairwise(a_posteriori_snr):
         gain = ratios[-1] / (1 + ratios[-1])
         ratios.append(keep * gain**2 * before + (1 - keep) * np.maximum(now - 1, 0))
     return np.array(ratios)

@@ -126,7 +126,7 @@ def measure_job(job: Job) -> tuple[bytes, int] | str:
         histogram = measure_level_histogram(job.source, _unpickle_settings(job.pickled_settings)[0])
     except Exception as error:  # It is named when it is gated.
         return str(error)
-    return histogram.counts.tobytes(), histogram.silent
+    return histogram.counts.tobytes(), histogram.silent_frames
 
 
 def decode_histogram(measured: tuple[bytes, int]) -> "LevelHistogram":
@@ -135,8 +135,8 @@ def decode_histogram(measured: tuple[bytes, int]) -> "LevelHistogram":
 
     from noisegate_cli.gating.frames.histogram import LevelHistogram
 
-    counts, silent = measured
-    return LevelHistogram(np.frombuffer(counts, np.int64), silent)
+    counts, silent_frames = measured
+    return LevelHistogram(np.frombuffer(counts, np.int64), silent_frames)
 
 
 def summarize_result(result: "GateResult") -> dict[str, Any]:

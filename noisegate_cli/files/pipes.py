@@ -27,7 +27,7 @@ from noisegate_cli.files.riff import (
     MetadataChunks,
     build_wav_header,
 )
-from noisegate_cli.samples import Samples, silenced
+from noisegate_cli.samples import Samples, silence_nonfinite
 
 RAW_SUBTYPES = {
     "s8": "PCM_S8",
@@ -198,7 +198,7 @@ class StreamReader:
     def blocks(self) -> Iterator[tuple[Samples, bool]]:
         """Read to the end; see `AudioReader.blocks`. A block is what has come in meanwhile."""
         if self._zero_nonfinite and self.info.dtype.kind == "f":
-            return silenced(self._blocks(), self.warnings)
+            return silence_nonfinite(self._blocks(), self.warnings)
         return self._blocks()
 
     def _blocks(self) -> Iterator[tuple[Samples, bool]]:

@@ -24,7 +24,7 @@ from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.libsndfile import SndfileDecoder, unreadable_error
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
-from noisegate_cli.samples import Samples, block_length, silenced
+from noisegate_cli.samples import Samples, block_length, silence_nonfinite
 from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class AudioReader:
             When nothing is there of what the recording announces.
         """
         if self._zero_nonfinite and self.info.dtype.kind == "f":
-            return silenced(self._blocks(), self.warnings)
+            return silence_nonfinite(self._blocks(), self.warnings)
         return self._blocks()
 
     def _blocks(self) -> Iterator[tuple[Samples, bool]]:

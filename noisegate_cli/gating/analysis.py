@@ -7,31 +7,37 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisegate_cli.gating.decision import Decision
-from noisegate_cli.gating.detection.learner import Learner
-from noisegate_cli.gating.detection.level_detector import LevelDetector, thresholds
-from noisegate_cli.gating.detection.rule import MovingThreshold, Rule
+from noisegate_cli.gating.decision import GateDecision
+from noisegate_cli.gating.detection.learner import SignalModelLearner
+from noisegate_cli.gating.detection.level_detector import LevelDetector, hysteresis_thresholds
+from noisegate_cli.gating.detection.rule import AdaptiveThreshold, Rule
 from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE, SignalModel
 from noisegate_cli.gating.detection.threshold import (
-    LOUDEST_DB,
-    MIN_FRAMES,
+    MAX_PLAUSIBLE_LEVEL_DBFS,
+    MIN_HISTOGRAM_FRAMES,
     NOTHING_SOUNDS,
     ThresholdSuggestion,
     estimates_db,
-    pumping,
+    pumping_hint,
     suggest_threshold,
-    too_loud,
+    too_loud_reason,
 )
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.frames.level_track import LevelTrack
-from noisegate_cli.gating.frames.levels import Levels, rms_db
-from noisegate_cli.gating.frames.noise_floor import STEP_S, floor_of_steps
+from noisegate_cli.gating.frames.levels import RmsLevels, rms_db
+from noisegate_cli.gating.frames.noise_floor import FLOOR_STEP_S, compute_noise_floor
 from noisegate_cli.gating.frames.quantile import median, quantile
-from noisegate_cli.gating.frames.subsampling import kept_frames
+from noisegate_cli.gating.frames.subsampling import subsample_frame_indices
 from noisegate_cli.gating.gain.envelope import Envelope
-from noisegate_cli.gating.gain.mask import Frames, GateMask, GateStatistics, Mask, Values
+from noisegate_cli.gating.gain.mask import (
+    DetectorValues,
+    FrameIndices,
+    GateMask,
+    GateStatistics,
+    Mask,
+)
 from noisegate_cli.gating.settings import AUTO, GateSettings
-from noisegate_cli.samples import Blocks, Samples, from_db, peak_of, to_db
+from noisegate_cli.samples import Blocks, Samples, compute_peak, from_db, to_db
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.noise_profile import NoiseProfile
@@ -53,7 +59,7 @@ STAYS_OPEN = {
     "If it is noise, give a threshold with -t.",
 }
 
-RARE_DB = 20.0
+MIN_RARE_PEAK_DB = 20.0
 """A frame so far above the median is no noise: rain, wind and hiss go up to 12 dB."""
 
 DRIFT_WINDOW_S = 5.0
@@ -106,11 +112,11 @@ class LevelReport:
 
 
 @dataclass(frozen=True)
-class _Sample:
+class _SimulatedGate:
     """Frames on which the decision was tried, shaped (frames, gates)."""
 
-    numbers: Frames
-    levels: Levels
+    numbers: FrameIndices
+    levels: RmsLevels
     mask: Mask
     closed: Mask
     """Where the gate has closed altogether, and not on digital silence."""
@@ -143,9 +149,9 @@ class Analyzer:
         self._timing = settings.timing(sample_rate)
         self._frames_per_s = sample_rate / self._timing.hop_length
         self._detector = LevelDetector(-1.0, settings, sample_rate, channels)
-        self._learner: Learner | None = None
+        self._model_learner: SignalModelLearner | None = None
         if settings.threshold == AUTO:
-            self._learner = Learner(settings, sample_rate, channels, samples)
+            self._model_learner = SignalModelLearner(settings, sample_rate, channels, samples)
         self._noise = _noise_learner(settings, sample_rate, channels, samples)
         self._histogram = LevelHistogram()
         self._track = self._whole = LevelTrack()
@@ -159,22 +165,22 @@ class Analyzer:
         self._peak = 0.0
 
     def process(self, block: Samples, last: bool = False) -> None:
-        """Measure `block`, shaped (samples, channels); see `FrameLevels.process` for errors."""
+        """Measure `block`, shaped (samples, channels); see `FrameRmsMeter.process` for errors."""
         _, levels = self._detector.process(block, last)
-        learning = self._noise.begin(block, last) if self._noise else None
+        learning = self._noise.submit_block(block, last) if self._noise else None
         self._histogram.add(levels)
         self._track.add(levels)
         if self._meter:
             self._whole.add(self._meter.process(block, last)[1])
-        if self._learner:
-            self._learner.process(block, last)
+        if self._model_learner:
+            self._model_learner.process(block, last)
         if learning:
             learning.result()
         self._samples += len(block)
         self._values += block.size
-        self._peak = max(self._peak, peak_of(block))
+        self._peak = max(self._peak, compute_peak(block))
 
-    def decide(self) -> Decision:
+    def decide(self) -> GateDecision:
         """Return what the gate shall go by."""
         return self._decided[0]
 
@@ -183,11 +189,11 @@ class Analyzer:
         decision, sample = self._decided
         suggestion = decision.suggestion or suggest_threshold(self._histogram)
         trials: tuple[Trial, ...] = ()
-        if self._loudest_db > LOUDEST_DB:
-            reason = too_loud(self._loudest_db)
+        if self._loudest_db > MAX_PLAUSIBLE_LEVEL_DBFS:
+            reason = too_loud_reason(self._loudest_db)
             suggestion = replace(suggestion, threshold=None, reason=reason)
-        elif self._learner and sample.closed.any() and sample.mask.any():
-            trials = tuple(self._trials(sample))
+        elif self._model_learner and sample.closed.any() and sample.mask.any():
+            trials = tuple(self._sweep_thresholds(sample))
             best = best_trial(trials)
             suggestion = replace(
                 suggestion,
@@ -196,7 +202,7 @@ class Analyzer:
                 estimates_db={AUTO: best.threshold_db} | estimates_db(self._histogram),
             )
         gates = self._detector.gates
-        frames = self._histogram.sounding + self._histogram.silent
+        frames = self._histogram.nonsilent_frames + self._histogram.silent_frames
         mean_square = self._detector.square_sum / self._values if self._values else 0.0
         return LevelReport(
             samples=self._samples,
@@ -204,7 +210,7 @@ class Analyzer:
             peak_db=float(to_db(self._peak)),
             rms_db=float(to_db(mean_square**0.5)),
             percentiles_db={p: self._histogram.percentile(p) for p in PERCENTILES},
-            silent_share=self._histogram.silent / frames if frames else 0.0,
+            silent_share=self._histogram.silent_frames / frames if frames else 0.0,
             drift_db=self._drift_db(sample),
             suggestion=suggestion,
             closed_share=sample.statistics.closed_share,
@@ -215,102 +221,114 @@ class Analyzer:
         )
 
     @cached_property
-    def _decided(self) -> tuple[Decision, _Sample]:
+    def _decided(self) -> tuple[GateDecision, _SimulatedGate]:
         settings, found = self._settings, None
         rule: Rule
-        if self._learner:
-            rule = self._with_rare(self._learner.models(self._kept[1]))
-            scores = self._learner.scores(rule, len(self._kept[0]))
-            sample = self._sample(scores, OPEN_ABOVE, CLOSE_BELOW)
-            found = _by_likelihood(rule, scores, sample)
-            if self._loudest_db > LOUDEST_DB and all(m.verdict != "parted" for m in rule):
-                found = replace(found, reason=too_loud(self._loudest_db))
+        if self._model_learner:
+            rule = self._keep_open_if_rare(self._model_learner.models(self._kept[1]))
+            scores = self._model_learner.scores(rule, len(self._kept[0]))
+            sample = self._simulate_gate(scores, OPEN_ABOVE, CLOSE_BELOW)
+            found = _suggest_from_models(rule, scores, sample)
+            if self._loudest_db > MAX_PLAUSIBLE_LEVEL_DBFS and all(
+                m.verdict != "parted" for m in rule
+            ):
+                found = replace(found, reason=too_loud_reason(self._loudest_db))
         else:
             level = settings.threshold
             if isinstance(level, str):
                 found = suggest_threshold(self._histogram, settings.hysteresis_db, level)
                 level = found.or_open
-            rule = self._moving(level) if settings.adaptive and level > 0 else level
+            rule = (
+                self._create_adaptive_threshold(level) if settings.adaptive and level > 0 else level
+            )
             numbers, values = self._kept
-            if isinstance(rule, MovingThreshold):
-                values = rule.still(values, numbers)
-            sample = self._sample(values, *thresholds(level, settings))
+            if isinstance(rule, AdaptiveThreshold):
+                values = rule.compensate_drift(values, numbers)
+            sample = self._simulate_gate(values, *hysteresis_thresholds(level, settings))
         noises: tuple[NoiseProfile | None, ...] = ()
         if settings.known_noises:
             noises = settings.noise_of(self._detector.gates)
         elif self._noise:
-            from noisegate_cli.gating.spectral.noise_estimation import noise_envelope
+            from noisegate_cli.gating.spectral.noise_estimation import create_noise_guard
 
-            near = noise_envelope(settings, self._sample_rate, self._detector.gates)
+            near = create_noise_guard(settings, self._sample_rate, self._detector.gates)
             is_noise = near.process(sample.mask, last=True) == 0
             models = rule if isinstance(rule, tuple) else ()
-            may_guess = [m.verdict != "steady" for m in models] or [True] * self._detector.gates
-            noises = self._noise.profiles(sample.numbers, sample.mask, is_noise, may_guess)
+            allow_quietest_fallback = [m.verdict != "steady" for m in models] or [
+                True
+            ] * self._detector.gates
+            noises = self._noise.compute_profiles(
+                sample.numbers, sample.mask, is_noise, allow_quietest_fallback
+            )
         if settings.target_floor_db is not None:
-            whole = self._whole.at(sample.numbers)
+            whole = self._whole.levels_at(sample.numbers)
             # Where no pause outlasts the release, what is fading has to do.
             closed = sample.closed if sample.closed.any() else ~sample.mask & (whole > 0)
             noise_db = rms_db(whole[closed])
             noise_db -= settings.pause_reduction_db if any(noises) else 0.0
             settings = replace(settings, range_db=min(0.0, settings.target_floor_db - noise_db))
-        heard = self._learner.heard if self._learner else None
-        return Decision(rule, settings, found, noises, heard), sample
+        subsample = self._model_learner.subsample if self._model_learner else None
+        return GateDecision(rule, settings, found, noises, subsample), sample
 
-    def _with_rare(self, models: tuple[SignalModel, ...]) -> tuple[SignalModel, ...]:
+    def _keep_open_if_rare(self, models: tuple[SignalModel, ...]) -> tuple[SignalModel, ...]:
         """Keep gates open that would stay closed, but not all frames are alike."""
-        peaks = self._track.peaks_db()
+        peaks = self._track.peaks_over_median_db()
         return tuple(
             replace(model, verdict="rare", contrast_db=float(peak))
-            if model.verdict == "noise" and peak > RARE_DB
+            if model.verdict == "noise" and peak > MIN_RARE_PEAK_DB
             else model
             for model, peak in zip(models, peaks, strict=True)
         )
 
-    def _moving(self, threshold: float) -> MovingThreshold:
+    def _create_adaptive_threshold(self, threshold: float) -> AdaptiveThreshold:
         """Let a threshold move with the floor of the loudest gate."""
-        step = max(1, round(STEP_S * self._frames_per_s))
-        floors = floor_of_steps(self._track.quiet_steps(step))
-        return MovingThreshold(threshold, floors - median(floors), step)
+        step = max(1, round(FLOOR_STEP_S * self._frames_per_s))
+        floors = compute_noise_floor(self._track.compute_quiet_levels_db(step))
+        return AdaptiveThreshold(threshold, floors - median(floors), step)
 
     @property
     def _loudest_db(self) -> float:
         return self._histogram.percentile(100)
 
     @cached_property
-    def _kept(self) -> tuple[Frames, Levels]:
+    def _kept(self) -> tuple[FrameIndices, RmsLevels]:
         """The numbers and the levels of the frames by which the recording is judged."""
         numbers = (
-            self._learner.heard.frames(len(self._track))
-            if self._learner
-            else kept_frames(len(self._track), self._timing.hop_length, self._detector.gates)
+            self._model_learner.subsample.covered_frame_indices(len(self._track))
+            if self._model_learner
+            else subsample_frame_indices(
+                len(self._track), self._timing.hop_length, self._detector.gates
+            )
         )
-        return numbers, self._track.at(numbers)
+        return numbers, self._track.levels_at(numbers)
 
-    def _sample(self, values: Values, open_above: float, close_below: float) -> _Sample:
+    def _simulate_gate(
+        self, values: DetectorValues, open_above: float, close_below: float
+    ) -> _SimulatedGate:
         """Try the gate, with its fades, on what a detector says of the frames that were kept."""
-        mask, statistics = self._gated(values, open_above, close_below)
+        mask, statistics = self._gate_frames(values, open_above, close_below)
         timing, (numbers, levels) = self._timing, self._kept
         envelope = Envelope(
             timing.lookahead, timing.attack, timing.release, 0.0, self._detector.gates
         )
         gains = envelope.process(mask, last=True)
-        return _Sample(numbers, levels, mask, (gains == 0) & (levels > 0), statistics)
+        return _SimulatedGate(numbers, levels, mask, (gains == 0) & (levels > 0), statistics)
 
-    def _gated(
-        self, values: Values, open_above: float, close_below: float
+    def _gate_frames(
+        self, values: DetectorValues, open_above: float, close_below: float
     ) -> tuple[Mask, GateStatistics]:
         gate = GateMask(open_above, close_below, self._timing, self._detector.gates)
         mask = gate.process(values, last=True)
         return mask, gate.statistics
 
-    def _trials(self, sample: _Sample) -> Iterator[Trial]:
+    def _sweep_thresholds(self, sample: _SimulatedGate) -> Iterator[Trial]:
         """Try every whole decibel between the lowest level and the highest."""
         sounding = sample.levels > 0
         opens = sample.mask & sounding
         low, high = to_db(quantile(sample.levels[sounding], [0.01, 0.995]))
         for db in np.arange(np.floor(low), np.ceil(high) + 1, TRIAL_STEP_DB):
-            opening = thresholds(float(from_db(db)), self._settings)
-            mask, statistics = self._gated(sample.levels, *opening)
+            opening = hysteresis_thresholds(float(from_db(db)), self._settings)
+            mask, statistics = self._gate_frames(sample.levels, *opening)
             lost = float((opens & ~mask).sum() / max(1, opens.sum()))
             kept = float((~sample.mask & mask).sum() / max(1, (~sample.mask).sum()))
             yield Trial(
@@ -326,14 +344,14 @@ class Analyzer:
         minutes = statistics.frames / self._detector.gates / self._frames_per_s / 60
         return statistics.openings / minutes if minutes else 0.0
 
-    def _drift_db(self, sample: _Sample) -> float:
+    def _drift_db(self, sample: _SimulatedGate) -> float:
         """Return how far the median of the noise moves from one window to others."""
         window = sample.numbers // max(1, round(DRIFT_WINDOW_S * self._frames_per_s))
         medians = []
         for number in np.unique(window):
             there = window == number
             noise = sample.levels[there][sample.closed[there]]
-            if noise.size >= MIN_FRAMES:
+            if noise.size >= MIN_HISTOGRAM_FRAMES:
                 medians.append(float(to_db(median(noise))))
         if not medians:
             return 0.0
@@ -358,8 +376,8 @@ def best_trial(trials: Sequence[Trial]) -> Trial:
     return best[len(best) // 2]
 
 
-def _by_likelihood(
-    models: Sequence[SignalModel], scores: Values, sample: _Sample
+def _suggest_from_models(
+    models: Sequence[SignalModel], scores: DetectorValues, sample: _SimulatedGate
 ) -> ThresholdSuggestion:
     """Say in words what the models of the gates decide."""
     sounding = sample.levels > 0
@@ -380,14 +398,15 @@ def _by_likelihood(
         why = STAYS_OPEN[first.verdict].format(max(0.0, first.contrast_db))
     else:
         why = f"It parts noise of about {floor:.0f} dBFS from signal of about {active:.0f} dBFS."
-        why += pumping(max(model.contrast_db for model in models if model.verdict == "parted"))
+        why += pumping_hint(max(model.contrast_db for model in models if model.verdict == "parted"))
     clear = (np.abs(scores - OPEN_ABOVE) > OPEN_ABOVE) & (scores < np.inf)
     return ThresholdSuggestion(None, floor, active, why, confidence=float(clear[sounding].mean()))
 
 
-def _measured(
+def measure_blocks(
     blocks: Blocks, settings: GateSettings, sample_rate: int, channels: int, samples: int
 ) -> Analyzer:
+    """Return an analyzer that has measured all `blocks`."""
     analyzer = Analyzer(settings, sample_rate, channels, samples)
     for block, last in blocks:
         analyzer.process(block, last)

@@ -11,25 +11,25 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.frames.levels import Levels
+from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.mask import Mask
 from noisegate_cli.gating.timing import Timing
 from noisegate_cli.samples import to_db
 
-CHOP_DB = 10.0
+MIN_CHOP_DB = 10.0
 """So far above the pause, what is cut is heard."""
 
-AUDIBLE_DB = -60.0
+MIN_AUDIBLE_DBFS = -60.0
 """Below this, in dBFS, nothing is: audiobooks may have noise of that level."""
 
-SOON_MS, LATER_MS = (100.0, 200.0), (300.0, 500.0)
+DECAY_WINDOW_NEAR_MS, DECAY_WINDOW_FAR_MS = (100.0, 200.0), (300.0, 500.0)
 """Where the level of the pause is taken, from the fade on: it is the lower one of both. Short
 pauses end soon, long decays last until later."""
 
-LEAST_RANGE_DB = -6.0
+MIN_AUDITED_RANGE_DB = -6.0
 """A gate that closes no further cuts nothing."""
 
-LISTED = 10
+MAX_LISTED_CHOPS = 10
 """Chops that are remembered: the worst."""
 
 
@@ -79,7 +79,7 @@ class ChopAudit:
         self._hop_s = timing.hop_length / sample_rate
         self._pauses = [
             np.arange(round(start / 1000 / self._hop_s), round(end / 1000 / self._hop_s) + 1)
-            for start, end in (SOON_MS, LATER_MS)
+            for start, end in (DECAY_WINDOW_NEAR_MS, DECAY_WINDOW_FAR_MS)
         ]
         # A frame that is centred nearer than half its length still hears the open side.
         half = timing.overlap // 2
@@ -87,13 +87,13 @@ class ChopAudit:
         self._before_opening = timing.lookahead + max(half, round(timing.attack / 2))
         farthest = int(self._pauses[-1][-1])
         self._context = max(self._after_closing, self._before_opening) + farthest + 1
-        self._levels: Levels = np.zeros((0, gates))
+        self._levels: RmsLevels = np.zeros((0, gates))
         self._mask: Mask = np.zeros((0, gates), np.bool_)
         self._first = 0
         self._done = 1
         self.report = ChopReport()
 
-    def process(self, levels: Levels, mask: Mask, last: bool = False) -> None:
+    def process(self, levels: RmsLevels, mask: Mask, last: bool = False) -> None:
         """Take in further levels and, some frames later, their mask, both (frames, gates)."""
         self._levels = np.concatenate([self._levels, levels])
         self._mask = np.concatenate([self._mask, mask])
@@ -122,13 +122,15 @@ class ChopAudit:
             squares = levels[around[there]] ** 2
             quiet[there] = np.minimum(quiet[there], np.sqrt(squares.mean(axis=1)))
         cut = levels[frames]
-        above = to_db(cut) - np.maximum(to_db(quiet), AUDIBLE_DB - CHOP_DB)
+        above = to_db(cut) - np.maximum(to_db(quiet), MIN_AUDIBLE_DBFS - MIN_CHOP_DB)
         chops = [
             Chop(float((self._first + frame) * self._hop_s), kind, float(db))
-            for frame, db in zip(frames[above > CHOP_DB], above[above > CHOP_DB], strict=True)
+            for frame, db in zip(
+                frames[above > MIN_CHOP_DB], above[above > MIN_CHOP_DB], strict=True
+            )
         ]
         worst = sorted([*self.report.worst, *chops], key=lambda c: (-c.above_db, c.time, c.kind))[
-            :LISTED
+            :MAX_LISTED_CHOPS
         ]
         self.report = ChopReport(
             self.report.decays + (len(chops) if kind == "decay" else 0),

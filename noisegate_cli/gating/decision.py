@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from noisegate_cli.gating.detection.rule import MovingThreshold, Rule
+from noisegate_cli.gating.detection.rule import AdaptiveThreshold, Rule
 from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
-from noisegate_cli.gating.frames.subsampling import EvenlyKept
+from noisegate_cli.gating.frames.subsampling import BatchSubsampler
 from noisegate_cli.gating.settings import GateSettings
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Decision:
+class GateDecision:
     """What the gate shall go by."""
 
     rule: Rule
@@ -23,11 +23,11 @@ class Decision:
     """Where the rule comes from; None when the threshold was given."""
     noises: "tuple[NoiseProfile | None, ...]" = ()
     """The noise in each gate, if the spectral gate goes by it; None where none was found."""
-    heard: EvenlyKept | None = None
+    subsample: BatchSubsampler | None = None
     """What the rule was learnt from, of the samples that are to be gated."""
 
     @classmethod
-    def given(cls, settings: GateSettings) -> "Decision | None":
+    def from_settings(cls, settings: GateSettings) -> "GateDecision | None":
         """Return what needs no recording to be decided; None when it does."""
         needs_noise = (
             settings.noise_stretch or settings.adaptive or settings.target_floor_db is not None
@@ -42,5 +42,5 @@ class Decision:
         if isinstance(self.rule, tuple):
             return None
         rule = self.rule
-        level = rule.threshold if isinstance(rule, MovingThreshold) else rule
+        level = rule.threshold if isinstance(rule, AdaptiveThreshold) else rule
         return None if level < 0 else level

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisegate_cli.gating.chops import LEAST_RANGE_DB, ChopAudit, ChopReport
-from noisegate_cli.gating.decision import Decision
+from noisegate_cli.gating.chops import MIN_AUDITED_RANGE_DB, ChopAudit, ChopReport
+from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import detector
 from noisegate_cli.gating.gain.envelope import Envelope
 from noisegate_cli.gating.gain.mask import GateMask, GateStatistics
-from noisegate_cli.gating.gain.overlap_add import Overlay
+from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
 
@@ -32,7 +32,7 @@ class Gate:
     channels
         Of the blocks to come.
     step
-        See `Overlay`.
+        See `OverlapAddGain`.
     residue
         Whether to tell what was removed, too.
     live
@@ -46,7 +46,7 @@ class Gate:
 
     >>> y = np.sin(np.arange(8000) / 3)[:, None]
     >>> y[3000:5000] *= 0.001
-    >>> gate = Gate(Decision(0.1, GateSettings.preset("hard")), sample_rate=8000)
+    >>> gate = Gate(GateDecision(0.1, GateSettings.preset("hard")), sample_rate=8000)
     >>> parts = [gate.process(y[:3500])[0], gate.process(y[3500:], last=True)[0]]
     >>> out = np.concatenate(parts)
     >>> out.shape, np.array_equal(out[:2800], y[:2800]), float(np.abs(out[3300:4700]).max())
@@ -55,7 +55,7 @@ class Gate:
 
     def __init__(
         self,
-        decision: Decision,
+        decision: GateDecision,
         sample_rate: int,
         channels: int = 1,
         *,
@@ -65,18 +65,20 @@ class Gate:
     ) -> None:
         settings = decision.settings
         timing = settings.timing(sample_rate)
-        self._detector = detector(decision.rule, settings, sample_rate, channels, decision.heard)
+        self._detector = detector(
+            decision.rule, settings, sample_rate, channels, decision.subsample
+        )
         gates = self._detector.gates
         self.noises = decision.noises or settings.noise_of(gates)
         """The noise in each gate, for a spectral gate that goes by it; None where none is known."""
         reduction_db = settings.pause_reduction_db if any(self.noises) else 0.0
-        self._cuts = settings.range_db - reduction_db < LEAST_RANGE_DB
+        self._cuts = settings.range_db - reduction_db < MIN_AUDITED_RANGE_DB
         self._audit = ChopAudit(timing, sample_rate, gates)
         self._mask = GateMask(self._detector.open_above, self._detector.close_below, timing, gates)
         self._envelope = Envelope(
             timing.lookahead, timing.attack, timing.release, settings.closed_gain, gates
         )
-        self._overlay = Overlay(
+        self._overlap_add_gain = OverlapAddGain(
             timing.frame_length, timing.hop_length, settings.closed_gain, gates, step
         )
         self._spectral = self._spectral_gate(settings, sample_rate, channels, step, live)
@@ -118,13 +120,13 @@ class Gate:
             When a sample is NaN or infinite.
         """
         if self._spectral:
-            self._spectral.hear(block, last)
+            self._spectral.submit_transforms(block, last)
         values, levels = self._detector.process(block, last)
         mask = self._mask.process(values, last)
         if self._cuts:
             self._audit.process(levels, mask, last)
         samples = self._spectral.process(mask, last) if self._spectral else block
-        kept = self._overlay.process(samples, self._envelope.process(mask, last), last)
+        kept = self._overlap_add_gain.process(samples, self._envelope.process(mask, last), last)
         return kept, None if self._before is None else self._removed(block, kept)
 
     def _removed(self, block: Samples, kept: Samples) -> Samples:

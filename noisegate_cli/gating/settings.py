@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from noisegate_cli.errors import SettingsError, SignalError
 from noisegate_cli.gating.timing import (
-    LONGEST_FRAME,
-    SHORTEST_FRAME,
+    MAX_FRAME_LENGTH,
+    MIN_FRAME_LENGTH,
     Timing,
     _check_hop,
-    default_frame,
-    default_hop,
+    default_frame_length,
+    default_hop_length,
 )
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Channels = Literal["linked", "separate"]
 Spectral = Literal["off", "soft", "mask"]
 NonFinite = Literal["refuse", "zero"]
 
-CHOICES = {"channels": Channels, "spectral": Spectral, "nonfinite": NonFinite}
+FIELD_CHOICES = {"channels": Channels, "spectral": Spectral, "nonfinite": NonFinite}
 
 AUTO = "auto"
 METHODS = (AUTO, "auto:otsu", "auto:gmm", "auto:p56")
@@ -37,13 +37,13 @@ MUTE = -math.inf
 """The range, in dB, of a gate that closes to digital silence."""
 
 
-LONGEST_MS = 60_000.0
+MAX_TIME_MS = 60_000.0
 """No sound is held, faded or looked ahead for longer."""
 
-LEAST_BINS = 4
+MIN_KEY_BINS = 4
 """Of a frame's spectrum in a key: a Hann window spreads a tone over that many."""
 
-NOT_NEGATIVE = (
+NON_NEGATIVE_FIELDS = (
     "hysteresis_db",
     "min_closed_ms",
     "min_open_ms",
@@ -125,17 +125,18 @@ class GateSettings:
             )
         if self.target_floor_db is not None and not self.target_floor_db < 0:
             raise SettingsError(f"target floor {self.target_floor_db:g} dBFS must be below 0")
-        for name in NOT_NEGATIVE:
+        for name in NON_NEGATIVE_FIELDS:
             value = getattr(self, name)
-            if not 0 <= value <= LONGEST_MS:
+            if not 0 <= value <= MAX_TIME_MS:
                 raise SettingsError(
-                    f"{_spoken(name)} {value:g} must be 0 or more, and {LONGEST_MS:g} at the most"
+                    f"{_field_label(name)} {value:g} must be 0 or more, "
+                    f"and {MAX_TIME_MS:g} at the most"
                 )
         if not self.range_db <= 0:
             raise SettingsError(
                 f"range {self.range_db:g} dB must be 0 or below: it is the gain of the closed gate"
             )
-        for name, choices in CHOICES.items():
+        for name, choices in FIELD_CHOICES.items():
             value = getattr(self, name)
             if value not in get_args(choices):
                 known = " or ".join(map(repr, get_args(choices)))
@@ -152,7 +153,7 @@ class GateSettings:
                 f"noise of type {type(self.noise).__name__} is neither a stretch of time, "
                 "(from, to) in seconds, nor the name of a recording"
             )
-        if isinstance(noise, tuple) and not self.known_noises and not _is_stretch(noise):
+        if isinstance(noise, tuple) and not self.known_noises and not _is_time_span(noise):
             raise SettingsError(f"noise {noise} is no stretch: give (from, to) in seconds")
         if self.masks_by_level and self.noise is not None:
             raise SettingsError(
@@ -161,14 +162,14 @@ class GateSettings:
 
     def _check_frames(self) -> None:
         frame, hop = self.frame_length, self.hop_length
-        if frame is not None and not SHORTEST_FRAME <= frame <= LONGEST_FRAME:
+        if frame is not None and not MIN_FRAME_LENGTH <= frame <= MAX_FRAME_LENGTH:
             raise SettingsError(
-                f"frame length {frame} must be {SHORTEST_FRAME} to {LONGEST_FRAME} samples"
+                f"frame length {frame} must be {MIN_FRAME_LENGTH} to {MAX_FRAME_LENGTH} samples"
             )
         if hop is not None and hop < 1:
             raise SettingsError(f"hop length {hop} must be 1 or more samples")
         if frame is not None:
-            _check_hop(frame, default_hop(frame) if hop is None else hop)
+            _check_hop(frame, default_hop_length(frame) if hop is None else hop)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "GateSettings":
@@ -296,7 +297,7 @@ class GateSettings:
             raise SignalError(
                 f"key {low:g}-{wanted:g} Hz is above all that {sample_rate} samples a second hold"
             )
-        resolved = LEAST_BINS * sample_rate / self.timing(sample_rate).frame_length
+        resolved = MIN_KEY_BINS * sample_rate / self.timing(sample_rate).frame_length
         if self.key_hz and high - low < resolved:
             raise SignalError(
                 f"key {low:g}-{wanted:g} Hz is narrower than the {resolved:.0f} Hz that a frame "
@@ -314,8 +315,8 @@ class GateSettings:
         """
         if sample_rate < 1:
             raise SettingsError(f"sample rate {sample_rate} must be 1 Hz or more")
-        frame = self.frame_length or default_frame(sample_rate)
-        hop = self.hop_length or default_hop(frame)
+        frame = self.frame_length or default_frame_length(sample_rate)
+        hop = self.hop_length or default_hop_length(frame)
         _check_hop(frame, hop)
         frames_per_ms = sample_rate / hop / 1000
         return Timing(
@@ -331,7 +332,7 @@ class GateSettings:
         )
 
 
-def _is_stretch(noise: tuple[Any, ...]) -> bool:
+def _is_time_span(noise: tuple[Any, ...]) -> bool:
     return len(noise) == 2 and 0 <= noise[0] < noise[1] < math.inf
 
 
@@ -357,7 +358,7 @@ def above_floor_db(method: str) -> float | None:
     )
 
 
-def _spoken(name: str) -> str:
+def _field_label(name: str) -> str:
     return name.replace("_db", " (dB)").replace("_ms", " (ms)").replace("_", " ")
 
 

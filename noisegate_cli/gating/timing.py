@@ -9,12 +9,12 @@ FRAME_MS = 30.0
 """A frame must span two periods of the lowest voice, 70 Hz, for its RMS to stand still."""
 
 
-OVERLAP, MOST_OVERLAP = 4, 64
+DEFAULT_OVERLAP, MAX_OVERLAP = 4, 64
 """Hops a frame: squared Hann windows add up to a constant from three on, and nothing is gained by
 many more."""
 
 
-SHORTEST_FRAME, LONGEST_FRAME = 16, 1 << 20
+MIN_FRAME_LENGTH, MAX_FRAME_LENGTH = 16, 1 << 20
 """Samples."""
 
 
@@ -45,16 +45,16 @@ class Timing:
         return self.frame_length // self.hop_length
 
 
-def default_frame(sample_rate: int) -> int:
+def default_frame_length(sample_rate: int) -> int:
     """Return the power of two at or above 30 ms, in samples."""
     samples = FRAME_MS / 1000 * sample_rate
     power = 1 << math.ceil(math.log2(max(1.0, samples)))
-    return min(max(power, SHORTEST_FRAME), LONGEST_FRAME)
+    return min(max(power, MIN_FRAME_LENGTH), MAX_FRAME_LENGTH)
 
 
-def default_hop(frame_length: int) -> int:
+def default_hop_length(frame_length: int) -> int:
     """Return a quarter of the frame, or the next shorter part of it that divides its half."""
-    overlaps = range(OVERLAP, MOST_OVERLAP + 1, 2)
+    overlaps = range(DEFAULT_OVERLAP, MAX_OVERLAP + 1, 2)
     return frame_length // next((n for n in overlaps if frame_length % n == 0), 2)
 
 
@@ -64,10 +64,10 @@ def _check_hop(frame: int, hop: int) -> None:
     if frame % (2 * hop):
         raise SettingsError(
             f"hop length {hop} must divide half the frame length {frame}: "
-            f"try --hop-length {default_hop(frame)}"
+            f"try --hop-length {default_hop_length(frame)}"
         )
-    if frame > MOST_OVERLAP * hop:
+    if frame > MAX_OVERLAP * hop:
         raise SettingsError(
-            f"hop length {hop} is less than a {MOST_OVERLAP}th of the frame length {frame}: "
-            f"try --hop-length {default_hop(frame)}"
+            f"hop length {hop} is less than a {MAX_OVERLAP}th of the frame length {frame}: "
+            f"try --hop-length {default_hop_length(frame)}"
         )

@@ -124,7 +124,8 @@ def _build_noises_data(noises: "Sequence[NoiseProfile | None]") -> list[dict[str
             "source": noise.source,
             "level_db": noise.level_db(),
             "bands": [
-                {"from_hz": low, "to_hz": high, "db": db} for low, high, db in noise.bands(3)
+                {"from_hz": low, "to_hz": high, "db": db}
+                for low, high, db in noise.compute_band_levels(3)
             ],
         }
         if noise
@@ -134,6 +135,6 @@ def _build_noises_data(noises: "Sequence[NoiseProfile | None]") -> list[dict[str
 
 
 def _build_histogram_data(histogram: "LevelHistogram") -> list[dict[str, Any]]:
-    if not histogram.sounding:
+    if not histogram.nonsilent_frames:
         return []
-    return [{"from_db": a, "to_db": b, "frames": n} for a, b, n in histogram.rows()]
+    return [{"from_db": a, "to_db": b, "frames": n} for a, b, n in histogram.rebin()]

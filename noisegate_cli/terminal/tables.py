@@ -67,7 +67,7 @@ def build_analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> 
         Text(quote_path(info.path), style="bold"),
         Padding(facts, (0, 0, 0, 2), expand=False),
     ]
-    if levels.histogram.sounding:
+    if levels.histogram.nonsilent_frames:
         drawn = _build_histogram_text(levels.histogram, suggestion.threshold, ascii_only)
         parts.append(Padding(drawn, (1, 2), expand=False))
     words = Table.grid(padding=(0, 2))
@@ -134,7 +134,7 @@ def _build_noise_text(noise: "NoiseProfile | None", of: str, ascii_only: bool) -
         hint = "show it with --noise FROM-TO or --noise FILE"
         return Text(f"noise{of}: none could be learnt, {hint}", style="yellow")
     text = Text(f"noise{of}, {noise.level_db():.1f} dBFS, by octaves:\n")
-    bands = noise.bands(1)
+    bands = noise.compute_band_levels(1)
     loudest = max((db for _, _, db in bands if math.isfinite(db)), default=0.0)
     for low, _, db in bands:
         hz = format_octave(low * 2**0.5)
@@ -264,7 +264,7 @@ def _build_histogram_text(
 ) -> Any:
     from rich.text import Text
 
-    rows = histogram.rows()
+    rows = histogram.rebin()
     most = max(n for _, _, n in rows) or 1
     threshold_db = level_db(threshold)
     block, arrow = ("#", "<--") if ascii_only else ("█", "◄──")

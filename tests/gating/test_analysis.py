@@ -4,8 +4,8 @@ import soundfile as sf
 
 from noisegate_cli import GateSettings, analyze, gate
 from noisegate_cli.gating.analysis import Analyzer
-from noisegate_cli.gating.decision import Decision
-from noisegate_cli.gating.detection.rule import MovingThreshold
+from noisegate_cli.gating.decision import GateDecision
+from noisegate_cli.gating.detection.rule import AdaptiveThreshold
 from noisegate_cli.gating.frames.level_track import LevelTrack
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.samples import from_db, to_db
@@ -20,15 +20,15 @@ def test_a_track_is_as_fine_as_it_says():
     track.add(levels[:100])
     track.add(levels[100:])
     assert len(track) == 300
-    assert to_db(track.at(np.arange(300))) == pytest.approx(to_db(levels), abs=0.2501)
-    assert to_db(track.at(np.array([7]))) == pytest.approx(to_db(levels[7:8]), abs=0.2501)
+    assert to_db(track.levels_at(np.arange(300))) == pytest.approx(to_db(levels), abs=0.2501)
+    assert to_db(track.levels_at(np.array([7]))) == pytest.approx(to_db(levels[7:8]), abs=0.2501)
 
 
 def test_digital_silence_is_no_level_in_a_track():
     track = LevelTrack()
     track.add(np.array([[0.0], [0.5], [0.0], [0.0]]))
-    assert track.at(np.arange(4)).ravel()[[0, 2, 3]].tolist() == [0, 0, 0]
-    assert track.quiet_steps(2) == pytest.approx([-6.0, -6.0], abs=0.25)
+    assert track.levels_at(np.arange(4)).ravel()[[0, 2, 3]].tolist() == [0, 0, 0]
+    assert track.compute_quiet_levels_db(2) == pytest.approx([-6.0, -6.0], abs=0.25)
 
 
 def test_the_suggested_level_does_what_the_automatic_gate_does():
@@ -74,7 +74,7 @@ def test_noise_that_moves_is_measured():
 
 def test_a_moving_threshold_stands_still_over_a_moving_noise():
     drift = np.array([-10.0, 0.0, 10.0])
-    moving = MovingThreshold(0.1, drift, step=10)
+    moving = AdaptiveThreshold(0.1, drift, step=10)
     levels = from_db(np.interp(np.arange(30), [5, 15, 25], drift) - 40)[:, None]
     still = moving.still(levels, np.arange(30))
     assert to_db(still) == pytest.approx(np.full((30, 1), -40.0))
@@ -94,14 +94,14 @@ def test_an_adaptive_threshold_follows_the_noise_into_another_room():
 
 
 def test_nothing_is_analyzed_where_nothing_has_to_be():
-    assert Decision.given(GateSettings(threshold=0.1)) is not None
+    assert GateDecision.given(GateSettings(threshold=0.1)) is not None
     for settings in (
         GateSettings(),
         GateSettings(threshold="auto:otsu"),
         GateSettings(threshold=0.1, target_floor_db=-60),
         GateSettings(threshold=0.1, adaptive=True),
     ):
-        assert Decision.given(settings) is None
+        assert GateDecision.given(settings) is None
 
 
 def test_a_target_floor_is_that_of_the_whole_pause_whatever_the_key():
@@ -130,7 +130,7 @@ def test_the_gate_does_what_the_analysis_says():
     for name in ("speech_easy", "speech_hard", "speech_drift", "meeting"):
         y, rate = sf.read(DATA / f"{name}.flac")
         report = analyze(y, rate)
-        gate_stream = Gate(Decision(decided(y, rate), GateSettings()), rate)
+        gate_stream = Gate(GateDecision(decided(y, rate), GateSettings()), rate)
         gate_stream.process(y[:, None], last=True)
         assert gate_stream.statistics.closed_share == report.closed_share
 

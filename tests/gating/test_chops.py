@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings
-from noisegate_cli.gating.chops import LISTED, ChopAudit
-from noisegate_cli.gating.decision import Decision
+from noisegate_cli.gating.chops import MAX_LISTED_CHOPS, ChopAudit
+from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.samples import from_db
 
@@ -17,7 +17,7 @@ HOP_S = SETTINGS.timing(RATE).hop_length / RATE
 
 
 def gated(y, threshold, settings=SETTINGS):
-    gate = Gate(Decision(threshold, settings), RATE)
+    gate = Gate(GateDecision(threshold, settings), RATE)
     gate.process(y[:, None], last=True)
     return gate.chops
 
@@ -66,10 +66,10 @@ def test_what_nobody_hears_is_not_cut():
 
 
 def test_the_worst_are_listed_and_all_are_counted():
-    y = np.tile(burst(decay_db_per_s=80), LISTED + 5)
+    y = np.tile(burst(decay_db_per_s=80), MAX_LISTED_CHOPS + 5)
     chops = gated(y, from_db(-25))
-    assert chops.decays == LISTED + 5
-    assert len(chops.worst) == LISTED
+    assert chops.decays == MAX_LISTED_CHOPS + 5
+    assert len(chops.worst) == MAX_LISTED_CHOPS
     assert list(chops.worst) == sorted(chops.worst, key=lambda chop: chop.time)
 
 

@@ -5,7 +5,7 @@ import pytest
 from noisegate_cli import GateSettings, SettingsError
 from noisegate_cli.gating.parsing import parse_quantity, parse_range, parse_samples, parse_threshold
 from noisegate_cli.gating.settings import PRESETS
-from noisegate_cli.gating.timing import default_frame, default_hop
+from noisegate_cli.gating.timing import default_frame_length, default_hop_length
 
 
 @pytest.mark.parametrize(
@@ -13,8 +13,8 @@ from noisegate_cli.gating.timing import default_frame, default_hop
     [(8000, 256), (16000, 512), (22050, 1024), (44100, 2048), (48000, 2048), (192000, 8192)],
 )
 def test_a_frame_is_the_power_of_two_from_30_ms_on(rate, frame):
-    assert default_frame(rate) == frame
-    assert default_hop(frame) == frame // 4
+    assert default_frame_length(rate) == frame
+    assert default_hop_length(frame) == frame // 4
 
 
 def test_times_become_frames():

@@ -3,22 +3,22 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.frames.band_power import BandPowers, Powers
-from noisegate_cli.gating.frames.subsampling import HEARD_EVERY
+from noisegate_cli.gating.frames.band_power import BandPowerArray, BandPowerExtractor
+from noisegate_cli.gating.frames.subsampling import SUBSAMPLE_STRIDE_FRAMES
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
 
-LOWEST_HZ, HIGHEST_HZ = 40.0, 10000.0
+MIN_BAND_HZ, MAX_BAND_HZ = 40.0, 10000.0
 """All of speech, and most of what animals and instruments do."""
 
-BANDS = 44
+BAND_COUNT = 44
 """Between them, equally wide on the mel scale."""
 
-LEVEL_MS, SCORE_MS = 50.0, 30.0
+LEVEL_SMOOTHING_MS, SCORE_SMOOTHING_MS = 50.0, 30.0
 """Smoothing of the levels, and of the score."""
 
 
-class Listener:
+class BandLevelExtractor:
     """Hears the powers of every second frame of each gate, in bands; see `kept`.
 
     Parameters
@@ -29,23 +29,25 @@ class Listener:
 
     def __init__(self, settings: GateSettings, sample_rate: int, channels: int = 1) -> None:
         timing = settings.timing(sample_rate)
-        hop = HEARD_EVERY * timing.hop_length
+        hop = SUBSAMPLE_STRIDE_FRAMES * timing.hop_length
         low, high = settings.key_band(sample_rate)
         if settings.key_hz is None:
-            low, high = min(LOWEST_HZ, high / 2), min(high, HIGHEST_HZ)
-        edges = band_edges(low, high)
+            low, high = min(MIN_BAND_HZ, high / 2), min(high, MAX_BAND_HZ)
+        edges = mel_band_edges(low, high)
         self.bands = len(edges) - 1
         self._per_hz = (1 / np.diff(edges)).astype(np.float32)
-        self.powers = BandPowers(edges, sample_rate, timing.frame_length, hop, oversampling=2)
+        self.powers = BandPowerExtractor(
+            edges, sample_rate, timing.frame_length, hop, oversampling=2
+        )
         self.apart = max(1, timing.frame_length // hop)
         """Frames so far apart share no sample."""
         self.frames_per_s = sample_rate / hop
         self.linked = settings.channels == "linked"
         self.gates = 1 if self.linked else channels
 
-    def densities(self, frames: int, samples: Samples) -> Powers:
+    def densities(self, frames: int, samples: Samples) -> BandPowerArray:
         """Return powers per Hz, shaped (frames, gates, bands): the highest of linked channels."""
-        powers = self.powers.of(frames, samples)
+        powers = self.powers.compute(frames, samples)
         if self.linked and powers.shape[1] > 1:
             powers = powers.max(axis=1, keepdims=True)
         powers *= self._per_hz
@@ -56,9 +58,9 @@ class Listener:
         return max(1, round(ms / 1000 * self.frames_per_s))
 
 
-def band_edges(low: float, high: float) -> NDArray[np.float64]:
+def mel_band_edges(low: float, high: float) -> NDArray[np.float64]:
     """Return the edges, in Hz, of bands equally wide on the mel scale."""
     mel_low, mel_high = np.log1p(low / 700), np.log1p(high / 700)
-    width = (np.log1p(HIGHEST_HZ / 700) - np.log1p(LOWEST_HZ / 700)) / BANDS
+    width = (np.log1p(MAX_BAND_HZ / 700) - np.log1p(MIN_BAND_HZ / 700)) / BAND_COUNT
     bands = max(4, round((mel_high - mel_low) / width))
     return np.asarray(700 * np.expm1(np.linspace(mel_low, mel_high, bands + 1)))

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.detection.likelihood_detector import LikelihoodDetector
 from noisegate_cli.gating.detection.rule import Rule
-from noisegate_cli.gating.frames.subsampling import EvenlyKept
+from noisegate_cli.gating.frames.subsampling import BatchSubsampler
 from noisegate_cli.gating.settings import GateSettings
 
 Detector: TypeAlias = LevelDetector | LikelihoodDetector
@@ -20,9 +20,9 @@ def detector(
     settings: GateSettings,
     sample_rate: int,
     channels: int = 1,
-    heard: EvenlyKept | None = None,
+    subsample: BatchSubsampler | None = None,
 ) -> Detector:
     """Return the detector that a rule needs."""
     if isinstance(rule, tuple):
-        return LikelihoodDetector(rule, settings, sample_rate, channels, heard)
+        return LikelihoodDetector(rule, settings, sample_rate, channels, subsample)
     return LevelDetector(rule, settings, sample_rate, channels)

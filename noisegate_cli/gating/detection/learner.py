@@ -2,20 +2,20 @@
 
 from collections.abc import Sequence
 
-from noisegate_cli.gating.detection.band_levels import Listener
-from noisegate_cli.gating.detection.likelihood_detector import Scorer, scored
-from noisegate_cli.gating.detection.signal_model import SignalModel, learn
-from noisegate_cli.gating.frames.levels import Levels
-from noisegate_cli.gating.frames.subsampling import HEARD_EVERY, EvenlyKept
-from noisegate_cli.gating.gain.mask import Values
+from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
+from noisegate_cli.gating.detection.likelihood_detector import LikelihoodScorer, compute_scores
+from noisegate_cli.gating.detection.signal_model import SignalModel, learn_signal_model
+from noisegate_cli.gating.frames.levels import RmsLevels
+from noisegate_cli.gating.frames.subsampling import SUBSAMPLE_STRIDE_FRAMES, BatchSubsampler
+from noisegate_cli.gating.gain.mask import DetectorValues
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
 
 
-class Learner:
+class SignalModelLearner:
     """Learns from samples that come in blocks, in flat memory.
 
-    It keeps batches of frames, see `EvenlyKept`. They need not be heard again to be scored.
+    It keeps batches of frames, see `BatchSubsampler`. They need not be heard again to be scored.
 
     Parameters
     ----------
@@ -26,27 +26,27 @@ class Learner:
     def __init__(
         self, settings: GateSettings, sample_rate: int, channels: int = 1, samples: int = 0
     ) -> None:
-        self._listener = Listener(settings, sample_rate, channels)
-        self._batches = self._listener.powers.batches()
+        self._extractor = BandLevelExtractor(settings, sample_rate, channels)
+        self._batches = self._extractor.powers.create_batcher()
         hop = settings.timing(sample_rate).hop_length
-        self.heard = EvenlyKept(hop, self._listener.gates, samples)
+        self.subsample = BatchSubsampler(hop, self._extractor.gates, samples)
         """Powers per Hz of the frames that are learnt from."""
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Take in `block`, shaped (samples, channels)."""
         for index, frames, samples in self._batches.process(block, last):
-            if self.heard.wants(index):
-                self.heard.keep(index, self._listener.densities(frames, samples))
+            if self.subsample.should_store(index):
+                self.subsample.store(index, self._extractor.densities(frames, samples))
 
-    def models(self, levels: Levels) -> tuple[SignalModel, ...]:
+    def models(self, levels: RmsLevels) -> tuple[SignalModel, ...]:
         """Return what each gate learnt, given the levels of the frames in the batches kept."""
-        densities, levels = self.heard.values(), levels[::HEARD_EVERY]
+        densities, levels = self.subsample.stored_powers(), levels[::SUBSAMPLE_STRIDE_FRAMES]
         return tuple(
-            learn(self._listener, densities[:, gate], levels[:, gate])
-            for gate in range(self._listener.gates)
+            learn_signal_model(self._extractor, densities[:, gate], levels[:, gate])
+            for gate in range(self._extractor.gates)
         )
 
-    def scores(self, models: Sequence[SignalModel], count: int) -> Values:
+    def scores(self, models: Sequence[SignalModel], count: int) -> DetectorValues:
         """Return the scores of the frames in the batches kept, as the gate will find them.
 
         Parameters
@@ -54,5 +54,5 @@ class Learner:
         count
             Of these frames.
         """
-        scorers = [Scorer(model, self._listener) for model in models]
-        return scored(scorers, self.heard.values(), last=True)[:count]
+        scorers = [LikelihoodScorer(model, self._extractor) for model in models]
+        return compute_scores(scorers, self.subsample.stored_powers(), last=True)[:count]

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from noisegate_cli.gating.detection.rule import MovingThreshold
-from noisegate_cli.gating.frames.band_power import BandPowers
-from noisegate_cli.gating.frames.levels import FrameLevels, Levels
+from noisegate_cli.gating.detection.rule import AdaptiveThreshold
+from noisegate_cli.gating.frames.band_power import BandPowerExtractor
+from noisegate_cli.gating.frames.levels import FrameRmsMeter, RmsLevels
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples, from_db
 
@@ -24,22 +24,24 @@ class LevelDetector:
 
     def __init__(
         self,
-        threshold: float | MovingThreshold,
+        threshold: float | AdaptiveThreshold,
         settings: GateSettings,
         sample_rate: int,
         channels: int = 1,
     ) -> None:
         timing = settings.timing(sample_rate)
-        self._moving = threshold if isinstance(threshold, MovingThreshold) else None
-        level = threshold.threshold if isinstance(threshold, MovingThreshold) else threshold
-        self.open_above, self.close_below = thresholds(level, settings)
+        self._moving = threshold if isinstance(threshold, AdaptiveThreshold) else None
+        level = threshold.threshold if isinstance(threshold, AdaptiveThreshold) else threshold
+        self.open_above, self.close_below = hysteresis_thresholds(level, settings)
         self._told = 0
-        self._frames = FrameLevels(timing.frame_length, timing.hop_length)
-        self._key: BandPowers | None = None
+        self._frames = FrameRmsMeter(timing.frame_length, timing.hop_length)
+        self._key: BandPowerExtractor | None = None
         if settings.key_hz:
             edges = list(settings.key_band(sample_rate))
-            self._key = BandPowers(edges, sample_rate, timing.frame_length, timing.hop_length)
-            self._batches = self._key.batches()
+            self._key = BandPowerExtractor(
+                edges, sample_rate, timing.frame_length, timing.hop_length
+            )
+            self._batches = self._key.create_batcher()
         self._linked = settings.channels == "linked"
         self.gates = 1 if self._linked else channels
         """How many numbers there are for a frame."""
@@ -49,24 +51,24 @@ class LevelDetector:
         """Of all samples of all channels so far, full scale 1.0, whatever the key."""
         return self._frames.square_sum
 
-    def process(self, block: Samples, last: bool = False) -> tuple[Levels, Levels]:
+    def process(self, block: Samples, last: bool = False) -> tuple[RmsLevels, RmsLevels]:
         """Return what the threshold is for, and the levels, both shaped (frames, gates).
 
-        The first is the second, unless the threshold moves. See `FrameLevels.process` for errors.
+        The first is the second, unless the threshold moves. See `FrameRmsMeter.process` for errors.
         """
         levels = self._frames.process(block, last)
         if self._key:
             batches = self._batches.process(block, last)
-            parts = [self._key.of(frames, samples)[:, :, 0] for _, frames, samples in batches]
+            parts = [self._key.compute(frames, samples)[:, :, 0] for _, frames, samples in batches]
             powers = np.concatenate([np.zeros((0, block.shape[1]), np.float32), *parts])
             levels = np.sqrt(powers.astype(np.float64))
         levels = levels.max(axis=1, keepdims=True) if self._linked else levels
         frames = self._told + np.arange(len(levels))
         self._told += len(levels)
-        return self._moving.still(levels, frames) if self._moving else levels, levels
+        return self._moving.compensate_drift(levels, frames) if self._moving else levels, levels
 
 
-def thresholds(threshold: float, settings: GateSettings) -> tuple[float, float]:
+def hysteresis_thresholds(threshold: float, settings: GateSettings) -> tuple[float, float]:
     """Return the levels above which a gate opens and at or below which it closes."""
     # A threshold below 0 keeps the gate open, as no level is at or below it.
     if threshold <= 0:

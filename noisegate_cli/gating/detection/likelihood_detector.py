@@ -6,14 +6,18 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.detection.band_levels import LEVEL_MS, SCORE_MS, Listener
+from noisegate_cli.gating.detection.band_levels import (
+    LEVEL_SMOOTHING_MS,
+    SCORE_SMOOTHING_MS,
+    BandLevelExtractor,
+)
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE, SignalModel
-from noisegate_cli.gating.frames.band_power import Powers
-from noisegate_cli.gating.frames.levels import Levels
-from noisegate_cli.gating.frames.running_mean import Smoother
-from noisegate_cli.gating.frames.subsampling import EvenlyKept
-from noisegate_cli.gating.gain.mask import Values
+from noisegate_cli.gating.frames.band_power import BandPowerArray
+from noisegate_cli.gating.frames.levels import RmsLevels
+from noisegate_cli.gating.frames.running_mean import RunningMean
+from noisegate_cli.gating.frames.subsampling import BatchSubsampler
+from noisegate_cli.gating.gain.mask import DetectorValues
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
 
@@ -25,7 +29,7 @@ class LikelihoodDetector:
     ----------
     models
         Of each gate, as learnt with the same settings.
-    heard
+    subsample
         Powers per Hz of frames of the same samples that have been heard already.
     """
 
@@ -37,26 +41,26 @@ class LikelihoodDetector:
         settings: GateSettings,
         sample_rate: int,
         channels: int = 1,
-        heard: EvenlyKept | None = None,
+        subsample: BatchSubsampler | None = None,
     ) -> None:
-        self._listener = Listener(settings, sample_rate, channels)
-        self._heard = heard
-        self._batches = self._listener.powers.batches()
-        self._scorers = [Scorer(model, self._listener) for model in models]
-        self.gates = self._listener.gates
+        self._extractor = BandLevelExtractor(settings, sample_rate, channels)
+        self._subsample = subsample
+        self._batches = self._extractor.powers.create_batcher()
+        self._scorers = [LikelihoodScorer(model, self._extractor) for model in models]
+        self.gates = self._extractor.gates
         """How many numbers there are for a frame."""
         self._meter = LevelDetector(-1.0, replace(settings, key_hz=None), sample_rate, channels)
-        self._levels: Levels = np.zeros((0, self.gates))
+        self._levels: RmsLevels = np.zeros((0, self.gates))
 
-    def process(self, block: Samples, last: bool = False) -> tuple[Values, Levels]:
+    def process(self, block: Samples, last: bool = False) -> tuple[DetectorValues, RmsLevels]:
         """Return scores and levels, both shaped (frames, gates), some frames late."""
         parts = [
-            scored(self._scorers, self._densities(*batch))
+            compute_scores(self._scorers, self._densities(*batch))
             for batch in self._batches.process(block, last)
         ]
         if last:
-            nothing = np.zeros((0, self.gates, self._listener.bands), np.float32)
-            parts.append(scored(self._scorers, nothing, last=True))
+            nothing = np.zeros((0, self.gates, self._extractor.bands), np.float32)
+            parts.append(compute_scores(self._scorers, nothing, last=True))
         scores = np.concatenate([np.zeros((0, self.gates)), *parts])
         levels = np.concatenate([self._levels, self._meter.process(block, last)[1]])
         scores = scores[: len(levels)]
@@ -65,27 +69,27 @@ class LikelihoodDetector:
         silent = (levels == 0) & (scores < np.inf)
         return np.where(silent, -np.inf, scores), levels
 
-    def _densities(self, index: int, frames: int, samples: Samples) -> Powers:
+    def _densities(self, index: int, frames: int, samples: Samples) -> BandPowerArray:
         """Return the powers per Hz of a batch, from memory if possible."""
-        known = self._heard.get(index) if self._heard else None
+        known = self._subsample.get(index) if self._subsample else None
         if known is None or len(known) != frames:
-            return self._listener.densities(frames, samples)
+            return self._extractor.densities(frames, samples)
         return known
 
 
-class Scorer:
+class LikelihoodScorer:
     """Smoothed scores for one gate, of which every second frame comes, in batches.
 
     Powers beyond all numbers are no noise: where the score is none, the gate opens.
     """
 
-    def __init__(self, model: SignalModel, listener: Listener) -> None:
+    def __init__(self, model: SignalModel, extractor: BandLevelExtractor) -> None:
         self._model = model
-        self._levels = Smoother(listener.frames(LEVEL_MS))
-        self._scores = Smoother(listener.frames(SCORE_MS))
+        self._levels = RunningMean(extractor.frames(LEVEL_SMOOTHING_MS))
+        self._scores = RunningMean(extractor.frames(SCORE_SMOOTHING_MS))
         self._known = np.zeros(0)
 
-    def process(self, densities: Powers, last: bool = False) -> NDArray[np.float64]:
+    def process(self, densities: BandPowerArray, last: bool = False) -> NDArray[np.float64]:
         """Return the scores of all frames that powers per Hz, shaped (frames, bands), complete.
 
         When it is the last there may be one more than there are frames.
@@ -101,6 +105,8 @@ class Scorer:
         return np.stack([known[:-1], (known[:-1] + known[1:]) / 2], axis=1).ravel()
 
 
-def scored(scorers: Sequence[Scorer], densities: Powers, last: bool = False) -> Values:
+def compute_scores(
+    scorers: Sequence[LikelihoodScorer], densities: BandPowerArray, last: bool = False
+) -> DetectorValues:
     """Return the scores of gates, shaped (frames, gates), from powers (frames, gates, bands)."""
     return np.stack([s.process(densities[:, g], last) for g, s in enumerate(scorers)], axis=1)

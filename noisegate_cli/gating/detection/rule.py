@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.detection.signal_model import SignalModel
-from noisegate_cli.gating.frames.levels import Levels
-from noisegate_cli.gating.frames.noise_floor import between_steps
+from noisegate_cli.gating.frames.levels import RmsLevels
+from noisegate_cli.gating.frames.noise_floor import interpolate_steps
 from noisegate_cli.samples import from_db
 
 
 @dataclass(frozen=True, eq=False)
-class MovingThreshold:
+class AdaptiveThreshold:
     """A threshold that moves with the noise."""
 
     threshold: float
@@ -23,10 +23,10 @@ class MovingThreshold:
     step: int
     """In frames."""
 
-    def still(self, levels: Levels, frames: NDArray[np.int64]) -> Levels:
+    def compensate_drift(self, levels: RmsLevels, frames: NDArray[np.int64]) -> RmsLevels:
         """Return what levels would be over a noise that stands still."""
-        return levels * from_db(-between_steps(self.drift_db, self.step, frames))[:, None]
+        return levels * from_db(-interpolate_steps(self.drift_db, self.step, frames))[:, None]
 
 
-Rule: TypeAlias = float | MovingThreshold | tuple[SignalModel, ...]
+Rule: TypeAlias = float | AdaptiveThreshold | tuple[SignalModel, ...]
 """A threshold in linear RMS, below 0 for a gate that stays open; or what each gate has learnt."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from noisegate_cli.gating.detection.threshold_estimators import ESTIMATORS, Values
+from noisegate_cli.gating.detection.threshold_estimators import ESTIMATORS, HistogramValues
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.frames.quantile import median
 from noisegate_cli.gating.settings import AUTO, above_floor_db
@@ -22,20 +22,20 @@ MIN_CONTRAST_DB = 6.0
 PUMPING_DB = 12.0
 """Nearer than this, a gate is heard pumping."""
 
-LOUDEST_DB = 10.0
+MAX_PLAUSIBLE_LEVEL_DBFS = 10.0
 """Recordings in floats may go beyond full scale, but not that far all the time."""
 
-LEAST_SPREAD_DB, MOST_SPREAD_DB = 1.0, 3.0
+MIN_NOISE_SPREAD_DB, MAX_NOISE_SPREAD_DB = 1.0, 3.0
 """How far noise goes above its median: a steady one a little, and one that goes far is not
 followed, as that would cost speech."""
 
-MIN_FRAMES = 20
+MIN_HISTOGRAM_FRAMES = 20
 """Fewer frames say nothing about a distribution with two peaks."""
 
 
 NOTHING_SOUNDS = "There is nothing but digital silence: nothing to gate."
 
-UNCLEAR_DB = 3.0
+UNCLEAR_MARGIN_DB = 3.0
 """Frames this near a threshold could as well lie on its other side."""
 
 
@@ -101,20 +101,20 @@ def suggest_threshold(
     (True, -60)
     """
     above_floor = above_floor_db(method)
-    if not histogram.sounding:
+    if not histogram.nonsilent_frames:
         return ThresholdSuggestion(None, -np.inf, -np.inf, NOTHING_SOUNDS, method)
     estimates = estimates_db(histogram)
     middle = float(median(np.array(list(estimates.values()))))
-    level, weight = _occurring(histogram)
+    level, weight = _nonempty_bins(histogram)
     floor, highest_noise, active = _noise_and_signal(level, weight, middle)
     if above_floor is not None:
         threshold = floor + above_floor
         why = f"It lies {above_floor:g} dB above a noise floor of {floor:.0f} dBFS."
-    elif histogram.sounding < MIN_FRAMES:
+    elif histogram.nonsilent_frames < MIN_HISTOGRAM_FRAMES:
         threshold, why = np.inf, "The recording is too short to tell noise from signal."
-    elif active > LOUDEST_DB:
+    elif active > MAX_PLAUSIBLE_LEVEL_DBFS:
         threshold = np.inf
-        why = too_loud(active)
+        why = too_loud_reason(active)
     elif active - floor < MIN_CONTRAST_DB:
         floor, active = histogram.percentile(5), histogram.percentile(95)
         threshold = np.inf
@@ -124,10 +124,10 @@ def suggest_threshold(
         threshold = max(found, highest_noise + hysteresis_db)
         why = f"It parts noise of about {floor:.0f} dBFS from signal of about {active:.0f} dBFS"
         why += ", raised so that the gate closes again." if threshold > found else "."
-        why += pumping(active - floor)
+        why += pumping_hint(active - floor)
     if threshold == np.inf:
         return ThresholdSuggestion(None, floor, active, why, method, estimates)
-    near = np.abs(level - threshold) < UNCLEAR_DB
+    near = np.abs(level - threshold) < UNCLEAR_MARGIN_DB
     return ThresholdSuggestion(
         threshold=min(1.0, float(from_db(threshold))),
         noise_floor_db=floor,
@@ -139,12 +139,12 @@ def suggest_threshold(
     )
 
 
-def too_loud(level_db: float) -> str:
+def too_loud_reason(level_db: float) -> str:
     """Return what to say of levels that no threshold up to full scale can part."""
     return f"Levels of {level_db:.0f} dBFS are far above full scale, 1.0: scale the samples first."
 
 
-def pumping(contrast_db: float) -> str:
+def pumping_hint(contrast_db: float) -> str:
     """Return what to say of a contrast at which a gate is heard pumping."""
     if contrast_db >= PUMPING_DB:
         return ""
@@ -153,19 +153,19 @@ def pumping(contrast_db: float) -> str:
 
 def estimates_db(histogram: LevelHistogram) -> dict[str, float]:
     """Return what each of the `ESTIMATORS` says, dBFS; nothing where there is only silence."""
-    if not histogram.sounding:
+    if not histogram.nonsilent_frames:
         return {}
-    return {name: estimate(*_occurring(histogram)) for name, estimate in ESTIMATORS.items()}
+    return {name: estimate(*_nonempty_bins(histogram)) for name, estimate in ESTIMATORS.items()}
 
 
-def _occurring(histogram: LevelHistogram) -> tuple[Values, Values]:
+def _nonempty_bins(histogram: LevelHistogram) -> tuple[HistogramValues, HistogramValues]:
     """Return the levels that occur, dBFS, and their shares."""
     occurs = histogram.counts > 0
-    return histogram.centres_db[occurs], histogram.counts[occurs] / histogram.sounding
+    return histogram.centres_db[occurs], histogram.counts[occurs] / histogram.nonsilent_frames
 
 
 def _noise_and_signal(
-    level: Values, weight: Values, threshold: float
+    level: HistogramValues, weight: HistogramValues, threshold: float
 ) -> tuple[float, float, float]:
     """Return the median of the noise, about its highest level, and the RMS of the signal, in dB.
 
@@ -179,5 +179,5 @@ def _noise_and_signal(
     share = np.cumsum(below) / below.sum()
     lowest, floor = (float(level[np.searchsorted(share, part)]) for part in (0.05, 0.5))
     active = float(10 * np.log10(above @ 10 ** (level / 10) / above.sum()))
-    spread = min(max(floor - lowest, LEAST_SPREAD_DB), MOST_SPREAD_DB)
+    spread = min(max(floor - lowest, MIN_NOISE_SPREAD_DB), MAX_NOISE_SPREAD_DB)
     return floor, floor + spread, active

@@ -6,14 +6,14 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-Values = NDArray[np.float64]
+HistogramValues = NDArray[np.float64]
 
 
 SPEECH_MARGIN_DB = 15.9
 """What ITU-T P.56 takes for the distance from the active level of speech to its faint parts."""
 
 
-def otsu(level: Values, weight: Values) -> float:
+def otsu(level: HistogramValues, weight: HistogramValues) -> float:
     """Return the level that splits a histogram with the largest variance between its parts.
 
     Otsu, A threshold selection method from gray-level histograms (1979). Levels are in dB, the
@@ -27,7 +27,7 @@ def otsu(level: Values, weight: Values) -> float:
     return float(level[np.argmax(between)])
 
 
-def two_normals(level: Values, weight: Values, rounds: int = 200) -> float:
+def two_normals(level: HistogramValues, weight: HistogramValues, rounds: int = 200) -> float:
     """Return where a frame is as likely noise as signal, each being normal in dB.
 
     Fitted by expectation maximisation (Dempster, Laird and Rubin 1977) from Otsu's split.
@@ -52,7 +52,7 @@ def two_normals(level: Values, weight: Values, rounds: int = 200) -> float:
     return float(level[between][np.argmin(np.abs(likely[between, 0] - 0.5))])
 
 
-def below_active_level(level: Values, weight: Values) -> float:
+def below_active_level(level: HistogramValues, weight: HistogramValues) -> float:
     """Return the level that lies 15.9 dB below the RMS of the frames above it.
 
     The margin, and the idea of an active level found together with its threshold, are those of
@@ -65,7 +65,7 @@ def below_active_level(level: Values, weight: Values) -> float:
     return float(level[np.argmax((share_above > 0) & (margin <= SPEECH_MARGIN_DB))])
 
 
-ESTIMATORS: Mapping[str, Callable[[Values, Values], float]] = MappingProxyType(
+ESTIMATORS: Mapping[str, Callable[[HistogramValues, HistogramValues], float]] = MappingProxyType(
     {"auto:otsu": otsu, "auto:gmm": two_normals, "auto:p56": below_active_level}
 )
 """Methods that take a histogram, levels in dB and weights that add up to 1."""

@@ -4,15 +4,21 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.frames.framing import Batches
-from noisegate_cli.gating.frames.stft import FEW_SAMPLES, SCALED, Spectrum, powers, scaled_window
+from noisegate_cli.gating.frames.framing import FrameBatcher
+from noisegate_cli.gating.frames.stft import (
+    FFT_BATCH_SAMPLES,
+    FFT_NORM,
+    Float64Array,
+    compute_bin_powers,
+    prescale_window,
+)
 from noisegate_cli.samples import Samples, full_scale
 
-Powers = NDArray[np.float32]
+BandPowerArray = NDArray[np.float32]
 """Mean square of frames in bands, shaped (frames, channels, bands), full scale 1.0."""
 
 
-class BandPowers:
+class BandPowerExtractor:
     """Powers of frames in the bands between some frequencies.
 
     A Hann window, a Fourier transform, and sums over the bins; a bin that an edge cuts counts in
@@ -32,7 +38,7 @@ class BandPowers:
     edges
         Of the bands, in Hz, ascending; all below half the sample rate.
     frame_length, hop_length
-        In samples, as in `FrameLevels`.
+        In samples, as in `FrameRmsMeter`.
     oversampling
         Samples a second, at the least, for each Hz of the highest edge; 2 or more.
 
@@ -41,15 +47,15 @@ class BandPowers:
     A tone of 0.5 RMS is in the band that it belongs to:
 
     >>> y = 0.5 * np.sqrt(2) * np.sin(2 * np.pi * 1000 * np.arange(4096) / 16000)[:, None]
-    >>> bands = BandPowers([100, 800, 1200], 16000, frame_length=512, hop_length=128)
-    >>> _, frames, samples = next(bands.batches().process(y, last=True))
-    >>> np.sqrt(bands.of(frames, samples)).round(3)[3]
+    >>> bands = BandPowerExtractor([100, 800, 1200], 16000, frame_length=512, hop_length=128)
+    >>> _, frames, samples = next(bands.create_batcher().process(y, last=True))
+    >>> np.sqrt(bands.compute(frames, samples)).round(3)[3]
     array([[0. , 0.5]], dtype=float32)
     """
 
     def __init__(
         self,
-        edges: "list[float] | Spectrum",
+        edges: "list[float] | Float64Array",
         sample_rate: int,
         frame_length: int,
         hop_length: int,
@@ -75,37 +81,37 @@ class BandPowers:
         lower = np.maximum(hz[:, None] - half_bin, np.asarray(edges)[:-1])
         shares = np.maximum(upper - lower, 0) / (2 * half_bin)
         scale = 2 / (length * np.sum(window**2) * np.maximum(response, 1e-3))
-        self._window = scaled_window(window)
+        self._window = prescale_window(window)
         self._weights = (shares * np.reshape(scale, (-1, 1))).astype(np.float32)
         self.margin = 2 * factor
         """Samples beyond a frame that the halving takes up."""
 
-    def batches(self) -> Batches:
-        """Return what cuts a stream into spans for `of`."""
-        return Batches(self._length, self._hop, self.margin)
+    def create_batcher(self) -> FrameBatcher:
+        """Return what cuts a stream into spans for `compute`."""
+        return FrameBatcher(self._length, self._hop, self.margin)
 
     # Floats may be beyond all measure; who reads the powers looks after that.
     @np.errstate(over="ignore", invalid="ignore")
-    def of(self, frames: int, samples: Samples) -> Powers:
+    def compute(self, frames: int, samples: Samples) -> BandPowerArray:
         """Return the powers of the frames over a span of samples, shaped (samples, channels)."""
         in_bands = np.empty((frames, samples.shape[1], self._weights.shape[1]), np.float32)
         hop, length = self._hop >> self._halvings, len(self._window)
-        few = max(1, FEW_SAMPLES // length)
+        fft_batch_frames = max(1, FFT_BATCH_SAMPLES // length)
         for channel in range(samples.shape[1]):
             x = samples[:, channel].astype(np.float32)
             for _ in range(self._halvings):
-                x = _halved(x)
+                x = _halve_sample_rate(x)
             views = sliding_window_view(x, length)[::hop]
-            for start in range(0, frames, few):
-                some = slice(start, min(start + few, frames))
-                spectra = np.fft.rfft(views[some] * self._window, axis=1, norm=SCALED)
-                heard = powers(spectra.astype(np.complex64, copy=False))
-                in_bands[some, channel] = heard @ self._weights
+            for start in range(0, frames, fft_batch_frames):
+                some = slice(start, min(start + fft_batch_frames, frames))
+                spectra = np.fft.rfft(views[some] * self._window, axis=1, norm=FFT_NORM)
+                bin_powers = compute_bin_powers(spectra.astype(np.complex64, copy=False))
+                in_bands[some, channel] = bin_powers @ self._weights
         in_bands *= np.float32(full_scale(samples.dtype) ** -2)
         return in_bands
 
 
-def _halved(x: NDArray[np.float32]) -> NDArray[np.float32]:
+def _halve_sample_rate(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return every second sample behind the low-pass with the taps 1, 3, 3, 1 over 8."""
     n = (len(x) - 4) // 2 + 1
     y: NDArray[np.float32] = x[1 : 1 + 2 * n : 2] + x[2 : 2 + 2 * n : 2]

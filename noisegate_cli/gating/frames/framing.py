@@ -6,24 +6,24 @@ import numpy as np
 
 from noisegate_cli.samples import Samples
 
-MOST_FRAMES, MOST_SAMPLES = 128, 1 << 18
+MAX_BATCH_FRAMES, MAX_BATCH_SAMPLES = 128, 1 << 18
 """Frames that are worked on together, and samples that they span."""
 
 
-def batch_frames(hop_length: int) -> int:
+def frames_per_batch(hop_length: int) -> int:
     """Return how many frames make a batch: a power of two, fewer where they lie far apart."""
-    return 1 << (max(8, min(MOST_FRAMES, MOST_SAMPLES // hop_length)).bit_length() - 1)
+    return 1 << (max(8, min(MAX_BATCH_FRAMES, MAX_BATCH_SAMPLES // hop_length)).bit_length() - 1)
 
 
-class Batches:
-    """Cuts samples that come in blocks into the spans under `batch_frames` frames each.
+class FrameBatcher:
+    """Cuts samples that come in blocks into the spans under `frames_per_batch` frames each.
 
     They are always the same frames, however the samples arrive.
 
     Parameters
     ----------
     frame_length, hop_length
-        In samples, as in `FrameLevels`.
+        In samples, as in `FrameRmsMeter`.
     margin
         Samples that a span reaches beyond its last frame.
     frames
@@ -34,7 +34,7 @@ class Batches:
         self, frame_length: int, hop_length: int, margin: int = 0, frames: int | None = None
     ) -> None:
         self._length, self._hop, self._margin = frame_length, hop_length, margin
-        self.frames = frames or batch_frames(hop_length)
+        self.frames = frames or frames_per_batch(hop_length)
         """Of a batch, but for the last."""
         self._index = 0
         self._received = 0
@@ -55,17 +55,17 @@ class Batches:
             end = at + (frames - 1) * self._hop + self._length + self._margin
             if frames < 1 or (length < end and not last):
                 break
-            samples = _span(rest, block, at, end)
+            samples = _slice_concatenated(rest, block, at, end)
             if len(samples) < end - at:
                 padding = np.zeros((end - at - len(samples), block.shape[1]), block.dtype)
                 samples = np.concatenate([samples, padding])
             yield self._index, frames, samples
             self._index += 1
             at += self.frames * self._hop
-        self._rest = _span(rest, block, at, length).copy()
+        self._rest = _slice_concatenated(rest, block, at, length).copy()
 
 
-def _span(rest: Samples, block: Samples, start: int, end: int) -> Samples:
+def _slice_concatenated(rest: Samples, block: Samples, start: int, end: int) -> Samples:
     """Return some of the samples of `rest` and `block`, one after the other."""
     before = len(rest)
     if start >= before:

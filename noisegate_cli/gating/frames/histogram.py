@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from noisegate_cli.samples import to_db
 
-BIN_DB = 0.1
+HISTOGRAM_BIN_DB = 0.1
 
 
-FLOOR_DB, CEILING_DB = -120.0, 20.0
+HISTOGRAM_MIN_DB, HISTOGRAM_MAX_DB = -120.0, 20.0
 
 
 @dataclass
@@ -24,49 +24,55 @@ class LevelHistogram:
     """
 
     counts: NDArray[np.int64] = field(
-        default_factory=lambda: np.zeros(round((CEILING_DB - FLOOR_DB) / BIN_DB), np.int64)
+        default_factory=lambda: np.zeros(
+            round((HISTOGRAM_MAX_DB - HISTOGRAM_MIN_DB) / HISTOGRAM_BIN_DB), np.int64
+        )
     )
-    silent: int = 0
+    silent_frames: int = 0
     """Frames of digital silence."""
 
     def add(self, levels: NDArray[np.float64]) -> None:
         """Count `levels`, linear RMS of any shape."""
         sounding = levels[levels > 0]
-        self.silent += levels.size - sounding.size
-        bins = ((to_db(sounding) - FLOOR_DB) / BIN_DB).astype(np.int64)
+        self.silent_frames += levels.size - sounding.size
+        bins = ((to_db(sounding) - HISTOGRAM_MIN_DB) / HISTOGRAM_BIN_DB).astype(np.int64)
         np.clip(bins, 0, len(self.counts) - 1, out=bins)
         self.counts += np.bincount(bins, minlength=len(self.counts))
 
     def __add__(self, other: "LevelHistogram") -> "LevelHistogram":
-        return LevelHistogram(self.counts + other.counts, self.silent + other.silent)
+        return LevelHistogram(self.counts + other.counts, self.silent_frames + other.silent_frames)
 
     @property
-    def sounding(self) -> int:
+    def nonsilent_frames(self) -> int:
         """Frames that are not digital silence."""
         return int(self.counts.sum())
 
     @property
     def centres_db(self) -> NDArray[np.float64]:
         """The level in the middle of each bin, dBFS."""
-        return np.asarray(FLOOR_DB + BIN_DB * (np.arange(len(self.counts)) + 0.5), np.float64)
+        return np.asarray(
+            HISTOGRAM_MIN_DB + HISTOGRAM_BIN_DB * (np.arange(len(self.counts)) + 0.5), np.float64
+        )
 
     def percentile(self, percent: float) -> float:
         """Return the level, dBFS, that `percent` of the sounding frames don't exceed."""
-        if not self.sounding:
+        if not self.nonsilent_frames:
             return -np.inf
-        rank = max(1, int(np.ceil(percent / 100 * self.sounding)))
+        rank = max(1, int(np.ceil(percent / 100 * self.nonsilent_frames)))
         return float(self.centres_db[np.searchsorted(np.cumsum(self.counts), rank)])
 
-    def rows(self, most: int = 16) -> list[tuple[float, float, int]]:
-        """Return (from dB, to dB, frames), loudest first, in round steps: at most `most` rows.
+    def rebin(self, max_bins: int = 16) -> list[tuple[float, float, int]]:
+        """Return (from dB, to dB, frames), loudest first, in round steps: at most `max_bins` rows.
 
         The lowest row includes the few frames below it.
         """
         high = self.percentile(100)
         low = max(self.percentile(0.5), high - 90)
-        step = next(s for s in (1, 2, 3, 6, 10) if (high - low) / s < most)
+        step = next(s for s in (1, 2, 3, 6, 10) if (high - low) / s < max_bins)
         edges = np.arange(math.floor(low / step) * step, high + step, step)
-        bins = np.clip(np.rint((edges - FLOOR_DB) / BIN_DB).astype(int), 0, len(self.counts))
+        bins = np.clip(
+            np.rint((edges - HISTOGRAM_MIN_DB) / HISTOGRAM_BIN_DB).astype(int), 0, len(self.counts)
+        )
         bins[0] = 0
         counts = [int(self.counts[a:b].sum()) for a, b in pairwise(bins)]
         return [(float(a), float(a + step), n) for a, n in zip(edges, counts, strict=False)][::-1]

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.frames.levels import Levels
-from noisegate_cli.gating.frames.noise_floor import STEP_PERCENT
+from noisegate_cli.gating.frames.levels import RmsLevels
+from noisegate_cli.gating.frames.noise_floor import QUIET_LEVEL_PERCENT
 from noisegate_cli.samples import from_db, to_db
 
 
@@ -18,13 +18,15 @@ class LevelTrack:
     recording again.
     """
 
-    STEP_DB = 0.5
-    LOWEST_DB = -120.0
+    CODE_STEP_DB = 0.5
+    CODE_OFFSET_DB = -120.0
     _parts: list[NDArray[np.uint8]] = field(default_factory=list)
 
-    def add(self, levels: Levels) -> None:
+    def add(self, levels: RmsLevels) -> None:
         """Append levels shaped (frames, gates), linear RMS."""
-        codes = np.rint((to_db(np.maximum(levels, 1e-12)) - self.LOWEST_DB) / self.STEP_DB)
+        codes = np.rint(
+            (to_db(np.maximum(levels, 1e-12)) - self.CODE_OFFSET_DB) / self.CODE_STEP_DB
+        )
         # 0 is digital silence and nothing else.
         codes = np.where(levels > 0, np.clip(codes, 1, 255), 0)
         self._parts.append(codes.astype(np.uint8))
@@ -37,19 +39,19 @@ class LevelTrack:
     def __len__(self) -> int:
         return sum(map(len, self._parts))
 
-    def at(self, frames: NDArray[np.int64]) -> Levels:
+    def levels_at(self, frames: NDArray[np.int64]) -> RmsLevels:
         """Return the levels of some frames, linear RMS."""
         codes = self._codes()[frames]
-        return np.where(codes, from_db(self.LOWEST_DB + codes * self.STEP_DB), 0.0)
+        return np.where(codes, from_db(self.CODE_OFFSET_DB + codes * self.CODE_STEP_DB), 0.0)
 
-    def peaks_db(self) -> NDArray[np.float64]:
+    def peaks_over_median_db(self) -> NDArray[np.float64]:
         """Return how far the loudest frame of each gate is over the median, in dB."""
         codes = self._codes()
         counts = [np.bincount(gate[gate > 0], minlength=256) for gate in codes.T]
         middle = [np.searchsorted(np.cumsum(n), n.sum() / 2) for n in counts]
-        return np.asarray((codes.max(axis=0) - np.array(middle)) * self.STEP_DB)
+        return np.asarray((codes.max(axis=0) - np.array(middle)) * self.CODE_STEP_DB)
 
-    def quiet_steps(self, step: int) -> NDArray[np.float64]:
+    def compute_quiet_levels_db(self, step: int) -> NDArray[np.float64]:
         """Return the quiet level of each `step` frames, in dB, of the loudest gate.
 
         Digital silence is left out; a step of nothing else has the level of the one before it.
@@ -59,12 +61,13 @@ class LevelTrack:
         ordered = np.sort(codes[: steps * step].reshape(steps, -1), axis=1)
         silent = np.count_nonzero(ordered == 0, axis=1)
         length = ordered.shape[1]
-        place = silent + (STEP_PERCENT * (length - 1 - silent)) // 100
+        place = silent + (QUIET_LEVEL_PERCENT * (length - 1 - silent)) // 100
         quiet = ordered[np.arange(steps), np.minimum(place, length - 1)]
         sounding = np.flatnonzero(silent < length)
         if not len(sounding):
-            return np.full(steps, self.LOWEST_DB)
+            return np.full(steps, self.CODE_OFFSET_DB)
         before = np.searchsorted(sounding, np.arange(steps), side="right") - 1
         return np.asarray(
-            self.LOWEST_DB + self.STEP_DB * quiet[sounding[np.maximum(before, 0)]], np.float64
+            self.CODE_OFFSET_DB + self.CODE_STEP_DB * quiet[sounding[np.maximum(before, 0)]],
+            np.float64,
         )

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.errors import SignalError
-from noisegate_cli.samples import Samples, full_scale, to_db, working_type
+from noisegate_cli.samples import Samples, choose_float_type, full_scale, to_db
 
-Levels = NDArray[np.float64]
+RmsLevels = NDArray[np.float64]
 """RMS of frames, shaped (frames, channels), full scale 1.0."""
 
 
@@ -21,7 +21,7 @@ def rms_db(levels: NDArray[np.float64]) -> float:
     return float(to_db(np.sqrt(np.mean(levels**2)))) if levels.size else -np.inf
 
 
-class FrameLevels:
+class FrameRmsMeter:
     """RMS of each frame of samples that come in blocks.
 
     A frame is N/H hops, so each hop is square-summed once and frames are sums of neighbours: the
@@ -35,7 +35,7 @@ class FrameLevels:
 
     Examples
     --------
-    >>> meter = FrameLevels(frame_length=4, hop_length=2)
+    >>> meter = FrameRmsMeter(frame_length=4, hop_length=2)
     >>> meter.process(np.array([[0.0], [0.5], [0.5]]))
     array([[0.25]])
     >>> meter.process(np.array([[0.5]]), last=True).round(3)
@@ -47,12 +47,12 @@ class FrameLevels:
         self._frame = frame_length
         self._hop = hop_length
         self._samples: Samples = np.empty((0, 0))
-        self._energies: Levels | None = None
+        self._energies: RmsLevels | None = None
         self._hops = 0
         self.square_sum = 0.0
         """Of all samples so far, full scale 1.0."""
 
-    def process(self, block: Samples, last: bool = False) -> Levels:
+    def process(self, block: Samples, last: bool = False) -> RmsLevels:
         """Return the levels of the frames that `block` completes.
 
         Parameters
@@ -73,13 +73,13 @@ class FrameLevels:
             self._energies = np.zeros((overlap // 2, channels))
         samples = np.concatenate([self._samples, block]) if len(self._samples) else block
         whole = len(samples) // hop * hop
-        energies = [self._energies, self._square_sums(samples[:whole])]
+        energies = [self._energies, self._compute_hop_energies(samples[:whole])]
         self._hops += whole // hop
         self._samples = samples[whole:].copy()
         if last:
             rest = np.zeros((hop if len(self._samples) else 0, channels), block.dtype)
             rest[: len(self._samples)] = self._samples
-            energies.append(self._square_sums(rest))
+            energies.append(self._compute_hop_energies(rest))
             # n samples have 1 + n // hop frames: the last reaches half a frame past the end.
             energies.append(np.zeros((overlap // 2 - len(rest) // hop, channels)))
         e = np.concatenate(energies)
@@ -89,20 +89,20 @@ class FrameLevels:
         sums = sum((e[i : i + frames] for i in range(overlap)), np.zeros((frames, channels)))
         return np.sqrt(sums / self._frame) / full_scale(block.dtype)
 
-    def _square_sums(self, samples: Samples) -> Levels:
+    def _compute_hop_energies(self, samples: Samples) -> RmsLevels:
         channels = samples.shape[1]
         with np.errstate(over="ignore", invalid="ignore"):
-            dtype = working_type(samples.dtype)
+            dtype = choose_float_type(samples.dtype)
             planes: NDArray[Any] = np.ascontiguousarray(samples.T, dtype=dtype)
             planes = planes.reshape(channels, -1, self._hop) if len(samples) else planes[..., None]
-            energies: Levels = np.einsum("ckh,ckh->kc", planes, planes).astype(np.float64)
+            energies: RmsLevels = np.einsum("ckh,ckh->kc", planes, planes).astype(np.float64)
         if not np.isfinite(energies).all():
-            raise SignalError(_why_not_finite(samples, self._hops * self._hop))
+            raise SignalError(_describe_nonfinite(samples, self._hops * self._hop))
         self.square_sum += float(energies.sum()) / full_scale(samples.dtype) ** 2
         return energies
 
 
-def _why_not_finite(samples: Samples, start: int) -> str:
+def _describe_nonfinite(samples: Samples, start: int) -> str:
     """Say which of `samples`, whose first has the number `start`, has no level."""
     bad = ~np.isfinite(samples).all(axis=1)
     if bad.any():

@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.frames.quantile import quantile
 
-Levels = NDArray[np.floating[Any]]
+LevelsDb = NDArray[np.floating[Any]]
 
-STEP_S, AROUND_S = 1.0, 20.0
+FLOOR_STEP_S, FLOOR_WINDOW_S = 1.0, 20.0
 """The floor is taken each second, from the twenty seconds around it."""
 
-STEP_PERCENT, AROUND_PERCENT = 15, 25
+QUIET_LEVEL_PERCENT, FLOOR_PERCENT = 15, 25
 """Of the frames in a second, and of the seconds: speech is rarely louder in all of them."""
 
 
-def quiet_steps(levels: Levels, step: int) -> Levels:
+def compute_quiet_levels(levels: LevelsDb, step: int) -> LevelsDb:
     """Return the quiet level of each `step` frames, and at least one.
 
     Parameters
@@ -31,24 +31,24 @@ def quiet_steps(levels: Levels, step: int) -> Levels:
     """
     steps = max(1, len(levels) // step)
     parts = levels[: steps * step].reshape(steps, -1, *levels.shape[1:])
-    return np.asarray(quantile(parts, STEP_PERCENT / 100, axis=1))
+    return np.asarray(quantile(parts, QUIET_LEVEL_PERCENT / 100, axis=1))
 
 
-def floor_of_steps(quiet: Levels) -> Levels:
+def compute_noise_floor(quiet: LevelsDb) -> LevelsDb:
     """Return the floor around each step, from the quiet levels of all steps."""
     steps = len(quiet)
-    around = min(steps, round(AROUND_S / STEP_S))
+    around = min(steps, round(FLOOR_WINDOW_S / FLOOR_STEP_S))
     windows = sliding_window_view(quiet, around, axis=0)
     centred = np.clip(np.arange(steps) - around // 2, 0, steps - around)
-    return np.asarray(quantile(windows, AROUND_PERCENT / 100, axis=-1)[centred])
+    return np.asarray(quantile(windows, FLOOR_PERCENT / 100, axis=-1)[centred])
 
 
-def between_steps(floor: Levels, step: int, frames: NDArray[np.int64]) -> Levels:
+def interpolate_steps(floor: LevelsDb, step: int, frames: NDArray[np.int64]) -> LevelsDb:
     """Return the floor at some frames, linear between the middles of the steps.
 
     Examples
     --------
-    >>> between_steps(np.array([-60.0, -50.0]), step=10, frames=np.array([0, 5, 10, 15, 99]))
+    >>> interpolate_steps(np.array([-60.0, -50.0]), step=10, frames=np.array([0, 5, 10, 15, 99]))
     array([-60., -60., -55., -50., -50.])
     """
     at = np.clip(frames / step - 0.5, 0, len(floor) - 1)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Numbers = NDArray[np.floating[Any]]
+FloatArray = NDArray[np.floating[Any]]
 
 
-def quantile(values: Numbers, share: ArrayLike, axis: int = 0) -> Numbers:
+def quantile(values: FloatArray, q: ArrayLike, axis: int = 0) -> FloatArray:
     """Return what so large a share of the values lies below, linear between two of them.
 
     The same as `numpy.quantile`, but for the last digit.
@@ -21,7 +21,7 @@ def quantile(values: Numbers, share: ArrayLike, axis: int = 0) -> Numbers:
     ----------
     values
         Finite, and one at least along the axis.
-    share
+    q
         0 to 1, or several.
 
     Returns
@@ -34,13 +34,13 @@ def quantile(values: Numbers, share: ArrayLike, axis: int = 0) -> Numbers:
     array([10., 25.])
     """
     ordered = np.moveaxis(np.sort(values, axis=axis), axis, 0)
-    at = np.asarray(share) * (len(ordered) - 1)
+    at = np.asarray(q) * (len(ordered) - 1)
     below = at.astype(np.int64)
     above = np.minimum(below + 1, len(ordered) - 1)
     between = np.reshape(at - below, at.shape + (1,) * (ordered.ndim - 1)).astype(ordered.dtype)
     return np.asarray(ordered[below] * (1 - between) + ordered[above] * between)
 
 
-def median(values: Numbers, axis: int = 0) -> Numbers:
+def median(values: FloatArray, axis: int = 0) -> FloatArray:
     """Return the middle one of the values, or the mean of the middle two; see `quantile`."""
     return quantile(values, 0.5, axis)

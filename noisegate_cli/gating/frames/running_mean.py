@@ -5,20 +5,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BandLevels = NDArray[np.floating[Any]]
+BandLevelsDb = NDArray[np.floating[Any]]
 """In dB, shaped (frames, bands)."""
 
 
-class Smoother:
+class RunningMean:
     """Mean over an odd number of frames, at least as many as asked for; the ends are repeated."""
 
     def __init__(self, frames: int) -> None:
-        self._reach = frames // 2
-        self._rows: BandLevels | None = None
+        self._half_width = frames // 2
+        self._rows: BandLevelsDb | None = None
 
-    def process(self, rows: BandLevels, last: bool = False) -> BandLevels:
+    def process(self, rows: BandLevelsDb, last: bool = False) -> BandLevelsDb:
         """Return the means that `rows`, shaped (frames, …), complete."""
-        reach = self._reach
+        reach = self._half_width
         if self._rows is None:
             if not len(rows):
                 return rows
@@ -33,6 +33,6 @@ class Smoother:
         return np.asarray(sums / (2 * reach + 1))
 
 
-def smoothed(rows: BandLevels, frames: int) -> BandLevels:
-    """Return the means of all rows, see `Smoother`."""
-    return Smoother(frames).process(rows, last=True)
+def compute_running_mean(rows: BandLevelsDb, frames: int) -> BandLevelsDb:
+    """Return the means of all rows, see `RunningMean`."""
+    return RunningMean(frames).process(rows, last=True)

@@ -67,8 +67,8 @@ class Envelope:
         since = frames_since(mask[:ready], self._since)
         if ready:
             self._since = np.minimum(since[-1], NEVER)
-        return np.maximum(_at(self._before, until[:ready]), _at(self._after, since))
+        return np.maximum(_gains_at(self._before, until[:ready]), _gains_at(self._after, since))
 
 
-def _at(gains: NDArray[np.float64], distance: NDArray[np.int64]) -> Gains:
+def _gains_at(gains: NDArray[np.float64], distance: NDArray[np.int64]) -> Gains:
     return gains[np.minimum(distance, len(gains) - 1)]

@@ -7,17 +7,17 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.timing import Timing
 
-Values = NDArray[np.float64]
+DetectorValues = NDArray[np.float64]
 """What a detector says, shaped (frames, gates): the more, the rather the gate opens."""
 Mask = NDArray[np.bool_]
 """Open or closed, shaped (frames, gates)."""
-Frames = NDArray[np.int64]
+FrameIndices = NDArray[np.int64]
 
 NEVER = 1 << 40
 """Frames since something that has not happened yet."""
 
 
-def frames_since(flags: Mask, before: Frames) -> Frames:
+def frames_since(flags: Mask, before: FrameIndices) -> FrameIndices:
     """Count, at each frame, the frames since the last True; 0 where it is True.
 
     Parameters
@@ -79,7 +79,7 @@ class Hysteresis:
         self._close_below = close_below
         self._open = np.zeros((1, gates), np.bool_)
 
-    def process(self, values: Values) -> Mask:
+    def process(self, values: DetectorValues) -> Mask:
         """Return the mask of `values`, shaped (frames, gates)."""
         opens = values > self._open_above
         decides = opens | (values <= self._close_below)
@@ -92,7 +92,7 @@ class Hysteresis:
         return mask
 
 
-class Shortest:
+class MinRunLength:
     """Undoes runs that are too short: blips between pauses, or pauses between sounds.
 
     A run at an end of the recording is never too short: it may well go on outside. Frames come
@@ -108,7 +108,7 @@ class Shortest:
     Examples
     --------
     >>> mask = np.array([[False], [True], [False], [True], [True], [False]])
-    >>> Shortest(True, 2).process(mask, last=True).ravel()
+    >>> MinRunLength(True, 2).process(mask, last=True).ravel()
     array([False, False, False,  True,  True, False])
     """
 
@@ -155,13 +155,13 @@ class GateMask:
     ) -> None:
         self._hysteresis = Hysteresis(open_above, close_below, gates)
         # Pauses first: a word is not lost because its syllables are shorter than an opening.
-        self._closings = Shortest(False, timing.min_closed, gates)
-        self._openings = Shortest(True, timing.min_open, gates)
+        self._closings = MinRunLength(False, timing.min_closed, gates)
+        self._openings = MinRunLength(True, timing.min_open, gates)
         self._hold = timing.hold
         self._since_open = np.full(gates, NEVER)
         self.statistics = GateStatistics()
 
-    def process(self, values: Values, last: bool = False) -> Mask:
+    def process(self, values: DetectorValues, last: bool = False) -> Mask:
         """Return the mask that `values`, shaped (frames, gates), settle."""
         wanted = self._closings.process(self._hysteresis.process(values), last)
         wanted = self._openings.process(wanted, last)

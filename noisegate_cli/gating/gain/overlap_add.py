@@ -19,13 +19,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.gain.envelope import Gains
-from noisegate_cli.samples import Samples, working_type
+from noisegate_cli.samples import Samples, choose_float_type
 
-FEW_HOPS = 64
+GAIN_BATCH_HOPS = 64
 """Hops that are multiplied at once."""
 
 
-class Overlay:
+class OverlapAddGain:
     """Lays the gains of frames over samples; both come in blocks, either of them later.
 
     Parameters
@@ -105,10 +105,10 @@ class Overlay:
             if self._closed_gain == 0:
                 part[closed] = 0
             else:
-                for some in _few(closed):
+                for some in _split_hops(closed):
                     part[some] = self._scaled(part[some], self._closed_gain)
-            for some in _few(moving):
-                curve = self._curve(covering[some, gate], working_type(hops.dtype))
+            for some in _split_hops(moving):
+                curve = self._curve(covering[some, gate], choose_float_type(hops.dtype))
                 part[some] = self._scaled(part[some], curve[:, :, None])
 
     def _all_covering(self, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -137,10 +137,10 @@ class Overlay:
         return scaled.astype(samples.dtype)
 
 
-def _few(hops: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+def _split_hops(hops: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     """Yield `hops` by the few, so that their products stay in the cache and memory stays flat."""
-    for start in range(0, len(hops), FEW_HOPS):
-        yield hops[start : start + FEW_HOPS]
+    for start in range(0, len(hops), GAIN_BATCH_HOPS):
+        yield hops[start : start + GAIN_BATCH_HOPS]
 
 
 def _weighted_sum(gains: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:

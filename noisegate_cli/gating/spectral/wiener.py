@@ -5,24 +5,24 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.frames.framing import batch_frames
-from noisegate_cli.gating.frames.stft import Powers
-from noisegate_cli.gating.spectral.bin_groups import Grouping
-from noisegate_cli.gating.spectral.noise_estimation import TINY, NoiseFollower
+from noisegate_cli.gating.frames.framing import frames_per_batch
+from noisegate_cli.gating.frames.stft import BinPowers
+from noisegate_cli.gating.spectral.bin_groups import BinGrouping
+from noisegate_cli.gating.spectral.noise_estimation import SILENT_BIN_POWER, NoiseTracker
 
-MEMORY_S = 0.17
+SNR_TIME_CONSTANT_S = 0.17
 """Time constant of the recursion where the gain is 1: α = 0.91 at a hop of 16 ms."""
 
 
-LONGEST_KEEP = 0.98
+MAX_SMOOTHING_FACTOR = 0.98
 """α in frames that are very short: as in most of what was written about it."""
 
 
-CERTAIN = 100.0
+CERTAIN_SIGNAL_RATIO = 100.0
 """What stands out by 20 dB is signal, wherever it is."""
 
 
-SEGMENT, RUN_IN = 16, 2
+MAX_SEGMENT_FRAMES, RUN_IN_DIVISOR = 16, 2
 """Frames of a segment, and the part of them that its recursion starts before it."""
 
 
@@ -30,26 +30,26 @@ BinGains = NDArray[np.float32]
 """Linear gains of frames, shaped (frames, bins)."""
 
 
-Gain = NDArray[np.float64]
+FrameGains = NDArray[np.float64]
 """Of frames, shaped (frames,)."""
 
 
-class SoftGains:
+class WienerGainEstimator:
     """Wiener gains of one gate, from what is heard in its bins; both come in batches.
 
     Parameters
     ----------
     mean
         |X|² of the noise in each bin.
-    signal
+    signal_shares
         How much of what stands out of it is signal, in each bin, 0 to 1.
-    follows
+    should_track_noise
         Whether the noise of the moment is followed, or `mean` holds throughout.
     frames_per_s
         Of the batches.
     segment
         Frames of a segment; batches are whole segments, but for the last.
-    floor
+    min_gain
         The least gain.
     grouping
         Of bins that have a gain together.
@@ -58,79 +58,94 @@ class SoftGains:
     def __init__(
         self,
         mean: NDArray[np.float64],
-        signal: NDArray[np.float64],
-        follows: bool,
+        signal_shares: NDArray[np.float64],
+        should_track_noise: bool,
         frames_per_s: float,
         segment: int,
-        floor: float,
-        grouping: Grouping,
+        min_gain: float,
+        grouping: BinGrouping,
     ) -> None:
         self._grouping = grouping
         self._noise = grouping.mean(mean[None].astype(np.float32))
-        self._signal = grouping.mean(signal[None].astype(np.float32))
-        self._follower = NoiseFollower(self._noise[0], frames_per_s, segment) if follows else None
-        self._keep = min(LONGEST_KEEP, math.exp(-1 / (MEMORY_S * frames_per_s)))
-        self._segment, self._run_in = segment, segment // RUN_IN
-        self._floor = floor
-        self._before = np.zeros((self._run_in, self._noise.shape[1]), np.float32)
-        self._batch: tuple[Powers, Gain] | None = None
+        self._signal_shares = grouping.mean(signal_shares[None].astype(np.float32))
+        self._noise_tracker = (
+            NoiseTracker(self._noise[0], frames_per_s, segment) if should_track_noise else None
+        )
+        self._smoothing_factor = min(
+            MAX_SMOOTHING_FACTOR, math.exp(-1 / (SNR_TIME_CONSTANT_S * frames_per_s))
+        )
+        self._segment, self._run_in_frames = segment, segment // RUN_IN_DIVISOR
+        self._min_gain = min_gain
+        self._run_in_snr = np.zeros((self._run_in_frames, self._noise.shape[1]), np.float32)
+        self._pending_batch: tuple[BinPowers, FrameGains] | None = None
 
     def process(
-        self, heard: Powers, openness: Gain, is_noise: NDArray[np.bool_], last: bool
+        self, bin_powers: BinPowers, openness: FrameGains, is_noise: NDArray[np.bool_], last: bool
     ) -> list[BinGains]:
         """Return the gains of the batch before, if there is one; those of the last at once.
 
         Parameters
         ----------
-        heard
+        bin_powers
             |X|², shaped (frames, bins).
         openness
             How far the gate is open at each frame, 0 to 1.
         is_noise
             Which frames are noise and nothing else.
         """
-        heard = self._grouping.mean(heard)
-        missing = -len(heard) % self._segment
-        heard = np.pad(heard, ((0, missing), (0, 0))) if missing else heard
+        bin_powers = self._grouping.mean(bin_powers)
+        missing = -len(bin_powers) % self._segment
+        bin_powers = np.pad(bin_powers, ((0, missing), (0, 0))) if missing else bin_powers
         is_noise = np.pad(is_noise, (0, missing))
-        noise = self._follower.process(heard, is_noise) if self._follower else self._noise
-        over = np.empty((len(heard) + 2 * self._run_in, heard.shape[1]), np.float32)
-        over[: self._run_in], inner = self._before, over[self._run_in : -self._run_in]
-        np.multiply(
-            heard.reshape(-1, self._segment, heard.shape[1]),
-            1 / (noise[:, None] + np.float32(TINY)),
-            out=inner.reshape(-1, self._segment, heard.shape[1]),
+        noise = (
+            self._noise_tracker.process(bin_powers, is_noise)
+            if self._noise_tracker
+            else self._noise
         )
-        self._before = inner[-self._run_in :].copy()
-        gains = self._gained(after=inner)
-        self._batch = over, openness
-        return gains + self._gained(after=np.zeros_like(self._before)) if last else gains
+        over = np.empty(
+            (len(bin_powers) + 2 * self._run_in_frames, bin_powers.shape[1]), np.float32
+        )
+        over[: self._run_in_frames], inner = (
+            self._run_in_snr,
+            over[self._run_in_frames : -self._run_in_frames],
+        )
+        np.multiply(
+            bin_powers.reshape(-1, self._segment, bin_powers.shape[1]),
+            1 / (noise[:, None] + np.float32(SILENT_BIN_POWER)),
+            out=inner.reshape(-1, self._segment, bin_powers.shape[1]),
+        )
+        self._run_in_snr = inner[-self._run_in_frames :].copy()
+        gains = self._compute_gains(after=inner)
+        self._pending_batch = over, openness
+        return gains + self._compute_gains(after=np.zeros_like(self._run_in_snr)) if last else gains
 
-    def _gained(self, after: Powers) -> list[BinGains]:
-        if self._batch is None:
+    def _compute_gains(self, after: BinPowers) -> list[BinGains]:
+        if self._pending_batch is None:
             return []
-        over, openness = self._batch
-        over[-self._run_in :] = after[: self._run_in]
-        ratio = a_priori_ratio(over, self._keep, self._segment)[: len(openness)]
+        over, openness = self._pending_batch
+        over[-self._run_in_frames :] = after[: self._run_in_frames]
+        ratio = compute_a_priori_snr(over, self._smoothing_factor, self._segment)[: len(openness)]
         gains = wiener_gain(ratio)
-        gains *= self._signal
-        ratio *= np.float32(1 / CERTAIN)
+        gains *= self._signal_shares
+        ratio *= np.float32(1 / CERTAIN_SIGNAL_RATIO)
         np.maximum(gains, wiener_gain(ratio), out=gains)
-        np.maximum(gains, self._floor, out=gains)
+        np.maximum(gains, self._min_gain, out=gains)
         closing = np.flatnonzero(openness < 1)
         share = openness[closing, None].astype(np.float32)
-        gains[closing] = self._floor + share * (gains[closing] - np.float32(self._floor))
-        return [self._grouping.spread(gains)]
+        gains[closing] = self._min_gain + share * (gains[closing] - np.float32(self._min_gain))
+        return [self._grouping.expand_to_bins(gains)]
 
 
-def a_priori_ratio(over_noise: Powers, keep: float, segment: int) -> Powers:
+def compute_a_priori_snr(
+    a_posteriori_snr: BinPowers, smoothing_factor: float, segment: int
+) -> BinPowers:
     """Return the a-priori signal-to-noise ratio ξ of frames, from γ: see the module.
 
     Parameters
     ----------
-    over_noise
+    a_posteriori_snr
         γ, shaped (frames, bins): whole segments, and a run-in before and after them.
-    keep
+    smoothing_factor
         α, 0 to 1.
     segment
         In frames.
@@ -139,16 +154,16 @@ def a_priori_ratio(over_noise: Powers, keep: float, segment: int) -> Powers:
     -------
     Shaped (frames of the whole segments, bins).
     """
-    run_in = segment // RUN_IN
-    both_ways = np.stack([over_noise, over_noise[::-1]])
-    new = np.maximum(both_ways - np.float32(1), 0)
-    new *= np.float32(1 - keep)
-    both_ways *= np.float32(keep)
-    forward, reversed_ = _recursion(both_ways, new, segment)
+    run_in = segment // RUN_IN_DIVISOR
+    both_ways = np.stack([a_posteriori_snr, a_posteriori_snr[::-1]])
+    current_terms = np.maximum(both_ways - np.float32(1), 0)
+    current_terms *= np.float32(1 - smoothing_factor)
+    both_ways *= np.float32(smoothing_factor)
+    forward, reversed_ = _run_decision_directed(both_ways, current_terms, segment)
     backward = reversed_[::-1]
     second = wiener_gain(np.maximum(forward, backward))
     np.square(second, out=second)
-    second *= over_noise[run_in:-run_in]
+    second *= a_posteriori_snr[run_in:-run_in]
     # √(√(f·b)·s): both directions and the second step have a say, and none a veto.
     forward *= backward
     np.sqrt(forward, out=forward)
@@ -156,35 +171,37 @@ def a_priori_ratio(over_noise: Powers, keep: float, segment: int) -> Powers:
     return np.asarray(np.sqrt(forward, out=forward))
 
 
-def wiener_gain(ratio: Powers) -> BinGains:
+def wiener_gain(ratio: BinPowers) -> BinGains:
     """Return ξ/(1 + ξ)."""
     return np.asarray(ratio / (ratio + np.float32(1)))
 
 
-def _recursion(kept: Powers, new: Powers, segment: int) -> Powers:
+def _run_decision_directed(
+    previous_terms: BinPowers, current_terms: BinPowers, segment: int
+) -> BinPowers:
     """Return ξ by the recursion over all segments at once, both ways.
 
     Parameters
     ----------
-    kept, new
+    previous_terms, current_terms
         α·γ and (1 − α)·max(γ − 1, 0), shaped (ways, frames, bins).
     """
-    run_in = segment // RUN_IN
-    ratio = np.empty_like(new[:, 2 * run_in :])
+    run_in = segment // RUN_IN_DIVISOR
+    ratio = np.empty_like(current_terms[:, 2 * run_in :])
     frames = ratio.shape[1]
-    now = new[:, 0:frames:segment].copy()
+    now = current_terms[:, 0:frames:segment].copy()
     gain = np.empty_like(now)
     for i in range(1, run_in + segment):
         np.add(now, 1, out=gain)
         np.divide(now, gain, out=gain)
         np.multiply(gain, gain, out=gain)
-        np.multiply(gain, kept[:, i - 1 : i - 1 + frames : segment], out=gain)
-        np.add(gain, new[:, i : i + frames : segment], out=now)
+        np.multiply(gain, previous_terms[:, i - 1 : i - 1 + frames : segment], out=gain)
+        np.add(gain, current_terms[:, i : i + frames : segment], out=now)
         if i >= run_in:
             ratio[:, i - run_in :: segment] = now
     return ratio
 
 
-def segment_frames(hop_length: int) -> int:
+def frames_per_segment(hop_length: int) -> int:
     """Return how many frames a segment has."""
-    return min(SEGMENT, batch_frames(hop_length))
+    return min(MAX_SEGMENT_FRAMES, frames_per_batch(hop_length))

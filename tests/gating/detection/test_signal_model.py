@@ -5,19 +5,19 @@ from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings
 from noisegate_cli.gating.analysis import Analyzer
-from noisegate_cli.gating.detection.band_levels import band_edges
-from noisegate_cli.gating.detection.gaussian import PRIOR_FRAMES, Normal
-from noisegate_cli.gating.detection.learner import Learner
+from noisegate_cli.gating.detection.band_levels import mel_band_edges
+from noisegate_cli.gating.detection.gaussian import PRIOR_FRAMES, ShrunkGaussian
+from noisegate_cli.gating.detection.learner import SignalModelLearner
 from noisegate_cli.gating.detection.likelihood_detector import LikelihoodDetector
-from noisegate_cli.gating.detection.signal_model import OPEN_ABOVE, restlessness
+from noisegate_cli.gating.detection.signal_model import OPEN_ABOVE, drift_to_jump_ratio
 from noisegate_cli.gating.frames import subsampling as kept
-from noisegate_cli.gating.frames.framing import batch_frames
-from noisegate_cli.gating.frames.running_mean import Smoother
+from noisegate_cli.gating.frames.framing import frames_per_batch
+from noisegate_cli.gating.frames.running_mean import RunningMean
 from noisegate_cli.gating.frames.subsampling import (
-    HEARD_EVERY,
-    KEPT_FRAMES,
-    kept_frames,
-    most_batches,
+    MAX_SUBSAMPLE_FRAMES,
+    SUBSAMPLE_STRIDE_FRAMES,
+    max_subsample_batches,
+    subsample_frame_indices,
 )
 
 RATE = 8000
@@ -59,7 +59,7 @@ def scores(y, models, settings=SETTINGS, rate=RATE):
 
 def test_a_normal_has_the_density_of_its_formula():
     x = RNG.normal(0, 3, (500, 4)) @ RNG.normal(0, 1, (4, 4))
-    normal = Normal.fit(x, prior_db=1.0)
+    normal = ShrunkGaussian.fit(x, prior_db=1.0)
     covariance = np.linalg.inv(normal.whitening @ normal.whitening.T)
     deviation = x - normal.mean
     inverse = np.linalg.inv(covariance)
@@ -69,7 +69,7 @@ def test_a_normal_has_the_density_of_its_formula():
 
 
 def test_few_frames_have_the_covariance_of_the_prior():
-    normal = Normal.fit(np.zeros((2, 3)), prior_db=4.0)
+    normal = ShrunkGaussian.fit(np.zeros((2, 3)), prior_db=4.0)
     covariance = np.linalg.inv(normal.whitening @ normal.whitening.T)
     assert covariance == pytest.approx(16 * (np.eye(3) + 1) * PRIOR_FRAMES / (PRIOR_FRAMES + 2))
 
@@ -84,17 +84,17 @@ def test_a_smoother_is_a_running_mean_with_repeated_ends(values, frames, cuts):
     reach = frames // 2
     padded = np.pad(rows, reach, mode="edge") if len(rows) else rows
     expected = [padded[i : i + 2 * reach + 1].mean() for i in range(len(rows))]
-    smoother, parts = Smoother(frames), np.split(rows, sorted(min(c, len(rows)) for c in cuts))
+    smoother, parts = RunningMean(frames), np.split(rows, sorted(min(c, len(rows)) for c in cuts))
     got = [smoother.process(part, i == len(parts) - 1) for i, part in enumerate(parts)]
     assert np.concatenate(got) == pytest.approx(np.array(expected), abs=1e-9)
 
 
 def test_bands_are_in_order_and_as_wide_as_they_are_heard():
-    edges = band_edges(40, 10000)
+    edges = mel_band_edges(40, 10000)
     assert (edges[0], edges[-1]) == pytest.approx((40, 10000))
     mel = np.diff(np.log1p(edges / 700))
     assert mel == pytest.approx(np.full(len(mel), mel[0]))
-    assert len(band_edges(250, 4000)) < len(edges)
+    assert len(mel_band_edges(250, 4000)) < len(edges)
 
 
 @pytest.mark.parametrize("snr_db", [30, 20, 10])
@@ -160,8 +160,8 @@ def test_noise_is_less_restless_than_a_melody():
     still = RNG.normal(-40, 4, (2000, 8))
     moving = -40 + 10 * np.sin(frames[:, None] / 60 + np.arange(8))
     every, base = np.ones(2000, bool), np.full((2000, 8), -40.0)
-    assert restlessness(still, base, every, apart=4) == pytest.approx(1, abs=0.2)
-    assert restlessness(moving, base, every, apart=4) > 4
+    assert drift_to_jump_ratio(still, base, every, apart=4) == pytest.approx(1, abs=0.2)
+    assert drift_to_jump_ratio(moving, base, every, apart=4) > 4
 
 
 @pytest.mark.parametrize("block", [1, 777, 4096, 10**6])
@@ -177,12 +177,12 @@ def test_scores_do_not_depend_on_blocks(block):
         assert np.array_equal(np.concatenate(arrays), expected_array)
 
 
-@pytest.mark.parametrize("most", [KEPT_FRAMES, 1 << 10])
+@pytest.mark.parametrize("most", [MAX_SUBSAMPLE_FRAMES, 1 << 10])
 @pytest.mark.parametrize("frame", [240, 16384])
 def test_what_was_heard_in_the_first_pass_is_scored_as_if_it_were_heard_again(
     most, frame, monkeypatch
 ):
-    monkeypatch.setattr(kept, "KEPT_FRAMES", most)
+    monkeypatch.setattr(kept, "MAX_SUBSAMPLE_FRAMES", most)
     settings = GateSettings(frame_length=frame)
     y = (voice(200) + noise(200))[:, None]
     analyzer = Analyzer(settings, RATE, 1, len(y))
@@ -190,8 +190,8 @@ def test_what_was_heard_in_the_first_pass_is_scored_as_if_it_were_heard_again(
     decision = analyzer.decide()
     assert isinstance(decision.rule, tuple)
     known, fresh = (
-        LikelihoodDetector(decision.rule, settings, RATE, 1, heard)
-        for heard in (decision.heard, None)
+        LikelihoodDetector(decision.rule, settings, RATE, 1, subsample)
+        for subsample in (decision.subsample, None)
     )
     listened = []
     densities = known._listener.densities
@@ -201,7 +201,7 @@ def test_what_was_heard_in_the_first_pass_is_scored_as_if_it_were_heard_again(
     expected = fresh.process(y, last=True)[0]
     assert known.process(y, last=True)[0] == pytest.approx(expected, abs=1e-5)
     frames = len(y) // (2 * settings.timing(RATE).hop_length) + 1
-    if most == KEPT_FRAMES:
+    if most == MAX_SUBSAMPLE_FRAMES:
         assert not listened
     elif frame == 240:
         assert 0 < sum(listened) < frames
@@ -213,8 +213,8 @@ def test_of_a_recording_that_has_grown_meanwhile_the_last_batch_is_heard_again()
     analyzer.process(y[: 15 * RATE], last=True)
     decision = analyzer.decide()
     known, fresh = (
-        LikelihoodDetector(decision.rule, SETTINGS, RATE, 1, heard).process(y, last=True)[0]
-        for heard in (decision.heard, None)
+        LikelihoodDetector(decision.rule, SETTINGS, RATE, 1, subsample).process(y, last=True)[0]
+        for subsample in (decision.subsample, None)
     )
     assert known == pytest.approx(fresh, abs=1e-5)
 
@@ -232,14 +232,16 @@ def test_separate_channels_are_learnt_apart():
 
 
 @pytest.mark.parametrize("gates", [1, 2, 32])
-@pytest.mark.parametrize("frames", [1, 1000, 2 * KEPT_FRAMES, 2 * KEPT_FRAMES + 1, 10**6])
+@pytest.mark.parametrize(
+    "frames", [1, 1000, 2 * MAX_SUBSAMPLE_FRAMES, 2 * MAX_SUBSAMPLE_FRAMES + 1, 10**6]
+)
 def test_a_learner_keeps_as_much_as_it_says_and_no_more(frames, gates):
-    size = batch_frames(HEARD_EVERY * 512)
-    most = most_batches(512, gates) * size
-    assert most <= KEPT_FRAMES // gates or gates > 16
-    kept = len(kept_frames(frames, 512, gates))
-    assert kept <= HEARD_EVERY * most
-    assert kept == frames or kept > HEARD_EVERY * (most // 2 - size)
+    size = frames_per_batch(SUBSAMPLE_STRIDE_FRAMES * 512)
+    most = max_subsample_batches(512, gates) * size
+    assert most <= MAX_SUBSAMPLE_FRAMES // gates or gates > 16
+    kept = len(subsample_frame_indices(frames, 512, gates))
+    assert kept <= SUBSAMPLE_STRIDE_FRAMES * most
+    assert kept == frames or kept > SUBSAMPLE_STRIDE_FRAMES * (most // 2 - size)
 
 
 def test_one_channel_of_many_that_speaks_opens_them_all():
@@ -266,7 +268,7 @@ def test_what_is_rare_is_no_less_signal():
 def test_what_was_not_learnt_from_is_not_taken_for_noise():
     rate, settings = 1000, GateSettings(frame_length=16)
     y = noise(300, rate=rate, rms=0.001)
-    kept = kept_frames(len(y) // 4 + 1, 4, 1)
+    kept = subsample_frame_indices(len(y) // 4 + 1, 4, 1)
     skipped = np.setdiff1d(np.arange(len(y) // 4), kept)
     assert len(skipped)
     start = int(skipped[len(skipped) // 2]) * 4
@@ -320,10 +322,17 @@ def test_a_key_above_the_usual_bands_is_listened_to():
 def test_a_learner_that_knows_the_length_keeps_the_same():
     y = noise(200, rate=1000)[:, None]
     settings = GateSettings(frame_length=16)
-    blind, told = (Learner(settings, 1000, 1, samples) for samples in (0, len(y)))
+    blind, told = (SignalModelLearner(settings, 1000, 1, samples) for samples in (0, len(y)))
     for learner in (blind, told):
         learner.process(y, last=True)
     count = len(y) // 4 + 1
-    assert np.array_equal(blind.heard.frames(count), told.heard.frames(count))
-    assert np.array_equal(blind.heard.frames(count), kept_frames(count, 4, 1))
-    assert np.array_equal(blind.heard.frames(count)[::HEARD_EVERY], blind.heard.numbers())
+    assert np.array_equal(
+        blind.subsample.covered_frame_indices(count), told.subsample.covered_frame_indices(count)
+    )
+    assert np.array_equal(
+        blind.subsample.covered_frame_indices(count), subsample_frame_indices(count, 4, 1)
+    )
+    assert np.array_equal(
+        blind.subsample.covered_frame_indices(count)[::SUBSAMPLE_STRIDE_FRAMES],
+        blind.subsample.stored_frame_indices(),
+    )

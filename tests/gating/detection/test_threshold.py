@@ -31,7 +31,7 @@ def in_db(suggestion):
 @pytest.mark.parametrize("method", [otsu, two_normals, below_active_level])
 def test_each_method_parts_noise_from_signal(method):
     h = histogram()
-    assert -57 < method(h.centres_db, h.counts / h.sounding) < -33
+    assert -57 < method(h.centres_db, h.counts / h.nonsilent_frames) < -33
 
 
 @pytest.mark.parametrize("speech", [0.1, 0.3, 0.5, 0.7, 0.9])
@@ -54,7 +54,7 @@ def test_digital_silence_changes_nothing():
 @pytest.mark.parametrize(
     ("given_histogram", "words"),
     [
-        (LevelHistogram(silent=500), "digital silence"),
+        (LevelHistogram(silent_frames=500), "digital silence"),
         (histogram(frames=10), "too short"),
         (histogram(-40, -40, speech=0.0), "would only pump"),
     ],

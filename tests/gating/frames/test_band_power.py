@@ -3,17 +3,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisegate_cli.gating.frames.band_power import BandPowers
-from noisegate_cli.gating.frames.framing import Batches, batch_frames
-from noisegate_cli.gating.frames.levels import FrameLevels
+from noisegate_cli.gating.frames.band_power import BandPowerExtractor
+from noisegate_cli.gating.frames.framing import FrameBatcher, frames_per_batch
+from noisegate_cli.gating.frames.levels import FrameRmsMeter
 
 RATE = 16000
 
 
 def powers_of(y, edges, frame=512, hop=128, rate=RATE, oversampling=4):
-    bands = BandPowers(edges, rate, frame, hop, oversampling)
-    batches = bands.batches().process(y, last=True)
-    return np.concatenate([bands.of(frames, samples) for _, frames, samples in batches])
+    bands = BandPowerExtractor(edges, rate, frame, hop, oversampling)
+    batches = bands.create_batcher().process(y, last=True)
+    return np.concatenate([bands.compute(frames, samples) for _, frames, samples in batches])
 
 
 def tone(hz, rms=0.5, rate=RATE, seconds=1.0):
@@ -31,14 +31,14 @@ def test_batches_hold_the_same_samples_however_they_arrive(length, frame_and_hop
     frame, hop = frame_and_hop
     y = np.arange(1, length + 1, dtype=np.int32)[:, None]
     padded = np.concatenate([np.zeros(frame // 2), y[:, 0], np.zeros(2 * frame + margin)])
-    batches, got = Batches(frame, hop, margin), []
+    batches, got = FrameBatcher(frame, hop, margin), []
     parts = np.split(y, sorted(min(c, length) for c in cuts))
     for i, part in enumerate(parts):
         got += list(batches.process(part, last=i == len(parts) - 1))
     assert [index for index, _, _ in got] == list(range(len(got)))
     assert sum(frames for _, frames, _ in got) == length // hop + 1
     for index, frames, samples in got:
-        start = index * batch_frames(hop) * hop
+        start = index * frames_per_batch(hop) * hop
         expected = padded[start : start + (frames - 1) * hop + frame + margin]
         assert np.array_equal(samples[: len(expected), 0], expected)
         assert not samples[len(expected) :].any()
@@ -47,7 +47,7 @@ def test_batches_hold_the_same_samples_however_they_arrive(length, frame_and_hop
 def test_all_bands_together_have_the_level_of_the_frame():
     y = np.random.default_rng(0).normal(0, 0.1, (RATE, 2))
     powers = powers_of(y, [0, 500, 2000, 8000], frame=1024, hop=256)
-    level = FrameLevels(1024, 256).process(y, last=True)
+    level = FrameRmsMeter(1024, 256).process(y, last=True)
     # The window weighs the samples, so that single frames differ; their mean doesn't.
     together = np.sqrt(powers.sum(axis=2).mean(axis=0))
     assert together == pytest.approx(np.sqrt((level**2).mean(axis=0)), rel=0.02)
@@ -90,7 +90,7 @@ def test_full_scale_stays_in_range_at_the_lowest_of_rates(bits):
 
 @pytest.mark.parametrize("hop", [1, 64, 512, 4096, 1 << 18])
 def test_a_batch_is_a_power_of_two_and_spans_no_more_than_it_must(hop):
-    frames = batch_frames(hop)
+    frames = frames_per_batch(hop)
     assert frames in (8, 16, 32, 64, 128, 256)
     assert frames == 8 or frames * hop <= 1 << 18
 

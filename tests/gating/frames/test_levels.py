@@ -7,12 +7,12 @@ from numpy.testing import assert_allclose
 
 from noisegate_cli.errors import SignalError
 from noisegate_cli.gating.frames.histogram import LevelHistogram
-from noisegate_cli.gating.frames.levels import FrameLevels
+from noisegate_cli.gating.frames.levels import FrameRmsMeter
 from noisegate_cli.samples import from_db, to_db
 
 
 def levels(samples, frame, hop, block=None):
-    meter = FrameLevels(frame, hop)
+    meter = FrameRmsMeter(frame, hop)
     size = block or max(1, len(samples))
     starts = range(0, max(1, len(samples)), size)
     parts = [meter.process(samples[s : s + size], s + size >= len(samples)) for s in starts]
@@ -79,7 +79,7 @@ def test_histograms_merge_in_any_order(one, other):
     a, b, both = histogram(one), histogram(other), histogram(one, other)
     for merged in (a + b, b + a):
         assert np.array_equal(merged.counts, both.counts)
-        assert merged.silent == both.silent
+        assert merged.silent_frames == both.silent_frames
 
 
 def test_percentiles_leave_digital_silence_out():
@@ -87,7 +87,7 @@ def test_percentiles_leave_digital_silence_out():
     histogram.add(np.concatenate([np.zeros(1000), from_db(np.linspace(-60, -20, 401))]))
     assert histogram.percentile(50) == pytest.approx(-40, abs=0.2)
     assert histogram.percentile(100) == pytest.approx(-20, abs=0.2)
-    assert histogram.silent == 1000
+    assert histogram.silent_frames == 1000
 
 
 def test_digital_silence_is_minus_infinity_without_a_warning():

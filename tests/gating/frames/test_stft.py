@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noisegate_cli.gating.frames.stft import Inverse, Transform, powers
+from noisegate_cli.gating.frames.stft import InverseStft, Stft, compute_bin_powers
 
 RNG = np.random.default_rng(7)
 
@@ -15,9 +15,9 @@ def noise(samples):
 
 def spectra_of(y, frame, hop):
     """Return the transform and the spectra of all frames that librosa has."""
-    transform, frames = Transform(frame, hop), len(y) // hop + 1
+    transform, frames = Stft(frame, hop), len(y) // hop + 1
     padded = np.pad(y, (frame // 2, frame))
-    return transform, transform.spectra(padded, frames)
+    return transform, transform.compute_spectra(padded, frames)
 
 
 @pytest.mark.parametrize(("frame", "hop"), [(512, 128), (1024, 512), (400, 100), (64, 8)])
@@ -35,7 +35,7 @@ def test_spectra_are_those_of_librosa(frame, hop, length):
 def test_the_inverse_is_librosas_whatever_was_done_to_the_spectra(frame, hop, length):
     transform, spectra = spectra_of(noise(length), frame, hop)
     spectra *= RNG.random(spectra.shape, np.float32)
-    ours = Inverse(transform, 1).process([spectra], last=True)[:length, 0]
+    ours = InverseStft(transform, 1).process([spectra], last=True)[:length, 0]
     theirs = librosa.istft(spectra.T, n_fft=frame, hop_length=hop, length=length)
     assert np.abs(ours - theirs).max() < 2e-6
 
@@ -43,10 +43,10 @@ def test_the_inverse_is_librosas_whatever_was_done_to_the_spectra(frame, hop, le
 @settings(max_examples=30)
 @given(cuts=st.lists(st.integers(0, 60), max_size=4), channels=st.integers(1, 3))
 def test_but_for_rounding_it_does_not_matter_in_which_batches_frames_come(cuts, channels):
-    transform = Transform(64, 16)
-    spectra = [transform.spectra(noise(2000), 60) for _ in range(channels)]
-    whole = Inverse(transform, channels).process(spectra, last=True)
-    inverse, ends = Inverse(transform, channels), [*sorted(cuts), 60]
+    transform = Stft(64, 16)
+    spectra = [transform.compute_spectra(noise(2000), 60) for _ in range(channels)]
+    whole = InverseStft(transform, channels).process(spectra, last=True)
+    inverse, ends = InverseStft(transform, channels), [*sorted(cuts), 60]
     parts, start = [], 0
     for end in ends:
         parts.append(inverse.process([x[start:end] for x in spectra], last=False))
@@ -56,9 +56,9 @@ def test_but_for_rounding_it_does_not_matter_in_which_batches_frames_come(cuts, 
 
 
 def test_powers_of_a_tone_are_as_the_transform_says():
-    transform = Transform(1024, 256)
+    transform = Stft(1024, 256)
     tone = (0.25 * np.sqrt(2) * np.cos(2 * np.pi * 100 * np.arange(1024) / 1024)).astype(np.float32)
-    heard = powers(transform.spectra(tone, 1))[0]
-    assert np.sqrt(heard.max() / transform.tone_power) == pytest.approx(0.25, rel=1e-5)
+    bin_powers = compute_bin_powers(transform.compute_spectra(tone, 1))[0]
+    assert np.sqrt(bin_powers.max() / transform.tone_power) == pytest.approx(0.25, rel=1e-5)
     # A Hann window weighs the tone by its squares: over the frame that is its mean square.
-    assert heard.sum() * transform.mean_square == pytest.approx(0.25**2, rel=1e-5)
+    assert bin_powers.sum() * transform.mean_square_per_power == pytest.approx(0.25**2, rel=1e-5)

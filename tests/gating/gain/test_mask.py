@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisegate_cli.gating.gain.mask import GateMask, GateStatistics, Hysteresis, Shortest
+from noisegate_cli.gating.gain.mask import GateMask, GateStatistics, Hysteresis, MinRunLength
 from noisegate_cli.gating.timing import Timing
 from tests import reference
 
@@ -49,7 +49,7 @@ def test_does_not_depend_on_blocks(values, others, hold, min_closed, min_open, a
 @given(st.lists(st.booleans(), max_size=60), st.booleans(), durations, cuts)
 def test_runs_that_are_too_short_are_undone(flags, value, frames, at):
     mask = np.array(flags, bool).reshape(-1, 1)
-    settled = in_parts(Shortest(value, frames), mask, at)
+    settled = in_parts(MinRunLength(value, frames), mask, at)
     assert settled.ravel().tolist() == reference.without_short_runs(flags, value, frames)
 
 

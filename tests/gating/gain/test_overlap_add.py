@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings, gate
-from noisegate_cli.gating.decision import Decision
+from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.settings import PRESETS
 from tests.conftest import FLOATS, PCM, as_type, loud_and_quiet, tone
@@ -16,7 +16,7 @@ TYPES = [*PCM, *FLOATS]
 def gated(y, block, preset="voice", threshold=0.03, **changes):
     """Return the output for `y`, shaped (samples, channels), fed in blocks."""
     chosen = GateSettings.preset(preset, **changes)
-    stream = Gate(Decision(threshold, chosen), RATE, y.shape[1], residue=True)
+    stream = Gate(GateDecision(threshold, chosen), RATE, y.shape[1], residue=True)
     before = y.copy()
     starts = range(0, max(1, len(y)), block)
     parts = [stream.process(y[s : s + block], s + block >= len(y)) for s in starts]
@@ -160,7 +160,7 @@ def test_a_side_that_cancels_the_other_opens_the_gate_all_the_same():
 
 def test_24_bits_in_32_stay_24_bits_under_a_fade():
     y = as_type(loud_and_quiet()[:, None], "PCM_24")
-    stream = Gate(Decision(0.03, GateSettings(range_db=-11)), RATE, step=256)
+    stream = Gate(GateDecision(0.03, GateSettings(range_db=-11)), RATE, step=256)
     kept, _ = stream.process(y, last=True)
     assert not np.array_equal(kept, y)
     assert not (kept % 256).any()

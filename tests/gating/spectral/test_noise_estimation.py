@@ -3,13 +3,13 @@ import pytest
 
 from noisegate_cli import GateSettings
 from noisegate_cli.errors import SignalError
-from noisegate_cli.gating.frames.stft import Transform
+from noisegate_cli.gating.frames.stft import Stft
 from noisegate_cli.gating.noise_profile import NoiseProfile
 from noisegate_cli.gating.spectral.noise_estimation import (
-    NoiseFollower,
     NoiseLearner,
     NoiseMeter,
-    signal_share,
+    NoiseTracker,
+    compute_signal_share,
 )
 from tests.conftest import tone
 
@@ -25,7 +25,7 @@ def measured(y, rate=RATE, block=None):
     meter = NoiseMeter(SETTINGS, rate)
     for start in range(0, len(y), block or len(y)):
         meter.process(y[start : start + (block or len(y))])
-    return meter.profiles()[0]
+    return meter.compute_profiles()[0]
 
 
 def test_a_profile_knows_the_level_of_white_noise_and_of_its_parts():
@@ -46,7 +46,9 @@ def test_a_hum_is_where_it_hums():
 @pytest.mark.parametrize("block", [1, 700, 4096])
 def test_a_profile_does_not_depend_on_blocks(block):
     y = hiss(0.5)
-    assert np.allclose(measured(y, block=block).densities, measured(y).densities, rtol=1e-5, atol=0)
+    assert np.allclose(
+        measured(y, block=block).power_densities, measured(y).power_densities, rtol=1e-5, atol=0
+    )
 
 
 def test_the_levels_of_channels_are_averaged_as_powers():
@@ -69,21 +71,21 @@ def test_too_little_noise_is_refused_in_words(seconds):
 
 def test_a_profile_serves_at_another_rate_as_far_as_it_was_heard():
     profile = measured(hiss(10))
-    transform = Transform(2048, 1024)
-    bins, _ = profile.in_bins(transform, 48000)
-    again = NoiseProfile.of(bins, transform, 48000, "given")
+    transform = Stft(2048, 1024)
+    bins, _ = profile.interpolate_to_bins(transform, 48000)
+    again = NoiseProfile.from_mean_powers(bins, transform, 48000, "given")
     assert again.level_db(0, 7000) == pytest.approx(profile.level_db(0, 7000), abs=0.05)
     assert not bins[8200 * 2048 // 48000 :].any()
 
 
-def learnt(y, quiet, may_guess=True):
+def learnt(y, quiet, allow_quietest_fallback=True):
     """Return what is learnt of `y` where `quiet` says of each sample that it is noise."""
     learner = NoiseLearner(SETTINGS, RATE, 1, len(y))
     learner.process(y, last=True)
     hop = SETTINGS.timing(RATE).hop_length
     numbers = np.arange(len(y) // hop + 1)
     flags = quiet[np.minimum(numbers * hop, len(y) - 1)][:, None]
-    return learner.profiles(numbers, ~flags, flags, [may_guess])[0]
+    return learner.compute_profiles(numbers, ~flags, flags, [allow_quietest_fallback])[0]
 
 
 def test_noise_is_learnt_from_the_pauses():
@@ -101,11 +103,11 @@ def test_of_a_short_recording_every_frame_of_a_pause_counts(seconds):
     y, timing = hiss(seconds), SETTINGS.timing(RATE)
     profile = learnt(y, np.ones(len(y), bool))
     hop = timing.frame_length // 2
-    transform = Transform(timing.frame_length, hop, SETTINGS.window_power)
+    transform = Stft(timing.frame_length, hop, SETTINGS.window_power)
     padded = np.pad(y[:, 0], timing.frame_length // 2).astype(np.float32)
-    heard = np.abs(transform.spectra(padded, len(y) // hop + 1)) ** 2
-    expected = NoiseProfile.of(heard.mean(axis=0), transform, RATE, "pauses")
-    assert np.allclose(profile.densities, expected.densities, rtol=1e-4, atol=0)
+    bin_powers = np.abs(transform.compute_spectra(padded, len(y) // hop + 1)) ** 2
+    expected = NoiseProfile.from_mean_powers(bin_powers.mean(axis=0), transform, RATE, "pauses")
+    assert np.allclose(profile.power_densities, expected.power_densities, rtol=1e-4, atol=0)
 
 
 def test_without_a_pause_it_is_guessed_from_what_is_quietest_in_each_bin():
@@ -116,13 +118,13 @@ def test_without_a_pause_it_is_guessed_from_what_is_quietest_in_each_bin():
     profile = learnt(y, nowhere)
     assert profile.source == "quietest"
     assert profile.level_db() == pytest.approx(-40, abs=1)
-    assert learnt(y, nowhere, may_guess=False) is None
+    assert learnt(y, nowhere, allow_quietest_fallback=False) is None
     assert learnt(np.zeros((RATE, 1)), nowhere) is None
 
 
 def test_the_follower_forgets_what_is_far_away_and_begins_with_the_whole():
     rng = np.random.default_rng(0)
-    follower = NoiseFollower(np.full(8, 5.0), frames_per_s=50, segment=32)
+    follower = NoiseTracker(np.full(8, 5.0), frames_per_s=50, segment=32)
     quiet = rng.exponential(1.0, (256, 8)).astype(np.float32)
     loud = rng.exponential(100.0, (256, 8)).astype(np.float32)
     everywhere = np.ones(256, bool)
@@ -139,17 +141,17 @@ def test_bins_where_no_signal_ever_is_have_no_share_of_it():
     pauses = rng.exponential(1.0, (20000, 40)).astype(np.float32)
     opens = rng.exponential(1.0, (20000, 40)).astype(np.float32)
     opens[::10, 10:20] += 100
-    share = signal_share(opens, pauses)[0]
+    share = compute_signal_share(opens, pauses)[0]
     assert share[11:19].min() > 0.98
     assert share[25:].mean() < 0.5
-    assert np.all(signal_share(opens[:2], pauses) == 1)
+    assert np.all(compute_signal_share(opens[:2], pauses) == 1)
 
 
 def test_bins_where_next_to_nothing_stands_out_have_no_share_either():
     rng = np.random.default_rng(0)
     # The mean of eight bins hardly ever exceeds four times its own.
     pauses, opens = rng.gamma(8, 1 / 8, (2, 300, 200)).astype(np.float32)
-    assert signal_share(opens, pauses).max() < 0.1
+    assert compute_signal_share(opens, pauses).max() < 0.1
 
 
 def test_clicks_in_pauses_are_no_noise():
@@ -157,10 +159,10 @@ def test_clicks_in_pauses_are_no_noise():
     for at in range(4000, len(y), RATE):
         y[at : at + 8] = 0.9
     assert learnt(y, np.ones(len(y), bool)).level_db() == pytest.approx(-40, abs=0.7)
-    follower = NoiseFollower(np.ones(8, np.float32), frames_per_s=50, segment=16)
-    heard = np.random.default_rng(0).exponential(1.0, (128, 8)).astype(np.float32)
-    heard[[20, 21, 90]] = 1e4
-    assert follower.process(heard, np.ones(128, bool)).max() < 2
+    follower = NoiseTracker(np.ones(8, np.float32), frames_per_s=50, segment=16)
+    bin_powers = np.random.default_rng(0).exponential(1.0, (128, 8)).astype(np.float32)
+    bin_powers[[20, 21, 90]] = 1e4
+    assert follower.process(bin_powers, np.ones(128, bool)).max() < 2
 
 
 def test_a_steady_tone_without_a_pause_is_no_noise():

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from noisegate_cli import GateSettings, analyze, gate
 from noisegate_cli.errors import AudioError, SettingsError
 from noisegate_cli.gating.analysis import Analyzer
-from noisegate_cli.gating.decision import Decision
-from noisegate_cli.gating.frames.framing import batch_frames
+from noisegate_cli.gating.decision import GateDecision
+from noisegate_cli.gating.frames.framing import frames_per_batch
 from noisegate_cli.gating.gate import Gate, live_delay_ms
 from noisegate_cli.gating.noise_profile import NoiseProfile
-from noisegate_cli.gating.spectral.spectral_gate import MASK_OPENS
-from noisegate_cli.gating.spectral.wiener import a_priori_ratio
+from noisegate_cli.gating.spectral.spectral_gate import MASK_OPEN_POWER_RATIO
+from noisegate_cli.gating.spectral.wiener import compute_a_priori_snr
 from tests.conftest import DATA, FLOATS, GUITAR, PCM, SPEECH, as_type, tone
 from tests.reference import decision_directed, masked_bins
 
@@ -90,7 +90,7 @@ class TestTheHardMaskIsTheLiteralMethod:
         timing = MASK.timing(RATE)
         frame, hop = timing.frame_length, timing.hop_length
         spectra = librosa.stft(room[:, 0], n_fft=frame, hop_length=frame // 2, center=False)
-        opens = np.sqrt(MASK_OPENS * np.mean(np.abs(spectra) ** 2, axis=1))[:, None]
+        opens = np.sqrt(MASK_OPEN_POWER_RATIO * np.mean(np.abs(spectra) ** 2, axis=1))[:, None]
         theirs = masked_bins(y[:, 0], opens, frame, hop)
         assert np.abs(ours[:, 0] - theirs).max() < 1e-3
         assert rms_db(ours[:, 0] - theirs) < -80
@@ -193,7 +193,7 @@ class TestPromises:
         )
         y = (words(1.25, 2) * [1.0, 0.1] + hiss(1.25, channels=2))[:length]
         profile = NoiseProfile((1e-8, 2e-8, 1e-8), 8000.0, "given")
-        decision = Decision(0.05, chosen, None, (profile,) * (2 if separate else 1))
+        decision = GateDecision(0.05, chosen, None, (profile,) * (2 if separate else 1))
         out = streamed(y, block, decision)
         assert out.shape == y.shape
         assert np.isfinite(out).all()
@@ -207,9 +207,9 @@ class TestPromises:
     def test_nor_where_the_last_frames_begin_a_batch(self, beyond, spectral):
         chosen = GateSettings.preset("voice", spectral=spectral, frame_length=16, hop_length=4)
         hop = 8 if spectral == "soft" else 4
-        y = hiss(1)[: batch_frames(hop) * hop * 2 + beyond]
+        y = hiss(1)[: frames_per_batch(hop) * hop * 2 + beyond]
         profile = NoiseProfile((1e-8, 1e-8), 8000.0, "given")
-        decision = Decision(0.05, chosen, None, (profile,))
+        decision = GateDecision(0.05, chosen, None, (profile,))
         out = streamed(y, 1000, decision)
         assert out.shape == y.shape
         assert np.array_equal(out, streamed(y, len(y), decision))
@@ -219,7 +219,7 @@ class TestPromises:
     def test_nor_whether_it_is_live(self, chosen, hop):
         chosen = replace(chosen, frame_length=512, hop_length=hop)
         y = (words() + hiss(6))[:40007]
-        decision = Decision.given(chosen)
+        decision = GateDecision.given(chosen)
         expected = streamed(y, len(y), decision)
         assert np.array_equal(streamed(y, 997, decision, live=True), expected)
 
@@ -261,7 +261,7 @@ class TestPromises:
     def test_no_level_makes_it_stumble(self, amplitude):
         y = ((words() + hiss(6)) * amplitude).astype(np.float64)
         profile = NoiseProfile((1e-9, 1e-9), 8000.0, "given")
-        out = streamed(y, 10000, Decision(0.0, SOFT, None, (profile,)))
+        out = streamed(y, 10000, GateDecision(0.0, SOFT, None, (profile,)))
         assert np.isfinite(out).all()
 
     def test_samples_beyond_all_measure_are_refused(self):
@@ -274,7 +274,7 @@ class TestPromises:
         y = rng.choice([-32768, 32767], (3 * RATE, 1)).astype(np.int16)
         y[RATE : 2 * RATE] //= 1000
         out = streamed(
-            y, len(y), Decision(0.1, SOFT, None, (NoiseProfile((1e-9,) * 2, 8e3, "given"),))
+            y, len(y), GateDecision(0.1, SOFT, None, (NoiseProfile((1e-9,) * 2, 8e3, "given"),))
         )
         loud = slice(0, RATE // 2)
         assert np.array_equal(np.sign(out[loud]), np.sign(y[loud]))
@@ -289,7 +289,7 @@ def test_the_recursion_is_the_one_of_the_paper_in_both_directions():
     gain = np.maximum(forward, backward) / (1 + np.maximum(forward, backward))
     theirs = np.sqrt(np.sqrt(forward * backward) * gain**2 * over[8:-8])
     # Segments start anew: what they forgot is next to nothing.
-    ours = a_priori_ratio(over, keep=0.95, segment=16)
+    ours = compute_a_priori_snr(over, smoothing_factor=0.95, segment=16)
     np.testing.assert_allclose(ours / (1 + ours), theirs / (1 + theirs), atol=0.02)
 
 
@@ -328,7 +328,7 @@ def test_what_makes_no_sense_is_said():
 def test_a_gate_of_which_no_noise_is_known_takes_nothing_away():
     y = np.concatenate([words() + hiss(6), hiss(6, 0.02, 3)], axis=1)
     separate = GateSettings.preset("voice", spectral="soft", channels="separate")
-    decision = Decision(0.05, separate, None, (None, NoiseProfile((1e-8,) * 2, 8e3, "given")))
+    decision = GateDecision(0.05, separate, None, (None, NoiseProfile((1e-8,) * 2, 8e3, "given")))
     out = streamed(y, len(y), decision)
     np.testing.assert_allclose(out[:, 0], y[:, 0], atol=1e-5)
     assert rms_db(out[:, 1]) < rms_db(y[:, 1]) - 20
@@ -339,7 +339,7 @@ def test_a_gate_of_which_no_noise_is_known_takes_nothing_away():
 def test_live_samples_come_out_as_soon_as_is_said(chosen, frame):
     chosen = replace(chosen, frame_length=frame)
     most = RATE * live_delay_ms(chosen, RATE) / 1000
-    stream = Gate(Decision.given(chosen), RATE, live=True)
+    stream = Gate(GateDecision.given(chosen), RATE, live=True)
     y, told = hiss(1.5 * most / RATE + 1), 0
     for end in range(160, len(y), 160):
         told += len(stream.process(y[end - 160 : end])[0])
