@@ -284,7 +284,7 @@ def _clipping_warnings(writer: AudioWriter) -> list[str]:
         return []
     return [
         f"{writer.clipped_samples} samples over full scale are cut off at it: "
-        "--subtype FLOAT in a WAV file keeps them"
+        "subtype='FLOAT' in a WAV file keeps them"
     ]
 
 

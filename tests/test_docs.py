@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import noisegate_cli
-from noisegate_cli.gating.settings import MUTE, PRESETS
+from noisegate_cli.gating.parsing import MUTE
+from noisegate_cli.gating.settings import PRESETS
 from noisegate_cli.terminal.options import GATE_OPTIONS
 
 ROOT = Path(__file__).parent.parent

@@ -148,7 +148,7 @@ def test_an_output_that_exists_is_kept_unless_forced(write):
     source = write(loud_and_quiet())
     output = source.with_name("out.wav")
     output.write_text("precious")
-    with pytest.raises(OutputError, match="exists already: --force overwrites it"):
+    with pytest.raises(OutputError, match="exists already: force=True overwrites it"):
         gate_file(source, output, AT_003)
     assert output.read_text() == "precious"
     gate_file(source, output, AT_003, force=True)
@@ -163,7 +163,7 @@ def test_output_and_residue_are_two_files(write, tmp_path):
 def test_an_error_in_the_middle_leaves_nothing_behind(write):
     y = np.concatenate([tone(60, 0.1), [np.nan], tone(1, 0.1)]).astype(np.float32)
     source = write(y, subtype="FLOAT")
-    with pytest.raises(AudioError, match=r"in\.wav': sample 960000 is NaN: .* --nonfinite zero"):
+    with pytest.raises(AudioError, match=r"in\.wav': sample 960000 is NaN: .* nonfinite='zero'"):
         gate_file(source, settings=AT_003, residue=source.with_name("rest.wav"))
     assert [p.name for p in source.parent.iterdir()] == ["in.wav"]
 

@@ -355,7 +355,7 @@ def check_overwrite(path: Path, force: bool) -> None:
     if stat.S_ISDIR(mode):
         raise OutputError(f"{quote_path(path)} is a directory: give a file name")
     if not force:
-        raise OutputError(f"{quote_path(path)} exists already: --force overwrites it")
+        raise OutputError(f"{quote_path(path)} exists already: force=True overwrites it")
 
 
 def _remove_partial(partial: Path, folders: list[Path]) -> None:

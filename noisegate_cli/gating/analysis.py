@@ -36,7 +36,8 @@ from noisegate_cli.gating.gain.mask import (
     GateStatistics,
     Mask,
 )
-from noisegate_cli.gating.settings import AUTO, GateSettings
+from noisegate_cli.gating.parsing import AUTO
+from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Blocks, Samples, compute_peak, from_db, to_db
 
 if TYPE_CHECKING:

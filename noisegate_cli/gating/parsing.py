@@ -1,9 +1,9 @@
 """How levels are written and read: `0.03`, `-30dB`, `auto`, `mute`."""
 
+import math
 import re
 
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.gating.settings import METHODS, MUTE, above_floor_db
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 _DB = re.compile(rf"({_NUMBER})\s*dB(?:FS)?", re.IGNORECASE)
@@ -214,3 +214,40 @@ def _seconds(text: str) -> float:
 
 def _number(text: str) -> float | None:
     return float(text) if re.fullmatch(_NUMBER, text.strip(), re.IGNORECASE) else None
+
+
+AUTO = "auto"
+
+
+METHODS = (AUTO, "auto:otsu", "auto:gmm", "auto:p56")
+"""How a threshold is found: `auto` listens to more than the level, the others are named after how
+they part a histogram of levels; "floor+6dB" is so far above the noise."""
+
+
+_ABOVE_FLOOR = re.compile(r"floor\+(\d+\.?\d*|\.\d+)dB", re.IGNORECASE)
+
+
+MUTE = -math.inf
+"""The range, in dB, of a gate that closes to digital silence."""
+
+
+def above_floor_db(method: str) -> float | None:
+    """Return the 6 of "floor+6dB"; None for another method.
+
+    Raises
+    ------
+    SettingsError
+        When there is no such method.
+
+    Examples
+    --------
+    >>> above_floor_db("floor+6dB"), above_floor_db("auto:otsu")
+    (6.0, None)
+    """
+    if method in METHODS:
+        return None
+    if match := _ABOVE_FLOOR.fullmatch(method):
+        return float(match[1])
+    raise SettingsError(
+        f"threshold {method!r} is none of {', '.join(METHODS)}, and not like floor+6dB"
+    )

@@ -1,13 +1,13 @@
 """What the user chooses, in dB and ms, and what that means in frames at a sample rate."""
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from noisegate_cli.errors import SettingsError, SignalError
+from noisegate_cli.gating.parsing import AUTO, MUTE, parse_threshold
 from noisegate_cli.gating.timing import (
     MAX_FRAME_LENGTH,
     MIN_FRAME_LENGTH,
@@ -25,16 +25,6 @@ Spectral = Literal["off", "soft", "mask"]
 NonFinite = Literal["refuse", "zero"]
 
 FIELD_CHOICES = {"channels": Channels, "spectral": Spectral, "nonfinite": NonFinite}
-
-AUTO = "auto"
-METHODS = (AUTO, "auto:otsu", "auto:gmm", "auto:p56")
-"""How a threshold is found: `auto` listens to more than the level, the others are named after how
-they part a histogram of levels; "floor+6dB" is so far above the noise."""
-
-_ABOVE_FLOOR = re.compile(r"floor\+(\d+\.?\d*|\.\d+)dB", re.IGNORECASE)
-
-MUTE = -math.inf
-"""The range, in dB, of a gate that closes to digital silence."""
 
 
 MAX_TIME_MS = 60_000.0
@@ -65,12 +55,15 @@ class GateSettings:
 
     Examples
     --------
+    >>> GateSettings(threshold="-20dB").threshold
+    0.1
     >>> GateSettings(threshold=0.03).timing(44100)
     Timing(frame_length=2048, hop_length=512, min_closed=17, min_open=7, hold=3, lookahead=3, ...)
     """
 
     threshold: float | str = AUTO
-    """Frame RMS above which the gate opens, full scale 1.0; or how to find it, see `METHODS`."""
+    """Frame RMS above which the gate opens: linear with full scale 1.0, or text such as "-30dB",
+    "floor+6dB" or one of `METHODS`. Text that is a level is stored as linear RMS."""
     adaptive: bool = False
     """Whether the threshold moves with the noise floor; "auto" does that anyway."""
     key_hz: tuple[float, float] | None = None
@@ -114,7 +107,7 @@ class GateSettings:
 
     def __post_init__(self) -> None:
         if isinstance(self.threshold, str):
-            above_floor_db(self.threshold)
+            object.__setattr__(self, "threshold", parse_threshold(self.threshold))
         elif not 0 <= self.threshold <= 1:
             raise SettingsError(
                 f"threshold {self.threshold:g} is not a linear RMS between 0 and full scale, 1.0"
@@ -292,16 +285,20 @@ class GateSettings:
             When a recording of that rate has nothing there, or a frame is too short to tell it.
         """
         low, wanted = self.key_hz or (0.0, math.inf)
-        high = min(wanted, 0.49 * sample_rate)
+        # Bins near half the rate carry little but the anti-aliasing filter: only a key that lies
+        # wholly there goes beyond 0.49.
+        limit = (0.49 if low < 0.49 * sample_rate else 0.5) * sample_rate
+        high = min(wanted, limit)
         if low >= high:
             raise SignalError(
                 f"key {low:g}-{wanted:g} Hz is above all that {sample_rate} samples a second hold"
             )
         resolved = MIN_KEY_BINS * sample_rate / self.timing(sample_rate).frame_length
         if self.key_hz and high - low < resolved:
+            needed = 1 << math.ceil(math.log2(MIN_KEY_BINS * sample_rate / (high - low)))
             raise SignalError(
                 f"key {low:g}-{wanted:g} Hz is narrower than the {resolved:.0f} Hz that a frame "
-                "can tell: give a wider one, or a longer --frame-length"
+                f"can tell: give a wider one, or frame_length={needed}"
             )
         return low, high
 
@@ -334,28 +331,6 @@ class GateSettings:
 
 def _is_time_span(noise: tuple[Any, ...]) -> bool:
     return len(noise) == 2 and 0 <= noise[0] < noise[1] < math.inf
-
-
-def above_floor_db(method: str) -> float | None:
-    """Return the 6 of "floor+6dB"; None for another method.
-
-    Raises
-    ------
-    SettingsError
-        When there is no such method.
-
-    Examples
-    --------
-    >>> above_floor_db("floor+6dB"), above_floor_db("auto:otsu")
-    (6.0, None)
-    """
-    if method in METHODS:
-        return None
-    if match := _ABOVE_FLOOR.fullmatch(method):
-        return float(match[1])
-    raise SettingsError(
-        f"threshold {method!r} is none of {', '.join(METHODS)}, and not like floor+6dB"
-    )
 
 
 def _field_label(name: str) -> str:

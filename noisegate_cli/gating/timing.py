@@ -60,14 +60,14 @@ def default_hop_length(frame_length: int) -> int:
 
 def _check_hop(frame: int, hop: int) -> None:
     if frame % 2:
-        raise SettingsError(f"frame length {frame} must be even: try --frame-length {frame + 1}")
+        raise SettingsError(f"frame length {frame} must be even: try frame_length={frame + 1}")
     if frame % (2 * hop):
         raise SettingsError(
             f"hop length {hop} must divide half the frame length {frame}: "
-            f"try --hop-length {default_hop_length(frame)}"
+            f"try hop_length={default_hop_length(frame)}"
         )
     if frame > MAX_OVERLAP * hop:
         raise SettingsError(
             f"hop length {hop} is less than a {MAX_OVERLAP}th of the frame length {frame}: "
-            f"try --hop-length {default_hop_length(frame)}"
+            f"try hop_length={default_hop_length(frame)}"
         )

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from noisegate_cli.gating.settings import MUTE, GateSettings
+from noisegate_cli.gating.parsing import MUTE
+from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.options import GATE_OPTIONS
 from noisegate_cli.text import format_time
 

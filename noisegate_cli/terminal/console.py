@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from noisegate_cli.terminal.flags import to_flags
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -36,7 +38,7 @@ def print_data(text: str) -> None:
 
 def print_error(message: object) -> None:
     """Print an error as the one line that it is."""
-    print_message("ngate: " + " ".join(str(message).split("\n")))
+    print_message("ngate: " + " ".join(to_flags(str(message)).split("\n")))
 
 
 def console(stderr: bool = False) -> "Console":

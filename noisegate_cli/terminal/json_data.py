@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
+from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.summary import level_db
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "closed_share": levels.closed_share,
         "openings_per_minute": levels.openings_per_minute,
         "sweep": [dataclasses.asdict(trial) for trial in levels.trials],
-        "warnings": report.warnings,
+        "warnings": list(map(to_flags, report.warnings)),
         "advice": collect_advice(report),
         "noises": _build_noises_data(levels.noises),
         "settings": dataclasses.asdict(report.settings),
@@ -97,7 +98,7 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         "noises": _build_noises_data(result.noises),
         "settings": dataclasses.asdict(result.settings),
         "delay_ms": result.delay_ms,
-        "warnings": result.warnings,
+        "warnings": list(map(to_flags, result.warnings)),
         "seconds": result.seconds,
     }
 
@@ -115,6 +116,10 @@ def build_recording_data(file: Path, output: Path, entry: "ManifestEntry") -> di
     elif "why" in entry:
         settled |= {"error": entry["why"]}
     settled |= entry["result"]
+    if settled["error"] is not None:
+        settled["error"] = to_flags(settled["error"])
+    if "warnings" in settled:
+        settled["warnings"] = list(map(to_flags, settled["warnings"]))
     return settled | {"settings": entry.get("settings")}
 
 

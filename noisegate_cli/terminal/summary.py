@@ -3,8 +3,10 @@
 import math
 from typing import TYPE_CHECKING
 
-from noisegate_cli.gating.settings import MUTE, PRESETS, GateSettings
+from noisegate_cli.gating.parsing import MUTE
+from noisegate_cli.gating.settings import PRESETS, GateSettings
 from noisegate_cli.terminal.advice import format_noise_value
+from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.text import format_db, format_duration, format_level, format_time, quote_path
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ def format_gate_summary(result: "GateResult") -> list[str]:
         )
     if note := _describe_subtype_change(result.source, result.output):
         lines.append(f"note       {note}")
-    lines += [f"warning    {sentence}" for sentence in result.warnings]
+    lines += [f"warning    {to_flags(sentence)}" for sentence in result.warnings]
     return lines
 
 

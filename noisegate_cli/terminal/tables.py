@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.terminal.advice import collect_advice
+from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.summary import format_sample_type, level_db
 from noisegate_cli.text import format_bytes, format_db, format_duration, format_level, quote_path
 
@@ -100,7 +101,7 @@ def build_analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> 
             + f" dBFS, within {spread:.0f} dB",
         )
     for sentence in report.warnings:
-        words.add_row("warning", Text(sentence, style="yellow"))
+        words.add_row("warning", Text(to_flags(sentence), style="yellow"))
     for sentence in collect_advice(report):
         words.add_row("note", Text(sentence, style="yellow"))
     if levels.trials:

@@ -76,7 +76,7 @@ def test_a_moving_threshold_stands_still_over_a_moving_noise():
     drift = np.array([-10.0, 0.0, 10.0])
     moving = AdaptiveThreshold(0.1, drift, step=10)
     levels = from_db(np.interp(np.arange(30), [5, 15, 25], drift) - 40)[:, None]
-    still = moving.still(levels, np.arange(30))
+    still = moving.compensate_drift(levels, np.arange(30))
     assert to_db(still) == pytest.approx(np.full((30, 1), -40.0))
 
 
@@ -94,14 +94,14 @@ def test_an_adaptive_threshold_follows_the_noise_into_another_room():
 
 
 def test_nothing_is_analyzed_where_nothing_has_to_be():
-    assert GateDecision.given(GateSettings(threshold=0.1)) is not None
+    assert GateDecision.from_settings(GateSettings(threshold=0.1)) is not None
     for settings in (
         GateSettings(),
         GateSettings(threshold="auto:otsu"),
         GateSettings(threshold=0.1, target_floor_db=-60),
         GateSettings(threshold=0.1, adaptive=True),
     ):
-        assert GateDecision.given(settings) is None
+        assert GateDecision.from_settings(settings) is None
 
 
 def test_a_target_floor_is_that_of_the_whole_pause_whatever_the_key():

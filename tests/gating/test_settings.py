@@ -3,6 +3,7 @@ import re
 import pytest
 
 from noisegate_cli import GateSettings, SettingsError
+from noisegate_cli.errors import SignalError
 from noisegate_cli.gating.parsing import parse_quantity, parse_range, parse_samples, parse_threshold
 from noisegate_cli.gating.settings import PRESETS
 from noisegate_cli.gating.timing import default_frame_length, default_hop_length
@@ -36,7 +37,7 @@ def test_times_become_frames():
         ({"frame_length": 0}, "frame length 0"),
         ({"frame_length": 1001}, "frame length 1001 must be even"),
         ({"frame_length": 1 << 40}, "must be 16 to 1048576 samples"),
-        ({"frame_length": 2048, "hop_length": 1}, "try --hop-length 512"),
+        ({"frame_length": 2048, "hop_length": 1}, "try hop_length=512"),
         ({"release_ms": 1e12}, "60000 at the most"),
         ({"frame_length": 2048, "hop_length": 500}, "hop length 500"),
         ({"frame_length": 512, "hop_length": 512}, "hop length 512"),
@@ -48,7 +49,7 @@ def test_a_setting_out_of_range_is_refused_and_quoted(changes, words):
 
 
 def test_a_hop_that_does_not_divide_the_default_frame_is_refused_when_that_is_known():
-    with pytest.raises(SettingsError, match="try --hop-length 512"):
+    with pytest.raises(SettingsError, match="try hop_length=512"):
         GateSettings(hop_length=500).timing(44100)
 
 
@@ -106,3 +107,22 @@ def test_every_even_frame_has_a_hop(frame):
     timing = settings.timing(8000)
     assert timing.frame_length == timing.hop_length * timing.overlap
     assert timing.overlap in range(2, 65, 2)
+
+
+def test_a_threshold_may_be_text_as_on_the_command_line():
+    assert GateSettings(threshold="-30dB").threshold == pytest.approx(10 ** (-30 / 20))
+    assert GateSettings(threshold="0.03") == GateSettings(threshold=0.03)
+    assert GateSettings.preset("music", threshold="-20dB").threshold == pytest.approx(0.1)
+    with pytest.raises(SettingsError, match="'4dB' is above full scale: try -4dB"):
+        GateSettings(threshold="4dB")
+
+
+def test_a_key_just_below_half_the_sample_rate_is_refused_only_where_a_frame_is_too_short():
+    settings = GateSettings(key_hz=(7900.0, 7990.0))
+    with pytest.raises(SignalError, match=r"narrower than the 125 Hz .* frame_length=1024"):
+        settings.key_band(16000)
+    longer = GateSettings(key_hz=(7900.0, 7990.0), frame_length=1024)
+    assert longer.key_band(16000) == (7900.0, 7990.0)
+    assert GateSettings(key_hz=(7900.0, 9000.0), frame_length=1024).key_band(16000)[1] == 8000.0
+    with pytest.raises(SignalError, match="is above all that 16000 samples a second hold"):
+        GateSettings(key_hz=(8000.0, 9000.0)).key_band(16000)

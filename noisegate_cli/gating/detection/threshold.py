@@ -13,7 +13,7 @@ import numpy as np
 from noisegate_cli.gating.detection.threshold_estimators import ESTIMATORS, HistogramValues
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.frames.quantile import median
-from noisegate_cli.gating.settings import AUTO, above_floor_db
+from noisegate_cli.gating.parsing import AUTO, above_floor_db
 from noisegate_cli.samples import from_db
 
 MIN_CONTRAST_DB = 6.0

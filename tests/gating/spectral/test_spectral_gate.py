@@ -219,7 +219,7 @@ class TestPromises:
     def test_nor_whether_it_is_live(self, chosen, hop):
         chosen = replace(chosen, frame_length=512, hop_length=hop)
         y = (words() + hiss(6))[:40007]
-        decision = GateDecision.given(chosen)
+        decision = GateDecision.from_settings(chosen)
         expected = streamed(y, len(y), decision)
         assert np.array_equal(streamed(y, 997, decision, live=True), expected)
 
@@ -339,7 +339,7 @@ def test_a_gate_of_which_no_noise_is_known_takes_nothing_away():
 def test_live_samples_come_out_as_soon_as_is_said(chosen, frame):
     chosen = replace(chosen, frame_length=frame)
     most = RATE * live_delay_ms(chosen, RATE) / 1000
-    stream = Gate(GateDecision.given(chosen), RATE, live=True)
+    stream = Gate(GateDecision.from_settings(chosen), RATE, live=True)
     y, told = hiss(1.5 * most / RATE + 1), 0
     for end in range(160, len(y), 160):
         told += len(stream.process(y[end - 160 : end])[0])

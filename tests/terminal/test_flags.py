@@ -1,0 +1,39 @@
+"""Messages of the library name Python parameters; on the command line they name flags."""
+
+import numpy as np
+import pytest
+
+from noisegate_cli import AudioError, GateSettings, OutputError, SettingsError, gate, gate_file
+from noisegate_cli.terminal.cli import run
+from noisegate_cli.terminal.flags import FLAGS, to_flags
+from tests.conftest import loud_and_quiet
+
+
+def test_every_parameter_is_translated_whatever_its_value():
+    for name, flag in FLAGS.items():
+        assert to_flags(f"give {name}=3 or {name}='x y'") == f"give {flag} 3 or {flag} x y"
+        assert to_flags(f"{name}=True is needed") == f"{flag} is needed"
+
+
+def test_what_is_quoted_stays_as_it_is():
+    assert to_flags("'force=True' is a path") == "'force=True' is a path"
+    assert to_flags("enforce=True is a word") == "enforce=True is a word"
+
+
+def test_python_users_read_parameters_and_the_command_line_reads_flags(write, capsys):
+    source = write(loud_and_quiet(), "in.wav")
+    gate_file(source)
+    with pytest.raises(OutputError, match="force=True overwrites it") as error:
+        gate_file(source)
+    assert "--" not in str(error.value)
+    assert run(["gate", str(source)]) == 1
+    assert capsys.readouterr().err.rstrip().endswith("exists already: --force overwrites it")
+
+
+def test_no_message_about_settings_or_samples_names_a_flag():
+    y = np.array([0.0, np.nan])
+    with pytest.raises(AudioError, match="nonfinite='zero'") as nonfinite:
+        gate(y, 8000)
+    with pytest.raises(SettingsError, match="hop_length=512") as hop:
+        GateSettings(frame_length=2048, hop_length=1)
+    assert "--" not in f"{nonfinite.value} {hop.value}"
