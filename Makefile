@@ -1,4 +1,4 @@
-# Each goal sets up what it needs: all that has to be there is Python 3.10 or newer and make.
+# Each goal sets up what it needs. You need Python 3.11 or newer and make.
 
 PYTHON ?= python3
 VENV := .venv

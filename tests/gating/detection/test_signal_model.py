@@ -194,9 +194,9 @@ def test_what_was_heard_in_the_first_pass_is_scored_as_if_it_were_heard_again(
         for subsample in (decision.subsample, None)
     )
     listened = []
-    densities = known._listener.densities
+    densities = known._extractor.densities
     monkeypatch.setattr(
-        known._listener, "densities", lambda n, x: listened.append(n) or densities(n, x)
+        known._extractor, "densities", lambda n, x: listened.append(n) or densities(n, x)
     )
     expected = fresh.process(y, last=True)[0]
     assert known.process(y, last=True)[0] == pytest.approx(expected, abs=1e-5)
