@@ -8,7 +8,6 @@ from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.analysis import Analyzer, LevelReport, measure_blocks
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate
-from noisegate_cli.gating.parsing import parse_threshold
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.noise_input import (
     learn_noise_from_blocks,
@@ -16,6 +15,10 @@ from noisegate_cli.noise_input import (
     measure_noise_profiles,
 )
 from noisegate_cli.samples import MAX_CHANNELS, Blocks, Samples, block_length, iterate_slices
+
+MAX_PLAUSIBLE_CHANNELS = 32
+"""An array with no more rows than this, and more columns, has its channels first: few recordings
+have more channels, and none is that short."""
 
 
 def gate(
@@ -79,8 +82,7 @@ def gate(
     settings = settings or GateSettings()
     samples = _prepare_samples(y, settings)
     if threshold is not None:
-        level = parse_threshold(threshold) if isinstance(threshold, str) else threshold
-        settings = replace(settings, threshold=level)
+        settings = replace(settings, threshold=threshold)
     if spectral and settings.spectral == "off":
         settings = replace(settings, spectral="soft", range_db=0.0)
     if noise is not None:
@@ -128,7 +130,14 @@ def _measure_array(samples: Samples, settings: GateSettings, sample_rate: int) -
 def _prepare_samples(y: Samples, settings: GateSettings) -> Samples:
     """Return `y` shaped (samples, channels), fit to be gated."""
     if y.dtype.name not in ("int16", "int32", "float32", "float64"):
-        raise SettingsError(f"samples of type {y.dtype} can't be gated: use int16, int32 or floats")
+        raise SettingsError(
+            f"samples of type {y.dtype} can't be gated: "
+            "use int16, int32, float32 or float64"
+        )
+    if y.ndim == 2 and 1 <= y.shape[0] <= MAX_PLAUSIBLE_CHANNELS < y.shape[1]:
+        raise SettingsError(
+            f"an array shaped {y.shape} has its channels first: transpose it to (samples, channels)"
+        )
     if y.ndim not in (1, 2) or (y.ndim == 2 and not 1 <= y.shape[1] <= MAX_CHANNELS):
         raise SettingsError(
             f"an array shaped {y.shape} is neither (samples,) nor (samples, channels): "

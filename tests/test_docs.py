@@ -60,6 +60,10 @@ def test_the_changelog_knows_this_version():
     assert f"## {noisegate_cli.__version__}" in changelog
 
 
+def test_completion_shows_every_public_name():
+    assert set(noisegate_cli.__all__) <= set(dir(noisegate_cli))
+
+
 def test_every_public_name_can_be_imported():
     for name in noisegate_cli.__all__:
         assert getattr(noisegate_cli, name)

@@ -301,6 +301,10 @@ def test_samples_beyond_all_numbers_are_left_alone(full):
 def test_arrays_that_are_no_recordings_are_refused():
     with pytest.raises(SettingsError, match="transpose"):
         gate(np.zeros((2, 32000)), 8000)
+    with pytest.raises(SettingsError, match=r"\(2, 1000\) has its channels first"):
+        gate(np.zeros((2, 1000)), 8000)
+    with pytest.raises(SettingsError, match="float16 .*: use int16, int32, float32 or float64"):
+        gate(np.zeros(100, np.float16), 8000)
     with pytest.raises(SettingsError, match="sample rate 0"):
         gate(np.zeros(100), 0)
     with pytest.raises(SettingsError, match="uint8"):
