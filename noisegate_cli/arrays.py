@@ -131,8 +131,7 @@ def _prepare_samples(y: Samples, settings: GateSettings) -> Samples:
     """Return `y` shaped (samples, channels), fit to be gated."""
     if y.dtype.name not in ("int16", "int32", "float32", "float64"):
         raise SettingsError(
-            f"samples of type {y.dtype} can't be gated: "
-            "use int16, int32, float32 or float64"
+            f"samples of type {y.dtype} can't be gated: use int16, int32, float32 or float64"
         )
     if y.ndim == 2 and 1 <= y.shape[0] <= MAX_PLAUSIBLE_CHANNELS < y.shape[1]:
         raise SettingsError(
