@@ -41,7 +41,7 @@ TAG_NAMES = (
     TagName("composer", "TCOM", "©wrt", "Composer", "WM/Composer"),
     TagName("copyright", "TCOP", "cprt", "Copyright", "Copyright", b"ICOP"),
     TagName("lyrics", "USLT", "©lyr", "Lyrics", "WM/Lyrics"),
-    TagName("grouping", "TIT1", "©grp", "BinGrouping", "WM/ContentGroupDescription"),
+    TagName("grouping", "TIT1", "©grp", "Grouping", "WM/ContentGroupDescription"),
     TagName("isrc", "TSRC", "", "ISRC", "WM/ISRC"),
     TagName("language", "TLAN", "", "Language", "WM/Language", b"ILNG"),
     TagName("software", "TSSE", "©too", "", "", b"ISFT"),

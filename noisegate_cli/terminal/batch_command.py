@@ -108,7 +108,7 @@ def batch(
     cluster: Annotated[
         str | None,
         typer.Option(
-            metavar="SCHEDULER_ADDRESS_RE",
+            metavar="ADDRESS",
             help="Run on a Dask cluster whose workers see the same files: tcp://host:8786.",
             **EXECUTION_PANEL,
         ),

@@ -19,7 +19,7 @@ from mutagen.wavpack import WavPack
 from noisegate_cli import GateSettings, OutputOptions, gate_file
 from noisegate_cli.files.reader import AudioReader
 from noisegate_cli.files.riff import build_chunk, read_layout
-from noisegate_cli.files.tags import read_tags
+from noisegate_cli.files.tags import TAG_NAMES, read_tags
 from tests.conftest import read
 from tests.zoo import RATE, encode, sound, with_chunks
 
@@ -269,3 +269,8 @@ def test_chunks_without_end_are_not_followed(tmp_path):
     result = gate_file(source, settings=AT_003)
     assert result.source.samples == RATE
     assert len(read_layout(result.output.path).chunks) <= 1000
+
+
+def test_no_tag_is_called_otherwise_than_its_format_calls_it():
+    grouping = next(name for name in TAG_NAMES if name.vorbis == "grouping")
+    assert (grouping.ape, grouping.id3, grouping.mp4) == ("Grouping", "TIT1", "\xa9grp")

@@ -423,3 +423,8 @@ def test_an_interrupt_removes_what_was_begun_and_ends_with_130(tmp_path, number)
     assert process.returncode == 130
     assert said == "ngate: interrupted\n"
     assert [p.name for p in tmp_path.iterdir()] == ["in.flac"]
+
+
+def test_help_names_the_address_of_a_cluster_as_one_types_it(capsys):
+    run(["batch", "--help"])
+    assert re.search(r"--cluster +ADDRESS +", capsys.readouterr().out)
