@@ -1,34 +1,34 @@
-"""The few ways in which something can be wrong with what ngate was given.
+"""Exceptions that ngate raises.
 
-Every message is one line that quotes the offending value and says what to do about it, so that a
-command shows it as it stands. Each kind is also the built-in exception it resembles: code that
-catches `ValueError` or `OSError` goes on working.
+Every message is one line that quotes the invalid value and suggests a fix, so that a command can
+print it unchanged. Each exception also derives from the matching built-in exception, so that code
+that catches `ValueError` or `OSError` catches it too.
 """
 
 
 class NoisegateError(Exception):
-    """Base of every error that ngate raises on purpose."""
+    """Base class of all exceptions that ngate raises deliberately."""
 
 
 class SettingsError(NoisegateError, ValueError):
-    """A setting is out of its range, or settings contradict each other."""
+    """A setting is out of range, or settings contradict each other."""
 
 
 class AudioError(NoisegateError, OSError):
-    """A recording can't be read, or what it holds can't be gated."""
+    """A recording can't be read, or its samples can't be gated."""
 
 
 class SignalError(AudioError):
-    """Samples can't be gated. Says where they are, not in which file: arrays have none."""
+    """Samples can't be gated. The message gives their position but no path: arrays have none."""
 
 
 class OutputError(NoisegateError, OSError):
-    """The output can't be written, or writing it would destroy something."""
+    """The output can't be written, or writing it would overwrite an existing file."""
 
 
 class ClusterError(NoisegateError, ConnectionError):
-    """A cluster can't be reached, or can't do what a batch needs."""
+    """A cluster can't be reached, or doesn't meet the requirements of a batch."""
 
 
 class DamageError(AudioError):
-    """A recording can't be decoded any further. Says why, not which: its reader knows that."""
+    """Decoding failed partway. The message gives the reason; the reader adds the path."""

@@ -1,10 +1,11 @@
-"""How processes of ours, which only do one thing, get memory and give it back.
+"""Tune garbage collection and malloc for short-lived ngate processes.
 
-What Python loads stays until the end: looking through it for unused cycles, again and again while
-it is being loaded and once more at the end, takes an eighth of a short run.
+Imported modules stay loaded until the process exits. Searching them for unreachable cycles, several
+times during import and once at exit, takes an eighth of the time of a short run.
 
-The arrays of one block are as large as those of the next. glibc would give large ones back to the
-system when they are freed, and get them anew, page by page: a tenth of the time of a plain gate.
+The arrays of consecutive blocks have the same size. By default, glibc returns large arrays to the
+system when they are freed and requests the memory again, page by page. This takes a tenth of the
+time of a gate run with default settings.
 """
 
 import atexit
@@ -12,20 +13,20 @@ import gc
 import sys
 
 GC_THRESHOLD_OBJECTS = 10_000
-"""New objects; Python's own number is 700, or 2000."""
+"""Allocations before a collection; Python's default is 700 or 2000, depending on its version."""
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""As in malloc.h: how much may be free before some is given back, and what is large."""
+"""Parameter numbers of mallopt, from malloc.h."""
 
 
 def reduce_gc() -> None:
-    """Let this process look for garbage less often, and not when it ends."""
+    """Make garbage collection less frequent, and skip it at exit."""
     gc.set_threshold(GC_THRESHOLD_OBJECTS)
     atexit.register(gc.freeze)
 
 
 def keep_freed_memory() -> None:
-    """Let this process keep memory that is freed for what comes next, where the system is glibc."""
+    """Make malloc retain freed memory for reuse; does nothing without glibc."""
     if sys.platform != "linux":
         return
     import ctypes

@@ -1,4 +1,4 @@
-"""Arrays of samples: their types, full scale, levels in dB, and blocks."""
+"""Sample arrays: data types, full scale, levels in dB, and blocks."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -7,39 +7,45 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Samples = NDArray[Any]
-"""Samples shaped (samples, channels): int16, int32, float32 or float64."""
+"""Array of shape (samples, channels) and type int16, int32, float32 or float64."""
 
 
 def to_db(level: ArrayLike) -> NDArray[np.float64]:
-    """Return linear RMS in dBFS; digital silence is minus infinity, without a warning."""
+    """Convert linear RMS to dBFS; digital silence gives minus infinity without a warning."""
     with np.errstate(divide="ignore"):
         return np.asarray(20 * np.log10(level))
 
 
 def from_db(db: ArrayLike) -> NDArray[np.float64]:
-    """Return dBFS as linear RMS."""
+    """Convert dBFS to linear RMS."""
     return np.asarray(10 ** (np.asarray(db, dtype=np.float64) / 20))
 
 
 def full_scale(dtype: np.dtype[Any]) -> float:
-    """Return the sample value that stands for 1.0: 2¹⁵ for int16, 2³¹ for int32, 1 for floats."""
+    """Return the full-scale sample value: 2¹⁵ for int16, 2³¹ for int32, 1 for floats."""
     return -float(np.iinfo(dtype).min) if np.issubdtype(dtype, np.integer) else 1.0
 
 
 def compute_peak(samples: Samples) -> float:
-    """Return the largest absolute value, full scale 1.0; 0 for none."""
+    """Return the largest absolute sample value relative to full scale; 0 for an empty array."""
     if not samples.size:
         return 0.0
     return max(-float(samples.min()), float(samples.max())) / full_scale(samples.dtype)
 
 
 def choose_float_type(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
-    """Return the float type to calculate in: 24 bits are plenty for 16, all else needs 53."""
+    """Return the float type to calculate in.
+
+    The 24-bit significand of float32 is precise enough for int16; other types need float64.
+    """
     return np.float32 if dtype == np.int16 else np.float64
 
 
 def iterate_slices(samples: Samples, length: int) -> Iterator[tuple[Samples, bool]]:
-    """Cut `samples` into slices of `length`, each with whether it is the last; one at least."""
+    """Yield slices of `length` samples, each with a flag that marks the last one.
+
+    Empty input yields one empty slice.
+    """
     for start in range(0, max(len(samples), 1), length):
         yield samples[start : start + length], start + length >= len(samples)
 
@@ -47,7 +53,7 @@ def iterate_slices(samples: Samples, length: int) -> Iterator[tuple[Samples, boo
 def silence_nonfinite(
     blocks: Iterable[tuple[Samples, bool]], warnings: list[str]
 ) -> Iterator[tuple[Samples, bool]]:
-    """Silence what is NaN or infinite in blocks of floats, and warn of it in the end."""
+    """Replace NaN and infinite samples with zero, and append a warning after the last block."""
     read = found = first = 0
     for block, last in blocks:
         bad = ~np.isfinite(block)
@@ -65,16 +71,16 @@ def silence_nonfinite(
 
 
 MAX_CHANNELS = 1024
-"""As in libsndfile."""
+"""Maximum number of channels in libsndfile."""
 
 
 Blocks = Iterable[tuple[Samples, bool]]
 
 
 BLOCK_BYTES = 1 << 21
-"""Read at once: few enough to stay in the cache, enough for numpy's overhead not to count."""
+"""Size of a block: it fits in the CPU cache, and numpy's overhead per call is negligible."""
 
 
 def block_length(channels: int, dtype: np.dtype[Any]) -> int:
-    """Return how many samples of so many channels to process at once."""
+    """Return the number of samples per channel in a block of `BLOCK_BYTES`."""
     return max(1, BLOCK_BYTES // (channels * dtype.itemsize))

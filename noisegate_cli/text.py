@@ -1,10 +1,10 @@
-"""How levels, durations, sizes and paths are written in messages."""
+"""Format levels, durations, sizes and paths for messages."""
 
 import math
 
 
 def format_level(linear: float) -> str:
-    """Return a linear level with its dBFS.
+    """Return a linear level together with its value in dBFS.
 
     Examples
     --------
@@ -15,12 +15,12 @@ def format_level(linear: float) -> str:
 
 
 def format_db(db: float) -> str:
-    """Return a level or a gain in dB; minus infinity is spelled out."""
+    """Return a level or a gain in dB; minus infinity becomes "-inf dB"."""
     return f"{db:.1f} dB" if math.isfinite(db) else "-inf dB"
 
 
 def format_duration(seconds: float) -> str:
-    """Return a duration as one reads it on a clock.
+    """Return a duration in seconds, minutes or hours.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_bytes(size: float) -> str:
-    """Return a size in the unit in which disks are sold.
+    """Return a size with a decimal unit (1 kB is 1000 bytes).
 
     Examples
     --------
@@ -50,7 +50,7 @@ def format_bytes(size: float) -> str:
 
 
 def format_time(seconds: float) -> str:
-    """Return a place in a recording as one finds it in an editor.
+    """Return a position in a recording as minutes and seconds, with hours if needed.
 
     Examples
     --------
@@ -63,10 +63,10 @@ def format_time(seconds: float) -> str:
 
 
 def quote_path(path: object) -> str:
-    r"""Return a path as it can be shown on one line, in quotes.
+    r"""Return a path in quotes, escaped so that it fits on one line.
 
-    Line breaks and bytes that are no text are escaped, so that a name can't break the line or
-    the encoder.
+    Line breaks, other unprintable characters and undecodable bytes are escaped. The result
+    therefore never breaks the line and can always be encoded as UTF-8.
 
     Examples
     --------

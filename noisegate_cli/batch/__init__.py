@@ -1,7 +1,7 @@
-"""Many recordings: which there are, what is left to do, all of them through the gate, and a memory.
+"""Gate many recordings incrementally, in parallel.
 
-`terms` say what a batch is told and tells, `run` does one: `choosing` finds the recordings, `plan`
-holds them, `manifest` remembers what became of them, `deciding` compares, `executors` have workers,
-`runner` keeps them busy, and a `worker` gates one recording after the other: only there is numpy
-loaded.
+`interface` defines the configuration, the report and the observer of a batch; `run` executes it.
+`discovery` finds the recordings, `plan` stores them, `manifest` records the results, `incremental`
+decides which recordings to gate, `executors` provide the worker pools, `job_runner` schedules the
+jobs, and `worker` gates one recording. Only `worker` loads numpy.
 """

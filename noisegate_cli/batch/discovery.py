@@ -1,4 +1,4 @@
-"""Which recordings a batch takes."""
+"""Find the recordings of a batch."""
 
 import os
 import re
@@ -19,27 +19,27 @@ from noisegate_cli.text import quote_path
 AUDIO_EXTENSIONS = frozenset((*WRITABLE_EXTENSIONS, *READ_ONLY_EXTENSIONS))
 
 LIST_CHUNK_BYTES = 1 << 16
-"""Bytes of a list of names."""
+"""Bytes to read at a time from a list of names."""
 
 
 class FoundFile(NamedTuple):
-    """A recording, or what looks like one."""
+    """A file that may be a recording, or an error."""
 
     name: str
-    """Path below the root; or as it was listed, when it is not below it."""
+    """Path below the root, or the listed name if the file is outside the root."""
     size: int = 0
-    """Bytes; 0 where that can't be told."""
+    """Size in bytes; 0 if unknown."""
     mtime_ns: int = 0
     error: str = ""
-    """Why it can't even be tried."""
+    """Error message if the file cannot be used; empty otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class GlobPatterns:
-    """Globs that say which recordings are wanted.
+    """Glob patterns that select recordings.
 
-    A pattern without a slash is one of names, at any depth; one with a slash is one of paths below
-    the root. `*` stands for slashes too. What excludes a folder excludes all below it.
+    A pattern without a slash matches file names at any depth. A pattern with a slash matches paths
+    below the root. `*` also matches slashes. A pattern that excludes a folder excludes its content.
 
     Examples
     --------
@@ -52,7 +52,7 @@ class GlobPatterns:
     exclude: Sequence[str] = ()
 
     def matches(self, name: str) -> bool:
-        """Whether the recording at this path below the root is wanted."""
+        """Return whether the patterns select the recording at this path below the root."""
         if not (self.include or self.exclude):
             return True
         path = PurePath(name).as_posix()
@@ -65,16 +65,16 @@ class GlobPatterns:
         return True
 
     def should_enter(self, folder: str) -> bool:
-        """Whether anything below this folder may be wanted; its own parents are."""
+        """Return whether the folder is not excluded, given that its parents are not."""
         path = PurePath(folder).as_posix()
         return not (self.exclude and _matches(path, tuple(self.exclude)))
 
 
 def walk_tree(root: Path, output: Path, patterns: GlobPatterns) -> Iterator[FoundFile]:
-    """Yield the recordings below `root`, in no order.
+    """Yield the recordings below `root` in arbitrary order.
 
-    Hidden files and folders are left out, folders behind links too, and `output` itself where it
-    lies inside `root`. A folder that can't be read is one `FoundFile` with an error.
+    Hidden files, hidden folders and symbolic links to folders are skipped, and `output` too if it
+    is inside `root`. A folder that cannot be read yields one `FoundFile` with an error.
     """
     inside = os.path.relpath(os.path.realpath(output), os.path.realpath(root))
     folders = [""]
@@ -99,7 +99,7 @@ def walk_tree(root: Path, output: Path, patterns: GlobPatterns) -> Iterator[Foun
 
 
 def find_listed(root: Path, names: Iterable[str], patterns: GlobPatterns) -> Iterator[FoundFile]:
-    """Yield the recordings that a list names, below the current directory or below `root`."""
+    """Yield listed recordings, with names relative to the current directory or to `root`."""
     here = os.path.abspath(root)
     real = os.path.realpath(root)
     for name in names:
@@ -120,12 +120,12 @@ def find_listed(root: Path, names: Iterable[str], patterns: GlobPatterns) -> Ite
 
 
 def read_names(source: str, separator: bytes) -> Iterator[str]:
-    r"""Yield the names in a file, or on stdin for "-", that are separated by b"\n" or b"\0".
+    r"""Yield the names from a file, or from stdin for "-", separated by b"\n" or b"\0".
 
     Raises
     ------
     AudioError
-        When there is no such file.
+        If the file cannot be read.
     """
     with ExitStack() as stack:
         file: IO[bytes] = sys.stdin.buffer
@@ -145,10 +145,10 @@ def read_names(source: str, separator: bytes) -> Iterator[str]:
 
 
 def _stat_file(name: str, file: "os.DirEntry[str] | Path") -> FoundFile | None:
-    """Return a recording, or nothing for a directory that is called like one."""
+    """Return the file with size and time, or None if it is a directory."""
     try:
         status = file.stat()
-    except OSError:  # a link to nowhere, or in a circle: it is tried, and then named
+    except OSError:  # A broken or circular link: gating it reports the error.
         return FoundFile(name)
     if stat.S_ISDIR(status.st_mode):
         return None
@@ -181,7 +181,7 @@ def _matches(path: str, patterns: tuple[str, ...]) -> bool:
 def _compile_patterns(
     patterns: tuple[str, ...],
 ) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
-    """Return what patterns say of names, and what they say of paths."""
+    """Return one regular expression for file names and one for paths; None if there is none."""
     plain = [pattern.rstrip("/").removeprefix("./") for pattern in patterns]
     names = [translate(p) for p in plain if "/" not in p]
     paths = [translate(p.removeprefix("/")) for p in plain if "/" in p]

@@ -1,4 +1,4 @@
-"""How much disk outputs will take, before they are made."""
+"""Estimate the disk space that outputs need."""
 
 import shutil
 from pathlib import Path
@@ -9,19 +9,19 @@ SAMPLE_BYTES = {
     "PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8,
     "ULAW": 1, "ALAW": 1,
 }  # fmt: skip
-"""Of the subtypes that aren't packed, where their container isn't."""
+"""Bytes per sample of uncompressed subtypes in uncompressed containers."""
 
 COMPRESSED_FORMATS = ("FLAC", "OGG", "MP3")
 
 FLAC_COMPRESSION_RATIO = 0.6
-"""Of the size of its samples, about."""
+"""Typical size of a FLAC file relative to its uncompressed samples."""
 
 LOSSY_BYTES_PER_S = 16_000
-"""Of one channel, about: 128 kbit/s."""
+"""Typical size of one second of one lossy channel: 128 kbit/s."""
 
 
 def estimate_output_bytes(source: AudioInfo, target: AudioInfo, size: int) -> int:
-    """Return about how many bytes `target` will take; `source` has `size`."""
+    """Return the approximate size of `target` in bytes; `size` is the size of `source`."""
     same = (source.format, source.subtype) == (target.format, target.subtype)
     if same and target.subtype not in SAMPLE_BYTES:
         return size
@@ -36,12 +36,12 @@ def estimate_output_bytes(source: AudioInfo, target: AudioInfo, size: int) -> in
 
 
 def get_free_bytes(folder: Path) -> int:
-    """Return how many bytes are free where `folder` is, or would be."""
+    """Return the free bytes on the filesystem of `folder`, which may not exist yet."""
     return shutil.disk_usage(find_existing_parent(folder)).free
 
 
 def find_existing_parent(folder: Path) -> Path:
-    """Return `folder`, or the nearest one above it that there is."""
+    """Return `folder`, or its nearest existing parent."""
     folder = folder.absolute()
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent

@@ -1,7 +1,7 @@
-"""Where workers run: in processes on this machine, or on a Dask cluster.
+"""Worker pools: processes on this machine, or a Dask cluster.
 
-Both are executors of `concurrent.futures`. What differs is how many jobs they can do with, how it
-shows that a worker died, and how they are stopped.
+Both wrap an executor of `concurrent.futures`. They differ in the length of their queues, in the
+exceptions that report the death of a worker, and in how they are stopped.
 """
 
 import logging
@@ -30,59 +30,60 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 MAX_QUEUED_PER_PROCESS, MAX_QUEUED_PER_THREAD = 2, 6
-"""Handfuls of jobs that wait for each worker besides the one it does; the rest wait where they cost
-nothing. The way to a cluster is longer."""
+"""Chunks of jobs that are queued for each worker in addition to the running chunk.
+
+A short queue limits memory. A cluster needs a longer queue because its latency is higher.
+"""
 
 MAX_PROCESSES = 61
-"""What Windows can wait for at once."""
+"""Maximum number of worker processes of `ProcessPoolExecutor` on Windows."""
 
 MAX_JOBS_PER_PROCESS = 5000
-"""Then it makes room for a new one: what libraries leak never becomes much."""
+"""Jobs per process before the pool is restarted, which limits memory leaks in libraries."""
 
 SCHEDULER_ADDRESS_RE = re.compile(r"(\w+://)?\S+:\d+")
 
 CONNECT_TIMEOUT_S, WORKER_COUNT_INTERVAL_S, DISCONNECT_TIMEOUT_S = 10, 5.0, 1
-"""Seconds: to wait for a scheduler, from question to question how many workers there are, to wait
-for it when all is over."""
+"""Timeout of the connection, interval between queries of the worker count, timeout of closing."""
 
 
 class WorkerPool(Protocol):
-    """Where jobs are done."""
+    """Pool of workers that run jobs."""
 
     @property
     def worker_death_errors(self) -> tuple[type[BaseException], ...]:
-        """What a job ends with whose worker died."""
+        """Exceptions that a future raises if its worker died."""
 
     @property
     def size(self) -> int:
-        """How many jobs are done at a time."""
+        """Number of jobs that run in parallel."""
 
     @property
     def max_queued(self) -> int:
-        """How many may wait for each of them."""
+        """Maximum number of queued chunks per worker."""
 
     @property
     def needs_restart(self) -> bool:
-        """Whether it is time to `restart`."""
+        """Whether the pool needs a `restart`."""
 
     def start(self) -> None:
-        """Get ready: there will be something to do."""
+        """Start the workers before the first job."""
 
     def submit(self, work: Callable[[J], R], jobs: Sequence[J]) -> "Future[list[R]]":
-        """Have a few jobs done, one after the other."""
+        """Submit a chunk of jobs that one worker runs in sequence."""
 
     def restart(self) -> None:
-        """Begin anew with fresh workers; nothing is being done, or all of it is lost."""
+        """Replace the workers; call it only when no job runs or the pool is broken."""
 
     def stop(self) -> None:
-        """Stop at once: what is being done is given up, and cleaned up."""
+        """Stop immediately: abort running jobs and clean up after them."""
 
     def close(self) -> None:
-        """End, when nothing is being done."""
+        """Close the pool when no job runs."""
 
 
 class ProcessWorkerPool:
-    """Processes on this machine, started afresh rather than forked: the same on every system."""
+    """Processes on this machine, spawned rather than forked to behave the same on all systems."""
 
     worker_death_errors: tuple[type[BaseException], ...] = (BrokenExecutor,)
     max_queued = MAX_QUEUED_PER_PROCESS
@@ -95,16 +96,16 @@ class ProcessWorkerPool:
 
     @property
     def needs_restart(self) -> bool:
-        """Whether its processes have done so much that it is time to `restart`."""
+        """Whether the processes have run the maximum number of jobs."""
         return self._submitted_jobs >= MAX_JOBS_PER_PROCESS * self.size
 
     def start(self) -> None:
-        """Let processes start, which takes a while, and import what they need."""
+        """Start the processes early, because their imports take a while."""
         for _ in range(self.size):
             self.submit(len, [])
 
     def submit(self, work: Callable[[J], R], jobs: Sequence[J]) -> "Future[list[R]]":
-        """Have a few jobs done, one after the other."""
+        """Submit a chunk of jobs that one worker runs in sequence."""
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self.size, context, initialize_process)
@@ -113,30 +114,30 @@ class ProcessWorkerPool:
             return self._pool.submit(run_jobs_in_process, work, jobs)
 
     def restart(self) -> None:
-        """Let new processes take over."""
+        """Replace the processes by new ones."""
         self.close()
         self._submitted_jobs = 0
 
     def stop(self) -> None:
-        """Tell all processes to clean up and end."""
+        """Terminate all processes; each cleans up first."""
         for process in set(multiprocessing.active_children()) - self._preexisting_children:
             process.terminate()
         self.close()
 
     def close(self) -> None:
-        """Wait for the processes to end."""
+        """Wait for the processes to exit."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 
 
 class DaskWorkerPool:
-    """The workers of a Dask cluster, which see the same files under the same names.
+    """Workers of a Dask cluster that share a filesystem with this machine.
 
     Raises
     ------
     ClusterError
-        When it isn't there, or its workers are not fit for a batch.
+        If Dask is not installed or the scheduler cannot be reached.
     """
 
     needs_restart = False
@@ -153,12 +154,13 @@ class DaskWorkerPool:
             raise ClusterError(f"cluster {address!r} is no address: give it as tcp://host:8786")
         self._address = address
         self.worker_death_errors: tuple[type[BaseException], ...] = (distributed.KilledWorker,)
-        # What goes wrong is said by us, once. Its parts have levels of their own.
+        # ngate reports each error once. Dask sets a level on each of its loggers, so that the
+        # level of the parent logger has no effect.
         for name in [n for n in logging.root.manager.loggerDict if n.startswith("distributed")]:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         try:
             with warnings.catch_warnings():
-                # Of versions of libraries that no job of ours meets.
+                # Dask warns about version differences of libraries that the jobs don't use.
                 warnings.simplefilter("ignore")
                 self._client = distributed.Client(
                     address, timeout=CONNECT_TIMEOUT_S, set_as_default=False
@@ -173,7 +175,7 @@ class DaskWorkerPool:
 
     @property
     def size(self) -> int:
-        """How many threads its workers have; they may come and go."""
+        """Number of threads of the workers, which may join or leave the cluster."""
         if time.monotonic() - self._thread_count_time > WORKER_COUNT_INTERVAL_S:
             with suppress(OSError):
                 self._thread_count = sum(self._client.nthreads().values())
@@ -181,15 +183,15 @@ class DaskWorkerPool:
         return max(1, self._thread_count)
 
     def start(self) -> None:
-        """Do nothing: they have."""
+        """Do nothing: the workers of the cluster already run."""
 
     def check_workers(self, *folders: str) -> None:
-        """Make sure that a worker has this version of ngate, and sees these folders.
+        """Check that a worker has this version of ngate and can access the folders.
 
         Raises
         ------
         ClusterError
-            When that isn't so.
+            If the worker has another version or cannot access a folder.
         """
         try:
             theirs, missing = self._executor.submit(_inspect_worker, folders).result()
@@ -210,41 +212,41 @@ class DaskWorkerPool:
             )
 
     def submit(self, work: Callable[[J], R], jobs: Sequence[J]) -> "Future[list[R]]":
-        """Have a few jobs done, one after the other."""
+        """Submit a chunk of jobs that one worker runs in sequence."""
         future: Future[list[R]] = self._executor.submit(run_jobs, work, jobs)
         return future
 
     def restart(self) -> None:
-        """Do nothing: a cluster replaces its workers itself."""
+        """Do nothing: the cluster replaces its workers itself."""
 
     def stop(self) -> None:
-        """Take back what isn't begun; what is goes on, and ends as if it had been lost."""
+        """Cancel queued jobs and disconnect; running jobs continue, and their results are lost."""
         with suppress(Exception):
             self._executor.shutdown(wait=False)
         self.close()
 
     def close(self) -> None:
-        """Leave the cluster, which goes on."""
+        """Disconnect from the cluster, which keeps running."""
         with suppress(Exception):
             self._client.close(timeout=DISCONNECT_TIMEOUT_S)
 
 
 def count_cpus() -> int:
-    """Return how many processors this process may use."""
+    """Return the number of CPUs that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _inspect_worker(folders: tuple[str, ...]) -> tuple[str, list[str]]:
-    """Return, on a worker, which ngate it has and which folders it doesn't see."""
+    """Return the ngate version of the worker and the folders that it cannot access."""
     preload_modules()
     return __version__, [f for f in folders if not os.path.isdir(f)]
 
 
 @contextmanager
 def _block_interrupts() -> Iterator[None]:
-    """Let processes that are started meanwhile never see Ctrl-C: the parent ends them."""
+    """Block SIGINT in processes started within the block; the parent terminates them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

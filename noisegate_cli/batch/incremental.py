@@ -1,4 +1,4 @@
-"""What is left to do: of each recording whether, and why, by what the manifest remembers."""
+"""Decide from the manifest which recordings a batch must gate, and why."""
 
 import os
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from noisegate_cli.batch import manifest
 from noisegate_cli.batch.plan import PlanRow, PreviousResult, RecordingState
 
 MTIME_TOLERANCE_NS = 2_000_000_000
-"""Some filesystems keep times to two seconds only."""
+"""Tolerance of modification times; FAT stores them with a resolution of 2 s."""
 
 REASON_NEW = "new"
 REASON_OUTPUT_MISSING = "output is missing"
@@ -17,23 +17,23 @@ REASON_OTHER_SETTINGS = "other settings"
 REASON_INTERRUPTED = "interrupted before"
 REASON_FORCED = "forced"
 REASON_CHECKSUM = "compared"
-"""Why a recording is gated."""
+"""Reasons to gate a recording."""
 
 SKIP_DONE_BEFORE = "done before"
 SKIP_FOREIGN_OUTPUT = "output exists, and no batch made it"
 SKIP_OUTPUT_MODIFIED = "output was changed since it was made"
 SKIP_OUTPUT_OF_OTHER_INPUT = "output is that of another recording"
-"""Why it isn't."""
+"""Reasons to skip a recording."""
 
 FORCE_ONLY_REASONS = (SKIP_FOREIGN_OUTPUT, SKIP_OUTPUT_MODIFIED, SKIP_OUTPUT_OF_OTHER_INPUT)
-"""What would destroy something that no batch has made of this recording."""
+"""Reasons where gating would overwrite data that no batch has made from this recording."""
 
 
 class JobDecision(NamedTuple):
-    """What to do with a recording."""
+    """Decision about a recording."""
 
     state: RecordingState
-    """to do or skipped."""
+    """`"to do"` or `"skipped"`."""
     reason: str
 
 
@@ -50,25 +50,34 @@ def decide_job(  # noqa: PLR0911  # one for each reason
 ) -> JobDecision:
     """Decide what to do with a recording.
 
-    What is there is made again when the manifest tells that a batch made it, that it is still what
-    that made, and that it isn't what would be made now. What is there without that is not ours: it
-    is left alone unless forced.
+    An existing output is overwritten only if the manifest shows that a batch made it from this
+    recording, that it is unmodified, and that it is out of date. Any other existing output is
+    left alone unless `force` is set.
 
     Parameters
     ----------
+    row
+        The recording in the plan.
     source
-        The recording, as the manifest has it.
+        Real path of the recording, as in the manifest.
     output
-        What is there now; None for nothing. An empty file that a batch has made is nothing, too:
-        that is what a power cut may leave.
+        Status of the existing output; None if there is none. An empty file from an earlier batch
+        counts as missing, because a power failure may leave one.
     previous
-        What the manifest has of the output.
+        Manifest entry of the output; None if there is none.
     settings_json
-        How the output would be made now.
+        Current settings and output options as JSON.
     was_started
-        Whether a batch was stopped that may have made the output, or not.
+        Whether an interrupted batch has started the output.
+    force
+        Whether to gate the recording in any case.
     checksum
-        Whether recordings are compared by what they hold, not by when they were changed.
+        Whether to detect changes of recordings by content instead of modification time.
+
+    Returns
+    -------
+    JobDecision
+        The new state of the recording, and the reason.
     """
     if force:
         return JobDecision("to do", REASON_FORCED)
@@ -96,7 +105,7 @@ def decide_job(  # noqa: PLR0911  # one for each reason
 def _decide_own_output(
     row: PlanRow, previous: PreviousResult, settings_json: str, same_input: bool, checksum: bool
 ) -> JobDecision:
-    """Decide where the output is what a batch made of this recording."""
+    """Decide about an unmodified output that a batch made from this recording."""
     if previous.status == "failed":
         return JobDecision("to do", REASON_FAILED_BEFORE)
     if previous.settings_json != settings_json:

@@ -1,4 +1,4 @@
-"""What a batch is told to do, and what it tells."""
+"""Configuration, report and observer of a batch."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,20 +12,20 @@ from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
 
 ThresholdScope = Literal["tree", "folder"]
-"""What a threshold is shared by: all recordings, or those that lie in the same folder."""
+"""Scope of a shared threshold: all recordings, or the recordings of one folder."""
 
 SAME_NAMES = OutputOptions(suffix="")
-"""Outputs are called what the inputs are called, in a tree of their own."""
+"""Output options without a suffix, because the outputs go to a separate tree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchConfig:
-    """What a batch is told to do.
+    """Configuration of a batch.
 
     Raises
     ------
     SettingsError
-        When two things contradict each other.
+        If two options contradict each other.
     """
 
     root: Path
@@ -34,23 +34,23 @@ class BatchConfig:
     options: OutputOptions = SAME_NAMES
     patterns: GlobPatterns = field(default_factory=GlobPatterns)
     names_file: str | None = None
-    """A file that lists the recordings, "-" for stdin; None for all below the root."""
+    """File that lists the recordings, "-" for stdin; None for all recordings below the root."""
     separator: bytes = b"\n"
-    """Between two names of that file."""
+    """Separator of the names in `names_file`."""
     threshold_scope: ThresholdScope | None = None
-    """What recordings share a threshold; None for each its own."""
+    """Scope of a shared threshold; None if each recording has its own threshold."""
     jobs: int | None = None
-    """Recordings at a time on this machine; None for one a processor."""
+    """Number of parallel jobs on this machine; None for one per CPU."""
     cluster: str | None = None
     """Address of a Dask scheduler; None for this machine."""
     force: bool = False
     checksum: bool = False
     max_errors: int | None = None
-    """Stop after so many."""
+    """Number of failed recordings after which the batch stops; None for no limit."""
     csv_path: Path | None = None
-    """Where to write what became of all recordings, as CSV."""
+    """Path of a CSV file with the results of all recordings."""
     dry_run: bool = False
-    """Whether only to tell what would be done."""
+    """Whether only to report what the batch would do."""
 
     def __post_init__(self) -> None:
         if self.threshold_scope and not isinstance(self.settings.threshold, str):
@@ -64,62 +64,64 @@ class BatchConfig:
 
 @dataclass
 class BatchReport:
-    """What became of a batch. It fills while that runs."""
+    """Results of a batch, updated while it runs."""
 
     output: Path
     dry_run: bool = False
     is_planned: bool = False
-    """Whether it came so far that it knows what is to be done."""
+    """Whether the batch has decided which recordings to gate."""
     total: int = 0
-    """Recordings that there are."""
+    """Number of recordings."""
     done: int = 0
     skipped: int = 0
     failed: int = 0
     to_do: int = 0
-    """Recordings that are left: none, unless it was stopped or only tried."""
+    """Number of remaining recordings; 0 unless the batch was stopped or was a dry run."""
     audio_seconds: float = 0.0
-    """Of what was gated, or would be."""
+    """Total duration of the recordings that were gated, or would be in a dry run."""
     seconds: float = 0.0
-    """Time that it took."""
+    """Elapsed time of the batch."""
     closed_share: float = 0.0
     thresholds: dict[str, float | None] = field(default_factory=dict)
-    """What was found to share, linear RMS: by folder, or by the empty name; None where signal and
-    noise don't part, and the gate stays open."""
+    """Shared thresholds (linear RMS) by folder, or under the empty name for the whole tree.
+
+    None if signal and noise cannot be separated and the gate stays open.
+    """
     reasons: dict[str, int] = field(default_factory=dict)
-    """Why recordings would be gated."""
+    """Number of recordings to gate, by reason."""
     skip_reasons: dict[str, int] = field(default_factory=dict)
-    """Why they were not."""
+    """Number of skipped recordings, by reason."""
     errors: list[str] = field(default_factory=list)
-    """The first of them."""
+    """The first error messages."""
     review_candidates: list[ReviewCandidate] = field(default_factory=list)
-    """What one should listen to first."""
+    """Recordings to review first."""
     review_counts: dict[str, int] = field(default_factory=dict)
-    """How many recordings there are of which kind of unusual."""
+    """Number of recordings to review, by reason."""
     unreadable_lines: int = 0
-    """Lines of the manifest."""
+    """Number of lines of the manifest that cannot be parsed."""
     bytes_needed: int = 0
     bytes_free: int = 0
     is_locked: bool = True
-    """Whether no other batch can write to the output tree meanwhile."""
+    """Whether this batch holds an exclusive lock on the output tree."""
     stop_reason: str = ""
-    """Why it was stopped early."""
+    """Reason why the batch stopped early; empty if it did not."""
 
 
 class BatchObserver(Protocol):
-    """Who is told how a batch goes on."""
+    """Callbacks that a batch calls while it runs."""
 
     def on_phase(self, name: str, files: int, size: int) -> None:
-        """Tell what is about to happen to how many recordings of how many bytes."""
+        """Handle the start of a phase that processes `files` recordings of `size` bytes."""
 
     def on_progress(self, files: int, size: int, report: BatchReport, current: list[str]) -> None:
-        """Tell how much of that is done, and which recordings are being worked on."""
+        """Handle progress in the phase: finished files and bytes, and the current recordings."""
 
     def on_recording(self, name: str, entry: ManifestEntry) -> None:
-        """Tell what became of a recording."""
+        """Handle the result of a recording."""
 
 
 class NullBatchObserver:
-    """A batch that nobody watches."""
+    """Observer that does nothing."""
 
     def on_phase(self, name: str, files: int, size: int) -> None:
         """Do nothing."""

@@ -1,4 +1,4 @@
-"""Keeping workers busy: as many jobs as they can do with, one after the other, none lost."""
+"""Schedule jobs on a pool of workers and retry jobs whose worker died."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
@@ -10,11 +10,12 @@ from noisegate_cli.batch.executors import WorkerPool
 from noisegate_cli.errors import ClusterError, NoisegateError
 
 MAX_CHUNK_JOBS, MAX_CHUNK_BYTES = 16, 6_000_000
-"""Small jobs go to a worker together, until they are so many or so much: the way takes as long as
-gating a few seconds."""
+"""Limits of a chunk of jobs. Small jobs are submitted together because submitting a job takes as
+long as gating a few seconds of audio."""
 
 CHUNKS_PER_WORKER = 2
-"""Or until they are this part of what is left for each worker, so that all end together."""
+"""Minimum number of remaining chunks per worker, so that all workers finish at about the same
+time."""
 
 
 class SizedJob(Protocol):
@@ -30,35 +31,37 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 POLL_INTERVAL_S = 1.0
-"""Seconds after which is looked what runs, when nothing ends."""
+"""Interval between progress reports when no job finishes."""
 
 DIED_TWICE_MESSAGE = "the process that gated it died, twice: is it too large?"
 
 
 @dataclass(frozen=True, slots=True)
 class LostJob:
-    """What is left of a job that has no result: its worker died twice, or it was never begun."""
+    """Result of a job that failed to return one, for example because its worker died twice."""
 
     error: str
 
 
 def ignore_jobs(jobs: list[J]) -> None:
-    """Be told of jobs, and do nothing."""
+    """Ignore the jobs; default of the callbacks."""
 
 
 def split_into_chunks(
     jobs: Iterable[S], number: int, workers: WorkerPool, max_jobs: int = MAX_CHUNK_JOBS
 ) -> Iterator[list[S]]:
-    """Yield jobs together that go to a worker together.
+    """Yield chunks of jobs to submit together.
 
     Parameters
     ----------
+    jobs
+        The jobs.
     number
-        How many jobs there are, at most.
+        Upper bound of the number of jobs.
     workers
-        Who does them.
+        Pool that runs the jobs.
     max_jobs
-        The largest number of jobs in a chunk.
+        Maximum number of jobs in a chunk.
     """
     together: list[S] = []
     size = 0
@@ -75,25 +78,25 @@ def split_into_chunks(
 
 
 class JobRunner(Generic[J, R]):
-    """Runs jobs and hands on what comes of them, as they end.
+    """Run jobs on a pool of workers and deliver the results as the jobs finish.
 
-    A worker that dies may take other jobs with it. They are done once more, each alone, so that
-    only the one that kills a worker is lost.
+    A worker that dies may affect other jobs. All affected jobs run again one by one, so that only
+    the job that kills its worker is lost.
 
     Parameters
     ----------
     workers
-        Who does the jobs.
+        Pool that runs the jobs.
     work
-        Makes a result of a job.
+        Function that returns the result of a job.
     on_results
-        Gets the jobs of a handful, each with its result or that it is lost.
+        Called with the jobs of a finished chunk, each with its result or a `LostJob`.
     on_running
-        Told now and then what is being done.
+        Called at intervals with the running jobs.
     should_stop
-        Whether to stop: what isn't begun is left.
+        Returns whether to stop; queued jobs are then cancelled.
     on_worker_death
-        Told which jobs were being done when a worker died, before they are done once more.
+        Called with the jobs that were lost when a worker died, before they run again.
     """
 
     def __init__(
@@ -116,10 +119,10 @@ class JobRunner(Generic[J, R]):
         self._lost_jobs: list[J] = []
 
     def run(self, jobs: Iterable[list[J]]) -> None:
-        """Run `jobs`, handful by handful; no more are taken than the workers can do with.
+        """Run chunks of jobs, taking a chunk from `jobs` only when the queue has room.
 
-        When this is left by an exception, an interrupt say, the workers have stopped and what was
-        done is handed on.
+        If an exception such as KeyboardInterrupt leaves this method, the workers are stopped and
+        the finished results are delivered first.
         """
         waiting: Iterator[list[J]] | None = iter(jobs)
         try:
@@ -144,7 +147,7 @@ class JobRunner(Generic[J, R]):
             raise
 
     def _fill_queue(self, waiting: Iterator[list[J]]) -> bool:
-        """Give the workers something to do; whether there may be more."""
+        """Fill the queue of the workers; return whether more chunks may be waiting."""
         most = self._workers.size * (1 + self._workers.max_queued)
         while len(self._running) < most and not self._workers.needs_restart:
             jobs = next(waiting, None)
@@ -163,8 +166,8 @@ class JobRunner(Generic[J, R]):
         return True
 
     def _collect_finished(self) -> None:
-        """Wait until something ends, or for a while, and hand on what ended."""
-        # Workers take jobs in turn: the oldest are being done, the others wait.
+        """Wait until a chunk finishes or the interval ends, and deliver finished results."""
+        # Workers take chunks in order: the oldest chunks are running, the others are queued.
         now = islice(self._running.values(), self._workers.size)
         self._on_running([jobs[0] for jobs in now])
         done = wait(self._running, POLL_INTERVAL_S, FIRST_COMPLETED).done
@@ -180,7 +183,7 @@ class JobRunner(Generic[J, R]):
                 raise ClusterError(
                     "the cluster's scheduler is gone: start it, and then this batch once more"
                 ) from None
-            except Exception as error:  # They didn't reach their worker, or their results not us.
+            except Exception as error:  # The jobs or their results could not be transferred.
                 outcomes = [LostJob(f"{type(error).__name__}: {error}")] * len(jobs)
             self._on_results(list(zip(jobs, outcomes, strict=True)))
 
@@ -189,7 +192,7 @@ class JobRunner(Generic[J, R]):
             self._collect_finished()
 
     def _retry_lost_jobs(self) -> None:
-        """Do what was lost once more, one by one."""
+        """Run lost jobs again, one by one."""
         lost, self._lost_jobs = self._lost_jobs, []
         self._on_worker_death(lost)
         for job in lost:
@@ -204,7 +207,7 @@ class JobRunner(Generic[J, R]):
                 self._on_results([(job, LostJob(DIED_TWICE_MESSAGE))])
 
     def _cancel_queued(self) -> None:
-        """Take back what isn't begun."""
+        """Cancel queued chunks."""
         for future in list(self._running):
             if future.cancel():
                 del self._running[future]
@@ -215,4 +218,4 @@ class JobRunner(Generic[J, R]):
                 try:
                     self._on_results(list(zip(jobs, future.result(), strict=True)))
                 except NoisegateError:
-                    return  # That is what went wrong in the first place.
+                    return  # Probably the error that stopped the run: it is being raised already.

@@ -1,14 +1,13 @@
-"""What a batch remembers: a line for each recording in a file beside the outputs.
+"""Manifest and journal of a batch, two files in the output tree.
 
-Two files lie in the output tree. The manifest, `ngate-manifest.jsonl`, gets one line of JSON for
-each recording when it is dealt with; of several lines for one output the last one counts. The other
-one, `.ngate-started`, names the outputs that a batch has begun, and is gone when that is over: what
-it names after a crash, and the manifest has no line for by the same batch, is neither known to be
-complete nor foreign, and is made again.
+The manifest, `ngate-manifest.jsonl`, receives one line of JSON for each finished recording. If it
+has several lines for one output, the last line is valid. The journal, `.ngate-started`, lists the
+outputs that a batch has started, and is removed when the batch ends. After a crash, an output that
+is in the journal but has no manifest line of the same batch may be incomplete, and is made again.
 
-The manifest is locked as long as a batch runs, so that there is one batch at most in an output
-tree. The lock ends with the process, however that ends: who holds it knows that whatever the other
-file names was left by a batch that is no more.
+A batch locks the manifest while it runs, so that only one batch writes to an output tree. The lock
+ends with the process, even after a crash. A batch that holds the lock therefore knows that an
+existing journal belongs to a batch that no longer runs.
 """
 
 import json
@@ -27,18 +26,18 @@ MANIFEST_NAME = "ngate-manifest.jsonl"
 JOURNAL_NAME = ".ngate-started"
 
 MAX_JOURNAL_LINES = 1000
-"""Lines in the file of what was started; then it is written anew with what still is."""
+"""Maximum number of lines in the journal before it is rewritten with unfinished outputs only."""
 
 LOCK_OFFSET_BYTES = (1 << 31) - 2
-"""Where Windows locks a byte: it refuses to read what is locked."""
+"""Offset of the byte that is locked on Windows: beyond the data, as locked bytes are unreadable."""
 
 STATUS_INTERRUPTED = "interrupted"
-"""The status of what was begun, and maybe done."""
+"""Status of an output that was started and may be incomplete."""
 
 _OUTPUT_RE = re.compile(rb'"output": ("(?:[^"\\]|\\.)+")')
 
 ManifestEntry = dict[str, Any]
-"""A line of the manifest."""
+"""One line of the manifest as a dict."""
 
 
 def read_entries(
@@ -47,7 +46,7 @@ def read_entries(
     """Yield the lines of the manifest in `folder`, oldest first; none if there is no manifest.
 
     The numbers of lines that cannot be parsed are added to `unreadable_lines`. A damaged line that
-    still names an output counts as interrupted: a batch has written it with unknown settings.
+    still names an output is yielded as interrupted, because the settings of the output are unknown.
     """
     try:
         file = (folder / MANIFEST_NAME).open("rb")
@@ -68,18 +67,18 @@ def read_entries(
 
 
 class Manifest:
-    """The manifest of an output tree, locked and open for more lines.
+    """The manifest of an output tree, locked and open for appending.
 
     Raises
     ------
     OutputError
-        When it can't be written, or another batch writes it.
+        If the manifest cannot be written or another batch has locked it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / MANIFEST_NAME
         self.is_locked = False
-        """Whether no other batch can write here; some network filesystems have no locks."""
+        """Whether the manifest is locked; some network filesystems do not support locks."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
@@ -101,12 +100,12 @@ class Manifest:
             raise self._make_write_error(error) from error
 
     def append(self, *entries: ManifestEntry) -> None:
-        """Write lines, all of them whole or none.
+        """Append entries, either all of them or none.
 
         Raises
         ------
         OutputError
-            When the disk is full, or gone.
+            If the entries cannot be written, for example because the disk is full.
         """
         try:
             _write_all(self._file, b"".join(map(_encode_line, entries)))
@@ -114,11 +113,11 @@ class Manifest:
             raise self._make_write_error(error) from error
 
     def close(self) -> None:
-        """Close and unlock it."""
+        """Close and unlock the manifest."""
         os.close(self._file)
 
     def _truncate_partial_line(self) -> None:
-        """Take away what a crash left of a line that was being written."""
+        """Truncate an incomplete last line that a crash has left."""
         size = end = os.fstat(self._file).st_size
         last = b""
         with self.path.open("rb") as file:
@@ -136,25 +135,25 @@ class Manifest:
 
 
 class OutputJournal:
-    """The names of outputs that a batch has begun, also in a file for when it is killed."""
+    """Journal of started outputs, stored in a file in case the batch is killed."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / JOURNAL_NAME
         self._file: int | None = None
         self._lines = 0
         self.batch_id = os.urandom(8).hex()
-        """Which batch this is; its lines in the manifest have it, too."""
+        """Random identifier of this batch, which its manifest entries contain."""
         self.previous_batch_id, left = _read_journal(self._path)
         self.unfinished = left
-        """What isn't known to be complete; what was left by another batch at first."""
+        """Outputs that may be incomplete; initially the outputs in an existing journal."""
 
     def add(self, *outputs: str) -> None:
-        """Note that `outputs` are about to be made.
+        """Record that `outputs` are about to be made.
 
         Raises
         ------
         OutputError
-            When that can't be written.
+            If the journal cannot be written.
         """
         self.unfinished.update(outputs)
         try:
@@ -169,11 +168,11 @@ class OutputJournal:
             ) from error
 
     def mark_finished(self, output: str) -> None:
-        """Note that the manifest knows about `output`."""
+        """Record that the manifest has an entry for `output`."""
         self.unfinished.discard(output)
 
     def close(self) -> None:
-        """End; the file stays where something isn't settled."""
+        """Close the journal and remove its file if all outputs are finished."""
         if self._file is not None:
             os.close(self._file)
         if not self.unfinished:
@@ -181,7 +180,7 @@ class OutputJournal:
                 self._path.unlink(missing_ok=True)
 
     def _rewrite(self) -> None:
-        """Write the file anew, whole or not at all, with what isn't settled."""
+        """Replace the file atomically by one that lists only unfinished outputs."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -206,7 +205,7 @@ def _encode_line(value: object) -> bytes:
 
 
 def _salvage_entry(line: bytes) -> ManifestEntry:
-    """Return what is left of a damaged line: which output it is about; nothing if not even that."""
+    """Return an interrupted entry for the output that a damaged line names, or an empty dict."""
     if named := _OUTPUT_RE.search(line):
         with suppress(ValueError):
             return {"output": json.loads(named[1]), "status": STATUS_INTERRUPTED}
@@ -214,21 +213,21 @@ def _salvage_entry(line: bytes) -> ManifestEntry:
 
 
 def _read_journal(path: Path) -> tuple[str, set[str]]:
-    """Return which batch wrote the file, and the outputs that it names."""
+    """Return the identifier of the batch that wrote the journal, and the outputs in it."""
     try:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
         return "", set()
     values = []
     for line in lines:
-        # A torn line names what was not begun yet.
+        # The output in an incomplete line was not started yet.
         with suppress(ValueError):
             values.append(str(json.loads(line)))
     return "".join(values[:1]), set(values[1:])
 
 
 def _write_all(file: int, data: bytes) -> None:
-    """Write all of `data`, or take away what was written of it."""
+    """Write all of `data`; truncate the file to its previous size on an error."""
     before = os.fstat(file).st_size
     try:
         written = 0
@@ -241,12 +240,12 @@ def _write_all(file: int, data: bytes) -> None:
 
 
 def _try_lock(file: int) -> bool:
-    """Lock an open file for as long as it is open; whether that is possible here.
+    """Lock an open file until it is closed; return False if the filesystem has no locks.
 
     Raises
     ------
     BlockingIOError
-        When another process has locked it.
+        If another process has locked the file.
     """
     if sys.platform == "win32":
         import msvcrt

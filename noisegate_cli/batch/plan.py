@@ -1,7 +1,7 @@
-"""All recordings of a batch: what is to be done with each, and what became of it.
+"""The recordings of a batch, with the state and the result of each.
 
-They are rows of a private SQLite database, which lies on disk as far as it is large: a million of
-them take no memory. SQLite removes it when it is closed, and when the process dies.
+The recordings are rows of a temporary SQLite database. SQLite moves it to disk when it grows, so
+that a million recordings need little memory, and removes it when it is closed or the process dies.
 """
 
 import json
@@ -28,7 +28,7 @@ T = TypeVar("T")
 RecordingState = Literal["to do", "done", "skipped", "failed"]
 
 PAGE_ROWS = 1000
-"""Rows in memory."""
+"""Rows per page of a query or an insert, which limits the memory."""
 
 RESULT_COLUMNS = (
     "duration_s",
@@ -41,7 +41,7 @@ RESULT_COLUMNS = (
     "chops",
     "seconds",
 )
-"""What is kept of a result."""
+"""Figures of a result that the plan stores."""
 
 MAX_UNCLIPPED_PEAK_DB = -0.01
 MIN_USUAL_CONTRAST_DB = 12.0
@@ -55,7 +55,7 @@ REVIEW_REASONS = (
     "cut sounds",
     "mostly closed",
 )
-"""Why one should listen to a recording, worst first."""
+"""Reasons to review a recording, worst first."""
 
 _REVIEW_REASON_SQL = f"""CASE
     WHEN openings = 0 THEN 0
@@ -93,18 +93,18 @@ class PlanRow(NamedTuple):
     output: str
     """Path below the output tree."""
     folder: str
-    """Where it lies below the input tree."""
+    """Directory of the recording, as a path below the input tree."""
     size: int
     mtime_ns: int
     reason: str | None
-    """Why it is in the state that it is in."""
+    """Reason for the state."""
 
 
 class PreviousResult(NamedTuple):
-    """What the manifest has of an output."""
+    """Manifest entry of an output."""
 
     file: str
-    """The recording that it came of."""
+    """Path of the recording from which the output was made."""
     status: str
     size: int | None
     mtime_ns: int | None
@@ -112,11 +112,11 @@ class PreviousResult(NamedTuple):
     output_size: int | None
     output_mtime_ns: int | None
     settings_json: str
-    """How it was made."""
+    """Settings and output options with which the output was made, as JSON."""
 
 
 class RecordingResult(NamedTuple):
-    """What became of a recording."""
+    """State and figures of a recording."""
 
     name: str
     state: RecordingState
@@ -126,7 +126,7 @@ class RecordingResult(NamedTuple):
 
 
 class ReviewCandidate(NamedTuple):
-    """A recording that one should listen to."""
+    """A recording that the user should review."""
 
     name: str
     reason: str
@@ -142,31 +142,32 @@ class Plan:
     Parameters
     ----------
     root, output
-        The trees.
+        Directories of the input tree and the output tree.
     options
-        What outputs are called.
+        Options that determine the names of the outputs.
     """
 
     def __init__(self, root: Path, output: Path, options: OutputOptions) -> None:
         self._root, self._output, self._options = root, output, options
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.executescript(_SCHEMA)
-        # One transaction for all, that never ends: nobody needs what is written of it.
+        # A single transaction that is never committed: the database is temporary.
         self._db.execute("BEGIN")
         self._db.create_function("clash", 2, self._format_collision)
 
     def close(self) -> None:
-        """Forget it all."""
+        """Close and discard the database."""
         self._db.close()
 
     def add(self, found: Iterable[FoundFile]) -> None:
-        """Take in recordings; one that is there already is the same."""
+        """Add recordings, ignoring names that the plan already contains."""
 
         @lru_cache(maxsize=1024)
         def real_folder(tree: Path, folder: str) -> str:
             return os.path.join(os.path.realpath(os.path.join(tree, folder)), "")
 
-        # Folders are looked up, names are not unless they are links: that is what takes time.
+        # Resolving paths is slow: each folder is resolved once, and file names only if they are
+        # links.
         def row(f: FoundFile) -> tuple[object, ...]:
             folder, name = os.path.split(f.name)
             real = real_folder(self._root, folder) + name
@@ -182,7 +183,7 @@ class Plan:
         self._insert(f"OR IGNORE INTO files ({columns})", 9, map(row, found))
 
     def fail_colliding_outputs(self) -> None:
-        """Fail recordings whose output would be another one's, or would be a recording itself."""
+        """Fail recordings whose output collides with another output or with an input."""
         self._db.execute("CREATE INDEX targets ON files (target, name)")
         self._db.execute("CREATE INDEX reals ON files (real, name)")
         for clash in ("b.real = a.target", "b.target = a.target AND b.name < a.name"):
@@ -193,7 +194,7 @@ class Plan:
             """)
 
     def load_manifest_entries(self, entries: Iterable[ManifestEntry]) -> None:
-        """Take in what the manifest has; of several lines for one output the last counts."""
+        """Load manifest entries; the last of several entries for one output is used."""
 
         def row(e: ManifestEntry) -> tuple[object, ...]:
             result = e.get("result")
@@ -213,9 +214,9 @@ class Plan:
     def rows(
         self, state: RecordingState = "to do"
     ) -> Iterator[tuple[PlanRow, PreviousResult | None]]:
-        """Yield the recordings in a state, by their names, with what the manifest has of them.
+        """Yield the recordings in a state, sorted by name, with their manifest entries.
 
-        They may change their state meanwhile.
+        The states may change during the iteration.
         """
         query = f"""
             SELECT {_ROW_COLUMNS_SQL}, {_PREVIOUS_COLUMNS_SQL}
@@ -235,13 +236,13 @@ class Plan:
                 )
 
     def set_states(self, decisions: Iterable[tuple[str, RecordingState, str]]) -> None:
-        """Note (name, state, why)."""
+        """Set the states of recordings from tuples (name, state, reason)."""
         query = "UPDATE files SET state = ?, why = ? WHERE name = ?"
         for page in _split_into_pages(decisions):
             self._db.executemany(query, [(s, reason, os.fsencode(n)) for n, s, reason in page])
 
     def restore_previous_results(self) -> None:
-        """Let recordings that are skipped have the figures that they had."""
+        """Copy the figures of skipped recordings from their manifest entries."""
         self._db.execute(f"""
             UPDATE files SET ({_RESULT_COLUMNS_SQL}) = (
                 SELECT {_RESULT_COLUMNS_SQL} FROM entries e WHERE e.output = files.output
@@ -249,7 +250,7 @@ class Plan:
         """)
 
     def record_results(self, settled: Iterable[RecordingResult]) -> None:
-        """Note what became of recordings."""
+        """Record the results of recordings."""
         self._db.executemany(
             "UPDATE files SET state = ?, why = ?"
             f"{''.join(f', {key} = ?' for key in RESULT_COLUMNS)} WHERE name = ?",
@@ -265,13 +266,13 @@ class Plan:
         )
 
     def count(self, state: RecordingState | None = None) -> tuple[int, int]:
-        """Return how many recordings are in a state, or in any, and their bytes."""
+        """Return the number and the total bytes of the recordings in a state, or of all."""
         query = "SELECT count(*), coalesce(sum(size), 0) FROM files WHERE state = ?1 OR ?1 IS NULL"
         number, size = self._db.execute(query, (state,)).fetchone()
         return number, size
 
     def reasons(self, state: RecordingState) -> dict[str, int]:
-        """Return why recordings are in a state, with how many, most first."""
+        """Return the number of recordings in a state by reason, most frequent first."""
         query = "SELECT why, count(*) n FROM files WHERE state = ? GROUP BY why ORDER BY n DESC"
         return dict(self._db.execute(query, (state,)))
 
@@ -284,17 +285,17 @@ class Plan:
         return None
 
     def find_recorded_outputs(self, batch: str, outputs: Iterable[str]) -> set[str]:
-        """Return those of some outputs that the manifest has a line for by a batch."""
+        """Return the outputs for which `batch` has recorded a manifest entry."""
         query = "SELECT 1 FROM entries WHERE output = ? AND batch = ?"
         return {o for o in outputs if self._db.execute(query, (os.fsencode(o), batch)).fetchone()}
 
     def find_interrupted_outputs(self) -> list[str]:
-        """Return the outputs that were being made when a batch was stopped."""
+        """Return the outputs that a stopped batch has left unfinished."""
         query = "SELECT output FROM entries WHERE status = ?"
         return [os.fsdecode(output) for (output,) in self._db.execute(query, (STATUS_INTERRUPTED,))]
 
     def folders(self) -> list[str]:
-        """Return the folders in which recordings lie, below the input tree."""
+        """Return the folders that contain recordings, as paths below the input tree."""
         return [os.fsdecode(f) for (f,) in self._db.execute("SELECT DISTINCT folder FROM files")]
 
     def iter_output_names(self, folder: str) -> Iterator[str]:
@@ -304,13 +305,13 @@ class Plan:
             yield os.path.basename(os.fsdecode(output))
 
     def closed_share(self) -> float:
-        """Return which share of the time that was gated is closed, 0 to 1."""
+        """Return the closed share of the total gated time, 0 to 1."""
         query = "SELECT total(closed_share * duration_s), total(duration_s) FROM files"
         closed, seconds = self._db.execute(query + " WHERE state = 'done'").fetchone()
         return closed / seconds if seconds else 0.0
 
     def find_review_candidates(self, limit: int) -> tuple[list[ReviewCandidate], dict[str, int]]:
-        """Return what one should listen to, worst first, and how many there are of each kind."""
+        """Return recordings to review, worst first, and their total number by reason."""
         worst = self._db.execute(f"""
             SELECT name, {_REVIEW_REASON_SQL} AS kind, closed_share,
                 active_db - noise_floor_db AS contrast, peak_db, chops
@@ -330,7 +331,7 @@ class Plan:
         )
 
     def iter_table_rows(self) -> Iterator[tuple[object, ...]]:
-        """Yield (name, output, state, why, *FIGURES) of all recordings, by their names."""
+        """Yield (name, output, state, reason, *RESULT_COLUMNS) of all recordings by name."""
         query = f"SELECT name, output, state, why, {_RESULT_COLUMNS_SQL} FROM files ORDER BY name"
         for name, output, *rest in self._db.execute(query):
             yield os.fsdecode(name), os.fsdecode(output), *rest
@@ -349,13 +350,16 @@ class Plan:
 
 @lru_cache(maxsize=64)
 def encode_settings(settings: GateSettings, options: OutputOptions) -> str:
-    """Return how outputs are made, as a text that is the same if that is the same."""
+    """Return settings and output options as canonical JSON; equal settings give equal text."""
     return json.dumps([to_json_dict(settings), to_json_dict(options)], sort_keys=True)
 
 
 @lru_cache(maxsize=64)
 def to_json_dict(value: GateSettings | OutputOptions) -> dict[str, Any]:
-    """Return settings as JSON has them, not to be changed: what is infinite is null."""
+    """Return settings as a JSON-compatible dict with None for infinite values.
+
+    The dict is cached and must not be modified.
+    """
     return {field.name: _to_json_value(getattr(value, field.name)) for field in fields(value)}
 
 
@@ -366,14 +370,17 @@ def _to_json_value(value: object) -> Any:
         return str(value)
     try:
         json.dumps(value)
-    except TypeError:  # What is larger than a setting is told apart, not kept.
+    except TypeError:  # Large values such as noise profiles are only compared, by their digest.
         return blake2b(pickle.dumps(value), digest_size=16).hexdigest()
     return value
 
 
 @lru_cache(maxsize=1024)
 def _add_default_settings(settings_json: str) -> str:
-    """Return the recipe of a manifest, by an older version maybe, with all settings there are."""
+    """Return the settings of a manifest entry with defaults for settings that it lacks.
+
+    Entries of older versions lack newer settings.
+    """
     defaults = (to_json_dict(GateSettings()), to_json_dict(OutputOptions()))
     found = json.loads(settings_json)
     both = [d | f if isinstance(f, dict) else f for d, f in zip(defaults, found, strict=True)]
@@ -381,7 +388,7 @@ def _add_default_settings(settings_json: str) -> str:
 
 
 def _to_sql_value(value: object) -> int | float | str | None:
-    """Return what a database can hold; a manifest may have been edited."""
+    """Return `value`, or None if SQLite cannot store it; a manifest may have been edited."""
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return None
     return value if isinstance(value, int | float | str) else None

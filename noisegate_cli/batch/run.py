@@ -1,4 +1,4 @@
-"""A batch from its beginning to its end, whichever that is."""
+"""Run a batch from discovery to the final report."""
 
 import csv
 import os
@@ -47,13 +47,13 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.text import quote_path
 
 MAX_LISTED_ERRORS = 20
-"""Errors that are kept, and told at the end; unusual recordings half as many."""
+"""Maximum number of errors in the report; review candidates are limited to half of it."""
 
 UNPROCESSED_STATES: tuple[RecordingState, RecordingState] = ("failed", "skipped")
 
 
 class _PendingRecording(NamedTuple):
-    """What the manifest will want to know of a recording that is being gated."""
+    """Data for the manifest entry of a recording that is being gated."""
 
     row: PlanRow
     previous: PreviousResult | None
@@ -61,7 +61,7 @@ class _PendingRecording(NamedTuple):
 
 
 class BatchRun:
-    """A batch that runs.
+    """Run of a batch.
 
     Examples
     --------
@@ -79,12 +79,17 @@ class BatchRun:
         self.report = BatchReport(batch.output, batch.dry_run)
 
     def execute(self, workers: WorkerPool | None = None) -> BatchReport:
-        """Run to the end, on `workers` if they are given.
+        """Run the batch and return its report.
+
+        Parameters
+        ----------
+        workers
+            Pool that runs the jobs; by default the pool that the configuration asks for.
 
         Raises
         ------
         AudioError, OutputError, SettingsError, ClusterError
-            When it can't even begin, or can't go on.
+            If the batch cannot start or cannot continue.
         """
         batch, started_at = self._batch, time.perf_counter()
         check_trees(batch.root, batch.output)
@@ -98,7 +103,7 @@ class BatchRun:
                 workers = workers or self._create_workers()
                 stack.callback(workers.close)
                 if not batch.dry_run and not (batch.output / MANIFEST_NAME).exists():
-                    # A first run: there is something to do, nearly always.
+                    # A first run nearly always has recordings to gate.
                     workers.start()
                 self._find_recordings()
                 if self.report.total:
@@ -113,7 +118,7 @@ class BatchRun:
         return DaskWorkerPool(cluster) if cluster else ProcessWorkerPool(self._batch.jobs)
 
     def _find_recordings(self) -> None:
-        """Find the recordings, and those that can't be gated for their names alone."""
+        """Find the recordings and fail those whose output names collide."""
         batch = self._batch
         self._observer.on_phase("finding", 0, 0)
         found = walk_tree(batch.root, batch.output, batch.patterns)
@@ -156,7 +161,7 @@ class BatchRun:
                     self._pending[job.name].row.output for job in jobs
                 ),
             )
-            # Who wants to stop after so many doesn't want many more.
+            # With an error limit, small chunks stop the batch soon after the limit is reached.
             most = MAX_CHUNK_JOBS if batch.max_errors is None else 1
             try:
                 runner.run(
@@ -165,14 +170,14 @@ class BatchRun:
                     )
                 )
                 if isinstance(workers, DaskWorkerPool):
-                    # Its workers die without our being told.
+                    # Dask does not report the death of a worker whose jobs it runs again.
                     for folder in plan.folders():
                         remove_partials(batch.output / folder, plan.iter_output_names(folder))
             finally:
                 self._record_interrupted()
 
     def _preview(self, workers: WorkerPool) -> None:
-        """Find out what would be done."""
+        """Report what the batch would do, for a dry run."""
         from noisegate_cli.files.output_target import output_info
         from noisegate_cli.files.reader import probe
 
@@ -195,7 +200,7 @@ class BatchRun:
         report.bytes_free = get_free_bytes(batch.output)
 
     def _prepare(self, workers: WorkerPool, started: OutputJournal) -> None:
-        """Decide what is to be done."""
+        """Load the manifest, measure shared thresholds and decide which recordings to gate."""
         unreadable_lines: list[int] = []
         self._plan.load_manifest_entries(read_entries(self._batch.output, unreadable_lines))
         self.report.unreadable_lines = len(unreadable_lines)
@@ -221,7 +226,7 @@ class BatchRun:
         batch = self._batch
         for row, previous in self._plan.rows():
             output = None
-            with suppress(OSError):  # What else is wrong with it is found when it is made.
+            with suppress(OSError):  # Other errors are reported when the output is written.
                 output = os.lstat(os.path.join(batch.output, row.output))
             decision = decide_job(
                 row,
@@ -243,7 +248,7 @@ class BatchRun:
         )
 
     def _make_jobs(self) -> Iterator[Job]:
-        """Yield what is to be done."""
+        """Yield the jobs of the batch."""
         batch = self._batch
         options = replace(batch.options, inside=batch.output)
         for row, previous in self._plan.rows():
@@ -260,13 +265,13 @@ class BatchRun:
             )
 
     def _record_started(self, chunks: Iterable[list[Job]]) -> Iterator[list[Job]]:
-        """Yield jobs, first noted as begun."""
+        """Record each chunk of jobs in the journal, then yield it."""
         for jobs in chunks:
             self._journal.add(*(self._pending[job.name].row.output for job in jobs))
             yield jobs
 
     def _record_outcomes(self, ended: list[tuple[Job, JobOutcome | LostJob]]) -> None:
-        """Take in what became of recordings: first where it lasts."""
+        """Record the outcomes of jobs, first in the manifest because it is persistent."""
         outcomes = {
             job.name: JobOutcome("failed", f"{quote_path(job.source)}: {outcome.error}")
             if isinstance(outcome, LostJob)
@@ -306,7 +311,7 @@ class BatchRun:
         row, previous, settings = of
         output = (outcome.output_size, outcome.output_mtime_ns)
         if outcome.status == "failed" and previous:
-            # What was there before still is.
+            # A failed job leaves the previous output in place.
             output = (previous.output_size, previous.output_mtime_ns)
         shared = (
             self._shared_thresholds
@@ -331,9 +336,9 @@ class BatchRun:
         }
 
     def _record_interrupted(self) -> None:
-        """Let the next batch know what this one has begun and not ended."""
+        """Record unfinished outputs in the manifest for the next batch."""
         files = {o.row.output: os.path.join(self._real_root, n) for n, o in self._pending.items()}
-        # Where even that can't be written, the list of what was started stays where it is.
+        # If the manifest cannot be written, the journal keeps the names of the outputs.
         with suppress(OutputError):
             for output in sorted(self._journal.unfinished):
                 file = files.get(output)
@@ -343,7 +348,7 @@ class BatchRun:
                 self._journal.mark_finished(output)
 
     def _remove_partials(self, outputs: Iterable[str]) -> None:
-        """Remove what was left beside outputs of workers that died."""
+        """Remove partial files that dead workers left beside the outputs."""
         folders: dict[str, list[str]] = {}
         for output in outputs:
             folder, name = os.path.split(output)
@@ -364,7 +369,7 @@ class BatchRun:
         self._observer.on_progress(files, size, self.report, [job.name for job in jobs])
 
     def _notify_unprocessed(self, row: PlanRow, state: RecordingState, reason: str | None) -> None:
-        """Tell of a recording with which nothing was done."""
+        """Notify the observer of a recording that was not gated."""
         if state == "failed":
             self._add_error(str(reason))
         entry: ManifestEntry = {
@@ -394,7 +399,13 @@ class BatchRun:
 
 
 def default_output_directory(root: Path) -> Path:
-    """Return `ROOT-gated`, beside `root`."""
+    """Return the default output directory, `ROOT-gated` beside `root`.
+
+    Raises
+    ------
+    OutputError
+        If `root` is the root of the filesystem.
+    """
     named = root if root.name not in ("", "..") else root.resolve()
     if not named.name:
         raise OutputError(f"{quote_path(root)} has nothing beside it: give the output with -o")
@@ -402,14 +413,14 @@ def default_output_directory(root: Path) -> Path:
 
 
 def check_trees(root: Path, output: Path) -> None:
-    """Make sure that there is an input tree, and that the output can be one.
+    """Check that the input tree exists and that `output` can be a directory.
 
     Raises
     ------
     AudioError
-        When `root` is no directory.
+        If `root` is not a directory.
     OutputError
-        When `output` is `root`, or a file, or called like one.
+        If `output` is `root`, is a file, or has the extension of an audio file.
     """
     if not root.is_dir():
         raise AudioError(
@@ -429,12 +440,12 @@ def check_trees(root: Path, output: Path) -> None:
 
 
 def write_csv(path: Path, plan: Plan) -> None:
-    """Write what became of all recordings as CSV.
+    """Write the results of all recordings as CSV.
 
     Raises
     ------
     OutputError
-        When it can't be written.
+        If the file cannot be written.
     """
     try:
         with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:

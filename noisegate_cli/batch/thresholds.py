@@ -1,7 +1,7 @@
-"""One threshold for many recordings: from the levels of all of them together.
+"""Compute one threshold for many recordings from their combined level histogram.
 
-Histograms of levels add up, in any order to the same: neither the number of workers nor which of
-them is done first changes a threshold.
+The sum of histograms does not depend on their order. Therefore the threshold depends neither on the
+number of workers nor on the order in which jobs finish.
 """
 
 import os
@@ -26,7 +26,7 @@ Measurement = tuple[bytes, int] | str
 
 
 class SharedThresholds:
-    """The thresholds of a tree: one by the name of each folder, or one by the empty name."""
+    """Shared thresholds by folder, or under the empty name for the whole tree."""
 
     def __init__(self, plan: Plan, settings: GateSettings, threshold_scope: ThresholdScope) -> None:
         self._plan, self._settings, self._threshold_scope = plan, settings, threshold_scope
@@ -34,16 +34,16 @@ class SharedThresholds:
         self._histograms: dict[str, LevelHistogram] = {}
         self._remaining: dict[str, int] = {}
         self.thresholds: dict[str, float | None] = {}
-        """Linear RMS; None where signal and noise don't part."""
+        """Thresholds (linear RMS) by group; None if signal and noise cannot be separated."""
         self.fingerprints: dict[str, str] = {}
-        """What the thresholds come of: recordings, when they were changed, and settings."""
+        """Digests by group of the settings and of the recordings with their sizes and times."""
 
     def measure(
         self, workers: WorkerPool, root: Path, on_running: Callable[[int, int, list[Job]], None]
     ) -> None:
-        """Measure all recordings of the plan, unless the manifest knows what came of them.
+        """Measure the recordings of all groups whose threshold is not in the manifest.
 
-        Those that can't be measured are left out: they fail when they are gated.
+        Recordings that cannot be measured are ignored here and fail when they are gated.
         """
         self._restore_thresholds()
         measured = size = 0
@@ -61,18 +61,19 @@ class SharedThresholds:
         runner.run(split_into_chunks(self._make_measure_jobs(root), number, workers))
 
     def get_group(self, name: str) -> str:
-        """Return under which name the threshold of a recording is kept."""
+        """Return the group of a recording: its folder, or the empty name for the whole tree."""
         return os.path.dirname(name) if self._threshold_scope == "folder" else ""
 
     def settings_for(self, name: str) -> GateSettings:
-        """Return the settings of a recording, with its threshold.
+        """Return the settings of a recording with its shared threshold.
 
-        Where signal and noise don't part it is one that opens for all but digital silence.
+        If signal and noise cannot be separated, the threshold is 0: only digital silence closes
+        the gate.
         """
         return replace(self._settings, threshold=self.thresholds[self.get_group(name)] or 0.0)
 
     def _restore_thresholds(self) -> None:
-        """Take the thresholds that were found before for the very same recordings."""
+        """Restore the thresholds of groups whose fingerprint is in the manifest."""
         digests = {}
         for row, _ in self._plan.rows():
             key = self.get_group(row.name)

@@ -1,7 +1,7 @@
-"""One recording of a batch, in a worker: a process of ours, or a thread of a cluster's.
+"""Run one job of a batch in a worker: a process on this machine, or a thread of a Dask worker.
 
-The parent imports this to tell what is to be done, and does none of it: numpy, and whatever else
-that takes, is imported where it is done.
+The parent process imports this module to create jobs but never runs them. Therefore numpy and the
+audio libraries are imported inside the functions that need them.
 """
 
 import multiprocessing
@@ -32,35 +32,35 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 PickledSettings = bytes
-"""Settings and output options, pickled once for all jobs that have the same."""
+"""Pickled settings and output options, shared by all jobs with equal settings."""
 
 DIGEST_BYTES = 16
 DIGEST_CHUNK_BYTES = 1 << 20
 
 
 class Job(NamedTuple):
-    """A recording to be gated. Tuples of texts go to another process faster than anything else."""
+    """A recording to gate; a tuple of plain values because those are the fastest to pickle."""
 
     name: str
     """Path below the input tree."""
     source: str
     output: str
     size: int
-    """Bytes, as far as that is known."""
+    """Size of the input in bytes; 0 if unknown."""
     pickled_settings: PickledSettings
     needs_digest: bool = False
-    """Whether to note what the input holds, not only when it was changed."""
+    """Whether to compute a digest of the input."""
     previous_digest: str | None = None
-    """What the input held when the output was made: if it still does there is nothing to do."""
+    """Digest of the input when the output was made; the job is skipped if it is unchanged."""
 
 
 class JobOutcome(NamedTuple):
-    """What became of a job. An error is a value too."""
+    """Outcome of a job; errors are returned as values, not raised."""
 
     status: Literal["done", "skipped", "failed"]
     error: str | None = None
     size: int | None = None
-    """Of the input, bytes."""
+    """Size of the input in bytes."""
     mtime_ns: int | None = None
     digest: str | None = None
     output_size: int | None = None
@@ -72,15 +72,15 @@ class JobOutcome(NamedTuple):
 
 @lru_cache
 def pickle_settings(settings: GateSettings, options: OutputOptions) -> PickledSettings:
-    """Return how to gate, for jobs."""
+    """Return settings and output options, pickled for jobs."""
     return pickle.dumps((settings, options))
 
 
 def gate_job(job: Job) -> JobOutcome:
     """Gate one recording of a batch.
 
-    Its output may be there: who gives the job has made sure that it may be overwritten. A worker
-    that was taken for dead may have made it, or the same batch before.
+    An existing output is overwritten: the batch has decided that before it created the job. The
+    output may come from an earlier batch, or from a worker that was wrongly presumed dead.
     """
     size = mtime_ns = digest = None
     try:
@@ -91,7 +91,7 @@ def gate_job(job: Job) -> JobOutcome:
             if digest == job.previous_digest:
                 return JobOutcome("skipped", None, size, mtime_ns, digest)
     except OSError:
-        pass  # gate_file says it better
+        pass  # gate_file raises an error with a better message.
     try:
         from noisegate_cli.recordings import gate_file
 
@@ -102,14 +102,14 @@ def gate_job(job: Job) -> JobOutcome:
         output = os.stat(job.output)
         after = os.stat(job.source)
         if (after.st_size, after.st_mtime_ns) != (size, mtime_ns):
-            # What came out may be a bit of both.
+            # The output may mix the old and the new input.
             os.unlink(job.output)
             return JobOutcome(
                 "failed", f"{quote_path(job.source)} changed while it was read: run it again"
             )
     except NoisegateError as error:
         return JobOutcome("failed", str(error), size, mtime_ns, digest)
-    except Exception as error:  # A fault in ngate costs this recording, not the batch.
+    except Exception as error:  # A bug in ngate must fail this recording, not the batch.
         why = f"{quote_path(job.source)}: {type(error).__name__}: {error}"
         return JobOutcome("failed", why, size, mtime_ns, digest)
     return JobOutcome(
@@ -119,18 +119,18 @@ def gate_job(job: Job) -> JobOutcome:
 
 
 def measure_job(job: Job) -> tuple[bytes, int] | str:
-    """Return how often each level occurs in a recording, and its silent frames; or an error."""
+    """Return the level histogram and the number of silent frames of a recording, or an error."""
     try:
         from noisegate_cli.recordings import measure_level_histogram
 
         histogram = measure_level_histogram(job.source, _unpickle_settings(job.pickled_settings)[0])
-    except Exception as error:  # It is named when it is gated.
+    except Exception as error:  # The error is reported when the recording is gated.
         return str(error)
     return histogram.counts.tobytes(), histogram.silent_frames
 
 
 def decode_histogram(measured: tuple[bytes, int]) -> "LevelHistogram":
-    """Return what `measure_job` measured."""
+    """Return the histogram from the result of `measure_job`."""
     import numpy as np
 
     from noisegate_cli.gating.frames.histogram import LevelHistogram
@@ -140,7 +140,7 @@ def decode_histogram(measured: tuple[bytes, int]) -> "LevelHistogram":
 
 
 def summarize_result(result: "GateResult") -> dict[str, Any]:
-    """Return what is worth keeping of a result, as JSON has it: what is infinite is null."""
+    """Return the figures of a result for the manifest, with None for infinite values."""
     suggestion = result.suggestion
     found = {
         "duration_s": result.source.duration,
@@ -165,7 +165,7 @@ def summarize_result(result: "GateResult") -> dict[str, Any]:
 
 @cache
 def versions() -> dict[str, str]:
-    """Return what the output depends on besides the settings."""
+    """Return the versions of the software that the output depends on."""
     import numpy as np
     import soundfile as sf
 
@@ -178,7 +178,7 @@ def versions() -> dict[str, str]:
 
 
 def compute_digest(path: str) -> str:
-    """Return a digest of what a file holds."""
+    """Return a digest of the content of a file."""
     digest = blake2b(digest_size=DIGEST_BYTES)
     with Path(path).open("rb", buffering=0) as file:
         while part := file.read(DIGEST_CHUNK_BYTES):
@@ -193,37 +193,37 @@ def _unpickle_settings(pickled: PickledSettings) -> tuple[GateSettings, OutputOp
 
 
 class _ProcessState:
-    """What a worker process of ours knows of its own end."""
+    """Termination state of a worker process of `ProcessWorkerPool`."""
 
     is_busy = False
-    """Whether it is in a job, which has something to clean up."""
+    """Whether the process runs a job, which must clean up first."""
     is_terminating = False
-    """Whether it was told to end."""
+    """Whether the process has received SIGTERM during a job."""
 
     @classmethod
     def handle_sigterm(cls, *_: object) -> None:
-        """End this process, through the clean-up of its job if there is one."""
+        """Terminate this process after the clean-up of a running job."""
         if cls.is_busy and not cls.is_terminating:
             cls.is_terminating = True
             raise SystemExit
-        # The pool, once broken, says it again: that must not end the clean-up.
+        # A broken pool sends SIGTERM again, which must not interrupt the clean-up.
         if not cls.is_busy:
             os._exit(1)
 
 
 def run_jobs(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
-    """Do a few jobs, one after the other."""
+    """Run a chunk of jobs in sequence."""
     return [work(job) for job in jobs]
 
 
 def run_jobs_in_process(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
-    """Do a few jobs in a process of ours, which ends here when it is told to.
+    """Run a chunk of jobs in a process of `ProcessWorkerPool`, which exits here on SIGTERM.
 
-    Further out the pool would take SystemExit for a result, and give this worker the next job.
+    The executor would treat SystemExit as a result and give this process the next chunk.
     """
     results: list[R] | None = None
     _ProcessState.is_busy = True
-    # What was interrupted while it was being opened is closed when the exception is let go, here.
+    # A file whose opening was interrupted is closed here, when the exception is released.
     with suppress(SystemExit):
         results = run_jobs(work, jobs)
         _ProcessState.is_busy = False
@@ -233,18 +233,18 @@ def run_jobs_in_process(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
 
 
 def preload_modules() -> None:
-    """Import what jobs need, which takes longer than to gate a short recording."""
+    """Import the modules that jobs need, which takes longer than gating a short recording."""
     import noisegate_cli.recordings  # noqa: F401
 
 
 def initialize_process() -> None:
-    """Get ready, and clean up when this process is told to end, or when its parent has died."""
+    """Initialize a worker process, which exits on SIGTERM or when its parent has died."""
     reduce_gc()
     keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _ProcessState.handle_sigterm)
     Thread(target=_exit_with_parent, daemon=True).start()
-    with suppress(Exception):  # Each job will say what is wrong.
+    with suppress(Exception):  # Each job reports the error.
         preload_modules()
 
 

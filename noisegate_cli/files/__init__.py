@@ -1,1 +1,1 @@
-"""Recordings in and out: formats, decoders, encoders, tags, pipes, whole-or-nothing outputs."""
+"""Read and write recordings: formats, decoders, encoders, tags, pipes and atomic outputs."""

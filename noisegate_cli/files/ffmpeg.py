@@ -1,4 +1,4 @@
-"""Recordings through PyAV, which brings FFmpeg's libraries: all that libsndfile can't read."""
+"""Read and write formats that libsndfile doesn't support, through PyAV (FFmpeg's libraries)."""
 
 import io
 import math
@@ -20,14 +20,15 @@ ALLOWED_DEMUXERS = (
     "3gp aac ac3 amr ape asf avi caf dsf dts dtshd eac3 flac flv g722 iff loas matroska "
     "mlp mov mp3 mpc mpc8 mpeg mpegts nut ogg oma rm shn tak truehd tta wav wv xwma"
 ).split()
-"""FFmpeg's names of containers that may hold a recording that libsndfile can't read; none that
-refers to other files."""
+"""FFmpeg demuxers for recordings that libsndfile can't read.
+
+Formats that can refer to other files, such as playlists, are excluded for security."""
 
 EXTENSION_DEMUXERS = {".g722": "g722"}
-"""Extensions of formats that only their name tells."""
+"""Demuxers of formats that can be recognized only by their file name extension."""
 
 FORMAT_NAMES = {"mov": "MP4", "matroska": "MKA", "asf": "WMA"}
-"""What a container is called where its name in FFmpeg says too much or too little."""
+"""Container names that replace FFmpeg's name."""
 
 ESTIMATED_LENGTH_FORMATS = (
     "aac",
@@ -43,29 +44,29 @@ ESTIMATED_LENGTH_FORMATS = (
     "avi",
     "flv",
 )
-"""Containers without a length, or with an estimate from the bit rate."""
+"""Containers that have no length, or whose length is estimated from the bit rate."""
 
 ROUNDED_LENGTH_FORMATS = ("matroska", "ogg", "mov", "caf")
-"""Containers whose length is rounded, to milliseconds or to packets."""
+"""Containers whose length is rounded to milliseconds or to whole packets."""
 
 ROUNDED_LENGTH_TOLERANCE_S = 0.25
-"""So much less than such a container announces, in seconds, is no loss."""
+"""Seconds that may be missing from a recording in a container with a rounded length."""
 
 INTEGER_FORMAT_BITS = {"u8": 8, "s16": 16, "s32": 32}
-"""FFmpeg's integer types of samples, and their bits."""
+"""FFmpeg's integer sample formats and their bit depths."""
 
 EXACT_FLOAT_CODECS = ("pcm", "wavpack")
-"""Codecs whose floats are what was recorded."""
+"""Prefixes of codecs that store float samples without loss."""
 
 SPEAKERS = "FL FR FC LFE BL BR FLC FRC BC SL SR TC TFL TFC TFR TBL TBC TBR".split()
-"""The loudspeakers of the bits of a channel mask, the lowest first."""
+"""FFmpeg's names of the speakers in a channel mask, starting with the lowest bit."""
 
 MP4_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
 CODEC_LAYOUTS = {"AAC": MP4_LAYOUTS, "ALAC_16": MP4_LAYOUTS, "ALAC_24": MP4_LAYOUTS}
-"""The only layouts that a codec has a name for, by how many channels they are."""
+"""Channel layouts that a codec supports, by number of channels."""
 
 BUFFER_BYTES = 1 << 18
-"""Bytes that FFmpeg asks for at once."""
+"""Size of FFmpeg's read buffer."""
 
 
 class PyavDecoder:
@@ -74,13 +75,13 @@ class PyavDecoder:
     Raises
     ------
     AudioError
-        When there is no sound in it that can be decoded. Says why, not where.
+        If the file contains no audio that can be decoded. The message contains no path.
     """
 
     can_read_all = True
 
     def __init__(self, path: Path) -> None:
-        # A file that is open needs no name: FFmpeg would take "http:…" or "concat:…" for more.
+        # Pass an open file instead of a path: FFmpeg interprets "http:…" and "concat:…" as URLs.
         self._file = path.open("rb")
         try:
             self._open(path)
@@ -109,7 +110,7 @@ class PyavDecoder:
         self._stream = self._container.streams.best("audio") or streams[0]
         self.other_streams = len(streams) - 1
         self.damaged = 0
-        """Packets that could not be decoded."""
+        """Number of errors while decoding, such as packets that could not be decoded."""
         self._frames = self._decode_packets()
         self._first_frame: Any = next(self._frames, None)
         if self._first_frame is None:
@@ -119,7 +120,7 @@ class PyavDecoder:
         coder = self._stream.codec_context
         self._length = self._declared_length(kind)
         self.declared_length = float(self._length or 0)
-        """Samples that there should be, 0 where that isn't said."""
+        """Expected number of samples; 0 if unknown."""
         self.info = AudioInfo(
             path=path,
             sample_rate=self._first_frame.sample_rate,
@@ -132,13 +133,13 @@ class PyavDecoder:
         )
 
     def _average_bit_rate(self, path: Path) -> int:
-        """Return the bits that a second takes, where nothing else does; 0 if that isn't known."""
+        """Return the average bit rate of a file with a single stream; 0 if it is unknown."""
         if not self._length or len(self._container.streams) > 1:
             return 0
         return int(8 * path.stat().st_size * self._first_frame.sample_rate / self._length)
 
     def _declared_length(self, kind: str) -> int | None:
-        """Return how many samples the container announces; None where it doesn't say."""
+        """Return the number of samples that the container declares; None if it is unknown."""
         stream, rate = self._stream, self._first_frame.sample_rate
         lengths = []
         if stream.duration and stream.time_base:
@@ -148,7 +149,7 @@ class PyavDecoder:
         if kind == "caf" and stream.frames and stream.codec_context.name.startswith("pcm"):
             lengths.append(Fraction(stream.frames))
         length = round(max(lengths, default=Fraction(0)))
-        # More than two years are no length.
+        # A length of more than two years is implausible.
         return length if 0 < length < rate * 2**26 else None
 
     def __enter__(self) -> "PyavDecoder":
@@ -166,12 +167,12 @@ class PyavDecoder:
 
     @property
     def tags(self) -> dict[str, str]:
-        """Title, artist and the like."""
+        """Tags of the container and the audio stream, such as title and artist."""
         return dict(self._container.metadata) | dict(self._stream.metadata)
 
     @property
     def tolerance_samples(self) -> int:
-        """How many samples may be missing before it is said."""
+        """Number of samples that may be missing without a warning."""
         kind = self._container.format.name.split(",")[0]
         if kind in ESTIMATED_LENGTH_FORMATS:
             return self.info.samples // 10
@@ -182,8 +183,8 @@ class PyavDecoder:
         )
 
     def blocks(self, length: int) -> Iterator[tuple[Samples, bool]]:
-        """Read to the end in blocks of about `length`; see `AudioReader.blocks`."""
-        # An edit list of MP4 says which of the decoded samples are the recording.
+        """Read to the end in blocks of about `length` samples; see `AudioReader.blocks`."""
+        # The edit list of an MP4 file limits which decoded samples belong to the recording.
         trimmed = self._container.format.name.startswith("mov")
         left = self._length if trimmed and self._length else math.inf
         ready: list[Samples] = []
@@ -208,7 +209,7 @@ class PyavDecoder:
             yield np.concatenate([nothing, *ready]), True
 
     def blocks_from(self, start: int, length: int) -> Iterator[tuple[Samples, bool]]:
-        """Read as `blocks` does, from the sample `start` on."""
+        """Read like `blocks`, starting at sample `start`."""
         for block, last in self.blocks(length):
             skipped = min(start, len(block))
             start -= skipped
@@ -220,7 +221,7 @@ class PyavDecoder:
             yield self._first_frame
         for frame in self._frames:
             if _frame_format(frame) != self._frame_format:
-                # A stream that changes its rate or its channels goes on as another recording.
+                # After a change of sample rate or channels, the blocks would not fit together.
                 self.damaged += 1
                 continue
             yield frame
@@ -243,7 +244,7 @@ class PyavDecoder:
             yield from (frame for frame in frames if frame.samples)
 
     def _frame_samples(self, frame: Any) -> Samples:
-        """Return the samples of a frame, in the type of the recording."""
+        """Return the samples of a frame in the sample type of the recording."""
         values = frame.to_ndarray()
         channels = frame.layout.nb_channels
         values = values.T if frame.format.is_planar else values.reshape(-1, channels)
@@ -253,12 +254,12 @@ class PyavDecoder:
 
 
 class PyavEncoder:
-    """A recording being written through PyAV."""
+    """A recording open for writing through PyAV."""
 
     def __init__(self, path: Path, info: AudioInfo, tags: dict[str, str]) -> None:
         self._info = info
         muxer, codec = MUXERS[info.format], _encoder_name(info)
-        # MP4 rounds the length of its edit list to this scale.
+        # MP4 rounds the length in its edit list to units of this time scale.
         options = {"movie_timescale": str(info.sample_rate)} if info.format == "M4A" else {}
         self._file = path.open("xb")
         self._container: Any = av.open(self._file, "w", format=muxer, options=options)
@@ -274,7 +275,7 @@ class PyavEncoder:
         self._written_samples = 0
 
     def write(self, block: Samples) -> None:
-        """Append samples in the type of the file."""
+        """Append samples in the sample type of the file."""
         if not len(block):
             return
         names = {"int16": "s16", "int32": "s32", "float32": "flt", "float64": "dbl"}
@@ -287,7 +288,7 @@ class PyavEncoder:
         self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Write what the encoder holds back, and the index."""
+        """Flush the encoder, write the index and close the file."""
         if not self._file.closed:
             try:
                 self._container.mux(self._stream.encode(None))
@@ -296,12 +297,12 @@ class PyavEncoder:
                 self._file.close()
 
     def abandon(self) -> None:
-        """Close the file as it is."""
+        """Close the file without completing it."""
         self._file.close()
 
 
 MUXERS = {"M4A": "ipod", "MKA": "matroska", "WEBM": "webm", "WV": "wv", "TTA": "tta", "OGG": "ogg"}
-"""FFmpeg's names for what is written through PyAV; of Ogg only FLAC is."""
+"""FFmpeg muxers of the containers that PyAV writes; in Ogg, PyAV writes only FLAC."""
 
 ENCODERS = {
     "M4A": {"ALAC_16": "alac", "ALAC_24": "alac", "AAC": "aac"},
@@ -311,7 +312,7 @@ ENCODERS = {
     "TTA": {"PCM_16": "tta", "PCM_24": "tta"},
     "OGG": {"PCM_16": "flac", "PCM_24": "flac"},
 }
-"""FFmpeg's encoder for each container and subtype that is written through PyAV."""
+"""FFmpeg encoder for each container and subtype that PyAV writes."""
 
 ENCODER_SAMPLE_FORMATS = {
     ("alac", "int16"): "s16p",
@@ -326,18 +327,18 @@ ENCODER_SAMPLE_FORMATS = {
     ("libopus", "float32"): "flt",
     ("aac", "float32"): "fltp",
 }
-"""The type of samples that an encoder is to get."""
+"""FFmpeg sample format that each encoder expects, by codec and numpy type."""
 
 
 class _UnnamedFile:
-    """An open file without its name, from which FFmpeg would guess."""
+    """An open file that hides its name, so that FFmpeg can't guess the format from it."""
 
     def __init__(self, file: io.BufferedReader) -> None:
         self._file = file
         self.read, self.tell = file.read, file.tell
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place, or return -1 where there is none: a damaged index names such places."""
+        """Seek to an offset; return -1 if it is invalid, as offsets in a damaged index can be."""
         try:
             return self._file.seek(offset, whence)
         except (OSError, ValueError, OverflowError):
@@ -346,7 +347,7 @@ class _UnnamedFile:
 
 @cache
 def unsupported_reason(info: AudioInfo) -> str:
-    """Return why PyAV can't write such a recording, or nothing."""
+    """Return why PyAV can't write such a recording, or an empty string if it can."""
     codec = ENCODERS.get(info.format, {}).get(info.subtype)
     if codec is None:
         return f"{info.format} can't hold {info.subtype}"
@@ -363,7 +364,7 @@ def unsupported_reason(info: AudioInfo) -> str:
 
 
 def channel_layout(info: AudioInfo) -> str:
-    """Return FFmpeg's name for the layout of a recording's channels."""
+    """Return FFmpeg's name for the channel layout of a recording."""
     names = [name for bit, name in enumerate(SPEAKERS) if info.channel_mask >> bit & 1]
     if info.subtype in CODEC_LAYOUTS:
         return CODEC_LAYOUTS[info.subtype].get(info.channels, f"{info.channels} channels")
@@ -391,7 +392,7 @@ def _container_name(kind: str, path: Path) -> str:
 
 
 def _subtype_name(coder: Any, kind: Any, path: Path) -> str:
-    """Return what the sample type is called: as in libsndfile if it is exact, else the codec."""
+    """Return libsndfile's subtype name for a lossless codec, or the name of a lossy codec."""
     name, stored = coder.codec.canonical_name, kind.packed.name
     name = {"mp3": "mpeg_layer_iii", "mp2": "mpeg_layer_ii"}.get(name, name)
     if not coder.codec.lossless or (
@@ -409,14 +410,14 @@ def _subtype_name(coder: Any, kind: Any, path: Path) -> str:
 
 
 def _stored_bit_depth(codec: str, header: bytes | None, path: Path) -> int:
-    """Return how many bits there are in samples of 32: PyAV doesn't tell."""
+    """Return the bit depth of samples that decode to 32 bits, which PyAV doesn't report."""
     if codec == "flac" and header and len(header) >= 18:
-        # The fields before the number of samples: rate, channels, bits (RFC 9639, 8.2).
+        # Sample rate, channels and bits precede the number of samples (RFC 9639, 8.2).
         bits = (int.from_bytes(header[12:14], "big") >> 4 & 31) + 1
         return 32 if bits > 24 else 24
     if codec == "wavpack":
         with path.open("rb") as file:
-            # The flags of a block; the lowest two bits say how many bytes a sample has.
+            # The lowest two bits of the block flags are the bytes per sample minus one.
             start = file.read(28)
         return 32 if start[:4] == b"wvpk" and start[24] & 3 == 3 else 24
     return 24

@@ -1,4 +1,4 @@
-"""What a recording is: containers, the sample types in them, and the endings of their names."""
+"""Containers, sample types and file name extensions of recordings."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,9 @@ SAMPLE_TYPES: dict[str, tuple[str, int]] = {
     "FLOAT": ("float32", 32),
     "DOUBLE": ("float64", 64),
 }
-"""numpy's type for a subtype, and how many of its bits are used, from the top.
+"""numpy type and bit depth of each lossless subtype; integer samples use the highest bits.
 
-What isn't here is coded with loss, and decodes to float32.
+Subtypes that are not listed are lossy and decode to float32.
 """
 LOSSY_SAMPLE_TYPE = ("float32", 32)
 
@@ -55,7 +55,7 @@ WRITABLE_EXTENSIONS = {
     ".nist": "NIST",
     ".raw": "RAW",
 }
-"""File name extensions that ngate writes, and the container that it writes under them."""
+"""File name extensions that ngate writes, and the container for each."""
 
 READ_ONLY_EXTENSIONS = {
     ".3gp": ".m4a",
@@ -78,64 +78,65 @@ READ_ONLY_EXTENSIONS = {
     ".tak": ".flac",
     ".wma": ".flac",
 }
-"""Further extensions of recordings, and of films with sound; and an extension that can hold what
-they mostly hold."""
+"""Extensions of audio and video files that ngate can only read, and the extension of an output.
+
+The output format can hold the codec that is most common in files with that extension."""
 
 STDIO_PATH = Path("-")
-"""Stands for standard input where something is read, for standard output where it is written."""
+"""Path that means standard input for reading and standard output for writing."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """What a recording is."""
+    """Format and length of a recording."""
 
     path: Path
     sample_rate: int
-    """Hz."""
+    """Sample rate in Hz."""
     channels: int
     samples: int
-    """Instants of all channels; an estimate in MPEG files without a length, 0 where a stream
-    doesn't tell."""
+    """Samples per channel; an estimate for MPEG files without a length, 0 for a stream whose
+    length is unknown."""
     format: str
-    """libsndfile's name of the container, such as WAV; for others the usual ending, such as M4A."""
+    """libsndfile's name of the container, such as WAV, or another usual name, such as M4A."""
     subtype: str
-    """libsndfile's name of the sample type, such as PCM_16; for others the codec, such as AAC."""
+    """libsndfile's name of the sample type, such as PCM_16, or the codec, such as AAC."""
     endian: str = "FILE"
     channel_mask: int = 0
-    """Which loudspeakers the channels are for, a bit each as in WAV; 0 where that isn't said."""
+    """Speaker positions of the channels, one bit each as in WAV; 0 if unknown."""
     bit_rate: int = 0
-    """Of what is coded with loss, bits per second; 0 where that isn't known."""
+    """Bits per second of lossy audio; 0 if unknown."""
 
     @property
     def duration(self) -> float:
-        """Seconds."""
+        """Duration in seconds."""
         return self.samples / self.sample_rate
 
     @property
     def dtype(self) -> "np.dtype[Any]":
-        """The type in which samples are read, changed and written."""
+        """Type of numpy in which samples are read, processed and written."""
         import numpy as np
 
         return np.dtype(SAMPLE_TYPES.get(self.subtype, LOSSY_SAMPLE_TYPE)[0])
 
     @property
     def bit_depth(self) -> int:
-        """How many bits of a sample are used."""
+        """Number of bits used in each sample."""
         return SAMPLE_TYPES.get(self.subtype, LOSSY_SAMPLE_TYPE)[1]
 
     @property
     def is_lossy(self) -> bool:
-        """Whether it is coded with loss."""
+        """Whether the codec is lossy."""
         return self.subtype not in SAMPLE_TYPES
 
     @property
     def needs_channel_mask(self) -> bool:
-        """Whether it must be said which loudspeakers its channels are for."""
+        """Whether an output must store the channel mask."""
         return self.channels > 2 and self.channel_mask != 0
 
     def quantization_step(self, dtype: "np.dtype[Any]") -> int:
-        """Return the smallest difference that two samples of this have in an integer `dtype`.
+        """Return the difference between adjacent sample values in an integer `dtype`.
 
-        256 for 24 bits held in int32, and 65536 for 16.
+        In int32, it is 256 for 24-bit samples and 65536 for 16-bit samples.
         """
         return 1 << max(0, dtype.itemsize * 8 - self.bit_depth) if dtype.kind == "i" else 1

@@ -1,4 +1,4 @@
-"""Recordings through libsndfile: fast, and exact to the last bit."""
+"""Read recordings through libsndfile, which is fast and bit-exact."""
 
 import math
 import os
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat
 
 NON_MPEG_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b".snd", b"caff")
-"""How files begin that are no MPEG, whose decoder talks to stderr."""
+"""First bytes of files that are not MPEG; only the MPEG decoder writes to stderr."""
 
 TRUNCATION_LOG_MESSAGES = ("Last page lacks an end-of-stream bit", "Seems to be a truncated file")
-"""What libsndfile's log says where no size tells: of Ogg, and of VOC."""
+"""Messages in libsndfile's log that reveal truncated Ogg and VOC files."""
 
 UNKNOWN_LENGTH_SAMPLES = 1 << 62
-"""Samples that libsndfile reports, or more, where a file doesn't say."""
+"""libsndfile reports at least this many samples if a file doesn't declare its length."""
 
 VORBIS_CHANNEL_ORDER = {
     3: (0, 2, 1),
@@ -38,7 +38,7 @@ VORBIS_CHANNEL_ORDER = {
     7: (0, 2, 1, 6, 5, 3, 4),
     8: (0, 2, 1, 7, 5, 6, 3, 4),
 }
-"""Which of the channels of Ogg is the first, second … of WAV, by how many there are.
+"""Ogg channel index of each WAV channel, by number of channels.
 
 Vorbis and Opus have their own order (Vorbis I specification, 4.3.9; RFC 7845, 5.1.1.2).
 """
@@ -50,7 +50,7 @@ class SndfileDecoder:
     Raises
     ------
     soundfile.SoundFileError, OSError
-        When it can't read it.
+        If libsndfile can't read the file.
     """
 
     def __init__(self, path: Path, magic: bytes = b"", raw: "RawFormat | None" = None) -> None:
@@ -71,9 +71,9 @@ class SndfileDecoder:
             rate = round(8 * path.stat().st_size / self.info.duration)
             self.info = replace(self.info, bit_rate=rate)
         self.can_read_all = known
-        """Whether libsndfile can read it to the end."""
+        """Whether libsndfile can read the file to the end."""
         self.declared_length = _declared_length(self.info, file.extra_info)
-        """Samples that there should be; infinite where there should be more, but not how much."""
+        """Expected number of samples; infinite if some are missing but their number is unknown."""
         self.damaged = self.other_streams = 0
         order = VORBIS_CHANNEL_ORDER.get(file.channels) if file.format == "OGG" else None
         self._channel_order = None if order is None else np.array(order)
@@ -84,22 +84,22 @@ class SndfileDecoder:
 
     @property
     def tags(self) -> dict[str, str]:
-        """Title, artist and the like, as far as libsndfile knows them."""
+        """Tags that libsndfile supports, such as title and artist."""
         return dict(self._file.copy_metadata())
 
     @property
     def tolerance_samples(self) -> int:
-        """How many samples may be missing before it is said."""
-        # An MPEG file without a length in it announces an estimate from its bit rate.
+        """Number of samples that may be missing without a warning."""
+        # The length of an MPEG file that declares none is estimated from its bit rate.
         return self.info.samples // 10 if self.info.format == "MP3" else 0
 
     def blocks(self, length: int) -> Iterator[tuple[Samples, bool]]:
-        """Read to the end in blocks of `length`; see `AudioReader.blocks`.
+        """Read to the end in blocks of `length` samples; see `AudioReader.blocks`.
 
         Raises
         ------
         DamageError
-            When decoding fails.
+            If decoding fails.
         """
         info = self.info
         buffer = np.empty((length, info.channels), info.dtype)
@@ -129,11 +129,11 @@ _DECODER_LOCK = threading.Lock()
 
 @contextmanager
 def suppress_decoder_stderr() -> Iterator[None]:
-    """Keep what the MP3 decoder, in C, has to say of damaged frames off stderr."""
+    """Suppress messages about damaged frames that the MP3 decoder writes to stderr from C."""
     with _DECODER_LOCK:
         try:
             kept = os.dup(2)
-        except OSError:  # stderr is closed: there is nothing to keep clean
+        except OSError:  # stderr is closed: there is nothing to suppress
             yield
             return
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -147,28 +147,28 @@ def suppress_decoder_stderr() -> Iterator[None]:
 
 
 def encode_path(path: Path) -> str | bytes:
-    """Return a path for libsndfile: as bytes, for names that are no text, but on Windows."""
+    """Return a path for libsndfile: bytes, which may be undecodable, or a string on Windows."""
     return str(path) if os.name == "nt" else os.fsencode(path)
 
 
 def _declared_length(info: AudioInfo, log: str) -> float:
-    """Return how many samples a recording announces, in its header or by having no end.
+    """Return the number of samples that a recording should have; infinite if it is unknown.
 
-    libsndfile takes what there is, but notes both sizes, in bytes, in its log.
+    libsndfile reads the samples that exist and logs the declared and the actual size in bytes.
     """
     if any(words in log for words in TRUNCATION_LOG_MESSAGES):
         return math.inf
     for declared_length, actual in _parse_logged_sizes(log):
         if actual < declared_length < MIN_STREAMED_SIZE_BYTES:
             whole = info.samples * declared_length / actual if info.samples else math.inf
-            # Less than a sample is padding that was not written.
+            # A difference of less than one sample is padding that was not written.
             if whole - info.samples >= 1:
                 return whole
     return info.samples
 
 
 def _parse_logged_sizes(log: str) -> Iterator[tuple[int, int]]:
-    """Yield the sizes of the samples that a log speaks of, as announced and as found."""
+    """Yield the declared and the actual size of each chunk that the log reports as wrong."""
     for declared_length, actual in re.findall(
         r"^ *(?:data|SSND|riff|Riff size|Data Size) *: (\d+) \(should be (\d+)\)", log, re.MULTILINE
     ):
@@ -176,7 +176,7 @@ def _parse_logged_sizes(log: str) -> Iterator[tuple[int, int]]:
 
 
 def unreadable_error(path: Path, error: Exception) -> AudioError:
-    """Return what to say of a file that is no recording."""
+    """Return the error for a file that is not a readable recording."""
     return AudioError(
         f"{quote_path(path)} is not a recording that can be read ({error_text(error)}): "
         "if another program plays it, let that convert it to WAV or FLAC"
@@ -184,6 +184,6 @@ def unreadable_error(path: Path, error: Exception) -> AudioError:
 
 
 def error_text(error: Exception) -> str:
-    """Return libsndfile's own words, without the path that it puts before them."""
+    """Return libsndfile's error message without the path that precedes it."""
     words = getattr(error, "error_string", None) or str(error)
     return words.rstrip(".").removeprefix("Error : ").strip()

@@ -1,6 +1,6 @@
-"""How outputs are to be written, and what they are called.
+"""Output options and output file names.
 
-That is all that the parent of a batch has to know of outputs: nothing here needs numpy.
+The main process of a batch imports this module, so it must not load numpy.
 """
 
 import os
@@ -11,17 +11,18 @@ from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.formats import READ_ONLY_EXTENSIONS, STDIO_PATH, WRITABLE_EXTENSIONS
 
 MAX_NAME_BYTES = 255
-"""Bytes of a file name, as file systems have it."""
+"""Maximum length of a file name on common file systems."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """How outputs are written, and what they are called where they get no name.
+    """Format, name and other properties of outputs.
 
     Raises
     ------
     SettingsError
-        When a format or a subtype doesn't exist; the message quotes it.
+        If the format or the subtype doesn't exist, or the suffix can't be part of a file name.
+        The message quotes the value.
 
     Examples
     --------
@@ -30,15 +31,17 @@ class OutputOptions:
     """
 
     format: str | None = None
-    """An ending, such as flac, for outputs that get no name; None keeps that of the input."""
+    """File name extension for outputs without an explicit name, such as flac.
+
+    None uses the extension of the input."""
     subtype: str | None = None
-    """libsndfile's name of a sample type, such as PCM_24; None keeps that of the input."""
+    """libsndfile's name of a sample type, such as PCM_24; None uses the subtype of the input."""
     suffix: str = "_gated"
-    """What follows the name of the input where the output gets none."""
+    """Text appended to the input name for outputs without an explicit name."""
     keep_mtime: bool = False
-    """Whether outputs were last changed when their input was."""
+    """Whether outputs get the modification time of their input."""
     inside: Path | None = None
-    """A folder that outputs must not leave, through links neither."""
+    """Directory that must contain all outputs, even after symbolic links are resolved."""
 
     def __post_init__(self) -> None:
         if self.format is not None:
@@ -66,7 +69,7 @@ DEFAULT_OUTPUT_OPTIONS = OutputOptions()
 
 
 def add_suffix(stem: str, extension: str, options: OutputOptions) -> str:
-    """Return the name of an output: as much of `stem` as there is room for, and what follows it."""
+    """Return an output name, with `stem` shortened so that the name fits `MAX_NAME_BYTES`."""
     stem, tail = stem[:MAX_NAME_BYTES], f"{options.suffix}{extension}"
     while len(os.fsencode(stem + tail)) > MAX_NAME_BYTES and stem:
         stem = stem[:-1]
@@ -74,9 +77,10 @@ def add_suffix(stem: str, extension: str, options: OutputOptions) -> str:
 
 
 def output_name(name: str, options: OutputOptions) -> str:
-    """Return the path below the output tree for a recording at `name` below its root.
+    """Return the output path of a recording, relative to the output root.
 
-    It follows from the name alone, so that two that would be one are found before anything runs.
+    `name` is the path of the recording relative to the input root. The result depends only on the
+    name and the options, so that colliding outputs are found before any job starts.
 
     Examples
     --------
@@ -93,9 +97,9 @@ def output_name(name: str, options: OutputOptions) -> str:
 
 
 def parse_path(text: str) -> Path | str:
-    """Return the path that was typed; `STDIO_PATH` for `-`, but not for `./-`.
+    """Parse a path from the command line: `-` becomes `STDIO_PATH`, but `./-` is a file.
 
-    A slash at the end, which says that it is a folder, stays.
+    Text with a trailing slash, which marks a directory, is returned unchanged.
     """
     if text.endswith(("/", os.sep)):
         return text

@@ -1,4 +1,4 @@
-"""Where recordings are written, in which format, and what must not be overwritten."""
+"""Choose the path, the container and the subtype of outputs, and check output paths."""
 
 import math
 import os
@@ -15,7 +15,7 @@ from noisegate_cli.files.writer import PYAV_FORMATS, unsupported_reason
 from noisegate_cli.text import quote_path
 
 FORMAT_FAMILIES = {"WAVEX": "WAV", "RF64": "WAV", "MP4": "M4A"}
-"""Formats that share their extensions with another."""
+"""Formats that share their file name extensions with another format."""
 
 UNCOMPRESSED_FORMATS = {
     "WAV",
@@ -31,10 +31,10 @@ UNCOMPRESSED_FORMATS = {
     "SVX",
     "MP4",
 }
-"""Formats that don't make files smaller; where one can't be written, WAV is like it."""
+"""Formats without compression; if one can't be written, WAV replaces it."""
 
 CODEC_EXTENSIONS = {"AAC": ".m4a", "OPUS": ".opus", "VORBIS": ".ogg", "MPEG_LAYER_III": ".mp3"}
-"""The extension of a codec that can be written where its container can't."""
+"""Extension for a codec that ngate can write even if it can't write the input's container."""
 
 BLOCK_CODED_SUBTYPES = (
     "IMA_ADPCM",
@@ -44,22 +44,25 @@ BLOCK_CODED_SUBTYPES = (
     "NMS_ADPCM_24",
     "NMS_ADPCM_32",
 )
-"""Subtypes that hold whole blocks only, which would make a recording longer. They decode to 16
-bits."""
+"""Subtypes that store only whole blocks, so that an output would be longer than its input.
+
+They decode to 16 bits."""
 
 TRANSPARENT_BIT_RATES_BPS = {"OPUS": 64000}
-"""Bits a second for a channel of 44.1 kHz that few can tell from none lost; of others 96,000."""
+"""Transparent bit rates per channel at 44.1 kHz; 96,000 bit/s for codecs that are not listed."""
 
 
 def output_info(
     source: AudioInfo, path: Path, options: OutputOptions = DEFAULT_OUTPUT_OPTIONS
 ) -> AudioInfo:
-    """Return what is written to `path`: like `source` as far as its extension and options allow.
+    """Return the properties of the output at `path`.
+
+    They equal those of `source` as far as the extension of `path` and the options allow.
 
     Raises
     ------
     OutputError
-        When the extension says nothing, or its format can't hold the recording.
+        If the extension is unknown, or its format can't hold the recording.
     """
     kind = _choose_container(source, path, options)
     endian = source.endian if kind == source.format else "FILE"
@@ -83,14 +86,14 @@ def output_info(
 
 
 def _choose_container(source: AudioInfo, path: Path, options: OutputOptions) -> str:
-    """Return in which container to write."""
+    """Return the container to write."""
     family = FORMAT_FAMILIES.get(source.format, source.format)
     if path == STDIO_PATH:
         like_input = family if family in ("WAV", "AU", "RAW") else "WAV"
         kind = WRITABLE_EXTENSIONS[f".{options.format}"] if options.format else like_input
     else:
         extension = path.suffix.lower()
-        # What ngate doesn't know by its name libsndfile may write as it was.
+        # libsndfile may be able to write the input's format even if its extension is unknown.
         same = extension and extension == source.path.suffix.lower()
         unknown = source.format if same and source.format not in PYAV_FORMATS else ""
         kind = WRITABLE_EXTENSIONS.get(extension, unknown)
@@ -103,7 +106,7 @@ def _choose_container(source: AudioInfo, path: Path, options: OutputOptions) -> 
 
 
 def _candidate_subtypes(source: AudioInfo, kind: str, path: Path) -> list[str]:
-    """Return the sample types in which a container may hold a recording, the best first."""
+    """Return the subtypes to try for a recording in a container, in order of preference."""
     extension = path.suffix.lower()
     coded = {
         "OGG": source.subtype if source.format == "OGG" and extension != ".opus" else "VORBIS",
@@ -126,7 +129,7 @@ def _candidate_subtypes(source: AudioInfo, kind: str, path: Path) -> list[str]:
 
 
 def _choose_bit_rate(source: AudioInfo, output: AudioInfo) -> int:
-    """Return how many bits a second of a coded output takes: as many as the input's, if coded."""
+    """Return the bit rate of a lossy output: that of a lossy input, or a transparent one."""
     if source.is_lossy and source.bit_rate:
         return source.bit_rate
     narrower = math.pow(min(1.0, output.sample_rate / 44100), 0.7)
@@ -142,11 +145,12 @@ def _describe_subtypes(kind: str) -> str:
 
 
 def default_output_path(info: AudioInfo, options: OutputOptions = DEFAULT_OUTPUT_OPTIONS) -> Path:
-    """Return `NAME_gated.EXT` beside the recording; the options have their say in both parts.
+    """Return `NAME_gated.EXT` in the directory of the recording.
 
-    Where EXT can't be written, or not with the same codec, it is that of the codec, as `.m4a` for
-    AAC; else `.flac` for what was compressed, and `.wav` for what wasn't. What comes from standard
-    input goes to `stdin_gated.EXT`, here.
+    The options can change the suffix and the extension. If ngate can't write EXT, or not with the
+    same codec, it uses the extension of the codec, such as `.m4a` for AAC. Otherwise it uses
+    `.flac` for compressed and `.wav` for uncompressed recordings. The output of standard input is
+    `stdin_gated.EXT` in the current directory.
     """
     if options.format:
         return _path_beside_input(info, f".{options.format}", options)
@@ -166,13 +170,13 @@ def default_output_path(info: AudioInfo, options: OutputOptions = DEFAULT_OUTPUT
 
 
 def _path_beside_input(info: AudioInfo, extension: str, options: OutputOptions) -> Path:
-    """Return a path beside the recording."""
+    """Return an output path in the directory of the recording."""
     stem = "stdin" if info.path == STDIO_PATH else info.path.stem
     return info.path.with_name(add_suffix(stem, extension, options))
 
 
 def check_inside(path: Path, folder: Path) -> None:
-    """Raise OutputError when writing to `path` would lead out of `folder`, through a link."""
+    """Raise OutputError if a symbolic link makes `path` point outside `folder`."""
     real, within = Path(os.path.realpath(path.parent)), Path(os.path.realpath(folder))
     if not real.is_relative_to(within):
         raise OutputError(
@@ -183,7 +187,7 @@ def check_inside(path: Path, folder: Path) -> None:
 
 
 def is_directory(path: Path) -> bool:
-    """Whether there is a directory; a name that can't be looked up is none."""
+    """Return whether `path` is a directory; False if it can't be accessed."""
     try:
         return path.is_dir()
     except OSError:
@@ -191,7 +195,7 @@ def is_directory(path: Path) -> bool:
 
 
 def is_same_file(a: Path, b: Path) -> bool:
-    """Whether two paths lead to one file, through links too."""
+    """Return whether two paths refer to the same file, even through links."""
     try:
         return a.samefile(b)
     except OSError:

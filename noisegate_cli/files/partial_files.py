@@ -1,4 +1,4 @@
-"""Files that are being written: what they are called, and the end of those that were left."""
+"""Names of partial files, and removal of partial files that remain after a crash."""
 
 import os
 from collections.abc import Iterable
@@ -7,19 +7,19 @@ from pathlib import Path
 from zlib import crc32
 
 PARTIAL_SUFFIX = ".partial"
-"""How their names end."""
+"""Suffix of the names of partial files."""
 
 
 def partial_path(path: Path) -> Path:
-    """Return where to write what is to become `path`, beside it: elsewhere each time."""
+    """Return a new path, in the same directory, for the partial file of `path`."""
     return path.with_name(f"{_partial_prefix(path.name)}{os.urandom(4).hex()}{PARTIAL_SUFFIX}")
 
 
 def remove_partials(folder: str | Path, names: Iterable[str]) -> None:
-    """Remove what processes left in `folder` that were killed while they wrote one of `names`.
+    """Remove partial files of the outputs `names` that killed processes left in `folder`.
 
-    Nobody may be writing to these. What others write there is left alone. The names are not asked
-    for unless there is something that may be removed.
+    No process may be writing these outputs. Partial files of other outputs are not removed.
+    `names` is not iterated unless `folder` contains partial files.
     """
     with suppress(OSError), os.scandir(folder) as entries:
         partials = [Path(entry.path) for entry in entries if entry.name.endswith(PARTIAL_SUFFIX)]
@@ -33,5 +33,5 @@ def remove_partials(folder: str | Path, names: Iterable[str]) -> None:
 
 
 def _partial_prefix(name: str) -> str:
-    """Return how the names of partial files begin that are to become `name`."""
+    """Return the prefix of the names of partial files of the output `name`."""
     return f".ngate-{crc32(os.fsencode(name)):08x}-"

@@ -1,4 +1,4 @@
-"""Samples as bytes: how files and streams store what isn't compressed."""
+"""Convert samples to and from the bytes of uncompressed PCM, and between sample types."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,11 @@ SAMPLE_WIDTH_BYTES = {
     "FLOAT": 4,
     "DOUBLE": 8,
 }
-"""Bytes of a sample, by subtype."""
+"""Bytes per sample of each subtype."""
 
 
 def encode_pcm(samples: Samples, subtype: str, big_endian: bool = False) -> NDArray[np.uint8]:
-    """Return samples, in the type of their subtype, as the bytes that store them.
+    """Encode samples, which have the numpy type of `subtype`, as PCM bytes.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def encode_pcm(samples: Samples, subtype: str, big_endian: bool = False) -> NDAr
 
 
 def decode_pcm(octets: bytes, subtype: str, channels: int, big_endian: bool = False) -> Samples:
-    """Return whole samples, shaped (samples, channels), from the bytes that store them.
+    """Decode PCM bytes, which hold whole samples, to an array of shape (samples, channels).
 
     Examples
     --------
@@ -59,9 +59,9 @@ def decode_pcm(octets: bytes, subtype: str, channels: int, big_endian: bool = Fa
 
 
 def convert_to_subtype(samples: Samples, subtype: str) -> tuple[Samples, int]:
-    """Return samples in the type of another subtype, and how many were clipped to fit.
+    """Return samples in the numpy type of `subtype`, and the number of clipped samples.
 
-    Floats become the nearest integers; integers with more bits are cut off.
+    Floats are rounded to the nearest integer. Integers are truncated to a smaller bit depth.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def convert_to_subtype(samples: Samples, subtype: str) -> tuple[Samples, int]:
     limit = 2.0 ** (bits - 1)
     steps = np.rint(samples.astype(np.float64) * limit)
     clipped = int(np.count_nonzero((steps < -limit) | (steps > limit - 1)))
-    # A sample of exactly 1.0 is one step over what fits: nobody hears that.
+    # Clipping a sample of exactly 1.0 changes it by one quantization step, which is inaudible.
     loud = int(np.count_nonzero(np.abs(samples) > 1)) if clipped else 0
     np.clip(steps, -limit, limit - 1, out=steps)
     return steps.astype(dtype) << (held - bits), loud

@@ -1,7 +1,7 @@
-"""Standard input and output as recordings: samples that come and go as they are made.
+"""Read recordings from standard input and write them to standard output.
 
-What can be a stream is WAV, AU and raw PCM. A stream has no length, or doesn't know it, and can't
-be read again: where the gate must hear a recording first it is spooled to a file.
+WAV, AU and raw PCM can be streamed. A stream may not declare its length and can be read only once:
+a recording that must be read twice, or that can't be streamed, is spooled to a file.
 """
 
 import io
@@ -38,17 +38,17 @@ RAW_SUBTYPES = {
     "f32": "FLOAT",
     "f64": "DOUBLE",
 }
-"""What samples without a header may be, and libsndfile's names for it."""
+"""Sample types of raw PCM, and libsndfile's name for each."""
 
 AU_SUBTYPES = {2: "PCM_S8", 3: "PCM_16", 4: "PCM_24", 5: "PCM_32", 6: "FLOAT", 7: "DOUBLE"}
 
 PIPE_BUFFER_BYTES = 1 << 20
-"""Bytes; a pipe gives what there is, if that is less."""
+"""Capacity requested for the input pipe, and maximum size of a read or a copy."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawFormat:
-    """What samples are that come without a header.
+    """Format of raw PCM samples, which have no header.
 
     Examples
     --------
@@ -59,21 +59,21 @@ class RawFormat:
     """
 
     sample_rate: int
-    """Hz."""
+    """Sample rate in Hz."""
     channels: int
     subtype: str
     """libsndfile's name of the sample type."""
     big_endian: bool = False
-    """Whether the high byte comes first."""
+    """Whether the most significant byte comes first."""
 
     @classmethod
     def parse(cls, text: str) -> "RawFormat":
-        """Return what `RATE:CHANNELS:TYPE` says.
+        """Parse `RATE:CHANNELS:TYPE`.
 
         Raises
         ------
         SettingsError
-            Quotes `text`.
+            If `text` is invalid; the message quotes it.
         """
         parts = text.strip().lower().split(":")
         kind = parts[-1]
@@ -93,7 +93,7 @@ class RawFormat:
 
 
 def _enlarge_pipe(pipe: io.BufferedReader) -> None:
-    """Let a pipe hold more, so that a fast writer and ngate needn't wait for each other."""
+    """Increase the capacity of a pipe, so that the writer and ngate wait less for each other."""
     with suppress(ImportError, AttributeError, OSError):
         import fcntl
 
@@ -101,7 +101,7 @@ def _enlarge_pipe(pipe: io.BufferedReader) -> None:
 
 
 class StandardInput:
-    """Bytes as they come in, those of a header more than once."""
+    """Standard input as bytes, with a buffer to peek at the header."""
 
     def __init__(self) -> None:
         if sys.stdin is None or sys.stdin.isatty():
@@ -111,14 +111,14 @@ class StandardInput:
         _enlarge_pipe(self._file)
 
     def read_available(self, max_bytes: int = PIPE_BUFFER_BYTES) -> bytes:
-        """Return what there is, at least a byte, at most so many; nothing at the end."""
+        """Return the available bytes, from 1 to `max_bytes`; empty only at the end of the input."""
         if self._peeked:
             some, self._peeked = self._peeked[:max_bytes], self._peeked[max_bytes:]
             return some
         return self._file.read1(max_bytes)
 
     def peek(self, length: int) -> bytes:
-        """Return the first bytes without taking them; fewer where there are no more."""
+        """Return the next `length` bytes without consuming them; fewer at the end of the input."""
         while len(self._peeked) < length:
             more = self._file.read1(length - len(self._peeked))
             if not more:
@@ -127,18 +127,12 @@ class StandardInput:
         return self._peeked[:length]
 
     def skip(self, length: int) -> None:
-        """Take bytes that have been seen."""
+        """Consume `length` bytes that `peek` has returned."""
         self._peeked = self._peeked[length:]
 
 
 class StreamReader:
-    """Standard input as a recording, read as it comes.
-
-    Raises
-    ------
-    AudioError
-        When there is nothing, or its header makes no sense.
-    """
+    """A recording on standard input that is read as a stream."""
 
     path = STDIO_PATH
     chunks = MetadataChunks(STDIO_PATH)
@@ -172,7 +166,13 @@ class StreamReader:
     def try_open(
         cls, source: StandardInput, raw: RawFormat | None, zero_nonfinite: bool = False
     ) -> "StreamReader | None":
-        """Return standard input as it comes; None when it must be a file to be read."""
+        """Return a reader of standard input; None if its format can't be streamed.
+
+        Raises
+        ------
+        AudioError
+            If standard input is empty.
+        """
         if raw:
             return cls(source, raw, None, "RAW", zero_nonfinite)
         head = source.peek(4)
@@ -193,10 +193,10 @@ class StreamReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave standard input open: it isn't ours."""
+        """Leave standard input open, because this object doesn't own it."""
 
     def blocks(self) -> Iterator[tuple[Samples, bool]]:
-        """Read to the end; see `AudioReader.blocks`. A block is what has come in meanwhile."""
+        """Read to the end; see `AudioReader.blocks`. A block holds what is available."""
         if self._zero_nonfinite and self.info.dtype.kind == "f":
             return silence_nonfinite(self._blocks(), self.warnings)
         return self._blocks()
@@ -221,17 +221,17 @@ class StreamReader:
             missing = left / self._block_align / self.info.sample_rate
             self.warnings.append(f"it is cut short: {missing:.2f} s that it announced are missing")
         yield np.zeros((0, self.info.channels), self.info.dtype), True
-        # Who writes what follows the samples shall not fail for want of a reader.
+        # Consume data after the samples, so that the writer doesn't fail with a broken pipe.
         while self._source.read_available():
             pass
 
 
 MAX_HEADER_BYTES = 1 << 20
-"""Bytes before the samples of a stream; a file may have more."""
+"""Maximum size of the header of a stream; files may have larger headers."""
 
 
 def _parse_wav_header(source: StandardInput) -> tuple[RawFormat, int | None, int] | None:
-    """Return what a WAV stream is, its bytes of samples, and where they begin."""
+    """Return the format of a WAV stream, its bytes of samples, and their offset."""
     big_endian = source.peek(4) == b"RIFX"
     order = ">" if big_endian else "<"
     at, long_size, kind = 12, None, None
@@ -276,7 +276,7 @@ def _parse_fmt_chunk(fmt: bytes, order: str) -> RawFormat | None:
 
 
 def _parse_au_header(source: StandardInput) -> tuple[RawFormat, int | None, int] | None:
-    """Return what an AU stream is, its bytes of samples, and where they begin."""
+    """Return the format of an AU stream, its bytes of samples, and their offset."""
     head = source.peek(24)
     if len(head) < 24:
         return None
@@ -293,7 +293,7 @@ def _parse_au_header(source: StandardInput) -> tuple[RawFormat, int | None, int]
 
 @contextmanager
 def spool_to_file(source: StandardInput) -> Iterator[Path]:
-    """Put standard input into a private file, which goes when the block ends."""
+    """Copy standard input to a private temporary file that is removed when the context exits."""
     import tempfile
 
     number, name = tempfile.mkstemp(prefix="ngate-")
@@ -310,7 +310,7 @@ def spool_to_file(source: StandardInput) -> Iterator[Path]:
 
 
 class StreamEncoder:
-    """Standard output as a recording being written: each block goes out at once."""
+    """Encoder that writes each block to standard output immediately."""
 
     def __init__(self, info: AudioInfo, metadata_chunks: MetadataChunks | None = None) -> None:
         if sys.stdout is None or sys.stdout.isatty():
@@ -323,16 +323,16 @@ class StreamEncoder:
         self._write_bytes(_build_stream_header(info, before, self._after))
 
     def write(self, block: Samples) -> None:
-        """Write samples in the type of the stream."""
+        """Write samples in the sample type of the stream."""
         self._write_bytes(encode_pcm(block, self._info.subtype, self._big_endian))
 
     def close(self) -> None:
-        """Write what follows the samples; standard output stays open, it isn't ours."""
+        """Write the chunks after the samples; standard output stays open."""
         if self._after and self._info.samples:
             self._write_bytes(self._after)
 
     def abandon(self) -> None:
-        """Write no more."""
+        """Do nothing: an incomplete stream can't be undone."""
 
     def _write_bytes(self, octets: bytes | NDArray[np.uint8]) -> None:
         sys.stdout.buffer.write(octets if isinstance(octets, bytes) else octets.data)
@@ -340,7 +340,7 @@ class StreamEncoder:
 
 
 def can_stream(info: AudioInfo) -> bool:
-    """Whether a recording can be written as it is made, without going back."""
+    """Return whether a recording can be written sequentially, without seeking."""
     if info.subtype not in SAMPLE_WIDTH_BYTES:
         return False
     if info.format in ("WAV", "WAVEX", "RF64"):
@@ -357,14 +357,14 @@ def _build_stream_header(info: AudioInfo, before: bytes, after: bytes) -> bytes:
         number = next(n for n, subtype in AU_SUBTYPES.items() if subtype == info.subtype)
         size = size if known else UNKNOWN_SIZE
         return struct.pack(">4s5I", b".snd", 24, size, number, info.sample_rate, info.channels)
-    # RF64 is for files: a stream that is so long says that it doesn't know.
+    # Streams are never RF64: a stream that is too long for WAV declares an unknown size.
     kind = replace(info, format="WAVEX" if info.format == "WAVEX" else "WAV")
     return build_wav_header(kind, size if known else None, before, len(after))
 
 
 @contextmanager
 def copy_to_stdout() -> Iterator[Path]:
-    """Give a private folder's new file to write, and copy that to standard output at the end."""
+    """Yield a path in a private directory, and copy its file to standard output on exit."""
     import shutil
     import tempfile
 

@@ -1,11 +1,11 @@
-"""Recordings to be read: what they hold, block by block, in their own sample type.
+"""Read recordings block by block in their own sample type.
 
-libsndfile's integers come and go unchanged, while a way through floats costs four times as much
-and isn't lossless (it reads with 1/32768 and writes with 32767). So samples stay int16, int32,
-float32 or float64, whichever holds the file's own.
+libsndfile reads and writes integers without change. A conversion through floats takes four times
+as long and isn't lossless (libsndfile reads with 1/32768 and writes with 32767). Samples therefore
+stay int16, int32, float32 or float64, whichever represents the samples of the file exactly.
 
-libsndfile reads first. PyAV reads what it can't, and what it would lose. What is damaged is read
-as far as it goes, with a warning.
+libsndfile is tried first. PyAV reads files that libsndfile can't read, or can't read completely.
+Damaged recordings are read as far as possible, with a warning.
 """
 
 import math
@@ -35,19 +35,19 @@ if TYPE_CHECKING:
 WAV_MAGIC = (b"RIFF", b"RIFX", b"RF64")
 
 LIBSNDFILE_MAGIC = (*WAV_MAGIC, b"riff", b"FORM", b".snd")
-"""How files begin that libsndfile knows best."""
+"""First bytes of files for which libsndfile's error messages are more precise than FFmpeg's."""
 
 RESUMABLE_FORMATS = ("FLAC", "MP3", "OGG")
-"""Containers in which something may follow on what libsndfile can't decode."""
+"""Containers that PyAV may be able to read past a position where libsndfile fails."""
 
 MAX_CHANNELS = 1024
-"""As in libsndfile."""
+"""Maximum number of channels in libsndfile."""
 
 MAX_SAMPLE_RATE_HZ = 3_072_000
-"""Hz. Nothing but one-bit audio has more, and that isn't PCM."""
+"""Maximum plausible sample rate; only one-bit audio, which is not PCM, has higher rates."""
 
 MAX_TOTAL_SAMPLE_RATE_HZ = 1 << 24
-"""Samples of all channels in a second: 1024 channels at 16 kHz, 32 at 384 kHz."""
+"""Maximum samples per second over all channels: 1024 channels at 16 kHz, 43 at 384 kHz."""
 
 
 class AudioReader:
@@ -55,17 +55,19 @@ class AudioReader:
 
     Parameters
     ----------
+    path
+        File to read.
     raw
-        What the samples are, if the file is nothing but samples.
+        Sample format of a file without a header; None for other files.
     display_path
-        The path to speak of, where that is another.
+        Path for messages, if it differs from `path`.
     zero_nonfinite
-        Whether to replace samples that are NaN or infinite by silence.
+        Whether to replace NaN and infinite samples with zero.
 
     Raises
     ------
     AudioError
-        When there is nothing there that can be read; the message quotes the path.
+        If the file can't be read; the message quotes the path.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class AudioReader:
         self._display_path = display_path or path
         self._zero_nonfinite = zero_nonfinite
         self.warnings: list[str] = []
-        """What the user should know of its state; complete when it has been read to the end."""
+        """Warnings about the recording; complete after it has been read to the end."""
         magic = _read_magic(path, self._display_path)
         self._layout: WavLayout | None = None
         if magic in WAV_MAGIC and not raw:
@@ -99,29 +101,29 @@ class AudioReader:
         self._decoder.close()
 
     def reopen(self) -> "AudioReader":
-        """Return the same recording open once more, from its beginning."""
+        """Return a new reader of the same recording, positioned at its beginning."""
         return AudioReader(self.path, self._raw, self._display_path, self._zero_nonfinite)
 
     @property
     def tags(self) -> dict[str, str]:
-        """Title, artist and the like."""
+        """Tags that the decoder reports, such as title and artist."""
         return self._decoder.tags
 
     @property
     def chunks(self) -> MetadataChunks | None:
-        """The chunks of a WAV file, but for its samples; None for other files."""
+        """Metadata chunks of a WAV file; None for other files."""
         return self._layout.metadata_chunks if self._layout else None
 
     def blocks(self) -> Iterator[tuple[Samples, bool]]:
-        """Read to the end: blocks shaped (samples, channels), each with whether it is the last.
+        """Yield blocks of shape (samples, channels), each with a flag that marks the last one.
 
-        There is one at least, if only an empty one. The array is used again: what is to be kept
-        must be copied.
+        An empty recording yields one empty block. The array of a block is reused for the next
+        one: copy it to use it later.
 
         Raises
         ------
         AudioError
-            When nothing is there of what the recording announces.
+            If the recording declares samples but none can be read.
         """
         if self._zero_nonfinite and self.info.dtype.kind == "f":
             return silence_nonfinite(self._blocks(), self.warnings)
@@ -163,7 +165,7 @@ class AudioReader:
                     return decoder
                 decoder.close()
             except (sf.SoundFileError, OSError, TypeError, ValueError) as error:
-                # FFmpeg would believe a chunk that says it is larger than its file.
+                # FFmpeg accepts a chunk that declares a size larger than the file.
                 if self._raw or (self._layout and not self._layout.is_valid):
                     raise unreadable_error(self._display_path, error) from error
                 why = error
@@ -172,12 +174,12 @@ class AudioReader:
         try:
             return PyavDecoder(self.path)
         except AudioError as error:
-            # Of what only libsndfile knows its words say more.
+            # For formats that libsndfile handles best, its error message is more precise.
             told = why if why and magic in LIBSNDFILE_MAGIC else error
             raise unreadable_error(self._display_path, told) from error
 
     def _validate_info(self) -> AudioInfo:
-        """Return what the recording is, once it is plausible."""
+        """Return the properties of the recording, or raise AudioError if they are implausible."""
         info = replace(self._decoder.info, path=self._display_path)
         if not (
             1 <= info.channels <= MAX_CHANNELS
@@ -206,7 +208,7 @@ class AudioReader:
         return replace(info, channel_mask=layout.channel_mask)
 
     def _open_fallback(self, read: int, damage: str) -> "PyavDecoder | None":
-        """Return what reads on where libsndfile stopped, if there is more than that."""
+        """Return a PyAV decoder to continue with if libsndfile stopped early, or None."""
         decoder = self._decoder
         if not isinstance(decoder, SndfileDecoder) or decoder.info.format not in RESUMABLE_FORMATS:
             return None
@@ -253,7 +255,7 @@ class AudioReader:
 
 
 def probe(path: Path) -> AudioInfo:
-    """Return what the recording at `path` is; see `AudioReader` for the errors."""
+    """Return the properties of the recording at `path`; see `AudioReader` for the errors."""
     with AudioReader(path) as reader:
         return reader.info
 
@@ -268,13 +270,19 @@ def open_reader(
     allow_streaming: bool = False,
     zero_nonfinite: bool = False,
 ) -> Iterator[Reader]:
-    """Open a recording, or standard input where `path` is `STDIO_PATH`.
+    """Open a recording, or standard input if `path` is `STDIO_PATH`.
 
     Parameters
     ----------
+    path
+        File to read, or `STDIO_PATH`.
+    raw
+        Sample format of a recording without a header; None for other recordings.
     allow_streaming
-        Whether standard input may be read as it comes, and so only once. What can't, and what
-        must be heard twice, is kept in a private file meanwhile.
+        Whether standard input may be read as a stream, and so only once. Otherwise, and for
+        formats that can't be streamed, it is first spooled to a private temporary file.
+    zero_nonfinite
+        Whether to replace NaN and infinite samples with zero.
     """
     if path != STDIO_PATH:
         with AudioReader(path, raw, zero_nonfinite=zero_nonfinite) as reader:
@@ -291,7 +299,7 @@ def open_reader(
 
 
 def _read_magic(path: Path, display_path: Path) -> bytes:
-    """Return the first four bytes of a file, or say why there are none to read."""
+    """Return the first four bytes of a file, or raise AudioError if it can't be read."""
     first = b""
     try:
         mode = path.stat().st_mode
@@ -318,7 +326,7 @@ def _read_magic(path: Path, display_path: Path) -> bytes:
 
 @contextmanager
 def add_path_to_errors(path: Path) -> Iterator[None]:
-    """Say in which file the samples are that can't be gated."""
+    """Add the path of the recording to the message of a SignalError."""
     try:
         yield
     except SignalError as error:

@@ -1,8 +1,8 @@
-"""WAV as a container: its chunks, which libsndfile and PyAV don't hand on, in and out.
+"""Read and write the chunks of WAV files, most of which libsndfile and PyAV discard.
 
-A WAV file is chunks: four letters, a length of four bytes, content, padded to an even length. RF64
-is the same for files over 4 GiB, with the long sizes in a chunk of their own, `ds64`. See EBU Tech
-3285 and 3306, and Microsoft's Multiple Channel Audio Data and WAVE Files.
+A WAV file consists of chunks: a four-letter ID, a four-byte size, and content padded to an even
+length. RF64 is the variant for files over 4 GiB, with 64-bit sizes in the chunk `ds64`. See EBU
+Tech 3285 and 3306, and Microsoft's Multiple Channel Audio Data and WAVE Files.
 """
 
 import os
@@ -20,24 +20,24 @@ from noisegate_cli.files.pcm import SAMPLE_WIDTH_BYTES, encode_pcm
 from noisegate_cli.samples import Samples
 
 UNKNOWN_SIZE = 0xFFFFFFFF
-"""What a size of four bytes says where it can't be known, or doesn't fit."""
+"""Value of a 32-bit size that is unknown or too large."""
 
 MIN_STREAMED_SIZE_BYTES = 0x7FFF0000
-"""Programs that write to a pipe announce this size or more, as they can't know it yet."""
+"""Programs that write to a pipe declare at least this size, because they don't know it yet."""
 
 MAX_WAV_BYTES = 0xFFFFFFFF - 0x10000
-"""Bytes that a WAV file may have, with some room; what is larger is RF64."""
+"""Maximum size of a WAV file, with some margin; larger files are RF64."""
 
 SAMPLE_CHUNK_IDS = {b"fmt ", b"data", b"fact", b"PEAK", b"levl", b"ds64", b"MD5 "}
-"""Chunks that describe the samples as they were, or as they are stored."""
+"""Chunks that depend on the samples or on their encoding, so that they are not copied."""
 
 FILLER_CHUNK_IDS = {b"JUNK", b"junk", b"PAD ", b"FLLR"}
 
 MAX_CHUNKS = 1000
-"""A file with more of them is damaged, or meant to do harm."""
+"""Maximum number of chunks to parse; a file with more is damaged or malicious."""
 
 MAX_METADATA_BYTES = 1 << 26
-"""Bytes of chunks that are carried over."""
+"""Maximum total size of the metadata chunks that are copied to the output."""
 
 WAVE_FORMAT_PCM, FLOAT, WAVE_FORMAT_EXTENSIBLE = 1, 3, 0xFFFE
 
@@ -59,7 +59,7 @@ KNOWN_FORMAT_TAGS = {
     0x2000,
     0x2001,
 }
-"""Of the samples that there are in WAV files: PCM, ADPCM, A-law, GSM, MPEG, AC-3 and the like."""
+"""Format tags that occur in WAV files, such as PCM, ADPCM, A-law, GSM, MPEG and AC-3."""
 
 WRITABLE_FORMAT_TAGS = {
     "PCM_U8": WAVE_FORMAT_PCM,
@@ -69,31 +69,31 @@ WRITABLE_FORMAT_TAGS = {
     "FLOAT": FLOAT,
     "DOUBLE": FLOAT,
 }
-"""The subtypes that are written here, and their format tags."""
+"""Subtypes that `WavEncoder` writes, and their format tags."""
 
 SUBFORMAT_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
-"""What follows the format tag in the name of a subformat."""
+"""Bytes after the format tag in a subformat GUID."""
 
 
 class Chunk(NamedTuple):
-    """Where the content of a chunk lies in its file."""
+    """ID, position and size of a chunk in its file."""
 
     id: bytes
     offset: int
-    """In bytes."""
+    """Offset of the content in bytes."""
     size: int
-    """In bytes, as announced or as there are left in the file."""
+    """Bytes of content in the file; less than `declared_size` if the file is truncated."""
     declared_size: int
     big: bool = False
-    """Whether numbers in it have their high byte first."""
+    """Whether the chunk is big-endian."""
 
 
 class MetadataChunks(NamedTuple):
-    """The chunks of a WAV file that another one can carry as they are."""
+    """The chunks of a WAV file that can be copied to another WAV file unchanged."""
 
     path: Path
     before: tuple[Chunk, ...] = ()
-    """Those before the samples."""
+    """Chunks before the samples."""
     after: tuple[Chunk, ...] = ()
     big: bool = False
 
@@ -101,15 +101,16 @@ class MetadataChunks(NamedTuple):
         return bool(self.before or self.after)
 
     def with_odd_sizes_last(self) -> "MetadataChunks":
-        """The same, with those of odd length after the samples: libsndfile trips over them where
-        they are before the samples of RF64.
+        """Return a copy with the chunks of odd size after the samples.
+
+        libsndfile misreads RF64 files that have chunks of odd size before the samples.
         """
         even = tuple(chunk for chunk in self.before if chunk.size % 2 == 0)
         odd = tuple(chunk for chunk in self.before if chunk.size % 2)
         return self._replace(before=even, after=odd + self.after)
 
     def serialize(self) -> tuple[bytes, bytes]:
-        """Return the chunks before the samples, and those after, as they are in a file."""
+        """Return the bytes of the chunks before and after the samples."""
         order = ">" if self.big else "<"
         before, after = (
             b"".join(build_chunk(chunk.id, self.read(chunk), order) for chunk in chunks)
@@ -125,31 +126,31 @@ class MetadataChunks(NamedTuple):
 
 
 class WavLayout(NamedTuple):
-    """What the chunks of a WAV file say."""
+    """Chunks of a WAV file, and the properties that they declare."""
 
     chunks: tuple[Chunk, ...]
     metadata_chunks: MetadataChunks
     channel_mask: int
     format_tag: int
-    """What the samples are; 0 where that makes no sense."""
+    """Format tag of the samples; 0 if it is invalid."""
     block_align: int
-    """Bytes of a sample of all channels."""
+    """Bytes of one sample of all channels."""
     data: Chunk | None
     has_undeclared_audio: bool
-    """Whether audio follows that the header doesn't announce, as when a recorder was killed."""
+    """Whether audio follows a header that declares none, as after a recorder was interrupted."""
     extra_data_bytes: int
-    """Bytes in further chunks of samples."""
+    """Total size of further `data` chunks."""
 
     @property
     def is_valid(self) -> bool:
-        """Whether there are samples of a known kind, and nothing else is longer than the file."""
+        """Whether there are samples of a known format and all other chunks are complete."""
         others = (c for c in self.chunks if c.id != b"data")
         whole = all(c.size == c.declared_size for c in others)
         return self.data is not None and whole and self.format_tag in KNOWN_FORMAT_TAGS
 
 
 def read_layout(path: Path) -> WavLayout | None:
-    """Return how a WAV file is laid out; None for any other file."""
+    """Return the layout of a WAV file; None for any other file."""
     with path.open("rb") as file:
         chunks = tuple(_parse_chunks(file))
         if not chunks:
@@ -191,7 +192,7 @@ def read_layout(path: Path) -> WavLayout | None:
 
 
 def _parse_chunks(file: BinaryIO) -> Iterator[Chunk]:
-    """Yield the chunks of a WAV file, as far as they make sense."""
+    """Yield the chunks of a WAV file up to the first invalid one."""
     head = file.read(12)
     if head[:4] not in (b"RIFF", b"RIFX", b"RF64") or head[8:] != b"WAVE":
         return
@@ -217,7 +218,7 @@ def _parse_chunks(file: BinaryIO) -> Iterator[Chunk]:
 
 
 def _is_followed_by_chunks(chunks: tuple[Chunk, ...], chunk: Chunk, length: int) -> bool:
-    """Whether other chunks, or nothing, follow on `chunk` up to the end of the file."""
+    """Return whether only other chunks, or nothing, follow `chunk` up to the end of the file."""
     last = chunks[-1]
     end = last.offset + last.size + last.size % 2
     return length - (end if chunk != last else chunk.offset) < max(1, 8)
@@ -230,20 +231,20 @@ def build_wav_header(
     after: int = 0,
     reserve_ds64: bool = False,
 ) -> bytes:
-    """Return what a WAV file begins with, up to its samples.
+    """Return the bytes of a WAV file that precede the samples.
 
     Parameters
     ----------
     info
-        Of a subtype in `WRITABLE_FORMAT_TAGS`.
+        Format of the file; its subtype is in `WRITABLE_FORMAT_TAGS`.
     size
-        Bytes of samples; None where that isn't known.
+        Bytes of samples; None if unknown.
     before
-        Whole chunks to stand before the samples.
+        Complete chunks to write before the samples.
     after
-        Bytes of whole chunks that will follow them.
+        Total size in bytes of the complete chunks after the samples.
     reserve_ds64
-        Whether to leave a place for the sizes of RF64, which may turn out to be needed.
+        Whether to reserve space for a `ds64` chunk, in case the file grows beyond 4 GiB.
     """
     tag = WRITABLE_FORMAT_TAGS[info.subtype]
     width = SAMPLE_WIDTH_BYTES[info.subtype]
@@ -267,7 +268,7 @@ def build_wav_header(
     if tag == FLOAT:
         samples = UNKNOWN_SIZE if size is None else min(size // align, UNKNOWN_SIZE)
         fact = struct.pack("<4sII", b"fact", 4, samples)
-    # Simple readers look for the format where a plain file has it.
+    # Simple readers expect `fmt ` at its usual offset.
     middle = struct.pack("<4sI", b"fmt ", len(fmt)) + fmt + fact + before
     if size is None:
         start = struct.pack("<4sI4s", b"RIFF", UNKNOWN_SIZE, b"WAVE")
@@ -278,7 +279,7 @@ def build_wav_header(
         start = struct.pack("<4sI4s", b"RIFF", whole, b"WAVE")
         place = struct.pack("<4sI28x", b"JUNK", 28) if reserve_ds64 else b""
         return start + place + middle + struct.pack("<4sI", b"data", size)
-    # EBU Tech 3306: the long sizes of the file and of the samples, and how many samples.
+    # EBU Tech 3306: 64-bit sizes of the file and of the samples, and the number of samples.
     sizes = struct.pack(
         "<4sIQQQI", b"ds64", 28, whole + 36 * (not reserve_ds64), size, size // align, 0
     )
@@ -287,14 +288,14 @@ def build_wav_header(
 
 
 def rf64_if_large(info: AudioInfo) -> AudioInfo:
-    """Return what a WAV file becomes with so many samples."""
+    """Return `info` with the format RF64 if its samples may not fit in a WAV file."""
     size = info.samples * info.channels * SAMPLE_WIDTH_BYTES.get(info.subtype, 1)
     large = info.format in ("WAV", "WAVEX") and size > MAX_WAV_BYTES - MAX_METADATA_BYTES
     return replace(info, format="RF64") if large else info
 
 
 class WavEncoder:
-    """A WAV file being written, with the chunks of another; RF64 where it grows over 4 GiB."""
+    """Write a WAV file with metadata chunks of another file; over 4 GiB, it becomes RF64."""
 
     def __init__(
         self, path: Path, info: AudioInfo, metadata_chunks: MetadataChunks | None = None
@@ -302,7 +303,7 @@ class WavEncoder:
         self._info = info
         self._size = 0
         expected = info.samples * info.channels * SAMPLE_WIDTH_BYTES[info.subtype]
-        # Where a length is an estimate, it is off by less than that.
+        # An estimated length is wrong by less than a factor of four.
         self._reserve_ds64 = not expected or expected > MAX_WAV_BYTES // 4 or info.format == "RF64"
         if metadata_chunks and self._reserve_ds64:
             metadata_chunks = metadata_chunks.with_odd_sizes_last()
@@ -317,13 +318,13 @@ class WavEncoder:
         )
 
     def write(self, block: Samples) -> None:
-        """Append samples in the type of the file."""
+        """Append samples in the sample type of the file."""
         octets = encode_pcm(block, self._info.subtype)
         self._write_bytes(octets)
         self._size += len(octets)
 
     def close(self) -> None:
-        """Write what follows the samples, and the sizes."""
+        """Write the chunks after the samples, update the sizes and close the file."""
         if self._file.closed:
             return
         with self._file:
@@ -337,7 +338,7 @@ class WavEncoder:
             )
 
     def abandon(self) -> None:
-        """Close the file as it is."""
+        """Close the file without completing it."""
         self._file.close()
 
     def _write_bytes(self, octets: bytes | NDArray[np.uint8]) -> None:
@@ -347,19 +348,19 @@ class WavEncoder:
 
 
 def build_chunk(name: bytes, content: bytes, order: str = "<") -> bytes:
-    """Return a whole chunk."""
+    """Return the bytes of a chunk: ID, size, content and padding."""
     return struct.pack(order + "4sI", name, len(content)) + content + bytes(len(content) % 2)
 
 
 def append_metadata_chunks(path: Path, metadata_chunks: MetadataChunks) -> None:
-    """Append the chunks of another WAV file to one that is complete."""
+    """Append the metadata chunks of another WAV file to a complete WAV file."""
     append_raw_chunks(path, list(metadata_chunks.serialize()), metadata_chunks.big)
 
 
 def append_raw_chunks(path: Path, chunks: list[bytes], big: bool = False) -> None:
-    """Append whole chunks to a WAV file that is complete, and correct its size.
+    """Append complete chunks to a complete WAV file, and update its size.
 
-    Numbers in a chunk are in the order of its file: nothing is done where that isn't the same.
+    If the byte order of the chunks differs from that of the file, the function does nothing.
     """
     layout = read_layout(path)
     if layout is None or layout.metadata_chunks.big != big:

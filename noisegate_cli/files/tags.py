@@ -1,7 +1,8 @@
-"""Title, artist, cover and the like: from any container that has them to any other.
+"""Copy tags, such as title, artist and cover, between recordings in any container.
 
-Between files of one kind of tags everything is copied, whatever it is called. From one kind to
-another goes what has a name in both, other text under its own name, and pictures.
+Between files with the same tag format, all tags are copied unchanged. Between different tag
+formats, tags with a name in both are translated, other text is copied under its own name, and
+pictures are copied.
 """
 
 import base64
@@ -18,7 +19,7 @@ from noisegate_cli.files.riff import MetadataChunks, append_raw_chunks, build_ch
 
 
 class TagName(NamedTuple):
-    """What one thing is called in each kind of tags; empty where it has no name."""
+    """Name of a tag in each tag format; empty if the format has no name for it."""
 
     vorbis: str
     id3: str = ""
@@ -54,16 +55,16 @@ ALIASES = {
     "disc": "discnumber",
     "album_artist": "albumartist",
 }
-"""What FFmpeg, or nobody in particular, calls them."""
+"""Alternative names, such as FFmpeg's, and the names of the Vorbis comments."""
 
 FFMPEG_FILE_KEYS = (
     "compatible_brands creation_time duration encoder handler_name language license_url "
     "major_brand minor_version vendor_id"
 ).split()
-"""What FFmpeg lists with the tags, but says how the file was made."""
+"""Keys in FFmpeg's metadata that describe the file and not the recording."""
 
 MAX_BUFFERED_FILE_BYTES = 1 << 26
-"""Bytes of a file that is not read at once."""
+"""Size limit for files that are read into memory to find their tags."""
 
 PICTURE_COMMENT = "metadata_block_picture"
 CHANNEL_MASK_COMMENT = "waveformatextensible_channel_mask"
@@ -72,30 +73,30 @@ MP4_FREEFORM_PREFIX = "----:com.apple.iTunes:"
 
 
 class Picture(NamedTuple):
-    """A cover, or another picture."""
+    """A cover or another picture."""
 
     data: bytes
     mime: str
     kind: int = 3
-    """As in ID3; 3 is the front cover."""
+    """Picture type as in ID3; 3 is the front cover."""
     description: str = ""
 
 
 @dataclass(frozen=True)
 class Tags:
-    """What a recording says of itself."""
+    """Tags of a recording."""
 
     text: dict[str, list[str]] = field(default_factory=dict)
-    """By the names of Vorbis comments, in lower case."""
+    """Values by Vorbis comment name, in lower case."""
     pictures: tuple[Picture, ...] = ()
     native: Any = None
-    """What mutagen made of it, to be copied where the output has the same kind."""
+    """mutagen's tag object, copied unchanged if the output has the same tag format."""
 
     def __bool__(self) -> bool:
         return bool(self.text or self.pictures or self.native)
 
     def first_values(self, ffmpeg: bool = False) -> dict[str, str]:
-        """Return one text for each name, if wanted by the names that FFmpeg has for them."""
+        """Return the first value of each tag, by FFmpeg's names if `ffmpeg` is true."""
         names = {ours: theirs for theirs, ours in ALIASES.items()} if ffmpeg else {}
         return {names.get(name, name): values[0] for name, values in self.text.items() if values}
 
@@ -105,10 +106,12 @@ def read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks |
 
     Parameters
     ----------
+    path
+        File to read the tags from.
     decoder_tags
-        What its decoder says they are.
+        Tags that the decoder reports.
     chunks
-        Of a WAV file.
+        Metadata chunks of a WAV file; None for other files.
     """
     text = {
         ALIASES.get(name.lower(), name.lower()): [value]
@@ -122,7 +125,7 @@ def read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks |
     try:
         found = mutagen.File(path)
     except mutagen.MutagenError:
-        # Its name says another format than its content.
+        # The extension doesn't match the content; without a name, mutagen detects the format.
         found = (
             mutagen.File(BytesIO(path.read_bytes()))
             if path.stat().st_size < MAX_BUFFERED_FILE_BYTES
@@ -137,9 +140,9 @@ def read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks |
 
 
 def write_tags(path: Path, info: AudioInfo, tags: Tags) -> None:
-    """Give the file at `path`, which is what `info` says, the tags of another."""
+    """Write tags to the file at `path`, whose format is given by `info`."""
     if info.format == "FLAC" and info.needs_channel_mask:
-        # What FLAC has no field for (RFC 9639, 8.6.2).
+        # FLAC has no field for the channel mask and stores it as a comment (RFC 9639, 8.6.2).
         mask = {CHANNEL_MASK_COMMENT: [f"0x{info.channel_mask:04X}"]}
         tags = replace(tags, text=tags.text | mask)
     if not tags:
@@ -151,7 +154,7 @@ def write_tags(path: Path, info: AudioInfo, tags: Tags) -> None:
 
 
 def _parse_native_tags(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
-    """Return what mutagen found in words that all kinds of tags understand."""
+    """Return texts by Vorbis comment name, and pictures, from mutagen's tag object."""
     kind = type(native).__mro__
     names = {k.__name__ for k in kind}
     if "ID3" in names or "ID3Tags" in names:
@@ -177,7 +180,7 @@ def _parse_id3(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
         if frame.FrameID == "TXXX" and frame.desc:
             name = frame.desc.lower()
         elif frame.FrameID == "COMM" and frame.desc:
-            name = ""  # notes of programs to themselves
+            name = ""  # comments that programs write for their own use
         if name:
             values = frame.text if isinstance(frame.text, list) else [frame.text]
             text.setdefault(name, []).extend(str(value) for value in values)
@@ -211,11 +214,11 @@ def _parse_vorbis_comments(native: Any) -> tuple[dict[str, list[str]], list[Pict
     pictures = []
     for name, value in native:
         if name.lower() == PICTURE_COMMENT:
-            with suppress(Exception):  # a picture that is none costs the picture
+            with suppress(Exception):  # an invalid picture is skipped
                 pictures.append(_parse_flac_picture(Block(base64.b64decode(value))))
         else:
             text.setdefault(ALIASES.get(name.lower(), name.lower()), []).append(value)
-    if "description" in text:  # which some write for a comment
+    if "description" in text:  # some programs use this name for a comment
         text.setdefault("comment", text.pop("description"))
     return text, pictures
 
@@ -267,7 +270,7 @@ def _parse_wav_tags(chunks: MetadataChunks) -> Tags:
 
 
 def _parse_info_list(content: bytes, big: bool) -> Iterator[tuple[bytes, str]]:
-    """Yield the names and the texts in a LIST chunk of type INFO."""
+    """Yield the IDs and the texts in a LIST chunk of type INFO."""
     at = 4
     while content[:4] == b"INFO" and at + 8 <= len(content):
         name = content[at : at + 4]
@@ -282,7 +285,7 @@ def _parse_info_list(content: bytes, big: bool) -> Iterator[tuple[bytes, str]]:
 
 
 def _build_tag_chunks(tags: Tags) -> Iterator[bytes]:
-    """Yield a LIST chunk, and an ID3 chunk for what that has no name for."""
+    """Yield a LIST chunk, and an ID3 chunk if there are tags that LIST can't hold."""
     by_name = {name.vorbis: name.info for name in TAG_NAMES if name.info}
     parts = [
         build_chunk(by_name[name], values[0].encode() + b"\0")
@@ -317,7 +320,7 @@ def _build_flac_picture(picture: Picture) -> Any:
 
 
 def _fill_id3(target: Any, tags: Tags) -> None:
-    """Put tags into ID3 frames; from ID3 all frames as they are."""
+    """Add tags to `target` as ID3 frames; frames of an ID3 source are copied unchanged."""
     from mutagen import id3
 
     if isinstance(tags.native, id3.ID3Tags):
@@ -348,7 +351,7 @@ def _save_id3(file: Any, tags: Tags) -> None:
     if file.tags is None:
         file.add_tags()
     _fill_id3(file.tags, tags)
-    # Programs that know ID3v2.3 only should know the copy, too.
+    # The copy of an ID3v2.3 tag must stay readable for programs that support only ID3v2.3.
     version = getattr(tags.native, "version", (2, 4, 0))
     older = isinstance(version, tuple) and version[:2] == (2, 3)
     if older:
@@ -372,12 +375,12 @@ def _write_tta(path: Path, tags: Tags) -> None:
     from mutagen.apev2 import delete
     from mutagen.trueaudio import TrueAudio
 
-    delete(path)  # the encoder's own, behind which players would not look
+    delete(path)  # players ignore ID3 tags if the encoder's APE tag is there
     _save_id3(TrueAudio(path), tags)
 
 
 def _build_vorbis_comments(tags: Tags) -> list[tuple[str, str]]:
-    """Return tags as Vorbis comments; from such all as they are, but for pictures."""
+    """Return tags as Vorbis comments, without pictures; Vorbis comments stay unchanged."""
     native = tags.native
     if any(k.__name__ == "VComment" for k in type(native).__mro__):
         kept = [
@@ -462,7 +465,7 @@ def _write_ape(path: Path, tags: Tags) -> None:
         return
     by_name = {name.vorbis: name.ape for name in TAG_NAMES if name.ape}
     for name, values in tags.text.items():
-        with suppress(KeyError):  # APE forbids a few names
+        with suppress(KeyError):  # APE forbids some names
             file.tags[by_name.get(name) or name] = values
     for picture in tags.pictures[:1]:
         ending = "png" if picture.mime.endswith("png") else "jpg"
@@ -480,4 +483,4 @@ TAG_WRITERS = {
     "M4A": _write_mp4,
     "WV": _write_ape,
 }
-"""What writes the tags of a container, where that isn't its encoder."""
+"""Function that writes the tags of a container whose encoder doesn't write them."""

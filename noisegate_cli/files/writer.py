@@ -1,4 +1,4 @@
-"""Recordings being written: whole or not at all, by whichever library writes their format."""
+"""Write recordings atomically, with the library that supports their format."""
 
 import io
 import os
@@ -34,36 +34,37 @@ if TYPE_CHECKING:
     from noisegate_cli.files.tags import Tags
 
 PYAV_FORMATS = ("M4A", "MKA", "WEBM", "WV", "TTA")
-"""Formats that PyAV writes, and libsndfile doesn't."""
+"""Formats that PyAV writes and libsndfile can't."""
 
 TAGGED_BY_SNDFILE = ("CAF",)
 TAGGED_BY_ENCODER = ("MKA", "WEBM")
-"""Formats whose tags libsndfile or PyAV writes, and mutagen doesn't."""
+"""Formats whose tags libsndfile or PyAV writes instead of mutagen."""
 
 
 class Encoder(Protocol):
-    """What samples are written to."""
+    """Interface of the objects that encode samples to a file or a stream."""
 
     def write(self, block: Samples) -> None:
-        """Append samples in the type of the file."""
+        """Append samples in the sample type of the file."""
 
     def close(self) -> None:
         """Complete the file."""
 
 
 class _SndfileEncoder(sf.SoundFile):  # type: ignore[misc,unused-ignore]  # soundfile has no types
-    """A file that doesn't wait for the disk when it is closed."""
+    """A sound file that doesn't wait for the disk when it is closed."""
 
     def flush(self) -> None:
-        """Do nothing: closing writes all that is needed, and soundfile's flush is an fsync.
+        """Do nothing: closing writes all data, and soundfile's flush calls fsync.
 
-        It would take as long as gating; neither cp nor other audio tools wait for it.
+        An fsync takes as long as gating; cp and other audio tools don't wait for it either.
         """
 
     def close(self) -> None:
-        """Close it, once: whoever is told to end in the middle of that closes it again.
+        """Close the file exactly once, even if an interrupt during closing causes a second call.
 
-        soundfile forgets the file when libsndfile is done with it, where it is freed already.
+        soundfile clears its handle only after libsndfile has freed the file, so that a second
+        call could free it again.
         """
         file, self._file = self._file, None  # type: ignore[has-type,unused-ignore]
         if file is not None:
@@ -71,11 +72,11 @@ class _SndfileEncoder(sf.SoundFile):  # type: ignore[misc,unused-ignore]  # soun
 
 
 class AudioWriter:
-    """A recording being written; made by `open_writer`.
+    """A recording open for writing; created by `open_writer`.
 
-    A thread writes one block while the next one is gated: neither needs the interpreter for long.
-    It starts when there is a second block; for a short recording it would only take time. Nothing
-    waits on the way to standard output.
+    A thread writes a block while the next one is gated; both release the GIL most of the time.
+    The thread starts with the second block, because it would only slow down short recordings.
+    Blocks for standard output are written immediately.
     """
 
     def __init__(self, file: Encoder, info: AudioInfo) -> None:
@@ -85,19 +86,19 @@ class AudioWriter:
         if info.format == "OGG" and info.is_lossy and info.channels in VORBIS_CHANNEL_ORDER:
             self._channel_order = np.argsort(VORBIS_CHANNEL_ORDER[info.channels])
         self.clipped_samples = 0
-        """Samples over full scale that were cut off there, as the output has room for no more."""
+        """Number of samples over full scale that were clipped to the range of the output."""
         self._error: Exception | None = None
         self._first_block: Samples | None = None
         self._queue: Queue[Samples | None] = Queue(maxsize=1)
         self._thread: Thread | None = None
 
     def write(self, block: Samples) -> None:
-        """Append samples shaped (samples, channels), which must not be changed any more.
+        """Append samples of shape (samples, channels); the caller must not modify them later.
 
         Raises
         ------
         OutputError
-            When earlier ones don't fit on the disk.
+            If this block or an earlier one could not be written.
         """
         if self._info.path == STDIO_PATH:
             self._write(block)
@@ -113,7 +114,7 @@ class AudioWriter:
         self._raise_error()
 
     def finish(self) -> None:
-        """Wait until all is written; see `write` for the errors."""
+        """Wait until all samples are written; see `write` for the errors."""
         if self._thread is None and self._first_block is not None:
             self._write(self._first_block)
         self.stop()
@@ -135,7 +136,7 @@ class AudioWriter:
         try:
             if self._error is None:
                 self._file.write(self._convert_block(block))
-        # soundfile asserts that all samples were written; PyAV's errors are ValueErrors too.
+        # soundfile asserts that all samples were written; PyAV also raises ValueError.
         except (sf.SoundFileError, OSError, AssertionError, ValueError) as error:
             self._error = error
 
@@ -157,26 +158,26 @@ class AudioWriter:
 
 @dataclass(frozen=True)
 class InputMetadata:
-    """What an output keeps of its input, beside the samples."""
+    """Metadata that is copied from the input to the output."""
 
     path: Path
-    """Of the input, to be read."""
+    """Path of the input file."""
     decoder_tags: dict[str, str] = field(default_factory=dict)
-    """As the decoder of the input says."""
+    """Tags that the decoder of the input reports."""
     chunks: MetadataChunks | None = None
     keep_mtime: bool = False
-    """Whether to keep the time of the last change."""
+    """Whether to copy the modification time."""
     warnings: list[str] = field(default_factory=list)
-    """What could not be kept."""
+    """Warnings about metadata that could not be copied."""
 
     @cached_property
     def tags(self) -> "Tags":
-        """Title, artist, cover."""
+        """Tags of the input, such as title, artist and cover."""
         from noisegate_cli.files.tags import Tags, read_tags
 
         try:
             return read_tags(self.path, self.decoder_tags, self.chunks)
-        except Exception:  # Whatever is wrong with its tags, the recording is what counts.
+        except Exception:  # Damaged tags must not prevent writing the recording.
             self.warnings.append("its tags are damaged: they are left out")
             return Tags()
 
@@ -185,15 +186,16 @@ class InputMetadata:
 def open_writer(
     info: AudioInfo, metadata: InputMetadata | None = None, force: bool = False
 ) -> Iterator[AudioWriter]:
-    """Open `info.path` for writing: it appears when the block ends, whole, or not at all.
+    """Open `info.path` for writing; the file appears complete when the context exits.
 
-    Samples go to a file beside it that takes its name at the end; on any error, and on an
-    interrupt, that file is removed. Standard output gets them at once, where its format allows.
+    Samples are written to a partial file in the same directory, which is renamed at the end. On an
+    error or an interrupt, the partial file is removed. Standard output receives the samples
+    immediately if the format can be streamed.
 
     Raises
     ------
     OutputError
-        When `info.path` exists and `force` is false, or can't be written.
+        If `info.path` exists and `force` is false, or if it can't be written.
     """
     if info.path == STDIO_PATH:
         from noisegate_cli.files.pipes import StreamEncoder, can_stream, copy_to_stdout
@@ -224,7 +226,7 @@ def open_writer(
 def _open_file_writer(
     path: Path, info: AudioInfo, metadata: InputMetadata | None
 ) -> Iterator[AudioWriter]:
-    """Open a new file at `path`, and complete it with what it keeps when the block ends."""
+    """Open a new file at `path`, and copy the metadata when the context exits."""
     with _wrap_write_errors(info.path):
         file = _create_file(path, info, metadata)
     with _open_encoder_writer(file, info) as writer:
@@ -246,7 +248,7 @@ def _open_encoder_writer(file: Encoder, info: AudioInfo) -> Iterator[AudioWriter
 
 
 def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) -> None:
-    """Give a file that is complete what it keeps of its input."""
+    """Copy the metadata of the input to a complete file."""
     if metadata is None:
         return
     if metadata.chunks is not None and _is_wav(info):
@@ -259,7 +261,7 @@ def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) 
             write_tags(path, info, metadata.tags)
         except OSError:
             raise
-        except Exception as error:  # as above
+        except Exception as error:  # as in InputMetadata.tags
             metadata.warnings.append(f"its tags can't be kept ({error})")
     if metadata.keep_mtime:
         changed = metadata.path.stat()
@@ -268,7 +270,7 @@ def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) 
 
 @contextmanager
 def _wrap_write_errors(path: Path) -> Iterator[None]:
-    """Turn what the system has against writing into an OutputError."""
+    """Convert errors of the system and the libraries while writing to OutputError."""
     try:
         yield
     except (BrokenPipeError, NoisegateError):
@@ -282,7 +284,7 @@ def _is_wav(info: AudioInfo) -> bool:
 
 
 def _uses_wav_encoder(info: AudioInfo) -> bool:
-    """Whether `wav` writes it, and not libsndfile."""
+    """Return whether `WavEncoder` writes the file instead of libsndfile."""
     return _is_wav(info) and info.subtype in WRITABLE_FORMAT_TAGS and info.endian != "BIG"
 
 
@@ -291,7 +293,7 @@ def _uses_pyav(info: AudioInfo) -> bool:
 
 
 def unsupported_reason(info: AudioInfo) -> str:
-    """Return why such a file can't be written, or nothing."""
+    """Return why such a file can't be written, or an empty string if it can."""
     if _uses_pyav(info):
         from noisegate_cli.files.ffmpeg import unsupported_reason
 
@@ -301,7 +303,10 @@ def unsupported_reason(info: AudioInfo) -> str:
 
 @cache
 def _sndfile_unsupported_reason(**parameters: Any) -> str:
-    """Return why libsndfile can't write such a file, or nothing: its table of formats is wrong."""
+    """Return why libsndfile can't write such a file, or an empty string if it can.
+
+    A trial is necessary because libsndfile's table of formats is wrong.
+    """
     try:
         with sf.SoundFile(io.BytesIO(), "w", **parameters):
             return ""
@@ -310,13 +315,13 @@ def _sndfile_unsupported_reason(**parameters: Any) -> str:
 
 
 def _create_file(path: Path, info: AudioInfo, metadata: InputMetadata | None) -> Encoder:
-    """Open a new file in a folder that may have to be made first."""
+    """Open a new file, and create its directory if necessary."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             return _create_encoder(path, info, metadata)
         except (sf.SoundFileError, FileNotFoundError):
-            # Another output that failed may have taken the folder away, which was still empty.
+            # The cleanup of another output that failed may have removed the empty directory.
             if path.parent.exists():
                 raise
 
@@ -338,14 +343,14 @@ def _create_encoder(path: Path, info: AudioInfo, metadata: InputMetadata | None)
     )
     if metadata and info.format in TAGGED_BY_SNDFILE:
         for name, text in metadata.tags.first_values().items():
-            # Not every format has a place for every tag.
+            # Not every format supports every tag.
             with suppress(sf.SoundFileError, AttributeError):
                 setattr(file, name, text)
     return file
 
 
 def check_overwrite(path: Path, force: bool) -> None:
-    """Raise OutputError when writing to `path` would destroy something."""
+    """Raise OutputError if `path` is a directory, or if it exists and `force` is false."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -359,7 +364,7 @@ def check_overwrite(path: Path, force: bool) -> None:
 
 
 def _remove_partial(partial: Path, folders: list[Path]) -> None:
-    """Remove what is left of an output that failed, with the folders made for it."""
+    """Remove the partial file of a failed output, and the directories created for it."""
     with suppress(OSError):
         partial.unlink(missing_ok=True)
         for folder in folders:
@@ -367,13 +372,13 @@ def _remove_partial(partial: Path, folders: list[Path]) -> None:
 
 
 VORBIS_BIT_RATES_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 250)
-"""kbit/s of a channel of 44.1 kHz at the qualities 0, 0.1 … 1 of Vorbis."""
+"""Bit rate per channel at 44.1 kHz for the Vorbis qualities 0, 0.1 … 1."""
 
 
 def _compression_parameters(info: AudioInfo) -> dict[str, Any]:
-    """Return what makes libsndfile code at about the bit rate of `info`.
+    """Return libsndfile parameters that approximate the bit rate of `info`.
 
-    It takes a level of compression, 0 to 1, which means something else for each codec.
+    libsndfile expects a compression level from 0 to 1, whose meaning depends on the codec.
     """
     if not info.bit_rate:
         return {}
@@ -381,7 +386,7 @@ def _compression_parameters(info: AudioInfo) -> dict[str, Any]:
     if info.subtype == "MPEG_LAYER_III":
         highest = 320 if info.sample_rate >= 32000 else 160 if info.sample_rate >= 16000 else 64
         level = min(0.95, max(0.0, 1 - rate / highest))
-        # At a constant rate there would be no word of the padding.
+        # A file with a constant bit rate would not declare the encoder padding.
         return {"compression_level": level, "bitrate_mode": "AVERAGE"}
     if info.subtype == "OPUS":
         return {"compression_level": min(1.0, max(0.0, 1 - (rate / info.channels - 6) / 250))}
@@ -405,7 +410,7 @@ def _sndfile_parameters(info: AudioInfo) -> dict[str, Any]:
 
 
 def unwritable_message(path: Path, error: Exception) -> str:
-    """Return what to say of an output that can't be written."""
+    """Return the error message for an output that can't be written."""
     if isinstance(error, AssertionError):
         why = "not all samples were written, is the disk full?"
     else:

@@ -1,9 +1,12 @@
-"""The core: arithmetic on arrays. No paths, no printing, no terminal.
+"""The core: arithmetic on arrays, without paths, printing or a terminal.
 
-A noise gate is *level → mask → gain → samples*, and each step is a module: `detector`, `mask`,
-`envelope`, `broadband`. A threshold needs `levels` and no more. The automatic gate has two passes:
-`analysis` learns and decides, the gate scores what it hears: `bands` → `extractor` → `likelihood`,
-`learner`. Every step is an object fed with blocks through `process(…, last=False)`
-that remembers the little it must; what comes out is the same, number for number, however the
-input is cut into blocks.
+A noise gate is *level → mask → gain → samples*. Each step is a module: `detection.detector`,
+`gain.mask`, `gain.envelope` and `gain.overlap_add`. A fixed threshold only needs the frame levels
+of `frames.levels`. The automatic gate has two passes. In the first pass `analysis` learns a model
+of signal and noise and makes a `decision`; in the second pass `gate` scores every frame with it:
+`frames.band_power` → `detection.band_levels` → `detection.likelihood_detector`. `spectral` adds
+the gate that works in each frequency bin.
+
+Each step is an object that receives blocks through `process(…, last=False)` and stores only the
+state that it needs. The output is identical for any division of the input into blocks.
 """

@@ -1,4 +1,4 @@
-"""What the first pass finds out: statistics, what the gate shall go by, and what it would do."""
+"""The first pass: level statistics, the decision for the gate and a simulation of the gate."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -61,78 +61,84 @@ STAYS_OPEN = {
 }
 
 MIN_RARE_PEAK_DB = 20.0
-"""A frame so far above the median is no noise: rain, wind and hiss go up to 12 dB."""
+"""A frame this far above the median is not noise: rain, wind and hiss reach 12 dB."""
 
 DRIFT_WINDOW_S = 5.0
-"""The noise is measured anew this often."""
+"""Length of the windows in which the noise level is measured to find its drift."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What the gate would do with one threshold, to half a decibel."""
+    """Result of a simulated gate with one threshold, on a grid of `TRIAL_STEP_DB`."""
 
     threshold_db: float
-    """In dBFS."""
+    """Threshold in dBFS."""
     closed_share: float
-    """Share of the time that it would be closed, 0 to 1."""
+    """Share of the time during which the gate would be closed, 0 to 1."""
     openings_per_minute: float
     at_risk: float
-    """Share of what the automatic detector lets through that it would close on, 0 to 1."""
+    """Share of the frames passed by the automatic detector that would be muted, 0 to 1."""
     agreement: float
-    """Share of the time that it would be what the automatic detector is, 0 to 1."""
+    """Share of the time during which gate and automatic detector agree, 0 to 1."""
     balanced: float
-    """The mean of that share in the open frames and in the closed: rare speech counts as much as
-    the pauses around it."""
+    """Balanced accuracy: mean of the agreement in open frames and in closed frames, 0 to 1. Rare
+    speech has the same weight as the pauses around it."""
 
 
 @dataclass(frozen=True, slots=True)
 class LevelReport:
-    """The levels of a recording. Levels are dBFS; silence is minus infinity."""
+    """The levels of a recording, in dBFS; digital silence is −∞."""
 
     samples: int
     frames: int
     peak_db: float
     rms_db: float
-    """Of all samples of all channels."""
+    """RMS of all samples of all channels."""
     percentiles_db: dict[int, float]
-    """Levels that so many percent of the frames don't exceed, digital silence left out."""
+    """Percentiles of the frame levels, by percentage, without digital silence."""
     silent_share: float
-    """Share of frames that are digital silence."""
+    """Share of the frames that are digital silence, 0 to 1."""
     drift_db: float
-    """How far the noise moves within the recording, dB."""
+    """Range of the noise level within the recording, in dB."""
     suggestion: ThresholdSuggestion
     closed_share: float
-    """Share of the time that the gate would be closed, 0 to 1."""
+    """Share of the time during which the gate would be closed, 0 to 1."""
     openings_per_minute: float
     trials: tuple[Trial, ...]
-    """What the gate would do with one threshold or another, by rising threshold; none where
-    signal and noise don't part."""
+    """Simulations of the gate by ascending threshold; empty if signal and noise are not
+    separable."""
     noises: "tuple[NoiseProfile | None, ...]"
-    """The noise in each gate, if the settings are of a spectral gate; None where none was found."""
+    """Noise profile of each gate for a spectral gate, None where no noise was found."""
     histogram: LevelHistogram
 
 
 @dataclass(frozen=True)
 class _SimulatedGate:
-    """Frames on which the decision was tried, shaped (frames, gates)."""
+    """Frames on which the gate was simulated; arrays are shaped (frames, gates)."""
 
     numbers: FrameIndices
     levels: RmsLevels
     mask: Mask
     closed: Mask
-    """Where the gate has closed altogether, and not on digital silence."""
+    """True where the gate is fully closed and the frame is not digital silence."""
     statistics: GateStatistics
 
 
 class Analyzer:
-    """Measures samples that come in blocks, through the same detectors as the gate.
+    """Measures blocks of samples with the same detectors as the gate.
 
-    What the gate would do is tried on a part of a long recording: minutes, evenly spread.
+    The gate is simulated on an evenly spaced subsample of a long recording, some minutes in all.
 
     Parameters
     ----------
+    settings
+        Settings of the gate.
+    sample_rate
+        In Hz.
+    channels
+        Number of channels of the blocks.
     samples
-        How many there will be, if that is known.
+        Expected length of the recording in samples, 0 if unknown.
 
     Examples
     --------
@@ -158,7 +164,7 @@ class Analyzer:
         self._track = self._whole = LevelTrack()
         self._meter: LevelDetector | None = None
         if settings.key_hz:
-            # What a closed gate turns down is not what the key lets through, but all.
+            # A closed gate attenuates the whole spectrum, not only the key band.
             meter_settings = replace(settings, key_hz=None)
             self._meter = LevelDetector(-1.0, meter_settings, sample_rate, channels)
             self._whole = LevelTrack()
@@ -182,11 +188,11 @@ class Analyzer:
         self._peak = max(self._peak, compute_peak(block))
 
     def decide(self) -> GateDecision:
-        """Return what the gate shall go by."""
+        """Return the decision for the gate."""
         return self._decided[0]
 
     def report(self) -> LevelReport:
-        """Return what was measured, and what could be done about it."""
+        """Return the measured levels, the suggested threshold and the simulated results."""
         decision, sample = self._decided
         suggestion = decision.suggestion or suggest_threshold(self._histogram)
         trials: tuple[Trial, ...] = ()
@@ -263,7 +269,7 @@ class Analyzer:
             )
         if settings.target_floor_db is not None:
             whole = self._whole.levels_at(sample.numbers)
-            # Where no pause outlasts the release, what is fading has to do.
+            # If no pause is longer than the release, the frames of the fade-outs are used instead.
             closed = sample.closed if sample.closed.any() else ~sample.mask & (whole > 0)
             noise_db = rms_db(whole[closed])
             noise_db -= settings.pause_reduction_db if any(noises) else 0.0
@@ -272,7 +278,7 @@ class Analyzer:
         return GateDecision(rule, settings, found, noises, subsample), sample
 
     def _keep_open_if_rare(self, models: tuple[SignalModel, ...]) -> tuple[SignalModel, ...]:
-        """Keep gates open that would stay closed, but not all frames are alike."""
+        """Keep a gate open whose model is pure noise although single frames are far louder."""
         peaks = self._track.peaks_over_median_db()
         return tuple(
             replace(model, verdict="rare", contrast_db=float(peak))
@@ -282,7 +288,7 @@ class Analyzer:
         )
 
     def _create_adaptive_threshold(self, threshold: float) -> AdaptiveThreshold:
-        """Let a threshold move with the floor of the loudest gate."""
+        """Create a threshold that follows the noise floor of the loudest gate."""
         step = max(1, round(FLOOR_STEP_S * self._frames_per_s))
         floors = compute_noise_floor(self._track.compute_quiet_levels_db(step))
         return AdaptiveThreshold(threshold, floors - median(floors), step)
@@ -293,7 +299,7 @@ class Analyzer:
 
     @cached_property
     def _kept(self) -> tuple[FrameIndices, RmsLevels]:
-        """The numbers and the levels of the frames by which the recording is judged."""
+        """Indices and levels of the subsampled frames."""
         numbers = (
             self._model_learner.subsample.covered_frame_indices(len(self._track))
             if self._model_learner
@@ -306,7 +312,7 @@ class Analyzer:
     def _simulate_gate(
         self, values: DetectorValues, open_above: float, close_below: float
     ) -> _SimulatedGate:
-        """Try the gate, with its fades, on what a detector says of the frames that were kept."""
+        """Simulate the gate, including its fades, on detector values of the subsampled frames."""
         mask, statistics = self._gate_frames(values, open_above, close_below)
         timing, (numbers, levels) = self._timing, self._kept
         envelope = Envelope(
@@ -323,7 +329,7 @@ class Analyzer:
         return mask, gate.statistics
 
     def _sweep_thresholds(self, sample: _SimulatedGate) -> Iterator[Trial]:
-        """Try every whole decibel between the lowest level and the highest."""
+        """Simulate the gate at every whole decibel between the lowest and the highest level."""
         sounding = sample.levels > 0
         opens = sample.mask & sounding
         low, high = to_db(quantile(sample.levels[sounding], [0.01, 0.995]))
@@ -346,7 +352,7 @@ class Analyzer:
         return statistics.openings / minutes if minutes else 0.0
 
     def _drift_db(self, sample: _SimulatedGate) -> float:
-        """Return how far the median of the noise moves from one window to others."""
+        """Return the range of the median noise level over windows of the recording, in dB."""
         window = sample.numbers // max(1, round(DRIFT_WINDOW_S * self._frames_per_s))
         medians = []
         for number in np.unique(window):
@@ -371,7 +377,7 @@ def _noise_learner(
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial:
-    """Return the trial that agrees best with the automatic detector, the middle one of several."""
+    """Return the trial that agrees best with the automatic detector; of ties, the middle one."""
     most = max(trial.balanced for trial in trials)
     best = [trial for trial in trials if trial.balanced > most - 1e-6]
     return best[len(best) // 2]
@@ -380,7 +386,7 @@ def best_trial(trials: Sequence[Trial]) -> Trial:
 def _suggest_from_models(
     models: Sequence[SignalModel], scores: DetectorValues, sample: _SimulatedGate
 ) -> ThresholdSuggestion:
-    """Say in words what the models of the gates decide."""
+    """Describe the result of the signal models of all gates in words."""
     sounding = sample.levels > 0
     if not sounding.any():
         return ThresholdSuggestion(None, -np.inf, -np.inf, NOTHING_SOUNDS)

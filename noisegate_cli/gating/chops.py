@@ -1,8 +1,8 @@
-"""Hindsight: where the gate closed on a sound that was still decaying, or opened into one.
+"""Audit of a gate: places where it cut the decay or the attack of a sound.
 
-Half way down a fade-out, what the gate turns down should be the noise already. Where the level
-goes on to fall far below what it is there, a decay was cut. An attack is the same backwards: half
-way up the fade-in, the level should not yet be far above what it was before.
+Halfway through a fade-out the level should be the level of the noise. If the level afterwards falls
+far below its value there, the gate cut a decay. An attack is the same with time reversed: halfway
+through the fade-in the level should not be far above the level of the pause before it.
 """
 
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ from noisegate_cli.gating.timing import Timing
 from noisegate_cli.samples import to_db
 
 MIN_CHOP_DB = 10.0
-"""So far above the pause, what is cut is heard."""
+"""A cut is audible if the sound is this far above the pause."""
 
 MIN_AUDIBLE_DBFS = -60.0
-"""Below this, in dBFS, nothing is: audiobooks may have noise of that level."""
+"""Sounds below this level are inaudible: audiobooks are allowed noise of this level."""
 
 DECAY_WINDOW_NEAR_MS, DECAY_WINDOW_FAR_MS = (100.0, 200.0), (300.0, 500.0)
-"""Where the level of the pause is taken, from the fade on: it is the lower one of both. Short
-pauses end soon, long decays last until later."""
+"""Windows after the fade in which the level of the pause is measured; the lower level counts. The
+near window suits short pauses, the far window long decays."""
 
 MIN_AUDITED_RANGE_DB = -6.0
-"""A gate that closes no further cuts nothing."""
+"""A gate with a smaller reduction does not cut sounds audibly and is not audited."""
 
 MAX_LISTED_CHOPS = 10
-"""Chops that are remembered: the worst."""
+"""Number of the worst chops that are reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,30 +38,30 @@ class Chop:
     """One place where the gate cut a sound."""
 
     time: float
-    """In seconds from the start."""
+    """Time in seconds from the start of the recording."""
     kind: Literal["decay", "attack"]
-    """Whether it closed on a decay or opened into an attack."""
+    """Whether the gate closed during a decay or opened during an attack."""
     above_db: float
-    """How far the sound stood above the pause where the gate cut it, dB."""
+    """Level of the sound at the cut, relative to the pause, in dB."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChopReport:
-    """How often a gate cut sounds."""
+    """Number of cut decays and attacks, and the worst of them."""
 
     decays: int = 0
     attacks: int = 0
     worst: tuple[Chop, ...] = ()
-    """In the order of time."""
+    """The worst chops, sorted by time."""
 
     @property
     def count(self) -> int:
-        """Of all chops."""
+        """Number of all chops."""
         return self.decays + self.attacks
 
 
 class ChopAudit:
-    """Looks over the levels and the mask of a gate, which come in blocks.
+    """Finds chops in the levels and the mask of a gate, processed in blocks.
 
     Examples
     --------
@@ -81,7 +81,7 @@ class ChopAudit:
             np.arange(round(start / 1000 / self._hop_s), round(end / 1000 / self._hop_s) + 1)
             for start, end in (DECAY_WINDOW_NEAR_MS, DECAY_WINDOW_FAR_MS)
         ]
-        # A frame that is centred nearer than half its length still hears the open side.
+        # A frame whose centre is closer than half its length still overlaps the open side.
         half = timing.overlap // 2
         self._after_closing = max(half, round(timing.release / 2))
         self._before_opening = timing.lookahead + max(half, round(timing.attack / 2))
@@ -94,10 +94,10 @@ class ChopAudit:
         self.report = ChopReport()
 
     def process(self, levels: RmsLevels, mask: Mask, last: bool = False) -> None:
-        """Take in further levels and, some frames later, their mask, both (frames, gates)."""
+        """Process levels and their mask, both shaped (frames, gates); the mask may lag behind."""
         self._levels = np.concatenate([self._levels, levels])
         self._mask = np.concatenate([self._mask, mask])
-        # Frames are numbered from the first that is remembered.
+        # Frame indices are relative to the first frame in the buffer.
         start = self._done - self._first
         end = len(self._mask) if last else max(start, len(self._mask) - self._context)
         before, after = self._mask[start - 1 : end - 1], self._mask[start:end]

@@ -1,4 +1,4 @@
-"""What the gate goes by once the first pass is complete."""
+"""The decision that the first pass makes and the gate applies."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GateDecision:
-    """What the gate shall go by."""
+    """The rule, settings and noise profiles that a gate applies."""
 
     rule: Rule
     settings: GateSettings
-    """With the range that a target floor comes to."""
+    """Settings of the gate; a target floor is already converted to a range."""
     suggestion: ThresholdSuggestion | None = None
-    """Where the rule comes from; None when the threshold was given."""
+    """Suggestion that the rule is based on; None if the user gave a threshold."""
     noises: "tuple[NoiseProfile | None, ...]" = ()
-    """The noise in each gate, if the spectral gate goes by it; None where none was found."""
+    """Noise profile of each gate for the spectral gate, None where no noise was found."""
     subsample: BatchSubsampler | None = None
-    """What the rule was learnt from, of the samples that are to be gated."""
+    """Band powers that the models were learnt from, reused when the same samples are gated."""
 
     @classmethod
     def from_settings(cls, settings: GateSettings) -> "GateDecision | None":
-        """Return what needs no recording to be decided; None when it does."""
+        """Return the decision if the settings determine it, None if a first pass is needed."""
         needs_noise = (
             settings.noise_stretch or settings.adaptive or settings.target_floor_db is not None
         )
@@ -38,7 +38,7 @@ class GateDecision:
 
     @property
     def threshold(self) -> float | None:
-        """Linear RMS; None where the gate goes by more than that, or stays open."""
+        """Threshold in linear RMS; None if the gate uses signal models or stays open."""
         if isinstance(self.rule, tuple):
             return None
         rule = self.rule

@@ -1,4 +1,4 @@
-"""The whole gate: level → mask → gain → samples, in each frequency bin first if it is told to."""
+"""The complete gate: level → mask → gain → samples, with an optional spectral gate before it."""
 
 from typing import TYPE_CHECKING
 
@@ -17,28 +17,27 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
 Gated = tuple[Samples, Samples | None]
-"""Samples that were kept, and what was removed from them if that was asked for."""
+"""The gated samples, and the removed residue if it was requested."""
 
 
 class Gate:
-    """Gates samples that come in blocks.
+    """Gates samples block by block.
 
     Parameters
     ----------
     decision
-        How to gate, and what to go by.
+        Settings of the gate and the rule that opens and closes it.
     sample_rate
         In Hz.
     channels
-        Of the blocks to come.
+        Number of channels of the blocks.
     step
-        See `OverlapAddGain`.
+        Smallest difference between two integer samples, see `OverlapAddGain`.
     residue
-        Whether to tell what was removed, too.
+        Whether to return the removed residue as well.
     live
-        Whether samples are waited for: they come out as soon as they can, see `live_delay_ms`. It
-        makes no difference to them unless a spectral gate follows the noise, which it then does
-        from what it has heard a shorter time before.
+        Whether to minimise the delay, see `live_delay_ms`. The output is the same, except for a
+        spectral gate that tracks the noise: it then tracks it in smaller batches.
 
     Examples
     --------
@@ -70,7 +69,7 @@ class Gate:
         )
         gates = self._detector.gates
         self.noises = decision.noises or settings.noise_of(gates)
-        """The noise in each gate, for a spectral gate that goes by it; None where none is known."""
+        """Noise profile of each gate for a spectral gate, None where the noise is unknown."""
         reduction_db = settings.pause_reduction_db if any(self.noises) else 0.0
         self._cuts = settings.range_db - reduction_db < MIN_AUDITED_RANGE_DB
         self._audit = ChopAudit(timing, sample_rate, gates)
@@ -95,29 +94,36 @@ class Gate:
 
     @property
     def statistics(self) -> GateStatistics:
-        """What the gate has done so far."""
+        """Statistics of the frames processed so far."""
         return self._mask.statistics
 
     @property
     def chops(self) -> ChopReport:
-        """Where it has cut sounds so far."""
+        """Sounds that the gate has cut so far."""
         return self._audit.report
 
     def process(self, block: Samples, last: bool = False) -> Gated:
-        """Return the samples that `block` settles: what is kept, and what is removed if asked.
+        """Process a block and return the samples that are complete.
 
-        They come out some frames later than they went in; with `last` all are out.
+        The output is delayed by some frames; with `last` all remaining samples are returned.
+
+        Parameters
+        ----------
+        block
+            Samples shaped (samples, channels).
+        last
+            Whether this is the last block.
 
         Returns
         -------
-        kept, removed
-            Both shaped (samples, channels), in the type of `block`; together they are what went
-            in, but for what the type can't hold. `removed` is None unless it was asked for.
+        gated, removed
+            Both shaped (samples, channels), in the dtype of `block`. Their sum is the input, unless
+            the dtype cannot represent a difference. `removed` is None unless `residue` is set.
 
         Raises
         ------
         SignalError
-            When a sample is NaN or infinite.
+            If a sample is NaN or infinite.
         """
         if self._spectral:
             self._spectral.submit_transforms(block, last)
@@ -136,14 +142,15 @@ class Gate:
         before = before[: len(kept)]
         if self._spectral is None or block.dtype.kind == "f":
             return before - kept
-        # Bins that go down alone may leave the other sign, and more than there was.
+        # Attenuating single bins can flip the sign of a sample or increase its magnitude, so the
+        # difference may exceed the range of the dtype.
         limits = np.iinfo(block.dtype)
         removed = np.clip(before.astype(np.int64) - kept, limits.min, limits.max)
         return removed.astype(block.dtype)
 
 
 def live_delay_ms(settings: GateSettings, sample_rate: int) -> float:
-    """Return how much later a live gate tells samples than it gets them, at the most, in ms."""
+    """Return the maximum delay between input and output of a live gate, in ms."""
     delay = settings.delay_ms(sample_rate)
     if settings.spectral == "off":
         return delay

@@ -1,4 +1,4 @@
-"""What is known of a noise: its power at each frequency."""
+"""Power spectrum of a noise."""
 
 import math
 from collections.abc import Sequence
@@ -12,22 +12,22 @@ from noisegate_cli.gating.frames.stft import BinPowers, Stft
 from noisegate_cli.samples import to_db
 
 FULL_SIGNAL_SHARES = np.ones(2, np.float32)
-"""The share of signal where nothing is known of it."""
+"""Share of signal if it is unknown: everything above the noise counts as signal."""
 
 NoiseSource = Literal["pauses", "quietest", "given"]
 
 
 @dataclass(frozen=True)
 class NoiseProfile:
-    """The power spectrum of a noise."""
+    """Power spectral density of a noise."""
 
     power_densities: tuple[float, ...]
-    """Mean square for each Hz, full scale 1.0, at frequencies evenly from 0 to `highest_hz`."""
+    """Mean square per Hz, full scale 1.0, at evenly spaced frequencies from 0 to `highest_hz`."""
     highest_hz: float
     source: NoiseSource
-    """Where it was found: in the `pauses`, in what is `quietest` in each bin, or as `given`."""
+    """Origin: the `pauses`, the `quietest` frames of each bin, or `given` by the caller."""
     signal_shares: tuple[float, ...] = (1.0, 1.0)
-    """At the like frequencies, how much of what stands out of the noise is signal, 0 to 1."""
+    """Share of the power above the noise that is signal, 0 to 1, at evenly spaced frequencies."""
 
     @classmethod
     def from_mean_powers(
@@ -38,7 +38,7 @@ class NoiseProfile:
         source: NoiseSource,
         signal_shares: BinPowers = FULL_SIGNAL_SHARES,
     ) -> "NoiseProfile":
-        """Return the profile of a noise that has these mean |X|² in the bins of a transform."""
+        """Create a profile from the mean |X|² in the bins of a transform."""
         power_densities = np.asarray(mean, np.float64) * _density_per_power(transform, sample_rate)
         return cls(
             tuple(power_densities.tolist()), sample_rate / 2, source, tuple(signal_shares.tolist())
@@ -47,9 +47,9 @@ class NoiseProfile:
     def interpolate_to_bins(
         self, transform: Stft, sample_rate: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the mean |X|² in the bins of a transform, and the share of signal.
+        """Return the mean |X|² and the share of signal in each bin of a transform.
 
-        Above `highest_hz` there is no noise.
+        Above `highest_hz` the noise is 0.
         """
         hz = np.linspace(0, sample_rate / 2, transform.bins)
         noise = np.interp(
@@ -62,10 +62,10 @@ class NoiseProfile:
         return np.linspace(0, self.highest_hz, len(values))
 
     def level_db(self, low_hz: float = 0.0, high_hz: float = math.inf) -> float:
-        """Return the level, in dBFS, between two frequencies."""
+        """Return the level between two frequencies, in dBFS."""
         step = self.highest_hz / (len(self.power_densities) - 1)
         centres = step * np.arange(len(self.power_densities))
-        # The bins at both ends are half as wide.
+        # The first and the last bin are half as wide as the others.
         upper = np.clip(centres + step / 2, low_hz, min(high_hz, self.highest_hz))
         lower = np.clip(centres - step / 2, max(low_hz, 0.0), min(high_hz, self.highest_hz))
         return float(
@@ -73,7 +73,7 @@ class NoiseProfile:
         )
 
     def compute_band_levels(self, per_octave: int) -> list[tuple[float, float, float]]:
-        """Return (from Hz, to Hz, level in dBFS) of bands that divide octaves, from 22 Hz on."""
+        """Return (low Hz, high Hz, level in dBFS) of fractional-octave bands from 22 Hz upwards."""
         bands = []
         edge = 2.0 ** (-5.5)
         while 1000 * edge < self.highest_hz:
@@ -84,5 +84,5 @@ class NoiseProfile:
 
 
 def _density_per_power(transform: Stft, sample_rate: int) -> float:
-    """Return the mean square for each Hz that a mean |X|² of 1 in all bins stands for."""
+    """Return the mean square per Hz that corresponds to a mean |X|² of 1 in all bins."""
     return transform.mean_square_per_power * 2 * (transform.bins - 1) / sample_rate

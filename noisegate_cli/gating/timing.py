@@ -1,4 +1,4 @@
-"""Times in ms converted to samples and frames at a sample rate."""
+"""Conversion of times in ms to samples and frames at a sample rate."""
 
 import math
 from dataclasses import dataclass
@@ -6,54 +6,54 @@ from dataclasses import dataclass
 from noisegate_cli.errors import SettingsError
 
 FRAME_MS = 30.0
-"""A frame must span two periods of the lowest voice, 70 Hz, for its RMS to stand still."""
+"""A frame spans two periods of the lowest voice (70 Hz), so that its RMS does not fluctuate."""
 
 
 DEFAULT_OVERLAP, MAX_OVERLAP = 4, 64
-"""Hops a frame: squared Hann windows add up to a constant from three on, and nothing is gained by
-many more."""
+"""Hops per frame. Squared Hann windows add up to a constant from three hops per frame, and a much
+larger overlap has no benefit."""
 
 
 MIN_FRAME_LENGTH, MAX_FRAME_LENGTH = 16, 1 << 20
-"""Samples."""
+"""Limits of the frame length, in samples."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Settings converted to the sample rate: the one place where ms become samples and frames."""
+    """Times of the settings, converted to samples and frames at a sample rate."""
 
     frame_length: int
-    """Samples in one analysis window."""
+    """Samples per analysis frame."""
     hop_length: int
     """Samples from one frame to the next."""
     min_closed: int
-    """Frames that a closing lasts at the least; a shorter one is none."""
+    """Minimum duration of a closed run in frames; shorter runs stay open."""
     min_open: int
-    """Frames that an opening lasts at the least, before the hold; a shorter one is none."""
+    """Minimum duration of an open run in frames, before the hold; shorter runs stay closed."""
     hold: int
-    """Frames that the gate stays open after the last frame that asked for it."""
+    """Frames for which the gate stays open after the last frame that opens it."""
     lookahead: int
-    """Frames that the gate is fully open before the first frame that asks for it."""
+    """Frames for which the gate is fully open before the first frame that opens it."""
     attack: float
-    """Length of the fade-in, in frames; not rounded, so that its shape keeps its time."""
+    """Length of the fade-in in frames, not rounded, so that its duration is exact."""
     release: float
-    """Length of the fade-out, in frames; not rounded either."""
+    """Length of the fade-out in frames, not rounded."""
 
     @property
     def overlap(self) -> int:
-        """Frames that cover each sample."""
+        """Number of frames that cover each sample."""
         return self.frame_length // self.hop_length
 
 
 def default_frame_length(sample_rate: int) -> int:
-    """Return the power of two at or above 30 ms, in samples."""
+    """Return the smallest power of two that spans at least `FRAME_MS`, in samples."""
     samples = FRAME_MS / 1000 * sample_rate
     power = 1 << math.ceil(math.log2(max(1.0, samples)))
     return min(max(power, MIN_FRAME_LENGTH), MAX_FRAME_LENGTH)
 
 
 def default_hop_length(frame_length: int) -> int:
-    """Return a quarter of the frame, or the next shorter part of it that divides its half."""
+    """Return a quarter of the frame length, or the next shorter hop that divides half of it."""
     overlaps = range(DEFAULT_OVERLAP, MAX_OVERLAP + 1, 2)
     return frame_length // next((n for n in overlaps if frame_length % n == 0), 2)
 

@@ -1,1 +1,1 @@
-"""What opens the gate: level rule, signal model, evidence, thresholds."""
+"""Detection: level threshold, signal model, likelihood scores and threshold estimation."""

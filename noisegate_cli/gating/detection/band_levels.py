@@ -1,4 +1,4 @@
-"""What learning and scoring hear alike: levels in bands, and how they are smoothed."""
+"""Band powers and smoothing times that learning and scoring share."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,22 +9,26 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
 
 MIN_BAND_HZ, MAX_BAND_HZ = 40.0, 10000.0
-"""All of speech, and most of what animals and instruments do."""
+"""The range covers speech and most of the energy of animal calls and instruments."""
 
 BAND_COUNT = 44
-"""Between them, equally wide on the mel scale."""
+"""Number of bands between `MIN_BAND_HZ` and `MAX_BAND_HZ`, equally wide on the mel scale."""
 
 LEVEL_SMOOTHING_MS, SCORE_SMOOTHING_MS = 50.0, 30.0
-"""Smoothing of the levels, and of the score."""
+"""Lengths of the running means over the band levels and over the scores."""
 
 
 class BandLevelExtractor:
-    """Hears the powers of every second frame of each gate, in bands; see `kept`.
+    """Computes the band powers of every second frame for each gate; see `subsampling`.
 
     Parameters
     ----------
     settings
-        Of which the key, the frames and the channels count here.
+        Only the key filter, the frame and hop lengths and the channel mode are used.
+    sample_rate
+        In Hz.
+    channels
+        Number of channels of the samples.
     """
 
     def __init__(self, settings: GateSettings, sample_rate: int, channels: int = 1) -> None:
@@ -40,13 +44,13 @@ class BandLevelExtractor:
             edges, sample_rate, timing.frame_length, hop, oversampling=2
         )
         self.apart = max(1, timing.frame_length // hop)
-        """Frames so far apart share no sample."""
+        """Distance in frames at which two frames share no sample."""
         self.frames_per_s = sample_rate / hop
         self.linked = settings.channels == "linked"
         self.gates = 1 if self.linked else channels
 
     def densities(self, frames: int, samples: Samples) -> BandPowerArray:
-        """Return powers per Hz, shaped (frames, gates, bands): the highest of linked channels."""
+        """Return powers per Hz, shaped (frames, gates, bands); the maximum of linked channels."""
         powers = self.powers.compute(frames, samples)
         if self.linked and powers.shape[1] > 1:
             powers = powers.max(axis=1, keepdims=True)
@@ -54,12 +58,12 @@ class BandLevelExtractor:
         return powers
 
     def frames(self, ms: float) -> int:
-        """Return a duration in frames, one at least."""
+        """Convert a duration in ms to frames, at least 1."""
         return max(1, round(ms / 1000 * self.frames_per_s))
 
 
 def mel_band_edges(low: float, high: float) -> NDArray[np.float64]:
-    """Return the edges, in Hz, of bands equally wide on the mel scale."""
+    """Return the edges, in Hz, of bands that are equally wide on the mel scale."""
     mel_low, mel_high = np.log1p(low / 700), np.log1p(high / 700)
     width = (np.log1p(MAX_BAND_HZ / 700) - np.log1p(MIN_BAND_HZ / 700)) / BAND_COUNT
     bands = max(4, round((mel_high - mel_low) / width))

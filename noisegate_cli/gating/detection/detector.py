@@ -1,7 +1,8 @@
-"""What the gate listens to: one number a frame for each gate, and where that opens and closes it.
+"""Choice of the detector that a rule needs.
 
-A `Rule` says which detector: a threshold is one of the level, models are one of the likelihood.
-Each tells both what it goes by and the levels.
+A detector returns one value per frame and gate, and has the thresholds that open and close the
+gate. A `Rule` determines the detector: a threshold needs a `LevelDetector`, signal models need a
+`LikelihoodDetector`. Each returns the detector values together with the frame levels.
 """
 
 from typing import TypeAlias
@@ -22,7 +23,7 @@ def detector(
     channels: int = 1,
     subsample: BatchSubsampler | None = None,
 ) -> Detector:
-    """Return the detector that a rule needs."""
+    """Create the detector that a rule needs."""
     if isinstance(rule, tuple):
         return LikelihoodDetector(rule, settings, sample_rate, channels, subsample)
     return LevelDetector(rule, settings, sample_rate, channels)

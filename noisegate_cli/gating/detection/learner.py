@@ -1,4 +1,4 @@
-"""The two passes of the automatic gate: what is kept to learn from, and the score of each frame."""
+"""Learning of signal models from a subsample of a recording."""
 
 from collections.abc import Sequence
 
@@ -13,14 +13,21 @@ from noisegate_cli.samples import Samples
 
 
 class SignalModelLearner:
-    """Learns from samples that come in blocks, in flat memory.
+    """Learns a signal model per gate from blocks of samples, in bounded memory.
 
-    It keeps batches of frames, see `BatchSubsampler`. They need not be heard again to be scored.
+    The learner stores the band powers of batches of frames, see `BatchSubsampler`. The second pass
+    reuses them, so that they are computed only once.
 
     Parameters
     ----------
+    settings
+        Settings of the gate.
+    sample_rate
+        In Hz.
+    channels
+        Number of channels of the blocks.
     samples
-        How many there will be, if that is known.
+        Expected length of the recording in samples, 0 if unknown.
     """
 
     def __init__(
@@ -30,16 +37,16 @@ class SignalModelLearner:
         self._batches = self._extractor.powers.create_batcher()
         hop = settings.timing(sample_rate).hop_length
         self.subsample = BatchSubsampler(hop, self._extractor.gates, samples)
-        """Powers per Hz of the frames that are learnt from."""
+        """Powers per Hz of the frames that the models are fitted to."""
 
     def process(self, block: Samples, last: bool = False) -> None:
-        """Take in `block`, shaped (samples, channels)."""
+        """Process `block`, shaped (samples, channels)."""
         for index, frames, samples in self._batches.process(block, last):
             if self.subsample.should_store(index):
                 self.subsample.store(index, self._extractor.densities(frames, samples))
 
     def models(self, levels: RmsLevels) -> tuple[SignalModel, ...]:
-        """Return what each gate learnt, given the levels of the frames in the batches kept."""
+        """Return the model of each gate, given the levels of the frames in the stored batches."""
         densities, levels = self.subsample.stored_powers(), levels[::SUBSAMPLE_STRIDE_FRAMES]
         return tuple(
             learn_signal_model(self._extractor, densities[:, gate], levels[:, gate])
@@ -47,12 +54,16 @@ class SignalModelLearner:
         )
 
     def scores(self, models: Sequence[SignalModel], count: int) -> DetectorValues:
-        """Return the scores of the frames in the batches kept, as the gate will find them.
+        """Return the scores of the frames in the stored batches, shaped (frames, gates).
+
+        The gate computes the same scores in the second pass.
 
         Parameters
         ----------
+        models
+            One model per gate.
         count
-            Of these frames.
+            Number of frames in the stored batches.
         """
         scorers = [LikelihoodScorer(model, self._extractor) for model in models]
         return compute_scores(scorers, self.subsample.stored_powers(), last=True)[:count]

@@ -10,9 +10,10 @@ from noisegate_cli.samples import Samples, from_db
 
 
 class LevelDetector:
-    """Frame RMS of samples that come in blocks, of the loudest channel or of each.
+    """Computes the RMS of each frame, of the loudest channel or of every channel.
 
-    With a key filter it is the RMS of what lies between two frequencies, under a Hann window.
+    With a key filter it is the RMS between two frequencies, under a Hann window. Samples are
+    processed in blocks.
 
     Examples
     --------
@@ -44,17 +45,18 @@ class LevelDetector:
             self._batches = self._key.create_batcher()
         self._linked = settings.channels == "linked"
         self.gates = 1 if self._linked else channels
-        """How many numbers there are for a frame."""
+        """Number of values per frame."""
 
     @property
     def square_sum(self) -> float:
-        """Of all samples of all channels so far, full scale 1.0, whatever the key."""
+        """Sum of the squares of all samples so far, full scale 1.0, before the key filter."""
         return self._frames.square_sum
 
     def process(self, block: Samples, last: bool = False) -> tuple[RmsLevels, RmsLevels]:
-        """Return what the threshold is for, and the levels, both shaped (frames, gates).
+        """Return the detector values and the levels, both shaped (frames, gates).
 
-        The first is the second, unless the threshold moves. See `FrameRmsMeter.process` for errors.
+        They are equal unless the threshold is adaptive: then the detector values are the levels
+        without the drift of the noise. See `FrameRmsMeter.process` for errors.
         """
         levels = self._frames.process(block, last)
         if self._key:
@@ -69,8 +71,8 @@ class LevelDetector:
 
 
 def hysteresis_thresholds(threshold: float, settings: GateSettings) -> tuple[float, float]:
-    """Return the levels above which a gate opens and at or below which it closes."""
-    # A threshold below 0 keeps the gate open, as no level is at or below it.
+    """Return the level above which a gate opens, and the level at or below which it closes."""
+    # A negative threshold keeps the gate open, because no level is at or below it.
     if threshold <= 0:
         return threshold, threshold
     return threshold, threshold * float(from_db(-settings.hysteresis_db))

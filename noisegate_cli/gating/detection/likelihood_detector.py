@@ -1,4 +1,4 @@
-"""Detector that opens where signal is likelier than noise."""
+"""Detector that opens the gate where signal is more likely than noise."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,14 +23,22 @@ from noisegate_cli.samples import Samples
 
 
 class LikelihoodDetector:
-    """Scores of samples that come in blocks; digital silence scores −∞.
+    """Computes a log-likelihood score per frame and gate; digital silence scores −∞.
+
+    Samples are processed in blocks.
 
     Parameters
     ----------
     models
-        Of each gate, as learnt with the same settings.
+        One model per gate, learnt with the same settings.
+    settings
+        Settings of the gate.
+    sample_rate
+        In Hz.
+    channels
+        Number of channels of the blocks.
     subsample
-        Powers per Hz of frames of the same samples that have been heard already.
+        Powers per Hz that the first pass computed for frames of the same samples.
     """
 
     open_above, close_below = OPEN_ABOVE, CLOSE_BELOW
@@ -48,12 +56,12 @@ class LikelihoodDetector:
         self._batches = self._extractor.powers.create_batcher()
         self._scorers = [LikelihoodScorer(model, self._extractor) for model in models]
         self.gates = self._extractor.gates
-        """How many numbers there are for a frame."""
+        """Number of values per frame."""
         self._meter = LevelDetector(-1.0, replace(settings, key_hz=None), sample_rate, channels)
         self._levels: RmsLevels = np.zeros((0, self.gates))
 
     def process(self, block: Samples, last: bool = False) -> tuple[DetectorValues, RmsLevels]:
-        """Return scores and levels, both shaped (frames, gates), some frames late."""
+        """Return scores and levels, both shaped (frames, gates), with a delay of some frames."""
         parts = [
             compute_scores(self._scorers, self._densities(*batch))
             for batch in self._batches.process(block, last)
@@ -70,7 +78,7 @@ class LikelihoodDetector:
         return np.where(silent, -np.inf, scores), levels
 
     def _densities(self, index: int, frames: int, samples: Samples) -> BandPowerArray:
-        """Return the powers per Hz of a batch, from memory if possible."""
+        """Return the powers per Hz of a batch, from the subsample if it contains the batch."""
         known = self._subsample.get(index) if self._subsample else None
         if known is None or len(known) != frames:
             return self._extractor.densities(frames, samples)
@@ -78,9 +86,9 @@ class LikelihoodDetector:
 
 
 class LikelihoodScorer:
-    """Smoothed scores for one gate, of which every second frame comes, in batches.
+    """Computes smoothed scores of one gate from batches of every second frame.
 
-    Powers beyond all numbers are no noise: where the score is none, the gate opens.
+    A score that is NaN, because a power overflowed, counts as +∞, so that the gate opens.
     """
 
     def __init__(self, model: SignalModel, extractor: BandLevelExtractor) -> None:
@@ -90,14 +98,22 @@ class LikelihoodScorer:
         self._known = np.zeros(0)
 
     def process(self, densities: BandPowerArray, last: bool = False) -> NDArray[np.float64]:
-        """Return the scores of all frames that powers per Hz, shaped (frames, bands), complete.
+        """Return the scores of all frames that can be computed so far.
 
-        When it is the last there may be one more than there are frames.
+        Scores of the frames between are interpolated linearly. With `last` there may be one score
+        more than there are frames.
+
+        Parameters
+        ----------
+        densities
+            Powers per Hz, shaped (frames, bands).
+        last
+            Whether this is the last batch.
         """
         levels = self._levels.process(self._model.levels(densities), last)
         scores = self._scores.process(self._model.score(levels), last)
         scores = np.where(np.isnan(scores), np.inf, scores)
-        # The last that is known waits for the next: between two lies their mean.
+        # The last score is held back, because interpolation needs the next one.
         known = np.concatenate([self._known, scores])
         if last:
             known = np.concatenate([known, known[-1:]])
@@ -108,5 +124,5 @@ class LikelihoodScorer:
 def compute_scores(
     scorers: Sequence[LikelihoodScorer], densities: BandPowerArray, last: bool = False
 ) -> DetectorValues:
-    """Return the scores of gates, shaped (frames, gates), from powers (frames, gates, bands)."""
+    """Return scores shaped (frames, gates) from powers per Hz shaped (frames, gates, bands)."""
     return np.stack([s.process(densities[:, g], last) for g, s in enumerate(scorers)], axis=1)

@@ -1,4 +1,4 @@
-"""The rule that opens and closes the gate: thresholds, fixed or moving."""
+"""The rule that opens and closes the gate: a fixed or adaptive threshold, or signal models."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -14,19 +14,19 @@ from noisegate_cli.samples import from_db
 
 @dataclass(frozen=True, eq=False)
 class AdaptiveThreshold:
-    """A threshold that moves with the noise."""
+    """A threshold that follows the noise floor."""
 
     threshold: float
-    """Where the noise is as loud as it mostly is, linear RMS."""
+    """Threshold at the median noise floor, linear RMS."""
     drift_db: NDArray[np.float64]
-    """How much louder the noise is in each step."""
+    """Noise floor in each step, relative to its median, in dB."""
     step: int
-    """In frames."""
+    """Length of a step in frames."""
 
     def compensate_drift(self, levels: RmsLevels, frames: NDArray[np.int64]) -> RmsLevels:
-        """Return what levels would be over a noise that stands still."""
+        """Return levels from which the drift of the noise floor is removed."""
         return levels * from_db(-interpolate_steps(self.drift_db, self.step, frames))[:, None]
 
 
 Rule: TypeAlias = float | AdaptiveThreshold | tuple[SignalModel, ...]
-"""A threshold in linear RMS, below 0 for a gate that stays open; or what each gate has learnt."""
+"""A threshold in linear RMS (negative: the gate stays open), or one signal model per gate."""

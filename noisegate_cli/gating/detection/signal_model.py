@@ -1,30 +1,31 @@
-"""How much likelier a frame is signal than noise: what the automatic gate listens to.
+"""Signal model of the automatic gate: log-likelihood ratio of signal to noise.
 
-A frame is the vector x of its levels in dB in bands of frequency. Noise and signal are a normal
-distribution each, learnt from the recording itself, and the score of a frame is the logarithm of
-the ratio of their densities, per band:
+A frame is the vector x of its band levels in dB. Noise and signal each have a normal distribution,
+which is learnt from the recording itself. The score of a frame is the logarithm of the ratio of
+their densities, divided by the number of bands:
 
     score = (log p(x | signal) − log p(x | noise)) / bands.
 
-The covariance is the point. Steady noise fluctuates in each band by itself, clatter lifts all
-bands at once, crickets two of them: each is a direction in which *this* noise varies, and a rise
-along it counts little. With the variances alone the same classifier does no better than a
-threshold over each band's floor.
+The full covariance matters. Steady noise fluctuates independently in each band, clatter raises all
+bands together, and crickets raise two of them. Each of them is a direction in which *this* noise
+varies, and a rise in that direction contributes little to the score. With variances alone, the
+classifier is no better than a threshold above the floor of each band.
 
-Learning takes labels, and labels take a start:
+The distributions are fitted to labelled frames. The labels are found in two steps:
 
-1. Per band, the floor is a low quantile of the 20 s around, and g the power over it. The likelihood
-   ratio of Sohn, Kim and Sung (A statistical model-based voice activity detection, 1999), with the
-   a-priori signal-to-noise ratio at its most likely value g − 1, has the logarithm g − 1 − log g.
-   The logarithm of its mean over the bands is cut a little under halfway between quiet frames and
-   loud ones.
-2. Signal are the frames above the cut. Noise are the frames well away from any of them: what is
-   near belongs to neither. Fit both, score all, cut at zero, and repeat (expectation maximisation
-   with hard decisions, Celeux and Govaert 1992; the gap in time keeps decays out of the noise).
+1. In each band, the floor is a low quantile of the surrounding 20 s, and g is the ratio of the
+   power to the floor. The likelihood ratio of Sohn, Kim and Sung (A statistical model-based voice
+   activity detection, 1999) has the logarithm g − 1 − log g if the a-priori signal-to-noise ratio
+   has its maximum-likelihood value g − 1. Its mean over the bands is taken, and the logarithm of
+   the mean is compared with a cut a little below the midpoint between quiet and loud frames.
+2. Frames above the cut are signal. Frames that are well separated in time from any signal are
+   noise; the frames between belong to neither class, which excludes decays from the noise. Both
+   distributions are fitted, all frames are scored, the cut is set to zero, and the step is repeated
+   (expectation maximisation with hard decisions, Celeux and Govaert 1992).
 
-Few frames don't make a covariance. It is shrunk towards one in which every band wanders by so
-many decibels on its own, and all of them by as much together, as if some more frames had been
-seen that do so.
+A small number of frames does not determine a covariance. Therefore it is shrunk towards a prior in
+which each band varies by a fixed number of decibels on its own, and all bands vary by the same
+number together. The prior has the weight of a fixed number of additional frames.
 """
 
 from dataclasses import dataclass
@@ -52,49 +53,50 @@ from noisegate_cli.gating.frames.running_mean import BandLevelsDb, compute_runni
 from noisegate_cli.gating.gain.mask import NEVER, MinRunLength, frames_since
 
 MODEL_DEPTH_DB = 60.0
-"""Levels so far below the loud frames make no difference to a gate."""
+"""Depth of the power floor below the loud frames; lower levels do not affect the gate."""
 
 START_QUIET_QUANTILE, START_LOUD_QUANTILE = 0.1, 0.99
 START_CUT_SHARE = 0.45
-"""The start is cut here between these quantiles of the recording…"""
+"""The initial cut lies at this share of the distance between the two quantiles."""
 MAX_START_CUT = 2.8
-"""…but no higher than a frame 13 dB over the floor, more than plain noise reaches."""
+"""Upper limit of the initial cut: a frame 13 dB above the floor, more than plain noise reaches."""
 
 MAX_OVER_FLOOR_DB = 300.0
-"""Over the floor; what is louder is no louder than that, and fits a float32."""
+"""Levels above the floor are clipped to this value, so that the power fits a float32."""
 
 EM_ROUNDS = 2
-"""More of them drift: quiet speakers go over to the noise, one by one."""
+"""With more rounds the classes drift: quiet speakers are gradually assigned to the noise."""
 
 LEARNING_GUARD_MS, MAX_GAP_MS, MIN_RUN_MS = 150.0, 150.0, 30.0
-"""While learning: how far noise is from any signal, and which runs are too short."""
+"""Distance of noise from any signal in learning, longest gap filled and shortest run retained."""
 
 MIN_CLASS_FRAMES = 11
-"""Frames of noise, and of signal: fewer say too little."""
+"""Fewest frames of noise, and of signal, from which a distribution is fitted."""
 
 
 OPEN_ABOVE, CLOSE_BELOW = 0.2, 0.1
-"""The scores that open the gate and close it."""
+"""Scores above which the gate opens and at or below which it closes (hysteresis)."""
 
 MIN_RISE = 2.2
-"""The START_LOUD quantile of the start in a recording in which something stands out: rain, wind
-or hiss alone reach 1.9, speech 3 dB below such a noise 2.3."""
+"""Smallest START_LOUD_QUANTILE of the initial scores in a recording that contains signal. Rain,
+wind or hiss alone reach 1.9; speech 3 dB below such a noise reaches 2.3."""
 
 MIN_MODEL_CONTRAST_DB = 4.0
-"""Power of open frames over closed ones: at 4 dB the signal is 2 dB above the noise."""
+"""Least ratio of the power of open frames to closed frames: at 4 dB the SNR is 2 dB."""
 
 MAX_DRIFT_RATIO = 3.5
-"""Of noise, see `drift_to_jump_ratio`: it has 1 to 2, 3 at the most. Quiet music has 4 to 25."""
+"""Limit of `drift_to_jump_ratio` for noise: noise has 1 to 2, rarely 3; quiet music 4 to 25."""
 
 RARE_WINDOW_MS, MIN_RARE_RISE = 250.0, 3.0
-"""Or the start of the loudest quarter of a second: what is rare is no less signal."""
+"""A rare event is signal too if the loudest quarter of a second exceeds this initial score."""
 
 MIN_NOISE_JUMP_DB = 1.0
-"""How far noise jumps from one frame to another in the bands in which it is loud, at the least: by
-2 dB and more, the loudest of several channels by less. A steady tone doesn't jump."""
+"""Least deviation between disjoint frames in the bands where noise is loud. Noise varies by 2 dB or
+more, the maximum of several channels by less. A steady tone does not vary."""
 
 MIN_BAND_OVER_DEPTH_DB, MIN_FRAME_PAIRS, JUMP_REGULARIZATION_DB = 6.0, 5, 0.1
-"""Bands nearer to the depth are not heard; fewer pairs of frames say nothing; hum doesn't jump."""
+"""Bands closer to the power floor are ignored, fewer pairs of frames are not evaluated, and the
+regularization prevents a division by zero for hum, whose level is constant."""
 
 MIN_POWER_DENSITY = 1e-30
 
@@ -104,27 +106,35 @@ Verdict = Literal["parted", "noise", "one kind", "near", "restless", "steady", "
 
 @dataclass(frozen=True)
 class SignalModel:
-    """What one gate has learnt of a recording."""
+    """Distributions of signal and noise of one gate, learnt from a recording."""
 
     verdict: Verdict
-    """`parted`: there are signal and noise. `noise`: nothing stands out, the gate stays closed.
-    For the rest it stays open, as it never silences what may be signal. `one kind`: there is too
-    little of one of them to learn from. `near`: their levels hardly differ. `restless`: what is
-    quiet moves like music. `steady`: it is a tone rather than a noise. `rare`: nothing stands out
-    of what was learnt from, but elsewhere something does."""
+    """Result of learning.
+
+    - `parted`: signal and noise are separable.
+    - `noise`: there is no signal, and the gate stays closed.
+
+    With any other verdict the gate stays open, because it must not mute a possible signal:
+
+    - `one kind`: there are too few frames of signal or of noise.
+    - `near`: the levels of signal and noise hardly differ.
+    - `restless`: the quiet frames fluctuate like music.
+    - `steady`: the recording is a steady tone rather than noise.
+    - `rare`: the subsample contains no signal, but the rest of the recording does.
+    """
     floor: float = MIN_POWER_DENSITY
-    """Power that is added in each band, per Hz."""
+    """Power per Hz that is added to each band."""
     signal: ShrunkGaussian | None = None
     noise: ShrunkGaussian | None = None
     contrast_db: float = 0.0
-    """Power of the open frames over the closed ones."""
+    """Ratio of the power of open frames to closed frames, in dB."""
 
     def levels(self, densities: BandPowerArray) -> BandLevelsDb:
-        """Return the levels of powers per Hz, shaped (frames, bands)."""
+        """Convert powers per Hz, shaped (frames, bands), to levels in dB."""
         return np.asarray(10 * np.log10(densities + np.float32(self.floor)))
 
     def score(self, levels: BandLevelsDb) -> NDArray[np.float64]:
-        """Return the score of frames of smoothed levels."""
+        """Return the score of each frame from smoothed levels, shaped (frames, bands)."""
         if self.signal is None or self.noise is None:
             return np.full(len(levels), -np.inf if self.verdict == "noise" else np.inf)
         return log_ratio(self.signal, self.noise, levels)
@@ -133,12 +143,12 @@ class SignalModel:
 def learn_signal_model(
     extractor: BandLevelExtractor, densities: BandPowerArray, level: NDArray[np.float64]
 ) -> SignalModel:
-    """Learn from the powers per Hz of one gate, shaped (frames, bands), and its levels.
+    """Learn the model of one gate from powers per Hz, shaped (frames, bands), and frame levels.
 
-    Digital silence is no level and takes no part. From powers beyond all numbers nothing is learnt.
+    Digital silence is ignored. Powers that are not finite give the verdict `one kind`.
     """
     sounds = level > 0
-    # A frame that is silent in part, or reaches beyond an end, is not as loud as the sound in it.
+    # Partly silent frames, and frames that extend past either end, underestimate the level.
     is_full = ~_is_within(~sounds, extractor.apart, outside=0)[sounds]
     densities, level = densities[sounds], level[sounds]
     if len(level) < 2 * MIN_CLASS_FRAMES or not np.isfinite(densities).all():
@@ -177,8 +187,8 @@ def learn_signal_model(
 def _initial_scores(
     over_floor: BandLevelsDb, extractor: BandLevelExtractor
 ) -> NDArray[np.float64] | None:
-    """Return a first score, above 0 for signal; None where nothing stands out of the floor."""
-    # Below the floor the a-priori ratio is 0, and so is the logarithm of the likelihood ratio.
+    """Return initial scores, positive for signal; None if no frame is clearly above the floor."""
+    # Below the floor the a-priori SNR is 0, hence the log-likelihood ratio is 0.
     g = np.maximum(10 ** (np.minimum(over_floor, MAX_OVER_FLOOR_DB) / 10), 1)
     g -= 1 + np.log(g)
     rise = compute_running_mean(
@@ -195,7 +205,7 @@ def _initial_scores(
 def _fit_classes(
     levels: BandLevelsDb, score: NDArray[np.float64], extractor: BandLevelExtractor
 ) -> tuple[ShrunkGaussian, ShrunkGaussian, NDArray[np.bool_]] | None:
-    """Return signal, noise and which frames open; None where there is too little of either."""
+    """Return signal, noise and a mask of open frames; None if either class has too few frames."""
     for _ in range(EM_ROUNDS):
         above = score >= 0
         apart = ~_is_near_signal(above, extractor)
@@ -214,7 +224,7 @@ def _fit_classes(
 def log_ratio(
     signal: ShrunkGaussian, noise: ShrunkGaussian, levels: BandLevelsDb
 ) -> NDArray[np.float64]:
-    """Return the logarithm of the ratio of densities, per band."""
+    """Return the log-likelihood ratio of signal to noise, divided by the number of bands."""
     ratio = signal.log_density(levels) - noise.log_density(levels)
     return np.asarray(ratio / levels.shape[1])
 
@@ -226,27 +236,35 @@ def drift_to_jump_ratio(
     apart: int,
     lowest_db: float = -np.inf,
 ) -> float:
-    """Return how far what was taken for noise moves on, against how far it jumps about.
+    """Return the ratio of slow drift to frame-to-frame jumps of the supposed noise.
 
-    Noise jumps from one frame to the next that shares no sample with it as far as it ever goes:
-    its level strays from its local floor no further than that. Hum does neither. A held tone
-    doesn't jump, but moves on in time: quiet music that was taken for noise is restless.
+    Levels of noise in disjoint frames are independent, so the differences between such frames
+    account for the whole deviation from the local floor, and the ratio is near 1. A sustained note
+    hardly changes between neighbouring frames but drifts over time, so quiet music that was
+    labelled as noise has a large ratio. Hum neither drifts nor jumps.
+
+    Up to a factor, this is the square root of the inverse of von Neumann's ratio δ²/s²
+    (Distribution of the ratio of the mean square successive difference to the variance, 1941). The
+    factor is √2, because independent levels have δ² = 2 s². Here δ is estimated from a median,
+    which is robust.
 
     Parameters
     ----------
     levels, base
-        Of frames and their local floor, both shaped (frames, bands), in dB.
+        Levels of frames and of their local floor in dB, both shaped (frames, bands).
     is_noise
-        Which frames were taken for noise.
+        Mask of the frames that were labelled as noise, shaped (frames,).
     apart
-        Frames so far apart share no sample.
+        Distance in frames at which two frames share no sample.
     lowest_db
-        Bands whose noise is below that are not heard.
+        Bands whose median noise level is not above this level in dB are ignored.
 
     Returns
     -------
-    The ratio of the standard deviation of level − base to that of a jump, by the median of whose
-    sizes it is estimated; the mean of all bands, weighted by their power.
+    float
+        Standard deviation of levels − base, divided by the standard deviation that the median
+        absolute difference of disjoint frames implies; mean over the bands, weighted by power. 1.0
+        if there are too few frames, or no band is above `lowest_db`.
     """
     pairs = is_noise[apart:] & is_noise[:-apart]
     if np.count_nonzero(pairs) < MIN_FRAME_PAIRS:
@@ -261,7 +279,7 @@ def drift_to_jump_ratio(
 
 
 def _mean_jump_db(levels: BandLevelsDb, apart: int) -> float:
-    """Return how far levels jump, the mean of all bands, weighted by their power."""
+    """Return the deviation between disjoint frames in dB, the power-weighted mean over bands."""
     if len(levels) <= apart:
         return np.inf
     weights = 10 ** (median(levels) / 10)
@@ -271,24 +289,24 @@ def _mean_jump_db(levels: BandLevelsDb, apart: int) -> float:
 
 
 def _deviation_from_differences(jumps: BandLevelsDb) -> BandLevelsDb:
-    """Return the standard deviation of levels of which these are differences.
+    """Return the standard deviation of levels, estimated from differences of independent levels.
 
-    The median of |a − b| for normal a and b is 0.954 of the standard deviation of each.
+    For independent normal a and b with standard deviation σ, the median of |a − b| is 0.954 σ.
     """
     return np.asarray(median(np.abs(jumps)) / 0.954)
 
 
 def _is_near_signal(above: NDArray[np.bool_], extractor: BandLevelExtractor) -> NDArray[np.bool_]:
-    """Return which frames are signal or near it, blips left out."""
+    """Return a mask of frames that are signal or near signal, ignoring very short runs."""
     mask = MinRunLength(False, extractor.frames(MAX_GAP_MS) + 1).process(above[:, None], last=True)
     mask = MinRunLength(True, extractor.frames(MIN_RUN_MS)).process(mask, last=True)
     return _is_within(mask[:, 0], extractor.frames(LEARNING_GUARD_MS))
 
 
 def _is_within(flags: NDArray[np.bool_], apart: int, outside: int = NEVER) -> NDArray[np.bool_]:
-    """Return which frames lie no further than `apart` from one that is True.
+    """Return a mask of frames at most `apart` frames away from a True flag.
 
-    `outside` is how far from one the frames before the first and after the last lie.
+    `outside` is the assumed distance of the frames just outside either end from a True flag.
     """
     column, beyond = flags[:, None], np.array([outside])
     after, before = frames_since(column, beyond), frames_since(column[::-1], beyond)[::-1]

@@ -1,8 +1,8 @@
-"""A threshold found in how often each level occurs.
+"""Suggestion of a threshold from the histogram of frame levels.
 
-Three estimates check each other: two that look for the gap between two kinds of frames, and one
-that comes down from the level of the signal. Each goes wrong on recordings where the others don't
-(little speech, little pause, a noise that drifts), so from levels alone the middle one is taken.
+Three estimators are combined: two of them look for the gap between noise frames and signal frames,
+and the third one starts from the level of the signal. Each fails on recordings where the others
+work (little speech, few pauses, drifting noise), so the median of the three estimates is taken.
 """
 
 from collections.abc import Mapping
@@ -17,58 +17,57 @@ from noisegate_cli.gating.parsing import AUTO, above_floor_db
 from noisegate_cli.samples import from_db
 
 MIN_CONTRAST_DB = 6.0
-"""Nearer than this, the levels of noise and signal overlap and no threshold parts them."""
+"""Below this contrast the levels of noise and signal overlap, and no threshold separates them."""
 
 PUMPING_DB = 12.0
-"""Nearer than this, a gate is heard pumping."""
+"""Below this contrast a gate pumps audibly."""
 
 MAX_PLAUSIBLE_LEVEL_DBFS = 10.0
-"""Recordings in floats may go beyond full scale, but not that far all the time."""
+"""Floating-point recordings may exceed full scale, but their frame levels do not reach this."""
 
 MIN_NOISE_SPREAD_DB, MAX_NOISE_SPREAD_DB = 1.0, 3.0
-"""How far noise goes above its median: a steady one a little, and one that goes far is not
-followed, as that would cost speech."""
+"""Limits of the spread of noise above its median. Steady noise has a small spread; a larger spread
+is clipped, because a higher threshold would mute speech."""
 
 MIN_HISTOGRAM_FRAMES = 20
-"""Fewer frames say nothing about a distribution with two peaks."""
+"""With fewer frames a bimodal distribution cannot be recognised."""
 
 
 NOTHING_SOUNDS = "There is nothing but digital silence: nothing to gate."
 
 UNCLEAR_MARGIN_DB = 3.0
-"""Frames this near a threshold could as well lie on its other side."""
+"""Frames closer to the threshold than this are not clearly signal or noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class ThresholdSuggestion:
-    """A threshold and why, or why there is none."""
+    """A suggested threshold with its reason, or the reason why there is none."""
 
     threshold: float | None
-    """Linear RMS, full scale 1.0; None when nothing can be suggested."""
+    """Linear RMS, full scale 1.0; None if no threshold can be suggested."""
     noise_floor_db: float
-    """Level of the noise, dBFS: the median of its frames; minus infinity when the recording is
-    silent."""
+    """Level of the noise in dBFS, the median of its frames; −∞ if the recording is silent."""
     active_db: float
-    """Level of the signal, dBFS: the RMS of its frames; minus infinity when there is none."""
+    """Level of the signal in dBFS, the RMS of its frames; −∞ if there is no signal."""
     reason: str
     """One or two sentences for the user."""
     method: str = AUTO
-    """How it was found, see `METHODS`."""
+    """Method by which the threshold was found, see `suggest_threshold`."""
     estimates_db: Mapping[str, float] = field(default_factory=dict)
-    """What each method says, dBFS."""
+    """Estimate of each method, in dBFS."""
     confidence: float = 0.0
-    """Share of the frames that lie clearly on one side, 0 to 1."""
+    """Share of the frames that are clearly above or below the threshold, 0 to 1."""
     agreement: float | None = None
-    """Share of the frames that the threshold decides as the automatic detector does, 0 to 1."""
+    """Share of the frames for which threshold and automatic detector agree, 0 to 1."""
 
     @property
     def or_open(self) -> float:
-        """The threshold, or one that keeps the gate open where there is none."""
+        """The threshold, or −1.0, which keeps the gate open, if there is none."""
         return -1.0 if self.threshold is None else self.threshold
 
     @property
     def contrast_db(self) -> float:
-        """How far the signal stands above the noise, dB."""
+        """Level of the signal above the noise, in dB."""
         return self.active_db - self.noise_floor_db if self.active_db > -np.inf else 0.0
 
 
@@ -77,19 +76,28 @@ def suggest_threshold(
 ) -> ThresholdSuggestion:
     """Suggest a threshold from levels alone.
 
-    It lies so far above the noise that a gate with that hysteresis closes again. Digital silence
-    is not a level and takes no part.
+    The threshold is far enough above the noise that a gate with the given hysteresis closes again.
+    Digital silence is ignored.
 
     Parameters
     ----------
+    histogram
+        Histogram of the frame levels.
+    hysteresis_db
+        Distance between the opening and the closing threshold, in dB.
     method
-        One of `ESTIMATORS`; "auto" for the middle one of what they say; or "floor+6dB" for a
-        distance from the noise floor, which is given whatever the levels are.
+        One of `ESTIMATORS`; "auto" for the median of their estimates; or, for example, "floor+6dB"
+        for a fixed distance above the noise floor, which is suggested for any levels.
+
+    Returns
+    -------
+    ThresholdSuggestion
+        The threshold, or the reason why there is none.
 
     Raises
     ------
     SettingsError
-        When there is no such method.
+        If the method is unknown.
 
     Examples
     --------
@@ -140,26 +148,26 @@ def suggest_threshold(
 
 
 def too_loud_reason(level_db: float) -> str:
-    """Return what to say of levels that no threshold up to full scale can part."""
+    """Return the message for levels above any threshold up to full scale."""
     return f"Levels of {level_db:.0f} dBFS are far above full scale, 1.0: scale the samples first."
 
 
 def pumping_hint(contrast_db: float) -> str:
-    """Return what to say of a contrast at which a gate is heard pumping."""
+    """Return a hint for a contrast at which a gate pumps audibly, else an empty string."""
     if contrast_db >= PUMPING_DB:
         return ""
     return f" They are only {contrast_db:.0f} dB apart: if it pumps, try --range -8dB."
 
 
 def estimates_db(histogram: LevelHistogram) -> dict[str, float]:
-    """Return what each of the `ESTIMATORS` says, dBFS; nothing where there is only silence."""
+    """Return the estimate of each of the `ESTIMATORS` in dBFS; empty if there is only silence."""
     if not histogram.nonsilent_frames:
         return {}
     return {name: estimate(*_nonempty_bins(histogram)) for name, estimate in ESTIMATORS.items()}
 
 
 def _nonempty_bins(histogram: LevelHistogram) -> tuple[HistogramValues, HistogramValues]:
-    """Return the levels that occur, dBFS, and their shares."""
+    """Return the levels of the nonempty bins in dBFS, and their shares of the frames."""
     occurs = histogram.counts > 0
     return histogram.centres_db[occurs], histogram.counts[occurs] / histogram.nonsilent_frames
 
@@ -167,10 +175,11 @@ def _nonempty_bins(histogram: LevelHistogram) -> tuple[HistogramValues, Histogra
 def _noise_and_signal(
     level: HistogramValues, weight: HistogramValues, threshold: float
 ) -> tuple[float, float, float]:
-    """Return the median of the noise, about its highest level, and the RMS of the signal, in dB.
+    """Return the median of the noise, its approximate maximum and the RMS of the signal, in dB.
 
-    Decays of the signal reach into the upper half of what is below the threshold, so the noise is
-    taken to go as far above its median as 95 % of it goes below, within reason.
+    Decays of the signal contaminate the upper half of the levels below the threshold. Therefore the
+    spread above the median is taken from the lower half, as the distance between the median and the
+    5 % quantile, and clipped to `MIN_NOISE_SPREAD_DB` and `MAX_NOISE_SPREAD_DB`.
     """
     below, above = weight * (level <= threshold), weight * (level > threshold)
     if not below.sum() or not above.sum():

@@ -1,4 +1,4 @@
-"""Three estimators of a threshold from a histogram of levels."""
+"""Three estimators of a threshold from a histogram of frame levels."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -10,27 +10,28 @@ HistogramValues = NDArray[np.float64]
 
 
 SPEECH_MARGIN_DB = 15.9
-"""What ITU-T P.56 takes for the distance from the active level of speech to its faint parts."""
+"""Margin of ITU-T P.56 between the active speech level and the activity threshold."""
 
 
 def otsu(level: HistogramValues, weight: HistogramValues) -> float:
-    """Return the level that splits a histogram with the largest variance between its parts.
+    """Return the level that maximises the variance between the two parts of a histogram.
 
-    Otsu, A threshold selection method from gray-level histograms (1979). Levels are in dB, the
-    weights add up to 1.
+    Otsu, A threshold selection method from gray-level histograms (1979). Levels are in dB, and the
+    weights sum to 1.
     """
     below, first = np.cumsum(weight), np.cumsum(weight * level)
     with np.errstate(divide="ignore", invalid="ignore"):
         between = (first[-1] * below - first) ** 2 / (below * (1 - below))
-    # Beyond either end of the histogram one part is empty, and 1 − Σ is rounding.
+    # At either end of the histogram one part is empty, and 1 − Σ is only a rounding error.
     between[~np.isfinite(between) | (below < 1e-9) | (below > 1 - 1e-9)] = 0
     return float(level[np.argmax(between)])
 
 
 def two_normals(level: HistogramValues, weight: HistogramValues, rounds: int = 200) -> float:
-    """Return where a frame is as likely noise as signal, each being normal in dB.
+    """Return the level at which noise and signal are equally likely, both normal in dB.
 
-    Fitted by expectation maximisation (Dempster, Laird and Rubin 1977) from Otsu's split.
+    The mixture is fitted by expectation maximisation (Dempster, Laird and Rubin 1977), starting
+    from Otsu's threshold.
     """
     below = level[:, None] <= otsu(level, weight)
     likely = np.hstack([below, ~below]).astype(np.float64)
@@ -41,7 +42,7 @@ def two_normals(level: HistogramValues, weight: HistogramValues, rounds: int = 2
         if np.abs(mean - before).max() < 0.01:
             break
         variance = np.einsum("i,ij,ij->j", weight, likely, (level[:, None] - mean) ** 2) / mass
-        # A decibel at the least: a steady tone must not become an infinitely narrow peak.
+        # The variance is at least 1 dB², so that a steady tone does not collapse to zero width.
         spread = np.sqrt(np.maximum(variance, 1.0))
         log_density = np.log(mass / spread) - 0.5 * ((level[:, None] - mean) / spread) ** 2
         likely = np.exp(log_density - log_density.max(axis=1, keepdims=True))
@@ -55,8 +56,8 @@ def two_normals(level: HistogramValues, weight: HistogramValues, rounds: int = 2
 def below_active_level(level: HistogramValues, weight: HistogramValues) -> float:
     """Return the level that lies 15.9 dB below the RMS of the frames above it.
 
-    The margin, and the idea of an active level found together with its threshold, are those of
-    ITU-T P.56 (2011), method B, with frame levels in place of its envelope.
+    The margin and the joint search for the active level and its threshold follow ITU-T P.56 (2011),
+    method B, with frame levels instead of its envelope.
     """
     power = weight * 10 ** (level / 10)
     share_above, power_above = (np.cumsum(x[::-1])[::-1] for x in (weight, power))
@@ -68,4 +69,4 @@ def below_active_level(level: HistogramValues, weight: HistogramValues) -> float
 ESTIMATORS: Mapping[str, Callable[[HistogramValues, HistogramValues], float]] = MappingProxyType(
     {"auto:otsu": otsu, "auto:gmm": two_normals, "auto:p56": below_active_level}
 )
-"""Methods that take a histogram, levels in dB and weights that add up to 1."""
+"""Estimators by method name; each takes levels in dB and weights that sum to 1."""
