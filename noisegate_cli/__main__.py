@@ -1,14 +1,14 @@
-"""Run the command line, as `ngate` and as `python -m noisegate_cli`.
+"""Entry point of the command line, for `ngate` and `python -m noisegate_cli`.
 
-A process that is started for a batch imports the main module of its parent once more. It has no
-use for the command line, so that is imported only where it runs.
+Each worker process of a batch imports the main module of its parent again. Workers do not need the
+command line, so `main` imports it only when it runs.
 """
 
 from noisegate_cli.memory import reduce_gc
 
 
 def main() -> None:
-    """Run the command line of this process."""
+    """Run the command line with the arguments of this process."""
     reduce_gc()
     from noisegate_cli.terminal import cli
 

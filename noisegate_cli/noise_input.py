@@ -1,4 +1,4 @@
-"""Turn a noise that is named (a file, or a stretch of the recording) into noise profiles."""
+"""Measure noise profiles from a noise recording or from a time span of the recording itself."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def learn_noise_from_file(settings: GateSettings) -> GateSettings:
-    """Return settings in which noise profiles replace the name of a noise recording."""
+    """Return settings with noise profiles in place of the path of a noise recording."""
     if settings.noise_file is None:
         return settings
     path = Path(settings.noise_file)
@@ -28,10 +28,10 @@ def learn_noise_from_file(settings: GateSettings) -> GateSettings:
 
 
 def learn_noise_from_reader(reader: Reader, settings: GateSettings) -> GateSettings:
-    """Return settings in which noise profiles replace a span of the recording in `reader`."""
+    """Return settings with noise profiles in place of a time span of the recording in `reader`."""
     if settings.noise_stretch is None:
         return settings
-    assert isinstance(reader, AudioReader)  # as it isn't live
+    assert isinstance(reader, AudioReader)  # because it is not a live stream
     with reader.reopen() as first, add_path_to_errors(reader.info.path):
         return learn_noise_from_blocks(settings, first.blocks(), reader.info.sample_rate)
 
@@ -39,7 +39,7 @@ def learn_noise_from_reader(reader: Reader, settings: GateSettings) -> GateSetti
 def learn_noise_from_blocks(
     settings: GateSettings, blocks: Blocks, sample_rate: int
 ) -> GateSettings:
-    """Return settings in which noise profiles replace a span of the recording in `blocks`."""
+    """Return settings with noise profiles in place of a time span of the recording in `blocks`."""
     if settings.noise_stretch is None:
         return settings
     stretch = _select_stretch(blocks, sample_rate, *settings.noise_stretch)
@@ -49,7 +49,7 @@ def learn_noise_from_blocks(
 def measure_noise_profiles(
     blocks: Blocks, settings: GateSettings, sample_rate: int
 ) -> "tuple[NoiseProfile, ...]":
-    """Return the noise profiles of a recording that is nothing but noise."""
+    """Return the noise profiles of a recording that contains only noise."""
     from noisegate_cli.gating.spectral.noise_estimation import NoiseMeter
 
     meter = NoiseMeter(settings, sample_rate)
@@ -59,7 +59,7 @@ def measure_noise_profiles(
 
 
 def _select_stretch(blocks: Blocks, sample_rate: int, start_s: float, end_s: float) -> Blocks:
-    """Yield what of `blocks` lies in a stretch of time."""
+    """Yield the parts of `blocks` between two times in seconds."""
     start, end, at = round(start_s * sample_rate), round(end_s * sample_rate), 0
     for block, last in blocks:
         yield block[max(0, start - at) : max(0, end - at)], last
@@ -73,12 +73,12 @@ def _select_stretch(blocks: Blocks, sample_rate: int, start_s: float, end_s: flo
 
 
 def resolve_noise_file(settings: GateSettings) -> GateSettings:
-    """Return settings whose noise can be read, from anywhere: for many recordings.
+    """Return settings with an absolute path of the noise recording, for workers elsewhere.
 
     Raises
     ------
     AudioError
-        When the recording of the noise can't be read, or tells too little.
+        If the noise recording cannot be read or is too short.
     """
     if settings.noise_file is None:
         return settings

@@ -1,4 +1,4 @@
-"""One recording through, as a file or as an array."""
+"""Gate and analyze one recording from file to file."""
 
 import os
 import time
@@ -43,56 +43,56 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.noise_profile import NoiseProfile
 
 ProgressCallback = Callable[[float], None]
-"""Told now and then which share of the work is done, 0 to 1."""
+"""Function that is called at intervals with the finished share of the work, 0 to 1."""
 
 FIRST_PASS_SHARE = 0.3
-"""Share of the work that the first of two passes is."""
+"""Typical share of the total work that the first of two passes takes."""
 
 
 def no_progress(share: float) -> None:
-    """Progress that nobody watches."""
+    """Ignore the progress; default callback."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnalysisReport:
-    """What `analyze_file` found."""
+    """Result of `analyze_file`."""
 
     info: AudioInfo
     settings: GateSettings
     levels: LevelReport
     warnings: tuple[str, ...] = ()
-    """What is wrong with the recording, a sentence each."""
+    """Problems of the recording, one sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """What `gate_file` did."""
+    """Result of `gate_file`."""
 
     source: AudioInfo
     output: AudioInfo
     residue: Path | None
     settings: GateSettings
-    """With the range that a target floor came to."""
+    """Settings that were used, with the range that results from a target floor."""
     threshold: float | None
-    """Linear RMS that was used; None where the gate listened to more than the level, or found
-    none and stayed open."""
+    """Threshold that was used (linear RMS).
+
+    None if the gate used more features than the level, or found no threshold and stayed open.
+    """
     suggestion: ThresholdSuggestion | None
-    """Where that comes from; None when the threshold was given."""
+    """Origin of the threshold; None if the threshold was given."""
     noises: "tuple[NoiseProfile | None, ...]"
-    """The noise that the spectral gate went by in each gate; None where none was found, and
-    nothing was taken away."""
+    """Noise profile of each gate; None if no noise was found and the gate removed nothing."""
     statistics: GateStatistics
     chops: ChopReport
-    """Where it cut sounds."""
+    """Sounds whose attack or decay the gate has cut."""
     peak_db: float | None
-    """The largest sample of the input, dBFS; minus infinity in digital silence, None if nobody
-    asked."""
+    """Peak of the input in dBFS; minus infinity for digital silence, None without `with_peak`."""
     seconds: float
-    """Time that it took."""
+    """Elapsed time in seconds."""
     warnings: tuple[str, ...] = ()
-    """What is wrong with the recording or was lost on the way, a sentence each."""
+    """Problems of the recording and losses in the output, one sentence each."""
     delay_ms: float | None = None
-    """How much later samples come out of a pipe than they go in, at the most; None for files."""
+    """Maximum delay from standard input to standard output; None for files."""
 
 
 def analyze_file(
@@ -102,12 +102,28 @@ def analyze_file(
     *,
     raw: "RawFormat | None" = None,
 ) -> AnalysisReport:
-    """Measure the recording at `path`, in one pass, block by block; see `gate_file` for `raw`.
+    """Measure the recording at `path` in one pass, block by block.
+
+    Parameters
+    ----------
+    path
+        The recording; `"-"` is standard input.
+    settings
+        Settings of the gate; by default `GateSettings()`.
+    progress
+        Called with the finished share of the work, 0 to 1.
+    raw
+        Sample format of an input without a header.
+
+    Returns
+    -------
+    AnalysisReport
+        Properties, levels and warnings of the recording.
 
     Raises
     ------
     AudioError
-        When it can't be read or gated; the message quotes the path.
+        If the recording cannot be read or gated; the message quotes the path.
     """
     settings = settings or GateSettings()
     known = learn_noise_from_file(settings)
@@ -121,15 +137,27 @@ def analyze_file(
 def measure_level_histogram(
     path: str | Path, settings: GateSettings | None = None
 ) -> LevelHistogram:
-    """Return how often each level occurs in the recording at `path`.
+    """Return the histogram of the frame levels in the recording at `path`.
 
-    These are what a threshold is compared with: with `separate` channels those of each, with a key
-    filter those of what it lets through. Histograms of many recordings add up to one.
+    The levels are the ones that the gate compares with a threshold: after the key filter, and of
+    each channel if the channels are `separate`. Histograms of several recordings can be added.
+
+    Parameters
+    ----------
+    path
+        The recording.
+    settings
+        Settings of the gate; by default `GateSettings()`.
+
+    Returns
+    -------
+    LevelHistogram
+        Number of frames at each level.
 
     Raises
     ------
     AudioError
-        When it can't be read or gated; the message quotes the path.
+        If the recording cannot be read or gated; the message quotes the path.
     """
     settings, histogram = settings or GateSettings(), LevelHistogram()
     with (
@@ -157,34 +185,44 @@ def gate_file(
 ) -> GateResult:
     """Gate the recording at `path` into `output`, block by block.
 
-    The output, and the residue, each appear when they are complete, or not at all. They keep the
-    sample type of the input where their format can.
+    The output and the residue are written atomically: each appears only when it is complete. They
+    have the sample type of the input if their format supports it.
 
     Parameters
     ----------
-    path, output
-        `"-"` is standard input, and standard output. With a threshold that is given, what comes in
-        as WAV, AU or raw goes out as it comes. The output is by default `NAME_gated.EXT` beside
-        the input, see `default_output_path`; or it lies in this directory, if `output` is one or
-        ends in a slash.
+    path
+        The recording; `"-"` is standard input.
+    output
+        Path of the output; `"-"` is standard output. If it is a directory or ends in a slash, the
+        output is written to this directory. The default is `NAME_gated.EXT` beside the input, see
+        `default_output_path`. WAV, AU and raw samples are streamed from standard input to standard
+        output if the threshold is given.
+    settings
+        Settings of the gate; by default `GateSettings()`.
     residue
-        Where to write what the gate removed: input − output.
+        Path of a file for the removed signal, input − output; None to write none.
     options
-        In which sample type to write, how to name the output where it has no name, and what to
-        keep of the input.
+        Sample type of the output, its name if `output` has none, and the metadata to preserve.
     raw
-        What the samples are, where the input is nothing but samples.
+        Sample format of an input without a header.
     force
-        Whether to overwrite files that exist. The input is never overwritten.
+        Whether to overwrite existing files. The input is never overwritten.
     with_peak
-        Whether to look for the largest sample, which takes a tenth as long again.
+        Whether to measure the peak of the input, which takes about 10 % longer.
+    progress
+        Called with the finished share of the work, 0 to 1.
+
+    Returns
+    -------
+    GateResult
+        Output, threshold and statistics of the gate.
 
     Raises
     ------
     AudioError
-        When the input can't be read or gated; the message quotes the path.
+        If the input cannot be read or gated; the message quotes the path.
     OutputError
-        When the output can't be written, exists, or is the input.
+        If the output cannot be written, exists already, or is the input.
     """
     started = time.perf_counter()
     settings, options = settings or GateSettings(), options or OutputOptions()
@@ -205,7 +243,7 @@ def gate_file(
         done = 0.0
         if decision is None:
             done = FIRST_PASS_SHARE
-            assert isinstance(reader, AudioReader)  # as it isn't live
+            assert isinstance(reader, AudioReader)  # because it is not a live stream
             with reader.reopen() as first:
                 analyzer = _measure_file(first, known, lambda share: progress(share * done))
             decision = analyzer.decide()
@@ -241,7 +279,8 @@ def gate_file(
                     kept_file.write(kept)
                     if removed_file and removed is not None:
                         if output_step > step:
-                            # The output has fewer bits: the rest of them are cut off there.
+                            # The output has fewer bits. The residue includes the bits that the
+                            # output truncates, so that output + residue = input.
                             removed += kept % output_step
                         removed_file.write(removed)
     return GateResult(
@@ -267,13 +306,13 @@ def _resolve_output_path(
     if output is None:
         return default_output_path(info, options)
     path = Path(output)
-    # A slash at the end says that it is a folder, which may have to be made.
+    # A trailing slash marks a folder that may not exist yet.
     is_folder = str(output).endswith(("/", os.sep)) or is_directory(path)
     return path / default_output_path(info, options).name if is_folder else path
 
 
 def _is_live(reader: Reader, target: AudioInfo) -> bool:
-    """Whether samples go out as they come in."""
+    """Return whether samples are streamed from standard input to standard output."""
     from noisegate_cli.files.pipes import StreamReader, can_stream
 
     return isinstance(reader, StreamReader) and can_stream(target)

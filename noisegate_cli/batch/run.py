@@ -61,7 +61,14 @@ class _PendingRecording(NamedTuple):
 
 
 class BatchRun:
-    """Run of a batch.
+    """A single run of a batch.
+
+    Parameters
+    ----------
+    batch
+        Configuration of the batch.
+    observer
+        Receives progress and results; None for no notifications.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""What a person types and sees: commands, options, summaries, tables, progress, JSON."""
+"""Command-line interface: commands, options, summaries, tables, progress and JSON output."""

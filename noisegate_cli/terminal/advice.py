@@ -1,4 +1,4 @@
-"""Advice for the user: sentences about an analysis, and the command to type next."""
+"""Advice for the user: notes about an analysis, and the suggested command."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 MIN_AGREEMENT = 0.9
-"""A level that does less of what the automatic gate does is a poor stand-in."""
+"""Minimum agreement with the automatic gate for a fixed threshold to be a good replacement."""
 
 
 MAX_DRIFT_DB = 6.0
@@ -22,12 +22,12 @@ MIN_CLOSED_SHARE = 0.01
 
 
 def format_noise_value(noise: Any) -> str:
-    """Return the noise setting as one types it: a span of time, or a file name."""
+    """Return the noise setting as typed on the command line: a time span or a file name."""
     return "-".join(map(format_time, noise)) if isinstance(noise, tuple) else str(noise)
 
 
 def collect_advice(report: "AnalysisReport") -> list[str]:
-    """Return what the user should know before gating, in plain sentences."""
+    """Return notes that the user should read before gating, one sentence each."""
     levels, suggestion = report.levels, report.levels.suggestion
     told = []
     if suggestion.agreement is not None and suggestion.agreement < MIN_AGREEMENT:
@@ -49,7 +49,7 @@ def collect_advice(report: "AnalysisReport") -> list[str]:
 
 
 def suggest_gate_command(report: "AnalysisReport") -> str:
-    """Return the `ngate gate` line that an analysis suggests; empty if it suggests none."""
+    """Return the `ngate gate` command that an analysis suggests, or an empty string."""
     import shlex
 
     suggestion = report.levels.suggestion
@@ -69,7 +69,7 @@ def suggest_gate_command(report: "AnalysisReport") -> str:
 
 
 def _format_option(name: str, value: Any) -> str:
-    """Return a setting as one types it."""
+    """Return a setting as a command-line option."""
     option = GATE_OPTIONS[name].flags[0]
     if value is True:
         return option

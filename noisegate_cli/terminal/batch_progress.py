@@ -1,4 +1,4 @@
-"""How a batch goes on: live on a terminal, a line now and then in a log, data on stdout."""
+"""Progress of a batch: a live display on a terminal, lines in a log, and data on stdout."""
 
 import sys
 import time
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from noisegate_cli.batch.manifest import ManifestEntry
 
 DISPLAY_INTERVAL_S = 0.1
-"""Seconds between two looks at what is done."""
+"""Minimum interval between updates of the display."""
 
 
 class ProgressPanel:
-    """A bar on a terminal, with what there is to know below it."""
+    """Progress bar on a terminal, with details below it."""
 
     def __init__(self, name: str, size: int) -> None:
         from rich.live import Live
@@ -44,14 +44,14 @@ class ProgressPanel:
         self._live.start()
 
     def update(self, size: int, note: str, current: list[str]) -> None:
-        """Show how much is done, and what is being done."""
+        """Show the progress, a note, and the current recordings."""
         self._progress.update(self._task, completed=size)
         self._live.update(
             self._render(f"{note}\nnow {', '.join(map(quote_path, current))}" if current else note)
         )
 
     def close(self) -> None:
-        """Take it away."""
+        """Remove the display."""
         self._live.stop()
 
     def _render(self, note: str) -> Any:
@@ -62,23 +62,23 @@ class ProgressPanel:
 
 
 class ProgressLog:
-    """A plain line now and then."""
+    """Progress as plain lines at intervals, for a log."""
 
     def __init__(self, name: str, size: int) -> None:
         self._bars = LogProgressBars({name: size})
         self._name = name
 
     def update(self, size: int, note: str, current: list[str]) -> None:  # noqa: ARG002
-        """Print how much is done, if it is time to."""
+        """Print the progress if the log interval has passed."""
         self._bars.update({self._name: size}, note)
 
     def close(self) -> None:
-        """End."""
+        """Close the progress bar."""
         self._bars.close()
 
 
 class BatchProgress:
-    """Shows how a batch goes on, and prints what became of each recording as data if asked."""
+    """Observer that shows the progress of a batch and optionally prints each result as JSON."""
 
     def __init__(self, root: "Path", output: "Path", quiet: bool, json: bool) -> None:
         self._root, self._output = root, output
@@ -88,7 +88,7 @@ class BatchProgress:
         self._phase_start_time = self._next_update_time = time.monotonic()
 
     def on_phase(self, name: str, files: int, size: int) -> None:
-        """Begin something that has so much to do."""
+        """Start the display of a phase with this number of files and bytes."""
         self.close()
         self._name, self._files, self._total_bytes = name, files, size
         self._phase_start_time = time.monotonic()
@@ -97,7 +97,7 @@ class BatchProgress:
         )
 
     def on_progress(self, files: int, size: int, report: "BatchReport", current: list[str]) -> None:
-        """Show how much of that is done, and which recordings are being worked on."""
+        """Show the progress in the phase and the current recordings."""
         moment = time.monotonic()
         if self._quiet or moment < self._next_update_time:
             return
@@ -115,12 +115,12 @@ class BatchProgress:
         self._display.update(size, note, current)
 
     def on_recording(self, name: str, entry: "ManifestEntry") -> None:
-        """Print what became of a recording."""
+        """Print the result of a recording as JSON if requested."""
         if self._json:
             print_data(to_json(build_recording_data(self._root / name, self._output, entry)))
 
     def close(self) -> None:
-        """Take away what is shown."""
+        """Remove the display."""
         if self._display:
             self._display.close()
             self._display = None

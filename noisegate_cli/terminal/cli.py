@@ -1,4 +1,4 @@
-"""The command line. Each command parses, makes one call, and shows."""
+"""The command line: the app, its exit statuses and its error messages."""
 
 import os
 import sys
@@ -63,7 +63,7 @@ app.command()(batch)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line and return the exit status; nothing but it leaves this function."""
+    """Run the command line and return the exit status; catch and report all exceptions."""
     arguments = list(arguments)
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     debug = DEBUG_FLAG in options
@@ -74,8 +74,8 @@ def run(arguments: Sequence[str]) -> int:
             raise KeyboardInterrupt
         return int(status)
     except (BrokenPipeError, SystemExit):
-        # Who read our output has seen enough, which Typer takes for a reason to leave. Python would
-        # complain once more when it flushes.
+        # The reader of stdout has closed the pipe, for which Typer raises SystemExit. Without a
+        # redirect to the null device, Python would fail again when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_SUCCESS
     except (KeyboardInterrupt, typer.Abort, InterruptedWithMessage) as interrupt:
@@ -90,12 +90,12 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _print_error_status(error: Exception) -> int:
-    """Say what was wrong, and return the exit status for it."""
+    """Print an error message and return the exit status of the error."""
     if isinstance(error, NoisegateError):
         print_error(error)
         return EXIT_USAGE_ERROR if isinstance(error, SettingsError) else EXIT_FAILURE
     if hasattr(error, "format_message"):
-        # Wrong usage, in the words of Typer. No arguments at all have printed the help instead.
+        # A usage error of Typer. Without arguments its message is empty: Typer prints the help.
         if message := error.format_message().rstrip("."):
             command = getattr(getattr(error, "ctx", None), "command_path", "ngate")
             print_error(f"{message}: see {command} --help")
@@ -110,9 +110,9 @@ def _print_error_status(error: Exception) -> int:
 
 
 def main() -> None:
-    """Run the command line of this process."""
-    # Nothing here is multiplied in threads. Starting them would take longer than a short recording,
-    # and the workers of a batch would get in each other's way.
+    """Run the command line with the arguments of this process."""
+    # ngate does not benefit from BLAS threads. Starting them takes longer than gating a short
+    # recording, and they would oversubscribe the CPUs in the workers of a batch.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     escape_unencodable_output()
     interrupt_on_signals()

@@ -1,4 +1,4 @@
-"""What is said on the terminal: errors, progress. Talk goes to stderr; stdout is for data."""
+"""Terminal output: messages, errors and progress on stderr; data on stdout."""
 
 import signal
 import sys
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 BAR_DELAY_S = 0.5
-"""A bar for work that is done sooner would only flicker, and cost the time to import it."""
+"""Delay of the progress bar: for shorter work a bar only flickers and costs import time."""
 
 LOG_INTERVAL_S = 10.0
-"""Seconds between two lines of progress in a log."""
+"""Interval between progress lines in a log."""
 
 
 def escape_unencodable_output() -> None:
-    """Let no character be an error on a terminal or a code page that doesn't have it."""
+    """Escape characters that the encoding of the terminal does not support."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -37,12 +37,12 @@ def print_data(text: str) -> None:
 
 
 def print_error(message: object) -> None:
-    """Print an error as the one line that it is."""
+    """Print an error on a single line to stderr."""
     print_message("ngate: " + " ".join(to_flags(str(message)).split("\n")))
 
 
 def console(stderr: bool = False) -> "Console":
-    """Return a rich console, 100 columns wide where it isn't a terminal."""
+    """Return a rich console, 100 columns wide if the stream is not a terminal."""
     from rich.console import Console
 
     target = Console(stderr=stderr, highlight=False)
@@ -52,33 +52,33 @@ def console(stderr: bool = False) -> "Console":
 
 
 def interrupt_on_signals() -> None:
-    """Let SIGTERM and SIGHUP end the work as Ctrl-C does: through the clean-up."""
+    """Raise KeyboardInterrupt on SIGTERM and SIGHUP, so that they clean up like Ctrl-C."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     for name in ("SIGTERM", "SIGHUP"):
-        # Under nohup a hang-up is ignored, and stays so.
+        # nohup ignores SIGHUP, which must stay ignored.
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
             signal.signal(getattr(signal, name), interrupt)
 
 
 class ProgressBars(Protocol):
-    """Where progress is shown."""
+    """Display of progress."""
 
     def update(self, done: dict[str, float]) -> None:
-        """Show how much is done of each total."""
+        """Show the finished amount of each total."""
 
 
 class NullProgressBars:
-    """Progress that is not shown."""
+    """Display that shows nothing."""
 
     def update(self, done: dict[str, float]) -> None:
         """Do nothing."""
 
 
 class RichProgressBars:
-    """A bar for each total on a terminal, with speed and time to go."""
+    """Progress bar for each total on a terminal, with speed and remaining time."""
 
     def __init__(self, totals: dict[str, float]) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -97,29 +97,29 @@ class RichProgressBars:
         self._progress.start()
 
     def update(self, done: dict[str, float]) -> None:
-        """Show how much is done of each total."""
+        """Show the finished amount of each total."""
         elapsed = max(1e-9, time.monotonic() - self._start_time)
         for name, amount in done.items():
             text = f"{amount / elapsed:.0f} × real time"
             self._progress.update(self._tasks[name], completed=amount, note=text)
 
     def close(self) -> None:
-        """Take the bars away."""
+        """Remove the bars."""
         self._progress.stop()
 
 
 class LogProgressBars:
-    """A plain line now and then, for a log."""
+    """Progress as plain lines at intervals, for a log."""
 
     def __init__(self, totals: dict[str, float]) -> None:
         from tqdm import tqdm
 
         class Lines(tqdm):  # type: ignore[misc,unused-ignore]  # typed or not, as it is installed
-            """tqdm that ends its lines instead of painting over them."""
+            """tqdm that prints each status on a new line instead of overwriting the last one."""
 
             @staticmethod
             def status_printer(file: Any) -> Any:
-                """Return what prints one line of status."""
+                """Return a function that prints one status line."""
 
                 def show(line: str) -> None:
                     if line.strip():
@@ -141,21 +141,21 @@ class LogProgressBars:
         )
 
     def update(self, done: dict[str, float], note: str = "") -> None:
-        """Print how much is done, if it is time to."""
+        """Print the progress if the log interval has passed."""
         self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(done[self._name] - self._bar.n)
 
     def close(self) -> None:
-        """End."""
+        """Close the progress bar."""
         self._bar.close()
 
 
 ProgressTotals: TypeAlias = dict[str, float] | Callable[[], dict[str, float]]
-"""What there is to do, or how to find out when it is shown."""
+"""Total amounts by name, or a function that returns them when the display appears."""
 
 
 class DelayedProgressBars:
-    """Bars that appear only when the work takes long enough to wonder about it."""
+    """Bars that appear only after a delay, so that short work shows none."""
 
     def __init__(self, totals: ProgressTotals) -> None:
         self._totals = totals
@@ -163,7 +163,7 @@ class DelayedProgressBars:
         self._bars: RichProgressBars | LogProgressBars | None = None
 
     def update(self, done: dict[str, float]) -> None:
-        """Show how much is done of each total, when it is time."""
+        """Show the finished amount of each total once the delay has passed."""
         if self._bars is None:
             if time.monotonic() < self._show_at:
                 return
@@ -172,14 +172,14 @@ class DelayedProgressBars:
         self._bars.update(done)
 
     def close(self) -> None:
-        """Take away what is shown."""
+        """Remove the bars if they are visible."""
         if self._bars:
             self._bars.close()
 
 
 @contextmanager
 def show_progress(totals: ProgressTotals, quiet: bool = False) -> Iterator[ProgressBars]:
-    """Show progress towards each of `totals` while the block runs, nothing if `quiet`."""
+    """Show progress towards each of `totals` while the block runs, unless `quiet` is set."""
     if quiet:
         yield NullProgressBars()
         return

@@ -1,6 +1,6 @@
-"""Translate messages of the library into the words of the command line.
+"""Replace Python parameters in messages of the library by command-line flags.
 
-Below the terminal, a message that suggests a parameter writes it as Python does: `force=True`,
+A message of the library writes a suggested parameter in Python syntax: `force=True`,
 `subtype='FLOAT'`. On the command line the same parameter is a flag: `--force`, `--subtype FLOAT`.
 """
 
@@ -17,7 +17,7 @@ FLAGS = {
     "subtype": "--subtype",
     "csv_path": "--report",
 } | {name: option.flags[0] for name, option in GATE_OPTIONS.items()}
-"""The flag of each parameter that a message may suggest."""
+"""Flag of each parameter that a message may suggest."""
 
 _QUOTED_OR_PARAMETER = re.compile(
     rf"""'[^']*'|\b(?P<name>{"|".join(FLAGS)})=(?P<value>'[^']*'|True|[-+.\w…]*)"""
@@ -25,7 +25,7 @@ _QUOTED_OR_PARAMETER = re.compile(
 
 
 def to_flags(message: str) -> str:
-    """Return `message` with flags in place of Python parameters; quoted paths stay as they are.
+    """Return `message` with flags in place of Python parameters; quoted paths are unchanged.
 
     Examples
     --------

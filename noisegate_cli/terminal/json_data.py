@@ -1,4 +1,4 @@
-"""Results as JSON."""
+"""Convert results to JSON."""
 
 import dataclasses
 import math
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def to_json(value: Any) -> str:
-    """Return `value` as one line of JSON: what isn't a finite number is null."""
+    """Return `value` as one line of JSON, with null for NaN and infinite numbers."""
     import json
 
     return json.dumps(_to_plain_data(value), ensure_ascii=True, allow_nan=False)
@@ -37,7 +37,7 @@ def _to_plain_data(value: Any) -> Any:
 
 
 def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
-    """Return an analysis as plain data."""
+    """Return an analysis as JSON-compatible data."""
     info, levels, suggestion = report.info, report.levels, report.levels.suggestion
     threshold = suggestion.threshold
     return {
@@ -76,7 +76,7 @@ def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
 
 
 def build_gate_data(result: "GateResult") -> dict[str, Any]:
-    """Return what a gate did as plain data."""
+    """Return the result of a gate as JSON-compatible data."""
     return {
         "file": result.source.path,
         "output": result.output.path,
@@ -104,7 +104,7 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
 
 
 def build_recording_data(file: Path, output: Path, entry: "ManifestEntry") -> dict[str, Any]:
-    """Return what became of one recording of a batch as plain data."""
+    """Return the result of one recording of a batch as JSON-compatible data."""
     settled: dict[str, Any] = {
         "status": entry["status"],
         "file": file,

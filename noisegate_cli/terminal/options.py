@@ -1,4 +1,4 @@
-"""The options of a gate on the command line: one table, for every command that takes them."""
+"""Command-line options of the gate settings, in one table for all commands."""
 
 import inspect
 from collections.abc import Callable
@@ -26,16 +26,16 @@ SPECTRAL_PANEL = "The noise under the signal"
 
 
 class Option(NamedTuple):
-    """An option that sets one field of GateSettings."""
+    """Command-line option that sets one field of GateSettings."""
 
     flags: tuple[str, ...]
     metavar: str
-    """Empty for a switch."""
+    """Placeholder of the value in the help; empty for a switch."""
     panel: str
     help: str
     parse: Callable[[str], Any]
     default: str = ""
-    """In words; empty where the preset has it."""
+    """Default as shown in the help; empty if the preset determines it."""
 
 
 GATE_OPTIONS: dict[str, Option] = {
@@ -199,7 +199,10 @@ PresetOption = Annotated[
 
 
 def add_gate_options(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of a gate, but for some; it gets them as one `settings`."""
+    """Return a decorator that adds the gate options, except `without`, to a command.
+
+    The command receives the parsed options as one `settings` argument.
+    """
     options = {name: option for name, option in GATE_OPTIONS.items() if name not in without}
     added = [
         inspect.Parameter(
@@ -239,12 +242,12 @@ def add_gate_options(*without: str) -> Callable[[Callable[..., None]], Callable[
 
 
 def parse_settings(preset: str, texts: dict[str, str | None]) -> GateSettings:
-    """Return the settings of a preset with what was typed in their place.
+    """Return the settings of a preset, overridden by the options in `texts`.
 
     Raises
     ------
     SettingsError
-        Quotes what can't be read, or is out of range.
+        If a value cannot be parsed or is out of range, or if options contradict each other.
     """
     changes = {
         name: GATE_OPTIONS[name].parse(text) for name, text in texts.items() if text is not None

@@ -1,4 +1,4 @@
-"""Options, exit statuses and progress that several commands share."""
+"""Options, exit statuses and progress display that several commands use."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 EXIT_SUCCESS, EXIT_FAILURE, EXIT_USAGE_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses."""
+"""Exit statuses; 130 is 128 + SIGINT, as in a shell."""
 
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
@@ -43,8 +43,8 @@ KeepMtimeOption = Annotated[
 ]
 
 
-class InterruptedWithMessage(Exception):  # noqa: N818  # it is no error
-    """An interrupt with something to say; Typer lets a plain one through without its words."""
+class InterruptedWithMessage(Exception):  # noqa: N818  # it is not an error
+    """Interrupt with a message, because Typer drops the message of a KeyboardInterrupt."""
 
 
 RawOption = Annotated[
@@ -57,7 +57,7 @@ RawOption = Annotated[
 
 
 def parse_raw_format(text: str | None) -> "RawFormat | None":
-    """Return what the samples of an input are that is nothing else."""
+    """Return the sample format of a raw input, or None if no format is given."""
     if text is None:
         return None
     from noisegate_cli.files.pipes import RawFormat
@@ -67,11 +67,11 @@ def parse_raw_format(text: str | None) -> "RawFormat | None":
 
 @contextmanager
 def show_recording_progress(file: Path | str, quiet: bool) -> Iterator[Callable[[float], None]]:
-    """Give a function to tell which share of one recording is done."""
+    """Show the progress of one recording; yield a function that takes the finished share."""
     file, seconds = Path(file), 0.0
 
     def total() -> dict[str, float]:
-        """Look only when there is something to show."""
+        """Return the duration, which is read only when the display appears."""
         from noisegate_cli.files.reader import probe
 
         nonlocal seconds

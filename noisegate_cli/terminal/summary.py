@@ -1,4 +1,4 @@
-"""Results in words for people and as JSON for programs; `tables` has what takes more than lines."""
+"""Format results as lines of text; `tables` formats larger results."""
 
 import math
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def format_gate_summary(result: "GateResult") -> list[str]:
-    """Return the few lines that `ngate gate` says when it is done."""
+    """Return the lines that `ngate gate` prints as its summary."""
     found = result.suggestion
     if found is None:
         opening = f"threshold  {format_level(result.threshold or 0)}, as given"
@@ -61,7 +61,7 @@ def format_gate_summary(result: "GateResult") -> list[str]:
 
 
 def _describe_subtype_change(source: "AudioInfo", output: "AudioInfo") -> str:
-    """Return what to say where the output is of another sample type; empty if nothing is lost."""
+    """Return a note about a lossy change of the sample type, or an empty string."""
     if source.subtype == output.subtype:
         return ""
     if source.is_lossy and not output.is_lossy:
@@ -75,12 +75,12 @@ def _describe_subtype_change(source: "AudioInfo", output: "AudioInfo") -> str:
 
 
 def is_never_open(result: "GateResult") -> bool:
-    """Return whether a threshold lies above all that there is."""
+    """Return whether all levels of the recording are below the threshold."""
     return result.threshold is not None and not result.statistics.openings
 
 
 def _format_noise(result: "GateResult") -> list[str]:
-    """Return what a spectral gate went by, and how far it went."""
+    """Return lines about the noise and the reduction of a spectral gate."""
     settings = result.settings
     if settings.masks_by_level:
         return ["bins       open where a tone is above the threshold"]
@@ -110,13 +110,13 @@ def _describe_noise_source(source: str, settings: GateSettings) -> str:
 
 
 def format_chop_counts(chops: "ChopReport") -> str:
-    """Return how often a gate cut sounds."""
+    """Return the number of cut decays and attacks as text."""
     kinds = ((chops.decays, "decay"), (chops.attacks, "attack"))
     return " and ".join(_pluralize(number, kind) for number, kind in kinds if number) + " cut"
 
 
 def _format_chops(result: "GateResult") -> list[str]:
-    """Return where sounds were cut, and what to do about it."""
+    """Return lines with the positions of cut sounds and with settings that avoid the cuts."""
     chops = result.chops
     worst = [f"{format_time(chop.time)} ({chop.above_db:.0f} dB)" for chop in chops.worst]
     more = ", …" if chops.count > len(worst) else ""
@@ -131,7 +131,7 @@ def _format_chops(result: "GateResult") -> list[str]:
 
 
 def format_batch_errors(report: "BatchReport") -> list[str]:
-    """Return why recordings failed, one a line, not too many."""
+    """Return the first error messages of a batch, one per line."""
     errors = list(report.errors)
     if report.failed > len(errors):
         more = report.failed - len(errors)
@@ -140,7 +140,7 @@ def format_batch_errors(report: "BatchReport") -> list[str]:
 
 
 def format_batch_remainder(report: "BatchReport") -> str:
-    """Return how far a batch got that was stopped, and how to go on."""
+    """Return the progress of a stopped batch and a hint how to continue it."""
     dealt_with = report.total - report.to_do
     return (
         f"{dealt_with} of {report.total} recordings are dealt with: the same command does the rest"
@@ -148,7 +148,7 @@ def format_batch_remainder(report: "BatchReport") -> str:
 
 
 def format_presets() -> str:
-    """Return the presets and their values, one a line, for `--help`."""
+    """Return the presets and their values for `--help`, one per line."""
     lines = []
     for name, p in PRESETS.items():
         closed = "mute" if p.range_db == MUTE else f"{p.range_db:g}dB"
@@ -164,12 +164,12 @@ def format_presets() -> str:
 
 
 def level_db(linear: float | None) -> float:
-    """Return a level in dBFS; minus infinity where there is none."""
+    """Return a linear level in dBFS; minus infinity for 0 or None."""
     return 20 * math.log10(linear) if linear else -math.inf
 
 
 def format_sample_type(info: "AudioInfo") -> str:
-    """Return the format and the sample type of a recording."""
+    """Return the container format and the subtype of a recording as text."""
     return f"{info.format} {info.subtype}"
 
 

@@ -1,4 +1,4 @@
-"""Results as tables on a terminal."""
+"""Format results as tables for a terminal."""
 
 import math
 from collections.abc import Sequence
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 HISTOGRAM_WIDTH_CHARS = 40
 
 OCTAVE_BAR_WIDTH_CHARS, OCTAVE_BAR_RANGE_DB = 40, 60.0
-"""Of the bar of the loudest octave of a noise, and how far down a bar has no width."""
+"""Width of the bar of the loudest octave, and the distance below it where the width is 0."""
 
 FORCE_HINT = " (--force makes it anew)"
 
 SWEEP_STEP_DB = 3
-"""Of the trials, a decibel apart, every third is shown: four on either side of the best."""
+"""Step between displayed trials, which are 1 dB apart; limits the table to a few lines."""
 
 
 def build_analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group":
-    """Return an analysis to be printed by rich."""
+    """Return an analysis as a rich renderable."""
     from rich.console import Group
     from rich.padding import Padding
     from rich.table import Table
@@ -118,7 +118,7 @@ def build_analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> 
 
 
 def format_octave(hz: float) -> str:
-    """Return the nominal frequency of the octave around `hz`, which is 1000 times a power of 2.
+    """Return the nominal frequency of the octave around `hz`, which is a power of 2 × 1000 Hz.
 
     Examples
     --------
@@ -175,7 +175,7 @@ def _build_sweep_table(trials: "Sequence[Trial]", ascii_only: bool) -> "Table":
 
 
 def build_batch_table(report: "BatchReport") -> "Group":
-    """Return the summary of a batch to be printed by rich, what is unusual first."""
+    """Return the summary of a batch as a rich renderable, with recordings to review first."""
     from rich.console import Group
     from rich.padding import Padding
     from rich.table import Table
@@ -229,7 +229,7 @@ def build_batch_table(report: "BatchReport") -> "Group":
 
 
 def _format_shared_thresholds(thresholds: dict[str, float | None]) -> str:
-    """Return the thresholds that recordings share in a few words."""
+    """Return a short description of the shared thresholds."""
     found = sorted(t for t in thresholds.values() if t is not None)
     if not found:
         return "none: signal and noise don't part, the gate stays open"

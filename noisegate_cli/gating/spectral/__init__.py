@@ -1,1 +1,1 @@
-"""The gate per frequency bin: noise estimation, Wiener gain, overlap-add."""
+"""Spectral gate, per frequency bin: noise estimation, Wiener gain, overlap-add."""

@@ -1,23 +1,23 @@
-"""Frequency bins that are judged together."""
+"""Group frequency bins that share a gain."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 MAX_UNGROUPED_HZ = 1250.0
-"""Up to there each bin is judged alone."""
+"""Bins up to at least this frequency are not grouped: bands of hearing are narrow there."""
 
 
 class BinGrouping:
-    """Bins in groups: one by one up to 1.5 kHz or so, and then twice as wide with each octave.
+    """Groups of bins: single bins up to about 1.5 kHz, then twice as wide in each octave.
 
-    A group is about a quarter of what hearing takes for one band (the equivalent rectangular
-    bandwidth of Glasberg and Moore, Derivation of auditory filter shapes from notched-noise data,
-    1990). Gains need no more, and cost a fifth.
+    A group is about a quarter as wide as an auditory filter (the equivalent rectangular bandwidth
+    of Glasberg and Moore, Derivation of auditory filter shapes from notched-noise data, 1990).
+    Gains need no finer resolution, and computing them takes a fifth of the time.
 
     Parameters
     ----------
     bins
-        Of a spectrum. They stay alone where they can't be halved, as in frames of odd lengths.
+        Number of bins of a spectrum. They are not grouped if the number does not allow halving.
     sample_rate
         In Hz.
 
@@ -40,13 +40,13 @@ class BinGrouping:
         numbers = [self._ungrouped_bins] + [self._ungrouped_bins // 2] * self._octaves
         self._group_widths_bins = np.repeat([1 << i for i in range(len(numbers))], numbers)
         if self._octaves:
-            # The last bin, at half the sample rate, goes with its neighbours.
+            # The last bin, at half the sample rate, joins the last group.
             self._group_widths_bins[-1] += 1
         else:
             self._group_widths_bins = np.ones(bins, np.int64)
 
     def mean(self, bin_powers: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the mean of each group, shaped (frames, groups), from (frames, bins)."""
+        """Compute the mean of each group, shaped (frames, groups), from (frames, bins)."""
         if not self._octaves:
             return bin_powers
         parts, rest = (
@@ -61,5 +61,5 @@ class BinGrouping:
         return np.concatenate(parts, axis=1)
 
     def expand_to_bins(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return for each bin what its group has, shaped (frames, bins)."""
+        """Return the value of its group for each bin, shaped (frames, bins)."""
         return np.repeat(values, self._group_widths_bins, axis=1) if self._octaves else values

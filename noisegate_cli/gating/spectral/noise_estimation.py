@@ -1,4 +1,7 @@
-"""The noise in each frequency bin: learnt from the pauses, followed through them, or given."""
+"""Estimate the noise in each frequency bin: from pauses, tracked over time, or from a noise sample.
+
+Powers are |X|² of an STFT with full scale 1.0.
+"""
 
 import math
 from collections.abc import Sequence
@@ -31,42 +34,49 @@ from noisegate_cli.gating.timing import Timing
 from noisegate_cli.samples import Samples, full_scale
 
 MIN_GIVEN_NOISE_S = 0.1
-"""Of noise that is given: a frame or two say little of its mean."""
+"""Minimum length of a noise sample: one or two frames do not estimate the mean well."""
 
 NOISE_TIME_CONSTANT_S, NOISE_PRIOR_WEIGHT_S = 2.0, 0.2
-"""The noise of a moment is the mean of that before and after it, with this time constant; that of
-the whole recording counts in it for so long."""
+"""The noise at a time is a mean of the noise before and after it, weighted exponentially with this
+time constant. The noise of the whole recording has the weight of this many seconds in that mean."""
 
 MAX_LEARNED_BINS = 1 << 21
-"""Of all frames that are heard to learn the noise of a recording, at the most: 2000 frames of
-44.1 kHz, in 8 MB."""
+"""Maximum number of stored powers from which noise is learned: 2000 frames at 44.1 kHz, 8 MB."""
 
 EXCESS_THRESHOLD_RATIO = 4.0
-"""What is so many times the mean noise stands out: noise itself does in one bin of fifty."""
+"""A power above this multiple of the mean noise is an excess: noise itself exceeds it in 1 of 50
+bins."""
 
 NOISE_EXCESS_RATIO = 0.03
-"""What stands out of a noise by itself, on the mean, in units of that: little that is heard in a
-bin where next to nothing is heard is no signal. e⁻⁴, 0.02, in a single bin."""
+"""Mean excess of noise alone, in units of the mean noise; the theoretical value for a single bin is
+e⁻⁴ = 0.02. It prevents a tiny excess in a bin with almost no excess from counting as signal."""
 
 MIN_PROFILE_FRAMES, QUIETEST_SHARE = 5, 0.1
-"""Frames that a noise is learnt from, at the least, and the share of all that are the quietest."""
+"""Minimum number of frames of a noise profile, and the share of frames that are the quietest."""
 
 MAX_SAMPLE_VALUE = 1e6
-"""Samples above that, with full scale 1.0, have powers that float32 can't hold over the noise."""
+"""Maximum sample value, with full scale 1.0: the SNR of larger samples overflows float32."""
 
 SILENT_BIN_POWER = 1e-12
-"""|X|² that stands for nothing: the quantisation noise of 16 bits has 10⁴ times as much."""
+"""|X|² that counts as silence: the quantisation noise of 16 bits is 10⁴ times larger."""
 
 
 DISTURBED_LEVEL_RATIO = 20.0
-"""A frame so many times as loud as the median of the noise around it holds more than noise."""
+"""A frame with more than this multiple of the median noise level contains more than noise."""
 
 STEADY_QUANTILE_RATIO = 0.3
-"""Of its median in a bin, a tenth of a noise lies below 0.15; a tone has all its frames above."""
+"""A bin is steady if its 10 % quantile exceeds this multiple of its median. For noise the quantile
+is 0.15 times the median; a steady tone has all its frames above."""
 
 
 def to_planar_float32(samples: Samples) -> Float32Samples:
-    """Return samples shaped (samples, channels) as (channels, samples) with full scale 1.0."""
+    """Convert samples shaped (samples, channels) to (channels, samples) with full scale 1.0.
+
+    Raises
+    ------
+    SignalError
+        If a sample is NaN, infinite or above `MAX_SAMPLE_VALUE`.
+    """
     signal: Float32Samples = np.ascontiguousarray(samples.T, np.float32)
     if samples.dtype.kind == "i":
         return signal * np.float32(1 / full_scale(samples.dtype))
@@ -81,7 +91,7 @@ def to_planar_float32(samples: Samples) -> Float32Samples:
 
 
 def compute_gate_powers(spectra: Sequence[Spectra], linked: bool) -> BinPowers:
-    """Return |X|² of each gate, shaped (frames, gates, bins): the mean of linked channels."""
+    """Return |X|² of each gate, shaped (frames, gates, bins); linked channels are averaged."""
     if not linked:
         return np.stack([compute_bin_powers(x) for x in spectra], axis=1)
     total = compute_bin_powers(spectra[0])
@@ -93,10 +103,11 @@ def compute_gate_powers(spectra: Sequence[Spectra], linked: bool) -> BinPowers:
 
 
 class NoiseMeter:
-    """Measures samples that are nothing but noise, in blocks: the mean |X|² of frames.
+    """Measure the mean |X|² of blocks that contain only noise.
 
-    It is the mean of linked channels, too. That is the estimate of Welch (The use of the fast
-    Fourier transform for the estimation of power spectra, 1967). Digital silence is left out.
+    The mean is taken over frames, and over channels if they are linked. This is the estimate of
+    Welch (The use of the fast Fourier transform for the estimation of power spectra, 1967).
+    Digital silence is left out.
     """
 
     def __init__(self, settings: GateSettings, sample_rate: int) -> None:
@@ -109,7 +120,7 @@ class NoiseMeter:
         self._frames = self._samples = 0
 
     def process(self, block: Samples) -> None:
-        """Take in `block`, shaped (samples, channels)."""
+        """Process `block`, shaped (samples, channels)."""
         length, hop = self._transform.frame_length, self._transform.hop_length
         self._samples += len(block)
         samples = block if self._rest is None else np.concatenate([self._rest, block])
@@ -125,12 +136,12 @@ class NoiseMeter:
             self._frames += len(bin_powers)
 
     def compute_profiles(self) -> tuple[NoiseProfile, ...]:
-        """Return the profile of linked channels, or of each channel.
+        """Return one profile for linked channels, or one for each channel.
 
         Raises
         ------
         SignalError
-            When there was too little of it, or only digital silence.
+            If the noise is too short, or only digital silence.
         """
         seconds = self._samples / self._sample_rate
         if seconds < MIN_GIVEN_NOISE_S or self._samples < self._transform.frame_length:
@@ -146,15 +157,21 @@ class NoiseMeter:
 
 
 class NoiseLearner:
-    """Learns the noise of a recording that comes in blocks, in flat memory.
+    """Learn the noise of a recording from its blocks, in constant memory.
 
-    It measures some of the frames of the subsample, see `subsample_frame_indices`. Which of these
-    frames are noise is known only after the last block.
+    It measures some of the frames of the subsample; see `subsample_frame_indices`. Only after the
+    last block is it known which of these frames are noise.
 
     Parameters
     ----------
+    settings
+        Settings of the gate.
+    sample_rate
+        In Hz.
+    channels
+        Number of channels of the blocks.
     samples
-        How many there will be, if that is known.
+        Expected length of the recording in samples; 0 if unknown.
     """
 
     def __init__(
@@ -176,11 +193,11 @@ class NoiseLearner:
         self._thread = ThreadPoolExecutor(1)
 
     def submit_block(self, block: Samples, last: bool = False) -> "Future[None]":
-        """Take in `block` in another thread; it has to stay as it is until that is done."""
+        """Process `block` in another thread; it must not change until the future is done."""
         return self._thread.submit(self.process, block, last)
 
     def process(self, block: Samples, last: bool = False) -> None:
-        """Take in `block`, shaped (samples, channels)."""
+        """Process `block`, shaped (samples, channels)."""
         for index, frames, samples in self._batches.process(block, last):
             if self._subsampler.should_store(index):
                 number = -(-frames // self._frame_stride)
@@ -199,24 +216,26 @@ class NoiseLearner:
     ) -> tuple[NoiseProfile | None, ...]:
         """Return the profile of each gate.
 
-        Where there is no pause it is guessed: the powers of noise in a bin are distributed
-        exponentially, so that a tenth of them lie below −log(1 − 0.1) of their mean; and a signal
-        is in no bin all the time. That is the idea of minimum statistics (Martin, Noise power
-        spectral density estimation, 2001), for a noise that stands still.
+        Without pauses, the profile is estimated from the quietest frames. The powers of noise in
+        a bin are distributed exponentially, so a tenth of them lie below −log(1 − 0.1) times
+        their mean, and no signal fills a bin all the time. This is the idea of minimum statistics
+        (Martin, Noise power spectral density estimation, 2001), for stationary noise.
 
         Parameters
         ----------
         numbers
-            Of the frames that are kept.
+            Indices of the frames that the masks describe.
         is_open, is_noise
-            In which of them the gate is open, and which are noise and nothing else, both shaped
-            (frames, gates).
+            Whether the gate is open in these frames, and whether they contain only noise; both
+            shaped (frames, gates).
         allow_quietest_fallback
-            Of each gate.
+            For each gate, whether to estimate the noise from the quietest frames if there are too
+            few pauses.
 
         Returns
         -------
-        None for a gate that has none.
+        tuple of NoiseProfile or None
+            One entry for each gate; None if its noise cannot be estimated.
         """
         bin_powers = self._subsampler.stored_powers()
         numbers_heard = self._subsampler.stored_frame_indices(self._frame_stride)
@@ -243,7 +262,10 @@ class NoiseLearner:
         return tuple(profiles)
 
     def _estimate_from_quietest(self, bin_powers: BinPowers) -> NoiseProfile | None:
-        """Return what is quietest in each bin that no tone fills; None if that is silence."""
+        """Estimate the noise from the quietest frames of each bin without a steady tone.
+
+        Return None if there are too few frames, or if the quietest ones are silent.
+        """
         if len(bin_powers) < MIN_PROFILE_FRAMES / QUIETEST_SHARE:
             return None
         quiet, middle = quantile(bin_powers, [QUIETEST_SHARE, 0.5])
@@ -263,16 +285,21 @@ class NoiseLearner:
 
 
 def compute_signal_share(opens: BinPowers, pauses: BinPowers) -> BinPowers:
-    """Return how much of what stands out of the noise in each bin is signal, 0 to 1: a row.
+    """Return the share of signal in the excess over the noise in each bin, 0 to 1.
 
-    Noise has its peaks, too. Let E be the mean of what exceeds four times the mean noise, in
-    pauses and where the gate is open: in the open frames E_open − E_pauses of E_open are signal,
-    as in Wiener's gain. In a bin where no signal ever is, next to nothing is.
+    Noise has peaks too. Let E be the mean excess of |X|² over four times the mean noise, computed
+    in the pauses and in the open frames. In the open frames the share of signal is
+    (E_open − E_pauses)/E_open, as in the Wiener gain. It is almost 0 in a bin without signal.
 
     Parameters
     ----------
     opens, pauses
         |X|² of open frames and of noise, shaped (frames, bins).
+
+    Returns
+    -------
+    ndarray
+        Shaped (1, bins).
     """
     mean = pauses.mean(axis=0, keepdims=True)
     if len(opens) < MIN_PROFILE_FRAMES:
@@ -290,21 +317,21 @@ def compute_signal_share(opens: BinPowers, pauses: BinPowers) -> BinPowers:
 
 
 def find_undisturbed(bin_powers: BinPowers, noise: BinPowers) -> NDArray[np.bool_]:
-    """Return which frames of noise are nothing else: a click or a knock is louder by far.
+    """Return which noise frames contain no disturbance such as a click, which is much louder.
 
     Parameters
     ----------
     bin_powers
-        |X|², shaped (frames, bins).
+        |X|² of the frames, shaped (frames, bins).
     noise
-        What it is in each bin, about.
+        Approximate |X|² of the noise in each bin, shaped (bins,).
     """
     level = bin_powers @ (1 / (noise + np.float32(SILENT_BIN_POWER)))
     return np.asarray(level <= DISTURBED_LEVEL_RATIO * median(level) if len(level) else level > 0)
 
 
 def _smooth_bins(bin_powers: BinPowers) -> BinPowers:
-    """Return what is heard in each bin with a little of its neighbours: ¼, ½, ¼."""
+    """Smooth the powers over neighbouring bins with the weights ¼, ½, ¼."""
     padded = np.pad(bin_powers, ((0, 0), (1, 1)), mode="edge")
     sides = padded[:, :-2] + padded[:, 2:]
     sides *= 0.25
@@ -313,16 +340,16 @@ def _smooth_bins(bin_powers: BinPowers) -> BinPowers:
 
 
 class NoiseTracker:
-    """The noise around each moment, from the frames in pauses, which come in batches.
+    """Track the noise over time from the frames in pauses, batch by batch.
 
     Parameters
     ----------
     mean
-        |X|² in each bin of the noise of the whole recording.
+        Mean |X|² of the noise of the whole recording, shaped (bins,).
     frames_per_s
-        How many frames of a batch are a second.
+        Frames per second.
     segment
-        Frames that have one estimate.
+        Number of frames that share one estimate.
     """
 
     def __init__(self, mean: BinPowers, frames_per_s: float, segment: int) -> None:
@@ -340,9 +367,9 @@ class NoiseTracker:
         Parameters
         ----------
         bin_powers
-            |X|², shaped (frames, bins); whole segments of frames.
+            |X|², shaped (frames, bins); a whole number of segments.
         is_noise
-            Which frames are noise and nothing else, shaped (frames,).
+            Which frames contain only noise, shaped (frames,).
         """
         is_noise = is_noise & (bin_powers.max(axis=1) > SILENT_BIN_POWER)
         is_noise[is_noise] = find_undisturbed(bin_powers[is_noise], self._mean)
@@ -350,8 +377,8 @@ class NoiseTracker:
         segments = bin_powers.reshape(-1, self._segment, bin_powers.shape[1])
         sums = (flags.astype(bin_powers.dtype) @ segments)[:, 0].astype(np.float64)
         counts = flags.sum(axis=(1, 2)).astype(np.float64)
-        # What a segment heard counts the less, the further off it is, before or after; of later
-        # batches nothing is known yet.
+        # The weight of a segment decreases with its distance, before or after. Later batches are
+        # not available yet.
         number = np.arange(len(sums))
         nearness = self._forgetting_factor ** np.abs(number[:, None] - number)
         since = (self._forgetting_factor ** (number + 1))[:, None]
@@ -363,15 +390,15 @@ class NoiseTracker:
 
 
 NOISE_GUARD_MS = 30.0
-"""Noise is learnt so far away from where the gate is open."""
+"""Minimum distance between an open frame and a frame that noise is learned from."""
 
 
 def create_noise_guard(settings: GateSettings, sample_rate: int, gates: int) -> Envelope:
-    """Return what tells from a mask where the noise can be learnt: where its gain is 0."""
+    """Create an envelope whose gain is 0 in the frames from which noise can be learned."""
     apart = noise_guard_frames(settings.timing(sample_rate), sample_rate)
     return Envelope(apart, 0, apart, 0.0, gates)
 
 
 def noise_guard_frames(timing: Timing, sample_rate: int) -> int:
-    """Return in how many frames from an open one there may still be some of its sound."""
+    """Return the number of frames next to an open frame that may still contain its sound."""
     return max(1, round(NOISE_GUARD_MS / 1000 * sample_rate / timing.hop_length))

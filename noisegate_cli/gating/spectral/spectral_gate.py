@@ -1,30 +1,35 @@
-"""The spectral gate: the noise goes down in each frequency bin, under the signal too.
+"""The spectral gate: reduce the noise in each frequency bin, even while a signal is present.
 
-X is the spectrum of a frame and D the mean of |X|² in the noise, bin by bin. γ = |X|²/D is the
-a-posteriori signal-to-noise ratio. Were the a-priori ratio ξ = E|S|²/D of the signal S known,
-the estimate of S with the least mean square error would be Wiener's, G·X with G = ξ/(1 + ξ).
+Let X be the spectrum of a frame and D the mean of |X|² in the noise, for each bin. γ = |X|²/D is
+the a-posteriori signal-to-noise ratio (SNR), and ξ = E|S|²/D is the a-priori SNR of the signal S.
+If ξ is known, the minimum mean-square error estimate of S is the Wiener filter, G·X with
+G = ξ/(1 + ξ).
 
-ξ is not known. Taken from γ − 1 alone it fluctuates as the noise does, and leaves tones that come
-and go: musical noise. Ephraim and Malah (Speech enhancement using a minimum mean-square error
-short-time spectral amplitude estimator, 1984) direct it by what was decided a frame before,
+ξ is not known. The simple estimate γ − 1 fluctuates with the noise and leaves short isolated
+tones, called musical noise. Ephraim and Malah (Speech enhancement using a minimum mean-square error
+short-time spectral amplitude estimator, 1984) use the decision of the previous frame instead. This
+is the decision-directed estimate:
 
-    ξ_k = α·G²_{k−1}·γ_{k−1} + (1 − α)·max(γ_k − 1, 0),
+    ξ_k = α·G²_{k−1}·γ_{k−1} + (1 − α)·max(γ_k − 1, 0).
 
-which is a long mean where there is noise and follows where there is signal, but a frame late. A
-file knows its future: the recursion runs backwards too, where it is late for the decays instead
-of the onsets. And it can be had once more without the delay, as G²·γ of the frame itself with the
-gain found so far (the two-step noise reduction of Plapous, Marro and Scalart, Improved
-signal-to-noise ratio estimation for speech enhancement, 2006). The geometric mean of the first
-two and the third is what counts.
+It averages over a long time where there is only noise, and follows the signal where there is one,
+but one frame late. In a file the later frames are available, so the recursion also runs backwards;
+the backward estimate is late at decays instead of onsets. A third estimate has no delay: G²·γ of
+the frame itself, with the gain from the first two estimates (the two-step noise reduction of
+Plapous, Marro and Scalart, Improved signal-to-noise ratio estimation for speech enhancement,
+2006). The result is the geometric mean of two values: the geometric mean of the forward and the
+backward estimate, and the third estimate.
 
-Both recursions forget. They run over segments of the recording side by side, each from frames
-before it in which it forgets where it began: numpy then does many frames at once.
+Both recursions forget their initial state. Therefore they run over many segments of the recording
+in parallel, and each starts a few run-in frames before its segment. This lets numpy process many
+frames at once.
 
-In a bin where no signal ever is, what stands out of the noise is noise: G is weighed by the share
-of signal there, see `compute_signal_share`, unless it stands out by far.
+In a bin that never contains a signal, peaks above the noise are noise too. Therefore G is
+multiplied by the share of signal in the bin (see `compute_signal_share`), unless the peak is far
+above the noise.
 
-Where the gate is closed nothing is to be estimated. There all bins go down by the same, and what
-is left of the noise sounds as it did. Between the two the envelope of the gate fades.
+Where the gate is closed, nothing is estimated: all bins get the same gain, so the remaining noise
+keeps its spectrum. The envelope of the gate fades between the two states.
 """
 
 from collections import deque
@@ -52,17 +57,24 @@ from noisegate_cli.gating.timing import Timing
 from noisegate_cli.samples import Samples, choose_float_type, full_scale
 
 MAX_DOUBLE_BATCH_CHANNELS = 4
-"""With more of them there is enough to do, and memory counts."""
+"""Batches are doubled up to this many channels; with more, a batch has enough work already and
+doubling it would cost too much memory."""
 
 
 MASK_OPEN_POWER_RATIO = 8.0
-"""A bin of the binary mask opens where γ is above that, 9 dB: noise is that in one of 3000."""
+"""A bin of the binary mask opens where γ exceeds this ratio, 9 dB: noise does so in 1 of 3000
+frames."""
 
 
 class BinaryMaskEstimator:
-    """The binary mask: a bin is open where |X|² is above a threshold, and closed elsewhere.
+    """Binary mask: a bin is open where |X|² is above its threshold, and closed elsewhere.
 
-    It needs to know nothing but the threshold of each bin and the gain of a closed one.
+    Parameters
+    ----------
+    power_thresholds
+        Threshold of |X|² in each bin, shaped (bins,).
+    min_gain
+        Linear gain of a closed bin.
     """
 
     def __init__(self, power_thresholds: NDArray[np.float64], min_gain: float) -> None:
@@ -70,31 +82,32 @@ class BinaryMaskEstimator:
         self._min_gain = np.float32(min_gain)
 
     def process(self, bin_powers: BinPowers, *_: object) -> list[BinGains]:
-        """Return the gains of this batch at once; see `WienerGainEstimator`."""
+        """Return the gains of this batch without delay; see `WienerGainEstimator.process`."""
         return [np.where(bin_powers > self._power_thresholds, np.float32(1), self._min_gain)]
 
 
 class SpectralGate:
-    """Gates samples that come in blocks, in each frequency bin.
+    """Gate blocks of samples in each frequency bin.
 
-    The Fourier transforms, half of the work, are done in a thread of their own: those of a block
-    while a detector finds out where the gate is open, and those back to samples while the gains of
-    the next frames are found.
+    The Fourier transforms are half of the work and run in a separate thread: the forward
+    transforms of a block while a detector computes the mask, the inverse transforms while the
+    gains of the next frames are computed.
 
     Parameters
     ----------
     settings
-        Of which `spectral`, `reduction_db`, the frames, the channels and the envelope count here.
+        Settings of the gate. Only `spectral`, `reduction_db`, and the settings of the frames, the
+        channels and the envelope are used here.
     noises
-        Of each gate; None where none is known, and nothing is taken away.
+        Noise profile of each gate. Where it is None, no noise is reduced.
     sample_rate
         In Hz.
     channels
-        Of the blocks to come.
+        Number of channels of the blocks.
     step
-        The smallest difference between two integer samples, see `OverlapAddGain`.
+        Smallest difference between two integer samples; see `OverlapAddGain`.
     live
-        See `Gate`: smaller batches, which cost more.
+        Whether to use smaller batches, which have less delay but take more time; see `Gate`.
     """
 
     def __init__(
@@ -113,7 +126,7 @@ class SpectralGate:
         self._inverse = InverseStft(self._transform, channels)
         frames = frames_per_spectral_batch(hop, channels, live)
         self._batches = FrameBatcher(timing.frame_length, hop, frames=frames)
-        # One more frame, so that as many cover the end as the rest. librosa has none.
+        # One more frame than librosa has, so that the end is covered by as many frames as the rest.
         beyond = hop if settings.spectral == "soft" else 0
         self._end_padding = np.zeros((beyond, channels), np.int16)
         self._step, self._linked = step, settings.channels == "linked"
@@ -132,7 +145,7 @@ class SpectralGate:
         self._samples_left = 0
 
     def submit_transforms(self, block: Samples, last: bool = False) -> None:
-        """Begin with further samples, shaped (samples, channels); `process` has to follow."""
+        """Start the transforms of a block, shaped (samples, channels); call `process` next."""
         self._samples_left += len(block)
         self._empty_block = np.empty((0, block.shape[1]), block.dtype)
         if last:
@@ -143,22 +156,22 @@ class SpectralGate:
         ]
 
     def process(self, mask: Mask, last: bool = False) -> Samples:
-        """Return the samples that are settled, in their type.
+        """Return the output samples that are final, in the type of the input.
 
         Parameters
         ----------
         mask
-            Where the gates are open, in further frames, shaped (frames, gates): some frames later
-            than they are heard.
+            Whether the gates are open in the next frames, shaped (frames, gates). The mask may lag
+            behind the submitted samples.
         last
-            Whether this is all.
+            Whether the recording ends here.
         """
         self._openness = np.concatenate([self._openness, self._envelope.process(mask, last)])
         self._noise_guard_gains = np.concatenate(
             [self._noise_guard_gains, self._noise_guard.process(mask, last)]
         )
         if last:
-            # A frame beyond the end is as the last.
+            # A frame beyond the end repeats the last one.
             edge = (0, self._frame_stride), (0, 0)
             self._openness = np.pad(self._openness, edge, mode="edge")
             self._noise_guard_gains = np.pad(self._noise_guard_gains, edge, mode="edge")
@@ -178,7 +191,7 @@ class SpectralGate:
                 spectra = self._spectra_without_gains.popleft()
                 is_last = end and not self._spectra_without_gains
                 parts.append(self._thread.submit(self._apply_gains, spectra, some, is_last))
-        # These still read the block, which may be another's after this.
+        # These threads still read the block, and the caller may overwrite it after the return.
         wait([hearing for _, hearing in self._pending_spectra])
         samples = [self._to_sample_type(part.result()) for part in parts]
         return np.concatenate([self._empty_block, *samples])
@@ -190,7 +203,7 @@ class SpectralGate:
         return min(len(self._openness), len(self._noise_guard_gains)) >= frames * self._frame_stride
 
     def _take_gate_frames(self, frames: int) -> tuple[Gains, Gains]:
-        """Take what is known of the gates in so many frames."""
+        """Remove and return the openness and the noise guard gains of the next `frames`."""
         rows = frames * self._frame_stride
         every = self._frame_stride
         taken = self._openness[:rows:every], self._noise_guard_gains[:rows:every]
@@ -203,7 +216,7 @@ class SpectralGate:
     def _apply_gains(
         self, spectra: list[Spectra], gains: Sequence[BinGains], last: bool
     ) -> Float32Samples:
-        """Return the samples that further frames settle, under their gains."""
+        """Apply gains to the next spectra and return the samples that they complete."""
         for i, x in enumerate(spectra):
             np.multiply(x, gains[0 if self._linked else i], out=x)
         y = self._inverse.process(spectra, last)[: self._samples_left]
@@ -211,7 +224,7 @@ class SpectralGate:
         return y
 
     def _to_sample_type(self, y: Float32Samples) -> Samples:
-        """Return `y`, full scale 1.0, in the type of the recording."""
+        """Convert `y`, full scale 1.0, to the sample type of the recording."""
         dtype = self._empty_block.dtype
         if dtype.kind == "f":
             return y.astype(dtype)
@@ -225,19 +238,19 @@ class SpectralGate:
 
 
 def frames_per_spectral_batch(hop_length: int, channels: int = 1, live: bool = False) -> int:
-    """Return how many frames the spectral gate works on together: whole segments."""
+    """Return how many frames the spectral gate processes at once: whole segments."""
     usual = frames_per_batch(hop_length)
     if live:
         return max(frames_per_segment(hop_length), usual // 4)
-    # Two threads wait for each other the less, the more each has to do.
+    # Larger batches make the two threads wait less for each other.
     return 2 * usual if channels <= MAX_DOUBLE_BATCH_CHANNELS else usual
 
 
 def spectral_delay_ms(settings: GateSettings, sample_rate: int) -> float:
-    """Return how much later a live spectral gate tells samples than it gets them, at the most.
+    """Return the maximum delay of a live spectral gate, in ms.
 
-    A batch has to be complete, for soft gains the one after it too; and what is noise is told by
-    what follows.
+    A batch must be complete before it is processed; soft gains also need the batch after it. The
+    noise guard adds its own frames, because it depends on whether the gate opens after them.
     """
     timing = settings.timing(sample_rate)
     hop = timing.hop_length * every(settings, timing)
@@ -248,8 +261,8 @@ def spectral_delay_ms(settings: GateSettings, sample_rate: int) -> float:
 
 
 def every(settings: GateSettings, timing: Timing) -> int:
-    """Return which frames the spectral gate takes: each that its number is a multiple of."""
-    # Frames that overlap by half are enough for gains that are smooth in time.
+    """Return the stride of the frames that the spectral gate processes, in frames."""
+    # An overlap of one half is enough for gains that are smooth in time.
     return max(1, timing.overlap // 2) if settings.spectral == "soft" else 1
 
 
@@ -259,7 +272,7 @@ def _create_gain_estimator(
     mean, signal = np.zeros(transform.bins), np.ones(transform.bins)
     if noise:
         mean, signal = noise.interpolate_to_bins(transform, sample_rate)
-    # Where no noise is known, nothing is taken away.
+    # Without a noise profile there is nothing to reduce.
     min_gain = settings.bin_floor if noise or settings.masks_by_level else 1.0
     if settings.spectral == "soft":
         should_track_noise = noise is not None and settings.noise is None

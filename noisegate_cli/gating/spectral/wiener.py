@@ -1,4 +1,7 @@
-"""Wiener gains: one gain for each frequency bin, from the a-priori signal-to-noise ratio."""
+"""Wiener gains for each frequency bin, from the a-priori signal-to-noise ratio (SNR).
+
+The module `spectral_gate` derives the formulas.
+"""
 
 import math
 
@@ -15,15 +18,15 @@ SNR_TIME_CONSTANT_S = 0.17
 
 
 MAX_SMOOTHING_FACTOR = 0.98
-"""α in frames that are very short: as in most of what was written about it."""
+"""Maximum α, which very short frames reach: the usual value in the literature."""
 
 
 CERTAIN_SIGNAL_RATIO = 100.0
-"""What stands out by 20 dB is signal, wherever it is."""
+"""An a-priori SNR of 20 dB is taken as signal in any bin, whatever the share of signal there."""
 
 
 MAX_SEGMENT_FRAMES, RUN_IN_DIVISOR = 16, 2
-"""Frames of a segment, and the part of them that its recursion starts before it."""
+"""Maximum number of frames in a segment, and the divisor of it that gives the run-in frames."""
 
 
 BinGains = NDArray[np.float32]
@@ -31,28 +34,28 @@ BinGains = NDArray[np.float32]
 
 
 FrameGains = NDArray[np.float64]
-"""Of frames, shaped (frames,)."""
+"""One value for each frame, shaped (frames,)."""
 
 
 class WienerGainEstimator:
-    """Wiener gains of one gate, from what is heard in its bins; both come in batches.
+    """Compute the Wiener gains of one gate from its bin powers, batch by batch.
 
     Parameters
     ----------
     mean
-        |X|² of the noise in each bin.
+        Mean |X|² of the noise, shaped (bins,).
     signal_shares
-        How much of what stands out of it is signal, in each bin, 0 to 1.
+        Share of signal in the excess over the noise, 0 to 1, shaped (bins,).
     should_track_noise
-        Whether the noise of the moment is followed, or `mean` holds throughout.
+        Whether to track the noise over time; otherwise `mean` applies to all frames.
     frames_per_s
-        Of the batches.
+        Frames per second.
     segment
-        Frames of a segment; batches are whole segments, but for the last.
+        Number of frames in a segment. All batches but the last consist of whole segments.
     min_gain
-        The least gain.
+        Minimum gain, linear.
     grouping
-        Of bins that have a gain together.
+        Groups of bins that share a gain.
     """
 
     def __init__(
@@ -82,16 +85,18 @@ class WienerGainEstimator:
     def process(
         self, bin_powers: BinPowers, openness: FrameGains, is_noise: NDArray[np.bool_], last: bool
     ) -> list[BinGains]:
-        """Return the gains of the batch before, if there is one; those of the last at once.
+        """Return the gains of the previous batch, if any, and of this one if it is the last.
 
         Parameters
         ----------
         bin_powers
             |X|², shaped (frames, bins).
         openness
-            How far the gate is open at each frame, 0 to 1.
+            How far the gate is open in each frame, 0 to 1.
         is_noise
-            Which frames are noise and nothing else.
+            Which frames contain only noise, shaped (frames,).
+        last
+            Whether the recording ends with this batch.
         """
         bin_powers = self._grouping.mean(bin_powers)
         missing = -len(bin_powers) % self._segment
@@ -139,20 +144,21 @@ class WienerGainEstimator:
 def compute_a_priori_snr(
     a_posteriori_snr: BinPowers, smoothing_factor: float, segment: int
 ) -> BinPowers:
-    """Return the a-priori signal-to-noise ratio ξ of frames, from γ: see the module.
+    """Compute the a-priori SNR ξ of frames from γ; the module `spectral_gate` derives it.
 
     Parameters
     ----------
     a_posteriori_snr
-        γ, shaped (frames, bins): whole segments, and a run-in before and after them.
+        γ, shaped (frames, bins): whole segments, with run-in frames before and after them.
     smoothing_factor
         α, 0 to 1.
     segment
-        In frames.
+        Length of a segment in frames.
 
     Returns
     -------
-    Shaped (frames of the whole segments, bins).
+    ndarray
+        ξ of the whole segments, without the run-in frames, shaped (frames, bins).
     """
     run_in = segment // RUN_IN_DIVISOR
     both_ways = np.stack([a_posteriori_snr, a_posteriori_snr[::-1]])
@@ -164,7 +170,7 @@ def compute_a_priori_snr(
     second = wiener_gain(np.maximum(forward, backward))
     np.square(second, out=second)
     second *= a_posteriori_snr[run_in:-run_in]
-    # √(√(f·b)·s): both directions and the second step have a say, and none a veto.
+    # √(√(f·b)·s) combines both directions and the second step.
     forward *= backward
     np.sqrt(forward, out=forward)
     forward *= second
@@ -179,12 +185,14 @@ def wiener_gain(ratio: BinPowers) -> BinGains:
 def _run_decision_directed(
     previous_terms: BinPowers, current_terms: BinPowers, segment: int
 ) -> BinPowers:
-    """Return ξ by the recursion over all segments at once, both ways.
+    """Compute ξ by the decision-directed recursion, for all segments and both directions at once.
 
     Parameters
     ----------
     previous_terms, current_terms
-        α·γ and (1 − α)·max(γ − 1, 0), shaped (ways, frames, bins).
+        α·γ and (1 − α)·max(γ − 1, 0), shaped (directions, frames, bins).
+    segment
+        Length of a segment in frames.
     """
     run_in = segment // RUN_IN_DIVISOR
     ratio = np.empty_like(current_terms[:, 2 * run_in :])
@@ -203,5 +211,5 @@ def _run_decision_directed(
 
 
 def frames_per_segment(hop_length: int) -> int:
-    """Return how many frames a segment has."""
+    """Return the number of frames in a segment."""
     return min(MAX_SEGMENT_FRAMES, frames_per_batch(hop_length))
