@@ -5,7 +5,7 @@ times during import and once at exit, takes an eighth of the time of a short run
 
 The arrays of consecutive blocks have the same size. By default, glibc returns large arrays to the
 system when they are freed and requests the memory again, page by page. This takes a tenth of the
-time of a gate run with default settings.
+time of a basic gate run.
 """
 
 import atexit

@@ -53,7 +53,7 @@ def iterate_slices(samples: Samples, length: int) -> Iterator[tuple[Samples, boo
 def silence_nonfinite(
     blocks: Iterable[tuple[Samples, bool]], warnings: list[str]
 ) -> Iterator[tuple[Samples, bool]]:
-    """Replace NaN and infinite samples with zero, and append a warning after the last block."""
+    """Replace NaN and infinite samples with zero, and append one warning at the end."""
     read = found = first = 0
     for block, last in blocks:
         bad = ~np.isfinite(block)

@@ -34,7 +34,7 @@ UNCOMPRESSED_FORMATS = {
 """Formats without compression; if one can't be written, WAV replaces it."""
 
 CODEC_EXTENSIONS = {"AAC": ".m4a", "OPUS": ".opus", "VORBIS": ".ogg", "MPEG_LAYER_III": ".mp3"}
-"""Extension for a codec that ngate can write even if it can't write the input's container."""
+"""Extension for a codec if ngate can write the codec but not the container of the input."""
 
 BLOCK_CODED_SUBTYPES = (
     "IMA_ADPCM",

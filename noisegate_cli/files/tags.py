@@ -55,7 +55,7 @@ ALIASES = {
     "disc": "discnumber",
     "album_artist": "albumartist",
 }
-"""Alternative names, such as FFmpeg's, and the names of the Vorbis comments."""
+"""Vorbis comment name for each alternative name, such as FFmpeg's."""
 
 FFMPEG_FILE_KEYS = (
     "compatible_brands creation_time duration encoder handler_name language license_url "

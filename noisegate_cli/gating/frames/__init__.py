@@ -1,1 +1,1 @@
-"""What is measured in each frame: levels, histograms, band powers, spectra, statistics."""
+"""Measurements of frames: levels, histograms, band powers, spectra, statistics."""

@@ -1,4 +1,4 @@
-"""Power of each frame in bands of frequency: what listens to more than the level listens here."""
+"""Compute the power of each frame in frequency bands."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -15,36 +15,38 @@ from noisegate_cli.gating.frames.stft import (
 from noisegate_cli.samples import Samples, full_scale
 
 BandPowerArray = NDArray[np.float32]
-"""Mean square of frames in bands, shaped (frames, channels, bands), full scale 1.0."""
+"""Mean square of each frame in each band, shaped (frames, channels, bands), full scale 1.0."""
 
 
 class BandPowerExtractor:
-    """Powers of frames in the bands between some frequencies.
+    """Compute the powers of frames in adjacent frequency bands.
 
-    A Hann window, a Fourier transform, and sums over the bins; a bin that an edge cuts counts in
-    part on either side. By Parseval's theorem a frame x under the window w has in the bins k of a
-    band the mean square
+    Each frame is multiplied by a Hann window and Fourier transformed, and the bin powers are
+    summed over each band. A bin that crosses an edge is divided between the two bands. By
+    Parseval's theorem, a frame x under the window w has this mean square in the bins k of a band:
 
         Σ_k 2·|X_k|² / (N·Σ_n w²[n]).
 
-    Where only low frequencies count, the samples are first halved in rate, as often as that
-    leaves `oversampling` times the highest. The low-pass for that is (1 + z⁻¹)³/8, of the response
-    cos³(π·f) at f of the rate before. What it takes from the bands is given back to them; what
-    folds into the highest of them lies 23 dB lower at an oversampling of 4, and into the others
-    more.
+    If only low frequencies are needed, the sample rate is first halved repeatedly, as long as it
+    stays at least `oversampling` times the highest edge. The low-pass is (1 + z⁻¹)³/8, with the
+    response cos³(π·f), where f is the frequency relative to the rate before halving. Its
+    attenuation within the bands is compensated. Aliases in the highest band are 23 dB lower at
+    an oversampling of 4, and lower still in the other bands.
 
     Parameters
     ----------
     edges
-        Of the bands, in Hz, ascending; all below half the sample rate.
+        Edges of the bands in Hz, ascending, all below half the sample rate.
+    sample_rate
+        In Hz.
     frame_length, hop_length
         In samples, as in `FrameRmsMeter`.
     oversampling
-        Samples a second, at the least, for each Hz of the highest edge; 2 or more.
+        Minimum ratio of the reduced sample rate to the highest edge, at least 2.
 
     Examples
     --------
-    A tone of 0.5 RMS is in the band that it belongs to:
+    A tone of 0.5 RMS appears in the band that contains its frequency:
 
     >>> y = 0.5 * np.sqrt(2) * np.sin(2 * np.pi * 1000 * np.arange(4096) / 16000)[:, None]
     >>> bands = BandPowerExtractor([100, 800, 1200], 16000, frame_length=512, hop_length=128)
@@ -84,16 +86,16 @@ class BandPowerExtractor:
         self._window = prescale_window(window)
         self._weights = (shares * np.reshape(scale, (-1, 1))).astype(np.float32)
         self.margin = 2 * factor
-        """Samples beyond a frame that the halving takes up."""
+        """Extra samples after a frame that the halving filters need."""
 
     def create_batcher(self) -> FrameBatcher:
-        """Return what cuts a stream into spans for `compute`."""
+        """Create a batcher that cuts a stream into spans for `compute`."""
         return FrameBatcher(self._length, self._hop, self.margin)
 
-    # Floats may be beyond all measure; who reads the powers looks after that.
+    # Very large float samples may overflow; the callers check the powers.
     @np.errstate(over="ignore", invalid="ignore")
     def compute(self, frames: int, samples: Samples) -> BandPowerArray:
-        """Return the powers of the frames over a span of samples, shaped (samples, channels)."""
+        """Return the powers of `frames` frames of `samples`, shaped (samples, channels)."""
         in_bands = np.empty((frames, samples.shape[1], self._weights.shape[1]), np.float32)
         hop, length = self._hop >> self._halvings, len(self._window)
         fft_batch_frames = max(1, FFT_BATCH_SAMPLES // length)
@@ -112,7 +114,7 @@ class BandPowerExtractor:
 
 
 def _halve_sample_rate(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return every second sample behind the low-pass with the taps 1, 3, 3, 1 over 8."""
+    """Return every second sample after the low-pass with the taps (1, 3, 3, 1)/8."""
     n = (len(x) - 4) // 2 + 1
     y: NDArray[np.float32] = x[1 : 1 + 2 * n : 2] + x[2 : 2 + 2 * n : 2]
     y *= 3

@@ -7,27 +7,27 @@ import numpy as np
 from noisegate_cli.samples import Samples
 
 MAX_BATCH_FRAMES, MAX_BATCH_SAMPLES = 128, 1 << 18
-"""Frames that are worked on together, and samples that they span."""
+"""Maximum number of frames in a batch, and of samples that they span: they bound the memory."""
 
 
 def frames_per_batch(hop_length: int) -> int:
-    """Return how many frames make a batch: a power of two, fewer where they lie far apart."""
+    """Return the number of frames in a batch: a power of two, smaller for long hops."""
     return 1 << (max(8, min(MAX_BATCH_FRAMES, MAX_BATCH_SAMPLES // hop_length)).bit_length() - 1)
 
 
 class FrameBatcher:
-    """Cuts samples that come in blocks into the spans under `frames_per_batch` frames each.
+    """Cut blocks of samples into spans that contain one batch of frames each.
 
-    They are always the same frames, however the samples arrive.
+    The batches do not depend on where the blocks end.
 
     Parameters
     ----------
     frame_length, hop_length
         In samples, as in `FrameRmsMeter`.
     margin
-        Samples that a span reaches beyond its last frame.
+        Samples that a span extends beyond its last frame.
     frames
-        Of a batch, if not so many.
+        Number of frames in a batch; `frames_per_batch(hop_length)` by default.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class FrameBatcher:
     ) -> None:
         self._length, self._hop, self._margin = frame_length, hop_length, margin
         self.frames = frames or frames_per_batch(hop_length)
-        """Of a batch, but for the last."""
+        """Number of frames in every batch but the last."""
         self._index = 0
         self._received = 0
         self._rest: Samples | None = None
@@ -44,7 +44,7 @@ class FrameBatcher:
         """Yield the index, the number of frames and the samples of each batch that is complete."""
         if self._rest is None:
             self._rest = np.zeros((self._length // 2, block.shape[1]), block.dtype)
-        # Before the block there is the rest; most batches lie in the block and are no copies.
+        # `rest` precedes the block. Most batches lie within the block and need no copy.
         rest, frames, at = self._rest, self.frames, 0
         length = len(rest) + len(block)
         self._received += len(block)
@@ -66,7 +66,7 @@ class FrameBatcher:
 
 
 def _slice_concatenated(rest: Samples, block: Samples, start: int, end: int) -> Samples:
-    """Return some of the samples of `rest` and `block`, one after the other."""
+    """Return samples `start` to `end` of the concatenation of `rest` and `block`."""
     before = len(rest)
     if start >= before:
         return block[start - before : end - before]

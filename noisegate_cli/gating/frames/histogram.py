@@ -17,10 +17,10 @@ HISTOGRAM_MIN_DB, HISTOGRAM_MAX_DB = -120.0, 20.0
 
 @dataclass
 class LevelHistogram:
-    """How often each frame level occurs, in steps of 0.1 dB from −120 to +20 dBFS.
+    """Histogram of frame levels in steps of 0.1 dB from −120 to +20 dBFS.
 
-    Memory is the same for any length, and histograms merge by adding: in any order the same.
-    Digital silence is not a level but the absence of one, and is counted apart.
+    Memory does not depend on the length of the recording. Histograms merge by addition, in any
+    order. Frames of digital silence have no level in dB and are counted separately.
     """
 
     counts: NDArray[np.int64] = field(
@@ -32,7 +32,7 @@ class LevelHistogram:
     """Frames of digital silence."""
 
     def add(self, levels: NDArray[np.float64]) -> None:
-        """Count `levels`, linear RMS of any shape."""
+        """Add `levels`, linear RMS of any shape, to the histogram."""
         sounding = levels[levels > 0]
         self.silent_frames += levels.size - sounding.size
         bins = ((to_db(sounding) - HISTOGRAM_MIN_DB) / HISTOGRAM_BIN_DB).astype(np.int64)
@@ -44,25 +44,25 @@ class LevelHistogram:
 
     @property
     def nonsilent_frames(self) -> int:
-        """Frames that are not digital silence."""
+        """Number of frames that are not digital silence."""
         return int(self.counts.sum())
 
     @property
     def centres_db(self) -> NDArray[np.float64]:
-        """The level in the middle of each bin, dBFS."""
+        """Level in the middle of each bin, in dBFS."""
         return np.asarray(
             HISTOGRAM_MIN_DB + HISTOGRAM_BIN_DB * (np.arange(len(self.counts)) + 0.5), np.float64
         )
 
     def percentile(self, percent: float) -> float:
-        """Return the level, dBFS, that `percent` of the sounding frames don't exceed."""
+        """Return the level in dBFS that `percent` of the nonsilent frames do not exceed."""
         if not self.nonsilent_frames:
             return -np.inf
         rank = max(1, int(np.ceil(percent / 100 * self.nonsilent_frames)))
         return float(self.centres_db[np.searchsorted(np.cumsum(self.counts), rank)])
 
     def rebin(self, max_bins: int = 16) -> list[tuple[float, float, int]]:
-        """Return (from dB, to dB, frames), loudest first, in round steps: at most `max_bins` rows.
+        """Return at most `max_bins` rows (from dB, to dB, frames) in round steps, loudest first.
 
         The lowest row includes the few frames below it.
         """

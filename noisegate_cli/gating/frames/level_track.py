@@ -1,4 +1,4 @@
-"""The level of every frame of a recording, in little memory."""
+"""Store the level of every frame of a recording compactly."""
 
 from dataclasses import dataclass, field
 
@@ -12,10 +12,10 @@ from noisegate_cli.samples import from_db, to_db
 
 @dataclass
 class LevelTrack:
-    """The level of every frame, in order, rounded to half a decibel: one byte each.
+    """Level of every frame, in order, rounded to 0.5 dB and stored in one byte.
 
-    An hour takes 0.3 MB a gate, so what any threshold would do can be tried without reading the
-    recording again.
+    An hour takes 0.3 MB for each gate. Thresholds can be evaluated without reading the recording
+    again.
     """
 
     CODE_STEP_DB = 0.5
@@ -27,7 +27,7 @@ class LevelTrack:
         codes = np.rint(
             (to_db(np.maximum(levels, 1e-12)) - self.CODE_OFFSET_DB) / self.CODE_STEP_DB
         )
-        # 0 is digital silence and nothing else.
+        # The code 0 is reserved for digital silence.
         codes = np.where(levels > 0, np.clip(codes, 1, 255), 0)
         self._parts.append(codes.astype(np.uint8))
 
@@ -40,21 +40,21 @@ class LevelTrack:
         return sum(map(len, self._parts))
 
     def levels_at(self, frames: NDArray[np.int64]) -> RmsLevels:
-        """Return the levels of some frames, linear RMS."""
+        """Return the levels of the frames with the indices `frames`, linear RMS."""
         codes = self._codes()[frames]
         return np.where(codes, from_db(self.CODE_OFFSET_DB + codes * self.CODE_STEP_DB), 0.0)
 
     def peaks_over_median_db(self) -> NDArray[np.float64]:
-        """Return how far the loudest frame of each gate is over the median, in dB."""
+        """Return the level of the loudest frame of each gate above the median, in dB."""
         codes = self._codes()
         counts = [np.bincount(gate[gate > 0], minlength=256) for gate in codes.T]
         middle = [np.searchsorted(np.cumsum(n), n.sum() / 2) for n in counts]
         return np.asarray((codes.max(axis=0) - np.array(middle)) * self.CODE_STEP_DB)
 
     def compute_quiet_levels_db(self, step: int) -> NDArray[np.float64]:
-        """Return the quiet level of each `step` frames, in dB, of the loudest gate.
+        """Return the quiet level in each step of `step` frames, in dB, from the loudest gate.
 
-        Digital silence is left out; a step of nothing else has the level of the one before it.
+        Digital silence is left out. A step with only silence gets the level of the previous step.
         """
         codes = self._codes().max(axis=1)
         steps = max(1, len(codes) // step)

@@ -1,7 +1,7 @@
-"""How loud each frame is, and how often each level occurs.
+"""Measure the RMS level of each frame.
 
-Frames are librosa's with `center=True`: frame *k* is centred on sample *k·H*, the signal is padded
-with zeros, and *n* samples have 1 + ⌊n/H⌋ frames.
+The framing equals librosa's with `center=True`: frame *k* is centred on sample *k·H*, the signal is
+padded with zeros, and *n* samples have 1 + ⌊n/H⌋ frames.
 """
 
 from typing import Any
@@ -13,25 +13,25 @@ from noisegate_cli.errors import SignalError
 from noisegate_cli.samples import Samples, choose_float_type, full_scale, to_db
 
 RmsLevels = NDArray[np.float64]
-"""RMS of frames, shaped (frames, channels), full scale 1.0."""
+"""RMS of each frame, shaped (frames, channels), full scale 1.0."""
 
 
 def rms_db(levels: NDArray[np.float64]) -> float:
-    """Return the RMS of frames of these levels, linear, together: in dBFS, −∞ for none."""
+    """Return the total RMS, in dBFS, of frames with the linear `levels`; −∞ without frames."""
     return float(to_db(np.sqrt(np.mean(levels**2)))) if levels.size else -np.inf
 
 
 class FrameRmsMeter:
-    """RMS of each frame of samples that come in blocks.
+    """Compute the RMS of each frame of samples that arrive in blocks.
 
-    A frame is N/H hops, so each hop is square-summed once and frames are sums of neighbours: the
-    same as `librosa.feature.rms`, without N/H-fold work. What is remembered is the samples after
-    the last whole hop and the energies of the last N/H − 1 hops.
+    A frame consists of N/H hops. The squares of each hop are summed once, and a frame is the sum
+    of adjacent hops. The result equals `librosa.feature.rms` without N/H times the work. The state
+    consists of the samples after the last whole hop and the energies of the last N/H − 1 hops.
 
     Parameters
     ----------
     frame_length, hop_length
-        In samples; the hop divides half the frame.
+        In samples; half the frame length must be a multiple of the hop length.
 
     Examples
     --------
@@ -50,7 +50,7 @@ class FrameRmsMeter:
         self._energies: RmsLevels | None = None
         self._hops = 0
         self.square_sum = 0.0
-        """Of all samples so far, full scale 1.0."""
+        """Sum of the squares of all samples so far, full scale 1.0."""
 
     def process(self, block: Samples, last: bool = False) -> RmsLevels:
         """Return the levels of the frames that `block` completes.
@@ -60,12 +60,12 @@ class FrameRmsMeter:
         block
             Samples shaped (samples, channels), integer or float.
         last
-            Whether the recording ends here: the frames that reach past the end are padded.
+            Whether the recording ends here; frames that extend past the end are zero-padded.
 
         Raises
         ------
         SignalError
-            When a sample is NaN or infinite.
+            If a sample is NaN, infinite or too large.
         """
         hop, overlap = self._hop, self._frame // self._hop
         channels = block.shape[1]
@@ -80,12 +80,12 @@ class FrameRmsMeter:
             rest = np.zeros((hop if len(self._samples) else 0, channels), block.dtype)
             rest[: len(self._samples)] = self._samples
             energies.append(self._compute_hop_energies(rest))
-            # n samples have 1 + n // hop frames: the last reaches half a frame past the end.
+            # n samples have 1 + n // hop frames: the last one extends half a frame past the end.
             energies.append(np.zeros((overlap // 2 - len(rest) // hop, channels)))
         e = np.concatenate(energies)
         frames = max(0, len(e) - overlap + 1)
         self._energies = e[frames:]
-        # Summed in one order for every frame, so that no frame depends on where blocks end.
+        # The fixed order of summation makes the result independent of where blocks end.
         sums = sum((e[i : i + frames] for i in range(overlap)), np.zeros((frames, channels)))
         return np.sqrt(sums / self._frame) / full_scale(block.dtype)
 
@@ -103,7 +103,10 @@ class FrameRmsMeter:
 
 
 def _describe_nonfinite(samples: Samples, start: int) -> str:
-    """Say which of `samples`, whose first has the number `start`, has no level."""
+    """Return a message that names the first of `samples` without a level.
+
+    `start` is the index of the first of `samples` in the recording.
+    """
     bad = ~np.isfinite(samples).all(axis=1)
     if bad.any():
         first = int(np.argmax(bad))

@@ -1,4 +1,4 @@
-"""The noise floor around each moment: what is quiet in the seconds before and after it."""
+"""Estimate the noise floor over time from the quiet levels of the surrounding seconds."""
 
 from typing import Any
 
@@ -11,23 +11,27 @@ from noisegate_cli.gating.frames.quantile import quantile
 LevelsDb = NDArray[np.floating[Any]]
 
 FLOOR_STEP_S, FLOOR_WINDOW_S = 1.0, 20.0
-"""The floor is taken each second, from the twenty seconds around it."""
+"""The floor is computed once per second, from the 20 seconds around it."""
 
 QUIET_LEVEL_PERCENT, FLOOR_PERCENT = 15, 25
-"""Of the frames in a second, and of the seconds: speech is rarely louder in all of them."""
+"""Percentile of the frames in a second, and of the seconds in a window: even during speech, some
+frames and some seconds are almost always as quiet as the noise."""
 
 
 def compute_quiet_levels(levels: LevelsDb, step: int) -> LevelsDb:
-    """Return the quiet level of each `step` frames, and at least one.
+    """Return the quiet level of each step of `step` frames; there is at least one step.
 
     Parameters
     ----------
     levels
         In dB, shaped (frames, …).
+    step
+        Length of a step in frames.
 
     Returns
     -------
-    Shaped (steps, …).
+    ndarray
+        In dB, shaped (steps, …).
     """
     steps = max(1, len(levels) // step)
     parts = levels[: steps * step].reshape(steps, -1, *levels.shape[1:])
@@ -35,7 +39,7 @@ def compute_quiet_levels(levels: LevelsDb, step: int) -> LevelsDb:
 
 
 def compute_noise_floor(quiet: LevelsDb) -> LevelsDb:
-    """Return the floor around each step, from the quiet levels of all steps."""
+    """Compute the floor around each step from the quiet levels of all steps."""
     steps = len(quiet)
     around = min(steps, round(FLOOR_WINDOW_S / FLOOR_STEP_S))
     windows = sliding_window_view(quiet, around, axis=0)
@@ -44,7 +48,7 @@ def compute_noise_floor(quiet: LevelsDb) -> LevelsDb:
 
 
 def interpolate_steps(floor: LevelsDb, step: int, frames: NDArray[np.int64]) -> LevelsDb:
-    """Return the floor at some frames, linear between the middles of the steps.
+    """Interpolate the floor at the given frames linearly between the centres of the steps.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Quantiles of a few numbers at a time, by sorting.
+"""Quantiles of short arrays, by sorting.
 
-numpy's own select instead of sorting, which is less work but several times as slow: processors
-sort many numbers at once.
+`numpy.quantile` partitions instead of sorting, which is less work but several times slower here:
+numpy sorts with vector instructions.
 """
 
 from typing import Any
@@ -13,20 +13,23 @@ FloatArray = NDArray[np.floating[Any]]
 
 
 def quantile(values: FloatArray, q: ArrayLike, axis: int = 0) -> FloatArray:
-    """Return what so large a share of the values lies below, linear between two of them.
+    """Return quantiles along an axis, interpolated linearly.
 
-    The same as `numpy.quantile`, but for the last digit.
+    The result equals `numpy.quantile` except for rounding.
 
     Parameters
     ----------
     values
-        Finite, and one at least along the axis.
+        Finite values, at least one along the axis.
     q
-        0 to 1, or several.
+        One or several quantiles, 0 to 1.
+    axis
+        Axis along which the quantiles are computed.
 
     Returns
     -------
-    Shaped as `values` without the axis; of several shares, as many of these.
+    ndarray
+        Shaped as `values` without the axis; with several `q`, their axes come first.
 
     Examples
     --------
@@ -42,5 +45,5 @@ def quantile(values: FloatArray, q: ArrayLike, axis: int = 0) -> FloatArray:
 
 
 def median(values: FloatArray, axis: int = 0) -> FloatArray:
-    """Return the middle one of the values, or the mean of the middle two; see `quantile`."""
+    """Return the median along an axis; see `quantile`."""
     return quantile(values, 0.5, axis)

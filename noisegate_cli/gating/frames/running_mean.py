@@ -10,14 +10,14 @@ BandLevelsDb = NDArray[np.floating[Any]]
 
 
 class RunningMean:
-    """Mean over an odd number of frames, at least as many as asked for; the ends are repeated."""
+    """Running mean over an odd number of frames, at least `frames`, with the end rows repeated."""
 
     def __init__(self, frames: int) -> None:
         self._half_width = frames // 2
         self._rows: BandLevelsDb | None = None
 
     def process(self, rows: BandLevelsDb, last: bool = False) -> BandLevelsDb:
-        """Return the means that `rows`, shaped (frames, …), complete."""
+        """Return the means that `rows`, shaped (frames, …), complete; all of them if `last`."""
         reach = self._half_width
         if self._rows is None:
             if not len(rows):
@@ -28,11 +28,11 @@ class RunningMean:
             rows = np.concatenate([rows, np.repeat(rows[-1:], reach, axis=0)])
         ready = max(0, len(rows) - 2 * reach)
         self._rows = rows[ready:]
-        # Summed in one order for every frame, so that no frame depends on where blocks end.
+        # The fixed order of summation makes the result independent of where blocks end.
         sums = sum((rows[i : i + ready] for i in range(2 * reach + 1)), np.zeros_like(rows[:ready]))
         return np.asarray(sums / (2 * reach + 1))
 
 
 def compute_running_mean(rows: BandLevelsDb, frames: int) -> BandLevelsDb:
-    """Return the means of all rows, see `RunningMean`."""
+    """Compute the running mean of all rows; see `RunningMean`."""
     return RunningMean(frames).process(rows, last=True)

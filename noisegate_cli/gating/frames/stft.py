@@ -1,4 +1,4 @@
-"""Samples → spectra of frames → samples: librosa's `stft` and `istft`, a batch at a time."""
+"""Short-time Fourier transform and its inverse, as librosa's `stft` and `istft`, in batches."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 
 Float32Samples = NDArray[np.float32]
 Spectra = NDArray[np.complex64]
-"""Of frames, shaped (frames, bins)."""
+"""Spectra of frames, shaped (frames, bins)."""
 BinPowers = NDArray[np.float32]
 """|X|² of frames, shaped (frames, bins)."""
 
 
 class Stft:
-    """The Fourier transforms of windowed frames.
+    """Compute the Fourier transforms of windowed frames.
 
     Parameters
     ----------
     frame_length, hop_length
-        In samples; the hop divides the frame.
+        In samples; the frame length is a multiple of the hop length.
     window_power
-        The window is that of Hann to this power: 1, as in librosa, or 0.5, whose squares add up to
-        a constant with two frames to a sample.
+        Exponent of the Hann window: 1, as in librosa, or 0.5. With 0.5 the squared windows add up
+        to a constant at an overlap of one half.
 
     Examples
     --------
@@ -39,20 +39,20 @@ class Stft:
         self.window = window
         self._scaled_window = prescale_window(window)
         self.bins = frame_length // 2 + 1
-        """Of a spectrum."""
+        """Number of bins of a spectrum."""
         self.mean_square_per_power = 2 / (frame_length * float(np.sum(window**2)))
-        """Of a frame, for each unit of |X|² in a bin: by Parseval's theorem."""
+        """Mean square of a frame for each unit of |X|² in a bin, by Parseval's theorem."""
         self.tone_power = float(np.sum(window)) ** 2 / 2
-        """|X|² of a tone of RMS 1 in the middle of a bin."""
+        """|X|² of a tone with RMS 1 at the centre of a bin."""
         self.fft_batch_frames = max(1, FFT_BATCH_SAMPLES // frame_length)
-        """Frames that are transformed at once."""
+        """Number of frames that are transformed at once."""
 
     def compute_spectra(
         self, samples: Float32Samples, frames: int, frame_stride: int = 1
     ) -> Spectra:
-        """Return the spectra of so many frames of `samples`, shaped (samples,), from the first.
+        """Return the spectra of the first `frames` frames of `samples`, shaped (samples,).
 
-        With `frame_stride` they lie as many hops apart.
+        The frames are `frame_stride` hops apart.
         """
         views = sliding_window_view(samples, self.frame_length)[:: self.hop_length * frame_stride]
         out = np.empty((frames, self.bins), np.complex64)
@@ -64,15 +64,16 @@ class Stft:
 
 
 class InverseStft:
-    """Spectra of frames → samples, in batches.
+    """Convert spectra of frames to samples, in batches.
 
-    Each frame y_k is windowed once more, and divided by the summed squares of the windows w:
+    Each frame y_k is multiplied by the window w again, and the sum of the frames is divided by the
+    sum of the squared windows:
 
-        y[n] = Σ_k w[n − kH]·y_k[n − kH] / Σ_k w²[n − kH],
+        y[n] = Σ_k w[n − kH]·y_k[n − kH] / Σ_k w²[n − kH].
 
-    which is the least-squares solution of Griffin and Lim (Signal estimation from modified
-    short-time Fourier transform, 1984), and the samples themselves where no spectrum was changed.
-    The first frame is centred on the first sample.
+    This is the least-squares solution of Griffin and Lim (Signal estimation from modified
+    short-time Fourier transform, 1984). Unmodified spectra give the original samples. The first
+    frame is centred on the first sample.
 
     Examples
     --------
@@ -89,7 +90,7 @@ class InverseStft:
         window = transform.window
         squares = (window**2).reshape(-1, transform.hop_length)
         total = squares.sum(axis=0)
-        # Of the weights of all frames that cover a hop, that of the i-th is the share i.
+        # shares[i] is the share of the i-th frame in the total weight of a hop.
         self._shares = (squares / total).astype(np.float32)
         self._window = (window / np.tile(total, len(squares))).astype(np.float32)
         self._tail = np.zeros((channels, len(squares) - 1, transform.hop_length), np.float32)
@@ -97,9 +98,10 @@ class InverseStft:
         self._leading_samples = transform.frame_length // 2
 
     def process(self, spectra: Sequence[Spectra], last: bool = False) -> Float32Samples:
-        """Return the samples that further frames of each channel settle, (samples, channels).
+        """Return the samples that the next frames complete, shaped (samples, channels).
 
-        All are settled by the last: half a frame more than the frames are centred on.
+        With `last`, all remaining samples are returned, up to half a frame after the centre of the
+        last frame.
         """
         frames, before = len(spectra[0]), len(self._shares) - 1
         channels, _, hop = self._tail.shape
@@ -109,7 +111,7 @@ class InverseStft:
             self._overlap_add(x, out)
         first, self._frames = self._frames, self._frames + frames
         ready = before + frames if last else frames
-        # The first and the last hops have fewer frames than the rest.
+        # The first and the last hops are covered by fewer frames.
         for i in range(ready):
             if first + i < before or first + i >= self._frames:
                 hops[:, i] /= self._overlap_weight(first + i)
@@ -127,12 +129,12 @@ class InverseStft:
             )
             y = y.astype(np.float32, copy=False)
             y *= self._window
-            # The frames that cover a hop are added in their order, wherever batches end.
+            # Frames are added in order, so the sum does not depend on where batches end.
             for i in reversed(range(len(self._shares))):
                 hops[start + i : start + i + len(y)] += y[:, i * hop : (i + 1) * hop]
 
     def _overlap_weight(self, hop: int) -> Float32Samples:
-        """Return the share of a hop's weight that those of its frames have that exist."""
+        """Return the share of the existing frames in the total weight of a hop."""
         shares = self._shares[max(0, hop - self._frames + 1) : hop + 1].sum(axis=0)
         return np.asarray(np.maximum(shares, np.finfo(np.float32).tiny))
 
@@ -141,22 +143,22 @@ Float64Array = NDArray[np.float64]
 
 
 FFT_BATCH_SAMPLES = 1 << 18
-"""Samples, of overlapping frames, that are transformed at once: all of most batches. Two threads
-don't hold each other up in the middle of it."""
+"""Samples of overlapping frames that are transformed at once. Most batches fit in one call, so two
+threads do not wait for each other in the middle of a batch."""
 
 
 FFT_NORM: Final = "forward"
-"""The transform that numpy divides by its length it does in float32, the plain one in float64: for
-the same 24 bits that takes twice as long, or six times."""
+"""With this norm numpy computes the transform in float32, and with the default norm in float64,
+which takes two to six times as long and adds no precision to 24-bit results."""
 
 
 def prescale_window(window: Float64Array) -> NDArray[np.float32]:
-    """Return a window for transforms that are divided by their length: it makes up for that."""
+    """Multiply a window by its length, to compensate for the division by `FFT_NORM`."""
     return np.asarray(window * len(window), np.float32)
 
 
 def compute_bin_powers(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
-    """Return |X|²."""
+    """Compute |X|²."""
     total: NDArray[np.float32] = np.square(spectra.real)
     total += np.square(spectra.imag)
     return total

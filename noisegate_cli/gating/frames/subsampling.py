@@ -1,7 +1,8 @@
-"""Which frames of a recording it is judged by.
+"""Select the frames of a recording that are analyzed.
 
-Of a long one, batches of them that are evenly spread. And of these every second is heard: by
-default they overlap by half, and what is said of one between two is their mean.
+From a long recording, evenly spaced batches of frames are selected. Only every second frame of a
+batch is measured: by default these frames overlap by half, and the value of a frame between two
+measured ones is their mean.
 """
 
 import math
@@ -13,44 +14,45 @@ from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.framing import frames_per_batch
 
 SUBSAMPLE_STRIDE_FRAMES = 2
-"""The frames whose number is a multiple of that are heard."""
+"""Only frames whose index is a multiple of this stride are measured."""
 
 MAX_SUBSAMPLE_FRAMES = 16384
-"""Frames that are remembered for learning at the most: two to six minutes, in 3 MB."""
+"""Maximum number of frames that are stored for learning: two to six minutes, in 3 MB."""
 
 
 def power_of_two_stride(count: int, max_count: int) -> int:
-    """Return which power of two has no more than `max_count` multiples among the first numbers."""
+    """Return the smallest power of two with at most `max_count` multiples below `count`."""
     return 1 << max(0, math.ceil(math.log2(count / max_count))) if count else 1
 
 
 def max_subsample_batches(hop_length: int, gates: int) -> int:
-    """Return how many batches are kept at the most."""
+    """Return the maximum number of batches that are stored."""
     return max(
         8, MAX_SUBSAMPLE_FRAMES // frames_per_batch(SUBSAMPLE_STRIDE_FRAMES * hop_length) // gates
     )
 
 
 def subsample_frame_indices(frames: int, hop_length: int, gates: int) -> NDArray[np.int64]:
-    """Return the numbers of the frames that a recording of so many is judged by."""
+    """Return the indices of the selected frames of a recording with `frames` frames."""
     span = SUBSAMPLE_STRIDE_FRAMES * frames_per_batch(SUBSAMPLE_STRIDE_FRAMES * hop_length)
     every = power_of_two_stride(-(-frames // span), max_subsample_batches(hop_length, gates))
     return np.flatnonzero(np.arange(frames) // span % every == 0)
 
 
 class BatchSubsampler:
-    """Keeps what was heard in batches, evenly spread, and no more than `max_subsample_batches`.
+    """Store the powers of evenly spaced batches, at most `max_subsample_batches` of them.
 
-    When there are too many it forgets every other, and from then on skips as many.
+    When there are too many, every second stored batch is discarded and the stride doubles.
 
     Parameters
     ----------
     hop_length
-        Of all frames, in samples.
+        Hop of the frames, in samples.
     gates
-        See `subsample_frame_indices`.
+        Number of gates; more gates leave room for fewer batches.
     samples
-        How many there will be, if that is known: what is forgotten later need not be made.
+        Expected length of the recording in samples; 0 if unknown. It avoids computing batches that
+        would be discarded later.
     """
 
     def __init__(self, hop_length: int, gates: int, samples: int = 0) -> None:
@@ -62,14 +64,14 @@ class BatchSubsampler:
         self.max_stored_frames = size * (
             min(self._max_batches, self._expected_batches + 1) if samples else self._max_batches
         )
-        """That are heard in the batches that will be kept, at the most."""
+        """Maximum number of measured frames in the stored batches."""
 
     def should_store(self, index: int) -> bool:
-        """Return whether batch `index`, the next one, is to be kept."""
+        """Return whether batch `index`, the next one, should be stored."""
         return index % self._batch_stride(index) == 0
 
     def store(self, index: int, powers: BandPowerArray) -> None:
-        """Keep what was heard in a batch that is wanted."""
+        """Store the powers of a batch for which `should_store` is true."""
         every = self._batch_stride(index)
         self._stored_batches = {i: p for i, p in self._stored_batches.items() if i % every == 0}
         self._stored_batches[index] = powers
@@ -78,12 +80,12 @@ class BatchSubsampler:
         return power_of_two_stride(max(index + 1, self._expected_batches), self._max_batches)
 
     def covered_frame_indices(self, count: int) -> NDArray[np.int64]:
-        """Return the numbers of the frames under all batches that are kept, heard or not.
+        """Return the indices of all frames that the stored batches span, measured or not.
 
         Parameters
         ----------
         count
-            Of the frames of the whole recording.
+            Number of frames of the whole recording.
         """
         starts = [self._batch_span_frames * i for i in self._stored_batches]
         return np.concatenate(
@@ -91,7 +93,7 @@ class BatchSubsampler:
         )
 
     def stored_frame_indices(self, every: int = 1) -> NDArray[np.int64]:
-        """Return the numbers of the frames that were heard: of a batch each `every`-th."""
+        """Return the indices of the stored frames, if each `every`-th one of a batch is stored."""
         step = SUBSAMPLE_STRIDE_FRAMES * every
         heard = self._stored_batches.items()
         return np.concatenate(
@@ -99,9 +101,9 @@ class BatchSubsampler:
         )
 
     def stored_powers(self) -> NDArray[np.float32]:
-        """Return all that is kept."""
+        """Return the powers of all stored batches, concatenated along the frames."""
         return np.concatenate(list(self._stored_batches.values()))
 
     def get(self, index: int) -> BandPowerArray | None:
-        """Return what is kept of batch `index`, None if nothing is."""
+        """Return the powers of batch `index`, or None if it is not stored."""
         return self._stored_batches.get(index)

@@ -1,1 +1,1 @@
-"""From an open-or-closed mask to samples: mask, envelope, overlap-add gain."""
+"""Convert detector values to a mask, to gains, and to gated samples."""

@@ -1,8 +1,8 @@
-"""Open or closed → one gain a frame: lookahead, attack, release, range.
+"""Convert a mask to one gain per frame: lookahead, attack, release, range.
 
-The gain of a frame is a function of two distances: to the last open frame before it (the release)
-and to the next one after it (the attack). Nothing recurs, so the fade-out ends, the closed gain is
-reached exactly, and a fade-in is complete before the sound that asked for it begins.
+The gain of a frame is a function of two distances: to the last open frame before it (release) and
+to the next open frame after it (attack). There is no recursion, so a fade-out reaches the closed
+gain exactly and in finite time, and a fade-in is complete before the sound that opens the gate.
 """
 
 import math
@@ -17,10 +17,10 @@ Gains = NDArray[np.float64]
 
 
 def fade(length: float, closed_gain: float) -> NDArray[np.float64]:
-    """Return the gain at 0, 1, 2, … frames from an open one: 1 first, `closed_gain` last.
+    """Return the gain at a distance of 0, 1, 2, … frames from an open one, 1 to `closed_gain`.
 
-    A raised cosine, cos²(π/2 · d/length): its slope is zero at both ends, so that neither end of
-    a fade is an edge one could hear.
+    The fade is a raised cosine, cos²(π/2 · d/length). Its slope is zero at both ends, so neither
+    end is audible as an edge.
 
     Examples
     --------
@@ -33,19 +33,21 @@ def fade(length: float, closed_gain: float) -> NDArray[np.float64]:
 
 
 class Envelope:
-    """Gains of the frames of a mask that comes in blocks.
+    """Compute the gains of a mask that arrives in blocks.
 
-    Gains come out `lookahead` + `attack` frames after their mask went in: until then an opening
-    may still follow.
+    The gains lag `lookahead` + `attack` frames behind the mask, because the gate may still open
+    in these frames.
 
     Parameters
     ----------
     lookahead
-        Frames that the gain is 1 before the mask opens.
+        Number of frames before an opening in which the gain is already 1.
     attack, release
-        Frames of fade before the lookahead and after the mask closes; fractions are kept.
+        Lengths of the fades before the lookahead and after a closing, in frames; not rounded.
     closed_gain
         Linear gain where the gate is closed.
+    gates
+        Number of gates.
     """
 
     def __init__(
@@ -57,11 +59,11 @@ class Envelope:
         self._since = np.full(gates, NEVER)
 
     def process(self, mask: Mask, last: bool = False) -> Gains:
-        """Return the gains that `mask` settles, all of them when it is the `last`."""
+        """Return the gains that `mask` completes; all of them if it is the `last`."""
         mask = np.concatenate([self._mask, mask])
         never = np.full(mask.shape[1], NEVER)
         until = frames_since(mask[::-1], never)[::-1]
-        # The last entry of the fade is the closed gain: only what is nearer can still change.
+        # The last entry of the fade is the closed gain, so only nearer frames can still change.
         ready = len(mask) if last else max(0, len(mask) - (len(self._before) - 2))
         self._mask = mask[ready:]
         since = frames_since(mask[:ready], self._since)

@@ -1,4 +1,4 @@
-"""What a detector says of each frame → open or closed: hysteresis, shortest runs, hold."""
+"""Convert detector values to an open-or-closed mask: hysteresis, minimum run lengths, hold."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from noisegate_cli.gating.timing import Timing
 
 DetectorValues = NDArray[np.float64]
-"""What a detector says, shaped (frames, gates): the more, the rather the gate opens."""
+"""Values of a detector, shaped (frames, gates); the gate opens at high values."""
 Mask = NDArray[np.bool_]
 """Open or closed, shaped (frames, gates)."""
 FrameIndices = NDArray[np.int64]
 
 NEVER = 1 << 40
-"""Frames since something that has not happened yet."""
+"""Number of frames since an event that has not happened yet; larger than any real distance."""
 
 
 def frames_since(flags: Mask, before: FrameIndices) -> FrameIndices:
@@ -25,8 +25,8 @@ def frames_since(flags: Mask, before: FrameIndices) -> FrameIndices:
     flags
         Shaped (frames, gates).
     before
-        The count at the frame before the first, shaped (gates,): what carries one block on to
-        the next.
+        The count at the frame before the first, shaped (gates,). It carries the state from one
+        block to the next.
 
     Examples
     --------
@@ -41,18 +41,18 @@ def frames_since(flags: Mask, before: FrameIndices) -> FrameIndices:
 
 @dataclass(frozen=True, slots=True)
 class GateStatistics:
-    """What a gate did. Adding two gives those of both recordings."""
+    """Statistics of a gate; the sum of two describes both recordings."""
 
     frames: int = 0
-    """Frames of all gates."""
+    """Number of frames, summed over all gates."""
     closed: int = 0
-    """Of these, frames in which the gate was closed."""
+    """Number of frames in which the gate was closed, summed over all gates."""
     openings: int = 0
-    """How often it opened, in all gates."""
+    """Number of times that a gate opened, summed over all gates."""
 
     @property
     def closed_share(self) -> float:
-        """Share of the time that the gate was closed, 0 to 1."""
+        """Share of the frames in which the gate was closed, 0 to 1."""
         return self.closed / self.frames if self.frames else 0.0
 
     def __add__(self, other: "GateStatistics") -> "GateStatistics":
@@ -62,10 +62,10 @@ class GateStatistics:
 
 
 class Hysteresis:
-    """Opens above one value, closes at or below another.
+    """Open above one value, and close at or below another.
 
-    Between the two the gate stays what it was, so that a level which wavers about the threshold
-    doesn't make it chatter. It starts closed.
+    Between the two values the gate keeps its state, so that it does not chatter when the level
+    fluctuates around the threshold. It starts closed.
 
     Examples
     --------
@@ -83,7 +83,7 @@ class Hysteresis:
         """Return the mask of `values`, shaped (frames, gates)."""
         opens = values > self._open_above
         decides = opens | (values <= self._close_below)
-        # Each frame takes over from the last that decided; row 0 is the state before this block.
+        # Each frame has the state of the last deciding frame; row 0 is the state before the block.
         frame = np.arange(1, len(values) + 1)[:, None]
         decider = np.maximum.accumulate(np.where(decides, frame, 0), axis=0)
         mask: Mask = np.take_along_axis(np.concatenate([self._open, opens]), decider, axis=0)
@@ -93,17 +93,19 @@ class Hysteresis:
 
 
 class MinRunLength:
-    """Undoes runs that are too short: blips between pauses, or pauses between sounds.
+    """Invert runs that are too short: short openings, or short closings.
 
-    A run at an end of the recording is never too short: it may well go on outside. Frames come
-    out up to `frames` − 1 later than they went in.
+    A run at either end of the recording is never too short, because the sound may continue
+    outside it. The output lags behind the input by up to `frames` − 1 frames.
 
     Parameters
     ----------
     value
-        Which runs are judged: True the openings, False the closings.
+        Which runs are checked: True for openings, False for closings.
     frames
-        The shortest run that stays.
+        Minimum length of a run that is not inverted.
+    gates
+        Number of gates.
 
     Examples
     --------
@@ -119,13 +121,13 @@ class MinRunLength:
         self._since = np.full(gates, NEVER)
 
     def process(self, mask: Mask, last: bool = False) -> Mask:
-        """Return what is settled of `mask`, shaped (frames, gates)."""
+        """Return the frames of the mask that are final, shaped (frames, gates)."""
         mask = np.concatenate([self._mask, mask])
         if not len(mask):
             return mask
         ends = mask != self._value
         since = frames_since(ends, self._since)
-        # A run that reaches the end of the block, or of all, goes on, for all that is known.
+        # A run that reaches the end of the block or of the recording counts as unfinished.
         until = frames_since(ends[::-1], np.full(mask.shape[1], NEVER))
         length = since + until[::-1] - 1
         settled: Mask = mask ^ ((length < self._frames) & ~ends)
@@ -138,23 +140,23 @@ class MinRunLength:
 
 
 class GateMask:
-    """Hysteresis, then the shortest closing, the shortest opening and the hold.
+    """Apply hysteresis, then the minimum closing, the minimum opening and the hold.
 
     Parameters
     ----------
     open_above, close_below
-        Values of the detector; `close_below` is not above `open_above`.
+        Detector values; `close_below` must not exceed `open_above`.
     timing
-        Of which `min_closed`, `min_open` and `hold` count here.
+        Timing of the gate. Only `min_closed`, `min_open` and `hold` are used here.
     gates
-        How many gates there are, side by side.
+        Number of parallel gates.
     """
 
     def __init__(
         self, open_above: float, close_below: float, timing: Timing, gates: int = 1
     ) -> None:
         self._hysteresis = Hysteresis(open_above, close_below, gates)
-        # Pauses first: a word is not lost because its syllables are shorter than an opening.
+        # Closings first, so that a word is not lost if its syllables are shorter than `min_open`.
         self._closings = MinRunLength(False, timing.min_closed, gates)
         self._openings = MinRunLength(True, timing.min_open, gates)
         self._hold = timing.hold
@@ -162,7 +164,7 @@ class GateMask:
         self.statistics = GateStatistics()
 
     def process(self, values: DetectorValues, last: bool = False) -> Mask:
-        """Return the mask that `values`, shaped (frames, gates), settle."""
+        """Return the frames of the mask that `values`, shaped (frames, gates), complete."""
         wanted = self._closings.process(self._hysteresis.process(values), last)
         wanted = self._openings.process(wanted, last)
         since = frames_since(wanted, self._since_open)

@@ -1,14 +1,14 @@
-"""Gains of frames → samples.
+"""Apply the gains of frames to samples.
 
-The plain method masks the frames of an STFT and inverts it. librosa's inverse windows each frame
-again and divides by the summed squares of the window w, so with one gain g for a whole frame the
-transforms cancel and
+The direct method multiplies the frames of an STFT by their gains and inverts it. librosa's inverse
+applies the window w to each frame again and divides by the sum of the squared windows. With a
+single gain g_k for the whole frame k, the transforms cancel:
 
     y[n] = x[n] · G[n],   G[n] = Σ_k g_k·w²[n − kH] / Σ_k w²[n − kH].
 
-No FFT is needed. Over one hop the sums have N/H terms, the same for each hop, and mostly all gains
-in them are alike: where they are 1 the samples are left as they are, bit for bit; where they are
-the closed gain one multiplication does. Only the hops in between need the sums.
+No FFT is needed. Within a hop the sums have N/H terms with the same weights for every hop, and
+usually all their gains are equal. Where they are 1, the samples stay unchanged, bit for bit; where
+they are the closed gain, one multiplication is enough. Only the other hops need the sums.
 """
 
 from collections.abc import Iterator
@@ -22,11 +22,11 @@ from noisegate_cli.gating.gain.envelope import Gains
 from noisegate_cli.samples import Samples, choose_float_type
 
 GAIN_BATCH_HOPS = 64
-"""Hops that are multiplied at once."""
+"""Number of hops that are multiplied at once, so that their products fit in the cache."""
 
 
 class OverlapAddGain:
-    """Lays the gains of frames over samples; both come in blocks, either of them later.
+    """Apply the gains of frames to samples; both arrive in blocks, and either may lag behind.
 
     Parameters
     ----------
@@ -34,9 +34,11 @@ class OverlapAddGain:
         In samples.
     closed_gain
         Linear gain of the closed gate.
+    gates
+        Number of gates: one for all channels, or one for each.
     step
-        The smallest difference between two integer samples: 256 for 24 bits held in 32.
-        Products are rounded to it.
+        Smallest difference between two integer samples, for example 256 for 24 bits stored in 32.
+        Products are rounded to multiples of it.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class OverlapAddGain:
         overlap = frame_length // hop_length
         n = np.arange(frame_length)
         window = 0.5 - 0.5 * np.cos(2 * np.pi * n / frame_length)
-        # A hop lies at the end of the first frame that covers it and at the start of the last.
+        # A hop is at the end of the first frame that covers it, and at the start of the last one.
         squares = (window**2).reshape(overlap, hop_length)[::-1]
         self._shares = squares / squares.sum(axis=0)
         self._hop = hop_length
@@ -62,17 +64,16 @@ class OverlapAddGain:
         self._samples: Samples | None = None
 
     def process(self, block: Samples, gains: Gains, last: bool = False) -> Samples:
-        """Return the samples that are settled, under their gains, in the type of `block`.
+        """Return the output samples that are final, in the type of `block`.
 
         Parameters
         ----------
         block
             Samples shaped (samples, channels).
         gains
-            Linear gains of further frames, shaped (frames, gates): one gate for all channels or
-            one for each.
+            Linear gains of the next frames, shaped (frames, gates).
         last
-            Whether this is all.
+            Whether the recording ends here.
         """
         parts = [block] if self._samples is None else [self._samples, block]
         rows = np.concatenate([self._gains, gains, self._missing] if last else [self._gains, gains])
@@ -82,7 +83,7 @@ class OverlapAddGain:
             hops = min(length // self._hop, max(0, len(rows) - overlap + 1))
         if hops * self._hop > length:
             parts.append(np.zeros((hops * self._hop - length, block.shape[1]), block.dtype))
-        # A copy in any case, so that it can be gated where it is.
+        # Always a copy, so that it can be modified in place.
         samples = np.concatenate(parts)
         settled = samples[: hops * self._hop]
         self._samples, self._gains = samples[len(settled) :].copy(), rows[hops:]
@@ -91,7 +92,7 @@ class OverlapAddGain:
         return settled[:length]
 
     def _gate(self, hops: Samples, rows: Gains) -> None:
-        """Lay the gains of the frames that cover them over `hops`, the first hop's first."""
+        """Apply gains to `hops` in place; `rows` are the gains of all frames that cover them."""
         missing = np.isnan(rows)
         is_open = self._all_covering((rows == 1) | missing)
         if is_open.all():
@@ -112,7 +113,7 @@ class OverlapAddGain:
                 part[some] = self._scaled(part[some], curve[:, :, None])
 
     def _all_covering(self, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Whether, for each hop, all the frames that cover it are flagged."""
+        """Return for each hop whether all frames that cover it are flagged."""
         count = np.cumsum(flags, axis=0, dtype=np.int64)
         overlap = len(self._missing)
         in_hop: NDArray[np.int64] = count[overlap - 1 :].copy()
@@ -120,11 +121,11 @@ class OverlapAddGain:
         return np.asarray(in_hop == overlap)
 
     def _curve(self, gains: Gains, dtype: type[np.floating[Any]]) -> NDArray[Any]:
-        """Return G[n] over hops, shaped (hops, hop_length), from their (hops, overlap) gains."""
+        """Compute G[n], shaped (hops, hop_length), from gains shaped (hops, overlap)."""
         exists = ~np.isnan(gains)
         shares = self._shares.astype(dtype)
         curve = _weighted_sum(np.where(exists, gains, 0).astype(dtype), shares)
-        # At the ends of the recording fewer frames share a hop.
+        # Fewer frames cover a hop at the ends of the recording.
         ends = np.flatnonzero(~exists.all(axis=1))
         curve[ends] /= _weighted_sum(exists[ends].astype(dtype), shares)
         return curve
@@ -132,19 +133,19 @@ class OverlapAddGain:
     def _scaled(self, samples: Samples, gain: float | NDArray[Any]) -> Samples:
         scaled = samples * gain
         if np.issubdtype(samples.dtype, np.integer):
-            # Gains are 1 at the most, and samples whole steps: the type is never left.
+            # Gains are at most 1 and samples are multiples of the step, so nothing overflows.
             scaled = np.rint(scaled / self._step) * self._step
         return scaled.astype(samples.dtype)
 
 
 def _split_hops(hops: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Yield `hops` by the few, so that their products stay in the cache and memory stays flat."""
+    """Yield `hops` in groups of `GAIN_BATCH_HOPS`."""
     for start in range(0, len(hops), GAIN_BATCH_HOPS):
         yield hops[start : start + GAIN_BATCH_HOPS]
 
 
 def _weighted_sum(gains: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
-    """Return gains @ weights, summed in one order however many rows there are, as BLAS doesn't."""
+    """Compute gains @ weights in a fixed order of summation; in BLAS it depends on the rows."""
     total: NDArray[Any] = gains[:, :1] * weights[0]
     for i in range(1, len(weights)):
         total += gains[:, i : i + 1] * weights[i]
