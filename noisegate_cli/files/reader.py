@@ -24,7 +24,7 @@ from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.libsndfile import SndfileDecoder, unreadable_error
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
-from noisegate_cli.samples import Samples, block_length, silence_nonfinite
+from noisegate_cli.samples import MAX_CHANNELS, Samples, block_length, silence_nonfinite
 from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:
@@ -39,9 +39,6 @@ LIBSNDFILE_MAGIC = (*WAV_MAGIC, b"riff", b"FORM", b".snd")
 
 RESUMABLE_FORMATS = ("FLAC", "MP3", "OGG")
 """Containers that PyAV may be able to read past a position where libsndfile fails."""
-
-MAX_CHANNELS = 1024
-"""Maximum number of channels in libsndfile."""
 
 MAX_SAMPLE_RATE_HZ = 3_072_000
 """Maximum plausible sample rate; only one-bit audio, which is not PCM, has higher rates."""
