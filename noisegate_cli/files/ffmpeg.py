@@ -3,6 +3,8 @@
 import io
 import math
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -13,7 +15,9 @@ import numpy as np
 
 from noisegate_cli.errors import AudioError
 from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.mpeg import FilePart, find_parts
 from noisegate_cli.files.pcm import convert_to_subtype
+from noisegate_cli.files.protocols import Decoder
 from noisegate_cli.samples import Samples
 
 ALLOWED_DEMUXERS = (
@@ -34,7 +38,6 @@ ESTIMATED_LENGTH_FORMATS = (
     "aac",
     "ac3",
     "eac3",
-    "mp3",
     "dts",
     "mpeg",
     "mpegts",
@@ -69,6 +72,30 @@ BUFFER_BYTES = 1 << 18
 """Size of FFmpeg's read buffer."""
 
 
+MPEG_TOLERANCE_SAMPLES = 2 * 1152
+"""Samples that may be missing from an MP3 file, since some encoders count the length header as a
+frame, and since the first frame may need bits of a frame that is not there."""
+
+
+def open_decoder(path: Path, expects_mpeg: bool = False) -> Decoder:
+    """Open the recording at `path`; see `PyavDecoder` for the errors.
+
+    If `expects_mpeg` is true and FFmpeg doesn't recognize the format, for example since the file
+    is damaged, it is read as MPEG audio.
+    """
+    try:
+        decoder = PyavDecoder(path)
+        if decoder.demuxer != "mp3":
+            return decoder
+        decoder.close()
+    except AudioError as error:
+        if expects_mpeg:
+            with suppress(AudioError):
+                return JoinedDecoder(path, find_parts(path))
+        raise error
+    return JoinedDecoder(path, find_parts(path))
+
+
 class PyavDecoder:
     """A recording open for reading through PyAV.
 
@@ -78,23 +105,21 @@ class PyavDecoder:
         If the file contains no audio that can be decoded. The message contains no path.
     """
 
-    can_read_all = True
-
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, part: FilePart | None = None) -> None:
         # Pass an open file instead of a path: FFmpeg interprets "http:…" and "concat:…" as URLs.
         self._file = path.open("rb")
         try:
-            self._open(path)
+            self._open(path, part)
         except BaseException:
             self.close()
             raise
 
-    def _open(self, path: Path) -> None:
+    def _open(self, path: Path, part: FilePart | None) -> None:
         self._container: Any = None
         try:
             self._container = av.open(
-                _UnnamedFile(self._file),
-                format=EXTENSION_DEMUXERS.get(path.suffix.lower()),
+                _UnnamedFile(self._file) if part is None else _PartOfFile(self._file, part),
+                format="mp3" if part else EXTENSION_DEMUXERS.get(path.suffix.lower()),
                 options={
                     "protocol_whitelist": "none",
                     "format_whitelist": ",".join(ALLOWED_DEMUXERS),
@@ -116,7 +141,8 @@ class PyavDecoder:
         if self._first_frame is None:
             raise AudioError("nothing in it can be decoded")
         self._frame_format = _frame_format(self._first_frame)
-        kind = self._container.format.name.split(",")[0]
+        self.demuxer = kind = self._container.format.name.split(",")[0]
+        """FFmpeg's name of the container."""
         coder = self._stream.codec_context
         self._length = self._declared_length(kind)
         self.declared_length = float(self._length or 0)
@@ -173,7 +199,7 @@ class PyavDecoder:
     @property
     def tolerance_samples(self) -> int:
         """Number of samples that may be missing without a warning."""
-        kind = self._container.format.name.split(",")[0]
+        kind = self.demuxer
         if kind in ESTIMATED_LENGTH_FORMATS:
             return self.info.samples // 10
         return (
@@ -185,7 +211,7 @@ class PyavDecoder:
     def blocks(self, length: int) -> Iterator[tuple[Samples, bool]]:
         """Read to the end in blocks of about `length` samples; see `AudioReader.blocks`."""
         # The edit list of an MP4 file limits which decoded samples belong to the recording.
-        trimmed = self._container.format.name.startswith("mov")
+        trimmed = self.demuxer == "mov"
         left = self._length if trimmed and self._length else math.inf
         ready: list[Samples] = []
         block: Samples | None = None
@@ -251,6 +277,68 @@ class PyavDecoder:
         if values.dtype == np.uint8:
             values = (values.astype(np.int16) - 128) << 8
         return convert_to_subtype(values, self.info.subtype)[0]
+
+
+class JoinedDecoder:
+    """An MP3 file open for reading through PyAV; it can be several files joined end to end.
+
+    Raises
+    ------
+    AudioError
+        If the first part contains no audio that can be decoded. The message contains no path.
+    """
+
+    other_streams = 0
+
+    def __init__(self, path: Path, parts: list[FilePart]) -> None:
+        self._path = path
+        self._parts = parts
+        self._decoder = PyavDecoder(path, parts[0])
+        self.damaged = 0
+        """Number of errors while decoding; see `PyavDecoder`."""
+        duration = self._decoder.info.duration
+        for part in parts[1:]:
+            with suppress(AudioError), PyavDecoder(path, part) as decoder:
+                duration += decoder.info.duration
+        samples = round(duration * self._decoder.info.sample_rate)
+        self.info = replace(self._decoder.info, samples=samples)
+        is_declared = all(part.declares_length for part in parts)
+        self.declared_length = float(self.info.samples if is_declared else 0)
+        """Expected number of samples; 0 if it is unknown."""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tags of the first part."""
+        return self._decoder.tags
+
+    @property
+    def tolerance_samples(self) -> int:
+        """Number of samples that may be missing without a warning."""
+        return MPEG_TOLERANCE_SAMPLES * len(self._parts)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._decoder.close()
+
+    def blocks(self, length: int) -> Iterator[tuple[Samples, bool]]:
+        """Read to the end in blocks of about `length` samples; see `AudioReader.blocks`."""
+        expected = self.info.channels, self.info.sample_rate
+        for index, part in enumerate(self._parts):
+            if index:
+                self._decoder.close()
+                try:
+                    self._decoder = PyavDecoder(self._path, part)
+                except AudioError:
+                    self.damaged += 1
+                    continue
+            info = self._decoder.info
+            if (info.channels, info.sample_rate) != expected:
+                self.damaged += 1
+                continue
+            for block, _ in self._decoder.blocks(length):
+                yield block, False
+            self.damaged += self._decoder.damaged
+        yield np.zeros((0, self.info.channels), self.info.dtype), True
 
 
 class PyavEncoder:
@@ -345,6 +433,30 @@ class _UnnamedFile:
             return -1
 
 
+class _PartOfFile:
+    """A part of an open file, which looks like a whole file to FFmpeg."""
+
+    def __init__(self, file: io.BufferedReader, part: FilePart) -> None:
+        self._file = file
+        self._start, self._size = part.start, part.end - part.start
+        file.seek(self._start)
+
+    def read(self, length: int) -> bytes:
+        """Read up to `length` bytes, but not beyond the end of the part."""
+        return self._file.read(max(0, min(length, self._size - self.tell())))
+
+    def tell(self) -> int:
+        """Return the position in the part."""
+        return self._file.tell() - self._start
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Seek to an offset; return -1 if it is invalid."""
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._size}[whence]
+        if not 0 <= origin + offset <= self._size:
+            return -1
+        return self._file.seek(self._start + origin + offset) - self._start
+
+
 @cache
 def unsupported_reason(info: AudioInfo) -> str:
     """Return why PyAV can't write such a recording, or an empty string if it can."""
@@ -394,7 +506,7 @@ def _container_name(kind: str, path: Path) -> str:
 def _subtype_name(coder: Any, kind: Any, path: Path) -> str:
     """Return libsndfile's subtype name for a lossless codec, or the name of a lossy codec."""
     name, stored = coder.codec.canonical_name, kind.packed.name
-    name = {"mp3": "mpeg_layer_iii", "mp2": "mpeg_layer_ii"}.get(name, name)
+    name = {"mp3": "mpeg_layer_iii", "mp2": "mpeg_layer_ii", "mp1": "mpeg_layer_i"}.get(name, name)
     if not coder.codec.lossless or (
         stored in ("flt", "dbl") and not name.startswith(EXACT_FLOAT_CODECS)
     ):

@@ -1,14 +1,15 @@
-"""Read recordings through libsndfile, which is fast and bit-exact."""
+"""Read and write recordings through libsndfile, which is fast and bit-exact."""
 
+import io
 import math
 import os
 import re
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile as sf
@@ -16,14 +17,12 @@ import soundfile as sf
 from noisegate_cli.errors import AudioError, DamageError
 from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
+from noisegate_cli.files.soundfile_private import close_without_fsync
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat
-
-NON_MPEG_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b".snd", b"caff")
-"""First bytes of files that are not MPEG; only the MPEG decoder writes to stderr."""
 
 TRUNCATION_LOG_MESSAGES = ("Last page lacks an end-of-stream bit", "Seems to be a truncated file")
 """Messages in libsndfile's log that reveal truncated Ogg and VOC files."""
@@ -53,9 +52,8 @@ class SndfileDecoder:
         If libsndfile can't read the file.
     """
 
-    def __init__(self, path: Path, magic: bytes = b"", raw: "RawFormat | None" = None) -> None:
-        with nullcontext() if magic in NON_MPEG_MAGIC or raw else suppress_decoder_stderr():
-            self._file = sf.SoundFile(encode_path(path), **(_raw_parameters(raw) if raw else {}))
+    def __init__(self, path: Path, raw: "RawFormat | None" = None) -> None:
+        self._file = sf.SoundFile(encode_path(path), **(_raw_parameters(raw) if raw else {}))
         file = self._file
         known = file.frames < UNKNOWN_LENGTH_SAMPLES
         self.info = AudioInfo(
@@ -70,13 +68,16 @@ class SndfileDecoder:
         if self.info.is_lossy and self.info.samples:
             rate = round(8 * path.stat().st_size / self.info.duration)
             self.info = replace(self.info, bit_rate=rate)
-        self.can_read_all = known
+        # The decoder of MP3 files stops early in some and writes messages to stderr.
+        self.can_read_all = known and file.format != "MP3"
         """Whether libsndfile can read the file to the end."""
         self.declared_length = _declared_length(self.info, file.extra_info)
         """Expected number of samples; infinite if some are missing but their number is unknown."""
         self.damaged = self.other_streams = 0
         order = VORBIS_CHANNEL_ORDER.get(file.channels) if file.format == "OGG" else None
         self._channel_order = None if order is None else np.array(order)
+
+    tolerance_samples = 0
 
     def close(self) -> None:
         """Close the file."""
@@ -86,12 +87,6 @@ class SndfileDecoder:
     def tags(self) -> dict[str, str]:
         """Tags that libsndfile supports, such as title and artist."""
         return dict(self._file.copy_metadata())
-
-    @property
-    def tolerance_samples(self) -> int:
-        """Number of samples that may be missing without a warning."""
-        # The length of an MPEG file that declares none is estimated from its bit rate.
-        return self.info.samples // 10 if self.info.format == "MP3" else 0
 
     def blocks(self, length: int) -> Iterator[tuple[Samples, bool]]:
         """Read to the end in blocks of `length` samples; see `AudioReader.blocks`.
@@ -106,8 +101,7 @@ class SndfileDecoder:
         last = False
         while not last:
             try:
-                with suppress_decoder_stderr() if info.format == "MP3" else nullcontext():
-                    block = self._file.read(out=buffer)
+                block = self._file.read(out=buffer)
             except sf.SoundFileError as error:
                 raise DamageError(error_text(error)) from error
             last = len(block) < length
@@ -124,26 +118,79 @@ def _raw_parameters(raw: "RawFormat") -> dict[str, object]:
     }
 
 
-_DECODER_LOCK = threading.Lock()
+class SndfileEncoder:
+    """A recording open for writing through libsndfile."""
+
+    def __init__(self, path: Path, info: AudioInfo, tags: dict[str, str]) -> None:
+        self._file = sf.SoundFile(
+            encode_path(path), "w", **_sndfile_parameters(info), **_compression_parameters(info)
+        )
+        for name, text in tags.items():
+            # Not every format supports every tag.
+            with suppress(sf.SoundFileError, AttributeError):
+                setattr(self._file, name, text)
+
+    def write(self, block: Samples) -> None:
+        """Append samples in the sample type of the file."""
+        self._file.write(block)
+
+    def close(self) -> None:
+        """Write the rest of the file and close it."""
+        close_without_fsync(self._file)
+
+    abandon = close
+    """libsndfile can't close a file without completing it."""
 
 
-@contextmanager
-def suppress_decoder_stderr() -> Iterator[None]:
-    """Suppress messages about damaged frames that the MP3 decoder writes to stderr from C."""
-    with _DECODER_LOCK:
-        try:
-            kept = os.dup(2)
-        except OSError:  # stderr is closed: there is nothing to suppress
-            yield
-            return
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(nowhere, 2)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            os.close(nowhere)
+@cache
+def unsupported_reason(info: AudioInfo) -> str:
+    """Return why libsndfile can't write such a recording, or an empty string if it can.
+
+    A trial is necessary because libsndfile's table of formats is wrong.
+    """
+    try:
+        with sf.SoundFile(io.BytesIO(), "w", **_sndfile_parameters(info)):
+            return ""
+    except (sf.SoundFileError, ValueError) as error:
+        return error_text(error)
+
+
+VORBIS_BIT_RATES_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 250)
+"""Bit rate per channel at 44.1 kHz for the Vorbis qualities 0, 0.1 … 1."""
+
+
+def _compression_parameters(info: AudioInfo) -> dict[str, Any]:
+    """Return libsndfile parameters that approximate the bit rate of `info`.
+
+    libsndfile expects a compression level from 0 to 1, whose meaning depends on the codec.
+    """
+    if not info.bit_rate:
+        return {}
+    rate = info.bit_rate / 1000
+    if info.subtype == "MPEG_LAYER_III":
+        highest = 320 if info.sample_rate >= 32000 else 160 if info.sample_rate >= 16000 else 64
+        level = min(0.95, max(0.0, 1 - rate / highest))
+        # A file with a constant bit rate would not declare the encoder padding.
+        return {"compression_level": level, "bitrate_mode": "AVERAGE"}
+    if info.subtype == "OPUS":
+        return {"compression_level": min(1.0, max(0.0, 1 - (rate / info.channels - 6) / 250))}
+    if info.subtype == "VORBIS":
+        wider = max(1.0, 44100 / info.sample_rate) ** 0.7
+        quality = np.interp(
+            rate / info.channels * wider, VORBIS_BIT_RATES_KBPS, np.linspace(0, 1, 11)
+        )
+        return {"compression_level": 1 - float(quality)}
+    return {}
+
+
+def _sndfile_parameters(info: AudioInfo) -> dict[str, Any]:
+    return {
+        "samplerate": info.sample_rate,
+        "channels": info.channels,
+        "format": info.format,
+        "subtype": info.subtype,
+        "endian": info.endian,
+    }
 
 
 def encode_path(path: Path) -> str | bytes:

@@ -4,8 +4,8 @@ libsndfile reads and writes integers without change. A conversion through floats
 as long and isn't lossless (libsndfile reads with 1/32768 and writes with 32767). Samples therefore
 stay int16, int32, float32 or float64, whichever represents the samples of the file exactly.
 
-libsndfile is tried first. PyAV reads files that libsndfile can't read, or can't read completely.
-Damaged recordings are read as far as possible, with a warning.
+PyAV reads MPEG audio, and files that libsndfile can't read, or can't read completely. libsndfile
+reads all other files. Damaged recordings are read as far as possible, with a warning.
 """
 
 import math
@@ -22,7 +22,9 @@ import soundfile as sf
 from noisegate_cli.errors import AudioError, DamageError, SignalError
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.libsndfile import SndfileDecoder, unreadable_error
+from noisegate_cli.files.mpeg import is_mpeg_audio
 from noisegate_cli.files.pcm import convert_to_subtype
+from noisegate_cli.files.protocols import Decoder
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
 from noisegate_cli.samples import MAX_CHANNELS, Samples, block_length, silence_nonfinite
 from noisegate_cli.text import format_duration, quote_path
@@ -37,7 +39,7 @@ WAV_MAGIC = (b"RIFF", b"RIFX", b"RF64")
 LIBSNDFILE_MAGIC = (*WAV_MAGIC, b"riff", b"FORM", b".snd")
 """First bytes of files for which libsndfile's error messages are more precise than FFmpeg's."""
 
-RESUMABLE_FORMATS = ("FLAC", "MP3", "OGG")
+RESUMABLE_FORMATS = ("FLAC", "OGG")
 """Containers that PyAV may be able to read past a position where libsndfile fails."""
 
 MAX_SAMPLE_RATE_HZ = 3_072_000
@@ -84,7 +86,7 @@ class AudioReader:
         self._layout: WavLayout | None = None
         if magic in WAV_MAGIC and not raw:
             self._layout = read_layout(path)
-        self._decoder = self._open_decoder(magic)
+        self._decoder: Decoder = self._open_decoder(magic)
         try:
             self.info = self._validate_info()
         except AudioError:
@@ -153,11 +155,12 @@ class AudioReader:
                     self._check_completeness(read, damage)
                 yield convert_to_subtype(block, self.info.subtype)[0], last
 
-    def _open_decoder(self, magic: bytes) -> "SndfileDecoder | PyavDecoder":
+    def _open_decoder(self, magic: bytes) -> Decoder:
         why: Exception | None = None
-        if not (self._layout and self._layout.has_undeclared_audio):
+        is_mpeg = not self._raw and is_mpeg_audio(self.path, magic)
+        if not (is_mpeg or (self._layout and self._layout.has_undeclared_audio)):
             try:
-                decoder = SndfileDecoder(self.path, magic, self._raw)
+                decoder = SndfileDecoder(self.path, self._raw)
                 if decoder.can_read_all:
                     return decoder
                 decoder.close()
@@ -166,10 +169,10 @@ class AudioReader:
                 if self._raw or (self._layout and not self._layout.is_valid):
                     raise unreadable_error(self._display_path, error) from error
                 why = error
-        from noisegate_cli.files.ffmpeg import PyavDecoder
+        from noisegate_cli.files.ffmpeg import open_decoder
 
         try:
-            return PyavDecoder(self.path)
+            return open_decoder(self.path, is_mpeg)
         except AudioError as error:
             # For formats that libsndfile handles best, its error message is more precise.
             told = why if why and magic in LIBSNDFILE_MAGIC else error
@@ -209,7 +212,7 @@ class AudioReader:
         decoder = self._decoder
         if not isinstance(decoder, SndfileDecoder) or decoder.info.format not in RESUMABLE_FORMATS:
             return None
-        short = read < decoder.declared_length - self._decoder.tolerance_samples / 10
+        short = read < decoder.declared_length
         if not (damage or (short and math.isfinite(decoder.declared_length))):
             return None
         from noisegate_cli.files.ffmpeg import PyavDecoder
@@ -242,8 +245,10 @@ class AudioReader:
                 "how long it was can't be told"
             )
         elif read < declared_length - self._decoder.tolerance_samples:
+            # The packet at the end of a file that is cut short causes one error.
+            is_damaged = damage or self._decoder.damaged > 1
             self.warnings.append(
-                f"it is {'damaged' if damage else 'cut short'}: it holds "
+                f"it is {'damaged' if is_damaged else 'cut short'}: it holds "
                 f"{format_duration(read / rate)} of {format_duration(declared_length / rate)}, "
                 f"{format_duration((declared_length - read) / rate)} are missing"
             )

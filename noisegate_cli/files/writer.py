@@ -1,16 +1,15 @@
 """Write recordings atomically, with the library that supports their format."""
 
-import io
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from queue import Queue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile as sf
@@ -18,9 +17,10 @@ from numpy.typing import NDArray
 
 from noisegate_cli.errors import NoisegateError, OutputError
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
-from noisegate_cli.files.libsndfile import VORBIS_CHANNEL_ORDER, encode_path, error_text
+from noisegate_cli.files.libsndfile import VORBIS_CHANNEL_ORDER, SndfileEncoder, error_text
 from noisegate_cli.files.partial_files import partial_path
 from noisegate_cli.files.pcm import convert_to_subtype
+from noisegate_cli.files.protocols import Encoder
 from noisegate_cli.files.riff import (
     WRITABLE_FORMAT_TAGS,
     MetadataChunks,
@@ -39,36 +39,6 @@ PYAV_FORMATS = ("M4A", "MKA", "WEBM", "WV", "TTA")
 TAGGED_BY_SNDFILE = ("CAF",)
 TAGGED_BY_ENCODER = ("MKA", "WEBM")
 """Formats whose tags libsndfile or PyAV writes instead of mutagen."""
-
-
-class Encoder(Protocol):
-    """Interface of the objects that encode samples to a file or a stream."""
-
-    def write(self, block: Samples) -> None:
-        """Append samples in the sample type of the file."""
-
-    def close(self) -> None:
-        """Complete the file."""
-
-
-class _SndfileEncoder(sf.SoundFile):  # type: ignore[misc,unused-ignore]  # soundfile has no types
-    """A sound file that doesn't wait for the disk when it is closed."""
-
-    def flush(self) -> None:
-        """Do nothing: closing writes all data, and soundfile's flush calls fsync.
-
-        An fsync takes as long as gating; cp and other audio tools don't wait for it either.
-        """
-
-    def close(self) -> None:
-        """Close the file exactly once, even if an interrupt during closing causes a second call.
-
-        soundfile clears its handle only after libsndfile has freed the file, so that a second
-        call could free it again.
-        """
-        file, self._file = self._file, None  # type: ignore[has-type,unused-ignore]
-        if file is not None:
-            sf._error_check(sf._snd.sf_close(file))
 
 
 class AudioWriter:
@@ -238,7 +208,7 @@ def _open_file_writer(
 @contextmanager
 def _open_encoder_writer(file: Encoder, info: AudioInfo) -> Iterator[AudioWriter]:
     with ExitStack() as stack:
-        stack.callback(getattr(file, "abandon", file.close))
+        stack.callback(file.abandon)
         writer = AudioWriter(file, info)
         stack.callback(writer.stop)
         yield writer
@@ -298,20 +268,9 @@ def unsupported_reason(info: AudioInfo) -> str:
         from noisegate_cli.files.ffmpeg import unsupported_reason
 
         return unsupported_reason(replace(info, path=Path(), samples=0, bit_rate=0))
-    return _sndfile_unsupported_reason(**_sndfile_parameters(info))
+    from noisegate_cli.files.libsndfile import unsupported_reason
 
-
-@cache
-def _sndfile_unsupported_reason(**parameters: Any) -> str:
-    """Return why libsndfile can't write such a file, or an empty string if it can.
-
-    A trial is necessary because libsndfile's table of formats is wrong.
-    """
-    try:
-        with sf.SoundFile(io.BytesIO(), "w", **parameters):
-            return ""
-    except (sf.SoundFileError, ValueError) as error:
-        return error_text(error)
+    return unsupported_reason(replace(info, path=Path(), samples=0, bit_rate=0))
 
 
 def _create_file(path: Path, info: AudioInfo, metadata: InputMetadata | None) -> Encoder:
@@ -338,15 +297,8 @@ def _create_encoder(path: Path, info: AudioInfo, metadata: InputMetadata | None)
             else {}
         )
         return PyavEncoder(path, info, named)
-    file: Encoder = _SndfileEncoder(
-        encode_path(path), "w", **_sndfile_parameters(info), **_compression_parameters(info)
-    )
-    if metadata and info.format in TAGGED_BY_SNDFILE:
-        for name, text in metadata.tags.first_values().items():
-            # Not every format supports every tag.
-            with suppress(sf.SoundFileError, AttributeError):
-                setattr(file, name, text)
-    return file
+    named = metadata.tags.first_values() if metadata and info.format in TAGGED_BY_SNDFILE else {}
+    return SndfileEncoder(path, info, named)
 
 
 def check_overwrite(path: Path, force: bool) -> None:
@@ -369,44 +321,6 @@ def _remove_partial(partial: Path, folders: list[Path]) -> None:
         partial.unlink(missing_ok=True)
         for folder in folders:
             folder.rmdir()
-
-
-VORBIS_BIT_RATES_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 250)
-"""Bit rate per channel at 44.1 kHz for the Vorbis qualities 0, 0.1 … 1."""
-
-
-def _compression_parameters(info: AudioInfo) -> dict[str, Any]:
-    """Return libsndfile parameters that approximate the bit rate of `info`.
-
-    libsndfile expects a compression level from 0 to 1, whose meaning depends on the codec.
-    """
-    if not info.bit_rate:
-        return {}
-    rate = info.bit_rate / 1000
-    if info.subtype == "MPEG_LAYER_III":
-        highest = 320 if info.sample_rate >= 32000 else 160 if info.sample_rate >= 16000 else 64
-        level = min(0.95, max(0.0, 1 - rate / highest))
-        # A file with a constant bit rate would not declare the encoder padding.
-        return {"compression_level": level, "bitrate_mode": "AVERAGE"}
-    if info.subtype == "OPUS":
-        return {"compression_level": min(1.0, max(0.0, 1 - (rate / info.channels - 6) / 250))}
-    if info.subtype == "VORBIS":
-        wider = max(1.0, 44100 / info.sample_rate) ** 0.7
-        quality = np.interp(
-            rate / info.channels * wider, VORBIS_BIT_RATES_KBPS, np.linspace(0, 1, 11)
-        )
-        return {"compression_level": 1 - float(quality)}
-    return {}
-
-
-def _sndfile_parameters(info: AudioInfo) -> dict[str, Any]:
-    return {
-        "samplerate": info.sample_rate,
-        "channels": info.channels,
-        "format": info.format,
-        "subtype": info.subtype,
-        "endian": info.endian,
-    }
 
 
 def unwritable_message(path: Path, error: Exception) -> str:

@@ -1,7 +1,6 @@
 import os
 import re
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -221,13 +220,3 @@ def test_a_byte_order_is_not_carried_to_formats_that_have_their_own(tmp_path, na
     with sf.SoundFile(source, "w", 16000, 1, "PCM_16", "LITTLE", "AIFF") as file:
         file.write(tone(1, 0.1))
     assert gate_file(source, tmp_path / name).output.samples == 16000
-
-
-def test_probing_in_threads_leaves_stderr_where_it_is(tmp_path):
-    source = tmp_path / "in.mp3"
-    with sf.SoundFile(source, "w", 16000, 1, "MPEG_LAYER_III", format="MP3") as file:
-        file.write(tone(1, 0.1))
-    before = os.fstat(2)
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(probe, [source] * 40))
-    assert os.path.samestat(os.fstat(2), before)

@@ -1,0 +1,172 @@
+"""Find the parts of an MP3 file, which can be several MP3 files joined end to end.
+
+MPEG audio has no container. A file is a sequence of frames, and each frame begins with a header of
+four bytes (ISO/IEC 11172-3, 2.4.1.3). Encoders add two things in front of the frames: an ID3v2 tag,
+and a frame of silence that holds a length header (Xing, Info or VBRI). The length header declares
+the number of frames and the samples of silence that the encoder added. FFmpeg reads it only at the
+beginning of a file, so each joined file is a part of its own.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+NON_MPEG_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b".snd", b"caff")
+"""First bytes of files that are not MPEG audio."""
+
+MARKERS = (b"ID3", b"Info", b"Xing", b"VBRI")
+"""Bytes that identify an ID3v2 tag or a length header."""
+
+SCAN_BYTES = 1 << 20
+
+ID3_HEADER_BYTES = 10
+
+MAX_JUNK_BYTES = 4096
+"""Maximum number of bytes around the frames that can't be another recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """Byte range of a file that holds one MP3 file."""
+
+    start: int
+    end: int
+    declared_end: int | None = None
+    """Position after the last frame as the length header declares it; None without a header."""
+
+    @property
+    def declares_length(self) -> bool:
+        """Whether the part has a length header that describes the whole part.
+
+        The tolerance of 1/16 allows for tags after the frames; FFmpeg uses the same one.
+        """
+        if self.declared_end is None:
+            return False
+        return self.end - self.declared_end <= (self.declared_end - self.start) // 16
+
+
+def is_mpeg_audio(path: Path, magic: bytes) -> bool:
+    """Return whether MPEG audio is expected in a file that begins with the four bytes `magic`."""
+    if magic.startswith(b"ID3"):
+        with path.open("rb") as file:
+            magic = _read_at(file, _find_id3_end(file, 0) or 0, 4)
+        return magic not in NON_MPEG_MAGIC
+    by_name = path.suffix.lower() == ".mp3" and magic not in NON_MPEG_MAGIC
+    return by_name or _is_frame_header(magic)
+
+
+def find_parts(path: Path) -> list[FilePart]:
+    """Return the parts of the MP3 file at `path`; a file that is not joined has one part."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        parts = [FilePart(0, size)]
+        audio_start = 0  # first byte that can belong to a frame of the last part
+        for position, marker in _find_markers(file):
+            if position < audio_start:  # text or a picture in the ID3 tag
+                continue
+            if marker == b"ID3":
+                end = _find_id3_end(file, position)
+                if end and (not position or _is_frame_header(_read_at(file, end, 4))):
+                    parts.append(FilePart(position, size))
+                    audio_start = end
+                continue
+            frame = _find_length_header(file, position, marker)
+            if frame is None:
+                continue
+            if parts[-1].declared_end is not None or frame - audio_start > MAX_JUNK_BYTES:
+                parts.append(FilePart(frame, size))
+            declared_end = frame + _read_declared_bytes(file, position, marker)
+            # FFmpeg expects the length header right after the tag.
+            start = parts[-1].start if frame == audio_start else frame
+            parts[-1] = replace(parts[-1], start=start, declared_end=declared_end)
+            audio_start = position
+            if size - declared_end <= MAX_JUNK_BYTES:  # no other recording follows
+                break
+            if declared_end > frame and _is_frame_header(_read_at(file, declared_end, 4)):
+                parts.append(FilePart(declared_end, size))
+                audio_start = declared_end
+    ends = [*(part.start for part in parts[1:]), size]
+    return [
+        replace(part, end=end) for part, end in zip(parts, ends, strict=True) if end > part.start
+    ]
+
+
+def _find_markers(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield the positions of the markers in a file, in ascending order."""
+    offset, overlap = 0, b""
+    while True:
+        block = _read_at(file, offset, SCAN_BYTES)
+        if not block:
+            return
+        octets, base = overlap + block, offset - len(overlap)
+        found = []
+        for marker in MARKERS:
+            # A marker that ends in the overlap was found in the block before.
+            at = octets.find(marker, max(0, len(overlap) - len(marker) + 1))
+            while at >= 0:
+                found.append((base + at, marker))
+                at = octets.find(marker, at + 1)
+        yield from sorted(found)
+        offset, overlap = offset + len(block), octets[-3:]
+
+
+def _find_id3_end(file: BinaryIO, position: int) -> int | None:
+    """Return the position after an ID3v2 tag; None if there is no valid tag at `position`."""
+    header = _read_at(file, position, ID3_HEADER_BYTES)
+    if len(header) < ID3_HEADER_BYTES or header[3] not in (2, 3, 4) or max(header[6:]) > 0x7F:
+        return None
+    size = 0
+    for octet in header[6:]:
+        size = size << 7 | octet
+    has_footer = bool(header[5] & 0x10)
+    return position + size + ID3_HEADER_BYTES * (1 + has_footer)
+
+
+def _find_length_header(file: BinaryIO, position: int, marker: bytes) -> int | None:
+    """Return the position of the frame that holds a length header; None if there is none."""
+    for side_info_bytes in (32,) if marker == b"VBRI" else (32, 17, 9):
+        frame = position - 4 - side_info_bytes
+        header = _read_at(file, frame, 4) if frame >= 0 else b""
+        if _is_frame_header(header) and (
+            marker == b"VBRI" or _side_info_bytes(header) == side_info_bytes
+        ):
+            return frame
+    return None
+
+
+def _read_declared_bytes(file: BinaryIO, position: int, marker: bytes) -> int:
+    """Return the size in bytes that a length header declares for all frames; 0 if it doesn't."""
+    header = _read_at(file, position, 16)
+    if len(header) < 16:
+        return 0
+    if marker == b"VBRI":
+        return int.from_bytes(header[10:14], "big")
+    declares_frames_and_bytes = header[7] & 3 == 3
+    return int.from_bytes(header[12:16], "big") if declares_frames_and_bytes else 0
+
+
+def _is_frame_header(header: bytes) -> bool:
+    """Return whether four bytes are the header of an MPEG audio frame."""
+    return (
+        len(header) == 4
+        and header[0] == 0xFF
+        and header[1] & 0xE0 == 0xE0
+        and header[1] & 0x18 != 0x08  # reserved version
+        and header[1] & 0x06 != 0x00  # reserved layer
+        and header[2] & 0xF0 != 0xF0  # reserved bit rate
+        and header[2] & 0x0C != 0x0C  # reserved sample rate
+    )
+
+
+def _side_info_bytes(header: bytes) -> int:
+    """Return the size of the side information of a layer III frame."""
+    is_mpeg_1, is_mono = header[1] & 0x18 == 0x18, header[3] & 0xC0 == 0xC0
+    if is_mpeg_1:
+        return 17 if is_mono else 32
+    return 9 if is_mono else 17
+
+
+def _read_at(file: BinaryIO, position: int, length: int) -> bytes:
+    file.seek(position)
+    return file.read(length)

@@ -1,0 +1,243 @@
+"""MP3 files: every frame is read, and reading doesn't disturb the rest of the process."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile as sf
+from mutagen.id3 import APIC, ID3, TIT2
+
+from noisegate_cli import GateSettings, gate_file
+from noisegate_cli.files import mpeg
+from noisegate_cli.files.mpeg import find_parts
+from noisegate_cli.files.reader import AudioReader, probe
+from tests.conftest import tone
+from tests.zoo import sound
+
+RATE = 44100
+OPEN = GateSettings(threshold=0.03, range_db=0.0)
+
+
+def write_mp3(path, y, rate=RATE, mode="VARIABLE"):
+    with sf.SoundFile(
+        path, "w", rate, 1, "MPEG_LAYER_III", format="MP3", bitrate_mode=mode, compression_level=0.3
+    ) as file:
+        file.write(y)
+    return path
+
+
+def without_length_header(path):
+    """Remove the first frame, which holds the length header."""
+    content = path.read_bytes()
+    assert b"Info" in content[:64] or b"Xing" in content[:64]
+    path.write_bytes(content[content.index(content[:2], 4) :])
+    return path
+
+
+def with_tag(path):
+    """Add an ID3 tag with a picture that contains the bytes of length headers and frames."""
+    header = path.read_bytes()[:64]
+    tag = ID3()
+    tag.add(TIT2(encoding=3, text="ID3 Info Xing"))
+    tag.add(APIC(encoding=3, mime="image/png", type=3, desc="Info", data=header * 50))
+    tag.save(path)
+    return path
+
+
+def read_whole(path):
+    with AudioReader(path) as reader:
+        samples = np.concatenate([block.copy() for block, _ in reader.blocks()])
+        return samples, reader.warnings
+
+
+def quiet_and_loud(seconds):
+    """Return a quiet beginning, which takes few bits, and noise, which takes many."""
+    y = np.random.default_rng(0).normal(0, 0.2, round(seconds * RATE))
+    y[: len(y) // 3] *= 1e-4
+    return y
+
+
+def test_every_frame_of_a_file_without_a_length_header_is_read(tmp_path):
+    y = quiet_and_loud(12)
+    whole, _ = read_whole(write_mp3(tmp_path / "whole.mp3", y))
+    assert len(whole) == len(y)
+    source = without_length_header(write_mp3(tmp_path / "in.mp3", y))
+    assert sf.info(source).frames != pytest.approx(len(y), rel=0.1)  # the estimate is wrong
+    samples, warnings = read_whole(source)
+    assert warnings == []
+    assert len(y) < len(samples) < len(y) + 3 * 1152
+    result = gate_file(source, tmp_path / "out.wav", OPEN)
+    assert result.warnings == ()
+    assert result.source.samples == sf.info(tmp_path / "out.wav").frames == len(samples)
+    # Without the header, the delay of the encoder is not known, so that it stays.
+    delay = 1105
+    middle = slice(5 * RATE, 10 * RATE)
+    assert np.array_equal(samples[delay:][middle], whole[middle])
+
+
+@pytest.mark.parametrize("prepare", [lambda path: path, with_tag, without_length_header])
+@pytest.mark.parametrize("prepare_next", [lambda path: path, with_tag])
+def test_joined_files_are_read_one_after_the_other(tmp_path, prepare, prepare_next):
+    first = prepare(write_mp3(tmp_path / "a.mp3", quiet_and_loud(3)))
+    second = prepare_next(write_mp3(tmp_path / "b.mp3", sound(RATE, 4.1)))
+    third = prepare_next(write_mp3(tmp_path / "c.mp3", tone(2, 0.1, RATE), mode="CONSTANT"))
+    joined = tmp_path / "joined.mp3"
+    joined.write_bytes(b"".join(path.read_bytes() for path in (first, second, third)))
+    samples, warnings = read_whole(joined)
+    expected = np.concatenate([read_whole(path)[0] for path in (first, second, third)])
+    assert warnings == []
+    assert np.array_equal(samples, expected)
+    result = gate_file(joined, tmp_path / "out.flac", OPEN)
+    assert (result.warnings, result.output.samples) == ((), len(expected))
+
+
+def test_a_joined_file_without_a_length_header_is_read_too(tmp_path):
+    first = write_mp3(tmp_path / "a.mp3", quiet_and_loud(3))
+    second = without_length_header(write_mp3(tmp_path / "b.mp3", quiet_and_loud(5)))
+    joined = tmp_path / "joined.mp3"
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    samples, warnings = read_whole(joined)
+    assert warnings == []
+    assert np.array_equal(samples, np.concatenate([read_whole(first)[0], read_whole(second)[0]]))
+
+
+def test_a_joined_file_of_another_sample_rate_causes_a_warning(tmp_path):
+    first = write_mp3(tmp_path / "a.mp3", sound(RATE))
+    second = write_mp3(tmp_path / "b.mp3", sound(16000), 16000)
+    joined = tmp_path / "joined.mp3"
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    samples, (warning,) = read_whole(joined)
+    assert len(samples) == RATE
+    assert "it holds 1.00 s of 2.00 s" in warning
+
+
+def test_an_mp3_cut_short_causes_a_warning(tmp_path):
+    source = write_mp3(tmp_path / "in.mp3", sound(RATE, 10))
+    content = source.read_bytes()
+    source.write_bytes(content[: len(content) // 2])
+    _, (warning,) = read_whole(source)
+    assert "is cut short" in warning
+    assert "of 10.00 s" in warning
+
+
+@pytest.mark.parametrize("junk", [bytes(8), bytes(600), b"some text before the frames"])
+def test_bytes_before_the_first_frame_are_skipped(tmp_path, junk):
+    source = write_mp3(tmp_path / "in.mp3", sound(RATE))
+    expected, _ = read_whole(source)
+    source.write_bytes(junk + source.read_bytes())
+    samples, warnings = read_whole(source)
+    assert warnings == []
+    assert np.array_equal(samples, expected)
+
+
+@pytest.mark.parametrize("scan_bytes", [4, 7, 100, 1 << 16])
+def test_parts_do_not_depend_on_the_size_of_the_blocks_that_are_scanned(
+    tmp_path, monkeypatch, scan_bytes
+):
+    first = with_tag(write_mp3(tmp_path / "a.mp3", sound(8000, 0.3), 8000))
+    joined = tmp_path / "joined.mp3"
+    joined.write_bytes(first.read_bytes() * 3)
+    size = first.stat().st_size
+    monkeypatch.setattr(mpeg, "SCAN_BYTES", scan_bytes)
+    parts = find_parts(joined)
+    assert [(part.start, part.end) for part in parts] == [
+        (0, size),
+        (size, 2 * size),
+        (2 * size, 3 * size),
+    ]
+    assert all(part.declares_length for part in parts)
+
+
+def test_a_flac_file_behind_an_id3_tag_is_no_mp3(tmp_path):
+    source = tmp_path / "in.flac"
+    sf.write(source, sound(), 16000)
+    content = source.read_bytes()
+    ID3().save(tmp_path / "tag")
+    source.write_bytes((tmp_path / "tag").read_bytes() + content)
+    assert probe(source).format == "FLAC"
+    assert probe(source).samples == 16000
+
+
+def damage(path):
+    content = bytearray(path.read_bytes())
+    for at in range(2000, len(content) - 300, 5000):
+        content[at : at + 300] = np.random.default_rng(at).bytes(300)
+    path.write_bytes(content)
+    return path
+
+
+def test_a_damaged_file_writes_nothing_to_stderr(tmp_path, capfd):
+    source = damage(write_mp3(tmp_path / "in.mp3", quiet_and_loud(5)))
+    _, warnings = read_whole(source)
+    assert "is damaged" in warnings[0]
+    assert capfd.readouterr().err == ""
+
+
+LOGGING_THREADS = """
+import os, sys, threading
+from pathlib import Path
+from noisegate_cli.files.reader import AudioReader
+
+def read():
+    for _ in range(20):
+        with AudioReader(Path(sys.argv[1])) as reader:
+            for _ in reader.blocks():
+                pass
+
+def log():
+    global lines
+    while reader.is_alive():
+        os.write(2, b"line\\n")
+        lines += 1
+
+lines = 0
+reader = threading.Thread(target=read)
+reader.start()
+log()
+print(lines)
+"""
+
+
+def test_lines_that_other_threads_log_while_mp3s_are_read_all_arrive(tmp_path):
+    source = damage(write_mp3(tmp_path / "in.mp3", sound(RATE, 5)))
+    command = [sys.executable, "-c", LOGGING_THREADS, source]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    lines = done.stderr.splitlines()
+    assert set(lines) == {"line"}
+    assert len(lines) == int(done.stdout) > 100
+
+
+FORKS = """
+import os, sys, threading
+from pathlib import Path
+from noisegate_cli.files.reader import AudioReader, probe
+
+def read():
+    while not done:
+        with AudioReader(Path(sys.argv[1])) as reader:
+            for _ in reader.blocks():
+                pass
+
+done = False
+thread = threading.Thread(target=read)
+thread.start()
+children = 0
+for _ in range(20):
+    child = os.fork()
+    if not child:
+        probe(Path(sys.argv[1]))
+        os._exit(0)
+    children += os.waitpid(child, 0)[1] == 0
+done = True
+thread.join()
+print(children)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+def test_children_forked_while_mp3s_are_read_can_read_too(tmp_path):
+    source = damage(write_mp3(tmp_path / "in.mp3", sound(RATE, 5)))
+    command = [sys.executable, "-W", "ignore", "-c", FORKS, source]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["20"]
