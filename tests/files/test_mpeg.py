@@ -219,6 +219,7 @@ def read():
             for _ in reader.blocks():
                 pass
 
+probe(Path(sys.argv[1]))  # forking during an import would deadlock in Python itself
 done = False
 thread = threading.Thread(target=read)
 thread.start()
