@@ -14,43 +14,16 @@ import av
 import numpy as np
 
 from noisegate_cli.errors import AudioError
-from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.formats import (
+    DEMUXERS,
+    EXTENSION_DEMUXERS,
+    AudioInfo,
+    find_format_by_demuxer,
+)
 from noisegate_cli.files.mpeg import FilePart, find_parts
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Decoder
 from noisegate_cli.samples import Samples
-
-ALLOWED_DEMUXERS = (
-    "3gp aac ac3 amr ape asf avi caf dsf dts dtshd eac3 flac flv g722 iff loas matroska "
-    "mlp mov mp3 mpc mpc8 mpeg mpegts nut ogg oma rm shn tak truehd tta wav wv xwma"
-).split()
-"""FFmpeg demuxers for recordings that libsndfile can't read.
-
-Formats that can refer to other files, such as playlists, are excluded for security."""
-
-EXTENSION_DEMUXERS = {".g722": "g722"}
-"""Demuxers of formats that can be recognized only by their file name extension."""
-
-FORMAT_NAMES = {"mov": "MP4", "matroska": "MKA", "asf": "WMA"}
-"""Container names that replace FFmpeg's name."""
-
-ESTIMATED_LENGTH_FORMATS = (
-    "aac",
-    "ac3",
-    "eac3",
-    "dts",
-    "mpeg",
-    "mpegts",
-    "loas",
-    "amr",
-    "asf",
-    "avi",
-    "flv",
-)
-"""Containers that have no length, or whose length is estimated from the bit rate."""
-
-ROUNDED_LENGTH_FORMATS = ("matroska", "ogg", "mov", "caf")
-"""Containers whose length is rounded to milliseconds or to whole packets."""
 
 ROUNDED_LENGTH_TOLERANCE_S = 0.25
 """Seconds that may be missing from a recording in a container with a rounded length."""
@@ -122,7 +95,7 @@ class PyavDecoder:
                 format="mp3" if part else EXTENSION_DEMUXERS.get(path.suffix.lower()),
                 options={
                     "protocol_whitelist": "none",
-                    "format_whitelist": ",".join(ALLOWED_DEMUXERS),
+                    "format_whitelist": ",".join(DEMUXERS),
                 },
                 metadata_errors="replace",
                 buffer_size=BUFFER_BYTES,
@@ -141,10 +114,10 @@ class PyavDecoder:
         if self._first_frame is None:
             raise AudioError("nothing in it can be decoded")
         self._frame_format = _frame_format(self._first_frame)
-        self.demuxer = kind = self._container.format.name.split(",")[0]
+        self.demuxer = demuxer = self._container.format.name.split(",")[0]
         """FFmpeg's name of the container."""
         coder = self._stream.codec_context
-        self._length = self._declared_length(kind)
+        self._length = self._declared_length()
         self.declared_length = float(self._length or 0)
         """Expected number of samples; 0 if unknown."""
         self.info = AudioInfo(
@@ -152,7 +125,7 @@ class PyavDecoder:
             sample_rate=self._first_frame.sample_rate,
             channels=self._first_frame.layout.nb_channels,
             samples=self._length or 0,
-            format=_container_name(kind, path),
+            format=find_format_by_demuxer(demuxer, path.suffix.lower()).name,
             subtype=_subtype_name(coder, self._first_frame.format, path),
             channel_mask=_channel_mask(self._first_frame.layout),
             bit_rate=coder.bit_rate or self._average_bit_rate(path),
@@ -164,7 +137,7 @@ class PyavDecoder:
             return 0
         return int(8 * path.stat().st_size * self._first_frame.sample_rate / self._length)
 
-    def _declared_length(self, kind: str) -> int | None:
+    def _declared_length(self) -> int | None:
         """Return the number of samples that the container declares; None if it is unknown."""
         stream, rate = self._stream, self._first_frame.sample_rate
         lengths = []
@@ -172,7 +145,7 @@ class PyavDecoder:
             lengths.append(stream.duration * stream.time_base * rate)
         elif self._container.duration:
             lengths.append(Fraction(self._container.duration, av.time_base) * rate)
-        if kind == "caf" and stream.frames and stream.codec_context.name.startswith("pcm"):
+        if self.demuxer == "caf" and stream.frames and stream.codec_context.name.startswith("pcm"):
             lengths.append(Fraction(stream.frames))
         length = round(max(lengths, default=Fraction(0)))
         # A length of more than two years is implausible.
@@ -199,14 +172,12 @@ class PyavDecoder:
     @property
     def tolerance_samples(self) -> int:
         """Number of samples that may be missing without a warning."""
-        kind = self.demuxer
-        if kind in ESTIMATED_LENGTH_FORMATS:
+        accuracy = self.info.container.length
+        if accuracy == "estimated":
             return self.info.samples // 10
-        return (
-            round(ROUNDED_LENGTH_TOLERANCE_S * self.info.sample_rate)
-            if kind in ROUNDED_LENGTH_FORMATS
-            else 0
-        )
+        if accuracy == "rounded":
+            return round(ROUNDED_LENGTH_TOLERANCE_S * self.info.sample_rate)
+        return 0
 
     def blocks(self, length: int) -> Iterator[tuple[Samples, bool]]:
         """Read to the end in blocks of about `length` samples; see `AudioReader.blocks`."""
@@ -346,7 +317,7 @@ class PyavEncoder:
 
     def __init__(self, path: Path, info: AudioInfo, tags: dict[str, str]) -> None:
         self._info = info
-        muxer, codec = MUXERS[info.format], _encoder_name(info)
+        muxer, codec = info.container.muxer, info.container.encoders[info.subtype]
         # MP4 rounds the length in its edit list to units of this time scale.
         options = {"movie_timescale": str(info.sample_rate)} if info.format == "M4A" else {}
         self._file = path.open("xb")
@@ -388,19 +359,6 @@ class PyavEncoder:
         """Close the file without completing it."""
         self._file.close()
 
-
-MUXERS = {"M4A": "ipod", "MKA": "matroska", "WEBM": "webm", "WV": "wv", "TTA": "tta", "OGG": "ogg"}
-"""FFmpeg muxers of the containers that PyAV writes; in Ogg, PyAV writes only FLAC."""
-
-ENCODERS = {
-    "M4A": {"ALAC_16": "alac", "ALAC_24": "alac", "AAC": "aac"},
-    "MKA": {"PCM_16": "flac", "PCM_24": "flac", "OPUS": "libopus"},
-    "WEBM": {"OPUS": "libopus"},
-    "WV": {"PCM_16": "wavpack", "PCM_24": "wavpack", "PCM_32": "wavpack", "FLOAT": "wavpack"},
-    "TTA": {"PCM_16": "tta", "PCM_24": "tta"},
-    "OGG": {"PCM_16": "flac", "PCM_24": "flac"},
-}
-"""FFmpeg encoder for each container and subtype that PyAV writes."""
 
 ENCODER_SAMPLE_FORMATS = {
     ("alac", "int16"): "s16p",
@@ -460,7 +418,7 @@ class _PartOfFile:
 @cache
 def unsupported_reason(info: AudioInfo) -> str:
     """Return why PyAV can't write such a recording, or an empty string if it can."""
-    codec = ENCODERS.get(info.format, {}).get(info.subtype)
+    codec = info.container.encoders.get(info.subtype)
     if codec is None:
         return f"{info.format} can't hold {info.subtype}"
     try:
@@ -496,13 +454,6 @@ def _frame_format(frame: Any) -> tuple[int, int, str]:
     return frame.sample_rate, frame.layout.nb_channels, frame.format.name
 
 
-def _container_name(kind: str, path: Path) -> str:
-    ending = path.suffix.lower()
-    if kind in ("mov", "matroska") and ending in (".m4a", ".m4b", ".webm"):
-        return "WEBM" if ending == ".webm" else "M4A"
-    return FORMAT_NAMES.get(kind, kind.upper())
-
-
 def _subtype_name(coder: Any, kind: Any, path: Path) -> str:
     """Return libsndfile's subtype name for a lossless codec, or the name of a lossy codec."""
     name, stored = coder.codec.canonical_name, kind.packed.name
@@ -533,10 +484,6 @@ def _stored_bit_depth(codec: str, header: bytes | None, path: Path) -> int:
             start = file.read(28)
         return 32 if start[:4] == b"wvpk" and start[24] & 3 == 3 else 24
     return 24
-
-
-def _encoder_name(info: AudioInfo) -> str:
-    return ENCODERS[info.format][info.subtype]
 
 
 def _error_text(error: Exception) -> str:

@@ -1,86 +1,332 @@
-"""Containers, sample types and file name extensions of recordings."""
+"""The registry of containers and sample types, from which all other modules derive.
 
-from dataclasses import dataclass
+A new container is one entry in `FORMATS`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
 
-SAMPLE_TYPES: dict[str, tuple[str, int]] = {
-    "PCM_S8": ("int16", 8),
-    "PCM_U8": ("int16", 8),
-    "PCM_16": ("int16", 16),
-    "PCM_24": ("int32", 24),
-    "PCM_32": ("int32", 32),
-    "ALAC_16": ("int16", 16),
-    "ALAC_20": ("int32", 20),
-    "ALAC_24": ("int32", 24),
-    "ALAC_32": ("int32", 32),
-    "ULAW": ("int16", 16),
-    "ALAW": ("int16", 16),
-    "FLOAT": ("float32", 32),
-    "DOUBLE": ("float64", 64),
-}
-"""numpy type and bit depth of each lossless subtype; integer samples use the highest bits.
 
-Subtypes that are not listed are lossy and decode to float32.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subtype:
+    """A sample type or a codec, which can be in several containers."""
+
+    name: str
+    """libsndfile's name, such as PCM_16, or the usual name of a codec, such as AAC."""
+    dtype: str = "float32"
+    """Type of numpy that holds the samples; integer samples use the highest bits."""
+    bit_depth: int = 32
+    """Number of bits used in each sample."""
+    is_lossy: bool = True
+    width_bytes: int = 0
+    """Bytes per stored sample; 0 if the samples are compressed."""
+    is_pcm: bool = False
+    """Whether a file stores the samples as plain integers or floats."""
+    is_block_coded: bool = False
+    """Whether a file stores only whole blocks, so that an output would be longer than its input."""
+    extension: str = ""
+    """File name extension for outputs if the container of the input can't be written."""
+    transparent_bit_rate: int = 96_000
+    """Bits per second and channel for which lossy audio at 44.1 kHz sounds like the original."""
+
+
+def _pcm(name: str, dtype: str, bit_depth: int, width_bytes: int) -> Subtype:
+    return Subtype(
+        name=name, dtype=dtype, bit_depth=bit_depth, width_bytes=width_bytes,
+        is_lossy=False, is_pcm=True,
+    )  # fmt: skip
+
+
+def _lossless(name: str, dtype: str, bit_depth: int, width_bytes: int = 0) -> Subtype:
+    return Subtype(
+        name=name, dtype=dtype, bit_depth=bit_depth, width_bytes=width_bytes, is_lossy=False
+    )
+
+
+SUBTYPES = {
+    subtype.name: subtype
+    for subtype in (
+        _pcm("PCM_S8", "int16", 8, 1),
+        _pcm("PCM_U8", "int16", 8, 1),
+        _pcm("PCM_16", "int16", 16, 2),
+        _pcm("PCM_24", "int32", 24, 3),
+        _pcm("PCM_32", "int32", 32, 4),
+        _pcm("FLOAT", "float32", 32, 4),
+        _pcm("DOUBLE", "float64", 64, 8),
+        _lossless("ALAC_16", "int16", 16),
+        _lossless("ALAC_20", "int32", 20),
+        _lossless("ALAC_24", "int32", 24),
+        _lossless("ALAC_32", "int32", 32),
+        # Companded samples come back as they were, because they decode to exact integers.
+        _lossless("ULAW", "int16", 16, 1),
+        _lossless("ALAW", "int16", 16, 1),
+        Subtype(name="AAC", extension=".m4a"),
+        Subtype(name="OPUS", extension=".opus", transparent_bit_rate=64_000),
+        Subtype(name="VORBIS", extension=".ogg"),
+        Subtype(name="MPEG_LAYER_III", extension=".mp3"),
+        Subtype(name="IMA_ADPCM", is_block_coded=True),
+        Subtype(name="MS_ADPCM", is_block_coded=True),
+        Subtype(name="GSM610", is_block_coded=True),
+        Subtype(name="NMS_ADPCM_16", is_block_coded=True),
+        Subtype(name="NMS_ADPCM_24", is_block_coded=True),
+        Subtype(name="NMS_ADPCM_32", is_block_coded=True),
+    )
+}
+"""Subtypes by name. Subtypes that are not listed are lossy."""
+
+
+def find_subtype(name: str) -> Subtype:
+    """Return the subtype called `name`; one with default properties if it is not listed."""
+    return SUBTYPES.get(name) or Subtype(name=name)
+
+
+TagWriter = Literal[
+    "", "libsndfile", "ffmpeg", "riff", "mp3", "aiff", "tta", "flac", "ogg", "mp4", "ape"
+]
+"""What writes tags: nothing, the encoder of a library, or a function in `files/tags.py`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """A container: how to recognize, read and write it."""
+
+    name: str
+    """libsndfile's name, such as WAV, or another usual name, such as M4A."""
+    extensions: tuple[str, ...] = ()
+    magic: tuple[bytes, ...] = ()
+    """First four bytes of files that libsndfile reads."""
+    is_compressed: bool = True
+    """Whether files are usually compressed; otherwise WAV replaces the format for outputs."""
+
+    demuxer: str = ""
+    """FFmpeg's name of the reader; empty if FFmpeg doesn't read the format.
+
+    If several formats have the same demuxer, the extension decides, and the first is the default.
+    """
+    needs_extension: bool = False
+    """Whether FFmpeg recognizes the format only by its file name extension."""
+    length: Literal["exact", "rounded", "estimated"] = "exact"
+    """Accuracy of the length that FFmpeg reports.
+
+    It can be rounded to milliseconds or to whole packets, or estimated from the bit rate."""
+    is_resumable: bool = False
+    """Whether FFmpeg may be able to read on at a position where libsndfile fails."""
+
+    writer: Literal["", "libsndfile", "ffmpeg"] = ""
+    """Library that writes the format; empty if it is only read."""
+    output_extension: str = ""
+    """Extension of an output if the format is only read.
+
+    Its format can hold the codec that is most common in the input."""
+    family: str = ""
+    """Format that shares the extensions of this one, and replaces it where they can't be told."""
+    muxer: str = ""
+    """FFmpeg's name of the writer."""
+    encoders: Mapping[str, str] = field(default_factory=dict)
+    """FFmpeg's encoder for each subtype; libsndfile writes the other subtypes if it can."""
+    codec: str = ""
+    """Subtype of lossy outputs, and of all outputs if `lossless_subtypes` is empty."""
+    extension_codecs: Mapping[str, str] = field(default_factory=dict)
+    """Subtype of outputs with a certain extension."""
+    lossless_subtypes: tuple[str, ...] = ()
+    """Subtypes of lossless outputs, if they are not PCM; the smallest one comes first."""
+    tag_writer: TagWriter = ""
+    max_bytes: int | None = None
+    """Maximum size of the samples in a file; None if there is no limit in practice."""
+    is_streamable: bool = False
+    """Whether the format can be written to a pipe, without seeking."""
+
+    @property
+    def is_wav(self) -> bool:
+        """Whether the format is WAV or one of its variants."""
+        return "WAV" in (self.name, self.family)
+
+
+def _sndfile(name: str, *extensions: str, **properties: Any) -> Format:
+    """Return a format that libsndfile reads and writes."""
+    return Format(name=name, extensions=extensions, writer="libsndfile", **properties)
+
+
+def _ffmpeg(name: str, *extensions: str, **properties: Any) -> Format:
+    """Return a format that FFmpeg reads and writes."""
+    return Format(name=name, extensions=extensions, writer="ffmpeg", **properties)
+
+
+def _read_only(name: str, *extensions: str, **properties: Any) -> Format:
+    """Return a format that FFmpeg reads, with a demuxer of the same name."""
+    properties = {"demuxer": name.lower(), "output_extension": ".flac"} | properties
+    return Format(name=name, extensions=extensions, **properties)
+
+
+FLAC_ENCODERS = {"PCM_16": "flac", "PCM_24": "flac"}
+
+FORMATS = {
+    kind.name: kind
+    for kind in (
+        _sndfile(
+            "WAV", ".wav", ".wave",
+            magic=(b"RIFF", b"RIFX", b"RF64"), demuxer="wav", is_compressed=False,
+            tag_writer="riff", is_streamable=True,
+        ),
+        _sndfile("WAVEX", family="WAV", is_compressed=False, tag_writer="riff", is_streamable=True),
+        _sndfile(
+            "FLAC", ".flac",
+            magic=(b"fLaC",), demuxer="flac", is_resumable=True, tag_writer="flac",
+        ),
+        _sndfile(
+            "OGG", ".ogg", ".oga", ".opus",
+            magic=(b"OggS",), demuxer="ogg", length="rounded", is_resumable=True,
+            codec="VORBIS", extension_codecs={".opus": "OPUS"},
+            muxer="ogg", encoders=FLAC_ENCODERS, tag_writer="ogg",
+        ),
+        _sndfile(
+            "MP3", ".mp3",
+            demuxer="mp3", extension_codecs={".mp3": "MPEG_LAYER_III"}, tag_writer="mp3",
+        ),
+        _read_only(
+            "MP4", ".mp4", ".mov", ".3gp",
+            demuxer="mov", length="rounded", family="M4A", is_compressed=False,
+            output_extension=".m4a",
+        ),
+        _ffmpeg(
+            "M4A", ".m4a", ".m4b",
+            demuxer="mov", length="rounded", muxer="ipod",
+            encoders={"ALAC_16": "alac", "ALAC_24": "alac", "AAC": "aac"},
+            codec="AAC", lossless_subtypes=("ALAC_16", "ALAC_24"), tag_writer="mp4",
+        ),
+        _ffmpeg(
+            "MKA", ".mka",
+            demuxer="matroska", length="rounded", muxer="matroska",
+            encoders=FLAC_ENCODERS | {"OPUS": "libopus"}, tag_writer="ffmpeg",
+        ),
+        _ffmpeg(
+            "WEBM", ".webm",
+            demuxer="matroska", length="rounded", muxer="webm",
+            encoders={"OPUS": "libopus"}, codec="OPUS", extension_codecs={".webm": "OPUS"},
+            tag_writer="ffmpeg",
+        ),
+        _ffmpeg(
+            "WV", ".wv",
+            demuxer="wv", muxer="wv",
+            encoders=dict.fromkeys(("PCM_16", "PCM_24", "PCM_32", "FLOAT"), "wavpack"),
+            tag_writer="ape",
+        ),
+        _ffmpeg(
+            "TTA", ".tta",
+            demuxer="tta", muxer="tta", encoders={"PCM_16": "tta", "PCM_24": "tta"},
+            tag_writer="tta",
+        ),
+        _sndfile(
+            "AIFF", ".aiff", ".aif", ".aifc",
+            magic=(b"FORM",), is_compressed=False, tag_writer="aiff", max_bytes=0xFFFF0000,
+        ),
+        _sndfile(
+            "AU", ".au", ".snd",
+            magic=(b".snd",), is_compressed=False, is_streamable=True,
+        ),
+        _sndfile(
+            "CAF", ".caf",
+            magic=(b"caff",), demuxer="caf", length="rounded", is_compressed=False,
+            tag_writer="libsndfile",
+        ),
+        _sndfile("W64", ".w64", magic=(b"riff",), is_compressed=False),
+        _sndfile(
+            "RF64", ".rf64",
+            family="WAV", is_compressed=False, tag_writer="riff", is_streamable=True,
+        ),
+        _sndfile("VOC", ".voc", is_compressed=False, max_bytes=0xFFFF00),
+        _sndfile("NIST", ".sph", ".nist", is_compressed=False),
+        _sndfile("RAW", ".raw", is_compressed=False, is_streamable=True),
+        _sndfile("SVX", is_compressed=False),
+        _read_only("AAC", ".aac", length="estimated", output_extension=".m4a"),
+        _read_only("AC3", ".ac3", length="estimated"),
+        _read_only("AMR", ".amr", length="estimated"),
+        _read_only("APE", ".ape"),
+        _read_only("AVI", ".avi", length="estimated"),
+        _read_only("DSF", ".dsf"),
+        _read_only("DTS", ".dts", length="estimated"),
+        _read_only("DTSHD"),
+        _read_only("EAC3", ".eac3", length="estimated"),
+        _read_only("FLV", ".flv", length="estimated"),
+        _read_only("G722", ".g722", needs_extension=True),
+        _read_only("IFF"),
+        _read_only("LOAS", length="estimated"),
+        # Recognized as MKA.
+        _read_only("MKV", ".mkv", demuxer="", output_extension=".mka"),
+        _read_only("MLP"),
+        # Recognized as MP3.
+        _read_only("MP2", ".mp2", demuxer=""),
+        _read_only("MPC", ".mpc"),
+        _read_only("MPC8"),
+        _read_only("MPEG", length="estimated"),
+        _read_only("MPEGTS", length="estimated"),
+        _read_only("NUT"),
+        _read_only("OMA"),
+        _read_only("RM"),
+        _read_only("SHN", ".shn"),
+        _read_only("TAK", ".tak"),
+        _read_only("TRUEHD"),
+        _read_only("WMA", ".wma", demuxer="asf", length="estimated"),
+        _read_only("XWMA"),
+    )
+}  # fmt: skip
+"""Formats by name: the only place that lists them. The order is that of messages.
+
+libsndfile reads and writes further formats, which have no entry and no properties of their own.
 """
-LOSSY_SAMPLE_TYPE = ("float32", 32)
 
 WRITABLE_EXTENSIONS = {
-    ".wav": "WAV",
-    ".wave": "WAV",
-    ".flac": "FLAC",
-    ".ogg": "OGG",
-    ".oga": "OGG",
-    ".opus": "OGG",
-    ".mp3": "MP3",
-    ".m4a": "M4A",
-    ".m4b": "M4A",
-    ".mka": "MKA",
-    ".webm": "WEBM",
-    ".wv": "WV",
-    ".tta": "TTA",
-    ".aiff": "AIFF",
-    ".aif": "AIFF",
-    ".aifc": "AIFF",
-    ".au": "AU",
-    ".snd": "AU",
-    ".caf": "CAF",
-    ".w64": "W64",
-    ".rf64": "RF64",
-    ".voc": "VOC",
-    ".sph": "NIST",
-    ".nist": "NIST",
-    ".raw": "RAW",
+    extension: kind.name
+    for kind in FORMATS.values()
+    if kind.writer
+    for extension in kind.extensions
 }
-"""File name extensions that ngate writes, and the container for each."""
+"""File name extensions that ngate writes, and the format for each."""
 
 READ_ONLY_EXTENSIONS = {
-    ".3gp": ".m4a",
-    ".aac": ".m4a",
-    ".ac3": ".flac",
-    ".amr": ".flac",
-    ".ape": ".flac",
-    ".avi": ".flac",
-    ".dsf": ".flac",
-    ".dts": ".flac",
-    ".eac3": ".flac",
-    ".flv": ".flac",
-    ".g722": ".flac",
-    ".mkv": ".mka",
-    ".mov": ".m4a",
-    ".mp2": ".flac",
-    ".mp4": ".m4a",
-    ".mpc": ".flac",
-    ".shn": ".flac",
-    ".tak": ".flac",
-    ".wma": ".flac",
+    extension: kind.output_extension
+    for kind in FORMATS.values()
+    if not kind.writer
+    for extension in kind.extensions
 }
-"""Extensions of audio and video files that ngate can only read, and the extension of an output.
+"""Extensions of audio and video files that ngate can only read, and the extension of an output."""
 
-The output format can hold the codec that is most common in files with that extension."""
+DEMUXERS = frozenset(kind.demuxer for kind in FORMATS.values()) - {""}
+"""FFmpeg demuxers that may read a file.
+
+FFmpeg's other demuxers include those for playlists, which can refer to any other file."""
+
+
+EXTENSION_DEMUXERS = {
+    extension: kind.demuxer
+    for kind in FORMATS.values()
+    if kind.needs_extension
+    for extension in kind.extensions
+}
+"""Demuxers of formats that FFmpeg recognizes only by their file name extension."""
+
+
+def find_format(name: str) -> Format:
+    """Return the format called `name`; one that only libsndfile knows if it is not listed."""
+    return FORMATS.get(name) or Format(name=name, writer="libsndfile")
+
+
+def find_format_by_magic(magic: bytes) -> Format | None:
+    """Return the format of files that libsndfile reads and that begin with `magic`, or None."""
+    return next((kind for kind in FORMATS.values() if magic in kind.magic), None)
+
+
+def find_format_by_demuxer(demuxer: str, extension: str) -> Format:
+    """Return the format of a file that FFmpeg reads with `demuxer`."""
+    kinds = [kind for kind in FORMATS.values() if kind.demuxer == demuxer]
+    by_extension = [kind for kind in kinds if extension in kind.extensions]
+    return (by_extension or kinds)[0]
+
 
 STDIO_PATH = Path("-")
 """Path that means standard input for reading and standard output for writing."""
@@ -117,17 +363,22 @@ class AudioInfo:
         """Type of numpy in which samples are read, processed and written."""
         import numpy as np
 
-        return np.dtype(SAMPLE_TYPES.get(self.subtype, LOSSY_SAMPLE_TYPE)[0])
+        return np.dtype(find_subtype(self.subtype).dtype)
 
     @property
     def bit_depth(self) -> int:
         """Number of bits used in each sample."""
-        return SAMPLE_TYPES.get(self.subtype, LOSSY_SAMPLE_TYPE)[1]
+        return find_subtype(self.subtype).bit_depth
 
     @property
     def is_lossy(self) -> bool:
         """Whether the codec is lossy."""
-        return self.subtype not in SAMPLE_TYPES
+        return find_subtype(self.subtype).is_lossy
+
+    @property
+    def container(self) -> Format:
+        """Properties of the container."""
+        return find_format(self.format)
 
     @property
     def needs_channel_mask(self) -> bool:

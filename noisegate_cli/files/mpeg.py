@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-NON_MPEG_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b".snd", b"caff")
-"""First bytes of files that are not MPEG audio."""
+from noisegate_cli.files.formats import FORMATS, find_format_by_magic
 
 MARKERS = (b"ID3", b"Info", b"Xing", b"VBRI")
 """Bytes that identify an ID3v2 tag or a length header."""
@@ -48,12 +47,13 @@ class FilePart:
 
 def is_mpeg_audio(path: Path, magic: bytes) -> bool:
     """Return whether MPEG audio is expected in a file that begins with the four bytes `magic`."""
-    if magic.startswith(b"ID3"):
+    has_tag = magic.startswith(b"ID3")
+    if has_tag:
         with path.open("rb") as file:
             magic = _read_at(file, _find_id3_end(file, 0) or 0, 4)
-        return magic not in NON_MPEG_MAGIC
-    by_name = path.suffix.lower() == ".mp3" and magic not in NON_MPEG_MAGIC
-    return by_name or _is_frame_header(magic)
+    if find_format_by_magic(magic):
+        return False
+    return has_tag or path.suffix.lower() in FORMATS["MP3"].extensions or _is_frame_header(magic)
 
 
 def find_parts(path: Path) -> list[FilePart]:

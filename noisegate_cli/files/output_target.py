@@ -2,54 +2,25 @@
 
 import math
 import os
+from bisect import bisect_left
 from dataclasses import replace
 from pathlib import Path
 
 import soundfile as sf
 
 from noisegate_cli.errors import OutputError
-from noisegate_cli.files.formats import STDIO_PATH, WRITABLE_EXTENSIONS, AudioInfo
+from noisegate_cli.files.formats import (
+    STDIO_PATH,
+    WRITABLE_EXTENSIONS,
+    AudioInfo,
+    Format,
+    find_format,
+    find_subtype,
+)
 from noisegate_cli.files.output_naming import DEFAULT_OUTPUT_OPTIONS, OutputOptions, add_suffix
 from noisegate_cli.files.riff import rf64_if_large
-from noisegate_cli.files.writer import PYAV_FORMATS, unsupported_reason
+from noisegate_cli.files.writer import unsupported_reason
 from noisegate_cli.text import quote_path
-
-FORMAT_FAMILIES = {"WAVEX": "WAV", "RF64": "WAV", "MP4": "M4A"}
-"""Formats that share their file name extensions with another format."""
-
-UNCOMPRESSED_FORMATS = {
-    "WAV",
-    "WAVEX",
-    "RF64",
-    "W64",
-    "AIFF",
-    "AU",
-    "CAF",
-    "RAW",
-    "NIST",
-    "VOC",
-    "SVX",
-    "MP4",
-}
-"""Formats without compression; if one can't be written, WAV replaces it."""
-
-CODEC_EXTENSIONS = {"AAC": ".m4a", "OPUS": ".opus", "VORBIS": ".ogg", "MPEG_LAYER_III": ".mp3"}
-"""Extension for a codec if ngate can write the codec but not the container of the input."""
-
-BLOCK_CODED_SUBTYPES = (
-    "IMA_ADPCM",
-    "MS_ADPCM",
-    "GSM610",
-    "NMS_ADPCM_16",
-    "NMS_ADPCM_24",
-    "NMS_ADPCM_32",
-)
-"""Subtypes that store only whole blocks, so that an output would be longer than its input.
-
-They decode to 16 bits."""
-
-TRANSPARENT_BIT_RATES_BPS = {"OPUS": 64000}
-"""Transparent bit rates per channel at 44.1 kHz; 96,000 bit/s for codecs that are not listed."""
 
 
 def output_info(
@@ -65,13 +36,15 @@ def output_info(
         If the extension is unknown, or its format can't hold the recording.
     """
     kind = _choose_container(source, path, options)
-    endian = source.endian if kind == source.format else "FILE"
+    endian = source.endian if kind.name == source.format else "FILE"
+    by_option = path == STDIO_PATH and options.format
+    extension = f".{options.format}" if by_option else path.suffix.lower()
     why = ""
     for subtype in (
-        [options.subtype] if options.subtype else _candidate_subtypes(source, kind, path)
+        [options.subtype] if options.subtype else _candidate_subtypes(source, kind, extension)
     ):
-        info = replace(source, path=path, format=kind, subtype=subtype, endian=endian)
-        why = unsupported_reason(info)
+        info = replace(source, path=path, format=kind.name, subtype=subtype, endian=endian)
+        why = unsupported_reason(info) or _size_reason(info)
         if not why:
             if info.is_lossy:
                 info = replace(info, bit_rate=_choose_bit_rate(source, info))
@@ -85,47 +58,62 @@ def output_info(
     )
 
 
-def _choose_container(source: AudioInfo, path: Path, options: OutputOptions) -> str:
+def _size_reason(info: AudioInfo) -> str:
+    """Return why a recording is too long for its container, or an empty string if it fits."""
+    limit = info.container.max_bytes
+    size = info.samples * info.channels * find_subtype(info.subtype).width_bytes
+    if limit is None or size <= limit:
+        return ""
+    return f"its samples take {size:,} bytes, {info.format} holds {limit:,}"
+
+
+def _choose_container(source: AudioInfo, path: Path, options: OutputOptions) -> Format:
     """Return the container to write."""
-    family = FORMAT_FAMILIES.get(source.format, source.format)
+    family = find_format(source.container.family or source.format)
     if path == STDIO_PATH:
-        like_input = family if family in ("WAV", "AU", "RAW") else "WAV"
-        kind = WRITABLE_EXTENSIONS[f".{options.format}"] if options.format else like_input
+        like_input = family.name if family.is_streamable else "WAV"
+        name = WRITABLE_EXTENSIONS[f".{options.format}"] if options.format else like_input
     else:
         extension = path.suffix.lower()
         # libsndfile may be able to write the input's format even if its extension is unknown.
         same = extension and extension == source.path.suffix.lower()
-        unknown = source.format if same and source.format not in PYAV_FORMATS else ""
-        kind = WRITABLE_EXTENSIONS.get(extension, unknown)
-    if not kind:
+        unknown = source.format if same and source.container.writer == "libsndfile" else ""
+        name = WRITABLE_EXTENSIONS.get(extension, unknown)
+    if not name:
         raise OutputError(
             f"{quote_path(path)} doesn't say in which format to write: "
             f"let the name end in one of {' '.join(WRITABLE_EXTENSIONS)}"
         )
-    return source.format if kind == family and kind not in PYAV_FORMATS else kind
+    keeps_variant = name == family.name and family.writer == "libsndfile"
+    return source.container if keeps_variant else find_format(name)
 
 
-def _candidate_subtypes(source: AudioInfo, kind: str, path: Path) -> list[str]:
+def _candidate_subtypes(source: AudioInfo, kind: Format, extension: str) -> list[str]:
     """Return the subtypes to try for a recording in a container, in order of preference."""
-    extension = path.suffix.lower()
-    coded = {
-        "OGG": source.subtype if source.format == "OGG" and extension != ".opus" else "VORBIS",
-        "MP3": "MPEG_LAYER_III" if extension == ".mp3" else source.subtype,
-        "WEBM": "OPUS",
-    }
-    if kind in coded:
-        return ["OPUS" if extension == ".opus" else coded[kind]]
-    if kind == "M4A":
-        return ["AAC"] if source.is_lossy else ["ALAC_16", "ALAC_24"][source.bit_depth > 16 :]
-    if source.subtype in BLOCK_CODED_SUBTYPES and kind == source.format:
-        return ["PCM_16"]
+    is_same = kind.name == source.format
+    if extension in kind.extension_codecs:
+        return [kind.extension_codecs[extension]]
+    if kind.codec and (source.is_lossy or not kind.lossless_subtypes):
+        return [source.subtype, kind.codec] if is_same else [kind.codec]
+    if kind.lossless_subtypes:
+        sizes = [find_subtype(name).bit_depth for name in kind.lossless_subtypes]
+        enough = bisect_left(sizes, source.bit_depth)
+        return [kind.lossless_subtypes[min(enough, len(sizes) - 1)]]
+    return _candidate_pcm_subtypes(source, kind)
+
+
+def _candidate_pcm_subtypes(source: AudioInfo, kind: Format) -> list[str]:
+    """Return the subtypes to try in a container of PCM, in order of preference."""
+    is_same = kind.name == source.format
+    if find_subtype(source.subtype).is_block_coded and is_same:
+        return ["PCM_16"]  # block-coded samples decode to 16 bits
     if source.is_lossy:
-        stays = kind in (source.format, "MKA")
+        stays = is_same or source.subtype in kind.encoders
         return [source.subtype, "PCM_24", "PCM_16"] if stays else ["PCM_24", "PCM_16"]
     if source.dtype.kind == "f":
         return [source.subtype, "FLOAT", "PCM_24", "PCM_16"]
-    enough = [f"PCM_{bit_depth}" for bit_depth in (16, 24, 32) if bit_depth >= source.bit_depth]
-    return [source.subtype, *enough, "PCM_24", "PCM_16"]
+    enough_bits = [f"PCM_{bits}" for bits in (16, 24, 32) if bits >= source.bit_depth]
+    return [source.subtype, *enough_bits, "PCM_24", "PCM_16"]
 
 
 def _choose_bit_rate(source: AudioInfo, output: AudioInfo) -> int:
@@ -133,15 +121,13 @@ def _choose_bit_rate(source: AudioInfo, output: AudioInfo) -> int:
     if source.is_lossy and source.bit_rate:
         return source.bit_rate
     narrower = math.pow(min(1.0, output.sample_rate / 44100), 0.7)
-    return round(TRANSPARENT_BIT_RATES_BPS.get(output.subtype, 96000) * output.channels * narrower)
+    transparent = find_subtype(output.subtype).transparent_bit_rate
+    return round(transparent * output.channels * narrower)
 
 
-def _describe_subtypes(kind: str) -> str:
-    if kind in PYAV_FORMATS:
-        from noisegate_cli.files.ffmpeg import ENCODERS
-
-        return f"{kind} holds {' '.join(ENCODERS[kind])}"
-    return f"{kind} holds {' '.join(sf.available_subtypes(kind))}"
+def _describe_subtypes(kind: Format) -> str:
+    subtypes = kind.encoders if kind.writer == "ffmpeg" else sf.available_subtypes(kind.name)
+    return f"{kind.name} holds {' '.join(subtypes)}"
 
 
 def default_output_path(info: AudioInfo, options: OutputOptions = DEFAULT_OUTPUT_OPTIONS) -> Path:
@@ -154,9 +140,9 @@ def default_output_path(info: AudioInfo, options: OutputOptions = DEFAULT_OUTPUT
     """
     if options.format:
         return _path_beside_input(info, f".{options.format}", options)
-    plain = info.format in UNCOMPRESSED_FORMATS and not info.is_lossy
+    plain = not (info.container.is_compressed or info.is_lossy)
     last = [".wav", ".flac"] if plain else [".flac", ".wav"]
-    for extension in (info.path.suffix, CODEC_EXTENSIONS.get(info.subtype, ""), *last):
+    for extension in (info.path.suffix, find_subtype(info.subtype).extension, *last):
         path = _path_beside_input(info, extension, options)
         try:
             written = output_info(info, path, options)

@@ -3,19 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.files.formats import SAMPLE_TYPES
+from noisegate_cli.files.formats import SUBTYPES, find_subtype
 from noisegate_cli.samples import Samples, full_scale
 
-SAMPLE_WIDTH_BYTES = {
-    "PCM_S8": 1,
-    "PCM_U8": 1,
-    "PCM_16": 2,
-    "PCM_24": 3,
-    "PCM_32": 4,
-    "FLOAT": 4,
-    "DOUBLE": 8,
-}
-"""Bytes per sample of each subtype."""
+SAMPLE_WIDTH_BYTES = {kind.name: kind.width_bytes for kind in SUBTYPES.values() if kind.is_pcm}
+"""Bytes per sample of each subtype that is plain PCM."""
 
 
 def encode_pcm(samples: Samples, subtype: str, big_endian: bool = False) -> NDArray[np.uint8]:
@@ -45,7 +37,7 @@ def decode_pcm(octets: bytes, subtype: str, channels: int, big_endian: bool = Fa
     >>> decode_pcm(bytes([3, 2, 1]), "PCM_24", 1) == 0x010203 << 8
     array([[ True]])
     """
-    dtype = np.dtype(SAMPLE_TYPES[subtype][0])
+    dtype = np.dtype(SUBTYPES[subtype].dtype)
     stored = np.frombuffer(octets, np.uint8)
     if SAMPLE_WIDTH_BYTES[subtype] == 1:
         samples = stored.view(np.int8) if subtype == "PCM_S8" else (stored ^ 128).view(np.int8)
@@ -69,8 +61,8 @@ def convert_to_subtype(samples: Samples, subtype: str) -> tuple[Samples, int]:
     (array([[16384],
            [32767]], dtype=int16), 1)
     """
-    name, bits = SAMPLE_TYPES.get(subtype, ("float32", 32))
-    dtype = np.dtype(name)
+    kind = find_subtype(subtype)
+    dtype, bits = np.dtype(kind.dtype), kind.bit_depth
     if samples.dtype == dtype:
         return samples, 0
     if dtype.kind == "f":

@@ -20,7 +20,7 @@ import numpy as np
 import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError, SignalError
-from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
+from noisegate_cli.files.formats import STDIO_PATH, AudioInfo, Format, find_format_by_magic
 from noisegate_cli.files.libsndfile import SndfileDecoder, unreadable_error
 from noisegate_cli.files.mpeg import is_mpeg_audio
 from noisegate_cli.files.pcm import convert_to_subtype
@@ -33,14 +33,6 @@ if TYPE_CHECKING:
     from noisegate_cli.files.ffmpeg import PyavDecoder
     from noisegate_cli.files.pipes import RawFormat, StreamReader
 
-
-WAV_MAGIC = (b"RIFF", b"RIFX", b"RF64")
-
-LIBSNDFILE_MAGIC = (*WAV_MAGIC, b"riff", b"FORM", b".snd")
-"""First bytes of files for which libsndfile's error messages are more precise than FFmpeg's."""
-
-RESUMABLE_FORMATS = ("FLAC", "OGG")
-"""Containers that PyAV may be able to read past a position where libsndfile fails."""
 
 MAX_SAMPLE_RATE_HZ = 3_072_000
 """Maximum plausible sample rate; only one-bit audio, which is not PCM, has higher rates."""
@@ -84,9 +76,10 @@ class AudioReader:
         """Warnings about the recording; complete after it has been read to the end."""
         magic = _read_magic(path, self._display_path)
         self._layout: WavLayout | None = None
-        if magic in WAV_MAGIC and not raw:
+        kind = find_format_by_magic(magic)
+        if kind and kind.is_wav and not raw:
             self._layout = read_layout(path)
-        self._decoder: Decoder = self._open_decoder(magic)
+        self._decoder: Decoder = self._open_decoder(magic, kind)
         try:
             self.info = self._validate_info()
         except AudioError:
@@ -155,9 +148,9 @@ class AudioReader:
                     self._check_completeness(read, damage)
                 yield convert_to_subtype(block, self.info.subtype)[0], last
 
-    def _open_decoder(self, magic: bytes) -> Decoder:
+    def _open_decoder(self, magic: bytes, kind: Format | None) -> Decoder:
         why: Exception | None = None
-        is_mpeg = not self._raw and is_mpeg_audio(self.path, magic)
+        is_mpeg = not (self._raw or kind) and is_mpeg_audio(self.path, magic)
         if not (is_mpeg or (self._layout and self._layout.has_undeclared_audio)):
             try:
                 decoder = SndfileDecoder(self.path, self._raw)
@@ -174,8 +167,8 @@ class AudioReader:
         try:
             return open_decoder(self.path, is_mpeg)
         except AudioError as error:
-            # For formats that libsndfile handles best, its error message is more precise.
-            told = why if why and magic in LIBSNDFILE_MAGIC else error
+            # For uncompressed formats, libsndfile's error message is more precise.
+            told = why if why and kind and not kind.is_compressed else error
             raise unreadable_error(self._display_path, told) from error
 
     def _validate_info(self) -> AudioInfo:
@@ -210,7 +203,7 @@ class AudioReader:
     def _open_fallback(self, read: int, damage: str) -> "PyavDecoder | None":
         """Return a PyAV decoder to continue with if libsndfile stopped early, or None."""
         decoder = self._decoder
-        if not isinstance(decoder, SndfileDecoder) or decoder.info.format not in RESUMABLE_FORMATS:
+        if not (isinstance(decoder, SndfileDecoder) and decoder.info.container.is_resumable):
             return None
         short = read < decoder.declared_length
         if not (damage or (short and math.isfinite(decoder.declared_length))):

@@ -7,7 +7,7 @@ pictures are copied.
 
 import base64
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -147,10 +147,8 @@ def write_tags(path: Path, info: AudioInfo, tags: Tags) -> None:
         tags = replace(tags, text=tags.text | mask)
     if not tags:
         return
-    if info.format in ("WAV", "WAVEX", "RF64"):
-        append_raw_chunks(path, list(_build_tag_chunks(tags)))
-    elif info.format in TAG_WRITERS:
-        TAG_WRITERS[info.format](path, tags)
+    if write := TAG_WRITERS.get(info.container.tag_writer):
+        write(path, tags)
 
 
 def _parse_native_tags(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
@@ -302,6 +300,10 @@ def _build_tag_chunks(tags: Tags) -> Iterator[bytes]:
         file = BytesIO()
         native.save(file)
         yield build_chunk(b"id3 ", file.getvalue())
+
+
+def _write_riff(path: Path, tags: Tags) -> None:
+    append_raw_chunks(path, list(_build_tag_chunks(tags)))
 
 
 def _parse_flac_picture(block: Any) -> Picture:
@@ -474,13 +476,14 @@ def _write_ape(path: Path, tags: Tags) -> None:
     file.save()
 
 
-TAG_WRITERS = {
-    "MP3": _write_mp3,
-    "AIFF": _write_aiff,
-    "TTA": _write_tta,
-    "FLAC": _write_flac,
-    "OGG": _write_ogg,
-    "M4A": _write_mp4,
-    "WV": _write_ape,
+TAG_WRITERS: dict[str, Callable[[Path, Tags], None]] = {
+    "riff": _write_riff,
+    "mp3": _write_mp3,
+    "aiff": _write_aiff,
+    "tta": _write_tta,
+    "flac": _write_flac,
+    "ogg": _write_ogg,
+    "mp4": _write_mp4,
+    "ape": _write_ape,
 }
-"""Function that writes the tags of a container whose encoder doesn't write them."""
+"""Function that writes tags, for each `Format.tag_writer` that is not an encoder."""

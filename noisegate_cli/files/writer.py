@@ -33,13 +33,6 @@ from noisegate_cli.text import quote_path
 if TYPE_CHECKING:
     from noisegate_cli.files.tags import Tags
 
-PYAV_FORMATS = ("M4A", "MKA", "WEBM", "WV", "TTA")
-"""Formats that PyAV writes and libsndfile can't."""
-
-TAGGED_BY_SNDFILE = ("CAF",)
-TAGGED_BY_ENCODER = ("MKA", "WEBM")
-"""Formats whose tags libsndfile or PyAV writes instead of mutagen."""
-
 
 class AudioWriter:
     """A recording open for writing; created by `open_writer`.
@@ -221,7 +214,7 @@ def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) 
     """Copy the metadata of the input to a complete file."""
     if metadata is None:
         return
-    if metadata.chunks is not None and _is_wav(info):
+    if metadata.chunks is not None and info.container.is_wav:
         if not _uses_wav_encoder(info):
             append_metadata_chunks(path, metadata.chunks)
     elif metadata.chunks is None or metadata.chunks or info.needs_channel_mask:
@@ -249,17 +242,13 @@ def _wrap_write_errors(path: Path) -> Iterator[None]:
         raise OutputError(unwritable_message(path, error)) from error
 
 
-def _is_wav(info: AudioInfo) -> bool:
-    return info.format in ("WAV", "WAVEX", "RF64")
-
-
 def _uses_wav_encoder(info: AudioInfo) -> bool:
     """Return whether `WavEncoder` writes the file instead of libsndfile."""
-    return _is_wav(info) and info.subtype in WRITABLE_FORMAT_TAGS and info.endian != "BIG"
+    return info.container.is_wav and info.subtype in WRITABLE_FORMAT_TAGS and info.endian != "BIG"
 
 
 def _uses_pyav(info: AudioInfo) -> bool:
-    return info.format in PYAV_FORMATS or (info.format == "OGG" and not info.is_lossy)
+    return info.container.writer == "ffmpeg" or info.subtype in info.container.encoders
 
 
 def unsupported_reason(info: AudioInfo) -> str:
@@ -288,17 +277,14 @@ def _create_file(path: Path, info: AudioInfo, metadata: InputMetadata | None) ->
 def _create_encoder(path: Path, info: AudioInfo, metadata: InputMetadata | None) -> Encoder:
     if _uses_wav_encoder(info):
         return WavEncoder(path, info, metadata.chunks if metadata else None)
-    if _uses_pyav(info):
+    library = "ffmpeg" if _uses_pyav(info) else "libsndfile"
+    encoder_writes_tags = info.container.tag_writer == library
+    tags = metadata.tags if metadata and encoder_writes_tags else None
+    if library == "ffmpeg":
         from noisegate_cli.files.ffmpeg import PyavEncoder
 
-        named = (
-            metadata.tags.first_values(ffmpeg=True)
-            if metadata and info.format in TAGGED_BY_ENCODER
-            else {}
-        )
-        return PyavEncoder(path, info, named)
-    named = metadata.tags.first_values() if metadata and info.format in TAGGED_BY_SNDFILE else {}
-    return SndfileEncoder(path, info, named)
+        return PyavEncoder(path, info, tags.first_values(ffmpeg=True) if tags else {})
+    return SndfileEncoder(path, info, tags.first_values() if tags else {})
 
 
 def check_overwrite(path: Path, force: bool) -> None:
