@@ -82,12 +82,15 @@ class PyavDecoder:
         # Pass an open file instead of a path: FFmpeg interprets "http:…" and "concat:…" as URLs.
         self._file = path.open("rb")
         try:
-            self._open(path, part)
+            self._open_container(path, part)
+            self._choose_stream()
+            self._start_decoding()
+            self.info = self._build_info(path)
         except BaseException:
             self.close()
             raise
 
-    def _open(self, path: Path, part: FilePart | None) -> None:
+    def _open_container(self, path: Path, part: FilePart | None) -> None:
         self._container: Any = None
         try:
             self._container = av.open(
@@ -102,11 +105,19 @@ class PyavDecoder:
             )
         except (av.FFmpegError, OSError, ValueError) as error:
             raise AudioError(_error_text(error)) from error
+        self.demuxer = self._container.format.name.split(",")[0]
+        """FFmpeg's name of the container."""
+
+    def _choose_stream(self) -> None:
+        """Choose the main audio stream."""
         streams = self._container.streams.audio
         if not streams:
             raise AudioError("there is no sound in it")
         self._stream = self._container.streams.best("audio") or streams[0]
         self.other_streams = len(streams) - 1
+
+    def _start_decoding(self) -> None:
+        """Decode the first frame, since only frames tell the format of the samples reliably."""
         self.damaged = 0
         """Number of errors while decoding, such as packets that could not be decoded."""
         self._frames = self._decode_packets()
@@ -114,20 +125,20 @@ class PyavDecoder:
         if self._first_frame is None:
             raise AudioError("nothing in it can be decoded")
         self._frame_format = _frame_format(self._first_frame)
-        self.demuxer = demuxer = self._container.format.name.split(",")[0]
-        """FFmpeg's name of the container."""
-        coder = self._stream.codec_context
         self._length = self._declared_length()
         self.declared_length = float(self._length or 0)
         """Expected number of samples; 0 if unknown."""
-        self.info = AudioInfo(
+
+    def _build_info(self, path: Path) -> AudioInfo:
+        frame, coder = self._first_frame, self._stream.codec_context
+        return AudioInfo(
             path=path,
-            sample_rate=self._first_frame.sample_rate,
-            channels=self._first_frame.layout.nb_channels,
+            sample_rate=frame.sample_rate,
+            channels=frame.layout.nb_channels,
             samples=self._length or 0,
-            format=find_format_by_demuxer(demuxer, path.suffix.lower()).name,
-            subtype=_subtype_name(coder, self._first_frame.format, path),
-            channel_mask=_channel_mask(self._first_frame.layout),
+            format=find_format_by_demuxer(self.demuxer, path.suffix.lower()).name,
+            subtype=_subtype_name(coder, frame.format, path),
+            channel_mask=_channel_mask(frame.layout),
             bit_rate=coder.bit_rate or self._average_bit_rate(path),
         )
 
@@ -181,24 +192,16 @@ class PyavDecoder:
 
     def blocks(self, length: int) -> Iterator[tuple[Samples, bool]]:
         """Read to the end in blocks of about `length` samples; see `AudioReader.blocks`."""
-        # The edit list of an MP4 file limits which decoded samples belong to the recording.
-        trimmed = self.demuxer == "mov"
-        left = self._length if trimmed and self._length else math.inf
         ready: list[Samples] = []
         block: Samples | None = None
         count = 0
-        for frame in self._all_frames():
-            samples = self._frame_samples(frame)
-            samples = samples[: int(min(left, len(samples)))]
-            left -= len(samples)
+        for samples in self._all_samples():
             ready.append(samples)
             count += len(samples)
             if count >= length:
                 if block is not None:
                     yield block, False
                 block, ready, count = np.concatenate(ready), [], 0
-            if not left:
-                break
         if block is not None:
             yield block, not count
         if count or block is None:
@@ -212,6 +215,18 @@ class PyavDecoder:
             start -= skipped
             if skipped < len(block) or last:
                 yield block[skipped:], last
+
+    def _all_samples(self) -> Iterator[Samples]:
+        """Yield the samples of each frame that belong to the recording."""
+        # The edit list of an MP4 file limits which decoded samples belong to the recording.
+        left = self._length if self.demuxer == "mov" and self._length else math.inf
+        for frame in self._all_frames():
+            samples = self._frame_samples(frame)
+            samples = samples[: int(min(left, len(samples)))]
+            left -= len(samples)
+            yield samples
+            if not left:
+                return
 
     def _all_frames(self) -> Iterator[Any]:
         if self._first_frame is not None:

@@ -125,6 +125,8 @@ class SndfileEncoder:
         self._file = sf.SoundFile(
             encode_path(path), "w", **_sndfile_parameters(info), **_compression_parameters(info)
         )
+        order = VORBIS_CHANNEL_ORDER.get(info.channels) if info.format == "OGG" else None
+        self._channel_order = None if order is None else np.argsort(order)
         for name, text in tags.items():
             # Not every format supports every tag.
             with suppress(sf.SoundFileError, AttributeError):
@@ -132,6 +134,8 @@ class SndfileEncoder:
 
     def write(self, block: Samples) -> None:
         """Append samples in the sample type of the file."""
+        if self._channel_order is not None:
+            block = np.ascontiguousarray(block[:, self._channel_order])
         self._file.write(block)
 
     def close(self) -> None:

@@ -33,7 +33,7 @@ def output_info(
     Raises
     ------
     OutputError
-        If the extension is unknown, or its format can't hold the recording.
+        If the extension is unknown, or its format can't hold the recording or is too small for it.
     """
     kind = _choose_container(source, path, options)
     endian = source.endian if kind.name == source.format else "FILE"
@@ -44,8 +44,9 @@ def output_info(
         [options.subtype] if options.subtype else _candidate_subtypes(source, kind, extension)
     ):
         info = replace(source, path=path, format=kind.name, subtype=subtype, endian=endian)
-        why = unsupported_reason(info) or _size_reason(info)
+        why = unsupported_reason(info)
         if not why:
+            _check_size(info)  # a smaller sample type would lose precision without a message
             if info.is_lossy:
                 info = replace(info, bit_rate=_choose_bit_rate(source, info))
             return rf64_if_large(info)
@@ -58,13 +59,15 @@ def output_info(
     )
 
 
-def _size_reason(info: AudioInfo) -> str:
-    """Return why a recording is too long for its container, or an empty string if it fits."""
+def _check_size(info: AudioInfo) -> None:
+    """Raise OutputError if the recording is too long for its container."""
     limit = info.container.max_bytes
     size = info.samples * info.channels * find_subtype(info.subtype).width_bytes
-    if limit is None or size <= limit:
-        return ""
-    return f"its samples take {size:,} bytes, {info.format} holds {limit:,}"
+    if limit is not None and size > limit:
+        raise OutputError(
+            f"{quote_path(info.path)} can't hold this recording (its samples take {size:,} bytes, "
+            f"{info.format} holds {limit:,}): give -o a name that ends in .wav"
+        )
 
 
 def _choose_container(source: AudioInfo, path: Path, options: OutputOptions) -> Format:

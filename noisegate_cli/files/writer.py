@@ -11,13 +11,11 @@ from queue import Queue
 from threading import Thread
 from typing import TYPE_CHECKING
 
-import numpy as np
 import soundfile as sf
-from numpy.typing import NDArray
 
 from noisegate_cli.errors import NoisegateError, OutputError
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
-from noisegate_cli.files.libsndfile import VORBIS_CHANNEL_ORDER, SndfileEncoder, error_text
+from noisegate_cli.files.libsndfile import SndfileEncoder, error_text
 from noisegate_cli.files.partial_files import partial_path
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Encoder
@@ -45,9 +43,6 @@ class AudioWriter:
     def __init__(self, file: Encoder, info: AudioInfo) -> None:
         self._file = file
         self._info = info
-        self._channel_order: NDArray[np.int64] | None = None
-        if info.format == "OGG" and info.is_lossy and info.channels in VORBIS_CHANNEL_ORDER:
-            self._channel_order = np.argsort(VORBIS_CHANNEL_ORDER[info.channels])
         self.clipped_samples = 0
         """Number of samples over full scale that were clipped to the range of the output."""
         self._error: Exception | None = None
@@ -98,19 +93,12 @@ class AudioWriter:
     def _write(self, block: Samples) -> None:
         try:
             if self._error is None:
-                self._file.write(self._convert_block(block))
+                samples, clipped_samples = convert_to_subtype(block, self._info.subtype)
+                self.clipped_samples += clipped_samples
+                self._file.write(samples)
         # soundfile asserts that all samples were written; PyAV also raises ValueError.
         except (sf.SoundFileError, OSError, AssertionError, ValueError) as error:
             self._error = error
-
-    def _convert_block(self, block: Samples) -> Samples:
-        samples, clipped_samples = convert_to_subtype(block, self._info.subtype)
-        self.clipped_samples += clipped_samples
-        return (
-            samples
-            if self._channel_order is None
-            else np.ascontiguousarray(samples[:, self._channel_order])
-        )
 
     def _raise_error(self) -> None:
         if isinstance(self._error, BrokenPipeError):
@@ -161,17 +149,33 @@ def open_writer(
         If `info.path` exists and `force` is false, or if it can't be written.
     """
     if info.path == STDIO_PATH:
-        from noisegate_cli.files.pipes import StreamEncoder, can_stream, copy_to_stdout
+        opened = _open_stdout_writer(info, metadata)
+    else:
+        opened = _open_atomic_writer(info, metadata, force)
+    with opened as writer:
+        yield writer
 
-        if can_stream(info):
-            with _wrap_write_errors(info.path):
-                stream = StreamEncoder(info, metadata.chunks if metadata else None)
-            with _open_encoder_writer(stream, info) as writer:
-                yield writer
-            return
-        with copy_to_stdout() as file, _open_file_writer(file, info, metadata) as writer:
+
+@contextmanager
+def _open_stdout_writer(info: AudioInfo, metadata: InputMetadata | None) -> Iterator[AudioWriter]:
+    """Open standard output, through a temporary file if the format can't be streamed."""
+    from noisegate_cli.files.pipes import StreamEncoder, can_stream, copy_to_stdout
+
+    if can_stream(info):
+        with _wrap_write_errors(info.path):
+            stream = StreamEncoder(info, metadata.chunks if metadata else None)
+        with _open_encoder_writer(stream, info) as writer:
             yield writer
         return
+    with copy_to_stdout() as file, _open_file_writer(file, info, metadata) as writer:
+        yield writer
+
+
+@contextmanager
+def _open_atomic_writer(
+    info: AudioInfo, metadata: InputMetadata | None, force: bool
+) -> Iterator[AudioWriter]:
+    """Open a partial file, and rename it to `info.path` when the context exits."""
     path = info.path
     check_overwrite(path, force)
     partial = partial_path(path)
@@ -248,6 +252,7 @@ def _uses_wav_encoder(info: AudioInfo) -> bool:
 
 
 def _uses_pyav(info: AudioInfo) -> bool:
+    """Return whether PyAV writes the file instead of libsndfile."""
     return info.container.writer == "ffmpeg" or info.subtype in info.container.encoders
 
 
@@ -255,10 +260,9 @@ def unsupported_reason(info: AudioInfo) -> str:
     """Return why such a file can't be written, or an empty string if it can."""
     if _uses_pyav(info):
         from noisegate_cli.files.ffmpeg import unsupported_reason
-
-        return unsupported_reason(replace(info, path=Path(), samples=0, bit_rate=0))
-    from noisegate_cli.files.libsndfile import unsupported_reason
-
+    else:
+        from noisegate_cli.files.libsndfile import unsupported_reason
+    # Without the properties that don't matter, most calls find their answer in the cache.
     return unsupported_reason(replace(info, path=Path(), samples=0, bit_rate=0))
 
 

@@ -1,0 +1,139 @@
+"""What the registry of formats says is true of the files and of the libraries."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import av
+import numpy as np
+import pytest
+import soundfile as sf
+
+from noisegate_cli import GateSettings, OutputError, OutputOptions, gate_file
+from noisegate_cli.files.formats import (
+    DEMUXERS,
+    FORMATS,
+    READ_ONLY_EXTENSIONS,
+    SUBTYPES,
+    WRITABLE_EXTENSIONS,
+    AudioInfo,
+    TagWriter,
+    find_format,
+    find_format_by_demuxer,
+    find_format_by_magic,
+)
+from noisegate_cli.files.output_target import default_output_path, output_info
+from noisegate_cli.files.pipes import RawFormat
+from noisegate_cli.files.reader import AudioReader
+from noisegate_cli.files.tags import TAG_WRITERS
+from tests.conftest import as_type
+from tests.zoo import RATE, sound
+
+README = Path(__file__).parents[2] / "README.md"
+HOUR = AudioInfo(Path("in.wav"), 48000, 2, 3600 * 48000, "W64", "PCM_24")
+
+
+@pytest.mark.parametrize("extension", WRITABLE_EXTENSIONS)
+def test_every_writable_extension_comes_back_as_its_format_with_its_samples(tmp_path, extension):
+    y = as_type(sound(), "PCM_16")
+    source, out = tmp_path / "in.wav", tmp_path / f"out{extension}"
+    sf.write(source, y, RATE, "PCM_16")
+    gate_file(source, out, GateSettings(threshold=0.03, range_db=0.0))
+    raw = RawFormat(RATE, 1, "PCM_16") if extension == ".raw" else None
+    with AudioReader(out, raw) as reader:
+        samples = np.concatenate([block.copy() for block, _ in reader.blocks()])[:, 0]
+        info, warnings = reader.info, reader.warnings
+    assert warnings == []
+    assert info.container is FORMATS[WRITABLE_EXTENSIONS[extension]]
+    assert len(samples) / info.sample_rate == len(y) / RATE
+    if info.is_lossy:
+        # Opus in WebM is always read at 48 kHz.
+        step = info.sample_rate // RATE
+        loud = slice(1000, 4000)
+        assert np.corrcoef(samples[::step][loud], y[loud])[0, 1] > 0.99
+    else:
+        assert np.array_equal(samples, y)
+    if info.container.magic:
+        assert find_format_by_magic(out.read_bytes()[:4]) is info.container
+
+
+def test_an_extension_belongs_to_one_format():
+    extensions = [extension for kind in FORMATS.values() for extension in kind.extensions]
+    assert len(extensions) == len(set(extensions))
+    assert all(re.fullmatch(r"\.[a-z0-9]+", extension) for extension in extensions)
+    assert not set(WRITABLE_EXTENSIONS) & set(READ_ONLY_EXTENSIONS)
+
+
+def test_an_input_that_cannot_be_written_has_an_output_that_can():
+    assert set(READ_ONLY_EXTENSIONS.values()) <= set(WRITABLE_EXTENSIONS)
+
+
+def test_libsndfile_and_ffmpeg_know_the_names_in_the_registry():
+    for kind in FORMATS.values():
+        if kind.writer == "libsndfile":
+            assert kind.name in sf.available_formats()
+        if kind.muxer:
+            assert av.ContainerFormat(kind.muxer, "w").name == kind.muxer
+        assert bool(kind.muxer) == bool(kind.encoders)
+        for encoder in kind.encoders.values():
+            assert av.Codec(encoder, "w").name == encoder
+    for demuxer in DEMUXERS:
+        assert demuxer in av.ContainerFormat(demuxer, "r").name.split(",")
+
+
+def test_subtypes_in_the_registry_are_those_of_the_formats():
+    for kind in FORMATS.values():
+        named = {*kind.encoders, *kind.extension_codecs.values(), *kind.lossless_subtypes}
+        assert named <= set(SUBTYPES)
+        assert not kind.codec or SUBTYPES[kind.codec].is_lossy
+        assert set(kind.extension_codecs) <= set(kind.extensions)
+        assert not kind.family or kind.family in FORMATS
+
+
+def test_every_kind_of_tags_has_a_function_that_writes_it():
+    assert set(TAG_WRITERS) == set(get_args(TagWriter)) - {"", "libsndfile", "ffmpeg"}
+
+
+def test_the_extension_decides_between_formats_of_one_demuxer():
+    assert find_format_by_demuxer("mov", ".m4a").name == "M4A"
+    assert find_format_by_demuxer("mov", ".mov").name == "MP4"
+    assert find_format_by_demuxer("mov", ".txt").name == "MP4"
+    assert find_format_by_demuxer("matroska", ".webm").name == "WEBM"
+    assert find_format_by_demuxer("matroska", ".mkv").name == "MKA"
+
+
+def test_a_format_that_only_libsndfile_knows_needs_no_entry(tmp_path):
+    assert find_format("PAF").writer == "libsndfile"
+    source = tmp_path / "in.paf"
+    sf.write(source, as_type(sound(), "PCM_16"), RATE, "PCM_16", format="PAF")
+    result = gate_file(source, tmp_path / "out.paf", GateSettings(threshold=0.03))
+    assert (result.output.format, result.output.samples) == ("PAF", RATE)
+
+
+@pytest.mark.parametrize(("extension", "hours"), [(".aiff", 5), (".aif", 5), (".voc", 0.1)])
+def test_a_recording_that_its_format_cannot_hold_is_refused_before_it_is_written(extension, hours):
+    long = replace(HOUR, samples=round(hours * HOUR.samples))
+    with pytest.raises(OutputError, match=r"bytes, (AIFF|VOC) holds [\d,]+\): give -o a name"):
+        output_info(long, Path(f"out{extension}"))
+    short = replace(HOUR, samples=48000)
+    assert output_info(short, Path(f"out{extension}")).format == WRITABLE_EXTENSIONS[extension]
+    aiff = replace(long, path=Path("in.aiff"), format="AIFF")
+    assert default_output_path(replace(aiff, samples=6 * HOUR.samples)).suffix == ".wav"
+
+
+@pytest.mark.parametrize(
+    ("extension", "subtype"), [("mp3", "MPEG_LAYER_III"), ("opus", "OPUS"), ("ogg", "VORBIS")]
+)
+def test_standard_output_gets_the_codec_of_a_file_with_that_extension(extension, subtype):
+    options = OutputOptions(format=extension)
+    streamed = output_info(HOUR, Path("-"), options)
+    named = output_info(HOUR, Path(f"out.{extension}"))
+    assert streamed.subtype == named.subtype == subtype
+    assert streamed.bit_rate == named.bit_rate
+
+
+def test_the_readme_lists_the_extensions_that_can_be_written():
+    text = README.read_text()
+    listed = re.search(r"Extensions that ngate writes: ((?:`\.[a-z0-9]+`\s?)+)", text)
+    assert re.findall(r"`(\.[a-z0-9]+)`", listed[1]) == list(WRITABLE_EXTENSIONS)
