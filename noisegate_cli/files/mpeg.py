@@ -21,8 +21,11 @@ SCAN_BYTES = 1 << 20
 
 ID3_HEADER_BYTES = 10
 
+ID3V1_BYTES = 128
+"""Size of an ID3v1 tag, which can follow the last frame."""
+
 MAX_JUNK_BYTES = 4096
-"""Maximum number of bytes around the frames that can't be another recording."""
+"""Maximum number of bytes between an ID3v2 tag and the first frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +77,14 @@ def find_parts(path: Path) -> list[FilePart]:
             frame = _find_length_header(file, position, marker)
             if frame is None:
                 continue
-            if parts[-1].declared_end is not None or frame - audio_start > MAX_JUNK_BYTES:
+            if parts[-1].declared_end is not None or _is_audio(file, audio_start, frame):
                 parts.append(FilePart(frame, size))
             declared_end = frame + _read_declared_bytes(file, position, marker)
             # FFmpeg expects the length header right after the tag.
             start = parts[-1].start if frame == audio_start else frame
             parts[-1] = replace(parts[-1], start=start, declared_end=declared_end)
             audio_start = position
-            if size - declared_end <= MAX_JUNK_BYTES:  # no other recording follows
+            if size - declared_end <= ID3V1_BYTES:  # no other recording follows
                 break
             if declared_end > frame and _is_frame_header(_read_at(file, declared_end, 4)):
                 parts.append(FilePart(declared_end, size))
@@ -109,6 +112,12 @@ def _find_markers(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
                 at = octets.find(marker, at + 1)
         yield from sorted(found)
         offset, overlap = offset + len(block), octets[-3:]
+
+
+def _is_audio(file: BinaryIO, start: int, end: int) -> bool:
+    """Return whether a range of a file holds frames, and not only padding."""
+    is_frame = start < end and _is_frame_header(_read_at(file, start, 4))
+    return is_frame or end - start > MAX_JUNK_BYTES
 
 
 def _find_id3_end(file: BinaryIO, position: int) -> int | None:

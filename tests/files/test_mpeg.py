@@ -102,6 +102,19 @@ def test_a_joined_file_without_a_length_header_is_read_too(tmp_path):
     assert np.array_equal(samples, np.concatenate([read_whole(first)[0], read_whole(second)[0]]))
 
 
+@pytest.mark.parametrize("seconds", [0.05, 0.3])
+@pytest.mark.parametrize("is_last", [False, True])
+def test_no_part_is_too_short_to_be_read(tmp_path, seconds, is_last):
+    short = without_length_header(write_mp3(tmp_path / "a.mp3", 0.1 * sound(RATE, seconds)))
+    long = write_mp3(tmp_path / "b.mp3", quiet_and_loud(2))
+    paths = (long, short) if is_last else (short, long)
+    joined = tmp_path / "joined.mp3"
+    joined.write_bytes(b"".join(path.read_bytes() for path in paths))
+    samples, warnings = read_whole(joined)
+    assert warnings == []
+    assert np.array_equal(samples, np.concatenate([read_whole(path)[0] for path in paths]))
+
+
 def test_a_joined_file_of_another_sample_rate_causes_a_warning(tmp_path):
     first = write_mp3(tmp_path / "a.mp3", sound(RATE))
     second = write_mp3(tmp_path / "b.mp3", sound(16000), 16000)
