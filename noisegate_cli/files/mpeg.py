@@ -9,6 +9,7 @@ beginning of a file, so each joined file is a part of its own.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +19,9 @@ MARKERS = (b"ID3", b"Info", b"Xing", b"VBRI")
 """Bytes that identify an ID3v2 tag or a length header."""
 
 SCAN_BYTES = 1 << 20
+
+MAX_MARKERS, MAX_PARTS = 100_000, 10_000
+"""Limits for malicious files; all bytes after the last part that is found belong to this part."""
 
 ID3_HEADER_BYTES = 10
 
@@ -65,7 +69,9 @@ def find_parts(path: Path) -> list[FilePart]:
         size = file.seek(0, 2)
         parts = [FilePart(0, size)]
         audio_start = 0  # first byte that can belong to a frame of the last part
-        for position, marker in _find_markers(file):
+        for position, marker in islice(_find_markers(file), MAX_MARKERS):
+            if len(parts) >= MAX_PARTS:
+                break
             if position < audio_start:  # text or a picture in the ID3 tag
                 continue
             if marker == b"ID3":

@@ -162,6 +162,17 @@ def test_parts_do_not_depend_on_the_size_of_the_blocks_that_are_scanned(
     assert all(part.declares_length for part in parts)
 
 
+def test_the_number_of_parts_is_limited(tmp_path, monkeypatch):
+    first = write_mp3(tmp_path / "a.mp3", sound(8000, 0.3), 8000)
+    joined = tmp_path / "joined.mp3"
+    joined.write_bytes(first.read_bytes() * 10)
+    monkeypatch.setattr(mpeg, "MAX_PARTS", 4)
+    assert len(find_parts(joined)) == 4
+    assert find_parts(joined)[-1].end == joined.stat().st_size
+    monkeypatch.setattr(mpeg, "MAX_MARKERS", 2)
+    assert len(find_parts(joined)) == 3
+
+
 def test_a_flac_file_behind_an_id3_tag_is_no_mp3(tmp_path):
     source = tmp_path / "in.flac"
     sf.write(source, sound(), 16000)
