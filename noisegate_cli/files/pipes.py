@@ -18,13 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.errors import AudioError, OutputError, SettingsError
+from noisegate_cli.files.chunks import FORM_BYTES, UNKNOWN_SIZE, Chunk, next_offset, walk_chunks
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.pcm import SAMPLE_WIDTH_BYTES, decode_pcm, encode_pcm
 from noisegate_cli.files.riff import (
+    MAX_FMT_BYTES,
     MIN_STREAMED_SIZE_BYTES,
-    UNKNOWN_SIZE,
+    RIFF_IDS,
     WRITABLE_FORMAT_TAGS,
     MetadataChunks,
+    WavFormat,
     build_wav_header,
 )
 from noisegate_cli.samples import Samples, silence_nonfinite
@@ -107,28 +110,29 @@ class StandardInput:
         if sys.stdin is None or sys.stdin.isatty():
             raise AudioError("standard input is a terminal: pipe a recording into ngate gate -")
         self._file = cast(io.BufferedReader, sys.stdin.buffer)
-        self._peeked = b""
+        self._peeked = bytearray()
         _enlarge_pipe(self._file)
 
     def read_available(self, max_bytes: int = PIPE_BUFFER_BYTES) -> bytes:
         """Return the available bytes, from 1 to `max_bytes`; empty only at the end of the input."""
         if self._peeked:
-            some, self._peeked = self._peeked[:max_bytes], self._peeked[max_bytes:]
+            some = bytes(self._peeked[:max_bytes])
+            del self._peeked[:max_bytes]
             return some
         return self._file.read1(max_bytes)
 
-    def peek(self, length: int) -> bytes:
-        """Return the next `length` bytes without consuming them; fewer at the end of the input."""
-        while len(self._peeked) < length:
-            more = self._file.read1(length - len(self._peeked))
+    def peek(self, offset: int, size: int) -> bytes:
+        """Return the bytes at an offset without consuming any; fewer at the end of the input."""
+        while len(self._peeked) < offset + size:
+            more = self._file.read1(offset + size - len(self._peeked))
             if not more:
                 break
             self._peeked += more
-        return self._peeked[:length]
+        return bytes(self._peeked[offset : offset + size])
 
     def skip(self, length: int) -> None:
         """Consume `length` bytes that `peek` has returned."""
-        self._peeked = self._peeked[length:]
+        del self._peeked[:length]
 
 
 class StreamReader:
@@ -175,11 +179,11 @@ class StreamReader:
         """
         if raw:
             return cls(source, raw, None, "RAW", zero_nonfinite)
-        head = source.peek(4)
+        head = source.peek(0, 4)
         if not head:
             raise AudioError("standard input is empty: did the program before ngate fail?")
         found = None
-        if head in (b"RIFF", b"RIFX", b"RF64"):
+        if head in RIFF_IDS:
             found = _parse_wav_header(source)
         elif head == b".snd":
             found = _parse_au_header(source)
@@ -221,9 +225,24 @@ class StreamReader:
             missing = left / self._block_align / self.info.sample_rate
             self.warnings.append(f"it is cut short: {missing:.2f} s that it announced are missing")
         yield np.zeros((0, self.info.channels), self.info.dtype), True
+        if self._size and self.info.format == "WAV" and self._is_followed_by_audio(self._size):
+            self.warnings.append("it holds a second recording, which is left out")
         # Consume data after the samples, so that the writer doesn't fail with a broken pipe.
         while self._source.read_available():
             pass
+
+    def _is_followed_by_audio(self, size: int) -> bool:
+        """Return whether another WAV file, or another `data` chunk, follows the samples."""
+        rest = self._source.peek(0, MAX_HEADER_BYTES)
+        odd, big_endian = size % 2, self._raw.big_endian
+
+        def read(offset: int, length: int) -> bytes:
+            return rest[offset - odd : offset - odd + length]
+
+        end = odd + len(rest)
+        start = next_offset(read, Chunk(b"data", 0, odd, odd), end, big_endian)
+        chunks = walk_chunks(read, start, end, big_endian)
+        return any(chunk.id in (b"data", *RIFF_IDS) for chunk in chunks)
 
 
 MAX_HEADER_BYTES = 1 << 20
@@ -232,36 +251,27 @@ MAX_HEADER_BYTES = 1 << 20
 
 def _parse_wav_header(source: StandardInput) -> tuple[RawFormat, int | None, int] | None:
     """Return the format of a WAV stream, its bytes of samples, and their offset."""
-    big_endian = source.peek(4) == b"RIFX"
-    order = ">" if big_endian else "<"
-    at, long_size, kind = 12, None, None
-    while at < MAX_HEADER_BYTES:
-        head = source.peek(at + 8)[at:]
-        if len(head) < 8:
-            return None
-        name, size = struct.unpack(order + "4sI", head)
-        if name == b"data":
-            if kind is None:
-                return None
-            if size >= MIN_STREAMED_SIZE_BYTES or not size:
-                size = long_size
-            return kind, size, at + 8
-        if name in (b"fmt ", b"ds64"):
-            content = source.peek(at + 8 + min(size, 40))[at + 8 :]
-            if name == b"ds64" and len(content) >= 16:
-                long_size = struct.unpack_from("<Q", content, 8)[0]
-            elif name == b"fmt " and (kind := _parse_fmt_chunk(content, order)) is None:
-                return None
-        at += 8 + size + size % 2
+    big_endian = source.peek(0, 4) == b"RIFX"
+    kind, has_long_sizes = None, False
+    for chunk in walk_chunks(source.peek, FORM_BYTES, MAX_HEADER_BYTES, big_endian):
+        if chunk.id == b"fmt ":
+            content = source.peek(chunk.offset, min(chunk.size, MAX_FMT_BYTES))
+            kind = _parse_fmt_chunk(content, big_endian)
+        elif chunk.id == b"ds64":
+            has_long_sizes = True
+        elif chunk.id == b"data" and kind:
+            size = chunk.declared_size
+            # A size from a `ds64` chunk is known, although it may be as large.
+            known = size < MIN_STREAMED_SIZE_BYTES or (has_long_sizes and size != UNKNOWN_SIZE)
+            return kind, size if size and known else None, chunk.offset
     return None
 
 
-def _parse_fmt_chunk(fmt: bytes, order: str) -> RawFormat | None:
-    if len(fmt) < 16:
+def _parse_fmt_chunk(content: bytes, big_endian: bool) -> RawFormat | None:
+    """Return the format of the samples; None if they can't be streamed."""
+    fmt = WavFormat.parse(content, big_endian)
+    if fmt is None:
         return None
-    tag, channels, rate, _, align, bits = struct.unpack_from(order + "HHIIHH", fmt)
-    if tag == 0xFFFE and len(fmt) >= 26:
-        tag = struct.unpack_from(order + "H", fmt, 24)[0]
     subtype = {
         (1, 8): "PCM_U8",
         (1, 16): "PCM_16",
@@ -269,20 +279,21 @@ def _parse_fmt_chunk(fmt: bytes, order: str) -> RawFormat | None:
         (1, 32): "PCM_32",
         (3, 32): "FLOAT",
         (3, 64): "DOUBLE",
-    }.get((tag, bits))
-    if subtype is None or not channels or not rate or align != channels * bits // 8:
+    }.get((fmt.tag, fmt.bits))
+    align = fmt.channels * fmt.bits // 8
+    if subtype is None or not align or not fmt.sample_rate or fmt.block_align != align:
         return None
-    return RawFormat(rate, channels, subtype, order == ">")
+    return RawFormat(fmt.sample_rate, fmt.channels, subtype, big_endian)
 
 
 def _parse_au_header(source: StandardInput) -> tuple[RawFormat, int | None, int] | None:
     """Return the format of an AU stream, its bytes of samples, and their offset."""
-    head = source.peek(24)
+    head = source.peek(0, 24)
     if len(head) < 24:
         return None
     start, size, kind, rate, channels = struct.unpack_from(">5I", head, 4)
     known = kind in AU_SUBTYPES and 24 <= start < MAX_HEADER_BYTES and rate and channels
-    if not known or len(source.peek(start)) < start:
+    if not known or len(source.peek(0, start)) < start:
         return None
     return (
         RawFormat(rate, channels, AU_SUBTYPES[kind], True),

@@ -23,7 +23,7 @@ from noisegate_cli.errors import AudioError, DamageError, SignalError
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.libsndfile import SndfileDecoder, unreadable_error
 from noisegate_cli.files.pcm import convert_to_subtype
-from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
+from noisegate_cli.files.riff import RIFF_IDS, MetadataChunks, WavLayout, read_layout
 from noisegate_cli.samples import MAX_CHANNELS, Samples, block_length, silence_nonfinite
 from noisegate_cli.text import format_duration, quote_path
 
@@ -32,9 +32,7 @@ if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat, StreamReader
 
 
-WAV_MAGIC = (b"RIFF", b"RIFX", b"RF64")
-
-LIBSNDFILE_MAGIC = (*WAV_MAGIC, b"riff", b"FORM", b".snd")
+LIBSNDFILE_MAGIC = (*RIFF_IDS, b"riff", b"FORM", b".snd")
 """First bytes of files for which libsndfile's error messages are more precise than FFmpeg's."""
 
 RESUMABLE_FORMATS = ("FLAC", "MP3", "OGG")
@@ -82,7 +80,7 @@ class AudioReader:
         """Warnings about the recording; complete after it has been read to the end."""
         magic = _read_magic(path, self._display_path)
         self._layout: WavLayout | None = None
-        if magic in WAV_MAGIC and not raw:
+        if magic in RIFF_IDS and not raw:
             self._layout = read_layout(path)
         self._decoder = self._open_decoder(magic)
         try:
@@ -197,12 +195,10 @@ class AudioReader:
                 "its header says that it is empty, as when a recorder was cut off: "
                 "all that follows is taken for its sound"
             )
-        if layout.extra_data_bytes and layout.block_align:
-            seconds = layout.extra_data_bytes / layout.block_align / info.sample_rate
-            self.warnings.append(
-                f"it holds a second recording of {format_duration(seconds)}, which is left out"
-            )
-        return replace(info, channel_mask=layout.channel_mask)
+        if layout.extra_duration:
+            seconds = format_duration(layout.extra_duration)
+            self.warnings.append(f"it holds a second recording of {seconds}, which is left out")
+        return replace(info, channel_mask=layout.fmt.channel_mask)
 
     def _open_fallback(self, read: int, damage: str) -> "PyavDecoder | None":
         """Return a PyAV decoder to continue with if libsndfile stopped early, or None."""
