@@ -11,6 +11,7 @@ from noisegate_cli.errors import OutputError
 from noisegate_cli.files.formats import STDIO_PATH, WRITABLE_EXTENSIONS, AudioInfo
 from noisegate_cli.files.output_naming import DEFAULT_OUTPUT_OPTIONS, OutputOptions, add_suffix
 from noisegate_cli.files.riff import rf64_if_large
+from noisegate_cli.files.size_limits import check_size
 from noisegate_cli.files.writer import PYAV_FORMATS, unsupported_reason
 from noisegate_cli.text import quote_path
 
@@ -75,7 +76,9 @@ def output_info(
         if not why:
             if info.is_lossy:
                 info = replace(info, bit_rate=_choose_bit_rate(source, info))
-            return rf64_if_large(info)
+            info = rf64_if_large(info)
+            check_size(info, info.samples)
+            return info
     if options.subtype:
         raise OutputError(
             f"{quote_path(path)} can't hold {options.subtype}: {_describe_subtypes(kind)}"

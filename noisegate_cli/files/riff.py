@@ -76,6 +76,8 @@ WRITABLE_FORMAT_TAGS = {
 }
 """Subtypes that `WavEncoder` writes, and their format tags."""
 
+RF64_SUBTYPES = {*WRITABLE_FORMAT_TAGS, "ULAW", "ALAW"}
+
 SUBFORMAT_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 """Bytes after the format tag in a subformat GUID."""
 
@@ -352,8 +354,10 @@ def build_wav_header(
 def rf64_if_large(info: AudioInfo) -> AudioInfo:
     """Return `info` with the format RF64 if its samples may not fit in a WAV file."""
     size = info.samples * info.channels * SAMPLE_WIDTH_BYTES.get(info.subtype, 1)
-    large = info.format in ("WAV", "WAVEX") and size > MAX_WAV_BYTES - MAX_METADATA_BYTES
-    return replace(info, format="RF64") if large else info
+    large = size > MAX_WAV_BYTES - MAX_METADATA_BYTES
+    if large and info.format in ("WAV", "WAVEX") and info.subtype in RF64_SUBTYPES:
+        return replace(info, format="RF64", endian="FILE")
+    return info
 
 
 class WavEncoder:
