@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+DEFAULT_CHANNEL_MASKS = {3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
+"""Channel mask of FLAC, Vorbis and Opus recordings that declare none, by number of channels.
+
+See RFC 9639, 9.1.3, Vorbis I, 4.3.9, and RFC 7845, 5.1.1.2.
+"""
+
 SAMPLE_TYPES: dict[str, tuple[str, int]] = {
     "PCM_S8": ("int16", 8),
     "PCM_U8": ("int16", 8),
@@ -106,6 +112,10 @@ class AudioInfo:
     """Speaker positions of the channels, one bit each as in WAV; 0 if unknown."""
     bit_rate: int = 0
     """Bits per second of lossy audio; 0 if unknown."""
+    valid_bits: int = 0
+    """Bits of each integer sample that are used, if a WAV file declares them; 0 if unknown."""
+    is_ambisonic: bool = False
+    """Whether a WAV file declares that its channels are in ambisonic B-format."""
 
     @property
     def duration(self) -> float:
@@ -122,7 +132,8 @@ class AudioInfo:
     @property
     def bit_depth(self) -> int:
         """Number of bits used in each sample."""
-        return SAMPLE_TYPES.get(self.subtype, LOSSY_SAMPLE_TYPE)[1]
+        name, bits = SAMPLE_TYPES.get(self.subtype, LOSSY_SAMPLE_TYPE)
+        return min(bits, self.valid_bits or bits) if name.startswith("int") else bits
 
     @property
     def is_lossy(self) -> bool:

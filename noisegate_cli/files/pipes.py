@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from noisegate_cli.files.pcm import SAMPLE_WIDTH_BYTES, decode_pcm, encode_pcm
 from noisegate_cli.files.riff import (
     MAX_FMT_BYTES,
     MIN_STREAMED_SIZE_BYTES,
+    NO_FORMAT,
     RIFF_IDS,
     WRITABLE_FORMAT_TAGS,
     MetadataChunks,
@@ -144,26 +145,28 @@ class StreamReader:
     def __init__(
         self,
         source: StandardInput,
-        kind: RawFormat,
-        size: int | None,
+        header: "_StreamHeader",
         name: str,
         zero_nonfinite: bool,
     ) -> None:
         self._zero_nonfinite = zero_nonfinite
         self._source = source
-        self._raw = kind
+        self._raw = kind = header.raw
         self._block_align = SAMPLE_WIDTH_BYTES[kind.subtype] * kind.channels
-        self._size = size
+        self._size = header.size
         self.warnings: list[str] = []
         self.tags: dict[str, str] = {}
         self.info = AudioInfo(
             path=STDIO_PATH,
             sample_rate=kind.sample_rate,
             channels=kind.channels,
-            samples=(size or 0) // self._block_align,
+            samples=(header.size or 0) // self._block_align,
             format=name,
             subtype=kind.subtype,
             endian="BIG" if kind.big_endian else "FILE",
+            channel_mask=header.fmt.channel_mask,
+            valid_bits=header.fmt.valid_bits,
+            is_ambisonic=header.fmt.is_ambisonic,
         )
 
     @classmethod
@@ -178,20 +181,19 @@ class StreamReader:
             If standard input is empty.
         """
         if raw:
-            return cls(source, raw, None, "RAW", zero_nonfinite)
+            return cls(source, _StreamHeader(raw, None, 0), "RAW", zero_nonfinite)
         head = source.peek(0, 4)
         if not head:
             raise AudioError("standard input is empty: did the program before ngate fail?")
-        found = None
+        header = None
         if head in RIFF_IDS:
-            found = _parse_wav_header(source)
+            header = _parse_wav_header(source)
         elif head == b".snd":
-            found = _parse_au_header(source)
-        if found is None:
+            header = _parse_au_header(source)
+        if header is None:
             return None
-        kind, size, start = found
-        source.skip(start)
-        return cls(source, kind, size, "AU" if head == b".snd" else "WAV", zero_nonfinite)
+        source.skip(header.start)
+        return cls(source, header, "AU" if head == b".snd" else "WAV", zero_nonfinite)
 
     def __enter__(self) -> "StreamReader":
         return self
@@ -249,29 +251,39 @@ MAX_HEADER_BYTES = 1 << 20
 """Maximum size of the header of a stream; files may have larger headers."""
 
 
-def _parse_wav_header(source: StandardInput) -> tuple[RawFormat, int | None, int] | None:
-    """Return the format of a WAV stream, its bytes of samples, and their offset."""
+class _StreamHeader(NamedTuple):
+    """What the header of a stream declares."""
+
+    raw: RawFormat
+    size: int | None
+    """Bytes of samples; None if unknown."""
+    start: int
+    """Offset of the samples in bytes."""
+    fmt: WavFormat = NO_FORMAT
+
+
+def _parse_wav_header(source: StandardInput) -> _StreamHeader | None:
+    """Return the header of a WAV stream; None if its samples can't be streamed."""
     big_endian = source.peek(0, 4) == b"RIFX"
-    kind, has_long_sizes = None, False
+    fmt, has_long_sizes = NO_FORMAT, False
     for chunk in walk_chunks(source.peek, FORM_BYTES, MAX_HEADER_BYTES, big_endian):
         if chunk.id == b"fmt ":
             content = source.peek(chunk.offset, min(chunk.size, MAX_FMT_BYTES))
-            kind = _parse_fmt_chunk(content, big_endian)
+            fmt = WavFormat.parse(content, big_endian) or NO_FORMAT
         elif chunk.id == b"ds64":
             has_long_sizes = True
-        elif chunk.id == b"data" and kind:
+        elif chunk.id == b"data":
             size = chunk.declared_size
             # A size from a `ds64` chunk is known, although it may be as large.
             known = size < MIN_STREAMED_SIZE_BYTES or (has_long_sizes and size != UNKNOWN_SIZE)
-            return kind, size if size and known else None, chunk.offset
+            raw = _streamable_format(fmt, big_endian)
+            size_bytes = size if size and known else None
+            return _StreamHeader(raw, size_bytes, chunk.offset, fmt) if raw else None
     return None
 
 
-def _parse_fmt_chunk(content: bytes, big_endian: bool) -> RawFormat | None:
+def _streamable_format(fmt: WavFormat, big_endian: bool) -> RawFormat | None:
     """Return the format of the samples; None if they can't be streamed."""
-    fmt = WavFormat.parse(content, big_endian)
-    if fmt is None:
-        return None
     subtype = {
         (1, 8): "PCM_U8",
         (1, 16): "PCM_16",
@@ -286,8 +298,8 @@ def _parse_fmt_chunk(content: bytes, big_endian: bool) -> RawFormat | None:
     return RawFormat(fmt.sample_rate, fmt.channels, subtype, big_endian)
 
 
-def _parse_au_header(source: StandardInput) -> tuple[RawFormat, int | None, int] | None:
-    """Return the format of an AU stream, its bytes of samples, and their offset."""
+def _parse_au_header(source: StandardInput) -> _StreamHeader | None:
+    """Return the header of an AU stream; None if its samples can't be streamed."""
     head = source.peek(0, 24)
     if len(head) < 24:
         return None
@@ -295,11 +307,8 @@ def _parse_au_header(source: StandardInput) -> tuple[RawFormat, int | None, int]
     known = kind in AU_SUBTYPES and 24 <= start < MAX_HEADER_BYTES and rate and channels
     if not known or len(source.peek(0, start)) < start:
         return None
-    return (
-        RawFormat(rate, channels, AU_SUBTYPES[kind], True),
-        None if size >= MIN_STREAMED_SIZE_BYTES else size,
-        start,
-    )
+    raw = RawFormat(rate, channels, AU_SUBTYPES[kind], True)
+    return _StreamHeader(raw, None if size >= MIN_STREAMED_SIZE_BYTES else size, start)
 
 
 @contextmanager

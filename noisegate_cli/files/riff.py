@@ -314,7 +314,13 @@ def build_wav_header(
     width = SAMPLE_WIDTH_BYTES[info.subtype]
     align = width * info.channels
     usual = (0, 4 if info.channels == 1 else 3 if info.channels == 2 else 0)
-    extensible = info.format == "WAVEX" or info.channel_mask not in usual
+    valid_bits = min(info.bit_depth, width * 8)
+    extensible = (
+        info.format == "WAVEX"
+        or info.channel_mask not in usual
+        or info.is_ambisonic
+        or valid_bits < width * 8
+    )
     fmt = struct.pack(
         "<HHIIHH",
         WAVE_FORMAT_EXTENSIBLE if extensible else tag,
@@ -325,7 +331,8 @@ def build_wav_header(
         width * 8,
     )
     if extensible:
-        fmt += struct.pack("<HHIH", 22, width * 8, info.channel_mask, tag) + SUBFORMAT_GUID_TAIL
+        fmt += struct.pack("<HHIH", 22, valid_bits, info.channel_mask, tag)
+        fmt += AMBISONIC_GUID_TAIL if info.is_ambisonic else SUBFORMAT_GUID_TAIL
     elif tag == FLOAT:
         fmt += struct.pack("<H", 0)
     fact = b""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from noisegate_cli.files.chunks import build_chunk, walk_chunks
-from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.formats import DEFAULT_CHANNEL_MASKS, AudioInfo
 from noisegate_cli.files.riff import MetadataChunks, append_raw_chunks
 
 
@@ -140,9 +140,19 @@ def read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks |
     return Tags(text | texts, tuple(covers), found.tags)
 
 
+def read_channel_mask(path: Path) -> int:
+    """Return the channel mask in the comments of a FLAC file; 0 if there is none."""
+    from mutagen.flac import FLAC
+
+    with suppress(Exception):  # damaged tags, as in `InputMetadata.tags`
+        return int(FLAC(path).tags[CHANNEL_MASK_COMMENT][0], 16)
+    return 0
+
+
 def write_tags(path: Path, info: AudioInfo, tags: Tags) -> None:
     """Write tags to the file at `path`, whose format is given by `info`."""
-    if info.format == "FLAC" and info.needs_channel_mask:
+    is_default_mask = info.channel_mask == DEFAULT_CHANNEL_MASKS.get(info.channels)
+    if info.format == "FLAC" and info.needs_channel_mask and not is_default_mask:
         # FLAC has no field for the channel mask and stores it as a comment (RFC 9639, 8.6.2).
         mask = {CHANNEL_MASK_COMMENT: [f"0x{info.channel_mask:04X}"]}
         tags = replace(tags, text=tags.text | mask)

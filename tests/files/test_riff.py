@@ -1,5 +1,6 @@
 """WAV files: what is read from their chunks, and what is written."""
 
+import struct
 import subprocess
 import sys
 
@@ -9,7 +10,8 @@ import soundfile as sf
 
 from noisegate_cli import GateSettings, gate_file
 from noisegate_cli.files.chunks import build_chunk
-from noisegate_cli.files.riff import read_layout
+from noisegate_cli.files.pcm import encode_pcm
+from noisegate_cli.files.riff import AMBISONIC_GUID_TAIL, SUBFORMAT_GUID_TAIL, read_layout
 from tests.conftest import loud_and_quiet, read
 from tests.zoo import RATE, sound, with_chunks
 
@@ -48,3 +50,77 @@ def test_a_stream_after_the_stream_is_reported(write, after):
         done = subprocess.run(command, input=stream, capture_output=True, check=True)
         assert (b"holds a second recording, which is left out" in done.stderr) == warns
         assert len(done.stdout) == len(content) - len(after)
+
+
+def with_format(path, y, bits, valid_bits, mask, tail=SUBFORMAT_GUID_TAIL, name=b"RIFF"):
+    """Write integers of `bits` bits, shaped (samples, channels), with an extensible format."""
+    channels, width = y.shape[1], bits // 8
+    order = ">" if name == b"RIFX" else "<"
+    head = (0xFFFE, channels, RATE, RATE * channels * width, channels * width, bits)
+    fmt = struct.pack(order + "HHIIHHHHIH", *head, 22, valid_bits, mask, 1) + tail
+    data = encode_pcm(y, f"PCM_{bits}", order == ">").tobytes()
+    parts = build_chunk(b"fmt ", fmt, order) + build_chunk(b"data", data, order)
+    path.write_bytes(build_chunk(name, b"WAVE" + parts, order))
+    return path
+
+
+@pytest.mark.parametrize(("bits", "valid_bits"), [(24, 20), (32, 24), (16, 12), (16, 16), (24, 0)])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_bits_that_are_not_valid_stay_zero_and_are_declared(tmp_path, bits, valid_bits, streamed):
+    used = valid_bits or bits
+    step = 1 << ((32 if bits > 16 else 16) - used)
+    dtype = np.int32 if bits > 16 else np.int16
+    y = (np.rint(sound()[:, None] * 2.0 ** (used - 1)).astype(np.int64) * step).astype(dtype)
+    source = with_format(tmp_path / "in.wav", y, bits, valid_bits, 4)
+    out = tmp_path / "out.wav"
+    if streamed:
+        command = [sys.executable, "-m", "noisegate_cli", "gate", "-", "-t", "0.03", "-o", "-"]
+        out.write_bytes(subprocess.check_output([*command, "-q"], input=source.read_bytes()))
+    else:
+        gate_file(source, out, AT_003)
+    assert not np.any(read(out, y.dtype.name) % step)
+    fmt = read_layout(out).fmt
+    assert (fmt.bits, fmt.valid_bits or bits) == (bits, used)
+
+
+def test_samples_of_fewer_valid_bits_fit_in_flac(tmp_path):
+    y = np.rint(sound()[:, None] * 2**23).astype(np.int32) << 8
+    source = with_format(tmp_path / "in.wav", y, 32, 24, 4)
+    result = gate_file(source, tmp_path / "out.flac", GateSettings(threshold=0.03, range_db=0.0))
+    assert result.output.subtype == "PCM_24"
+    assert np.array_equal(read(result.output.path, "int32"), y)
+
+
+@pytest.mark.parametrize("before", ["wav", "flac", "opus", "ogg"])
+@pytest.mark.parametrize(
+    ("channels", "mask"), [(3, 0x7), (4, 0x33), (5, 0x37), (6, 0x3F), (7, 0x70F), (8, 0x63F)]
+)
+def test_speaker_positions_reach_a_wav_file(tmp_path, before, channels, mask):
+    y = np.tile(np.rint(sound()[:4000, None] * 2**15).astype(np.int16), (1, channels))
+    source = with_format(tmp_path / "in.wav", y, 16, 16, mask)
+    coded, out = tmp_path / f"coded.{before}", tmp_path / "out.wav"
+    gate_file(source, coded, AT_003)
+    gate_file(coded, out, AT_003)
+    assert read_layout(out).fmt.channel_mask == mask
+
+
+def test_speaker_positions_in_a_comment_reach_a_wav_file(tmp_path):
+    y = np.tile(np.rint(sound()[:4000, None] * 2**15).astype(np.int16), (1, 6))
+    source = with_format(tmp_path / "in.wav", y, 16, 16, 0x60F)
+    gate_file(source, tmp_path / "side.flac", AT_003)
+    gate_file(tmp_path / "side.flac", tmp_path / "out.wav", AT_003)
+    assert read_layout(tmp_path / "out.wav").fmt.channel_mask == 0x60F
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_ambisonic_recording_is_declared_as_one(tmp_path, streamed):
+    y = np.tile(np.rint(sound()[:, None] * 2**15).astype(np.int16), (1, 4))
+    source = with_format(tmp_path / "in.wav", y, 16, 16, 0, AMBISONIC_GUID_TAIL)
+    out = tmp_path / "out.wav"
+    if streamed:
+        command = [sys.executable, "-m", "noisegate_cli", "gate", "-", "-t", "0.03", "-o", "-"]
+        out.write_bytes(subprocess.check_output([*command, "-q"], input=source.read_bytes()))
+    else:
+        gate_file(source, out, AT_003)
+    fmt = read_layout(out).fmt
+    assert (fmt.is_ambisonic, fmt.channel_mask, sf.info(out).frames) == (True, 0, RATE)
