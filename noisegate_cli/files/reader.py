@@ -153,7 +153,7 @@ class AudioReader:
 
     def _open_decoder(self, magic: bytes) -> "SndfileDecoder | PyavDecoder":
         why: Exception | None = None
-        if not (self._layout and self._layout.has_undeclared_audio):
+        if not (self._layout and self._layout.needs_ffmpeg):
             try:
                 decoder = SndfileDecoder(self.path, magic, self._raw)
                 if decoder.can_read_all:
@@ -204,6 +204,15 @@ class AudioReader:
             valid_bits=layout.fmt.valid_bits,
             is_ambisonic=layout.fmt.is_ambisonic,
         )
+
+    def _has_all_compressed_data(self) -> bool:
+        """Return whether FFmpeg reads a WAV file that is complete and holds compressed samples.
+
+        FFmpeg estimates the length of such a file, so that the length can't reveal missing samples.
+        """
+        data = self._layout.data if self._layout else None
+        by_ffmpeg = not isinstance(self._decoder, SndfileDecoder)
+        return by_ffmpeg and self.info.is_lossy and data is not None and data.is_complete
 
     def _read_channel_mask(self, info: AudioInfo) -> int:
         """Return the channel mask of a FLAC or Ogg file with more than two channels; 0 of others.
@@ -256,7 +265,9 @@ class AudioReader:
                 f"its end is missing: it holds {format_duration(read / rate)}, "
                 "how long it was can't be told"
             )
-        elif read < declared_length - self._decoder.tolerance_samples:
+        elif read < declared_length - self._decoder.tolerance_samples and not (
+            self._has_all_compressed_data()
+        ):
             self.warnings.append(
                 f"it is {'damaged' if damage else 'cut short'}: it holds "
                 f"{format_duration(read / rate)} of {format_duration(declared_length / rate)}, "

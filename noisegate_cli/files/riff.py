@@ -44,27 +44,14 @@ FILLER_CHUNK_IDS = {b"JUNK", b"junk", b"PAD ", b"FLLR"}
 MAX_METADATA_BYTES = 1 << 26
 """Maximum total size of the metadata chunks that are copied to the output."""
 
-WAVE_FORMAT_PCM, FLOAT, WAVE_FORMAT_EXTENSIBLE = 1, 3, 0xFFFE
+WAVE_FORMAT_PCM, FLOAT, WAVE_FORMAT_MPEGLAYER3, WAVE_FORMAT_EXTENSIBLE = 1, 3, 0x55, 0xFFFE
 
 KNOWN_FORMAT_TAGS = {
-    1,
-    2,
-    3,
-    6,
-    7,
-    0x11,
-    0x31,
-    0x45,
-    0x50,
-    0x55,
-    0x92,
-    0xFF,
-    0x161,
-    0x162,
-    0x2000,
-    0x2001,
+    *(1, 2, 3, 6, 7),
+    *(0x11, 0x14, 0x20, 0x22, 0x31, 0x32, 0x40, 0x42, 0x45, 0x61, 0x62, 0x64, 0x69),
+    *(0x50, 0x55, 0x92, 0xFF, 0x161, 0x162, 0x163, 0x270, 0x28F, 0x2000, 0x2001, 0x5346, 0xF1AC),
 }
-"""Format tags that occur in WAV files, such as PCM, ADPCM, A-law, GSM, MPEG and AC-3."""
+"""Format tags that occur in WAV files, such as PCM, A-law, ADPCM, GSM, MPEG, AC-3 and FLAC."""
 
 WRITABLE_FORMAT_TAGS = {
     "PCM_U8": WAVE_FORMAT_PCM,
@@ -179,6 +166,14 @@ class WavLayout(NamedTuple):
     """Whether audio follows a header that declares none, as after a recorder was interrupted."""
     extra_duration: float
     """Seconds of samples in further `data` chunks, and in files that follow in the same file."""
+
+    @property
+    def needs_ffmpeg(self) -> bool:
+        """Whether FFmpeg finds the end of the samples and libsndfile doesn't.
+
+        libsndfile estimates the length of MP3 in WAV from the bit rate of the first frame.
+        """
+        return self.has_undeclared_audio or self.fmt.tag == WAVE_FORMAT_MPEGLAYER3
 
     @property
     def is_valid(self) -> bool:

@@ -3,7 +3,9 @@
 import struct
 import subprocess
 import sys
+from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 import soundfile as sf
@@ -13,7 +15,7 @@ from noisegate_cli.files.chunks import build_chunk
 from noisegate_cli.files.pcm import encode_pcm
 from noisegate_cli.files.riff import AMBISONIC_GUID_TAIL, SUBFORMAT_GUID_TAIL, read_layout
 from tests.conftest import loud_and_quiet, read
-from tests.zoo import RATE, sound, with_chunks
+from tests.zoo import RATE, encode, sound, with_chunks
 
 AT_003 = GateSettings(threshold=0.03)
 
@@ -124,3 +126,45 @@ def test_an_ambisonic_recording_is_declared_as_one(tmp_path, streamed):
         gate_file(source, out, AT_003)
     fmt = read_layout(out).fmt
     assert (fmt.is_ambisonic, fmt.channel_mask, sf.info(out).frames) == (True, 0, RATE)
+
+
+@pytest.mark.parametrize(
+    ("codec", "stored"),
+    [
+        ("adpcm_yamaha", "s16"),
+        ("adpcm_swf", "s16"),
+        ("flac", "s16"),
+        ("libmp3lame", "fltp"),
+        ("wmav2", "fltp"),
+        ("mp2", "s16"),
+    ],
+)
+def test_codecs_in_wav_are_read_to_their_end_without_a_warning(tmp_path, codec, stored):
+    y = sound(44100, 3)
+    source = encode(tmp_path / "in.wav", y, "wav", codec, stored, 44100)
+    result = gate_file(source, tmp_path / "out.flac", AT_003)
+    assert result.warnings == ()
+    # A block is filled up with silence, and a decoder may hold back its last block.
+    assert result.source.samples == pytest.approx(len(y), abs=4096)
+
+
+@pytest.mark.parametrize("has_length", [False, True])
+def test_mp3_of_a_variable_bit_rate_in_wav_is_read_to_its_end(tmp_path, has_length):
+    # The first frames, of silence, have a small bit rate, from which a length would be estimated.
+    y = np.concatenate([np.zeros(44100), sound(44100, 5), np.zeros(44100), sound(44100, 5)])
+    source = tmp_path / "in.wav"
+    with av.open(str(source), "w", format="wav") as file:
+        stream = file.add_stream("libmp3lame", rate=44100, layout="mono", options={"q": "9"})
+        stream.codec_context.options = {"compression_level": "5"}
+        stream.codec_context.flags |= av.codec.context.Flags.qscale
+        frame = av.AudioFrame.from_ndarray(y.astype("f4")[None, :], "fltp", "mono")
+        frame.sample_rate, frame.pts = 44100, 0
+        if has_length:
+            frame.time_base = Fraction(1, 44100)
+        file.mux([*stream.encode(frame), *stream.encode(None)])
+    result = gate_file(source, tmp_path / "out.flac", AT_003)
+    assert result.warnings == ()
+    assert result.source.samples == pytest.approx(len(y), abs=4096)
+    content = source.read_bytes()
+    source.write_bytes(content[: len(content) // 2])
+    assert "cut short" in gate_file(source, tmp_path / "half.flac", AT_003).warnings[0]
