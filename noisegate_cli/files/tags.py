@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from noisegate_cli.files.chunks import build_chunk, walk_chunks
-from noisegate_cli.files.formats import DEFAULT_CHANNEL_MASKS, AudioInfo
+from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.files.riff import MetadataChunks, append_raw_chunks
 
 
@@ -151,8 +151,7 @@ def read_channel_mask(path: Path) -> int:
 
 def write_tags(path: Path, info: AudioInfo, tags: Tags) -> None:
     """Write tags to the file at `path`, whose format is given by `info`."""
-    is_default_mask = info.channel_mask == DEFAULT_CHANNEL_MASKS.get(info.channels)
-    if info.format == "FLAC" and info.needs_channel_mask and not is_default_mask:
+    if info.format == "FLAC" and info.needs_channel_mask:
         # FLAC has no field for the channel mask and stores it as a comment (RFC 9639, 8.6.2).
         mask = {CHANNEL_MASK_COMMENT: [f"0x{info.channel_mask:04X}"]}
         tags = replace(tags, text=tags.text | mask)

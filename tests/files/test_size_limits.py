@@ -2,15 +2,17 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 from noisegate_cli import GateSettings, OutputError, gate_file
 from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.files.output_target import default_output_path, output_info
 from noisegate_cli.files.pipes import RawFormat
-from noisegate_cli.files.size_limits import MAX_DATA_BYTES
+from noisegate_cli.files.size_limits import MAX_DATA_BYTES, MAX_SAMPLES, check_size, max_samples
 from noisegate_cli.files.writer import open_writer
 from tests.conftest import Writer
 
@@ -61,10 +63,28 @@ def test_a_voc_file_holds_as_much_as_its_size_field_and_no_more(tmp_path):
     assert list(tmp_path.iterdir()) == [info.path]
 
 
+@pytest.mark.parametrize("container", sorted({*MAX_DATA_BYTES, *MAX_SAMPLES}))
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_largest_size_is_accepted_and_one_sample_more_is_refused(container, channels):
+    info = AudioInfo(Path("out"), 48000, channels, 0, container, "PCM_16", endian="BIG")
+    limit = int(max_samples(info))
+    assert limit > 0
+    check_size(info, limit)
+    with pytest.raises(OutputError, match="give -o a name that ends in"):
+        check_size(info, limit + 1)
+
+
+def test_libsndfile_reads_back_the_largest_sds_file(tmp_path):
+    info = AudioInfo(tmp_path / "out.sds", 48000, 1, 0, "SDS", "PCM_16")
+    with open_writer(info) as writer:
+        writer.write(np.zeros((MAX_SAMPLES["SDS"], 1), np.int16))
+    assert sf.info(info.path).frames == MAX_SAMPLES["SDS"]
+
+
 def test_a_stream_is_refused_at_the_limit_and_leaves_nothing(tmp_path, monkeypatch, write: Writer):
     monkeypatch.setitem(MAX_DATA_BYTES, "AIFF", 40000)
     source = write(np.zeros(30000))
-    with pytest.raises(OutputError, match=r"AIFF holds at most 40\.0 kB of samples"):
+    with pytest.raises(OutputError, match=r"AIFF holds at most 1\.25 s of it"):
         gate_file(source, tmp_path / "out.aiff", AT_003)
     raw = tmp_path / "in.raw"
     raw.write_bytes(bytes(60000))
@@ -83,5 +103,5 @@ def test_a_pipe_that_is_too_long_for_voc_ends_with_one_line(tmp_path):
         check=False,
     )
     assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
-    assert b"VOC holds at most 16.8 MB of samples: give -o a name that ends in .wav" in done.stderr
+    assert b"VOC holds at most 2:55 min of it: give -o a name that ends in .wav" in done.stderr
     assert list(tmp_path.iterdir()) == []
