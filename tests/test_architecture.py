@@ -96,7 +96,17 @@ def test_only_the_terminal_knows_typer_rich_and_tqdm():
 
 
 def test_reading_knows_nothing_of_writing():
-    for name in ("formats", "pcm", "riff", "libsndfile", "ffmpeg", "pipes", "tags", "reader"):
+    for name in (
+        "chunks",
+        "formats",
+        "pcm",
+        "riff",
+        "libsndfile",
+        "ffmpeg",
+        "pipes",
+        "tags",
+        "reader",
+    ):
         for module in imported(PACKAGE / "files" / f"{name}.py"):
             assert module not in (
                 "noisegate_cli.files.writer",

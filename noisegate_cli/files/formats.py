@@ -11,6 +11,18 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import numpy as np
 
+DEFAULT_CHANNEL_MASKS = {3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
+"""Channel mask of FLAC, Vorbis and Opus recordings that declare none, by number of channels.
+
+See RFC 9639, 9.1.3, Vorbis I, 4.3.9, and RFC 7845, 5.1.1.2.
+"""
+
+MAX_32_BIT_DATA_BYTES = 0xFFFFFFFF - (1 << 26)
+"""Maximum size of the samples in a container whose total size is a 32-bit number.
+
+The rest is for the metadata.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subtype:
@@ -138,6 +150,8 @@ class Format:
     tag_writer: TagWriter = ""
     max_bytes: int | None = None
     """Maximum size of the samples in a file; None if there is no limit in practice."""
+    max_samples: int | None = None
+    """Maximum number of samples per channel in a file; None if there is no limit in practice."""
     is_streamable: bool = False
     """Whether the format can be written to a pipe, without seeking."""
 
@@ -171,9 +185,13 @@ FORMATS = {
         _sndfile(
             "WAV", ".wav", ".wave",
             magic=(b"RIFF", b"RIFX", b"RF64"), demuxer="wav", is_compressed=False,
-            tag_writer="riff", is_streamable=True,
+            tag_writer="riff", max_bytes=MAX_32_BIT_DATA_BYTES, is_streamable=True,
         ),
-        _sndfile("WAVEX", family="WAV", is_compressed=False, tag_writer="riff", is_streamable=True),
+        _sndfile(
+            "WAVEX",
+            family="WAV", is_compressed=False, tag_writer="riff", max_bytes=MAX_32_BIT_DATA_BYTES,
+            is_streamable=True,
+        ),
         _sndfile(
             "FLAC", ".flac",
             magic=(b"fLaC",), demuxer="flac", is_resumable=True, tag_writer="flac",
@@ -223,7 +241,8 @@ FORMATS = {
         ),
         _sndfile(
             "AIFF", ".aiff", ".aif", ".aifc",
-            magic=(b"FORM",), is_compressed=False, tag_writer="aiff", max_bytes=0xFFFF0000,
+            magic=(b"FORM",), is_compressed=False, tag_writer="aiff",
+            max_bytes=MAX_32_BIT_DATA_BYTES,
         ),
         _sndfile(
             "AU", ".au", ".snd",
@@ -239,10 +258,18 @@ FORMATS = {
             "RF64", ".rf64",
             family="WAV", is_compressed=False, tag_writer="riff", is_streamable=True,
         ),
-        _sndfile("VOC", ".voc", is_compressed=False, max_bytes=0xFFFF00),
+        # A block has a size of 24 bits, which includes 12 bytes of format.
+        _sndfile("VOC", ".voc", is_compressed=False, max_bytes=0xFFFFFF - 12),
         _sndfile("NIST", ".sph", ".nist", is_compressed=False),
         _sndfile("RAW", ".raw", is_compressed=False, is_streamable=True),
-        _sndfile("SVX", is_compressed=False),
+        _sndfile("SVX", is_compressed=False, max_bytes=MAX_32_BIT_DATA_BYTES),
+        _sndfile("MAT5", max_bytes=MAX_32_BIT_DATA_BYTES),
+        _sndfile("WVE", max_bytes=MAX_32_BIT_DATA_BYTES),
+        _sndfile("AVR", max_samples=(1 << 32) - 1),
+        _sndfile("HTK", max_samples=(1 << 30) - 1),
+        _sndfile("MAT4", max_samples=(1 << 31) - 1),
+        _sndfile("MPC2K", max_samples=(1 << 32) - 1),
+        _sndfile("SDS", max_samples=(1 << 21) - 1),
         _read_only("AAC", ".aac", length="estimated", output_extension=".m4a"),
         _read_only("AC3", ".ac3", length="estimated"),
         _read_only("AMR", ".amr", length="estimated"),
@@ -352,6 +379,10 @@ class AudioInfo:
     """Speaker positions of the channels, one bit each as in WAV; 0 if unknown."""
     bit_rate: int = 0
     """Bits per second of lossy audio; 0 if unknown."""
+    valid_bits: int = 0
+    """Bits of each integer sample that are used, if a WAV file declares them; 0 if unknown."""
+    is_ambisonic: bool = False
+    """Whether a WAV file declares that its channels are in ambisonic B-format."""
 
     @property
     def duration(self) -> float:
@@ -368,7 +399,9 @@ class AudioInfo:
     @property
     def bit_depth(self) -> int:
         """Number of bits used in each sample."""
-        return find_subtype(self.subtype).bit_depth
+        subtype = find_subtype(self.subtype)
+        is_integer = subtype.dtype.startswith("int")
+        return min(subtype.bit_depth, self.valid_bits or 32) if is_integer else subtype.bit_depth
 
     @property
     def is_lossy(self) -> bool:

@@ -19,6 +19,7 @@ from noisegate_cli.files.formats import (
 )
 from noisegate_cli.files.output_naming import DEFAULT_OUTPUT_OPTIONS, OutputOptions, add_suffix
 from noisegate_cli.files.riff import rf64_if_large
+from noisegate_cli.files.size_limits import check_size
 from noisegate_cli.files.writer import unsupported_reason
 from noisegate_cli.text import quote_path
 
@@ -46,10 +47,11 @@ def output_info(
         info = replace(source, path=path, format=kind.name, subtype=subtype, endian=endian)
         why = unsupported_reason(info)
         if not why:
-            _check_size(info)  # a smaller sample type would lose precision without a message
             if info.is_lossy:
                 info = replace(info, bit_rate=_choose_bit_rate(source, info))
-            return rf64_if_large(info)
+            info = rf64_if_large(info)
+            check_size(info, info.samples)  # A smaller sample type would lose precision.
+            return info
     if options.subtype:
         raise OutputError(
             f"{quote_path(path)} can't hold {options.subtype}: {_describe_subtypes(kind)}"
@@ -57,17 +59,6 @@ def output_info(
     raise OutputError(
         f"{quote_path(path)} can't hold this recording ({why}): give -o a name that ends in .wav"
     )
-
-
-def _check_size(info: AudioInfo) -> None:
-    """Raise OutputError if the recording is too long for its container."""
-    limit = info.container.max_bytes
-    size = info.samples * info.channels * find_subtype(info.subtype).width_bytes
-    if limit is not None and size > limit:
-        raise OutputError(
-            f"{quote_path(info.path)} can't hold this recording (its samples take {size:,} bytes, "
-            f"{info.format} holds {limit:,}): give -o a name that ends in .wav"
-        )
 
 
 def _choose_container(source: AudioInfo, path: Path, options: OutputOptions) -> Format:

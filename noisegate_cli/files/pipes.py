@@ -12,19 +12,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.errors import AudioError, OutputError, SettingsError
+from noisegate_cli.files.chunks import FORM_BYTES, UNKNOWN_SIZE, Chunk, next_offset, walk_chunks
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.pcm import SAMPLE_WIDTH_BYTES, decode_pcm, encode_pcm
 from noisegate_cli.files.riff import (
+    MAX_FMT_BYTES,
     MIN_STREAMED_SIZE_BYTES,
-    UNKNOWN_SIZE,
+    NO_FORMAT,
+    RIFF_IDS,
     WRITABLE_FORMAT_TAGS,
     MetadataChunks,
+    WavFormat,
     build_wav_header,
 )
 from noisegate_cli.samples import Samples, silence_nonfinite
@@ -107,28 +111,29 @@ class StandardInput:
         if sys.stdin is None or sys.stdin.isatty():
             raise AudioError("standard input is a terminal: pipe a recording into ngate gate -")
         self._file = cast(io.BufferedReader, sys.stdin.buffer)
-        self._peeked = b""
+        self._peeked = bytearray()
         _enlarge_pipe(self._file)
 
     def read_available(self, max_bytes: int = PIPE_BUFFER_BYTES) -> bytes:
         """Return the available bytes, from 1 to `max_bytes`; empty only at the end of the input."""
         if self._peeked:
-            some, self._peeked = self._peeked[:max_bytes], self._peeked[max_bytes:]
+            some = bytes(self._peeked[:max_bytes])
+            del self._peeked[:max_bytes]
             return some
         return self._file.read1(max_bytes)
 
-    def peek(self, length: int) -> bytes:
-        """Return the next `length` bytes without consuming them; fewer at the end of the input."""
-        while len(self._peeked) < length:
-            more = self._file.read1(length - len(self._peeked))
+    def peek(self, offset: int, size: int) -> bytes:
+        """Return the bytes at an offset without consuming any; fewer at the end of the input."""
+        while len(self._peeked) < offset + size:
+            more = self._file.read1(offset + size - len(self._peeked))
             if not more:
                 break
             self._peeked += more
-        return self._peeked[:length]
+        return bytes(self._peeked[offset : offset + size])
 
     def skip(self, length: int) -> None:
         """Consume `length` bytes that `peek` has returned."""
-        self._peeked = self._peeked[length:]
+        del self._peeked[:length]
 
 
 class StreamReader:
@@ -140,26 +145,28 @@ class StreamReader:
     def __init__(
         self,
         source: StandardInput,
-        kind: RawFormat,
-        size: int | None,
+        header: "_StreamHeader",
         name: str,
         zero_nonfinite: bool,
     ) -> None:
         self._zero_nonfinite = zero_nonfinite
         self._source = source
-        self._raw = kind
+        self._raw = kind = header.raw
         self._block_align = SAMPLE_WIDTH_BYTES[kind.subtype] * kind.channels
-        self._size = size
+        self._size = header.size
         self.warnings: list[str] = []
         self.tags: dict[str, str] = {}
         self.info = AudioInfo(
             path=STDIO_PATH,
             sample_rate=kind.sample_rate,
             channels=kind.channels,
-            samples=(size or 0) // self._block_align,
+            samples=(header.size or 0) // self._block_align,
             format=name,
             subtype=kind.subtype,
             endian="BIG" if kind.big_endian else "FILE",
+            channel_mask=header.fmt.channel_mask,
+            valid_bits=header.fmt.valid_bits,
+            is_ambisonic=header.fmt.is_ambisonic,
         )
 
     @classmethod
@@ -174,20 +181,19 @@ class StreamReader:
             If standard input is empty.
         """
         if raw:
-            return cls(source, raw, None, "RAW", zero_nonfinite)
-        head = source.peek(4)
+            return cls(source, _StreamHeader(raw, None, 0), "RAW", zero_nonfinite)
+        head = source.peek(0, 4)
         if not head:
             raise AudioError("standard input is empty: did the program before ngate fail?")
-        found = None
-        if head in (b"RIFF", b"RIFX", b"RF64"):
-            found = _parse_wav_header(source)
+        header = None
+        if head in RIFF_IDS:
+            header = _parse_wav_header(source)
         elif head == b".snd":
-            found = _parse_au_header(source)
-        if found is None:
+            header = _parse_au_header(source)
+        if header is None:
             return None
-        kind, size, start = found
-        source.skip(start)
-        return cls(source, kind, size, "AU" if head == b".snd" else "WAV", zero_nonfinite)
+        source.skip(header.start)
+        return cls(source, header, "AU" if head == b".snd" else "WAV", zero_nonfinite)
 
     def __enter__(self) -> "StreamReader":
         return self
@@ -221,47 +227,63 @@ class StreamReader:
             missing = left / self._block_align / self.info.sample_rate
             self.warnings.append(f"it is cut short: {missing:.2f} s that it announced are missing")
         yield np.zeros((0, self.info.channels), self.info.dtype), True
+        if self._size and self.info.format == "WAV" and self._is_followed_by_audio(self._size):
+            self.warnings.append("it holds a second recording, which is left out")
         # Consume data after the samples, so that the writer doesn't fail with a broken pipe.
         while self._source.read_available():
             pass
+
+    def _is_followed_by_audio(self, size: int) -> bool:
+        """Return whether another WAV file, or another `data` chunk, follows the samples."""
+        rest = self._source.peek(0, MAX_HEADER_BYTES)
+        odd, big_endian = size % 2, self._raw.big_endian
+
+        def read(offset: int, length: int) -> bytes:
+            return rest[offset - odd : offset - odd + length]
+
+        end = odd + len(rest)
+        start = next_offset(read, Chunk(b"data", 0, odd, odd), end, big_endian)
+        chunks = walk_chunks(read, start, end, big_endian)
+        return any(chunk.id in (b"data", *RIFF_IDS) for chunk in chunks)
 
 
 MAX_HEADER_BYTES = 1 << 20
 """Maximum size of the header of a stream; files may have larger headers."""
 
 
-def _parse_wav_header(source: StandardInput) -> tuple[RawFormat, int | None, int] | None:
-    """Return the format of a WAV stream, its bytes of samples, and their offset."""
-    big_endian = source.peek(4) == b"RIFX"
-    order = ">" if big_endian else "<"
-    at, long_size, kind = 12, None, None
-    while at < MAX_HEADER_BYTES:
-        head = source.peek(at + 8)[at:]
-        if len(head) < 8:
-            return None
-        name, size = struct.unpack(order + "4sI", head)
-        if name == b"data":
-            if kind is None:
-                return None
-            if size >= MIN_STREAMED_SIZE_BYTES or not size:
-                size = long_size
-            return kind, size, at + 8
-        if name in (b"fmt ", b"ds64"):
-            content = source.peek(at + 8 + min(size, 40))[at + 8 :]
-            if name == b"ds64" and len(content) >= 16:
-                long_size = struct.unpack_from("<Q", content, 8)[0]
-            elif name == b"fmt " and (kind := _parse_fmt_chunk(content, order)) is None:
-                return None
-        at += 8 + size + size % 2
+class _StreamHeader(NamedTuple):
+    """What the header of a stream declares."""
+
+    raw: RawFormat
+    size: int | None
+    """Bytes of samples; None if unknown."""
+    start: int
+    """Offset of the samples in bytes."""
+    fmt: WavFormat = NO_FORMAT
+
+
+def _parse_wav_header(source: StandardInput) -> _StreamHeader | None:
+    """Return the header of a WAV stream; None if its samples can't be streamed."""
+    big_endian = source.peek(0, 4) == b"RIFX"
+    fmt, has_long_sizes = NO_FORMAT, False
+    for chunk in walk_chunks(source.peek, FORM_BYTES, MAX_HEADER_BYTES, big_endian):
+        if chunk.id == b"fmt ":
+            content = source.peek(chunk.offset, min(chunk.size, MAX_FMT_BYTES))
+            fmt = WavFormat.parse(content, big_endian) or NO_FORMAT
+        elif chunk.id == b"ds64":
+            has_long_sizes = True
+        elif chunk.id == b"data":
+            size = chunk.declared_size
+            # A size from a `ds64` chunk is known, although it may be as large.
+            known = size < MIN_STREAMED_SIZE_BYTES or (has_long_sizes and size != UNKNOWN_SIZE)
+            raw = _streamable_format(fmt, big_endian)
+            size_bytes = size if size and known else None
+            return _StreamHeader(raw, size_bytes, chunk.offset, fmt) if raw else None
     return None
 
 
-def _parse_fmt_chunk(fmt: bytes, order: str) -> RawFormat | None:
-    if len(fmt) < 16:
-        return None
-    tag, channels, rate, _, align, bits = struct.unpack_from(order + "HHIIHH", fmt)
-    if tag == 0xFFFE and len(fmt) >= 26:
-        tag = struct.unpack_from(order + "H", fmt, 24)[0]
+def _streamable_format(fmt: WavFormat, big_endian: bool) -> RawFormat | None:
+    """Return the format of the samples; None if they can't be streamed."""
     subtype = {
         (1, 8): "PCM_U8",
         (1, 16): "PCM_16",
@@ -269,26 +291,24 @@ def _parse_fmt_chunk(fmt: bytes, order: str) -> RawFormat | None:
         (1, 32): "PCM_32",
         (3, 32): "FLOAT",
         (3, 64): "DOUBLE",
-    }.get((tag, bits))
-    if subtype is None or not channels or not rate or align != channels * bits // 8:
+    }.get((fmt.tag, fmt.bits))
+    align = fmt.channels * fmt.bits // 8
+    if subtype is None or not align or not fmt.sample_rate or fmt.block_align != align:
         return None
-    return RawFormat(rate, channels, subtype, order == ">")
+    return RawFormat(fmt.sample_rate, fmt.channels, subtype, big_endian)
 
 
-def _parse_au_header(source: StandardInput) -> tuple[RawFormat, int | None, int] | None:
-    """Return the format of an AU stream, its bytes of samples, and their offset."""
-    head = source.peek(24)
+def _parse_au_header(source: StandardInput) -> _StreamHeader | None:
+    """Return the header of an AU stream; None if its samples can't be streamed."""
+    head = source.peek(0, 24)
     if len(head) < 24:
         return None
     start, size, kind, rate, channels = struct.unpack_from(">5I", head, 4)
     known = kind in AU_SUBTYPES and 24 <= start < MAX_HEADER_BYTES and rate and channels
-    if not known or len(source.peek(start)) < start:
+    if not known or len(source.peek(0, start)) < start:
         return None
-    return (
-        RawFormat(rate, channels, AU_SUBTYPES[kind], True),
-        None if size >= MIN_STREAMED_SIZE_BYTES else size,
-        start,
-    )
+    raw = RawFormat(rate, channels, AU_SUBTYPES[kind], True)
+    return _StreamHeader(raw, None if size >= MIN_STREAMED_SIZE_BYTES else size, start)
 
 
 @contextmanager

@@ -20,7 +20,13 @@ import numpy as np
 import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError, SignalError
-from noisegate_cli.files.formats import STDIO_PATH, AudioInfo, Format, find_format_by_magic
+from noisegate_cli.files.formats import (
+    DEFAULT_CHANNEL_MASKS,
+    STDIO_PATH,
+    AudioInfo,
+    Format,
+    find_format_by_magic,
+)
 from noisegate_cli.files.libsndfile import SndfileDecoder, unreadable_error
 from noisegate_cli.files.mpeg import is_mpeg_audio
 from noisegate_cli.files.pcm import convert_to_subtype
@@ -151,7 +157,7 @@ class AudioReader:
     def _open_decoder(self, magic: bytes, kind: Format | None) -> Decoder:
         why: Exception | None = None
         is_mpeg = not (self._raw or kind) and is_mpeg_audio(self.path, magic)
-        if not (is_mpeg or (self._layout and self._layout.has_undeclared_audio)):
+        if not (is_mpeg or (self._layout and self._layout.needs_ffmpeg)):
             try:
                 decoder = SndfileDecoder(self.path, self._raw)
                 if decoder.can_read_all:
@@ -187,18 +193,44 @@ class AudioReader:
             self.warnings.append(f"it has {others + 1} sound tracks: the main one is taken")
         layout = self._layout
         if layout is None:
-            return info
+            return replace(info, channel_mask=info.channel_mask or self._read_channel_mask(info))
         if layout.has_undeclared_audio:
             self.warnings.append(
                 "its header says that it is empty, as when a recorder was cut off: "
                 "all that follows is taken for its sound"
             )
-        if layout.extra_data_bytes and layout.block_align:
-            seconds = layout.extra_data_bytes / layout.block_align / info.sample_rate
-            self.warnings.append(
-                f"it holds a second recording of {format_duration(seconds)}, which is left out"
-            )
-        return replace(info, channel_mask=layout.channel_mask)
+        if layout.extra_duration:
+            seconds = format_duration(layout.extra_duration)
+            self.warnings.append(f"it holds a second recording of {seconds}, which is left out")
+        return replace(
+            info,
+            channel_mask=layout.fmt.channel_mask,
+            valid_bits=layout.fmt.valid_bits,
+            is_ambisonic=layout.fmt.is_ambisonic,
+        )
+
+    def _has_all_compressed_data(self) -> bool:
+        """Return whether FFmpeg reads a WAV file that is complete and holds compressed samples.
+
+        FFmpeg estimates the length of such a file, so that the length can't reveal missing samples.
+        """
+        data = self._layout.data if self._layout else None
+        by_ffmpeg = not isinstance(self._decoder, SndfileDecoder)
+        return by_ffmpeg and self.info.is_lossy and data is not None and data.is_complete
+
+    def _read_channel_mask(self, info: AudioInfo) -> int:
+        """Return the channel mask of a FLAC or Ogg file with more than two channels; 0 of others.
+
+        libsndfile doesn't report it.
+        """
+        if info.channels <= 2 or info.format not in ("FLAC", "OGG"):
+            return 0
+        if info.subtype == "OPUS" and _read_opus_mapping_family(self.path) != 1:
+            return 0  # The channels have no positions (RFC 7845, 5.1.1.3).
+        from noisegate_cli.files.tags import read_channel_mask
+
+        mask = read_channel_mask(self.path) if info.format == "FLAC" else 0
+        return mask or DEFAULT_CHANNEL_MASKS.get(info.channels, 0)
 
     def _open_fallback(self, read: int, damage: str) -> "PyavDecoder | None":
         """Return a PyAV decoder to continue with if libsndfile stopped early, or None."""
@@ -237,7 +269,9 @@ class AudioReader:
                 f"its end is missing: it holds {format_duration(read / rate)}, "
                 "how long it was can't be told"
             )
-        elif read < declared_length - self._decoder.tolerance_samples:
+        elif read < declared_length - self._decoder.tolerance_samples and not (
+            self._has_all_compressed_data()
+        ):
             # The packet at the end of a file that is cut short causes one error.
             is_damaged = damage or self._decoder.damaged > 1
             self.warnings.append(
@@ -317,6 +351,13 @@ def _read_magic(path: Path, display_path: Path) -> bytes:
     if not first:
         raise AudioError(f"{quote_path(display_path)} is empty (0 bytes): record or copy it again")
     return first
+
+
+def _read_opus_mapping_family(path: Path) -> int:
+    """Return the channel mapping family of an Ogg Opus file (RFC 7845, 5.1)."""
+    with path.open("rb") as file:
+        # The header is in the first page, after 28 bytes; the family is its byte 18.
+        return file.read(28 + 19)[-1]
 
 
 @contextmanager

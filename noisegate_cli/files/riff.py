@@ -1,8 +1,6 @@
 """Read and write the chunks of WAV files, most of which libsndfile and PyAV discard.
 
-A WAV file consists of chunks: a four-letter ID, a four-byte size, and content padded to an even
-length. RF64 is the variant for files over 4 GiB, with 64-bit sizes in the chunk `ds64`. See EBU
-Tech 3285 and 3306, and Microsoft's Multiple Channel Audio Data and WAVE Files.
+See EBU Tech 3285 and 3306, and Microsoft's Multiple Channel Audio Data and WAVE Files.
 """
 
 import os
@@ -15,12 +13,22 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from noisegate_cli.files.chunks import (
+    FORM_BYTES,
+    HEADER_BYTES,
+    MAX_CHUNKS,
+    UNKNOWN_SIZE,
+    Chunk,
+    ReadBytes,
+    build_chunk,
+    walk_chunks,
+)
 from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.files.pcm import SAMPLE_WIDTH_BYTES, encode_pcm
 from noisegate_cli.samples import Samples
 
-UNKNOWN_SIZE = 0xFFFFFFFF
-"""Value of a 32-bit size that is unknown or too large."""
+RIFF_IDS = (b"RIFF", b"RIFX", b"RF64")
+"""IDs with which WAV files begin; RIFX is big-endian."""
 
 MIN_STREAMED_SIZE_BYTES = 0x7FFF0000
 """Programs that write to a pipe declare at least this size, because they don't know it yet."""
@@ -33,33 +41,17 @@ SAMPLE_CHUNK_IDS = {b"fmt ", b"data", b"fact", b"PEAK", b"levl", b"ds64", b"MD5 
 
 FILLER_CHUNK_IDS = {b"JUNK", b"junk", b"PAD ", b"FLLR"}
 
-MAX_CHUNKS = 1000
-"""Maximum number of chunks to parse; a file with more is damaged or malicious."""
-
 MAX_METADATA_BYTES = 1 << 26
 """Maximum total size of the metadata chunks that are copied to the output."""
 
-WAVE_FORMAT_PCM, FLOAT, WAVE_FORMAT_EXTENSIBLE = 1, 3, 0xFFFE
+WAVE_FORMAT_PCM, FLOAT, WAVE_FORMAT_MPEGLAYER3, WAVE_FORMAT_EXTENSIBLE = 1, 3, 0x55, 0xFFFE
 
 KNOWN_FORMAT_TAGS = {
-    1,
-    2,
-    3,
-    6,
-    7,
-    0x11,
-    0x31,
-    0x45,
-    0x50,
-    0x55,
-    0x92,
-    0xFF,
-    0x161,
-    0x162,
-    0x2000,
-    0x2001,
+    *(1, 2, 3, 6, 7),
+    *(0x11, 0x14, 0x20, 0x22, 0x31, 0x32, 0x40, 0x42, 0x45, 0x61, 0x62, 0x64, 0x69),
+    *(0x50, 0x55, 0x92, 0xFF, 0x161, 0x162, 0x163, 0x270, 0x28F, 0x2000, 0x2001, 0x5346, 0xF1AC),
 }
-"""Format tags that occur in WAV files, such as PCM, ADPCM, A-law, GSM, MPEG and AC-3."""
+"""Format tags that occur in WAV files, such as PCM, A-law, ADPCM, GSM, MPEG, AC-3 and FLAC."""
 
 WRITABLE_FORMAT_TAGS = {
     "PCM_U8": WAVE_FORMAT_PCM,
@@ -71,21 +63,53 @@ WRITABLE_FORMAT_TAGS = {
 }
 """Subtypes that `WavEncoder` writes, and their format tags."""
 
+RF64_SUBTYPES = {*WRITABLE_FORMAT_TAGS, "ULAW", "ALAW"}
+
 SUBFORMAT_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 """Bytes after the format tag in a subformat GUID."""
 
+AMBISONIC_GUID_TAIL = bytes.fromhex("00002107d3118644c8c1ca000000")
+"""Bytes after the format tag in the subformat GUID of ambisonic B-format."""
 
-class Chunk(NamedTuple):
-    """ID, position and size of a chunk in its file."""
 
-    id: bytes
-    offset: int
-    """Offset of the content in bytes."""
-    size: int
-    """Bytes of content in the file; less than `declared_size` if the file is truncated."""
-    declared_size: int
-    big: bool = False
-    """Whether the chunk is big-endian."""
+class WavFormat(NamedTuple):
+    """Content of a `fmt ` chunk."""
+
+    tag: int
+    """Format tag of the samples; 0 if it is invalid."""
+    channels: int
+    sample_rate: int
+    """Sample rate in Hz."""
+    block_align: int
+    """Bytes of one sample of all channels."""
+    bits: int
+    """Bits of a sample in the file."""
+    valid_bits: int = 0
+    """Bits of a sample that are used; 0 if the chunk doesn't declare them."""
+    channel_mask: int = 0
+    is_ambisonic: bool = False
+    """Whether the channels are in ambisonic B-format."""
+
+    @classmethod
+    def parse(cls, content: bytes, big_endian: bool = False) -> "WavFormat | None":
+        """Parse the content of a `fmt ` chunk; return None if it is too short."""
+        if len(content) < 16:
+            return None
+        order = ">" if big_endian else "<"
+        tag, channels, rate, align, bits = struct.unpack_from(order + "HHI4xHH", content)
+        plain = cls(tag, channels, rate, align, bits)
+        if tag != WAVE_FORMAT_EXTENSIBLE or len(content) < 40:
+            return plain
+        valid_bits, mask, tag = struct.unpack_from(order + "HIH", content, 18)
+        tail = content[26:40]
+        ambisonic = tail == AMBISONIC_GUID_TAIL
+        known = ambisonic or tail == SUBFORMAT_GUID_TAIL or big_endian
+        return plain._replace(
+            tag=tag if known else 0,
+            valid_bits=valid_bits if valid_bits <= bits else 0,
+            channel_mask=mask,
+            is_ambisonic=ambisonic,
+        )
 
 
 class MetadataChunks(NamedTuple):
@@ -125,103 +149,138 @@ class MetadataChunks(NamedTuple):
             return file.read(chunk.size)
 
 
+MAX_FMT_BYTES = 40
+"""Size of the longest `fmt ` chunk, as far as `WavFormat` parses it."""
+
+NO_FORMAT = WavFormat(0, 0, 0, 0, 0)
+
+
 class WavLayout(NamedTuple):
     """Chunks of a WAV file, and the properties that they declare."""
 
     chunks: tuple[Chunk, ...]
     metadata_chunks: MetadataChunks
-    channel_mask: int
-    format_tag: int
-    """Format tag of the samples; 0 if it is invalid."""
-    block_align: int
-    """Bytes of one sample of all channels."""
+    fmt: WavFormat
     data: Chunk | None
     has_undeclared_audio: bool
     """Whether audio follows a header that declares none, as after a recorder was interrupted."""
-    extra_data_bytes: int
-    """Total size of further `data` chunks."""
+    extra_duration: float
+    """Seconds of samples in further `data` chunks, and in files that follow in the same file."""
+
+    @property
+    def needs_ffmpeg(self) -> bool:
+        """Whether FFmpeg finds the end of the samples and libsndfile doesn't.
+
+        libsndfile estimates the length of MP3 in WAV from the bit rate of the first frame.
+        """
+        return self.has_undeclared_audio or self.fmt.tag == WAVE_FORMAT_MPEGLAYER3
 
     @property
     def is_valid(self) -> bool:
         """Whether there are samples of a known format and all other chunks are complete."""
         others = (c for c in self.chunks if c.id != b"data")
-        whole = all(c.size == c.declared_size for c in others)
-        return self.data is not None and whole and self.format_tag in KNOWN_FORMAT_TAGS
+        whole = all(c.is_complete for c in others)
+        return self.data is not None and whole and self.fmt.tag in KNOWN_FORMAT_TAGS
 
 
 def read_layout(path: Path) -> WavLayout | None:
     """Return the layout of a WAV file; None for any other file."""
     with path.open("rb") as file:
-        chunks = tuple(_parse_chunks(file))
-        if not chunks:
+        read = _bytes_reader(file)
+        files = list(_walk_files(read, file.seek(0, os.SEEK_END)))
+        if not files or not files[0].chunks:
             return None
-        length = file.seek(0, os.SEEK_END)
-        fmt = next((c for c in chunks if c.id == b"fmt "), None)
-        align, mask, tag = 0, 0, 0
-        if fmt and fmt.size >= 16:
-            file.seek(fmt.offset)
-            content = file.read(min(fmt.size, 40))
-            order = ">" if fmt.big else "<"
-            tag, align = struct.unpack_from(order + "H10xH", content)
-            if tag == WAVE_FORMAT_EXTENSIBLE and len(content) >= 40:
-                mask, tag = struct.unpack_from(order + "IH", content, 20)
-                tag = tag if content[26:40] == SUBFORMAT_GUID_TAIL or fmt.big else 0
-    places = [i for i, c in enumerate(chunks) if c.id == b"data"]
-    data = chunks[places[0]] if places else None
-    before: list[Chunk] = []
-    after: list[Chunk] = []
-    metadata_bytes = 0
-    for i, chunk in enumerate(chunks):
-        if chunk.id in SAMPLE_CHUNK_IDS | FILLER_CHUNK_IDS or chunk.size < chunk.declared_size:
-            continue
-        metadata_bytes += chunk.size
-        if metadata_bytes <= MAX_METADATA_BYTES:
-            (after if places and i > places[0] else before).append(chunk)
+        formats = [_read_format(read, found) for found in files]
+    first = files[0]
+    durations = [
+        _compute_duration(fmt, chunk)
+        for fmt, found in zip(formats, files, strict=True)
+        for chunk in found.chunks
+        if chunk.id == b"data"
+    ]
+    data = next((c for c in first.chunks if c.id == b"data"), None)
     return WavLayout(
-        chunks=chunks,
-        metadata_chunks=MetadataChunks(path, tuple(before), tuple(after), chunks[0].big),
-        channel_mask=mask,
-        format_tag=tag,
-        block_align=align,
+        chunks=first.chunks,
+        metadata_chunks=_select_metadata(path, first),
+        fmt=formats[0],
         data=data,
-        has_undeclared_audio=data is not None
-        and data.declared_size == 0
-        and not _is_followed_by_chunks(chunks, data, length),
-        extra_data_bytes=sum(chunks[i].size for i in places[1:]),
+        has_undeclared_audio=data is not None and _is_empty_before_audio(data, first),
+        extra_duration=sum(durations[1 if data else 0 :]),
     )
 
 
-def _parse_chunks(file: BinaryIO) -> Iterator[Chunk]:
-    """Yield the chunks of a WAV file up to the first invalid one."""
-    head = file.read(12)
-    if head[:4] not in (b"RIFF", b"RIFX", b"RF64") or head[8:] != b"WAVE":
-        return
-    big = head[:4] == b"RIFX"
-    length = file.seek(0, os.SEEK_END)
-    at, long_size = 12, 0
-    for _ in range(MAX_CHUNKS):
-        if at >= length:
-            return
-        file.seek(at)
-        header = file.read(8)
-        if len(header) < 8 or not header[:4].isascii() or not header[:4].decode().isprintable():
-            return
-        declared_size = int.from_bytes(header[4:], "big" if big else "little")
-        if header[:4] == b"data" and declared_size == UNKNOWN_SIZE and long_size:
-            declared_size = long_size
-        chunk = Chunk(header[:4], at + 8, min(declared_size, length - at - 8), declared_size, big)
-        if chunk.id == b"ds64" and chunk.size >= 16:
-            file.seek(chunk.offset + 8)
-            long_size = int.from_bytes(file.read(8), "little")
-        yield chunk
-        at += 8 + declared_size + declared_size % 2
+class _RiffFile(NamedTuple):
+    """Chunks of one of several WAV files that follow each other, as after `cat a.wav b.wav`."""
+
+    chunks: tuple[Chunk, ...]
+    big_endian: bool
+    end: int
+    """Offset of the next file, or of the end of the last one."""
 
 
-def _is_followed_by_chunks(chunks: tuple[Chunk, ...], chunk: Chunk, length: int) -> bool:
-    """Return whether only other chunks, or nothing, follow `chunk` up to the end of the file."""
-    last = chunks[-1]
+def _walk_files(read: ReadBytes, length: int) -> Iterator[_RiffFile]:
+    """Yield the WAV files that follow each other from the beginning of the data."""
+    start, total = 0, 0
+    while start < length and total < MAX_CHUNKS:
+        head = read(start, FORM_BYTES)
+        if head[:4] not in RIFF_IDS or head[8:] != b"WAVE":
+            return
+        big_endian, end = head[:4] == b"RIFX", length
+        chunks = []
+        # The declared size of a file is often wrong, so that its end is not taken from it.
+        for chunk in walk_chunks(read, start + FORM_BYTES, length, big_endian):
+            if chunk.id in RIFF_IDS:
+                end = chunk.offset - HEADER_BYTES
+                break
+            chunks.append(chunk)
+        yield _RiffFile(tuple(chunks), big_endian, end)
+        start, total = end, total + len(chunks) + 1
+
+
+def _bytes_reader(file: BinaryIO) -> ReadBytes:
+    def read(offset: int, size: int) -> bytes:
+        file.seek(offset)
+        return file.read(size)
+
+    return read
+
+
+def _read_format(read: ReadBytes, file: _RiffFile) -> WavFormat:
+    """Return the content of the first `fmt ` chunk; zeros if there is none."""
+    for chunk in file.chunks:
+        if chunk.id == b"fmt ":
+            content = read(chunk.offset, min(chunk.size, MAX_FMT_BYTES))
+            return WavFormat.parse(content, file.big_endian) or NO_FORMAT
+    return NO_FORMAT
+
+
+def _select_metadata(path: Path, file: _RiffFile) -> MetadataChunks:
+    """Return the complete chunks that don't depend on the samples, up to a total size."""
+    before: list[Chunk] = []
+    after: list[Chunk] = []
+    target, total_bytes = before, 0
+    for chunk in file.chunks:
+        if chunk.id == b"data":
+            target = after
+        if chunk.id in SAMPLE_CHUNK_IDS | FILLER_CHUNK_IDS or not chunk.is_complete:
+            continue
+        total_bytes += chunk.size
+        if total_bytes <= MAX_METADATA_BYTES:
+            target.append(chunk)
+    return MetadataChunks(path, tuple(before), tuple(after), file.big_endian)
+
+
+def _is_empty_before_audio(data: Chunk, file: _RiffFile) -> bool:
+    """Return whether a `data` chunk declares no samples, and bytes follow that are no chunks."""
+    last = file.chunks[-1]
     end = last.offset + last.size + last.size % 2
-    return length - (end if chunk != last else chunk.offset) < max(1, 8)
+    return data.declared_size == 0 and file.end - end >= HEADER_BYTES
+
+
+def _compute_duration(fmt: WavFormat, data: Chunk) -> float:
+    """Return the duration of uncompressed samples in seconds; 0 if `fmt` is invalid."""
+    bytes_per_second = fmt.block_align * fmt.sample_rate
+    return data.size / bytes_per_second if bytes_per_second else 0.0
 
 
 def build_wav_header(
@@ -250,7 +309,13 @@ def build_wav_header(
     width = SAMPLE_WIDTH_BYTES[info.subtype]
     align = width * info.channels
     usual = (0, 4 if info.channels == 1 else 3 if info.channels == 2 else 0)
-    extensible = info.format == "WAVEX" or info.channel_mask not in usual
+    valid_bits = min(info.bit_depth, width * 8)
+    extensible = (
+        info.format == "WAVEX"
+        or info.channel_mask not in usual
+        or info.is_ambisonic
+        or valid_bits < width * 8
+    )
     fmt = struct.pack(
         "<HHIIHH",
         WAVE_FORMAT_EXTENSIBLE if extensible else tag,
@@ -261,7 +326,8 @@ def build_wav_header(
         width * 8,
     )
     if extensible:
-        fmt += struct.pack("<HHIH", 22, width * 8, info.channel_mask, tag) + SUBFORMAT_GUID_TAIL
+        fmt += struct.pack("<HHIH", 22, valid_bits, info.channel_mask, tag)
+        fmt += AMBISONIC_GUID_TAIL if info.is_ambisonic else SUBFORMAT_GUID_TAIL
     elif tag == FLOAT:
         fmt += struct.pack("<H", 0)
     fact = b""
@@ -290,8 +356,10 @@ def build_wav_header(
 def rf64_if_large(info: AudioInfo) -> AudioInfo:
     """Return `info` with the format RF64 if its samples may not fit in a WAV file."""
     size = info.samples * info.channels * SAMPLE_WIDTH_BYTES.get(info.subtype, 1)
-    large = info.format in ("WAV", "WAVEX") and size > MAX_WAV_BYTES - MAX_METADATA_BYTES
-    return replace(info, format="RF64") if large else info
+    large = size > MAX_WAV_BYTES - MAX_METADATA_BYTES
+    if large and info.format in ("WAV", "WAVEX") and info.subtype in RF64_SUBTYPES:
+        return replace(info, format="RF64", endian="FILE")
+    return info
 
 
 class WavEncoder:
@@ -345,11 +413,6 @@ class WavEncoder:
         rest = octets if isinstance(octets, bytes) else octets.data
         while len(rest):
             rest = rest[self._file.write(rest) :]
-
-
-def build_chunk(name: bytes, content: bytes, order: str = "<") -> bytes:
-    """Return the bytes of a chunk: ID, size, content and padding."""
-    return struct.pack(order + "4sI", name, len(content)) + content + bytes(len(content) % 2)
 
 
 def append_metadata_chunks(path: Path, metadata_chunks: MetadataChunks) -> None:

@@ -14,8 +14,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from noisegate_cli.files.chunks import build_chunk, walk_chunks
 from noisegate_cli.files.formats import AudioInfo
-from noisegate_cli.files.riff import MetadataChunks, append_raw_chunks, build_chunk
+from noisegate_cli.files.riff import MetadataChunks, append_raw_chunks
 
 
 class TagName(NamedTuple):
@@ -137,6 +138,15 @@ def read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks |
     texts, covers = _parse_native_tags(found.tags)
     covers += [_parse_flac_picture(picture) for picture in getattr(found, "pictures", ())]
     return Tags(text | texts, tuple(covers), found.tags)
+
+
+def read_channel_mask(path: Path) -> int:
+    """Return the channel mask in the comments of a FLAC file; 0 if there is none."""
+    from mutagen.flac import FLAC
+
+    with suppress(Exception):  # damaged tags, as in `InputMetadata.tags`
+        return int(FLAC(path).tags[CHANNEL_MASK_COMMENT][0], 16)
+    return 0
 
 
 def write_tags(path: Path, info: AudioInfo, tags: Tags) -> None:
@@ -269,17 +279,15 @@ def _parse_wav_tags(chunks: MetadataChunks) -> Tags:
 
 def _parse_info_list(content: bytes, big: bool) -> Iterator[tuple[bytes, str]]:
     """Yield the IDs and the texts in a LIST chunk of type INFO."""
-    at = 4
-    while content[:4] == b"INFO" and at + 8 <= len(content):
-        name = content[at : at + 4]
-        size = int.from_bytes(content[at + 4 : at + 8], "big" if big else "little")
-        value = content[at + 8 : at + 8 + size].split(b"\0")[0]
+    if content[:4] != b"INFO":
+        return
+    for chunk in walk_chunks(lambda at, size: content[at : at + size], 4, len(content), big):
+        value = content[chunk.offset : chunk.offset + chunk.size].split(b"\0")[0]
         if value:
             try:
-                yield name, value.decode()
+                yield chunk.id, value.decode()
             except UnicodeDecodeError:
-                yield name, value.decode("cp1252", "replace")
-        at += 8 + size + size % 2
+                yield chunk.id, value.decode("cp1252", "replace")
 
 
 def _build_tag_chunks(tags: Tags) -> Iterator[bytes]:

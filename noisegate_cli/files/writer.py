@@ -25,6 +25,8 @@ from noisegate_cli.files.riff import (
     WavEncoder,
     append_metadata_chunks,
 )
+from noisegate_cli.files.size_limits import check_size
+from noisegate_cli.files.variable_fields import clear_variable_fields
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import quote_path
 
@@ -45,6 +47,7 @@ class AudioWriter:
         self._info = info
         self.clipped_samples = 0
         """Number of samples over full scale that were clipped to the range of the output."""
+        self._samples = 0
         self._error: Exception | None = None
         self._first_block: Samples | None = None
         self._queue: Queue[Samples | None] = Queue(maxsize=1)
@@ -56,8 +59,10 @@ class AudioWriter:
         Raises
         ------
         OutputError
-            If this block or an earlier one could not be written.
+            If this block or an earlier one could not be written, or if the file would be too large.
         """
+        self._samples += len(block)
+        check_size(self._info, self._samples)
         if self._info.path == STDIO_PATH:
             self._write(block)
         elif self._thread is not None:
@@ -199,6 +204,8 @@ def _open_file_writer(
     with _open_encoder_writer(file, info) as writer:
         yield writer
     with _wrap_write_errors(info.path):
+        if not _uses_wav_encoder(info):
+            clear_variable_fields(path, info)
         _copy_metadata(path, info, metadata)
 
 

@@ -17,8 +17,9 @@ from mutagen.mp4 import MP4, MP4Cover, MP4FreeForm
 from mutagen.wavpack import WavPack
 
 from noisegate_cli import GateSettings, OutputOptions, gate_file
+from noisegate_cli.files.chunks import build_chunk
 from noisegate_cli.files.reader import AudioReader
-from noisegate_cli.files.riff import build_chunk, read_layout
+from noisegate_cli.files.riff import read_layout
 from noisegate_cli.files.tags import TAG_NAMES, read_tags
 from tests.conftest import read
 from tests.zoo import RATE, encode, sound, with_chunks

@@ -1,0 +1,32 @@
+"""Limits on the size of outputs, which libsndfile doesn't check: larger sizes would wrap around."""
+
+import math
+
+from noisegate_cli.errors import OutputError
+from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.pcm import SAMPLE_WIDTH_BYTES
+from noisegate_cli.files.riff import WRITABLE_FORMAT_TAGS
+from noisegate_cli.text import format_duration, quote_path
+
+
+def max_samples(info: AudioInfo) -> float:
+    """Return the maximum number of samples per channel in such a file; infinite if unlimited."""
+    is_little_endian_wav = info.container.is_wav and info.endian != "BIG"
+    if is_little_endian_wav and info.subtype in WRITABLE_FORMAT_TAGS:
+        return math.inf  # `WavEncoder` converts a large file to RF64.
+    sample_bytes = info.channels * SAMPLE_WIDTH_BYTES.get(info.subtype, 1)
+    container = info.container
+    by_size = math.inf if container.max_bytes is None else container.max_bytes / sample_bytes
+    by_count = math.inf if container.max_samples is None else container.max_samples
+    return min(by_size, by_count)
+
+
+def check_size(info: AudioInfo, samples: int) -> None:
+    """Raise OutputError if a file can't hold a number of samples per channel."""
+    if samples > (limit := max_samples(info)):
+        unlimited = ".w64" if info.container.is_wav else ".wav"
+        raise OutputError(
+            f"{quote_path(info.path)} can't hold this recording: {info.format} holds at most "
+            f"{format_duration(limit / info.sample_rate)} of it: "
+            f"give -o a name that ends in {unlimited}"
+        )

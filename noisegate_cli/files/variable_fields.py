@@ -1,0 +1,69 @@
+"""Clear the fields in which libsndfile stores the time of writing or the name of the file.
+
+Without these fields, the same samples always result in the same bytes. The name would be the name
+of the partial file, which is random.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from noisegate_cli.files.chunks import FORM_BYTES, walk_chunks
+from noisegate_cli.files.formats import AudioInfo
+
+MAX_HEADER_BYTES = 1 << 12
+"""Maximum size of the part of a file that is searched; libsndfile writes the fields before the
+samples."""
+
+MAT5_TEXT_BYTES = 116
+"""Size of the description at the beginning of a MATLAB 5 file."""
+
+
+def clear_variable_fields(path: Path, info: AudioInfo) -> None:
+    """Clear the variable fields of a complete file that libsndfile has written."""
+    find = _FIELD_FINDERS.get(info.format)
+    if find is None:
+        return
+    with path.open("r+b") as file:
+        header = file.read(MAX_HEADER_BYTES)
+        for offset, content in find(header):
+            file.seek(offset)
+            file.write(content)
+
+
+def _find_chunk_fields(header: bytes) -> list[tuple[int, bytes]]:
+    """Return the time in a `PEAK` chunk, and the name in a `NAME` chunk of 8SVX."""
+    big_endian = header[:4] in (b"FORM", b"RIFX")
+
+    def read(offset: int, size: int) -> bytes:
+        return header[offset : offset + size]
+
+    fields = []
+    for chunk in walk_chunks(read, FORM_BYTES, len(header), big_endian):
+        if chunk.id == b"PEAK" and chunk.size >= 8:
+            fields.append((chunk.offset + 4, bytes(4)))
+        elif chunk.id == b"NAME" and chunk.is_complete:
+            fields.append((chunk.offset, bytes(chunk.size)))
+    return fields
+
+
+def _find_mat5_date(header: bytes) -> list[tuple[int, bytes]]:
+    """Return the date in the description of a MATLAB 5 file, and a fixed date instead."""
+    date = re.search(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", header[:MAT5_TEXT_BYTES])
+    return [(date.start(), b"1970-01-01 00:00:00")] if date else []
+
+
+def _find_mpc2k_name(header: bytes) -> list[tuple[int, bytes]]:
+    """Return the name of the sample in an Akai MPC 2000 file."""
+    return [(2, b" " * 17)] if len(header) > 2 + 17 else []
+
+
+_FIELD_FINDERS: dict[str, Callable[[bytes], list[tuple[int, bytes]]]] = {
+    "AIFF": _find_chunk_fields,
+    "SVX": _find_chunk_fields,
+    "WAV": _find_chunk_fields,
+    "WAVEX": _find_chunk_fields,
+    "MAT5": _find_mat5_date,
+    "MPC2K": _find_mpc2k_name,
+}
+"""Functions that return the offset of each field, and the content that clears it."""

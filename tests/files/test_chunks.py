@@ -1,0 +1,180 @@
+"""Chunks that are written are walked back, and any bytes are walked in bounded work."""
+
+import io
+import sys
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noisegate_cli.files.chunks import MAX_CHUNKS, UNKNOWN_SIZE, build_chunk, walk_chunks
+from noisegate_cli.files.pipes import StandardInput, StreamReader
+from noisegate_cli.files.reader import AudioReader
+from noisegate_cli.files.riff import MetadataChunks, read_layout
+from noisegate_cli.files.tags import read_tags
+from tests.conftest import loud_and_quiet
+
+IDS = st.text("ABCxyz 12", min_size=4, max_size=4).map(str.encode)
+CHUNKS = st.lists(st.tuples(IDS, st.binary(max_size=9)), max_size=8)
+SIZES = st.one_of(st.integers(0, 64), st.sampled_from([0x7FFFFFFF, UNKNOWN_SIZE]))
+NAMES = st.sampled_from([b"fmt ", b"data", b"ds64", b"LIST", b"RIFF", b"id3 ", b"\0bad"])
+HEADS = st.sampled_from([b"RIFF", b"RIFX", b"RF64"])
+
+
+def walked(content, big=False):
+    """Return the IDs and the contents of the chunks in bytes."""
+    chunks = walk_chunks(lambda at, size: content[at : at + size], 0, len(content), big)
+    return [(chunk.id, content[chunk.offset : chunk.offset + chunk.size]) for chunk in chunks]
+
+
+@given(CHUNKS, st.booleans())
+def test_chunks_that_are_written_are_walked_back(chunks, big):
+    order = ">" if big else "<"
+    content = b"".join(build_chunk(name, data, order) for name, data in chunks)
+    assert walked(content, big) == chunks
+
+
+@given(
+    st.lists(
+        # A text fills the bytes in which a wrong offset would find a small size.
+        st.tuples(IDS, st.text("abc", max_size=9).map(str.encode)),
+        max_size=8,
+    )
+)
+def test_chunks_without_padding_are_walked_back(chunks):
+    content = b"".join(build_chunk(name, data)[: 8 + len(data)] for name, data in chunks)
+    assert walked(content) == chunks
+
+
+def test_an_unpadded_chunk_before_a_chunk_that_begins_with_zeros_is_walked_back():
+    # One byte later, "bext" with 602 bytes reads as "extZ" with two bytes.
+    chunks = [(b"LIST", b"odd"), (b"bext", bytes(602)), (b"data", b"1234")]
+    content = b"".join(name + len(data).to_bytes(4, "little") + data for name, data in chunks)
+    assert walked(content) == chunks
+
+
+def test_padding_that_is_not_zero_is_skipped():
+    content = b"odd \3\0\0\0abcX" + build_chunk(b"next", b"1234")
+    assert walked(content) == [(b"odd ", b"abc"), (b"next", b"1234")]
+
+
+@given(CHUNKS.filter(bool), st.data())
+def test_a_truncated_chunk_declares_more_than_it_holds(chunks, data):
+    content = b"".join(build_chunk(*chunk) for chunk in chunks)
+    cut = content[: data.draw(st.integers(0, len(content)))]
+    found = list(walk_chunks(lambda at, size: cut[at : at + size], 0, len(cut)))
+    for chunk, (name, whole) in zip(found, chunks, strict=False):
+        assert (chunk.id, chunk.declared_size) == (name, len(whole))
+        assert cut[chunk.offset : chunk.offset + chunk.size] == whole[: chunk.size]
+    assert all(chunk.is_complete for chunk in found[:-1])
+
+
+def test_a_long_size_of_the_samples_comes_from_ds64():
+    size = 5 << 30
+    ds64 = build_chunk(b"ds64", (9).to_bytes(8, "little") + size.to_bytes(8, "little") + bytes(12))
+    head = ds64 + b"data" + UNKNOWN_SIZE.to_bytes(4, "little")
+    after = build_chunk(b"LIST", b"INFO")
+    end = len(head) + size + len(after)
+
+    def read(at, length):
+        return (head if at < len(head) else after)[at % (len(head) + size) :][:length]
+
+    found = list(walk_chunks(read, 0, end))
+    assert [(c.id, c.size) for c in found] == [(b"ds64", 28), (b"data", size), (b"LIST", 4)]
+
+
+@given(st.lists(st.tuples(NAMES, SIZES, st.binary(max_size=40))), st.binary(max_size=40), st.data())
+def test_the_work_for_any_bytes_is_linear(chunks, rest, data):
+    content = b"".join(name + size.to_bytes(4, "little") + part for name, size, part in chunks)
+    content += rest
+    reads = []
+
+    def read(at, size):
+        reads.append(size)
+        assert at <= len(content)
+        return content[at : at + size]
+
+    big = data.draw(st.booleans())
+    found = list(walk_chunks(read, 0, len(content), big))
+    assert len(found) <= len(content) // 8
+    assert sum(reads) <= 64 * (len(found) + 1)
+    assert [c.offset for c in found] == sorted({c.offset for c in found})
+
+
+def test_a_bomb_of_empty_chunks_ends_early():
+    content = build_chunk(b"bomb", b"") * 5 * MAX_CHUNKS
+    assert len(walked(content)) == MAX_CHUNKS
+
+
+@given(HEADS, st.lists(st.tuples(NAMES, SIZES, st.binary(max_size=40))), st.binary(max_size=40))
+def test_any_bytes_have_a_layout_or_none(tmp_path_factory, head, chunks, rest):
+    path = tmp_path_factory.getbasetemp() / "any.wav"
+    body = b"".join(name + size.to_bytes(4, "little") + part for name, size, part in chunks)
+    path.write_bytes(head + bytes(4) + b"WAVE" + body + rest)
+    layout = read_layout(path)
+    if layout:
+        assert layout.extra_duration >= 0
+        for chunk in layout.metadata_chunks.before + layout.metadata_chunks.after:
+            assert len(layout.metadata_chunks.read(chunk)) == chunk.declared_size
+            assert chunk.id not in (b"data", b"RIFF", b"RIFX", b"RF64")
+
+
+class Stream(io.BytesIO):
+    """A stream that gives a few bytes at a time and counts what it gave."""
+
+    taken = 0
+
+    def read1(self, size=-1):
+        some = super().read1(min(size, 7) if size >= 0 else 7)
+        self.taken += len(some)
+        return some
+
+
+def stream_of(content, monkeypatch):
+    stream = Stream(content)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=stream, isatty=lambda: False))
+    return StandardInput(), stream
+
+
+@given(HEADS, st.lists(st.tuples(NAMES, SIZES, st.binary(max_size=40))), st.binary(max_size=40))
+def test_a_stream_of_any_bytes_is_read_or_refused(head, chunks, rest):
+    body = b"".join(name + size.to_bytes(4, "little") + part for name, size, part in chunks)
+    with pytest.MonkeyPatch.context() as patch:
+        source, _ = stream_of(head + bytes(4) + b"WAVE" + body + rest, patch)
+        reader = StreamReader.try_open(source, None)
+        if reader:
+            samples = sum(len(block) for block, _ in reader.blocks())
+            assert samples <= len(body + rest)
+
+
+def test_a_stream_is_not_read_past_the_header_before_its_samples_are_wanted(write, monkeypatch):
+    content = write(loud_and_quiet()).read_bytes()
+    source, stream = stream_of(content, monkeypatch)
+    assert StreamReader.try_open(source, None)
+    assert stream.taken <= 44
+
+
+@given(st.lists(st.tuples(NAMES, SIZES, st.binary(max_size=40))), st.binary(max_size=40))
+def test_a_list_of_any_bytes_has_texts_or_none(tmp_path_factory, chunks, rest):
+    body = b"".join(name + size.to_bytes(4, "little") + part for name, size, part in chunks)
+    path = tmp_path_factory.getbasetemp() / "list.bin"
+    content = build_chunk(b"LIST", b"INFO" + body + rest)
+    path.write_bytes(content)
+    found = tuple(walk_chunks(lambda at, size: content[at : at + size], 0, len(content)))
+    assert read_tags(path, {}, MetadataChunks(path, found)).pictures == ()
+
+
+def test_a_chunk_after_an_unpadded_chunk_is_copied_and_its_tags_are_read(write, tmp_path):
+    from noisegate_cli import GateSettings, gate_file
+
+    source = write(loud_and_quiet())
+    info = b"INFOINAM\3\0\0\0abcIART\2\0\0\0xy"
+    unpadded = b"LIST" + len(info).to_bytes(4, "little") + info
+    source.write_bytes(source.read_bytes() + unpadded + build_chunk(b"iXML", b"<a/>"))
+    with AudioReader(source) as reader:
+        tags = read_tags(source, {}, reader.chunks)
+    assert tags.text == {"title": ["abc"], "artist": ["xy"]}
+    result = gate_file(source, tmp_path / "out.wav", GateSettings(threshold=0.03))
+    after = read_layout(result.output.path).metadata_chunks.after
+    assert [chunk.id for chunk in after] == [b"LIST", b"iXML"]
