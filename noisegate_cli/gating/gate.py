@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.chops import MIN_AUDITED_RANGE_DB, ChopAudit, ChopReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import detector
@@ -21,7 +22,7 @@ Gated = tuple[Samples, Samples | None]
 """The gated samples, and the removed residue if it was requested."""
 
 
-class Gate:
+class Gate(BlockProcessor[Samples, Gated]):
     """Gates samples block by block.
 
     Parameters
