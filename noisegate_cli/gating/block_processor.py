@@ -16,7 +16,8 @@ class BlockProcessor(Protocol[Input_contra, Output_co]):
       afterwards, are the same, bit for bit. A block may be empty.
     - The output may lag behind the input. The block with `last=True` returns all that remains.
     - No block follows the last one.
-    - The blocks are not modified, and may be overwritten by the caller after the call.
+    - The blocks are not modified. After the call the caller may overwrite them; an output that is a
+      view of a block is then no longer valid.
     """
 
     def process(self, block: Input_contra, /, last: bool = False) -> Output_co:
