@@ -69,10 +69,7 @@ class BandPowerExtractor:
         hz = np.arange(length // 2 + 1) * rate / length
         for halving in range(self._halvings):
             response = response * np.cos(np.pi * hz * (1 << halving) / sample_rate) ** 6
-        half_bin = rate / length / 2
-        upper = np.minimum(hz[:, None] + half_bin, np.asarray(edges)[1:])
-        lower = np.maximum(hz[:, None] - half_bin, np.asarray(edges)[:-1])
-        shares = np.maximum(upper - lower, 0) / (2 * half_bin)
+        shares = _compute_bin_shares(hz, np.asarray(edges), rate / length)
         self._transform = Stft(length, hop_length // factor)
         scale = self._transform.mean_square_per_power / np.maximum(response, 1e-3)
         self._weights = (shares * np.reshape(scale, (-1, 1))).astype(np.float32)
@@ -99,6 +96,16 @@ class BandPowerExtractor:
                 band_powers[start:end, channel] = compute_bin_powers(spectra) @ self._weights
         band_powers *= np.float32(full_scale(samples.dtype) ** -2)
         return band_powers
+
+
+def _compute_bin_shares(
+    centres: NDArray[np.float64], edges: NDArray[np.float64], bin_width: float
+) -> NDArray[np.float64]:
+    """Return the share of each bin that lies in each band, shaped (bins, bands); all in Hz."""
+    half_bin = bin_width / 2
+    upper = np.minimum(centres[:, None] + half_bin, edges[1:])
+    lower = np.maximum(centres[:, None] - half_bin, edges[:-1])
+    return np.asarray(np.maximum(upper - lower, 0) / (2 * half_bin))
 
 
 def _halve_sample_rate(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -141,15 +141,7 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         last
             Whether the recording ends here.
         """
-        self._openness = np.concatenate([self._openness, self._envelope.process(mask, last)])
-        self._noise_guard_gains = np.concatenate(
-            [self._noise_guard_gains, self._noise_guard.process(mask, last)]
-        )
-        if last:
-            # A frame beyond the end repeats the last one.
-            edge = (0, self._frame_stride), (0, 0)
-            self._openness = np.pad(self._openness, edge, mode="edge")
-            self._noise_guard_gains = np.pad(self._noise_guard_gains, edge, mode="edge")
+        self._append_gate_frames(mask, last)
         parts: list[Future[Float32Samples]] = []
         while self._pending_spectra and (last or self._has_mask(self._pending_spectra[0][0])):
             frames, future = self._pending_spectra.popleft()
@@ -173,6 +165,18 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         dtype, step = self._empty_block.dtype, self._quantization_step
         samples = [from_full_scale(part.result(), dtype, step) for part in parts]
         return np.concatenate([self._empty_block, *samples])
+
+    def _append_gate_frames(self, mask: Mask, last: bool) -> None:
+        """Append the openness and the noise guard gains that `mask` completes."""
+        self._openness = np.concatenate([self._openness, self._envelope.process(mask, last)])
+        self._noise_guard_gains = np.concatenate(
+            [self._noise_guard_gains, self._noise_guard.process(mask, last)]
+        )
+        if last:
+            # A frame beyond the end repeats the last one.
+            edge = (0, self._frame_stride), (0, 0)
+            self._openness = np.pad(self._openness, edge, mode="edge")
+            self._noise_guard_gains = np.pad(self._noise_guard_gains, edge, mode="edge")
 
     def _compute_spectra(self, frames: int, samples: Samples) -> list[Spectra]:
         return [self._transform.compute_spectra(x, frames) for x in to_planar(samples)]
