@@ -17,10 +17,10 @@ present. The sums have the same terms in the same order as in one call, so the r
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-import librosa
 import numpy as np
 from numpy.typing import NDArray
 
+from noisegate_cli.errors import AudioError
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.frames.framing import FrameBatcher, frames_per_batch
 from noisegate_cli.gating.frames.stft import Stft
@@ -32,6 +32,17 @@ from noisegate_cli.gating.spectral.sample_conversion import (
     to_planar,
 )
 from noisegate_cli.samples import Samples, choose_float_type
+
+try:
+    from librosa import istft, stft
+except RuntimeError as error:
+    # numba, which librosa uses, needs a folder for its compiled functions.
+    if "cannot cache" not in str(error):
+        raise
+    raise AudioError(
+        "the spectral mask needs librosa, and librosa needs a folder for compiled functions: "
+        "set the environment variable NUMBA_CACHE_DIR to a writable folder"
+    ) from error
 
 MASK_OPEN_POWER_RATIO = 8.0
 """A bin opens where |X|² exceeds this multiple of the mean noise, 9 dB: noise does so in 1 of 3000
@@ -134,9 +145,7 @@ class MagnitudeMask(BlockProcessor[Samples, Samples]):
 
     def _mask_spectra(self, samples: PlanarSamples) -> ChannelSpectra:
         """Return the masked spectra of a batch of frames."""
-        spectra = librosa.stft(
-            samples, n_fft=self._frame_length, hop_length=self._hop_length, center=False
-        )
+        spectra = stft(samples, n_fft=self._frame_length, hop_length=self._hop_length, center=False)
         magnitudes = np.abs(spectra)
         if self._averages_channels:
             magnitudes = np.sqrt(np.mean(magnitudes**2, axis=0, keepdims=True))
@@ -150,9 +159,7 @@ class MagnitudeMask(BlockProcessor[Samples, Samples]):
             before = self._overlapping.shape[2]
             spectra = np.concatenate([self._overlapping, spectra], axis=2)
         self._overlapping = spectra[:, :, max(0, before + frames - self._max_overlapping_frames) :]
-        y = librosa.istft(
-            spectra, n_fft=self._frame_length, hop_length=self._hop_length, center=False
-        )
+        y = istft(spectra, n_fft=self._frame_length, hop_length=self._hop_length, center=False)
         # The next batch changes the samples from the start of its first frame.
         end = None if last else (before + frames) * self._hop_length
         y = y[:, before * self._hop_length : end]

@@ -1,6 +1,9 @@
 """The mask of the magnitude spectrogram is librosa's formula, whatever the blocks are."""
 
+import importlib
+import sys
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings, gate
+from noisegate_cli.errors import AudioError
 from noisegate_cli.gating.noise_profile import NoiseProfile
 from noisegate_cli.gating.spectral.magnitude_mask import MASK_OPEN_POWER_RATIO, MagnitudeMask
 from tests.conftest import FLOATS, GUITAR, PCM, SPEECH, as_type
@@ -156,6 +160,18 @@ def test_a_channel_without_a_noise_profile_is_unchanged():
     out = masked(y, MASK, profiles=[None, NoiseProfile((1e-5, 1e-5), 8000.0, "given")])
     np.testing.assert_allclose(out[:, 0], y[:, 0], atol=1e-12)
     assert np.abs(out[:, 1] - y[:, 1]).max() > 0.01
+
+
+def test_a_missing_cache_folder_for_librosa_is_an_error_that_says_what_to_do(monkeypatch):
+    class Uncached(ModuleType):
+        def __getattr__(self, name):
+            raise RuntimeError("cannot cache function '__o_fold': no locator available")
+
+    module = "noisegate_cli.gating.spectral.magnitude_mask"
+    monkeypatch.setitem(sys.modules, "librosa", Uncached("librosa"))
+    monkeypatch.delitem(sys.modules, module)
+    with pytest.raises(AudioError, match="set the environment variable NUMBA_CACHE_DIR"):
+        importlib.import_module(module)
 
 
 def test_24_bits_stay_24():
