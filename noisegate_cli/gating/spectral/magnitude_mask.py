@@ -158,7 +158,8 @@ class MagnitudeMask(BlockProcessor[Samples, Samples]):
         if self._overlapping is not None:
             before = self._overlapping.shape[2]
             spectra = np.concatenate([self._overlapping, spectra], axis=2)
-        self._overlapping = spectra[:, :, max(0, before + frames - self._max_overlapping_frames) :]
+        first = max(0, before + frames - self._max_overlapping_frames)
+        self._overlapping = spectra[:, :, first:].copy()
         y = istft(spectra, n_fft=self._frame_length, hop_length=self._hop_length, center=False)
         # The next batch changes the samples from the start of its first frame.
         end = None if last else (before + frames) * self._hop_length
