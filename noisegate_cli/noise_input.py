@@ -53,8 +53,8 @@ def measure_noise_profiles(
     from noisegate_cli.gating.spectral.noise_estimation import NoiseMeter
 
     meter = NoiseMeter(settings, sample_rate)
-    for block, _ in blocks:
-        meter.process(block)
+    for block, last in blocks:
+        meter.process(block, last)
     return meter.compute_profiles()
 
 
@@ -62,8 +62,9 @@ def _select_stretch(blocks: Blocks, sample_rate: int, start_s: float, end_s: flo
     """Yield the parts of `blocks` between two times in seconds."""
     start, end, at = round(start_s * sample_rate), round(end_s * sample_rate), 0
     for block, last in blocks:
-        yield block[max(0, start - at) : max(0, end - at)], last
+        part = block[max(0, start - at) : max(0, end - at)]
         at += len(block)
+        yield part, last or at >= end
         if at >= end:
             return
     raise SignalError(

@@ -80,21 +80,16 @@ def envelope(
 
 def masked_bins(
     y: Samples, opens_above: float | Samples, frame_length: int, hop_length: int
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+) -> Samples:
     """STFT, zero the bins whose magnitude is at or below the threshold, inverse STFT.
 
-    `opens_above` is one magnitude, or one for each bin, shaped (bins, 1).
+    `y` is one channel, floats with full scale 1.0; librosa calculates in their type. `opens_above`
+    is one magnitude, or one for each bin, shaped (bins, 1).
     """
-    y = np.asarray(y, np.float64)
-    spectrum = librosa.stft(y, n_fft=frame_length, hop_length=hop_length, dtype=np.complex128)
+    spectrum = librosa.stft(y, n_fft=frame_length, hop_length=hop_length)
+    mask = np.abs(spectrum) > opens_above
     return np.asarray(
-        librosa.istft(
-            spectrum * (np.abs(spectrum) > opens_above),
-            hop_length=hop_length,
-            n_fft=frame_length,
-            length=len(y),
-            dtype=np.float64,
-        )
+        librosa.istft(spectrum * mask, n_fft=frame_length, hop_length=hop_length, length=len(y))
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.learner import SignalModelLearner
 from noisegate_cli.gating.detection.level_detector import LevelDetector, hysteresis_thresholds
@@ -124,7 +125,7 @@ class _SimulatedGate:
     statistics: GateStatistics
 
 
-class Analyzer:
+class Analyzer(BlockProcessor[Samples, None]):
     """Measures blocks of samples with the same detectors as the gate.
 
     The gate is simulated on an evenly spaced subsample of a long recording, some minutes in all.

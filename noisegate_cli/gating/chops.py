@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from noisegate_cli.gating.block_processor import PairedBlockProcessor
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.mask import Mask
 from noisegate_cli.gating.timing import Timing
@@ -60,7 +61,7 @@ class ChopReport:
         return self.decays + self.attacks
 
 
-class ChopAudit:
+class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
     """Finds chops in the levels and the mask of a gate, processed in blocks.
 
     Examples

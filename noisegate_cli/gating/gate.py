@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.chops import MIN_AUDITED_RANGE_DB, ChopAudit, ChopReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import detector
@@ -14,13 +15,14 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
 
 if TYPE_CHECKING:
+    from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
     from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
 Gated = tuple[Samples, Samples | None]
 """The gated samples, and the removed residue if it was requested."""
 
 
-class Gate:
+class Gate(BlockProcessor[Samples, Gated]):
     """Gates samples block by block.
 
     Parameters
@@ -81,16 +83,26 @@ class Gate:
             timing.frame_length, timing.hop_length, settings.closed_gain, gates, step
         )
         self._spectral = self._spectral_gate(settings, sample_rate, channels, step, live)
+        self._magnitude_mask = self._mask_of_bins(settings, sample_rate, channels, step, live)
         self._before: list[Samples] | None = [] if residue else None
 
     def _spectral_gate(
         self, settings: GateSettings, sample_rate: int, channels: int, step: int, live: bool
     ) -> "SpectralGate | None":
-        if settings.spectral == "off" or not (any(self.noises) or settings.masks_by_level):
+        if settings.spectral != "soft" or not any(self.noises):
             return None
         from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
         return SpectralGate(settings, self.noises, sample_rate, channels, step, live)
+
+    def _mask_of_bins(
+        self, settings: GateSettings, sample_rate: int, channels: int, step: int, live: bool
+    ) -> "MagnitudeMask | None":
+        if settings.spectral != "mask" or not (any(self.noises) or settings.masks_by_level):
+            return None
+        from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
+
+        return MagnitudeMask(settings, self.noises, sample_rate, channels, step, live)
 
     @property
     def statistics(self) -> GateStatistics:
@@ -131,7 +143,11 @@ class Gate:
         mask = self._mask.process(values, last)
         if self._cuts:
             self._audit.process(levels, mask, last)
-        samples = self._spectral.process(mask, last) if self._spectral else block
+        samples = block
+        if self._spectral:
+            samples = self._spectral.process(mask, last)
+        elif self._magnitude_mask:
+            samples = self._magnitude_mask.process(block, last)
         kept = self._overlap_add_gain.process(samples, self._envelope.process(mask, last), last)
         return kept, None if self._before is None else self._removed(block, kept)
 
@@ -140,7 +156,7 @@ class Gate:
         before = np.concatenate([*self._before, block])
         self._before = [before[len(kept) :].copy()]
         before = before[: len(kept)]
-        if self._spectral is None or block.dtype.kind == "f":
+        if not (self._spectral or self._magnitude_mask) or block.dtype.kind == "f":
             return before - kept
         # Attenuating single bins can flip the sign of a sample or increase its magnitude, so the
         # difference may exceed the range of the dtype.
@@ -154,6 +170,10 @@ def live_delay_ms(settings: GateSettings, sample_rate: int) -> float:
     delay = settings.delay_ms(sample_rate)
     if settings.spectral == "off":
         return delay
+    if settings.spectral == "mask":
+        from noisegate_cli.gating.spectral.magnitude_mask import mask_delay_ms
+
+        return delay + mask_delay_ms(settings, sample_rate)
     from noisegate_cli.gating.spectral.spectral_gate import spectral_delay_ms
 
     return delay + spectral_delay_ms(settings, sample_rate)

@@ -218,8 +218,8 @@ class GateSettings:
         return float(10 ** (-self.reduction_db / 20))
 
     @property
-    def window_power(self) -> float:
-        """Which power of Hann's window the spectral gate takes: librosa's mask takes the first."""
+    def window_exponent(self) -> float:
+        """Exponent of the Hann window of the spectral gate: 1 for the mask, as in librosa."""
         return 0.5 if self.spectral == "soft" else 1.0
 
     @property

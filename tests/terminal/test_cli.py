@@ -348,14 +348,38 @@ def test_help_loads_nothing_heavy():
     assert out.endswith("[]\n")
 
 
-def test_gate_does_not_load_librosa(write):
+def heavy_modules(*commands):
+    """Run commands one after the other in a new process; return the heavy modules it has loaded."""
     code = (
-        "import sys; from noisegate_cli.terminal.cli import run; run(sys.argv[1:]);"
-        "print([m for m in ('librosa', 'scipy', 'numba', 'rich.progress') if m in sys.modules])"
+        "import json, sys; from noisegate_cli.terminal.cli import run\n"
+        "for command in json.loads(sys.argv[1]): assert not run(command), command\n"
+        "heavy = ('librosa', 'scipy', 'numba', 'rich.progress')\n"
+        "print([m for m in heavy if m in sys.modules])"
     )
-    source = write(tone(1, 0.1))
-    out = subprocess.check_output([sys.executable, "-c", code, "gate", source, "-q"], text=True)
-    assert out == "[]\n"
+    command = [sys.executable, "-c", code, json.dumps([[str(a) for a in c] for c in commands])]
+    out = subprocess.check_output(command, text=True, stderr=subprocess.PIPE)
+    return out.splitlines()[-1]
+
+
+def test_only_the_spectral_mask_loads_librosa(write, tmp_path):
+    source = write(loud_and_quiet())
+    options = [
+        ["--preset", preset, *threshold, *spectral]
+        for preset in PRESETS
+        for threshold in ([], ["-t", "0.03"], ["-t", "auto:otsu"], ["-t", "0.03", "--adaptive"])
+        for spectral in ([], ["--spectral"])
+        if not (preset == "hard" and spectral)
+    ]
+    options += [["--key", "250-4000"], ["--spectral", "--noise", "0:01.2-0:01.8"]]
+    options += [["--channels", "separate", "--residue", tmp_path / "rest.wav"]]
+    gate = ["gate", source, "-q", "-f", "-o", tmp_path / "out.wav"]
+    analyses = [["analyze", source, "--json"], ["analyze", source, "--json", "--spectral"]]
+    assert heavy_modules(*(gate + chosen for chosen in options), *analyses) == "[]"
+
+
+def test_the_spectral_mask_loads_librosa(write, tmp_path):
+    gate = ["gate", write(loud_and_quiet()), "-q", "-o", tmp_path / "out.wav"]
+    assert "librosa" in heavy_modules([*gate, "--preset", "hard", "--spectral", "-t", "0.03"])
 
 
 def test_the_shell_can_complete_commands_and_options():

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.detection.likelihood_detector import LikelihoodScorer, compute_scores
 from noisegate_cli.gating.detection.signal_model import SignalModel, learn_signal_model
@@ -12,7 +13,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
 
 
-class SignalModelLearner:
+class SignalModelLearner(BlockProcessor[Samples, None]):
     """Learns a signal model per gate from blocks of samples, in bounded memory.
 
     The learner stores the band powers of batches of frames, see `BatchSubsampler`. The second pass

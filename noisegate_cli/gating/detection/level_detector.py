@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.rule import AdaptiveThreshold
 from noisegate_cli.gating.frames.band_power import BandPowerExtractor
 from noisegate_cli.gating.frames.levels import FrameRmsMeter, RmsLevels
@@ -9,7 +10,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples, from_db
 
 
-class LevelDetector:
+class LevelDetector(BlockProcessor[Samples, tuple[RmsLevels, RmsLevels]]):
     """Computes the RMS of each frame, of the loudest channel or of every channel.
 
     With a key filter it is the RMS between two frequencies, under a Hann window. Samples are

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.band_levels import (
     LEVEL_SMOOTHING_MS,
     SCORE_SMOOTHING_MS,
@@ -22,7 +23,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
 
 
-class LikelihoodDetector:
+class LikelihoodDetector(BlockProcessor[Samples, tuple[DetectorValues, RmsLevels]]):
     """Computes a log-likelihood score per frame and gate; digital silence scores −∞.
 
     Samples are processed in blocks.
@@ -85,7 +86,7 @@ class LikelihoodDetector:
         return known
 
 
-class LikelihoodScorer:
+class LikelihoodScorer(BlockProcessor[BandPowerArray, NDArray[np.float64]]):
     """Computes smoothed scores of one gate from batches of every second frame.
 
     A score that is NaN, because a power overflowed, counts as +∞, so that the gate opens.

@@ -1,17 +1,10 @@
 """Compute the power of each frame in frequency bands."""
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.frames.framing import FrameBatcher
-from noisegate_cli.gating.frames.stft import (
-    FFT_BATCH_SAMPLES,
-    FFT_NORM,
-    Float64Array,
-    compute_bin_powers,
-    prescale_window,
-)
+from noisegate_cli.gating.frames.stft import Stft, compute_bin_powers
 from noisegate_cli.samples import Samples, full_scale
 
 BandPowerArray = NDArray[np.float32]
@@ -57,7 +50,7 @@ class BandPowerExtractor:
 
     def __init__(
         self,
-        edges: "list[float] | Float64Array",
+        edges: list[float] | NDArray[np.float64],
         sample_rate: int,
         frame_length: int,
         hop_length: int,
@@ -73,17 +66,12 @@ class BandPowerExtractor:
             self._halvings += 1
         factor = 1 << self._halvings
         rate, length = sample_rate / factor, frame_length // factor
-        n = np.arange(length)
-        window = 0.5 - 0.5 * np.cos(2 * np.pi * n / length)
         hz = np.arange(length // 2 + 1) * rate / length
         for halving in range(self._halvings):
             response = response * np.cos(np.pi * hz * (1 << halving) / sample_rate) ** 6
-        half_bin = rate / length / 2
-        upper = np.minimum(hz[:, None] + half_bin, np.asarray(edges)[1:])
-        lower = np.maximum(hz[:, None] - half_bin, np.asarray(edges)[:-1])
-        shares = np.maximum(upper - lower, 0) / (2 * half_bin)
-        scale = 2 / (length * np.sum(window**2) * np.maximum(response, 1e-3))
-        self._window = prescale_window(window)
+        shares = _compute_bin_shares(hz, np.asarray(edges), rate / length)
+        self._transform = Stft(length, hop_length // factor)
+        scale = self._transform.mean_square_per_power / np.maximum(response, 1e-3)
         self._weights = (shares * np.reshape(scale, (-1, 1))).astype(np.float32)
         self.margin = 2 * factor
         """Extra samples after a frame that the halving filters need."""
@@ -96,21 +84,28 @@ class BandPowerExtractor:
     @np.errstate(over="ignore", invalid="ignore")
     def compute(self, frames: int, samples: Samples) -> BandPowerArray:
         """Return the powers of `frames` frames of `samples`, shaped (samples, channels)."""
-        in_bands = np.empty((frames, samples.shape[1], self._weights.shape[1]), np.float32)
-        hop, length = self._hop >> self._halvings, len(self._window)
-        fft_batch_frames = max(1, FFT_BATCH_SAMPLES // length)
+        band_powers = np.empty((frames, samples.shape[1], self._weights.shape[1]), np.float32)
+        hop, fft_batch_frames = self._transform.hop_length, self._transform.fft_batch_frames
         for channel in range(samples.shape[1]):
             x = samples[:, channel].astype(np.float32)
             for _ in range(self._halvings):
                 x = _halve_sample_rate(x)
-            views = sliding_window_view(x, length)[::hop]
             for start in range(0, frames, fft_batch_frames):
-                some = slice(start, min(start + fft_batch_frames, frames))
-                spectra = np.fft.rfft(views[some] * self._window, axis=1, norm=FFT_NORM)
-                bin_powers = compute_bin_powers(spectra.astype(np.complex64, copy=False))
-                in_bands[some, channel] = bin_powers @ self._weights
-        in_bands *= np.float32(full_scale(samples.dtype) ** -2)
-        return in_bands
+                end = min(start + fft_batch_frames, frames)
+                spectra = self._transform.compute_spectra(x[start * hop :], end - start)
+                band_powers[start:end, channel] = compute_bin_powers(spectra) @ self._weights
+        band_powers *= np.float32(full_scale(samples.dtype) ** -2)
+        return band_powers
+
+
+def _compute_bin_shares(
+    centres: NDArray[np.float64], edges: NDArray[np.float64], bin_width: float
+) -> NDArray[np.float64]:
+    """Return the share of each bin that lies in each band, shaped (bins, bands); all in Hz."""
+    half_bin = bin_width / 2
+    upper = np.minimum(centres[:, None] + half_bin, edges[1:])
+    lower = np.maximum(centres[:, None] - half_bin, edges[:-1])
+    return np.asarray(np.maximum(upper - lower, 0) / (2 * half_bin))
 
 
 def _halve_sample_rate(x: NDArray[np.float32]) -> NDArray[np.float32]:

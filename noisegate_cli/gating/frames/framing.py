@@ -4,7 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.samples import Samples
+
+FrameBatch = tuple[int, int, Samples]
+"""Index of a batch, number of its frames, and the samples that they span."""
 
 MAX_BATCH_FRAMES, MAX_BATCH_SAMPLES = 128, 1 << 18
 """Maximum number of frames in a batch, and of samples that they span: they bound the memory."""
@@ -15,10 +19,8 @@ def frames_per_batch(hop_length: int) -> int:
     return 1 << (max(8, min(MAX_BATCH_FRAMES, MAX_BATCH_SAMPLES // hop_length)).bit_length() - 1)
 
 
-class FrameBatcher:
+class FrameBatcher(BlockProcessor[Samples, Iterator[FrameBatch]]):
     """Cut blocks of samples into spans that contain one batch of frames each.
-
-    The batches do not depend on where the blocks end.
 
     Parameters
     ----------
@@ -28,30 +30,39 @@ class FrameBatcher:
         Samples that a span extends beyond its last frame.
     frames
         Number of frames in a batch; `frames_per_batch(hop_length)` by default.
+    center
+        Whether frame k is centred on sample k·hop, with zeros before the first sample and after
+        the last one, as in `librosa.stft`. Otherwise frame k begins at sample k·hop, and the last
+        frame ends within the stream.
     """
 
     def __init__(
-        self, frame_length: int, hop_length: int, margin: int = 0, frames: int | None = None
+        self,
+        frame_length: int,
+        hop_length: int,
+        margin: int = 0,
+        frames: int | None = None,
+        center: bool = True,
     ) -> None:
         self._length, self._hop, self._margin = frame_length, hop_length, margin
         self.frames = frames or frames_per_batch(hop_length)
         """Number of frames in every batch but the last."""
+        self._padding = frame_length // 2 if center else 0
         self._index = 0
         self._received = 0
         self._rest: Samples | None = None
 
-    def process(self, block: Samples, last: bool = False) -> Iterator[tuple[int, int, Samples]]:
-        """Yield the index, the number of frames and the samples of each batch that is complete."""
+    def process(self, block: Samples, last: bool = False) -> Iterator[FrameBatch]:
+        """Yield the batches that `block`, shaped (samples, channels), completes."""
         if self._rest is None:
-            self._rest = np.zeros((self._length // 2, block.shape[1]), block.dtype)
+            self._rest = np.zeros((self._padding, block.shape[1]), block.dtype)
         # `rest` precedes the block. Most batches lie within the block and need no copy.
         rest, frames, at = self._rest, self.frames, 0
         length = len(rest) + len(block)
         self._received += len(block)
         while True:
             if last:
-                left = self._received // self._hop + 1 - self._index * self.frames
-                frames = min(self.frames, left)
+                frames = min(self.frames, self._count_frames() - self._index * self.frames)
             end = at + (frames - 1) * self._hop + self._length + self._margin
             if frames < 1 or (length < end and not last):
                 break
@@ -63,6 +74,10 @@ class FrameBatcher:
             self._index += 1
             at += self.frames * self._hop
         self._rest = _slice_concatenated(rest, block, at, length).copy()
+
+    def _count_frames(self) -> int:
+        """Return the number of frames of all samples so far."""
+        return max(0, (self._received + 2 * self._padding - self._length) // self._hop + 1)
 
 
 def _slice_concatenated(rest: Samples, block: Samples, start: int, end: int) -> Samples:

@@ -33,9 +33,9 @@ class LevelHistogram:
 
     def add(self, levels: NDArray[np.float64]) -> None:
         """Add `levels`, linear RMS of any shape, to the histogram."""
-        sounding = levels[levels > 0]
-        self.silent_frames += levels.size - sounding.size
-        bins = ((to_db(sounding) - HISTOGRAM_MIN_DB) / HISTOGRAM_BIN_DB).astype(np.int64)
+        nonsilent = levels[levels > 0]
+        self.silent_frames += levels.size - nonsilent.size
+        bins = ((to_db(nonsilent) - HISTOGRAM_MIN_DB) / HISTOGRAM_BIN_DB).astype(np.int64)
         np.clip(bins, 0, len(self.counts) - 1, out=bins)
         self.counts += np.bincount(bins, minlength=len(self.counts))
 

@@ -48,26 +48,26 @@ class LevelTrack:
         """Return the level of the loudest frame of each gate above the median, in dB."""
         codes = self._codes()
         counts = [np.bincount(gate[gate > 0], minlength=256) for gate in codes.T]
-        middle = [np.searchsorted(np.cumsum(n), n.sum() / 2) for n in counts]
-        return np.asarray((codes.max(axis=0) - np.array(middle)) * self.CODE_STEP_DB)
+        medians = [np.searchsorted(np.cumsum(n), n.sum() / 2) for n in counts]
+        return np.asarray((codes.max(axis=0) - np.array(medians)) * self.CODE_STEP_DB)
 
-    def compute_quiet_levels_db(self, step: int) -> NDArray[np.float64]:
-        """Return the quiet level in each step of `step` frames, in dB, from the loudest gate.
+    def compute_quiet_levels_db(self, step_frames: int) -> NDArray[np.float64]:
+        """Return the quiet level of the loudest gate in each step of `step_frames` frames, in dB.
 
         Digital silence is left out. A step with only silence gets the level of the previous step.
         """
         codes = self._codes().max(axis=1)
-        steps = max(1, len(codes) // step)
-        ordered = np.sort(codes[: steps * step].reshape(steps, -1), axis=1)
+        steps = max(1, len(codes) // step_frames)
+        ordered = np.sort(codes[: steps * step_frames].reshape(steps, -1), axis=1)
         silent = np.count_nonzero(ordered == 0, axis=1)
         length = ordered.shape[1]
-        place = silent + (QUIET_LEVEL_PERCENT * (length - 1 - silent)) // 100
-        quiet = ordered[np.arange(steps), np.minimum(place, length - 1)]
-        sounding = np.flatnonzero(silent < length)
-        if not len(sounding):
+        rank = silent + (QUIET_LEVEL_PERCENT * (length - 1 - silent)) // 100
+        quiet = ordered[np.arange(steps), np.minimum(rank, length - 1)]
+        nonsilent = np.flatnonzero(silent < length)
+        if not len(nonsilent):
             return np.full(steps, self.CODE_OFFSET_DB)
-        before = np.searchsorted(sounding, np.arange(steps), side="right") - 1
+        previous = np.searchsorted(nonsilent, np.arange(steps), side="right") - 1
         return np.asarray(
-            self.CODE_OFFSET_DB + self.CODE_STEP_DB * quiet[sounding[np.maximum(before, 0)]],
+            self.CODE_OFFSET_DB + self.CODE_STEP_DB * quiet[nonsilent[np.maximum(previous, 0)]],
             np.float64,
         )

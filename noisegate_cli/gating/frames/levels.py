@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.errors import SignalError
+from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.samples import Samples, choose_float_type, full_scale, to_db
 
 RmsLevels = NDArray[np.float64]
@@ -21,7 +22,7 @@ def rms_db(levels: NDArray[np.float64]) -> float:
     return float(to_db(np.sqrt(np.mean(levels**2)))) if levels.size else -np.inf
 
 
-class FrameRmsMeter:
+class FrameRmsMeter(BlockProcessor[Samples, RmsLevels]):
     """Compute the RMS of each frame of samples that arrive in blocks.
 
     A frame consists of N/H hops. The squares of each hop are summed once, and a frame is the sum

@@ -18,14 +18,14 @@ QUIET_LEVEL_PERCENT, FLOOR_PERCENT = 15, 25
 frames and some seconds are almost always as quiet as the noise."""
 
 
-def compute_quiet_levels(levels: LevelsDb, step: int) -> LevelsDb:
-    """Return the quiet level of each step of `step` frames; there is at least one step.
+def compute_quiet_levels(levels: LevelsDb, step_frames: int) -> LevelsDb:
+    """Return the quiet level of each step of `step_frames` frames; there is at least one step.
 
     Parameters
     ----------
     levels
         In dB, shaped (frames, …).
-    step
+    step_frames
         Length of a step in frames.
 
     Returns
@@ -33,30 +33,31 @@ def compute_quiet_levels(levels: LevelsDb, step: int) -> LevelsDb:
     ndarray
         In dB, shaped (steps, …).
     """
-    steps = max(1, len(levels) // step)
-    parts = levels[: steps * step].reshape(steps, -1, *levels.shape[1:])
+    steps = max(1, len(levels) // step_frames)
+    parts = levels[: steps * step_frames].reshape(steps, -1, *levels.shape[1:])
     return np.asarray(quantile(parts, QUIET_LEVEL_PERCENT / 100, axis=1))
 
 
 def compute_noise_floor(quiet: LevelsDb) -> LevelsDb:
     """Compute the floor around each step from the quiet levels of all steps."""
     steps = len(quiet)
-    around = min(steps, round(FLOOR_WINDOW_S / FLOOR_STEP_S))
-    windows = sliding_window_view(quiet, around, axis=0)
-    centred = np.clip(np.arange(steps) - around // 2, 0, steps - around)
-    return np.asarray(quantile(windows, FLOOR_PERCENT / 100, axis=-1)[centred])
+    window = min(steps, round(FLOOR_WINDOW_S / FLOOR_STEP_S))
+    windows = sliding_window_view(quiet, window, axis=0)
+    starts = np.clip(np.arange(steps) - window // 2, 0, steps - window)
+    return np.asarray(quantile(windows, FLOOR_PERCENT / 100, axis=-1)[starts])
 
 
-def interpolate_steps(floor: LevelsDb, step: int, frames: NDArray[np.int64]) -> LevelsDb:
+def interpolate_steps(floor: LevelsDb, step_frames: int, frames: NDArray[np.int64]) -> LevelsDb:
     """Interpolate the floor at the given frames linearly between the centres of the steps.
 
     Examples
     --------
-    >>> interpolate_steps(np.array([-60.0, -50.0]), step=10, frames=np.array([0, 5, 10, 15, 99]))
+    >>> frames = np.array([0, 5, 10, 15, 99])
+    >>> interpolate_steps(np.array([-60.0, -50.0]), step_frames=10, frames=frames)
     array([-60., -60., -55., -50., -50.])
     """
-    at = np.clip(frames / step - 0.5, 0, len(floor) - 1)
-    below = np.minimum(at.astype(np.int64), max(0, len(floor) - 2))
+    position = np.clip(frames / step_frames - 0.5, 0, len(floor) - 1)
+    below = np.minimum(position.astype(np.int64), max(0, len(floor) - 2))
     above = np.minimum(below + 1, len(floor) - 1)
-    share = (at - below).astype(floor.dtype).reshape(-1, *[1] * (floor.ndim - 1))
+    share = (position - below).astype(floor.dtype).reshape(-1, *[1] * (floor.ndim - 1))
     return np.asarray(floor[below] * (1 - share) + floor[above] * share)

@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from noisegate_cli.gating.block_processor import BlockProcessor
+
 BandLevelsDb = NDArray[np.floating[Any]]
 """In dB, shaped (frames, bands)."""
 
 
-class RunningMean:
+class RunningMean(BlockProcessor[BandLevelsDb, BandLevelsDb]):
     """Running mean over an odd number of frames, at least `frames`, with the end rows repeated."""
 
     def __init__(self, frames: int) -> None:
@@ -18,19 +20,21 @@ class RunningMean:
 
     def process(self, rows: BandLevelsDb, last: bool = False) -> BandLevelsDb:
         """Return the means that `rows`, shaped (frames, …), complete; all of them if `last`."""
-        reach = self._half_width
+        half_width = self._half_width
         if self._rows is None:
             if not len(rows):
                 return rows
-            self._rows = np.repeat(rows[:1], reach, axis=0)
+            self._rows = np.repeat(rows[:1], half_width, axis=0)
         rows = np.concatenate([self._rows, rows])
         if last:
-            rows = np.concatenate([rows, np.repeat(rows[-1:], reach, axis=0)])
-        ready = max(0, len(rows) - 2 * reach)
+            rows = np.concatenate([rows, np.repeat(rows[-1:], half_width, axis=0)])
+        ready = max(0, len(rows) - 2 * half_width)
         self._rows = rows[ready:]
         # The fixed order of summation makes the result independent of where blocks end.
-        sums = sum((rows[i : i + ready] for i in range(2 * reach + 1)), np.zeros_like(rows[:ready]))
-        return np.asarray(sums / (2 * reach + 1))
+        sums = sum(
+            (rows[i : i + ready] for i in range(2 * half_width + 1)), np.zeros_like(rows[:ready])
+        )
+        return np.asarray(sums / (2 * half_width + 1))
 
 
 def compute_running_mean(rows: BandLevelsDb, frames: int) -> BandLevelsDb:

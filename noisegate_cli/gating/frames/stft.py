@@ -7,6 +7,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from noisegate_cli.gating.block_processor import BlockProcessor
+from noisegate_cli.gating.frames.window import hann_window
+
 Float32Samples = NDArray[np.float32]
 Spectra = NDArray[np.complex64]
 """Spectra of frames, shaped (frames, bins)."""
@@ -21,9 +24,8 @@ class Stft:
     ----------
     frame_length, hop_length
         In samples; the frame length is a multiple of the hop length.
-    window_power
-        Exponent of the Hann window: 1, as in librosa, or 0.5. With 0.5 the squared windows add up
-        to a constant at an overlap of one half.
+    window_exponent
+        Exponent of the window: 1, as in librosa, or 0.5; see `hann_window`.
 
     Examples
     --------
@@ -32,12 +34,12 @@ class Stft:
     (8, 257)
     """
 
-    def __init__(self, frame_length: int, hop_length: int, window_power: float = 1.0) -> None:
+    def __init__(self, frame_length: int, hop_length: int, window_exponent: float = 1.0) -> None:
         self.frame_length, self.hop_length = frame_length, hop_length
-        n = np.arange(frame_length)
-        window = (0.5 - 0.5 * np.cos(2 * np.pi * n / frame_length)) ** window_power
+        window = hann_window(frame_length, window_exponent)
         self.window = window
-        self._scaled_window = prescale_window(window)
+        # The factor compensates for the division by `FFT_NORM`.
+        self._scaled_window = (window * frame_length).astype(np.float32)
         self.bins = frame_length // 2 + 1
         """Number of bins of a spectrum."""
         self.mean_square_per_power = 2 / (frame_length * float(np.sum(window**2)))
@@ -63,7 +65,7 @@ class Stft:
         return out
 
 
-class InverseStft:
+class InverseStft(BlockProcessor[Sequence[Spectra], Float32Samples]):
     """Convert spectra of frames to samples, in batches.
 
     Each frame y_k is multiplied by the window w again, and the sum of the frames is divided by the
@@ -139,9 +141,6 @@ class InverseStft:
         return np.asarray(np.maximum(shares, np.finfo(np.float32).tiny))
 
 
-Float64Array = NDArray[np.float64]
-
-
 FFT_BATCH_SAMPLES = 1 << 18
 """Samples of overlapping frames that are transformed at once. Most batches fit in one call, so two
 threads do not wait for each other in the middle of a batch."""
@@ -150,11 +149,6 @@ threads do not wait for each other in the middle of a batch."""
 FFT_NORM: Final = "forward"
 """With this norm numpy computes the transform in float32, and with the default norm in float64,
 which takes two to six times as long and adds no precision to 24-bit results."""
-
-
-def prescale_window(window: Float64Array) -> NDArray[np.float32]:
-    """Multiply a window by its length, to compensate for the division by `FFT_NORM`."""
-    return np.asarray(window * len(window), np.float32)
 
 
 def compute_bin_powers(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:

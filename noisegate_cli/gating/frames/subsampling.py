@@ -35,8 +35,8 @@ def max_subsample_batches(hop_length: int, gates: int) -> int:
 def subsample_frame_indices(frames: int, hop_length: int, gates: int) -> NDArray[np.int64]:
     """Return the indices of the selected frames of a recording with `frames` frames."""
     span = SUBSAMPLE_STRIDE_FRAMES * frames_per_batch(SUBSAMPLE_STRIDE_FRAMES * hop_length)
-    every = power_of_two_stride(-(-frames // span), max_subsample_batches(hop_length, gates))
-    return np.flatnonzero(np.arange(frames) // span % every == 0)
+    stride = power_of_two_stride(-(-frames // span), max_subsample_batches(hop_length, gates))
+    return np.flatnonzero(np.arange(frames) // span % stride == 0)
 
 
 class BatchSubsampler:
@@ -72,8 +72,8 @@ class BatchSubsampler:
 
     def store(self, index: int, powers: BandPowerArray) -> None:
         """Store the powers of a batch for which `should_store` is true."""
-        every = self._batch_stride(index)
-        self._stored_batches = {i: p for i, p in self._stored_batches.items() if i % every == 0}
+        stride = self._batch_stride(index)
+        self._stored_batches = {i: p for i, p in self._stored_batches.items() if i % stride == 0}
         self._stored_batches[index] = powers
 
     def _batch_stride(self, index: int) -> int:
@@ -92,12 +92,14 @@ class BatchSubsampler:
             [np.arange(s, min(s + self._batch_span_frames, count)) for s in starts]
         )
 
-    def stored_frame_indices(self, every: int = 1) -> NDArray[np.int64]:
-        """Return the indices of the stored frames, if each `every`-th one of a batch is stored."""
-        step = SUBSAMPLE_STRIDE_FRAMES * every
-        heard = self._stored_batches.items()
+    def stored_frame_indices(self, stride: int = 1) -> NDArray[np.int64]:
+        """Return the indices of the stored frames, `stride` measured frames apart in a batch."""
+        distance = SUBSAMPLE_STRIDE_FRAMES * stride
         return np.concatenate(
-            [self._batch_span_frames * i + step * np.arange(len(p)) for i, p in heard]
+            [
+                self._batch_span_frames * index + distance * np.arange(len(powers))
+                for index, powers in self._stored_batches.items()
+            ]
         )
 
     def stored_powers(self) -> NDArray[np.float32]:

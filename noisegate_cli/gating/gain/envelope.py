@@ -10,6 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.gain.mask import NEVER, Mask, frames_since
 
 Gains = NDArray[np.float64]
@@ -32,7 +33,7 @@ def fade(length: float, closed_gain: float) -> NDArray[np.float64]:
     return np.append(closed_gain + (1 - closed_gain) * open_share, closed_gain)
 
 
-class Envelope:
+class Envelope(BlockProcessor[Mask, Gains]):
     """Compute the gains of a mask that arrives in blocks.
 
     The gains lag `lookahead` + `attack` frames behind the mask, because the gate may still open

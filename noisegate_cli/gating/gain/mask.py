@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.timing import Timing
 
 DetectorValues = NDArray[np.float64]
@@ -61,7 +62,7 @@ class GateStatistics:
         )
 
 
-class Hysteresis:
+class Hysteresis(BlockProcessor[DetectorValues, Mask]):
     """Open above one value, and close at or below another.
 
     Between the two values the gate keeps its state, so that it does not chatter when the level
@@ -79,8 +80,8 @@ class Hysteresis:
         self._close_below = close_below
         self._open = np.zeros((1, gates), np.bool_)
 
-    def process(self, values: DetectorValues) -> Mask:
-        """Return the mask of `values`, shaped (frames, gates)."""
+    def process(self, values: DetectorValues, last: bool = False) -> Mask:  # noqa: ARG002
+        """Return the mask of `values`, shaped (frames, gates), without delay."""
         opens = values > self._open_above
         decides = opens | (values <= self._close_below)
         # Each frame has the state of the last deciding frame; row 0 is the state before the block.
@@ -92,7 +93,7 @@ class Hysteresis:
         return mask
 
 
-class MinRunLength:
+class MinRunLength(BlockProcessor[Mask, Mask]):
     """Invert runs that are too short: short openings, or short closings.
 
     A run at either end of the recording is never too short, because the sound may continue
@@ -130,16 +131,16 @@ class MinRunLength:
         # A run that reaches the end of the block or of the recording counts as unfinished.
         until = frames_since(ends[::-1], np.full(mask.shape[1], NEVER))
         length = since + until[::-1] - 1
-        settled: Mask = mask ^ ((length < self._frames) & ~ends)
+        corrected: Mask = mask ^ ((length < self._frames) & ~ends)
         pending = np.where(since[-1] < self._frames, np.minimum(since[-1], len(mask)), 0)
         ready = len(mask) - (0 if last else int(pending.max()))
         self._mask = mask[ready:]
         if ready:
             self._since = np.minimum(since[ready - 1], NEVER)
-        return settled[:ready]
+        return corrected[:ready]
 
 
-class GateMask:
+class GateMask(BlockProcessor[DetectorValues, Mask]):
     """Apply hysteresis, then the minimum closing, the minimum opening and the hold.
 
     Parameters
@@ -165,9 +166,9 @@ class GateMask:
 
     def process(self, values: DetectorValues, last: bool = False) -> Mask:
         """Return the frames of the mask that `values`, shaped (frames, gates), complete."""
-        wanted = self._closings.process(self._hysteresis.process(values), last)
-        wanted = self._openings.process(wanted, last)
-        since = frames_since(wanted, self._since_open)
+        mask = self._closings.process(self._hysteresis.process(values, last), last)
+        mask = self._openings.process(mask, last)
+        since = frames_since(mask, self._since_open)
         mask = since <= self._hold
         self._count(mask)
         if len(mask):

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from noisegate_cli.gating.block_processor import PairedBlockProcessor
+from noisegate_cli.gating.frames.window import hann_window
 from noisegate_cli.gating.gain.envelope import Gains
 from noisegate_cli.samples import Samples, choose_float_type
 
@@ -25,7 +27,7 @@ GAIN_BATCH_HOPS = 64
 """Number of hops that are multiplied at once, so that their products fit in the cache."""
 
 
-class OverlapAddGain:
+class OverlapAddGain(PairedBlockProcessor[Samples, Gains, Samples]):
     """Apply the gains of frames to samples; both arrive in blocks, and either may lag behind.
 
     Parameters
@@ -36,7 +38,7 @@ class OverlapAddGain:
         Linear gain of the closed gate.
     gates
         Number of gates: one for all channels, or one for each.
-    step
+    quantization_step
         Smallest difference between two integer samples, for example 256 for 24 bits stored in 32.
         Products are rounded to multiples of it.
     """
@@ -47,17 +49,15 @@ class OverlapAddGain:
         hop_length: int,
         closed_gain: float,
         gates: int = 1,
-        step: int = 1,
+        quantization_step: int = 1,
     ) -> None:
         overlap = frame_length // hop_length
-        n = np.arange(frame_length)
-        window = 0.5 - 0.5 * np.cos(2 * np.pi * n / frame_length)
         # A hop is at the end of the first frame that covers it, and at the start of the last one.
-        squares = (window**2).reshape(overlap, hop_length)[::-1]
+        squares = (hann_window(frame_length) ** 2).reshape(overlap, hop_length)[::-1]
         self._shares = squares / squares.sum(axis=0)
         self._hop = hop_length
         self._closed_gain = closed_gain
-        self._step = step
+        self._quantization_step = quantization_step
         # NaN marks frames that don't exist: before the first and after the last.
         self._missing = np.full((overlap, gates), np.nan)
         self._gains = self._missing[: overlap // 2 - 1]
@@ -85,32 +85,34 @@ class OverlapAddGain:
             parts.append(np.zeros((hops * self._hop - length, block.shape[1]), block.dtype))
         # Always a copy, so that it can be modified in place.
         samples = np.concatenate(parts)
-        settled = samples[: hops * self._hop]
-        self._samples, self._gains = samples[len(settled) :].copy(), rows[hops:]
+        final = samples[: hops * self._hop]
+        self._samples, self._gains = samples[len(final) :].copy(), rows[hops:]
         if hops:
-            self._gate(settled.reshape(hops, self._hop, -1), rows[: hops + overlap - 1])
-        return settled[:length]
+            self._apply_gains(final.reshape(hops, self._hop, -1), rows[: hops + overlap - 1])
+        return final[:length]
 
-    def _gate(self, hops: Samples, rows: Gains) -> None:
+    def _apply_gains(self, hops: Samples, rows: Gains) -> None:
         """Apply gains to `hops` in place; `rows` are the gains of all frames that cover them."""
         missing = np.isnan(rows)
         is_open = self._all_covering((rows == 1) | missing)
         if is_open.all():
             return
         is_closed = self._all_covering((rows == self._closed_gain) | missing) & ~is_open
-        moves = ~(is_open | is_closed)
+        is_fading = ~(is_open | is_closed)
         covering = sliding_window_view(rows, len(self._missing), axis=0)
         for gate in range(gates := rows.shape[1]):
             part = hops if gates == 1 else hops[:, :, gate : gate + 1]
-            closed, moving = np.flatnonzero(is_closed[:, gate]), np.flatnonzero(moves[:, gate])
+            closed, fading = np.flatnonzero(is_closed[:, gate]), np.flatnonzero(is_fading[:, gate])
             if self._closed_gain == 0:
                 part[closed] = 0
             else:
-                for some in _split_hops(closed):
-                    part[some] = self._scaled(part[some], self._closed_gain)
-            for some in _split_hops(moving):
-                curve = self._curve(covering[some, gate], choose_float_type(hops.dtype))
-                part[some] = self._scaled(part[some], curve[:, :, None])
+                for group in _split_hops(closed):
+                    part[group] = self._scale(part[group], self._closed_gain)
+            for group in _split_hops(fading):
+                curve = self._compute_gain_curve(
+                    covering[group, gate], choose_float_type(hops.dtype)
+                )
+                part[group] = self._scale(part[group], curve[:, :, None])
 
     def _all_covering(self, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return for each hop whether all frames that cover it are flagged."""
@@ -120,7 +122,7 @@ class OverlapAddGain:
         in_hop[1:] -= count[:-overlap]
         return np.asarray(in_hop == overlap)
 
-    def _curve(self, gains: Gains, dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    def _compute_gain_curve(self, gains: Gains, dtype: type[np.floating[Any]]) -> NDArray[Any]:
         """Compute G[n], shaped (hops, hop_length), from gains shaped (hops, overlap)."""
         exists = ~np.isnan(gains)
         shares = self._shares.astype(dtype)
@@ -130,11 +132,12 @@ class OverlapAddGain:
         curve[ends] /= _weighted_sum(exists[ends].astype(dtype), shares)
         return curve
 
-    def _scaled(self, samples: Samples, gain: float | NDArray[Any]) -> Samples:
+    def _scale(self, samples: Samples, gain: float | NDArray[Any]) -> Samples:
         scaled = samples * gain
         if np.issubdtype(samples.dtype, np.integer):
             # Gains are at most 1 and samples are multiples of the step, so nothing overflows.
-            scaled = np.rint(scaled / self._step) * self._step
+            step = self._quantization_step
+            scaled = np.rint(scaled / step) * step
         return scaled.astype(samples.dtype)
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.errors import SignalError
+from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.frames.framing import FrameBatcher, frames_per_batch
 from noisegate_cli.gating.frames.quantile import median, quantile
 from noisegate_cli.gating.frames.stft import (
     BinPowers,
-    Float32Samples,
     Spectra,
     Stft,
     compute_bin_powers,
@@ -30,8 +30,9 @@ from noisegate_cli.gating.gain.mask import FrameIndices, Mask
 from noisegate_cli.gating.noise_profile import FULL_SIGNAL_SHARES, NoiseProfile, NoiseSource
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.spectral.bin_groups import BinGrouping
+from noisegate_cli.gating.spectral.sample_conversion import to_planar
 from noisegate_cli.gating.timing import Timing
-from noisegate_cli.samples import Samples, full_scale
+from noisegate_cli.samples import Samples
 
 MIN_GIVEN_NOISE_S = 0.1
 """Minimum length of a noise sample: one or two frames do not estimate the mean well."""
@@ -54,9 +55,6 @@ e⁻⁴ = 0.02. It prevents a tiny excess in a bin with almost no excess from co
 MIN_PROFILE_FRAMES, QUIETEST_SHARE = 5, 0.1
 """Minimum number of frames of a noise profile, and the share of frames that are the quietest."""
 
-MAX_SAMPLE_VALUE = 1e6
-"""Maximum sample value, with full scale 1.0: the SNR of larger samples overflows float32."""
-
 SILENT_BIN_POWER = 1e-12
 """|X|² that counts as silence: the quantisation noise of 16 bits is 10⁴ times larger."""
 
@@ -67,27 +65,6 @@ DISTURBED_LEVEL_RATIO = 20.0
 STEADY_QUANTILE_RATIO = 0.3
 """A bin is steady if its 10 % quantile exceeds this multiple of its median. For noise the quantile
 is 0.15 times the median; a steady tone has all its frames above."""
-
-
-def to_planar_float32(samples: Samples) -> Float32Samples:
-    """Convert samples shaped (samples, channels) to (channels, samples) with full scale 1.0.
-
-    Raises
-    ------
-    SignalError
-        If a sample is NaN, infinite or above `MAX_SAMPLE_VALUE`.
-    """
-    signal: Float32Samples = np.ascontiguousarray(samples.T, np.float32)
-    if samples.dtype.kind == "i":
-        return signal * np.float32(1 / full_scale(samples.dtype))
-    loudest = np.abs(signal).max(initial=0.0)
-    if not np.isfinite(loudest):
-        raise SignalError("some samples are NaN or infinite: repair the recording first")
-    if loudest > MAX_SAMPLE_VALUE:
-        raise SignalError(
-            f"samples above {MAX_SAMPLE_VALUE:g} are beyond the spectral gate: scale them first"
-        )
-    return signal
 
 
 def compute_gate_powers(spectra: Sequence[Spectra], linked: bool) -> BinPowers:
@@ -102,8 +79,8 @@ def compute_gate_powers(spectra: Sequence[Spectra], linked: bool) -> BinPowers:
     return total[:, None]
 
 
-class NoiseMeter:
-    """Measure the mean |X|² of blocks that contain only noise.
+class NoiseMeter(BlockProcessor[Samples, None]):
+    """Measure the mean |X|² of a recording that contains only noise.
 
     The mean is taken over frames, and over channels if they are linked. This is the estimate of
     Welch (The use of the fast Fourier transform for the estimation of power spectra, 1967).
@@ -113,23 +90,17 @@ class NoiseMeter:
     def __init__(self, settings: GateSettings, sample_rate: int) -> None:
         self._sample_rate = sample_rate
         length = settings.timing(sample_rate).frame_length
-        self._transform = Stft(length, length // 2, settings.window_power)
+        self._transform = Stft(length, length // 2, settings.window_exponent)
+        self._batches = FrameBatcher(length, length // 2, center=False)
         self._linked = settings.channels == "linked"
-        self._rest: Samples | None = None
         self._sum = np.zeros((1, self._transform.bins))
         self._frames = self._samples = 0
 
-    def process(self, block: Samples) -> None:
-        """Process `block`, shaped (samples, channels)."""
-        length, hop = self._transform.frame_length, self._transform.hop_length
+    def process(self, block: Samples, last: bool = False) -> None:
+        """Measure `block`, shaped (samples, channels)."""
         self._samples += len(block)
-        samples = block if self._rest is None else np.concatenate([self._rest, block])
-        frames = max(0, (len(samples) - length) // hop + 1)
-        self._rest = samples[frames * hop :].copy()
-        if frames:
-            spectra = [
-                self._transform.compute_spectra(x, frames) for x in to_planar_float32(samples)
-            ]
+        for _, frames, samples in self._batches.process(block, last):
+            spectra = [self._transform.compute_spectra(x, frames) for x in to_planar(samples)]
             bin_powers = compute_gate_powers(spectra, self._linked)
             bin_powers = bin_powers[bin_powers.max(axis=(1, 2)) > SILENT_BIN_POWER]
             self._sum = self._sum + bin_powers.sum(axis=0, dtype=np.float64)
@@ -156,7 +127,7 @@ class NoiseMeter:
         )
 
 
-class NoiseLearner:
+class NoiseLearner(BlockProcessor[Samples, None]):
     """Learn the noise of a recording from its blocks, in constant memory.
 
     It measures some of the frames of the subsample; see `subsample_frame_indices`. Only after the
@@ -181,7 +152,7 @@ class NoiseLearner:
         hop = SUBSAMPLE_STRIDE_FRAMES * timing.hop_length
         self._sample_rate = sample_rate
         self._linked = settings.channels == "linked"
-        self._transform = Stft(timing.frame_length, hop, settings.window_power)
+        self._transform = Stft(timing.frame_length, hop, settings.window_exponent)
         self._batches = FrameBatcher(timing.frame_length, hop)
         self._grouping = BinGrouping(self._transform.bins, sample_rate)
         gates = 1 if self._linked else channels
@@ -200,16 +171,16 @@ class NoiseLearner:
         """Process `block`, shaped (samples, channels)."""
         for index, frames, samples in self._batches.process(block, last):
             if self._subsampler.should_store(index):
-                number = -(-frames // self._frame_stride)
-                signal = to_planar_float32(samples)
+                measured_frames = -(-frames // self._frame_stride)
                 spectra = [
-                    self._transform.compute_spectra(x, number, self._frame_stride) for x in signal
+                    self._transform.compute_spectra(x, measured_frames, self._frame_stride)
+                    for x in to_planar(samples)
                 ]
                 self._subsampler.store(index, compute_gate_powers(spectra, self._linked))
 
     def compute_profiles(
         self,
-        numbers: FrameIndices,
+        frame_indices: FrameIndices,
         is_open: Mask,
         is_noise: Mask,
         allow_quietest_fallback: Sequence[bool],
@@ -223,7 +194,7 @@ class NoiseLearner:
 
         Parameters
         ----------
-        numbers
+        frame_indices
             Indices of the frames that the masks describe.
         is_open, is_noise
             Whether the gate is open in these frames, and whether they contain only noise; both
@@ -238,28 +209,30 @@ class NoiseLearner:
             One entry for each gate; None if its noise cannot be estimated.
         """
         bin_powers = self._subsampler.stored_powers()
-        numbers_heard = self._subsampler.stored_frame_indices(self._frame_stride)
-        bin_powers = bin_powers[np.isin(numbers_heard, numbers)]
-        sounding = bin_powers.max(axis=2) > SILENT_BIN_POWER
-        is_among_them = np.isin(numbers, numbers_heard)
-        is_noise = is_noise[is_among_them] & sounding
-        is_open = is_open[is_among_them] & sounding
+        measured_indices = self._subsampler.stored_frame_indices(self._frame_stride)
+        bin_powers = bin_powers[np.isin(measured_indices, frame_indices)]
+        is_nonsilent = bin_powers.max(axis=2) > SILENT_BIN_POWER
+        is_measured = np.isin(frame_indices, measured_indices)
+        is_noise = is_noise[is_measured] & is_nonsilent
+        is_open = is_open[is_measured] & is_nonsilent
         profiles: list[NoiseProfile | None] = []
-        for gate, guess in enumerate(allow_quietest_fallback):
+        for gate, allow_quietest in enumerate(allow_quietest_fallback):
             pauses = bin_powers[is_noise[:, gate], gate]
             if len(pauses) >= MIN_PROFILE_FRAMES:
-                pauses = pauses[find_undisturbed(pauses, median(pauses))]
-                mean = pauses.mean(axis=0)
-                opens = self._grouping.mean(bin_powers[is_open[:, gate], gate])
-                share = compute_signal_share(opens, self._grouping.mean(pauses))
-                profiles.append(
-                    self._create_profile(mean, "pauses", self._grouping.expand_to_bins(share)[0])
-                )
-            elif guess:
+                open_frames = bin_powers[is_open[:, gate], gate]
+                profiles.append(self._estimate_from_pauses(pauses, open_frames))
+            elif allow_quietest:
                 profiles.append(self._estimate_from_quietest(bin_powers[:, gate]))
             else:
                 profiles.append(None)
         return tuple(profiles)
+
+    def _estimate_from_pauses(self, pauses: BinPowers, open_frames: BinPowers) -> NoiseProfile:
+        pauses = pauses[find_undisturbed(pauses, median(pauses))]
+        shares = compute_signal_share(self._grouping.mean(open_frames), self._grouping.mean(pauses))
+        return self._create_profile(
+            pauses.mean(axis=0), "pauses", self._grouping.expand_to_bins(shares)[0]
+        )
 
     def _estimate_from_quietest(self, bin_powers: BinPowers) -> NoiseProfile | None:
         """Estimate the noise from the quietest frames of each bin without a steady tone.
@@ -269,22 +242,22 @@ class NoiseLearner:
         if len(bin_powers) < MIN_PROFILE_FRAMES / QUIETEST_SHARE:
             return None
         quiet, middle = quantile(bin_powers, [QUIETEST_SHARE, 0.5])
-        varies = quiet < STEADY_QUANTILE_RATIO * middle
-        if not varies.any() or not quiet.max() > SILENT_BIN_POWER:
+        is_variable = quiet < STEADY_QUANTILE_RATIO * middle
+        if not is_variable.any() or not quiet.max() > SILENT_BIN_POWER:
             return None
         bins = np.arange(len(quiet))
-        quiet = np.interp(bins, bins[varies], quiet[varies])
+        quiet = np.interp(bins, bins[is_variable], quiet[is_variable])
         return self._create_profile(quiet / -math.log1p(-QUIETEST_SHARE), "quietest")
 
     def _create_profile(
-        self, mean: BinPowers, source: NoiseSource, signal: BinPowers = FULL_SIGNAL_SHARES
+        self, mean: BinPowers, source: NoiseSource, signal_shares: BinPowers = FULL_SIGNAL_SHARES
     ) -> NoiseProfile:
         return NoiseProfile.from_mean_powers(
-            mean, self._transform, self._sample_rate, source, signal
+            mean, self._transform, self._sample_rate, source, signal_shares
         )
 
 
-def compute_signal_share(opens: BinPowers, pauses: BinPowers) -> BinPowers:
+def compute_signal_share(open_frames: BinPowers, pauses: BinPowers) -> BinPowers:
     """Return the share of signal in the excess over the noise in each bin, 0 to 1.
 
     Noise has peaks too. Let E be the mean excess of |X|² over four times the mean noise, computed
@@ -293,7 +266,7 @@ def compute_signal_share(opens: BinPowers, pauses: BinPowers) -> BinPowers:
 
     Parameters
     ----------
-    opens, pauses
+    open_frames, pauses
         |X|² of open frames and of noise, shaped (frames, bins).
 
     Returns
@@ -302,18 +275,18 @@ def compute_signal_share(opens: BinPowers, pauses: BinPowers) -> BinPowers:
         Shaped (1, bins).
     """
     mean = pauses.mean(axis=0, keepdims=True)
-    if len(opens) < MIN_PROFILE_FRAMES:
+    if len(open_frames) < MIN_PROFILE_FRAMES:
         return np.ones_like(mean)
-    in_opens, in_pauses = (
+    open_excess, pause_excess = (
         np.maximum(
             _smooth_bins(bin_powers / (mean + np.float32(SILENT_BIN_POWER)))
             - np.float32(EXCESS_THRESHOLD_RATIO),
             0,
         ).mean(axis=0, keepdims=True)
-        for bin_powers in (opens, pauses)
+        for bin_powers in (open_frames, pauses)
     )
-    few = np.float32(NOISE_EXCESS_RATIO)
-    return np.asarray(np.clip(1 - (in_pauses + few) / (in_opens + few), 0, 1))
+    offset = np.float32(NOISE_EXCESS_RATIO)
+    return np.asarray(np.clip(1 - (pause_excess + offset) / (open_excess + offset), 0, 1))
 
 
 def find_undisturbed(bin_powers: BinPowers, noise: BinPowers) -> NDArray[np.bool_]:
@@ -333,10 +306,10 @@ def find_undisturbed(bin_powers: BinPowers, noise: BinPowers) -> NDArray[np.bool
 def _smooth_bins(bin_powers: BinPowers) -> BinPowers:
     """Smooth the powers over neighbouring bins with the weights ¼, ½, ¼."""
     padded = np.pad(bin_powers, ((0, 0), (1, 1)), mode="edge")
-    sides = padded[:, :-2] + padded[:, 2:]
-    sides *= 0.25
-    sides += np.float32(0.5) * bin_powers
-    return np.asarray(sides)
+    smoothed = padded[:, :-2] + padded[:, 2:]
+    smoothed *= 0.25
+    smoothed += np.float32(0.5) * bin_powers
+    return np.asarray(smoothed)
 
 
 class NoiseTracker:
@@ -361,7 +334,7 @@ class NoiseTracker:
         self._sum = np.zeros(len(mean))
         self._count = 0.0
 
-    def process(self, bin_powers: BinPowers, is_noise: NDArray[np.bool_]) -> BinPowers:
+    def track(self, bin_powers: BinPowers, is_noise: NDArray[np.bool_]) -> BinPowers:
         """Return the noise of each segment of `bin_powers`, shaped (segments, bins).
 
         Parameters
@@ -379,13 +352,13 @@ class NoiseTracker:
         counts = flags.sum(axis=(1, 2)).astype(np.float64)
         # The weight of a segment decreases with its distance, before or after. Later batches are
         # not available yet.
-        number = np.arange(len(sums))
-        nearness = self._forgetting_factor ** np.abs(number[:, None] - number)
-        since = (self._forgetting_factor ** (number + 1))[:, None]
-        total = self._prior + since * self._sum + nearness @ sums
-        count = self._prior_count + since[:, 0] * self._count + nearness @ counts
-        self._sum = since[-1] * self._sum + nearness[-1] @ sums
-        self._count = float(since[-1, 0] * self._count + nearness[-1] @ counts)
+        index = np.arange(len(sums))
+        weights = self._forgetting_factor ** np.abs(index[:, None] - index)
+        past_weights = (self._forgetting_factor ** (index + 1))[:, None]
+        total = self._prior + past_weights * self._sum + weights @ sums
+        count = self._prior_count + past_weights[:, 0] * self._count + weights @ counts
+        self._sum = past_weights[-1] * self._sum + weights[-1] @ sums
+        self._count = float(past_weights[-1, 0] * self._count + weights[-1] @ counts)
         return np.asarray(total / count[:, None], bin_powers.dtype)
 
 
@@ -395,8 +368,8 @@ NOISE_GUARD_MS = 30.0
 
 def create_noise_guard(settings: GateSettings, sample_rate: int, gates: int) -> Envelope:
     """Create an envelope whose gain is 0 in the frames from which noise can be learned."""
-    apart = noise_guard_frames(settings.timing(sample_rate), sample_rate)
-    return Envelope(apart, 0, apart, 0.0, gates)
+    guard_frames = noise_guard_frames(settings.timing(sample_rate), sample_rate)
+    return Envelope(guard_frames, 0, guard_frames, 0.0, gates)
 
 
 def noise_guard_frames(timing: Timing, sample_rate: int) -> int:

@@ -37,10 +37,10 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.frames.framing import FrameBatcher, frames_per_batch
-from noisegate_cli.gating.frames.stft import BinPowers, Float32Samples, InverseStft, Spectra, Stft
+from noisegate_cli.gating.frames.stft import Float32Samples, InverseStft, Spectra, Stft
 from noisegate_cli.gating.gain.envelope import Envelope, Gains
 from noisegate_cli.gating.gain.mask import Mask
 from noisegate_cli.gating.noise_profile import NoiseProfile
@@ -50,43 +50,18 @@ from noisegate_cli.gating.spectral.noise_estimation import (
     compute_gate_powers,
     create_noise_guard,
     noise_guard_frames,
-    to_planar_float32,
 )
+from noisegate_cli.gating.spectral.sample_conversion import from_full_scale, to_planar
 from noisegate_cli.gating.spectral.wiener import BinGains, WienerGainEstimator, frames_per_segment
 from noisegate_cli.gating.timing import Timing
-from noisegate_cli.samples import Samples, choose_float_type, full_scale
+from noisegate_cli.samples import Samples
 
 MAX_DOUBLE_BATCH_CHANNELS = 4
 """Batches are doubled up to this many channels; with more, a batch has enough work already and
 doubling it would cost too much memory."""
 
 
-MASK_OPEN_POWER_RATIO = 8.0
-"""A bin of the binary mask opens where γ exceeds this ratio, 9 dB: noise does so in 1 of 3000
-frames."""
-
-
-class BinaryMaskEstimator:
-    """Binary mask: a bin is open where |X|² is above its threshold, and closed elsewhere.
-
-    Parameters
-    ----------
-    power_thresholds
-        Threshold of |X|² in each bin, shaped (bins,).
-    min_gain
-        Linear gain of a closed bin.
-    """
-
-    def __init__(self, power_thresholds: NDArray[np.float64], min_gain: float) -> None:
-        self._power_thresholds = power_thresholds
-        self._min_gain = np.float32(min_gain)
-
-    def process(self, bin_powers: BinPowers, *_: object) -> list[BinGains]:
-        """Return the gains of this batch without delay; see `WienerGainEstimator.process`."""
-        return [np.where(bin_powers > self._power_thresholds, np.float32(1), self._min_gain)]
-
-
-class SpectralGate:
+class SpectralGate(BlockProcessor[Mask, Samples]):
     """Gate blocks of samples in each frequency bin.
 
     The Fourier transforms are half of the work and run in a separate thread: the forward
@@ -96,15 +71,15 @@ class SpectralGate:
     Parameters
     ----------
     settings
-        Settings of the gate. Only `spectral`, `reduction_db`, and the settings of the frames, the
-        channels and the envelope are used here.
-    noises
+        Settings of the gate. Only `reduction_db` and the settings of the frames, the channels and
+        the envelope are used here.
+    noise_profiles
         Noise profile of each gate. Where it is None, no noise is reduced.
     sample_rate
         In Hz.
     channels
         Number of channels of the blocks.
-    step
+    quantization_step
         Smallest difference between two integer samples; see `OverlapAddGain`.
     live
         Whether to use smaller batches, which have less delay but take more time; see `Gate`.
@@ -113,31 +88,31 @@ class SpectralGate:
     def __init__(
         self,
         settings: GateSettings,
-        noises: Sequence[NoiseProfile | None],
+        noise_profiles: Sequence[NoiseProfile | None],
         sample_rate: int,
         channels: int = 1,
-        step: int = 1,
+        quantization_step: int = 1,
         live: bool = False,
     ) -> None:
         timing = settings.timing(sample_rate)
-        self._frame_stride = every(settings, timing)
+        self._frame_stride = spectral_frame_stride(timing)
         hop = timing.hop_length * self._frame_stride
-        self._transform = Stft(timing.frame_length, hop, settings.window_power)
+        self._transform = Stft(timing.frame_length, hop, settings.window_exponent)
         self._inverse = InverseStft(self._transform, channels)
         frames = frames_per_spectral_batch(hop, channels, live)
         self._batches = FrameBatcher(timing.frame_length, hop, frames=frames)
         # One more frame than librosa has, so that the end is covered by as many frames as the rest.
-        beyond = hop if settings.spectral == "soft" else 0
-        self._end_padding = np.zeros((beyond, channels), np.int16)
-        self._step, self._linked = step, settings.channels == "linked"
-        self._gates = [
-            _create_gain_estimator(n, settings, self._transform, sample_rate) for n in noises
+        self._end_padding = np.zeros((hop, channels), np.int16)
+        self._quantization_step = quantization_step
+        self._linked = settings.channels == "linked"
+        self._gain_estimators = [
+            _create_gain_estimator(profile, settings, self._transform, sample_rate)
+            for profile in noise_profiles
         ]
-        self._envelope = Envelope(
-            timing.lookahead, timing.attack, timing.release, 0.0, len(self._gates)
-        )
-        self._noise_guard = create_noise_guard(settings, sample_rate, len(self._gates))
-        self._openness: Gains = np.zeros((0, len(self._gates)))
+        gates = len(noise_profiles)
+        self._envelope = Envelope(timing.lookahead, timing.attack, timing.release, 0.0, gates)
+        self._noise_guard = create_noise_guard(settings, sample_rate, gates)
+        self._openness: Gains = np.zeros((0, gates))
         self._noise_guard_gains = self._openness
         self._thread = ThreadPoolExecutor(1)
         self._pending_spectra: deque[tuple[int, Future[list[Spectra]]]] = deque()
@@ -147,7 +122,7 @@ class SpectralGate:
     def submit_transforms(self, block: Samples, last: bool = False) -> None:
         """Start the transforms of a block, shaped (samples, channels); call `process` next."""
         self._samples_left += len(block)
-        self._empty_block = np.empty((0, block.shape[1]), block.dtype)
+        self._empty_block = block[:0].copy()
         if last:
             block = np.concatenate([block, self._end_padding.astype(block.dtype)])
         self._pending_spectra += [
@@ -166,6 +141,33 @@ class SpectralGate:
         last
             Whether the recording ends here.
         """
+        self._append_gate_frames(mask, last)
+        parts: list[Future[Float32Samples]] = []
+        while self._pending_spectra and (last or self._has_mask(self._pending_spectra[0][0])):
+            frames, future = self._pending_spectra.popleft()
+            spectra = future.result()
+            self._spectra_without_gains.append(spectra)
+            bin_powers = compute_gate_powers(spectra, self._linked)
+            end = last and not self._pending_spectra
+            openness, guard_gains = self._take_gate_frames(frames)
+            gains = [
+                estimator.estimate_gains(
+                    bin_powers[:, i], openness[:, i], guard_gains[:, i] == 0, end
+                )
+                for i, estimator in enumerate(self._gain_estimators)
+            ]
+            for batch_gains in zip(*gains, strict=True):
+                spectra = self._spectra_without_gains.popleft()
+                is_last = end and not self._spectra_without_gains
+                parts.append(self._thread.submit(self._apply_gains, spectra, batch_gains, is_last))
+        # These threads still read the block, and the caller may overwrite it after the return.
+        wait([future for _, future in self._pending_spectra])
+        dtype, step = self._empty_block.dtype, self._quantization_step
+        samples = [from_full_scale(part.result(), dtype, step) for part in parts]
+        return np.concatenate([self._empty_block, *samples])
+
+    def _append_gate_frames(self, mask: Mask, last: bool) -> None:
+        """Append the openness and the noise guard gains that `mask` completes."""
         self._openness = np.concatenate([self._openness, self._envelope.process(mask, last)])
         self._noise_guard_gains = np.concatenate(
             [self._noise_guard_gains, self._noise_guard.process(mask, last)]
@@ -175,43 +177,20 @@ class SpectralGate:
             edge = (0, self._frame_stride), (0, 0)
             self._openness = np.pad(self._openness, edge, mode="edge")
             self._noise_guard_gains = np.pad(self._noise_guard_gains, edge, mode="edge")
-        parts: list[Future[Float32Samples]] = []
-        while self._pending_spectra and (last or self._has_mask(self._pending_spectra[0][0])):
-            frames, hearing = self._pending_spectra.popleft()
-            spectra = hearing.result()
-            self._spectra_without_gains.append(spectra)
-            bin_powers = compute_gate_powers(spectra, self._linked)
-            end = last and not self._pending_spectra
-            openness, nearness = self._take_gate_frames(frames)
-            gains = [
-                gate.process(bin_powers[:, i], openness[:, i], nearness[:, i] == 0, end)
-                for i, gate in enumerate(self._gates)
-            ]
-            for some in zip(*gains, strict=True):
-                spectra = self._spectra_without_gains.popleft()
-                is_last = end and not self._spectra_without_gains
-                parts.append(self._thread.submit(self._apply_gains, spectra, some, is_last))
-        # These threads still read the block, and the caller may overwrite it after the return.
-        wait([hearing for _, hearing in self._pending_spectra])
-        samples = [self._to_sample_type(part.result()) for part in parts]
-        return np.concatenate([self._empty_block, *samples])
 
     def _compute_spectra(self, frames: int, samples: Samples) -> list[Spectra]:
-        return [self._transform.compute_spectra(x, frames) for x in to_planar_float32(samples)]
+        return [self._transform.compute_spectra(x, frames) for x in to_planar(samples)]
 
     def _has_mask(self, frames: int) -> bool:
         return min(len(self._openness), len(self._noise_guard_gains)) >= frames * self._frame_stride
 
     def _take_gate_frames(self, frames: int) -> tuple[Gains, Gains]:
         """Remove and return the openness and the noise guard gains of the next `frames`."""
-        rows = frames * self._frame_stride
-        every = self._frame_stride
-        taken = self._openness[:rows:every], self._noise_guard_gains[:rows:every]
-        self._openness, self._noise_guard_gains = (
-            self._openness[rows:],
-            self._noise_guard_gains[rows:],
-        )
-        return taken
+        stride = self._frame_stride
+        end = frames * stride
+        openness, guard_gains = self._openness, self._noise_guard_gains
+        self._openness, self._noise_guard_gains = openness[end:], guard_gains[end:]
+        return openness[:end:stride], guard_gains[:end:stride]
 
     def _apply_gains(
         self, spectra: list[Spectra], gains: Sequence[BinGains], last: bool
@@ -222,19 +201,6 @@ class SpectralGate:
         y = self._inverse.process(spectra, last)[: self._samples_left]
         self._samples_left -= len(y)
         return y
-
-    def _to_sample_type(self, y: Float32Samples) -> Samples:
-        """Convert `y`, full scale 1.0, to the sample type of the recording."""
-        dtype = self._empty_block.dtype
-        if dtype.kind == "f":
-            return y.astype(dtype)
-        scale = full_scale(dtype)
-        y = y.astype(choose_float_type(dtype), copy=False)
-        y *= scale / self._step
-        np.rint(y, out=y)
-        if self._step > 1:
-            y *= self._step
-        return np.clip(y, -scale, scale - self._step, out=y).astype(dtype)
 
 
 def frames_per_spectral_batch(hop_length: int, channels: int = 1, live: bool = False) -> int:
@@ -249,41 +215,37 @@ def frames_per_spectral_batch(hop_length: int, channels: int = 1, live: bool = F
 def spectral_delay_ms(settings: GateSettings, sample_rate: int) -> float:
     """Return the maximum delay of a live spectral gate, in ms.
 
-    A batch must be complete before it is processed; soft gains also need the batch after it. The
-    noise guard adds its own frames, because it depends on whether the gate opens after them.
+    A batch and the batch after it must be complete before it is processed. The noise guard adds
+    its own frames, because it depends on whether the gate opens after them.
     """
     timing = settings.timing(sample_rate)
-    hop = timing.hop_length * every(settings, timing)
-    batches = 2 if settings.spectral == "soft" else 1
-    samples = batches * frames_per_spectral_batch(hop, live=True) * hop
+    hop = timing.hop_length * spectral_frame_stride(timing)
+    samples = 2 * frames_per_spectral_batch(hop, live=True) * hop
     samples += noise_guard_frames(timing, sample_rate) * timing.hop_length
     return 1000 * samples / sample_rate
 
 
-def every(settings: GateSettings, timing: Timing) -> int:
-    """Return the stride of the frames that the spectral gate processes, in frames."""
-    # An overlap of one half is enough for gains that are smooth in time.
-    return max(1, timing.overlap // 2) if settings.spectral == "soft" else 1
+def spectral_frame_stride(timing: Timing) -> int:
+    """Return the stride of the frames that the spectral gate processes, in frames.
+
+    An overlap of one half is enough for gains that are smooth in time.
+    """
+    return max(1, timing.overlap // 2)
 
 
 def _create_gain_estimator(
-    noise: NoiseProfile | None, settings: GateSettings, transform: Stft, sample_rate: int
-) -> WienerGainEstimator | BinaryMaskEstimator:
-    mean, signal = np.zeros(transform.bins), np.ones(transform.bins)
-    if noise:
-        mean, signal = noise.interpolate_to_bins(transform, sample_rate)
-    # Without a noise profile there is nothing to reduce.
-    min_gain = settings.bin_floor if noise or settings.masks_by_level else 1.0
-    if settings.spectral == "soft":
-        should_track_noise = noise is not None and settings.noise is None
-        segment = frames_per_segment(transform.hop_length)
-        grouping = BinGrouping(transform.bins, sample_rate)
-        frames_per_s = sample_rate / transform.hop_length
-        return WienerGainEstimator(
-            mean, signal, should_track_noise, frames_per_s, segment, min_gain, grouping
-        )
-    if isinstance(settings.threshold, str):
-        return BinaryMaskEstimator(MASK_OPEN_POWER_RATIO * mean, min_gain)
-    return BinaryMaskEstimator(
-        np.full(transform.bins, settings.threshold**2 * transform.tone_power), min_gain
+    noise_profile: NoiseProfile | None, settings: GateSettings, transform: Stft, sample_rate: int
+) -> WienerGainEstimator:
+    mean, signal_shares = np.zeros(transform.bins), np.ones(transform.bins)
+    if noise_profile:
+        mean, signal_shares = noise_profile.interpolate_to_bins(transform, sample_rate)
+    return WienerGainEstimator(
+        mean,
+        signal_shares,
+        should_track_noise=noise_profile is not None and settings.noise is None,
+        frames_per_s=sample_rate / transform.hop_length,
+        segment=frames_per_segment(transform.hop_length),
+        # Without a noise profile there is nothing to reduce.
+        min_gain=settings.bin_floor if noise_profile else 1.0,
+        grouping=BinGrouping(transform.bins, sample_rate),
     )

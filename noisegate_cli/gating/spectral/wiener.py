@@ -82,10 +82,13 @@ class WienerGainEstimator:
         self._run_in_snr = np.zeros((self._run_in_frames, self._noise.shape[1]), np.float32)
         self._pending_batch: tuple[BinPowers, FrameGains] | None = None
 
-    def process(
+    def estimate_gains(
         self, bin_powers: BinPowers, openness: FrameGains, is_noise: NDArray[np.bool_], last: bool
     ) -> list[BinGains]:
         """Return the gains of the previous batch, if any, and of this one if it is the last.
+
+        The noise and the segments depend on the batches, which therefore must not depend on the
+        blocks of the stream.
 
         Parameters
         ----------
@@ -99,37 +102,35 @@ class WienerGainEstimator:
             Whether the recording ends with this batch.
         """
         bin_powers = self._grouping.mean(bin_powers)
-        missing = -len(bin_powers) % self._segment
-        bin_powers = np.pad(bin_powers, ((0, missing), (0, 0))) if missing else bin_powers
-        is_noise = np.pad(is_noise, (0, missing))
+        padding = -len(bin_powers) % self._segment
+        bin_powers = np.pad(bin_powers, ((0, padding), (0, 0))) if padding else bin_powers
+        is_noise = np.pad(is_noise, (0, padding))
         noise = (
-            self._noise_tracker.process(bin_powers, is_noise)
-            if self._noise_tracker
-            else self._noise
+            self._noise_tracker.track(bin_powers, is_noise) if self._noise_tracker else self._noise
         )
-        over = np.empty(
-            (len(bin_powers) + 2 * self._run_in_frames, bin_powers.shape[1]), np.float32
-        )
-        over[: self._run_in_frames], inner = (
-            self._run_in_snr,
-            over[self._run_in_frames : -self._run_in_frames],
-        )
+        run_in, (frames, groups) = self._run_in_frames, bin_powers.shape
+        snr = np.empty((run_in + frames + run_in, groups), np.float32)
+        snr[:run_in] = self._run_in_snr
+        batch_snr = snr[run_in:-run_in]
         np.multiply(
-            bin_powers.reshape(-1, self._segment, bin_powers.shape[1]),
+            bin_powers.reshape(-1, self._segment, groups),
             1 / (noise[:, None] + np.float32(SILENT_BIN_POWER)),
-            out=inner.reshape(-1, self._segment, bin_powers.shape[1]),
+            out=batch_snr.reshape(-1, self._segment, groups),
         )
-        self._run_in_snr = inner[-self._run_in_frames :].copy()
-        gains = self._compute_gains(after=inner)
-        self._pending_batch = over, openness
-        return gains + self._compute_gains(after=np.zeros_like(self._run_in_snr)) if last else gains
+        self._run_in_snr = batch_snr[-run_in:].copy()
+        gains = self._compute_pending_gains(next_snr=batch_snr)
+        self._pending_batch = snr, openness
+        if last:
+            gains += self._compute_pending_gains(next_snr=np.zeros_like(self._run_in_snr))
+        return gains
 
-    def _compute_gains(self, after: BinPowers) -> list[BinGains]:
+    def _compute_pending_gains(self, next_snr: BinPowers) -> list[BinGains]:
+        """Return the gains of the pending batch, given the SNR of the frames after it."""
         if self._pending_batch is None:
             return []
-        over, openness = self._pending_batch
-        over[-self._run_in_frames :] = after[: self._run_in_frames]
-        ratio = compute_a_priori_snr(over, self._smoothing_factor, self._segment)[: len(openness)]
+        snr, openness = self._pending_batch
+        snr[-self._run_in_frames :] = next_snr[: self._run_in_frames]
+        ratio = compute_a_priori_snr(snr, self._smoothing_factor, self._segment)[: len(openness)]
         gains = wiener_gain(ratio)
         gains *= self._signal_shares
         ratio *= np.float32(1 / CERTAIN_SIGNAL_RATIO)
@@ -167,13 +168,13 @@ def compute_a_priori_snr(
     both_ways *= np.float32(smoothing_factor)
     forward, reversed_ = _run_decision_directed(both_ways, current_terms, segment)
     backward = reversed_[::-1]
-    second = wiener_gain(np.maximum(forward, backward))
-    np.square(second, out=second)
-    second *= a_posteriori_snr[run_in:-run_in]
-    # √(√(f·b)·s) combines both directions and the second step.
+    two_step = wiener_gain(np.maximum(forward, backward))
+    np.square(two_step, out=two_step)
+    two_step *= a_posteriori_snr[run_in:-run_in]
+    # √(√(f·b)·s) combines both directions and the two-step estimate.
     forward *= backward
     np.sqrt(forward, out=forward)
-    forward *= second
+    forward *= two_step
     return np.asarray(np.sqrt(forward, out=forward))
 
 
@@ -197,16 +198,16 @@ def _run_decision_directed(
     run_in = segment // RUN_IN_DIVISOR
     ratio = np.empty_like(current_terms[:, 2 * run_in :])
     frames = ratio.shape[1]
-    now = current_terms[:, 0:frames:segment].copy()
-    gain = np.empty_like(now)
+    current = current_terms[:, 0:frames:segment].copy()
+    gain = np.empty_like(current)
     for i in range(1, run_in + segment):
-        np.add(now, 1, out=gain)
-        np.divide(now, gain, out=gain)
+        np.add(current, 1, out=gain)
+        np.divide(current, gain, out=gain)
         np.multiply(gain, gain, out=gain)
         np.multiply(gain, previous_terms[:, i - 1 : i - 1 + frames : segment], out=gain)
-        np.add(gain, current_terms[:, i : i + frames : segment], out=now)
+        np.add(gain, current_terms[:, i : i + frames : segment], out=current)
         if i >= run_in:
-            ratio[:, i - run_in :: segment] = now
+            ratio[:, i - run_in :: segment] = current
     return ratio
 
 

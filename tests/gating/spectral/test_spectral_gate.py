@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import librosa
 import numpy as np
 import pytest
 import soundfile as sf
@@ -16,10 +15,9 @@ from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.frames.framing import frames_per_batch
 from noisegate_cli.gating.gate import Gate, live_delay_ms
 from noisegate_cli.gating.noise_profile import NoiseProfile
-from noisegate_cli.gating.spectral.spectral_gate import MASK_OPEN_POWER_RATIO
 from noisegate_cli.gating.spectral.wiener import compute_a_priori_snr
-from tests.conftest import DATA, FLOATS, GUITAR, PCM, SPEECH, as_type, tone
-from tests.reference import decision_directed, masked_bins
+from tests.conftest import DATA, FLOATS, PCM, as_type, tone
+from tests.reference import decision_directed
 
 RATE = 16000
 SOFT = GateSettings.preset("voice", spectral="soft")
@@ -55,45 +53,6 @@ def streamed(y, block, decision=None, rate=RATE, residue=False, live=False):
     if not residue:
         return np.concatenate([kept for kept, _ in parts])
     return tuple(np.concatenate(side) for side in zip(*parts, strict=True))
-
-
-class TestTheHardMaskIsTheLiteralMethod:
-    @pytest.mark.parametrize("threshold", [0.0003, 0.003, 0.03])
-    @pytest.mark.parametrize("path", [SPEECH, GUITAR], ids=["speech", "guitar"])
-    def test_with_a_threshold(self, path, threshold):
-        y, rate = sf.read(path, dtype="int16", always_2d=True, frames=200000)
-        ours = gate(y, rate, threshold=threshold, settings=MASK)
-        timing = MASK.timing(rate)
-        # The amplitude that a tone of that RMS has in the middle of a bin.
-        opens = threshold * np.sqrt(2) * timing.frame_length / 4
-        for channel in range(y.shape[1]):
-            theirs = masked_bins(
-                y[:, channel] / 32768, opens, timing.frame_length, timing.hop_length
-            )
-            differs = np.abs(ours[:, channel] / 32768 - theirs)
-            # A bin that is as loud as the threshold to seven digits may fall on either side.
-            assert np.quantile(differs, 0.999) <= 1 / 32768
-            assert differs.max() < 2 * threshold
-
-    @pytest.mark.parametrize("length", [1, 255, 256, 257, 5 * 128 + 1, 7919])
-    def test_at_both_ends_of_awkward_lengths(self, length):
-        y, rate = sf.read(SPEECH, dtype="float64", frames=length, start=9000)
-        timing = MASK.timing(rate)
-        ours = gate(y, rate, threshold=0.001, settings=MASK)
-        opens = 0.001 * np.sqrt(2) * timing.frame_length / 4
-        theirs = masked_bins(y, opens, timing.frame_length, timing.hop_length)
-        assert np.abs(ours - theirs).max() < 1e-5
-
-    def test_with_a_noise_that_was_given(self):
-        y, room = words() + hiss(6), hiss(3, seed=1)
-        ours = gate(y, RATE, settings=MASK, noise=room)
-        timing = MASK.timing(RATE)
-        frame, hop = timing.frame_length, timing.hop_length
-        spectra = librosa.stft(room[:, 0], n_fft=frame, hop_length=frame // 2, center=False)
-        opens = np.sqrt(MASK_OPEN_POWER_RATIO * np.mean(np.abs(spectra) ** 2, axis=1))[:, None]
-        theirs = masked_bins(y[:, 0], opens, frame, hop)
-        assert np.abs(ours[:, 0] - theirs).max() < 1e-3
-        assert rms_db(ours[:, 0] - theirs) < -80
 
 
 class TestWhatItDoesToSound:

@@ -1,0 +1,215 @@
+"""Every class that processes blocks keeps the contract of `BlockProcessor`."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import accumulate
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import noisegate_cli.gating
+from noisegate_cli import GateSettings
+from noisegate_cli.gating.analysis import Analyzer
+from noisegate_cli.gating.block_processor import BlockProcessor, PairedBlockProcessor
+from noisegate_cli.gating.chops import ChopAudit
+from noisegate_cli.gating.decision import GateDecision
+from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
+from noisegate_cli.gating.detection.learner import SignalModelLearner
+from noisegate_cli.gating.detection.level_detector import LevelDetector
+from noisegate_cli.gating.detection.likelihood_detector import LikelihoodDetector, LikelihoodScorer
+from noisegate_cli.gating.frames.framing import FrameBatcher
+from noisegate_cli.gating.frames.levels import FrameRmsMeter
+from noisegate_cli.gating.frames.running_mean import RunningMean
+from noisegate_cli.gating.frames.stft import InverseStft, Stft
+from noisegate_cli.gating.gain.envelope import Envelope
+from noisegate_cli.gating.gain.mask import GateMask, Hysteresis, MinRunLength
+from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
+from noisegate_cli.gating.gate import Gate
+from noisegate_cli.gating.noise_profile import NoiseProfile
+from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
+from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner, NoiseMeter
+from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
+
+RATE, FRAME, HOP = 8000, 64, 16
+SETTINGS = GateSettings(threshold=0.05, frame_length=FRAME, hop_length=HOP)
+SEPARATE = replace(SETTINGS, channels="separate")
+SOFT = replace(SEPARATE, spectral="soft")
+TIMING = SETTINGS.timing(RATE)
+PROFILE = NoiseProfile((1e-7, 2e-7), RATE / 2, "given")
+RNG = np.random.default_rng(11)
+FRAMES = 400
+LOUDNESS = np.repeat(RNG.choice([0.001, 0.3], FRAMES // 20), 20)[:, None]
+SAMPLES = RNG.normal(0, 1, (FRAMES * HOP - 5, 2)) * np.repeat(LOUDNESS, HOP, axis=0)[:-5]
+PCM = np.rint(np.clip(SAMPLES, -1, 1) * 32767).astype(np.int16)
+VALUES = LOUDNESS * RNG.uniform(0.1, 1, (FRAMES, 2))
+MASK = VALUES > 0.05
+GAINS = Envelope(0, 4, 8, 0.0, 2).process(MASK, last=True)
+SPECTRA = Stft(FRAME, HOP).compute_spectra(SAMPLES[:, 0].astype(np.float32), FRAMES - 4)
+
+
+def learnt():
+    """Return what the first pass learns from the samples."""
+    analyzer = Analyzer(replace(SETTINGS, threshold="auto"), RATE, 2, len(PCM))
+    analyzer.process(PCM, last=True)
+    return analyzer.decide()
+
+
+DECISION = learnt()
+EXTRACTOR = BandLevelExtractor(SETTINGS, RATE, 2)
+
+
+class WithSamples:
+    """Give a spectral gate the samples with its mask, as `Gate` does."""
+
+    def __init__(self):
+        self.gate = SpectralGate(SOFT, [PROFILE, PROFILE], RATE, 2)
+
+    def process(self, block, mask, last=False):
+        self.gate.submit_transforms(block, last)
+        return self.gate.process(mask, last)
+
+
+@dataclass
+class Case:
+    create: Callable
+    streams: list
+    result: Callable | None = None
+    """Reads the result from the processor; by default it is what `process` returns."""
+    adapt: Callable = field(default=lambda block: block)
+
+
+def learnt_noise(learner):
+    frames = np.arange(FRAMES)
+    flags = np.zeros((FRAMES, 2), bool)
+    return learner.compute_profiles(frames, ~flags, flags, (True, True))
+
+
+def analysis(analyzer):
+    report = analyzer.report()
+    return (report.percentiles_db, report.peak_db, report.closed_share, report.trials)
+
+
+CASES = {
+    FrameBatcher: Case(lambda: FrameBatcher(FRAME, HOP, margin=3, frames=16), [SAMPLES]),
+    FrameRmsMeter: Case(lambda: FrameRmsMeter(FRAME, HOP), [PCM]),
+    RunningMean: Case(lambda: RunningMean(5), [VALUES]),
+    InverseStft: Case(
+        lambda: InverseStft(Stft(FRAME, HOP), 1), [SPECTRA], adapt=lambda block: [block]
+    ),
+    Hysteresis: Case(lambda: Hysteresis(0.1, 0.05, 2), [VALUES]),
+    MinRunLength: Case(lambda: MinRunLength(True, 7, 2), [MASK]),
+    GateMask: Case(lambda: GateMask(0.1, 0.05, TIMING, 2), [VALUES]),
+    Envelope: Case(lambda: Envelope(3, 4.5, 9.5, 0.1, 2), [MASK]),
+    OverlapAddGain: Case(lambda: OverlapAddGain(FRAME, HOP, 0.0, 2), [PCM, GAINS]),
+    ChopAudit: Case(lambda: ChopAudit(TIMING, RATE, 2), [VALUES, MASK], lambda audit: audit.report),
+    LevelDetector: Case(
+        lambda: LevelDetector(0.05, replace(SETTINGS, key_hz=(500, 3000)), RATE, 2), [PCM]
+    ),
+    LikelihoodDetector: Case(lambda: LikelihoodDetector(DECISION.rule, SETTINGS, RATE, 2), [PCM]),
+    LikelihoodScorer: Case(
+        lambda: LikelihoodScorer(DECISION.rule[0], EXTRACTOR),
+        [RNG.exponential(1e-6, (200, EXTRACTOR.bands)).astype(np.float32)],
+    ),
+    SignalModelLearner: Case(
+        lambda: SignalModelLearner(SETTINGS, RATE, 2),
+        [PCM],
+        lambda learner: learner.subsample.stored_powers(),
+    ),
+    Analyzer: Case(lambda: Analyzer(replace(SETTINGS, threshold="auto"), RATE, 2), [PCM], analysis),
+    NoiseMeter: Case(
+        lambda: NoiseMeter(SOFT, RATE),
+        [PCM],
+        lambda meter: meter.compute_profiles(),
+    ),
+    NoiseLearner: Case(lambda: NoiseLearner(SOFT, RATE, 2), [PCM], learnt_noise),
+    SpectralGate: Case(WithSamples, [PCM, MASK]),
+    MagnitudeMask: Case(
+        lambda: MagnitudeMask(replace(SEPARATE, spectral="mask"), [None, None], RATE, 2), [PCM]
+    ),
+    Gate: Case(lambda: Gate(GateDecision(0.05, SETTINGS), RATE, 2, residue=True), [PCM]),
+}
+
+
+def join(outputs):
+    """Concatenate the outputs of all blocks."""
+    if isinstance(outputs[0], tuple):
+        return [join(list(part)) for part in zip(*outputs, strict=True)]
+    if isinstance(outputs[0], list):
+        return [item for output in outputs for item in output]
+    return np.concatenate(outputs)
+
+
+def run(case, cuts):
+    """Return the result for streams that are cut at shares of their lengths.
+
+    The second stream lags behind the first by a share of its length.
+    """
+    processor = case.create()
+    shares = sorted(share for share, _ in cuts)
+    lagging = accumulate((max(0.0, s - lag) for s, (_, lag) in zip(shares, cuts, strict=True)), max)
+    ends = [(*pair, False) for pair in zip(shares, lagging, strict=True)] + [(1.0, 1.0, True)]
+    outputs, starts = [], [0] * len(case.streams)
+    for *until, last in ends:
+        blocks = []
+        for i, stream in enumerate(case.streams):
+            end = int(until[i] * len(stream))
+            blocks.append(case.adapt(stream[starts[i] : end].copy()))
+            starts[i] = end
+        output = processor.process(*blocks, last=last)
+        outputs.append(deepcopy(list(output) if isinstance(output, Iterator) else output))
+        for block in blocks:
+            overwrite(block)
+    return case.result(processor) if case.result else join(outputs)
+
+
+def overwrite(block):
+    """Fill a block with other values, as a caller does that reuses its buffer."""
+    for array in block if isinstance(block, list) else [block]:
+        array[:] = 1
+
+
+def assert_identical(one, other):
+    if isinstance(one, list | tuple):
+        assert len(one) == len(other)
+        for a, b in zip(one, other, strict=True):
+            assert_identical(a, b)
+    elif isinstance(one, np.ndarray):
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == other.dtype
+    else:
+        assert one == other
+
+
+@cache
+def run_in_one_block(cls):
+    return run(CASES[cls], [])
+
+
+POSITIONS = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
+
+
+@pytest.mark.parametrize("cls", CASES, ids=lambda cls: cls.__name__)
+@settings(max_examples=15)
+@given(cuts=st.lists(st.tuples(POSITIONS, st.floats(0, 0.3)), max_size=6))
+def test_any_blocks_give_the_same_result(cls, cuts):
+    assert_identical(run(CASES[cls], cuts), run_in_one_block(cls))
+
+
+def test_every_class_that_processes_blocks_is_tested():
+    for module in pkgutil.walk_packages(noisegate_cli.gating.__path__, "noisegate_cli.gating."):
+        importlib.import_module(module.name)
+    known = {*BlockProcessor.__subclasses__(), *PairedBlockProcessor.__subclasses__()}
+    assert known == set(CASES)
+
+
+def test_no_other_class_has_a_method_process():
+    for module in pkgutil.walk_packages(noisegate_cli.gating.__path__, "noisegate_cli.gating."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, type) and hasattr(value, "process"):
+                assert value in CASES or value in (BlockProcessor, PairedBlockProcessor), value
