@@ -7,6 +7,7 @@ from noisegate_cli.gating.parsing import MUTE
 from noisegate_cli.gating.settings import PRESETS, GateSettings
 from noisegate_cli.terminal.advice import format_noise_value
 from noisegate_cli.terminal.flags import to_flags
+from noisegate_cli.terminal.reasons import format_reason
 from noisegate_cli.text import format_db, format_duration, format_level, format_time, quote_path
 
 if TYPE_CHECKING:
@@ -18,24 +19,15 @@ if TYPE_CHECKING:
 
 def format_gate_summary(result: "GateResult") -> list[str]:
     """Return the lines that `ngate gate` prints as its summary."""
-    found = result.suggestion
-    if found is None:
-        opening = f"threshold  {format_level(result.threshold or 0)}, as given"
-    elif result.threshold is None:
-        opening = f"automatic  {found.reason}"
-    else:
-        opening = f"threshold  {format_level(result.threshold)}, {found.method}. {found.reason}"
     speed = result.source.duration / max(result.seconds, 1e-9)
     openings = _pluralize(result.statistics.openings, "opening")
     lines = [
-        opening,
+        _format_threshold(result),
         f"closed     {100 * result.statistics.closed_share:.1f} % of "
         f"{format_duration(result.source.duration)}, {openings} "
         f"({speed:.0f} × real time)",
         f"output     {quote_path(result.output.path)} ({format_sample_type(result.output)})",
     ]
-    if result.settings.adaptive and result.threshold is not None:
-        lines[0] += " It moves with the noise." if found else ", moving with the noise"
     if result.settings.target_floor_db is not None and result.statistics.closed:
         reached = ": the pauses are that quiet already" if not result.settings.range_db else ""
         range_db = format_db(result.settings.range_db)
@@ -58,6 +50,19 @@ def format_gate_summary(result: "GateResult") -> list[str]:
         lines.append(f"note       {note}")
     lines += [f"warning    {to_flags(sentence)}" for sentence in result.warnings]
     return lines
+
+
+def _format_threshold(result: "GateResult") -> str:
+    """Return a line about the threshold and its origin."""
+    suggestion, adaptive = result.suggestion, result.settings.adaptive
+    if suggestion is None:
+        moving = ", moving with the noise" if adaptive and result.threshold is not None else ""
+        return f"threshold  {format_level(result.threshold or 0)}, as given{moving}"
+    reason = format_reason(suggestion)
+    if result.threshold is None:
+        return f"automatic  {reason}"
+    moving = " It moves with the noise." if adaptive else ""
+    return f"threshold  {format_level(result.threshold)}, {suggestion.method}. {reason}{moving}"
 
 
 def _describe_subtype_change(source: "AudioInfo", output: "AudioInfo") -> str:

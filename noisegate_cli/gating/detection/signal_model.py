@@ -28,8 +28,7 @@ which each band varies by a fixed number of decibels on its own, and all bands v
 number together. The prior has the weight of a fixed number of additional frames.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +39,7 @@ from noisegate_cli.gating.detection.band_levels import (
     BandLevelExtractor,
 )
 from noisegate_cli.gating.detection.gaussian import NOISE_PRIOR_DB, SIGNAL_PRIOR_DB, ShrunkGaussian
+from noisegate_cli.gating.detection.verdict import Verdict
 from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.levels import rms_db
 from noisegate_cli.gating.frames.noise_floor import (
@@ -101,9 +101,6 @@ regularization prevents a division by zero for hum, whose level is constant."""
 MIN_POWER_DENSITY = 1e-30
 
 
-Verdict = Literal["parted", "noise", "one kind", "near", "restless", "steady", "rare"]
-
-
 @dataclass(frozen=True)
 class SignalModel:
     """Distributions of signal and noise of one gate, learnt from a recording."""
@@ -111,21 +108,13 @@ class SignalModel:
     verdict: Verdict
     """Result of learning.
 
-    - `parted`: signal and noise are separable.
-    - `noise`: there is no signal, and the gate stays closed.
-
-    With any other verdict the gate stays open, because it must not mute a possible signal:
-
-    - `one kind`: there are too few frames of signal or of noise.
-    - `near`: the levels of signal and noise hardly differ.
-    - `restless`: the quiet frames fluctuate like music.
-    - `steady`: the recording is a steady tone rather than noise.
-    - `rare`: the subsample contains no signal, but the rest of the recording does.
+    If it is neither `SEPARATED` nor `NOISE_ONLY`, the gate stays open, because it must not mute a
+    possible signal.
     """
     floor: float = MIN_POWER_DENSITY
     """Power per Hz that is added to each band."""
-    signal: ShrunkGaussian | None = None
-    noise: ShrunkGaussian | None = None
+    signal: ShrunkGaussian | None = field(default=None, repr=False)
+    noise: ShrunkGaussian | None = field(default=None, repr=False)
     contrast_db: float = 0.0
     """Ratio of the power of open frames to closed frames, in dB."""
 
@@ -136,7 +125,7 @@ class SignalModel:
     def score(self, levels: BandLevelsDb) -> NDArray[np.float64]:
         """Return the score of each frame from smoothed levels, shaped (frames, bands)."""
         if self.signal is None or self.noise is None:
-            return np.full(len(levels), -np.inf if self.verdict == "noise" else np.inf)
+            return np.full(len(levels), -np.inf if self.verdict is Verdict.NOISE_ONLY else np.inf)
         return log_ratio(self.signal, self.noise, levels)
 
 
@@ -145,43 +134,43 @@ def learn_signal_model(
 ) -> SignalModel:
     """Learn the model of one gate from powers per Hz, shaped (frames, bands), and frame levels.
 
-    Digital silence is ignored. Powers that are not finite give the verdict `one kind`.
+    Digital silence is ignored. Powers that are not finite give the verdict `INDISTINCT`.
     """
     sounds = level > 0
     # Partly silent frames, and frames that extend past either end, underestimate the level.
     is_full = ~_is_within(~sounds, extractor.apart, outside=0)[sounds]
     densities, level = densities[sounds], level[sounds]
     if len(level) < 2 * MIN_CLASS_FRAMES or not np.isfinite(densities).all():
-        return SignalModel("one kind" if len(level) else "noise")
+        return SignalModel(Verdict.INDISTINCT if len(level) else Verdict.NOISE_ONLY)
     floor = float(
         quantile(densities.sum(axis=1), 0.95) * 10 ** (-MODEL_DEPTH_DB / 10) + MIN_POWER_DENSITY
     )
-    one_kind = SignalModel("one kind", floor)
-    levels = one_kind.levels(densities)
+    indistinct = SignalModel(Verdict.INDISTINCT, floor)
+    levels = indistinct.levels(densities)
     step = extractor.frames(1000 * FLOOR_STEP_S)
     floors = compute_noise_floor(compute_quiet_levels(levels, step))
     base = interpolate_steps(floors, step, np.arange(len(levels)))
     start = _initial_scores(levels - base, extractor)
     if start is None:
-        steady = _mean_jump_db(levels, extractor.apart) < MIN_NOISE_JUMP_DB
-        return SignalModel("steady" if steady else "noise", floor)
+        is_steady = _mean_jump_db(levels, extractor.apart) < MIN_NOISE_JUMP_DB
+        return SignalModel(Verdict.STEADY_TONE if is_steady else Verdict.NOISE_ONLY, floor)
     fitted = _fit_classes(
         compute_running_mean(levels, extractor.frames(LEVEL_SMOOTHING_MS)), start, extractor
     )
     if fitted is None:
-        return one_kind
+        return indistinct
     signal, noise, is_open = fitted
     contrast = rms_db(level[is_open]) - rms_db(level[~is_open])
     if contrast < MIN_MODEL_CONTRAST_DB:
-        return SignalModel("near", floor, contrast_db=contrast)
+        return SignalModel(Verdict.LOW_CONTRAST, floor, contrast_db=contrast)
     is_noise = ~_is_near_signal(is_open, extractor) & is_full
     lowest_db = 10 * np.log10(floor) + MIN_BAND_OVER_DEPTH_DB
     if (
         drift_to_jump_ratio(levels, base, is_noise, extractor.apart, float(lowest_db))
         > MAX_DRIFT_RATIO
     ):
-        return SignalModel("restless", floor, contrast_db=contrast)
-    return SignalModel("parted", floor, signal, noise, contrast)
+        return SignalModel(Verdict.MUSIC_LIKE, floor, contrast_db=contrast)
+    return SignalModel(Verdict.SEPARATED, floor, signal, noise, contrast)
 
 
 def _initial_scores(
