@@ -124,9 +124,9 @@ def suggest_threshold(
     if not histogram.nonsilent_frames:
         return ThresholdSuggestion(None, -np.inf, -np.inf, Verdict.SILENT, method)
     estimates = estimates_db(histogram)
-    middle = float(median(np.array(list(estimates.values()))))
+    median_estimate = float(median(np.array(list(estimates.values()))))
     level, weight = _nonempty_bins(histogram)
-    floor, highest_noise, active = _noise_and_signal(level, weight, middle)
+    floor, highest_noise, active = _noise_and_signal(level, weight, median_estimate)
     threshold, distance = np.inf, active - floor
     if above_floor is not None:
         threshold, verdict, distance = floor + above_floor, Verdict.ABOVE_FLOOR, above_floor
@@ -138,7 +138,7 @@ def suggest_threshold(
         floor, active = histogram.percentile(5), histogram.percentile(95)
         verdict, distance = Verdict.NARROW, active - floor
     else:
-        estimate = estimates.get(method, middle)
+        estimate = estimates.get(method, median_estimate)
         threshold = max(estimate, highest_noise + hysteresis_db)
         verdict = Verdict.RAISED if threshold > estimate else Verdict.SEPARATED
     is_unclear = np.abs(level - threshold) < UNCLEAR_MARGIN_DB
@@ -163,8 +163,9 @@ def estimates_db(histogram: LevelHistogram) -> dict[str, float]:
 
 def _nonempty_bins(histogram: LevelHistogram) -> tuple[HistogramValues, HistogramValues]:
     """Return the levels of the nonempty bins in dBFS, and their shares of the frames."""
-    occurs = histogram.counts > 0
-    return histogram.centres_db[occurs], histogram.counts[occurs] / histogram.nonsilent_frames
+    is_nonempty = histogram.counts > 0
+    shares = histogram.counts[is_nonempty] / histogram.nonsilent_frames
+    return histogram.centres_db[is_nonempty], shares
 
 
 def _noise_and_signal(
@@ -178,10 +179,10 @@ def _noise_and_signal(
     """
     below, above = weight * (level <= threshold), weight * (level > threshold)
     if not below.sum() or not above.sum():
-        middle = float(level[np.searchsorted(np.cumsum(weight), 0.5)])
-        return middle, middle, middle
-    share = np.cumsum(below) / below.sum()
-    lowest, floor = (float(level[np.searchsorted(share, part)]) for part in (0.05, 0.5))
+        median_level = float(level[np.searchsorted(np.cumsum(weight), 0.5)])
+        return median_level, median_level, median_level
+    cumulated = np.cumsum(below) / below.sum()
+    lowest, floor = (float(level[np.searchsorted(cumulated, share)]) for share in (0.05, 0.5))
     active = float(10 * np.log10(above @ 10 ** (level / 10) / above.sum()))
     spread = min(max(floor - lowest, MIN_NOISE_SPREAD_DB), MAX_NOISE_SPREAD_DB)
     return floor, floor + spread, active

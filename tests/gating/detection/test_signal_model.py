@@ -161,8 +161,8 @@ def test_noise_is_less_restless_than_a_melody():
     still = RNG.normal(-40, 4, (2000, 8))
     moving = -40 + 10 * np.sin(frames[:, None] / 60 + np.arange(8))
     every, base = np.ones(2000, bool), np.full((2000, 8), -40.0)
-    assert drift_to_jump_ratio(still, base, every, apart=4) == pytest.approx(1, abs=0.2)
-    assert drift_to_jump_ratio(moving, base, every, apart=4) > 4
+    assert drift_to_jump_ratio(still, base, every, disjoint_distance=4) == pytest.approx(1, abs=0.2)
+    assert drift_to_jump_ratio(moving, base, every, disjoint_distance=4) > 4
 
 
 @pytest.mark.parametrize("block", [1, 777, 4096, 10**6])
