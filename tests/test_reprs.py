@@ -8,6 +8,7 @@ import pytest
 from noisegate_cli import GateSettings, analyze_file, gate_file
 from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.gating.analysis import Analyzer, LevelReport, Trial
+from noisegate_cli.gating.chops import ChopReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.rule import AdaptiveThreshold
 from noisegate_cli.gating.detection.signal_model import SignalModel
@@ -52,6 +53,7 @@ def results(tmp_path_factory):
     [
         AdaptiveThreshold,
         AnalysisReport,
+        ChopReport,
         GateDecision,
         GateResult,
         GateStatistics,

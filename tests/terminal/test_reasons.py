@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -5,7 +6,9 @@ import pytest
 
 from noisegate_cli import ThresholdSuggestion
 from noisegate_cli.gating.detection.verdict import Verdict
+from noisegate_cli.terminal.cli import run
 from noisegate_cli.terminal.reasons import REASONS, format_reason, format_recorded_reason
+from tests.conftest import loud_and_quiet
 
 SUGGESTION = ThresholdSuggestion(0.01, -60.4, -20.4, Verdict.SEPARATED, distance_db=40.0)
 
@@ -44,6 +47,22 @@ def test_a_batch_gives_the_same_reason_from_the_recorded_numbers(verdict):
         "distance_db": suggestion.distance_db,
     }
     assert format_recorded_reason(result) == format_reason(suggestion)
+
+
+def test_gate_analyze_and_batch_give_the_same_reason(write, tmp_path, capsys):
+    source = write(np.tile(loud_and_quiet(), 4), "in/speech.wav")
+    reasons = set()
+    for args in (
+        ["gate", str(source), "-o", str(tmp_path / "out.wav")],
+        ["analyze", str(source)],
+        ["batch", str(source.parent), "--jobs", "1"],
+    ):
+        assert run([*args, "--json", "--quiet"]) == 0
+        data = json.loads(capsys.readouterr().out)
+        assert data["verdict"] == "separated"
+        reasons.add(data["reason"])
+    assert len(reasons) == 1
+    assert "It parts noise" in reasons.pop()
 
 
 def test_a_given_threshold_has_no_reason():
