@@ -7,7 +7,7 @@ import pytest
 
 from noisegate_cli import GateSettings, analyze_file, gate_file
 from noisegate_cli.files.formats import AudioInfo
-from noisegate_cli.gating.analysis import Analyzer, LevelReport, Trial
+from noisegate_cli.gating.analysis import Analyzer, LevelReport
 from noisegate_cli.gating.chops import ChopReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.rule import AdaptiveThreshold
@@ -16,6 +16,7 @@ from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.gain.mask import GateStatistics
 from noisegate_cli.gating.noise_profile import NoiseProfile
+from noisegate_cli.gating.simulation import Trial
 from noisegate_cli.recordings import AnalysisReport, GateResult
 from tests.conftest import SPEECH, loud_and_quiet
 

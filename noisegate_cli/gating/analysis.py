@@ -1,6 +1,6 @@
-"""The first pass: level statistics, the decision for the gate and a simulation of the gate."""
+"""The first pass: level statistics and the decision for the gate."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,16 +26,10 @@ from noisegate_cli.gating.frames.levels import RmsLevels, rms_db
 from noisegate_cli.gating.frames.noise_floor import FLOOR_STEP_S, compute_noise_floor
 from noisegate_cli.gating.frames.quantile import median, quantile
 from noisegate_cli.gating.frames.subsampling import subsample_frame_indices
-from noisegate_cli.gating.gain.envelope import Envelope
-from noisegate_cli.gating.gain.mask import (
-    DetectorValues,
-    FrameIndices,
-    GateMask,
-    GateStatistics,
-    Mask,
-)
+from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
 from noisegate_cli.gating.parsing import AUTO
 from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.gating.simulation import GateSimulator, SimulatedGate, Trial, best_trial
 from noisegate_cli.samples import Blocks, Samples, compute_peak, from_db, to_db
 from noisegate_cli.text import format_repr
 
@@ -45,34 +39,11 @@ if TYPE_CHECKING:
 
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
 
-TRIAL_STEP_DB = 1.0
-
 MIN_RARE_PEAK_DB = 20.0
 """A frame this far above the median is not noise: rain, wind and hiss reach 12 dB."""
 
 DRIFT_WINDOW_S = 5.0
 """Length of the windows in which the noise level is measured to find its drift."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """Result of a simulated gate with one threshold, on a grid of `TRIAL_STEP_DB`."""
-
-    threshold_db: float
-    """Threshold in dBFS."""
-    closed_share: float
-    """Share of the time during which the gate would be closed, 0 to 1."""
-    openings_per_minute: float
-    at_risk: float
-    """Share of the frames passed by the automatic detector that would be muted, 0 to 1."""
-    agreement: float
-    """Share of the time during which gate and automatic detector agree, 0 to 1."""
-    balanced: float
-    """Balanced accuracy: mean of the agreement in open frames and in closed frames, 0 to 1. Rare
-    speech has the same weight as the pauses around it."""
-
-    def __repr__(self) -> str:
-        return format_repr(self, "threshold_db", "closed_share", "openings_per_minute", "agreement")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,24 +77,12 @@ class LevelReport:
         return format_repr(self, *names, "suggestion.threshold", "suggestion.verdict")
 
 
-@dataclass(frozen=True)
-class _SimulatedGate:
-    """Frames on which the gate was simulated; arrays are shaped (frames, gates)."""
-
-    frame_indices: FrameIndices
-    levels: RmsLevels
-    mask: Mask
-    closed: Mask
-    """True where the gate is fully closed and the frame is not digital silence."""
-    statistics: GateStatistics
-
-
 class _Detection(NamedTuple):
     """The rule of the gate, the suggestion that it is based on, and the resulting gate."""
 
     rule: Rule
     suggestion: ThresholdSuggestion | None
-    simulated: _SimulatedGate
+    simulated: SimulatedGate
 
 
 class Analyzer:
@@ -158,6 +117,7 @@ class Analyzer:
         self._timing = settings.timing(sample_rate)
         self._frames_per_s = sample_rate / self._timing.hop_length
         self._detector = LevelDetector(-1.0, settings, sample_rate, channels)
+        self._simulator = GateSimulator(settings, sample_rate, self._detector.gates)
         self._model_learner: SignalModelLearner | None = None
         if settings.threshold == AUTO:
             self._model_learner = SignalModelLearner(settings, sample_rate, channels, samples)
@@ -212,7 +172,7 @@ class Analyzer:
             drift_db=self._compute_drift_db(simulated),
             suggestion=suggestion,
             closed_share=simulated.statistics.closed_share,
-            openings_per_minute=self._openings_per_minute(simulated.statistics),
+            openings_per_minute=self._simulator.openings_per_minute(simulated.statistics),
             trials=trials,
             noises=self._decision.noises,
             histogram=self._histogram,
@@ -226,7 +186,7 @@ class Analyzer:
             return replace(self._mark_too_loud(suggestion), threshold=None), ()
         if not (self._model_learner and simulated.closed.any() and simulated.mask.any()):
             return suggestion, ()
-        trials = tuple(self._sweep_thresholds(simulated))
+        trials = tuple(self._simulator.sweep_thresholds(simulated))
         best = best_trial(trials)
         suggestion = replace(
             suggestion,
@@ -257,7 +217,7 @@ class Analyzer:
         indices, levels = self._subsample
         models = self._keep_open_if_rare(learner.models(levels))
         scores = learner.scores(models, len(indices))
-        simulated = self._simulate_gate(scores, OPEN_ABOVE, CLOSE_BELOW)
+        simulated = self._simulator.simulate(scores, OPEN_ABOVE, CLOSE_BELOW, levels, indices)
         suggestion = _suggest_from_models(models, scores, simulated)
         is_separated = any(model.verdict is Verdict.SEPARATED for model in models)
         if self._loudest_db > MAX_PLAUSIBLE_LEVEL_DBFS and not is_separated:
@@ -270,18 +230,20 @@ class Analyzer:
             suggestion = suggest_threshold(self._histogram, settings.hysteresis_db, threshold)
             threshold = suggestion.or_open
         rule: float | AdaptiveThreshold = threshold
-        indices, values = self._subsample
+        indices, levels = self._subsample
+        values = levels
         if settings.adaptive and threshold > 0:
             rule = self._create_adaptive_threshold(threshold)
-            values = rule.compensate_drift(values, indices)
-        simulated = self._simulate_gate(values, *hysteresis_thresholds(threshold, settings))
+            values = rule.compensate_drift(levels, indices)
+        thresholds = hysteresis_thresholds(threshold, settings)
+        simulated = self._simulator.simulate(values, *thresholds, levels, indices)
         return _Detection(rule, suggestion, simulated)
 
     def _mark_too_loud(self, suggestion: ThresholdSuggestion) -> ThresholdSuggestion:
         return replace(suggestion, verdict=Verdict.TOO_LOUD, distance_db=self._loudest_db)
 
     def _compute_noise_profiles(
-        self, rule: Rule, simulated: _SimulatedGate
+        self, rule: Rule, simulated: SimulatedGate
     ) -> "tuple[NoiseProfile | None, ...]":
         """Return the noise profile of each gate, or () if the gate needs none."""
         settings, gates = self._settings, self._detector.gates
@@ -302,7 +264,7 @@ class Analyzer:
         )
 
     def _compute_range_db(
-        self, target_floor_db: float, simulated: _SimulatedGate, reduces_noise: bool
+        self, target_floor_db: float, simulated: SimulatedGate, reduces_noise: bool
     ) -> float:
         """Return the range that attenuates the noise in the pauses to a target floor in dBFS."""
         levels = self._broadband_track.levels_at(simulated.frame_indices)
@@ -345,50 +307,7 @@ class Analyzer:
         )
         return indices, self._track.levels_at(indices)
 
-    def _simulate_gate(
-        self, values: DetectorValues, open_above: float, close_below: float
-    ) -> _SimulatedGate:
-        """Simulate the gate, including its fades, on detector values of the subsampled frames."""
-        mask, statistics = self._gate_frames(values, open_above, close_below)
-        timing, (indices, levels) = self._timing, self._subsample
-        envelope = Envelope(
-            timing.lookahead, timing.attack, timing.release, 0.0, self._detector.gates
-        )
-        gains = envelope.process(mask, last=True)
-        return _SimulatedGate(indices, levels, mask, (gains == 0) & (levels > 0), statistics)
-
-    def _gate_frames(
-        self, values: DetectorValues, open_above: float, close_below: float
-    ) -> tuple[Mask, GateStatistics]:
-        gate = GateMask(open_above, close_below, self._timing, self._detector.gates)
-        mask = gate.process(values, last=True)
-        return mask, gate.statistics
-
-    def _sweep_thresholds(self, simulated: _SimulatedGate) -> Iterator[Trial]:
-        """Simulate the gate at every whole decibel between the lowest and the highest level."""
-        levels, is_open, is_closed = simulated.levels, simulated.mask, ~simulated.mask
-        is_nonsilent = levels > 0
-        is_signal = is_open & is_nonsilent
-        low, high = to_db(quantile(levels[is_nonsilent], [0.01, 0.995]))
-        for db in np.arange(np.floor(low), np.ceil(high) + 1, TRIAL_STEP_DB):
-            thresholds = hysteresis_thresholds(float(from_db(db)), self._settings)
-            mask, statistics = self._gate_frames(levels, *thresholds)
-            missed_share = float((is_signal & ~mask).sum() / max(1, is_signal.sum()))
-            false_share = float((is_closed & mask).sum() / max(1, is_closed.sum()))
-            yield Trial(
-                threshold_db=float(db),
-                closed_share=statistics.closed_share,
-                openings_per_minute=self._openings_per_minute(statistics),
-                at_risk=missed_share,
-                agreement=float((is_open == mask).mean()),
-                balanced=1 - (missed_share + false_share) / 2,
-            )
-
-    def _openings_per_minute(self, statistics: GateStatistics) -> float:
-        minutes = statistics.frames / self._detector.gates / self._frames_per_s / 60
-        return statistics.openings / minutes if minutes else 0.0
-
-    def _compute_drift_db(self, simulated: _SimulatedGate) -> float:
+    def _compute_drift_db(self, simulated: SimulatedGate) -> float:
         """Return the range of the median noise level over windows of the recording, in dB."""
         window_frames = max(1, round(DRIFT_WINDOW_S * self._frames_per_s))
         windows = simulated.frame_indices // window_frames
@@ -414,15 +333,8 @@ def _create_noise_learner(
     return NoiseLearner(settings, sample_rate, channels, samples)
 
 
-def best_trial(trials: Sequence[Trial]) -> Trial:
-    """Return the trial that agrees best with the automatic detector; of ties, the middle one."""
-    highest = max(trial.balanced for trial in trials)
-    best = [trial for trial in trials if trial.balanced > highest - 1e-6]
-    return best[len(best) // 2]
-
-
 def _suggest_from_models(
-    models: Sequence[SignalModel], scores: DetectorValues, simulated: _SimulatedGate
+    models: Sequence[SignalModel], scores: DetectorValues, simulated: SimulatedGate
 ) -> ThresholdSuggestion:
     """Return the verdict and the levels that result from the signal models of all gates."""
     is_nonsilent = simulated.levels > 0

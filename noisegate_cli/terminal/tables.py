@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from noisegate_cli.batch.interface import BatchReport
     from noisegate_cli.batch.plan import ReviewCandidate
-    from noisegate_cli.gating.analysis import Trial
     from noisegate_cli.gating.frames.histogram import LevelHistogram
     from noisegate_cli.gating.noise_profile import NoiseProfile
+    from noisegate_cli.gating.simulation import Trial
     from noisegate_cli.recordings import AnalysisReport
 
 HISTOGRAM_WIDTH_CHARS = 40
@@ -169,7 +169,7 @@ def _build_noise_text(noise: "NoiseProfile | None", channel: str, ascii_only: bo
 def _build_sweep_table(trials: "Sequence[Trial]", ascii_only: bool) -> "Table":
     from rich.table import Table
 
-    from noisegate_cli.gating.analysis import best_trial
+    from noisegate_cli.gating.simulation import best_trial
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("-t", "dBFS", "closed", "openings/min", "at risk", "agrees", ""):
