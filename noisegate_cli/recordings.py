@@ -36,7 +36,7 @@ from noisegate_cli.samples import (
     compute_peak,
     to_db,
 )
-from noisegate_cli.text import quote_path
+from noisegate_cli.text import format_repr, quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat
@@ -62,6 +62,10 @@ class AnalysisReport:
     levels: LevelReport
     warnings: tuple[str, ...] = ()
     """Problems of the recording, one sentence each."""
+
+    def __repr__(self) -> str:
+        names = ("levels.closed_share", "levels.suggestion.threshold", "levels.suggestion.verdict")
+        return format_repr(self, "info.path.name", *names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,10 @@ class GateResult:
     """Problems of the recording and losses in the output, one sentence each."""
     delay_ms: float | None = None
     """Maximum delay from standard input to standard output; None for files."""
+
+    def __repr__(self) -> str:
+        names = ("threshold", "statistics.closed_share", "statistics.openings", "chops.count")
+        return format_repr(self, "output.path.name", *names)
 
 
 def analyze_file(

@@ -1,6 +1,33 @@
-"""Format levels, durations, sizes and paths for messages."""
+"""Format levels, durations, sizes, paths and objects for messages."""
 
 import math
+from operator import attrgetter
+from pathlib import PurePath
+
+
+def format_repr(value: object, *names: str) -> str:
+    """Return a short `repr` with some attributes of an object; floats have 4 digits.
+
+    Parameters
+    ----------
+    value
+        The object.
+    names
+        Names of attributes, or of attributes of attributes, separated by dots.
+
+    Examples
+    --------
+    >>> format_repr(1.23456 + 2j, "real", "imag")
+    'complex(real=1.235, imag=2)'
+    """
+    values = ((name, attrgetter(name)(value)) for name in names)
+    return f"{type(value).__name__}({', '.join(f'{n}={_short_repr(v)}' for n, v in values)})"
+
+
+def _short_repr(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return repr(str(value)) if isinstance(value, str | PurePath) else repr(value)
 
 
 def format_level(linear: float) -> str:

@@ -1,6 +1,7 @@
 """What may import what: arrows never run back up."""
 
 import ast
+import re
 from pathlib import Path
 
 import noisegate_cli
@@ -10,6 +11,7 @@ STANDARD = {
     "collections",
     "concurrent",
     "dataclasses",
+    "enum",
     "functools",
     "itertools",
     "math",
@@ -53,6 +55,33 @@ def test_gating_is_arithmetic_on_arrays_and_imports_nothing_else():
         for name in imported(path):
             if not name.startswith("noisegate_cli"):
                 assert name.split(".")[0] in allowed, f"{path} imports {name}"
+
+
+def string_constants(path):
+    """Yield the string constants of a module, without its docstrings."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    docstrings = [node.value for node in nodes if isinstance(node, ast.Expr)]
+    for node in nodes:
+        if isinstance(node, ast.Constant) and node not in docstrings:
+            yield str(node.value)
+
+
+def test_gating_names_no_command_line_flag():
+    flag = re.compile(r"(?<![\w-])(--[a-z]|-[a-zA-Z]\b)")
+    assert flag.search("try --range -8dB")
+    assert flag.search("give one with -t.")
+    for path in (PACKAGE / "gating").rglob("*.py"):
+        for text in string_constants(path):
+            assert not flag.search(text), f"{path}: {text!r}"
+
+
+def test_gating_writes_no_sentences():
+    # Errors begin in lower case, with a name or with the value that is wrong.
+    sentence = re.compile(r"^[A-Z]\w* [a-z]")
+    assert sentence.search("It lies above")
+    for path in (PACKAGE / "gating").rglob("*.py"):
+        for text in string_constants(path):
+            assert not sentence.search(text), f"{path}: {text!r}"
 
 
 def test_files_and_gating_know_nothing_of_each_other():

@@ -1,9 +1,9 @@
-"""The first pass: level statistics, the decision for the gate and a simulation of the gate."""
+"""The first pass: level statistics and the decision for the gate."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,30 +16,23 @@ from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE,
 from noisegate_cli.gating.detection.threshold import (
     MAX_PLAUSIBLE_LEVEL_DBFS,
     MIN_HISTOGRAM_FRAMES,
-    NOTHING_SOUNDS,
     ThresholdSuggestion,
     estimates_db,
-    pumping_hint,
     suggest_threshold,
-    too_loud_reason,
 )
+from noisegate_cli.gating.detection.verdict import Verdict
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.frames.level_track import LevelTrack
 from noisegate_cli.gating.frames.levels import RmsLevels, rms_db
 from noisegate_cli.gating.frames.noise_floor import FLOOR_STEP_S, compute_noise_floor
 from noisegate_cli.gating.frames.quantile import median, quantile
 from noisegate_cli.gating.frames.subsampling import subsample_frame_indices
-from noisegate_cli.gating.gain.envelope import Envelope
-from noisegate_cli.gating.gain.mask import (
-    DetectorValues,
-    FrameIndices,
-    GateMask,
-    GateStatistics,
-    Mask,
-)
+from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
 from noisegate_cli.gating.parsing import AUTO
 from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.gating.simulation import GateSimulator, SimulatedGate, Trial, best_trial
 from noisegate_cli.samples import Blocks, Samples, compute_peak, from_db, to_db
+from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.noise_profile import NoiseProfile
@@ -47,43 +40,11 @@ if TYPE_CHECKING:
 
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
 
-TRIAL_STEP_DB = 1.0
-
-STAYS_OPEN = {
-    "one kind": "There is no telling noise from signal, it sounds all alike: the gate stays open.",
-    "near": "The signal is only {:.0f} dB above the noise, a gate would pump: it stays open. "
-    "To turn down the quiet parts all the same, try -t LEVEL with --range -8dB.",
-    "steady": "This is a steady tone rather than a noise: the gate stays open. "
-    "If it is noise, give a threshold with -t.",
-    "rare": "Something rare stands {:.0f} dB out of the rest: the gate stays open. "
-    "Give a threshold with -t.",
-    "restless": "What is quiet here moves like music, not like noise: the gate stays open. "
-    "If it is noise, give a threshold with -t.",
-}
-
 MIN_RARE_PEAK_DB = 20.0
 """A frame this far above the median is not noise: rain, wind and hiss reach 12 dB."""
 
 DRIFT_WINDOW_S = 5.0
 """Length of the windows in which the noise level is measured to find its drift."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """Result of a simulated gate with one threshold, on a grid of `TRIAL_STEP_DB`."""
-
-    threshold_db: float
-    """Threshold in dBFS."""
-    closed_share: float
-    """Share of the time during which the gate would be closed, 0 to 1."""
-    openings_per_minute: float
-    at_risk: float
-    """Share of the frames passed by the automatic detector that would be muted, 0 to 1."""
-    agreement: float
-    """Share of the time during which gate and automatic detector agree, 0 to 1."""
-    balanced: float
-    """Balanced accuracy: mean of the agreement in open frames and in closed frames, 0 to 1. Rare
-    speech has the same weight as the pauses around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +73,17 @@ class LevelReport:
     """Noise profile of each gate for a spectral gate, None where no noise was found."""
     histogram: LevelHistogram
 
+    def __repr__(self) -> str:
+        names = ("peak_db", "rms_db", "closed_share", "openings_per_minute")
+        return format_repr(self, *names, "suggestion.threshold", "suggestion.verdict")
 
-@dataclass(frozen=True)
-class _SimulatedGate:
-    """Frames on which the gate was simulated; arrays are shaped (frames, gates)."""
 
-    numbers: FrameIndices
-    levels: RmsLevels
-    mask: Mask
-    closed: Mask
-    """True where the gate is fully closed and the frame is not digital silence."""
-    statistics: GateStatistics
+class _Detection(NamedTuple):
+    """The rule of the gate, the suggestion that it is based on, and the resulting gate."""
+
+    rule: Rule
+    suggestion: ThresholdSuggestion | None
+    simulated: SimulatedGate
 
 
 class Analyzer(BlockProcessor[Samples, None]):
@@ -157,61 +118,51 @@ class Analyzer(BlockProcessor[Samples, None]):
         self._timing = settings.timing(sample_rate)
         self._frames_per_s = sample_rate / self._timing.hop_length
         self._detector = LevelDetector(-1.0, settings, sample_rate, channels)
+        self._simulator = GateSimulator(settings, sample_rate, self._detector.gates)
         self._model_learner: SignalModelLearner | None = None
         if settings.threshold == AUTO:
             self._model_learner = SignalModelLearner(settings, sample_rate, channels, samples)
-        self._noise = _noise_learner(settings, sample_rate, channels, samples)
+        self._noise_learner = _create_noise_learner(settings, sample_rate, channels, samples)
         self._histogram = LevelHistogram()
-        self._track = self._whole = LevelTrack()
-        self._meter: LevelDetector | None = None
+        self._track = self._broadband_track = LevelTrack()
+        self._broadband_meter: LevelDetector | None = None
         if settings.key_hz:
             # A closed gate attenuates the whole spectrum, not only the key band.
             meter_settings = replace(settings, key_hz=None)
-            self._meter = LevelDetector(-1.0, meter_settings, sample_rate, channels)
-            self._whole = LevelTrack()
-        self._samples = self._values = 0
+            self._broadband_meter = LevelDetector(-1.0, meter_settings, sample_rate, channels)
+            self._broadband_track = LevelTrack()
+        self._samples = self._sample_values = 0
         self._peak = 0.0
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Measure `block`, shaped (samples, channels); see `FrameRmsMeter.process` for errors."""
         _, levels = self._detector.process(block, last)
-        learning = self._noise.submit_block(block, last) if self._noise else None
+        noise_task = self._noise_learner.submit_block(block, last) if self._noise_learner else None
         self._histogram.add(levels)
         self._track.add(levels)
-        if self._meter:
-            self._whole.add(self._meter.process(block, last)[1])
+        if self._broadband_meter:
+            self._broadband_track.add(self._broadband_meter.process(block, last)[1])
         if self._model_learner:
             self._model_learner.process(block, last)
-        if learning:
-            learning.result()
+        if noise_task:
+            noise_task.result()
         self._samples += len(block)
-        self._values += block.size
+        self._sample_values += block.size
         self._peak = max(self._peak, compute_peak(block))
 
     def decide(self) -> GateDecision:
         """Return the decision for the gate."""
-        return self._decided[0]
+        return self._decision
 
     def report(self) -> LevelReport:
         """Return the measured levels, the suggested threshold and the simulated results."""
-        decision, sample = self._decided
-        suggestion = decision.suggestion or suggest_threshold(self._histogram)
-        trials: tuple[Trial, ...] = ()
-        if self._loudest_db > MAX_PLAUSIBLE_LEVEL_DBFS:
-            reason = too_loud_reason(self._loudest_db)
-            suggestion = replace(suggestion, threshold=None, reason=reason)
-        elif self._model_learner and sample.closed.any() and sample.mask.any():
-            trials = tuple(self._sweep_thresholds(sample))
-            best = best_trial(trials)
-            suggestion = replace(
-                suggestion,
-                threshold=min(1.0, float(from_db(best.threshold_db))),
-                agreement=best.agreement,
-                estimates_db={AUTO: best.threshold_db} | estimates_db(self._histogram),
-            )
+        simulated = self._detection.simulated
+        suggestion, trials = self._suggest_threshold()
         gates = self._detector.gates
         frames = self._histogram.nonsilent_frames + self._histogram.silent_frames
-        mean_square = self._detector.square_sum / self._values if self._values else 0.0
+        mean_square = (
+            self._detector.square_sum / self._sample_values if self._sample_values else 0.0
+        )
         return LevelReport(
             samples=self._samples,
             frames=frames // gates,
@@ -219,71 +170,118 @@ class Analyzer(BlockProcessor[Samples, None]):
             rms_db=float(to_db(mean_square**0.5)),
             percentiles_db={p: self._histogram.percentile(p) for p in PERCENTILES},
             silent_share=self._histogram.silent_frames / frames if frames else 0.0,
-            drift_db=self._drift_db(sample),
+            drift_db=self._compute_drift_db(simulated),
             suggestion=suggestion,
-            closed_share=sample.statistics.closed_share,
-            openings_per_minute=self._per_minute(sample.statistics),
+            closed_share=simulated.statistics.closed_share,
+            openings_per_minute=self._simulator.openings_per_minute(simulated.statistics),
             trials=trials,
-            noises=decision.noises,
+            noises=self._decision.noises,
             histogram=self._histogram,
         )
 
-    @cached_property
-    def _decided(self) -> tuple[GateDecision, _SimulatedGate]:
-        settings, found = self._settings, None
-        rule: Rule
-        if self._model_learner:
-            rule = self._keep_open_if_rare(self._model_learner.models(self._kept[1]))
-            scores = self._model_learner.scores(rule, len(self._kept[0]))
-            sample = self._simulate_gate(scores, OPEN_ABOVE, CLOSE_BELOW)
-            found = _suggest_from_models(rule, scores, sample)
-            if self._loudest_db > MAX_PLAUSIBLE_LEVEL_DBFS and all(
-                m.verdict != "parted" for m in rule
-            ):
-                found = replace(found, reason=too_loud_reason(self._loudest_db))
-        else:
-            level = settings.threshold
-            if isinstance(level, str):
-                found = suggest_threshold(self._histogram, settings.hysteresis_db, level)
-                level = found.or_open
-            rule = (
-                self._create_adaptive_threshold(level) if settings.adaptive and level > 0 else level
-            )
-            numbers, values = self._kept
-            if isinstance(rule, AdaptiveThreshold):
-                values = rule.compensate_drift(values, numbers)
-            sample = self._simulate_gate(values, *hysteresis_thresholds(level, settings))
-        noises: tuple[NoiseProfile | None, ...] = ()
-        if settings.known_noises:
-            noises = settings.noise_of(self._detector.gates)
-        elif self._noise:
-            from noisegate_cli.gating.spectral.noise_estimation import create_noise_guard
+    def _suggest_threshold(self) -> tuple[ThresholdSuggestion, tuple[Trial, ...]]:
+        """Return the suggestion for a fixed threshold and the trials that it is based on."""
+        _, suggestion, simulated = self._detection
+        suggestion = suggestion or suggest_threshold(self._histogram)
+        if self._loudest_db > MAX_PLAUSIBLE_LEVEL_DBFS:
+            return replace(self._mark_too_loud(suggestion), threshold=None), ()
+        if not (self._model_learner and simulated.closed.any() and simulated.mask.any()):
+            return suggestion, ()
+        trials = tuple(self._simulator.sweep_thresholds(simulated))
+        best = best_trial(trials)
+        suggestion = replace(
+            suggestion,
+            threshold=min(1.0, float(from_db(best.threshold_db))),
+            agreement=best.agreement,
+            estimates_db={AUTO: best.threshold_db} | estimates_db(self._histogram),
+        )
+        return suggestion, trials
 
-            near = create_noise_guard(settings, self._sample_rate, self._detector.gates)
-            is_noise = near.process(sample.mask, last=True) == 0
-            models = rule if isinstance(rule, tuple) else ()
-            allow_quietest_fallback = [m.verdict != "steady" for m in models] or [
-                True
-            ] * self._detector.gates
-            noises = self._noise.compute_profiles(
-                sample.numbers, sample.mask, is_noise, allow_quietest_fallback
-            )
+    @cached_property
+    def _decision(self) -> GateDecision:
+        rule, suggestion, simulated = self._detection
+        noises = self._compute_noise_profiles(rule, simulated)
+        settings = self._settings
         if settings.target_floor_db is not None:
-            whole = self._whole.levels_at(sample.numbers)
-            # If no pause is longer than the release, the frames of the fade-outs are used instead.
-            closed = sample.closed if sample.closed.any() else ~sample.mask & (whole > 0)
-            noise_db = rms_db(whole[closed])
-            noise_db -= settings.pause_reduction_db if any(noises) else 0.0
-            settings = replace(settings, range_db=min(0.0, settings.target_floor_db - noise_db))
+            range_db = self._compute_range_db(settings.target_floor_db, simulated, any(noises))
+            settings = replace(settings, range_db=range_db)
         subsample = self._model_learner.subsample if self._model_learner else None
-        return GateDecision(rule, settings, found, noises, subsample), sample
+        return GateDecision(rule, settings, suggestion, noises, subsample)
+
+    @cached_property
+    def _detection(self) -> _Detection:
+        if self._model_learner:
+            return self._detect_by_models(self._model_learner)
+        return self._detect_by_level(self._settings.threshold)
+
+    def _detect_by_models(self, learner: SignalModelLearner) -> _Detection:
+        indices, levels = self._subsample
+        models = self._keep_open_if_rare(learner.models(levels))
+        scores = learner.scores(models, len(indices))
+        simulated = self._simulator.simulate(scores, OPEN_ABOVE, CLOSE_BELOW, levels, indices)
+        suggestion = _suggest_from_models(models, scores, simulated)
+        is_separated = any(model.verdict is Verdict.SEPARATED for model in models)
+        if self._loudest_db > MAX_PLAUSIBLE_LEVEL_DBFS and not is_separated:
+            suggestion = self._mark_too_loud(suggestion)
+        return _Detection(models, suggestion, simulated)
+
+    def _detect_by_level(self, threshold: float | str) -> _Detection:
+        settings, suggestion = self._settings, None
+        if isinstance(threshold, str):
+            suggestion = suggest_threshold(self._histogram, settings.hysteresis_db, threshold)
+            threshold = suggestion.or_open
+        rule: float | AdaptiveThreshold = threshold
+        indices, levels = self._subsample
+        values = levels
+        if settings.adaptive and threshold > 0:
+            rule = self._create_adaptive_threshold(threshold)
+            values = rule.compensate_drift(levels, indices)
+        thresholds = hysteresis_thresholds(threshold, settings)
+        simulated = self._simulator.simulate(values, *thresholds, levels, indices)
+        return _Detection(rule, suggestion, simulated)
+
+    def _mark_too_loud(self, suggestion: ThresholdSuggestion) -> ThresholdSuggestion:
+        return replace(suggestion, verdict=Verdict.TOO_LOUD, distance_db=self._loudest_db)
+
+    def _compute_noise_profiles(
+        self, rule: Rule, simulated: SimulatedGate
+    ) -> "tuple[NoiseProfile | None, ...]":
+        """Return the noise profile of each gate, or () if the gate needs none."""
+        settings, gates = self._settings, self._detector.gates
+        if settings.known_noises:
+            return settings.noise_of(gates)
+        if not self._noise_learner:
+            return ()
+        from noisegate_cli.gating.spectral.noise_estimation import create_noise_guard
+
+        guard = create_noise_guard(settings, self._sample_rate, gates)
+        is_noise = guard.process(simulated.mask, last=True) == 0
+        if isinstance(rule, tuple):
+            allow_quietest_fallback = [m.verdict is not Verdict.STEADY_TONE for m in rule]
+        else:
+            allow_quietest_fallback = [True] * gates
+        return self._noise_learner.compute_profiles(
+            simulated.frame_indices, simulated.mask, is_noise, allow_quietest_fallback
+        )
+
+    def _compute_range_db(
+        self, target_floor_db: float, simulated: SimulatedGate, reduces_noise: bool
+    ) -> float:
+        """Return the range that attenuates the noise in the pauses to a target floor in dBFS."""
+        levels = self._broadband_track.levels_at(simulated.frame_indices)
+        # If no pause is longer than the release, the frames of the fade-outs are used instead.
+        closed = simulated.closed if simulated.closed.any() else ~simulated.mask & (levels > 0)
+        noise_db = rms_db(levels[closed])
+        if reduces_noise:
+            noise_db -= self._settings.pause_reduction_db
+        return min(0.0, target_floor_db - noise_db)
 
     def _keep_open_if_rare(self, models: tuple[SignalModel, ...]) -> tuple[SignalModel, ...]:
         """Keep a gate open whose model is pure noise although single frames are far louder."""
         peaks = self._track.peaks_over_median_db()
         return tuple(
-            replace(model, verdict="rare", contrast_db=float(peak))
-            if model.verdict == "noise" and peak > MIN_RARE_PEAK_DB
+            replace(model, verdict=Verdict.RARE_EVENT, contrast_db=float(peak))
+            if model.verdict is Verdict.NOISE_ONLY and peak > MIN_RARE_PEAK_DB
             else model
             for model, peak in zip(models, peaks, strict=True)
         )
@@ -299,66 +297,25 @@ class Analyzer(BlockProcessor[Samples, None]):
         return self._histogram.percentile(100)
 
     @cached_property
-    def _kept(self) -> tuple[FrameIndices, RmsLevels]:
+    def _subsample(self) -> tuple[FrameIndices, RmsLevels]:
         """Indices and levels of the subsampled frames."""
-        numbers = (
+        indices = (
             self._model_learner.subsample.covered_frame_indices(len(self._track))
             if self._model_learner
             else subsample_frame_indices(
                 len(self._track), self._timing.hop_length, self._detector.gates
             )
         )
-        return numbers, self._track.levels_at(numbers)
+        return indices, self._track.levels_at(indices)
 
-    def _simulate_gate(
-        self, values: DetectorValues, open_above: float, close_below: float
-    ) -> _SimulatedGate:
-        """Simulate the gate, including its fades, on detector values of the subsampled frames."""
-        mask, statistics = self._gate_frames(values, open_above, close_below)
-        timing, (numbers, levels) = self._timing, self._kept
-        envelope = Envelope(
-            timing.lookahead, timing.attack, timing.release, 0.0, self._detector.gates
-        )
-        gains = envelope.process(mask, last=True)
-        return _SimulatedGate(numbers, levels, mask, (gains == 0) & (levels > 0), statistics)
-
-    def _gate_frames(
-        self, values: DetectorValues, open_above: float, close_below: float
-    ) -> tuple[Mask, GateStatistics]:
-        gate = GateMask(open_above, close_below, self._timing, self._detector.gates)
-        mask = gate.process(values, last=True)
-        return mask, gate.statistics
-
-    def _sweep_thresholds(self, sample: _SimulatedGate) -> Iterator[Trial]:
-        """Simulate the gate at every whole decibel between the lowest and the highest level."""
-        sounding = sample.levels > 0
-        opens = sample.mask & sounding
-        low, high = to_db(quantile(sample.levels[sounding], [0.01, 0.995]))
-        for db in np.arange(np.floor(low), np.ceil(high) + 1, TRIAL_STEP_DB):
-            opening = hysteresis_thresholds(float(from_db(db)), self._settings)
-            mask, statistics = self._gate_frames(sample.levels, *opening)
-            lost = float((opens & ~mask).sum() / max(1, opens.sum()))
-            kept = float((~sample.mask & mask).sum() / max(1, (~sample.mask).sum()))
-            yield Trial(
-                threshold_db=float(db),
-                closed_share=statistics.closed_share,
-                openings_per_minute=self._per_minute(statistics),
-                at_risk=lost,
-                agreement=float((sample.mask == mask).mean()),
-                balanced=1 - (lost + kept) / 2,
-            )
-
-    def _per_minute(self, statistics: GateStatistics) -> float:
-        minutes = statistics.frames / self._detector.gates / self._frames_per_s / 60
-        return statistics.openings / minutes if minutes else 0.0
-
-    def _drift_db(self, sample: _SimulatedGate) -> float:
+    def _compute_drift_db(self, simulated: SimulatedGate) -> float:
         """Return the range of the median noise level over windows of the recording, in dB."""
-        window = sample.numbers // max(1, round(DRIFT_WINDOW_S * self._frames_per_s))
+        window_frames = max(1, round(DRIFT_WINDOW_S * self._frames_per_s))
+        windows = simulated.frame_indices // window_frames
         medians = []
-        for number in np.unique(window):
-            there = window == number
-            noise = sample.levels[there][sample.closed[there]]
+        for window in np.unique(windows):
+            in_window = windows == window
+            noise = simulated.levels[in_window][simulated.closed[in_window]]
             if noise.size >= MIN_HISTOGRAM_FRAMES:
                 medians.append(float(to_db(median(noise))))
         if not medians:
@@ -367,7 +324,7 @@ class Analyzer(BlockProcessor[Samples, None]):
         return float(high - low)
 
 
-def _noise_learner(
+def _create_noise_learner(
     settings: GateSettings, sample_rate: int, channels: int, samples: int
 ) -> "NoiseLearner | None":
     if not settings.learns_noise:
@@ -377,38 +334,36 @@ def _noise_learner(
     return NoiseLearner(settings, sample_rate, channels, samples)
 
 
-def best_trial(trials: Sequence[Trial]) -> Trial:
-    """Return the trial that agrees best with the automatic detector; of ties, the middle one."""
-    most = max(trial.balanced for trial in trials)
-    best = [trial for trial in trials if trial.balanced > most - 1e-6]
-    return best[len(best) // 2]
-
-
 def _suggest_from_models(
-    models: Sequence[SignalModel], scores: DetectorValues, sample: _SimulatedGate
+    models: Sequence[SignalModel], scores: DetectorValues, simulated: SimulatedGate
 ) -> ThresholdSuggestion:
-    """Describe the result of the signal models of all gates in words."""
-    sounding = sample.levels > 0
-    if not sounding.any():
-        return ThresholdSuggestion(None, -np.inf, -np.inf, NOTHING_SOUNDS)
-    opens = sample.levels[sample.mask & sounding]
-    closed = sample.levels[sample.closed]
-    floor = float(to_db(median(closed if closed.size else sample.levels[sounding])))
-    active = rms_db(opens)
-    verdicts = {model.verdict for model in models}
-    if verdicts == {"noise"}:
-        why = (
-            f"Nothing stands out of a noise of about {floor:.0f} dBFS: the gate stays closed. "
-            "If it is no noise, give a threshold with -t."
-        )
-    elif "parted" not in verdicts:
-        first = next(model for model in models if model.verdict != "noise")
-        why = STAYS_OPEN[first.verdict].format(max(0.0, first.contrast_db))
-    else:
-        why = f"It parts noise of about {floor:.0f} dBFS from signal of about {active:.0f} dBFS."
-        why += pumping_hint(max(model.contrast_db for model in models if model.verdict == "parted"))
-    clear = (np.abs(scores - OPEN_ABOVE) > OPEN_ABOVE) & (scores < np.inf)
-    return ThresholdSuggestion(None, floor, active, why, confidence=float(clear[sounding].mean()))
+    """Return the verdict and the levels that result from the signal models of all gates."""
+    is_nonsilent = simulated.levels > 0
+    if not is_nonsilent.any():
+        return ThresholdSuggestion(None, -np.inf, -np.inf, Verdict.SILENT)
+    closed = simulated.levels[simulated.closed]
+    noise = closed if closed.size else simulated.levels[is_nonsilent]
+    verdict, distance_db = _combine_verdicts(models)
+    is_clear = (np.abs(scores - OPEN_ABOVE) > OPEN_ABOVE) & (scores < np.inf)
+    return ThresholdSuggestion(
+        threshold=None,
+        noise_floor_db=float(to_db(median(noise))),
+        active_db=rms_db(simulated.levels[simulated.mask & is_nonsilent]),
+        verdict=verdict,
+        distance_db=distance_db,
+        confidence=float(is_clear[is_nonsilent].mean()),
+    )
+
+
+def _combine_verdicts(models: Sequence[SignalModel]) -> tuple[Verdict, float]:
+    """Return one verdict for all gates, and the distance of signal and noise in dB."""
+    separated = [m.contrast_db for m in models if m.verdict is Verdict.SEPARATED]
+    if separated:
+        return Verdict.SEPARATED, max(separated)
+    for model in models:
+        if model.verdict is not Verdict.NOISE_ONLY:
+            return model.verdict, max(0.0, model.contrast_db)
+    return Verdict.NOISE_ONLY, 0.0
 
 
 def measure_blocks(

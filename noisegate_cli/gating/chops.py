@@ -16,6 +16,7 @@ from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.mask import Mask
 from noisegate_cli.gating.timing import Timing
 from noisegate_cli.samples import to_db
+from noisegate_cli.text import format_repr
 
 MIN_CHOP_DB = 10.0
 """A cut is audible if the sound is this far above the pause."""
@@ -55,6 +56,9 @@ class ChopReport:
     worst: tuple[Chop, ...] = ()
     """The worst chops, sorted by time."""
 
+    def __repr__(self) -> str:
+        return format_repr(self, "decays", "attacks")
+
     @property
     def count(self) -> int:
         """Number of all chops."""
@@ -78,7 +82,7 @@ class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
 
     def __init__(self, timing: Timing, sample_rate: int, gates: int = 1) -> None:
         self._hop_s = timing.hop_length / sample_rate
-        self._pauses = [
+        self._pause_windows = [
             np.arange(round(start / 1000 / self._hop_s), round(end / 1000 / self._hop_s) + 1)
             for start, end in (DECAY_WINDOW_NEAR_MS, DECAY_WINDOW_FAR_MS)
         ]
@@ -86,12 +90,12 @@ class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         half = timing.overlap // 2
         self._after_closing = max(half, round(timing.release / 2))
         self._before_opening = timing.lookahead + max(half, round(timing.attack / 2))
-        farthest = int(self._pauses[-1][-1])
-        self._context = max(self._after_closing, self._before_opening) + farthest + 1
+        farthest = int(self._pause_windows[-1][-1])
+        self._context_frames = max(self._after_closing, self._before_opening) + farthest + 1
         self._levels: RmsLevels = np.zeros((0, gates))
         self._mask: Mask = np.zeros((0, gates), np.bool_)
-        self._first = 0
-        self._done = 1
+        self._buffer_start = 0
+        self._next_frame = 1
         self.report = ChopReport()
 
     def process(self, levels: RmsLevels, mask: Mask, last: bool = False) -> None:
@@ -99,36 +103,39 @@ class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         self._levels = np.concatenate([self._levels, levels])
         self._mask = np.concatenate([self._mask, mask])
         # Frame indices are relative to the first frame in the buffer.
-        start = self._done - self._first
-        end = len(self._mask) if last else max(start, len(self._mask) - self._context)
+        start = self._next_frame - self._buffer_start
+        end = len(self._mask) if last else max(start, len(self._mask) - self._context_frames)
         before, after = self._mask[start - 1 : end - 1], self._mask[start:end]
         for gate in range(self._mask.shape[1]):
             closings = start + np.flatnonzero(before[:, gate] & ~after[:, gate])
             openings = start + np.flatnonzero(~before[:, gate] & after[:, gate])
-            self._judge("decay", closings + self._after_closing, 1, gate)
-            self._judge("attack", openings - self._before_opening, -1, gate)
-        forget = max(0, end - self._context)
-        self._levels, self._mask = self._levels[forget:], self._mask[forget:]
-        self._done, self._first = self._first + end, self._first + forget
+            self._measure_chops("decay", closings + self._after_closing, 1, gate)
+            self._measure_chops("attack", openings - self._before_opening, -1, gate)
+        discarded = max(0, end - self._context_frames)
+        self._levels, self._mask = self._levels[discarded:], self._mask[discarded:]
+        self._next_frame = self._buffer_start + end
+        self._buffer_start += discarded
 
-    def _judge(
-        self, kind: Literal["decay", "attack"], frames: NDArray[np.int64], way: int, gate: int
+    def _measure_chops(
+        self, kind: Literal["decay", "attack"], frames: NDArray[np.int64], direction: int, gate: int
     ) -> None:
+        """Add the chops among `frames` to the report; the pause lies in `direction`, 1 or −1."""
         levels = self._levels[:, gate]
         frames = frames[(frames >= 0) & (frames < len(levels))]
-        quiet = np.full(len(frames), np.inf)
-        for pause in self._pauses:
-            around = frames[:, None] + way * pause
-            there = ((around >= 0) & (around < len(levels))).all(axis=1)
-            squares = levels[around[there]] ** 2
-            quiet[there] = np.minimum(quiet[there], np.sqrt(squares.mean(axis=1)))
-        cut = levels[frames]
-        above = to_db(cut) - np.maximum(to_db(quiet), MIN_AUDIBLE_DBFS - MIN_CHOP_DB)
-        chops = [
-            Chop(float((self._first + frame) * self._hop_s), kind, float(db))
-            for frame, db in zip(
-                frames[above > MIN_CHOP_DB], above[above > MIN_CHOP_DB], strict=True
+        pause_levels = np.full(len(frames), np.inf)
+        for window in self._pause_windows:
+            pauses = frames[:, None] + direction * window
+            is_inside = ((pauses >= 0) & (pauses < len(levels))).all(axis=1)
+            squares = levels[pauses[is_inside]] ** 2
+            pause_levels[is_inside] = np.minimum(
+                pause_levels[is_inside], np.sqrt(squares.mean(axis=1))
             )
+        pause_db = np.maximum(to_db(pause_levels), MIN_AUDIBLE_DBFS - MIN_CHOP_DB)
+        above_db = to_db(levels[frames]) - pause_db
+        is_chop = above_db > MIN_CHOP_DB
+        chops = [
+            Chop(float((self._buffer_start + frame) * self._hop_s), kind, float(db))
+            for frame, db in zip(frames[is_chop], above_db[is_chop], strict=True)
         ]
         worst = sorted([*self.report.worst, *chops], key=lambda c: (-c.above_db, c.time, c.kind))[
             :MAX_LISTED_CHOPS

@@ -7,6 +7,7 @@ from noisegate_cli.gating.detection.rule import AdaptiveThreshold, Rule
 from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
 from noisegate_cli.gating.frames.subsampling import BatchSubsampler
 from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.noise_profile import NoiseProfile
@@ -25,6 +26,9 @@ class GateDecision:
     """Noise profile of each gate for the spectral gate, None where no noise was found."""
     subsample: BatchSubsampler | None = None
     """Band powers that the models were learnt from, reused when the same samples are gated."""
+
+    def __repr__(self) -> str:
+        return format_repr(self, "threshold", "suggestion")
 
     @classmethod
     def from_settings(cls, settings: GateSettings) -> "GateDecision | None":

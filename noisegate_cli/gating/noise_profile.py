@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.frames.stft import BinPowers, Stft
 from noisegate_cli.samples import to_db
+from noisegate_cli.text import format_repr
 
 FULL_SIGNAL_SHARES = np.ones(2, np.float32)
 """Share of signal if it is unknown: everything above the noise counts as signal."""
@@ -43,6 +44,9 @@ class NoiseProfile:
         return cls(
             tuple(power_densities.tolist()), sample_rate / 2, source, tuple(signal_shares.tolist())
         )
+
+    def __repr__(self) -> str:
+        return format_repr(self, "source", "highest_hz")
 
     def interpolate_to_bins(
         self, transform: Stft, sample_rate: int

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 MIN_AGREEMENT = 0.9
 """Minimum agreement with the automatic gate for a fixed threshold to be a good replacement."""
 
-
 MAX_DRIFT_DB = 6.0
-
+"""If the noise level varies more than this, no fixed threshold suits the whole recording."""
 
 MIN_CLOSED_SHARE = 0.01
+"""If the gate is closed for a smaller share of the time, it has hardly any effect."""
 
 
 def format_noise_value(noise: Any) -> str:
@@ -29,23 +29,23 @@ def format_noise_value(noise: Any) -> str:
 def collect_advice(report: "AnalysisReport") -> list[str]:
     """Return notes that the user should read before gating, one sentence each."""
     levels, suggestion = report.levels, report.levels.suggestion
-    told = []
+    notes = []
     if suggestion.agreement is not None and suggestion.agreement < MIN_AGREEMENT:
-        told.append(
+        notes.append(
             f"No level does what the automatic gate does, the best one agrees with it on "
             f"{100 * suggestion.agreement:.0f} %: leave out -t"
             + ("." if report.settings.key_hz else ", or try --key 250-4000.")
         )
     if levels.drift_db > MAX_DRIFT_DB:
-        told.append(
+        notes.append(
             f"The noise moves by {levels.drift_db:.0f} dB within the recording: without -t the "
             "gate follows it, one level can't."
         )
     if levels.peak_db >= 0:
-        told.append("Peaks reach full scale: the recording may be clipped.")
+        notes.append("Peaks reach full scale: the recording may be clipped.")
     if levels.trials and levels.closed_share < MIN_CLOSED_SHARE:
-        told.append("There is next to no pause to silence.")
-    return told
+        notes.append("There is next to no pause to silence.")
+    return notes
 
 
 def suggest_gate_command(report: "AnalysisReport") -> str:
@@ -61,11 +61,11 @@ def suggest_gate_command(report: "AnalysisReport") -> str:
     options = ["--preset=hard"] if preset == "hard" else []
     options += ["--spectral"] if spectral != "off" else []
     options += [_format_option(name, value) for name, value in changes.items()]
-    path, level = str(report.info.path), ["-t", f"{suggestion.threshold:.3g}"]
+    path, threshold = str(report.info.path), ["-t", f"{suggestion.threshold:.3g}"]
     if suggestion.agreement is not None and suggestion.agreement < MIN_AGREEMENT:
-        level = []
-    last = [*level, "--", path] if path.startswith("-") else [path, *level]
-    return shlex.join(["ngate", "gate", *options, *last])
+        threshold = []
+    end = [*threshold, "--", path] if path.startswith("-") else [path, *threshold]
+    return shlex.join(["ngate", "gate", *options, *end])
 
 
 def _format_option(name: str, value: Any) -> str:

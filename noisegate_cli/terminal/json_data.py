@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
 from noisegate_cli.terminal.flags import to_flags
+from noisegate_cli.terminal.reasons import format_reason, format_recorded_reason
 from noisegate_cli.terminal.summary import level_db
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "threshold_db": level_db(threshold),
         "agreement": suggestion.agreement,
         "confidence": suggestion.confidence,
-        "reason": suggestion.reason,
+        "verdict": suggestion.verdict,
+        "reason": format_reason(suggestion),
         "estimates_db": dict(suggestion.estimates_db),
         "drift_db": levels.drift_db,
         "closed_share": levels.closed_share,
@@ -88,7 +90,8 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         "threshold": result.threshold,
         "threshold_db": level_db(result.threshold),
         "method": result.suggestion.method if result.suggestion else None,
-        "reason": result.suggestion.reason if result.suggestion else None,
+        "verdict": result.suggestion.verdict if result.suggestion else None,
+        "reason": format_reason(result.suggestion) if result.suggestion else None,
         "noise_floor_db": result.suggestion.noise_floor_db if result.suggestion else None,
         "active_db": result.suggestion.active_db if result.suggestion else None,
         "confidence": result.suggestion.confidence if result.suggestion else None,
@@ -116,6 +119,8 @@ def build_recording_data(file: Path, output: Path, entry: "ManifestEntry") -> di
     elif "why" in entry:
         settled |= {"error": entry["why"]}
     settled |= entry["result"]
+    if "verdict" in settled:
+        settled["reason"] = format_recorded_reason(settled)
     if settled["error"] is not None:
         settled["error"] = to_flags(settled["error"])
     if "warnings" in settled:

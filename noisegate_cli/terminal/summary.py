@@ -7,6 +7,7 @@ from noisegate_cli.gating.parsing import MUTE
 from noisegate_cli.gating.settings import PRESETS, GateSettings
 from noisegate_cli.terminal.advice import format_noise_value
 from noisegate_cli.terminal.flags import to_flags
+from noisegate_cli.terminal.reasons import format_reason
 from noisegate_cli.text import format_db, format_duration, format_level, format_time, quote_path
 
 if TYPE_CHECKING:
@@ -18,24 +19,15 @@ if TYPE_CHECKING:
 
 def format_gate_summary(result: "GateResult") -> list[str]:
     """Return the lines that `ngate gate` prints as its summary."""
-    found = result.suggestion
-    if found is None:
-        opening = f"threshold  {format_level(result.threshold or 0)}, as given"
-    elif result.threshold is None:
-        opening = f"automatic  {found.reason}"
-    else:
-        opening = f"threshold  {format_level(result.threshold)}, {found.method}. {found.reason}"
     speed = result.source.duration / max(result.seconds, 1e-9)
     openings = _pluralize(result.statistics.openings, "opening")
     lines = [
-        opening,
+        _format_threshold(result),
         f"closed     {100 * result.statistics.closed_share:.1f} % of "
         f"{format_duration(result.source.duration)}, {openings} "
         f"({speed:.0f} × real time)",
         f"output     {quote_path(result.output.path)} ({format_sample_type(result.output)})",
     ]
-    if result.settings.adaptive and result.threshold is not None:
-        lines[0] += " It moves with the noise." if found else ", moving with the noise"
     if result.settings.target_floor_db is not None and result.statistics.closed:
         reached = ": the pauses are that quiet already" if not result.settings.range_db else ""
         range_db = format_db(result.settings.range_db)
@@ -60,6 +52,19 @@ def format_gate_summary(result: "GateResult") -> list[str]:
     return lines
 
 
+def _format_threshold(result: "GateResult") -> str:
+    """Return a line about the threshold and its origin."""
+    suggestion, adaptive = result.suggestion, result.settings.adaptive
+    if suggestion is None:
+        moving = ", moving with the noise" if adaptive and result.threshold is not None else ""
+        return f"threshold  {format_level(result.threshold or 0)}, as given{moving}"
+    reason = format_reason(suggestion)
+    if result.threshold is None:
+        return f"automatic  {reason}"
+    moving = " It moves with the noise." if adaptive else ""
+    return f"threshold  {format_level(result.threshold)}, {suggestion.method}. {reason}{moving}"
+
+
 def _describe_subtype_change(source: "AudioInfo", output: "AudioInfo") -> str:
     """Return a note about a lossy change of the sample type, or an empty string."""
     if source.subtype == output.subtype:
@@ -67,9 +72,9 @@ def _describe_subtype_change(source: "AudioInfo", output: "AudioInfo") -> str:
     if source.is_lossy and not output.is_lossy:
         return f"the input is {source.subtype}: the output holds what that decodes to"
     mantissa = {"FLOAT": 24, "DOUBLE": 53}
-    room = mantissa.get(output.subtype, output.bit_depth)
-    fits = mantissa.get(source.subtype, source.bit_depth) <= room
-    if output.is_lossy or not fits or (source.dtype.kind == "f" and output.dtype.kind == "i"):
+    capacity = mantissa.get(output.subtype, output.bit_depth)
+    is_exact = mantissa.get(source.subtype, source.bit_depth) <= capacity
+    if output.is_lossy or not is_exact or (source.dtype.kind == "f" and output.dtype.kind == "i"):
         return f"the input is {source.subtype}: not every bit can be kept"
     return ""
 
@@ -84,16 +89,18 @@ def _format_noise(result: "GateResult") -> list[str]:
     settings = result.settings
     if settings.masks_by_level:
         return ["bins       open where a tone is above the threshold"]
-    known = [noise for noise in result.noises if noise]
+    profiles = [noise for noise in result.noises if noise]
     lines = []
-    if known:
-        levels = " and ".join(f"{noise.level_db():.0f}" for noise in known)
-        sources = dict.fromkeys(_describe_noise_source(noise.source, settings) for noise in known)
+    if profiles:
+        levels = " and ".join(f"{noise.level_db():.0f}" for noise in profiles)
+        sources = dict.fromkeys(
+            _describe_noise_source(noise.source, settings) for noise in profiles
+        )
         depth = f"up to {settings.reduction_db:g} dB" if settings.bin_floor else "all the way"
         lines.append(f"noise      {levels} dBFS, {', or '.join(sources)}")
         lines.append(f"           {depth} down in each bin")
-    if len(known) < len(result.noises):
-        where = "in a channel nothing" if known else "nothing"
+    if len(profiles) < len(result.noises):
+        where = "in a channel nothing" if profiles else "nothing"
         lines.append(
             f"note       no noise could be learnt, and {where} was taken away: show it with "
             "--noise FROM-TO or --noise FILE"
@@ -122,8 +129,8 @@ def _format_chops(result: "GateResult") -> list[str]:
     more = ", …" if chops.count > len(worst) else ""
     hints = ["a lower threshold"] if result.threshold is not None else []
     hints += ["--hold 300"] if chops.decays else []
-    deepest = result.settings.pause_reduction_db and not result.settings.range_db
-    hints += ["--reduction 12dB" if deepest else "--range -12dB"]
+    reduces_bins_only = result.settings.pause_reduction_db and not result.settings.range_db
+    hints += ["--reduction 12dB" if reduces_bins_only else "--range -12dB"]
     return [
         f"chops      {format_chop_counts(chops)}: try {' or '.join(hints)}",
         f"           at {', '.join(worst)}{more}",
@@ -141,9 +148,9 @@ def format_batch_errors(report: "BatchReport") -> list[str]:
 
 def format_batch_remainder(report: "BatchReport") -> str:
     """Return the progress of a stopped batch and a hint how to continue it."""
-    dealt_with = report.total - report.to_do
+    processed = report.total - report.to_do
     return (
-        f"{dealt_with} of {report.total} recordings are dealt with: the same command does the rest"
+        f"{processed} of {report.total} recordings are dealt with: the same command does the rest"
     )
 
 

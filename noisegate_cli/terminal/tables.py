@@ -1,11 +1,12 @@
 """Format results as tables for a terminal."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.terminal.advice import collect_advice
 from noisegate_cli.terminal.flags import to_flags
+from noisegate_cli.terminal.reasons import format_reason
 from noisegate_cli.terminal.summary import format_sample_type, level_db
 from noisegate_cli.text import format_bytes, format_db, format_duration, format_level, quote_path
 
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 
     from noisegate_cli.batch.interface import BatchReport
     from noisegate_cli.batch.plan import ReviewCandidate
-    from noisegate_cli.gating.analysis import Trial
     from noisegate_cli.gating.frames.histogram import LevelHistogram
     from noisegate_cli.gating.noise_profile import NoiseProfile
+    from noisegate_cli.gating.simulation import Trial
     from noisegate_cli.recordings import AnalysisReport
 
 HISTOGRAM_WIDTH_CHARS = 40
@@ -36,85 +37,103 @@ def build_analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> 
     """Return an analysis as a rich renderable."""
     from rich.console import Group
     from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
+    levels = report.levels
+    parts: list[Any] = [
+        Text(quote_path(report.info.path), style="bold"),
+        Padding(_build_levels_table(report), (0, 0, 0, 2), expand=False),
+    ]
+    if levels.histogram.nonsilent_frames:
+        text = _build_histogram_text(levels.histogram, levels.suggestion.threshold, ascii_only)
+        parts.append(Padding(text, (1, 2), expand=False))
+    if levels.trials:
+        sweep = _build_sweep_table(levels.trials, ascii_only)
+        parts.append(Padding(sweep, (0, 0, 0, 2), expand=False))
+        legend = "at risk: of what the automatic gate lets through; agrees: with it"
+        parts.append(Padding(Text(legend, style="dim"), (0, 0, 1, 2), expand=False))
+    parts.append(Padding(_build_suggestion_table(report), (0, 0, 0, 2), expand=False))
+    for gate, noise in enumerate(levels.noises):
+        channel = f", channel {gate + 1}" if len(levels.noises) > 1 else ""
+        text = _build_noise_text(noise, channel, ascii_only)
+        parts.append(Padding(text, (1, 2, 0, 2), expand=False))
+    return Group(*parts)
+
+
+def _create_fact_table() -> "Table":
+    """Return an empty table with a column of labels and a column of values."""
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column()
+    return table
+
+
+def _build_levels_table(report: "AnalysisReport") -> "Table":
+    """Return the measured levels of a recording."""
     info, levels, suggestion = report.info, report.levels, report.levels.suggestion
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim")
-    facts.add_column()
+    table = _create_fact_table()
     channels = "mono" if info.channels == 1 else f"{info.channels} channels"
-    facts.add_row(
+    table.add_row(
         "recording",
         f"{format_duration(info.duration)}, {info.sample_rate} Hz, {channels}, "
         f"{format_sample_type(info)}",
     )
-    facts.add_row("peak, RMS", f"{format_db(levels.peak_db)}FS, {format_db(levels.rms_db)}FS")
+    table.add_row("peak, RMS", f"{format_db(levels.peak_db)}FS, {format_db(levels.rms_db)}FS")
     if math.isfinite(suggestion.noise_floor_db):
-        facts.add_row("noise floor", f"{format_db(suggestion.noise_floor_db)}FS")
-        facts.add_row(
+        table.add_row("noise floor", f"{format_db(suggestion.noise_floor_db)}FS")
+        table.add_row(
             "active level",
             f"{format_db(suggestion.active_db)}FS, {suggestion.contrast_db:.1f} dB above the floor",
         )
-        facts.add_row(
+        table.add_row(
             "frames, dBFS",
             "  ".join(f"{p} %: {db:.0f}" for p, db in levels.percentiles_db.items()),
         )
     if levels.silent_share:
-        facts.add_row(
+        table.add_row(
             "digital silence", f"{100 * levels.silent_share:.1f} % of the frames, not counted"
         )
-    parts: list[Any] = [
-        Text(quote_path(info.path), style="bold"),
-        Padding(facts, (0, 0, 0, 2), expand=False),
-    ]
-    if levels.histogram.nonsilent_frames:
-        drawn = _build_histogram_text(levels.histogram, suggestion.threshold, ascii_only)
-        parts.append(Padding(drawn, (1, 2), expand=False))
-    words = Table.grid(padding=(0, 2))
-    words.add_column(style="dim")
-    words.add_column()
-    opens = suggestion.threshold is None
-    words.add_row("automatic", Text(suggestion.reason, style="yellow" if opens else ""))
+    return table
+
+
+def _build_suggestion_table(report: "AnalysisReport") -> "Table":
+    """Return the suggested threshold with its reason, and notes about the recording."""
+    from rich.text import Text
+
+    levels, suggestion = report.levels, report.levels.suggestion
+    table = _create_fact_table()
+    style = "yellow" if suggestion.threshold is None else ""
+    table.add_row("automatic", Text(format_reason(suggestion), style=style))
     if suggestion.confidence:
-        words.add_row(
+        table.add_row(
             "confidence",
             f"{100 * suggestion.confidence:.0f} % of the time lies clearly on one side",
         )
-    words.add_row(
+    table.add_row(
         "would close",
         f"{100 * levels.closed_share:.1f} % of the time, "
         f"{levels.openings_per_minute:.0f} openings a minute",
     )
     if suggestion.threshold is not None:
-        level = Text(format_level(suggestion.threshold), style="bold green")
-        level.append(f", agrees with it on {100 * (suggestion.agreement or 0):.0f} %", style="none")
-        words.add_row("threshold", level)
+        text = Text(format_level(suggestion.threshold), style="bold green")
+        text.append(f", agrees with it on {100 * (suggestion.agreement or 0):.0f} %", style="none")
+        table.add_row("threshold", text)
     if suggestion.estimates_db:
-        spread = max(suggestion.estimates_db.values()) - min(suggestion.estimates_db.values())
-        words.add_row(
-            "estimates",
-            "  ".join(
-                f"{name.removeprefix('auto:')} {db:.0f}"
-                for name, db in suggestion.estimates_db.items()
-            )
-            + f" dBFS, within {spread:.0f} dB",
-        )
+        table.add_row("estimates", _format_estimates(suggestion.estimates_db))
     for sentence in report.warnings:
-        words.add_row("warning", Text(to_flags(sentence), style="yellow"))
+        table.add_row("warning", Text(to_flags(sentence), style="yellow"))
     for sentence in collect_advice(report):
-        words.add_row("note", Text(sentence, style="yellow"))
-    if levels.trials:
-        parts.append(
-            Padding(_build_sweep_table(levels.trials, ascii_only), (0, 0, 0, 2), expand=False)
-        )
-        explained = "at risk: of what the automatic gate lets through; agrees: with it"
-        parts.append(Padding(Text(explained, style="dim"), (0, 0, 1, 2), expand=False))
-    parts.append(Padding(words, (0, 0, 0, 2), expand=False))
-    for gate, noise in enumerate(levels.noises):
-        of = f", channel {gate + 1}" if len(levels.noises) > 1 else ""
-        parts.append(Padding(_build_noise_text(noise, of, ascii_only), (1, 2, 0, 2), expand=False))
-    return Group(*parts)
+        table.add_row("note", Text(sentence, style="yellow"))
+    return table
+
+
+def _format_estimates(estimates_db: "Mapping[str, float]") -> str:
+    """Return the estimate of each method in dBFS, and their spread."""
+    spread = max(estimates_db.values()) - min(estimates_db.values())
+    estimates = (f"{name.removeprefix('auto:')} {db:.0f}" for name, db in estimates_db.items())
+    return f"{'  '.join(estimates)} dBFS, within {spread:.0f} dB"
 
 
 def format_octave(hz: float) -> str:
@@ -128,13 +147,13 @@ def format_octave(hz: float) -> str:
     return f"{hz / 1000:.0f} kHz" if hz > 900 else f"{hz:.0f} Hz"
 
 
-def _build_noise_text(noise: "NoiseProfile | None", of: str, ascii_only: bool) -> "Text":
+def _build_noise_text(noise: "NoiseProfile | None", channel: str, ascii_only: bool) -> "Text":
     from rich.text import Text
 
     if noise is None:
         hint = "show it with --noise FROM-TO or --noise FILE"
-        return Text(f"noise{of}: none could be learnt, {hint}", style="yellow")
-    text = Text(f"noise{of}, {noise.level_db():.1f} dBFS, by octaves:\n")
+        return Text(f"noise{channel}: none could be learnt, {hint}", style="yellow")
+    text = Text(f"noise{channel}, {noise.level_db():.1f} dBFS, by octaves:\n")
     bands = noise.compute_band_levels(1)
     loudest = max((db for _, _, db in bands if math.isfinite(db)), default=0.0)
     for low, _, db in bands:
@@ -150,7 +169,7 @@ def _build_noise_text(noise: "NoiseProfile | None", of: str, ascii_only: bool) -
 def _build_sweep_table(trials: "Sequence[Trial]", ascii_only: bool) -> "Table":
     from rich.table import Table
 
-    from noisegate_cli.gating.analysis import best_trial
+    from noisegate_cli.gating.simulation import best_trial
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("-t", "dBFS", "closed", "openings/min", "at risk", "agrees", ""):
@@ -158,8 +177,8 @@ def _build_sweep_table(trials: "Sequence[Trial]", ascii_only: bool) -> "Table":
     best = trials.index(best_trial(trials))
     mark = "<-- suggested" if ascii_only else "◄── suggested"
     first = best % SWEEP_STEP_DB
-    shown_trials = range(first, len(trials), SWEEP_STEP_DB)
-    for i in list(shown_trials)[max(0, best // SWEEP_STEP_DB - 4) : best // SWEEP_STEP_DB + 5]:
+    displayed = range(first, len(trials), SWEEP_STEP_DB)
+    for i in displayed[max(0, best // SWEEP_STEP_DB - 4) : best // SWEEP_STEP_DB + 5]:
         trial = trials[i]
         table.add_row(
             f"{10 ** (trial.threshold_db / 20):.3g}",
@@ -178,30 +197,18 @@ def build_batch_table(report: "BatchReport") -> "Group":
     """Return the summary of a batch as a rich renderable, with recordings to review first."""
     from rich.console import Group
     from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
     from noisegate_cli.batch.incremental import FORCE_ONLY_REASONS
 
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
-    table.add_column()
-    audio = format_duration(report.audio_seconds)
+    table = _create_fact_table()
     if report.dry_run:
-        reasons = ", ".join(f"{number} {why}" for why, number in report.reasons.items())
-        table.add_row(
-            "would gate",
-            f"{report.to_do} of {report.total} recordings, {audio}"
-            + (f" ({reasons})" if report.to_do else ""),
-        )
-        needed, free = format_bytes(report.bytes_needed), format_bytes(report.bytes_free)
-        style = "bold red" if report.bytes_needed > report.bytes_free else ""
-        table.add_row("disk", Text(f"about {needed} needed, {free} free", style=style))
+        _add_planned_work(table, report)
     else:
         speed = report.audio_seconds / max(report.seconds, 1e-9)
         table.add_row(
             "gated",
-            f"{report.done} of {report.total} recordings, {audio} "
+            f"{report.done} of {report.total} recordings, {format_duration(report.audio_seconds)} "
             f"in {format_duration(report.seconds)} ({speed:.0f} × real time)",
         )
     if report.thresholds:
@@ -228,6 +235,21 @@ def build_batch_table(report: "BatchReport") -> "Group":
     )
 
 
+def _add_planned_work(table: "Table", report: "BatchReport") -> None:
+    """Add what a batch would gate, and the disk space that it would need."""
+    from rich.text import Text
+
+    reasons = ", ".join(f"{number} {why}" for why, number in report.reasons.items())
+    table.add_row(
+        "would gate",
+        f"{report.to_do} of {report.total} recordings, {format_duration(report.audio_seconds)}"
+        + (f" ({reasons})" if report.to_do else ""),
+    )
+    needed, free = format_bytes(report.bytes_needed), format_bytes(report.bytes_free)
+    style = "bold red" if report.bytes_needed > report.bytes_free else ""
+    table.add_row("disk", Text(f"about {needed} needed, {free} free", style=style))
+
+
 def _format_shared_thresholds(thresholds: dict[str, float | None]) -> str:
     """Return a short description of the shared thresholds."""
     found = sorted(t for t in thresholds.values() if t is not None)
@@ -248,14 +270,14 @@ def _build_review_table(review_candidates: "Sequence[ReviewCandidate]") -> "Tabl
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("listen to", "because", "closed", "contrast", "peak", "cuts"):
         table.add_column(title, justify="left" if title in ("listen to", "because") else "right")
-    for one in review_candidates:
+    for candidate in review_candidates:
         table.add_row(
-            Text(quote_path(one.name)),
-            one.reason,
-            f"{100 * one.closed_share:.0f} %",
-            "" if one.contrast_db is None else f"{one.contrast_db:.0f} dB",
-            "" if one.peak_db is None else f"{one.peak_db:.1f} dBFS",
-            str(one.chops or ""),
+            Text(quote_path(candidate.name)),
+            candidate.reason,
+            f"{100 * candidate.closed_share:.0f} %",
+            "" if candidate.contrast_db is None else f"{candidate.contrast_db:.0f} dB",
+            "" if candidate.peak_db is None else f"{candidate.peak_db:.1f} dBFS",
+            str(candidate.chops or ""),
         )
     return table
 
@@ -266,12 +288,12 @@ def _build_histogram_text(
     from rich.text import Text
 
     rows = histogram.rebin()
-    most = max(n for _, _, n in rows) or 1
+    max_frames = max(n for _, _, n in rows) or 1
     threshold_db = level_db(threshold)
     block, arrow = ("#", "<--") if ascii_only else ("█", "◄──")
     text = Text()
     for start, end, frames in rows:
-        bar = block * math.ceil(HISTOGRAM_WIDTH_CHARS * frames / most)
+        bar = block * math.ceil(HISTOGRAM_WIDTH_CHARS * frames / max_frames)
         above = start >= threshold_db
         text.append(f"{start:4.0f} to {end:3.0f} dB ", style="dim")
         text.append(f"{bar:<{HISTOGRAM_WIDTH_CHARS}}", style="green" if above else "bright_black")

@@ -43,7 +43,7 @@ class BandLevelExtractor:
         self.powers = BandPowerExtractor(
             edges, sample_rate, timing.frame_length, hop, oversampling=2
         )
-        self.apart = max(1, timing.frame_length // hop)
+        self.disjoint_distance = max(1, timing.frame_length // hop)
         """Distance in frames at which two frames share no sample."""
         self.frames_per_s = sample_rate / hop
         self.linked = settings.channels == "linked"

@@ -30,12 +30,12 @@ class ShrunkGaussian:
         deviation = levels - mean
         prior = prior_db**2 * (np.eye(len(mean)) + 1)
         scatter = deviation.T @ deviation + PRIOR_FRAMES * prior
-        root = np.linalg.cholesky(scatter / (len(levels) + PRIOR_FRAMES))
-        return cls(mean, np.linalg.inv(root).T)
+        factor = np.linalg.cholesky(scatter / (len(levels) + PRIOR_FRAMES))
+        return cls(mean, np.linalg.inv(factor).T)
 
     def log_density(self, levels: BandLevelsDb) -> NDArray[np.float64]:
         """Return the log density of each frame, up to an additive constant."""
         # The levels are float32, so float32 loses no accuracy and is twice as fast as float64.
-        white = (levels - self.mean.astype(np.float32)) @ self.whitening.astype(np.float32)
+        whitened = (levels - self.mean.astype(np.float32)) @ self.whitening.astype(np.float32)
         determinant = np.log(np.diag(self.whitening)).sum()
-        return np.asarray(determinant - 0.5 * np.einsum("ij,ij->i", white, white))
+        return np.asarray(determinant - 0.5 * np.einsum("ij,ij->i", whitened, whitened))

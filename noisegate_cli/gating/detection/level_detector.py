@@ -32,18 +32,18 @@ class LevelDetector(BlockProcessor[Samples, tuple[RmsLevels, RmsLevels]]):
         channels: int = 1,
     ) -> None:
         timing = settings.timing(sample_rate)
-        self._moving = threshold if isinstance(threshold, AdaptiveThreshold) else None
+        self._adaptive = threshold if isinstance(threshold, AdaptiveThreshold) else None
         level = threshold.threshold if isinstance(threshold, AdaptiveThreshold) else threshold
         self.open_above, self.close_below = hysteresis_thresholds(level, settings)
-        self._told = 0
-        self._frames = FrameRmsMeter(timing.frame_length, timing.hop_length)
-        self._key: BandPowerExtractor | None = None
+        self._frame_count = 0
+        self._meter = FrameRmsMeter(timing.frame_length, timing.hop_length)
+        self._key_filter: BandPowerExtractor | None = None
         if settings.key_hz:
             edges = list(settings.key_band(sample_rate))
-            self._key = BandPowerExtractor(
+            self._key_filter = BandPowerExtractor(
                 edges, sample_rate, timing.frame_length, timing.hop_length
             )
-            self._batches = self._key.create_batcher()
+            self._key_batches = self._key_filter.create_batcher()
         self._linked = settings.channels == "linked"
         self.gates = 1 if self._linked else channels
         """Number of values per frame."""
@@ -51,7 +51,7 @@ class LevelDetector(BlockProcessor[Samples, tuple[RmsLevels, RmsLevels]]):
     @property
     def square_sum(self) -> float:
         """Sum of the squares of all samples so far, full scale 1.0, before the key filter."""
-        return self._frames.square_sum
+        return self._meter.square_sum
 
     def process(self, block: Samples, last: bool = False) -> tuple[RmsLevels, RmsLevels]:
         """Return the detector values and the levels, both shaped (frames, gates).
@@ -59,16 +59,18 @@ class LevelDetector(BlockProcessor[Samples, tuple[RmsLevels, RmsLevels]]):
         They are equal unless the threshold is adaptive: then the detector values are the levels
         without the drift of the noise. See `FrameRmsMeter.process` for errors.
         """
-        levels = self._frames.process(block, last)
-        if self._key:
-            batches = self._batches.process(block, last)
-            parts = [self._key.compute(frames, samples)[:, :, 0] for _, frames, samples in batches]
+        levels = self._meter.process(block, last)
+        if self._key_filter:
+            batches = self._key_batches.process(block, last)
+            parts = [
+                self._key_filter.compute(frames, samples)[:, :, 0] for _, frames, samples in batches
+            ]
             powers = np.concatenate([np.zeros((0, block.shape[1]), np.float32), *parts])
             levels = np.sqrt(powers.astype(np.float64))
         levels = levels.max(axis=1, keepdims=True) if self._linked else levels
-        frames = self._told + np.arange(len(levels))
-        self._told += len(levels)
-        return self._moving.compensate_drift(levels, frames) if self._moving else levels, levels
+        frames = self._frame_count + np.arange(len(levels))
+        self._frame_count += len(levels)
+        return self._adaptive.compensate_drift(levels, frames) if self._adaptive else levels, levels
 
 
 def hysteresis_thresholds(threshold: float, settings: GateSettings) -> tuple[float, float]:

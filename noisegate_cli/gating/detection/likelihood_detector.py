@@ -68,8 +68,8 @@ class LikelihoodDetector(BlockProcessor[Samples, tuple[DetectorValues, RmsLevels
             for batch in self._batches.process(block, last)
         ]
         if last:
-            nothing = np.zeros((0, self.gates, self._extractor.bands), np.float32)
-            parts.append(compute_scores(self._scorers, nothing, last=True))
+            empty = np.zeros((0, self.gates, self._extractor.bands), np.float32)
+            parts.append(compute_scores(self._scorers, empty, last=True))
         scores = np.concatenate([np.zeros((0, self.gates)), *parts])
         levels = np.concatenate([self._levels, self._meter.process(block, last)[1]])
         scores = scores[: len(levels)]
@@ -80,10 +80,10 @@ class LikelihoodDetector(BlockProcessor[Samples, tuple[DetectorValues, RmsLevels
 
     def _densities(self, index: int, frames: int, samples: Samples) -> BandPowerArray:
         """Return the powers per Hz of a batch, from the subsample if it contains the batch."""
-        known = self._subsample.get(index) if self._subsample else None
-        if known is None or len(known) != frames:
+        stored = self._subsample.get(index) if self._subsample else None
+        if stored is None or len(stored) != frames:
             return self._extractor.densities(frames, samples)
-        return known
+        return stored
 
 
 class LikelihoodScorer(BlockProcessor[BandPowerArray, NDArray[np.float64]]):
@@ -96,7 +96,7 @@ class LikelihoodScorer(BlockProcessor[BandPowerArray, NDArray[np.float64]]):
         self._model = model
         self._levels = RunningMean(extractor.frames(LEVEL_SMOOTHING_MS))
         self._scores = RunningMean(extractor.frames(SCORE_SMOOTHING_MS))
-        self._known = np.zeros(0)
+        self._last_score = np.zeros(0)
 
     def process(self, densities: BandPowerArray, last: bool = False) -> NDArray[np.float64]:
         """Return the scores of all frames that can be computed so far.
@@ -115,11 +115,12 @@ class LikelihoodScorer(BlockProcessor[BandPowerArray, NDArray[np.float64]]):
         scores = self._scores.process(self._model.score(levels), last)
         scores = np.where(np.isnan(scores), np.inf, scores)
         # The last score is held back, because interpolation needs the next one.
-        known = np.concatenate([self._known, scores])
+        extended = np.concatenate([self._last_score, scores])
         if last:
-            known = np.concatenate([known, known[-1:]])
-        self._known = known[-1:]
-        return np.stack([known[:-1], (known[:-1] + known[1:]) / 2], axis=1).ravel()
+            extended = np.concatenate([extended, extended[-1:]])
+        self._last_score = extended[-1:]
+        midpoints = (extended[:-1] + extended[1:]) / 2
+        return np.stack([extended[:-1], midpoints], axis=1).ravel()
 
 
 def compute_scores(

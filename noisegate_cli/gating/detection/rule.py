@@ -1,6 +1,6 @@
 """The rule that opens and closes the gate: a fixed or adaptive threshold, or signal models."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -18,7 +18,7 @@ class AdaptiveThreshold:
 
     threshold: float
     """Threshold at the median noise floor, linear RMS."""
-    drift_db: NDArray[np.float64]
+    drift_db: NDArray[np.float64] = field(repr=False)
     """Noise floor in each step, relative to its median, in dB."""
     step: int
     """Length of a step in frames."""

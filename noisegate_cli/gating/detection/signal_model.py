@@ -28,8 +28,7 @@ which each band varies by a fixed number of decibels on its own, and all bands v
 number together. The prior has the weight of a fixed number of additional frames.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +39,7 @@ from noisegate_cli.gating.detection.band_levels import (
     BandLevelExtractor,
 )
 from noisegate_cli.gating.detection.gaussian import NOISE_PRIOR_DB, SIGNAL_PRIOR_DB, ShrunkGaussian
+from noisegate_cli.gating.detection.verdict import Verdict
 from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.levels import rms_db
 from noisegate_cli.gating.frames.noise_floor import (
@@ -101,9 +101,6 @@ regularization prevents a division by zero for hum, whose level is constant."""
 MIN_POWER_DENSITY = 1e-30
 
 
-Verdict = Literal["parted", "noise", "one kind", "near", "restless", "steady", "rare"]
-
-
 @dataclass(frozen=True)
 class SignalModel:
     """Distributions of signal and noise of one gate, learnt from a recording."""
@@ -111,21 +108,13 @@ class SignalModel:
     verdict: Verdict
     """Result of learning.
 
-    - `parted`: signal and noise are separable.
-    - `noise`: there is no signal, and the gate stays closed.
-
-    With any other verdict the gate stays open, because it must not mute a possible signal:
-
-    - `one kind`: there are too few frames of signal or of noise.
-    - `near`: the levels of signal and noise hardly differ.
-    - `restless`: the quiet frames fluctuate like music.
-    - `steady`: the recording is a steady tone rather than noise.
-    - `rare`: the subsample contains no signal, but the rest of the recording does.
+    If it is neither `SEPARATED` nor `NOISE_ONLY`, the gate stays open, because it must not mute a
+    possible signal.
     """
     floor: float = MIN_POWER_DENSITY
     """Power per Hz that is added to each band."""
-    signal: ShrunkGaussian | None = None
-    noise: ShrunkGaussian | None = None
+    signal: ShrunkGaussian | None = field(default=None, repr=False)
+    noise: ShrunkGaussian | None = field(default=None, repr=False)
     contrast_db: float = 0.0
     """Ratio of the power of open frames to closed frames, in dB."""
 
@@ -136,7 +125,7 @@ class SignalModel:
     def score(self, levels: BandLevelsDb) -> NDArray[np.float64]:
         """Return the score of each frame from smoothed levels, shaped (frames, bands)."""
         if self.signal is None or self.noise is None:
-            return np.full(len(levels), -np.inf if self.verdict == "noise" else np.inf)
+            return np.full(len(levels), -np.inf if self.verdict is Verdict.NOISE_ONLY else np.inf)
         return log_ratio(self.signal, self.noise, levels)
 
 
@@ -145,43 +134,42 @@ def learn_signal_model(
 ) -> SignalModel:
     """Learn the model of one gate from powers per Hz, shaped (frames, bands), and frame levels.
 
-    Digital silence is ignored. Powers that are not finite give the verdict `one kind`.
+    Digital silence is ignored. Powers that are not finite give the verdict `INDISTINCT`.
     """
-    sounds = level > 0
+    nonsilent = level > 0
     # Partly silent frames, and frames that extend past either end, underestimate the level.
-    is_full = ~_is_within(~sounds, extractor.apart, outside=0)[sounds]
-    densities, level = densities[sounds], level[sounds]
+    is_full = ~_is_within(~nonsilent, extractor.disjoint_distance, outside=0)[nonsilent]
+    densities, level = densities[nonsilent], level[nonsilent]
     if len(level) < 2 * MIN_CLASS_FRAMES or not np.isfinite(densities).all():
-        return SignalModel("one kind" if len(level) else "noise")
+        return SignalModel(Verdict.INDISTINCT if len(level) else Verdict.NOISE_ONLY)
     floor = float(
         quantile(densities.sum(axis=1), 0.95) * 10 ** (-MODEL_DEPTH_DB / 10) + MIN_POWER_DENSITY
     )
-    one_kind = SignalModel("one kind", floor)
-    levels = one_kind.levels(densities)
+    indistinct = SignalModel(Verdict.INDISTINCT, floor)
+    levels = indistinct.levels(densities)
     step = extractor.frames(1000 * FLOOR_STEP_S)
     floors = compute_noise_floor(compute_quiet_levels(levels, step))
-    base = interpolate_steps(floors, step, np.arange(len(levels)))
-    start = _initial_scores(levels - base, extractor)
-    if start is None:
-        steady = _mean_jump_db(levels, extractor.apart) < MIN_NOISE_JUMP_DB
-        return SignalModel("steady" if steady else "noise", floor)
-    fitted = _fit_classes(
-        compute_running_mean(levels, extractor.frames(LEVEL_SMOOTHING_MS)), start, extractor
-    )
+    local_floor = interpolate_steps(floors, step, np.arange(len(levels)))
+    initial_scores = _initial_scores(levels - local_floor, extractor)
+    if initial_scores is None:
+        is_steady = _mean_jump_db(levels, extractor.disjoint_distance) < MIN_NOISE_JUMP_DB
+        return SignalModel(Verdict.STEADY_TONE if is_steady else Verdict.NOISE_ONLY, floor)
+    smoothed = compute_running_mean(levels, extractor.frames(LEVEL_SMOOTHING_MS))
+    fitted = _fit_classes(smoothed, initial_scores, extractor)
     if fitted is None:
-        return one_kind
+        return indistinct
     signal, noise, is_open = fitted
     contrast = rms_db(level[is_open]) - rms_db(level[~is_open])
     if contrast < MIN_MODEL_CONTRAST_DB:
-        return SignalModel("near", floor, contrast_db=contrast)
+        return SignalModel(Verdict.LOW_CONTRAST, floor, contrast_db=contrast)
     is_noise = ~_is_near_signal(is_open, extractor) & is_full
-    lowest_db = 10 * np.log10(floor) + MIN_BAND_OVER_DEPTH_DB
-    if (
-        drift_to_jump_ratio(levels, base, is_noise, extractor.apart, float(lowest_db))
-        > MAX_DRIFT_RATIO
-    ):
-        return SignalModel("restless", floor, contrast_db=contrast)
-    return SignalModel("parted", floor, signal, noise, contrast)
+    lowest_db = float(10 * np.log10(floor)) + MIN_BAND_OVER_DEPTH_DB
+    drift_ratio = drift_to_jump_ratio(
+        levels, local_floor, is_noise, extractor.disjoint_distance, lowest_db
+    )
+    if drift_ratio > MAX_DRIFT_RATIO:
+        return SignalModel(Verdict.MUSIC_LIKE, floor, contrast_db=contrast)
+    return SignalModel(Verdict.SEPARATED, floor, signal, noise, contrast)
 
 
 def _initial_scores(
@@ -207,12 +195,12 @@ def _fit_classes(
 ) -> tuple[ShrunkGaussian, ShrunkGaussian, NDArray[np.bool_]] | None:
     """Return signal, noise and a mask of open frames; None if either class has too few frames."""
     for _ in range(EM_ROUNDS):
-        above = score >= 0
-        apart = ~_is_near_signal(above, extractor)
-        if min(np.count_nonzero(above), np.count_nonzero(apart)) < MIN_CLASS_FRAMES:
+        is_signal = score >= 0
+        is_noise = ~_is_near_signal(is_signal, extractor)
+        if min(np.count_nonzero(is_signal), np.count_nonzero(is_noise)) < MIN_CLASS_FRAMES:
             return None
-        signal = ShrunkGaussian.fit(levels[above], SIGNAL_PRIOR_DB)
-        noise = ShrunkGaussian.fit(levels[apart], NOISE_PRIOR_DB)
+        signal = ShrunkGaussian.fit(levels[is_signal], SIGNAL_PRIOR_DB)
+        noise = ShrunkGaussian.fit(levels[is_noise], NOISE_PRIOR_DB)
         ratio = log_ratio(signal, noise, levels)
         score = np.asarray(
             compute_running_mean(ratio, extractor.frames(SCORE_SMOOTHING_MS)), np.float64
@@ -231,9 +219,9 @@ def log_ratio(
 
 def drift_to_jump_ratio(
     levels: BandLevelsDb,
-    base: BandLevelsDb,
+    local_floor: BandLevelsDb,
     is_noise: NDArray[np.bool_],
-    apart: int,
+    disjoint_distance: int,
     lowest_db: float = -np.inf,
 ) -> float:
     """Return the ratio of slow drift to frame-to-frame jumps of the supposed noise.
@@ -250,11 +238,11 @@ def drift_to_jump_ratio(
 
     Parameters
     ----------
-    levels, base
+    levels, local_floor
         Levels of frames and of their local floor in dB, both shaped (frames, bands).
     is_noise
         Mask of the frames that were labelled as noise, shaped (frames,).
-    apart
+    disjoint_distance
         Distance in frames at which two frames share no sample.
     lowest_db
         Bands whose median noise level is not above this level in dB are ignored.
@@ -262,29 +250,34 @@ def drift_to_jump_ratio(
     Returns
     -------
     float
-        Standard deviation of levels − base, divided by the standard deviation that the median
-        absolute difference of disjoint frames implies; mean over the bands, weighted by power. 1.0
-        if there are too few frames, or no band is above `lowest_db`.
+        Standard deviation of levels − local_floor, divided by the standard deviation that the
+        median absolute difference of disjoint frames implies; mean over the bands, weighted by
+        power. 1.0 if there are too few frames, or no band is above `lowest_db`.
     """
-    pairs = is_noise[apart:] & is_noise[:-apart]
+    pairs = is_noise[disjoint_distance:] & is_noise[:-disjoint_distance]
     if np.count_nonzero(pairs) < MIN_FRAME_PAIRS:
         return 1.0
-    middle = median(levels[is_noise])
-    if not (middle > lowest_db).any():
+    median_levels = median(levels[is_noise])
+    if not (median_levels > lowest_db).any():
         return 1.0
-    jump = _deviation_from_differences((levels[apart:] - levels[:-apart])[pairs])
-    stray = (levels - base)[is_noise].std(axis=0)
-    weights = np.where(middle > lowest_db, 10 ** (middle / 10), 0)
-    return float(np.average(stray / (jump + JUMP_REGULARIZATION_DB), weights=weights))
+    jump = _deviation_from_differences(
+        (levels[disjoint_distance:] - levels[:-disjoint_distance])[pairs]
+    )
+    deviation = (levels - local_floor)[is_noise].std(axis=0)
+    weights = np.where(median_levels > lowest_db, 10 ** (median_levels / 10), 0)
+    return float(np.average(deviation / (jump + JUMP_REGULARIZATION_DB), weights=weights))
 
 
-def _mean_jump_db(levels: BandLevelsDb, apart: int) -> float:
+def _mean_jump_db(levels: BandLevelsDb, disjoint_distance: int) -> float:
     """Return the deviation between disjoint frames in dB, the power-weighted mean over bands."""
-    if len(levels) <= apart:
+    if len(levels) <= disjoint_distance:
         return np.inf
     weights = 10 ** (median(levels) / 10)
     return float(
-        np.average(_deviation_from_differences(levels[apart:] - levels[:-apart]), weights=weights)
+        np.average(
+            _deviation_from_differences(levels[disjoint_distance:] - levels[:-disjoint_distance]),
+            weights=weights,
+        )
     )
 
 
@@ -303,11 +296,11 @@ def _is_near_signal(above: NDArray[np.bool_], extractor: BandLevelExtractor) -> 
     return _is_within(mask[:, 0], extractor.frames(LEARNING_GUARD_MS))
 
 
-def _is_within(flags: NDArray[np.bool_], apart: int, outside: int = NEVER) -> NDArray[np.bool_]:
-    """Return a mask of frames at most `apart` frames away from a True flag.
+def _is_within(flags: NDArray[np.bool_], distance: int, outside: int = NEVER) -> NDArray[np.bool_]:
+    """Return a mask of frames at most `distance` frames away from a True flag.
 
     `outside` is the assumed distance of the frames just outside either end from a True flag.
     """
-    column, beyond = flags[:, None], np.array([outside])
-    after, before = frames_since(column, beyond), frames_since(column[::-1], beyond)[::-1]
-    return np.asarray(np.minimum(after, before)[:, 0] <= apart)
+    column, initial = flags[:, None], np.array([outside])
+    after, before = frames_since(column, initial), frames_since(column[::-1], initial)[::-1]
+    return np.asarray(np.minimum(after, before)[:, 0] <= distance)

@@ -11,16 +11,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from noisegate_cli.gating.detection.threshold_estimators import ESTIMATORS, HistogramValues
+from noisegate_cli.gating.detection.verdict import Verdict
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.frames.quantile import median
 from noisegate_cli.gating.parsing import AUTO, above_floor_db
 from noisegate_cli.samples import from_db
+from noisegate_cli.text import format_level, format_repr
 
 MIN_CONTRAST_DB = 6.0
 """Below this contrast the levels of noise and signal overlap, and no threshold separates them."""
-
-PUMPING_DB = 12.0
-"""Below this contrast a gate pumps audibly."""
 
 MAX_PLAUSIBLE_LEVEL_DBFS = 10.0
 """Floating-point recordings may exceed full scale, but their frame levels do not reach this."""
@@ -32,16 +31,13 @@ is clipped, because a higher threshold would mute speech."""
 MIN_HISTOGRAM_FRAMES = 20
 """With fewer frames a bimodal distribution cannot be recognised."""
 
-
-NOTHING_SOUNDS = "There is nothing but digital silence: nothing to gate."
-
 UNCLEAR_MARGIN_DB = 3.0
 """Frames closer to the threshold than this are not clearly signal or noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class ThresholdSuggestion:
-    """A suggested threshold with its reason, or the reason why there is none."""
+    """A suggested threshold, or the reason why there is none, as a verdict and its numbers."""
 
     threshold: float | None
     """Linear RMS, full scale 1.0; None if no threshold can be suggested."""
@@ -49,16 +45,32 @@ class ThresholdSuggestion:
     """Level of the noise in dBFS, the median of its frames; −∞ if the recording is silent."""
     active_db: float
     """Level of the signal in dBFS, the RMS of its frames; −∞ if there is no signal."""
-    reason: str
-    """One or two sentences for the user."""
+    verdict: Verdict
+    """Reason for the threshold, or for the lack of one."""
     method: str = AUTO
     """Method by which the threshold was found, see `suggest_threshold`."""
+    distance_db: float = 0.0
+    """Distance in dB that the verdict depends on: of the signal from the noise; of the threshold
+    from the noise floor for `ABOVE_FLOOR`; of the levels from full scale for `TOO_LOUD`."""
     estimates_db: Mapping[str, float] = field(default_factory=dict)
     """Estimate of each method, in dBFS."""
     confidence: float = 0.0
     """Share of the frames that are clearly above or below the threshold, 0 to 1."""
     agreement: float | None = None
     """Share of the frames for which threshold and automatic detector agree, 0 to 1."""
+
+    def __repr__(self) -> str:
+        return format_repr(
+            self,
+            *("threshold", "verdict", "noise_floor_db", "active_db", "method", "confidence"),
+        )
+
+    def __str__(self) -> str:
+        level = "no threshold" if self.threshold is None else format_level(self.threshold)
+        return (
+            f"{level}: {self.verdict}, noise {self.noise_floor_db:.0f} dBFS, "
+            f"signal {self.active_db:.0f} dBFS"
+        )
 
     @property
     def or_open(self) -> float:
@@ -110,53 +122,36 @@ def suggest_threshold(
     """
     above_floor = above_floor_db(method)
     if not histogram.nonsilent_frames:
-        return ThresholdSuggestion(None, -np.inf, -np.inf, NOTHING_SOUNDS, method)
+        return ThresholdSuggestion(None, -np.inf, -np.inf, Verdict.SILENT, method)
     estimates = estimates_db(histogram)
-    middle = float(median(np.array(list(estimates.values()))))
+    median_estimate = float(median(np.array(list(estimates.values()))))
     level, weight = _nonempty_bins(histogram)
-    floor, highest_noise, active = _noise_and_signal(level, weight, middle)
+    floor, highest_noise, active = _noise_and_signal(level, weight, median_estimate)
+    threshold, distance = np.inf, active - floor
     if above_floor is not None:
-        threshold = floor + above_floor
-        why = f"It lies {above_floor:g} dB above a noise floor of {floor:.0f} dBFS."
+        threshold, verdict, distance = floor + above_floor, Verdict.ABOVE_FLOOR, above_floor
     elif histogram.nonsilent_frames < MIN_HISTOGRAM_FRAMES:
-        threshold, why = np.inf, "The recording is too short to tell noise from signal."
+        verdict = Verdict.TOO_SHORT
     elif active > MAX_PLAUSIBLE_LEVEL_DBFS:
-        threshold = np.inf
-        why = too_loud_reason(active)
+        verdict, distance = Verdict.TOO_LOUD, active
     elif active - floor < MIN_CONTRAST_DB:
         floor, active = histogram.percentile(5), histogram.percentile(95)
-        threshold = np.inf
-        why = f"Nearly all levels lie within {active - floor:.0f} dB: a gate would only pump."
+        verdict, distance = Verdict.NARROW, active - floor
     else:
-        found = estimates.get(method, middle)
-        threshold = max(found, highest_noise + hysteresis_db)
-        why = f"It parts noise of about {floor:.0f} dBFS from signal of about {active:.0f} dBFS"
-        why += ", raised so that the gate closes again." if threshold > found else "."
-        why += pumping_hint(active - floor)
-    if threshold == np.inf:
-        return ThresholdSuggestion(None, floor, active, why, method, estimates)
-    near = np.abs(level - threshold) < UNCLEAR_MARGIN_DB
+        estimate = estimates.get(method, median_estimate)
+        threshold = max(estimate, highest_noise + hysteresis_db)
+        verdict = Verdict.RAISED if threshold > estimate else Verdict.SEPARATED
+    is_unclear = np.abs(level - threshold) < UNCLEAR_MARGIN_DB
     return ThresholdSuggestion(
-        threshold=min(1.0, float(from_db(threshold))),
+        threshold=min(1.0, float(from_db(threshold))) if threshold < np.inf else None,
         noise_floor_db=floor,
         active_db=active,
-        reason=why,
+        verdict=verdict,
         method=method,
+        distance_db=distance,
         estimates_db=estimates,
-        confidence=float(weight[~near].sum()),
+        confidence=float(weight[~is_unclear].sum()) if threshold < np.inf else 0.0,
     )
-
-
-def too_loud_reason(level_db: float) -> str:
-    """Return the message for levels above any threshold up to full scale."""
-    return f"Levels of {level_db:.0f} dBFS are far above full scale, 1.0: scale the samples first."
-
-
-def pumping_hint(contrast_db: float) -> str:
-    """Return a hint for a contrast at which a gate pumps audibly, else an empty string."""
-    if contrast_db >= PUMPING_DB:
-        return ""
-    return f" They are only {contrast_db:.0f} dB apart: if it pumps, try --range -8dB."
 
 
 def estimates_db(histogram: LevelHistogram) -> dict[str, float]:
@@ -168,8 +163,9 @@ def estimates_db(histogram: LevelHistogram) -> dict[str, float]:
 
 def _nonempty_bins(histogram: LevelHistogram) -> tuple[HistogramValues, HistogramValues]:
     """Return the levels of the nonempty bins in dBFS, and their shares of the frames."""
-    occurs = histogram.counts > 0
-    return histogram.centres_db[occurs], histogram.counts[occurs] / histogram.nonsilent_frames
+    is_nonempty = histogram.counts > 0
+    shares = histogram.counts[is_nonempty] / histogram.nonsilent_frames
+    return histogram.centres_db[is_nonempty], shares
 
 
 def _noise_and_signal(
@@ -183,10 +179,10 @@ def _noise_and_signal(
     """
     below, above = weight * (level <= threshold), weight * (level > threshold)
     if not below.sum() or not above.sum():
-        middle = float(level[np.searchsorted(np.cumsum(weight), 0.5)])
-        return middle, middle, middle
-    share = np.cumsum(below) / below.sum()
-    lowest, floor = (float(level[np.searchsorted(share, part)]) for part in (0.05, 0.5))
+        median_level = float(level[np.searchsorted(np.cumsum(weight), 0.5)])
+        return median_level, median_level, median_level
+    cumulated = np.cumsum(below) / below.sum()
+    lowest, floor = (float(level[np.searchsorted(cumulated, share)]) for share in (0.05, 0.5))
     active = float(10 * np.log10(above @ 10 ** (level / 10) / above.sum()))
     spread = min(max(floor - lowest, MIN_NOISE_SPREAD_DB), MAX_NOISE_SPREAD_DB)
     return floor, floor + spread, active

@@ -19,9 +19,9 @@ def otsu(level: HistogramValues, weight: HistogramValues) -> float:
     Otsu, A threshold selection method from gray-level histograms (1979). Levels are in dB, and the
     weights sum to 1.
     """
-    below, first = np.cumsum(weight), np.cumsum(weight * level)
+    below, moment = np.cumsum(weight), np.cumsum(weight * level)
     with np.errstate(divide="ignore", invalid="ignore"):
-        between = (first[-1] * below - first) ** 2 / (below * (1 - below))
+        between = (moment[-1] * below - moment) ** 2 / (below * (1 - below))
     # At either end of the histogram one part is empty, and 1 − Σ is only a rounding error.
     between[~np.isfinite(between) | (below < 1e-9) | (below > 1 - 1e-9)] = 0
     return float(level[np.argmax(between)])
@@ -34,23 +34,25 @@ def two_normals(level: HistogramValues, weight: HistogramValues, rounds: int = 2
     from Otsu's threshold.
     """
     below = level[:, None] <= otsu(level, weight)
-    likely = np.hstack([below, ~below]).astype(np.float64)
+    responsibilities = np.hstack([below, ~below]).astype(np.float64)
     mean = np.full(2, np.inf)
     for _ in range(rounds):
-        mass = weight @ likely + 1e-12
-        before, mean = mean, (weight * level) @ likely / mass
-        if np.abs(mean - before).max() < 0.01:
+        mass = weight @ responsibilities + 1e-12
+        previous_mean, mean = mean, (weight * level) @ responsibilities / mass
+        if np.abs(mean - previous_mean).max() < 0.01:
             break
-        variance = np.einsum("i,ij,ij->j", weight, likely, (level[:, None] - mean) ** 2) / mass
+        variance = (
+            np.einsum("i,ij,ij->j", weight, responsibilities, (level[:, None] - mean) ** 2) / mass
+        )
         # The variance is at least 1 dB², so that a steady tone does not collapse to zero width.
         spread = np.sqrt(np.maximum(variance, 1.0))
         log_density = np.log(mass / spread) - 0.5 * ((level[:, None] - mean) / spread) ** 2
-        likely = np.exp(log_density - log_density.max(axis=1, keepdims=True))
-        likely /= likely.sum(axis=1, keepdims=True)
+        responsibilities = np.exp(log_density - log_density.max(axis=1, keepdims=True))
+        responsibilities /= responsibilities.sum(axis=1, keepdims=True)
     between = (level > mean[0]) & (level < mean[1])
     if not between.any():
         return float(mean.mean())
-    return float(level[between][np.argmin(np.abs(likely[between, 0] - 0.5))])
+    return float(level[between][np.argmin(np.abs(responsibilities[between, 0] - 0.5))])
 
 
 def below_active_level(level: HistogramValues, weight: HistogramValues) -> float:

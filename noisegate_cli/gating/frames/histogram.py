@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.samples import to_db
+from noisegate_cli.text import format_repr
 
 HISTOGRAM_BIN_DB = 0.1
 
@@ -30,6 +31,9 @@ class LevelHistogram:
     )
     silent_frames: int = 0
     """Frames of digital silence."""
+
+    def __repr__(self) -> str:
+        return format_repr(self, "nonsilent_frames", "silent_frames")
 
     def add(self, levels: NDArray[np.float64]) -> None:
         """Add `levels`, linear RMS of any shape, to the histogram."""

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import soundfile as sf
@@ -10,6 +12,7 @@ from noisegate_cli.gating.detection.threshold_estimators import (
     otsu,
     two_normals,
 )
+from noisegate_cli.gating.detection.verdict import Verdict
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.samples import from_db
 from tests.conftest import SPEECH
@@ -52,24 +55,51 @@ def test_digital_silence_changes_nothing():
 
 
 @pytest.mark.parametrize(
-    ("given_histogram", "words"),
+    ("given_histogram", "verdict"),
     [
-        (LevelHistogram(silent_frames=500), "digital silence"),
-        (histogram(frames=10), "too short"),
-        (histogram(-40, -40, speech=0.0), "would only pump"),
+        (LevelHistogram(silent_frames=500), Verdict.SILENT),
+        (histogram(frames=10), Verdict.TOO_SHORT),
+        (histogram(-40, -40, speech=0.0), Verdict.NARROW),
     ],
     ids=["silence", "short", "no contrast"],
 )
-def test_nothing_is_suggested_where_nothing_can_be(given_histogram, words):
+def test_nothing_is_suggested_where_nothing_can_be(given_histogram, verdict):
     suggestion = suggest_threshold(given_histogram)
     assert suggestion.threshold is None
-    assert words in suggestion.reason
+    assert suggestion.verdict is verdict
 
 
-def test_little_contrast_is_said():
-    suggestion = suggest_threshold(histogram(-40, -35))
-    assert suggestion.threshold is not None
-    assert "try --range" in suggestion.reason
+def test_a_threshold_between_noise_and_signal_is_said_to_separate_them():
+    suggestion = suggest_threshold(histogram())
+    assert suggestion.verdict is Verdict.SEPARATED
+    assert suggestion.distance_db == suggestion.contrast_db == pytest.approx(35, abs=4)
+
+
+def test_a_threshold_that_hysteresis_lifts_is_said_to_be_raised():
+    plain, raised = (suggest_threshold(histogram(), hysteresis_db=db) for db in (0, 30))
+    assert raised.verdict is Verdict.RAISED
+    assert raised.threshold > plain.threshold
+
+
+def test_a_distance_from_the_noise_floor_is_what_was_asked_for():
+    suggestion = suggest_threshold(histogram(), method="floor+6dB")
+    assert (suggestion.verdict, suggestion.distance_db) == (Verdict.ABOVE_FLOOR, 6)
+    assert in_db(suggestion) == pytest.approx(suggestion.noise_floor_db + 6)
+
+
+def test_levels_beyond_full_scale_get_no_threshold():
+    suggestion = suggest_threshold(histogram(-20, 15))
+    assert suggestion.verdict is Verdict.TOO_LOUD
+    assert suggestion.distance_db > 10
+    assert suggestion.threshold is None
+
+
+def test_a_suggestion_prints_its_threshold_and_its_verdict():
+    assert re.fullmatch(
+        r"0\.\d+ \(-\d+\.\d dBFS\): separated, noise -60 dBFS, signal -2\d dBFS",
+        str(suggest_threshold(histogram())),
+    )
+    assert str(suggest_threshold(LevelHistogram())).startswith("no threshold: silent")
 
 
 def test_on_real_speech_the_suggestion_lies_over_the_hiss_and_under_the_voice():

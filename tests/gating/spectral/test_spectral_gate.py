@@ -214,7 +214,7 @@ class TestPromises:
         with_it = analyze(y, rate, settings=SOFT)
         without = analyze(y, rate)
         assert with_it.closed_share == without.closed_share
-        assert with_it.suggestion.reason == without.suggestion.reason
+        assert with_it.suggestion.verdict == without.suggestion.verdict
 
     @pytest.mark.parametrize("amplitude", [1e-30, 1e5])
     def test_no_level_makes_it_stumble(self, amplitude):

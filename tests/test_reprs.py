@@ -1,0 +1,73 @@
+"""Python prints results on one short line."""
+
+from dataclasses import fields, is_dataclass
+
+import numpy as np
+import pytest
+
+from noisegate_cli import GateSettings, analyze_file, gate_file
+from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.gating.analysis import Analyzer, LevelReport
+from noisegate_cli.gating.chops import ChopReport
+from noisegate_cli.gating.decision import GateDecision
+from noisegate_cli.gating.detection.rule import AdaptiveThreshold
+from noisegate_cli.gating.detection.signal_model import SignalModel
+from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
+from noisegate_cli.gating.frames.histogram import LevelHistogram
+from noisegate_cli.gating.gain.mask import GateStatistics
+from noisegate_cli.gating.noise_profile import NoiseProfile
+from noisegate_cli.gating.simulation import Trial
+from noisegate_cli.recordings import AnalysisReport, GateResult
+from tests.conftest import SPEECH, loud_and_quiet
+
+MAX_REPR_CHARS = 200
+
+
+def parts(value):
+    """Yield a result and the results in it."""
+    if isinstance(value, tuple):
+        for item in value:
+            yield from parts(item)
+    # The parameters of a call and the description of a file are shown in full.
+    elif is_dataclass(value) and not isinstance(value, GateSettings | AudioInfo):
+        yield value
+        for field in fields(value):
+            yield from parts(getattr(value, field.name))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Return an example of each type of result."""
+    output = tmp_path_factory.mktemp("reprs") / "out.wav"
+    spectral = GateSettings(spectral="soft")
+    decisions = []
+    for settings in (GateSettings(), GateSettings(threshold=0.01, adaptive=True)):
+        analyzer = Analyzer(settings, 16000)
+        analyzer.process(np.tile(loud_and_quiet(), 4)[:, None], last=True)
+        decisions.append(analyzer.decide())
+    files = gate_file(SPEECH, output, spectral), analyze_file(SPEECH, spectral)
+    return {type(part): part for part in parts((*files, *decisions))}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        AdaptiveThreshold,
+        AnalysisReport,
+        ChopReport,
+        GateDecision,
+        GateResult,
+        GateStatistics,
+        LevelHistogram,
+        LevelReport,
+        NoiseProfile,
+        SignalModel,
+        ThresholdSuggestion,
+        Trial,
+    ],
+)
+def test_a_result_has_a_short_repr(results, kind):
+    text = repr(results[kind])
+    assert text.startswith(f"{kind.__name__}(")
+    assert len(text) <= MAX_REPR_CHARS
+    assert "\n" not in text
