@@ -27,12 +27,11 @@ def parse_threshold(text: str) -> float | str:
         method = method.lower() if method.lower() in METHODS else method
         above_floor_db(method)
         return method
-    decibels = _decibels(text)
+    decibels, value = _parse_decibels(text)
     if decibels is not None:
         if decibels > 0:
             raise SettingsError(f"threshold {text!r} is above full scale: try -{decibels:g}dB")
         return float(10 ** (decibels / 20))
-    value = _number(text)
     if value is None:
         raise SettingsError(
             f"threshold {text!r} is not a level: give a linear RMS such as 0.03, "
@@ -63,9 +62,8 @@ def parse_range(text: str) -> float:
     """
     if text.strip().lower() == "mute":
         return MUTE
-    decibels = _decibels(text)
+    decibels, value = _parse_decibels(text)
     if decibels is None:
-        value = _number(text)
         hint = "" if value is None else f": for dB give {-abs(value):g}dB"
         raise SettingsError(
             f"range {text!r} is not a gain{hint or ': give dB such as -24dB, or mute'}"
@@ -92,8 +90,8 @@ def parse_reduction(text: str) -> float:
     """
     if text.strip().lower() == "mute":
         return -MUTE
-    decibels = _decibels(text)
-    value = _number(text) if decibels is None else decibels
+    decibels, number = _parse_decibels(text)
+    value = number if decibels is None else decibels
     if value is None:
         raise SettingsError(f"reduction {text!r} is no number of dB: give 12dB, or mute")
     if value < 0:
@@ -137,9 +135,8 @@ def parse_level(name: str, text: str) -> float:
     >>> parse_level("target floor", "-62dB")
     -62.0
     """
-    decibels = _decibels(text)
+    decibels, value = _parse_decibels(text)
     if decibels is None:
-        value = _number(text)
         hint = "such as -62dB" if value is None else f"with its unit, {-abs(value):g}dB"
         raise SettingsError(f"{name} {text!r} is not a level: give dBFS {hint}")
     return decibels
@@ -199,9 +196,10 @@ def parse_samples(name: str, text: str) -> int:
         ) from None
 
 
-def _decibels(text: str) -> float | None:
+def _parse_decibels(text: str) -> tuple[float | None, float | None]:
+    """Return the decibels in `text`, and the number if it has no unit; None for what it is not."""
     match = _DB.fullmatch(text.strip())
-    return float(match[1]) if match else None
+    return (float(match[1]), None) if match else (None, _number(text))
 
 
 def _seconds(text: str) -> float:

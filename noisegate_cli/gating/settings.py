@@ -12,7 +12,7 @@ from noisegate_cli.gating.timing import (
     MAX_FRAME_LENGTH,
     MIN_FRAME_LENGTH,
     Timing,
-    _check_hop,
+    check_hop_length,
     default_frame_length,
     default_hop_length,
 )
@@ -162,7 +162,7 @@ class GateSettings:
         if hop is not None and hop < 1:
             raise SettingsError(f"hop length {hop} must be 1 or more samples")
         if frame is not None:
-            _check_hop(frame, default_hop_length(frame) if hop is None else hop)
+            check_hop_length(frame, default_hop_length(frame) if hop is None else hop)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "GateSettings":
@@ -314,7 +314,7 @@ class GateSettings:
             raise SettingsError(f"sample rate {sample_rate} must be 1 Hz or more")
         frame = self.frame_length or default_frame_length(sample_rate)
         hop = self.hop_length or default_hop_length(frame)
-        _check_hop(frame, hop)
+        check_hop_length(frame, hop)
         frames_per_ms = sample_rate / hop / 1000
         return Timing(
             frame_length=frame,
