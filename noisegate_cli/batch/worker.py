@@ -148,7 +148,7 @@ def summarize_result(result: "GateResult") -> dict[str, Any]:
         "channels": result.source.channels,
         "subtype": result.output.subtype,
         "threshold": result.threshold,
-        "range_db": result.settings.range_db,
+        "range_db": result.range_db,
         "method": suggestion.method if suggestion else None,
         "reason": suggestion.reason if suggestion else None,
         "noise_floor_db": suggestion.noise_floor_db if suggestion else None,

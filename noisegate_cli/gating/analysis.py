@@ -36,12 +36,13 @@ from noisegate_cli.gating.gain.mask import (
     GateStatistics,
     Mask,
 )
+from noisegate_cli.gating.noise_profile import match_noise_profiles
 from noisegate_cli.gating.parsing import AUTO
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Blocks, Samples, compute_peak, from_db, to_db
 
 if TYPE_CHECKING:
-    from noisegate_cli.gating.noise_profile import NoiseProfile
+    from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
     from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner
 
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
@@ -139,6 +140,8 @@ class Analyzer:
         Number of channels of the blocks.
     samples
         Expected length of the recording in samples, 0 if unknown.
+    noises
+        Noise profiles that the caller gave; empty if they are learnt from the recording.
 
     Examples
     --------
@@ -150,16 +153,24 @@ class Analyzer:
     """
 
     def __init__(
-        self, settings: GateSettings, sample_rate: int, channels: int = 1, samples: int = 0
+        self,
+        settings: GateSettings,
+        sample_rate: int,
+        channels: int = 1,
+        samples: int = 0,
+        noises: "NoiseProfiles" = (),
     ) -> None:
         self._settings, self._sample_rate = settings, sample_rate
+        self._given_noises = noises
         self._timing = settings.timing(sample_rate)
         self._frames_per_s = sample_rate / self._timing.hop_length
         self._detector = LevelDetector(-1.0, settings, sample_rate, channels)
         self._model_learner: SignalModelLearner | None = None
         if settings.threshold == AUTO:
             self._model_learner = SignalModelLearner(settings, sample_rate, channels, samples)
-        self._noise = _noise_learner(settings, sample_rate, channels, samples)
+        self._noise: NoiseLearner | None = None
+        if settings.needs_noise and not noises:
+            self._noise = _noise_learner(settings, sample_rate, channels, samples)
         self._histogram = LevelHistogram()
         self._track = self._whole = LevelTrack()
         self._meter: LevelDetector | None = None
@@ -253,8 +264,8 @@ class Analyzer:
                 values = rule.compensate_drift(values, numbers)
             sample = self._simulate_gate(values, *hysteresis_thresholds(level, settings))
         noises: tuple[NoiseProfile | None, ...] = ()
-        if settings.known_noises:
-            noises = settings.noise_of(self._detector.gates)
+        if self._given_noises:
+            noises = match_noise_profiles(self._given_noises, self._detector.gates)
         elif self._noise:
             from noisegate_cli.gating.spectral.noise_estimation import create_noise_guard
 
@@ -267,15 +278,16 @@ class Analyzer:
             noises = self._noise.compute_profiles(
                 sample.numbers, sample.mask, is_noise, allow_quietest_fallback
             )
+        range_db: float | None = None
         if settings.target_floor_db is not None:
             whole = self._whole.levels_at(sample.numbers)
             # If no pause is longer than the release, the frames of the fade-outs are used instead.
             closed = sample.closed if sample.closed.any() else ~sample.mask & (whole > 0)
             noise_db = rms_db(whole[closed])
             noise_db -= settings.pause_reduction_db if any(noises) else 0.0
-            settings = replace(settings, range_db=min(0.0, settings.target_floor_db - noise_db))
+            range_db = min(0.0, settings.target_floor_db - noise_db)
         subsample = self._model_learner.subsample if self._model_learner else None
-        return GateDecision(rule, settings, found, noises, subsample), sample
+        return GateDecision(rule, settings, found, noises, subsample, range_db), sample
 
     def _keep_open_if_rare(self, models: tuple[SignalModel, ...]) -> tuple[SignalModel, ...]:
         """Keep a gate open whose model is pure noise although single frames are far louder."""
@@ -368,9 +380,7 @@ class Analyzer:
 
 def _noise_learner(
     settings: GateSettings, sample_rate: int, channels: int, samples: int
-) -> "NoiseLearner | None":
-    if not settings.learns_noise:
-        return None
+) -> "NoiseLearner":
     from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner
 
     return NoiseLearner(settings, sample_rate, channels, samples)
@@ -411,10 +421,15 @@ def _suggest_from_models(
 
 
 def measure_blocks(
-    blocks: Blocks, settings: GateSettings, sample_rate: int, channels: int, samples: int
+    blocks: Blocks,
+    settings: GateSettings,
+    sample_rate: int,
+    channels: int,
+    samples: int,
+    noises: "NoiseProfiles" = (),
 ) -> Analyzer:
-    """Return an analyzer that has measured all `blocks`."""
-    analyzer = Analyzer(settings, sample_rate, channels, samples)
+    """Return an analyzer that has measured all `blocks`; see there for the parameters."""
+    analyzer = Analyzer(settings, sample_rate, channels, samples, noises)
     for block, last in blocks:
         analyzer.process(block, last)
     return analyzer

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from noisegate_cli.errors import SignalError
 from noisegate_cli.gating.frames.stft import BinPowers, Stft
 from noisegate_cli.samples import to_db
 
@@ -81,6 +82,27 @@ class NoiseProfile:
             bands.append((low, high, self.level_db(low, high)))
             edge *= 2 ** (1 / per_octave)
         return bands
+
+
+NoiseProfiles: TypeAlias = tuple[NoiseProfile, ...]
+"""Noise profiles that the caller gave: one for all gates or one for each; empty if none."""
+
+
+def match_noise_profiles(
+    profiles: "Sequence[NoiseProfile | None]", gates: int
+) -> tuple[NoiseProfile | None, ...]:
+    """Return one profile for each gate, from one for each or one for all.
+
+    Raises
+    ------
+    SignalError
+        If there are another number of profiles.
+    """
+    if len(profiles) not in (1, gates):
+        raise SignalError(
+            f"the noise has {len(profiles)} channels, for {gates}: give one of as many, or of one"
+        )
+    return tuple(profiles) * (gates // len(profiles))
 
 
 def _density_per_power(transform: Stft, sample_rate: int) -> float:

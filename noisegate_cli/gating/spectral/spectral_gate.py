@@ -275,7 +275,7 @@ def _create_gain_estimator(
     # Without a noise profile there is nothing to reduce.
     min_gain = settings.bin_floor if noise or settings.masks_by_level else 1.0
     if settings.spectral == "soft":
-        should_track_noise = noise is not None and settings.noise is None
+        should_track_noise = noise is not None and noise.source != "given"
         segment = frames_per_segment(transform.hop_length)
         grouping = BinGrouping(transform.bins, sample_rate)
         frames_per_s = sample_rate / transform.hop_length
