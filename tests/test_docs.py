@@ -1,12 +1,17 @@
 """The README can't drift from the code."""
 
+import io
 import re
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+
+import numpy as np
 
 import noisegate_cli
 from noisegate_cli.gating.parsing import MUTE
 from noisegate_cli.gating.settings import PRESETS
 from noisegate_cli.terminal.options import GATE_OPTIONS
+from tests.conftest import loud_and_quiet
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -58,3 +63,15 @@ def test_the_pictures_of_the_readme_are_there():
 def test_the_changelog_knows_this_version():
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"## {noisegate_cli.__version__}" in changelog
+
+
+def test_the_python_example_of_the_readme_runs(tmp_path, monkeypatch, write):
+    y = np.tile(loud_and_quiet(44100), 3)
+    write(y, "file.wav", 44100)
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names = {"y": y, "blocks": np.array_split(y, 7)}
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        exec(example, names)
+    assert (tmp_path / "clean.wav").exists()
+    assert np.concatenate(names["clean"]).shape == y.shape
