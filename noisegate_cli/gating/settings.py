@@ -1,4 +1,4 @@
-"""What the user chooses, in dB and ms, and what that means in frames at a sample rate."""
+"""Settings of the gate, in dB and ms, and their conversion to frames at a sample rate."""
 
 import math
 from collections.abc import Mapping
@@ -25,10 +25,10 @@ FIELD_CHOICES = {"channels": Channels, "spectral": Spectral, "nonfinite": NonFin
 
 
 MAX_TIME_MS = 60_000.0
-"""No sound is held, faded or looked ahead for longer."""
+"""Maximum of every duration in the settings."""
 
 MIN_KEY_BINS = 4
-"""Of a frame's spectrum in a key: a Hann window spreads a tone over that many."""
+"""Minimum width of a key band in bins of the spectrum: a Hann window spreads a tone over them."""
 
 NON_NEGATIVE_FIELDS = (
     "hysteresis_db",
@@ -68,12 +68,12 @@ class SettingsChanges(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSettings:
-    """Everything a gate can be told; the defaults are the preset `voice`.
+    """Settings of a gate; the defaults are the preset `voice`.
 
     Raises
     ------
     SettingsError
-        On any value out of its range.
+        If a value is out of its range, or values contradict each other.
 
     Examples
     --------
@@ -87,45 +87,45 @@ class GateSettings:
     """Frame RMS above which the gate opens: linear with full scale 1.0, or text such as "-30dB",
     "floor+6dB" or one of `METHODS`. Text that is a level is stored as linear RMS."""
     adaptive: bool = False
-    """Whether the threshold moves with the noise floor; "auto" does that anyway."""
+    """Whether the threshold follows the noise floor; "auto" always follows it."""
     key_hz: tuple[float, float] | None = None
-    """The key filter: the detector hears only what lies between these frequencies, Hz."""
+    """Band of the key filter in Hz: the detector ignores other frequencies. None is all."""
     hysteresis_db: float = 3.0
-    """The gate closes only this far below the threshold, dB."""
+    """Distance in dB between the opening threshold and the lower closing threshold."""
     min_closed_ms: float = 200.0
-    """Shorter pauses are left open."""
+    """The gate stays open in shorter pauses."""
     min_open_ms: float = 80.0
-    """Shorter sounds don't open the gate."""
+    """Shorter sounds do not open the gate."""
     lookahead_ms: float = 30.0
     """The gate is fully open this long before the sound."""
     attack_ms: float = 10.0
-    """Fade-in. It ends where the lookahead begins, so an onset is never faded."""
+    """Length of the fade-in. It ends where the lookahead begins, so it does not affect onsets."""
     hold_ms: float = 30.0
     """The gate stays fully open this long after the sound."""
     release_ms: float = 60.0
-    """Fade-out after the hold."""
+    """Length of the fade-out after the hold."""
     range_db: float | None = None
     """Gain of the closed gate in dB: 0 does nothing, minus infinity is silence. None is silence
     without a spectral gate, and 0 dB with one, because the pauses are quiet already."""
     frame_length: int | None = None
-    """Samples in a frame; None is the power of two at or above 30 ms."""
+    """Samples per frame; None is the smallest power of two that spans at least 30 ms."""
     hop_length: int | None = None
     """Samples from frame to frame; None is a quarter of the frame."""
     target_floor_db: float | None = None
-    """Where closed parts shall land, dBFS: it takes the place of `range_db`, by the noise that the
-    recording has."""
+    """Level of the pauses in the output, in dBFS. The range results from the noise in the
+    recording; `range_db` must then be None."""
     channels: Channels = "linked"
-    """`linked`: the loudest channel decides for all. `separate`: each has a gate of its own."""
+    """`linked`: the loudest channel opens the gate of all. `separate`: each channel has a gate."""
     spectral: Spectral = "off"
-    """Whether the noise goes down in each frequency bin too, before the gate: by `soft` gains, or
-    by the plain binary `mask` of the magnitude spectrogram."""
+    """Whether the noise is also reduced in each frequency bin, before the gate: with `soft` gains,
+    or with the binary `mask` of the magnitude spectrogram."""
     reduction_db: float = 24.0
-    """How far a bin goes down at the most, dB; infinity is silence."""
+    """Maximum attenuation of a bin in dB; infinity is silence."""
     noise: str | tuple[float, float] | None = None
     """Where the noise is alone: the path of a recording of it, or a span of the recording itself,
     from and to in seconds. None learns it from the pauses and tracks it."""
     nonfinite: NonFinite = "refuse"
-    """What becomes of samples that are NaN or infinite: `zero` silences them."""
+    """NaN and infinite samples: `refuse` raises an error, `zero` replaces them with zero."""
 
     def __post_init__(self) -> None:
         if isinstance(self.threshold, str):
@@ -226,11 +226,11 @@ class GateSettings:
 
     @property
     def live(self) -> "GateSettings":
-        """The same for a stream that can't wait to see how long a pause or a sound will be.
+        """Equivalent settings for a stream with a short latency.
 
-        The hold bridges short pauses instead, short sounds open the gate, and the fade-in takes
-        its time from the lookahead. Samples then come out at most a frame, a hop and the lookahead
-        after they went in, or the attack where that is longer; see `GateStream.latency`.
+        A stream cannot wait for the end of a pause or a sound. The hold bridges short pauses, short
+        sounds open the gate, and the fade-in is part of the lookahead. The latency is at most a
+        frame, a hop and the longer of lookahead and attack; see `GateStream.latency`.
         """
         hold = max(self.hold_ms, self.min_closed_ms)
         lookahead = max(0.0, self.lookahead_ms - self.attack_ms)
@@ -254,27 +254,27 @@ class GateSettings:
 
     @property
     def bin_floor(self) -> float:
-        """The least linear gain of a bin in the spectral gate."""
+        """Minimum linear gain of a bin in the spectral gate."""
         return float(10 ** (-self.reduction_db / 20))
 
     @property
     def window_power(self) -> float:
-        """Which power of Hann's window the spectral gate takes: librosa's mask takes the first."""
+        """Exponent of the Hann window in the spectral gate; librosa's STFT has 1."""
         return 0.5 if self.spectral == "soft" else 1.0
 
     @property
     def pause_reduction_db(self) -> float:
-        """How far the spectral gate alone turns down all where the gate is closed, dB."""
+        """Attenuation by the spectral gate alone where the gate is closed, in dB."""
         return self.reduction_db if self.spectral == "soft" else 0.0
 
     @property
     def zero_nonfinite(self) -> bool:
-        """Whether samples that are NaN or infinite become silence instead of an error."""
+        """Whether NaN and infinite samples become zero instead of an error."""
         return self.nonfinite == "zero"
 
     @property
     def masks_by_level(self) -> bool:
-        """Whether bins are held against the threshold, whatever the noise is."""
+        """Whether bins are compared with the threshold instead of the noise."""
         return self.spectral == "mask" and not isinstance(self.threshold, str)
 
     @property
@@ -293,16 +293,16 @@ class GateSettings:
         return self.spectral != "off" and not self.masks_by_level
 
     def key_band(self, sample_rate: int) -> tuple[float, float]:
-        """Return what the key filter lets through at `sample_rate`, in Hz: all without one.
+        """Return the passband of the key filter at a sample rate, in Hz; 0 to the limit without one.
 
         Raises
         ------
         SignalError
-            When a recording of that rate has nothing there, or a frame is too short to tell it.
+            If the band is above half the sample rate, or narrower than a frame can resolve.
         """
         low, wanted = self.key_hz or (0.0, math.inf)
-        # Bins near half the rate carry little but the anti-aliasing filter: only a key that lies
-        # wholly there goes beyond 0.49.
+        # Bins near half the rate contain only the edge of the anti-aliasing filter. Only a key
+        # that lies entirely there extends beyond 0.49.
         limit = (0.49 if low < 0.49 * sample_rate else 0.5) * sample_rate
         high = min(wanted, limit)
         if low >= high:
@@ -319,12 +319,12 @@ class GateSettings:
         return low, high
 
     def timing(self, sample_rate: int) -> Timing:
-        """Convert to samples and frames at `sample_rate`, in Hz.
+        """Return the durations in samples and frames at a sample rate in Hz.
 
         Raises
         ------
         SettingsError
-            When the hop doesn't divide half the frame, or `sample_rate` is none.
+            If the hop does not divide half the frame, or the sample rate is below 1 Hz.
         """
         if sample_rate < 1:
             raise SettingsError(f"sample rate {sample_rate} must be 1 Hz or more")
@@ -338,7 +338,7 @@ class GateSettings:
             min_closed=round(self.min_closed_ms * frames_per_ms),
             min_open=round(self.min_open_ms * frames_per_ms),
             hold=round(self.hold_ms * frames_per_ms),
-            # Rounded up: what the lookahead promises is the least that it gives.
+            # Rounded up, because the lookahead is a minimum.
             lookahead=math.ceil(self.lookahead_ms * frames_per_ms - 1e-9),
             attack=self.attack_ms * frames_per_ms,
             release=self.release_ms * frames_per_ms,
