@@ -293,7 +293,7 @@ class GateSettings:
         return self.spectral != "off" and not self.masks_by_level
 
     def key_band(self, sample_rate: int) -> tuple[float, float]:
-        """Return the passband of the key filter at a sample rate, in Hz; 0 to the limit without one.
+        """Return the passband of the key filter at a sample rate, in Hz; all without one.
 
         Raises
         ------
