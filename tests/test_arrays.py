@@ -106,6 +106,13 @@ def test_a_result_has_what_a_file_has(write, tmp_path):
     assert len(by_file.segments) == by_file.statistics.openings == 2
 
 
+def test_a_result_with_noise_profiles_has_a_short_repr():
+    y = np.tile(loud_and_quiet(), 3) + np.random.default_rng(0).normal(0, 0.001, 9 * RATE)
+    result = gate(y, RATE, spectral=True, return_result=True)
+    assert result.noises[0] is not None
+    assert len(repr(result.noises)) < 100
+
+
 def test_settings_can_be_given_in_every_form():
     y = loud_and_quiet()
     expected = gate(y, RATE, settings=GateSettings.preset("music", threshold=0.02, hold_ms=10))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -22,12 +22,12 @@ NoiseSource = Literal["pauses", "quietest", "given"]
 class NoiseProfile:
     """Power spectral density of a noise."""
 
-    power_densities: tuple[float, ...]
+    power_densities: tuple[float, ...] = field(repr=False)
     """Mean square per Hz, full scale 1.0, at evenly spaced frequencies from 0 to `highest_hz`."""
     highest_hz: float
     source: NoiseSource
     """Origin: the `pauses`, the `quietest` frames of each bin, or `given` by the caller."""
-    signal_shares: tuple[float, ...] = (1.0, 1.0)
+    signal_shares: tuple[float, ...] = field(default=(1.0, 1.0), repr=False)
     """Share of the power above the noise that is signal, 0 to 1, at evenly spaced frequencies."""
 
     @classmethod
