@@ -2,7 +2,8 @@
 
     from noisegate_cli import gate, analyze, GateSettings
 
-`gate` and `analyze` take arrays, `gate_file` and `analyze_file` take paths of any length.
+`gate`, `segments` and `analyze` take arrays, `gate_file` and `analyze_file` take paths of any
+length, and `GateStream` takes samples as they arrive.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,44 +11,101 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from noisegate_cli.arrays import analyze, gate
+    from noisegate_cli.arrays import ArrayGateResult, analyze, gate, segments
     from noisegate_cli.errors import AudioError, NoisegateError, OutputError, SettingsError
+    from noisegate_cli.files.formats import AudioInfo, Format
     from noisegate_cli.files.output_naming import OutputOptions
+    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.gate_stream import GateStream
+    from noisegate_cli.gating.analysis import LevelReport
+    from noisegate_cli.gating.chops import Chop, ChopReport
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion, suggest_threshold
-    from noisegate_cli.gating.settings import PRESETS, GateSettings
-    from noisegate_cli.recordings import AnalysisReport, GateResult, analyze_file, gate_file
+    from noisegate_cli.gating.detection.verdict import Verdict
+    from noisegate_cli.gating.frames.histogram import LevelHistogram
+    from noisegate_cli.gating.gain.mask import GateStatistics
+    from noisegate_cli.gating.gate import GateReport
+    from noisegate_cli.gating.noise_profile import NoiseProfile
+    from noisegate_cli.gating.segments import Segments
+    from noisegate_cli.gating.settings import PRESETS, GateSettings, SettingsChanges
+    from noisegate_cli.gating.simulation import Trial
+    from noisegate_cli.gating.timing import Timing
+    from noisegate_cli.recordings import (
+        AnalysisReport,
+        GateResult,
+        analyze_file,
+        gate_file,
+        measure_level_histogram,
+    )
 
 _HOMES = {
-    "arrays": ("analyze", "gate"),
+    "arrays": ("ArrayGateResult", "analyze", "gate", "segments"),
     "errors": ("AudioError", "NoisegateError", "OutputError", "SettingsError"),
+    "files.formats": ("AudioInfo", "Format"),
     "files.output_naming": ("OutputOptions",),
+    "files.pipes": ("RawFormat",),
+    "gate_stream": ("GateStream",),
+    "gating.analysis": ("LevelReport",),
+    "gating.chops": ("Chop", "ChopReport"),
     "gating.detection.threshold": ("ThresholdSuggestion", "suggest_threshold"),
-    "gating.settings": ("PRESETS", "GateSettings"),
-    "recordings": ("AnalysisReport", "GateResult", "analyze_file", "gate_file"),
+    "gating.frames.histogram": ("LevelHistogram",),
+    "gating.gain.mask": ("GateStatistics",),
+    "gating.gate": ("GateReport",),
+    "gating.noise_profile": ("NoiseProfile",),
+    "gating.segments": ("Segments",),
+    "gating.settings": ("PRESETS", "GateSettings", "SettingsChanges"),
+    "gating.simulation": ("Trial",),
+    "gating.detection.verdict": ("Verdict",),
+    "gating.timing": ("Timing",),
+    "recordings": (
+        "AnalysisReport",
+        "GateResult",
+        "analyze_file",
+        "gate_file",
+        "measure_level_histogram",
+    ),
 }
 
 __all__ = [
     "PRESETS",
     "AnalysisReport",
+    "ArrayGateResult",
     "AudioError",
+    "AudioInfo",
+    "Chop",
+    "ChopReport",
+    "Format",
+    "GateReport",
     "GateResult",
     "GateSettings",
+    "GateStatistics",
+    "GateStream",
+    "LevelHistogram",
+    "LevelReport",
+    "NoiseProfile",
     "NoisegateError",
     "OutputError",
     "OutputOptions",
+    "RawFormat",
+    "Segments",
+    "SettingsChanges",
     "SettingsError",
     "ThresholdSuggestion",
+    "Timing",
+    "Trial",
+    "Verdict",
     "analyze",
     "analyze_file",
     "gate",
     "gate_file",
+    "measure_level_histogram",
+    "segments",
     "suggest_threshold",
 ]
 
 
 def __dir__() -> list[str]:
     """Return the public names, so that completion shows them before they are imported."""
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])
 
 
 def __getattr__(name: str) -> Any:

@@ -1,65 +1,122 @@
 """Gate and analyze recordings held in arrays."""
 
-from dataclasses import replace
+from dataclasses import dataclass
+from typing import Literal, Unpack, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from noisegate_cli.errors import SettingsError
+from noisegate_cli.array_input import prepare_samples, split_blocks
 from noisegate_cli.gating.analysis import Analyzer, LevelReport, measure_blocks
 from noisegate_cli.gating.decision import GateDecision
-from noisegate_cli.gating.gate import Gate
-from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.gating.gate import Gate, GateReport
+from noisegate_cli.gating.noise_profile import NoiseProfiles
+from noisegate_cli.gating.segments import Segments
+from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
 from noisegate_cli.noise_input import (
-    learn_noise_from_blocks,
-    learn_noise_from_file,
-    measure_noise_profiles,
+    measure_noise_array,
+    measure_noise_file,
+    measure_noise_span,
 )
-from noisegate_cli.samples import MAX_CHANNELS, Blocks, Samples, block_length, iterate_slices
+from noisegate_cli.progress import (
+    FIRST_PASS_SHARE,
+    Progress,
+    ProgressCallback,
+    open_progress,
+    report_progress,
+    scale_progress,
+)
+from noisegate_cli.samples import Samples
 
-MAX_PLAUSIBLE_CHANNELS = 32
-"""An array with no more rows than this, and more columns, has its channels first: few recordings
-have more channels, and none is that short."""
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ArrayGateResult(GateReport):
+    """Result of `gate` with `return_result=True`."""
+
+    samples: Samples
+    """The gated samples, in the shape and the type of the input."""
+
+
+@overload
+def gate(
+    y: ArrayLike,
+    sample_rate: int,
+    *,
+    settings: GateSettings | None = None,
+    preset: str | None = None,
+    y_noise: ArrayLike | None = None,
+    axis: int = 0,
+    return_result: Literal[False] = False,
+    progress: Progress = False,
+    **changes: Unpack[SettingsChanges],
+) -> Samples: ...
+
+
+@overload
+def gate(
+    y: ArrayLike,
+    sample_rate: int,
+    *,
+    settings: GateSettings | None = None,
+    preset: str | None = None,
+    y_noise: ArrayLike | None = None,
+    axis: int = 0,
+    return_result: Literal[True],
+    progress: Progress = False,
+    **changes: Unpack[SettingsChanges],
+) -> ArrayGateResult: ...
 
 
 def gate(
-    y: Samples,
+    y: ArrayLike,
     sample_rate: int,
     *,
-    threshold: float | str | None = None,
     settings: GateSettings | None = None,
-    spectral: bool = False,
-    noise: Samples | None = None,
-) -> Samples:
+    preset: str | None = None,
+    y_noise: ArrayLike | None = None,
+    axis: int = 0,
+    return_result: bool = False,
+    progress: Progress = False,
+    **changes: Unpack[SettingsChanges],
+) -> Samples | ArrayGateResult:
     """Gate a recording held in an array.
 
     Parameters
     ----------
     y
         Samples shaped (samples,) or (samples, channels): int16, int32, or floats with full scale
-        1.0. It is left as it is.
+        1.0. The array is not changed.
     sample_rate
         In Hz.
-    threshold
-        Linear RMS, or a level such as "-30dB", or a method such as "auto" that finds it in the
-        recording. It takes the place of the one in `settings`, which is "auto" by default.
     settings
-        How to gate; the default is the preset `voice`.
-    spectral
-        Whether to turn down the noise in each frequency bin, under the signal too, instead of
-        silencing the pauses. Settings that are of a spectral gate already stay as they are.
-    noise
-        Samples of the noise alone, at the same rate; without them it is learnt from `y`.
+        Settings of the gate; by default the preset `voice`.
+    preset
+        Name of a preset instead of `settings`: `voice`, `music`, `field` or `hard`.
+    y_noise
+        Samples of the noise alone, shaped as `y`, for a spectral gate. By default the noise is
+        learnt from `y`.
+    axis
+        Axis of the time: -1 if `y` is shaped (channels, samples).
+    return_result
+        Whether to return statistics and the open stretches as well.
+    progress
+        True shows a bar; a function is called with the finished share of the work, 0 to 1.
+    **changes
+        Single settings that override `settings` or the preset, see `GateSettings`:
+        `threshold="-30dB"`, `hold_ms=100`, `spectral=True`.
 
     Returns
     -------
-    The gated samples, in the shape and the type of `y`.
+    numpy.ndarray or ArrayGateResult
+        The gated samples, in the shape and the type of `y`; with `return_result` an object that
+        has them as `samples`.
 
     Raises
     ------
     SettingsError
-        On a setting out of range or an array of another shape or type.
+        If a setting is out of range, or `y` has an unsuitable shape or type.
     AudioError
-        When `y` holds NaN or infinite samples.
+        If `y` contains NaN or infinite samples.
 
     Examples
     --------
@@ -69,44 +126,97 @@ def gate(
     >>> np.array_equal(out[:8000], y[:8000]), float(np.abs(out[14000:]).max())
     (True, 0.0)
 
-    Hiss under a tone, as it is known from elsewhere:
+    Statistics in the same call:
+
+    >>> result = gate(y, 16000, threshold="-40dB", return_result=True)
+    >>> result.statistics.openings, result.segments.seconds.tolist()
+    (1, [[0.0, 0.552]])
+
+    Hiss under a tone, with a sample of the hiss:
 
     >>> rng = np.random.default_rng(0)
     >>> room, hiss = rng.normal(0, 0.01, (2, 16000))
     >>> tone = np.sin(np.arange(16000) / 5)
-    >>> out = gate(tone + hiss, 16000, threshold=0.1, spectral=True, noise=room)
+    >>> out = gate(tone + hiss, 16000, threshold=0.1, spectral=True, y_noise=room)
     >>> float((out - tone).std() / hiss.std()) < 0.4
     True
     """
-    y = np.asarray(y)
-    settings = settings or GateSettings()
-    samples = _prepare_samples(y, settings)
-    if threshold is not None:
-        settings = replace(settings, threshold=threshold)
-    if spectral and settings.spectral == "off":
-        settings = replace(settings, spectral="soft", range_db=0.0)
-    if noise is not None:
-        if settings.spectral == "off":
-            raise SettingsError("noise is for the spectral gate: give spectral=True too")
-        room = _split_blocks(_prepare_samples(np.asarray(noise), settings))
-        settings = replace(settings, noise=measure_noise_profiles(room, settings, sample_rate))
-    settings = learn_noise_from_blocks(
-        learn_noise_from_file(settings), _split_blocks(samples), sample_rate
+    settings = build_settings(settings, preset, changes)
+    samples = prepare_samples(y, settings, axis)
+    noises = measure_noise_array(y_noise, settings, sample_rate, axis) or _measure_settings_noise(
+        samples, settings, sample_rate
     )
-    decision = GateDecision.from_settings(settings)
-    if decision is None:
-        decision = _measure_array(samples, settings, sample_rate).decide()
-    stream = Gate(decision, sample_rate, samples.shape[1])
-    out = np.empty_like(samples, order="C")
-    done = 0
-    for block, last in _split_blocks(samples):
-        kept, _ = stream.process(block, last)
-        out[done : done + len(kept)] = kept
-        done += len(kept)
-    return out.reshape(y.shape)
+    with open_progress(progress, "gate") as report:
+        decision, start = GateDecision.from_settings(settings, noises), 0.0
+        if decision is None:
+            start = FIRST_PASS_SHARE
+            first_pass = scale_progress(report, 0.0, start)
+            decision = _measure_array(samples, settings, sample_rate, noises, first_pass).decide()
+        stream = Gate(decision, sample_rate, samples.shape[1])
+        out = np.empty_like(np.asarray(y), order="C", subok=False)
+        rows = np.moveaxis(out, axis, 0).reshape(samples.shape)
+        done = 0
+        blocks = report_progress(
+            split_blocks(samples), len(samples), scale_progress(report, start, 1.0)
+        )
+        for block, last in blocks:
+            kept, _ = stream.process(block, last)
+            rows[done : done + len(kept)] = kept
+            done += len(kept)
+    if not return_result:
+        return out
+    return ArrayGateResult(samples=out, **stream.report.to_fields())
 
 
-def analyze(y: Samples, sample_rate: int, *, settings: GateSettings | None = None) -> LevelReport:
+def segments(
+    y: ArrayLike,
+    sample_rate: int,
+    *,
+    settings: GateSettings | None = None,
+    preset: str | None = None,
+    axis: int = 0,
+    progress: Progress = False,
+    **changes: Unpack[SettingsChanges],
+) -> Segments:
+    """Return the stretches of a recording in which the gate is open.
+
+    See `gate` for the parameters and the errors.
+
+    Returns
+    -------
+    Segments
+        Start and end of each stretch: `samples` and `seconds` are shaped (n, 2), as the intervals
+        of `librosa.effects.split`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y = np.sin(np.arange(24000) / 5) * np.repeat([0.001, 0.5, 0.001], 8000)
+    >>> segments(y, 16000, threshold=0.01, preset="hard").samples.tolist()
+    [[7808, 16256]]
+    """
+    return gate(
+        y,
+        sample_rate,
+        settings=settings,
+        preset=preset,
+        axis=axis,
+        return_result=True,
+        progress=progress,
+        **changes,
+    ).segments
+
+
+def analyze(
+    y: ArrayLike,
+    sample_rate: int,
+    *,
+    settings: GateSettings | None = None,
+    preset: str | None = None,
+    axis: int = 0,
+    progress: Progress = False,
+    **changes: Unpack[SettingsChanges],
+) -> LevelReport:
     """Measure a recording held in an array; see `gate` for the parameters and the errors.
 
     Examples
@@ -116,36 +226,29 @@ def analyze(y: Samples, sample_rate: int, *, settings: GateSettings | None = Non
     >>> round(report.peak_db, 2), report.suggestion.threshold is None
     (-6.02, True)
     """
-    settings = learn_noise_from_file(settings or GateSettings())
-    samples = _prepare_samples(np.asarray(y), settings)
-    settings = learn_noise_from_blocks(settings, _split_blocks(samples), sample_rate)
-    return _measure_array(samples, settings, sample_rate).report()
+    settings = build_settings(settings, preset, changes)
+    samples = prepare_samples(y, settings, axis)
+    noises = _measure_settings_noise(samples, settings, sample_rate)
+    with open_progress(progress, "analyze") as report:
+        return _measure_array(samples, settings, sample_rate, noises, report).report()
 
 
-def _measure_array(samples: Samples, settings: GateSettings, sample_rate: int) -> Analyzer:
+def _measure_settings_noise(
+    samples: Samples, settings: GateSettings, sample_rate: int
+) -> NoiseProfiles:
+    """Return the noise profiles of the recording or the span that the settings name."""
+    return measure_noise_file(settings) or measure_noise_span(
+        split_blocks(samples), settings, sample_rate
+    )
+
+
+def _measure_array(
+    samples: Samples,
+    settings: GateSettings,
+    sample_rate: int,
+    noises: NoiseProfiles,
+    progress: ProgressCallback,
+) -> Analyzer:
     length, channels = samples.shape
-    return measure_blocks(_split_blocks(samples), settings, sample_rate, channels, length)
-
-
-def _prepare_samples(y: Samples, settings: GateSettings) -> Samples:
-    """Return `y` shaped (samples, channels), fit to be gated."""
-    if y.dtype.name not in ("int16", "int32", "float32", "float64"):
-        raise SettingsError(
-            f"samples of type {y.dtype} can't be gated: use int16, int32, float32 or float64"
-        )
-    if y.ndim == 2 and 1 <= y.shape[0] <= MAX_PLAUSIBLE_CHANNELS < y.shape[1]:
-        raise SettingsError(
-            f"an array shaped {y.shape} has its channels first: transpose it to (samples, channels)"
-        )
-    if y.ndim not in (1, 2) or (y.ndim == 2 and not 1 <= y.shape[1] <= MAX_CHANNELS):
-        raise SettingsError(
-            f"an array shaped {y.shape} is neither (samples,) nor (samples, channels): "
-            "if the channels come first, transpose it"
-        )
-    if settings.zero_nonfinite and y.dtype.kind == "f":
-        y = np.where(np.isfinite(y), y, y.dtype.type(0))
-    return y.reshape(len(y), -1) if y.size else y.reshape(0, y.shape[1] if y.ndim == 2 else 1)
-
-
-def _split_blocks(samples: Samples) -> Blocks:
-    return iterate_slices(samples, block_length(samples.shape[1], samples.dtype))
+    blocks = report_progress(split_blocks(samples), length, progress)
+    return measure_blocks(blocks, settings, sample_rate, channels, length, noises)

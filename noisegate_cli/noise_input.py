@@ -4,51 +4,68 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noisegate_cli.errors import SignalError
+import numpy as np
+from numpy.typing import ArrayLike
+
+from noisegate_cli.array_input import prepare_samples, split_blocks
+from noisegate_cli.errors import SettingsError, SignalError
 from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Blocks
 from noisegate_cli.text import format_time
 
 if TYPE_CHECKING:
-    from noisegate_cli.gating.noise_profile import NoiseProfile
+    from noisegate_cli.gating.noise_profile import NoiseProfiles
 
 
-def learn_noise_from_file(settings: GateSettings) -> GateSettings:
-    """Return settings with noise profiles in place of the path of a noise recording."""
+def measure_noise_file(settings: GateSettings) -> "NoiseProfiles":
+    """Return the noise profiles of the noise recording; empty if the settings name none."""
     if settings.noise_file is None:
-        return settings
+        return ()
     path = Path(settings.noise_file)
     with (
         AudioReader(path, zero_nonfinite=settings.zero_nonfinite) as reader,
         add_path_to_errors(path),
     ):
-        profiles = measure_noise_profiles(reader.blocks(), settings, reader.info.sample_rate)
-    return replace(settings, noise=profiles)
+        return measure_noise_profiles(reader.blocks(), settings, reader.info.sample_rate)
 
 
-def learn_noise_from_reader(reader: Reader, settings: GateSettings) -> GateSettings:
-    """Return settings with noise profiles in place of a time span of the recording in `reader`."""
-    if settings.noise_stretch is None:
-        return settings
+def measure_noise_span_of_reader(reader: Reader, settings: GateSettings) -> "NoiseProfiles":
+    """Return the noise profiles of the noise span of a recording; empty without a noise span."""
+    if settings.noise_span is None:
+        return ()
     assert isinstance(reader, AudioReader)  # because it is not a live stream
     with reader.reopen() as first, add_path_to_errors(reader.info.path):
-        return learn_noise_from_blocks(settings, first.blocks(), reader.info.sample_rate)
+        return measure_noise_span(first.blocks(), settings, reader.info.sample_rate)
 
 
-def learn_noise_from_blocks(
-    settings: GateSettings, blocks: Blocks, sample_rate: int
-) -> GateSettings:
-    """Return settings with noise profiles in place of a time span of the recording in `blocks`."""
-    if settings.noise_stretch is None:
-        return settings
-    stretch = _select_stretch(blocks, sample_rate, *settings.noise_stretch)
-    return replace(settings, noise=measure_noise_profiles(stretch, settings, sample_rate))
+def measure_noise_span(blocks: Blocks, settings: GateSettings, sample_rate: int) -> "NoiseProfiles":
+    """Return the noise profiles of the noise span in `blocks`; empty without a noise span."""
+    if settings.noise_span is None:
+        return ()
+    span = _select_span(blocks, sample_rate, *settings.noise_span)
+    return measure_noise_profiles(span, settings, sample_rate)
+
+
+def measure_noise_array(
+    y_noise: ArrayLike | None, settings: GateSettings, sample_rate: int, axis: int = 0
+) -> "NoiseProfiles":
+    """Return the noise profiles of samples that contain only noise; empty without samples."""
+    if y_noise is None:
+        return ()
+    if settings.spectral == "off":
+        raise SettingsError("y_noise= is for the spectral gate: give spectral=True too")
+    if settings.noise is not None:
+        raise SettingsError("noise= and y_noise= exclude each other: give one of them")
+    if not settings.needs_noise:
+        raise SettingsError("a mask by a threshold goes by no noise: leave out y_noise=")
+    samples = prepare_samples(y_noise, settings, axis if np.ndim(y_noise) == 2 else 0)
+    return measure_noise_profiles(split_blocks(samples), settings, sample_rate)
 
 
 def measure_noise_profiles(
     blocks: Blocks, settings: GateSettings, sample_rate: int
-) -> "tuple[NoiseProfile, ...]":
+) -> "NoiseProfiles":
     """Return the noise profiles of a recording that contains only noise."""
     from noisegate_cli.gating.spectral.noise_estimation import NoiseMeter
 
@@ -58,7 +75,7 @@ def measure_noise_profiles(
     return meter.compute_profiles()
 
 
-def _select_stretch(blocks: Blocks, sample_rate: int, start_s: float, end_s: float) -> Blocks:
+def _select_span(blocks: Blocks, sample_rate: int, start_s: float, end_s: float) -> Blocks:
     """Yield the parts of `blocks` between two times in seconds."""
     start, end, at = round(start_s * sample_rate), round(end_s * sample_rate), 0
     for block, last in blocks:
@@ -83,5 +100,5 @@ def resolve_noise_file(settings: GateSettings) -> GateSettings:
     """
     if settings.noise_file is None:
         return settings
-    learn_noise_from_file(settings)
+    measure_noise_file(settings)
     return replace(settings, noise=str(Path(settings.noise_file).absolute()))

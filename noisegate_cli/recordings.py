@@ -2,11 +2,10 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 from noisegate_cli.errors import OutputError
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
@@ -22,35 +21,26 @@ from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors, 
 from noisegate_cli.files.riff import rf64_if_large
 from noisegate_cli.files.writer import AudioWriter, InputMetadata, check_overwrite, open_writer
 from noisegate_cli.gating.analysis import Analyzer, LevelReport, measure_blocks
-from noisegate_cli.gating.chops import ChopReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.level_detector import LevelDetector
-from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
 from noisegate_cli.gating.frames.histogram import LevelHistogram
-from noisegate_cli.gating.gain.mask import GateStatistics
-from noisegate_cli.gating.gate import Gate, live_delay_ms
-from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.noise_input import learn_noise_from_file, learn_noise_from_reader
-from noisegate_cli.samples import (
-    Samples,
-    compute_peak,
-    to_db,
+from noisegate_cli.gating.gate import Gate, GateReport, compute_latency
+from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
+from noisegate_cli.noise_input import measure_noise_file, measure_noise_span_of_reader
+from noisegate_cli.progress import (
+    FIRST_PASS_SHARE,
+    Progress,
+    ProgressCallback,
+    open_progress,
+    report_progress,
+    scale_progress,
 )
+from noisegate_cli.samples import compute_peak, to_db
 from noisegate_cli.text import format_repr, quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat
-    from noisegate_cli.gating.noise_profile import NoiseProfile
-
-ProgressCallback = Callable[[float], None]
-"""Function that is called at intervals with the finished share of the work, 0 to 1."""
-
-FIRST_PASS_SHARE = 0.3
-"""Typical share of the total work that the first of two passes takes."""
-
-
-def no_progress(share: float) -> None:
-    """Ignore the progress; default callback."""
+    from noisegate_cli.gating.noise_profile import NoiseProfiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +58,13 @@ class AnalysisReport:
         return format_repr(self, "info.path.name", *names)
 
 
-@dataclass(frozen=True, slots=True)
-class GateResult:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateResult(GateReport):
     """Result of `gate_file`."""
 
     source: AudioInfo
     output: AudioInfo
     residue: Path | None
-    settings: GateSettings
-    """Settings that were used, with the range that results from a target floor."""
-    threshold: float | None
-    """Threshold that was used (linear RMS).
-
-    None if the gate used more features than the level, or found no threshold and stayed open.
-    """
-    suggestion: ThresholdSuggestion | None
-    """Origin of the threshold; None if the threshold was given."""
-    noises: "tuple[NoiseProfile | None, ...]"
-    """Noise profile of each gate; None if no noise was found and the gate removed nothing."""
-    statistics: GateStatistics
-    chops: ChopReport
-    """Sounds whose attack or decay the gate has cut."""
     peak_db: float | None
     """Peak of the input in dBFS; minus infinity for digital silence, None without `with_peak`."""
     seconds: float
@@ -106,9 +82,11 @@ class GateResult:
 def analyze_file(
     path: str | Path,
     settings: GateSettings | None = None,
-    progress: ProgressCallback = no_progress,
+    progress: Progress = False,
     *,
+    preset: str | None = None,
     raw: "RawFormat | None" = None,
+    **changes: Unpack[SettingsChanges],
 ) -> AnalysisReport:
     """Measure the recording at `path` in one pass, block by block.
 
@@ -117,11 +95,15 @@ def analyze_file(
     path
         The recording; `"-"` is standard input.
     settings
-        Settings of the gate; by default `GateSettings()`.
+        Settings of the gate; by default the preset `voice`.
     progress
-        Called with the finished share of the work, 0 to 1.
+        True shows a bar; a function is called with the finished share of the work, 0 to 1.
+    preset
+        Name of a preset instead of `settings`.
     raw
         Sample format of an input without a header.
+    **changes
+        Single settings that override `settings` or the preset, see `GateSettings`.
 
     Returns
     -------
@@ -133,11 +115,14 @@ def analyze_file(
     AudioError
         If the recording cannot be read or gated; the message quotes the path.
     """
-    settings = settings or GateSettings()
-    known = learn_noise_from_file(settings)
-    with open_reader(Path(path), raw, zero_nonfinite=settings.zero_nonfinite) as reader:
-        known = learn_noise_from_reader(reader, known)
-        levels = _measure_file(reader, known, progress).report()
+    settings = build_settings(settings, preset, changes)
+    noises = measure_noise_file(settings)
+    with (
+        open_progress(progress, Path(path).name) as report,
+        open_reader(Path(path), raw, zero_nonfinite=settings.zero_nonfinite) as reader,
+    ):
+        noises = noises or measure_noise_span_of_reader(reader, settings)
+        levels = _measure_file(reader, settings, noises, report).report()
         info = replace(reader.info, samples=levels.samples)
         return AnalysisReport(info, settings, levels, tuple(reader.warnings))
 
@@ -187,9 +172,11 @@ def gate_file(
     residue: str | Path | None = None,
     options: OutputOptions | None = None,
     raw: "RawFormat | None" = None,
+    preset: str | None = None,
     force: bool = False,
     with_peak: bool = False,
-    progress: ProgressCallback = no_progress,
+    progress: Progress = False,
+    **changes: Unpack[SettingsChanges],
 ) -> GateResult:
     """Gate the recording at `path` into `output`, block by block.
 
@@ -206,19 +193,24 @@ def gate_file(
         `default_output_path`. WAV, AU and raw samples are streamed from standard input to standard
         output if the threshold is given.
     settings
-        Settings of the gate; by default `GateSettings()`.
+        Settings of the gate; by default the preset `voice`.
     residue
         Path of a file for the removed signal, input − output; None to write none.
     options
         Sample type of the output, its name if `output` has none, and the metadata to preserve.
     raw
         Sample format of an input without a header.
+    preset
+        Name of a preset instead of `settings`.
     force
         Whether to overwrite existing files. The input is never overwritten.
     with_peak
         Whether to measure the peak of the input, which takes about 10 % longer.
     progress
-        Called with the finished share of the work, 0 to 1.
+        True shows a bar; a function is called with the finished share of the work, 0 to 1.
+    **changes
+        Single settings that override `settings` or the preset, see `GateSettings`:
+        `threshold="-30dB"`, `hold_ms=100`, `spectral=True`.
 
     Returns
     -------
@@ -233,79 +225,119 @@ def gate_file(
         If the output cannot be written, exists already, or is the input.
     """
     started = time.perf_counter()
-    settings, options = settings or GateSettings(), options or OutputOptions()
-    known, delay_ms = learn_noise_from_file(settings), None
-    with open_reader(
-        Path(path), raw, GateDecision.from_settings(known) is not None, settings.zero_nonfinite
-    ) as reader:
-        known = learn_noise_from_reader(reader, known)
-        decision = GateDecision.from_settings(known)
+    settings, options = build_settings(settings, preset, changes), options or OutputOptions()
+    noises = measure_noise_file(settings)
+    can_stream = GateDecision.from_settings(settings, noises) is not None
+    with (
+        open_progress(progress, Path(path).name) as report,
+        open_reader(Path(path), raw, can_stream, settings.zero_nonfinite) as reader,
+    ):
+        outputs = _plan_outputs(reader, output, residue, options, force, settings.noise_file)
+        if outputs.is_live:
+            settings = settings.live
+        noises = noises or measure_noise_span_of_reader(reader, settings)
+        decision, second_pass = _decide(reader, settings, noises, report)
         info = reader.info
-        target = output_info(info, _resolve_output_path(info, output, options), options)
-        live = info.path == target.path == STDIO_PATH and _is_live(reader, target)
-        if live:
-            decision = GateDecision.from_settings(known.live)
-            delay_ms = live_delay_ms(known.live, info.sample_rate)
-        rest = output_info(info, Path(residue), options) if residue else None
-        _check_outputs(info, target, rest, options, force, settings.noise_file)
-        done = 0.0
-        if decision is None:
-            done = FIRST_PASS_SHARE
-            assert isinstance(reader, AudioReader)  # because it is not a live stream
-            with reader.reopen() as first:
-                analyzer = _measure_file(first, known, lambda share: progress(share * done))
-            decision = analyzer.decide()
-        step, output_step = info.quantization_step(info.dtype), target.quantization_step(info.dtype)
         with add_path_to_errors(info.path):
             stream = Gate(
                 decision,
                 info.sample_rate,
                 info.channels,
-                step=step,
-                residue=rest is not None,
-                live=live,
+                step=info.quantization_step(info.dtype),
+                residue=outputs.residue is not None,
+                live=outputs.is_live,
             )
-        blocks = _report_progress(
-            reader.blocks(), info, lambda share: progress(done + share * (1 - done))
-        )
-        samples, peak = 0, 0.0
-        kept_of = InputMetadata(
-            reader.path, reader.tags, reader.chunks, options.keep_mtime and info.path != STDIO_PATH
-        )
-        with ExitStack() as stack:
-
-            def written(file: AudioInfo) -> AudioWriter:
-                return stack.enter_context(open_writer(file, kept_of, force))
-
-            kept_file, removed_file = written(target), written(rest) if rest else None
-            with add_path_to_errors(info.path):
-                for block, last in blocks:
-                    if with_peak:
-                        peak = max(peak, compute_peak(block))
-                    kept, removed = stream.process(block, last)
-                    samples += len(kept)
-                    kept_file.write(kept)
-                    if removed_file and removed is not None:
-                        if output_step > step:
-                            # The output has fewer bits. The residue includes the bits that the
-                            # output truncates, so that output + residue = input.
-                            removed += kept % output_step
-                        removed_file.write(removed)
+        keep_mtime = options.keep_mtime and info.path != STDIO_PATH
+        metadata = InputMetadata(reader.path, reader.tags, reader.chunks, keep_mtime)
+        peak, clipped = _run(reader, stream, outputs, metadata, force, with_peak, second_pass)
+    gated = stream.report
+    length = gated.segments.length
+    delay_samples = compute_latency(settings, info.sample_rate) if outputs.is_live else None
     return GateResult(
-        source=replace(info, samples=samples),
-        output=rf64_if_large(replace(target, samples=samples)),
-        residue=rest.path if rest else None,
-        settings=replace(decision.settings, noise=settings.noise),
-        threshold=decision.threshold,
-        suggestion=decision.suggestion,
-        noises=stream.noises,
-        statistics=stream.statistics,
-        chops=stream.chops,
+        **gated.to_fields(),
+        source=replace(info, samples=length),
+        output=rf64_if_large(replace(outputs.target, samples=length)),
+        residue=outputs.residue.path if outputs.residue else None,
         peak_db=float(to_db(peak)) if with_peak else None,
         seconds=time.perf_counter() - started,
-        warnings=(*reader.warnings, *kept_of.warnings, *_clipping_warnings(kept_file)),
-        delay_ms=delay_ms,
+        warnings=(*reader.warnings, *metadata.warnings, *clipped),
+        delay_ms=None if delay_samples is None else 1000 * delay_samples / info.sample_rate,
     )
+
+
+class _Outputs(NamedTuple):
+    """Files that a call of `gate_file` writes."""
+
+    target: AudioInfo
+    residue: AudioInfo | None
+    is_live: bool
+    """Whether samples are streamed from standard input to standard output."""
+
+
+def _plan_outputs(
+    reader: Reader,
+    output: str | Path | None,
+    residue: str | Path | None,
+    options: OutputOptions,
+    force: bool,
+    noise_file: str | None,
+) -> _Outputs:
+    """Return the files to write, after checking that they may be written."""
+    info = reader.info
+    target = output_info(info, _resolve_output_path(info, output, options), options)
+    rest = output_info(info, Path(residue), options) if residue else None
+    _check_outputs(info, target, rest, options, force, noise_file)
+    return _Outputs(
+        target, rest, info.path == target.path == STDIO_PATH and _is_live(reader, target)
+    )
+
+
+def _decide(
+    reader: Reader, settings: GateSettings, noises: "NoiseProfiles", progress: ProgressCallback
+) -> tuple[GateDecision, ProgressCallback]:
+    """Return the decision, from a first pass if it needs one, and the rest of the progress."""
+    decision = GateDecision.from_settings(settings, noises)
+    if decision is not None:
+        return decision, progress
+    assert isinstance(reader, AudioReader)  # because it is not a live stream
+    first_pass = scale_progress(progress, 0.0, FIRST_PASS_SHARE)
+    with reader.reopen() as first:
+        analyzer = _measure_file(first, settings, noises, first_pass)
+    return analyzer.decide(), scale_progress(progress, FIRST_PASS_SHARE, 1.0)
+
+
+def _run(
+    reader: Reader,
+    stream: Gate,
+    outputs: _Outputs,
+    metadata: InputMetadata,
+    force: bool,
+    with_peak: bool,
+    progress: ProgressCallback,
+) -> tuple[float, list[str]]:
+    """Gate a recording into the outputs; return its peak and warnings about clipping."""
+    info, peak = reader.info, 0.0
+    step = info.quantization_step(info.dtype)
+    output_step = outputs.target.quantization_step(info.dtype)
+    with ExitStack() as stack:
+        writer, residue_writer = (
+            stack.enter_context(open_writer(file, metadata, force)) if file else None
+            for file in (outputs.target, outputs.residue)
+        )
+        assert writer is not None
+        with add_path_to_errors(info.path):
+            for block, last in report_progress(reader.blocks(), info.samples, progress):
+                if with_peak:
+                    peak = max(peak, compute_peak(block))
+                kept, removed = stream.process(block, last)
+                writer.write(kept)
+                if residue_writer and removed is not None:
+                    if output_step > step:
+                        # The output has fewer bits. The residue includes the bits that the
+                        # output truncates, so that output + residue = input.
+                        removed += kept % output_step
+                    residue_writer.write(removed)
+    return peak, _clipping_warnings(writer)
 
 
 def _resolve_output_path(
@@ -364,19 +396,12 @@ def _check_outputs(
         )
 
 
-def _report_progress(
-    blocks: Iterable[tuple[Samples, bool]], info: AudioInfo, progress: ProgressCallback
-) -> Iterator[tuple[Samples, bool]]:
-    done = 0
-    for block, last in blocks:
-        yield block, last
-        done += len(block)
-        if info.samples or last:
-            progress(1.0 if last else min(1.0, done / info.samples))
-
-
-def _measure_file(reader: Reader, settings: GateSettings, progress: ProgressCallback) -> Analyzer:
+def _measure_file(
+    reader: Reader, settings: GateSettings, noises: "NoiseProfiles", progress: ProgressCallback
+) -> Analyzer:
     info = reader.info
     with add_path_to_errors(info.path):
-        blocks = _report_progress(reader.blocks(), info, progress)
-        return measure_blocks(blocks, settings, info.sample_rate, info.channels, info.samples)
+        blocks = report_progress(reader.blocks(), info.samples, progress)
+        return measure_blocks(
+            blocks, settings, info.sample_rate, info.channels, info.samples, noises
+        )

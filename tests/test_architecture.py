@@ -29,7 +29,8 @@ def imported(path):
             yield node.module
 
 
-GROUND = ("errors", "samples", "text", "memory")
+GROUND = ("errors", "samples", "text", "memory", "progress")
+ONE_RECORDING = ("recordings", "arrays", "gate_stream", "array_input", "noise_input")
 FLOORS = ["ground", "files", "gating", "recordings", "batch", "terminal"]
 
 
@@ -38,7 +39,7 @@ def wing(module):
     part = [*module.split("."), "__init__"][1]
     if part in GROUND or module == "noisegate_cli":
         return "ground"
-    return "recordings" if part in ("recordings", "arrays", "noise_input") else part
+    return "recordings" if part in ONE_RECORDING else part
 
 
 def modules():
@@ -117,11 +118,15 @@ def test_modules_of_a_package_do_not_import_each_other_in_a_circle():
         visit(name, ())
 
 
-def test_only_the_terminal_knows_typer_rich_and_tqdm():
+def test_only_the_terminal_knows_typer_and_rich_and_only_progress_bars_know_tqdm():
     for name, path in modules():
-        if wing(name) != "terminal":
-            for module in imported(path):
-                assert module.split(".")[0] not in ("typer", "rich", "tqdm"), name
+        for module in imported(path):
+            library = module.split(".")[0]
+            assert library not in ("typer", "rich") or wing(name) == "terminal", name
+            assert library != "tqdm" or name in (
+                "noisegate_cli.progress",
+                "noisegate_cli.terminal.console",
+            ), name
 
 
 def test_reading_knows_nothing_of_writing():

@@ -148,7 +148,7 @@ def summarize_result(result: "GateResult") -> dict[str, Any]:
         "channels": result.source.channels,
         "subtype": result.output.subtype,
         "threshold": result.threshold,
-        "range_db": result.settings.range_db,
+        "range_db": result.range_db,
         "method": suggestion.method if suggestion else None,
         "verdict": suggestion.verdict.value if suggestion else None,
         "distance_db": suggestion.distance_db if suggestion else None,

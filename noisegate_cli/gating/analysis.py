@@ -28,6 +28,7 @@ from noisegate_cli.gating.frames.noise_floor import FLOOR_STEP_S, compute_noise_
 from noisegate_cli.gating.frames.quantile import median, quantile
 from noisegate_cli.gating.frames.subsampling import subsample_frame_indices
 from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
+from noisegate_cli.gating.noise_profile import match_noise_profiles
 from noisegate_cli.gating.parsing import AUTO
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.simulation import GateSimulator, SimulatedGate, Trial, best_trial
@@ -35,7 +36,7 @@ from noisegate_cli.samples import Blocks, Samples, compute_peak, from_db, to_db
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
-    from noisegate_cli.gating.noise_profile import NoiseProfile
+    from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
     from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner
 
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
@@ -101,6 +102,8 @@ class Analyzer(BlockProcessor[Samples, None]):
         Number of channels of the blocks.
     samples
         Expected length of the recording in samples, 0 if unknown.
+    noises
+        Noise profiles that the caller gave; empty if they are learnt from the recording.
 
     Examples
     --------
@@ -112,9 +115,15 @@ class Analyzer(BlockProcessor[Samples, None]):
     """
 
     def __init__(
-        self, settings: GateSettings, sample_rate: int, channels: int = 1, samples: int = 0
+        self,
+        settings: GateSettings,
+        sample_rate: int,
+        channels: int = 1,
+        samples: int = 0,
+        noises: "NoiseProfiles" = (),
     ) -> None:
         self._settings, self._sample_rate = settings, sample_rate
+        self._given_noises = noises
         self._timing = settings.timing(sample_rate)
         self._frames_per_s = sample_rate / self._timing.hop_length
         self._detector = LevelDetector(-1.0, settings, sample_rate, channels)
@@ -122,7 +131,9 @@ class Analyzer(BlockProcessor[Samples, None]):
         self._model_learner: SignalModelLearner | None = None
         if settings.threshold == AUTO:
             self._model_learner = SignalModelLearner(settings, sample_rate, channels, samples)
-        self._noise_learner = _create_noise_learner(settings, sample_rate, channels, samples)
+        self._noise_learner: NoiseLearner | None = None
+        if settings.needs_noise and not noises:
+            self._noise_learner = _create_noise_learner(settings, sample_rate, channels, samples)
         self._histogram = LevelHistogram()
         self._track = self._broadband_track = LevelTrack()
         self._broadband_meter: LevelDetector | None = None
@@ -201,12 +212,11 @@ class Analyzer(BlockProcessor[Samples, None]):
     def _decision(self) -> GateDecision:
         rule, suggestion, simulated = self._detection
         noises = self._compute_noise_profiles(rule, simulated)
-        settings = self._settings
-        if settings.target_floor_db is not None:
-            range_db = self._compute_range_db(settings.target_floor_db, simulated, any(noises))
-            settings = replace(settings, range_db=range_db)
+        range_db: float | None = None
+        if (target_floor_db := self._settings.target_floor_db) is not None:
+            range_db = self._compute_range_db(target_floor_db, simulated, any(noises))
         subsample = self._model_learner.subsample if self._model_learner else None
-        return GateDecision(rule, settings, suggestion, noises, subsample)
+        return GateDecision(rule, self._settings, suggestion, noises, subsample, range_db)
 
     @cached_property
     def _detection(self) -> _Detection:
@@ -248,8 +258,8 @@ class Analyzer(BlockProcessor[Samples, None]):
     ) -> "tuple[NoiseProfile | None, ...]":
         """Return the noise profile of each gate, or () if the gate needs none."""
         settings, gates = self._settings, self._detector.gates
-        if settings.known_noises:
-            return settings.noise_of(gates)
+        if self._given_noises:
+            return match_noise_profiles(self._given_noises, gates)
         if not self._noise_learner:
             return ()
         from noisegate_cli.gating.spectral.noise_estimation import create_noise_guard
@@ -326,9 +336,7 @@ class Analyzer(BlockProcessor[Samples, None]):
 
 def _create_noise_learner(
     settings: GateSettings, sample_rate: int, channels: int, samples: int
-) -> "NoiseLearner | None":
-    if not settings.learns_noise:
-        return None
+) -> "NoiseLearner":
     from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner
 
     return NoiseLearner(settings, sample_rate, channels, samples)
@@ -367,10 +375,15 @@ def _combine_verdicts(models: Sequence[SignalModel]) -> tuple[Verdict, float]:
 
 
 def measure_blocks(
-    blocks: Blocks, settings: GateSettings, sample_rate: int, channels: int, samples: int
+    blocks: Blocks,
+    settings: GateSettings,
+    sample_rate: int,
+    channels: int,
+    samples: int,
+    noises: "NoiseProfiles" = (),
 ) -> Analyzer:
-    """Return an analyzer that has measured all `blocks`."""
-    analyzer = Analyzer(settings, sample_rate, channels, samples)
+    """Return an analyzer that has measured all `blocks`; see there for the parameters."""
+    analyzer = Analyzer(settings, sample_rate, channels, samples, noises)
     for block, last in blocks:
         analyzer.process(block, last)
     return analyzer

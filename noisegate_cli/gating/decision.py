@@ -10,7 +10,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
-    from noisegate_cli.gating.noise_profile import NoiseProfile
+    from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
 
 
 @dataclass(frozen=True)
@@ -19,26 +19,43 @@ class GateDecision:
 
     rule: Rule
     settings: GateSettings
-    """Settings of the gate; a target floor is already converted to a range."""
+    """Settings of the gate."""
     suggestion: ThresholdSuggestion | None = None
     """Suggestion that the rule is based on; None if the user gave a threshold."""
     noises: "tuple[NoiseProfile | None, ...]" = ()
-    """Noise profile of each gate for the spectral gate, None where no noise was found."""
+    """Noise profiles for the spectral gate: one for each gate, None where no noise was found, or
+    one for all."""
     subsample: BatchSubsampler | None = None
     """Band powers that the models were learnt from, reused when the same samples are gated."""
+    target_range_db: float | None = None
+    """Gain of the closed gate in dB that results from a target floor; None without one."""
 
     def __repr__(self) -> str:
         return format_repr(self, "threshold", "suggestion")
 
     @classmethod
-    def from_settings(cls, settings: GateSettings) -> "GateDecision | None":
-        """Return the decision if the settings determine it, None if a first pass is needed."""
+    def from_settings(
+        cls, settings: GateSettings, noises: "NoiseProfiles" = ()
+    ) -> "GateDecision | None":
+        """Return the decision if the settings determine it, None if a first pass is needed.
+
+        `noises` are the noise profiles that the caller gave.
+        """
         needs_noise = (
-            settings.noise_stretch or settings.adaptive or settings.target_floor_db is not None
+            settings.adaptive
+            or settings.target_floor_db is not None
+            or (settings.needs_noise and not noises)
         )
-        if isinstance(settings.threshold, str) or needs_noise or settings.learns_noise:
+        if isinstance(settings.threshold, str) or needs_noise:
             return None
-        return cls(settings.threshold, settings)
+        return cls(settings.threshold, settings, noises=noises)
+
+    @property
+    def range_db(self) -> float:
+        """Gain of the closed gate in dB."""
+        if self.target_range_db is not None:
+            return self.target_range_db
+        return self.settings.closed_range_db
 
     @property
     def threshold(self) -> float | None:

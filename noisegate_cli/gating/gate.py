@@ -1,6 +1,8 @@
 """The complete gate: level → mask → gain → samples, with an optional spectral gate before it."""
 
-from typing import TYPE_CHECKING
+import math
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,9 +10,13 @@ from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.chops import MIN_AUDITED_RANGE_DB, ChopAudit, ChopReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import detector
+from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
+from noisegate_cli.gating.frames.band_power import BandPowerExtractor
 from noisegate_cli.gating.gain.envelope import Envelope
 from noisegate_cli.gating.gain.mask import GateMask, GateStatistics
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
+from noisegate_cli.gating.noise_profile import NoiseProfile, match_noise_profiles
+from noisegate_cli.gating.segments import OpenRunCollector, Segments
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
 
@@ -20,6 +26,34 @@ if TYPE_CHECKING:
 
 Gated = tuple[Samples, Samples | None]
 """The gated samples, and the removed residue if it was requested."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateReport:
+    """What a gate did to a recording."""
+
+    settings: GateSettings
+    """Settings that were used."""
+    threshold: float | None
+    """Threshold that was used (linear RMS).
+
+    None if the gate used more features than the level, or found no threshold and stayed open.
+    """
+    suggestion: ThresholdSuggestion | None
+    """Origin of the threshold; None if the threshold was given."""
+    range_db: float
+    """Gain of the closed gate in dB, as it results from the settings or from a target floor."""
+    noises: tuple[NoiseProfile | None, ...]
+    """Noise profile of each gate; None if no noise was found and the gate removed nothing."""
+    statistics: GateStatistics
+    segments: Segments
+    """Stretches in which the gate was open."""
+    chops: ChopReport
+    """Sounds whose attack or decay the gate has cut."""
+
+    def to_fields(self) -> dict[str, Any]:
+        """Return the fields of this class by name, for a class that extends it."""
+        return {field.name: getattr(self, field.name) for field in fields(GateReport)}
 
 
 class Gate(BlockProcessor[Samples, Gated]):
@@ -38,7 +72,7 @@ class Gate(BlockProcessor[Samples, Gated]):
     residue
         Whether to return the removed residue as well.
     live
-        Whether to minimise the delay, see `live_delay_ms`. The output is the same, except for a
+        Whether to minimise the latency of a spectral gate. The output is the same, except for a
         spectral gate that tracks the noise: it then tracks it in smaller batches.
 
     Examples
@@ -66,21 +100,24 @@ class Gate(BlockProcessor[Samples, Gated]):
     ) -> None:
         settings = decision.settings
         timing = settings.timing(sample_rate)
+        self._decision, self._sample_rate, self._timing = decision, sample_rate, timing
         self._detector = detector(
             decision.rule, settings, sample_rate, channels, decision.subsample
         )
         gates = self._detector.gates
-        self.noises = decision.noises or settings.noise_of(gates)
-        """Noise profile of each gate for a spectral gate, None where the noise is unknown."""
-        reduction_db = settings.pause_reduction_db if any(self.noises) else 0.0
-        self._cuts = settings.range_db - reduction_db < MIN_AUDITED_RANGE_DB
+        self._noises = match_noise_profiles(decision.noises or (None,), gates)
+        reduction_db = settings.pause_reduction_db if any(self._noises) else 0.0
+        self._cuts = decision.range_db - reduction_db < MIN_AUDITED_RANGE_DB
+        closed_gain = float(10 ** (decision.range_db / 20))
         self._audit = ChopAudit(timing, sample_rate, gates)
         self._mask = GateMask(self._detector.open_above, self._detector.close_below, timing, gates)
+        self._runs = OpenRunCollector(gates)
+        self._length = 0
         self._envelope = Envelope(
-            timing.lookahead, timing.attack, timing.release, settings.closed_gain, gates
+            timing.lookahead, timing.attack, timing.release, closed_gain, gates
         )
         self._overlap_add_gain = OverlapAddGain(
-            timing.frame_length, timing.hop_length, settings.closed_gain, gates, step
+            timing.frame_length, timing.hop_length, closed_gain, gates, step
         )
         self._spectral = self._spectral_gate(settings, sample_rate, channels, step, live)
         self._magnitude_mask = self._mask_of_bins(settings, sample_rate, channels, step, live)
@@ -89,30 +126,42 @@ class Gate(BlockProcessor[Samples, Gated]):
     def _spectral_gate(
         self, settings: GateSettings, sample_rate: int, channels: int, step: int, live: bool
     ) -> "SpectralGate | None":
-        if settings.spectral != "soft" or not any(self.noises):
+        if settings.spectral != "soft" or not any(self._noises):
             return None
         from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
-        return SpectralGate(settings, self.noises, sample_rate, channels, step, live)
+        return SpectralGate(settings, self._noises, sample_rate, channels, step, live)
 
     def _mask_of_bins(
         self, settings: GateSettings, sample_rate: int, channels: int, step: int, live: bool
     ) -> "MagnitudeMask | None":
-        if settings.spectral != "mask" or not (any(self.noises) or settings.masks_by_level):
+        if settings.spectral != "mask" or not (any(self._noises) or settings.masks_by_level):
             return None
         from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
 
-        return MagnitudeMask(settings, self.noises, sample_rate, channels, step, live)
+        return MagnitudeMask(settings, self._noises, sample_rate, channels, step, live)
 
     @property
-    def statistics(self) -> GateStatistics:
-        """Statistics of the frames processed so far."""
-        return self._mask.statistics
-
-    @property
-    def chops(self) -> ChopReport:
-        """Sounds that the gate has cut so far."""
-        return self._audit.report
+    def report(self) -> GateReport:
+        """What the gate did to the frames processed so far."""
+        decision, runs = self._decision, self._runs
+        return GateReport(
+            settings=decision.settings,
+            threshold=decision.threshold,
+            suggestion=decision.suggestion,
+            range_db=decision.range_db,
+            noises=self._noises,
+            statistics=self._mask.statistics,
+            segments=Segments(
+                runs.runs,
+                runs.frames,
+                self._length,
+                self._sample_rate,
+                self._timing,
+                decision.range_db,
+            ),
+            chops=self._audit.report,
+        )
 
     def process(self, block: Samples, last: bool = False) -> Gated:
         """Process a block and return the samples that are complete.
@@ -141,6 +190,8 @@ class Gate(BlockProcessor[Samples, Gated]):
             self._spectral.submit_transforms(block, last)
         values, levels = self._detector.process(block, last)
         mask = self._mask.process(values, last)
+        self._runs.process(mask)
+        self._length += len(block)
         if self._cuts:
             self._audit.process(levels, mask, last)
         samples = block
@@ -165,15 +216,29 @@ class Gate(BlockProcessor[Samples, Gated]):
         return removed.astype(block.dtype)
 
 
-def live_delay_ms(settings: GateSettings, sample_rate: int) -> float:
-    """Return the maximum delay between input and output of a live gate, in ms."""
-    delay = settings.delay_ms(sample_rate)
-    if settings.spectral == "off":
-        return delay
-    if settings.spectral == "mask":
-        from noisegate_cli.gating.spectral.magnitude_mask import mask_delay_ms
+def compute_latency(settings: GateSettings, sample_rate: int) -> int:
+    """Return the latency of a live gate with a given threshold and noise, in samples.
 
-        return delay + mask_delay_ms(settings, sample_rate)
-    from noisegate_cli.gating.spectral.spectral_gate import spectral_delay_ms
+    This is the maximum number of samples by which the output lags behind the input. A frame is
+    complete half a frame after its centre, and a sample half a frame before the last frame that
+    covers it. The mask waits until it is known whether runs reach their minimum length, and the
+    envelope for the fade-in and the lookahead.
+    """
+    timing = settings.timing(sample_rate)
+    frames = max(0, timing.min_closed - 1) + max(0, timing.min_open - 1)
+    frames += timing.lookahead + max(1, math.ceil(timing.attack)) - 1
+    samples = timing.frame_length - 1 + frames * timing.hop_length
+    if settings.key_hz:
+        # The key filter processes whole batches of frames.
+        low, high = settings.key_band(sample_rate)
+        key = BandPowerExtractor([low, high], sample_rate, timing.frame_length, timing.hop_length)
+        samples += (key.create_batcher().frames - 1) * timing.hop_length + key.margin
+    if settings.spectral == "soft":
+        from noisegate_cli.gating.spectral.spectral_gate import compute_spectral_latency
 
-    return delay + spectral_delay_ms(settings, sample_rate)
+        samples += compute_spectral_latency(settings, sample_rate)
+    elif settings.spectral == "mask":
+        from noisegate_cli.gating.spectral.magnitude_mask import compute_mask_latency
+
+        samples += compute_mask_latency(settings, sample_rate)
+    return samples

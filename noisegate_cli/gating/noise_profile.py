@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from noisegate_cli.errors import SignalError
 from noisegate_cli.gating.frames.stft import BinPowers, Stft
 from noisegate_cli.samples import to_db
 from noisegate_cli.text import format_repr
@@ -22,12 +23,12 @@ NoiseSource = Literal["pauses", "quietest", "given"]
 class NoiseProfile:
     """Power spectral density of a noise."""
 
-    power_densities: tuple[float, ...]
+    power_densities: tuple[float, ...] = field(repr=False)
     """Mean square per Hz, full scale 1.0, at evenly spaced frequencies from 0 to `highest_hz`."""
     highest_hz: float
     source: NoiseSource
     """Origin: the `pauses`, the `quietest` frames of each bin, or `given` by the caller."""
-    signal_shares: tuple[float, ...] = (1.0, 1.0)
+    signal_shares: tuple[float, ...] = field(default=(1.0, 1.0), repr=False)
     """Share of the power above the noise that is signal, 0 to 1, at evenly spaced frequencies."""
 
     @classmethod
@@ -85,6 +86,27 @@ class NoiseProfile:
             bands.append((low, high, self.level_db(low, high)))
             edge *= 2 ** (1 / per_octave)
         return bands
+
+
+NoiseProfiles: TypeAlias = tuple[NoiseProfile, ...]
+"""Noise profiles that the caller gave: one for all gates or one for each; empty if none."""
+
+
+def match_noise_profiles(
+    profiles: "Sequence[NoiseProfile | None]", gates: int
+) -> tuple[NoiseProfile | None, ...]:
+    """Return one profile for each gate, from one for each or one for all.
+
+    Raises
+    ------
+    SignalError
+        If there are another number of profiles.
+    """
+    if len(profiles) not in (1, gates):
+        raise SignalError(
+            f"the noise has {len(profiles)} channels, for {gates}: give one of as many, or of one"
+        )
+    return tuple(profiles) * (gates // len(profiles))
 
 
 def _density_per_power(transform: Stft, sample_rate: int) -> float:

@@ -1,4 +1,4 @@
-"""How levels are written and read: `0.03`, `-30dB`, `auto`, `mute`."""
+"""Parse levels, times, bands and methods: `0.03`, `-30dB`, `auto`, `mute`."""
 
 import math
 import re
@@ -10,12 +10,12 @@ _DB = re.compile(rf"({_NUMBER})\s*dB(?:FS)?", re.IGNORECASE)
 
 
 def parse_threshold(text: str) -> float | str:
-    """Return the linear RMS that `text` stands for, or the method to find it.
+    """Parse a threshold: return its linear RMS, or the name of a method.
 
     Raises
     ------
     SettingsError
-        Quotes `text` and says what was probably meant.
+        If `text` is invalid; the message quotes it and suggests a correction.
 
     Examples
     --------
@@ -27,12 +27,11 @@ def parse_threshold(text: str) -> float | str:
         method = method.lower() if method.lower() in METHODS else method
         above_floor_db(method)
         return method
-    decibels = _decibels(text)
+    decibels, value = _parse_decibels(text)
     if decibels is not None:
         if decibels > 0:
             raise SettingsError(f"threshold {text!r} is above full scale: try -{decibels:g}dB")
         return float(10 ** (decibels / 20))
-    value = _number(text)
     if value is None:
         raise SettingsError(
             f"threshold {text!r} is not a level: give a linear RMS such as 0.03, "
@@ -49,12 +48,12 @@ def parse_threshold(text: str) -> float | str:
 
 
 def parse_range(text: str) -> float:
-    """Return the gain of the closed gate, dB, that `text` stands for.
+    """Parse the gain of the closed gate, and return it in dB.
 
     Raises
     ------
     SettingsError
-        Quotes `text` and says what was probably meant.
+        If `text` is invalid; the message quotes it and suggests a correction.
 
     Examples
     --------
@@ -63,9 +62,8 @@ def parse_range(text: str) -> float:
     """
     if text.strip().lower() == "mute":
         return MUTE
-    decibels = _decibels(text)
+    decibels, value = _parse_decibels(text)
     if decibels is None:
-        value = _number(text)
         hint = "" if value is None else f": for dB give {-abs(value):g}dB"
         raise SettingsError(
             f"range {text!r} is not a gain{hint or ': give dB such as -24dB, or mute'}"
@@ -78,12 +76,12 @@ def parse_range(text: str) -> float:
 
 
 def parse_reduction(text: str) -> float:
-    """Return the deepest cut, dB above 0, that `text` stands for.
+    """Parse the maximum attenuation of a bin, and return it in dB as a positive number.
 
     Raises
     ------
     SettingsError
-        Quotes `text` and says what was probably meant.
+        If `text` is invalid; the message quotes it and suggests a correction.
 
     Examples
     --------
@@ -92,8 +90,8 @@ def parse_reduction(text: str) -> float:
     """
     if text.strip().lower() == "mute":
         return -MUTE
-    decibels = _decibels(text)
-    value = _number(text) if decibels is None else decibels
+    decibels, number = _parse_decibels(text)
+    value = number if decibels is None else decibels
     if value is None:
         raise SettingsError(f"reduction {text!r} is no number of dB: give 12dB, or mute")
     if value < 0:
@@ -102,12 +100,12 @@ def parse_reduction(text: str) -> float:
 
 
 def parse_noise(text: str) -> tuple[float, float] | str:
-    """Return the stretch, in seconds, in `text`: "0:00-0:02.5" or "0-2.5"; else a file's name.
+    """Parse a time span such as "0:00-0:02.5" to seconds; return other text, a path, unchanged.
 
     Raises
     ------
     SettingsError
-        Quotes `text`, when it is a stretch that ends before it starts.
+        If the span ends before it starts; the message quotes `text`.
 
     Examples
     --------
@@ -125,33 +123,32 @@ def parse_noise(text: str) -> tuple[float, float] | str:
 
 
 def parse_level(name: str, text: str) -> float:
-    """Return the dBFS in `text`, such as "-62dB".
+    """Parse a level such as "-62dB", and return it in dBFS.
 
     Raises
     ------
     SettingsError
-        Quotes `text` and says what was probably meant.
+        If `text` is invalid; the message quotes it and suggests a correction.
 
     Examples
     --------
     >>> parse_level("target floor", "-62dB")
     -62.0
     """
-    decibels = _decibels(text)
+    decibels, value = _parse_decibels(text)
     if decibels is None:
-        value = _number(text)
         hint = "such as -62dB" if value is None else f"with its unit, {-abs(value):g}dB"
         raise SettingsError(f"{name} {text!r} is not a level: give dBFS {hint}")
     return decibels
 
 
 def parse_band(name: str, text: str) -> tuple[float, float]:
-    """Return the two frequencies, in Hz, in `text`: "250-4000", "250-4000Hz" or "0.25-4kHz".
+    """Parse a band such as "250-4000", "250-4000Hz" or "0.25-4kHz", and return its edges in Hz.
 
     Raises
     ------
     SettingsError
-        Quotes `text`.
+        If `text` is no band; the message quotes it.
 
     Examples
     --------
@@ -171,12 +168,12 @@ def parse_band(name: str, text: str) -> tuple[float, float]:
 
 
 def parse_quantity(name: str, text: str, unit: str) -> float:
-    """Return the number in `text`, with or without its unit.
+    """Parse a number with or without its unit.
 
     Raises
     ------
     SettingsError
-        Quotes `text`, when it is no number of that unit.
+        If `text` is no number of that unit; the message quotes it.
 
     Examples
     --------
@@ -190,7 +187,7 @@ def parse_quantity(name: str, text: str, unit: str) -> float:
 
 
 def parse_samples(name: str, text: str) -> int:
-    """Return the whole number in `text`; see `parse_quantity`."""
+    """Parse a whole number; see `parse_quantity`."""
     try:
         return int(text)
     except ValueError:
@@ -199,13 +196,14 @@ def parse_samples(name: str, text: str) -> int:
         ) from None
 
 
-def _decibels(text: str) -> float | None:
+def _parse_decibels(text: str) -> tuple[float | None, float | None]:
+    """Return the decibels in `text`, and the number if it has no unit; None for what it is not."""
     match = _DB.fullmatch(text.strip())
-    return float(match[1]) if match else None
+    return (float(match[1]), None) if match else (None, _number(text))
 
 
 def _seconds(text: str) -> float:
-    """Return the seconds in "2.5", "0:02.5" or "1:02:03"."""
+    """Parse "2.5", "0:02.5" or "1:02:03" to seconds."""
     seconds = 0.0
     for part in text.split(":"):
         seconds = 60 * seconds + float(part)
@@ -220,24 +218,24 @@ AUTO = "auto"
 
 
 METHODS = (AUTO, "auto:otsu", "auto:gmm", "auto:p56")
-"""How a threshold is found: `auto` listens to more than the level, the others are named after how
-they part a histogram of levels; "floor+6dB" is so far above the noise."""
+"""Methods that find a threshold. `auto` uses signal models, the others the histogram of levels;
+"floor+6dB", for example, is 6 dB above the noise."""
 
 
 _ABOVE_FLOOR = re.compile(r"floor\+(\d+\.?\d*|\.\d+)dB", re.IGNORECASE)
 
 
 MUTE = -math.inf
-"""The range, in dB, of a gate that closes to digital silence."""
+"""Range in dB of a gate that closes to digital silence."""
 
 
 def above_floor_db(method: str) -> float | None:
-    """Return the 6 of "floor+6dB"; None for another method.
+    """Return the distance from the noise in a method such as "floor+6dB"; None for other methods.
 
     Raises
     ------
     SettingsError
-        When there is no such method.
+        If there is no such method.
 
     Examples
     --------

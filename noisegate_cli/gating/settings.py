@@ -1,10 +1,10 @@
-"""What the user chooses, in dB and ms, and what that means in frames at a sample rate."""
+"""Settings of the gate, in dB and ms, and their conversion to frames at a sample rate."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import Any, Literal, TypedDict, Unpack, get_args
 
 from noisegate_cli.errors import SettingsError, SignalError
 from noisegate_cli.gating.parsing import AUTO, MUTE, parse_threshold
@@ -12,13 +12,10 @@ from noisegate_cli.gating.timing import (
     MAX_FRAME_LENGTH,
     MIN_FRAME_LENGTH,
     Timing,
-    _check_hop,
+    check_hop_length,
     default_frame_length,
     default_hop_length,
 )
-
-if TYPE_CHECKING:
-    from noisegate_cli.gating.noise_profile import NoiseProfile
 
 Channels = Literal["linked", "separate"]
 Spectral = Literal["off", "soft", "mask"]
@@ -28,10 +25,10 @@ FIELD_CHOICES = {"channels": Channels, "spectral": Spectral, "nonfinite": NonFin
 
 
 MAX_TIME_MS = 60_000.0
-"""No sound is held, faded or looked ahead for longer."""
+"""Maximum of every duration in the settings."""
 
 MIN_KEY_BINS = 4
-"""Of a frame's spectrum in a key: a Hann window spreads a tone over that many."""
+"""Minimum width of a key band in bins of the spectrum: a Hann window spreads a tone over them."""
 
 NON_NEGATIVE_FIELDS = (
     "hysteresis_db",
@@ -44,14 +41,39 @@ NON_NEGATIVE_FIELDS = (
 )
 
 
+class SettingsChanges(TypedDict, total=False):
+    """Keyword arguments that override single fields of `GateSettings`; see there."""
+
+    threshold: float | str
+    adaptive: bool
+    key_hz: tuple[float, float] | None
+    hysteresis_db: float
+    min_closed_ms: float
+    min_open_ms: float
+    lookahead_ms: float
+    attack_ms: float
+    hold_ms: float
+    release_ms: float
+    range_db: float | None
+    frame_length: int | None
+    hop_length: int | None
+    target_floor_db: float | None
+    channels: Channels
+    spectral: Spectral | bool
+    """True chooses the mode: `mask` for the preset `hard`, else `soft`."""
+    reduction_db: float
+    noise: str | tuple[float, float] | None
+    nonfinite: NonFinite
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSettings:
-    """Everything a gate can be told; the defaults are the preset `voice`.
+    """Settings of a gate; the defaults are the preset `voice`.
 
     Raises
     ------
     SettingsError
-        On any value out of its range.
+        If a value is out of its range, or values contradict each other.
 
     Examples
     --------
@@ -65,45 +87,45 @@ class GateSettings:
     """Frame RMS above which the gate opens: linear with full scale 1.0, or text such as "-30dB",
     "floor+6dB" or one of `METHODS`. Text that is a level is stored as linear RMS."""
     adaptive: bool = False
-    """Whether the threshold moves with the noise floor; "auto" does that anyway."""
+    """Whether the threshold follows the noise floor; "auto" always follows it."""
     key_hz: tuple[float, float] | None = None
-    """The key filter: the detector hears only what lies between these frequencies, Hz."""
+    """Band of the key filter in Hz: the detector ignores other frequencies. None is all."""
     hysteresis_db: float = 3.0
-    """The gate closes only this far below the threshold, dB."""
+    """Distance in dB between the opening threshold and the lower closing threshold."""
     min_closed_ms: float = 200.0
-    """Shorter pauses are left open."""
+    """The gate stays open in shorter pauses."""
     min_open_ms: float = 80.0
-    """Shorter sounds don't open the gate."""
+    """Shorter sounds do not open the gate."""
     lookahead_ms: float = 30.0
     """The gate is fully open this long before the sound."""
     attack_ms: float = 10.0
-    """Fade-in. It ends where the lookahead begins, so an onset is never faded."""
+    """Length of the fade-in. It ends where the lookahead begins, so it does not affect onsets."""
     hold_ms: float = 30.0
     """The gate stays fully open this long after the sound."""
     release_ms: float = 60.0
-    """Fade-out after the hold."""
-    range_db: float = MUTE
-    """Gain of the closed gate, dB: 0 does nothing, minus infinity is silence."""
+    """Length of the fade-out after the hold."""
+    range_db: float | None = None
+    """Gain of the closed gate in dB: 0 does nothing, minus infinity is silence. None is silence
+    without a spectral gate, and 0 dB with one, because the pauses are quiet already."""
     frame_length: int | None = None
-    """Samples in a frame; None is the power of two at or above 30 ms."""
+    """Samples per frame; None is the smallest power of two that spans at least 30 ms."""
     hop_length: int | None = None
     """Samples from frame to frame; None is a quarter of the frame."""
     target_floor_db: float | None = None
-    """Where closed parts shall land, dBFS: it takes the place of `range_db`, by the noise that the
-    recording has."""
+    """Level of the pauses in the output, in dBFS. The range results from the noise in the
+    recording; `range_db` must then be None."""
     channels: Channels = "linked"
-    """`linked`: the loudest channel decides for all. `separate`: each has a gate of its own."""
+    """`linked`: the loudest channel opens the gate of all. `separate`: each channel has a gate."""
     spectral: Spectral = "off"
-    """Whether the noise goes down in each frequency bin too, before the gate: by `soft` gains, or
-    by the plain binary `mask` of the magnitude spectrogram."""
+    """Whether the noise is also reduced in each frequency bin, before the gate: with `soft` gains,
+    or with the binary `mask` of the magnitude spectrogram."""
     reduction_db: float = 24.0
-    """How far a bin goes down at the most, dB; infinity is silence."""
-    noise: "tuple[float, float] | str | tuple[NoiseProfile, ...] | None" = None
-    """Where the noise is alone: from and to in seconds, or the name of a recording of it; or the
-    noise itself, one for all or one for each channel. None learns it from where the gate is
-    closed, and follows it."""
+    """Maximum attenuation of a bin in dB; infinity is silence."""
+    noise: str | tuple[float, float] | None = None
+    """Where the noise is alone: the path of a recording of it, or a span of the recording itself,
+    from and to in seconds. None learns it from the pauses and tracks it."""
     nonfinite: NonFinite = "refuse"
-    """What becomes of samples that are NaN or infinite: `zero` silences them."""
+    """NaN and infinite samples: `refuse` raises an error, `zero` replaces them with zero."""
 
     def __post_init__(self) -> None:
         if isinstance(self.threshold, str):
@@ -125,7 +147,11 @@ class GateSettings:
                     f"{_field_label(name)} {value:g} must be 0 or more, "
                     f"and {MAX_TIME_MS:g} at the most"
                 )
-        if not self.range_db <= 0:
+        if self.range_db is not None and self.target_floor_db is not None:
+            raise SettingsError(
+                "range_db= and target_floor_db= both say how far to close: give one of them"
+            )
+        if self.range_db is not None and not self.range_db <= 0:
             raise SettingsError(
                 f"range {self.range_db:g} dB must be 0 or below: it is the gain of the closed gate"
             )
@@ -140,15 +166,19 @@ class GateSettings:
         self._check_frames()
 
     def _check_noise(self) -> None:
-        noise = cast(Any, self.noise)
-        if noise == () or not (noise is None or isinstance(noise, str | tuple)):
+        noise: Any = self.noise
+        if noise is None:
+            return
+        if not isinstance(noise, str | tuple):
             raise SettingsError(
-                f"noise of type {type(self.noise).__name__} is neither a stretch of time, "
-                "(from, to) in seconds, nor the name of a recording"
+                f"noise of type {type(noise).__name__} is neither the path of a recording nor a "
+                "span, (from, to) in seconds; give samples of the noise as y_noise="
             )
-        if isinstance(noise, tuple) and not self.known_noises and not _is_time_span(noise):
-            raise SettingsError(f"noise {noise} is no stretch: give (from, to) in seconds")
-        if self.masks_by_level and self.noise is not None:
+        if isinstance(noise, tuple) and not _is_time_span(noise):
+            raise SettingsError(f"noise {noise} is no span: give (from, to) in seconds")
+        if self.spectral == "off":
+            raise SettingsError("noise= is for the spectral gate: give spectral=True too")
+        if self.masks_by_level:
             raise SettingsError(
                 "a mask by a threshold goes by no noise: leave out the one or the other"
             )
@@ -162,25 +192,32 @@ class GateSettings:
         if hop is not None and hop < 1:
             raise SettingsError(f"hop length {hop} must be 1 or more samples")
         if frame is not None:
-            _check_hop(frame, default_hop_length(frame) if hop is None else hop)
+            check_hop_length(frame, default_hop_length(frame) if hop is None else hop)
 
     @classmethod
-    def preset(cls, name: str, **changes: Any) -> "GateSettings":
+    def preset(cls, name: str, **changes: Unpack[SettingsChanges]) -> "GateSettings":
         """Return the preset called `name`, with single settings overridden.
 
-        After a spectral gate the range is 0 dB, unless it is given: pauses are quiet already. That
-        of the preset `hard` is a mask.
+        The range of a preset is for a gate that is not spectral and has no target floor.
 
         Raises
         ------
         SettingsError
-            When there is no such preset.
+            If there is no such preset, or a value is out of its range.
+
+        Examples
+        --------
+        >>> GateSettings.preset("music", hold_ms=100).range_db
+        -30
+        >>> GateSettings.preset("music", spectral=True).closed_range_db
+        0.0
         """
         if name not in PRESETS:
             raise SettingsError(f"preset {name!r} is not one of {', '.join(PRESETS)}")
-        if changes.get("spectral", "off") != "off":
-            changes = {"range_db": 0.0} | changes
-        return replace(PRESETS[name], **changes)
+        values = _choose_spectral_mode(changes, "mask" if name == "hard" else "soft")
+        if values.get("spectral", "off") != "off" or values.get("target_floor_db") is not None:
+            values.setdefault("range_db", None)
+        return replace(PRESETS[name], **values)
 
     def changes_from(self, other: "GateSettings") -> dict[str, Any]:
         """Return the settings in which this differs from `other`."""
@@ -189,11 +226,11 @@ class GateSettings:
 
     @property
     def live(self) -> "GateSettings":
-        """The same for a stream that can't wait to see how long a pause or a sound will be.
+        """Equivalent settings for a stream with a short latency.
 
-        The hold bridges short pauses instead, short sounds open the gate, and the fade-in takes
-        its time from the lookahead. Samples then come out at most a frame, a hop and the lookahead
-        after they went in, or the attack where that is longer.
+        A stream cannot wait for the end of a pause or a sound. The hold bridges short pauses, short
+        sounds open the gate, and the fade-in is part of the lookahead. The latency is at most a
+        frame, a hop and the longer of lookahead and attack; see `GateStream.latency`.
         """
         hold = max(self.hold_ms, self.min_closed_ms)
         lookahead = max(0.0, self.lookahead_ms - self.attack_ms)
@@ -201,20 +238,23 @@ class GateSettings:
             self, hold_ms=hold, lookahead_ms=lookahead, min_closed_ms=0.0, min_open_ms=0.0
         )
 
-    def delay_ms(self, sample_rate: int) -> float:
-        """Return how much later a live gate tells samples than it gets them, at the most."""
-        timing = self.timing(sample_rate)
-        samples = timing.frame_length + timing.hop_length
-        return 1000 * samples / sample_rate + self.lookahead_ms + self.attack_ms
+    @property
+    def closed_range_db(self) -> float:
+        """Gain of the closed gate in dB: `range_db`, or its default."""
+        if self.range_db is not None:
+            return self.range_db
+        return MUTE if self.spectral == "off" else 0.0
 
     @property
-    def closed_gain(self) -> float:
-        """Linear gain of the closed gate."""
-        return float(10 ** (self.range_db / 20))
+    def resolved(self) -> "GateSettings":
+        """The same settings with the default of `range_db` filled in."""
+        if self.target_floor_db is not None:
+            return self
+        return replace(self, range_db=self.closed_range_db)
 
     @property
     def bin_floor(self) -> float:
-        """The least linear gain of a bin in the spectral gate."""
+        """Minimum linear gain of a bin in the spectral gate."""
         return float(10 ** (-self.reduction_db / 20))
 
     @property
@@ -224,69 +264,45 @@ class GateSettings:
 
     @property
     def pause_reduction_db(self) -> float:
-        """How far the spectral gate alone turns down all where the gate is closed, dB."""
+        """Attenuation by the spectral gate alone where the gate is closed, in dB."""
         return self.reduction_db if self.spectral == "soft" else 0.0
 
     @property
     def zero_nonfinite(self) -> bool:
-        """Whether samples that are NaN or infinite become silence instead of an error."""
+        """Whether NaN and infinite samples become zero instead of an error."""
         return self.nonfinite == "zero"
 
     @property
     def masks_by_level(self) -> bool:
-        """Whether bins are held against the threshold, whatever the noise is."""
+        """Whether bins are compared with the threshold instead of the noise."""
         return self.spectral == "mask" and not isinstance(self.threshold, str)
 
     @property
     def noise_file(self) -> str | None:
-        """The name of a recording of the noise, if the spectral gate has to read one."""
-        return self.noise if self.spectral != "off" and isinstance(self.noise, str) else None
+        """Path of the recording of the noise, if there is one."""
+        return self.noise if isinstance(self.noise, str) else None
 
     @property
-    def noise_stretch(self) -> tuple[float, float] | None:
-        """From and to, in seconds, if the spectral gate has to learn the noise there."""
-        if self.spectral == "off" or not isinstance(self.noise, tuple) or self.known_noises:
-            return None
-        return cast(tuple[float, float], self.noise)
+    def noise_span(self) -> tuple[float, float] | None:
+        """Span of the recording that contains only noise, from and to in seconds."""
+        return self.noise if isinstance(self.noise, tuple) else None
 
     @property
-    def known_noises(self) -> "tuple[NoiseProfile, ...]":
-        """The noise in each bin, if it is given and not only where it is."""
-        noise = cast(Any, self.noise)
-        is_known = isinstance(noise, tuple) and not isinstance(noise[0], int | float)
-        return noise if is_known else ()
-
-    def noise_of(self, gates: int) -> "tuple[NoiseProfile | None, ...]":
-        """Return the noise that is given for each gate.
-
-        Raises
-        ------
-        SignalError
-            When there are others than one for all or one for each.
-        """
-        known = self.known_noises or (None,)
-        if len(known) not in (1, gates):
-            raise SignalError(
-                f"the noise has {len(known)} channels, for {gates}: give one of as many, or of one"
-            )
-        return known if len(known) == gates else known * gates
-
-    @property
-    def learns_noise(self) -> bool:
-        """Whether the noise in each bin has to be found in the recording."""
-        return self.spectral != "off" and self.noise is None and not self.masks_by_level
+    def needs_noise(self) -> bool:
+        """Whether the spectral gate needs the noise in each bin."""
+        return self.spectral != "off" and not self.masks_by_level
 
     def key_band(self, sample_rate: int) -> tuple[float, float]:
-        """Return what the key filter lets through at `sample_rate`, in Hz: all without one.
+        """Return the passband of the key filter at a sample rate, in Hz; all without one.
 
         Raises
         ------
         SignalError
-            When a recording of that rate has nothing there, or a frame is too short to tell it.
+            If the band is above half the sample rate, or narrower than a frame can resolve.
         """
         low, wanted = self.key_hz or (0.0, math.inf)
-        # Bins near half the rate carry little but the anti-aliasing filter: only a key that lies
-        # wholly there goes beyond 0.49.
+        # Bins near half the rate contain only the edge of the anti-aliasing filter. Only a key
+        # that lies entirely there extends beyond 0.49.
         limit = (0.49 if low < 0.49 * sample_rate else 0.5) * sample_rate
         high = min(wanted, limit)
         if low >= high:
@@ -303,18 +319,18 @@ class GateSettings:
         return low, high
 
     def timing(self, sample_rate: int) -> Timing:
-        """Convert to samples and frames at `sample_rate`, in Hz.
+        """Return the durations in samples and frames at a sample rate in Hz.
 
         Raises
         ------
         SettingsError
-            When the hop doesn't divide half the frame, or `sample_rate` is none.
+            If the hop does not divide half the frame, or the sample rate is below 1 Hz.
         """
         if sample_rate < 1:
             raise SettingsError(f"sample rate {sample_rate} must be 1 Hz or more")
         frame = self.frame_length or default_frame_length(sample_rate)
         hop = self.hop_length or default_hop_length(frame)
-        _check_hop(frame, hop)
+        check_hop_length(frame, hop)
         frames_per_ms = sample_rate / hop / 1000
         return Timing(
             frame_length=frame,
@@ -322,15 +338,45 @@ class GateSettings:
             min_closed=round(self.min_closed_ms * frames_per_ms),
             min_open=round(self.min_open_ms * frames_per_ms),
             hold=round(self.hold_ms * frames_per_ms),
-            # Rounded up: what the lookahead promises is the least that it gives.
+            # Rounded up, because the lookahead is a minimum.
             lookahead=math.ceil(self.lookahead_ms * frames_per_ms - 1e-9),
             attack=self.attack_ms * frames_per_ms,
             release=self.release_ms * frames_per_ms,
         )
 
 
+def build_settings(
+    settings: GateSettings | None, preset: str | None, changes: SettingsChanges
+) -> GateSettings:
+    """Return `settings` or a preset, with single settings overridden.
+
+    Raises
+    ------
+    SettingsError
+        If both are given, the preset does not exist, or a value is out of its range.
+    """
+    if settings is None:
+        return GateSettings.preset(preset or "voice", **changes)
+    if preset is not None:
+        raise SettingsError(
+            f"settings= and preset={preset!r} exclude each other: give the other settings by name, "
+            "such as hold_ms=100"
+        )
+    mode: Spectral = "soft" if settings.spectral == "off" else settings.spectral
+    return replace(settings, **_choose_spectral_mode(changes, mode))
+
+
+def _choose_spectral_mode(changes: SettingsChanges, mode: Spectral) -> dict[str, Any]:
+    """Return `changes` with `mode` in place of spectral=True."""
+    values: dict[str, Any] = {**changes}
+    if isinstance(values.get("spectral"), bool):
+        values["spectral"] = mode if values["spectral"] else "off"
+    return values
+
+
 def _is_time_span(noise: tuple[Any, ...]) -> bool:
-    return len(noise) == 2 and 0 <= noise[0] < noise[1] < math.inf
+    numbers = len(noise) == 2 and all(isinstance(time, int | float) for time in noise)
+    return numbers and 0 <= noise[0] < noise[1] < math.inf
 
 
 def _field_label(name: str) -> str:

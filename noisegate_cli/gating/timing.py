@@ -58,7 +58,14 @@ def default_hop_length(frame_length: int) -> int:
     return frame_length // next((n for n in overlaps if frame_length % n == 0), 2)
 
 
-def _check_hop(frame: int, hop: int) -> None:
+def check_hop_length(frame: int, hop: int) -> None:
+    """Check that frames of `frame` samples can overlap at every `hop` samples.
+
+    Raises
+    ------
+    SettingsError
+        If the hop does not divide half the frame, or is too short.
+    """
     if frame % 2:
         raise SettingsError(f"frame length {frame} must be even: try frame_length={frame + 1}")
     if frame % (2 * hop):

@@ -57,7 +57,10 @@ def suggest_gate_command(report: "AnalysisReport") -> str:
         return ""
     spectral = report.settings.spectral
     preset = "hard" if spectral == "mask" else "voice"
-    changes = report.settings.changes_from(GateSettings.preset(preset, spectral=spectral))
+    base = GateSettings.preset(preset, spectral=spectral)
+    changes = report.settings.changes_from(base)
+    if report.settings.closed_range_db == base.closed_range_db:
+        changes.pop("range_db", None)
     options = ["--preset=hard"] if preset == "hard" else []
     options += ["--spectral"] if spectral != "off" else []
     options += [_format_option(name, value) for name, value in changes.items()]

@@ -99,7 +99,7 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         "openings": result.statistics.openings,
         "chops": dataclasses.asdict(result.chops),
         "noises": _build_noises_data(result.noises),
-        "settings": dataclasses.asdict(result.settings),
+        "settings": dataclasses.asdict(result.settings) | {"range_db": result.range_db},
         "delay_ms": result.delay_ms,
         "warnings": list(map(to_flags, result.warnings)),
         "seconds": result.seconds,

@@ -252,13 +252,7 @@ def parse_settings(preset: str, texts: dict[str, str | None]) -> GateSettings:
     changes = {
         name: GATE_OPTIONS[name].parse(text) for name, text in texts.items() if text is not None
     }
-    if {"range_db", "target_floor_db"} <= set(changes):
-        raise SettingsError(
-            "--range and --target-floor both say how far to close: give one of them"
-        )
-    if changes.get("spectral"):
-        changes["spectral"] = "mask" if preset == "hard" else "soft"
-    elif misplaced := {"reduction_db", "noise"} & set(changes):
+    if not changes.get("spectral") and (misplaced := {"reduction_db", "noise"} & set(changes)):
         flag = GATE_OPTIONS[min(misplaced)].flags[0]
         raise SettingsError(f"{flag} is of the spectral gate: add --spectral")
-    return GateSettings.preset(preset, **changes)
+    return GateSettings.preset(preset, **changes).resolved

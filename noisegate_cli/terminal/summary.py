@@ -29,8 +29,8 @@ def format_gate_summary(result: "GateResult") -> list[str]:
         f"output     {quote_path(result.output.path)} ({format_sample_type(result.output)})",
     ]
     if result.settings.target_floor_db is not None and result.statistics.closed:
-        reached = ": the pauses are that quiet already" if not result.settings.range_db else ""
-        range_db = format_db(result.settings.range_db)
+        reached = ": the pauses are that quiet already" if not result.range_db else ""
+        range_db = format_db(result.range_db)
         lines.append(f"range      {range_db}, for the target floor{reached}")
     if result.settings.spectral != "off":
         lines += _format_noise(result)
@@ -129,7 +129,7 @@ def _format_chops(result: "GateResult") -> list[str]:
     more = ", …" if chops.count > len(worst) else ""
     hints = ["a lower threshold"] if result.threshold is not None else []
     hints += ["--hold 300"] if chops.decays else []
-    reduces_bins_only = result.settings.pause_reduction_db and not result.settings.range_db
+    reduces_bins_only = result.settings.pause_reduction_db and not result.range_db
     hints += ["--reduction 12dB" if reduces_bins_only else "--range -12dB"]
     return [
         f"chops      {format_chop_counts(chops)}: try {' or '.join(hints)}",
@@ -158,7 +158,7 @@ def format_presets() -> str:
     """Return the presets and their values for `--help`, one per line."""
     lines = []
     for name, p in PRESETS.items():
-        closed = "mute" if p.range_db == MUTE else f"{p.range_db:g}dB"
+        closed = "mute" if p.closed_range_db == MUTE else f"{p.closed_range_db:g}dB"
         depth = f"{p.reduction_db:g} dB" if p.bin_floor else "mute"
         lines.append(
             f"{name}: hysteresis {p.hysteresis_db:g} dB, lookahead {p.lookahead_ms:g} ms, "

@@ -169,7 +169,7 @@ def test_the_summary_says_how_late_samples_are(write):
     command = [*NGATE, "gate", "-", "-t", "0.03", "-o", "-"]
     content = write(loud_and_quiet()).read_bytes()
     said = subprocess.run(command, input=content, capture_output=True, check=True).stderr.decode()
-    assert "delay      at most 70 ms" in said
+    assert "delay      at most 64 ms" in said
     assert "warning" not in said
     assert "hold 200 ms takes the place of min closed" in said
 

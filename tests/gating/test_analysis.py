@@ -117,7 +117,7 @@ def test_a_target_floor_without_a_whole_pause_goes_by_what_is_fading():
     settings = GateSettings(threshold=0.01, release_ms=3000, target_floor_db=-70)
     analyzer = Analyzer(settings, RATE)
     analyzer.process(loud_and_quiet()[:, None], last=True)
-    assert -25 < analyzer.decide().settings.range_db < 0
+    assert -25 < analyzer.decide().range_db < 0
 
 
 @pytest.mark.parametrize("gain", [1e-6, 1e-9])
@@ -132,7 +132,7 @@ def test_the_gate_does_what_the_analysis_says():
         report = analyze(y, rate)
         gate_stream = Gate(GateDecision(decided(y, rate), GateSettings()), rate)
         gate_stream.process(y[:, None], last=True)
-        assert gate_stream.statistics.closed_share == report.closed_share
+        assert gate_stream.report.statistics.closed_share == report.closed_share
 
 
 def decided(y, rate):
@@ -146,7 +146,7 @@ def test_a_target_above_the_noise_leaves_it_as_it_is():
     y = loud_and_quiet()
     analyzer = Analyzer(settings, RATE)
     analyzer.process(y[:, None], last=True)
-    assert analyzer.decide().settings.range_db == 0
+    assert analyzer.decide().range_db == 0
     assert np.array_equal(gate(y, RATE, settings=settings), y)
 
 

@@ -32,6 +32,7 @@ from noisegate_cli.gating.gain.mask import GateMask, Hysteresis, MinRunLength
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.noise_profile import NoiseProfile
+from noisegate_cli.gating.segments import OpenRunCollector
 from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
 from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner, NoiseMeter
 from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
@@ -105,6 +106,9 @@ CASES = {
     Hysteresis: Case(lambda: Hysteresis(0.1, 0.05, 2), [VALUES]),
     MinRunLength: Case(lambda: MinRunLength(True, 7, 2), [MASK]),
     GateMask: Case(lambda: GateMask(0.1, 0.05, TIMING, 2), [VALUES]),
+    OpenRunCollector: Case(
+        lambda: OpenRunCollector(2), [MASK], lambda collector: (collector.runs, collector.frames)
+    ),
     Envelope: Case(lambda: Envelope(3, 4.5, 9.5, 0.1, 2), [MASK]),
     OverlapAddGain: Case(lambda: OverlapAddGain(FRAME, HOP, 0.0, 2), [PCM, GAINS]),
     ChopAudit: Case(lambda: ChopAudit(TIMING, RATE, 2), [VALUES, MASK], lambda audit: audit.report),

@@ -19,7 +19,7 @@ HOP_S = SETTINGS.timing(RATE).hop_length / RATE
 def gated(y, threshold, settings=SETTINGS):
     gate = Gate(GateDecision(threshold, settings), RATE)
     gate.process(y[:, None], last=True)
-    return gate.chops
+    return gate.report.chops
 
 
 def burst(decay_db_per_s=0.0, attack_db_per_s=0.0, seconds=4.0):

@@ -1,11 +1,16 @@
+import math
 import re
+from dataclasses import fields
+from typing import get_type_hints
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings, SettingsError
 from noisegate_cli.errors import SignalError
 from noisegate_cli.gating.parsing import parse_quantity, parse_range, parse_samples, parse_threshold
-from noisegate_cli.gating.settings import PRESETS
+from noisegate_cli.gating.settings import PRESETS, SettingsChanges, build_settings
 from noisegate_cli.gating.timing import default_frame_length, default_hop_length
 
 
@@ -126,3 +131,89 @@ def test_a_key_just_below_half_the_sample_rate_is_refused_only_where_a_frame_is_
     assert GateSettings(key_hz=(7900.0, 9000.0), frame_length=1024).key_band(16000)[1] == 8000.0
     with pytest.raises(SignalError, match="is above all that 16000 samples a second hold"):
         GateSettings(key_hz=(8000.0, 9000.0)).key_band(16000)
+
+
+VALUES = {
+    "threshold": st.floats(0, 1) | st.sampled_from(["auto", "auto:otsu", "floor+6dB"]),
+    "adaptive": st.booleans(),
+    "key_hz": st.none() | st.just((250.0, 4000.0)),
+    "hysteresis_db": st.floats(0, 100),
+    "min_closed_ms": st.floats(0, 1000),
+    "min_open_ms": st.floats(0, 1000),
+    "lookahead_ms": st.floats(0, 1000),
+    "attack_ms": st.floats(0, 1000),
+    "hold_ms": st.floats(0, 1000),
+    "release_ms": st.floats(0, 1000),
+    "range_db": st.floats(max_value=0, allow_infinity=True),
+    "frame_length": st.none() | st.sampled_from([512, 1024]),
+    "hop_length": st.none() | st.sampled_from([64, 128]),
+    "target_floor_db": st.none() | st.floats(-100, -1),
+    "channels": st.sampled_from(["linked", "separate"]),
+    "spectral": st.sampled_from(["off", "soft", "mask"]),
+    "reduction_db": st.floats(min_value=0),
+    "noise": st.none() | st.just((0.0, 1.0)) | st.just("room.wav"),
+    "nonfinite": st.sampled_from(["refuse", "zero"]),
+}
+CHANGES = st.fixed_dictionaries({}, optional=VALUES)
+
+
+def explicit(changes):
+    """Return the changes that give a value; None leaves the choice to the gate."""
+    return {name: value for name, value in changes.items() if value is not None}
+
+
+@given(preset=st.sampled_from(list(PRESETS)), changes=CHANGES)
+def test_an_explicit_setting_survives_every_preset_and_every_other_setting(preset, changes):
+    try:
+        settings = build_settings(None, preset, changes)
+    except SettingsError:
+        # Contradictions are refused instead of resolved.
+        assert {"range_db", "target_floor_db"} <= set(explicit(changes)) or "noise" in changes
+        return
+    for name, value in changes.items():
+        assert getattr(settings, name) == value, name
+        assert name == "range_db" or getattr(settings.resolved, name) == value, name
+    if "range_db" in changes:
+        assert settings.closed_range_db == settings.resolved.range_db == changes["range_db"]
+
+
+@given(before=CHANGES, after=CHANGES)
+def test_settings_survive_changes_of_other_settings(before, after):
+    try:
+        settings = GateSettings(**before)
+        changed = build_settings(settings, None, after)
+    except SettingsError:
+        return
+    for name, value in (before | after).items():
+        assert getattr(changed, name) == value, name
+
+
+def test_every_setting_has_a_value_in_these_tests():
+    assert set(VALUES) == {field.name for field in fields(GateSettings)}
+
+
+def test_the_typed_keyword_arguments_are_the_fields():
+    types = get_type_hints(GateSettings)
+    keywords = get_type_hints(SettingsChanges)
+    assert keywords.pop("spectral") == types.pop("spectral") | bool
+    assert keywords == types
+
+
+def test_a_range_survives_the_spectral_gate_and_a_preset_leaves_the_choice_to_it():
+    assert build_settings(GateSettings(range_db=-60.0), None, {"spectral": True}).range_db == -60
+    assert GateSettings(spectral="soft").closed_range_db == 0
+    assert GateSettings().closed_range_db == -math.inf
+    assert GateSettings.preset("music").closed_range_db == -30
+    assert GateSettings.preset("music", spectral=True).closed_range_db == 0
+    assert GateSettings.preset("music", target_floor_db=-60.0).range_db is None
+    with pytest.raises(SettingsError, match=r"range_db= and target_floor_db= both"):
+        GateSettings(range_db=-20.0, target_floor_db=-60.0)
+
+
+def test_spectral_chooses_the_mode_of_the_preset_and_keeps_the_mode_of_settings():
+    assert GateSettings.preset("hard", spectral=True).spectral == "mask"
+    assert GateSettings.preset("voice", spectral=True).spectral == "soft"
+    assert GateSettings.preset("voice", spectral=False).spectral == "off"
+    mask = GateSettings.preset("hard", spectral=True)
+    assert build_settings(mask, None, {"spectral": True}).spectral == "mask"
+    assert build_settings(PRESETS["hard"], None, {"spectral": True}).spectral == "soft"

@@ -172,10 +172,10 @@ class MagnitudeMask(BlockProcessor[Samples, Samples]):
         return np.asarray(y)
 
 
-def mask_delay_ms(settings: GateSettings, sample_rate: int) -> float:
-    """Return the maximum delay that a live mask adds to a gate, in ms: the length of a batch."""
+def compute_mask_latency(settings: GateSettings, sample_rate: int) -> int:
+    """Return the maximum latency that a live mask adds to a gate, in samples: one batch."""
     hop = settings.timing(sample_rate).hop_length
-    return 1000 * _frames_per_mask_batch(hop, channels=1, live=True) * hop / sample_rate
+    return _frames_per_mask_batch(hop, channels=1, live=True) * hop
 
 
 def _frames_per_mask_batch(hop_length: int, channels: int, live: bool) -> int:

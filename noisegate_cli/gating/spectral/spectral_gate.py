@@ -212,8 +212,8 @@ def frames_per_spectral_batch(hop_length: int, channels: int = 1, live: bool = F
     return 2 * usual if channels <= MAX_DOUBLE_BATCH_CHANNELS else usual
 
 
-def spectral_delay_ms(settings: GateSettings, sample_rate: int) -> float:
-    """Return the maximum delay of a live spectral gate, in ms.
+def compute_spectral_latency(settings: GateSettings, sample_rate: int) -> int:
+    """Return the maximum latency that a live spectral gate adds to a gate, in samples.
 
     A batch and the batch after it must be complete before it is processed. The noise guard adds
     its own frames, because it depends on whether the gate opens after them.
@@ -221,8 +221,7 @@ def spectral_delay_ms(settings: GateSettings, sample_rate: int) -> float:
     timing = settings.timing(sample_rate)
     hop = timing.hop_length * spectral_frame_stride(timing)
     samples = 2 * frames_per_spectral_batch(hop, live=True) * hop
-    samples += noise_guard_frames(timing, sample_rate) * timing.hop_length
-    return 1000 * samples / sample_rate
+    return samples + noise_guard_frames(timing, sample_rate) * timing.hop_length
 
 
 def spectral_frame_stride(timing: Timing) -> int:
@@ -242,7 +241,7 @@ def _create_gain_estimator(
     return WienerGainEstimator(
         mean,
         signal_shares,
-        should_track_noise=noise_profile is not None and settings.noise is None,
+        should_track_noise=noise_profile is not None and noise_profile.source != "given",
         frames_per_s=sample_rate / transform.hop_length,
         segment=frames_per_segment(transform.hop_length),
         # Without a noise profile there is nothing to reduce.

@@ -92,7 +92,7 @@ def test_noise_that_is_given_sets_the_threshold_of_each_bin():
     n = np.arange(frame)
     spectra = np.fft.rfft(frames * np.sin(np.pi * n / frame) ** 2)
     opens = np.sqrt(MASK_OPEN_POWER_RATIO * np.mean(np.abs(spectra) ** 2, axis=0))[:, None]
-    ours = gate(y, RATE, settings=MASK, noise=room[:, None])[:, 0]
+    ours = gate(y, RATE, settings=MASK, y_noise=room[:, None])[:, 0]
     differs = np.abs(ours - masked_bins(y[:, 0], opens, frame, hop))
     # The mean noise is computed in float32, so a bin at the threshold may fall on either side.
     assert np.quantile(differs, 0.99) < 1e-9

@@ -13,7 +13,7 @@ from noisegate_cli.errors import AudioError, SettingsError
 from noisegate_cli.gating.analysis import Analyzer
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.frames.framing import frames_per_batch
-from noisegate_cli.gating.gate import Gate, live_delay_ms
+from noisegate_cli.gating.gate import Gate, compute_latency
 from noisegate_cli.gating.noise_profile import NoiseProfile
 from noisegate_cli.gating.spectral.wiener import compute_a_priori_snr
 from tests.conftest import DATA, FLOATS, PCM, as_type, tone
@@ -22,7 +22,8 @@ from tests.reference import decision_directed
 RATE = 16000
 SOFT = GateSettings.preset("voice", spectral="soft")
 MASK = GateSettings.preset("hard", spectral="mask", channels="separate")
-KNOWN = replace(SOFT, threshold=0.05, noise=(NoiseProfile((1e-8,) * 3, 8000.0, "given"),)).live
+KNOWN = replace(SOFT, threshold=0.05).live
+PROFILES = (NoiseProfile((1e-8,) * 3, 8000.0, "given"),)
 BY_LEVEL = replace(MASK, threshold=0.05).live
 
 
@@ -101,7 +102,7 @@ class TestWhatItDoesToSound:
             return rms_db(growing[sounds]) - rms_db(out[sounds] - clean[sounds])
 
         assert min(reduction_db(second) for second in (2, 14, 26)) > 3.5
-        assert reduction_db(26, noise=growing[:RATE]) < 1
+        assert reduction_db(26, y_noise=growing[:RATE]) < 1
 
     def test_where_nothing_is_known_of_the_noise_nothing_is_changed(self):
         y = as_type(tone(3, 0.2)[:, None], "PCM_16")
@@ -178,7 +179,7 @@ class TestPromises:
     def test_nor_whether_it_is_live(self, chosen, hop):
         chosen = replace(chosen, frame_length=512, hop_length=hop)
         y = (words() + hiss(6))[:40007]
-        decision = GateDecision.from_settings(chosen)
+        decision = GateDecision.from_settings(chosen, PROFILES)
         expected = streamed(y, len(y), decision)
         assert np.array_equal(streamed(y, 997, decision, live=True), expected)
 
@@ -254,7 +255,7 @@ def test_the_recursion_is_the_one_of_the_paper_in_both_directions():
 
 def test_given_noise_is_not_followed():
     y = words() + hiss(6, 0.05)
-    quiet = gate(y, RATE, spectral=True, noise=hiss(2, 0.0001))
+    quiet = gate(y, RATE, spectral=True, y_noise=hiss(2, 0.0001))
     sounds = slice(int(2.2 * RATE), int(2.8 * RATE))
     assert np.abs(quiet[sounds] - y[sounds]).max() < 0.01
 
@@ -263,20 +264,20 @@ def test_a_noise_of_two_channels_is_for_two_channels():
     y = np.concatenate([words() + hiss(6, 0.02), 0.05 * words() + hiss(6, 0.001, 3)], axis=1)
     room = np.concatenate([hiss(2, 0.02, 5), hiss(2, 0.001, 6)], axis=1)
     separate = GateSettings.preset("voice", spectral="soft", channels="separate")
-    out = gate(y, RATE, settings=separate, noise=room)
+    out = gate(y, RATE, settings=separate, y_noise=room)
     for channel in range(2):
-        alone = gate(y[:, channel], RATE, settings=separate, noise=room[:, channel])
+        alone = gate(y[:, channel], RATE, settings=separate, y_noise=room[:, channel])
         np.testing.assert_allclose(out[:, channel], alone, atol=1e-6)
     with pytest.raises(AudioError, match="the noise has 2 channels"):
-        gate(y[:, :1], RATE, settings=separate, noise=room)
+        gate(y[:, :1], RATE, settings=separate, y_noise=room)
 
 
 def test_what_makes_no_sense_is_said():
     y = words()
     with pytest.raises(SettingsError, match="give spectral=True too"):
-        gate(y, RATE, noise=hiss(1))
+        gate(y, RATE, y_noise=hiss(1))
     with pytest.raises(AudioError, match="NaN or infinite"):
-        gate(y, RATE, spectral=True, noise=np.full((RATE, 1), np.nan))
+        gate(y, RATE, spectral=True, y_noise=np.full((RATE, 1), np.nan))
     for noise in ((0.0, 1.0, 2.0), (2.0, 1.0), (0.0, np.inf), (), ["room.wav"]):
         with pytest.raises(SettingsError, match="noise"):
             GateSettings(spectral="soft", noise=noise)
@@ -297,8 +298,8 @@ def test_a_gate_of_which_no_noise_is_known_takes_nothing_away():
 @pytest.mark.parametrize("chosen", [KNOWN, BY_LEVEL], ids=["soft", "mask"])
 def test_live_samples_come_out_as_soon_as_is_said(chosen, frame):
     chosen = replace(chosen, frame_length=frame)
-    most = RATE * live_delay_ms(chosen, RATE) / 1000
-    stream = Gate(GateDecision.from_settings(chosen), RATE, live=True)
+    most = compute_latency(chosen, RATE)
+    stream = Gate(GateDecision.from_settings(chosen, PROFILES), RATE, live=True)
     y, told = hiss(1.5 * most / RATE + 1), 0
     for end in range(160, len(y), 160):
         told += len(stream.process(y[end - 160 : end])[0])

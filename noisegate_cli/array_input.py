@@ -1,0 +1,84 @@
+"""Check the arrays that a caller gives, and bring them into the shape that the gate processes."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from noisegate_cli.errors import SettingsError
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.samples import MAX_CHANNELS, Blocks, Samples, block_length, iterate_slices
+
+MAX_PLAUSIBLE_CHANNELS = 32
+"""An array with no more samples than this, and more channels, has its axes swapped: few recordings
+have more channels, and none is that short."""
+
+SAMPLE_TYPES = ("int16", "int32", "float32", "float64")
+
+
+def read_array(y: ArrayLike) -> Samples:
+    """Return `y` as an array of a sample type in native byte order, of any shape.
+
+    Raises
+    ------
+    SettingsError
+        If `y` is no array, has another type, or has masked samples.
+    """
+    if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
+        masked = np.count_nonzero(np.ma.getmaskarray(y))
+        raise SettingsError(f"{masked} samples are masked: fill them first, such as y.filled(0)")
+    try:
+        samples = np.asarray(y)
+    except ValueError as error:
+        raise SettingsError(f"the samples are no array: {error}") from None
+    if samples.dtype.name not in SAMPLE_TYPES:
+        raise SettingsError(
+            f"samples of type {samples.dtype} can't be gated: use {', '.join(SAMPLE_TYPES[:-1])} "
+            f"or {SAMPLE_TYPES[-1]}"
+        )
+    return samples.astype(samples.dtype.newbyteorder("="), copy=False)
+
+
+def prepare_samples(y: ArrayLike, settings: GateSettings, axis: int = 0) -> Samples:
+    """Return `y` shaped (samples, channels).
+
+    Parameters
+    ----------
+    y
+        Samples with one or two axes.
+    settings
+        Settings of the gate; `nonfinite` is used here.
+    axis
+        Axis of the time in `y`; the other one, if any, is the axis of the channels.
+
+    Raises
+    ------
+    SettingsError
+        If `y` is no array of samples, or `axis` is not the axis of the time.
+    """
+    samples = read_array(y)
+    if samples.ndim not in (1, 2):
+        raise SettingsError(
+            f"an array shaped {samples.shape} is neither (samples,) nor (samples, channels)"
+        )
+    if not -samples.ndim <= axis < samples.ndim:
+        raise SettingsError(f"an array shaped {samples.shape} has no axis {axis}")
+    is_first = axis % samples.ndim == 0
+    if samples.ndim == 2:
+        samples = np.moveaxis(samples, axis, 0)
+        length, channels = samples.shape
+        if 1 <= length <= MAX_PLAUSIBLE_CHANNELS < channels or channels > MAX_CHANNELS:
+            raise SettingsError(
+                f"an array shaped {np.shape(y)} has its channels "
+                + ("first: give axis=-1, or transpose it" if is_first else "last: give axis=0")
+            )
+        if not channels:
+            raise SettingsError(f"an array shaped {np.shape(y)} has no channels")
+    else:
+        samples = samples[:, None]
+    if settings.zero_nonfinite and samples.dtype.kind == "f":
+        samples = np.where(np.isfinite(samples), samples, samples.dtype.type(0))
+    return samples
+
+
+def split_blocks(samples: Samples) -> Blocks:
+    """Return blocks of samples, shaped (samples, channels), each with a flag for the last one."""
+    return iterate_slices(samples, block_length(samples.shape[1], samples.dtype))

@@ -1,0 +1,164 @@
+"""Gate samples as they arrive."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from noisegate_cli.array_input import read_array
+from noisegate_cli.errors import SettingsError
+from noisegate_cli.gating.decision import GateDecision
+from noisegate_cli.gating.gate import Gate, GateReport, compute_latency
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.noise_input import measure_noise_array, measure_noise_file
+from noisegate_cli.samples import Samples
+
+
+class GateStream:
+    """Gate blocks of samples as they arrive.
+
+    The blocks may have any lengths. Together, the returned samples equal the result of `gate` for
+    the whole recording with the same settings.
+
+    A stream does not know what follows. Therefore the threshold must be a level, and a spectral
+    gate needs a sample of the noise. `GateSettings.live` are settings with a short latency.
+
+    Parameters
+    ----------
+    settings
+        Settings of the gate. The threshold must be a level.
+    sample_rate
+        In Hz.
+    channels
+        Number of channels.
+    y_noise
+        Samples of the noise alone, shaped as the blocks, for a spectral gate.
+
+    Raises
+    ------
+    SettingsError
+        If the settings need the whole recording.
+    AudioError
+        If the recording of the noise cannot be read or is too short.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.normal(0, 0.1, 32000) * np.repeat([1, 0.01], 16000)
+    >>> settings = GateSettings(threshold="-30dB").live
+    >>> stream = GateStream(settings, sample_rate=16000)
+    >>> stream.latency
+    1023
+    >>> parts = [stream.process(y[i : i + 1000]) for i in range(0, 32000, 1000)]
+    >>> out = np.concatenate([*parts, stream.process([], last=True)])
+    >>> from noisegate_cli import gate
+    >>> np.array_equal(out, gate(y, 16000, settings=settings))
+    True
+    """
+
+    def __init__(
+        self,
+        settings: GateSettings,
+        sample_rate: int,
+        channels: int = 1,
+        *,
+        y_noise: ArrayLike | None = None,
+    ) -> None:
+        if channels < 1:
+            raise SettingsError(f"a stream of {channels} channels has no samples: give 1 or more")
+        noises = measure_noise_array(y_noise, settings, sample_rate) or measure_noise_file(settings)
+        decision = GateDecision.from_settings(settings, noises)
+        if decision is None:
+            raise SettingsError(_describe_missing(settings))
+        self._decision, self._sample_rate, self._channels = decision, sample_rate, channels
+        self.latency = compute_latency(settings, sample_rate)
+        """Maximum number of samples by which the output lags behind the input."""
+        self.reset()
+
+    def reset(self) -> None:
+        """Start a new recording with the same settings."""
+        self._gate = Gate(self._decision, self._sample_rate, self._channels, live=True)
+        self._dtype: np.dtype[np.generic] | None = None
+        self._has_ended = False
+
+    @property
+    def report(self) -> GateReport:
+        """What the gate did so far: statistics, open stretches and cut sounds."""
+        return self._gate.report
+
+    def process(self, block: ArrayLike, last: bool = False) -> Samples:
+        """Return the samples that are complete after the next block.
+
+        Parameters
+        ----------
+        block
+            The next samples, shaped (samples,) or (samples, channels), of the same type in all
+            blocks: int16, int32, float32 or float64. It may be empty.
+        last
+            Whether the recording ends here: then all remaining samples are returned.
+
+        Returns
+        -------
+        numpy.ndarray
+            The next gated samples, with as many axes and of the same type as `block`; their number
+            differs from block to block.
+
+        Raises
+        ------
+        SettingsError
+            If the block has another shape or type, or the recording has ended.
+        AudioError
+            If a sample is NaN or infinite. The stream must then be reset.
+        """
+        if self._has_ended:
+            raise SettingsError("the stream has ended: call reset() to start another one")
+        samples = self._prepare(block)
+        if len(samples) or last:
+            # The state of the gate is undefined after an error.
+            self._has_ended = True
+            samples, _ = self._gate.process(samples, last)
+            self._has_ended = last
+        return samples[:, 0] if np.ndim(block) == 1 else samples
+
+    def _prepare(self, block: ArrayLike) -> Samples:
+        """Return a block shaped (samples, channels), in the type of the first block."""
+        samples = read_array(block)
+        channels = 1 if samples.ndim == 1 else samples.shape[-1] if samples.ndim == 2 else 0
+        if channels != self._channels:
+            raise SettingsError(
+                f"a block shaped {samples.shape} does not fit a stream of {self._channels} "
+                f"channels: give blocks shaped (samples, {self._channels})"
+            )
+        if self._dtype is None and len(samples):
+            self._dtype = samples.dtype
+        if not len(samples):
+            samples = samples.astype(self._dtype or samples.dtype)
+        elif samples.dtype != self._dtype:
+            raise SettingsError(
+                f"a block of type {samples.dtype} does not fit a stream of {self._dtype}"
+            )
+        samples = samples.reshape(-1, channels)
+        if self._decision.settings.zero_nonfinite and samples.dtype.kind == "f":
+            samples = np.where(np.isfinite(samples), samples, samples.dtype.type(0))
+        return samples
+
+
+def _describe_missing(settings: GateSettings) -> str:
+    """Return why the settings need the whole recording, and what to give instead."""
+    if isinstance(settings.threshold, str):
+        return (
+            f"threshold {settings.threshold!r} is found in the whole recording, which a stream "
+            "does not have: give a level, such as threshold='-40dB'"
+        )
+    if settings.adaptive:
+        return (
+            "an adaptive threshold follows the noise of the whole recording, which a stream does "
+            "not have: give adaptive=False"
+        )
+    if settings.target_floor_db is not None:
+        return (
+            f"target floor {settings.target_floor_db:g} dBFS depends on the noise of the whole "
+            "recording, which a stream does not have: give range_db="
+        )
+    return (
+        "a spectral gate learns the noise from the whole recording, which a stream does not have: "
+        "give the path of a recording of it as noise=, or samples as y_noise="
+    )

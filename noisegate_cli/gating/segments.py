@@ -1,0 +1,136 @@
+"""Open stretches of a gate, as run lengths of its mask."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisegate_cli.gating.block_processor import BlockProcessor
+from noisegate_cli.gating.gain.envelope import Envelope
+from noisegate_cli.gating.gain.mask import Mask
+from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
+from noisegate_cli.gating.timing import Timing
+from noisegate_cli.samples import from_db
+
+FrameRuns = NDArray[np.int64]
+"""First frame of each open run and first frame after it, shaped (runs, 2)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Segments:
+    """Open stretches of a gate, in samples and in seconds.
+
+    Frame *k* covers the samples from *k·H* to *(k + 1)·H*, where *H* is the hop length, as in
+    `librosa.effects.split`. The hold is part of a stretch; the lookahead and the fades are not. If
+    each channel has a gate of its own, a stretch is open in at least one of them.
+    """
+
+    runs: tuple[FrameRuns, ...]
+    """Open runs of each gate, in frames, shaped (runs, 2)."""
+    frames: int
+    """Number of frames of the recording."""
+    length: int
+    """Length of the recording in samples."""
+    sample_rate: int
+    """Sample rate in Hz."""
+    timing: Timing
+    """Frames and fades of the gate."""
+    range_db: float
+    """Gain of the closed gate in dB."""
+
+    @property
+    def samples(self) -> NDArray[np.int64]:
+        """Start and end of each stretch in samples, shaped (n, 2); the end is exclusive."""
+        runs = np.concatenate(self.runs)
+        runs = runs[np.argsort(runs[:, 0], kind="stable")]
+        # Runs of different gates may overlap or touch: they are one stretch.
+        ends = np.maximum.accumulate(runs[:, 1])
+        is_first = np.ones(len(runs), np.bool_)
+        is_first[1:] = runs[1:, 0] > ends[:-1]
+        is_last = np.append(is_first[1:], True)[: len(runs)]
+        merged = np.column_stack([runs[is_first, 0], ends[is_last]])
+        samples = np.minimum(merged * self.timing.hop_length, self.length)
+        # The last frame may begin where the recording ends.
+        return np.asarray(samples[samples[:, 0] < samples[:, 1]])
+
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """Start and end of each stretch in seconds, shaped (n, 2)."""
+        return self.samples / self.sample_rate
+
+    def compute_mask(self) -> Mask:
+        """Return whether each gate is open in each frame, shaped (frames, gates)."""
+        edges = np.zeros((self.frames + 1, len(self.runs)), np.int8)
+        for gate, runs in enumerate(self.runs):
+            edges[runs[:, 0], gate] = 1
+            edges[runs[:, 1], gate] = -1
+        return np.cumsum(edges[:-1], axis=0, dtype=np.int8) > 0
+
+    def compute_gain(self) -> NDArray[np.float64]:
+        """Return the linear gain of each gate at each sample, shaped (samples, gates).
+
+        Without a spectral gate the output is the input times this gain.
+        """
+        timing, closed_gain, gates = self.timing, float(from_db(self.range_db)), len(self.runs)
+        envelope = Envelope(timing.lookahead, timing.attack, timing.release, closed_gain, gates)
+        gains = envelope.process(self.compute_mask(), last=True)
+        curve = OverlapAddGain(timing.frame_length, timing.hop_length, closed_gain, gates)
+        return np.asarray(curve.process(np.ones((self.length, gates)), gains, last=True))
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Segments):
+            return NotImplemented
+        return self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        open_s = float(np.diff(self.seconds).sum())
+        total_s = self.length / self.sample_rate
+        return f"<Segments: {len(self)} open stretches, {open_s:.2f} s of {total_s:.2f} s>"
+
+    def _key(self) -> tuple[object, ...]:
+        runs = tuple(run.tobytes() for run in self.runs)
+        return runs, self.frames, self.length, self.sample_rate, self.timing, self.range_db
+
+
+class OpenRunCollector(BlockProcessor[Mask, None]):
+    """Collect the open runs of a mask that arrives in blocks.
+
+    Examples
+    --------
+    >>> collector = OpenRunCollector(gates=1)
+    >>> collector.process(np.array([[False], [True]]))
+    >>> collector.process(np.array([[True], [False], [True]]))
+    >>> collector.runs[0].tolist()
+    [[1, 3], [4, 5]]
+    """
+
+    def __init__(self, gates: int) -> None:
+        self.frames = 0
+        """Number of frames so far."""
+        self._state = np.zeros((1, gates), np.bool_)
+        self._edges: list[list[NDArray[np.int64]]] = [[] for _ in range(gates)]
+
+    def process(self, mask: Mask, last: bool = False) -> None:
+        """Add the next frames of the mask, shaped (frames, gates)."""
+        states = np.concatenate([self._state, mask])
+        changes = states[1:] != states[:-1]
+        for gate, edges in enumerate(self._edges):
+            if (found := np.flatnonzero(changes[:, gate])).size:
+                edges.append(found + self.frames)
+        self._state = states[-1:]
+        self.frames += len(mask)
+
+    @property
+    def runs(self) -> tuple[FrameRuns, ...]:
+        """Open runs of each gate; a run that is still open ends with the last frame."""
+        found = []
+        for gate, edges in enumerate(self._edges):
+            end = [self.frames] if self._state[0, gate] else []
+            found.append(np.concatenate([*edges, np.array(end, np.int64)]))
+        return tuple(edges.reshape(-1, 2) for edges in found)

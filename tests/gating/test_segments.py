@@ -1,0 +1,94 @@
+import pickle
+
+import librosa
+import numpy as np
+import soundfile as sf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from noisegate_cli import GateSettings, gate, segments
+from noisegate_cli.gating.segments import OpenRunCollector
+from tests.conftest import SPEECH, loud_and_quiet
+
+RATE = 16000
+
+
+def masks(gates):
+    return st.lists(st.tuples(*[st.booleans()] * gates), max_size=40).map(
+        lambda rows: np.array(rows, np.bool_).reshape(-1, gates)
+    )
+
+
+@settings(max_examples=15)
+@given(threshold=st.floats(0.001, 0.2), length=st.integers(1, 60000))
+def test_segments_of_the_hard_preset_equal_librosa_effects_split(threshold, length):
+    y, rate = sf.read(SPEECH, dtype="float64", frames=length)
+    found = segments(y, rate, preset="hard", threshold=threshold)
+    theirs = librosa.effects.split(
+        y,
+        top_db=-20 * np.log10(threshold),
+        ref=1.0,
+        frame_length=found.timing.frame_length,
+        hop_length=found.timing.hop_length,
+    ).reshape(-1, 2)
+    theirs = theirs[theirs[:, 0] < theirs[:, 1]]
+    assert np.array_equal(found.samples, theirs)
+    assert np.array_equal(found.seconds, theirs / rate)
+
+
+@given(mask=masks(2), cuts=st.lists(st.integers(0, 40), max_size=5))
+def test_runs_describe_the_mask_exactly_wherever_blocks_end(mask, cuts):
+    collector = OpenRunCollector(gates=2)
+    for part in np.split(mask, sorted(min(cut, len(mask)) for cut in cuts)):
+        collector.process(part)
+    for gate_runs, flags in zip(collector.runs, mask.T, strict=True):
+        rebuilt = np.zeros(len(mask), np.bool_)
+        for start, end in gate_runs:
+            assert start < end
+            assert not rebuilt[max(0, start - 1) : end].any()
+            rebuilt[start:end] = True
+        assert np.array_equal(rebuilt, flags)
+
+
+@settings(max_examples=15)
+@given(
+    length=st.integers(0, 40000),
+    preset=st.sampled_from(["voice", "music", "field", "hard"]),
+    channels=st.sampled_from(["linked", "separate"]),
+    range_db=st.sampled_from([None, -12.0]),
+)
+def test_the_output_is_the_input_times_the_gain(length, preset, channels, range_db):
+    y = np.column_stack([loud_and_quiet(), np.roll(loud_and_quiet(), 9000)])[:length]
+    chosen = GateSettings.preset(preset, threshold=0.02, channels=channels, range_db=range_db)
+    result = gate(y, RATE, settings=chosen, return_result=True)
+    gain = result.segments.compute_gain()
+    assert gain.shape == (length, 1 if channels == "linked" else 2)
+    np.testing.assert_allclose(result.samples, y * gain, rtol=1e-12, atol=0)
+
+
+def test_segments_of_separate_channels_are_open_in_any_channel():
+    y = np.column_stack([loud_and_quiet(), np.roll(loud_and_quiet(), 9000)])
+    result = gate(y, RATE, threshold=0.02, preset="hard", channels="separate", return_result=True)
+    mask = result.segments.compute_mask()
+    assert mask.sum() == result.statistics.frames - result.statistics.closed
+    is_open = np.repeat(mask.any(axis=1), result.segments.timing.hop_length)[: len(y)]
+    covered = np.zeros(len(y), np.bool_)
+    for start, end in result.segments.samples:
+        assert not covered[max(0, start - 1) : end].any()
+        covered[start:end] = True
+    assert np.array_equal(covered, is_open)
+
+
+def test_a_silent_recording_has_no_segments():
+    for length in (0, 100, 32000):
+        found = segments(np.zeros(length), RATE)
+        assert found.samples.shape == found.seconds.shape == (0, 2)
+        assert len(found) == 0
+
+
+def test_segments_compare_by_value_and_have_a_short_repr():
+    one, same = (segments(loud_and_quiet(), RATE, threshold=0.02) for _ in range(2))
+    assert one == same == pickle.loads(pickle.dumps(one))
+    assert hash(one) == hash(same)
+    assert one != segments(loud_and_quiet(), RATE, threshold=0.1, preset="hard")
+    assert repr(one) == "<Segments: 2 open stretches, 2.06 s of 3.00 s>"

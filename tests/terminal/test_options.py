@@ -1,0 +1,66 @@
+"""Every option reaches its setting, whatever the other options are."""
+
+import math
+from dataclasses import fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noisegate_cli import GateSettings, SettingsError
+from noisegate_cli.gating.settings import PRESETS
+from noisegate_cli.terminal.flags import to_flags
+from noisegate_cli.terminal.options import GATE_OPTIONS, parse_settings
+
+VALUES = {
+    "threshold": ("-20dB", 0.1),
+    "adaptive": (True, True),
+    "key_hz": ("250-4000", (250.0, 4000.0)),
+    "hysteresis_db": ("7", 7.0),
+    "min_closed_ms": ("71", 71.0),
+    "min_open_ms": ("72ms", 72.0),
+    "lookahead_ms": ("73", 73.0),
+    "attack_ms": ("74", 74.0),
+    "hold_ms": ("75", 75.0),
+    "release_ms": ("76", 76.0),
+    "range_db": ("-60dB", -60.0),
+    "frame_length": ("1024", 1024),
+    "hop_length": ("128", 128),
+    "target_floor_db": ("-62dB", -62.0),
+    "channels": ("separate", "separate"),
+    "reduction_db": ("mute", math.inf),
+    "noise": ("0:01-0:02.5", (1.0, 2.5)),
+    "nonfinite": ("zero", "zero"),
+    "spectral": (True, "soft"),
+}
+
+
+@given(preset=st.sampled_from(list(PRESETS)), names=st.sets(st.sampled_from(list(VALUES))))
+def test_an_option_survives_every_preset_and_every_other_option(preset, names):
+    if names & {"reduction_db", "noise"}:
+        names = names | {"spectral"}
+    expected = {name: VALUES[name][1] for name in names}
+    if "spectral" in names and preset == "hard":
+        expected["spectral"] = "mask"
+    texts = {name: VALUES[name][0] for name in names}
+    is_level_mask = expected.get("spectral") == "mask" and {"threshold", "noise"} <= names
+    if is_level_mask or {"range_db", "target_floor_db"} <= names:
+        with pytest.raises(SettingsError):
+            parse_settings(preset, texts)
+        return
+    settings = parse_settings(preset, texts)
+    for name, value in expected.items():
+        assert getattr(settings, name) == value, name
+
+
+def test_every_setting_has_an_option_and_a_value_in_these_tests():
+    names = {field.name for field in fields(GateSettings)}
+    assert names == set(VALUES) == set(GATE_OPTIONS)
+
+
+def test_a_range_and_a_target_floor_contradict_each_other():
+    with pytest.raises(SettingsError) as error:
+        parse_settings("voice", {"range_db": "-20dB", "target_floor_db": "-60dB"})
+    assert to_flags(str(error.value)) == (
+        "--range and --target-floor both say how far to close: give one of them"
+    )

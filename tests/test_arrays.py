@@ -1,0 +1,135 @@
+"""Arrays of every kind, and results in one call."""
+
+import numpy as np
+import pytest
+
+from noisegate_cli import GateSettings, SettingsError, analyze, gate, gate_file, segments
+from tests.conftest import as_type, loud_and_quiet
+
+RATE = 16000
+STEREO = np.column_stack([loud_and_quiet(), 0.5 * loud_and_quiet()])
+
+
+class Series:
+    """Behaves like a column of pandas."""
+
+    def __init__(self, values):
+        self._values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self._values, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int32", "float32", "float64"])
+def test_byte_order_and_memory_layout_do_not_change_the_result(dtype):
+    y = STEREO.astype(dtype) if dtype[0] == "f" else as_type(STEREO, f"PCM_{dtype[3:]}")
+    expected = gate(y, RATE, threshold=0.02)
+    assert expected.dtype == y.dtype
+    swapped = y.astype(y.dtype.newbyteorder(">"))
+    wide = np.zeros((2 * len(y), 3), dtype)[::2, ::-1]
+    wide[:, :2] = y
+    for same in (
+        swapped,
+        np.asfortranarray(y),
+        wide[:, :2],
+        y.tolist() if dtype == "float64" else y,
+    ):
+        out = gate(same, RATE, threshold=0.02)
+        assert np.array_equal(out, expected)
+        assert out.dtype == np.asarray(same).dtype
+
+
+def test_whatever_can_be_an_array_is_gated():
+    y = loud_and_quiet()
+    assert np.array_equal(gate(Series(y), RATE, threshold=0.02), gate(y, RATE, threshold=0.02))
+    unmasked = np.ma.masked_array(y, mask=False)
+    assert np.array_equal(gate(unmasked, RATE, threshold=0.02), gate(y, RATE, threshold=0.02))
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    ["float16", "int8", "uint8", "int64", "bool", "complex128", "longdouble", "object", "U3"],
+)
+def test_other_types_are_refused_with_types_that_work(dtype):
+    y = np.zeros(1000).astype(dtype)
+    with pytest.raises(SettingsError, match=f"type {y.dtype} can't be gated: use ") as error:
+        gate(y, RATE)
+    if dtype not in ("object", "U3"):
+        for name in str(error.value).split(": use ")[1].replace(" or ", ", ").split(", "):
+            gate(y.real.astype(name), RATE, threshold=0.1)
+
+
+def test_arrays_without_usable_samples_are_refused():
+    masked = np.ma.masked_array(np.zeros(5), mask=[0, 1, 0, 1, 0])
+    with pytest.raises(SettingsError, match="2 samples are masked: fill them first"):
+        gate(masked, RATE)
+    gate(masked.filled(0), RATE)
+    with pytest.raises(SettingsError, match="no array"):
+        gate([[0.1, 0.2], [0.3]], RATE)
+    with pytest.raises(SettingsError, match=r"shaped \(\) is neither"):
+        gate(0.5, RATE)
+    with pytest.raises(SettingsError, match=r"\(5, 0\) has no channels"):
+        gate(np.zeros((5, 0)), RATE)
+
+
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_channels_first_with_the_axis_of_the_time(axis):
+    expected = gate(STEREO, RATE, threshold=0.02, return_result=True)
+    found = gate(STEREO.T, RATE, threshold=0.02, axis=axis, return_result=True)
+    assert np.array_equal(found.samples, expected.samples.T)
+    assert found.segments == expected.segments
+    assert segments(STEREO.T, RATE, threshold=0.02, axis=axis) == expected.segments
+    assert analyze(STEREO.T, RATE, axis=axis).peak_db == analyze(STEREO, RATE).peak_db
+    mono = loud_and_quiet()
+    assert np.array_equal(
+        gate(mono, RATE, threshold=0.02, axis=-1), gate(mono, RATE, threshold=0.02)
+    )
+
+
+def test_a_wrong_axis_is_refused_and_the_hint_works():
+    with pytest.raises(SettingsError, match=r"has its channels first: give axis=-1"):
+        gate(STEREO.T, RATE)
+    with pytest.raises(SettingsError, match=r"\(48000, 2\) has its channels last: give axis=0"):
+        gate(STEREO, RATE, axis=-1)
+    with pytest.raises(SettingsError, match="has no axis 2"):
+        gate(STEREO, RATE, axis=2)
+    gate(np.zeros((3000, 100)).T, RATE, axis=-1, threshold=0.1)
+
+
+def test_a_result_has_what_a_file_has(write, tmp_path):
+    y = as_type(loud_and_quiet(), "PCM_16")
+    by_array = gate(y, RATE, threshold="-34dB", preset="field", return_result=True)
+    by_file = gate_file(write(y), tmp_path / "out.wav", threshold="-34dB", preset="field")
+    assert np.array_equal(by_array.samples, gate(y, RATE, threshold="-34dB", preset="field"))
+    for name in ("settings", "threshold", "range_db", "statistics", "segments", "chops", "noises"):
+        assert getattr(by_array, name) == getattr(by_file, name), name
+    assert len(by_file.segments) == by_file.statistics.openings == 2
+
+
+def test_a_result_with_noise_profiles_has_a_short_repr():
+    y = np.tile(loud_and_quiet(), 3) + np.random.default_rng(0).normal(0, 0.001, 9 * RATE)
+    result = gate(y, RATE, spectral=True, return_result=True)
+    assert result.noises[0] is not None
+    assert len(repr(result.noises)) < 100
+
+
+def test_settings_can_be_given_in_every_form():
+    y = loud_and_quiet()
+    expected = gate(y, RATE, settings=GateSettings.preset("music", threshold=0.02, hold_ms=10))
+    assert np.array_equal(gate(y, RATE, preset="music", threshold=0.02, hold_ms=10), expected)
+    music = GateSettings.preset("music")
+    assert np.array_equal(gate(y, RATE, settings=music, threshold=0.02, hold_ms=10), expected)
+    with pytest.raises(SettingsError, match="settings= and preset='music' exclude each other"):
+        gate(y, RATE, settings=music, preset="music")
+    with pytest.raises(TypeError, match="treshold"):
+        gate(y, RATE, treshold=0.02)
+
+
+def test_samples_of_the_noise_contradict_another_noise():
+    y, room = loud_and_quiet(), np.random.default_rng(0).normal(0, 0.001, RATE)
+    with pytest.raises(SettingsError, match="noise= and y_noise= exclude each other"):
+        gate(y, RATE, spectral=True, noise=(0.0, 1.0), y_noise=room)
+    with pytest.raises(SettingsError, match="goes by no noise"):
+        gate(y, RATE, preset="hard", threshold=0.1, spectral=True, y_noise=room)
+    with pytest.raises(SettingsError, match="samples of the noise as y_noise="):
+        gate(y, RATE, spectral=True, noise=room)

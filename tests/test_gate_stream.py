@@ -1,0 +1,144 @@
+import numpy as np
+import pytest
+import soundfile as sf
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from noisegate_cli import AudioError, GateSettings, GateStream, SettingsError, gate
+from noisegate_cli.gating.settings import PRESETS
+from tests.conftest import as_type, loud_and_quiet
+
+RATE = 8000
+ROOM = np.random.default_rng(0).normal(0, 0.003, RATE)
+SOUND = loud_and_quiet(RATE) + np.random.default_rng(1).normal(0, 0.003, 3 * RATE)
+
+
+def feed(stream, y, lengths):
+    """Return the output of a stream that is fed with blocks of these lengths, in turn."""
+    parts, start = [], 0
+    while start < len(y):
+        end = start + lengths[len(parts) % len(lengths)]
+        parts.append(stream.process(y[start:end], last=end >= len(y)))
+        start = end
+    return np.concatenate(parts or [stream.process(y, last=True)])
+
+
+@settings(max_examples=20)
+@given(
+    length=st.integers(0, 24000),
+    lengths=st.lists(st.integers(100, 9000), min_size=1, max_size=4),
+    preset=st.sampled_from(list(PRESETS)),
+    spectral=st.booleans(),
+    subtype=st.sampled_from(["PCM_16", "PCM_24", "FLOAT", "DOUBLE"]),
+    channels=st.sampled_from([None, 1, 2]),
+    key_hz=st.sampled_from([None, (200.0, 3000.0)]),
+    short=st.booleans(),
+)
+def test_a_stream_gives_the_samples_of_one_call(
+    length, lengths, preset, spectral, subtype, channels, key_hz, short
+):
+    chosen = GateSettings.preset(preset, threshold=0.05, spectral=spectral, key_hz=key_hz)
+    chosen = chosen.live if short else chosen
+    y = as_type(SOUND[:length], subtype)
+    if channels:
+        y = np.repeat(y[:, None], channels, axis=1)
+    y_noise = ROOM if chosen.needs_noise else None
+    stream = GateStream(chosen, RATE, channels or 1, y_noise=y_noise)
+    expected = gate(y, RATE, settings=chosen, y_noise=y_noise, return_result=True)
+    for _ in range(2):
+        out = feed(stream, y, lengths)
+        assert out.dtype == y.dtype
+        assert np.array_equal(out, expected.samples)
+        assert stream.report.statistics == expected.statistics
+        assert stream.report.segments == expected.segments
+        stream.reset()
+
+
+@settings(max_examples=25)
+@given(
+    block=st.integers(50, 3000),
+    preset=st.sampled_from(list(PRESETS)),
+    key_hz=st.sampled_from([None, (200.0, 3000.0)]),
+    changes=st.fixed_dictionaries(
+        {},
+        optional={
+            "lookahead_ms": st.floats(0, 100),
+            "attack_ms": st.floats(0, 100),
+            "min_open_ms": st.floats(0, 300),
+            "min_closed_ms": st.floats(0, 300),
+            "frame_length": st.sampled_from([64, 256, 2048]),
+        },
+    ),
+)
+def test_the_output_lags_by_the_latency_at_most(block, preset, key_hz, changes):
+    chosen = GateSettings.preset(preset, threshold=0.05, key_hz=key_hz, **changes)
+    assume(not (key_hz and chosen.frame_length == 64))
+    stream, done = GateStream(chosen, RATE), 0
+    y = SOUND
+    for start in range(0, len(y), block):
+        part = y[start : start + block]
+        done += len(stream.process(part))
+        assert start + len(part) - done <= stream.latency
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("key_hz", [None, (200.0, 3000.0)])
+def test_the_latency_of_a_live_stream_is_not_overestimated(preset, key_hz):
+    chosen = GateSettings.preset(preset, threshold=0.05, key_hz=key_hz, frame_length=256)
+    stream, done, lag, block = GateStream(chosen.live, RATE), 0, 0, 11
+    for start in range(0, len(SOUND), block):
+        done += len(stream.process(SOUND[start : start + block]))
+        lag = max(lag, start + block - done)
+    assert stream.latency - block < lag <= stream.latency
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "threshold 'auto' is found in the whole recording"),
+        ({"threshold": "floor+6dB"}, "give a level, such as threshold='-40dB'"),
+        ({"threshold": 0.1, "adaptive": True}, "give adaptive=False"),
+        ({"threshold": 0.1, "target_floor_db": -60.0}, "target floor -60 dBFS depends"),
+        ({"threshold": 0.1, "spectral": "soft"}, "as noise=, or samples as y_noise="),
+        ({"threshold": 0.1, "spectral": "soft", "noise": (0.0, 1.0)}, "as noise=, or samples"),
+    ],
+)
+def test_settings_that_need_the_whole_recording_are_refused(changes, words):
+    with pytest.raises(SettingsError, match=words) as error:
+        GateStream(GateSettings(**changes), RATE)
+    assert "\n" not in str(error.value)
+
+
+def test_a_recording_of_the_noise_can_be_given(tmp_path):
+    sf.write(tmp_path / "room.wav", ROOM, RATE, "DOUBLE")
+    by_file = GateSettings(threshold=0.05, spectral="soft", noise=str(tmp_path / "room.wav"))
+    stream = GateStream(by_file, RATE)
+    by_samples = GateStream(GateSettings(threshold=0.05, spectral="soft"), RATE, y_noise=ROOM)
+    assert np.array_equal(feed(stream, SOUND, [5000]), feed(by_samples, SOUND, [7000]))
+
+
+def test_blocks_that_do_not_fit_are_refused():
+    stream = GateStream(GateSettings(threshold=0.1), RATE, channels=2)
+    with pytest.raises(SettingsError, match=r"give blocks shaped \(samples, 2\)"):
+        stream.process(np.zeros(100))
+    assert stream.process(np.zeros((0, 2))).shape == (0, 2)
+    stream.process(np.zeros((100, 2), np.float32))
+    with pytest.raises(SettingsError, match="type int16 does not fit a stream of float32"):
+        stream.process(np.zeros((100, 2), np.int16))
+    assert len(stream.process(np.zeros((0, 2)), last=True)) == 100
+    with pytest.raises(SettingsError, match=r"the stream has ended: call reset\(\)"):
+        stream.process(np.zeros((100, 2), np.float32))
+    stream.reset()
+    assert len(stream.process(np.zeros((50, 2), np.int16), last=True)) == 50
+    with pytest.raises(SettingsError, match="0 channels"):
+        GateStream(GateSettings(threshold=0.1), RATE, channels=0)
+
+
+def test_a_stream_with_an_invalid_sample_must_be_reset():
+    stream = GateStream(GateSettings(threshold=0.1), RATE)
+    with pytest.raises(AudioError, match="NaN"):
+        stream.process(np.full(1000, np.nan))
+    with pytest.raises(SettingsError, match=r"call reset\(\)"):
+        stream.process(np.zeros(1000))
+    silent = GateStream(GateSettings(threshold=0.1, nonfinite="zero"), RATE)
+    assert not silent.process(np.full(1000, np.nan), last=True).any()

@@ -1,0 +1,80 @@
+"""What a user of the library can reach."""
+
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from dataclasses import fields, is_dataclass
+from typing import get_args, get_type_hints
+
+import noisegate_cli
+
+
+def project_classes():
+    """Return all classes of the package by name, to resolve annotations."""
+    found = {}
+    for module in pkgutil.walk_packages(noisegate_cli.__path__, "noisegate_cli."):
+        if not module.name.endswith("__main__"):
+            for name, value in vars(importlib.import_module(module.name)).items():
+                if not name.startswith("_"):
+                    found.setdefault(name, value)
+    return found
+
+
+def annotated_types(value, names):
+    """Yield the types of the parameters, results, fields and properties of a public object."""
+    if inspect.isfunction(value):
+        yield from get_type_hints(value, localns=names).values()
+        return
+    if is_dataclass(value):
+        hints = get_type_hints(value, localns=names)
+        yield from (hints[field.name] for field in fields(value))
+    else:
+        functions = inspect.getmembers(value, inspect.isfunction)
+        for name, function in functions:
+            if name == "__init__" or not name.startswith("_"):
+                yield from get_type_hints(function, localns=names).values()
+    for name, member in inspect.getmembers(value):
+        if isinstance(member, property) and not name.startswith("_"):
+            yield get_type_hints(member.fget, localns=names)["return"]
+
+
+def project_types(annotation):
+    """Yield the classes of the package within an annotation."""
+    if inspect.isclass(annotation) and annotation.__module__.startswith("noisegate_cli"):
+        yield annotation
+    for part in get_args(annotation):
+        yield from project_types(part)
+
+
+def test_every_type_of_a_parameter_or_a_result_is_exported():
+    names = project_classes()
+    for name in noisegate_cli.__all__:
+        value = getattr(noisegate_cli, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            for annotation in annotated_types(value, names):
+                for found in project_types(annotation):
+                    exported = getattr(noisegate_cli, found.__name__, None)
+                    assert exported is found, f"{found} of {name} is not exported"
+
+
+def test_dir_shows_the_public_names_and_no_others():
+    shown = {name for name in dir(noisegate_cli) if not name.startswith("__")}
+    assert shown == set(noisegate_cli.__all__)
+
+
+def test_every_public_name_can_be_imported_and_is_documented():
+    lazy = [name for names in noisegate_cli._HOMES.values() for name in names]
+    assert sorted(lazy) == sorted(noisegate_cli.__all__)
+    for name in noisegate_cli.__all__:
+        value = getattr(noisegate_cli, name)
+        assert name == "PRESETS" or value.__doc__
+
+
+def test_an_import_loads_nothing_heavy():
+    script = "import sys, noisegate_cli; dir(noisegate_cli); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert not {"numpy", "soundfile", "tqdm", "librosa"} & set(done.stdout.split())

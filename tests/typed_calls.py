@@ -1,0 +1,20 @@
+"""Calls that mypy accepts, and calls in which it must find the mistake; mypy reads this file."""
+
+from noisegate_cli import GateSettings, gate, gate_file
+
+
+def calls() -> None:
+    """Call the library; this function is never run."""
+    GateSettings.preset("voice", hold_ms=100.0, spectral=True)
+    GateSettings.preset("voice", hold=100.0)  # type: ignore[call-arg]
+    GateSettings.preset("voice", range_db="-24dB")  # type: ignore[arg-type]
+    gate_file("in.wav", threshold="-30dB", preset="music")
+    gate_file("in.wav", treshold=0.1)  # type: ignore[call-arg]
+
+    out = gate([0.0], 8000, threshold="-30dB", channels="separate")
+    print(out.shape, out.statistics)  # type: ignore[attr-defined]
+    gate([0.0], 8000, channels="left")  # type: ignore[call-overload]
+
+    result = gate([0.0], 8000, return_result=True)
+    print(result.samples.shape, result.statistics.openings, result.segments.seconds.shape)
+    print(result.shape)  # type: ignore[attr-defined]
