@@ -27,6 +27,7 @@ from noisegate_cli.files.riff import (
     MetadataChunks,
     build_wav_header,
 )
+from noisegate_cli.files.unfinished import remove_when_left
 from noisegate_cli.samples import Samples, silence_nonfinite
 
 RAW_SUBTYPES = {
@@ -294,19 +295,26 @@ def _parse_au_header(source: StandardInput) -> tuple[RawFormat, int | None, int]
 @contextmanager
 def spool_to_file(source: StandardInput) -> Iterator[Path]:
     """Copy standard input to a private temporary file that is removed when the context exits."""
-    import tempfile
-
-    number, name = tempfile.mkstemp(prefix="ngate-")
-    try:
+    path = _temporary_path()
+    with remove_when_left(path):
         try:
-            with os.fdopen(number, "wb") as file:
+            with open(path, "xb", opener=_open_private) as file:
                 while octets := source.read_available():
                     file.write(octets)
         except OSError as error:
-            raise AudioError(f"standard input can't be kept in {name}: {error.strerror}") from error
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
+            raise AudioError(f"standard input can't be kept in {path}: {error.strerror}") from error
+        yield path
+
+
+def _temporary_path() -> Path:
+    """Return a new path in the directory for temporary files."""
+    import tempfile
+
+    return Path(tempfile.gettempdir()) / f"ngate-{os.urandom(8).hex()}"
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 class StreamEncoder:
@@ -366,10 +374,11 @@ def _build_stream_header(info: AudioInfo, before: bytes, after: bytes) -> bytes:
 def copy_to_stdout() -> Iterator[Path]:
     """Yield a path in a private directory, and copy its file to standard output on exit."""
     import shutil
-    import tempfile
 
-    with tempfile.TemporaryDirectory(prefix="ngate-") as folder:
-        path = Path(folder) / "output"
+    folder = _temporary_path()
+    path = folder / "output"
+    with remove_when_left(path, [folder]):
+        folder.mkdir(mode=0o700)
         yield path
         with path.open("rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer, PIPE_BUFFER_BYTES)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from queue import Queue
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -27,6 +27,7 @@ from noisegate_cli.files.riff import (
     WavEncoder,
     append_metadata_chunks,
 )
+from noisegate_cli.files.unfinished import remove_when_left
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import quote_path
 
@@ -91,6 +92,7 @@ class AudioWriter:
         self._first_block: Samples | None = None
         self._queue: Queue[Samples | None] = Queue(maxsize=1)
         self._thread: Thread | None = None
+        self._has_ended = Event()
 
     def write(self, block: Samples) -> None:
         """Append samples of shape (samples, channels); the caller must not modify them later.
@@ -121,16 +123,31 @@ class AudioWriter:
         self._raise_error()
 
     def stop(self) -> None:
-        """Wait until the thread has ended."""
-        if self._thread is not None and self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join()
+        """Wait until the thread has ended, even after an interrupt: it uses the open file."""
+        if self._thread is None:
+            return
+        interrupt: BaseException | None = None
+        is_requested = False
+        while not self._has_ended.is_set():
+            try:
+                if not is_requested:
+                    self._queue.put(None)
+                    is_requested = True
+                # Not Thread.join: interrupted, it marks a running thread as ended.
+                self._has_ended.wait()
+            except BaseException as error:
+                interrupt = error
+        if interrupt:
+            raise interrupt
 
     def _write_queued(self, *blocks: Samples) -> None:
-        for block in blocks:
-            self._write(block)
-        while (later := self._queue.get()) is not None:
-            self._write(later)
+        try:
+            for block in blocks:
+                self._write(block)
+            while (later := self._queue.get()) is not None:
+                self._write(later)
+        finally:
+            self._has_ended.set()
 
     def _write(self, block: Samples) -> None:
         try:
@@ -213,8 +230,7 @@ def open_writer(
     check_overwrite(path, force)
     partial = partial_path(path)
     made = [folder for folder in path.parents if not folder.exists()]
-    with ExitStack() as stack:
-        stack.callback(_remove_partial, partial, made)
+    with remove_when_left(partial, made):
         with _open_file_writer(partial, info, metadata) as writer:
             yield writer
         check_overwrite(path, force)
@@ -361,14 +377,6 @@ def check_overwrite(path: Path, force: bool) -> None:
         raise OutputError(f"{quote_path(path)} is a directory: give a file name")
     if not force:
         raise OutputError(f"{quote_path(path)} exists already: force=True overwrites it")
-
-
-def _remove_partial(partial: Path, folders: list[Path]) -> None:
-    """Remove the partial file of a failed output, and the directories created for it."""
-    with suppress(OSError):
-        partial.unlink(missing_ok=True)
-        for folder in folders:
-            folder.rmdir()
 
 
 VORBIS_BIT_RATES_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 250)

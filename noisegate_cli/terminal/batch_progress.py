@@ -11,6 +11,7 @@ from noisegate_cli.terminal.console import (
     console,
     print_data,
 )
+from noisegate_cli.terminal.interrupts import raise_if_interrupted
 from noisegate_cli.terminal.json_data import build_recording_data, to_json
 from noisegate_cli.text import format_duration, quote_path
 
@@ -98,6 +99,7 @@ class BatchProgress:
 
     def on_progress(self, files: int, size: int, report: "BatchReport", current: list[str]) -> None:
         """Show the progress in the phase and the current recordings."""
+        raise_if_interrupted()
         moment = time.monotonic()
         if self._quiet or moment < self._next_update_time:
             return

@@ -1,6 +1,5 @@
 """Terminal output: messages, errors and progress on stderr; data on stdout."""
 
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -49,18 +48,6 @@ def console(stderr: bool = False) -> "Console":
     if not target.is_terminal:
         target = Console(stderr=stderr, highlight=False, width=100)
     return target
-
-
-def interrupt_on_signals() -> None:
-    """Raise KeyboardInterrupt on SIGTERM and SIGHUP, so that they clean up like Ctrl-C."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    for name in ("SIGTERM", "SIGHUP"):
-        # nohup ignores SIGHUP, which must stay ignored.
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
-            signal.signal(getattr(signal, name), interrupt)
 
 
 class ProgressBars(Protocol):

@@ -242,7 +242,7 @@ def test_standard_input_is_kept_where_nobody_else_can_read_it(tmp_path):
         process.send_signal(signal.SIGTERM)
         process.stdin.close()
         process.stdout.read()
-    assert process.returncode == 130
+    assert process.returncode == 128 + signal.SIGTERM
     assert list(tmp_path.iterdir()) == []
 
 

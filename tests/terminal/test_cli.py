@@ -377,8 +377,8 @@ def test_a_reader_that_goes_away_is_no_error(write):
 
 def test_under_nohup_a_hang_up_is_ignored():
     code = (
-        "import os, signal; from noisegate_cli.terminal import console;"
-        "signal.signal(signal.SIGHUP, signal.SIG_IGN); console.interrupt_on_signals();"
+        "import os, signal; from noisegate_cli.terminal import interrupts;"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN); interrupts.handle_signals();"
         "os.kill(os.getpid(), signal.SIGHUP); print('still here')"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "still here\n"
@@ -406,8 +406,8 @@ def test_a_terminal_that_knows_only_ascii_gets_ascii(write):
     assert "<-- -t -" in done.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_removes_what_was_begun_and_ends_with_130(tmp_path, number):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_removes_what_was_begun_and_ends_with_its_status(tmp_path, number):
     source = tmp_path / "in.flac"
     with sf.SoundFile(source, "w", 44100, 2, "PCM_16") as file:
         noise = np.random.default_rng(0).normal(0, 0.1, (44100 * 60, 2))
@@ -420,7 +420,7 @@ def test_an_interrupt_removes_what_was_begun_and_ends_with_130(tmp_path, number)
         time.sleep(0.01)
     process.send_signal(number)
     _, said = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert said == "ngate: interrupted\n"
     assert [p.name for p in tmp_path.iterdir()] == ["in.flac"]
 
