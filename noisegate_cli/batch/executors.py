@@ -107,7 +107,9 @@ class ProcessWorkerPool:
         """Submit a chunk of jobs that one worker runs in sequence."""
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.size, context, initialize_process)
+            # The constructor starts multiprocessing's resource tracker, another process.
+            with _block_interrupts():
+                self._pool = ProcessPoolExecutor(self.size, context, initialize_process)
         self._submitted_jobs += len(jobs)
         with _block_interrupts():
             return self._pool.submit(run_jobs, work, jobs)

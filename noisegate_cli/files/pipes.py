@@ -381,5 +381,10 @@ def copy_to_stdout() -> Iterator[Path]:
         folder.mkdir(mode=0o700)
         yield path
         with path.open("rb") as file:
-            shutil.copyfileobj(file, sys.stdout.buffer, PIPE_BUFFER_BYTES)
-        sys.stdout.buffer.flush()
+            try:
+                shutil.copyfileobj(file, sys.stdout.buffer, PIPE_BUFFER_BYTES)
+                sys.stdout.buffer.flush()
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                raise OutputError(f"standard output can't be written: {error.strerror}") from error

@@ -223,7 +223,10 @@ def open_writer(
             with _open_encoder_writer(stream, info) as writer:
                 yield writer
             return
-        with copy_to_stdout() as file, _open_file_writer(file, info, metadata) as writer:
+        with (
+            copy_to_stdout() as file,
+            _open_file_writer(file, replace(info, path=file), metadata) as writer,
+        ):
             yield writer
         return
     path = info.path
@@ -425,4 +428,5 @@ def unwritable_message(path: Path, error: Exception) -> str:
         why = getattr(error, "strerror", None) or error_text(error)
         if why == "System error":
             why = "is the disk full?"
-    return f"{quote_path(path)} can't be written: {why}"
+    name = "standard output" if path == STDIO_PATH else quote_path(path)
+    return f"{name} can't be written: {why}"

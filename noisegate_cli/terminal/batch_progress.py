@@ -9,6 +9,7 @@ from noisegate_cli.terminal.console import (
     LOG_INTERVAL_S,
     LogProgressBars,
     console,
+    escape_for_terminal,
     print_data,
 )
 from noisegate_cli.terminal.interrupts import raise_if_interrupted
@@ -39,9 +40,9 @@ class ProgressPanel:
             TimeRemainingColumn(),
         )
         self._task = self._progress.add_task(name, total=size or None)
-        self._live = Live(
-            self._render(""), console=console(stderr=True), transient=True, refresh_per_second=5
-        )
+        target = console(stderr=True)
+        self._encoding = target.encoding
+        self._live = Live(self._render(""), console=target, transient=True, refresh_per_second=5)
         self._live.start()
 
     def update(self, size: int, note: str, current: list[str]) -> None:
@@ -59,7 +60,13 @@ class ProgressPanel:
         from rich.console import Group
         from rich.text import Text
 
-        return Group(self._progress, Text(note, style="dim", no_wrap=True, overflow="ellipsis"))
+        text = Text(
+            escape_for_terminal(note, self._encoding),
+            style="dim",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+        return Group(self._progress, text)
 
 
 class ProgressLog:

@@ -32,6 +32,7 @@ from noisegate_cli.terminal.shared_options import (
     InterruptedWithMessage,
 )
 from noisegate_cli.terminal.summary import format_presets
+from noisegate_cli.text import quote_path
 
 DEBUG_FLAG = "--debug"
 
@@ -81,9 +82,7 @@ def run(arguments: Sequence[str]) -> int:
         raise_if_interrupted()
         return int(status)
     except (BrokenPipeError, SystemExit):
-        # The reader of stdout has closed the pipe, for which Typer raises SystemExit. Without a
-        # redirect to the null device, Python would fail again when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of stdout has closed the pipe, for which Typer raises SystemExit.
         return EXIT_SUCCESS
     except (KeyboardInterrupt, typer.Abort, InterruptedWithMessage) as interrupt:
         return _print_interrupt(*map(str, interrupt.args))
@@ -115,7 +114,8 @@ def _print_error_status(error: Exception) -> int:
             print_error(f"{message}: see {command} --help")
         return EXIT_USAGE_ERROR
     if isinstance(error, OSError) and error.strerror:
-        print_error(f"{error.strerror}: {error.filename or 'standard output'}")
+        of = f": {quote_path(error.filename)}" if error.filename else ""
+        print_error(f"{error.strerror}{of}")
         return EXIT_FAILURE
     print_error(
         f"this should not happen: {type(error).__name__}: {error} ({DEBUG_FLAG} shows where)"
@@ -131,4 +131,9 @@ def main() -> None:
     escape_unencodable_output()
     status = run(sys.argv[1:])
     ignore_signals()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # It has been reported. Python would fail again when it exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(status)
