@@ -11,7 +11,7 @@ from noisegate_cli.errors import OutputError
 from noisegate_cli.files.formats import STDIO_PATH, WRITABLE_EXTENSIONS, AudioInfo
 from noisegate_cli.files.output_naming import DEFAULT_OUTPUT_OPTIONS, OutputOptions, add_suffix
 from noisegate_cli.files.riff import rf64_if_large
-from noisegate_cli.files.writer import PYAV_FORMATS, unsupported_reason
+from noisegate_cli.files.writer import PYAV_FORMATS, is_stream, unsupported_reason
 from noisegate_cli.text import quote_path
 
 FORMAT_FAMILIES = {"WAVEX": "WAV", "RF64": "WAV", "MP4": "M4A"}
@@ -65,10 +65,13 @@ def output_info(
         If the extension is unknown, or its format can't hold the recording.
     """
     kind = _choose_container(source, path, options)
+    extension = path.suffix.lower()
+    if extension not in WRITABLE_EXTENSIONS and options.format and is_stream(path):
+        extension = f".{options.format}"
     endian = source.endian if kind == source.format else "FILE"
     why = ""
     for subtype in (
-        [options.subtype] if options.subtype else _candidate_subtypes(source, kind, path)
+        [options.subtype] if options.subtype else _candidate_subtypes(source, kind, extension)
     ):
         info = replace(source, path=path, format=kind, subtype=subtype, endian=endian)
         why = unsupported_reason(info)
@@ -88,7 +91,7 @@ def output_info(
 def _choose_container(source: AudioInfo, path: Path, options: OutputOptions) -> str:
     """Return the container to write."""
     family = FORMAT_FAMILIES.get(source.format, source.format)
-    if path == STDIO_PATH:
+    if is_stream(path) and path.suffix.lower() not in WRITABLE_EXTENSIONS:
         like_input = family if family in ("WAV", "AU", "RAW") else "WAV"
         kind = WRITABLE_EXTENSIONS[f".{options.format}"] if options.format else like_input
     else:
@@ -105,9 +108,8 @@ def _choose_container(source: AudioInfo, path: Path, options: OutputOptions) -> 
     return source.format if kind == family and kind not in PYAV_FORMATS else kind
 
 
-def _candidate_subtypes(source: AudioInfo, kind: str, path: Path) -> list[str]:
+def _candidate_subtypes(source: AudioInfo, kind: str, extension: str) -> list[str]:
     """Return the subtypes to try for a recording in a container, in order of preference."""
-    extension = path.suffix.lower()
     coded = {
         "OGG": source.subtype if source.format == "OGG" and extension != ".opus" else "VORBIS",
         "MP3": "MPEG_LAYER_III" if extension == ".mp3" else source.subtype,
@@ -176,7 +178,9 @@ def _path_beside_input(info: AudioInfo, extension: str, options: OutputOptions) 
 
 
 def check_inside(path: Path, folder: Path) -> None:
-    """Raise OutputError if a symbolic link makes `path` point outside `folder`."""
+    """Raise OutputError if a symbolic link makes `path` point outside `folder`, or is no file."""
+    if is_stream(path):
+        raise OutputError(f"{quote_path(path)} is a named pipe or a device: remove it")
     real, within = Path(os.path.realpath(path.parent)), Path(os.path.realpath(folder))
     if not real.is_relative_to(within):
         raise OutputError(

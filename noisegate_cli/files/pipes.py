@@ -9,16 +9,16 @@ import os
 import struct
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.errors import AudioError, OutputError, SettingsError
-from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
+from noisegate_cli.files.formats import STDIO_PATH, AudioInfo, is_plausible
 from noisegate_cli.files.pcm import SAMPLE_WIDTH_BYTES, decode_pcm, encode_pcm
 from noisegate_cli.files.riff import (
     MIN_STREAMED_SIZE_BYTES,
@@ -90,6 +90,11 @@ class RawFormat:
                 f"the type is one of {' '.join(RAW_SUBTYPES)}, "
                 "with be at the end if it is big-endian"
             ) from None
+        if not is_plausible(channels, rate):
+            raise SettingsError(
+                f"raw {text!r} means {channels} channels at {rate} Hz, which can't be: "
+                "give for example 44100:1:s16"
+            )
         return cls(rate, channels, RAW_SUBTYPES[kind], big_endian)
 
 
@@ -317,12 +322,22 @@ def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-class StreamEncoder:
-    """Encoder that writes each block to standard output immediately."""
+def open_sink(path: Path) -> AbstractContextManager[BinaryIO]:
+    """Open standard output, a named pipe or a device for writing."""
+    if path != STDIO_PATH:
+        return path.open("wb", buffering=0)
+    if sys.stdout is None or sys.stdout.isatty():
+        raise OutputError("standard output is a terminal: pipe it on, or give -o a file")
+    return nullcontext(sys.stdout.buffer)
 
-    def __init__(self, info: AudioInfo, metadata_chunks: MetadataChunks | None = None) -> None:
-        if sys.stdout is None or sys.stdout.isatty():
-            raise OutputError("standard output is a terminal: pipe it on, or give -o a file")
+
+class StreamEncoder:
+    """Encoder that writes each block to a stream immediately."""
+
+    def __init__(
+        self, sink: BinaryIO, info: AudioInfo, metadata_chunks: MetadataChunks | None = None
+    ) -> None:
+        self._sink = sink
         self._info = info
         self._big_endian = info.format == "AU" or info.endian == "BIG"
         before = self._after = b""
@@ -335,7 +350,7 @@ class StreamEncoder:
         self._write_bytes(encode_pcm(block, self._info.subtype, self._big_endian))
 
     def close(self) -> None:
-        """Write the chunks after the samples; standard output stays open."""
+        """Write the chunks after the samples; the stream stays open."""
         if self._after and self._info.samples:
             self._write_bytes(self._after)
 
@@ -343,8 +358,7 @@ class StreamEncoder:
         """Do nothing: an incomplete stream can't be undone."""
 
     def _write_bytes(self, octets: bytes | NDArray[np.uint8]) -> None:
-        sys.stdout.buffer.write(octets if isinstance(octets, bytes) else octets.data)
-        sys.stdout.buffer.flush()
+        _write_all(self._sink, octets if isinstance(octets, bytes) else octets.data)
 
 
 def can_stream(info: AudioInfo) -> bool:
@@ -371,20 +385,24 @@ def _build_stream_header(info: AudioInfo, before: bytes, after: bytes) -> bytes:
 
 
 @contextmanager
-def copy_to_stdout() -> Iterator[Path]:
-    """Yield a path in a private directory, and copy its file to standard output on exit."""
-    import shutil
-
+def spool_output() -> Iterator[Path]:
+    """Yield the path of a file to write in a private directory, which is removed on exit."""
     folder = _temporary_path()
     path = folder / "output"
     with remove_when_left(path, [folder]):
         folder.mkdir(mode=0o700)
         yield path
-        with path.open("rb") as file:
-            try:
-                shutil.copyfileobj(file, sys.stdout.buffer, PIPE_BUFFER_BYTES)
-                sys.stdout.buffer.flush()
-            except BrokenPipeError:
-                raise
-            except OSError as error:
-                raise OutputError(f"standard output can't be written: {error.strerror}") from error
+
+
+def copy_to_sink(path: Path, sink: BinaryIO) -> None:
+    """Copy a complete file to a stream."""
+    with path.open("rb") as file:
+        while octets := file.read(PIPE_BUFFER_BYTES):
+            _write_all(sink, octets)
+
+
+def _write_all(sink: BinaryIO, octets: bytes | memoryview) -> None:
+    """Write to a stream, which may take a part at a time."""
+    while len(octets):
+        octets = octets[sink.write(octets) :]
+    sink.flush()

@@ -214,23 +214,12 @@ def open_writer(
     OutputError
         If `info.path` exists and `force` is false, or if it can't be written.
     """
-    if info.path == STDIO_PATH:
-        from noisegate_cli.files.pipes import StreamEncoder, can_stream, copy_to_stdout
-
-        if can_stream(info):
-            with _wrap_write_errors(info.path):
-                stream = StreamEncoder(info, metadata.chunks if metadata else None)
-            with _open_encoder_writer(stream, info) as writer:
-                yield writer
-            return
-        with (
-            copy_to_stdout() as file,
-            _open_file_writer(file, replace(info, path=file), metadata) as writer,
-        ):
-            yield writer
-        return
     path = info.path
     check_overwrite(path, force)
+    if is_stream(path):
+        with _open_stream_writer(info, metadata) as writer:
+            yield writer
+        return
     partial = partial_path(path)
     made = [folder for folder in path.parents if not folder.exists()]
     with remove_when_left(partial, made):
@@ -239,6 +228,33 @@ def open_writer(
         check_overwrite(path, force)
         with _wrap_write_errors(path):
             partial.replace(path)
+
+
+@contextmanager
+def _open_stream_writer(info: AudioInfo, metadata: InputMetadata | None) -> Iterator[AudioWriter]:
+    """Open standard output, a named pipe or a device for writing."""
+    from noisegate_cli.files.pipes import (
+        StreamEncoder,
+        can_stream,
+        copy_to_sink,
+        open_sink,
+        spool_output,
+    )
+
+    with _wrap_write_errors(info.path):
+        sink = open_sink(info.path)
+    with sink as output:
+        if can_stream(info):
+            with _wrap_write_errors(info.path):
+                stream = StreamEncoder(output, info, metadata.chunks if metadata else None)
+            with _open_encoder_writer(stream, info) as writer:
+                yield writer
+        else:
+            with spool_output() as file:
+                with _open_file_writer(file, replace(info, path=file), metadata) as writer:
+                    yield writer
+                with _wrap_write_errors(info.path):
+                    copy_to_sink(file, output)
 
 
 @contextmanager
@@ -368,8 +384,21 @@ def _create_encoder(path: Path, info: AudioInfo, metadata: InputMetadata | None)
     return file
 
 
+def is_stream(path: Path) -> bool:
+    """Return whether an output can't be replaced: standard output, a named pipe or a device."""
+    if path == STDIO_PATH:
+        return True
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 def check_overwrite(path: Path, force: bool) -> None:
     """Raise OutputError if `path` is a directory, or if it exists and `force` is false."""
+    if path == STDIO_PATH:
+        return
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
