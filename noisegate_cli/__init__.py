@@ -5,9 +5,10 @@
 `gate` and `analyze` take arrays, `gate_file` and `analyze_file` take paths of any length.
 """
 
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False
+"""Type checkers take this name as true. Importing typing would delay the handling of signals."""
 
 if TYPE_CHECKING:
     from noisegate_cli.arrays import analyze, gate
@@ -50,7 +51,7 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import a public name when it is first used: `ngate --help` needs none of them."""
     from importlib import import_module
 

@@ -16,6 +16,7 @@ from noisegate_cli import __version__, analyze_file
 from noisegate_cli.gating.settings import PRESETS
 from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
 from noisegate_cli.terminal.cli import run
+from tests.benchmarks.faults import wait_for_handlers
 from tests.conftest import DATA, SPEECH, loud_and_quiet, read, tone
 
 
@@ -423,6 +424,17 @@ def test_an_interrupt_removes_what_was_begun_and_ends_with_its_status(tmp_path, 
     assert process.returncode == 128 + number
     assert said == "ngate: interrupted\n"
     assert [p.name for p in tmp_path.iterdir()] == ["in.flac"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at the signal handlers in /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_while_modules_are_imported_is_one_line(number):
+    command = [sys.executable, "-m", "noisegate_cli", "analyze", str(SPEECH)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_for_handlers(process)
+    process.send_signal(number)
+    assert process.communicate()[1] == "ngate: interrupted\n"
+    assert process.returncode == 128 + number
 
 
 def test_help_names_the_address_of_a_cluster_as_one_types_it(capsys):
