@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tty
@@ -20,13 +21,13 @@ from noisegate_cli.terminal.console import RecordingProgress
 from tests.conftest import as_type, loud_and_quiet, read
 
 IMMEDIATELY = """
-import sys
-from noisegate_cli.terminal import batch_progress, cli, console
+from noisegate_cli.__main__ import main
+from noisegate_cli.terminal import batch_progress, console
 
 for module in (console, batch_progress):
     module.BAR_DELAY_S = 0
 console.BAR_INTERVAL_S = batch_progress.DISPLAY_INTERVAL_S = 0
-cli.main()
+main()
 """
 
 CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -207,3 +208,23 @@ def test_a_full_disk_under_standard_error_stops_nothing(write):
             subprocess.run(command, stdout=subprocess.PIPE, stderr=full, check=True)
     assert source.with_name("in_gated.wav").exists()
     assert run(["gate", str(source)]) == 1
+
+
+def test_an_interrupt_removes_the_bar_and_shows_the_cursor_again(tmp_path):
+    source = tmp_path / "in.wav"
+    sf.write(source, np.tile(loud_and_quiet(), 200), 16000)
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    command = [sys.executable, "-c", IMMEDIATELY, "gate", str(source), "-o", tmp_path / "out.flac"]
+    process = subprocess.Popen(command, stderr=theirs, env=os.environ | {"TERM": "xterm"})
+    os.close(theirs)
+    displayed = b""
+    while b" % " not in displayed:
+        displayed += os.read(ours, 1 << 16)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    while not displayed.endswith(b"interrupted\n"):
+        displayed += os.read(ours, 1 << 16)
+    os.close(ours)
+    assert displayed.endswith(b"\r\x1b[2K\x1b[?25hngate: interrupted\n")
+    assert list(tmp_path.iterdir()) == [source]
