@@ -7,7 +7,7 @@ NGATE := $(BIN)/ngate
 DEMO := tests/data/jfk_1961.wav
 OUT := build/demo
 
-.PHONY: demo test bench lint pictures quality fuzz clean
+.PHONY: demo test bench lint pictures quality fuzz faults clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -47,6 +47,9 @@ quality: $(VENV)/ready-dev  ## Score the gate on recordings whose pauses are kno
 
 fuzz: $(VENV)/ready-dev  ## Gate ten thousand damaged recordings: FUZZ='--seeds FOLDER' for others.
 	$(BIN)/python -m tests.benchmarks.fuzz $(FUZZ)
+
+faults: $(VENV)/ready-dev  ## Interrupt five hundred runs: FAULTS='--moments 5000' for more.
+	$(BIN)/python -m tests.benchmarks.faults $(FAULTS)
 
 pictures: demo  ## Draw the pictures of the README again.
 	$(BIN)/python -m docs.pictures

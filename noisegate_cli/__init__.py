@@ -6,9 +6,10 @@
 length, and `GateStream` takes samples as they arrive.
 """
 
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False
+"""Type checkers take this name as true. Importing typing would delay the handling of signals."""
 
 if TYPE_CHECKING:
     from noisegate_cli.arrays import ArrayGateResult, analyze, gate, segments
@@ -108,7 +109,7 @@ def __dir__() -> list[str]:
     return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import a public name when it is first used: `ngate --help` needs none of them."""
     from importlib import import_module
 

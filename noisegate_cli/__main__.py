@@ -5,10 +5,14 @@ command line, so `main` imports it only when it runs.
 """
 
 from noisegate_cli.memory import reduce_gc
+from noisegate_cli.terminal.descriptors import open_closed_descriptors
+from noisegate_cli.terminal.interrupts import handle_signals
 
 
 def main() -> None:
     """Run the command line with the arguments of this process."""
+    handle_signals()
+    open_closed_descriptors()
     reduce_gc()
     from noisegate_cli.terminal import cli
 

@@ -1,6 +1,9 @@
 """Format levels, durations, sizes, paths and objects for messages."""
 
 import math
+import os
+import string
+from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import PurePath
 
@@ -100,6 +103,38 @@ def quote_path(path: object) -> str:
     >>> quote_path("two\nlines.wav")
     "'two\\nlines.wav'"
     """
-    text = str(path).encode("utf-8", "backslashreplace").decode()
-    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return f"'{escaped}'"
+    return f"'{escape_unprintable(str(path))}'"
+
+
+def escape_unprintable(text: str) -> str:
+    r"""Return a text with unprintable characters and lone surrogates escaped.
+
+    Examples
+    --------
+    >>> print(escape_unprintable("\x1b[1mtwo\nlines\udcff"))
+    \x1b[1mtwo\nlines\udcff
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def quote_for_shell(words: Sequence[str]) -> str:
+    r"""Return a command line for a shell, with unprintable characters and bytes escaped.
+
+    The escapes are those of ``$'…'`` in POSIX.1-2024, which bash and zsh support.
+
+    Examples
+    --------
+    >>> print(quote_for_shell(["ngate", "a b.wav", "two\nlines.wav"]))
+    ngate 'a b.wav' $'two\x0alines.wav'
+    """
+    import shlex
+
+    return " ".join(
+        shlex.quote(word) if word.isprintable() else f"$'{_escape_octets(word)}'" for word in words
+    )
+
+
+def _escape_octets(word: str) -> str:
+    plain = set(string.ascii_letters + string.digits + string.punctuation + " ") - set("\\'")
+    octets = os.fsencode(word)
+    return "".join(chr(octet) if chr(octet) in plain else f"\\x{octet:02x}" for octet in octets)

@@ -22,7 +22,6 @@ from noisegate_cli.batch.worker import (
     initialize_process,
     preload_modules,
     run_jobs,
-    run_jobs_in_process,
 )
 from noisegate_cli.errors import ClusterError
 
@@ -108,10 +107,12 @@ class ProcessWorkerPool:
         """Submit a chunk of jobs that one worker runs in sequence."""
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.size, context, initialize_process)
+            # The constructor starts multiprocessing's resource tracker, another process.
+            with _block_interrupts():
+                self._pool = ProcessPoolExecutor(self.size, context, initialize_process)
         self._submitted_jobs += len(jobs)
         with _block_interrupts():
-            return self._pool.submit(run_jobs_in_process, work, jobs)
+            return self._pool.submit(run_jobs, work, jobs)
 
     def restart(self) -> None:
         """Replace the processes by new ones."""
@@ -246,11 +247,11 @@ def _inspect_worker(folders: tuple[str, ...]) -> tuple[str, list[str]]:
 
 @contextmanager
 def _block_interrupts() -> Iterator[None]:
-    """Block SIGINT in processes started within the block; the parent terminates them."""
+    """Block SIGINT and SIGHUP in processes started within; the parent terminates them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:

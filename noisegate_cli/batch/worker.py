@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from noisegate_cli import __version__
 from noisegate_cli.errors import NoisegateError
 from noisegate_cli.files.output_naming import OutputOptions
+from noisegate_cli.files.unfinished import remove_unfinished_files
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.memory import keep_freed_memory, reduce_gc
 from noisegate_cli.text import quote_path
@@ -193,44 +194,9 @@ def _unpickle_settings(pickled: PickledSettings) -> tuple[GateSettings, OutputOp
     return settings, options
 
 
-class _ProcessState:
-    """Termination state of a worker process of `ProcessWorkerPool`."""
-
-    is_busy = False
-    """Whether the process runs a job, which must clean up first."""
-    is_terminating = False
-    """Whether the process has received SIGTERM during a job."""
-
-    @classmethod
-    def handle_sigterm(cls, *_: object) -> None:
-        """Terminate this process after the clean-up of a running job."""
-        if cls.is_busy and not cls.is_terminating:
-            cls.is_terminating = True
-            raise SystemExit
-        # A broken pool sends SIGTERM again, which must not interrupt the clean-up.
-        if not cls.is_busy:
-            os._exit(1)
-
-
 def run_jobs(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
     """Run a chunk of jobs in sequence."""
     return [work(job) for job in jobs]
-
-
-def run_jobs_in_process(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
-    """Run a chunk of jobs in a process of `ProcessWorkerPool`, which exits here on SIGTERM.
-
-    The executor would treat SystemExit as a result and give this process the next chunk.
-    """
-    results: list[R] | None = None
-    _ProcessState.is_busy = True
-    # A file whose opening was interrupted is closed here, when the exception is released.
-    with suppress(SystemExit):
-        results = run_jobs(work, jobs)
-        _ProcessState.is_busy = False
-    if results is None or _ProcessState.is_terminating:
-        os._exit(1)
-    return results
 
 
 def preload_modules() -> None:
@@ -239,14 +205,25 @@ def preload_modules() -> None:
 
 
 def initialize_process() -> None:
-    """Initialize a worker process, which exits on SIGTERM or when its parent has died."""
+    """Initialize a worker process, which exits on SIGTERM or when its parent has died.
+
+    The parent handles other signals to the process group, and terminates its workers.
+    """
     reduce_gc()
     keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _ProcessState.handle_sigterm)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _exit_on_sigterm)
     Thread(target=_exit_with_parent, daemon=True).start()
     with suppress(Exception):  # Each job reports the error.
         preload_modules()
+
+
+def _exit_on_sigterm(*_: object) -> None:
+    """Exit without unwinding: an exception could be raised in a clean-up, or be ignored."""
+    remove_unfinished_files()
+    os._exit(1)
 
 
 def _exit_with_parent() -> None:

@@ -359,6 +359,24 @@ STDIO_PATH = Path("-")
 """Path that means standard input for reading and standard output for writing."""
 
 
+MAX_SAMPLE_RATE_HZ = 3_072_000
+"""Maximum plausible sample rate; only one-bit audio, which is not PCM, has higher rates."""
+
+MAX_TOTAL_SAMPLE_RATE_HZ = 1 << 24
+"""Maximum samples per second over all channels: 1024 channels at 16 kHz, 43 at 384 kHz."""
+
+
+def is_plausible(channels: int, sample_rate: int) -> bool:
+    """Return whether a recording can have that number of channels at that rate in Hz."""
+    from noisegate_cli.samples import MAX_CHANNELS
+
+    return (
+        1 <= channels <= MAX_CHANNELS
+        and 1 <= sample_rate <= MAX_SAMPLE_RATE_HZ
+        and channels * sample_rate <= MAX_TOTAL_SAMPLE_RATE_HZ
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
     """Format and length of a recording."""

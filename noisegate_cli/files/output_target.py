@@ -20,7 +20,7 @@ from noisegate_cli.files.formats import (
 from noisegate_cli.files.output_naming import DEFAULT_OUTPUT_OPTIONS, OutputOptions, add_suffix
 from noisegate_cli.files.riff import rf64_if_large
 from noisegate_cli.files.size_limits import check_size
-from noisegate_cli.files.writer import unsupported_reason
+from noisegate_cli.files.writer import is_stream, unsupported_reason
 from noisegate_cli.text import quote_path
 
 
@@ -38,8 +38,9 @@ def output_info(
     """
     kind = _choose_container(source, path, options)
     endian = source.endian if kind.name == source.format else "FILE"
-    by_option = path == STDIO_PATH and options.format
-    extension = f".{options.format}" if by_option else path.suffix.lower()
+    extension = path.suffix.lower()
+    if extension not in WRITABLE_EXTENSIONS and options.format and is_stream(path):
+        extension = f".{options.format}"
     why = ""
     for subtype in (
         [options.subtype] if options.subtype else _candidate_subtypes(source, kind, extension)
@@ -64,7 +65,7 @@ def output_info(
 def _choose_container(source: AudioInfo, path: Path, options: OutputOptions) -> Format:
     """Return the container to write."""
     family = find_format(source.container.family or source.format)
-    if path == STDIO_PATH:
+    if is_stream(path) and path.suffix.lower() not in WRITABLE_EXTENSIONS:
         like_input = family.name if family.is_streamable else "WAV"
         name = WRITABLE_EXTENSIONS[f".{options.format}"] if options.format else like_input
     else:
@@ -156,7 +157,9 @@ def _path_beside_input(info: AudioInfo, extension: str, options: OutputOptions) 
 
 
 def check_inside(path: Path, folder: Path) -> None:
-    """Raise OutputError if a symbolic link makes `path` point outside `folder`."""
+    """Raise OutputError if a symbolic link makes `path` point outside `folder`, or is no file."""
+    if is_stream(path):
+        raise OutputError(f"{quote_path(path)} is a named pipe or a device: remove it")
     real, within = Path(os.path.realpath(path.parent)), Path(os.path.realpath(folder))
     if not real.is_relative_to(within):
         raise OutputError(

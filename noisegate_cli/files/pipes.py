@@ -9,17 +9,17 @@ import os
 import struct
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.errors import AudioError, OutputError, SettingsError
 from noisegate_cli.files.chunks import FORM_BYTES, UNKNOWN_SIZE, Chunk, next_offset, walk_chunks
-from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
+from noisegate_cli.files.formats import STDIO_PATH, AudioInfo, is_plausible
 from noisegate_cli.files.pcm import SAMPLE_WIDTH_BYTES, decode_pcm, encode_pcm
 from noisegate_cli.files.riff import (
     MAX_FMT_BYTES,
@@ -31,6 +31,7 @@ from noisegate_cli.files.riff import (
     WavFormat,
     build_wav_header,
 )
+from noisegate_cli.files.unfinished import remove_when_left
 from noisegate_cli.samples import Samples, silence_nonfinite
 
 RAW_SUBTYPES = {
@@ -93,6 +94,11 @@ class RawFormat:
                 f"the type is one of {' '.join(RAW_SUBTYPES)}, "
                 "with be at the end if it is big-endian"
             ) from None
+        if not is_plausible(channels, rate):
+            raise SettingsError(
+                f"raw {text!r} means {channels} channels at {rate} Hz, which can't be: "
+                "give for example 44100:1:s16"
+            )
         return cls(rate, channels, RAW_SUBTYPES[kind], big_endian)
 
 
@@ -314,27 +320,44 @@ def _parse_au_header(source: StandardInput) -> _StreamHeader | None:
 @contextmanager
 def spool_to_file(source: StandardInput) -> Iterator[Path]:
     """Copy standard input to a private temporary file that is removed when the context exits."""
-    import tempfile
-
-    number, name = tempfile.mkstemp(prefix="ngate-")
-    try:
+    path = _temporary_path()
+    with remove_when_left(path):
         try:
-            with os.fdopen(number, "wb") as file:
+            with open(path, "xb", opener=_open_private) as file:
                 while octets := source.read_available():
                     file.write(octets)
         except OSError as error:
-            raise AudioError(f"standard input can't be kept in {name}: {error.strerror}") from error
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
+            raise AudioError(f"standard input can't be kept in {path}: {error.strerror}") from error
+        yield path
+
+
+def _temporary_path() -> Path:
+    """Return a new path in the directory for temporary files."""
+    import tempfile
+
+    return Path(tempfile.gettempdir()) / f"ngate-{os.urandom(8).hex()}"
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def open_sink(path: Path) -> AbstractContextManager[BinaryIO]:
+    """Open standard output, a named pipe or a device for writing."""
+    if path != STDIO_PATH:
+        return path.open("wb", buffering=0)
+    if sys.stdout is None or sys.stdout.isatty():
+        raise OutputError("standard output is a terminal: pipe it on, or give -o a file")
+    return nullcontext(sys.stdout.buffer)
 
 
 class StreamEncoder:
-    """Encoder that writes each block to standard output immediately."""
+    """Encoder that writes each block to a stream immediately."""
 
-    def __init__(self, info: AudioInfo, metadata_chunks: MetadataChunks | None = None) -> None:
-        if sys.stdout is None or sys.stdout.isatty():
-            raise OutputError("standard output is a terminal: pipe it on, or give -o a file")
+    def __init__(
+        self, sink: BinaryIO, info: AudioInfo, metadata_chunks: MetadataChunks | None = None
+    ) -> None:
+        self._sink = sink
         self._info = info
         self._big_endian = info.format == "AU" or info.endian == "BIG"
         before = self._after = b""
@@ -347,7 +370,7 @@ class StreamEncoder:
         self._write_bytes(encode_pcm(block, self._info.subtype, self._big_endian))
 
     def close(self) -> None:
-        """Write the chunks after the samples; standard output stays open."""
+        """Write the chunks after the samples; the stream stays open."""
         if self._after and self._info.samples:
             self._write_bytes(self._after)
 
@@ -355,8 +378,7 @@ class StreamEncoder:
         """Do nothing: an incomplete stream can't be undone."""
 
     def _write_bytes(self, octets: bytes | NDArray[np.uint8]) -> None:
-        sys.stdout.buffer.write(octets if isinstance(octets, bytes) else octets.data)
-        sys.stdout.buffer.flush()
+        _write_all(self._sink, octets if isinstance(octets, bytes) else octets.data)
 
 
 def can_stream(info: AudioInfo) -> bool:
@@ -383,14 +405,24 @@ def _build_stream_header(info: AudioInfo, before: bytes, after: bytes) -> bytes:
 
 
 @contextmanager
-def copy_to_stdout() -> Iterator[Path]:
-    """Yield a path in a private directory, and copy its file to standard output on exit."""
-    import shutil
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="ngate-") as folder:
-        path = Path(folder) / "output"
+def spool_output() -> Iterator[Path]:
+    """Yield the path of a file to write in a private directory, which is removed on exit."""
+    folder = _temporary_path()
+    path = folder / "output"
+    with remove_when_left(path, [folder]):
+        folder.mkdir(mode=0o700)
         yield path
-        with path.open("rb") as file:
-            shutil.copyfileobj(file, sys.stdout.buffer, PIPE_BUFFER_BYTES)
-        sys.stdout.buffer.flush()
+
+
+def copy_to_sink(path: Path, sink: BinaryIO) -> None:
+    """Copy a complete file to a stream."""
+    with path.open("rb") as file:
+        while octets := file.read(PIPE_BUFFER_BYTES):
+            _write_all(sink, octets)
+
+
+def _write_all(sink: BinaryIO, octets: bytes | memoryview) -> None:
+    """Write to a stream, which may take a part at a time."""
+    while len(octets):
+        octets = octets[sink.write(octets) :]
+    sink.flush()

@@ -26,25 +26,19 @@ from noisegate_cli.files.formats import (
     AudioInfo,
     Format,
     find_format_by_magic,
+    is_plausible,
 )
 from noisegate_cli.files.libsndfile import SndfileDecoder, unreadable_error
 from noisegate_cli.files.mpeg import is_mpeg_audio
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Decoder
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
-from noisegate_cli.samples import MAX_CHANNELS, Samples, block_length, silence_nonfinite
+from noisegate_cli.samples import Samples, block_length, silence_nonfinite
 from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.files.ffmpeg import PyavDecoder
     from noisegate_cli.files.pipes import RawFormat, StreamReader
-
-
-MAX_SAMPLE_RATE_HZ = 3_072_000
-"""Maximum plausible sample rate; only one-bit audio, which is not PCM, has higher rates."""
-
-MAX_TOTAL_SAMPLE_RATE_HZ = 1 << 24
-"""Maximum samples per second over all channels: 1024 channels at 16 kHz, 43 at 384 kHz."""
 
 
 class AudioReader:
@@ -180,15 +174,7 @@ class AudioReader:
     def _validate_info(self) -> AudioInfo:
         """Return the properties of the recording, or raise AudioError if they are implausible."""
         info = replace(self._decoder.info, path=self._display_path)
-        if not (
-            1 <= info.channels <= MAX_CHANNELS
-            and 1 <= info.sample_rate <= MAX_SAMPLE_RATE_HZ
-            and info.channels * info.sample_rate <= MAX_TOTAL_SAMPLE_RATE_HZ
-        ):
-            raise AudioError(
-                f"{quote_path(self._display_path)} announces {info.channels} channels "
-                f"at {info.sample_rate} Hz, which can't be: its header is damaged"
-            )
+        _check_plausible(info)
         if others := self._decoder.other_streams:
             self.warnings.append(f"it has {others + 1} sound tracks: the main one is taken")
         layout = self._layout
@@ -283,6 +269,14 @@ class AudioReader:
             self.warnings.append("it is damaged: what could not be decoded is left out")
 
 
+def _check_plausible(info: AudioInfo) -> None:
+    if not is_plausible(info.channels, info.sample_rate):
+        raise AudioError(
+            f"{quote_path(info.path)} announces {info.channels} channels "
+            f"at {info.sample_rate} Hz, which can't be: its header is damaged"
+        )
+
+
 def probe(path: Path) -> AudioInfo:
     """Return the properties of the recording at `path`; see `AudioReader` for the errors."""
     with AudioReader(path) as reader:
@@ -321,6 +315,7 @@ def open_reader(
 
     source = StandardInput()
     if allow_streaming and (stream := StreamReader.try_open(source, raw, zero_nonfinite)):
+        _check_plausible(stream.info)
         yield stream
         return
     with spool_to_file(source) as file, AudioReader(file, raw, path, zero_nonfinite) as reader:

@@ -3,12 +3,12 @@
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from queue import Queue
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import soundfile as sf
@@ -26,6 +26,7 @@ from noisegate_cli.files.riff import (
     append_metadata_chunks,
 )
 from noisegate_cli.files.size_limits import check_size
+from noisegate_cli.files.unfinished import remove_when_left
 from noisegate_cli.files.variable_fields import clear_variable_fields
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import quote_path
@@ -52,6 +53,7 @@ class AudioWriter:
         self._first_block: Samples | None = None
         self._queue: Queue[Samples | None] = Queue(maxsize=1)
         self._thread: Thread | None = None
+        self._has_ended = Event()
 
     def write(self, block: Samples) -> None:
         """Append samples of shape (samples, channels); the caller must not modify them later.
@@ -84,16 +86,31 @@ class AudioWriter:
         self._raise_error()
 
     def stop(self) -> None:
-        """Wait until the thread has ended."""
-        if self._thread is not None and self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join()
+        """Wait until the thread has ended, even after an interrupt: it uses the open file."""
+        if self._thread is None:
+            return
+        interrupt: BaseException | None = None
+        is_requested = False
+        while not self._has_ended.is_set():
+            try:
+                if not is_requested:
+                    self._queue.put(None)
+                    is_requested = True
+                # Not Thread.join: interrupted, it marks a running thread as ended.
+                self._has_ended.wait()
+            except BaseException as error:
+                interrupt = error
+        if interrupt:
+            raise interrupt
 
     def _write_queued(self, *blocks: Samples) -> None:
-        for block in blocks:
-            self._write(block)
-        while (later := self._queue.get()) is not None:
-            self._write(later)
+        try:
+            for block in blocks:
+                self._write(block)
+            while (later := self._queue.get()) is not None:
+                self._write(later)
+        finally:
+            self._has_ended.set()
 
     def _write(self, block: Samples) -> None:
         try:
@@ -153,45 +170,47 @@ def open_writer(
     OutputError
         If `info.path` exists and `force` is false, or if it can't be written.
     """
-    if info.path == STDIO_PATH:
-        opened = _open_stdout_writer(info, metadata)
-    else:
-        opened = _open_atomic_writer(info, metadata, force)
-    with opened as writer:
-        yield writer
-
-
-@contextmanager
-def _open_stdout_writer(info: AudioInfo, metadata: InputMetadata | None) -> Iterator[AudioWriter]:
-    """Open standard output, through a temporary file if the format can't be streamed."""
-    from noisegate_cli.files.pipes import StreamEncoder, can_stream, copy_to_stdout
-
-    if can_stream(info):
-        with _wrap_write_errors(info.path):
-            stream = StreamEncoder(info, metadata.chunks if metadata else None)
-        with _open_encoder_writer(stream, info) as writer:
-            yield writer
-        return
-    with copy_to_stdout() as file, _open_file_writer(file, info, metadata) as writer:
-        yield writer
-
-
-@contextmanager
-def _open_atomic_writer(
-    info: AudioInfo, metadata: InputMetadata | None, force: bool
-) -> Iterator[AudioWriter]:
-    """Open a partial file, and rename it to `info.path` when the context exits."""
     path = info.path
     check_overwrite(path, force)
+    if is_stream(path):
+        with _open_stream_writer(info, metadata) as writer:
+            yield writer
+        return
     partial = partial_path(path)
     made = [folder for folder in path.parents if not folder.exists()]
-    with ExitStack() as stack:
-        stack.callback(_remove_partial, partial, made)
+    with remove_when_left(partial, made):
         with _open_file_writer(partial, info, metadata) as writer:
             yield writer
         check_overwrite(path, force)
         with _wrap_write_errors(path):
             partial.replace(path)
+
+
+@contextmanager
+def _open_stream_writer(info: AudioInfo, metadata: InputMetadata | None) -> Iterator[AudioWriter]:
+    """Open standard output, a named pipe or a device for writing."""
+    from noisegate_cli.files.pipes import (
+        StreamEncoder,
+        can_stream,
+        copy_to_sink,
+        open_sink,
+        spool_output,
+    )
+
+    with _wrap_write_errors(info.path):
+        sink = open_sink(info.path)
+    with sink as output:
+        if can_stream(info):
+            with _wrap_write_errors(info.path):
+                stream = StreamEncoder(output, info, metadata.chunks if metadata else None)
+            with _open_encoder_writer(stream, info) as writer:
+                yield writer
+        else:
+            with spool_output() as file:
+                with _open_file_writer(file, replace(info, path=file), metadata) as writer:
+                    yield writer
+                with _wrap_write_errors(info.path):
+                    copy_to_sink(file, output)
 
 
 @contextmanager
@@ -298,8 +317,21 @@ def _create_encoder(path: Path, info: AudioInfo, metadata: InputMetadata | None)
     return SndfileEncoder(path, info, tags.first_values() if tags else {})
 
 
+def is_stream(path: Path) -> bool:
+    """Return whether an output can't be replaced: standard output, a named pipe or a device."""
+    if path == STDIO_PATH:
+        return True
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 def check_overwrite(path: Path, force: bool) -> None:
     """Raise OutputError if `path` is a directory, or if it exists and `force` is false."""
+    if path == STDIO_PATH:
+        return
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -312,14 +344,6 @@ def check_overwrite(path: Path, force: bool) -> None:
         raise OutputError(f"{quote_path(path)} exists already: force=True overwrites it")
 
 
-def _remove_partial(partial: Path, folders: list[Path]) -> None:
-    """Remove the partial file of a failed output, and the directories created for it."""
-    with suppress(OSError):
-        partial.unlink(missing_ok=True)
-        for folder in folders:
-            folder.rmdir()
-
-
 def unwritable_message(path: Path, error: Exception) -> str:
     """Return the error message for an output that can't be written."""
     if isinstance(error, AssertionError):
@@ -328,4 +352,5 @@ def unwritable_message(path: Path, error: Exception) -> str:
         why = getattr(error, "strerror", None) or error_text(error)
         if why == "System error":
             why = "is the disk full?"
-    return f"{quote_path(path)} can't be written: {why}"
+    name = "standard output" if path == STDIO_PATH else quote_path(path)
+    return f"{name} can't be written: {why}"

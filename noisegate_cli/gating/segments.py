@@ -116,7 +116,7 @@ class OpenRunCollector(BlockProcessor[Mask, None]):
         self._state = np.zeros((1, gates), np.bool_)
         self._edges: list[list[NDArray[np.int64]]] = [[] for _ in range(gates)]
 
-    def process(self, mask: Mask, last: bool = False) -> None:
+    def process(self, mask: Mask, last: bool = False) -> None:  # noqa: ARG002 -- protocol
         """Add the next frames of the mask, shaped (frames, gates)."""
         states = np.concatenate([self._state, mask])
         changes = states[1:] != states[:-1]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from noisegate_cli.gating.parsing import MUTE
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.options import GATE_OPTIONS
-from noisegate_cli.text import format_time
+from noisegate_cli.text import format_time, quote_for_shell
 
 if TYPE_CHECKING:
     from noisegate_cli.recordings import AnalysisReport
@@ -50,8 +50,6 @@ def collect_advice(report: "AnalysisReport") -> list[str]:
 
 def suggest_gate_command(report: "AnalysisReport") -> str:
     """Return the `ngate gate` command that an analysis suggests, or an empty string."""
-    import shlex
-
     suggestion = report.levels.suggestion
     if suggestion.threshold is None:
         return ""
@@ -68,7 +66,7 @@ def suggest_gate_command(report: "AnalysisReport") -> str:
     if suggestion.agreement is not None and suggestion.agreement < MIN_AGREEMENT:
         threshold = []
     end = [*threshold, "--", path] if path.startswith("-") else [path, *threshold]
-    return shlex.join(["ngate", "gate", *options, *end])
+    return quote_for_shell(["ngate", "gate", *options, *end])
 
 
 def _format_option(name: str, value: Any) -> str:

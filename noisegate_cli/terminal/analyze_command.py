@@ -7,7 +7,12 @@ import typer
 from noisegate_cli.errors import AudioError
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.memory import keep_freed_memory
-from noisegate_cli.terminal.console import console, print_data, print_error
+from noisegate_cli.terminal.console import (
+    console,
+    print_data,
+    print_error,
+    wrap_stdout_errors,
+)
 from noisegate_cli.terminal.options import add_gate_options
 from noisegate_cli.terminal.shared_options import (
     EXIT_FAILURE,
@@ -41,7 +46,7 @@ def analyze(
     kind = parse_raw_format(raw)
     for file in map(parse_path, files):
         try:
-            with show_recording_progress(file, quiet) as progress:
+            with show_recording_progress(file, kind, quiet) as progress:
                 report = analyze_file(file, settings, progress, raw=kind)
         except AudioError as error:
             print_error(error)
@@ -51,9 +56,10 @@ def analyze(
             print_data(to_json(build_analysis_data(report)))
         else:
             target = console()
-            target.print(
-                build_analysis_table(report, ascii_only=not target.encoding.startswith("utf"))
-            )
+            with wrap_stdout_errors():
+                target.print(
+                    build_analysis_table(report, ascii_only=not target.encoding.startswith("utf"))
+                )
             if line := suggest_gate_command(report):
                 print_data(f"  type         {line}")
     if failed:

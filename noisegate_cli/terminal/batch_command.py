@@ -149,6 +149,7 @@ def batch(
     from noisegate_cli.batch.run import BatchRun, default_output_directory
     from noisegate_cli.files.output_naming import OutputOptions
     from noisegate_cli.terminal.batch_progress import BatchProgress
+    from noisegate_cli.terminal.interrupts import raise_on_signals
     from noisegate_cli.terminal.summary import format_batch_errors, format_batch_remainder
     from noisegate_cli.terminal.tables import build_batch_table
 
@@ -185,6 +186,7 @@ def batch(
         ),
         progress,
     )
+    raise_on_signals()
     try:
         run.execute()
     except KeyboardInterrupt:

@@ -9,8 +9,10 @@ from noisegate_cli.terminal.console import (
     LOG_INTERVAL_S,
     LogProgressBars,
     console,
+    escape_for_terminal,
     print_data,
 )
+from noisegate_cli.terminal.interrupts import raise_if_interrupted
 from noisegate_cli.terminal.json_data import build_recording_data, to_json
 from noisegate_cli.text import format_duration, quote_path
 
@@ -38,9 +40,9 @@ class ProgressPanel:
             TimeRemainingColumn(),
         )
         self._task = self._progress.add_task(name, total=size or None)
-        self._live = Live(
-            self._render(""), console=console(stderr=True), transient=True, refresh_per_second=5
-        )
+        target = console(stderr=True)
+        self._encoding = target.encoding
+        self._live = Live(self._render(""), console=target, transient=True, refresh_per_second=5)
         self._live.start()
 
     def update(self, size: int, note: str, current: list[str]) -> None:
@@ -58,7 +60,13 @@ class ProgressPanel:
         from rich.console import Group
         from rich.text import Text
 
-        return Group(self._progress, Text(note, style="dim", no_wrap=True, overflow="ellipsis"))
+        text = Text(
+            escape_for_terminal(note, self._encoding),
+            style="dim",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+        return Group(self._progress, text)
 
 
 class ProgressLog:
@@ -98,6 +106,7 @@ class BatchProgress:
 
     def on_progress(self, files: int, size: int, report: "BatchReport", current: list[str]) -> None:
         """Show the progress in the phase and the current recordings."""
+        raise_if_interrupted()
         moment = time.monotonic()
         if self._quiet or moment < self._next_update_time:
             return

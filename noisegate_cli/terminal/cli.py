@@ -13,11 +13,17 @@ from noisegate_cli.terminal.analyze_command import analyze
 from noisegate_cli.terminal.batch_command import batch
 from noisegate_cli.terminal.console import (
     escape_unencodable_output,
-    interrupt_on_signals,
     print_data,
     print_error,
 )
 from noisegate_cli.terminal.gate_command import gate
+from noisegate_cli.terminal.interrupts import (
+    MESSAGE,
+    exit_status,
+    ignore_signals,
+    is_interrupted,
+    raise_if_interrupted,
+)
 from noisegate_cli.terminal.shared_options import (
     EXIT_FAILURE,
     EXIT_INTERRUPTED,
@@ -26,6 +32,7 @@ from noisegate_cli.terminal.shared_options import (
     InterruptedWithMessage,
 )
 from noisegate_cli.terminal.summary import format_presets
+from noisegate_cli.text import quote_path
 
 DEBUG_FLAG = "--debug"
 
@@ -72,21 +79,27 @@ def run(arguments: Sequence[str]) -> int:
         status = app(args=arguments, prog_name="ngate", standalone_mode=False) or EXIT_SUCCESS
         if status == EXIT_INTERRUPTED:
             raise KeyboardInterrupt
+        raise_if_interrupted()
         return int(status)
     except (BrokenPipeError, SystemExit):
-        # The reader of stdout has closed the pipe, for which Typer raises SystemExit. Without a
-        # redirect to the null device, Python would fail again when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of stdout has closed the pipe, for which Typer raises SystemExit.
         return EXIT_SUCCESS
     except (KeyboardInterrupt, typer.Abort, InterruptedWithMessage) as interrupt:
-        print_error(": ".join(("interrupted", *map(str, interrupt.args))))
-        return EXIT_INTERRUPTED
+        return _print_interrupt(*map(str, interrupt.args))
     except Exception as error:
+        if is_interrupted():  # A library has replaced the KeyboardInterrupt.
+            return _print_interrupt()
         if debug:
             import traceback
 
             traceback.print_exc()
         return _print_error_status(error)
+
+
+def _print_interrupt(*details: str) -> int:
+    """Print that the command was interrupted, and return the exit status."""
+    print_error(": ".join((MESSAGE, *details)))
+    return exit_status()
 
 
 def _print_error_status(error: Exception) -> int:
@@ -101,7 +114,8 @@ def _print_error_status(error: Exception) -> int:
             print_error(f"{message}: see {command} --help")
         return EXIT_USAGE_ERROR
     if isinstance(error, OSError) and error.strerror:
-        print_error(f"{error.strerror}: {error.filename or 'standard output'}")
+        of = f": {quote_path(error.filename)}" if error.filename else ""
+        print_error(f"{error.strerror}{of}")
         return EXIT_FAILURE
     print_error(
         f"this should not happen: {type(error).__name__}: {error} ({DEBUG_FLAG} shows where)"
@@ -115,5 +129,11 @@ def main() -> None:
     # recording, and they would oversubscribe the CPUs in the workers of a batch.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     escape_unencodable_output()
-    interrupt_on_signals()
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    ignore_signals()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # It has been reported. Python would fail again when it exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(status)

@@ -78,7 +78,7 @@ def gate(
     if json and "-" in (output, residue):
         raise SettingsError("--json and -o - both write to standard output: give -o a file")
     source, kind = parse_path(file), parse_raw_format(raw)
-    with show_recording_progress(source, quiet) as progress:
+    with show_recording_progress(source, kind, quiet) as progress:
         result = gate_file(
             source,
             parse_path(output) if output else None,

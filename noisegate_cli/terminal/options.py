@@ -19,6 +19,7 @@ from noisegate_cli.gating.parsing import (
     parse_threshold,
 )
 from noisegate_cli.gating.settings import PRESETS, GateSettings
+from noisegate_cli.terminal.signatures import replace_parameters
 
 DETECTOR_PANEL = "How it listens"
 ENVELOPE_PANEL = "How it opens and closes (defaults from the preset)"
@@ -233,10 +234,7 @@ def add_gate_options(*without: str) -> Callable[[Callable[..., None]], Callable[
             command(settings=parse_settings(preset, texts), **arguments)
 
         own = [p for p in inspect.signature(command).parameters.values() if p.name != "settings"]
-        run.__name__, run.__doc__ = command.__name__, command.__doc__
-        run.__signature__ = inspect.Signature(own + added)  # type: ignore[attr-defined]
-        run.__annotations__ = {p.name: p.annotation for p in own + added}
-        return run
+        return replace_parameters(command, run, own + added)
 
     return decorate
 

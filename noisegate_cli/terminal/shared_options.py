@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noisegate_cli.terminal.console import show_progress
+from noisegate_cli.terminal.console import RecordingProgress
 
 if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat
@@ -66,17 +66,23 @@ def parse_raw_format(text: str | None) -> "RawFormat | None":
 
 
 @contextmanager
-def show_recording_progress(file: Path | str, quiet: bool) -> Iterator[Callable[[float], None]]:
+def show_recording_progress(
+    file: Path | str, raw: "RawFormat | None", quiet: bool
+) -> Iterator[Callable[[float], None]]:
     """Show the progress of one recording; yield a function that takes the finished share."""
-    file, seconds = Path(file), 0.0
+    path = Path(file)
+    if quiet or str(file) == "-":
+        yield lambda _: None
+        return
 
-    def total() -> dict[str, float]:
-        """Return the duration, which is read only when the display appears."""
-        from noisegate_cli.files.reader import probe
+    def read_duration() -> float:
+        from noisegate_cli.files.reader import open_reader
 
-        nonlocal seconds
-        seconds = probe(file).duration
-        return {file.name: seconds}
+        with open_reader(path, raw) as reader:
+            return reader.info.duration
 
-    with show_progress(total, quiet or str(file) == "-") as shown:
-        yield lambda share: shown.update({file.name: share * seconds})
+    progress = RecordingProgress(path.name, read_duration)
+    try:
+        yield progress.update
+    finally:
+        progress.close()

@@ -256,7 +256,8 @@ def test_what_gates_is_loaded_by_workers_and_never_by_their_parent(tree, tmp_pat
     assert list_files(tmp_path / "out") == ["a.wav", "deep/c.wav", "deep/er/b.flac"]
 
 
-def test_an_interrupt_stops_cleanly_and_the_next_run_does_the_rest(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_an_interrupt_stops_cleanly_and_the_next_run_does_the_rest(tmp_path, number):
     write_long_recordings(tmp_path / "in", 20)
     output = tmp_path / "in-gated"
     command = [sys.executable, "-m", "noisegate_cli", "batch", str(tmp_path / "in"), "-j", "2"]
@@ -264,11 +265,11 @@ def test_an_interrupt_stops_cleanly_and_the_next_run_does_the_rest(tmp_path):
     while not list(output.glob("*.flac")):
         assert process.poll() is None
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     interrupted = time.time()
     _, said = process.communicate(timeout=30)
     assert time.time() - interrupted < 3
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert "Traceback" not in said
     done = {p.name: p.stat().st_mtime_ns for p in output.glob("*.flac")}
     # One that was just being moved into place may still come.

@@ -3,13 +3,16 @@
 import io
 import json
 import os
+import resource
 import select
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ import soundfile as sf
 from noisegate_cli import GateSettings, SettingsError, gate_file
 from noisegate_cli.files.pcm import convert_to_subtype, decode_pcm, encode_pcm
 from noisegate_cli.files.pipes import RAW_SUBTYPES, RawFormat
+from noisegate_cli.files.reader import probe
 from noisegate_cli.gating.settings import PRESETS
 from tests.conftest import GUITAR, SPEECH, as_type, loud_and_quiet, read, tone
 from tests.zoo import sound, with_chunks
@@ -242,7 +246,7 @@ def test_standard_input_is_kept_where_nobody_else_can_read_it(tmp_path):
         process.send_signal(signal.SIGTERM)
         process.stdin.close()
         process.stdout.read()
-    assert process.returncode == 130
+    assert process.returncode == 128 + signal.SIGTERM
     assert list(tmp_path.iterdir()) == []
 
 
@@ -288,3 +292,104 @@ def test_samples_that_are_no_numbers_in_a_stream(write):
     done = subprocess.run([*NGATE, *arguments], input=y.tobytes(), capture_output=True, check=False)
     assert done.returncode == 1
     assert "sample 16000 is NaN" in done.stderr.decode()
+
+
+@pytest.mark.parametrize("ending", ["flac", "opus", "ogg", "mp3", "m4a", "webm", "aiff", "wav"])
+def test_standard_output_has_the_format_of_a_file_with_that_extension(write, tmp_path, ending):
+    source = write(sound(48000), rate=48000)
+    out, expected = tmp_path / f"out.{ending}", tmp_path / f"expected.{ending}"
+    out.write_bytes(piped(b"", "gate", source, "-t", "0.03", "-o", "-", "--format", ending))
+    gate_file(source, expected, GateSettings(threshold=0.03))
+    of_pipe, of_file = probe(out), probe(expected)
+    assert (of_pipe.format, of_pipe.subtype) == (of_file.format, of_file.subtype)
+    assert of_pipe.samples == of_file.samples
+
+
+@pytest.mark.parametrize(
+    ("channels", "rate"), [(65535, 4_000_000_000), (1024, 100_000), (1, 4_000_000_000)]
+)
+@pytest.mark.parametrize("kind", ["wav", "au"])
+def test_an_implausible_stream_is_refused_as_a_file_is(kind, channels, rate):
+    header = (
+        struct.pack("<4sI4s4sI", b"RIFF", 0, b"WAVE", b"fmt ", 16)
+        + struct.pack("<HHIIHH", 1, channels, rate, 0, channels * 2 % 65536, 16)
+        + struct.pack("<4sI", b"data", 0)
+        if kind == "wav"
+        else struct.pack(">4s5I", b".snd", 24, 0xFFFFFFFF, 3, rate, channels)
+    )
+    for command in (["gate", "-", "-t", "0.03", "-o", "-"], ["analyze", "-"]):
+        done = subprocess.run(
+            [*NGATE, *command], input=header + bytes(1000), capture_output=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert done.stderr.count(b"\n") == 1
+        assert b"which can't be" in done.stderr or b"not a recording" in done.stderr
+
+
+def test_an_implausible_raw_format_is_refused():
+    for text in ("4000000000:1:s16", "48000:1025:s16", "44100:1000:s16", f"{10**30}:1:s16"):
+        with pytest.raises(SettingsError, match=f"raw '{text}' means .* which can't be"):
+            RawFormat.parse(text)
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "fifo"])
+def test_a_named_pipe_receives_the_output_and_stays(write, tmp_path, ending):
+    source, out = write(sound()), tmp_path / f"out.{ending}"
+    os.mkfifo(out)
+    arguments = ["gate", source, "-t", "0.03", "-q", "-o", out]
+    done = subprocess.run([*NGATE, *map(str, arguments)], capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"--force" in done.stderr
+    with subprocess.Popen([*NGATE, *map(str, arguments), "-f"]) as process:
+        content = out.read_bytes()
+    assert process.returncode == 0
+    assert stat.S_ISFIFO(out.stat().st_mode)
+    expected = tmp_path / f"expected.{ending.replace('fifo', 'wav')}"
+    gate_file(source, expected, GateSettings(threshold=0.03))
+    assert content == expected.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        [source.name, out.name, expected.name]
+    )
+
+
+def test_a_device_receives_the_output_and_stays(write):
+    source = write(sound())
+    for options in ([], ["--format", "flac"]):
+        command = [*NGATE, "gate", str(source), "-t", "0.03", "-f", "-o", "/dev/full", *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert done.stderr == "ngate: '/dev/full' can't be written: No space left on device\n"
+        assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
+        command[command.index("/dev/full")] = "/dev/null"
+        assert subprocess.run([*command, "-q"], check=False).returncode == 0
+        assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+def test_a_named_pipe_in_the_output_tree_of_a_batch_is_refused(write, tmp_path):
+    source = write(sound(), "in/a.wav")
+    (tmp_path / "out").mkdir()
+    os.mkfifo(tmp_path / "out" / "a.wav")
+    command = [*NGATE, "batch", str(source.parent), "-o", str(tmp_path / "out"), "-f", "-j1", "-q"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 1
+    assert "is a named pipe or a device: remove it" in done.stderr
+
+
+def test_a_full_temporary_directory_is_named(write, tmp_path):
+    source = write(np.tile(sound(), 20))
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # noqa: E731
+    (tmp_path / "tmp").mkdir()
+    environment = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
+    for options in (["-", "-o", "-"], [str(source), "-o", "-", "--format", "flac"]):
+        done = subprocess.run(
+            [*NGATE, "gate", *options],
+            input=source.read_bytes(),
+            capture_output=True,
+            check=False,
+            preexec_fn=limit,
+            env=environment,
+        )
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert f"{tmp_path / 'tmp'}/ngate-" in done.stderr.decode()
+        assert done.stderr.count(b"\n") == 1
+        assert list((tmp_path / "tmp").iterdir()) == []

@@ -16,6 +16,7 @@ from noisegate_cli import __version__, analyze_file
 from noisegate_cli.gating.settings import PRESETS
 from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
 from noisegate_cli.terminal.cli import run
+from tests.benchmarks.faults import wait_for_handlers
 from tests.conftest import DATA, SPEECH, loud_and_quiet, read, tone
 
 
@@ -401,8 +402,8 @@ def test_a_reader_that_goes_away_is_no_error(write):
 
 def test_under_nohup_a_hang_up_is_ignored():
     code = (
-        "import os, signal; from noisegate_cli.terminal import console;"
-        "signal.signal(signal.SIGHUP, signal.SIG_IGN); console.interrupt_on_signals();"
+        "import os, signal; from noisegate_cli.terminal import interrupts;"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN); interrupts.handle_signals();"
         "os.kill(os.getpid(), signal.SIGHUP); print('still here')"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "still here\n"
@@ -430,8 +431,8 @@ def test_a_terminal_that_knows_only_ascii_gets_ascii(write):
     assert "<-- -t -" in done.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_removes_what_was_begun_and_ends_with_130(tmp_path, number):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_removes_what_was_begun_and_ends_with_its_status(tmp_path, number):
     source = tmp_path / "in.flac"
     with sf.SoundFile(source, "w", 44100, 2, "PCM_16") as file:
         noise = np.random.default_rng(0).normal(0, 0.1, (44100 * 60, 2))
@@ -444,9 +445,20 @@ def test_an_interrupt_removes_what_was_begun_and_ends_with_130(tmp_path, number)
         time.sleep(0.01)
     process.send_signal(number)
     _, said = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert said == "ngate: interrupted\n"
     assert [p.name for p in tmp_path.iterdir()] == ["in.flac"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at the signal handlers in /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_while_modules_are_imported_is_one_line(number):
+    command = [sys.executable, "-m", "noisegate_cli", "analyze", str(SPEECH)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_for_handlers(process)
+    process.send_signal(number)
+    assert process.communicate()[1] == "ngate: interrupted\n"
+    assert process.returncode == 128 + number
 
 
 def test_help_names_the_address_of_a_cluster_as_one_types_it(capsys):

@@ -1,0 +1,85 @@
+"""Exit on SIGINT, SIGTERM and SIGHUP with status 128 + signal, and leave nothing unfinished.
+
+An exception could interrupt any line, also in a clean-up or in a callback of a library that ignores
+it. The handler therefore raises none: it removes the unfinished files and ends the process. Only a
+batch, which must record its results and stop its workers, is unwound by a KeyboardInterrupt.
+
+The module is imported before anything else, so it must load fast.
+"""
+
+import os
+import signal
+import sys
+from contextlib import suppress
+
+from noisegate_cli.files.unfinished import remove_unfinished_files
+
+SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+MESSAGE = "interrupted"
+
+
+class _State:
+    """State of the handler; a process has only one."""
+
+    received = 0
+    """Number of the first signal; 0 if there was none."""
+    raises = os.name == "nt"  # Windows does not remove open files: they must be closed first.
+    """Whether the first signal raises KeyboardInterrupt; later signals are then ignored."""
+    terminal_reset = b""
+    """Bytes that remove the progress bar from the terminal."""
+
+
+def handle_signals() -> None:
+    """Handle signals unless they are ignored, as SIGHUP is by nohup."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _handle)
+
+
+def ignore_signals() -> None:
+    """Ignore signals, because the process is about to exit."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def raise_on_signals() -> None:
+    """Raise KeyboardInterrupt on the first signal from now on, instead of exiting."""
+    _State.raises = True
+
+
+def raise_if_interrupted() -> None:
+    """Raise KeyboardInterrupt if a signal was received, because a library may have ignored it."""
+    if _State.received:
+        raise KeyboardInterrupt
+
+
+def is_interrupted() -> bool:
+    """Return whether a signal was received."""
+    return _State.received != 0
+
+
+def exit_status() -> int:
+    """Return the exit status of an interrupted command, as a shell reports it."""
+    return 128 + (_State.received or signal.SIGINT)
+
+
+def set_terminal_reset(reset: bytes) -> None:
+    """Set the bytes that remove the progress bar before the message; empty without a bar."""
+    _State.terminal_reset = reset
+
+
+def _handle(number: int, _frame: object) -> None:
+    if _State.received:
+        return
+    _State.received = number
+    if _State.raises:
+        # Python reports an exception in a destructor or a callback, but can't raise it there.
+        sys.unraisablehook = lambda _: None
+        raise KeyboardInterrupt
+    remove_unfinished_files()
+    with suppress(OSError):
+        os.write(2, _State.terminal_reset + f"ngate: {MESSAGE}\n".encode())
+    os._exit(exit_status())

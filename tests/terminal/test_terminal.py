@@ -1,0 +1,230 @@
+"""What is displayed on a pseudo-terminal, and that displaying it never stops the work."""
+
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tty
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from noisegate_cli import gate_file
+from noisegate_cli.terminal import console
+from noisegate_cli.terminal.cli import run
+from noisegate_cli.terminal.console import RecordingProgress
+from tests.conftest import as_type, loud_and_quiet, read
+
+IMMEDIATELY = """
+from noisegate_cli.__main__ import main
+from noisegate_cli.terminal import batch_progress, console
+
+for module in (console, batch_progress):
+    module.BAR_DELAY_S = 0
+console.BAR_INTERVAL_S = batch_progress.DISPLAY_INTERVAL_S = 0
+main()
+"""
+
+CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+COLUMNS = 80
+ASCII = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+
+HOSTILE_NAME = "\x1b[31mred\x1b]0;title\x07 [bold]b[bold]\nlines\r:smile: \udcff 録音's.wav"
+LONG_NAME = "long" * 60 + ".wav"
+
+
+def on_terminal(*arguments, environment=None, stdin=None):
+    """Run the command line on a pseudo-terminal, with bars from the beginning."""
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    command = [sys.executable, "-c", IMMEDIATELY, *map(os.fsencode, arguments)]
+    terminal = {"TERM": "xterm", "COLUMNS": str(COLUMNS), **(environment or {})}
+    process = subprocess.Popen(
+        command, stdin=stdin, stdout=subprocess.PIPE, stderr=theirs, env=os.environ | terminal
+    )
+    os.close(theirs)
+    displayed = b""
+    while True:
+        try:
+            part = os.read(ours, 1 << 16)
+        except OSError:  # Linux reports the end of a terminal so.
+            break
+        if not part:
+            break
+        displayed += part
+    os.close(ours)
+    process.stdout.close()
+    return process.wait(), displayed.decode()
+
+
+def expect_harmless(displayed):
+    """Check that no name has reached the terminal unescaped."""
+    plain = CONTROL_SEQUENCE.sub("", displayed)
+    assert "\x1b" not in plain
+    assert "\x07" not in plain
+    assert "\x1b[31m" not in displayed
+    for line in re.split("[\r\n]", plain):
+        assert not re.match("lines", line)
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """Return a recording of each kind, with the options that it needs."""
+    y = np.tile(loud_and_quiet(), 5)
+    for name in ("in.wav", "in.flac", "in.mp3"):
+        sf.write(tmp_path / name, y, 16000)
+    gate_file(tmp_path / "in.wav", tmp_path / "in.m4a")
+    as_type(y, "PCM_16").tofile(tmp_path / "in.raw")
+    named = {path.suffix: (path, []) for path in tmp_path.iterdir()}
+    named[".raw"] = (tmp_path / "in.raw", ["--raw", "16000:1:s16"])
+    return named
+
+
+@pytest.mark.parametrize("kind", [".wav", ".flac", ".mp3", ".m4a", ".raw"])
+def test_every_kind_of_input_shows_a_bar_and_is_gated(sources, tmp_path, kind):
+    source, options = sources[kind]
+    for command in (["gate", "-o", tmp_path / "out.wav"], ["analyze"]):
+        status, displayed = on_terminal(*command, source, *options)
+        assert status == 0, displayed
+        assert "100 %" in displayed
+        assert "× real time" in displayed
+        assert f"'in{kind}'" in displayed
+    assert len(read(tmp_path / "out.wav")) >= 15 * 16000
+
+
+def test_a_batch_and_standard_input_on_a_terminal(sources, tmp_path):
+    for path, _ in sources.values():
+        (tmp_path / "tree").mkdir(exist_ok=True)
+        if path.suffix != ".raw":
+            shutil.copy(path, tmp_path / "tree" / f"{path.suffix[1:]}{path.suffix}")
+    status, displayed = on_terminal("batch", tmp_path / "tree", "-j1")
+    assert status == 0, displayed
+    assert "4 of 4 recordings" in displayed
+    with sources[".wav"][0].open("rb") as stdin:
+        assert on_terminal("gate", "-", "-o", tmp_path / "out.wav", stdin=stdin)[0] == 0
+
+
+@pytest.mark.parametrize("environment", [{}, ASCII], ids=["utf-8", "ascii"])
+@pytest.mark.parametrize("name", [HOSTILE_NAME, LONG_NAME], ids=["hostile", "long"])
+def test_names_reach_the_terminal_escaped(tmp_path, name, environment):
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    source = str(folder / name)
+    sf.write(os.fsencode(source), np.tile(loud_and_quiet(), 5), 16000)
+    for arguments in (
+        ["gate", source, "-t", "0.9", "-o", tmp_path / "out.wav", "--residue", f"{source}.wav"],
+        ["analyze", source, f"{source}.none"],
+        ["batch", folder, "-j1", "-t", "0.9"],
+    ):
+        _, displayed = on_terminal(*arguments, environment=environment)
+        expect_harmless(displayed)
+        assert "this should not happen" not in displayed
+        assert "[bold]b[bold]" in displayed or name == LONG_NAME
+        if environment:
+            assert displayed.isascii()
+            # A line that is too long would wrap, and the bar could not be redrawn.
+            for line in re.split("[\r\n]", CONTROL_SEQUENCE.sub("", displayed)):
+                assert "real time" not in line or "closed" in line or len(line) <= COLUMNS
+
+
+def test_errors_about_names_are_escaped(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = Path(HOSTILE_NAME)
+    sf.write(os.fsencode(source), loud_and_quiet(), 16000)
+    for arguments in (
+        ["gate", HOSTILE_NAME, "-o", HOSTILE_NAME],
+        ["gate", HOSTILE_NAME, "-o", f"{HOSTILE_NAME}.none"],
+        ["gate", f"{HOSTILE_NAME}.none"],
+        ["gate", HOSTILE_NAME, HOSTILE_NAME],
+        ["gate", HOSTILE_NAME, f"--{HOSTILE_NAME}"],
+        ["gate", HOSTILE_NAME, "--preset", HOSTILE_NAME],
+        ["analyze", f"{HOSTILE_NAME}.none"],
+        ["batch", HOSTILE_NAME],
+        ["batch", ".", "-o", HOSTILE_NAME],
+        ["batch", ".", "-j1", "--report", f"{HOSTILE_NAME}/report.csv"],
+    ):
+        assert run(arguments) in (1, 2)
+        told = capsys.readouterr().err
+        assert told.removesuffix("\n").isprintable(), arguments
+        assert "this should not happen" not in told
+
+
+def test_the_suggested_command_names_the_file_for_a_shell(tmp_path, monkeypatch):
+    if not shutil.which("bash"):
+        pytest.skip("bash is not installed")
+    monkeypatch.chdir(tmp_path)
+    sf.write(os.fsencode(HOSTILE_NAME), np.tile(loud_and_quiet(), 5), 16000)
+    command = [sys.executable, "-m", "noisegate_cli", "analyze", os.fsencode(HOSTILE_NAME)]
+    told = subprocess.run(command, capture_output=True, check=True).stdout.decode()
+    assert all(line.isprintable() for line in told.split("\n"))
+    line = told.splitlines()[-1].split("type", 1)[1].strip()
+    script = f'ngate() {{ printf %s "$2"; }}; {line}'
+    out = subprocess.run(["bash", "-c", script], capture_output=True, check=True).stdout
+    assert out == os.fsencode(HOSTILE_NAME)
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_errors_of_the_display_do_not_stop_the_work(monkeypatch, is_terminal):
+    def fail(*_: object) -> None:
+        calls.append(None)
+        raise RuntimeError
+
+    calls = []
+    for name in ("BAR_DELAY_S", "LOG_INTERVAL_S"):
+        monkeypatch.setattr(console, name, 0)
+    for display in (console._TerminalBar, console.LogProgressBars):
+        monkeypatch.setattr(display, "update", fail)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    progress = RecordingProgress("in.wav", lambda: 1 / 0)
+    for share in (0.5, 1.0):
+        progress.update(share)
+    progress.close()
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["analyze"], ["analyze", "--json"], ["gate", "-o", "-"], ["gate", "--json"]]
+)
+def test_a_full_disk_under_standard_output_is_named(write, arguments):
+    source = write(loud_and_quiet())
+    command = [sys.executable, "-m", "noisegate_cli", *arguments, str(source)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    told = done.stderr.decode()
+    assert told == "ngate: standard output can't be written: No space left on device\n"
+    assert done.returncode == 1
+
+
+def test_a_full_disk_under_standard_error_stops_nothing(write):
+    source = write(loud_and_quiet())
+    with Path("/dev/full").open("wb") as full:
+        for arguments in (["gate", str(source)], ["analyze", str(source)]):
+            command = [sys.executable, "-m", "noisegate_cli", *arguments]
+            subprocess.run(command, stdout=subprocess.PIPE, stderr=full, check=True)
+    assert source.with_name("in_gated.wav").exists()
+    assert run(["gate", str(source)]) == 1
+
+
+def test_an_interrupt_removes_the_bar_and_shows_the_cursor_again(tmp_path):
+    source = tmp_path / "in.wav"
+    sf.write(source, np.tile(loud_and_quiet(), 200), 16000)
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    command = [sys.executable, "-c", IMMEDIATELY, "gate", str(source), "-o", tmp_path / "out.flac"]
+    process = subprocess.Popen(command, stderr=theirs, env=os.environ | {"TERM": "xterm"})
+    os.close(theirs)
+    displayed = b""
+    while b" % " not in displayed:
+        displayed += os.read(ours, 1 << 16)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    while not displayed.endswith(b"interrupted\n"):
+        displayed += os.read(ours, 1 << 16)
+    os.close(ours)
+    assert displayed.endswith(b"\r\x1b[2K\x1b[?25hngate: interrupted\n")
+    assert list(tmp_path.iterdir()) == [source]
