@@ -140,7 +140,7 @@ def read_names(source: str, separator: bytes) -> Iterator[str]:
         except OSError as error:
             raise AudioError(
                 f"the list {quote_path(source)} can't be read: {error.strerror}: "
-                "give --from-file a file"
+                "give names_file= a file"
             ) from error
 
 

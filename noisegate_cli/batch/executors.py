@@ -148,7 +148,7 @@ class DaskWorkerPool:
             distributed: Any = import_module("distributed")  # its functions have no types
         except ImportError as error:
             raise ClusterError(
-                "--cluster needs Dask, which is not installed: pip install 'noisegate-cli[cluster]'"
+                "cluster= needs Dask, which is not installed: pip install 'noisegate-cli[cluster]'"
             ) from error
         if not SCHEDULER_ADDRESS_RE.fullmatch(address):
             raise ClusterError(f"cluster {address!r} is no address: give it as tcp://host:8786")

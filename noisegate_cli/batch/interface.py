@@ -56,10 +56,10 @@ class BatchConfig:
         if self.threshold_scope and not isinstance(self.settings.threshold, str):
             raise SettingsError(
                 f"threshold {self.settings.threshold:g} is that of all recordings already: "
-                "leave out -t, or what shares one"
+                "leave out threshold=, or what shares one"
             )
         if self.cluster and self.jobs:
-            raise SettingsError("--jobs is for this machine, a cluster has its own: leave out one")
+            raise SettingsError("jobs= is for this machine, a cluster has its own: leave out one")
 
 
 @dataclass

@@ -93,7 +93,7 @@ class Manifest:
             self.close()
             raise OutputError(
                 f"another ngate batch writes to {quote_path(folder)}: wait until it is done, "
-                "or give another output with -o"
+                "or give another output with output="
             ) from None
         except OSError as error:
             self.close()

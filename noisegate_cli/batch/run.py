@@ -415,7 +415,7 @@ def default_output_directory(root: Path) -> Path:
     """
     named = root if root.name not in ("", "..") else root.resolve()
     if not named.name:
-        raise OutputError(f"{quote_path(root)} has nothing beside it: give the output with -o")
+        raise OutputError(f"{quote_path(root)} has nothing beside it: give the output with output=")
     return named.with_name(f"{named.name}-gated")
 
 
@@ -436,14 +436,18 @@ def check_trees(root: Path, output: Path) -> None:
             else f"{quote_path(root)} doesn't exist: check the name"
         )
     if output.exists() and not output.is_dir():
-        raise OutputError(f"{quote_path(output)} is not a directory: give another output with -o")
+        raise OutputError(
+            f"{quote_path(output)} is not a directory: give another output with output="
+        )
     if not output.exists() and output.suffix.lower() in WRITABLE_EXTENSIONS:
         raise OutputError(
             f"{quote_path(output)} is called like a recording, and a batch makes a tree of them: "
-            "give a directory with -o"
+            "give a directory with output="
         )
     if output.resolve() == root.resolve():
-        raise OutputError(f"{quote_path(output)} is the input tree: give another output with -o")
+        raise OutputError(
+            f"{quote_path(output)} is the input tree: give another output with output="
+        )
 
 
 def write_csv(path: Path, plan: Plan) -> None:

@@ -314,7 +314,7 @@ class StreamEncoder:
 
     def __init__(self, info: AudioInfo, metadata_chunks: MetadataChunks | None = None) -> None:
         if sys.stdout is None or sys.stdout.isatty():
-            raise OutputError("standard output is a terminal: pipe it on, or give -o a file")
+            raise OutputError("standard output is a terminal: pipe it on, or give output= a file")
         self._info = info
         self._big_endian = info.format == "AU" or info.endian == "BIG"
         before = self._after = b""

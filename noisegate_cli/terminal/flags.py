@@ -8,7 +8,7 @@ import re
 
 from noisegate_cli.terminal.options import GATE_OPTIONS
 
-FLAGS = {
+FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
     "cluster": "--cluster",
     "force": "--force",
     "jobs": "--jobs",
@@ -16,7 +16,8 @@ FLAGS = {
     "output": "-o",
     "subtype": "--subtype",
     "csv_path": "--report",
-} | {name: option.flags[0] for name, option in GATE_OPTIONS.items()}
+    "threshold": "-t",
+}
 """Flag of each parameter that a message may suggest."""
 
 _QUOTED_OR_PARAMETER = re.compile(
