@@ -182,6 +182,7 @@ def gate_file(
     force: bool = False,
     with_peak: bool = False,
     progress: ProgressCallback = no_progress,
+    before_output_appears: Callable[[], None] = lambda: None,
 ) -> GateResult:
     """Gate the recording at `path` into `output`, block by block.
 
@@ -211,6 +212,9 @@ def gate_file(
         Whether to measure the peak of the input, which takes about 10 % longer.
     progress
         Called with the finished share of the work, 0 to 1.
+    before_output_appears
+        Called when all samples are written and before the output appears. If it raises an
+        exception, there is no output.
 
     Returns
     -------
@@ -283,6 +287,7 @@ def gate_file(
                             # output truncates, so that output + residue = input.
                             removed += kept % output_step
                         removed_file.write(removed)
+            before_output_appears()
     return GateResult(
         source=replace(info, samples=samples),
         output=rf64_if_large(replace(target, samples=samples)),

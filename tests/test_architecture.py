@@ -27,7 +27,7 @@ def imported(path):
             yield node.module
 
 
-GROUND = ("errors", "samples", "text", "memory")
+GROUND = ("errors", "json_values", "samples", "text", "memory")
 FLOORS = ["ground", "files", "gating", "recordings", "batch", "terminal"]
 
 

@@ -66,6 +66,10 @@ class WorkerPool(Protocol):
     def needs_restart(self) -> bool:
         """Whether the pool needs a `restart`."""
 
+    @property
+    def repeats_jobs(self) -> bool:
+        """Whether the pool itself runs the jobs of a dead worker again."""
+
     def start(self) -> None:
         """Start the workers before the first job."""
 
@@ -87,6 +91,7 @@ class ProcessWorkerPool:
 
     worker_death_errors: tuple[type[BaseException], ...] = (BrokenExecutor,)
     max_queued = MAX_QUEUED_PER_PROCESS
+    repeats_jobs = False
 
     def __init__(self, size: int | None = None) -> None:
         self.size = min(size or count_cpus(), MAX_PROCESSES)
@@ -141,6 +146,7 @@ class DaskWorkerPool:
     """
 
     needs_restart = False
+    repeats_jobs = True
     max_queued = MAX_QUEUED_PER_THREAD
 
     def __init__(self, address: str) -> None:

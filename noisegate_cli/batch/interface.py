@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from noisegate_cli.batch.discovery import GlobPatterns
-from noisegate_cli.batch.manifest import ManifestEntry
-from noisegate_cli.batch.plan import ReviewCandidate
+from noisegate_cli.batch.records import RecordingResult, ReviewCandidate
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
@@ -35,8 +34,8 @@ class BatchConfig:
     patterns: GlobPatterns = field(default_factory=GlobPatterns)
     names_file: str | None = None
     """File that lists the recordings, "-" for stdin; None for all recordings below the root."""
-    separator: bytes = b"\n"
-    """Separator of the names in `names_file`."""
+    null_separated: bool = False
+    """Whether each name in `names_file` ends in NUL, not in a line break."""
     threshold_scope: ThresholdScope | None = None
     """Scope of a shared threshold; None if each recording has its own threshold."""
     jobs: int | None = None
@@ -116,7 +115,7 @@ class BatchObserver(Protocol):
     def on_progress(self, files: int, size: int, report: BatchReport, current: list[str]) -> None:
         """Handle progress in the phase: finished files and bytes, and the current recordings."""
 
-    def on_recording(self, name: str, entry: ManifestEntry) -> None:
+    def on_recording(self, name: str, result: RecordingResult) -> None:
         """Handle the result of a recording."""
 
 
@@ -129,5 +128,5 @@ class NullBatchObserver:
     def on_progress(self, files: int, size: int, report: BatchReport, current: list[str]) -> None:
         """Do nothing."""
 
-    def on_recording(self, name: str, entry: ManifestEntry) -> None:
+    def on_recording(self, name: str, result: RecordingResult) -> None:
         """Do nothing."""

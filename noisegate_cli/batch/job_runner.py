@@ -96,7 +96,7 @@ class JobRunner(Generic[J, R]):
     should_stop
         Returns whether to stop; queued jobs are then cancelled.
     on_worker_death
-        Called with the jobs that were lost when a worker died, before they run again.
+        Called with the jobs that were lost when a worker died; returns the jobs to run instead.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class JobRunner(Generic[J, R]):
         *,
         on_running: Callable[[list[J]], None] = ignore_jobs,
         should_stop: Callable[[], bool] = lambda: False,
-        on_worker_death: Callable[[list[J]], None] = ignore_jobs,
+        on_worker_death: Callable[[list[J]], list[J]] = list,
     ) -> None:
         self._workers, self._work, self._on_results = workers, work, on_results
         self._on_running, self._should_stop, self._on_worker_death = (
@@ -194,8 +194,7 @@ class JobRunner(Generic[J, R]):
     def _retry_lost_jobs(self) -> None:
         """Run lost jobs again, one by one."""
         lost, self._lost_jobs = self._lost_jobs, []
-        self._on_worker_death(lost)
-        for job in lost:
+        for job in self._on_worker_death(lost):
             if self._should_stop():
                 return
             if self._submit_chunk([job]):

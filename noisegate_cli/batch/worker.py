@@ -11,18 +11,21 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from hashlib import blake2b
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from noisegate_cli import __version__
-from noisegate_cli.errors import NoisegateError
+from noisegate_cli.batch.incremental import SKIP_DONE_BEFORE, SKIP_FOREIGN_OUTPUT, is_unmodified
+from noisegate_cli.batch.records import RecordingResult, RecordingState
+from noisegate_cli.errors import AudioError, NoisegateError, OutputExistsError
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.json_values import to_json_value
 from noisegate_cli.memory import keep_freed_memory, reduce_gc
-from noisegate_cli.text import quote_path
+from noisegate_cli.text import escape_undecodable, quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.frames.histogram import LevelHistogram
@@ -52,22 +55,10 @@ class Job(NamedTuple):
     """Whether to compute a digest of the input."""
     previous_digest: str | None = None
     """Digest of the input when the output was made; the job is skipped if it is unchanged."""
-
-
-class JobOutcome(NamedTuple):
-    """Outcome of a job; errors are returned as values, not raised."""
-
-    status: Literal["done", "skipped", "failed"]
-    error: str | None = None
-    size: int | None = None
-    """Size of the input in bytes."""
-    mtime_ns: int | None = None
-    digest: str | None = None
-    output_size: int | None = None
-    output_mtime_ns: int | None = None
-    result: dict[str, Any] = {}  # noqa: RUF012  # never changed; a NamedTuple has no factories
-    """See `summarize_result`."""
-    versions: dict[str, str] = {}  # noqa: RUF012
+    force: bool = False
+    """Whether to replace an existing output in any case."""
+    previous_output: tuple[int | None, int | None] | None = None
+    """Size and modification time of the output that may be replaced; None if there is none."""
 
 
 @lru_cache
@@ -76,46 +67,92 @@ def pickle_settings(settings: GateSettings, options: OutputOptions) -> PickledSe
     return pickle.dumps((settings, options))
 
 
-def gate_job(job: Job) -> JobOutcome:
-    """Gate one recording of a batch.
-
-    An existing output is overwritten: the batch has decided that before it created the job. The
-    output may come from an earlier batch, or from a worker that was wrongly presumed dead.
-    """
-    size = mtime_ns = digest = None
+def gate_job(job: Job) -> RecordingResult:
+    """Gate one recording of a batch; an error is returned as a failed result, not raised."""
+    before = digest = None
     try:
         before = os.stat(job.source)
-        size, mtime_ns = before.st_size, before.st_mtime_ns
         if job.needs_digest:
             digest = compute_digest(job.source)
             if digest == job.previous_digest:
-                return JobOutcome("skipped", None, size, mtime_ns, digest)
+                return RecordingResult("skipped", reason=SKIP_DONE_BEFORE)
     except OSError:
         pass  # gate_file raises an error with a better message.
+    output = summary = None
+    status: RecordingState = "failed"
     try:
         from noisegate_cli.recordings import gate_file
 
         settings, options = _unpickle_settings(job.pickled_settings)
         result = gate_file(
-            job.source, job.output, settings, options=options, force=True, with_peak=True
+            job.source,
+            job.output,
+            settings,
+            options=options,
+            force=_may_replace_output(job),
+            with_peak=True,
+            before_output_appears=partial(_check_files, job, before),
         )
         output = os.stat(job.output)
-        after = os.stat(job.source)
-        if (after.st_size, after.st_mtime_ns) != (size, mtime_ns):
-            # The output may mix the old and the new input.
-            os.unlink(job.output)
-            return JobOutcome(
-                "failed", f"{quote_path(job.source)} changed while it was read: run it again"
-            )
+        status, reason, summary = "done", None, summarize_result(result)
+    except OutputExistsError:
+        return RecordingResult("skipped", reason=SKIP_FOREIGN_OUTPUT)
     except NoisegateError as error:
-        return JobOutcome("failed", str(error), size, mtime_ns, digest)
+        reason = str(error)
     except Exception as error:  # A bug in ngate must fail this recording, not the batch.
-        why = f"{quote_path(job.source)}: {type(error).__name__}: {error}"
-        return JobOutcome("failed", why, size, mtime_ns, digest)
-    return JobOutcome(
-        "done", None, size, mtime_ns, digest, output.st_size, output.st_mtime_ns,
-        summarize_result(result), versions(),
-    )  # fmt: skip
+        reason = f"{quote_path(job.source)}: {type(error).__name__}: {error}"
+    return RecordingResult(
+        status,
+        reason=reason and escape_undecodable(reason),
+        size=before and before.st_size,
+        mtime_ns=before and before.st_mtime_ns,
+        digest=digest,
+        output_size=output and output.st_size,
+        output_mtime_ns=output and output.st_mtime_ns,
+        versions=versions() if summary else {},
+        result=summary or {},
+    )
+
+
+def _may_replace_output(job: Job) -> bool:
+    """Return whether to replace the output; False if there is none.
+
+    Raises
+    ------
+    OutputExistsError
+        If the output exists and is not the one that a batch has made.
+    """
+    try:
+        found = os.lstat(job.output)
+    except FileNotFoundError:
+        return False
+    if job.force or (
+        job.previous_output is not None
+        and (not found.st_size or is_unmodified(found, *job.previous_output))
+    ):
+        return True
+    raise OutputExistsError(f"{quote_path(job.output)} exists already")
+
+
+def _check_files(job: Job, before: os.stat_result | None) -> None:
+    """Check, when the output is complete, that it may appear.
+
+    Raises
+    ------
+    AudioError
+        If the input changed or vanished, so that the output may mix its old and its new content.
+    OutputExistsError
+        If someone has written the output meanwhile.
+    """
+    try:
+        after = os.stat(job.source)
+    except OSError as error:
+        raise AudioError(
+            f"{quote_path(job.source)} vanished while it was read: {error.strerror}"
+        ) from error
+    if before is None or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        raise AudioError(f"{quote_path(job.source)} changed while it was read: run it again")
+    _may_replace_output(job)
 
 
 def measure_job(job: Job) -> tuple[bytes, int] | str:
@@ -140,9 +177,9 @@ def decode_histogram(measured: tuple[bytes, int]) -> "LevelHistogram":
 
 
 def summarize_result(result: "GateResult") -> dict[str, Any]:
-    """Return the figures of a result for the manifest, with None for infinite values."""
+    """Return the figures of a result for the manifest."""
     suggestion = result.suggestion
-    found = {
+    summary = {
         "duration_s": result.source.duration,
         "sample_rate": result.source.sample_rate,
         "channels": result.source.channels,
@@ -157,10 +194,10 @@ def summarize_result(result: "GateResult") -> dict[str, Any]:
         "closed_share": result.statistics.closed_share,
         "openings": result.statistics.openings,
         "chops": result.chops.count,
-        "warnings": list(result.warnings),
+        "warnings": result.warnings,
         "seconds": round(result.seconds, 6),
     }
-    return {k: None if v in (float("inf"), -float("inf")) else v for k, v in found.items()}
+    return dict(to_json_value(summary))
 
 
 @cache

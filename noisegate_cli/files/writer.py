@@ -16,10 +16,10 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
-from noisegate_cli.errors import NoisegateError, OutputError
+from noisegate_cli.errors import NoisegateError, OutputError, OutputExistsError
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.libsndfile import VORBIS_CHANNEL_ORDER, encode_path, error_text
-from noisegate_cli.files.partial_files import partial_path
+from noisegate_cli.files.partial_files import partial_path, rename_without_replacing
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.riff import (
     WRITABLE_FORMAT_TAGS,
@@ -219,7 +219,13 @@ def open_writer(
             yield writer
         check_overwrite(path, force)
         with _wrap_write_errors(path):
-            partial.replace(path)
+            if force:
+                partial.replace(path)
+            else:
+                try:
+                    rename_without_replacing(partial, path)
+                except FileExistsError:
+                    raise OutputExistsError(_exists_message(path)) from None
 
 
 @contextmanager
@@ -360,7 +366,11 @@ def check_overwrite(path: Path, force: bool) -> None:
     if stat.S_ISDIR(mode):
         raise OutputError(f"{quote_path(path)} is a directory: give a file name")
     if not force:
-        raise OutputError(f"{quote_path(path)} exists already: force=True overwrites it")
+        raise OutputExistsError(_exists_message(path))
+
+
+def _exists_message(path: Path) -> str:
+    return f"{quote_path(path)} exists already: force=True overwrites it"
 
 
 def _remove_partial(partial: Path, folders: list[Path]) -> None:

@@ -173,7 +173,7 @@ def batch(
             options=options,
             patterns=GlobPatterns(tuple(include or ()), tuple(exclude or ())),
             names_file=from_file,
-            separator=b"\0" if null else b"\n",
+            null_separated=null,
             threshold_scope={None: None, True: "tree", False: "folder"}[threshold_scope],
             jobs=jobs,
             cluster=cluster,

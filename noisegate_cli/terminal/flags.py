@@ -13,6 +13,7 @@ FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
     "force": "--force",
     "jobs": "--jobs",
     "names_file": "--from-file",
+    "null_separated": "-0",
     "output": "-o",
     "subtype": "--subtype",
     "csv_path": "--report",

@@ -14,7 +14,7 @@ from tests.conftest import loud_and_quiet, tone
 
 
 def found(names):
-    return sorted(one.name for one in names if not one.error)
+    return sorted(one.name for one in names if not one.reason)
 
 
 @pytest.fixture
@@ -82,18 +82,18 @@ def test_a_list_names_recordings_as_one_sees_them_or_below_the_root(tree, monkey
 def test_what_a_list_names_outside_of_the_root_is_refused(tree, tmp_path):
     (tmp_path / "other.wav").touch()
     one, two = find_listed(tree, [str(tmp_path / "other.wav"), str(tree / "day1")], GlobPatterns())
-    assert "other.wav' is not below" in one.error
-    assert "is a directory" in two.error
+    assert "other.wav' is not below" in one.reason
+    assert "is a directory" in two.reason
 
 
 def test_the_names_of_a_list_may_hold_anything(tmp_path, monkeypatch):
     names = ["with space.wav", "-dash.wav", "ü.wav", "two\nlines.wav", "\udcff.wav"]
     (tmp_path / "list").write_bytes(b"\0".join(map(os.fsencode, names)))
-    assert list(read_names(str(tmp_path / "list"), b"\0")) == names
+    assert list(read_names(str(tmp_path / "list"), null_separated=True)) == names
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"a.wav\r\n\nb.wav")))
-    assert list(read_names("-", b"\n")) == ["a.wav", "b.wav"]
+    assert list(read_names("-")) == ["a.wav", "b.wav"]
     with pytest.raises(AudioError, match="nowhere' can't be read"):
-        list(read_names(str(tmp_path / "nowhere"), b"\n"))
+        list(read_names(str(tmp_path / "nowhere")))
 
 
 def test_awkward_names_come_out_as_they_went_in(tmp_path, write):

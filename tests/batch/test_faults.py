@@ -17,7 +17,7 @@ import soundfile as sf
 from noisegate_cli import OutputError, gate_file
 from noisegate_cli.batch import run as batch_run
 from noisegate_cli.batch.executors import ProcessWorkerPool
-from noisegate_cli.batch.manifest import JOURNAL_NAME, MANIFEST_NAME
+from noisegate_cli.batch.manifest import MANIFEST_NAME
 from noisegate_cli.batch.worker import gate_job
 from noisegate_cli.files.riff import WavEncoder
 from noisegate_cli.files.writer import open_writer
@@ -92,8 +92,7 @@ def test_the_parent_is_killed(tmp_path):
     process.wait()
     wait_for(lambda: not processes_of(process.pid))
     left = list_files(output)
-    assert JOURNAL_NAME in left
-    for name in set(left) - {JOURNAL_NAME}:
+    for name in left:
         assert name.endswith(".flac"), "a worker left its temporary file"
         assert len(read(output / name)) == 48000 * 40
     told = [line for line in read_manifest(output) if line["status"] == "done"]
@@ -148,7 +147,6 @@ def test_parent_and_workers_are_killed_at_once(tree, tmp_path):
     assert killed.returncode == -signal.SIGKILL
     left = list_files(output)
     assert [name for name in left if name.endswith(".partial")]
-    assert JOURNAL_NAME in left
     report, _ = run(tree, output)
     assert report.done + report.skipped == 8
     expect_complete(tree, output)
@@ -267,7 +265,6 @@ def test_the_disk_is_full_for_the_manifest_itself(tree, tmp_path, monkeypatch):
     monkeypatch.undo()
     before = read_manifest(output)
     assert 0 < len(before) < 8
-    assert JOURNAL_NAME in list_files(output)
     report, _ = run(tree, output)
     assert report.done == 8 - len(before)
     expect_complete(tree, output)
@@ -311,10 +308,14 @@ def test_an_input_changes_while_it_is_read(tree, tmp_path, monkeypatch, write):
     output = tmp_path / "out"
 
     def changing(source, *arguments, **options):
-        result = gate_file(source, *arguments, **options)
-        if source.endswith("4.wav"):
-            os.utime(source, ns=(0, 0))
-        return result
+        check = options.pop("before_output_appears")
+
+        def change_and_check():
+            if source.endswith("4.wav"):
+                os.utime(source, ns=(0, 0))
+            check()
+
+        return gate_file(source, *arguments, **options, before_output_appears=change_and_check)
 
     monkeypatch.setattr("noisegate_cli.recordings.gate_file", changing)
     report, _told = run(tree, output)
@@ -344,7 +345,7 @@ def test_an_input_changes_before_its_turn_comes(tree, tmp_path, monkeypatch, wri
 def test_what_others_are_writing_there_is_left_alone(tree, tmp_path):
     output = tmp_path / "out"
     (output / "even").mkdir(parents=True)
-    (output / JOURNAL_NAME).write_text('"id"\n"even/0.wav"\n')
+    (output / MANIFEST_NAME).write_text('{"status": "started", "output": "even/0.wav"}\n')
     others = output / "even" / ".ngate-0123456789abcdef-01234567.partial"
     others.touch()
     run(tree, output)

@@ -7,13 +7,11 @@ import pytest
 
 from noisegate_cli import GateSettings, OutputError, OutputOptions
 from noisegate_cli.batch.manifest import (
-    JOURNAL_NAME,
     MANIFEST_NAME,
-    MAX_JOURNAL_LINES,
     Manifest,
-    OutputJournal,
-    read_entries,
+    read_results,
 )
+from noisegate_cli.batch.records import RecordingResult
 from noisegate_cli.files.partial_files import partial_path
 from tests.batch.helpers import SETTINGS, list_files, read_manifest, run, statuses
 from tests.conftest import loud_and_quiet, tone
@@ -151,15 +149,15 @@ def test_settings_that_an_older_version_did_not_have_are_their_defaults(tree, tm
     assert reasons(tree, output, settings=GateSettings(threshold=0.03, adaptive=True)) != {}
 
 
-def test_a_torn_last_line_is_taken_away_and_its_recording_is_still_there(tree, tmp_path):
+def test_an_incomplete_last_line_is_removed_and_its_recording_is_gated_again(tree, tmp_path):
     output = tmp_path / "out"
     run(tree, output)
-    whole = (output / MANIFEST_NAME).read_bytes()
-    first = whole.index(b"\n") + 1
-    (output / MANIFEST_NAME).write_bytes(whole[:first] + whole[first : first + 40])
-    (output / JOURNAL_NAME).write_text('"id"\n"deep/b.wav"\n')
+    lines = (output / MANIFEST_NAME).read_bytes().splitlines(keepends=True)
+    assert b'"done"' in lines[-1]
+    (output / MANIFEST_NAME).write_bytes(b"".join(lines[:-1]) + lines[-1][:40])
     report, _ = run(tree, output)
     assert (report.done, report.skipped, report.unreadable_lines) == (1, 1, 0)
+    assert report.reasons == {"interrupted before": 1}
     assert [line["output"] for line in read_manifest(output)] == ["a.wav", "deep/b.wav"]
     assert list_files(output) == ["a.wav", "deep/b.wav"]
 
@@ -176,7 +174,7 @@ def test_a_manifest_that_is_nothing_but_a_torn_line_is_an_empty_one(tmp_path):
 def test_a_line_that_is_none_is_told_of_and_its_recording_is_left_alone(tree, tmp_path, line):
     output = tmp_path / "out"
     run(tree, output)
-    _first, second = (output / MANIFEST_NAME).read_text().splitlines()
+    second = (output / MANIFEST_NAME).read_text().splitlines()[-1]
     (output / MANIFEST_NAME).write_text(f"{line}\n{second}\n", encoding="latin-1")
     report, _ = run(tree, output)
     assert report.unreadable_lines == 1
@@ -190,7 +188,8 @@ def test_a_line_that_is_none_is_told_of_and_its_recording_is_left_alone(tree, tm
 def test_a_damaged_line_that_still_names_its_output_has_it_made_again(tree, tmp_path, damage):
     output = tmp_path / "out"
     run(tree, output)
-    one, other = (output / MANIFEST_NAME).read_bytes().splitlines(keepends=True)
+    lines = (output / MANIFEST_NAME).read_bytes().splitlines(keepends=True)
+    one, other = (line for line in lines if b'"done"' in line)
     one = (
         one[: one.index(b'"size"')] + b"\n"
         if damage == "cut"
@@ -223,7 +222,7 @@ def test_there_is_one_batch_in_an_output_tree_at_a_time(tree, tmp_path):
 
 def test_a_line_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path, monkeypatch):
     manifest = Manifest(tmp_path)
-    manifest.append({"output": "a"})
+    manifest.append(RecordingResult("started", "a"))
     write = os.write
 
     def full(file, data):
@@ -233,24 +232,16 @@ def test_a_line_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path, monkeypat
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(OutputError, match="No space left"):
-        manifest.append({"output": "b"})
+        manifest.append(RecordingResult("started", "b"))
     monkeypatch.undo()
-    manifest.append({"output": "c"})
+    manifest.append(RecordingResult("started", "c"))
     manifest.close()
-    assert [entry["output"] for entry in read_entries(tmp_path)] == ["a", "c"]
+    assert [result.output for result in read_results(tmp_path) if result] == ["a", "c"]
 
 
-def test_what_was_started_and_not_settled_is_remembered_and_little_else(tmp_path):
-    started = OutputJournal(tmp_path)
-    for number in range(3 * MAX_JOURNAL_LINES):
-        started.add(f"{number}\n.wav")
-        if number != 1:
-            started.mark_finished(f"{number}\n.wav")
-    assert len((tmp_path / JOURNAL_NAME).read_bytes().splitlines()) <= MAX_JOURNAL_LINES + 2
-    assert "1\n.wav" in OutputJournal(tmp_path).unfinished
-    started.mark_finished("1\n.wav")
-    started.close()
-    assert not (tmp_path / JOURNAL_NAME).exists()
+def append_started(output, name):
+    with (output / MANIFEST_NAME).open("a") as file:
+        print(json.dumps({"status": "started", "output": name}), file=file)
 
 
 def test_without_locks_nothing_is_taken_for_left_behind(tree, tmp_path, monkeypatch):
@@ -262,12 +253,12 @@ def test_without_locks_nothing_is_taken_for_left_behind(tree, tmp_path, monkeypa
     output = tmp_path / "out"
     run(tree, output)
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    (output / JOURNAL_NAME).write_text('"id"\n"a.wav"\n')
+    append_started(output, "a.wav")
     partial = partial_path(output / "a.wav")
     partial.touch()
     assert run(tree, output)[0].done == 1
     assert partial.exists()
     monkeypatch.undo()
-    (output / JOURNAL_NAME).write_text('"id"\n"a.wav"\n')
+    append_started(output, "a.wav")
     run(tree, output)
     assert list_files(output) == ["a.wav", "deep/b.wav"]

@@ -68,7 +68,7 @@ def test_one_bad_file_does_not_stop_the_rest(tree):
     report, told = run(tree, tree.with_name("out"))
     failed = [name for name, status in statuses(told).items() if status == "failed"]
     assert sorted(failed) == ["bad.wav", "empty.wav"]
-    assert "bad.wav' is not a recording" in str(told.entries["bad.wav"]["error"])
+    assert "bad.wav' is not a recording" in str(told.entries["bad.wav"].reason)
     assert (report.done, report.failed, len(report.errors)) == (3, 2, 2)
 
 
