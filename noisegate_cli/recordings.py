@@ -265,8 +265,13 @@ def gate_file(
             reader.blocks(), info, lambda share: progress(done + share * (1 - done))
         )
         samples, peak = 0, 0.0
+        is_file = info.path != STDIO_PATH
         kept_of = InputMetadata(
-            reader.path, reader.tags, reader.chunks, options.keep_mtime and info.path != STDIO_PATH
+            reader.path,
+            reader.tags,
+            reader.chunks,
+            keep_mtime=options.keep_mtime and is_file,
+            keep_mode=is_file,
         )
         with ExitStack() as stack:
 

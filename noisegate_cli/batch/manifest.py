@@ -75,8 +75,12 @@ def read_results(folder: Path) -> Iterator[RecordingResult | None]:
         return
     except OSError as error:
         raise _make_open_error(path, "read", error) from error
-    with os.fdopen(number, "rb") as file:
+    try:
         _check_regular(path, number)
+    except OutputError:
+        os.close(number)
+        raise
+    with os.fdopen(number, "rb") as file:
         while line := file.readline(MAX_LINE_BYTES):
             rest = line
             while len(rest) == MAX_LINE_BYTES and not rest.endswith(b"\n"):

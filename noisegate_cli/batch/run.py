@@ -1,6 +1,5 @@
 """Run a batch from discovery to the final report."""
 
-import csv
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -8,6 +7,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from noisegate_cli.batch.csv_report import check_csv_is_no_recording, check_csv_path, write_csv
 from noisegate_cli.batch.discovery import find_listed, read_names, walk_tree
 from noisegate_cli.batch.disk_space import (
     estimate_output_bytes,
@@ -26,7 +26,6 @@ from noisegate_cli.batch.job_runner import MAX_CHUNK_JOBS, JobRunner, LostJob, s
 from noisegate_cli.batch.manifest import MANIFEST_NAME, Manifest, read_results
 from noisegate_cli.batch.plan import PAGE_ROWS, Plan
 from noisegate_cli.batch.records import (
-    RESULT_COLUMNS,
     Recording,
     RecordingResult,
     RecordingState,
@@ -86,10 +85,8 @@ class BatchRun:
         """
         batch, started_at = self._batch, time.perf_counter()
         check_trees(batch.root, batch.output)
-        if batch.csv_path and not batch.csv_path.absolute().parent.is_dir():
-            raise OutputError(
-                f"{quote_path(batch.csv_path)} can't be written: there is no such directory"
-            )
+        if batch.csv_path:
+            check_csv_path(batch.csv_path)
         with ExitStack() as stack:
             self._plan = stack.enter_context(closing(Plan(batch.root, batch.output, batch.options)))
             try:
@@ -120,6 +117,8 @@ class BatchRun:
             found = find_listed(batch.root, names, batch.patterns)
         self._plan.add(self._report_found(found))
         self._plan.fail_colliding_outputs()
+        if batch.csv_path:
+            check_csv_is_no_recording(batch.csv_path, batch.output, self._plan)
         self.report.total = self._plan.count()[0]
 
     def _report_found(self, found: Iterator[Recording]) -> Iterator[Recording]:
@@ -396,20 +395,3 @@ def check_trees(root: Path, output: Path) -> None:
         raise OutputError(
             f"{quote_path(output)} is the input tree: give another output with output="
         )
-
-
-def write_csv(path: Path, plan: Plan) -> None:
-    """Write the results of all recordings as CSV.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
-    """
-    try:
-        with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-            writer = csv.writer(file)
-            writer.writerow(("file", "output", "status", "why", *RESULT_COLUMNS))
-            writer.writerows(plan.iter_table_rows())
-    except OSError as error:
-        raise OutputError(f"{quote_path(path)} can't be written: {error.strerror}") from error

@@ -167,6 +167,8 @@ class InputMetadata:
     chunks: MetadataChunks | None = None
     keep_mtime: bool = False
     """Whether to copy the modification time."""
+    keep_mode: bool = False
+    """Whether only those may read or write the output who may do so with the input."""
     warnings: list[str] = field(default_factory=list)
     """Warnings about metadata that could not be copied."""
 
@@ -325,11 +327,24 @@ def _create_file(path: Path, info: AudioInfo, metadata: InputMetadata | None) ->
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            return _create_encoder(path, info, metadata)
+            file = _create_encoder(path, info, metadata)
         except (sf.SoundFileError, FileNotFoundError):
             # The cleanup of another output that failed may have removed the empty directory.
             if path.parent.exists():
                 raise
+        else:
+            # No samples are written yet.
+            if metadata is not None and metadata.keep_mode:
+                _restrict_mode(path, metadata.path)
+            return file
+
+
+def _restrict_mode(path: Path, source: Path) -> None:
+    """Let only those read or write a new file who may do so with `source`."""
+    # The owner may write, because the file is opened again to add tags.
+    with suppress(OSError):  # The input may have vanished, which is reported elsewhere.
+        allowed = source.stat().st_mode | stat.S_IWUSR
+        path.chmod(stat.S_IMODE(path.stat().st_mode & allowed))
 
 
 def _create_encoder(path: Path, info: AudioInfo, metadata: InputMetadata | None) -> Encoder:

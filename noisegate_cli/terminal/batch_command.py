@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noisegate_cli.errors import SettingsError
+from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.terminal.console import console, print_error, print_message
+from noisegate_cli.terminal.console import console, discard_stdout, print_error, print_message
 from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options import add_gate_options
 from noisegate_cli.terminal.shared_options import (
@@ -222,6 +222,11 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool) -> None:
         if not report.is_planned:
             raise
         raise InterruptedWithMessage(format_batch_remainder(report)) from None
+    except BrokenPipeError:
+        discard_stdout()
+        if report.to_do:
+            why = f"the reader of standard output has ended: {format_batch_remainder(report)}"
+            raise OutputError(why) from None
     finally:
         progress.close()
         if report.is_planned and not quiet:

@@ -12,6 +12,7 @@ from noisegate_cli.errors import NoisegateError, SettingsError
 from noisegate_cli.terminal.analyze_command import analyze
 from noisegate_cli.terminal.batch_command import batch
 from noisegate_cli.terminal.console import (
+    discard_stdout,
     escape_unencodable_output,
     interrupt_on_signals,
     print_data,
@@ -74,9 +75,8 @@ def run(arguments: Sequence[str]) -> int:
             raise KeyboardInterrupt
         return int(status)
     except (BrokenPipeError, SystemExit):
-        # The reader of stdout has closed the pipe, for which Typer raises SystemExit. Without a
-        # redirect to the null device, Python would fail again when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of stdout has closed the pipe, for which Typer raises SystemExit.
+        discard_stdout()
         return EXIT_SUCCESS
     except (KeyboardInterrupt, typer.Abort, InterruptedWithMessage) as interrupt:
         print_error(": ".join(("interrupted", *map(str, interrupt.args))))

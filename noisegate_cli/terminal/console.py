@@ -1,5 +1,6 @@
 """Terminal output: messages, errors and progress on stderr; data on stdout."""
 
+import os
 import signal
 import sys
 import time
@@ -34,6 +35,14 @@ def print_message(text: str) -> None:
 def print_data(text: str) -> None:
     """Print a line of data to stdout."""
     print(text, flush=True)
+
+
+def discard_stdout() -> None:
+    """Redirect stdout to the null device after its reader has closed the pipe.
+
+    Otherwise Python would fail again when it flushes stdout at exit.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_error(message: object) -> None:

@@ -9,6 +9,7 @@ import pytest
 from noisegate_cli import AudioError, OutputOptions
 from noisegate_cli.batch.discovery import GlobPatterns, find_listed, read_names, walk_tree
 from noisegate_cli.files.output_naming import output_name
+from noisegate_cli.terminal.cli import run as ngate
 from tests.batch.helpers import list_files, run, statuses
 from tests.conftest import loud_and_quiet, tone
 
@@ -140,3 +141,12 @@ def test_outputs_are_called_what_the_names_say():
     assert output_name("a/b.wma", batch) == "a/b.flac"
     assert output_name("a/b.listed", batch) == "a/b.wav"
     assert output_name("a.b.wav", OutputOptions(format="flac", suffix="_x")) == "a.b_x.flac"
+
+
+def test_a_list_that_is_separated_by_nul_unexpectedly_is_explained(tmp_path, write, capsys):
+    write(loud_and_quiet(), "in/a.wav")
+    (tmp_path / "list").write_bytes(b"in/a.wav\0in/b.wav\0")
+    options = ["-o", str(tmp_path / "out"), "--from-file", str(tmp_path / "list")]
+    assert ngate(["batch", str(tmp_path / "in"), *options]) == 1
+    assert capsys.readouterr().err.endswith("list' end in NUL, not in a line break: add -0\n")
+    assert not (tmp_path / "out").exists()

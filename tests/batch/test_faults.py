@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,15 @@ import soundfile as sf
 from noisegate_cli import OutputError, gate_file
 from noisegate_cli.batch import run as batch_run
 from noisegate_cli.batch.executors import ProcessWorkerPool
+from noisegate_cli.batch.interface import BatchConfig
 from noisegate_cli.batch.manifest import MANIFEST_NAME
 from noisegate_cli.batch.worker import gate_job
 from noisegate_cli.files.riff import WavEncoder
 from noisegate_cli.files.writer import open_writer
 from tests.batch.helpers import (
     SETTINGS,
+    CollectingObserver,
+    InlineWorkerPool,
     list_files,
     read_manifest,
     run,
@@ -113,8 +117,6 @@ def killed_in_the_middle(job):
 
 
 def sf_info(job):
-    from dataclasses import replace
-
     from noisegate_cli.files.reader import probe
 
     return replace(probe(Path(job.source)), path=Path(job.output))
@@ -304,20 +306,143 @@ def test_an_input_vanishes_while_the_batch_runs(tree, tmp_path, monkeypatch):
     expect_complete(tree, output)
 
 
-def test_an_input_changes_while_it_is_read(tree, tmp_path, monkeypatch, write):
-    output = tmp_path / "out"
+def while_it_is_read(name, change):
+    """Return a stand-in for `gate_file` that calls `change` before the output of `name` appears."""
 
-    def changing(source, *arguments, **options):
-        check = options.pop("before_output_appears")
-
+    def gate(source, *arguments, before_output_appears, **options):
         def change_and_check():
-            if source.endswith("4.wav"):
-                os.utime(source, ns=(0, 0))
-            check()
+            if source.endswith(name):
+                change()
+            before_output_appears()
 
         return gate_file(source, *arguments, **options, before_output_appears=change_and_check)
 
-    monkeypatch.setattr("noisegate_cli.recordings.gate_file", changing)
+    return gate
+
+
+def test_an_input_vanishes_while_it_is_read(tree, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    gone = tree / "even" / "4.wav"
+    data = gone.read_bytes()
+    monkeypatch.setattr(
+        "noisegate_cli.recordings.gate_file", while_it_is_read("4.wav", gone.unlink)
+    )
+    report, _ = run(tree, output)
+    assert (report.done, report.failed) == (7, 1)
+    assert "4.wav' vanished while it was read" in report.errors[0]
+    assert "even/4.wav" not in list_files(output)
+    monkeypatch.undo()
+    gone.write_bytes(data)
+    assert run(tree, output)[0].reasons == {"failed before": 1}
+    expect_complete(tree, output)
+
+
+@pytest.mark.parametrize("workers", [None, ProcessWorkerPool(2)])
+def test_an_output_that_someone_writes_before_its_turn_comes_is_left_alone(
+    tree, tmp_path, workers, monkeypatch
+):
+    foreign = tmp_path / "out" / "odd" / "7.wav"
+
+    class Writing(CollectingObserver):
+        def on_phase(self, name, files, size):
+            if name == "gating":
+                foreign.parent.mkdir(parents=True)
+                foreign.write_text("foreign")
+
+    told = Writing()
+    config = BatchConfig(root=tree, output=tmp_path / "out", settings=SETTINGS)
+    report = batch_run.BatchRun(config, told).execute(workers or InlineWorkerPool())
+    assert (report.done, report.failed, report.skipped) == (7, 0, 1)
+    assert statuses(told)["7.wav"] == "skipped"
+    assert run(tree, tmp_path / "out")[0].skip_reasons == {
+        "done before": 7,
+        "output exists, and no batch made it": 1,
+    }
+    assert foreign.read_text() == "foreign"
+
+
+def test_an_output_that_someone_writes_while_it_is_made_is_left_alone(tree, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    foreign = output / "even" / "4.wav"
+    monkeypatch.setattr(
+        "noisegate_cli.recordings.gate_file",
+        while_it_is_read("4.wav", lambda: foreign.write_text("foreign")),
+    )
+    assert run(tree, output)[0].skip_reasons == {"output exists, and no batch made it": 1}
+    monkeypatch.undo()
+    assert run(tree, output)[0].skipped == 8
+    assert foreign.read_text() == "foreign"
+    assert not [name for name in list_files(output) if name.endswith(".partial")]
+
+
+def test_an_output_that_someone_edits_while_it_is_made_again_is_left_alone(
+    tree, tmp_path, monkeypatch
+):
+    output = tmp_path / "out"
+    run(tree, output)
+    edited = output / "even" / "4.wav"
+    monkeypatch.setattr(
+        "noisegate_cli.recordings.gate_file",
+        while_it_is_read("4.wav", lambda: edited.write_text("edited")),
+    )
+    report, _ = run(tree, output, settings=replace(SETTINGS, hold_ms=5.0))
+    assert (report.done, report.skipped) == (7, 1)
+    assert edited.read_text() == "edited"
+
+
+@pytest.mark.parametrize("gone", ["manifest", "tree", "replaced"])
+def test_a_batch_stops_where_its_tree_has_gone(tree, tmp_path, gone):
+    output = tmp_path / "out"
+
+    class Removing(CollectingObserver):
+        def on_recording(self, name, result):
+            super().on_recording(name, result)
+            if len(self.entries) == 1 and gone == "tree":
+                output.rename(tmp_path / "moved")
+            elif len(self.entries) == 1:
+                (output / MANIFEST_NAME).unlink()
+                if gone == "replaced":
+                    (output / MANIFEST_NAME).touch()
+
+    told = Removing()
+    config = BatchConfig(root=tree, output=output, settings=SETTINGS, max_errors=1)
+    with pytest.raises(OutputError, match="was removed or replaced while the batch ran"):
+        batch_run.BatchRun(config, told).execute(InlineWorkerPool())
+    assert len(told.entries) < 8
+
+
+def test_an_output_is_as_private_as_its_input(tree, tmp_path):
+    for number, mode in ((0, 0o600), (2, 0o640), (4, 0o444), (6, 0o777)):
+        (tree / "even" / f"{number}.wav").chmod(mode)
+    run(tree, tmp_path / "out")
+    modes = [(tmp_path / "out" / "even" / f"{n}.wav").stat().st_mode & 0o777 for n in (0, 2, 4, 6)]
+    assert modes == [0o600, 0o640, 0o644, 0o644]
+
+
+def test_the_reader_of_the_results_ends_before_the_batch(tmp_path):
+    write_long_recordings(tmp_path / "in", 12)
+    command = [*BATCH, str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-j", "1", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(30) == 1
+    assert "the reader of standard output has ended" in said
+    assert "of 12 recordings are dealt with: the same command does the rest" in said
+    assert "Traceback" not in said
+    assert "Exception" not in said
+    report, _ = run(tmp_path / "in", tmp_path / "out")
+    assert report.done + report.skipped == 12
+
+
+def test_an_input_changes_while_it_is_read(tree, tmp_path, monkeypatch, write):
+    output = tmp_path / "out"
+
+    monkeypatch.setattr(
+        "noisegate_cli.recordings.gate_file",
+        while_it_is_read("4.wav", lambda: os.utime(tree / "even" / "4.wav", ns=(0, 0))),
+    )
     report, _told = run(tree, output)
     assert (report.done, report.failed) == (7, 1)
     assert "4.wav' changed while it was read" in report.errors[0]
