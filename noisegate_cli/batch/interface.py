@@ -13,6 +13,8 @@ from noisegate_cli.gating.settings import GateSettings
 ThresholdScope = Literal["tree", "folder"]
 """Scope of a shared threshold: all recordings, or the recordings of one folder."""
 
+DEFAULT_TIMEOUT_S = 600.0
+
 SAME_NAMES = OutputOptions(suffix="")
 """Output options without a suffix, because the outputs go to a separate tree."""
 
@@ -42,6 +44,9 @@ class BatchConfig:
     """Number of parallel jobs on this machine; None for one per CPU."""
     cluster: str | None = None
     """Address of a Dask scheduler; None for this machine."""
+    timeout_s: float | None = DEFAULT_TIMEOUT_S
+    """Time without progress after which a recording fails; None for no limit. A cluster has no
+    limit."""
     force: bool = False
     checksum: bool = False
     max_errors: int | None = None

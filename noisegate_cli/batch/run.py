@@ -22,7 +22,7 @@ from noisegate_cli.batch.incremental import (
     decide_job,
 )
 from noisegate_cli.batch.interface import BatchConfig, BatchObserver, BatchReport, NullBatchObserver
-from noisegate_cli.batch.job_runner import MAX_CHUNK_JOBS, JobRunner, LostJob, split_into_chunks
+from noisegate_cli.batch.job_runner import MAX_CHUNK_JOBS, JobRunner, split_into_chunks
 from noisegate_cli.batch.manifest import MANIFEST_NAME, Manifest, read_results
 from noisegate_cli.batch.plan import PAGE_ROWS, Plan
 from noisegate_cli.batch.records import (
@@ -32,7 +32,7 @@ from noisegate_cli.batch.records import (
     encode_settings,
 )
 from noisegate_cli.batch.thresholds import SharedThresholds
-from noisegate_cli.batch.worker import Job, gate_job, pickle_settings
+from noisegate_cli.batch.worker import Job, LostJob, gate_job, pickle_settings
 from noisegate_cli.errors import AudioError, NoisegateError, OutputError
 from noisegate_cli.files.formats import WRITABLE_EXTENSIONS
 from noisegate_cli.files.partial_files import remove_partials
@@ -104,8 +104,10 @@ class BatchRun:
         return self.report
 
     def _create_workers(self) -> WorkerPool:
-        cluster = self._batch.cluster
-        return DaskWorkerPool(cluster) if cluster else ProcessWorkerPool(self._batch.jobs)
+        batch = self._batch
+        if batch.cluster:
+            return DaskWorkerPool(batch.cluster)
+        return ProcessWorkerPool(batch.jobs, batch.timeout_s)
 
     def _find_recordings(self) -> None:
         """Find the recordings and fail those whose output names collide."""
@@ -276,6 +278,8 @@ class BatchRun:
         if isinstance(outcome, LostJob):
             reason = escape_undecodable(f"{quote_path(job.source)}: {outcome.error}")
             outcome = RecordingResult("failed", reason=reason)
+            if self.report.is_locked:
+                self._remove_partials([recording.output])
         if outcome.status == "skipped":
             return outcome._replace(output=recording.output)
         if outcome.size is None:

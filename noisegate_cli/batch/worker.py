@@ -9,13 +9,15 @@ import os
 import pickle
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from hashlib import blake2b
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from noisegate_cli import __version__
 from noisegate_cli.batch.incremental import SKIP_DONE_BEFORE, SKIP_FOREIGN_OUTPUT, is_unmodified
@@ -28,6 +30,8 @@ from noisegate_cli.memory import keep_freed_memory, reduce_gc
 from noisegate_cli.text import escape_undecodable, quote_path
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from noisegate_cli.gating.frames.histogram import LevelHistogram
     from noisegate_cli.recordings import GateResult
 
@@ -39,6 +43,9 @@ PickledSettings = bytes
 
 DIGEST_BYTES = 16
 DIGEST_CHUNK_BYTES = 1 << 20
+
+HEARTBEAT_INTERVAL_S = 0.5
+"""Minimum interval between messages about progress."""
 
 
 class Job(NamedTuple):
@@ -59,6 +66,13 @@ class Job(NamedTuple):
     """Whether to replace an existing output in any case."""
     previous_output: tuple[int | None, int | None] | None = None
     """Size and modification time of the output that may be replaced; None if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LostJob:
+    """Result of a job that failed to return one, for example because its worker died twice."""
+
+    error: str
 
 
 @lru_cache
@@ -91,6 +105,7 @@ def gate_job(job: Job) -> RecordingResult:
             options=options,
             force=_may_replace_output(job),
             with_peak=True,
+            progress=report_progress,
             before_output_appears=partial(_check_files, job, before),
         )
         output = os.stat(job.output)
@@ -220,6 +235,7 @@ def compute_digest(path: str) -> str:
     with Path(path).open("rb", buffering=0) as file:
         while part := file.read(DIGEST_CHUNK_BYTES):
             digest.update(part)
+            report_progress()
     return f"blake2b:{digest.hexdigest()}"
 
 
@@ -230,8 +246,11 @@ def _unpickle_settings(pickled: PickledSettings) -> tuple[GateSettings, OutputOp
 
 
 class _ProcessState:
-    """Termination state of a worker process of `ProcessWorkerPool`."""
+    """State of a worker process of `ProcessWorkerPool`."""
 
+    connection: "ClassVar[Connection | None]" = None
+    """Connection to the parent; None in a worker of a cluster."""
+    last_message_time = 0.0
     is_busy = False
     """Whether the process runs a job, which must clean up first."""
     is_terminating = False
@@ -243,9 +262,22 @@ class _ProcessState:
         if cls.is_busy and not cls.is_terminating:
             cls.is_terminating = True
             raise SystemExit
-        # A broken pool sends SIGTERM again, which must not interrupt the clean-up.
+        # The parent may send SIGTERM again, which must not interrupt the clean-up.
         if not cls.is_busy:
             os._exit(1)
+
+    @classmethod
+    def send(cls, message: object) -> None:
+        """Send a message to the parent."""
+        if cls.connection is not None:
+            cls.connection.send(message)
+            cls.last_message_time = time.monotonic()
+
+
+def report_progress(share: float = 0.0) -> None:  # noqa: ARG001  # it is a ProgressCallback
+    """Tell the parent at intervals that the running job makes progress."""
+    if time.monotonic() - _ProcessState.last_message_time > HEARTBEAT_INTERVAL_S:
+        _ProcessState.send(None)
 
 
 def run_jobs(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
@@ -253,20 +285,41 @@ def run_jobs(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
     return [work(job) for job in jobs]
 
 
-def run_jobs_in_process(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
-    """Run a chunk of jobs in a process of `ProcessWorkerPool`, which exits here on SIGTERM.
+def serve_jobs(connection: "Connection") -> None:
+    """Run chunks of jobs in a process of `ProcessWorkerPool` until the parent disconnects.
 
-    The executor would treat SystemExit as a result and give this process the next chunk.
+    The process receives a pickled function and its jobs. It sends None when it is ready and at
+    intervals during a job, and one result for each job.
     """
-    results: list[R] | None = None
+    initialize_process()
+    _ProcessState.connection = connection
+    with suppress(EOFError, OSError):
+        _ProcessState.send(None)
+        while True:
+            chunk = connection.recv_bytes()
+            try:
+                work, jobs = pickle.loads(chunk)
+            except Exception as error:
+                _ProcessState.send(error)
+                continue
+            for job in jobs:
+                _ProcessState.send(_run_job(work, job))
+
+
+def _run_job(work: Callable[[J], R], job: J) -> R | LostJob:
+    """Run a job in a process of `ProcessWorkerPool`, which exits here on SIGTERM."""
+    result: R | LostJob | None = None
     _ProcessState.is_busy = True
     # A file whose opening was interrupted is closed here, when the exception is released.
     with suppress(SystemExit):
-        results = run_jobs(work, jobs)
+        try:
+            result = work(job)
+        except Exception as error:
+            result = LostJob(f"{type(error).__name__}: {error}")
         _ProcessState.is_busy = False
-    if results is None or _ProcessState.is_terminating:
+    if result is None or _ProcessState.is_terminating:
         os._exit(1)
-    return results
+    return result
 
 
 def preload_modules() -> None:

@@ -115,6 +115,16 @@ class ExecutionGroup(OptionGroup):
             **EXECUTION_PANEL,
         ),
     ] = None
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            metavar="SECONDS",
+            help="Give up a recording that makes no progress for so long; not on a cluster.",
+            show_default="600",
+            **EXECUTION_PANEL,
+        ),
+    ] = None
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only tell what would be done.", **EXECUTION_PANEL)
     ] = False
@@ -171,7 +181,7 @@ def batch(
     has changed, failed, or was gated otherwise.
     """
     from noisegate_cli.batch.discovery import GlobPatterns
-    from noisegate_cli.batch.interface import BatchConfig
+    from noisegate_cli.batch.interface import DEFAULT_TIMEOUT_S, BatchConfig
     from noisegate_cli.batch.run import default_output_directory
     from noisegate_cli.files.output_naming import OutputOptions
 
@@ -197,6 +207,7 @@ def batch(
         threshold_scope={None: None, True: "tree", False: "folder"}[threshold_scope],
         jobs=execution.jobs,
         cluster=execution.cluster,
+        timeout_s=execution.timeout or DEFAULT_TIMEOUT_S,
         force=force,
         checksum=execution.checksum,
         max_errors=1 if execution.fail_fast else execution.max_errors,

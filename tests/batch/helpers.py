@@ -48,7 +48,6 @@ class InlineWorkerPool:
     """Workers in this very process, which do a job when it is given to them."""
 
     worker_death_errors: tuple[type[BaseException], ...] = (MemoryError,)
-    needs_restart = False
     repeats_jobs = False
     max_queued = 2
 
@@ -68,9 +67,6 @@ class InlineWorkerPool:
             future.set_result(job())
         except BaseException as error:  # as executors do
             future.set_exception(error)
-
-    def restart(self) -> None:
-        pass
 
     def stop(self) -> None:
         pass

@@ -20,7 +20,7 @@ from noisegate_cli.batch import run as batch_run
 from noisegate_cli.batch.executors import ProcessWorkerPool
 from noisegate_cli.batch.interface import BatchConfig
 from noisegate_cli.batch.manifest import MANIFEST_NAME
-from noisegate_cli.batch.worker import gate_job
+from noisegate_cli.batch.worker import gate_job, report_progress
 from noisegate_cli.files.riff import WavEncoder
 from noisegate_cli.files.writer import open_writer
 from tests.batch.helpers import (
@@ -475,3 +475,56 @@ def test_what_others_are_writing_there_is_left_alone(tree, tmp_path):
     others.touch()
     run(tree, output)
     assert others.exists()
+
+
+def test_a_system_without_semaphores_is_enough(tree, tmp_path):
+    """Containers without /dev/shm have none."""
+    (tmp_path / "without.py").write_text(
+        "import sys, _multiprocessing\n"
+        "class SemLock(_multiprocessing.SemLock):\n"
+        "    def __new__(*_): raise FileNotFoundError(2, 'No such file or directory')\n"
+        "_multiprocessing.SemLock = SemLock\n"
+        "from noisegate_cli.terminal.cli import run\n"
+        "if __name__ == '__main__':\n"
+        "    sys.exit(run(sys.argv[1:]))\n"
+    )
+    command = [sys.executable, str(tmp_path / "without.py"), *BATCH[3:], str(tree), "-j", "2"]
+    subprocess.run([*command, "-o", str(tmp_path / "out")], check=True)
+    expect_complete(tree, tmp_path / "out")
+
+
+def stuck_in_the_middle(job):
+    """Stand in for `gate_job`: the third recording makes no progress after half of its output."""
+    if job.name.endswith("3.wav"):
+        with open_writer(sf_info(job), force=True) as file:
+            file.write(sf.read(job.source, dtype="int16", always_2d=True)[0][:1000])
+            time.sleep(600)
+    return gate_job(job)
+
+
+def slow(job):
+    """Stand in for `gate_job`: every recording is slow and makes progress."""
+    for _ in range(20):
+        time.sleep(0.1)
+        report_progress()
+    return gate_job(job)
+
+
+def test_a_recording_without_progress_fails_and_the_others_are_done(tree, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    monkeypatch.setattr(batch_run, "gate_job", stuck_in_the_middle)
+    report, _ = run(tree, output, ProcessWorkerPool(2, timeout_s=1.5))
+    assert (report.done, report.failed) == (7, 1)
+    assert "3.wav': it made no progress for 1.5 s" in report.errors[0]
+    assert "timeout_s=" in report.errors[0]
+    assert list_files(output) == [name for name in list_files(tree) if not name.endswith("3.wav")]
+    monkeypatch.undo()
+    assert run(tree, output)[0].reasons == {"failed before": 1}
+    expect_complete(tree, output)
+
+
+def test_a_recording_that_is_slow_has_all_the_time_it_needs(tmp_path, write, monkeypatch):
+    write(loud_and_quiet(), "in/a.wav")
+    monkeypatch.setattr(batch_run, "gate_job", slow)
+    report, _ = run(tmp_path / "in", tmp_path / "out", ProcessWorkerPool(1, timeout_s=1.5))
+    assert (report.done, report.failed) == (1, 0)
