@@ -197,11 +197,10 @@ class WorkerProcess:
                     self.kill()
                     why = f"it made no progress for {timeout_s:g} s, is it damaged?"
                     return [*results, LostJob(f"{why} A larger timeout_s= gives it more time")]
-                result = self._connection.recv()
-                if isinstance(result, Exception):
-                    raise result
-                if result is not None:
-                    results.append(result)
+                message = self._connection.recv()
+                if isinstance(message, Exception):
+                    raise message
+                results += message
         except (EOFError, OSError) as error:
             raise WorkerDeathError from error
         self.job_count += len(jobs)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from hashlib import blake2b
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from noisegate_cli import __version__
@@ -250,6 +250,9 @@ class _ProcessState:
 
     connection: "ClassVar[Connection | None]" = None
     """Connection to the parent; None in a worker of a cluster."""
+    lock = Lock()
+    """Lock of the connection and of the unsent results."""
+    unsent_results: ClassVar[list[Any]] = []
     last_message_time = 0.0
     is_busy = False
     """Whether the process runs a job, which must clean up first."""
@@ -267,17 +270,28 @@ class _ProcessState:
             os._exit(1)
 
     @classmethod
-    def send(cls, message: object) -> None:
-        """Send a message to the parent."""
+    def send(cls, message: Exception | None = None) -> None:
+        """Send an error to the parent, or else the unsent results, of which there may be none."""
         if cls.connection is not None:
-            cls.connection.send(message)
-            cls.last_message_time = time.monotonic()
+            with cls.lock:
+                cls.connection.send(message or cls.unsent_results)
+                cls.unsent_results.clear()
+                cls.last_message_time = time.monotonic()
+
+    @classmethod
+    def send_periodically(cls) -> None:
+        """Send the results of finished jobs, in case the running job never ends."""
+        while True:
+            time.sleep(HEARTBEAT_INTERVAL_S)
+            if cls.unsent_results:
+                with suppress(OSError):
+                    cls.send()
 
 
 def report_progress(share: float = 0.0) -> None:  # noqa: ARG001  # it is a ProgressCallback
     """Tell the parent at intervals that the running job makes progress."""
     if time.monotonic() - _ProcessState.last_message_time > HEARTBEAT_INTERVAL_S:
-        _ProcessState.send(None)
+        _ProcessState.send()
 
 
 def run_jobs(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
@@ -288,13 +302,15 @@ def run_jobs(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
 def serve_jobs(connection: "Connection") -> None:
     """Run chunks of jobs in a process of `ProcessWorkerPool` until the parent disconnects.
 
-    The process receives a pickled function and its jobs. It sends None when it is ready and at
-    intervals during a job, and one result for each job.
+    The process receives a pickled function and its jobs. It sends lists with one result for each
+    job, and empty lists when it is ready and when a job makes progress. The results of short jobs
+    are sent together, because sending wakes the parent.
     """
     initialize_process()
     _ProcessState.connection = connection
     with suppress(EOFError, OSError):
-        _ProcessState.send(None)
+        _ProcessState.send()
+        Thread(target=_ProcessState.send_periodically, daemon=True).start()
         while True:
             chunk = connection.recv_bytes()
             try:
@@ -303,7 +319,10 @@ def serve_jobs(connection: "Connection") -> None:
                 _ProcessState.send(error)
                 continue
             for job in jobs:
-                _ProcessState.send(_run_job(work, job))
+                result = _run_job(work, job)
+                with _ProcessState.lock:
+                    _ProcessState.unsent_results.append(result)
+            _ProcessState.send()
 
 
 def _run_job(work: Callable[[J], R], job: J) -> R | LostJob:

@@ -53,7 +53,7 @@ class Dask:
         self._env |= {f"DASK_DISTRIBUTED__{name}": value for name, value in settings.items()}
         contact = folder / "scheduler.json"
         self._scheduler = self._start("scheduler", "--port", "0", "--scheduler-file", contact)
-        wait_for(contact.exists, self._scheduler)
+        wait_for(lambda: contact.exists() and contact.read_text().endswith("}"), self._scheduler)
         self.address = json.loads(contact.read_text())["address"]
         self.workers = []
 
