@@ -26,6 +26,10 @@ class OutputError(NoisegateError, OSError):
     """The output can't be written, or writing it would overwrite an existing file."""
 
 
+class OutputExistsError(OutputError):
+    """The output exists already, and may not be overwritten."""
+
+
 class ClusterError(NoisegateError, ConnectionError):
     """A cluster can't be reached, or doesn't meet the requirements of a batch."""
 

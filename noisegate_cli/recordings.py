@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -176,6 +177,7 @@ def gate_file(
     force: bool = False,
     with_peak: bool = False,
     progress: Progress = False,
+    before_output_appears: Callable[[], None] = lambda: None,
     **changes: Unpack[SettingsChanges],
 ) -> GateResult:
     """Gate the recording at `path` into `output`, block by block.
@@ -208,6 +210,9 @@ def gate_file(
         Whether to measure the peak of the input, which takes about 10 % longer.
     progress
         True shows a bar; a function is called with the finished share of the work, 0 to 1.
+    before_output_appears
+        Called when all samples are written and before the output appears. If it raises an
+        exception, there is no output.
     **changes
         Single settings that override `settings` or the preset, see `GateSettings`:
         `threshold="-30dB"`, `hold_ms=100`, `spectral=True`.
@@ -247,9 +252,17 @@ def gate_file(
                 residue=outputs.residue is not None,
                 live=outputs.is_live,
             )
-        keep_mtime = options.keep_mtime and info.path != STDIO_PATH
-        metadata = InputMetadata(reader.path, reader.tags, reader.chunks, keep_mtime)
-        peak, clipped = _run(reader, stream, outputs, metadata, force, with_peak, second_pass)
+        is_file = info.path != STDIO_PATH
+        metadata = InputMetadata(
+            reader.path,
+            reader.tags,
+            reader.chunks,
+            keep_mtime=options.keep_mtime and is_file,
+            keep_mode=is_file,
+        )
+        peak, clipped = _run(
+            reader, stream, outputs, metadata, force, with_peak, second_pass, before_output_appears
+        )
     gated = stream.report
     length = gated.segments.length
     delay_samples = compute_latency(settings, info.sample_rate) if outputs.is_live else None
@@ -314,6 +327,7 @@ def _run(
     force: bool,
     with_peak: bool,
     progress: ProgressCallback,
+    before_output_appears: Callable[[], None],
 ) -> tuple[float, list[str]]:
     """Gate a recording into the outputs; return its peak and warnings about clipping."""
     info, peak = reader.info, 0.0
@@ -337,6 +351,7 @@ def _run(
                         # output truncates, so that output + residue = input.
                         removed += kept % output_step
                     residue_writer.write(removed)
+        before_output_appears()
     return peak, _clipping_warnings(writer)
 
 

@@ -92,6 +92,17 @@ def format_time(seconds: float) -> str:
     return f"{hours}:{m:02}:{s:05.2f}" if hours else f"{m}:{s:05.2f}"
 
 
+def escape_undecodable(text: str) -> str:
+    r"""Return text that UTF-8 can encode: lone surrogates, such as undecodable bytes, are escaped.
+
+    Examples
+    --------
+    >>> print(escape_undecodable("\udcff.wav"))
+    \udcff.wav
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def quote_path(path: object) -> str:
     r"""Return a path in quotes, escaped so that it fits on one line.
 

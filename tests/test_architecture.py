@@ -29,7 +29,7 @@ def imported(path):
             yield node.module
 
 
-GROUND = ("errors", "samples", "text", "memory", "progress")
+GROUND = ("errors", "json_values", "samples", "text", "memory", "progress")
 ONE_RECORDING = ("recordings", "arrays", "gate_stream", "array_input", "noise_input")
 FLOORS = ["ground", "files", "gating", "recordings", "batch", "terminal"]
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from fnmatch import translate
 from functools import cache
 from pathlib import Path, PurePath
-from typing import IO, NamedTuple
+from typing import IO
 
+from noisegate_cli.batch.records import Recording
 from noisegate_cli.errors import AudioError
 from noisegate_cli.files.formats import READ_ONLY_EXTENSIONS, WRITABLE_EXTENSIONS
 from noisegate_cli.text import quote_path
@@ -20,18 +21,6 @@ AUDIO_EXTENSIONS = frozenset((*WRITABLE_EXTENSIONS, *READ_ONLY_EXTENSIONS))
 
 LIST_CHUNK_BYTES = 1 << 16
 """Bytes to read at a time from a list of names."""
-
-
-class FoundFile(NamedTuple):
-    """A file that may be a recording, or an error."""
-
-    name: str
-    """Path below the root, or the listed name if the file is outside the root."""
-    size: int = 0
-    """Size in bytes; 0 if unknown."""
-    mtime_ns: int = 0
-    error: str = ""
-    """Error message if the file cannot be used; empty otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +59,11 @@ class GlobPatterns:
         return not (self.exclude and _matches(path, tuple(self.exclude)))
 
 
-def walk_tree(root: Path, output: Path, patterns: GlobPatterns) -> Iterator[FoundFile]:
+def walk_tree(root: Path, output: Path, patterns: GlobPatterns) -> Iterator[Recording]:
     """Yield the recordings below `root` in arbitrary order.
 
     Hidden files, hidden folders and symbolic links to folders are skipped, and `output` too if it
-    is inside `root`. A folder that cannot be read yields one `FoundFile` with an error.
+    is inside `root`. A folder that cannot be read yields one `Recording` with an error.
     """
     inside = os.path.relpath(os.path.realpath(output), os.path.realpath(root))
     folders = [""]
@@ -95,10 +84,10 @@ def walk_tree(root: Path, output: Path, patterns: GlobPatterns) -> Iterator[Foun
                             yield found
         except OSError as error:
             why = f"{quote_path(root / folder)} can't be read: {error.strerror}"
-            yield FoundFile(folder or ".", error=why)
+            yield Recording(folder or ".", reason=why)
 
 
-def find_listed(root: Path, names: Iterable[str], patterns: GlobPatterns) -> Iterator[FoundFile]:
+def find_listed(root: Path, names: Iterable[str], patterns: GlobPatterns) -> Iterator[Recording]:
     """Yield listed recordings, with names relative to the current directory or to `root`."""
     here = os.path.abspath(root)
     real = os.path.realpath(root)
@@ -113,20 +102,28 @@ def find_listed(root: Path, names: Iterable[str], patterns: GlobPatterns) -> Ite
                 f"{quote_path(name)} is not below {quote_path(root)}: "
                 "give the directory that holds it"
             )
-            yield FoundFile(name, error=why)
+            yield Recording(name, reason=why)
         elif patterns.matches(below):
             why = f"{quote_path(name)} is a directory: list the recordings in it"
-            yield _stat_file(below, Path(path)) or FoundFile(below, error=why)
+            yield _stat_file(below, Path(path)) or Recording(below, reason=why)
 
 
-def read_names(source: str, separator: bytes) -> Iterator[str]:
-    r"""Yield the names from a file, or from stdin for "-", separated by b"\n" or b"\0".
+def read_names(source: str, null_separated: bool = False) -> Iterator[str]:
+    """Yield the names from a file, or from stdin for "-".
+
+    Parameters
+    ----------
+    source
+        Path of the file.
+    null_separated
+        Whether each name ends in NUL, not in a line break.
 
     Raises
     ------
     AudioError
-        If the file cannot be read.
+        If the file cannot be read, or if it is separated by NUL unexpectedly.
     """
+    separator = b"\0" if null_separated else b"\n"
     with ExitStack() as stack:
         file: IO[bytes] = sys.stdin.buffer
         try:
@@ -134,25 +131,32 @@ def read_names(source: str, separator: bytes) -> Iterator[str]:
                 file = stack.enter_context(Path(source).open("rb"))
             rest = b""
             while part := file.read(LIST_CHUNK_BYTES):
+                if not null_separated and b"\0" in part:
+                    raise AudioError(
+                        f"the names in {quote_path(source)} end in NUL, not in a line break: "
+                        "add null_separated=True"
+                    )
                 *names, rest = (rest + part).split(separator)
                 yield from _decode_names(names, separator)
             yield from _decode_names([rest], separator)
+        except AudioError:
+            raise
         except OSError as error:
             raise AudioError(
                 f"the list {quote_path(source)} can't be read: {error.strerror}: "
-                "give --from-file a file"
+                "give names_file= a file"
             ) from error
 
 
-def _stat_file(name: str, file: "os.DirEntry[str] | Path") -> FoundFile | None:
+def _stat_file(name: str, file: "os.DirEntry[str] | Path") -> Recording | None:
     """Return the file with size and time, or None if it is a directory."""
     try:
         status = file.stat()
     except OSError:  # A broken or circular link: gating it reports the error.
-        return FoundFile(name)
+        return Recording(name)
     if stat.S_ISDIR(status.st_mode):
         return None
-    return FoundFile(name, status.st_size, status.st_mtime_ns)
+    return Recording(name, status.st_size, status.st_mtime_ns)
 
 
 def _get_extension(name: str) -> str:

@@ -1,28 +1,25 @@
 """Worker pools: processes on this machine, or a Dask cluster.
 
-Both wrap an executor of `concurrent.futures`. They differ in the length of their queues, in the
+Both return futures of `concurrent.futures`. They differ in the length of their queues, in the
 exceptions that report the death of a worker, and in how they are stopped.
 """
 
 import logging
 import multiprocessing
 import os
+import pickle
 import re
 import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
 from noisegate_cli import __version__
-from noisegate_cli.batch.worker import (
-    initialize_process,
-    preload_modules,
-    run_jobs,
-)
+from noisegate_cli.batch.worker import LostJob, preload_modules, run_jobs, serve_jobs
 from noisegate_cli.errors import ClusterError
 
 J = TypeVar("J")
@@ -34,11 +31,11 @@ MAX_QUEUED_PER_PROCESS, MAX_QUEUED_PER_THREAD = 2, 6
 A short queue limits memory. A cluster needs a longer queue because its latency is higher.
 """
 
-MAX_PROCESSES = 61
-"""Maximum number of worker processes of `ProcessPoolExecutor` on Windows."""
-
 MAX_JOBS_PER_PROCESS = 5000
-"""Jobs per process before the pool is restarted, which limits memory leaks in libraries."""
+"""Jobs per process before it is replaced, which limits memory leaks in libraries."""
+
+TERMINATION_TIMEOUT_S = 5.0
+"""Time that a terminated process has for its clean-up before it is killed."""
 
 SCHEDULER_ADDRESS_RE = re.compile(r"(\w+://)?\S+:\d+")
 
@@ -62,17 +59,14 @@ class WorkerPool(Protocol):
         """Maximum number of queued chunks per worker."""
 
     @property
-    def needs_restart(self) -> bool:
-        """Whether the pool needs a `restart`."""
+    def repeats_jobs(self) -> bool:
+        """Whether the pool itself runs the jobs of a dead worker again."""
 
     def start(self) -> None:
         """Start the workers before the first job."""
 
-    def submit(self, work: Callable[[J], R], jobs: Sequence[J]) -> "Future[list[R]]":
+    def submit(self, work: Callable[[J], R], jobs: Sequence[J]) -> "Future[list[R | LostJob]]":
         """Submit a chunk of jobs that one worker runs in sequence."""
-
-    def restart(self) -> None:
-        """Replace the workers; call it only when no job runs or the pool is broken."""
 
     def stop(self) -> None:
         """Stop immediately: abort running jobs and clean up after them."""
@@ -81,55 +75,148 @@ class WorkerPool(Protocol):
         """Close the pool when no job runs."""
 
 
+class WorkerDeathError(Exception):
+    """A worker process died during a job."""
+
+
 class ProcessWorkerPool:
-    """Processes on this machine, spawned rather than forked to behave the same on all systems."""
+    """Processes on this machine, spawned rather than forked to behave the same on all systems.
 
-    worker_death_errors: tuple[type[BaseException], ...] = (BrokenExecutor,)
+    `ProcessPoolExecutor` is not used because it needs semaphores, which some containers lack, and
+    because it replaces all processes if one dies or must be killed.
+
+    Parameters
+    ----------
+    size
+        Number of processes; None for one per CPU.
+    timeout_s
+        Time without progress after which a job is given up and its process is killed.
+    """
+
+    worker_death_errors: tuple[type[BaseException], ...] = (WorkerDeathError,)
     max_queued = MAX_QUEUED_PER_PROCESS
+    repeats_jobs = False
 
-    def __init__(self, size: int | None = None) -> None:
-        self.size = min(size or count_cpus(), MAX_PROCESSES)
-        self._pool: Executor | None = None
-        self._submitted_jobs = 0
-        self._preexisting_children = set(multiprocessing.active_children())
-
-    @property
-    def needs_restart(self) -> bool:
-        """Whether the processes have run the maximum number of jobs."""
-        return self._submitted_jobs >= MAX_JOBS_PER_PROCESS * self.size
+    def __init__(self, size: int | None = None, timeout_s: float | None = None) -> None:
+        self.size = size or count_cpus()
+        self._timeout_s = timeout_s
+        self._threads = ThreadPoolExecutor(self.size)  # one for each process
+        self._workers: set[WorkerProcess] = set()
+        self._idle: list[WorkerProcess] = []
+        self._is_stopping = False
 
     def start(self) -> None:
         """Start the processes early, because their imports take a while."""
-        for _ in range(self.size):
-            self.submit(len, [])
+        self._idle += [self._start_worker() for _ in range(self.size - len(self._workers))]
 
-    def submit(self, work: Callable[[J], R], jobs: Sequence[J]) -> "Future[list[R]]":
+    def submit(self, work: Callable[[J], R], jobs: Sequence[J]) -> "Future[list[R | LostJob]]":
         """Submit a chunk of jobs that one worker runs in sequence."""
-        if self._pool is None:
-            context = multiprocessing.get_context("spawn")
-            # The constructor starts multiprocessing's resource tracker, another process.
-            with _block_interrupts():
-                self._pool = ProcessPoolExecutor(self.size, context, initialize_process)
-        self._submitted_jobs += len(jobs)
-        with _block_interrupts():
-            return self._pool.submit(run_jobs, work, jobs)
-
-    def restart(self) -> None:
-        """Replace the processes by new ones."""
-        self.close()
-        self._submitted_jobs = 0
+        return self._threads.submit(self._run_chunk, work, jobs)
 
     def stop(self) -> None:
-        """Terminate all processes; each cleans up first."""
-        for process in set(multiprocessing.active_children()) - self._preexisting_children:
-            process.terminate()
+        """Terminate all processes; each cleans up first, but not for long."""
+        self._is_stopping = True
+        workers = list(self._workers)
+        for worker in workers:
+            worker.process.terminate()
+        kill_time = time.monotonic() + TERMINATION_TIMEOUT_S
+        for worker in workers:
+            worker.process.join(max(0, kill_time - time.monotonic()))
+            worker.process.kill()
         self.close()
 
     def close(self) -> None:
         """Wait for the processes to exit."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for worker in list(self._workers):
+            self._close_worker(worker)
+        self._idle.clear()
+
+    def _run_chunk(self, work: Callable[[J], R], jobs: Sequence[J]) -> list[R | LostJob]:
+        results: list[R | LostJob] = []
+        while len(results) < len(jobs):
+            worker = self._idle.pop() if self._idle else self._start_worker()
+            is_usable = False
+            try:
+                results += worker.run(work, jobs[len(results) :], self._timeout_s)
+                is_usable = worker.job_count < MAX_JOBS_PER_PROCESS and worker.process.is_alive()
+            finally:
+                if is_usable:
+                    self._idle.append(worker)
+                else:
+                    self._close_worker(worker)
+        return results
+
+    def _start_worker(self) -> "WorkerProcess":
+        worker = WorkerProcess()
+        self._workers.add(worker)
+        if self._is_stopping:  # `stop` may not have seen this process.
+            worker.process.terminate()
+        return worker
+
+    def _close_worker(self, worker: "WorkerProcess") -> None:
+        worker.close()
+        self._workers.discard(worker)
+
+
+class WorkerProcess:
+    """A process that runs jobs, and the connection to it."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self.process = context.Process(target=serve_jobs, args=(theirs,))
+        with _block_interrupts():
+            self.process.start()
+        theirs.close()
+        self._is_ready = False
+        self.job_count = 0
+        """Number of jobs that the process has run."""
+
+    def run(
+        self, work: Callable[[J], R], jobs: Sequence[J], timeout_s: float | None
+    ) -> list[R | LostJob]:
+        """Return the results of the jobs, of the first ones only if a job makes no progress.
+
+        The process is killed then.
+
+        Raises
+        ------
+        WorkerDeathError
+            If the process dies.
+        """
+        results: list[R | LostJob] = []
+        chunk = pickle.dumps((work, jobs))
+        try:
+            if not self._is_ready:  # Its imports may take long.
+                self._connection.recv()
+                self._is_ready = True
+            self._connection.send_bytes(chunk)
+            while len(results) < len(jobs):
+                if not self._connection.poll(timeout_s):
+                    self.kill()
+                    why = f"it made no progress for {timeout_s:g} s, is it damaged?"
+                    return [*results, LostJob(f"{why} A larger timeout_s= gives it more time")]
+                message = self._connection.recv()
+                if isinstance(message, Exception):
+                    raise message
+                results += message
+        except (EOFError, OSError) as error:
+            raise WorkerDeathError from error
+        self.job_count += len(jobs)
+        return results
+
+    def kill(self) -> None:
+        """Terminate the process; kill it if it does not clean up in time."""
+        self.process.terminate()
+        self.process.join(TERMINATION_TIMEOUT_S)
+        self.process.kill()
+        self.process.join()
+
+    def close(self) -> None:
+        """Disconnect from the process and wait until it exits."""
+        self._connection.close()
+        self.process.join()
 
 
 class DaskWorkerPool:
@@ -141,7 +228,7 @@ class DaskWorkerPool:
         If Dask is not installed or the scheduler cannot be reached.
     """
 
-    needs_restart = False
+    repeats_jobs = True
     max_queued = MAX_QUEUED_PER_THREAD
 
     def __init__(self, address: str) -> None:
@@ -149,7 +236,7 @@ class DaskWorkerPool:
             distributed: Any = import_module("distributed")  # its functions have no types
         except ImportError as error:
             raise ClusterError(
-                "--cluster needs Dask, which is not installed: pip install 'noisegate-cli[cluster]'"
+                "cluster= needs Dask, which is not installed: pip install 'noisegate-cli[cluster]'"
             ) from error
         if not SCHEDULER_ADDRESS_RE.fullmatch(address):
             raise ClusterError(f"cluster {address!r} is no address: give it as tcp://host:8786")
@@ -212,13 +299,10 @@ class DaskWorkerPool:
                 "be on a filesystem that all share, under the same names"
             )
 
-    def submit(self, work: Callable[[J], R], jobs: Sequence[J]) -> "Future[list[R]]":
+    def submit(self, work: Callable[[J], R], jobs: Sequence[J]) -> "Future[list[R | LostJob]]":
         """Submit a chunk of jobs that one worker runs in sequence."""
-        future: Future[list[R]] = self._executor.submit(run_jobs, work, jobs)
+        future: Future[list[R | LostJob]] = self._executor.submit(run_jobs, work, jobs)
         return future
-
-    def restart(self) -> None:
-        """Do nothing: the cluster replaces its workers itself."""
 
     def stop(self) -> None:
         """Cancel queued jobs and disconnect; running jobs continue, and their results are lost."""

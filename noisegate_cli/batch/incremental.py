@@ -1,10 +1,8 @@
 """Decide from the manifest which recordings a batch must gate, and why."""
 
 import os
-from typing import NamedTuple
 
-from noisegate_cli.batch import manifest
-from noisegate_cli.batch.plan import PlanRow, PreviousResult, RecordingState
+from noisegate_cli.batch.records import Recording, RecordingState
 
 MTIME_TOLERANCE_NS = 2_000_000_000
 """Tolerance of modification times; FAT stores them with a resolution of 2 s."""
@@ -29,25 +27,15 @@ FORCE_ONLY_REASONS = (SKIP_FOREIGN_OUTPUT, SKIP_OUTPUT_MODIFIED, SKIP_OUTPUT_OF_
 """Reasons where gating would overwrite data that no batch has made from this recording."""
 
 
-class JobDecision(NamedTuple):
-    """Decision about a recording."""
-
-    state: RecordingState
-    """`"to do"` or `"skipped"`."""
-    reason: str
-
-
 def decide_job(  # noqa: PLR0911  # one for each reason
-    row: PlanRow,
+    recording: Recording,
     source: str,
     output: os.stat_result | None,
-    previous: PreviousResult | None,
     settings_json: str,
     *,
-    was_started: bool = False,
     force: bool = False,
     checksum: bool = False,
-) -> JobDecision:
+) -> tuple[RecordingState, str]:
     """Decide what to do with a recording.
 
     An existing output is overwritten only if the manifest shows that a batch made it from this
@@ -56,19 +44,15 @@ def decide_job(  # noqa: PLR0911  # one for each reason
 
     Parameters
     ----------
-    row
-        The recording in the plan.
+    recording
+        The recording, with the previous result for its output.
     source
         Real path of the recording, as in the manifest.
     output
         Status of the existing output; None if there is none. An empty file from an earlier batch
         counts as missing, because a power failure may leave one.
-    previous
-        Manifest entry of the output; None if there is none.
     settings_json
         Current settings and output options as JSON.
-    was_started
-        Whether an interrupted batch has started the output.
     force
         Whether to gate the recording in any case.
     checksum
@@ -76,13 +60,14 @@ def decide_job(  # noqa: PLR0911  # one for each reason
 
     Returns
     -------
-    JobDecision
-        The new state of the recording, and the reason.
+    tuple
+        The new state of the recording, `"to do"` or `"skipped"`, and the reason.
     """
+    previous = recording.previous
     if force:
-        return JobDecision("to do", REASON_FORCED)
-    if was_started or (previous and previous.status == manifest.STATUS_INTERRUPTED):
-        return JobDecision("to do", REASON_INTERRUPTED)
+        return "to do", REASON_FORCED
+    if recording.was_started:
+        return "to do", REASON_INTERRUPTED
     if output is None or (previous and not output.st_size):
         reason = (
             REASON_NEW
@@ -91,34 +76,24 @@ def decide_job(  # noqa: PLR0911  # one for each reason
             if previous.status == "failed"
             else REASON_OUTPUT_MISSING
         )
-        return JobDecision("to do", reason)
+        return "to do", reason
     if previous is None or previous.output_size is None:
-        return JobDecision("skipped", SKIP_FOREIGN_OUTPUT)
-    if not _is_output_unmodified(output, previous):
-        return JobDecision("skipped", SKIP_OUTPUT_MODIFIED)
-    same_input = (previous.size, previous.mtime_ns) == (row.size, row.mtime_ns)
+        return "skipped", SKIP_FOREIGN_OUTPUT
+    if not is_unmodified(output, previous.output_size, previous.output_mtime_ns):
+        return "skipped", SKIP_OUTPUT_MODIFIED
+    same_input = (previous.size, previous.mtime_ns) == (recording.size, recording.mtime_ns)
     if previous.file != source and not same_input:
-        return JobDecision("skipped", SKIP_OUTPUT_OF_OTHER_INPUT)
-    return _decide_own_output(row, previous, settings_json, same_input, checksum)
-
-
-def _decide_own_output(
-    row: PlanRow, previous: PreviousResult, settings_json: str, same_input: bool, checksum: bool
-) -> JobDecision:
-    """Decide about an unmodified output that a batch made from this recording."""
+        return "skipped", SKIP_OUTPUT_OF_OTHER_INPUT
     if previous.status == "failed":
-        return JobDecision("to do", REASON_FAILED_BEFORE)
+        return "to do", REASON_FAILED_BEFORE
     if previous.settings_json != settings_json:
-        return JobDecision("to do", REASON_OTHER_SETTINGS)
-    if checksum and previous.digest and previous.size == row.size:
-        return JobDecision("to do", REASON_CHECKSUM)
-    return (
-        JobDecision("skipped", SKIP_DONE_BEFORE)
-        if same_input
-        else JobDecision("to do", REASON_INPUT_CHANGED)
-    )
+        return "to do", REASON_OTHER_SETTINGS
+    if checksum and previous.digest and previous.size == recording.size:
+        return "to do", REASON_CHECKSUM
+    return ("skipped", SKIP_DONE_BEFORE) if same_input else ("to do", REASON_INPUT_CHANGED)
 
 
-def _is_output_unmodified(output: os.stat_result, previous: PreviousResult) -> bool:
-    changed = abs(output.st_mtime_ns - (previous.output_mtime_ns or 0)) > MTIME_TOLERANCE_NS
-    return output.st_size == previous.output_size and not changed
+def is_unmodified(output: os.stat_result, size: int | None, mtime_ns: int | None) -> bool:
+    """Return whether an output has the size and the modification time that it was made with."""
+    changed = abs(output.st_mtime_ns - (mtime_ns or 0)) > MTIME_TOLERANCE_NS
+    return output.st_size == size and not changed

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from noisegate_cli.batch.discovery import GlobPatterns
-from noisegate_cli.batch.manifest import ManifestEntry
-from noisegate_cli.batch.plan import ReviewCandidate
+from noisegate_cli.batch.records import RecordingResult, ReviewCandidate
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
 
 ThresholdScope = Literal["tree", "folder"]
 """Scope of a shared threshold: all recordings, or the recordings of one folder."""
+
+DEFAULT_TIMEOUT_S = 600.0
 
 SAME_NAMES = OutputOptions(suffix="")
 """Output options without a suffix, because the outputs go to a separate tree."""
@@ -35,14 +36,17 @@ class BatchConfig:
     patterns: GlobPatterns = field(default_factory=GlobPatterns)
     names_file: str | None = None
     """File that lists the recordings, "-" for stdin; None for all recordings below the root."""
-    separator: bytes = b"\n"
-    """Separator of the names in `names_file`."""
+    null_separated: bool = False
+    """Whether each name in `names_file` ends in NUL, not in a line break."""
     threshold_scope: ThresholdScope | None = None
     """Scope of a shared threshold; None if each recording has its own threshold."""
     jobs: int | None = None
     """Number of parallel jobs on this machine; None for one per CPU."""
     cluster: str | None = None
     """Address of a Dask scheduler; None for this machine."""
+    timeout_s: float | None = DEFAULT_TIMEOUT_S
+    """Time without progress after which a recording fails; None for no limit. A cluster has no
+    limit."""
     force: bool = False
     checksum: bool = False
     max_errors: int | None = None
@@ -56,10 +60,10 @@ class BatchConfig:
         if self.threshold_scope and not isinstance(self.settings.threshold, str):
             raise SettingsError(
                 f"threshold {self.settings.threshold:g} is that of all recordings already: "
-                "leave out -t, or what shares one"
+                "leave out threshold=, or what shares one"
             )
         if self.cluster and self.jobs:
-            raise SettingsError("--jobs is for this machine, a cluster has its own: leave out one")
+            raise SettingsError("jobs= is for this machine, a cluster has its own: leave out one")
 
 
 @dataclass
@@ -116,7 +120,7 @@ class BatchObserver(Protocol):
     def on_progress(self, files: int, size: int, report: BatchReport, current: list[str]) -> None:
         """Handle progress in the phase: finished files and bytes, and the current recordings."""
 
-    def on_recording(self, name: str, entry: ManifestEntry) -> None:
+    def on_recording(self, name: str, result: RecordingResult) -> None:
         """Handle the result of a recording."""
 
 
@@ -129,5 +133,5 @@ class NullBatchObserver:
     def on_progress(self, files: int, size: int, report: BatchReport, current: list[str]) -> None:
         """Do nothing."""
 
-    def on_recording(self, name: str, entry: ManifestEntry) -> None:
+    def on_recording(self, name: str, result: RecordingResult) -> None:
         """Do nothing."""

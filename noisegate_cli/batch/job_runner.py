@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
-from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 from noisegate_cli.batch.executors import WorkerPool
+from noisegate_cli.batch.worker import LostJob
 from noisegate_cli.errors import ClusterError, NoisegateError
 
 MAX_CHUNK_JOBS, MAX_CHUNK_BYTES = 16, 6_000_000
@@ -34,13 +34,6 @@ POLL_INTERVAL_S = 1.0
 """Interval between progress reports when no job finishes."""
 
 DIED_TWICE_MESSAGE = "the process that gated it died, twice: is it too large?"
-
-
-@dataclass(frozen=True, slots=True)
-class LostJob:
-    """Result of a job that failed to return one, for example because its worker died twice."""
-
-    error: str
 
 
 def ignore_jobs(jobs: list[J]) -> None:
@@ -96,7 +89,7 @@ class JobRunner(Generic[J, R]):
     should_stop
         Returns whether to stop; queued jobs are then cancelled.
     on_worker_death
-        Called with the jobs that were lost when a worker died, before they run again.
+        Called with the jobs that were lost when a worker died; returns the jobs to run instead.
     """
 
     def __init__(
@@ -107,7 +100,7 @@ class JobRunner(Generic[J, R]):
         *,
         on_running: Callable[[list[J]], None] = ignore_jobs,
         should_stop: Callable[[], bool] = lambda: False,
-        on_worker_death: Callable[[list[J]], None] = ignore_jobs,
+        on_worker_death: Callable[[list[J]], list[J]] = list,
     ) -> None:
         self._workers, self._work, self._on_results = workers, work, on_results
         self._on_running, self._should_stop, self._on_worker_death = (
@@ -115,7 +108,7 @@ class JobRunner(Generic[J, R]):
             should_stop,
             on_worker_death,
         )
-        self._running: dict[Future[list[R]], list[J]] = {}
+        self._running: dict[Future[list[R | LostJob]], list[J]] = {}
         self._lost_jobs: list[J] = []
 
     def run(self, jobs: Iterable[list[J]]) -> None:
@@ -133,13 +126,9 @@ class JobRunner(Generic[J, R]):
                     self._cancel_queued()
                 if self._lost_jobs:
                     self._collect_all()
-                    self._workers.restart()
                     self._retry_lost_jobs()
                 elif waiting and not self._fill_queue(waiting):
                     waiting = None
-                if self._workers.needs_restart:
-                    self._collect_all()
-                    self._workers.restart()
                 self._collect_finished()
         except BaseException:
             self._workers.stop()
@@ -149,21 +138,15 @@ class JobRunner(Generic[J, R]):
     def _fill_queue(self, waiting: Iterator[list[J]]) -> bool:
         """Fill the queue of the workers; return whether more chunks may be waiting."""
         most = self._workers.size * (1 + self._workers.max_queued)
-        while len(self._running) < most and not self._workers.needs_restart:
+        while len(self._running) < most:
             jobs = next(waiting, None)
             if jobs is None:
                 return False
-            if not self._submit_chunk(jobs):
-                return True
+            self._submit_chunk(jobs)
         return True
 
-    def _submit_chunk(self, jobs: list[J]) -> bool:
-        try:
-            self._running[self._workers.submit(self._work, jobs)] = jobs
-        except self._workers.worker_death_errors:
-            self._lost_jobs += jobs
-            return False
-        return True
+    def _submit_chunk(self, jobs: list[J]) -> None:
+        self._running[self._workers.submit(self._work, jobs)] = jobs
 
     def _collect_finished(self) -> None:
         """Wait until a chunk finishes or the interval ends, and deliver finished results."""
@@ -194,16 +177,13 @@ class JobRunner(Generic[J, R]):
     def _retry_lost_jobs(self) -> None:
         """Run lost jobs again, one by one."""
         lost, self._lost_jobs = self._lost_jobs, []
-        self._on_worker_death(lost)
-        for job in lost:
+        for job in self._on_worker_death(lost):
             if self._should_stop():
                 return
-            if self._submit_chunk([job]):
-                self._collect_all()
+            self._submit_chunk([job])
+            self._collect_all()
             if self._lost_jobs:
                 self._lost_jobs.clear()
-                self._on_worker_death([job])
-                self._workers.restart()
                 self._on_results([(job, LostJob(DIED_TWICE_MESSAGE))])
 
     def _cancel_queued(self) -> None:

@@ -1,69 +1,102 @@
-"""Manifest and journal of a batch, two files in the output tree.
+"""Manifest of a batch, a file in the output tree.
 
-The manifest, `ngate-manifest.jsonl`, receives one line of JSON for each finished recording. If it
-has several lines for one output, the last line is valid. The journal, `.ngate-started`, lists the
-outputs that a batch has started, and is removed when the batch ends. After a crash, an output that
-is in the journal but has no manifest line of the same batch may be incomplete, and is made again.
+The manifest, `ngate-manifest.jsonl`, receives two lines of JSON for each recording: a short one
+with the status `started` before its output is made, and one with the result. The last result of an
+output is valid. After a crash, an output whose last line is `started` may be incomplete, and is
+made again. If a started output is left as it was, a short line with the status `skipped` ends it.
 
 A batch locks the manifest while it runs, so that only one batch writes to an output tree. The lock
-ends with the process, even after a crash. A batch that holds the lock therefore knows that an
-existing journal belongs to a batch that no longer runs.
+ends with the process, even after a crash. A batch that holds the lock therefore knows that a
+started output belongs to a batch that no longer runs.
+
+The manifest may come from someone else or be damaged. It must be a regular file, and a line counts
+only if its values have the right types and its output is a path below the output tree. Names are
+encoded as UTF-8 with surrogate escapes, whatever the locale, so that any name can be restored.
 """
 
 import json
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
+from noisegate_cli.batch.records import (
+    RESULT_COLUMNS,
+    RecordingResult,
+    add_default_settings,
+    decode_settings,
+)
 from noisegate_cli.errors import OutputError
 from noisegate_cli.text import quote_path
 
 MANIFEST_NAME = "ngate-manifest.jsonl"
-JOURNAL_NAME = ".ngate-started"
 
-MAX_JOURNAL_LINES = 1000
-"""Maximum number of lines in the journal before it is rewritten with unfinished outputs only."""
+MAX_LINE_BYTES = 1 << 18
+"""Maximum length of a line of the manifest; the longest names and messages need less."""
 
 LOCK_OFFSET_BYTES = (1 << 31) - 2
 """Offset of the byte that is locked on Windows: beyond the data, as locked bytes are unreadable."""
 
+SHORT_STATUSES = ("started", "skipped")
+"""Statuses of lines that have only an output."""
+
+RESULT_STATUSES = ("done", "failed")
+
 STATUS_INTERRUPTED = "interrupted"
-"""Status of an output that was started and may be incomplete."""
+"""Status with which older versions recorded a started output when a batch was stopped."""
 
 _OUTPUT_RE = re.compile(rb'"output": ("(?:[^"\\]|\\.)+")')
 
-ManifestEntry = dict[str, Any]
-"""One line of the manifest as a dict."""
+_OPEN_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(
+    os, "O_NONBLOCK", 0
+)  # fmt: skip
+"""No link is followed, and opening a pipe does not wait for its other end."""
 
 
-def read_entries(
-    folder: Path, unreadable_lines: list[int] | None = None
-) -> Iterator[ManifestEntry]:
+def read_results(folder: Path) -> Iterator[RecordingResult | None]:
     """Yield the lines of the manifest in `folder`, oldest first; none if there is no manifest.
 
-    The numbers of lines that cannot be parsed are added to `unreadable_lines`. A damaged line that
-    still names an output is yielded as interrupted, because the settings of the output are unknown.
+    A line that cannot be read yields None. If it is damaged but still names an output, the output
+    is then yielded as started, because the settings of the output are unknown.
+
+    Raises
+    ------
+    OutputError
+        If the manifest cannot be read.
     """
+    path = folder / MANIFEST_NAME
     try:
-        file = (folder / MANIFEST_NAME).open("rb")
+        number = os.open(path, os.O_RDONLY | _OPEN_FLAGS)
     except FileNotFoundError:
         return
-    with file:
-        for number, line in enumerate(file, start=1):
+    except OSError as error:
+        raise _make_open_error(path, "read", error) from error
+    try:
+        _check_regular(path, number)
+    except OutputError:
+        os.close(number)
+        raise
+    with os.fdopen(number, "rb") as file:
+        while line := file.readline(MAX_LINE_BYTES):
+            rest = line
+            while len(rest) == MAX_LINE_BYTES and not rest.endswith(b"\n"):
+                rest = file.readline(MAX_LINE_BYTES)
             try:
-                entry = json.loads(line)
-                if not isinstance(entry, dict) or not isinstance(entry.get("output"), str):
-                    raise ValueError
-            except ValueError:
-                if unreadable_lines is not None:
-                    unreadable_lines.append(number)
-                entry = _salvage_entry(line)
-            if entry:
-                yield entry
+                fields = json.loads(line, parse_constant=_refuse_constant)
+            except (ValueError, RecursionError):
+                yield None
+                with suppress(ValueError):
+                    if salvaged := _OUTPUT_RE.search(line):
+                        yield RecordingResult("started", _parse_output(json.loads(salvaged[1])))
+                continue
+            try:
+                yield _parse_result(fields)
+            except (ValueError, TypeError, RecursionError):
+                yield None
 
 
 class Manifest:
@@ -81,11 +114,12 @@ class Manifest:
         """Whether the manifest is locked; some network filesystems do not support locks."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | _OPEN_FLAGS
             self._file = os.open(self.path, flags, 0o666)
         except OSError as error:
-            raise self._make_write_error(error) from error
+            raise _make_open_error(self.path, "written", error) from error
         try:
+            _check_regular(self.path, self._file)
             self.is_locked = _try_lock(self._file)
             if self.is_locked:
                 self._truncate_partial_line()
@@ -93,137 +127,179 @@ class Manifest:
             self.close()
             raise OutputError(
                 f"another ngate batch writes to {quote_path(folder)}: wait until it is done, "
-                "or give another output with -o"
+                "or give another output with output="
             ) from None
+        except OutputError:
+            self.close()
+            raise
         except OSError as error:
             self.close()
-            raise self._make_write_error(error) from error
+            raise _make_open_error(self.path, "written", error) from error
 
-    def append(self, *entries: ManifestEntry) -> None:
-        """Append entries, either all of them or none.
+    def append(self, *results: RecordingResult) -> None:
+        """Append results, either all of them or none.
 
         Raises
         ------
         OutputError
-            If the entries cannot be written, for example because the disk is full.
+            If the results cannot be written, for example because the disk is full, or if the
+            manifest is no longer in the output tree.
         """
+        self._check_in_place()
         try:
-            _write_all(self._file, b"".join(map(_encode_line, entries)))
+            _write_all(self._file, b"".join(map(_encode_result, results)))
         except OSError as error:
-            raise self._make_write_error(error) from error
+            raise _make_open_error(self.path, "written", error) from error
 
     def close(self) -> None:
         """Close and unlock the manifest."""
         os.close(self._file)
 
+    def _check_in_place(self) -> None:
+        """Check that the file in the output tree is still the open file."""
+        with suppress(OSError):
+            if os.path.samestat(os.lstat(self.path), os.fstat(self._file)):
+                return
+        raise OutputError(
+            f"{quote_path(self.path)} was removed or replaced while the batch ran: run it again"
+        )
+
     def _truncate_partial_line(self) -> None:
         """Truncate an incomplete last line that a crash has left."""
         size = end = os.fstat(self._file).st_size
         last = b""
-        with self.path.open("rb") as file:
-            while end and b"\n" not in last:
-                start = max(0, end - (1 << 16))
-                file.seek(start)
-                last = file.read(end - start)
-                end = start
+        while end and b"\n" not in last:
+            start = max(0, end - (1 << 16))
+            os.lseek(self._file, start, os.SEEK_SET)
+            last = os.read(self._file, end - start)
+            end = start
         whole = end + last.rfind(b"\n") + 1
         if whole < size:
             os.ftruncate(self._file, whole)
 
-    def _make_write_error(self, error: OSError) -> OutputError:
-        return OutputError(f"{quote_path(self.path)} can't be written: {error.strerror}")
+
+def _encode_result(result: RecordingResult) -> bytes:
+    output = _encode_name(result.output)
+    line: dict[str, Any]
+    if result.status in SHORT_STATUSES:
+        line = {"status": result.status, "output": output}
+    else:
+        settings, options = decode_settings(result.settings_json or "[{}, {}]")
+        line = {
+            "status": result.status,
+            "file": None if result.file is None else _encode_name(result.file),
+            "output": output,
+            "error": result.reason,
+            "size": result.size,
+            "mtime_ns": result.mtime_ns,
+            "digest": result.digest,
+            "output_size": result.output_size,
+            "output_mtime_ns": result.output_mtime_ns,
+            "settings": settings,
+            "options": options,
+            "shared": result.shared,
+            "versions": result.versions,
+            "result": result.result,
+        }
+    return (json.dumps(line, allow_nan=False) + "\n").encode()
 
 
-class OutputJournal:
-    """Journal of started outputs, stored in a file in case the batch is killed."""
+def _parse_result(fields: object) -> RecordingResult:
+    """Return the result in a line of the manifest.
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / JOURNAL_NAME
-        self._file: int | None = None
-        self._lines = 0
-        self.batch_id = os.urandom(8).hex()
-        """Random identifier of this batch, which its manifest entries contain."""
-        self.previous_batch_id, left = _read_journal(self._path)
-        self.unfinished = left
-        """Outputs that may be incomplete; initially the outputs in an existing journal."""
-
-    def add(self, *outputs: str) -> None:
-        """Record that `outputs` are about to be made.
-
-        Raises
-        ------
-        OutputError
-            If the journal cannot be written.
-        """
-        self.unfinished.update(outputs)
-        try:
-            if self._file is None or self._lines >= MAX_JOURNAL_LINES:
-                self._rewrite()
-            else:
-                _write_all(self._file, b"".join(map(_encode_line, outputs)))
-                self._lines += len(outputs)
-        except OSError as error:
-            raise OutputError(
-                f"{quote_path(self._path)} can't be written: {error.strerror}"
-            ) from error
-
-    def mark_finished(self, output: str) -> None:
-        """Record that the manifest has an entry for `output`."""
-        self.unfinished.discard(output)
-
-    def close(self) -> None:
-        """Close the journal and remove its file if all outputs are finished."""
-        if self._file is not None:
-            os.close(self._file)
-        if not self.unfinished:
-            with suppress(OSError):
-                self._path.unlink(missing_ok=True)
-
-    def _rewrite(self) -> None:
-        """Replace the file atomically by one that lists only unfinished outputs."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-        new = self._path.with_name(f"{self._path.name}.new")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        file = os.open(new, flags | getattr(os, "O_BINARY", 0), 0o666)
-        try:
-            _write_all(file, b"".join(map(_encode_line, (self.batch_id, *sorted(self.unfinished)))))
-        except OSError:
-            new.unlink()
-            raise
-        finally:
-            os.close(file)
-        new.replace(self._path)
-        flags = os.O_WRONLY | os.O_APPEND
-        self._file = os.open(self._path, flags | getattr(os, "O_BINARY", 0))
-        self._lines = len(self.unfinished)
+    Raises
+    ------
+    ValueError, TypeError
+        If a value is missing or has the wrong type.
+    """
+    if not isinstance(fields, dict):
+        raise TypeError
+    output, status = _parse_output(fields.get("output")), fields.get("status")
+    if status == STATUS_INTERRUPTED:
+        status = "started"
+    if status in SHORT_STATUSES:
+        return RecordingResult(status, output)
+    if status not in RESULT_STATUSES:
+        raise ValueError
+    for name in ("error", "digest", "shared"):
+        _check_type(fields.get(name), str)
+    for name in ("size", "mtime_ns", "output_size", "output_mtime_ns"):
+        _check_type(fields.get(name), int)
+    for name in ("settings", "options", "result"):
+        _check_type(fields.get(name), dict)
+    result = fields.get("result") or {}
+    for name in RESULT_COLUMNS:
+        _check_type(result.get(name), int, float)
+    file = fields.get("file")
+    if not isinstance(file, str | None):
+        raise TypeError
+    return RecordingResult(
+        status,
+        output,
+        file=None if file is None else _decode_name(file),
+        size=fields.get("size"),
+        mtime_ns=fields.get("mtime_ns"),
+        digest=fields.get("digest"),
+        output_size=fields.get("output_size"),
+        output_mtime_ns=fields.get("output_mtime_ns"),
+        settings_json=add_default_settings(
+            json.dumps([fields.get("settings"), fields.get("options")])
+        ),
+        shared=fields.get("shared"),
+        result=result,
+    )
 
 
-def _encode_line(value: object) -> bytes:
-    return (json.dumps(value, allow_nan=False) + "\n").encode()
+def _check_type(value: object, *types: type) -> None:
+    """Check that `value` is None or has one of the types, and that SQLite can store it."""
+    if value is not None and type(value) not in types:
+        raise TypeError
+    if isinstance(value, str):
+        value.encode()
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError
 
 
-def _salvage_entry(line: bytes) -> ManifestEntry:
-    """Return an interrupted entry for the output that a damaged line names, or an empty dict."""
-    if named := _OUTPUT_RE.search(line):
-        with suppress(ValueError):
-            return {"output": json.loads(named[1]), "status": STATUS_INTERRUPTED}
-    return {}
+def _parse_output(text: object) -> str:
+    """Return the path of an output, which must be below the output tree."""
+    if not isinstance(text, str):
+        raise TypeError
+    name = _decode_name(text)
+    path = PurePath(name)
+    if not path.name or path.anchor or ".." in path.parts or "\0" in name:
+        raise ValueError
+    return name
 
 
-def _read_journal(path: Path) -> tuple[str, set[str]]:
-    """Return the identifier of the batch that wrote the journal, and the outputs in it."""
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return "", set()
-    values = []
-    for line in lines:
-        # The output in an incomplete line was not started yet.
-        with suppress(ValueError):
-            values.append(str(json.loads(line)))
-    return "".join(values[:1]), set(values[1:])
+def _encode_name(name: str) -> str:
+    """Return a file name as text that is the same in any locale."""
+    return os.fsencode(name).decode("utf-8", "surrogateescape")
+
+
+def _decode_name(text: str) -> str:
+    """Return the file name from the result of `_encode_name`; raise ValueError if it has none."""
+    return os.fsdecode(text.encode("utf-8", "surrogateescape"))
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _check_regular(path: Path, file: int) -> None:
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        raise OutputError(_irregular_message(path))
+
+
+def _make_open_error(path: Path, action: str, error: OSError) -> OutputError:
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        return OutputError(_irregular_message(path))
+    return OutputError(f"{quote_path(path)} can't be {action}: {error.strerror}")
+
+
+def _irregular_message(path: Path) -> str:
+    return (
+        f"{quote_path(path)} is not a regular file: remove it, or give another output with output="
+    )
 
 
 def _write_all(file: int, data: bytes) -> None:

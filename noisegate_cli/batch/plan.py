@@ -4,44 +4,29 @@ The recordings are rows of a temporary SQLite database. SQLite moves it to disk 
 that a million recordings need little memory, and removes it when it is closed or the process dies.
 """
 
-import json
-import math
 import os
-import pickle
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 from functools import lru_cache
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import TypeVar
 
-from noisegate_cli.batch.discovery import FoundFile
-from noisegate_cli.batch.manifest import STATUS_INTERRUPTED, ManifestEntry
+from noisegate_cli.batch.records import (
+    RESULT_COLUMNS,
+    Recording,
+    RecordingResult,
+    RecordingState,
+    ReviewCandidate,
+    decode_settings,
+)
 from noisegate_cli.files.output_naming import OutputOptions, output_name
-from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.text import quote_path
 
 T = TypeVar("T")
 
-RecordingState = Literal["to do", "done", "skipped", "failed"]
-
 PAGE_ROWS = 1000
 """Rows per page of a query or an insert, which limits the memory."""
-
-RESULT_COLUMNS = (
-    "duration_s",
-    "threshold",
-    "noise_floor_db",
-    "active_db",
-    "peak_db",
-    "closed_share",
-    "openings",
-    "chops",
-    "seconds",
-)
-"""Figures of a result that the plan stores."""
 
 MAX_UNCLIPPED_PEAK_DB = -0.01
 MIN_USUAL_CONTRAST_DB = 12.0
@@ -75,65 +60,22 @@ _SCHEMA = f"""
     ) WITHOUT ROWID;
     CREATE TABLE entries (
         output BLOB PRIMARY KEY, file BLOB, status TEXT, size INTEGER, mtime_ns INTEGER,
-        digest TEXT, output_size INTEGER, output_mtime_ns INTEGER, recipe TEXT, shared TEXT,
-        batch TEXT, {_RESULT_COLUMNS_SQL}
+        digest TEXT, output_size INTEGER, output_mtime_ns INTEGER, settings_json TEXT,
+        shared TEXT, {_RESULT_COLUMNS_SQL}
     ) WITHOUT ROWID;
+    CREATE TABLE started (output BLOB PRIMARY KEY) WITHOUT ROWID;
 """
-_ROW_COLUMNS_SQL = "f.name, f.output, f.folder, f.size, f.mtime_ns, f.why"
-_PREVIOUS_COLUMNS_SQL = (
-    "e.file, e.status, e.size, e.mtime_ns, e.digest, e.output_size, e.output_mtime_ns, e.recipe"
+_ROW_COLUMNS_SQL = "f.name, f.size, f.mtime_ns, f.why, f.output, s.output IS NOT NULL"
+_PREVIOUS_COLUMNS = (
+    "status",
+    "size",
+    "mtime_ns",
+    "digest",
+    "output_size",
+    "output_mtime_ns",
+    "settings_json",
+    "shared",
 )
-
-
-class PlanRow(NamedTuple):
-    """A recording of the plan."""
-
-    name: str
-    """Path below the input tree."""
-    output: str
-    """Path below the output tree."""
-    folder: str
-    """Directory of the recording, as a path below the input tree."""
-    size: int
-    mtime_ns: int
-    reason: str | None
-    """Reason for the state."""
-
-
-class PreviousResult(NamedTuple):
-    """Manifest entry of an output."""
-
-    file: str
-    """Path of the recording from which the output was made."""
-    status: str
-    size: int | None
-    mtime_ns: int | None
-    digest: str | None
-    output_size: int | None
-    output_mtime_ns: int | None
-    settings_json: str
-    """Settings and output options with which the output was made, as JSON."""
-
-
-class RecordingResult(NamedTuple):
-    """State and figures of a recording."""
-
-    name: str
-    state: RecordingState
-    reason: str | None
-    result: dict[str, Any] = {}  # noqa: RUF012  # never changed; a NamedTuple has no factories
-    """See `worker.summarize_result`."""
-
-
-class ReviewCandidate(NamedTuple):
-    """A recording that the user should review."""
-
-    name: str
-    reason: str
-    closed_share: float
-    contrast_db: float | None
-    peak_db: float | None
-    chops: int
 
 
 class Plan:
@@ -159,7 +101,7 @@ class Plan:
         """Close and discard the database."""
         self._db.close()
 
-    def add(self, found: Iterable[FoundFile]) -> None:
+    def add(self, found: Iterable[Recording]) -> None:
         """Add recordings, ignoring names that the plan already contains."""
 
         @lru_cache(maxsize=1024)
@@ -168,7 +110,7 @@ class Plan:
 
         # Resolving paths is slow: each folder is resolved once, and file names only if they are
         # links.
-        def row(f: FoundFile) -> tuple[object, ...]:
+        def row(f: Recording) -> tuple[object, ...]:
             folder, name = os.path.split(f.name)
             real = real_folder(self._root, folder) + name
             if os.path.islink(real):
@@ -176,8 +118,8 @@ class Plan:
             output = output_name(f.name, self._options)
             target = real_folder(self._output, folder) + os.path.basename(output)
             texts = (f.name, output, os.path.normcase(real), os.path.normcase(target), folder)
-            state = "failed" if f.error else "to do"
-            return *map(os.fsencode, texts), f.size, f.mtime_ns, state, f.error or None
+            state = "failed" if f.reason else "to do"
+            return *map(os.fsencode, texts), f.size, f.mtime_ns, state, f.reason
 
         columns = "name, output, real, target, folder, size, mtime_ns, state, why"
         self._insert(f"OR IGNORE INTO files ({columns})", 9, map(row, found))
@@ -193,46 +135,59 @@ class Plan:
                 WHERE state = 'to do' AND EXISTS (SELECT 1 FROM files b WHERE {clash})
             """)
 
-    def load_manifest_entries(self, entries: Iterable[ManifestEntry]) -> None:
-        """Load manifest entries; the last of several entries for one output is used."""
+    def load_previous_results(self, results: Iterable[RecordingResult]) -> None:
+        """Load the results of previous batches, oldest first."""
 
-        def row(e: ManifestEntry) -> tuple[object, ...]:
-            result = e.get("result")
-            result = result if isinstance(result, dict) else {}
+        def row(result: RecordingResult) -> tuple[object, ...]:
             return (
-                *(os.fsencode(str(e.get(key))) for key in ("output", "file")),
-                *(_to_sql_value(e.get(key)) for key in ("status", "size", "mtime_ns", "digest")),
-                *(_to_sql_value(e.get(key)) for key in ("output_size", "output_mtime_ns")),
-                _add_default_settings(json.dumps([e.get("settings"), e.get("options")])),
-                *(_to_sql_value(e.get(key)) for key in ("shared", "batch")),
-                *(_to_sql_value(result.get(key)) for key in RESULT_COLUMNS),
+                os.fsencode(result.output),
+                None if result.file is None else os.fsencode(result.file),
+                *(getattr(result, key) for key in _PREVIOUS_COLUMNS),
+                *(result.result.get(key) for key in RESULT_COLUMNS),
             )
 
-        self._insert("OR REPLACE INTO entries", 11 + len(RESULT_COLUMNS), map(row, entries))
+        marks = ", ".join("?" * (2 + len(_PREVIOUS_COLUMNS) + len(RESULT_COLUMNS)))
+        for page in _split_into_pages(results):
+            whole = (row(result) for result in page if result.status in ("done", "failed"))
+            self._db.executemany(f"INSERT OR REPLACE INTO entries VALUES ({marks})", whole)
+            is_started = {os.fsencode(r.output): r.status == "started" for r in page}
+            for query, wanted in (
+                ("INSERT OR IGNORE INTO started VALUES (?)", True),
+                ("DELETE FROM started WHERE output = ?", False),
+            ):
+                outputs = ((output,) for output, is_ in is_started.items() if is_ is wanted)
+                self._db.executemany(query, outputs)
         self._db.execute("CREATE INDEX IF NOT EXISTS shares ON entries (shared)")
 
-    def rows(
-        self, state: RecordingState = "to do"
-    ) -> Iterator[tuple[PlanRow, PreviousResult | None]]:
-        """Yield the recordings in a state, sorted by name, with their manifest entries.
+    def recordings(self, state: RecordingState = "to do") -> Iterator[Recording]:
+        """Yield the recordings in a state, sorted by name.
 
         The states may change during the iteration.
         """
         query = f"""
-            SELECT {_ROW_COLUMNS_SQL}, {_PREVIOUS_COLUMNS_SQL}
-            FROM files f LEFT JOIN entries e ON e.output = f.output
+            SELECT {_ROW_COLUMNS_SQL}, e.file, {", ".join(f"e.{key}" for key in _PREVIOUS_COLUMNS)}
+            FROM files f
+            LEFT JOIN entries e ON e.output = f.output LEFT JOIN started s ON s.output = f.output
             WHERE f.state = ? AND f.name > ? ORDER BY f.name LIMIT {PAGE_ROWS}
         """
         last = b""
         while page := self._db.execute(query, (state, last)).fetchall():
             last = page[-1][0]
-            for values in page:
-                name, output, folder = map(os.fsdecode, values[:3])
-                row = PlanRow(name, output, folder, *values[3:6])
-                file, *previous = values[6:]
-                yield (
-                    row,
-                    PreviousResult(os.fsdecode(file), *previous) if file is not None else None,
+            for name, size, mtime_ns, reason, output, was_started, file, *known in page:
+                previous = None
+                if known[0] is not None:
+                    previous = RecordingResult(
+                        file=None if file is None else os.fsdecode(file),
+                        **dict(zip(_PREVIOUS_COLUMNS, known, strict=True)),
+                    )
+                yield Recording(
+                    os.fsdecode(name),
+                    size,
+                    mtime_ns,
+                    reason,
+                    os.fsdecode(output),
+                    bool(was_started),
+                    previous,
                 )
 
     def set_states(self, decisions: Iterable[tuple[str, RecordingState, str]]) -> None:
@@ -242,26 +197,26 @@ class Plan:
             self._db.executemany(query, [(s, reason, os.fsencode(n)) for n, s, reason in page])
 
     def restore_previous_results(self) -> None:
-        """Copy the figures of skipped recordings from their manifest entries."""
+        """Copy the figures of skipped recordings from their previous results."""
         self._db.execute(f"""
             UPDATE files SET ({_RESULT_COLUMNS_SQL}) = (
                 SELECT {_RESULT_COLUMNS_SQL} FROM entries e WHERE e.output = files.output
             ) WHERE state = 'skipped'
         """)
 
-    def record_results(self, settled: Iterable[RecordingResult]) -> None:
-        """Record the results of recordings."""
+    def record_results(self, results: Iterable[tuple[str, RecordingResult]]) -> None:
+        """Record the results of recordings from tuples (name, result)."""
         self._db.executemany(
             "UPDATE files SET state = ?, why = ?"
             f"{''.join(f', {key} = ?' for key in RESULT_COLUMNS)} WHERE name = ?",
             (
                 (
-                    state,
-                    reason,
-                    *(_to_sql_value(result.get(key)) for key in RESULT_COLUMNS),
+                    result.status,
+                    result.reason,
+                    *(result.result.get(key) for key in RESULT_COLUMNS),
                     os.fsencode(name),
                 )
-                for name, state, reason, result in settled
+                for name, result in results
             ),
         )
 
@@ -278,21 +233,21 @@ class Plan:
 
     def find_shared_threshold(self, fingerprint: str) -> float | None:
         """Return the threshold that the manifest has for recordings with this fingerprint."""
-        query = "SELECT recipe FROM entries WHERE shared = ? LIMIT 1"
+        query = "SELECT settings_json FROM entries WHERE shared = ? LIMIT 1"
         for (settings_json,) in self._db.execute(query, (fingerprint,)):
-            threshold = json.loads(settings_json)[0]["threshold"]
-            return threshold if isinstance(threshold, float) else None
+            threshold = decode_settings(settings_json)[0]["threshold"]
+            return threshold if isinstance(threshold, float) and 0 <= threshold <= 1 else None
         return None
 
-    def find_recorded_outputs(self, batch: str, outputs: Iterable[str]) -> set[str]:
-        """Return the outputs for which `batch` has recorded a manifest entry."""
-        query = "SELECT 1 FROM entries WHERE output = ? AND batch = ?"
-        return {o for o in outputs if self._db.execute(query, (os.fsencode(o), batch)).fetchone()}
+    def find_started_outputs(self) -> list[str]:
+        """Return the outputs that a stopped batch has started and not finished."""
+        return [os.fsdecode(output) for (output,) in self._db.execute("SELECT * FROM started")]
 
-    def find_interrupted_outputs(self) -> list[str]:
-        """Return the outputs that a stopped batch has left unfinished."""
-        query = "SELECT output FROM entries WHERE status = ?"
-        return [os.fsdecode(output) for (output,) in self._db.execute(query, (STATUS_INTERRUPTED,))]
+    def is_input_or_output(self, path: Path) -> bool:
+        """Return whether `path` is a recording of the batch or one of its outputs."""
+        query = "SELECT 1 FROM files WHERE real = ?1 OR target = ?1 LIMIT 1"
+        real = os.fsencode(os.path.normcase(os.path.realpath(path)))
+        return self._db.execute(query, (real,)).fetchone() is not None
 
     def folders(self) -> list[str]:
         """Return the folders that contain recordings, as paths below the input tree."""
@@ -346,52 +301,6 @@ class Plan:
             quote_path(os.path.join(self._root, os.fsdecode(n))) for n in (name, other)
         )
         return f"{source} would overwrite {there}, or what comes of it"
-
-
-@lru_cache(maxsize=64)
-def encode_settings(settings: GateSettings, options: OutputOptions) -> str:
-    """Return settings and output options as canonical JSON; equal settings give equal text."""
-    return json.dumps([to_json_dict(settings), to_json_dict(options)], sort_keys=True)
-
-
-@lru_cache(maxsize=64)
-def to_json_dict(value: GateSettings | OutputOptions) -> dict[str, Any]:
-    """Return settings as a JSON-compatible dict with None for infinite values.
-
-    The dict is cached and must not be modified.
-    """
-    return {field.name: _to_json_value(getattr(value, field.name)) for field in fields(value)}
-
-
-def _to_json_value(value: object) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Path):
-        return str(value)
-    try:
-        json.dumps(value)
-    except TypeError:  # Large values such as noise profiles are only compared, by their digest.
-        return blake2b(pickle.dumps(value), digest_size=16).hexdigest()
-    return value
-
-
-@lru_cache(maxsize=1024)
-def _add_default_settings(settings_json: str) -> str:
-    """Return the settings of a manifest entry with defaults for settings that it lacks.
-
-    Entries of older versions lack newer settings.
-    """
-    defaults = (to_json_dict(GateSettings()), to_json_dict(OutputOptions()))
-    found = json.loads(settings_json)
-    both = [d | f if isinstance(f, dict) else f for d, f in zip(defaults, found, strict=True)]
-    return json.dumps(both, sort_keys=True)
-
-
-def _to_sql_value(value: object) -> int | float | str | None:
-    """Return `value`, or None if SQLite cannot store it; a manifest may have been edited."""
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return None
-    return value if isinstance(value, int | float | str) else None
 
 
 def _split_into_pages(rows: Iterable[T]) -> Iterator[list[T]]:

@@ -1,63 +1,48 @@
 """Run a batch from discovery to the final report."""
 
-import csv
 import os
 import time
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
-from noisegate_cli.batch.discovery import FoundFile, find_listed, read_names, walk_tree
+from noisegate_cli.batch.csv_report import check_csv_is_no_recording, check_csv_path, write_csv
+from noisegate_cli.batch.discovery import find_listed, read_names, walk_tree
 from noisegate_cli.batch.disk_space import (
     estimate_output_bytes,
     find_existing_parent,
     get_free_bytes,
 )
 from noisegate_cli.batch.executors import DaskWorkerPool, ProcessWorkerPool, WorkerPool
-from noisegate_cli.batch.incremental import REASON_CHECKSUM, SKIP_DONE_BEFORE, decide_job
-from noisegate_cli.batch.interface import BatchConfig, BatchObserver, BatchReport, NullBatchObserver
-from noisegate_cli.batch.job_runner import MAX_CHUNK_JOBS, JobRunner, LostJob, split_into_chunks
-from noisegate_cli.batch.manifest import (
-    MANIFEST_NAME,
-    STATUS_INTERRUPTED,
-    Manifest,
-    ManifestEntry,
-    OutputJournal,
-    read_entries,
+from noisegate_cli.batch.incremental import (
+    REASON_CHECKSUM,
+    REASON_FORCED,
+    REASON_INTERRUPTED,
+    decide_job,
 )
-from noisegate_cli.batch.plan import (
-    PAGE_ROWS,
-    RESULT_COLUMNS,
-    Plan,
-    PlanRow,
-    PreviousResult,
+from noisegate_cli.batch.interface import BatchConfig, BatchObserver, BatchReport, NullBatchObserver
+from noisegate_cli.batch.job_runner import MAX_CHUNK_JOBS, JobRunner, split_into_chunks
+from noisegate_cli.batch.manifest import MANIFEST_NAME, Manifest, read_results
+from noisegate_cli.batch.plan import PAGE_ROWS, Plan
+from noisegate_cli.batch.records import (
+    Recording,
     RecordingResult,
     RecordingState,
     encode_settings,
-    to_json_dict,
 )
 from noisegate_cli.batch.thresholds import SharedThresholds
-from noisegate_cli.batch.worker import Job, JobOutcome, gate_job, pickle_settings
+from noisegate_cli.batch.worker import Job, LostJob, gate_job, pickle_settings
 from noisegate_cli.errors import AudioError, NoisegateError, OutputError
 from noisegate_cli.files.formats import WRITABLE_EXTENSIONS
 from noisegate_cli.files.partial_files import remove_partials
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.text import quote_path
+from noisegate_cli.text import escape_undecodable, quote_path
 
 MAX_LISTED_ERRORS = 20
 """Maximum number of errors in the report; review candidates are limited to half of it."""
 
 UNPROCESSED_STATES: tuple[RecordingState, RecordingState] = ("failed", "skipped")
-
-
-class _PendingRecording(NamedTuple):
-    """Data for the manifest entry of a recording that is being gated."""
-
-    row: PlanRow
-    previous: PreviousResult | None
-    settings: GateSettings
 
 
 class BatchRun:
@@ -80,7 +65,7 @@ class BatchRun:
     def __init__(self, batch: BatchConfig, observer: BatchObserver | None = None) -> None:
         self._batch, self._observer = batch, observer or NullBatchObserver()
         self._real_root = os.path.realpath(batch.root)
-        self._pending: dict[str, _PendingRecording] = {}
+        self._pending: dict[str, Recording] = {}
         self._shared_thresholds: SharedThresholds | None = None
         self._processed_bytes = 0
         self.report = BatchReport(batch.output, batch.dry_run)
@@ -100,10 +85,8 @@ class BatchRun:
         """
         batch, started_at = self._batch, time.perf_counter()
         check_trees(batch.root, batch.output)
-        if batch.csv_path and not batch.csv_path.absolute().parent.is_dir():
-            raise OutputError(
-                f"{quote_path(batch.csv_path)} can't be written: there is no such directory"
-            )
+        if batch.csv_path:
+            check_csv_path(batch.csv_path)
         with ExitStack() as stack:
             self._plan = stack.enter_context(closing(Plan(batch.root, batch.output, batch.options)))
             try:
@@ -121,8 +104,10 @@ class BatchRun:
         return self.report
 
     def _create_workers(self) -> WorkerPool:
-        cluster = self._batch.cluster
-        return DaskWorkerPool(cluster) if cluster else ProcessWorkerPool(self._batch.jobs)
+        batch = self._batch
+        if batch.cluster:
+            return DaskWorkerPool(batch.cluster)
+        return ProcessWorkerPool(batch.jobs, batch.timeout_s)
 
     def _find_recordings(self) -> None:
         """Find the recordings and fail those whose output names collide."""
@@ -130,13 +115,15 @@ class BatchRun:
         self._observer.on_phase("finding", 0, 0)
         found = walk_tree(batch.root, batch.output, batch.patterns)
         if batch.names_file is not None:
-            names = read_names(batch.names_file, batch.separator)
+            names = read_names(batch.names_file, batch.null_separated)
             found = find_listed(batch.root, names, batch.patterns)
         self._plan.add(self._report_found(found))
         self._plan.fail_colliding_outputs()
+        if batch.csv_path:
+            check_csv_is_no_recording(batch.csv_path, batch.output, self._plan)
         self.report.total = self._plan.count()[0]
 
-    def _report_found(self, found: Iterator[FoundFile]) -> Iterator[FoundFile]:
+    def _report_found(self, found: Iterator[Recording]) -> Iterator[Recording]:
         for number, one in enumerate(found, start=1):
             yield one
             if not number % PAGE_ROWS:
@@ -146,42 +133,31 @@ class BatchRun:
         batch, plan, report = self._batch, self._plan, self.report
         if isinstance(workers, DaskWorkerPool):
             workers.check_workers(str(batch.root), str(find_existing_parent(batch.output)))
-        with (
-            closing(Manifest(batch.output)) as self._manifest,
-            closing(OutputJournal(batch.output)) as self._journal,
-        ):
+        with closing(Manifest(batch.output)) as self._manifest:
             report.is_locked = self._manifest.is_locked
-            self._prepare(workers, self._journal)
+            self._prepare(workers)
             if report.is_locked:
-                self._remove_partials({*self._journal.unfinished, *plan.find_interrupted_outputs()})
+                self._remove_partials(plan.find_started_outputs())
             number, size = plan.count("to do")
             self._observer.on_phase("gating", number, size)
-            runner: JobRunner[Job, JobOutcome] = JobRunner(
+            runner: JobRunner[Job, RecordingResult] = JobRunner(
                 workers,
                 gate_job,
-                self._record_outcomes,
+                self._record_results,
                 on_running=lambda jobs: self._notify_progress(
                     report.done + report.failed, self._processed_bytes, jobs
                 ),
                 should_stop=self._has_max_errors,
-                on_worker_death=lambda jobs: self._remove_partials(
-                    self._pending[job.name].row.output for job in jobs
-                ),
+                on_worker_death=self._clean_up_after,
             )
             # With an error limit, small chunks stop the batch soon after the limit is reached.
             most = MAX_CHUNK_JOBS if batch.max_errors is None else 1
-            try:
-                runner.run(
-                    self._record_started(
-                        split_into_chunks(self._make_jobs(), number, workers, most)
-                    )
-                )
-                if isinstance(workers, DaskWorkerPool):
-                    # Dask does not report the death of a worker whose jobs it runs again.
-                    for folder in plan.folders():
-                        remove_partials(batch.output / folder, plan.iter_output_names(folder))
-            finally:
-                self._record_interrupted()
+            jobs = self._make_jobs(force_all=workers.repeats_jobs)
+            runner.run(self._record_started(split_into_chunks(jobs, number, workers, most)))
+            if workers.repeats_jobs:
+                # The pool does not report the death of a worker.
+                for folder in plan.folders():
+                    remove_partials(batch.output / folder, plan.iter_output_names(folder))
 
     def _preview(self, workers: WorkerPool) -> None:
         """Report what the batch would do, for a dry run."""
@@ -189,32 +165,29 @@ class BatchRun:
         from noisegate_cli.files.reader import probe
 
         batch, plan, report = self._batch, self._plan, self.report
-        self._prepare(workers, OutputJournal(batch.output))
+        self._prepare(workers)
         self._observer.on_phase("looking", *plan.count("to do"))
-        for looked, (row, _) in enumerate(plan.rows()):
+        for looked, recording in enumerate(plan.recordings()):
+            result = RecordingResult("to do", recording.output, recording.reason)
             try:
-                info = probe(batch.root / row.name)
-                target = output_info(info, batch.output / row.output, batch.options)
+                info = probe(batch.root / recording.name)
+                target = output_info(info, batch.output / recording.output, batch.options)
             except NoisegateError as error:
-                plan.record_results([RecordingResult(row.name, "failed", str(error))])
-                self._notify_unprocessed(row, "failed", str(error))
-                continue
-            report.audio_seconds += info.duration
-            report.bytes_needed += estimate_output_bytes(info, target, row.size)
-            self._processed_bytes += row.size
-            self._notify_unprocessed(row, "to do", row.reason)
-            self._observer.on_progress(looked + 1, self._processed_bytes, report, [row.name])
+                result = RecordingResult("failed", recording.output, str(error))
+                plan.record_results([(recording.name, result)])
+            else:
+                report.audio_seconds += info.duration
+                report.bytes_needed += estimate_output_bytes(info, target, recording.size)
+                self._processed_bytes += recording.size
+                self._observer.on_progress(
+                    looked + 1, self._processed_bytes, report, [recording.name]
+                )
+            self._notify_result(recording.name, result)
         report.bytes_free = get_free_bytes(batch.output)
 
-    def _prepare(self, workers: WorkerPool, started: OutputJournal) -> None:
+    def _prepare(self, workers: WorkerPool) -> None:
         """Load the manifest, measure shared thresholds and decide which recordings to gate."""
-        unreadable_lines: list[int] = []
-        self._plan.load_manifest_entries(read_entries(self._batch.output, unreadable_lines))
-        self.report.unreadable_lines = len(unreadable_lines)
-        for output in self._plan.find_recorded_outputs(
-            started.previous_batch_id, started.unfinished
-        ):
-            started.mark_finished(output)
+        self._plan.load_previous_results(self._read_manifest())
         if self._batch.threshold_scope:
             self._shared_thresholds = SharedThresholds(
                 self._plan, self._batch.settings, self._batch.threshold_scope
@@ -222,137 +195,118 @@ class BatchRun:
             self._observer.on_phase("measuring", *self._plan.count("to do"))
             self._shared_thresholds.measure(workers, self._batch.root, self._notify_progress)
             self.report.thresholds = self._shared_thresholds.thresholds
-        self._plan.set_states(self._decide_jobs(started.unfinished))
+        self._plan.set_states(self._decide_jobs())
         self.report.reasons = self._plan.reasons("to do")
         self.report.is_planned = True
         for state in UNPROCESSED_STATES:
-            for row, _ in self._plan.rows(state):
-                self._notify_unprocessed(row, state, row.reason)
+            for recording in self._plan.recordings(state):
+                result = RecordingResult(state, recording.output, recording.reason)
+                self._notify_result(recording.name, result)
 
-    def _decide_jobs(self, started: Set[str]) -> Iterator[tuple[str, RecordingState, str]]:
+    def _read_manifest(self) -> Iterator[RecordingResult]:
+        for result in read_results(self._batch.output):
+            if result is None:
+                self.report.unreadable_lines += 1
+            else:
+                yield result
+
+    def _decide_jobs(self) -> Iterator[tuple[str, RecordingState, str]]:
         batch = self._batch
-        for row, previous in self._plan.rows():
+        for recording in self._plan.recordings():
             output = None
             with suppress(OSError):  # Other errors are reported when the output is written.
-                output = os.lstat(os.path.join(batch.output, row.output))
+                output = os.lstat(os.path.join(batch.output, recording.output))
             decision = decide_job(
-                row,
-                os.path.join(self._real_root, row.name),
+                recording,
+                os.path.join(self._real_root, recording.name),
                 output,
-                previous,
-                encode_settings(self._settings_for(row), batch.options),
-                was_started=row.output in started,
+                encode_settings(self._settings_for(recording), batch.options),
                 force=batch.force,
                 checksum=batch.checksum,
             )
-            yield row.name, *decision
+            yield recording.name, *decision
 
-    def _settings_for(self, row: PlanRow) -> GateSettings:
+    def _settings_for(self, recording: Recording) -> GateSettings:
         return (
-            self._shared_thresholds.settings_for(row.name)
+            self._shared_thresholds.settings_for(recording.name)
             if self._shared_thresholds
             else self._batch.settings
         )
 
-    def _make_jobs(self) -> Iterator[Job]:
-        """Yield the jobs of the batch."""
+    def _make_jobs(self, force_all: bool) -> Iterator[Job]:
+        """Yield the jobs of the batch; `force_all` lets them replace any existing output."""
         batch = self._batch
         options = replace(batch.options, inside=batch.output)
-        for row, previous in self._plan.rows():
-            settings = self._settings_for(row)
-            self._pending[row.name] = _PendingRecording(row, previous, settings)
+        for recording in self._plan.recordings():
+            self._pending[recording.name] = recording
+            previous, reason = recording.previous, recording.reason
             yield Job(
-                row.name,
-                os.path.join(batch.root, row.name),
-                os.path.join(batch.output, row.output),
-                row.size,
-                pickle_settings(settings, options),
+                recording.name,
+                os.path.join(batch.root, recording.name),
+                os.path.join(batch.output, recording.output),
+                recording.size,
+                pickle_settings(self._settings_for(recording), options),
                 batch.checksum,
-                previous.digest if previous and row.reason == REASON_CHECKSUM else None,
+                previous.digest if previous and reason == REASON_CHECKSUM else None,
+                force_all or reason in (REASON_FORCED, REASON_INTERRUPTED),
+                (previous.output_size, previous.output_mtime_ns) if previous else None,
             )
 
     def _record_started(self, chunks: Iterable[list[Job]]) -> Iterator[list[Job]]:
-        """Record each chunk of jobs in the journal, then yield it."""
+        """Record each chunk of jobs in the manifest as started, then yield it."""
         for jobs in chunks:
-            self._journal.add(*(self._pending[job.name].row.output for job in jobs))
+            self._manifest.append(
+                *(RecordingResult("started", self._pending[job.name].output) for job in jobs)
+            )
             yield jobs
 
-    def _record_outcomes(self, ended: list[tuple[Job, JobOutcome | LostJob]]) -> None:
-        """Record the outcomes of jobs, first in the manifest because it is persistent."""
-        outcomes = {
-            job.name: JobOutcome("failed", f"{quote_path(job.source)}: {outcome.error}")
-            if isinstance(outcome, LostJob)
-            else outcome
-            for job, outcome in ended
-        }
-        entries = {
-            name: self._make_entry(self._pending[name], outcome)
-            for name, outcome in outcomes.items()
-            if outcome.status != "skipped"
-        }
-        self._manifest.append(*entries.values())
-        self._plan.record_results(
-            RecordingResult(
-                name, o.status, o.error if name in entries else SKIP_DONE_BEFORE, o.result
-            )
-            for name, o in outcomes.items()
-        )
-        for name, outcome in outcomes.items():
-            row = self._pending.pop(name).row
-            self._processed_bytes += row.size
-            self._journal.mark_finished(row.output)
-            if name in entries:
-                self._count_outcome(outcome)
-                self._observer.on_recording(name, entries[name])
-            else:
-                self._notify_unprocessed(row, "skipped", SKIP_DONE_BEFORE)
+    def _record_results(self, ended: list[tuple[Job, RecordingResult | LostJob]]) -> None:
+        """Record the results of jobs, first in the manifest because it is persistent."""
+        results = {job.name: self._complete_result(job, outcome) for job, outcome in ended}
+        self._manifest.append(*results.values())
+        self._plan.record_results(results.items())
+        for name, result in results.items():
+            self._processed_bytes += self._pending.pop(name).size
+            if result.status == "done":
+                self.report.done += 1
+                self.report.audio_seconds += result.result["duration_s"]
+            self._notify_result(name, result)
 
-    def _count_outcome(self, outcome: JobOutcome) -> None:
-        if outcome.error is None:
-            self.report.done += 1
-            self.report.audio_seconds += outcome.result["duration_s"]
-        else:
-            self._add_error(outcome.error)
-
-    def _make_entry(self, of: _PendingRecording, outcome: JobOutcome) -> ManifestEntry:
-        row, previous, settings = of
-        output = (outcome.output_size, outcome.output_mtime_ns)
-        if outcome.status == "failed" and previous:
+    def _complete_result(self, job: Job, outcome: RecordingResult | LostJob) -> RecordingResult:
+        """Return the result of a job with the values that the worker does not know."""
+        recording = self._pending[job.name]
+        if isinstance(outcome, LostJob):
+            reason = escape_undecodable(f"{quote_path(job.source)}: {outcome.error}")
+            outcome = RecordingResult("failed", reason=reason)
+            if self.report.is_locked:
+                self._remove_partials([recording.output])
+        if outcome.status == "skipped":
+            return outcome._replace(output=recording.output)
+        if outcome.size is None:
+            outcome = outcome._replace(size=recording.size, mtime_ns=recording.mtime_ns)
+        if outcome.status == "failed" and recording.previous:
             # A failed job leaves the previous output in place.
-            output = (previous.output_size, previous.output_mtime_ns)
-        shared = (
-            self._shared_thresholds
-            and self._shared_thresholds.fingerprints[self._shared_thresholds.get_group(row.name)]
+            outcome = outcome._replace(
+                output_size=recording.previous.output_size,
+                output_mtime_ns=recording.previous.output_mtime_ns,
+            )
+        thresholds, shared = self._shared_thresholds, None
+        if thresholds:
+            shared = thresholds.fingerprints[thresholds.get_group(job.name)]
+        return outcome._replace(
+            file=os.path.join(self._real_root, job.name),
+            output=recording.output,
+            settings_json=encode_settings(self._settings_for(recording), self._batch.options),
+            shared=shared,
         )
-        return {
-            "status": outcome.status,
-            "file": os.path.join(self._real_root, row.name),
-            "output": row.output,
-            "error": outcome.error,
-            "size": row.size if outcome.size is None else outcome.size,
-            "mtime_ns": row.mtime_ns if outcome.mtime_ns is None else outcome.mtime_ns,
-            "digest": outcome.digest,
-            "output_size": output[0],
-            "output_mtime_ns": output[1],
-            "settings": to_json_dict(settings),
-            "options": to_json_dict(self._batch.options),
-            "shared": shared,
-            "batch": self._journal.batch_id,
-            "versions": outcome.versions,
-            "result": outcome.result,
-        }
 
-    def _record_interrupted(self) -> None:
-        """Record unfinished outputs in the manifest for the next batch."""
-        files = {o.row.output: os.path.join(self._real_root, n) for n, o in self._pending.items()}
-        # If the manifest cannot be written, the journal keeps the names of the outputs.
-        with suppress(OutputError):
-            for output in sorted(self._journal.unfinished):
-                file = files.get(output)
-                self._manifest.append(
-                    {"status": STATUS_INTERRUPTED, "file": file, "output": output}
-                )
-                self._journal.mark_finished(output)
+    def _clean_up_after(self, lost: list[Job]) -> list[Job]:
+        """Remove partial files of jobs whose worker died; return the jobs to run again.
+
+        The worker may have completed some outputs, which the repeated jobs may replace.
+        """
+        self._remove_partials(self._pending[job.name].output for job in lost)
+        return [job._replace(force=True) for job in lost]
 
     def _remove_partials(self, outputs: Iterable[str]) -> None:
         """Remove partial files that dead workers left beside the outputs."""
@@ -360,8 +314,12 @@ class BatchRun:
         for output in outputs:
             folder, name = os.path.split(output)
             folders.setdefault(folder, []).append(name)
+        real_output = Path(os.path.realpath(self._batch.output))
         for folder, names in folders.items():
-            remove_partials(self._batch.output / folder, names)
+            # A link may lead out of the output tree.
+            real_folder = Path(os.path.realpath(real_output / folder))
+            if real_folder.is_relative_to(real_output):
+                remove_partials(real_folder, names)
 
     def _has_max_errors(self) -> bool:
         most = self._batch.max_errors
@@ -375,18 +333,11 @@ class BatchRun:
     def _notify_progress(self, files: int, size: int, jobs: list[Job]) -> None:
         self._observer.on_progress(files, size, self.report, [job.name for job in jobs])
 
-    def _notify_unprocessed(self, row: PlanRow, state: RecordingState, reason: str | None) -> None:
-        """Notify the observer of a recording that was not gated."""
-        if state == "failed":
-            self._add_error(str(reason))
-        entry: ManifestEntry = {
-            "status": state,
-            "file": None,
-            "output": row.output,
-            "why": reason,
-            "result": {},
-        }
-        self._observer.on_recording(row.name, entry)
+    def _notify_result(self, name: str, result: RecordingResult) -> None:
+        """Count an error, and notify the observer of the result of a recording."""
+        if result.status == "failed":
+            self._add_error(str(result.reason))
+        self._observer.on_recording(name, result)
 
     def _complete_report(self) -> None:
         plan, report = self._plan, self.report
@@ -415,7 +366,7 @@ def default_output_directory(root: Path) -> Path:
     """
     named = root if root.name not in ("", "..") else root.resolve()
     if not named.name:
-        raise OutputError(f"{quote_path(root)} has nothing beside it: give the output with -o")
+        raise OutputError(f"{quote_path(root)} has nothing beside it: give the output with output=")
     return named.with_name(f"{named.name}-gated")
 
 
@@ -436,28 +387,15 @@ def check_trees(root: Path, output: Path) -> None:
             else f"{quote_path(root)} doesn't exist: check the name"
         )
     if output.exists() and not output.is_dir():
-        raise OutputError(f"{quote_path(output)} is not a directory: give another output with -o")
+        raise OutputError(
+            f"{quote_path(output)} is not a directory: give another output with output="
+        )
     if not output.exists() and output.suffix.lower() in WRITABLE_EXTENSIONS:
         raise OutputError(
             f"{quote_path(output)} is called like a recording, and a batch makes a tree of them: "
-            "give a directory with -o"
+            "give a directory with output="
         )
     if output.resolve() == root.resolve():
-        raise OutputError(f"{quote_path(output)} is the input tree: give another output with -o")
-
-
-def write_csv(path: Path, plan: Plan) -> None:
-    """Write the results of all recordings as CSV.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
-    """
-    try:
-        with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-            writer = csv.writer(file)
-            writer.writerow(("file", "output", "status", "why", *RESULT_COLUMNS))
-            writer.writerows(plan.iter_table_rows())
-    except OSError as error:
-        raise OutputError(f"{quote_path(path)} can't be written: {error.strerror}") from error
+        raise OutputError(
+            f"{quote_path(output)} is the input tree: give another output with output="
+        )

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from noisegate_cli.batch.executors import WorkerPool
 from noisegate_cli.batch.interface import ThresholdScope
-from noisegate_cli.batch.job_runner import JobRunner, LostJob, split_into_chunks
-from noisegate_cli.batch.plan import Plan, encode_settings
-from noisegate_cli.batch.worker import Job, decode_histogram, measure_job, pickle_settings
+from noisegate_cli.batch.job_runner import JobRunner, split_into_chunks
+from noisegate_cli.batch.plan import Plan
+from noisegate_cli.batch.records import encode_settings
+from noisegate_cli.batch.worker import Job, LostJob, decode_histogram, measure_job, pickle_settings
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
 
@@ -75,12 +76,12 @@ class SharedThresholds:
     def _restore_thresholds(self) -> None:
         """Restore the thresholds of groups whose fingerprint is in the manifest."""
         digests = {}
-        for row, _ in self._plan.rows():
-            key = self.get_group(row.name)
+        for recording in self._plan.recordings():
+            key = self.get_group(recording.name)
             if key not in digests:
                 digests[key] = blake2b(encode_settings(self._settings, OutputOptions()).encode())
                 self._remaining[key] = 0
-            digests[key].update(repr((row.name, row.size, row.mtime_ns)).encode())
+            digests[key].update(repr((recording.name, recording.size, recording.mtime_ns)).encode())
             self._remaining[key] += 1
         for key, digest in digests.items():
             self.fingerprints[key] = digest.hexdigest()[:32]
@@ -91,9 +92,15 @@ class SharedThresholds:
     def _make_measure_jobs(self, root: Path) -> Iterator[Job]:
         pickled_settings = pickle_settings(self._settings, OutputOptions())
         unknown = self.fingerprints.keys() - self.thresholds.keys()
-        for row, _ in self._plan.rows():
-            if self.get_group(row.name) in unknown:
-                yield Job(row.name, os.path.join(root, row.name), "", row.size, pickled_settings)
+        for recording in self._plan.recordings():
+            if self.get_group(recording.name) in unknown:
+                yield Job(
+                    recording.name,
+                    os.path.join(root, recording.name),
+                    "",
+                    recording.size,
+                    pickled_settings,
+                )
 
     def _add_measurement(self, key: str, found: Measurement | LostJob) -> None:
         from noisegate_cli.gating.detection.threshold import suggest_threshold

@@ -9,23 +9,30 @@ import os
 import pickle
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cache, lru_cache
+from dataclasses import dataclass
+from functools import cache, lru_cache, partial
 from hashlib import blake2b
 from pathlib import Path
-from threading import Thread
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from noisegate_cli import __version__
-from noisegate_cli.errors import NoisegateError
+from noisegate_cli.batch.incremental import SKIP_DONE_BEFORE, SKIP_FOREIGN_OUTPUT, is_unmodified
+from noisegate_cli.batch.records import RecordingResult, RecordingState
+from noisegate_cli.errors import AudioError, NoisegateError, OutputExistsError
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.unfinished import remove_unfinished_files
 from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.json_values import to_json_value
 from noisegate_cli.memory import keep_freed_memory, reduce_gc
-from noisegate_cli.text import quote_path
+from noisegate_cli.text import escape_undecodable, quote_path
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from noisegate_cli.gating.frames.histogram import LevelHistogram
     from noisegate_cli.recordings import GateResult
 
@@ -37,6 +44,9 @@ PickledSettings = bytes
 
 DIGEST_BYTES = 16
 DIGEST_CHUNK_BYTES = 1 << 20
+
+HEARTBEAT_INTERVAL_S = 0.5
+"""Minimum interval between messages about progress."""
 
 
 class Job(NamedTuple):
@@ -53,22 +63,17 @@ class Job(NamedTuple):
     """Whether to compute a digest of the input."""
     previous_digest: str | None = None
     """Digest of the input when the output was made; the job is skipped if it is unchanged."""
+    force: bool = False
+    """Whether to replace an existing output in any case."""
+    previous_output: tuple[int | None, int | None] | None = None
+    """Size and modification time of the output that may be replaced; None if there is none."""
 
 
-class JobOutcome(NamedTuple):
-    """Outcome of a job; errors are returned as values, not raised."""
+@dataclass(frozen=True, slots=True)
+class LostJob:
+    """Result of a job that failed to return one, for example because its worker died twice."""
 
-    status: Literal["done", "skipped", "failed"]
-    error: str | None = None
-    size: int | None = None
-    """Size of the input in bytes."""
-    mtime_ns: int | None = None
-    digest: str | None = None
-    output_size: int | None = None
-    output_mtime_ns: int | None = None
-    result: dict[str, Any] = {}  # noqa: RUF012  # never changed; a NamedTuple has no factories
-    """See `summarize_result`."""
-    versions: dict[str, str] = {}  # noqa: RUF012
+    error: str
 
 
 @lru_cache
@@ -77,46 +82,93 @@ def pickle_settings(settings: GateSettings, options: OutputOptions) -> PickledSe
     return pickle.dumps((settings, options))
 
 
-def gate_job(job: Job) -> JobOutcome:
-    """Gate one recording of a batch.
-
-    An existing output is overwritten: the batch has decided that before it created the job. The
-    output may come from an earlier batch, or from a worker that was wrongly presumed dead.
-    """
-    size = mtime_ns = digest = None
+def gate_job(job: Job) -> RecordingResult:
+    """Gate one recording of a batch; an error is returned as a failed result, not raised."""
+    before = digest = None
     try:
         before = os.stat(job.source)
-        size, mtime_ns = before.st_size, before.st_mtime_ns
         if job.needs_digest:
             digest = compute_digest(job.source)
             if digest == job.previous_digest:
-                return JobOutcome("skipped", None, size, mtime_ns, digest)
+                return RecordingResult("skipped", reason=SKIP_DONE_BEFORE)
     except OSError:
         pass  # gate_file raises an error with a better message.
+    output = summary = None
+    status: RecordingState = "failed"
     try:
         from noisegate_cli.recordings import gate_file
 
         settings, options = _unpickle_settings(job.pickled_settings)
         result = gate_file(
-            job.source, job.output, settings, options=options, force=True, with_peak=True
+            job.source,
+            job.output,
+            settings,
+            options=options,
+            force=_may_replace_output(job),
+            with_peak=True,
+            progress=report_progress,
+            before_output_appears=partial(_check_files, job, before),
         )
         output = os.stat(job.output)
-        after = os.stat(job.source)
-        if (after.st_size, after.st_mtime_ns) != (size, mtime_ns):
-            # The output may mix the old and the new input.
-            os.unlink(job.output)
-            return JobOutcome(
-                "failed", f"{quote_path(job.source)} changed while it was read: run it again"
-            )
+        status, reason, summary = "done", None, summarize_result(result)
+    except OutputExistsError:
+        return RecordingResult("skipped", reason=SKIP_FOREIGN_OUTPUT)
     except NoisegateError as error:
-        return JobOutcome("failed", str(error), size, mtime_ns, digest)
+        reason = str(error)
     except Exception as error:  # A bug in ngate must fail this recording, not the batch.
-        why = f"{quote_path(job.source)}: {type(error).__name__}: {error}"
-        return JobOutcome("failed", why, size, mtime_ns, digest)
-    return JobOutcome(
-        "done", None, size, mtime_ns, digest, output.st_size, output.st_mtime_ns,
-        summarize_result(result), versions(),
-    )  # fmt: skip
+        reason = f"{quote_path(job.source)}: {type(error).__name__}: {error}"
+    return RecordingResult(
+        status,
+        reason=reason and escape_undecodable(reason),
+        size=before and before.st_size,
+        mtime_ns=before and before.st_mtime_ns,
+        digest=digest,
+        output_size=output and output.st_size,
+        output_mtime_ns=output and output.st_mtime_ns,
+        versions=versions() if summary else {},
+        result=summary or {},
+    )
+
+
+def _may_replace_output(job: Job) -> bool:
+    """Return whether to replace the output; False if there is none.
+
+    Raises
+    ------
+    OutputExistsError
+        If the output exists and is not the one that a batch has made.
+    """
+    try:
+        found = os.lstat(job.output)
+    except FileNotFoundError:
+        return False
+    if job.force or (
+        job.previous_output is not None
+        and (not found.st_size or is_unmodified(found, *job.previous_output))
+    ):
+        return True
+    raise OutputExistsError(f"{quote_path(job.output)} exists already")
+
+
+def _check_files(job: Job, before: os.stat_result | None) -> None:
+    """Check, when the output is complete, that it may appear.
+
+    Raises
+    ------
+    AudioError
+        If the input changed or vanished, so that the output may mix its old and its new content.
+    OutputExistsError
+        If someone has written the output meanwhile.
+    """
+    try:
+        after = os.stat(job.source)
+    except OSError as error:
+        raise AudioError(
+            f"{quote_path(job.source)} vanished while it was read: {error.strerror}"
+        ) from error
+    if before is None or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        raise AudioError(f"{quote_path(job.source)} changed while it was read: run it again")
+    _may_replace_output(job)
 
 
 def measure_job(job: Job) -> tuple[bytes, int] | str:
@@ -141,9 +193,9 @@ def decode_histogram(measured: tuple[bytes, int]) -> "LevelHistogram":
 
 
 def summarize_result(result: "GateResult") -> dict[str, Any]:
-    """Return the figures of a result for the manifest, with None for infinite values."""
+    """Return the figures of a result for the manifest."""
     suggestion = result.suggestion
-    found = {
+    summary = {
         "duration_s": result.source.duration,
         "sample_rate": result.source.sample_rate,
         "channels": result.source.channels,
@@ -159,10 +211,10 @@ def summarize_result(result: "GateResult") -> dict[str, Any]:
         "closed_share": result.statistics.closed_share,
         "openings": result.statistics.openings,
         "chops": result.chops.count,
-        "warnings": list(result.warnings),
+        "warnings": result.warnings,
         "seconds": round(result.seconds, 6),
     }
-    return {k: None if v in (float("inf"), -float("inf")) else v for k, v in found.items()}
+    return dict(to_json_value(summary))
 
 
 @cache
@@ -185,6 +237,7 @@ def compute_digest(path: str) -> str:
     with Path(path).open("rb", buffering=0) as file:
         while part := file.read(DIGEST_CHUNK_BYTES):
             digest.update(part)
+            report_progress()
     return f"blake2b:{digest.hexdigest()}"
 
 
@@ -194,9 +247,77 @@ def _unpickle_settings(pickled: PickledSettings) -> tuple[GateSettings, OutputOp
     return settings, options
 
 
+class _ProcessState:
+    """State of a worker process of `ProcessWorkerPool`."""
+
+    connection: "ClassVar[Connection | None]" = None
+    """Connection to the parent; None in a worker of a cluster."""
+    lock = Lock()
+    """Lock of the connection and of the unsent results."""
+    unsent_results: ClassVar[list[Any]] = []
+    last_message_time = 0.0
+
+    @classmethod
+    def send(cls, message: Exception | None = None) -> None:
+        """Send an error to the parent, or else the unsent results, of which there may be none."""
+        if cls.connection is not None:
+            with cls.lock:
+                cls.connection.send(message or cls.unsent_results)
+                cls.unsent_results.clear()
+                cls.last_message_time = time.monotonic()
+
+    @classmethod
+    def send_periodically(cls) -> None:
+        """Send the results of finished jobs, in case the running job never ends."""
+        while True:
+            time.sleep(HEARTBEAT_INTERVAL_S)
+            if cls.unsent_results:
+                with suppress(OSError):
+                    cls.send()
+
+
+def report_progress(share: float = 0.0) -> None:  # noqa: ARG001  # it is a ProgressCallback
+    """Tell the parent at intervals that the running job makes progress."""
+    if time.monotonic() - _ProcessState.last_message_time > HEARTBEAT_INTERVAL_S:
+        _ProcessState.send()
+
+
 def run_jobs(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
     """Run a chunk of jobs in sequence."""
     return [work(job) for job in jobs]
+
+
+def serve_jobs(connection: "Connection") -> None:
+    """Run chunks of jobs in a process of `ProcessWorkerPool` until the parent disconnects.
+
+    The process receives a pickled function and its jobs. It sends lists with one result for each
+    job, and empty lists when it is ready and when a job makes progress. The results of short jobs
+    are sent together, because sending wakes the parent.
+    """
+    initialize_process()
+    _ProcessState.connection = connection
+    with suppress(EOFError, OSError):
+        _ProcessState.send()
+        Thread(target=_ProcessState.send_periodically, daemon=True).start()
+        while True:
+            chunk = connection.recv_bytes()
+            try:
+                work, jobs = pickle.loads(chunk)
+            except Exception as error:
+                _ProcessState.send(error)
+                continue
+            for job in jobs:
+                result = _run_job(work, job)
+                with _ProcessState.lock:
+                    _ProcessState.unsent_results.append(result)
+            _ProcessState.send()
+
+
+def _run_job(work: Callable[[J], R], job: J) -> R | LostJob:
+    try:
+        return work(job)
+    except Exception as error:
+        return LostJob(f"{type(error).__name__}: {error}")
 
 
 def preload_modules() -> None:

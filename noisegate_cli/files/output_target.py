@@ -58,7 +58,8 @@ def output_info(
             f"{quote_path(path)} can't hold {options.subtype}: {_describe_subtypes(kind)}"
         )
     raise OutputError(
-        f"{quote_path(path)} can't hold this recording ({why}): give -o a name that ends in .wav"
+        f"{quote_path(path)} can't hold this recording ({why}): "
+        "give output= a name that ends in .wav"
     )
 
 

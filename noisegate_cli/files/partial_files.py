@@ -15,6 +15,26 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f"{_partial_prefix(path.name)}{os.urandom(4).hex()}{PARTIAL_SUFFIX}")
 
 
+def rename_without_replacing(partial: Path, path: Path) -> None:
+    """Rename a partial file, without a race if the filesystem has hard links.
+
+    Raises
+    ------
+    FileExistsError
+        If `path` exists.
+    """
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        raise
+    except OSError as error:  # a filesystem without hard links
+        if os.path.lexists(path):
+            raise FileExistsError(path) from error
+        partial.rename(path)
+    else:
+        partial.unlink()
+
+
 def remove_partials(folder: str | Path, names: Iterable[str]) -> None:
     """Remove partial files of the outputs `names` that killed processes left in `folder`.
 

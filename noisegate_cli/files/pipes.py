@@ -347,7 +347,7 @@ def open_sink(path: Path) -> AbstractContextManager[BinaryIO]:
     if path != STDIO_PATH:
         return path.open("wb", buffering=0)
     if sys.stdout is None or sys.stdout.isatty():
-        raise OutputError("standard output is a terminal: pipe it on, or give -o a file")
+        raise OutputError("standard output is a terminal: pipe it on, or give output= a file")
     return nullcontext(sys.stdout.buffer)
 
 

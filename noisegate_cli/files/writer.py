@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import soundfile as sf
 
-from noisegate_cli.errors import NoisegateError, OutputError
+from noisegate_cli.errors import NoisegateError, OutputError, OutputExistsError
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.libsndfile import SndfileEncoder, error_text
-from noisegate_cli.files.partial_files import partial_path
+from noisegate_cli.files.partial_files import partial_path, rename_without_replacing
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Encoder
 from noisegate_cli.files.riff import (
@@ -140,6 +140,8 @@ class InputMetadata:
     chunks: MetadataChunks | None = None
     keep_mtime: bool = False
     """Whether to copy the modification time."""
+    keep_mode: bool = False
+    """Whether only those may read or write the output who may do so with the input."""
     warnings: list[str] = field(default_factory=list)
     """Warnings about metadata that could not be copied."""
 
@@ -183,7 +185,13 @@ def open_writer(
             yield writer
         check_overwrite(path, force)
         with _wrap_write_errors(path):
-            partial.replace(path)
+            if force:
+                partial.replace(path)
+            else:
+                try:
+                    rename_without_replacing(partial, path)
+                except FileExistsError:
+                    raise OutputExistsError(_exists_message(path)) from None
 
 
 @contextmanager
@@ -297,11 +305,24 @@ def _create_file(path: Path, info: AudioInfo, metadata: InputMetadata | None) ->
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            return _create_encoder(path, info, metadata)
+            file = _create_encoder(path, info, metadata)
         except (sf.SoundFileError, FileNotFoundError):
             # The cleanup of another output that failed may have removed the empty directory.
             if path.parent.exists():
                 raise
+        else:
+            # No samples are written yet.
+            if metadata is not None and metadata.keep_mode:
+                _restrict_mode(path, metadata.path)
+            return file
+
+
+def _restrict_mode(path: Path, source: Path) -> None:
+    """Let only those read or write a new file who may do so with `source`."""
+    # The owner may write, because the file is opened again to add tags.
+    with suppress(OSError):  # The input may have vanished, which is reported elsewhere.
+        allowed = source.stat().st_mode | stat.S_IWUSR
+        path.chmod(stat.S_IMODE(path.stat().st_mode & allowed))
 
 
 def _create_encoder(path: Path, info: AudioInfo, metadata: InputMetadata | None) -> Encoder:
@@ -341,7 +362,11 @@ def check_overwrite(path: Path, force: bool) -> None:
     if stat.S_ISDIR(mode):
         raise OutputError(f"{quote_path(path)} is a directory: give a file name")
     if not force:
-        raise OutputError(f"{quote_path(path)} exists already: force=True overwrites it")
+        raise OutputExistsError(_exists_message(path))
+
+
+def _exists_message(path: Path) -> str:
+    return f"{quote_path(path)} exists already: force=True overwrites it"
 
 
 def unwritable_message(path: Path, error: Exception) -> str:

@@ -1,13 +1,15 @@
 """`ngate batch`: gate every recording below a directory."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noisegate_cli.errors import SettingsError
+from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.terminal.console import console, print_error, print_message
+from noisegate_cli.terminal.console import console, discard_stdout, print_error, print_message
+from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options import add_gate_options
 from noisegate_cli.terminal.shared_options import (
     EXIT_FAILURE,
@@ -20,22 +22,19 @@ from noisegate_cli.terminal.shared_options import (
 )
 from noisegate_cli.text import quote_path
 
+if TYPE_CHECKING:
+    from noisegate_cli.batch.interface import BatchConfig
+
 DISCOVERY_PANEL: dict[str, Any] = {"rich_help_panel": "Which recordings"}
 
 
 EXECUTION_PANEL: dict[str, Any] = {"rich_help_panel": "How it runs"}
 
 
-@add_gate_options()
-def batch(
-    settings: GateSettings,
-    directory: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="DIR",
-            help="Where the recordings are; with --from-file it may be left out.",
-        ),
-    ] = None,
+@dataclass
+class OutputGroup(OptionGroup):
+    """Options of the output tree."""
+
     output: Annotated[
         Path | None,
         typer.Option(
@@ -45,33 +44,38 @@ def batch(
             help="Where the tree goes.",
             show_default="DIR-gated, beside it",
         ),
-    ] = None,
-    format_: Annotated[
+    ] = None
+    format: Annotated[
         str | None,
         typer.Option(
-            "--format",
             metavar="EXT",
             help="Write all in this format, such as flac.",
             show_default="that of the input",
         ),
-    ] = None,
-    subtype: SubtypeOption = None,
+    ] = None
+    subtype: SubtypeOption = None
     suffix: Annotated[
         str, typer.Option(metavar="TEXT", help="Follows the names of the recordings.")
-    ] = "",
-    keep_mtime: KeepMtimeOption = False,
+    ] = ""
+    keep_mtime: KeepMtimeOption = False
+
+
+@dataclass
+class DiscoveryGroup(OptionGroup):
+    """Options that select the recordings."""
+
     include: Annotated[
         list[str] | None,
         typer.Option(
             metavar="GLOB", help="Only these, such as '*.wav' or 'day1/*'.", **DISCOVERY_PANEL
         ),
-    ] = None,
+    ] = None
     exclude: Annotated[
         list[str] | None,
         typer.Option(
             metavar="GLOB", help="None of these, nor what is below them.", **DISCOVERY_PANEL
         ),
-    ] = None,
+    ] = None
     from_file: Annotated[
         str | None,
         typer.Option(
@@ -79,21 +83,19 @@ def batch(
             help="Those that a file names, a line each; - for stdin.",
             **DISCOVERY_PANEL,
         ),
-    ] = None,
+    ] = None
     null: Annotated[
         bool,
         typer.Option(
             "--null", "-0", help="Names in LIST end in a NUL, not in a line.", **DISCOVERY_PANEL
         ),
-    ] = False,
-    threshold_scope: Annotated[
-        bool | None,
-        typer.Option(
-            "--shared-threshold/--folder-threshold",
-            help="One threshold for all, or for each folder, from all their levels.",
-            show_default="each its own",
-        ),
-    ] = None,
+    ] = False
+
+
+@dataclass
+class ExecutionGroup(OptionGroup):
+    """Options of the execution."""
+
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -104,7 +106,7 @@ def batch(
             show_default="one a processor",
             **EXECUTION_PANEL,
         ),
-    ] = None,
+    ] = None
     cluster: Annotated[
         str | None,
         typer.Option(
@@ -112,17 +114,27 @@ def batch(
             help="Run on a Dask cluster whose workers see the same files: tcp://host:8786.",
             **EXECUTION_PANEL,
         ),
-    ] = None,
+    ] = None
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            metavar="SECONDS",
+            help="Give up a recording that makes no progress for so long; not on a cluster.",
+            show_default="600",
+            **EXECUTION_PANEL,
+        ),
+    ] = None
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only tell what would be done.", **EXECUTION_PANEL)
-    ] = False,
+    ] = False
     max_errors: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Stop after so many fail.", **EXECUTION_PANEL),
-    ] = None,
+    ] = None
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Stop when one fails.", **EXECUTION_PANEL)
-    ] = False,
+    ] = False
     checksum: Annotated[
         bool,
         typer.Option(
@@ -130,10 +142,34 @@ def batch(
             help="Tell by what recordings hold whether they changed, not by their time.",
             **EXECUTION_PANEL,
         ),
-    ] = False,
+    ] = False
     report: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write what became of all as CSV.", **EXECUTION_PANEL),
+    ] = None
+
+
+@add_gate_options()
+@expand_option_groups
+def batch(
+    settings: GateSettings,
+    outputs: OutputGroup,
+    discovery: DiscoveryGroup,
+    execution: ExecutionGroup,
+    directory: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DIR",
+            help="Where the recordings are; with --from-file it may be left out.",
+        ),
+    ] = None,
+    threshold_scope: Annotated[
+        bool | None,
+        typer.Option(
+            "--shared-threshold/--folder-threshold",
+            help="One threshold for all, or for each folder, from all their levels.",
+            show_default="each its own",
+        ),
     ] = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
@@ -145,64 +181,74 @@ def batch(
     has changed, failed, or was gated otherwise.
     """
     from noisegate_cli.batch.discovery import GlobPatterns
-    from noisegate_cli.batch.interface import BatchConfig
-    from noisegate_cli.batch.run import BatchRun, default_output_directory
+    from noisegate_cli.batch.interface import DEFAULT_TIMEOUT_S, BatchConfig
+    from noisegate_cli.batch.run import default_output_directory
     from noisegate_cli.files.output_naming import OutputOptions
-    from noisegate_cli.terminal.batch_progress import BatchProgress
-    from noisegate_cli.terminal.interrupts import raise_on_signals
-    from noisegate_cli.terminal.summary import format_batch_errors, format_batch_remainder
-    from noisegate_cli.terminal.tables import build_batch_table
 
     if directory is None:
-        if from_file is None:
+        if discovery.from_file is None:
             raise SettingsError("batch needs a DIR, or a list of recordings with --from-file")
         directory = Path()
-    output = output or default_output_directory(directory)
-    if cluster:
+    output = outputs.output or default_output_directory(directory)
+    if execution.cluster:
         directory, output = directory.absolute(), output.absolute()
     if settings.noise_file:
         from noisegate_cli.noise_input import resolve_noise_file
 
         settings = resolve_noise_file(settings)
-    options = OutputOptions(format_, subtype, suffix, keep_mtime)
-    progress = BatchProgress(directory, output, quiet, json)
-    run = BatchRun(
-        BatchConfig(
-            root=directory,
-            output=output,
-            settings=settings,
-            options=options,
-            patterns=GlobPatterns(tuple(include or ()), tuple(exclude or ())),
-            names_file=from_file,
-            separator=b"\0" if null else b"\n",
-            threshold_scope={None: None, True: "tree", False: "folder"}[threshold_scope],
-            jobs=jobs,
-            cluster=cluster,
-            force=force,
-            checksum=checksum,
-            max_errors=1 if fail_fast else max_errors,
-            csv_path=report,
-            dry_run=dry_run,
-        ),
-        progress,
+    config = BatchConfig(
+        root=directory,
+        output=output,
+        settings=settings,
+        options=OutputOptions(outputs.format, outputs.subtype, outputs.suffix, outputs.keep_mtime),
+        patterns=GlobPatterns(tuple(discovery.include or ()), tuple(discovery.exclude or ())),
+        names_file=discovery.from_file,
+        null_separated=discovery.null,
+        threshold_scope={None: None, True: "tree", False: "folder"}[threshold_scope],
+        jobs=execution.jobs,
+        cluster=execution.cluster,
+        timeout_s=execution.timeout or DEFAULT_TIMEOUT_S,
+        force=force,
+        checksum=execution.checksum,
+        max_errors=1 if execution.fail_fast else execution.max_errors,
+        csv_path=execution.report,
+        dry_run=execution.dry_run,
     )
+    _run_batch(config, quiet, json)
+
+
+def _run_batch(config: "BatchConfig", quiet: bool, json: bool) -> None:
+    """Run a batch and show its progress, its summary and its errors."""
+    from noisegate_cli.batch.run import BatchRun
+    from noisegate_cli.terminal.batch_progress import BatchProgress
+    from noisegate_cli.terminal.interrupts import raise_on_signals
+    from noisegate_cli.terminal.summary import format_batch_errors, format_batch_remainder
+    from noisegate_cli.terminal.tables import build_batch_table
+
+    progress = BatchProgress(config.root, config.output, quiet, json)
+    run = BatchRun(config, progress)
+    report = run.report
     raise_on_signals()
     try:
         run.execute()
     except KeyboardInterrupt:
-        if not run.report.is_planned:
+        if not report.is_planned:
             raise
-        raise InterruptedWithMessage(format_batch_remainder(run.report)) from None
+        raise InterruptedWithMessage(format_batch_remainder(report)) from None
+    except BrokenPipeError:
+        discard_stdout()
+        if report.to_do:
+            why = f"the reader of standard output has ended: {format_batch_remainder(report)}"
+            raise OutputError(why) from None
     finally:
         progress.close()
-        found = run.report
-        if found.is_planned and not quiet:
-            console(stderr=True).print(build_batch_table(found))
-        for line in format_batch_errors(found):
+        if report.is_planned and not quiet:
+            console(stderr=True).print(build_batch_table(report))
+        for line in format_batch_errors(report):
             print_error(line)
-    if not found.total:
-        print_message(f"no recordings below {quote_path(directory)}")
-    if found.stop_reason:
-        print_error(f"{found.stop_reason}: {format_batch_remainder(found)}")
-    if found.failed:
+    if not report.total:
+        print_message(f"no recordings below {quote_path(config.root)}")
+    if report.stop_reason:
+        print_error(f"{report.stop_reason}: {format_batch_remainder(report)}")
+    if report.failed:
         raise typer.Exit(EXIT_FAILURE)

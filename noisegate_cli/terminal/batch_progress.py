@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from noisegate_cli.batch.interface import BatchReport
-    from noisegate_cli.batch.manifest import ManifestEntry
+    from noisegate_cli.batch.records import RecordingResult
 
 DISPLAY_INTERVAL_S = 0.1
 """Minimum interval between updates of the display."""
@@ -123,10 +123,10 @@ class BatchProgress:
             note += f", {report.failed} failed"
         self._display.update(size, note, current)
 
-    def on_recording(self, name: str, entry: "ManifestEntry") -> None:
+    def on_recording(self, name: str, result: "RecordingResult") -> None:
         """Print the result of a recording as JSON if requested."""
         if self._json:
-            print_data(to_json(build_recording_data(self._root / name, self._output, entry)))
+            print_data(to_json(build_recording_data(self._root / name, self._output, result)))
 
     def close(self) -> None:
         """Remove the display."""

@@ -2,6 +2,7 @@
 
 import codecs
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -78,6 +79,14 @@ def print_data(text: str) -> None:
     """
     with wrap_stdout_errors():
         print(text, flush=True)
+
+
+def discard_stdout() -> None:
+    """Redirect stdout to the null device after its reader has closed the pipe.
+
+    Otherwise Python would fail again when it flushes stdout at exit.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_error(message: object) -> None:

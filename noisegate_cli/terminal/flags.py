@@ -8,15 +8,18 @@ import re
 
 from noisegate_cli.terminal.options import GATE_OPTIONS
 
-FLAGS = {
+FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
     "cluster": "--cluster",
     "force": "--force",
     "jobs": "--jobs",
     "names_file": "--from-file",
+    "null_separated": "-0",
     "output": "-o",
     "subtype": "--subtype",
     "csv_path": "--report",
-} | {name: option.flags[0] for name, option in GATE_OPTIONS.items()}
+    "threshold": "-t",
+    "timeout_s": "--timeout",
+}
 """Flag of each parameter that a message may suggest."""
 
 _QUOTED_OR_PARAMETER = re.compile(

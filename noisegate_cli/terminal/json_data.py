@@ -1,40 +1,30 @@
 """Convert results to JSON."""
 
-import dataclasses
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from noisegate_cli.json_values import to_json_value
 from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.reasons import format_reason, format_recorded_reason
 from noisegate_cli.terminal.summary import level_db
 
 if TYPE_CHECKING:
-    from noisegate_cli.batch.manifest import ManifestEntry
+    from noisegate_cli.batch.records import RecordingResult
     from noisegate_cli.gating.frames.histogram import LevelHistogram
     from noisegate_cli.gating.noise_profile import NoiseProfile
     from noisegate_cli.recordings import AnalysisReport, GateResult
+
+SIGNIFICANT_DIGITS = 9
+"""Digits of floats in the output, which carry no more information than the samples."""
 
 
 def to_json(value: Any) -> str:
     """Return `value` as one line of JSON, with null for NaN and infinite numbers."""
     import json
 
-    return json.dumps(_to_plain_data(value), ensure_ascii=True, allow_nan=False)
-
-
-def _to_plain_data(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.9g}") if math.isfinite(value) else None
-    if isinstance(value, Path):
-        return str(value).encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, dict):
-        return {str(k): _to_plain_data(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_to_plain_data(v) for v in value]
-    return value
+    return json.dumps(to_json_value(value, SIGNIFICANT_DIGITS), allow_nan=False)
 
 
 def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
@@ -68,11 +58,11 @@ def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "drift_db": levels.drift_db,
         "closed_share": levels.closed_share,
         "openings_per_minute": levels.openings_per_minute,
-        "sweep": [dataclasses.asdict(trial) for trial in levels.trials],
+        "sweep": levels.trials,
         "warnings": list(map(to_flags, report.warnings)),
         "advice": collect_advice(report),
         "noises": _build_noises_data(levels.noises),
-        "settings": dataclasses.asdict(report.settings),
+        "settings": report.settings,
         "command": suggest_gate_command(report) or None,
     }
 
@@ -97,35 +87,35 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         "confidence": result.suggestion.confidence if result.suggestion else None,
         "closed_share": result.statistics.closed_share,
         "openings": result.statistics.openings,
-        "chops": dataclasses.asdict(result.chops),
+        "chops": result.chops,
         "noises": _build_noises_data(result.noises),
-        "settings": dataclasses.asdict(result.settings) | {"range_db": result.range_db},
+        "settings": to_json_value(result.settings) | {"range_db": result.range_db},
         "delay_ms": result.delay_ms,
         "warnings": list(map(to_flags, result.warnings)),
         "seconds": result.seconds,
     }
 
 
-def build_recording_data(file: Path, output: Path, entry: "ManifestEntry") -> dict[str, Any]:
+def build_recording_data(file: Path, output: Path, result: "RecordingResult") -> dict[str, Any]:
     """Return the result of one recording of a batch as JSON-compatible data."""
-    settled: dict[str, Any] = {
-        "status": entry["status"],
+    from noisegate_cli.batch.records import decode_settings
+
+    is_failed = result.status == "failed"
+    data: dict[str, Any] = {
+        "status": result.status,
         "file": file,
-        "output": output / entry["output"],
+        "output": output / result.output,
+        "error": to_flags(result.reason or "") if is_failed else None,
     }
-    settled |= {"error": entry.get("error")}
-    if entry["status"] in ("skipped", "to do"):
-        settled |= {"why": entry["why"]}
-    elif "why" in entry:
-        settled |= {"error": entry["why"]}
-    settled |= entry["result"]
-    if "verdict" in settled:
-        settled["reason"] = format_recorded_reason(settled)
-    if settled["error"] is not None:
-        settled["error"] = to_flags(settled["error"])
-    if "warnings" in settled:
-        settled["warnings"] = list(map(to_flags, settled["warnings"]))
-    return settled | {"settings": entry.get("settings")}
+    if result.status in ("skipped", "to do"):
+        data["why"] = result.reason
+    data |= result.result
+    if "verdict" in data:
+        data["reason"] = format_recorded_reason(data)
+    if "warnings" in data:
+        data["warnings"] = list(map(to_flags, data["warnings"]))
+    settings = decode_settings(result.settings_json)[0] if result.settings_json else None
+    return data | {"settings": settings}
 
 
 def _build_noises_data(noises: "Sequence[NoiseProfile | None]") -> list[dict[str, Any] | None]:

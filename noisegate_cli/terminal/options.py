@@ -19,7 +19,7 @@ from noisegate_cli.gating.parsing import (
     parse_threshold,
 )
 from noisegate_cli.gating.settings import PRESETS, GateSettings
-from noisegate_cli.terminal.signatures import replace_parameters
+from noisegate_cli.terminal.option_groups import replace_parameter
 
 DETECTOR_PANEL = "How it listens"
 ENVELOPE_PANEL = "How it opens and closes (defaults from the preset)"
@@ -227,16 +227,10 @@ def add_gate_options(*without: str) -> Callable[[Callable[..., None]], Callable[
             )
         )
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        def run(**arguments: Any) -> None:
-            texts = {name: arguments.pop(name) for name in options}
-            preset = arguments.pop("preset")
-            command(settings=parse_settings(preset, texts), **arguments)
+    def build(preset: str, **texts: str | None) -> GateSettings:
+        return parse_settings(preset, texts)
 
-        own = [p for p in inspect.signature(command).parameters.values() if p.name != "settings"]
-        return replace_parameters(command, run, own + added)
-
-    return decorate
+    return lambda command: replace_parameter(command, "settings", added, build, at_end=True)
 
 
 def parse_settings(preset: str, texts: dict[str, str | None]) -> GateSettings:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from noisegate_cli.batch.interface import BatchReport
-    from noisegate_cli.batch.plan import ReviewCandidate
+    from noisegate_cli.batch.records import ReviewCandidate
     from noisegate_cli.gating.frames.histogram import LevelHistogram
     from noisegate_cli.gating.noise_profile import NoiseProfile
     from noisegate_cli.gating.simulation import Trial

@@ -14,6 +14,7 @@ import soundfile as sf
 from noisegate_cli import GateSettings
 from noisegate_cli.batch.interface import BatchConfig, BatchReport
 from noisegate_cli.batch.manifest import MANIFEST_NAME
+from noisegate_cli.batch.records import RecordingResult
 from noisegate_cli.batch.run import BatchRun
 from noisegate_cli.batch.worker import run_jobs
 from tests.conftest import loud_and_quiet
@@ -47,7 +48,7 @@ class InlineWorkerPool:
     """Workers in this very process, which do a job when it is given to them."""
 
     worker_death_errors: tuple[type[BaseException], ...] = (MemoryError,)
-    needs_restart = False
+    repeats_jobs = False
     max_queued = 2
 
     def __init__(self, size: int = 1) -> None:
@@ -66,9 +67,6 @@ class InlineWorkerPool:
             future.set_result(job())
         except BaseException as error:  # as executors do
             future.set_exception(error)
-
-    def restart(self) -> None:
-        pass
 
     def stop(self) -> None:
         pass
@@ -104,7 +102,7 @@ class CollectingObserver:
 
     def __init__(self) -> None:
         self.phases: list[str] = []
-        self.entries: dict[str, dict[str, Any]] = {}
+        self.entries: dict[str, RecordingResult] = {}
 
     def on_phase(self, name: str, files: int, size: int) -> None:
         self.phases.append(name)
@@ -112,8 +110,8 @@ class CollectingObserver:
     def on_progress(self, files: int, size: int, report: BatchReport, current: list[str]) -> None:
         pass
 
-    def on_recording(self, name: str, entry: dict[str, Any]) -> None:
-        self.entries[name] = entry
+    def on_recording(self, name: str, result: RecordingResult) -> None:
+        self.entries[name] = result
 
 
 def run(
@@ -128,12 +126,13 @@ def run(
 
 def statuses(told: CollectingObserver) -> dict[str, str]:
     """Return what became of each recording, by its name."""
-    return {Path(name).name: entry["status"] for name, entry in told.entries.items()}
+    return {Path(name).name: result.status for name, result in told.entries.items()}
 
 
 def read_manifest(output: Path) -> list[dict[str, Any]]:
-    """Return the lines of a manifest."""
-    return [json.loads(line) for line in (output / MANIFEST_NAME).read_text().splitlines()]
+    """Return the results in a manifest, without the lines about started outputs."""
+    lines = map(json.loads, (output / MANIFEST_NAME).read_text().splitlines())
+    return [line for line in lines if line["status"] not in ("started", "skipped")]
 
 
 def list_files(folder: Path) -> list[str]:

@@ -53,7 +53,7 @@ class Dask:
         self._env |= {f"DASK_DISTRIBUTED__{name}": value for name, value in settings.items()}
         contact = folder / "scheduler.json"
         self._scheduler = self._start("scheduler", "--port", "0", "--scheduler-file", contact)
-        wait_for(contact.exists, self._scheduler)
+        wait_for(lambda: contact.exists() and contact.read_text().endswith("}"), self._scheduler)
         self.address = json.loads(contact.read_text())["address"]
         self.workers = []
 
@@ -171,8 +171,8 @@ def test_what_is_missing_for_a_cluster_is_said(monkeypatch, tree, capsys):
 
 def test_a_worker_that_is_killed_in_the_middle_costs_nothing(cluster, long_tree, tmp_path):
     class Killing(CollectingObserver):
-        def on_recording(self, name, entry):
-            super().on_recording(name, entry)
+        def on_recording(self, name, result):
+            super().on_recording(name, result)
             if len(self.entries) == 3:
                 cluster.workers[0].send_signal(signal.SIGKILL)
 

@@ -9,12 +9,13 @@ import pytest
 from noisegate_cli import AudioError, OutputOptions
 from noisegate_cli.batch.discovery import GlobPatterns, find_listed, read_names, walk_tree
 from noisegate_cli.files.output_naming import output_name
+from noisegate_cli.terminal.cli import run as ngate
 from tests.batch.helpers import list_files, run, statuses
 from tests.conftest import loud_and_quiet, tone
 
 
 def found(names):
-    return sorted(one.name for one in names if not one.error)
+    return sorted(one.name for one in names if not one.reason)
 
 
 @pytest.fixture
@@ -82,18 +83,18 @@ def test_a_list_names_recordings_as_one_sees_them_or_below_the_root(tree, monkey
 def test_what_a_list_names_outside_of_the_root_is_refused(tree, tmp_path):
     (tmp_path / "other.wav").touch()
     one, two = find_listed(tree, [str(tmp_path / "other.wav"), str(tree / "day1")], GlobPatterns())
-    assert "other.wav' is not below" in one.error
-    assert "is a directory" in two.error
+    assert "other.wav' is not below" in one.reason
+    assert "is a directory" in two.reason
 
 
 def test_the_names_of_a_list_may_hold_anything(tmp_path, monkeypatch):
     names = ["with space.wav", "-dash.wav", "ü.wav", "two\nlines.wav", "\udcff.wav"]
     (tmp_path / "list").write_bytes(b"\0".join(map(os.fsencode, names)))
-    assert list(read_names(str(tmp_path / "list"), b"\0")) == names
+    assert list(read_names(str(tmp_path / "list"), null_separated=True)) == names
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"a.wav\r\n\nb.wav")))
-    assert list(read_names("-", b"\n")) == ["a.wav", "b.wav"]
+    assert list(read_names("-")) == ["a.wav", "b.wav"]
     with pytest.raises(AudioError, match="nowhere' can't be read"):
-        list(read_names(str(tmp_path / "nowhere"), b"\n"))
+        list(read_names(str(tmp_path / "nowhere")))
 
 
 def test_awkward_names_come_out_as_they_went_in(tmp_path, write):
@@ -140,3 +141,12 @@ def test_outputs_are_called_what_the_names_say():
     assert output_name("a/b.wma", batch) == "a/b.flac"
     assert output_name("a/b.listed", batch) == "a/b.wav"
     assert output_name("a.b.wav", OutputOptions(format="flac", suffix="_x")) == "a.b_x.flac"
+
+
+def test_a_list_that_is_separated_by_nul_unexpectedly_is_explained(tmp_path, write, capsys):
+    write(loud_and_quiet(), "in/a.wav")
+    (tmp_path / "list").write_bytes(b"in/a.wav\0in/b.wav\0")
+    options = ["-o", str(tmp_path / "out"), "--from-file", str(tmp_path / "list")]
+    assert ngate(["batch", str(tmp_path / "in"), *options]) == 1
+    assert capsys.readouterr().err.endswith("list' end in NUL, not in a line break: add -0\n")
+    assert not (tmp_path / "out").exists()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,15 @@ import soundfile as sf
 from noisegate_cli import OutputError, gate_file
 from noisegate_cli.batch import run as batch_run
 from noisegate_cli.batch.executors import ProcessWorkerPool
-from noisegate_cli.batch.manifest import JOURNAL_NAME, MANIFEST_NAME
-from noisegate_cli.batch.worker import gate_job
+from noisegate_cli.batch.interface import BatchConfig
+from noisegate_cli.batch.manifest import MANIFEST_NAME
+from noisegate_cli.batch.worker import gate_job, report_progress
 from noisegate_cli.files.riff import WavEncoder
 from noisegate_cli.files.writer import open_writer
 from tests.batch.helpers import (
     SETTINGS,
+    CollectingObserver,
+    InlineWorkerPool,
     list_files,
     read_manifest,
     run,
@@ -92,8 +96,7 @@ def test_the_parent_is_killed(tmp_path):
     process.wait()
     wait_for(lambda: not processes_of(process.pid))
     left = list_files(output)
-    assert JOURNAL_NAME in left
-    for name in set(left) - {JOURNAL_NAME}:
+    for name in left:
         assert name.endswith(".flac"), "a worker left its temporary file"
         assert len(read(output / name)) == 48000 * 40
     told = [line for line in read_manifest(output) if line["status"] == "done"]
@@ -114,8 +117,6 @@ def killed_in_the_middle(job):
 
 
 def sf_info(job):
-    from dataclasses import replace
-
     from noisegate_cli.files.reader import probe
 
     return replace(probe(Path(job.source)), path=Path(job.output))
@@ -148,7 +149,6 @@ def test_parent_and_workers_are_killed_at_once(tree, tmp_path):
     assert killed.returncode == -signal.SIGKILL
     left = list_files(output)
     assert [name for name in left if name.endswith(".partial")]
-    assert JOURNAL_NAME in left
     report, _ = run(tree, output)
     assert report.done + report.skipped == 8
     expect_complete(tree, output)
@@ -267,7 +267,6 @@ def test_the_disk_is_full_for_the_manifest_itself(tree, tmp_path, monkeypatch):
     monkeypatch.undo()
     before = read_manifest(output)
     assert 0 < len(before) < 8
-    assert JOURNAL_NAME in list_files(output)
     report, _ = run(tree, output)
     assert report.done == 8 - len(before)
     expect_complete(tree, output)
@@ -307,16 +306,143 @@ def test_an_input_vanishes_while_the_batch_runs(tree, tmp_path, monkeypatch):
     expect_complete(tree, output)
 
 
+def while_it_is_read(name, change):
+    """Return a stand-in for `gate_file` that calls `change` before the output of `name` appears."""
+
+    def gate(source, *arguments, before_output_appears, **options):
+        def change_and_check():
+            if source.endswith(name):
+                change()
+            before_output_appears()
+
+        return gate_file(source, *arguments, **options, before_output_appears=change_and_check)
+
+    return gate
+
+
+def test_an_input_vanishes_while_it_is_read(tree, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    gone = tree / "even" / "4.wav"
+    data = gone.read_bytes()
+    monkeypatch.setattr(
+        "noisegate_cli.recordings.gate_file", while_it_is_read("4.wav", gone.unlink)
+    )
+    report, _ = run(tree, output)
+    assert (report.done, report.failed) == (7, 1)
+    assert "4.wav' vanished while it was read" in report.errors[0]
+    assert "even/4.wav" not in list_files(output)
+    monkeypatch.undo()
+    gone.write_bytes(data)
+    assert run(tree, output)[0].reasons == {"failed before": 1}
+    expect_complete(tree, output)
+
+
+@pytest.mark.parametrize("workers", [None, ProcessWorkerPool(2)])
+def test_an_output_that_someone_writes_before_its_turn_comes_is_left_alone(
+    tree, tmp_path, workers, monkeypatch
+):
+    foreign = tmp_path / "out" / "odd" / "7.wav"
+
+    class Writing(CollectingObserver):
+        def on_phase(self, name, files, size):
+            if name == "gating":
+                foreign.parent.mkdir(parents=True)
+                foreign.write_text("foreign")
+
+    told = Writing()
+    config = BatchConfig(root=tree, output=tmp_path / "out", settings=SETTINGS)
+    report = batch_run.BatchRun(config, told).execute(workers or InlineWorkerPool())
+    assert (report.done, report.failed, report.skipped) == (7, 0, 1)
+    assert statuses(told)["7.wav"] == "skipped"
+    assert run(tree, tmp_path / "out")[0].skip_reasons == {
+        "done before": 7,
+        "output exists, and no batch made it": 1,
+    }
+    assert foreign.read_text() == "foreign"
+
+
+def test_an_output_that_someone_writes_while_it_is_made_is_left_alone(tree, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    foreign = output / "even" / "4.wav"
+    monkeypatch.setattr(
+        "noisegate_cli.recordings.gate_file",
+        while_it_is_read("4.wav", lambda: foreign.write_text("foreign")),
+    )
+    assert run(tree, output)[0].skip_reasons == {"output exists, and no batch made it": 1}
+    monkeypatch.undo()
+    assert run(tree, output)[0].skipped == 8
+    assert foreign.read_text() == "foreign"
+    assert not [name for name in list_files(output) if name.endswith(".partial")]
+
+
+def test_an_output_that_someone_edits_while_it_is_made_again_is_left_alone(
+    tree, tmp_path, monkeypatch
+):
+    output = tmp_path / "out"
+    run(tree, output)
+    edited = output / "even" / "4.wav"
+    monkeypatch.setattr(
+        "noisegate_cli.recordings.gate_file",
+        while_it_is_read("4.wav", lambda: edited.write_text("edited")),
+    )
+    report, _ = run(tree, output, settings=replace(SETTINGS, hold_ms=5.0))
+    assert (report.done, report.skipped) == (7, 1)
+    assert edited.read_text() == "edited"
+
+
+@pytest.mark.parametrize("gone", ["manifest", "tree", "replaced"])
+def test_a_batch_stops_where_its_tree_has_gone(tree, tmp_path, gone):
+    output = tmp_path / "out"
+
+    class Removing(CollectingObserver):
+        def on_recording(self, name, result):
+            super().on_recording(name, result)
+            if len(self.entries) == 1 and gone == "tree":
+                output.rename(tmp_path / "moved")
+            elif len(self.entries) == 1:
+                (output / MANIFEST_NAME).unlink()
+                if gone == "replaced":
+                    (output / MANIFEST_NAME).touch()
+
+    told = Removing()
+    config = BatchConfig(root=tree, output=output, settings=SETTINGS, max_errors=1)
+    with pytest.raises(OutputError, match="was removed or replaced while the batch ran"):
+        batch_run.BatchRun(config, told).execute(InlineWorkerPool())
+    assert len(told.entries) < 8
+
+
+def test_an_output_is_as_private_as_its_input(tree, tmp_path):
+    for number, mode in ((0, 0o600), (2, 0o640), (4, 0o444), (6, 0o777)):
+        (tree / "even" / f"{number}.wav").chmod(mode)
+    run(tree, tmp_path / "out")
+    modes = [(tmp_path / "out" / "even" / f"{n}.wav").stat().st_mode & 0o777 for n in (0, 2, 4, 6)]
+    assert modes == [0o600, 0o640, 0o644, 0o644]
+
+
+def test_the_reader_of_the_results_ends_before_the_batch(tmp_path):
+    write_long_recordings(tmp_path / "in", 12)
+    command = [*BATCH, str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-j", "1", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(30) == 1
+    assert "the reader of standard output has ended" in said
+    assert "of 12 recordings are dealt with: the same command does the rest" in said
+    assert "Traceback" not in said
+    assert "Exception" not in said
+    report, _ = run(tmp_path / "in", tmp_path / "out")
+    assert report.done + report.skipped == 12
+
+
 def test_an_input_changes_while_it_is_read(tree, tmp_path, monkeypatch, write):
     output = tmp_path / "out"
 
-    def changing(source, *arguments, **options):
-        result = gate_file(source, *arguments, **options)
-        if source.endswith("4.wav"):
-            os.utime(source, ns=(0, 0))
-        return result
-
-    monkeypatch.setattr("noisegate_cli.recordings.gate_file", changing)
+    monkeypatch.setattr(
+        "noisegate_cli.recordings.gate_file",
+        while_it_is_read("4.wav", lambda: os.utime(tree / "even" / "4.wav", ns=(0, 0))),
+    )
     report, _told = run(tree, output)
     assert (report.done, report.failed) == (7, 1)
     assert "4.wav' changed while it was read" in report.errors[0]
@@ -344,8 +470,61 @@ def test_an_input_changes_before_its_turn_comes(tree, tmp_path, monkeypatch, wri
 def test_what_others_are_writing_there_is_left_alone(tree, tmp_path):
     output = tmp_path / "out"
     (output / "even").mkdir(parents=True)
-    (output / JOURNAL_NAME).write_text('"id"\n"even/0.wav"\n')
+    (output / MANIFEST_NAME).write_text('{"status": "started", "output": "even/0.wav"}\n')
     others = output / "even" / ".ngate-0123456789abcdef-01234567.partial"
     others.touch()
     run(tree, output)
     assert others.exists()
+
+
+def test_a_system_without_semaphores_is_enough(tree, tmp_path):
+    """Containers without /dev/shm have none."""
+    (tmp_path / "without.py").write_text(
+        "import sys, _multiprocessing\n"
+        "class SemLock(_multiprocessing.SemLock):\n"
+        "    def __new__(*_): raise FileNotFoundError(2, 'No such file or directory')\n"
+        "_multiprocessing.SemLock = SemLock\n"
+        "from noisegate_cli.terminal.cli import run\n"
+        "if __name__ == '__main__':\n"
+        "    sys.exit(run(sys.argv[1:]))\n"
+    )
+    command = [sys.executable, str(tmp_path / "without.py"), *BATCH[3:], str(tree), "-j", "2"]
+    subprocess.run([*command, "-o", str(tmp_path / "out")], check=True)
+    expect_complete(tree, tmp_path / "out")
+
+
+def stuck_in_the_middle(job):
+    """Stand in for `gate_job`: the third recording makes no progress after half of its output."""
+    if job.name.endswith("3.wav"):
+        with open_writer(sf_info(job), force=True) as file:
+            file.write(sf.read(job.source, dtype="int16", always_2d=True)[0][:1000])
+            time.sleep(600)
+    return gate_job(job)
+
+
+def slow(job):
+    """Stand in for `gate_job`: every recording is slow and makes progress."""
+    for _ in range(40):
+        time.sleep(0.1)
+        report_progress()
+    return gate_job(job)
+
+
+def test_a_recording_without_progress_fails_and_the_others_are_done(tree, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    monkeypatch.setattr(batch_run, "gate_job", stuck_in_the_middle)
+    report, _ = run(tree, output, ProcessWorkerPool(2, timeout_s=3))
+    assert (report.done, report.failed) == (7, 1)
+    assert "3.wav': it made no progress for 3 s" in report.errors[0]
+    assert "timeout_s=" in report.errors[0]
+    assert list_files(output) == [name for name in list_files(tree) if not name.endswith("3.wav")]
+    monkeypatch.undo()
+    assert run(tree, output)[0].reasons == {"failed before": 1}
+    expect_complete(tree, output)
+
+
+def test_a_recording_that_is_slow_has_all_the_time_it_needs(tmp_path, write, monkeypatch):
+    write(loud_and_quiet(), "in/a.wav")
+    monkeypatch.setattr(batch_run, "gate_job", slow)
+    report, _ = run(tmp_path / "in", tmp_path / "out", ProcessWorkerPool(1, timeout_s=3))
+    assert (report.done, report.failed) == (1, 0)

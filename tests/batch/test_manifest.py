@@ -1,19 +1,25 @@
 import errno
 import json
 import os
+import subprocess
+import sys
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings, OutputError, OutputOptions
 from noisegate_cli.batch.manifest import (
-    JOURNAL_NAME,
     MANIFEST_NAME,
-    MAX_JOURNAL_LINES,
     Manifest,
-    OutputJournal,
-    read_entries,
+    read_results,
 )
+from noisegate_cli.batch.plan import Plan
+from noisegate_cli.batch.records import RecordingResult
 from noisegate_cli.files.partial_files import partial_path
 from tests.batch.helpers import SETTINGS, list_files, read_manifest, run, statuses
 from tests.conftest import loud_and_quiet, tone
@@ -151,15 +157,15 @@ def test_settings_that_an_older_version_did_not_have_are_their_defaults(tree, tm
     assert reasons(tree, output, settings=GateSettings(threshold=0.03, adaptive=True)) != {}
 
 
-def test_a_torn_last_line_is_taken_away_and_its_recording_is_still_there(tree, tmp_path):
+def test_an_incomplete_last_line_is_removed_and_its_recording_is_gated_again(tree, tmp_path):
     output = tmp_path / "out"
     run(tree, output)
-    whole = (output / MANIFEST_NAME).read_bytes()
-    first = whole.index(b"\n") + 1
-    (output / MANIFEST_NAME).write_bytes(whole[:first] + whole[first : first + 40])
-    (output / JOURNAL_NAME).write_text('"id"\n"deep/b.wav"\n')
+    lines = (output / MANIFEST_NAME).read_bytes().splitlines(keepends=True)
+    assert b'"done"' in lines[-1]
+    (output / MANIFEST_NAME).write_bytes(b"".join(lines[:-1]) + lines[-1][:40])
     report, _ = run(tree, output)
     assert (report.done, report.skipped, report.unreadable_lines) == (1, 1, 0)
+    assert report.reasons == {"interrupted before": 1}
     assert [line["output"] for line in read_manifest(output)] == ["a.wav", "deep/b.wav"]
     assert list_files(output) == ["a.wav", "deep/b.wav"]
 
@@ -176,7 +182,7 @@ def test_a_manifest_that_is_nothing_but_a_torn_line_is_an_empty_one(tmp_path):
 def test_a_line_that_is_none_is_told_of_and_its_recording_is_left_alone(tree, tmp_path, line):
     output = tmp_path / "out"
     run(tree, output)
-    _first, second = (output / MANIFEST_NAME).read_text().splitlines()
+    second = (output / MANIFEST_NAME).read_text().splitlines()[-1]
     (output / MANIFEST_NAME).write_text(f"{line}\n{second}\n", encoding="latin-1")
     report, _ = run(tree, output)
     assert report.unreadable_lines == 1
@@ -190,7 +196,8 @@ def test_a_line_that_is_none_is_told_of_and_its_recording_is_left_alone(tree, tm
 def test_a_damaged_line_that_still_names_its_output_has_it_made_again(tree, tmp_path, damage):
     output = tmp_path / "out"
     run(tree, output)
-    one, other = (output / MANIFEST_NAME).read_bytes().splitlines(keepends=True)
+    lines = (output / MANIFEST_NAME).read_bytes().splitlines(keepends=True)
+    one, other = (line for line in lines if b'"done"' in line)
     one = (
         one[: one.index(b'"size"')] + b"\n"
         if damage == "cut"
@@ -223,7 +230,7 @@ def test_there_is_one_batch_in_an_output_tree_at_a_time(tree, tmp_path):
 
 def test_a_line_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path, monkeypatch):
     manifest = Manifest(tmp_path)
-    manifest.append({"output": "a"})
+    manifest.append(RecordingResult("started", "a"))
     write = os.write
 
     def full(file, data):
@@ -233,24 +240,16 @@ def test_a_line_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path, monkeypat
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(OutputError, match="No space left"):
-        manifest.append({"output": "b"})
+        manifest.append(RecordingResult("started", "b"))
     monkeypatch.undo()
-    manifest.append({"output": "c"})
+    manifest.append(RecordingResult("started", "c"))
     manifest.close()
-    assert [entry["output"] for entry in read_entries(tmp_path)] == ["a", "c"]
+    assert [result.output for result in read_results(tmp_path) if result] == ["a", "c"]
 
 
-def test_what_was_started_and_not_settled_is_remembered_and_little_else(tmp_path):
-    started = OutputJournal(tmp_path)
-    for number in range(3 * MAX_JOURNAL_LINES):
-        started.add(f"{number}\n.wav")
-        if number != 1:
-            started.mark_finished(f"{number}\n.wav")
-    assert len((tmp_path / JOURNAL_NAME).read_bytes().splitlines()) <= MAX_JOURNAL_LINES + 2
-    assert "1\n.wav" in OutputJournal(tmp_path).unfinished
-    started.mark_finished("1\n.wav")
-    started.close()
-    assert not (tmp_path / JOURNAL_NAME).exists()
+def append_started(output, name):
+    with (output / MANIFEST_NAME).open("a") as file:
+        print(json.dumps({"status": "started", "output": name}), file=file)
 
 
 def test_without_locks_nothing_is_taken_for_left_behind(tree, tmp_path, monkeypatch):
@@ -262,12 +261,127 @@ def test_without_locks_nothing_is_taken_for_left_behind(tree, tmp_path, monkeypa
     output = tmp_path / "out"
     run(tree, output)
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    (output / JOURNAL_NAME).write_text('"id"\n"a.wav"\n')
+    append_started(output, "a.wav")
     partial = partial_path(output / "a.wav")
     partial.touch()
     assert run(tree, output)[0].done == 1
     assert partial.exists()
     monkeypatch.undo()
-    (output / JOURNAL_NAME).write_text('"id"\n"a.wav"\n')
+    append_started(output, "a.wav")
     run(tree, output)
     assert list_files(output) == ["a.wav", "deep/b.wav"]
+
+
+@given(st.lists(st.binary(max_size=60) | st.from_regex(rb'\{"output": ?"[^"]*".*', fullmatch=True)))
+def test_any_bytes_are_a_manifest(lines):
+    with TemporaryDirectory() as folder:
+        data = b"\n".join(lines)
+        (Path(folder) / MANIFEST_NAME).write_bytes(data)
+        with closing(Plan(Path("in"), Path(folder), OutputOptions())) as plan:
+            results = list(read_results(Path(folder)))
+            assert len([r for r in results if r is None]) <= len(data.splitlines()) + data.count(
+                b"\n"
+            )
+            plan.load_previous_results(r for r in results if r)
+
+
+GOOD = {"status": "done", "output": "x.wav", "file": "/in/x.wav", "result": {}}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        json.dumps(GOOD | {"output": "\ud800.wav"}),
+        json.dumps(GOOD | {"output": "a\0.wav"}),
+        json.dumps(GOOD | {"output": "../x.wav"}),
+        json.dumps(GOOD | {"output": "/x.wav"}),
+        json.dumps(GOOD | {"output": "deep/../../x.wav"}),
+        json.dumps(GOOD | {"output": ""}),
+        json.dumps(GOOD | {"file": "\ud800"}),
+        json.dumps(GOOD | {"digest": "\ud800"}),
+        json.dumps(GOOD | {"status": ["done"]}),
+        json.dumps(GOOD | {"size": 2**64}),
+        json.dumps(GOOD | {"size": True}),
+        json.dumps(GOOD | {"settings": [1]}),
+        json.dumps(GOOD | {"result": {"openings": "many"}}),
+        json.dumps(GOOD | {"result": {"seconds": float("nan")}}),
+        '{"status": "done", "settings": ' + "[" * 100_000,
+        "1" * 100_000,
+        '{"status": "' + "x" * (1 << 20) + '"}',
+    ],
+)
+def test_a_bad_line_is_counted_and_dropped_and_the_others_are_valid(tree, tmp_path, line):
+    output = tmp_path / "out"
+    run(tree, output)
+    with (output / MANIFEST_NAME).open("r+b") as file:
+        good = file.read()
+        file.seek(0)
+        file.write(line.encode() + b"\n" + good)
+    report, _ = run(tree, output)
+    assert (report.unreadable_lines, report.skip_reasons) == (1, {"done before": 2})
+
+
+def test_a_shared_threshold_in_the_manifest_that_is_none_is_measured_again(tree, tmp_path):
+    output = tmp_path / "out"
+    options = {"settings": GateSettings(), "threshold_scope": "tree"}
+    run(tree, output, **options)
+    entries = read_manifest(output)
+    for entry in entries:
+        entry["settings"]["threshold"] = 7.0
+    (output / MANIFEST_NAME).write_text("".join(json.dumps(line) + "\n" for line in entries))
+    assert run(tree, output, **options)[0].reasons == {"other settings": 2}
+
+
+def test_a_line_of_another_place_removes_nothing_there(tree, tmp_path):
+    output, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    run(tree, output)
+    (output / "link").symlink_to(elsewhere)
+    partial = partial_path(elsewhere / "a.wav")
+    partial.touch()
+    for name in ("../elsewhere/a.wav", str(elsewhere / "a.wav"), "link/a.wav"):
+        append_started(output, name)
+        run(tree, output)
+        assert partial.exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_manifest_that_is_not_a_regular_file_is_refused(tree, tmp_path, kind, dry_run):
+    output, other = tmp_path / "out", tmp_path / "other.txt"
+    output.mkdir()
+    other.write_text("other")
+    path = output / MANIFEST_NAME
+    if kind == "link":
+        path.symlink_to(other)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(OutputError, match=f"{MANIFEST_NAME}' is not a regular file: remove it"):
+        run(tree, output, dry_run=dry_run)
+    assert other.read_text() == "other"
+    assert list_files(output) in ([], [MANIFEST_NAME])
+
+
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def test_names_are_the_same_in_any_locale(tmp_path, write):
+    (tmp_path / "in").mkdir()
+    write(loud_and_quiet()).rename(tmp_path / "in" / "\u00e9.wav")
+    (tmp_path / "in" / "\u00fc.wav").write_text("no recording")
+    for first, second in (({}, ASCII), (ASCII, {}), (ASCII, ASCII)):
+        output = tmp_path / f"out{len(first)}{len(second)}"
+        command = [
+            *(sys.executable, "-m", "noisegate_cli", "batch", str(tmp_path / "in"), "-t", "0.03"),
+            *("-o", str(output), "-j", "1", "--report", str(output.with_suffix(".csv"))),
+        ]
+        for environment, said in ((first, "gated    1 of"), (second, "done before")):
+            done = subprocess.run(
+                command, env=os.environ | environment, capture_output=True, check=False
+            )
+            assert b"Traceback" not in done.stderr
+            assert done.returncode == 1, "because of the bad recording"
+            assert said.encode() in done.stderr
+        assert run(tmp_path / "in", output)[0].skip_reasons == {"done before": 1}

@@ -157,5 +157,5 @@ def test_a_second_run_measures_nothing_and_one_more_recording_means_all(
 
 
 def test_a_threshold_that_is_given_cannot_be_shared_once_more(tree, tmp_path):
-    with pytest.raises(SettingsError, match="leave out -t"):
+    with pytest.raises(SettingsError, match="leave out threshold="):
         run(tree, tmp_path / "out", threshold_scope="tree")

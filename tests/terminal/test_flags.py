@@ -1,8 +1,13 @@
 """Messages of the library name Python parameters; on the command line they name flags."""
 
+import ast
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import noisegate_cli
 from noisegate_cli import AudioError, GateSettings, OutputError, SettingsError, gate, gate_file
 from noisegate_cli.terminal.cli import run
 from noisegate_cli.terminal.flags import FLAGS, to_flags
@@ -37,3 +42,26 @@ def test_no_message_about_settings_or_samples_names_a_flag():
     with pytest.raises(SettingsError, match="hop_length=512") as hop:
         GateSettings(frame_length=2048, hop_length=1)
     assert "--" not in f"{nonfinite.value} {hop.value}"
+
+
+def test_no_message_about_files_or_batches_names_a_flag():
+    package = Path(noisegate_cli.__file__).parent
+    for wing in ("batch", "files"):
+        for path in (package / wing).glob("*.py"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    flags = re.findall(r"(?:^--|\s--?)[a-z]", node.value)
+                    assert id(node) in docstrings or not flags, f"{path}: {node.value}"
+
+
+def test_messages_of_a_batch_name_flags_on_the_command_line(tmp_path, capsys):
+    for options, words in (
+        (["-o", str(tmp_path)], "is the input tree: give another output with -o"),
+        (["-t", "0.1", "--shared-threshold"], "leave out -t, or what shares one"),
+        (["-j", "1", "--cluster", "tcp://x:1"], "--jobs is for this machine"),
+        (["--from-file", "nowhere"], "give --from-file a file"),
+    ):
+        assert run(["batch", str(tmp_path), *options]) in (1, 2)
+        assert words in capsys.readouterr().err

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from noisegate_cli.batch.interface import BatchReport
+from noisegate_cli.batch.records import RecordingResult
 from noisegate_cli.terminal import batch_progress as progress
 from noisegate_cli.terminal import console
 from noisegate_cli.terminal.batch_progress import BatchProgress
@@ -64,8 +65,7 @@ def test_nobody_is_told_who_wants_to_be_left_alone(at_once, monkeypatch):
 
 def test_what_became_of_a_recording_is_a_line_of_data_at_once(capsys):
     watch = BatchProgress(Path("in"), Path("out"), quiet=True, json=True)
-    entry = {"status": "done", "output": "a.flac", "error": None, "result": {"openings": 3}}
-    watch.on_recording("a.wav", entry)
+    watch.on_recording("a.wav", RecordingResult("done", "a.flac", result={"openings": 3}))
     settled = json.loads(capsys.readouterr().out)
     assert settled["file"] == str(Path("in/a.wav"))
     assert settled["output"] == str(Path("out/a.flac"))

@@ -1,0 +1,113 @@
+"""Write the results of all recordings of a batch as CSV."""
+
+import csv
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from noisegate_cli.batch.manifest import MANIFEST_NAME
+from noisegate_cli.batch.plan import Plan
+from noisegate_cli.batch.records import RESULT_COLUMNS
+from noisegate_cli.errors import OutputError
+from noisegate_cli.files.partial_files import partial_path
+from noisegate_cli.text import quote_path
+
+HEADER = ("file", "output", "status", "why", *RESULT_COLUMNS)
+
+FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
+"""Beginnings of text that a spreadsheet would evaluate."""
+
+
+def check_csv_path(path: Path) -> None:
+    """Check that a report can be written to `path`; only an earlier report is overwritten.
+
+    Raises
+    ------
+    OutputError
+        If the directory does not exist, or another file does.
+    """
+    if not path.absolute().parent.is_dir():
+        raise OutputError(f"{quote_path(path)} can't be written: there is no such directory")
+    if path.is_dir():
+        raise OutputError(f"{quote_path(path)} is a directory: give a file name")
+    try:
+        is_foreign = path.is_file() and not _is_report(path)
+    except OSError as error:
+        raise _make_write_error(path, error) from error
+    if is_foreign:
+        raise OutputError(
+            f"{quote_path(path)} exists already, and is no report of a batch: "
+            "give csv_path= another name"
+        )
+
+
+def check_csv_is_no_recording(path: Path, output: Path, plan: Plan) -> None:
+    """Check that a report would not take the place of a file of the batch.
+
+    Raises
+    ------
+    OutputError
+        If `path` is a recording, an output or the manifest.
+    """
+    if plan.is_input_or_output(path) or (
+        os.path.realpath(path) == os.path.realpath(output / MANIFEST_NAME)
+    ):
+        raise OutputError(
+            f"{quote_path(path)} is a file of this batch: give csv_path= another name"
+        )
+
+
+def write_csv(path: Path, plan: Plan) -> None:
+    """Write the results of all recordings as CSV, atomically if `path` is a regular file.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    check_csv_path(path)
+    try:
+        with _open_report(path) as file:
+            writer = csv.writer(file)
+            writer.writerow(HEADER)
+            writer.writerows(map(_escape_formulas, plan.iter_table_rows()))
+    except OSError as error:
+        raise _make_write_error(path, error) from error
+
+
+def _is_report(path: Path) -> bool:
+    """Return whether a file is a report, or empty."""
+    start = ",".join(HEADER[:4]).encode()
+    with path.open("rb") as file:
+        return file.read(len(start)) in (start, b"")
+
+
+@contextmanager
+def _open_report(path: Path) -> Iterator[TextIO]:
+    is_special = path.exists() and not path.is_file()  # such as a pipe
+    real = Path(os.path.realpath(path))
+    partial = path if is_special else partial_path(real)
+    try:
+        with partial.open(
+            "w" if is_special else "x", newline="", encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            yield file
+        if not is_special:
+            partial.replace(real)
+    except BaseException:
+        if not is_special:
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def _escape_formulas(row: tuple[object, ...]) -> list[object]:
+    return [
+        f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_PREFIXES) else cell
+        for cell in row
+    ]
+
+
+def _make_write_error(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"{quote_path(path)} can't be written: {error.strerror}")

@@ -1,0 +1,115 @@
+"""Records of one recording in a batch."""
+
+import json
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, Literal, NamedTuple
+
+from noisegate_cli.files.output_naming import OutputOptions
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.json_values import to_json_value
+
+RecordingState = Literal["to do", "done", "skipped", "failed"]
+
+MAX_SETTING_CHARS = 1000
+"""Maximum length of a setting as JSON. A longer one, such as a noise profile, is only compared, and
+its digest is stored instead."""
+
+RESULT_COLUMNS = (
+    "duration_s",
+    "threshold",
+    "noise_floor_db",
+    "active_db",
+    "peak_db",
+    "closed_share",
+    "openings",
+    "chops",
+    "seconds",
+)
+"""Figures of a result that the plan stores."""
+
+
+class RecordingResult(NamedTuple):
+    """Result of a recording: a worker returns it, the manifest stores it, the observer gets it."""
+
+    status: RecordingState | Literal["started"]
+    """`"started"` only in the manifest: the output may be incomplete."""
+    output: str = ""
+    """Path of the output below the output tree."""
+    reason: str | None = None
+    """Error message of a failed recording, or the reason why a recording was not gated."""
+    file: str | None = None
+    """Real path of the recording."""
+    size: int | None = None
+    """Size of the recording in bytes."""
+    mtime_ns: int | None = None
+    digest: str | None = None
+    output_size: int | None = None
+    output_mtime_ns: int | None = None
+    settings_json: str | None = None
+    """Settings and output options; see `encode_settings`."""
+    shared: str | None = None
+    """Fingerprint of the recordings that share the threshold; None if it is not shared."""
+    versions: dict[str, str] = {}  # noqa: RUF012  # never changed; a NamedTuple has no factories
+    """Versions of the software that the output depends on."""
+    result: dict[str, Any] = {}  # noqa: RUF012
+    """See `worker.summarize_result`."""
+
+
+class Recording(NamedTuple):
+    """A recording to gate: found in the input tree, then completed by the plan."""
+
+    name: str
+    """Path below the input tree, or the listed name if the file is outside the tree."""
+    size: int = 0
+    """Size in bytes; 0 if unknown."""
+    mtime_ns: int = 0
+    reason: str | None = None
+    """Reason for the state of the recording; an error message if it cannot be used."""
+    output: str = ""
+    """Path of the output below the output tree."""
+    was_started: bool = False
+    """Whether an interrupted batch has started the output, which may be incomplete."""
+    previous: RecordingResult | None = None
+    """Result of the previous batch for the same output."""
+
+
+class ReviewCandidate(NamedTuple):
+    """A recording that the user should review."""
+
+    name: str
+    reason: str
+    closed_share: float
+    contrast_db: float | None
+    peak_db: float | None
+    chops: int
+
+
+@lru_cache(maxsize=64)
+def encode_settings(settings: GateSettings, options: OutputOptions) -> str:
+    """Return settings and output options as JSON; equal settings give equal text."""
+    return json.dumps([_to_json_dict(settings), _to_json_dict(options)])
+
+
+@lru_cache(maxsize=64)
+def decode_settings(settings_json: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return settings and output options as dicts, which are cached and must not be modified."""
+    settings, options = json.loads(settings_json)
+    return settings, options
+
+
+@lru_cache(maxsize=64)
+def add_default_settings(settings_json: str) -> str:
+    """Return encoded settings with defaults for those that an older version did not have."""
+    defaults = decode_settings(encode_settings(GateSettings(), OutputOptions()))
+    found = json.loads(settings_json)
+    return json.dumps([d | (f or {}) for d, f in zip(defaults, found, strict=True)])
+
+
+def _to_json_dict(value: GateSettings | OutputOptions) -> dict[str, Any]:
+    return {
+        name: setting
+        if len(text := json.dumps(setting)) <= MAX_SETTING_CHARS
+        else blake2b(text.encode(), digest_size=16).hexdigest()
+        for name, setting in to_json_value(value).items()
+    }

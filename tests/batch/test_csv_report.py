@@ -1,0 +1,91 @@
+import csv
+import os
+import stat
+from threading import Thread
+
+import pytest
+
+from noisegate_cli import OutputError
+from noisegate_cli.batch.discovery import GlobPatterns
+from noisegate_cli.batch.manifest import MANIFEST_NAME
+from tests.batch.helpers import list_files, run
+from tests.conftest import loud_and_quiet
+
+
+@pytest.fixture
+def tree(tmp_path, write):
+    for name in ("in/a.wav", "in/deep/er/b.flac", "in/deep/c.wav"):
+        write(loud_and_quiet(), name)
+    return tmp_path / "in"
+
+
+def read_rows(path):
+    with path.open(newline="") as file:
+        return {row["file"]: row for row in csv.DictReader(file)}
+
+
+def test_the_table_has_all_recordings_those_done_before_too(tree, tmp_path):
+    (tree / "bad.wav").write_text("no recording")
+    run(tree, tmp_path / "out", patterns=GlobPatterns(include=("a.wav",)))
+    run(tree, tmp_path / "out", csv_path=tmp_path / "report.csv")
+    rows = read_rows(tmp_path / "report.csv")
+    assert list(rows) == ["a.wav", "bad.wav", "deep/c.wav", "deep/er/b.flac"]
+    assert [row["status"] for row in rows.values()] == ["skipped", "failed", "done", "done"]
+    assert float(rows["a.wav"]["duration_s"]) == float(rows["deep/c.wav"]["duration_s"]) == 3
+    assert float(rows["a.wav"]["closed_share"]) > 0.2
+    assert "not a recording" in rows["bad.wav"]["why"]
+
+
+def test_a_report_replaces_an_earlier_one_and_leaves_no_other_file(tree, tmp_path):
+    report = tmp_path / "reports" / "r.csv"
+    report.parent.mkdir()
+    for _ in range(2):
+        run(tree, tmp_path / "out", csv_path=report)
+    assert {row["status"] for row in read_rows(report).values()} == {"skipped"}
+    assert list_files(report.parent) == ["r.csv"]
+
+
+@pytest.mark.parametrize("name", ["in/a.wav", "out/a.wav", "link.csv", f"out/{MANIFEST_NAME}"])
+def test_a_report_never_replaces_a_file_of_the_batch(tree, tmp_path, name):
+    run(tree, tmp_path / "out")
+    (tmp_path / "link.csv").symlink_to(tree / "deep" / "c.wav")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(OutputError, match="give csv_path= another name"):
+        run(tree, tmp_path / "out", csv_path=tmp_path / name, force=True)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_report_is_not_an_output_that_the_batch_is_about_to_make(tree, tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(OutputError, match="is a file of this batch"):
+        run(tree, tmp_path / "out", csv_path=tmp_path / "out" / "a.wav")
+
+
+def test_a_report_replaces_no_file_but_an_earlier_report(tree, tmp_path):
+    (tmp_path / "notes.csv").write_text("one,two")
+    with pytest.raises(OutputError, match="is no report of a batch"):
+        run(tree, tmp_path / "out", csv_path=tmp_path / "notes.csv", force=True)
+    assert (tmp_path / "notes.csv").read_text() == "one,two"
+    with pytest.raises(OutputError, match="is a directory"):
+        run(tree, tmp_path / "out", csv_path=tmp_path)
+
+
+def test_a_report_can_be_written_to_a_pipe(tree, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    found = []
+    reader = Thread(target=lambda: found.append((tmp_path / "pipe").read_text()))
+    reader.start()
+    run(tree, tmp_path / "out", csv_path=tmp_path / "pipe")
+    reader.join()
+    assert len(found[0].splitlines()) == 4
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_no_cell_is_a_formula_and_numbers_stay_numbers(tmp_path, write):
+    names = ["=1+1.wav", "+a.wav", "-a.wav", "@a.wav", "\ta.wav"]
+    for number, name in enumerate(names):
+        write(loud_and_quiet(), f"in/{number}.wav").rename(tmp_path / "in" / name)
+    run(tmp_path / "in", tmp_path / "out", csv_path=tmp_path / "r.csv")
+    rows = read_rows(tmp_path / "r.csv")
+    assert sorted(rows) == sorted(f"'{name}" for name in names)
+    assert all(float(row["peak_db"]) < 0 for row in rows.values())

@@ -1,0 +1,44 @@
+import os
+
+import pytest
+
+from noisegate_cli import OutputError, gate_file
+from noisegate_cli.files.partial_files import partial_path, rename_without_replacing
+from tests.conftest import loud_and_quiet
+
+
+def no_links(*_):
+    raise OSError("no hard links here")
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_rename_never_replaces_a_file(tmp_path, monkeypatch, has_links):
+    if not has_links:
+        monkeypatch.setattr(os, "link", no_links)
+    path = tmp_path / "a.wav"
+    partial = partial_path(path)
+    partial.write_text("new")
+    rename_without_replacing(partial, path)
+    assert (path.read_text(), list(tmp_path.iterdir())) == ("new", [path])
+    partial.write_text("newer")
+    with pytest.raises(FileExistsError):
+        rename_without_replacing(partial, path)
+    assert (path.read_text(), partial.read_text()) == ("new", "newer")
+
+
+def test_an_output_that_appears_while_it_is_made_is_not_replaced(tmp_path, write):
+    source, output = write(loud_and_quiet()), tmp_path / "out.wav"
+    with pytest.raises(OutputError, match="exists already: force=True overwrites it"):
+        gate_file(source, output, before_output_appears=lambda: output.write_text("foreign"))
+    assert output.read_text() == "foreign"
+    assert sorted(tmp_path.iterdir()) == [source, output]
+
+
+@pytest.mark.parametrize("name", ["out.wav", "out.flac", "out.m4a", "out.mka"])
+def test_an_output_is_as_private_as_its_input(tmp_path, write, name):
+    source = write(loud_and_quiet())
+    source.chmod(0o600)
+    result = gate_file(source, tmp_path / name, residue=tmp_path / f"residue-{name}")
+    assert result.residue
+    for path in (result.output.path, result.residue):
+        assert path.stat().st_mode & 0o777 == 0o600
