@@ -201,7 +201,8 @@ class PyavDecoder:
             if count >= length:
                 if block is not None:
                     yield block, False
-                block, ready, count = np.concatenate(ready), [], 0
+                # Planar frames join to an array whose channels are apart, which is slow to gate.
+                block, ready, count = np.ascontiguousarray(np.concatenate(ready)), [], 0
         if block is not None:
             yield block, not count
         if count or block is None:
