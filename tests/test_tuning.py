@@ -85,8 +85,8 @@ def test_integers_and_tuples_are_scaled_to_others_of_their_type():
     assert scale((100.0, 200.0), 0.71) == (71.0, 142.0)
 
 
-def outcome(*balanced, folders=None):
-    values = np.column_stack([balanced, np.zeros(len(balanced))])
+def outcome(*balanced, lost=0.0, folders=None):
+    values = np.column_stack([balanced, np.broadcast_to(lost, len(balanced))])
     digests = [str(value) for value in balanced]
     two_sided = np.ones(len(balanced), np.bool_)
     return Outcome(folders or ["a"] * len(balanced), values, digests, two_sided)
@@ -113,6 +113,11 @@ def test_an_improvement_in_one_of_two_sets_does_not_count():
     other = outcome(*[92, 91, 92, 91, 92, 91], 89.8, 89.9, folders=folders)
     assert compare(KINDS["automatic"], base, other) == "flat"
     assert compare(KINDS["automatic"], other, base) == "worse"
+
+
+def test_an_improvement_at_the_cost_of_another_measure_is_a_trade_off():
+    base, other = outcome(90, 91, 92, 93), outcome(91, 92, 93, 94.5, lost=(0, 0, 0, 2))
+    assert compare(KINDS["automatic"], base, other) == "trade-off"
 
 
 def test_a_record_is_renewed_without_its_prose():

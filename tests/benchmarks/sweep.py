@@ -276,8 +276,9 @@ def compare(kind: Kind, base: Outcome, other: Outcome) -> str:
 
     A measure differs if the mean of its differences over the recordings is larger than twice its
     standard error and than the least difference that counts. If the sign of the mean difference is
-    not the same in all folders, an improvement does not count. The result is "uneven" if no measure
-    differs but single recordings change much.
+    not the same in all folders, an improvement does not count. An improvement of one measure is a
+    trade-off if the mean of another measure is worse, whatever its standard error. The result is
+    "uneven" if no measure differs but single recordings change much.
     """
     if base.digests == other.digests:
         return "same"
@@ -286,6 +287,10 @@ def compare(kind: Kind, base: Outcome, other: Outcome) -> str:
         _compare_measure(measure, differences, np.array(base.folders))
         for measure, differences in zip(kind.measures, changes.T, strict=True)
     } - {"flat"}
+    if found == {"better"}:
+        signed = changes.mean(axis=0) * [measure.sign for measure in kind.measures]
+        if (signed < [-measure.least for measure in kind.measures]).any():
+            return "trade-off"
     if found:
         return found.pop() if len(found) == 1 else "trade-off"
     return (
