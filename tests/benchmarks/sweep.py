@@ -405,10 +405,12 @@ def main() -> None:
     for constant in chosen:
         if constant not in constants or kinds.get(constant) not in KINDS:
             raise SystemExit(f"{constant} has no record with a sweep in {DOCUMENT}")
-    bases = {}
-    for name in dict.fromkeys(kinds[constant] for constant in chosen):
+    names = dict.fromkeys(kinds[constant] for constant in chosen)
+    for name in names:
         if not any(map(KINDS[name].is_fit, recordings)):
             raise SystemExit(f"{name}: no recording has its clean speech, NAME.clean.flac")
+    bases = {}
+    for name in names:
         bases[name] = KINDS[name].judge(recordings)
         scores = describe(KINDS[name], bases[name])
         print(f"{name} | {scores}", flush=True)
