@@ -7,7 +7,7 @@ NGATE := $(BIN)/ngate
 DEMO := tests/data/jfk_1961.wav
 OUT := build/demo
 
-.PHONY: demo test bench lint pictures quality fuzz faults clean
+.PHONY: demo test bench lint pictures quality sweep fuzz faults clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +44,9 @@ bench: $(VENV)/ready-bench  ## Measure speed and memory, against other gates tha
 
 quality: $(VENV)/ready-dev  ## Score the gate on recordings whose pauses are known: SET=FOLDER for others.
 	$(BIN)/python -m tests.benchmarks.quality $(SET)
+
+sweep: $(VENV)/ready-dev  ## Sweep the tuned constants and renew docs/tuning.md: SET='FOLDER ...'.
+	$(BIN)/python -m tests.benchmarks.sweep $(SET) --markdown
 
 fuzz: $(VENV)/ready-dev  ## Gate ten thousand damaged recordings: FUZZ='--seeds FOLDER' for others.
 	$(BIN)/python -m tests.benchmarks.fuzz $(FUZZ)

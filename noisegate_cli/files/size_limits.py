@@ -28,5 +28,5 @@ def check_size(info: AudioInfo, samples: int) -> None:
         raise OutputError(
             f"{quote_path(info.path)} can't hold this recording: {info.format} holds at most "
             f"{format_duration(limit / info.sample_rate)} of it: "
-            f"give -o a name that ends in {unlimited}"
+            f"give output= a name that ends in {unlimited}"
         )

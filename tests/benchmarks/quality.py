@@ -58,8 +58,14 @@ def score(
     name: str, before: Samples, after: Samples, rate: int, truth: dict[str, list[list[float]]]
 ) -> Score:
     """Compare a recording before and after a gate; samples are floats (samples, channels)."""
-    gain = 20 * np.log10(_levels(after, rate) / _levels(before, rate))
-    pause, speech = (_frames(truth[kind], len(gain)) for kind in ("pauses", "speech"))
+    return score_gain(
+        name, 20 * np.log10(frame_levels(after, rate) / frame_levels(before, rate)), truth
+    )
+
+
+def score_gain(name: str, gain: NDArray[np.float64], truth: dict[str, list[list[float]]]) -> Score:
+    """Score the gain in dB of each frame."""
+    pause, speech = (frame_mask(truth[kind], len(gain)) for kind in ("pauses", "speech"))
     onset = np.zeros(len(gain), np.bool_)
     for _, end in truth["pauses"]:
         following = np.flatnonzero(speech[round(end / HOP_S) :])[:ONSET_FRAMES]
@@ -122,7 +128,8 @@ def mean(scores: list[Score]) -> Score:
     return Score("mean", *(float(v) for v in np.mean(values, axis=0)))
 
 
-def _levels(samples: Samples, rate: int) -> NDArray[np.float64]:
+def frame_levels(samples: Samples, rate: int) -> NDArray[np.float64]:
+    """Return the RMS of each frame, over all channels."""
     frames = 1 + int(len(samples) / rate / HOP_S)
     centre = np.arange(frames) * HOP_S * rate
     sums = np.concatenate([[0.0], np.cumsum((samples.astype(np.float64) ** 2).mean(axis=1))])
@@ -133,7 +140,8 @@ def _levels(samples: Samples, rate: int) -> NDArray[np.float64]:
     return np.asarray(np.sqrt((sums[end] - sums[start]) / np.maximum(end - start, 1) + 1e-20))
 
 
-def _frames(stretches: list[list[float]], frames: int) -> NDArray[np.bool_]:
+def frame_mask(stretches: list[list[float]], frames: int) -> NDArray[np.bool_]:
+    """Return which frames lie in any of the stretches, given in seconds."""
     within = np.zeros(frames, np.bool_)
     for start, end in stretches:
         within[round(start / HOP_S) : round(end / HOP_S) + 1] = True

@@ -73,7 +73,7 @@ def test_the_largest_size_is_accepted_and_one_sample_more_is_refused(container, 
     limit = int(max_samples(info))
     assert limit > 0
     check_size(info, limit)
-    with pytest.raises(OutputError, match="give -o a name that ends in"):
+    with pytest.raises(OutputError, match="give output= a name that ends in"):
         check_size(info, limit + 1)
 
 

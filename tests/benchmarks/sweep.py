@@ -1,0 +1,435 @@
+"""Change one constant of the gating core at a time, and measure what that does.
+
+    python -m tests.benchmarks.sweep FOLDER ... [--constant MODULE.NAME ...] [--factors 0.5,2]
+    python -m tests.benchmarks.sweep FOLDER ... --markdown
+
+A module is named relative to `noisegate_cli/gating`, for example `detection.signal_model.MIN_RISE`.
+Without --constant, all constants with a record in docs/tuning.md are swept. With --markdown, the
+values, sweeps and verdicts there are renewed; the prose stays.
+
+A folder has the form that `quality` describes: NAME.flac and NAME.json with `pauses` and `speech`.
+NAME.clean.flac, if it exists, is the same speech without noise; the spectral gate is judged only on
+recordings that have it. A recording may have no pauses, or no speech. Several folders are
+independent sets: a value is better only if it is not worse in any of them.
+
+The column `judged by` of a record is one of these:
+
+automatic   the automatic gate: balanced accuracy in %, speech lost in %, worst recording in %
+levels      the same for the thresholds auto:otsu, auto:gmm and auto:p56
+spectral    the spectral gate: gain in SI-SDR in dB, level change of speech in dB, reduction of
+            noise in pauses in dB, and PESQ if the package `pesq` is installed
+quietest    the same without pauses to learn from: the gate is always open
+mask        the same for the binary mask
+report      what `analyze` and the audit report: drift in dB, agreement and confidence in %, chops
+by ear      nothing: it is not swept
+"""
+
+import argparse
+import importlib
+import importlib.util
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import soundfile as sf
+from numpy.typing import NDArray
+
+from tests.benchmarks import quality
+from tests.benchmarks.constants import Value, find_constants, neighbours, patched
+from tests.benchmarks.tuning import DOCUMENT, read_records, renew_record, renew_scores
+
+Array: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording with its truth."""
+
+    folder: str
+    path: Path
+    truth: dict[str, list[list[float]]]
+
+    @cached_property
+    def read(self) -> tuple[NDArray[np.float32], int]:
+        """Samples and sample rate."""
+        samples, rate = sf.read(self.path, always_2d=True, dtype="float32")
+        return samples, int(rate)
+
+    @cached_property
+    def clean(self) -> Array | None:
+        """The speech alone, mean of the channels; None if it is not known."""
+        path = self.path.with_suffix(f".clean{self.path.suffix}")
+        return sf.read(path, always_2d=True)[0].mean(axis=1) if path.exists() else None
+
+    @cached_property
+    def levels(self) -> Array:
+        """Levels of the frames."""
+        return quality.frame_levels(*self.read)
+
+    def gain_db(self, after: NDArray[np.float32]) -> Array:
+        """Return the gain of each frame."""
+        return 20 * np.log10(quality.frame_levels(after, self.read[1]) / self.levels)
+
+
+def read_recordings(folders: Sequence[Path]) -> list[Recording]:
+    """Return the recordings of all folders."""
+    return [
+        Recording(folder.name, path, truth)
+        for folder in folders
+        for path, truth in quality.recordings(folder)
+    ]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure of a recording."""
+
+    name: str
+    least: float
+    """Least difference of the mean that counts."""
+    large: float
+    """Least difference of a single recording that counts, whatever the mean."""
+    sign: int
+    """1 if more is better, -1 if less is, 0 if neither."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one value of a constant gave."""
+
+    folders: list[str]
+    values: Array
+    """Shaped (recordings, measures)."""
+    digests: list[str]
+    """One for the output of each recording."""
+    two_sided: NDArray[np.bool_]
+    """Which recordings have both speech and pauses."""
+
+    def select(self, folder: str) -> "Outcome":
+        """Return the outcome of one folder."""
+        chosen = np.array(self.folders) == folder
+        digests = [digest for digest, there in zip(self.digests, chosen, strict=True) if there]
+        return Outcome(
+            [folder] * len(digests), self.values[chosen], digests, self.two_sided[chosen]
+        )
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way to judge a constant."""
+
+    measures: list[Measure]
+    run: Callable[[Recording], tuple[list[float], bytes]]
+    has_worst: bool = False
+    """Whether the worst recording that has speech and pauses is of interest, by measure 1."""
+    needs_clean: bool = False
+
+    def is_fit(self, recording: Recording) -> bool:
+        """Return whether the recording has what is needed."""
+        return recording.clean is not None or not self.needs_clean
+
+    def judge(self, recordings: Sequence[Recording]) -> Outcome:
+        """Run the gate on all recordings that are fit for this."""
+        fit = [recording for recording in recordings if self.is_fit(recording)]
+        results = [self.run(recording) for recording in fit]
+        return Outcome(
+            [recording.folder for recording in fit],
+            np.array([values for values, _ in results]),
+            [sha256(output).hexdigest() for _, output in results],
+            np.array([all(recording.truth.values()) for recording in fit]),
+        )
+
+    def summarize(self, outcome: Outcome) -> list[float]:
+        """Return the means of the measures, and the worst recording if it is of interest."""
+        means = [float(mean) for mean in outcome.values.mean(axis=0)]
+        first = outcome.values[outcome.two_sided, 0]
+        return [*means, float(first.min(initial=100.0))] if self.has_worst else means
+
+
+def _gate(recording: Recording, **options: Any) -> NDArray[np.float32]:
+    arrays = importlib.import_module("noisegate_cli.arrays")
+    after: NDArray[np.float32] = arrays.gate(*recording.read, **options)
+    return after
+
+
+def _settings(**fields: Any) -> Any:
+    return importlib.import_module("noisegate_cli.gating.settings").GateSettings(**fields)
+
+
+def _accuracy(recording: Recording, after: NDArray[np.float32]) -> list[float]:
+    """Return balanced accuracy and lost speech; of one class alone if there is only one."""
+    truth = recording.truth
+    score = quality.score_gain(recording.path.stem, recording.gain_db(after), truth)
+    rates = [100 - score.lost] * bool(truth["speech"]) + [score.closed] * bool(truth["pauses"])
+    return [float(np.mean(rates)), score.lost]
+
+
+def _run_automatic(recording: Recording) -> tuple[list[float], bytes]:
+    after = _gate(recording)
+    return _accuracy(recording, after), after.tobytes()
+
+
+def _run_levels(recording: Recording) -> tuple[list[float], bytes]:
+    methods = ("auto:otsu", "auto:gmm", "auto:p56")
+    afters = [_gate(recording, threshold=method) for method in methods]
+    values = np.mean([_accuracy(recording, after) for after in afters], axis=0)
+    return list(values), b"".join(after.tobytes() for after in afters)
+
+
+def _spectral_runner(**fields: Any) -> Callable[[Recording], tuple[list[float], bytes]]:
+    def run(recording: Recording) -> tuple[list[float], bytes]:
+        after = _gate(recording, settings=_settings(**{"spectral": "soft", **fields}, range_db=0.0))
+        return _fidelity(recording, after), after.tobytes()
+
+    return run
+
+
+def _fidelity(recording: Recording, after: NDArray[np.float32]) -> list[float]:
+    before, rate = recording.read
+    clean, gain = recording.clean, recording.gain_db(after)
+    assert clean is not None
+    pause, speech = (
+        quality.frame_mask(recording.truth[k], len(gain)) for k in ("pauses", "speech")
+    )
+    values = [
+        si_sdr(clean, after.mean(axis=1)) - si_sdr(clean, before.mean(axis=1)),
+        float(gain[speech].mean()),
+        -float(gain[pause].mean()),
+    ]
+    return [*values, _pesq(clean, after.mean(axis=1), rate)] if HAS_PESQ else values
+
+
+HAS_PESQ = importlib.util.find_spec("pesq") is not None
+
+
+def _pesq(clean: Array, after: NDArray[np.float32], rate: int) -> float:
+    import librosa
+    from pesq import pesq
+
+    wide = [
+        librosa.resample(x.astype(np.float32), orig_sr=rate, target_sr=16000)
+        for x in (clean, after)
+    ]
+    return float(pesq(16000, *wide, "wb"))
+
+
+def si_sdr(clean: Array, estimate: NDArray[Any]) -> float:
+    """Return the scale-invariant signal-to-distortion ratio in dB.
+
+    Le Roux, Wisdom, Erdogan and Hershey, SDR - half-baked or well done? (2019).
+    """
+    clean, estimate = clean - clean.mean(), estimate - estimate.mean()
+    target = (estimate @ clean) / (clean @ clean) * clean
+    return float(10 * np.log10(np.sum(target**2) / (np.sum((estimate - target) ** 2) + 1e-20)))
+
+
+def _run_report(recording: Recording) -> tuple[list[float], bytes]:
+    analysis = importlib.import_module("noisegate_cli.gating.analysis")
+    gate = importlib.import_module("noisegate_cli.gating.gate")
+    samples, rate = recording.read
+    analyzer = analysis.measure_blocks(
+        [(samples, True)], _settings(), rate, samples.shape[1], len(samples)
+    )
+    report = analyzer.report()
+    stream = gate.Gate(analyzer.decide(), rate, samples.shape[1])
+    stream.process(samples, last=True)
+    values = [
+        report.drift_db,
+        100 * (report.suggestion.agreement or 0.0),
+        100 * report.suggestion.confidence,
+        float(stream.chops.count),
+    ]
+    return values, repr(values).encode()
+
+
+ACCURACY = [Measure("balanced", 0.1, 10.0, 1), Measure("lost", 0.1, 10.0, -1)]
+FIDELITY = [
+    Measure("SI-SDR", 0.05, 1.0, 1),
+    Measure("speech", 0.05, 1.0, 1),
+    Measure("noise", 0.2, 3.0, 1),
+    Measure("PESQ", 0.02, 0.3, 1),
+][: 4 if HAS_PESQ else 3]
+REPORTS = [
+    Measure("drift", 0.1, math.inf, 0),
+    Measure("agreement", 0.2, math.inf, 0),
+    Measure("confidence", 0.2, math.inf, 0),
+    Measure("chops", 0.1, math.inf, 0),
+]
+KINDS = {
+    "automatic": Kind(ACCURACY, _run_automatic, has_worst=True),
+    "levels": Kind(ACCURACY, _run_levels, has_worst=True),
+    "spectral": Kind(FIDELITY, _spectral_runner(), needs_clean=True),
+    "quietest": Kind(FIDELITY, _spectral_runner(threshold="-110dB"), needs_clean=True),
+    "mask": Kind(FIDELITY, _spectral_runner(spectral="mask"), needs_clean=True),
+    "report": Kind(REPORTS, _run_report),
+}
+
+
+def compare(kind: Kind, base: Outcome, other: Outcome) -> str:
+    """Return "same", "flat", "better", "worse", "trade-off", "uneven" or "differs".
+
+    A measure differs if the mean of its differences over the recordings is larger than twice its
+    standard error and than the least difference that counts. If the sign of the mean difference is
+    not the same in all folders, an improvement does not count. An improvement of one measure is a
+    trade-off if the mean of another measure is worse, whatever its standard error. The result is
+    "uneven" if no measure differs but single recordings change much.
+    """
+    if base.digests == other.digests:
+        return "same"
+    changes = other.values - base.values
+    found = {
+        _compare_measure(measure, differences, np.array(base.folders))
+        for measure, differences in zip(kind.measures, changes.T, strict=True)
+    } - {"flat"}
+    if found == {"better"}:
+        signed = changes.mean(axis=0) * [measure.sign for measure in kind.measures]
+        if (signed < [-measure.least for measure in kind.measures]).any():
+            return "trade-off"
+    if found:
+        return found.pop() if len(found) == 1 else "trade-off"
+    return (
+        "uneven" if (abs(changes) > [measure.large for measure in kind.measures]).any() else "flat"
+    )
+
+
+def _compare_measure(measure: Measure, differences: Array, folders: NDArray[np.str_]) -> str:
+    mean, count = differences.mean(), len(differences)
+    error = differences.std(ddof=1) / math.sqrt(count) if count > 1 else 0.0
+    if abs(mean) <= max(2 * error, measure.least):
+        return "flat"
+    if not measure.sign:
+        return "differs"
+    if mean * measure.sign < 0:
+        return "worse"
+    means = [differences[folders == folder].mean() for folder in np.unique(folders)]
+    return "better" if min(measure.sign * mean for mean in means) >= 0 else "flat"
+
+
+@dataclass
+class Sweep:
+    """The outcomes of all values of one constant."""
+
+    kind: Kind
+    base: Outcome
+    outcomes: dict[Value, Outcome | str] = field(default_factory=dict)
+    """By value; an error message where the gate does not run with it."""
+
+    @property
+    def cell(self) -> str:
+        """The differences to the value as it is, as text."""
+        return "; ".join(f"{v}: {self._differences(o)}" for v, o in self.outcomes.items())
+
+    def _differences(self, outcome: Outcome | str) -> str:
+        if isinstance(outcome, str):
+            return outcome
+        if outcome.digests == self.base.digests:
+            return "="
+        pairs = zip(self.kind.summarize(outcome), self.kind.summarize(self.base), strict=True)
+        return " / ".join(_signed(after - before) for after, before in pairs)
+
+    @property
+    def verdict(self) -> str:
+        """The verdict as text."""
+        words: dict[str, list[str]] = {}
+        for value, outcome in self.outcomes.items():
+            if not isinstance(outcome, str):
+                words.setdefault(compare(self.kind, self.base, outcome), []).append(str(value))
+        if not words:
+            return "does not run with other values"
+        if set(words) == {"same"}:
+            return "no effect on these recordings"
+        if set(words) <= {"same", "flat"}:
+            return "flat"
+        return "; ".join(
+            f"{word} at {', '.join(words[word])}"
+            for word in ("better", "trade-off", "worse", "uneven", "differs")
+            if word in words
+        )
+
+
+def _signed(difference: float) -> str:
+    rounded = round(difference, 2)
+    return f"{rounded:+.2f}".replace("-", "−") if rounded else "0"
+
+
+def describe(kind: Kind, outcome: Outcome) -> str:
+    """Return the scores of each folder as text, in cells."""
+    names = [*(m.name for m in kind.measures), *(["worst"] if kind.has_worst else [])]
+    parts = []
+    for folder in dict.fromkeys(outcome.folders):
+        part = outcome.select(folder)
+        scores = zip(names, kind.summarize(part), strict=True)
+        parts.append(
+            f"{folder} ({len(part.values)}): "
+            + ", ".join(f"{name} " + f"{value:.2f}".replace("-", "−") for name, value in scores)
+        )
+    return f"{' / '.join(names)} | {'; '.join(parts)}"
+
+
+def sweep_constant(
+    constant: str, values: Sequence[Value], kind: Kind, base: Outcome, recordings: list[Recording]
+) -> Sweep:
+    """Judge all values of a constant."""
+    sweep = Sweep(kind, base)
+    for value in values:
+        with patched(constant, value):
+            try:
+                sweep.outcomes[value] = kind.judge(recordings)
+            except Exception as error:
+                sweep.outcomes[value] = f"fails ({type(error).__name__})"
+    return sweep
+
+
+def main() -> None:
+    """Sweep, and print or write the records."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--constant", action="append", help="MODULE.NAME; all by default")
+    parser.add_argument("--factors", default="", help="such as 0.5,2")
+    parser.add_argument("--markdown", action="store_true", help="renew docs/tuning.md")
+    arguments = parser.parse_args()
+    factors = [float(factor) for factor in arguments.factors.split(",") if factor]
+    constants, recordings = find_constants(), read_recordings(arguments.folders)
+    if not recordings:
+        raise SystemExit("no recordings with their truth in these folders")
+    kinds = {r.constant: r.kind for r in read_records(DOCUMENT.read_text(encoding="utf-8"))}
+    chosen = arguments.constant or [c for c, kind in kinds.items() if kind in KINDS]
+    for constant in chosen:
+        if constant not in constants or kinds.get(constant) not in KINDS:
+            raise SystemExit(f"{constant} has no record with a sweep in {DOCUMENT}")
+    names = dict.fromkeys(kinds[constant] for constant in chosen)
+    for name in names:
+        if not any(map(KINDS[name].is_fit, recordings)):
+            raise SystemExit(f"{name}: no recording has its clean speech, NAME.clean.flac")
+    bases = {}
+    for name in names:
+        bases[name] = KINDS[name].judge(recordings)
+        scores = describe(KINDS[name], bases[name])
+        print(f"{name} | {scores}", flush=True)
+        if arguments.markdown:
+            _rewrite(partial(renew_scores, name=name, scores=scores))
+    for constant in chosen:
+        name, value = kinds[constant], constants[constant]
+        tried = neighbours(constant, value, factors)
+        sweep = sweep_constant(constant, tried, KINDS[name], bases[name], recordings)
+        print(f"{constant} = {value} | {sweep.cell} | {sweep.verdict}", flush=True)
+        if arguments.markdown:
+            cells = {"sweep": sweep.cell, "verdict": sweep.verdict}
+            _rewrite(partial(renew_record, constant=constant, value=value, **cells))
+
+
+def _rewrite(change: Callable[[str], str]) -> None:
+    DOCUMENT.write_text(change(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    main()
