@@ -2,7 +2,6 @@
 
 import math
 import os
-import string
 from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import PurePath
@@ -146,6 +145,8 @@ def quote_for_shell(words: Sequence[str]) -> str:
 
 
 def _escape_octets(word: str) -> str:
-    plain = set(string.ascii_letters + string.digits + string.punctuation + " ") - set("\\'")
     octets = os.fsencode(word)
-    return "".join(chr(octet) if chr(octet) in plain else f"\\x{octet:02x}" for octet in octets)
+    return "".join(
+        chr(octet) if 0x20 <= octet < 0x7F and octet not in b"\\'" else f"\\x{octet:02x}"
+        for octet in octets
+    )

@@ -1,7 +1,7 @@
 """Read and write formats that libsndfile doesn't support, through PyAV (FFmpeg's libraries)."""
 
 import io
-import math
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -192,22 +192,14 @@ class PyavDecoder:
 
     def blocks(self, length: int) -> Iterator[tuple[Samples, bool]]:
         """Read to the end in blocks of about `length` samples; see `AudioReader.blocks`."""
-        ready: list[Samples] = []
         block: Samples | None = None
-        count = 0
-        for samples in self._all_samples():
-            ready.append(samples)
-            count += len(samples)
-            if count >= length:
-                if block is not None:
-                    yield block, False
-                # Planar frames join to an array whose channels are apart, which is slow to gate.
-                block, ready, count = np.ascontiguousarray(np.concatenate(ready)), [], 0
-        if block is not None:
-            yield block, not count
-        if count or block is None:
-            nothing = np.zeros((0, self.info.channels), self.info.dtype)
-            yield np.concatenate([nothing, *ready]), True
+        for values in self._decoded_blocks(length):
+            if block is not None:
+                yield block, False
+            block = convert_to_subtype(values, self.info.subtype)[0]
+        if block is None:
+            block = np.zeros((0, self.info.channels), self.info.dtype)
+        yield block, True
 
     def blocks_from(self, start: int, length: int) -> Iterator[tuple[Samples, bool]]:
         """Read like `blocks`, starting at sample `start`."""
@@ -217,21 +209,34 @@ class PyavDecoder:
             if skipped < len(block) or last:
                 yield block[skipped:], last
 
-    def _all_samples(self) -> Iterator[Samples]:
-        """Yield the samples of each frame that belong to the recording."""
+    def _decoded_blocks(self, length: int) -> Iterator[Samples]:
+        """Yield blocks of about `length` samples in the sample type of the decoder."""
+        # Frames can be short. Joining arrays takes several times as long as filling one.
+        dtype, channels = self._first_frame.to_ndarray().dtype, self.info.channels
+        block, filled = np.empty((0, channels), dtype), 0
+        for frame, count in self._trimmed_frames():
+            if filled + count > len(block):
+                if filled:
+                    yield _center(block[:filled])
+                block, filled = np.empty((max(length, count), channels), dtype), 0
+            _copy_frame(frame, block[filled : filled + count])
+            filled += count
+        if filled:
+            yield _center(block[:filled])
+
+    def _trimmed_frames(self) -> Iterator[tuple[Any, int]]:
+        """Yield each frame, and how many of its samples belong to the recording."""
         # The edit list of an MP4 file limits which decoded samples belong to the recording.
-        left = self._length if self.demuxer == "mov" and self._length else math.inf
+        left = self._length if self.demuxer == "mov" and self._length else sys.maxsize
         for frame in self._all_frames():
-            samples = self._frame_samples(frame)
-            samples = samples[: int(min(left, len(samples)))]
-            left -= len(samples)
-            yield samples
+            count = min(left, frame.samples)
+            yield frame, count
+            left -= count
             if not left:
                 return
 
     def _all_frames(self) -> Iterator[Any]:
-        if self._first_frame is not None:
-            yield self._first_frame
+        yield self._first_frame
         for frame in self._frames:
             if _frame_format(frame) != self._frame_format:
                 # After a change of sample rate or channels, the blocks would not fit together.
@@ -254,16 +259,9 @@ class PyavDecoder:
             except (av.FFmpegError, OSError):
                 self.damaged += 1
                 continue
-            yield from (frame for frame in frames if frame.samples)
-
-    def _frame_samples(self, frame: Any) -> Samples:
-        """Return the samples of a frame in the sample type of the recording."""
-        values = frame.to_ndarray()
-        channels = frame.layout.nb_channels
-        values = values.T if frame.format.is_planar else values.reshape(-1, channels)
-        if values.dtype == np.uint8:
-            values = (values.astype(np.int16) - 128) << 8
-        return convert_to_subtype(values, self.info.subtype)[0]
+            for frame in frames:
+                if frame.samples:
+                    yield frame
 
 
 class JoinedDecoder:
@@ -468,6 +466,22 @@ def _channel_mask(layout: Any) -> int:
 
 def _frame_format(frame: Any) -> tuple[int, int, str]:
     return frame.sample_rate, frame.layout.nb_channels, frame.format.name
+
+
+def _copy_frame(frame: Any, target: Samples) -> None:
+    """Copy the first samples of a frame to `target`, an array of shape (samples, channels)."""
+    count, channels = target.shape
+    if frame.format.is_planar:
+        for channel, plane in enumerate(frame.planes):
+            target[:, channel] = np.frombuffer(plane, target.dtype, count)
+    else:
+        values = np.frombuffer(frame.planes[0], target.dtype, count * channels)
+        target[:] = values.reshape(count, channels)
+
+
+def _center(values: Samples) -> Samples:
+    """Return signed samples for unsigned ones of 8 bits, and other samples unchanged."""
+    return (values.astype(np.int16) - 128) << 8 if values.dtype == np.uint8 else values
 
 
 def _subtype_name(coder: Any, kind: Any, path: Path) -> str:

@@ -4,9 +4,9 @@ A new container is one entry in `FORMATS`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +24,7 @@ The rest is for the metadata.
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subtype:
+class Subtype(NamedTuple):
     """A sample type or a codec, which can be in several containers."""
 
     name: str
@@ -103,8 +102,7 @@ TagWriter = Literal[
 """What writes tags: nothing, the encoder of a library, or a function in `files/tags.py`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
+class Format(NamedTuple):
     """A container: how to recognize, read and write it."""
 
     name: str
@@ -139,11 +137,11 @@ class Format:
     """Format that shares the extensions of this one, and replaces it where they can't be told."""
     muxer: str = ""
     """FFmpeg's name of the writer."""
-    encoders: Mapping[str, str] = field(default_factory=dict)
+    encoders: Mapping[str, str] = {}
     """FFmpeg's encoder for each subtype; libsndfile writes the other subtypes if it can."""
     codec: str = ""
     """Subtype of lossy outputs, and of all outputs if `lossless_subtypes` is empty."""
-    extension_codecs: Mapping[str, str] = field(default_factory=dict)
+    extension_codecs: Mapping[str, str] = {}
     """Subtype of outputs with a certain extension."""
     lossless_subtypes: tuple[str, ...] = ()
     """Subtypes of lossless outputs, if they are not PCM; the smallest one comes first."""

@@ -8,10 +8,9 @@ beginning of a file, so each joined file is a part of its own.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from noisegate_cli.files.formats import FORMATS, find_format_by_magic
 
@@ -32,8 +31,7 @@ MAX_JUNK_BYTES = 4096
 """Maximum number of bytes between an ID3v2 tag and the first frame."""
 
 
-@dataclass(frozen=True, slots=True)
-class FilePart:
+class FilePart(NamedTuple):
     """Byte range of a file that holds one MP3 file."""
 
     start: int
@@ -88,7 +86,7 @@ def find_parts(path: Path) -> list[FilePart]:
             declared_end = frame + _read_declared_bytes(file, position, marker)
             # FFmpeg expects the length header right after the tag.
             start = parts[-1].start if frame == audio_start else frame
-            parts[-1] = replace(parts[-1], start=start, declared_end=declared_end)
+            parts[-1] = parts[-1]._replace(start=start, declared_end=declared_end)
             audio_start = position
             if size - declared_end <= ID3V1_BYTES:  # no other recording follows
                 break
@@ -97,7 +95,7 @@ def find_parts(path: Path) -> list[FilePart]:
                 audio_start = declared_end
     ends = [*(part.start for part in parts[1:]), size]
     return [
-        replace(part, end=end) for part, end in zip(parts, ends, strict=True) if end > part.start
+        part._replace(end=end) for part, end in zip(parts, ends, strict=True) if end > part.start
     ]
 
 

@@ -29,7 +29,6 @@ from noisegate_cli.files.formats import (
     is_plausible,
 )
 from noisegate_cli.files.libsndfile import SndfileDecoder, unreadable_error
-from noisegate_cli.files.mpeg import is_mpeg_audio
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Decoder
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
@@ -150,7 +149,11 @@ class AudioReader:
 
     def _open_decoder(self, magic: bytes, kind: Format | None) -> Decoder:
         why: Exception | None = None
-        is_mpeg = not (self._raw or kind) and is_mpeg_audio(self.path, magic)
+        is_mpeg = False
+        if not (self._raw or kind):
+            from noisegate_cli.files.mpeg import is_mpeg_audio
+
+            is_mpeg = is_mpeg_audio(self.path, magic)
         if not (is_mpeg or (self._layout and self._layout.needs_ffmpeg)):
             try:
                 decoder = SndfileDecoder(self.path, self._raw)

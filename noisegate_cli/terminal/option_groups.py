@@ -7,7 +7,7 @@ this signature, so that a command receives one object for several options.
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from typing import Any, get_type_hints
+from typing import Any
 
 from noisegate_cli.terminal.signatures import replace_parameters
 
@@ -20,15 +20,14 @@ class OptionGroup:
 
 def expand_option_groups(command: Command) -> Command:
     """Return a command with options in place of each parameter that is an `OptionGroup`."""
-    for name, group in get_type_hints(command).items():
+    for name, group in command.__annotations__.items():
         if isinstance(group, type) and issubclass(group, OptionGroup):
-            hints = get_type_hints(group, include_extras=True)
             options = [
                 inspect.Parameter(
                     field.name,
                     inspect.Parameter.KEYWORD_ONLY,
                     default=field.default,
-                    annotation=hints[field.name],
+                    annotation=field.type,
                 )
                 for field in fields(group)  # type: ignore[arg-type]  # it is a dataclass
             ]
