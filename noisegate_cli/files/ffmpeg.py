@@ -12,6 +12,7 @@ from typing import Any
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from noisegate_cli.errors import AudioError
 from noisegate_cli.files.formats import (
@@ -20,6 +21,7 @@ from noisegate_cli.files.formats import (
     AudioInfo,
     find_format_by_demuxer,
 )
+from noisegate_cli.files.holes import MAX_HOLE_S, Hole, HoleFinder, parse_flac_position
 from noisegate_cli.files.mpeg import FilePart, find_parts
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Decoder
@@ -44,6 +46,15 @@ CODEC_LAYOUTS = {"AAC": MP4_LAYOUTS, "ALAC_16": MP4_LAYOUTS, "ALAC_24": MP4_LAYO
 BUFFER_BYTES = 1 << 18
 """Size of FFmpeg's read buffer."""
 
+
+SHARED_DURATION_DEMUXERS = ("matroska", "flv", "asf", "rm")
+"""FFmpeg's names of the containers that declare only the duration of their longest track."""
+
+MAX_END_OFFSET_S = 1.0
+"""Maximum time in seconds between the ends of tracks that end together."""
+
+MAX_AUDIO_FRAME_PLANES = 7
+"""PyAV accesses invalid memory if a frame has more planes."""
 
 MPEG_TOLERANCE_SAMPLES = 2 * 1152
 """Samples that may be missing from an MP3 file, since some encoders count the length header as a
@@ -84,6 +95,7 @@ class PyavDecoder:
         try:
             self._open_container(path, part)
             self._choose_stream()
+            self._take_custom_layout()
             self._start_decoding()
             self.info = self._build_info(path)
         except BaseException:
@@ -116,15 +128,45 @@ class PyavDecoder:
         self._stream = self._container.streams.best("audio") or streams[0]
         self.other_streams = len(streams) - 1
 
+    def _take_custom_layout(self) -> None:
+        """Replace a channel layout that PyAV can't handle.
+
+        MOV and CAF files can declare a position for each channel, in any order. PyAV frees such a
+        layout each time that it is read, so it is read only once, and frames never get it.
+        """
+        self._custom_mask, self._channel_order = 0, None
+        coder = self._stream.codec_context
+        layout = coder.layout if coder else None
+        if layout is None or " channels (" not in layout.name:
+            return
+        coder.layout = f"{layout.nb_channels} channels"
+        bits = _speaker_bits(layout)
+        if bits:
+            self._custom_mask = sum(1 << bit for bit in bits)
+            self._channel_order = None if bits == sorted(bits) else np.argsort(bits)
+
     def _start_decoding(self) -> None:
         """Decode the first frame, since only frames tell the format of the samples reliably."""
         self.damaged = 0
         """Number of errors while decoding, such as packets that could not be decoded."""
+        self.holes: list[Hole] = []
+        """Holes that are filled with silence; see `Decoder.holes`."""
+        coder = self._stream.codec_context
+        self._samples_per_tick = float((self._stream.time_base or 0) * (coder.sample_rate or 0))
+        self._hole_finder = HoleFinder(
+            max(0.5, 2 * self._samples_per_tick), MAX_HOLE_S * (coder.sample_rate or 0)
+        )
+        self._last_end_s = self._audio_end_s = 0.0  # ends of all tracks, and of this one
         self._frames = self._decode_packets()
         self._first_frame: Any = next(self._frames, None)
         if self._first_frame is None:
             raise AudioError("nothing in it can be decoded")
         self._frame_format = _frame_format(self._first_frame)
+        if self._first_frame.layout.name == f"{self._first_frame.layout.nb_channels} channels":
+            self._channel_mask = self._custom_mask
+        else:  # The decoder has its own layout and order.
+            self._channel_mask, self._channel_order = _channel_mask(self._first_frame.layout), None
+        self._packer = av.AudioResampler(format=self._first_frame.format.packed)
         self._length = self._declared_length()
         self.declared_length = float(self._length or 0)
         """Expected number of samples; 0 if unknown."""
@@ -138,7 +180,7 @@ class PyavDecoder:
             samples=self._length or 0,
             format=find_format_by_demuxer(self.demuxer, path.suffix.lower()).name,
             subtype=_subtype_name(coder, frame.format, path),
-            channel_mask=_channel_mask(frame.layout),
+            channel_mask=self._channel_mask,
             bit_rate=coder.bit_rate or self._average_bit_rate(path),
         )
 
@@ -148,11 +190,16 @@ class PyavDecoder:
             return 0
         return int(8 * path.stat().st_size * self._first_frame.sample_rate / self._length)
 
+    @property
+    def _shares_duration(self) -> bool:
+        """Whether the declared duration is that of the longest track."""
+        return self.demuxer in SHARED_DURATION_DEMUXERS
+
     def _declared_length(self) -> int | None:
         """Return the number of samples that the container declares; None if it is unknown."""
         stream, rate = self._stream, self._first_frame.sample_rate
         lengths = []
-        if stream.duration and stream.time_base:
+        if stream.duration and stream.time_base and not self._shares_duration:
             lengths.append(stream.duration * stream.time_base * rate)
         elif self._container.duration:
             lengths.append(Fraction(self._container.duration, av.time_base) * rate)
@@ -218,16 +265,41 @@ class PyavDecoder:
                 yield block[skipped:], last
 
     def _all_samples(self) -> Iterator[Samples]:
-        """Yield the samples of each frame that belong to the recording."""
+        """Yield the samples of each frame that belong to the recording, and silence for holes."""
         # The edit list of an MP4 file limits which decoded samples belong to the recording.
         left = self._length if self.demuxer == "mov" and self._length else math.inf
+        position = 0
         for frame in self._all_frames():
-            samples = self._frame_samples(frame)
-            samples = samples[: int(min(left, len(samples)))]
-            left -= len(samples)
-            yield samples
-            if not left:
-                return
+            pts = frame.pts
+            time = None if pts is None else pts * self._samples_per_tick
+            missing = self._hole_finder.find(time, frame.samples)
+            if missing:
+                self.holes.append(Hole(position, missing))
+            for samples in (*self._silence(missing), self._frame_samples(frame)):
+                samples = samples[: int(min(left, len(samples)))]
+                left -= len(samples)
+                position += len(samples)
+                yield samples
+                if not left:
+                    return
+        if self._shares_duration:
+            self.declared_length = float(position) + self._missing_at_end()
+
+    def _silence(self, length: int) -> Iterator[Samples]:
+        """Yield silence in blocks of at most a second."""
+        rate = self.info.sample_rate
+        for start in range(0, length, rate):
+            yield np.zeros((min(rate, length - start), self.info.channels), self.info.dtype)
+
+    def _missing_at_end(self) -> float:
+        """Return the number of samples that are missing at the end of a container.
+
+        The container declares when its longest track ends.
+        """
+        if self._last_end_s - self._audio_end_s > MAX_END_OFFSET_S:
+            return 0.0
+        declared_end_s = (self._container.duration or 0) / av.time_base
+        return max(0.0, declared_end_s - self._last_end_s) * self.info.sample_rate
 
     def _all_frames(self) -> Iterator[Any]:
         if self._first_frame is not None:
@@ -240,7 +312,9 @@ class PyavDecoder:
             yield frame
 
     def _decode_packets(self) -> Iterator[Any]:
-        packets = self._container.demux(self._stream)
+        # The other tracks tell where a container ends.
+        streams = () if self._shares_duration else (self._stream,)
+        packets = self._container.demux(*streams)
         while True:
             try:
                 packet = next(packets)
@@ -249,18 +323,43 @@ class PyavDecoder:
             except (av.FFmpegError, OSError):
                 self.damaged += 1
                 return
+            pts, is_other = packet.pts, packet.stream is not self._stream
+            if self._shares_duration and pts is not None:
+                end_s = float((pts + (packet.duration or 0)) * packet.time_base)
+                self._last_end_s = max(self._last_end_s, end_s)
+                self._audio_end_s = self._audio_end_s if is_other else end_s
+            if is_other:
+                continue
             try:
                 frames = packet.decode()
             except (av.FFmpegError, OSError):
                 self.damaged += 1
+                self._hole_finder.note_error(
+                    None if pts is None else pts * self._samples_per_tick
+                )
                 continue
+            if self.demuxer == "flac":
+                self._number_flac_frames(packet, frames)
             yield from (frame for frame in frames if frame.samples)
+
+    def _number_flac_frames(self, packet: Any, frames: list[Any]) -> None:
+        """Set the time stamps of FLAC frames, which FFmpeg counts as if there were no holes."""
+        header = self._stream.codec_context.extradata or b""
+        # The minimum and the maximum block size are first (RFC 9639, 8.2).
+        position = parse_flac_position(bytes(packet)[:11], int.from_bytes(header[2:4], "big"))
+        for frame in frames:
+            frame.pts = None if position is None else round(position / self._samples_per_tick)
+            position = None if position is None else position + frame.samples
 
     def _frame_samples(self, frame: Any) -> Samples:
         """Return the samples of a frame in the sample type of the recording."""
-        values = frame.to_ndarray()
         channels = frame.layout.nb_channels
+        if frame.format.is_planar and channels > MAX_AUDIO_FRAME_PLANES:
+            (frame,) = self._packer.resample(frame)
+        values = frame.to_ndarray()
         values = values.T if frame.format.is_planar else values.reshape(-1, channels)
+        if self._channel_order is not None:
+            values = values[:, self._channel_order]
         if values.dtype == np.uint8:
             values = (values.astype(np.int16) - 128) << 8
         return convert_to_subtype(values, self.info.subtype)[0]
@@ -283,6 +382,8 @@ class JoinedDecoder:
         self._decoder = PyavDecoder(path, parts[0])
         self.damaged = 0
         """Number of errors while decoding; see `PyavDecoder`."""
+        self.holes: list[Hole] = []
+        """Holes that are filled with silence; see `Decoder.holes`."""
         duration = self._decoder.info.duration
         for part in parts[1:]:
             with suppress(AudioError), PyavDecoder(path, part) as decoder:
@@ -310,6 +411,7 @@ class JoinedDecoder:
     def blocks(self, length: int) -> Iterator[tuple[Samples, bool]]:
         """Read to the end in blocks of about `length` samples; see `AudioReader.blocks`."""
         expected = self.info.channels, self.info.sample_rate
+        position = 0
         for index, part in enumerate(self._parts):
             if index:
                 self._decoder.close()
@@ -322,9 +424,12 @@ class JoinedDecoder:
             if (info.channels, info.sample_rate) != expected:
                 self.damaged += 1
                 continue
+            start = position
             for block, _ in self._decoder.blocks(length):
+                position += len(block)
                 yield block, False
             self.damaged += self._decoder.damaged
+            self.holes += [Hole(start + hole.start, hole.length) for hole in self._decoder.holes]
         yield np.zeros((0, self.info.channels), self.info.dtype), True
 
 
@@ -461,9 +566,14 @@ def channel_layout(info: AudioInfo) -> str:
 
 
 def _channel_mask(layout: Any) -> int:
+    return sum(1 << bit for bit in _speaker_bits(layout))
+
+
+def _speaker_bits(layout: Any) -> list[int]:
+    """Return the bit of each channel in a channel mask; no bits if a position is unknown."""
     names = [channel.name for channel in layout.channels]
     bits = [SPEAKERS.index(name) for name in names if name in SPEAKERS]
-    return sum(1 << bit for bit in bits) if len(set(bits)) == len(names) else 0
+    return bits if len(set(bits)) == len(names) else []
 
 
 def _frame_format(frame: Any) -> tuple[int, int, str]:

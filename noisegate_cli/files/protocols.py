@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.holes import Hole
 from noisegate_cli.samples import Samples
 
 
@@ -36,6 +37,10 @@ class Decoder(Protocol):
     @property
     def damaged(self) -> int:
         """Number of errors while decoding until now."""
+
+    @property
+    def holes(self) -> list[Hole]:
+        """Samples until now that could not be decoded, and that are replaced by silence."""
 
     def blocks(self, length: int) -> Iterator[tuple[Samples, bool]]:
         """Read to the end in blocks.

@@ -28,6 +28,7 @@ from noisegate_cli.files.formats import (
     find_format_by_magic,
     is_plausible,
 )
+from noisegate_cli.files.holes import Hole
 from noisegate_cli.files.libsndfile import SndfileDecoder, unreadable_error
 from noisegate_cli.files.mpeg import is_mpeg_audio
 from noisegate_cli.files.pcm import convert_to_subtype
@@ -39,6 +40,10 @@ from noisegate_cli.text import format_duration, quote_path
 if TYPE_CHECKING:
     from noisegate_cli.files.ffmpeg import PyavDecoder
     from noisegate_cli.files.pipes import RawFormat, StreamReader
+
+
+MAX_PLACES = 3
+"""Maximum number of damaged places that a warning lists."""
 
 
 class AudioReader:
@@ -135,7 +140,7 @@ class AudioReader:
             read += len(block)
             rest = self._open_fallback(read, damage) if last else None
             if last and rest is None:
-                self._check_completeness(read, damage)
+                self._check_completeness(read, damage, self._decoder)
             yield block, last and rest is None
         if rest is None:
             return
@@ -145,7 +150,7 @@ class AudioReader:
                 if len(block):
                     damage = damage or "libsndfile stopped before the end"
                 if last:
-                    self._check_completeness(read, damage)
+                    self._check_completeness(read, damage, rest)
                 yield convert_to_subtype(block, self.info.subtype)[0], last
 
     def _open_decoder(self, magic: bytes, kind: Format | None) -> Decoder:
@@ -238,7 +243,8 @@ class AudioReader:
             return None
         return rest
 
-    def _check_completeness(self, read: int, damage: str) -> None:
+    def _check_completeness(self, read: int, damage: str, last: Decoder) -> None:
+        """Add warnings about missing samples; `last` has decoded the end of the recording."""
         rate, declared_length = self.info.sample_rate, self._decoder.declared_length
         if not read and (declared_length or damage):
             of = (
@@ -265,8 +271,18 @@ class AudioReader:
                 f"{format_duration(read / rate)} of {format_duration(declared_length / rate)}, "
                 f"{format_duration((declared_length - read) / rate)} are missing"
             )
+        elif last.holes:
+            self.warnings.append(_describe_holes(last.holes, rate))
         elif damage or self._decoder.damaged:
             self.warnings.append("it is damaged: what could not be decoded is left out")
+
+
+def _describe_holes(holes: list[Hole], rate: int) -> str:
+    """Return a warning about holes that are filled with silence."""
+    places = [format_duration(hole.start / rate) for hole in holes[:MAX_PLACES]]
+    more = f" and {len(holes) - MAX_PLACES} more places" if len(holes) > MAX_PLACES else ""
+    total = format_duration(sum(hole.length for hole in holes) / rate)
+    return f"it is damaged: {total} at {', '.join(places)}{more} can't be decoded and are silence"
 
 
 def _check_plausible(info: AudioInfo) -> None:
