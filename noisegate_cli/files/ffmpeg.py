@@ -50,6 +50,9 @@ BUFFER_BYTES = 1 << 18
 SHARED_DURATION_DEMUXERS = ("matroska", "flv", "asf", "rm")
 """FFmpeg's names of the containers that declare only the duration of their longest track."""
 
+FRAME_DEMUXERS = ("mp3", "aac", "ac3", "eac3", "dts", "loas", "truehd", "mlp")
+"""FFmpeg's names of formats without a container, whose time stamps count the frames."""
+
 MAX_END_OFFSET_S = 1.0
 """Maximum time in seconds between the ends of tracks that end together."""
 
@@ -156,6 +159,7 @@ class PyavDecoder:
         self._hole_finder = HoleFinder(
             max(0.5, 2 * self._samples_per_tick), MAX_HOLE_S * (coder.sample_rate or 0)
         )
+        self._packet_bytes = self._packets = self._uncounted_ticks = 0
         self._last_end_s = self._audio_end_s = 0.0  # ends of all tracks, and of this one
         self._frames = self._decode_packets()
         self._first_frame: Any = next(self._frames, None)
@@ -271,7 +275,9 @@ class PyavDecoder:
         position = 0
         for frame in self._all_frames():
             pts = frame.pts
-            time = None if pts is None else pts * self._samples_per_tick
+            time = (
+                None if pts is None else (pts + self._uncounted_ticks) * self._samples_per_tick
+            )
             missing = self._hole_finder.find(time, frame.samples)
             if missing:
                 self.holes.append(Hole(position, missing))
@@ -334,13 +340,21 @@ class PyavDecoder:
                 frames = packet.decode()
             except (av.FFmpegError, OSError):
                 self.damaged += 1
-                self._hole_finder.note_error(
-                    None if pts is None else pts * self._samples_per_tick
-                )
+                self._note_lost_packet(packet)
                 continue
+            self._packet_bytes += packet.size
+            self._packets += 1
             if self.demuxer == "flac":
                 self._number_flac_frames(packet, frames)
             yield from (frame for frame in frames if frame.samples)
+
+    def _note_lost_packet(self, packet: Any) -> None:
+        pts = packet.pts
+        self._hole_finder.note_error(None if pts is None else pts * self._samples_per_tick)
+        if self.demuxer in FRAME_DEMUXERS and self._packet_bytes:
+            # Frames whose headers are damaged are part of the packet.
+            frames = round(packet.size * self._packets / self._packet_bytes)
+            self._uncounted_ticks += max(0, frames - 1) * (packet.duration or 0)
 
     def _number_flac_frames(self, packet: Any, frames: list[Any]) -> None:
         """Set the time stamps of FLAC frames, which FFmpeg counts as if there were no holes."""

@@ -31,6 +31,8 @@ TRUNCATION_LOG_MESSAGES = ("Last page lacks an end-of-stream bit", "Seems to be 
 OGG_HOLE_LOG_MESSAGE = "libogg reports a hole"
 """Message in libsndfile's log that reveals a damaged part of an Ogg file."""
 
+OPUS_SAMPLE_RATE_HZ = 48000
+
 UNKNOWN_LENGTH_SAMPLES = 1 << 62
 """libsndfile reports at least this many samples if a file doesn't declare its length."""
 
@@ -110,11 +112,11 @@ class SndfileDecoder:
             except sf.SoundFileError as error:
                 raise DamageError(error_text(error)) from error
             if OGG_HOLE_LOG_MESSAGE in self._file.extra_info and not self.damaged:
-                if info.subtype != "OPUS":
-                    raise DamageError("a part of the stream is missing")
-                # The decoder has concealed it, with as many samples as are missing.
                 self.damaged += 1
-            last = len(block) < length
+                # FFmpeg can fill the hole, but it decodes Opus only at this rate.
+                if info.subtype != "OPUS" or info.sample_rate == OPUS_SAMPLE_RATE_HZ:
+                    raise DamageError("a part of the stream is missing")
+            last = len(block) < length and not (self.damaged and len(block))
             yield block if self._channel_order is None else block[:, self._channel_order], last
 
 
