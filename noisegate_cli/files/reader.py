@@ -34,6 +34,7 @@ from noisegate_cli.files.mpeg import is_mpeg_audio
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Decoder
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
+from noisegate_cli.files.tag_limits import has_excessive_tags
 from noisegate_cli.samples import Samples, block_length, silence_nonfinite
 from noisegate_cli.text import format_duration, quote_path
 
@@ -80,6 +81,11 @@ class AudioReader:
         self.warnings: list[str] = []
         """Warnings about the recording; complete after it has been read to the end."""
         magic = _read_magic(path, self._display_path)
+        if not raw and has_excessive_tags(path):
+            raise AudioError(
+                f"{quote_path(self._display_path)} has too many tags, or too large ones: "
+                "remove them with a tag editor"
+            )
         self._layout: WavLayout | None = None
         kind = find_format_by_magic(magic)
         if kind and kind.is_wav and not raw:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from noisegate_cli.files.chunks import build_chunk, walk_chunks
 from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.files.riff import MetadataChunks, append_raw_chunks
+from noisegate_cli.files.tag_limits import is_excessive_id3
 
 
 class TagName(NamedTuple):
@@ -270,7 +271,10 @@ def _parse_wav_tags(chunks: MetadataChunks) -> Tags:
         elif chunk.id.lower() == b"id3 ":
             from mutagen.id3 import ID3
 
-            native = ID3(BytesIO(chunks.read(chunk)))
+            content = chunks.read(chunk)
+            if is_excessive_id3(content):
+                raise ValueError("there are too many ID3 frames")
+            native = ID3(BytesIO(content))
             texts, found = _parse_id3(native)
             text |= texts
             pictures += tuple(found)
