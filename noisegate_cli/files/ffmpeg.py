@@ -12,7 +12,6 @@ from typing import Any
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from noisegate_cli.errors import AudioError
 from noisegate_cli.files.formats import (
@@ -47,8 +46,8 @@ BUFFER_BYTES = 1 << 18
 """Size of FFmpeg's read buffer."""
 
 
-SHARED_DURATION_DEMUXERS = ("matroska", "flv", "asf", "rm")
-"""FFmpeg's names of the containers that declare only the duration of their longest track."""
+SHARED_DURATION_DEMUXERS = ("matroska", "flv", "asf", "rm", "nut")
+"""FFmpeg's names of the containers that declare the duration of their longest track."""
 
 FRAME_DEMUXERS = ("mp3", "aac", "ac3", "eac3", "dts", "loas", "truehd", "mlp")
 """FFmpeg's names of formats without a container, whose time stamps count the frames."""
@@ -130,6 +129,7 @@ class PyavDecoder:
             raise AudioError("there is no sound in it")
         self._stream = self._container.streams.best("audio") or streams[0]
         self.other_streams = len(streams) - 1
+        self.chapters = len(self._container.chapters())
 
     def _take_custom_layout(self) -> None:
         """Replace a channel layout that PyAV can't handle.
@@ -203,7 +203,7 @@ class PyavDecoder:
         """Return the number of samples that the container declares; None if it is unknown."""
         stream, rate = self._stream, self._first_frame.sample_rate
         lengths = []
-        if stream.duration and stream.time_base and not self._shares_duration:
+        if stream.duration and stream.time_base:
             lengths.append(stream.duration * stream.time_base * rate)
         elif self._container.duration:
             lengths.append(Fraction(self._container.duration, av.time_base) * rate)
@@ -275,14 +275,12 @@ class PyavDecoder:
         position = 0
         for frame in self._all_frames():
             pts = frame.pts
-            time = (
-                None if pts is None else (pts + self._uncounted_ticks) * self._samples_per_tick
-            )
+            time = None if pts is None else (pts + self._uncounted_ticks) * self._samples_per_tick
             missing = self._hole_finder.find(time, frame.samples)
             if missing:
                 self.holes.append(Hole(position, missing))
-            for samples in (*self._silence(missing), self._frame_samples(frame)):
-                samples = samples[: int(min(left, len(samples)))]
+            for block in (*self._silence(missing), self._frame_samples(frame)):
+                samples = block[: int(min(left, len(block)))]
                 left -= len(samples)
                 position += len(samples)
                 yield samples
@@ -388,7 +386,7 @@ class JoinedDecoder:
         If the first part contains no audio that can be decoded. The message contains no path.
     """
 
-    other_streams = 0
+    other_streams = chapters = 0
 
     def __init__(self, path: Path, parts: list[FilePart]) -> None:
         self._path = path

@@ -79,7 +79,7 @@ class SndfileDecoder:
         """Whether libsndfile can read the file to the end."""
         self.declared_length = _declared_length(self.info, file.extra_info)
         """Expected number of samples; infinite if some are missing but their number is unknown."""
-        self.damaged = self.other_streams = 0
+        self.damaged = self.other_streams = self.chapters = 0
         self.holes: list[Hole] = []
         order = VORBIS_CHANNEL_ORDER.get(file.channels) if file.format == "OGG" else None
         self._channel_order = None if order is None else np.array(order)

@@ -24,6 +24,10 @@ class Decoder(Protocol):
         """Number of audio streams that are not read."""
 
     @property
+    def chapters(self) -> int:
+        """Number of chapters that no output can hold."""
+
+    @property
     def declared_length(self) -> float:
         """Number of samples per channel that the file declares.
 

@@ -80,6 +80,7 @@ class AudioReader:
         self._zero_nonfinite = zero_nonfinite
         self.warnings: list[str] = []
         """Warnings about the recording; complete after it has been read to the end."""
+        self._max_samples: float = math.inf
         magic = _read_magic(path, self._display_path)
         if not raw and has_excessive_tags(path):
             raise AudioError(
@@ -143,6 +144,8 @@ class AudioReader:
                 block, last = next(blocks)
             except DamageError as error:
                 block, last, damage = nothing, True, str(error)
+            if read + len(block) > self._max_samples:
+                block, last = block[: int(self._max_samples) - read], True
             read += len(block)
             rest = self._open_fallback(read, damage) if last else None
             if last and rest is None:
@@ -188,6 +191,8 @@ class AudioReader:
         _check_plausible(info)
         if others := self._decoder.other_streams:
             self.warnings.append(f"it has {others + 1} sound tracks: the main one is taken")
+        if chapters := self._decoder.chapters:
+            self.warnings.append(f"its chapters are not kept: it has {chapters}")
         layout = self._layout
         if layout is None:
             return replace(info, channel_mask=info.channel_mask or self._read_channel_mask(info))
@@ -199,6 +204,10 @@ class AudioReader:
         if layout.extra_duration:
             seconds = format_duration(layout.extra_duration)
             self.warnings.append(f"it holds a second recording of {seconds}, which is left out")
+        if layout.has_hidden_end:
+            samples = layout.data.size // layout.fmt.block_align if layout.data else 0
+            self._max_samples = samples
+            info = replace(info, samples=samples)
         return replace(
             info,
             channel_mask=layout.fmt.channel_mask,
@@ -251,7 +260,8 @@ class AudioReader:
 
     def _check_completeness(self, read: int, damage: str, last: Decoder) -> None:
         """Add warnings about missing samples; `last` has decoded the end of the recording."""
-        rate, declared_length = self.info.sample_rate, self._decoder.declared_length
+        rate = self.info.sample_rate
+        declared_length = min(self._decoder.declared_length, self._max_samples)
         if not read and (declared_length or damage):
             of = (
                 f" of {format_duration(declared_length / rate)}"

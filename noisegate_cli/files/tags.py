@@ -122,6 +122,8 @@ def read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks |
     }
     if chunks is not None:
         return _parse_wav_tags(chunks)
+    if _is_other_riff(path):  # mutagen takes it for a WAV file.
+        return Tags(text)
     import mutagen
 
     try:
@@ -139,6 +141,13 @@ def read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks |
     texts, covers = _parse_native_tags(found.tags)
     covers += [_parse_flac_picture(picture) for picture in getattr(found, "pictures", ())]
     return Tags(text | texts, tuple(covers), found.tags)
+
+
+def _is_other_riff(path: Path) -> bool:
+    """Return whether a file is RIFF but not WAV, such as AVI."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    return head[:4] == b"RIFF" and head[8:] != b"WAVE"
 
 
 def read_channel_mask(path: Path) -> int:
