@@ -20,6 +20,7 @@ from noisegate_cli.files.formats import (
     AudioInfo,
     find_format_by_demuxer,
 )
+from noisegate_cli.files.holes import MAX_HOLE_S, Hole, HoleFinder, parse_flac_position
 from noisegate_cli.files.mpeg import FilePart, find_parts
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Decoder
@@ -30,6 +31,12 @@ ROUNDED_LENGTH_TOLERANCE_S = 0.25
 
 INTEGER_FORMAT_BITS = {"u8": 8, "s16": 16, "s32": 32}
 """FFmpeg's integer sample formats and their bit depths."""
+
+FRAME_DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
+"""numpy type of each of FFmpeg's packed sample formats."""
+
+SILENCE_U8 = 128
+"""Value of silence in unsigned samples of 8 bits."""
 
 EXACT_FLOAT_CODECS = ("pcm", "wavpack")
 """Prefixes of codecs that store float samples without loss."""
@@ -44,6 +51,18 @@ CODEC_LAYOUTS = {"AAC": MP4_LAYOUTS, "ALAC_16": MP4_LAYOUTS, "ALAC_24": MP4_LAYO
 BUFFER_BYTES = 1 << 18
 """Size of FFmpeg's read buffer."""
 
+
+SHARED_DURATION_DEMUXERS = ("matroska", "flv", "asf", "rm", "nut")
+"""FFmpeg's names of the containers that declare the duration of their longest track."""
+
+FRAME_DEMUXERS = ("mp3", "aac", "ac3", "eac3", "dts", "loas", "truehd", "mlp")
+"""FFmpeg's names of formats without a container, whose time stamps count the frames."""
+
+MAX_END_OFFSET_S = 1.0
+"""Maximum time in seconds between the ends of tracks that end together."""
+
+MAX_AUDIO_FRAME_PLANES = 7
+"""PyAV accesses invalid memory if a frame has more planes."""
 
 MPEG_TOLERANCE_SAMPLES = 2 * 1152
 """Samples that may be missing from an MP3 file, since some encoders count the length header as a
@@ -84,6 +103,7 @@ class PyavDecoder:
         try:
             self._open_container(path, part)
             self._choose_stream()
+            self._take_custom_layout()
             self._start_decoding()
             self.info = self._build_info(path)
         except BaseException:
@@ -115,16 +135,48 @@ class PyavDecoder:
             raise AudioError("there is no sound in it")
         self._stream = self._container.streams.best("audio") or streams[0]
         self.other_streams = len(streams) - 1
+        self.chapters = len(self._container.chapters())
+
+    def _take_custom_layout(self) -> None:
+        """Replace a channel layout that PyAV can't handle.
+
+        MOV and CAF files can declare a position for each channel, in any order. PyAV frees such a
+        layout each time that it is read, so it is read only once, and frames never get it.
+        """
+        self._custom_mask, self._channel_order = 0, None
+        coder = self._stream.codec_context
+        layout = coder.layout if coder else None
+        if layout is None or " channels (" not in layout.name:
+            return
+        coder.layout = f"{layout.nb_channels} channels"
+        bits = _speaker_bits(layout)
+        if bits:
+            self._custom_mask = sum(1 << bit for bit in bits)
+            self._channel_order = None if bits == sorted(bits) else np.argsort(bits)
 
     def _start_decoding(self) -> None:
         """Decode the first frame, since only frames tell the format of the samples reliably."""
         self.damaged = 0
         """Number of errors while decoding, such as packets that could not be decoded."""
+        self.holes: list[Hole] = []
+        """Holes that are filled with silence; see `Decoder.holes`."""
+        coder = self._stream.codec_context
+        self._samples_per_tick = float((self._stream.time_base or 0) * (coder.sample_rate or 0))
+        self._hole_finder = HoleFinder(
+            max(0.5, 2 * self._samples_per_tick), MAX_HOLE_S * (coder.sample_rate or 0)
+        )
+        self._packet_bytes = self._packets = self._uncounted_ticks = 0
+        self._last_end_s = self._audio_end_s = 0.0  # ends of all tracks, and of this one
         self._frames = self._decode_packets()
         self._first_frame: Any = next(self._frames, None)
         if self._first_frame is None:
             raise AudioError("nothing in it can be decoded")
         self._frame_format = _frame_format(self._first_frame)
+        if self._first_frame.layout.name == f"{self._first_frame.layout.nb_channels} channels":
+            self._channel_mask = self._custom_mask
+        else:  # The decoder has its own layout and order.
+            self._channel_mask, self._channel_order = _channel_mask(self._first_frame.layout), None
+        self._packer = av.AudioResampler(format=self._first_frame.format.packed)
         self._length = self._declared_length()
         self.declared_length = float(self._length or 0)
         """Expected number of samples; 0 if unknown."""
@@ -138,7 +190,7 @@ class PyavDecoder:
             samples=self._length or 0,
             format=find_format_by_demuxer(self.demuxer, path.suffix.lower()).name,
             subtype=_subtype_name(coder, frame.format, path),
-            channel_mask=_channel_mask(frame.layout),
+            channel_mask=self._channel_mask,
             bit_rate=coder.bit_rate or self._average_bit_rate(path),
         )
 
@@ -147,6 +199,11 @@ class PyavDecoder:
         if not self._length or len(self._container.streams) > 1:
             return 0
         return int(8 * path.stat().st_size * self._first_frame.sample_rate / self._length)
+
+    @property
+    def _shares_duration(self) -> bool:
+        """Whether the declared duration is that of the longest track."""
+        return self.demuxer in SHARED_DURATION_DEMUXERS
 
     def _declared_length(self) -> int | None:
         """Return the number of samples that the container declares; None if it is unknown."""
@@ -212,28 +269,70 @@ class PyavDecoder:
     def _decoded_blocks(self, length: int) -> Iterator[Samples]:
         """Yield blocks of about `length` samples in the sample type of the decoder."""
         # Frames can be short. Joining arrays takes several times as long as filling one.
-        dtype, channels = self._first_frame.to_ndarray().dtype, self.info.channels
+        dtype, channels = _frame_dtype(self._first_frame), self.info.channels
         block, filled = np.empty((0, channels), dtype), 0
         for frame, count in self._trimmed_frames():
             if filled + count > len(block):
                 if filled:
-                    yield _center(block[:filled])
+                    yield self._convert_block(block[:filled])
                 block, filled = np.empty((max(length, count), channels), dtype), 0
-            _copy_frame(frame, block[filled : filled + count])
+            target = block[filled : filled + count]
+            if frame is None:
+                target[:] = SILENCE_U8 if dtype == np.uint8 else 0
+            else:
+                _copy_frame(frame, target)
             filled += count
         if filled:
-            yield _center(block[:filled])
+            yield self._convert_block(block[:filled])
+
+    def _convert_block(self, block: Samples) -> Samples:
+        """Return signed samples in the channel order of WAV files."""
+        if self._channel_order is not None:
+            block = np.ascontiguousarray(block[:, self._channel_order])
+        return (block.astype(np.int16) - SILENCE_U8) << 8 if block.dtype == np.uint8 else block
 
     def _trimmed_frames(self) -> Iterator[tuple[Any, int]]:
-        """Yield each frame, and how many of its samples belong to the recording."""
+        """Yield each frame, and how many of its samples belong to the recording.
+
+        The frame is None for silence in place of a hole, of at most a second.
+        """
         # The edit list of an MP4 file limits which decoded samples belong to the recording.
         left = self._length if self.demuxer == "mov" and self._length else sys.maxsize
+        position = 0
         for frame in self._all_frames():
-            count = min(left, frame.samples)
-            yield frame, count
-            left -= count
-            if not left:
-                return
+            pts = frame.pts
+            time = None if pts is None else (pts + self._uncounted_ticks) * self._samples_per_tick
+            missing = self._hole_finder.find(time, frame.samples)
+            if missing:
+                self.holes.append(Hole(position, missing))
+            rate = self.info.sample_rate
+            silence = ((None, min(rate, missing - start)) for start in range(0, missing, rate))
+            for part, samples in (*silence, (self._readable(frame), frame.samples)):
+                count = min(left, samples)
+                left -= count
+                position += count
+                yield part, count
+                if not left:
+                    return
+        if self._shares_duration:
+            self.declared_length = float(position) + self._missing_at_end()
+
+    def _readable(self, frame: Any) -> Any:
+        """Return a frame whose samples PyAV can access."""
+        if not frame.format.is_planar or self.info.channels <= MAX_AUDIO_FRAME_PLANES:
+            return frame
+        (packed,) = self._packer.resample(frame)
+        return packed
+
+    def _missing_at_end(self) -> float:
+        """Return the number of samples that are missing at the end of a container.
+
+        The container declares when its longest track ends.
+        """
+        if self._last_end_s - self._audio_end_s > MAX_END_OFFSET_S:
+            return 0.0
+        declared_end_s = (self._container.duration or 0) / av.time_base
+        return max(0.0, declared_end_s - self._last_end_s) * self.info.sample_rate
 
     def _all_frames(self) -> Iterator[Any]:
         yield self._first_frame
@@ -245,7 +344,9 @@ class PyavDecoder:
             yield frame
 
     def _decode_packets(self) -> Iterator[Any]:
-        packets = self._container.demux(self._stream)
+        # The other tracks tell where a container ends.
+        streams = () if self._shares_duration else (self._stream,)
+        packets = self._container.demux(*streams)
         while True:
             try:
                 packet = next(packets)
@@ -254,14 +355,41 @@ class PyavDecoder:
             except (av.FFmpegError, OSError):
                 self.damaged += 1
                 return
+            pts, is_other = packet.pts, packet.stream is not self._stream
+            if self._shares_duration and pts is not None:
+                end_s = float((pts + (packet.duration or 0)) * packet.time_base)
+                self._last_end_s = max(self._last_end_s, end_s)
+                self._audio_end_s = self._audio_end_s if is_other else end_s
+            if is_other:
+                continue
             try:
                 frames = packet.decode()
             except (av.FFmpegError, OSError):
                 self.damaged += 1
+                self._note_lost_packet(packet)
                 continue
-            for frame in frames:
-                if frame.samples:
-                    yield frame
+            self._packet_bytes += packet.size
+            self._packets += 1
+            if self.demuxer == "flac":
+                self._number_flac_frames(packet, frames)
+            yield from (frame for frame in frames if frame.samples)
+
+    def _note_lost_packet(self, packet: Any) -> None:
+        pts = packet.pts
+        self._hole_finder.note_error(None if pts is None else pts * self._samples_per_tick)
+        if self.demuxer in FRAME_DEMUXERS and self._packet_bytes:
+            # Frames whose headers are damaged are part of the packet.
+            frames = round(packet.size * self._packets / self._packet_bytes)
+            self._uncounted_ticks += max(0, frames - 1) * (packet.duration or 0)
+
+    def _number_flac_frames(self, packet: Any, frames: list[Any]) -> None:
+        """Set the time stamps of FLAC frames, which FFmpeg counts as if there were no holes."""
+        header = self._stream.codec_context.extradata or b""
+        # The minimum and the maximum block size are first (RFC 9639, 8.2).
+        position = parse_flac_position(bytes(packet)[:11], int.from_bytes(header[2:4], "big"))
+        for frame in frames:
+            frame.pts = None if position is None else round(position / self._samples_per_tick)
+            position = None if position is None else position + frame.samples
 
 
 class JoinedDecoder:
@@ -273,7 +401,7 @@ class JoinedDecoder:
         If the first part contains no audio that can be decoded. The message contains no path.
     """
 
-    other_streams = 0
+    other_streams = chapters = 0
 
     def __init__(self, path: Path, parts: list[FilePart]) -> None:
         self._path = path
@@ -281,6 +409,8 @@ class JoinedDecoder:
         self._decoder = PyavDecoder(path, parts[0])
         self.damaged = 0
         """Number of errors while decoding; see `PyavDecoder`."""
+        self.holes: list[Hole] = []
+        """Holes that are filled with silence; see `Decoder.holes`."""
         duration = self._decoder.info.duration
         for part in parts[1:]:
             with suppress(AudioError), PyavDecoder(path, part) as decoder:
@@ -308,6 +438,7 @@ class JoinedDecoder:
     def blocks(self, length: int) -> Iterator[tuple[Samples, bool]]:
         """Read to the end in blocks of about `length` samples; see `AudioReader.blocks`."""
         expected = self.info.channels, self.info.sample_rate
+        position = 0
         for index, part in enumerate(self._parts):
             if index:
                 self._decoder.close()
@@ -320,9 +451,12 @@ class JoinedDecoder:
             if (info.channels, info.sample_rate) != expected:
                 self.damaged += 1
                 continue
+            start = position
             for block, _ in self._decoder.blocks(length):
+                position += len(block)
                 yield block, False
             self.damaged += self._decoder.damaged
+            self.holes += [Hole(start + hole.start, hole.length) for hole in self._decoder.holes]
         yield np.zeros((0, self.info.channels), self.info.dtype), True
 
 
@@ -459,9 +593,14 @@ def channel_layout(info: AudioInfo) -> str:
 
 
 def _channel_mask(layout: Any) -> int:
+    return sum(1 << bit for bit in _speaker_bits(layout))
+
+
+def _speaker_bits(layout: Any) -> list[int]:
+    """Return the bit of each channel in a channel mask; no bits if a position is unknown."""
     names = [channel.name for channel in layout.channels]
     bits = [SPEAKERS.index(name) for name in names if name in SPEAKERS]
-    return sum(1 << bit for bit in bits) if len(set(bits)) == len(names) else 0
+    return bits if len(set(bits)) == len(names) else []
 
 
 def _frame_format(frame: Any) -> tuple[int, int, str]:
@@ -479,9 +618,9 @@ def _copy_frame(frame: Any, target: Samples) -> None:
         target[:] = values.reshape(count, channels)
 
 
-def _center(values: Samples) -> Samples:
-    """Return signed samples for unsigned ones of 8 bits, and other samples unchanged."""
-    return (values.astype(np.int16) - 128) << 8 if values.dtype == np.uint8 else values
+def _frame_dtype(frame: Any) -> np.dtype[Any]:
+    """Return the numpy type of the samples of a frame."""
+    return np.dtype(FRAME_DTYPES[frame.format.packed.name])
 
 
 def _subtype_name(coder: Any, kind: Any, path: Path) -> str:

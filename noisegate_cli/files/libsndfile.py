@@ -16,6 +16,7 @@ import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError
 from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.holes import Hole
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
 from noisegate_cli.files.soundfile_private import close_without_fsync
 from noisegate_cli.samples import Samples
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 
 TRUNCATION_LOG_MESSAGES = ("Last page lacks an end-of-stream bit", "Seems to be a truncated file")
 """Messages in libsndfile's log that reveal truncated Ogg and VOC files."""
+
+OGG_HOLE_LOG_MESSAGE = "libogg reports a hole"
+"""Message in libsndfile's log that reveals a damaged part of an Ogg file."""
+
+OPUS_SAMPLE_RATE_HZ = 48000
 
 UNKNOWN_LENGTH_SAMPLES = 1 << 62
 """libsndfile reports at least this many samples if a file doesn't declare its length."""
@@ -73,7 +79,8 @@ class SndfileDecoder:
         """Whether libsndfile can read the file to the end."""
         self.declared_length = _declared_length(self.info, file.extra_info)
         """Expected number of samples; infinite if some are missing but their number is unknown."""
-        self.damaged = self.other_streams = 0
+        self.damaged = self.other_streams = self.chapters = 0
+        self.holes: list[Hole] = []
         order = VORBIS_CHANNEL_ORDER.get(file.channels) if file.format == "OGG" else None
         self._channel_order = None if order is None else np.array(order)
 
@@ -104,7 +111,12 @@ class SndfileDecoder:
                 block = self._file.read(out=buffer)
             except sf.SoundFileError as error:
                 raise DamageError(error_text(error)) from error
-            last = len(block) < length
+            if OGG_HOLE_LOG_MESSAGE in self._file.extra_info and not self.damaged:
+                self.damaged += 1
+                # FFmpeg can fill the hole, but it decodes Opus only at this rate.
+                if info.subtype != "OPUS" or info.sample_rate == OPUS_SAMPLE_RATE_HZ:
+                    raise DamageError("a part of the stream is missing")
+            last = len(block) < length and not (self.damaged and len(block))
             yield block if self._channel_order is None else block[:, self._channel_order], last
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.holes import Hole
 from noisegate_cli.samples import Samples
 
 
@@ -23,6 +24,10 @@ class Decoder(Protocol):
         """Number of audio streams that are not read."""
 
     @property
+    def chapters(self) -> int:
+        """Number of chapters that no output can hold."""
+
+    @property
     def declared_length(self) -> float:
         """Number of samples per channel that the file declares.
 
@@ -36,6 +41,10 @@ class Decoder(Protocol):
     @property
     def damaged(self) -> int:
         """Number of errors while decoding until now."""
+
+    @property
+    def holes(self) -> list[Hole]:
+        """Samples until now that could not be decoded, and that are replaced by silence."""
 
     def blocks(self, length: int) -> Iterator[tuple[Samples, bool]]:
         """Read to the end in blocks.

@@ -28,16 +28,22 @@ from noisegate_cli.files.formats import (
     find_format_by_magic,
     is_plausible,
 )
+from noisegate_cli.files.holes import Hole
 from noisegate_cli.files.libsndfile import SndfileDecoder, unreadable_error
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Decoder
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
+from noisegate_cli.files.tag_limits import has_excessive_tags
 from noisegate_cli.samples import Samples, block_length, silence_nonfinite
 from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.files.ffmpeg import PyavDecoder
     from noisegate_cli.files.pipes import RawFormat, StreamReader
+
+
+MAX_PLACES = 3
+"""Maximum number of damaged places that a warning lists."""
 
 
 class AudioReader:
@@ -73,7 +79,13 @@ class AudioReader:
         self._zero_nonfinite = zero_nonfinite
         self.warnings: list[str] = []
         """Warnings about the recording; complete after it has been read to the end."""
+        self._max_samples: float = math.inf
         magic = _read_magic(path, self._display_path)
+        if not raw and has_excessive_tags(path):
+            raise AudioError(
+                f"{quote_path(self._display_path)} has too many tags, or too large ones: "
+                "remove them with a tag editor"
+            )
         self._layout: WavLayout | None = None
         kind = find_format_by_magic(magic)
         if kind and kind.is_wav and not raw:
@@ -131,10 +143,12 @@ class AudioReader:
                 block, last = next(blocks)
             except DamageError as error:
                 block, last, damage = nothing, True, str(error)
+            if read + len(block) > self._max_samples:
+                block, last = block[: int(self._max_samples) - read], True
             read += len(block)
             rest = self._open_fallback(read, damage) if last else None
             if last and rest is None:
-                self._check_completeness(read, damage)
+                self._check_completeness(read, damage, self._decoder)
             yield block, last and rest is None
         if rest is None:
             return
@@ -144,7 +158,7 @@ class AudioReader:
                 if len(block):
                     damage = damage or "libsndfile stopped before the end"
                 if last:
-                    self._check_completeness(read, damage)
+                    self._check_completeness(read, damage, rest)
                 yield convert_to_subtype(block, self.info.subtype)[0], last
 
     def _open_decoder(self, magic: bytes, kind: Format | None) -> Decoder:
@@ -180,6 +194,8 @@ class AudioReader:
         _check_plausible(info)
         if others := self._decoder.other_streams:
             self.warnings.append(f"it has {others + 1} sound tracks: the main one is taken")
+        if chapters := self._decoder.chapters:
+            self.warnings.append(f"its chapters are not kept: it has {chapters}")
         layout = self._layout
         if layout is None:
             return replace(info, channel_mask=info.channel_mask or self._read_channel_mask(info))
@@ -191,6 +207,10 @@ class AudioReader:
         if layout.extra_duration:
             seconds = format_duration(layout.extra_duration)
             self.warnings.append(f"it holds a second recording of {seconds}, which is left out")
+        if layout.has_hidden_end:
+            samples = layout.data.size // layout.fmt.block_align if layout.data else 0
+            self._max_samples = samples
+            info = replace(info, samples=samples)
         return replace(
             info,
             channel_mask=layout.fmt.channel_mask,
@@ -241,8 +261,10 @@ class AudioReader:
             return None
         return rest
 
-    def _check_completeness(self, read: int, damage: str) -> None:
-        rate, declared_length = self.info.sample_rate, self._decoder.declared_length
+    def _check_completeness(self, read: int, damage: str, last: Decoder) -> None:
+        """Add warnings about missing samples; `last` has decoded the end of the recording."""
+        rate = self.info.sample_rate
+        declared_length = min(self._decoder.declared_length, self._max_samples)
         if not read and (declared_length or damage):
             of = (
                 f" of {format_duration(declared_length / rate)}"
@@ -268,8 +290,18 @@ class AudioReader:
                 f"{format_duration(read / rate)} of {format_duration(declared_length / rate)}, "
                 f"{format_duration((declared_length - read) / rate)} are missing"
             )
+        elif last.holes:
+            self.warnings.append(_describe_holes(last.holes, rate))
         elif damage or self._decoder.damaged:
             self.warnings.append("it is damaged: what could not be decoded is left out")
+
+
+def _describe_holes(holes: list[Hole], rate: int) -> str:
+    """Return a warning about holes that are filled with silence."""
+    places = [format_duration(hole.start / rate) for hole in holes[:MAX_PLACES]]
+    more = f" and {len(holes) - MAX_PLACES} more places" if len(holes) > MAX_PLACES else ""
+    total = format_duration(sum(hole.length for hole in holes) / rate)
+    return f"it is damaged: {total} at {', '.join(places)}{more} can't be decoded and are silence"
 
 
 def _check_plausible(info: AudioInfo) -> None:

@@ -33,6 +33,8 @@ RIFF_IDS = (b"RIFF", b"RIFX", b"RF64")
 MIN_STREAMED_SIZE_BYTES = 0x7FFF0000
 """Programs that write to a pipe declare at least this size, because they don't know it yet."""
 
+SCAN_BYTES = 1 << 20
+
 MAX_WAV_BYTES = 0xFFFFFFFF - 0x10000
 """Maximum size of a WAV file, with some margin; larger files are RF64."""
 
@@ -167,6 +169,9 @@ class WavLayout(NamedTuple):
     extra_duration: float
     """Seconds of samples in further `data` chunks, and in files that follow in the same file."""
 
+    has_hidden_end: bool = False
+    """Whether another file follows samples of a size that the header doesn't declare."""
+
     @property
     def needs_ffmpeg(self) -> bool:
         """Whether FFmpeg finds the end of the samples and libsndfile doesn't.
@@ -206,6 +211,7 @@ def read_layout(path: Path) -> WavLayout | None:
         data=data,
         has_undeclared_audio=data is not None and _is_empty_before_audio(data, first),
         extra_duration=sum(durations[1 if data else 0 :]),
+        has_hidden_end=data is not None and len(files) > 1 and _is_streamed(data, first),
     )
 
 
@@ -233,8 +239,33 @@ def _walk_files(read: ReadBytes, length: int) -> Iterator[_RiffFile]:
                 end = chunk.offset - HEADER_BYTES
                 break
             chunks.append(chunk)
+            file = _RiffFile(tuple(chunks), big_endian, length)
+            if chunk.id == b"data" and _is_streamed(chunk, file):
+                end = _find_next_file(read, chunk.offset, min(chunk.offset + chunk.size, length))
+                if end < chunk.offset + chunk.size:
+                    chunks[-1] = chunk._replace(size=end - chunk.offset)
+                    break
+                end = length
         yield _RiffFile(tuple(chunks), big_endian, end)
         start, total = end, total + len(chunks) + 1
+
+
+def _find_next_file(read: ReadBytes, start: int, end: int) -> int:
+    """Return the offset of the next header of a WAV file; `end` if there is none."""
+    for offset in range(start, end, SCAN_BYTES):
+        block = read(offset, min(SCAN_BYTES + FORM_BYTES + 4, end - offset))
+        at = block.find(b"WAVEfmt ")
+        while at >= 0:
+            if block[max(0, at - HEADER_BYTES) :][:4] in RIFF_IDS:
+                return offset + at - HEADER_BYTES
+            at = block.find(b"WAVEfmt ", at + 1)
+    return end
+
+
+def _is_streamed(data: Chunk, file: _RiffFile) -> bool:
+    """Return whether the size of the samples is unknown, as in a file that was piped."""
+    has_long_sizes = any(chunk.id == b"ds64" for chunk in file.chunks)
+    return data.declared_size >= MIN_STREAMED_SIZE_BYTES and not has_long_sizes
 
 
 def _bytes_reader(file: BinaryIO) -> ReadBytes:

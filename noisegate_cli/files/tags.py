@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from noisegate_cli.files.chunks import build_chunk, walk_chunks
 from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.files.riff import MetadataChunks, append_raw_chunks
+from noisegate_cli.files.tag_limits import is_excessive_id3
 
 
 class TagName(NamedTuple):
@@ -121,6 +122,8 @@ def read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks |
     }
     if chunks is not None:
         return _parse_wav_tags(chunks)
+    if _is_other_riff(path):  # mutagen takes it for a WAV file.
+        return Tags(text)
     import mutagen
 
     try:
@@ -138,6 +141,13 @@ def read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks |
     texts, covers = _parse_native_tags(found.tags)
     covers += [_parse_flac_picture(picture) for picture in getattr(found, "pictures", ())]
     return Tags(text | texts, tuple(covers), found.tags)
+
+
+def _is_other_riff(path: Path) -> bool:
+    """Return whether a file is RIFF but not WAV, such as AVI."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    return head[:4] == b"RIFF" and head[8:] != b"WAVE"
 
 
 def read_channel_mask(path: Path) -> int:
@@ -270,7 +280,10 @@ def _parse_wav_tags(chunks: MetadataChunks) -> Tags:
         elif chunk.id.lower() == b"id3 ":
             from mutagen.id3 import ID3
 
-            native = ID3(BytesIO(chunks.read(chunk)))
+            content = chunks.read(chunk)
+            if is_excessive_id3(content):
+                raise ValueError("there are too many ID3 frames")
+            native = ID3(BytesIO(content))
             texts, found = _parse_id3(native)
             text |= texts
             pictures += tuple(found)

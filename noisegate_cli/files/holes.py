@@ -1,0 +1,99 @@
+"""Find the holes that damage leaves in a sequence of decoded frames.
+
+A decoder drops what it can't decode. The time stamp of the next frame tells how much that was.
+"""
+
+from typing import NamedTuple
+
+MAX_HOLE_S = 3600
+"""Maximum total duration of the holes in a recording; time stamps can be damaged too."""
+
+
+class Hole(NamedTuple):
+    """Samples per channel that could not be decoded, and that are replaced by silence."""
+
+    start: int
+    """Position of the first missing sample in the recording."""
+    length: int
+
+
+class HoleFinder:
+    """Compare the time stamps of frames with their lengths.
+
+    Parameters
+    ----------
+    accuracy
+        Maximum error of a time stamp in samples.
+    max_samples
+        Maximum total length of the holes in samples.
+
+    Examples
+    --------
+    >>> finder = HoleFinder(accuracy=0.5, max_samples=48000)
+    >>> finder.find(0, 1024), finder.find(1024, 1024), finder.find(4096, 1024)
+    (0, 0, 2048)
+    """
+
+    def __init__(self, accuracy: float, max_samples: int) -> None:
+        self._accuracy = accuracy
+        self._left = max_samples
+        self._end: float | None = None  # time after the last frame, in samples
+        self._longest = 0
+        self._is_after_error = False
+
+    def note_error(self, time: float | None) -> None:
+        """Note that a packet at `time`, in samples, could not be decoded."""
+        self._is_after_error = True
+        if self._end is None:
+            self._end = time
+
+    def find(self, time: float | None, length: int) -> int:
+        """Return the number of samples that are missing before a frame.
+
+        Parameters
+        ----------
+        time
+            Time stamp of the frame in samples; None if it has none.
+        length
+            Length of the frame in samples.
+        """
+        gap = 0.0 if time is None or self._end is None else time - self._end
+        # Time stamps are inaccurate in some files, such as at the end of Vorbis streams.
+        minimum = self._accuracy if self._is_after_error else max(self._accuracy, self._longest / 2)
+        missing = self._round_to_frames(gap) if gap >= minimum else 0
+        if missing > self._left:
+            missing = 0
+        self._left -= missing
+        self._end = (self._end or 0.0) + length if time is None else time + length
+        self._longest = max(self._longest, length)
+        self._is_after_error = False
+        return missing
+
+    def _round_to_frames(self, gap: float) -> int:
+        """Return the length of a gap, which usually is a multiple of the length of a frame."""
+        frames = self._longest * round(gap / self._longest) if self._longest else 0
+        return frames if abs(gap - frames) <= self._accuracy else round(gap)
+
+
+def parse_flac_position(frame: bytes, block_length: int) -> int | None:
+    """Return the number of the first sample of a FLAC frame; None if the header is invalid.
+
+    Parameters
+    ----------
+    frame
+        At least the first 11 bytes of the frame.
+    block_length
+        Number of samples in a frame of a stream with a fixed block size.
+    """
+    # RFC 9639, 9.1: the number of the frame, or of its first sample, is coded like UTF-8.
+    if len(frame) < 11 or frame[0] != 0xFF or frame[1] & 0xFE != 0xF8:
+        return None
+    first = frame[4]
+    extra = 0 if first < 0x80 else 8 - (first ^ 0xFF).bit_length() - 1
+    if first >= 0x80 and not 1 <= extra <= 6:
+        return None
+    number = first & (0x7F if not extra else (1 << (6 - extra)) - 1)
+    for octet in frame[5 : 5 + extra]:
+        number = number << 6 | octet & 0x3F
+    has_variable_blocks = frame[1] & 1
+    return number if has_variable_blocks else number * block_length
