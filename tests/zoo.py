@@ -63,6 +63,20 @@ PYAV_FORMATS = {
 """Names, and FFmpeg's container, codec, type of samples, and the rate."""
 
 
+LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+"""FFmpeg's layouts by number of channels."""
+
+MULTICHANNEL_FORMATS = {
+    "aac8.m4a": ("ipod", "aac", "fltp", 48000, 8),
+    "opus8.mka": ("matroska", "libopus", "flt", 48000, 8),
+    "wavpack16.mka": ("matroska", "wavpack", "s16p", 16000, 16),
+    "wavpack9.wv": ("wv", "wavpack", "fltp", 16000, 9),
+    "flac8.oga": ("ogg", "flac", "s16", 16000, 8),
+    "pcm8.mov": ("mov", "pcm_s16le", "s16", 16000, 8),
+}
+"""As `PYAV_FORMATS`, with the number of channels."""
+
+
 def sound(rate: int = RATE, seconds: float = 1.0) -> Samples:
     """Return a tone, a pause with noise in it, and the tone, as floats shaped (samples,)."""
     n = round(rate * seconds)
@@ -80,7 +94,11 @@ def encode(
     options = {"movie_timescale": str(rate)} if container in ("ipod", "mp4", "mov") else {}
     with av.open(str(path), "w", format=container, options=options) as file:
         file.metadata.update(metadata)
-        layout = {1: "mono", 2: "stereo", 6: "5.1"}[y.shape[1]]
+        layout = LAYOUTS.get(y.shape[1], f"{y.shape[1]} channels")
+        if (codec, y.shape[1]) in (("aac", 4), ("alac", 4)):
+            layout = "4.0"
+        elif codec in ("aac", "alac", "libopus") and y.shape[1] == 3:
+            layout = "3.0"
         stream: Any = file.add_stream(codec, rate=rate, layout=layout)
         if codec in ("wmav2", "ac3", "mp2"):
             stream.codec_context.bit_rate = 96000
@@ -126,5 +144,8 @@ def make_zoo(folder: Path) -> Iterator[Path]:
         yield folder / name
     for name, (kind, codec, stored, rate) in PYAV_FORMATS.items():
         yield encode(folder / name, sound(rate), kind, codec, stored, rate, title="A title")
+    for name, (kind, codec, stored, rate, channels) in MULTICHANNEL_FORMATS.items():
+        y = np.repeat(sound(rate)[:, None], channels, axis=1)
+        yield encode(folder / name, y, kind, codec, stored, rate)
     with_chunks(folder / "chunks.wav", sound())
     yield folder / "chunks.wav"

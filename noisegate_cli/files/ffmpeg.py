@@ -375,10 +375,11 @@ class PyavDecoder:
             yield from (frame for frame in frames if frame.samples)
 
     def _note_lost_packet(self, packet: Any) -> None:
+        """Note that a packet could not be decoded."""
         pts = packet.pts
         self._hole_finder.note_error(None if pts is None else pts * self._samples_per_tick)
         if self.demuxer in FRAME_DEMUXERS and self._packet_bytes:
-            # Frames whose headers are damaged are part of the packet.
+            # Frames whose headers are damaged are part of the packet, which counts as one.
             frames = round(packet.size * self._packets / self._packet_bytes)
             self._uncounted_ticks += max(0, frames - 1) * (packet.duration or 0)
 

@@ -154,9 +154,11 @@ def _count_mp4_items(file: BinaryIO) -> int:
 def _find_boxes(file: BinaryIO, start: int, end: int, name: bytes) -> Iterator[tuple[int, int]]:
     """Yield the ranges of the contents of the boxes called `name`; of all boxes if it is empty."""
     for _ in range(MAX_ELEMENTS):
+        if start >= end:
+            return
         file.seek(start)
         header = file.read(16)
-        if start >= end or len(header) < 8:
+        if len(header) < 8:
             return
         size, content = int.from_bytes(header[:4], "big"), start + 8
         if size == 1:
@@ -171,6 +173,7 @@ def _find_boxes(file: BinaryIO, start: int, end: int, name: bytes) -> Iterator[t
 
 def _count_matroska_tags(file: BinaryIO) -> int:
     """Return the approximate number of tags in a Matroska file."""
+    end = file.seek(0, 2)
     file.seek(0)
     total = 0
     for _ in range(MAX_ELEMENTS):
@@ -190,7 +193,7 @@ def _count_matroska_tags(file: BinaryIO) -> int:
         is_unknown = size == (1 << 7 * size_bytes) - 1
         if element == SEGMENT_ID:
             continue
-        if is_unknown:
+        if is_unknown or size > end:
             break
         if element == TAGS_ID:
             total += file.read(size).count(SIMPLE_TAG_ID)

@@ -152,9 +152,11 @@ def main() -> int:
             found = [p for p in arguments.seeds.rglob("*") if p.is_file()]
             seeds = sorted(p for p in found if p.stat().st_size < 1 << 20)
         else:
+            from tests.bombs import BOMBS, make_bomb
             from tests.zoo import make_zoo
 
             seeds = list(make_zoo(Path(made)))
+            seeds += [make_bomb(Path(made) / name) for name in BOMBS]
         return _run(seeds, range(arguments.first, arguments.first + arguments.cases))
 
 

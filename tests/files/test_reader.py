@@ -1,6 +1,7 @@
 import os
 import re
 import shutil
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -220,3 +221,62 @@ def test_a_byte_order_is_not_carried_to_formats_that_have_their_own(tmp_path, na
     with sf.SoundFile(source, "w", 16000, 1, "PCM_16", "LITTLE", "AIFF") as file:
         file.write(tone(1, 0.1))
     assert gate_file(source, tmp_path / name).output.samples == 16000
+
+
+def write_film(path, container, late_s=0.0, cut=False):
+    """Write two seconds of sound, and six of pictures, unless the file is cut."""
+    import av
+
+    with av.open(str(path), "w", format=container) as file:
+        codec, layout = ("wmav2", "stereo") if container == "asf" else ("aac", "mono")
+        codec = "libopus" if container == "webm" else codec
+        video = file.add_stream("libvpx" if container == "webm" else "mpeg4", rate=10)
+        if container == "flv":
+            video = file.add_stream("flv1", rate=10)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        audio = file.add_stream(codec, rate=48000, layout=layout)
+        audio.codec_context.bit_rate = 64000
+        channels = audio.codec_context.layout.nb_channels
+        sound_packets, video_packets = [], []
+        for number in range(100):
+            values = np.full((1, 960 * channels), 0.1, np.float32)
+            frame = av.AudioFrame.from_ndarray(values, "flt", layout)
+            frame.sample_rate, frame.time_base = 48000, Fraction(1, 48000)
+            frame.pts = round(48000 * late_s) + 960 * number
+            sound_packets += audio.encode(frame)
+        for _ in range(60):
+            video_packets += video.encode(av.VideoFrame(64, 48, "yuv420p"))
+        packets = sound_packets + audio.encode(None) + video_packets + video.encode(None)
+        for packet in sorted(packets, key=lambda packet: float(packet.dts * packet.time_base)):
+            file.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("container", ["matroska", "webm", "asf"])
+@pytest.mark.parametrize("late_s", [0.0, 3.0])
+def test_a_picture_that_is_longer_than_the_sound_is_no_cut(tmp_path, container, late_s):
+    source = write_film(tmp_path / f"in.{container}", container, late_s)
+    with AudioReader(source) as reader:
+        samples = sum(len(block) for block, _ in reader.blocks())
+        assert samples == pytest.approx(96000, abs=3000)
+        assert reader.warnings == []
+    if container == "asf":  # FFmpeg computes the length of a cut file from its size.
+        return
+    content = source.read_bytes()
+    share = (late_s + 1) / 6
+    source.write_bytes(content[: int(share * len(content))])
+    with AudioReader(source) as reader:
+        assert 0 < sum(len(block) for block, _ in reader.blocks()) < 90000
+        assert len(reader.warnings) == 1
+        assert "cut short" in reader.warnings[0]
+
+
+def test_a_recording_after_one_of_unknown_length_is_left_out(write):
+    source = write(tone(1, 0.1))
+    content = source.read_bytes()
+    streamed = bytearray(content)
+    streamed[4:8] = streamed[40:44] = b"\xff" * 4
+    source.write_bytes(bytes(streamed) + bytes(streamed) + content)
+    result = gate_file(source)
+    assert result.source.samples == 16000
+    assert result.warnings == ("it holds a second recording of 2.00 s, which is left out",)

@@ -1,0 +1,123 @@
+"""Small files that make libraries take minutes or gigabytes."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+
+from noisegate_cli.files.chunks import build_chunk
+from tests.zoo import encode, sound
+
+TAGS = 30_000
+
+
+def _syncsafe(number: int) -> bytes:
+    return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
+
+
+def make_id3(frames: list[bytes]) -> bytes:
+    """Return an ID3v2.4 tag."""
+    content = b"".join(frames)
+    return b"ID3\4\0\0" + _syncsafe(len(content)) + content
+
+
+def make_text_frame(number: int) -> bytes:
+    """Return an ID3v2.4 text frame with its own name."""
+    content = b"\3K%d\0v" % number
+    return b"TXXX" + _syncsafe(len(content)) + bytes(2) + content
+
+
+@cache
+def _make_zlib_frame() -> bytes:
+    compressor = zlib.compressobj(9)
+    parts = [compressor.compress(bytes(1 << 20)) for _ in range(100)]
+    content = b"".join((*parts, compressor.flush()))
+    return b"TXXX" + _syncsafe(len(content) + 4) + b"\0\x09" + _syncsafe(100 << 20) + content
+
+
+def _encode(container: str, subtype: str) -> bytes:
+    file = io.BytesIO()
+    sf.write(file, sound(), 16000, subtype, format=container)
+    return file.getvalue()
+
+
+def _make_comments() -> bytes:
+    texts = [b"K%d=v" % number for number in range(TAGS)]
+    parts = [struct.pack("<I", len(text)) + text for text in texts]
+    return struct.pack("<II", 0, TAGS) + b"".join(parts)
+
+
+def _make_flac() -> bytes:
+    content, comments = _encode("FLAC", "PCM_16"), _make_comments()
+    position = 4
+    while True:
+        is_last = content[position] & 0x80
+        position += 4 + int.from_bytes(content[position + 1 : position + 4], "big")
+        if is_last:
+            break
+    header = b"\x84" + len(comments).to_bytes(3, "big")
+    return b"fLaC\0" + content[5:42] + header + comments + content[position:]
+
+
+def _make_wav(tag: bytes) -> bytes:
+    content = _encode("WAV", "PCM_16") + build_chunk(b"id3 ", tag)
+    return content[:4] + struct.pack("<I", len(content) - 8) + content[8:]
+
+
+def _box(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content) + 8) + name + content
+
+
+def _write_mp4(path: Path) -> None:
+    encode(path, sound(), "ipod", "aac", "fltp", 16000)
+    mean, data = _box(b"mean", bytes(4) + b"a"), _box(b"data", b"\0\0\0\1\0\0\0\0v")
+    items = b"".join(
+        _box(b"----", mean + _box(b"name", bytes(4) + b"K%d" % number) + data)
+        for number in range(TAGS)
+    )
+    handler = _box(b"hdlr", bytes(8) + b"mdirappl" + bytes(9))
+    tags = _box(b"udta", _box(b"meta", bytes(4) + handler + _box(b"ilst", items)))
+    content = path.read_bytes()
+    start = content.index(b"moov") - 4  # It is after the samples, so that no offset changes.
+    size = int.from_bytes(content[start : start + 4], "big")
+    moov = _box(b"moov", content[start + 8 : start + size] + tags)
+    path.write_bytes(content[:start] + moov + content[start + size :])
+
+
+def _write_matroska(path: Path) -> None:
+    encode(
+        path,
+        np.zeros(16000),
+        "matroska",
+        "flac",
+        "s16",
+        16000,
+        **{f"K{number}": "v" for number in range(6000)},
+    )
+
+
+BOMBS: dict[str, Callable[[Path], object]] = {
+    "comments.flac": lambda path: path.write_bytes(_make_flac()),
+    "frames.mp3": lambda path: path.write_bytes(
+        make_id3([make_text_frame(number) for number in range(TAGS)])
+        + _encode("MP3", "MPEG_LAYER_III")
+    ),
+    "zlib.mp3": lambda path: path.write_bytes(
+        make_id3([_make_zlib_frame()]) + _encode("MP3", "MPEG_LAYER_III")
+    ),
+    "zlib.wav": lambda path: path.write_bytes(_make_wav(make_id3([_make_zlib_frame()]))),
+    "items.m4a": _write_mp4,
+    "tags.mka": _write_matroska,
+}
+"""Functions that write the files, by name."""
+
+
+def make_bomb(path: Path) -> Path:
+    """Write the file that the name of `path` stands for; return `path`."""
+    BOMBS[path.name](path)
+    return path

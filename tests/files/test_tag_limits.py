@@ -1,0 +1,66 @@
+"""Files whose tags would occupy the processor or the memory are refused at once."""
+
+import subprocess
+import sys
+
+import pytest
+
+from noisegate_cli import AudioError
+from noisegate_cli.files.reader import AudioReader, probe
+from noisegate_cli.files.tag_limits import MAX_TAGS, has_excessive_tags
+from noisegate_cli.files.tags import read_tags
+from tests.bombs import BOMBS, make_bomb, make_id3, make_text_frame
+from tests.zoo import make_zoo
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory from /proc")
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_takes_little_memory_and_time(tmp_path, name):
+    path = make_bomb(tmp_path / name)
+    program = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (10, 10))\n"
+        "from noisegate_cli import NoisegateError, gate_file\n"
+        "try:\n"
+        "    print(gate_file(sys.argv[1], sys.argv[2], threshold=0.03).warnings)\n"
+        "except NoisegateError as error:\n"
+        "    print(error)\n"
+        "status = open('/proc/self/status').read()\n"
+        "print(int(status.split('VmHWM:')[1].split()[0]) // 1024)\n"
+    )
+    command = [sys.executable, "-c", program, str(path), str(tmp_path / "out.flac")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "too many tags, or too large ones" in done.stdout or "tags are damaged" in done.stdout
+    assert int(done.stdout.split()[-1]) < 150
+
+
+def test_ordinary_recordings_are_within_the_limits(tmp_path):
+    assert not any(map(has_excessive_tags, make_zoo(tmp_path)))
+
+
+@pytest.mark.parametrize(("count", "is_excessive"), [(MAX_TAGS - 1, False), (MAX_TAGS, True)])
+def test_the_number_of_id3_frames_is_limited(tmp_path, count, is_excessive):
+    path = tmp_path / "in.mp3"
+    path.write_bytes(make_id3([make_text_frame(i) for i in range(count)]))
+    assert has_excessive_tags(path) == is_excessive
+
+
+def test_the_message_names_the_file(tmp_path):
+    with pytest.raises(AudioError, match=r"comments\.flac.*too many tags"):
+        probe(make_bomb(tmp_path / "comments.flac"))
+
+
+def test_the_title_of_an_avi_file_is_read(tmp_path):
+    import av
+    import numpy as np
+
+    path = tmp_path / "in.avi"
+    with av.open(str(path), "w", format="avi") as file:
+        file.metadata["title"] = "A title"
+        stream = file.add_stream("pcm_s16le", rate=16000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.int16), "s16", "mono")
+        frame.sample_rate = 16000
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    with AudioReader(path) as reader:
+        assert read_tags(path, reader.tags, reader.chunks).text["title"] == ["A title"]
