@@ -253,3 +253,28 @@ def test_an_interrupt_removes_the_bar_and_shows_the_cursor_again(tmp_path):
     os.close(ours)
     assert displayed.endswith(b"\r\x1b[2K\x1b[?25hngate: interrupted\n")
     assert list(tmp_path.iterdir()) == [source]
+
+
+INTERRUPTED_IMPORT = """
+import os, sys
+from noisegate_cli.__main__ import main
+
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == sys.argv[-1]:
+            os.kill(os.getpid(), 2)
+
+sys.meta_path.insert(0, Interrupting())
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["terminal.interrupts", "memory", "terminal.cli"])
+def test_an_interrupt_while_the_command_line_loads_shows_no_traceback(module):
+    command = [sys.executable, "-c", INTERRUPTED_IMPORT, "--version", f"noisegate_cli.{module}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+    if module == "terminal.interrupts":
+        assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+    else:
+        assert (done.returncode, done.stderr) == (130, "ngate: interrupted\n")
