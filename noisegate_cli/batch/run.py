@@ -24,7 +24,7 @@ from noisegate_cli.batch.incremental import (
 from noisegate_cli.batch.interface import BatchConfig, BatchObserver, BatchReport, NullBatchObserver
 from noisegate_cli.batch.job_runner import MAX_CHUNK_JOBS, JobRunner, split_into_chunks
 from noisegate_cli.batch.manifest import MANIFEST_NAME, Manifest, read_results
-from noisegate_cli.batch.plan import PAGE_ROWS, Plan
+from noisegate_cli.batch.plan import PAGE_ROWS, open_plan
 from noisegate_cli.batch.records import (
     Recording,
     RecordingResult,
@@ -88,7 +88,7 @@ class BatchRun:
         if batch.csv_path:
             check_csv_path(batch.csv_path)
         with ExitStack() as stack:
-            self._plan = stack.enter_context(closing(Plan(batch.root, batch.output, batch.options)))
+            self._plan = stack.enter_context(open_plan(batch.root, batch.output, batch.options))
             try:
                 workers = workers or self._create_workers()
                 stack.callback(workers.close)

@@ -16,8 +16,8 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import GateSettings, OutputError, gate_file, samples
+from noisegate_cli.batch import plan, worker
 from noisegate_cli.batch import run as batch_run
-from noisegate_cli.batch import worker
 from noisegate_cli.batch.executors import ProcessWorkerPool
 from noisegate_cli.batch.interface import BatchConfig
 from noisegate_cli.batch.manifest import MANIFEST_NAME
@@ -280,6 +280,16 @@ def test_the_disk_is_full_for_the_manifest_itself(tree, tmp_path, monkeypatch):
     report, _ = run(tree, output)
     assert report.done == 8 - len(before)
     expect_complete(tree, output)
+
+
+@pytest.mark.parametrize("pages", [12, 40])
+def test_the_disk_is_full_for_the_temporary_database(tmp_path, monkeypatch, pages):
+    (tmp_path / "in").mkdir()
+    for number in range(2000):
+        (tmp_path / "in" / f"{number}.wav").touch()
+    monkeypatch.setattr(plan, "_SCHEMA", f"PRAGMA max_page_count = {pages};{plan._SCHEMA}")
+    with pytest.raises(OutputError, match="temporary database.*: let TMPDIR name a folder"):
+        run(tmp_path / "in", tmp_path / "out", dry_run=True)
 
 
 def test_a_library_does_not_load(tree, tmp_path):
