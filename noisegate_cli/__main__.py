@@ -4,14 +4,20 @@ Each worker process of a batch imports the main module of its parent again. Work
 command line, so `main` imports it only when it runs.
 """
 
-from noisegate_cli.memory import reduce_gc
-from noisegate_cli.terminal.descriptors import open_closed_descriptors
-from noisegate_cli.terminal.interrupts import handle_signals
+import _signal  # type: ignore[import-not-found]  # `signal` takes milliseconds to load
 
 
 def main() -> None:
     """Run the command line with the arguments of this process."""
+    # Until the signals are handled, Ctrl-C must end the process without a traceback.
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    from noisegate_cli.terminal.interrupts import handle_signals
+
     handle_signals()
+    from noisegate_cli.memory import reduce_gc
+    from noisegate_cli.terminal.descriptors import open_closed_descriptors
+
     open_closed_descriptors()
     reduce_gc()
     from noisegate_cli.terminal import cli

@@ -42,7 +42,7 @@ def report_progress(
 ) -> Iterator[tuple[Samples, bool]]:
     """Yield `blocks` and report the share of `length` samples that they cover.
 
-    If the length is unknown, 0, only the end is reported.
+    If the length is unknown, 0, the share is 0 until the end.
     """
     done = 0
     for block, last in blocks:
@@ -50,5 +50,5 @@ def report_progress(
         done += len(block)
         if last:
             progress(1.0)
-        elif length:
-            progress(min(1.0, done / length))
+        else:
+            progress(min(1.0, done / length) if length else 0.0)

@@ -129,7 +129,7 @@ def analyze_file(
 
 
 def measure_level_histogram(
-    path: str | Path, settings: GateSettings | None = None
+    path: str | Path, settings: GateSettings | None = None, progress: Progress = False
 ) -> LevelHistogram:
     """Return the histogram of the frame levels in the recording at `path`.
 
@@ -142,6 +142,8 @@ def measure_level_histogram(
         The recording.
     settings
         Settings of the gate; by default `GateSettings()`.
+    progress
+        True shows a bar; a function is called with the finished share of the work, 0 to 1.
 
     Returns
     -------
@@ -155,12 +157,13 @@ def measure_level_histogram(
     """
     settings, histogram = settings or GateSettings(), LevelHistogram()
     with (
+        open_progress(progress, Path(path).name) as report,
         open_reader(Path(path), zero_nonfinite=settings.zero_nonfinite) as reader,
         add_path_to_errors(Path(path)),
     ):
         info = reader.info
         detector = LevelDetector(-1.0, settings, info.sample_rate, info.channels)
-        for block, last in reader.blocks():
+        for block, last in report_progress(reader.blocks(), info.samples, report):
             histogram.add(detector.process(block, last)[1])
     return histogram
 
@@ -177,7 +180,6 @@ def gate_file(
     force: bool = False,
     with_peak: bool = False,
     progress: Progress = False,
-    before_output_appears: Callable[[], None] = lambda: None,
     **changes: Unpack[SettingsChanges],
 ) -> GateResult:
     """Gate the recording at `path` into `output`, block by block.
@@ -210,9 +212,6 @@ def gate_file(
         Whether to measure the peak of the input, which takes about 10 % longer.
     progress
         True shows a bar; a function is called with the finished share of the work, 0 to 1.
-    before_output_appears
-        Called when all samples are written and before the output appears. If it raises an
-        exception, there is no output.
     **changes
         Single settings that override `settings` or the preset, see `GateSettings`:
         `threshold="-30dB"`, `hold_ms=100`, `spectral=True`.
@@ -229,8 +228,38 @@ def gate_file(
     OutputError
         If the output cannot be written, exists already, or is the input.
     """
+    return gate_recording(
+        path,
+        output,
+        build_settings(settings, preset, changes),
+        residue=residue,
+        options=options or OutputOptions(),
+        raw=raw,
+        force=force,
+        with_peak=with_peak,
+        progress=progress,
+    )
+
+
+def gate_recording(
+    path: str | Path,
+    output: str | Path | None,
+    settings: GateSettings,
+    *,
+    residue: str | Path | None = None,
+    options: OutputOptions,
+    raw: "RawFormat | None" = None,
+    force: bool,
+    with_peak: bool,
+    progress: Progress,
+    before_output_appears: Callable[[], None] = lambda: None,
+) -> GateResult:
+    """Gate a recording as `gate_file` does.
+
+    `before_output_appears` is called when all samples are written. If it raises an exception, no
+    output appears.
+    """
     started = time.perf_counter()
-    settings, options = build_settings(settings, preset, changes), options or OutputOptions()
     noises = measure_noise_file(settings)
     can_stream = GateDecision.from_settings(settings, noises) is not None
     with (

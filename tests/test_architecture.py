@@ -125,7 +125,7 @@ def test_only_the_terminal_knows_typer_and_rich_and_only_progress_bars_know_tqdm
             assert library not in ("typer", "rich") or wing(name) == "terminal", name
             assert library != "tqdm" or name in (
                 "noisegate_cli.progress",
-                "noisegate_cli.terminal.console",
+                "noisegate_cli.terminal.progress_display",
             ), name
 
 

@@ -7,6 +7,7 @@ that a million recordings need little memory, and removes it when it is closed o
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -20,6 +21,7 @@ from noisegate_cli.batch.records import (
     ReviewCandidate,
     decode_settings,
 )
+from noisegate_cli.errors import OutputError
 from noisegate_cli.files.output_naming import OutputOptions, output_name
 from noisegate_cli.text import quote_path
 
@@ -301,6 +303,26 @@ class Plan:
             quote_path(os.path.join(self._root, os.fsdecode(n))) for n in (name, other)
         )
         return f"{source} would overwrite {there}, or what comes of it"
+
+
+@contextmanager
+def open_plan(root: Path, output: Path, options: OutputOptions) -> Iterator[Plan]:
+    """Yield an empty plan, which is closed on exit.
+
+    Raises
+    ------
+    OutputError
+        If the temporary database cannot be written.
+    """
+    with closing(Plan(root, output, options)) as plan:
+        try:
+            yield plan
+        except sqlite3.DatabaseError as error:
+            # SQLite's reason is useless: after the first error it finds the database damaged.
+            raise OutputError(
+                "the temporary database of the batch can't be written: "
+                "let TMPDIR name a folder with free space"
+            ) from error
 
 
 def _split_into_pages(rows: Iterable[T]) -> Iterator[list[T]]:

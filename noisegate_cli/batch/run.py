@@ -24,7 +24,7 @@ from noisegate_cli.batch.incremental import (
 from noisegate_cli.batch.interface import BatchConfig, BatchObserver, BatchReport, NullBatchObserver
 from noisegate_cli.batch.job_runner import MAX_CHUNK_JOBS, JobRunner, split_into_chunks
 from noisegate_cli.batch.manifest import MANIFEST_NAME, Manifest, read_results
-from noisegate_cli.batch.plan import PAGE_ROWS, Plan
+from noisegate_cli.batch.plan import PAGE_ROWS, open_plan
 from noisegate_cli.batch.records import (
     Recording,
     RecordingResult,
@@ -88,7 +88,7 @@ class BatchRun:
         if batch.csv_path:
             check_csv_path(batch.csv_path)
         with ExitStack() as stack:
-            self._plan = stack.enter_context(closing(Plan(batch.root, batch.output, batch.options)))
+            self._plan = stack.enter_context(open_plan(batch.root, batch.output, batch.options))
             try:
                 workers = workers or self._create_workers()
                 stack.callback(workers.close)
@@ -152,7 +152,7 @@ class BatchRun:
             )
             # With an error limit, small chunks stop the batch soon after the limit is reached.
             most = MAX_CHUNK_JOBS if batch.max_errors is None else 1
-            jobs = self._make_jobs(force_all=workers.repeats_jobs)
+            jobs = self._make_jobs(workers.repeats_jobs)
             runner.run(self._record_started(split_into_chunks(jobs, number, workers, most)))
             if workers.repeats_jobs:
                 # The pool does not report the death of a worker.
@@ -233,8 +233,7 @@ class BatchRun:
             else self._batch.settings
         )
 
-    def _make_jobs(self, force_all: bool) -> Iterator[Job]:
-        """Yield the jobs of the batch; `force_all` lets them replace any existing output."""
+    def _make_jobs(self, are_repeatable: bool) -> Iterator[Job]:
         batch = self._batch
         options = replace(batch.options, inside=batch.output)
         for recording in self._plan.recordings():
@@ -248,7 +247,8 @@ class BatchRun:
                 pickle_settings(self._settings_for(recording), options),
                 batch.checksum,
                 previous.digest if previous and reason == REASON_CHECKSUM else None,
-                force_all or reason in (REASON_FORCED, REASON_INTERRUPTED),
+                reason in (REASON_FORCED, REASON_INTERRUPTED),
+                are_repeatable,
                 (previous.output_size, previous.output_mtime_ns) if previous else None,
             )
 
@@ -303,10 +303,10 @@ class BatchRun:
     def _clean_up_after(self, lost: list[Job]) -> list[Job]:
         """Remove partial files of jobs whose worker died; return the jobs to run again.
 
-        The worker may have completed some outputs, which the repeated jobs may replace.
+        The worker may have completed some outputs.
         """
         self._remove_partials(self._pending[job.name].output for job in lost)
-        return [job._replace(force=True) for job in lost]
+        return [job._replace(is_repeatable=True) for job in lost]
 
     def _remove_partials(self, outputs: Iterable[str]) -> None:
         """Remove partial files that dead workers left beside the outputs."""

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
 from hashlib import blake2b
 from pathlib import Path
@@ -48,6 +48,9 @@ DIGEST_CHUNK_BYTES = 1 << 20
 HEARTBEAT_INTERVAL_S = 0.5
 """Minimum interval between messages about progress."""
 
+EXIT_TIMEOUT_S = 1.0
+"""Time after which a worker exits even in a call of a library. The parent kills it later."""
+
 
 class Job(NamedTuple):
     """A recording to gate; a tuple of plain values because those are the fastest to pickle."""
@@ -65,6 +68,8 @@ class Job(NamedTuple):
     """Digest of the input when the output was made; the job is skipped if it is unchanged."""
     force: bool = False
     """Whether to replace an existing output in any case."""
+    is_repeatable: bool = False
+    """Whether an existing output may be the result of this job, which has run before."""
     previous_output: tuple[int | None, int | None] | None = None
     """Size and modification time of the output that may be replaced; None if there is none."""
 
@@ -96,19 +101,7 @@ def gate_job(job: Job) -> RecordingResult:
     output = summary = None
     status: RecordingState = "failed"
     try:
-        from noisegate_cli.recordings import gate_file
-
-        settings, options = _unpickle_settings(job.pickled_settings)
-        result = gate_file(
-            job.source,
-            job.output,
-            settings,
-            options=options,
-            force=_may_replace_output(job),
-            with_peak=True,
-            progress=report_progress,
-            before_output_appears=partial(_check_files, job, before),
-        )
+        result = _gate(job, before)
         output = os.stat(job.output)
         status, reason, summary = "done", None, summarize_result(result)
     except OutputExistsError:
@@ -128,6 +121,46 @@ def gate_job(job: Job) -> RecordingResult:
         versions=versions() if summary else {},
         result=summary or {},
     )
+
+
+def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
+    """Gate a recording whose status was `before`.
+
+    Raises
+    ------
+    OutputExistsError
+        If someone else has written the output.
+    """
+    from noisegate_cli.recordings import gate_recording
+
+    settings, options = _unpickle_settings(job.pickled_settings)
+    gate = partial(
+        gate_recording,
+        job.source,
+        settings=settings,
+        with_peak=True,
+        progress=send_heartbeat,
+    )
+    try:
+        return gate(
+            job.output,
+            options=options,
+            force=_may_replace_output(job),
+            before_output_appears=partial(_check_files, job, before),
+        )
+    except OutputExistsError:
+        if not job.is_repeatable:
+            raise
+    from filecmp import cmp
+    from tempfile import TemporaryDirectory
+
+    # Equal jobs make equal files.
+    with TemporaryDirectory() as folder:
+        copy = os.path.join(folder, os.path.basename(job.output))
+        result = gate(copy, options=replace(options, inside=None), force=False)
+        if not cmp(copy, job.output, shallow=False):
+            raise OutputExistsError(f"{quote_path(job.output)} exists already")
+    return result
 
 
 def _may_replace_output(job: Job) -> bool:
@@ -176,7 +209,8 @@ def measure_job(job: Job) -> tuple[bytes, int] | str:
     try:
         from noisegate_cli.recordings import measure_level_histogram
 
-        histogram = measure_level_histogram(job.source, _unpickle_settings(job.pickled_settings)[0])
+        settings, _ = _unpickle_settings(job.pickled_settings)
+        histogram = measure_level_histogram(job.source, settings, send_heartbeat)
     except Exception as error:  # The error is reported when the recording is gated.
         return str(error)
     return histogram.counts.tobytes(), histogram.silent_frames
@@ -237,7 +271,7 @@ def compute_digest(path: str) -> str:
     with Path(path).open("rb", buffering=0) as file:
         while part := file.read(DIGEST_CHUNK_BYTES):
             digest.update(part)
-            report_progress()
+            send_heartbeat()
     return f"blake2b:{digest.hexdigest()}"
 
 
@@ -276,7 +310,7 @@ class _ProcessState:
                     cls.send()
 
 
-def report_progress(share: float = 0.0) -> None:  # noqa: ARG001  # it is a ProgressCallback
+def send_heartbeat(share: float = 0.0) -> None:  # noqa: ARG001  # it is a ProgressCallback
     """Tell the parent at intervals that the running job makes progress."""
     if time.monotonic() - _ProcessState.last_message_time > HEARTBEAT_INTERVAL_S:
         _ProcessState.send()
@@ -336,7 +370,7 @@ def initialize_process() -> None:
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _exit_on_sigterm)
-    Thread(target=_exit_with_parent, daemon=True).start()
+    Thread(target=_exit_when_stopped, args=(_open_wakeup_pipe(),), daemon=True).start()
     with suppress(Exception):  # Each job reports the error.
         preload_modules()
 
@@ -347,8 +381,26 @@ def _exit_on_sigterm(*_: object) -> None:
     os._exit(1)
 
 
-def _exit_with_parent() -> None:
+def _open_wakeup_pipe() -> int | None:
+    """Return a pipe that receives a byte with each signal; None if the system has none."""
+    if sys.platform == "win32":
+        return None
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
+    return reader
+
+
+def _exit_when_stopped(wakeup_pipe: int | None) -> None:
+    """Exit when the parent has died, or after SIGTERM.
+
+    The main thread handles SIGTERM, but not during a call of a library, which may never return.
+    """
+    from multiprocessing.connection import wait
+
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
+    signs = [parent.sentinel if parent else None, wakeup_pipe]
+    wait([sign for sign in signs if isinstance(sign, int)])
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(EXIT_TIMEOUT_S)
+    _exit_on_sigterm()

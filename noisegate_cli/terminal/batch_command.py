@@ -1,5 +1,6 @@
 """`ngate batch`: gate every recording below a directory."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -243,7 +244,8 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool) -> None:
     finally:
         progress.close()
         if report.is_planned and not quiet:
-            console(stderr=True).print(build_batch_table(report))
+            with suppress(OSError):  # A table only informs.
+                console(stderr=True).print(build_batch_table(report))
         for line in format_batch_errors(report):
             print_error(line)
     if not report.total:

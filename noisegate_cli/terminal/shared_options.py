@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noisegate_cli.terminal.console import RecordingProgress
+from noisegate_cli.terminal.progress_display import RecordingProgress
 
 if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat

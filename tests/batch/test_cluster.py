@@ -180,12 +180,28 @@ def test_a_worker_that_is_killed_in_the_middle_costs_nothing(cluster, long_tree,
     output = tmp_path / "out"
     batch = BatchConfig(root=long_tree, output=output, settings=SETTINGS)
     report = batch_run.BatchRun(batch, told).execute(DaskWorkerPool(cluster.address))
-    assert cluster.workers[0].wait() == -signal.SIGKILL
+    assert cluster.workers[0].wait(LONGEST_WAIT_S) == -signal.SIGKILL
     assert (report.done, report.failed, report.to_do) == (12, 0, 0)
     run(long_tree, tmp_path / "here")
     assert same(output, tmp_path / "here"), "and no temporary file is left"
     assert sorted(line["output"] for line in read_manifest(output)) == list_files(long_tree)
     assert run(long_tree, output)[0].skip_reasons == {"done before": 12}
+
+
+def test_an_output_that_someone_writes_before_its_turn_comes_is_left_alone(cluster, tree, tmp_path):
+    foreign = tmp_path / "out" / "deep" / "5.wav"
+
+    class Writing(CollectingObserver):
+        def on_phase(self, name, files, size):
+            if name == "gating":
+                foreign.parent.mkdir(parents=True)
+                foreign.write_text("foreign")
+
+    told = Writing()
+    batch = BatchConfig(root=tree, output=tmp_path / "out", settings=SETTINGS)
+    report = batch_run.BatchRun(batch, told).execute(DaskWorkerPool(cluster.address))
+    assert (report.done, report.skipped, report.failed) == (5, 1, 1)
+    assert foreign.read_text() == "foreign"
 
 
 def die_on_00(job):

@@ -15,14 +15,24 @@ from pathlib import Path
 import pytest
 import soundfile as sf
 
-from noisegate_cli import OutputError, gate_file
+from noisegate_cli import GateSettings, OutputError, gate_file, samples
+from noisegate_cli.batch import plan, worker
 from noisegate_cli.batch import run as batch_run
 from noisegate_cli.batch.executors import ProcessWorkerPool
 from noisegate_cli.batch.interface import BatchConfig
 from noisegate_cli.batch.manifest import MANIFEST_NAME
-from noisegate_cli.batch.worker import gate_job, report_progress
+from noisegate_cli.batch.worker import (
+    Job,
+    gate_job,
+    measure_job,
+    pickle_settings,
+    send_heartbeat,
+)
+from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.riff import WavEncoder
 from noisegate_cli.files.writer import open_writer
+from noisegate_cli.progress import report_progress
+from noisegate_cli.recordings import gate_recording
 from tests.batch.helpers import (
     SETTINGS,
     CollectingObserver,
@@ -272,6 +282,16 @@ def test_the_disk_is_full_for_the_manifest_itself(tree, tmp_path, monkeypatch):
     expect_complete(tree, output)
 
 
+@pytest.mark.parametrize("pages", [12, 40])
+def test_the_disk_is_full_for_the_temporary_database(tmp_path, monkeypatch, pages):
+    (tmp_path / "in").mkdir()
+    for number in range(2000):
+        (tmp_path / "in" / f"{number}.wav").touch()
+    monkeypatch.setattr(plan, "_SCHEMA", f"PRAGMA max_page_count = {pages};{plan._SCHEMA}")
+    with pytest.raises(OutputError, match="temporary database.*: let TMPDIR name a folder"):
+        run(tmp_path / "in", tmp_path / "out", dry_run=True)
+
+
 def test_a_library_does_not_load(tree, tmp_path):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "soundfile.py").write_text("raise OSError('no libsndfile')")
@@ -307,7 +327,7 @@ def test_an_input_vanishes_while_the_batch_runs(tree, tmp_path, monkeypatch):
 
 
 def while_it_is_read(name, change):
-    """Return a stand-in for `gate_file` that calls `change` before the output of `name` appears."""
+    """Return a stand-in for `gate_recording` that calls `change` before an output appears."""
 
     def gate(source, *arguments, before_output_appears, **options):
         def change_and_check():
@@ -315,7 +335,7 @@ def while_it_is_read(name, change):
                 change()
             before_output_appears()
 
-        return gate_file(source, *arguments, **options, before_output_appears=change_and_check)
+        return gate_recording(source, *arguments, **options, before_output_appears=change_and_check)
 
     return gate
 
@@ -325,7 +345,7 @@ def test_an_input_vanishes_while_it_is_read(tree, tmp_path, monkeypatch):
     gone = tree / "even" / "4.wav"
     data = gone.read_bytes()
     monkeypatch.setattr(
-        "noisegate_cli.recordings.gate_file", while_it_is_read("4.wav", gone.unlink)
+        "noisegate_cli.recordings.gate_recording", while_it_is_read("4.wav", gone.unlink)
     )
     report, _ = run(tree, output)
     assert (report.done, report.failed) == (7, 1)
@@ -365,7 +385,7 @@ def test_an_output_that_someone_writes_while_it_is_made_is_left_alone(tree, tmp_
     output = tmp_path / "out"
     foreign = output / "even" / "4.wav"
     monkeypatch.setattr(
-        "noisegate_cli.recordings.gate_file",
+        "noisegate_cli.recordings.gate_recording",
         while_it_is_read("4.wav", lambda: foreign.write_text("foreign")),
     )
     assert run(tree, output)[0].skip_reasons == {"output exists, and no batch made it": 1}
@@ -375,6 +395,24 @@ def test_an_output_that_someone_writes_while_it_is_made_is_left_alone(tree, tmp_
     assert not [name for name in list_files(output) if name.endswith(".partial")]
 
 
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.m4a"])
+def test_a_repeated_job_accepts_its_own_output_and_no_other(tree, tmp_path, name):
+    output = tmp_path / name
+    settings = pickle_settings(SETTINGS, OutputOptions())
+    job = Job(name, str(tree / "odd" / "3.wav"), str(output), 0, settings, is_repeatable=True)
+    result = gate_job(job)
+    assert result.status == "done"
+    repeated = gate_job(job)
+    figures = [r.result | {"seconds": 0} for r in (result, repeated)]
+    assert repeated._replace(result={}) == result._replace(result={})
+    assert figures[0] == figures[1]
+    output.write_bytes(output.read_bytes()[:-1] + b"!")
+    edited = output.read_bytes()
+    assert gate_job(job).status == "skipped"
+    assert output.read_bytes() == edited
+    assert gate_job(job._replace(is_repeatable=False)).status == "skipped"
+
+
 def test_an_output_that_someone_edits_while_it_is_made_again_is_left_alone(
     tree, tmp_path, monkeypatch
 ):
@@ -382,7 +420,7 @@ def test_an_output_that_someone_edits_while_it_is_made_again_is_left_alone(
     run(tree, output)
     edited = output / "even" / "4.wav"
     monkeypatch.setattr(
-        "noisegate_cli.recordings.gate_file",
+        "noisegate_cli.recordings.gate_recording",
         while_it_is_read("4.wav", lambda: edited.write_text("edited")),
     )
     report, _ = run(tree, output, settings=replace(SETTINGS, hold_ms=5.0))
@@ -440,7 +478,7 @@ def test_an_input_changes_while_it_is_read(tree, tmp_path, monkeypatch, write):
     output = tmp_path / "out"
 
     monkeypatch.setattr(
-        "noisegate_cli.recordings.gate_file",
+        "noisegate_cli.recordings.gate_recording",
         while_it_is_read("4.wav", lambda: os.utime(tree / "even" / "4.wav", ns=(0, 0))),
     )
     report, _told = run(tree, output)
@@ -493,6 +531,36 @@ def test_a_system_without_semaphores_is_enough(tree, tmp_path):
     expect_complete(tree, tmp_path / "out")
 
 
+def stuck_in_a_library(job):
+    """Stand in for `gate_job`: a call of a library does not return after half of an output."""
+    with open_writer(sf_info(job), force=True) as file:
+        file.write(sf.read(job.source, dtype="int16", always_2d=True)[0][:1000])
+        while True:  # A signal interrupts `sleep`.
+            ctypes.CDLL(None).sleep(600)
+
+
+@pytest.mark.skipif(not LINUX, reason="looks at processes in /proc")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_a_worker_that_is_stuck_in_a_library_ends_with_the_batch(tree, tmp_path, sent):
+    output = tmp_path / "out"
+    code = (
+        "import sys; from noisegate_cli.batch import run; from tests.batch import test_faults as t;"
+        "run.gate_job = t.stuck_in_a_library; from noisegate_cli.__main__ import main; main()"
+    )
+    command = [sys.executable, "-c", code, *BATCH[3:], str(tree), "-o", str(output), "-j", "2"]
+    process = subprocess.Popen(
+        command, start_new_session=True, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE
+    )
+    wait_for(lambda: output.exists() and len(list_files(output)) == 2, process)
+    os.killpg(process.pid, sent) if sent != signal.SIGKILL else process.kill()
+    message = process.communicate(timeout=30)[1].decode()
+    wait_for(lambda: not processes_of(process.pid))
+    assert list_files(output) == []
+    if sent != signal.SIGKILL:
+        assert process.returncode == 128 + sent
+        assert message.startswith("ngate: interrupted: 0 of 8 recordings are dealt with")
+
+
 def stuck_in_the_middle(job):
     """Stand in for `gate_job`: the third recording makes no progress after half of its output."""
     if job.name.endswith("3.wav"):
@@ -506,7 +574,7 @@ def slow(job):
     """Stand in for `gate_job`: every recording is slow and makes progress."""
     for _ in range(40):
         time.sleep(0.1)
-        report_progress()
+        send_heartbeat()
     return gate_job(job)
 
 
@@ -521,6 +589,24 @@ def test_a_recording_without_progress_fails_and_the_others_are_done(tree, tmp_pa
     monkeypatch.undo()
     assert run(tree, output)[0].reasons == {"failed before": 1}
     expect_complete(tree, output)
+
+
+def test_each_block_is_progress_even_if_the_length_is_unknown(tree, monkeypatch):
+    def forget_length(blocks, length, progress):
+        return report_progress(blocks, 0, progress)
+
+    beats = []
+    monkeypatch.setattr(samples, "BLOCK_BYTES", 4000)
+    monkeypatch.setattr(worker, "send_heartbeat", beats.append)
+    monkeypatch.setattr("noisegate_cli.recordings.report_progress", forget_length)
+    source = str(tree / "odd" / "1.wav")
+    for work, settings in ((measure_job, GateSettings()), (gate_job, SETTINGS)):
+        beats.clear()
+        output = str(tree.with_name("out.wav"))
+        work(Job("1.wav", source, output, 0, pickle_settings(settings, OutputOptions())))
+        assert beats[-1] == 1.0
+        assert len(beats) > 5
+        assert set(beats[:-1]) == {0.0}
 
 
 def test_a_recording_that_is_slow_has_all_the_time_it_needs(tmp_path, write, monkeypatch):

@@ -28,8 +28,12 @@ def test_a_rename_never_replaces_a_file(tmp_path, monkeypatch, has_links):
 
 def test_an_output_that_appears_while_it_is_made_is_not_replaced(tmp_path, write):
     source, output = write(loud_and_quiet()), tmp_path / "out.wav"
+
+    def write_foreign(_: float) -> None:
+        output.write_text("foreign")
+
     with pytest.raises(OutputError, match="exists already: force=True overwrites it"):
-        gate_file(source, output, before_output_appears=lambda: output.write_text("foreign"))
+        gate_file(source, output, threshold=0.03, progress=write_foreign)
     assert output.read_text() == "foreign"
     assert sorted(tmp_path.iterdir()) == [source, output]
 

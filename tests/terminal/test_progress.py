@@ -7,8 +7,7 @@ import pytest
 
 from noisegate_cli.batch.interface import BatchReport
 from noisegate_cli.batch.records import RecordingResult
-from noisegate_cli.terminal import batch_progress as progress
-from noisegate_cli.terminal import console
+from noisegate_cli.terminal import progress_display
 from noisegate_cli.terminal.batch_progress import BatchProgress
 
 
@@ -21,10 +20,8 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def at_once(monkeypatch):
-    for module in (console, progress):
-        monkeypatch.setattr(module, "LOG_INTERVAL_S", 0)
-        monkeypatch.setattr(module, "BAR_DELAY_S", 0)
-    monkeypatch.setattr(progress, "DISPLAY_INTERVAL_S", 0)
+    for name in ("LOG_INTERVAL_S", "BAR_DELAY_S", "BAR_INTERVAL_S"):
+        monkeypatch.setattr(progress_display, name, 0)
 
 
 def half_done(shown, quiet=False):
@@ -61,6 +58,21 @@ def test_a_log_gets_plain_lines(at_once, monkeypatch):
 def test_nobody_is_told_who_wants_to_be_left_alone(at_once, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     assert half_done(sys.stderr, quiet=True) == ""
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("failing", ["__init__", "update", "close"])
+def test_an_error_of_the_display_does_not_stop_a_batch(at_once, monkeypatch, terminal, failing):
+    def fail(*_):
+        calls.append(failing)
+        raise RuntimeError
+
+    calls = []
+    monkeypatch.setattr(sys, "stderr", Terminal() if terminal else io.StringIO())
+    display = progress_display.BatchPanel if terminal else progress_display.ProgressLog
+    monkeypatch.setattr(display, failing, fail)
+    half_done(sys.stderr)
+    assert calls == [failing]
 
 
 def test_what_became_of_a_recording_is_a_line_of_data_at_once(capsys):

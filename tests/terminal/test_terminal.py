@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tty
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +16,16 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import gate_file
-from noisegate_cli.terminal import console
+from noisegate_cli.terminal import progress_display
 from noisegate_cli.terminal.cli import run
-from noisegate_cli.terminal.console import RecordingProgress
+from noisegate_cli.terminal.progress_display import RecordingProgress
 from tests.conftest import as_type, loud_and_quiet, read
 
 IMMEDIATELY = """
 from noisegate_cli.__main__ import main
-from noisegate_cli.terminal import batch_progress, console
+from noisegate_cli.terminal import progress_display
 
-for module in (console, batch_progress):
-    module.BAR_DELAY_S = 0
-console.BAR_INTERVAL_S = batch_progress.DISPLAY_INTERVAL_S = 0
+progress_display.BAR_DELAY_S = progress_display.BAR_INTERVAL_S = 0
 main()
 """
 
@@ -176,8 +175,8 @@ def test_errors_of_the_display_do_not_stop_the_work(monkeypatch, is_terminal):
 
     calls = []
     for name in ("BAR_DELAY_S", "LOG_INTERVAL_S"):
-        monkeypatch.setattr(console, name, 0)
-    for display in (console._TerminalBar, console.LogProgressBars):
+        monkeypatch.setattr(progress_display, name, 0)
+    for display in (progress_display.RecordingBar, progress_display.ProgressLog):
         monkeypatch.setattr(display, "update", fail)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
     progress = RecordingProgress("in.wav", lambda: 1 / 0)
@@ -200,14 +199,40 @@ def test_a_full_disk_under_standard_output_is_named(write, arguments):
     assert done.returncode == 1
 
 
-def test_a_full_disk_under_standard_error_stops_nothing(write):
-    source = write(loud_and_quiet())
-    with Path("/dev/full").open("wb") as full:
-        for arguments in (["gate", str(source)], ["analyze", str(source)]):
+@contextmanager
+def unwritable(kind):
+    """Yield a file that is on a full disk, or a pipe whose reader has ended."""
+    if kind == "full":
+        with Path("/dev/full").open("wb") as file:
+            yield file
+        return
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
+@pytest.mark.parametrize("kind", ["full", "pipe"])
+def test_a_standard_error_that_cannot_be_written_changes_nothing(write, tmp_path, kind):
+    write(loud_and_quiet(), "tree/in.wav")
+    write(loud_and_quiet(), "damaged/in.wav")
+    (tmp_path / "damaged" / "bad.wav").write_text("no recording")
+    with unwritable(kind) as file:
+        for expected, *arguments in (
+            (0, "gate", "tree/in.wav"),
+            (1, "gate", "tree/none.wav"),
+            (0, "analyze", "tree/in.wav"),
+            (0, "batch", "tree", "-j1", "-t", "0.03"),
+            (0, "batch", "tree", "-j1", "-t", "0.03", "--dry-run"),
+            (1, "batch", "damaged", "-j1", "-t", "0.03"),
+        ):
             command = [sys.executable, "-m", "noisegate_cli", *arguments]
-            subprocess.run(command, stdout=subprocess.PIPE, stderr=full, check=True)
-    assert source.with_name("in_gated.wav").exists()
-    assert run(["gate", str(source)]) == 1
+            done = subprocess.run(
+                command, stdout=subprocess.PIPE, stderr=file, cwd=tmp_path, check=False
+            )
+            assert done.returncode == expected, arguments
+    assert (tmp_path / "tree" / "in_gated.wav").exists()
+    assert (tmp_path / "damaged-gated" / "in.wav").exists()
 
 
 def test_an_interrupt_removes_the_bar_and_shows_the_cursor_again(tmp_path):
@@ -228,3 +253,28 @@ def test_an_interrupt_removes_the_bar_and_shows_the_cursor_again(tmp_path):
     os.close(ours)
     assert displayed.endswith(b"\r\x1b[2K\x1b[?25hngate: interrupted\n")
     assert list(tmp_path.iterdir()) == [source]
+
+
+INTERRUPTED_IMPORT = """
+import os, sys
+from noisegate_cli.__main__ import main
+
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == sys.argv[-1]:
+            os.kill(os.getpid(), 2)
+
+sys.meta_path.insert(0, Interrupting())
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["terminal.interrupts", "memory", "terminal.cli"])
+def test_an_interrupt_while_the_command_line_loads_shows_no_traceback(module):
+    command = [sys.executable, "-c", INTERRUPTED_IMPORT, "--version", f"noisegate_cli.{module}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+    if module == "terminal.interrupts":
+        assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+    else:
+        assert (done.returncode, done.stderr) == (130, "ngate: interrupted\n")
