@@ -1,15 +1,20 @@
-"""Clear the fields in which libsndfile stores the time of writing or the name of the file.
+"""Replace the fields in which libraries store random numbers, the time, or the name of the file.
 
 Without these fields, the same samples always result in the same bytes. The name would be the name
 of the partial file, which is random.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+from zlib import crc32
 
 from noisegate_cli.files.chunks import FORM_BYTES, walk_chunks
 from noisegate_cli.files.formats import AudioInfo
+
+if TYPE_CHECKING:
+    from mutagen.ogg import OggPage
 
 MAX_HEADER_BYTES = 1 << 12
 """Maximum size of the part of a file that is searched; libsndfile writes the fields before the
@@ -20,7 +25,10 @@ MAT5_TEXT_BYTES = 116
 
 
 def clear_variable_fields(path: Path, info: AudioInfo) -> None:
-    """Clear the variable fields of a complete file that libsndfile has written."""
+    """Clear the variable fields of a complete file."""
+    if info.format == "OGG":
+        _set_ogg_serial(path)
+        return
     find = _FIELD_FINDERS.get(info.format)
     if find is None:
         return
@@ -29,6 +37,32 @@ def clear_variable_fields(path: Path, info: AudioInfo) -> None:
         for offset, content in find(header):
             file.seek(offset)
             file.write(content)
+
+
+def _set_ogg_serial(path: Path) -> None:
+    """Replace the random serial number of an Ogg stream by a checksum of its content.
+
+    A constant would not do, because streams that are joined must have different serial numbers.
+    """
+    with path.open("r+b") as file:
+        serial = 0
+        for page in _read_ogg_pages(file):
+            serial = crc32(b"".join(page.packets), serial)
+        file.seek(0)
+        for page in _read_ogg_pages(file):
+            page.serial = serial
+            file.seek(page.offset)
+            file.write(page.write())
+
+
+def _read_ogg_pages(file: BinaryIO) -> Iterator["OggPage"]:
+    from mutagen.ogg import OggPage
+
+    while True:
+        try:
+            yield OggPage(file)
+        except EOFError:
+            return
 
 
 def _find_chunk_fields(header: bytes) -> list[tuple[int, bytes]]:

@@ -260,13 +260,21 @@ def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) 
 
         try:
             write_tags(path, info, metadata.tags)
-        except OSError:
-            raise
         except Exception as error:  # as in InputMetadata.tags
+            if (system_error := _find_system_error(error)) is not None:
+                raise system_error from error
             metadata.warnings.append(f"its tags can't be kept ({error})")
     if metadata.keep_mtime:
         changed = metadata.path.stat()
         os.utime(path, ns=(changed.st_atime_ns, changed.st_mtime_ns))
+
+
+def _find_system_error(error: BaseException) -> OSError | None:
+    """Return the OSError that has caused an error; mutagen converts it to its own type."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    return cause
 
 
 @contextmanager
