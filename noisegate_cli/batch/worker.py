@@ -67,6 +67,8 @@ class Job(NamedTuple):
     """Whether to replace an existing output in any case."""
     previous_output: tuple[int | None, int | None] | None = None
     """Size and modification time of the output that may be replaced; None if there is none."""
+    fsync: bool = False
+    """Whether to wait until the output is on the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ def gate_job(job: Job) -> RecordingResult:
             settings,
             options=options,
             force=_may_replace_output(job),
+            fsync=job.fsync,
             with_peak=True,
             progress=report_progress,
             before_output_appears=partial(_check_files, job, before),

@@ -7,14 +7,11 @@ of the partial file, which is random.
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 from zlib import crc32
 
 from noisegate_cli.files.chunks import FORM_BYTES, walk_chunks
 from noisegate_cli.files.formats import AudioInfo
-
-if TYPE_CHECKING:
-    from mutagen.ogg import OggPage
 
 MAX_HEADER_BYTES = 1 << 12
 """Maximum size of the part of a file that is searched; libsndfile writes the fields before the
@@ -22,6 +19,11 @@ samples."""
 
 MAT5_TEXT_BYTES = 116
 """Size of the description at the beginning of a MATLAB 5 file."""
+
+OGG_HEADER_BYTES = 27
+"""Size of the header of an Ogg page, up to the table of segments."""
+
+MAX_OGG_PAGE_BYTES = OGG_HEADER_BYTES + 255 + 255 * 255
 
 
 def clear_variable_fields(path: Path, info: AudioInfo) -> None:
@@ -44,25 +46,43 @@ def _set_ogg_serial(path: Path) -> None:
 
     A constant would not do, because streams that are joined must have different serial numbers.
     """
-    with path.open("r+b") as file:
-        serial = 0
-        for page in _read_ogg_pages(file):
-            serial = crc32(b"".join(page.packets), serial)
-        file.seek(0)
-        for page in _read_ogg_pages(file):
-            page.serial = serial
-            file.seek(page.offset)
-            file.write(page.write())
+    with path.open("r+b", buffering=0) as file:
+        content = 0
+        for _, page in _read_ogg_pages(file):
+            content = crc32(page[OGG_HEADER_BYTES:], content)
+        for offset, page in _read_ogg_pages(file):
+            page[14:18] = content.to_bytes(4, "little")
+            page[22:26] = bytes(4)
+            page[22:26] = _compute_ogg_checksum(page)
+            file.seek(offset)
+            file.write(page[:OGG_HEADER_BYTES])
 
 
-def _read_ogg_pages(file: BinaryIO) -> Iterator["OggPage"]:
-    from mutagen.ogg import OggPage
-
+def _read_ogg_pages(file: BinaryIO) -> Iterator[tuple[int, bytearray]]:
+    """Yield the offset and the bytes of each page (RFC 3533, 6)."""
+    offset = 0
     while True:
-        try:
-            yield OggPage(file)
-        except EOFError:
+        file.seek(offset)
+        page = bytearray(file.read(MAX_OGG_PAGE_BYTES))
+        if len(page) < OGG_HEADER_BYTES:
             return
+        segments = page[26]
+        del page[OGG_HEADER_BYTES + segments + sum(page[OGG_HEADER_BYTES:][:segments]) :]
+        yield offset, page
+        offset += len(page)
+
+
+def _compute_ogg_checksum(page: bytearray) -> bytes:
+    """Return the checksum of a page whose field for it is zero.
+
+    Ogg has the polynomial of zlib, but takes the bits of each byte in the opposite order, starts
+    with zeros and does not invert the result.
+    """
+    checksum = crc32(page.translate(_REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return checksum.to_bytes(4, "big").translate(_REVERSED_BITS)
+
+
+_REVERSED_BITS = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 
 
 def _find_chunk_fields(header: bytes) -> list[tuple[int, bytes]]:

@@ -16,7 +16,12 @@ import soundfile as sf
 from noisegate_cli.errors import NoisegateError, OutputError, OutputExistsError
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.libsndfile import SndfileEncoder, error_text
-from noisegate_cli.files.partial_files import partial_path, rename_without_replacing
+from noisegate_cli.files.partial_files import (
+    partial_path,
+    rename_without_replacing,
+    sync_file,
+    sync_folders,
+)
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Encoder
 from noisegate_cli.files.riff import (
@@ -159,13 +164,17 @@ class InputMetadata:
 
 @contextmanager
 def open_writer(
-    info: AudioInfo, metadata: InputMetadata | None = None, force: bool = False
+    info: AudioInfo,
+    metadata: InputMetadata | None = None,
+    force: bool = False,
+    fsync: bool = False,
 ) -> Iterator[AudioWriter]:
     """Open `info.path` for writing; the file appears complete when the context exits.
 
     Samples are written to a partial file in the same directory, which is renamed at the end. On an
     error or an interrupt, the partial file is removed. Standard output receives the samples
-    immediately if the format can be streamed.
+    immediately if the format can be streamed. If `fsync` is true, the file and its name are on the
+    disk when the context exits.
 
     Raises
     ------
@@ -185,6 +194,8 @@ def open_writer(
             yield writer
         check_overwrite(path, force)
         with _wrap_write_errors(path):
+            if fsync:
+                sync_file(partial)
             if force:
                 partial.replace(path)
             else:
@@ -192,6 +203,8 @@ def open_writer(
                     rename_without_replacing(partial, path)
                 except FileExistsError:
                     raise OutputExistsError(_exists_message(path)) from None
+            if fsync:
+                sync_folders([path.parent, *(folder.parent for folder in made)])
 
 
 @contextmanager

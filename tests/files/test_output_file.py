@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,11 +62,11 @@ def test_a_disk_that_is_full_before_the_end_leaves_no_output(tmp_path, tagged, e
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
 def test_the_first_error_is_kept_until_the_file_is_closed(tmp_path):
     file = OutputFile(tmp_path / "new")
     file._file.close()
-    file._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115  # closed below
+    file._file = Path("/dev/full").open("wb", buffering=0)  # noqa: SIM115
     assert file.write(b"abc") == 3
     assert file.write(b"def") == 3
     assert (file.seek(1), file.tell()) == (0, 0)
