@@ -5,13 +5,14 @@ of the partial file, which is random.
 """
 
 import re
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 from zlib import crc32
 
-from noisegate_cli.files.chunks import FORM_BYTES, walk_chunks
-from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.chunks import FORM_BYTES, HEADER_BYTES, walk_chunks
+from noisegate_cli.files.formats import AudioInfo, find_subtype
 
 MAX_HEADER_BYTES = 1 << 12
 """Maximum size of the part of a file that is searched; libsndfile writes the fields before the
@@ -25,9 +26,15 @@ OGG_HEADER_BYTES = 27
 
 MAX_OGG_PAGE_BYTES = OGG_HEADER_BYTES + 255 + 255 * 255
 
+SSND_HEADER_BYTES = 8
+"""Size of the offset and the block size that precede the samples in the chunk of an AIFF file."""
+
 
 def clear_variable_fields(path: Path, info: AudioInfo) -> None:
-    """Clear the variable fields of a complete file."""
+    """Clear the variable fields of a complete file with `info.samples` samples.
+
+    In AIFF files, this also corrects lengths that libsndfile writes.
+    """
     if info.format == "OGG":
         _set_ogg_serial(path)
         return
@@ -36,7 +43,10 @@ def clear_variable_fields(path: Path, info: AudioInfo) -> None:
         return
     with path.open("r+b") as file:
         header = file.read(MAX_HEADER_BYTES)
-        for offset, content in find(header):
+        fields = find(header)
+        if info.format == "AIFF":
+            fields += _find_padded_lengths(header, info)
+        for offset, content in fields:
             file.seek(offset)
             file.write(content)
 
@@ -46,7 +56,7 @@ def _set_ogg_serial(path: Path) -> None:
 
     A constant would not do, because streams that are joined must have different serial numbers.
     """
-    with path.open("r+b", buffering=0) as file:
+    with path.open("r+b") as file:
         content = 0
         for _, page in _read_ogg_pages(file):
             content = crc32(page[OGG_HEADER_BYTES:], content)
@@ -99,6 +109,22 @@ def _find_chunk_fields(header: bytes) -> list[tuple[int, bytes]]:
         elif chunk.id == b"NAME" and chunk.is_complete:
             fields.append((chunk.offset, bytes(chunk.size)))
     return fields
+
+
+def _find_padded_lengths(header: bytes, info: AudioInfo) -> list[tuple[int, bytes]]:
+    """Return the length and the size of the samples in an AIFF file if they count the padding.
+
+    libsndfile adds the byte of padding after an odd number of bytes to the size of the `SSND`
+    chunk, and counts it as a sample in the `COMM` chunk.
+    """
+    octets = info.samples * info.channels * find_subtype(info.subtype).width_bytes
+    comm, ssnd = header.find(b"COMM"), header.find(b"SSND")
+    if comm < 0 or ssnd < 0 or octets % 2 == 0:
+        return []
+    return [
+        (comm + HEADER_BYTES + 2, struct.pack(">I", info.samples)),
+        (ssnd + 4, struct.pack(">I", SSND_HEADER_BYTES + octets)),
+    ]
 
 
 def _find_mat5_date(header: bytes) -> list[tuple[int, bytes]]:

@@ -53,7 +53,8 @@ class AudioWriter:
         self._info = info
         self.clipped_samples = 0
         """Number of samples over full scale that were clipped to the range of the output."""
-        self._samples = 0
+        self.samples = 0
+        """Number of samples per channel that were written."""
         self._error: Exception | None = None
         self._first_block: Samples | None = None
         self._queue: Queue[Samples | None] = Queue(maxsize=1)
@@ -68,8 +69,8 @@ class AudioWriter:
         OutputError
             If this block or an earlier one could not be written, or if the file would be too large.
         """
-        self._samples += len(block)
-        check_size(self._info, self._samples)
+        self.samples += len(block)
+        check_size(self._info, self.samples)
         if self._info.path == STDIO_PATH:
             self._write(block)
         elif self._thread is not None:
@@ -245,7 +246,7 @@ def _open_file_writer(
         yield writer
     with _wrap_write_errors(info.path):
         if not _uses_wav_encoder(info):
-            clear_variable_fields(path, info)
+            clear_variable_fields(path, replace(info, samples=writer.samples))
         _copy_metadata(path, info, metadata)
 
 

@@ -119,3 +119,19 @@ def test_different_recordings_have_different_ogg_serial_numbers(tmp_path, extens
         if extension != ".oga":
             assert len(sf.read(path)[0]) == 48000
     assert len(serials) == 3
+
+
+@pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_U8", "ULAW", "PCM_24"])
+@pytest.mark.parametrize("length", [1, 2, 501])
+def test_the_padding_of_an_aiff_file_is_no_sample(tmp_path, subtype, length):
+    path = tmp_path / "out.aiff"
+    info = AudioInfo(path, RATE, 1, 0, "AIFF", subtype)
+    samples = np.full((length, 1), 256 << 8 if subtype == "PCM_24" else 256, info.dtype)
+    with open_writer(info) as writer:
+        writer.write(samples)
+    assert sf.info(path).frames == length
+    content = path.read_bytes()
+    width = 3 if subtype == "PCM_24" else 1
+    at = content.index(b"SSND") + 4
+    assert int.from_bytes(content[at : at + 4], "big") == 8 + width * length
+    assert len(content) % 2 == 0
