@@ -51,8 +51,10 @@ sweep: $(VENV)/ready-dev  ## Sweep the tuned constants and renew docs/tuning.md:
 fuzz: $(VENV)/ready-dev  ## Gate ten thousand damaged recordings: FUZZ='--seeds FOLDER' for others.
 	$(BIN)/python -m tests.benchmarks.fuzz $(FUZZ)
 
-faults: $(VENV)/ready-dev  ## Interrupt five hundred runs: FAULTS='--moments 5000' for more.
+faults: $(VENV)/ready-dev  ## Interrupt runs, let calls fail, decode outputs elsewhere: FAULTS='--moments 5000' for more.
 	$(BIN)/python -m tests.benchmarks.faults $(FAULTS)
+	$(BIN)/python -m tests.benchmarks.failing_calls
+	$(BIN)/python -m tests.benchmarks.read_back
 
 pictures: demo  ## Draw the pictures of the README again.
 	$(BIN)/python -m docs.pictures

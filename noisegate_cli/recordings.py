@@ -178,6 +178,7 @@ def gate_file(
     raw: "RawFormat | None" = None,
     preset: str | None = None,
     force: bool = False,
+    fsync: bool = False,
     with_peak: bool = False,
     progress: Progress = False,
     **changes: Unpack[SettingsChanges],
@@ -208,6 +209,9 @@ def gate_file(
         Name of a preset instead of `settings`.
     force
         Whether to overwrite existing files. The input is never overwritten.
+    fsync
+        Whether to wait until the output and its name are on the disk, so that they survive a power
+        cut.
     with_peak
         Whether to measure the peak of the input, which takes about 10 % longer.
     progress
@@ -236,6 +240,7 @@ def gate_file(
         options=options or OutputOptions(),
         raw=raw,
         force=force,
+        fsync=fsync,
         with_peak=with_peak,
         progress=progress,
     )
@@ -250,6 +255,7 @@ def gate_recording(
     options: OutputOptions,
     raw: "RawFormat | None" = None,
     force: bool,
+    fsync: bool = False,
     with_peak: bool,
     progress: Progress,
     before_output_appears: Callable[[], None] = lambda: None,
@@ -289,9 +295,14 @@ def gate_recording(
             keep_mtime=options.keep_mtime and is_file,
             keep_mode=is_file,
         )
-        peak, clipped = _run(
-            reader, stream, outputs, metadata, force, with_peak, second_pass, before_output_appears
-        )
+        with ExitStack() as stack:
+            writers = [
+                stack.enter_context(open_writer(file, metadata, force, fsync))
+                for file in (outputs.target, outputs.residue)
+                if file
+            ]
+            peak = _run(reader, stream, outputs, writers, with_peak, second_pass)
+            before_output_appears()
     gated = stream.report
     length = gated.segments.length
     delay_samples = compute_latency(settings, info.sample_rate) if outputs.is_live else None
@@ -302,7 +313,7 @@ def gate_recording(
         residue=outputs.residue.path if outputs.residue else None,
         peak_db=float(to_db(peak)) if with_peak else None,
         seconds=time.perf_counter() - started,
-        warnings=(*reader.warnings, *metadata.warnings, *clipped),
+        warnings=(*reader.warnings, *metadata.warnings, *_clipping_warnings(writers[0])),
         delay_ms=None if delay_samples is None else 1000 * delay_samples / info.sample_rate,
     )
 
@@ -352,36 +363,27 @@ def _run(
     reader: Reader,
     stream: Gate,
     outputs: _Outputs,
-    metadata: InputMetadata,
-    force: bool,
+    writers: list[AudioWriter],
     with_peak: bool,
     progress: ProgressCallback,
-    before_output_appears: Callable[[], None],
-) -> tuple[float, list[str]]:
-    """Gate a recording into the outputs; return its peak and warnings about clipping."""
+) -> float:
+    """Gate a recording into the output and the residue, if any; return its peak."""
     info, peak = reader.info, 0.0
     step = info.quantization_step(info.dtype)
     output_step = outputs.target.quantization_step(info.dtype)
-    with ExitStack() as stack:
-        writer, residue_writer = (
-            stack.enter_context(open_writer(file, metadata, force)) if file else None
-            for file in (outputs.target, outputs.residue)
-        )
-        assert writer is not None
-        with add_path_to_errors(info.path):
-            for block, last in report_progress(reader.blocks(), info.samples, progress):
-                if with_peak:
-                    peak = max(peak, compute_peak(block))
-                kept, removed = stream.process(block, last)
-                writer.write(kept)
-                if residue_writer and removed is not None:
-                    if output_step > step:
-                        # The output has fewer bits. The residue includes the bits that the
-                        # output truncates, so that output + residue = input.
-                        removed += kept % output_step
-                    residue_writer.write(removed)
-        before_output_appears()
-    return peak, _clipping_warnings(writer)
+    with add_path_to_errors(info.path):
+        for block, last in report_progress(reader.blocks(), info.samples, progress):
+            if with_peak:
+                peak = max(peak, compute_peak(block))
+            kept, removed = stream.process(block, last)
+            writers[0].write(kept)
+            if removed is not None:
+                if output_step > step:
+                    # The output has fewer bits. The residue includes the bits that the output
+                    # truncates, so that output + residue = input.
+                    removed += kept % output_step
+                writers[1].write(removed)
+    return peak
 
 
 def _resolve_output_path(

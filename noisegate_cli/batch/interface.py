@@ -48,6 +48,8 @@ class BatchConfig:
     """Time without progress after which a recording fails; None for no limit. A cluster has no
     limit."""
     force: bool = False
+    fsync: bool = False
+    """Whether to wait until each output, its name and then its result are on the disk."""
     checksum: bool = False
     max_errors: int | None = None
     """Number of failed recordings after which the batch stops; None for no limit."""

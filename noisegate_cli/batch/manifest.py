@@ -31,6 +31,7 @@ from noisegate_cli.batch.records import (
     decode_settings,
 )
 from noisegate_cli.errors import OutputError
+from noisegate_cli.files.partial_files import sync_folders
 from noisegate_cli.text import quote_path
 
 MANIFEST_NAME = "ngate-manifest.jsonl"
@@ -109,16 +110,25 @@ def read_results(folder: Path) -> Iterator[RecordingResult | None]:
 class Manifest:
     """The manifest of an output tree, locked and open for appending.
 
+    Parameters
+    ----------
+    folder
+        The output tree.
+    fsync
+        Whether to wait after each change until it is on the disk.
+
     Raises
     ------
     OutputError
         If the manifest cannot be written or another batch has locked it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fsync: bool = False) -> None:
         self.path = folder / MANIFEST_NAME
+        self._fsync = fsync
         self.is_locked = False
         """Whether the manifest is locked; some network filesystems do not support locks."""
+        made = [path for path in (folder, *folder.parents) if not path.exists()] if fsync else []
         try:
             folder.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | _OPEN_FLAGS
@@ -130,6 +140,8 @@ class Manifest:
             self.is_locked = _try_lock(self._file)
             if self.is_locked:
                 self._truncate_partial_line()
+            if fsync:
+                sync_folders([folder, *(path.parent for path in made)])
         except BlockingIOError:
             self.close()
             raise OutputError(
@@ -155,6 +167,8 @@ class Manifest:
         self._check_in_place()
         try:
             _write_all(self._file, b"".join(map(_encode_result, results)))
+            if self._fsync:
+                os.fsync(self._file)
         except OSError as error:
             raise _make_open_error(self.path, "written", error) from error
 

@@ -133,7 +133,7 @@ class BatchRun:
         batch, plan, report = self._batch, self._plan, self.report
         if isinstance(workers, DaskWorkerPool):
             workers.check_workers(str(batch.root), str(find_existing_parent(batch.output)))
-        with closing(Manifest(batch.output)) as self._manifest:
+        with closing(Manifest(batch.output, batch.fsync)) as self._manifest:
             report.is_locked = self._manifest.is_locked
             self._prepare(workers)
             if report.is_locked:
@@ -250,6 +250,7 @@ class BatchRun:
                 reason in (REASON_FORCED, REASON_INTERRUPTED),
                 are_repeatable,
                 (previous.output_size, previous.output_mtime_ns) if previous else None,
+                batch.fsync,
             )
 
     def _record_started(self, chunks: Iterable[list[Job]]) -> Iterator[list[Job]]:

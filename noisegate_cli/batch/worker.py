@@ -72,6 +72,8 @@ class Job(NamedTuple):
     """Whether an existing output may be the result of this job, which has run before."""
     previous_output: tuple[int | None, int | None] | None = None
     """Size and modification time of the output that may be replaced; None if there is none."""
+    fsync: bool = False
+    """Whether to wait until the output is on the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
             job.output,
             options=options,
             force=_may_replace_output(job),
+            fsync=job.fsync,
             before_output_appears=partial(_check_files, job, before),
         )
     except OutputExistsError:

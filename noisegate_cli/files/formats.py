@@ -44,6 +44,12 @@ class Subtype(NamedTuple):
     """File name extension for outputs if the container of the input can't be written."""
     transparent_bit_rate: int = 96_000
     """Bits per second and channel for which lossy audio at 44.1 kHz sounds like the original."""
+    max_encoder_rate_hz: int = 0
+    """Maximum sample rate of the encoder, if it crashes beyond it; 0 if it reports an error."""
+    max_stored_bits: float = 8.0
+    """Upper bound of the bits per sample of compressed samples, with the headers of blocks.
+
+    It matters only in containers of limited size."""
 
 
 def _pcm(name: str, dtype: str, bit_depth: int, width_bytes: int) -> Subtype:
@@ -78,14 +84,16 @@ SUBTYPES = {
         _lossless("ALAW", "int16", 16, 1),
         Subtype(name="AAC", extension=".m4a"),
         Subtype(name="OPUS", extension=".opus", transparent_bit_rate=64_000),
-        Subtype(name="VORBIS", extension=".ogg"),
+        Subtype(name="VORBIS", extension=".ogg", max_encoder_rate_hz=200_000),
         Subtype(name="MPEG_LAYER_III", extension=".mp3"),
-        Subtype(name="IMA_ADPCM", is_block_coded=True),
-        Subtype(name="MS_ADPCM", is_block_coded=True),
-        Subtype(name="GSM610", is_block_coded=True),
-        Subtype(name="NMS_ADPCM_16", is_block_coded=True),
-        Subtype(name="NMS_ADPCM_24", is_block_coded=True),
-        Subtype(name="NMS_ADPCM_32", is_block_coded=True),
+        Subtype(name="IMA_ADPCM", is_block_coded=True, max_stored_bits=4.25),
+        Subtype(name="MS_ADPCM", is_block_coded=True, max_stored_bits=4.25),
+        Subtype(name="GSM610", is_block_coded=True, max_stored_bits=1.65),
+        Subtype(name="NMS_ADPCM_16", is_block_coded=True, max_stored_bits=2.1),
+        Subtype(name="NMS_ADPCM_24", is_block_coded=True, max_stored_bits=3.1),
+        Subtype(name="NMS_ADPCM_32", is_block_coded=True, max_stored_bits=4.1),
+        Subtype(name="DWVW_16", max_stored_bits=24.0),
+        Subtype(name="DWVW_24", max_stored_bits=32.0),
     )
 }
 """Subtypes by name. Subtypes that are not listed are lossy."""

@@ -15,8 +15,9 @@ import numpy as np
 import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError
-from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.formats import AudioInfo, find_subtype
 from noisegate_cli.files.holes import Hole
+from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
 from noisegate_cli.files.soundfile_private import close_without_fsync
 from noisegate_cli.samples import Samples
@@ -134,9 +135,14 @@ class SndfileEncoder:
     """A recording open for writing through libsndfile."""
 
     def __init__(self, path: Path, info: AudioInfo, tags: dict[str, str]) -> None:
-        self._file = sf.SoundFile(
-            encode_path(path), "w", **_sndfile_parameters(info), **_compression_parameters(info)
-        )
+        self._output = OutputFile(path)
+        try:
+            self._file = sf.SoundFile(
+                self._output, "w", **_sndfile_parameters(info), **_compression_parameters(info)
+            )
+        except BaseException:
+            self._output.close()
+            raise
         order = VORBIS_CHANNEL_ORDER.get(info.channels) if info.format == "OGG" else None
         self._channel_order = None if order is None else np.argsort(order)
         for name, text in tags.items():
@@ -149,13 +155,21 @@ class SndfileEncoder:
         if self._channel_order is not None:
             block = np.ascontiguousarray(block[:, self._channel_order])
         self._file.write(block)
+        self._output.check()
 
     def close(self) -> None:
         """Write the rest of the file and close it."""
-        close_without_fsync(self._file)
+        if not self._output.closed:
+            try:
+                close_without_fsync(self._file)
+            finally:
+                self._output.close()
 
-    abandon = close
-    """libsndfile can't close a file without completing it."""
+    def abandon(self) -> None:
+        """Close the file without completing it."""
+        self._output.discard()
+        with suppress(OSError, sf.SoundFileError):
+            self.close()
 
 
 @cache
@@ -164,6 +178,15 @@ def unsupported_reason(info: AudioInfo) -> str:
 
     A trial is necessary because libsndfile's table of formats is wrong.
     """
+    if info.format == "SD2":
+        return "an SD2 file consists of two files"
+    if info.subtype.startswith("ALAC"):
+        # It goes through a temporary file. If that can't be written, libsndfile drops the samples
+        # or frees memory twice.
+        return "libsndfile can lose samples in ALAC"
+    max_rate_hz = find_subtype(info.subtype).max_encoder_rate_hz
+    if 0 < max_rate_hz < info.sample_rate:
+        return f"{info.subtype} holds at most {max_rate_hz} Hz"
     try:
         with sf.SoundFile(io.BytesIO(), "w", **_sndfile_parameters(info)):
             return ""

@@ -1,4 +1,4 @@
-"""Names of partial files, and removal of partial files that remain after a crash."""
+"""Names of partial files, their way to the disk, and removal of those that a crash has left."""
 
 import os
 from collections.abc import Iterable
@@ -33,6 +33,27 @@ def rename_without_replacing(partial: Path, path: Path) -> None:
         partial.rename(path)
     else:
         partial.unlink()
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file is on the disk, so that it survives a power cut."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folders(folders: Iterable[Path]) -> None:
+    """Wait until the names in some folders are on the disk."""
+    if os.name == "nt":  # Windows can't open folders.
+        return
+    for folder in folders:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def remove_partials(folder: str | Path, names: Iterable[str]) -> None:

@@ -412,9 +412,13 @@ class WavEncoder:
             else (b"", b"")
         )
         self._file = path.open("xb", buffering=0)
-        self._write_bytes(
-            build_wav_header(info, None, self._before, reserve_ds64=self._reserve_ds64)
-        )
+        try:
+            self._write_bytes(
+                build_wav_header(info, None, self._before, reserve_ds64=self._reserve_ds64)
+            )
+        except BaseException:
+            self._file.close()
+            raise
 
     def write(self, block: Samples) -> None:
         """Append samples in the sample type of the file."""

@@ -3,8 +3,7 @@
 import math
 
 from noisegate_cli.errors import OutputError
-from noisegate_cli.files.formats import AudioInfo
-from noisegate_cli.files.pcm import SAMPLE_WIDTH_BYTES
+from noisegate_cli.files.formats import AudioInfo, find_subtype
 from noisegate_cli.files.riff import WRITABLE_FORMAT_TAGS
 from noisegate_cli.text import format_duration, quote_path
 
@@ -14,7 +13,8 @@ def max_samples(info: AudioInfo) -> float:
     is_little_endian_wav = info.container.is_wav and info.endian != "BIG"
     if is_little_endian_wav and info.subtype in WRITABLE_FORMAT_TAGS:
         return math.inf  # `WavEncoder` converts a large file to RF64.
-    sample_bytes = info.channels * SAMPLE_WIDTH_BYTES.get(info.subtype, 1)
+    subtype = find_subtype(info.subtype)
+    sample_bytes = info.channels * (subtype.width_bytes or subtype.max_stored_bits / 8)
     container = info.container
     by_size = math.inf if container.max_bytes is None else container.max_bytes / sample_bytes
     by_count = math.inf if container.max_samples is None else container.max_samples

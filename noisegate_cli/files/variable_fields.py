@@ -1,15 +1,18 @@
-"""Clear the fields in which libsndfile stores the time of writing or the name of the file.
+"""Replace the fields in which libraries store random numbers, the time, or the name of the file.
 
 Without these fields, the same samples always result in the same bytes. The name would be the name
 of the partial file, which is random.
 """
 
 import re
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
+from zlib import crc32
 
-from noisegate_cli.files.chunks import FORM_BYTES, walk_chunks
-from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.chunks import FORM_BYTES, HEADER_BYTES, walk_chunks
+from noisegate_cli.files.formats import AudioInfo, find_subtype
 
 MAX_HEADER_BYTES = 1 << 12
 """Maximum size of the part of a file that is searched; libsndfile writes the fields before the
@@ -18,17 +21,78 @@ samples."""
 MAT5_TEXT_BYTES = 116
 """Size of the description at the beginning of a MATLAB 5 file."""
 
+OGG_HEADER_BYTES = 27
+"""Size of the header of an Ogg page, up to the table of segments."""
+
+MAX_OGG_PAGE_BYTES = OGG_HEADER_BYTES + 255 + 255 * 255
+
+SSND_HEADER_BYTES = 8
+"""Size of the offset and the block size that precede the samples in the chunk of an AIFF file."""
+
 
 def clear_variable_fields(path: Path, info: AudioInfo) -> None:
-    """Clear the variable fields of a complete file that libsndfile has written."""
+    """Clear the variable fields of a complete file with `info.samples` samples.
+
+    In AIFF files, this also corrects lengths that libsndfile writes.
+    """
+    if info.format == "OGG":
+        _set_ogg_serial(path)
+        return
     find = _FIELD_FINDERS.get(info.format)
     if find is None:
         return
     with path.open("r+b") as file:
         header = file.read(MAX_HEADER_BYTES)
-        for offset, content in find(header):
+        fields = find(header)
+        if info.format == "AIFF":
+            fields += _find_padded_lengths(header, info)
+        for offset, content in fields:
             file.seek(offset)
             file.write(content)
+
+
+def _set_ogg_serial(path: Path) -> None:
+    """Replace the random serial number of an Ogg stream by a checksum of its content.
+
+    A constant would not do, because streams that are joined must have different serial numbers.
+    """
+    with path.open("r+b") as file:
+        content = 0
+        for _, page in _read_ogg_pages(file):
+            content = crc32(page[OGG_HEADER_BYTES:], content)
+        for offset, page in _read_ogg_pages(file):
+            page[14:18] = content.to_bytes(4, "little")
+            page[22:26] = bytes(4)
+            page[22:26] = _compute_ogg_checksum(page)
+            file.seek(offset)
+            file.write(page[:OGG_HEADER_BYTES])
+
+
+def _read_ogg_pages(file: BinaryIO) -> Iterator[tuple[int, bytearray]]:
+    """Yield the offset and the bytes of each page (RFC 3533, 6)."""
+    offset = 0
+    while True:
+        file.seek(offset)
+        page = bytearray(file.read(MAX_OGG_PAGE_BYTES))
+        if len(page) < OGG_HEADER_BYTES:
+            return
+        segments = page[26]
+        del page[OGG_HEADER_BYTES + segments + sum(page[OGG_HEADER_BYTES:][:segments]) :]
+        yield offset, page
+        offset += len(page)
+
+
+def _compute_ogg_checksum(page: bytearray) -> bytes:
+    """Return the checksum of a page whose field for it is zero.
+
+    Ogg has the polynomial of zlib, but takes the bits of each byte in the opposite order, starts
+    with zeros and does not invert the result.
+    """
+    checksum = crc32(page.translate(_REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return checksum.to_bytes(4, "big").translate(_REVERSED_BITS)
+
+
+_REVERSED_BITS = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 
 
 def _find_chunk_fields(header: bytes) -> list[tuple[int, bytes]]:
@@ -45,6 +109,22 @@ def _find_chunk_fields(header: bytes) -> list[tuple[int, bytes]]:
         elif chunk.id == b"NAME" and chunk.is_complete:
             fields.append((chunk.offset, bytes(chunk.size)))
     return fields
+
+
+def _find_padded_lengths(header: bytes, info: AudioInfo) -> list[tuple[int, bytes]]:
+    """Return the length and the size of the samples in an AIFF file if they count the padding.
+
+    libsndfile adds the byte of padding after an odd number of bytes to the size of the `SSND`
+    chunk, and counts it as a sample in the `COMM` chunk.
+    """
+    octets = info.samples * info.channels * find_subtype(info.subtype).width_bytes
+    comm, ssnd = header.find(b"COMM"), header.find(b"SSND")
+    if comm < 0 or ssnd < 0 or octets % 2 == 0:
+        return []
+    return [
+        (comm + HEADER_BYTES + 2, struct.pack(">I", info.samples)),
+        (ssnd + 4, struct.pack(">I", SSND_HEADER_BYTES + octets)),
+    ]
 
 
 def _find_mat5_date(header: bytes) -> list[tuple[int, bytes]]:

@@ -16,7 +16,12 @@ import soundfile as sf
 from noisegate_cli.errors import NoisegateError, OutputError, OutputExistsError
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.libsndfile import SndfileEncoder, error_text
-from noisegate_cli.files.partial_files import partial_path, rename_without_replacing
+from noisegate_cli.files.partial_files import (
+    partial_path,
+    rename_without_replacing,
+    sync_file,
+    sync_folders,
+)
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Encoder
 from noisegate_cli.files.riff import (
@@ -48,7 +53,8 @@ class AudioWriter:
         self._info = info
         self.clipped_samples = 0
         """Number of samples over full scale that were clipped to the range of the output."""
-        self._samples = 0
+        self.samples = 0
+        """Number of samples per channel that were written."""
         self._error: Exception | None = None
         self._first_block: Samples | None = None
         self._queue: Queue[Samples | None] = Queue(maxsize=1)
@@ -63,8 +69,8 @@ class AudioWriter:
         OutputError
             If this block or an earlier one could not be written, or if the file would be too large.
         """
-        self._samples += len(block)
-        check_size(self._info, self._samples)
+        self.samples += len(block)
+        check_size(self._info, self.samples)
         if self._info.path == STDIO_PATH:
             self._write(block)
         elif self._thread is not None:
@@ -159,13 +165,17 @@ class InputMetadata:
 
 @contextmanager
 def open_writer(
-    info: AudioInfo, metadata: InputMetadata | None = None, force: bool = False
+    info: AudioInfo,
+    metadata: InputMetadata | None = None,
+    force: bool = False,
+    fsync: bool = False,
 ) -> Iterator[AudioWriter]:
     """Open `info.path` for writing; the file appears complete when the context exits.
 
     Samples are written to a partial file in the same directory, which is renamed at the end. On an
     error or an interrupt, the partial file is removed. Standard output receives the samples
-    immediately if the format can be streamed.
+    immediately if the format can be streamed. If `fsync` is true, the file and its name are on the
+    disk when the context exits.
 
     Raises
     ------
@@ -185,6 +195,8 @@ def open_writer(
             yield writer
         check_overwrite(path, force)
         with _wrap_write_errors(path):
+            if fsync:
+                sync_file(partial)
             if force:
                 partial.replace(path)
             else:
@@ -192,6 +204,8 @@ def open_writer(
                     rename_without_replacing(partial, path)
                 except FileExistsError:
                     raise OutputExistsError(_exists_message(path)) from None
+            if fsync:
+                sync_folders([path.parent, *(folder.parent for folder in made)])
 
 
 @contextmanager
@@ -232,7 +246,7 @@ def _open_file_writer(
         yield writer
     with _wrap_write_errors(info.path):
         if not _uses_wav_encoder(info):
-            clear_variable_fields(path, info)
+            clear_variable_fields(path, replace(info, samples=writer.samples))
         _copy_metadata(path, info, metadata)
 
 
@@ -260,13 +274,21 @@ def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) 
 
         try:
             write_tags(path, info, metadata.tags)
-        except OSError:
-            raise
         except Exception as error:  # as in InputMetadata.tags
+            if (system_error := _find_system_error(error)) is not None:
+                raise system_error from error
             metadata.warnings.append(f"its tags can't be kept ({error})")
     if metadata.keep_mtime:
         changed = metadata.path.stat()
         os.utime(path, ns=(changed.st_atime_ns, changed.st_mtime_ns))
+
+
+def _find_system_error(error: BaseException) -> OSError | None:
+    """Return the OSError that has caused an error; mutagen converts it to its own type."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    return cause
 
 
 @contextmanager

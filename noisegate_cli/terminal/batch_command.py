@@ -15,6 +15,7 @@ from noisegate_cli.terminal.options import add_gate_options
 from noisegate_cli.terminal.shared_options import (
     EXIT_FAILURE,
     ForceOption,
+    FsyncOption,
     InterruptedWithMessage,
     JsonOption,
     KeepMtimeOption,
@@ -59,6 +60,7 @@ class OutputGroup(OptionGroup):
         str, typer.Option(metavar="TEXT", help="Follows the names of the recordings.")
     ] = ""
     keep_mtime: KeepMtimeOption = False
+    fsync: FsyncOption = False
 
 
 @dataclass
@@ -210,6 +212,7 @@ def batch(
         cluster=execution.cluster,
         timeout_s=execution.timeout or DEFAULT_TIMEOUT_S,
         force=force,
+        fsync=outputs.fsync,
         checksum=execution.checksum,
         max_errors=1 if execution.fail_fast else execution.max_errors,
         csv_path=execution.report,

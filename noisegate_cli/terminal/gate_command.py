@@ -12,6 +12,7 @@ from noisegate_cli.terminal.options import add_gate_options
 from noisegate_cli.terminal.shared_options import (
     EXIT_FAILURE,
     ForceOption,
+    FsyncOption,
     JsonOption,
     KeepMtimeOption,
     QuietOption,
@@ -52,6 +53,7 @@ def gate(
     ] = None,
     subtype: SubtypeOption = None,
     keep_mtime: KeepMtimeOption = False,
+    fsync: FsyncOption = False,
     raw: RawOption = None,
     fail_on_chop: Annotated[
         bool,
@@ -87,6 +89,7 @@ def gate(
             options=OutputOptions(format=format, subtype=subtype, keep_mtime=keep_mtime),
             raw=kind,
             force=force,
+            fsync=fsync,
             progress=progress,
         )
     if json:

@@ -43,6 +43,11 @@ KeepMtimeOption = Annotated[
 ]
 
 
+FsyncOption = Annotated[
+    bool, typer.Option("--fsync", help="Wait until what is written survives a power cut.")
+]
+
+
 class InterruptedWithMessage(Exception):  # noqa: N818  # it is not an error
     """Interrupt with a message, because Typer drops the message of a KeyboardInterrupt."""
 

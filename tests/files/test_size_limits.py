@@ -14,7 +14,7 @@ from noisegate_cli.files.formats import FORMATS, AudioInfo
 from noisegate_cli.files.output_target import default_output_path, output_info
 from noisegate_cli.files.pipes import RawFormat
 from noisegate_cli.files.size_limits import check_size, max_samples
-from noisegate_cli.files.writer import open_writer
+from noisegate_cli.files.writer import open_writer, unsupported_reason
 from tests.conftest import Writer
 
 AT_003 = GateSettings(threshold=0.03)
@@ -108,3 +108,20 @@ def test_a_pipe_that_is_too_long_for_voc_ends_with_one_line(tmp_path):
     assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
     assert b"VOC holds at most 2:55 min of it: give -o a name that ends in .wav" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("container", ["WAV", "AIFF"])
+@pytest.mark.parametrize("subtype", ["IMA_ADPCM", "MS_ADPCM", "GSM610", "NMS_ADPCM_32", "DWVW_16"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_limit_of_a_compressed_output_agrees_with_its_size(
+    tmp_path, container, subtype, channels
+):
+    info = AudioInfo(tmp_path / "out", 48000, channels, 0, container, subtype, endian="FILE")
+    if unsupported_reason(info):
+        pytest.skip(f"{container} can't hold it")
+    length = 640000
+    noise = np.random.default_rng(0).choice([-0.9, 0.9], (length, channels)).astype(np.float32)
+    with open_writer(info) as writer:
+        writer.write(noise)
+    expected = FORMATS[container].max_bytes / (info.path.stat().st_size / length)
+    assert 0.35 * expected < max_samples(info) < 1.01 * expected

@@ -1,0 +1,91 @@
+"""What an encoder writes is decoded by another program, to the last sample."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from noisegate_cli import GateSettings, OutputError, gate_file
+from noisegate_cli.files.formats import WRITABLE_EXTENSIONS, AudioInfo
+from noisegate_cli.files.output_target import output_info
+from noisegate_cli.files.writer import unsupported_reason
+from tests.benchmarks.read_back import CONTAINERS, Case, check_case, make_cases
+from tests.conftest import Writer, tone
+
+SHORT = [
+    *[
+        Case("M4A", f"ALAC_{bits}", channels, 48000, samples)
+        for bits in (16, 24)
+        for channels in (3, 6)
+        for samples in (1, 2, 4097, 4098)
+    ],
+    *[Case("TTA", "PCM_16", 1, *numbers) for numbers in ((48000, 1), (48000, 50156), (2, 3))],
+]
+"""Recordings with a last frame for which FFmpeg's encoder ends the process."""
+
+
+@pytest.mark.parametrize("case", SHORT)
+def test_a_last_frame_of_few_samples_is_encoded_exactly(tmp_path, case):
+    assert check_case(case, tmp_path) == "exact"
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_another_program_decodes_every_sample(tmp_path, container):
+    cases = list(make_cases(container))
+    for index in np.random.default_rng(0).choice(len(cases), 6, replace=False):
+        check_case(cases[index], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("ending", "rate", "reason"),
+    [
+        ("ogg", 200001, "VORBIS holds at most 200000 Hz"),
+        ("ogg", 384000, "VORBIS holds at most 200000 Hz"),
+    ],
+)
+def test_a_sample_rate_that_ends_the_encoder_is_refused(ending, rate, reason):
+    source = AudioInfo(Path("in.wav"), rate, 1, 100, "WAV", "PCM_16")
+    with pytest.raises(OutputError, match=f"can't hold this recording .{reason}"):
+        output_info(source, Path(f"out.{ending}"))
+
+
+def test_tta_with_frames_of_one_sample_has_24_bits():
+    source = AudioInfo(Path("in.wav"), 1, 1, 100, "WAV", "PCM_16")
+    assert output_info(source, Path("out.tta")).subtype == "PCM_24"
+    assert output_info(source, Path("out.wv")).subtype == "PCM_16"
+
+
+def test_the_highest_sample_rate_of_vorbis_is_accepted(tmp_path):
+    assert check_case(Case("OGG", "VORBIS", 1, 200000, 5000), tmp_path) == "lossy"
+
+
+def test_a_format_of_two_files_is_refused_without_writing_any(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = AudioInfo(Path("in.sd2"), 48000, 1, 100, "SD2", "PCM_16")
+    with pytest.raises(OutputError, match="an SD2 file consists of two files"):
+        output_info(source, Path("out.sd2"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_alac_in_caf_becomes_pcm_since_its_encoder_can_lose_samples():
+    source = AudioInfo(Path("in.caf"), 48000, 2, 100, "CAF", "ALAC_24")
+    assert output_info(source, Path("out.caf")).subtype == "PCM_24"
+    assert unsupported_reason(source)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes of this kind")
+@pytest.mark.parametrize("extension", WRITABLE_EXTENSIONS)
+def test_outputs_of_a_private_recording_are_private(tmp_path, write: Writer, extension):
+    source = write(tone(0.5, 0.2))
+    source.chmod(0o600)
+    out, residue = tmp_path / f"out{extension}", tmp_path / f"residue{extension}"
+    for force in (False, True):
+        gate_file(source, out, GateSettings(threshold=0.03), residue=residue, force=force)
+        assert [path.stat().st_mode & 0o777 for path in (out, residue)] == [0o600, 0o600]
+        out.chmod(0o644)
+        residue.chmod(0o644)
+
+
+def test_every_writable_container_is_read_back():
+    assert {*CONTAINERS, "RAW"} == set(WRITABLE_EXTENSIONS.values())
