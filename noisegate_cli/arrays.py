@@ -27,6 +27,7 @@ from noisegate_cli.progress import (
     scale_progress,
 )
 from noisegate_cli.samples import Samples
+from noisegate_cli.text import format_repr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,6 +36,17 @@ class ArrayGateResult(GateReport):
 
     samples: Samples
     """The gated samples, in the shape and the type of the input."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ArrayGateResult):
+            return NotImplemented
+        return self.to_fields() == other.to_fields() and np.array_equal(self.samples, other.samples)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        names = ("threshold", "statistics.closed_share", "statistics.openings", "chops.count")
+        return format_repr(self, "samples.shape", *names)
 
 
 @overload
@@ -143,9 +155,7 @@ def gate(
     """
     settings = build_settings(settings, preset, changes)
     samples = prepare_samples(y, settings, axis)
-    noises = measure_noise_array(y_noise, settings, sample_rate, axis) or _measure_settings_noise(
-        samples, settings, sample_rate
-    )
+    noises = _measure_noise(samples, y_noise, settings, sample_rate, axis)
     with open_progress(progress, "gate") as report:
         decision, start = GateDecision.from_settings(settings, noises), 0.0
         if decision is None:
@@ -174,6 +184,7 @@ def segments(
     *,
     settings: GateSettings | None = None,
     preset: str | None = None,
+    y_noise: ArrayLike | None = None,
     axis: int = 0,
     progress: Progress = False,
     **changes: Unpack[SettingsChanges],
@@ -200,6 +211,7 @@ def segments(
         sample_rate,
         settings=settings,
         preset=preset,
+        y_noise=y_noise,
         axis=axis,
         return_result=True,
         progress=progress,
@@ -213,6 +225,7 @@ def analyze(
     *,
     settings: GateSettings | None = None,
     preset: str | None = None,
+    y_noise: ArrayLike | None = None,
     axis: int = 0,
     progress: Progress = False,
     **changes: Unpack[SettingsChanges],
@@ -228,17 +241,23 @@ def analyze(
     """
     settings = build_settings(settings, preset, changes)
     samples = prepare_samples(y, settings, axis)
-    noises = _measure_settings_noise(samples, settings, sample_rate)
+    noises = _measure_noise(samples, y_noise, settings, sample_rate, axis)
     with open_progress(progress, "analyze") as report:
         return _measure_array(samples, settings, sample_rate, noises, report).report()
 
 
-def _measure_settings_noise(
-    samples: Samples, settings: GateSettings, sample_rate: int
+def _measure_noise(
+    samples: Samples,
+    y_noise: ArrayLike | None,
+    settings: GateSettings,
+    sample_rate: int,
+    axis: int,
 ) -> NoiseProfiles:
-    """Return the noise profiles of the recording or the span that the settings name."""
-    return measure_noise_file(settings) or measure_noise_span(
-        split_blocks(samples), settings, sample_rate
+    """Return the noise profiles of `y_noise`, or of the recording or span in the settings."""
+    return (
+        measure_noise_array(y_noise, settings, sample_rate, axis)
+        or measure_noise_file(settings)
+        or measure_noise_span(split_blocks(samples), settings, sample_rate)
     )
 
 

@@ -7,7 +7,7 @@ from noisegate_cli.array_input import read_array
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, GateReport, compute_latency
-from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.gating.settings import GateSettings, check_settings_type
 from noisegate_cli.noise_input import measure_noise_array, measure_noise_file
 from noisegate_cli.samples import Samples
 
@@ -62,6 +62,7 @@ class GateStream:
         *,
         y_noise: ArrayLike | None = None,
     ) -> None:
+        check_settings_type(settings)
         if channels < 1:
             raise SettingsError(f"a stream of {channels} channels has no samples: give 1 or more")
         noises = measure_noise_array(y_noise, settings, sample_rate) or measure_noise_file(settings)
@@ -77,6 +78,7 @@ class GateStream:
         """Start a new recording with the same settings."""
         self._gate = Gate(self._decision, self._sample_rate, self._channels, live=True)
         self._dtype: np.dtype[np.generic] | None = None
+        self._axes = 1 if self._channels == 1 else 2
         self._has_ended = False
 
     @property
@@ -91,15 +93,15 @@ class GateStream:
         ----------
         block
             The next samples, shaped (samples,) or (samples, channels), of the same type in all
-            blocks: int16, int32, float32 or float64. It may be empty.
+            blocks: int16, int32, float32 or float64. It may be empty, also `[]`.
         last
             Whether the recording ends here: then all remaining samples are returned.
 
         Returns
         -------
         numpy.ndarray
-            The next gated samples, with as many axes and of the same type as `block`; their number
-            differs from block to block.
+            The next gated samples, with as many axes and of the same type as the blocks; their
+            number differs from block to block.
 
         Raises
         ------
@@ -116,17 +118,21 @@ class GateStream:
             self._has_ended = True
             samples, _ = self._gate.process(samples, last)
             self._has_ended = last
-        return samples[:, 0] if np.ndim(block) == 1 else samples
+        return samples[:, 0] if self._axes == 1 else samples
 
     def _prepare(self, block: ArrayLike) -> Samples:
         """Return a block shaped (samples, channels), in the type of the first block."""
         samples = read_array(block)
+        axes = samples.ndim
+        if samples.shape == (0,):
+            samples, axes = samples.reshape(0, self._channels), self._axes
         channels = 1 if samples.ndim == 1 else samples.shape[-1] if samples.ndim == 2 else 0
         if channels != self._channels:
             raise SettingsError(
                 f"a block shaped {samples.shape} does not fit a stream of {self._channels} "
                 f"channels: give blocks shaped (samples, {self._channels})"
             )
+        self._axes = axes
         if self._dtype is None and len(samples):
             self._dtype = samples.dtype
         if not len(samples):

@@ -15,6 +15,7 @@ STANDARD = {
     "functools",
     "itertools",
     "math",
+    "numbers",
     "re",
     "types",
     "typing",

@@ -133,3 +133,24 @@ def test_samples_of_the_noise_contradict_another_noise():
         gate(y, RATE, preset="hard", threshold=0.1, spectral=True, y_noise=room)
     with pytest.raises(SettingsError, match="samples of the noise as y_noise="):
         gate(y, RATE, spectral=True, noise=room)
+
+
+def test_samples_of_the_noise_serve_segments_and_analyze_too():
+    room = np.random.default_rng(0).normal(0, 0.001, (RATE, 2))
+    y = np.tile(STEREO, (2, 1)) + np.tile(room, (6, 1))
+    options = {"threshold": 0.02, "spectral": True, "y_noise": room}
+    expected = gate(y, RATE, return_result=True, **options)
+    assert segments(y, RATE, **options) == expected.segments
+    assert analyze(y, RATE, **options).noises == expected.noises
+
+
+def test_results_are_equal_if_samples_and_report_are():
+    y = loud_and_quiet()
+    result, same, other = (
+        gate(samples, RATE, threshold=0.02, return_result=True) for samples in (y, y, 0.99 * y)
+    )
+    assert result == same
+    assert result != other
+    assert result.segments == other.segments
+    assert len(repr(result)) < 200
+    assert "samples.shape=(48000,)" in repr(result)

@@ -134,6 +134,19 @@ def test_blocks_that_do_not_fit_are_refused():
         GateStream(GateSettings(threshold=0.1), RATE, channels=0)
 
 
+@pytest.mark.parametrize(("shape", "channels"), [((-1,), 1), ((-1, 1), 1), ((-1, 2), 2)])
+def test_an_empty_list_ends_a_stream_of_any_shape(shape, channels):
+    y = SOUND.astype(np.float32).reshape(shape)
+    stream = GateStream(GateSettings(threshold=0.05), RATE, channels)
+    out = [stream.process([]), stream.process(y), stream.process([], last=True)]
+    assert [part.ndim for part in out[1:]] == [y.ndim, y.ndim]
+    assert out[2].dtype == y.dtype
+    assert np.array_equal(np.concatenate(out[1:]), gate(y, RATE, threshold=0.05))
+    assert len(out[0]) == 0
+    with pytest.raises(SettingsError, match="give preset='voice'"):
+        GateStream("voice", RATE)
+
+
 def test_a_stream_with_an_invalid_sample_must_be_reset():
     stream = GateStream(GateSettings(threshold=0.1), RATE)
     with pytest.raises(AudioError, match="NaN"):

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
 from types import MappingProxyType
-from typing import Any, Literal, TypedDict, Unpack, get_args
+from typing import Any, Literal, Protocol, TypedDict, Unpack, get_args
 
 from noisegate_cli.errors import SettingsError, SignalError
 from noisegate_cli.gating.parsing import AUTO, MUTE, parse_threshold
@@ -40,6 +41,15 @@ NON_NEGATIVE_FIELDS = (
     "release_ms",
 )
 
+OPTIONAL_FIELDS = ("range_db", "target_floor_db", "frame_length", "hop_length")
+"""Numeric settings that may be None."""
+
+
+class PathLike(Protocol):
+    """Path that is not text, such as `pathlib.Path`."""
+
+    def __fspath__(self) -> str: ...
+
 
 class SettingsChanges(TypedDict, total=False):
     """Keyword arguments that override single fields of `GateSettings`; see there."""
@@ -62,7 +72,7 @@ class SettingsChanges(TypedDict, total=False):
     spectral: Spectral | bool
     """True chooses the mode: `mask` for the preset `hard`, else `soft`."""
     reduction_db: float
-    noise: str | tuple[float, float] | None
+    noise: str | PathLike | tuple[float, float] | None
     nonfinite: NonFinite
 
 
@@ -121,13 +131,16 @@ class GateSettings:
     or with the binary `mask` of the magnitude spectrogram."""
     reduction_db: float = 24.0
     """Maximum attenuation of a bin in dB; infinity is silence."""
-    noise: str | tuple[float, float] | None = None
+    noise: str | PathLike | tuple[float, float] | None = None
     """Where the noise is alone: the path of a recording of it, or a span of the recording itself,
-    from and to in seconds. None learns it from the pauses and tracks it."""
+    from and to in seconds. None learns it from the pauses and tracks it. Paths are stored as text.
+    """
     nonfinite: NonFinite = "refuse"
     """NaN and infinite samples: `refuse` raises an error, `zero` replaces them with zero."""
 
     def __post_init__(self) -> None:
+        self._convert()
+        self._check_types()
         if isinstance(self.threshold, str):
             object.__setattr__(self, "threshold", parse_threshold(self.threshold))
         elif not 0 <= self.threshold <= 1:
@@ -164,6 +177,31 @@ class GateSettings:
             raise SettingsError(f"reduction {self.reduction_db:g} dB must be 0 or more")
         self._check_noise()
         self._check_frames()
+
+    def _convert(self) -> None:
+        """Store pairs as tuples and paths as text, so that settings compare and hash by value."""
+        for name in ("key_hz", "noise"):
+            value: Any = getattr(self, name)
+            if isinstance(value, list):
+                object.__setattr__(self, name, tuple(value))
+            elif hasattr(value, "__fspath__"):
+                object.__setattr__(self, name, value.__fspath__())
+
+    def _check_types(self) -> None:
+        if not isinstance(self.threshold, str | Real):
+            raise SettingsError(f"threshold {self.threshold!r} must be a number or text")
+        for name in (*NON_NEGATIVE_FIELDS, "reduction_db", *OPTIONAL_FIELDS):
+            value = getattr(self, name)
+            is_integer = name.endswith("_length")
+            if value is None and name in OPTIONAL_FIELDS:
+                continue
+            if not isinstance(value, Integral if is_integer else Real):
+                number = "an integer" if is_integer else "a number"
+                raise SettingsError(f"{_field_label(name)} {value!r} must be {number}")
+        if self.key_hz is not None and not _is_pair(self.key_hz):
+            raise SettingsError(
+                f"key {self.key_hz!r} must be two frequencies in Hz, such as (250, 4000)"
+            )
 
     def _check_noise(self) -> None:
         noise: Any = self.noise
@@ -345,6 +383,13 @@ class GateSettings:
         )
 
 
+def check_settings_type(settings: object) -> None:
+    """Raise `SettingsError` if `settings` is another object, such as the name of a preset."""
+    if not isinstance(settings, GateSettings):
+        hint = f"preset={settings!r}" if isinstance(settings, str) else "GateSettings(...)"
+        raise SettingsError(f"settings {settings!r} must be GateSettings: give {hint}")
+
+
 def build_settings(
     settings: GateSettings | None, preset: str | None, changes: SettingsChanges
 ) -> GateSettings:
@@ -357,6 +402,7 @@ def build_settings(
     """
     if settings is None:
         return GateSettings.preset(preset or "voice", **changes)
+    check_settings_type(settings)
     if preset is not None:
         raise SettingsError(
             f"settings= and preset={preset!r} exclude each other: give the other settings by name, "
@@ -374,9 +420,17 @@ def _choose_spectral_mode(changes: SettingsChanges, mode: Spectral) -> dict[str,
     return values
 
 
+def _is_pair(value: object) -> bool:
+    """Return whether `value` is a tuple of two numbers."""
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(isinstance(number, Real) for number in value)
+    )
+
+
 def _is_time_span(noise: tuple[Any, ...]) -> bool:
-    numbers = len(noise) == 2 and all(isinstance(time, int | float) for time in noise)
-    return numbers and 0 <= noise[0] < noise[1] < math.inf
+    return _is_pair(noise) and 0 <= noise[0] < noise[1] < math.inf
 
 
 def _field_label(name: str) -> str:

@@ -1,8 +1,10 @@
 import math
 import re
 from dataclasses import fields
+from pathlib import Path
 from typing import get_type_hints
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +53,43 @@ def test_times_become_frames():
 def test_a_setting_out_of_range_is_refused_and_quoted(changes, words):
     with pytest.raises(SettingsError, match=re.escape(words)):
         GateSettings(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"threshold": None}, "threshold None must be a number or text"),
+        ({"range_db": "-24dB"}, "range (dB) '-24dB' must be a number"),
+        ({"reduction_db": "12dB"}, "reduction (dB) '12dB' must be a number"),
+        ({"hold_ms": None}, "hold (ms) None must be a number"),
+        ({"frame_length": 512.0}, "frame length 512.0 must be an integer"),
+        ({"key_hz": "250-4000"}, "key '250-4000' must be two frequencies in Hz"),
+        ({"key_hz": (250,)}, "key (250,) must be two frequencies in Hz"),
+        ({"key_hz": 250}, "key 250 must be two frequencies in Hz"),
+    ],
+)
+def test_a_setting_of_another_type_is_refused_and_quoted(changes, words):
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        GateSettings(**changes)
+
+
+def test_settings_take_numpy_numbers_lists_and_paths():
+    expected = GateSettings(hold_ms=50, frame_length=512, key_hz=(250, 4000))
+    given_by_numpy = GateSettings(
+        hold_ms=np.float32(50), frame_length=np.int64(512), key_hz=[np.int16(250), 4000]
+    )
+    assert given_by_numpy == expected
+    assert hash(given_by_numpy) == hash(expected)
+    span = GateSettings(spectral="soft", noise=[np.float32(0.5), np.int64(2)])
+    assert span.noise_span == (0.5, 2)
+    assert GateSettings(spectral="soft", noise=Path("room.wav")).noise_file == "room.wav"
+
+
+def test_settings_in_another_form_are_refused_with_what_to_give():
+    with pytest.raises(SettingsError, match="give preset='music'"):
+        build_settings("music", None, {})
+    with pytest.raises(SettingsError, match=r"give GateSettings\(...\)"):
+        build_settings({"hold_ms": 50}, None, {})
 
 
 def test_a_hop_that_does_not_divide_the_default_frame_is_refused_when_that_is_known():
