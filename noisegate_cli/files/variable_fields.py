@@ -24,8 +24,6 @@ MAT5_TEXT_BYTES = 116
 OGG_HEADER_BYTES = 27
 """Size of the header of an Ogg page, up to the table of segments."""
 
-MAX_OGG_PAGE_BYTES = OGG_HEADER_BYTES + 255 + 255 * 255
-
 SSND_HEADER_BYTES = 8
 """Size of the offset and the block size that precede the samples in the chunk of an AIFF file."""
 
@@ -56,7 +54,7 @@ def _set_ogg_serial(path: Path) -> None:
 
     A constant would not do, because streams that are joined must have different serial numbers.
     """
-    with path.open("r+b") as file:
+    with path.open("rb") as file, path.open("r+b") as target:
         content = 0
         for _, page in _read_ogg_pages(file):
             content = crc32(page[OGG_HEADER_BYTES:], content)
@@ -64,20 +62,16 @@ def _set_ogg_serial(path: Path) -> None:
             page[14:18] = content.to_bytes(4, "little")
             page[22:26] = bytes(4)
             page[22:26] = _compute_ogg_checksum(page)
-            file.seek(offset)
-            file.write(page[:OGG_HEADER_BYTES])
+            target.seek(offset)
+            target.write(page[:OGG_HEADER_BYTES])
 
 
 def _read_ogg_pages(file: BinaryIO) -> Iterator[tuple[int, bytearray]]:
     """Yield the offset and the bytes of each page (RFC 3533, 6)."""
-    offset = 0
-    while True:
-        file.seek(offset)
-        page = bytearray(file.read(MAX_OGG_PAGE_BYTES))
-        if len(page) < OGG_HEADER_BYTES:
-            return
-        segments = page[26]
-        del page[OGG_HEADER_BYTES + segments + sum(page[OGG_HEADER_BYTES:][:segments]) :]
+    offset = file.seek(0)
+    while len(header := file.read(OGG_HEADER_BYTES)) == OGG_HEADER_BYTES:
+        segments = file.read(header[-1])
+        page = bytearray(header + segments + file.read(sum(segments)))
         yield offset, page
         offset += len(page)
 

@@ -97,11 +97,11 @@ def make_samples(case: Case) -> Samples:
     full_scale = FULL_SCALE[info.dtype.name]
     noise = case.loudness * rng.choice([-1.0, -0.3, 0.5, 1.0], (case.samples, case.channels))
     if info.dtype.kind == "f":
-        return noise.astype(info.dtype)
+        return np.asarray(noise, info.dtype)
     step = info.quantization_step(info.dtype)
     lowest, highest = -full_scale, full_scale - step
     values = np.clip(np.rint(noise * full_scale / step) * step, lowest, highest)
-    return values.astype(np.int64).astype(info.dtype)
+    return np.asarray(values.astype(np.int64), info.dtype)
 
 
 def decode(path: Path, case: Case) -> Samples:
@@ -115,7 +115,7 @@ def decode(path: Path, case: Case) -> Samples:
         return decode_by_pyav(path)
     done = subprocess.run(command, capture_output=True, check=False, timeout=MAX_SECONDS)
     assert not done.returncode, done.stderr.decode()
-    return np.asarray(np.frombuffer(done.stdout, "<f8").reshape(-1, case.channels))
+    return np.frombuffer(done.stdout, "<f8").reshape(-1, case.channels)
 
 
 def decode_by_pyav(path: Path) -> Samples:
