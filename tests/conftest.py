@@ -41,9 +41,9 @@ def as_type(y: Samples, subtype: str) -> Samples:
     if subtype in FLOATS:
         return y.astype(FLOATS[subtype])
     bits = int(subtype.removeprefix("PCM_"))
-    held = np.dtype(PCM[subtype]).itemsize * 8
+    container_bits = np.dtype(PCM[subtype]).itemsize * 8
     steps = np.clip(np.rint(y * 2.0 ** (bits - 1)), -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1)
-    return (steps.astype(np.int64) << (held - bits)).astype(PCM[subtype])
+    return (steps.astype(np.int64) << (container_bits - bits)).astype(PCM[subtype])
 
 
 @pytest.fixture
@@ -55,11 +55,11 @@ def write(tmp_path: Path) -> Writer:
     ) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        kind = {".wav": "WAV", ".flac": "FLAC"}.get(path.suffix, "WAV")
+        container = {".wav": "WAV", ".flac": "FLAC"}.get(path.suffix, "WAV")
         with sf.SoundFile(
-            path, "w", rate, 1 if y.ndim == 1 else y.shape[1], subtype, format=kind
-        ) as f:
-            f.write(y if y.dtype.kind == "i" else as_type(y, subtype))
+            path, "w", rate, 1 if y.ndim == 1 else y.shape[1], subtype, format=container
+        ) as file:
+            file.write(y if y.dtype.kind == "i" else as_type(y, subtype))
         return path
 
     return writer

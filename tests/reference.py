@@ -42,18 +42,18 @@ def hysteresis_mask(levels: list[float], open_above: float, close_below: float) 
     return mask
 
 
-def without_short_runs(mask: list[bool], value: bool, frames: int) -> list[bool]:
+def remove_short_runs(mask: list[bool], value: bool, frames: int) -> list[bool]:
     """One run at a time; what is at either end may go on outside."""
     result = []
-    runs = [(flag, len(list(run))) for flag, run in groupby(mask)]
-    for i, (flag, length) in enumerate(runs):
-        at_an_end = i in (0, len(runs) - 1)
-        short = flag == value and length < frames and not at_an_end
-        result += [flag != short] * length
+    runs = [(is_open, len(list(run))) for is_open, run in groupby(mask)]
+    for i, (is_open, length) in enumerate(runs):
+        touches_an_end = i in (0, len(runs) - 1)
+        is_too_short = is_open == value and length < frames and not touches_an_end
+        result += [is_open != is_too_short] * length
     return result
 
 
-def held(mask: list[bool], hold: int) -> list[bool]:
+def extend_open_runs(mask: list[bool], hold: int) -> list[bool]:
     """One frame at a time."""
     return [any(mask[max(0, k - hold) : k + 1]) for k in range(len(mask))]
 
@@ -63,7 +63,7 @@ def envelope(
 ) -> list[float]:
     """One frame at a time, the nearest open frames searched for."""
 
-    def faded(distance: float, length: float) -> float:
+    def faded_gain(distance: float, length: float) -> float:
         if distance <= 0:
             return 1.0
         if distance >= length:
@@ -72,14 +72,16 @@ def envelope(
 
     gains = []
     for k in range(len(mask)):
-        before = min((k - i for i in range(k + 1) if mask[i]), default=math.inf)
-        after = min((i - k for i in range(k, len(mask)) if mask[i]), default=math.inf)
-        gains.append(max(faded(before, release), faded(after - lookahead, attack)))
+        since_open = min((k - i for i in range(k + 1) if mask[i]), default=math.inf)
+        until_open = min((i - k for i in range(k, len(mask)) if mask[i]), default=math.inf)
+        gains.append(
+            max(faded_gain(since_open, release), faded_gain(until_open - lookahead, attack))
+        )
     return gains
 
 
 def masked_bins(
-    y: Samples, opens_above: float | Samples, frame_length: int, hop_length: int
+    y: Samples, open_above: float | Samples, frame_length: int, hop_length: int
 ) -> Samples:
     """STFT, zero the bins whose magnitude is at or below the threshold, inverse STFT.
 
@@ -87,16 +89,19 @@ def masked_bins(
     is one magnitude, or one for each bin, shaped (bins, 1).
     """
     spectrum = librosa.stft(y, n_fft=frame_length, hop_length=hop_length)
-    mask = np.abs(spectrum) > opens_above
+    mask = np.abs(spectrum) > open_above
     return np.asarray(
         librosa.istft(spectrum * mask, n_fft=frame_length, hop_length=hop_length, length=len(y))
     )
 
 
-def decision_directed(a_posteriori_snr: Samples, keep: float) -> Samples:
+def decision_directed(a_posteriori_snr: Samples, smoothing_factor: float) -> Samples:
     """Return the a-priori ratio of Ephraim and Malah with Wiener's gain, one frame at a time."""
-    ratios = [(1 - keep) * np.maximum(a_posteriori_snr[0] - 1, 0)]
-    for before, now in pairwise(a_posteriori_snr):
-        gain = ratios[-1] / (1 + ratios[-1])
-        ratios.append(keep * gain**2 * before + (1 - keep) * np.maximum(now - 1, 0))
-    return np.array(ratios)
+    a_priori_snrs = [(1 - smoothing_factor) * np.maximum(a_posteriori_snr[0] - 1, 0)]
+    for previous, current in pairwise(a_posteriori_snr):
+        gain = a_priori_snrs[-1] / (1 + a_priori_snrs[-1])
+        a_priori_snrs.append(
+            smoothing_factor * gain**2 * previous
+            + (1 - smoothing_factor) * np.maximum(current - 1, 0)
+        )
+    return np.array(a_priori_snrs)

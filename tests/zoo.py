@@ -14,7 +14,7 @@ from noisegate_cli.samples import Samples
 
 RATE = 16000
 
-BY_LIBSNDFILE = {
+LIBSNDFILE_FORMATS = {
     "u8.wav": ("WAV", "PCM_U8"),
     "s16.wav": ("WAV", "PCM_16"),
     "s24.wav": ("WAVEX", "PCM_24"),
@@ -73,7 +73,13 @@ def sound(rate: int = RATE, seconds: float = 1.0) -> Samples:
 
 
 def encode(
-    path: Path, y: Samples, container: str, codec: str, kind: str, rate: int, **metadata: str
+    path: Path,
+    y: Samples,
+    container: str,
+    codec: str,
+    sample_format: str,
+    rate: int,
+    **metadata: str,
 ) -> Path:
     """Write floats shaped (samples,) or (samples, channels) through PyAV."""
     y = y.reshape(len(y), -1)
@@ -84,13 +90,13 @@ def encode(
         stream: Any = file.add_stream(codec, rate=rate, layout=layout)
         if codec in ("wmav2", "ac3", "mp2"):
             stream.codec_context.bit_rate = 96000
-        stream.codec_context.format = av.AudioFormat(kind)
-        packed = kind.rstrip("p")
+        stream.codec_context.format = av.AudioFormat(sample_format)
+        packed = sample_format.rstrip("p")
         dtype = {"s16": "int16", "s32": "int32", "flt": "float32"}[packed]
         scale = {"s16": 2**15, "s32": 2**31, "flt": 1}[packed]
-        values = y * scale if scale == 1 else np.rint(y * 2**15) * (scale // 2**15)
+        samples = y * scale if scale == 1 else np.rint(y * 2**15) * (scale // 2**15)
         frame: Any = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(values.astype(dtype)).reshape(1, -1), packed, layout
+            np.ascontiguousarray(samples.astype(dtype)).reshape(1, -1), packed, layout
         )
         frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
         file.mux(stream.encode(frame))
@@ -98,10 +104,13 @@ def encode(
     return path
 
 
-def with_chunks(path: Path, y: Samples, rate: int = RATE) -> dict[bytes, bytes]:
+def write_with_chunks(path: Path, y: Samples, rate: int = RATE) -> dict[bytes, bytes]:
     """Write a 16-bit WAV file with the chunks of field recorders and editors; return those."""
-    before = {b"bext": bytes(602) + b"A=PCM\r\n", b"iXML": b"<BWFXML><TAPE>1</TAPE></BWFXML>"}
-    after = {
+    chunks_before_data = {
+        b"bext": bytes(602) + b"A=PCM\r\n",
+        b"iXML": b"<BWFXML><TAPE>1</TAPE></BWFXML>",
+    }
+    chunks_after_data = {
         b"cue ": (1).to_bytes(4, "little") + bytes(24),
         b"LIST": b"INFO" + build_chunk(b"INAM", b"Inaugural\0") + build_chunk(b"IART", b"J.\0"),
         b"smpl": bytes(range(36)),
@@ -111,20 +120,22 @@ def with_chunks(path: Path, y: Samples, rate: int = RATE) -> dict[bytes, bytes]:
     fmt = (
         b"\1\0\1\0" + rate.to_bytes(4, "little") + (2 * rate).to_bytes(4, "little") + b"\2\0\x10\0"
     )
-    parts = [build_chunk(name, content) for name, content in before.items()]
+    parts = [build_chunk(name, content) for name, content in chunks_before_data.items()]
     parts += [build_chunk(b"fmt ", fmt), build_chunk(b"data", data)]
-    parts += [build_chunk(name, content) for name, content in after.items()]
+    parts += [build_chunk(name, content) for name, content in chunks_after_data.items()]
     path.write_bytes(build_chunk(b"RIFF", b"WAVE" + b"".join(parts)))
-    return before | after
+    return chunks_before_data | chunks_after_data
 
 
 def make_zoo(folder: Path) -> Iterator[Path]:
     """Write a file of each kind into `folder`."""
-    for name, (container, subtype) in BY_LIBSNDFILE.items():
+    for name, (container, subtype) in LIBSNDFILE_FORMATS.items():
         with sf.SoundFile(folder / name, "w", RATE, 1, subtype, format=container) as file:
             file.write(sound())
         yield folder / name
-    for name, (kind, codec, stored, rate) in PYAV_FORMATS.items():
-        yield encode(folder / name, sound(rate), kind, codec, stored, rate, title="A title")
-    with_chunks(folder / "chunks.wav", sound())
+    for name, (container, codec, sample_format, rate) in PYAV_FORMATS.items():
+        yield encode(
+            folder / name, sound(rate), container, codec, sample_format, rate, title="A title"
+        )
+    write_with_chunks(folder / "chunks.wav", sound())
     yield folder / "chunks.wav"

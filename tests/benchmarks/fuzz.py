@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
-MOST_SECONDS = 10.0
-MOST_MEGABYTES = 300.0
+MAX_SECONDS = 10.0
+MAX_MEMORY_MB = 300.0
 
-LIES = (
+IMPLAUSIBLE_NUMBERS = (
     b"\0\0\0\0",
     b"\xff\xff\xff\xff",
     b"\xff\xff\xff\x7f",
@@ -34,36 +34,40 @@ LIES = (
 """Numbers that headers should not be believed."""
 
 
-def mutated(content: bytes, number: int) -> bytes:
+def damage(content: bytes, number: int) -> bytes:
     """Return `content` with the damage of case `number`."""
     rng = np.random.default_rng(number)
-    octets = bytearray(content)
+    damaged = bytearray(content)
     for _ in range(rng.integers(1, 5)):
-        if not octets:
+        if not damaged:
             break
         # Headers are where the trouble is.
-        end = len(octets) if rng.random() < 0.5 else min(len(octets), 256)
-        at = int(rng.integers(end))
-        kind = rng.integers(7)
-        if kind == 0:
-            octets[at] ^= 1 << rng.integers(8)
-        elif kind == 1:
-            octets[at : at + 4] = LIES[rng.integers(len(LIES))]
-        elif kind == 2:
-            octets[at : at + 4] = LIES[rng.integers(len(LIES))][::-1]
-        elif kind == 3:
+        end = len(damaged) if rng.random() < 0.5 else min(len(damaged), 256)
+        position = int(rng.integers(end))
+        damage_type = rng.integers(7)
+        if damage_type == 0:
+            damaged[position] ^= 1 << rng.integers(8)
+        elif damage_type == 1:
+            damaged[position : position + 4] = IMPLAUSIBLE_NUMBERS[
+                rng.integers(len(IMPLAUSIBLE_NUMBERS))
+            ]
+        elif damage_type == 2:
+            damaged[position : position + 4] = IMPLAUSIBLE_NUMBERS[
+                rng.integers(len(IMPLAUSIBLE_NUMBERS))
+            ][::-1]
+        elif damage_type == 3:
             length = int(rng.integers(1, 200))
-            octets[at : at + length] = rng.bytes(length)
-        elif kind == 4:
-            del octets[int(rng.integers(len(octets))) :]
-        elif kind == 5:
-            del octets[at : at + int(rng.integers(1, 100))]
+            damaged[position : position + length] = rng.bytes(length)
+        elif damage_type == 4:
+            del damaged[int(rng.integers(len(damaged))) :]
+        elif damage_type == 5:
+            del damaged[position : position + int(rng.integers(1, 100))]
         else:
-            octets[at:at] = octets[at : at + int(rng.integers(1, 2000))]
-    return bytes(octets)
+            damaged[position:position] = damaged[position : position + int(rng.integers(1, 2000))]
+    return bytes(damaged)
 
 
-def gated(path: Path, output: Path, number: int) -> str:
+def gate_damaged(path: Path, output: Path, number: int) -> str:
     """Gate one damaged recording; return `gated`, `warned` or `refused`, or raise."""
     from noisegate_cli import GateSettings, NoisegateError, analyze_file, gate_file
 
@@ -81,30 +85,30 @@ def gated(path: Path, output: Path, number: int) -> str:
 
 
 def _work(pipe: Connection, folder: Path) -> None:
-    talk = folder / "talk"
-    os.dup2(os.open(talk, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+    stderr_path = folder / "talk"
+    os.dup2(os.open(stderr_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
     while True:
         seed, number = pipe.recv()
         path = folder / f"in{seed.suffix}"
-        path.write_bytes(mutated(seed.read_bytes(), number))
-        before = talk.stat().st_size
+        path.write_bytes(damage(seed.read_bytes(), number))
+        before = stderr_path.stat().st_size
         started = time.perf_counter()
         try:
             # Some outputs are in the container of the input.
             output = folder / ("out.wav" if number % 3 else f"out{seed.suffix}")
             if output.suffix not in (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".wv", ".caf"):
                 output = folder / "out.flac"
-            what = gated(path, output, number)
+            outcome = gate_damaged(path, output, number)
         except Exception as error:
-            what = f"FAULT {type(error).__name__}: {error}"
+            outcome = f"FAULT {type(error).__name__}: {error}"
         seconds = time.perf_counter() - started
-        if talk.stat().st_size > before:
-            what = f"FAULT talk: {talk.read_text(errors='replace')[before:][:200]}"
-        left = [p.name for p in folder.iterdir() if p.name.endswith(".partial")]
-        if left:
-            what = f"FAULT left {left}"
+        if stderr_path.stat().st_size > before:
+            outcome = f"FAULT talk: {stderr_path.read_text(errors='replace')[before:][:200]}"
+        partial_files = [path.name for path in folder.iterdir() if path.name.endswith(".partial")]
+        if partial_files:
+            outcome = f"FAULT left {partial_files}"
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        pipe.send((what, seconds, peak))
+        pipe.send((outcome, seconds, peak))
 
 
 class Worker:
@@ -124,14 +128,14 @@ class Worker:
         """Return what became of a case, its seconds, and the megabytes of the worker."""
         self.pipe.send((seed, number))
         # The first case waits for the imports.
-        if not self.pipe.poll(MOST_SECONDS + 10):
-            return "FAULT hangs", MOST_SECONDS, 0.0
+        if not self.pipe.poll(MAX_SECONDS + 10):
+            return "FAULT hangs", MAX_SECONDS, 0.0
         try:
-            what, seconds, peak = self.pipe.recv()
+            outcome, seconds, peak = self.pipe.recv()
         except EOFError:
             self._process.join()
             return f"FAULT died with {self._process.exitcode}", 0.0, 0.0
-        return str(what), float(seconds), float(peak)
+        return str(outcome), float(seconds), float(peak)
 
     def end(self) -> None:
         """End the process."""
@@ -147,14 +151,14 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     parser.add_argument("--seeds", type=Path, help="a folder of recordings to damage")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="ngate-seeds-") as made:
+    with tempfile.TemporaryDirectory(prefix="ngate-seeds-") as seed_folder:
         if arguments.seeds:
-            found = [p for p in arguments.seeds.rglob("*") if p.is_file()]
-            seeds = sorted(p for p in found if p.stat().st_size < 1 << 20)
+            files = [path for path in arguments.seeds.rglob("*") if path.is_file()]
+            seeds = sorted(path for path in files if path.stat().st_size < 1 << 20)
         else:
             from tests.zoo import make_zoo
 
-            seeds = list(make_zoo(Path(made)))
+            seeds = list(make_zoo(Path(seed_folder)))
         return _run(seeds, range(arguments.first, arguments.first + arguments.cases))
 
 
@@ -166,16 +170,16 @@ def _run(seeds: list[Path], numbers: range) -> int:
     started = time.perf_counter()
     for number in numbers:
         seed = seeds[number % len(seeds)]
-        what, seconds, peak = worker.run(seed, number)
+        outcome, seconds, peak = worker.run(seed, number)
         case = f"{number} ({seed.name})"
-        if seconds > MOST_SECONDS:
-            what = f"FAULT {seconds:.1f} s"
-        if peak > MOST_MEGABYTES:
-            what = f"FAULT {peak:.0f} MB"
+        if seconds > MAX_SECONDS:
+            outcome = f"FAULT {seconds:.1f} s"
+        if peak > MAX_MEMORY_MB:
+            outcome = f"FAULT {peak:.0f} MB"
         slowest, largest = max(slowest, (seconds, case)), max(largest, (peak, case))
-        counts[what.split()[0]] += 1
-        if what.startswith("FAULT"):
-            faults.append(f"{case}: {what}")
+        counts[outcome.split()[0]] += 1
+        if outcome.startswith("FAULT"):
+            faults.append(f"{case}: {outcome}")
             print(faults[-1], flush=True)
             worker.end()
             worker = Worker()

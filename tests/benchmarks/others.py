@@ -33,19 +33,19 @@ def librosa(source: str, target: str) -> None:
     import librosa
     import soundfile as sf
 
-    y, rate = librosa.load(source, sr=None)
-    spectrum = librosa.stft(y)
-    mask = librosa.feature.rms(y=y) > THRESHOLD
-    sf.write(target, librosa.istft(spectrum * mask, length=len(y)), int(rate))
+    samples, rate = librosa.load(source, sr=None)
+    spectrum = librosa.stft(samples)
+    mask = librosa.feature.rms(y=samples) > THRESHOLD
+    sf.write(target, librosa.istft(spectrum * mask, length=len(samples)), int(rate))
 
 
-def noisereduce(source: str, target: str, kind: str = "") -> None:
+def noisereduce(source: str, target: str, mode: str = "") -> None:
     """Subtract noise, with the defaults: noise that changes, or stays the same."""
     import noisereduce
     import soundfile as sf
 
-    y, rate = sf.read(source, dtype="float32")
-    sf.write(target, noisereduce.reduce_noise(y, rate, stationary=kind == "stationary"), rate)
+    samples, rate = sf.read(source, dtype="float32")
+    sf.write(target, noisereduce.reduce_noise(samples, rate, stationary=mode == "stationary"), rate)
 
 
 def pedalboard(source: str, target: str) -> None:
@@ -83,13 +83,13 @@ def gating(folder: str) -> None:
 
     from noisegate_cli import GateSettings, gate
 
-    paths, spent = sorted(Path(folder).rglob("*.wav")), 0.0
+    paths, total_s = sorted(Path(folder).rglob("*.wav")), 0.0
     for path in paths:
-        y, rate = sf.read(path, dtype="int16", always_2d=True)
+        samples, rate = sf.read(path, dtype="int16", always_2d=True)
         started = perf_counter()
-        gate(y, rate, settings=GateSettings(threshold=THRESHOLD))
-        spent += perf_counter() - started
-    print(1000 * spent / len(paths))
+        gate(samples, rate, settings=GateSettings(threshold=THRESHOLD))
+        total_s += perf_counter() - started
+    print(1000 * total_s / len(paths))
 
 
 def parent(*arguments: str) -> None:
@@ -101,8 +101,8 @@ def parent(*arguments: str) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     status = run(arguments)
     # What getrusage tells is at least what the process held that started this one.
-    told = Path("/proc/self/status").read_text().partition("VmHWM:")[2]
-    print(int(told.split()[0]) * 1024)
+    peak_line = Path("/proc/self/status").read_text().partition("VmHWM:")[2]
+    print(int(peak_line.split()[0]) * 1024)
     sys.exit(status)
 
 

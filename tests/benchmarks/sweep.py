@@ -121,7 +121,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Kind:
+class Criterion:
     """A way to judge a constant."""
 
     measures: list[Measure]
@@ -243,7 +243,7 @@ def _run_report(recording: Recording) -> tuple[list[float], bytes]:
         report.drift_db,
         100 * (report.suggestion.agreement or 0.0),
         100 * report.suggestion.confidence,
-        float(stream.chops.count),
+        float(stream.report.chops.count),
     ]
     return values, repr(values).encode()
 
@@ -261,17 +261,17 @@ REPORTS = [
     Measure("confidence", 0.2, math.inf, 0),
     Measure("chops", 0.1, math.inf, 0),
 ]
-KINDS = {
-    "automatic": Kind(ACCURACY, _run_automatic, has_worst=True),
-    "levels": Kind(ACCURACY, _run_levels, has_worst=True),
-    "spectral": Kind(FIDELITY, _spectral_runner(), needs_clean=True),
-    "quietest": Kind(FIDELITY, _spectral_runner(threshold="-110dB"), needs_clean=True),
-    "mask": Kind(FIDELITY, _spectral_runner(spectral="mask"), needs_clean=True),
-    "report": Kind(REPORTS, _run_report),
+CRITERIA = {
+    "automatic": Criterion(ACCURACY, _run_automatic, has_worst=True),
+    "levels": Criterion(ACCURACY, _run_levels, has_worst=True),
+    "spectral": Criterion(FIDELITY, _spectral_runner(), needs_clean=True),
+    "quietest": Criterion(FIDELITY, _spectral_runner(threshold="-110dB"), needs_clean=True),
+    "mask": Criterion(FIDELITY, _spectral_runner(spectral="mask"), needs_clean=True),
+    "report": Criterion(REPORTS, _run_report),
 }
 
 
-def compare(kind: Kind, base: Outcome, other: Outcome) -> str:
+def compare(criterion: Criterion, base: Outcome, other: Outcome) -> str:
     """Return "same", "flat", "better", "worse", "trade-off", "uneven" or "differs".
 
     A measure differs if the mean of its differences over the recordings is larger than twice its
@@ -285,16 +285,18 @@ def compare(kind: Kind, base: Outcome, other: Outcome) -> str:
     changes = other.values - base.values
     found = {
         _compare_measure(measure, differences, np.array(base.folders))
-        for measure, differences in zip(kind.measures, changes.T, strict=True)
+        for measure, differences in zip(criterion.measures, changes.T, strict=True)
     } - {"flat"}
     if found == {"better"}:
-        signed = changes.mean(axis=0) * [measure.sign for measure in kind.measures]
-        if (signed < [-measure.least for measure in kind.measures]).any():
+        signed = changes.mean(axis=0) * [measure.sign for measure in criterion.measures]
+        if (signed < [-measure.least for measure in criterion.measures]).any():
             return "trade-off"
     if found:
         return found.pop() if len(found) == 1 else "trade-off"
     return (
-        "uneven" if (abs(changes) > [measure.large for measure in kind.measures]).any() else "flat"
+        "uneven"
+        if (abs(changes) > [measure.large for measure in criterion.measures]).any()
+        else "flat"
     )
 
 
@@ -315,7 +317,7 @@ def _compare_measure(measure: Measure, differences: Array, folders: NDArray[np.s
 class Sweep:
     """The outcomes of all values of one constant."""
 
-    kind: Kind
+    criterion: Criterion
     base: Outcome
     outcomes: dict[Value, Outcome | str] = field(default_factory=dict)
     """By value; an error message where the gate does not run with it."""
@@ -330,7 +332,9 @@ class Sweep:
             return outcome
         if outcome.digests == self.base.digests:
             return "="
-        pairs = zip(self.kind.summarize(outcome), self.kind.summarize(self.base), strict=True)
+        pairs = zip(
+            self.criterion.summarize(outcome), self.criterion.summarize(self.base), strict=True
+        )
         return " / ".join(_signed(after - before) for after, before in pairs)
 
     @property
@@ -339,7 +343,7 @@ class Sweep:
         words: dict[str, list[str]] = {}
         for value, outcome in self.outcomes.items():
             if not isinstance(outcome, str):
-                words.setdefault(compare(self.kind, self.base, outcome), []).append(str(value))
+                words.setdefault(compare(self.criterion, self.base, outcome), []).append(str(value))
         if not words:
             return "does not run with other values"
         if set(words) == {"same"}:
@@ -358,13 +362,13 @@ def _signed(difference: float) -> str:
     return f"{rounded:+.2f}".replace("-", "−") if rounded else "0"
 
 
-def describe(kind: Kind, outcome: Outcome) -> str:
+def describe(criterion: Criterion, outcome: Outcome) -> str:
     """Return the scores of each folder as text, in cells."""
-    names = [*(m.name for m in kind.measures), *(["worst"] if kind.has_worst else [])]
+    names = [*(m.name for m in criterion.measures), *(["worst"] if criterion.has_worst else [])]
     parts = []
     for folder in dict.fromkeys(outcome.folders):
         part = outcome.select(folder)
-        scores = zip(names, kind.summarize(part), strict=True)
+        scores = zip(names, criterion.summarize(part), strict=True)
         parts.append(
             f"{folder} ({len(part.values)}): "
             + ", ".join(f"{name} " + f"{value:.2f}".replace("-", "−") for name, value in scores)
@@ -373,14 +377,18 @@ def describe(kind: Kind, outcome: Outcome) -> str:
 
 
 def sweep_constant(
-    constant: str, values: Sequence[Value], kind: Kind, base: Outcome, recordings: list[Recording]
+    constant: str,
+    values: Sequence[Value],
+    criterion: Criterion,
+    base: Outcome,
+    recordings: list[Recording],
 ) -> Sweep:
     """Judge all values of a constant."""
-    sweep = Sweep(kind, base)
+    sweep = Sweep(criterion, base)
     for value in values:
         with patched(constant, value):
             try:
-                sweep.outcomes[value] = kind.judge(recordings)
+                sweep.outcomes[value] = criterion.judge(recordings)
             except Exception as error:
                 sweep.outcomes[value] = f"fails ({type(error).__name__})"
     return sweep
@@ -400,26 +408,26 @@ def main() -> None:
     constants, recordings = find_constants(), read_recordings(arguments.folders)
     if not recordings:
         raise SystemExit("no recordings with their truth in these folders")
-    kinds = {r.constant: r.kind for r in read_records(DOCUMENT.read_text(encoding="utf-8"))}
-    chosen = arguments.constant or [c for c, kind in kinds.items() if kind in KINDS]
+    criteria = {r.constant: r.criterion for r in read_records(DOCUMENT.read_text(encoding="utf-8"))}
+    chosen = arguments.constant or [c for c, criterion in criteria.items() if criterion in CRITERIA]
     for constant in chosen:
-        if constant not in constants or kinds.get(constant) not in KINDS:
+        if constant not in constants or criteria.get(constant) not in CRITERIA:
             raise SystemExit(f"{constant} has no record with a sweep in {DOCUMENT}")
-    names = dict.fromkeys(kinds[constant] for constant in chosen)
+    names = dict.fromkeys(criteria[constant] for constant in chosen)
     for name in names:
-        if not any(map(KINDS[name].is_fit, recordings)):
+        if not any(map(CRITERIA[name].is_fit, recordings)):
             raise SystemExit(f"{name}: no recording has its clean speech, NAME.clean.flac")
     bases = {}
     for name in names:
-        bases[name] = KINDS[name].judge(recordings)
-        scores = describe(KINDS[name], bases[name])
+        bases[name] = CRITERIA[name].judge(recordings)
+        scores = describe(CRITERIA[name], bases[name])
         print(f"{name} | {scores}", flush=True)
         if arguments.markdown:
             _rewrite(partial(renew_scores, name=name, scores=scores))
     for constant in chosen:
-        name, value = kinds[constant], constants[constant]
+        name, value = criteria[constant], constants[constant]
         tried = neighbours(constant, value, factors)
-        sweep = sweep_constant(constant, tried, KINDS[name], bases[name], recordings)
+        sweep = sweep_constant(constant, tried, CRITERIA[name], bases[name], recordings)
         print(f"{constant} = {value} | {sweep.cell} | {sweep.verdict}", flush=True)
         if arguments.markdown:
             cells = {"sweep": sweep.cell, "verdict": sweep.verdict}

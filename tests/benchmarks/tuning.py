@@ -20,8 +20,8 @@ class Record:
     cells: list[str]
 
     @property
-    def kind(self) -> str:
-        """What the constant is judged by; empty if it is not tuned."""
+    def criterion(self) -> str:
+        """The criterion by which values are compared; empty if the constant is not tuned."""
         return self.cells[4] if len(self.cells) == 7 else ""
 
 

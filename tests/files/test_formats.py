@@ -14,7 +14,7 @@ from noisegate_cli.files.ffmpeg import PyavDecoder
 from noisegate_cli.files.output_target import default_output_path, output_info
 from noisegate_cli.files.reader import AudioReader, probe
 from tests.conftest import as_type, read, tone
-from tests.zoo import BY_LIBSNDFILE, PYAV_FORMATS, RATE, encode, make_zoo, sound
+from tests.zoo import LIBSNDFILE_FORMATS, PYAV_FORMATS, RATE, encode, make_zoo, sound
 
 AT_003 = GateSettings(threshold=0.03)
 OPEN = GateSettings(threshold=0.03, range_db=0.0)
@@ -43,7 +43,7 @@ def by_pyav(path, dtype):
     return samples.astype(np.int32) << 16
 
 
-@pytest.mark.parametrize("name", [*BY_LIBSNDFILE, *PYAV_FORMATS])
+@pytest.mark.parametrize("name", [*LIBSNDFILE_FORMATS, *PYAV_FORMATS])
 def test_every_kind_is_gated_with_its_length_and_rate(zoo, tmp_path, name):
     source = zoo[name]
     result = gate_file(source, tmp_path / "out.wav", AT_003)

@@ -24,7 +24,7 @@ from noisegate_cli.files.pipes import RAW_SUBTYPES, RawFormat
 from noisegate_cli.files.reader import probe
 from noisegate_cli.gating.settings import PRESETS
 from tests.conftest import GUITAR, SPEECH, as_type, loud_and_quiet, read, tone
-from tests.zoo import sound, with_chunks
+from tests.zoo import sound, write_with_chunks
 
 NGATE = [sys.executable, "-m", "noisegate_cli"]
 
@@ -120,7 +120,7 @@ def test_what_is_no_stream_is_piped_all_the_same(tmp_path):
 
 
 def test_chunks_and_length_go_to_standard_output_too(tmp_path):
-    with_chunks(tmp_path / "in.wav", sound())
+    write_with_chunks(tmp_path / "in.wav", sound())
     out = piped(b"", "gate", tmp_path / "in.wav", "-t", "0.03", "-o", "-")
     gate_file(tmp_path / "in.wav", tmp_path / "out.wav", GateSettings(threshold=0.03))
     assert out == (tmp_path / "out.wav").read_bytes()

@@ -15,7 +15,7 @@ from noisegate_cli.files.chunks import build_chunk
 from noisegate_cli.files.pcm import encode_pcm
 from noisegate_cli.files.riff import AMBISONIC_GUID_TAIL, SUBFORMAT_GUID_TAIL, read_layout
 from tests.conftest import loud_and_quiet, read
-from tests.zoo import RATE, encode, sound, with_chunks
+from tests.zoo import RATE, encode, sound, write_with_chunks
 
 AT_003 = GateSettings(threshold=0.03)
 
@@ -26,7 +26,7 @@ def test_a_file_after_the_file_is_reported_and_not_copied(write, tmp_path, secon
     first = alone.read_bytes()
     other = tmp_path / "other.wav"
     if second == "chunks":
-        with_chunks(other, sound())
+        write_with_chunks(other, sound())
     else:
         kind = "RF64" if second == "RF64" else "WAV"
         endian = "BIG" if second == "RIFX" else "FILE"

@@ -22,7 +22,7 @@ from noisegate_cli.files.reader import AudioReader
 from noisegate_cli.files.riff import read_layout
 from noisegate_cli.files.tags import TAG_NAMES, read_tags
 from tests.conftest import read
-from tests.zoo import RATE, encode, sound, with_chunks
+from tests.zoo import RATE, encode, sound, write_with_chunks
 
 AT_003 = GateSettings(threshold=0.03)
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 2, 2) + bytes(30)
@@ -177,7 +177,7 @@ def test_tags_of_matroska_come_and_go(tmp_path):
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "ULAW"])
 def test_chunks_are_carried_over_byte_for_byte(tmp_path, subtype):
     source, out, rest = (tmp_path / name for name in ("in.wav", "out.wav", "rest.wav"))
-    chunks = with_chunks(source, sound())
+    chunks = write_with_chunks(source, sound())
     gate_file(source, out, AT_003, residue=rest, options=OutputOptions(subtype=subtype))
     for path in (out, rest):
         layout = read_layout(path)
@@ -198,7 +198,7 @@ def test_chunks_are_carried_over_byte_for_byte(tmp_path, subtype):
 
 def test_chunks_of_rf64_and_of_big_endian_files(tmp_path):
     plain = tmp_path / "in.wav"
-    chunks = with_chunks(plain, sound())
+    chunks = write_with_chunks(plain, sound())
     gate_file(plain, tmp_path / "in.rf64", AT_003)
     gate_file(tmp_path / "in.rf64", tmp_path / "out.rf64", AT_003)
     layout = read_layout(tmp_path / "out.rf64")
