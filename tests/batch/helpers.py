@@ -118,15 +118,15 @@ def run(
     root: Path, output: Path, workers: Any = None, **options: Any
 ) -> tuple[BatchReport, CollectingObserver]:
     """Run a batch, here unless told otherwise; return its report, and what became of each."""
-    told = CollectingObserver()
+    observer = CollectingObserver()
     options.setdefault("settings", SETTINGS)
-    batch = BatchRun(BatchConfig(root=root, output=output, **options), told)
-    return batch.execute(workers or InlineWorkerPool()), told
+    batch = BatchRun(BatchConfig(root=root, output=output, **options), observer)
+    return batch.execute(workers or InlineWorkerPool()), observer
 
 
-def statuses(told: CollectingObserver) -> dict[str, str]:
+def statuses(observer: CollectingObserver) -> dict[str, str]:
     """Return what became of each recording, by its name."""
-    return {Path(name).name: result.status for name, result in told.entries.items()}
+    return {Path(name).name: result.status for name, result in observer.entries.items()}
 
 
 def read_manifest(output: Path) -> list[dict[str, Any]]:
@@ -137,5 +137,5 @@ def read_manifest(output: Path) -> list[dict[str, Any]]:
 
 def list_files(folder: Path) -> list[str]:
     """Return all files below a folder but for the manifest, hidden ones too."""
-    found = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    return sorted(name for name in found if name != MANIFEST_NAME)
+    names = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return sorted(name for name in names if name != MANIFEST_NAME)

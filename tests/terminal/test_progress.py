@@ -20,27 +20,27 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def at_once(monkeypatch):
+def no_display_delays(monkeypatch):
     for module in (console, progress):
         monkeypatch.setattr(module, "LOG_INTERVAL_S", 0)
         monkeypatch.setattr(module, "BAR_DELAY_S", 0)
     monkeypatch.setattr(progress, "DISPLAY_INTERVAL_S", 0)
 
 
-def half_done(shown, quiet=False):
+def show_half_done_batch(stderr, quiet=False):
     report = BatchReport(Path("out"), audio_seconds=7200.0, failed=2)
-    watch = BatchProgress(Path("in"), Path("out"), quiet, json=False)
-    watch.on_phase("gating", 8, 1000)
+    progress_display = BatchProgress(Path("in"), Path("out"), quiet, json=False)
+    progress_display.on_phase("gating", 8, 1000)
     for files in (1, 4):
-        watch.on_progress(files, 125 * files, report, ["deep/a.wav", "b.wav"])
-    watch.close()
-    return " ".join(shown.getvalue().split())
+        progress_display.on_progress(files, 125 * files, report, ["deep/a.wav", "b.wav"])
+    progress_display.close()
+    return " ".join(stderr.getvalue().split())
 
 
-def test_a_terminal_shows_what_is_done_and_what_is_being_done(at_once, monkeypatch):
+def test_a_terminal_shows_progress_and_current_recordings(no_display_delays, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm")
-    text = half_done(sys.stderr)
+    text = show_half_done_batch(sys.stderr)
     assert "gating" in text
     assert "50 %" in text
     assert "4 of 8 files, 2:00:00 h of audio" in text
@@ -48,9 +48,9 @@ def test_a_terminal_shows_what_is_done_and_what_is_being_done(at_once, monkeypat
     assert "now 'deep/a.wav', 'b.wav'" in text
 
 
-def test_a_log_gets_plain_lines(at_once, monkeypatch):
+def test_a_log_gets_plain_lines(no_display_delays, monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    text = half_done(sys.stderr)
+    text = show_half_done_batch(sys.stderr)
     assert "ngate: gating: 50 % in" in text
     assert "4 of 8 files, 2:00:00 h of audio" in text
     assert "2 failed" in text
@@ -58,15 +58,17 @@ def test_a_log_gets_plain_lines(at_once, monkeypatch):
     assert "\r" not in text
 
 
-def test_nobody_is_told_who_wants_to_be_left_alone(at_once, monkeypatch):
+def test_quiet_shows_no_progress(no_display_delays, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    assert half_done(sys.stderr, quiet=True) == ""
+    assert show_half_done_batch(sys.stderr, quiet=True) == ""
 
 
-def test_what_became_of_a_recording_is_a_line_of_data_at_once(capsys):
-    watch = BatchProgress(Path("in"), Path("out"), quiet=True, json=True)
-    watch.on_recording("a.wav", RecordingResult("done", "a.flac", result={"openings": 3}))
-    settled = json.loads(capsys.readouterr().out)
-    assert settled["file"] == str(Path("in/a.wav"))
-    assert settled["output"] == str(Path("out/a.flac"))
-    assert (settled["status"], settled["error"], settled["openings"]) == ("done", None, 3)
+def test_each_result_is_printed_as_json_immediately(capsys):
+    progress_display = BatchProgress(Path("in"), Path("out"), quiet=True, json=True)
+    progress_display.on_recording(
+        "a.wav", RecordingResult("done", "a.flac", result={"openings": 3})
+    )
+    data = json.loads(capsys.readouterr().out)
+    assert data["file"] == str(Path("in/a.wav"))
+    assert data["output"] == str(Path("out/a.flac"))
+    assert (data["status"], data["error"], data["openings"]) == ("done", None, 3)

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from noisegate_cli.terminal.signatures import replace_parameters
 
 
-def test_typer_reads_the_parameters_that_a_function_is_given():
+def test_typer_reads_the_replaced_parameters():
     def command(settings: int) -> None:
         """Say what it does."""
 
@@ -21,9 +21,9 @@ def test_typer_reads_the_parameters_that_a_function_is_given():
     )
     app = typer.Typer()
     app.command()(replace_parameters(command, run, [level]))
-    told = CliRunner().invoke(app, ["--help"]).output
-    assert "--level" in told, "Typer no longer reads __signature__: see terminal/signatures.py"
-    assert "--settings" not in told
-    assert "Say what it does." in told
+    help_text = CliRunner().invoke(app, ["--help"]).output
+    assert "--level" in help_text, "Typer no longer reads __signature__: see terminal/signatures.py"
+    assert "--settings" not in help_text
+    assert "Say what it does." in help_text
     assert CliRunner().invoke(app, ["-l", "3"]).exit_code == 0
     assert calls == [{"level": "3"}]
