@@ -1,4 +1,4 @@
-"""The slow, literal oracles: what ngate must equal, written as plainly as possible."""
+"""Slow, literal reference implementations that ngate must equal."""
 
 import math
 from itertools import groupby, pairwise
@@ -12,7 +12,7 @@ from noisegate_cli.samples import Samples
 def masked_stft(
     y: Samples, threshold: float, frame_length: int, hop_length: int
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """STFT, frame RMS, zero the frames at or below the threshold, inverse STFT.
+    """Transform, zero the frames whose RMS is at or below the threshold, and transform back.
 
     `y` is one channel, floats with full scale 1.0.
     """
@@ -31,7 +31,7 @@ def masked_stft(
 
 
 def hysteresis_mask(levels: list[float], open_above: float, close_below: float) -> list[bool]:
-    """One frame at a time."""
+    """Apply a hysteresis to one frame at a time."""
     mask, is_open = [], False
     for level in levels:
         if level > open_above:
@@ -43,7 +43,7 @@ def hysteresis_mask(levels: list[float], open_above: float, close_below: float) 
 
 
 def remove_short_runs(mask: list[bool], value: bool, frames: int) -> list[bool]:
-    """One run at a time; what is at either end may go on outside."""
+    """Invert each run of `value` that is shorter than `frames`, except at either end."""
     result = []
     runs = [(is_open, len(list(run))) for is_open, run in groupby(mask)]
     for i, (is_open, length) in enumerate(runs):
@@ -54,14 +54,14 @@ def remove_short_runs(mask: list[bool], value: bool, frames: int) -> list[bool]:
 
 
 def extend_open_runs(mask: list[bool], hold: int) -> list[bool]:
-    """One frame at a time."""
+    """Open each frame that has an open frame among the `hold` frames before it."""
     return [any(mask[max(0, k - hold) : k + 1]) for k in range(len(mask))]
 
 
 def envelope(
     mask: list[bool], lookahead: int, attack: float, release: float, closed: float
 ) -> list[float]:
-    """One frame at a time, the nearest open frames searched for."""
+    """Search the nearest open frames of each frame, and compute its gain from the distances."""
 
     def faded_gain(distance: float, length: float) -> float:
         if distance <= 0:
@@ -83,7 +83,7 @@ def envelope(
 def masked_bins(
     y: Samples, open_above: float | Samples, frame_length: int, hop_length: int
 ) -> Samples:
-    """STFT, zero the bins whose magnitude is at or below the threshold, inverse STFT.
+    """Transform, zero the bins whose magnitude is at or below the threshold, transform back.
 
     `y` is one channel, floats with full scale 1.0; librosa calculates in their type. `opens_above`
     is one magnitude, or one for each bin, shaped (bins, 1).
@@ -96,7 +96,7 @@ def masked_bins(
 
 
 def decision_directed(a_posteriori_snr: Samples, smoothing_factor: float) -> Samples:
-    """Return the a-priori ratio of Ephraim and Malah with Wiener's gain, one frame at a time."""
+    """Return the a-priori SNR of Ephraim and Malah with the Wiener gain, one frame at a time."""
     a_priori_snrs = [(1 - smoothing_factor) * np.maximum(a_posteriori_snr[0] - 1, 0)]
     for previous, current in pairwise(a_posteriori_snr):
         gain = a_priori_snrs[-1] / (1 + a_priori_snrs[-1])

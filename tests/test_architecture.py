@@ -1,4 +1,4 @@
-"""What may import what: arrows never run back up."""
+"""Which modules may import which: imports only point to lower layers."""
 
 import ast
 import re
@@ -35,7 +35,7 @@ LAYERS = ["ground", "files", "gating", "recordings", "batch", "terminal"]
 
 
 def layer(module):
-    """Return the wing of the package that a module belongs to."""
+    """Return the layer of the package that a module belongs to."""
     part = [*module.split("."), "__init__"][1]
     if part in GROUND or module == "noisegate_cli":
         return "ground"
@@ -77,7 +77,7 @@ def test_gating_does_not_mention_command_line_flags():
 
 
 def test_gating_contains_no_sentences():
-    # Errors begin in lower case, with a name or with the value that is wrong.
+    # Error messages start in lower case, with a name or with the invalid value.
     sentence = re.compile(r"^[A-Z]\w* [a-z]")
     assert sentence.search("It lies above")
     for path in (PACKAGE / "gating").rglob("*.py"):

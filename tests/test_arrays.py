@@ -1,4 +1,4 @@
-"""Arrays of every kind, and results in one call."""
+"""Arrays of every type and layout, and the results of one call."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ STEREO = np.column_stack([loud_and_quiet(), 0.5 * loud_and_quiet()])
 
 
 class Series:
-    """Behaves like a column of pandas."""
+    """Minimal stand-in for a pandas series."""
 
     def __init__(self, values):
         self._values = values

@@ -1,4 +1,4 @@
-"""The README can't drift from the code."""
+"""The README and the changelog agree with the code."""
 
 import io
 import re

@@ -6,7 +6,7 @@ from tests.benchmarks.fuzz import damage, gate_damaged
 from tests.zoo import make_zoo
 
 PAST_FAULTS = (58, 76, 365, 4234, 8703)
-"""Cases that were at fault once: they talked on stderr, warned, or failed with a traceback."""
+"""Cases that failed in the past: with output on stderr, a warning or a traceback."""
 
 
 @pytest.mark.parametrize("first", [0, 1, 2])

@@ -1,4 +1,4 @@
-"""Each kind of recording keeps what it is about: real ones, through the gate as it comes."""
+"""The default gate and the presets preserve the signal of real recordings."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def cut(y, rate, start, end):
     return y[round(start * rate) : round(end * rate)]
 
 
-# name: least balanced, most lost and most onset, in percent
+# Minimum balanced, maximum lost and maximum onset, in percent.
 REQUIRED_SCORES = {
     "speech_easy": (99.5, 0.5, 0),
     "speech_hard": (99, 0.5, 3),
@@ -135,7 +135,7 @@ def test_continuous_music_with_quiet_passages_is_unchanged(quiet_db):
 
 
 def test_a_recording_with_a_dc_offset_is_unchanged():
-    # Its gate would thump: the constant is all that moves.
+    # A gate would switch the offset on and off, which is audible as a thump.
     y, rate = load(DATA / "humpback_offset.flac")
     assert np.array_equal(gate(y, rate), y)
     assert analyze(y, rate).suggestion.verdict is Verdict.LOW_CONTRAST

@@ -60,7 +60,7 @@ def test_a_file_keeps_its_sample_type_and_its_open_parts_exactly(
     )
     before, after = (read(p, "int32" if "24" in subtype else "float64") for p in (source, output))
     assert np.array_equal(after[:16000], before[:16000])
-    # The nearest that a companded sample comes to zero is not zero.
+    # The smallest companded sample is not exactly zero.
     assert np.abs(after[22000:30000]).max() <= (2e-4 if subtype == "ULAW" else 0)
     assert result.statistics.openings == 2
 

@@ -1,4 +1,4 @@
-"""Python prints results on one short line."""
+"""Results have a short repr of one line."""
 
 from dataclasses import fields, is_dataclass
 
@@ -24,7 +24,7 @@ MAX_REPR_CHARS = 200
 
 
 def iterate_results(value):
-    """Yield a result and the results in it."""
+    """Yield a result and the results nested in it."""
     if isinstance(value, tuple):
         for item in value:
             yield from iterate_results(item)

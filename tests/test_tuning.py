@@ -1,4 +1,4 @@
-"""Every tuned constant has its record in docs/tuning.md, and the sweep changes what it says."""
+"""Every tuned constant has a record in docs/tuning.md, and constants are patched correctly."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""A small zoo: the same second of sound in everything that ngate reads, made on the spot."""
+"""Generate the same second of sound in every format that ngate reads."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -40,7 +40,7 @@ LIBSNDFILE_FORMATS = {
     "opus.opus": ("OGG", "OPUS"),
     "layer3.mp3": ("MP3", "MPEG_LAYER_III"),
 }
-"""Names, and libsndfile's format and subtype."""
+"""File names with libsndfile's format and subtype."""
 
 PYAV_FORMATS = {
     "aac.m4a": ("ipod", "aac", "fltp", 16000),
@@ -60,11 +60,11 @@ PYAV_FORMATS = {
     "ac3.ac3": ("ac3", "ac3", "fltp", 48000),
     "layer2.mp2": ("mp2", "mp2", "s16", 16000),
 }
-"""Names, and FFmpeg's container, codec, type of samples, and the rate."""
+"""File names with FFmpeg's container, codec and sample format, and the sample rate."""
 
 
 def sound(rate: int = RATE, seconds: float = 1.0) -> Samples:
-    """Return a tone, a pause with noise in it, and the tone, as floats shaped (samples,)."""
+    """Return a tone, a noisy pause and the tone again, as floats shaped (samples,)."""
     n = round(rate * seconds)
     rng = np.random.default_rng(0)
     tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(n) / rate)
@@ -105,7 +105,7 @@ def encode(
 
 
 def write_with_chunks(path: Path, y: Samples, rate: int = RATE) -> dict[bytes, bytes]:
-    """Write a 16-bit WAV file with the chunks of field recorders and editors; return those."""
+    """Write a 16-bit WAV file with the chunks of field recorders and editors; return the chunks."""
     chunks_before_data = {
         b"bext": bytes(602) + b"A=PCM\r\n",
         b"iXML": b"<BWFXML><TAPE>1</TAPE></BWFXML>",
@@ -128,7 +128,7 @@ def write_with_chunks(path: Path, y: Samples, rate: int = RATE) -> dict[bytes, b
 
 
 def make_zoo(folder: Path) -> Iterator[Path]:
-    """Write a file of each kind into `folder`."""
+    """Write a file of each format into `folder`."""
     for name, (container, subtype) in LIBSNDFILE_FORMATS.items():
         with sf.SoundFile(folder / name, "w", RATE, 1, subtype, format=container) as file:
             file.write(sound())

@@ -1,4 +1,4 @@
-"""Batches on a real Dask cluster: a scheduler and workers, in processes of their own."""
+"""Batches on a real Dask cluster: a scheduler and workers in separate processes."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def wait_for(condition, process):
 
 
 class Dask:
-    """A scheduler, and workers that come and go."""
+    """A scheduler and its workers."""
 
     def __init__(self, folder, stack, **settings):
         self._folder, self._stack = folder, stack
@@ -125,7 +125,7 @@ def test_a_cluster_gives_the_same_results_as_processes(cluster, tree, tmp_path, 
         for output in (local_output, cluster_output)
     ]
     assert entries[0] == entries[1]
-    # What one has begun the other goes on with.
+    # A local batch resumes the batch of the cluster.
     (cluster_output / "deep" / "1.wav").unlink()
     assert run(tree, cluster_output)[0].reasons == {"output is missing": 1, "failed before": 1}
     assert capsys.readouterr().err == ""
@@ -192,7 +192,7 @@ def test_a_worker_that_is_killed_loses_no_recordings(cluster, long_tree, tmp_pat
 
 
 def die_on_00(job):
-    """Stand in for `gate_job`: a recording that kills its worker."""
+    """Replace `gate_job`: the recording 00 kills its worker."""
     if job.name == "00.flac":
         os.kill(os.getpid(), signal.SIGKILL)
     return gate_job(job)

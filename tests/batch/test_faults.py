@@ -1,5 +1,5 @@
-"""What can go wrong in a night. In each case what is done is right, what isn't is named, and a
-second run does the rest."""
+"""Faults during a batch: finished outputs are complete, failures are reported, and a second run
+gates the rest."""
 
 import ctypes
 import errno
@@ -43,14 +43,14 @@ PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
 
 @pytest.fixture
 def tree(tmp_path, write):
-    """Some recordings in two folders."""
+    """Return a tree with eight recordings in two folders."""
     for number in range(8):
         write(loud_and_quiet(), f"in/{'even' if number % 2 == 0 else 'odd'}/{number}.wav")
     return tmp_path / "in"
 
 
 def expect_complete(root: Path, output: Path) -> None:
-    """Check that each recording has its output, whole, and that nothing else is left."""
+    """Check that each recording has a complete output and that no other files exist."""
     names = list_files(root)
     assert list_files(output) == names
     for name in names:
@@ -70,7 +70,7 @@ def wait_for(condition, process=None):
 
 
 def find_session_processes(session):
-    """Return the processes of a session that still run."""
+    """Return the IDs of the running processes of a session."""
     process_ids = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -108,7 +108,7 @@ def test_the_parent_is_killed(tmp_path):
 
 
 def die_in_the_middle(job):
-    """Stand in for `gate_job`: the process is killed when half of an output is written."""
+    """Replace `gate_job`: the process is killed when half of an output is written."""
     if job.name.endswith("3.wav"):
         with open_writer(sf_info(job), force=True) as file:
             file.write(sf.read(job.source, dtype="int16", always_2d=True)[0][:1000])
@@ -136,7 +136,7 @@ def test_a_worker_is_killed_in_the_middle_of_an_output(tree, tmp_path, monkeypat
 
 
 def test_parent_and_workers_are_killed_at_once(tree, tmp_path):
-    """As when the power goes: a partial file is left that nobody could clean up."""
+    """Like a power failure, this leaves a partial file that no process removes."""
     output = tmp_path / "out"
     code = (
         "import os, signal; from pathlib import Path; from noisegate_cli.batch import run;"
@@ -155,7 +155,7 @@ def test_parent_and_workers_are_killed_at_once(tree, tmp_path):
 
 
 def drop_permission_override():
-    """Let root be refused what others are refused; done in a new process before it begins."""
+    """Make permissions apply to root too; for `preexec_fn`."""
     if os.geteuid() == 0:
         ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
 
@@ -187,7 +187,7 @@ def test_the_output_folder_is_read_only(tree, tmp_path):
 
 
 def limit_file_size():
-    """Let no file become larger than 150 kB; done in a new process before it begins."""
+    """Limit the size of files to 150 kB; for `preexec_fn`."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
 
 
@@ -309,7 +309,7 @@ def test_an_input_vanishes_while_the_batch_runs(tree, tmp_path, monkeypatch):
 
 
 def gate_with_change_before_output(name, change):
-    """Return a stand-in for `gate_file` that calls `change` before the output of `name` appears."""
+    """Return a `gate_file` that calls `change` before the output of `name` appears."""
 
     def gate(source, *arguments, before_output_appears, **options):
         def change_and_check():
@@ -480,7 +480,7 @@ def test_partial_files_of_other_processes_are_kept(tree, tmp_path):
 
 
 def test_a_batch_runs_without_semaphores(tree, tmp_path):
-    """Containers without /dev/shm have none."""
+    """Containers without /dev/shm have no semaphores."""
     (tmp_path / "without.py").write_text(
         "import sys, _multiprocessing\n"
         "class SemLock(_multiprocessing.SemLock):\n"
@@ -496,7 +496,7 @@ def test_a_batch_runs_without_semaphores(tree, tmp_path):
 
 
 def stall_in_the_middle(job):
-    """Stand in for `gate_job`: the third recording makes no progress after half of its output."""
+    """Replace `gate_job`: the third recording makes no progress after half of its output."""
     if job.name.endswith("3.wav"):
         with open_writer(sf_info(job), force=True) as file:
             file.write(sf.read(job.source, dtype="int16", always_2d=True)[0][:1000])
@@ -505,7 +505,7 @@ def stall_in_the_middle(job):
 
 
 def slow(job):
-    """Stand in for `gate_job`: every recording is slow and makes progress."""
+    """Replace `gate_job`: every recording is slow and makes progress."""
     for _ in range(40):
         time.sleep(0.1)
         report_progress()

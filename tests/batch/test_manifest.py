@@ -188,7 +188,7 @@ def test_an_unreadable_line_is_reported_and_its_output_is_kept(tree, tmp_path, l
     (output / MANIFEST_NAME).write_text(f"{line}\n{second}\n", encoding="latin-1")
     report, _ = run(tree, output)
     assert report.unreadable_lines == 1
-    # Without its line nobody knows whose output that is.
+    # Without its line, the origin of the output is unknown.
     assert report.skip_reasons == {"output exists, and no batch made it": 1, "done before": 1}
     run(tree, output, force=True)
     assert run(tree, output)[0].skip_reasons == {"done before": 2}

@@ -257,10 +257,10 @@ def test_an_interrupted_batch_stops_cleanly_and_can_be_resumed(tmp_path, number)
     assert process.returncode == 128 + number
     assert "Traceback" not in errors
     done = {p.name: p.stat().st_mtime_ns for p in output.glob("*.flac")}
-    # One that was just being moved into place may still come.
+    # An output may be moved into place shortly after the signal.
     assert all(mtime_ns < (interrupted + 0.2) * 1e9 for mtime_ns in done.values())
     assert 0 < len(done) < 20
-    # One a worker may have been moved into place without having been told of.
+    # Each worker may have finished one output that it did not report any more.
     reported = int(errors.split("gated")[1].split()[0])
     assert len(done) - 2 <= reported <= len(done)
     assert f"interrupted: {reported} of 20 recordings" in errors
@@ -275,14 +275,14 @@ def test_an_interrupted_batch_stops_cleanly_and_can_be_resumed(tmp_path, number)
 
 
 def die_on_a(job):
-    """Stand in for `gate_job`: a recording that kills whatever process opens it."""
+    """Replace `gate_job`: the recording a.wav kills every process that opens it."""
     if job.name.endswith("a.wav"):
         os.kill(os.getpid(), signal.SIGKILL)
     return gate_job(job)
 
 
 def die_once(job):
-    """Stand in for `gate_job`: the first worker that comes is ended from outside."""
+    """Replace `gate_job`: the first worker is terminated from outside."""
     mark = Path(job.output).parent.parent / "died"
     if not mark.exists():
         mark.touch()

@@ -1,4 +1,4 @@
-"""One threshold for many recordings."""
+"""Thresholds that several recordings share."""
 
 import re
 
@@ -22,7 +22,7 @@ AUTO = GateSettings()
 
 @pytest.fixture
 def tree(tmp_path, write):
-    """Two folders of recordings, one 20 dB louder than the other, each noise and signal."""
+    """Return a tree with two folders of noisy recordings, one 20 dB louder than the other."""
     rng = np.random.default_rng(0)
     for folder, gain in (("quiet", 0.1), ("loud", 1.0)):
         for number in range(4):

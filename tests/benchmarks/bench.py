@@ -1,13 +1,14 @@
-"""Measure what ngate costs, side by side with a bare copy and the other gates that are installed.
+"""Measure the time and memory of ngate, of a plain copy and of the other installed gates.
 
     python -m tests.benchmarks.bench [--quick] [--only SECTION,...]
 
 All times are wall times of whole processes. The commands of a table run in turn (A B C A B C ...),
-after a round that doesn't count; ratios are those of medians. The recordings are made here, always
-the same, and take up to 4 GB of disk. Markdown comes out on stdout, progress on stderr.
+after one round that is not counted; ratios are ratios of medians. The recordings are generated,
+are always the same, and take up to 4 GB of disk space. Markdown is printed on stdout, progress on
+stderr.
 
-Where there is memory for it, TMPDIR=/dev/shm keeps the disk out of it: ext4, say, makes files
-slowly for some minutes after many were removed, as they are between the rounds of a batch.
+With enough memory, TMPDIR=/dev/shm excludes the disk: ext4, for example, creates files slowly for
+some minutes after many files have been removed, as happens between the rounds of a batch.
 """
 
 import argparse
@@ -49,9 +50,9 @@ RATE = 44100
 HOUR, MINUTE = 3600, 60
 BATCH_FILES, CORPUS_FILES, RESUMED_FILES = 200, 2000, 20_000
 CURVE = f"-inf,{THRESHOLD_DB},-inf,{THRESHOLD_DB + 0.1:.1f},{THRESHOLD_DB + 0.1:.1f}"
-"""What makes a gate of SoX's compand."""
+"""The transfer function with which SoX's compand works as a gate."""
 SPEECH_RMS, NOISE_RMS = (np.float32(10 ** (dbfs / 20)) for dbfs in (-20, -55))
-"""RMS of what is said, and of the noise."""
+"""RMS of the speech and of the noise."""
 
 Times = dict[str, list[float]]
 
@@ -63,25 +64,25 @@ class Command:
     name: str
     argv: Sequence[str]
     optional: bool = False
-    """Whether the rest goes on when it fails."""
+    """Whether the benchmark continues if the command fails."""
 
 
 @dataclass
 class Bench:
-    """Where and how to measure, and what came out."""
+    """Where and how to measure, and the results."""
 
     folder: Path
     rounds: int
     scale: float
-    """By which all lengths are multiplied."""
+    """Factor for all lengths."""
     full: bool
-    """Whether to give the longest recording to all, rather than to estimate what it would take."""
+    """Whether every tool gates the longest recording, instead of an estimate of its time."""
     results: dict[str, Times] = field(default_factory=dict)
 
     def recording(
         self, stem: str, seconds: float, extension: str = ".wav", rate: int = RATE, bits: int = 16
     ) -> str:
-        """Make a recording, if it isn't there yet, and return its name; 24 bits are stereo."""
+        """Write a recording if it does not exist, and return its name; 24 bits are stereo."""
         seconds *= self.scale
         name = f"{stem}_{format_length(seconds).replace(' ', '')}{extension}"
         path, channels = self.folder / name, 2 if bits == 24 else 1
@@ -98,12 +99,12 @@ class Bench:
         return name
 
     def clear(self) -> None:
-        """Remove what the last command wrote."""
+        """Remove the outputs of the last command."""
         (self.folder / OUT).unlink(missing_ok=True)
         shutil.rmtree(self.folder / OUT_TREE, ignore_errors=True)
 
     def run(self, argv: Sequence[str], stdout: int = NULL) -> bytes:
-        """Run a command among the recordings and return what it printed, if `stdout` is a pipe."""
+        """Run a command among the recordings; return its output if `stdout` is a pipe."""
         return subprocess.run(
             argv, cwd=self.folder, env=ENV, stdin=NULL, stdout=stdout, stderr=NULL, check=True
         ).stdout
@@ -131,7 +132,7 @@ class Bench:
 
 
 def make_speech(rng: np.random.Generator, rate: int, length: int) -> NDArray[np.float32]:
-    """Return phrases of 1 to 4 s in syllables, four a second, and pauses of 0.3 to 1.5 s."""
+    """Return phrases of 1 to 4 s with four syllables a second, and pauses of 0.3 to 1.5 s."""
     harmonics = np.arange(1, 21)
     phases = np.arange(1024)[:, None] / 1024 * harmonics + rng.random(20)
     cycle = (np.cos(2 * np.pi * phases) / harmonics).sum(axis=1).astype(np.float32)
@@ -149,7 +150,7 @@ def make_speech(rng: np.random.Generator, rate: int, length: int) -> NDArray[np.
 
 
 def gate_commands(source: str, bits: int) -> list[Command]:
-    """Return the copy, ngate, and the gates that stream, each from `source` to OUT."""
+    """Return the commands of the copy, ngate, and the streaming gates, from `source` to OUT."""
     agate = f"agate=threshold={THRESHOLD}"
     ffmpeg = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", source, "-af", agate]
     ffmpeg += ["-c:a", f"pcm_s{bits}le", OUT]
@@ -167,7 +168,7 @@ def gate_commands(source: str, bits: int) -> list[Command]:
 
 
 def installed_scripts(names: dict[str, str], source: str) -> list[Command]:
-    """Return the gates in others.py that are installed."""
+    """Return the commands of the gates in others.py that are installed."""
     return [
         Command(name, [PYTHON, OTHERS, module, source, OUT, *kind], optional=True)
         for module, *kind, name in ([*key.split(), name] for key, name in names.items())
@@ -176,7 +177,7 @@ def installed_scripts(names: dict[str, str], source: str) -> list[Command]:
 
 
 def speed(bench: Bench) -> None:
-    """One hour of speech through everything."""
+    """Measure all gates on one hour of speech."""
     in_memory_tools = {"noisereduce": "noisereduce", "librosa": "librosa STFT mask"}
     lengths = [seconds * bench.scale for seconds in (5, 600, HOUR)]
     tiny, short, long = map(format_length, lengths)
@@ -207,7 +208,7 @@ def speed(bench: Bench) -> None:
 
 
 def stereo(bench: Bench) -> None:
-    """Two channels of 24 bits."""
+    """Measure all gates on two channels of 24 bits."""
     source = bench.recording("stereo", 600, rate=48000, bits=24)
     times = bench.measure("stereo", gate_commands(source, 24))
     print(
@@ -217,7 +218,7 @@ def stereo(bench: Bench) -> None:
 
 
 def spectral(bench: Bench) -> None:
-    """What turns the noise down under the speech, too."""
+    """Measure the tools that also reduce the noise under the speech."""
     source = bench.recording("mono", 600)
     denoise = "afftdn=nr=20:nf=-50"
     commands = [Command(SPECTRAL, [NGATE, "gate", "--spectral", source, "-o", OUT])]
@@ -233,7 +234,7 @@ def spectral(bench: Bench) -> None:
 
 
 def startup(bench: Bench) -> None:
-    """How long it takes to do next to nothing, and to import no more than that needs."""
+    """Measure the shortest runs, and Python with only the imports that they need."""
     source = bench.recording("mono", 5)
     gate_commands = [["gate", *auto, source, "-o", OUT] for auto in (["-t", str(THRESHOLD)], [])]
     print("### Start-up\n")
@@ -248,7 +249,7 @@ def startup(bench: Bench) -> None:
 
 
 def memory(bench: Bench) -> None:
-    """Whether memory grows with the recording."""
+    """Measure whether memory grows with the length of the recording."""
     lengths = (600, 4 * HOUR)
     peaks: dict[str, list[float]] = {}
     for options in (["gate", "-t", str(THRESHOLD)], ["gate"], ["gate", "--spectral"], ["analyze"]):
@@ -266,7 +267,7 @@ def memory(bench: Bench) -> None:
 
 
 def batch(bench: Bench) -> None:
-    """What a second process brings."""
+    """Measure the gain of a second process."""
     length = format_length(30 * bench.scale)
     tree = f"flac_{length}".replace(" ", "")
     for number in range(BATCH_FILES):
@@ -281,7 +282,7 @@ def batch(bench: Bench) -> None:
 
 
 def corpus(bench: Bench) -> None:
-    """Many short recordings: what is around the gating, and other gates under xargs."""
+    """Measure many short recordings: the overhead of a batch, and other gates under xargs."""
     file_count, tree = round(CORPUS_FILES * bench.scale), "corpus"
     folders = ("a", "b")
     for n in range(file_count):
@@ -318,7 +319,7 @@ def corpus(bench: Bench) -> None:
             )
     times = bench.measure("corpus", commands)
     for name in [name for name in times if "xargs" in name]:
-        # They start anew for each file: ten times as many take ten times as long.
+        # They start once per file: ten times as many files take ten times as long.
         times[name] = [seconds * file_count / xargs_files for seconds in times[name]]
     print(f"### Batch: {file_count} WAV files of 10 s, mono, 16 bits, 16 kHz\n")
     print_times(times, [one, two], "Files/s", file_count)
@@ -331,7 +332,7 @@ def corpus(bench: Bench) -> None:
 
 
 def resume(bench: Bench) -> None:
-    """How long it takes to find that nothing is left to do, and what the parent remembers."""
+    """Measure a second run with nothing left to do, and the memory of the parent process."""
     numbers = [round(n * bench.scale) for n in (1, 1000, RESUMED_FILES)]
     tiny = bench.folder / bench.recording("tiny", 0.1 / bench.scale, rate=16000)
     peaks = []
@@ -367,7 +368,7 @@ SECTIONS = {
 
 
 def format_length(seconds: float) -> str:
-    """Return a length in the largest unit in which it is whole."""
+    """Return a length in the largest unit that gives a whole number."""
     for unit, size in (("h", HOUR), ("min", MINUTE)):
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:.0f} {unit}"
@@ -375,14 +376,14 @@ def format_length(seconds: float) -> str:
 
 
 def format_command(argv: Sequence[str]) -> str:
-    """Return a command as one types it, without the places where programs are."""
+    """Return a command as typed, without the paths of programs."""
     words = [Path(word).name if Path(word).is_absolute() else word for word in argv]
     words[0] = "python" if argv[0] == PYTHON else words[0]
     return " ".join(f'"{word}"' if " " in word else word for word in words)
 
 
 def print_times(times: Times, bases: list[str], work: str = "", amount: float = 0) -> None:
-    """Print a table of times, how much work a second they are, and ratios to each of `bases`."""
+    """Print a table of times, work per second, and ratios to each of `bases`."""
     rows = []
     for name, values in times.items():
         median = statistics.median(values)
@@ -402,7 +403,7 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
 
 
 def describe_machine() -> str:
-    """Return what the times depend on, and what is missing."""
+    """Describe the processor, the versions of all tools, and the tools that are not installed."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -424,7 +425,7 @@ def describe_machine() -> str:
 
 
 def main() -> None:
-    """Measure what the command line asks for."""
+    """Run the sections that the command line selects."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.bench")
     parser.add_argument("--quick", action="store_true", help="a tenth of all lengths, one round")
     parser.add_argument("--only", metavar="NAME,...", help=f"of {', '.join(SECTIONS)}")

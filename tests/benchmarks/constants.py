@@ -1,4 +1,4 @@
-"""The numeric constants of the gating core, and the package with another value of one of them."""
+"""Find the numeric constants of the gating core, and import the package with other values."""
 
 import ast
 import contextlib
@@ -30,7 +30,7 @@ NEIGHBOURS: dict[str, tuple[Value, ...]] = {
     "spectral.wiener.RUN_IN_DIVISOR": (1, 4, 8),
     "timing.DEFAULT_OVERLAP": (2, 8, 16),
 }
-"""Values to try where a factor makes no sense: shares near 1, levels, powers of two."""
+"""Values to try for constants that a factor does not suit: shares near 1, levels, powers of two."""
 
 
 def find_constants() -> dict[str, Value]:
@@ -64,7 +64,7 @@ def _is_numeric(value: object) -> bool:
 
 
 def scale(value: Value, factor: float) -> Value:
-    """Multiply a value; an integer stays one, and changes by 1 at least."""
+    """Multiply a value; an integer stays an integer, and changes by at least 1."""
     if isinstance(value, tuple):
         return tuple(scale(part, factor) for part in value)
     if isinstance(value, int):
@@ -81,7 +81,7 @@ def neighbours(constant: str, value: Value, factors: Sequence[float] = ()) -> li
 
 
 class _PatchedLoader(SourceFileLoader):
-    """Loads a module with one more assignment, after the one of the constant."""
+    """Load a module with a second assignment after the assignment of the constant."""
 
     def __init__(self, module: str, path: str, name: str, value: Value) -> None:
         super().__init__(module, path)
@@ -113,10 +113,10 @@ class _PatchedFinder(MetaPathFinder):
 
 @contextlib.contextmanager
 def patched(constant: str, value: Value) -> Iterator[None]:
-    """Import the package anew, with another value of one constant, until the context ends.
+    """Import the package again with another value of one constant, until the context ends.
 
-    Because all modules are imported anew, the value also arrives where the constant was imported by
-    name, or is part of a default, of a class or of another constant.
+    Because all modules are imported again, the value also reaches modules that import the constant
+    by name, and defaults, classes and constants that depend on it.
     """
     stored = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_ours(name)}
     finder = _PatchedFinder(constant, value)

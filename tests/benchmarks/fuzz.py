@@ -1,10 +1,10 @@
-"""Damage recordings at random and gate them: nothing may crash, hang, talk or eat memory.
+"""Gate randomly damaged recordings: no crash, no hang, no output on stderr, bounded memory.
 
     python -m tests.benchmarks.fuzz [--cases 10000] [--seeds FOLDER] [--first 0]
 
-The recordings are those of `tests.zoo`, or all in a folder. Case *n* is always the same damage to
-the same recording. A worker gates case after case, watched by this process; it is replaced when it
-dies, takes too long or grows.
+The recordings are those of `tests.zoo`, or all files of a folder. Case *n* is always the same
+damage to the same recording. A worker process gates one case after the other; this process
+supervises it, and replaces it if it dies, takes too long or uses too much memory.
 """
 
 import argparse
@@ -31,7 +31,7 @@ IMPLAUSIBLE_NUMBERS = (
     b"\1\0\0\0",
     b"\0\4\0\4",
 )
-"""Numbers that headers should not be believed."""
+"""Values that are implausible in most fields of a header."""
 
 
 def damage(content: bytes, number: int) -> bytes:
@@ -41,7 +41,7 @@ def damage(content: bytes, number: int) -> bytes:
     for _ in range(rng.integers(1, 5)):
         if not damaged:
             break
-        # Headers are where the trouble is.
+        # Half of the damage is at the beginning, because most faults are in reading headers.
         end = len(damaged) if rng.random() < 0.5 else min(len(damaged), 256)
         position = int(rng.integers(end))
         damage_type = rng.integers(7)
@@ -112,7 +112,7 @@ def _work(pipe: Connection, folder: Path) -> None:
 
 
 class Worker:
-    """A process that gates one case after the other."""
+    """Worker process that gates one case after the other."""
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -125,7 +125,7 @@ class Worker:
         other.close()
 
     def run(self, seed: Path, number: int) -> tuple[str, float, float]:
-        """Return what became of a case, its seconds, and the megabytes of the worker."""
+        """Return the outcome of a case, its time in seconds, and the worker's peak memory in MB."""
         self.pipe.send((seed, number))
         # The first case waits for the imports.
         if not self.pipe.poll(MAX_SECONDS + 10):
@@ -145,7 +145,7 @@ class Worker:
 
 
 def main() -> int:
-    """Run the cases; return 1 if any was at fault."""
+    """Run the cases; return 1 if any of them fails."""
     parser = argparse.ArgumentParser(description="Gate damaged recordings.")
     parser.add_argument("--cases", type=int, default=10000)
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")

@@ -1,19 +1,19 @@
-"""How well a gate tells speech from pauses, on recordings of which both are known.
+"""Measure how well a gate separates speech from pauses, on annotated recordings.
 
     python -m tests.benchmarks.quality [FOLDER] [--cmd 'ngate gate {in} -o {out}'] [--json]
     python -m tests.benchmarks.quality --cmd 'ngate gate {in} -o {out} -t {t}dB' --sweep=-60:-15:1
 
-With a sweep of thresholds {t} the best of them counts for each recording: what nobody knows who
-sets one.
+With a sweep of thresholds {t}, the best threshold of each recording counts. This is an upper bound:
+a user does not know the best threshold in advance.
 
-A folder has NAME.flac (or .wav) and NAME.json with `pauses`, which hold no speech, and `speech`,
-which the noise does not bury: lists of [start, end] in seconds. What is in neither is not judged.
+A folder has NAME.flac (or .wav) and NAME.json with `pauses`, which contain no speech, and `speech`,
+which is not masked by the noise: lists of [start, end] in seconds. Everything else is not scored.
 A gain is the level after the gate over the level before, in frames of 30 ms, one every 10 ms.
 
-lost      % of speech turned down by more than 3 dB
+lost      % of speech attenuated by more than 3 dB
 onset     the same over the first 80 ms of speech after a pause
-closed    % of pauses turned down by 10 dB or more
-opens     how often the gate opened
+closed    % of pauses attenuated by 10 dB or more
+opens     number of times the gate opens
 balanced  (100 - lost + closed) / 2
 """
 
@@ -44,7 +44,7 @@ Samples = NDArray[Any]
 
 @dataclass(frozen=True)
 class Score:
-    """Of one recording; all but `opens` in percent."""
+    """The score of one recording; all values but `opens` are in percent."""
 
     name: str
     lost: float
@@ -85,7 +85,7 @@ def score_gain(name: str, gain: NDArray[np.float64], truth: dict[str, list[list[
 
 
 def recordings(folder: Path) -> list[tuple[Path, dict[str, list[list[float]]]]]:
-    """Return the recordings of a folder of which the truth is there, and the truth."""
+    """Return the annotated recordings of a folder, with their annotations."""
     result = []
     for path in sorted(folder.iterdir()):
         truth = path.with_suffix(".json")
@@ -95,7 +95,7 @@ def recordings(folder: Path) -> list[tuple[Path, dict[str, list[list[float]]]]]:
 
 
 def run(command: str, folder: Path, thresholds: Sequence[float] = (0.0,)) -> list[Score]:
-    """Run a gate on every recording of a folder, and keep the best of some thresholds."""
+    """Run a gate on every recording of a folder; return the scores of the best thresholds."""
     scores = []
     for path, truth in recordings(folder):
         before, rate = sf.read(path, always_2d=True)
@@ -144,7 +144,7 @@ def frame_levels(samples: Samples, rate: int) -> NDArray[np.float64]:
 
 
 def frame_mask(stretches: list[list[float]], frames: int) -> NDArray[np.bool_]:
-    """Return which frames lie in any of the stretches, given in seconds."""
+    """Return the mask of the frames within any of the stretches, which are in seconds."""
     mask = np.zeros(frames, np.bool_)
     for start, end in stretches:
         mask[round(start / HOP_S) : round(end / HOP_S) + 1] = True

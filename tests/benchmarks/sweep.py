@@ -1,4 +1,4 @@
-"""Change one constant of the gating core at a time, and measure what that does.
+"""Change one constant of the gating core at a time, and measure the effect.
 
     python -m tests.benchmarks.sweep FOLDER ... [--constant MODULE.NAME ...] [--factors 0.5,2]
     python -m tests.benchmarks.sweep FOLDER ... --markdown
@@ -20,8 +20,9 @@ spectral    the spectral gate: gain in SI-SDR in dB, level change of speech in d
             noise in pauses in dB, and PESQ if the package `pesq` is installed
 quietest    the same without pauses to learn from: the gate is always open
 mask        the same for the binary mask
-report      what `analyze` and the audit report: drift in dB, agreement and confidence in %, chops
-by ear      nothing: it is not swept
+report      the results of `analyze` and the audit: drift in dB, agreement and confidence in %,
+            chops
+by ear      listening: the constant is not swept
 """
 
 import argparse
@@ -49,7 +50,7 @@ Array: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording with its truth."""
+    """An annotated recording."""
 
     folder: str
     path: Path
@@ -92,16 +93,16 @@ class Measure:
 
     name: str
     least: float
-    """Least difference of the mean that counts."""
+    """Smallest significant difference of the mean."""
     large: float
-    """Least difference of a single recording that counts, whatever the mean."""
+    """Smallest significant difference of a single recording, for any mean."""
     sign: int
-    """1 if more is better, -1 if less is, 0 if neither."""
+    """1 if more is better, -1 if less is better, 0 otherwise."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one value of a constant gave."""
+    """The results with one value of a constant."""
 
     folders: list[str]
     values: Array
@@ -113,29 +114,27 @@ class Outcome:
 
     def select(self, folder: str) -> "Outcome":
         """Return the outcome of one folder."""
-        chosen = np.array(self.folders) == folder
-        digests = [digest for digest, there in zip(self.digests, chosen, strict=True) if there]
-        return Outcome(
-            [folder] * len(digests), self.values[chosen], digests, self.two_sided[chosen]
-        )
+        mask = np.array(self.folders) == folder
+        digests = [digest for digest, selected in zip(self.digests, mask, strict=True) if selected]
+        return Outcome([folder] * len(digests), self.values[mask], digests, self.two_sided[mask])
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """A way to judge a constant."""
+    """How to compare the values of a constant."""
 
     measures: list[Measure]
     run: Callable[[Recording], tuple[list[float], bytes]]
     has_worst: bool = False
-    """Whether the worst recording that has speech and pauses is of interest, by measure 1."""
+    """Whether to report the worst recording with speech and pauses, by the first measure."""
     needs_clean: bool = False
 
     def is_fit(self, recording: Recording) -> bool:
-        """Return whether the recording has what is needed."""
+        """Return whether the recording has the required reference."""
         return recording.clean is not None or not self.needs_clean
 
     def judge(self, recordings: Sequence[Recording]) -> Outcome:
-        """Run the gate on all recordings that are fit for this."""
+        """Run the gate on all recordings with the required reference."""
         fit = [recording for recording in recordings if self.is_fit(recording)]
         results = [self.run(recording) for recording in fit]
         return Outcome(
@@ -146,7 +145,7 @@ class Criterion:
         )
 
     def summarize(self, outcome: Outcome) -> list[float]:
-        """Return the means of the measures, and the worst recording if it is of interest."""
+        """Return the means of the measures, and the worst recording if it is reported."""
         means = [float(mean) for mean in outcome.values.mean(axis=0)]
         first = outcome.values[outcome.two_sided, 0]
         return [*means, float(first.min(initial=100.0))] if self.has_worst else means
@@ -163,7 +162,7 @@ def _settings(**fields: Any) -> Any:
 
 
 def _accuracy(recording: Recording, after: NDArray[np.float32]) -> list[float]:
-    """Return balanced accuracy and lost speech; of one class alone if there is only one."""
+    """Return balanced accuracy and lost speech; with a single class, the accuracy of that class."""
     truth = recording.truth
     score = quality.score_gain(recording.path.stem, recording.gain_db(after), truth)
     rates = [100 - score.lost] * bool(truth["speech"]) + [score.closed] * bool(truth["pauses"])
@@ -320,11 +319,11 @@ class Sweep:
     criterion: Criterion
     base: Outcome
     outcomes: dict[Value, Outcome | str] = field(default_factory=dict)
-    """By value; an error message where the gate does not run with it."""
+    """Outcomes by value; an error message if the gate fails with the value."""
 
     @property
     def cell(self) -> str:
-        """The differences to the value as it is, as text."""
+        """The differences from the current value, as text."""
         return "; ".join(f"{v}: {self._differences(o)}" for v, o in self.outcomes.items())
 
     def _differences(self, outcome: Outcome | str) -> str:

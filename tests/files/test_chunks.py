@@ -1,4 +1,4 @@
-"""Chunks that are written are walked back, and any bytes are walked in bounded work."""
+"""Written chunks are read back, and arbitrary bytes are read with bounded work."""
 
 import io
 import sys
@@ -37,7 +37,7 @@ def test_written_chunks_are_read_back(chunks, is_big_endian):
 
 @given(
     st.lists(
-        # A text fills the bytes in which a wrong offset would find a small size.
+        # Text, because at a wrong offset it reads as a very large size.
         st.tuples(IDS, st.text("abc", max_size=9).map(str.encode)),
         max_size=8,
     )
@@ -131,7 +131,7 @@ def test_the_layout_of_arbitrary_bytes_is_read_without_errors(
 
 
 class Stream(io.BytesIO):
-    """A stream that gives a few bytes at a time and counts what it gave."""
+    """A stream that returns a few bytes at a time and counts them."""
 
     taken = 0
 

@@ -1,4 +1,4 @@
-"""What the registry of formats says is true of the files and of the libraries."""
+"""The registry of formats agrees with the written files and the libraries."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Every kind of recording in, and nothing lost on the way out."""
+"""Every input format is read, and every output format keeps what it can hold."""
 
 import shutil
 import subprocess
@@ -27,13 +27,13 @@ def zoo(tmp_path_factory):
 
 
 def read_samples(path):
-    """Read a file whole, through whichever library reads it."""
+    """Read a whole file through the library that ngate selects."""
     with AudioReader(path) as reader:
         return np.concatenate([block.copy() for block, _ in reader.blocks()])
 
 
 def read_with_pyav(path, dtype):
-    """Read a file through PyAV, whichever reads it better."""
+    """Read a whole file through PyAV."""
     with PyavDecoder(path) as decoder:
         blocks = [block.copy() for block, _ in decoder.blocks(10000)]
     samples = np.concatenate(blocks)
@@ -49,7 +49,7 @@ def test_every_format_is_gated_with_its_length_and_rate(zoo, tmp_path, name):
     result = gate_file(source, tmp_path / "out.wav", AT_003)
     rate = PYAV_FORMATS[name][3] if name in PYAV_FORMATS and not name.startswith("opus") else RATE
     rate = 48000 if name in ("opus.mka", "opus.webm") else rate
-    # Encoders without a word for their padding make it part of the recording.
+    # Formats that do not declare the padding of the encoder make it part of the recording.
     padding = 4096 if name in ("aac.aac", "ac3.ac3", "wma.wma", "layer2.mp2") else 300
     if name.startswith(("s", "u", "f", "a")) and name not in ("aac.aac", "ac3.ac3"):
         padding = 0
@@ -59,10 +59,10 @@ def test_every_format_is_gated_with_its_length_and_rate(zoo, tmp_path, name):
     assert info.frames == result.source.samples == result.output.samples
     assert result.warnings == ()
     y = read(tmp_path / "out.wav", "float64")[:, 0]
-    # The nearest that a companded sample comes to zero is not zero.
+    # The smallest companded sample is not exactly zero.
     max_quiet = 3e-4 if name.endswith("law.wav") else 0
     assert np.abs(y[round(0.5 * rate) : round(0.58 * rate)]).max() <= max_quiet
-    # Loud parts are where they were: a shift of a few samples would show.
+    # A shift by a few samples would lower the correlation.
     loud = slice(round(0.1 * rate), round(0.25 * rate))
     if name not in ("aac.aac", "ac3.ac3", "wma.wma", "layer2.mp2", "gsm.wav"):
         assert np.corrcoef(y[loud], sound(rate)[loud])[0, 1] > 0.99
@@ -103,7 +103,7 @@ def test_an_open_gate_is_lossless_between_containers(zoo, tmp_path, name, extens
     out = tmp_path / f"out.{extension}"
     gate_file(zoo[name], out, OPEN)
     before = read_samples(zoo[name])
-    # Read by the other library than the one that wrote it, where there is one.
+    # Where possible, another library reads the file than the one that wrote it.
     after = (
         read_with_pyav(out, before.dtype) if extension in ("flac", "wav", "caf", "tta") else None
     )
@@ -197,7 +197,7 @@ def test_floats_with_16_bit_values_are_converted_exactly(write, tmp_path):
 
 @pytest.mark.parametrize("extension", ["ogg", "opus", "m4a", "flac", "mka", "wv", "wav"])
 def test_channels_keep_their_speaker_positions(tmp_path, extension):
-    # A tone of its own for each loudspeaker of 5.1, a low one for the one that is for that.
+    # Each speaker of 5.1 has a different tone, the subwoofer a low one.
     hz = np.array([300, 600, 900, 60, 1500, 1800])
     y = 0.1 * np.sin(2 * np.pi * hz * np.arange(48000)[:, None] / 48000)
     source, out = tmp_path / "in.wav", tmp_path / f"out.{extension}"
@@ -376,7 +376,7 @@ def test_a_lossy_codec_can_be_selected(write, tmp_path):
 
 @pytest.mark.parametrize("extension", ["mp3", "ogg", "opus", "m4a", "webm"])
 def test_a_lossy_output_has_about_the_bit_rate_of_the_input(tmp_path, extension, write):
-    # Noise leaves no encoder a choice.
+    # Noise needs the full bit rate of every encoder.
     noise = np.random.default_rng(0).normal(0, 0.2, (480000, 2))
     source = write(noise, rate=48000)
     first_output, second_output = tmp_path / f"good.{extension}", tmp_path / f"again.{extension}"

@@ -1,4 +1,4 @@
-"""MP3 files: every frame is read, and reading doesn't disturb the rest of the process."""
+"""MP3 files: every frame is read, without side effects on the rest of the process."""
 
 import subprocess
 import sys
@@ -70,7 +70,7 @@ def test_every_frame_of_a_file_without_a_length_header_is_read(tmp_path):
     result = gate_file(source, tmp_path / "out.wav", OPEN)
     assert result.warnings == ()
     assert result.source.samples == sf.info(tmp_path / "out.wav").frames == len(samples)
-    # Without the header, the delay of the encoder is not known, so that it stays.
+    # Without the header, the delay of the encoder is unknown and cannot be removed.
     delay = 1105
     middle = slice(5 * RATE, 10 * RATE)
     assert np.array_equal(samples[delay:][middle], whole[middle])

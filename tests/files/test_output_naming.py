@@ -1,4 +1,4 @@
-"""Awkward names and awkward terminals: nothing crashes, and outputs are where they should be."""
+"""Unusual names and encodings: no errors, and outputs have the expected paths."""
 
 import os
 import shutil
@@ -49,7 +49,7 @@ def copy_with_names(folder, source):
         try:
             shutil.copy(source, folder / name)
         except OSError:
-            continue  # this file system doesn't want it
+            continue  # the file system does not allow this name
         yield folder / name
 
 
@@ -133,7 +133,7 @@ def test_an_output_never_leaves_its_folder_through_a_link(tmp_path, write):
     options = OutputOptions(inside=out)
     with pytest.raises(OutputError, match="leads out of '.*out' through a link"):
         gate_file(source, out / "sub" / "x.wav", AT_003, options=options)
-    # A link in the place of the output is replaced, what it points at is left alone.
+    # A link in the place of the output is replaced; its target is unchanged.
     gate_file(source, out / "file.wav", AT_003, options=options, force=True)
     assert not (out / "file.wav").is_symlink()
     gate_file(source, out / "new" / "x.wav", AT_003, options=options)

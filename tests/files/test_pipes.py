@@ -1,4 +1,4 @@
-"""Standard input and output as recordings, through real pipes."""
+"""Recordings on standard input and standard output, through real pipes."""
 
 import io
 import json
@@ -30,7 +30,7 @@ NGATE = [sys.executable, "-m", "noisegate_cli"]
 
 
 def run_piped(content, *arguments, **options):
-    """Gate what is piped in; return what comes out."""
+    """Run ngate with `content` on standard input, and return its standard output."""
     command = [*NGATE, *map(str, arguments)]
     process = subprocess.run(command, input=content, capture_output=True, check=False, **options)
     assert process.returncode == 0, process.stderr
@@ -38,7 +38,7 @@ def run_piped(content, *arguments, **options):
 
 
 def live_settings(**changes):
-    """Return the settings that a pipe has with a given threshold."""
+    """Return the settings of a pipe with a given threshold."""
     return GateSettings(threshold=0.03, **changes).live
 
 
@@ -127,9 +127,9 @@ def test_standard_output_has_the_chunks_and_the_length_of_a_file(tmp_path):
 
 
 def feed(block, rate, max_delay, *arguments):
-    """Pipe samples through a gate, a tenth of a second at a time, that holds back `most` at most.
+    """Pipe samples through a gate, a tenth of a second at a time, and check its delay.
 
-    Before the next part it must have given all but these: a gate that waits for more is stuck.
+    Before the next part, all samples but the last `max_delay` must have been received.
     """
     command = [*NGATE, "gate", "-", "-o", "-", "-q", "--raw", f"{rate}:1:s16", *map(str, arguments)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:

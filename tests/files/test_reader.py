@@ -14,7 +14,7 @@ from tests.conftest import GUITAR, loud_and_quiet, read, tone
 
 
 def expect_refused(path, message):
-    """Assert that reading `path` fails in one line that quotes it, and leaves nothing behind."""
+    """Assert that reading `path` fails with one line that quotes it, and leaves no files."""
     files_before = sorted(path.parent.iterdir())
     with pytest.raises(AudioError, match=message) as error:
         gate_file(path)
@@ -25,7 +25,7 @@ def expect_refused(path, message):
 
 
 def expect_recovered(path, message, samples):
-    """Assert that so much of `path` is gated, with one warning."""
+    """Assert that `samples` samples of `path` are gated, with one warning."""
     for threshold in ("auto", 0.03):
         result = gate_file(path, settings=GateSettings(threshold=threshold), force=True)
         assert result.source.samples == result.output.samples == samples

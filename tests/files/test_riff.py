@@ -1,4 +1,4 @@
-"""WAV files: what is read from their chunks, and what is written."""
+"""WAV files: reading and writing of chunks, formats and codecs."""
 
 import struct
 import subprocess
@@ -146,13 +146,13 @@ def test_codecs_in_wav_are_read_completely_without_a_warning(tmp_path, codec, sa
     source = encode(tmp_path / "in.wav", y, "wav", codec, sample_format, 44100)
     result = gate_file(source, tmp_path / "out.flac", AT_003)
     assert result.warnings == ()
-    # A block is filled up with silence, and a decoder may hold back its last block.
+    # A block is padded with silence, and a decoder may not return its last block.
     assert result.source.samples == pytest.approx(len(y), abs=4096)
 
 
 @pytest.mark.parametrize("has_length", [False, True])
 def test_mp3_with_a_variable_bit_rate_in_wav_is_read_completely(tmp_path, has_length):
-    # The first frames, of silence, have a small bit rate, from which a length would be estimated.
+    # The first frames are silent and have a low bit rate, which would give a wrong estimate.
     y = np.concatenate([np.zeros(44100), sound(44100, 5), np.zeros(44100), sound(44100, 5)])
     source = tmp_path / "in.wav"
     with av.open(str(source), "w", format="wav") as file:

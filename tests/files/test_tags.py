@@ -1,4 +1,4 @@
-"""What a recording says of itself, before and after."""
+"""Tags and chunks of recordings are copied to the output."""
 
 import json
 import shutil
@@ -98,7 +98,7 @@ def write_tagged(folder, extension):
 
 
 def read_all_tags(path):
-    """Return the tags of a file, by the reader that the tests below check against others."""
+    """Return the tags of a file; other tests compare this reader with other programs."""
     with AudioReader(path) as reader:
         return read_tags(path, reader.tags, reader.chunks)
 
@@ -188,7 +188,7 @@ def test_chunks_are_copied_byte_for_byte(tmp_path, subtype):
             for c in layout.metadata_chunks.before + layout.metadata_chunks.after
         ]
         assert dict(metadata_chunks) == chunks
-        # Each stands where it stood, if `wav` wrote the file.
+        # Chunks keep their position, except in files that libsndfile writes.
         if subtype != "ULAW":
             assert [c.id for c in layout.metadata_chunks.before] == [b"bext", b"iXML"]
         content = path.read_bytes()
@@ -222,7 +222,7 @@ def test_chunks_of_rf64_and_big_endian_files_are_copied(tmp_path):
 def test_a_wav_file_that_exceeds_4_gib_becomes_rf64(tmp_path, monkeypatch):
     monkeypatch.setattr("noisegate_cli.files.riff.MAX_WAV_BYTES", 20000)
     source = tmp_path / "in.wav"
-    # A pipe doesn't know how long it will be, so that only the end tells.
+    # The length of a pipe is known only at its end.
     from noisegate_cli.files.formats import AudioInfo
     from noisegate_cli.files.riff import WavEncoder
 

@@ -1,4 +1,4 @@
-"""The same samples give the same bytes, at any time and under any name."""
+"""The same samples give the same bytes, at any time and with any file name."""
 
 import time
 
@@ -20,14 +20,14 @@ SUBTYPES = {
     "PCM_S8": "PCM_16",
     "ULAW": "PCM_16",
 }
-"""Subtypes, and the subtype that has the numpy type of their samples."""
+"""Subtypes, and the subtype of `as_type` with the same sample type."""
 
 FILE_TYPES = [
     (container, subtype, endian)
     for container in sf.available_formats()
     for subtype in SUBTYPES
     for endian in ("FILE", "BIG")
-    # libsndfile writes a second file beside SD2.
+    # libsndfile writes a second file for SD2.
     if container != "SD2"
     and sf.check_format(container, subtype, endian)
     and not unsupported_reason(AudioInfo("", RATE, 1, 0, container, subtype, endian))

@@ -1,4 +1,4 @@
-"""Every class that processes blocks keeps the contract of `BlockProcessor`."""
+"""Every class that processes blocks satisfies the contract of `BlockProcessor`."""
 
 import importlib
 import pkgutil
@@ -55,7 +55,7 @@ SPECTRA = Stft(FRAME, HOP).compute_spectra(SAMPLES[:, 0].astype(np.float32), FRA
 
 
 def decide():
-    """Return what the first pass learns from the samples."""
+    """Return the decision of the first pass on the samples."""
     analyzer = Analyzer(replace(SETTINGS, threshold="auto"), RATE, 2, len(PCM))
     analyzer.process(PCM, last=True)
     return analyzer.decide()
@@ -66,7 +66,7 @@ EXTRACTOR = BandLevelExtractor(SETTINGS, RATE, 2)
 
 
 class WithSamples:
-    """Give a spectral gate the samples with its mask, as `Gate` does."""
+    """Pass the samples and the mask to a spectral gate, as `Gate` does."""
 
     def __init__(self):
         self.gate = SpectralGate(SOFT, [PROFILE, PROFILE], RATE, 2)
@@ -81,7 +81,7 @@ class Case:
     create: Callable
     streams: list
     result: Callable | None = None
-    """Reads the result from the processor; by default it is what `process` returns."""
+    """Return the result of a processor; by default, the outputs of `process` are joined."""
     adapt: Callable = field(default=lambda block: block)
 
 
@@ -152,9 +152,9 @@ def join(outputs):
 
 
 def run(case, cuts):
-    """Return the result for streams that are cut at shares of their lengths.
+    """Return the result for streams that are split at fractions of their lengths.
 
-    The second stream lags behind the first by a share of its length.
+    The second stream lags behind the first by a fraction of its length.
     """
     processor = case.create()
     shares = sorted(share for share, _ in cuts)
@@ -177,7 +177,7 @@ def run(case, cuts):
 
 
 def overwrite(block):
-    """Fill a block with other values, as a caller does that reuses its buffer."""
+    """Fill a block with other values, like a caller that reuses its buffer."""
     for array in block if isinstance(block, list) else [block]:
         array[:] = 1
 

@@ -23,7 +23,7 @@ def find_chops(y, threshold, settings=SETTINGS):
 
 
 def burst(decay_db_per_s=0.0, attack_db_per_s=0.0, seconds=4.0):
-    """A tone of 0.3 RMS from 1 to 2 s over a floor of -70 dBFS, with slopes before and after it."""
+    """Return a tone of 0.3 RMS from 1 to 2 s above a floor of -70 dBFS, with optional slopes."""
     t = np.arange(round(seconds * RATE)) / RATE
     db = np.full(len(t), -70.0)
     inside = (t >= 1) & (t < 2)
@@ -44,9 +44,9 @@ def test_an_abrupt_end_is_not_a_chop():
 def test_a_chopped_decay_is_reported_with_its_time():
     chops = find_chops(burst(decay_db_per_s=60), from_db(-30))
     assert (chops.decays, chops.attacks) == (1, 0)
-    # It falls below -30 dBFS a third of a second after the end of the tone.
+    # The level falls below -30 dBFS a third of a second after the end of the tone.
     assert chops.worst[0].time == pytest.approx(2 + 20 / 60, abs=0.15)
-    # Between the middle of the fade and what is there 300 to 500 ms later.
+    # The drop from the middle of the fade to the level 300 to 500 ms later.
     assert chops.worst[0].above_db == pytest.approx(0.4 * 60, abs=6)
 
 

@@ -1,4 +1,4 @@
-"""`hard` is the method that ngate started from, without its transforms."""
+"""The preset `hard` equals the masked STFT of librosa, computed without transforms."""
 
 from itertools import product
 
@@ -54,5 +54,5 @@ AWKWARD = [1, 2, 31, 127, 128, 129, 255, 256, 257, 511, 512, 513, 5 * 128 - 1, 5
 def test_edge_case_lengths_equal_the_reference(length, start):
     samples, rate = sf.read(SPEECH, dtype="float64", always_2d=True, frames=length, start=start)
     threshold = float(np.sqrt(np.mean(samples**2))) * 0.8
-    # Floats have no steps to round to: what differs is rounding in the transforms.
+    # Floats are not quantized: the only difference is rounding in the transforms.
     assert largest_difference(samples, rate, threshold) < 1e-6

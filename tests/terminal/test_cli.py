@@ -350,7 +350,7 @@ def test_help_loads_no_heavy_modules():
 
 
 def heavy_modules(*commands):
-    """Run commands one after the other in a new process; return the heavy modules it has loaded."""
+    """Run commands in one new process; return the heavy modules that it has loaded."""
     code = (
         "import json, sys; from noisegate_cli.terminal.cli import run\n"
         "for command in json.loads(sys.argv[1]): assert not run(command), command\n"

@@ -1,4 +1,4 @@
-"""Every option reaches its setting, whatever the other options are."""
+"""Every option sets its setting, for any other options."""
 
 import math
 from dataclasses import fields

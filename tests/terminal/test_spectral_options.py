@@ -1,4 +1,4 @@
-"""The spectral gate as it is typed."""
+"""The options of the spectral gate on the command line."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What is displayed on a pseudo-terminal, and that displaying it never stops the work."""
+"""The display on a pseudo-terminal; errors of the display never stop the gate."""
 
 import os
 import pty
@@ -39,7 +39,7 @@ LONG_NAME = "long" * 60 + ".wav"
 
 
 def run_on_terminal(*arguments, environment=None, stdin=None):
-    """Run the command line on a pseudo-terminal, with bars from the beginning."""
+    """Run the command line on a pseudo-terminal, with progress bars from the start."""
     controller, terminal_end = pty.openpty()
     tty.setraw(terminal_end)
     command = [sys.executable, "-c", IMMEDIATELY, *map(os.fsencode, arguments)]
@@ -52,7 +52,7 @@ def run_on_terminal(*arguments, environment=None, stdin=None):
     while True:
         try:
             part = os.read(controller, 1 << 16)
-        except OSError:  # Linux reports the end of a terminal so.
+        except OSError:  # Linux reports the end of a terminal as an error.
             break
         if not part:
             break
@@ -74,7 +74,7 @@ def expect_harmless(displayed):
 
 @pytest.fixture
 def sources(tmp_path):
-    """Return a recording of each kind, with the options that it needs."""
+    """Return a recording of each format, with its options."""
     y = np.tile(loud_and_quiet(), 5)
     for name in ("in.wav", "in.flac", "in.mp3"):
         sf.write(tmp_path / name, y, 16000)

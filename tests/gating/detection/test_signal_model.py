@@ -27,7 +27,7 @@ RNG = np.random.default_rng(7)
 
 
 def voice(seconds, rate=RATE, rms=0.1, seed=0):
-    """Bursts of harmonics of a gliding pitch, a third of the time pauses; shaped (samples,)."""
+    """Return bursts of harmonics with a gliding pitch, one third of it pauses, (samples,)."""
     rng = np.random.default_rng(seed)
     t = np.arange(round(seconds * rate)) / rate
     pitch = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 0.7 * t)) / rate

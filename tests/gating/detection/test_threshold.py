@@ -110,7 +110,7 @@ def test_a_suggestion_prints_its_threshold_and_its_verdict():
 def test_the_suggestion_for_real_speech_lies_between_hiss_and_voice():
     samples, rate = sf.read(SPEECH)
     suggestion = analyze(samples, rate).suggestion
-    # Its pauses lie at -42 to -36 dBFS, its syllables at -20 to -9 dBFS.
+    # The pauses lie at -42 to -36 dBFS, the syllables at -20 to -9 dBFS.
     assert -34 < threshold_db(suggestion) < -22
 
 

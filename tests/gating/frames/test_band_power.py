@@ -48,7 +48,7 @@ def test_the_sum_of_all_bands_equals_the_frame_level():
     y = np.random.default_rng(0).normal(0, 0.1, (RATE, 2))
     powers = compute_band_powers(y, [0, 500, 2000, 8000], frame=1024, hop=256)
     levels = FrameRmsMeter(1024, 256).process(y, last=True)
-    # The window weighs the samples, so that single frames differ; their mean doesn't.
+    # The window weights the samples, so single frames differ, but not their mean.
     band_levels = np.sqrt(powers.sum(axis=2).mean(axis=0))
     assert band_levels == pytest.approx(np.sqrt((levels**2).mean(axis=0)), rel=0.02)
 

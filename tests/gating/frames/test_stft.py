@@ -14,7 +14,7 @@ def noise(samples):
 
 
 def compute_spectra(y, frame, hop):
-    """Return the transform and the spectra of all frames that librosa has."""
+    """Return the transform and the spectra of the same frames as librosa's."""
     transform, frames = Stft(frame, hop), len(y) // hop + 1
     padded = np.pad(y, (frame // 2, frame))
     return transform, transform.compute_spectra(padded, frames)
@@ -60,5 +60,5 @@ def test_bin_powers_of_a_tone_match_the_scale_factors():
     tone = (0.25 * np.sqrt(2) * np.cos(2 * np.pi * 100 * np.arange(1024) / 1024)).astype(np.float32)
     bin_powers = compute_bin_powers(transform.compute_spectra(tone, 1))[0]
     assert np.sqrt(bin_powers.max() / transform.tone_power) == pytest.approx(0.25, rel=1e-5)
-    # A Hann window weighs the tone by its squares: over the frame that is its mean square.
+    # The scale factor removes the mean square of the window.
     assert bin_powers.sum() * transform.mean_square_per_power == pytest.approx(0.25**2, rel=1e-5)

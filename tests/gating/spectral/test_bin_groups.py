@@ -17,7 +17,7 @@ def test_bins_above_the_speech_range_are_grouped(bins, rate, groups):
     assert expanded.shape == bin_powers.shape
     is_ungrouped = np.arange(bins) * rate / 2 / (bins - 1) < MAX_UNGROUPED_HZ
     assert np.array_equal(expanded[:, is_ungrouped], bin_powers[:, is_ungrouped])
-    # Whatever is in a group has its mean.
+    # Every bin of a group has the mean of the group.
     np.testing.assert_allclose(expanded[:, :-1].mean(), bin_powers[:, :-1].mean(), rtol=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""The mask of the magnitude spectrogram is librosa's formula, whatever the blocks are."""
+"""The mask of the magnitude spectrogram equals librosa's, for any block size."""
 
 import importlib
 import sys
@@ -42,7 +42,7 @@ def threshold_magnitude(level, frame_length):
 
 
 def scale_to_float(y):
-    """Return floats with full scale 1.0 in the type that the mask calculates in."""
+    """Return floats with full scale 1.0, in the type that the mask uses internally."""
     if y.dtype == np.int16:
         return y.astype(np.float32) / 32768
     return y.astype(np.float64) / (2**31 if y.dtype == np.int32 else 1)
@@ -83,7 +83,7 @@ def test_any_length_equals_one_call_of_librosa(length, frame_and_hop, subtype, s
     gate_settings = replace(MASK, threshold=0.02, frame_length=frame, hop_length=hop)
     expected = masked_bins(scale_to_float(y), threshold_magnitude(0.02, frame), frame, hop)
     if subtype != "DOUBLE":
-        # The last samples hang on the edge of a window, so their values may exceed full scale.
+        # The last samples lie at the edge of a window, so their values may exceed full scale.
         expected = round_to_integers(expected, y.dtype)
     np.testing.assert_array_equal(mask_in_blocks(y[:, None], gate_settings)[:, 0], expected)
 

@@ -78,7 +78,7 @@ def test_a_profile_is_valid_at_another_rate_up_to_its_bandwidth():
 
 
 def learn_profile(y, is_noise, allow_quietest_fallback=True):
-    """Return what is learnt of `y` where `quiet` says of each sample that it is noise."""
+    """Return the noise profile learned from `y`; `is_noise` marks the samples in pauses."""
     learner = NoiseLearner(SETTINGS, RATE, 1, len(y))
     learner.process(y, last=True)
     hop = SETTINGS.timing(RATE).hop_length
@@ -132,7 +132,8 @@ def test_the_tracker_starts_with_the_mean_noise_and_forgets_distant_noise():
     assert np.all(tracker.track(quiet, ~all_frames) == 5.0)
     first, second = tracker.track(quiet, all_frames), tracker.track(loud, all_frames)
     assert first[-1].mean() == pytest.approx(1.6, abs=0.4)
-    # Of 5 s ago, two and a half time constants, 8 % are left, and the whole counts 0.5 s.
+    # Noise of 5 s ago, two and a half time constants, has a weight of 8 %. The mean of the whole
+    # recording has the weight of 0.5 s.
     assert second[-1].mean() == pytest.approx(80, rel=0.1)
     assert second[0].mean() < second[2].mean() < 0.9 * second[-1].mean()
 
@@ -150,7 +151,7 @@ def test_bins_without_signal_have_a_low_signal_share():
 
 def test_bins_with_few_outliers_have_a_low_signal_share():
     rng = np.random.default_rng(0)
-    # The mean of eight bins hardly ever exceeds four times its own.
+    # The mean of eight bins rarely exceeds four times its expected value.
     pauses, open_frames = rng.gamma(8, 1 / 8, (2, 300, 200)).astype(np.float32)
     assert compute_signal_share(open_frames, pauses).max() < 0.1
 
