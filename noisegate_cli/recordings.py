@@ -248,7 +248,7 @@ def gate_file(
                 decision,
                 info.sample_rate,
                 info.channels,
-                step=info.quantization_step(info.dtype),
+                quantization_step=info.quantization_step(info.dtype),
                 residue=outputs.residue is not None,
                 live=outputs.is_live,
             )
@@ -298,10 +298,10 @@ def _plan_outputs(
     """Return the files to write, after checking that they may be written."""
     info = reader.info
     target = output_info(info, _resolve_output_path(info, output, options), options)
-    rest = output_info(info, Path(residue), options) if residue else None
-    _check_outputs(info, target, rest, options, force, noise_file)
+    residue_info = output_info(info, Path(residue), options) if residue else None
+    _check_outputs(info, target, residue_info, options, force, noise_file)
     return _Outputs(
-        target, rest, info.path == target.path == STDIO_PATH and _is_live(reader, target)
+        target, residue_info, info.path == target.path == STDIO_PATH and _is_live(reader, target)
     )
 
 
@@ -343,13 +343,13 @@ def _run(
             for block, last in report_progress(reader.blocks(), info.samples, progress):
                 if with_peak:
                     peak = max(peak, compute_peak(block))
-                kept, removed = stream.process(block, last)
-                writer.write(kept)
+                gated, removed = stream.process(block, last)
+                writer.write(gated)
                 if residue_writer and removed is not None:
                     if output_step > step:
                         # The output has fewer bits. The residue includes the bits that the
                         # output truncates, so that output + residue = input.
-                        removed += kept % output_step
+                        removed += gated % output_step
                     residue_writer.write(removed)
         before_output_appears()
     return peak, _clipping_warnings(writer)
@@ -385,7 +385,7 @@ def _clipping_warnings(writer: AudioWriter) -> list[str]:
 def _check_outputs(
     info: AudioInfo,
     target: AudioInfo,
-    rest: AudioInfo | None,
+    residue_info: AudioInfo | None,
     options: OutputOptions,
     force: bool,
     noise_file: str | None,
@@ -393,21 +393,21 @@ def _check_outputs(
     sources = {"the input": info.path}
     if noise_file:
         sources["the recording of the noise"] = Path(noise_file)
-    for output in (target, rest):
+    for output in (target, residue_info):
         if output is None or output.path == STDIO_PATH:
             continue
-        for what, source in sources.items():
+        for description, source in sources.items():
             if is_same_file(output.path, source):
                 raise OutputError(
-                    f"{quote_path(output.path)} is {what}, which is never overwritten: "
+                    f"{quote_path(output.path)} is {description}, which is never overwritten: "
                     "give another name"
                 )
         if options.inside:
             check_inside(output.path, options.inside)
         check_overwrite(output.path, force)
-    if rest and is_same_file(target.path, rest.path):
+    if residue_info and is_same_file(target.path, residue_info.path):
         raise OutputError(
-            f"{quote_path(rest.path)} is the output already: give the residue another name"
+            f"{quote_path(residue_info.path)} is the output already: give the residue another name"
         )
 
 

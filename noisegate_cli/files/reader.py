@@ -76,10 +76,10 @@ class AudioReader:
         """Warnings about the recording; complete after it has been read to the end."""
         magic = _read_magic(path, self._display_path)
         self._layout: WavLayout | None = None
-        kind = find_format_by_magic(magic)
-        if kind and kind.is_wav and not raw:
+        container = find_format_by_magic(magic)
+        if container and container.is_wav and not raw:
             self._layout = read_layout(path)
-        self._decoder: Decoder = self._open_decoder(magic, kind)
+        self._decoder: Decoder = self._open_decoder(magic, container)
         try:
             self.info = self._validate_info()
         except AudioError:
@@ -125,32 +125,32 @@ class AudioReader:
         length = block_length(self.info.channels, self.info.dtype)
         nothing = np.zeros((0, self.info.channels), self.info.dtype)
         blocks = self._decoder.blocks(length)
-        read, damage = 0, ""
+        samples_read, damage = 0, ""
         last = False
         while not last:
             try:
                 block, last = next(blocks)
             except DamageError as error:
                 block, last, damage = nothing, True, str(error)
-            read += len(block)
-            rest = self._open_fallback(read, damage) if last else None
-            if last and rest is None:
-                self._check_completeness(read, damage)
-            yield block, last and rest is None
-        if rest is None:
+            samples_read += len(block)
+            fallback = self._open_fallback(samples_read, damage) if last else None
+            if last and fallback is None:
+                self._check_completeness(samples_read, damage)
+            yield block, last and fallback is None
+        if fallback is None:
             return
-        with rest:
-            for block, last in rest.blocks_from(read, length):
-                read += len(block)
+        with fallback:
+            for block, last in fallback.blocks_from(samples_read, length):
+                samples_read += len(block)
                 if len(block):
                     damage = damage or "libsndfile stopped before the end"
                 if last:
-                    self._check_completeness(read, damage)
+                    self._check_completeness(samples_read, damage)
                 yield convert_to_subtype(block, self.info.subtype)[0], last
 
-    def _open_decoder(self, magic: bytes, kind: Format | None) -> Decoder:
-        why: Exception | None = None
-        is_mpeg = not (self._raw or kind) and is_mpeg_audio(self.path, magic)
+    def _open_decoder(self, magic: bytes, container: Format | None) -> Decoder:
+        sndfile_error: Exception | None = None
+        is_mpeg = not (self._raw or container) and is_mpeg_audio(self.path, magic)
         if not (is_mpeg or (self._layout and self._layout.needs_ffmpeg)):
             try:
                 decoder = SndfileDecoder(self.path, self._raw)
@@ -161,22 +161,26 @@ class AudioReader:
                 # FFmpeg accepts a chunk that declares a size larger than the file.
                 if self._raw or (self._layout and not self._layout.is_valid):
                     raise unreadable_error(self._display_path, error) from error
-                why = error
+                sndfile_error = error
         from noisegate_cli.files.ffmpeg import open_decoder
 
         try:
             return open_decoder(self.path, is_mpeg)
         except AudioError as error:
             # For uncompressed formats, libsndfile's error message is more precise.
-            told = why if why and kind and not kind.is_compressed else error
-            raise unreadable_error(self._display_path, told) from error
+            cause = (
+                sndfile_error
+                if sndfile_error and container and not container.is_compressed
+                else error
+            )
+            raise unreadable_error(self._display_path, cause) from error
 
     def _validate_info(self) -> AudioInfo:
         """Return the properties of the recording, or raise AudioError if they are implausible."""
         info = replace(self._decoder.info, path=self._display_path)
         _check_plausible(info)
-        if others := self._decoder.other_streams:
-            self.warnings.append(f"it has {others + 1} sound tracks: the main one is taken")
+        if other_streams := self._decoder.other_streams:
+            self.warnings.append(f"it has {other_streams + 1} sound tracks: the main one is taken")
         layout = self._layout
         if layout is None:
             return replace(info, channel_mask=info.channel_mask or self._read_channel_mask(info))
@@ -201,8 +205,8 @@ class AudioReader:
         FFmpeg estimates the length of such a file, so that the length can't reveal missing samples.
         """
         data = self._layout.data if self._layout else None
-        by_ffmpeg = not isinstance(self._decoder, SndfileDecoder)
-        return by_ffmpeg and self.info.is_lossy and data is not None and data.is_complete
+        is_read_by_ffmpeg = not isinstance(self._decoder, SndfileDecoder)
+        return is_read_by_ffmpeg and self.info.is_lossy and data is not None and data.is_complete
 
     def _read_channel_mask(self, info: AudioInfo) -> int:
         """Return the channel mask of a FLAC or Ogg file with more than two channels; 0 of others.
@@ -218,52 +222,53 @@ class AudioReader:
         mask = read_channel_mask(self.path) if info.format == "FLAC" else 0
         return mask or DEFAULT_CHANNEL_MASKS.get(info.channels, 0)
 
-    def _open_fallback(self, read: int, damage: str) -> "PyavDecoder | None":
+    def _open_fallback(self, samples_read: int, damage: str) -> "PyavDecoder | None":
         """Return a PyAV decoder to continue with if libsndfile stopped early, or None."""
         decoder = self._decoder
         if not (isinstance(decoder, SndfileDecoder) and decoder.info.container.is_resumable):
             return None
-        short = read < decoder.declared_length
-        if not (damage or (short and math.isfinite(decoder.declared_length))):
+        is_short = samples_read < decoder.declared_length
+        if not (damage or (is_short and math.isfinite(decoder.declared_length))):
             return None
         from noisegate_cli.files.ffmpeg import PyavDecoder
 
         try:
-            rest = PyavDecoder(self.path)
+            fallback = PyavDecoder(self.path)
         except AudioError:
             return None
-        same = (rest.info.channels, rest.info.sample_rate)
-        if same != (self.info.channels, self.info.sample_rate):
-            rest.close()
+        properties = (fallback.info.channels, fallback.info.sample_rate)
+        if properties != (self.info.channels, self.info.sample_rate):
+            fallback.close()
             return None
-        return rest
+        return fallback
 
-    def _check_completeness(self, read: int, damage: str) -> None:
+    def _check_completeness(self, samples_read: int, damage: str) -> None:
         rate, declared_length = self.info.sample_rate, self._decoder.declared_length
-        if not read and (declared_length or damage):
-            of = (
+        if not samples_read and (declared_length or damage):
+            expected = (
                 f" of {format_duration(declared_length / rate)}"
                 if 0 < declared_length < math.inf
                 else ""
             )
             raise AudioError(
-                f"{quote_path(self._display_path)} is cut short: it holds nothing{of}; "
+                f"{quote_path(self._display_path)} is cut short: it holds nothing{expected}; "
                 "copy it again"
             )
         if declared_length == math.inf:
             self.warnings.append(
-                f"its end is missing: it holds {format_duration(read / rate)}, "
+                f"its end is missing: it holds {format_duration(samples_read / rate)}, "
                 "how long it was can't be told"
             )
-        elif read < declared_length - self._decoder.tolerance_samples and not (
+        elif samples_read < declared_length - self._decoder.tolerance_samples and not (
             self._has_all_compressed_data()
         ):
             # The packet at the end of a file that is cut short causes one error.
             is_damaged = damage or self._decoder.damaged > 1
             self.warnings.append(
                 f"it is {'damaged' if is_damaged else 'cut short'}: it holds "
-                f"{format_duration(read / rate)} of {format_duration(declared_length / rate)}, "
-                f"{format_duration((declared_length - read) / rate)} are missing"
+                f"{format_duration(samples_read / rate)} of "
+                f"{format_duration(declared_length / rate)}, "
+                f"{format_duration((declared_length - samples_read) / rate)} are missing"
             )
         elif damage or self._decoder.damaged:
             self.warnings.append("it is damaged: what could not be decoded is left out")
@@ -324,12 +329,12 @@ def open_reader(
 
 def _read_magic(path: Path, display_path: Path) -> bytes:
     """Return the first four bytes of a file, or raise AudioError if it can't be read."""
-    first = b""
+    magic = b""
     try:
         mode = path.stat().st_mode
         if stat.S_ISREG(mode):
             with path.open("rb") as file:
-                first = file.read(4)
+                magic = file.read(4)
     except FileNotFoundError as error:
         raise AudioError(f"{quote_path(display_path)} doesn't exist: check the name") from error
     except OSError as error:
@@ -343,9 +348,9 @@ def _read_magic(path: Path, display_path: Path) -> bytes:
             f"{quote_path(display_path)} is no file on a disk: write it to one first, "
             "or pipe it to ngate gate -"
         )
-    if not first:
+    if not magic:
         raise AudioError(f"{quote_path(display_path)} is empty (0 bytes): record or copy it again")
-    return first
+    return magic
 
 
 def _read_opus_mapping_family(path: Path) -> int:

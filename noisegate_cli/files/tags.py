@@ -98,7 +98,11 @@ class Tags:
 
     def first_values(self, ffmpeg: bool = False) -> dict[str, str]:
         """Return the first value of each tag, by FFmpeg's names if `ffmpeg` is true."""
-        names = {ours: theirs for theirs, ours in ALIASES.items()} if ffmpeg else {}
+        names = (
+            {vorbis_name: ffmpeg_name for ffmpeg_name, vorbis_name in ALIASES.items()}
+            if ffmpeg
+            else {}
+        )
         return {names.get(name, name): values[0] for name, values in self.text.items() if values}
 
 
@@ -124,20 +128,20 @@ def read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks |
     import mutagen
 
     try:
-        found = mutagen.File(path)
+        tagged_file = mutagen.File(path)
     except mutagen.MutagenError:
         # The extension doesn't match the content; without a name, mutagen detects the format.
-        found = (
+        tagged_file = (
             mutagen.File(BytesIO(path.read_bytes()))
             if path.stat().st_size < MAX_BUFFERED_FILE_BYTES
             else None
         )
-    if found is None or found.tags is None:
-        pictures = tuple(map(_parse_flac_picture, getattr(found, "pictures", ())))
+    if tagged_file is None or tagged_file.tags is None:
+        pictures = tuple(map(_parse_flac_picture, getattr(tagged_file, "pictures", ())))
         return Tags(text, pictures)
-    texts, covers = _parse_native_tags(found.tags)
-    covers += [_parse_flac_picture(picture) for picture in getattr(found, "pictures", ())]
-    return Tags(text | texts, tuple(covers), found.tags)
+    texts, covers = _parse_native_tags(tagged_file.tags)
+    covers += [_parse_flac_picture(picture) for picture in getattr(tagged_file, "pictures", ())]
+    return Tags(text | texts, tuple(covers), tagged_file.tags)
 
 
 def read_channel_mask(path: Path) -> int:
@@ -163,8 +167,8 @@ def write_tags(path: Path, info: AudioInfo, tags: Tags) -> None:
 
 def _parse_native_tags(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
     """Return texts by Vorbis comment name, and pictures, from mutagen's tag object."""
-    kind = type(native).__mro__
-    names = {k.__name__ for k in kind}
+    base_classes = type(native).__mro__
+    names = {base.__name__ for base in base_classes}
     if "ID3" in names or "ID3Tags" in names:
         return _parse_id3(native)
     if "MP4Tags" in names:
@@ -188,7 +192,7 @@ def _parse_id3(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
         if frame.FrameID == "TXXX" and frame.desc:
             name = frame.desc.lower()
         elif frame.FrameID == "COMM" and frame.desc:
-            name = ""  # comments that programs write for their own use
+            name = ""  # comments for internal use of a program
         if name:
             values = frame.text if isinstance(frame.text, list) else [frame.text]
             text.setdefault(name, []).extend(str(value) for value in values)
@@ -201,11 +205,13 @@ def _parse_mp4(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
     pictures = []
     for atom, values in native.items():
         if atom == "covr":
-            kinds = {13: "image/jpeg", 14: "image/png"}
-            pictures += [Picture(bytes(p), kinds.get(p.imageformat, "image/jpeg")) for p in values]
+            mime_types = {13: "image/jpeg", 14: "image/png"}
+            pictures += [
+                Picture(bytes(p), mime_types.get(p.imageformat, "image/jpeg")) for p in values
+            ]
         elif atom in ("trkn", "disk"):
-            number, of = values[0]
-            text[by_atom[atom]] = [f"{number}/{of}" if of else str(number)]
+            number, total = values[0]
+            text[by_atom[atom]] = [f"{number}/{total}" if total else str(number)]
         elif atom.startswith("----:"):
             text[atom.rsplit(":", 1)[1].lower()] = [
                 bytes(v).decode("utf-8", "replace") for v in values
@@ -271,9 +277,9 @@ def _parse_wav_tags(chunks: MetadataChunks) -> Tags:
             from mutagen.id3 import ID3
 
             native = ID3(BytesIO(chunks.read(chunk)))
-            texts, found = _parse_id3(native)
+            texts, id3_pictures = _parse_id3(native)
             text |= texts
-            pictures += tuple(found)
+            pictures += tuple(id3_pictures)
     return Tags(text, pictures, native)
 
 
@@ -340,11 +346,11 @@ def _fill_id3(target: Any, tags: Tags) -> None:
     by_name = {name.vorbis: name.id3 for name in TAG_NAMES if name.id3}
     for name, values in tags.text.items():
         frame = by_name.get(name, "TXXX")
-        more = {"desc": name} if frame == "TXXX" else {}
+        fields = {"desc": name} if frame == "TXXX" else {}
         if frame in ("COMM", "USLT"):
-            more = {"desc": "", "lang": "XXX"}
+            fields = {"desc": "", "lang": "XXX"}
         text = values if frame != "USLT" else values[0]
-        target.add(getattr(id3, frame)(encoding=3, text=text, **more))
+        target.add(getattr(id3, frame)(encoding=3, text=text, **fields))
     for picture in tags.pictures:
         target.add(
             id3.APIC(
@@ -363,10 +369,10 @@ def _save_id3(file: Any, tags: Tags) -> None:
     _fill_id3(file.tags, tags)
     # The copy of an ID3v2.3 tag must stay readable for programs that support only ID3v2.3.
     version = getattr(tags.native, "version", (2, 4, 0))
-    older = isinstance(version, tuple) and version[:2] == (2, 3)
-    if older:
+    is_id3v23 = isinstance(version, tuple) and version[:2] == (2, 3)
+    if is_id3v23:
         file.tags.update_to_v23()
-    file.save(v2_version=3 if older else 4)
+    file.save(v2_version=3 if is_id3v23 else 4)
 
 
 def _write_mp3(path: Path, tags: Tags) -> None:
@@ -392,11 +398,13 @@ def _write_tta(path: Path, tags: Tags) -> None:
 def _build_vorbis_comments(tags: Tags) -> list[tuple[str, str]]:
     """Return tags as Vorbis comments, without pictures; Vorbis comments stay unchanged."""
     native = tags.native
-    if any(k.__name__ == "VComment" for k in type(native).__mro__):
-        kept = [
-            (n, v) for n, v in native if n.lower() not in (PICTURE_COMMENT, CHANNEL_MASK_COMMENT)
+    if any(base.__name__ == "VComment" for base in type(native).__mro__):
+        comments = [
+            (name, value)
+            for name, value in native
+            if name.lower() not in (PICTURE_COMMENT, CHANNEL_MASK_COMMENT)
         ]
-        return kept + [
+        return comments + [
             (CHANNEL_MASK_COMMENT, value) for value in tags.text.get(CHANNEL_MASK_COMMENT, [])
         ]
     return [(name, value) for name, values in tags.text.items() for value in values]
@@ -404,8 +412,8 @@ def _build_vorbis_comments(tags: Tags) -> list[tuple[str, str]]:
 
 def _build_picture_comments(tags: Tags) -> list[tuple[str, str]]:
     native = tags.native
-    if any(k.__name__.startswith("Ogg") for k in type(native).__mro__):
-        return [(n, v) for n, v in native if n.lower() == PICTURE_COMMENT]
+    if any(base.__name__.startswith("Ogg") for base in type(native).__mro__):
+        return [(name, value) for name, value in native if name.lower() == PICTURE_COMMENT]
     blocks = [
         base64.b64encode(_build_flac_picture(picture).write()).decode() for picture in tags.pictures
     ]
@@ -478,8 +486,8 @@ def _write_ape(path: Path, tags: Tags) -> None:
         with suppress(KeyError):  # APE forbids some names
             file.tags[by_name.get(name) or name] = values
     for picture in tags.pictures[:1]:
-        ending = "png" if picture.mime.endswith("png") else "jpg"
-        content = f"cover.{ending}".encode() + b"\0" + picture.data
+        extension = "png" if picture.mime.endswith("png") else "jpg"
+        content = f"cover.{extension}".encode() + b"\0" + picture.data
         file.tags["Cover Art (Front)"] = APEValue(content, BINARY)
     file.save()
 

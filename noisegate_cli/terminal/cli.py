@@ -114,8 +114,8 @@ def _print_error_status(error: Exception) -> int:
             print_error(f"{message}: see {command} --help")
         return EXIT_USAGE_ERROR
     if isinstance(error, OSError) and error.strerror:
-        of = f": {quote_path(error.filename)}" if error.filename else ""
-        print_error(f"{error.strerror}{of}")
+        path = f": {quote_path(error.filename)}" if error.filename else ""
+        print_error(f"{error.strerror}{path}")
         return EXIT_FAILURE
     print_error(
         f"this should not happen: {type(error).__name__}: {error} ({DEBUG_FLAG} shows where)"

@@ -52,11 +52,15 @@ def replace_parameter(
         values = {option.name: arguments.pop(option.name) for option in options}
         command(**arguments, **{name: build(**values)})
 
-    own = [
+    parameters_before = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         for parameter in inspect.signature(command).parameters.values()
     ]
-    place = [parameter.name for parameter in own].index(name)
-    rest = own[place + 1 :]
-    parameters = [*own[:place], *rest, *options] if at_end else [*own[:place], *options, *rest]
+    index = [parameter.name for parameter in parameters_before].index(name)
+    following = parameters_before[index + 1 :]
+    parameters = (
+        [*parameters_before[:index], *following, *options]
+        if at_end
+        else [*parameters_before[:index], *options, *following]
+    )
     return replace_parameters(command, run, parameters)

@@ -106,8 +106,8 @@ def test_a_higher_threshold_never_passes_more_signal(threshold_1, threshold_2):
 def test_the_gain_is_continuous(preset):
     y = np.ones(3 * RATE) * np.repeat([0.001, 0.5, 0.001], RATE)
     gain = gate(y, RATE, threshold=0.03, settings=GateSettings.preset(preset)) / y
-    # A click is a step. The fastest a gain may go is the slope of the window's own cross-fade:
-    # from nothing to all within half a frame of 32 ms, 256 samples.
+    # A step is audible as a click. The steepest allowed slope is the cross-fade of the window:
+    # from 0 to 1 within half a frame of 32 ms, 256 samples.
     assert gain.min() < 0.1
     assert gain.max() == 1
     assert np.abs(np.diff(gain)).max() < 3 / 256
@@ -167,7 +167,7 @@ def test_channels_of_opposite_phase_open_the_gate():
 
 def test_faded_24_bit_samples_stay_24_bit():
     y = as_type(loud_and_quiet()[:, None], "PCM_24")
-    stream = Gate(GateDecision(0.03, GateSettings(range_db=-11)), RATE, step=256)
+    stream = Gate(GateDecision(0.03, GateSettings(range_db=-11)), RATE, quantization_step=256)
     output, _ = stream.process(y, last=True)
     assert not np.array_equal(output, y)
     assert not (output % 256).any()

@@ -1,4 +1,4 @@
-"""The spectral gate: against librosa, against the physics, against its promises."""
+"""The spectral gate: noise reduction, streaming, channels and invalid settings."""
 
 from dataclasses import replace
 
@@ -36,14 +36,17 @@ def hiss(seconds, rms=0.01, seed=0, channels=1):
 
 
 def intermittent_harmonics(seconds=6.0, channels=1):
-    """Return harmonics that come and go every second, shaped (samples, channels)."""
+    """Return harmonics that are on and off for a second each, shaped (samples, channels)."""
     t = np.arange(round(seconds * RATE)) / RATE
     voice = sum(np.sin(2 * np.pi * 150 * k * t) / k for k in range(1, 20))
     return np.repeat((0.2 * voice * (np.sin(np.pi * t) > 0))[:, None], channels, axis=1)
 
 
 def gate_in_blocks(y, block, decision=None, rate=RATE, residue=False, live=False):
-    """Return what is kept of `y`, shaped (samples, channels), fed in blocks."""
+    """Return the output for `y`, shaped (samples, channels), fed in blocks.
+
+    With `residue`, return (output, residue).
+    """
     if decision is None:
         analyzer = Analyzer(SOFT, rate, y.shape[1], len(y))
         analyzer.process(y, last=True)
@@ -71,7 +74,7 @@ class TestNoiseReduction:
         clean, noise = intermittent_harmonics(), hiss(6)
         out = gate(clean + noise, RATE, spectral=True)
         signal = slice(int(2.3 * RATE), int(2.8 * RATE))
-        # The harmonics fill a third of the bins, and the noise in these stays.
+        # The harmonics cover a third of the bins. The noise in these bins is not reduced.
         assert rms_db(noise[signal]) - rms_db(out[signal] - clean[signal]) > 5
         assert rms_db(out[signal]) == pytest.approx(rms_db(clean[signal]), abs=0.1)
 
@@ -163,7 +166,7 @@ class TestStreamingAndChannels:
         assert np.isfinite(out).all()
         assert np.array_equal(out, gate_in_blocks(y, max(1, length), decision))
         if reduction == 0:
-            # As in librosa, the last samples of a mask may hang on the very edge of a window.
+            # As in librosa, the last samples of a mask may lie at the edge of a window.
             np.testing.assert_allclose(out, y, atol=1e-2 if is_mask and hop == 256 else 1e-5)
 
     @pytest.mark.parametrize("offset", [-9, -8, -1, 0, 1, 7, 8])
@@ -204,7 +207,7 @@ class TestStreamingAndChannels:
         y = as_type(intermittent_harmonics() + hiss(6), "PCM_24")
         analyzer = Analyzer(SOFT, RATE, 1, len(y))
         analyzer.process(y, last=True)
-        out, _ = Gate(analyzer.decide(), RATE, step=256).process(y, last=True)
+        out, _ = Gate(analyzer.decide(), RATE, quantization_step=256).process(y, last=True)
         assert not (out % 256).any()
 
     def test_the_stereo_image_is_preserved(self):
@@ -261,7 +264,7 @@ def test_the_a_priori_snr_equals_the_published_recursion_in_both_directions():
     backward = decision_directed(a_posteriori_snr[::-1], 0.95)[::-1][8:-8]
     gain = np.maximum(forward, backward) / (1 + np.maximum(forward, backward))
     expected = np.sqrt(np.sqrt(forward * backward) * gain**2 * a_posteriori_snr[8:-8])
-    # Segments start anew: what they forgot is next to nothing.
+    # Each segment starts a new recursion, whose run-in makes the difference negligible.
     a_priori_snr = compute_a_priori_snr(a_posteriori_snr, smoothing_factor=0.95, segment=16)
     np.testing.assert_allclose(
         a_priori_snr / (1 + a_priori_snr), expected / (1 + expected), atol=0.02
