@@ -1,4 +1,4 @@
-"""The README and the changelog agree with the code."""
+"""The README, the changelog and the documents for contributors agree with the code."""
 
 import io
 import re
@@ -6,6 +6,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import noisegate_cli
 from noisegate_cli.gating.parsing import MUTE
@@ -75,3 +76,14 @@ def test_the_python_example_of_the_readme_runs(tmp_path, monkeypatch, write):
         exec(example, names)
     assert (tmp_path / "clean.wav").exists()
     assert np.concatenate(names["clean"]).shape == y.shape
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_files_and_tests_that_a_document_mentions_exist(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for path in re.findall(r"`((?:\w+/)+[\w.-]+)`", text):
+        candidates = (ROOT / path, ROOT / "noisegate_cli" / path)
+        assert any(candidate.exists() for candidate in candidates), path
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    for test in re.findall(r"`(test_\w+)`", text):
+        assert any(f"def {test}(" in source for source in sources), test
