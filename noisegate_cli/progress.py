@@ -44,11 +44,11 @@ def report_progress(
 
     If the length is unknown, 0, only the end is reported.
     """
-    done = 0
+    processed = 0
     for block, last in blocks:
         yield block, last
-        done += len(block)
+        processed += len(block)
         if last:
             progress(1.0)
         elif length:
-            progress(min(1.0, done / length))
+            progress(min(1.0, processed / length))

@@ -146,6 +146,6 @@ def quote_for_shell(words: Sequence[str]) -> str:
 
 
 def _escape_octets(word: str) -> str:
-    plain = set(string.ascii_letters + string.digits + string.punctuation + " ") - set("\\'")
+    unescaped = set(string.ascii_letters + string.digits + string.punctuation + " ") - set("\\'")
     octets = os.fsencode(word)
-    return "".join(chr(octet) if chr(octet) in plain else f"\\x{octet:02x}" for octet in octets)
+    return "".join(chr(octet) if chr(octet) in unescaped else f"\\x{octet:02x}" for octet in octets)

@@ -186,9 +186,9 @@ def _compile_patterns(
     patterns: tuple[str, ...],
 ) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
     """Return one regular expression for file names and one for paths; None if there is none."""
-    plain = [pattern.rstrip("/").removeprefix("./") for pattern in patterns]
-    names = [translate(p) for p in plain if "/" not in p]
-    paths = [translate(p.removeprefix("/")) for p in plain if "/" in p]
+    normalized = [pattern.rstrip("/").removeprefix("./") for pattern in patterns]
+    names = [translate(p) for p in normalized if "/" not in p]
+    paths = [translate(p.removeprefix("/")) for p in normalized if "/" in p]
     return (
         re.compile("|".join(names)) if names else None,
         re.compile("|".join(paths)) if paths else None,

@@ -6,7 +6,9 @@ from numpy.typing import NDArray
 from noisegate_cli.files.formats import SUBTYPES, find_subtype
 from noisegate_cli.samples import Samples, full_scale
 
-SAMPLE_WIDTH_BYTES = {kind.name: kind.width_bytes for kind in SUBTYPES.values() if kind.is_pcm}
+SAMPLE_WIDTH_BYTES = {
+    subtype.name: subtype.width_bytes for subtype in SUBTYPES.values() if subtype.is_pcm
+}
 """Bytes per sample of each subtype that is plain PCM."""
 
 

@@ -287,7 +287,9 @@ def _parse_info_list(content: bytes, big: bool) -> Iterator[tuple[bytes, str]]:
     """Yield the IDs and the texts in a LIST chunk of type INFO."""
     if content[:4] != b"INFO":
         return
-    for chunk in walk_chunks(lambda at, size: content[at : at + size], 4, len(content), big):
+    for chunk in walk_chunks(
+        lambda offset, size: content[offset : offset + size], 4, len(content), big
+    ):
         value = content[chunk.offset : chunk.offset + chunk.size].split(b"\0")[0]
         if value:
             try:

@@ -158,8 +158,8 @@ class GateSettings:
         for name, choices in FIELD_CHOICES.items():
             value = getattr(self, name)
             if value not in get_args(choices):
-                known = " or ".join(map(repr, get_args(choices)))
-                raise SettingsError(f"{name} {value!r} must be {known}")
+                valid_choices = " or ".join(map(repr, get_args(choices)))
+                raise SettingsError(f"{name} {value!r} must be {valid_choices}")
         if not self.reduction_db >= 0:
             raise SettingsError(f"reduction {self.reduction_db:g} dB must be 0 or more")
         self._check_noise()

@@ -126,14 +126,14 @@ def _format_chops(result: "GateResult") -> list[str]:
     """Return lines with the positions of cut sounds and with settings that avoid the cuts."""
     chops = result.chops
     worst = [f"{format_time(chop.time)} ({chop.above_db:.0f} dB)" for chop in chops.worst]
-    more = ", …" if chops.count > len(worst) else ""
+    ellipsis = ", …" if chops.count > len(worst) else ""
     hints = ["a lower threshold"] if result.threshold is not None else []
     hints += ["--hold 300"] if chops.decays else []
     reduces_bins_only = result.settings.pause_reduction_db and not result.range_db
     hints += ["--reduction 12dB" if reduces_bins_only else "--range -12dB"]
     return [
         f"chops      {format_chop_counts(chops)}: try {' or '.join(hints)}",
-        f"           at {', '.join(worst)}{more}",
+        f"           at {', '.join(worst)}{ellipsis}",
     ]
 
 
@@ -141,8 +141,8 @@ def format_batch_errors(report: "BatchReport") -> list[str]:
     """Return the first error messages of a batch, one per line."""
     errors = list(report.errors)
     if report.failed > len(errors):
-        more = report.failed - len(errors)
-        errors.append(f"{more} more recordings failed: --report FILE lists them all")
+        remaining = report.failed - len(errors)
+        errors.append(f"{remaining} more recordings failed: --report FILE lists them all")
     return errors
 
 

@@ -54,9 +54,9 @@ def expect_complete(root: Path, output: Path) -> None:
     names = list_files(root)
     assert list_files(output) == names
     for name in names:
-        alone = output.with_name("alone") / name
-        gate_file(root / name, alone, SETTINGS, force=True)
-        assert (output / name).read_bytes() == alone.read_bytes()
+        single = output.with_name("alone") / name
+        gate_file(root / name, single, SETTINGS, force=True)
+        assert (output / name).read_bytes() == single.read_bytes()
     last = {line["output"]: line["status"] for line in read_manifest(output)}
     assert last == dict.fromkeys(names, "done")
 

@@ -170,8 +170,8 @@ def gate_commands(source: str, bits: int) -> list[Command]:
 def installed_scripts(names: dict[str, str], source: str) -> list[Command]:
     """Return the commands of the gates in others.py that are installed."""
     return [
-        Command(name, [PYTHON, OTHERS, module, source, OUT, *kind], optional=True)
-        for module, *kind, name in ([*key.split(), name] for key, name in names.items())
+        Command(name, [PYTHON, OTHERS, module, source, OUT, *options], optional=True)
+        for module, *options, name in ([*key.split(), name] for key, name in names.items())
         if importlib.util.find_spec(module)
     ]
 
@@ -414,8 +414,8 @@ def describe_machine() -> str:
             versions[name] = importlib.metadata.version(name)
     for name, option in (("ffmpeg", "-version"), ("sox", "--version")):
         if shutil.which(name):
-            said = subprocess.run([name, option], capture_output=True, text=True, check=False)
-            versions[name] = "".join(re.findall(r"(?:version |SoX v)(\S+)", said.stdout)[:1])
+            process = subprocess.run([name, option], capture_output=True, text=True, check=False)
+            versions[name] = "".join(re.findall(r"(?:version |SoX v)(\S+)", process.stdout)[:1])
     missing = [name for name in OPTIONAL if name not in versions]
     return (
         f"{cpu}, {os.cpu_count()} cores, {platform.system()}; "

@@ -35,7 +35,7 @@ NEIGHBOURS: dict[str, tuple[Value, ...]] = {
 
 def find_constants() -> dict[str, Value]:
     """Return the numeric module-level constants of the gating core, by MODULE.NAME."""
-    found = {}
+    constants = {}
     for path in sorted(CORE.rglob("*.py")):
         module = ".".join(path.relative_to(CORE).with_suffix("").parts)
         for statement in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -43,8 +43,8 @@ def find_constants() -> dict[str, Value]:
                 if name.isupper():
                     value = getattr(importlib.import_module(f"noisegate_cli.gating.{module}"), name)
                     if _is_numeric(value):
-                        found[f"{module}.{name}"] = value
-    return found
+                        constants[f"{module}.{name}"] = value
+    return constants
 
 
 def _assigned_names(statement: ast.stmt) -> Iterator[str]:
@@ -75,9 +75,9 @@ def scale(value: Value, factor: float) -> Value:
 
 def neighbours(constant: str, value: Value, factors: Sequence[float] = ()) -> list[Value]:
     """Return the values to try for a constant, in order."""
-    tried = NEIGHBOURS.get(constant) if not factors else None
-    tried = tried or tuple(scale(value, factor) for factor in factors or FACTORS)
-    return sorted(set(tried) - {value})
+    values = NEIGHBOURS.get(constant) if not factors else None
+    values = values or tuple(scale(value, factor) for factor in factors or FACTORS)
+    return sorted(set(values) - {value})
 
 
 class _PatchedLoader(SourceFileLoader):

@@ -282,16 +282,16 @@ def compare(criterion: Criterion, base: Outcome, other: Outcome) -> str:
     if base.digests == other.digests:
         return "same"
     changes = other.values - base.values
-    found = {
+    results = {
         _compare_measure(measure, differences, np.array(base.folders))
         for measure, differences in zip(criterion.measures, changes.T, strict=True)
     } - {"flat"}
-    if found == {"better"}:
+    if results == {"better"}:
         signed = changes.mean(axis=0) * [measure.sign for measure in criterion.measures]
         if (signed < [-measure.least for measure in criterion.measures]).any():
             return "trade-off"
-    if found:
-        return found.pop() if len(found) == 1 else "trade-off"
+    if results:
+        return results.pop() if len(results) == 1 else "trade-off"
     return (
         "uneven"
         if (abs(changes) > [measure.large for measure in criterion.measures]).any()
@@ -408,11 +408,13 @@ def main() -> None:
     if not recordings:
         raise SystemExit("no recordings with their truth in these folders")
     criteria = {r.constant: r.criterion for r in read_records(DOCUMENT.read_text(encoding="utf-8"))}
-    chosen = arguments.constant or [c for c, criterion in criteria.items() if criterion in CRITERIA]
-    for constant in chosen:
+    selected = arguments.constant or [
+        c for c, criterion in criteria.items() if criterion in CRITERIA
+    ]
+    for constant in selected:
         if constant not in constants or criteria.get(constant) not in CRITERIA:
             raise SystemExit(f"{constant} has no record with a sweep in {DOCUMENT}")
-    names = dict.fromkeys(criteria[constant] for constant in chosen)
+    names = dict.fromkeys(criteria[constant] for constant in selected)
     for name in names:
         if not any(map(CRITERIA[name].is_fit, recordings)):
             raise SystemExit(f"{name}: no recording has its clean speech, NAME.clean.flac")
@@ -423,7 +425,7 @@ def main() -> None:
         print(f"{name} | {scores}", flush=True)
         if arguments.markdown:
             _rewrite(partial(renew_scores, name=name, scores=scores))
-    for constant in chosen:
+    for constant in selected:
         name, value = criteria[constant], constants[constant]
         tried = neighbours(constant, value, factors)
         sweep = sweep_constant(constant, tried, CRITERIA[name], bases[name], recordings)

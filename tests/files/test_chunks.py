@@ -24,7 +24,9 @@ FORM_IDS = st.sampled_from([b"RIFF", b"RIFX", b"RF64"])
 
 def read_chunks(content, is_big_endian=False):
     """Return the IDs and the contents of the chunks in bytes."""
-    chunks = walk_chunks(lambda at, size: content[at : at + size], 0, len(content), is_big_endian)
+    chunks = walk_chunks(
+        lambda offset, size: content[offset : offset + size], 0, len(content), is_big_endian
+    )
     return [(chunk.id, content[chunk.offset : chunk.offset + chunk.size]) for chunk in chunks]
 
 
@@ -63,7 +65,9 @@ def test_padding_that_is_not_zero_is_skipped():
 def test_a_truncated_chunk_has_its_declared_and_its_actual_size(chunks, data):
     content = b"".join(build_chunk(*chunk) for chunk in chunks)
     truncated = content[: data.draw(st.integers(0, len(content)))]
-    chunks_found = list(walk_chunks(lambda at, size: truncated[at : at + size], 0, len(truncated)))
+    chunks_found = list(
+        walk_chunks(lambda offset, size: truncated[offset : offset + size], 0, len(truncated))
+    )
     for chunk, (name, data_written) in zip(chunks_found, chunks, strict=False):
         assert (chunk.id, chunk.declared_size) == (name, len(data_written))
         assert truncated[chunk.offset : chunk.offset + chunk.size] == data_written[: chunk.size]
@@ -96,10 +100,10 @@ def test_the_work_for_any_bytes_is_linear(chunks, tail, data):
     content += tail
     reads = []
 
-    def read(at, size):
+    def read(offset, size):
         reads.append(size)
-        assert at <= len(content)
-        return content[at : at + size]
+        assert offset <= len(content)
+        return content[offset : offset + size]
 
     is_big_endian = data.draw(st.booleans())
     chunks_found = list(walk_chunks(read, 0, len(content), is_big_endian))
@@ -136,9 +140,9 @@ class Stream(io.BytesIO):
     taken = 0
 
     def read1(self, size=-1):
-        some = super().read1(min(size, 7) if size >= 0 else 7)
-        self.taken += len(some)
-        return some
+        octets = super().read1(min(size, 7) if size >= 0 else 7)
+        self.taken += len(octets)
+        return octets
 
 
 def stream_of(content, monkeypatch):
@@ -171,7 +175,9 @@ def test_a_list_chunk_of_arbitrary_bytes_is_read_without_errors(tmp_path_factory
     path = tmp_path_factory.getbasetemp() / "list.bin"
     content = build_chunk(b"LIST", b"INFO" + body + tail)
     path.write_bytes(content)
-    chunks_found = tuple(walk_chunks(lambda at, size: content[at : at + size], 0, len(content)))
+    chunks_found = tuple(
+        walk_chunks(lambda offset, size: content[offset : offset + size], 0, len(content))
+    )
     assert read_tags(path, {}, MetadataChunks(path, chunks_found)).pictures == ()
 
 

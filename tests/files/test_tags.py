@@ -178,10 +178,10 @@ def test_tags_are_copied_from_and_to_matroska(tmp_path):
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "ULAW"])
 def test_chunks_are_copied_byte_for_byte(tmp_path, subtype):
-    source, out, rest = (tmp_path / name for name in ("in.wav", "out.wav", "rest.wav"))
+    source, out, residue = (tmp_path / name for name in ("in.wav", "out.wav", "rest.wav"))
     chunks = write_with_chunks(source, sound())
-    gate_file(source, out, AT_003, residue=rest, options=OutputOptions(subtype=subtype))
-    for path in (out, rest):
+    gate_file(source, out, AT_003, residue=residue, options=OutputOptions(subtype=subtype))
+    for path in (out, residue):
         layout = read_layout(path)
         metadata_chunks = [
             (c.id, layout.metadata_chunks.read(c))
@@ -199,9 +199,9 @@ def test_chunks_are_copied_byte_for_byte(tmp_path, subtype):
 
 
 def test_chunks_of_rf64_and_big_endian_files_are_copied(tmp_path):
-    plain = tmp_path / "in.wav"
-    chunks = write_with_chunks(plain, sound())
-    gate_file(plain, tmp_path / "in.rf64", AT_003)
+    source = tmp_path / "in.wav"
+    chunks = write_with_chunks(source, sound())
+    gate_file(source, tmp_path / "in.rf64", AT_003)
     gate_file(tmp_path / "in.rf64", tmp_path / "out.rf64", AT_003)
     layout = read_layout(tmp_path / "out.rf64")
     assert {

@@ -64,11 +64,11 @@ def run_on_terminal(*arguments, environment=None, stdin=None):
 
 def expect_harmless(displayed):
     """Check that no name has reached the terminal unescaped."""
-    plain = CONTROL_SEQUENCE.sub("", displayed)
-    assert "\x1b" not in plain
-    assert "\x07" not in plain
+    text = CONTROL_SEQUENCE.sub("", displayed)
+    assert "\x1b" not in text
+    assert "\x07" not in text
     assert "\x1b[31m" not in displayed
-    for line in re.split("[\r\n]", plain):
+    for line in re.split("[\r\n]", text):
         assert not re.match("lines", line)
 
 

@@ -73,10 +73,10 @@ class FrameRmsMeter(BlockProcessor[Samples, RmsLevels]):
         if self._energies is None:
             self._energies = np.zeros((overlap // 2, channels))
         samples = np.concatenate([self._samples, block]) if len(self._samples) else block
-        whole = len(samples) // hop * hop
-        energies = [self._energies, self._compute_hop_energies(samples[:whole])]
-        self._hops += whole // hop
-        self._samples = samples[whole:].copy()
+        complete_length = len(samples) // hop * hop
+        energies = [self._energies, self._compute_hop_energies(samples[:complete_length])]
+        self._hops += complete_length // hop
+        self._samples = samples[complete_length:].copy()
         if last:
             last_hop = np.zeros((hop if len(self._samples) else 0, channels), block.dtype)
             last_hop[: len(self._samples)] = self._samples

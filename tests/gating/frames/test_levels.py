@@ -74,14 +74,14 @@ values = st.lists(st.one_of(st.just(0.0), st.floats(1e-7, 2.0)), max_size=50)
 
 
 @given(values, values)
-def test_histograms_merge_in_any_order(one, other):
+def test_histograms_merge_in_any_order(first, second):
     def histogram(*parts):
         result = LevelHistogram()
         for part in parts:
             result.add(np.array(part))
         return result
 
-    a, b, both = histogram(one), histogram(other), histogram(one, other)
+    a, b, both = histogram(first), histogram(second), histogram(first, second)
     for merged in (a + b, b + a):
         assert np.array_equal(merged.counts, both.counts)
         assert merged.silent_frames == both.silent_frames
