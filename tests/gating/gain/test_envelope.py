@@ -24,7 +24,7 @@ def test_the_envelope_equals_the_reference(mask, lookahead, attack, release, clo
 
 
 @given(masks, lookaheads, fades, fades, st.lists(st.integers(0, 40), max_size=6))
-def test_output_does_not_depend_on_the_block_size(mask, lookahead, attack, release, cuts):
+def test_gains_do_not_depend_on_the_block_size(mask, lookahead, attack, release, cuts):
     array = np.array(mask, bool).reshape(-1, 1)
     parts = np.split(array, sorted(min(cut, len(array)) for cut in cuts))
     envelope = Envelope(lookahead, attack, release, 0.0)

@@ -37,7 +37,7 @@ def test_the_mask_equals_the_reference(values, hold, min_closed, min_open):
 
 
 @given(levels, levels, durations, durations, durations, cut_lists)
-def test_output_does_not_depend_on_the_block_size(
+def test_the_mask_does_not_depend_on_the_block_size(
     values, other_values, hold, min_closed, min_open, cuts
 ):
     length = min(len(values), len(other_values))
