@@ -1,4 +1,4 @@
-# Each goal sets up what it needs. You need Python 3.11 or newer and make.
+# Each target installs its requirements. You need Python 3.11 or newer and make.
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,7 +22,7 @@ $(VENV)/ready-bench: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
-demo: $(VENV)/ready  ## Gate a real recording and show what that did.
+demo: $(VENV)/ready  ## Gate a real recording and show the result.
 	@mkdir -p $(OUT)
 	@rm -f $(OUT)/clean.wav $(OUT)/removed.wav
 	@echo '$$ ngate analyze $(DEMO)'
@@ -39,10 +39,10 @@ lint: $(VENV)/ready-dev  ## Check style and types.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/ready-bench  ## Measure speed and memory, against other gates that are installed.
+bench: $(VENV)/ready-bench  ## Measure speed and memory, and compare with other installed gates.
 	$(BIN)/python -m tests.benchmarks.bench
 
-quality: $(VENV)/ready-dev  ## Score the gate on recordings whose pauses are known: SET=FOLDER for others.
+quality: $(VENV)/ready-dev  ## Score the gate on annotated recordings: SET=FOLDER for others.
 	$(BIN)/python -m tests.benchmarks.quality $(SET)
 
 sweep: $(VENV)/ready-dev  ## Sweep the tuned constants and renew docs/tuning.md: SET='FOLDER ...'.
@@ -59,5 +59,5 @@ faults: $(VENV)/ready-dev  ## Interrupt runs, let calls fail, decode outputs els
 pictures: demo  ## Draw the pictures of the README again.
 	$(BIN)/python -m docs.pictures
 
-clean:  ## Remove what the other goals made.
+clean:  ## Remove the files of the other targets.
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,7 @@
 """Draw the pictures of the README: `make pictures`.
 
-The terminal is what `ngate` prints for the recording of `make demo`; the waveforms are that
-recording and what the gate leaves of it.
+The first picture is the output of `ngate` for the recording of `make demo`. The second picture is
+the waveform of this recording before and after the gate.
 """
 
 import io
@@ -36,7 +36,7 @@ def terminal(clean: Path) -> str:
     for line in format_gate_summary(gate_file(DEMO, clean, force=True)):
         console.print(Text(line.replace(str(clean), "clean.wav")))
     svg = console.export_svg(title="ngate")
-    # The picture must show without fetching a font.
+    # The picture must not load a font from the network.
     svg = re.sub(r"@font-face\s*{[^}]*}", "", svg)
     return svg.replace("Fira Code", "DejaVu Sans Mono, Menlo, Consolas")
 
@@ -44,7 +44,7 @@ def terminal(clean: Path) -> str:
 def lane(y: Samples, top: int, colour: str, name: str) -> str:
     """Return one waveform as SVG: the highest and the lowest sample of each pixel column.
 
-    Amplitudes are drawn as their square roots, so that the noise between the words can be seen.
+    The square roots of the amplitudes are drawn, so that the noise between the words is visible.
     """
     columns = np.array_split(np.sign(y) * np.sqrt(np.abs(y)), WIDTH)
     middle = top + LABEL + LANE / 2

@@ -1,4 +1,4 @@
-"""A noise gate for recordings: silences what is not signal, leaves alone what is.
+"""A noise gate for recordings: it silences pauses and leaves the signal unchanged.
 
     from noisegate_cli import gate, analyze, GateSettings
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         measure_level_histogram,
     )
 
-_HOMES = {
+_PUBLIC_NAMES = {
     "arrays": ("ArrayGateResult", "analyze", "gate", "segments"),
     "errors": ("AudioError", "NoisegateError", "OutputError", "SettingsError"),
     "files.formats": ("AudioInfo", "Format"),
@@ -113,7 +113,7 @@ def __getattr__(name: str) -> object:
     """Import a public name when it is first used: `ngate --help` needs none of them."""
     from importlib import import_module
 
-    for home, names in _HOMES.items():
+    for module, names in _PUBLIC_NAMES.items():
         if name in names:
-            return getattr(import_module(f"{__name__}.{home}"), name)
+            return getattr(import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -165,14 +165,14 @@ def gate(
         stream = Gate(decision, sample_rate, samples.shape[1])
         out = np.empty_like(np.asarray(y), order="C", subok=False)
         rows = np.moveaxis(out, axis, 0).reshape(samples.shape)
-        done = 0
+        end = 0
         blocks = report_progress(
             split_blocks(samples), len(samples), scale_progress(report, start, 1.0)
         )
         for block, last in blocks:
-            kept, _ = stream.process(block, last)
-            rows[done : done + len(kept)] = kept
-            done += len(kept)
+            gated, _ = stream.process(block, last)
+            rows[end : end + len(gated)] = gated
+            end += len(gated)
     if not return_result:
         return out
     return ArrayGateResult(samples=out, **stream.report.to_fields())

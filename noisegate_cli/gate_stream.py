@@ -83,7 +83,7 @@ class GateStream:
 
     @property
     def report(self) -> GateReport:
-        """What the gate did so far: statistics, open stretches and cut sounds."""
+        """Report on the samples so far: statistics, open stretches and cut sounds."""
         return self._gate.report
 
     def process(self, block: ArrayLike, last: bool = False) -> Samples:

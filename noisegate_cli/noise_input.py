@@ -77,21 +77,21 @@ def measure_noise_profiles(
 
 def _select_span(blocks: Blocks, sample_rate: int, start_s: float, end_s: float) -> Blocks:
     """Yield the parts of `blocks` between two times in seconds."""
-    start, end, at = round(start_s * sample_rate), round(end_s * sample_rate), 0
+    start, end, position = round(start_s * sample_rate), round(end_s * sample_rate), 0
     for block, last in blocks:
-        part = block[max(0, start - at) : max(0, end - at)]
-        at += len(block)
-        yield part, last or at >= end
-        if at >= end:
+        part = block[max(0, start - position) : max(0, end - position)]
+        position += len(block)
+        yield part, last or position >= end
+        if position >= end:
             return
     raise SignalError(
-        f"it ends at {format_time(at / sample_rate)}, before the noise does that is to be "
+        f"it ends at {format_time(position / sample_rate)}, before the noise does that is to be "
         f"learnt from it, at {format_time(end_s)}"
     )
 
 
 def resolve_noise_file(settings: GateSettings) -> GateSettings:
-    """Return settings with an absolute path of the noise recording, for workers elsewhere.
+    """Return settings with an absolute path of the noise recording, for worker processes.
 
     Raises
     ------

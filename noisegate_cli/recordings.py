@@ -283,7 +283,7 @@ def gate_recording(
                 decision,
                 info.sample_rate,
                 info.channels,
-                step=info.quantization_step(info.dtype),
+                quantization_step=info.quantization_step(info.dtype),
                 residue=outputs.residue is not None,
                 live=outputs.is_live,
             )
@@ -338,10 +338,10 @@ def _plan_outputs(
     """Return the files to write, after checking that they may be written."""
     info = reader.info
     target = output_info(info, _resolve_output_path(info, output, options), options)
-    rest = output_info(info, Path(residue), options) if residue else None
-    _check_outputs(info, target, rest, options, force, noise_file)
+    residue_info = output_info(info, Path(residue), options) if residue else None
+    _check_outputs(info, target, residue_info, options, force, noise_file)
     return _Outputs(
-        target, rest, info.path == target.path == STDIO_PATH and _is_live(reader, target)
+        target, residue_info, info.path == target.path == STDIO_PATH and _is_live(reader, target)
     )
 
 
@@ -416,7 +416,7 @@ def _clipping_warnings(writer: AudioWriter) -> list[str]:
 def _check_outputs(
     info: AudioInfo,
     target: AudioInfo,
-    rest: AudioInfo | None,
+    residue_info: AudioInfo | None,
     options: OutputOptions,
     force: bool,
     noise_file: str | None,
@@ -424,21 +424,21 @@ def _check_outputs(
     sources = {"the input": info.path}
     if noise_file:
         sources["the recording of the noise"] = Path(noise_file)
-    for output in (target, rest):
+    for output in (target, residue_info):
         if output is None or output.path == STDIO_PATH:
             continue
-        for what, source in sources.items():
+        for description, source in sources.items():
             if is_same_file(output.path, source):
                 raise OutputError(
-                    f"{quote_path(output.path)} is {what}, which is never overwritten: "
+                    f"{quote_path(output.path)} is {description}, which is never overwritten: "
                     "give another name"
                 )
         if options.inside:
             check_inside(output.path, options.inside)
         check_overwrite(output.path, force)
-    if rest and is_same_file(target.path, rest.path):
+    if residue_info and is_same_file(target.path, residue_info.path):
         raise OutputError(
-            f"{quote_path(rest.path)} is the output already: give the residue another name"
+            f"{quote_path(residue_info.path)} is the output already: give the residue another name"
         )
 
 

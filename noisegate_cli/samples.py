@@ -54,17 +54,17 @@ def silence_nonfinite(
     blocks: Iterable[tuple[Samples, bool]], warnings: list[str]
 ) -> Iterator[tuple[Samples, bool]]:
     """Replace NaN and infinite samples with zero, and append one warning at the end."""
-    read = found = first = 0
+    samples_read = count = first = 0
     for block, last in blocks:
-        bad = ~np.isfinite(block)
-        if bad.any():
-            first = first if found else read + int(np.argmax(bad.any(axis=1)))
-            found += int(np.count_nonzero(bad))
-            block = np.where(bad, block.dtype.type(0), block)  # noqa: PLW2901
-        read += len(block)
-        if last and found:
+        is_nonfinite = ~np.isfinite(block)
+        if is_nonfinite.any():
+            first = first if count else samples_read + int(np.argmax(is_nonfinite.any(axis=1)))
+            count += int(np.count_nonzero(is_nonfinite))
+            block = np.where(is_nonfinite, block.dtype.type(0), block)  # noqa: PLW2901
+        samples_read += len(block)
+        if last and count:
             warnings.append(
-                f"{found} samples were NaN or infinite, the first is number {first}: "
+                f"{count} samples were NaN or infinite, the first is number {first}: "
                 "they are silent now"
             )
         yield block, last

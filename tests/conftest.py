@@ -1,4 +1,4 @@
-"""Recordings that tests share."""
+"""Signals, recordings and fixtures that several tests use."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from noisegate_cli.samples import Samples
 
-# A busy machine is no failure.
+# A test must not fail because the machine is busy.
 settings.register_profile("ngate", deadline=None)
 settings.load_profile("ngate")
 
@@ -25,25 +25,25 @@ Writer = Callable[..., Path]
 
 
 def tone(seconds: float, rms: float, sample_rate: int = 16000, hz: float = 440.0) -> Samples:
-    """Return a sine with that RMS, shaped (samples,)."""
+    """Return a sine with the given RMS, shaped (samples,)."""
     t = np.arange(round(seconds * sample_rate)) / sample_rate
     return np.asarray(rms * np.sqrt(2) * np.sin(2 * np.pi * hz * t))
 
 
 def loud_and_quiet(sample_rate: int = 16000) -> Samples:
-    """Return a second of tone at 0.2, one at 0.001, one at 0.2: RMS, shaped (samples,)."""
+    """Return one second each of a tone with RMS 0.2, 0.001 and 0.2, shaped (samples,)."""
     parts = [tone(1, rms, sample_rate) for rms in (0.2, 0.001, 0.2)]
     return np.concatenate(parts)
 
 
 def as_type(y: Samples, subtype: str) -> Samples:
-    """Return floats in the type and with the steps of a libsndfile subtype."""
+    """Return floats quantized to a libsndfile subtype, in the type that libsndfile uses for it."""
     if subtype in FLOATS:
         return y.astype(FLOATS[subtype])
     bits = int(subtype.removeprefix("PCM_"))
-    held = np.dtype(PCM[subtype]).itemsize * 8
+    container_bits = np.dtype(PCM[subtype]).itemsize * 8
     steps = np.clip(np.rint(y * 2.0 ** (bits - 1)), -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1)
-    return (steps.astype(np.int64) << (held - bits)).astype(PCM[subtype])
+    return (steps.astype(np.int64) << (container_bits - bits)).astype(PCM[subtype])
 
 
 @pytest.fixture
@@ -55,11 +55,11 @@ def write(tmp_path: Path) -> Writer:
     ) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        kind = {".wav": "WAV", ".flac": "FLAC"}.get(path.suffix, "WAV")
+        container = {".wav": "WAV", ".flac": "FLAC"}.get(path.suffix, "WAV")
         with sf.SoundFile(
-            path, "w", rate, 1 if y.ndim == 1 else y.shape[1], subtype, format=kind
-        ) as f:
-            f.write(y if y.dtype.kind == "i" else as_type(y, subtype))
+            path, "w", rate, 1 if y.ndim == 1 else y.shape[1], subtype, format=container
+        ) as file:
+            file.write(y if y.dtype.kind == "i" else as_type(y, subtype))
         return path
 
     return writer

@@ -1,4 +1,4 @@
-"""The slow, literal oracles: what ngate must equal, written as plainly as possible."""
+"""Slow, literal reference implementations that ngate must equal."""
 
 import math
 from itertools import groupby, pairwise
@@ -12,7 +12,7 @@ from noisegate_cli.samples import Samples
 def masked_stft(
     y: Samples, threshold: float, frame_length: int, hop_length: int
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """STFT, frame RMS, zero the frames at or below the threshold, inverse STFT.
+    """Transform, zero the frames whose RMS is at or below the threshold, and transform back.
 
     `y` is one channel, floats with full scale 1.0.
     """
@@ -31,7 +31,7 @@ def masked_stft(
 
 
 def hysteresis_mask(levels: list[float], open_above: float, close_below: float) -> list[bool]:
-    """One frame at a time."""
+    """Apply a hysteresis to one frame at a time."""
     mask, is_open = [], False
     for level in levels:
         if level > open_above:
@@ -42,28 +42,28 @@ def hysteresis_mask(levels: list[float], open_above: float, close_below: float) 
     return mask
 
 
-def without_short_runs(mask: list[bool], value: bool, frames: int) -> list[bool]:
-    """One run at a time; what is at either end may go on outside."""
+def remove_short_runs(mask: list[bool], value: bool, frames: int) -> list[bool]:
+    """Invert each run of `value` that is shorter than `frames`, except at either end."""
     result = []
-    runs = [(flag, len(list(run))) for flag, run in groupby(mask)]
-    for i, (flag, length) in enumerate(runs):
-        at_an_end = i in (0, len(runs) - 1)
-        short = flag == value and length < frames and not at_an_end
-        result += [flag != short] * length
+    runs = [(is_open, len(list(run))) for is_open, run in groupby(mask)]
+    for i, (is_open, length) in enumerate(runs):
+        touches_an_end = i in (0, len(runs) - 1)
+        is_too_short = is_open == value and length < frames and not touches_an_end
+        result += [is_open != is_too_short] * length
     return result
 
 
-def held(mask: list[bool], hold: int) -> list[bool]:
-    """One frame at a time."""
+def extend_open_runs(mask: list[bool], hold: int) -> list[bool]:
+    """Open each frame that has an open frame among the `hold` frames before it."""
     return [any(mask[max(0, k - hold) : k + 1]) for k in range(len(mask))]
 
 
 def envelope(
     mask: list[bool], lookahead: int, attack: float, release: float, closed: float
 ) -> list[float]:
-    """One frame at a time, the nearest open frames searched for."""
+    """Search the nearest open frames of each frame, and compute its gain from the distances."""
 
-    def faded(distance: float, length: float) -> float:
+    def faded_gain(distance: float, length: float) -> float:
         if distance <= 0:
             return 1.0
         if distance >= length:
@@ -72,31 +72,36 @@ def envelope(
 
     gains = []
     for k in range(len(mask)):
-        before = min((k - i for i in range(k + 1) if mask[i]), default=math.inf)
-        after = min((i - k for i in range(k, len(mask)) if mask[i]), default=math.inf)
-        gains.append(max(faded(before, release), faded(after - lookahead, attack)))
+        since_open = min((k - i for i in range(k + 1) if mask[i]), default=math.inf)
+        until_open = min((i - k for i in range(k, len(mask)) if mask[i]), default=math.inf)
+        gains.append(
+            max(faded_gain(since_open, release), faded_gain(until_open - lookahead, attack))
+        )
     return gains
 
 
 def masked_bins(
-    y: Samples, opens_above: float | Samples, frame_length: int, hop_length: int
+    y: Samples, open_above: float | Samples, frame_length: int, hop_length: int
 ) -> Samples:
-    """STFT, zero the bins whose magnitude is at or below the threshold, inverse STFT.
+    """Transform, zero the bins whose magnitude is at or below the threshold, transform back.
 
     `y` is one channel, floats with full scale 1.0; librosa calculates in their type. `opens_above`
     is one magnitude, or one for each bin, shaped (bins, 1).
     """
     spectrum = librosa.stft(y, n_fft=frame_length, hop_length=hop_length)
-    mask = np.abs(spectrum) > opens_above
+    mask = np.abs(spectrum) > open_above
     return np.asarray(
         librosa.istft(spectrum * mask, n_fft=frame_length, hop_length=hop_length, length=len(y))
     )
 
 
-def decision_directed(a_posteriori_snr: Samples, keep: float) -> Samples:
-    """Return the a-priori ratio of Ephraim and Malah with Wiener's gain, one frame at a time."""
-    ratios = [(1 - keep) * np.maximum(a_posteriori_snr[0] - 1, 0)]
-    for before, now in pairwise(a_posteriori_snr):
-        gain = ratios[-1] / (1 + ratios[-1])
-        ratios.append(keep * gain**2 * before + (1 - keep) * np.maximum(now - 1, 0))
-    return np.array(ratios)
+def decision_directed(a_posteriori_snr: Samples, smoothing_factor: float) -> Samples:
+    """Return the a-priori SNR of Ephraim and Malah with the Wiener gain, one frame at a time."""
+    a_priori_snrs = [(1 - smoothing_factor) * np.maximum(a_posteriori_snr[0] - 1, 0)]
+    for previous, current in pairwise(a_posteriori_snr):
+        gain = a_priori_snrs[-1] / (1 + a_priori_snrs[-1])
+        a_priori_snrs.append(
+            smoothing_factor * gain**2 * previous
+            + (1 - smoothing_factor) * np.maximum(current - 1, 0)
+        )
+    return np.array(a_priori_snrs)

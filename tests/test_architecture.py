@@ -1,4 +1,4 @@
-"""What may import what: arrows never run back up."""
+"""Which modules may import which: imports only point to lower layers."""
 
 import ast
 import re
@@ -22,7 +22,7 @@ STANDARD = {
 }
 
 
-def imported(path):
+def imported_modules(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -32,11 +32,11 @@ def imported(path):
 
 GROUND = ("errors", "json_values", "samples", "text", "memory", "progress")
 ONE_RECORDING = ("recordings", "arrays", "gate_stream", "array_input", "noise_input")
-FLOORS = ["ground", "files", "gating", "recordings", "batch", "terminal"]
+LAYERS = ["ground", "files", "gating", "recordings", "batch", "terminal"]
 
 
-def wing(module):
-    """Return the wing of the package that a module belongs to."""
+def layer(module):
+    """Return the layer of the package that a module belongs to."""
     part = [*module.split("."), "__init__"][1]
     if part in GROUND or module == "noisegate_cli":
         return "ground"
@@ -51,10 +51,10 @@ def modules():
             yield name.removesuffix(".__init__"), path
 
 
-def test_gating_is_arithmetic_on_arrays_and_imports_nothing_else():
+def test_gating_imports_only_numerical_libraries():
     allowed = STANDARD | {"numpy", "librosa", "scipy"}
     for path in (PACKAGE / "gating").rglob("*.py"):
-        for name in imported(path):
+        for name in imported_modules(path):
             if not name.startswith("noisegate_cli"):
                 assert name.split(".")[0] in allowed, f"{path} imports {name}"
 
@@ -68,7 +68,7 @@ def string_constants(path):
             yield str(node.value)
 
 
-def test_gating_names_no_command_line_flag():
+def test_gating_does_not_mention_command_line_flags():
     flag = re.compile(r"(?<![\w-])(--[a-z]|-[a-zA-Z]\b)")
     assert flag.search("try --range -8dB")
     assert flag.search("give one with -t.")
@@ -77,8 +77,8 @@ def test_gating_names_no_command_line_flag():
             assert not flag.search(text), f"{path}: {text!r}"
 
 
-def test_gating_writes_no_sentences():
-    # Errors begin in lower case, with a name or with the value that is wrong.
+def test_gating_contains_no_sentences():
+    # Error messages start in lower case, with a name or with the invalid value.
     sentence = re.compile(r"^[A-Z]\w* [a-z]")
     assert sentence.search("It lies above")
     for path in (PACKAGE / "gating").rglob("*.py"):
@@ -86,51 +86,51 @@ def test_gating_writes_no_sentences():
             assert not sentence.search(text), f"{path}: {text!r}"
 
 
-def test_files_and_gating_know_nothing_of_each_other():
+def test_files_and_gating_do_not_import_each_other():
     for name, path in modules():
-        for module in imported(path):
+        for module in imported_modules(path):
             if module.startswith("noisegate_cli"):
-                assert {wing(name), wing(module)} != {"files", "gating"}, f"{name}: {module}"
+                assert {layer(name), layer(module)} != {"files", "gating"}, f"{name}: {module}"
 
 
-def test_layers_only_look_down():
+def test_imports_only_point_to_lower_layers():
     for name, path in modules():
-        for module in imported(path):
+        for module in imported_modules(path):
             if module.startswith("noisegate_cli"):
-                floors = FLOORS.index(wing(name)), FLOORS.index(wing(module))
-                assert floors[0] >= floors[1], f"{name} imports {module}"
+                positions = LAYERS.index(layer(name)), LAYERS.index(layer(module))
+                assert positions[0] >= positions[1], f"{name} imports {module}"
 
 
-def test_modules_of_a_package_do_not_import_each_other_in_a_circle():
+def test_there_are_no_import_cycles():
     graph = {
-        name: {m for m in imported(path) if m.startswith("noisegate_cli")}
+        name: {module for module in imported_modules(path) if module.startswith("noisegate_cli")}
         for name, path in modules()
     }
-    done = set()
+    visited = set()
 
-    def visit(name, above):
-        assert name not in above, " -> ".join((*above, name))
-        if name not in done:
+    def visit(name, ancestors):
+        assert name not in ancestors, " -> ".join((*ancestors, name))
+        if name not in visited:
             for module in graph.get(name, ()):
-                visit(module, (*above, name))
-            done.add(name)
+                visit(module, (*ancestors, name))
+            visited.add(name)
 
     for name in graph:
         visit(name, ())
 
 
-def test_only_the_terminal_knows_typer_and_rich_and_only_progress_bars_know_tqdm():
+def test_only_the_terminal_imports_typer_and_rich_and_only_progress_bars_import_tqdm():
     for name, path in modules():
-        for module in imported(path):
+        for module in imported_modules(path):
             library = module.split(".")[0]
-            assert library not in ("typer", "rich") or wing(name) == "terminal", name
+            assert library not in ("typer", "rich") or layer(name) == "terminal", name
             assert library != "tqdm" or name in (
                 "noisegate_cli.progress",
                 "noisegate_cli.terminal.progress_display",
             ), name
 
 
-def test_reading_knows_nothing_of_writing():
+def test_reading_modules_do_not_import_writing_modules():
     for name in (
         "chunks",
         "formats",
@@ -142,7 +142,7 @@ def test_reading_knows_nothing_of_writing():
         "tags",
         "reader",
     ):
-        for module in imported(PACKAGE / "files" / f"{name}.py"):
+        for module in imported_modules(PACKAGE / "files" / f"{name}.py"):
             assert module not in (
                 "noisegate_cli.files.writer",
                 "noisegate_cli.files.output_target",
@@ -151,6 +151,6 @@ def test_reading_knows_nothing_of_writing():
 
 def test_pyav_and_mutagen_are_imported_in_one_module_each():
     for name, path in modules():
-        found = {module.split(".")[0] for module in imported(path)}
-        assert "av" not in found or name == "noisegate_cli.files.ffmpeg"
-        assert "mutagen" not in found or name == "noisegate_cli.files.tags"
+        libraries = {module.split(".")[0] for module in imported_modules(path)}
+        assert "av" not in libraries or name == "noisegate_cli.files.ffmpeg"
+        assert "mutagen" not in libraries or name == "noisegate_cli.files.tags"

@@ -1,4 +1,4 @@
-"""Arrays of every kind, and results in one call."""
+"""Arrays of every type and layout, and the results of one call."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ STEREO = np.column_stack([loud_and_quiet(), 0.5 * loud_and_quiet()])
 
 
 class Series:
-    """Behaves like a column of pandas."""
+    """Minimal stand-in for a pandas series."""
 
     def __init__(self, values):
         self._values = values
@@ -25,21 +25,21 @@ def test_byte_order_and_memory_layout_do_not_change_the_result(dtype):
     y = STEREO.astype(dtype) if dtype[0] == "f" else as_type(STEREO, f"PCM_{dtype[3:]}")
     expected = gate(y, RATE, threshold=0.02)
     assert expected.dtype == y.dtype
-    swapped = y.astype(y.dtype.newbyteorder(">"))
-    wide = np.zeros((2 * len(y), 3), dtype)[::2, ::-1]
-    wide[:, :2] = y
-    for same in (
-        swapped,
+    byte_swapped = y.astype(y.dtype.newbyteorder(">"))
+    padded = np.zeros((2 * len(y), 3), dtype)[::2, ::-1]
+    padded[:, :2] = y
+    for equivalent in (
+        byte_swapped,
         np.asfortranarray(y),
-        wide[:, :2],
+        padded[:, :2],
         y.tolist() if dtype == "float64" else y,
     ):
-        out = gate(same, RATE, threshold=0.02)
+        out = gate(equivalent, RATE, threshold=0.02)
         assert np.array_equal(out, expected)
-        assert out.dtype == np.asarray(same).dtype
+        assert out.dtype == np.asarray(equivalent).dtype
 
 
-def test_whatever_can_be_an_array_is_gated():
+def test_array_like_objects_are_gated():
     y = loud_and_quiet()
     assert np.array_equal(gate(Series(y), RATE, threshold=0.02), gate(y, RATE, threshold=0.02))
     unmasked = np.ma.masked_array(y, mask=False)
@@ -50,7 +50,7 @@ def test_whatever_can_be_an_array_is_gated():
     "dtype",
     ["float16", "int8", "uint8", "int64", "bool", "complex128", "longdouble", "object", "U3"],
 )
-def test_other_types_are_refused_with_types_that_work(dtype):
+def test_unsupported_types_are_refused_with_a_list_of_supported_types(dtype):
     y = np.zeros(1000).astype(dtype)
     with pytest.raises(SettingsError, match=f"type {y.dtype} can't be gated: use ") as error:
         gate(y, RATE)
@@ -73,11 +73,11 @@ def test_arrays_without_usable_samples_are_refused():
 
 
 @pytest.mark.parametrize("axis", [-1, 1])
-def test_channels_first_with_the_axis_of_the_time(axis):
+def test_channels_first_arrays_are_gated_along_the_given_axis(axis):
     expected = gate(STEREO, RATE, threshold=0.02, return_result=True)
-    found = gate(STEREO.T, RATE, threshold=0.02, axis=axis, return_result=True)
-    assert np.array_equal(found.samples, expected.samples.T)
-    assert found.segments == expected.segments
+    result = gate(STEREO.T, RATE, threshold=0.02, axis=axis, return_result=True)
+    assert np.array_equal(result.samples, expected.samples.T)
+    assert result.segments == expected.segments
     assert segments(STEREO.T, RATE, threshold=0.02, axis=axis) == expected.segments
     assert analyze(STEREO.T, RATE, axis=axis).peak_db == analyze(STEREO, RATE).peak_db
     mono = loud_and_quiet()
@@ -86,7 +86,7 @@ def test_channels_first_with_the_axis_of_the_time(axis):
     )
 
 
-def test_a_wrong_axis_is_refused_and_the_hint_works():
+def test_a_wrong_axis_is_refused_with_a_hint():
     with pytest.raises(SettingsError, match=r"has its channels first: give axis=-1"):
         gate(STEREO.T, RATE)
     with pytest.raises(SettingsError, match=r"\(48000, 2\) has its channels last: give axis=0"):
@@ -96,14 +96,14 @@ def test_a_wrong_axis_is_refused_and_the_hint_works():
     gate(np.zeros((3000, 100)).T, RATE, axis=-1, threshold=0.1)
 
 
-def test_a_result_has_what_a_file_has(write, tmp_path):
+def test_array_and_file_results_have_the_same_fields(write, tmp_path):
     y = as_type(loud_and_quiet(), "PCM_16")
-    by_array = gate(y, RATE, threshold="-34dB", preset="field", return_result=True)
-    by_file = gate_file(write(y), tmp_path / "out.wav", threshold="-34dB", preset="field")
-    assert np.array_equal(by_array.samples, gate(y, RATE, threshold="-34dB", preset="field"))
+    from_array = gate(y, RATE, threshold="-34dB", preset="field", return_result=True)
+    from_file = gate_file(write(y), tmp_path / "out.wav", threshold="-34dB", preset="field")
+    assert np.array_equal(from_array.samples, gate(y, RATE, threshold="-34dB", preset="field"))
     for name in ("settings", "threshold", "range_db", "statistics", "segments", "chops", "noises"):
-        assert getattr(by_array, name) == getattr(by_file, name), name
-    assert len(by_file.segments) == by_file.statistics.openings == 2
+        assert getattr(from_array, name) == getattr(from_file, name), name
+    assert len(from_file.segments) == from_file.statistics.openings == 2
 
 
 def test_a_result_with_noise_profiles_has_a_short_repr():
@@ -113,7 +113,7 @@ def test_a_result_with_noise_profiles_has_a_short_repr():
     assert len(repr(result.noises)) < 100
 
 
-def test_settings_can_be_given_in_every_form():
+def test_settings_can_be_given_as_object_preset_or_keywords():
     y = loud_and_quiet()
     expected = gate(y, RATE, settings=GateSettings.preset("music", threshold=0.02, hold_ms=10))
     assert np.array_equal(gate(y, RATE, preset="music", threshold=0.02, hold_ms=10), expected)
@@ -125,14 +125,14 @@ def test_settings_can_be_given_in_every_form():
         gate(y, RATE, treshold=0.02)
 
 
-def test_samples_of_the_noise_contradict_another_noise():
-    y, room = loud_and_quiet(), np.random.default_rng(0).normal(0, 0.001, RATE)
+def test_noise_samples_and_a_noise_setting_exclude_each_other():
+    y, noise = loud_and_quiet(), np.random.default_rng(0).normal(0, 0.001, RATE)
     with pytest.raises(SettingsError, match="noise= and y_noise= exclude each other"):
-        gate(y, RATE, spectral=True, noise=(0.0, 1.0), y_noise=room)
+        gate(y, RATE, spectral=True, noise=(0.0, 1.0), y_noise=noise)
     with pytest.raises(SettingsError, match="goes by no noise"):
-        gate(y, RATE, preset="hard", threshold=0.1, spectral=True, y_noise=room)
+        gate(y, RATE, preset="hard", threshold=0.1, spectral=True, y_noise=noise)
     with pytest.raises(SettingsError, match="samples of the noise as y_noise="):
-        gate(y, RATE, spectral=True, noise=room)
+        gate(y, RATE, spectral=True, noise=noise)
 
 
 def test_samples_of_the_noise_serve_segments_and_analyze_too():

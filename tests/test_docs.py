@@ -1,4 +1,4 @@
-"""The README can't drift from the code."""
+"""The README, the changelog and the documents for contributors agree with the code."""
 
 import io
 import re
@@ -6,6 +6,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import noisegate_cli
 from noisegate_cli.gating.parsing import MUTE
@@ -17,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_readme_has_every_option_with_the_values_of_the_presets():
+def test_the_readme_lists_every_option_with_its_preset_values():
     rows = {}
     for line in README.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
@@ -26,41 +27,41 @@ def test_the_readme_has_every_option_with_the_values_of_the_presets():
         values = rows[option.flags[0]]
         if not any(values):
             continue
-        for preset, shown in zip(PRESETS.values(), values, strict=True):
+        for preset, documented in zip(PRESETS.values(), values, strict=True):
             value = getattr(preset.resolved, name)
             expected = {None: "auto", MUTE: "mute", -MUTE: "mute"}.get(value, value)
             if isinstance(expected, float | int):
                 expected = (
                     f"{expected:g}dB" if name in ("range_db", "reduction_db") else f"{expected:g}"
                 )
-            assert shown == expected, f"{option.flags[0]} of a preset"
+            assert documented == expected, f"{option.flags[0]} of a preset"
 
 
-def test_the_readme_has_every_option_of_a_batch():
+def test_the_readme_lists_every_batch_option():
     from typer.main import get_command
 
     from noisegate_cli.terminal.cli import app
 
-    of_gates = {flag for option in GATE_OPTIONS.values() for flag in option.flags}
+    gate_flags = {flag for option in GATE_OPTIONS.values() for flag in option.flags}
     for parameter in get_command(app).commands["batch"].params:
         for flag in (*parameter.opts, *parameter.secondary_opts):
-            if flag.startswith("-") and flag not in of_gates:
+            if flag.startswith("-") and flag not in gate_flags:
                 assert f"`{flag}" in README, flag
 
 
-def test_the_readme_names_the_commands_that_set_everything_up():
+def test_the_readme_names_existing_make_targets():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for goal in re.findall(r"`?make (\w+)", README):
-        assert f"\n{goal}:" in makefile
+    for target in re.findall(r"`?make (\w+)", README):
+        assert f"\n{target}:" in makefile
     assert {"demo", "test"} <= set(re.findall(r"make (\w+)", README))
 
 
-def test_the_pictures_of_the_readme_are_there():
+def test_the_pictures_of_the_readme_exist():
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
         assert (ROOT / picture).stat().st_size > 1000
 
 
-def test_the_changelog_knows_this_version():
+def test_the_changelog_has_an_entry_for_this_version():
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"## {noisegate_cli.__version__}" in changelog
 
@@ -75,3 +76,14 @@ def test_the_python_example_of_the_readme_runs(tmp_path, monkeypatch, write):
         exec(example, names)
     assert (tmp_path / "clean.wav").exists()
     assert np.concatenate(names["clean"]).shape == y.shape
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_files_and_tests_that_a_document_mentions_exist(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for path in re.findall(r"`((?:\w+/)+[\w.-]+)`", text):
+        candidates = (ROOT / path, ROOT / "noisegate_cli" / path)
+        assert any(candidate.exists() for candidate in candidates), path
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    for test in re.findall(r"`(test_\w+)`", text):
+        assert any(f"def {test}(" in source for source in sources), test

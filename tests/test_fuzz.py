@@ -2,24 +2,24 @@
 
 import pytest
 
-from tests.benchmarks.fuzz import gated, mutated
+from tests.benchmarks.fuzz import damage, gate_damaged
 from tests.zoo import make_zoo
 
-FOUND = (58, 76, 365, 4234, 8703)
-"""Cases that were at fault once: they talked on stderr, warned, or failed with a traceback."""
+PAST_FAULTS = (58, 76, 365, 4234, 8703)
+"""Cases that failed in the past: with output on stderr, a warning or a traceback."""
 
 
 @pytest.mark.parametrize("first", [0, 1, 2])
-def test_damaged_recordings_are_gated_or_refused_and_nothing_else(tmp_path, capfd, first):
+def test_damaged_recordings_are_gated_or_refused(tmp_path, capfd, first):
     (tmp_path / "seeds").mkdir()
     seeds = list(make_zoo(tmp_path / "seeds"))
-    seen = set()
-    numbers = [*range(first, 3 * len(seeds), 3), *(FOUND if not first else ())]
+    outcomes = set()
+    numbers = [*range(first, 3 * len(seeds), 3), *(PAST_FAULTS if not first else ())]
     for number in numbers:
         seed = seeds[number % len(seeds)]
         path = tmp_path / f"in{seed.suffix}"
-        path.write_bytes(mutated(seed.read_bytes(), number))
-        seen.add(gated(path, tmp_path / "out.wav", number))
-    assert seen == {"gated", "warned", "refused"}
+        path.write_bytes(damage(seed.read_bytes(), number))
+        outcomes.add(gate_damaged(path, tmp_path / "out.wav", number))
+    assert outcomes == {"gated", "warned", "refused"}
     assert capfd.readouterr() == ("", "")
     assert not [p for p in tmp_path.iterdir() if p.name.endswith(".partial")]

@@ -9,8 +9,8 @@ from noisegate_cli.gating.settings import PRESETS
 from tests.conftest import as_type, loud_and_quiet
 
 RATE = 8000
-ROOM = np.random.default_rng(0).normal(0, 0.003, RATE)
-SOUND = loud_and_quiet(RATE) + np.random.default_rng(1).normal(0, 0.003, 3 * RATE)
+NOISE = np.random.default_rng(0).normal(0, 0.003, RATE)
+RECORDING = loud_and_quiet(RATE) + np.random.default_rng(1).normal(0, 0.003, 3 * RATE)
 
 
 def feed(stream, y, lengths):
@@ -32,19 +32,19 @@ def feed(stream, y, lengths):
     subtype=st.sampled_from(["PCM_16", "PCM_24", "FLOAT", "DOUBLE"]),
     channels=st.sampled_from([None, 1, 2]),
     key_hz=st.sampled_from([None, (200.0, 3000.0)]),
-    short=st.booleans(),
+    is_live=st.booleans(),
 )
-def test_a_stream_gives_the_samples_of_one_call(
-    length, lengths, preset, spectral, subtype, channels, key_hz, short
+def test_stream_output_equals_the_output_of_one_call(
+    length, lengths, preset, spectral, subtype, channels, key_hz, is_live
 ):
-    chosen = GateSettings.preset(preset, threshold=0.05, spectral=spectral, key_hz=key_hz)
-    chosen = chosen.live if short else chosen
-    y = as_type(SOUND[:length], subtype)
+    gate_settings = GateSettings.preset(preset, threshold=0.05, spectral=spectral, key_hz=key_hz)
+    gate_settings = gate_settings.live if is_live else gate_settings
+    y = as_type(RECORDING[:length], subtype)
     if channels:
         y = np.repeat(y[:, None], channels, axis=1)
-    y_noise = ROOM if chosen.needs_noise else None
-    stream = GateStream(chosen, RATE, channels or 1, y_noise=y_noise)
-    expected = gate(y, RATE, settings=chosen, y_noise=y_noise, return_result=True)
+    y_noise = NOISE if gate_settings.needs_noise else None
+    stream = GateStream(gate_settings, RATE, channels or 1, y_noise=y_noise)
+    expected = gate(y, RATE, settings=gate_settings, y_noise=y_noise, return_result=True)
     for _ in range(2):
         out = feed(stream, y, lengths)
         assert out.dtype == y.dtype
@@ -70,30 +70,30 @@ def test_a_stream_gives_the_samples_of_one_call(
         },
     ),
 )
-def test_the_output_lags_by_the_latency_at_most(block, preset, key_hz, changes):
-    chosen = GateSettings.preset(preset, threshold=0.05, key_hz=key_hz, **changes)
-    assume(not (key_hz and chosen.frame_length == 64))
-    stream, done = GateStream(chosen, RATE), 0
-    y = SOUND
+def test_the_output_lags_by_no_more_than_the_latency(block, preset, key_hz, changes):
+    gate_settings = GateSettings.preset(preset, threshold=0.05, key_hz=key_hz, **changes)
+    assume(not (key_hz and gate_settings.frame_length == 64))
+    stream, output_samples = GateStream(gate_settings, RATE), 0
+    y = RECORDING
     for start in range(0, len(y), block):
         part = y[start : start + block]
-        done += len(stream.process(part))
-        assert start + len(part) - done <= stream.latency
+        output_samples += len(stream.process(part))
+        assert start + len(part) - output_samples <= stream.latency
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("key_hz", [None, (200.0, 3000.0)])
 def test_the_latency_of_a_live_stream_is_not_overestimated(preset, key_hz):
-    chosen = GateSettings.preset(preset, threshold=0.05, key_hz=key_hz, frame_length=256)
-    stream, done, lag, block = GateStream(chosen.live, RATE), 0, 0, 11
-    for start in range(0, len(SOUND), block):
-        done += len(stream.process(SOUND[start : start + block]))
-        lag = max(lag, start + block - done)
+    gate_settings = GateSettings.preset(preset, threshold=0.05, key_hz=key_hz, frame_length=256)
+    stream, output_samples, lag, block = GateStream(gate_settings.live, RATE), 0, 0, 11
+    for start in range(0, len(RECORDING), block):
+        output_samples += len(stream.process(RECORDING[start : start + block]))
+        lag = max(lag, start + block - output_samples)
     assert stream.latency - block < lag <= stream.latency
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({}, "threshold 'auto' is found in the whole recording"),
         ({"threshold": "floor+6dB"}, "give a level, such as threshold='-40dB'"),
@@ -103,21 +103,21 @@ def test_the_latency_of_a_live_stream_is_not_overestimated(preset, key_hz):
         ({"threshold": 0.1, "spectral": "soft", "noise": (0.0, 1.0)}, "as noise=, or samples"),
     ],
 )
-def test_settings_that_need_the_whole_recording_are_refused(changes, words):
-    with pytest.raises(SettingsError, match=words) as error:
+def test_settings_that_need_the_whole_recording_are_refused(changes, message):
+    with pytest.raises(SettingsError, match=message) as error:
         GateStream(GateSettings(**changes), RATE)
     assert "\n" not in str(error.value)
 
 
-def test_a_recording_of_the_noise_can_be_given(tmp_path):
-    sf.write(tmp_path / "room.wav", ROOM, RATE, "DOUBLE")
-    by_file = GateSettings(threshold=0.05, spectral="soft", noise=str(tmp_path / "room.wav"))
-    stream = GateStream(by_file, RATE)
-    by_samples = GateStream(GateSettings(threshold=0.05, spectral="soft"), RATE, y_noise=ROOM)
-    assert np.array_equal(feed(stream, SOUND, [5000]), feed(by_samples, SOUND, [7000]))
+def test_noise_from_a_file_equals_noise_from_samples(tmp_path):
+    sf.write(tmp_path / "room.wav", NOISE, RATE, "DOUBLE")
+    file_settings = GateSettings(threshold=0.05, spectral="soft", noise=str(tmp_path / "room.wav"))
+    stream = GateStream(file_settings, RATE)
+    from_samples = GateStream(GateSettings(threshold=0.05, spectral="soft"), RATE, y_noise=NOISE)
+    assert np.array_equal(feed(stream, RECORDING, [5000]), feed(from_samples, RECORDING, [7000]))
 
 
-def test_blocks_that_do_not_fit_are_refused():
+def test_blocks_of_another_shape_or_type_are_refused():
     stream = GateStream(GateSettings(threshold=0.1), RATE, channels=2)
     with pytest.raises(SettingsError, match=r"give blocks shaped \(samples, 2\)"):
         stream.process(np.zeros(100))
@@ -136,7 +136,7 @@ def test_blocks_that_do_not_fit_are_refused():
 
 @pytest.mark.parametrize(("shape", "channels"), [((-1,), 1), ((-1, 1), 1), ((-1, 2), 2)])
 def test_an_empty_list_ends_a_stream_of_any_shape(shape, channels):
-    y = SOUND.astype(np.float32).reshape(shape)
+    y = RECORDING.astype(np.float32).reshape(shape)
     stream = GateStream(GateSettings(threshold=0.05), RATE, channels)
     out = [stream.process([]), stream.process(y), stream.process([], last=True)]
     assert [part.ndim for part in out[1:]] == [y.ndim, y.ndim]

@@ -18,7 +18,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_function_receives_the_share_of_the_work_to_the_end(name, write, monkeypatch):
+def test_a_callback_receives_increasing_shares_up_to_1(name, write, monkeypatch):
     monkeypatch.setattr("noisegate_cli.samples.BLOCK_BYTES", 40_000)
     shares = []
     CALLS[name](write(LONG), shares.append)
@@ -28,14 +28,14 @@ def test_a_function_receives_the_share_of_the_work_to_the_end(name, write, monke
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_true_shows_a_bar_that_ends_at_100_percent(name, write, monkeypatch):
-    monkeypatch.setattr(sys, "stderr", shown := io.StringIO())
+def test_progress_true_shows_a_bar_that_ends_at_100_percent(name, write, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", stderr := io.StringIO())
     CALLS[name](write(LONG), True)
     label = "in.wav" if name.endswith("file") else {"segments": "gate"}.get(name, name)
-    assert f"{label}: 100%" in shown.getvalue()
+    assert f"{label}: 100%" in stderr.getvalue()
 
 
-def test_nothing_is_shown_by_default(write, capfd):
+def test_no_progress_is_shown_by_default(write, capfd):
     for call in CALLS.values():
         call(write(LONG, "other.wav"), False)
         (write(LONG, "other.wav").parent / "other_gated.wav").unlink(missing_ok=True)

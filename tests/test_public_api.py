@@ -1,4 +1,4 @@
-"""What a user of the library can reach."""
+"""The public names of the library."""
 
 import importlib
 import inspect
@@ -13,13 +13,13 @@ import noisegate_cli
 
 def project_classes():
     """Return all classes of the package by name, to resolve annotations."""
-    found = {}
+    classes = {}
     for module in pkgutil.walk_packages(noisegate_cli.__path__, "noisegate_cli."):
         if not module.name.endswith("__main__"):
             for name, value in vars(importlib.import_module(module.name)).items():
                 if not name.startswith("_"):
-                    found.setdefault(name, value)
-    return found
+                    classes.setdefault(name, value)
+    return classes
 
 
 def annotated_types(value, names):
@@ -54,27 +54,27 @@ def test_every_type_of_a_parameter_or_a_result_is_exported():
         value = getattr(noisegate_cli, name)
         if inspect.isclass(value) or inspect.isfunction(value):
             for annotation in annotated_types(value, names):
-                for found in project_types(annotation):
-                    exported = getattr(noisegate_cli, found.__name__, None)
-                    assert exported is found, f"{found} of {name} is not exported"
+                for project_type in project_types(annotation):
+                    exported = getattr(noisegate_cli, project_type.__name__, None)
+                    assert exported is project_type, f"{project_type} of {name} is not exported"
 
 
-def test_dir_shows_the_public_names_and_no_others():
-    shown = {name for name in dir(noisegate_cli) if not name.startswith("__")}
-    assert shown == set(noisegate_cli.__all__)
+def test_dir_lists_exactly_the_public_names():
+    listed = {name for name in dir(noisegate_cli) if not name.startswith("__")}
+    assert listed == set(noisegate_cli.__all__)
 
 
 def test_every_public_name_can_be_imported_and_is_documented():
-    lazy = [name for names in noisegate_cli._HOMES.values() for name in names]
+    lazy = [name for names in noisegate_cli._PUBLIC_NAMES.values() for name in names]
     assert sorted(lazy) == sorted(noisegate_cli.__all__)
     for name in noisegate_cli.__all__:
         value = getattr(noisegate_cli, name)
         assert name == "PRESETS" or value.__doc__
 
 
-def test_an_import_loads_nothing_heavy():
+def test_importing_the_package_loads_no_heavy_modules():
     script = "import sys, noisegate_cli; dir(noisegate_cli); print(*sys.modules)"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert not {"numpy", "soundfile", "tqdm", "librosa"} & set(done.stdout.split())
+    assert not {"numpy", "soundfile", "tqdm", "librosa"} & set(process.stdout.split())

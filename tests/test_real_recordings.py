@@ -1,4 +1,4 @@
-"""Each kind of recording keeps what it is about: real ones, through the gate as it comes."""
+"""The default gate and the presets preserve the signal of real recordings."""
 
 import numpy as np
 import pytest
@@ -16,16 +16,16 @@ def load(path):
     return sf.read(path, always_2d=True)
 
 
-def kept_db(before, after):
+def level_change_db(before, after):
     return 10 * np.log10((after**2).sum() / (before**2).sum())
 
 
-def between(y, rate, start, end):
+def cut(y, rate, start, end):
     return y[round(start * rate) : round(end * rate)]
 
 
-# name: least balanced, most lost and most onset, in percent
-SCORES = {
+# Minimum balanced, maximum lost and maximum onset, in percent.
+REQUIRED_SCORES = {
     "speech_easy": (99.5, 0.5, 0),
     "speech_hard": (99, 0.5, 3),
     "speech_drift": (99, 1, 10),
@@ -34,28 +34,28 @@ SCORES = {
 
 
 def test_every_recording_with_a_truth_is_scored():
-    assert set(MIXTURES) == set(SCORES)
+    assert set(MIXTURES) == set(REQUIRED_SCORES)
 
 
-@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("name", REQUIRED_SCORES)
 def test_speech_passes_and_pauses_close(name):
     path, truth = MIXTURES[name]
     y, rate = load(path)
     result = score(name, y, gate(y, rate), rate, truth)
-    balanced, lost, onset = SCORES[name]
+    balanced, lost, onset = REQUIRED_SCORES[name]
     assert result.balanced >= balanced
     assert result.lost <= lost
     assert result.onset <= onset
 
 
 @pytest.mark.parametrize("gain", [0.1, 10])
-def test_20_db_more_or_less_do_not_matter(gain):
+def test_20_db_more_or_less_do_not_change_the_accuracy(gain):
     path, truth = MIXTURES["speech_drift"]
     y, rate = load(path)
     assert score("", gain * y, gate(gain * y, rate), rate, truth).balanced >= 99
 
 
-def test_digital_silence_around_and_inside_does_not_matter():
+def test_digital_silence_around_and_inside_does_not_change_the_accuracy():
     path, truth = MIXTURES["speech_hard"]
     y, rate = load(path)
     start, end = truth["pauses"][1]
@@ -66,12 +66,12 @@ def test_digital_silence_around_and_inside_does_not_matter():
     assert score("", y, out, rate, truth).balanced >= 98
 
 
-def test_two_rooms_in_one_recording():
+def test_two_rooms_in_one_recording_are_gated_accurately():
     parts = [MIXTURES[name] for name in ("speech_easy", "speech_drift")]
-    loaded = [load(path)[0] for path, _ in parts]
-    out = gate(np.concatenate(loaded), 16000)
-    outs = np.split(out, [len(loaded[0])])
-    for (_, truth), y, part in zip(parts, loaded, outs, strict=True):
+    originals = [load(path)[0] for path, _ in parts]
+    out = gate(np.concatenate(originals), 16000)
+    outputs = np.split(out, [len(originals[0])])
+    for (_, truth), y, part in zip(parts, originals, outputs, strict=True):
         assert score("", y, part, 16000, truth).balanced >= 97
 
 
@@ -84,40 +84,40 @@ def test_sixty_hertz_hum_does_not_hold_the_gate_open():
     assert score("", y, gate(y, rate), rate, truth).balanced >= 97
 
 
-def test_an_old_speech_with_hum_keeps_its_words_and_closes_its_pauses():
+def test_a_historic_speech_with_hum_keeps_its_words_and_closes_its_pauses():
     y, rate = load(SPEECH)
     out = gate(y, rate)
-    assert kept_db(y, out) > -0.02
+    assert level_change_db(y, out) > -0.02
     for start, end in [(0.05, 0.2), (2.4, 3.1), (4.7, 5.2), (7.7, 8)]:
-        assert not between(out, rate, start, end).any()
+        assert not cut(out, rate, start, end).any()
 
 
-def test_a_robin_keeps_its_song_and_the_air_around_it_is_turned_down():
+def test_a_robin_keeps_its_song_and_the_background_is_attenuated():
     y, rate = load(DATA / "robin.ogg")
     out = gate(y, rate, settings=GateSettings.preset("field"))
-    assert np.array_equal(between(out, rate, 0.15, 2.2), between(y, rate, 0.15, 2.2))
-    assert kept_db(y[: rate // 50], out[: rate // 50]) < -20
+    assert np.array_equal(cut(out, rate, 0.15, 2.2), cut(y, rate, 0.15, 2.2))
+    assert level_change_db(y[: rate // 50], out[: rate // 50]) < -20
 
 
-def test_toads_keep_their_calls_and_the_gap_between_them_is_turned_down():
+def test_toads_keep_their_calls_and_the_gap_between_them_is_attenuated():
     y, rate = load(DATA / "toads.flac")
     out = gate(y, rate, settings=GateSettings.preset("field"))
     for start, end in [(0, 2), (4, 5)]:
-        assert np.array_equal(between(out, rate, start, end), between(y, rate, start, end))
-    assert kept_db(between(y, rate, 3, 3.5), between(out, rate, 3, 3.5)) < -20
-    assert kept_db(y, out) > -0.25
+        assert np.array_equal(cut(out, rate, start, end), cut(y, rate, start, end))
+    assert level_change_db(cut(y, rate, 3, 3.5), cut(out, rate, 3, 3.5)) < -20
+    assert level_change_db(y, out) > -0.25
 
 
-def test_the_tail_of_a_guitar_decays_under_the_preset_for_music():
+def test_the_music_preset_preserves_the_decay_of_a_guitar():
     y, rate = load(GUITAR)
-    assert kept_db(y, gate(y, rate, settings=GateSettings.preset("music"))) > -0.01
+    assert level_change_db(y, gate(y, rate, settings=GateSettings.preset("music"))) > -0.01
 
 
 @pytest.mark.parametrize("quiet_db", [0, -14])
-def test_continuous_music_is_left_alone_in_quiet_passages_too(quiet_db):
-    rate, note = 22050, 0.25
+def test_continuous_music_with_quiet_passages_is_unchanged(quiet_db):
+    rate, note_s = 22050, 0.25
     rng = np.random.default_rng(0)
-    t = np.arange(round(note * rate)) / rate
+    t = np.arange(round(note_s * rate)) / rate
     vibrato = 0.3 * np.sin(2 * np.pi * 5 * t)
     chords = [(220, 277, 330), (196, 247, 294), (175, 220, 262), (165, 208, 247)]
     notes = []
@@ -134,8 +134,8 @@ def test_continuous_music_is_left_alone_in_quiet_passages_too(quiet_db):
     assert np.array_equal(gate(y, rate), y)
 
 
-def test_a_recording_that_stands_off_zero_is_left_alone():
-    # Its gate would thump: the constant is all that moves.
+def test_a_recording_with_a_dc_offset_is_unchanged():
+    # A gate would switch the offset on and off, which is audible as a thump.
     y, rate = load(DATA / "humpback_offset.flac")
     assert np.array_equal(gate(y, rate), y)
     assert analyze(y, rate).suggestion.verdict is Verdict.LOW_CONTRAST
@@ -146,7 +146,7 @@ def test_noise_alone_is_silenced(rate):
     assert not gate(np.random.default_rng(1).normal(0, 0.05, 8 * rate), rate).any()
 
 
-def test_speech_without_a_pause_stays_open():
+def test_speech_without_pauses_stays_open():
     y, rate = load(MIXTURES["speech_easy"][0])
-    inside = between(y, rate, 4.15, 6.75)
-    assert kept_db(inside, gate(inside, rate)) > -0.01
+    inside = cut(y, rate, 4.15, 6.75)
+    assert level_change_db(inside, gate(inside, rate)) > -0.01

@@ -42,25 +42,25 @@ FORMATS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "subtype", "extension"), FORMATS)
-def test_a_file_keeps_its_type_and_every_bit_where_the_gate_is_open(
-    tmp_path, kind, subtype, extension
+@pytest.mark.parametrize(("container", "subtype", "extension"), FORMATS)
+def test_a_file_keeps_its_sample_type_and_its_open_parts_exactly(
+    tmp_path, container, subtype, extension
 ):
     source, output = tmp_path / f"in{extension}", tmp_path / f"out{extension}"
     y = loud_and_quiet()
-    with sf.SoundFile(source, "w", 16000, 1, subtype, format=kind) as file:
+    with sf.SoundFile(source, "w", 16000, 1, subtype, format=container) as file:
         file.write(y)
     result = gate_file(source, output, AT_003)
     info = sf.info(output)
     assert (info.format, info.subtype, info.samplerate, info.frames) == (
-        kind,
+        container,
         subtype,
         16000,
         len(y),
     )
     before, after = (read(p, "int32" if "24" in subtype else "float64") for p in (source, output))
     assert np.array_equal(after[:16000], before[:16000])
-    # The nearest that a companded sample comes to zero is not zero.
+    # The smallest companded sample is not exactly zero.
     assert np.abs(after[22000:30000]).max() <= (2e-4 if subtype == "ULAW" else 0)
     assert result.statistics.openings == 2
 
@@ -69,8 +69,8 @@ def test_a_file_keeps_its_type_and_every_bit_where_the_gate_is_open(
 def test_a_coded_file_keeps_its_format_and_length(tmp_path, subtype):
     extension = {"VORBIS": ".ogg", "OPUS": ".opus", "MPEG_LAYER_III": ".mp3"}[subtype]
     source, output = tmp_path / f"in{extension}", tmp_path / f"out{extension}"
-    kind = "MP3" if extension == ".mp3" else "OGG"
-    with sf.SoundFile(source, "w", 16000, 1, subtype, format=kind) as file:
+    container = "MP3" if extension == ".mp3" else "OGG"
+    with sf.SoundFile(source, "w", 16000, 1, subtype, format=container) as file:
         file.write(loud_and_quiet())
     gate_file(source, output, AT_003)
     assert sf.info(output).subtype == subtype
@@ -79,7 +79,7 @@ def test_a_coded_file_keeps_its_format_and_length(tmp_path, subtype):
     assert np.abs(out[23000:29000]).max() < 1e-3
 
 
-def test_files_and_arrays_give_the_same(tmp_path, monkeypatch):
+def test_files_and_arrays_give_the_same_output(tmp_path, monkeypatch):
     monkeypatch.setattr("noisegate_cli.samples.BLOCK_BYTES", 10000)
     gate_file(GUITAR, tmp_path / "out.flac", AT_003)
     monkeypatch.setattr("noisegate_cli.samples.BLOCK_BYTES", 1 << 30)
@@ -87,22 +87,22 @@ def test_files_and_arrays_give_the_same(tmp_path, monkeypatch):
     assert np.array_equal(gate(samples, rate, threshold=0.03), read(tmp_path / "out.flac"))
 
 
-def test_the_residue_is_what_is_missing_to_the_last_bit(write, tmp_path):
+def test_output_and_residue_sum_exactly_to_the_input(write, tmp_path):
     source = write(loud_and_quiet(), subtype="PCM_24")
-    out, rest = tmp_path / "out.wav", tmp_path / "rest.wav"
-    result = gate_file(source, out, GateSettings(threshold=0.03, range_db=-9), residue=rest)
-    assert result.residue == rest
-    y, kept, removed = (read(p, "int32") for p in (source, out, rest))
+    out, residue = tmp_path / "out.wav", tmp_path / "rest.wav"
+    result = gate_file(source, out, GateSettings(threshold=0.03, range_db=-9), residue=residue)
+    assert result.residue == residue
+    y, output, removed = (read(path, "int32") for path in (source, out, residue))
     assert removed.any()
-    assert np.array_equal(kept + removed, y)
+    assert np.array_equal(output + removed, y)
 
 
-def test_the_default_output_stands_beside_the_input(write):
+def test_the_default_output_is_next_to_the_input(write):
     source = write(loud_and_quiet(), "two.dots.v1.wav")
     assert gate_file(source).output.path == source.with_name("two.dots.v1_gated.wav")
 
 
-def test_the_extension_chooses_the_format(write, tmp_path):
+def test_the_extension_selects_the_format(write, tmp_path):
     source = write(loud_and_quiet(), subtype="FLOAT")
     gate_file(source, tmp_path / "out.flac", AT_003)
     assert (sf.info(tmp_path / "out.flac").format, sf.info(tmp_path / "out.flac").subtype) == (
@@ -112,7 +112,7 @@ def test_the_extension_chooses_the_format(write, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["out", "out.xyz"])
-def test_an_extension_that_says_nothing_is_refused(write, tmp_path, name):
+def test_an_unknown_extension_is_refused(write, tmp_path, name):
     with pytest.raises(OutputError, match=r"let the name end in one of \.wav"):
         gate_file(write(tone(1, 0.1)), tmp_path / name, AT_003)
 
@@ -127,14 +127,14 @@ def test_tags_are_kept(tmp_path):
         assert (file.title, file.artist) == ("Inaugural", "J. F. K.")
 
 
-def test_the_input_is_not_touched(write):
+def test_the_input_is_unchanged(write):
     source = write(loud_and_quiet())
     before = source.read_bytes(), source.stat().st_mtime_ns
     gate_file(source, settings=AT_003)
     assert (source.read_bytes(), source.stat().st_mtime_ns) == before
 
 
-def test_the_input_is_never_the_output_not_even_through_a_link_or_with_force(write):
+def test_the_input_is_never_overwritten_not_even_through_a_link_or_with_force(write):
     source = write(loud_and_quiet())
     link = source.with_name("link.wav")
     link.symlink_to(source)
@@ -145,7 +145,7 @@ def test_the_input_is_never_the_output_not_even_through_a_link_or_with_force(wri
         gate_file(source, residue=source, settings=AT_003, force=True)
 
 
-def test_an_output_that_exists_is_kept_unless_forced(write):
+def test_an_existing_output_is_kept_unless_forced(write):
     source = write(loud_and_quiet())
     output = source.with_name("out.wav")
     output.write_text("precious")
@@ -156,12 +156,12 @@ def test_an_output_that_exists_is_kept_unless_forced(write):
     assert sf.info(output).frames == 48000
 
 
-def test_output_and_residue_are_two_files(write, tmp_path):
+def test_output_and_residue_must_be_different_files(write, tmp_path):
     with pytest.raises(OutputError, match="is the output already"):
         gate_file(write(tone(1, 0.1)), tmp_path / "o.wav", AT_003, residue=tmp_path / "o.wav")
 
 
-def test_an_error_in_the_middle_leaves_nothing_behind(write):
+def test_an_error_in_the_middle_leaves_no_files(write):
     y = np.concatenate([tone(60, 0.1), [np.nan], tone(1, 0.1)]).astype(np.float32)
     source = write(y, subtype="FLOAT")
     with pytest.raises(AudioError, match=r"in\.wav': sample 960000 is NaN: .* nonfinite='zero'"):
@@ -170,37 +170,39 @@ def test_an_error_in_the_middle_leaves_nothing_behind(write):
 
 
 @pytest.mark.parametrize("extension", [".wav", ".flac"])
-def test_a_file_that_may_not_grow_leaves_nothing_behind(write, extension):
+def test_a_file_size_limit_leaves_no_files(write, extension):
     resource = pytest.importorskip("resource")
     source = write(np.random.default_rng(0).normal(0, 0.1, 16000 * 30), f"in{extension}")
     size = source.stat().st_size
 
-    def limit():
+    def limit_file_size():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))
 
     command = [sys.executable, "-m", "noisegate_cli", "gate", str(source), "-t", "0.03"]
-    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, check=False)
-    assert done.returncode == 1
-    assert "can't be written" in done.stderr
-    assert done.stderr.count("\n") == 1
+    process = subprocess.run(
+        command, capture_output=True, text=True, preexec_fn=limit_file_size, check=False
+    )
+    assert process.returncode == 1
+    assert "can't be written" in process.stderr
+    assert process.stderr.count("\n") == 1
     assert [p.name for p in source.parent.iterdir()] == [source.name]
 
 
-def test_an_output_that_appears_meanwhile_is_kept(write):
+def test_an_output_that_another_process_creates_is_kept(write):
     source = write(np.tile(loud_and_quiet(), 60))
     output = source.with_name("out.wav")
 
-    def meanwhile(share):
+    def create_output(share):
         output.write_text("precious")
 
     with pytest.raises(OutputError, match="exists already"):
-        gate_file(source, output, AT_003, progress=meanwhile)
+        gate_file(source, output, AT_003, progress=create_output)
     assert output.read_text() == "precious"
     assert len(list(source.parent.iterdir())) == 2
 
 
-def test_folders_made_for_an_output_go_with_it_when_it_fails(write):
+def test_folders_created_for_a_failed_output_are_removed(write):
     y = np.full(1000, np.nan, np.float32)
     source = write(y, subtype="FLOAT")
     with pytest.raises(AudioError):
@@ -210,7 +212,7 @@ def test_folders_made_for_an_output_go_with_it_when_it_fails(write):
     assert (source.parent / "new" / "deep" / "out.wav").exists()
 
 
-def test_an_output_directory_takes_the_default_name(write):
+def test_an_output_in_a_directory_has_the_default_name(write):
     source = write(tone(1, 0.1))
     (source.parent / "there").mkdir()
     result = gate_file(source, source.parent / "there", AT_003)
@@ -227,40 +229,40 @@ def test_full_scale_survives_fewer_bits(write, tmp_path):
     assert out.max() == (2**23 - 1) << 8
 
 
-def test_the_residue_knows_of_bits_that_the_output_lost(tmp_path, write):
+def test_the_residue_includes_bits_that_the_output_format_drops(tmp_path, write):
     source = write(np.random.default_rng(0).normal(0, 0.1, 16000), subtype="PCM_32")
-    out, rest = tmp_path / "out.flac", tmp_path / "rest.wav"
-    gate_file(source, out, AT_003, residue=rest)
-    y, kept, removed = (read(p, "int32") for p in (source, out, rest))
+    out, residue = tmp_path / "out.flac", tmp_path / "rest.wav"
+    gate_file(source, out, AT_003, residue=residue)
+    y, output, removed = (read(path, "int32") for path in (source, out, residue))
     assert sf.info(out).subtype == "PCM_24"
     assert removed.any()
-    assert np.array_equal(kept + removed, y)
+    assert np.array_equal(output + removed, y)
 
 
-def test_a_full_disk_leaves_nothing_behind(write, monkeypatch):
+def test_a_full_disk_leaves_no_files(write, monkeypatch):
     source = write(loud_and_quiet(), "in.flac")
 
-    def full(self, data):
+    def raise_no_space(self, data):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sf.SoundFile, "write", full)
+    monkeypatch.setattr(sf.SoundFile, "write", raise_no_space)
     with pytest.raises(OutputError, match="can't be written: No space left on device"):
         gate_file(source, settings=AT_003)
     assert [p.name for p in source.parent.iterdir()] == ["in.flac"]
 
 
-def test_an_interrupt_leaves_nothing_behind(write):
+def test_an_interrupt_leaves_no_files(write):
     source = write(loud_and_quiet())
 
-    def interrupt(share):
+    def raise_interrupt(share):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        gate_file(source, settings=AT_003, progress=interrupt)
+        gate_file(source, settings=AT_003, progress=raise_interrupt)
     assert [p.name for p in source.parent.iterdir()] == ["in.wav"]
 
 
-def test_progress_runs_from_pass_to_pass_to_the_end(write):
+def test_progress_increases_over_both_passes_up_to_1(write):
     shares: list[float] = []
     gate_file(write(np.tile(loud_and_quiet(), 60)), progress=shares.append)
     assert shares == sorted(shares)
@@ -268,22 +270,22 @@ def test_progress_runs_from_pass_to_pass_to_the_end(write):
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 127, 128, 129, 4096 + 1])
-def test_files_of_any_length(write, length):
+def test_files_of_any_length_keep_their_length(write, length):
     source = write(tone(1, 0.1)[:length])
     result = gate_file(source)
     assert result.source.samples == sf.info(result.output.path).frames == length
 
 
-def test_mono_and_stereo_arrays_of_no_length():
+def test_empty_arrays_keep_their_shape():
     assert gate(np.zeros(0), 8000).shape == (0,)
     assert gate(np.zeros((0, 2), np.int16), 8000, threshold=0.1).shape == (0, 2)
 
 
-def test_what_can_be_an_array_is_taken_for_one():
+def test_lists_are_converted_to_arrays():
     assert gate([0.5, -0.5, 0.5], 8000, threshold=0.01).tolist() == [0.5, -0.5, 0.5]
 
 
-def test_recordings_beyond_full_scale_are_gated_and_levels_far_beyond_are_said():
+def test_recordings_above_full_scale_are_gated_and_far_above_get_a_verdict():
     y = loud_and_quiet() * 12
     levels = analyze(y, 16000)
     assert levels.suggestion.threshold is not None
@@ -292,14 +294,14 @@ def test_recordings_beyond_full_scale_are_gated_and_levels_far_beyond_are_said()
     assert analyze(y * 4000, 16000).suggestion.verdict is Verdict.TOO_LOUD
 
 
-@pytest.mark.parametrize("full", [1e17, 1e18, 1e30, 1e37])
-def test_samples_beyond_all_numbers_are_left_alone(full):
+@pytest.mark.parametrize("scale", [1e17, 1e18, 1e30, 1e37])
+def test_samples_whose_power_overflows_are_unchanged(scale):
     for rate in (16000, 44100):
-        y = (full * (loud_and_quiet(rate) + tone(3, 1e-3, rate, 60))).astype(np.float32)
+        y = (scale * (loud_and_quiet(rate) + tone(3, 1e-3, rate, 60))).astype(np.float32)
         assert np.array_equal(gate(y, rate), y)
 
 
-def test_arrays_that_are_no_recordings_are_refused():
+def test_arrays_of_invalid_shape_rate_or_type_are_refused():
     with pytest.raises(SettingsError, match="transpose"):
         gate(np.zeros((2, 32000)), 8000)
     with pytest.raises(SettingsError, match=r"\(2, 1000\) has its channels first"):
@@ -314,21 +316,21 @@ def test_arrays_that_are_no_recordings_are_refused():
         gate(np.zeros((2, 3, 4)), 8000)
 
 
-def test_the_array_that_was_given_is_not_changed():
+def test_the_input_array_is_not_modified():
     y = as_type(loud_and_quiet(), "PCM_16")
     before = y.copy()
     gate(y, 16000, threshold=0.03)
     assert np.array_equal(y, before)
 
 
-def test_a_threshold_may_be_given_as_text_or_with_the_settings():
+def test_a_threshold_can_be_text_or_part_of_the_settings():
     y = loud_and_quiet()
-    by_text = gate(y, 16000, threshold="-30dB")
-    assert np.array_equal(by_text, gate(y, 16000, threshold=10**-1.5))
-    assert np.array_equal(by_text, gate(y, 16000, settings=GateSettings(threshold=10**-1.5)))
+    expected = gate(y, 16000, threshold="-30dB")
+    assert np.array_equal(expected, gate(y, 16000, threshold=10**-1.5))
+    assert np.array_equal(expected, gate(y, 16000, settings=GateSettings(threshold=10**-1.5)))
 
 
-def test_analysis_measures_what_is_there(write):
+def test_analysis_measures_known_levels(write):
     report = analyze_file(write(np.concatenate([np.zeros(16000), loud_and_quiet()]), rate=16000))
     levels = report.levels
     assert levels.samples == 64000
@@ -338,17 +340,19 @@ def test_analysis_measures_what_is_there(write):
     assert levels.rms_db == pytest.approx(20 * np.log10(0.2 * 0.5**0.5), abs=0.01)
 
 
-def test_analysis_foresees_what_the_gate_then_does(tmp_path):
-    foreseen = analyze_file(SPEECH).levels
-    done = gate_file(SPEECH, tmp_path / "out.wav")
-    assert done.suggestion.verdict == foreseen.suggestion.verdict
-    assert done.suggestion.distance_db == foreseen.suggestion.distance_db
-    minutes = done.source.duration / 60
-    assert done.statistics.openings == pytest.approx(foreseen.openings_per_minute * minutes, abs=1)
-    assert done.statistics.closed_share == pytest.approx(foreseen.closed_share, abs=0.01)
+def test_the_analysis_predicts_the_result_of_the_gate(tmp_path):
+    analysis = analyze_file(SPEECH).levels
+    result = gate_file(SPEECH, tmp_path / "out.wav")
+    assert result.suggestion.verdict == analysis.suggestion.verdict
+    assert result.suggestion.distance_db == analysis.suggestion.distance_db
+    minutes = result.source.duration / 60
+    assert result.statistics.openings == pytest.approx(
+        analysis.openings_per_minute * minutes, abs=1
+    )
+    assert result.statistics.closed_share == pytest.approx(analysis.closed_share, abs=0.01)
 
 
-def test_results_can_be_sent_between_processes(write):
+def test_results_can_be_pickled(write):
     result = gate_file(write(loud_and_quiet()))
     assert pickle.loads(pickle.dumps(result)) == result
 

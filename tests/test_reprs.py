@@ -1,4 +1,4 @@
-"""Python prints results on one short line."""
+"""Results have a short repr of one line."""
 
 from dataclasses import fields, is_dataclass
 
@@ -23,16 +23,16 @@ from tests.conftest import SPEECH, loud_and_quiet
 MAX_REPR_CHARS = 200
 
 
-def parts(value):
-    """Yield a result and the results in it."""
+def iterate_results(value):
+    """Yield a result and the results nested in it."""
     if isinstance(value, tuple):
         for item in value:
-            yield from parts(item)
+            yield from iterate_results(item)
     # The parameters of a call and the description of a file are shown in full.
     elif is_dataclass(value) and not isinstance(value, GateSettings | AudioInfo):
         yield value
         for field in fields(value):
-            yield from parts(getattr(value, field.name))
+            yield from iterate_results(getattr(value, field.name))
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +45,12 @@ def results(tmp_path_factory):
         analyzer = Analyzer(settings, 16000)
         analyzer.process(np.tile(loud_and_quiet(), 4)[:, None], last=True)
         decisions.append(analyzer.decide())
-    files = gate_file(SPEECH, output, spectral), analyze_file(SPEECH, spectral)
-    return {type(part): part for part in parts((*files, *decisions))}
+    file_results = gate_file(SPEECH, output, spectral), analyze_file(SPEECH, spectral)
+    return {type(result): result for result in iterate_results((*file_results, *decisions))}
 
 
 @pytest.mark.parametrize(
-    "kind",
+    "result_type",
     [
         AdaptiveThreshold,
         AnalysisReport,
@@ -66,8 +66,8 @@ def results(tmp_path_factory):
         Trial,
     ],
 )
-def test_a_result_has_a_short_repr(results, kind):
-    text = repr(results[kind])
-    assert text.startswith(f"{kind.__name__}(")
+def test_a_result_has_a_short_repr(results, result_type):
+    text = repr(results[result_type])
+    assert text.startswith(f"{result_type.__name__}(")
     assert len(text) <= MAX_REPR_CHARS
     assert "\n" not in text

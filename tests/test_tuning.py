@@ -1,4 +1,4 @@
-"""Every tuned constant has its record in docs/tuning.md, and the sweep changes what it says."""
+"""Every tuned constant has a record in docs/tuning.md, and constants are patched correctly."""
 
 import importlib
 
@@ -7,7 +7,7 @@ import pytest
 
 import noisegate_cli
 from tests.benchmarks.constants import NEIGHBOURS, find_constants, neighbours, patched, scale
-from tests.benchmarks.sweep import KINDS, Outcome, Sweep, compare, si_sdr
+from tests.benchmarks.sweep import CRITERIA, Outcome, Sweep, compare, si_sdr
 from tests.benchmarks.tuning import DOCUMENT, read_records, renew_record
 
 TEXT = DOCUMENT.read_text(encoding="utf-8")
@@ -28,7 +28,7 @@ def test_every_constant_of_the_core_has_one_record():
     assert not unknown, f"rename or delete the rows of {sorted(unknown)} in docs/tuning.md"
 
 
-def test_the_records_have_the_values_of_the_code():
+def test_records_have_the_values_in_the_code():
     for record in RECORDS:
         assert record.value == CONSTANTS[record.constant], (
             f"docs/tuning.md has another value of {record.constant}: run `make sweep SET=FOLDER`"
@@ -37,7 +37,7 @@ def test_the_records_have_the_values_of_the_code():
 
 def test_every_record_of_a_tuned_constant_has_a_sweep_and_a_verdict():
     for record in RECORDS:
-        assert record.kind in ("", "by ear", *KINDS), record.constant
+        assert record.criterion in ("", "by ear", *CRITERIA), record.constant
         assert all(record.cells[2:]), f"run `make sweep SET=FOLDER` for {record.constant}"
 
 
@@ -45,7 +45,7 @@ def test_constants_with_chosen_neighbours_exist():
     assert set(NEIGHBOURS) <= set(CONSTANTS)
 
 
-def test_a_new_value_arrives_where_the_constant_was_imported_or_became_a_part_of_a_class():
+def test_a_patched_value_reaches_importing_modules_and_class_attributes():
     detector = "noisegate_cli.gating.detection.likelihood_detector"
     before = importlib.import_module(detector)
     with patched(OPEN_ABOVE, 7.5):
@@ -56,15 +56,15 @@ def test_a_new_value_arrives_where_the_constant_was_imported_or_became_a_part_of
     assert before.LikelihoodDetector.open_above == CONSTANTS[OPEN_ABOVE]
 
 
-def test_a_new_value_changes_the_output_until_the_context_ends():
+def test_a_patched_value_changes_the_output_until_the_context_ends():
     rng = np.random.default_rng(0)
     y = rng.normal(0, 1, 32000) * np.repeat([0.2, 0.001, 0.2, 0.001], 8000)
     gated = noisegate_cli.gate(y, 16000)
     with patched(OPEN_ABOVE, 1e6):
-        kept_open = importlib.import_module("noisegate_cli.arrays").gate(y, 16000)
+        always_open = importlib.import_module("noisegate_cli.arrays").gate(y, 16000)
     assert not gated[10000:14000].any()
     # No frame is signal, so there is no model, and the gate stays open.
-    np.testing.assert_array_equal(kept_open, y)
+    np.testing.assert_array_equal(always_open, y)
     np.testing.assert_array_equal(noisegate_cli.gate(y, 16000), gated)
 
 
@@ -73,14 +73,14 @@ def test_a_constant_that_does_not_exist_is_an_error():
         importlib.import_module("noisegate_cli.gating.timing")
 
 
-def test_the_values_to_try_lie_on_both_sides():
+def test_each_constant_has_other_values_to_try():
     for constant, value in CONSTANTS.items():
         tried = neighbours(constant, value)
         assert len(tried) >= 2
         assert value not in tried
 
 
-def test_integers_and_tuples_are_scaled_to_others_of_their_type():
+def test_scaled_integers_and_tuples_keep_their_type():
     assert [scale(2, factor) for factor in (0.5, 0.71, 1.41, 2)] == [1, 1, 3, 4]
     assert scale((100.0, 200.0), 0.71) == (71.0, 142.0)
 
@@ -103,26 +103,26 @@ def outcome(*balanced, lost=0.0, folders=None):
         ((95, 75, 93, 93), "uneven"),  # within the scatter, but one is much worse
     ],
 )
-def test_a_difference_counts_if_it_is_larger_than_its_scatter(other, verdict):
-    assert compare(KINDS["automatic"], outcome(90, 91, 92, 93), outcome(*other)) == verdict
+def test_a_difference_larger_than_its_scatter_is_significant(other, verdict):
+    assert compare(CRITERIA["automatic"], outcome(90, 91, 92, 93), outcome(*other)) == verdict
 
 
 def test_an_improvement_in_one_of_two_sets_does_not_count():
     folders = ["a"] * 6 + ["b"] * 2
     base = outcome(*[90] * 8, folders=folders)
     other = outcome(*[92, 91, 92, 91, 92, 91], 89.8, 89.9, folders=folders)
-    assert compare(KINDS["automatic"], base, other) == "flat"
-    assert compare(KINDS["automatic"], other, base) == "worse"
+    assert compare(CRITERIA["automatic"], base, other) == "flat"
+    assert compare(CRITERIA["automatic"], other, base) == "worse"
 
 
 def test_an_improvement_at_the_cost_of_another_measure_is_a_trade_off():
     base, other = outcome(90, 91, 92, 93), outcome(91, 92, 93, 94.5, lost=(0, 0, 0, 2))
-    assert compare(KINDS["automatic"], base, other) == "trade-off"
+    assert compare(CRITERIA["automatic"], base, other) == "trade-off"
 
 
-def test_a_record_is_renewed_without_its_prose():
+def test_renewing_a_record_keeps_its_prose():
     record = next(r for r in RECORDS if r.constant == OPEN_ABOVE)
-    sweep = Sweep(KINDS["automatic"], outcome(90, 91), {0.4: outcome(90, 90), 0.8: "fails"})
+    sweep = Sweep(CRITERIA["automatic"], outcome(90, 91), {0.4: outcome(90, 90), 0.8: "fails"})
     text = renew_record(TEXT, OPEN_ABOVE, 0.25, sweep.cell, sweep.verdict)
     renewed = next(r for r in read_records(text) if r.constant == OPEN_ABOVE)
     assert renewed.value == 0.25

@@ -1,4 +1,4 @@
-"""Calls that mypy accepts, and calls in which it must find the mistake; mypy reads this file."""
+"""Calls that mypy must accept, and calls that mypy must reject; this file is only type-checked."""
 
 from noisegate_cli import GateSettings, gate, gate_file
 

@@ -1,4 +1,4 @@
-"""A small zoo: the same second of sound in everything that ngate reads, made on the spot."""
+"""Generate the same second of sound in every format that ngate reads."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -14,7 +14,7 @@ from noisegate_cli.samples import Samples
 
 RATE = 16000
 
-BY_LIBSNDFILE = {
+LIBSNDFILE_FORMATS = {
     "u8.wav": ("WAV", "PCM_U8"),
     "s16.wav": ("WAV", "PCM_16"),
     "s24.wav": ("WAVEX", "PCM_24"),
@@ -40,7 +40,7 @@ BY_LIBSNDFILE = {
     "opus.opus": ("OGG", "OPUS"),
     "layer3.mp3": ("MP3", "MPEG_LAYER_III"),
 }
-"""Names, and libsndfile's format and subtype."""
+"""File names with libsndfile's format and subtype."""
 
 PYAV_FORMATS = {
     "aac.m4a": ("ipod", "aac", "fltp", 16000),
@@ -60,7 +60,7 @@ PYAV_FORMATS = {
     "ac3.ac3": ("ac3", "ac3", "fltp", 48000),
     "layer2.mp2": ("mp2", "mp2", "s16", 16000),
 }
-"""Names, and FFmpeg's container, codec, type of samples, and the rate."""
+"""File names with FFmpeg's container, codec and sample format, and the sample rate."""
 
 
 LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
@@ -78,7 +78,7 @@ MULTICHANNEL_FORMATS = {
 
 
 def sound(rate: int = RATE, seconds: float = 1.0) -> Samples:
-    """Return a tone, a pause with noise in it, and the tone, as floats shaped (samples,)."""
+    """Return a tone, a noisy pause and the tone again, as floats shaped (samples,)."""
     n = round(rate * seconds)
     rng = np.random.default_rng(0)
     tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(n) / rate)
@@ -87,7 +87,13 @@ def sound(rate: int = RATE, seconds: float = 1.0) -> Samples:
 
 
 def encode(
-    path: Path, y: Samples, container: str, codec: str, kind: str, rate: int, **metadata: str
+    path: Path,
+    y: Samples,
+    container: str,
+    codec: str,
+    sample_format: str,
+    rate: int,
+    **metadata: str,
 ) -> Path:
     """Write floats shaped (samples,) or (samples, channels) through PyAV."""
     y = y.reshape(len(y), -1)
@@ -102,13 +108,13 @@ def encode(
         stream: Any = file.add_stream(codec, rate=rate, layout=layout)
         if codec in ("wmav2", "ac3", "mp2"):
             stream.codec_context.bit_rate = 96000
-        stream.codec_context.format = av.AudioFormat(kind)
-        packed = kind.rstrip("p")
+        stream.codec_context.format = av.AudioFormat(sample_format)
+        packed = sample_format.rstrip("p")
         dtype = {"s16": "int16", "s32": "int32", "flt": "float32"}[packed]
         scale = {"s16": 2**15, "s32": 2**31, "flt": 1}[packed]
-        values = y * scale if scale == 1 else np.rint(y * 2**15) * (scale // 2**15)
+        samples = y * scale if scale == 1 else np.rint(y * 2**15) * (scale // 2**15)
         frame: Any = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(values.astype(dtype)).reshape(1, -1), packed, layout
+            np.ascontiguousarray(samples.astype(dtype)).reshape(1, -1), packed, layout
         )
         frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
         file.mux(stream.encode(frame))
@@ -116,10 +122,13 @@ def encode(
     return path
 
 
-def with_chunks(path: Path, y: Samples, rate: int = RATE) -> dict[bytes, bytes]:
-    """Write a 16-bit WAV file with the chunks of field recorders and editors; return those."""
-    before = {b"bext": bytes(602) + b"A=PCM\r\n", b"iXML": b"<BWFXML><TAPE>1</TAPE></BWFXML>"}
-    after = {
+def write_with_chunks(path: Path, y: Samples, rate: int = RATE) -> dict[bytes, bytes]:
+    """Write a 16-bit WAV file with the chunks of field recorders and editors; return the chunks."""
+    chunks_before_data = {
+        b"bext": bytes(602) + b"A=PCM\r\n",
+        b"iXML": b"<BWFXML><TAPE>1</TAPE></BWFXML>",
+    }
+    chunks_after_data = {
         b"cue ": (1).to_bytes(4, "little") + bytes(24),
         b"LIST": b"INFO" + build_chunk(b"INAM", b"Inaugural\0") + build_chunk(b"IART", b"J.\0"),
         b"smpl": bytes(range(36)),
@@ -129,16 +138,16 @@ def with_chunks(path: Path, y: Samples, rate: int = RATE) -> dict[bytes, bytes]:
     fmt = (
         b"\1\0\1\0" + rate.to_bytes(4, "little") + (2 * rate).to_bytes(4, "little") + b"\2\0\x10\0"
     )
-    parts = [build_chunk(name, content) for name, content in before.items()]
+    parts = [build_chunk(name, content) for name, content in chunks_before_data.items()]
     parts += [build_chunk(b"fmt ", fmt), build_chunk(b"data", data)]
-    parts += [build_chunk(name, content) for name, content in after.items()]
+    parts += [build_chunk(name, content) for name, content in chunks_after_data.items()]
     path.write_bytes(build_chunk(b"RIFF", b"WAVE" + b"".join(parts)))
-    return before | after
+    return chunks_before_data | chunks_after_data
 
 
 def make_zoo(folder: Path) -> Iterator[Path]:
-    """Write a file of each kind into `folder`."""
-    for name, (container, subtype) in BY_LIBSNDFILE.items():
+    """Write a file of each format into `folder`."""
+    for name, (container, subtype) in LIBSNDFILE_FORMATS.items():
         with sf.SoundFile(folder / name, "w", RATE, 1, subtype, format=container) as file:
             file.write(sound())
         yield folder / name
@@ -147,5 +156,5 @@ def make_zoo(folder: Path) -> Iterator[Path]:
     for name, (kind, codec, stored, rate, channels) in MULTICHANNEL_FORMATS.items():
         y = np.repeat(sound(rate)[:, None], channels, axis=1)
         yield encode(folder / name, y, kind, codec, stored, rate)
-    with_chunks(folder / "chunks.wav", sound())
+    write_with_chunks(folder / "chunks.wav", sound())
     yield folder / "chunks.wav"

@@ -7,11 +7,11 @@ jobs, and `worker` gates one recording. Only `worker` loads numpy.
 
 A recording passes through three record types:
 
-- `Recording`: what is known before it is gated. `discovery` creates it and `plan` completes it.
-- `Job`: what a worker needs. It is separate because it is pickled for each recording: it has
-  absolute paths, and no previous result.
-- `RecordingResult`: what became of it. The worker creates it, `run` completes it, the manifest and
-  the plan store it, and the observer receives it. A previous result has the same type.
+- `Recording`: properties before it is gated. `discovery` creates it and `plan` completes it.
+- `Job`: input of a worker. It is separate because it is pickled for each recording: it has absolute
+  paths, and no previous result.
+- `RecordingResult`: outcome. The worker creates it, `run` completes it, the manifest and the plan
+  store it, and the observer receives it. A previous result has the same type.
 
 There are two stores:
 

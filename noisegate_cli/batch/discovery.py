@@ -65,7 +65,7 @@ def walk_tree(root: Path, output: Path, patterns: GlobPatterns) -> Iterator[Reco
     Hidden files, hidden folders and symbolic links to folders are skipped, and `output` too if it
     is inside `root`. A folder that cannot be read yields one `Recording` with an error.
     """
-    inside = os.path.relpath(os.path.realpath(output), os.path.realpath(root))
+    output_name = os.path.relpath(os.path.realpath(output), os.path.realpath(root))
     folders = [""]
     while folders:
         folder = folders.pop()
@@ -76,36 +76,36 @@ def walk_tree(root: Path, output: Path, patterns: GlobPatterns) -> Iterator[Reco
                     if entry.name.startswith("."):
                         continue
                     if entry.is_dir(follow_symlinks=False):
-                        if name != inside and patterns.should_enter(name):
+                        if name != output_name and patterns.should_enter(name):
                             folders.append(name)
                     elif _get_extension(name) in AUDIO_EXTENSIONS and patterns.matches(name):
-                        found = _stat_file(name, entry)
-                        if found is not None:
-                            yield found
+                        recording = _stat_file(name, entry)
+                        if recording is not None:
+                            yield recording
         except OSError as error:
-            why = f"{quote_path(root / folder)} can't be read: {error.strerror}"
-            yield Recording(folder or ".", reason=why)
+            reason = f"{quote_path(root / folder)} can't be read: {error.strerror}"
+            yield Recording(folder or ".", reason=reason)
 
 
 def find_listed(root: Path, names: Iterable[str], patterns: GlobPatterns) -> Iterator[Recording]:
     """Yield listed recordings, with names relative to the current directory or to `root`."""
-    here = os.path.abspath(root)
-    real = os.path.realpath(root)
+    absolute_root = os.path.abspath(root)
+    real_root = os.path.realpath(root)
     for name in names:
-        path = name if os.path.lexists(name) else os.path.join(here, name)
-        below = os.path.relpath(os.path.abspath(path), here)
-        if _is_outside(below):
+        path = name if os.path.lexists(name) else os.path.join(absolute_root, name)
+        relative = os.path.relpath(os.path.abspath(path), absolute_root)
+        if _is_outside(relative):
             folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
-            below = os.path.relpath(os.path.join(folder, os.path.basename(path)), real)
-        if _is_outside(below):
-            why = (
+            relative = os.path.relpath(os.path.join(folder, os.path.basename(path)), real_root)
+        if _is_outside(relative):
+            reason = (
                 f"{quote_path(name)} is not below {quote_path(root)}: "
                 "give the directory that holds it"
             )
-            yield Recording(name, reason=why)
-        elif patterns.matches(below):
-            why = f"{quote_path(name)} is a directory: list the recordings in it"
-            yield _stat_file(below, Path(path)) or Recording(below, reason=why)
+            yield Recording(name, reason=reason)
+        elif patterns.matches(relative):
+            reason = f"{quote_path(name)} is a directory: list the recordings in it"
+            yield _stat_file(relative, Path(path)) or Recording(relative, reason=reason)
 
 
 def read_names(source: str, null_separated: bool = False) -> Iterator[str]:
@@ -129,16 +129,16 @@ def read_names(source: str, null_separated: bool = False) -> Iterator[str]:
         try:
             if source != "-":
                 file = stack.enter_context(Path(source).open("rb"))
-            rest = b""
-            while part := file.read(LIST_CHUNK_BYTES):
-                if not null_separated and b"\0" in part:
+            unfinished = b""
+            while chunk := file.read(LIST_CHUNK_BYTES):
+                if not null_separated and b"\0" in chunk:
                     raise AudioError(
                         f"the names in {quote_path(source)} end in NUL, not in a line break: "
                         "add null_separated=True"
                     )
-                *names, rest = (rest + part).split(separator)
+                *names, unfinished = (unfinished + chunk).split(separator)
                 yield from _decode_names(names, separator)
-            yield from _decode_names([rest], separator)
+            yield from _decode_names([unfinished], separator)
         except AudioError:
             raise
         except OSError as error:
@@ -163,8 +163,8 @@ def _get_extension(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 
-def _is_outside(below: str) -> bool:
-    return below.split(os.sep, 1)[0] == ".." or os.path.isabs(below)
+def _is_outside(relative_path: str) -> bool:
+    return relative_path.split(os.sep, 1)[0] == ".." or os.path.isabs(relative_path)
 
 
 def _decode_names(names: list[bytes], separator: bytes) -> Iterator[str]:
@@ -186,9 +186,9 @@ def _compile_patterns(
     patterns: tuple[str, ...],
 ) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
     """Return one regular expression for file names and one for paths; None if there is none."""
-    plain = [pattern.rstrip("/").removeprefix("./") for pattern in patterns]
-    names = [translate(p) for p in plain if "/" not in p]
-    paths = [translate(p.removeprefix("/")) for p in plain if "/" in p]
+    normalized = [pattern.rstrip("/").removeprefix("./") for pattern in patterns]
+    names = [translate(p) for p in normalized if "/" not in p]
+    paths = [translate(p.removeprefix("/")) for p in normalized if "/" in p]
     return (
         re.compile("|".join(names)) if names else None,
         re.compile("|".join(paths)) if paths else None,

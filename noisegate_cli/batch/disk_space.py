@@ -14,9 +14,9 @@ LOSSY_BYTES_PER_S = 16_000
 
 def estimate_output_bytes(source: AudioInfo, target: AudioInfo, size: int) -> int:
     """Return the approximate size of `target` in bytes; `size` is the size of `source`."""
-    same = (source.format, source.subtype) == (target.format, target.subtype)
+    is_same_type = (source.format, source.subtype) == (target.format, target.subtype)
     width = find_subtype(target.subtype).width_bytes
-    if same and (target.container.is_compressed or not width):
+    if is_same_type and (target.container.is_compressed or not width):
         return size
     if not width:
         return round(LOSSY_BYTES_PER_S * target.duration * target.channels)

@@ -164,11 +164,11 @@ class WorkerProcess:
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self.process = context.Process(target=serve_jobs, args=(theirs,))
+        self._connection, child_connection = context.Pipe()
+        self.process = context.Process(target=serve_jobs, args=(child_connection,))
         with _block_interrupts():
             self.process.start()
-        theirs.close()
+        child_connection.close()
         self._is_ready = False
         self.job_count = 0
         """Number of jobs that the process has run."""
@@ -195,8 +195,8 @@ class WorkerProcess:
             while len(results) < len(jobs):
                 if not self._connection.poll(timeout_s):
                     self.kill()
-                    why = f"it made no progress for {timeout_s:g} s, is it damaged?"
-                    return [*results, LostJob(f"{why} A larger timeout_s= gives it more time")]
+                    reason = f"it made no progress for {timeout_s:g} s, is it damaged?"
+                    return [*results, LostJob(f"{reason} A larger timeout_s= gives it more time")]
                 message = self._connection.recv()
                 if isinstance(message, Exception):
                     raise message
@@ -282,18 +282,18 @@ class DaskWorkerPool:
             If the worker has another version or cannot access a folder.
         """
         try:
-            theirs, missing = self._executor.submit(_inspect_worker, folders).result()
+            version, missing_folders = self._executor.submit(_inspect_worker, folders).result()
         except Exception as error:
             raise ClusterError(
                 f"the workers at {self._address!r} can't run ngate ({error}): "
                 "install the same version there as here"
             ) from error
-        if theirs != __version__:
+        if version != __version__:
             raise ClusterError(
-                f"the workers at {self._address!r} have ngate {theirs}, this is {__version__}: "
+                f"the workers at {self._address!r} have ngate {version}, this is {__version__}: "
                 "install the same version on both"
             )
-        for folder in missing:
+        for folder in missing_folders:
             raise ClusterError(
                 f"the workers at {self._address!r} don't see {folder!r}: the files of a batch must "
                 "be on a filesystem that all share, under the same names"
@@ -335,8 +335,8 @@ def _block_interrupts() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous_mask)

@@ -94,6 +94,6 @@ def decide_job(  # noqa: PLR0911  # one for each reason
 
 
 def is_unmodified(output: os.stat_result, size: int | None, mtime_ns: int | None) -> bool:
-    """Return whether an output has the size and the modification time that it was made with."""
+    """Return whether an output still has the given size and modification time."""
     changed = abs(output.st_mtime_ns - (mtime_ns or 0)) > MTIME_TOLERANCE_NS
     return output.st_size == size and not changed

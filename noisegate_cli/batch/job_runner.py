@@ -56,18 +56,18 @@ def split_into_chunks(
     max_jobs
         Maximum number of jobs in a chunk.
     """
-    together: list[S] = []
+    chunk: list[S] = []
     size = 0
     for job in jobs:
-        together.append(job)
+        chunk.append(job)
         size += job.size
-        enough = min(max_jobs, number // (CHUNKS_PER_WORKER * workers.size))
-        if len(together) >= enough or size >= MAX_CHUNK_BYTES:
-            yield together
-            number -= len(together)
-            together, size = [], 0
-    if together:
-        yield together
+        min_jobs = min(max_jobs, number // (CHUNKS_PER_WORKER * workers.size))
+        if len(chunk) >= min_jobs or size >= MAX_CHUNK_BYTES:
+            yield chunk
+            number -= len(chunk)
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 class JobRunner(Generic[J, R]):
@@ -137,8 +137,8 @@ class JobRunner(Generic[J, R]):
 
     def _fill_queue(self, waiting: Iterator[list[J]]) -> bool:
         """Fill the queue of the workers; return whether more chunks may be waiting."""
-        most = self._workers.size * (1 + self._workers.max_queued)
-        while len(self._running) < most:
+        max_chunks = self._workers.size * (1 + self._workers.max_queued)
+        while len(self._running) < max_chunks:
             jobs = next(waiting, None)
             if jobs is None:
                 return False
@@ -151,8 +151,8 @@ class JobRunner(Generic[J, R]):
     def _collect_finished(self) -> None:
         """Wait until a chunk finishes or the interval ends, and deliver finished results."""
         # Workers take chunks in order: the oldest chunks are running, the others are queued.
-        now = islice(self._running.values(), self._workers.size)
-        self._on_running([jobs[0] for jobs in now])
+        running = islice(self._running.values(), self._workers.size)
+        self._on_running([jobs[0] for jobs in running])
         done = wait(self._running, POLL_INTERVAL_S, FIRST_COMPLETED).done
         for future in [f for f in self._running if f in done]:
             jobs = self._running.pop(future)

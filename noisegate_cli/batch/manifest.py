@@ -1,9 +1,9 @@
 """Manifest of a batch, a file in the output tree.
 
 The manifest, `ngate-manifest.jsonl`, receives two lines of JSON for each recording: a short one
-with the status `started` before its output is made, and one with the result. The last result of an
-output is valid. After a crash, an output whose last line is `started` may be incomplete, and is
-made again. If a started output is left as it was, a short line with the status `skipped` ends it.
+with the status `started` before its output is written, and one with the result. The last result of
+an output is valid. After a crash, an output whose last line is `started` may be incomplete, and is
+written again. If a started output is not changed, a short line with the status `skipped` follows.
 
 A batch locks the manifest while it runs, so that only one batch writes to an output tree. The lock
 ends with the process, even after a crash. A batch that holds the lock therefore knows that a
@@ -90,9 +90,9 @@ def read_results(folder: Path) -> Iterator[RecordingResult | None]:
         raise
     with os.fdopen(number, "rb") as file:
         while line := file.readline(MAX_LINE_BYTES):
-            rest = line
-            while len(rest) == MAX_LINE_BYTES and not rest.endswith(b"\n"):
-                rest = file.readline(MAX_LINE_BYTES)
+            part = line
+            while len(part) == MAX_LINE_BYTES and not part.endswith(b"\n"):
+                part = file.readline(MAX_LINE_BYTES)
             try:
                 fields = _DECODER.decode(line.decode())
             except (ValueError, RecursionError):
@@ -188,15 +188,15 @@ class Manifest:
     def _truncate_partial_line(self) -> None:
         """Truncate an incomplete last line that a crash has left."""
         size = end = os.fstat(self._file).st_size
-        last = b""
-        while end and b"\n" not in last:
+        tail = b""
+        while end and b"\n" not in tail:
             start = max(0, end - (1 << 16))
             os.lseek(self._file, start, os.SEEK_SET)
-            last = os.read(self._file, end - start)
+            tail = os.read(self._file, end - start)
             end = start
-        whole = end + last.rfind(b"\n") + 1
-        if whole < size:
-            os.ftruncate(self._file, whole)
+        complete_size = end + tail.rfind(b"\n") + 1
+        if complete_size < size:
+            os.ftruncate(self._file, complete_size)
 
 
 def _encode_result(result: RecordingResult) -> bytes:
@@ -287,7 +287,7 @@ def _parse_output(text: object) -> str:
         raise TypeError
     name = _decode_name(text)
     is_inside = not (os.path.isabs(name) or os.path.splitdrive(name)[0] or ".." in name)
-    if not is_inside:  # Most names need no closer look.
+    if not is_inside:  # The exact check is slower, and most names don't need it.
         is_inside = not PurePath(name).anchor and ".." not in PurePath(name).parts
     if not is_inside or not os.path.basename(name) or "\0" in name:
         raise ValueError
@@ -323,14 +323,14 @@ def _irregular_message(path: Path) -> str:
 
 def _write_all(file: int, data: bytes) -> None:
     """Write all of `data`; truncate the file to its previous size on an error."""
-    before = os.fstat(file).st_size
+    previous_size = os.fstat(file).st_size
     try:
         written = 0
         while written < len(data):
             written += os.write(file, data[written:])
     except OSError:
         with suppress(OSError):
-            os.ftruncate(file, before)
+            os.ftruncate(file, previous_size)
         raise
 
 
@@ -345,14 +345,14 @@ def _try_lock(file: int) -> bool:
     if sys.platform == "win32":
         import msvcrt
 
-        at = os.lseek(file, 0, os.SEEK_CUR)
+        position = os.lseek(file, 0, os.SEEK_CUR)
         os.lseek(file, LOCK_OFFSET_BYTES, os.SEEK_SET)
         try:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         except OSError as error:
             raise BlockingIOError from error
         finally:
-            os.lseek(file, at, os.SEEK_SET)
+            os.lseek(file, position, os.SEEK_SET)
         return True
     import fcntl
 

@@ -103,7 +103,7 @@ class Plan:
         """Close and discard the database."""
         self._db.close()
 
-    def add(self, found: Iterable[Recording]) -> None:
+    def add(self, recordings: Iterable[Recording]) -> None:
         """Add recordings, ignoring names that the plan already contains."""
 
         @lru_cache(maxsize=1024)
@@ -112,19 +112,31 @@ class Plan:
 
         # Resolving paths is slow: each folder is resolved once, and file names only if they are
         # links.
-        def row(f: Recording) -> tuple[object, ...]:
-            folder, name = os.path.split(f.name)
+        def row(recording: Recording) -> tuple[object, ...]:
+            folder, name = os.path.split(recording.name)
             real = real_folder(self._root, folder) + name
             if os.path.islink(real):
                 real = os.path.realpath(real)
-            output = output_name(f.name, self._options)
+            output = output_name(recording.name, self._options)
             target = real_folder(self._output, folder) + os.path.basename(output)
-            texts = (f.name, output, os.path.normcase(real), os.path.normcase(target), folder)
-            state = "failed" if f.reason else "to do"
-            return *map(os.fsencode, texts), f.size, f.mtime_ns, state, f.reason
+            texts = (
+                recording.name,
+                output,
+                os.path.normcase(real),
+                os.path.normcase(target),
+                folder,
+            )
+            state = "failed" if recording.reason else "to do"
+            return (
+                *map(os.fsencode, texts),
+                recording.size,
+                recording.mtime_ns,
+                state,
+                recording.reason,
+            )
 
         columns = "name, output, real, target, folder, size, mtime_ns, state, why"
-        self._insert(f"OR IGNORE INTO files ({columns})", 9, map(row, found))
+        self._insert(f"OR IGNORE INTO files ({columns})", 9, map(row, recordings))
 
     def fail_colliding_outputs(self) -> None:
         """Fail recordings whose output collides with another output or with an input."""
@@ -150,14 +162,14 @@ class Plan:
 
         marks = ", ".join("?" * (2 + len(_PREVIOUS_COLUMNS) + len(RESULT_COLUMNS)))
         for page in _split_into_pages(results):
-            whole = (row(result) for result in page if result.status in ("done", "failed"))
-            self._db.executemany(f"INSERT OR REPLACE INTO entries VALUES ({marks})", whole)
+            finished_rows = (row(result) for result in page if result.status in ("done", "failed"))
+            self._db.executemany(f"INSERT OR REPLACE INTO entries VALUES ({marks})", finished_rows)
             is_started = {os.fsencode(r.output): r.status == "started" for r in page}
-            for query, wanted in (
+            for query, is_insert in (
                 ("INSERT OR IGNORE INTO started VALUES (?)", True),
                 ("DELETE FROM started WHERE output = ?", False),
             ):
-                outputs = ((output,) for output, is_ in is_started.items() if is_ is wanted)
+                outputs = ((output,) for output in is_started if is_started[output] is is_insert)
                 self._db.executemany(query, outputs)
         self._db.execute("CREATE INDEX IF NOT EXISTS shares ON entries (shared)")
 
@@ -175,12 +187,12 @@ class Plan:
         last = b""
         while page := self._db.execute(query, (state, last)).fetchall():
             last = page[-1][0]
-            for name, size, mtime_ns, reason, output, was_started, file, *known in page:
+            for name, size, mtime_ns, reason, output, was_started, file, *previous_values in page:
                 previous = None
-                if known[0] is not None:
+                if previous_values[0] is not None:
                     previous = RecordingResult(
                         file=None if file is None else os.fsdecode(file),
-                        **dict(zip(_PREVIOUS_COLUMNS, known, strict=True)),
+                        **dict(zip(_PREVIOUS_COLUMNS, previous_values, strict=True)),
                     )
                 yield Recording(
                     os.fsdecode(name),
@@ -275,23 +287,23 @@ class Plan:
             FROM files WHERE state = 'done' AND kind IS NOT NULL
             ORDER BY kind, contrast, chops DESC, closed_share DESC, name LIMIT {limit}
         """)
-        kinds = self._db.execute(f"""
+        counts = self._db.execute(f"""
             SELECT {_REVIEW_REASON_SQL} AS kind, count(*) FROM files
             WHERE state = 'done' AND kind IS NOT NULL GROUP BY kind ORDER BY kind
         """)
         return (
             [
-                ReviewCandidate(os.fsdecode(name), REVIEW_REASONS[kind], *rest)
-                for name, kind, *rest in worst
+                ReviewCandidate(os.fsdecode(name), REVIEW_REASONS[reason_index], *values)
+                for name, reason_index, *values in worst
             ],
-            {REVIEW_REASONS[kind]: number for kind, number in kinds},
+            {REVIEW_REASONS[reason_index]: number for reason_index, number in counts},
         )
 
     def iter_table_rows(self) -> Iterator[tuple[object, ...]]:
         """Yield (name, output, state, reason, *RESULT_COLUMNS) of all recordings by name."""
         query = f"SELECT name, output, state, why, {_RESULT_COLUMNS_SQL} FROM files ORDER BY name"
-        for name, output, *rest in self._db.execute(query):
-            yield os.fsdecode(name), os.fsdecode(output), *rest
+        for name, output, *values in self._db.execute(query):
+            yield os.fsdecode(name), os.fsdecode(output), *values
 
     def _insert(self, into: str, columns: int, rows: Iterable[tuple[object, ...]]) -> None:
         query = f"INSERT {into} VALUES ({', '.join('?' * columns)})"
@@ -299,10 +311,10 @@ class Plan:
             self._db.executemany(query, page)
 
     def _format_collision(self, name: bytes, other: bytes) -> str:
-        source, there = (
+        source, other_source = (
             quote_path(os.path.join(self._root, os.fsdecode(n))) for n in (name, other)
         )
-        return f"{source} would overwrite {there}, or what comes of it"
+        return f"{source} would overwrite {other_source}, or what comes of it"
 
 
 @contextmanager

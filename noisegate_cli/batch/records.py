@@ -102,8 +102,10 @@ def decode_settings(settings_json: str) -> tuple[dict[str, Any], dict[str, Any]]
 def add_default_settings(settings_json: str) -> str:
     """Return encoded settings with defaults for those that an older version did not have."""
     defaults = decode_settings(encode_settings(GateSettings(), OutputOptions()))
-    found = json.loads(settings_json)
-    return json.dumps([d | (f or {}) for d, f in zip(defaults, found, strict=True)])
+    values = json.loads(settings_json)
+    return json.dumps(
+        [default | (value or {}) for default, value in zip(defaults, values, strict=True)]
+    )
 
 
 def _to_json_dict(value: GateSettings | OutputOptions) -> dict[str, Any]:

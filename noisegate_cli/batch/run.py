@@ -113,19 +113,19 @@ class BatchRun:
         """Find the recordings and fail those whose output names collide."""
         batch = self._batch
         self._observer.on_phase("finding", 0, 0)
-        found = walk_tree(batch.root, batch.output, batch.patterns)
+        recordings = walk_tree(batch.root, batch.output, batch.patterns)
         if batch.names_file is not None:
             names = read_names(batch.names_file, batch.null_separated)
-            found = find_listed(batch.root, names, batch.patterns)
-        self._plan.add(self._report_found(found))
+            recordings = find_listed(batch.root, names, batch.patterns)
+        self._plan.add(self._report_found(recordings))
         self._plan.fail_colliding_outputs()
         if batch.csv_path:
             check_csv_is_no_recording(batch.csv_path, batch.output, self._plan)
         self.report.total = self._plan.count()[0]
 
-    def _report_found(self, found: Iterator[Recording]) -> Iterator[Recording]:
-        for number, one in enumerate(found, start=1):
-            yield one
+    def _report_found(self, recordings: Iterator[Recording]) -> Iterator[Recording]:
+        for number, recording in enumerate(recordings, start=1):
+            yield recording
             if not number % PAGE_ROWS:
                 self._observer.on_progress(number, 0, self.report, [])
 
@@ -167,7 +167,7 @@ class BatchRun:
         batch, plan, report = self._batch, self._plan, self.report
         self._prepare(workers)
         self._observer.on_phase("looking", *plan.count("to do"))
-        for looked, recording in enumerate(plan.recordings()):
+        for index, recording in enumerate(plan.recordings()):
             result = RecordingResult("to do", recording.output, recording.reason)
             try:
                 info = probe(batch.root / recording.name)
@@ -180,7 +180,7 @@ class BatchRun:
                 report.bytes_needed += estimate_output_bytes(info, target, recording.size)
                 self._processed_bytes += recording.size
                 self._observer.on_progress(
-                    looked + 1, self._processed_bytes, report, [recording.name]
+                    index + 1, self._processed_bytes, report, [recording.name]
                 )
             self._notify_result(recording.name, result)
         report.bytes_free = get_free_bytes(batch.output)
@@ -310,7 +310,7 @@ class BatchRun:
         return [job._replace(is_repeatable=True) for job in lost]
 
     def _remove_partials(self, outputs: Iterable[str]) -> None:
-        """Remove partial files that dead workers left beside the outputs."""
+        """Remove partial files that dead workers left next to the outputs."""
         folders: dict[str, list[str]] = {}
         for output in outputs:
             folder, name = os.path.split(output)
@@ -323,8 +323,8 @@ class BatchRun:
                 remove_partials(real_folder, names)
 
     def _has_max_errors(self) -> bool:
-        most = self._batch.max_errors
-        return most is not None and self.report.failed >= most
+        max_errors = self._batch.max_errors
+        return max_errors is not None and self.report.failed >= max_errors
 
     def _add_error(self, error: str) -> None:
         self.report.failed += 1
@@ -358,17 +358,17 @@ class BatchRun:
 
 
 def default_output_directory(root: Path) -> Path:
-    """Return the default output directory, `ROOT-gated` beside `root`.
+    """Return the default output directory, `ROOT-gated` next to `root`.
 
     Raises
     ------
     OutputError
         If `root` is the root of the filesystem.
     """
-    named = root if root.name not in ("", "..") else root.resolve()
-    if not named.name:
+    resolved = root if root.name not in ("", "..") else root.resolve()
+    if not resolved.name:
         raise OutputError(f"{quote_path(root)} has nothing beside it: give the output with output=")
-    return named.with_name(f"{named.name}-gated")
+    return resolved.with_name(f"{resolved.name}-gated")
 
 
 def check_trees(root: Path, output: Path) -> None:

@@ -47,16 +47,19 @@ class SharedThresholds:
         Recordings that cannot be measured are ignored here and fail when they are gated.
         """
         self._restore_thresholds()
-        measured = size = 0
+        measured_files = measured_bytes = 0
 
-        def take(ended: list[tuple[Job, Measurement | LostJob]]) -> None:
-            nonlocal measured, size
-            for job, found in ended:
-                measured, size = measured + 1, size + job.size
-                self._add_measurement(self.get_group(job.name), found)
+        def collect_results(ended: list[tuple[Job, Measurement | LostJob]]) -> None:
+            nonlocal measured_files, measured_bytes
+            for job, measurement in ended:
+                measured_files, measured_bytes = measured_files + 1, measured_bytes + job.size
+                self._add_measurement(self.get_group(job.name), measurement)
 
         runner: JobRunner[Job, Measurement] = JobRunner(
-            workers, measure_job, take, on_running=lambda jobs: on_running(measured, size, jobs)
+            workers,
+            measure_job,
+            collect_results,
+            on_running=lambda jobs: on_running(measured_files, measured_bytes, jobs),
         )
         number, _ = self._plan.count("to do")
         runner.run(split_into_chunks(self._make_measure_jobs(root), number, workers))
@@ -85,9 +88,9 @@ class SharedThresholds:
             self._remaining[key] += 1
         for key, digest in digests.items():
             self.fingerprints[key] = digest.hexdigest()[:32]
-            known = self._plan.find_shared_threshold(self.fingerprints[key])
-            if known is not None:
-                self.thresholds[key] = known or None
+            threshold = self._plan.find_shared_threshold(self.fingerprints[key])
+            if threshold is not None:
+                self.thresholds[key] = threshold or None
 
     def _make_measure_jobs(self, root: Path) -> Iterator[Job]:
         pickled_settings = pickle_settings(self._settings, OutputOptions())
@@ -102,16 +105,16 @@ class SharedThresholds:
                     pickled_settings,
                 )
 
-    def _add_measurement(self, key: str, found: Measurement | LostJob) -> None:
+    def _add_measurement(self, key: str, measurement: Measurement | LostJob) -> None:
         from noisegate_cli.gating.detection.threshold import suggest_threshold
         from noisegate_cli.gating.frames.histogram import LevelHistogram
 
-        if isinstance(found, tuple):
+        if isinstance(measurement, tuple):
             self._histograms[key] = self._histograms.get(key, LevelHistogram()) + decode_histogram(
-                found
+                measurement
             )
         self._remaining[key] -= 1
         if not self._remaining[key]:
             histogram = self._histograms.pop(key, LevelHistogram())
-            found_level = suggest_threshold(histogram, self._settings.hysteresis_db, self._method)
-            self.thresholds[key] = found_level.threshold
+            suggestion = suggest_threshold(histogram, self._settings.hysteresis_db, self._method)
+            self.thresholds[key] = suggestion.threshold

@@ -175,12 +175,12 @@ def _may_replace_output(job: Job) -> bool:
         If the output exists and is not the one that a batch has made.
     """
     try:
-        found = os.lstat(job.output)
+        status = os.lstat(job.output)
     except FileNotFoundError:
         return False
     if job.force or (
         job.previous_output is not None
-        and (not found.st_size or is_unmodified(found, *job.previous_output))
+        and (not status.st_size or is_unmodified(status, *job.previous_output))
     ):
         return True
     raise OutputExistsError(f"{quote_path(job.output)} exists already")

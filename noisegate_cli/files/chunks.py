@@ -66,9 +66,9 @@ def walk_chunks(read: ReadBytes, start: int, end: int, big_endian: bool = False)
     b'abcd' b'xyz'
     b'data' b'12'
     """
-    at, data_size = start, None
+    offset, data_size = start, None
     for _ in range(MAX_CHUNKS):
-        chunk = _read_header(read, at, end, big_endian)
+        chunk = _read_header(read, offset, end, big_endian)
         if chunk is None:
             return
         if chunk.id == b"data" and chunk.declared_size == UNKNOWN_SIZE and data_size:
@@ -76,38 +76,38 @@ def walk_chunks(read: ReadBytes, start: int, end: int, big_endian: bool = False)
         elif chunk.id == b"ds64" and chunk.size >= 16:
             data_size = int.from_bytes(read(chunk.offset + 8, 8), "little")
         yield chunk
-        at = next_offset(read, chunk, end, big_endian)
+        offset = next_offset(read, chunk, end, big_endian)
 
 
 def next_offset(read: ReadBytes, chunk: Chunk, end: int, big_endian: bool = False) -> int:
     """Return the offset after a chunk and its padding; see `walk_chunks` for the parameters."""
-    at = chunk.offset + chunk.declared_size
+    offset = chunk.offset + chunk.declared_size
     # Padding is zero, with which no ID can begin.
-    if chunk.declared_size % 2 == 0 or at >= end or not any(read(at, 1)):
-        return at + chunk.declared_size % 2
-    padded = _leads_to_chunk(read, at + 1, end, big_endian)
-    return at if not padded and _leads_to_chunk(read, at, end, big_endian) else at + 1
+    if chunk.declared_size % 2 == 0 or offset >= end or not any(read(offset, 1)):
+        return offset + chunk.declared_size % 2
+    padded = _leads_to_chunk(read, offset + 1, end, big_endian)
+    return offset if not padded and _leads_to_chunk(read, offset, end, big_endian) else offset + 1
 
 
-def _leads_to_chunk(read: ReadBytes, at: int, end: int, big_endian: bool) -> bool:
+def _leads_to_chunk(read: ReadBytes, offset: int, end: int, big_endian: bool) -> bool:
     """Return whether a whole chunk begins at `at` that another chunk, or nothing, follows."""
-    chunk = _read_header(read, at, end, big_endian)
+    chunk = _read_header(read, offset, end, big_endian)
     if chunk is None:
         return False
-    after = chunk.offset + chunk.declared_size
+    next_start = chunk.offset + chunk.declared_size
     return (
         chunk.id == b"data"
-        or end <= after + chunk.declared_size % 2 <= end + 1
-        or (after < end and any(_is_id(read(after + gap, 4)) for gap in (0, 1)))
+        or end <= next_start + chunk.declared_size % 2 <= end + 1
+        or (next_start < end and any(_is_id(read(next_start + gap, 4)) for gap in (0, 1)))
     )
 
 
-def _read_header(read: ReadBytes, at: int, end: int, big_endian: bool) -> Chunk | None:
-    header = read(at, HEADER_BYTES) if at + HEADER_BYTES <= end else b""
+def _read_header(read: ReadBytes, offset: int, end: int, big_endian: bool) -> Chunk | None:
+    header = read(offset, HEADER_BYTES) if offset + HEADER_BYTES <= end else b""
     if len(header) < HEADER_BYTES or not _is_id(header[:4]):
         return None
     size = int.from_bytes(header[4:], "big" if big_endian else "little")
-    return _chunk(header[:4], at + HEADER_BYTES, size, end)
+    return _chunk(header[:4], offset + HEADER_BYTES, size, end)
 
 
 def _chunk(name: bytes, offset: int, declared_size: int, end: int) -> Chunk:

@@ -651,8 +651,17 @@ def channel_layout(info: AudioInfo) -> str:
         return CODEC_LAYOUTS[info.subtype].get(info.channels, f"{info.channels} channels")
     if len(names) == info.channels and info.channel_mask < 1 << len(SPEAKERS):
         return "+".join(names)
-    usual = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-    return usual.get(info.channels, f"{info.channels} channels")
+    default_layouts = {
+        1: "mono",
+        2: "stereo",
+        3: "2.1",
+        4: "quad",
+        5: "5.0",
+        6: "5.1",
+        7: "6.1",
+        8: "7.1",
+    }
+    return default_layouts.get(info.channels, f"{info.channels} channels")
 
 
 def _channel_mask(layout: Any) -> int:
@@ -686,17 +695,17 @@ def _frame_dtype(frame: Any) -> np.dtype[Any]:
     return np.dtype(FRAME_DTYPES[frame.format.packed.name])
 
 
-def _subtype_name(coder: Any, kind: Any, path: Path) -> str:
+def _subtype_name(coder: Any, sample_format: Any, path: Path) -> str:
     """Return libsndfile's subtype name for a lossless codec, or the name of a lossy codec."""
-    name, stored = coder.codec.canonical_name, kind.packed.name
+    name, packed_format = coder.codec.canonical_name, sample_format.packed.name
     name = {"mp3": "mpeg_layer_iii", "mp2": "mpeg_layer_ii", "mp1": "mpeg_layer_i"}.get(name, name)
     if not coder.codec.lossless or (
-        stored in ("flt", "dbl") and not name.startswith(EXACT_FLOAT_CODECS)
+        packed_format in ("flt", "dbl") and not name.startswith(EXACT_FLOAT_CODECS)
     ):
         return str(name.upper())
-    if stored in ("flt", "dbl"):
-        return "FLOAT" if stored == "flt" else "DOUBLE"
-    bits = INTEGER_FORMAT_BITS.get(stored, 32)
+    if packed_format in ("flt", "dbl"):
+        return "FLOAT" if packed_format == "flt" else "DOUBLE"
+    bits = INTEGER_FORMAT_BITS.get(packed_format, 32)
     if bits == 32 and not name.startswith(("pcm_s32", "pcm_u32")):
         bits = _stored_bit_depth(name, coder.extradata, path)
     if name == "alac":

@@ -107,7 +107,7 @@ def find_subtype(name: str) -> Subtype:
 TagWriter = Literal[
     "", "libsndfile", "ffmpeg", "riff", "mp3", "aiff", "tta", "flac", "ogg", "mp4", "ape"
 ]
-"""What writes tags: nothing, the encoder of a library, or a function in `files/tags.py`."""
+"""Writer of the tags: none, the encoder of a library, or a function in `files/tags.py`."""
 
 
 class Format(NamedTuple):
@@ -142,7 +142,7 @@ class Format(NamedTuple):
 
     Its format can hold the codec that is most common in the input."""
     family: str = ""
-    """Format that shares the extensions of this one, and replaces it where they can't be told."""
+    """Format with the same extensions, which replaces this one if they can't be distinguished."""
     muxer: str = ""
     """FFmpeg's name of the writer."""
     encoders: Mapping[str, str] = {}
@@ -186,8 +186,8 @@ def _read_only(name: str, *extensions: str, **properties: Any) -> Format:
 FLAC_ENCODERS = {"PCM_16": "flac", "PCM_24": "flac"}
 
 FORMATS = {
-    kind.name: kind
-    for kind in (
+    container.name: container
+    for container in (
         _sndfile(
             "WAV", ".wav", ".wave",
             magic=(b"RIFF", b"RIFX", b"RF64"), demuxer="wav", is_compressed=False,
@@ -308,38 +308,38 @@ FORMATS = {
         _read_only("XWMA"),
     )
 }  # fmt: skip
-"""Formats by name: the only place that lists them. The order is that of messages.
+"""Formats by name. No other list of formats exists; messages list them in this order.
 
 libsndfile reads and writes further formats, which have no entry and no properties of their own.
 """
 
 WRITABLE_EXTENSIONS = {
-    extension: kind.name
-    for kind in FORMATS.values()
-    if kind.writer
-    for extension in kind.extensions
+    extension: container.name
+    for container in FORMATS.values()
+    if container.writer
+    for extension in container.extensions
 }
 """File name extensions that ngate writes, and the format for each."""
 
 READ_ONLY_EXTENSIONS = {
-    extension: kind.output_extension
-    for kind in FORMATS.values()
-    if not kind.writer
-    for extension in kind.extensions
+    extension: container.output_extension
+    for container in FORMATS.values()
+    if not container.writer
+    for extension in container.extensions
 }
 """Extensions of audio and video files that ngate can only read, and the extension of an output."""
 
-DEMUXERS = frozenset(kind.demuxer for kind in FORMATS.values()) - {""}
+DEMUXERS = frozenset(container.demuxer for container in FORMATS.values()) - {""}
 """FFmpeg demuxers that may read a file.
 
 FFmpeg's other demuxers include those for playlists, which can refer to any other file."""
 
 
 EXTENSION_DEMUXERS = {
-    extension: kind.demuxer
-    for kind in FORMATS.values()
-    if kind.needs_extension
-    for extension in kind.extensions
+    extension: container.demuxer
+    for container in FORMATS.values()
+    if container.needs_extension
+    for extension in container.extensions
 }
 """Demuxers of formats that FFmpeg recognizes only by their file name extension."""
 
@@ -351,14 +351,14 @@ def find_format(name: str) -> Format:
 
 def find_format_by_magic(magic: bytes) -> Format | None:
     """Return the format of files that libsndfile reads and that begin with `magic`, or None."""
-    return next((kind for kind in FORMATS.values() if magic in kind.magic), None)
+    return next((container for container in FORMATS.values() if magic in container.magic), None)
 
 
 def find_format_by_demuxer(demuxer: str, extension: str) -> Format:
     """Return the format of a file that FFmpeg reads with `demuxer`."""
-    kinds = [kind for kind in FORMATS.values() if kind.demuxer == demuxer]
-    by_extension = [kind for kind in kinds if extension in kind.extensions]
-    return (by_extension or kinds)[0]
+    containers = [container for container in FORMATS.values() if container.demuxer == demuxer]
+    by_extension = [container for container in containers if extension in container.extensions]
+    return (by_extension or containers)[0]
 
 
 STDIO_PATH = Path("-")

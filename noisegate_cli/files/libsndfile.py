@@ -62,12 +62,12 @@ class SndfileDecoder:
     def __init__(self, path: Path, raw: "RawFormat | None" = None) -> None:
         self._file = sf.SoundFile(encode_path(path), **(_raw_parameters(raw) if raw else {}))
         file = self._file
-        known = file.frames < UNKNOWN_LENGTH_SAMPLES
+        is_length_known = file.frames < UNKNOWN_LENGTH_SAMPLES
         self.info = AudioInfo(
             path=path,
             sample_rate=file.samplerate,
             channels=file.channels,
-            samples=file.frames if known else 0,
+            samples=file.frames if is_length_known else 0,
             format=file.format,
             subtype=file.subtype,
             endian=file.endian,
@@ -76,7 +76,7 @@ class SndfileDecoder:
             rate = round(8 * path.stat().st_size / self.info.duration)
             self.info = replace(self.info, bit_rate=rate)
         # The decoder of MP3 files stops early in some and writes messages to stderr.
-        self.can_read_all = known and file.format != "MP3"
+        self.can_read_all = is_length_known and file.format != "MP3"
         """Whether libsndfile can read the file to the end."""
         self.declared_length = _declared_length(self.info, file.extra_info)
         """Expected number of samples; infinite if some are missing but their number is unknown."""
@@ -205,18 +205,18 @@ def _compression_parameters(info: AudioInfo) -> dict[str, Any]:
     """
     if not info.bit_rate:
         return {}
-    rate = info.bit_rate / 1000
+    kbps = info.bit_rate / 1000
     if info.subtype == "MPEG_LAYER_III":
-        highest = 320 if info.sample_rate >= 32000 else 160 if info.sample_rate >= 16000 else 64
-        level = min(0.95, max(0.0, 1 - rate / highest))
+        max_kbps = 320 if info.sample_rate >= 32000 else 160 if info.sample_rate >= 16000 else 64
+        level = min(0.95, max(0.0, 1 - kbps / max_kbps))
         # A file with a constant bit rate would not declare the encoder padding.
         return {"compression_level": level, "bitrate_mode": "AVERAGE"}
     if info.subtype == "OPUS":
-        return {"compression_level": min(1.0, max(0.0, 1 - (rate / info.channels - 6) / 250))}
+        return {"compression_level": min(1.0, max(0.0, 1 - (kbps / info.channels - 6) / 250))}
     if info.subtype == "VORBIS":
-        wider = max(1.0, 44100 / info.sample_rate) ** 0.7
+        rate_factor = max(1.0, 44100 / info.sample_rate) ** 0.7
         quality = np.interp(
-            rate / info.channels * wider, VORBIS_BIT_RATES_KBPS, np.linspace(0, 1, 11)
+            kbps / info.channels * rate_factor, VORBIS_BIT_RATES_KBPS, np.linspace(0, 1, 11)
         )
         return {"compression_level": 1 - float(quality)}
     return {}
@@ -246,10 +246,10 @@ def _declared_length(info: AudioInfo, log: str) -> float:
         return math.inf
     for declared_length, actual in _parse_logged_sizes(log):
         if actual < declared_length < MIN_STREAMED_SIZE_BYTES:
-            whole = info.samples * declared_length / actual if info.samples else math.inf
+            expected = info.samples * declared_length / actual if info.samples else math.inf
             # A difference of less than one sample is padding that was not written.
-            if whole - info.samples >= 1:
-                return whole
+            if expected - info.samples >= 1:
+                return expected
     return info.samples
 
 

@@ -107,14 +107,14 @@ def _find_markers(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         if not block:
             return
         octets, base = overlap + block, offset - len(overlap)
-        found = []
+        markers = []
         for marker in MARKERS:
             # A marker that ends in the overlap was found in the block before.
-            at = octets.find(marker, max(0, len(overlap) - len(marker) + 1))
-            while at >= 0:
-                found.append((base + at, marker))
-                at = octets.find(marker, at + 1)
-        yield from sorted(found)
+            position = octets.find(marker, max(0, len(overlap) - len(marker) + 1))
+            while position >= 0:
+                markers.append((base + position, marker))
+                position = octets.find(marker, position + 1)
+        yield from sorted(markers)
         offset, overlap = offset + len(block), octets[-3:]
 
 

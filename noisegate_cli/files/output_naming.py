@@ -45,13 +45,13 @@ class OutputOptions:
 
     def __post_init__(self) -> None:
         if self.format is not None:
-            ending = f".{self.format.lower().removeprefix('.')}"
-            if ending not in WRITABLE_EXTENSIONS:
-                endings = " ".join(name.removeprefix(".") for name in WRITABLE_EXTENSIONS)
+            extension = f".{self.format.lower().removeprefix('.')}"
+            if extension not in WRITABLE_EXTENSIONS:
+                extensions = " ".join(name.removeprefix(".") for name in WRITABLE_EXTENSIONS)
                 raise SettingsError(
-                    f"format {self.format!r} can't be written: give one of {endings}"
+                    f"format {self.format!r} can't be written: give one of {extensions}"
                 )
-            object.__setattr__(self, "format", ending.removeprefix("."))
+            object.__setattr__(self, "format", extension.removeprefix("."))
         if self.subtype is not None:
             from soundfile import available_subtypes
 

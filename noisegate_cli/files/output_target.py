@@ -36,18 +36,18 @@ def output_info(
     OutputError
         If the extension is unknown, or its format can't hold the recording or is too small for it.
     """
-    kind = _choose_container(source, path, options)
-    endian = source.endian if kind.name == source.format else "FILE"
+    container = _choose_container(source, path, options)
+    endian = source.endian if container.name == source.format else "FILE"
     extension = path.suffix.lower()
     if extension not in WRITABLE_EXTENSIONS and options.format and is_stream(path):
         extension = f".{options.format}"
-    why = ""
+    reason = ""
     for subtype in (
-        [options.subtype] if options.subtype else _candidate_subtypes(source, kind, extension)
+        [options.subtype] if options.subtype else _candidate_subtypes(source, container, extension)
     ):
-        info = replace(source, path=path, format=kind.name, subtype=subtype, endian=endian)
-        why = unsupported_reason(info)
-        if not why:
+        info = replace(source, path=path, format=container.name, subtype=subtype, endian=endian)
+        reason = unsupported_reason(info)
+        if not reason:
             if info.is_lossy:
                 info = replace(info, bit_rate=_choose_bit_rate(source, info))
             info = rf64_if_large(info)
@@ -55,10 +55,10 @@ def output_info(
             return info
     if options.subtype:
         raise OutputError(
-            f"{quote_path(path)} can't hold {options.subtype}: {_describe_subtypes(kind)}"
+            f"{quote_path(path)} can't hold {options.subtype}: {_describe_subtypes(container)}"
         )
     raise OutputError(
-        f"{quote_path(path)} can't hold this recording ({why}): "
+        f"{quote_path(path)} can't hold this recording ({reason}): "
         "give output= a name that ends in .wav"
     )
 
@@ -67,14 +67,16 @@ def _choose_container(source: AudioInfo, path: Path, options: OutputOptions) -> 
     """Return the container to write."""
     family = find_format(source.container.family or source.format)
     if is_stream(path) and path.suffix.lower() not in WRITABLE_EXTENSIONS:
-        like_input = family.name if family.is_streamable else "WAV"
-        name = WRITABLE_EXTENSIONS[f".{options.format}"] if options.format else like_input
+        default_name = family.name if family.is_streamable else "WAV"
+        name = WRITABLE_EXTENSIONS[f".{options.format}"] if options.format else default_name
     else:
         extension = path.suffix.lower()
         # libsndfile may be able to write the input's format even if its extension is unknown.
-        same = extension and extension == source.path.suffix.lower()
-        unknown = source.format if same and source.container.writer == "libsndfile" else ""
-        name = WRITABLE_EXTENSIONS.get(extension, unknown)
+        has_same_extension = extension and extension == source.path.suffix.lower()
+        input_format = (
+            source.format if has_same_extension and source.container.writer == "libsndfile" else ""
+        )
+        name = WRITABLE_EXTENSIONS.get(extension, input_format)
     if not name:
         raise OutputError(
             f"{quote_path(path)} doesn't say in which format to write: "
@@ -84,28 +86,28 @@ def _choose_container(source: AudioInfo, path: Path, options: OutputOptions) -> 
     return source.container if keeps_variant else find_format(name)
 
 
-def _candidate_subtypes(source: AudioInfo, kind: Format, extension: str) -> list[str]:
+def _candidate_subtypes(source: AudioInfo, container: Format, extension: str) -> list[str]:
     """Return the subtypes to try for a recording in a container, in order of preference."""
-    is_same = kind.name == source.format
-    if extension in kind.extension_codecs:
-        return [kind.extension_codecs[extension]]
-    if kind.codec and (source.is_lossy or not kind.lossless_subtypes):
-        return [source.subtype, kind.codec] if is_same else [kind.codec]
-    if kind.lossless_subtypes:
-        sizes = [find_subtype(name).bit_depth for name in kind.lossless_subtypes]
-        enough = bisect_left(sizes, source.bit_depth)
-        return [kind.lossless_subtypes[min(enough, len(sizes) - 1)]]
-    return _candidate_pcm_subtypes(source, kind)
+    is_same = container.name == source.format
+    if extension in container.extension_codecs:
+        return [container.extension_codecs[extension]]
+    if container.codec and (source.is_lossy or not container.lossless_subtypes):
+        return [source.subtype, container.codec] if is_same else [container.codec]
+    if container.lossless_subtypes:
+        bit_depths = [find_subtype(name).bit_depth for name in container.lossless_subtypes]
+        index = bisect_left(bit_depths, source.bit_depth)
+        return [container.lossless_subtypes[min(index, len(bit_depths) - 1)]]
+    return _candidate_pcm_subtypes(source, container)
 
 
-def _candidate_pcm_subtypes(source: AudioInfo, kind: Format) -> list[str]:
+def _candidate_pcm_subtypes(source: AudioInfo, container: Format) -> list[str]:
     """Return the subtypes to try in a container of PCM, in order of preference."""
-    is_same = kind.name == source.format
+    is_same = container.name == source.format
     if find_subtype(source.subtype).is_block_coded and is_same:
         return ["PCM_16"]  # block-coded samples decode to 16 bits
     if source.is_lossy:
-        stays = is_same or source.subtype in kind.encoders
-        return [source.subtype, "PCM_24", "PCM_16"] if stays else ["PCM_24", "PCM_16"]
+        can_keep_codec = is_same or source.subtype in container.encoders
+        return [source.subtype, "PCM_24", "PCM_16"] if can_keep_codec else ["PCM_24", "PCM_16"]
     if source.dtype.kind == "f":
         return [source.subtype, "FLOAT", "PCM_24", "PCM_16"]
     enough_bits = [f"PCM_{bits}" for bits in (16, 24, 32) if bits >= source.bit_depth]
@@ -116,14 +118,18 @@ def _choose_bit_rate(source: AudioInfo, output: AudioInfo) -> int:
     """Return the bit rate of a lossy output: that of a lossy input, or a transparent one."""
     if source.is_lossy and source.bit_rate:
         return source.bit_rate
-    narrower = math.pow(min(1.0, output.sample_rate / 44100), 0.7)
+    rate_factor = math.pow(min(1.0, output.sample_rate / 44100), 0.7)
     transparent = find_subtype(output.subtype).transparent_bit_rate
-    return round(transparent * output.channels * narrower)
+    return round(transparent * output.channels * rate_factor)
 
 
-def _describe_subtypes(kind: Format) -> str:
-    subtypes = kind.encoders if kind.writer == "ffmpeg" else sf.available_subtypes(kind.name)
-    return f"{kind.name} holds {' '.join(subtypes)}"
+def _describe_subtypes(container: Format) -> str:
+    subtypes = (
+        container.encoders
+        if container.writer == "ffmpeg"
+        else sf.available_subtypes(container.name)
+    )
+    return f"{container.name} holds {' '.join(subtypes)}"
 
 
 def default_output_path(info: AudioInfo, options: OutputOptions = DEFAULT_OUTPUT_OPTIONS) -> Path:
@@ -136,16 +142,16 @@ def default_output_path(info: AudioInfo, options: OutputOptions = DEFAULT_OUTPUT
     """
     if options.format:
         return _path_beside_input(info, f".{options.format}", options)
-    plain = not (info.container.is_compressed or info.is_lossy)
-    last = [".wav", ".flac"] if plain else [".flac", ".wav"]
-    for extension in (info.path.suffix, find_subtype(info.subtype).extension, *last):
+    is_uncompressed = not (info.container.is_compressed or info.is_lossy)
+    fallbacks = [".wav", ".flac"] if is_uncompressed else [".flac", ".wav"]
+    for extension in (info.path.suffix, find_subtype(info.subtype).extension, *fallbacks):
         path = _path_beside_input(info, extension, options)
         try:
-            written = output_info(info, path, options)
+            output = output_info(info, path, options)
         except OutputError:
             continue
-        if extension in last or written.is_lossy == info.is_lossy == (
-            written.subtype == info.subtype and info.is_lossy
+        if extension in fallbacks or output.is_lossy == info.is_lossy == (
+            output.subtype == info.subtype and info.is_lossy
         ):
             return path
     return _path_beside_input(info, ".wav", options)
@@ -158,14 +164,14 @@ def _path_beside_input(info: AudioInfo, extension: str, options: OutputOptions) 
 
 
 def check_inside(path: Path, folder: Path) -> None:
-    """Raise OutputError if a symbolic link makes `path` point outside `folder`, or is no file."""
+    """Raise OutputError if `path` is not a regular file, or a link leads out of `folder`."""
     if is_stream(path):
         raise OutputError(f"{quote_path(path)} is a named pipe or a device: remove it")
-    real, within = Path(os.path.realpath(path.parent)), Path(os.path.realpath(folder))
-    if not real.is_relative_to(within):
+    real_parent, real_folder = Path(os.path.realpath(path.parent)), Path(os.path.realpath(folder))
+    if not real_parent.is_relative_to(real_folder):
         raise OutputError(
             f"{quote_path(path)} leads out of {quote_path(folder)} through a link, "
-            f"to {quote_path(real)}: "
+            f"to {quote_path(real_parent)}: "
             "remove the link"
         )
 

@@ -6,7 +6,9 @@ from numpy.typing import NDArray
 from noisegate_cli.files.formats import SUBTYPES, find_subtype
 from noisegate_cli.samples import Samples, full_scale
 
-SAMPLE_WIDTH_BYTES = {kind.name: kind.width_bytes for kind in SUBTYPES.values() if kind.is_pcm}
+SAMPLE_WIDTH_BYTES = {
+    subtype.name: subtype.width_bytes for subtype in SUBTYPES.values() if subtype.is_pcm
+}
 """Bytes per sample of each subtype that is plain PCM."""
 
 
@@ -61,8 +63,8 @@ def convert_to_subtype(samples: Samples, subtype: str) -> tuple[Samples, int]:
     (array([[16384],
            [32767]], dtype=int16), 1)
     """
-    kind = find_subtype(subtype)
-    dtype, bits = np.dtype(kind.dtype), kind.bit_depth
+    properties = find_subtype(subtype)
+    dtype, bits = np.dtype(properties.dtype), properties.bit_depth
     if samples.dtype == dtype:
         return samples, 0
     if dtype.kind == "f":
@@ -70,16 +72,16 @@ def convert_to_subtype(samples: Samples, subtype: str) -> tuple[Samples, int]:
             with np.errstate(over="ignore"):
                 return samples.astype(dtype), 0
         return (samples / full_scale(samples.dtype)).astype(dtype), 0
-    held = dtype.itemsize * 8
+    container_bits = dtype.itemsize * 8
     if samples.dtype.kind == "i":
-        wider = held - samples.dtype.itemsize * 8
-        if wider > 0:
-            return samples.astype(dtype) << wider, 0
-        return (samples >> -wider).astype(dtype), 0
+        extra_bits = container_bits - samples.dtype.itemsize * 8
+        if extra_bits > 0:
+            return samples.astype(dtype) << extra_bits, 0
+        return (samples >> -extra_bits).astype(dtype), 0
     limit = 2.0 ** (bits - 1)
     steps = np.rint(samples.astype(np.float64) * limit)
     clipped = int(np.count_nonzero((steps < -limit) | (steps > limit - 1)))
     # Clipping a sample of exactly 1.0 changes it by one quantization step, which is inaudible.
-    loud = int(np.count_nonzero(np.abs(samples) > 1)) if clipped else 0
+    clipped_samples = int(np.count_nonzero(np.abs(samples) > 1)) if clipped else 0
     np.clip(steps, -limit, limit - 1, out=steps)
-    return steps.astype(dtype) << (held - bits), loud
+    return steps.astype(dtype) << (container_bits - bits), clipped_samples

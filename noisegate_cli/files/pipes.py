@@ -81,12 +81,12 @@ class RawFormat:
             If `text` is invalid; the message quotes it.
         """
         parts = text.strip().lower().split(":")
-        kind = parts[-1]
-        big_endian = kind.endswith("be")
-        kind = kind.removesuffix("be").removesuffix("le")
+        sample_type = parts[-1]
+        big_endian = sample_type.endswith("be")
+        sample_type = sample_type.removesuffix("be").removesuffix("le")
         try:
             rate, channels = int(parts[0]), int(parts[1])
-            if len(parts) != 3 or kind not in RAW_SUBTYPES or rate < 1 or channels < 1:
+            if len(parts) != 3 or sample_type not in RAW_SUBTYPES or rate < 1 or channels < 1:
                 raise ValueError
         except (ValueError, IndexError):
             raise SettingsError(
@@ -99,7 +99,7 @@ class RawFormat:
                 f"raw {text!r} means {channels} channels at {rate} Hz, which can't be: "
                 "give for example 44100:1:s16"
             )
-        return cls(rate, channels, RAW_SUBTYPES[kind], big_endian)
+        return cls(rate, channels, RAW_SUBTYPES[sample_type], big_endian)
 
 
 def _enlarge_pipe(pipe: io.BufferedReader) -> None:
@@ -123,18 +123,18 @@ class StandardInput:
     def read_available(self, max_bytes: int = PIPE_BUFFER_BYTES) -> bytes:
         """Return the available bytes, from 1 to `max_bytes`; empty only at the end of the input."""
         if self._peeked:
-            some = bytes(self._peeked[:max_bytes])
+            octets = bytes(self._peeked[:max_bytes])
             del self._peeked[:max_bytes]
-            return some
+            return octets
         return self._file.read1(max_bytes)
 
     def peek(self, offset: int, size: int) -> bytes:
         """Return the bytes at an offset without consuming any; fewer at the end of the input."""
         while len(self._peeked) < offset + size:
-            more = self._file.read1(offset + size - len(self._peeked))
-            if not more:
+            octets = self._file.read1(offset + size - len(self._peeked))
+            if not octets:
                 break
-            self._peeked += more
+            self._peeked += octets
         return bytes(self._peeked[offset : offset + size])
 
     def skip(self, length: int) -> None:
@@ -157,19 +157,19 @@ class StreamReader:
     ) -> None:
         self._zero_nonfinite = zero_nonfinite
         self._source = source
-        self._raw = kind = header.raw
-        self._block_align = SAMPLE_WIDTH_BYTES[kind.subtype] * kind.channels
+        self._raw = raw_format = header.raw
+        self._block_align = SAMPLE_WIDTH_BYTES[raw_format.subtype] * raw_format.channels
         self._size = header.size
         self.warnings: list[str] = []
         self.tags: dict[str, str] = {}
         self.info = AudioInfo(
             path=STDIO_PATH,
-            sample_rate=kind.sample_rate,
-            channels=kind.channels,
+            sample_rate=raw_format.sample_rate,
+            channels=raw_format.channels,
             samples=(header.size or 0) // self._block_align,
             format=name,
-            subtype=kind.subtype,
-            endian="BIG" if kind.big_endian else "FILE",
+            subtype=raw_format.subtype,
+            endian="BIG" if raw_format.big_endian else "FILE",
             channel_mask=header.fmt.channel_mask,
             valid_bits=header.fmt.valid_bits,
             is_ambisonic=header.fmt.is_ambisonic,
@@ -188,18 +188,18 @@ class StreamReader:
         """
         if raw:
             return cls(source, _StreamHeader(raw, None, 0), "RAW", zero_nonfinite)
-        head = source.peek(0, 4)
-        if not head:
+        magic = source.peek(0, 4)
+        if not magic:
             raise AudioError("standard input is empty: did the program before ngate fail?")
         header = None
-        if head in RIFF_IDS:
+        if magic in RIFF_IDS:
             header = _parse_wav_header(source)
-        elif head == b".snd":
+        elif magic == b".snd":
             header = _parse_au_header(source)
         if header is None:
             return None
         source.skip(header.start)
-        return cls(source, header, "AU" if head == b".snd" else "WAV", zero_nonfinite)
+        return cls(source, header, "AU" if magic == b".snd" else "WAV", zero_nonfinite)
 
     def __enter__(self) -> "StreamReader":
         return self
@@ -214,23 +214,31 @@ class StreamReader:
         return self._blocks()
 
     def _blocks(self) -> Iterator[tuple[Samples, bool]]:
-        left = self._size
-        rest = b""
-        while left is None or left > 0:
+        remaining = self._size
+        incomplete = b""
+        while remaining is None or remaining > 0:
             octets = self._source.read_available(
-                PIPE_BUFFER_BYTES if left is None else min(PIPE_BUFFER_BYTES, left)
+                PIPE_BUFFER_BYTES if remaining is None else min(PIPE_BUFFER_BYTES, remaining)
             )
             if not octets:
                 break
-            if left is not None:
-                left -= len(octets)
-            octets = rest + octets
-            whole = len(octets) // self._block_align * self._block_align
-            rest = octets[whole:]
-            kind = self._raw
-            yield decode_pcm(octets[:whole], kind.subtype, kind.channels, kind.big_endian), False
-        if left:
-            missing = left / self._block_align / self.info.sample_rate
+            if remaining is not None:
+                remaining -= len(octets)
+            octets = incomplete + octets
+            complete_bytes = len(octets) // self._block_align * self._block_align
+            incomplete = octets[complete_bytes:]
+            raw_format = self._raw
+            yield (
+                decode_pcm(
+                    octets[:complete_bytes],
+                    raw_format.subtype,
+                    raw_format.channels,
+                    raw_format.big_endian,
+                ),
+                False,
+            )
+        if remaining:
+            missing = remaining / self._block_align / self.info.sample_rate
             self.warnings.append(f"it is cut short: {missing:.2f} s that it announced are missing")
         yield np.zeros((0, self.info.channels), self.info.dtype), True
         if self._size and self.info.format == "WAV" and self._is_followed_by_audio(self._size):
@@ -241,14 +249,14 @@ class StreamReader:
 
     def _is_followed_by_audio(self, size: int) -> bool:
         """Return whether another WAV file, or another `data` chunk, follows the samples."""
-        rest = self._source.peek(0, MAX_HEADER_BYTES)
-        odd, big_endian = size % 2, self._raw.big_endian
+        following = self._source.peek(0, MAX_HEADER_BYTES)
+        padding, big_endian = size % 2, self._raw.big_endian
 
         def read(offset: int, length: int) -> bytes:
-            return rest[offset - odd : offset - odd + length]
+            return following[offset - padding : offset - padding + length]
 
-        end = odd + len(rest)
-        start = next_offset(read, Chunk(b"data", 0, odd, odd), end, big_endian)
+        end = padding + len(following)
+        start = next_offset(read, Chunk(b"data", 0, padding, padding), end, big_endian)
         chunks = walk_chunks(read, start, end, big_endian)
         return any(chunk.id in (b"data", *RIFF_IDS) for chunk in chunks)
 
@@ -281,9 +289,11 @@ def _parse_wav_header(source: StandardInput) -> _StreamHeader | None:
         elif chunk.id == b"data":
             size = chunk.declared_size
             # A size from a `ds64` chunk is known, although it may be as large.
-            known = size < MIN_STREAMED_SIZE_BYTES or (has_long_sizes and size != UNKNOWN_SIZE)
+            is_size_known = size < MIN_STREAMED_SIZE_BYTES or (
+                has_long_sizes and size != UNKNOWN_SIZE
+            )
             raw = _streamable_format(fmt, big_endian)
-            size_bytes = size if size and known else None
+            size_bytes = size if size and is_size_known else None
             return _StreamHeader(raw, size_bytes, chunk.offset, fmt) if raw else None
     return None
 
@@ -306,14 +316,14 @@ def _streamable_format(fmt: WavFormat, big_endian: bool) -> RawFormat | None:
 
 def _parse_au_header(source: StandardInput) -> _StreamHeader | None:
     """Return the header of an AU stream; None if its samples can't be streamed."""
-    head = source.peek(0, 24)
-    if len(head) < 24:
+    header = source.peek(0, 24)
+    if len(header) < 24:
         return None
-    start, size, kind, rate, channels = struct.unpack_from(">5I", head, 4)
-    known = kind in AU_SUBTYPES and 24 <= start < MAX_HEADER_BYTES and rate and channels
-    if not known or len(source.peek(0, start)) < start:
+    start, size, encoding, rate, channels = struct.unpack_from(">5I", header, 4)
+    is_valid = encoding in AU_SUBTYPES and 24 <= start < MAX_HEADER_BYTES and rate and channels
+    if not is_valid or len(source.peek(0, start)) < start:
         return None
-    raw = RawFormat(rate, channels, AU_SUBTYPES[kind], True)
+    raw = RawFormat(rate, channels, AU_SUBTYPES[encoding], True)
     return _StreamHeader(raw, None if size >= MIN_STREAMED_SIZE_BYTES else size, start)
 
 
@@ -392,16 +402,16 @@ def can_stream(info: AudioInfo) -> bool:
 
 def _build_stream_header(info: AudioInfo, before: bytes, after: bytes) -> bytes:
     size = info.samples * info.channels * SAMPLE_WIDTH_BYTES[info.subtype]
-    known = 0 < size < MIN_STREAMED_SIZE_BYTES
+    is_size_known = 0 < size < MIN_STREAMED_SIZE_BYTES
     if info.format == "RAW":
         return b""
     if info.format == "AU":
         number = next(n for n, subtype in AU_SUBTYPES.items() if subtype == info.subtype)
-        size = size if known else UNKNOWN_SIZE
+        size = size if is_size_known else UNKNOWN_SIZE
         return struct.pack(">4s5I", b".snd", 24, size, number, info.sample_rate, info.channels)
     # Streams are never RF64: a stream that is too long for WAV declares an unknown size.
-    kind = replace(info, format="WAVEX" if info.format == "WAVEX" else "WAV")
-    return build_wav_header(kind, size if known else None, before, len(after))
+    wav_info = replace(info, format="WAVEX" if info.format == "WAVEX" else "WAV")
+    return build_wav_header(wav_info, size if is_size_known else None, before, len(after))
 
 
 @contextmanager

@@ -99,18 +99,18 @@ class WavFormat(NamedTuple):
             return None
         order = ">" if big_endian else "<"
         tag, channels, rate, align, bits = struct.unpack_from(order + "HHI4xHH", content)
-        plain = cls(tag, channels, rate, align, bits)
+        basic = cls(tag, channels, rate, align, bits)
         if tag != WAVE_FORMAT_EXTENSIBLE or len(content) < 40:
-            return plain
+            return basic
         valid_bits, mask, tag = struct.unpack_from(order + "HIH", content, 18)
         tail = content[26:40]
-        ambisonic = tail == AMBISONIC_GUID_TAIL
-        known = ambisonic or tail == SUBFORMAT_GUID_TAIL or big_endian
-        return plain._replace(
-            tag=tag if known else 0,
+        is_ambisonic = tail == AMBISONIC_GUID_TAIL
+        is_known = is_ambisonic or tail == SUBFORMAT_GUID_TAIL or big_endian
+        return basic._replace(
+            tag=tag if is_known else 0,
             valid_bits=valid_bits if valid_bits <= bits else 0,
             channel_mask=mask,
-            is_ambisonic=ambisonic,
+            is_ambisonic=is_ambisonic,
         )
 
 
@@ -183,9 +183,9 @@ class WavLayout(NamedTuple):
     @property
     def is_valid(self) -> bool:
         """Whether there are samples of a known format and all other chunks are complete."""
-        others = (c for c in self.chunks if c.id != b"data")
-        whole = all(c.is_complete for c in others)
-        return self.data is not None and whole and self.fmt.tag in KNOWN_FORMAT_TAGS
+        other_chunks = (c for c in self.chunks if c.id != b"data")
+        are_complete = all(c.is_complete for c in other_chunks)
+        return self.data is not None and are_complete and self.fmt.tag in KNOWN_FORMAT_TAGS
 
 
 def read_layout(path: Path) -> WavLayout | None:
@@ -195,12 +195,12 @@ def read_layout(path: Path) -> WavLayout | None:
         files = list(_walk_files(read, file.seek(0, os.SEEK_END)))
         if not files or not files[0].chunks:
             return None
-        formats = [_read_format(read, found) for found in files]
+        formats = [_read_format(read, riff_file) for riff_file in files]
     first = files[0]
     durations = [
         _compute_duration(fmt, chunk)
-        for fmt, found in zip(formats, files, strict=True)
-        for chunk in found.chunks
+        for fmt, riff_file in zip(formats, files, strict=True)
+        for chunk in riff_file.chunks
         if chunk.id == b"data"
     ]
     data = next((c for c in first.chunks if c.id == b"data"), None)
@@ -228,12 +228,12 @@ def _walk_files(read: ReadBytes, length: int) -> Iterator[_RiffFile]:
     """Yield the WAV files that follow each other from the beginning of the data."""
     start, total = 0, 0
     while start < length and total < MAX_CHUNKS:
-        head = read(start, FORM_BYTES)
-        if head[:4] not in RIFF_IDS or head[8:] != b"WAVE":
+        header = read(start, FORM_BYTES)
+        if header[:4] not in RIFF_IDS or header[8:] != b"WAVE":
             return
-        big_endian, end = head[:4] == b"RIFX", length
+        big_endian, end = header[:4] == b"RIFX", length
         chunks = []
-        # The declared size of a file is often wrong, so that its end is not taken from it.
+        # The declared size of a file is often wrong, so it doesn't determine the end.
         for chunk in walk_chunks(read, start + FORM_BYTES, length, big_endian):
             if chunk.id in RIFF_IDS:
                 end = chunk.offset - HEADER_BYTES
@@ -339,11 +339,11 @@ def build_wav_header(
     tag = WRITABLE_FORMAT_TAGS[info.subtype]
     width = SAMPLE_WIDTH_BYTES[info.subtype]
     align = width * info.channels
-    usual = (0, 4 if info.channels == 1 else 3 if info.channels == 2 else 0)
+    default_masks = (0, 4 if info.channels == 1 else 3 if info.channels == 2 else 0)
     valid_bits = min(info.bit_depth, width * 8)
     extensible = (
         info.format == "WAVEX"
-        or info.channel_mask not in usual
+        or info.channel_mask not in default_masks
         or info.is_ambisonic
         or valid_bits < width * 8
     )
@@ -366,29 +366,34 @@ def build_wav_header(
         samples = UNKNOWN_SIZE if size is None else min(size // align, UNKNOWN_SIZE)
         fact = struct.pack("<4sII", b"fact", 4, samples)
     # Simple readers expect `fmt ` at its usual offset.
-    middle = struct.pack("<4sI", b"fmt ", len(fmt)) + fmt + fact + before
+    chunks_before_data = struct.pack("<4sI", b"fmt ", len(fmt)) + fmt + fact + before
     if size is None:
-        start = struct.pack("<4sI4s", b"RIFF", UNKNOWN_SIZE, b"WAVE")
-        place = struct.pack("<4sI28x", b"JUNK", 28) if reserve_ds64 else b""
-        return start + place + middle + struct.pack("<4sI", b"data", UNKNOWN_SIZE)
-    whole = 4 + len(middle) + 8 + size + size % 2 + after + 36 * reserve_ds64
-    if whole <= MAX_WAV_BYTES and info.format != "RF64":
-        start = struct.pack("<4sI4s", b"RIFF", whole, b"WAVE")
-        place = struct.pack("<4sI28x", b"JUNK", 28) if reserve_ds64 else b""
-        return start + place + middle + struct.pack("<4sI", b"data", size)
+        riff_header = struct.pack("<4sI4s", b"RIFF", UNKNOWN_SIZE, b"WAVE")
+        placeholder = struct.pack("<4sI28x", b"JUNK", 28) if reserve_ds64 else b""
+        return (
+            riff_header
+            + placeholder
+            + chunks_before_data
+            + struct.pack("<4sI", b"data", UNKNOWN_SIZE)
+        )
+    riff_size = 4 + len(chunks_before_data) + 8 + size + size % 2 + after + 36 * reserve_ds64
+    if riff_size <= MAX_WAV_BYTES and info.format != "RF64":
+        riff_header = struct.pack("<4sI4s", b"RIFF", riff_size, b"WAVE")
+        placeholder = struct.pack("<4sI28x", b"JUNK", 28) if reserve_ds64 else b""
+        return riff_header + placeholder + chunks_before_data + struct.pack("<4sI", b"data", size)
     # EBU Tech 3306: 64-bit sizes of the file and of the samples, and the number of samples.
     sizes = struct.pack(
-        "<4sIQQQI", b"ds64", 28, whole + 36 * (not reserve_ds64), size, size // align, 0
+        "<4sIQQQI", b"ds64", 28, riff_size + 36 * (not reserve_ds64), size, size // align, 0
     )
-    start = struct.pack("<4sI4s", b"RF64", UNKNOWN_SIZE, b"WAVE")
-    return start + sizes + middle + struct.pack("<4sI", b"data", UNKNOWN_SIZE)
+    riff_header = struct.pack("<4sI4s", b"RF64", UNKNOWN_SIZE, b"WAVE")
+    return riff_header + sizes + chunks_before_data + struct.pack("<4sI", b"data", UNKNOWN_SIZE)
 
 
 def rf64_if_large(info: AudioInfo) -> AudioInfo:
     """Return `info` with the format RF64 if its samples may not fit in a WAV file."""
     size = info.samples * info.channels * SAMPLE_WIDTH_BYTES.get(info.subtype, 1)
-    large = size > MAX_WAV_BYTES - MAX_METADATA_BYTES
-    if large and info.format in ("WAV", "WAVEX") and info.subtype in RF64_SUBTYPES:
+    is_large = size > MAX_WAV_BYTES - MAX_METADATA_BYTES
+    if is_large and info.format in ("WAV", "WAVEX") and info.subtype in RF64_SUBTYPES:
         return replace(info, format="RF64", endian="FILE")
     return info
 
@@ -445,9 +450,9 @@ class WavEncoder:
         self._file.close()
 
     def _write_bytes(self, octets: bytes | NDArray[np.uint8]) -> None:
-        rest = octets if isinstance(octets, bytes) else octets.data
-        while len(rest):
-            rest = rest[self._file.write(rest) :]
+        remaining = octets if isinstance(octets, bytes) else octets.data
+        while len(remaining):
+            remaining = remaining[self._file.write(remaining) :]
 
 
 def append_metadata_chunks(path: Path, metadata_chunks: MetadataChunks) -> None:
@@ -464,14 +469,14 @@ def append_raw_chunks(path: Path, chunks: list[bytes], big: bool = False) -> Non
     if layout is None or layout.metadata_chunks.big != big:
         return
     with path.open("r+b") as file:
-        head = file.read(4)
+        magic = file.read(4)
         end = file.seek(0, os.SEEK_END)
         file.write(bytes(end % 2) + b"".join(chunks))
-        whole = file.tell() - 8
-        if head == b"RF64":
+        riff_size = file.tell() - 8
+        if magic == b"RF64":
             sizes = next(c for c in layout.chunks if c.id == b"ds64")
             file.seek(sizes.offset)
-            file.write(struct.pack("<Q", whole))
-        elif whole < UNKNOWN_SIZE:
+            file.write(struct.pack("<Q", riff_size))
+        elif riff_size < UNKNOWN_SIZE:
             file.seek(4)
-            file.write(struct.pack(">I" if big else "<I", whole))
+            file.write(struct.pack(">I" if big else "<I", riff_size))

@@ -16,17 +16,17 @@ def max_samples(info: AudioInfo) -> float:
     subtype = find_subtype(info.subtype)
     sample_bytes = info.channels * (subtype.width_bytes or subtype.max_stored_bits / 8)
     container = info.container
-    by_size = math.inf if container.max_bytes is None else container.max_bytes / sample_bytes
-    by_count = math.inf if container.max_samples is None else container.max_samples
-    return min(by_size, by_count)
+    limit_by_size = math.inf if container.max_bytes is None else container.max_bytes / sample_bytes
+    limit_by_count = math.inf if container.max_samples is None else container.max_samples
+    return min(limit_by_size, limit_by_count)
 
 
 def check_size(info: AudioInfo, samples: int) -> None:
     """Raise OutputError if a file can't hold a number of samples per channel."""
     if samples > (limit := max_samples(info)):
-        unlimited = ".w64" if info.container.is_wav else ".wav"
+        extension = ".w64" if info.container.is_wav else ".wav"
         raise OutputError(
             f"{quote_path(info.path)} can't hold this recording: {info.format} holds at most "
             f"{format_duration(limit / info.sample_rate)} of it: "
-            f"give output= a name that ends in {unlimited}"
+            f"give output= a name that ends in {extension}"
         )

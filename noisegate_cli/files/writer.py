@@ -147,7 +147,7 @@ class InputMetadata:
     keep_mtime: bool = False
     """Whether to copy the modification time."""
     keep_mode: bool = False
-    """Whether only those may read or write the output who may do so with the input."""
+    """Whether the output gets no permissions that the input doesn't have, except for the owner."""
     warnings: list[str] = field(default_factory=list)
     """Warnings about metadata that could not be copied."""
 
@@ -189,8 +189,8 @@ def open_writer(
             yield writer
         return
     partial = partial_path(path)
-    made = [folder for folder in path.parents if not folder.exists()]
-    with remove_when_left(partial, made):
+    new_folders = [folder for folder in path.parents if not folder.exists()]
+    with remove_when_left(partial, new_folders):
         with _open_file_writer(partial, info, metadata) as writer:
             yield writer
         check_overwrite(path, force)
@@ -205,7 +205,7 @@ def open_writer(
                 except FileExistsError:
                     raise OutputExistsError(_exists_message(path)) from None
             if fsync:
-                sync_folders([path.parent, *(folder.parent for folder in made)])
+                sync_folders([path.parent, *(folder.parent for folder in new_folders)])
 
 
 @contextmanager
@@ -279,8 +279,8 @@ def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) 
                 raise system_error from error
             metadata.warnings.append(f"its tags can't be kept ({error})")
     if metadata.keep_mtime:
-        changed = metadata.path.stat()
-        os.utime(path, ns=(changed.st_atime_ns, changed.st_mtime_ns))
+        source_status = metadata.path.stat()
+        os.utime(path, ns=(source_status.st_atime_ns, source_status.st_mtime_ns))
 
 
 def _find_system_error(error: BaseException) -> OSError | None:
@@ -340,11 +340,11 @@ def _create_file(path: Path, info: AudioInfo, metadata: InputMetadata | None) ->
 
 
 def _restrict_mode(path: Path, source: Path) -> None:
-    """Let only those read or write a new file who may do so with `source`."""
-    # The owner may write, because the file is opened again to add tags.
+    """Remove the permissions of a new file that `source` doesn't have."""
+    # The owner keeps write permission, because the file is opened again to add tags.
     with suppress(OSError):  # The input may have vanished, which is reported elsewhere.
-        allowed = source.stat().st_mode | stat.S_IWUSR
-        path.chmod(stat.S_IMODE(path.stat().st_mode & allowed))
+        allowed_mode = source.stat().st_mode | stat.S_IWUSR
+        path.chmod(stat.S_IMODE(path.stat().st_mode & allowed_mode))
 
 
 def _create_encoder(path: Path, info: AudioInfo, metadata: InputMetadata | None) -> Encoder:
@@ -394,10 +394,10 @@ def _exists_message(path: Path) -> str:
 def unwritable_message(path: Path, error: Exception) -> str:
     """Return the error message for an output that can't be written."""
     if isinstance(error, AssertionError):
-        why = "not all samples were written, is the disk full?"
+        reason = "not all samples were written, is the disk full?"
     else:
-        why = getattr(error, "strerror", None) or error_text(error)
-        if why == "System error":
-            why = "is the disk full?"
+        reason = getattr(error, "strerror", None) or error_text(error)
+        if reason == "System error":
+            reason = "is the disk full?"
     name = "standard output" if path == STDIO_PATH else quote_path(path)
-    return f"{name} can't be written: {why}"
+    return f"{name} can't be written: {reason}"

@@ -9,7 +9,7 @@ import numpy as np
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.chops import MIN_AUDITED_RANGE_DB, ChopAudit, ChopReport
 from noisegate_cli.gating.decision import GateDecision
-from noisegate_cli.gating.detection.detector import detector
+from noisegate_cli.gating.detection.detector import create_detector
 from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
 from noisegate_cli.gating.frames.band_power import BandPowerExtractor
 from noisegate_cli.gating.gain.envelope import Envelope
@@ -30,7 +30,7 @@ Gated = tuple[Samples, Samples | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateReport:
-    """What a gate did to a recording."""
+    """Settings, threshold and statistics of a gate that processed a recording."""
 
     settings: GateSettings
     """Settings that were used."""
@@ -67,7 +67,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         In Hz.
     channels
         Number of channels of the blocks.
-    step
+    quantization_step
         Smallest difference between two integer samples, see `OverlapAddGain`.
     residue
         Whether to return the removed residue as well.
@@ -94,20 +94,20 @@ class Gate(BlockProcessor[Samples, Gated]):
         sample_rate: int,
         channels: int = 1,
         *,
-        step: int = 1,
+        quantization_step: int = 1,
         residue: bool = False,
         live: bool = False,
     ) -> None:
         settings = decision.settings
         timing = settings.timing(sample_rate)
         self._decision, self._sample_rate, self._timing = decision, sample_rate, timing
-        self._detector = detector(
+        self._detector = create_detector(
             decision.rule, settings, sample_rate, channels, decision.subsample
         )
         gates = self._detector.gates
         self._noises = match_noise_profiles(decision.noises or (None,), gates)
         reduction_db = settings.pause_reduction_db if any(self._noises) else 0.0
-        self._cuts = decision.range_db - reduction_db < MIN_AUDITED_RANGE_DB
+        self._is_audited = decision.range_db - reduction_db < MIN_AUDITED_RANGE_DB
         closed_gain = float(10 ** (decision.range_db / 20))
         self._audit = ChopAudit(timing, sample_rate, gates)
         self._mask = GateMask(self._detector.open_above, self._detector.close_below, timing, gates)
@@ -117,33 +117,47 @@ class Gate(BlockProcessor[Samples, Gated]):
             timing.lookahead, timing.attack, timing.release, closed_gain, gates
         )
         self._overlap_add_gain = OverlapAddGain(
-            timing.frame_length, timing.hop_length, closed_gain, gates, step
+            timing.frame_length, timing.hop_length, closed_gain, gates, quantization_step
         )
-        self._spectral = self._spectral_gate(settings, sample_rate, channels, step, live)
-        self._magnitude_mask = self._mask_of_bins(settings, sample_rate, channels, step, live)
-        self._before: list[Samples] | None = [] if residue else None
+        self._spectral = self._create_spectral_gate(
+            settings, sample_rate, channels, quantization_step, live
+        )
+        self._magnitude_mask = self._create_magnitude_mask(
+            settings, sample_rate, channels, quantization_step, live
+        )
+        self._pending_inputs: list[Samples] | None = [] if residue else None
 
-    def _spectral_gate(
-        self, settings: GateSettings, sample_rate: int, channels: int, step: int, live: bool
+    def _create_spectral_gate(
+        self,
+        settings: GateSettings,
+        sample_rate: int,
+        channels: int,
+        quantization_step: int,
+        live: bool,
     ) -> "SpectralGate | None":
         if settings.spectral != "soft" or not any(self._noises):
             return None
         from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
-        return SpectralGate(settings, self._noises, sample_rate, channels, step, live)
+        return SpectralGate(settings, self._noises, sample_rate, channels, quantization_step, live)
 
-    def _mask_of_bins(
-        self, settings: GateSettings, sample_rate: int, channels: int, step: int, live: bool
+    def _create_magnitude_mask(
+        self,
+        settings: GateSettings,
+        sample_rate: int,
+        channels: int,
+        quantization_step: int,
+        live: bool,
     ) -> "MagnitudeMask | None":
         if settings.spectral != "mask" or not (any(self._noises) or settings.masks_by_level):
             return None
         from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
 
-        return MagnitudeMask(settings, self._noises, sample_rate, channels, step, live)
+        return MagnitudeMask(settings, self._noises, sample_rate, channels, quantization_step, live)
 
     @property
     def report(self) -> GateReport:
-        """What the gate did to the frames processed so far."""
+        """Report on the frames processed so far."""
         decision, runs = self._decision, self._runs
         return GateReport(
             settings=decision.settings,
@@ -192,27 +206,27 @@ class Gate(BlockProcessor[Samples, Gated]):
         mask = self._mask.process(values, last)
         self._runs.process(mask)
         self._length += len(block)
-        if self._cuts:
+        if self._is_audited:
             self._audit.process(levels, mask, last)
         samples = block
         if self._spectral:
             samples = self._spectral.process(mask, last)
         elif self._magnitude_mask:
             samples = self._magnitude_mask.process(block, last)
-        kept = self._overlap_add_gain.process(samples, self._envelope.process(mask, last), last)
-        return kept, None if self._before is None else self._removed(block, kept)
+        gated = self._overlap_add_gain.process(samples, self._envelope.process(mask, last), last)
+        return gated, None if self._pending_inputs is None else self._compute_residue(block, gated)
 
-    def _removed(self, block: Samples, kept: Samples) -> Samples:
-        assert self._before is not None
-        before = np.concatenate([*self._before, block])
-        self._before = [before[len(kept) :].copy()]
-        before = before[: len(kept)]
+    def _compute_residue(self, block: Samples, gated: Samples) -> Samples:
+        assert self._pending_inputs is not None
+        inputs = np.concatenate([*self._pending_inputs, block])
+        self._pending_inputs = [inputs[len(gated) :].copy()]
+        inputs = inputs[: len(gated)]
         if not (self._spectral or self._magnitude_mask) or block.dtype.kind == "f":
-            return before - kept
+            return inputs - gated
         # Attenuating single bins can flip the sign of a sample or increase its magnitude, so the
         # difference may exceed the range of the dtype.
         limits = np.iinfo(block.dtype)
-        removed = np.clip(before.astype(np.int64) - kept, limits.min, limits.max)
+        removed = np.clip(inputs.astype(np.int64) - gated, limits.min, limits.max)
         return removed.astype(block.dtype)
 
 

@@ -121,16 +121,16 @@ class OpenRunCollector(BlockProcessor[Mask, None]):
         states = np.concatenate([self._state, mask])
         changes = states[1:] != states[:-1]
         for gate, edges in enumerate(self._edges):
-            if (found := np.flatnonzero(changes[:, gate])).size:
-                edges.append(found + self.frames)
+            if (frames_of_change := np.flatnonzero(changes[:, gate])).size:
+                edges.append(frames_of_change + self.frames)
         self._state = states[-1:]
         self.frames += len(mask)
 
     @property
     def runs(self) -> tuple[FrameRuns, ...]:
         """Open runs of each gate; a run that is still open ends with the last frame."""
-        found = []
+        all_edges = []
         for gate, edges in enumerate(self._edges):
             end = [self.frames] if self._state[0, gate] else []
-            found.append(np.concatenate([*edges, np.array(end, np.int64)]))
-        return tuple(edges.reshape(-1, 2) for edges in found)
+            all_edges.append(np.concatenate([*edges, np.array(end, np.int64)]))
+        return tuple(edges.reshape(-1, 2) for edges in all_edges)

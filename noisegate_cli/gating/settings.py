@@ -171,8 +171,8 @@ class GateSettings:
         for name, choices in FIELD_CHOICES.items():
             value = getattr(self, name)
             if value not in get_args(choices):
-                known = " or ".join(map(repr, get_args(choices)))
-                raise SettingsError(f"{name} {value!r} must be {known}")
+                valid_choices = " or ".join(map(repr, get_args(choices)))
+                raise SettingsError(f"{name} {value!r} must be {valid_choices}")
         if not self.reduction_db >= 0:
             raise SettingsError(f"reduction {self.reduction_db:g} dB must be 0 or more")
         self._check_noise()
@@ -338,20 +338,20 @@ class GateSettings:
         SignalError
             If the band is above half the sample rate, or narrower than a frame can resolve.
         """
-        low, wanted = self.key_hz or (0.0, math.inf)
+        low, key_high = self.key_hz or (0.0, math.inf)
         # Bins near half the rate contain only the edge of the anti-aliasing filter. Only a key
         # that lies entirely there extends beyond 0.49.
         limit = (0.49 if low < 0.49 * sample_rate else 0.5) * sample_rate
-        high = min(wanted, limit)
+        high = min(key_high, limit)
         if low >= high:
             raise SignalError(
-                f"key {low:g}-{wanted:g} Hz is above all that {sample_rate} samples a second hold"
+                f"key {low:g}-{key_high:g} Hz is above all that {sample_rate} samples a second hold"
             )
         resolved = MIN_KEY_BINS * sample_rate / self.timing(sample_rate).frame_length
         if self.key_hz and high - low < resolved:
             needed = 1 << math.ceil(math.log2(MIN_KEY_BINS * sample_rate / (high - low)))
             raise SignalError(
-                f"key {low:g}-{wanted:g} Hz is narrower than the {resolved:.0f} Hz that a frame "
+                f"key {low:g}-{key_high:g} Hz is narrower than the {resolved:.0f} Hz that a frame "
                 f"can tell: give a wider one, or frame_length={needed}"
             )
         return low, high

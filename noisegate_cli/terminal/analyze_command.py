@@ -43,11 +43,11 @@ def analyze(
 
     keep_freed_memory()
     failed = False
-    kind = parse_raw_format(raw)
+    raw_format = parse_raw_format(raw)
     for file in map(parse_path, files):
         try:
-            with show_recording_progress(file, kind, quiet) as progress:
-                report = analyze_file(file, settings, progress, raw=kind)
+            with show_recording_progress(file, raw_format, quiet) as progress:
+                report = analyze_file(file, settings, progress, raw=raw_format)
         except AudioError as error:
             print_error(error)
             failed = True

@@ -242,8 +242,8 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool) -> None:
     except BrokenPipeError:
         discard_stdout()
         if report.to_do:
-            why = f"the reader of standard output has ended: {format_batch_remainder(report)}"
-            raise OutputError(why) from None
+            message = f"the reader of standard output has ended: {format_batch_remainder(report)}"
+            raise OutputError(message) from None
     finally:
         progress.close()
         if report.is_planned and not quiet:

@@ -45,8 +45,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         print_data(f"ngate {__version__}")
         raise typer.Exit
 
@@ -114,8 +114,8 @@ def _print_error_status(error: Exception) -> int:
             print_error(f"{message}: see {command} --help")
         return EXIT_USAGE_ERROR
     if isinstance(error, OSError) and error.strerror:
-        of = f": {quote_path(error.filename)}" if error.filename else ""
-        print_error(f"{error.strerror}{of}")
+        path = f": {quote_path(error.filename)}" if error.filename else ""
+        print_error(f"{error.strerror}{path}")
         return EXIT_FAILURE
     print_error(
         f"this should not happen: {type(error).__name__}: {error} ({DEBUG_FLAG} shows where)"

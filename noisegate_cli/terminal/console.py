@@ -37,7 +37,7 @@ def escape_unencodable_output() -> None:
 
 
 def escape_for_terminal(text: str, encoding: str) -> str:
-    """Return a text as a terminal shows it: a bar must know its width in order to redraw itself."""
+    """Return a text as a terminal displays it, so that a progress bar knows its width."""
     return text.encode(encoding, "ngate.substitute").decode(encoding)
 
 

@@ -6,8 +6,8 @@ import sys
 MODES = {"stdin": (os.O_RDONLY, "r"), "stdout": (os.O_RDONLY, "w"), "stderr": (os.O_WRONLY, "w")}
 """Access to the null device in place of each stream, and the mode of Python's file.
 
-What is written to a closed standard output would be lost: writing must fail. What is written to a
-closed standard error only informs, and is discarded.
+Data for a closed standard output would be lost, so writing must fail. Messages for a closed
+standard error are discarded.
 """
 
 
@@ -20,7 +20,7 @@ def open_closed_descriptors() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lower descriptors are open, so that this one is the next.
+            # The lower descriptors are open, so `os.open` returns this one.
             os.open(os.devnull, access)
             os.set_inheritable(descriptor, True)
             setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))

@@ -79,15 +79,15 @@ def gate(
     keep_freed_memory()
     if json and "-" in (output, residue):
         raise SettingsError("--json and -o - both write to standard output: give -o a file")
-    source, kind = parse_path(file), parse_raw_format(raw)
-    with show_recording_progress(source, kind, quiet) as progress:
+    source, raw_format = parse_path(file), parse_raw_format(raw)
+    with show_recording_progress(source, raw_format, quiet) as progress:
         result = gate_file(
             source,
             parse_path(output) if output else None,
             settings,
             residue=parse_path(residue) if residue else None,
             options=OutputOptions(format=format, subtype=subtype, keep_mtime=keep_mtime),
-            raw=kind,
+            raw=raw_format,
             force=force,
             fsync=fsync,
             progress=progress,

@@ -211,7 +211,7 @@ def add_gate_options(*without: str) -> Callable[[Callable[..., None]], Callable[
         )
     ]
     for name, option in options.items():
-        shown = typer.Option(
+        typer_option = typer.Option(
             *option.flags,
             metavar=option.metavar or None,
             help=option.help,
@@ -223,7 +223,7 @@ def add_gate_options(*without: str) -> Callable[[Callable[..., None]], Callable[
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=None,
-                annotation=Annotated[str | None if option.metavar else bool | None, shown],
+                annotation=Annotated[str | None if option.metavar else bool | None, typer_option],
             )
         )
 

@@ -118,22 +118,22 @@ def _describe_noise_source(source: str, settings: GateSettings) -> str:
 
 def format_chop_counts(chops: "ChopReport") -> str:
     """Return the number of cut decays and attacks as text."""
-    kinds = ((chops.decays, "decay"), (chops.attacks, "attack"))
-    return " and ".join(_pluralize(number, kind) for number, kind in kinds if number) + " cut"
+    counts = ((chops.decays, "decay"), (chops.attacks, "attack"))
+    return " and ".join(_pluralize(number, thing) for number, thing in counts if number) + " cut"
 
 
 def _format_chops(result: "GateResult") -> list[str]:
     """Return lines with the positions of cut sounds and with settings that avoid the cuts."""
     chops = result.chops
     worst = [f"{format_time(chop.time)} ({chop.above_db:.0f} dB)" for chop in chops.worst]
-    more = ", …" if chops.count > len(worst) else ""
+    ellipsis = ", …" if chops.count > len(worst) else ""
     hints = ["a lower threshold"] if result.threshold is not None else []
     hints += ["--hold 300"] if chops.decays else []
     reduces_bins_only = result.settings.pause_reduction_db and not result.range_db
     hints += ["--reduction 12dB" if reduces_bins_only else "--range -12dB"]
     return [
         f"chops      {format_chop_counts(chops)}: try {' or '.join(hints)}",
-        f"           at {', '.join(worst)}{more}",
+        f"           at {', '.join(worst)}{ellipsis}",
     ]
 
 
@@ -141,8 +141,8 @@ def format_batch_errors(report: "BatchReport") -> list[str]:
     """Return the first error messages of a batch, one per line."""
     errors = list(report.errors)
     if report.failed > len(errors):
-        more = report.failed - len(errors)
-        errors.append(f"{more} more recordings failed: --report FILE lists them all")
+        remaining = report.failed - len(errors)
+        errors.append(f"{remaining} more recordings failed: --report FILE lists them all")
     return errors
 
 
@@ -157,14 +157,15 @@ def format_batch_remainder(report: "BatchReport") -> str:
 def format_presets() -> str:
     """Return the presets and their values for `--help`, one per line."""
     lines = []
-    for name, p in PRESETS.items():
-        closed = "mute" if p.closed_range_db == MUTE else f"{p.closed_range_db:g}dB"
-        depth = f"{p.reduction_db:g} dB" if p.bin_floor else "mute"
+    for name, preset in PRESETS.items():
+        closed = "mute" if preset.closed_range_db == MUTE else f"{preset.closed_range_db:g}dB"
+        depth = f"{preset.reduction_db:g} dB" if preset.bin_floor else "mute"
         lines.append(
-            f"{name}: hysteresis {p.hysteresis_db:g} dB, lookahead {p.lookahead_ms:g} ms, "
-            f"attack {p.attack_ms:g} ms, hold {p.hold_ms:g} ms, release {p.release_ms:g} ms, "
-            f"range {closed}, reduction {depth}, min open {p.min_open_ms:g} ms, "
-            f"min closed {p.min_closed_ms:g} ms"
+            f"{name}: hysteresis {preset.hysteresis_db:g} dB, "
+            f"lookahead {preset.lookahead_ms:g} ms, attack {preset.attack_ms:g} ms, "
+            f"hold {preset.hold_ms:g} ms, release {preset.release_ms:g} ms, "
+            f"range {closed}, reduction {depth}, min open {preset.min_open_ms:g} ms, "
+            f"min closed {preset.min_closed_ms:g} ms"
         )
     lines[-1] += " (the plain mask of frames above the threshold)"
     return "\n".join(lines)

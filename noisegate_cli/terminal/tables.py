@@ -215,11 +215,11 @@ def build_batch_table(report: "BatchReport") -> "Group":
         table.add_row("threshold", _format_shared_thresholds(report.thresholds))
     if report.done:
         table.add_row("closed", f"{100 * report.closed_share:.1f} % of the time")
-        kinds = ", ".join(f"{number} {kind}" for kind, number in report.review_counts.items())
-        table.add_row("unusual", kinds or "none")
-    for why, number in report.skip_reasons.items():
+        reviews = ", ".join(f"{number} {reason}" for reason, number in report.review_counts.items())
+        table.add_row("unusual", reviews or "none")
+    for reason, number in report.skip_reasons.items():
         table.add_row(
-            "skipped", f"{number}: {why}" + (FORCE_HINT if why in FORCE_ONLY_REASONS else "")
+            "skipped", f"{number}: {reason}" + (FORCE_HINT if reason in FORCE_ONLY_REASONS else "")
         )
     if report.failed:
         table.add_row("failed", Text(str(report.failed), style="bold red"))
@@ -239,7 +239,7 @@ def _add_planned_work(table: "Table", report: "BatchReport") -> None:
     """Add what a batch would gate, and the disk space that it would need."""
     from rich.text import Text
 
-    reasons = ", ".join(f"{number} {why}" for why, number in report.reasons.items())
+    reasons = ", ".join(f"{number} {reason}" for reason, number in report.reasons.items())
     table.add_row(
         "would gate",
         f"{report.to_do} of {report.total} recordings, {format_duration(report.audio_seconds)}"
@@ -252,14 +252,14 @@ def _add_planned_work(table: "Table", report: "BatchReport") -> None:
 
 def _format_shared_thresholds(thresholds: dict[str, float | None]) -> str:
     """Return a short description of the shared thresholds."""
-    found = sorted(t for t in thresholds.values() if t is not None)
-    if not found:
+    levels = sorted(t for t in thresholds.values() if t is not None)
+    if not levels:
         return "none: signal and noise don't part, the gate stays open"
-    text = format_level(found[0])
+    text = format_level(levels[0])
     if len(thresholds) > 1:
-        text += f" to {format_level(found[-1])}, in {len(thresholds)} folders"
-    if len(found) < len(thresholds):
-        text += f"; none in {len(thresholds) - len(found)} of them, where the gate stays open"
+        text += f" to {format_level(levels[-1])}, in {len(thresholds)} folders"
+    if len(levels) < len(thresholds):
+        text += f"; none in {len(thresholds) - len(levels)} of them, where the gate stays open"
     return text
 
 

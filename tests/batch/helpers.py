@@ -1,4 +1,4 @@
-"""What tests of batches share."""
+"""Helpers for tests of batches."""
 
 import json
 import random
@@ -23,7 +23,7 @@ SETTINGS = GateSettings(threshold=0.03)
 
 
 def write_long_recordings(folder: Path, number: int) -> None:
-    """Write recordings that take a while each, so that one can interrupt among them."""
+    """Write recordings that take long enough to interrupt a batch between two of them."""
     folder.mkdir()
     noise = np.random.default_rng(0).normal(0, 0.01, 48000 * 40)
     first = folder / "00.flac"
@@ -33,19 +33,19 @@ def write_long_recordings(folder: Path, number: int) -> None:
 
 
 class SmallJob(int):
-    """A number that is a job."""
+    """A job that is a number."""
 
     size = 1
 
 
 class LargeJob(int):
-    """A number that is a job, too large for a worker to get another one with it."""
+    """A job that is a number, too large to share a chunk with another job."""
 
     size = 1 << 30
 
 
 class InlineWorkerPool:
-    """Workers in this very process, which do a job when it is given to them."""
+    """A worker pool in this process that runs each job when it is submitted."""
 
     worker_death_errors: tuple[type[BaseException], ...] = (MemoryError,)
     repeats_jobs = False
@@ -76,7 +76,7 @@ class InlineWorkerPool:
 
 
 class ShuffledWorkerPool(InlineWorkerPool):
-    """Workers that do what they are given in a random order, a little later."""
+    """A worker pool that runs the submitted jobs in a random order in a thread."""
 
     def __init__(self, size: int, seed: int) -> None:
         super().__init__(size)
@@ -98,7 +98,7 @@ class ShuffledWorkerPool(InlineWorkerPool):
 
 
 class CollectingObserver:
-    """Who watches a batch, and remembers all."""
+    """An observer that stores all phases and results."""
 
     def __init__(self) -> None:
         self.phases: list[str] = []
@@ -117,16 +117,16 @@ class CollectingObserver:
 def run(
     root: Path, output: Path, workers: Any = None, **options: Any
 ) -> tuple[BatchReport, CollectingObserver]:
-    """Run a batch, here unless told otherwise; return its report, and what became of each."""
-    told = CollectingObserver()
+    """Run a batch, by default in this process; return its report and its observer."""
+    observer = CollectingObserver()
     options.setdefault("settings", SETTINGS)
-    batch = BatchRun(BatchConfig(root=root, output=output, **options), told)
-    return batch.execute(workers or InlineWorkerPool()), told
+    batch = BatchRun(BatchConfig(root=root, output=output, **options), observer)
+    return batch.execute(workers or InlineWorkerPool()), observer
 
 
-def statuses(told: CollectingObserver) -> dict[str, str]:
-    """Return what became of each recording, by its name."""
-    return {Path(name).name: result.status for name, result in told.entries.items()}
+def statuses(observer: CollectingObserver) -> dict[str, str]:
+    """Return the status of each recording by its name."""
+    return {Path(name).name: result.status for name, result in observer.entries.items()}
 
 
 def read_manifest(output: Path) -> list[dict[str, Any]]:
@@ -136,6 +136,6 @@ def read_manifest(output: Path) -> list[dict[str, Any]]:
 
 
 def list_files(folder: Path) -> list[str]:
-    """Return all files below a folder but for the manifest, hidden ones too."""
-    found = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    return sorted(name for name in found if name != MANIFEST_NAME)
+    """Return all files below a folder except the manifest, including hidden files."""
+    names = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return sorted(name for name in names if name != MANIFEST_NAME)

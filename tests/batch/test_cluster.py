@@ -1,4 +1,4 @@
-"""Batches on a real Dask cluster: a scheduler and workers, in processes of their own."""
+"""Batches on a real Dask cluster: a scheduler and workers in separate processes."""
 
 import json
 import os
@@ -33,19 +33,19 @@ from tests.conftest import loud_and_quiet
 distributed = pytest.importorskip("distributed")
 
 ROOT = Path(__file__).parents[2]
-LONGEST_WAIT_S = 60
+MAX_WAIT_S = 60
 
 
-def wait_for(there, process):
-    end = time.monotonic() + LONGEST_WAIT_S
-    while not there():
+def wait_for(condition, process):
+    end = time.monotonic() + MAX_WAIT_S
+    while not condition():
         assert process.poll() is None, "it has ended"
         assert time.monotonic() < end, "it never came"
         time.sleep(0.05)
 
 
 class Dask:
-    """A scheduler, and workers that come and go."""
+    """A scheduler and its workers."""
 
     def __init__(self, folder, stack, **settings):
         self._folder, self._stack = folder, stack
@@ -67,8 +67,8 @@ class Dask:
             alive = [worker for worker in self.workers if worker.poll() is None]
             wait_for(lambda: len(client.nthreads()) == len(alive), self._scheduler)
 
-    def _start(self, what, *arguments):
-        command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *map(str, arguments)]
+    def _start(self, role, *arguments):
+        command = [sys.executable, "-m", f"distributed.cli.dask_{role}", *map(str, arguments)]
         command += ["--host", "127.0.0.1", "--no-dashboard"]
         log = self._stack.enter_context((self._folder / "log").open("ab"))
         process = subprocess.Popen(command, cwd=self._folder, env=self._env, stdout=log, stderr=log)
@@ -105,26 +105,29 @@ def long_tree(tmp_path):
     return tmp_path / "in"
 
 
-def same(one, other):
-    assert list_files(one) == list_files(other)
-    return all((one / name).read_bytes() == (other / name).read_bytes() for name in list_files(one))
+def have_same_files(first, second):
+    assert list_files(first) == list_files(second)
+    return all(
+        (first / name).read_bytes() == (second / name).read_bytes() for name in list_files(first)
+    )
 
 
-def test_a_cluster_does_what_processes_do(cluster, tree, tmp_path, capsys):
-    here, there = tmp_path / "here", tmp_path / "there"
-    report, told = run(tree, here)
-    on_cluster, told_there = run(tree, there, DaskWorkerPool(cluster.address))
+def test_a_cluster_gives_the_same_results_as_processes(cluster, tree, tmp_path, capsys):
+    local_output, cluster_output = tmp_path / "here", tmp_path / "there"
+    report, observer = run(tree, local_output)
+    on_cluster, cluster_observer = run(tree, cluster_output, DaskWorkerPool(cluster.address))
     assert (on_cluster.done, on_cluster.failed) == (report.done, report.failed) == (6, 1)
-    assert statuses(told_there) == statuses(told)
+    assert statuses(cluster_observer) == statuses(observer)
     assert on_cluster.errors == report.errors
-    assert same(here, there)
+    assert have_same_files(local_output, cluster_output)
     entries = [
-        {line["output"]: line["settings"] for line in read_manifest(o)} for o in (here, there)
+        {line["output"]: line["settings"] for line in read_manifest(output)}
+        for output in (local_output, cluster_output)
     ]
     assert entries[0] == entries[1]
-    # What one has begun the other goes on with.
-    (there / "deep" / "1.wav").unlink()
-    assert run(tree, there)[0].reasons == {"output is missing": 1, "failed before": 1}
+    # A local batch resumes the batch of the cluster.
+    (cluster_output / "deep" / "1.wav").unlink()
+    assert run(tree, cluster_output)[0].reasons == {"output is missing": 1, "failed before": 1}
     assert capsys.readouterr().err == ""
 
 
@@ -134,14 +137,14 @@ def test_the_command_line_runs_on_a_cluster(cluster, tree, tmp_path, monkeypatch
     options = ["--cluster", cluster.address, "-o", "out", "-t", "auto:otsu", "--shared-threshold"]
     assert ngate(["batch", "in", *options, "--json"]) == 0
     out, err = capsys.readouterr()
-    settled = [json.loads(line) for line in out.splitlines()]
-    assert {one["status"] for one in settled} == {"done"}
-    assert len({one["settings"]["threshold"] for one in settled}) == 1
+    results = [json.loads(line) for line in out.splitlines()]
+    assert {result["status"] for result in results} == {"done"}
+    assert len({result["settings"]["threshold"] for result in results}) == 1
     assert "6 of 6 recordings" in err
     assert list_files(tmp_path / "out") == list_files(tree)
 
 
-def test_workers_that_are_not_fit_are_named_before_anything_runs(cluster, monkeypatch):
+def test_unsuitable_workers_are_reported_before_anything_runs(cluster, monkeypatch):
     workers = DaskWorkerPool(cluster.address)
     with pytest.raises(ClusterError, match="don't see '/nowhere'.*a filesystem that all share"):
         workers.check_workers("/", "/nowhere")
@@ -151,7 +154,7 @@ def test_workers_that_are_not_fit_are_named_before_anything_runs(cluster, monkey
     workers.close()
 
 
-def test_what_is_missing_for_a_cluster_is_said(monkeypatch, tree, capsys):
+def test_missing_requirements_of_a_cluster_are_reported(monkeypatch, tree, capsys):
     monkeypatch.setattr(executors, "CONNECT_TIMEOUT_S", 0.2)
     assert ngate(["batch", str(tree), "--cluster", "tcp://127.0.0.1:9", "-t", "0.1"]) == 1
     assert "ngate: there is no Dask scheduler at 'tcp://127.0.0.1:9'" in capsys.readouterr().err
@@ -169,21 +172,21 @@ def test_what_is_missing_for_a_cluster_is_said(monkeypatch, tree, capsys):
         DaskWorkerPool("tcp://127.0.0.1:9")
 
 
-def test_a_worker_that_is_killed_in_the_middle_costs_nothing(cluster, long_tree, tmp_path):
-    class Killing(CollectingObserver):
+def test_a_worker_that_is_killed_loses_no_recordings(cluster, long_tree, tmp_path):
+    class KillingObserver(CollectingObserver):
         def on_recording(self, name, result):
             super().on_recording(name, result)
             if len(self.entries) == 3:
                 cluster.workers[0].send_signal(signal.SIGKILL)
 
-    told = Killing()
+    observer = KillingObserver()
     output = tmp_path / "out"
     batch = BatchConfig(root=long_tree, output=output, settings=SETTINGS)
-    report = batch_run.BatchRun(batch, told).execute(DaskWorkerPool(cluster.address))
-    assert cluster.workers[0].wait(LONGEST_WAIT_S) == -signal.SIGKILL
+    report = batch_run.BatchRun(batch, observer).execute(DaskWorkerPool(cluster.address))
+    assert cluster.workers[0].wait(MAX_WAIT_S) == -signal.SIGKILL
     assert (report.done, report.failed, report.to_do) == (12, 0, 0)
     run(long_tree, tmp_path / "here")
-    assert same(output, tmp_path / "here"), "and no temporary file is left"
+    assert have_same_files(output, tmp_path / "here"), "and no temporary file is left"
     assert sorted(line["output"] for line in read_manifest(output)) == list_files(long_tree)
     assert run(long_tree, output)[0].skip_reasons == {"done before": 12}
 
@@ -197,21 +200,21 @@ def test_an_output_that_someone_writes_before_its_turn_comes_is_left_alone(clust
                 foreign.parent.mkdir(parents=True)
                 foreign.write_text("foreign")
 
-    told = Writing()
+    observer = Writing()
     batch = BatchConfig(root=tree, output=tmp_path / "out", settings=SETTINGS)
-    report = batch_run.BatchRun(batch, told).execute(DaskWorkerPool(cluster.address))
+    report = batch_run.BatchRun(batch, observer).execute(DaskWorkerPool(cluster.address))
     assert (report.done, report.skipped, report.failed) == (5, 1, 1)
     assert foreign.read_text() == "foreign"
 
 
 def die_on_00(job):
-    """Stand in for `gate_job`: a recording that kills its worker."""
+    """Replace `gate_job`: the recording 00 kills its worker."""
     if job.name == "00.flac":
         os.kill(os.getpid(), signal.SIGKILL)
     return gate_job(job)
 
 
-def test_a_recording_that_kills_workers_is_tried_again_alone_and_then_named(
+def test_a_recording_that_kills_workers_is_retried_alone_and_then_reported(
     long_tree, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(batch_run, "gate_job", die_on_00)

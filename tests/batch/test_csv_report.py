@@ -24,7 +24,7 @@ def read_rows(path):
         return {row["file"]: row for row in csv.DictReader(file)}
 
 
-def test_the_table_has_all_recordings_those_done_before_too(tree, tmp_path):
+def test_the_report_includes_recordings_of_earlier_runs(tree, tmp_path):
     (tree / "bad.wav").write_text("no recording")
     run(tree, tmp_path / "out", patterns=GlobPatterns(include=("a.wav",)))
     run(tree, tmp_path / "out", csv_path=tmp_path / "report.csv")
@@ -36,7 +36,7 @@ def test_the_table_has_all_recordings_those_done_before_too(tree, tmp_path):
     assert "not a recording" in rows["bad.wav"]["why"]
 
 
-def test_a_report_replaces_an_earlier_one_and_leaves_no_other_file(tree, tmp_path):
+def test_a_report_replaces_an_earlier_report_and_leaves_no_other_file(tree, tmp_path):
     report = tmp_path / "reports" / "r.csv"
     report.parent.mkdir()
     for _ in range(2):
@@ -55,7 +55,7 @@ def test_a_report_never_replaces_a_file_of_the_batch(tree, tmp_path, name):
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-def test_a_report_is_not_an_output_that_the_batch_is_about_to_make(tree, tmp_path):
+def test_a_report_never_has_the_path_of_a_future_output(tree, tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(OutputError, match="is a file of this batch"):
         run(tree, tmp_path / "out", csv_path=tmp_path / "out" / "a.wav")
@@ -72,16 +72,16 @@ def test_a_report_replaces_no_file_but_an_earlier_report(tree, tmp_path):
 
 def test_a_report_can_be_written_to_a_pipe(tree, tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    found = []
-    reader = Thread(target=lambda: found.append((tmp_path / "pipe").read_text()))
+    contents = []
+    reader = Thread(target=lambda: contents.append((tmp_path / "pipe").read_text()))
     reader.start()
     run(tree, tmp_path / "out", csv_path=tmp_path / "pipe")
     reader.join()
-    assert len(found[0].splitlines()) == 4
+    assert len(contents[0].splitlines()) == 4
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
-def test_no_cell_is_a_formula_and_numbers_stay_numbers(tmp_path, write):
+def test_cells_are_never_formulas_and_numbers_stay_numbers(tmp_path, write):
     names = ["=1+1.wav", "+a.wav", "-a.wav", "@a.wav", "\ta.wav"]
     for number, name in enumerate(names):
         write(loud_and_quiet(), f"in/{number}.wav").rename(tmp_path / "in" / name)

@@ -1,5 +1,5 @@
-"""What can go wrong in a night. In each case what is done is right, what isn't is named, and a
-second run does the rest."""
+"""Faults during a batch: finished outputs are complete, failures are reported, and a second run
+gates the rest."""
 
 import ctypes
 import errno
@@ -53,20 +53,20 @@ PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
 
 @pytest.fixture
 def tree(tmp_path, write):
-    """Some recordings in two folders."""
+    """Return a tree with eight recordings in two folders."""
     for number in range(8):
         write(loud_and_quiet(), f"in/{'even' if number % 2 == 0 else 'odd'}/{number}.wav")
     return tmp_path / "in"
 
 
 def expect_complete(root: Path, output: Path) -> None:
-    """Check that each recording has its output, whole, and that nothing else is left."""
+    """Check that each recording has a complete output and that no other files exist."""
     names = list_files(root)
     assert list_files(output) == names
     for name in names:
-        alone = output.with_name("alone") / name
-        gate_file(root / name, alone, SETTINGS, force=True)
-        assert (output / name).read_bytes() == alone.read_bytes()
+        single = output.with_name("alone") / name
+        gate_file(root / name, single, SETTINGS, force=True)
+        assert (output / name).read_bytes() == single.read_bytes()
     last = {line["output"]: line["status"] for line in read_manifest(output)}
     assert last == dict.fromkeys(names, "done")
 
@@ -79,19 +79,19 @@ def wait_for(condition, process=None):
         time.sleep(0.01)
 
 
-def processes_of(session):
-    """Return the processes of a session that still run."""
-    found = []
+def find_session_processes(session):
+    """Return the IDs of the running processes of a session."""
+    process_ids = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 text = (entry / "stat").read_text()
             except OSError:
                 continue
-            state, _, _, its = text.rpartition(")")[2].split()[:4]
-            if int(its) == session and state != "Z":
-                found.append(int(entry.name))
-    return found
+            state, _, _, session_id = text.rpartition(")")[2].split()[:4]
+            if int(session_id) == session and state != "Z":
+                process_ids.append(int(entry.name))
+    return process_ids
 
 
 @pytest.mark.skipif(not LINUX, reason="looks at processes in /proc")
@@ -104,21 +104,21 @@ def test_the_parent_is_killed(tmp_path):
     wait_for(lambda: (output / MANIFEST_NAME).exists() and read_manifest(output), process)
     process.kill()
     process.wait()
-    wait_for(lambda: not processes_of(process.pid))
-    left = list_files(output)
-    for name in left:
+    wait_for(lambda: not find_session_processes(process.pid))
+    outputs = list_files(output)
+    for name in outputs:
         assert name.endswith(".flac"), "a worker left its temporary file"
         assert len(read(output / name)) == 48000 * 40
-    told = [line for line in read_manifest(output) if line["status"] == "done"]
-    assert 0 < len(told) < 20
+    finished = [line for line in read_manifest(output) if line["status"] == "done"]
+    assert 0 < len(finished) < 20
     report, _ = run(long_tree, output)
-    assert report.skip_reasons == {"done before": len(told)}
-    assert report.done == 20 - len(told)
+    assert report.skip_reasons == {"done before": len(finished)}
+    assert report.done == 20 - len(finished)
     expect_complete(long_tree, output)
 
 
-def killed_in_the_middle(job):
-    """Stand in for `gate_job`: the process is killed when half of an output is written."""
+def die_in_the_middle(job):
+    """Replace `gate_job`: the process is killed when half of an output is written."""
     if job.name.endswith("3.wav"):
         with open_writer(sf_info(job), force=True) as file:
             file.write(sf.read(job.source, dtype="int16", always_2d=True)[0][:1000])
@@ -134,10 +134,10 @@ def sf_info(job):
 
 def test_a_worker_is_killed_in_the_middle_of_an_output(tree, tmp_path, monkeypatch):
     output = tmp_path / "out"
-    monkeypatch.setattr(batch_run, "gate_job", killed_in_the_middle)
-    report, told = run(tree, output, ProcessWorkerPool(2))
+    monkeypatch.setattr(batch_run, "gate_job", die_in_the_middle)
+    report, observer = run(tree, output, ProcessWorkerPool(2))
     assert (report.done, report.failed) == (7, 1)
-    assert statuses(told)["3.wav"] == "failed"
+    assert statuses(observer)["3.wav"] == "failed"
     assert "3.wav': the process that gated it died, twice" in report.errors[0]
     assert list_files(output) == [name for name in list_files(tree) if not name.endswith("3.wav")]
     monkeypatch.undo()
@@ -146,26 +146,26 @@ def test_a_worker_is_killed_in_the_middle_of_an_output(tree, tmp_path, monkeypat
 
 
 def test_parent_and_workers_are_killed_at_once(tree, tmp_path):
-    """As when the power goes: a partial file is left that nobody could clean up."""
+    """Like a power failure, this leaves a partial file that no process removes."""
     output = tmp_path / "out"
     code = (
         "import os, signal; from pathlib import Path; from noisegate_cli.batch import run;"
-        "from tests.batch import helpers, test_faults as t; run.gate_job = t.killed_in_the_middle;"
+        "from tests.batch import helpers, test_faults as t; run.gate_job = t.die_in_the_middle;"
         f"helpers.run(Path({str(tree)!r}), Path({str(output)!r}))"
     )
-    killed = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]
     )
-    assert killed.returncode == -signal.SIGKILL
-    left = list_files(output)
-    assert [name for name in left if name.endswith(".partial")]
+    assert process.returncode == -signal.SIGKILL
+    outputs = list_files(output)
+    assert [name for name in outputs if name.endswith(".partial")]
     report, _ = run(tree, output)
     assert report.done + report.skipped == 8
     expect_complete(tree, output)
 
 
-def without_overriding_permissions():
-    """Let root be refused what others are refused; done in a new process before it begins."""
+def drop_permission_override():
+    """Make permissions apply to root too; for `preexec_fn`."""
     if os.geteuid() == 0:
         ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
 
@@ -176,38 +176,40 @@ def test_the_output_folder_is_read_only(tree, tmp_path):
     (output / "odd").mkdir(parents=True)
     (output / "odd").chmod(0o555)
     command = [*BATCH, str(tree), "-o", str(output), "-j", "2"]
-    options = {"capture_output": True, "text": True, "preexec_fn": without_overriding_permissions}
-    done = subprocess.run(command, check=False, **options)
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 4
-    assert "odd/1.wav' can't be written" in done.stderr
+    options = {"capture_output": True, "text": True, "preexec_fn": drop_permission_override}
+    process = subprocess.run(command, check=False, **options)
+    assert process.returncode == 1
+    assert len(process.stderr.splitlines()) == 4
+    assert "odd/1.wav' can't be written" in process.stderr
     assert list_files(output) == [f"even/{number}.wav" for number in (0, 2, 4, 6)]
     (output / "odd").chmod(0o755)
     output.chmod(0o555)
     (output / MANIFEST_NAME).chmod(0o444)
-    done = subprocess.run(command, check=False, **options)
-    assert done.returncode == 1
-    assert done.stderr == f"ngate: '{output / MANIFEST_NAME}' can't be written: Permission denied\n"
+    process = subprocess.run(command, check=False, **options)
+    assert process.returncode == 1
+    assert (
+        process.stderr == f"ngate: '{output / MANIFEST_NAME}' can't be written: Permission denied\n"
+    )
     output.chmod(0o755)
     (output / MANIFEST_NAME).chmod(0o644)
     assert run(tree, output)[0].done == 4
     expect_complete(tree, output)
 
 
-def small_files_only():
-    """Let no file become larger than 150 kB; done in a new process before it begins."""
+def limit_file_size():
+    """Limit the size of files to 150 kB; for `preexec_fn`."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
 
 
-def test_a_recording_is_too_large_for_what_may_be_written(tree, tmp_path, write):
+def test_a_recording_exceeds_the_file_size_limit(tree, tmp_path, write):
     write(loud_and_quiet().repeat(4), "in/even/large.wav")
     output = tmp_path / "out"
     command = [*BATCH, str(tree), "-o", str(output), "-j", "1"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, preexec_fn=small_files_only, check=False
+    process = subprocess.run(
+        command, capture_output=True, text=True, preexec_fn=limit_file_size, check=False
     )
-    assert done.returncode == 1
-    assert "large.wav' can't be written" in done.stderr
+    assert process.returncode == 1
+    assert "large.wav' can't be written" in process.stderr
     assert list_files(output) == [name for name in list_files(tree) if "large" not in name]
     report, _ = run(tree, output)
     assert (report.done, report.skipped) == (1, 8)
@@ -223,15 +225,15 @@ def test_the_disk_is_full(tree, tmp_path):
         pytest.skip("it can't be mounted here")
     try:
         command = [*BATCH, str(tree), "-o", str(output), "-j", "2"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 1
-        assert "can't be written" in done.stderr
-        made = [name for name in list_files(output) if name.endswith(".wav")]
-        assert 0 < len(made) < 8
-        assert all(len(read(output / name)) == 48000 for name in made)
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert process.returncode == 1
+        assert "can't be written" in process.stderr
+        outputs = [name for name in list_files(output) if name.endswith(".wav")]
+        assert 0 < len(outputs) < 8
+        assert all(len(read(output / name)) == 48000 for name in outputs)
         assert not [name for name in list_files(output) if name.endswith(".partial")]
-        larger = ["mount", "-o", "remount,size=4m", str(output)]
-        subprocess.run(larger, check=True)
+        enlarge = ["mount", "-o", "remount,size=4m", str(output)]
+        subprocess.run(enlarge, check=True)
         run(tree, output)
         expect_complete(tree, output)
     finally:
@@ -242,14 +244,14 @@ def test_the_disk_is_full_in_the_middle_of_an_output(tree, tmp_path, monkeypatch
     output = tmp_path / "out"
     write = WavEncoder.write
 
-    def full(self, block):
-        if len(made) == 3:
+    def raise_no_space(self, block):
+        if len(written) == 3:
             raise OSError(errno.ENOSPC, "No space left on device")
-        made.append(self)
+        written.append(self)
         write(self, block)
 
-    made: list[WavEncoder] = []
-    monkeypatch.setattr(WavEncoder, "write", full)
+    written: list[WavEncoder] = []
+    monkeypatch.setattr(WavEncoder, "write", raise_no_space)
     report, _ = run(tree, output)
     assert (report.done, report.failed) == (3, 5)
     assert all("No space left on device" in error for error in report.errors)
@@ -259,17 +261,17 @@ def test_the_disk_is_full_in_the_middle_of_an_output(tree, tmp_path, monkeypatch
     expect_complete(tree, output)
 
 
-def test_the_disk_is_full_for_the_manifest_itself(tree, tmp_path, monkeypatch):
+def test_the_disk_is_full_while_the_manifest_is_written(tree, tmp_path, monkeypatch):
     output = tmp_path / "out"
     write = os.write
 
-    def full(file, data):
+    def write_until_full(file, data):
         if b'"status"' in data and os.fstat(file).st_size > 2000:
             write(file, data[:100])
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(file, data)
 
-    monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr(os, "write", write_until_full)
     with pytest.raises(
         OutputError, match=rf"{MANIFEST_NAME}' can't be written: No space left on device"
     ):
@@ -298,36 +300,36 @@ def test_a_library_does_not_load(tree, tmp_path):
     paths = os.pathsep.join((str(tmp_path / "broken"), *filter(None, sys.path)))
     command = [*BATCH, str(tree), "-o", str(tmp_path / "out"), "-j", "2"]
     environment = os.environ | {"PYTHONPATH": paths}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    said = done.stderr.splitlines()
-    assert len(said) == 8
-    assert all(line.endswith(".wav': OSError: no libsndfile") for line in said)
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert process.returncode == 1
+    errors = process.stderr.splitlines()
+    assert len(errors) == 8
+    assert all(line.endswith(".wav': OSError: no libsndfile") for line in errors)
     run(tree, tmp_path / "out")
     expect_complete(tree, tmp_path / "out")
 
 
 def test_an_input_vanishes_while_the_batch_runs(tree, tmp_path, monkeypatch):
     output = tmp_path / "out"
-    gone = tree / "odd" / "5.wav"
-    data = gone.read_bytes()
+    source = tree / "odd" / "5.wav"
+    data = source.read_bytes()
 
-    def vanishing(job):
-        gone.unlink(missing_ok=True)
+    def remove_and_gate(job):
+        source.unlink(missing_ok=True)
         return gate_job(job)
 
-    monkeypatch.setattr(batch_run, "gate_job", vanishing)
+    monkeypatch.setattr(batch_run, "gate_job", remove_and_gate)
     report, _ = run(tree, output)
     assert (report.done, report.failed) == (7, 1)
     assert "5.wav' doesn't exist" in report.errors[0]
     monkeypatch.undo()
-    gone.write_bytes(data)
+    source.write_bytes(data)
     assert run(tree, output)[0].reasons == {"failed before": 1}
     expect_complete(tree, output)
 
 
-def while_it_is_read(name, change):
-    """Return a stand-in for `gate_recording` that calls `change` before an output appears."""
+def gate_with_change_before_output(name, change):
+    """Return a `gate_recording` that calls `change` before an output appears."""
 
     def gate(source, *arguments, before_output_appears, **options):
         def change_and_check():
@@ -342,23 +344,24 @@ def while_it_is_read(name, change):
 
 def test_an_input_vanishes_while_it_is_read(tree, tmp_path, monkeypatch):
     output = tmp_path / "out"
-    gone = tree / "even" / "4.wav"
-    data = gone.read_bytes()
+    source = tree / "even" / "4.wav"
+    data = source.read_bytes()
     monkeypatch.setattr(
-        "noisegate_cli.recordings.gate_recording", while_it_is_read("4.wav", gone.unlink)
+        "noisegate_cli.recordings.gate_recording",
+        gate_with_change_before_output("4.wav", source.unlink),
     )
     report, _ = run(tree, output)
     assert (report.done, report.failed) == (7, 1)
     assert "4.wav' vanished while it was read" in report.errors[0]
     assert "even/4.wav" not in list_files(output)
     monkeypatch.undo()
-    gone.write_bytes(data)
+    source.write_bytes(data)
     assert run(tree, output)[0].reasons == {"failed before": 1}
     expect_complete(tree, output)
 
 
 @pytest.mark.parametrize("workers", [None, ProcessWorkerPool(2)])
-def test_an_output_that_someone_writes_before_its_turn_comes_is_left_alone(
+def test_an_output_that_another_process_writes_beforehand_is_kept(
     tree, tmp_path, workers, monkeypatch
 ):
     foreign = tmp_path / "out" / "odd" / "7.wav"
@@ -369,11 +372,11 @@ def test_an_output_that_someone_writes_before_its_turn_comes_is_left_alone(
                 foreign.parent.mkdir(parents=True)
                 foreign.write_text("foreign")
 
-    told = Writing()
+    observer = Writing()
     config = BatchConfig(root=tree, output=tmp_path / "out", settings=SETTINGS)
-    report = batch_run.BatchRun(config, told).execute(workers or InlineWorkerPool())
+    report = batch_run.BatchRun(config, observer).execute(workers or InlineWorkerPool())
     assert (report.done, report.failed, report.skipped) == (7, 0, 1)
-    assert statuses(told)["7.wav"] == "skipped"
+    assert statuses(observer)["7.wav"] == "skipped"
     assert run(tree, tmp_path / "out")[0].skip_reasons == {
         "done before": 7,
         "output exists, and no batch made it": 1,
@@ -381,12 +384,12 @@ def test_an_output_that_someone_writes_before_its_turn_comes_is_left_alone(
     assert foreign.read_text() == "foreign"
 
 
-def test_an_output_that_someone_writes_while_it_is_made_is_left_alone(tree, tmp_path, monkeypatch):
+def test_an_output_that_another_process_writes_meanwhile_is_kept(tree, tmp_path, monkeypatch):
     output = tmp_path / "out"
     foreign = output / "even" / "4.wav"
     monkeypatch.setattr(
         "noisegate_cli.recordings.gate_recording",
-        while_it_is_read("4.wav", lambda: foreign.write_text("foreign")),
+        gate_with_change_before_output("4.wav", lambda: foreign.write_text("foreign")),
     )
     assert run(tree, output)[0].skip_reasons == {"output exists, and no batch made it": 1}
     monkeypatch.undo()
@@ -421,35 +424,35 @@ def test_an_output_that_someone_edits_while_it_is_made_again_is_left_alone(
     edited = output / "even" / "4.wav"
     monkeypatch.setattr(
         "noisegate_cli.recordings.gate_recording",
-        while_it_is_read("4.wav", lambda: edited.write_text("edited")),
+        gate_with_change_before_output("4.wav", lambda: edited.write_text("edited")),
     )
     report, _ = run(tree, output, settings=replace(SETTINGS, hold_ms=5.0))
     assert (report.done, report.skipped) == (7, 1)
     assert edited.read_text() == "edited"
 
 
-@pytest.mark.parametrize("gone", ["manifest", "tree", "replaced"])
-def test_a_batch_stops_where_its_tree_has_gone(tree, tmp_path, gone):
+@pytest.mark.parametrize("removed", ["manifest", "tree", "replaced"])
+def test_a_batch_stops_if_its_output_tree_disappears(tree, tmp_path, removed):
     output = tmp_path / "out"
 
     class Removing(CollectingObserver):
         def on_recording(self, name, result):
             super().on_recording(name, result)
-            if len(self.entries) == 1 and gone == "tree":
+            if len(self.entries) == 1 and removed == "tree":
                 output.rename(tmp_path / "moved")
             elif len(self.entries) == 1:
                 (output / MANIFEST_NAME).unlink()
-                if gone == "replaced":
+                if removed == "replaced":
                     (output / MANIFEST_NAME).touch()
 
-    told = Removing()
+    observer = Removing()
     config = BatchConfig(root=tree, output=output, settings=SETTINGS, max_errors=1)
     with pytest.raises(OutputError, match="was removed or replaced while the batch ran"):
-        batch_run.BatchRun(config, told).execute(InlineWorkerPool())
-    assert len(told.entries) < 8
+        batch_run.BatchRun(config, observer).execute(InlineWorkerPool())
+    assert len(observer.entries) < 8
 
 
-def test_an_output_is_as_private_as_its_input(tree, tmp_path):
+def test_an_output_has_the_read_permissions_of_its_input(tree, tmp_path):
     for number, mode in ((0, 0o600), (2, 0o640), (4, 0o444), (6, 0o777)):
         (tree / "even" / f"{number}.wav").chmod(mode)
     run(tree, tmp_path / "out")
@@ -457,19 +460,19 @@ def test_an_output_is_as_private_as_its_input(tree, tmp_path):
     assert modes == [0o600, 0o640, 0o644, 0o644]
 
 
-def test_the_reader_of_the_results_ends_before_the_batch(tmp_path):
+def test_the_reader_of_standard_output_ends_before_the_batch(tmp_path):
     write_long_recordings(tmp_path / "in", 12)
     command = [*BATCH, str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-j", "1", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process.stdout.readline()
     process.stdout.close()
-    said = process.stderr.read()
+    errors = process.stderr.read()
     process.stderr.close()
     assert process.wait(30) == 1
-    assert "the reader of standard output has ended" in said
-    assert "of 12 recordings are dealt with: the same command does the rest" in said
-    assert "Traceback" not in said
-    assert "Exception" not in said
+    assert "the reader of standard output has ended" in errors
+    assert "of 12 recordings are dealt with: the same command does the rest" in errors
+    assert "Traceback" not in errors
+    assert "Exception" not in errors
     report, _ = run(tmp_path / "in", tmp_path / "out")
     assert report.done + report.skipped == 12
 
@@ -479,9 +482,11 @@ def test_an_input_changes_while_it_is_read(tree, tmp_path, monkeypatch, write):
 
     monkeypatch.setattr(
         "noisegate_cli.recordings.gate_recording",
-        while_it_is_read("4.wav", lambda: os.utime(tree / "even" / "4.wav", ns=(0, 0))),
+        gate_with_change_before_output(
+            "4.wav", lambda: os.utime(tree / "even" / "4.wav", ns=(0, 0))
+        ),
     )
-    report, _told = run(tree, output)
+    report, _ = run(tree, output)
     assert (report.done, report.failed) == (7, 1)
     assert "4.wav' changed while it was read" in report.errors[0]
     assert "even/4.wav" not in list_files(output)
@@ -490,33 +495,33 @@ def test_an_input_changes_while_it_is_read(tree, tmp_path, monkeypatch, write):
     expect_complete(tree, output)
 
 
-def test_an_input_changes_before_its_turn_comes(tree, tmp_path, monkeypatch, write):
+def test_an_input_changes_before_it_is_read(tree, tmp_path, monkeypatch, write):
     output = tmp_path / "out"
 
-    def rewriting(job):
+    def rewrite_and_gate(job):
         if job.name.endswith("0.wav"):
             write(loud_and_quiet()[::-1], "in/odd/7.wav")
         return gate_job(job)
 
-    monkeypatch.setattr(batch_run, "gate_job", rewriting)
+    monkeypatch.setattr(batch_run, "gate_job", rewrite_and_gate)
     assert run(tree, output)[0].done == 8
     monkeypatch.undo()
     assert run(tree, output)[0].skip_reasons == {"done before": 8}
     expect_complete(tree, output)
 
 
-def test_what_others_are_writing_there_is_left_alone(tree, tmp_path):
+def test_partial_files_of_other_processes_are_kept(tree, tmp_path):
     output = tmp_path / "out"
     (output / "even").mkdir(parents=True)
     (output / MANIFEST_NAME).write_text('{"status": "started", "output": "even/0.wav"}\n')
-    others = output / "even" / ".ngate-0123456789abcdef-01234567.partial"
-    others.touch()
+    partial = output / "even" / ".ngate-0123456789abcdef-01234567.partial"
+    partial.touch()
     run(tree, output)
-    assert others.exists()
+    assert partial.exists()
 
 
-def test_a_system_without_semaphores_is_enough(tree, tmp_path):
-    """Containers without /dev/shm have none."""
+def test_a_batch_runs_without_semaphores(tree, tmp_path):
+    """Containers without /dev/shm have no semaphores."""
     (tmp_path / "without.py").write_text(
         "import sys, _multiprocessing\n"
         "class SemLock(_multiprocessing.SemLock):\n"
@@ -531,8 +536,8 @@ def test_a_system_without_semaphores_is_enough(tree, tmp_path):
     expect_complete(tree, tmp_path / "out")
 
 
-def stuck_in_a_library(job):
-    """Stand in for `gate_job`: a call of a library does not return after half of an output."""
+def stall_in_a_library(job):
+    """Replace `gate_job`: a call of a library does not return after half of an output."""
     with open_writer(sf_info(job), force=True) as file:
         file.write(sf.read(job.source, dtype="int16", always_2d=True)[0][:1000])
         while True:  # A signal interrupts `sleep`.
@@ -545,7 +550,7 @@ def test_a_worker_that_is_stuck_in_a_library_ends_with_the_batch(tree, tmp_path,
     output = tmp_path / "out"
     code = (
         "import sys; from noisegate_cli.batch import run; from tests.batch import test_faults as t;"
-        "run.gate_job = t.stuck_in_a_library; from noisegate_cli.__main__ import main; main()"
+        "run.gate_job = t.stall_in_a_library; from noisegate_cli.__main__ import main; main()"
     )
     command = [sys.executable, "-c", code, *BATCH[3:], str(tree), "-o", str(output), "-j", "2"]
     process = subprocess.Popen(
@@ -554,15 +559,15 @@ def test_a_worker_that_is_stuck_in_a_library_ends_with_the_batch(tree, tmp_path,
     wait_for(lambda: output.exists() and len(list_files(output)) == 2, process)
     os.killpg(process.pid, sent) if sent != signal.SIGKILL else process.kill()
     message = process.communicate(timeout=30)[1].decode()
-    wait_for(lambda: not processes_of(process.pid))
+    wait_for(lambda: not find_session_processes(process.pid))
     assert list_files(output) == []
     if sent != signal.SIGKILL:
         assert process.returncode == 128 + sent
         assert message.startswith("ngate: interrupted: 0 of 8 recordings are dealt with")
 
 
-def stuck_in_the_middle(job):
-    """Stand in for `gate_job`: the third recording makes no progress after half of its output."""
+def stall_in_the_middle(job):
+    """Replace `gate_job`: the third recording makes no progress after half of its output."""
     if job.name.endswith("3.wav"):
         with open_writer(sf_info(job), force=True) as file:
             file.write(sf.read(job.source, dtype="int16", always_2d=True)[0][:1000])
@@ -571,7 +576,7 @@ def stuck_in_the_middle(job):
 
 
 def slow(job):
-    """Stand in for `gate_job`: every recording is slow and makes progress."""
+    """Replace `gate_job`: every recording is slow and makes progress."""
     for _ in range(40):
         time.sleep(0.1)
         send_heartbeat()
@@ -580,7 +585,7 @@ def slow(job):
 
 def test_a_recording_without_progress_fails_and_the_others_are_done(tree, tmp_path, monkeypatch):
     output = tmp_path / "out"
-    monkeypatch.setattr(batch_run, "gate_job", stuck_in_the_middle)
+    monkeypatch.setattr(batch_run, "gate_job", stall_in_the_middle)
     report, _ = run(tree, output, ProcessWorkerPool(2, timeout_s=3))
     assert (report.done, report.failed) == (7, 1)
     assert "3.wav': it made no progress for 3 s" in report.errors[0]

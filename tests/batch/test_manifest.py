@@ -32,7 +32,7 @@ def tree(tmp_path, write):
     return tmp_path / "in"
 
 
-def test_the_manifest_has_a_line_for_each_recording_that_says_all(tree, tmp_path):
+def test_the_manifest_has_a_complete_line_for_each_recording(tree, tmp_path):
     (tree / "bad.wav").write_text("no recording")
     run(tree, tmp_path / "out", checksum=True)
     by_output = {line["output"]: line for line in read_manifest(tmp_path / "out")}
@@ -53,9 +53,9 @@ def test_the_manifest_has_a_line_for_each_recording_that_says_all(tree, tmp_path
 def test_a_second_run_does_nothing(tree, tmp_path):
     run(tree, tmp_path / "out")
     before = (tmp_path / "out" / MANIFEST_NAME).read_bytes()
-    report, told = run(tree, tmp_path / "out")
+    report, observer = run(tree, tmp_path / "out")
     assert (report.done, report.skip_reasons) == (0, {"done before": 2})
-    assert set(statuses(told).values()) == {"skipped"}
+    assert set(statuses(observer).values()) == {"skipped"}
     assert (tmp_path / "out" / MANIFEST_NAME).read_bytes() == before
 
 
@@ -63,7 +63,9 @@ def reasons(tree, output, **options):
     return run(tree, output, dry_run=True, **options)[0].reasons
 
 
-def test_what_is_missing_changed_failed_or_gated_otherwise_is_done_again(tree, tmp_path, write):
+def test_missing_changed_failed_and_differently_gated_recordings_are_done_again(
+    tree, tmp_path, write
+):
     (tree / "bad.wav").write_text("no recording")
     output = tmp_path / "out"
     run(tree, output)
@@ -84,7 +86,7 @@ def test_what_is_missing_changed_failed_or_gated_otherwise_is_done_again(tree, t
     assert reasons(tree, output) == {}
 
 
-def test_outputs_that_no_batch_made_are_left_alone_unless_forced(tree, tmp_path):
+def test_outputs_of_unknown_origin_are_kept_unless_forced(tree, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.wav").write_text("kept")
     report, _ = run(tree, tmp_path / "out")
@@ -94,7 +96,7 @@ def test_outputs_that_no_batch_made_are_left_alone_unless_forced(tree, tmp_path)
     assert (tmp_path / "out" / "a.wav").stat().st_size > 1000
 
 
-def test_an_output_that_was_edited_is_left_alone_unless_forced(tree, tmp_path, write):
+def test_an_edited_output_is_kept_unless_forced(tree, tmp_path, write):
     output = tmp_path / "out"
     run(tree, output)
     (output / "a.wav").write_text("edited")
@@ -106,7 +108,7 @@ def test_an_output_that_was_edited_is_left_alone_unless_forced(tree, tmp_path, w
     assert run(tree, output)[0].skip_reasons == {"done before": 2}
 
 
-def test_a_failed_second_try_keeps_what_was_there_and_the_third_replaces_it(tree, tmp_path, write):
+def test_a_failed_run_keeps_the_output_and_a_later_run_replaces_it(tree, tmp_path, write):
     output = tmp_path / "out"
     run(tree, output)
     before = (output / "a.wav").read_bytes()
@@ -118,21 +120,21 @@ def test_a_failed_second_try_keeps_what_was_there_and_the_third_replaces_it(tree
     assert (output / "a.wav").read_bytes() != before
 
 
-def test_two_trees_into_one_output_dont_overwrite_each_other(tree, tmp_path, write):
+def test_two_trees_with_one_output_tree_do_not_overwrite_each_other(tree, tmp_path, write):
     write(tone(2, 0.1), "in2/a.wav")
     run(tree, tmp_path / "out")
     report, _ = run(tmp_path / "in2", tmp_path / "out")
     assert report.skip_reasons == {"output is that of another recording": 1}
 
 
-def test_a_tree_that_was_moved_is_the_same_tree(tree, tmp_path):
+def test_a_moved_tree_is_recognized(tree, tmp_path):
     run(tree, tmp_path / "out")
     moved = tree.rename(tmp_path / "moved")
     (tmp_path / "out").rename(tmp_path / "out2")
     assert run(moved, tmp_path / "out2")[0].skip_reasons == {"done before": 2}
 
 
-def test_checksums_tell_a_copy_from_a_change(tree, tmp_path):
+def test_checksums_distinguish_a_copy_from_a_change(tree, tmp_path):
     output = tmp_path / "out"
     run(tree, output, checksum=True)
     changed = tree / "deep" / "b.wav"
@@ -141,18 +143,18 @@ def test_checksums_tell_a_copy_from_a_change(tree, tmp_path):
     changed.write_bytes(data[:-2] + b"\1\1")
     os.utime(changed, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     os.utime(tree / "a.wav", ns=(0, 0))
-    report, told = run(tree, output, checksum=True)
-    assert statuses(told) == {"a.wav": "skipped", "b.wav": "done"}
+    report, observer = run(tree, output, checksum=True)
+    assert statuses(observer) == {"a.wav": "skipped", "b.wav": "done"}
     assert report.skip_reasons == {"done before": 1}
 
 
-def test_settings_that_an_older_version_did_not_have_are_their_defaults(tree, tmp_path):
+def test_settings_missing_in_an_older_manifest_have_their_defaults(tree, tmp_path):
     output = tmp_path / "out"
     run(tree, output)
-    older = read_manifest(output)
-    for line in older:
+    lines = read_manifest(output)
+    for line in lines:
         del line["settings"]["adaptive"], line["options"]["keep_mtime"]
-    (output / MANIFEST_NAME).write_text("".join(json.dumps(line) + "\n" for line in older))
+    (output / MANIFEST_NAME).write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert reasons(tree, output) == {}
     assert reasons(tree, output, settings=GateSettings(threshold=0.03, adaptive=True)) != {}
 
@@ -170,7 +172,7 @@ def test_an_incomplete_last_line_is_removed_and_its_recording_is_gated_again(tre
     assert list_files(output) == ["a.wav", "deep/b.wav"]
 
 
-def test_a_manifest_that_is_nothing_but_a_torn_line_is_an_empty_one(tmp_path):
+def test_a_manifest_with_only_an_incomplete_line_is_empty(tmp_path):
     (tmp_path / MANIFEST_NAME).write_bytes(b'{"output": "a' + b"a" * 100_000)
     Manifest(tmp_path).close()
     assert (tmp_path / MANIFEST_NAME).read_bytes() == b""
@@ -179,48 +181,48 @@ def test_a_manifest_that_is_nothing_but_a_torn_line_is_an_empty_one(tmp_path):
 @pytest.mark.parametrize(
     "line", ["garbage", "\x00" * 30, "[1, 2]", '{"output": 3}', "null", '{"no": "output"}', "\xff"]
 )
-def test_a_line_that_is_none_is_told_of_and_its_recording_is_left_alone(tree, tmp_path, line):
+def test_an_unreadable_line_is_reported_and_its_output_is_kept(tree, tmp_path, line):
     output = tmp_path / "out"
     run(tree, output)
     second = (output / MANIFEST_NAME).read_text().splitlines()[-1]
     (output / MANIFEST_NAME).write_text(f"{line}\n{second}\n", encoding="latin-1")
     report, _ = run(tree, output)
     assert report.unreadable_lines == 1
-    # Without its line nobody knows whose output that is.
+    # Without its line, the origin of the output is unknown.
     assert report.skip_reasons == {"output exists, and no batch made it": 1, "done before": 1}
     run(tree, output, force=True)
     assert run(tree, output)[0].skip_reasons == {"done before": 2}
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped"])
-def test_a_damaged_line_that_still_names_its_output_has_it_made_again(tree, tmp_path, damage):
+def test_the_recording_of_a_damaged_line_with_an_output_name_is_gated_again(tree, tmp_path, damage):
     output = tmp_path / "out"
     run(tree, output)
     lines = (output / MANIFEST_NAME).read_bytes().splitlines(keepends=True)
-    one, other = (line for line in lines if b'"done"' in line)
-    one = (
-        one[: one.index(b'"size"')] + b"\n"
+    damaged, intact = (line for line in lines if b'"done"' in line)
+    damaged = (
+        damaged[: damaged.index(b'"size"')] + b"\n"
         if damage == "cut"
-        else one.replace(b'"error": null', b'"error" null')
+        else damaged.replace(b'"error": null', b'"error" null')
     )
-    (output / MANIFEST_NAME).write_bytes(one + other)
+    (output / MANIFEST_NAME).write_bytes(damaged + intact)
     report, _ = run(tree, output)
     assert (report.unreadable_lines, report.reasons) == (1, {"interrupted before": 1})
     assert run(tree, output)[0].skip_reasons == {"done before": 2}
 
 
 @pytest.mark.parametrize("key", ["size", "output_size", "settings", "options", "result", "file"])
-def test_a_line_that_was_edited_is_no_reason_to_fall_over(tree, tmp_path, key):
+def test_a_line_with_invalid_values_does_not_stop_the_batch(tree, tmp_path, key):
     output = tmp_path / "out"
     run(tree, output)
-    for odd in (None, "x", [1], {"a": 1}, 2**70, 0.5):
+    for value in (None, "x", [1], {"a": 1}, 2**70, 0.5):
         entries = read_manifest(output)[:2]
-        entries[0][key] = odd
+        entries[0][key] = value
         (output / MANIFEST_NAME).write_text("".join(json.dumps(line) + "\n" for line in entries))
         assert run(tree, output)[0].failed == 0
 
 
-def test_there_is_one_batch_in_an_output_tree_at_a_time(tree, tmp_path):
+def test_only_one_batch_writes_to_an_output_tree_at_a_time(tree, tmp_path):
     first = Manifest(tmp_path / "out")
     with pytest.raises(OutputError, match=r"another ngate batch writes to .*out'"):
         run(tree, tmp_path / "out")
@@ -228,17 +230,17 @@ def test_there_is_one_batch_in_an_output_tree_at_a_time(tree, tmp_path):
     assert run(tree, tmp_path / "out")[0].done == 2
 
 
-def test_a_line_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path, monkeypatch):
+def test_a_line_that_does_not_fit_on_the_disk_is_removed(tmp_path, monkeypatch):
     manifest = Manifest(tmp_path)
     manifest.append(RecordingResult("started", "a"))
     write = os.write
 
-    def full(file, data):
+    def write_until_full(file, data):
         if len(data) > 5:
             return write(file, data[:5])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr(os, "write", write_until_full)
     with pytest.raises(OutputError, match="No space left"):
         manifest.append(RecordingResult("started", "b"))
     monkeypatch.undo()
@@ -252,7 +254,7 @@ def append_started(output, name):
         print(json.dumps({"status": "started", "output": name}), file=file)
 
 
-def test_without_locks_nothing_is_taken_for_left_behind(tree, tmp_path, monkeypatch):
+def test_without_locks_no_partial_file_is_removed(tree, tmp_path, monkeypatch):
     import fcntl
 
     def no_locks(*_):
@@ -273,16 +275,16 @@ def test_without_locks_nothing_is_taken_for_left_behind(tree, tmp_path, monkeypa
 
 
 @given(st.lists(st.binary(max_size=60) | st.from_regex(rb'\{"output": ?"[^"]*".*', fullmatch=True)))
-def test_any_bytes_are_a_manifest(lines):
+def test_a_manifest_of_arbitrary_bytes_is_read_without_errors(lines):
     with TemporaryDirectory() as folder:
         data = b"\n".join(lines)
         (Path(folder) / MANIFEST_NAME).write_bytes(data)
         with closing(Plan(Path("in"), Path(folder), OutputOptions())) as plan:
             results = list(read_results(Path(folder)))
-            assert len([r for r in results if r is None]) <= len(data.splitlines()) + data.count(
-                b"\n"
-            )
-            plan.load_previous_results(r for r in results if r)
+            assert len([result for result in results if result is None]) <= len(
+                data.splitlines()
+            ) + data.count(b"\n")
+            plan.load_previous_results(result for result in results if result)
 
 
 GOOD = {"status": "done", "output": "x.wav", "file": "/in/x.wav", "result": {}}
@@ -310,7 +312,7 @@ GOOD = {"status": "done", "output": "x.wav", "file": "/in/x.wav", "result": {}}
         '{"status": "' + "x" * (1 << 20) + '"}',
     ],
 )
-def test_a_bad_line_is_counted_and_dropped_and_the_others_are_valid(tree, tmp_path, line):
+def test_an_invalid_line_is_counted_and_the_others_stay_valid(tree, tmp_path, line):
     output = tmp_path / "out"
     run(tree, output)
     with (output / MANIFEST_NAME).open("r+b") as file:
@@ -321,7 +323,7 @@ def test_a_bad_line_is_counted_and_dropped_and_the_others_are_valid(tree, tmp_pa
     assert (report.unreadable_lines, report.skip_reasons) == (1, {"done before": 2})
 
 
-def test_a_shared_threshold_in_the_manifest_that_is_none_is_measured_again(tree, tmp_path):
+def test_an_invalid_shared_threshold_in_the_manifest_is_measured_again(tree, tmp_path):
     output = tmp_path / "out"
     options = {"settings": GateSettings(), "threshold_scope": "tree"}
     run(tree, output, **options)
@@ -332,7 +334,7 @@ def test_a_shared_threshold_in_the_manifest_that_is_none_is_measured_again(tree,
     assert run(tree, output, **options)[0].reasons == {"other settings": 2}
 
 
-def test_a_line_of_another_place_removes_nothing_there(tree, tmp_path):
+def test_a_line_with_a_path_outside_the_tree_removes_nothing(tree, tmp_path):
     output, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     elsewhere.mkdir()
     run(tree, output)
@@ -345,16 +347,16 @@ def test_a_line_of_another_place_removes_nothing_there(tree, tmp_path):
         assert partial.exists()
 
 
-@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+@pytest.mark.parametrize("file_type", ["link", "pipe", "folder"])
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_a_manifest_that_is_not_a_regular_file_is_refused(tree, tmp_path, kind, dry_run):
+def test_a_manifest_that_is_not_a_regular_file_is_refused(tree, tmp_path, file_type, dry_run):
     output, other = tmp_path / "out", tmp_path / "other.txt"
     output.mkdir()
     other.write_text("other")
     path = output / MANIFEST_NAME
-    if kind == "link":
+    if file_type == "link":
         path.symlink_to(other)
-    elif kind == "pipe":
+    elif file_type == "pipe":
         os.mkfifo(path)
     else:
         path.mkdir()
@@ -377,11 +379,11 @@ def test_names_are_the_same_in_any_locale(tmp_path, write):
             *(sys.executable, "-m", "noisegate_cli", "batch", str(tmp_path / "in"), "-t", "0.03"),
             *("-o", str(output), "-j", "1", "--report", str(output.with_suffix(".csv"))),
         ]
-        for environment, said in ((first, "gated    1 of"), (second, "done before")):
-            done = subprocess.run(
+        for environment, message in ((first, "gated    1 of"), (second, "done before")):
+            process = subprocess.run(
                 command, env=os.environ | environment, capture_output=True, check=False
             )
-            assert b"Traceback" not in done.stderr
-            assert done.returncode == 1, "because of the bad recording"
-            assert said.encode() in done.stderr
+            assert b"Traceback" not in process.stderr
+            assert process.returncode == 1, "because of the bad recording"
+            assert message.encode() in process.stderr
         assert run(tmp_path / "in", output)[0].skip_reasons == {"done before": 1}

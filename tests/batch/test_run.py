@@ -42,16 +42,16 @@ def tree(tmp_path, write):
     return tmp_path / "in"
 
 
-def test_every_recording_goes_to_the_same_place_in_the_output_tree(tree):
+def test_every_recording_has_the_same_relative_path_in_the_output_tree(tree):
     output = default_output_directory(tree)
     assert output == tree.with_name("in-gated")
-    report, told = run(tree, output)
-    assert statuses(told) == {"a.wav": "done", "b.flac": "done", "c.wav": "done"}
+    report, observer = run(tree, output)
+    assert statuses(observer) == {"a.wav": "done", "b.flac": "done", "c.wav": "done"}
     assert list_files(output) == ["a.wav", "deep/c.wav", "deep/er/b.flac"]
     assert (report.total, report.done, report.failed, report.to_do) == (3, 3, 0, 0)
 
 
-def test_neither_processes_nor_their_number_change_the_output(tree, tmp_path):
+def test_the_output_does_not_depend_on_the_number_of_processes(tree, tmp_path):
     for workers in (1, 3):
         run(tree, tmp_path / f"out{workers}", ProcessWorkerPool(workers))
     gate_file(tree / "a.wav", tmp_path / "alone.wav", SETTINGS)
@@ -60,13 +60,13 @@ def test_neither_processes_nor_their_number_change_the_output(tree, tmp_path):
     assert (tmp_path / "out3" / "a.wav").read_bytes() == expected
 
 
-def test_one_bad_file_does_not_stop_the_rest(tree):
+def test_a_bad_file_does_not_stop_the_batch(tree):
     (tree / "bad.wav").write_text("this is no recording")
     (tree / "deep" / "empty.wav").touch()
-    report, told = run(tree, tree.with_name("out"))
-    failed = [name for name, status in statuses(told).items() if status == "failed"]
+    report, observer = run(tree, tree.with_name("out"))
+    failed = [name for name, status in statuses(observer).items() if status == "failed"]
     assert sorted(failed) == ["bad.wav", "empty.wav"]
-    assert "bad.wav' is not a recording" in str(told.entries["bad.wav"].reason)
+    assert "bad.wav' is not a recording" in str(observer.entries["bad.wav"].reason)
     assert (report.done, report.failed, len(report.errors)) == (3, 2, 2)
 
 
@@ -80,14 +80,14 @@ def test_the_input_tree_is_never_the_output(tree):
         run(tree, tree / ".")
 
 
-def test_a_root_that_is_no_directory_is_refused(tree):
+def test_a_root_that_is_not_a_directory_is_refused(tree):
     with pytest.raises(AudioError, match="is not a directory: use ngate gate"):
         run(tree / "a.wav", tree)
     with pytest.raises(AudioError, match="doesn't exist"):
         run(tree / "nowhere", tree)
 
 
-def test_an_output_called_like_a_recording_is_refused_before_there_is_one(tree, tmp_path):
+def test_a_new_output_tree_with_the_name_of_a_recording_is_refused(tree, tmp_path):
     with pytest.raises(OutputError, match=r"clean.wav' is called like a recording.*directory"):
         run(tree, tmp_path / "clean.wav")
     assert not (tmp_path / "clean.wav").exists()
@@ -95,38 +95,38 @@ def test_an_output_called_like_a_recording_is_refused_before_there_is_one(tree, 
     assert run(tree, tmp_path / "takes.wav")[0].done == 3
 
 
-def test_what_cannot_work_is_said_before_anything_is_written(tree, tmp_path, capsys):
+def test_invalid_options_are_reported_before_anything_is_written(tree, tmp_path, capsys):
     output = tmp_path / "out"
-    for options, words in (
+    for options, message in (
         (["-t", "0.1", "--shared-threshold"], "leave out -t"),
         (["--report", str(tmp_path / "no" / "r.csv")], "no such directory"),
         (["--from-file", "nowhere"], "the list 'nowhere' can't be read"),
         (["--format", "xyz"], "'xyz'"),
     ):
         assert ngate(["batch", str(tree), "-o", str(output), *options]) in (1, 2)
-        said = capsys.readouterr().err
-        assert words in said
-        assert len(said.splitlines()) == 1
+        errors = capsys.readouterr().err
+        assert message in errors
+        assert len(errors.splitlines()) == 1
         assert not output.exists()
 
 
-def test_the_directory_one_stands_in_has_its_output_beside_it(tree, monkeypatch):
+def test_the_output_of_the_working_directory_is_next_to_it(tree, monkeypatch):
     monkeypatch.chdir(tree)
     assert default_output_directory(Path()).name == "in-gated"
     assert default_output_directory(Path("..")).name == f"{tree.parent.name}-gated"
 
 
-def test_no_recording_of_the_tree_is_ever_an_output(tmp_path, write):
+def test_a_recording_of_the_input_tree_is_never_overwritten(tmp_path, write):
     write(loud_and_quiet(), "in/b/x.wav")
     write(tone(1, 0.1), "in/b/b/x.wav")
     before = (tmp_path / "in/b/x.wav").read_bytes()
-    report, _told = run(tmp_path / "in" / "b", tmp_path / "in", force=True)
+    report, _ = run(tmp_path / "in" / "b", tmp_path / "in", force=True)
     assert (tmp_path / "in/b/x.wav").read_bytes() == before
     assert (report.done, report.failed) == (1, 1)
     assert "would overwrite" in report.errors[0]
 
 
-def test_a_link_out_of_the_tree_is_never_written_through(tmp_path, write):
+def test_outputs_are_never_written_through_a_link_out_of_the_tree(tmp_path, write):
     elsewhere = write(loud_and_quiet(), "out/a.wav")
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.wav").symlink_to(elsewhere)
@@ -136,57 +136,57 @@ def test_a_link_out_of_the_tree_is_never_written_through(tmp_path, write):
     assert elsewhere.read_bytes() == before
 
 
-def test_two_recordings_that_would_give_one_output_are_found_before(tmp_path, write):
+def test_recordings_with_the_same_output_are_reported_first(tmp_path, write):
     write(tone(1, 0.1), "in/a.wav")
     write(tone(1, 0.1), "in/a.flac")
     write(tone(1, 0.1), "in/b.wav")
-    began = []
+    submitted = []
 
     class Watching(InlineWorkerPool):
         def submit(self, work, jobs):
-            began.extend(job.name for job in jobs)
+            submitted.extend(job.name for job in jobs)
             return super().submit(work, jobs)
 
     options = OutputOptions(format="wav", suffix="")
-    report, told = run(tmp_path / "in", tmp_path / "out", Watching(), options=options)
-    assert next(iter(told.entries)) == "a.wav", "not told of first"
+    report, observer = run(tmp_path / "in", tmp_path / "out", Watching(), options=options)
+    assert next(iter(observer.entries)) == "a.wav", "not told of first"
     assert "a.wav' would overwrite" in report.errors[0]
     assert "a.flac'" in report.errors[0]
-    assert began == ["a.flac", "b.wav"]
+    assert submitted == ["a.flac", "b.wav"]
 
 
-def test_names_too_long_for_a_suffix_are_cut_and_those_that_become_one_are_found(tmp_path, write):
+def test_names_too_long_for_a_suffix_are_cut_and_collisions_are_reported(tmp_path, write):
     long = "a" * 248
     for name in (f"{long}-1.wav", f"{long}-2.wav", f"deep/{long}.wav"):
         write(loud_and_quiet(), f"in/{name}")
     options = OutputOptions(suffix="_clean")
-    report, told = run(tmp_path / "in", tmp_path / "out", options=options)
+    report, observer = run(tmp_path / "in", tmp_path / "out", options=options)
     cut = f"{long[:245]}_clean.wav"
     assert list_files(tmp_path / "out") == [cut, f"deep/{cut}"]
-    assert statuses(told)[f"{long}-2.wav"] == "failed"
+    assert statuses(observer)[f"{long}-2.wav"] == "failed"
     assert (report.done, report.failed) == (2, 1)
     assert "would overwrite" in report.errors[0]
-    again, _ = run(tmp_path / "in", tmp_path / "out", options=options)
-    assert again.skip_reasons == {"done before": 2}
+    second_report, _ = run(tmp_path / "in", tmp_path / "out", options=options)
+    assert second_report.skip_reasons == {"done before": 2}
 
 
-def test_format_subtype_and_suffix_make_the_output(tree, tmp_path):
+def test_format_subtype_and_suffix_apply_to_all_outputs(tree, tmp_path):
     options = OutputOptions(format="flac", subtype="PCM_24", suffix="_clean", keep_mtime=True)
     run(tree, tmp_path / "out", options=options)
     assert list_files(tmp_path / "out") == [
         "a_clean.flac", "deep/c_clean.flac", "deep/er/b_clean.flac",
     ]  # fmt: skip
-    made = tmp_path / "out" / "a_clean.flac"
-    assert sf.info(made).subtype == "PCM_24"
-    assert made.stat().st_mtime_ns == (tree / "a.wav").stat().st_mtime_ns
+    output = tmp_path / "out" / "a_clean.flac"
+    assert sf.info(output).subtype == "PCM_24"
+    assert output.stat().st_mtime_ns == (tree / "a.wav").stat().st_mtime_ns
     assert run(tree, tmp_path / "out", options=options)[0].skip_reasons == {"done before": 3}
 
 
-def test_a_dry_run_tells_all_and_does_nothing(tree, tmp_path):
+def test_a_dry_run_reports_everything_and_writes_nothing(tree, tmp_path):
     (tree / "bad.wav").write_text("no recording")
-    report, told = run(tree, tmp_path / "out", dry_run=True)
+    report, observer = run(tree, tmp_path / "out", dry_run=True)
     assert not (tmp_path / "out").exists()
-    assert statuses(told) == {
+    assert statuses(observer) == {
         "a.wav": "to do", "b.flac": "to do", "c.wav": "to do", "bad.wav": "failed",
     }  # fmt: skip
     assert (report.to_do, report.failed, report.reasons) == (3, 1, {"new": 4})
@@ -196,7 +196,7 @@ def test_a_dry_run_tells_all_and_does_nothing(tree, tmp_path):
     assert run(tree, tmp_path / "out", dry_run=True)[0].skip_reasons == {"done before": 3}
 
 
-def test_it_stops_after_so_many_errors_and_says_what_is_left(tmp_path, write):
+def test_a_batch_stops_after_max_errors_and_reports_the_rest(tmp_path, write):
     for i in range(9):
         path = write(tone(1, 0.1), f"in/{i}.wav")
         if i % 2:
@@ -206,18 +206,18 @@ def test_it_stops_after_so_many_errors_and_says_what_is_left(tmp_path, write):
     assert report.stop_reason == f"stopped after {report.failed} failed"
     assert report.done + report.failed + report.to_do == 9
     assert report.to_do >= 2
-    again, _ = run(tmp_path / "in", tmp_path / "out")
-    assert (again.done + again.skipped, again.failed) == (5, 4)
+    second_report, _ = run(tmp_path / "in", tmp_path / "out")
+    assert (second_report.done + second_report.skipped, second_report.failed) == (5, 4)
 
 
-def test_the_worst_recordings_are_named_first(tmp_path, write):
+def test_the_worst_recordings_are_listed_first(tmp_path, write):
     write(tone(2, 0.001), "in/silent.wav")
     write(np.clip(tone(2, 0.9), -1, 32767 / 32768), "in/clipped.wav")
     write(tone(2, 0.2), "in/loud.wav")
     write(loud_and_quiet(), "in/fine.wav")
     report, _ = run(tmp_path / "in", tmp_path / "out")
-    found = [(one.name, one.reason) for one in report.review_candidates]
-    assert found[:3] == [
+    candidates = [(candidate.name, candidate.reason) for candidate in report.review_candidates]
+    assert candidates[:3] == [
         ("silent.wav", "all closed"), ("clipped.wav", "clipped"), ("loud.wav", "never closed"),
     ]  # fmt: skip
     assert report.review_counts["clipped"] == 1
@@ -235,14 +235,14 @@ if __name__ == "__main__":
 """
 
 
-def test_what_gates_is_loaded_by_workers_and_never_by_their_parent(tree, tmp_path):
+def test_only_workers_load_heavy_modules(tree, tmp_path):
     (tmp_path / "parent.py").write_text(PARENT)
     subprocess.run([sys.executable, "parent.py"], cwd=tmp_path, check=True)
     assert list_files(tmp_path / "out") == ["a.wav", "deep/c.wav", "deep/er/b.flac"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_an_interrupt_stops_cleanly_and_the_next_run_does_the_rest(tmp_path, number):
+def test_an_interrupted_batch_stops_cleanly_and_can_be_resumed(tmp_path, number):
     write_long_recordings(tmp_path / "in", 20)
     output = tmp_path / "in-gated"
     command = [sys.executable, "-m", "noisegate_cli", "batch", str(tmp_path / "in"), "-j", "2"]
@@ -252,19 +252,19 @@ def test_an_interrupt_stops_cleanly_and_the_next_run_does_the_rest(tmp_path, num
         time.sleep(0.02)
     os.killpg(process.pid, number)
     interrupted = time.time()
-    _, said = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=30)
     assert time.time() - interrupted < 3
     assert process.returncode == 128 + number
-    assert "Traceback" not in said
+    assert "Traceback" not in errors
     done = {p.name: p.stat().st_mtime_ns for p in output.glob("*.flac")}
-    # One that was just being moved into place may still come.
-    assert all(then < (interrupted + 0.2) * 1e9 for then in done.values())
+    # An output may be moved into place shortly after the signal.
+    assert all(mtime_ns < (interrupted + 0.2) * 1e9 for mtime_ns in done.values())
     assert 0 < len(done) < 20
-    # One a worker may have been moved into place without having been told of.
-    told = int(said.split("gated")[1].split()[0])
-    assert len(done) - 2 <= told <= len(done)
-    assert f"interrupted: {told} of 20 recordings" in said
-    assert "the same command does the rest" in said
+    # Each worker may have finished one output that it did not report any more.
+    reported = int(errors.split("gated")[1].split()[0])
+    assert len(done) - 2 <= reported <= len(done)
+    assert f"interrupted: {reported} of 20 recordings" in errors
+    assert "the same command does the rest" in errors
     assert sorted(done) == list_files(output), "a temporary file was left"
     for name in done:
         assert len(read(output / name)) == 40 * 48000
@@ -275,14 +275,14 @@ def test_an_interrupt_stops_cleanly_and_the_next_run_does_the_rest(tmp_path, num
 
 
 def die_on_a(job):
-    """Stand in for `gate_job`: a recording that kills whatever process opens it."""
+    """Replace `gate_job`: the recording a.wav kills every process that opens it."""
     if job.name.endswith("a.wav"):
         os.kill(os.getpid(), signal.SIGKILL)
     return gate_job(job)
 
 
 def die_once(job):
-    """Stand in for `gate_job`: the first worker that comes is ended from outside."""
+    """Replace `gate_job`: the first worker is terminated from outside."""
     mark = Path(job.output).parent.parent / "died"
     if not mark.exists():
         mark.touch()
@@ -291,11 +291,11 @@ def die_once(job):
     return gate_job(job)
 
 
-def test_a_worker_that_dies_costs_the_recording_that_killed_it_and_no_other(tree, monkeypatch):
+def test_only_the_recording_that_kills_its_worker_fails(tree, monkeypatch):
     monkeypatch.setattr(batch_run, "gate_job", die_on_a)
     output = tree.with_name("out")
-    report, told = run(tree, output, ProcessWorkerPool(2))
-    assert statuses(told) == {"a.wav": "failed", "b.flac": "done", "c.wav": "done"}
+    report, observer = run(tree, output, ProcessWorkerPool(2))
+    assert statuses(observer) == {"a.wav": "failed", "b.flac": "done", "c.wav": "done"}
     assert "a.wav': the process that gated it died" in report.errors[0]
     assert list_files(output) == ["deep/c.wav", "deep/er/b.flac"]
     monkeypatch.undo()
@@ -307,7 +307,7 @@ def test_a_worker_that_dies_costs_the_recording_that_killed_it_and_no_other(tree
     )
 
 
-def test_a_worker_that_is_ended_from_outside_costs_nothing(tmp_path, write, monkeypatch):
+def test_a_worker_that_is_terminated_from_outside_loses_no_recordings(tmp_path, write, monkeypatch):
     for name in "ab":
         write(loud_and_quiet(), f"in/{name}.wav")
     monkeypatch.setattr(batch_run, "gate_job", die_once)
@@ -319,39 +319,41 @@ def process_id(job):
     return os.getpid()
 
 
-def test_a_process_makes_room_for_another_before_it_can_grow(monkeypatch):
+def test_a_worker_process_is_replaced_after_a_number_of_jobs(monkeypatch):
     monkeypatch.setattr(executors, "MAX_JOBS_PER_PROCESS", 3)
     ids: list[int] = []
     workers = ProcessWorkerPool(1)
-    runner = JobRunner(workers, process_id, lambda ended: ids.extend(found for _, found in ended))
+    runner = JobRunner(
+        workers, process_id, lambda results: ids.extend(process_id for _, process_id in results)
+    )
     runner.run(split_into_chunks(map(LargeJob, range(7)), 7, workers))
     workers.close()
     assert [ids.count(i) for i in dict.fromkeys(ids)] == [3, 3, 1]
 
 
-@pytest.mark.parametrize(("kind", "per_worker"), [(LargeJob, 1), (SmallJob, MAX_CHUNK_JOBS)])
-def test_no_more_jobs_are_taken_than_workers_can_do_with(kind, per_worker):
-    taken: list[int] = []
+@pytest.mark.parametrize(("job_type", "per_worker"), [(LargeJob, 1), (SmallJob, MAX_CHUNK_JOBS)])
+def test_the_number_of_queued_jobs_is_bounded(job_type, per_worker):
+    started: list[int] = []
     ended: list[int] = []
 
     class Counting(ShuffledWorkerPool):
         def submit(self, work, jobs):
-            assert len(taken) - len(ended) <= 6 * per_worker
+            assert len(started) - len(ended) <= 6 * per_worker
             return super().submit(work, jobs)
 
     def feed():
-        for number in map(kind, range(1000)):
-            taken.append(number)
+        for number in map(job_type, range(1000)):
+            started.append(number)
             yield number
 
     workers = Counting(2, seed=0)
-    runner = JobRunner(workers, abs, lambda ends: ended.extend(end for _, end in ends))
+    runner = JobRunner(workers, abs, lambda results: ended.extend(result for _, result in results))
     runner.run(split_into_chunks(feed(), 1000, workers))
-    assert sorted(ended) == taken == list(range(1000))
+    assert sorted(ended) == started == list(range(1000))
 
 
 @pytest.mark.parametrize("number", [1, 7, 300, 1000])
-def test_the_last_handfuls_are_so_small_that_all_workers_end_together(number):
+def test_chunks_become_smaller_towards_the_end(number):
     workers = ShuffledWorkerPool(2, seed=0)
     sizes = [len(jobs) for jobs in split_into_chunks(map(SmallJob, range(number)), number, workers)]
     assert sum(sizes) == number
@@ -360,8 +362,8 @@ def test_the_last_handfuls_are_so_small_that_all_workers_end_together(number):
     assert sizes[-1] == 1
 
 
-def test_a_job_that_never_reaches_its_worker_costs_that_job_only():
-    found = {}
+def test_only_the_job_that_cannot_be_sent_to_a_worker_is_lost():
+    results = {}
 
     def unpicklable(job):
         if job == 1:
@@ -370,11 +372,15 @@ def test_a_job_that_never_reaches_its_worker_costs_that_job_only():
 
     workers = InlineWorkerPool()
     jobs = split_into_chunks(map(LargeJob, range(3)), 3, workers)
-    JobRunner(workers, unpicklable, found.update).run(jobs)
-    assert found == {0: 0, 1: LostJob("ModuleNotFoundError: No module named 'noisegate_cli'"), 2: 2}
+    JobRunner(workers, unpicklable, results.update).run(jobs)
+    assert results == {
+        0: 0,
+        1: LostJob("ModuleNotFoundError: No module named 'noisegate_cli'"),
+        2: 2,
+    }
 
 
-def test_the_automatic_gate_is_the_same_in_a_batch(tree, tmp_path):
+def test_the_automatic_gate_gives_the_same_output_in_a_batch(tree, tmp_path):
     run(tree, tmp_path / "out", settings=GateSettings())
     gate_file(tree / "a.wav", tmp_path / "alone.wav", GateSettings())
     assert (tmp_path / "out" / "a.wav").read_bytes() == (tmp_path / "alone.wav").read_bytes()

@@ -1,4 +1,4 @@
-"""One threshold for many recordings."""
+"""Thresholds that several recordings share."""
 
 import re
 
@@ -22,7 +22,7 @@ AUTO = GateSettings()
 
 @pytest.fixture
 def tree(tmp_path, write):
-    """Two folders of recordings, one 20 dB louder than the other, each noise and signal."""
+    """Return a tree with two folders of noisy recordings, one 20 dB louder than the other."""
     rng = np.random.default_rng(0)
     for folder, gain in (("quiet", 0.1), ("loud", 1.0)):
         for number in range(4):
@@ -32,11 +32,11 @@ def tree(tmp_path, write):
     return tmp_path / "in"
 
 
-def used(output):
+def read_thresholds(output):
     return {line["output"]: line["settings"]["threshold"] for line in read_manifest(output)}
 
 
-def merged(*paths):
+def merge_histograms(*paths):
     return sum((measure_level_histogram(path) for path in paths), LevelHistogram())
 
 
@@ -46,13 +46,13 @@ def merged(*paths):
     ).flatmap(lambda parts: st.tuples(st.just(parts), st.permutations(parts))),
     st.integers(0, 8),
 )
-def test_a_shared_threshold_is_the_same_for_any_order_and_grouping(parts, cut):
-    def histogram(some):
+def test_a_shared_threshold_does_not_depend_on_order_or_grouping(parts, cut):
+    def histogram(parts):
         total = LevelHistogram()
-        for levels in some:
-            one = LevelHistogram()
-            one.add(from_db(levels))
-            total = total + one
+        for levels in parts:
+            part_histogram = LevelHistogram()
+            part_histogram.add(from_db(levels))
+            total = total + part_histogram
         return total
 
     forwards, shuffled = parts
@@ -62,11 +62,9 @@ def test_a_shared_threshold_is_the_same_for_any_order_and_grouping(parts, cut):
     assert suggest_threshold(grouped, 3.0) == suggest_threshold(whole, 3.0)
 
 
-@pytest.mark.parametrize("shared", ["tree", "folder"])
-def test_neither_the_order_nor_the_number_of_workers_changes_shared_thresholds(
-    tree, tmp_path, shared
-):
-    found = []
+@pytest.mark.parametrize("scope", ["tree", "folder"])
+def test_shared_thresholds_do_not_depend_on_the_workers_or_their_order(tree, tmp_path, scope):
+    thresholds_by_run = []
     for number, workers in enumerate(
         (
             InlineWorkerPool(),
@@ -76,61 +74,74 @@ def test_neither_the_order_nor_the_number_of_workers_changes_shared_thresholds(
         )
     ):
         output = tmp_path / f"out{number}"
-        run(tree, output, workers, settings=AUTO, threshold_scope=shared)
-        found.append(used(output))
-    assert found[0] == found[1] == found[2] == found[3]
-    assert len(found[0]) == 8
+        run(tree, output, workers, settings=AUTO, threshold_scope=scope)
+        thresholds_by_run.append(read_thresholds(output))
+    assert (
+        thresholds_by_run[0] == thresholds_by_run[1] == thresholds_by_run[2] == thresholds_by_run[3]
+    )
+    assert len(thresholds_by_run[0]) == 8
 
 
-def test_the_threshold_of_a_tree_is_that_of_all_its_levels(tree, tmp_path):
+def test_the_threshold_of_a_tree_is_computed_from_all_its_levels(tree, tmp_path):
     run(tree, tmp_path / "out", settings=AUTO, threshold_scope="tree")
-    expected = suggest_threshold(merged(*tree.rglob("*.wav")), AUTO.hysteresis_db).threshold
-    assert set(used(tmp_path / "out").values()) == {expected}
+    expected = suggest_threshold(
+        merge_histograms(*tree.rglob("*.wav")), AUTO.hysteresis_db
+    ).threshold
+    assert set(read_thresholds(tmp_path / "out").values()) == {expected}
     gate_file(tree / "loud/0.wav", tmp_path / "alone.wav", GateSettings(threshold=expected))
-    made = tmp_path / "out" / "loud" / "0.wav"
-    assert made.read_bytes() == (tmp_path / "alone.wav").read_bytes()
+    output = tmp_path / "out" / "loud" / "0.wav"
+    assert output.read_bytes() == (tmp_path / "alone.wav").read_bytes()
 
 
-def test_each_folder_has_the_threshold_of_its_own_levels(tree, tmp_path):
+def test_the_threshold_of_a_folder_is_computed_from_its_own_levels(tree, tmp_path):
     run(tree, tmp_path / "out", settings=AUTO, threshold_scope="folder")
     for folder in ("loud", "quiet"):
-        expected = suggest_threshold(merged(*(tree / folder).iterdir()), 3.0).threshold
-        found = {t for name, t in used(tmp_path / "out").items() if name.startswith(folder)}
-        assert found == {expected}
-    loud, quiet = (used(tmp_path / "out")[f"{folder}/0.wav"] for folder in ("loud", "quiet"))
+        expected = suggest_threshold(merge_histograms(*(tree / folder).iterdir()), 3.0).threshold
+        thresholds_of_folder = {
+            threshold
+            for name, threshold in read_thresholds(tmp_path / "out").items()
+            if name.startswith(folder)
+        }
+        assert thresholds_of_folder == {expected}
+    loud, quiet = (
+        read_thresholds(tmp_path / "out")[f"{folder}/0.wav"] for folder in ("loud", "quiet")
+    )
     assert loud == pytest.approx(10 * quiet, rel=0.1)
 
 
-def test_the_method_and_the_key_have_their_say(tree, tmp_path):
+def test_shared_thresholds_use_the_method_and_the_key_filter(tree, tmp_path):
     settings = GateSettings(threshold="floor+6dB", key_hz=(300.0, 3000.0), channels="separate")
     run(tree, tmp_path / "out", settings=settings, threshold_scope="tree")
     levels = sum(
         (measure_level_histogram(path, settings) for path in tree.rglob("*.wav")), LevelHistogram()
     )
     expected = suggest_threshold(levels, 3.0, "floor+6dB").threshold
-    assert set(used(tmp_path / "out").values()) == {expected}
+    assert set(read_thresholds(tmp_path / "out").values()) == {expected}
 
 
-def test_what_cannot_be_measured_is_left_out_and_named(tree, tmp_path):
+def test_recordings_that_cannot_be_measured_are_excluded_and_reported(tree, tmp_path):
     run(tree, tmp_path / "out", settings=AUTO, threshold_scope="tree")
     (tree / "bad.wav").write_text("no recording")
-    report, told = run(tree, tmp_path / "out2", settings=AUTO, threshold_scope="tree")
-    assert statuses(told)["bad.wav"] == "failed"
+    report, observer = run(tree, tmp_path / "out2", settings=AUTO, threshold_scope="tree")
+    assert statuses(observer)["bad.wav"] == "failed"
     assert report.done == 8
-    assert used(tmp_path / "out2")["loud/0.wav"] == used(tmp_path / "out")["loud/0.wav"]
+    assert (
+        read_thresholds(tmp_path / "out2")["loud/0.wav"]
+        == read_thresholds(tmp_path / "out")["loud/0.wav"]
+    )
 
 
-def test_the_summary_tells_what_is_shared(tree, tmp_path, write, capsys):
+def test_the_summary_shows_the_shared_thresholds(tree, tmp_path, write, capsys):
     write(tone(2, 0.1), "in/flat/a.wav")
-    for options, words in (
+    for options, pattern in (
         (["--folder-threshold"], r"threshold +0\.0\d+ \(-.* in 3 folders; none in 1 of them"),
         (["--shared-threshold", "--force"], r"threshold +0\.\d+ \(-\d+\.\d dBFS\) *\n"),
     ):
         assert ngate(["batch", str(tree), "-o", str(tmp_path / "out"), "-j", "1", *options]) == 0
-        assert re.search(words, capsys.readouterr().err)
+        assert re.search(pattern, capsys.readouterr().err)
 
 
-def test_where_nothing_parts_the_gate_stays_open(tmp_path, write):
+def test_the_gate_stays_open_if_no_shared_threshold_is_found(tmp_path, write):
     for name in "ab":
         write(tone(2, 0.1), f"in/{name}.wav")
     report, _ = run(tmp_path / "in", tmp_path / "out", settings=AUTO, threshold_scope="tree")
@@ -138,15 +149,15 @@ def test_where_nothing_parts_the_gate_stays_open(tmp_path, write):
     assert (tmp_path / "out/a.wav").read_bytes() == (tmp_path / "in/a.wav").read_bytes()
 
 
-def test_a_second_run_measures_nothing_and_one_more_recording_means_all(
+def test_a_second_run_measures_nothing_and_a_new_recording_measures_its_folder(
     tree, tmp_path, write, monkeypatch
 ):
     run(tree, tmp_path / "out", settings=AUTO, threshold_scope="folder")
     (tmp_path / "out" / "loud" / "0.wav").unlink()
     measured = []
-    before = thresholds.measure_job
+    measure_job = thresholds.measure_job
     monkeypatch.setattr(
-        thresholds, "measure_job", lambda job: (measured.append(job.name), before(job))[1]
+        thresholds, "measure_job", lambda job: (measured.append(job.name), measure_job(job))[1]
     )
     report, _ = run(tree, tmp_path / "out", settings=AUTO, threshold_scope="folder")
     assert (measured, report.done, report.skipped) == ([], 1, 7)
@@ -156,6 +167,6 @@ def test_a_second_run_measures_nothing_and_one_more_recording_means_all(
     assert report.reasons == {"other settings": 4, "new": 1}
 
 
-def test_a_threshold_that_is_given_cannot_be_shared_once_more(tree, tmp_path):
+def test_a_given_threshold_excludes_shared_thresholds(tree, tmp_path):
     with pytest.raises(SettingsError, match="leave out threshold="):
         run(tree, tmp_path / "out", threshold_scope="tree")

@@ -1,1 +1,1 @@
-"""What ngate costs: time and memory, side by side with other gates."""
+"""Benchmarks: time, memory and quality of ngate and of other gates, and long random tests."""

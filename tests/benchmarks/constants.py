@@ -1,4 +1,4 @@
-"""The numeric constants of the gating core, and the package with another value of one of them."""
+"""Find the numeric constants of the gating core, and import the package with other values."""
 
 import ast
 import contextlib
@@ -30,12 +30,12 @@ NEIGHBOURS: dict[str, tuple[Value, ...]] = {
     "spectral.wiener.RUN_IN_DIVISOR": (1, 4, 8),
     "timing.DEFAULT_OVERLAP": (2, 8, 16),
 }
-"""Values to try where a factor makes no sense: shares near 1, levels, powers of two."""
+"""Values to try for constants that a factor does not suit: shares near 1, levels, powers of two."""
 
 
 def find_constants() -> dict[str, Value]:
     """Return the numeric module-level constants of the gating core, by MODULE.NAME."""
-    found = {}
+    constants = {}
     for path in sorted(CORE.rglob("*.py")):
         module = ".".join(path.relative_to(CORE).with_suffix("").parts)
         for statement in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -43,8 +43,8 @@ def find_constants() -> dict[str, Value]:
                 if name.isupper():
                     value = getattr(importlib.import_module(f"noisegate_cli.gating.{module}"), name)
                     if _is_numeric(value):
-                        found[f"{module}.{name}"] = value
-    return found
+                        constants[f"{module}.{name}"] = value
+    return constants
 
 
 def _assigned_names(statement: ast.stmt) -> Iterator[str]:
@@ -64,7 +64,7 @@ def _is_numeric(value: object) -> bool:
 
 
 def scale(value: Value, factor: float) -> Value:
-    """Multiply a value; an integer stays one, and changes by 1 at least."""
+    """Multiply a value; an integer stays an integer, and changes by at least 1."""
     if isinstance(value, tuple):
         return tuple(scale(part, factor) for part in value)
     if isinstance(value, int):
@@ -75,13 +75,13 @@ def scale(value: Value, factor: float) -> Value:
 
 def neighbours(constant: str, value: Value, factors: Sequence[float] = ()) -> list[Value]:
     """Return the values to try for a constant, in order."""
-    tried = NEIGHBOURS.get(constant) if not factors else None
-    tried = tried or tuple(scale(value, factor) for factor in factors or FACTORS)
-    return sorted(set(tried) - {value})
+    values = NEIGHBOURS.get(constant) if not factors else None
+    values = values or tuple(scale(value, factor) for factor in factors or FACTORS)
+    return sorted(set(values) - {value})
 
 
 class _PatchedLoader(SourceFileLoader):
-    """Loads a module with one more assignment, after the one of the constant."""
+    """Load a module with a second assignment after the assignment of the constant."""
 
     def __init__(self, module: str, path: str, name: str, value: Value) -> None:
         super().__init__(module, path)
@@ -113,10 +113,10 @@ class _PatchedFinder(MetaPathFinder):
 
 @contextlib.contextmanager
 def patched(constant: str, value: Value) -> Iterator[None]:
-    """Import the package anew, with another value of one constant, until the context ends.
+    """Import the package again with another value of one constant, until the context ends.
 
-    Because all modules are imported anew, the value also arrives where the constant was imported by
-    name, or is part of a default, of a class or of another constant.
+    Because all modules are imported again, the value also reaches modules that import the constant
+    by name, and defaults, classes and constants that depend on it.
     """
     stored = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_ours(name)}
     finder = _PatchedFinder(constant, value)

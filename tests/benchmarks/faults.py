@@ -112,9 +112,9 @@ def measure(fixture: Fixture, target: str) -> float:
         process = start(fixture, target)
         wait_for_handlers(process)
         began = time.perf_counter()
-        _, told = process.communicate()
+        _, stderr = process.communicate()
         fixture.durations_s[target] = time.perf_counter() - began
-        assert process.returncode == 0, told.decode()
+        assert process.returncode == 0, stderr.decode()
         check_files(fixture, finished=target != PIPED)
         remove_outputs(fixture)
     return fixture.durations_s[target]
@@ -132,22 +132,22 @@ def interrupt(fixture: Fixture, number: int, targets: list[str]) -> str:
             time.sleep(delay_s)
             if process.poll() is None:
                 os.killpg(process.pid, sent)
-        told = process.communicate(timeout=MAX_SECONDS)[1].decode()
+        stderr = process.communicate(timeout=MAX_SECONDS)[1].decode()
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise AssertionError("it does not exit") from None
     names = " ".join(s.name for s in numbers)
-    case = f"{target}, {names} after {moment:.3f} s, status {process.returncode}: {told!r}"
+    case = f"{target}, {names} after {moment:.3f} s, status {process.returncode}: {stderr!r}"
     # A signal that arrives when the work is complete has no effect. Of signals that arrive during
     # a long call of a library, Python handles the one with the lowest number first.
     assert process.returncode in (0, *(128 + sent for sent in numbers)), case
-    lines = told.splitlines()
+    lines = stderr.splitlines()
     expected = "ngate: interrupted" if process.returncode else ""
     if target == BATCH and process.returncode:
         assert lines, case
         assert lines[-1].startswith(expected), case
-        assert not any(word in told for word in ("Traceback", "Exception", "warn")), case
+        assert not any(word in stderr for word in ("Traceback", "Exception", "warn")), case
     else:
         assert lines == ([expected] if expected else []), case
     try:

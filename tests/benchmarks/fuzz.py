@@ -34,7 +34,7 @@ LIES = (
 """Numbers that headers should not be believed."""
 
 
-def mutated(content: bytes, number: int) -> bytes:
+def damage(content: bytes, number: int) -> bytes:
     """Return `content` with the damage of case `number`."""
     rng = np.random.default_rng(number)
     octets = bytearray(content)
@@ -63,7 +63,7 @@ def mutated(content: bytes, number: int) -> bytes:
     return bytes(octets)
 
 
-def gated(path: Path, output: Path, number: int) -> str:
+def gate_damaged(path: Path, output: Path, number: int) -> str:
     """Gate one damaged recording; return `gated`, `warned` or `refused`, or raise."""
     from noisegate_cli import GateSettings, NoisegateError, analyze_file, gate_file
 
@@ -86,7 +86,7 @@ def _work(pipe: Connection, folder: Path) -> None:
     while True:
         seed, number = pipe.recv()
         path = folder / f"in{seed.suffix}"
-        path.write_bytes(mutated(seed.read_bytes(), number))
+        path.write_bytes(damage(seed.read_bytes(), number))
         before = talk.stat().st_size
         started = time.perf_counter()
         try:
@@ -94,7 +94,7 @@ def _work(pipe: Connection, folder: Path) -> None:
             output = folder / ("out.wav" if number % 3 else f"out{seed.suffix}")
             if output.suffix not in (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".wv", ".caf"):
                 output = folder / "out.flac"
-            what = gated(path, output, number)
+            what = gate_damaged(path, output, number)
         except Exception as error:
             what = f"FAULT {type(error).__name__}: {error}"
         seconds = time.perf_counter() - started

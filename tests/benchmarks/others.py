@@ -1,9 +1,9 @@
-"""The bare copy and the gates that need a script, each in its usual form.
+"""The plain copy and the gates that need a script, each in its usual form.
 
     python others.py TOOL INPUT OUTPUT
     python others.py peak COMMAND ...
 
-Nothing is imported before it is known what is wanted: the imports are part of what a tool costs.
+Each tool imports only the libraries that it needs, because imports are part of its time.
 """
 
 import os
@@ -14,7 +14,7 @@ THRESHOLD_DB = -30.5
 
 
 def copy(source: str, target: str) -> None:
-    """Read and write in the file's own sample type: no gate on libsndfile can be faster."""
+    """Read and write in the sample type of the file: no gate on libsndfile can be faster."""
     import numpy as np
     import soundfile as sf
 
@@ -33,23 +33,23 @@ def librosa(source: str, target: str) -> None:
     import librosa
     import soundfile as sf
 
-    y, rate = librosa.load(source, sr=None)
-    spectrum = librosa.stft(y)
-    mask = librosa.feature.rms(y=y) > THRESHOLD
-    sf.write(target, librosa.istft(spectrum * mask, length=len(y)), int(rate))
+    samples, rate = librosa.load(source, sr=None)
+    spectrum = librosa.stft(samples)
+    mask = librosa.feature.rms(y=samples) > THRESHOLD
+    sf.write(target, librosa.istft(spectrum * mask, length=len(samples)), int(rate))
 
 
-def noisereduce(source: str, target: str, kind: str = "") -> None:
-    """Subtract noise, with the defaults: noise that changes, or stays the same."""
+def noisereduce(source: str, target: str, mode: str = "") -> None:
+    """Reduce noise with the defaults, as nonstationary or as stationary noise."""
     import noisereduce
     import soundfile as sf
 
-    y, rate = sf.read(source, dtype="float32")
-    sf.write(target, noisereduce.reduce_noise(y, rate, stationary=kind == "stationary"), rate)
+    samples, rate = sf.read(source, dtype="float32")
+    sf.write(target, noisereduce.reduce_noise(samples, rate, stationary=mode == "stationary"), rate)
 
 
 def pedalboard(source: str, target: str) -> None:
-    """Gate a second at a time, as in pedalboard's own examples."""
+    """Gate one second at a time, as in pedalboard's examples."""
     from pedalboard import NoiseGate
     from pedalboard.io import AudioFile
 
@@ -63,9 +63,9 @@ def pedalboard(source: str, target: str) -> None:
 
 
 def peak(*command: str) -> None:
-    """Run a command and print the most bytes of memory that one process of it held.
+    """Run a command and print the peak memory of its largest process in bytes.
 
-    A process starts with the peak of the one that spawns it: that has to be as small as this one.
+    A process inherits the peak of the process that spawns it, so this process must be small.
     """
     null = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0) for number in (1, 2)]
     pid = os.posix_spawn(command[0], command, os.environ, file_actions=null)
@@ -75,7 +75,7 @@ def peak(*command: str) -> None:
 
 
 def gating(folder: str) -> None:
-    """Print how many ms it takes to gate a recording that is in memory: a mean over a folder."""
+    """Print the mean time in ms to gate a recording of a folder in memory."""
     from pathlib import Path
     from time import perf_counter
 
@@ -83,26 +83,26 @@ def gating(folder: str) -> None:
 
     from noisegate_cli import GateSettings, gate
 
-    paths, spent = sorted(Path(folder).rglob("*.wav")), 0.0
+    paths, total_s = sorted(Path(folder).rglob("*.wav")), 0.0
     for path in paths:
-        y, rate = sf.read(path, dtype="int16", always_2d=True)
+        samples, rate = sf.read(path, dtype="int16", always_2d=True)
         started = perf_counter()
-        gate(y, rate, settings=GateSettings(threshold=THRESHOLD))
-        spent += perf_counter() - started
-    print(1000 * spent / len(paths))
+        gate(samples, rate, settings=GateSettings(threshold=THRESHOLD))
+        total_s += perf_counter() - started
+    print(1000 * total_s / len(paths))
 
 
 def parent(*arguments: str) -> None:
-    """Run ngate here, and print the most bytes of memory that this process held."""
+    """Run ngate in this process, and print the peak memory of this process in bytes."""
     from pathlib import Path
 
     from noisegate_cli.terminal.cli import run
 
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     status = run(arguments)
-    # What getrusage tells is at least what the process held that started this one.
-    told = Path("/proc/self/status").read_text().partition("VmHWM:")[2]
-    print(int(told.split()[0]) * 1024)
+    # The peak that getrusage reports includes the peak of the process that started this one.
+    peak_line = Path("/proc/self/status").read_text().partition("VmHWM:")[2]
+    print(int(peak_line.split()[0]) * 1024)
     sys.exit(status)
 
 

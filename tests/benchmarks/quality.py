@@ -1,19 +1,19 @@
-"""How well a gate tells speech from pauses, on recordings of which both are known.
+"""Measure how well a gate separates speech from pauses, on annotated recordings.
 
     python -m tests.benchmarks.quality [FOLDER] [--cmd 'ngate gate {in} -o {out}'] [--json]
     python -m tests.benchmarks.quality --cmd 'ngate gate {in} -o {out} -t {t}dB' --sweep=-60:-15:1
 
-With a sweep of thresholds {t} the best of them counts for each recording: what nobody knows who
-sets one.
+With a sweep of thresholds {t}, the best threshold of each recording counts. This is an upper bound:
+a user does not know the best threshold in advance.
 
-A folder has NAME.flac (or .wav) and NAME.json with `pauses`, which hold no speech, and `speech`,
-which the noise does not bury: lists of [start, end] in seconds. What is in neither is not judged.
+A folder has NAME.flac (or .wav) and NAME.json with `pauses`, which contain no speech, and `speech`,
+which is not masked by the noise: lists of [start, end] in seconds. Everything else is not scored.
 A gain is the level after the gate over the level before, in frames of 30 ms, one every 10 ms.
 
-lost      % of speech turned down by more than 3 dB
+lost      % of speech attenuated by more than 3 dB
 onset     the same over the first 80 ms of speech after a pause
-closed    % of pauses turned down by 10 dB or more
-opens     how often the gate opened
+closed    % of pauses attenuated by 10 dB or more
+opens     number of times the gate opens
 balanced  (100 - lost + closed) / 2
 """
 
@@ -33,7 +33,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 DATA = Path(__file__).parent.parent / "data"
-OURS = f"{shlex.quote(sys.executable)} -m noisegate_cli gate -q {{in}} -o {{out}}"
+DEFAULT_COMMAND = f"{shlex.quote(sys.executable)} -m noisegate_cli gate -q {{in}} -o {{out}}"
 
 HOP_S, FRAME_S = 0.010, 0.030
 ONSET_FRAMES = 8
@@ -44,7 +44,7 @@ Samples = NDArray[Any]
 
 @dataclass(frozen=True)
 class Score:
-    """Of one recording; all but `opens` in percent."""
+    """The score of one recording; all values but `opens` are in percent."""
 
     name: str
     lost: float
@@ -65,7 +65,7 @@ def score(
 
 def score_gain(name: str, gain: NDArray[np.float64], truth: dict[str, list[list[float]]]) -> Score:
     """Score the gain in dB of each frame."""
-    pause, speech = (frame_mask(truth[kind], len(gain)) for kind in ("pauses", "speech"))
+    pause, speech = (frame_mask(truth[part], len(gain)) for part in ("pauses", "speech"))
     onset = np.zeros(len(gain), np.bool_)
     for _, end in truth["pauses"]:
         following = np.flatnonzero(speech[round(end / HOP_S) :])[:ONSET_FRAMES]
@@ -85,27 +85,27 @@ def score_gain(name: str, gain: NDArray[np.float64], truth: dict[str, list[list[
 
 
 def recordings(folder: Path) -> list[tuple[Path, dict[str, list[list[float]]]]]:
-    """Return the recordings of a folder of which the truth is there, and the truth."""
-    found = []
+    """Return the annotated recordings of a folder, with their annotations."""
+    result = []
     for path in sorted(folder.iterdir()):
         truth = path.with_suffix(".json")
         if path.suffix in (".flac", ".wav") and truth.exists():
-            found.append((path, json.loads(truth.read_text(encoding="utf-8"))))
-    return found
+            result.append((path, json.loads(truth.read_text(encoding="utf-8"))))
+    return result
 
 
 def run(command: str, folder: Path, thresholds: Sequence[float] = (0.0,)) -> list[Score]:
-    """Run a gate on every recording of a folder, and keep the best of some thresholds."""
+    """Run a gate on every recording of a folder; return the scores of the best thresholds."""
     scores = []
     for path, truth in recordings(folder):
         before, rate = sf.read(path, always_2d=True)
-        tried = []
+        candidates = []
         for threshold in thresholds:
             after, after_rate = _gated(command, path, threshold)
             if (after_rate, after.shape) != (rate, before.shape):
                 raise SystemExit(f"{path.name}: the output has another rate, length or channels")
-            tried.append(score(path.stem, before, after, rate, truth))
-        scores.append(max(tried, key=lambda s: s.balanced))
+            candidates.append(score(path.stem, before, after, rate, truth))
+        scores.append(max(candidates, key=lambda candidate: candidate.balanced))
     if not scores:
         raise SystemExit(f"no recordings with their truth in {folder}")
     return scores
@@ -124,8 +124,11 @@ def _gated(command: str, path: Path, threshold: float) -> tuple[Samples, int]:
 
 def mean(scores: list[Score]) -> Score:
     """Return the mean of some scores."""
-    values = [[v for v in asdict(s).values() if not isinstance(v, str)] for s in scores]
-    return Score("mean", *(float(v) for v in np.mean(values, axis=0)))
+    values = [
+        [value for value in asdict(score).values() if not isinstance(value, str)]
+        for score in scores
+    ]
+    return Score("mean", *(float(value) for value in np.mean(values, axis=0)))
 
 
 def frame_levels(samples: Samples, rate: int) -> NDArray[np.float64]:
@@ -141,11 +144,11 @@ def frame_levels(samples: Samples, rate: int) -> NDArray[np.float64]:
 
 
 def frame_mask(stretches: list[list[float]], frames: int) -> NDArray[np.bool_]:
-    """Return which frames lie in any of the stretches, given in seconds."""
-    within = np.zeros(frames, np.bool_)
+    """Return the mask of the frames within any of the stretches, which are in seconds."""
+    mask = np.zeros(frames, np.bool_)
     for start, end in stretches:
-        within[round(start / HOP_S) : round(end / HOP_S) + 1] = True
-    return within
+        mask[round(start / HOP_S) : round(end / HOP_S) + 1] = True
+    return mask
 
 
 def _share(flags: NDArray[np.bool_]) -> float:
@@ -158,20 +161,22 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", nargs="?", type=Path, default=DATA)
-    parser.add_argument("--cmd", default=OURS, help="the gate, with {in} and {out}")
+    parser.add_argument("--cmd", default=DEFAULT_COMMAND, help="the gate, with {in} and {out}")
     parser.add_argument("--sweep", help="FROM:TO:STEP in dB")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     sweep = [float(part) for part in arguments.sweep.split(":")] if arguments.sweep else [0, 1, 1]
     scores = run(arguments.cmd, arguments.folder, list(np.arange(*sweep)))
     if arguments.json:
-        print(json.dumps([asdict(s) for s in scores]))
+        print(json.dumps([asdict(score) for score in scores]))
         return
-    width = max(len(s.name) for s in scores)
+    width = max(len(score.name) for score in scores)
     print(" " * width + "".join(f"{title:>10}" for title in list(asdict(scores[0]))[1:]))
-    for s in [*scores, mean(scores)]:
-        values = "".join(f"{v:10.1f}" for v in asdict(s).values() if not isinstance(v, str))
-        print(f"{s.name:<{width}}{values}")
+    for score in [*scores, mean(scores)]:
+        values = "".join(
+            f"{value:10.1f}" for value in asdict(score).values() if not isinstance(value, str)
+        )
+        print(f"{score.name:<{width}}{values}")
 
 
 if __name__ == "__main__":

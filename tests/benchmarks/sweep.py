@@ -1,4 +1,4 @@
-"""Change one constant of the gating core at a time, and measure what that does.
+"""Change one constant of the gating core at a time, and measure the effect.
 
     python -m tests.benchmarks.sweep FOLDER ... [--constant MODULE.NAME ...] [--factors 0.5,2]
     python -m tests.benchmarks.sweep FOLDER ... --markdown
@@ -20,8 +20,9 @@ spectral    the spectral gate: gain in SI-SDR in dB, level change of speech in d
             noise in pauses in dB, and PESQ if the package `pesq` is installed
 quietest    the same without pauses to learn from: the gate is always open
 mask        the same for the binary mask
-report      what `analyze` and the audit report: drift in dB, agreement and confidence in %, chops
-by ear      nothing: it is not swept
+report      the results of `analyze` and the audit: drift in dB, agreement and confidence in %,
+            chops
+by ear      listening: the constant is not swept
 """
 
 import argparse
@@ -49,7 +50,7 @@ Array: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording with its truth."""
+    """An annotated recording."""
 
     folder: str
     path: Path
@@ -92,16 +93,16 @@ class Measure:
 
     name: str
     least: float
-    """Least difference of the mean that counts."""
+    """Smallest significant difference of the mean."""
     large: float
-    """Least difference of a single recording that counts, whatever the mean."""
+    """Smallest significant difference of a single recording, for any mean."""
     sign: int
-    """1 if more is better, -1 if less is, 0 if neither."""
+    """1 if more is better, -1 if less is better, 0 otherwise."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one value of a constant gave."""
+    """The results with one value of a constant."""
 
     folders: list[str]
     values: Array
@@ -113,29 +114,27 @@ class Outcome:
 
     def select(self, folder: str) -> "Outcome":
         """Return the outcome of one folder."""
-        chosen = np.array(self.folders) == folder
-        digests = [digest for digest, there in zip(self.digests, chosen, strict=True) if there]
-        return Outcome(
-            [folder] * len(digests), self.values[chosen], digests, self.two_sided[chosen]
-        )
+        mask = np.array(self.folders) == folder
+        digests = [digest for digest, selected in zip(self.digests, mask, strict=True) if selected]
+        return Outcome([folder] * len(digests), self.values[mask], digests, self.two_sided[mask])
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A way to judge a constant."""
+class Criterion:
+    """How to compare the values of a constant."""
 
     measures: list[Measure]
     run: Callable[[Recording], tuple[list[float], bytes]]
     has_worst: bool = False
-    """Whether the worst recording that has speech and pauses is of interest, by measure 1."""
+    """Whether to report the worst recording with speech and pauses, by the first measure."""
     needs_clean: bool = False
 
     def is_fit(self, recording: Recording) -> bool:
-        """Return whether the recording has what is needed."""
+        """Return whether the recording has the required reference."""
         return recording.clean is not None or not self.needs_clean
 
     def judge(self, recordings: Sequence[Recording]) -> Outcome:
-        """Run the gate on all recordings that are fit for this."""
+        """Run the gate on all recordings with the required reference."""
         fit = [recording for recording in recordings if self.is_fit(recording)]
         results = [self.run(recording) for recording in fit]
         return Outcome(
@@ -146,7 +145,7 @@ class Kind:
         )
 
     def summarize(self, outcome: Outcome) -> list[float]:
-        """Return the means of the measures, and the worst recording if it is of interest."""
+        """Return the means of the measures, and the worst recording if it is reported."""
         means = [float(mean) for mean in outcome.values.mean(axis=0)]
         first = outcome.values[outcome.two_sided, 0]
         return [*means, float(first.min(initial=100.0))] if self.has_worst else means
@@ -163,7 +162,7 @@ def _settings(**fields: Any) -> Any:
 
 
 def _accuracy(recording: Recording, after: NDArray[np.float32]) -> list[float]:
-    """Return balanced accuracy and lost speech; of one class alone if there is only one."""
+    """Return balanced accuracy and lost speech; with a single class, the accuracy of that class."""
     truth = recording.truth
     score = quality.score_gain(recording.path.stem, recording.gain_db(after), truth)
     rates = [100 - score.lost] * bool(truth["speech"]) + [score.closed] * bool(truth["pauses"])
@@ -243,7 +242,7 @@ def _run_report(recording: Recording) -> tuple[list[float], bytes]:
         report.drift_db,
         100 * (report.suggestion.agreement or 0.0),
         100 * report.suggestion.confidence,
-        float(stream.chops.count),
+        float(stream.report.chops.count),
     ]
     return values, repr(values).encode()
 
@@ -261,17 +260,17 @@ REPORTS = [
     Measure("confidence", 0.2, math.inf, 0),
     Measure("chops", 0.1, math.inf, 0),
 ]
-KINDS = {
-    "automatic": Kind(ACCURACY, _run_automatic, has_worst=True),
-    "levels": Kind(ACCURACY, _run_levels, has_worst=True),
-    "spectral": Kind(FIDELITY, _spectral_runner(), needs_clean=True),
-    "quietest": Kind(FIDELITY, _spectral_runner(threshold="-110dB"), needs_clean=True),
-    "mask": Kind(FIDELITY, _spectral_runner(spectral="mask"), needs_clean=True),
-    "report": Kind(REPORTS, _run_report),
+CRITERIA = {
+    "automatic": Criterion(ACCURACY, _run_automatic, has_worst=True),
+    "levels": Criterion(ACCURACY, _run_levels, has_worst=True),
+    "spectral": Criterion(FIDELITY, _spectral_runner(), needs_clean=True),
+    "quietest": Criterion(FIDELITY, _spectral_runner(threshold="-110dB"), needs_clean=True),
+    "mask": Criterion(FIDELITY, _spectral_runner(spectral="mask"), needs_clean=True),
+    "report": Criterion(REPORTS, _run_report),
 }
 
 
-def compare(kind: Kind, base: Outcome, other: Outcome) -> str:
+def compare(criterion: Criterion, base: Outcome, other: Outcome) -> str:
     """Return "same", "flat", "better", "worse", "trade-off", "uneven" or "differs".
 
     A measure differs if the mean of its differences over the recordings is larger than twice its
@@ -283,18 +282,20 @@ def compare(kind: Kind, base: Outcome, other: Outcome) -> str:
     if base.digests == other.digests:
         return "same"
     changes = other.values - base.values
-    found = {
+    results = {
         _compare_measure(measure, differences, np.array(base.folders))
-        for measure, differences in zip(kind.measures, changes.T, strict=True)
+        for measure, differences in zip(criterion.measures, changes.T, strict=True)
     } - {"flat"}
-    if found == {"better"}:
-        signed = changes.mean(axis=0) * [measure.sign for measure in kind.measures]
-        if (signed < [-measure.least for measure in kind.measures]).any():
+    if results == {"better"}:
+        signed = changes.mean(axis=0) * [measure.sign for measure in criterion.measures]
+        if (signed < [-measure.least for measure in criterion.measures]).any():
             return "trade-off"
-    if found:
-        return found.pop() if len(found) == 1 else "trade-off"
+    if results:
+        return results.pop() if len(results) == 1 else "trade-off"
     return (
-        "uneven" if (abs(changes) > [measure.large for measure in kind.measures]).any() else "flat"
+        "uneven"
+        if (abs(changes) > [measure.large for measure in criterion.measures]).any()
+        else "flat"
     )
 
 
@@ -315,14 +316,14 @@ def _compare_measure(measure: Measure, differences: Array, folders: NDArray[np.s
 class Sweep:
     """The outcomes of all values of one constant."""
 
-    kind: Kind
+    criterion: Criterion
     base: Outcome
     outcomes: dict[Value, Outcome | str] = field(default_factory=dict)
-    """By value; an error message where the gate does not run with it."""
+    """Outcomes by value; an error message if the gate fails with the value."""
 
     @property
     def cell(self) -> str:
-        """The differences to the value as it is, as text."""
+        """The differences from the current value, as text."""
         return "; ".join(f"{v}: {self._differences(o)}" for v, o in self.outcomes.items())
 
     def _differences(self, outcome: Outcome | str) -> str:
@@ -330,7 +331,9 @@ class Sweep:
             return outcome
         if outcome.digests == self.base.digests:
             return "="
-        pairs = zip(self.kind.summarize(outcome), self.kind.summarize(self.base), strict=True)
+        pairs = zip(
+            self.criterion.summarize(outcome), self.criterion.summarize(self.base), strict=True
+        )
         return " / ".join(_signed(after - before) for after, before in pairs)
 
     @property
@@ -339,7 +342,7 @@ class Sweep:
         words: dict[str, list[str]] = {}
         for value, outcome in self.outcomes.items():
             if not isinstance(outcome, str):
-                words.setdefault(compare(self.kind, self.base, outcome), []).append(str(value))
+                words.setdefault(compare(self.criterion, self.base, outcome), []).append(str(value))
         if not words:
             return "does not run with other values"
         if set(words) == {"same"}:
@@ -358,13 +361,13 @@ def _signed(difference: float) -> str:
     return f"{rounded:+.2f}".replace("-", "−") if rounded else "0"
 
 
-def describe(kind: Kind, outcome: Outcome) -> str:
+def describe(criterion: Criterion, outcome: Outcome) -> str:
     """Return the scores of each folder as text, in cells."""
-    names = [*(m.name for m in kind.measures), *(["worst"] if kind.has_worst else [])]
+    names = [*(m.name for m in criterion.measures), *(["worst"] if criterion.has_worst else [])]
     parts = []
     for folder in dict.fromkeys(outcome.folders):
         part = outcome.select(folder)
-        scores = zip(names, kind.summarize(part), strict=True)
+        scores = zip(names, criterion.summarize(part), strict=True)
         parts.append(
             f"{folder} ({len(part.values)}): "
             + ", ".join(f"{name} " + f"{value:.2f}".replace("-", "−") for name, value in scores)
@@ -373,14 +376,18 @@ def describe(kind: Kind, outcome: Outcome) -> str:
 
 
 def sweep_constant(
-    constant: str, values: Sequence[Value], kind: Kind, base: Outcome, recordings: list[Recording]
+    constant: str,
+    values: Sequence[Value],
+    criterion: Criterion,
+    base: Outcome,
+    recordings: list[Recording],
 ) -> Sweep:
     """Judge all values of a constant."""
-    sweep = Sweep(kind, base)
+    sweep = Sweep(criterion, base)
     for value in values:
         with patched(constant, value):
             try:
-                sweep.outcomes[value] = kind.judge(recordings)
+                sweep.outcomes[value] = criterion.judge(recordings)
             except Exception as error:
                 sweep.outcomes[value] = f"fails ({type(error).__name__})"
     return sweep
@@ -400,26 +407,28 @@ def main() -> None:
     constants, recordings = find_constants(), read_recordings(arguments.folders)
     if not recordings:
         raise SystemExit("no recordings with their truth in these folders")
-    kinds = {r.constant: r.kind for r in read_records(DOCUMENT.read_text(encoding="utf-8"))}
-    chosen = arguments.constant or [c for c, kind in kinds.items() if kind in KINDS]
-    for constant in chosen:
-        if constant not in constants or kinds.get(constant) not in KINDS:
+    criteria = {r.constant: r.criterion for r in read_records(DOCUMENT.read_text(encoding="utf-8"))}
+    selected = arguments.constant or [
+        c for c, criterion in criteria.items() if criterion in CRITERIA
+    ]
+    for constant in selected:
+        if constant not in constants or criteria.get(constant) not in CRITERIA:
             raise SystemExit(f"{constant} has no record with a sweep in {DOCUMENT}")
-    names = dict.fromkeys(kinds[constant] for constant in chosen)
+    names = dict.fromkeys(criteria[constant] for constant in selected)
     for name in names:
-        if not any(map(KINDS[name].is_fit, recordings)):
+        if not any(map(CRITERIA[name].is_fit, recordings)):
             raise SystemExit(f"{name}: no recording has its clean speech, NAME.clean.flac")
     bases = {}
     for name in names:
-        bases[name] = KINDS[name].judge(recordings)
-        scores = describe(KINDS[name], bases[name])
+        bases[name] = CRITERIA[name].judge(recordings)
+        scores = describe(CRITERIA[name], bases[name])
         print(f"{name} | {scores}", flush=True)
         if arguments.markdown:
             _rewrite(partial(renew_scores, name=name, scores=scores))
-    for constant in chosen:
-        name, value = kinds[constant], constants[constant]
+    for constant in selected:
+        name, value = criteria[constant], constants[constant]
         tried = neighbours(constant, value, factors)
-        sweep = sweep_constant(constant, tried, KINDS[name], bases[name], recordings)
+        sweep = sweep_constant(constant, tried, CRITERIA[name], bases[name], recordings)
         print(f"{constant} = {value} | {sweep.cell} | {sweep.verdict}", flush=True)
         if arguments.markdown:
             cells = {"sweep": sweep.cell, "verdict": sweep.verdict}

@@ -1,4 +1,4 @@
-"""The records of the tuned constants in docs/tuning.md."""
+"""Read and renew the records of the tuned constants in docs/tuning.md."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "tuning.md"
 
 @dataclass
 class Record:
-    """A row of docs/tuning.md: cells without the bars."""
+    """A row of docs/tuning.md, split into cells."""
 
     line: int
     constant: str
@@ -20,8 +20,8 @@ class Record:
     cells: list[str]
 
     @property
-    def kind(self) -> str:
-        """What the constant is judged by; empty if it is not tuned."""
+    def criterion(self) -> str:
+        """The criterion by which values are compared; empty if the constant is not tuned."""
         return self.cells[4] if len(self.cells) == 7 else ""
 
 
@@ -29,7 +29,7 @@ def read_records(text: str) -> list[Record]:
     """Return the rows that describe a constant.
 
     A row with seven cells is the record of a tuned constant: constant, value, what it does, chosen
-    on, judged by, sweep, verdict. It stands under a heading that is the path of its module. A row
+    on, judged by, sweep, verdict. Its heading is the path of its module. A row
     with four cells is a constant that is not tuned: module, constant, value, reason.
     """
     records, module = [], ""
@@ -65,5 +65,5 @@ def renew_record(text: str, constant: str, value: Value, sweep: str, verdict: st
 
 
 def renew_scores(text: str, name: str, scores: str) -> str:
-    """Return the document with the scores of the values as they are renewed."""
+    """Return the document with the scores of the current values renewed."""
     return re.sub(rf"(?m)^\| {name} \|.*$", f"| {name} | {scores} |", text)

@@ -1,4 +1,4 @@
-"""Chunks that are written are walked back, and any bytes are walked in bounded work."""
+"""Written chunks are read back, and arbitrary bytes are read with bounded work."""
 
 import io
 import sys
@@ -19,99 +19,113 @@ IDS = st.text("ABCxyz 12", min_size=4, max_size=4).map(str.encode)
 CHUNKS = st.lists(st.tuples(IDS, st.binary(max_size=9)), max_size=8)
 SIZES = st.one_of(st.integers(0, 64), st.sampled_from([0x7FFFFFFF, UNKNOWN_SIZE]))
 NAMES = st.sampled_from([b"fmt ", b"data", b"ds64", b"LIST", b"RIFF", b"id3 ", b"\0bad"])
-HEADS = st.sampled_from([b"RIFF", b"RIFX", b"RF64"])
+FORM_IDS = st.sampled_from([b"RIFF", b"RIFX", b"RF64"])
 
 
-def walked(content, big=False):
+def read_chunks(content, is_big_endian=False):
     """Return the IDs and the contents of the chunks in bytes."""
-    chunks = walk_chunks(lambda at, size: content[at : at + size], 0, len(content), big)
+    chunks = walk_chunks(
+        lambda offset, size: content[offset : offset + size], 0, len(content), is_big_endian
+    )
     return [(chunk.id, content[chunk.offset : chunk.offset + chunk.size]) for chunk in chunks]
 
 
 @given(CHUNKS, st.booleans())
-def test_chunks_that_are_written_are_walked_back(chunks, big):
-    order = ">" if big else "<"
+def test_written_chunks_are_read_back(chunks, is_big_endian):
+    order = ">" if is_big_endian else "<"
     content = b"".join(build_chunk(name, data, order) for name, data in chunks)
-    assert walked(content, big) == chunks
+    assert read_chunks(content, is_big_endian) == chunks
 
 
 @given(
     st.lists(
-        # A text fills the bytes in which a wrong offset would find a small size.
+        # Text, because at a wrong offset it reads as a very large size.
         st.tuples(IDS, st.text("abc", max_size=9).map(str.encode)),
         max_size=8,
     )
 )
-def test_chunks_without_padding_are_walked_back(chunks):
+def test_chunks_without_padding_are_read_back(chunks):
     content = b"".join(build_chunk(name, data)[: 8 + len(data)] for name, data in chunks)
-    assert walked(content) == chunks
+    assert read_chunks(content) == chunks
 
 
-def test_an_unpadded_chunk_before_a_chunk_that_begins_with_zeros_is_walked_back():
+def test_an_unpadded_chunk_before_a_chunk_of_zeros_is_read_back():
     # One byte later, "bext" with 602 bytes reads as "extZ" with two bytes.
     chunks = [(b"LIST", b"odd"), (b"bext", bytes(602)), (b"data", b"1234")]
     content = b"".join(name + len(data).to_bytes(4, "little") + data for name, data in chunks)
-    assert walked(content) == chunks
+    assert read_chunks(content) == chunks
 
 
 def test_padding_that_is_not_zero_is_skipped():
     content = b"odd \3\0\0\0abcX" + build_chunk(b"next", b"1234")
-    assert walked(content) == [(b"odd ", b"abc"), (b"next", b"1234")]
+    assert read_chunks(content) == [(b"odd ", b"abc"), (b"next", b"1234")]
 
 
 @given(CHUNKS.filter(bool), st.data())
-def test_a_truncated_chunk_declares_more_than_it_holds(chunks, data):
+def test_a_truncated_chunk_has_its_declared_and_its_actual_size(chunks, data):
     content = b"".join(build_chunk(*chunk) for chunk in chunks)
-    cut = content[: data.draw(st.integers(0, len(content)))]
-    found = list(walk_chunks(lambda at, size: cut[at : at + size], 0, len(cut)))
-    for chunk, (name, whole) in zip(found, chunks, strict=False):
-        assert (chunk.id, chunk.declared_size) == (name, len(whole))
-        assert cut[chunk.offset : chunk.offset + chunk.size] == whole[: chunk.size]
-    assert all(chunk.is_complete for chunk in found[:-1])
+    truncated = content[: data.draw(st.integers(0, len(content)))]
+    chunks_found = list(
+        walk_chunks(lambda offset, size: truncated[offset : offset + size], 0, len(truncated))
+    )
+    for chunk, (name, data_written) in zip(chunks_found, chunks, strict=False):
+        assert (chunk.id, chunk.declared_size) == (name, len(data_written))
+        assert truncated[chunk.offset : chunk.offset + chunk.size] == data_written[: chunk.size]
+    assert all(chunk.is_complete for chunk in chunks_found[:-1])
 
 
-def test_a_long_size_of_the_samples_comes_from_ds64():
+def test_the_size_of_long_data_is_read_from_ds64():
     size = 5 << 30
     ds64 = build_chunk(b"ds64", (9).to_bytes(8, "little") + size.to_bytes(8, "little") + bytes(12))
-    head = ds64 + b"data" + UNKNOWN_SIZE.to_bytes(4, "little")
+    header = ds64 + b"data" + UNKNOWN_SIZE.to_bytes(4, "little")
     after = build_chunk(b"LIST", b"INFO")
-    end = len(head) + size + len(after)
+    end = len(header) + size + len(after)
 
-    def read(at, length):
-        return (head if at < len(head) else after)[at % (len(head) + size) :][:length]
+    def read(position, length):
+        return (header if position < len(header) else after)[position % (len(header) + size) :][
+            :length
+        ]
 
-    found = list(walk_chunks(read, 0, end))
-    assert [(c.id, c.size) for c in found] == [(b"ds64", 28), (b"data", size), (b"LIST", 4)]
+    chunks = list(walk_chunks(read, 0, end))
+    assert [(chunk.id, chunk.size) for chunk in chunks] == [
+        (b"ds64", 28),
+        (b"data", size),
+        (b"LIST", 4),
+    ]
 
 
 @given(st.lists(st.tuples(NAMES, SIZES, st.binary(max_size=40))), st.binary(max_size=40), st.data())
-def test_the_work_for_any_bytes_is_linear(chunks, rest, data):
+def test_the_work_for_any_bytes_is_linear(chunks, tail, data):
     content = b"".join(name + size.to_bytes(4, "little") + part for name, size, part in chunks)
-    content += rest
+    content += tail
     reads = []
 
-    def read(at, size):
+    def read(offset, size):
         reads.append(size)
-        assert at <= len(content)
-        return content[at : at + size]
+        assert offset <= len(content)
+        return content[offset : offset + size]
 
-    big = data.draw(st.booleans())
-    found = list(walk_chunks(read, 0, len(content), big))
-    assert len(found) <= len(content) // 8
-    assert sum(reads) <= 64 * (len(found) + 1)
-    assert [c.offset for c in found] == sorted({c.offset for c in found})
+    is_big_endian = data.draw(st.booleans())
+    chunks_found = list(walk_chunks(read, 0, len(content), is_big_endian))
+    assert len(chunks_found) <= len(content) // 8
+    assert sum(reads) <= 64 * (len(chunks_found) + 1)
+    assert [chunk.offset for chunk in chunks_found] == sorted(
+        {chunk.offset for chunk in chunks_found}
+    )
 
 
-def test_a_bomb_of_empty_chunks_ends_early():
+def test_the_number_of_chunks_is_limited():
     content = build_chunk(b"bomb", b"") * 5 * MAX_CHUNKS
-    assert len(walked(content)) == MAX_CHUNKS
+    assert len(read_chunks(content)) == MAX_CHUNKS
 
 
-@given(HEADS, st.lists(st.tuples(NAMES, SIZES, st.binary(max_size=40))), st.binary(max_size=40))
-def test_any_bytes_have_a_layout_or_none(tmp_path_factory, head, chunks, rest):
+@given(FORM_IDS, st.lists(st.tuples(NAMES, SIZES, st.binary(max_size=40))), st.binary(max_size=40))
+def test_the_layout_of_arbitrary_bytes_is_read_without_errors(
+    tmp_path_factory, form_id, chunks, tail
+):
     path = tmp_path_factory.getbasetemp() / "any.wav"
     body = b"".join(name + size.to_bytes(4, "little") + part for name, size, part in chunks)
-    path.write_bytes(head + bytes(4) + b"WAVE" + body + rest)
+    path.write_bytes(form_id + bytes(4) + b"WAVE" + body + tail)
     layout = read_layout(path)
     if layout:
         assert layout.extra_duration >= 0
@@ -121,14 +135,14 @@ def test_any_bytes_have_a_layout_or_none(tmp_path_factory, head, chunks, rest):
 
 
 class Stream(io.BytesIO):
-    """A stream that gives a few bytes at a time and counts what it gave."""
+    """A stream that returns a few bytes at a time and counts them."""
 
     taken = 0
 
     def read1(self, size=-1):
-        some = super().read1(min(size, 7) if size >= 0 else 7)
-        self.taken += len(some)
-        return some
+        octets = super().read1(min(size, 7) if size >= 0 else 7)
+        self.taken += len(octets)
+        return octets
 
 
 def stream_of(content, monkeypatch):
@@ -137,18 +151,18 @@ def stream_of(content, monkeypatch):
     return StandardInput(), stream
 
 
-@given(HEADS, st.lists(st.tuples(NAMES, SIZES, st.binary(max_size=40))), st.binary(max_size=40))
-def test_a_stream_of_any_bytes_is_read_or_refused(head, chunks, rest):
+@given(FORM_IDS, st.lists(st.tuples(NAMES, SIZES, st.binary(max_size=40))), st.binary(max_size=40))
+def test_a_stream_of_any_bytes_is_read_or_refused(form_id, chunks, tail):
     body = b"".join(name + size.to_bytes(4, "little") + part for name, size, part in chunks)
     with pytest.MonkeyPatch.context() as patch:
-        source, _ = stream_of(head + bytes(4) + b"WAVE" + body + rest, patch)
+        source, _ = stream_of(form_id + bytes(4) + b"WAVE" + body + tail, patch)
         reader = StreamReader.try_open(source, None)
         if reader:
             samples = sum(len(block) for block, _ in reader.blocks())
-            assert samples <= len(body + rest)
+            assert samples <= len(body + tail)
 
 
-def test_a_stream_is_not_read_past_the_header_before_its_samples_are_wanted(write, monkeypatch):
+def test_opening_a_stream_reads_only_the_header(write, monkeypatch):
     content = write(loud_and_quiet()).read_bytes()
     source, stream = stream_of(content, monkeypatch)
     assert StreamReader.try_open(source, None)
@@ -156,13 +170,15 @@ def test_a_stream_is_not_read_past_the_header_before_its_samples_are_wanted(writ
 
 
 @given(st.lists(st.tuples(NAMES, SIZES, st.binary(max_size=40))), st.binary(max_size=40))
-def test_a_list_of_any_bytes_has_texts_or_none(tmp_path_factory, chunks, rest):
+def test_a_list_chunk_of_arbitrary_bytes_is_read_without_errors(tmp_path_factory, chunks, tail):
     body = b"".join(name + size.to_bytes(4, "little") + part for name, size, part in chunks)
     path = tmp_path_factory.getbasetemp() / "list.bin"
-    content = build_chunk(b"LIST", b"INFO" + body + rest)
+    content = build_chunk(b"LIST", b"INFO" + body + tail)
     path.write_bytes(content)
-    found = tuple(walk_chunks(lambda at, size: content[at : at + size], 0, len(content)))
-    assert read_tags(path, {}, MetadataChunks(path, found)).pictures == ()
+    chunks_found = tuple(
+        walk_chunks(lambda offset, size: content[offset : offset + size], 0, len(content))
+    )
+    assert read_tags(path, {}, MetadataChunks(path, chunks_found)).pictures == ()
 
 
 def test_a_chunk_after_an_unpadded_chunk_is_copied_and_its_tags_are_read(write, tmp_path):

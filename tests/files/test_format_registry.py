@@ -1,4 +1,4 @@
-"""What the registry of formats says is true of the files and of the libraries."""
+"""The registry of formats agrees with the written files and the libraries."""
 
 import re
 from dataclasses import replace
@@ -35,7 +35,7 @@ HOUR = AudioInfo(Path("in.wav"), 48000, 2, 3600 * 48000, "W64", "PCM_24")
 
 
 @pytest.mark.parametrize("extension", WRITABLE_EXTENSIONS)
-def test_every_writable_extension_comes_back_as_its_format_with_its_samples(tmp_path, extension):
+def test_every_writable_extension_is_read_back_with_its_format_and_samples(tmp_path, extension):
     y = as_type(sound(), "PCM_16")
     source, out = tmp_path / "in.wav", tmp_path / f"out{extension}"
     sf.write(source, y, RATE, "PCM_16")
@@ -59,39 +59,45 @@ def test_every_writable_extension_comes_back_as_its_format_with_its_samples(tmp_
 
 
 def test_an_extension_belongs_to_one_format():
-    extensions = [extension for kind in FORMATS.values() for extension in kind.extensions]
+    extensions = [
+        extension for file_format in FORMATS.values() for extension in file_format.extensions
+    ]
     assert len(extensions) == len(set(extensions))
     assert all(re.fullmatch(r"\.[a-z0-9]+", extension) for extension in extensions)
     assert not set(WRITABLE_EXTENSIONS) & set(READ_ONLY_EXTENSIONS)
 
 
-def test_an_input_that_cannot_be_written_has_an_output_that_can():
+def test_read_only_extensions_have_a_writable_output_extension():
     assert set(READ_ONLY_EXTENSIONS.values()) <= set(WRITABLE_EXTENSIONS)
 
 
 def test_libsndfile_and_ffmpeg_know_the_names_in_the_registry():
-    for kind in FORMATS.values():
-        if kind.writer == "libsndfile":
-            assert kind.name in sf.available_formats()
-        if kind.muxer:
-            assert av.ContainerFormat(kind.muxer, "w").name == kind.muxer
-        assert bool(kind.muxer) == bool(kind.encoders)
-        for encoder in kind.encoders.values():
+    for file_format in FORMATS.values():
+        if file_format.writer == "libsndfile":
+            assert file_format.name in sf.available_formats()
+        if file_format.muxer:
+            assert av.ContainerFormat(file_format.muxer, "w").name == file_format.muxer
+        assert bool(file_format.muxer) == bool(file_format.encoders)
+        for encoder in file_format.encoders.values():
             assert av.Codec(encoder, "w").name == encoder
     for demuxer in DEMUXERS:
         assert demuxer in av.ContainerFormat(demuxer, "r").name.split(",")
 
 
-def test_subtypes_in_the_registry_are_those_of_the_formats():
-    for kind in FORMATS.values():
-        named = {*kind.encoders, *kind.extension_codecs.values(), *kind.lossless_subtypes}
-        assert named <= set(SUBTYPES)
-        assert not kind.codec or SUBTYPES[kind.codec].is_lossy
-        assert set(kind.extension_codecs) <= set(kind.extensions)
-        assert not kind.family or kind.family in FORMATS
+def test_formats_refer_to_subtypes_in_the_registry():
+    for file_format in FORMATS.values():
+        subtypes = {
+            *file_format.encoders,
+            *file_format.extension_codecs.values(),
+            *file_format.lossless_subtypes,
+        }
+        assert subtypes <= set(SUBTYPES)
+        assert not file_format.codec or SUBTYPES[file_format.codec].is_lossy
+        assert set(file_format.extension_codecs) <= set(file_format.extensions)
+        assert not file_format.family or file_format.family in FORMATS
 
 
-def test_every_kind_of_tags_has_a_function_that_writes_it():
+def test_every_tag_format_has_a_writer():
     assert set(TAG_WRITERS) == set(get_args(TagWriter)) - {"", "libsndfile", "ffmpeg"}
 
 
@@ -113,12 +119,12 @@ def test_a_format_that_only_libsndfile_knows_needs_no_entry(tmp_path):
 
 @pytest.mark.parametrize(("extension", "hours"), [(".aiff", 5), (".aif", 5), (".voc", 0.1)])
 def test_a_recording_that_its_format_cannot_hold_is_refused_before_it_is_written(extension, hours):
-    long = replace(HOUR, samples=round(hours * HOUR.samples))
+    long_info = replace(HOUR, samples=round(hours * HOUR.samples))
     with pytest.raises(OutputError, match=r"(AIFF|VOC) holds at most .* of it"):
-        output_info(long, Path(f"out{extension}"))
-    short = replace(HOUR, samples=48000)
-    assert output_info(short, Path(f"out{extension}")).format == WRITABLE_EXTENSIONS[extension]
-    aiff = replace(long, path=Path("in.aiff"), format="AIFF")
+        output_info(long_info, Path(f"out{extension}"))
+    short_info = replace(HOUR, samples=48000)
+    assert output_info(short_info, Path(f"out{extension}")).format == WRITABLE_EXTENSIONS[extension]
+    aiff = replace(long_info, path=Path("in.aiff"), format="AIFF")
     assert default_output_path(replace(aiff, samples=6 * HOUR.samples)).suffix == ".wav"
 
 
@@ -127,10 +133,10 @@ def test_a_recording_that_its_format_cannot_hold_is_refused_before_it_is_written
 )
 def test_standard_output_gets_the_codec_of_a_file_with_that_extension(extension, subtype):
     options = OutputOptions(format=extension)
-    streamed = output_info(HOUR, Path("-"), options)
-    named = output_info(HOUR, Path(f"out.{extension}"))
-    assert streamed.subtype == named.subtype == subtype
-    assert streamed.bit_rate == named.bit_rate
+    stream_info = output_info(HOUR, Path("-"), options)
+    file_info = output_info(HOUR, Path(f"out.{extension}"))
+    assert stream_info.subtype == file_info.subtype == subtype
+    assert stream_info.bit_rate == file_info.bit_rate
 
 
 def test_the_readme_lists_the_extensions_that_can_be_written():

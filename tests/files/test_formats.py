@@ -1,4 +1,4 @@
-"""Every kind of recording in, and nothing lost on the way out."""
+"""Every input format is read, and every output format keeps what it can hold."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ from noisegate_cli.files.ffmpeg import PyavDecoder
 from noisegate_cli.files.output_target import default_output_path, output_info
 from noisegate_cli.files.reader import AudioReader, probe
 from tests.conftest import as_type, read, tone
-from tests.zoo import BY_LIBSNDFILE, PYAV_FORMATS, RATE, encode, make_zoo, sound
+from tests.zoo import LIBSNDFILE_FORMATS, PYAV_FORMATS, RATE, encode, make_zoo, sound
 
 AT_003 = GateSettings(threshold=0.03)
 OPEN = GateSettings(threshold=0.03, range_db=0.0)
@@ -27,14 +27,14 @@ def zoo(tmp_path_factory):
     return {path.name: path for path in make_zoo(folder)}
 
 
-def samples_of(path):
-    """Read a file whole, through whichever library reads it."""
+def read_samples(path):
+    """Read a whole file through the library that ngate selects."""
     with AudioReader(path) as reader:
         return np.concatenate([block.copy() for block, _ in reader.blocks()])
 
 
-def by_pyav(path, dtype):
-    """Read a file through PyAV, whichever reads it better."""
+def read_with_pyav(path, dtype):
+    """Read a whole file through PyAV."""
     with PyavDecoder(path) as decoder:
         blocks = [block.copy() for block, _ in decoder.blocks(10000)]
     samples = np.concatenate(blocks)
@@ -44,13 +44,13 @@ def by_pyav(path, dtype):
     return samples.astype(np.int32) << 16
 
 
-@pytest.mark.parametrize("name", [*BY_LIBSNDFILE, *PYAV_FORMATS])
-def test_every_kind_is_gated_with_its_length_and_rate(zoo, tmp_path, name):
+@pytest.mark.parametrize("name", [*LIBSNDFILE_FORMATS, *PYAV_FORMATS])
+def test_every_format_is_gated_with_its_length_and_rate(zoo, tmp_path, name):
     source = zoo[name]
     result = gate_file(source, tmp_path / "out.wav", AT_003)
     rate = PYAV_FORMATS[name][3] if name in PYAV_FORMATS and not name.startswith("opus") else RATE
     rate = 48000 if name in ("opus.mka", "opus.webm") else rate
-    # Encoders without a word for their padding make it part of the recording.
+    # Formats that do not declare the padding of the encoder make it part of the recording.
     padding = 4096 if name in ("aac.aac", "ac3.ac3", "wma.wma", "layer2.mp2") else 300
     if name.startswith(("s", "u", "f", "a")) and name not in ("aac.aac", "ac3.ac3"):
         padding = 0
@@ -60,10 +60,10 @@ def test_every_kind_is_gated_with_its_length_and_rate(zoo, tmp_path, name):
     assert info.frames == result.source.samples == result.output.samples
     assert result.warnings == ()
     y = read(tmp_path / "out.wav", "float64")[:, 0]
-    # The nearest that a companded sample comes to zero is not zero.
-    quiet = 3e-4 if name.endswith("law.wav") else 0
-    assert np.abs(y[round(0.5 * rate) : round(0.58 * rate)]).max() <= quiet
-    # Loud parts are where they were: a shift of a few samples would show.
+    # The smallest companded sample is not exactly zero.
+    max_quiet = 3e-4 if name.endswith("law.wav") else 0
+    assert np.abs(y[round(0.5 * rate) : round(0.58 * rate)]).max() <= max_quiet
+    # A shift by a few samples would lower the correlation.
     loud = slice(round(0.1 * rate), round(0.25 * rate))
     if name not in ("aac.aac", "ac3.ac3", "wma.wma", "layer2.mp2", "gsm.wav"):
         assert np.corrcoef(y[loud], sound(rate)[loud])[0, 1] > 0.99
@@ -99,15 +99,17 @@ EXACT = [
 ]
 
 
-@pytest.mark.parametrize(("name", "ending"), EXACT)
-def test_an_open_gate_passes_every_bit_from_container_to_container(zoo, tmp_path, name, ending):
-    out = tmp_path / f"out.{ending}"
+@pytest.mark.parametrize(("name", "extension"), EXACT)
+def test_an_open_gate_is_lossless_between_containers(zoo, tmp_path, name, extension):
+    out = tmp_path / f"out.{extension}"
     gate_file(zoo[name], out, OPEN)
-    before = samples_of(zoo[name])
-    # Read by the other library than the one that wrote it, where there is one.
-    after = by_pyav(out, before.dtype) if ending in ("flac", "wav", "caf", "tta") else None
+    before = read_samples(zoo[name])
+    # Where possible, another library reads the file than the one that wrote it.
+    after = (
+        read_with_pyav(out, before.dtype) if extension in ("flac", "wav", "caf", "tta") else None
+    )
     if after is None:
-        after = samples_of(out)
+        after = read_samples(out)
     if after.dtype != before.dtype:
         assert (after.dtype, before.dtype) == (np.int32, np.int16)
         before = before.astype(np.int32) << 16
@@ -118,26 +120,26 @@ def test_ffmpeg_agrees_on_every_bit(zoo, tmp_path):
     if not shutil.which("ffmpeg"):
         pytest.skip("ffmpeg is not installed")
 
-    def decoded(path, kind):
-        command = ["ffmpeg", "-v", "error", "-i", str(path), "-f", kind, "-"]
+    def decode(path, sample_format):
+        command = ["ffmpeg", "-v", "error", "-i", str(path), "-f", sample_format, "-"]
         return subprocess.run(command, capture_output=True, check=True).stdout
 
-    for name, ending in EXACT:
-        out = tmp_path / f"out.{ending}"
+    for name, extension in EXACT:
+        out = tmp_path / f"out.{extension}"
         gate_file(zoo[name], out, OPEN, force=True)
-        kind = "f64le" if name.startswith("f") and not name.startswith("flac") else "s32le"
-        assert decoded(out, kind) == decoded(zoo[name], kind), (name, ending)
+        sample_format = "f64le" if name.startswith("f") and not name.startswith("flac") else "s32le"
+        assert decode(out, sample_format) == decode(zoo[name], sample_format), (name, extension)
 
 
-@pytest.mark.parametrize("ending", ["m4a", "opus", "ogg", "mp3", "webm"])
-def test_a_coded_output_is_as_long_as_the_input_and_in_step_with_it(tmp_path, ending, write):
+@pytest.mark.parametrize("extension", ["m4a", "opus", "ogg", "mp3", "webm"])
+def test_a_lossy_output_has_the_length_of_the_input_and_no_delay(tmp_path, extension, write):
     rng = np.random.default_rng(0)
     y = np.convolve(rng.normal(0, 0.2, 100001), np.hanning(32) / 16)[:100001]
-    source, out = write(y, rate=48000), tmp_path / f"out.{ending}"
+    source, out = write(y, rate=48000), tmp_path / f"out.{extension}"
     gate_file(source, out, OPEN)
-    heard = samples_of(out)[:, 0]
-    assert len(heard) == len(y)
-    spectrum = np.fft.rfft(heard, 1 << 18) * np.conj(np.fft.rfft(y, 1 << 18))
+    samples = read_samples(out)[:, 0]
+    assert len(samples) == len(y)
+    spectrum = np.fft.rfft(samples, 1 << 18) * np.conj(np.fft.rfft(y, 1 << 18))
     assert np.argmax(np.fft.irfft(spectrum)) == 0
 
 
@@ -165,46 +167,46 @@ DEFAULTS = {
 }
 
 
-@pytest.mark.parametrize(("name", "ending"), DEFAULTS.items())
-def test_the_default_output_keeps_the_codec_or_is_lossless(zoo, name, ending):
+@pytest.mark.parametrize(("name", "extension"), DEFAULTS.items())
+def test_the_default_output_keeps_the_codec_or_is_lossless(zoo, name, extension):
     info = probe(zoo[name])
     output = default_output_path(info)
-    assert output == zoo[name].with_name(f"{zoo[name].stem}_gated{ending}")
+    assert output == zoo[name].with_name(f"{zoo[name].stem}_gated{extension}")
     written = output_info(info, output)
     assert written.subtype == info.subtype or not written.is_lossy
 
 
-def test_integers_find_the_nearest_type_and_floats_are_not_cut_without_a_word(write, tmp_path):
+def test_integers_get_the_nearest_type_and_clipped_floats_a_warning(write, tmp_path):
     sf.write(tmp_path / "ulaw.wav", tone(1, 0.1), 16000, "ULAW")
     assert output_info(probe(tmp_path / "ulaw.wav"), tmp_path / "o.flac").subtype == "PCM_16"
     y = np.concatenate([tone(1, 0.1), [1.5, -2.0, 1.0]])
     source = write(y, subtype="FLOAT")
-    kept = gate_file(source, tmp_path / "o.wav", OPEN)
-    assert kept.warnings == ()
+    float_result = gate_file(source, tmp_path / "o.wav", OPEN)
+    assert float_result.warnings == ()
     assert np.array_equal(read(tmp_path / "o.wav", "float32"), read(source, "float32"))
-    cut = gate_file(source, tmp_path / "o.flac", OPEN)
-    assert cut.warnings[0].startswith("2 samples over full scale are cut off")
+    integer_result = gate_file(source, tmp_path / "o.flac", OPEN)
+    assert integer_result.warnings[0].startswith("2 samples over full scale are cut off")
     assert read(tmp_path / "o.flac", "int32")[-3:-1].tolist() == [[(2**23 - 1) << 8], [-(2**31)]]
 
 
-def test_floats_that_are_16_bits_come_back_as_they_were(write, tmp_path):
+def test_floats_with_16_bit_values_are_converted_exactly(write, tmp_path):
     y = as_type(tone(1, 0.3), "PCM_16")
     source = write(y / np.float32(2**15), subtype="FLOAT")
     gate_file(source, tmp_path / "o.wav", OPEN, options=OutputOptions(subtype="PCM_16"))
     assert np.array_equal(read(tmp_path / "o.wav")[:, 0], y)
 
 
-@pytest.mark.parametrize("ending", ["ogg", "opus", "m4a", "flac", "mka", "wv", "wav"])
-def test_loudspeakers_keep_their_channels(tmp_path, ending):
-    # A tone of its own for each loudspeaker of 5.1, a low one for the one that is for that.
+@pytest.mark.parametrize("extension", ["ogg", "opus", "m4a", "flac", "mka", "wv", "wav"])
+def test_channels_keep_their_speaker_positions(tmp_path, extension):
+    # Each speaker of 5.1 has a different tone, the subwoofer a low one.
     hz = np.array([300, 600, 900, 60, 1500, 1800])
     y = 0.1 * np.sin(2 * np.pi * hz * np.arange(48000)[:, None] / 48000)
-    source, out = tmp_path / "in.wav", tmp_path / f"out.{ending}"
+    source, out = tmp_path / "in.wav", tmp_path / f"out.{extension}"
     encode(source, y, "wav", "pcm_s16le", "s16", 48000)
     assert probe(source).channel_mask == 0x3F
     gate_file(source, out, OPEN)
-    for heard in (samples_of(out), by_pyav(out, samples_of(out).dtype)):
-        spectra = np.abs(np.fft.rfft(heard[:48000], axis=0))
+    for samples in (read_samples(out), read_with_pyav(out, read_samples(out).dtype)):
+        spectra = np.abs(np.fft.rfft(samples[:48000], axis=0))
         assert np.argmax(spectra, axis=0).tolist() == hz.tolist()
     with PyavDecoder(out) as decoder:
         assert decoder.info.channel_mask == 0x3F
@@ -213,12 +215,12 @@ def test_loudspeakers_keep_their_channels(tmp_path, ending):
 def test_a_film_without_sound_is_refused(tmp_path):
     import av
 
-    with av.open(str(tmp_path / "film.mp4"), "w") as film:
-        stream = film.add_stream("mpeg4", rate=5)
+    with av.open(str(tmp_path / "film.mp4"), "w") as file:
+        stream = file.add_stream("mpeg4", rate=5)
         stream.width, stream.height = 64, 48
         for _ in range(5):
-            film.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
-        film.mux(stream.encode(None))
+            file.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
+        file.mux(stream.encode(None))
     with pytest.raises(AudioError, match="there is no sound in it"):
         gate_file(tmp_path / "film.mp4")
 
@@ -244,7 +246,7 @@ def test_an_m4a_cut_short_is_gated_with_a_warning(tmp_path, write):
     assert "are missing" in result.warnings[0]
 
 
-def test_a_damaged_mp3_is_read_past_the_damage(tmp_path):
+def test_a_damaged_mp3_is_read_beyond_the_damage(tmp_path):
     source = tmp_path / "in.mp3"
     with sf.SoundFile(source, "w", 44100, 1, "MPEG_LAYER_III", format="MP3") as file:
         file.write(np.tile(sound(44100), 6))
@@ -277,7 +279,7 @@ def test_a_flac_damaged_in_the_middle_stays_in_step(tmp_path):
     assert not out[missing[0] : missing[-1]].any()
 
 
-def test_a_recorder_that_was_cut_off_left_a_header_of_no_samples(write):
+def test_a_header_that_declares_no_samples_is_ignored_with_a_warning(write):
     source = write(sound(), rate=RATE)
     content = bytearray(source.read_bytes())
     content[4:8] = content[40:44] = bytes(4)
@@ -287,7 +289,7 @@ def test_a_recorder_that_was_cut_off_left_a_header_of_no_samples(write):
     assert result.warnings[0].startswith("its header says that it is empty")
 
 
-def test_a_recording_of_no_samples_stays_one_with_its_chunks(tmp_path, write):
+def test_an_empty_recording_is_gated_without_a_warning(tmp_path, write):
     source = write(sound()[:0])
     content = source.read_bytes() + b"LIST\x04\0\0\0INFO"
     source.write_bytes(content)
@@ -295,7 +297,7 @@ def test_a_recording_of_no_samples_stays_one_with_its_chunks(tmp_path, write):
     assert (result.source.samples, result.warnings) == (0, ())
 
 
-def test_a_second_chunk_of_samples_is_said(write):
+def test_a_second_data_chunk_causes_a_warning(write):
     source = write(sound(), rate=RATE)
     content = source.read_bytes()
     source.write_bytes(content + content[36:])
@@ -304,7 +306,7 @@ def test_a_second_chunk_of_samples_is_said(write):
     assert result.warnings == ("it holds a second recording of 1.00 s, which is left out",)
 
 
-def test_two_sound_tracks_are_said(tmp_path):
+def test_two_audio_tracks_cause_a_warning(tmp_path):
     import av
 
     with av.open(str(tmp_path / "in.mka"), "w", format="matroska") as file:
@@ -320,7 +322,7 @@ def test_two_sound_tracks_are_said(tmp_path):
     assert result.warnings == ("it has 2 sound tracks: the main one is taken",)
 
 
-def test_a_header_that_cannot_be_true_is_refused_before_anything_is_made_for_it(tmp_path, write):
+def test_an_implausible_header_is_refused(tmp_path, write):
     source = write(tone(1, 0.1))
     content = bytearray(source.read_bytes())
     for channels, rate in ((1024, 48000), (1, 4_000_000), (600, 384000)):
@@ -333,7 +335,7 @@ def test_a_header_that_cannot_be_true_is_refused_before_anything_is_made_for_it(
 
 
 @pytest.mark.parametrize(("channels", "rate"), [(32, 384000), (1, 8000), (8, 96000)])
-def test_many_channels_and_high_rates(tmp_path, channels, rate):
+def test_many_channels_and_high_rates_are_preserved(tmp_path, channels, rate):
     y = np.tile(sound(rate, 0.2)[:, None], (1, channels))
     source = tmp_path / "in.wav"
     sf.write(source, y, rate, "PCM_24")
@@ -370,21 +372,21 @@ def test_a_sample_type_that_pyav_cannot_write_is_refused(write, tmp_path):
         gate_file(write(sound()), tmp_path / "o.m4a", options=OutputOptions(subtype="FLOAT"))
 
 
-def test_a_coded_type_can_be_chosen(write, tmp_path):
+def test_a_lossy_codec_can_be_selected(write, tmp_path):
     options = OutputOptions(subtype="AAC")
     result = gate_file(write(sound()), tmp_path / "o.m4a", AT_003, options=options)
     assert result.output.subtype == probe(tmp_path / "o.m4a").subtype == "AAC"
 
 
-@pytest.mark.parametrize("ending", ["mp3", "ogg", "opus", "m4a", "webm"])
-def test_a_coded_output_has_about_the_bit_rate_of_the_input(tmp_path, ending, write):
-    # Noise leaves no encoder a choice.
+@pytest.mark.parametrize("extension", ["mp3", "ogg", "opus", "m4a", "webm"])
+def test_a_lossy_output_has_about_the_bit_rate_of_the_input(tmp_path, extension, write):
+    # Noise needs the full bit rate of every encoder.
     noise = np.random.default_rng(0).normal(0, 0.2, (480000, 2))
     source = write(noise, rate=48000)
-    good, again = tmp_path / f"good.{ending}", tmp_path / f"again.{ending}"
-    options = OutputOptions(subtype="AAC" if ending == "m4a" else None)
-    first = gate_file(source, good, OPEN, options=options)
-    rate = 8 * good.stat().st_size / 10
+    first_output, second_output = tmp_path / f"good.{extension}", tmp_path / f"again.{extension}"
+    options = OutputOptions(subtype="AAC" if extension == "m4a" else None)
+    first = gate_file(source, first_output, OPEN, options=options)
+    rate = 8 * first_output.stat().st_size / 10
     assert rate == pytest.approx(first.output.bit_rate, rel=0.35)
-    gate_file(good, again, OPEN)
-    assert 8 * again.stat().st_size / 10 == pytest.approx(rate, rel=0.25)
+    gate_file(first_output, second_output, OPEN)
+    assert 8 * second_output.stat().st_size / 10 == pytest.approx(rate, rel=0.25)

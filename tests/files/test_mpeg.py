@@ -1,4 +1,4 @@
-"""MP3 files: every frame is read, and reading doesn't disturb the rest of the process."""
+"""MP3 files: every frame is read, without side effects on the rest of the process."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def write_mp3(path, y, rate=RATE, mode="VARIABLE"):
     return path
 
 
-def without_length_header(path):
+def remove_length_header(path):
     """Remove the first frame, which holds the length header."""
     content = path.read_bytes()
     assert b"Info" in content[:64] or b"Xing" in content[:64]
@@ -35,7 +35,7 @@ def without_length_header(path):
     return path
 
 
-def with_tag(path):
+def add_tag(path):
     """Add an ID3 tag with a picture that contains the bytes of length headers and frames."""
     header = path.read_bytes()[:64]
     tag = ID3()
@@ -51,7 +51,7 @@ def read_whole(path):
         return samples, reader.warnings
 
 
-def quiet_and_loud(seconds):
+def make_quiet_and_loud(seconds):
     """Return a quiet beginning, which takes few bits, and noise, which takes many."""
     y = np.random.default_rng(0).normal(0, 0.2, round(seconds * RATE))
     y[: len(y) // 3] *= 1e-4
@@ -59,10 +59,10 @@ def quiet_and_loud(seconds):
 
 
 def test_every_frame_of_a_file_without_a_length_header_is_read(tmp_path):
-    y = quiet_and_loud(12)
+    y = make_quiet_and_loud(12)
     whole, _ = read_whole(write_mp3(tmp_path / "whole.mp3", y))
     assert len(whole) == len(y)
-    source = without_length_header(write_mp3(tmp_path / "in.mp3", y))
+    source = remove_length_header(write_mp3(tmp_path / "in.mp3", y))
     assert sf.info(source).frames != pytest.approx(len(y), rel=0.1)  # the estimate is wrong
     samples, warnings = read_whole(source)
     assert warnings == []
@@ -70,16 +70,16 @@ def test_every_frame_of_a_file_without_a_length_header_is_read(tmp_path):
     result = gate_file(source, tmp_path / "out.wav", OPEN)
     assert result.warnings == ()
     assert result.source.samples == sf.info(tmp_path / "out.wav").frames == len(samples)
-    # Without the header, the delay of the encoder is not known, so that it stays.
+    # Without the header, the delay of the encoder is unknown and cannot be removed.
     delay = 1105
     middle = slice(5 * RATE, 10 * RATE)
     assert np.array_equal(samples[delay:][middle], whole[middle])
 
 
-@pytest.mark.parametrize("prepare", [lambda path: path, with_tag, without_length_header])
-@pytest.mark.parametrize("prepare_next", [lambda path: path, with_tag])
+@pytest.mark.parametrize("prepare", [lambda path: path, add_tag, remove_length_header])
+@pytest.mark.parametrize("prepare_next", [lambda path: path, add_tag])
 def test_joined_files_are_read_one_after_the_other(tmp_path, prepare, prepare_next):
-    first = prepare(write_mp3(tmp_path / "a.mp3", quiet_and_loud(3)))
+    first = prepare(write_mp3(tmp_path / "a.mp3", make_quiet_and_loud(3)))
     second = prepare_next(write_mp3(tmp_path / "b.mp3", sound(RATE, 4.1)))
     third = prepare_next(write_mp3(tmp_path / "c.mp3", tone(2, 0.1, RATE), mode="CONSTANT"))
     joined = tmp_path / "joined.mp3"
@@ -93,8 +93,8 @@ def test_joined_files_are_read_one_after_the_other(tmp_path, prepare, prepare_ne
 
 
 def test_a_joined_file_without_a_length_header_is_read_too(tmp_path):
-    first = write_mp3(tmp_path / "a.mp3", quiet_and_loud(3))
-    second = without_length_header(write_mp3(tmp_path / "b.mp3", quiet_and_loud(5)))
+    first = write_mp3(tmp_path / "a.mp3", make_quiet_and_loud(3))
+    second = remove_length_header(write_mp3(tmp_path / "b.mp3", make_quiet_and_loud(5)))
     joined = tmp_path / "joined.mp3"
     joined.write_bytes(first.read_bytes() + second.read_bytes())
     samples, warnings = read_whole(joined)
@@ -104,9 +104,9 @@ def test_a_joined_file_without_a_length_header_is_read_too(tmp_path):
 
 @pytest.mark.parametrize("seconds", [0.05, 0.3])
 @pytest.mark.parametrize("is_last", [False, True])
-def test_no_part_is_too_short_to_be_read(tmp_path, seconds, is_last):
-    short = without_length_header(write_mp3(tmp_path / "a.mp3", 0.1 * sound(RATE, seconds)))
-    long = write_mp3(tmp_path / "b.mp3", quiet_and_loud(2))
+def test_very_short_joined_files_are_read(tmp_path, seconds, is_last):
+    short = remove_length_header(write_mp3(tmp_path / "a.mp3", 0.1 * sound(RATE, seconds)))
+    long = write_mp3(tmp_path / "b.mp3", make_quiet_and_loud(2))
     paths = (long, short) if is_last else (short, long)
     joined = tmp_path / "joined.mp3"
     joined.write_bytes(b"".join(path.read_bytes() for path in paths))
@@ -145,10 +145,8 @@ def test_bytes_before_the_first_frame_are_skipped(tmp_path, junk):
 
 
 @pytest.mark.parametrize("scan_bytes", [4, 7, 100, 1 << 16])
-def test_parts_do_not_depend_on_the_size_of_the_blocks_that_are_scanned(
-    tmp_path, monkeypatch, scan_bytes
-):
-    first = with_tag(write_mp3(tmp_path / "a.mp3", sound(8000, 0.3), 8000))
+def test_parts_do_not_depend_on_the_scan_block_size(tmp_path, monkeypatch, scan_bytes):
+    first = add_tag(write_mp3(tmp_path / "a.mp3", sound(8000, 0.3), 8000))
     joined = tmp_path / "joined.mp3"
     joined.write_bytes(first.read_bytes() * 3)
     size = first.stat().st_size
@@ -173,7 +171,7 @@ def test_the_number_of_parts_is_limited(tmp_path, monkeypatch):
     assert len(find_parts(joined)) == 3
 
 
-def test_a_flac_file_behind_an_id3_tag_is_no_mp3(tmp_path):
+def test_a_flac_file_after_an_id3_tag_is_not_read_as_mp3(tmp_path):
     source = tmp_path / "in.flac"
     sf.write(source, sound(), 16000)
     content = source.read_bytes()
@@ -185,14 +183,14 @@ def test_a_flac_file_behind_an_id3_tag_is_no_mp3(tmp_path):
 
 def damage(path):
     content = bytearray(path.read_bytes())
-    for at in range(2000, len(content) - 300, 5000):
-        content[at : at + 300] = np.random.default_rng(at).bytes(300)
+    for position in range(2000, len(content) - 300, 5000):
+        content[position : position + 300] = np.random.default_rng(position).bytes(300)
     path.write_bytes(content)
     return path
 
 
 def test_a_damaged_file_writes_nothing_to_stderr(tmp_path, capfd):
-    source = damage(write_mp3(tmp_path / "in.mp3", quiet_and_loud(5)))
+    source = damage(write_mp3(tmp_path / "in.mp3", make_quiet_and_loud(5)))
     _, warnings = read_whole(source)
     assert "is damaged" in warnings[0]
     assert capfd.readouterr().err == ""
@@ -223,13 +221,13 @@ print(lines)
 """
 
 
-def test_lines_that_other_threads_log_while_mp3s_are_read_all_arrive(tmp_path):
+def test_reading_mp3s_does_not_lose_the_log_lines_of_other_threads(tmp_path):
     source = damage(write_mp3(tmp_path / "in.mp3", sound(RATE, 5)))
     command = [sys.executable, "-c", LOGGING_THREADS, source]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    lines = done.stderr.splitlines()
+    process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    lines = process.stderr.splitlines()
     assert set(lines) == {"line"}
-    assert len(lines) == int(done.stdout) > 100
+    assert len(lines) == int(process.stdout) > 100
 
 
 FORKS = """
@@ -261,8 +259,8 @@ print(children)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
-def test_children_forked_while_mp3s_are_read_can_read_too(tmp_path):
+def test_processes_forked_while_mp3s_are_read_do_not_deadlock(tmp_path):
     source = damage(write_mp3(tmp_path / "in.mp3", sound(RATE, 5)))
     command = [sys.executable, "-W", "ignore", "-c", FORKS, source]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.split() == ["20"]
+    process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert process.stdout.split() == ["20"]

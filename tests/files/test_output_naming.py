@@ -1,4 +1,4 @@
-"""Awkward names and awkward terminals: nothing crashes, and outputs are where they should be."""
+"""Unusual names and encodings: no errors, and outputs have the expected paths."""
 
 import os
 import shutil
@@ -44,39 +44,41 @@ TERMINALS = {
 }
 
 
-def named_copies(folder, source):
+def copy_with_names(folder, source):
     for name in NAMES:
         try:
             shutil.copy(source, folder / name)
         except OSError:
-            continue  # this file system doesn't want it
+            continue  # the file system does not allow this name
         yield folder / name
 
 
 @pytest.mark.parametrize("terminal", TERMINALS)
-def test_no_name_and_no_terminal_is_too_awkward(tmp_path, write, terminal):
+def test_unusual_names_and_encodings_cause_no_errors(tmp_path, write, terminal):
     source = write(sound())
     folder = tmp_path / "names"
     folder.mkdir()
-    paths = list(named_copies(folder, source))
+    paths = list(copy_with_names(folder, source))
     command = [sys.executable, "-m", "noisegate_cli", "analyze", *map(str, paths)]
     environment = os.environ | TERMINALS[terminal]
-    for more in ([], ["--json"]):
-        done = subprocess.run([*command, *more], env=environment, capture_output=True, check=False)
-        assert (done.returncode, done.stderr) == (0, b"")
-        assert len(done.stdout.splitlines()) >= len(paths)
+    for options in ([], ["--json"]):
+        process = subprocess.run(
+            [*command, *options], env=environment, capture_output=True, check=False
+        )
+        assert (process.returncode, process.stderr) == (0, b"")
+        assert len(process.stdout.splitlines()) >= len(paths)
     before = set(folder.iterdir())
     command = [sys.executable, "-m", "noisegate_cli", "gate", "-t", "0.03", "--", str(paths[-1])]
-    done = subprocess.run(command, env=environment, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert process.returncode == 0, process.stderr
     assert len(set(folder.iterdir()) - before) == 1
 
 
-def test_outputs_are_beside_their_inputs_whatever_these_are_called(tmp_path, write):
+def test_outputs_are_next_to_inputs_with_unusual_names(tmp_path, write):
     source = write(sound())
     folder = tmp_path / "names"
     folder.mkdir()
-    for path in list(named_copies(folder, source)):
+    for path in list(copy_with_names(folder, source)):
         output = gate_file(path, settings=AT_003).output.path
         assert output.parent == folder
         assert output.name.endswith("_gated.wav")
@@ -88,32 +90,32 @@ def test_outputs_are_beside_their_inputs_whatever_these_are_called(tmp_path, wri
     st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), max_size=20),
     st.integers(1, 50),
 )
-def test_a_name_that_is_made_always_fits(part, times):
+def test_output_names_never_exceed_the_limit_of_the_file_system(part, times):
     stem = part * times
     info = AudioInfo(Path("/there") / f"x{stem}.wav", 16000, 1, 1, "WAV", "PCM_16")
     output = default_output_path(info, OutputOptions(suffix="_clean"))
     assert output.parent == info.path.parent
     assert len(os.fsencode(output.name)) <= 255
     assert output.name.endswith("_clean.wav")
-    in_a_tree = output_name(f"there/x{stem}.wav", OutputOptions(suffix="_clean"))
-    assert in_a_tree == f"there/{output.name}"
+    name_in_tree = output_name(f"there/x{stem}.wav", OutputOptions(suffix="_clean"))
+    assert name_in_tree == f"there/{output.name}"
 
 
-def test_minus_is_a_stream_and_dot_slash_minus_is_a_file():
+def test_a_hyphen_is_a_stream_and_a_path_with_a_hyphen_is_a_file():
     assert parse_path("-") == STDIO_PATH
     assert parse_path("./-") == Path.cwd() / "-"
     assert parse_path("new/") == "new/"
     assert parse_path("a/b.wav") == Path("a/b.wav")
 
 
-def test_a_slash_at_the_end_means_a_folder_that_may_have_to_be_made(tmp_path, write, capsys):
+def test_an_output_with_a_trailing_slash_is_a_folder_that_is_created(tmp_path, write, capsys):
     source = write(sound())
     assert run(["gate", str(source), "-t", "0.03", "-o", f"{tmp_path}/new/deep/"]) == 0
     assert (tmp_path / "new" / "deep" / "in_gated.wav").exists()
     assert "new/deep/in_gated.wav" in capsys.readouterr().err
 
 
-def test_what_comes_from_standard_input_has_a_name_too(tmp_path, write, monkeypatch):
+def test_the_default_output_of_standard_input_has_a_name(tmp_path, write, monkeypatch):
     monkeypatch.chdir(tmp_path)
     content = write(sound(), "in.flac").read_bytes()
     command = [sys.executable, "-m", "noisegate_cli", "gate", "-", "-t", "0.03", "-q"]
@@ -121,7 +123,7 @@ def test_what_comes_from_standard_input_has_a_name_too(tmp_path, write, monkeypa
     assert sf.info("stdin_gated.flac").frames == 16000
 
 
-def test_an_output_does_not_leave_its_folder_through_a_link(tmp_path, write):
+def test_an_output_never_leaves_its_folder_through_a_link(tmp_path, write):
     source = write(sound())
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     out.mkdir()
@@ -131,7 +133,7 @@ def test_an_output_does_not_leave_its_folder_through_a_link(tmp_path, write):
     options = OutputOptions(inside=out)
     with pytest.raises(OutputError, match="leads out of '.*out' through a link"):
         gate_file(source, out / "sub" / "x.wav", AT_003, options=options)
-    # A link in the place of the output is replaced, what it points at is left alone.
+    # A link in the place of the output is replaced; its target is unchanged.
     gate_file(source, out / "file.wav", AT_003, options=options, force=True)
     assert not (out / "file.wav").is_symlink()
     gate_file(source, out / "new" / "x.wav", AT_003, options=options)

@@ -7,14 +7,14 @@ from noisegate_cli.files.partial_files import partial_path, rename_without_repla
 from tests.conftest import loud_and_quiet
 
 
-def no_links(*_):
+def refuse_links(*_):
     raise OSError("no hard links here")
 
 
 @pytest.mark.parametrize("has_links", [True, False])
 def test_a_rename_never_replaces_a_file(tmp_path, monkeypatch, has_links):
     if not has_links:
-        monkeypatch.setattr(os, "link", no_links)
+        monkeypatch.setattr(os, "link", refuse_links)
     path = tmp_path / "a.wav"
     partial = partial_path(path)
     partial.write_text("new")
@@ -26,7 +26,7 @@ def test_a_rename_never_replaces_a_file(tmp_path, monkeypatch, has_links):
     assert (path.read_text(), partial.read_text()) == ("new", "newer")
 
 
-def test_an_output_that_appears_while_it_is_made_is_not_replaced(tmp_path, write):
+def test_an_output_that_appears_meanwhile_is_not_replaced(tmp_path, write):
     source, output = write(loud_and_quiet()), tmp_path / "out.wav"
 
     def write_foreign(_: float) -> None:
@@ -39,7 +39,7 @@ def test_an_output_that_appears_while_it_is_made_is_not_replaced(tmp_path, write
 
 
 @pytest.mark.parametrize("name", ["out.wav", "out.flac", "out.m4a", "out.mka"])
-def test_an_output_is_as_private_as_its_input(tmp_path, write, name):
+def test_an_output_has_the_read_permissions_of_its_input(tmp_path, write, name):
     source = write(loud_and_quiet())
     source.chmod(0o600)
     result = gate_file(source, tmp_path / name, residue=tmp_path / f"residue-{name}")

@@ -1,4 +1,4 @@
-"""Standard input and output as recordings, through real pipes."""
+"""Recordings on standard input and standard output, through real pipes."""
 
 import io
 import json
@@ -24,144 +24,146 @@ from noisegate_cli.files.pipes import RAW_SUBTYPES, RawFormat
 from noisegate_cli.files.reader import probe
 from noisegate_cli.gating.settings import PRESETS
 from tests.conftest import GUITAR, SPEECH, as_type, loud_and_quiet, read, tone
-from tests.zoo import sound, with_chunks
+from tests.zoo import sound, write_with_chunks
 
 NGATE = [sys.executable, "-m", "noisegate_cli"]
 
 
-def piped(content, *arguments, **options):
-    """Gate what is piped in; return what comes out."""
+def run_piped(content, *arguments, **options):
+    """Run ngate with `content` on standard input, and return its standard output."""
     command = [*NGATE, *map(str, arguments)]
-    done = subprocess.run(command, input=content, capture_output=True, check=False, **options)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    process = subprocess.run(command, input=content, capture_output=True, check=False, **options)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
-def live(**changes):
-    """Return the settings that a pipe has with a given threshold."""
+def live_settings(**changes):
+    """Return the settings of a pipe with a given threshold."""
     return GateSettings(threshold=0.03, **changes).live
 
 
-def test_wav_in_wav_out_is_what_a_file_gives(write, tmp_path):
+def test_piped_wav_equals_the_output_of_a_file(write, tmp_path):
     source = write(np.tile(loud_and_quiet(), 4), subtype="PCM_24")
     out = tmp_path / "piped.wav"
-    out.write_bytes(piped(source.read_bytes(), "gate", "-", "-t", "0.03", "-o", "-"))
-    gate_file(source, tmp_path / "file.wav", live())
+    out.write_bytes(run_piped(source.read_bytes(), "gate", "-", "-t", "0.03", "-o", "-"))
+    gate_file(source, tmp_path / "file.wav", live_settings())
     assert out.read_bytes() == (tmp_path / "file.wav").read_bytes()
 
 
 @pytest.mark.parametrize("size", [b"\xff\xff\xff\xff", b"\0\0\0\0", b"\0\xf0\xff\x7f"])
-def test_a_stream_without_a_length_comes_out_as_one(write, tmp_path, size):
+def test_a_stream_without_a_length_stays_without_a_length(write, tmp_path, size):
     source = write(loud_and_quiet())
     content = bytearray(source.read_bytes())
     content[4:8] = content[40:44] = size
-    out = piped(bytes(content), "gate", "-", "-t", "0.03", "-o", "-")
+    out = run_piped(bytes(content), "gate", "-", "-t", "0.03", "-o", "-")
     assert out[4:8] == out[40:44] == b"\xff" * 4
     (tmp_path / "out.wav").write_bytes(out)
-    gate_file(source, tmp_path / "file.wav", live())
+    gate_file(source, tmp_path / "file.wav", live_settings())
     assert np.array_equal(read(tmp_path / "out.wav"), read(tmp_path / "file.wav"))
 
 
-@pytest.mark.parametrize("kind", RAW_SUBTYPES)
+@pytest.mark.parametrize("sample_type", RAW_SUBTYPES)
 @pytest.mark.parametrize("order", ["le", "be"])
-def test_raw_samples_of_every_type(tmp_path, kind, order):
-    subtype = RAW_SUBTYPES[kind]
+def test_raw_samples_of_every_type_are_gated(tmp_path, sample_type, order):
+    subtype = RAW_SUBTYPES[sample_type]
     y = convert_to_subtype(sound()[:, None] * [1, 0.5], subtype)[0]
     content = encode_pcm(y, subtype, order == "be").tobytes()
-    text = f"16000:2:{kind}{order}"
+    text = f"16000:2:{sample_type}{order}"
     (tmp_path / "in.raw").write_bytes(content)
     raw = RawFormat.parse(text)
-    result = gate_file(tmp_path / "in.raw", tmp_path / "out.raw", live(), raw=raw)
+    result = gate_file(tmp_path / "in.raw", tmp_path / "out.raw", live_settings(), raw=raw)
     assert (result.source.channels, result.source.samples) == (2, 16000)
     out = decode_pcm((tmp_path / "out.raw").read_bytes(), subtype, 2, order == "be")
     assert np.array_equal(out[:4000], y[:4000])
     assert np.abs(out[9800:9950]).max() == 0
-    if order == "be" or kind == "s16":
+    if order == "be" or sample_type == "s16":
         assert (
-            piped(content, "gate", "-", "--raw", text, "-t", "0.03", "-o", "-")
+            run_piped(content, "gate", "-", "--raw", text, "-t", "0.03", "-o", "-")
             == (tmp_path / "out.raw").read_bytes()
         )
 
 
-@pytest.mark.parametrize("ending", ["flac", "mka", "caf", "wav"])
-def test_a_stream_into_a_file_that_could_have_tags(write, tmp_path, ending):
-    content, out = write(loud_and_quiet()).read_bytes(), tmp_path / f"out.{ending}"
+@pytest.mark.parametrize("extension", ["flac", "mka", "caf", "wav"])
+def test_a_stream_can_be_written_to_a_file_with_tags(write, tmp_path, extension):
+    content, out = write(loud_and_quiet()).read_bytes(), tmp_path / f"out.{extension}"
     arguments = ["gate", "-", "-t", "0.03", "-o", out, "--keep-mtime", "--json"]
-    assert json.loads(piped(content, *arguments))["warnings"] == []
+    assert json.loads(run_piped(content, *arguments))["warnings"] == []
     assert gate_file(out, tmp_path / "again.wav").source.samples == 48000
 
 
-def test_au_in_au_out(tmp_path):
+def test_piped_au_stays_au(tmp_path):
     stream = io.BytesIO()
     sf.write(stream, sound(), 16000, "PCM_16", format="AU")
     (tmp_path / "out.au").write_bytes(
-        piped(stream.getvalue(), "gate", "-", "-t", "0.03", "-o", "-")
+        run_piped(stream.getvalue(), "gate", "-", "-t", "0.03", "-o", "-")
     )
     assert sf.info(tmp_path / "out.au").format == "AU"
     assert sf.info(tmp_path / "out.au").frames == 16000
 
 
-def test_with_an_automatic_threshold_a_pipe_gives_what_a_file_does(tmp_path):
+def test_a_pipe_with_an_automatic_threshold_equals_the_output_of_a_file(tmp_path):
     environment = os.environ | {"TMPDIR": str(tmp_path)}
-    out = piped(SPEECH.read_bytes(), "gate", "-", "-o", "-", env=environment)
+    out = run_piped(SPEECH.read_bytes(), "gate", "-", "-o", "-", env=environment)
     assert list(tmp_path.iterdir()) == []
     gate_file(SPEECH, tmp_path / "out.wav")
     assert out == (tmp_path / "out.wav").read_bytes()
 
 
-def test_what_is_no_stream_is_piped_all_the_same(tmp_path):
-    out = piped(GUITAR.read_bytes(), "gate", "-", "-t", "0.03", "-o", "-", "--format", "flac")
+def test_formats_that_cannot_be_streamed_can_be_piped(tmp_path):
+    out = run_piped(GUITAR.read_bytes(), "gate", "-", "-t", "0.03", "-o", "-", "--format", "flac")
     (tmp_path / "out.flac").write_bytes(out)
     gate_file(GUITAR, tmp_path / "file.flac", GateSettings(threshold=0.03))
     assert np.array_equal(read(tmp_path / "out.flac"), read(tmp_path / "file.flac"))
     command = ["analyze", "-", "--json"]
-    data = json.loads(piped(GUITAR.read_bytes(), *command))
+    data = json.loads(run_piped(GUITAR.read_bytes(), *command))
     assert (data["file"], data["format"]) == ("-", "FLAC")
 
 
-def test_chunks_and_length_go_to_standard_output_too(tmp_path):
-    with_chunks(tmp_path / "in.wav", sound())
-    out = piped(b"", "gate", tmp_path / "in.wav", "-t", "0.03", "-o", "-")
+def test_standard_output_has_the_chunks_and_the_length_of_a_file(tmp_path):
+    write_with_chunks(tmp_path / "in.wav", sound())
+    out = run_piped(b"", "gate", tmp_path / "in.wav", "-t", "0.03", "-o", "-")
     gate_file(tmp_path / "in.wav", tmp_path / "out.wav", GateSettings(threshold=0.03))
     assert out == (tmp_path / "out.wav").read_bytes()
 
 
-def feed(block, rate, most, *arguments):
-    """Pipe samples through a gate, a tenth of a second at a time, that holds back `most` at most.
+def feed(block, rate, max_delay, *arguments):
+    """Pipe samples through a gate, a tenth of a second at a time, and check its delay.
 
-    Before the next part it must have given all but these: a gate that waits for more is stuck.
+    Before the next part, all samples but the last `max_delay` must have been received.
     """
     command = [*NGATE, "gate", "-", "-o", "-", "-q", "--raw", f"{rate}:1:s16", *map(str, arguments)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        heard, out = 0, process.stdout.fileno()
+        received, stdout = 0, process.stdout.fileno()
         try:
             for start in range(0, len(block), rate // 10):
                 part = block[start : start + rate // 10]
                 process.stdin.write(part.tobytes())
                 process.stdin.flush()
-                while heard < start + len(part) - most:
-                    assert select.select([out], [], [], 60)[0], f"stuck with {heard} samples out"
-                    heard += len(os.read(out, 1 << 16)) // 2
+                while received < start + len(part) - max_delay:
+                    assert select.select([stdout], [], [], 60)[0], (
+                        f"stuck with {received} samples out"
+                    )
+                    received += len(os.read(stdout, 1 << 16)) // 2
         except AssertionError:
             process.kill()
             raise
         process.stdin.close()
-        rest = process.stdout.read()
-    assert heard + len(rest) // 2 == len(block)
+        tail = process.stdout.read()
+    assert received + len(tail) // 2 == len(block)
     assert process.returncode == 0
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_samples_come_out_at_most_a_frame_a_hop_and_the_lookahead_later(preset):
+def test_the_delay_of_a_pipe_is_at_most_a_frame_a_hop_and_the_lookahead(preset):
     settings = GateSettings.preset(preset, threshold=0.03)
     timing = settings.timing(16000)
-    most = timing.frame_length + timing.hop_length
-    most += 16 * settings.lookahead_ms
+    max_delay = timing.frame_length + timing.hop_length
+    max_delay += 16 * settings.lookahead_ms
     block = as_type(np.tile(loud_and_quiet(), 2), "PCM_16")
-    feed(block, 16000, most, "-t", "0.03", "-p", preset)
+    feed(block, 16000, max_delay, "-t", "0.03", "-p", preset)
 
 
-def test_a_spectral_gate_by_known_noise_is_a_second_and_a_half_late(tmp_path):
+def test_the_delay_of_a_spectral_pipe_with_known_noise_is_at_most_1_6_s(tmp_path):
     rng = np.random.default_rng(0)
     sf.write(tmp_path / "room.wav", rng.normal(0, 0.01, 44100), 44100)
     block = as_type(rng.normal(0, 0.1, 4 * 44100), "PCM_16")
@@ -169,16 +171,18 @@ def test_a_spectral_gate_by_known_noise_is_a_second_and_a_half_late(tmp_path):
     feed(block, 44100, 1.61 * 44100, *options)
 
 
-def test_the_summary_says_how_late_samples_are(write):
+def test_the_summary_shows_the_delay(write):
     command = [*NGATE, "gate", "-", "-t", "0.03", "-o", "-"]
     content = write(loud_and_quiet()).read_bytes()
-    said = subprocess.run(command, input=content, capture_output=True, check=True).stderr.decode()
-    assert "delay      at most 64 ms" in said
-    assert "warning" not in said
-    assert "hold 200 ms takes the place of min closed" in said
+    summary = subprocess.run(
+        command, input=content, capture_output=True, check=True
+    ).stderr.decode()
+    assert "delay      at most 64 ms" in summary
+    assert "warning" not in summary
+    assert "hold 200 ms takes the place of min closed" in summary
 
 
-def test_a_reader_that_goes_away_ends_it_quietly(write):
+def test_a_closed_output_pipe_ends_the_gate_quietly(write):
     source = write(np.tile(loud_and_quiet(), 100))
     for arguments in (["gate", source, "-o", "-"], ["gate", source, "-t", "0.03", "-o", "-"]):
         command = [*NGATE, *map(str, arguments)]
@@ -189,48 +193,49 @@ def test_a_reader_that_goes_away_ends_it_quietly(write):
         assert process.returncode == 0
 
 
-def test_a_stream_that_breaks_off_is_gated_with_a_warning(write):
+def test_a_truncated_stream_is_gated_with_a_warning(write):
     content = write(loud_and_quiet()).read_bytes()[:-32000]
     command = [*NGATE, "gate", "-", "-t", "0.03", "-o", "-"]
-    done = subprocess.run(command, input=content, capture_output=True, check=True)
-    assert len(done.stdout) == len(content)
+    process = subprocess.run(command, input=content, capture_output=True, check=True)
+    assert len(process.stdout) == len(content)
     assert (
-        "warning    it is cut short: 1.00 s that it announced are missing" in done.stderr.decode()
+        "warning    it is cut short: 1.00 s that it announced are missing"
+        in process.stderr.decode()
     )
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [(b"", "standard input is empty"), (b"hello, world" * 9, "is not a recording")],
 )
 @pytest.mark.parametrize("threshold", ["0.03", "auto"])
-def test_a_stream_that_is_no_recording(content, words, threshold):
+def test_a_stream_that_is_not_a_recording_is_refused(content, message, threshold):
     command = [*NGATE, "gate", "-", "-t", threshold, "-o", "-"]
-    done = subprocess.run(command, input=content, capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (1, b"")
-    said = done.stderr.decode()
-    assert said.count("\n") == 1
-    assert words in said or "is empty" in said
+    process = subprocess.run(command, input=content, capture_output=True, check=False)
+    assert (process.returncode, process.stdout) == (1, b"")
+    errors = process.stderr.decode()
+    assert errors.count("\n") == 1
+    assert message in errors or "is empty" in errors
 
 
-def test_nothing_is_piped_to_two_things_at_once(write):
+def test_samples_and_json_cannot_both_be_on_standard_output(write):
     source = str(write(sound()))
-    done = subprocess.run(
+    process = subprocess.run(
         [*NGATE, "gate", source, "-o", "-", "--json"], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "both write to standard output" in done.stderr
+    assert (process.returncode, process.stdout) == (2, "")
+    assert "both write to standard output" in process.stderr
 
 
 @pytest.mark.parametrize(
     "text", ["44100", "44100:1", "a:b:s16", "0:1:s16", "44100:1:s17", "1:2:3:4"]
 )
-def test_a_raw_format_that_is_none_is_refused(text):
+def test_an_invalid_raw_format_is_refused(text):
     with pytest.raises(SettingsError, match=f"raw '{text}' is not RATE:CHANNELS:TYPE"):
         RawFormat.parse(text)
 
 
-def test_standard_input_is_kept_where_nobody_else_can_read_it(tmp_path):
+def test_the_temporary_copy_of_standard_input_is_private(tmp_path):
     if os.name == "nt":
         pytest.skip("Windows has no such modes")
     command = [*NGATE, "gate", "-", "-o", "-", "-q"]
@@ -240,9 +245,9 @@ def test_standard_input_is_kept_where_nobody_else_can_read_it(tmp_path):
     ) as process:
         process.stdin.write(SPEECH.read_bytes()[:50000])
         process.stdin.flush()
-        while not (kept := list(tmp_path.iterdir())):
+        while not (copies := list(tmp_path.iterdir())):
             time.sleep(0.01)
-        assert stat.S_IMODE(kept[0].stat().st_mode) == 0o600
+        assert stat.S_IMODE(copies[0].stat().st_mode) == 0o600
         process.send_signal(signal.SIGTERM)
         process.stdin.close()
         process.stdout.read()
@@ -250,7 +255,7 @@ def test_standard_input_is_kept_where_nobody_else_can_read_it(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_called_minus_is_a_file(tmp_path, write, monkeypatch):
+def test_a_file_named_with_a_hyphen_is_a_file(tmp_path, write, monkeypatch):
     shutil.copy(write(sound()), tmp_path / "-")
     monkeypatch.chdir(tmp_path)
     command = [*NGATE, "gate", "./-", "-o", "out.wav", "-q"]
@@ -259,7 +264,7 @@ def test_a_file_called_minus_is_a_file(tmp_path, write, monkeypatch):
 
 
 @pytest.mark.parametrize("program", ["sox", "ffmpeg"])
-def test_other_programs_at_both_ends(program, tmp_path, write):
+def test_pipes_from_and_to_other_programs_work(program, tmp_path, write):
     if not shutil.which(program):
         pytest.skip(f"{program} is not installed")
     source, out = write(loud_and_quiet(), subtype="PCM_24"), tmp_path / "out.wav"
@@ -280,50 +285,52 @@ def test_other_programs_at_both_ends(program, tmp_path, write):
     last = subprocess.run(after, stdin=gate.stdout, check=True, capture_output=True)
     gate.stdout.close()
     assert (first.wait(), gate.wait(), last.stderr) == (0, 0, b"")
-    gate_file(source, tmp_path / "file.wav", live())
+    gate_file(source, tmp_path / "file.wav", live_settings())
     assert np.array_equal(read(out, "int32"), read(tmp_path / "file.wav", "int32"))
 
 
-def test_samples_that_are_no_numbers_in_a_stream(write):
+def test_nan_and_infinite_samples_of_a_stream_are_refused_or_zeroed(write):
     y = np.concatenate([tone(1, 0.1), [np.nan, np.inf], tone(1, 0.1)]).astype("<f4")
     arguments = ["gate", "-", "--raw", "16000:1:f32", "-t", "0.03", "-o", "-"]
-    out = np.frombuffer(piped(y.tobytes(), *arguments, "--nonfinite", "zero"), "<f4")
+    out = np.frombuffer(run_piped(y.tobytes(), *arguments, "--nonfinite", "zero"), "<f4")
     assert np.array_equal(out, np.where(np.isfinite(y), y, 0))
-    done = subprocess.run([*NGATE, *arguments], input=y.tobytes(), capture_output=True, check=False)
-    assert done.returncode == 1
-    assert "sample 16000 is NaN" in done.stderr.decode()
+    process = subprocess.run(
+        [*NGATE, *arguments], input=y.tobytes(), capture_output=True, check=False
+    )
+    assert process.returncode == 1
+    assert "sample 16000 is NaN" in process.stderr.decode()
 
 
-@pytest.mark.parametrize("ending", ["flac", "opus", "ogg", "mp3", "m4a", "webm", "aiff", "wav"])
-def test_standard_output_has_the_format_of_a_file_with_that_extension(write, tmp_path, ending):
+@pytest.mark.parametrize("extension", ["flac", "opus", "ogg", "mp3", "m4a", "webm", "aiff", "wav"])
+def test_standard_output_has_the_format_of_the_given_extension(write, tmp_path, extension):
     source = write(sound(48000), rate=48000)
-    out, expected = tmp_path / f"out.{ending}", tmp_path / f"expected.{ending}"
-    out.write_bytes(piped(b"", "gate", source, "-t", "0.03", "-o", "-", "--format", ending))
+    out, expected = tmp_path / f"out.{extension}", tmp_path / f"expected.{extension}"
+    out.write_bytes(run_piped(b"", "gate", source, "-t", "0.03", "-o", "-", "--format", extension))
     gate_file(source, expected, GateSettings(threshold=0.03))
-    of_pipe, of_file = probe(out), probe(expected)
-    assert (of_pipe.format, of_pipe.subtype) == (of_file.format, of_file.subtype)
-    assert of_pipe.samples == of_file.samples
+    piped_info, file_info = probe(out), probe(expected)
+    assert (piped_info.format, piped_info.subtype) == (file_info.format, file_info.subtype)
+    assert piped_info.samples == file_info.samples
 
 
 @pytest.mark.parametrize(
     ("channels", "rate"), [(65535, 4_000_000_000), (1024, 100_000), (1, 4_000_000_000)]
 )
-@pytest.mark.parametrize("kind", ["wav", "au"])
-def test_an_implausible_stream_is_refused_as_a_file_is(kind, channels, rate):
+@pytest.mark.parametrize("container", ["wav", "au"])
+def test_an_implausible_stream_is_refused_as_a_file_is(container, channels, rate):
     header = (
         struct.pack("<4sI4s4sI", b"RIFF", 0, b"WAVE", b"fmt ", 16)
         + struct.pack("<HHIIHH", 1, channels, rate, 0, channels * 2 % 65536, 16)
         + struct.pack("<4sI", b"data", 0)
-        if kind == "wav"
+        if container == "wav"
         else struct.pack(">4s5I", b".snd", 24, 0xFFFFFFFF, 3, rate, channels)
     )
     for command in (["gate", "-", "-t", "0.03", "-o", "-"], ["analyze", "-"]):
-        done = subprocess.run(
+        process = subprocess.run(
             [*NGATE, *command], input=header + bytes(1000), capture_output=True, check=False
         )
-        assert (done.returncode, done.stdout) == (1, b"")
-        assert done.stderr.count(b"\n") == 1
-        assert b"which can't be" in done.stderr or b"not a recording" in done.stderr
+        assert (process.returncode, process.stdout) == (1, b"")
+        assert process.stderr.count(b"\n") == 1
+        assert b"which can't be" in process.stderr or b"not a recording" in process.stderr
 
 
 def test_an_implausible_raw_format_is_refused():
@@ -332,19 +339,19 @@ def test_an_implausible_raw_format_is_refused():
             RawFormat.parse(text)
 
 
-@pytest.mark.parametrize("ending", ["wav", "flac", "fifo"])
-def test_a_named_pipe_receives_the_output_and_stays(write, tmp_path, ending):
-    source, out = write(sound()), tmp_path / f"out.{ending}"
+@pytest.mark.parametrize("extension", ["wav", "flac", "fifo"])
+def test_a_named_pipe_receives_the_output_and_stays(write, tmp_path, extension):
+    source, out = write(sound()), tmp_path / f"out.{extension}"
     os.mkfifo(out)
     arguments = ["gate", source, "-t", "0.03", "-q", "-o", out]
-    done = subprocess.run([*NGATE, *map(str, arguments)], capture_output=True, check=False)
-    assert done.returncode == 1
-    assert b"--force" in done.stderr
+    process = subprocess.run([*NGATE, *map(str, arguments)], capture_output=True, check=False)
+    assert process.returncode == 1
+    assert b"--force" in process.stderr
     with subprocess.Popen([*NGATE, *map(str, arguments), "-f"]) as process:
         content = out.read_bytes()
     assert process.returncode == 0
     assert stat.S_ISFIFO(out.stat().st_mode)
-    expected = tmp_path / f"expected.{ending.replace('fifo', 'wav')}"
+    expected = tmp_path / f"expected.{extension.replace('fifo', 'wav')}"
     gate_file(source, expected, GateSettings(threshold=0.03))
     assert content == expected.read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
@@ -356,9 +363,9 @@ def test_a_device_receives_the_output_and_stays(write):
     source = write(sound())
     for options in ([], ["--format", "flac"]):
         command = [*NGATE, "gate", str(source), "-t", "0.03", "-f", "-o", "/dev/full", *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 1
-        assert done.stderr == "ngate: '/dev/full' can't be written: No space left on device\n"
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert process.returncode == 1
+        assert process.stderr == "ngate: '/dev/full' can't be written: No space left on device\n"
         assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
         command[command.index("/dev/full")] = "/dev/null"
         assert subprocess.run([*command, "-q"], check=False).returncode == 0
@@ -370,18 +377,18 @@ def test_a_named_pipe_in_the_output_tree_of_a_batch_is_refused(write, tmp_path):
     (tmp_path / "out").mkdir()
     os.mkfifo(tmp_path / "out" / "a.wav")
     command = [*NGATE, "batch", str(source.parent), "-o", str(tmp_path / "out"), "-f", "-j1", "-q"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
-    assert done.returncode == 1
-    assert "is a named pipe or a device: remove it" in done.stderr
+    process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert process.returncode == 1
+    assert "is a named pipe or a device: remove it" in process.stderr
 
 
-def test_a_full_temporary_directory_is_named(write, tmp_path):
+def test_a_full_temporary_directory_is_reported(write, tmp_path):
     source = write(np.tile(sound(), 20))
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # noqa: E731
     (tmp_path / "tmp").mkdir()
     environment = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
     for options in (["-", "-o", "-"], [str(source), "-o", "-", "--format", "flac"]):
-        done = subprocess.run(
+        process = subprocess.run(
             [*NGATE, "gate", *options],
             input=source.read_bytes(),
             capture_output=True,
@@ -389,7 +396,7 @@ def test_a_full_temporary_directory_is_named(write, tmp_path):
             preexec_fn=limit,
             env=environment,
         )
-        assert (done.returncode, done.stdout) == (1, b"")
-        assert f"{tmp_path / 'tmp'}/ngate-" in done.stderr.decode()
-        assert done.stderr.count(b"\n") == 1
+        assert (process.returncode, process.stdout) == (1, b"")
+        assert f"{tmp_path / 'tmp'}/ngate-" in process.stderr.decode()
+        assert process.stderr.count(b"\n") == 1
         assert list((tmp_path / "tmp").iterdir()) == []

@@ -14,51 +14,51 @@ from noisegate_cli.files.reader import AudioReader, probe
 from tests.conftest import GUITAR, loud_and_quiet, read, tone
 
 
-def refused(path, words):
-    """Assert that reading `path` fails in one line that quotes it, and leaves nothing behind."""
-    there = sorted(path.parent.iterdir())
-    with pytest.raises(AudioError, match=words) as caught:
+def expect_refused(path, message):
+    """Assert that reading `path` fails with one line that quotes it, and leaves no files."""
+    files_before = sorted(path.parent.iterdir())
+    with pytest.raises(AudioError, match=message) as error:
         gate_file(path)
-    message = str(caught.value)
-    assert path.name in message
-    assert "\n" not in message
-    assert sorted(path.parent.iterdir()) == there
+    text = str(error.value)
+    assert path.name in text
+    assert "\n" not in text
+    assert sorted(path.parent.iterdir()) == files_before
 
 
-def recovered(path, words, samples):
-    """Assert that so much of `path` is gated, with one warning."""
+def expect_recovered(path, message, samples):
+    """Assert that `samples` samples of `path` are gated, with one warning."""
     for threshold in ("auto", 0.03):
         result = gate_file(path, settings=GateSettings(threshold=threshold), force=True)
         assert result.source.samples == result.output.samples == samples
         (warning,) = result.warnings
-        assert re.search(words, warning), warning
+        assert re.search(message, warning), warning
         assert sf.info(result.output.path).frames == samples
     assert analyze_file(path).warnings == result.warnings
 
 
-def test_a_missing_file(tmp_path):
-    refused(tmp_path / "no.wav", "doesn't exist")
+def test_a_missing_file_is_refused(tmp_path):
+    expect_refused(tmp_path / "no.wav", "doesn't exist")
 
 
-def test_a_directory(tmp_path):
-    refused(tmp_path, "is a directory: use ngate batch")
+def test_a_directory_is_refused(tmp_path):
+    expect_refused(tmp_path, "is a directory: use ngate batch")
 
 
-def test_no_bytes(tmp_path):
+def test_an_empty_file_is_refused(tmp_path):
     (tmp_path / "in.wav").touch()
-    refused(tmp_path / "in.wav", r"is empty \(0 bytes\)")
+    expect_refused(tmp_path / "in.wav", r"is empty \(0 bytes\)")
 
 
 @pytest.mark.parametrize(
     "content", [b"x", b"hello, world\n" * 99, bytes(4096), b"fLaC" + b"q" * 99]
 )
-def test_what_is_no_recording(tmp_path, content):
+def test_a_file_that_is_not_a_recording_is_refused(tmp_path, content):
     (tmp_path / "in.wav").write_bytes(content)
-    refused(tmp_path / "in.wav", "is not a recording that can be read")
+    expect_refused(tmp_path / "in.wav", "is not a recording that can be read")
 
 
 @pytest.mark.parametrize(
-    ("kind", "ending"),
+    ("container", "extension"),
     [
         ("WAV", "wav"),
         ("RF64", "wav"),
@@ -67,33 +67,35 @@ def test_what_is_no_recording(tmp_path, content):
         ("AU", "au"),
     ],
 )
-def test_a_file_cut_short(tmp_path, kind, ending):
-    whole, cut = tmp_path / f"whole.{ending}", tmp_path / f"cut.{ending}"
-    with sf.SoundFile(whole, "w", 16000, 1, "PCM_16", format=kind) as file:
+def test_a_truncated_file_is_gated_with_a_warning(tmp_path, container, extension):
+    whole, truncated = tmp_path / f"whole.{extension}", tmp_path / f"cut.{extension}"
+    with sf.SoundFile(whole, "w", 16000, 1, "PCM_16", format=container) as file:
         file.write(tone(4, 0.1))
-    cut.write_bytes(whole.read_bytes()[:64000])
-    samples = sf.info(cut).frames
-    recovered(cut, r"cut short: it holds (1\.99|2\.00) s of 4\.0\d s, 2\.0\d s are miss", samples)
+    truncated.write_bytes(whole.read_bytes()[:64000])
+    samples = sf.info(truncated).frames
+    expect_recovered(
+        truncated, r"cut short: it holds (1\.99|2\.00) s of 4\.0\d s, 2\.0\d s are miss", samples
+    )
 
 
-@pytest.mark.parametrize("kind", ["WAV", "AIFF"])
-def test_a_header_and_nothing_else(tmp_path, kind):
-    whole, cut = tmp_path / "whole.wav", tmp_path / "cut.wav"
-    with sf.SoundFile(whole, "w", 16000, 1, "PCM_16", format=kind) as file:
+@pytest.mark.parametrize("container", ["WAV", "AIFF"])
+def test_a_header_without_samples_is_refused(tmp_path, container):
+    whole, truncated = tmp_path / "whole.wav", tmp_path / "cut.wav"
+    with sf.SoundFile(whole, "w", 16000, 1, "PCM_16", format=container) as file:
         file.write(tone(1, 0.1))
-    cut.write_bytes(whole.read_bytes()[:-32000])
+    truncated.write_bytes(whole.read_bytes()[:-32000])
     whole.unlink()
-    refused(cut, "is cut short: it holds nothing")
+    expect_refused(truncated, "is cut short: it holds nothing")
 
 
-def test_a_compressed_file_cut_short(tmp_path):
-    cut = tmp_path / "cut.flac"
-    cut.write_bytes(GUITAR.read_bytes()[:150000])
-    recovered(cut, r"damaged: it holds 1\.95 s of 5\.97 s, 4\.02 s are missing", 86016)
-    assert np.array_equal(read(cut.with_name("cut_gated.flac")), read(GUITAR)[:86016])
+def test_a_truncated_compressed_file_is_gated_with_a_warning(tmp_path):
+    truncated = tmp_path / "cut.flac"
+    truncated.write_bytes(GUITAR.read_bytes()[:150000])
+    expect_recovered(truncated, r"damaged: it holds 1\.95 s of 5\.97 s, 4\.02 s are missing", 86016)
+    assert np.array_equal(read(truncated.with_name("cut_gated.flac")), read(GUITAR)[:86016])
 
 
-def test_a_streamed_header_that_announces_no_length_is_no_cut(write):
+def test_a_header_without_a_length_causes_no_warning(write):
     source = write(tone(1, 0.1))
     content = bytearray(source.read_bytes())
     content[4:8] = content[40:44] = b"\xff" * 4
@@ -101,15 +103,15 @@ def test_a_streamed_header_that_announces_no_length_is_no_cut(write):
     assert gate_file(source).source.samples == 16000
 
 
-def test_what_may_not_be_read(write):
+def test_a_file_without_read_permission_is_refused(write):
     source = write(tone(1, 0.1))
     source.chmod(0)
     if os.access(source, os.R_OK):
         pytest.skip("root may read everything")
-    refused(source, "can't be read: Permission denied")
+    expect_refused(source, "can't be read: Permission denied")
 
 
-def test_blocks_join_to_the_whole(write):
+def test_blocks_contain_every_sample(write):
     y = np.tile(loud_and_quiet(), 50)
     with AudioReader(write(y)) as reader:
         blocks = [(block.copy(), last) for block, last in reader.blocks()]
@@ -122,7 +124,7 @@ def test_blocks_join_to_the_whole(write):
     "name",
     ["-n.wav", "--help.wav", "ひと 🎙.wav", "new\nline.wav", "$(x);&|.wav", "%s%d.wav", "UPPER.WAV"],
 )
-def test_awkward_names(tmp_path, write, name):
+def test_files_with_unusual_names_are_gated(tmp_path, write, name):
     source = tmp_path / name
     shutil.copy(write(tone(1, 0.1)), source)
     output = gate_file(source).output.path
@@ -130,7 +132,7 @@ def test_awkward_names(tmp_path, write, name):
     assert sf.info(os.fsencode(output)).frames == 16000
 
 
-def test_a_name_that_is_no_text(tmp_path, write):
+def test_a_name_that_is_not_valid_utf_8_is_accepted(tmp_path, write):
     source = tmp_path / os.fsdecode(b"latin1_\xe9.wav")
     try:
         shutil.copy(write(tone(1, 0.1)), source)
@@ -145,19 +147,19 @@ def test_a_name_too_long_is_an_error_in_one_line(write):
         gate_file(source, source.with_name("a" * 300 + ".wav"))
 
 
-def test_a_recording_beyond_4_gib_is_written_as_rf64(tmp_path):
-    long = AudioInfo(tmp_path / "in.w64", 48000, 2, 30 * 3600 * 48000, "W64", "PCM_16")
-    assert output_info(long, tmp_path / "out.wav").format == "RF64"
-    short = AudioInfo(tmp_path / "in.w64", 48000, 2, 3600 * 48000, "W64", "PCM_16")
-    assert output_info(short, tmp_path / "out.wav").format == "WAV"
+def test_a_recording_above_4_gib_is_written_as_rf64(tmp_path):
+    long_info = AudioInfo(tmp_path / "in.w64", 48000, 2, 30 * 3600 * 48000, "W64", "PCM_16")
+    assert output_info(long_info, tmp_path / "out.wav").format == "RF64"
+    short_info = AudioInfo(tmp_path / "in.w64", 48000, 2, 3600 * 48000, "W64", "PCM_16")
+    assert output_info(short_info, tmp_path / "out.wav").format == "WAV"
 
 
-def test_a_format_that_cannot_hold_the_rate_says_so(write, tmp_path):
+def test_an_unsupported_sample_rate_is_refused_with_a_hint(write, tmp_path):
     with pytest.raises(OutputError, match=r"Opus only supports sample rates.*ends in \.wav"):
         gate_file(write(tone(1, 0.1, 44100), rate=44100), tmp_path / "out.opus")
 
 
-def test_probe_tells_what_a_recording_is():
+def test_probe_returns_the_properties_of_a_recording():
     info = probe(GUITAR)
     assert (info.sample_rate, info.channels, info.format) == (44100, 2, "FLAC")
     assert (info.subtype, info.dtype) == ("PCM_16", np.int16)
@@ -165,15 +167,17 @@ def test_probe_tells_what_a_recording_is():
 
 
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
-def test_a_stream_without_its_end(tmp_path, subtype):
-    whole, cut = tmp_path / "whole.ogg", tmp_path / "cut.ogg"
+def test_a_truncated_ogg_file_is_gated_with_a_warning(tmp_path, subtype):
+    whole, truncated = tmp_path / "whole.ogg", tmp_path / "cut.ogg"
     with sf.SoundFile(whole, "w", 16000, 1, subtype, format="OGG") as file:
         file.write(np.random.default_rng(0).normal(0, 0.1, 160000))
-    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    recovered(cut, r"its end is missing: it holds (4\.|3\.9)", sf.info(cut).frames)
+    truncated.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    expect_recovered(
+        truncated, r"its end is missing: it holds (4\.|3\.9)", sf.info(truncated).frames
+    )
 
 
-def test_a_byte_of_padding_that_is_missing_is_no_cut(write):
+def test_a_missing_padding_byte_causes_no_warning(write):
     source = write(tone(1, 0.1))
     content = bytearray(source.read_bytes())
     content[40:44] = (32001).to_bytes(4, "little")
@@ -181,14 +185,16 @@ def test_a_byte_of_padding_that_is_missing_is_no_cut(write):
     assert gate_file(source).source.samples == 16000
 
 
-def test_a_file_that_ends_before_the_length_it_announced(write, monkeypatch):
+def test_a_file_shorter_than_its_declared_length_is_gated_with_a_warning(write, monkeypatch):
     source = write(tone(1, 0.1))
-    real = sf.SoundFile.read
-    monkeypatch.setattr(sf.SoundFile, "read", lambda self, out: real(self, out=out)[:8000])
-    recovered(source, r"is cut short: it holds 0\.50 s of 1\.00 s, 0\.50 s are missing", 8000)
+    read = sf.SoundFile.read
+    monkeypatch.setattr(sf.SoundFile, "read", lambda self, out: read(self, out=out)[:8000])
+    expect_recovered(
+        source, r"is cut short: it holds 0\.50 s of 1\.00 s, 0\.50 s are missing", 8000
+    )
 
 
-def test_a_flac_that_announces_no_length(tmp_path):
+def test_a_flac_without_a_declared_length_is_read_completely(tmp_path):
     source = tmp_path / "in.flac"
     content = bytearray(GUITAR.read_bytes())
     # The last 36 bits of the fields before the checksum count the samples.
@@ -200,15 +206,15 @@ def test_a_flac_that_announces_no_length(tmp_path):
     assert result.output.samples == sf.info(GUITAR).frames
 
 
-def test_what_is_no_file_on_a_disk(tmp_path):
+def test_a_named_pipe_as_input_is_refused(tmp_path):
     if not hasattr(os, "mkfifo"):
         pytest.skip("this system has no named pipes")
     os.mkfifo(tmp_path / "in.wav")
-    refused(tmp_path / "in.wav", "is no file on a disk")
+    expect_refused(tmp_path / "in.wav", "is no file on a disk")
 
 
 @pytest.mark.parametrize("blocks", [1, 2])
-def test_a_file_of_just_so_many_blocks(write, monkeypatch, blocks):
+def test_a_file_of_whole_blocks_ends_with_an_empty_block(write, monkeypatch, blocks):
     monkeypatch.setattr("noisegate_cli.samples.BLOCK_BYTES", 16000)
     with AudioReader(write(tone(0.5 * blocks, 0.1))) as reader:
         lengths = [(len(block), last) for block, last in reader.blocks()]
@@ -216,7 +222,7 @@ def test_a_file_of_just_so_many_blocks(write, monkeypatch, blocks):
 
 
 @pytest.mark.parametrize("name", ["out.flac", "out.ogg", "out.w64"])
-def test_a_byte_order_is_not_carried_to_formats_that_have_their_own(tmp_path, name):
+def test_the_byte_order_is_not_copied_to_formats_with_a_fixed_byte_order(tmp_path, name):
     source = tmp_path / "in.aiff"
     with sf.SoundFile(source, "w", 16000, 1, "PCM_16", "LITTLE", "AIFF") as file:
         file.write(tone(1, 0.1))

@@ -19,18 +19,22 @@ from tests.conftest import Writer
 
 AT_003 = GateSettings(threshold=0.03)
 HOURS_30 = 30 * 3600 * 48000
-LIMITED = [kind.name for kind in FORMATS.values() if kind.max_bytes or kind.max_samples]
+LIMITED = [
+    file_format.name
+    for file_format in FORMATS.values()
+    if file_format.max_bytes or file_format.max_samples
+]
 
 
-@pytest.mark.parametrize("ending", ["aiff", "voc", "w64", "rf64", "caf", "au", "sph", "flac"])
-def test_a_long_recording_is_refused_by_containers_with_32_bit_sizes(tmp_path, ending):
+@pytest.mark.parametrize("extension", ["aiff", "voc", "w64", "rf64", "caf", "au", "sph", "flac"])
+def test_a_long_recording_is_refused_by_containers_with_32_bit_sizes(tmp_path, extension):
     info = AudioInfo(tmp_path / "in.w64", 48000, 2, HOURS_30, "W64", "PCM_16")
-    if ending in ("aiff", "voc"):
-        words = rf"out\.{ending}' can't hold this recording: .* at most .*ends in \.wav"
-        with pytest.raises(OutputError, match=words):
-            output_info(info, tmp_path / f"out.{ending}")
+    if extension in ("aiff", "voc"):
+        message = rf"out\.{extension}' can't hold this recording: .* at most .*ends in \.wav"
+        with pytest.raises(OutputError, match=message):
+            output_info(info, tmp_path / f"out.{extension}")
     else:
-        assert output_info(info, tmp_path / f"out.{ending}").samples == HOURS_30
+        assert output_info(info, tmp_path / f"out.{extension}").samples == HOURS_30
 
 
 def test_a_default_output_has_a_container_that_is_large_enough(tmp_path):
@@ -47,7 +51,7 @@ def test_a_long_big_endian_wav_file_becomes_little_endian_rf64(tmp_path, subtype
     assert (output.format, output.endian) == ("RF64", "FILE")
 
 
-def test_a_voc_file_holds_as_much_as_its_size_field_and_no_more(tmp_path):
+def test_the_size_limit_of_voc_is_exact(tmp_path):
     limit = int(max_samples(AudioInfo(tmp_path, 48000, 1, 0, "VOC", "PCM_16")))
     block = np.zeros((limit, 1), np.int16)
     info = AudioInfo(tmp_path / "out.voc", 48000, 1, 0, "VOC", "PCM_16")
@@ -67,7 +71,7 @@ def test_a_voc_file_holds_as_much_as_its_size_field_and_no_more(tmp_path):
 
 @pytest.mark.parametrize("container", LIMITED)
 @pytest.mark.parametrize("channels", [1, 2])
-def test_the_largest_size_is_accepted_and_one_sample_more_is_refused(container, channels):
+def test_the_maximum_size_is_accepted_and_one_more_sample_is_refused(container, channels):
     info = AudioInfo(Path("out"), 48000, channels, 0, container, "PCM_16", endian="BIG")
     limit = int(max_samples(info))
     assert limit > 0
@@ -96,17 +100,17 @@ def test_a_stream_is_refused_at_the_limit_and_leaves_nothing(tmp_path, monkeypat
     assert not (tmp_path / "out.aiff").exists()
 
 
-def test_a_pipe_that_is_too_long_for_voc_ends_with_one_line(tmp_path):
+def test_a_pipe_that_is_too_long_for_voc_is_refused_in_one_line(tmp_path):
     command = [sys.executable, "-m", "noisegate_cli", "gate", "-", "--raw", "48000:1:s16"]
     out = tmp_path / "out.voc"
-    done = subprocess.run(
+    process = subprocess.run(
         [*command, "-t", "0.03", "-o", str(out)],
         input=bytes(17 << 20),
         capture_output=True,
         check=False,
     )
-    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
-    assert b"VOC holds at most 2:55 min of it: give -o a name that ends in .wav" in done.stderr
+    assert (process.returncode, process.stderr.count(b"\n")) == (1, 1)
+    assert b"VOC holds at most 2:55 min of it: give -o a name that ends in .wav" in process.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""What a recording says of itself, before and after."""
+"""Tags and chunks of recordings are copied to the output."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ from noisegate_cli.files.reader import AudioReader
 from noisegate_cli.files.riff import read_layout
 from noisegate_cli.files.tags import TAG_NAMES, read_tags
 from tests.conftest import read
-from tests.zoo import RATE, encode, sound, with_chunks
+from tests.zoo import RATE, encode, sound, write_with_chunks
 
 AT_003 = GateSettings(threshold=0.03)
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 2, 2) + bytes(30)
@@ -34,26 +34,26 @@ TEXT = {
     "tracknumber": "3/7",
     "comment": "one; two=three",
 }
-FREE = {"scene": "12B"}
+CUSTOM = {"scene": "12B"}
 
 
-def tagged(folder, kind):
+def write_tagged(folder, extension):
     """Write a recording with TEXT, FREE and a cover, in the tags of its kind."""
-    path = folder / f"in.{kind}"
+    path = folder / f"in.{extension}"
     frames = [TIT2, TPE1, TALB, TDRC, TRCK]
     values = [TEXT[name] for name in ("title", "artist", "album", "date", "tracknumber")]
     id3 = [frame(encoding=3, text=value) for frame, value in zip(frames, values, strict=True)]
     id3 += [COMM(encoding=3, lang="eng", desc="", text=TEXT["comment"])]
     id3 += [TXXX(encoding=3, desc="SCENE", text="12B")]
     id3 += [APIC(encoding=3, mime="image/png", type=3, desc="front", data=PNG)]
-    if kind in ("mp3", "aiff"):
-        sf.write(path, sound(), RATE, format=kind.upper())
-        file = mutagen.File(path) if kind == "mp3" else AIFF(path)
+    if extension in ("mp3", "aiff"):
+        sf.write(path, sound(), RATE, format=extension.upper())
+        file = mutagen.File(path) if extension == "mp3" else AIFF(path)
         file.add_tags()
         for frame in id3:
             file.tags.add(frame)
         file.save()
-    elif kind == "m4a":
+    elif extension == "m4a":
         encode(path, sound(), "ipod", "aac", "fltp", RATE)
         file = MP4(path)
         for name, atom in zip(TEXT, ("©nam", "©ART", "©alb", "©day", "trkn", "©cmt"), strict=True):
@@ -61,15 +61,15 @@ def tagged(folder, kind):
         file["----:com.apple.iTunes:SCENE"] = [MP4FreeForm(b"12B")]
         file["covr"] = [MP4Cover(PNG, MP4Cover.FORMAT_PNG)]
         file.save()
-    elif kind == "wv":
+    elif extension == "wv":
         encode(path, sound(), "wv", "wavpack", "s16p", RATE)
         file = WavPack(path)
         names = {"date": "Year", "tracknumber": "Track"}
-        for name, value in (TEXT | FREE).items():
+        for name, value in (TEXT | CUSTOM).items():
             file[names.get(name, name.title())] = value
         file["Cover Art (Front)"] = mutagen.apev2.APEValue(b"c.png\0" + PNG, mutagen.apev2.BINARY)
         file.save()
-    elif kind == "wav":
+    elif extension == "wav":
         sf.write(path, sound(), RATE)
         content = ID3()
         for frame in id3:
@@ -78,16 +78,16 @@ def tagged(folder, kind):
         whole = path.read_bytes() + build_chunk(b"id3 ", (folder / "id3").read_bytes())
         path.write_bytes(whole[:4] + struct.pack("<I", len(whole) - 8) + whole[8:])
     else:
-        format_of = {"flac": "FLAC", "ogg": "OGG", "opus": "OGG"}[kind]
-        subtype = {"flac": "PCM_16", "ogg": "VORBIS", "opus": "OPUS"}[kind]
+        format_of = {"flac": "FLAC", "ogg": "OGG", "opus": "OGG"}[extension]
+        subtype = {"flac": "PCM_16", "ogg": "VORBIS", "opus": "OPUS"}[extension]
         sf.write(path, sound(), RATE, subtype, format=format_of)
         file = mutagen.File(path)
         if file.tags is None:
             file.add_tags()
-        file.tags.update((name.upper(), value) for name, value in (TEXT | FREE).items())
+        file.tags.update((name.upper(), value) for name, value in (TEXT | CUSTOM).items())
         picture = Picture()
         picture.data, picture.mime, picture.type, picture.desc = PNG, "image/png", 3, "front"
-        if kind == "flac":
+        if extension == "flac":
             file.add_picture(picture)
         else:
             import base64
@@ -97,63 +97,65 @@ def tagged(folder, kind):
     return path
 
 
-def said(path):
-    """Return the tags of a file, by the reader that the tests below check against others."""
+def read_all_tags(path):
+    """Return the tags of a file; other tests compare this reader with other programs."""
     with AudioReader(path) as reader:
         return read_tags(path, reader.tags, reader.chunks)
 
 
-KINDS = ["mp3", "flac", "ogg", "opus", "m4a", "wv", "aiff", "wav"]
+EXTENSIONS = ["mp3", "flac", "ogg", "opus", "m4a", "wv", "aiff", "wav"]
 
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tagged")
-    return {kind: tagged(folder, kind) for kind in KINDS}
+    return {extension: write_tagged(folder, extension) for extension in EXTENSIONS}
 
 
-@pytest.mark.parametrize("before", KINDS)
-@pytest.mark.parametrize("after", [*KINDS, "tta"])
-def test_text_and_cover_go_from_every_container_to_every_other(sources, tmp_path, before, after):
+@pytest.mark.parametrize("before", EXTENSIONS)
+@pytest.mark.parametrize("after", [*EXTENSIONS, "tta"])
+def test_text_and_cover_are_copied_between_all_containers(sources, tmp_path, before, after):
     out = tmp_path / f"out.{after}"
     result = gate_file(sources[before], out, AT_003)
     assert result.warnings == ()
-    found = said(out)
-    metadata_chunks = {name: found.text.get(name) for name in TEXT | FREE}
-    assert metadata_chunks == {name: [value] for name, value in (TEXT | FREE).items()}
-    assert [(p.data, p.mime, p.kind) for p in found.pictures] == [(PNG, "image/png", 3)]
+    tags = read_all_tags(out)
+    metadata_chunks = {name: tags.text.get(name) for name in TEXT | CUSTOM}
+    assert metadata_chunks == {name: [value] for name, value in (TEXT | CUSTOM).items()}
+    assert [(p.data, p.mime, p.kind) for p in tags.pictures] == [(PNG, "image/png", 3)]
 
 
-def test_mutagen_itself_finds_what_one_kind_of_tags_had(sources, tmp_path):
-    for kind in ("mp3", "flac", "ogg", "opus", "m4a", "wv", "aiff"):
-        out = tmp_path / f"out.{kind}"
-        gate_file(sources[kind], out, AT_003)
-        before, after = mutagen.File(sources[kind]), mutagen.File(out)
-        unlike = {"encoder"}  # which made the output
-        for name in set(before.tags.keys()) - unlike:
-            assert before.tags[name] == after.tags[name], (kind, name)
+def test_mutagen_reads_the_copied_tags(sources, tmp_path):
+    for extension in ("mp3", "flac", "ogg", "opus", "m4a", "wv", "aiff"):
+        out = tmp_path / f"out.{extension}"
+        gate_file(sources[extension], out, AT_003)
+        before, after = mutagen.File(sources[extension]), mutagen.File(out)
+        ignored = {"encoder"}  # which made the output
+        for name in set(before.tags.keys()) - ignored:
+            assert before.tags[name] == after.tags[name], (extension, name)
     assert FLAC(tmp_path / "out.flac").pictures[0].data == PNG
 
 
-def test_ffprobe_finds_them_too(sources, tmp_path):
+def test_ffprobe_reads_the_copied_tags(sources, tmp_path):
     if not shutil.which("ffprobe"):
         pytest.skip("ffprobe is not installed")
-    for kind in [*KINDS, "mka"]:
-        out = tmp_path / f"out.{kind}"
+    for extension in [*EXTENSIONS, "mka"]:
+        out = tmp_path / f"out.{extension}"
         gate_file(sources["flac"], out, AT_003)
         command = ["ffprobe", "-v", "error", "-show_format", "-show_streams", "-of", "json"]
-        shown = json.loads(subprocess.check_output([*command, str(out)]))
+        data = json.loads(subprocess.check_output([*command, str(out)]))
         tags = {
             name.lower(): value
-            for part in (*shown["streams"], shown["format"])
+            for part in (*data["streams"], data["format"])
             for name, value in part.get("tags", {}).items()
             if part.get("codec_type", "audio") == "audio"
         }
-        found = [tags.get("title"), tags.get("artist"), tags.get("album"), tags.get("track")]
-        assert found == [TEXT["title"], TEXT["artist"], TEXT["album"], TEXT["tracknumber"]], kind
+        values = [tags.get("title"), tags.get("artist"), tags.get("album"), tags.get("track")]
+        assert values == [TEXT["title"], TEXT["artist"], TEXT["album"], TEXT["tracknumber"]], (
+            extension
+        )
 
 
-def test_an_older_id3_stays_one_that_older_players_read(tmp_path):
+def test_the_version_of_id3_is_preserved(tmp_path):
     source = tmp_path / "in.mp3"
     sf.write(source, sound(), RATE, format="MP3")
     tags = ID3()
@@ -163,7 +165,7 @@ def test_an_older_id3_stays_one_that_older_players_read(tmp_path):
     assert ID3(tmp_path / "in_gated.mp3").version == (2, 3, 0)
 
 
-def test_tags_of_matroska_come_and_go(tmp_path):
+def test_tags_are_copied_from_and_to_matroska(tmp_path):
     source = encode(
         tmp_path / "in.mka", sound(), "matroska", "flac", "s16", RATE, title="A", artist="B"
     )
@@ -175,18 +177,18 @@ def test_tags_of_matroska_come_and_go(tmp_path):
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "ULAW"])
-def test_chunks_are_carried_over_byte_for_byte(tmp_path, subtype):
-    source, out, rest = (tmp_path / name for name in ("in.wav", "out.wav", "rest.wav"))
-    chunks = with_chunks(source, sound())
-    gate_file(source, out, AT_003, residue=rest, options=OutputOptions(subtype=subtype))
-    for path in (out, rest):
+def test_chunks_are_copied_byte_for_byte(tmp_path, subtype):
+    source, out, residue = (tmp_path / name for name in ("in.wav", "out.wav", "rest.wav"))
+    chunks = write_with_chunks(source, sound())
+    gate_file(source, out, AT_003, residue=residue, options=OutputOptions(subtype=subtype))
+    for path in (out, residue):
         layout = read_layout(path)
         metadata_chunks = [
             (c.id, layout.metadata_chunks.read(c))
             for c in layout.metadata_chunks.before + layout.metadata_chunks.after
         ]
         assert dict(metadata_chunks) == chunks
-        # Each stands where it stood, if `wav` wrote the file.
+        # Chunks keep their position, except in files that libsndfile writes.
         if subtype != "ULAW":
             assert [c.id for c in layout.metadata_chunks.before] == [b"bext", b"iXML"]
         content = path.read_bytes()
@@ -196,10 +198,10 @@ def test_chunks_are_carried_over_byte_for_byte(tmp_path, subtype):
             assert file.title == "Inaugural"
 
 
-def test_chunks_of_rf64_and_of_big_endian_files(tmp_path):
-    plain = tmp_path / "in.wav"
-    chunks = with_chunks(plain, sound())
-    gate_file(plain, tmp_path / "in.rf64", AT_003)
+def test_chunks_of_rf64_and_big_endian_files_are_copied(tmp_path):
+    source = tmp_path / "in.wav"
+    chunks = write_with_chunks(source, sound())
+    gate_file(source, tmp_path / "in.rf64", AT_003)
     gate_file(tmp_path / "in.rf64", tmp_path / "out.rf64", AT_003)
     layout = read_layout(tmp_path / "out.rf64")
     assert {
@@ -217,10 +219,10 @@ def test_chunks_of_rf64_and_of_big_endian_files(tmp_path):
     assert (tmp_path / "out.wav").read_bytes().endswith(b"odd \0\0\0\4abcd")
 
 
-def test_a_wav_file_over_4_gib_becomes_rf64_by_itself(tmp_path, monkeypatch):
+def test_a_wav_file_that_exceeds_4_gib_becomes_rf64(tmp_path, monkeypatch):
     monkeypatch.setattr("noisegate_cli.files.riff.MAX_WAV_BYTES", 20000)
     source = tmp_path / "in.wav"
-    # A pipe doesn't know how long it will be, so that only the end tells.
+    # The length of a pipe is known only at its end.
     from noisegate_cli.files.formats import AudioInfo
     from noisegate_cli.files.riff import WavEncoder
 
@@ -234,7 +236,7 @@ def test_a_wav_file_over_4_gib_becomes_rf64_by_itself(tmp_path, monkeypatch):
     assert read_layout(source).data.declared_size == 2 * len(y)
 
 
-def test_info_texts_that_are_not_utf_8_are_read_as_windows_writes_them(tmp_path):
+def test_info_texts_that_are_not_utf_8_are_decoded_as_cp1252(tmp_path):
     source = tmp_path / "in.wav"
     sf.write(source, sound(), RATE)
     info = build_chunk(b"LIST", b"INFO" + build_chunk(b"INAM", "für".encode("cp1252") + b"\0"))
@@ -243,35 +245,35 @@ def test_info_texts_that_are_not_utf_8_are_read_as_windows_writes_them(tmp_path)
     assert FLAC(tmp_path / "out.flac")["title"] == ["für"]
 
 
-def test_damaged_tags_cost_the_tags_and_not_the_recording(tmp_path, monkeypatch):
-    source = tagged(tmp_path, "flac")
+def test_damaged_tags_are_omitted_with_a_warning(tmp_path, monkeypatch):
+    source = write_tagged(tmp_path, "flac")
 
-    def broken(*_):
+    def raise_index_error(*_):
         raise IndexError("from deep within")
 
-    monkeypatch.setattr("mutagen.File", broken)
+    monkeypatch.setattr("mutagen.File", raise_index_error)
     result = gate_file(source, settings=AT_003)
     assert result.warnings == ("its tags are damaged: they are left out",)
     assert sf.info(result.output.path).frames == RATE
 
 
-def test_the_name_may_say_another_format_than_the_content(tmp_path):
-    shutil.copy(tagged(tmp_path, "flac"), tmp_path / "named.wav")
+def test_tags_are_read_by_the_content_and_not_by_the_name(tmp_path):
+    shutil.copy(write_tagged(tmp_path, "flac"), tmp_path / "named.wav")
     result = gate_file(tmp_path / "named.wav", tmp_path / "out.flac", AT_003)
     assert result.warnings == ()
     assert FLAC(tmp_path / "out.flac")["title"] == [TEXT["title"]]
 
 
-def test_chunks_without_end_are_not_followed(tmp_path):
+def test_the_number_of_copied_chunks_is_limited(tmp_path):
     source = tmp_path / "in.wav"
     sf.write(source, sound(), RATE)
-    many = b"".join(build_chunk(b"junq", b"") for _ in range(5000))
-    source.write_bytes(source.read_bytes() + many)
+    chunks = b"".join(build_chunk(b"junq", b"") for _ in range(5000))
+    source.write_bytes(source.read_bytes() + chunks)
     result = gate_file(source, settings=AT_003)
     assert result.source.samples == RATE
     assert len(read_layout(result.output.path).chunks) <= 1000
 
 
-def test_no_tag_is_called_otherwise_than_its_format_calls_it():
+def test_tags_have_the_standard_names_of_each_format():
     grouping = next(name for name in TAG_NAMES if name.vorbis == "grouping")
     assert (grouping.ape, grouping.id3, grouping.mp4) == ("Grouping", "TIT1", "\xa9grp")

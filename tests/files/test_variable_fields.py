@@ -23,42 +23,45 @@ SUBTYPES = {
     "PCM_S8": "PCM_16",
     "ULAW": "PCM_16",
 }
-"""Subtypes, and the subtype that has the numpy type of their samples."""
+"""Subtypes, and the subtype of `as_type` with the same sample type."""
 
-KINDS = [
+FILE_TYPES = [
     (container, subtype, endian)
     for container in sf.available_formats()
     for subtype in SUBTYPES
     for endian in ("FILE", "BIG")
-    # libsndfile writes a second file beside SD2.
+    # libsndfile writes a second file for SD2.
     if container != "SD2"
     and sf.check_format(container, subtype, endian)
     and not unsupported_reason(AudioInfo("", RATE, 1, 0, container, subtype, endian))
 ]
 
 
-def written(path, container, subtype, endian):
+def write_file(path, container, subtype, endian):
     with open_writer(AudioInfo(path, RATE, 1, 0, container, subtype, endian)) as writer:
         writer.write(as_type(sound()[:500], SUBTYPES[subtype])[:, None])
     return path.read_bytes()
 
 
-def test_every_file_of_libsndfile_is_the_same_later_and_elsewhere(tmp_path):
-    first = {kind: written(tmp_path / f"{i}.a", *kind) for i, kind in enumerate(KINDS)}
+def test_files_of_libsndfile_do_not_depend_on_the_time_or_the_name(tmp_path):
+    first = {
+        file_type: write_file(tmp_path / f"{i}.a", *file_type)
+        for i, file_type in enumerate(FILE_TYPES)
+    }
     assert len(first) > 40
-    assert {"SVX", "AIFF", "MAT5", "MPC2K"} <= {kind[0] for kind in KINDS}
+    assert {"SVX", "AIFF", "MAT5", "MPC2K"} <= {file_type[0] for file_type in FILE_TYPES}
     time.sleep(1.1)
-    for i, kind in enumerate(KINDS):
-        assert written(tmp_path / f"again-{i}.b", *kind) == first[kind], kind
+    for i, file_type in enumerate(FILE_TYPES):
+        assert write_file(tmp_path / f"again-{i}.b", *file_type) == first[file_type], file_type
 
 
 @pytest.mark.parametrize(
     ("container", "subtype"),
     [("SVX", "PCM_16"), ("AIFF", "FLOAT"), ("MAT5", "PCM_16"), ("MPC2K", "PCM_16")],
 )
-def test_a_file_with_cleared_fields_is_read_as_before(tmp_path, container, subtype):
+def test_a_file_with_cleared_fields_is_read_correctly(tmp_path, container, subtype):
     path = tmp_path / "out.a"
-    written(path, container, subtype, "FILE")
+    write_file(path, container, subtype, "FILE")
     samples, rate = sf.read(path, dtype="int16" if subtype == "PCM_16" else "float32")
     assert rate == RATE
     assert np.array_equal(samples, as_type(sound()[:500], subtype))

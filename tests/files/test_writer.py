@@ -1,4 +1,4 @@
-"""Writing that is interrupted in a Python program, which unwinds with an exception."""
+"""Writing is interrupted by an exception in a Python program."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from noisegate_cli.files.writer import AudioWriter
 
 
 class SlowEncoder:
-    """Encoder whose writing takes a while."""
+    """Encoder whose `write` takes half a second."""
 
     is_writing = False
 

@@ -14,7 +14,7 @@ from tests.conftest import DATA, SPEECH, loud_and_quiet, tone
 RATE = 16000
 
 
-def test_a_track_is_as_fine_as_it_says():
+def test_a_level_track_has_the_documented_resolution():
     track, rng = LevelTrack(), np.random.default_rng(0)
     levels = from_db(rng.uniform(-100, 0, (300, 2)))
     track.add(levels[:100])
@@ -24,34 +24,34 @@ def test_a_track_is_as_fine_as_it_says():
     assert to_db(track.levels_at(np.array([7]))) == pytest.approx(to_db(levels[7:8]), abs=0.2501)
 
 
-def test_digital_silence_is_no_level_in_a_track():
+def test_digital_silence_is_zero_in_a_level_track():
     track = LevelTrack()
     track.add(np.array([[0.0], [0.5], [0.0], [0.0]]))
     assert track.levels_at(np.arange(4)).ravel()[[0, 2, 3]].tolist() == [0, 0, 0]
     assert track.compute_quiet_levels_db(2) == pytest.approx([-6.0, -6.0], abs=0.25)
 
 
-def test_the_suggested_level_does_what_the_automatic_gate_does():
+def test_the_suggested_level_agrees_with_the_automatic_gate():
     y, rate = sf.read(SPEECH)
     report = analyze(y, rate)
     automatic, by_level = (
         gate(y, rate) != 0,
         gate(y, rate, threshold=report.suggestion.threshold) != 0,
     )
-    sounds = y != 0
-    assert (automatic == by_level)[sounds].mean() == pytest.approx(
+    is_nonzero = y != 0
+    assert (automatic == by_level)[is_nonzero].mean() == pytest.approx(
         report.suggestion.agreement, abs=0.02
     )
     assert report.suggestion.agreement > 0.9
 
 
-def test_trials_rise_and_foresee():
+def test_trials_are_monotonic_and_predict_the_gate():
     y, rate = sf.read(SPEECH)
     trials = analyze(y, rate).trials
     assert np.all(np.diff([trial.threshold_db for trial in trials]) == pytest.approx(1))
     shares = [trial.closed_share for trial in trials]
     assert shares == sorted(shares)
-    assert [t.at_risk for t in trials] == sorted(t.at_risk for t in trials)
+    assert [trial.at_risk for trial in trials] == sorted(trial.at_risk for trial in trials)
     trial = trials[len(trials) // 2]
     settings = GateSettings(threshold=float(from_db(trial.threshold_db)))
     report = analyze(y, rate, settings=settings)
@@ -59,41 +59,41 @@ def test_trials_rise_and_foresee():
     assert report.openings_per_minute == pytest.approx(trial.openings_per_minute, abs=0.001)
 
 
-def test_the_sweep_is_empty_where_signal_and_noise_do_not_part():
+def test_a_recording_without_contrast_has_no_trials():
     report = analyze(tone(3, 0.1), RATE)
     assert report.trials == ()
     assert report.suggestion.agreement is None
 
 
-def test_noise_that_moves_is_measured():
+def test_the_drift_of_the_noise_is_measured():
     y, rate = sf.read(DATA / "speech_drift.flac")
     assert analyze(y, rate).drift_db == pytest.approx(8, abs=4)
     y, rate = sf.read(DATA / "speech_easy.flac")
     assert analyze(y, rate).drift_db < 3
 
 
-def test_a_moving_threshold_stands_still_over_a_moving_noise():
+def test_drift_compensation_makes_drifting_noise_constant():
     drift = np.array([-10.0, 0.0, 10.0])
-    moving = AdaptiveThreshold(0.1, drift, step=10)
+    adaptive = AdaptiveThreshold(0.1, drift, step=10)
     levels = from_db(np.interp(np.arange(30), [5, 15, 25], drift) - 40)[:, None]
-    still = moving.compensate_drift(levels, np.arange(30))
-    assert to_db(still) == pytest.approx(np.full((30, 1), -40.0))
+    compensated = adaptive.compensate_drift(levels, np.arange(30))
+    assert to_db(compensated) == pytest.approx(np.full((30, 1), -40.0))
 
 
-def test_an_adaptive_threshold_follows_the_noise_into_another_room():
+def test_an_adaptive_threshold_follows_a_change_of_the_noise_level():
     rng = np.random.default_rng(0)
     rooms = [(0.002, 20), (0.02, 8)]
-    y = np.concatenate([np.tile(loud_and_quiet(), n) for _, n in rooms])
-    y += np.concatenate([rng.normal(0, rms, 3 * n * RATE) for rms, n in rooms])
+    y = np.concatenate([np.tile(loud_and_quiet(), repeats) for _, repeats in rooms])
+    y += np.concatenate([rng.normal(0, rms, 3 * repeats * RATE) for rms, repeats in rooms])
     fixed, adaptive = (
-        GateSettings(threshold="floor+10dB", adaptive=moves) for moves in (False, True)
+        GateSettings(threshold="floor+10dB", adaptive=is_adaptive) for is_adaptive in (False, True)
     )
     pause = (np.arange(len(y)) / RATE % 3 > 1.4) & (np.arange(len(y)) / RATE % 3 < 1.7)
     assert gate(y, RATE, settings=fixed)[pause].any()
     assert not gate(y, RATE, settings=adaptive)[pause].any()
 
 
-def test_nothing_is_analyzed_where_nothing_has_to_be():
+def test_only_settings_that_need_an_analysis_require_one():
     assert GateDecision.from_settings(GateSettings(threshold=0.1)) is not None
     for settings in (
         GateSettings(),
@@ -104,7 +104,7 @@ def test_nothing_is_analyzed_where_nothing_has_to_be():
         assert GateDecision.from_settings(settings) is None
 
 
-def test_a_target_floor_is_that_of_the_whole_pause_whatever_the_key():
+def test_the_target_floor_applies_to_the_full_band_for_any_key():
     rng = np.random.default_rng(0)
     y = np.tile(loud_and_quiet(), 4) + tone(12, 0.01, hz=40) + rng.normal(0, 0.001, 12 * RATE)
     settings = GateSettings(threshold=0.01, key_hz=(250, 4000), target_floor_db=-62)
@@ -113,7 +113,7 @@ def test_a_target_floor_is_that_of_the_whole_pause_whatever_the_key():
     assert 20 * np.log10(np.sqrt((pause**2).mean())) == pytest.approx(-62, abs=1)
 
 
-def test_a_target_floor_without_a_whole_pause_goes_by_what_is_fading():
+def test_the_target_floor_uses_fading_frames_without_a_closed_pause():
     settings = GateSettings(threshold=0.01, release_ms=3000, target_floor_db=-70)
     analyzer = Analyzer(settings, RATE)
     analyzer.process(loud_and_quiet()[:, None], last=True)
@@ -121,27 +121,27 @@ def test_a_target_floor_without_a_whole_pause_goes_by_what_is_fading():
 
 
 @pytest.mark.parametrize("gain", [1e-6, 1e-9])
-def test_what_is_very_quiet_is_not_silence(gain):
+def test_very_quiet_recordings_are_not_silence(gain):
     y = gain * np.tile(loud_and_quiet(), 4)
     assert gate(y, RATE).any()
 
 
-def test_the_gate_does_what_the_analysis_says():
+def test_the_analysis_predicts_the_closed_share_of_the_gate():
     for name in ("speech_easy", "speech_hard", "speech_drift", "meeting"):
         y, rate = sf.read(DATA / f"{name}.flac")
         report = analyze(y, rate)
-        gate_stream = Gate(GateDecision(decided(y, rate), GateSettings()), rate)
+        gate_stream = Gate(GateDecision(decide_rule(y, rate), GateSettings()), rate)
         gate_stream.process(y[:, None], last=True)
         assert gate_stream.report.statistics.closed_share == report.closed_share
 
 
-def decided(y, rate):
+def decide_rule(y, rate):
     analyzer = Analyzer(GateSettings(), rate)
     analyzer.process(y[:, None], last=True)
     return analyzer.decide().rule
 
 
-def test_a_target_above_the_noise_leaves_it_as_it_is():
+def test_a_target_floor_above_the_noise_changes_nothing():
     settings = GateSettings(threshold=0.01, target_floor_db=-40)
     y = loud_and_quiet()
     analyzer = Analyzer(settings, RATE)
@@ -151,7 +151,7 @@ def test_a_target_above_the_noise_leaves_it_as_it_is():
 
 
 @pytest.mark.parametrize("channels", ["linked", "separate"])
-def test_channels_are_decided_together_or_apart(channels):
+def test_the_gate_decides_on_linked_channels_together_and_on_separate_ones_alone(channels):
     noise = np.random.default_rng(0).normal(0, 0.001, 12 * RATE)
     y = np.column_stack([np.tile(loud_and_quiet(), 4), noise])
     out = gate(y, RATE, settings=GateSettings(channels=channels))

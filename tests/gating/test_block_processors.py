@@ -1,4 +1,4 @@
-"""Every class that processes blocks keeps the contract of `BlockProcessor`."""
+"""Every class that processes blocks satisfies the contract of `BlockProcessor`."""
 
 import importlib
 import pkgutil
@@ -54,19 +54,19 @@ GAINS = Envelope(0, 4, 8, 0.0, 2).process(MASK, last=True)
 SPECTRA = Stft(FRAME, HOP).compute_spectra(SAMPLES[:, 0].astype(np.float32), FRAMES - 4)
 
 
-def learnt():
-    """Return what the first pass learns from the samples."""
+def decide():
+    """Return the decision of the first pass on the samples."""
     analyzer = Analyzer(replace(SETTINGS, threshold="auto"), RATE, 2, len(PCM))
     analyzer.process(PCM, last=True)
     return analyzer.decide()
 
 
-DECISION = learnt()
+DECISION = decide()
 EXTRACTOR = BandLevelExtractor(SETTINGS, RATE, 2)
 
 
 class WithSamples:
-    """Give a spectral gate the samples with its mask, as `Gate` does."""
+    """Pass the samples and the mask to a spectral gate, as `Gate` does."""
 
     def __init__(self):
         self.gate = SpectralGate(SOFT, [PROFILE, PROFILE], RATE, 2)
@@ -81,17 +81,17 @@ class Case:
     create: Callable
     streams: list
     result: Callable | None = None
-    """Reads the result from the processor; by default it is what `process` returns."""
+    """Return the result of a processor; by default, the outputs of `process` are joined."""
     adapt: Callable = field(default=lambda block: block)
 
 
-def learnt_noise(learner):
+def compute_noise_profiles(learner):
     frames = np.arange(FRAMES)
     flags = np.zeros((FRAMES, 2), bool)
     return learner.compute_profiles(frames, ~flags, flags, (True, True))
 
 
-def analysis(analyzer):
+def read_report(analyzer):
     report = analyzer.report()
     return (report.percentiles_db, report.peak_db, report.closed_share, report.trials)
 
@@ -125,13 +125,15 @@ CASES = {
         [PCM],
         lambda learner: learner.subsample.stored_powers(),
     ),
-    Analyzer: Case(lambda: Analyzer(replace(SETTINGS, threshold="auto"), RATE, 2), [PCM], analysis),
+    Analyzer: Case(
+        lambda: Analyzer(replace(SETTINGS, threshold="auto"), RATE, 2), [PCM], read_report
+    ),
     NoiseMeter: Case(
         lambda: NoiseMeter(SOFT, RATE),
         [PCM],
         lambda meter: meter.compute_profiles(),
     ),
-    NoiseLearner: Case(lambda: NoiseLearner(SOFT, RATE, 2), [PCM], learnt_noise),
+    NoiseLearner: Case(lambda: NoiseLearner(SOFT, RATE, 2), [PCM], compute_noise_profiles),
     SpectralGate: Case(WithSamples, [PCM, MASK]),
     MagnitudeMask: Case(
         lambda: MagnitudeMask(replace(SEPARATE, spectral="mask"), [None, None], RATE, 2), [PCM]
@@ -150,19 +152,21 @@ def join(outputs):
 
 
 def run(case, cuts):
-    """Return the result for streams that are cut at shares of their lengths.
+    """Return the result for streams that are split at fractions of their lengths.
 
-    The second stream lags behind the first by a share of its length.
+    The second stream lags behind the first by a fraction of its length.
     """
     processor = case.create()
     shares = sorted(share for share, _ in cuts)
-    lagging = accumulate((max(0.0, s - lag) for s, (_, lag) in zip(shares, cuts, strict=True)), max)
+    lagging = accumulate(
+        (max(0.0, share - lag) for share, (_, lag) in zip(shares, cuts, strict=True)), max
+    )
     ends = [(*pair, False) for pair in zip(shares, lagging, strict=True)] + [(1.0, 1.0, True)]
     outputs, starts = [], [0] * len(case.streams)
-    for *until, last in ends:
+    for *end_shares, last in ends:
         blocks = []
         for i, stream in enumerate(case.streams):
-            end = int(until[i] * len(stream))
+            end = int(end_shares[i] * len(stream))
             blocks.append(case.adapt(stream[starts[i] : end].copy()))
             starts[i] = end
         output = processor.process(*blocks, last=last)
@@ -173,7 +177,7 @@ def run(case, cuts):
 
 
 def overwrite(block):
-    """Fill a block with other values, as a caller does that reuses its buffer."""
+    """Fill a block with other values, like a caller that reuses its buffer."""
     for array in block if isinstance(block, list) else [block]:
         array[:] = 1
 
@@ -201,18 +205,18 @@ POSITIONS = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
 @pytest.mark.parametrize("cls", CASES, ids=lambda cls: cls.__name__)
 @settings(max_examples=15)
 @given(cuts=st.lists(st.tuples(POSITIONS, st.floats(0, 0.3)), max_size=6))
-def test_any_blocks_give_the_same_result(cls, cuts):
+def test_the_result_does_not_depend_on_the_blocks(cls, cuts):
     assert_identical(run(CASES[cls], cuts), run_in_one_block(cls))
 
 
 def test_every_class_that_processes_blocks_is_tested():
     for module in pkgutil.walk_packages(noisegate_cli.gating.__path__, "noisegate_cli.gating."):
         importlib.import_module(module.name)
-    known = {*BlockProcessor.__subclasses__(), *PairedBlockProcessor.__subclasses__()}
-    assert known == set(CASES)
+    subclasses = {*BlockProcessor.__subclasses__(), *PairedBlockProcessor.__subclasses__()}
+    assert subclasses == set(CASES)
 
 
-def test_no_other_class_has_a_method_process():
+def test_every_class_with_a_process_method_is_a_block_processor():
     for module in pkgutil.walk_packages(noisegate_cli.gating.__path__, "noisegate_cli.gating."):
         for value in vars(importlib.import_module(module.name)).values():
             if isinstance(value, type) and hasattr(value, "process"):

@@ -23,21 +23,21 @@ def masks(gates):
 @given(threshold=st.floats(0.001, 0.2), length=st.integers(1, 60000))
 def test_segments_of_the_hard_preset_equal_librosa_effects_split(threshold, length):
     y, rate = sf.read(SPEECH, dtype="float64", frames=length)
-    found = segments(y, rate, preset="hard", threshold=threshold)
-    theirs = librosa.effects.split(
+    result = segments(y, rate, preset="hard", threshold=threshold)
+    expected = librosa.effects.split(
         y,
         top_db=-20 * np.log10(threshold),
         ref=1.0,
-        frame_length=found.timing.frame_length,
-        hop_length=found.timing.hop_length,
+        frame_length=result.timing.frame_length,
+        hop_length=result.timing.hop_length,
     ).reshape(-1, 2)
-    theirs = theirs[theirs[:, 0] < theirs[:, 1]]
-    assert np.array_equal(found.samples, theirs)
-    assert np.array_equal(found.seconds, theirs / rate)
+    expected = expected[expected[:, 0] < expected[:, 1]]
+    assert np.array_equal(result.samples, expected)
+    assert np.array_equal(result.seconds, expected / rate)
 
 
 @given(mask=masks(2), cuts=st.lists(st.integers(0, 40), max_size=5))
-def test_runs_describe_the_mask_exactly_wherever_blocks_end(mask, cuts):
+def test_open_runs_reconstruct_the_mask_for_any_blocks(mask, cuts):
     collector = OpenRunCollector(gates=2)
     for part in np.split(mask, sorted(min(cut, len(mask)) for cut in cuts)):
         collector.process(part)
@@ -59,8 +59,10 @@ def test_runs_describe_the_mask_exactly_wherever_blocks_end(mask, cuts):
 )
 def test_the_output_is_the_input_times_the_gain(length, preset, channels, range_db):
     y = np.column_stack([loud_and_quiet(), np.roll(loud_and_quiet(), 9000)])[:length]
-    chosen = GateSettings.preset(preset, threshold=0.02, channels=channels, range_db=range_db)
-    result = gate(y, RATE, settings=chosen, return_result=True)
+    gate_settings = GateSettings.preset(
+        preset, threshold=0.02, channels=channels, range_db=range_db
+    )
+    result = gate(y, RATE, settings=gate_settings, return_result=True)
     gain = result.segments.compute_gain()
     assert gain.shape == (length, 1 if channels == "linked" else 2)
     np.testing.assert_allclose(result.samples, y * gain, rtol=1e-12, atol=0)
@@ -81,14 +83,14 @@ def test_segments_of_separate_channels_are_open_in_any_channel():
 
 def test_a_silent_recording_has_no_segments():
     for length in (0, 100, 32000):
-        found = segments(np.zeros(length), RATE)
-        assert found.samples.shape == found.seconds.shape == (0, 2)
-        assert len(found) == 0
+        result = segments(np.zeros(length), RATE)
+        assert result.samples.shape == result.seconds.shape == (0, 2)
+        assert len(result) == 0
 
 
 def test_segments_compare_by_value_and_have_a_short_repr():
-    one, same = (segments(loud_and_quiet(), RATE, threshold=0.02) for _ in range(2))
-    assert one == same == pickle.loads(pickle.dumps(one))
-    assert hash(one) == hash(same)
-    assert one != segments(loud_and_quiet(), RATE, threshold=0.1, preset="hard")
-    assert repr(one) == "<Segments: 2 open stretches, 2.06 s of 3.00 s>"
+    first, second = (segments(loud_and_quiet(), RATE, threshold=0.02) for _ in range(2))
+    assert first == second == pickle.loads(pickle.dumps(first))
+    assert hash(first) == hash(second)
+    assert first != segments(loud_and_quiet(), RATE, threshold=0.1, preset="hard")
+    assert repr(first) == "<Segments: 2 open stretches, 2.06 s of 3.00 s>"

@@ -20,18 +20,18 @@ from noisegate_cli.gating.timing import default_frame_length, default_hop_length
     ("rate", "frame"),
     [(8000, 256), (16000, 512), (22050, 1024), (44100, 2048), (48000, 2048), (192000, 8192)],
 )
-def test_a_frame_is_the_power_of_two_from_30_ms_on(rate, frame):
+def test_the_default_frame_is_the_next_power_of_two_from_30_ms(rate, frame):
     assert default_frame_length(rate) == frame
     assert default_hop_length(frame) == frame // 4
 
 
-def test_times_become_frames():
+def test_times_are_converted_to_frames():
     timing = GateSettings(hold_ms=100, lookahead_ms=9, release_ms=20).timing(16000)
     assert (timing.hold, timing.lookahead, timing.release) == (12, 2, 2.5)
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"threshold": 1.5}, "threshold 1.5"),
         ({"threshold": float("nan")}, "threshold nan"),
@@ -50,8 +50,8 @@ def test_times_become_frames():
         ({"frame_length": 512, "hop_length": 512}, "hop length 512"),
     ],
 )
-def test_a_setting_out_of_range_is_refused_and_quoted(changes, words):
-    with pytest.raises(SettingsError, match=re.escape(words)):
+def test_an_out_of_range_setting_is_refused_and_quoted(changes, message):
+    with pytest.raises(SettingsError, match=re.escape(message)):
         GateSettings(**changes)
 
 
@@ -97,7 +97,7 @@ def test_a_hop_that_does_not_divide_the_default_frame_is_refused_when_that_is_kn
         GateSettings(hop_length=500).timing(44100)
 
 
-def test_presets_can_be_overridden_one_by_one():
+def test_single_settings_of_a_preset_can_be_changed():
     assert GateSettings.preset("hard", hold_ms=50).changes_from(PRESETS["hard"]) == {"hold_ms": 50}
     with pytest.raises(SettingsError, match="'loud' is not one of voice, music, field, hard"):
         GateSettings.preset("loud")
@@ -123,7 +123,7 @@ def test_thresholds_are_linear_or_in_db(text, level):
         ("0.03V", "'0.03V' is not a level"),
     ],
 )
-def test_a_threshold_without_sense_says_what_was_probably_meant(text, hint):
+def test_an_invalid_threshold_gets_a_hint(text, hint):
     with pytest.raises(SettingsError, match=re.escape(hint)):
         parse_threshold(text)
 
@@ -137,7 +137,7 @@ def test_ranges_are_in_db_or_mute():
         parse_range("6dB")
 
 
-def test_times_may_carry_their_unit():
+def test_times_can_have_a_unit():
     assert parse_quantity("attack", "5ms", unit="ms") == 5
     with pytest.raises(SettingsError, match="attack '5s' is not a number of ms"):
         parse_quantity("attack", "5s", unit="ms")
@@ -146,14 +146,14 @@ def test_times_may_carry_their_unit():
 
 
 @pytest.mark.parametrize("frame", [18, 30, 254, 1000, 1018, 2046])
-def test_every_even_frame_has_a_hop(frame):
+def test_every_even_frame_length_has_a_default_hop_length(frame):
     settings = GateSettings(frame_length=frame)
     timing = settings.timing(8000)
     assert timing.frame_length == timing.hop_length * timing.overlap
     assert timing.overlap in range(2, 65, 2)
 
 
-def test_a_threshold_may_be_text_as_on_the_command_line():
+def test_a_threshold_can_be_text():
     assert GateSettings(threshold="-30dB").threshold == pytest.approx(10 ** (-30 / 20))
     assert GateSettings(threshold="0.03") == GateSettings(threshold=0.03)
     assert GateSettings.preset("music", threshold="-20dB").threshold == pytest.approx(0.1)
@@ -161,7 +161,7 @@ def test_a_threshold_may_be_text_as_on_the_command_line():
         GateSettings(threshold="4dB")
 
 
-def test_a_key_just_below_half_the_sample_rate_is_refused_only_where_a_frame_is_too_short():
+def test_a_key_just_below_half_the_sample_rate_is_refused_only_if_the_frame_is_too_short():
     settings = GateSettings(key_hz=(7900.0, 7990.0))
     with pytest.raises(SignalError, match=r"narrower than the 125 Hz .* frame_length=1024"):
         settings.key_band(16000)
@@ -202,7 +202,7 @@ def explicit(changes):
 
 
 @given(preset=st.sampled_from(list(PRESETS)), changes=CHANGES)
-def test_an_explicit_setting_survives_every_preset_and_every_other_setting(preset, changes):
+def test_an_explicit_setting_overrides_every_preset_and_survives_other_settings(preset, changes):
     try:
         settings = build_settings(None, preset, changes)
     except SettingsError:

@@ -26,15 +26,15 @@ def ngate(*arguments, **options):
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
-def one_line(capsys):
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1, said
-    assert said.startswith("ngate: ")
-    assert "Traceback" not in said
-    return said
+def read_error_line(capsys):
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1, errors
+    assert errors.startswith("ngate: ")
+    assert "Traceback" not in errors
+    return errors
 
 
-def test_the_three_everyday_lines_work(tmp_path, monkeypatch, write):
+def test_the_three_commands_work(tmp_path, monkeypatch, write):
     monkeypatch.chdir(tmp_path)
     write(loud_and_quiet(), "file.wav")
     write(loud_and_quiet(), "recordings/a.wav")
@@ -45,7 +45,7 @@ def test_the_three_everyday_lines_work(tmp_path, monkeypatch, write):
     assert (tmp_path / "recordings-gated" / "a.wav").exists()
 
 
-def test_gate_says_what_it_did_on_stderr_and_nothing_on_stdout(write, capsys):
+def test_gate_prints_its_summary_on_stderr(write, capsys):
     source = write(loud_and_quiet())
     assert run(["gate", str(source), "-t", "0.03"]) == 0
     out, err = capsys.readouterr()
@@ -55,18 +55,18 @@ def test_gate_says_what_it_did_on_stderr_and_nothing_on_stdout(write, capsys):
     assert "in_gated.wav" in err
 
 
-def test_without_a_threshold_it_finds_one_and_says_why(write, capsys):
+def test_gate_prints_the_reason_for_an_automatic_threshold(write, capsys):
     y = loud_and_quiet()
     assert run(["gate", str(write(np.tile(y, 5)))]) == 0
     assert "automatic  It parts noise of about -60 dBFS" in capsys.readouterr().err
 
 
-def test_quiet_says_nothing(write, capsys):
+def test_quiet_prints_nothing(write, capsys):
     assert run(["gate", str(write(loud_and_quiet())), "-q"]) == 0
     assert capsys.readouterr() == ("", "")
 
 
-def test_json_is_data_on_stdout(write, capsys):
+def test_json_prints_one_object_per_recording_on_stdout(write, capsys):
     source = write(loud_and_quiet())
     assert run(["gate", str(source), "-t", "-30dB", "--range", "mute", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
@@ -79,7 +79,7 @@ def test_json_is_data_on_stdout(write, capsys):
     assert [json.loads(line)["sample_rate"] for line in lines] == [16000, 16000]
 
 
-def test_the_line_that_analyze_suggests_does_what_it_foresees(tmp_path, capsys):
+def test_the_suggested_command_gives_the_predicted_result(tmp_path, capsys):
     source = tmp_path / "it's a name.wav"
     source.write_bytes(SPEECH.read_bytes())
     assert run(["analyze", str(source), "--json", "--hold", "80"]) == 0
@@ -90,10 +90,10 @@ def test_the_line_that_analyze_suggests_does_what_it_foresees(tmp_path, capsys):
     assert words[:2] == ["ngate", "gate"]
     assert "--hold=80" in words
     assert run([*words[1:], "--json"]) == 0
-    done = json.loads(capsys.readouterr().out)
+    result = json.loads(capsys.readouterr().out)
     suggested = max(data["sweep"], key=lambda trial: trial["balanced"])
-    assert done["threshold_db"] == pytest.approx(suggested["threshold_db"], abs=0.1)
-    assert done["closed_share"] == pytest.approx(suggested["closed_share"], abs=0.02)
+    assert result["threshold_db"] == pytest.approx(suggested["threshold_db"], abs=0.1)
+    assert result["closed_share"] == pytest.approx(suggested["closed_share"], abs=0.02)
 
 
 def test_analyze_marks_the_threshold_in_the_histogram(write, capsys):
@@ -107,41 +107,41 @@ NOISE = np.random.default_rng(0).normal(0, 0.1, 64000)
 
 
 @pytest.mark.parametrize(
-    ("y", "words"),
+    ("y", "message"),
     [
         (np.zeros(16000), "nothing but digital silence"),
         (NOISE, "Nothing stands out of a noise of about -20 dBFS"),
     ],
     ids=["silence", "noise"],
 )
-def test_what_is_noise_alone_is_silenced_and_said(write, capsys, y, words):
+def test_noise_alone_is_silenced_with_a_message(write, capsys, y, message):
     source = write(y)
     assert run(["analyze", str(source)]) == 0
-    assert words in " ".join(capsys.readouterr().out.split())
+    assert message in " ".join(capsys.readouterr().out.split())
     assert run(["analyze", str(source), "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["threshold"] is None
     assert data["command"] is None
     assert run(["gate", str(source)]) == 0
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not read(source.with_name("in_gated.wav")).any()
 
 
-def test_what_is_no_noise_is_left_alone_and_said(write, capsys):
+def test_a_steady_tone_is_unchanged_with_a_message(write, capsys):
     source = write(tone(2, 0.1))
     assert run(["gate", str(source)]) == 0
     assert "a steady tone rather than a noise: the gate stays open" in capsys.readouterr().err
     assert np.array_equal(read(source.with_name("in_gated.wav")), read(source))
 
 
-def test_a_gate_that_hardly_closes_cuts_nothing(write, capsys):
+def test_a_gate_with_a_small_range_reports_no_chops(write, capsys):
     decay = tone(3, 0.5) * 10 ** (-np.arange(48000) / 8000)
     args = ["gate", str(write(decay)), "-t", "-25dB", "--fail-on-chop", "-q", "-f"]
     assert run([*args, "--range", "-6dB"]) == 0
     assert run([*args, "--range", "-20dB"]) == 1
 
 
-def test_a_key_that_one_recording_cannot_have_costs_that_one(write, capsys):
+def test_a_key_above_the_bandwidth_fails_only_for_that_recording(write, capsys):
     sources = [write(tone(1, 0.1, rate), f"{rate}.wav", rate) for rate in (8000, 16000)]
     assert run(["analyze", *map(str, sources), "--key", "5000-7000", "--json"]) == 1
     out, err = capsys.readouterr()
@@ -149,14 +149,14 @@ def test_a_key_that_one_recording_cannot_have_costs_that_one(write, capsys):
     assert "8000.wav': key 5000-7000 Hz is above all that 8000 samples" in err
 
 
-def test_analyze_goes_on_after_a_bad_file(write, tmp_path, capsys):
+def test_analyze_continues_after_a_bad_file(write, tmp_path, capsys):
     assert run(["analyze", str(tmp_path / "no.wav"), str(write(tone(1, 0.1))), "--json"]) == 1
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 1
     assert "no.wav' doesn't exist" in err
 
 
-def test_a_key_filter_listens_past_rumble(write, capsys):
+def test_a_key_filter_ignores_rumble(write, capsys):
     rumble = tone(3, 0.2, hz=40)
     source = write(rumble + loud_and_quiet() * 0.5)
     assert run(["gate", str(source), "-t", "-40dB", "-q"]) == 0
@@ -166,7 +166,7 @@ def test_a_key_filter_listens_past_rumble(write, capsys):
     assert data["settings"]["key_hz"] == [250, 4000]
 
 
-def test_analyze_speaks_of_the_level_behind_the_key_filter(write, capsys):
+def test_analyze_reports_levels_behind_the_key_filter(write, capsys):
     source = write(np.tile(tone(3, 0.2, hz=40) + loud_and_quiet() * 0.5, 3))
     assert run(["analyze", str(source), "--key", "250-4000", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
@@ -178,7 +178,7 @@ def test_analyze_speaks_of_the_level_behind_the_key_filter(write, capsys):
 
 @pytest.mark.parametrize("method", ["auto:otsu", "auto:gmm", "auto:p56", "floor+12dB"])
 @pytest.mark.parametrize("adaptive", [[], ["--adaptive"]])
-def test_thresholds_can_be_found_from_the_levels(write, capsys, method, adaptive):
+def test_level_based_threshold_methods_find_a_threshold(write, capsys, method, adaptive):
     source = write(np.tile(loud_and_quiet(), 5))
     assert run(["gate", str(source), "-t", method, "--json", *adaptive]) == 0
     data = json.loads(capsys.readouterr().out)
@@ -187,7 +187,7 @@ def test_thresholds_can_be_found_from_the_levels(write, capsys, method, adaptive
     assert data["closed_share"] == pytest.approx(0.3, abs=0.03)
 
 
-def test_closed_parts_land_on_the_target_floor(write, capsys):
+def test_closed_parts_have_the_level_of_the_target_floor(write, capsys):
     rng = np.random.default_rng(0)
     y = np.tile(loud_and_quiet(), 5) + rng.normal(0, 0.01, 15 * 16000)
     for threshold in (["-t", "-30dB"], []):
@@ -199,7 +199,7 @@ def test_closed_parts_land_on_the_target_floor(write, capsys):
         assert 10 * np.log10((pause**2).mean()) == pytest.approx(-62, abs=1)
 
 
-def test_a_chop_is_told_and_can_fail_a_script(write, capsys):
+def test_a_chop_is_reported_and_fails_with_fail_on_chop(write, capsys):
     decay = tone(3, 0.5) * np.repeat([1, 0], [24000, 24000]) * 10 ** (-np.arange(48000) / 16000)
     y = tone(1, 1e-4)
     source = write(np.concatenate([y, decay, y]))
@@ -213,7 +213,7 @@ def test_a_chop_is_told_and_can_fail_a_script(write, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_threshold_above_all_of_it_is_said_and_fails_a_script(write, capsys):
+def test_a_threshold_above_every_level_is_reported_and_fails_with_fail_on_chop(write, capsys):
     args = ["gate", str(write(tone(2, 0.01))), "-t", "-20dB", "--fail-on-chop"]
     assert run(args) == 1
     err = capsys.readouterr().err
@@ -221,37 +221,37 @@ def test_a_threshold_above_all_of_it_is_said_and_fails_a_script(write, capsys):
     assert err.splitlines()[-1].endswith("all of it was turned down")
 
 
-def test_where_no_level_does_it_the_suggested_line_has_none():
+def test_the_suggested_command_has_no_threshold_if_no_level_agrees():
     report = analyze_file(SPEECH)
     assert suggest_gate_command(report) == f"ngate gate {SPEECH} -t 0.0251"
     assert not any("leave out -t" in sentence for sentence in collect_advice(report))
-    poor = replace(report.levels.suggestion, agreement=0.8)
-    report = replace(report, levels=replace(report.levels, suggestion=poor))
+    with_low_agreement = replace(report.levels.suggestion, agreement=0.8)
+    report = replace(report, levels=replace(report.levels, suggestion=with_low_agreement))
     assert suggest_gate_command(report) == f"ngate gate {SPEECH}"
     assert any("leave out -t" in sentence for sentence in collect_advice(report))
 
 
-def test_a_batch_names_what_one_should_listen_to(write, tmp_path, capsys):
+def test_a_batch_lists_recordings_to_review(write, tmp_path, capsys):
     decay = tone(3, 0.5) * 10 ** (-np.arange(48000) / 8000)
     write(np.concatenate([loud_and_quiet(), decay]), "in/cut.wav")
     write(tone(2, 0.001), "in/quiet.wav")
     write(tone(2, 0.5), "in/loud.wav")
     assert run(["batch", str(tmp_path / "in"), "-t", "-25dB", "--jobs", "1"]) == 0
     err = capsys.readouterr().err
-    for words in (
+    for pattern in (
         r"'cut.wav' +cut sounds",
         r"'loud.wav' +never closed",
         r"'quiet.wav' +all closed",
     ):
-        assert re.search(words, err)
+        assert re.search(pattern, err)
     assert "1 all closed, 1 never closed, 1 cut sounds" in err
 
 
-def test_analyze_shows_what_each_threshold_would_do(capsys):
+def test_analyze_shows_a_sweep_of_thresholds(capsys):
     assert run(["analyze", str(DATA / "speech_drift.flac")]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    for words in ("openings/min", "at risk", "◄── suggested", " otsu -", "The noise moves by"):
-        assert words in out
+    for text in ("openings/min", "at risk", "◄── suggested", " otsu -", "The noise moves by"):
+        assert text in out
 
 
 WRONG_USAGE = [
@@ -285,7 +285,7 @@ WRONG_USAGE = [
 def test_wrong_usage_is_one_line_and_status_2(write, capsys, options, quoted):
     source = write(tone(1, 0.1))
     assert run(["gate", str(source), *options]) == 2
-    assert quoted in one_line(capsys)
+    assert quoted in read_error_line(capsys)
     assert [p.name for p in source.parent.iterdir()] == ["in.wav"]
 
 
@@ -293,54 +293,54 @@ def test_bad_input_is_one_line_and_status_1(tmp_path, capsys):
     (tmp_path / "bad.wav").write_text("no recording")
     for name in ("bad.wav", "none.wav", "."):
         assert run(["gate", str(tmp_path / name)]) == 1
-        one_line(capsys)
+        read_error_line(capsys)
     assert [p.name for p in tmp_path.iterdir()] == ["bad.wav"]
 
 
-def test_outputs_are_guarded(write, capsys):
+def test_existing_outputs_and_inputs_are_not_overwritten(write, capsys):
     source = write(tone(1, 0.1))
     assert run(["gate", str(source), "-o", str(source)]) == 1
-    assert "never overwritten" in one_line(capsys)
+    assert "never overwritten" in read_error_line(capsys)
     assert run(["gate", str(source), "-q"]) == 0
     assert run(["gate", str(source)]) == 1
-    assert "--force" in one_line(capsys)
+    assert "--force" in read_error_line(capsys)
     assert run(["gate", str(source), "--force", "-q"]) == 0
 
 
-def test_debug_shows_the_traceback_wherever_it_stands(tmp_path, capsys):
+def test_debug_shows_the_traceback_at_any_position(tmp_path, capsys):
     for arguments in (["--debug", "gate", "no.wav"], ["gate", "no.wav", "--debug"]):
         assert run(arguments) == 1
         assert "Traceback" in capsys.readouterr().err
 
 
-def test_batch_sums_up_and_its_status_tells_of_failures(tmp_path, write, capsys):
+def test_batch_prints_a_summary_and_fails_if_a_recording_fails(tmp_path, write, capsys):
     write(loud_and_quiet(), "in/a.wav")
     (tmp_path / "in" / "bad.wav").write_text("no recording")
     assert run(["batch", str(tmp_path / "in"), "-j", "1"]) == 1
-    said = capsys.readouterr().err
-    assert "1 of 2 recordings" in said
-    assert "bad.wav" in said
+    errors = capsys.readouterr().err
+    assert "1 of 2 recordings" in errors
+    assert "bad.wav" in errors
     assert run(["batch", str(tmp_path / "in"), "--json"]) == 1
-    settled = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {Path(one["file"]).name: one["status"] for one in settled} == {
+    results = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {Path(result["file"]).name: result["status"] for result in results} == {
         "a.wav": "skipped", "bad.wav": "failed",
     }  # fmt: skip
 
 
 def test_help_shows_the_values_of_every_preset():
-    shown = ngate("gate", "--help", env=os.environ | {"COLUMNS": "200"}).stdout
+    help_text = ngate("gate", "--help", env=os.environ | {"COLUMNS": "200"}).stdout
     for name, preset in PRESETS.items():
-        assert f"{name}: hysteresis {preset.hysteresis_db:g} dB" in shown
-        assert f"release {preset.release_ms:g} ms" in shown
+        assert f"{name}: hysteresis {preset.hysteresis_db:g} dB" in help_text
+        assert f"release {preset.release_ms:g} ms" in help_text
 
 
-def test_the_version_and_both_ways_to_start():
+def test_module_and_script_print_the_version():
     assert ngate("--version").stdout == f"ngate {__version__}\n"
     script = Path(sys.executable).parent / "ngate"
     assert subprocess.check_output([script, "--version"], text=True) == f"ngate {__version__}\n"
 
 
-def test_help_loads_nothing_heavy():
+def test_help_loads_no_heavy_modules():
     code = (
         "import sys; from noisegate_cli.terminal.cli import run; run(['gate', '--help']);"
         "print([m for m in ('numpy', 'soundfile', 'librosa', 'scipy', 'tqdm') if m in sys.modules])"
@@ -350,14 +350,19 @@ def test_help_loads_nothing_heavy():
 
 
 def heavy_modules(*commands):
-    """Run commands one after the other in a new process; return the heavy modules it has loaded."""
+    """Run commands in one new process; return the heavy modules that it has loaded."""
     code = (
         "import json, sys; from noisegate_cli.terminal.cli import run\n"
         "for command in json.loads(sys.argv[1]): assert not run(command), command\n"
         "heavy = ('librosa', 'scipy', 'numba', 'rich.progress')\n"
         "print([m for m in heavy if m in sys.modules])"
     )
-    command = [sys.executable, "-c", code, json.dumps([[str(a) for a in c] for c in commands])]
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        json.dumps([[str(argument) for argument in command] for command in commands]),
+    ]
     out = subprocess.check_output(command, text=True, stderr=subprocess.PIPE)
     return out.splitlines()[-1]
 
@@ -375,7 +380,7 @@ def test_only_the_spectral_mask_loads_librosa(write, tmp_path):
     options += [["--channels", "separate", "--residue", tmp_path / "rest.wav"]]
     gate = ["gate", source, "-q", "-f", "-o", tmp_path / "out.wav"]
     analyses = [["analyze", source, "--json"], ["analyze", source, "--json", "--spectral"]]
-    assert heavy_modules(*(gate + chosen for chosen in options), *analyses) == "[]"
+    assert heavy_modules(*(gate + gate_options for gate_options in options), *analyses) == "[]"
 
 
 def test_the_spectral_mask_loads_librosa(write, tmp_path):
@@ -383,24 +388,24 @@ def test_the_spectral_mask_loads_librosa(write, tmp_path):
     assert "librosa" in heavy_modules([*gate, "--preset", "hard", "--spectral", "-t", "0.03"])
 
 
-def test_the_shell_can_complete_commands_and_options():
-    asked = {"_NGATE_COMPLETE": "complete_bash", "COMP_WORDS": "ngate ga", "COMP_CWORD": "1"}
-    assert ngate(env=os.environ | asked).stdout.split() == ["gate"]
-    asked |= {"COMP_WORDS": "ngate gate --rel", "COMP_CWORD": "2"}
-    assert ngate(env=os.environ | asked).stdout.split() == ["--release"]
+def test_shell_completion_completes_commands_and_options():
+    environment = {"_NGATE_COMPLETE": "complete_bash", "COMP_WORDS": "ngate ga", "COMP_CWORD": "1"}
+    assert ngate(env=os.environ | environment).stdout.split() == ["gate"]
+    environment |= {"COMP_WORDS": "ngate gate --rel", "COMP_CWORD": "2"}
+    assert ngate(env=os.environ | environment).stdout.split() == ["--release"]
 
 
-def test_a_reader_that_goes_away_is_no_error(write):
+def test_a_closed_pipe_is_not_an_error(write):
     source = write(np.tile(loud_and_quiet(), 3))
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-m", "noisegate_cli", "analyze", str(source)]
-    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    process = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
-    assert done.stderr == ""
+    assert process.stderr == ""
 
 
-def test_under_nohup_a_hang_up_is_ignored():
+def test_sighup_is_ignored_under_nohup():
     code = (
         "import os, signal; from noisegate_cli.terminal import interrupts;"
         "signal.signal(signal.SIGHUP, signal.SIG_IGN); interrupts.handle_signals();"
@@ -409,30 +414,30 @@ def test_under_nohup_a_hang_up_is_ignored():
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "still here\n"
 
 
-def test_batch_of_nothing_says_so(tmp_path, capsys):
+def test_batch_of_an_empty_folder_prints_a_message(tmp_path, capsys):
     assert run(["batch", str(tmp_path)]) == 0
     assert "no recordings below" in capsys.readouterr().err
 
 
-def test_batch_into_a_file_is_refused_once(tmp_path, write, capsys):
+def test_batch_into_a_file_is_refused(tmp_path, write, capsys):
     write(tone(1, 0.1), "in/a.wav")
     (tmp_path / "out").touch()
     assert run(["batch", str(tmp_path / "in"), "-o", str(tmp_path / "out")]) == 1
-    assert "is not a directory" in one_line(capsys)
+    assert "is not a directory" in read_error_line(capsys)
 
 
-def test_a_terminal_that_knows_only_ascii_gets_ascii(write):
+def test_output_is_ascii_on_an_ascii_terminal(write):
     source = write(np.tile(loud_and_quiet(), 5), "ひと.wav")
-    done = ngate(
+    process = ngate(
         "analyze", source, env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     )
-    assert done.returncode == 0
-    assert done.stdout.isascii()
-    assert "<-- -t -" in done.stdout
+    assert process.returncode == 0
+    assert process.stdout.isascii()
+    assert "<-- -t -" in process.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupt_removes_what_was_begun_and_ends_with_its_status(tmp_path, number):
+def test_an_interrupt_removes_partial_files_and_sets_the_status(tmp_path, number):
     source = tmp_path / "in.flac"
     with sf.SoundFile(source, "w", 44100, 2, "PCM_16") as file:
         noise = np.random.default_rng(0).normal(0, 0.1, (44100 * 60, 2))
@@ -444,15 +449,15 @@ def test_an_interrupt_removes_what_was_begun_and_ends_with_its_status(tmp_path, 
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=30)
     assert process.returncode == 128 + number
-    assert said == "ngate: interrupted\n"
+    assert errors == "ngate: interrupted\n"
     assert [p.name for p in tmp_path.iterdir()] == ["in.flac"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at the signal handlers in /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupt_while_modules_are_imported_is_one_line(number):
+def test_an_interrupt_during_imports_prints_one_line(number):
     command = [sys.executable, "-m", "noisegate_cli", "analyze", str(SPEECH)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     wait_for_handlers(process)
@@ -461,6 +466,6 @@ def test_an_interrupt_while_modules_are_imported_is_one_line(number):
     assert process.returncode == 128 + number
 
 
-def test_help_names_the_address_of_a_cluster_as_one_types_it(capsys):
+def test_help_shows_the_cluster_option_with_an_address(capsys):
     run(["batch", "--help"])
     assert re.search(r"--cluster +ADDRESS +", capsys.readouterr().out)

@@ -14,18 +14,18 @@ from noisegate_cli.terminal.flags import FLAGS, to_flags
 from tests.conftest import loud_and_quiet
 
 
-def test_every_parameter_is_translated_whatever_its_value():
+def test_every_parameter_is_translated_with_any_value():
     for name, flag in FLAGS.items():
         assert to_flags(f"give {name}=3 or {name}='x y'") == f"give {flag} 3 or {flag} x y"
         assert to_flags(f"{name}=True is needed") == f"{flag} is needed"
 
 
-def test_what_is_quoted_stays_as_it_is():
+def test_quoted_text_is_not_translated():
     assert to_flags("'force=True' is a path") == "'force=True' is a path"
     assert to_flags("enforce=True is a word") == "enforce=True is a word"
 
 
-def test_python_users_read_parameters_and_the_command_line_reads_flags(write, capsys):
+def test_messages_name_parameters_in_python_and_flags_on_the_command_line(write, capsys):
     source = write(loud_and_quiet(), "in.wav")
     gate_file(source)
     with pytest.raises(OutputError, match="force=True overwrites it") as error:
@@ -57,11 +57,11 @@ def test_no_message_about_files_or_batches_names_a_flag():
 
 
 def test_messages_of_a_batch_name_flags_on_the_command_line(tmp_path, capsys):
-    for options, words in (
+    for options, message in (
         (["-o", str(tmp_path)], "is the input tree: give another output with -o"),
         (["-t", "0.1", "--shared-threshold"], "leave out -t, or what shares one"),
         (["-j", "1", "--cluster", "tcp://x:1"], "--jobs is for this machine"),
         (["--from-file", "nowhere"], "give --from-file a file"),
     ):
         assert run(["batch", str(tmp_path), *options]) in (1, 2)
-        assert words in capsys.readouterr().err
+        assert message in capsys.readouterr().err

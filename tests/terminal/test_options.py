@@ -1,4 +1,4 @@
-"""Every option reaches its setting, whatever the other options are."""
+"""Every option sets its setting, for any other options."""
 
 import math
 from dataclasses import fields
@@ -36,7 +36,7 @@ VALUES = {
 
 
 @given(preset=st.sampled_from(list(PRESETS)), names=st.sets(st.sampled_from(list(VALUES))))
-def test_an_option_survives_every_preset_and_every_other_option(preset, names):
+def test_an_option_overrides_every_preset_and_survives_other_options(preset, names):
     if names & {"reduction_db", "noise"}:
         names = names | {"spectral"}
     expected = {name: VALUES[name][1] for name in names}
@@ -58,7 +58,7 @@ def test_every_setting_has_an_option_and_a_value_in_these_tests():
     assert names == set(VALUES) == set(GATE_OPTIONS)
 
 
-def test_a_range_and_a_target_floor_contradict_each_other():
+def test_a_range_and_a_target_floor_exclude_each_other():
     with pytest.raises(SettingsError) as error:
         parse_settings("voice", {"range_db": "-20dB", "target_floor_db": "-60dB"})
     assert to_flags(str(error.value)) == (

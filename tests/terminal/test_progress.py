@@ -19,25 +19,25 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def at_once(monkeypatch):
+def no_display_delays(monkeypatch):
     for name in ("LOG_INTERVAL_S", "BAR_DELAY_S", "BAR_INTERVAL_S"):
         monkeypatch.setattr(progress_display, name, 0)
 
 
-def half_done(shown, quiet=False):
+def show_half_done_batch(stderr, quiet=False):
     report = BatchReport(Path("out"), audio_seconds=7200.0, failed=2)
-    watch = BatchProgress(Path("in"), Path("out"), quiet, json=False)
-    watch.on_phase("gating", 8, 1000)
+    progress_display = BatchProgress(Path("in"), Path("out"), quiet, json=False)
+    progress_display.on_phase("gating", 8, 1000)
     for files in (1, 4):
-        watch.on_progress(files, 125 * files, report, ["deep/a.wav", "b.wav"])
-    watch.close()
-    return " ".join(shown.getvalue().split())
+        progress_display.on_progress(files, 125 * files, report, ["deep/a.wav", "b.wav"])
+    progress_display.close()
+    return " ".join(stderr.getvalue().split())
 
 
-def test_a_terminal_shows_what_is_done_and_what_is_being_done(at_once, monkeypatch):
+def test_a_terminal_shows_progress_and_current_recordings(no_display_delays, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm")
-    text = half_done(sys.stderr)
+    text = show_half_done_batch(sys.stderr)
     assert "gating" in text
     assert "50 %" in text
     assert "4 of 8 files, 2:00:00 h of audio" in text
@@ -45,9 +45,9 @@ def test_a_terminal_shows_what_is_done_and_what_is_being_done(at_once, monkeypat
     assert "now 'deep/a.wav', 'b.wav'" in text
 
 
-def test_a_log_gets_plain_lines(at_once, monkeypatch):
+def test_a_log_gets_plain_lines(no_display_delays, monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    text = half_done(sys.stderr)
+    text = show_half_done_batch(sys.stderr)
     assert "ngate: gating: 50 % in" in text
     assert "4 of 8 files, 2:00:00 h of audio" in text
     assert "2 failed" in text
@@ -55,14 +55,16 @@ def test_a_log_gets_plain_lines(at_once, monkeypatch):
     assert "\r" not in text
 
 
-def test_nobody_is_told_who_wants_to_be_left_alone(at_once, monkeypatch):
+def test_quiet_shows_no_progress(no_display_delays, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    assert half_done(sys.stderr, quiet=True) == ""
+    assert show_half_done_batch(sys.stderr, quiet=True) == ""
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 @pytest.mark.parametrize("failing", ["__init__", "update", "close"])
-def test_an_error_of_the_display_does_not_stop_a_batch(at_once, monkeypatch, terminal, failing):
+def test_an_error_of_the_display_does_not_stop_a_batch(
+    no_display_delays, monkeypatch, terminal, failing
+):
     def fail(*_):
         calls.append(failing)
         raise RuntimeError
@@ -71,11 +73,11 @@ def test_an_error_of_the_display_does_not_stop_a_batch(at_once, monkeypatch, ter
     monkeypatch.setattr(sys, "stderr", Terminal() if terminal else io.StringIO())
     display = progress_display.BatchPanel if terminal else progress_display.ProgressLog
     monkeypatch.setattr(display, failing, fail)
-    half_done(sys.stderr)
+    show_half_done_batch(sys.stderr)
     assert calls == [failing]
 
 
-def test_what_became_of_a_recording_is_a_line_of_data_at_once(capsys):
+def test_each_result_is_printed_as_data_immediately(capsys):
     watch = BatchProgress(Path("in"), Path("out"), quiet=True, json=True)
     watch.on_recording("a.wav", RecordingResult("done", "a.flac", result={"openings": 3}))
     settled = json.loads(capsys.readouterr().out)

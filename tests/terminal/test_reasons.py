@@ -31,7 +31,7 @@ def test_a_reason_has_the_numbers_of_the_suggestion():
 
 
 @pytest.mark.parametrize("verdict", [Verdict.SEPARATED, Verdict.RAISED])
-def test_little_contrast_is_said(verdict):
+def test_low_contrast_is_part_of_the_reason(verdict):
     suggestion = replace(SUGGESTION, verdict=verdict, distance_db=11.9)
     assert "only 12 dB apart: if it pumps, try --range -8dB" in format_reason(suggestion)
     assert "pumps" not in format_reason(replace(suggestion, distance_db=12.0))

@@ -1,4 +1,4 @@
-"""What is displayed on a pseudo-terminal, and that displaying it never stops the work."""
+"""The display on a pseudo-terminal; errors of the display never stop the gate."""
 
 import os
 import pty
@@ -37,62 +37,62 @@ HOSTILE_NAME = "\x1b[31mred\x1b]0;title\x07 [bold]b[bold]\nlines\r:smile: \udcff
 LONG_NAME = "long" * 60 + ".wav"
 
 
-def on_terminal(*arguments, environment=None, stdin=None):
-    """Run the command line on a pseudo-terminal, with bars from the beginning."""
-    ours, theirs = pty.openpty()
-    tty.setraw(theirs)
+def run_on_terminal(*arguments, environment=None, stdin=None):
+    """Run the command line on a pseudo-terminal, with progress bars from the start."""
+    controller, terminal_end = pty.openpty()
+    tty.setraw(terminal_end)
     command = [sys.executable, "-c", IMMEDIATELY, *map(os.fsencode, arguments)]
     terminal = {"TERM": "xterm", "COLUMNS": str(COLUMNS), **(environment or {})}
     process = subprocess.Popen(
-        command, stdin=stdin, stdout=subprocess.PIPE, stderr=theirs, env=os.environ | terminal
+        command, stdin=stdin, stdout=subprocess.PIPE, stderr=terminal_end, env=os.environ | terminal
     )
-    os.close(theirs)
+    os.close(terminal_end)
     displayed = b""
     while True:
         try:
-            part = os.read(ours, 1 << 16)
-        except OSError:  # Linux reports the end of a terminal so.
+            part = os.read(controller, 1 << 16)
+        except OSError:  # Linux reports the end of a terminal as an error.
             break
         if not part:
             break
         displayed += part
-    os.close(ours)
+    os.close(controller)
     process.stdout.close()
     return process.wait(), displayed.decode()
 
 
 def expect_harmless(displayed):
     """Check that no name has reached the terminal unescaped."""
-    plain = CONTROL_SEQUENCE.sub("", displayed)
-    assert "\x1b" not in plain
-    assert "\x07" not in plain
+    text = CONTROL_SEQUENCE.sub("", displayed)
+    assert "\x1b" not in text
+    assert "\x07" not in text
     assert "\x1b[31m" not in displayed
-    for line in re.split("[\r\n]", plain):
+    for line in re.split("[\r\n]", text):
         assert not re.match("lines", line)
 
 
 @pytest.fixture
 def sources(tmp_path):
-    """Return a recording of each kind, with the options that it needs."""
+    """Return a recording of each format, with its options."""
     y = np.tile(loud_and_quiet(), 5)
     for name in ("in.wav", "in.flac", "in.mp3"):
         sf.write(tmp_path / name, y, 16000)
     gate_file(tmp_path / "in.wav", tmp_path / "in.m4a")
     as_type(y, "PCM_16").tofile(tmp_path / "in.raw")
-    named = {path.suffix: (path, []) for path in tmp_path.iterdir()}
-    named[".raw"] = (tmp_path / "in.raw", ["--raw", "16000:1:s16"])
-    return named
+    recordings = {path.suffix: (path, []) for path in tmp_path.iterdir()}
+    recordings[".raw"] = (tmp_path / "in.raw", ["--raw", "16000:1:s16"])
+    return recordings
 
 
-@pytest.mark.parametrize("kind", [".wav", ".flac", ".mp3", ".m4a", ".raw"])
-def test_every_kind_of_input_shows_a_bar_and_is_gated(sources, tmp_path, kind):
-    source, options = sources[kind]
+@pytest.mark.parametrize("extension", [".wav", ".flac", ".mp3", ".m4a", ".raw"])
+def test_every_input_format_shows_a_bar_and_is_gated(sources, tmp_path, extension):
+    source, options = sources[extension]
     for command in (["gate", "-o", tmp_path / "out.wav"], ["analyze"]):
-        status, displayed = on_terminal(*command, source, *options)
+        status, displayed = run_on_terminal(*command, source, *options)
         assert status == 0, displayed
         assert "100 %" in displayed
         assert "× real time" in displayed
-        assert f"'in{kind}'" in displayed
+        assert f"'in{extension}'" in displayed
     assert len(read(tmp_path / "out.wav")) >= 15 * 16000
 
 
@@ -101,16 +101,16 @@ def test_a_batch_and_standard_input_on_a_terminal(sources, tmp_path):
         (tmp_path / "tree").mkdir(exist_ok=True)
         if path.suffix != ".raw":
             shutil.copy(path, tmp_path / "tree" / f"{path.suffix[1:]}{path.suffix}")
-    status, displayed = on_terminal("batch", tmp_path / "tree", "-j1")
+    status, displayed = run_on_terminal("batch", tmp_path / "tree", "-j1")
     assert status == 0, displayed
     assert "4 of 4 recordings" in displayed
     with sources[".wav"][0].open("rb") as stdin:
-        assert on_terminal("gate", "-", "-o", tmp_path / "out.wav", stdin=stdin)[0] == 0
+        assert run_on_terminal("gate", "-", "-o", tmp_path / "out.wav", stdin=stdin)[0] == 0
 
 
 @pytest.mark.parametrize("environment", [{}, ASCII], ids=["utf-8", "ascii"])
 @pytest.mark.parametrize("name", [HOSTILE_NAME, LONG_NAME], ids=["hostile", "long"])
-def test_names_reach_the_terminal_escaped(tmp_path, name, environment):
+def test_names_are_escaped_on_the_terminal(tmp_path, name, environment):
     folder = tmp_path / "tree"
     folder.mkdir()
     source = str(folder / name)
@@ -120,7 +120,7 @@ def test_names_reach_the_terminal_escaped(tmp_path, name, environment):
         ["analyze", source, f"{source}.none"],
         ["batch", folder, "-j1", "-t", "0.9"],
     ):
-        _, displayed = on_terminal(*arguments, environment=environment)
+        _, displayed = run_on_terminal(*arguments, environment=environment)
         expect_harmless(displayed)
         assert "this should not happen" not in displayed
         assert "[bold]b[bold]" in displayed or name == LONG_NAME
@@ -148,27 +148,27 @@ def test_errors_about_names_are_escaped(tmp_path, capsys, monkeypatch):
         ["batch", ".", "-j1", "--report", f"{HOSTILE_NAME}/report.csv"],
     ):
         assert run(arguments) in (1, 2)
-        told = capsys.readouterr().err
-        assert told.removesuffix("\n").isprintable(), arguments
-        assert "this should not happen" not in told
+        errors = capsys.readouterr().err
+        assert errors.removesuffix("\n").isprintable(), arguments
+        assert "this should not happen" not in errors
 
 
-def test_the_suggested_command_names_the_file_for_a_shell(tmp_path, monkeypatch):
+def test_the_suggested_command_quotes_the_file_for_a_shell(tmp_path, monkeypatch):
     if not shutil.which("bash"):
         pytest.skip("bash is not installed")
     monkeypatch.chdir(tmp_path)
     sf.write(os.fsencode(HOSTILE_NAME), np.tile(loud_and_quiet(), 5), 16000)
     command = [sys.executable, "-m", "noisegate_cli", "analyze", os.fsencode(HOSTILE_NAME)]
-    told = subprocess.run(command, capture_output=True, check=True).stdout.decode()
-    assert all(line.isprintable() for line in told.split("\n"))
-    line = told.splitlines()[-1].split("type", 1)[1].strip()
+    text = subprocess.run(command, capture_output=True, check=True).stdout.decode()
+    assert all(line.isprintable() for line in text.split("\n"))
+    line = text.splitlines()[-1].split("type", 1)[1].strip()
     script = f'ngate() {{ printf %s "$2"; }}; {line}'
     out = subprocess.run(["bash", "-c", script], capture_output=True, check=True).stdout
     assert out == os.fsencode(HOSTILE_NAME)
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
-def test_errors_of_the_display_do_not_stop_the_work(monkeypatch, is_terminal):
+def test_errors_of_the_display_do_not_stop_the_gate(monkeypatch, is_terminal):
     def fail(*_: object) -> None:
         calls.append(None)
         raise RuntimeError
@@ -189,14 +189,14 @@ def test_errors_of_the_display_do_not_stop_the_work(monkeypatch, is_terminal):
 @pytest.mark.parametrize(
     "arguments", [["analyze"], ["analyze", "--json"], ["gate", "-o", "-"], ["gate", "--json"]]
 )
-def test_a_full_disk_under_standard_output_is_named(write, arguments):
+def test_a_full_disk_for_standard_output_is_reported(write, arguments):
     source = write(loud_and_quiet())
     command = [sys.executable, "-m", "noisegate_cli", *arguments, str(source)]
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
-    told = done.stderr.decode()
-    assert told == "ngate: standard output can't be written: No space left on device\n"
-    assert done.returncode == 1
+        process = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    errors = process.stderr.decode()
+    assert errors == "ngate: standard output can't be written: No space left on device\n"
+    assert process.returncode == 1
 
 
 @contextmanager
@@ -238,19 +238,19 @@ def test_a_standard_error_that_cannot_be_written_changes_nothing(write, tmp_path
 def test_an_interrupt_removes_the_bar_and_shows_the_cursor_again(tmp_path):
     source = tmp_path / "in.wav"
     sf.write(source, np.tile(loud_and_quiet(), 200), 16000)
-    ours, theirs = pty.openpty()
-    tty.setraw(theirs)
+    controller, terminal_end = pty.openpty()
+    tty.setraw(terminal_end)
     command = [sys.executable, "-c", IMMEDIATELY, "gate", str(source), "-o", tmp_path / "out.flac"]
-    process = subprocess.Popen(command, stderr=theirs, env=os.environ | {"TERM": "xterm"})
-    os.close(theirs)
+    process = subprocess.Popen(command, stderr=terminal_end, env=os.environ | {"TERM": "xterm"})
+    os.close(terminal_end)
     displayed = b""
     while b" % " not in displayed:
-        displayed += os.read(ours, 1 << 16)
+        displayed += os.read(controller, 1 << 16)
     process.send_signal(signal.SIGINT)
     assert process.wait() == 130
     while not displayed.endswith(b"interrupted\n"):
-        displayed += os.read(ours, 1 << 16)
-    os.close(ours)
+        displayed += os.read(controller, 1 << 16)
+    os.close(controller)
     assert displayed.endswith(b"\r\x1b[2K\x1b[?25hngate: interrupted\n")
     assert list(tmp_path.iterdir()) == [source]
 

@@ -16,7 +16,7 @@ from noisegate_cli.gating.settings import GateSettings
 Detector: TypeAlias = LevelDetector | LikelihoodDetector
 
 
-def detector(
+def create_detector(
     rule: Rule,
     settings: GateSettings,
     sample_rate: int,

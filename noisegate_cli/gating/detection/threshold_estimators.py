@@ -21,10 +21,12 @@ def otsu(level: HistogramValues, weight: HistogramValues) -> float:
     """
     below, moment = np.cumsum(weight), np.cumsum(weight * level)
     with np.errstate(divide="ignore", invalid="ignore"):
-        between = (moment[-1] * below - moment) ** 2 / (below * (1 - below))
+        between_class_variance = (moment[-1] * below - moment) ** 2 / (below * (1 - below))
     # At either end of the histogram one part is empty, and 1 − Σ is only a rounding error.
-    between[~np.isfinite(between) | (below < 1e-9) | (below > 1 - 1e-9)] = 0
-    return float(level[np.argmax(between)])
+    between_class_variance[
+        ~np.isfinite(between_class_variance) | (below < 1e-9) | (below > 1 - 1e-9)
+    ] = 0
+    return float(level[np.argmax(between_class_variance)])
 
 
 def two_normals(level: HistogramValues, weight: HistogramValues, rounds: int = 200) -> float:
@@ -49,10 +51,10 @@ def two_normals(level: HistogramValues, weight: HistogramValues, rounds: int = 2
         log_density = np.log(mass / spread) - 0.5 * ((level[:, None] - mean) / spread) ** 2
         responsibilities = np.exp(log_density - log_density.max(axis=1, keepdims=True))
         responsibilities /= responsibilities.sum(axis=1, keepdims=True)
-    between = (level > mean[0]) & (level < mean[1])
-    if not between.any():
+    is_between = (level > mean[0]) & (level < mean[1])
+    if not is_between.any():
         return float(mean.mean())
-    return float(level[between][np.argmin(np.abs(responsibilities[between, 0] - 0.5))])
+    return float(level[is_between][np.argmin(np.abs(responsibilities[is_between, 0] - 0.5))])
 
 
 def below_active_level(level: HistogramValues, weight: HistogramValues) -> float:

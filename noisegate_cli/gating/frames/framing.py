@@ -50,39 +50,39 @@ class FrameBatcher(BlockProcessor[Samples, Iterator[FrameBatch]]):
         self._padding = frame_length // 2 if center else 0
         self._index = 0
         self._received = 0
-        self._rest: Samples | None = None
+        self._unframed: Samples | None = None
 
     def process(self, block: Samples, last: bool = False) -> Iterator[FrameBatch]:
         """Yield the batches that `block`, shaped (samples, channels), completes."""
-        if self._rest is None:
-            self._rest = np.zeros((self._padding, block.shape[1]), block.dtype)
-        # `rest` precedes the block. Most batches lie within the block and need no copy.
-        rest, frames, at = self._rest, self.frames, 0
-        length = len(rest) + len(block)
+        if self._unframed is None:
+            self._unframed = np.zeros((self._padding, block.shape[1]), block.dtype)
+        # `unframed` precedes the block. Most batches lie within the block and need no copy.
+        unframed, frames, start = self._unframed, self.frames, 0
+        length = len(unframed) + len(block)
         self._received += len(block)
         while True:
             if last:
                 frames = min(self.frames, self._count_frames() - self._index * self.frames)
-            end = at + (frames - 1) * self._hop + self._length + self._margin
+            end = start + (frames - 1) * self._hop + self._length + self._margin
             if frames < 1 or (length < end and not last):
                 break
-            samples = _slice_concatenated(rest, block, at, end)
-            if len(samples) < end - at:
-                padding = np.zeros((end - at - len(samples), block.shape[1]), block.dtype)
+            samples = _slice_concatenated(unframed, block, start, end)
+            if len(samples) < end - start:
+                padding = np.zeros((end - start - len(samples), block.shape[1]), block.dtype)
                 samples = np.concatenate([samples, padding])
             yield self._index, frames, samples
             self._index += 1
-            at += self.frames * self._hop
-        self._rest = _slice_concatenated(rest, block, at, length).copy()
+            start += self.frames * self._hop
+        self._unframed = _slice_concatenated(unframed, block, start, length).copy()
 
     def _count_frames(self) -> int:
         """Return the number of frames of all samples so far."""
         return max(0, (self._received + 2 * self._padding - self._length) // self._hop + 1)
 
 
-def _slice_concatenated(rest: Samples, block: Samples, start: int, end: int) -> Samples:
-    """Return samples `start` to `end` of the concatenation of `rest` and `block`."""
-    before = len(rest)
-    if start >= before:
-        return block[start - before : end - before]
-    return np.concatenate([rest[start:], block[: max(0, end - before)]])
+def _slice_concatenated(first: Samples, second: Samples, start: int, end: int) -> Samples:
+    """Return samples `start` to `end` of the concatenation of two arrays."""
+    first_length = len(first)
+    if start >= first_length:
+        return second[start - first_length : end - first_length]
+    return np.concatenate([first[start:], second[: max(0, end - first_length)]])

@@ -73,21 +73,23 @@ class FrameRmsMeter(BlockProcessor[Samples, RmsLevels]):
         if self._energies is None:
             self._energies = np.zeros((overlap // 2, channels))
         samples = np.concatenate([self._samples, block]) if len(self._samples) else block
-        whole = len(samples) // hop * hop
-        energies = [self._energies, self._compute_hop_energies(samples[:whole])]
-        self._hops += whole // hop
-        self._samples = samples[whole:].copy()
+        complete_length = len(samples) // hop * hop
+        energies = [self._energies, self._compute_hop_energies(samples[:complete_length])]
+        self._hops += complete_length // hop
+        self._samples = samples[complete_length:].copy()
         if last:
-            rest = np.zeros((hop if len(self._samples) else 0, channels), block.dtype)
-            rest[: len(self._samples)] = self._samples
-            energies.append(self._compute_hop_energies(rest))
+            last_hop = np.zeros((hop if len(self._samples) else 0, channels), block.dtype)
+            last_hop[: len(self._samples)] = self._samples
+            energies.append(self._compute_hop_energies(last_hop))
             # n samples have 1 + n // hop frames: the last one extends half a frame past the end.
-            energies.append(np.zeros((overlap // 2 - len(rest) // hop, channels)))
-        e = np.concatenate(energies)
-        frames = max(0, len(e) - overlap + 1)
-        self._energies = e[frames:]
+            energies.append(np.zeros((overlap // 2 - len(last_hop) // hop, channels)))
+        all_energies = np.concatenate(energies)
+        frames = max(0, len(all_energies) - overlap + 1)
+        self._energies = all_energies[frames:]
         # The fixed order of summation makes the result independent of where blocks end.
-        sums = sum((e[i : i + frames] for i in range(overlap)), np.zeros((frames, channels)))
+        sums = sum(
+            (all_energies[i : i + frames] for i in range(overlap)), np.zeros((frames, channels))
+        )
         return np.sqrt(sums / self._frame) / full_scale(block.dtype)
 
     def _compute_hop_energies(self, samples: Samples) -> RmsLevels:
@@ -108,9 +110,9 @@ def _describe_nonfinite(samples: Samples, start: int) -> str:
 
     `start` is the index of the first of `samples` in the recording.
     """
-    bad = ~np.isfinite(samples).all(axis=1)
-    if bad.any():
-        first = int(np.argmax(bad))
+    is_nonfinite = ~np.isfinite(samples).all(axis=1)
+    if is_nonfinite.any():
+        first = int(np.argmax(is_nonfinite))
         value = samples[first][~np.isfinite(samples[first])][0]
         return (
             f"sample {start + first} is {'NaN' if np.isnan(value) else 'infinite'}: "

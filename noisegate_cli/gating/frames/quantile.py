@@ -37,11 +37,13 @@ def quantile(values: FloatArray, q: ArrayLike, axis: int = 0) -> FloatArray:
     array([10., 25.])
     """
     ordered = np.moveaxis(np.sort(values, axis=axis), axis, 0)
-    at = np.asarray(q) * (len(ordered) - 1)
-    below = at.astype(np.int64)
+    position = np.asarray(q) * (len(ordered) - 1)
+    below = position.astype(np.int64)
     above = np.minimum(below + 1, len(ordered) - 1)
-    between = np.reshape(at - below, at.shape + (1,) * (ordered.ndim - 1)).astype(ordered.dtype)
-    return np.asarray(ordered[below] * (1 - between) + ordered[above] * between)
+    fraction = np.reshape(position - below, position.shape + (1,) * (ordered.ndim - 1)).astype(
+        ordered.dtype
+    )
+    return np.asarray(ordered[below] * (1 - fraction) + ordered[above] * fraction)
 
 
 def median(values: FloatArray, axis: int = 0) -> FloatArray:

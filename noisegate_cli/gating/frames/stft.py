@@ -59,9 +59,9 @@ class Stft:
         views = sliding_window_view(samples, self.frame_length)[:: self.hop_length * frame_stride]
         out = np.empty((frames, self.bins), np.complex64)
         for start in range(0, frames, self.fft_batch_frames):
-            some = slice(start, min(start + self.fft_batch_frames, frames))
-            windowed = views[some] * self._scaled_window
-            np.fft.rfft(windowed, axis=1, norm=FFT_NORM, out=out[some])  # type: ignore[arg-type]
+            batch = slice(start, min(start + self.fft_batch_frames, frames))
+            windowed = views[batch] * self._scaled_window
+            np.fft.rfft(windowed, axis=1, norm=FFT_NORM, out=out[batch])  # type: ignore[arg-type]
         return out
 
 

@@ -49,15 +49,15 @@ class BinGrouping:
         """Compute the mean of each group, shaped (frames, groups), from (frames, bins)."""
         if not self._octaves:
             return bin_powers
-        parts, rest = (
+        parts, grouped = (
             [bin_powers[:, : self._ungrouped_bins]],
             bin_powers[:, self._ungrouped_bins : -1],
         )
         for _ in range(self._octaves):
-            rest = rest[:, ::2] + rest[:, 1::2]
-            rest *= 0.5
-            parts.append(rest[:, : self._ungrouped_bins // 2])
-            rest = rest[:, self._ungrouped_bins // 2 :]
+            grouped = grouped[:, ::2] + grouped[:, 1::2]
+            grouped *= 0.5
+            parts.append(grouped[:, : self._ungrouped_bins // 2])
+            grouped = grouped[:, self._ungrouped_bins // 2 :]
         return np.concatenate(parts, axis=1)
 
     def expand_to_bins(self, values: NDArray[np.float32]) -> NDArray[np.float32]:

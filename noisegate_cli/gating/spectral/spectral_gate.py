@@ -205,11 +205,11 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
 
 def frames_per_spectral_batch(hop_length: int, channels: int = 1, live: bool = False) -> int:
     """Return how many frames the spectral gate processes at once: whole segments."""
-    usual = frames_per_batch(hop_length)
+    default_frames = frames_per_batch(hop_length)
     if live:
-        return max(frames_per_segment(hop_length), usual // 4)
+        return max(frames_per_segment(hop_length), default_frames // 4)
     # Larger batches make the two threads wait less for each other.
-    return 2 * usual if channels <= MAX_DOUBLE_BATCH_CHANNELS else usual
+    return 2 * default_frames if channels <= MAX_DOUBLE_BATCH_CHANNELS else default_frames
 
 
 def compute_spectral_latency(settings: GateSettings, sample_rate: int) -> int:

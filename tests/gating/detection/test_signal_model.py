@@ -11,7 +11,7 @@ from noisegate_cli.gating.detection.learner import SignalModelLearner
 from noisegate_cli.gating.detection.likelihood_detector import LikelihoodDetector
 from noisegate_cli.gating.detection.signal_model import OPEN_ABOVE, drift_to_jump_ratio
 from noisegate_cli.gating.detection.verdict import Verdict
-from noisegate_cli.gating.frames import subsampling as kept
+from noisegate_cli.gating.frames import subsampling
 from noisegate_cli.gating.frames.framing import frames_per_batch
 from noisegate_cli.gating.frames.running_mean import RunningMean
 from noisegate_cli.gating.frames.subsampling import (
@@ -27,17 +27,17 @@ RNG = np.random.default_rng(7)
 
 
 def voice(seconds, rate=RATE, rms=0.1, seed=0):
-    """Bursts of harmonics of a gliding pitch, a third of the time pauses; shaped (samples,)."""
+    """Return bursts of harmonics with a gliding pitch, one third of it pauses, (samples,)."""
     rng = np.random.default_rng(seed)
     t = np.arange(round(seconds * rate)) / rate
     pitch = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 0.7 * t)) / rate
     harmonics = sum(np.sin(k * pitch + rng.uniform(0, 6)) / k for k in range(1, 20))
     syllables = np.clip(np.sin(2 * np.pi * 2 * t), 0, 1) ** 0.5
-    y = harmonics * syllables * talking(t)
+    y = harmonics * syllables * is_speaking(t)
     return y * rms / np.sqrt(np.mean(y[y != 0] ** 2))
 
 
-def talking(t):
+def is_speaking(t):
     return (t % 3) < 2
 
 
@@ -45,33 +45,33 @@ def noise(seconds, rate=RATE, rms=0.01, seed=1):
     return np.random.default_rng(seed).normal(0, rms, round(seconds * rate))
 
 
-def learnt(y, settings=SETTINGS, rate=RATE):
+def learn_models(y, settings=SETTINGS, rate=RATE):
     samples = y.reshape(len(y), -1)
     analyzer = Analyzer(settings, rate, samples.shape[1], len(samples))
     analyzer.process(samples, last=True)
     return analyzer.decide().rule
 
 
-def scores(y, models, settings=SETTINGS, rate=RATE):
+def compute_scores(y, models, settings=SETTINGS, rate=RATE):
     samples = y.reshape(len(y), -1)
     detector = LikelihoodDetector(models, settings, rate, samples.shape[1])
     return detector.process(samples, last=True)[0]
 
 
-def test_a_normal_has_the_density_of_its_formula():
-    x = RNG.normal(0, 3, (500, 4)) @ RNG.normal(0, 1, (4, 4))
-    normal = ShrunkGaussian.fit(x, prior_db=1.0)
-    covariance = np.linalg.inv(normal.whitening @ normal.whitening.T)
-    deviation = x - normal.mean
+def test_the_log_density_of_a_gaussian_equals_the_formula():
+    frames = RNG.normal(0, 3, (500, 4)) @ RNG.normal(0, 1, (4, 4))
+    gaussian = ShrunkGaussian.fit(frames, prior_db=1.0)
+    covariance = np.linalg.inv(gaussian.whitening @ gaussian.whitening.T)
+    deviation = frames - gaussian.mean
     inverse = np.linalg.inv(covariance)
     expected = -0.5 * np.einsum("ij,jk,ik->i", deviation, inverse, deviation)
     expected -= 0.5 * np.linalg.slogdet(covariance)[1]
-    assert normal.log_density(x) == pytest.approx(expected)
+    assert gaussian.log_density(frames) == pytest.approx(expected)
 
 
-def test_few_frames_have_the_covariance_of_the_prior():
-    normal = ShrunkGaussian.fit(np.zeros((2, 3)), prior_db=4.0)
-    covariance = np.linalg.inv(normal.whitening @ normal.whitening.T)
+def test_the_prior_dominates_the_covariance_of_few_frames():
+    gaussian = ShrunkGaussian.fit(np.zeros((2, 3)), prior_db=4.0)
+    covariance = np.linalg.inv(gaussian.whitening @ gaussian.whitening.T)
     assert covariance == pytest.approx(16 * (np.eye(3) + 1) * PRIOR_FRAMES / (PRIOR_FRAMES + 2))
 
 
@@ -80,156 +80,166 @@ def test_few_frames_have_the_covariance_of_the_prior():
     st.integers(1, 7),
     st.lists(st.integers(0, 40), max_size=5),
 )
-def test_a_smoother_is_a_running_mean_with_repeated_ends(values, frames, cuts):
-    rows = np.array(values, float)
-    reach = frames // 2
-    padded = np.pad(rows, reach, mode="edge") if len(rows) else rows
-    expected = [padded[i : i + 2 * reach + 1].mean() for i in range(len(rows))]
+def test_the_running_mean_equals_a_mean_over_edge_padded_values(levels, frames, cuts):
+    rows = np.array(levels, float)
+    half_width = frames // 2
+    padded = np.pad(rows, half_width, mode="edge") if len(rows) else rows
+    expected = [padded[i : i + 2 * half_width + 1].mean() for i in range(len(rows))]
     smoother, parts = RunningMean(frames), np.split(rows, sorted(min(c, len(rows)) for c in cuts))
-    got = [smoother.process(part, i == len(parts) - 1) for i, part in enumerate(parts)]
-    assert np.concatenate(got) == pytest.approx(np.array(expected), abs=1e-9)
+    outputs = [smoother.process(part, i == len(parts) - 1) for i, part in enumerate(parts)]
+    assert np.concatenate(outputs) == pytest.approx(np.array(expected), abs=1e-9)
 
 
-def test_bands_are_in_order_and_as_wide_as_they_are_heard():
+def test_bands_have_equal_widths_on_the_mel_scale():
     edges = mel_band_edges(40, 10000)
     assert (edges[0], edges[-1]) == pytest.approx((40, 10000))
-    mel = np.diff(np.log1p(edges / 700))
-    assert mel == pytest.approx(np.full(len(mel), mel[0]))
+    mel_widths = np.diff(np.log1p(edges / 700))
+    assert mel_widths == pytest.approx(np.full(len(mel_widths), mel_widths[0]))
     assert len(mel_band_edges(250, 4000)) < len(edges)
 
 
 @pytest.mark.parametrize("snr_db", [30, 20, 10])
-def test_the_voice_opens_and_the_pause_closes(snr_db):
+def test_speech_scores_above_and_pauses_below_the_opening_score(snr_db):
     y = voice(30) + noise(30, rms=0.1 * 10 ** (-snr_db / 20))
-    s = scores(y, learnt(y))[:, 0]
-    t = np.arange(len(s)) * SETTINGS.timing(RATE).hop_length / RATE
-    loud = talking(t) & (np.sin(2 * np.pi * 2 * t) > 0.5)
-    pause = ~talking(t - 0.1) & ~talking(t + 0.1)
-    assert (s[loud] > OPEN_ABOVE).mean() > 0.97
-    assert (s[pause] < OPEN_ABOVE).mean() > 0.99
+    scores = compute_scores(y, learn_models(y))[:, 0]
+    t = np.arange(len(scores)) * SETTINGS.timing(RATE).hop_length / RATE
+    is_loud = is_speaking(t) & (np.sin(2 * np.pi * 2 * t) > 0.5)
+    is_pause = ~is_speaking(t - 0.1) & ~is_speaking(t + 0.1)
+    assert (scores[is_loud] > OPEN_ABOVE).mean() > 0.97
+    assert (scores[is_pause] < OPEN_ABOVE).mean() > 0.99
 
 
 @pytest.mark.parametrize("gain", [0.1, 10.0])
-def test_the_level_of_a_recording_does_not_matter(gain):
+def test_scores_do_not_depend_on_the_level_of_the_recording(gain):
     y = voice(12) + noise(12)
-    assert scores(gain * y, learnt(gain * y)) == pytest.approx(scores(y, learnt(y)), abs=0.01)
+    assert compute_scores(gain * y, learn_models(gain * y)) == pytest.approx(
+        compute_scores(y, learn_models(y)), abs=0.01
+    )
 
 
-def test_digital_silence_teaches_nothing_and_is_closed():
+def test_digital_silence_does_not_affect_the_model_and_is_closed():
     y = voice(12) + noise(12)
     silence = np.zeros(3 * RATE)
     with_silence = np.concatenate([silence, y])
-    s = scores(with_silence, learnt(with_silence))[:, 0] > OPEN_ABOVE
+    is_open = compute_scores(with_silence, learn_models(with_silence))[:, 0] > OPEN_ABOVE
     frames = len(silence) // SETTINGS.timing(RATE).hop_length
-    assert not s[: frames - 4].any()
-    assert (s[frames + 8 :] == (scores(y, learnt(y))[8:, 0] > OPEN_ABOVE)).mean() > 0.99
+    assert not is_open[: frames - 4].any()
+    assert (
+        is_open[frames + 8 :] == (compute_scores(y, learn_models(y))[8:, 0] > OPEN_ABOVE)
+    ).mean() > 0.99
 
 
-def test_a_recording_of_steady_noise_closes():
-    models = learnt(noise(10))
+def test_a_recording_of_steady_noise_is_closed():
+    models = learn_models(noise(10))
     assert models[0].verdict == Verdict.NOISE_ONLY
-    assert (scores(noise(10), models) == -np.inf).all()
+    assert (compute_scores(noise(10), models) == -np.inf).all()
 
 
-def test_a_voice_without_a_pause_stays_open():
+def test_a_voice_without_pauses_stays_open():
     t = np.arange(10 * RATE) / RATE
     y = voice(10) + 0.1 * np.sin(2 * np.pi * np.cumsum(200 + 40 * np.sin(3 * t)) / RATE)
     y *= 1 + 0.5 * np.sin(2 * np.pi * 2 * t)
-    assert (scores(y, learnt(y)) > OPEN_ABOVE).mean() > 0.97
+    assert (compute_scores(y, learn_models(y)) > OPEN_ABOVE).mean() > 0.97
 
 
-def test_quiet_music_between_loud_is_not_taken_for_noise():
+def test_quiet_passages_of_music_are_not_treated_as_noise():
     t = np.arange(30 * RATE) / RATE
     notes = np.array([220, 262, 330, 392, 294, 349])[(t * 2).astype(int) % 6]
     y = sum(np.sin(2 * np.pi * k * np.cumsum(notes) / RATE) / k for k in range(1, 8))
     y *= np.where(t % 8 < 4, 0.2, 0.02) * np.exp(-2 * (t * 2 % 1))
     y += noise(30, rms=1e-5)
-    models = learnt(y)
+    models = learn_models(y)
     assert models[0].verdict in (Verdict.MUSIC_LIKE, Verdict.INDISTINCT)
-    assert (scores(y, models) == np.inf).all()
+    assert (compute_scores(y, models) == np.inf).all()
 
 
-def test_a_faint_voice_in_noise_is_refused_and_stays_open():
+def test_a_faint_voice_in_noise_gives_no_model_and_stays_open():
     y = voice(20, rms=0.014) + noise(20, rms=0.014)
-    models = learnt(y)
+    models = learn_models(y)
     assert models[0].verdict in (Verdict.LOW_CONTRAST, Verdict.INDISTINCT)
-    assert (scores(y, models) == np.inf).all()
+    assert (compute_scores(y, models) == np.inf).all()
 
 
-def test_noise_is_less_restless_than_a_melody():
+def test_a_melody_has_a_higher_drift_to_jump_ratio_than_noise():
     frames = np.arange(2000)
-    still = RNG.normal(-40, 4, (2000, 8))
-    moving = -40 + 10 * np.sin(frames[:, None] / 60 + np.arange(8))
-    every, base = np.ones(2000, bool), np.full((2000, 8), -40.0)
-    assert drift_to_jump_ratio(still, base, every, disjoint_distance=4) == pytest.approx(1, abs=0.2)
-    assert drift_to_jump_ratio(moving, base, every, disjoint_distance=4) > 4
+    noise_levels = RNG.normal(-40, 4, (2000, 8))
+    melody_levels = -40 + 10 * np.sin(frames[:, None] / 60 + np.arange(8))
+    all_frames, floor = np.ones(2000, bool), np.full((2000, 8), -40.0)
+    assert drift_to_jump_ratio(
+        noise_levels, floor, all_frames, disjoint_distance=4
+    ) == pytest.approx(1, abs=0.2)
+    assert drift_to_jump_ratio(melody_levels, floor, all_frames, disjoint_distance=4) > 4
 
 
 @pytest.mark.parametrize("block", [1, 777, 4096, 10**6])
-def test_scores_do_not_depend_on_blocks(block):
+def test_scores_do_not_depend_on_the_block_size(block):
     y = (voice(60) + noise(60)).reshape(-1, 2)
-    models = learnt(y)
+    models = learn_models(y)
     y = y[: 2000 * block]
-    whole, parts = (LikelihoodDetector(models, SETTINGS, RATE, 2) for _ in range(2))
-    expected = whole.process(y, last=True)
+    whole_detector, block_detector = (
+        LikelihoodDetector(models, SETTINGS, RATE, 2) for _ in range(2)
+    )
+    expected = whole_detector.process(y, last=True)
     starts = range(0, len(y), block)
-    got = [parts.process(y[i : i + block], last=i + block >= len(y)) for i in starts]
-    for expected_array, arrays in zip(expected, zip(*got, strict=True), strict=True):
+    outputs = [block_detector.process(y[i : i + block], last=i + block >= len(y)) for i in starts]
+    for expected_array, arrays in zip(expected, zip(*outputs, strict=True), strict=True):
         assert np.array_equal(np.concatenate(arrays), expected_array)
 
 
-@pytest.mark.parametrize("most", [MAX_SUBSAMPLE_FRAMES, 1 << 10])
+@pytest.mark.parametrize("max_frames", [MAX_SUBSAMPLE_FRAMES, 1 << 10])
 @pytest.mark.parametrize("frame", [240, 16384])
-def test_what_was_heard_in_the_first_pass_is_scored_as_if_it_were_heard_again(
-    most, frame, monkeypatch
+def test_stored_band_powers_give_the_same_scores_as_computing_them_again(
+    max_frames, frame, monkeypatch
 ):
-    monkeypatch.setattr(kept, "MAX_SUBSAMPLE_FRAMES", most)
+    monkeypatch.setattr(subsampling, "MAX_SUBSAMPLE_FRAMES", max_frames)
     settings = GateSettings(frame_length=frame)
     y = (voice(200) + noise(200))[:, None]
     analyzer = Analyzer(settings, RATE, 1, len(y))
     analyzer.process(y, last=True)
     decision = analyzer.decide()
     assert isinstance(decision.rule, tuple)
-    known, fresh = (
+    reusing, recomputing = (
         LikelihoodDetector(decision.rule, settings, RATE, 1, subsample)
         for subsample in (decision.subsample, None)
     )
-    listened = []
-    densities = known._extractor.densities
+    computed_frames = []
+    densities = reusing._extractor.densities
     monkeypatch.setattr(
-        known._extractor, "densities", lambda n, x: listened.append(n) or densities(n, x)
+        reusing._extractor, "densities", lambda n, x: computed_frames.append(n) or densities(n, x)
     )
-    expected = fresh.process(y, last=True)[0]
-    assert known.process(y, last=True)[0] == pytest.approx(expected, abs=1e-5)
+    expected = recomputing.process(y, last=True)[0]
+    assert reusing.process(y, last=True)[0] == pytest.approx(expected, abs=1e-5)
     frames = len(y) // (2 * settings.timing(RATE).hop_length) + 1
-    if most == MAX_SUBSAMPLE_FRAMES:
-        assert not listened
+    if max_frames == MAX_SUBSAMPLE_FRAMES:
+        assert not computed_frames
     elif frame == 240:
-        assert 0 < sum(listened) < frames
+        assert 0 < sum(computed_frames) < frames
 
 
-def test_of_a_recording_that_has_grown_meanwhile_the_last_batch_is_heard_again():
+def test_the_last_batch_is_computed_again_if_the_recording_has_grown():
     y = (voice(20) + noise(20))[:, None]
     analyzer = Analyzer(SETTINGS, RATE, 1, 15 * RATE)
     analyzer.process(y[: 15 * RATE], last=True)
     decision = analyzer.decide()
-    known, fresh = (
+    reused, recomputed = (
         LikelihoodDetector(decision.rule, SETTINGS, RATE, 1, subsample).process(y, last=True)[0]
         for subsample in (decision.subsample, None)
     )
-    assert known == pytest.approx(fresh, abs=1e-5)
+    assert reused == pytest.approx(recomputed, abs=1e-5)
 
 
-def test_between_two_scores_lies_their_mean_in_every_batch():
+def test_scores_of_skipped_frames_are_interpolated_linearly():
     y = voice(30) + noise(30)
-    s = scores(y, learnt(y))[:, 0]
-    assert s[1:-1:2] == pytest.approx((s[:-2:2] + s[2::2])[: len(s[1:-1:2])] / 2)
+    scores = compute_scores(y, learn_models(y))[:, 0]
+    assert scores[1:-1:2] == pytest.approx(
+        (scores[:-2:2] + scores[2::2])[: len(scores[1:-1:2])] / 2
+    )
 
 
-def test_separate_channels_are_learnt_apart():
+def test_separate_channels_have_separate_models():
     settings = GateSettings(channels="separate")
     y = np.column_stack([voice(12) + noise(12), noise(12, seed=3)])
-    assert [model.verdict for model in learnt(y, settings)] == [
+    assert [model.verdict for model in learn_models(y, settings)] == [
         Verdict.SEPARATED,
         Verdict.NOISE_ONLY,
     ]
@@ -239,104 +249,108 @@ def test_separate_channels_are_learnt_apart():
 @pytest.mark.parametrize(
     "frames", [1, 1000, 2 * MAX_SUBSAMPLE_FRAMES, 2 * MAX_SUBSAMPLE_FRAMES + 1, 10**6]
 )
-def test_a_learner_keeps_as_much_as_it_says_and_no_more(frames, gates):
-    size = frames_per_batch(SUBSAMPLE_STRIDE_FRAMES * 512)
-    most = max_subsample_batches(512, gates) * size
-    assert most <= MAX_SUBSAMPLE_FRAMES // gates or gates > 16
-    kept = len(subsample_frame_indices(frames, 512, gates))
-    assert kept <= SUBSAMPLE_STRIDE_FRAMES * most
-    assert kept == frames or kept > SUBSAMPLE_STRIDE_FRAMES * (most // 2 - size)
+def test_the_subsample_has_the_documented_size(frames, gates):
+    batch_frames = frames_per_batch(SUBSAMPLE_STRIDE_FRAMES * 512)
+    max_frames = max_subsample_batches(512, gates) * batch_frames
+    assert max_frames <= MAX_SUBSAMPLE_FRAMES // gates or gates > 16
+    stored = len(subsample_frame_indices(frames, 512, gates))
+    assert stored <= SUBSAMPLE_STRIDE_FRAMES * max_frames
+    assert stored == frames or stored > SUBSAMPLE_STRIDE_FRAMES * (max_frames // 2 - batch_frames)
 
 
-def test_one_channel_of_many_that_speaks_opens_them_all():
+def test_speech_in_one_of_many_linked_channels_opens_all():
     y = np.column_stack([noise(20, seed=i) for i in range(32)])
     y[:, 5] += voice(20, rms=0.03)
-    models = learnt(y)
+    models = learn_models(y)
     assert models[0].verdict == Verdict.SEPARATED
-    s = scores(y, models)[:, 0]
-    t = np.arange(len(s)) * SETTINGS.timing(RATE).hop_length / RATE
-    loud = talking(t) & (np.sin(2 * np.pi * 2 * t) > 0.5)
-    assert (s[loud] > OPEN_ABOVE).mean() > 0.97
+    scores = compute_scores(y, models)[:, 0]
+    t = np.arange(len(scores)) * SETTINGS.timing(RATE).hop_length / RATE
+    is_loud = is_speaking(t) & (np.sin(2 * np.pi * 2 * t) > 0.5)
+    assert (scores[is_loud] > OPEN_ABOVE).mean() > 0.97
 
 
-def test_what_is_rare_is_no_less_signal():
+def test_a_rare_sound_is_treated_as_signal():
     y = noise(300, rms=0.001)
     call = slice(100 * RATE, 102 * RATE)
     y[call] += 0.1 * np.sin(np.arange(2 * RATE) * 0.6)
-    s = scores(y, learnt(y))[:, 0]
+    scores = compute_scores(y, learn_models(y))[:, 0]
     frames = slice(round(100.05 * RATE / 64), round(101.95 * RATE / 64))
-    assert (s[frames] > OPEN_ABOVE).all()
-    assert (s > OPEN_ABOVE).mean() < 0.02
+    assert (scores[frames] > OPEN_ABOVE).all()
+    assert (scores > OPEN_ABOVE).mean() < 0.02
 
 
-def test_what_was_not_learnt_from_is_not_taken_for_noise():
+def test_a_sound_outside_the_subsample_is_not_treated_as_noise():
     rate, settings = 1000, GateSettings(frame_length=16)
     y = noise(300, rate=rate, rms=0.001)
-    kept = subsample_frame_indices(len(y) // 4 + 1, 4, 1)
-    skipped = np.setdiff1d(np.arange(len(y) // 4), kept)
+    stored = subsample_frame_indices(len(y) // 4 + 1, 4, 1)
+    skipped = np.setdiff1d(np.arange(len(y) // 4), stored)
     assert len(skipped)
     start = int(skipped[len(skipped) // 2]) * 4
     y[start : start + 100] += 0.5
-    models = learnt(y, settings, rate)
+    models = learn_models(y, settings, rate)
     assert models[0].verdict == Verdict.RARE_EVENT
 
 
 @pytest.mark.parametrize("overlap", [4, 8, 16])
 @pytest.mark.parametrize("silence_s", [0.0, 0.19])
-def test_hum_in_the_pauses_does_not_move_like_music(silence_s, overlap):
+def test_hum_in_the_pauses_is_not_treated_as_music(silence_s, overlap):
     hum = 0.02 * np.sin(2 * np.pi * 60 * np.arange(6 * RATE) / RATE)
     silence = np.zeros(round(silence_s * RATE))
     y = np.concatenate([silence, voice(6) + hum + noise(6, rms=3e-4), silence])
     settings = GateSettings(frame_length=256, hop_length=256 // overlap)
-    assert learnt(y, settings)[0].verdict == Verdict.SEPARATED
+    assert learn_models(y, settings)[0].verdict == Verdict.SEPARATED
 
 
-@pytest.mark.parametrize("full", [1e19, 1e30, 1e37])
-def test_from_powers_beyond_all_numbers_nothing_is_learnt(full):
-    models = learnt((full * (voice(6) + noise(6))).astype(np.float32))
+@pytest.mark.parametrize("scale", [1e19, 1e30, 1e37])
+def test_powers_that_overflow_give_no_model(scale):
+    models = learn_models((scale * (voice(6) + noise(6))).astype(np.float32))
     assert models[0].verdict == Verdict.INDISTINCT
-    assert (scores(noise(1), models) == np.inf).all()
+    assert (compute_scores(noise(1), models) == np.inf).all()
 
 
-def test_a_steady_tone_is_no_noise():
+def test_a_steady_tone_is_not_treated_as_noise():
     t = np.arange(10 * RATE) / RATE
-    models = learnt(0.1 * np.sin(2 * np.pi * 440 * t) + noise(10, rms=1e-4))
+    models = learn_models(0.1 * np.sin(2 * np.pi * 440 * t) + noise(10, rms=1e-4))
     assert models[0].verdict == Verdict.STEADY_TONE
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
 @pytest.mark.parametrize("rate", [8000, 16000, 44100, 96000])
-def test_noise_is_no_tone(rate, channels):
+def test_noise_is_not_treated_as_a_tone(rate, channels):
     y = np.column_stack([noise(6, rate=rate, seed=i) for i in range(channels)])
-    assert learnt(y, rate=rate)[0].verdict == Verdict.NOISE_ONLY
+    assert learn_models(y, rate=rate)[0].verdict == Verdict.NOISE_ONLY
 
 
-def test_a_key_above_the_usual_bands_is_listened_to():
+def test_a_key_filter_above_the_default_bands_selects_the_bands():
     rate, settings = 48000, GateSettings(key_hz=(12000, 20000))
     t = np.arange(12 * rate) / rate
     y = noise(12, rate=rate, rms=0.001) + 0.1 * np.sin(2 * np.pi * 15000 * t) * (t % 2 < 1)
-    s = scores(y, learnt(y, settings, rate), settings, rate)[:, 0]
-    time = np.arange(len(s)) * settings.timing(rate).hop_length / rate
+    scores = compute_scores(y, learn_models(y, settings, rate), settings, rate)[:, 0]
+    time = np.arange(len(scores)) * settings.timing(rate).hop_length / rate
     inside = (time % 2 > 0.05) & (time % 2 < 0.95)
     outside = (time % 2 > 1.1) & (time % 2 < 1.9)
-    assert (s[inside] > OPEN_ABOVE).mean() > 0.99
-    assert (s[outside] < OPEN_ABOVE).mean() > 0.99
+    assert (scores[inside] > OPEN_ABOVE).mean() > 0.99
+    assert (scores[outside] < OPEN_ABOVE).mean() > 0.99
 
 
-def test_a_learner_that_knows_the_length_keeps_the_same():
+def test_the_subsample_is_the_same_whether_or_not_the_length_is_known():
     y = noise(200, rate=1000)[:, None]
     settings = GateSettings(frame_length=16)
-    blind, told = (SignalModelLearner(settings, 1000, 1, samples) for samples in (0, len(y)))
-    for learner in (blind, told):
+    of_unknown_length, of_known_length = (
+        SignalModelLearner(settings, 1000, 1, samples) for samples in (0, len(y))
+    )
+    for learner in (of_unknown_length, of_known_length):
         learner.process(y, last=True)
     count = len(y) // 4 + 1
     assert np.array_equal(
-        blind.subsample.covered_frame_indices(count), told.subsample.covered_frame_indices(count)
+        of_unknown_length.subsample.covered_frame_indices(count),
+        of_known_length.subsample.covered_frame_indices(count),
     )
     assert np.array_equal(
-        blind.subsample.covered_frame_indices(count), subsample_frame_indices(count, 4, 1)
+        of_unknown_length.subsample.covered_frame_indices(count),
+        subsample_frame_indices(count, 4, 1),
     )
     assert np.array_equal(
-        blind.subsample.covered_frame_indices(count)[::SUBSAMPLE_STRIDE_FRAMES],
-        blind.subsample.stored_frame_indices(),
+        of_unknown_length.subsample.covered_frame_indices(count)[::SUBSAMPLE_STRIDE_FRAMES],
+        of_unknown_length.subsample.stored_frame_indices(),
     )

@@ -18,40 +18,45 @@ from noisegate_cli.samples import from_db
 from tests.conftest import SPEECH
 
 
-def histogram(noise_db=-60.0, signal_db=-25.0, frames=2000, speech=0.5, silent=0):
+def histogram(noise_db=-60.0, signal_db=-25.0, frames=2000, speech_share=0.5, silent_frames=0):
     rng = np.random.default_rng(1)
-    signal = round(frames * speech)
-    levels = [rng.normal(noise_db, 2, frames - signal), rng.normal(signal_db, 5, signal)]
+    signal_frames = round(frames * speech_share)
+    levels = [
+        rng.normal(noise_db, 2, frames - signal_frames),
+        rng.normal(signal_db, 5, signal_frames),
+    ]
     result = LevelHistogram()
-    result.add(np.append(from_db(np.concatenate(levels)), np.zeros(silent)))
+    result.add(np.append(from_db(np.concatenate(levels)), np.zeros(silent_frames)))
     return result
 
 
-def in_db(suggestion):
+def threshold_db(suggestion):
     return 20 * np.log10(suggestion.threshold)
 
 
 @pytest.mark.parametrize("method", [otsu, two_normals, below_active_level])
-def test_each_method_parts_noise_from_signal(method):
-    h = histogram()
-    assert -57 < method(h.centres_db, h.counts / h.nonsilent_frames) < -33
+def test_each_method_separates_noise_from_signal(method):
+    levels = histogram()
+    assert -57 < method(levels.centres_db, levels.counts / levels.nonsilent_frames) < -33
 
 
-@pytest.mark.parametrize("speech", [0.1, 0.3, 0.5, 0.7, 0.9])
-def test_the_suggestion_lies_between_noise_and_signal_for_little_speech_and_much(speech):
-    suggestion = suggest_threshold(histogram(speech=speech))
-    assert -56 < in_db(suggestion) < -30
+@pytest.mark.parametrize("speech_share", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_the_suggestion_lies_between_noise_and_signal_for_any_share_of_speech(speech_share):
+    suggestion = suggest_threshold(histogram(speech_share=speech_share))
+    assert -56 < threshold_db(suggestion) < -30
     assert suggestion.noise_floor_db == pytest.approx(-60, abs=1)
 
 
 @given(st.floats(-25, 15))
 def test_the_suggestion_moves_with_the_level(shift):
-    here, there = (suggest_threshold(histogram(-60 + s, -25 + s)) for s in (0.0, shift))
-    assert in_db(there) - in_db(here) == pytest.approx(shift, abs=0.3)
+    original, shifted = (
+        suggest_threshold(histogram(-60 + offset, -25 + offset)) for offset in (0.0, shift)
+    )
+    assert threshold_db(shifted) - threshold_db(original) == pytest.approx(shift, abs=0.3)
 
 
-def test_digital_silence_changes_nothing():
-    assert suggest_threshold(histogram(silent=5000)) == suggest_threshold(histogram())
+def test_digital_silence_does_not_change_the_suggestion():
+    assert suggest_threshold(histogram(silent_frames=5000)) == suggest_threshold(histogram())
 
 
 @pytest.mark.parametrize(
@@ -59,35 +64,35 @@ def test_digital_silence_changes_nothing():
     [
         (LevelHistogram(silent_frames=500), Verdict.SILENT),
         (histogram(frames=10), Verdict.TOO_SHORT),
-        (histogram(-40, -40, speech=0.0), Verdict.NARROW),
+        (histogram(-40, -40, speech_share=0.0), Verdict.NARROW),
     ],
     ids=["silence", "short", "no contrast"],
 )
-def test_nothing_is_suggested_where_nothing_can_be(given_histogram, verdict):
+def test_recordings_without_contrast_get_no_suggestion(given_histogram, verdict):
     suggestion = suggest_threshold(given_histogram)
     assert suggestion.threshold is None
     assert suggestion.verdict is verdict
 
 
-def test_a_threshold_between_noise_and_signal_is_said_to_separate_them():
+def test_a_threshold_between_noise_and_signal_has_the_verdict_separated():
     suggestion = suggest_threshold(histogram())
     assert suggestion.verdict is Verdict.SEPARATED
     assert suggestion.distance_db == suggestion.contrast_db == pytest.approx(35, abs=4)
 
 
-def test_a_threshold_that_hysteresis_lifts_is_said_to_be_raised():
+def test_a_threshold_that_hysteresis_raises_has_the_verdict_raised():
     plain, raised = (suggest_threshold(histogram(), hysteresis_db=db) for db in (0, 30))
     assert raised.verdict is Verdict.RAISED
     assert raised.threshold > plain.threshold
 
 
-def test_a_distance_from_the_noise_floor_is_what_was_asked_for():
+def test_a_threshold_above_the_noise_floor_has_the_requested_distance():
     suggestion = suggest_threshold(histogram(), method="floor+6dB")
     assert (suggestion.verdict, suggestion.distance_db) == (Verdict.ABOVE_FLOOR, 6)
-    assert in_db(suggestion) == pytest.approx(suggestion.noise_floor_db + 6)
+    assert threshold_db(suggestion) == pytest.approx(suggestion.noise_floor_db + 6)
 
 
-def test_levels_beyond_full_scale_get_no_threshold():
+def test_levels_far_above_full_scale_get_no_threshold():
     suggestion = suggest_threshold(histogram(-20, 15))
     assert suggestion.verdict is Verdict.TOO_LOUD
     assert suggestion.distance_db > 10
@@ -102,14 +107,14 @@ def test_a_suggestion_prints_its_threshold_and_its_verdict():
     assert str(suggest_threshold(LevelHistogram())).startswith("no threshold: silent")
 
 
-def test_on_real_speech_the_suggestion_lies_over_the_hiss_and_under_the_voice():
+def test_the_suggestion_for_real_speech_lies_between_hiss_and_voice():
     samples, rate = sf.read(SPEECH)
     suggestion = analyze(samples, rate).suggestion
-    # Its pauses lie at -42 to -36 dBFS, its syllables at -20 to -9 dBFS.
-    assert -34 < in_db(suggestion) < -22
+    # The pauses lie at -42 to -36 dBFS, the syllables at -20 to -9 dBFS.
+    assert -34 < threshold_db(suggestion) < -22
 
 
-def test_a_gate_with_hysteresis_closes_again_over_a_steady_noise():
+def test_a_gate_with_hysteresis_closes_in_every_pause_with_steady_noise():
     rate = 8000
     t = np.arange(6 * rate) / rate
     noise = 1e-3 * np.random.default_rng(1).standard_normal(len(t))
@@ -119,7 +124,7 @@ def test_a_gate_with_hysteresis_closes_again_over_a_steady_noise():
     assert levels.closed_share == pytest.approx(0.43, abs=0.03)
 
 
-def test_a_file_of_one_noise_alone_reports_its_level_and_no_threshold():
+def test_noise_alone_has_a_noise_floor_and_no_threshold():
     levels = analyze(0.1 * np.random.default_rng(0).standard_normal(40000), 8000)
     assert levels.suggestion.threshold is None
     assert levels.suggestion.noise_floor_db == pytest.approx(-20, abs=1)

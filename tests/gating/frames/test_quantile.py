@@ -11,7 +11,7 @@ NUMBERS = SHAPES.flatmap(lambda shape: hnp.arrays(np.float64, shape, elements=st
 
 
 @given(NUMBERS, st.floats(0, 1), st.data())
-def test_a_quantile_is_that_of_numpy(values, share, data):
+def test_a_quantile_equals_numpys(values, share, data):
     axis = data.draw(st.integers(0, values.ndim - 1))
     expected = np.quantile(values, share, axis=axis)
     assert quantile(values, share, axis) == pytest.approx(expected, rel=1e-9, abs=1e-6)
@@ -19,8 +19,8 @@ def test_a_quantile_is_that_of_numpy(values, share, data):
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-def test_several_quantiles_come_together_and_in_the_type_of_the_values(axis):
+def test_several_quantiles_are_returned_in_the_type_of_the_values(axis):
     values = np.random.default_rng(0).normal(size=(40, 30)).astype(np.float32)
-    got = quantile(values, [0.0, 0.1, 1.0], axis)
-    assert got.dtype == np.float32
-    assert got == pytest.approx(np.quantile(values, [0.0, 0.1, 1.0], axis=axis), abs=1e-6)
+    result = quantile(values, [0.0, 0.1, 1.0], axis)
+    assert result.dtype == np.float32
+    assert result == pytest.approx(np.quantile(values, [0.0, 0.1, 1.0], axis=axis), abs=1e-6)

@@ -13,8 +13,8 @@ def noise(samples):
     return RNG.normal(0, 0.1, samples).astype(np.float32)
 
 
-def spectra_of(y, frame, hop):
-    """Return the transform and the spectra of all frames that librosa has."""
+def compute_spectra(y, frame, hop):
+    """Return the transform and the spectra of the same frames as librosa's."""
     transform, frames = Stft(frame, hop), len(y) // hop + 1
     padded = np.pad(y, (frame // 2, frame))
     return transform, transform.compute_spectra(padded, frames)
@@ -22,43 +22,43 @@ def spectra_of(y, frame, hop):
 
 @pytest.mark.parametrize(("frame", "hop"), [(512, 128), (1024, 512), (400, 100), (64, 8)])
 @pytest.mark.parametrize("length", [5000, 5120, 700, 1])
-def test_spectra_are_those_of_librosa(frame, hop, length):
+def test_spectra_equal_librosa_stft(frame, hop, length):
     y = noise(length)
-    ours = spectra_of(y, frame, hop)[1].T
-    theirs = librosa.stft(y, n_fft=frame, hop_length=hop)
-    assert ours.shape == theirs.shape
-    assert np.abs(ours - theirs).max() < 2e-5
+    spectra = compute_spectra(y, frame, hop)[1].T
+    expected = librosa.stft(y, n_fft=frame, hop_length=hop)
+    assert spectra.shape == expected.shape
+    assert np.abs(spectra - expected).max() < 2e-5
 
 
 @pytest.mark.parametrize(("frame", "hop"), [(512, 128), (400, 100), (64, 8)])
 @pytest.mark.parametrize("length", [5000, 5120, 300, 1])
-def test_the_inverse_is_librosas_whatever_was_done_to_the_spectra(frame, hop, length):
-    transform, spectra = spectra_of(noise(length), frame, hop)
+def test_the_inverse_of_modified_spectra_equals_librosa_istft(frame, hop, length):
+    transform, spectra = compute_spectra(noise(length), frame, hop)
     spectra *= RNG.random(spectra.shape, np.float32)
-    ours = InverseStft(transform, 1).process([spectra], last=True)[:length, 0]
-    theirs = librosa.istft(spectra.T, n_fft=frame, hop_length=hop, length=length)
-    assert np.abs(ours - theirs).max() < 2e-6
+    output = InverseStft(transform, 1).process([spectra], last=True)[:length, 0]
+    expected = librosa.istft(spectra.T, n_fft=frame, hop_length=hop, length=length)
+    assert np.abs(output - expected).max() < 2e-6
 
 
 @settings(max_examples=30)
 @given(cuts=st.lists(st.integers(0, 60), max_size=4), channels=st.integers(1, 3))
-def test_the_inverse_does_not_depend_on_the_batches_in_which_frames_come(cuts, channels):
+def test_the_inverse_does_not_depend_on_the_batch_size(cuts, channels):
     transform = Stft(64, 16)
     spectra = [transform.compute_spectra(noise(2000), 60) for _ in range(channels)]
-    whole = InverseStft(transform, channels).process(spectra, last=True)
+    expected = InverseStft(transform, channels).process(spectra, last=True)
     inverse, ends = InverseStft(transform, channels), [*sorted(cuts), 60]
     parts, start = [], 0
     for end in ends:
-        parts.append(inverse.process([x[start:end] for x in spectra], last=False))
+        parts.append(inverse.process([spectrum[start:end] for spectrum in spectra], last=False))
         start = end
-    parts.append(inverse.process([x[60:] for x in spectra], last=True))
-    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    parts.append(inverse.process([spectrum[60:] for spectrum in spectra], last=True))
+    np.testing.assert_array_equal(np.concatenate(parts), expected)
 
 
-def test_powers_of_a_tone_are_as_the_transform_says():
+def test_bin_powers_of_a_tone_match_the_scale_factors():
     transform = Stft(1024, 256)
     tone = (0.25 * np.sqrt(2) * np.cos(2 * np.pi * 100 * np.arange(1024) / 1024)).astype(np.float32)
     bin_powers = compute_bin_powers(transform.compute_spectra(tone, 1))[0]
     assert np.sqrt(bin_powers.max() / transform.tone_power) == pytest.approx(0.25, rel=1e-5)
-    # A Hann window weighs the tone by its squares: over the frame that is its mean square.
+    # The scale factor removes the mean square of the window.
     assert bin_powers.sum() * transform.mean_square_per_power == pytest.approx(0.25**2, rel=1e-5)
