@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +84,7 @@ def test_libsndfile_reads_back_the_largest_sds_file(tmp_path):
 
 
 def test_a_stream_is_refused_at_the_limit_and_leaves_nothing(tmp_path, monkeypatch, write: Writer):
-    small = replace(FORMATS["AIFF"], max_bytes=40000)
+    small = FORMATS["AIFF"]._replace(max_bytes=40000)
     monkeypatch.setitem(formats.FORMATS, "AIFF", small)
     source = write(np.zeros(30000))
     with pytest.raises(OutputError, match=r"AIFF holds at most 1\.25 s of it"):
