@@ -15,6 +15,9 @@ ThresholdScope = Literal["tree", "folder"]
 
 DEFAULT_TIMEOUT_S = 600.0
 
+MAX_TIMEOUT_S = 1e6
+"""Maximum timeout, which the clocks of all systems can represent."""
+
 SAME_NAMES = OutputOptions(suffix="")
 """Output options without a suffix, because the outputs go to a separate tree."""
 
@@ -63,6 +66,11 @@ class BatchConfig:
             raise SettingsError(
                 f"threshold {self.settings.threshold:g} is that of all recordings already: "
                 "leave out threshold=, or what shares one"
+            )
+        if self.timeout_s is not None and not 0 < self.timeout_s <= MAX_TIMEOUT_S:
+            raise SettingsError(
+                f"timeout {self.timeout_s:g} is out of range: "
+                f"give timeout_s= at most {MAX_TIMEOUT_S:.0f}"
             )
         if self.cluster and self.jobs:
             raise SettingsError("jobs= is for this machine, a cluster has its own: leave out one")

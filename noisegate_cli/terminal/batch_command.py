@@ -33,6 +33,16 @@ DISCOVERY_PANEL: dict[str, Any] = {"rich_help_panel": "Which recordings"}
 EXECUTION_PANEL: dict[str, Any] = {"rich_help_panel": "How it runs"}
 
 
+def parse_directory(text: str) -> Path:
+    """Return a path; an empty text is no path, although Python takes it for the current folder."""
+    if not text:
+        raise typer.BadParameter("it is empty: is a variable not set?")
+    return Path(text)
+
+
+parse_directory.__name__ = "path"  # Typer shows it as the type.
+
+
 @dataclass
 class OutputGroup(OptionGroup):
     """Options of the output tree."""
@@ -42,6 +52,7 @@ class OutputGroup(OptionGroup):
         typer.Option(
             "--output",
             "-o",
+            parser=parse_directory,
             metavar="DIR",
             help="Where the tree goes.",
             show_default="DIR-gated, beside it",
@@ -162,6 +173,7 @@ def batch(
     directory: Annotated[
         Path | None,
         typer.Argument(
+            parser=parse_directory,
             metavar="DIR",
             help="Where the recordings are; with --from-file it may be left out.",
         ),

@@ -469,3 +469,22 @@ def test_an_interrupt_during_imports_prints_one_line(number):
 def test_help_shows_the_cluster_option_with_an_address(capsys):
     run(["batch", "--help"])
     assert re.search(r"--cluster +ADDRESS +", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["", "-o", "out"], "it is empty: is a variable not set?"),
+        ([".", "-o", ""], "it is empty: is a variable not set?"),
+        ([".", "-o", "out", "--timeout", "nan"], "timeout nan is out of range: give --timeout"),
+        ([".", "-o", "out", "--timeout", "1e300"], "timeout 1e+300 is out of range"),
+    ],
+)
+def test_a_batch_refuses_an_empty_name_and_a_timeout_that_is_no_time(
+    tmp_path, monkeypatch, capsys, write, arguments, message
+):
+    source = write(loud_and_quiet())
+    monkeypatch.chdir(tmp_path)
+    assert run(["batch", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [source]
