@@ -24,6 +24,9 @@ MAX_MARKERS, MAX_PARTS = 100_000, 10_000
 
 ID3_HEADER_BYTES = 10
 
+MAX_CONSECUTIVE_TAGS = 8
+"""Some programs add a tag in front of a tag."""
+
 ID3V1_BYTES = 128
 """Size of an ID3v1 tag, which can follow the last frame."""
 
@@ -125,15 +128,20 @@ def _is_audio(file: BinaryIO, start: int, end: int) -> bool:
 
 
 def _find_id3_end(file: BinaryIO, position: int) -> int | None:
-    """Return the position after an ID3v2 tag; None if there is no valid tag at `position`."""
-    header = _read_at(file, position, ID3_HEADER_BYTES)
-    if len(header) < ID3_HEADER_BYTES or header[3] not in (2, 3, 4) or max(header[6:]) > 0x7F:
-        return None
-    size = 0
-    for octet in header[6:]:
-        size = size << 7 | octet
-    has_footer = bool(header[5] & 0x10)
-    return position + size + ID3_HEADER_BYTES * (1 + has_footer)
+    """Return the position after the ID3v2 tags at `position`; None if there is no valid tag."""
+    end = position
+    for _ in range(MAX_CONSECUTIVE_TAGS):
+        header = _read_at(file, end, ID3_HEADER_BYTES)
+        if not header.startswith(b"ID3") or len(header) < ID3_HEADER_BYTES:
+            break
+        if header[3] not in (2, 3, 4) or max(header[6:]) > 0x7F:
+            break
+        size = 0
+        for octet in header[6:]:
+            size = size << 7 | octet
+        has_footer = bool(header[5] & 0x10)
+        end += size + ID3_HEADER_BYTES * (1 + has_footer)
+    return end if end > position else None
 
 
 def _find_length_header(file: BinaryIO, position: int, marker: bytes) -> int | None:

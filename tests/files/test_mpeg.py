@@ -144,6 +144,24 @@ def test_bytes_before_the_first_frame_are_skipped(tmp_path, junk):
     assert np.array_equal(samples, expected)
 
 
+@pytest.mark.parametrize("has_length_header", [True, False])
+@pytest.mark.parametrize("where", ["first", "next"])
+def test_several_tags_before_the_frames_are_skipped(tmp_path, has_length_header, where):
+    """Some programs add a tag in front of a tag."""
+    source = write_mp3(tmp_path / "in.mp3", sound(RATE))
+    if not has_length_header:
+        without_length_header(source)
+    frames = source.read_bytes()
+    before = b"" if where == "first" else frames
+    tag = with_tag(source).read_bytes().removesuffix(frames)
+    source.write_bytes(before + tag + frames)
+    expected, _ = read_whole(source)
+    source.write_bytes(before + 2 * tag + frames)
+    samples, warnings = read_whole(source)
+    assert warnings == []
+    assert np.array_equal(samples, expected)
+
+
 @pytest.mark.parametrize("scan_bytes", [4, 7, 100, 1 << 16])
 def test_parts_do_not_depend_on_the_scan_block_size(tmp_path, monkeypatch, scan_bytes):
     first = add_tag(write_mp3(tmp_path / "a.mp3", sound(8000, 0.3), 8000))
