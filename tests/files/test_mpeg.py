@@ -150,10 +150,10 @@ def test_several_tags_before_the_frames_are_skipped(tmp_path, has_length_header,
     """Some programs add a tag in front of a tag."""
     source = write_mp3(tmp_path / "in.mp3", sound(RATE))
     if not has_length_header:
-        without_length_header(source)
+        remove_length_header(source)
     frames = source.read_bytes()
     before = b"" if where == "first" else frames
-    tag = with_tag(source).read_bytes().removesuffix(frames)
+    tag = add_tag(source).read_bytes().removesuffix(frames)
     source.write_bytes(before + tag + frames)
     expected, _ = read_whole(source)
     source.write_bytes(before + 2 * tag + frames)
