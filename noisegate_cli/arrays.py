@@ -1,5 +1,8 @@
 """Gate and analyze recordings held in arrays."""
 
+# Otherwise `help(gate)` expands ArrayLike over several lines.
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Literal, Unpack, overload
 

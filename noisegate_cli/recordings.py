@@ -155,7 +155,7 @@ def measure_level_histogram(
     AudioError
         If the recording cannot be read or gated; the message quotes the path.
     """
-    settings, histogram = settings or GateSettings(), LevelHistogram()
+    settings, histogram = build_settings(settings, None, {}), LevelHistogram()
     with (
         open_progress(progress, Path(path).name) as report,
         open_reader(Path(path), zero_nonfinite=settings.zero_nonfinite) as reader,

@@ -1,5 +1,7 @@
 """Arrays of every type and layout, and the results of one call."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -142,6 +144,14 @@ def test_samples_of_the_noise_serve_segments_and_analyze_too():
     expected = gate(y, RATE, return_result=True, **options)
     assert segments(y, RATE, **options) == expected.segments
     assert analyze(y, RATE, **options).noises == expected.noises
+
+
+def test_analyses_compare_by_value():
+    y = loud_and_quiet()
+    report, same, other = analyze(y, RATE), analyze(y, RATE), analyze(0.9 * y, RATE)
+    assert report == same == pickle.loads(pickle.dumps(report))
+    assert report != other
+    assert report.histogram != other.histogram
 
 
 def test_results_are_equal_if_samples_and_report_are():

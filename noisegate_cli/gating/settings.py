@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, TypedDict, Unpack, get_args
+from typing import Any, Literal, TypedDict, Unpack, get_args
 
 from noisegate_cli.errors import SettingsError, SignalError
 from noisegate_cli.gating.parsing import AUTO, MUTE, parse_threshold
@@ -45,12 +45,6 @@ OPTIONAL_FIELDS = ("range_db", "target_floor_db", "frame_length", "hop_length")
 """Numeric settings that may be None."""
 
 
-class PathLike(Protocol):
-    """Path that is not text, such as `pathlib.Path`."""
-
-    def __fspath__(self) -> str: ...
-
-
 class SettingsChanges(TypedDict, total=False):
     """Keyword arguments that override single fields of `GateSettings`; see there."""
 
@@ -72,13 +66,61 @@ class SettingsChanges(TypedDict, total=False):
     spectral: Spectral | bool
     """True chooses the mode: `mask` for the preset `hard`, else `soft`."""
     reduction_db: float
-    noise: str | PathLike | tuple[float, float] | None
+    noise: str | tuple[float, float] | None
     nonfinite: NonFinite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSettings:
     """Settings of a gate; the defaults are the preset `voice`.
+
+    Parameters
+    ----------
+    threshold
+        Frame RMS above which the gate opens: linear with full scale 1.0, or text: a level such as
+        "-30dB", a distance from the noise such as "floor+6dB", or a method: "auto", "auto:otsu",
+        "auto:gmm" or "auto:p56". A level is stored as linear RMS.
+    adaptive
+        Whether the threshold follows the noise floor; "auto" always follows it.
+    key_hz
+        Band of the key filter in Hz: the detector ignores other frequencies. None is all.
+    hysteresis_db
+        Distance in dB between the opening threshold and the lower closing threshold.
+    min_closed_ms
+        The gate stays open in shorter pauses.
+    min_open_ms
+        Shorter sounds do not open the gate.
+    lookahead_ms
+        The gate is fully open this long before the sound.
+    attack_ms
+        Length of the fade-in. It ends where the lookahead begins, so it does not affect onsets.
+    hold_ms
+        The gate stays fully open this long after the sound.
+    release_ms
+        Length of the fade-out after the hold.
+    range_db
+        Gain of the closed gate in dB: 0 does nothing, minus infinity is silence. None is silence
+        without a spectral gate, and 0 dB with one, because the pauses are quiet already.
+    frame_length
+        Samples per frame; None is the smallest power of two that spans at least 30 ms.
+    hop_length
+        Samples from frame to frame; None is a quarter of the frame.
+    target_floor_db
+        Level of the pauses in the output, in dBFS. The range results from the noise in the
+        recording; `range_db` must then be None.
+    channels
+        `linked`: the loudest channel opens the gate of all. `separate`: each channel has a gate.
+    spectral
+        Whether the noise is also reduced in each frequency bin, before the gate: with `soft` gains,
+        or with the binary `mask` of the magnitude spectrogram.
+    reduction_db
+        Maximum attenuation of a bin in dB; infinity is silence.
+    noise
+        Where the noise is alone: the path of a recording of it, or a span of the recording itself,
+        from and to in seconds. None learns it from the pauses and tracks it. Paths are stored as
+        text.
+    nonfinite
+        NaN and infinite samples: `refuse` raises an error, `zero` replaces them with zero.
 
     Raises
     ------
@@ -94,49 +136,24 @@ class GateSettings:
     """
 
     threshold: float | str = AUTO
-    """Frame RMS above which the gate opens: linear with full scale 1.0, or text such as "-30dB",
-    "floor+6dB" or one of `METHODS`. Text that is a level is stored as linear RMS."""
     adaptive: bool = False
-    """Whether the threshold follows the noise floor; "auto" always follows it."""
     key_hz: tuple[float, float] | None = None
-    """Band of the key filter in Hz: the detector ignores other frequencies. None is all."""
     hysteresis_db: float = 3.0
-    """Distance in dB between the opening threshold and the lower closing threshold."""
     min_closed_ms: float = 200.0
-    """The gate stays open in shorter pauses."""
     min_open_ms: float = 80.0
-    """Shorter sounds do not open the gate."""
     lookahead_ms: float = 30.0
-    """The gate is fully open this long before the sound."""
     attack_ms: float = 10.0
-    """Length of the fade-in. It ends where the lookahead begins, so it does not affect onsets."""
     hold_ms: float = 30.0
-    """The gate stays fully open this long after the sound."""
     release_ms: float = 60.0
-    """Length of the fade-out after the hold."""
     range_db: float | None = None
-    """Gain of the closed gate in dB: 0 does nothing, minus infinity is silence. None is silence
-    without a spectral gate, and 0 dB with one, because the pauses are quiet already."""
     frame_length: int | None = None
-    """Samples per frame; None is the smallest power of two that spans at least 30 ms."""
     hop_length: int | None = None
-    """Samples from frame to frame; None is a quarter of the frame."""
     target_floor_db: float | None = None
-    """Level of the pauses in the output, in dBFS. The range results from the noise in the
-    recording; `range_db` must then be None."""
     channels: Channels = "linked"
-    """`linked`: the loudest channel opens the gate of all. `separate`: each channel has a gate."""
     spectral: Spectral = "off"
-    """Whether the noise is also reduced in each frequency bin, before the gate: with `soft` gains,
-    or with the binary `mask` of the magnitude spectrogram."""
     reduction_db: float = 24.0
-    """Maximum attenuation of a bin in dB; infinity is silence."""
-    noise: str | PathLike | tuple[float, float] | None = None
-    """Where the noise is alone: the path of a recording of it, or a span of the recording itself,
-    from and to in seconds. None learns it from the pauses and tracks it. Paths are stored as text.
-    """
+    noise: str | tuple[float, float] | None = None
     nonfinite: NonFinite = "refuse"
-    """NaN and infinite samples: `refuse` raises an error, `zero` replaces them with zero."""
 
     def __post_init__(self) -> None:
         self._convert()

@@ -85,6 +85,11 @@ def test_settings_take_numpy_numbers_lists_and_paths():
     assert GateSettings(spectral="soft", noise=Path("room.wav")).noise_file == "room.wav"
 
 
+def test_help_describes_every_setting():
+    for field in fields(GateSettings):
+        assert f"\n    {field.name}\n        " in GateSettings.__doc__
+
+
 def test_settings_in_another_form_are_refused_with_what_to_give():
     with pytest.raises(SettingsError, match="give preset='music'"):
         build_settings("music", None, {})

@@ -32,6 +32,15 @@ class LevelHistogram:
     silent_frames: int = 0
     """Frames of digital silence."""
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LevelHistogram):
+            return NotImplemented
+        return self.silent_frames == other.silent_frames and np.array_equal(
+            self.counts, other.counts
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __repr__(self) -> str:
         return format_repr(self, "nonsilent_frames", "silent_frames")
 
