@@ -262,7 +262,10 @@ def _initial_scores(
     noise = rise[~_is_near_signal(rise >= cut, extractor)]
     if len(noise) >= MIN_CLASS_FRAMES:
         lowest, low = quantile(noise, [NOISE_LOWEST_QUANTILE, NOISE_LOW_QUANTILE])
-        cut = min(cut, max(0.0, low + MAX_NOISE_SPREADS * (low - lowest)))
+        limit = min(cut, max(0.0, low + MAX_NOISE_SPREADS * (low - lowest)))
+        # In a short recording a lower cut may leave too little noise to learn from.
+        is_noise = ~_is_near_signal(rise >= limit, extractor)
+        cut = limit if np.count_nonzero(is_noise) >= MIN_CLASS_FRAMES else cut
     return np.asarray(rise - cut, np.float64)
 
 
