@@ -108,8 +108,9 @@ MIN_NOISE_JUMP_DB = 1.0
 """Least deviation between disjoint frames in the bands where noise is loud. Noise varies by 2 dB or
 more, the maximum of several channels by less. A steady tone does not vary."""
 
-DRIFT_LAG_MS = 500.0
-"""Distance of frames between which a drift counts."""
+DRIFT_LAG_MS, MIN_LAG_RATIO = 500.0, 1.7
+"""Music drifts within this time by more than this multiple of its jumps: a hum that is switched on
+has 0.6 to 1.4, music 2 to 10."""
 
 MIN_BAND_OVER_DEPTH_DB, MIN_FRAME_PAIRS, JUMP_REGULARIZATION_DB = 6.0, 5, 0.1
 """Bands closer to the power floor are ignored, fewer pairs of frames are not evaluated, and the
@@ -333,10 +334,10 @@ def drift_to_jump_ratio(
     Returns
     -------
     float
-        Standard deviation of levels − local_floor, but at most the one that the median absolute
-        difference of frames at the distance `lag` implies, divided by the one that the difference
-        of disjoint frames implies; mean over the bands, weighted by power. 1.0 if there are too
-        few frames, or no band is above `lowest_db`.
+        Standard deviation of levels − local_floor, divided by the standard deviation that the
+        median absolute difference of disjoint frames implies; mean over the bands, weighted by
+        power. If frames at the distance `lag` hardly differ, their difference counts instead. 1.0
+        if there are too few frames, or no band is above `lowest_db`.
     """
     pairs = is_noise[disjoint_distance:] & is_noise[:-disjoint_distance]
     if np.count_nonzero(pairs) < MIN_FRAME_PAIRS:
@@ -348,12 +349,15 @@ def drift_to_jump_ratio(
         (levels[disjoint_distance:] - levels[:-disjoint_distance])[pairs]
     )
     deviation = (levels - local_floor)[is_noise].std(axis=0)
+    weights = np.where(median_levels > lowest_db, 10 ** (median_levels / 10), 0)
+    jump += JUMP_REGULARIZATION_DB
     pairs = is_noise[lag:] & is_noise[:-lag]
     if np.count_nonzero(pairs) >= MIN_FRAME_PAIRS:
         later = _deviation_from_differences((levels[lag:] - levels[:-lag])[pairs])
-        deviation = np.minimum(deviation, later)
-    weights = np.where(median_levels > lowest_db, 10 ** (median_levels / 10), 0)
-    return float(np.average(deviation / (jump + JUMP_REGULARIZATION_DB), weights=weights))
+        lag_ratio = float(np.average(later / jump, weights=weights))
+        if lag_ratio < MIN_LAG_RATIO:
+            return lag_ratio
+    return float(np.average(deviation / jump, weights=weights))
 
 
 def _mean_jump_db(levels: BandLevelsDb, disjoint_distance: int) -> float:
