@@ -127,10 +127,8 @@ class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
             pauses = frames[:, None] + direction * window
             is_inside = ((pauses >= 0) & (pauses < len(levels))).all(axis=1)
             squares = levels[pauses[is_inside]] ** 2
-            nonsilent = np.count_nonzero(squares, axis=1)
-            mean_square = squares.sum(axis=1) / np.maximum(nonsilent, 1)
             pause_levels[is_inside] = np.minimum(
-                pause_levels[is_inside], np.where(nonsilent, np.sqrt(mean_square), np.inf)
+                pause_levels[is_inside], np.sqrt(squares.mean(axis=1))
             )
         pause_db = np.maximum(to_db(pause_levels), MIN_AUDIBLE_DBFS - MIN_CHOP_DB)
         above_db = to_db(levels[frames]) - pause_db
