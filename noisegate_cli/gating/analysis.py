@@ -267,7 +267,8 @@ class Analyzer(BlockProcessor[Samples, None]):
         guard = create_noise_guard(settings, self._sample_rate, gates)
         is_noise = guard.process(simulated.mask, last=True) == 0
         if isinstance(rule, tuple):
-            allow_quietest_fallback = [m.verdict is not Verdict.STEADY_TONE for m in rule]
+            tones = (Verdict.STEADY_TONE, Verdict.TONAL)
+            allow_quietest_fallback = [model.verdict not in tones for model in rule]
         else:
             allow_quietest_fallback = [True] * gates
         return self._noise_learner.compute_profiles(

@@ -34,6 +34,8 @@ REASONS = {
     "the gate stays open. Give a threshold with -t.",
     Verdict.MUSIC_LIKE: "What is quiet here moves like music, not like noise: "
     "the gate stays open. If it is noise, give a threshold with -t.",
+    Verdict.TONAL: "What is quiet here consists of tones, as music does, not of noise: "
+    "the gate stays open. If it is noise, give a threshold with -t.",
 }
 """Sentence for each verdict, formatted with the numbers of a `ThresholdSuggestion`."""
 

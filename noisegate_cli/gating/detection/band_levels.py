@@ -11,6 +11,10 @@ from noisegate_cli.samples import Samples
 MIN_BAND_HZ, MAX_BAND_HZ = 40.0, 10000.0
 """The range covers speech and most of the energy of animal calls and instruments."""
 
+MIN_ULTRASOUND_RATE_HZ = 200000
+"""From this sample rate on a recording is made for ultrasound, and the bands reach up to half the
+rate."""
+
 BAND_COUNT = 44
 """Number of bands between `MIN_BAND_HZ` and `MAX_BAND_HZ`, equally wide on the mel scale."""
 
@@ -34,9 +38,12 @@ class BandLevelExtractor:
     def __init__(self, settings: GateSettings, sample_rate: int, channels: int = 1) -> None:
         timing = settings.timing(sample_rate)
         hop = SUBSAMPLE_STRIDE_FRAMES * timing.hop_length
+        has_ultrasound = sample_rate >= MIN_ULTRASOUND_RATE_HZ
         low, high = settings.key_band(sample_rate)
         if settings.key_hz is None:
-            low, high = min(MIN_BAND_HZ, high / 2), min(high, MAX_BAND_HZ)
+            if not has_ultrasound:
+                high = min(high, MAX_BAND_HZ)
+            low = min(MIN_BAND_HZ, high / 2)
         edges = mel_band_edges(low, high)
         self.bands = len(edges) - 1
         self._per_hz = (1 / np.diff(edges)).astype(np.float32)
@@ -46,6 +53,9 @@ class BandLevelExtractor:
         self.disjoint_distance = max(1, timing.frame_length // hop)
         """Distance in frames at which two frames share no sample."""
         self.frames_per_s = sample_rate / hop
+        self.level_smoothing_frames = 1 if has_ultrasound else self.frames(LEVEL_SMOOTHING_MS)
+        """Length of the running mean over the band levels; calls of bats take a few milliseconds,
+        and the frame is longer than that already."""
         self.linked = settings.channels == "linked"
         self.gates = 1 if self.linked else channels
 

@@ -2,12 +2,21 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.detection.likelihood_detector import LikelihoodScorer, compute_scores
-from noisegate_cli.gating.detection.signal_model import SignalModel, learn_signal_model
+from noisegate_cli.gating.detection.signal_model import (
+    SignalModel,
+    SparseSpectra,
+    learn_signal_model,
+)
+from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.frames.subsampling import SUBSAMPLE_STRIDE_FRAMES, BatchSubsampler
+from noisegate_cli.gating.frames.tonality import NarrowBandExtractor
 from noisegate_cli.gating.gain.mask import DetectorValues
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
@@ -39,20 +48,47 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         hop = settings.timing(sample_rate).hop_length
         self.subsample = BatchSubsampler(hop, self._extractor.gates, samples)
         """Powers per Hz of the frames that the models are fitted to."""
+        self._narrow_bands = NarrowBandExtractor(sample_rate)
+        self._narrow_powers = BatchSubsampler(hop, self._extractor.gates, samples)
+        self._frame_length = settings.timing(sample_rate).frame_length
+        self._stride = SUBSAMPLE_STRIDE_FRAMES * hop
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Process `block`, shaped (samples, channels)."""
         for index, frames, samples in self._batches.process(block, last):
             if self.subsample.should_store(index):
                 self.subsample.store(index, self._extractor.densities(frames, samples))
+                self._narrow_powers.store(index, self._compute_narrow_powers(samples))
 
     def models(self, levels: RmsLevels) -> tuple[SignalModel, ...]:
         """Return the model of each gate, given the levels of the frames in the stored batches."""
         densities, levels = self.subsample.stored_powers(), levels[::SUBSAMPLE_STRIDE_FRAMES]
+        frames, powers = self._narrow_frames(), self._narrow_powers.stored_powers()
         return tuple(
-            learn_signal_model(self._extractor, densities[:, gate], levels[:, gate])
+            learn_signal_model(
+                self._extractor,
+                densities[:, gate],
+                levels[:, gate],
+                SparseSpectra(frames, powers[:, gate]),
+            )
             for gate in range(self._extractor.gates)
         )
+
+    def _compute_narrow_powers(self, samples: Samples) -> BandPowerArray:
+        powers = self._narrow_bands.compute(samples)
+        return powers.max(axis=1, keepdims=True) if self._extractor.linked else powers
+
+    def _narrow_frames(self) -> NDArray[np.int64]:
+        """Return the index of the stored frame at the centre of each narrow-band frame."""
+        narrow, first, parts = self._narrow_bands, 0, []
+        for index, powers in self.subsample.items():
+            stored = self._narrow_powers.get(index)
+            count = 0 if stored is None else len(stored)
+            centres = narrow.frame_length // 2 + narrow.hop_length * np.arange(count)
+            frames = np.rint((centres - self._frame_length // 2) / self._stride).astype(np.int64)
+            parts.append(first + np.clip(frames, 0, len(powers) - 1))
+            first += len(powers)
+        return np.concatenate(parts)
 
     def scores(self, models: Sequence[SignalModel], count: int) -> DetectorValues:
         """Return the scores of the frames in the stored batches, shaped (frames, gates).

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.band_levels import (
-    LEVEL_SMOOTHING_MS,
     SCORE_SMOOTHING_MS,
     BandLevelExtractor,
 )
@@ -94,7 +93,7 @@ class LikelihoodScorer(BlockProcessor[BandPowerArray, NDArray[np.float64]]):
 
     def __init__(self, model: SignalModel, extractor: BandLevelExtractor) -> None:
         self._model = model
-        self._levels = RunningMean(extractor.frames(LEVEL_SMOOTHING_MS))
+        self._levels = RunningMean(extractor.level_smoothing_frames)
         self._scores = RunningMean(extractor.frames(SCORE_SMOOTHING_MS))
         self._last_score = np.zeros(0)
 

@@ -34,7 +34,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.detection.band_levels import (
-    LEVEL_SMOOTHING_MS,
     SCORE_SMOOTHING_MS,
     BandLevelExtractor,
 )
@@ -50,6 +49,7 @@ from noisegate_cli.gating.frames.noise_floor import (
 )
 from noisegate_cli.gating.frames.quantile import median, quantile
 from noisegate_cli.gating.frames.running_mean import BandLevelsDb, compute_running_mean
+from noisegate_cli.gating.frames.tonality import compute_tonality_db
 from noisegate_cli.gating.gain.mask import NEVER, MinRunLength, frames_since
 
 MODEL_DEPTH_DB = 60.0
@@ -60,6 +60,13 @@ START_CUT_SHARE = 0.45
 """The initial cut lies at this share of the distance between the two quantiles."""
 MAX_START_CUT = 2.8
 """Upper limit of the initial cut: a frame 13 dB above the floor, more than plain noise reaches."""
+
+NOISE_LOWEST_QUANTILE, NOISE_LOW_QUANTILE = 0.05, 0.25
+MAX_NOISE_SPREADS = 7.0
+"""Upper limit of the initial cut: the second quantile of the initial scores below the cut, plus so
+many times its distance from the first one. In steady noise the limit is low, so that a voice far
+below the loudest one is not taken for noise. Both quantiles are low because such a voice can fill
+more than half of the frames below the cut."""
 
 MAX_OVER_FLOOR_DB = 300.0
 """Levels above the floor are clipped to this value, so that the power fits a float32."""
@@ -87,12 +94,23 @@ MIN_MODEL_CONTRAST_DB = 4.0
 MAX_DRIFT_RATIO = 3.5
 """Limit of `drift_to_jump_ratio` for noise: noise has 1 to 2, rarely 3; quiet music 4 to 25."""
 
+MIN_TONALITY_DB, MIN_TONAL_SPECTRA = 4.0, 3
+"""Supposed noise whose mean spectrum, of at least so many frames, is more tonal is music: noises
+have 0 to 2.1 dB, music 5.8 to 16 dB."""
+
+MIN_NOISE_CONTRAST_DB = 9.0
+"""With a higher contrast noise may be tonal, as a hum is."""
+
 RARE_WINDOW_MS, MIN_RARE_RISE = 250.0, 3.0
 """A rare event is signal too if the loudest quarter of a second exceeds this initial score."""
 
 MIN_NOISE_JUMP_DB = 1.0
 """Least deviation between disjoint frames in the bands where noise is loud. Noise varies by 2 dB or
 more, the maximum of several channels by less. A steady tone does not vary."""
+
+DRIFT_LAG_MS, MIN_LAG_RATIO = 500.0, 1.7
+"""Music drifts within this time by more than this multiple of its jumps: a hum that is switched on
+has 0.6 to 1.4, music 2 to 10."""
 
 MIN_BAND_OVER_DEPTH_DB, MIN_FRAME_PAIRS, JUMP_REGULARIZATION_DB = 6.0, 5, 0.1
 """Bands closer to the power floor are ignored, fewer pairs of frames are not evaluated, and the
@@ -129,12 +147,36 @@ class SignalModel:
         return log_ratio(self.signal, self.noise, levels)
 
 
+@dataclass(frozen=True, slots=True)
+class SparseSpectra:
+    """Powers of some frames in narrow bands."""
+
+    frames: NDArray[np.int64]
+    """Indices of the frames, shaped (spectra,)."""
+    powers: NDArray[np.float32]
+    """Shaped (spectra, bands)."""
+
+    def is_tonal(self, selected: NDArray[np.bool_]) -> bool:
+        """Return whether the mean spectrum of the selected frames is tonal.
+
+        `selected` has one value for each frame of the recording.
+        """
+        powers = self.powers[selected[self.frames]]
+        if len(powers) < MIN_TONAL_SPECTRA or not powers.size:
+            return False
+        return compute_tonality_db(powers.mean(axis=0)) > MIN_TONALITY_DB
+
+
 def learn_signal_model(
-    extractor: BandLevelExtractor, densities: BandPowerArray, level: NDArray[np.float64]
+    extractor: BandLevelExtractor,
+    densities: BandPowerArray,
+    level: NDArray[np.float64],
+    spectra: SparseSpectra,
 ) -> SignalModel:
     """Learn the model of one gate from powers per Hz, shaped (frames, bands), and frame levels.
 
     Digital silence is ignored. Powers that are not finite give the verdict `INDISTINCT`.
+    `spectra` tell noise from tones.
     """
     nonsilent = level > 0
     # Partly silent frames, and frames that extend past either end, underestimate the level.
@@ -152,24 +194,55 @@ def learn_signal_model(
     local_floor = interpolate_steps(floors, step, np.arange(len(levels)))
     initial_scores = _initial_scores(levels - local_floor, extractor)
     if initial_scores is None:
-        is_steady = _mean_jump_db(levels, extractor.disjoint_distance) < MIN_NOISE_JUMP_DB
-        return SignalModel(Verdict.STEADY_TONE if is_steady else Verdict.NOISE_ONLY, floor)
-    smoothed = compute_running_mean(levels, extractor.frames(LEVEL_SMOOTHING_MS))
+        return SignalModel(_judge_noise(levels, extractor, spectra, nonsilent), floor)
+    smoothed = compute_running_mean(levels, extractor.level_smoothing_frames)
     fitted = _fit_classes(smoothed, initial_scores, extractor)
     if fitted is None:
         return indistinct
     signal, noise, is_open = fitted
     contrast = rms_db(level[is_open]) - rms_db(level[~is_open])
-    if contrast < MIN_MODEL_CONTRAST_DB:
-        return SignalModel(Verdict.LOW_CONTRAST, floor, contrast_db=contrast)
     is_noise = ~_is_near_signal(is_open, extractor) & is_full
-    lowest_db = float(10 * np.log10(floor)) + MIN_BAND_OVER_DEPTH_DB
     drift_ratio = drift_to_jump_ratio(
-        levels, local_floor, is_noise, extractor.disjoint_distance, lowest_db
+        levels,
+        local_floor,
+        is_noise,
+        extractor.disjoint_distance,
+        extractor.frames(DRIFT_LAG_MS),
+        float(10 * np.log10(floor)) + MIN_BAND_OVER_DEPTH_DB,
     )
+    nonsilent[nonsilent] = ~is_open
+    verdict = _judge_classes(contrast, drift_ratio, spectra, nonsilent)
+    if verdict is not Verdict.SEPARATED:
+        return SignalModel(verdict, floor, contrast_db=contrast)
+    return SignalModel(verdict, floor, signal, noise, contrast)
+
+
+def _judge_noise(
+    levels: BandLevelsDb,
+    extractor: BandLevelExtractor,
+    spectra: SparseSpectra,
+    is_noise: NDArray[np.bool_],
+) -> Verdict:
+    """Return the verdict on a recording without any frame clearly above the floor."""
+    if _mean_jump_db(levels, extractor.disjoint_distance) < MIN_NOISE_JUMP_DB:
+        return Verdict.STEADY_TONE
+    return Verdict.TONAL if spectra.is_tonal(is_noise) else Verdict.NOISE_ONLY
+
+
+def _judge_classes(
+    contrast_db: float,
+    drift_ratio: float,
+    spectra: SparseSpectra,
+    is_noise: NDArray[np.bool_],
+) -> Verdict:
+    """Return the verdict on whether the fitted classes are signal and noise."""
+    if contrast_db < MIN_MODEL_CONTRAST_DB:
+        return Verdict.LOW_CONTRAST
     if drift_ratio > MAX_DRIFT_RATIO:
-        return SignalModel(Verdict.MUSIC_LIKE, floor, contrast_db=contrast)
-    return SignalModel(Verdict.SEPARATED, floor, signal, noise, contrast)
+        return Verdict.MUSIC_LIKE
+    if contrast_db < MIN_NOISE_CONTRAST_DB and spectra.is_tonal(is_noise):
+        return Verdict.TONAL
+    return Verdict.SEPARATED
 
 
 def _initial_scores(
@@ -180,14 +253,21 @@ def _initial_scores(
     g = np.maximum(10 ** (np.minimum(over_floor, MAX_OVER_FLOOR_DB) / 10), 1)
     g -= 1 + np.log(g)
     rise = compute_running_mean(
-        np.log(g.mean(axis=1, dtype=np.float64) + 1e-9), extractor.frames(LEVEL_SMOOTHING_MS)
+        np.log(g.mean(axis=1, dtype=np.float64) + 1e-9), extractor.level_smoothing_frames
     )
     quiet, loud = quantile(rise, [START_QUIET_QUANTILE, START_LOUD_QUANTILE])
     rare = np.sort(rise)[-min(len(rise), extractor.frames(RARE_WINDOW_MS))]
     if loud < MIN_RISE and rare < MIN_RARE_RISE:
         return None
-    cut = quiet + START_CUT_SHARE * (max(loud, rare) - quiet)
-    return np.asarray(rise - min(cut, MAX_START_CUT), np.float64)
+    cut = min(quiet + START_CUT_SHARE * (max(loud, rare) - quiet), MAX_START_CUT)
+    noise = rise[~_is_near_signal(rise >= cut, extractor)]
+    if len(noise) >= MIN_CLASS_FRAMES:
+        lowest, low = quantile(noise, [NOISE_LOWEST_QUANTILE, NOISE_LOW_QUANTILE])
+        limit = min(cut, max(0.0, low + MAX_NOISE_SPREADS * (low - lowest)))
+        # In a short recording a lower cut may leave too little noise to learn from.
+        is_noise = ~_is_near_signal(rise >= limit, extractor)
+        cut = limit if np.count_nonzero(is_noise) >= MIN_CLASS_FRAMES else cut
+    return np.asarray(rise - cut, np.float64)
 
 
 def _fit_classes(
@@ -222,6 +302,7 @@ def drift_to_jump_ratio(
     local_floor: BandLevelsDb,
     is_noise: NDArray[np.bool_],
     disjoint_distance: int,
+    lag: int,
     lowest_db: float = -np.inf,
 ) -> float:
     """Return the ratio of slow drift to frame-to-frame jumps of the supposed noise.
@@ -244,6 +325,9 @@ def drift_to_jump_ratio(
         Mask of the frames that were labelled as noise, shaped (frames,).
     disjoint_distance
         Distance in frames at which two frames share no sample.
+    lag
+        Distance in frames within which music drifts. A noise that changes once, such as a hum that
+        is switched on, does not drift: few of its frames differ from the frame at this distance.
     lowest_db
         Bands whose median noise level is not above this level in dB are ignored.
 
@@ -252,7 +336,8 @@ def drift_to_jump_ratio(
     float
         Standard deviation of levels − local_floor, divided by the standard deviation that the
         median absolute difference of disjoint frames implies; mean over the bands, weighted by
-        power. 1.0 if there are too few frames, or no band is above `lowest_db`.
+        power. If frames at the distance `lag` hardly differ, their difference counts instead. 1.0
+        if there are too few frames, or no band is above `lowest_db`.
     """
     pairs = is_noise[disjoint_distance:] & is_noise[:-disjoint_distance]
     if np.count_nonzero(pairs) < MIN_FRAME_PAIRS:
@@ -265,7 +350,14 @@ def drift_to_jump_ratio(
     )
     deviation = (levels - local_floor)[is_noise].std(axis=0)
     weights = np.where(median_levels > lowest_db, 10 ** (median_levels / 10), 0)
-    return float(np.average(deviation / (jump + JUMP_REGULARIZATION_DB), weights=weights))
+    jump += JUMP_REGULARIZATION_DB
+    pairs = is_noise[lag:] & is_noise[:-lag]
+    if np.count_nonzero(pairs) >= MIN_FRAME_PAIRS:
+        later = _deviation_from_differences((levels[lag:] - levels[:-lag])[pairs])
+        lag_ratio = float(np.average(later / jump, weights=weights))
+        if lag_ratio < MIN_LAG_RATIO:
+            return lag_ratio
+    return float(np.average(deviation / jump, weights=weights))
 
 
 def _mean_jump_db(levels: BandLevelsDb, disjoint_distance: int) -> float:

@@ -38,3 +38,5 @@ class Verdict(StrEnum):
     """The subsample contains no signal, but the rest of the recording does."""
     MUSIC_LIKE = "music_like"
     """The quiet frames fluctuate like music."""
+    TONAL = "tonal"
+    """What seems to be noise is tonal, like music."""

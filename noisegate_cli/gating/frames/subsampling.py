@@ -6,6 +6,7 @@ measured ones is their mean.
 """
 
 import math
+from collections.abc import ItemsView
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +106,10 @@ class BatchSubsampler:
     def stored_powers(self) -> NDArray[np.float32]:
         """Return the powers of all stored batches, concatenated along the frames."""
         return np.concatenate(list(self._stored_batches.values()))
+
+    def items(self) -> ItemsView[int, BandPowerArray]:
+        """Return the indices and the powers of the stored batches, in order."""
+        return self._stored_batches.items()
 
     def get(self, index: int) -> BandPowerArray | None:
         """Return the powers of batch `index`, or None if it is not stored."""

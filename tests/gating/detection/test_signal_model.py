@@ -135,6 +135,75 @@ def test_a_recording_of_steady_noise_is_closed():
     assert (compute_scores(noise(10), models) == -np.inf).all()
 
 
+def choir(seconds, rate=RATE):
+    """A chord whose partials beat slowly and at random, as many voices do."""
+    rng = np.random.default_rng(2)
+    samples = round(seconds * rate)
+    hz = np.fft.rfftfreq(samples, 1 / rate)
+    spectrum = np.zeros(len(hz), np.complex128)
+    for partial in (note * k for note in (220, 277, 330) for k in range(1, 10)):
+        width = np.exp(-0.5 * ((hz - partial) / 2.0) ** 2) / partial
+        spectrum += width * (rng.normal(size=len(hz)) + 1j * rng.normal(size=len(hz)))
+    y = np.fft.irfft(spectrum, samples)
+    return 0.05 * y / y.std()
+
+
+@pytest.mark.parametrize("gain_db", [-20, 0, 20])
+def test_a_choir_that_beats_like_noise_stays_open(gain_db):
+    y = (choir(20) + noise(20, rms=1e-4)) * 10 ** (gain_db / 20)
+    assert (compute_scores(y, learn_models(y)) == np.inf).all()
+
+
+def uneven_voice(seconds, rms, seed):
+    """A voice with loud and quiet syllables."""
+    loudness = np.random.default_rng(seed).uniform(0, 1, 4 * seconds + 2) ** 2
+    t = np.arange(seconds * RATE) / RATE
+    y = voice(seconds, seed=seed) * np.interp(t, np.arange(len(loudness)) / 4, loudness)
+    return y * rms / y[y != 0].std()
+
+
+@pytest.mark.parametrize("gain_db", [-20, 0, 20])
+def test_a_second_voice_far_below_the_first_one_opens(gain_db):
+    noise_db, second_db = -58, -48
+    turns = [(10 ** (-20 / 20), 0), (10 ** (second_db / 20), 50)] * 2
+    speech = np.concatenate([uneven_voice(8, rms, seed + i) for i, (rms, seed) in enumerate(turns)])
+    y = (speech + noise(32, rms=10 ** (noise_db / 20))) * 10 ** (gain_db / 20)
+    score = compute_scores(y, learn_models(y))[:, 0]
+    hop = SETTINGS.timing(RATE).hop_length
+    power = np.convolve(speech**2, np.ones(3 * hop) / (3 * hop), "same")[::hop]
+    t = np.arange(len(power)) * hop / RATE
+    is_second = (t % 16 > 8) & (power > 10 ** ((noise_db + 6) / 10))
+    assert (score[: len(t)][is_second] > OPEN_ABOVE).mean() > 0.95
+    assert (score[: len(t)][power < 1e-12] <= OPEN_ABOVE).mean() > 0.93
+
+
+@pytest.mark.parametrize("start_s", [10.0, 15.0])
+def test_a_hum_that_is_switched_on_closes_in_the_pauses(start_s):
+    t = np.arange(30 * RATE) / RATE
+    hum = sum(np.sin(2 * np.pi * 50 * k * t) / k for k in (1, 2, 3, 5)) * (t > start_s)
+    y = voice(30) + 0.01 * hum + noise(30, rms=0.001)
+    models = learn_models(y)
+    assert models[0].verdict == Verdict.SEPARATED
+    score = compute_scores(y, models)[:, 0]
+    time = np.arange(len(score)) * SETTINGS.timing(RATE).hop_length / RATE
+    is_pause = (time % 3 > 2.2) & (time % 3 < 2.8) & (abs(time - start_s) > 1)
+    assert (score[is_pause] <= OPEN_ABOVE).mean() > 0.95
+
+
+def test_calls_of_bats_are_heard():
+    rate = 384000
+    y = noise(3, rate=rate, rms=10 ** (-55 / 20))
+    u = np.arange(round(0.005 * rate)) / rate
+    call = 0.1 * np.sin(2 * np.pi * (60000 * u - 3e6 * u**2)) * np.hanning(len(u))
+    times = 1.5 + 0.08 * np.arange(10)
+    for start in times:
+        y[round(start * rate) :][: len(call)] += call
+    score = compute_scores(y, learn_models(y, rate=rate), rate=rate)[:, 0]
+    hop = SETTINGS.timing(rate).hop_length
+    assert (score[np.rint((times + 0.0025) * rate / hop).astype(int)] > OPEN_ABOVE).all()
+    assert (score[: int(1.4 * rate / hop)] <= OPEN_ABOVE).all()
+
+
 def test_a_voice_without_pauses_stays_open():
     t = np.arange(10 * RATE) / RATE
     y = voice(10) + 0.1 * np.sin(2 * np.pi * np.cumsum(200 + 40 * np.sin(3 * t)) / RATE)
@@ -166,9 +235,9 @@ def test_a_melody_has_a_higher_drift_to_jump_ratio_than_noise():
     melody_levels = -40 + 10 * np.sin(frames[:, None] / 60 + np.arange(8))
     all_frames, floor = np.ones(2000, bool), np.full((2000, 8), -40.0)
     assert drift_to_jump_ratio(
-        noise_levels, floor, all_frames, disjoint_distance=4
+        noise_levels, floor, all_frames, disjoint_distance=4, lag=40
     ) == pytest.approx(1, abs=0.2)
-    assert drift_to_jump_ratio(melody_levels, floor, all_frames, disjoint_distance=4) > 4
+    assert drift_to_jump_ratio(melody_levels, floor, all_frames, disjoint_distance=4, lag=40) > 4
 
 
 @pytest.mark.parametrize("block", [1, 777, 4096, 10**6])
