@@ -35,8 +35,8 @@ FORMATS = [
     ("FLAC", "PCM_16", ".flac"),
     ("FLAC", "PCM_24", ".flac"),
     ("AIFF", "PCM_24", ".aiff"),
-    ("CAF", "ALAC_16", ".caf"),
-    ("CAF", "ALAC_24", ".caf"),
+    ("CAF", "PCM_16", ".caf"),
+    ("CAF", "PCM_24", ".caf"),
     ("W64", "FLOAT", ".w64"),
     ("AU", "PCM_16", ".au"),
 ]

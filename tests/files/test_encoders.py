@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 from noisegate_cli import GateSettings, OutputError, gate_file
 from noisegate_cli.files.formats import WRITABLE_EXTENSIONS, AudioInfo
 from noisegate_cli.files.output_target import output_info
-from noisegate_cli.files.writer import unsupported_reason
 from tests.benchmarks.read_back import CONTAINERS, Case, check_case, make_cases
 from tests.conftest import Writer, tone
 
@@ -68,10 +68,13 @@ def test_a_format_of_two_files_is_refused_without_writing_any(tmp_path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_alac_in_caf_becomes_pcm_since_its_encoder_can_lose_samples():
-    source = AudioInfo(Path("in.caf"), 48000, 2, 100, "CAF", "ALAC_24")
-    assert output_info(source, Path("out.caf")).subtype == "PCM_24"
-    assert unsupported_reason(source)
+@pytest.mark.parametrize("bits", [16, 24])
+def test_alac_in_caf_becomes_pcm_since_its_encoder_can_lose_samples(tmp_path, bits):
+    source, out = tmp_path / "in.caf", tmp_path / "out.caf"
+    sf.write(source, tone(0.5, 0.2), 16000, f"ALAC_{bits}", format="CAF")
+    gate_file(source, out, GateSettings(threshold=0.03, range_db=0.0))
+    assert sf.info(out).subtype == f"PCM_{bits}"
+    assert np.array_equal(sf.read(out)[0], sf.read(source)[0])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no modes of this kind")
