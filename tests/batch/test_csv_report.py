@@ -1,4 +1,5 @@
 import csv
+import errno
 import os
 import stat
 from threading import Thread
@@ -6,6 +7,7 @@ from threading import Thread
 import pytest
 
 from noisegate_cli import OutputError
+from noisegate_cli.batch.csv_report import HEADER, write_csv
 from noisegate_cli.batch.discovery import GlobPatterns
 from noisegate_cli.batch.manifest import MANIFEST_NAME
 from tests.batch.helpers import list_files, run
@@ -89,3 +91,18 @@ def test_cells_are_never_formulas_and_numbers_stay_numbers(tmp_path, write):
     rows = read_rows(tmp_path / "r.csv")
     assert sorted(rows) == sorted(f"'{name}" for name in names)
     assert all(float(row["peak_db"]) < 0 for row in rows.values())
+
+
+def test_a_full_disk_leaves_the_earlier_report_and_no_other_file(tmp_path):
+    class FullDiskPlan:
+        def iter_table_rows(self):
+            yield ("a.wav",)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    report = tmp_path / "r.csv"
+    earlier = ",".join(HEADER) + "\n"
+    report.write_text(earlier)
+    with pytest.raises(OutputError, match=r"r.csv' can't be written: No space left"):
+        write_csv(report, FullDiskPlan())
+    assert report.read_text() == earlier
+    assert list_files(tmp_path) == ["r.csv"]
