@@ -118,7 +118,7 @@ def test_very_short_joined_files_are_read(tmp_path, seconds, is_last):
 def test_a_joined_file_without_audio_causes_a_warning_and_the_next_one_is_read(tmp_path):
     content = write_mp3(tmp_path / "in.mp3", sound(RATE)).read_bytes()
     length_header = content[: content.index(content[:2], 4)]
-    tag = with_tag(tmp_path / "in.mp3").read_bytes().removesuffix(content)
+    tag = add_tag(tmp_path / "in.mp3").read_bytes().removesuffix(content)
     joined = tmp_path / "joined.mp3"
     joined.write_bytes(content + tag + length_header + bytes(3000) + tag + content)
     samples, (warning,) = read_whole(joined)
