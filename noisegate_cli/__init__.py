@@ -12,12 +12,19 @@ TYPE_CHECKING = False
 """Type checkers take this name as true. Importing typing would delay the handling of signals."""
 
 if TYPE_CHECKING:
-    from noisegate_cli.arrays import ArrayGateResult, analyze, gate, segments
+    from noisegate_cli.api.arrays import ArrayGateResult, analyze, gate, segments
+    from noisegate_cli.api.gate_stream import GateStream
+    from noisegate_cli.api.recordings import (
+        AnalysisReport,
+        GateResult,
+        analyze_file,
+        gate_file,
+        measure_level_histogram,
+    )
     from noisegate_cli.errors import AudioError, NoisegateError, OutputError, SettingsError
     from noisegate_cli.files.formats import AudioInfo, Format
     from noisegate_cli.files.output_naming import OutputOptions
     from noisegate_cli.files.pipes import RawFormat
-    from noisegate_cli.gate_stream import GateStream
     from noisegate_cli.gating.analysis import LevelReport
     from noisegate_cli.gating.chops import Chop, ChopReport
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion, suggest_threshold
@@ -30,21 +37,14 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.settings import PRESETS, GateSettings, SettingsChanges
     from noisegate_cli.gating.simulation import Trial
     from noisegate_cli.gating.timing import Timing
-    from noisegate_cli.recordings import (
-        AnalysisReport,
-        GateResult,
-        analyze_file,
-        gate_file,
-        measure_level_histogram,
-    )
 
 _PUBLIC_NAMES = {
-    "arrays": ("ArrayGateResult", "analyze", "gate", "segments"),
+    "api.arrays": ("ArrayGateResult", "analyze", "gate", "segments"),
     "errors": ("AudioError", "NoisegateError", "OutputError", "SettingsError"),
     "files.formats": ("AudioInfo", "Format"),
     "files.output_naming": ("OutputOptions",),
     "files.pipes": ("RawFormat",),
-    "gate_stream": ("GateStream",),
+    "api.gate_stream": ("GateStream",),
     "gating.analysis": ("LevelReport",),
     "gating.chops": ("Chop", "ChopReport"),
     "gating.detection.threshold": ("ThresholdSuggestion", "suggest_threshold"),
@@ -57,7 +57,7 @@ _PUBLIC_NAMES = {
     "gating.simulation": ("Trial",),
     "gating.detection.verdict": ("Verdict",),
     "gating.timing": ("Timing",),
-    "recordings": (
+    "api.recordings": (
         "AnalysisReport",
         "GateResult",
         "analyze_file",

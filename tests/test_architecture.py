@@ -30,9 +30,8 @@ def imported_modules(path):
             yield node.module
 
 
-GROUND = ("errors", "json_values", "samples", "text", "memory", "progress")
-ONE_RECORDING = ("recordings", "arrays", "gate_stream", "array_input", "noise_input")
-LAYERS = ["ground", "files", "gating", "recordings", "batch", "terminal"]
+GROUND = ("errors", "json_values", "samples", "text", "memory")
+LAYERS = ["ground", "files", "gating", "api", "batch", "terminal"]
 
 
 def layer(module):
@@ -40,7 +39,7 @@ def layer(module):
     part = [*module.split("."), "__init__"][1]
     if part in GROUND or module == "noisegate_cli":
         return "ground"
-    return "recordings" if part in ONE_RECORDING else part
+    return part
 
 
 def modules():
@@ -125,7 +124,7 @@ def test_only_the_terminal_imports_typer_and_rich_and_only_progress_bars_import_
             library = module.split(".")[0]
             assert library not in ("typer", "rich") or layer(name) == "terminal", name
             assert library != "tqdm" or name in (
-                "noisegate_cli.progress",
+                "noisegate_cli.api.progress",
                 "noisegate_cli.terminal.progress_display",
             ), name
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from noisegate_cli import GateSettings, analyze_file, gate_file
+from noisegate_cli.api.recordings import AnalysisReport, GateResult
 from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.gating.analysis import Analyzer, LevelReport
 from noisegate_cli.gating.chops import ChopReport
@@ -17,7 +18,6 @@ from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.gain.mask import GateStatistics
 from noisegate_cli.gating.noise_profile import NoiseProfile
 from noisegate_cli.gating.simulation import Trial
-from noisegate_cli.recordings import AnalysisReport, GateResult
 from tests.conftest import SPEECH, loud_and_quiet
 
 MAX_REPR_CHARS = 200

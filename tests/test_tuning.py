@@ -61,7 +61,7 @@ def test_a_patched_value_changes_the_output_until_the_context_ends():
     y = rng.normal(0, 1, 32000) * np.repeat([0.2, 0.001, 0.2, 0.001], 8000)
     gated = noisegate_cli.gate(y, 16000)
     with patched(OPEN_ABOVE, 1e6):
-        always_open = importlib.import_module("noisegate_cli.arrays").gate(y, 16000)
+        always_open = importlib.import_module("noisegate_cli.api.arrays").gate(y, 16000)
     assert not gated[10000:14000].any()
     # No frame is signal, so there is no model, and the gate stays open.
     np.testing.assert_array_equal(always_open, y)

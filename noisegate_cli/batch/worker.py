@@ -33,8 +33,8 @@ from noisegate_cli.text import escape_undecodable, quote_path
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+    from noisegate_cli.api.recordings import GateResult
     from noisegate_cli.gating.frames.histogram import LevelHistogram
-    from noisegate_cli.recordings import GateResult
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -133,7 +133,7 @@ def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
     OutputExistsError
         If someone else has written the output.
     """
-    from noisegate_cli.recordings import gate_recording
+    from noisegate_cli.api.recordings import gate_recording
 
     settings, options = _unpickle_settings(job.pickled_settings)
     gate = partial(
@@ -210,7 +210,7 @@ def _check_files(job: Job, before: os.stat_result | None) -> None:
 def measure_job(job: Job) -> tuple[bytes, int] | str:
     """Return the level histogram and the number of silent frames of a recording, or an error."""
     try:
-        from noisegate_cli.recordings import measure_level_histogram
+        from noisegate_cli.api.recordings import measure_level_histogram
 
         settings, _ = _unpickle_settings(job.pickled_settings)
         histogram = measure_level_histogram(job.source, settings, send_heartbeat)
@@ -359,7 +359,7 @@ def _run_job(work: Callable[[J], R], job: J) -> R | LostJob:
 
 def preload_modules() -> None:
     """Import the modules that jobs need, which takes longer than gating a short recording."""
-    import noisegate_cli.recordings  # noqa: F401
+    import noisegate_cli.api.recordings  # noqa: F401
 
 
 def initialize_process() -> None:

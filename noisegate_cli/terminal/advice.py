@@ -8,7 +8,7 @@ from noisegate_cli.terminal.options import GATE_OPTIONS
 from noisegate_cli.text import format_time, quote_for_shell
 
 if TYPE_CHECKING:
-    from noisegate_cli.recordings import AnalysisReport
+    from noisegate_cli.api.recordings import AnalysisReport
 
 
 MIN_AGREEMENT = 0.9

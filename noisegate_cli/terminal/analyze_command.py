@@ -35,8 +35,8 @@ def analyze(
     json: JsonOption = False,
 ) -> None:
     """Print the levels of recordings and suggest a threshold, with why."""
+    from noisegate_cli.api.recordings import analyze_file
     from noisegate_cli.files.output_naming import parse_path
-    from noisegate_cli.recordings import analyze_file
     from noisegate_cli.terminal.advice import suggest_gate_command
     from noisegate_cli.terminal.json_data import build_analysis_data, to_json
     from noisegate_cli.terminal.tables import build_analysis_table

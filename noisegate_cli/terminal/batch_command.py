@@ -208,7 +208,7 @@ def batch(
     if execution.cluster:
         directory, output = directory.absolute(), output.absolute()
     if settings.noise_file:
-        from noisegate_cli.noise_input import resolve_noise_file
+        from noisegate_cli.api.noise_input import resolve_noise_file
 
         settings = resolve_noise_file(settings)
     config = BatchConfig(

@@ -67,8 +67,8 @@ def gate(
     json: JsonOption = False,
 ) -> None:
     """Gate one recording: silent in the pauses, untouched elsewhere."""
+    from noisegate_cli.api.recordings import gate_file
     from noisegate_cli.files.output_naming import OutputOptions, parse_path
-    from noisegate_cli.recordings import gate_file
     from noisegate_cli.terminal.json_data import build_gate_data, to_json
     from noisegate_cli.terminal.summary import (
         format_chop_counts,

@@ -11,10 +11,10 @@ from noisegate_cli.terminal.reasons import format_reason, format_recorded_reason
 from noisegate_cli.terminal.summary import level_db
 
 if TYPE_CHECKING:
+    from noisegate_cli.api.recordings import AnalysisReport, GateResult
     from noisegate_cli.batch.records import RecordingResult
     from noisegate_cli.gating.frames.histogram import LevelHistogram
     from noisegate_cli.gating.noise_profile import NoiseProfile
-    from noisegate_cli.recordings import AnalysisReport, GateResult
 
 SIGNIFICANT_DIGITS = 9
 """Digits of floats in the output, which carry no more information than the samples."""

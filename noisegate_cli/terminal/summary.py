@@ -11,10 +11,10 @@ from noisegate_cli.terminal.reasons import format_reason
 from noisegate_cli.text import format_db, format_duration, format_level, format_time, quote_path
 
 if TYPE_CHECKING:
+    from noisegate_cli.api.recordings import GateResult
     from noisegate_cli.batch.interface import BatchReport
     from noisegate_cli.files.formats import AudioInfo
     from noisegate_cli.gating.chops import ChopReport
-    from noisegate_cli.recordings import GateResult
 
 
 def format_gate_summary(result: "GateResult") -> list[str]:

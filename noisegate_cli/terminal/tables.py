@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from noisegate_cli.api.recordings import AnalysisReport
     from noisegate_cli.batch.interface import BatchReport
     from noisegate_cli.batch.records import ReviewCandidate
     from noisegate_cli.gating.frames.histogram import LevelHistogram
     from noisegate_cli.gating.noise_profile import NoiseProfile
     from noisegate_cli.gating.simulation import Trial
-    from noisegate_cli.recordings import AnalysisReport
 
 HISTOGRAM_WIDTH_CHARS = 40
 

@@ -16,6 +16,8 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import GateSettings, OutputError, gate_file, samples
+from noisegate_cli.api.progress import report_progress
+from noisegate_cli.api.recordings import gate_recording
 from noisegate_cli.batch import plan, worker
 from noisegate_cli.batch import run as batch_run
 from noisegate_cli.batch.executors import ProcessWorkerPool
@@ -31,8 +33,6 @@ from noisegate_cli.batch.worker import (
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.riff import WavEncoder
 from noisegate_cli.files.writer import open_writer
-from noisegate_cli.progress import report_progress
-from noisegate_cli.recordings import gate_recording
 from tests.batch.helpers import (
     SETTINGS,
     CollectingObserver,
@@ -347,7 +347,7 @@ def test_an_input_vanishes_while_it_is_read(tree, tmp_path, monkeypatch):
     source = tree / "even" / "4.wav"
     data = source.read_bytes()
     monkeypatch.setattr(
-        "noisegate_cli.recordings.gate_recording",
+        "noisegate_cli.api.recordings.gate_recording",
         gate_with_change_before_output("4.wav", source.unlink),
     )
     report, _ = run(tree, output)
@@ -388,7 +388,7 @@ def test_an_output_that_another_process_writes_meanwhile_is_kept(tree, tmp_path,
     output = tmp_path / "out"
     foreign = output / "even" / "4.wav"
     monkeypatch.setattr(
-        "noisegate_cli.recordings.gate_recording",
+        "noisegate_cli.api.recordings.gate_recording",
         gate_with_change_before_output("4.wav", lambda: foreign.write_text("foreign")),
     )
     assert run(tree, output)[0].skip_reasons == {"output exists, and no batch made it": 1}
@@ -423,7 +423,7 @@ def test_an_output_that_someone_edits_while_it_is_made_again_is_left_alone(
     run(tree, output)
     edited = output / "even" / "4.wav"
     monkeypatch.setattr(
-        "noisegate_cli.recordings.gate_recording",
+        "noisegate_cli.api.recordings.gate_recording",
         gate_with_change_before_output("4.wav", lambda: edited.write_text("edited")),
     )
     report, _ = run(tree, output, settings=replace(SETTINGS, hold_ms=5.0))
@@ -481,7 +481,7 @@ def test_an_input_changes_while_it_is_read(tree, tmp_path, monkeypatch, write):
     output = tmp_path / "out"
 
     monkeypatch.setattr(
-        "noisegate_cli.recordings.gate_recording",
+        "noisegate_cli.api.recordings.gate_recording",
         gate_with_change_before_output(
             "4.wav", lambda: os.utime(tree / "even" / "4.wav", ns=(0, 0))
         ),
@@ -603,7 +603,7 @@ def test_each_block_is_progress_even_if_the_length_is_unknown(tree, monkeypatch)
     beats = []
     monkeypatch.setattr(samples, "BLOCK_BYTES", 4000)
     monkeypatch.setattr(worker, "send_heartbeat", beats.append)
-    monkeypatch.setattr("noisegate_cli.recordings.report_progress", forget_length)
+    monkeypatch.setattr("noisegate_cli.api.recordings.report_progress", forget_length)
     source = str(tree / "odd" / "1.wav")
     for work, settings in ((measure_job, GateSettings()), (gate_job, SETTINGS)):
         beats.clear()

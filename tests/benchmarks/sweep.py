@@ -152,7 +152,7 @@ class Criterion:
 
 
 def _gate(recording: Recording, **options: Any) -> NDArray[np.float32]:
-    arrays = importlib.import_module("noisegate_cli.arrays")
+    arrays = importlib.import_module("noisegate_cli.api.arrays")
     after: NDArray[np.float32] = arrays.gate(*recording.read, **options)
     return after
 

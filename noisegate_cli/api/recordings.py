@@ -8,6 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
+from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span_of_reader
+from noisegate_cli.api.progress import (
+    FIRST_PASS_SHARE,
+    Progress,
+    ProgressCallback,
+    open_progress,
+    report_progress,
+    scale_progress,
+)
 from noisegate_cli.errors import OutputError
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.output_naming import OutputOptions
@@ -27,15 +36,6 @@ from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.gate import Gate, GateReport, compute_latency
 from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
-from noisegate_cli.noise_input import measure_noise_file, measure_noise_span_of_reader
-from noisegate_cli.progress import (
-    FIRST_PASS_SHARE,
-    Progress,
-    ProgressCallback,
-    open_progress,
-    report_progress,
-    scale_progress,
-)
 from noisegate_cli.samples import compute_peak, to_db
 from noisegate_cli.text import format_repr, quote_path
 

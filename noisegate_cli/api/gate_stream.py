@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from noisegate_cli.array_input import read_array
+from noisegate_cli.api.array_input import read_array
+from noisegate_cli.api.noise_input import measure_noise_array, measure_noise_file
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, GateReport, compute_latency
 from noisegate_cli.gating.settings import GateSettings, check_settings_type
-from noisegate_cli.noise_input import measure_noise_array, measure_noise_file
 from noisegate_cli.samples import Samples
 
 

@@ -9,19 +9,13 @@ from typing import Literal, Unpack, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from noisegate_cli.array_input import prepare_samples, split_blocks
-from noisegate_cli.gating.analysis import Analyzer, LevelReport, measure_blocks
-from noisegate_cli.gating.decision import GateDecision
-from noisegate_cli.gating.gate import Gate, GateReport
-from noisegate_cli.gating.noise_profile import NoiseProfiles
-from noisegate_cli.gating.segments import Segments
-from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
-from noisegate_cli.noise_input import (
+from noisegate_cli.api.array_input import prepare_samples, split_blocks
+from noisegate_cli.api.noise_input import (
     measure_noise_array,
     measure_noise_file,
     measure_noise_span,
 )
-from noisegate_cli.progress import (
+from noisegate_cli.api.progress import (
     FIRST_PASS_SHARE,
     Progress,
     ProgressCallback,
@@ -29,6 +23,12 @@ from noisegate_cli.progress import (
     report_progress,
     scale_progress,
 )
+from noisegate_cli.gating.analysis import Analyzer, LevelReport, measure_blocks
+from noisegate_cli.gating.decision import GateDecision
+from noisegate_cli.gating.gate import Gate, GateReport
+from noisegate_cli.gating.noise_profile import NoiseProfiles
+from noisegate_cli.gating.segments import Segments
+from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import format_repr
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from noisegate_cli.array_input import prepare_samples, split_blocks
+from noisegate_cli.api.array_input import prepare_samples, split_blocks
 from noisegate_cli.errors import SettingsError, SignalError
 from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors
 from noisegate_cli.gating.settings import GateSettings

@@ -1,0 +1,1 @@
+"""The Python interface: gate arrays, streams and recordings with one call."""
