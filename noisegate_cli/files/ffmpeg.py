@@ -400,15 +400,15 @@ class JoinedDecoder:
     Raises
     ------
     AudioError
-        If the first part contains no audio that can be decoded. The message contains no path.
+        If no part contains audio that can be decoded. The message contains no path.
     """
 
     other_streams = chapters = 0
 
     def __init__(self, path: Path, parts: list[FilePart]) -> None:
         self._path = path
+        self._decoder, parts = _open_first_part(path, parts)
         self._parts = parts
-        self._decoder = PyavDecoder(path, parts[0])
         self.damaged = 0
         """Number of errors while decoding; see `PyavDecoder`."""
         self.holes: list[Hole] = []
@@ -460,6 +460,17 @@ class JoinedDecoder:
             self.damaged += self._decoder.damaged
             self.holes += [Hole(start + hole.start, hole.length) for hole in self._decoder.holes]
         yield np.zeros((0, self.info.channels), self.info.dtype), True
+
+
+def _open_first_part(path: Path, parts: list[FilePart]) -> tuple[PyavDecoder, list[FilePart]]:
+    """Open the first part that can be decoded; return it, and the parts from it on."""
+    errors = []
+    for index, part in enumerate(parts):
+        try:
+            return PyavDecoder(path, part), parts[index:]
+        except AudioError as error:  # other bytes before the first frame
+            errors.append(error)
+    raise errors[0]
 
 
 class PyavEncoder:

@@ -78,6 +78,10 @@ def find_parts(path: Path) -> list[FilePart]:
             if marker == b"ID3":
                 end = _find_id3_end(file, position)
                 if end and (not position or _is_frame_header(_read_at(file, end, 4))):
+                    if parts[-1].declared_end is None and not _is_audio(
+                        file, audio_start, position
+                    ):
+                        parts.pop()
                     parts.append(FilePart(position, size))
                     audio_start = end
                 continue

@@ -155,6 +155,18 @@ def test_bytes_before_the_first_frame_are_skipped(tmp_path, junk):
     assert np.array_equal(samples, expected)
 
 
+@pytest.mark.parametrize("size", [3000, 20000])
+@pytest.mark.parametrize("has_tag", [True, False])
+def test_random_bytes_before_the_first_frame_are_skipped(tmp_path, size, has_tag):
+    source = write_mp3(tmp_path / "in.mp3", sound(RATE))
+    expected, _ = read_whole(source)
+    if has_tag:
+        add_tag(source)
+    source.write_bytes(np.random.default_rng(0).bytes(size) + source.read_bytes())
+    samples, _ = read_whole(source)
+    assert len(samples) == len(expected)
+
+
 @pytest.mark.parametrize("has_length_header", [True, False])
 @pytest.mark.parametrize("where", ["first", "next"])
 def test_several_tags_before_the_frames_are_skipped(tmp_path, has_length_header, where):
