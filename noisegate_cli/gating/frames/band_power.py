@@ -1,5 +1,7 @@
 """Compute the power of each frame in frequency bands."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,22 +59,11 @@ class BandPowerExtractor:
         oversampling: float = 4,
     ) -> None:
         self._length, self._hop = frame_length, hop_length
-        self._halvings = 0
-        response = np.ones(1)
-        while (
-            sample_rate >= edges[-1] * oversampling * (2 << self._halvings)
-            and hop_length % (2 << self._halvings) == 0
-        ):
-            self._halvings += 1
+        self._halvings, self._weights = _compute_weights(
+            tuple(map(float, edges)), sample_rate, frame_length, hop_length, oversampling
+        )
         factor = 1 << self._halvings
-        rate, length = sample_rate / factor, frame_length // factor
-        hz = np.arange(length // 2 + 1) * rate / length
-        for halving in range(self._halvings):
-            response = response * np.cos(np.pi * hz * (1 << halving) / sample_rate) ** 6
-        shares = _compute_bin_shares(hz, np.asarray(edges), rate / length)
-        self._transform = Stft(length, hop_length // factor)
-        scale = self._transform.mean_square_per_power / np.maximum(response, 1e-3)
-        self._weights = (shares * np.reshape(scale, (-1, 1))).astype(np.float32)
+        self._transform = Stft(frame_length // factor, hop_length // factor)
         self.margin = 2 * factor
         """Extra samples after a frame that the halving filters need."""
 
@@ -96,6 +87,35 @@ class BandPowerExtractor:
                 band_powers[start:end, channel] = compute_bin_powers(spectra) @ self._weights
         band_powers *= np.float32(full_scale(samples.dtype) ** -2)
         return band_powers
+
+
+@lru_cache(maxsize=8)  # In a batch, computing the weights would take as long as a short recording.
+def _compute_weights(
+    edges: tuple[float, ...],
+    sample_rate: int,
+    frame_length: int,
+    hop_length: int,
+    oversampling: float,
+) -> tuple[int, NDArray[np.float32]]:
+    """Return how often to halve the sample rate, and the weights of the bins in each band."""
+    halvings = 0
+    response = np.ones(1)
+    while (
+        sample_rate >= edges[-1] * oversampling * (2 << halvings)
+        and hop_length % (2 << halvings) == 0
+    ):
+        halvings += 1
+    factor = 1 << halvings
+    rate, length = sample_rate / factor, frame_length // factor
+    hz = np.arange(length // 2 + 1) * rate / length
+    for halving in range(halvings):
+        response = response * np.cos(np.pi * hz * (1 << halving) / sample_rate) ** 6
+    shares = _compute_bin_shares(hz, np.asarray(edges), rate / length)
+    transform = Stft(length, hop_length // factor)
+    scale = transform.mean_square_per_power / np.maximum(response, 1e-3)
+    weights = (shares * np.reshape(scale, (-1, 1))).astype(np.float32)
+    weights.flags.writeable = False  # because the cache shares it
+    return halvings, weights
 
 
 def _compute_bin_shares(
