@@ -166,7 +166,7 @@ def check_files(fixture: Fixture, finished: bool) -> None:
     assert not left, f"temporary files are left: {left}"
     out = fixture.folder / "out"
     for path in out.iterdir() if out.exists() else []:
-        assert not path.name.startswith(".ngate-") or path.name == ".ngate-started", path
+        assert not path.name.startswith(".ngate-"), path
         if path.suffix in (".jsonl", "") or path.name.startswith("."):
             continue
         with AudioReader(path) as reader:
