@@ -335,8 +335,14 @@ def _block_interrupts() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    from multiprocessing import resource_tracker
+
+    interrupts = {signal.SIGINT, signal.SIGHUP}
+    previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, interrupts)
     try:
+        # The first process of multiprocessing starts this tracker, and then SIGINT is unblocked.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, interrupts)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous_mask)

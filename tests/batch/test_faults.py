@@ -583,6 +583,25 @@ def slow(job):
     return gate_job(job)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at the blocked signals in /proc")
+def test_workers_block_interrupts_while_python_starts():
+    # A new interpreter, because the first worker of a process also starts a resource tracker.
+    code = """if __name__ == "__main__":
+        from noisegate_cli.batch.executors import ProcessWorkerPool
+        pool = ProcessWorkerPool(2)
+        pool.start()
+        for worker in pool._idle:
+            with open(f"/proc/{worker.process.pid}/status") as status:
+                print(*(line.split()[1] for line in status if line.startswith("SigBlk")))
+        pool.close()
+    """
+    blocked = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    interrupts = sum(1 << (number - 1) for number in (signal.SIGINT, signal.SIGHUP))
+    assert [int(mask, 16) & interrupts for mask in blocked] == [interrupts] * 2
+
+
 def test_a_recording_without_progress_fails_and_the_others_are_done(tree, tmp_path, monkeypatch):
     output = tmp_path / "out"
     monkeypatch.setattr(batch_run, "gate_job", stall_in_the_middle)
