@@ -7,7 +7,8 @@ NGATE := $(BIN)/ngate
 DEMO := tests/data/jfk_1961.wav
 OUT := build/demo
 
-.PHONY: demo test bench lint pictures quality sweep fuzz faults clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench compare quality sweep fuzz faults pictures clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -21,6 +22,9 @@ $(VENV)/ready-dev: $(VENV)/ready
 $(VENV)/ready-bench: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
+
+help:  ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/ready  ## Gate a real recording and show the result.
 	@mkdir -p $(OUT)
@@ -41,6 +45,9 @@ lint: $(VENV)/ready-dev  ## Check style and types.
 
 bench: $(VENV)/ready-bench  ## Measure speed and memory, and compare with other installed gates.
 	$(BIN)/python -m tests.benchmarks.bench
+
+compare: $(VENV)/ready-dev  ## Compare the speed with another version: OLD=FOLDER or a Python executable.
+	$(BIN)/python -m tests.benchmarks.compare $(OLD)
 
 quality: $(VENV)/ready-dev  ## Score the gate on annotated recordings: SET=FOLDER for others.
 	$(BIN)/python -m tests.benchmarks.quality $(SET)

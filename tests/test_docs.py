@@ -49,6 +49,20 @@ def test_the_readme_lists_every_batch_option():
                 assert f"`{flag}" in README, flag
 
 
+def test_the_citation_names_the_last_version_of_the_changelog():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    version = re.search(r"^version: (.*)$", citation, re.M)[1]
+    assert version == noisegate_cli.__version__
+    assert version == re.search(r"^## (\d\S*)", changelog, re.M)[1]
+
+
+def test_make_help_lists_every_target():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.search(r"^\.PHONY: (.*)$", makefile, re.M)[1].split()
+    assert targets == re.findall(r"^([a-z]+):.*## \S", makefile, re.M)
+
+
 def test_the_readme_names_existing_make_targets():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"`?make (\w+)", README):
