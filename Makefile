@@ -8,7 +8,7 @@ DEMO := tests/data/jfk_1961.wav
 OUT := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench compare quality sweep fuzz faults pictures clean
+.PHONY: help demo test lint bench compare quality sweep fuzz faults pictures docs clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -17,6 +17,10 @@ $(VENV)/ready: pyproject.toml
 
 $(VENV)/ready-dev: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+$(VENV)/ready-docs: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	touch $@
 
 $(VENV)/ready-bench: $(VENV)/ready
@@ -65,6 +69,12 @@ faults: $(VENV)/ready-dev  ## Interrupt runs, let calls fail, decode outputs els
 
 pictures: demo  ## Draw the pictures of the README again.
 	$(BIN)/python -m docs.pictures
+
+docs: $(VENV)/ready-docs  ## Build the manual in build/docs and the man page docs/ngate.1.
+	$(BIN)/python -m docs.options_page
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b man docs build/man
+	cp build/man/ngate.1 docs/ngate.1
 
 clean:  ## Remove the files of the other targets.
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -5,8 +5,8 @@
 OLD and NEW are source trees, or Python executables of environments in which ngate is installed. NEW
 is this source tree by default. The commands of both versions run in turn. The figures are minima of
 the CPU time (user and system) of whole processes, with start-up and worker processes. Other
-processes on the machine influence these least. With `--max-ratio`, the exit status is 1 if the ratio
-of new to old is larger for any command.
+processes on the machine influence these least. With `--max-ratio`, the exit status is 1 if the
+ratio of new to old is larger for any command.
 """
 
 import argparse

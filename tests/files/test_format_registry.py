@@ -30,7 +30,7 @@ from noisegate_cli.files.tags import TAG_WRITERS
 from tests.conftest import as_type
 from tests.zoo import RATE, sound
 
-README = Path(__file__).parents[2] / "README.md"
+FORMATS_PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
 HOUR = AudioInfo(Path("in.wav"), 48000, 2, 3600 * 48000, "W64", "PCM_24")
 
 
@@ -140,6 +140,6 @@ def test_standard_output_gets_the_codec_of_a_file_with_that_extension(extension,
 
 
 def test_the_readme_lists_the_extensions_that_can_be_written():
-    text = README.read_text()
+    text = FORMATS_PAGE.read_text(encoding="utf-8")
     listed = re.search(r"Extensions that ngate writes: ((?:`\.[a-z0-9]+`\s?)+)", text)
     assert re.findall(r"`(\.[a-z0-9]+)`", listed[1]) == list(WRITABLE_EXTENSIONS)
