@@ -9,10 +9,9 @@ from typing import Any
 
 from typer.main import get_command
 
-from noisegate_cli.gating.parsing import MUTE
 from noisegate_cli.gating.settings import PRESETS
 from noisegate_cli.terminal.cli import app
-from noisegate_cli.terminal.options import GATE_OPTIONS
+from noisegate_cli.terminal.preset_table import build_preset_rows
 
 PAGE = Path(__file__).with_name("options.md")
 
@@ -86,19 +85,10 @@ def _describe_presets() -> str:
         f"| option | {' | '.join(PRESETS)} |",
         f"| --- |{' ---: |' * len(PRESETS)}",
     ]
-    for name, option in GATE_OPTIONS.items():
-        values = [getattr(preset.resolved, name) for preset in PRESETS.values()]
-        if len(set(values)) > 1:
-            cells = " | ".join(_format_value(name, value) for value in values)
-            lines.append(f"| `{option.flags[0]}` | {cells} |")
+    lines += [
+        f"| `{option}` | {' | '.join(values)} |" for option, *values in build_preset_rows()[1:]
+    ]
     return "\n".join([*lines, ""])
-
-
-def _format_value(name: str, value: Any) -> str:
-    if value in (MUTE, -MUTE):
-        return "mute"
-    unit = {"_db": " dB", "_ms": " ms"}.get(name[-3:], "")
-    return f"{value:g}{unit}" if isinstance(value, int | float) else str(value)
 
 
 if __name__ == "__main__":

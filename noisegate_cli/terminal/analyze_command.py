@@ -28,13 +28,14 @@ from noisegate_cli.terminal.shared_options import (
 def analyze(
     settings: GateSettings,
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE…", help="The recordings; - is standard input.")
+        list[str],
+        typer.Argument(metavar="FILE…", help="Recordings to analyze; - is standard input."),
     ],
     raw: RawOption = None,
     quiet: QuietOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Print the levels of recordings and suggest a threshold, with why."""
+    """Print the levels of recordings and suggest a threshold."""
     from noisegate_cli.api.recordings import analyze_file
     from noisegate_cli.files.output_naming import parse_path
     from noisegate_cli.terminal.advice import suggest_gate_command

@@ -8,7 +8,7 @@ from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.memory import keep_freed_memory
 from noisegate_cli.terminal.console import print_data, print_error, print_message
-from noisegate_cli.terminal.options import add_gate_options
+from noisegate_cli.terminal.options import OUTPUT_PANEL, add_gate_options
 from noisegate_cli.terminal.shared_options import (
     EXIT_FAILURE,
     ForceOption,
@@ -29,7 +29,9 @@ def gate(
     settings: GateSettings,
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="The recording; it is only read. - is standard input."),
+        typer.Argument(
+            metavar="FILE", help="Recording to gate, which is never changed; - is standard input."
+        ),
     ],
     output: Annotated[
         str | None,
@@ -37,18 +39,25 @@ def gate(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where to write: a file, a folder, or - for standard output.",
-            show_default="FILE_gated.EXT, beside it",
+            help="Output: a file, a folder, or - for standard output.",
+            show_default="FILE_gated.EXT, next to FILE",
         ),
     ] = None,
     residue: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Write what was removed (input - output) here too."),
+        typer.Option(
+            metavar="FILE",
+            help="Write the removed signal (input minus output) to this file.",
+            rich_help_panel=OUTPUT_PANEL,
+        ),
     ] = None,
     format: Annotated[  # noqa: A002
         str | None,
         typer.Option(
-            metavar="EXT", help="The format where -o names none: flac.", show_default="as the input"
+            metavar="EXT",
+            help="Output format, such as flac, if -o does not name one.",
+            show_default="as the input",
+            rich_help_panel=OUTPUT_PANEL,
         ),
     ] = None,
     subtype: SubtypeOption = None,
@@ -59,14 +68,15 @@ def gate(
         bool,
         typer.Option(
             "--fail-on-chop",
-            help="Exit with 1 if a decay or an attack was cut, or all of it; for scripts.",
+            help="Exit with status 1 if an attack or a decay was cut off, or nothing was left.",
+            rich_help_panel=OUTPUT_PANEL,
         ),
     ] = False,
     force: ForceOption = False,
     quiet: QuietOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Gate one recording: silent in the pauses, untouched elsewhere."""
+    """Gate one recording: silence the pauses, leave the signal unchanged."""
     from noisegate_cli.api.recordings import gate_file
     from noisegate_cli.files.output_naming import OutputOptions, parse_path
     from noisegate_cli.terminal.json_data import build_gate_data, to_json

@@ -3,8 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from noisegate_cli.gating.parsing import MUTE
-from noisegate_cli.gating.settings import PRESETS, GateSettings
+from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.advice import format_noise_value
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.reasons import format_reason
@@ -152,23 +151,6 @@ def format_batch_remainder(report: "BatchReport") -> str:
     return (
         f"{processed} of {report.total} recordings are dealt with: the same command does the rest"
     )
-
-
-def format_presets() -> str:
-    """Return the presets and their values for `--help`, one per line."""
-    lines = []
-    for name, preset in PRESETS.items():
-        closed = "mute" if preset.closed_range_db == MUTE else f"{preset.closed_range_db:g}dB"
-        depth = f"{preset.reduction_db:g} dB" if preset.bin_floor else "mute"
-        lines.append(
-            f"{name}: hysteresis {preset.hysteresis_db:g} dB, "
-            f"lookahead {preset.lookahead_ms:g} ms, attack {preset.attack_ms:g} ms, "
-            f"hold {preset.hold_ms:g} ms, release {preset.release_ms:g} ms, "
-            f"range {closed}, reduction {depth}, min open {preset.min_open_ms:g} ms, "
-            f"min closed {preset.min_closed_ms:g} ms"
-        )
-    lines[-1] += " (the plain mask of frames above the threshold)"
-    return "\n".join(lines)
 
 
 def level_db(linear: float | None) -> float:

@@ -139,7 +139,7 @@ def test_standard_output_gets_the_codec_of_a_file_with_that_extension(extension,
     assert stream_info.bit_rate == file_info.bit_rate
 
 
-def test_the_readme_lists_the_extensions_that_can_be_written():
+def test_the_manual_lists_the_extensions_that_can_be_written():
     text = FORMATS_PAGE.read_text(encoding="utf-8")
     listed = re.search(r"Extensions that ngate writes: ((?:`\.[a-z0-9]+`\s?)+)", text)
     assert re.findall(r"`(\.[a-z0-9]+)`", listed[1]) == list(WRITABLE_EXTENSIONS)

@@ -328,10 +328,21 @@ def test_batch_prints_a_summary_and_fails_if_a_recording_fails(tmp_path, write, 
 
 
 def test_help_shows_the_values_of_every_preset():
-    help_text = ngate("gate", "--help", env=os.environ | {"COLUMNS": "200"}).stdout
-    for name, preset in PRESETS.items():
-        assert f"{name}: hysteresis {preset.hysteresis_db:g} dB" in help_text
-        assert f"release {preset.release_ms:g} ms" in help_text
+    help_text = ngate("gate", "--help", env=os.environ | {"COLUMNS": "80"}).stdout
+    rows = {line.split()[0]: line.split()[1:] for line in help_text.splitlines() if line.split()}
+    assert rows["option"] == list(PRESETS)
+    for name in ("hysteresis_db", "release_ms"):
+        flag = f"--{name.split('_')[0]}"
+        assert rows[flag][::2] == [f"{getattr(p, name):g}" for p in PRESETS.values()]
+
+
+def test_help_begins_with_what_most_users_need_and_ends_with_advanced_options():
+    for command in ("gate", "batch"):
+        help_text = ngate(command, "--help", env=os.environ | {"COLUMNS": "80"}).stdout
+        flags = re.findall(r"^│ (?:\*)? *(--[a-z-]+)", help_text, re.M)
+        assert flags[:2] == ["--threshold", "--preset"]
+        assert flags.index("--output") < flags.index("--hysteresis") < flags.index("--hop-length")
+        assert help_text.index("─ Advanced ─") > help_text.index("─ Spectral noise reduction ─")
 
 
 def test_module_and_script_print_the_version():
