@@ -30,7 +30,6 @@ from noisegate_cli.files.output_target import (
 from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors, open_reader
 from noisegate_cli.files.riff import rf64_if_large
 from noisegate_cli.files.writer import AudioWriter, InputMetadata, check_overwrite, open_writer
-from noisegate_cli.gating.analysis import Analyzer, LevelReport, measure_blocks
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.frames.histogram import LevelHistogram
@@ -41,6 +40,7 @@ from noisegate_cli.text import format_repr, quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.gating.analysis import Analyzer, LevelReport
     from noisegate_cli.gating.noise_profile import NoiseProfiles
 
 
@@ -50,7 +50,7 @@ class AnalysisReport:
 
     info: AudioInfo
     settings: GateSettings
-    levels: LevelReport
+    levels: "LevelReport"
     warnings: tuple[str, ...] = ()
     """Problems of the recording, one sentence each."""
 
@@ -444,7 +444,9 @@ def _check_outputs(
 
 def _measure_file(
     reader: Reader, settings: GateSettings, noises: "NoiseProfiles", progress: ProgressCallback
-) -> Analyzer:
+) -> "Analyzer":
+    from noisegate_cli.gating.analysis import measure_blocks
+
     info = reader.info
     with add_path_to_errors(info.path):
         blocks = report_progress(reader.blocks(), info.samples, progress)

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from noisegate_cli.gating.detection.rule import AdaptiveThreshold, Rule
-from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
 from noisegate_cli.gating.frames.subsampling import BatchSubsampler
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
+    from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
     from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
 
 
@@ -20,7 +20,7 @@ class GateDecision:
     rule: Rule
     settings: GateSettings
     """Settings of the gate."""
-    suggestion: ThresholdSuggestion | None = None
+    suggestion: "ThresholdSuggestion | None" = None
     """Suggestion that the rule is based on; None if the user gave a threshold."""
     noises: "tuple[NoiseProfile | None, ...]" = ()
     """Noise profiles for the spectral gate: one for each gate, None where no noise was found, or

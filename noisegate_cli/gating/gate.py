@@ -10,7 +10,6 @@ from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.chops import MIN_AUDITED_RANGE_DB, ChopAudit, ChopReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector
-from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
 from noisegate_cli.gating.frames.band_power import BandPowerExtractor
 from noisegate_cli.gating.gain.envelope import Envelope
 from noisegate_cli.gating.gain.mask import GateMask, GateStatistics
@@ -21,6 +20,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
 
 if TYPE_CHECKING:
+    from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
     from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
     from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
@@ -39,7 +39,7 @@ class GateReport:
 
     None if the gate used more features than the level, or found no threshold and stayed open.
     """
-    suggestion: ThresholdSuggestion | None
+    suggestion: "ThresholdSuggestion | None"
     """Origin of the threshold; None if the threshold was given."""
     range_db: float
     """Gain of the closed gate in dB, as it results from the settings or from a target floor."""

@@ -6,7 +6,6 @@ import typer
 
 from noisegate_cli.errors import AudioError
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.memory import keep_freed_memory
 from noisegate_cli.terminal.console import (
     console,
     print_data,
@@ -42,7 +41,6 @@ def analyze(
     from noisegate_cli.terminal.json_data import build_analysis_data, to_json
     from noisegate_cli.terminal.tables import build_analysis_table
 
-    keep_freed_memory()
     failed = False
     raw_format = parse_raw_format(raw)
     for file in map(parse_path, files):

@@ -79,7 +79,6 @@ def gate(
     """Gate one recording: silence the pauses, leave the signal unchanged."""
     from noisegate_cli.api.recordings import gate_file
     from noisegate_cli.files.output_naming import OutputOptions, parse_path
-    from noisegate_cli.terminal.json_data import build_gate_data, to_json
     from noisegate_cli.terminal.summary import (
         format_chop_counts,
         format_gate_summary,
@@ -103,6 +102,8 @@ def gate(
             progress=progress,
         )
     if json:
+        from noisegate_cli.terminal.json_data import build_gate_data, to_json
+
         print_data(to_json(build_gate_data(result)))
     elif not quiet:
         for line in format_gate_summary(result):
