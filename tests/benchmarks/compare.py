@@ -1,6 +1,6 @@
 """Compare the speed of two versions of ngate.
 
-    python -m tests.benchmarks.compare OLD [NEW] [--rounds N] [--max-ratio R] [--only NAME,...]
+    python -m tests.benchmarks.compare OLD [NEW] [--rounds N] [--max-ratio R] [--only NAME]
 
 OLD and NEW are source trees, or Python executables of environments in which ngate is installed. NEW
 is this source tree by default. The commands of both versions run in turn. The figures are minima of
@@ -95,15 +95,14 @@ def main() -> int:
     parser.add_argument("new", type=Path, nargs="?", default=ROOT)
     parser.add_argument("--rounds", type=int, default=7, help="minima of so many runs [7]")
     parser.add_argument("--max-ratio", type=float, help="the largest accepted ratio")
-    parser.add_argument("--only", metavar="NAME,...", help="commands that begin with these names")
+    parser.add_argument("--only", default="", metavar="NAME", help="commands whose name begins so")
     options = parser.parse_args()
     versions = [Version.from_path(path.absolute()) for path in (options.old, options.new)]
     rows, ratios = [], []
     with tempfile.TemporaryDirectory(prefix="ngate-compare-") as temporary:
         folder = Path(temporary)
-        names = tuple(options.only.split(",")) if options.only else ("",)
         for name, arguments in make_commands(folder).items():
-            if not name.startswith(names):
+            if not name.startswith(options.only):
                 continue
             print(name, file=sys.stderr)
             rounds = [
