@@ -179,7 +179,7 @@ class AudioReader:
                 if self._raw or (self._layout and not self._layout.is_valid):
                     raise unreadable_error(self._display_path, error) from error
                 why = error
-        from noisegate_cli.files.ffmpeg import open_decoder
+        from noisegate_cli.files.ffmpeg_decoders import open_decoder
 
         try:
             return open_decoder(self.path, is_mpeg)

@@ -315,7 +315,7 @@ def _uses_pyav(info: AudioInfo) -> bool:
 def unsupported_reason(info: AudioInfo) -> str:
     """Return why such a file can't be written, or an empty string if it can."""
     if _uses_pyav(info):
-        from noisegate_cli.files.ffmpeg import unsupported_reason
+        from noisegate_cli.files.ffmpeg_encoder import unsupported_reason
     else:
         from noisegate_cli.files.libsndfile import unsupported_reason
     # Without the properties that don't matter, most calls find their answer in the cache.
@@ -354,7 +354,7 @@ def _create_encoder(path: Path, info: AudioInfo, metadata: InputMetadata | None)
     encoder_writes_tags = info.container.tag_writer == library
     tags = metadata.tags if metadata and encoder_writes_tags else None
     if library == "ffmpeg":
-        from noisegate_cli.files.ffmpeg import PyavEncoder
+        from noisegate_cli.files.ffmpeg_encoder import PyavEncoder
 
         return PyavEncoder(path, info, tags.first_values(ffmpeg=True) if tags else {})
     return SndfileEncoder(path, info, tags.first_values() if tags else {})
