@@ -172,6 +172,10 @@ class SndfileEncoder:
             self.close()
 
 
+MAX_RATE_ERROR = 1e-4
+"""Maximum relative error of the sample rate in a file; SDS stores a period in nanoseconds."""
+
+
 @cache
 def unsupported_reason(info: AudioInfo) -> str:
     """Return why libsndfile can't write such a recording, or an empty string if it can.
@@ -180,18 +184,34 @@ def unsupported_reason(info: AudioInfo) -> str:
     """
     if info.format == "SD2":
         return "an SD2 file consists of two files"
-    if info.subtype.startswith("ALAC"):
-        # It goes through a temporary file. If that can't be written, libsndfile drops the samples
-        # or frees memory twice.
-        return "libsndfile can lose samples in ALAC"
+    adds_sample = info.format == "VOC" and info.subtype in ("ULAW", "ALAW")
+    # ALAC goes through a temporary file. If that can't be written, libsndfile drops the samples
+    # or frees memory twice. libsndfile can't read the DWVW files that it writes.
+    if adds_sample or info.subtype.startswith(("ALAC", "DWVW")):
+        return f"libsndfile can't write {info.subtype} in {info.format} exactly"
     max_rate_hz = find_subtype(info.subtype).max_encoder_rate_hz
     if 0 < max_rate_hz < info.sample_rate:
         return f"{info.subtype} holds at most {max_rate_hz} Hz"
+    file = io.BytesIO()
     try:
-        with sf.SoundFile(io.BytesIO(), "w", **_sndfile_parameters(info)):
-            return ""
+        with sf.SoundFile(file, "w", **_sndfile_parameters(info)):
+            pass
     except (sf.SoundFileError, ValueError) as error:
         return error_text(error)
+    rate = _read_sample_rate(file)
+    if rate is None or abs(rate - info.sample_rate) <= MAX_RATE_ERROR * info.sample_rate:
+        return ""
+    return f"its sample rate would become {rate} Hz"
+
+
+def _read_sample_rate(file: io.BytesIO) -> int | None:
+    """Return the sample rate of a new file; None if it can't be read without samples."""
+    file.seek(0)
+    try:
+        with sf.SoundFile(file) as reopened:
+            return int(reopened.samplerate)
+    except (sf.SoundFileError, ValueError, TypeError):
+        return None
 
 
 VORBIS_BIT_RATES_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 250)

@@ -30,6 +30,7 @@ from noisegate_cli.files.riff import (
     WavEncoder,
     append_metadata_chunks,
 )
+from noisegate_cli.files.short_outputs import check_short_output
 from noisegate_cli.files.size_limits import check_size
 from noisegate_cli.files.unfinished import remove_when_left
 from noisegate_cli.files.variable_fields import clear_variable_fields
@@ -193,6 +194,7 @@ def open_writer(
     with remove_when_left(partial, new_folders):
         with _open_file_writer(partial, info, metadata) as writer:
             yield writer
+        check_short_output(partial, info, writer.samples)
         check_overwrite(path, force)
         with _wrap_write_errors(path):
             if fsync:
@@ -231,6 +233,7 @@ def _open_stream_writer(info: AudioInfo, metadata: InputMetadata | None) -> Iter
             with spool_output() as file:
                 with _open_file_writer(file, replace(info, path=file), metadata) as writer:
                     yield writer
+                check_short_output(file, info, writer.samples)
                 with _wrap_write_errors(info.path):
                     copy_to_sink(file, output)
 
