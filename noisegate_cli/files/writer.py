@@ -273,7 +273,7 @@ def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) 
         if not _uses_wav_encoder(info):
             append_metadata_chunks(path, metadata.chunks)
     elif metadata.chunks is None or metadata.chunks or info.needs_channel_mask:
-        from noisegate_cli.files.tags import write_tags
+        from noisegate_cli.files.tag_writers import write_tags
 
         try:
             write_tags(path, info, metadata.tags)
