@@ -292,6 +292,8 @@ def gate_recording(
             reader.path,
             reader.tags,
             reader.chunks,
+            reader.chapters,
+            info.duration,
             keep_mtime=options.keep_mtime and is_file,
             keep_mode=is_file,
         )

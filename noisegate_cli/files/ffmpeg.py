@@ -10,6 +10,7 @@ import av
 import numpy as np
 
 from noisegate_cli.errors import AudioError
+from noisegate_cli.files.chapters import convert_from_ffmpeg
 from noisegate_cli.files.ffmpeg_frames import (
     channel_mask,
     copy_frame,
@@ -100,7 +101,7 @@ class PyavDecoder:
             raise AudioError("there is no sound in it")
         self._stream = self._container.streams.best("audio") or streams[0]
         self.other_streams = len(streams) - 1
-        self.chapters = len(self._container.chapters())
+        self.chapters = convert_from_ffmpeg(self._container.chapters())
 
     def _take_custom_layout(self) -> None:
         """Replace a channel layout that PyAV can't handle.

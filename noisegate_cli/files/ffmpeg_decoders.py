@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from noisegate_cli.errors import AudioError
+from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.ffmpeg import PyavDecoder
 from noisegate_cli.files.holes import Hole
 from noisegate_cli.files.mpeg import FilePart, find_parts
@@ -47,7 +48,8 @@ class JoinedDecoder:
         If no part contains audio that can be decoded. The message contains no path.
     """
 
-    other_streams = chapters = 0
+    other_streams = 0
+    chapters: tuple[Chapter, ...] = ()  # They are in the ID3 tag.
 
     def __init__(self, path: Path, parts: list[FilePart]) -> None:
         self._path = path

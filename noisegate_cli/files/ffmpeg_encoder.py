@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 
+from noisegate_cli.files.chapters import Chapter, convert_to_ffmpeg
 from noisegate_cli.files.ffmpeg_frames import SPEAKERS
 from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.files.output_file import OutputFile
@@ -23,7 +24,13 @@ CODEC_LAYOUTS = {"AAC": MP4_LAYOUTS, "ALAC_16": MP4_LAYOUTS, "ALAC_24": MP4_LAYO
 class PyavEncoder:
     """A recording open for writing through PyAV."""
 
-    def __init__(self, path: Path, info: AudioInfo, tags: dict[str, str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        info: AudioInfo,
+        tags: dict[str, str],
+        chapters: tuple[Chapter, ...] = (),
+    ) -> None:
         self._info = info
         muxer, codec = info.container.muxer, info.container.encoders[info.subtype]
         # MP4 rounds the length in its edit list to units of this time scale.
@@ -33,6 +40,8 @@ class PyavEncoder:
         self._file = OutputFile(path)
         self._container: Any = av.open(self._file, "w", format=muxer, options=options)
         self._container.metadata.update(tags)
+        if chapters:
+            self._container.set_chapters(convert_to_ffmpeg(chapters))
         self._layout = channel_layout(info)
         self._stream: Any = self._container.add_stream(
             codec, rate=info.sample_rate, layout=self._layout

@@ -15,6 +15,7 @@ import numpy as np
 import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError
+from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.formats import AudioInfo, find_subtype
 from noisegate_cli.files.holes import Hole
 from noisegate_cli.files.output_file import OutputFile
@@ -80,12 +81,13 @@ class SndfileDecoder:
         """Whether libsndfile can read the file to the end."""
         self.declared_length = _declared_length(self.info, file.extra_info)
         """Expected number of samples; infinite if some are missing but their number is unknown."""
-        self.damaged = self.other_streams = self.chapters = 0
+        self.damaged = self.other_streams = 0
         self.holes: list[Hole] = []
         order = VORBIS_CHANNEL_ORDER.get(file.channels) if file.format == "OGG" else None
         self._channel_order = None if order is None else np.array(order)
 
     tolerance_samples = 0
+    chapters: tuple[Chapter, ...] = ()  # They are in the tags.
 
     def close(self) -> None:
         """Close the file."""
@@ -194,8 +196,10 @@ def unsupported_reason(info: AudioInfo) -> str:
         return f"{info.subtype} holds at most {max_rate_hz} Hz"
     file = io.BytesIO()
     try:
-        with sf.SoundFile(file, "w", **_sndfile_parameters(info)):
-            pass
+        with sf.SoundFile(file, "w", **_sndfile_parameters(info)) as trial:
+            # FLAC checks its parameters only now. VOX ADPCM writes pairs of samples.
+            with suppress(AssertionError):
+                trial.write(np.zeros((1, info.channels), info.dtype))
     except (sf.SoundFileError, ValueError) as error:
         return error_text(error)
     rate = _read_sample_rate(file)
@@ -205,7 +209,7 @@ def unsupported_reason(info: AudioInfo) -> str:
 
 
 def _read_sample_rate(file: io.BytesIO) -> int | None:
-    """Return the sample rate of a new file; None if it can't be read without samples."""
+    """Return the sample rate of a new file; None if it can't be read."""
     file.seek(0)
     try:
         with sf.SoundFile(file) as reopened:

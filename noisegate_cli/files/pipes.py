@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.errors import AudioError, OutputError, SettingsError
+from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.chunks import FORM_BYTES, UNKNOWN_SIZE, Chunk, next_offset, walk_chunks
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo, is_plausible
 from noisegate_cli.files.pcm import SAMPLE_WIDTH_BYTES, decode_pcm, encode_pcm
@@ -147,6 +148,7 @@ class StreamReader:
 
     path = STDIO_PATH
     chunks = MetadataChunks(STDIO_PATH)
+    chapters: tuple[Chapter, ...] = ()
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ import numpy as np
 import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError, SignalError
+from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.formats import (
     DEFAULT_CHANNEL_MASKS,
     STDIO_PATH,
@@ -113,6 +114,11 @@ class AudioReader:
         return self._decoder.tags
 
     @property
+    def chapters(self) -> tuple[Chapter, ...]:
+        """Chapters that the container has, besides those in tags."""
+        return self._decoder.chapters
+
+    @property
     def chunks(self) -> MetadataChunks | None:
         """Metadata chunks of a WAV file; None for other files."""
         return self._layout.metadata_chunks if self._layout else None
@@ -194,8 +200,6 @@ class AudioReader:
         _check_plausible(info)
         if others := self._decoder.other_streams:
             self.warnings.append(f"it has {others + 1} sound tracks: the main one is taken")
-        if chapters := self._decoder.chapters:
-            self.warnings.append(f"its chapters are not kept: it has {chapters}")
         layout = self._layout
         if layout is None:
             return replace(info, channel_mask=info.channel_mask or self._read_channel_mask(info))

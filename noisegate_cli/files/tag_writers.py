@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from noisegate_cli.files.chapters import Chapter, build_comments
 from noisegate_cli.files.chunks import build_chunk
 from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.files.riff import append_raw_chunks
@@ -21,6 +22,15 @@ from noisegate_cli.files.tags import (
 )
 
 MP4_FREEFORM_PREFIX = "----:com.apple.iTunes:"
+
+WRITERS_OF_CHAPTERS = ("riff", "mp3", "aiff", "tta", "flac", "ogg", "mp4", "ffmpeg")
+"""Writers of tags for containers that hold chapters; `PyavEncoder` writes those of M4A."""
+
+MAX_ID3_CHAPTERS = 255
+"""Maximum number of chapters in an ID3 tag, which counts them in a byte."""
+
+MAX_ID3_TICKS = (1 << 32) - 1
+"""Last millisecond in an ID3 tag."""
 
 
 def write_tags(path: Path, info: AudioInfo, tags: Tags) -> None:
@@ -45,7 +55,7 @@ def _build_tag_chunks(tags: Tags) -> Iterator[bytes]:
     ]
     if parts:
         yield build_chunk(b"LIST", b"INFO" + b"".join(parts))
-    if tags.pictures or set(tags.text) - set(by_name):
+    if tags.pictures or tags.chapters or set(tags.text) - set(by_name):
         from mutagen.id3 import ID3
 
         native = ID3()
@@ -96,6 +106,31 @@ def _fill_id3(target: Any, tags: Tags) -> None:
                 data=picture.data,
             )
         )
+    for frame in _build_chapter_frames(tags.chapters):
+        target.add(frame)
+
+
+def _build_chapter_frames(chapters: tuple[Chapter, ...]) -> list[Any]:
+    """Return the frames of an ID3 tag for chapters."""
+    from mutagen.id3 import CHAP, CTOC, TIT2, CTOCFlags
+
+    frames: list[Any] = []
+    for number, chapter in enumerate(chapters[:MAX_ID3_CHAPTERS]):
+        frames.append(
+            CHAP(
+                element_id=f"chp{number}",
+                start_time=min(chapter.start, MAX_ID3_TICKS),
+                end_time=min(chapter.end, MAX_ID3_TICKS),
+                start_offset=0xFFFFFFFF,  # The offset in bytes is not used.
+                end_offset=0xFFFFFFFF,
+                sub_frames=[TIT2(encoding=3, text=chapter.title)],
+            )
+        )
+    if frames:
+        flags = CTOCFlags.TOP_LEVEL | CTOCFlags.ORDERED
+        elements = [frame.element_id for frame in frames]
+        frames.append(CTOC(element_id="toc", flags=flags, child_element_ids=elements))
+    return frames
 
 
 def _save_id3(file: Any, tags: Tags) -> None:
@@ -140,7 +175,8 @@ def _build_vorbis_comments(tags: Tags) -> list[tuple[str, str]]:
         return kept + [
             (CHANNEL_MASK_COMMENT, value) for value in tags.text.get(CHANNEL_MASK_COMMENT, [])
         ]
-    return [(name, value) for name, values in tags.text.items() for value in values]
+    comments = [(name, value) for name, values in tags.text.items() for value in values]
+    return comments + build_comments(tags.chapters)
 
 
 def _build_picture_comments(tags: Tags) -> list[tuple[str, str]]:

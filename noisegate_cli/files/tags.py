@@ -8,11 +8,12 @@ pictures are copied.
 import base64
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from noisegate_cli.files.chapters import Chapter, is_chapter_comment, parse_comments, parse_id3
 from noisegate_cli.files.chunks import walk_chunks
 from noisegate_cli.files.riff import MetadataChunks
 from noisegate_cli.files.tag_limits import is_excessive_id3
@@ -87,11 +88,12 @@ class Tags:
     text: dict[str, list[str]] = field(default_factory=dict)
     """Values by Vorbis comment name, in lower case."""
     pictures: tuple[Picture, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
     native: Any = None
     """mutagen's tag object, copied unchanged if the output has the same tag format."""
 
     def __bool__(self) -> bool:
-        return bool(self.text or self.pictures or self.native)
+        return bool(self.text or self.pictures or self.chapters or self.native)
 
     def first_values(self, ffmpeg: bool = False) -> dict[str, str]:
         """Return the first value of each tag, by FFmpeg's names if `ffmpeg` is true."""
@@ -99,8 +101,10 @@ class Tags:
         return {names.get(name, name): values[0] for name, values in self.text.items() if values}
 
 
-def read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks | None) -> Tags:
-    """Return the tags of a recording.
+def read_tags(
+    path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks | None, duration: float = 0.0
+) -> Tags:
+    """Return the tags of a recording, with its chapters as far as they are in tags.
 
     Parameters
     ----------
@@ -110,7 +114,16 @@ def read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks |
         Tags that the decoder reports.
     chunks
         Metadata chunks of a WAV file; None for other files.
+    duration
+        Duration of the recording in seconds, which ends the last chapter.
     """
+    tags = _read_tags(path, decoder_tags, chunks)
+    chapters = tags.chapters or parse_comments(tags.text, duration)
+    text = {name: texts for name, texts in tags.text.items() if not is_chapter_comment(name)}
+    return replace(tags, text=text, chapters=chapters)
+
+
+def _read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks | None) -> Tags:
     text = {
         ALIASES.get(name.lower(), name.lower()): [value]
         for name, value in decoder_tags.items()
@@ -136,7 +149,7 @@ def read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks |
         return Tags(text, pictures)
     texts, covers = _parse_native_tags(found.tags)
     covers += [_parse_flac_picture(picture) for picture in getattr(found, "pictures", ())]
-    return Tags(text | texts, tuple(covers), found.tags)
+    return Tags(text | texts, tuple(covers), _parse_chapter_frames(found.tags), found.tags)
 
 
 def _is_other_riff(path: Path) -> bool:
@@ -187,6 +200,13 @@ def _parse_id3(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
             values = frame.text if isinstance(frame.text, list) else [frame.text]
             text.setdefault(name, []).extend(str(value) for value in values)
     return text, pictures
+
+
+def _parse_chapter_frames(native: Any) -> tuple[Chapter, ...]:
+    """Return the chapters in mutagen's tag object if it is an ID3 tag."""
+    from mutagen.id3 import ID3Tags
+
+    return parse_id3(native.values()) if isinstance(native, ID3Tags) else ()
 
 
 def _parse_mp4(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
@@ -254,7 +274,7 @@ def _parse_wav_tags(chunks: MetadataChunks) -> Tags:
     by_id[b"IPRT"] = "tracknumber"
     text: dict[str, list[str]] = {}
     pictures: tuple[Picture, ...] = ()
-    native = None
+    native: Any = None
     for chunk in (*chunks.before, *chunks.after):
         if chunk.id == b"LIST":
             content = chunks.read(chunk)
@@ -271,7 +291,7 @@ def _parse_wav_tags(chunks: MetadataChunks) -> Tags:
             texts, found = _parse_id3(native)
             text |= texts
             pictures += tuple(found)
-    return Tags(text, pictures, native)
+    return Tags(text, pictures, _parse_chapter_frames(native), native)
 
 
 def _parse_info_list(content: bytes, big: bool) -> Iterator[tuple[bytes, str]]:

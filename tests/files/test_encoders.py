@@ -43,12 +43,13 @@ def test_another_program_decodes_every_sample(tmp_path, container):
     [
         ("ogg", 200001, "VORBIS holds at most 200000 Hz"),
         ("ogg", 384000, "VORBIS holds at most 200000 Hz"),
+        ("flac", 200001, "problem with initialization of the flac decoder"),
         ("svx", 96000, "its sample rate would become 30464 Hz"),
         ("htk", 44100, "its sample rate would become 44247 Hz"),
     ],
 )
 def test_a_sample_rate_that_the_encoder_does_not_support_is_refused(ending, rate, reason):
-    kind = ending.upper() if ending != "ogg" else "WAV"
+    kind = ending.upper() if ending in ("svx", "htk") else "WAV"
     source = AudioInfo(Path(f"in.{ending}"), rate, 1, 100, kind, "PCM_16")
     with pytest.raises(OutputError, match=f"can't hold this recording .{reason}"):
         output_info(source, Path(f"out.{ending}"))
