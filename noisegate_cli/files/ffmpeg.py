@@ -29,6 +29,7 @@ from noisegate_cli.files.formats import (
 from noisegate_cli.files.holes import MAX_HOLE_S, Hole, HoleFinder, parse_flac_position
 from noisegate_cli.files.mpeg import FilePart
 from noisegate_cli.files.pcm import convert_to_subtype
+from noisegate_cli.files.skipped_bytes import SkippedBytesFinder
 from noisegate_cli.samples import Samples
 
 ROUNDED_LENGTH_TOLERANCE_S = 0.25
@@ -66,11 +67,12 @@ class PyavDecoder:
     def __init__(self, path: Path, part: FilePart | None = None) -> None:
         # Pass an open file instead of a path: FFmpeg interprets "http:…" and "concat:…" as URLs.
         self._file = path.open("rb")
+        self._skipped_bytes: SkippedBytesFinder | None = None
         try:
             self._open_container(path, part)
             self._choose_stream()
             self._take_custom_layout()
-            self._start_decoding()
+            self._start_decoding(path)
             self.info = self._build_info(path)
         except BaseException:
             self.close()
@@ -120,7 +122,7 @@ class PyavDecoder:
             self._custom_mask = sum(1 << bit for bit in bits)
             self._channel_order = None if bits == sorted(bits) else np.argsort(bits)
 
-    def _start_decoding(self) -> None:
+    def _start_decoding(self, path: Path) -> None:
         """Decode the first frame, since only frames tell the format of the samples reliably."""
         self.damaged = 0
         """Number of errors while decoding, such as packets that could not be decoded."""
@@ -131,6 +133,9 @@ class PyavDecoder:
         self._hole_finder = HoleFinder(
             max(0.5, 2 * self._samples_per_tick), MAX_HOLE_S * (coder.sample_rate or 0)
         )
+        # Other parsers pass damaged bytes on in a packet.
+        if self.demuxer == "aac":
+            self._skipped_bytes = SkippedBytesFinder(path)
         self._packet_bytes = self._packets = self._uncounted_ticks = 0
         self._last_end_s = self._audio_end_s = 0.0  # ends of all tracks, and of this one
         self._frames = self._decode_packets()
@@ -194,6 +199,8 @@ class PyavDecoder:
     def close(self) -> None:
         """Close the file."""
         self._frames = iter(())
+        if self._skipped_bytes is not None:
+            self._skipped_bytes.close()
         if self._container is not None:
             self._container.close()
         self._file.close()
@@ -328,6 +335,7 @@ class PyavDecoder:
                 self._audio_end_s = self._audio_end_s if is_other else end_s
             if is_other:
                 continue
+            self._note_skipped_bytes(packet)
             try:
                 frames = packet.decode()
             except (av.FFmpegError, OSError):
@@ -339,6 +347,15 @@ class PyavDecoder:
             if self.demuxer == "flac":
                 self._number_flac_frames(packet, frames)
             yield from (frame for frame in frames if frame.samples)
+
+    def _note_skipped_bytes(self, packet: Any) -> None:
+        """Note the frames that are lost because FFmpeg skips damaged bytes before a packet."""
+        if self._skipped_bytes is None:
+            return
+        skipped = self._skipped_bytes.find(bytes(packet))
+        if skipped and self._packets:
+            frames = round(skipped * self._packets / self._packet_bytes)
+            self._uncounted_ticks += frames * (packet.duration or 0)
 
     def _note_lost_packet(self, packet: Any) -> None:
         """Note that a packet could not be decoded."""

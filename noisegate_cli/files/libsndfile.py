@@ -33,8 +33,6 @@ TRUNCATION_LOG_MESSAGES = ("Last page lacks an end-of-stream bit", "Seems to be 
 OGG_HOLE_LOG_MESSAGE = "libogg reports a hole"
 """Message in libsndfile's log that reveals a damaged part of an Ogg file."""
 
-OPUS_SAMPLE_RATE_HZ = 48000
-
 UNKNOWN_LENGTH_SAMPLES = 1 << 62
 """libsndfile reports at least this many samples if a file doesn't declare its length."""
 
@@ -116,10 +114,8 @@ class SndfileDecoder:
                 raise DamageError(error_text(error)) from error
             if OGG_HOLE_LOG_MESSAGE in self._file.extra_info and not self.damaged:
                 self.damaged += 1
-                # FFmpeg can fill the hole, but it decodes Opus only at this rate.
-                if info.subtype != "OPUS" or info.sample_rate == OPUS_SAMPLE_RATE_HZ:
-                    raise DamageError("a part of the stream is missing")
-            last = len(block) < length and not (self.damaged and len(block))
+                raise DamageError("a part of the stream is missing")  # FFmpeg can fill the hole.
+            last = len(block) < length
             yield block if self._channel_order is None else block[:, self._channel_order], last
 
 
@@ -197,9 +193,8 @@ def unsupported_reason(info: AudioInfo) -> str:
     file = io.BytesIO()
     try:
         with sf.SoundFile(file, "w", **_sndfile_parameters(info)) as trial:
-            # FLAC checks its parameters only now. VOX ADPCM writes pairs of samples.
-            with suppress(AssertionError):
-                trial.write(np.zeros((1, info.channels), info.dtype))
+            # FLAC checks its parameters only now. VOX ADPCM can't write a single sample.
+            trial.write(np.zeros((2, info.channels), info.dtype))
     except (sf.SoundFileError, ValueError) as error:
         return error_text(error)
     rate = _read_sample_rate(file)
