@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -66,11 +67,36 @@ class RawFormat:
 
     sample_rate: int
     """Sample rate in Hz."""
-    channels: int
-    subtype: str
+    channels: int = 0
+    subtype: str = ""
     """libsndfile's name of the sample type."""
     big_endian: bool = False
     """Whether the most significant byte comes first."""
+
+    def __post_init__(self) -> None:
+        numbers = self.sample_rate, self.channels
+        are_positive = all(isinstance(number, Integral) and number > 0 for number in numbers)
+        if not are_positive or self.subtype not in RAW_SUBTYPES.values():
+            raise SettingsError(
+                f"{self!r} is no format of samples: "
+                "give for example RawFormat(44100, 1, 'PCM_16') or RawFormat.parse('44100:1:s16'), "
+                f"the subtype is one of {' '.join(RAW_SUBTYPES.values())}"
+            )
+
+    @classmethod
+    def from_value(cls, raw: "RawFormat | str | None") -> "RawFormat | None":
+        """Return a format that is given as an object or as text; None if there is none.
+
+        Raises
+        ------
+        SettingsError
+            If the text or the type is invalid.
+        """
+        if raw is None or isinstance(raw, RawFormat):
+            return raw
+        if not isinstance(raw, str):
+            raise SettingsError(f"raw {raw!r} is no RawFormat: give for example '44100:1:s16'")
+        return cls.parse(raw)
 
     @classmethod
     def parse(cls, text: str) -> "RawFormat":
