@@ -1,17 +1,20 @@
 """MP3 files: every frame is read, without side effects on the rest of the process."""
 
+import struct
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import soundfile as sf
+from mutagen.apev2 import BINARY, APEv2, APEValue
 from mutagen.id3 import APIC, ID3, TIT2
 
 from noisegate_cli import GateSettings, gate_file
 from noisegate_cli.files import mpeg
 from noisegate_cli.files.mpeg import find_parts
 from noisegate_cli.files.reader import AudioReader, probe
+from noisegate_cli.files.trailing_tags import find_audio_end
 from tests.conftest import tone
 from tests.zoo import sound
 
@@ -183,6 +186,81 @@ def test_several_tags_before_the_frames_are_skipped(tmp_path, has_length_header,
     samples, warnings = read_whole(source)
     assert warnings == []
     assert np.array_equal(samples, expected)
+
+
+def make_tags(folder):
+    """Return tags that can follow the frames, by name."""
+    path = folder / "tag"
+    id3 = ID3()
+    id3.add(TIT2(encoding=3, text="Info Xing"))
+    # It contains the bytes of frame headers.
+    id3.add(APIC(encoding=3, mime="image/png", type=3, desc="", data=b"\xff\xfb\x90\0" * 10000))
+    id3.save(path)
+    tag = path.read_bytes()
+    marked = tag[:5] + b"\x10" + tag[6:]
+    ape = APEv2()
+    ape["Title"], ape["Cover"] = "A title", APEValue(b"\xff\xfb\x90\0" * 10000, BINARY)
+    path.write_bytes(b"")
+    ape.save(path)
+    lyrics = b"LYRICSBEGINLYR00011Hello world"
+    tags = {
+        "id3v1": b"TAG" + bytes(125),
+        "id3v2": tag,
+        "small id3v2": b"ID3\4\0\0\0\0\0\x15"
+        + b"TIT2"
+        + bytes([0, 0, 0, 11, 0, 0, 3])
+        + b"Info Xing\0",
+        "id3v2 with footer": marked + b"3DI" + marked[3:10],
+        "ape": path.read_bytes(),
+        "lyrics": lyrics + b"%06dLYRICS200" % len(lyrics),
+    }
+    path.unlink()
+    return tags
+
+
+TRAILING_TAGS = [
+    *[
+        ("id3v1",),
+        ("id3v2",),
+        ("small id3v2",),
+        ("id3v2 with footer",),
+        ("ape",),
+        ("lyrics", "id3v1"),
+    ],
+    *[("ape", "id3v1"), ("id3v2", "ape", "id3v1"), ("ape", "id3v2"), ("ape", "lyrics", "id3v1")],
+]
+
+
+@pytest.mark.parametrize("names", TRAILING_TAGS)
+@pytest.mark.parametrize("has_length_header", [True, False])
+def test_tags_after_the_frames_change_nothing(tmp_path, names, has_length_header):
+    source = write_mp3(tmp_path / "in.mp3", sound(RATE))
+    if not has_length_header:
+        remove_length_header(source)
+    expected, _ = read_whole(source)
+    tags = make_tags(tmp_path)
+    source.write_bytes(source.read_bytes() + b"".join(tags[name] for name in names))
+    samples, warnings = read_whole(source)
+    assert warnings == []
+    assert np.array_equal(samples, expected)
+
+
+def test_tags_between_joined_files_change_nothing(tmp_path):
+    source = write_mp3(tmp_path / "in.mp3", sound(RATE))
+    expected, _ = read_whole(source)
+    frames, tags = source.read_bytes(), make_tags(tmp_path)
+    source.write_bytes((frames + tags["ape"] + tags["id3v1"]) * 2)
+    samples, _ = read_whole(source)
+    assert len(samples) == pytest.approx(2 * len(expected), abs=2 * 1152)
+
+
+def test_a_tag_that_declares_more_than_the_file_holds_is_no_tag(tmp_path):
+    path = tmp_path / "in"
+    for size in (0, 10**6):
+        footer = b"APETAGEX" + struct.pack("<IIII", 2000, size, 1, 0) + bytes(8)
+        path.write_bytes(bytes(500) + footer)
+        with path.open("rb") as file:
+            assert find_audio_end(file, 532) == 532
 
 
 @pytest.mark.parametrize("scan_bytes", [4, 7, 100, 1 << 16])
