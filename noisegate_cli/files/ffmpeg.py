@@ -11,6 +11,7 @@ import numpy as np
 
 from noisegate_cli.errors import AudioError
 from noisegate_cli.files.chapters import convert_from_ffmpeg
+from noisegate_cli.files.chunks import is_riff_complete
 from noisegate_cli.files.ffmpeg_frames import (
     channel_mask,
     copy_frame,
@@ -149,7 +150,9 @@ class PyavDecoder:
             self._channel_mask, self._channel_order = channel_mask(self._first_frame.layout), None
         self._packer = av.AudioResampler(format=self._first_frame.format.packed)
         self._length = self._declared_length()
-        self.declared_length = float(self._length or 0)
+        # AVI counts the empty chunks before sound that starts late.
+        is_known = self.demuxer != "avi" or not is_riff_complete(path)
+        self.declared_length = float(self._length or 0) if is_known else 0.0
         """Expected number of samples; 0 if unknown."""
 
     def _build_info(self, path: Path) -> AudioInfo:
@@ -182,6 +185,8 @@ class PyavDecoder:
         lengths = []
         if stream.duration and stream.time_base:
             lengths.append(stream.duration * stream.time_base * rate)
+        elif self.demuxer == "avi" and stream.frames and stream.time_base:
+            lengths.append(stream.frames * stream.time_base * rate)
         elif self._container.duration:
             lengths.append(Fraction(self._container.duration, av.time_base) * rate)
         if self.demuxer == "caf" and stream.frames and stream.codec_context.name.startswith("pcm"):
