@@ -4,9 +4,9 @@ Several tags can follow each other. Each of these declares its size at its end, 
 without a footer.
 """
 
+import math
+import struct
 from typing import BinaryIO
-
-from noisegate_cli.files.tag_limits import parse_syncsafe
 
 ID3V1_BYTES = 128
 ID3V2_HEADER_BYTES = 10
@@ -14,6 +14,11 @@ APE_FOOTER_BYTES = 32
 APE_HAS_HEADER = 1 << 31
 LYRICS_END = b"LYRICS200"
 LYRICS_SIZE_DIGITS = 6
+
+MIN_APE_ITEM_BYTES = 11
+
+MAX_APE_BYTES = 1 << 26
+"""Maximum size of an APE tag."""
 
 MAX_TRAILING_TAGS = 16
 
@@ -26,6 +31,35 @@ def find_audio_end(file: BinaryIO, end: int) -> int:
             break
         end -= size
     return end
+
+
+def count_ape_items(file: BinaryIO) -> float:
+    """Return the number of items in the APE tags at the end of a file, or at its beginning.
+
+    It is infinite if a tag is too large.
+    """
+    file.seek(0)
+    footers = [file.read(APE_FOOTER_BYTES)]
+    end = file_size = file.seek(0, 2)
+    for _ in range(MAX_TRAILING_TAGS):
+        footers.append(_read_before(file, end, APE_FOOTER_BYTES))
+        end -= _find_tag_size(file, end)
+    count = 0.0
+    for footer in footers:
+        if footer.startswith(b"APETAGEX") and len(footer) == APE_FOOTER_BYTES:
+            size, declared = struct.unpack_from("<II", footer, 12)
+            is_too_large = MAX_APE_BYTES < size <= file_size
+            items = math.inf if is_too_large else min(declared, size // MIN_APE_ITEM_BYTES)
+            count = max(count, items)
+    return count
+
+
+def parse_syncsafe(octets: bytes) -> int:
+    """Return a number that is stored with seven bits in each byte, as in ID3v2."""
+    number = 0
+    for octet in octets:
+        number = number << 7 | octet & 0x7F
+    return number
 
 
 def _find_tag_size(file: BinaryIO, end: int) -> int:
