@@ -18,6 +18,7 @@ from noisegate_cli.errors import AudioError, DamageError
 from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.formats import AudioInfo, find_subtype
 from noisegate_cli.files.holes import Hole
+from noisegate_cli.files.ogg import read_opus_mapping_family
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
 from noisegate_cli.files.soundfile_private import close_without_fsync
@@ -77,11 +78,13 @@ class SndfileDecoder:
         # The decoder of MP3 files stops early in some and writes messages to stderr.
         self.can_read_all = is_length_known and file.format != "MP3"
         """Whether libsndfile can read the file to the end."""
-        self.declared_length = _declared_length(self.info, file.extra_info)
-        """Expected number of samples; infinite if some are missing but their number is unknown."""
+        is_estimated = file.format == "MP3"
+        self.declared_length = 0.0 if is_estimated else _declared_length(self.info, file.extra_info)
+        """Expected number of samples; 0 if it is unknown, infinite if some are missing but their
+        number is unknown."""
         self.damaged = self.other_streams = 0
         self.holes: list[Hole] = []
-        order = VORBIS_CHANNEL_ORDER.get(file.channels) if file.format == "OGG" else None
+        order = VORBIS_CHANNEL_ORDER.get(file.channels) if _has_vorbis_order(self.info) else None
         self._channel_order = None if order is None else np.array(order)
 
     tolerance_samples = 0
@@ -117,6 +120,13 @@ class SndfileDecoder:
                 raise DamageError("a part of the stream is missing")  # FFmpeg can fill the hole.
             last = len(block) < length
             yield block if self._channel_order is None else block[:, self._channel_order], last
+
+
+def _has_vorbis_order(info: AudioInfo) -> bool:
+    """Return whether the channels of a recording are in the order of Vorbis."""
+    if info.format != "OGG" or info.channels <= 2:
+        return False
+    return info.subtype != "OPUS" or read_opus_mapping_family(info.path) == 1
 
 
 def _raw_parameters(raw: "RawFormat") -> dict[str, object]:

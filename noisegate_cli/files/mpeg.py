@@ -62,6 +62,16 @@ def is_mpeg_audio(path: Path, magic: bytes) -> bool:
     return has_tag or path.suffix.lower() in FORMATS["MP3"].extensions or _is_frame_header(magic)
 
 
+def is_free_format(path: Path) -> bool:
+    """Return whether the first frame of an MP3 file does not declare its bit rate.
+
+    The distance of the frames is constant in such a file. FFmpeg does not decode it.
+    """
+    with path.open("rb") as file:
+        header = _read_at(file, _find_id3_end(file, 0) or 0, 4)
+    return _is_frame_header(header) and not header[2] & 0xF0
+
+
 def find_parts(path: Path) -> list[FilePart]:
     """Return the parts of the MP3 file at `path`; a file that is not joined has one part."""
     with path.open("rb") as file:

@@ -22,6 +22,7 @@ from noisegate_cli.errors import AudioError, OutputError, SettingsError
 from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.chunks import FORM_BYTES, UNKNOWN_SIZE, Chunk, next_offset, walk_chunks
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo, is_plausible
+from noisegate_cli.files.joined_streams import find_next_file
 from noisegate_cli.files.pcm import SAMPLE_WIDTH_BYTES, decode_pcm, encode_pcm
 from noisegate_cli.files.riff import (
     MAX_FMT_BYTES,
@@ -244,6 +245,7 @@ class StreamReader:
     def _blocks(self) -> Iterator[tuple[Samples, bool]]:
         remaining = self._size
         incomplete = b""
+        is_joined, may_be_joined = False, remaining is None and self.info.format == "WAV"
         while remaining is None or remaining > 0:
             octets = self._source.read_available(
                 PIPE_BUFFER_BYTES if remaining is None else min(PIPE_BUFFER_BYTES, remaining)
@@ -253,18 +255,16 @@ class StreamReader:
             if remaining is not None:
                 remaining -= len(octets)
             octets = incomplete + octets
-            complete_bytes = len(octets) // self._block_align * self._block_align
+            end, is_joined = find_next_file(octets) if may_be_joined else (len(octets), False)
+            complete_bytes = end // self._block_align * self._block_align
             incomplete = octets[complete_bytes:]
-            raw_format = self._raw
-            yield (
-                decode_pcm(
-                    octets[:complete_bytes],
-                    raw_format.subtype,
-                    raw_format.channels,
-                    raw_format.big_endian,
-                ),
-                False,
-            )
+            yield self._decode(octets[:complete_bytes]), False
+            if is_joined:
+                self.warnings.append("it holds a second recording, which is left out")
+                break
+        if not is_joined:  # The last bytes could have been the beginning of another file.
+            complete_bytes = len(incomplete) // self._block_align * self._block_align
+            yield self._decode(incomplete[:complete_bytes]), False
         if remaining:
             missing = remaining / self._block_align / self.info.sample_rate
             self.warnings.append(f"it is cut short: {missing:.2f} s that it announced are missing")
@@ -274,6 +274,10 @@ class StreamReader:
         # Consume data after the samples, so that the writer doesn't fail with a broken pipe.
         while self._source.read_available():
             pass
+
+    def _decode(self, octets: bytes) -> Samples:
+        raw_format = self._raw
+        return decode_pcm(octets, raw_format.subtype, raw_format.channels, raw_format.big_endian)
 
     def _is_followed_by_audio(self, size: int) -> bool:
         """Return whether another WAV file, or another `data` chunk, follows the samples."""

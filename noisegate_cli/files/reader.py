@@ -167,15 +167,16 @@ class AudioReader:
 
     def _open_decoder(self, magic: bytes, kind: Format | None) -> Decoder:
         why: Exception | None = None
-        is_mpeg = False
+        is_mpeg = is_free = False
         if not (self._raw or kind):
-            from noisegate_cli.files.mpeg import is_mpeg_audio
+            from noisegate_cli.files.mpeg import is_free_format, is_mpeg_audio
 
-            is_mpeg = is_mpeg_audio(self.path, magic)
+            is_free = is_free_format(self.path)
+            is_mpeg = not is_free and is_mpeg_audio(self.path, magic)
         if not (is_mpeg or (self._layout and self._layout.needs_ffmpeg)):
             try:
                 decoder = SndfileDecoder(self.path, self._raw)
-                if decoder.can_read_all:
+                if decoder.can_read_all or is_free:
                     return decoder
                 decoder.close()
             except (sf.SoundFileError, OSError, TypeError, ValueError) as error:

@@ -74,10 +74,10 @@ def count_asf_tags(file: BinaryIO) -> float:
     start = file.read(ASF_HEADER_BYTES)
     (size,) = struct.unpack_from("<Q", start.ljust(ASF_HEADER_BYTES, b"\0"), len(ASF_MAGIC))
     file_size = file.seek(0, 2)
-    if min(size, file_size) > MAX_TAG_BYTES:
-        return 0 if size > file_size else float("inf")
+    if MAX_TAG_BYTES < size <= file_size:
+        return float("inf")
     file.seek(0)
-    return _count_asf_objects(file.read(size), ASF_HEADER_BYTES)
+    return _count_asf_objects(file.read(min(size, MAX_TAG_BYTES)), ASF_HEADER_BYTES)
 
 
 def _count_asf_objects(header: bytes, position: int) -> int:

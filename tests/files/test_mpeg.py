@@ -16,7 +16,7 @@ from noisegate_cli.files.mpeg import find_parts
 from noisegate_cli.files.reader import AudioReader, probe
 from noisegate_cli.files.trailing_tags import find_audio_end
 from tests.conftest import tone
-from tests.zoo import sound
+from tests.zoo import encode, sound
 
 RATE = 44100
 OPEN = GateSettings(threshold=0.03, range_db=0.0)
@@ -252,6 +252,65 @@ def test_tags_between_joined_files_change_nothing(tmp_path):
     source.write_bytes((frames + tags["ape"] + tags["id3v1"]) * 2)
     samples, _ = read_whole(source)
     assert len(samples) == pytest.approx(2 * len(expected), abs=2 * 1152)
+
+
+@pytest.mark.parametrize("kind", ["layer3", "layer2"])
+@pytest.mark.parametrize(
+    ("rate", "channels"),
+    [(8000, 1), (12000, 1), (16000, 1), (22050, 1), (11025, 2), (24000, 2), (32000, 1), (48000, 2)],
+)
+def test_another_decoder_reads_the_same_samples(tmp_path, kind, rate, channels):
+    if kind == "layer2" and rate < 16000:
+        pytest.skip("MPEG 2.5 has layer III only")
+    source = tmp_path / "in.mp3"
+    y = np.random.default_rng(0).normal(0, 0.1, (rate, channels))
+    if kind == "layer3":
+        sf.write(source, y, rate, format="MP3")
+    else:
+        encode(source, y, "mp2", "mp2", "s16", rate)
+    samples, warnings = read_whole(source)
+    expected = sf.read(source, always_2d=True)[0]  # by mpg123
+    assert warnings == []
+    assert samples.shape == expected.shape
+    assert np.abs(samples / (2**15 if samples.dtype == np.int16 else 1) - expected).max() < 1e-4
+
+
+def test_a_vbri_length_header_is_not_decoded(tmp_path):
+    source = write_mp3(tmp_path / "in.mp3", sound(RATE))
+    frame_header = source.read_bytes()[:4]
+    length_header_size = source.read_bytes().index(frame_header[:2], 4)
+    remove_length_header(source)
+    expected, _ = read_whole(source)
+    frames = source.read_bytes()
+    count = len(expected) // 1152
+    size = length_header_size + len(frames)
+    fields = (1, 0, 75, size, count, 1, 1, 2, count, len(frames) % 65536)
+    header = frame_header + bytes(32) + b"VBRI" + struct.pack(">HHHIIHHHHH", *fields)
+    source.write_bytes(header.ljust(length_header_size, b"\0") + frames)
+    samples, warnings = read_whole(source)
+    assert warnings == []
+    assert np.array_equal(samples, expected)
+
+
+@pytest.mark.parametrize("has_tag", [False, True])
+def test_a_free_format_file_is_read(tmp_path, has_tag):
+    source = tmp_path / "in.mp3"
+    y = np.random.default_rng(0).normal(0, 0.1, 48000)
+    write_mp3(source, y, 48000, mode="CONSTANT")
+    remove_length_header(source)
+    expected, _ = read_whole(source)
+    content = bytearray(source.read_bytes())
+    kbps = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)[content[2] >> 4]
+    for position in range(0, len(content), 144 * kbps // 48):
+        assert content[position] == 0xFF
+        content[position + 2] &= 0x0F
+    source.write_bytes(content)
+    if has_tag:
+        add_tag(source)
+    samples, warnings = read_whole(source)
+    assert warnings == []
+    assert samples.shape == expected.shape
+    assert np.abs(samples - expected).max() < 1e-4
 
 
 def test_a_tag_that_declares_more_than_the_file_holds_is_no_tag(tmp_path):
