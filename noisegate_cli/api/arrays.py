@@ -82,6 +82,21 @@ def gate(
 ) -> ArrayGateResult: ...
 
 
+@overload
+def gate(
+    y: ArrayLike,
+    sample_rate: int,
+    *,
+    settings: GateSettings | None = None,
+    preset: str | None = None,
+    y_noise: ArrayLike | None = None,
+    axis: int = 0,
+    return_result: bool,
+    progress: Progress = False,
+    **changes: Unpack[SettingsChanges],
+) -> Samples | ArrayGateResult: ...
+
+
 def gate(
     y: ArrayLike,
     sample_rate: int,

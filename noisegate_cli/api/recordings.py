@@ -86,7 +86,7 @@ def analyze_file(
     progress: Progress = False,
     *,
     preset: str | None = None,
-    raw: "RawFormat | None" = None,
+    raw: "RawFormat | str | None" = None,
     **changes: Unpack[SettingsChanges],
 ) -> AnalysisReport:
     """Measure the recording at `path` in one pass, block by block.
@@ -102,7 +102,7 @@ def analyze_file(
     preset
         Name of a preset instead of `settings`.
     raw
-        Sample format of an input without a header.
+        Sample format of an input without a header, as an object or as text: `"44100:1:s16"`.
     **changes
         Single settings that override `settings` or the preset, see `GateSettings`.
 
@@ -118,9 +118,10 @@ def analyze_file(
     """
     settings = build_settings(settings, preset, changes)
     noises = measure_noise_file(settings)
+    raw_format = _parse_raw_format(raw)
     with (
         open_progress(progress, Path(path).name) as report,
-        open_reader(Path(path), raw, zero_nonfinite=settings.zero_nonfinite) as reader,
+        open_reader(Path(path), raw_format, zero_nonfinite=settings.zero_nonfinite) as reader,
     ):
         noises = noises or measure_noise_span_of_reader(reader, settings)
         levels = _measure_file(reader, settings, noises, report).report()
@@ -175,7 +176,7 @@ def gate_file(
     *,
     residue: str | Path | None = None,
     options: OutputOptions | None = None,
-    raw: "RawFormat | None" = None,
+    raw: "RawFormat | str | None" = None,
     preset: str | None = None,
     force: bool = False,
     fsync: bool = False,
@@ -204,7 +205,7 @@ def gate_file(
     options
         Sample type of the output, its name if `output` has none, and the metadata to preserve.
     raw
-        Sample format of an input without a header.
+        Sample format of an input without a header, as an object or as text: `"44100:1:s16"`.
     preset
         Name of a preset instead of `settings`.
     force
@@ -238,7 +239,7 @@ def gate_file(
         build_settings(settings, preset, changes),
         residue=residue,
         options=options or OutputOptions(),
-        raw=raw,
+        raw=_parse_raw_format(raw),
         force=force,
         fsync=fsync,
         with_peak=with_peak,
@@ -292,6 +293,8 @@ def gate_recording(
             reader.path,
             reader.tags,
             reader.chunks,
+            reader.chapters,
+            info.duration,
             keep_mtime=options.keep_mtime and is_file,
             keep_mode=is_file,
         )
@@ -316,6 +319,14 @@ def gate_recording(
         warnings=(*reader.warnings, *metadata.warnings, *_clipping_warnings(writers[0])),
         delay_ms=None if delay_samples is None else 1000 * delay_samples / info.sample_rate,
     )
+
+
+def _parse_raw_format(raw: "RawFormat | str | None") -> "RawFormat | None":
+    if raw is None:
+        return None
+    from noisegate_cli.files.pipes import RawFormat
+
+    return RawFormat.from_value(raw)
 
 
 class _Outputs(NamedTuple):

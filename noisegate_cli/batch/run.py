@@ -21,7 +21,13 @@ from noisegate_cli.batch.incremental import (
     REASON_INTERRUPTED,
     decide_job,
 )
-from noisegate_cli.batch.interface import BatchConfig, BatchObserver, BatchReport, NullBatchObserver
+from noisegate_cli.batch.interface import (
+    DEFAULT_TIMEOUT_S,
+    BatchConfig,
+    BatchObserver,
+    BatchReport,
+    NullBatchObserver,
+)
 from noisegate_cli.batch.job_runner import MAX_CHUNK_JOBS, JobRunner, split_into_chunks
 from noisegate_cli.batch.manifest import MANIFEST_NAME, Manifest, read_results
 from noisegate_cli.batch.plan import PAGE_ROWS, open_plan
@@ -107,7 +113,7 @@ class BatchRun:
         batch = self._batch
         if batch.cluster:
             return DaskWorkerPool(batch.cluster)
-        return ProcessWorkerPool(batch.jobs, batch.timeout_s)
+        return ProcessWorkerPool(batch.jobs, batch.timeout_s or DEFAULT_TIMEOUT_S)
 
     def _find_recordings(self) -> None:
         """Find the recordings and fail those whose output names collide."""

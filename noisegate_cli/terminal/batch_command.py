@@ -224,7 +224,7 @@ def batch(
     other settings.
     """
     from noisegate_cli.batch.discovery import GlobPatterns
-    from noisegate_cli.batch.interface import DEFAULT_TIMEOUT_S, BatchConfig
+    from noisegate_cli.batch.interface import BatchConfig
     from noisegate_cli.batch.run import default_output_directory
     from noisegate_cli.files.output_naming import OutputOptions
 
@@ -252,7 +252,7 @@ def batch(
         threshold_scope={None: None, True: "tree", False: "folder"}[threshold_scope],
         jobs=execution.jobs,
         cluster=execution.cluster,
-        timeout_s=execution.timeout or DEFAULT_TIMEOUT_S,
+        timeout_s=execution.timeout,
         force=force,
         fsync=outputs.fsync,
         checksum=execution.checksum,

@@ -26,7 +26,7 @@ from noisegate_cli.files.formats import (
 from noisegate_cli.files.output_target import default_output_path, output_info
 from noisegate_cli.files.pipes import RawFormat
 from noisegate_cli.files.reader import AudioReader
-from noisegate_cli.files.tags import TAG_WRITERS
+from noisegate_cli.files.tag_writers import TAG_WRITERS
 from tests.conftest import as_type
 from tests.zoo import RATE, sound
 
