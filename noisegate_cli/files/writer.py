@@ -188,13 +188,27 @@ def open_writer(
         with _open_stream_writer(info, metadata) as writer:
             yield writer
         return
+    with (
+        open_partial_file(path, force, fsync) as partial,
+        _open_file_writer(partial, info, metadata) as writer,
+    ):
+        yield writer
+
+
+@contextmanager
+def open_partial_file(path: Path, force: bool = False, fsync: bool = False) -> Iterator[Path]:
+    """Yield the path of a partial file, which is renamed to `path` when the context exits.
+
+    On an error or an interrupt, the partial file is removed, and the directories that were created
+    for it. See `open_writer` for the parameters and the errors.
+    """
+    check_overwrite(path, force)
     partial = partial_path(path)
     new_folders = [folder for folder in path.parents if not folder.exists()]
     with remove_when_left(partial, new_folders):
-        with _open_file_writer(partial, info, metadata) as writer:
-            yield writer
+        yield partial
         check_overwrite(path, force)
-        with _wrap_write_errors(path):
+        with wrap_write_errors(path):
             if fsync:
                 sync_file(partial)
             if force:
@@ -219,11 +233,11 @@ def _open_stream_writer(info: AudioInfo, metadata: InputMetadata | None) -> Iter
         spool_output,
     )
 
-    with _wrap_write_errors(info.path):
+    with wrap_write_errors(info.path):
         sink = open_sink(info.path)
     with sink as output:
         if can_stream(info):
-            with _wrap_write_errors(info.path):
+            with wrap_write_errors(info.path):
                 stream = StreamEncoder(output, info, metadata.chunks if metadata else None)
             with _open_encoder_writer(stream, info) as writer:
                 yield writer
@@ -231,7 +245,7 @@ def _open_stream_writer(info: AudioInfo, metadata: InputMetadata | None) -> Iter
             with spool_output() as file:
                 with _open_file_writer(file, replace(info, path=file), metadata) as writer:
                     yield writer
-                with _wrap_write_errors(info.path):
+                with wrap_write_errors(info.path):
                     copy_to_sink(file, output)
 
 
@@ -240,11 +254,11 @@ def _open_file_writer(
     path: Path, info: AudioInfo, metadata: InputMetadata | None
 ) -> Iterator[AudioWriter]:
     """Open a new file at `path`, and copy the metadata when the context exits."""
-    with _wrap_write_errors(info.path):
+    with wrap_write_errors(info.path):
         file = _create_file(path, info, metadata)
     with _open_encoder_writer(file, info) as writer:
         yield writer
-    with _wrap_write_errors(info.path):
+    with wrap_write_errors(info.path):
         if not _uses_wav_encoder(info):
             clear_variable_fields(path, replace(info, samples=writer.samples))
         _copy_metadata(path, info, metadata)
@@ -258,7 +272,7 @@ def _open_encoder_writer(file: Encoder, info: AudioInfo) -> Iterator[AudioWriter
         stack.callback(writer.stop)
         yield writer
         writer.finish()
-        with _wrap_write_errors(info.path):
+        with wrap_write_errors(info.path):
             file.close()
 
 
@@ -292,7 +306,7 @@ def _find_system_error(error: BaseException) -> OSError | None:
 
 
 @contextmanager
-def _wrap_write_errors(path: Path) -> Iterator[None]:
+def wrap_write_errors(path: Path) -> Iterator[None]:
     """Convert errors of the system and the libraries while writing to OutputError."""
     try:
         yield

@@ -11,6 +11,7 @@ from noisegate_cli.gating.chops import MIN_AUDITED_RANGE_DB, ChopAudit, ChopRepo
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector
 from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
+from noisegate_cli.gating.forced import ForcedMask, ForcedStretches
 from noisegate_cli.gating.frames.band_power import BandPowerExtractor
 from noisegate_cli.gating.gain.envelope import Envelope
 from noisegate_cli.gating.gain.mask import GateMask, GateStatistics
@@ -48,6 +49,8 @@ class GateReport:
     statistics: GateStatistics
     segments: Segments
     """Stretches in which the gate was open."""
+    forced: ForcedStretches = ForcedStretches()
+    """Stretches in which the caller opened or closed the gate."""
     chops: ChopReport
     """Sounds whose attack or decay the gate has cut."""
 
@@ -111,6 +114,9 @@ class Gate(BlockProcessor[Samples, Gated]):
         closed_gain = float(10 ** (decision.range_db / 20))
         self._audit = ChopAudit(timing, sample_rate, gates)
         self._mask = GateMask(self._detector.open_above, self._detector.close_below, timing, gates)
+        self._forced: ForcedMask | None = None
+        if decision.forced:
+            self._forced = ForcedMask(decision.forced, timing, sample_rate, gates)
         self._runs = OpenRunCollector(gates)
         self._length = 0
         self._envelope = Envelope(
@@ -165,7 +171,7 @@ class Gate(BlockProcessor[Samples, Gated]):
             suggestion=decision.suggestion,
             range_db=decision.range_db,
             noises=self._noises,
-            statistics=self._mask.statistics,
+            statistics=runs.statistics,
             segments=Segments(
                 runs.runs,
                 runs.frames,
@@ -174,6 +180,7 @@ class Gate(BlockProcessor[Samples, Gated]):
                 self._timing,
                 decision.range_db,
             ),
+            forced=decision.forced,
             chops=self._audit.report,
         )
 
@@ -203,14 +210,17 @@ class Gate(BlockProcessor[Samples, Gated]):
         if self._spectral:
             self._spectral.submit_transforms(block, last)
         values, levels = self._detector.process(block, last)
-        mask = self._mask.process(values, last)
+        mask = uncut = self._mask.process(values, last)
+        if self._forced:
+            uncut, mask = self._forced.process(mask, block, last)
         self._runs.process(mask)
         self._length += len(block)
+        # A cut that the caller wants is no fault of the gate, and what it removes is no noise.
         if self._is_audited:
-            self._audit.process(levels, mask, last)
+            self._audit.process(levels, uncut, last)
         samples = block
         if self._spectral:
-            samples = self._spectral.process(mask, last)
+            samples = self._spectral.process(uncut, last)
         elif self._magnitude_mask:
             samples = self._magnitude_mask.process(block, last)
         gated = self._overlap_add_gain.process(samples, self._envelope.process(mask, last), last)

@@ -6,14 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
-from noisegate_cli.gating.gain.envelope import Envelope
-from noisegate_cli.gating.gain.mask import Mask
+from noisegate_cli.gating.gain.envelope import Envelope, Gains
+from noisegate_cli.gating.gain.mask import GateStatistics, Mask
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
 from noisegate_cli.gating.timing import Timing
 from noisegate_cli.samples import from_db
 
 FrameRuns = NDArray[np.int64]
 """First frame of each open run and first frame after it, shaped (runs, 2)."""
+
+END_MARGIN_HOPS = 1 / 4
+"""Minimum distance of an edge from the end of the recording in `Segments.edges`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -58,6 +61,25 @@ class Segments:
         """Start and end of each stretch in seconds, shaped (n, 2)."""
         return self.samples / self.sample_rate
 
+    @property
+    def edges(self) -> tuple[tuple[tuple[float, float], ...], ...]:
+        """Start and end in seconds of each stretch of each gate, from which the mask is restored.
+
+        `gate(..., segments=...)` rounds them to whole frames. The last frame may begin at the end
+        of the recording or just before it. Therefore an edge is a quarter of a hop before the end
+        at the latest, unless the gate is open until the end.
+        """
+        hop, length = self.timing.hop_length, self.length
+        latest = max(0.0, length - END_MARGIN_HOPS * hop)
+        edges = []
+        for runs in self.runs:
+            samples = np.minimum(runs * float(hop), latest)
+            samples[runs[:, 1] == self.frames, 1] = length
+            is_audible = samples[:, 0] < samples[:, 1]
+            seconds = samples[is_audible] / self.sample_rate
+            edges.append(tuple((start, end) for start, end in seconds.tolist()))
+        return tuple(edges)
+
     def compute_mask(self) -> Mask:
         """Return whether each gate is open in each frame, shaped (frames, gates)."""
         edges = np.zeros((self.frames + 1, len(self.runs)), np.int8)
@@ -72,10 +94,18 @@ class Segments:
         Without a spectral gate the output is the input times this gain.
         """
         timing, closed_gain, gates = self.timing, float(from_db(self.range_db)), len(self.runs)
-        envelope = Envelope(timing.lookahead, timing.attack, timing.release, closed_gain, gates)
-        gains = envelope.process(self.compute_mask(), last=True)
+        gains = self.compute_frame_gains()
         curve = OverlapAddGain(timing.frame_length, timing.hop_length, closed_gain, gates)
         return np.asarray(curve.process(np.ones((self.length, gates)), gains, last=True))
+
+    def compute_frame_gains(self) -> Gains:
+        """Return the linear gain of each gate in each frame, shaped (frames, gates).
+
+        The gain of frame *k* is the gain around the sample *k·H*.
+        """
+        timing, closed_gain, gates = self.timing, float(from_db(self.range_db)), len(self.runs)
+        envelope = Envelope(timing.lookahead, timing.attack, timing.release, closed_gain, gates)
+        return envelope.process(self.compute_mask(), last=True)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -125,6 +155,14 @@ class OpenRunCollector(BlockProcessor[Mask, None]):
                 edges.append(frames_of_change + self.frames)
         self._state = states[-1:]
         self.frames += len(mask)
+
+    @property
+    def statistics(self) -> GateStatistics:
+        """Statistics of the mask so far."""
+        runs = self.runs
+        frames = self.frames * len(runs)
+        is_open = sum(int(np.diff(run).sum()) for run in runs)
+        return GateStatistics(frames, frames - is_open, sum(map(len, runs)))
 
     @property
     def runs(self) -> tuple[FrameRuns, ...]:
