@@ -9,11 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.errors import SettingsError
+from noisegate_cli.errors import SettingsError, SignalError
 from noisegate_cli.gating.block_processor import PairedBlockProcessor
 from noisegate_cli.gating.gain.mask import Mask
 from noisegate_cli.gating.timing import Timing
 from noisegate_cli.samples import Samples
+from noisegate_cli.text import format_time
 
 Spans: TypeAlias = tuple[tuple[float, float], ...]
 """Stretches of time, from and to in seconds."""
@@ -143,7 +144,8 @@ class ForcedMask(PairedBlockProcessor[Mask, Samples, tuple[Mask, Mask]]):
         cut = frames_within(forced.cut, timing, sample_rate)
         fade_out = max(1, math.ceil(timing.release))
         fade_in = timing.lookahead + max(1, math.ceil(timing.attack))
-        self._cut = cut + [1 - fade_out, fade_in - 1]
+        self._cut = cut + np.array([1 - fade_out, fade_in - 1])
+        self._latest_start = max((start for start, _ in forced.keep + forced.cut), default=0.0)
         self._frames = self._length = 0
 
     def process(self, mask: Mask, block: Samples, last: bool = False) -> tuple[Mask, Mask]:
@@ -157,8 +159,18 @@ class ForcedMask(PairedBlockProcessor[Mask, Samples, tuple[Mask, Mask]]):
             The next samples, of which only the number is used.
         last
             Whether the recording ends here.
+
+        Raises
+        ------
+        SignalError
+            If it ends here, before a stretch to keep or to cut.
         """
         self._length += len(block)
+        if last and self._latest_start * self._rate > self._length:
+            raise SignalError(
+                f"it ends at {format_time(self._length / self._rate)}, before the stretch to keep "
+                f"or to cut from {format_time(self._latest_start)} on"
+            )
         frames = self._frames + np.arange(len(mask))
         self._frames += len(mask)
         if self._given is not None:

@@ -128,6 +128,25 @@ class Segments:
         return runs, self.frames, self.length, self.sample_rate, self.timing, self.range_db
 
 
+def count_statistics(runs: tuple[FrameRuns, ...], frames: int) -> GateStatistics:
+    """Return the statistics of gates with these open runs in `frames` frames."""
+    open_frames = sum(int(np.diff(gate_runs).sum()) for gate_runs in runs)
+    total = frames * len(runs)
+    return GateStatistics(total, total - open_frames, sum(map(len, runs)))
+
+
+def crop_runs(runs: FrameRuns, first: int, after: int) -> FrameRuns:
+    """Return the parts of open runs from frame `first` to frame `after`, counted from `first`.
+
+    Examples
+    --------
+    >>> crop_runs(np.array([[0, 3], [5, 9]]), first=2, after=5).tolist()
+    [[0, 1]]
+    """
+    cropped = np.clip(runs, first, after) - first
+    return np.asarray(cropped[cropped[:, 0] < cropped[:, 1]])
+
+
 class OpenRunCollector(BlockProcessor[Mask, None]):
     """Collect the open runs of a mask that arrives in blocks.
 
@@ -159,10 +178,7 @@ class OpenRunCollector(BlockProcessor[Mask, None]):
     @property
     def statistics(self) -> GateStatistics:
         """Statistics of the mask so far."""
-        runs = self.runs
-        frames = self.frames * len(runs)
-        is_open = sum(int(np.diff(run).sum()) for run in runs)
-        return GateStatistics(frames, frames - is_open, sum(map(len, runs)))
+        return count_statistics(self.runs, self.frames)
 
     @property
     def runs(self) -> tuple[FrameRuns, ...]:

@@ -65,7 +65,9 @@ def _read_row(row: Any, where: str) -> list[Stretch]:
         start, end = row
     if not (is_number(start) and is_number(end)):
         raise LabelsError(f'{where}: it is not {{"start": 1.5, "end": 2.5}}')
-    if channel is not None and not (is_number(channel) and channel in range(1, MAX_CHANNEL + 1)):
+    if channel is not None and (
+        not isinstance(channel, int) or isinstance(channel, bool) or not 1 <= channel <= MAX_CHANNEL
+    ):
         raise LabelsError(f"{where}: channel {json.dumps(channel)} is no number from 1 on")
     return [
         stretch._replace(channel=channel)
