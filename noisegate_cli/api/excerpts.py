@@ -101,7 +101,9 @@ class AlignedInput:
         return samples[:length]
 
 
-def choose_span(excerpt: Excerpt, segments: Segments | None, sample_rate: int, hop: int) -> SampleSpan:
+def choose_span(
+    excerpt: Excerpt, segments: Segments | None, sample_rate: int, hop: int
+) -> SampleSpan:
     """Return an excerpt in samples, which begins with a whole hop.
 
     `segments` are the open stretches of the whole recording; they are needed only if the excerpt

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from noisegate_cli.errors import SettingsError
+from noisegate_cli.files.formats import STDIO_PATH
 from noisegate_cli.files.labels.label_file import open_label_writer, read_label_file
 from noisegate_cli.files.labels.track import Envelope, LabelTrack, Mark, Stretch
 from noisegate_cli.gating.forced import ForcedStretches, Spans, to_spans
@@ -15,6 +16,11 @@ from noisegate_cli.gating.segments import Segments
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.gate import GateReport
+
+UNNAMED = "recording"
+"""Name of a recording from standard input or an array."""
+
+GAIN_DECIMALS = 9
 
 GivenSegments = Segments | ArrayLike | str | Path
 """Open stretches: those of a result, an array shaped (n, 2) in seconds, or a label file."""
@@ -41,7 +47,7 @@ def build_label_track(report: "GateReport", path: str | Path, channels: int) -> 
     ]
     marks = (Mark(chop.time, f"cut-off {chop.kind}") for chop in report.chops.worst)
     return LabelTrack(
-        path=str(path),
+        path=UNNAMED if str(path) in ("", ".", str(STDIO_PATH)) else str(path),
         duration=segments.length / segments.sample_rate,
         channels=channels,
         stretches=tuple(sorted(stretches, key=lambda s: (s.start, s.channel or 0))),
@@ -52,7 +58,7 @@ def build_label_track(report: "GateReport", path: str | Path, channels: int) -> 
 
 def _compute_envelopes(segments: Segments) -> Iterable[Envelope]:
     """Yield the gain curve of each gate, without the points on a straight line."""
-    gains = segments.compute_frame_gains()
+    gains = segments.compute_hop_gains().round(GAIN_DECIMALS)
     times = np.arange(len(gains)) * segments.timing.hop_length / segments.sample_rate
     for curve in gains.T:
         slopes = np.diff(curve)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
+from noisegate_cli.gating.frames.window import hann_window
 from noisegate_cli.gating.gain.envelope import Envelope, Gains
 from noisegate_cli.gating.gain.mask import GateStatistics, Mask
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
@@ -94,15 +95,28 @@ class Segments:
         Without a spectral gate the output is the input times this gain.
         """
         timing, closed_gain, gates = self.timing, float(from_db(self.range_db)), len(self.runs)
-        gains = self.compute_frame_gains()
+        gains = self._compute_frame_gains()
         curve = OverlapAddGain(timing.frame_length, timing.hop_length, closed_gain, gates)
         return np.asarray(curve.process(np.ones((self.length, gates)), gains, last=True))
 
-    def compute_frame_gains(self) -> Gains:
-        """Return the linear gain of each gate in each frame, shaped (frames, gates).
+    def compute_hop_gains(self) -> Gains:
+        """Return the linear gain of each gate at the sample *k·H* of each frame *k*.
 
-        The gain of frame *k* is the gain around the sample *k·H*.
+        Between these samples the gain is close to a straight line. The array is shaped
+        (frames, gates), and much smaller than that of `compute_gain`.
         """
+        timing = self.timing
+        gains = self._compute_frame_gains()
+        # The weights of the frames that cover a sample, as in `OverlapAddGain`.
+        weights = hann_window(timing.frame_length)[timing.hop_length :: timing.hop_length] ** 2
+        center = len(weights) // 2
+        smoothed = [
+            np.convolve(curve, weights)[center : center + len(gains)]
+            for curve in (*gains.T, np.ones(len(gains)))
+        ]
+        return np.asarray(np.column_stack(smoothed[:-1]) / smoothed[-1][:, None])
+
+    def _compute_frame_gains(self) -> Gains:
         timing, closed_gain, gates = self.timing, float(from_db(self.range_db)), len(self.runs)
         envelope = Envelope(timing.lookahead, timing.attack, timing.release, closed_gain, gates)
         return envelope.process(self.compute_mask(), last=True)

@@ -34,9 +34,7 @@ class Turns(PairedBlockProcessor[Samples, Samples, Samples]):
         """Return the turns that are complete; both versions are shaped (samples, channels)."""
         pairs = [before, after]
         if self._pending is not None:
-            pairs = [
-                np.concatenate(parts) for parts in zip(self._pending, pairs, strict=True)
-            ]
+            pairs = [np.concatenate(parts) for parts in zip(self._pending, pairs, strict=True)]
         shared = min(map(len, pairs))
         end = shared if last else shared - shared % self._length
         starts = range(0, end, self._length)

@@ -46,7 +46,7 @@ def read(text: str) -> list[Stretch]:
             label = f"{OPEN} {int(channel)}" if channel else ""
             stretches += create_stretches(start, end, where, label)
     except csv.Error as error:
-        raise LabelsError(f"line {reader.line_num}: it is no CSV ({error})") from None
+        raise LabelsError(f"line {reader.reader.line_num}: it is no CSV ({error})") from None
     return stretches
 
 

@@ -37,7 +37,10 @@ def write(track: LabelTrack) -> str:
     events = _merge_events(track)
     for number, (start, end, channel) in enumerate(events, 1):
         source = f"{_format(start)} {_format(end)}"
-        lines += ["", f"{number:03}  AX       {tracks.get(channel, f'A{channel}'):5} C        {source} {source}"]
+        lines += [
+            "",
+            f"{number:03}  AX       {tracks.get(channel, f'A{channel}'):5} C        {source} {source}",
+        ]
         lines.append(f"* FROM CLIP NAME: {track.name}")
         next_start = events[number][0] if number < len(events) else math.inf
         while marks and marks[0].time * FRAMES_PER_S < next_start:

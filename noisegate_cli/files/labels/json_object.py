@@ -11,6 +11,7 @@ from noisegate_cli.files.labels.track import (
     Stretch,
     create_stretches,
 )
+from noisegate_cli.text import escape_undecodable
 
 DECIMALS = 9
 
@@ -24,7 +25,7 @@ def write(track: LabelTrack) -> str:
     ]
     marks = [{"time": round(mark.time, DECIMALS), "label": mark.text} for mark in track.marks]
     return (
-        f'{{"recording": {json.dumps(track.path)},\n'
+        f'{{"recording": {json.dumps(escape_undecodable(track.path))},\n'
         f' "duration": {round(track.duration, DECIMALS)!r},\n'
         f' "channels": {track.channels},\n'
         f' "segments": {_format_rows(segments)},\n'

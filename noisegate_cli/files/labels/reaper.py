@@ -3,6 +3,8 @@
 Source: https://github.com/ReaTeam/Doc/blob/master/State%20Chunk%20Definitions
 """
 
+from pathlib import Path
+
 from noisegate_cli.files.labels.track import Envelope, LabelFormat, LabelTrack, format_seconds
 
 SOURCE_TYPES = {"flac": "FLAC", "mp3": "MP3", "ogg": "VORBIS", "opus": "VORBIS", "wav": "WAVE"}
@@ -24,7 +26,8 @@ def write(track: LabelTrack) -> str:
 
 
 def _format_track(track: LabelTrack, envelope: Envelope, channel_mode: int) -> list[str]:
-    name, path = _quote(track.name), _quote(track.path)
+    # REAPER looks for a relative path from the folder of the project.
+    name, path = _quote(track.name), _quote(str(Path(track.path).absolute()))
     source = SOURCE_TYPES.get(track.name.rpartition(".")[2].lower(), "VIDEO")
     return [
         "<TRACK",
