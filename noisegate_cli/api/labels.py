@@ -70,7 +70,7 @@ def _compute_envelopes(segments: Segments) -> Iterable[Envelope]:
 def write_labels(
     path: str | Path, report: "GateReport", recording: str | Path = "", *, force: bool = False
 ) -> None:
-    """Write the open stretches of a gate as labels.
+    r"""Write the open stretches of a gate as labels.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def write_labels(
     >>> path = Path(tempfile.mkdtemp()) / "labels.txt"
     >>> write_labels(path, result)
     >>> path.read_text()
-    '0.488000\\t1.016000\\topen\\n'
+    '0.488000\t1.016000\topen\n'
     """
     with open_label_writer(Path(path), force) as write:
         write(build_label_track(report, recording, len(report.segments.runs)))

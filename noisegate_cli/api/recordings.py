@@ -29,12 +29,12 @@ from noisegate_cli.files.writer import AudioWriter, InputMetadata, open_writer
 from noisegate_cli.gating.analysis import Analyzer, LevelReport, measure_blocks
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.level_detector import LevelDetector
-from noisegate_cli.gating.forced import ForcedStretches
+from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.gate import Gate, GateReport, compute_latency
 from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
 from noisegate_cli.samples import compute_peak, to_db
-from noisegate_cli.text import format_repr, quote_path
+from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat
@@ -308,7 +308,7 @@ def gate_recording(
     residue: str | Path | None = None,
     labels: str | Path | None = None,
     comparison: str | Path | None = None,
-    forced: ForcedStretches = ForcedStretches(),
+    forced: ForcedStretches = NOT_FORCED,
     excerpt: Excerpt | None = None,
     segments_path: str | Path | None = None,
     options: OutputOptions,
@@ -338,7 +338,7 @@ def gate_recording(
         decision = None
         if excerpt and excerpt.start is None:
             noises = noises or measure_noise_span_of_reader(reader, settings)
-            decision, report = _decide(reader, settings, noises, forced, report)
+            decision, second_pass = _decide(reader, settings, noises, forced, report)
             span = _choose_busiest_span(reader, decision, excerpt)
         else:
             span = choose_span(excerpt, None, info.sample_rate, hop) if excerpt else SampleSpan()
@@ -357,7 +357,7 @@ def gate_recording(
             settings = settings.live
         if decision is None:
             noises = noises or measure_noise_span_of_reader(reader, settings)
-            decision, report = _decide(reader, settings, noises, forced, report)
+            decision, second_pass = _decide(reader, settings, noises, forced, report)
         with add_path_to_errors(info.path):
             stream = Gate(
                 decision,
@@ -384,7 +384,7 @@ def gate_recording(
                 stack.enter_context(open_writer(file, metadata, force, fsync))
                 for file in outputs.recordings
             ]
-            peak = _run(reader, stream, outputs, writers, span, with_peak, report)
+            peak = _run(reader, stream, outputs, writers, span, with_peak, second_pass)
             gated = stream.report
             if write_labels:
                 write_labels(build_label_track(gated, info.path, info.channels))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from noisegate_cli.gating.detection.rule import AdaptiveThreshold, Rule
 from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
-from noisegate_cli.gating.forced import ForcedStretches
+from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
 from noisegate_cli.gating.frames.subsampling import BatchSubsampler
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.text import format_repr
@@ -33,7 +33,7 @@ class GateDecision:
     """Band powers that the models were learnt from, reused when the same samples are gated."""
     target_range_db: float | None = None
     """Gain of the closed gate in dB that results from a target floor; None without one."""
-    forced: ForcedStretches = ForcedStretches()
+    forced: ForcedStretches = NOT_FORCED
     """Stretches in which the gate is open or closed whatever the rule says."""
 
     def __repr__(self) -> str:
@@ -44,7 +44,7 @@ class GateDecision:
         cls,
         settings: GateSettings,
         noises: "NoiseProfiles" = (),
-        forced: ForcedStretches = ForcedStretches(),
+        forced: ForcedStretches = NOT_FORCED,
     ) -> "GateDecision | None":
         """Return the decision if it needs no first pass, otherwise None.
 

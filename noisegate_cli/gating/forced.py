@@ -99,6 +99,10 @@ def to_spans(name: str, values: Iterable[Any]) -> Spans:
     return tuple(spans)
 
 
+NOT_FORCED = ForcedStretches()
+"""No forced stretches: the detector decides everywhere."""
+
+
 class ForcedMask(PairedBlockProcessor[Mask, Samples, tuple[Mask, Mask]]):
     """Open and close a gate in forced stretches.
 

@@ -11,7 +11,7 @@ from noisegate_cli.gating.chops import MIN_AUDITED_RANGE_DB, ChopAudit, ChopRepo
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector
 from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
-from noisegate_cli.gating.forced import ForcedMask, ForcedStretches
+from noisegate_cli.gating.forced import NOT_FORCED, ForcedMask, ForcedStretches
 from noisegate_cli.gating.frames.band_power import BandPowerExtractor
 from noisegate_cli.gating.gain.envelope import Envelope
 from noisegate_cli.gating.gain.mask import GateMask, GateStatistics
@@ -54,7 +54,7 @@ class GateReport:
     statistics: GateStatistics
     segments: Segments
     """Stretches in which the gate was open."""
-    forced: ForcedStretches = ForcedStretches()
+    forced: ForcedStretches = NOT_FORCED
     """Stretches in which the caller opened or closed the gate."""
     chops: ChopReport
     """Sounds whose attack or decay the gate has cut."""

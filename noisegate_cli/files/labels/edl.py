@@ -36,11 +36,9 @@ def write(track: LabelTrack) -> str:
     lines = [f"TITLE: {track.name}", "FCM: NON-DROP FRAME"]
     events = _merge_events(track)
     for number, (start, end, channel) in enumerate(events, 1):
-        source = f"{_format(start)} {_format(end)}"
-        lines += [
-            "",
-            f"{number:03}  AX       {tracks.get(channel, f'A{channel}'):5} C        {source} {source}",
-        ]
+        times = f"{_format(start)} {_format(end)}"
+        name = tracks.get(channel, f"A{channel}")
+        lines += ["", f"{number:03}  AX       {name:5} C        {times} {times}"]
         lines.append(f"* FROM CLIP NAME: {track.name}")
         next_start = events[number][0] if number < len(events) else math.inf
         while marks and marks[0].time * FRAMES_PER_S < next_start:
