@@ -141,6 +141,8 @@ def analyze_file(
         write_labels = None
         if labels:
             sources = {"the input": reader.info.path}
+            if settings.noise_file:
+                sources["the recording of the noise"] = Path(settings.noise_file)
             check_paths({"the file of labels": Path(labels)}, sources, OutputOptions(), force)
             write_labels = stack.enter_context(open_label_writer(Path(labels), force))
         noises = noises or measure_noise_span_of_reader(reader, settings)
