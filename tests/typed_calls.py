@@ -16,7 +16,7 @@ def calls() -> None:
     gate([0.0], 8000, channels="left")  # type: ignore[call-overload]
 
     gate_file("in.wav", segments="labels.txt", keep=[(1, 2.5)], labels="out.csv")
-    gate([0.0], 8000, cut=[(1, 2, 3)])  # type: ignore[call-overload]
+    gate([0.0], 8000, cut=[(1, 2, 3)])  # type: ignore[list-item]
 
     result = gate([0.0], 8000, return_result=True, segments=[(0.5, 1.5)], keep=[(1, 2)])
     print(result.samples.shape, result.statistics.openings, result.segments.seconds.shape)
