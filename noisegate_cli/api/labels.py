@@ -9,12 +9,11 @@ from numpy.typing import ArrayLike
 
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.formats import STDIO_PATH
-from noisegate_cli.files.labels.label_file import open_label_writer, read_label_file
-from noisegate_cli.files.labels.track import Envelope, LabelTrack, Mark, Stretch
 from noisegate_cli.gating.forced import ForcedStretches, Spans, to_spans
 from noisegate_cli.gating.segments import Segments
 
 if TYPE_CHECKING:
+    from noisegate_cli.files.labels.track import Envelope, LabelTrack, Stretch
     from noisegate_cli.gating.gate import GateReport
 
 UNNAMED = "recording"
@@ -26,7 +25,7 @@ GivenSegments = Segments | ArrayLike | str | Path
 """Open stretches: those of a result, an array shaped (n, 2) in seconds, or a label file."""
 
 
-def build_label_track(report: "GateReport", path: str | Path, channels: int) -> LabelTrack:
+def build_label_track(report: "GateReport", path: str | Path, channels: int) -> "LabelTrack":
     """Return the open stretches and the dropouts of a gate as a label track.
 
     Parameters
@@ -38,6 +37,8 @@ def build_label_track(report: "GateReport", path: str | Path, channels: int) -> 
     channels
         Number of its channels.
     """
+    from noisegate_cli.files.labels.track import LabelTrack, Mark, Stretch
+
     segments = report.segments
     is_separate = len(segments.runs) > 1
     stretches = [
@@ -56,7 +57,7 @@ def build_label_track(report: "GateReport", path: str | Path, channels: int) -> 
     )
 
 
-def _compute_envelopes(segments: Segments) -> Iterable[Envelope]:
+def _compute_envelopes(segments: Segments) -> "Iterable[Envelope]":
     """Yield the gain curve of each gate, without the points on a straight line."""
     gains = segments.compute_hop_gains().round(GAIN_DECIMALS)
     times = np.arange(len(gains)) * segments.timing.hop_length / segments.sample_rate
@@ -102,6 +103,8 @@ def write_labels(
     >>> path.read_text()
     '0.488000\t1.016000\topen\n'
     """
+    from noisegate_cli.files.labels.label_file import open_label_writer
+
     with open_label_writer(Path(path), force) as write:
         write(build_label_track(report, recording, len(report.segments.runs)))
 
@@ -131,6 +134,8 @@ def _collect_segments(segments: GivenSegments) -> tuple[Spans, ...]:
     if isinstance(segments, Segments):
         return segments.edges
     if isinstance(segments, str | Path):
+        from noisegate_cli.files.labels.label_file import read_label_file
+
         return _group_by_channel(read_label_file(Path(segments)))
     array = np.asarray(segments)
     if array.size and (array.ndim != 2 or array.shape[1] != 2):
@@ -140,7 +145,7 @@ def _collect_segments(segments: GivenSegments) -> tuple[Spans, ...]:
     return (to_spans("segments", array.reshape(-1, 2).tolist()),)
 
 
-def _group_by_channel(stretches: list[Stretch]) -> tuple[Spans, ...]:
+def _group_by_channel(stretches: "list[Stretch]") -> tuple[Spans, ...]:
     """Return the stretches for all channels, or those of each channel from 1 on."""
     highest = max((stretch.channel or 0 for stretch in stretches), default=0)
     if not highest:

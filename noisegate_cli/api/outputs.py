@@ -7,7 +7,6 @@ from pathlib import Path
 
 from noisegate_cli.errors import OutputError
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
-from noisegate_cli.files.labels.label_file import find_output_format
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.output_target import (
     check_inside,
@@ -84,6 +83,8 @@ def plan_outputs(
     if options.labels:
         label_path = target.path.with_name(f"{target.path.name}.{options.labels}")
     if label_path:
+        from noisegate_cli.files.labels.label_file import find_output_format
+
         find_output_format(label_path)
     outputs = Outputs(
         target,

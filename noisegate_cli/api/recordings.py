@@ -21,7 +21,6 @@ from noisegate_cli.api.progress import (
     scale_progress,
 )
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
-from noisegate_cli.files.labels.label_file import open_label_writer
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors, open_reader
 from noisegate_cli.files.riff import rf64_if_large
@@ -140,6 +139,8 @@ def analyze_file(
         )
         write_labels = None
         if labels:
+            from noisegate_cli.files.labels.label_file import open_label_writer
+
             sources = {"the input": reader.info.path}
             if settings.noise_file:
                 sources["the recording of the noise"] = Path(settings.noise_file)
@@ -381,6 +382,8 @@ def gate_recording(
         with ExitStack() as stack:
             write_labels = None
             if outputs.labels:
+                from noisegate_cli.files.labels.label_file import open_label_writer
+
                 write_labels = stack.enter_context(open_label_writer(outputs.labels, force, fsync))
             writers = [
                 stack.enter_context(open_writer(file, metadata, force, fsync))

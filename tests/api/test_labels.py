@@ -139,3 +139,14 @@ def test_a_live_stream_writes_labels_and_keeps_stretches(tmp_path, write, target
         assert process.stdout.decode().count("\topen\n") == 3
         samples = read(tmp_path / "out.wav")[:, 0]
     assert np.array_equal(samples[22400:24000], read(source)[22400:24000, 0])
+
+
+def test_a_gate_without_labels_loads_no_label_formats(tmp_path):
+    script = (
+        "import sys; from noisegate_cli import gate_file; "
+        f"gate_file({str(SPEECH)!r}, {str(tmp_path / 'out.wav')!r}, threshold=0.1); "
+        "print(*[name for name in sys.modules if 'files.labels' in name])"
+    )
+    command = [sys.executable, "-c", script]
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert process.stdout.split() == []
