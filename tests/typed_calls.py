@@ -22,7 +22,10 @@ def calls() -> None:
     print(out.shape, out.statistics)  # type: ignore[attr-defined]
     gate([0.0], 8000, channels="left")  # type: ignore[call-overload]
 
-    result = gate([0.0], 8000, return_result=True)
+    gate_file("in.wav", segments="labels.txt", keep=[(1, 2.5)], labels="out.csv")
+    gate([0.0], 8000, cut=[(1, 2, 3)])  # type: ignore[list-item]
+
+    result = gate([0.0], 8000, return_result=True, segments=[(0.5, 1.5)], keep=[(1, 2)])
     print(result.samples.shape, result.statistics.openings, result.segments.seconds.shape)
     print(result.shape)  # type: ignore[attr-defined]
     either = gate([0.0], 8000, return_result=bool("x"))

@@ -3,6 +3,7 @@
 # Otherwise `help(gate)` expands ArrayLike over several lines.
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Unpack, overload
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from noisegate_cli.api.array_input import prepare_samples, split_blocks
+from noisegate_cli.api.labels import GivenSegments, build_forced
 from noisegate_cli.api.noise_input import (
     measure_noise_array,
     measure_noise_file,
@@ -60,6 +62,9 @@ def gate(
     settings: GateSettings | None = None,
     preset: str | None = None,
     y_noise: ArrayLike | None = None,
+    segments: GivenSegments | None = None,
+    keep: Sequence[tuple[float, float]] = (),
+    cut: Sequence[tuple[float, float]] = (),
     axis: int = 0,
     return_result: Literal[False] = False,
     progress: Progress = False,
@@ -75,6 +80,9 @@ def gate(
     settings: GateSettings | None = None,
     preset: str | None = None,
     y_noise: ArrayLike | None = None,
+    segments: GivenSegments | None = None,
+    keep: Sequence[tuple[float, float]] = (),
+    cut: Sequence[tuple[float, float]] = (),
     axis: int = 0,
     return_result: Literal[True],
     progress: Progress = False,
@@ -104,6 +112,9 @@ def gate(
     settings: GateSettings | None = None,
     preset: str | None = None,
     y_noise: ArrayLike | None = None,
+    segments: GivenSegments | None = None,
+    keep: Sequence[tuple[float, float]] = (),
+    cut: Sequence[tuple[float, float]] = (),
     axis: int = 0,
     return_result: bool = False,
     progress: Progress = False,
@@ -125,6 +136,13 @@ def gate(
     y_noise
         Samples of the noise alone, shaped as `y`, for a spectral gate. By default the noise is
         learnt from `y`.
+    segments
+        All stretches in which the gate is open, instead of a detector: the `segments` of a result,
+        an array shaped (n, 2) in seconds, or the path of a label file. They are rounded to whole
+        frames. The `segments` of a result give the same samples with the same settings.
+    keep, cut
+        Stretches, from and to in seconds, in which the gate is fully open, or fully closed, in any
+        case. The fades lie outside. Where both overlap, `keep` has priority.
     axis
         Axis of the time: -1 if `y` is shaped (channels, samples).
     return_result
@@ -147,6 +165,8 @@ def gate(
         If a setting is out of range, or `y` has an unsuitable shape or type.
     AudioError
         If `y` contains NaN or infinite samples.
+    LabelsError
+        If `segments` is the path of a file that can't be read.
 
     Examples
     --------
@@ -162,6 +182,12 @@ def gate(
     >>> result.statistics.openings, result.segments.seconds.tolist()
     (1, [[0.0, 0.552]])
 
+    Edited by hand:
+
+    >>> out = gate(y, 16000, segments=result.segments, keep=[(0.8, 0.9)], cut=[(0.1, 0.2)])
+    >>> np.array_equal(out[12800:14400], y[12800:14400]), float(np.abs(out[1600:3200]).max())
+    (True, 0.0)
+
     Hiss under a tone, with a sample of the hiss:
 
     >>> rng = np.random.default_rng(0)
@@ -174,12 +200,14 @@ def gate(
     settings = build_settings(settings, preset, changes)
     samples = prepare_samples(y, settings, axis)
     noises = _measure_noise(samples, y_noise, settings, sample_rate, axis)
+    forced = build_forced(segments, keep, cut)
     with open_progress(progress, "gate") as report:
-        decision, start = GateDecision.from_settings(settings, noises), 0.0
+        decision, start = GateDecision.from_settings(settings, noises, forced), 0.0
         if decision is None:
             start = FIRST_PASS_SHARE
             first_pass = scale_progress(report, 0.0, start)
             decision = _measure_array(samples, settings, sample_rate, noises, first_pass).decide()
+            decision = decision.force(forced)
         stream = Gate(decision, sample_rate, samples.shape[1])
         out = np.empty_like(np.asarray(y), order="C", subok=False)
         rows = np.moveaxis(out, axis, 0).reshape(samples.shape)

@@ -420,7 +420,7 @@ class StreamEncoder:
         """Do nothing: an incomplete stream can't be undone."""
 
     def _write_bytes(self, octets: bytes | NDArray[np.uint8]) -> None:
-        _write_all(self._sink, octets if isinstance(octets, bytes) else octets.data)
+        write_all(self._sink, octets if isinstance(octets, bytes) else octets.data)
 
 
 def can_stream(info: AudioInfo) -> bool:
@@ -460,10 +460,10 @@ def copy_to_sink(path: Path, sink: BinaryIO) -> None:
     """Copy a complete file to a stream."""
     with path.open("rb") as file:
         while octets := file.read(PIPE_BUFFER_BYTES):
-            _write_all(sink, octets)
+            write_all(sink, octets)
 
 
-def _write_all(sink: BinaryIO, octets: bytes | memoryview) -> None:
+def write_all(sink: BinaryIO, octets: bytes | memoryview) -> None:
     """Write to a stream, which may take a part at a time."""
     while len(octets):
         octets = octets[sink.write(octets) :]

@@ -195,14 +195,26 @@ def open_writer(
         with _open_stream_writer(info, metadata) as writer:
             yield writer
         return
-    partial = partial_path(path)
-    new_folders = [folder for folder in path.parents if not folder.exists()]
-    with remove_when_left(partial, new_folders):
+    with open_partial_file(path, force, fsync) as partial:
         with _open_file_writer(partial, info, metadata) as writer:
             yield writer
         check_short_output(partial, info, writer.samples)
+
+
+@contextmanager
+def open_partial_file(path: Path, force: bool = False, fsync: bool = False) -> Iterator[Path]:
+    """Yield the path of a partial file, which is renamed to `path` when the context exits.
+
+    On an error or an interrupt, the partial file is removed, and the directories that were created
+    for it. See `open_writer` for the parameters and the errors.
+    """
+    check_overwrite(path, force)
+    partial = partial_path(path)
+    new_folders = [folder for folder in path.parents if not folder.exists()]
+    with remove_when_left(partial, new_folders):
+        yield partial
         check_overwrite(path, force)
-        with _wrap_write_errors(path):
+        with wrap_write_errors(path):
             if fsync:
                 sync_file(partial)
             if force:
@@ -227,11 +239,11 @@ def _open_stream_writer(info: AudioInfo, metadata: InputMetadata | None) -> Iter
         spool_output,
     )
 
-    with _wrap_write_errors(info.path):
+    with wrap_write_errors(info.path):
         sink = open_sink(info.path)
     with sink as output:
         if can_stream(info):
-            with _wrap_write_errors(info.path):
+            with wrap_write_errors(info.path):
                 stream = StreamEncoder(output, info, metadata.chunks if metadata else None)
             with _open_encoder_writer(stream, info) as writer:
                 yield writer
@@ -242,7 +254,7 @@ def _open_stream_writer(info: AudioInfo, metadata: InputMetadata | None) -> Iter
                 with _open_file_writer(file, replace(info, path=file), metadata) as writer:
                     yield writer
                 check_short_output(file, info, writer.samples)
-                with _wrap_write_errors(info.path):
+                with wrap_write_errors(info.path):
                     copy_to_sink(file, output)
 
 
@@ -251,11 +263,11 @@ def _open_file_writer(
     path: Path, info: AudioInfo, metadata: InputMetadata | None
 ) -> Iterator[AudioWriter]:
     """Open a new file at `path`, and copy the metadata when the context exits."""
-    with _wrap_write_errors(info.path):
+    with wrap_write_errors(info.path):
         file = _create_file(path, info, metadata)
     with _open_encoder_writer(file, info) as writer:
         yield writer
-    with _wrap_write_errors(info.path):
+    with wrap_write_errors(info.path):
         if not _uses_wav_encoder(info):
             clear_variable_fields(path, replace(info, samples=writer.samples))
         _copy_metadata(path, info, metadata)
@@ -269,7 +281,7 @@ def _open_encoder_writer(file: Encoder, info: AudioInfo) -> Iterator[AudioWriter
         stack.callback(writer.stop)
         yield writer
         writer.finish()
-        with _wrap_write_errors(info.path):
+        with wrap_write_errors(info.path):
             file.close()
 
 
@@ -313,7 +325,7 @@ def _find_system_error(error: BaseException) -> OSError | None:
 
 
 @contextmanager
-def _wrap_write_errors(path: Path) -> Iterator[None]:
+def wrap_write_errors(path: Path) -> Iterator[None]:
     """Convert errors of the system and the libraries while writing to OutputError."""
     try:
         yield

@@ -5,6 +5,7 @@ far below its value there, the gate cut a decay. An attack is the same with time
 through the fade-in the level should not be far above the level of the pause before it.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,6 +69,18 @@ class ChopReport:
 class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
     """Finds chops in the levels and the mask of a gate, processed in blocks.
 
+    Parameters
+    ----------
+    timing
+        Timing of the gate.
+    sample_rate
+        In Hz.
+    gates
+        Number of gates.
+    span
+        First sample of the part that is reported, and first sample after it. Times are counted
+        from its start.
+
     Examples
     --------
     A decay of 1 dB a frame, on which the gate closes:
@@ -80,8 +93,16 @@ class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
     (Chop(time=0.272, kind='decay', above_db=29.9...),)
     """
 
-    def __init__(self, timing: Timing, sample_rate: int, gates: int = 1) -> None:
+    def __init__(
+        self,
+        timing: Timing,
+        sample_rate: int,
+        gates: int = 1,
+        span: tuple[int, float] = (0, math.inf),
+    ) -> None:
         self._hop_s = timing.hop_length / sample_rate
+        self._first_frame = span[0] // timing.hop_length
+        self._frame_after = span[1] / timing.hop_length
         self._pause_windows = [
             np.arange(round(start / 1000 / self._hop_s), round(end / 1000 / self._hop_s) + 1)
             for start, end in (DECAY_WINDOW_NEAR_MS, DECAY_WINDOW_FAR_MS)
@@ -122,6 +143,9 @@ class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         """Add the chops among `frames` to the report; the pause lies in `direction`, 1 or −1."""
         levels = self._levels[:, gate]
         frames = frames[(frames >= 0) & (frames < len(levels))]
+        positions = frames + self._buffer_start
+        is_reported = (positions >= self._first_frame) & (positions < self._frame_after)
+        frames = frames[is_reported]
         pause_levels = np.full(len(frames), np.inf)
         for window in self._pause_windows:
             pauses = frames[:, None] + direction * window
@@ -134,7 +158,11 @@ class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         above_db = to_db(levels[frames]) - pause_db
         is_chop = above_db > MIN_CHOP_DB
         chops = [
-            Chop(float((self._buffer_start + frame) * self._hop_s), kind, float(db))
+            Chop(
+                float((self._buffer_start + frame - self._first_frame) * self._hop_s),
+                kind,
+                float(db),
+            )
             for frame, db in zip(frames[is_chop], above_db[is_chop], strict=True)
         ]
         worst = sorted([*self.report.worst, *chops], key=lambda c: (-c.above_db, c.time, c.kind))[

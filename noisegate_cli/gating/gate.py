@@ -10,12 +10,18 @@ from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.chops import MIN_AUDITED_RANGE_DB, ChopAudit, ChopReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector
+from noisegate_cli.gating.forced import NOT_FORCED, ForcedMask, ForcedStretches
 from noisegate_cli.gating.frames.band_power import BandPowerExtractor
 from noisegate_cli.gating.gain.envelope import Envelope
 from noisegate_cli.gating.gain.mask import GateMask, GateStatistics
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
 from noisegate_cli.gating.noise_profile import NoiseProfile, match_noise_profiles
-from noisegate_cli.gating.segments import OpenRunCollector, Segments
+from noisegate_cli.gating.segments import (
+    OpenRunCollector,
+    Segments,
+    count_statistics,
+    crop_runs,
+)
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
 
@@ -48,6 +54,8 @@ class GateReport:
     statistics: GateStatistics
     segments: Segments
     """Stretches in which the gate was open."""
+    forced: ForcedStretches = NOT_FORCED
+    """Stretches in which the caller opened or closed the gate."""
     chops: ChopReport
     """Sounds whose attack or decay the gate has cut."""
 
@@ -71,6 +79,8 @@ class Gate(BlockProcessor[Samples, Gated]):
         Smallest difference between two integer samples, see `OverlapAddGain`.
     residue
         Whether to return the removed residue as well.
+    span
+        First sample that the report describes, a multiple of the hop, and first sample after them.
     live
         Whether to minimise the latency of a spectral gate. The output is the same, except for a
         spectral gate that tracks the noise: it then tracks it in smaller batches.
@@ -96,6 +106,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         *,
         quantization_step: int = 1,
         residue: bool = False,
+        span: tuple[int, float] = (0, math.inf),
         live: bool = False,
     ) -> None:
         settings = decision.settings
@@ -109,8 +120,12 @@ class Gate(BlockProcessor[Samples, Gated]):
         reduction_db = settings.pause_reduction_db if any(self._noises) else 0.0
         self._is_audited = decision.range_db - reduction_db < MIN_AUDITED_RANGE_DB
         closed_gain = float(10 ** (decision.range_db / 20))
-        self._audit = ChopAudit(timing, sample_rate, gates)
+        self._span = span
+        self._audit = ChopAudit(timing, sample_rate, gates, span)
         self._mask = GateMask(self._detector.open_above, self._detector.close_below, timing, gates)
+        self._forced: ForcedMask | None = None
+        if decision.forced:
+            self._forced = ForcedMask(decision.forced, timing, sample_rate, gates)
         self._runs = OpenRunCollector(gates)
         self._length = 0
         self._envelope = Envelope(
@@ -158,23 +173,30 @@ class Gate(BlockProcessor[Samples, Gated]):
     @property
     def report(self) -> GateReport:
         """Report on the frames processed so far."""
-        decision, runs = self._decision, self._runs
+        decision, segments = self._decision, self._collect_segments()
         return GateReport(
             settings=decision.settings,
             threshold=decision.threshold,
             suggestion=decision.suggestion,
             range_db=decision.range_db,
             noises=self._noises,
-            statistics=self._mask.statistics,
-            segments=Segments(
-                runs.runs,
-                runs.frames,
-                self._length,
-                self._sample_rate,
-                self._timing,
-                decision.range_db,
-            ),
+            statistics=count_statistics(segments.runs, segments.frames),
+            segments=segments,
+            forced=decision.forced,
             chops=self._audit.report,
+        )
+
+    def _collect_segments(self) -> Segments:
+        """Return the open stretches within the reported span."""
+        hop, (start, end) = self._timing.hop_length, self._span
+        length = max(0, int(min(end, self._length)) - start)
+        runs, frames = self._runs.runs, self._runs.frames
+        if self._span != (0, math.inf):
+            first = start // hop
+            frames = max(0, min(frames - first, 1 + length // hop))
+            runs = tuple(crop_runs(gate_runs, first, first + frames) for gate_runs in runs)
+        return Segments(
+            runs, frames, length, self._sample_rate, self._timing, self._decision.range_db
         )
 
     def process(self, block: Samples, last: bool = False) -> Gated:
@@ -203,14 +225,17 @@ class Gate(BlockProcessor[Samples, Gated]):
         if self._spectral:
             self._spectral.submit_transforms(block, last)
         values, levels = self._detector.process(block, last)
-        mask = self._mask.process(values, last)
+        mask = without_cuts = self._mask.process(values, last)
+        if self._forced:
+            without_cuts, mask = self._forced.process(mask, block, last)
         self._runs.process(mask)
         self._length += len(block)
+        # A cut that the caller wants is no fault of the gate, and what it removes is no noise.
         if self._is_audited:
-            self._audit.process(levels, mask, last)
+            self._audit.process(levels, without_cuts, last)
         samples = block
         if self._spectral:
-            samples = self._spectral.process(mask, last)
+            samples = self._spectral.process(without_cuts, last)
         elif self._magnitude_mask:
             samples = self._magnitude_mask.process(block, last)
         gated = self._overlap_add_gain.process(samples, self._envelope.process(mask, last), last)

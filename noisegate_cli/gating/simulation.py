@@ -16,6 +16,7 @@ from noisegate_cli.gating.gain.mask import (
     GateStatistics,
     Mask,
 )
+from noisegate_cli.gating.segments import OpenRunCollector
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import from_db, to_db
 from noisegate_cli.text import format_repr
@@ -120,7 +121,9 @@ class GateSimulator:
     ) -> tuple[Mask, GateStatistics]:
         gate = GateMask(open_above, close_below, self._timing, self._gates)
         mask = gate.process(values, last=True)
-        return mask, gate.statistics
+        runs = OpenRunCollector(self._gates)
+        runs.process(mask)
+        return mask, runs.statistics
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from noisegate_cli.errors import AudioError
+from noisegate_cli.errors import AudioError, SettingsError
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.console import (
     console,
@@ -15,12 +15,14 @@ from noisegate_cli.terminal.console import (
 from noisegate_cli.terminal.options import add_gate_options
 from noisegate_cli.terminal.shared_options import (
     EXIT_FAILURE,
+    ForceOption,
     JsonOption,
     QuietOption,
     RawOption,
     parse_raw_format,
     show_recording_progress,
 )
+from noisegate_cli.terminal.stretch_options import LabelsOption
 
 
 @add_gate_options("threshold", "adaptive")
@@ -30,6 +32,8 @@ def analyze(
         list[str],
         typer.Argument(metavar="FILE…", help="Recordings to analyze; - is standard input."),
     ],
+    labels: LabelsOption = None,
+    force: ForceOption = False,
     raw: RawOption = None,
     quiet: QuietOption = False,
     json: JsonOption = False,
@@ -41,12 +45,18 @@ def analyze(
     from noisegate_cli.terminal.json_data import build_analysis_data, to_json
     from noisegate_cli.terminal.tables import build_analysis_table
 
+    if labels and len(files) > 1:
+        raise SettingsError("--labels is for one recording: analyze them one by one")
+    if json and labels == "-":
+        raise SettingsError("--json and --labels - both write to standard output: name a file")
     failed = False
     raw_format = parse_raw_format(raw)
     for file in map(parse_path, files):
         try:
             with show_recording_progress(file, raw_format, quiet) as progress:
-                report = analyze_file(file, settings, progress, raw=raw_format)
+                report = analyze_file(
+                    file, settings, progress, raw=raw_format, labels=labels, force=force
+                )
         except AudioError as error:
             print_error(error)
             failed = True

@@ -76,6 +76,14 @@ class OutputGroup(OptionGroup):
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = ""
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EXT",
+            help="Write the open stretches beside each output too: txt, csv, json, textgrid, "
+            "rttm, srt, edl or rpp.",
+        ),
+    ] = None
     keep_mtime: KeepMtimeOption = False
     fsync: FsyncOption = False
 
@@ -245,7 +253,9 @@ def batch(
         root=directory,
         output=output,
         settings=settings,
-        options=OutputOptions(outputs.format, outputs.subtype, outputs.suffix, outputs.keep_mtime),
+        options=OutputOptions(
+            outputs.format, outputs.subtype, outputs.suffix, outputs.keep_mtime, outputs.labels
+        ),
         patterns=GlobPatterns(tuple(discovery.include or ()), tuple(discovery.exclude or ())),
         names_file=discovery.from_file,
         null_separated=discovery.null,

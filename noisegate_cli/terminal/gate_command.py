@@ -8,6 +8,7 @@ from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.memory import keep_freed_memory
 from noisegate_cli.terminal.console import print_data, print_error, print_message
+from noisegate_cli.terminal.option_groups import expand_option_groups
 from noisegate_cli.terminal.options import OUTPUT_PANEL, add_gate_options
 from noisegate_cli.terminal.shared_options import (
     EXIT_FAILURE,
@@ -21,12 +22,15 @@ from noisegate_cli.terminal.shared_options import (
     parse_raw_format,
     show_recording_progress,
 )
+from noisegate_cli.terminal.stretch_options import StretchGroup
 from noisegate_cli.text import quote_path
 
 
 @add_gate_options()
+@expand_option_groups
 def gate(
     settings: GateSettings,
+    stretches: StretchGroup,
     file: Annotated[
         str,
         typer.Argument(
@@ -86,7 +90,7 @@ def gate(
     )
 
     keep_freed_memory()
-    if json and "-" in (output, residue):
+    if json and "-" in (output, residue, *stretches.outputs):
         raise SettingsError("--json and -o - both write to standard output: give -o a file")
     source, raw_format = parse_path(file), parse_raw_format(raw)
     with show_recording_progress(source, raw_format, quiet) as progress:
@@ -99,6 +103,7 @@ def gate(
             raw=raw_format,
             force=force,
             fsync=fsync,
+            **stretches.build_arguments(),
             progress=progress,
         )
     if json:

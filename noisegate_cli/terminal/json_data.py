@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from noisegate_cli.api.recordings import AnalysisReport, GateResult
     from noisegate_cli.batch.records import RecordingResult
     from noisegate_cli.gating.frames.histogram import LevelHistogram
+    from noisegate_cli.gating.gate import GateReport
     from noisegate_cli.gating.noise_profile import NoiseProfile
 
 SIGNIFICANT_DIGITS = 9
@@ -64,7 +65,7 @@ def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "noises": _build_noises_data(levels.noises),
         "settings": report.settings,
         "command": suggest_gate_command(report) or None,
-    }
+    } | ({"segments": build_segments_data(report.gate)} if report.gate else {})
 
 
 def build_gate_data(result: "GateResult") -> dict[str, Any]:
@@ -73,6 +74,9 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         "file": result.source.path,
         "output": result.output.path,
         "residue": result.residue,
+        "labels": result.labels,
+        "comparison": result.comparison,
+        "excerpt_s": result.excerpt,
         "duration_s": result.source.duration,
         "sample_rate": result.source.sample_rate,
         "channels": result.source.channels,
@@ -88,12 +92,24 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         "closed_share": result.statistics.closed_share,
         "openings": result.statistics.openings,
         "chops": result.chops,
+        "segments": build_segments_data(result),
+        "forced": result.forced if result.forced else None,
         "noises": _build_noises_data(result.noises),
         "settings": to_json_value(result.settings) | {"range_db": result.range_db},
         "delay_ms": result.delay_ms,
         "warnings": list(map(to_flags, result.warnings)),
         "seconds": result.seconds,
     }
+
+
+def build_segments_data(report: "GateReport") -> list[dict[str, float]]:
+    """Return the open stretches in seconds, with their channel if each has a gate of its own."""
+    edges = report.segments.edges
+    return [
+        {"start": start, "end": end} | ({"channel": channel} if len(edges) > 1 else {})
+        for channel, spans in enumerate(edges, 1)
+        for start, end in spans
+    ]
 
 
 def build_recording_data(file: Path, output: Path, result: "RecordingResult") -> dict[str, Any]:

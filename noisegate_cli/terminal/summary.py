@@ -7,6 +7,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.advice import format_noise_value
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.reasons import format_reason
+from noisegate_cli.terminal.stretches import format_stretches
 from noisegate_cli.text import format_db, format_duration, format_level, format_time, quote_path
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def format_gate_summary(result: "GateResult") -> list[str]:
         lines += _format_chops(result)
     if result.residue:
         lines.append(f"residue    {quote_path(result.residue)}")
+    lines += format_stretches(result)
     if result.delay_ms is not None:
         hold = result.settings.hold_ms
         lines.append(
@@ -53,6 +55,8 @@ def format_gate_summary(result: "GateResult") -> list[str]:
 
 def _format_threshold(result: "GateResult") -> str:
     """Return a line about the threshold and its origin."""
+    if result.forced.segments is not None:
+        return "applied    the open stretches that are given"
     suggestion, adaptive = result.suggestion, result.settings.adaptive
     if suggestion is None:
         moving = ", moving with the noise" if adaptive and result.threshold is not None else ""

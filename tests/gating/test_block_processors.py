@@ -23,6 +23,7 @@ from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.detection.learner import SignalModelLearner
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.detection.likelihood_detector import LikelihoodDetector, LikelihoodScorer
+from noisegate_cli.gating.forced import ForcedMask, ForcedStretches
 from noisegate_cli.gating.frames.framing import FrameBatcher
 from noisegate_cli.gating.frames.levels import FrameRmsMeter
 from noisegate_cli.gating.frames.running_mean import RunningMean
@@ -36,6 +37,7 @@ from noisegate_cli.gating.segments import OpenRunCollector
 from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
 from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner, NoiseMeter
 from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
+from noisegate_cli.gating.turns import Turns
 
 RATE, FRAME, HOP = 8000, 64, 16
 SETTINGS = GateSettings(threshold=0.05, frame_length=FRAME, hop_length=HOP)
@@ -109,6 +111,18 @@ CASES = {
     OpenRunCollector: Case(
         lambda: OpenRunCollector(2), [MASK], lambda collector: (collector.runs, collector.frames)
     ),
+    ForcedMask: Case(
+        lambda: ForcedMask(
+            ForcedStretches(
+                segments=[[(0.1, 0.3), (0.7, 0.9)]], keep=[(0.4, 0.5)], cut=[(0.2, 0.3)]
+            ),
+            TIMING,
+            RATE,
+            2,
+        ),
+        [MASK, SAMPLES],
+    ),
+    Turns: Case(lambda: Turns(100), [PCM, PCM[::-1]]),
     Envelope: Case(lambda: Envelope(3, 4.5, 9.5, 0.1, 2), [MASK]),
     OverlapAddGain: Case(lambda: OverlapAddGain(FRAME, HOP, 0.0, 2), [PCM, GAINS]),
     ChopAudit: Case(lambda: ChopAudit(TIMING, RATE, 2), [VALUES, MASK], lambda audit: audit.report),
