@@ -5,10 +5,20 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
+from noisegate_cli.api.first_pass import decide, measure_file
 from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span_of_reader
+from noisegate_cli.api.notebook import show_file
+from noisegate_cli.api.overviews import record_file, record_reader
+from noisegate_cli.api.pictures import (
+    check_picture,
+    draw_analysis_of,
+    draw_gate_of,
+    save_picture,
+)
 from noisegate_cli.api.progress import (
     FIRST_PASS_SHARE,
     Progress,
@@ -30,18 +40,20 @@ from noisegate_cli.files.output_target import (
 from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors, open_reader
 from noisegate_cli.files.riff import rf64_if_large
 from noisegate_cli.files.writer import AudioWriter, InputMetadata, check_overwrite, open_writer
-from noisegate_cli.gating.analysis import Analyzer, LevelReport, measure_blocks
+from noisegate_cli.gating.analysis import LevelReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.gate import Gate, GateReport, compute_latency
 from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
+from noisegate_cli.plots.overview import Overview, OverviewRecorder
 from noisegate_cli.samples import compute_peak, to_db
 from noisegate_cli.text import format_repr, quote_path
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from noisegate_cli.files.pipes import RawFormat
-    from noisegate_cli.gating.noise_profile import NoiseProfiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,27 @@ class AnalysisReport:
     levels: LevelReport
     warnings: tuple[str, ...] = ()
     """Problems of the recording, one sentence each."""
+    raw: "RawFormat | None" = None
+    """Sample format of an input without a header."""
+
+    def plot(self) -> "Figure":
+        """Return a picture of the analysis; the recording is read again.
+
+        It shows the waveform with the closed stretches shaded, the levels with the thresholds,
+        their histogram, the scores of the automatic detector and the spectrogram.
+
+        Raises
+        ------
+        AudioError
+            If the recording cannot be read again, as standard input.
+        """
+        overview = record_file(self.info.path, self.settings, self.raw, with_spectrogram=True)
+        return draw_analysis_of(self.info, overview, self.levels)
+
+    def _repr_html_(self) -> str:
+        """Return the picture and players of an excerpt for a notebook."""
+        draw = partial(draw_analysis_of, levels=self.levels)
+        return show_file(draw, self.info, self.settings, self.raw)
 
     def __repr__(self) -> str:
         names = ("levels.closed_share", "levels.suggestion.threshold", "levels.suggestion.verdict")
@@ -74,6 +107,27 @@ class GateResult(GateReport):
     """Problems of the recording and losses in the output, one sentence each."""
     delay_ms: float | None = None
     """Maximum delay from standard input to standard output; None for files."""
+    raw: "RawFormat | None" = None
+    """Sample format of an input without a header."""
+
+    def plot(self) -> "Figure":
+        """Return a picture of the gate; the recording is read and gated again.
+
+        It shows the waveforms before and after the gate, the gain, and the removed signal.
+
+        Raises
+        ------
+        AudioError
+            If the recording cannot be read again, as standard input.
+        """
+        spectral = self.settings.spectral != "off"
+        path = self.source.path
+        overview = record_file(path, self.settings, self.raw, with_spectrogram=spectral)
+        return draw_gate_of(self.source, overview)
+
+    def _repr_html_(self) -> str:
+        """Return the picture and players of an excerpt for a notebook."""
+        return show_file(draw_gate_of, self.source, self.settings, self.raw)
 
     def __repr__(self) -> str:
         names = ("threshold", "statistics.closed_share", "statistics.openings", "chops.count")
@@ -87,6 +141,8 @@ def analyze_file(
     *,
     preset: str | None = None,
     raw: "RawFormat | None" = None,
+    plot: str | Path | None = None,
+    force: bool = False,
     **changes: Unpack[SettingsChanges],
 ) -> AnalysisReport:
     """Measure the recording at `path` in one pass, block by block.
@@ -103,6 +159,10 @@ def analyze_file(
         Name of a preset instead of `settings`.
     raw
         Sample format of an input without a header.
+    plot
+        Path of a picture of the analysis, which ends in .png, .pdf or .svg; None draws none.
+    force
+        Whether to overwrite an existing picture.
     **changes
         Single settings that override `settings` or the preset, see `GateSettings`.
 
@@ -115,17 +175,48 @@ def analyze_file(
     ------
     AudioError
         If the recording cannot be read or gated; the message quotes the path.
+    OutputError
+        If the picture cannot be written or exists already.
     """
     settings = build_settings(settings, preset, changes)
+    return analyze_recording(path, settings, progress, raw, plot=plot, force=force)[0]
+
+
+def analyze_recording(
+    path: str | Path,
+    settings: GateSettings,
+    progress: Progress = False,
+    raw: "RawFormat | None" = None,
+    *,
+    with_overview: bool = False,
+    plot: str | Path | None = None,
+    force: bool = False,
+) -> "tuple[AnalysisReport, Overview | None]":
+    """Analyze a recording as `analyze_file` does; also return the overview of the gate.
+
+    The overview takes another pass over the recording, in which the gate runs.
+    """
+    target = check_picture(plot, {"the input": Path(path)}, force)
     noises = measure_noise_file(settings)
     with (
         open_progress(progress, Path(path).name) as report,
         open_reader(Path(path), raw, zero_nonfinite=settings.zero_nonfinite) as reader,
     ):
         noises = noises or measure_noise_span_of_reader(reader, settings)
-        levels = _measure_file(reader, settings, noises, report).report()
+        share = FIRST_PASS_SHARE if with_overview or target else 1.0
+        analyzer = measure_file(reader, settings, noises, scale_progress(report, 0.0, share))
+        levels, overview = analyzer.report(), None
         info = replace(reader.info, samples=levels.samples)
-        return AnalysisReport(info, settings, levels, tuple(reader.warnings))
+        if with_overview or target:
+            assert isinstance(reader, AudioReader)  # standard input is spooled to a file
+            rest = scale_progress(report, share, 1.0)
+            with reader.reopen() as again:
+                overview = record_reader(
+                    again, analyzer.decide(), rest, with_spectrogram=target is not None
+                )
+    if target and overview:
+        save_picture(draw_analysis_of(info, overview, levels), target, force)
+    return AnalysisReport(info, settings, levels, tuple(reader.warnings), raw), overview
 
 
 def measure_level_histogram(
@@ -174,6 +265,7 @@ def gate_file(
     settings: GateSettings | None = None,
     *,
     residue: str | Path | None = None,
+    plot: str | Path | None = None,
     options: OutputOptions | None = None,
     raw: "RawFormat | None" = None,
     preset: str | None = None,
@@ -201,6 +293,9 @@ def gate_file(
         Settings of the gate; by default the preset `voice`.
     residue
         Path of a file for the removed signal, input − output; None to write none.
+    plot
+        Path of a picture of the signal before and after the gate, which ends in .png, .pdf or
+        .svg; None draws none.
     options
         Sample type of the output, its name if `output` has none, and the metadata to preserve.
     raw
@@ -237,6 +332,7 @@ def gate_file(
         output,
         build_settings(settings, preset, changes),
         residue=residue,
+        plot=plot,
         options=options or OutputOptions(),
         raw=raw,
         force=force,
@@ -252,6 +348,7 @@ def gate_recording(
     settings: GateSettings,
     *,
     residue: str | Path | None = None,
+    plot: str | Path | None = None,
     options: OutputOptions,
     raw: "RawFormat | None" = None,
     force: bool,
@@ -273,19 +370,31 @@ def gate_recording(
         open_reader(Path(path), raw, can_stream, settings.zero_nonfinite) as reader,
     ):
         outputs = _plan_outputs(reader, output, residue, options, force, settings.noise_file)
+        picture = check_picture(plot, outputs.paths(reader.info), force)
         if outputs.is_live:
             settings = settings.live
         noises = noises or measure_noise_span_of_reader(reader, settings)
-        decision, second_pass = _decide(reader, settings, noises, report)
+        decision, second_pass = decide(reader, settings, noises, report)
         info = reader.info
+        recorder = (
+            OverviewRecorder(
+                decision,
+                info.sample_rate,
+                info.samples,
+                with_spectrogram=settings.spectral != "off",
+            )
+            if picture
+            else None
+        )
         with add_path_to_errors(info.path):
             stream = Gate(
                 decision,
                 info.sample_rate,
                 info.channels,
                 quantization_step=info.quantization_step(info.dtype),
-                residue=outputs.residue is not None,
+                residue=outputs.residue is not None or recorder is not None,
                 live=outputs.is_live,
+                on_frames=recorder.add_frames if recorder else None,
             )
         is_file = info.path != STDIO_PATH
         metadata = InputMetadata(
@@ -301,9 +410,12 @@ def gate_recording(
                 for file in (outputs.target, outputs.residue)
                 if file
             ]
-            peak = _run(reader, stream, outputs, writers, with_peak, second_pass)
+            peak = _run(reader, stream, outputs, writers, with_peak, second_pass, recorder)
             before_output_appears()
     gated = stream.report
+    if picture and recorder:
+        figure = draw_gate_of(info, recorder.finish(gated))
+        save_picture(figure, picture, force, fsync)
     length = gated.segments.length
     delay_samples = compute_latency(settings, info.sample_rate) if outputs.is_live else None
     return GateResult(
@@ -315,6 +427,7 @@ def gate_recording(
         seconds=time.perf_counter() - started,
         warnings=(*reader.warnings, *metadata.warnings, *_clipping_warnings(writers[0])),
         delay_ms=None if delay_samples is None else 1000 * delay_samples / info.sample_rate,
+        raw=raw,
     )
 
 
@@ -325,6 +438,11 @@ class _Outputs(NamedTuple):
     residue: AudioInfo | None
     is_live: bool
     """Whether samples are streamed from standard input to standard output."""
+
+    def paths(self, source: AudioInfo) -> dict[str, Path]:
+        """Return the paths of all recordings of the call, by their description."""
+        files = {"the input": source, "the output": self.target, "the residue": self.residue}
+        return {name: file.path for name, file in files.items() if file}
 
 
 def _plan_outputs(
@@ -345,20 +463,6 @@ def _plan_outputs(
     )
 
 
-def _decide(
-    reader: Reader, settings: GateSettings, noises: "NoiseProfiles", progress: ProgressCallback
-) -> tuple[GateDecision, ProgressCallback]:
-    """Return the decision, from a first pass if it needs one, and the rest of the progress."""
-    decision = GateDecision.from_settings(settings, noises)
-    if decision is not None:
-        return decision, progress
-    assert isinstance(reader, AudioReader)  # because it is not a live stream
-    first_pass = scale_progress(progress, 0.0, FIRST_PASS_SHARE)
-    with reader.reopen() as first:
-        analyzer = _measure_file(first, settings, noises, first_pass)
-    return analyzer.decide(), scale_progress(progress, FIRST_PASS_SHARE, 1.0)
-
-
 def _run(
     reader: Reader,
     stream: Gate,
@@ -366,6 +470,7 @@ def _run(
     writers: list[AudioWriter],
     with_peak: bool,
     progress: ProgressCallback,
+    recorder: OverviewRecorder | None,
 ) -> float:
     """Gate a recording into the output and the residue, if any; return its peak."""
     info, peak = reader.info, 0.0
@@ -377,7 +482,9 @@ def _run(
                 peak = max(peak, compute_peak(block))
             kept, removed = stream.process(block, last)
             writers[0].write(kept)
-            if removed is not None:
+            if recorder and removed is not None:
+                recorder.add_samples(block, kept, removed, last)
+            if outputs.residue and removed is not None:
                 if output_step > step:
                     # The output has fewer bits. The residue includes the bits that the output
                     # truncates, so that output + residue = input.
@@ -441,13 +548,3 @@ def _check_outputs(
             f"{quote_path(residue_info.path)} is the output already: give the residue another name"
         )
 
-
-def _measure_file(
-    reader: Reader, settings: GateSettings, noises: "NoiseProfiles", progress: ProgressCallback
-) -> Analyzer:
-    info = reader.info
-    with add_path_to_errors(info.path):
-        blocks = report_progress(reader.blocks(), info.samples, progress)
-        return measure_blocks(
-            blocks, settings, info.sample_rate, info.channels, info.samples, noises
-        )

@@ -1,0 +1,82 @@
+"""The picture of an analysis: what a gate hears, and what it would do."""
+
+from typing import TYPE_CHECKING
+
+from noisegate_cli.plots.overview import Overview
+from noisegate_cli.plots.panels import (
+    amplitude_limit,
+    draw_histogram,
+    draw_levels,
+    draw_scores,
+    draw_spectrogram,
+    draw_waveform,
+    has_scores,
+)
+from noisegate_cli.plots.style import create_figure, format_number, own_style, set_time_axis, set_title
+from noisegate_cli.text import format_duration
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDTH_IN = 12.0
+
+
+def draw_analysis(overview: Overview, name: str, suggested_db: float | None = None) -> "Figure":
+    """Return the picture of an analysis.
+
+    It shows the waveform with the closed stretches shaded, the level of each frame with the
+    thresholds, the histogram of the levels, the scores of the automatic detector and the
+    spectrogram.
+
+    Parameters
+    ----------
+    overview
+        Recorded with a spectrogram.
+    name
+        Name of the recording.
+    suggested_db
+        Fixed threshold that an analysis suggests, in dBFS; None if there is none.
+    """
+    assert overview.spectrogram is not None
+    scores = [1.3] if has_scores(overview) else []
+    heights = [1.3, 1.8, *scores, 2.0]
+    with own_style():
+        figure = create_figure(WIDTH_IN, 0.9 + 1.35 * sum(heights))
+        grid = figure.add_gridspec(len(heights), 2, width_ratios=(5, 1), height_ratios=heights)
+        panels = [figure.add_subplot(grid[row, 0]) for row in range(len(heights))]
+        set_title(figure, f"{name} · {describe(overview)}", fontsize="large")
+        draw_waveform(
+            panels[0],
+            overview,
+            overview.before,
+            f"waveform, gate closed in {100 * overview.report.statistics.closed_share:.1f} % "
+            "of the time (gray)",
+            amplitude_limit(overview.before),
+        )
+        draw_levels(panels[1], overview, suggested_db)
+        draw_histogram(figure.add_subplot(grid[1, 1], sharey=panels[1]), overview)
+        if scores:
+            draw_scores(panels[2], overview)
+        mesh = draw_spectrogram(panels[-1], overview.spectrogram, "spectrogram")
+        bar = panels[-1].inset_axes((1.015, 0.0, 0.015, 1.0))
+        figure.colorbar(mesh, cax=bar, label="dBFS")
+        for axes in panels:
+            set_time_axis(axes, overview.duration)
+            axes.tick_params(labelbottom=axes is panels[-1])
+        panels[-1].grid(visible=False)
+        figure.align_ylabels(panels)
+    return figure
+
+
+def describe(overview: Overview) -> str:
+    """Return the length, the format and the levels of a recording in a few words."""
+    channels = {1: "mono", 2: "stereo"}.get(overview.channels, f"{overview.channels} channels")
+    parts = [format_duration(overview.duration), f"{overview.sample_rate} Hz {channels}"]
+    suggestion = overview.report.suggestion
+    if suggestion is not None and suggestion.contrast_db > 0:
+        noise, signal = suggestion.noise_floor_db, suggestion.active_db
+        levels = f"{format_number(noise, 0)} dBFS, signal around {format_number(signal, 0)} dBFS"
+        parts.append(f"noise around {levels}")
+    if not overview.segments.runs[0].size:
+        parts.append("never open")
+    return " · ".join(parts)
