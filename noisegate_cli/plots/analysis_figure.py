@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 from noisegate_cli.plots.overview import Overview
 from noisegate_cli.plots.panels import (
     amplitude_limit,
+    describe_closed,
     draw_histogram,
     draw_levels,
     draw_scores,
     draw_spectrogram,
     draw_waveform,
     has_scores,
+    separated_levels,
 )
 from noisegate_cli.plots.style import create_figure, format_number, own_style, set_time_axis, set_title
 from noisegate_cli.text import format_duration
@@ -49,8 +51,7 @@ def draw_analysis(overview: Overview, name: str, suggested_db: float | None = No
             panels[0],
             overview,
             overview.before,
-            f"waveform, gate closed in {100 * overview.report.statistics.closed_share:.1f} % "
-            "of the time (gray)",
+            f"waveform, {describe_closed(overview)}",
             amplitude_limit(overview.before),
         )
         draw_levels(panels[1], overview, suggested_db)
@@ -72,11 +73,7 @@ def describe(overview: Overview) -> str:
     """Return the length, the format and the levels of a recording in a few words."""
     channels = {1: "mono", 2: "stereo"}.get(overview.channels, f"{overview.channels} channels")
     parts = [format_duration(overview.duration), f"{overview.sample_rate} Hz {channels}"]
-    suggestion = overview.report.suggestion
-    if suggestion is not None and suggestion.contrast_db > 0:
-        noise, signal = suggestion.noise_floor_db, suggestion.active_db
-        levels = f"{format_number(noise, 0)} dBFS, signal around {format_number(signal, 0)} dBFS"
-        parts.append(f"noise around {levels}")
-    if not overview.segments.runs[0].size:
-        parts.append("never open")
+    if levels := separated_levels(overview):
+        noise, signal = (format_number(levels[name], 0) for name in ("noise", "signal"))
+        parts.append(f"noise around {noise} dBFS, signal around {signal} dBFS")
     return " · ".join(parts)

@@ -6,6 +6,7 @@ from noisegate_cli.plots.analysis_figure import WIDTH_IN, describe
 from noisegate_cli.plots.overview import Overview
 from noisegate_cli.plots.panels import (
     amplitude_limit,
+    describe_closed,
     draw_gains,
     draw_spectrogram,
     draw_waveform,
@@ -52,18 +53,19 @@ def draw_gate(overview: Overview, name: str) -> "Figure":
             figure.subplots(len(heights), 1, gridspec_kw={"height_ratios": heights}).flat
         )
         set_title(figure, f"{name} · {describe(overview)}", fontsize="large")
-        closed = f"closed in {100 * overview.report.statistics.closed_share:.1f} % of the time (gray)"
-        draw_waveform(panels[0], overview, overview.before, f"before, gate {closed}", limit)
+        before = f"before, {describe_closed(overview)}"
+        draw_waveform(panels[0], overview, overview.before, before, limit)
         draw_gains(panels[1], overview)
         draw_waveform(panels[2], overview, overview.after, "after", limit, GREEN)
         zoom = f", magnified {limit / removed_limit:.0f} times" if removed_limit < limit else ""
         draw_waveform(
             panels[3], overview, overview.removed, f"removed signal{zoom}", removed_limit, VERMILION
         )
-        for axes, spectrogram, title in zip(panels[4:], spectrograms, ("before", "after")):
-            mesh = draw_spectrogram(axes, spectrogram, f"spectrogram {title}", max_level(spectrograms[0]))
-        if spectrograms:
-            figure.colorbar(mesh, ax=panels[4:], label="dBFS", pad=0.01)
+        titles = ("spectrogram before", "spectrogram after")
+        for axes, spectrogram, title in zip(panels[4:], spectrograms, titles, strict=False):
+            mesh = draw_spectrogram(axes, spectrogram, title, max_level(spectrograms[0]))
+            bar = axes.inset_axes((1.01, 0.0, 0.012, 1.0))
+            figure.colorbar(mesh, cax=bar, label="dBFS")
         for axes in panels:
             set_time_axis(axes, overview.duration)
             axes.tick_params(labelbottom=axes is panels[-1])

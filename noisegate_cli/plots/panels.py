@@ -1,17 +1,17 @@
 """Panels of pictures: each draws one kind of data into the axes that it gets."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noisegate_cli.gating.detection.verdict import Verdict
 from noisegate_cli.plots.overview import Overview
 from noisegate_cli.plots.style import (
     BLUE,
     CLOSED,
     FLOOR_DB,
+    LIGHT_BLUE,
     NOISE,
-    SKY,
     TEXT,
     VERMILION,
     format_number,
@@ -33,34 +33,37 @@ MIN_AMPLITUDE = 1e-4
 """Smallest limit of an axis of amplitudes, so that digital silence is a line."""
 
 
-def draw_range(axes: "Axes", values: Range, unit_s: float, color: str, center: bool = True) -> None:
-    """Draw the lowest and the highest value in each bin as an area.
+def draw_range(
+    axes: "Axes", values: Range, unit_s: float, color: str, fill: str | None = None
+) -> None:
+    """Draw the lowest and the highest value in each bin as an area, single values as a line.
 
     Parameters
     ----------
     axes
         Where to draw.
     values
-        The values; infinite ones are drawn at the edge of the axes.
+        The values; infinite ones are drawn beyond the axes.
     unit_s
         Time from one value to the next in seconds.
     color
         Color of the area and of its outline.
-    center
-        Whether a value belongs to its time. Otherwise it lasts until the next value.
+    fill
+        Lighter color of the area, if only the highest values get the other one.
     """
-    edges = values.edges * unit_s
-    # Without an outline, an area between equal values would be invisible.
-    style = {"color": color, "linewidth": 0.8, "rasterized": False}
-    low, high = np.nan_to_num(values.low, neginf=-1e4), np.nan_to_num(values.high, neginf=-1e4)
-    if center and values.bin_length == 1:
-        times = np.arange(len(low)) * unit_s
-        axes.plot(times, high, **style)
-        if not np.array_equal(low, high):
-            axes.fill_between(times, low, high, **style)
-    elif len(low):
-        steps = [np.append(part, part[-1]) for part in (low, high)]
-        axes.fill_between(edges, *steps, step="post", **style)
+    low, high = (np.nan_to_num(part, neginf=-1e4) for part in (values.low, values.high))
+    if not len(low):
+        return
+    times = values.edges * unit_s
+    low, high = np.append(low, low[-1]), np.append(high, high[-1])
+    is_binned = values.bin_length > 1
+    if not np.array_equal(low, high):
+        # Without an outline, an area between equal values would be invisible.
+        step: Any = "post" if is_binned else None
+        axes.fill_between(times, low, high, color=fill or color, linewidth=0.8, step=step)
+    if fill or np.array_equal(low, high):
+        drawstyle: Any = "steps-post" if is_binned else "default"
+        axes.plot(times, high, color=color, linewidth=0.8, drawstyle=drawstyle)
 
 
 def shade_closed(axes: "Axes", overview: Overview) -> None:
@@ -110,7 +113,7 @@ def level_limits(overview: Overview) -> tuple[float, float]:
 def draw_levels(axes: "Axes", overview: Overview, suggested_db: float | None = None) -> None:
     """Draw the level of each frame, with the thresholds of the gate or a suggested one."""
     shade_closed(axes, overview)
-    draw_range(axes, overview.level_db, overview.frame_s, BLUE)
+    draw_range(axes, overview.level_db, overview.frame_s, BLUE, LIGHT_BLUE)
     if overview.score is None:
         _draw_thresholds(axes, overview, " dBFS")
     elif suggested_db is not None:
@@ -157,18 +160,33 @@ def draw_histogram(axes: "Axes", overview: Overview) -> None:
         axes.axhline(overview.closes_below, color=VERMILION, linewidth=1.1, linestyle=(0, (4, 3)))
     widest = float((closed + opened).max(initial=0.0))
     axes.set_xlim(0, 1.9 * widest or 1.0)
-    suggestion = overview.report.suggestion
-    if suggestion is not None:
-        for name, level in (("noise", suggestion.noise_floor_db), ("signal", suggestion.active_db)):
-            if np.isfinite(level):
-                axes.annotate(
-                    f"◂ {name} {format_number(level, 0)}", (1, level), ha="right", va="center",
-                    xycoords=("axes fraction", "data"), fontsize="small", color=TEXT,
-                )  # fmt: skip
+    for name, level in separated_levels(overview).items():
+        axes.annotate(
+            f"◂ {name} {format_number(level, 0)}", (1, level), ha="right", va="center",
+            xycoords=("axes fraction", "data"), fontsize="small", color=TEXT,
+        )  # fmt: skip
     # The label lies beside the gap between two panels, which need not grow for it.
     axes.set_xlabel("% of the time per dB", fontsize="small").set_in_layout(False)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, handlelength=1.0)
     axes.tick_params(labelleft=False)
+
+
+def separated_levels(overview: Overview) -> dict[str, float]:
+    """Return the levels of noise and signal in dBFS, or nothing if they are not separable."""
+    suggestion = overview.report.suggestion
+    if suggestion is None or suggestion.verdict not in (Verdict.SEPARATED, Verdict.RAISED):
+        return {}
+    return {"signal": suggestion.active_db, "noise": suggestion.noise_floor_db}
+
+
+def describe_closed(overview: Overview) -> str:
+    """Return how much of the time the gate is closed."""
+    statistics = overview.report.statistics
+    if not statistics.closed:
+        return "gate always open"
+    if not statistics.openings:
+        return "gate always closed (gray)"
+    return f"gate closed in {100 * statistics.closed_share:.1f} % of the time (gray)"
 
 
 def has_scores(overview: Overview) -> bool:
@@ -181,7 +199,7 @@ def draw_scores(axes: "Axes", overview: Overview) -> None:
     """Draw the scores of the automatic detector and the values that open and close the gate."""
     assert overview.score is not None
     shade_closed(axes, overview)
-    draw_range(axes, overview.score, overview.frame_s, BLUE)
+    draw_range(axes, overview.score, overview.frame_s, BLUE, LIGHT_BLUE)
     _draw_thresholds(axes, overview, "")
     finite = overview.score.high[np.isfinite(overview.score.high)]
     axes.set_yscale("symlog", linthresh=1.0)
@@ -238,15 +256,3 @@ def draw_spectrogram(
 def max_level(spectrogram: Spectrogram) -> float:
     """Return the level of the loudest point of a spectrogram, in dBFS, rounded up to 5 dB."""
     return 5 * float(np.ceil(spectrogram.level_db.max(initial=-120.0) / 5))
-
-
-def mark_open(axes: "Axes", seconds: NDArray[np.float64]) -> None:
-    """Mark the open stretches with a bar above the axes."""
-    axes.broken_barh(
-        [(start, end - start) for start, end in seconds],
-        (1.0, 0.03),
-        transform=axes.get_xaxis_transform(),
-        facecolor=SKY,
-        edgecolor="none",
-        clip_on=False,
-    )

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # The palette of Okabe and Ito, which people with any color vision can tell apart.
-BLUE, ORANGE, VERMILION, GREEN, SKY = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#56B4E9"
+BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
+LIGHT_BLUE = "#A6CFE6"
 TEXT, GRID, CLOSED = "#222222", "#D9D9D9", "#E3E3E3"
 NOISE = "#8C8C8C"
 """Color of noise and of closed frames."""
