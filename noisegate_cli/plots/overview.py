@@ -84,6 +84,15 @@ class Overview:
         """Time from one frame to the next, in seconds."""
         return self.segments.timing.hop_length / self.sample_rate
 
+    def open_share(self, columns: int) -> NDArray[np.float64]:
+        """Return the share of the time in which the gate is open, in each of `columns` columns."""
+        edges = np.concatenate([[0], self.segments.samples.ravel(), [self.segments.length]])
+        is_open = np.arange(len(edges) - 1) % 2
+        open_until = np.concatenate([[0], np.cumsum(np.diff(edges) * is_open)])
+        position = np.linspace(0, self.segments.length, columns + 1)
+        share = np.diff(np.interp(position, edges, open_until)) / max(np.diff(position).max(), 1e-9)
+        return np.asarray(np.clip(np.round(share, 9), 0.0, 1.0))
+
     @property
     def closed_seconds(self) -> NDArray[np.float64]:
         """Start and end of each stretch in which the gate is closed, shaped (n, 2)."""

@@ -9,7 +9,13 @@ import typer
 
 from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.terminal.console import console, discard_stdout, print_error, print_message
+from noisegate_cli.terminal.console import (
+    console,
+    discard_stdout,
+    print_error,
+    print_message,
+    print_renderable,
+)
 from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options import add_gate_options
 from noisegate_cli.terminal.shared_options import (
@@ -260,7 +266,7 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool) -> None:
         progress.close()
         if report.is_planned and not quiet:
             with suppress(OSError):  # A table only informs.
-                console(stderr=True).print(build_batch_table(report))
+                print_renderable(console(stderr=True), build_batch_table(report))
         for line in format_batch_errors(report):
             print_error(line)
     if not report.total:
