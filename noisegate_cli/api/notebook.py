@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisegate_cli.api.overviews import record_file
-from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.gating.segments import Segments
-from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.plots.overview import Excerpt, Overview
 from noisegate_cli.samples import Samples, full_scale
 from noisegate_cli.text import format_time
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from noisegate_cli.files.pipes import RawFormat
 
 EXCERPT_S = 10.0
 """Duration of the excerpt that the players hold: it bounds the size of the page."""
@@ -31,17 +26,24 @@ MAX_PLAYER_RATE = 192_000
 """Highest sample rate in Hz that browsers play; there are no players above it."""
 
 
-def show_file(
-    draw: Callable[[AudioInfo, Overview], "Figure"],
-    info: AudioInfo,
-    settings: GateSettings,
-    raw: "RawFormat | None",
+def show(
+    record: Callable[..., Overview], draw: Callable[[Overview], "Figure"], sample_rate: int
 ) -> str:
-    """Return a recording as HTML, which is read and gated again twice: to draw, and to hear it."""
-    overview = record_file(info.path, settings, raw, with_spectrogram=True)
-    span = choose_excerpt(overview.segments)
-    excerpt = record_file(info.path, settings, raw, excerpt=span).excerpt
-    return build_html(draw(info, overview), excerpt, info.sample_rate)
+    """Return a picture and players as HTML.
+
+    Parameters
+    ----------
+    record
+        Gates the recording again and returns the overview; takes `with_spectrogram` and `excerpt`.
+        It is called twice: the excerpt is chosen by what the gate does.
+    draw
+        Returns the picture of an overview.
+    sample_rate
+        In Hz.
+    """
+    overview = record(with_spectrogram=True)
+    excerpt = record(excerpt=choose_excerpt(overview.segments)).excerpt
+    return build_html(draw(overview), excerpt, sample_rate)
 
 
 def choose_excerpt(segments: Segments) -> tuple[int, int]:
@@ -60,7 +62,8 @@ def build_html(figure: "Figure", excerpt: Excerpt | None, sample_rate: int) -> s
     from noisegate_cli.plots.style import render
 
     image = base64.b64encode(render(figure, "png")).decode()
-    parts = [f'<img style="max-width:100%" alt="picture of the gate" src="data:image/png;base64,{image}">']
+    source = f"data:image/png;base64,{image}"
+    parts = [f'<img style="max-width:100%" alt="picture of the gate" src="{source}">']
     if excerpt is not None and sample_rate <= MAX_PLAYER_RATE:
         end_s = (excerpt.start + len(excerpt.before)) / sample_rate
         span = f"{format_time(excerpt.start / sample_rate)} to {format_time(end_s)}"

@@ -3,20 +3,27 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from noisegate_cli.api.array_input import split_blocks
 from noisegate_cli.api.first_pass import decide
-from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span_of_reader
+from noisegate_cli.api.noise_input import (
+    measure_noise_file,
+    measure_noise_span,
+    measure_noise_span_of_reader,
+)
 from noisegate_cli.api.progress import ProgressCallback, report_progress
 from noisegate_cli.errors import AudioError
 from noisegate_cli.files.formats import STDIO_PATH
 from noisegate_cli.files.reader import Reader, add_path_to_errors, open_reader
+from noisegate_cli.gating.analysis import measure_blocks
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.plots.overview import Overview, OverviewRecorder
-from noisegate_cli.samples import Blocks
+from noisegate_cli.samples import Blocks, Samples
 
 if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.gating.noise_profile import NoiseProfiles
 
 
 def record_blocks(
@@ -87,7 +94,9 @@ def record_file(
         If the recording cannot be read or gated, or was standard input, which is gone.
     """
     if path == STDIO_PATH:
-        raise AudioError("standard input can't be read again: draw it while it is gated, with plot=")
+        raise AudioError(
+            "standard input can't be read again: draw it while it is gated, with plot="
+        )
     noises = measure_noise_file(settings)
     with open_reader(path, raw, zero_nonfinite=settings.zero_nonfinite) as reader:
         noises = noises or measure_noise_span_of_reader(reader, settings)
@@ -95,3 +104,29 @@ def record_file(
         return record_reader(
             reader, decision, lambda _: None, with_spectrogram=with_spectrogram, excerpt=excerpt
         )
+
+
+def record_array(
+    samples: Samples,
+    sample_rate: int,
+    settings: GateSettings,
+    noises: "NoiseProfiles",
+    *,
+    with_spectrogram: bool = False,
+    excerpt: tuple[int, int] | None = None,
+) -> Overview:
+    """Gate samples shaped (samples, channels) as `gate` does, and return the overview.
+
+    `noises` are the noise profiles that the caller of `gate` gave, if any.
+    """
+    length, channels = samples.shape
+    noises = noises or measure_noise_file(settings)
+    noises = noises or measure_noise_span(split_blocks(samples), settings, sample_rate)
+    decision = GateDecision.from_settings(settings, noises)
+    if decision is None:
+        blocks = split_blocks(samples)
+        decision = measure_blocks(blocks, settings, sample_rate, channels, length, noises).decide()
+    recorder = OverviewRecorder(
+        decision, sample_rate, length, with_spectrogram=with_spectrogram, excerpt=excerpt
+    )
+    return record_blocks(split_blocks(samples), decision, sample_rate, channels, recorder)

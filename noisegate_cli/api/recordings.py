@@ -5,13 +5,12 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 from noisegate_cli.api.first_pass import decide, measure_file
 from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span_of_reader
-from noisegate_cli.api.notebook import show_file
+from noisegate_cli.api.notebook import show
 from noisegate_cli.api.overviews import record_file, record_reader
 from noisegate_cli.api.pictures import (
     check_picture,
@@ -79,13 +78,17 @@ class AnalysisReport:
         AudioError
             If the recording cannot be read again, as standard input.
         """
-        overview = record_file(self.info.path, self.settings, self.raw, with_spectrogram=True)
-        return draw_analysis_of(self.info, overview, self.levels)
+        return self._draw(self._record(with_spectrogram=True))
 
     def _repr_html_(self) -> str:
         """Return the picture and players of an excerpt for a notebook."""
-        draw = partial(draw_analysis_of, levels=self.levels)
-        return show_file(draw, self.info, self.settings, self.raw)
+        return show(self._record, self._draw, self.info.sample_rate)
+
+    def _record(self, **options: Any) -> Overview:
+        return record_file(self.info.path, self.settings, self.raw, **options)
+
+    def _draw(self, overview: Overview) -> "Figure":
+        return draw_analysis_of(self.info.path, overview, self.levels)
 
     def __repr__(self) -> str:
         names = ("levels.closed_share", "levels.suggestion.threshold", "levels.suggestion.verdict")
@@ -120,14 +123,17 @@ class GateResult(GateReport):
         AudioError
             If the recording cannot be read again, as standard input.
         """
-        spectral = self.settings.spectral != "off"
-        path = self.source.path
-        overview = record_file(path, self.settings, self.raw, with_spectrogram=spectral)
-        return draw_gate_of(self.source, overview)
+        return self._draw(self._record(with_spectrogram=self.settings.spectral != "off"))
 
     def _repr_html_(self) -> str:
         """Return the picture and players of an excerpt for a notebook."""
-        return show_file(draw_gate_of, self.source, self.settings, self.raw)
+        return show(self._record, self._draw, self.source.sample_rate)
+
+    def _record(self, **options: Any) -> Overview:
+        return record_file(self.source.path, self.settings, self.raw, **options)
+
+    def _draw(self, overview: Overview) -> "Figure":
+        return draw_gate_of(self.source.path, overview)
 
     def __repr__(self) -> str:
         names = ("threshold", "statistics.closed_share", "statistics.openings", "chops.count")
@@ -215,7 +221,7 @@ def analyze_recording(
                     again, analyzer.decide(), rest, with_spectrogram=target is not None
                 )
     if target and overview:
-        save_picture(draw_analysis_of(info, overview, levels), target, force)
+        save_picture(draw_analysis_of(info.path, overview, levels), target, force)
     return AnalysisReport(info, settings, levels, tuple(reader.warnings), raw), overview
 
 
@@ -414,7 +420,7 @@ def gate_recording(
             before_output_appears()
     gated = stream.report
     if picture and recorder:
-        figure = draw_gate_of(info, recorder.finish(gated))
+        figure = draw_gate_of(info.path, recorder.finish(gated))
         save_picture(figure, picture, force, fsync)
     length = gated.segments.length
     delay_samples = compute_latency(settings, info.sample_rate) if outputs.is_live else None
@@ -547,4 +553,3 @@ def _check_outputs(
         raise OutputError(
             f"{quote_path(residue_info.path)} is the output already: give the residue another name"
         )
-

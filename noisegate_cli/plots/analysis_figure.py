@@ -14,7 +14,13 @@ from noisegate_cli.plots.panels import (
     has_scores,
     separated_levels,
 )
-from noisegate_cli.plots.style import create_figure, format_number, own_style, set_time_axis, set_title
+from noisegate_cli.plots.style import (
+    create_figure,
+    format_number,
+    own_style,
+    set_time_axis,
+    set_title,
+)
 from noisegate_cli.text import format_duration
 
 if TYPE_CHECKING:

@@ -49,9 +49,7 @@ def draw_gate(overview: Overview, name: str) -> "Figure":
         removed_limit = limit
     with own_style():
         figure = create_figure(WIDTH_IN, 0.9 + 1.2 * sum(heights))
-        panels = list(
-            figure.subplots(len(heights), 1, gridspec_kw={"height_ratios": heights}).flat
-        )
+        panels = list(figure.subplots(len(heights), 1, gridspec_kw={"height_ratios": heights}).flat)
         set_title(figure, f"{name} · {describe(overview)}", fontsize="large")
         before = f"before, {describe_closed(overview)}"
         draw_waveform(panels[0], overview, overview.before, before, limit)

@@ -168,7 +168,9 @@ class OverviewRecorder:
             if track := self._spectrograms[i]:
                 track.process(block, last)
             if self._excerpt:
-                start, end = (min(max(0, p - self._positions[i]), len(block)) for p in self._excerpt)
+                start, end = (
+                    min(max(0, p - self._positions[i]), len(block)) for p in self._excerpt
+                )
                 if start < end:
                     self._parts[i].append(block[start:end].copy())
             self._positions[i] += len(block)

@@ -11,6 +11,7 @@ from noisegate_cli.plots.style import (
     CLOSED,
     FLOOR_DB,
     LIGHT_BLUE,
+    LIGHT_VERMILION,
     NOISE,
     TEXT,
     VERMILION,
@@ -149,11 +150,9 @@ def draw_histogram(axes: "Axes", overview: Overview) -> None:
     total = max(1, int((split.open + split.closed).sum()))
     height = np.diff(split.edges_db)
     closed, opened = 100 * split.closed / total, 100 * split.open / total
-    style = {"height": height, "align": "edge", "linewidth": 0}
+    style: dict[str, Any] = {"height": height, "align": "edge", "linewidth": 0}
     axes.barh(split.edges_db[:-1], closed, color=NOISE, label="gate closed", **style)
-    axes.barh(
-        split.edges_db[:-1], opened, left=closed, color=BLUE, label="gate open", **style
-    )
+    axes.barh(split.edges_db[:-1], opened, left=closed, color=BLUE, label="gate open", **style)
     if overview.score is None and overview.opens_above is not None:
         axes.axhline(overview.opens_above, color=VERMILION, linewidth=1.4)
         assert overview.closes_below is not None
@@ -218,11 +217,13 @@ def draw_gains(axes: "Axes", overview: Overview) -> None:
     limited = Range(
         np.maximum(gain.low, floor), np.maximum(gain.high, floor), gain.bin_length, gain.count
     )
-    draw_range(axes, limited, overview.frame_s, VERMILION)
+    draw_range(axes, limited, overview.frame_s, VERMILION, LIGHT_VERMILION)
     axes.set_ylim(1.08 * floor, -0.08 * floor)
     ticks = [0.0, floor / 2, floor]
     muted = range_db < floor
-    axes.set_yticks(ticks, ["0", format_number(floor / 2, 0), "−∞" if muted else format_number(floor, 0)])
+    axes.set_yticks(
+        ticks, ["0", format_number(floor / 2, 0), "−∞" if muted else format_number(floor, 0)]
+    )
     axes.set_ylabel("dB")
     set_title(axes, "gain" + (", without the spectral gate" if overview.spectrogram_after else ""))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # The palette of Okabe and Ito, which people with any color vision can tell apart.
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
-LIGHT_BLUE = "#A6CFE6"
+LIGHT_BLUE, LIGHT_VERMILION = "#A6CFE6", "#F3C6A5"
 TEXT, GRID, CLOSED = "#222222", "#D9D9D9", "#E3E3E3"
 NOISE = "#8C8C8C"
 """Color of noise and of closed frames."""
@@ -70,13 +70,17 @@ def own_style() -> Iterator[None]:
     import matplotlib
 
     defaults = {k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"}
-    with matplotlib.rc_context(defaults | _STYLE), warnings.catch_warnings():
+    style: Any = defaults | _STYLE
+    with matplotlib.rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
 
 
-def render(figure: "Figure", extension: str) -> bytes:
-    """Return a figure in a file format, one of `FORMATS`; equal figures give equal bytes."""
+def render(figure: "Figure", extension: str, title: str = "ngate") -> bytes:
+    """Return a figure in a file format, one of `FORMATS`; equal figures give equal bytes.
+
+    The title is part of the metadata of the file.
+    """
     metadata: dict[str, dict[str, Any]] = {
         "png": {"Software": None},
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -84,7 +88,9 @@ def render(figure: "Figure", extension: str) -> bytes:
     }
     target = io.BytesIO()
     with own_style():
-        figure.savefig(target, format=extension, dpi=DPI, metadata=metadata[extension])
+        figure.savefig(
+            target, format=extension, dpi=DPI, metadata=metadata[extension] | {"Title": title}
+        )
     return target.getvalue()
 
 

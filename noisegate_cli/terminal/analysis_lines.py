@@ -26,7 +26,7 @@ COLUMNS = (
 OPTIONAL_COLUMNS = ("peak", "verdict", "signal", "noise", "length")
 """Columns that a narrow terminal does not show, from the least important on."""
 
-MIN_NAME_CHARS = 24
+MIN_NAME_CHARS = 32
 
 CSV_COLUMNS = (
     *("file", "duration_s", "sample_rate", "channels", "peak_db", "rms_db", "noise_floor_db"),

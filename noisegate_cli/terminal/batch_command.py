@@ -167,6 +167,14 @@ class ExecutionGroup(OptionGroup):
         Path | None,
         typer.Option(metavar="FILE", help="Write what became of all as CSV.", **EXECUTION_PANEL),
     ] = None
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw the recordings to listen to first: FILE ends in .png, .pdf or .svg.",
+            **EXECUTION_PANEL,
+        ),
+    ] = None
 
 
 @add_gate_options()
@@ -234,6 +242,7 @@ def batch(
         checksum=execution.checksum,
         max_errors=1 if execution.fail_fast else execution.max_errors,
         csv_path=execution.report,
+        plot_path=execution.plot,
         dry_run=execution.dry_run,
     )
     _run_batch(config, quiet, json)
@@ -271,6 +280,10 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool) -> None:
             print_error(line)
     if not report.total:
         print_message(f"no recordings below {quote_path(config.root)}")
+    if config.plot_path and not quiet and not report.dry_run:
+        is_drawn = report.review_candidates and config.plot_path.exists()
+        drawn = quote_path(config.plot_path) if is_drawn else "none, no recording is unusual"
+        print_message(f"picture    {drawn}")
     if report.stop_reason:
         print_error(f"{report.stop_reason}: {format_batch_remainder(report)}")
     if report.failed:

@@ -17,6 +17,8 @@ FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
     "output": "-o",
     "subtype": "--subtype",
     "csv_path": "--report",
+    "plot_path": "--plot",
+    "plot": "--plot",
     "threshold": "-t",
     "timeout_s": "--timeout",
 }

@@ -28,7 +28,7 @@ OCTAVE_BAR_WIDTH_CHARS, OCTAVE_BAR_RANGE_DB = 40, 60.0
 
 FORCE_HINT = " (--force makes it anew)"
 
-OPTIONAL_SWEEP_COLUMNS = ("openings/min", "at risk", "dBFS")
+OPTIONAL_SWEEP_COLUMNS = ("openings/min", "at risk", "dBFS", "")
 """Columns that a narrow terminal does not show, from the least important on."""
 
 SWEEP_STEP_DB = 3
@@ -62,7 +62,7 @@ def build_analysis_table(
         parts.append(Padding(text, (1, 2), expand=False))
     if levels.trials:
         sweep = _build_sweep_table(levels.trials, ascii_only)
-        drop_columns(sweep, OPTIONAL_SWEEP_COLUMNS, width - 2)
+        sweep = drop_columns(sweep, OPTIONAL_SWEEP_COLUMNS, width - 2)
         parts.append(Padding(sweep, (0, 0, 0, 2), expand=False))
         legend = "at risk: of what the automatic gate lets through; agrees: with it"
         parts.append(Padding(Text(legend), (0, 0, 1, 2), expand=False))
@@ -74,18 +74,29 @@ def build_analysis_table(
     return Group(*parts)
 
 
-def drop_columns(table: "Table", optional: "Sequence[str]", width: int) -> None:
-    """Remove optional columns of a table, in this order, until it fits into `width` characters."""
+def drop_columns(table: "Table", optional: "Sequence[str]", width: int) -> "Table":
+    """Return a table without optional columns, dropped in this order until it fits `width`."""
     from rich.cells import cell_len
+    from rich.table import Table
+
+    columns = {str(column.header): (column, list(column.cells)) for column in table.columns}
+    _, right, _, left = table.padding
 
     def measure() -> int:
-        cells = [[str(column.header), *map(str, column.cells)] for column in table.columns]
-        _, right, _, left = table.padding
-        return sum(max(map(cell_len, column)) + left + right for column in cells) - right
+        widths = [max(map(cell_len, [h, *map(str, c)])) for h, (_, c) in columns.items()]
+        return sum(widths) + (left + right) * (len(widths) - 1)
 
     for header in optional:
         if measure() > width:
-            table.columns = [column for column in table.columns if column.header != header]
+            columns.pop(header, None)
+    narrow = Table(box=None, pad_edge=False, padding=table.padding, header_style="")
+    for header, (column, _) in columns.items():
+        narrow.add_column(header, justify=column.justify)
+    for row, cells in zip(
+        table.rows, zip(*(c for _, c in columns.values()), strict=True), strict=True
+    ):
+        narrow.add_row(*cells, style=row.style)
+    return narrow
 
 
 def _create_fact_table() -> "Table":

@@ -43,9 +43,9 @@ def build_timeline(overview: "Overview", width: int, ascii_only: bool = False) -
     columns = max(MIN_COLUMNS, width - LABEL_WIDTH_CHARS)
     text = Text()
     for label, line, style in _build_rows(overview, columns, ascii_only):
-        line = line.rstrip()
-        text.append(f"{label:<{LABEL_WIDTH_CHARS}}" if line else label)
-        text.append(line + "\n", style=style)
+        shown = line.rstrip()
+        text.append(f"{label:<{LABEL_WIDTH_CHARS}}" if shown else label)
+        text.append(shown + "\n", style=style)
     text.rstrip()
     return text
 
@@ -74,7 +74,9 @@ def _build_rows(
     legend = f"open {states[-1]}  partly {states[1:-1]}  closed {states[0]}"
     if chops.count > len(chops.worst):
         legend += f"  the worst {len(chops.worst)} of {chops.count} cut-offs {cut}"
-    rows.append(("", legend if len(legend) <= columns else f"{states[-1]} open, {states[0]} closed", ""))
+    rows.append(
+        ("", legend if len(legend) <= columns else f"{states[-1]} open, {states[0]} closed", "")
+    )
     return rows
 
 
