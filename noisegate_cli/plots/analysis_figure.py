@@ -12,6 +12,7 @@ from noisegate_cli.plots.panels import (
     draw_spectrogram,
     draw_waveform,
     has_scores,
+    mark_cuts,
     separated_levels,
 )
 from noisegate_cli.plots.style import (
@@ -53,13 +54,10 @@ def draw_analysis(overview: Overview, name: str, suggested_db: float | None = No
         grid = figure.add_gridspec(len(heights), 2, width_ratios=(5, 1), height_ratios=heights)
         panels = [figure.add_subplot(grid[row, 0]) for row in range(len(heights))]
         set_title(figure, f"{name} · {describe(overview)}", fontsize="large")
-        draw_waveform(
-            panels[0],
-            overview,
-            overview.before,
-            f"waveform, {describe_closed(overview)}",
-            amplitude_limit(overview.before),
-        )
+        limit = amplitude_limit(overview.before)
+        title = f"waveform, {describe_closed(overview)}"
+        draw_waveform(panels[0], overview, overview.before, title, limit)
+        mark_cuts(panels[0], overview, limit)
         draw_levels(panels[1], overview, suggested_db)
         draw_histogram(figure.add_subplot(grid[1, 1], sharey=panels[1]), overview)
         if scores:

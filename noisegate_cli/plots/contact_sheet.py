@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from noisegate_cli.plots.overview import Overview
-from noisegate_cli.plots.panels import amplitude_limit, draw_range, shade_closed
+from noisegate_cli.plots.panels import amplitude_limit, draw_range, mark_cuts, shade_closed
 from noisegate_cli.plots.style import (
     BLUE,
     VERMILION,
@@ -66,8 +66,7 @@ def _draw_entry(axes: "Axes", entry: SheetEntry) -> None:
     draw_range(axes, overview.before, 1 / overview.sample_rate, BLUE)
     axes.set_ylim(-limit, limit)
     axes.locator_params(axis="y", nbins=3)
-    if times := [chop.time for chop in overview.report.chops.worst]:
-        axes.plot(times, [-limit] * len(times), "^", color=VERMILION, clip_on=False)
+    mark_cuts(axes, overview, limit)
     name = escape_unprintable(entry.name)
     name = name if len(name) <= MAX_NAME_CHARS else f"…{name[1 - MAX_NAME_CHARS :]}"
     set_title(axes, name)

@@ -10,6 +10,7 @@ from noisegate_cli.plots.panels import (
     draw_gains,
     draw_spectrogram,
     draw_waveform,
+    mark_cuts,
     max_level,
 )
 from noisegate_cli.plots.style import (
@@ -53,6 +54,7 @@ def draw_gate(overview: Overview, name: str) -> "Figure":
         set_title(figure, f"{name} · {describe(overview)}", fontsize="large")
         before = f"before, {describe_closed(overview)}"
         draw_waveform(panels[0], overview, overview.before, before, limit)
+        mark_cuts(panels[0], overview, limit)
         draw_gains(panels[1], overview)
         draw_waveform(panels[2], overview, overview.after, "after", limit, GREEN)
         zoom = f", magnified {limit / removed_limit:.0f} times" if removed_limit < limit else ""

@@ -80,6 +80,13 @@ def shade_closed(axes: "Axes", overview: Overview) -> None:
     )
 
 
+def mark_cuts(axes: "Axes", overview: Overview, limit: float) -> None:
+    """Mark the worst cut-offs at the bottom of a waveform."""
+    times = [chop.time for chop in overview.report.chops.worst]
+    if times:  # An empty line that is not clipped would break the layout.
+        axes.plot(times, [-limit] * len(times), "^", color=VERMILION, markersize=5, clip_on=False)
+
+
 def amplitude_limit(*ranges: Range) -> float:
     """Return the limit of an axis that shows the amplitudes of all `ranges`."""
     peaks = [max(-r.low.min(), r.high.max()) for r in ranges if len(r.low)]
@@ -185,7 +192,9 @@ def describe_closed(overview: Overview) -> str:
         return "gate always open"
     if not statistics.openings:
         return "gate always closed (gray)"
-    return f"gate closed in {100 * statistics.closed_share:.1f} % of the time (gray)"
+    text = f"gate closed in {100 * statistics.closed_share:.1f} % of the time (gray)"
+    chops = overview.report.chops
+    return text + (f", {chops.count} cut-offs (▲)" if chops.count else "")
 
 
 def has_scores(overview: Overview) -> bool:
