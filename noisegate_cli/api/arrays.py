@@ -15,8 +15,6 @@ from noisegate_cli.api.noise_input import (
     measure_noise_file,
     measure_noise_span,
 )
-from noisegate_cli.api.notebook import show
-from noisegate_cli.api.overviews import record_array
 from noisegate_cli.api.pictures import draw_analysis_of, draw_gate_of
 from noisegate_cli.api.progress import (
     FIRST_PASS_SHARE,
@@ -32,12 +30,13 @@ from noisegate_cli.gating.gate import Gate, GateReport
 from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
 from noisegate_cli.gating.segments import Segments
 from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
-from noisegate_cli.plots.overview import Overview
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from noisegate_cli.plots.overview import Overview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,9 +57,13 @@ class ArrayGateResult(GateReport):
 
     def _repr_html_(self) -> str:
         """Return the picture and players of an excerpt for a notebook."""
+        from noisegate_cli.api.notebook import show
+
         return show(self._record, self._draw, self.segments.sample_rate)
 
     def _record(self, **options: Any) -> Overview:
+        from noisegate_cli.api.overviews import record_array
+
         noises = () if None in self.noises else self.noises
         given = [noise for noise in noises if noise and noise.source == "given"]
         rate = self.segments.sample_rate
@@ -102,9 +105,13 @@ class ArrayLevelReport(LevelReport):
 
     def _repr_html_(self) -> str:
         """Return the picture and players of an excerpt for a notebook."""
+        from noisegate_cli.api.notebook import show
+
         return show(self._record, self._draw, self.sample_rate)
 
     def _record(self, **options: Any) -> Overview:
+        from noisegate_cli.api.overviews import record_array
+
         noises = self.given_noises
         return record_array(self.original, self.sample_rate, self.settings, noises, **options)
 

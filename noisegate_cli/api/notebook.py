@@ -1,7 +1,6 @@
 """Show results in a notebook: the picture, and players of an excerpt."""
 
 import base64
-import html
 import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -71,7 +70,7 @@ def build_html(figure: "Figure", excerpt: Excerpt | None, sample_rate: int) -> s
             ("before", excerpt.before), ("after", excerpt.after), ("removed", excerpt.removed),
         ):  # fmt: skip
             parts.append(
-                f"<figure><figcaption>{html.escape(title)}, {span}</figcaption>"
+                f"<figure><figcaption>{title}, {span}</figcaption>"
                 f'<audio controls preload="none" src="{_encode_player(samples, sample_rate)}">'
                 "</audio></figure>"
             )

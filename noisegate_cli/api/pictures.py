@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisegate_cli.files.formats import STDIO_PATH
-from noisegate_cli.gating.analysis import LevelReport
-from noisegate_cli.plots.overview import Overview
 from noisegate_cli.samples import to_db
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from noisegate_cli.gating.analysis import LevelReport
+    from noisegate_cli.plots.overview import Overview
 
 
 def check_picture(plot: str | Path | None, others: dict[str, Path], force: bool) -> Path | None:
@@ -38,7 +39,7 @@ def save_picture(figure: "Figure", path: Path, force: bool, fsync: bool = False)
     write_document(path, render(figure, path.suffix.lower().removeprefix(".")), force, fsync)
 
 
-def draw_analysis_of(path: Path | None, overview: Overview, levels: LevelReport) -> "Figure":
+def draw_analysis_of(path: Path | None, overview: "Overview", levels: "LevelReport") -> "Figure":
     """Return the picture of an analysis of a recording."""
     from noisegate_cli.plots.analysis_figure import draw_analysis
 
@@ -47,7 +48,7 @@ def draw_analysis_of(path: Path | None, overview: Overview, levels: LevelReport)
     return draw_analysis(overview, display_name(path), suggested_db)
 
 
-def draw_gate_of(path: Path | None, overview: Overview) -> "Figure":
+def draw_gate_of(path: Path | None, overview: "Overview") -> "Figure":
     """Return the picture of a gate."""
     from noisegate_cli.plots.gate_figure import draw_gate
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 from noisegate_cli.api.first_pass import decide, measure_file
 from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span_of_reader
-from noisegate_cli.api.notebook import show
-from noisegate_cli.api.overviews import record_file, record_reader
 from noisegate_cli.api.pictures import (
     check_picture,
     draw_analysis_of,
@@ -45,7 +43,6 @@ from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.gate import Gate, GateReport, compute_latency
 from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
-from noisegate_cli.plots.overview import Overview, OverviewRecorder
 from noisegate_cli.samples import compute_peak, to_db
 from noisegate_cli.text import format_repr, quote_path
 
@@ -53,6 +50,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.plots.overview import Overview, OverviewRecorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +80,16 @@ class AnalysisReport:
 
     def _repr_html_(self) -> str:
         """Return the picture and players of an excerpt for a notebook."""
+        from noisegate_cli.api.notebook import show
+
         return show(self._record, self._draw, self.info.sample_rate)
 
-    def _record(self, **options: Any) -> Overview:
+    def _record(self, **options: Any) -> "Overview":
+        from noisegate_cli.api.overviews import record_file
+
         return record_file(self.info.path, self.settings, self.raw, **options)
 
-    def _draw(self, overview: Overview) -> "Figure":
+    def _draw(self, overview: "Overview") -> "Figure":
         return draw_analysis_of(self.info.path, overview, self.levels)
 
     def __repr__(self) -> str:
@@ -127,12 +129,16 @@ class GateResult(GateReport):
 
     def _repr_html_(self) -> str:
         """Return the picture and players of an excerpt for a notebook."""
+        from noisegate_cli.api.notebook import show
+
         return show(self._record, self._draw, self.source.sample_rate)
 
-    def _record(self, **options: Any) -> Overview:
+    def _record(self, **options: Any) -> "Overview":
+        from noisegate_cli.api.overviews import record_file
+
         return record_file(self.source.path, self.settings, self.raw, **options)
 
-    def _draw(self, overview: Overview) -> "Figure":
+    def _draw(self, overview: "Overview") -> "Figure":
         return draw_gate_of(self.source.path, overview)
 
     def __repr__(self) -> str:
@@ -214,6 +220,8 @@ def analyze_recording(
         levels, overview = analyzer.report(), None
         info = replace(reader.info, samples=levels.samples)
         if with_overview or target:
+            from noisegate_cli.api.overviews import record_reader
+
             assert isinstance(reader, AudioReader)  # standard input is spooled to a file
             rest = scale_progress(report, share, 1.0)
             with reader.reopen() as again:
@@ -382,16 +390,7 @@ def gate_recording(
         noises = noises or measure_noise_span_of_reader(reader, settings)
         decision, second_pass = decide(reader, settings, noises, report)
         info = reader.info
-        recorder = (
-            OverviewRecorder(
-                decision,
-                info.sample_rate,
-                info.samples,
-                with_spectrogram=settings.spectral != "off",
-            )
-            if picture
-            else None
-        )
+        recorder = _create_recorder(decision, info) if picture else None
         with add_path_to_errors(info.path):
             stream = Gate(
                 decision,
@@ -437,6 +436,16 @@ def gate_recording(
     )
 
 
+def _create_recorder(decision: GateDecision, info: AudioInfo) -> "OverviewRecorder":
+    """Return what records the picture of a gate."""
+    from noisegate_cli.plots.overview import OverviewRecorder
+
+    with_spectrogram = decision.settings.spectral != "off"
+    return OverviewRecorder(
+        decision, info.sample_rate, info.samples, with_spectrogram=with_spectrogram
+    )
+
+
 class _Outputs(NamedTuple):
     """Files that a call of `gate_file` writes."""
 
@@ -476,7 +485,7 @@ def _run(
     writers: list[AudioWriter],
     with_peak: bool,
     progress: ProgressCallback,
-    recorder: OverviewRecorder | None,
+    recorder: "OverviewRecorder | None",
 ) -> float:
     """Gate a recording into the output and the residue, if any; return its peak."""
     info, peak = reader.info, 0.0

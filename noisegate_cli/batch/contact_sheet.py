@@ -80,7 +80,9 @@ def write_contact_sheet(
         entries.append(SheetEntry(candidate.name, candidate.reason, overview))
     if not entries:
         return
-    figure = draw_contact_sheet(entries, f"{root.name or root}: listen to these first (gray: closed, ▲: cut-off)")
+    figure = draw_contact_sheet(
+        entries, f"{root.name or root}: listen to these first (gray: closed, ▲: cut-off)"
+    )
     content = render(figure, path.suffix.lower().removeprefix("."), SHEET_TITLE)
     check_sheet_path(path)
     write_document(path, content, force=True)

@@ -105,7 +105,7 @@ def console(stderr: bool = False) -> "Console":
     Text that looks like markup or emoji codes, such as a name with brackets, is printed unchanged.
     A closed pipe raises BrokenPipeError, where rich would end the process.
     """
-    from rich.console import Console
+    from rich.console import Console, ConsoleDimensions
 
     class PlainConsole(Console):
         def on_broken_pipe(self) -> None:
@@ -115,5 +115,5 @@ def console(stderr: bool = False) -> "Console":
     if not target.is_terminal:
         target.width = 100
     elif target.is_dumb_terminal:  # rich assumes 80 columns, whatever the terminal has.
-        target.width = shutil.get_terminal_size().columns
+        target.size = ConsoleDimensions(*shutil.get_terminal_size())
     return target

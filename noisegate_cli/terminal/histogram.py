@@ -33,7 +33,7 @@ def build_histogram(
     for start, end, frames in rows:
         bar = block * math.ceil(bar_chars * frames / max_frames)
         has_threshold = start <= threshold_db < end
-        text.append(f"{start:4.0f} to {end:3.0f} dB ")
+        text.append(f"{start:4.0f} to {end:3.0f} dB" + (" " if bar or has_threshold else ""))
         text.append(
             f"{bar:<{bar_chars}}" if has_threshold else bar,
             style="green" if start >= threshold_db else "",
