@@ -129,8 +129,12 @@ def draw_levels(axes: "Axes", overview: Overview, suggested_db: float | None = N
         _set_note(axes, f"as a fixed threshold: {format_number(suggested_db, 0)} dBFS")
     axes.set_ylim(*level_limits(overview))
     axes.set_ylabel("dBFS")
-    adaptive = ", noise drift removed" if overview.report.settings.adaptive else ""
-    set_title(axes, f"frame level (RMS){adaptive}")
+    settings, title = overview.report.settings, "frame level (RMS)"
+    if overview.score is None:
+        # These are the values that the detector compares with the threshold.
+        title += f", {settings.key_hz[0]:g} to {settings.key_hz[1]:g} Hz" if settings.key_hz else ""
+        title += ", noise drift removed" if settings.adaptive else ""
+    set_title(axes, title)
 
 
 def _draw_thresholds(axes: "Axes", overview: Overview, unit: str) -> None:

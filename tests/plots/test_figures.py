@@ -116,6 +116,14 @@ def test_a_threshold_is_drawn_with_its_hysteresis(threshold_gate):
     assert not [axes for axes in figure.axes if axes.get_title("left").startswith("automatic")]
 
 
+def test_the_levels_name_the_key_band_and_the_drift_that_they_leave_out():
+    overview = record(
+        np.tile(LOUD_AND_QUIET, (3, 1)), threshold=0.03, adaptive=True, key_hz=(250.0, 4000.0)
+    )
+    levels = find_panel(draw_analysis(overview, "name.wav"), "frame level (RMS)")
+    assert texts(levels)[0] == "frame level (RMS), 250 to 4000 Hz, noise drift removed"
+
+
 def test_a_gate_shows_before_gain_after_and_the_removed_signal_magnified(threshold_gate):
     figure = draw_gate(threshold_gate, "name.wav")
     panels = figure.axes[:4]
