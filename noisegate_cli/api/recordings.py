@@ -208,7 +208,7 @@ def analyze_recording(
 
     The overview takes another pass over the recording, in which the gate runs.
     """
-    target = check_picture(plot, {"the input": Path(path)}, force)
+    target = check_picture(plot, _input_paths(Path(path), settings.noise_file), force)
     noises = measure_noise_file(settings)
     with (
         open_progress(progress, Path(path).name) as report,
@@ -384,7 +384,7 @@ def gate_recording(
         open_reader(Path(path), raw, can_stream, settings.zero_nonfinite) as reader,
     ):
         outputs = _plan_outputs(reader, output, residue, options, force, settings.noise_file)
-        picture = check_picture(plot, outputs.paths(reader.info), force)
+        picture = check_picture(plot, outputs.paths(reader.info, settings), force)
         if outputs.is_live:
             settings = settings.live
         noises = noises or measure_noise_span_of_reader(reader, settings)
@@ -454,10 +454,11 @@ class _Outputs(NamedTuple):
     is_live: bool
     """Whether samples are streamed from standard input to standard output."""
 
-    def paths(self, source: AudioInfo) -> dict[str, Path]:
+    def paths(self, source: AudioInfo, settings: GateSettings) -> dict[str, Path]:
         """Return the paths of all recordings of the call, by their description."""
-        files = {"the input": source, "the output": self.target, "the residue": self.residue}
-        return {name: file.path for name, file in files.items() if file}
+        files = {"the output": self.target, "the residue": self.residue}
+        outputs = {name: file.path for name, file in files.items() if file}
+        return _input_paths(source.path, settings.noise_file) | outputs
 
 
 def _plan_outputs(
@@ -535,6 +536,12 @@ def _clipping_warnings(writer: AudioWriter) -> list[str]:
     ]
 
 
+def _input_paths(path: Path, noise_file: str | None) -> dict[str, Path]:
+    """Return the paths of the recordings that are only read, by their description."""
+    noise = {"the recording of the noise": Path(noise_file)} if noise_file else {}
+    return {"the input": path} | noise
+
+
 def _check_outputs(
     info: AudioInfo,
     target: AudioInfo,
@@ -543,9 +550,7 @@ def _check_outputs(
     force: bool,
     noise_file: str | None,
 ) -> None:
-    sources = {"the input": info.path}
-    if noise_file:
-        sources["the recording of the noise"] = Path(noise_file)
+    sources = _input_paths(info.path, noise_file)
     for output in (target, residue_info):
         if output is None or output.path == STDIO_PATH:
             continue

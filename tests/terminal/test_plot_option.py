@@ -62,6 +62,16 @@ def test_a_picture_is_neither_the_output_nor_the_residue(write, tmp_path, capsys
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_picture_does_not_replace_the_recording_of_the_noise(write, capsys):
+    source, noise = str(write(SOUND)), write(tone(1, 0.001), "noise.png")
+    content = noise.read_bytes()
+    options = ["--spectral", "--noise", str(noise), "--plot", str(noise), "-f"]
+    for command in ("gate", "analyze"):
+        assert run([command, source, *options]) == 1
+        assert "is the recording of the noise" in capsys.readouterr().err
+    assert noise.read_bytes() == content
+
+
 def test_a_stream_from_standard_input_to_standard_output_can_be_drawn(write, tmp_path):
     source = write(SOUND)
     arguments = ["gate", "-", "-t", "-30dB", "-o", "-", "--plot", "out.png"]
