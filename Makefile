@@ -32,12 +32,12 @@ help:  ## List the targets.
 
 demo: $(VENV)/ready  ## Gate a real recording and show the result.
 	@mkdir -p $(OUT)
-	@rm -f $(OUT)/clean.wav $(OUT)/removed.wav
+	@rm -f $(OUT)/clean.wav $(OUT)/removed.wav $(OUT)/picture.png
 	@echo '$$ ngate analyze $(DEMO)'
 	@$(NGATE) analyze $(DEMO)
 	@echo
-	@echo '$$ ngate gate $(DEMO) -o $(OUT)/clean.wav --residue $(OUT)/removed.wav'
-	@$(NGATE) gate $(DEMO) -o $(OUT)/clean.wav --residue $(OUT)/removed.wav
+	@echo '$$ ngate gate $(DEMO) -o $(OUT)/clean.wav --residue $(OUT)/removed.wav --plot $(OUT)/picture.png'
+	@$(NGATE) gate $(DEMO) -o $(OUT)/clean.wav --residue $(OUT)/removed.wav --plot $(OUT)/picture.png
 
 test: $(VENV)/ready-dev  ## Run the tests.
 	$(BIN)/python -m pytest

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 """Type checkers take this name as true. Importing typing would delay the handling of signals."""
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.arrays import ArrayGateResult, analyze, gate, segments
+    from noisegate_cli.api.arrays import ArrayGateResult, ArrayLevelReport, analyze, gate, segments
     from noisegate_cli.api.excerpts import Excerpt
     from noisegate_cli.api.gate_stream import GateStream
     from noisegate_cli.api.labels import write_labels
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.timing import Timing
 
 _PUBLIC_NAMES = {
-    "api.arrays": ("ArrayGateResult", "analyze", "gate", "segments"),
     "errors": ("AudioError", "LabelsError", "NoisegateError", "OutputError", "SettingsError"),
+    "api.arrays": ("ArrayGateResult", "ArrayLevelReport", "analyze", "gate", "segments"),
     "files.formats": ("AudioInfo", "Format"),
     "files.output_naming": ("OutputOptions",),
     "files.pipes": ("RawFormat",),
@@ -82,6 +82,7 @@ __all__ = [
     "PRESETS",
     "AnalysisReport",
     "ArrayGateResult",
+    "ArrayLevelReport",
     "AudioError",
     "AudioInfo",
     "Chop",

@@ -31,7 +31,7 @@ def imported_modules(path):
 
 
 GROUND = ("errors", "json_values", "samples", "text", "memory")
-LAYERS = ["ground", "files", "gating", "api", "batch", "terminal"]
+LAYERS = ["ground", "files", "gating", "plots", "api", "batch", "terminal"]
 
 
 def layer(module):
@@ -127,6 +127,24 @@ def test_only_the_terminal_imports_typer_and_rich_and_only_progress_bars_import_
                 "noisegate_cli.api.progress",
                 "noisegate_cli.terminal.progress_display",
             ), name
+
+
+def test_only_plots_import_matplotlib_and_only_when_they_draw():
+    for name, path in modules():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in tree.body:
+            assert "matplotlib" not in str(getattr(node, "module", "")), f"{name} loads it early"
+        for module in imported_modules(path):
+            if module.split(".")[0] == "matplotlib":
+                # The other layers name the type of a figure.
+                assert layer(name) == "plots" or module == "matplotlib.figure", name
+
+
+def test_pictures_get_values_and_no_files():
+    for name, path in modules():
+        if layer(name) == "plots":
+            for module in imported_modules(path):
+                assert not module.startswith("noisegate_cli.files"), f"{name} imports {module}"
 
 
 def test_reading_modules_do_not_import_writing_modules():

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Unpack, overload
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,7 @@ from noisegate_cli.api.noise_input import (
     measure_noise_file,
     measure_noise_span,
 )
+from noisegate_cli.api.pictures import draw_analysis_of, draw_gate_of
 from noisegate_cli.api.progress import (
     FIRST_PASS_SHARE,
     Progress,
@@ -28,11 +29,16 @@ from noisegate_cli.api.progress import (
 from noisegate_cli.gating.analysis import Analyzer, LevelReport, measure_blocks
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, GateReport
-from noisegate_cli.gating.noise_profile import NoiseProfiles
+from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
 from noisegate_cli.gating.segments import Segments
 from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import format_repr
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from noisegate_cli.plots.overview import Overview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,6 +47,34 @@ class ArrayGateResult(GateReport):
 
     samples: Samples
     """The gated samples, in the shape and the type of the input."""
+    original: Samples
+    """The input as it was given, not copied, shaped (samples, channels)."""
+
+    def plot(self) -> Figure:
+        """Return a picture: the waveforms before and after, the gain, and the removed signal.
+
+        The input is gated again, so it must not have been changed since.
+        """
+        return self._draw(self._record(with_spectrogram=self.settings.spectral != "off"))
+
+    def _repr_html_(self) -> str:
+        """Return the picture and players of an excerpt for a notebook."""
+        from noisegate_cli.api.notebook import show
+
+        return show(self._record, self._draw, self.segments.sample_rate)
+
+    def _record(self, **options: Any) -> Overview:
+        from noisegate_cli.api.overviews import record_array
+
+        noises = () if None in self.noises else self.noises
+        given = [noise for noise in noises if noise and noise.source == "given"]
+        rate = self.segments.sample_rate
+        return record_array(
+            self.original, rate, self.settings, tuple(given), forced=self.forced, **options
+        )
+
+    def _draw(self, overview: Overview) -> Figure:
+        return draw_gate_of(None, overview)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ArrayGateResult):
@@ -52,6 +86,41 @@ class ArrayGateResult(GateReport):
     def __repr__(self) -> str:
         names = ("threshold", "statistics.closed_share", "statistics.openings", "chops.count")
         return format_repr(self, "samples.shape", *names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ArrayLevelReport(LevelReport):
+    """Result of `analyze`."""
+
+    original: Samples = field(compare=False)
+    """The input as it was given, not copied, shaped (samples, channels)."""
+    sample_rate: int = field(compare=False)
+    """Sample rate in Hz."""
+    settings: GateSettings = field(compare=False)
+    given_noises: tuple[NoiseProfile, ...] = field(compare=False)
+    """Noise profiles of a noise that was given."""
+
+    def plot(self) -> Figure:
+        """Return a picture: waveform, levels, histogram, scores and spectrogram.
+
+        The input is gated, so it must not have been changed since.
+        """
+        return self._draw(self._record(with_spectrogram=True))
+
+    def _repr_html_(self) -> str:
+        """Return the picture and players of an excerpt for a notebook."""
+        from noisegate_cli.api.notebook import show
+
+        return show(self._record, self._draw, self.sample_rate)
+
+    def _record(self, **options: Any) -> Overview:
+        from noisegate_cli.api.overviews import record_array
+
+        noises = self.given_noises
+        return record_array(self.original, self.sample_rate, self.settings, noises, **options)
+
+    def _draw(self, overview: Overview) -> Figure:
+        return draw_analysis_of(None, overview, self)
 
 
 @overload
@@ -221,7 +290,7 @@ def gate(
             end += len(gated)
     if not return_result:
         return out
-    return ArrayGateResult(samples=out, **stream.report.to_fields())
+    return ArrayGateResult(samples=out, original=samples, **stream.report.to_fields())
 
 
 def segments(
@@ -275,7 +344,7 @@ def analyze(
     axis: int = 0,
     progress: Progress = False,
     **changes: Unpack[SettingsChanges],
-) -> LevelReport:
+) -> ArrayLevelReport:
     """Measure a recording held in an array; see `gate` for the parameters and the errors.
 
     Examples
@@ -289,7 +358,14 @@ def analyze(
     samples = prepare_samples(y, settings, axis)
     noises = _measure_noise(samples, y_noise, settings, sample_rate, axis)
     with open_progress(progress, "analyze") as report:
-        return _measure_array(samples, settings, sample_rate, noises, report).report()
+        levels = _measure_array(samples, settings, sample_rate, noises, report).report()
+    return ArrayLevelReport(
+        **{field.name: getattr(levels, field.name) for field in fields(levels)},
+        original=samples,
+        sample_rate=sample_rate,
+        settings=settings,
+        given_noises=tuple(noises),
+    )
 
 
 def _measure_noise(

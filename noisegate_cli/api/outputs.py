@@ -37,13 +37,24 @@ class Outputs:
         """The files with samples."""
         return [info for info in (self.target, self.residue, self.comparison) if info]
 
+    @property
+    def paths(self) -> dict[str, Path]:
+        """Paths of the files, by their description."""
+        recordings = {
+            "the output": self.target,
+            "the residue": self.residue,
+            "the comparison": self.comparison,
+        }
+        named = {name: info.path for name, info in recordings.items() if info}
+        return named | ({"the file of labels": self.labels} if self.labels else {})
+
 
 def plan_outputs(
     reader: Reader,
     output: str | Path | None,
     options: OutputOptions,
     force: bool,
-    sources: Mapping[str, str | Path | None],
+    sources: Mapping[str, Path],
     *,
     samples: int,
     residue: str | Path | None = None,
@@ -63,7 +74,7 @@ def plan_outputs(
     force
         Whether existing files are overwritten.
     sources
-        Paths of other files that are read, by their description.
+        Paths of the files that are read, by their description.
     samples
         Expected length of the output in samples; 0 if unknown.
     residue, comparison, labels
@@ -93,14 +104,7 @@ def plan_outputs(
         label_path,
         reader.info.path == target.path == STDIO_PATH and _is_live(reader, target),
     )
-    named = {"the output": target.path}
-    others = {"residue": outputs.residue, "comparison": outputs.comparison}
-    named |= {f"the {name}": other.path for name, other in others.items() if other}
-    if label_path:
-        named["the file of labels"] = label_path
-    known = {"the input": reader.info.path}
-    known |= {description: Path(path) for description, path in sources.items() if path}
-    check_paths(named, known, options, force)
+    check_paths(outputs.paths, sources, options, force)
     return outputs
 
 

@@ -5,13 +5,20 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from noisegate_cli.api.excerpts import Excerpt, SampleSpan, choose_span
+from noisegate_cli.api.first_pass import decide, measure_file
 from noisegate_cli.api.labels import GivenSegments, build_forced, build_label_track
 from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span_of_reader
 from noisegate_cli.api.output_blocks import OutputBlocks
 from noisegate_cli.api.outputs import Outputs, check_paths, plan_outputs
+from noisegate_cli.api.pictures import (
+    check_picture,
+    draw_analysis_of,
+    draw_gate_of,
+    save_picture,
+)
 from noisegate_cli.api.progress import (
     FIRST_PASS_SHARE,
     Progress,
@@ -20,6 +27,7 @@ from noisegate_cli.api.progress import (
     report_progress,
     scale_progress,
 )
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors, open_reader
@@ -35,9 +43,11 @@ from noisegate_cli.samples import compute_peak, to_db
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from noisegate_cli.files.pipes import RawFormat
-    from noisegate_cli.gating.analysis import Analyzer, LevelReport
-    from noisegate_cli.gating.noise_profile import NoiseProfiles
+    from noisegate_cli.gating.analysis import LevelReport
+    from noisegate_cli.plots.overview import Overview, OverviewRecorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,36 @@ class AnalysisReport:
     warnings: tuple[str, ...] = ()
     """Problems of the recording, one sentence each."""
     gate: GateReport | None = None
-    """What the automatic gate would do in the whole recording; None unless labels are written."""
+    """What the gate would do in the whole recording; None if it has not run."""
+    raw: "RawFormat | None" = None
+    """Sample format of an input without a header."""
+
+    def plot(self) -> "Figure":
+        """Return a picture of the analysis; the recording is read again.
+
+        It shows the waveform with the closed stretches shaded, the levels with the thresholds,
+        their histogram, the scores of the automatic detector and the spectrogram.
+
+        Raises
+        ------
+        AudioError
+            If the recording cannot be read again, as standard input.
+        """
+        return self._draw(self._record(with_spectrogram=True))
+
+    def _repr_html_(self) -> str:
+        """Return the picture and players of an excerpt for a notebook."""
+        from noisegate_cli.api.notebook import show
+
+        return show(self._record, self._draw, self.info.sample_rate)
+
+    def _record(self, **options: Any) -> "Overview":
+        from noisegate_cli.api.overviews import record_file
+
+        return record_file(self.info.path, self.settings, self.raw, **options)
+
+    def _draw(self, overview: "Overview") -> "Figure":
+        return draw_analysis_of(self.info.path, overview, self.levels)
 
     def __repr__(self) -> str:
         names = ("levels.closed_share", "levels.suggestion.threshold", "levels.suggestion.verdict")
@@ -79,6 +118,34 @@ class GateResult(GateReport):
     """Problems of the recording and losses in the output, one sentence each."""
     delay_ms: float | None = None
     """Maximum delay from standard input to standard output; None for files."""
+    raw: "RawFormat | None" = None
+    """Sample format of an input without a header."""
+
+    def plot(self) -> "Figure":
+        """Return a picture of the gate; the recording is read and gated again.
+
+        It shows the waveforms before and after the gate, the gain, and the removed signal.
+
+        Raises
+        ------
+        AudioError
+            If the recording cannot be read again, as standard input.
+        """
+        return self._draw(self._record(with_spectrogram=self.settings.spectral != "off"))
+
+    def _repr_html_(self) -> str:
+        """Return the picture and players of an excerpt for a notebook."""
+        from noisegate_cli.api.notebook import show
+
+        return show(self._record, self._draw, self.source.sample_rate)
+
+    def _record(self, **options: Any) -> "Overview":
+        from noisegate_cli.api.overviews import record_file
+
+        return record_file(self.source.path, self.settings, self.raw, forced=self.forced, **options)
+
+    def _draw(self, overview: "Overview") -> "Figure":
+        return draw_gate_of(self.source.path, overview)
 
     def __repr__(self) -> str:
         names = ("threshold", "statistics.closed_share", "statistics.openings", "chops.count")
@@ -93,6 +160,7 @@ def analyze_file(
     preset: str | None = None,
     raw: "RawFormat | str | None" = None,
     labels: str | Path | None = None,
+    plot: str | Path | None = None,
     force: bool = False,
     **changes: Unpack[SettingsChanges],
 ) -> AnalysisReport:
@@ -113,8 +181,10 @@ def analyze_file(
     labels
         File for the stretches in which the gate would be open; see `write_labels`. It takes a
         second pass over the recording.
+    plot
+        Path of a picture of the analysis, which ends in .png, .pdf or .svg; None draws none.
     force
-        Whether to overwrite an existing file of labels.
+        Whether to overwrite existing files.
     **changes
         Single settings that override `settings` or the preset, see `GateSettings`.
 
@@ -128,34 +198,64 @@ def analyze_file(
     AudioError
         If the recording cannot be read or gated; the message quotes the path.
     LabelsError, OutputError
-        If the labels cannot be written.
+        If the labels or the picture cannot be written or exist already.
     """
     settings = build_settings(settings, preset, changes)
+    return analyze_recording(
+        path, settings, progress, _parse_raw_format(raw), labels=labels, plot=plot, force=force
+    )[0]
+
+
+def analyze_recording(
+    path: str | Path,
+    settings: GateSettings,
+    progress: Progress = False,
+    raw: "RawFormat | None" = None,
+    *,
+    with_overview: bool = False,
+    labels: str | Path | None = None,
+    plot: str | Path | None = None,
+    force: bool = False,
+) -> "tuple[AnalysisReport, Overview | None]":
+    """Analyze a recording as `analyze_file` does; also return the overview of the gate.
+
+    The overview takes another pass over the recording, in which the gate runs.
+    """
+    sources = _input_paths(Path(path), settings.noise_file)
+    outputs = {"the file of labels": Path(labels)} if labels else {}
+    target = check_picture(plot, sources | outputs, force)
     noises = measure_noise_file(settings)
     with ExitStack() as stack:
         report = stack.enter_context(open_progress(progress, Path(path).name))
         reader = stack.enter_context(
-            open_reader(Path(path), _parse_raw_format(raw), zero_nonfinite=settings.zero_nonfinite)
+            open_reader(Path(path), raw, zero_nonfinite=settings.zero_nonfinite)
         )
         write_labels = None
         if labels:
             from noisegate_cli.files.labels.label_file import open_label_writer
 
-            sources = {"the input": reader.info.path}
-            if settings.noise_file:
-                sources["the recording of the noise"] = Path(settings.noise_file)
-            check_paths({"the file of labels": Path(labels)}, sources, OutputOptions(), force)
+            check_paths(outputs, sources, OutputOptions(), force)
             write_labels = stack.enter_context(open_label_writer(Path(labels), force))
         noises = noises or measure_noise_span_of_reader(reader, settings)
-        first = scale_progress(report, 0.0, FIRST_PASS_SHARE) if labels else report
-        analyzer = _measure_file(reader, settings, noises, first)
-        levels, gated = analyzer.report(), None
-        if write_labels:
-            second = scale_progress(report, FIRST_PASS_SHARE, 1.0)
-            gated = _run_without_output(reader, analyzer.decide(), second)
-            write_labels(build_label_track(gated, reader.info.path, reader.info.channels))
+        share = FIRST_PASS_SHARE if with_overview or target or write_labels else 1.0
+        analyzer = measure_file(reader, settings, noises, scale_progress(report, 0.0, share))
+        levels, overview = analyzer.report(), None
         info = replace(reader.info, samples=levels.samples)
-        return AnalysisReport(info, settings, levels, tuple(reader.warnings), gated)
+        if with_overview or target or write_labels:
+            from noisegate_cli.api.overviews import record_reader
+
+            assert isinstance(reader, AudioReader)  # standard input is spooled to a file
+            rest = scale_progress(report, share, 1.0)
+            with reader.reopen() as again:
+                overview = record_reader(
+                    again, analyzer.decide(), rest, with_spectrogram=target is not None
+                )
+        gated = overview.report if overview else None
+        if write_labels and gated:
+            write_labels(build_label_track(gated, info.path, info.channels))
+    if target and overview:
+        save_picture(draw_analysis_of(info.path, overview, levels), target, force)
+    return AnalysisReport(info, settings, levels, tuple(reader.warnings), gated, raw), overview
 
 
 def measure_level_histogram(
@@ -210,6 +310,7 @@ def gate_file(
     keep: Sequence[tuple[float, float]] = (),
     cut: Sequence[tuple[float, float]] = (),
     excerpt: Excerpt | None = None,
+    plot: str | Path | None = None,
     options: OutputOptions | None = None,
     raw: "RawFormat | str | None" = None,
     preset: str | None = None,
@@ -250,6 +351,9 @@ def gate_file(
         case. The fades lie outside. Where both overlap, `keep` has priority.
     excerpt
         Part of the recording that is written; None for all of it.
+    plot
+        Path of a picture of the signal before and after the gate, which ends in .png, .pdf or
+        .svg; None draws none.
     options
         Sample type of the output, its name if `output` has none, and the metadata to preserve.
     raw
@@ -294,6 +398,7 @@ def gate_file(
         forced=forced,
         excerpt=excerpt,
         segments_path=segments if isinstance(segments, str | Path) else None,
+        plot=plot,
         options=options or OutputOptions(),
         raw=_parse_raw_format(raw),
         force=force,
@@ -314,6 +419,7 @@ def gate_recording(
     forced: ForcedStretches = NOT_FORCED,
     excerpt: Excerpt | None = None,
     segments_path: str | Path | None = None,
+    plot: str | Path | None = None,
     options: OutputOptions,
     raw: "RawFormat | None" = None,
     force: bool,
@@ -327,6 +433,8 @@ def gate_recording(
     `before_output_appears` is called when all samples are written. If it raises an exception, no
     output appears.
     """
+    if plot and excerpt:
+        raise SettingsError("a picture shows a whole recording: leave out plot= or the excerpt")
     started = time.perf_counter()
     noises = measure_noise_file(settings)
     can_stream = excerpt is None and (
@@ -341,16 +449,17 @@ def gate_recording(
         decision = None
         if excerpt and excerpt.start is None:
             noises = noises or measure_noise_span_of_reader(reader, settings)
-            decision, second_pass = _decide(reader, settings, noises, forced, report)
+            decision, second_pass = decide(reader, settings, noises, forced, report)
             span = _choose_busiest_span(reader, decision, excerpt)
         else:
             span = choose_span(excerpt, None, info.sample_rate, hop) if excerpt else SampleSpan()
+        sources = _input_paths(info.path, settings.noise_file, segments_path)
         outputs = plan_outputs(
             reader,
             output,
             options,
             force,
-            {"the recording of the noise": settings.noise_file, "the applied file": segments_path},
+            sources,
             samples=span.limit_length(info.samples),
             residue=residue,
             comparison=comparison,
@@ -360,16 +469,19 @@ def gate_recording(
             settings = settings.live
         if decision is None:
             noises = noises or measure_noise_span_of_reader(reader, settings)
-            decision, second_pass = _decide(reader, settings, noises, forced, report)
+            decision, second_pass = decide(reader, settings, noises, forced, report)
+        picture = check_picture(plot, sources | outputs.paths, force)
+        recorder = _create_recorder(decision, info) if picture else None
         with add_path_to_errors(info.path):
             stream = Gate(
                 decision,
                 info.sample_rate,
                 info.channels,
                 quantization_step=info.quantization_step(info.dtype),
-                residue=outputs.residue is not None,
+                residue=outputs.residue is not None or recorder is not None,
                 span=span,
                 live=outputs.is_live,
+                on_frames=recorder.add_frames if recorder else None,
             )
         is_file = info.path != STDIO_PATH
         metadata = InputMetadata(
@@ -391,11 +503,14 @@ def gate_recording(
                 stack.enter_context(open_writer(file, metadata, force, fsync))
                 for file in outputs.recordings
             ]
-            peak = _run(reader, stream, outputs, writers, span, with_peak, second_pass)
+            peak = _run(reader, stream, outputs, writers, span, with_peak, second_pass, recorder)
             gated = stream.report
             if write_labels:
                 write_labels(build_label_track(gated, info.path, info.channels))
             before_output_appears()
+    if picture and recorder:
+        figure = draw_gate_of(info.path, recorder.finish(gated))
+        save_picture(figure, picture, force, fsync)
     length = gated.segments.length
     rate = info.sample_rate
     delay_samples = compute_latency(settings, rate) if outputs.is_live else None
@@ -411,6 +526,17 @@ def gate_recording(
         seconds=time.perf_counter() - started,
         warnings=(*reader.warnings, *metadata.warnings, *_clipping_warnings(writers[0])),
         delay_ms=None if delay_samples is None else 1000 * delay_samples / rate,
+        raw=raw,
+    )
+
+
+def _create_recorder(decision: GateDecision, info: AudioInfo) -> "OverviewRecorder":
+    """Return what records the picture of a gate."""
+    from noisegate_cli.plots.overview import OverviewRecorder
+
+    with_spectrogram = decision.settings.spectral != "off"
+    return OverviewRecorder(
+        decision, info.sample_rate, info.samples, with_spectrogram=with_spectrogram
     )
 
 
@@ -442,24 +568,6 @@ def _run_without_output(
     return stream.report
 
 
-def _decide(
-    reader: Reader,
-    settings: GateSettings,
-    noises: "NoiseProfiles",
-    forced: ForcedStretches,
-    progress: ProgressCallback,
-) -> tuple[GateDecision, ProgressCallback]:
-    """Return the decision, from a first pass if it needs one, and the rest of the progress."""
-    decision = GateDecision.from_settings(settings, noises, forced)
-    if decision is not None:
-        return decision, progress
-    assert isinstance(reader, AudioReader)  # because it is not a live stream
-    first_pass = scale_progress(progress, 0.0, FIRST_PASS_SHARE)
-    with reader.reopen() as first:
-        analyzer = _measure_file(first, settings, noises, first_pass)
-    return analyzer.decide().force(forced), scale_progress(progress, FIRST_PASS_SHARE, 1.0)
-
-
 def _run(
     reader: Reader,
     stream: Gate,
@@ -468,6 +576,7 @@ def _run(
     span: SampleSpan,
     with_peak: bool,
     progress: ProgressCallback,
+    recorder: "OverviewRecorder | None",
 ) -> float:
     """Gate a recording into the outputs; return the peak of what was read."""
     info, peak, read = reader.info, 0.0, 0
@@ -479,8 +588,10 @@ def _run(
                 peak = max(peak, compute_peak(block))
             if last:
                 span.check_start(read, info.sample_rate)
-            is_complete = blocks.write(block, *stream.process(block, last), last)
-            if is_complete and not last:
+            kept, removed = stream.process(block, last)
+            if recorder and removed is not None:
+                recorder.add_samples(block, kept, removed, last)
+            if blocks.write(block, kept, removed, last) and not last:
                 break
     return peak
 
@@ -494,14 +605,13 @@ def _clipping_warnings(writer: AudioWriter) -> list[str]:
     ]
 
 
-def _measure_file(
-    reader: Reader, settings: GateSettings, noises: "NoiseProfiles", progress: ProgressCallback
-) -> "Analyzer":
-    from noisegate_cli.gating.analysis import measure_blocks
-
-    info = reader.info
-    with add_path_to_errors(info.path):
-        blocks = report_progress(reader.blocks(), info.samples, progress)
-        return measure_blocks(
-            blocks, settings, info.sample_rate, info.channels, info.samples, noises
-        )
+def _input_paths(
+    path: Path, noise_file: str | None, segments: str | Path | None = None
+) -> dict[str, Path]:
+    """Return the paths of the files that are only read, by their description."""
+    named = {
+        "the input": path,
+        "the recording of the noise": noise_file,
+        "the applied file": segments,
+    }
+    return {name: Path(source) for name, source in named.items() if source}

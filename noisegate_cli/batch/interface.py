@@ -59,6 +59,8 @@ class BatchConfig:
     """Number of failed recordings after which the batch stops; None for no limit."""
     csv_path: Path | None = None
     """Path of a CSV file with the results of all recordings."""
+    plot_path: Path | None = None
+    """Path of a picture of the recordings to review first."""
     dry_run: bool = False
     """Whether only to report what the batch would do."""
 

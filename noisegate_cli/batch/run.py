@@ -7,6 +7,11 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from noisegate_cli.batch.contact_sheet import (
+    check_sheet_is_no_recording,
+    check_sheet_path,
+    write_contact_sheet,
+)
 from noisegate_cli.batch.csv_report import check_csv_is_no_recording, check_csv_path, write_csv
 from noisegate_cli.batch.discovery import find_listed, read_names, walk_tree
 from noisegate_cli.batch.disk_space import (
@@ -93,6 +98,8 @@ class BatchRun:
         check_trees(batch.root, batch.output)
         if batch.csv_path:
             check_csv_path(batch.csv_path)
+        if batch.plot_path:
+            check_sheet_path(batch.plot_path)
         with ExitStack() as stack:
             self._plan = stack.enter_context(open_plan(batch.root, batch.output, batch.options))
             try:
@@ -107,6 +114,11 @@ class BatchRun:
             finally:
                 self.report.seconds = time.perf_counter() - started_at
                 self._complete_report()
+            candidates = self.report.review_candidates
+            if batch.plot_path and candidates:
+                self._observer.on_phase("drawing", len(candidates), 0)
+                settings = {c.name: self._settings_for(c.name) for c in candidates}
+                write_contact_sheet(batch.plot_path, batch.root, candidates, settings.__getitem__)
         return self.report
 
     def _create_workers(self) -> WorkerPool:
@@ -127,6 +139,8 @@ class BatchRun:
         self._plan.fail_colliding_outputs()
         if batch.csv_path:
             check_csv_is_no_recording(batch.csv_path, batch.output, self._plan)
+        if batch.plot_path:
+            check_sheet_is_no_recording(batch.plot_path, self._plan)
         self.report.total = self._plan.count()[0]
 
     def _report_found(self, recordings: Iterator[Recording]) -> Iterator[Recording]:
@@ -226,15 +240,15 @@ class BatchRun:
                 recording,
                 os.path.join(self._real_root, recording.name),
                 output,
-                encode_settings(self._settings_for(recording), batch.options),
+                encode_settings(self._settings_for(recording.name), batch.options),
                 force=batch.force,
                 checksum=batch.checksum,
             )
             yield recording.name, *decision
 
-    def _settings_for(self, recording: Recording) -> GateSettings:
+    def _settings_for(self, name: str) -> GateSettings:
         return (
-            self._shared_thresholds.settings_for(recording.name)
+            self._shared_thresholds.settings_for(name)
             if self._shared_thresholds
             else self._batch.settings
         )
@@ -250,7 +264,7 @@ class BatchRun:
                 os.path.join(batch.root, recording.name),
                 os.path.join(batch.output, recording.output),
                 recording.size,
-                pickle_settings(self._settings_for(recording), options),
+                pickle_settings(self._settings_for(recording.name), options),
                 batch.checksum,
                 previous.digest if previous and reason == REASON_CHECKSUM else None,
                 reason in (REASON_FORCED, REASON_INTERRUPTED),
@@ -303,7 +317,7 @@ class BatchRun:
         return outcome._replace(
             file=os.path.join(self._real_root, job.name),
             output=recording.output,
-            settings_json=encode_settings(self._settings_for(recording), self._batch.options),
+            settings_json=encode_settings(self._settings_for(recording.name), self._batch.options),
             shared=shared,
         )
 

@@ -1,6 +1,7 @@
 """The complete gate: level → mask → gain → samples, with an optional spectral gate before it."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,9 @@ from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector
 from noisegate_cli.gating.forced import NOT_FORCED, ForcedMask, ForcedStretches
 from noisegate_cli.gating.frames.band_power import BandPowerExtractor
+from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.envelope import Envelope
-from noisegate_cli.gating.gain.mask import GateMask, GateStatistics
+from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, GateStatistics
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
 from noisegate_cli.gating.noise_profile import NoiseProfile, match_noise_profiles
 from noisegate_cli.gating.segments import (
@@ -84,6 +86,9 @@ class Gate(BlockProcessor[Samples, Gated]):
     live
         Whether to minimise the latency of a spectral gate. The output is the same, except for a
         spectral gate that tracks the noise: it then tracks it in smaller batches.
+    on_frames
+        Is called with the values of the detector and the levels of each block, both shaped
+        (frames, gates).
 
     Examples
     --------
@@ -108,6 +113,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         residue: bool = False,
         span: tuple[int, float] = (0, math.inf),
         live: bool = False,
+        on_frames: Callable[[DetectorValues, RmsLevels], None] | None = None,
     ) -> None:
         settings = decision.settings
         timing = settings.timing(sample_rate)
@@ -141,6 +147,7 @@ class Gate(BlockProcessor[Samples, Gated]):
             settings, sample_rate, channels, quantization_step, live
         )
         self._pending_inputs: list[Samples] | None = [] if residue else None
+        self._on_frames = on_frames
 
     def _create_spectral_gate(
         self,
@@ -225,6 +232,8 @@ class Gate(BlockProcessor[Samples, Gated]):
         if self._spectral:
             self._spectral.submit_transforms(block, last)
         values, levels = self._detector.process(block, last)
+        if self._on_frames:
+            self._on_frames(values, levels)
         mask = without_cuts = self._mask.process(values, last)
         if self._forced:
             without_cuts, mask = self._forced.process(mask, block, last)

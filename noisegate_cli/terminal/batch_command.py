@@ -9,7 +9,13 @@ import typer
 
 from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.terminal.console import console, discard_stdout, print_error, print_message
+from noisegate_cli.terminal.console import (
+    console,
+    discard_stdout,
+    print_error,
+    print_message,
+    print_renderable,
+)
 from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options import DETECTOR_PANEL, OUTPUT_PANEL, add_gate_options
 from noisegate_cli.terminal.shared_options import (
@@ -194,6 +200,14 @@ class ExecutionGroup(OptionGroup):
             **EXECUTION_PANEL,
         ),
     ] = None
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw the recordings to listen to first: FILE ends in .png, .pdf or .svg.",
+            **EXECUTION_PANEL,
+        ),
+    ] = None
 
 
 @add_gate_options()
@@ -268,6 +282,7 @@ def batch(
         checksum=execution.checksum,
         max_errors=1 if execution.fail_fast else execution.max_errors,
         csv_path=execution.report,
+        plot_path=execution.plot,
         dry_run=execution.dry_run,
     )
     _run_batch(config, quiet, json)
@@ -300,11 +315,15 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool) -> None:
         progress.close()
         if report.is_planned and not quiet:
             with suppress(OSError):  # A table only informs.
-                console(stderr=True).print(build_batch_table(report))
+                print_renderable(console(stderr=True), build_batch_table(report))
         for line in format_batch_errors(report):
             print_error(line)
     if not report.total:
         print_message(f"there are no recordings below {quote_path(config.root)}")
+    if config.plot_path and not quiet and not report.dry_run:
+        is_drawn = report.review_candidates and config.plot_path.exists()
+        drawn = quote_path(config.plot_path) if is_drawn else "none, no recording is unusual"
+        print_message(f"picture    {drawn}")
     if report.stop_reason:
         print_error(f"{report.stop_reason}: {format_batch_remainder(report)}")
     if report.failed:

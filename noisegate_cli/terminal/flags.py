@@ -24,6 +24,8 @@ FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
     "start": "--start",
     "subtype": "--subtype",
     "csv_path": "--report",
+    "plot_path": "--plot",
+    "plot": "--plot",
     "threshold": "-t",
     "timeout_s": "--timeout",
 }

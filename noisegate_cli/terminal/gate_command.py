@@ -16,6 +16,7 @@ from noisegate_cli.terminal.shared_options import (
     FsyncOption,
     JsonOption,
     KeepMtimeOption,
+    PlotOption,
     QuietOption,
     RawOption,
     SubtypeOption,
@@ -55,6 +56,7 @@ def gate(
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = None,
+    plot: PlotOption = None,
     format: Annotated[  # noqa: A002
         str | None,
         typer.Option(
@@ -99,6 +101,7 @@ def gate(
             parse_path(output) if output else None,
             settings,
             residue=parse_path(residue) if residue else None,
+            plot=plot,
             options=OutputOptions(format=format, subtype=subtype, keep_mtime=keep_mtime),
             raw=raw_format,
             force=force,
@@ -113,6 +116,8 @@ def gate(
     elif not quiet:
         for line in format_gate_summary(result):
             print_message(line)
+        if plot:
+            print_message(f"picture    {quote_path(plot)}")
     if fail_on_chop and (result.chops.count or is_never_open(result)):
         cut = (
             format_chop_counts(result.chops) if result.chops.count else "all of it was turned down"

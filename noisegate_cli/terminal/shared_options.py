@@ -60,6 +60,12 @@ FsyncOption = Annotated[
 ]
 
 
+PlotOption = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Draw a picture of it: FILE ends in .png, .pdf or .svg."),
+]
+
+
 class InterruptedWithMessage(Exception):  # noqa: N818  # it is not an error
     """Interrupt with a message, because Typer drops the message of a KeyboardInterrupt."""
 

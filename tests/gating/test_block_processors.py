@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import noisegate_cli.gating
+import noisegate_cli.plots
 from noisegate_cli import GateSettings
 from noisegate_cli.gating.analysis import Analyzer
 from noisegate_cli.gating.block_processor import BlockProcessor, PairedBlockProcessor
@@ -38,6 +39,7 @@ from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
 from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner, NoiseMeter
 from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 from noisegate_cli.gating.turns import Turns
+from noisegate_cli.plots.tracks import RangeTrack, SpectrogramTrack
 
 RATE, FRAME, HOP = 8000, 64, 16
 SETTINGS = GateSettings(threshold=0.05, frame_length=FRAME, hop_length=HOP)
@@ -152,6 +154,16 @@ CASES = {
     MagnitudeMask: Case(
         lambda: MagnitudeMask(replace(SEPARATE, spectral="mask"), [None, None], RATE, 2), [PCM]
     ),
+    RangeTrack: Case(
+        lambda: RangeTrack(100),
+        [PCM],
+        lambda track: (track.range.low, track.range.high, track.range.bin_length),
+    ),
+    SpectrogramTrack: Case(
+        lambda: SpectrogramTrack(RATE, max_columns=8),
+        [PCM],
+        lambda track: (track.spectrogram.level_db, track.spectrogram.edges_s),
+    ),
     Gate: Case(lambda: Gate(GateDecision(0.05, SETTINGS), RATE, 2, residue=True), [PCM]),
 }
 
@@ -223,15 +235,21 @@ def test_the_result_does_not_depend_on_the_blocks(cls, cuts):
     assert_identical(run(CASES[cls], cuts), run_in_one_block(cls))
 
 
+def import_modules():
+    """Yield all modules of the packages that process blocks."""
+    for package in (noisegate_cli.gating, noisegate_cli.plots):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            yield importlib.import_module(module.name)
+
+
 def test_every_class_that_processes_blocks_is_tested():
-    for module in pkgutil.walk_packages(noisegate_cli.gating.__path__, "noisegate_cli.gating."):
-        importlib.import_module(module.name)
+    list(import_modules())
     subclasses = {*BlockProcessor.__subclasses__(), *PairedBlockProcessor.__subclasses__()}
     assert subclasses == set(CASES)
 
 
 def test_every_class_with_a_process_method_is_a_block_processor():
-    for module in pkgutil.walk_packages(noisegate_cli.gating.__path__, "noisegate_cli.gating."):
-        for value in vars(importlib.import_module(module.name)).values():
+    for module in import_modules():
+        for value in vars(module).values():
             if isinstance(value, type) and hasattr(value, "process"):
                 assert value in CASES or value in (BlockProcessor, PairedBlockProcessor), value

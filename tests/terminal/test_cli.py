@@ -354,7 +354,8 @@ def test_module_and_script_print_the_version():
 def test_help_loads_no_heavy_modules():
     code = (
         "import sys; from noisegate_cli.terminal.cli import run; run(['gate', '--help']);"
-        "print([m for m in ('numpy', 'soundfile', 'librosa', 'scipy', 'tqdm') if m in sys.modules])"
+        "print([m for m in ('numpy', 'soundfile', 'librosa', 'scipy', 'tqdm', "
+        "'matplotlib') if m in sys.modules])"
     )
     out = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert out.endswith("[]\n")
@@ -365,7 +366,7 @@ def heavy_modules(*commands):
     code = (
         "import json, sys; from noisegate_cli.terminal.cli import run\n"
         "for command in json.loads(sys.argv[1]): assert not run(command), command\n"
-        "heavy = ('librosa', 'scipy', 'numba', 'rich.progress')\n"
+        "heavy = ('librosa', 'scipy', 'numba', 'rich.progress', 'matplotlib')\n"
         "print([m for m in heavy if m in sys.modules])"
     )
     command = [
@@ -390,13 +391,31 @@ def test_only_the_spectral_mask_loads_librosa(write, tmp_path):
     options += [["--key", "250-4000"], ["--spectral", "--noise", "0:01.2-0:01.8"]]
     options += [["--channels", "separate", "--residue", tmp_path / "rest.wav"]]
     gate = ["gate", source, "-q", "-f", "-o", tmp_path / "out.wav"]
-    analyses = [["analyze", source, "--json"], ["analyze", source, "--json", "--spectral"]]
+    analyses = [["analyze", source, *option] for option in ([], ["--json"], ["--csv"])]
+    analyses += [["analyze", source, source, "--spectral"]]
     assert heavy_modules(*(gate + gate_options for gate_options in options), *analyses) == "[]"
 
 
 def test_the_spectral_mask_loads_librosa(write, tmp_path):
     gate = ["gate", write(loud_and_quiet()), "-q", "-o", tmp_path / "out.wav"]
     assert "librosa" in heavy_modules([*gate, "--preset", "hard", "--spectral", "-t", "0.03"])
+
+
+def test_a_picture_of_a_gate_loads_matplotlib_but_not_librosa(write, tmp_path):
+    gate = ["gate", write(loud_and_quiet()), "-q", "-o", tmp_path / "out.wav", "-t", "0.03"]
+    loaded = heavy_modules([*gate, "--plot", tmp_path / "out.png"])
+    assert "matplotlib" in loaded
+    assert "librosa" not in loaded
+
+
+def test_a_plain_gate_loads_nothing_that_draws(write, tmp_path):
+    code = (
+        "import sys; from noisegate_cli.terminal.cli import run; run(sys.argv[1:]);"
+        "print([m for m in sys.modules if m.startswith('noisegate_cli.plots')])"
+    )
+    gate = ["gate", write(loud_and_quiet()), "-q", "-o", tmp_path / "out.wav", "-t", "0.03"]
+    out = subprocess.check_output([sys.executable, "-c", code, *map(str, gate)], text=True)
+    assert out == "[]\n"
 
 
 def test_shell_completion_completes_commands_and_options():
