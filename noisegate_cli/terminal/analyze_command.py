@@ -14,8 +14,10 @@ from noisegate_cli.terminal.console import (
     wrap_stdout_errors,
 )
 from noisegate_cli.terminal.options import add_gate_options
+from noisegate_cli.terminal.page_option import PageOption, analyze_and_write_page, check_page
 from noisegate_cli.terminal.shared_options import (
     EXIT_FAILURE,
+    ForceOption,
     JsonOption,
     QuietOption,
     RawOption,
@@ -31,6 +33,8 @@ def analyze(
         list[str], typer.Argument(metavar="FILE…", help="The recordings; - is standard input.")
     ],
     raw: RawOption = None,
+    page: PageOption = None,
+    force: ForceOption = False,
     quiet: QuietOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -44,10 +48,15 @@ def analyze(
     keep_freed_memory()
     failed = False
     raw_format = parse_raw_format(raw)
+    if page is not None:
+        check_page(page, files)
     for file in map(parse_path, files):
         try:
             with show_recording_progress(file, raw_format, quiet) as progress:
-                report = analyze_file(file, settings, progress, raw=raw_format)
+                if page is None:
+                    report = analyze_file(file, settings, progress, raw=raw_format)
+                else:
+                    report = analyze_and_write_page(file, page, settings, raw, force, progress)
         except AudioError as error:
             print_error(error)
             failed = True

@@ -1,0 +1,194 @@
+"""Read a recording twice, and measure all that the page shows and needs to gate it."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisegate_cli.api.progress import ProgressCallback, report_progress, scale_progress
+from noisegate_cli.api.recordings import AnalysisReport
+from noisegate_cli.errors import SignalError
+from noisegate_cli.files.reader import AudioReader, add_path_to_errors
+from noisegate_cli.gating.analysis import measure_blocks
+from noisegate_cli.gating.chops import ChopAudit, ChopReport
+from noisegate_cli.gating.decision import GateDecision
+from noisegate_cli.gating.detection.detector import create_detector
+from noisegate_cli.gating.detection.level_detector import LevelDetector
+from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE
+from noisegate_cli.gating.frames.peaks import PeakMeter
+from noisegate_cli.gating.frames.spectrogram import SpectrogramMeter
+from noisegate_cli.gating.gain.mask import GateMask
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.gating.timing import Timing
+from noisegate_cli.page.codes import (
+    decode_levels_db,
+    decode_scores,
+    encode_levels,
+    encode_peaks,
+    encode_picture,
+    encode_scores,
+)
+from noisegate_cli.page.moments import Moment, find_unsure_moments
+from noisegate_cli.samples import Blocks, to_db
+
+MAX_PAGE_FRAMES = 4_000_000
+"""Twelve hours at 44.1 kHz. They take 16 MB in memory, and 20 MB on the page."""
+
+MAX_PEAK_SPANS, MAX_COLUMNS = 60_000, 4_000
+PEAK_SPANS_PER_S = 250
+PICTURE_BANDS = 80
+
+MAX_MARKED_CHOPS = 5
+"""Number of the worst cut sounds that are moments of the page."""
+
+DEFAULT_THRESHOLD_DB = -40.0
+"""Where the threshold line begins if the analysis suggests none and hears no noise."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Survey:
+    """Measurements of a recording for its page."""
+
+    analysis: AnalysisReport
+    timing: Timing
+    range_db: float
+    """Gain of the closed gate in dB, also if it results from a target floor."""
+    threshold_db: float
+    """Where the threshold line begins, in dBFS."""
+    levels: NDArray[np.uint16]
+    """Codes of the levels that a threshold is compared with, shaped (frames, gates)."""
+    scores: NDArray[np.int16]
+    """Codes of the scores of the automatic detector, shaped (frames, gates)."""
+    peaks: NDArray[np.int8]
+    """Lowest and highest sample of each span relative to the largest peak, shaped (spans, 2)."""
+    peak_span: int
+    """Samples in a span."""
+    picture: NDArray[np.uint8]
+    """Shades of the spectrogram, shaped (columns, bands)."""
+    picture_column: int
+    """Samples in a column of the spectrogram."""
+    picture_edges_hz: NDArray[np.float64]
+    moments: tuple[Moment, ...]
+    """Moments to hear: those of which the gate is least sure, cut-offs, the loudest one."""
+    unit: str
+    """Unit of the values of unsure moments: dB, or nothing for scores."""
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the recording in seconds."""
+        return self.analysis.info.duration
+
+
+def survey_recording(
+    reader: AudioReader, settings: GateSettings, progress: ProgressCallback
+) -> Survey:
+    """Measure a recording in two passes; `settings` have the automatic threshold.
+
+    Raises
+    ------
+    AudioError
+        If the recording can't be gated, or is too long for a page; the message quotes the path.
+    """
+    info = reader.info
+    with add_path_to_errors(info.path):
+        with reader.reopen() as first:
+            blocks = report_progress(
+                first.blocks(), info.samples, scale_progress(progress, 0.0, 0.3)
+            )
+            analyzer = measure_blocks(
+                blocks, settings, info.sample_rate, info.channels, info.samples
+            )
+            levels, warnings = analyzer.report(), tuple(first.warnings)
+        if levels.frames > MAX_PAGE_FRAMES:
+            raise SignalError(
+                f"it has {levels.frames} frames, and a page holds {MAX_PAGE_FRAMES} at the most: "
+                "make a page of a part of it, or give a longer hop_length="
+            )
+        info = replace(info, samples=levels.samples)
+        analysis = AnalysisReport(info, settings, levels, warnings)
+        blocks = report_progress(
+            reader.blocks(), info.samples, scale_progress(progress, 0.3, 1.0)
+        )
+        return _measure_tracks(blocks, analysis, analyzer.decide())
+
+
+def _measure_tracks(blocks: Blocks, analysis: AnalysisReport, decision: GateDecision) -> Survey:
+    """Return the levels and scores of all frames, and the pictures, from a pass over the samples."""
+    info, settings = analysis.info, analysis.settings
+    timing = settings.timing(info.sample_rate)
+    rate, channels = info.sample_rate, info.channels
+    detector = create_detector(decision.rule, settings, rate, channels, decision.subsample)
+    level_meter = LevelDetector(-1.0, settings, rate, channels)
+    gate = GateMask(detector.open_above, detector.close_below, timing, detector.gates)
+    audit = ChopAudit(timing, rate, detector.gates)
+    peak_span = max(rate // PEAK_SPANS_PER_S, -(-info.samples // MAX_PEAK_SPANS), 1)
+    peaks = PeakMeter(peak_span)
+    half = timing.frame_length // 2
+    frames_per_column = max(1, -(-info.samples // (half * MAX_COLUMNS)))
+    picture = SpectrogramMeter(rate, timing.frame_length, frames_per_column, PICTURE_BANDS)
+    scores, levels, spans, columns = [], [], [], []
+    for block, last in blocks:
+        values, broadband = detector.process(block, last)
+        scores.append(encode_scores(values))
+        levels.append(encode_levels(level_meter.process(block, last)[1]))
+        audit.process(broadband, gate.process(values, last), last)
+        spans.append(peaks.process(block, last))
+        columns.append(picture.process(block, last))
+    score_codes, level_codes = np.concatenate(scores), np.concatenate(levels)
+    return Survey(
+        analysis=analysis,
+        timing=timing,
+        range_db=decision.range_db,
+        threshold_db=_choose_threshold_db(analysis),
+        levels=level_codes,
+        scores=score_codes,
+        peaks=encode_peaks(np.concatenate(spans)),
+        peak_span=peak_span,
+        picture=encode_picture(np.concatenate(columns)),
+        picture_column=half * frames_per_column,
+        picture_edges_hz=picture.edges_hz,
+        moments=tuple(_find_moments(analysis, score_codes, level_codes, audit.report)),
+        unit="" if np.isfinite(decode_scores(score_codes)).any() else "dB",
+    )
+
+
+def _choose_threshold_db(analysis: AnalysisReport) -> float:
+    """Return where the threshold line begins, in tenths of a decibel."""
+    suggestion = analysis.levels.suggestion
+    if suggestion.threshold:
+        return round(float(to_db(suggestion.threshold)), 1)
+    middle = (suggestion.noise_floor_db + suggestion.active_db) / 2
+    if math.isfinite(middle):
+        return round(min(0.0, middle), 1)
+    if math.isfinite(suggestion.noise_floor_db):
+        return round(min(0.0, suggestion.noise_floor_db + 6), 1)
+    return DEFAULT_THRESHOLD_DB
+
+
+def _find_moments(
+    analysis: AnalysisReport,
+    scores: NDArray[np.int16],
+    levels: NDArray[np.uint16],
+    chops: ChopReport,
+) -> Iterator[Moment]:
+    """Yield unsure moments, the worst cut sounds and the loudest moment."""
+    timing = analysis.settings.timing(analysis.info.sample_rate)
+    hop_s = timing.hop_length / analysis.info.sample_rate
+    values = decode_scores(scores).max(axis=1)
+    if np.isfinite(values).any():
+        yield from find_unsure_moments(values, OPEN_ABOVE, CLOSE_BELOW, hop_s)
+    else:
+        values = decode_levels_db(levels).max(axis=1)
+        open_db = _choose_threshold_db(analysis)
+        close_db = open_db - analysis.settings.hysteresis_db
+        yield from find_unsure_moments(values, open_db, close_db, hop_s)
+    worst = sorted(chops.worst, key=lambda chop: -chop.above_db)[:MAX_MARKED_CHOPS]
+    for chop in sorted(worst, key=lambda chop: chop.time):
+        yield Moment(chop.time, chop.kind, chop.above_db)
+    loudest = levels.max(axis=1)
+    if loudest.any():
+        frame = int(np.argmax(loudest))
+        level_db = float(decode_levels_db(loudest[frame]))
+        yield Moment(frame * hop_s, "loudest", level_db)

@@ -1,0 +1,83 @@
+"""The option `--page` of `ngate analyze`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from noisegate_cli.errors import SettingsError
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.terminal.shared_options import parse_raw_format
+
+if TYPE_CHECKING:
+    from noisegate_cli.api.recordings import AnalysisReport
+    from noisegate_cli.page.command import CommandWords
+
+PageOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.html",
+        help="Write a page on which you hear the recording and set the gate, for a browser.",
+    ),
+]
+
+
+def check_page(page: str, files: Sequence[str]) -> None:
+    """Check that a page is a file, and that it is of a single recording.
+
+    Raises
+    ------
+    SettingsError
+        If it is not.
+    """
+    if page == "-":
+        raise SettingsError("--page - would mix with the analysis: give a file name")
+    if len(files) > 1:
+        raise SettingsError(f"--page {page!r} is of one recording: give one FILE")
+
+
+def analyze_and_write_page(
+    file: Path,
+    page: str,
+    settings: GateSettings,
+    raw: str | None,
+    force: bool,
+    progress: Callable[[float], None],
+) -> "AnalysisReport":
+    """Analyze a recording and write its page."""
+    from noisegate_cli.files.output_naming import parse_path
+    from noisegate_cli.page.document import write_page
+
+    return write_page(
+        file,
+        parse_path(page),
+        settings,
+        build_command_words(file, settings, raw),
+        raw=parse_raw_format(raw),
+        force=force,
+        progress=progress,
+    )
+
+
+def build_command_words(file: Path, settings: GateSettings, raw: str | None) -> "CommandWords":
+    """Return the words of the command line between which the page puts its settings."""
+    from noisegate_cli.page.command import CommandWords
+    from noisegate_cli.page.document import CONTROLS
+    from noisegate_cli.terminal.advice import format_option
+    from noisegate_cli.terminal.options import GATE_OPTIONS
+    from noisegate_cli.text import quote_for_shell
+
+    # The page turns a target floor into a range.
+    fixed = replace(settings, target_floor_db=None).changes_from(GateSettings())
+    options = [format_option(name, fixed[name]) for name in fixed if name not in CONTROLS]
+    options += [f"--raw={raw}"] if raw else []
+    path = str(file)
+    end = ["--", path] if path.startswith("-") and path != "-" else [path]
+    flags = {name: GATE_OPTIONS[name].flags[0] for name in (*CONTROLS, "threshold")}
+    return CommandWords(
+        start=quote_for_shell(["ngate", "gate", *options]),
+        end=quote_for_shell(end),
+        flags=flags | {"preset": "--preset", "keep": "--keep", "cut": "--cut"},
+    )
