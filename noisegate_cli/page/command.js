@@ -36,10 +36,17 @@ function formatCommand(data, settings, marks) {
   return [...words, end].join(" ");
 }
 
-/** Return the open stretches as a label track of Audacity. */
+/** Return seconds with 6 to 9 decimals, which distinguish all samples. */
+function formatSeconds(seconds) {
+  const text = seconds.toFixed(9);
+  return text.slice(0, -3) + text.slice(-3).replace(/0+$/, "");
+}
+
+/** Return the open stretches as a label track of Audacity, with the channel if each has a gate. */
 function formatLabels(data, masks) {
-  const lines = listOpenStretches(data, masks).map(
-    ([start, end]) => `${start.toFixed(6)}\t${end.toFixed(6)}\topen\n`,
+  const rows = masks.flatMap((mask, gate) =>
+    listStretches(data, mask).map((stretch) => [...stretch, masks.length > 1 ? `open ${gate + 1}` : "open"]),
   );
-  return lines.join("");
+  rows.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  return rows.map(([start, end, text]) => `${formatSeconds(start)}\t${formatSeconds(end)}\t${text}\n`).join("");
 }

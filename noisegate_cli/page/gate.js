@@ -67,13 +67,27 @@ function applyHold(mask, hold) {
   }
 }
 
-/** Open or close the frames that overlap marked stretches; later marks win. */
-function applyMarks(mask, marks, data) {
-  const framesPerS = data.sample_rate / data.hop_length;
-  for (const mark of marks) {
-    const start = Math.max(0, Math.floor(mark.start * framesPerS + 1e-9));
-    const end = Math.min(mask.length, Math.ceil(mark.end * framesPerS - 1e-9));
-    if (start < end) mask.fill(mark.kind === "keep" ? 1 : 0, start, end);
+/** Return the first frame that overlaps a stretch, and the first frame after it. */
+function findFramesWithin({ start, end }, data) {
+  const half = data.frame_length / 2;
+  const first = Math.floor(start * data.sample_rate + 1e-6);
+  const last = Math.ceil(end * data.sample_rate - 1e-6);
+  return [Math.floor((first - half) / data.hop_length) + 1, Math.ceil((last + half) / data.hop_length)];
+}
+
+/** Close the cut stretches, with the fades outside, and open the kept ones, which have priority. */
+function applyMarks(mask, marks, timing, data) {
+  const fill = (value, first, after) => {
+    if (after > 0) mask.fill(value, Math.max(0, first), after);
+  };
+  for (const mark of marks.filter(({ kind }) => kind === "cut")) {
+    const [first, after] = findFramesWithin(mark, data);
+    const fadeOut = Math.max(1, Math.ceil(timing.release));
+    const fadeIn = timing.lookahead + Math.max(1, Math.ceil(timing.attack));
+    fill(0, first + 1 - fadeOut, after + fadeIn - 1);
+  }
+  for (const mark of marks.filter(({ kind }) => kind === "keep")) {
+    fill(1, ...findFramesWithin(mark, data));
   }
 }
 
@@ -87,7 +101,7 @@ function computeMasks(data, settings, marks = []) {
     invertShortRuns(mask, 0, timing.minClosed);
     invertShortRuns(mask, 1, timing.minOpen);
     applyHold(mask, timing.hold);
-    applyMarks(mask, marks, data);
+    applyMarks(mask, marks, timing, data);
     return mask;
   });
 }
@@ -148,18 +162,33 @@ function createGainCurve(data, gains) {
   };
 }
 
-/** Return the open stretches of all gates in seconds, merged. */
-function listOpenStretches(data, masks) {
-  const stretches = [];
-  const seconds = (frame) => Math.min(frame * data.hop_length, data.samples) / data.sample_rate;
-  const isOpen = (frame) => masks.some((mask) => mask[frame]);
-  for (let k = 0, start = -1; k <= data.frames; k++) {
-    const open = k < data.frames && isOpen(k);
-    if (open && start < 0) start = k;
-    if (!open && start >= 0) {
-      if (seconds(start) < seconds(k)) stretches.push([seconds(start), seconds(k)]);
-      start = -1;
-    }
+/** Return the open runs of a mask: the first frame of each, and the first frame after it. */
+function listRuns(mask) {
+  const runs = [];
+  for (let k = mask.indexOf(1); k >= 0; ) {
+    const closing = mask.indexOf(0, k);
+    const after = closing < 0 ? mask.length : closing;
+    runs.push([k, after]);
+    k = closing < 0 ? -1 : mask.indexOf(1, closing);
   }
-  return stretches;
+  return runs;
+}
+
+/**
+ * Return the open stretches of a mask in seconds. The tool rounds them to frames again, so an edge
+ * is a quarter of a hop before the end of the recording at the latest, or at the end.
+ */
+function listStretches(data, mask) {
+  const { hop_length: hop, samples, sample_rate: rate, frames } = data;
+  const latest = Math.max(0, samples - hop / 4);
+  return listRuns(mask)
+    .map(([first, after]) => [Math.min(first * hop, latest), after === frames ? samples : Math.min(after * hop, latest)])
+    .filter(([start, end]) => start < end)
+    .map(([start, end]) => [start / rate, end / rate]);
+}
+
+/** Return the mask that is open where any gate is. */
+function mergeMasks(masks) {
+  if (masks.length === 1) return masks[0];
+  return masks[0].map((_, k) => (masks.some((mask) => mask[k]) ? 1 : 0));
 }

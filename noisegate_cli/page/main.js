@@ -104,12 +104,14 @@ class Page {
   update() {
     const { data, state } = this;
     state.masks = computeMasks(data, state.settings, state.marks);
+    state.mask = mergeMasks(state.masks);
     state.gains = state.masks.map((mask) => computeGains(data, state.settings, mask));
     this.curves = state.gains.map((gains) => createGainCurve(data, gains));
     state.gainSums = new Float64Array(data.frames + 1);
     for (let k = 0; k < data.frames; k++) {
-      const gain = state.gains.reduce((sum, gains) => sum + gains[k], 0) / data.gates;
-      state.gainSums[k + 1] = state.gainSums[k] + gain;
+      let sum = 0;
+      for (const gains of state.gains) sum += gains[k];
+      state.gainSums[k + 1] = state.gainSums[k] + sum / data.gates;
     }
     $("command").value = formatCommand(data, state.settings, state.marks);
     this.showSummary();
@@ -154,7 +156,7 @@ class Page {
 
   isOpenAt(time) {
     const frame = Math.round((time * this.data.sample_rate) / this.data.hop_length);
-    return this.state.masks.some((mask) => mask[Math.min(frame, mask.length - 1)]);
+    return this.state.mask[Math.min(frame, this.data.frames - 1)] === 1;
   }
 
   // Showing
@@ -193,8 +195,9 @@ class Page {
   showSummary() {
     const { data, state } = this;
     const frames = data.frames * data.gates || 1;
-    const open = state.masks.reduce((sum, mask) => sum + mask.reduce((a, b) => a + b, 0), 0);
-    const stretches = listOpenStretches(data, state.masks).length;
+    let open = 0;
+    for (const mask of state.masks) for (const [first, after] of listRuns(mask)) open += after - first;
+    const stretches = listStretches(data, state.mask).length;
     const share = (100 * (1 - open / frames)).toFixed(1);
     $("summary").textContent = `Closed ${share} % of the time, ${stretches} open stretch${stretches === 1 ? "" : "es"}.`;
   }
@@ -254,6 +257,16 @@ class Page {
     }
   }
 
+  /** Compute the gate again before the next picture. */
+  requestUpdate() {
+    if (this.isUpdating) return;
+    this.isUpdating = true;
+    requestAnimationFrame(() => {
+      this.isUpdating = false;
+      this.update();
+    });
+  }
+
   /** Change a setting; a change of the threshold chooses the detector that uses it. */
   changeSetting(name, value) {
     const { settings } = this.state;
@@ -263,18 +276,19 @@ class Page {
       settings.detector = "level";
       this.announce("The gate goes by the threshold now.");
     }
-    this.update();
+    this.requestUpdate();
   }
 
   // Moments
 
   describeMoment({ kind, value }) {
     if (kind === "sound" || kind === "pause") {
-      const unit = this.data.unit || "score";
       const side = value > 0 ? "above" : "below";
-      return `${kind}, ${Math.abs(value).toFixed(2)} ${unit} ${side} the threshold`;
+      const size = Math.abs(value).toFixed(2);
+      const distance = this.data.unit ? `${size} ${this.data.unit}` : `score ${size}`;
+      return `${kind}, ${distance} ${side} the threshold`;
     }
-    if (kind === "loudest") return `loudest, ${value.toFixed(1)} dBFS`;
+    if (kind === "loudest") return `loudest, ${formatNumber(value).replace("-", "−")} dBFS`;
     return `${kind === "decay" ? "decay" : "attack"} cut off, ${value.toFixed(0)} dB above the pause`;
   }
 
@@ -318,7 +332,7 @@ class Page {
       return;
     }
     let [start, end] = [moment.time - MOMENT_REACH_S, moment.time + MOMENT_REACH_S];
-    const stretches = listOpenStretches(this.data, this.state.masks);
+    const stretches = listStretches(this.data, this.state.mask);
     const around = stretches.find(([a, b]) => a <= moment.time && moment.time < b);
     if (around && around[1] - around[0] < 2 * MOMENT_S) [start, end] = around;
     this.addMark(start, end, kind);

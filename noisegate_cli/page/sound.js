@@ -3,11 +3,15 @@
 const CHUNK_S = 0.1;
 const SCHEDULED_S = 0.3;
 const CROSSFADE_S = 0.01;
+const PREFETCH_S = 15;
+const MAX_DECODED_SOUNDS = 4;
 const MAX_MATCHING_GAIN = 16;
 
 function decodeBase64(text) {
   const octets = atob(text);
-  return Uint8Array.from({ length: octets.length }, (_, i) => octets.charCodeAt(i));
+  const array = new Uint8Array(octets.length);
+  for (let i = 0; i < octets.length; i++) array[i] = octets.charCodeAt(i);
+  return array;
 }
 
 /**
@@ -19,14 +23,14 @@ function decodeBase64(text) {
 class Player {
   /**
    * @param data Data of the page.
-   * @param render Function (time, channel) => gain of the sample at this time.
+   * @param getFactor Function that returns the factor of a channel, as a function of time.
    * @param onStop Called when the sound ends.
    */
   constructor(data, getFactor, onStop) {
     this.data = data;
     this.getFactor = getFactor;
     this.onStop = onStop;
-    this.buffers = new Map();
+    this.buffers = new Map(); // of the sounds, or promises of them
     this.time = 0;
     this.playing = null;
   }
@@ -56,30 +60,37 @@ class Player {
     }
   }
 
-  async decode(sound) {
-    if (!this.buffers.has(sound)) {
-      this.openContext();
-      const octets = decodeBase64(sound.data);
-      this.buffers.set(sound, await this.context.decodeAudioData(octets.buffer));
-    }
-    return this.buffers.get(sound);
+  /** Return the decoded sound, or a promise of it if it is not decoded yet. */
+  decode(sound) {
+    if (this.buffers.has(sound)) return this.buffers.get(sound);
+    const promise = this.context.decodeAudioData(decodeBase64(sound.data).buffer);
+    this.buffers.set(sound, promise);
+    promise.then((buffer) => this.buffers.set(sound, buffer), () => this.buffers.delete(sound));
+    while (this.buffers.size > MAX_DECODED_SOUNDS) this.buffers.delete(this.buffers.keys().next().value);
+    return promise;
+  }
+
+  /** Return the end of the sound that can be played from a time without a gap. */
+  findEnd(time) {
+    let end = time;
+    for (let sound = this.findSound(end); sound; sound = this.findSound(end)) end = sound.end_s;
+    return end;
   }
 
   /** Play from a time, up to another one. */
   async play(time, until = Infinity) {
     this.stop(false);
     const sound = this.findSound(time);
-    if (!sound) return false;
+    if (!sound) return;
     const request = (this.request = {});
-    const buffer = await this.decode(sound);
+    this.openContext();
     await this.context.resume();
-    if (request !== this.request) return false;
+    await this.decode(sound);
+    if (request !== this.request) return;
     const start = Math.max(time, sound.start_s);
-    const end = Math.min(until, sound.end_s, sound.start_s + buffer.duration);
-    this.playing = { sound, buffer, start, end, contextStart: this.snap(0.05) };
+    this.playing = { start, end: Math.min(until, this.findEnd(start)), contextStart: this.snap(0.05) };
     this.startGeneration(this.playing.contextStart);
     this.timer = setInterval(() => this.schedule(), 40);
-    return true;
   }
 
   stop(notify = true) {
@@ -130,21 +141,26 @@ class Player {
     const rate = context.sampleRate;
     while (generation.scheduled < context.currentTime + SCHEDULED_S) {
       const time = playing.start + generation.scheduled - playing.contextStart;
-      const length = Math.round(Math.min(CHUNK_S, playing.end - time) * rate);
-      if (length < 1) break;
+      const sound = time < playing.end - 0.5 / rate && this.findSound(time);
+      if (!sound) break;
+      const buffer = this.decode(sound);
+      if (buffer instanceof Promise) break;
+      const end = Math.min(playing.end, sound.end_s);
+      const length = Math.max(1, Math.round(Math.min(CHUNK_S, end - time) * rate));
       const source = context.createBufferSource();
-      source.buffer = this.renderChunk(time, length);
+      source.buffer = this.renderChunk(sound, buffer, time, length);
       source.connect(generation.gain);
       source.start(generation.scheduled);
       source.onended = () => generation.sources.splice(generation.sources.indexOf(source), 1);
       generation.sources.push(source);
       generation.scheduled += length / rate;
     }
+    const next = this.findSound(Math.min(playing.end, this.position + PREFETCH_S) - 0.01);
+    if (next) this.decode(next);
     if (this.position >= playing.end) this.stop();
   }
 
-  renderChunk(time, length) {
-    const { buffer, sound } = this.playing;
+  renderChunk(sound, buffer, time, length) {
     const rate = this.context.sampleRate;
     const chunk = this.context.createBuffer(buffer.numberOfChannels, length, rate);
     const first = Math.round((time - sound.start_s) * rate);

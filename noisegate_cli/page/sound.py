@@ -1,4 +1,7 @@
-"""Encode stretches of a recording for the page: FLAC, or Opus if they are long."""
+"""Encode stretches of a recording for the page: FLAC, or Opus in WebM if they are long.
+
+Browsers decode a file as a whole, so a long stretch is several files.
+"""
 
 import base64
 from collections.abc import Iterator, Sequence
@@ -20,16 +23,22 @@ MAX_WHOLE_S = 600.0
 MAX_FLAC_SAMPLES = 1_500_000
 """Half a minute at 48 kHz in FLAC, at most 3 MB; browsers decode it exactly."""
 
+MAX_SOUND_S = 30.0
+"""Length of the files of a long stretch: a browser decodes one in a fraction of a second."""
+
 OPUS_RATES_HZ = (8000, 12000, 16000, 24000, 48000)
 OPUS_BITS_PER_S = 64_000
 """Bit rate of a channel. Its artifacts are inaudible in speech, and far below what a gate does."""
 
 MAX_SOUND_CHANNELS = 2
 
+PART_SAMPLES = 1 << 16
+"""Number of samples that are encoded at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """Encoded sound of a stretch."""
+    """Encoded sound of a stretch, or of a part of it."""
 
     start_s: float
     """Start within the recording in seconds."""
@@ -56,7 +65,7 @@ def encode_stretches(
     rate, channels = info.sample_rate, _count_sound_channels(info.channels)
     length_s = sum(end - start for start, end in stretches)
     is_lossless = length_s * rate * channels <= MAX_FLAC_SAMPLES
-    spans = [(round(start * rate), round(end * rate)) for start, end in stretches]
+    spans = [span for stretch in stretches for span in _split_stretch(stretch, rate)]
     for (start, end), parts in _cut_spans(blocks, spans):
         encoder = _encode_flac if is_lossless else _encode_opus
         encoded_rate, octets = encoder(map(_mix_channels, parts), rate, channels)
@@ -67,6 +76,14 @@ def encode_stretches(
 
 def _count_sound_channels(channels: int) -> int:
     return channels if channels <= MAX_SOUND_CHANNELS else 1
+
+
+def _split_stretch(stretch: Stretch, rate: int) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a stretch, in samples."""
+    start, end = (round(time * rate) for time in stretch)
+    length = round(MAX_SOUND_S * rate)
+    for first in range(start, end, length):
+        yield first, min(end, first + length)
 
 
 def _cut_spans(
@@ -89,13 +106,12 @@ def _cut_spans(
 
 
 def _split_at(blocks: Blocks, edges: Sequence[int]) -> Iterator[Samples]:
-    """Yield blocks that are split at the given positions."""
+    """Yield blocks that are split at the given positions, and into short parts for the encoder."""
     position = 0
     for block, _ in blocks:
-        cuts = [edge - position for edge in edges if position < edge < position + len(block)]
-        for part in np.split(block, cuts):
-            if len(part):
-                yield part
+        cuts = {edge - position for edge in edges if position < edge < position + len(block)}
+        cuts |= set(range(PART_SAMPLES, len(block), PART_SAMPLES))
+        yield from filter(len, np.split(block, sorted(cuts)))
         position += len(block)
 
 
@@ -120,7 +136,7 @@ def _encode_opus(
 ) -> tuple[int, bytes]:
     opus_rate = next((r for r in OPUS_RATES_HZ if r >= rate), OPUS_RATES_HZ[-1])
     info = AudioInfo(
-        Path(), opus_rate, channels, 0, "OGG", "OPUS", bit_rate=OPUS_BITS_PER_S * channels
+        Path(), opus_rate, channels, 0, "WEBM", "OPUS", bit_rate=OPUS_BITS_PER_S * channels
     )
     return opus_rate, _encode(_resample(parts, rate, opus_rate, channels), info)
 

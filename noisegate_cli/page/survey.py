@@ -190,5 +190,5 @@ def _find_moments(
     loudest = levels.max(axis=1)
     if loudest.any():
         frame = int(np.argmax(loudest))
-        level_db = float(decode_levels_db(loudest[frame]))
+        level_db = round(float(decode_levels_db(loudest[frame])), 1)
         yield Moment(frame * hop_s, "loudest", level_db)
