@@ -46,6 +46,7 @@ class Picture {
     this.canvas = canvas;
     this.levelRange = this.findLevelRange();
     this.applyScheme();
+    this.layOut(true);
   }
 
   /** Take the colors of the page, and draw the image of the spectrogram in them. */

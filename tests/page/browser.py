@@ -104,11 +104,11 @@ class Browser:
         return json.loads(message)
 
     def open(self, path):
-        """Open a page and wait until its script has started."""
+        """Open a page and wait until it is drawn."""
         self.events.clear()
         self.send("Page.navigate", url=path.absolute().as_uri())
         self.wait_for_event("Page.loadEventFired")
-        self.wait_until("document.getElementById('data') === null || !!window.ngate")
+        self.wait_until("window.ngate && !ngate.page.isDrawing")
 
     def evaluate(self, script):
         """Return the value of an expression in the page, as JSON."""
@@ -170,6 +170,16 @@ class Browser:
             for event in self.events
             if event.get("method") == "Network.requestWillBeSent"
         ]
+
+    def set_downloads(self, folder):
+        """Save downloads in a folder, and let pages write to the clipboard."""
+        session, self._session = self._session, None
+        self.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+        self.send(
+            "Browser.grantPermissions",
+            permissions=["clipboardReadWrite", "clipboardSanitizedWrite"],
+        )
+        self._session = session
 
     def set_screen(self, width, height, dark=False, touch=False):
         """Set the size of the screen and the color scheme."""
