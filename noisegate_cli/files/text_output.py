@@ -33,8 +33,6 @@ def write_text(path: Path, text: str, force: bool = False) -> None:
             else:
                 rename_without_replacing(partial, path)
     except FileExistsError as error:
-        raise OutputError(
-            f"{quote_path(path)} exists already: force=True overwrites it"
-        ) from error
+        raise OutputError(f"{quote_path(path)} exists already: force=True overwrites it") from error
     except OSError as error:
         raise OutputError(unwritable_message(path, error)) from error

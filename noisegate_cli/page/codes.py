@@ -71,14 +71,14 @@ def _ceil_steps(steps: NDArray[np.float64]) -> NDArray[np.float64]:
 def encode_peaks(peaks: Peaks) -> NDArray[np.int8]:
     """Return the peaks relative to the largest one, −127 to 127."""
     largest = max(float(np.abs(peaks).max(initial=0)), 1e-9)
-    return np.rint(peaks / largest * 127).astype(np.int8)
+    return np.asarray(np.rint(peaks / largest * 127), np.int8)
 
 
 def encode_picture(levels: BandLevels) -> NDArray[np.uint8]:
     """Return the shades of a spectrogram, 0 to `PICTURE_STEPS`, relative to its loudest cell."""
     above_db = levels - (levels.max(initial=-np.inf) - PICTURE_DEPTH_DB)
     shades = np.rint(above_db * (PICTURE_STEPS / PICTURE_DEPTH_DB))
-    return np.clip(shades, 0, PICTURE_STEPS).astype(np.uint8)
+    return np.asarray(np.clip(shades, 0, PICTURE_STEPS), np.uint8)
 
 
 def pack_array(array: NDArray[Any]) -> str:

@@ -194,6 +194,4 @@ def build_page_data(survey: Survey, sounds: list[Sound], command: CommandWords) 
 
 
 def _controls(settings: GateSettings, range_db: float) -> dict[str, float]:
-    return {name: getattr(settings, name) for name in CONTROLS} | {
-        "range_db": round(range_db, 1)
-    }
+    return {name: getattr(settings, name) for name in CONTROLS} | {"range_db": round(range_db, 1)}

@@ -1,5 +1,5 @@
-// The law of the gate, as in the Python modules gain/mask.py, gain/envelope.py and
-// gain/overlap_add.py: hysteresis, minimum durations, hold, marked stretches, gains.
+// The law of the gate, as in the Python modules gating/gain/mask.py, gating/gain/envelope.py and
+// gating/gain/overlap_add.py: hysteresis, minimum durations, hold, marked stretches, gains.
 
 /** Round to the nearest integer, and halves to even, as Python does. */
 function roundHalfEven(x) {

@@ -117,8 +117,8 @@ def choose_stretches(
     stretches: list[Stretch] = []
     for time in sorted(moment.time for moment in moments):
         start = min(max(0.0, time - STRETCH_S / 2), duration_s - STRETCH_S)
-        end = start + STRETCH_S
         if stretches and start <= stretches[-1][1]:
-            start, end = stretches.pop()[0], end
-        stretches.append((start, end))
+            stretches[-1] = (stretches[-1][0], start + STRETCH_S)
+        else:
+            stretches.append((start, start + STRETCH_S))
     return tuple(stretches)

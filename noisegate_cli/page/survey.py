@@ -7,7 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.api.progress import ProgressCallback, report_progress, scale_progress
+from noisegate_cli.api.progress import (
+    FIRST_PASS_SHARE,
+    ProgressCallback,
+    report_progress,
+    scale_progress,
+)
 from noisegate_cli.api.recordings import AnalysisReport
 from noisegate_cli.errors import SignalError
 from noisegate_cli.files.reader import AudioReader, add_path_to_errors
@@ -17,12 +22,13 @@ from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE
-from noisegate_cli.gating.frames.peaks import PeakMeter
-from noisegate_cli.gating.frames.spectrogram import SpectrogramMeter
+from noisegate_cli.gating.frames.peaks import PeakMeter, Peaks
+from noisegate_cli.gating.frames.spectrogram import BandLevels, SpectrogramMeter
 from noisegate_cli.gating.gain.mask import GateMask
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.timing import Timing
 from noisegate_cli.page.codes import (
+    MAX_SCORE_CODE,
     decode_levels_db,
     decode_scores,
     encode_levels,
@@ -31,7 +37,7 @@ from noisegate_cli.page.codes import (
     encode_scores,
 )
 from noisegate_cli.page.moments import Moment, find_unsure_moments
-from noisegate_cli.samples import Blocks, to_db
+from noisegate_cli.samples import Samples, to_db
 
 MAX_PAGE_FRAMES = 4_000_000
 """Twelve hours at 44.1 kHz. They take 16 MB in memory, and 20 MB on the page."""
@@ -94,9 +100,8 @@ def survey_recording(
     info = reader.info
     with add_path_to_errors(info.path):
         with reader.reopen() as first:
-            blocks = report_progress(
-                first.blocks(), info.samples, scale_progress(progress, 0.0, 0.3)
-            )
+            first_pass = scale_progress(progress, 0.0, FIRST_PASS_SHARE)
+            blocks = report_progress(first.blocks(), info.samples, first_pass)
             analyzer = measure_blocks(
                 blocks, settings, info.sample_rate, info.channels, info.samples
             )
@@ -108,50 +113,76 @@ def survey_recording(
             )
         info = replace(info, samples=levels.samples)
         analysis = AnalysisReport(info, settings, levels, warnings)
-        blocks = report_progress(
-            reader.blocks(), info.samples, scale_progress(progress, 0.3, 1.0)
+        second_pass = scale_progress(progress, FIRST_PASS_SHARE, 1.0)
+        blocks = report_progress(reader.blocks(), info.samples, second_pass)
+        tracks = _TrackCollector(analysis, analyzer.decide())
+        for block, last in blocks:
+            tracks.add(block, last)
+        return tracks.build_survey()
+
+
+class _TrackCollector:
+    """Collects the levels and the scores of all frames, and the pictures, block by block."""
+
+    def __init__(self, analysis: AnalysisReport, decision: GateDecision) -> None:
+        info, settings = analysis.info, analysis.settings
+        rate, channels = info.sample_rate, info.channels
+        self._analysis, self._decision = analysis, decision
+        self._timing = timing = settings.timing(rate)
+        self._detector = detector = create_detector(
+            decision.rule, settings, rate, channels, decision.subsample
         )
-        return _measure_tracks(blocks, analysis, analyzer.decide())
+        self._level_meter = LevelDetector(-1.0, settings, rate, channels)
+        gates = detector.gates
+        self._mask = GateMask(detector.open_above, detector.close_below, timing, gates)
+        self._audit = ChopAudit(timing, rate, gates)
+        self._peak_span = max(rate // PEAK_SPANS_PER_S, -(-info.samples // MAX_PEAK_SPANS), 1)
+        self._peak_meter = PeakMeter(self._peak_span)
+        half = timing.frame_length // 2
+        frames_per_column = max(1, -(-info.samples // (half * MAX_COLUMNS)))
+        self._column = half * frames_per_column
+        self._picture_meter = SpectrogramMeter(
+            rate, timing.frame_length, frames_per_column, PICTURE_BANDS
+        )
+        self._scores: list[NDArray[np.int16]] = []
+        self._levels: list[NDArray[np.uint16]] = []
+        self._peaks: list[Peaks] = []
+        self._columns: list[BandLevels] = []
+
+    def add(self, block: Samples, last: bool) -> None:
+        """Measure the next block of samples, shaped (samples, channels)."""
+        values, levels = self._detector.process(block, last)
+        self._audit.process(levels, self._mask.process(values, last), last)
+        self._scores.append(encode_scores(values))
+        # The levels above are those of all frequencies, even if there is a key filter.
+        self._levels.append(encode_levels(self._level_meter.process(block, last)[1]))
+        self._peaks.append(self._peak_meter.process(block, last))
+        self._columns.append(self._picture_meter.process(block, last))
+
+    def build_survey(self) -> Survey:
+        """Return all measurements; the last block has been added."""
+        scores, levels = np.concatenate(self._scores), np.concatenate(self._levels)
+        moments = _find_moments(self._analysis, scores, levels, self._audit.report)
+        return Survey(
+            analysis=self._analysis,
+            timing=self._timing,
+            range_db=self._decision.range_db,
+            threshold_db=_choose_threshold_db(self._analysis),
+            levels=levels,
+            scores=scores,
+            peaks=encode_peaks(np.concatenate(self._peaks)),
+            peak_span=self._peak_span,
+            picture=encode_picture(np.concatenate(self._columns)),
+            picture_column=self._column,
+            picture_edges_hz=self._picture_meter.edges_hz,
+            moments=tuple(moments),
+            unit="" if _has_scores(scores) else "dB",
+        )
 
 
-def _measure_tracks(blocks: Blocks, analysis: AnalysisReport, decision: GateDecision) -> Survey:
-    """Return the levels and scores of all frames, and the pictures, from a pass over the samples."""
-    info, settings = analysis.info, analysis.settings
-    timing = settings.timing(info.sample_rate)
-    rate, channels = info.sample_rate, info.channels
-    detector = create_detector(decision.rule, settings, rate, channels, decision.subsample)
-    level_meter = LevelDetector(-1.0, settings, rate, channels)
-    gate = GateMask(detector.open_above, detector.close_below, timing, detector.gates)
-    audit = ChopAudit(timing, rate, detector.gates)
-    peak_span = max(rate // PEAK_SPANS_PER_S, -(-info.samples // MAX_PEAK_SPANS), 1)
-    peaks = PeakMeter(peak_span)
-    half = timing.frame_length // 2
-    frames_per_column = max(1, -(-info.samples // (half * MAX_COLUMNS)))
-    picture = SpectrogramMeter(rate, timing.frame_length, frames_per_column, PICTURE_BANDS)
-    scores, levels, spans, columns = [], [], [], []
-    for block, last in blocks:
-        values, broadband = detector.process(block, last)
-        scores.append(encode_scores(values))
-        levels.append(encode_levels(level_meter.process(block, last)[1]))
-        audit.process(broadband, gate.process(values, last), last)
-        spans.append(peaks.process(block, last))
-        columns.append(picture.process(block, last))
-    score_codes, level_codes = np.concatenate(scores), np.concatenate(levels)
-    return Survey(
-        analysis=analysis,
-        timing=timing,
-        range_db=decision.range_db,
-        threshold_db=_choose_threshold_db(analysis),
-        levels=level_codes,
-        scores=score_codes,
-        peaks=encode_peaks(np.concatenate(spans)),
-        peak_span=peak_span,
-        picture=encode_picture(np.concatenate(columns)),
-        picture_column=half * frames_per_column,
-        picture_edges_hz=picture.edges_hz,
-        moments=tuple(_find_moments(analysis, score_codes, level_codes, audit.report)),
-        unit="" if np.isfinite(decode_scores(score_codes)).any() else "dB",
-    )
+def _has_scores(scores: NDArray[np.int16]) -> bool:
+    """Return whether the automatic detector has found signal and noise."""
+    return bool((np.abs(scores.astype(np.int32)) < MAX_SCORE_CODE).any())
 
 
 def _choose_threshold_db(analysis: AnalysisReport) -> float:
@@ -176,8 +207,10 @@ def _find_moments(
     """Yield unsure moments, the worst cut sounds and the loudest moment."""
     timing = analysis.settings.timing(analysis.info.sample_rate)
     hop_s = timing.hop_length / analysis.info.sample_rate
-    values = decode_scores(scores).max(axis=1)
-    if np.isfinite(values).any():
+    if _has_scores(scores):
+        values = decode_scores(scores)
+        # A gate that always stays open has infinite scores, and is never unsure.
+        values = np.where(values < np.inf, values, -np.inf).max(axis=1)
         yield from find_unsure_moments(values, OPEN_ABOVE, CLOSE_BELOW, hop_s)
     else:
         values = decode_levels_db(levels).max(axis=1)

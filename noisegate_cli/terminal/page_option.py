@@ -1,5 +1,6 @@
 """The option `--page` of `ngate analyze`."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,14 +33,14 @@ def check_page(page: str, files: Sequence[str]) -> None:
     SettingsError
         If it is not.
     """
-    if page == "-":
-        raise SettingsError("--page - would mix with the analysis: give a file name")
+    if page == "-" or page.endswith(("/", os.sep)):
+        raise SettingsError(f"--page {page!r} is no file: give the name of an HTML file")
     if len(files) > 1:
         raise SettingsError(f"--page {page!r} is of one recording: give one FILE")
 
 
 def analyze_and_write_page(
-    file: Path,
+    file: Path | str,
     page: str,
     settings: GateSettings,
     raw: str | None,
@@ -47,12 +48,11 @@ def analyze_and_write_page(
     progress: Callable[[float], None],
 ) -> "AnalysisReport":
     """Analyze a recording and write its page."""
-    from noisegate_cli.files.output_naming import parse_path
     from noisegate_cli.page.document import write_page
 
     return write_page(
-        file,
-        parse_path(page),
+        Path(file),
+        Path(page),
         settings,
         build_command_words(file, settings, raw),
         raw=parse_raw_format(raw),
@@ -61,7 +61,9 @@ def analyze_and_write_page(
     )
 
 
-def build_command_words(file: Path, settings: GateSettings, raw: str | None) -> "CommandWords":
+def build_command_words(
+    file: Path | str, settings: GateSettings, raw: str | None
+) -> "CommandWords":
     """Return the words of the command line between which the page puts its settings."""
     from noisegate_cli.page.command import CommandWords
     from noisegate_cli.page.document import CONTROLS

@@ -14,7 +14,7 @@ from noisegate_cli.page.document import CONTROLS
 from noisegate_cli.terminal.cli import run
 from tests.conftest import DATA, SPEECH, read
 
-NAME = 'a "b" \'c\' $(d) <img src=x onerror=window.ran=1>.wav'
+NAME = "a \"b\" 'c' $(d) <img src=x onerror=window.ran=1>.wav"
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,16 @@ def test_every_control_is_reached_by_tab_and_has_a_name(opened):
         opened.press("Tab")
         reached.append(opened.evaluate("document.activeElement.id || document.activeElement.name"))
     expected = {"play", "listen", "match", "seek", "zoom-in", "preset", "detector", "reset"}
-    expected |= {"threshold_db", "hold_ms_number", "mute", "from", "keep", "command", "copy", "save"}
+    expected |= {
+        "threshold_db",
+        "hold_ms_number",
+        "mute",
+        "from",
+        "keep",
+        "command",
+        "copy",
+        "save",
+    }
     assert expected <= set(reached)
     nodes = opened.send("Accessibility.getFullAXTree")["nodes"]
     roles = {"button", "slider", "spinbutton", "radio", "checkbox", "combobox", "textbox", "image"}
