@@ -15,6 +15,7 @@ const MAX_TIME_MS = 60000;
 const MOMENT_S = 1.5;
 const MOMENT_REACH_S = 0.3;
 const MIN_VIEW_S = 0.05;
+const MIN_MARK_S = 0.005; // Marks are rounded to hundredths.
 const KEYS = [
   ["Space", "play or pause"],
   ["1, 2, 3", "hear before, after, removed"],
@@ -356,7 +357,7 @@ class Page {
 
   markSelection(kind) {
     const { selection } = this.state;
-    if (!selection || selection.end - selection.start < 0.01) {
+    if (!selection || selection.end - selection.start < MIN_MARK_S) {
       this.announce("Choose a stretch first: drag over the waveform, or type its times.");
       return;
     }
@@ -368,11 +369,12 @@ class Page {
   addMark(start, end, kind) {
     const round = (time) => Math.round(Math.max(0, Math.min(this.duration, time)) * 100) / 100;
     const mark = { start: round(start), end: round(end), kind };
+    if (mark.start >= mark.end) return;
     const rest = this.state.marks.flatMap((m) => [
       { ...m, end: Math.min(m.end, mark.start) },
       { ...m, start: Math.max(m.start, mark.end) },
     ]);
-    const kept = rest.filter((m) => m.end - m.start >= 0.01);
+    const kept = rest.filter((m) => m.end - m.start > MIN_MARK_S);
     this.state.marks = [...kept, mark].sort((a, b) => a.start - b.start);
     this.announce(`${kind === "keep" ? "Kept" : "Cut"}: ${formatTime(mark.start)} to ${formatTime(mark.end)}.`);
     this.update();

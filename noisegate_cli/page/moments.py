@@ -42,9 +42,17 @@ class Moment:
 
 
 def find_unsure_moments(
-    values: NDArray[np.float64], open_above: float, close_below: float, hop_s: float
+    values: NDArray[np.float64],
+    open_above: float,
+    close_below: float,
+    hop_s: float,
+    min_open_frames: int = 1,
+    min_closed_frames: int = 1,
 ) -> tuple[Moment, ...]:
-    """Return the moments at which the detector comes closest to its thresholds, sorted by time.
+    """Return the sounds and the pauses that are nearest to the thresholds, sorted by time.
+
+    A sound opens the gate if all values within the minimum duration are above the threshold, so
+    their minimum counts, and of a pause the maximum.
 
     Parameters
     ----------
@@ -54,6 +62,8 @@ def find_unsure_moments(
         Values above which the gate opens, and at or below which it closes.
     hop_s
         Time from frame to frame in seconds.
+    min_open_frames, min_closed_frames
+        Shorter sounds don't open the gate, and shorter pauses don't close it.
 
     Examples
     --------
@@ -64,14 +74,14 @@ def find_unsure_moments(
     [(15.0, -0.1), (25.0, 0.2)]
     """
     reach = max(1, round(NEIGHBORHOOD_S / hop_s))
-    highest, lowest = _slide_maximum(values, reach), -_slide_maximum(-values, reach)
-    candidates = np.isfinite(values) & (highest > lowest)
-    sounds = np.flatnonzero(candidates & (values == highest))
-    is_pause = candidates & (values == lowest) & _has_signal_around(values > open_above, hop_s)
+    opening = -_slide_maximum(-values, min_open_frames)
+    closing = _slide_maximum(values, min_closed_frames)
+    sounds = np.flatnonzero(_is_peak(opening, reach))
+    is_pause = _is_peak(-closing, reach) & _has_signal_around(values > open_above, hop_s)
     pauses = np.flatnonzero(is_pause)
     moments = [
-        *(Moment(float(k * hop_s), "sound", float(values[k] - open_above)) for k in sounds),
-        *(Moment(float(k * hop_s), "pause", float(values[k] - close_below)) for k in pauses),
+        *(Moment(float(k * hop_s), "sound", float(opening[k] - open_above)) for k in sounds),
+        *(Moment(float(k * hop_s), "pause", float(closing[k] - close_below)) for k in pauses),
     ]
     distance = min(MIN_DISTANCE_S, len(values) * hop_s / (2 * UNSURE_MOMENTS))
     chosen: list[Moment] = []
@@ -83,10 +93,18 @@ def find_unsure_moments(
     return tuple(sorted(chosen, key=lambda moment: moment.time))
 
 
-def _slide_maximum(values: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
-    """Return the maximum within `reach` frames on either side of each frame."""
-    padded = np.pad(values, reach, constant_values=-np.inf)
-    return np.asarray(sliding_window_view(padded, 2 * reach + 1).max(axis=1))
+def _is_peak(values: NDArray[np.float64], reach: int) -> NDArray[np.bool_]:
+    """Return whether each value is finite and the highest within `reach` frames on either side."""
+    width = 2 * reach + 1
+    highest, lowest = _slide_maximum(values, width), -_slide_maximum(-values, width)
+    return np.asarray(np.isfinite(values) & (values == highest) & (highest > lowest))
+
+
+def _slide_maximum(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Return the maximum of `width` frames around each frame; fewer at either end."""
+    width = max(1, width)
+    padded = np.pad(values, (width // 2, (width - 1) // 2), constant_values=-np.inf)
+    return np.asarray(sliding_window_view(padded, width).max(axis=1))
 
 
 def _has_signal_around(is_signal: NDArray[np.bool_], hop_s: float) -> NDArray[np.bool_]:

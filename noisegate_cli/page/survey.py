@@ -42,7 +42,7 @@ from noisegate_cli.samples import Samples, to_db
 MAX_PAGE_FRAMES = 4_000_000
 """Twelve hours at 44.1 kHz. They take 16 MB in memory, and 20 MB on the page."""
 
-MAX_PEAK_SPANS, MAX_COLUMNS = 60_000, 4_000
+MAX_PEAK_SPANS, MAX_COLUMNS = 200_000, 16_000
 PEAK_SPANS_PER_S = 250
 PICTURE_BANDS = 80
 
@@ -207,16 +207,17 @@ def _find_moments(
     """Yield unsure moments, the worst cut sounds and the loudest moment."""
     timing = analysis.settings.timing(analysis.info.sample_rate)
     hop_s = timing.hop_length / analysis.info.sample_rate
+    durations = timing.min_open, timing.min_closed
     if _has_scores(scores):
         values = decode_scores(scores)
         # A gate that always stays open has infinite scores, and is never unsure.
         values = np.where(values < np.inf, values, -np.inf).max(axis=1)
-        yield from find_unsure_moments(values, OPEN_ABOVE, CLOSE_BELOW, hop_s)
+        yield from find_unsure_moments(values, OPEN_ABOVE, CLOSE_BELOW, hop_s, *durations)
     else:
         values = decode_levels_db(levels).max(axis=1)
         open_db = _choose_threshold_db(analysis)
         close_db = open_db - analysis.settings.hysteresis_db
-        yield from find_unsure_moments(values, open_db, close_db, hop_s)
+        yield from find_unsure_moments(values, open_db, close_db, hop_s, *durations)
     worst = sorted(chops.worst, key=lambda chop: -chop.above_db)[:MAX_MARKED_CHOPS]
     for chop in sorted(worst, key=lambda chop: chop.time):
         yield Moment(chop.time, chop.kind, chop.above_db)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +22,10 @@ PageOption = Annotated[
         help="Write a page on which you hear the recording and set the gate, for a browser.",
     ),
 ]
+
+
+FIXED_SETTINGS = ("key_hz", "channels", "nonfinite", "frame_length", "hop_length")
+"""Settings that the page can't change. It turns a target floor into a range."""
 
 
 def check_page(page: str, files: Sequence[str]) -> None:
@@ -71,9 +74,8 @@ def build_command_words(
     from noisegate_cli.terminal.options import GATE_OPTIONS
     from noisegate_cli.text import quote_for_shell
 
-    # The page turns a target floor into a range.
-    fixed = replace(settings, target_floor_db=None).changes_from(GateSettings())
-    options = [format_option(name, fixed[name]) for name in fixed if name not in CONTROLS]
+    changes = settings.changes_from(GateSettings())
+    options = [format_option(name, changes[name]) for name in FIXED_SETTINGS if name in changes]
     options += [f"--raw={raw}"] if raw else []
     path = str(file)
     end = ["--", path] if path.startswith("-") and path != "-" else [path]

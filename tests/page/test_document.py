@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from noisegate_cli import gate_file
 from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.gating.settings import PRESETS
 from noisegate_cli.page import document, sound, survey
 from noisegate_cli.page.codes import (
     LEVEL_OFFSET_DB,
@@ -155,6 +156,13 @@ def test_the_command_of_the_page_keeps_the_other_options(write_page, write):
     assert data["settings"]["range_db"] is None
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_command_of_the_page_begins_with_no_more_than_the_preset(write_page, write, preset):
+    data = json.loads(read_page(write_page(write(loud_and_quiet()), "-p", preset)).data)
+    assert data["command"]["start"] == "ngate gate"
+    assert data["settings"] == data["presets"][preset]
+
+
 def test_a_target_floor_becomes_a_range(write_page, write, tmp_path):
     source = write(loud_and_quiet())
     data = json.loads(read_page(write_page(source, "--target-floor", "-70dB")).data)
@@ -182,18 +190,22 @@ def test_infinite_scores_stay_infinite():
     np.testing.assert_array_equal(decode_scores(encode_scores(scores)), scores)
 
 
-def test_unsure_moments_are_the_extrema_nearest_to_the_threshold():
-    """A voice with one quiet word, a pause that hardly closes, and noise far below."""
+def test_unsure_moments_are_the_sounds_and_pauses_nearest_to_the_threshold():
+    """A quiet word, a pause that hardly closes, shorter gaps and clicks, and noise far below."""
     values = np.full(4000, -5.0)
     values[500:1000] = 8
-    values[1500:1520] = 0.4
+    values[600:610] = values[700:710] = 0.1  # too short to close
+    values[1500:1540] = 0.4
+    values[2000:2003] = 0.21  # too short to open
     values[2500:2800] = values[2830:3100] = 8
     values[2800:2830] = -0.3
-    moments = find_unsure_moments(values, 0.2, 0.1, hop_s=0.01)
+    moments = find_unsure_moments(
+        values, 0.2, 0.1, hop_s=0.01, min_open_frames=8, min_closed_frames=20
+    )
     nearest = sorted(moments, key=lambda moment: abs(moment.value))[:2]
     assert [m.kind for m in nearest] == ["sound", "pause"]
     assert [m.value for m in nearest] == pytest.approx([0.2, -0.4])
-    assert 15 <= nearest[0].time < 15.2
+    assert 15 <= nearest[0].time < 15.4
     assert 28 <= nearest[1].time < 28.3
 
 

@@ -1,5 +1,6 @@
 """The page in a real browser: what a person sees, hears, drags, types and takes along."""
 
+import inspect
 import json
 import shlex
 import shutil
@@ -51,6 +52,13 @@ def status(browser):
 
 def setting(browser, name):
     return browser.evaluate(f"ngate.page.state.settings.{name}")
+
+
+def choose_preset(browser, name):
+    browser.evaluate(
+        f"(() => {{ const select = document.getElementById('preset'); select.value = '{name}';"
+        " select.dispatchEvent(new Event('change')); })()"
+    )
 
 
 def shown_mask(browser):
@@ -165,10 +173,7 @@ def test_matched_loudness_raises_what_is_removed(opened):
 
 
 def test_the_copied_command_gates_as_the_page_shows(opened, recording, tmp_path):
-    opened.evaluate(
-        "(() => { const select = document.getElementById('preset'); select.value = 'music';"
-        " select.dispatchEvent(new Event('change')); })()"
-    )
+    choose_preset(opened, "music")
     opened.evaluate("ngate.page.changeSetting('hold_ms', 120)")
     opened.evaluate("ngate.page.changeSetting('threshold_db', -27.3)")
     mask = shown_mask(opened)
@@ -299,6 +304,23 @@ def test_the_page_gates_as_the_tool_does(browser, write_page, tmp_path, name, op
         shown = np.array([[digit == "1" for digit in mask] for mask in masks]).T
         result = gate_file(DATA / name, tmp_path / "out.wav", force=True, **fixed, **changes)
         np.testing.assert_array_equal(shown, result.segments.compute_mask(), str(changes))
+
+
+@pytest.mark.skipif(
+    "keep" not in inspect.signature(gate_file).parameters, reason="the gate has no marks yet"
+)
+def test_marked_stretches_are_those_of_keep_and_cut(opened, recording, tmp_path):
+    marks = {"cut": [(1.23, 2.5), (7.0, 7.01)], "keep": [(0.0, 0.1), (3.0, 3.31), (10.9, 11.0)]}
+    for kind, stretches in marks.items():
+        for start, end in stretches:
+            opened.evaluate(f"ngate.page.addMark({start}, {end}, '{kind}')")
+    for preset in ("voice", "music"):
+        choose_preset(opened, preset)
+        expected = gate_file(recording, tmp_path / "out.wav", preset=preset, force=True, **marks)
+        np.testing.assert_array_equal(shown_mask(opened), expected.segments.compute_mask())
+        labels = opened.evaluate("ngate.formatLabels(ngate.page.data, ngate.page.state.masks)")
+        edges = [line.split("\t")[:2] for line in labels.splitlines()]
+        np.testing.assert_allclose(np.array(edges, float), expected.segments.edges[0])
 
 
 def test_a_long_recording_has_the_sound_around_its_moments(browser, write_page, monkeypatch):
