@@ -74,10 +74,15 @@ def encode_peaks(peaks: Peaks) -> NDArray[np.int8]:
     return np.asarray(np.rint(peaks / largest * 127), np.int8)
 
 
-def encode_picture(levels: BandLevels) -> NDArray[np.uint8]:
-    """Return the shades of a spectrogram, 0 to `PICTURE_STEPS`, relative to its loudest cell."""
-    above_db = levels - (levels.max(initial=-np.inf) - PICTURE_DEPTH_DB)
-    shades = np.rint(above_db * (PICTURE_STEPS / PICTURE_DEPTH_DB))
+def encode_picture(levels: BandLevels, loudest_db: float) -> NDArray[np.uint8]:
+    """Return the shades of a spectrogram, 0 to `PICTURE_STEPS`, of which `loudest_db` is the last.
+
+    Examples
+    --------
+    >>> encode_picture(np.array([[-120.0, -60.0, -20.0]]), loudest_db=-20.0)
+    array([[ 0, 20, 40]], dtype=uint8)
+    """
+    shades = np.rint((levels - loudest_db + PICTURE_DEPTH_DB) * (PICTURE_STEPS / PICTURE_DEPTH_DB))
     return np.asarray(np.clip(shades, 0, PICTURE_STEPS), np.uint8)
 
 

@@ -4,7 +4,6 @@ import hashlib
 import html
 import json
 from base64 import b64encode
-from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,7 @@ from noisegate_cli.page.codes import (
     pack_array,
 )
 from noisegate_cli.page.command import CommandWords
+from noisegate_cli.page.details import DetailCollector
 from noisegate_cli.page.moments import choose_stretches
 from noisegate_cli.page.sound import Sound, choose_max_whole_s, encode_stretches
 from noisegate_cli.page.survey import Survey, survey_recording
@@ -107,13 +107,15 @@ def write_page(
     with open_reader(path, raw, zero_nonfinite=settings.zero_nonfinite) as reader:
         assert isinstance(reader, AudioReader)  # because streaming is not allowed
         survey = survey_recording(reader, settings, scale_progress(progress, 0, SURVEY_SHARE))
-        sounds = _read_sounds(reader, survey)
-    write_text(output, build_document(survey, sounds, command), force)
+        details = DetailCollector(survey)
+        sounds = _read_sounds(reader, survey, details)
+    data = build_page_data(survey, sounds, details, command)
+    write_text(output, build_document(data, path), force)
     progress(1.0)
     return survey.analysis
 
 
-def _read_sounds(reader: AudioReader, survey: Survey) -> list[Sound]:
+def _read_sounds(reader: AudioReader, survey: Survey, details: DetailCollector) -> list[Sound]:
     info = survey.analysis.info
     stretches = choose_stretches(
         survey.moments, survey.duration_s, choose_max_whole_s(info.channels)
@@ -121,11 +123,11 @@ def _read_sounds(reader: AudioReader, survey: Survey) -> list[Sound]:
     if not info.samples:
         return []
     with reader.reopen() as again:
-        return list(encode_stretches(again.blocks(), info, stretches))
+        return list(encode_stretches(again.blocks(), info, stretches, details.watch))
 
 
-def build_document(survey: Survey, sounds: list[Sound], command: CommandWords) -> str:
-    """Return the HTML text of the page.
+def build_document(data: dict[str, Any], path: Path) -> str:
+    """Return the HTML text of the page of the recording at `path`.
 
     Scripts and styles are allowed by their hashes only, so that nothing else in the page can run.
     The data is JSON without `<`, which can't end its element.
@@ -136,14 +138,13 @@ def build_document(survey: Survey, sounds: list[Sound], command: CommandWords) -
         for names in (["page.css"], SCRIPTS, ["template.html"])
     )
     script = f'"use strict";\n(() => {{\n{script}\n}})();\n'
-    data = json.dumps(build_page_data(survey, sounds, command), separators=(",", ":"))
     parts = {
-        "TITLE": html.escape(f"{escape_unprintable(survey.analysis.info.path.name)} – ngate"),
+        "TITLE": html.escape(f"{escape_unprintable(path.name)} – ngate"),
         "STYLE": style,
         "STYLE_HASH": _hash(style),
         "SCRIPT": script,
         "SCRIPT_HASH": _hash(script),
-        "DATA": data.replace("<", "\\u003c"),
+        "DATA": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
     }
     pieces = template.split("%%")
     return "".join(parts[piece] if index % 2 else piece for index, piece in enumerate(pieces))
@@ -153,7 +154,9 @@ def _hash(text: str) -> str:
     return "sha256-" + b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def build_page_data(survey: Survey, sounds: list[Sound], command: CommandWords) -> dict[str, Any]:
+def build_page_data(
+    survey: Survey, sounds: list[Sound], details: DetailCollector, command: CommandWords
+) -> dict[str, Any]:
     """Return all that the scripts of the page need, as JSON-compatible data."""
     info, timing = survey.analysis.info, survey.timing
     data = {
@@ -177,7 +180,7 @@ def build_page_data(survey: Survey, sounds: list[Sound], command: CommandWords) 
         },
         "moments": survey.moments,
         "unit": survey.unit,
-        "command": asdict(command),
+        "command": command,
         "peak_span": survey.peak_span,
         "picture_column": survey.picture_column,
         "picture_bands": survey.picture.shape[1],
@@ -188,6 +191,8 @@ def build_page_data(survey: Survey, sounds: list[Sound], command: CommandWords) 
         "scores": pack_array(survey.scores.T),
         "peaks": pack_array(survey.peaks),
         "picture": pack_array(survey.picture),
+        "details": list(map(pack_array, details.pictures)),
+        "detail_column": details.column,
     }
     value: dict[str, Any] = to_json_value(data)
     return value

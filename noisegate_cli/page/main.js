@@ -51,7 +51,8 @@ async function unpackTracks(data) {
   data.levels = split(await unpack(data.levels, Uint16Array));
   data.scores = split(await unpack(data.scores, Int16Array));
   data.peaks = await unpack(data.peaks, Int8Array);
-  data.picture = await unpack(data.picture, Uint8Array);
+  const pictures = [data.picture, ...data.details].map((text) => unpack(text, Uint8Array));
+  [data.picture, ...data.details] = await Promise.all(pictures);
 }
 
 /** Return the preset from which the settings differ least. */

@@ -8,20 +8,20 @@ const GAP = 6;
 const AXIS_HEIGHT = 18;
 const SCORE_RANGE = [-1, 1.4];
 
-/** Return an image of the spectrogram, one pixel for each column and band. */
-function createSpectrogramImage(data, scheme) {
+/** Return an image of a spectrogram, one pixel for each column and band. */
+function createSpectrogramImage(data, picture, scheme) {
   const bands = data.picture_bands;
-  const columns = data.picture.length / bands;
+  const columns = picture.length / bands;
   const canvas = document.createElement("canvas");
-  if (!columns) return canvas;
   canvas.width = columns;
+  if (!columns) return canvas;
   canvas.height = bands;
   const context = canvas.getContext("2d");
   const image = context.createImageData(columns, bands);
   const palette = createPalette(SHADES[scheme], data.picture_steps);
   for (let column = 0; column < columns; column++) {
     for (let band = 0; band < bands; band++) {
-      const shade = palette[data.picture[column * bands + band]];
+      const shade = palette[picture[column * bands + band]];
       image.data.set(shade, 4 * ((bands - 1 - band) * columns + column));
     }
   }
@@ -57,8 +57,18 @@ class Picture {
     this.colors = Object.fromEntries(
       names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]),
     );
-    const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
-    this.spectrogram = createSpectrogramImage(this.data, isDark ? "dark" : "light");
+    const scheme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+    const { data } = this;
+    const create = (picture) => createSpectrogramImage(data, picture, scheme);
+    const rate = data.sample_rate;
+    this.spectrograms = [
+      { image: create(data.picture), start: 0, columnS: data.picture_column / rate },
+      ...data.details.map((picture, index) => ({
+        image: create(picture),
+        start: data.sounds[index].start_s,
+        columnS: data.detail_column / rate,
+      })),
+    ];
   }
 
   findLevelRange() {
@@ -121,7 +131,7 @@ class Picture {
       context.fillStyle = colors.panel;
       context.fillRect(0, top, width, height);
     }
-    this.drawSpectrogram(state);
+    this.drawSpectrogram();
     this.drawAxis(state);
     this.drawWaveform(state);
     this.drawClosed(state);
@@ -149,25 +159,21 @@ class Picture {
     }
   }
 
-  drawSpectrogram({ view }) {
-    const { context, data, lanes, spectrogram, width } = this;
-    if (!spectrogram.width) return;
-    const columnS = data.picture_column / data.sample_rate;
-    // A column is centered on its frames, the first of which is centered on the first sample.
-    const shift = data.frame_length / 4 / data.sample_rate;
-    const first = (view.start + shift) / columnS;
-    const count = (view.end - view.start) / columnS;
+  drawSpectrogram() {
+    const { context, data, lanes, width } = this;
     const { top, height } = lanes.mel;
     context.save();
     context.beginPath();
     context.rect(0, top, width, height);
     context.clip();
-    context.imageSmoothingEnabled = count > width;
-    context.drawImage(
-      spectrogram,
-      0, 0, spectrogram.width, spectrogram.height,
-      (-first / count) * width, top, (spectrogram.width / count) * width, height,
-    );
+    // The first frame of a column is centered on its first sample.
+    const shift = data.frame_length / 4 / data.sample_rate;
+    for (const { image, start, columnS } of this.spectrograms) {
+      const [left, right] = [this.x(start - shift), this.x(start - shift + image.width * columnS)];
+      if (!image.width || right < 0 || left > width) continue;
+      context.imageSmoothingEnabled = columnS < this.secondsPerPixel;
+      context.drawImage(image, left, top, right - left, height);
+    }
     context.restore();
     for (const hz of [250, 1000, 4000, 16000]) {
       const edges = data.picture_edges_hz;

@@ -4,7 +4,7 @@ Browsers decode a file as a whole, so a long stretch is several files.
 """
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,11 +56,23 @@ def choose_max_whole_s(channels: int) -> float:
 
 
 def encode_stretches(
-    blocks: Blocks, info: AudioInfo, stretches: Sequence[Stretch]
+    blocks: Blocks,
+    info: AudioInfo,
+    stretches: Sequence[Stretch],
+    watch: Callable[[Iterator[Samples]], Iterator[Samples]] = iter,
 ) -> Iterator[Sound]:
-    """Yield the sound of stretches, which are sorted and don't overlap, in one pass over `blocks`.
+    """Yield the sound of stretches, in one pass over `blocks`.
 
     More than two channels are mixed to one.
+
+    Parameters
+    ----------
+    blocks, info
+        Samples and properties of the recording.
+    stretches
+        Sorted stretches that don't overlap.
+    watch
+        Function that gets the samples of each sound, and yields them unchanged.
     """
     rate, channels = info.sample_rate, _count_sound_channels(info.channels)
     length_s = sum(end - start for start, end in stretches)
@@ -68,7 +80,7 @@ def encode_stretches(
     spans = [span for stretch in stretches for span in _split_stretch(stretch, rate)]
     for (start, end), parts in _cut_spans(blocks, spans):
         encoder = _encode_flac if is_lossless else _encode_opus
-        encoded_rate, octets = encoder(map(_mix_channels, parts), rate, channels)
+        encoded_rate, octets = encoder(map(_mix_channels, watch(parts)), rate, channels)
         yield Sound(
             start / rate, end / rate, channels, encoded_rate, base64.b64encode(octets).decode()
         )

@@ -75,6 +75,8 @@ class Survey:
     """Shades of the spectrogram, shaped (columns, bands)."""
     picture_column: int
     """Samples in a column of the spectrogram."""
+    picture_loudest_db: float
+    """Loudest level in the spectrogram, which has the last shade."""
     picture_edges_hz: NDArray[np.float64]
     moments: tuple[Moment, ...]
     """Moments to hear: those of which the gate is least sure, cut-offs, the loudest one."""
@@ -163,6 +165,8 @@ class _TrackCollector:
         """Return all measurements; the last block has been added."""
         scores, levels = np.concatenate(self._scores), np.concatenate(self._levels)
         moments = _find_moments(self._analysis, scores, levels, self._audit.report)
+        columns = np.concatenate(self._columns)
+        loudest_db = float(columns.max(initial=-np.inf))
         return Survey(
             analysis=self._analysis,
             timing=self._timing,
@@ -172,8 +176,9 @@ class _TrackCollector:
             scores=scores,
             peaks=encode_peaks(np.concatenate(self._peaks)),
             peak_span=self._peak_span,
-            picture=encode_picture(np.concatenate(self._columns)),
+            picture=encode_picture(columns, loudest_db),
             picture_column=self._column,
+            picture_loudest_db=loudest_db,
             picture_edges_hz=self._picture_meter.edges_hz,
             moments=tuple(moments),
             unit="" if _has_scores(scores) else "dB",

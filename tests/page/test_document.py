@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import zlib
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from noisegate_cli import gate_file
 from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.gating.settings import PRESETS
-from noisegate_cli.page import document, sound, survey
+from noisegate_cli.page import document, moments, sound, survey
 from noisegate_cli.page.codes import (
     LEVEL_OFFSET_DB,
     LEVEL_STEP_DB,
@@ -129,6 +130,18 @@ def test_a_recording_that_is_too_long_for_a_page_is_refused(write, tmp_path, cap
     assert not page.parent.exists()
 
 
+def test_a_long_recording_has_finer_spectrograms_of_its_stretches(write_page, write, monkeypatch):
+    monkeypatch.setattr(survey, "MAX_COLUMNS", 10)
+    monkeypatch.setattr(sound, "MAX_WHOLE_S", 1.0)
+    monkeypatch.setattr(moments, "STRETCH_S", 1.0)
+    data = json.loads(read_page(write_page(write(np.tile(loud_and_quiet(), 3)))).data)
+    assert len(data["details"]) == len(data["sounds"]) > 0
+    for packed, stretch in zip(data["details"], data["sounds"], strict=True):
+        columns = len(zlib.decompress(base64.b64decode(packed))) / data["picture_bands"]
+        seconds = columns * data["detail_column"] / data["sample_rate"]
+        assert seconds == pytest.approx(stretch["end_s"] - stretch["start_s"], abs=0.05)
+
+
 def test_an_unfinished_page_is_removed(write, tmp_path, monkeypatch):
     def fail(*_):
         raise RuntimeError
@@ -199,10 +212,10 @@ def test_unsure_moments_are_the_sounds_and_pauses_nearest_to_the_threshold():
     values[2000:2003] = 0.21  # too short to open
     values[2500:2800] = values[2830:3100] = 8
     values[2800:2830] = -0.3
-    moments = find_unsure_moments(
+    found = find_unsure_moments(
         values, 0.2, 0.1, hop_s=0.01, min_open_frames=8, min_closed_frames=20
     )
-    nearest = sorted(moments, key=lambda moment: abs(moment.value))[:2]
+    nearest = sorted(found, key=lambda moment: abs(moment.value))[:2]
     assert [m.kind for m in nearest] == ["sound", "pause"]
     assert [m.value for m in nearest] == pytest.approx([0.2, -0.4])
     assert 15 <= nearest[0].time < 15.4
