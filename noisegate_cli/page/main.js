@@ -14,21 +14,9 @@ const CONTROL_TABLE = [
 const MAX_TIME_MS = 60000;
 const MOMENT_S = 1.5;
 const MOMENT_REACH_S = 0.3;
+const MAX_ANSWER_S = 3;
 const MIN_VIEW_S = 0.05;
 const MIN_MARK_S = 0.005; // Marks are rounded to hundredths.
-const KEYS = [
-  ["Space", "play or pause"],
-  ["1, 2, 3", "hear before, after, removed"],
-  ["M", "match loudness"],
-  ["← →", "back or forward by a second, with Shift by a tenth"],
-  ["+ −, 0", "zoom in, zoom out, all; Ctrl with the wheel zooms too"],
-  ["N, P", "next or previous moment"],
-  [", .", "threshold down or up by half a decibel"],
-  ["[ ]", "start or end of a stretch, here"],
-  ["K, X", "keep or cut the stretch"],
-  ["Esc", "forget the stretch"],
-  ["C, S", "copy the command, save the labels"],
-];
 
 const $ = (id) => document.getElementById(id);
 
@@ -83,10 +71,10 @@ class Page {
     this.showFacts();
     this.createControls();
     this.createMoments();
-    this.createKeys();
-    this.listenToInputs();
-    this.listenToPointer();
-    this.listenToKeys();
+    createKeys();
+    listenToControls(this);
+    listenToPointer(this);
+    listenToKeys(this);
     this.update();
   }
 
@@ -326,18 +314,26 @@ class Page {
     this.play(Math.max(0, moment.time - MOMENT_S), moment.time + MOMENT_S);
   }
 
-  /** Mark the open stretch around a moment if it is short, or else the moment itself. */
+  /** Mark the open or closed stretch around a moment if it is short, or else the moment itself. */
   answerMoment(moment, kind) {
     const pressed = this.state.marks.find((m) => m.start <= moment.time && moment.time < m.end);
     if (pressed?.kind === kind) {
       this.removeMark(pressed);
       return;
     }
-    let [start, end] = [moment.time - MOMENT_REACH_S, moment.time + MOMENT_REACH_S];
-    const stretches = listStretches(this.data, this.state.mask);
-    const around = stretches.find(([a, b]) => a <= moment.time && moment.time < b);
-    if (around && around[1] - around[0] < 2 * MOMENT_S) [start, end] = around;
+    let [start, end] = this.findStretch(moment.time);
+    if (end - start > MAX_ANSWER_S) {
+      [start, end] = [moment.time - MOMENT_REACH_S, moment.time + MOMENT_REACH_S];
+    }
     this.addMark(start, end, kind);
+  }
+
+  /** Return the stretch around a time in which the gate keeps its state. */
+  findStretch(time) {
+    const edges = listStretches(this.data, this.state.mask).flat();
+    const after = edges.findIndex((edge) => edge > time);
+    if (after < 0) return [edges.at(-1) ?? 0, this.duration];
+    return [after ? edges[after - 1] : 0, edges[after]];
   }
 
   // Marks
@@ -492,172 +488,6 @@ class Page {
     create("a", { href: url, download: `${this.data.name}.txt` }).click();
     setTimeout(() => URL.revokeObjectURL(url), 10000);
     this.announce("The labels are saved.");
-  }
-
-  // Inputs
-
-  listenToInputs() {
-    const on = (id, type, action) => $(id).addEventListener(type, action);
-    on("play", "click", () => this.togglePlay());
-    on("match", "change", (event) => this.toggleMatch(event.target.checked));
-    on("seek", "input", (event) => this.setPosition(Number(event.target.value)));
-    on("zoom-in", "click", () => this.zoom(0.5));
-    on("zoom-out", "click", () => this.zoom(2));
-    on("zoom-all", "click", () => this.setView(0, this.duration));
-    on("keep", "click", () => this.markSelection("keep"));
-    on("cut", "click", () => this.markSelection("cut"));
-    on("copy", "click", () => this.copyCommand());
-    on("save", "click", () => this.saveLabels());
-    on("preset", "change", (event) => {
-      const preset = event.target.value;
-      Object.assign(this.state.settings, this.data.presets[preset], { preset });
-      this.announce(`Preset ${preset}.`);
-      this.update();
-    });
-    on("reset", "click", () => {
-      this.state.settings = this.createSettings();
-      this.update();
-    });
-    for (const id of ["from", "to"]) {
-      on(id, "change", () => {
-        if ($("from").value && $("to").value) this.select(Number($("from").value), Number($("to").value));
-      });
-    }
-    for (const radio of document.getElementsByName("listen")) {
-      radio.addEventListener("change", () => this.setListen(radio.value));
-    }
-    for (const radio of document.getElementsByName("detector")) {
-      radio.addEventListener("change", () => {
-        this.state.settings.detector = radio.value;
-        this.update();
-      });
-    }
-    addEventListener("resize", () => this.draw());
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      this.picture.applyScheme();
-      this.draw();
-    });
-  }
-
-  isNearThreshold(event, reach) {
-    const y = event.clientY - $("view").getBoundingClientRect().top;
-    return Math.abs(y - this.picture.yOfLevel(this.state.settings.threshold_db)) <= reach;
-  }
-
-  listenToPointer() {
-    const view = $("view");
-    const offset = (event) => {
-      const box = view.getBoundingClientRect();
-      return [event.clientX - box.left, event.clientY - box.top];
-    };
-    const timeAt = (event) => this.picture.timeAt(offset(event)[0], this.state.view);
-    let drag = null;
-    view.addEventListener("pointerdown", (event) => {
-      if (event.button) return;
-      const isThreshold = this.isNearThreshold(event, event.pointerType === "mouse" ? 8 : 18);
-      drag = { isThreshold, time: timeAt(event), x: event.clientX, moved: false };
-      view.setPointerCapture(event.pointerId);
-    });
-    view.addEventListener("pointermove", (event) => {
-      if (!drag) {
-        view.style.cursor = this.isNearThreshold(event, 8) ? "ns-resize" : "crosshair";
-      } else if (drag.isThreshold) {
-        const level = Math.max(-100, Math.min(0, this.picture.levelAtY(offset(event)[1])));
-        this.changeSetting("threshold_db", level);
-      } else if (drag.moved || Math.abs(event.clientX - drag.x) > 4) {
-        drag.moved = true;
-        this.select(drag.time, timeAt(event));
-      }
-    });
-    view.addEventListener("pointerup", (event) => {
-      if (drag && !drag.isThreshold && !drag.moved) this.setPosition(timeAt(event));
-      drag = null;
-    });
-    view.addEventListener("pointercancel", () => (drag = null));
-    // A finger on the threshold line must not scroll the page.
-    view.addEventListener(
-      "touchstart",
-      (event) => {
-        if (this.isNearThreshold(event.touches[0], 18)) event.preventDefault();
-      },
-      { passive: false },
-    );
-    view.addEventListener(
-      "wheel",
-      (event) => {
-        const length = this.state.view.end - this.state.view.start;
-        if (event.ctrlKey || event.metaKey) this.zoom(2 ** (event.deltaY / 200), timeAt(event));
-        else if (event.deltaX || event.shiftKey) {
-          this.scroll(((event.deltaX || event.deltaY) / view.clientWidth) * length);
-        } else return;
-        event.preventDefault();
-      },
-      { passive: false },
-    );
-    $("overview").addEventListener("pointerdown", (event) => {
-      const box = $("overview").getBoundingClientRect();
-      this.setPosition(((event.clientX - box.left) / box.width) * this.duration);
-    });
-  }
-
-  createKeys() {
-    for (const [key, meaning] of KEYS) {
-      $("keys").append(create("dt", {}, create("kbd", { textContent: key })), create("dd", { textContent: meaning }));
-    }
-  }
-
-  createKeyTable() {
-    const { player } = this;
-    const step = (event) => (event.shiftKey ? 0.1 : 1);
-    const moveMoment = (by) => {
-      const count = this.state.moments.length;
-      const first = by > 0 ? 0 : count - 1;
-      if (count) this.goToMoment(this.moment === undefined ? first : (this.moment + by + count) % count);
-    };
-    const moveThreshold = (by) => this.changeSetting("threshold_db", Math.min(0, this.state.settings.threshold_db + by));
-    const start = () => this.state.selection?.start ?? player.position;
-    const end = () => this.state.selection?.end ?? player.position;
-    return {
-      " ": () => this.togglePlay(),
-      1: () => this.setListen("before"),
-      2: () => this.setListen("after"),
-      3: () => this.setListen("removed"),
-      m: () => this.toggleMatch(!this.state.match),
-      ArrowLeft: (event) => this.setPosition(player.position - step(event)),
-      ArrowRight: (event) => this.setPosition(player.position + step(event)),
-      "+": () => this.zoom(0.5),
-      "=": () => this.zoom(0.5),
-      "-": () => this.zoom(2),
-      0: () => this.setView(0, this.duration),
-      n: () => moveMoment(1),
-      p: () => moveMoment(-1),
-      ",": () => moveThreshold(-0.5),
-      ".": () => moveThreshold(0.5),
-      "[": () => this.select(player.position, Math.max(end(), player.position)),
-      "]": () => this.select(Math.min(start(), player.position), player.position),
-      k: () => this.markSelection("keep"),
-      x: () => this.markSelection("cut"),
-      c: () => this.copyCommand(),
-      s: () => this.saveLabels(),
-      Escape: () => this.clearSelection(),
-    };
-  }
-
-  listenToKeys() {
-    const table = this.createKeyTable();
-    document.addEventListener("keydown", (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || !$("shortcuts").checked) return;
-      const { target } = event;
-      const isText = target.matches('select, textarea, input[type="number"]');
-      const usesArrows = target.matches('input[type="range"], input[type="radio"]');
-      const usesSpace = target.matches("button, summary, input");
-      const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-      if (isText || (usesArrows && key.startsWith("Arrow")) || (usesSpace && key === " ")) return;
-      const action = table[key];
-      if (!action) return;
-      event.preventDefault();
-      action(event);
-    });
   }
 }
 

@@ -139,6 +139,8 @@ class Player {
   schedule() {
     const { context, playing, generation } = this;
     const rate = context.sampleRate;
+    // A sound that was decoded too late has left a gap.
+    generation.scheduled = Math.max(generation.scheduled, this.snap(0.005));
     while (generation.scheduled < context.currentTime + SCHEDULED_S) {
       const time = playing.start + generation.scheduled - playing.contextStart;
       const sound = time < playing.end - 0.5 / rate && this.findSound(time);

@@ -11,6 +11,7 @@ from noisegate_cli.terminal.console import (
     console,
     print_data,
     print_error,
+    print_message,
     wrap_stdout_errors,
 )
 from noisegate_cli.terminal.options import add_gate_options
@@ -24,6 +25,7 @@ from noisegate_cli.terminal.shared_options import (
     parse_raw_format,
     show_recording_progress,
 )
+from noisegate_cli.text import quote_path
 
 
 @add_gate_options("threshold", "adaptive")
@@ -71,5 +73,7 @@ def analyze(
                 )
             if line := suggest_gate_command(report):
                 print_data(f"  type         {line}")
+        if page is not None and not quiet:
+            print_message(f"page       {quote_path(page)}")
     if failed:
         raise typer.Exit(EXIT_FAILURE)

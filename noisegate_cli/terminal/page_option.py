@@ -1,6 +1,5 @@
 """The option `--page` of `ngate analyze`."""
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,15 +28,15 @@ FIXED_SETTINGS = ("key_hz", "channels", "nonfinite", "frame_length", "hop_length
 
 
 def check_page(page: str, files: Sequence[str]) -> None:
-    """Check that a page is a file, and that it is of a single recording.
+    """Check that a page has the name of an HTML file, and is of a single recording.
 
     Raises
     ------
     SettingsError
         If it is not.
     """
-    if page == "-" or page.endswith(("/", os.sep)):
-        raise SettingsError(f"--page {page!r} is no file: give the name of an HTML file")
+    if not page.lower().endswith((".html", ".htm")):
+        raise SettingsError(f"--page {page!r} is no HTML file: let the name end in .html")
     if len(files) > 1:
         raise SettingsError(f"--page {page!r} is of one recording: give one FILE")
 

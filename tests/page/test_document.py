@@ -96,8 +96,8 @@ def test_a_page_is_only_overwritten_by_force(tmp_path, write, capsys):
     assert page.stat().st_size > 10_000
 
 
-def test_the_recording_is_never_replaced_by_its_page(write, capsys):
-    source = write(loud_and_quiet())
+def test_the_recording_is_never_replaced_by_its_page(tmp_path, write, capsys):
+    source = write(loud_and_quiet()).rename(tmp_path / "recording.html")
     before = source.read_bytes()
     status, error = refusal(capsys, "analyze", source, "--page", source, "-f", "-q")
     assert status == 1
@@ -108,8 +108,8 @@ def test_the_recording_is_never_replaced_by_its_page(write, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--page", "-"], "'-' is no file"),
-        (["--page", "pages/"], "'pages/' is no file"),
+        (["--page", "-"], "'-' is no HTML file"),
+        (["--page", "other.wav"], "let the name end in .html"),
         (["--page", "page.html", "--spectral"], "a page has no spectral gate"),
         (["--page", "page.html", "other.wav"], "give one FILE"),
     ],
