@@ -35,7 +35,7 @@ from noisegate_cli.text import escape_unprintable, quote_path
 if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat
 
-SCRIPTS = ("gate.js", "command.js", "sound.js", "picture.js", "inputs.js", "main.js")
+SCRIPTS = ("gate.js", "command.js", "sound.js", "picture.js", "panels.js", "inputs.js", "main.js")
 """Scripts of the page, in the order in which they depend on each other."""
 
 CONTROLS = (

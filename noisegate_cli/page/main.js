@@ -1,17 +1,5 @@
 // Connect the data, the gate, the player and the controls of the page.
 
-const CONTROL_TABLE = [
-  ["threshold_db", "Threshold", "dBFS", -100, 0, 0.1],
-  ["hysteresis_db", "Hysteresis", "dB", 0, 24, 0.5],
-  ["min_open_ms", "Min open", "ms", 0, 1000, 10],
-  ["min_closed_ms", "Min closed", "ms", 0, 2000, 10],
-  ["lookahead_ms", "Lookahead", "ms", 0, 300, 5],
-  ["attack_ms", "Attack", "ms", 0, 300, 1],
-  ["hold_ms", "Hold", "ms", 0, 2000, 10],
-  ["release_ms", "Release", "ms", 0, 2000, 10],
-  ["range_db", "Range", "dB", -60, 0, 1],
-];
-const MAX_TIME_MS = 60000;
 const MOMENT_S = 1.5;
 const MOMENT_REACH_S = 0.3;
 const MAX_ANSWER_S = 3;
@@ -69,8 +57,8 @@ class Page {
     this.matchingGain = 1;
     this.picture = new Picture(data, $("view"));
     this.showFacts();
-    this.createControls();
-    this.createMoments();
+    this.controls = new ControlPanel(this);
+    this.moments = new MomentList(this);
     createKeys();
     listenToControls(this);
     listenToPointer(this);
@@ -105,8 +93,8 @@ class Page {
     }
     $("command").value = formatCommand(data, state.settings, state.marks);
     this.showSummary();
-    this.showControls();
-    this.showMoments();
+    this.controls.show();
+    this.moments.show();
     this.showMarks();
     this.refreshSound();
     this.draw();
@@ -206,47 +194,6 @@ class Page {
     this.draw();
   }
 
-  createControls() {
-    for (const [name, label, unit, min, max, step] of CONTROL_TABLE) {
-      const range = create("input", { type: "range", id: name, min, max, step });
-      const number = create("input", { type: "number", id: `${name}_number`, min, step: "any" });
-      number.max = unit === "ms" ? MAX_TIME_MS : unit === "dB" && name !== "range_db" ? "" : max;
-      number.setAttribute("aria-label", `${label}, ${unit}`);
-      const set = (event) => {
-        const value = Number(event.target.value);
-        if (event.target.value === "" || !event.target.validity.valid) return;
-        this.changeSetting(name, value);
-      };
-      range.addEventListener("input", set);
-      number.addEventListener("change", set);
-      const title = create("label", { htmlFor: name, textContent: label });
-      const box = create("span", { className: "number" }, number, ` ${unit}`);
-      $("controls").append(create("div", { className: "control" }, title, range, box));
-    }
-    const mute = create("input", { type: "checkbox", id: "mute" });
-    mute.addEventListener("change", () => this.changeSetting("range_db", mute.checked ? null : -24));
-    $("controls").append(create("label", {}, mute, "Mute: closed is silence"));
-    for (const name of Object.keys(this.data.presets)) {
-      $("preset").append(create("option", { value: name, textContent: name }));
-    }
-  }
-
-  showControls() {
-    const { settings } = this.state;
-    for (const [name] of CONTROL_TABLE) {
-      const value = settings[name] ?? -60;
-      $(name).value = value;
-      if (document.activeElement !== $(`${name}_number`)) $(`${name}_number`).value = formatNumber(value);
-    }
-    $("mute").checked = settings.range_db === null;
-    $("range_db").disabled = $("range_db_number").disabled = settings.range_db === null;
-    $("hysteresis_db").disabled = $("hysteresis_db_number").disabled = settings.detector === "auto";
-    $("preset").value = settings.preset;
-    for (const radio of document.getElementsByName("detector")) {
-      radio.checked = radio.value === settings.detector;
-    }
-  }
-
   /** Compute the gate again before the next picture. */
   requestUpdate() {
     if (this.isUpdating) return;
@@ -271,46 +218,11 @@ class Page {
 
   // Moments
 
-  describeMoment({ kind, value }) {
-    if (kind === "sound" || kind === "pause") {
-      const side = value > 0 ? "above" : "below";
-      const size = Math.abs(value).toFixed(2);
-      const distance = this.data.unit ? `${size} ${this.data.unit}` : `score ${size}`;
-      return `${kind}, ${distance} ${side} the threshold`;
-    }
-    if (kind === "loudest") return `loudest, ${formatNumber(value).replace("-", "−")} dBFS`;
-    return `${kind === "decay" ? "decay" : "attack"} cut off, ${value.toFixed(0)} dB above the pause`;
-  }
-
-  createMoments() {
-    this.momentItems = this.state.moments.map((moment, index) => {
-      const go = create("button", { type: "button", className: "go" });
-      go.addEventListener("click", () => this.goToMoment(index));
-      const answers = ["keep", "cut"].map((kind) => {
-        const button = create("button", { type: "button", textContent: kind === "keep" ? "Keep" : "Cut" });
-        button.setAttribute("aria-label", `${button.textContent} at ${formatTime(moment.time)}`);
-        button.addEventListener("click", () => this.answerMoment(moment, kind));
-        return [kind, button];
-      });
-      $("moments").append(create("li", {}, create("div", {}, go, ...answers.map(([, button]) => button))));
-      return { moment, go, answers };
-    });
-  }
-
-  showMoments() {
-    for (const { moment, go, answers } of this.momentItems) {
-      const state = this.isOpenAt(moment.time) ? "open" : "closed";
-      go.textContent = `${formatTime(moment.time)}: ${this.describeMoment(moment)} (now ${state})`;
-      const mark = this.state.marks.find((m) => m.start <= moment.time && moment.time < m.end);
-      for (const [kind, button] of answers) button.setAttribute("aria-pressed", mark?.kind === kind);
-    }
-  }
-
   goToMoment(index) {
     const moment = this.state.moments[index];
     this.moment = index;
     this.setView(moment.time - 4, moment.time + 4);
-    this.announce(`Moment ${index + 1} of ${this.state.moments.length}: ${this.momentItems[index].go.textContent}`);
+    this.announce(`Moment ${index + 1} of ${this.state.moments.length}: ${this.moments.items[index].go.textContent}`);
     this.play(Math.max(0, moment.time - MOMENT_S), moment.time + MOMENT_S);
   }
 
