@@ -139,7 +139,8 @@ def _encode_flac(
     parts: Iterator[NDArray[np.float32]], rate: int, channels: int
 ) -> tuple[int, bytes]:
     info = AudioInfo(Path(), rate, channels, 0, "FLAC", "PCM_16")
-    quantized = (np.rint(part * 32767).astype(np.int16) for part in parts)
+    # 16 bits come back as they were.
+    quantized = (np.clip(np.rint(part * 32768), -32768, 32767).astype(np.int16) for part in parts)
     return rate, _encode(quantized, info)
 
 
