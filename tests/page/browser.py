@@ -53,6 +53,13 @@ class Browser:
         os.close(answer_writer)
         self._buffer, self._number, self._session = b"", 0, None
         self.events = []
+        try:
+            self._open_tab()
+        except OSError:
+            self.close()
+            raise
+
+    def _open_tab(self):
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         attached = self.send("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
@@ -60,7 +67,7 @@ class Browser:
             self.send(f"{domain}.enable")
 
     def close(self):
-        with suppress(OSError, EOFError, AssertionError):
+        with suppress(OSError, AssertionError):
             self._session = None
             self.send("Browser.close")
         os.close(self._commands)
@@ -98,7 +105,7 @@ class Browser:
         while b"\0" not in self._buffer:
             octets = os.read(self._answers, 1 << 16)
             if not octets:
-                raise EOFError("the browser has ended")
+                raise BrokenPipeError("the browser has ended")
             self._buffer += octets
         message, self._buffer = self._buffer.split(b"\0", 1)
         return json.loads(message)
