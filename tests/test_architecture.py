@@ -31,7 +31,7 @@ def imported_modules(path):
 
 
 GROUND = ("errors", "json_values", "samples", "text", "memory")
-LAYERS = ["ground", "files", "gating", "plots", "api", "batch", "terminal"]
+LAYERS = ["ground", "files", "gating", "plots", "api", "page", "batch", "terminal"]
 
 
 def layer(module):

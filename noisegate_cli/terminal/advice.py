@@ -61,7 +61,7 @@ def suggest_gate_command(report: "AnalysisReport") -> str:
         changes.pop("range_db", None)
     options = ["--preset=hard"] if preset == "hard" else []
     options += ["--spectral"] if spectral != "off" else []
-    options += [_format_option(name, value) for name, value in changes.items()]
+    options += [format_option(name, value) for name, value in changes.items()]
     path, threshold = str(report.info.path), ["-t", f"{suggestion.threshold:.3g}"]
     if suggestion.agreement is not None and suggestion.agreement < MIN_AGREEMENT:
         threshold = []
@@ -69,7 +69,7 @@ def suggest_gate_command(report: "AnalysisReport") -> str:
     return quote_for_shell(["ngate", "gate", *options, *end])
 
 
-def _format_option(name: str, value: Any) -> str:
+def format_option(name: str, value: Any) -> str:
     """Return a setting as a command-line option."""
     option = GATE_OPTIONS[name].flags[0]
     if value is True:

@@ -18,6 +18,12 @@ from noisegate_cli.terminal.console import (
     wrap_stdout_errors,
 )
 from noisegate_cli.terminal.options import add_gate_options
+from noisegate_cli.terminal.page_option import (
+    PageOption,
+    analyze_and_write_page,
+    build_command_words,
+    check_page,
+)
 from noisegate_cli.terminal.shared_options import (
     EXIT_FAILURE,
     ForceOption,
@@ -50,6 +56,7 @@ def analyze(
     labels: LabelsOption = None,
     raw: RawOption = None,
     plot: PlotOption = None,
+    page: PageOption = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
     json: JsonOption = False,
@@ -64,15 +71,19 @@ def analyze(
         raise SettingsError("--json and --csv both write to standard output: give one of them")
     paths, raw_format = list(map(parse_path, files)), parse_raw_format(raw)
     is_single = len(paths) == 1 and not _is_folder(paths[0])
-    for flag, value in {"--plot": plot, "--labels": labels}.items():
+    if page:
+        check_page(page, files)
+    for flag, value in {"--page": page, "--plot": plot, "--labels": labels}.items():
         if value and not is_single:
             raise SettingsError(f"{flag} is for one recording: analyze them one by one")
         if value and csv:
             raise SettingsError(f"{flag} and --csv: give one of them")
+        if value and page and flag != "--page":
+            raise SettingsError(f"{flag} and --page: give one of them")
     if json and labels == "-":
         raise SettingsError("--json and --labels - both write to standard output: name a file")
     if is_single and not csv:
-        _analyze_one(paths[0], settings, raw_format, labels, plot, force, quiet, json)
+        _analyze_one(paths[0], settings, raw, labels, plot, page, force, quiet, json)
         return
     _analyze_several(paths, settings, raw_format, quiet, json, csv)
 
@@ -86,9 +97,10 @@ def _is_folder(path: Path | str) -> bool:
 def _analyze_one(
     path: Path | str,
     settings: GateSettings,
-    raw: "RawFormat | None",
+    raw: str | None,
     labels: str | None,
     plot: str | None,
+    page: str | None,
     force: bool,
     quiet: bool,
     json: bool,
@@ -99,17 +111,25 @@ def _analyze_one(
     from noisegate_cli.terminal.json_data import build_analysis_data, to_json
     from noisegate_cli.terminal.tables import build_analysis_table
 
-    with show_recording_progress(path, raw, quiet) as progress:
-        report, overview = analyze_recording(
-            path,
-            settings,
-            progress,
-            raw,
-            with_overview=not json,
-            labels=labels,
-            plot=plot,
-            force=force,
-        )
+    raw_format = parse_raw_format(raw)
+    with show_recording_progress(path, raw_format, quiet) as progress:
+        if page:
+            words = build_command_words(path, settings, raw)
+            report = analyze_and_write_page(
+                path, page, settings, words, raw_format, force, progress
+            )
+            overview = None
+        else:
+            report, overview = analyze_recording(
+                path,
+                settings,
+                progress,
+                raw_format,
+                with_overview=not json,
+                labels=labels,
+                plot=plot,
+                force=force,
+            )
     if json:
         print_data(to_json(build_analysis_data(report)))
     else:
@@ -122,6 +142,8 @@ def _analyze_one(
             print_data(f"  type         {line}")
     if plot and not quiet:
         print_message(f"picture    {quote_path(plot)}")
+    if page and not quiet:
+        print_message(f"page       {quote_path(page)}")
 
 
 def _analyze_several(

@@ -27,7 +27,9 @@ from noisegate_cli.gating.detection.likelihood_detector import LikelihoodDetecto
 from noisegate_cli.gating.forced import ForcedMask, ForcedStretches
 from noisegate_cli.gating.frames.framing import FrameBatcher
 from noisegate_cli.gating.frames.levels import FrameRmsMeter
+from noisegate_cli.gating.frames.peaks import PeakMeter
 from noisegate_cli.gating.frames.running_mean import RunningMean
+from noisegate_cli.gating.frames.spectrogram import SpectrogramMeter
 from noisegate_cli.gating.frames.stft import InverseStft, Stft
 from noisegate_cli.gating.gain.envelope import Envelope
 from noisegate_cli.gating.gain.mask import GateMask, Hysteresis, MinRunLength
@@ -103,6 +105,8 @@ def read_report(analyzer):
 CASES = {
     FrameBatcher: Case(lambda: FrameBatcher(FRAME, HOP, margin=3, frames=16), [SAMPLES]),
     FrameRmsMeter: Case(lambda: FrameRmsMeter(FRAME, HOP), [PCM]),
+    PeakMeter: Case(lambda: PeakMeter(7), [PCM]),
+    SpectrogramMeter: Case(lambda: SpectrogramMeter(RATE, FRAME, 3, 20), [PCM]),
     RunningMean: Case(lambda: RunningMean(5), [VALUES]),
     InverseStft: Case(
         lambda: InverseStft(Stft(FRAME, HOP), 1), [SPECTRA], adapt=lambda block: [block]
