@@ -246,7 +246,8 @@ def analyze(
     samples = prepare_samples(y, settings, axis)
     noises = _measure_noise(samples, y_noise, settings, sample_rate, axis)
     with open_progress(progress, "analyze") as report:
-        return _measure_array(samples, settings, sample_rate, noises, report).report()
+        analyzer = _measure_array(samples, settings, sample_rate, noises, report, compare=True)
+        return analyzer.report()
 
 
 def _measure_noise(
@@ -270,7 +271,8 @@ def _measure_array(
     sample_rate: int,
     noises: NoiseProfiles,
     progress: ProgressCallback,
+    compare: bool = False,
 ) -> Analyzer:
     length, channels = samples.shape
     blocks = report_progress(split_blocks(samples), length, progress)
-    return measure_blocks(blocks, settings, sample_rate, channels, length, noises)
+    return measure_blocks(blocks, settings, sample_rate, channels, length, noises, compare)

@@ -123,7 +123,7 @@ def analyze_file(
         open_reader(Path(path), raw, zero_nonfinite=settings.zero_nonfinite) as reader,
     ):
         noises = noises or measure_noise_span_of_reader(reader, settings)
-        levels = _measure_file(reader, settings, noises, report).report()
+        levels = _measure_file(reader, settings, noises, report, compare=True).report()
         info = replace(reader.info, samples=levels.samples)
         return AnalysisReport(info, settings, levels, tuple(reader.warnings))
 
@@ -443,11 +443,15 @@ def _check_outputs(
 
 
 def _measure_file(
-    reader: Reader, settings: GateSettings, noises: "NoiseProfiles", progress: ProgressCallback
+    reader: Reader,
+    settings: GateSettings,
+    noises: "NoiseProfiles",
+    progress: ProgressCallback,
+    compare: bool = False,
 ) -> Analyzer:
     info = reader.info
     with add_path_to_errors(info.path):
         blocks = report_progress(reader.blocks(), info.samples, progress)
         return measure_blocks(
-            blocks, settings, info.sample_rate, info.channels, info.samples, noises
+            blocks, settings, info.sample_rate, info.channels, info.samples, noises, compare
         )

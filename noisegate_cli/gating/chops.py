@@ -35,6 +35,11 @@ MAX_LISTED_CHOPS = 10
 """Number of the worst chops that are reported."""
 
 
+def is_audited(closed_db: float) -> bool:
+    """Return whether a gate with this gain in the pauses, in dB, can cut sounds audibly."""
+    return closed_db < MIN_AUDITED_RANGE_DB
+
+
 @dataclass(frozen=True, slots=True)
 class Chop:
     """One place where the gate cut a sound."""

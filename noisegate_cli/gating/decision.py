@@ -28,7 +28,8 @@ class GateDecision:
     subsample: BatchSubsampler | None = None
     """Band powers that the models were learnt from, reused when the same samples are gated."""
     target_range_db: float | None = None
-    """Gain of the closed gate in dB that results from a target floor; None without one."""
+    """Gain of the closed gate in dB that results from a target floor or a low contrast; None if
+    the range of the settings is used."""
 
     def __repr__(self) -> str:
         return format_repr(self, "threshold", "suggestion")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noisegate_cli.gating.block_processor import BlockProcessor
-from noisegate_cli.gating.chops import MIN_AUDITED_RANGE_DB, ChopAudit, ChopReport
+from noisegate_cli.gating.chops import ChopAudit, ChopReport, is_audited
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector
 from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
@@ -107,7 +107,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         gates = self._detector.gates
         self._noises = match_noise_profiles(decision.noises or (None,), gates)
         reduction_db = settings.pause_reduction_db if any(self._noises) else 0.0
-        self._is_audited = decision.range_db - reduction_db < MIN_AUDITED_RANGE_DB
+        self._is_audited = is_audited(decision.range_db - reduction_db)
         closed_gain = float(10 ** (decision.range_db / 20))
         self._audit = ChopAudit(timing, sample_rate, gates)
         self._mask = GateMask(self._detector.open_above, self._detector.close_below, timing, gates)

@@ -24,7 +24,7 @@ from noisegate_cli.terminal.shared_options import (
 )
 
 
-@add_gate_options("threshold", "adaptive")
+@add_gate_options()
 def analyze(
     settings: GateSettings,
     files: Annotated[
@@ -34,7 +34,10 @@ def analyze(
     quiet: QuietOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Print the levels of recordings and suggest a threshold, with why."""
+    """Print the levels of recordings and suggest a threshold, with why.
+
+    With -t it also shows what this threshold would do.
+    """
     from noisegate_cli.api.recordings import analyze_file
     from noisegate_cli.files.output_naming import parse_path
     from noisegate_cli.terminal.advice import suggest_gate_command

@@ -28,7 +28,7 @@ which each band varies by a fixed number of decibels on its own, and all bands v
 number together. The prior has the weight of a fixed number of additional frames.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,7 @@ from noisegate_cli.gating.frames.quantile import median, quantile
 from noisegate_cli.gating.frames.running_mean import BandLevelsDb, compute_running_mean
 from noisegate_cli.gating.frames.tonality import compute_tonality_db
 from noisegate_cli.gating.gain.mask import NEVER, MinRunLength, frames_since
+from noisegate_cli.samples import to_db
 
 MODEL_DEPTH_DB = 60.0
 """Depth of the power floor below the loud frames; lower levels do not affect the gate."""
@@ -135,6 +136,10 @@ class SignalModel:
     noise: ShrunkGaussian | None = field(default=None, repr=False)
     contrast_db: float = 0.0
     """Ratio of the power of open frames to closed frames, in dB."""
+    noise_db: float | None = None
+    """Median level of the closed frames in dBFS; None if no classes were fitted."""
+    signal_db: float | None = None
+    """RMS level of the open frames in dBFS; None if no classes were fitted."""
 
     def levels(self, densities: BandPowerArray) -> BandLevelsDb:
         """Convert powers per Hz, shaped (frames, bands), to levels in dB."""
@@ -212,9 +217,14 @@ def learn_signal_model(
     )
     nonsilent[nonsilent] = ~is_open
     verdict = _judge_classes(contrast, drift_ratio, spectra, nonsilent)
-    if verdict is not Verdict.SEPARATED:
-        return SignalModel(verdict, floor, contrast_db=contrast)
-    return SignalModel(verdict, floor, signal, noise, contrast)
+    model = SignalModel(
+        verdict,
+        floor,
+        contrast_db=contrast,
+        noise_db=float(to_db(median(level[~is_open]))),
+        signal_db=rms_db(level[is_open]),
+    )
+    return replace(model, signal=signal, noise=noise) if verdict is Verdict.SEPARATED else model
 
 
 def _judge_noise(
