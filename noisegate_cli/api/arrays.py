@@ -23,9 +23,10 @@ from noisegate_cli.api.progress import (
     report_progress,
     scale_progress,
 )
-from noisegate_cli.gating.analysis import Analyzer, LevelReport, measure_blocks
+from noisegate_cli.gating.analysis import Analyzer, LevelReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, GateReport
+from noisegate_cli.gating.heard_channels import measure_heard_channels
 from noisegate_cli.gating.noise_profile import NoiseProfiles
 from noisegate_cli.gating.segments import Segments
 from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
@@ -275,4 +276,13 @@ def _measure_array(
 ) -> Analyzer:
     length, channels = samples.shape
     blocks = report_progress(split_blocks(samples), length, progress)
-    return measure_blocks(blocks, settings, sample_rate, channels, length, noises, compare)
+    return measure_heard_channels(
+        blocks,
+        lambda: split_blocks(samples),
+        settings,
+        sample_rate,
+        channels,
+        length,
+        noises,
+        compare,
+    )

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
@@ -30,13 +31,17 @@ from noisegate_cli.files.output_target import (
 from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors, open_reader
 from noisegate_cli.files.riff import rf64_if_large
 from noisegate_cli.files.writer import AudioWriter, InputMetadata, check_overwrite, open_writer
-from noisegate_cli.gating.analysis import Analyzer, LevelReport, measure_blocks
+from noisegate_cli.gating.analysis import Analyzer, LevelReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.gate import Gate, GateReport, compute_latency
+from noisegate_cli.gating.heard_channels import (
+    describe_ignored_channels,
+    measure_heard_channels,
+)
 from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
-from noisegate_cli.samples import compute_peak, to_db
+from noisegate_cli.samples import Blocks, compute_peak, to_db
 from noisegate_cli.text import format_repr, quote_path
 
 if TYPE_CHECKING:
@@ -125,7 +130,8 @@ def analyze_file(
         noises = noises or measure_noise_span_of_reader(reader, settings)
         levels = _measure_file(reader, settings, noises, report, compare=True).report()
         info = replace(reader.info, samples=levels.samples)
-        return AnalysisReport(info, settings, levels, tuple(reader.warnings))
+        ignored = _ignored_channels(levels.heard_channels, info)
+        return AnalysisReport(info, settings, levels, (*reader.warnings, *ignored))
 
 
 def measure_level_histogram(
@@ -313,7 +319,12 @@ def gate_recording(
         residue=outputs.residue.path if outputs.residue else None,
         peak_db=float(to_db(peak)) if with_peak else None,
         seconds=time.perf_counter() - started,
-        warnings=(*reader.warnings, *metadata.warnings, *_clipping_warnings(writers[0])),
+        warnings=(
+            *reader.warnings,
+            *_ignored_channels(decision.heard_channels, info),
+            *metadata.warnings,
+            *_clipping_warnings(writers[0]),
+        ),
         delay_ms=None if delay_samples is None else 1000 * delay_samples / info.sample_rate,
     )
 
@@ -357,6 +368,17 @@ def _decide(
     with reader.reopen() as first:
         analyzer = _measure_file(first, settings, noises, first_pass)
     return analyzer.decide(), scale_progress(progress, FIRST_PASS_SHARE, 1.0)
+
+
+def _read_again(reader: Reader) -> Blocks:
+    assert isinstance(reader, AudioReader)  # because it is not a live stream
+    with reader.reopen() as again:
+        yield from again.blocks()
+
+
+def _ignored_channels(heard: tuple[int, ...] | None, info: AudioInfo) -> list[str]:
+    sentence = describe_ignored_channels(heard, info.channels)
+    return [sentence] if sentence else []
 
 
 def _run(
@@ -452,6 +474,13 @@ def _measure_file(
     info = reader.info
     with add_path_to_errors(info.path):
         blocks = report_progress(reader.blocks(), info.samples, progress)
-        return measure_blocks(
-            blocks, settings, info.sample_rate, info.channels, info.samples, noises, compare
+        return measure_heard_channels(
+            blocks,
+            partial(_read_again, reader),
+            settings,
+            info.sample_rate,
+            info.channels,
+            info.samples,
+            noises,
+            compare,
         )

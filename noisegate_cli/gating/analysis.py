@@ -32,7 +32,7 @@ from noisegate_cli.gating.noise_profile import match_noise_profiles
 from noisegate_cli.gating.parsing import AUTO
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.simulation import GateSimulator, SimulatedGate, Trial, best_trial
-from noisegate_cli.samples import Blocks, Samples, compute_peak, from_db, to_db
+from noisegate_cli.samples import Blocks, Samples, compute_peak, from_db, select_channels, to_db
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
 
 MIN_RARE_PEAK_DB = 20.0
 """A frame this far above the median is not noise: rain, wind and hiss reach 12 dB."""
+
+MAX_DEAD_RANGE_DB = 3.0
+"""Range of nearly all levels of a dead channel: hiss has 1 dB, rain 4 dB or more."""
 
 DRIFT_WINDOW_S = 5.0
 """Length of the windows in which the noise level is measured to find its drift."""
@@ -56,7 +59,7 @@ class LevelReport:
     frames: int
     peak_db: float
     rms_db: float
-    """RMS of all samples of all channels."""
+    """RMS of all samples of all channels, without dead ones."""
     percentiles_db: dict[int, float]
     """Percentiles of the frame levels, by percentage, without digital silence."""
     silent_share: float
@@ -77,6 +80,8 @@ class LevelReport:
     noises: "tuple[NoiseProfile | None, ...]"
     """Noise profile of each gate for a spectral gate, None where no noise was found."""
     histogram: LevelHistogram
+    heard_channels: tuple[int, ...] | None
+    """Channels whose levels count, without dead ones; None for all."""
 
     def __repr__(self) -> str:
         names = ("peak_db", "rms_db", "closed_share", "openings_per_minute")
@@ -110,6 +115,8 @@ class Analyzer(BlockProcessor[Samples, None]):
         Noise profiles that the caller gave; empty if they are learnt from the recording.
     compare
         Whether the report compares a given threshold with the automatic gate.
+    heard
+        Channels whose levels count; None for all.
 
     Examples
     --------
@@ -128,50 +135,78 @@ class Analyzer(BlockProcessor[Samples, None]):
         samples: int = 0,
         noises: "NoiseProfiles" = (),
         compare: bool = False,
+        heard: tuple[int, ...] | None = None,
     ) -> None:
         self._settings, self._sample_rate = settings, sample_rate
         self._given_noises = noises
         self._timing = settings.timing(sample_rate)
         self._frames_per_s = sample_rate / self._timing.hop_length
-        self._detector = LevelDetector(-1.0, settings, sample_rate, channels)
+        self._heard = heard
+        heard_channels = channels if heard is None else len(heard)
+        self._detector = LevelDetector(-1.0, settings, sample_rate, heard_channels)
         self._simulator = GateSimulator(settings, sample_rate, self._detector.gates)
         self._model_learner: SignalModelLearner | None = None
         has_level = not isinstance(settings.threshold, str)
         if settings.threshold == AUTO or (compare and has_level):
-            self._model_learner = SignalModelLearner(settings, sample_rate, channels, samples)
+            self._model_learner = SignalModelLearner(settings, sample_rate, heard_channels, samples)
         self._noise_learner: NoiseLearner | None = None
         if settings.needs_noise and not noises:
             self._noise_learner = _create_noise_learner(settings, sample_rate, channels, samples)
         self._histogram = LevelHistogram()
+        self._channel_histograms: list[LevelHistogram] = []
+        if self._model_learner and settings.channels == "linked" and channels > 1 and not heard:
+            self._channel_histograms = [LevelHistogram() for _ in range(channels)]
         self._track = self._broadband_track = LevelTrack()
         self._broadband_meter: LevelDetector | None = None
         if settings.key_hz:
             # A closed gate attenuates the whole spectrum, not only the key band.
             meter_settings = replace(settings, key_hz=None)
-            self._broadband_meter = LevelDetector(-1.0, meter_settings, sample_rate, channels)
+            self._broadband_meter = LevelDetector(-1.0, meter_settings, sample_rate, heard_channels)
             self._broadband_track = LevelTrack()
         self._samples = self._sample_values = 0
         self._peak = 0.0
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Measure `block`, shaped (samples, channels); see `FrameRmsMeter.process` for errors."""
-        _, levels = self._detector.process(block, last)
+        heard = select_channels(block, self._heard)
+        _, levels = self._detector.process(heard, last)
+        for channel, histogram in enumerate(self._channel_histograms):
+            histogram.add(self._detector.channel_levels[:, channel])
         noise_task = self._noise_learner.submit_block(block, last) if self._noise_learner else None
         self._histogram.add(levels)
         self._track.add(levels)
         if self._broadband_meter:
-            self._broadband_track.add(self._broadband_meter.process(block, last)[1])
+            self._broadband_track.add(self._broadband_meter.process(heard, last)[1])
         if self._model_learner:
-            self._model_learner.process(block, last)
+            self._model_learner.process(heard, last)
         if noise_task:
             noise_task.result()
         self._samples += len(block)
-        self._sample_values += block.size
+        self._sample_values += heard.size
         self._peak = max(self._peak, compute_peak(block))
 
     def decide(self) -> GateDecision:
         """Return the decision for the gate."""
         return self._decision
+
+    def find_steady_channels(self) -> tuple[int, ...]:
+        """Return the linked channels that may be dead, because their level hardly changes.
+
+        Empty if there is no other channel.
+        """
+        steady = tuple(
+            channel
+            for channel, histogram in enumerate(self._channel_histograms)
+            if histogram.nonsilent_frames >= MIN_HISTOGRAM_FRAMES
+            and histogram.percentile(99) - histogram.percentile(5) < MAX_DEAD_RANGE_DB
+        )
+        return () if len(steady) == len(self._channel_histograms) else steady
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Verdict on each gate by its signal model; empty if none was learnt."""
+        rule = self._automatic.rule if self._automatic else ()
+        return tuple(model.verdict for model in rule) if isinstance(rule, tuple) else ()
 
     def report(self) -> LevelReport:
         """Return the measured levels, the suggested threshold and the simulated results."""
@@ -198,6 +233,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             given_trial=self._try_given_threshold(),
             noises=self._decision.noises,
             histogram=self._histogram,
+            heard_channels=self._heard,
         )
 
     def _suggest_threshold(self) -> tuple[ThresholdSuggestion, tuple[Trial, ...]]:
@@ -239,7 +275,9 @@ class Analyzer(BlockProcessor[Samples, None]):
         elif self._settings.softens_range and suggestion:
             range_db = limit_range_db(suggestion)
         subsample = self._model_learner.subsample if self._model_learner else None
-        return GateDecision(rule, self._settings, suggestion, noises, subsample, range_db)
+        return GateDecision(
+            rule, self._settings, suggestion, noises, subsample, range_db, self._heard
+        )
 
     @cached_property
     def _detection(self) -> _Detection:

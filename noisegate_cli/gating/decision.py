@@ -31,6 +31,9 @@ class GateDecision:
     """Gain of the closed gate in dB that results from a target floor or a low contrast; None if
     the range of the settings is used."""
 
+    heard_channels: tuple[int, ...] | None = None
+    """Channels that open the gate; None for all of them."""
+
     def __repr__(self) -> str:
         return format_repr(self, "threshold", "suggestion")
 

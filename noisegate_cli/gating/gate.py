@@ -18,7 +18,7 @@ from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
 from noisegate_cli.gating.noise_profile import NoiseProfile, match_noise_profiles
 from noisegate_cli.gating.segments import OpenRunCollector, Segments
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.samples import Samples
+from noisegate_cli.samples import Samples, select_channels
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
@@ -50,6 +50,8 @@ class GateReport:
     """Stretches in which the gate was open."""
     chops: ChopReport
     """Sounds whose attack or decay the gate has cut."""
+    heard_channels: tuple[int, ...] | None
+    """Channels that open the gate, without dead ones; None for all."""
 
     def to_fields(self) -> dict[str, Any]:
         """Return the fields of this class by name, for a class that extends it."""
@@ -101,8 +103,13 @@ class Gate(BlockProcessor[Samples, Gated]):
         settings = decision.settings
         timing = settings.timing(sample_rate)
         self._decision, self._sample_rate, self._timing = decision, sample_rate, timing
+        self._heard = decision.heard_channels
         self._detector = create_detector(
-            decision.rule, settings, sample_rate, channels, decision.subsample
+            decision.rule,
+            settings,
+            sample_rate,
+            channels if self._heard is None else len(self._heard),
+            decision.subsample,
         )
         gates = self._detector.gates
         self._noises = match_noise_profiles(decision.noises or (None,), gates)
@@ -175,6 +182,7 @@ class Gate(BlockProcessor[Samples, Gated]):
                 decision.range_db,
             ),
             chops=self._audit.report,
+            heard_channels=self._heard,
         )
 
     def process(self, block: Samples, last: bool = False) -> Gated:
@@ -202,7 +210,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         """
         if self._spectral:
             self._spectral.submit_transforms(block, last)
-        values, levels = self._detector.process(block, last)
+        values, levels = self._detector.process(select_channels(block, self._heard), last)
         mask = self._mask.process(values, last)
         self._runs.process(mask)
         self._length += len(block)

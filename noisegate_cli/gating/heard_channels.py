@@ -1,0 +1,68 @@
+"""First pass over a recording whose linked channels may include dead ones.
+
+A dead channel contains nothing but steady noise, such as the hiss of an input without a microphone.
+The loudest of linked channels counts, so that the noise would hide the other channels.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from noisegate_cli.gating.analysis import Analyzer, measure_blocks
+from noisegate_cli.gating.detection.verdict import Verdict
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.samples import Blocks
+
+if TYPE_CHECKING:
+    from noisegate_cli.gating.noise_profile import NoiseProfiles
+
+
+def measure_heard_channels(
+    blocks: Blocks,
+    read_again: Callable[[], Blocks],
+    settings: GateSettings,
+    sample_rate: int,
+    channels: int,
+    samples: int,
+    noises: "NoiseProfiles" = (),
+    compare: bool = False,
+) -> Analyzer:
+    """Return an analyzer that has measured a recording without its dead channels.
+
+    The recording is read again only if a channel may be dead. See `Analyzer` for the other
+    parameters.
+
+    Parameters
+    ----------
+    blocks
+        The recording.
+    read_again
+        Returns the same blocks again.
+    """
+    analyzer = measure_blocks(blocks, settings, sample_rate, channels, samples, noises, compare)
+    steady = analyzer.find_steady_channels()
+    if not steady:
+        return analyzer
+    heard = tuple(channel for channel in range(channels) if channel not in steady)
+    again = Analyzer(settings, sample_rate, channels, samples, noises, compare, heard)
+    alone = Analyzer(
+        replace(settings, channels="separate", spectral="off", noise=None, target_floor_db=None),
+        sample_rate,
+        len(steady),
+        samples,
+    )
+    for block, last in read_again():
+        again.process(block, last)
+        alone.process(np.ascontiguousarray(block[:, steady]), last)
+    return again if set(alone.verdicts) == {Verdict.NOISE_ONLY} else analyzer
+
+
+def describe_ignored_channels(heard: Sequence[int] | None, channels: int) -> str:
+    """Return a sentence about the channels that are not heard, or an empty string."""
+    ignored = [str(i + 1) for i in range(channels) if heard is not None and i not in heard]
+    if not ignored:
+        return ""
+    noun, verb = ("channel", "is") if len(ignored) == 1 else ("channels", "are")
+    return f"{noun} {', '.join(ignored)} {verb} steady noise and not heard by the gate"
