@@ -10,6 +10,7 @@ from noisegate_cli.text import format_time, quote_for_shell
 
 if TYPE_CHECKING:
     from noisegate_cli.api.recordings import AnalysisReport, GateResult
+    from noisegate_cli.gating.chops import ChopReport
 
 
 MIN_AGREEMENT = 0.99
@@ -21,8 +22,8 @@ MAX_DRIFT_DB = 6.0
 MIN_CLOSED_SHARE = 0.01
 """If the gate is closed for a smaller share of the time, it has hardly any effect."""
 
-MIN_SUGGESTED_HOLD_MS, MIN_SUGGESTED_LOOKAHEAD_MS = 300.0, 100.0
-"""Shortest times that are suggested against chops; longer settings are doubled."""
+SUGGESTED_TIME_STEP_MS = 50.0
+"""Times that are suggested against chops are multiples of this."""
 
 MIN_THRESHOLD_STEP_DB = 6.0
 """Least reduction of a threshold that is suggested against chops."""
@@ -109,19 +110,24 @@ def suggest_chop_remedies(result: "GateResult") -> list[str]:
     settings, chops = result.settings, result.chops
     options = []
     if result.threshold:
-        excess = max((chop.above_db for chop in chops.worst), default=0.0) - MIN_CHOP_DB
-        step_db = max(MIN_THRESHOLD_STEP_DB, math.ceil(excess))
+        excess_db = max((chop.above_db for chop in chops.worst), default=0.0) - MIN_CHOP_DB
+        step_db = math.ceil(max(MIN_THRESHOLD_STEP_DB, excess_db) + settings.hysteresis_db) + 1
         options.append(f"-t {result.threshold * 10 ** (-step_db / 20):.3g}")
     if chops.decays and settings.hold_ms < MAX_TIME_MS:
-        hold_ms = min(MAX_TIME_MS, max(MIN_SUGGESTED_HOLD_MS, 2 * settings.hold_ms))
-        options.append(f"--hold {hold_ms:g}")
+        options.append(f"--hold {_lengthen(settings.hold_ms, chops, 'decay'):g}")
     if chops.attacks and settings.lookahead_ms < MAX_TIME_MS:
-        lookahead_ms = min(MAX_TIME_MS, max(MIN_SUGGESTED_LOOKAHEAD_MS, 2 * settings.lookahead_ms))
-        options.append(f"--lookahead {lookahead_ms:g}")
+        options.append(f"--lookahead {_lengthen(settings.lookahead_ms, chops, 'attack'):g}")
     reduces_bins_only = settings.pause_reduction_db and not result.range_db
     option = "--reduction" if reduces_bins_only else "--range"
     gentle_db = -MIN_AUDITED_RANGE_DB if reduces_bins_only else MIN_AUDITED_RANGE_DB
     return [*options, f"{option} {gentle_db:g}dB"]
+
+
+def _lengthen(ms: float, chops: "ChopReport", kind: str) -> float:
+    """Return a hold or a lookahead in ms that covers the sounds that were cut."""
+    lasts_ms = max((1000 * chop.lasts for chop in chops.worst if chop.kind == kind), default=0.0)
+    steps = math.ceil((ms + lasts_ms) / SUGGESTED_TIME_STEP_MS) + 1
+    return min(MAX_TIME_MS, steps * SUGGESTED_TIME_STEP_MS)
 
 
 def _format_option(name: str, value: Any) -> str:

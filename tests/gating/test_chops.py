@@ -46,8 +46,9 @@ def test_a_chopped_decay_is_reported_with_its_time():
     assert (chops.decays, chops.attacks) == (1, 0)
     # The level falls below -30 dBFS a third of a second after the end of the tone.
     assert chops.worst[0].time == pytest.approx(2 + 20 / 60, abs=0.15)
-    # The drop from the middle of the fade to the level 300 to 500 ms later.
-    assert chops.worst[0].above_db == pytest.approx(0.4 * 60, abs=6)
+    # The drop from the middle of the fade to the end of the decay at -70 dBFS.
+    assert chops.worst[0].above_db == pytest.approx(36, abs=6)
+    assert chops.worst[0].lasts == pytest.approx(26 / 60, abs=0.1)
 
 
 def test_a_lower_threshold_does_not_chop_the_decay():

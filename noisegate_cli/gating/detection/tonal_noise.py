@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 from noisegate_cli.gating.frames.quantile import median
 from noisegate_cli.gating.frames.tonality import compute_tonality_db
 
-MIN_TONALITY_DB, MIN_TONAL_SPECTRA = 4.0, 3
-"""Supposed noise whose mean spectrum, of at least so many frames, is more tonal is music: noises
-have 0 to 2.1 dB, music 5.8 to 16 dB."""
+MIN_TONALITY_DB = 4.0
+"""Supposed noise whose mean spectrum is more tonal is music: noises have 0 to 3.0 dB, music 5.8 to
+16 dB."""
 
 STRETCH_SPECTRA, MIN_STRETCH_TONALITY_DB = 3, 3.2
 """A stretch of supposed noise is music if its mean spectrum is more tonal. It has so many spectra,
 one to two seconds."""
+
+MAX_TONAL_SHARE = 0.5
+"""If more of the supposed noise is tonal, it is music only if all of it together is tonal: the
+noise of a room may have tones."""
 
 MIN_TONAL_CHANGE_DB = 1.0
 """Hum hardly changes within half a second: by 0 to 0.7 dB, music by 1.4 dB or more."""
@@ -47,10 +51,7 @@ class SparseSpectra:
 
     def is_tonal(self, selected: Flags) -> bool:
         """Return whether the mean spectrum of the selected frames is tonal."""
-        powers = self.powers[selected[self.frames]]
-        if len(powers) < MIN_TONAL_SPECTRA or not powers.size:
-            return False
-        return compute_tonality_db(powers.mean(axis=0)) > MIN_TONALITY_DB
+        return _is_tonal(self.powers[selected[self.frames]], MIN_TONALITY_DB)
 
 
 def find_music(
@@ -80,22 +81,32 @@ def find_music(
         change_db = float(median(np.abs(level_db[lag:] - level_db[:-lag])[pairs]))
         if change_db < MIN_TONAL_CHANGE_DB:
             return np.zeros_like(is_music)
+    if np.count_nonzero(is_music) > MAX_TONAL_SHARE * np.count_nonzero(
+        is_noise
+    ) and not spectra.is_tonal(is_noise):
+        return np.zeros_like(is_music)
     return is_music
+
+
+def _is_tonal(powers: NDArray[np.float32], min_tonality_db: float) -> bool:
+    """Return whether the mean of spectra, shaped (spectra, bands), is tonal."""
+    if not powers.size:
+        return False
+    # The mean of a few spectra of noise has random peaks, the higher the fewer there are.
+    limit_db = min_tonality_db * max(1.0, STRETCH_SPECTRA / len(powers)) ** 0.5
+    return compute_tonality_db(powers.mean(axis=0)) > limit_db
 
 
 def _find_tonal_stretches(spectra: SparseSpectra, is_noise: Flags) -> Flags:
     """Return the frames near those spectra of noise around which the mean spectrum is tonal."""
     kept = is_noise[spectra.frames]
-    frames, powers = spectra.frames[kept], spectra.powers[kept].astype(np.float64)
+    frames, powers = spectra.frames[kept], spectra.powers[kept]
     count = min(STRETCH_SPECTRA, len(frames))
     if not count or not powers.size:
         return np.zeros_like(is_noise)
-    # The mean of a few spectra of noise has random peaks, the higher the fewer there are.
-    limit_db = MIN_STRETCH_TONALITY_DB * (STRETCH_SPECTRA / count) ** 0.5
     starts = np.clip(np.arange(len(frames)) - count // 2, 0, len(frames) - count)
     is_tonal = [
-        compute_tonality_db(powers[start : start + count].mean(axis=0)) > limit_db
-        for start in starts
+        _is_tonal(powers[start : start + count], MIN_STRETCH_TONALITY_DB) for start in starts
     ]
     reach = int(median(np.diff(spectra.frames))) if len(spectra.frames) > 1 else len(is_noise)
     changes = np.zeros(len(is_noise) + 1, np.int64)
