@@ -240,13 +240,13 @@ def test_a_given_threshold_is_part_of_the_command_where_the_automatic_gate_stays
     write, capsys
 ):
     source = write(tone(2, 0.1))
-    assert run(["analyze", str(source), "-t", "-20dB"]) == 0
+    assert run(["analyze", str(source), "-t", "-30dB"]) == 0
     out = capsys.readouterr().out
     assert "◄── given" in out
-    assert f"ngate gate {source} -t 0.1" in out
-    assert run(["analyze", str(source), "-t", "-20dB", "--json"]) == 0
+    assert f"ngate gate {source} -t 0.0316" in out
+    assert run(["analyze", str(source), "-t", "-30dB", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
-    assert data["given"]["threshold_db"] == pytest.approx(-20)
+    assert data["given"]["threshold_db"] == pytest.approx(-30)
     assert data["given"]["closed_share"] == data["closed_share"] == 0
     assert data["sweep"]
 
