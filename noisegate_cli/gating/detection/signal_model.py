@@ -38,6 +38,7 @@ from noisegate_cli.gating.detection.band_levels import (
     BandLevelExtractor,
 )
 from noisegate_cli.gating.detection.gaussian import NOISE_PRIOR_DB, SIGNAL_PRIOR_DB, ShrunkGaussian
+from noisegate_cli.gating.detection.steady_noise import find_steady_noise
 from noisegate_cli.gating.detection.tonal_noise import SparseSpectra, find_music
 from noisegate_cli.gating.detection.verdict import Verdict
 from noisegate_cli.gating.frames.band_power import BandPowerArray
@@ -266,8 +267,9 @@ def _fit_classes(
     level_db: NDArray[np.float64],
 ) -> tuple[ShrunkGaussian, ShrunkGaussian, NDArray[np.bool_]] | Verdict:
     """Return signal, noise and a mask of open frames; a verdict if a class has too few frames."""
+    is_steady = find_steady_noise(spectra, level_db, extractor.frames(1000))
     for _ in range(EM_ROUNDS):
-        is_signal = score >= 0
+        is_signal = (score >= 0) & ~is_steady
         is_noise = ~_is_near_signal(is_signal, extractor)
         if min(np.count_nonzero(is_signal), np.count_nonzero(is_noise)) < MIN_CLASS_FRAMES:
             return Verdict.INDISTINCT

@@ -75,7 +75,7 @@ def find_music(
     numpy.ndarray
         Boolean mask of the frames, shaped (frames,); all False if only hum is tonal.
     """
-    is_music = _find_tonal_stretches(spectra, is_noise) & is_noise
+    is_music = find_tonal_stretches(spectra, is_noise) & is_noise
     pairs = is_music[lag:] & is_music[:-lag]
     if np.count_nonzero(pairs) >= MIN_TONAL_PAIRS:
         change_db = float(median(np.abs(level_db[lag:] - level_db[:-lag])[pairs]))
@@ -94,10 +94,10 @@ def _is_tonal(powers: NDArray[np.float32], min_tonality_db: float) -> bool:
         return False
     # The mean of a few spectra of noise has random peaks, the higher the fewer there are.
     limit_db = min_tonality_db * max(1.0, STRETCH_SPECTRA / len(powers)) ** 0.5
-    return compute_tonality_db(powers.mean(axis=0)) > limit_db
+    return bool(compute_tonality_db(powers.mean(axis=0)) > limit_db)
 
 
-def _find_tonal_stretches(spectra: SparseSpectra, is_noise: Flags) -> Flags:
+def find_tonal_stretches(spectra: SparseSpectra, is_noise: Flags) -> Flags:
     """Return the frames near those spectra of noise around which the mean spectrum is tonal."""
     kept = is_noise[spectra.frames]
     frames, powers = spectra.frames[kept], spectra.powers[kept]
