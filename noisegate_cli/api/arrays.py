@@ -26,9 +26,10 @@ from noisegate_cli.api.progress import (
     report_progress,
     scale_progress,
 )
-from noisegate_cli.gating.analysis import Analyzer, LevelReport, measure_blocks
+from noisegate_cli.gating.analysis import Analyzer, LevelReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, GateReport
+from noisegate_cli.gating.heard_channels import measure_heard_channels
 from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
 from noisegate_cli.gating.segments import Segments
 from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
@@ -358,7 +359,9 @@ def analyze(
     samples = prepare_samples(y, settings, axis)
     noises = _measure_noise(samples, y_noise, settings, sample_rate, axis)
     with open_progress(progress, "analyze") as report:
-        levels = _measure_array(samples, settings, sample_rate, noises, report).report()
+        levels = _measure_array(
+            samples, settings, sample_rate, noises, report, compare=True
+        ).report()
     return ArrayLevelReport(
         **{field.name: getattr(levels, field.name) for field in fields(levels)},
         original=samples,
@@ -389,7 +392,17 @@ def _measure_array(
     sample_rate: int,
     noises: NoiseProfiles,
     progress: ProgressCallback,
+    compare: bool = False,
 ) -> Analyzer:
     length, channels = samples.shape
     blocks = report_progress(split_blocks(samples), length, progress)
-    return measure_blocks(blocks, settings, sample_rate, channels, length, noises)
+    return measure_heard_channels(
+        blocks,
+        lambda: split_blocks(samples),
+        settings,
+        sample_rate,
+        channels,
+        length,
+        noises,
+        compare,
+    )

@@ -14,10 +14,10 @@ from noisegate_cli.api.progress import ProgressCallback, report_progress
 from noisegate_cli.errors import AudioError
 from noisegate_cli.files.formats import STDIO_PATH
 from noisegate_cli.files.reader import Reader, add_path_to_errors, open_reader
-from noisegate_cli.gating.analysis import measure_blocks
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
 from noisegate_cli.gating.gate import Gate
+from noisegate_cli.gating.heard_channels import measure_heard_channels
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.plots.overview import Overview, OverviewRecorder
 from noisegate_cli.samples import Blocks, Samples
@@ -128,7 +128,15 @@ def record_array(
     decision = GateDecision.from_settings(settings, noises, forced)
     if decision is None:
         blocks = split_blocks(samples)
-        measured = measure_blocks(blocks, settings, sample_rate, channels, length, noises)
+        measured = measure_heard_channels(
+            blocks,
+            lambda: split_blocks(samples),
+            settings,
+            sample_rate,
+            channels,
+            length,
+            noises,
+        )
         decision = measured.decide().force(forced)
     recorder = OverviewRecorder(
         decision, sample_rate, length, with_spectrogram=with_spectrogram, excerpt=excerpt

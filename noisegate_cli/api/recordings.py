@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from noisegate_cli.api.excerpts import Excerpt, SampleSpan, choose_span
-from noisegate_cli.api.first_pass import decide, measure_file
+from noisegate_cli.api.first_pass import decide, ignored_channels, measure_file
 from noisegate_cli.api.labels import GivenSegments, build_forced, build_label_track
 from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span_of_reader
 from noisegate_cli.api.output_blocks import OutputBlocks
@@ -238,7 +238,8 @@ def analyze_recording(
             write_labels = stack.enter_context(open_label_writer(Path(labels), force))
         noises = noises or measure_noise_span_of_reader(reader, settings)
         share = FIRST_PASS_SHARE if with_overview or target or write_labels else 1.0
-        analyzer = measure_file(reader, settings, noises, scale_progress(report, 0.0, share))
+        first = scale_progress(report, 0.0, share)
+        analyzer = measure_file(reader, settings, noises, first, compare=True)
         levels, overview = analyzer.report(), None
         info = replace(reader.info, samples=levels.samples)
         if with_overview or target or write_labels:
@@ -255,7 +256,8 @@ def analyze_recording(
             write_labels(build_label_track(gated, info.path, info.channels))
     if target and overview:
         save_picture(draw_analysis_of(info.path, overview, levels), target, force)
-    return AnalysisReport(info, settings, levels, tuple(reader.warnings), gated, raw), overview
+    warnings = (*reader.warnings, *ignored_channels(levels.heard_channels, info))
+    return AnalysisReport(info, settings, levels, warnings, gated, raw), overview
 
 
 def measure_level_histogram(
@@ -524,7 +526,12 @@ def gate_recording(
         excerpt=(span.start / rate, (span.start + length) / rate) if excerpt else None,
         peak_db=float(to_db(peak)) if with_peak else None,
         seconds=time.perf_counter() - started,
-        warnings=(*reader.warnings, *metadata.warnings, *_clipping_warnings(writers[0])),
+        warnings=(
+            *reader.warnings,
+            *ignored_channels(decision.heard_channels, info),
+            *metadata.warnings,
+            *_clipping_warnings(writers[0]),
+        ),
         delay_ms=None if delay_samples is None else 1000 * delay_samples / rate,
         raw=raw,
     )

@@ -32,9 +32,12 @@ class GateDecision:
     subsample: BatchSubsampler | None = None
     """Band powers that the models were learnt from, reused when the same samples are gated."""
     target_range_db: float | None = None
-    """Gain of the closed gate in dB that results from a target floor; None without one."""
+    """Gain of the closed gate in dB that results from a target floor or a low contrast; None if
+    the range of the settings is used."""
     forced: ForcedStretches = NOT_FORCED
     """Stretches in which the gate is open or closed whatever the rule says."""
+    heard_channels: tuple[int, ...] | None = None
+    """Channels that open the gate; None for all of them."""
 
     def __repr__(self) -> str:
         return format_repr(self, "threshold", "suggestion")

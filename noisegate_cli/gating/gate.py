@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noisegate_cli.gating.block_processor import BlockProcessor
-from noisegate_cli.gating.chops import MIN_AUDITED_RANGE_DB, ChopAudit, ChopReport
+from noisegate_cli.gating.chops import ChopAudit, ChopReport, is_audited
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector
 from noisegate_cli.gating.forced import NOT_FORCED, ForcedMask, ForcedStretches
@@ -25,7 +25,7 @@ from noisegate_cli.gating.segments import (
     crop_runs,
 )
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.samples import Samples
+from noisegate_cli.samples import Samples, select_channels
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
@@ -60,6 +60,8 @@ class GateReport:
     """Stretches in which the caller opened or closed the gate."""
     chops: ChopReport
     """Sounds whose attack or decay the gate has cut."""
+    heard_channels: tuple[int, ...] | None
+    """Channels that open the gate, without dead ones; None for all."""
 
     def to_fields(self) -> dict[str, Any]:
         """Return the fields of this class by name, for a class that extends it."""
@@ -118,13 +120,18 @@ class Gate(BlockProcessor[Samples, Gated]):
         settings = decision.settings
         timing = settings.timing(sample_rate)
         self._decision, self._sample_rate, self._timing = decision, sample_rate, timing
+        self._heard = decision.heard_channels
         self._detector = create_detector(
-            decision.rule, settings, sample_rate, channels, decision.subsample
+            decision.rule,
+            settings,
+            sample_rate,
+            channels if self._heard is None else len(self._heard),
+            decision.subsample,
         )
         gates = self._detector.gates
         self._noises = match_noise_profiles(decision.noises or (None,), gates)
         reduction_db = settings.pause_reduction_db if any(self._noises) else 0.0
-        self._is_audited = decision.range_db - reduction_db < MIN_AUDITED_RANGE_DB
+        self._is_audited = is_audited(decision.range_db - reduction_db)
         closed_gain = float(10 ** (decision.range_db / 20))
         self._span = span
         self._audit = ChopAudit(timing, sample_rate, gates, span)
@@ -191,6 +198,7 @@ class Gate(BlockProcessor[Samples, Gated]):
             segments=segments,
             forced=decision.forced,
             chops=self._audit.report,
+            heard_channels=self._heard,
         )
 
     def _collect_segments(self) -> Segments:
@@ -231,7 +239,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         """
         if self._spectral:
             self._spectral.submit_transforms(block, last)
-        values, levels = self._detector.process(block, last)
+        values, levels = self._detector.process(select_channels(block, self._heard), last)
         if self._on_frames:
             self._on_frames(values, levels)
         mask = without_cuts = self._mask.process(values, last)

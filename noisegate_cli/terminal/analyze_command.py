@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat
 
 
-@add_gate_options("threshold", "adaptive")
+@add_gate_options()
 def analyze(
     settings: GateSettings,
     files: Annotated[
@@ -64,7 +64,10 @@ def analyze(
         bool, typer.Option("--csv", help="Print a line of CSV for each recording on stdout.")
     ] = False,
 ) -> None:
-    """Print the levels of recordings and suggest a threshold."""
+    """Print the levels of recordings and suggest a threshold.
+
+    With -t it also shows what this threshold would do.
+    """
     from noisegate_cli.files.output_naming import parse_path
 
     if json and csv:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.json_values import to_json_value
-from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
+from noisegate_cli.terminal.advice import collect_advice, is_softened, suggest_gate_command
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.reasons import format_reason, format_recorded_reason
 from noisegate_cli.terminal.summary import level_db
@@ -59,7 +59,10 @@ def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "drift_db": levels.drift_db,
         "closed_share": levels.closed_share,
         "openings_per_minute": levels.openings_per_minute,
+        "range_db": levels.range_db,
+        "range_softened": is_softened(levels.range_db, report.settings),
         "sweep": levels.trials,
+        "given": levels.given_trial,
         "warnings": list(map(to_flags, report.warnings)),
         "advice": collect_advice(report),
         "noises": _build_noises_data(levels.noises),
@@ -88,6 +91,8 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         "reason": format_reason(result.suggestion) if result.suggestion else None,
         "noise_floor_db": result.suggestion.noise_floor_db if result.suggestion else None,
         "active_db": result.suggestion.active_db if result.suggestion else None,
+        "contrast_db": result.suggestion.contrast_db if result.suggestion else None,
+        "range_softened": is_softened(result.range_db, result.settings),
         "confidence": result.suggestion.confidence if result.suggestion else None,
         "closed_share": result.statistics.closed_share,
         "openings": result.statistics.openings,

@@ -263,4 +263,5 @@ def parse_settings(preset: str, texts: dict[str, str | None]) -> GateSettings:
     if not changes.get("spectral") and (misplaced := {"reduction_db", "noise"} & set(changes)):
         flag = GATE_OPTIONS[min(misplaced)].flags[0]
         raise SettingsError(f"{flag} requires --spectral")
-    return GateSettings.preset(preset, **changes).resolved
+    settings = GateSettings.preset(preset, **changes)
+    return settings if settings.softens_range else settings.resolved

@@ -4,7 +4,11 @@ import math
 from typing import TYPE_CHECKING
 
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.terminal.advice import format_noise_value
+from noisegate_cli.terminal.advice import (
+    format_noise_value,
+    is_softened,
+    suggest_chop_remedies,
+)
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.reasons import format_reason
 from noisegate_cli.terminal.stretches import format_stretches
@@ -32,6 +36,12 @@ def format_gate_summary(result: "GateResult") -> list[str]:
         reached = ": the pauses are that quiet already" if not result.range_db else ""
         range_db = format_db(result.range_db)
         lines.append(f"range      {range_db}, for the target floor{reached}")
+    if result.suggestion and is_softened(result.range_db, result.settings):
+        contrast = f"{result.suggestion.contrast_db:.0f} dB"
+        lines.append(
+            f"range      {format_db(result.range_db)}, as signal and noise are only {contrast} "
+            "apart; --range mute silences the pauses"
+        )
     if result.settings.spectral != "off":
         lines += _format_noise(result)
     if is_never_open(result):
@@ -130,12 +140,9 @@ def _format_chops(result: "GateResult") -> list[str]:
     chops = result.chops
     worst = [f"{format_time(chop.time)} ({chop.above_db:.0f} dB)" for chop in chops.worst]
     ellipsis = ", …" if chops.count > len(worst) else ""
-    hints = ["a lower threshold"] if result.threshold is not None else []
-    hints += ["--hold 300"] if chops.decays else []
-    reduces_bins_only = result.settings.pause_reduction_db and not result.range_db
-    hints += ["--reduction 12dB" if reduces_bins_only else "--range -12dB"]
+    hints = " or ".join(suggest_chop_remedies(result))
     return [
-        f"chops      {format_chop_counts(chops)}: try {' or '.join(hints)}",
+        f"chops      {format_chop_counts(chops)}: try {hints}",
         f"           at {', '.join(worst)}{ellipsis}",
     ]
 

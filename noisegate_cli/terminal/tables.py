@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from noisegate_cli.api.recordings import AnalysisReport
     from noisegate_cli.batch.interface import BatchReport
     from noisegate_cli.batch.records import ReviewCandidate
+    from noisegate_cli.gating.analysis import LevelReport
     from noisegate_cli.gating.noise_profile import NoiseProfile
     from noisegate_cli.gating.simulation import Trial
     from noisegate_cli.plots.overview import Overview
@@ -28,11 +29,11 @@ OCTAVE_BAR_WIDTH_CHARS, OCTAVE_BAR_RANGE_DB = 40, 60.0
 
 FORCE_HINT = " (--force makes it anew)"
 
-OPTIONAL_SWEEP_COLUMNS = ("openings/min", "at risk", "dBFS", "")
+OPTIONAL_SWEEP_COLUMNS = ("openings/min", "chops/min", "at risk", "dBFS", "")
 """Columns that a narrow terminal does not show, from the least important on."""
 
-SWEEP_STEP_DB = 3
-"""Step between displayed trials, which are 1 dB apart; limits the table to a few lines."""
+SWEEP_STEP_DB, MAX_SWEEP_ROWS = 3, 9
+"""Step between displayed trials, which are 1 dB apart, and the greatest number of them."""
 
 
 def build_analysis_table(
@@ -60,11 +61,13 @@ def build_analysis_table(
             parts.append(Padding(text, (1, 2, 0, 2), expand=False))
         text = build_histogram(levels.histogram, threshold, inner_width, ascii_only)
         parts.append(Padding(text, (1, 2), expand=False))
-    if levels.trials:
-        sweep = _build_sweep_table(levels.trials, ascii_only)
+    if levels.trials or levels.given_trial:
+        sweep = _build_sweep_table(levels, ascii_only)
         sweep = drop_columns(sweep, OPTIONAL_SWEEP_COLUMNS, width - 2)
         parts.append(Padding(sweep, (0, 0, 0, 2), expand=False))
         legend = "at risk: of what the automatic gate lets through; agrees: with it"
+        if not any(trial.agreement for trial in levels.trials):
+            legend = "at risk, agrees: unknown, as the automatic gate finds no pauses"
         parts.append(Padding(Text(legend), (0, 0, 1, 2), expand=False))
     parts.append(Padding(_build_suggestion_table(report), (0, 0, 0, 2), expand=False))
     for gate, noise in enumerate(levels.noises):
@@ -122,10 +125,12 @@ def _build_levels_table(report: "AnalysisReport") -> "Table":
     table.add_row("peak, RMS", f"{format_db(levels.peak_db)}FS, {format_db(levels.rms_db)}FS")
     if math.isfinite(suggestion.noise_floor_db):
         table.add_row("noise floor", f"{format_db(suggestion.noise_floor_db)}FS")
-        table.add_row(
-            "active level",
-            f"{format_db(suggestion.active_db)}FS, {suggestion.contrast_db:.1f} dB above the floor",
-        )
+        if math.isfinite(suggestion.active_db):
+            table.add_row(
+                "active level",
+                f"{format_db(suggestion.active_db)}FS, {suggestion.contrast_db:.1f} dB above the "
+                "floor",
+            )
         table.add_row(
             "frames, dBFS",
             "  ".join(f"{p} %: {db:.0f}" for p, db in levels.percentiles_db.items()),
@@ -153,7 +158,8 @@ def _build_suggestion_table(report: "AnalysisReport") -> "Table":
     table.add_row(
         "would close",
         f"{100 * levels.closed_share:.1f} % of the time, "
-        f"{levels.openings_per_minute:.0f} openings a minute",
+        f"{levels.openings_per_minute:.0f} openings a minute"
+        + (", with the given threshold" if levels.given_trial else ""),
     )
     if suggestion.threshold is not None:
         text = Text(format_level(suggestion.threshold), style="bold green")
@@ -205,31 +211,44 @@ def _build_noise_text(noise: "NoiseProfile | None", channel: str, ascii_only: bo
     return text
 
 
-def _build_sweep_table(trials: "Sequence[Trial]", ascii_only: bool) -> "Table":
+def _build_sweep_table(levels: "LevelReport", ascii_only: bool) -> "Table":
     from rich.table import Table
 
     from noisegate_cli.gating.simulation import best_trial
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
-    for title in ("-t", "dBFS", "closed", "openings/min", "at risk", "agrees", ""):
+    titles = ("-t", "dBFS", "closed", "openings/min", "chops/min", "at risk", "agrees", "")
+    for title in titles:
         table.add_column(title, justify="left" if not title else "right")
-    best = trials.index(best_trial(trials))
-    mark = "<-- suggested" if ascii_only else "◄── suggested"
-    first = best % SWEEP_STEP_DB
-    displayed = range(first, len(trials), SWEEP_STEP_DB)
-    for i in displayed[max(0, best // SWEEP_STEP_DB - 4) : best // SWEEP_STEP_DB + 5]:
-        trial = trials[i]
+    arrow = "<--" if ascii_only else "◄──"
+    best, given = best_trial(levels.trials), levels.given_trial
+    rows = [(trial, f"{arrow} suggested" if trial is best else "") for trial in levels.trials]
+    rows = _select_rows(rows, levels.trials.index(best) if best else None)
+    if given:
+        rows = [*rows, (given, f"{arrow} given")]
+    for trial, mark in sorted(rows, key=lambda row: row[0].threshold_db):
         table.add_row(
             f"{10 ** (trial.threshold_db / 20):.3g}",
             f"{trial.threshold_db:.0f}",
             f"{100 * trial.closed_share:.0f} %",
             f"{trial.openings_per_minute:.0f}",
-            f"{100 * trial.at_risk:.1f} %",
-            f"{100 * trial.agreement:.0f} %",
-            mark if i == best else "",
-            style="bold" if i == best else None,
+            f"{trial.chops_per_minute:.0f}",
+            "" if trial.at_risk is None else f"{100 * trial.at_risk:.1f} %",
+            "" if trial.agreement is None else f"{100 * trial.agreement:.0f} %",
+            mark,
+            style="bold" if mark else None,
         )
     return table
+
+
+def _select_rows(rows: "list[tuple[Trial, str]]", centre: int | None) -> "list[tuple[Trial, str]]":
+    """Return a few rows around the row `centre`, or from all of them without a centre."""
+    if centre is None:
+        return rows[:: max(SWEEP_STEP_DB, -(-len(rows) // MAX_SWEEP_ROWS))]
+    displayed = rows[centre % SWEEP_STEP_DB :: SWEEP_STEP_DB]
+    half = MAX_SWEEP_ROWS // 2
+    place = centre // SWEEP_STEP_DB
+    return displayed[max(0, place - half) : place + half + 1]
 
 
 def build_batch_table(report: "BatchReport") -> "Group":

@@ -8,11 +8,8 @@ from numpy.typing import NDArray
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.detection.likelihood_detector import LikelihoodScorer, compute_scores
-from noisegate_cli.gating.detection.signal_model import (
-    SignalModel,
-    SparseSpectra,
-    learn_signal_model,
-)
+from noisegate_cli.gating.detection.signal_model import SignalModel, learn_signal_model
+from noisegate_cli.gating.detection.tonal_noise import SparseSpectra
 from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.frames.subsampling import SUBSAMPLE_STRIDE_FRAMES, BatchSubsampler
