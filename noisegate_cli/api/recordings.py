@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,7 +40,9 @@ from noisegate_cli.samples import compute_peak, to_db
 from noisegate_cli.text import format_repr, quote_path
 
 if TYPE_CHECKING:
+    from noisegate_cli.api.other_tracks import OtherTrack, OtherTracks
     from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.gating.bleed.references import ReferencePowers
     from noisegate_cli.gating.noise_profile import NoiseProfiles
 
 
@@ -74,6 +76,8 @@ class GateResult(GateReport):
     """Problems of the recording and losses in the output, one sentence each."""
     delay_ms: float | None = None
     """Maximum delay from standard input to standard output; None for files."""
+    others: "tuple[OtherTrack, ...]" = ()
+    """The other tracks, in the order of `against`."""
 
     def __repr__(self) -> str:
         names = ("threshold", "statistics.closed_share", "statistics.openings", "chops.count")
@@ -173,6 +177,7 @@ def gate_file(
     output: str | Path | None = None,
     settings: GateSettings | None = None,
     *,
+    against: Sequence[str | Path] = (),
     residue: str | Path | None = None,
     options: OutputOptions | None = None,
     raw: "RawFormat | None" = None,
@@ -199,6 +204,10 @@ def gate_file(
         output if the threshold is given.
     settings
         Settings of the gate; by default the preset `voice`.
+    against
+        Other tracks of the same session, of any format, sample rate and length. The gate stays
+        closed where only their bleed is heard. Lag and clock drift are found; a track without a
+        common sound is not used.
     residue
         Path of a file for the removed signal, input − output; None to write none.
     options
@@ -236,6 +245,7 @@ def gate_file(
         path,
         output,
         build_settings(settings, preset, changes),
+        against=against,
         residue=residue,
         options=options or OutputOptions(),
         raw=raw,
@@ -251,6 +261,7 @@ def gate_recording(
     output: str | Path | None,
     settings: GateSettings,
     *,
+    against: Sequence[str | Path] = (),
     residue: str | Path | None = None,
     options: OutputOptions,
     raw: "RawFormat | None" = None,
@@ -267,26 +278,19 @@ def gate_recording(
     """
     started = time.perf_counter()
     noises = measure_noise_file(settings)
-    can_stream = GateDecision.from_settings(settings, noises) is not None
+    can_stream = not against and GateDecision.from_settings(settings, noises) is not None
     with (
         open_progress(progress, Path(path).name) as report,
         open_reader(Path(path), raw, can_stream, settings.zero_nonfinite) as reader,
     ):
-        outputs = _plan_outputs(reader, output, residue, options, force, settings.noise_file)
+        others = _open_other_tracks(reader, against, settings)
+        sources = _list_sources(reader.info.path, settings, against)
+        outputs = _plan_outputs(reader, output, residue, options, force, sources)
         if outputs.is_live:
             settings = settings.live
         noises = noises or measure_noise_span_of_reader(reader, settings)
-        decision, second_pass = _decide(reader, settings, noises, report)
+        decision, second_pass = _decide(reader, settings, noises, others, report)
         info = reader.info
-        with add_path_to_errors(info.path):
-            stream = Gate(
-                decision,
-                info.sample_rate,
-                info.channels,
-                quantization_step=info.quantization_step(info.dtype),
-                residue=outputs.residue is not None,
-                live=outputs.is_live,
-            )
         is_file = info.path != STDIO_PATH
         metadata = InputMetadata(
             reader.path,
@@ -296,6 +300,17 @@ def gate_recording(
             keep_mode=is_file,
         )
         with ExitStack() as stack:
+            references = stack.enter_context(others.open_references())
+            with add_path_to_errors(info.path):
+                stream = Gate(
+                    decision,
+                    info.sample_rate,
+                    info.channels,
+                    quantization_step=info.quantization_step(info.dtype),
+                    residue=outputs.residue is not None,
+                    live=outputs.is_live,
+                    references=references,
+                )
             writers = [
                 stack.enter_context(open_writer(file, metadata, force, fsync))
                 for file in (outputs.target, outputs.residue)
@@ -313,8 +328,14 @@ def gate_recording(
         residue=outputs.residue.path if outputs.residue else None,
         peak_db=float(to_db(peak)) if with_peak else None,
         seconds=time.perf_counter() - started,
-        warnings=(*reader.warnings, *metadata.warnings, *_clipping_warnings(writers[0])),
+        warnings=(
+            *reader.warnings,
+            *others.warnings,
+            *metadata.warnings,
+            *_clipping_warnings(writers[0]),
+        ),
         delay_ms=None if delay_samples is None else 1000 * delay_samples / info.sample_rate,
+        others=others.report(gated.bleed),
     )
 
 
@@ -333,30 +354,39 @@ def _plan_outputs(
     residue: str | Path | None,
     options: OutputOptions,
     force: bool,
-    noise_file: str | None,
+    sources: Mapping[Path, str],
 ) -> _Outputs:
     """Return the files to write, after checking that they may be written."""
     info = reader.info
     target = output_info(info, _resolve_output_path(info, output, options), options)
     residue_info = output_info(info, Path(residue), options) if residue else None
-    _check_outputs(info, target, residue_info, options, force, noise_file)
+    _check_outputs(target, residue_info, options, force, sources)
     return _Outputs(
         target, residue_info, info.path == target.path == STDIO_PATH and _is_live(reader, target)
     )
 
 
 def _decide(
-    reader: Reader, settings: GateSettings, noises: "NoiseProfiles", progress: ProgressCallback
+    reader: Reader,
+    settings: GateSettings,
+    noises: "NoiseProfiles",
+    others: "OtherTracks",
+    progress: ProgressCallback,
 ) -> tuple[GateDecision, ProgressCallback]:
     """Return the decision, from a first pass if it needs one, and the rest of the progress."""
     decision = GateDecision.from_settings(settings, noises)
-    if decision is not None:
+    if decision is not None and not others:
         return decision, progress
     assert isinstance(reader, AudioReader)  # because it is not a live stream
     first_pass = scale_progress(progress, 0.0, FIRST_PASS_SHARE)
-    with reader.reopen() as first:
-        analyzer = _measure_file(first, settings, noises, first_pass)
-    return analyzer.decide(), scale_progress(progress, FIRST_PASS_SHARE, 1.0)
+    if others:
+        with reader.reopen() as first, add_path_to_errors(reader.info.path):
+            others.align(first.blocks())
+    with reader.reopen() as first, others.open_references() as references:
+        decision = _measure_file(first, settings, noises, first_pass, references).decide()
+    with add_path_to_errors(reader.info.path):
+        others.check_bleed(decision.bleed)
+    return decision, scale_progress(progress, FIRST_PASS_SHARE, 1.0)
 
 
 def _run(
@@ -413,21 +443,39 @@ def _clipping_warnings(writer: AudioWriter) -> list[str]:
     ]
 
 
+def _open_other_tracks(
+    reader: Reader, against: Sequence[str | Path], settings: GateSettings
+) -> "OtherTracks":
+    """Return the other tracks, after checking that they can be read."""
+    from noisegate_cli.api.other_tracks import OtherTracks, check_other_paths, open_track
+
+    info = reader.info
+    check_other_paths(info.path, against)
+    sources = [open_track(path, settings) for path in against]
+    return OtherTracks(sources, settings, info.sample_rate, info.channels)
+
+
+def _list_sources(
+    path: Path, settings: GateSettings, against: Sequence[str | Path]
+) -> dict[Path, str]:
+    """Return the files that must not be overwritten, each with a description."""
+    sources = dict.fromkeys(map(Path, against), "another track")
+    if settings.noise_file:
+        sources[Path(settings.noise_file)] = "the recording of the noise"
+    return sources | {path: "the input"}
+
+
 def _check_outputs(
-    info: AudioInfo,
     target: AudioInfo,
     residue_info: AudioInfo | None,
     options: OutputOptions,
     force: bool,
-    noise_file: str | None,
+    sources: Mapping[Path, str],
 ) -> None:
-    sources = {"the input": info.path}
-    if noise_file:
-        sources["the recording of the noise"] = Path(noise_file)
     for output in (target, residue_info):
         if output is None or output.path == STDIO_PATH:
             continue
-        for description, source in sources.items():
+        for source, description in sources.items():
             if is_same_file(output.path, source):
                 raise OutputError(
                     f"{quote_path(output.path)} is {description}, which is never overwritten: "
@@ -443,11 +491,15 @@ def _check_outputs(
 
 
 def _measure_file(
-    reader: Reader, settings: GateSettings, noises: "NoiseProfiles", progress: ProgressCallback
+    reader: Reader,
+    settings: GateSettings,
+    noises: "NoiseProfiles",
+    progress: ProgressCallback,
+    references: "Sequence[ReferencePowers]" = (),
 ) -> Analyzer:
     info = reader.info
     with add_path_to_errors(info.path):
         blocks = report_progress(reader.blocks(), info.samples, progress)
         return measure_blocks(
-            blocks, settings, info.sample_rate, info.channels, info.samples, noises
+            blocks, settings, info.sample_rate, info.channels, info.samples, noises, references
         )

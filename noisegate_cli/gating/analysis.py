@@ -36,6 +36,8 @@ from noisegate_cli.samples import Blocks, Samples, compute_peak, from_db, to_db
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
+    from noisegate_cli.gating.bleed.learner import LearnedBleed
+    from noisegate_cli.gating.bleed.references import ReferencePowers
     from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
     from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner
 
@@ -84,7 +86,12 @@ class _Detection(NamedTuple):
 
     rule: Rule
     suggestion: ThresholdSuggestion | None
+    values: DetectorValues
+    """Values of the detector in the simulated frames."""
+    thresholds: tuple[float, float]
+    """Values above which the gate opens and at or below which it closes."""
     simulated: SimulatedGate
+    bleed: "LearnedBleed | None" = None
 
 
 class Analyzer(BlockProcessor[Samples, None]):
@@ -104,6 +111,8 @@ class Analyzer(BlockProcessor[Samples, None]):
         Expected length of the recording in samples, 0 if unknown.
     noises
         Noise profiles that the caller gave; empty if they are learnt from the recording.
+    references
+        Other tracks whose bleed is excluded, each at its beginning.
 
     Examples
     --------
@@ -121,6 +130,7 @@ class Analyzer(BlockProcessor[Samples, None]):
         channels: int = 1,
         samples: int = 0,
         noises: "NoiseProfiles" = (),
+        references: "Sequence[ReferencePowers]" = (),
     ) -> None:
         self._settings, self._sample_rate = settings, sample_rate
         self._given_noises = noises
@@ -128,9 +138,19 @@ class Analyzer(BlockProcessor[Samples, None]):
         self._frames_per_s = sample_rate / self._timing.hop_length
         self._detector = LevelDetector(-1.0, settings, sample_rate, channels)
         self._simulator = GateSimulator(settings, sample_rate, self._detector.gates)
-        self._model_learner: SignalModelLearner | None = None
+        self._bleed_learner = None
+        self._model_learner = self._band_learner = None
+        if references or settings.channels == "exclusive":
+            from noisegate_cli.gating.bleed.learner import BleedLearner
+
+            self._bleed_learner = BleedLearner(settings, sample_rate, channels, references, samples)
+            self._band_learner = SignalModelLearner(
+                settings, sample_rate, channels, samples, self._bleed_learner.store
+            )
         if settings.threshold == AUTO:
-            self._model_learner = SignalModelLearner(settings, sample_rate, channels, samples)
+            self._model_learner = self._band_learner = self._band_learner or SignalModelLearner(
+                settings, sample_rate, channels, samples
+            )
         self._noise_learner: NoiseLearner | None = None
         if settings.needs_noise and not noises:
             self._noise_learner = _create_noise_learner(settings, sample_rate, channels, samples)
@@ -153,8 +173,8 @@ class Analyzer(BlockProcessor[Samples, None]):
         self._track.add(levels)
         if self._broadband_meter:
             self._broadband_track.add(self._broadband_meter.process(block, last)[1])
-        if self._model_learner:
-            self._model_learner.process(block, last)
+        if self._band_learner:
+            self._band_learner.process(block, last)
         if noise_task:
             noise_task.result()
         self._samples += len(block)
@@ -167,7 +187,7 @@ class Analyzer(BlockProcessor[Samples, None]):
 
     def report(self) -> LevelReport:
         """Return the measured levels, the suggested threshold and the simulated results."""
-        simulated = self._detection.simulated
+        simulated = self._simulated
         suggestion, trials = self._suggest_threshold()
         gates = self._detector.gates
         frames = self._histogram.nonsilent_frames + self._histogram.silent_frames
@@ -192,7 +212,7 @@ class Analyzer(BlockProcessor[Samples, None]):
 
     def _suggest_threshold(self) -> tuple[ThresholdSuggestion, tuple[Trial, ...]]:
         """Return the suggestion for a fixed threshold and the trials that it is based on."""
-        _, suggestion, simulated = self._detection
+        suggestion, simulated = self._detection.suggestion, self._detection.simulated
         suggestion = suggestion or suggest_threshold(self._histogram)
         if self._loudest_db > MAX_PLAUSIBLE_LEVEL_DBFS:
             return replace(self._mark_too_loud(suggestion), threshold=None), ()
@@ -210,19 +230,35 @@ class Analyzer(BlockProcessor[Samples, None]):
 
     @cached_property
     def _decision(self) -> GateDecision:
-        rule, suggestion, simulated = self._detection
+        rule, suggestion, *_, simulated, bleed = self._detection
         noises = self._compute_noise_profiles(rule, simulated)
         range_db: float | None = None
         if (target_floor_db := self._settings.target_floor_db) is not None:
             range_db = self._compute_range_db(target_floor_db, simulated, any(noises))
-        subsample = self._model_learner.subsample if self._model_learner else None
-        return GateDecision(rule, self._settings, suggestion, noises, subsample, range_db)
+        subsample = self._band_learner.subsample if self._band_learner else None
+        return GateDecision(rule, self._settings, suggestion, noises, subsample, range_db, bleed)
 
     @cached_property
     def _detection(self) -> _Detection:
-        if self._model_learner:
-            return self._detect_by_models(self._model_learner)
-        return self._detect_by_level(self._settings.threshold)
+        detection = (
+            self._detect_by_models(self._model_learner)
+            if self._model_learner
+            else self._detect_by_level(self._settings.threshold)
+        )
+        if not (self._bleed_learner and self._band_learner):
+            return detection
+        return detection._replace(bleed=self._bleed_learner.learn(self._band_learner.subsample))
+
+    @cached_property
+    def _simulated(self) -> SimulatedGate:
+        """The simulated gate, closed in bleed."""
+        detection, bleed = self._detection, self._detection.bleed
+        if not (self._bleed_learner and self._band_learner and bleed and any(bleed.models)):
+            return detection.simulated
+        indices, levels = self._subsample
+        is_own = self._bleed_learner.find_own(bleed, self._band_learner.subsample, len(indices))
+        values = np.where(is_own, detection.values, -np.inf)
+        return self._simulator.simulate(values, *detection.thresholds, levels, indices)
 
     def _detect_by_models(self, learner: SignalModelLearner) -> _Detection:
         indices, levels = self._subsample
@@ -233,7 +269,7 @@ class Analyzer(BlockProcessor[Samples, None]):
         is_separated = any(model.verdict is Verdict.SEPARATED for model in models)
         if self._loudest_db > MAX_PLAUSIBLE_LEVEL_DBFS and not is_separated:
             suggestion = self._mark_too_loud(suggestion)
-        return _Detection(models, suggestion, simulated)
+        return _Detection(models, suggestion, scores, (OPEN_ABOVE, CLOSE_BELOW), simulated)
 
     def _detect_by_level(self, threshold: float | str) -> _Detection:
         settings, suggestion = self._settings, None
@@ -248,7 +284,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             values = rule.compensate_drift(levels, indices)
         thresholds = hysteresis_thresholds(threshold, settings)
         simulated = self._simulator.simulate(values, *thresholds, levels, indices)
-        return _Detection(rule, suggestion, simulated)
+        return _Detection(rule, suggestion, values, thresholds, simulated)
 
     def _mark_too_loud(self, suggestion: ThresholdSuggestion) -> ThresholdSuggestion:
         return replace(suggestion, verdict=Verdict.TOO_LOUD, distance_db=self._loudest_db)
@@ -311,8 +347,8 @@ class Analyzer(BlockProcessor[Samples, None]):
     def _subsample(self) -> tuple[FrameIndices, RmsLevels]:
         """Indices and levels of the subsampled frames."""
         indices = (
-            self._model_learner.subsample.covered_frame_indices(len(self._track))
-            if self._model_learner
+            self._band_learner.subsample.covered_frame_indices(len(self._track))
+            if self._band_learner
             else subsample_frame_indices(
                 len(self._track), self._timing.hop_length, self._detector.gates
             )
@@ -382,9 +418,10 @@ def measure_blocks(
     channels: int,
     samples: int,
     noises: "NoiseProfiles" = (),
+    references: "Sequence[ReferencePowers]" = (),
 ) -> Analyzer:
     """Return an analyzer that has measured all `blocks`; see there for the parameters."""
-    analyzer = Analyzer(settings, sample_rate, channels, samples, noises)
+    analyzer = Analyzer(settings, sample_rate, channels, samples, noises, references)
     for block, last in blocks:
         analyzer.process(block, last)
     return analyzer

@@ -10,6 +10,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
+    from noisegate_cli.gating.bleed.learner import LearnedBleed
     from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
 
 
@@ -29,6 +30,8 @@ class GateDecision:
     """Band powers that the models were learnt from, reused when the same samples are gated."""
     target_range_db: float | None = None
     """Gain of the closed gate in dB that results from a target floor; None without one."""
+    bleed: "LearnedBleed | None" = None
+    """What is known about the bleed of other tracks; None without any."""
 
     def __repr__(self) -> str:
         return format_repr(self, "threshold", "suggestion")
@@ -41,12 +44,13 @@ class GateDecision:
 
         `noises` are the noise profiles that the caller gave.
         """
-        needs_noise = (
+        needs_first_pass = (
             settings.adaptive
             or settings.target_floor_db is not None
             or (settings.needs_noise and not noises)
+            or settings.channels == "exclusive"
         )
-        if isinstance(settings.threshold, str) or needs_noise:
+        if isinstance(settings.threshold, str) or needs_first_pass:
             return None
         return cls(settings.threshold, settings, noises=noises)
 

@@ -21,6 +21,11 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from noisegate_cli.gating.bleed.filter import BleedFilter
+    from noisegate_cli.gating.bleed.references import ReferencePowers
+    from noisegate_cli.gating.bleed.report import BleedReport
     from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
     from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
@@ -49,7 +54,9 @@ class GateReport:
     segments: Segments
     """Stretches in which the gate was open."""
     chops: ChopReport
-    """Sounds whose attack or decay the gate has cut."""
+    """Sounds whose attack or decay the gate has cut, apart from bleed."""
+    bleed: "BleedReport | None" = None
+    """Bleed of the other tracks; None without other tracks."""
 
     def to_fields(self) -> dict[str, Any]:
         """Return the fields of this class by name, for a class that extends it."""
@@ -74,6 +81,8 @@ class Gate(BlockProcessor[Samples, Gated]):
     live
         Whether to minimise the latency of a spectral gate. The output is the same, except for a
         spectral gate that tracks the noise: it then tracks it in smaller batches.
+    references
+        The other tracks of the decision, each at its beginning.
 
     Examples
     --------
@@ -97,6 +106,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         quantization_step: int = 1,
         residue: bool = False,
         live: bool = False,
+        references: "Sequence[ReferencePowers]" = (),
     ) -> None:
         settings = decision.settings
         timing = settings.timing(sample_rate)
@@ -111,6 +121,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         closed_gain = float(10 ** (decision.range_db / 20))
         self._audit = ChopAudit(timing, sample_rate, gates)
         self._mask = GateMask(self._detector.open_above, self._detector.close_below, timing, gates)
+        self._bleed_filter = self._create_bleed_filter(sample_rate, channels, references)
         self._runs = OpenRunCollector(gates)
         self._length = 0
         self._envelope = Envelope(
@@ -126,6 +137,16 @@ class Gate(BlockProcessor[Samples, Gated]):
             settings, sample_rate, channels, quantization_step, live
         )
         self._pending_inputs: list[Samples] | None = [] if residue else None
+
+    def _create_bleed_filter(
+        self, sample_rate: int, channels: int, references: "Sequence[ReferencePowers]"
+    ) -> "BleedFilter | None":
+        bleed = self._decision.bleed
+        if not (bleed and any(bleed.models)):
+            return None
+        from noisegate_cli.gating.bleed.filter import BleedFilter
+
+        return BleedFilter(self._decision, self._detector, sample_rate, channels, references)
 
     def _create_spectral_gate(
         self,
@@ -165,7 +186,7 @@ class Gate(BlockProcessor[Samples, Gated]):
             suggestion=decision.suggestion,
             range_db=decision.range_db,
             noises=self._noises,
-            statistics=self._mask.statistics,
+            statistics=(self._bleed_filter or self._mask).statistics,
             segments=Segments(
                 runs.runs,
                 runs.frames,
@@ -175,7 +196,15 @@ class Gate(BlockProcessor[Samples, Gated]):
                 decision.range_db,
             ),
             chops=self._audit.report,
+            bleed=decision.bleed.report(self._bleed_closed_share) if decision.bleed else None,
         )
+
+    @property
+    def _bleed_closed_share(self) -> float:
+        if not self._bleed_filter:
+            return 0.0
+        share = self._bleed_filter.statistics.closed_share - self._mask.statistics.closed_share
+        return max(0.0, share)
 
     def process(self, block: Samples, last: bool = False) -> Gated:
         """Process a block and return the samples that are complete.
@@ -204,10 +233,12 @@ class Gate(BlockProcessor[Samples, Gated]):
             self._spectral.submit_transforms(block, last)
         values, levels = self._detector.process(block, last)
         mask = self._mask.process(values, last)
-        self._runs.process(mask)
         self._length += len(block)
         if self._is_audited:
             self._audit.process(levels, mask, last)
+        if self._bleed_filter:
+            mask = self._bleed_filter.process(values, block, last)
+        self._runs.process(mask)
         samples = block
         if self._spectral:
             samples = self._spectral.process(mask, last)
