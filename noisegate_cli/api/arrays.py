@@ -3,6 +3,8 @@
 # Otherwise `help(gate)` expands ArrayLike over several lines.
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal, Unpack, overload
 
@@ -15,6 +17,7 @@ from noisegate_cli.api.noise_input import (
     measure_noise_file,
     measure_noise_span,
 )
+from noisegate_cli.api.other_tracks import OtherTrack, OtherTracks, create_array_source
 from noisegate_cli.api.progress import (
     FIRST_PASS_SHARE,
     Progress,
@@ -24,6 +27,7 @@ from noisegate_cli.api.progress import (
     scale_progress,
 )
 from noisegate_cli.gating.analysis import Analyzer, LevelReport, measure_blocks
+from noisegate_cli.gating.bleed.references import ReferencePowers
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, GateReport
 from noisegate_cli.gating.noise_profile import NoiseProfiles
@@ -39,6 +43,8 @@ class ArrayGateResult(GateReport):
 
     samples: Samples
     """The gated samples, in the shape and the type of the input."""
+    others: tuple[OtherTrack, ...] = ()
+    """The other tracks, in the order of `against`."""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ArrayGateResult):
@@ -60,6 +66,7 @@ def gate(
     settings: GateSettings | None = None,
     preset: str | None = None,
     y_noise: ArrayLike | None = None,
+    against: Sequence[ArrayLike] = (),
     axis: int = 0,
     return_result: Literal[False] = False,
     progress: Progress = False,
@@ -75,6 +82,7 @@ def gate(
     settings: GateSettings | None = None,
     preset: str | None = None,
     y_noise: ArrayLike | None = None,
+    against: Sequence[ArrayLike] = (),
     axis: int = 0,
     return_result: Literal[True],
     progress: Progress = False,
@@ -89,6 +97,7 @@ def gate(
     settings: GateSettings | None = None,
     preset: str | None = None,
     y_noise: ArrayLike | None = None,
+    against: Sequence[ArrayLike] = (),
     axis: int = 0,
     return_result: bool = False,
     progress: Progress = False,
@@ -110,6 +119,10 @@ def gate(
     y_noise
         Samples of the noise alone, shaped as `y`, for a spectral gate. By default the noise is
         learnt from `y`.
+    against
+        Samples of other tracks of the same session, each shaped as `y`, of any length and at the
+        same sample rate. The gate stays closed where only their bleed is heard. Lag and clock drift
+        are found; a track without a common sound is not used.
     axis
         Axis of the time: -1 if `y` is shaped (channels, samples).
     return_result
@@ -159,13 +172,20 @@ def gate(
     settings = build_settings(settings, preset, changes)
     samples = prepare_samples(y, settings, axis)
     noises = _measure_noise(samples, y_noise, settings, sample_rate, axis)
-    with open_progress(progress, "gate") as report:
+    others = _prepare_other_tracks(samples, against, settings, sample_rate, axis)
+    with ExitStack() as stack, open_progress(progress, "gate") as report:
         decision, start = GateDecision.from_settings(settings, noises), 0.0
-        if decision is None:
+        if decision is None or others:
             start = FIRST_PASS_SHARE
             first_pass = scale_progress(report, 0.0, start)
-            decision = _measure_array(samples, settings, sample_rate, noises, first_pass).decide()
-        stream = Gate(decision, sample_rate, samples.shape[1])
+            others.align(split_blocks(samples))
+            with others.open_references() as references:
+                decision = _measure_array(
+                    samples, settings, sample_rate, noises, first_pass, references
+                ).decide()
+            others.check_bleed(decision.bleed)
+        references = stack.enter_context(others.open_references())
+        stream = Gate(decision, sample_rate, samples.shape[1], references=references)
         out = np.empty_like(np.asarray(y), order="C", subok=False)
         rows = np.moveaxis(out, axis, 0).reshape(samples.shape)
         end = 0
@@ -178,7 +198,10 @@ def gate(
             end += len(gated)
     if not return_result:
         return out
-    return ArrayGateResult(samples=out, **stream.report.to_fields())
+    gated_report = stream.report
+    return ArrayGateResult(
+        samples=out, others=others.report(gated_report.bleed), **gated_report.to_fields()
+    )
 
 
 def segments(
@@ -270,7 +293,26 @@ def _measure_array(
     sample_rate: int,
     noises: NoiseProfiles,
     progress: ProgressCallback,
+    references: Sequence[ReferencePowers] = (),
 ) -> Analyzer:
     length, channels = samples.shape
     blocks = report_progress(split_blocks(samples), length, progress)
-    return measure_blocks(blocks, settings, sample_rate, channels, length, noises)
+    return measure_blocks(blocks, settings, sample_rate, channels, length, noises, references)
+
+
+def _prepare_other_tracks(
+    samples: Samples,
+    against: Sequence[ArrayLike],
+    settings: GateSettings,
+    sample_rate: int,
+    axis: int,
+) -> OtherTracks:
+    sources = [
+        create_array_source(
+            f"against[{index}]",
+            prepare_samples(y, settings, axis if np.ndim(y) == 2 else 0),
+            sample_rate,
+        )
+        for index, y in enumerate(against)
+    ]
+    return OtherTracks(sources, settings, sample_rate, samples.shape[1])

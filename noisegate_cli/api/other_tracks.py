@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from noisegate_cli.api.array_input import split_blocks
 from noisegate_cli.errors import SettingsError, SignalError
 from noisegate_cli.files.formats import STDIO_PATH
 from noisegate_cli.files.output_target import is_same_file
@@ -25,7 +26,7 @@ from noisegate_cli.gating.bleed.references import (
 from noisegate_cli.gating.bleed.report import BleedReport
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.samples import Blocks
+from noisegate_cli.samples import Blocks, Samples
 from noisegate_cli.text import quote_path
 
 
@@ -70,6 +71,11 @@ def open_track(path: str | Path, settings: GateSettings) -> TrackSource:
 
     with AudioReader(path) as reader:
         return TrackSource(quote_path(path), path, reader.info.sample_rate, read)
+
+
+def create_array_source(name: str, samples: Samples, sample_rate: int) -> TrackSource:
+    """Return the source of another track in an array, shaped (samples, channels)."""
+    return TrackSource(name, None, sample_rate, lambda _: split_blocks(samples))
 
 
 def check_other_paths(path: Path, against: Sequence[str | Path]) -> None:

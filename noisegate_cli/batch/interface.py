@@ -43,6 +43,9 @@ class BatchConfig:
     """Whether each name in `names_file` ends in NUL, not in a line break."""
     threshold_scope: ThresholdScope | None = None
     """Scope of a shared threshold; None if each recording has its own threshold."""
+    tracks: bool = False
+    """Whether the recordings of a folder are the tracks of one session, so that each of them is
+    gated against the others."""
     jobs: int | None = None
     """Number of parallel jobs on this machine; None for one per CPU."""
     cluster: str | None = None

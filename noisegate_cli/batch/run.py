@@ -31,6 +31,7 @@ from noisegate_cli.batch.records import (
     RecordingState,
     encode_settings,
 )
+from noisegate_cli.batch.sessions import MAX_SESSION_TRACKS, Sessions
 from noisegate_cli.batch.thresholds import SharedThresholds
 from noisegate_cli.batch.worker import Job, LostJob, gate_job, pickle_settings
 from noisegate_cli.errors import AudioError, NoisegateError, OutputError
@@ -67,6 +68,7 @@ class BatchRun:
         self._real_root = os.path.realpath(batch.root)
         self._pending: dict[str, Recording] = {}
         self._shared_thresholds: SharedThresholds | None = None
+        self._sessions: Sessions | None = None
         self._processed_bytes = 0
         self.report = BatchReport(batch.output, batch.dry_run)
 
@@ -119,6 +121,9 @@ class BatchRun:
             recordings = find_listed(batch.root, names, batch.patterns)
         self._plan.add(self._report_found(recordings))
         self._plan.fail_colliding_outputs()
+        if batch.tracks:
+            self._plan.fail_large_folders(MAX_SESSION_TRACKS)
+            self._sessions = Sessions(self._plan)
         if batch.csv_path:
             check_csv_is_no_recording(batch.csv_path, batch.output, self._plan)
         self.report.total = self._plan.count()[0]
@@ -220,7 +225,7 @@ class BatchRun:
                 recording,
                 os.path.join(self._real_root, recording.name),
                 output,
-                encode_settings(self._settings_for(recording), batch.options),
+                self._encode_settings(recording),
                 force=batch.force,
                 checksum=batch.checksum,
             )
@@ -232,6 +237,14 @@ class BatchRun:
             if self._shared_thresholds
             else self._batch.settings
         )
+
+    def _encode_settings(self, recording: Recording) -> str:
+        tracks = self._sessions.fingerprint(recording) if self._sessions else None
+        return encode_settings(self._settings_for(recording), self._batch.options, tracks)
+
+    def _find_other_tracks(self, recording: Recording) -> tuple[str, ...]:
+        others = self._sessions.others(recording) if self._sessions else []
+        return tuple(os.path.join(self._batch.root, track.name) for track in others)
 
     def _make_jobs(self, are_repeatable: bool) -> Iterator[Job]:
         batch = self._batch
@@ -251,6 +264,7 @@ class BatchRun:
                 are_repeatable,
                 (previous.output_size, previous.output_mtime_ns) if previous else None,
                 batch.fsync,
+                self._find_other_tracks(recording),
             )
 
     def _record_started(self, chunks: Iterable[list[Job]]) -> Iterator[list[Job]]:
@@ -297,7 +311,7 @@ class BatchRun:
         return outcome._replace(
             file=os.path.join(self._real_root, job.name),
             output=recording.output,
-            settings_json=encode_settings(self._settings_for(recording), self._batch.options),
+            settings_json=self._encode_settings(recording),
             shared=shared,
         )
 

@@ -74,6 +74,8 @@ class Job(NamedTuple):
     """Size and modification time of the output that may be replaced; None if there is none."""
     fsync: bool = False
     """Whether to wait until the output is on the disk."""
+    against: tuple[str, ...] = ()
+    """Other tracks of the same session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
         gate_recording,
         job.source,
         settings=settings,
+        against=job.against,
         with_peak=True,
         progress=send_heartbeat,
     )

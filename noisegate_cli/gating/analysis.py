@@ -141,7 +141,9 @@ class Analyzer(BlockProcessor[Samples, None]):
         self._bleed_learner = None
         self._model_learner = self._band_learner = None
         if references or settings.channels == "exclusive":
-            from noisegate_cli.gating.bleed.learner import BleedLearner
+            from noisegate_cli.gating.bleed.learner import BleedLearner, check_exclusion
+
+            check_exclusion(settings, channels, bool(references))
 
             self._bleed_learner = BleedLearner(settings, sample_rate, channels, references, samples)
             self._band_learner = SignalModelLearner(

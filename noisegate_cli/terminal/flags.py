@@ -9,6 +9,7 @@ import re
 from noisegate_cli.terminal.options import GATE_OPTIONS
 
 FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
+    "against": "--against",
     "cluster": "--cluster",
     "force": "--force",
     "jobs": "--jobs",

@@ -88,9 +88,10 @@ GATE_OPTIONS: dict[str, Option] = {
     ),
     "channels": Option(
         ("--channels",),
-        "linked|separate",
+        "linked|separate|exclusive",
         DETECTOR_PANEL,
-        "linked: the loudest channel opens all. separate: each has a gate of its own.",
+        "linked: the loudest channel opens all. separate: each has a gate of its own. exclusive: "
+        "one speaker in each channel; closes where only the other channels' sound is heard.",
         str,
         "linked",
     ),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from noisegate_cli.gating.parsing import MUTE
 from noisegate_cli.gating.settings import PRESETS, GateSettings
 from noisegate_cli.terminal.advice import format_noise_value
+from noisegate_cli.terminal.bleed_text import format_bleed
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.reasons import format_reason
 from noisegate_cli.text import format_db, format_duration, format_level, format_time, quote_path
@@ -34,6 +35,8 @@ def format_gate_summary(result: "GateResult") -> list[str]:
         lines.append(f"range      {range_db}, for the target floor{reached}")
     if result.settings.spectral != "off":
         lines += _format_noise(result)
+    if result.bleed:
+        lines += format_bleed(result.bleed, result.others)
     if is_never_open(result):
         lines.append("note       nothing rises above the threshold: all of it is turned down")
     if result.chops.count:

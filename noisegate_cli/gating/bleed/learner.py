@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from noisegate_cli.errors import SettingsError, SignalError
 from noisegate_cli.gating.bleed.exclusion import create_hysteresis, score_frames
 from noisegate_cli.gating.bleed.model import (
     BleedModel,
@@ -129,6 +130,26 @@ class BleedLearner:
         return TrainingFrames(
             [batch[:, :bands] for batch in batches], around, self._groups, self._extractor
         )
+
+
+def check_exclusion(settings: GateSettings, channels: int, has_references: bool) -> None:
+    """Check that bleed can be excluded with these settings.
+
+    Raises
+    ------
+    SettingsError, SignalError
+        If it cannot.
+    """
+    if settings.spectral == "mask" and not settings.closed_range_db:
+        raise SettingsError(
+            "a binary mask turns down no bleed: leave out spectral=True, or give range_db="
+        )
+    if settings.channels != "exclusive":
+        return
+    if has_references:
+        raise SettingsError("against= and channels='exclusive' exclude each other: leave out one")
+    if channels < 2:
+        raise SignalError("channels='exclusive' needs two channels or more, and it has one")
 
 
 def _contiguous_runs(subsample: BatchSubsampler) -> list[Powers]:

@@ -54,6 +54,9 @@ two sources."""
 CLASSIFY_ROUNDS, OWN_SCORE, BLEED_SCORE = 3, 0.3, -0.1
 """Repetitions, and the scores above and below which frames belong to the classes."""
 
+MAX_OWN_SHARE = 0.5
+"""Upper limit of the share of the own source in the prediction."""
+
 MAX_FIT_FRAMES = 2048
 """Maximum number of frames that the prediction is fitted to."""
 
@@ -69,12 +72,24 @@ class BleedModel:
     prediction: BleedPrediction
     own: ShrunkGaussian = field(repr=False)
     bleed: ShrunkGaussian = field(repr=False)
-    levels_db: tuple[float, ...] = ()
+    own_share: Powers = field(repr=False)
+    """Ratio of the prediction to the power of this track where only the own source is active: the
+    other tracks contain its bleed. Shaped (bands,)."""
+    levels_db: tuple[float, ...]
     """Level of the bleed of each other track, relative to the level in its own track."""
 
     def levels(self, powers: Powers) -> BandLevelsDb:
         """Return the levels that the score depends on; see `BleedPrediction.levels`."""
         return self.prediction.levels(powers)
+
+    def explain(self, powers: Powers, predicted: Powers) -> Powers:
+        """Return the power of the bleed in this track, shaped (frames, bands).
+
+        The prediction is Q = B + κ·S and the power of this track P = S + B, where S is the power of
+        the own source, B that of the bleed, and κ is `own_share`. Hence B = (Q − κ·P)/(1 − κ).
+        """
+        bleed = (predicted - self.own_share * powers) / (1 - self.own_share)
+        return np.clip(bleed, 0, powers)
 
     def score(self, levels: BandLevelsDb) -> NDArray[np.float64]:
         """Return the score of each frame from its smoothed levels, shaped (frames, bands + 1)."""
@@ -171,6 +186,7 @@ def learn_bleed_model(frames: TrainingFrames) -> BleedModel | None:
             prediction,
             ShrunkGaussian.fit(levels[is_own, :-1], SIGNAL_PRIOR_DB),
             ShrunkGaussian.fit(levels[is_bleed, :-1], NOISE_PRIOR_DB),
+            np.clip(median(predicted[is_own] / (powers[is_own] + floor)), 0, MAX_OWN_SHARE),
             _bleed_levels_db(frames, prediction),
         )
         score = frames.smooth(model.score(levels), SCORE_SMOOTHING_MS)
