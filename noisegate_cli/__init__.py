@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from noisegate_cli.api.arrays import ArrayGateResult, analyze, gate, segments
     from noisegate_cli.api.gate_stream import GateStream
+    from noisegate_cli.api.other_tracks import OtherTrack
     from noisegate_cli.api.recordings import (
         AnalysisReport,
         GateResult,
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from noisegate_cli.files.formats import AudioInfo, Format
     from noisegate_cli.files.output_naming import OutputOptions
     from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.gating.alignment import Alignment
     from noisegate_cli.gating.analysis import LevelReport
+    from noisegate_cli.gating.bleed.report import BleedLevel, BleedReport
     from noisegate_cli.gating.chops import Chop, ChopReport
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion, suggest_threshold
     from noisegate_cli.gating.detection.verdict import Verdict
@@ -45,7 +48,10 @@ _PUBLIC_NAMES = {
     "files.output_naming": ("OutputOptions",),
     "files.pipes": ("RawFormat",),
     "api.gate_stream": ("GateStream",),
+    "api.other_tracks": ("OtherTrack",),
+    "gating.alignment": ("Alignment",),
     "gating.analysis": ("LevelReport",),
+    "gating.bleed.report": ("BleedLevel", "BleedReport"),
     "gating.chops": ("Chop", "ChopReport"),
     "gating.detection.threshold": ("ThresholdSuggestion", "suggest_threshold"),
     "gating.frames.histogram": ("LevelHistogram",),
@@ -68,10 +74,13 @@ _PUBLIC_NAMES = {
 
 __all__ = [
     "PRESETS",
+    "Alignment",
     "AnalysisReport",
     "ArrayGateResult",
     "AudioError",
     "AudioInfo",
+    "BleedLevel",
+    "BleedReport",
     "Chop",
     "ChopReport",
     "Format",
@@ -84,6 +93,7 @@ __all__ = [
     "LevelReport",
     "NoiseProfile",
     "NoisegateError",
+    "OtherTrack",
     "OutputError",
     "OutputOptions",
     "RawFormat",

@@ -42,7 +42,7 @@ class OtherTracks:
         bands = min(reference.bands for reference in references)
         self._nothing = np.zeros((groups.past + groups.future, len(references), bands), np.float32)
 
-    def process(
+    def add_context(
         self,
         densities: BandPowerArray,
         last: bool = False,  # noqa: ARG002
@@ -66,18 +66,20 @@ class OtherChannels:
         self._groups = groups
         self._frames: BandPowerArray | None = None
 
-    def process(
+    def add_context(
         self, densities: BandPowerArray, last: bool = False
     ) -> tuple[BandPowerArray, list[Powers]]:
         """Return the frames of this track, and the other channels around them, for each gate."""
         past, future = self._groups.past, self._groups.future
-        if self._frames is None:
+        if self._frames is None or not len(self._frames):
             self._frames = np.repeat(densities[:1], past, axis=0)
         frames = np.concatenate([self._frames, densities])
         if last:
             frames = np.concatenate([frames, np.repeat(frames[-1:], future, axis=0)])
         ready = max(0, len(frames) - past - future)
         self._frames = frames[ready:]
+        if not ready:
+            frames = np.zeros((past + future, *densities.shape[1:]), np.float32)
         used = frames[: past + ready + future]
         others = [np.delete(used, gate, axis=1) for gate in range(used.shape[1])]
         return frames[past : past + ready], others
@@ -138,7 +140,7 @@ class BleedExclusion(
         return np.where(is_own, values, -np.inf)
 
     def _score(self, densities: BandPowerArray, last: bool = False) -> DetectorValues:
-        own, others = self._source.process(densities, last)
+        own, others = self._source.add_context(densities, last)
         return np.stack(
             [
                 scorer.process(own[:, gate], around, last)
