@@ -116,7 +116,7 @@ def test_the_fit_finds_the_weights_of_a_room(excess_share):
     powers = features @ weights * rng.gamma(4, 1 / 4, (frames, bands)).astype(np.float32)
     powers[: int(excess_share * frames)] *= 100
     fitted = fit_weights(powers, features, np.full(bands, 1e-12, np.float32))
-    tolerance = 0.03 if not excess_share else 0.1
+    tolerance = 0.03 if not excess_share else 0.2
     assert np.abs(fitted.mean(axis=0) - weights).max() < tolerance
     assert (fitted >= 0).all()
 
