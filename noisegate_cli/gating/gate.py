@@ -160,7 +160,15 @@ class Gate(BlockProcessor[Samples, Gated]):
             return None
         from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
-        return SpectralGate(settings, self._noises, sample_rate, channels, quantization_step, live)
+        return SpectralGate(
+            settings,
+            self._noises,
+            sample_rate,
+            channels,
+            quantization_step,
+            live,
+            has_bleed=self._bleed_filter is not None,
+        )
 
     def _create_magnitude_mask(
         self,
@@ -232,14 +240,16 @@ class Gate(BlockProcessor[Samples, Gated]):
         if self._spectral:
             self._spectral.submit_transforms(block, last)
         values, levels = self._detector.process(block, last)
-        mask = self._mask.process(values, last)
+        heard = mask = self._mask.process(values, last)
         self._length += len(block)
         if self._is_audited:
-            self._audit.process(levels, mask, last)
+            self._audit.process(levels, heard, last)
         if self._bleed_filter:
             mask = self._bleed_filter.process(values, block, last)
         self._runs.process(mask)
         samples = block
+        if self._spectral and self._bleed_filter:
+            self._spectral.append_bleed(self._bleed_filter.explained, heard, last)
         if self._spectral:
             samples = self._spectral.process(mask, last)
         elif self._magnitude_mask:

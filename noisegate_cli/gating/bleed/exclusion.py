@@ -110,6 +110,9 @@ class BleedExclusion(
         self._scorers = [BleedScorer(model, extractor) for model in models]
         self._shape = len(models), extractor.bands
         self._hysteresis = create_hysteresis(len(models))
+        self.explained: list[BandPowerArray] = []
+        """Power of the bleed in the frames that the last call has scored, shaped (frames, gates,
+        bands). It lags behind the batches as the scores do."""
         self._values: DetectorValues = np.zeros((0, len(models)))
         self._is_own: Mask = np.zeros((0, len(models)), np.bool_)
 
@@ -127,6 +130,7 @@ class BleedExclusion(
         last
             Whether the recording ends here.
         """
+        self.explained = []
         parts = [self._score(batch) for batch in densities]
         if last:
             empty = np.zeros((0, *self._shape), np.float32)
@@ -141,13 +145,12 @@ class BleedExclusion(
 
     def _score(self, densities: BandPowerArray, last: bool = False) -> DetectorValues:
         own, others = self._source.add_context(densities, last)
-        return np.stack(
-            [
-                scorer.process(own[:, gate], around, last)
-                for gate, (scorer, around) in enumerate(zip(self._scorers, others, strict=True))
-            ],
-            axis=1,
-        )
+        scores = [
+            scorer.process(own[:, gate], around, last)
+            for gate, (scorer, around) in enumerate(zip(self._scorers, others, strict=True))
+        ]
+        self.explained.append(np.stack([scorer.explained for scorer in self._scorers], axis=1))
+        return np.stack(scores, axis=1)
 
 
 class BleedScorer(PairedBlockProcessor[Powers, Powers, NDArray[np.float64]]):
@@ -164,6 +167,8 @@ class BleedScorer(PairedBlockProcessor[Powers, Powers, NDArray[np.float64]]):
     def __init__(self, model: BleedModel | None, extractor: BandLevelExtractor) -> None:
         self._model = model
         self._scorer = LikelihoodScorer(model or SignalModel(Verdict.INDISTINCT), extractor)
+        self.explained: Powers = np.zeros((0, extractor.bands), np.float32)
+        """Power of the bleed in the frames of the last call."""
 
     def process(self, own: Powers, around: Powers, last: bool = False) -> NDArray[np.float64]:
         """Return the scores of all frames that can be computed so far.
@@ -177,9 +182,12 @@ class BleedScorer(PairedBlockProcessor[Powers, Powers, NDArray[np.float64]]):
         last
             Whether the recording ends here.
         """
+        self.explained = np.zeros_like(own)
         if self._model is None:
             return self._scorer.process(own, last)
         predicted = self._model.prediction.predict(around)
+        bands = predicted.shape[1]
+        self.explained[:, :bands] = self._model.explain(own[:, :bands], predicted)
         powers = np.stack([own[:, : predicted.shape[1]], predicted], axis=1)
         return self._scorer.process(powers, last)
 

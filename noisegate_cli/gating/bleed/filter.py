@@ -10,6 +10,7 @@ from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.detection.detector import Detector
 from noisegate_cli.gating.detection.likelihood_detector import DensityBatches, LikelihoodDetector
+from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, GateStatistics, Mask
 from noisegate_cli.samples import Samples
 
@@ -57,6 +58,11 @@ class BleedFilter(PairedBlockProcessor[DetectorValues, Samples, Mask]):
             settings.timing(sample_rate),
             detector.gates,
         )
+
+    @property
+    def explained(self) -> list[BandPowerArray]:
+        """Power per Hz of the bleed in every second frame; see `BleedExclusion`."""
+        return self._exclusion.explained
 
     @property
     def statistics(self) -> GateStatistics:
