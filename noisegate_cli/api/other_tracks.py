@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from noisegate_cli.api.array_input import split_blocks
-from noisegate_cli.errors import SettingsError, SignalError
+from noisegate_cli.errors import AudioError, SettingsError, SignalError
 from noisegate_cli.files.formats import STDIO_PATH
 from noisegate_cli.files.output_target import is_same_file
 from noisegate_cli.files.reader import AudioReader, add_path_to_errors
@@ -73,6 +73,21 @@ def open_track(path: str | Path, settings: GateSettings) -> TrackSource:
         return TrackSource(quote_path(path), path, reader.info.sample_rate, read)
 
 
+def open_tracks(
+    paths: Sequence[str | Path], settings: GateSettings, skip_unreadable: bool
+) -> tuple[list[TrackSource], list[str]]:
+    """Return the sources of other tracks, and warnings about those that are skipped."""
+    sources, warnings = [], []
+    for path in paths:
+        try:
+            sources.append(open_track(path, settings))
+        except AudioError as error:
+            if not skip_unreadable:
+                raise
+            warnings.append(f"another track is not used: {error}")
+    return sources, warnings
+
+
 def create_array_source(name: str, samples: Samples, sample_rate: int) -> TrackSource:
     """Return the source of another track in an array, shaped (samples, channels)."""
     return TrackSource(name, None, sample_rate, lambda _: split_blocks(samples))
@@ -102,6 +117,8 @@ class OtherTracks:
         Settings of the gate.
     sample_rate, channels
         Of the recording.
+    warnings
+        Warnings about other tracks that were given and are not among the sources.
     """
 
     def __init__(
@@ -110,12 +127,13 @@ class OtherTracks:
         settings: GateSettings,
         sample_rate: int,
         channels: int,
+        warnings: Sequence[str] = (),
     ) -> None:
         self._sources = sources
         self._extractor = BandLevelExtractor(settings, sample_rate, channels) if sources else None
         self._sample_rate = sample_rate
         self._alignments: list[Alignment | None] = [None] * len(sources)
-        self.warnings: list[str] = []
+        self.warnings = list(warnings)
 
     def __bool__(self) -> bool:
         return bool(self._sources)

@@ -270,9 +270,11 @@ def gate_recording(
     with_peak: bool,
     progress: Progress,
     before_output_appears: Callable[[], None] = lambda: None,
+    skip_unreadable: bool = False,
 ) -> GateResult:
     """Gate a recording as `gate_file` does.
 
+    With `skip_unreadable`, other tracks that cannot be read are not used, and cause a warning.
     `before_output_appears` is called when all samples are written. If it raises an exception, no
     output appears.
     """
@@ -283,7 +285,7 @@ def gate_recording(
         open_progress(progress, Path(path).name) as report,
         open_reader(Path(path), raw, can_stream, settings.zero_nonfinite) as reader,
     ):
-        others = _open_other_tracks(reader, against, settings)
+        others = _open_other_tracks(reader, against, settings, skip_unreadable)
         sources = _list_sources(reader.info.path, settings, against)
         outputs = _plan_outputs(reader, output, residue, options, force, sources)
         if outputs.is_live:
@@ -444,15 +446,18 @@ def _clipping_warnings(writer: AudioWriter) -> list[str]:
 
 
 def _open_other_tracks(
-    reader: Reader, against: Sequence[str | Path], settings: GateSettings
+    reader: Reader,
+    against: Sequence[str | Path],
+    settings: GateSettings,
+    skip_unreadable: bool,
 ) -> "OtherTracks":
     """Return the other tracks, after checking that they can be read."""
-    from noisegate_cli.api.other_tracks import OtherTracks, check_other_paths, open_track
+    from noisegate_cli.api.other_tracks import OtherTracks, check_other_paths, open_tracks
 
     info = reader.info
     check_other_paths(info.path, against)
-    sources = [open_track(path, settings) for path in against]
-    return OtherTracks(sources, settings, info.sample_rate, info.channels)
+    sources, warnings = open_tracks(against, settings, skip_unreadable)
+    return OtherTracks(sources, settings, info.sample_rate, info.channels, warnings)
 
 
 def _list_sources(

@@ -143,6 +143,7 @@ def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
         job.source,
         settings=settings,
         against=job.against,
+        skip_unreadable=True,
         with_peak=True,
         progress=send_heartbeat,
     )
