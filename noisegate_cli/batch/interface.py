@@ -75,6 +75,10 @@ class BatchConfig:
                 f"timeout {self.timeout_s:g} is out of range: "
                 f"give timeout_s= at most {MAX_TIMEOUT_S:.0f}"
             )
+        if self.tracks and self.settings.channels == "exclusive":
+            raise SettingsError(
+                "tracks=True and channels='exclusive' exclude each other: leave out one"
+            )
         if self.cluster and self.jobs:
             raise SettingsError("jobs= is for this machine, a cluster has its own: leave out one")
 

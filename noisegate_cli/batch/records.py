@@ -24,6 +24,7 @@ RESULT_COLUMNS = (
     "closed_share",
     "openings",
     "chops",
+    "bleed_closed_share",
     "seconds",
 )
 """Figures of a result that the plan stores."""

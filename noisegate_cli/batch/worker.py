@@ -252,6 +252,11 @@ def summarize_result(result: "GateResult") -> dict[str, Any]:
         "closed_share": result.statistics.closed_share,
         "openings": result.statistics.openings,
         "chops": result.chops.count,
+        "bleed_closed_share": result.bleed.closed_share if result.bleed else None,
+        "others": [
+            {"file": track.path, "level_db": track.level_db, "alignment": track.alignment}
+            for track in result.others
+        ],
         "warnings": result.warnings,
         "seconds": round(result.seconds, 6),
     }

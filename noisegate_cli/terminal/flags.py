@@ -19,6 +19,7 @@ FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
     "subtype": "--subtype",
     "csv_path": "--report",
     "threshold": "-t",
+    "tracks": "--tracks",
     "timeout_s": "--timeout",
 }
 """Flag of each parameter that a message may suggest."""

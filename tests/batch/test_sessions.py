@@ -1,12 +1,14 @@
 """Batches in which the recordings of a folder are the tracks of one session."""
 
 import os
+from pathlib import Path
 
 import pytest
 import soundfile as sf
 
-from noisegate_cli import GateSettings
+from noisegate_cli import GateSettings, SettingsError
 from noisegate_cli.batch.interface import BatchConfig
+from noisegate_cli.batch.manifest import read_results
 from noisegate_cli.batch.run import BatchRun
 from tests.batch.helpers import InlineWorkerPool
 from tests.conftest import read
@@ -59,6 +61,23 @@ def test_a_track_is_gated_again_only_if_its_session_has_changed(root):
     os.utime(root / "a" / "guest.flac", (1, 1))
     changed = run(root)
     assert (changed.done, changed.skipped) == (2, 2)
+
+
+def test_the_manifest_and_the_report_tell_the_bleed(root, tmp_path):
+    run(root, csv_path=tmp_path / "report.csv")
+    results = {result.output: result for result in read_results(root.with_name("out")) if result}
+    host = results[str(Path("a", "host.wav"))].result
+    assert 0.2 < host["bleed_closed_share"] < 0.5
+    assert host["others"][0]["level_db"] == pytest.approx(-12, abs=2)
+    assert results["alone.wav"].result["others"] == []
+    header, *_ = (tmp_path / "report.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert "bleed_closed_share" in header
+
+
+def test_sessions_of_exclusive_channels_are_refused(tmp_path):
+    settings = GateSettings(channels="exclusive")
+    with pytest.raises(SettingsError, match="exclude each other"):
+        BatchConfig(root=tmp_path, output=tmp_path / "out", settings=settings, tracks=True)
 
 
 def test_folders_with_too_many_recordings_are_no_sessions(root, monkeypatch):
