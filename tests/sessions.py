@@ -47,7 +47,7 @@ def make_session(
     for i in range(talkers):
         track = rng.normal(0, NOISE_RMS, len(own[0]))
         for j, voice in enumerate(own):
-            track += voice if i == j else _convolve(voice, make_room(rng, bleed_db, decay_s))
+            track += voice if i == j else convolve(voice, make_room(rng, bleed_db, decay_s))
         tracks.append(track)
     return tracks, own
 
@@ -58,7 +58,8 @@ def find_active(y: Samples, threshold: float = 0.004) -> Samples:
     return np.asarray(np.sqrt(np.mean(hops**2, axis=1)) > threshold)
 
 
-def _convolve(y: Samples, response: Samples) -> Samples:
+def convolve(y: Samples, response: Samples) -> Samples:
+    """Return `y` in a room with an impulse response, in the length of `y`."""
     length = len(y) + len(response) - 1
     return np.asarray(
         np.fft.irfft(np.fft.rfft(y, length) * np.fft.rfft(response, length), length)[: len(y)]

@@ -194,8 +194,7 @@ class OtherTracks:
             )
         if not any(bleed.models):
             self.warnings.append(
-                "its own sound and the bleed of other tracks can't be told apart: "
-                "nothing is closed for bleed"
+                "no bleed is found that can be told from its own sound: nothing is closed for it"
             )
 
     def report(self, bleed: BleedReport | None) -> tuple[OtherTrack, ...]:

@@ -51,6 +51,11 @@ MIN_CLASS_DISTANCE_DB = 3.0
 """Least distance of the mean energy ratios of own sound and bleed: with less, the classes are not
 two sources."""
 
+MIN_CLASS_SEPARATION = 4.5
+"""Least distance of the first classes, in standard deviations of the wider one. The ratio of a
+single source that all microphones record has one peak and a long tail in pauses; the distance is
+then 1.3 to 4.0."""
+
 CLASSIFY_ROUNDS, OWN_SCORE, BLEED_SCORE = 3, 0.3, -0.1
 """Repetitions, and the scores above and below which frames belong to the classes."""
 
@@ -163,13 +168,16 @@ def learn_bleed_model(frames: TrainingFrames) -> BleedModel | None:
     floor, reference_floors = compute_floor(powers), compute_floor(references)
     tracks = np.concatenate([powers[:, None], references], axis=1)
     floors = np.concatenate([floor[None], reference_floors])
-    is_active = _is_active(frames, tracks, floors)
+    is_each_active = _is_active(frames, tracks, floors)
+    is_active = is_each_active.any(axis=1)
     ratio = _energy_ratio_db(frames, tracks, floors)
     if np.count_nonzero(is_active) < 2 * MIN_CLASS_FRAMES:
         return None
     low, high = quantile(ratio[is_active], [LOW_QUANTILE, HIGH_QUANTILE])
     offset, margin = ratio - (low + high) / 2, MARGIN_SHARE * (high - low)
-    is_own, is_bleed = is_active & (offset > margin), is_active & (offset < -margin)
+    is_own, is_bleed = is_active & (offset > margin), is_each_active[:, 0] & (offset < -margin)
+    if not _are_separate(ratio[is_own], ratio[is_bleed]):
+        return None
     model = None
     for _ in range(CLASSIFY_ROUNDS):
         if min(np.count_nonzero(is_own), np.count_nonzero(is_bleed)) < MIN_CLASS_FRAMES:
@@ -197,10 +205,18 @@ def learn_bleed_model(frames: TrainingFrames) -> BleedModel | None:
 
 
 def _is_active(frames: TrainingFrames, tracks: Powers, floors: Powers) -> NDArray[np.bool_]:
-    """Return whether any track is active in each frame; shaped (frames, tracks, bands)."""
+    """Return which tracks are active in each frame, from powers shaped (frames, tracks, bands)."""
     smoothed = compute_running_mean(tracks, frames.extractor.level_smoothing_frames)
     levels = 10 * np.log10((smoothed + floors) / floors).mean(axis=2)
-    return np.asarray(levels.max(axis=1) > MIN_ACTIVE_DB)
+    return np.asarray(levels > MIN_ACTIVE_DB)
+
+
+def _are_separate(own_ratio: NDArray[np.float64], bleed_ratio: NDArray[np.float64]) -> bool:
+    """Return whether the energy ratios of the first classes come from two sources."""
+    if min(len(own_ratio), len(bleed_ratio)) < MIN_CLASS_FRAMES:
+        return False
+    deviation = max(own_ratio.std(), bleed_ratio.std())
+    return bool(own_ratio.mean() - bleed_ratio.mean() > MIN_CLASS_SEPARATION * deviation)
 
 
 def _energy_ratio_db(frames: TrainingFrames, tracks: Powers, floors: Powers) -> NDArray[np.float64]:

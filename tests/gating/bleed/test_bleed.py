@@ -7,7 +7,14 @@ from noisegate_cli import SettingsError, gate
 from noisegate_cli.errors import AudioError
 from noisegate_cli.gating.bleed.prediction import DelayGroups, fit_weights
 from noisegate_cli.samples import from_db
-from tests.sessions import RATE, find_active, make_session
+from tests.sessions import (
+    RATE,
+    convolve,
+    find_active,
+    make_own_tracks,
+    make_room,
+    make_session,
+)
 
 CLOSED = 1e-7
 OWN_RMS = 0.01
@@ -94,6 +101,16 @@ def test_identical_tracks_are_refused():
         gate(tracks[0], RATE, against=[0.5 * tracks[0]])
     with pytest.raises(AudioError, match="channels 1 and 2 contain the same sound"):
         gate(np.stack([tracks[0]] * 2, axis=1), RATE, channels="exclusive")
+
+
+@pytest.mark.parametrize("decay_s", [0.3, 0.8])
+def test_a_single_talker_at_two_microphones_loses_nothing(decay_s):
+    own = make_own_tracks()[0]
+    rng = np.random.default_rng(5)
+    tracks = [own, convolve(own, make_room(rng, -9, decay_s))]
+    tracks = [y + rng.normal(0, 3e-4, len(y)) for y in tracks]
+    y = gate(tracks[0], RATE, against=[tracks[1]])
+    assert np.array_equal(y, gate(tracks[0], RATE))
 
 
 def test_exclusive_channels_need_two_channels():
