@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from noisegate_cli.api.excerpts import Excerpt
     from noisegate_cli.api.gate_stream import GateStream
     from noisegate_cli.api.labels import write_labels
+    from noisegate_cli.api.other_tracks import OtherTrack
     from noisegate_cli.api.recordings import (
         AnalysisReport,
         GateResult,
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from noisegate_cli.files.formats import AudioInfo, Format
     from noisegate_cli.files.output_naming import OutputOptions
     from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.gating.alignment import Alignment
     from noisegate_cli.gating.analysis import LevelReport
+    from noisegate_cli.gating.bleed.report import BleedLevel, BleedReport
     from noisegate_cli.gating.chops import Chop, ChopReport
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion, suggest_threshold
     from noisegate_cli.gating.detection.verdict import Verdict
@@ -56,7 +59,10 @@ _PUBLIC_NAMES = {
     "api.excerpts": ("Excerpt",),
     "api.gate_stream": ("GateStream",),
     "api.labels": ("write_labels",),
+    "api.other_tracks": ("OtherTrack",),
+    "gating.alignment": ("Alignment",),
     "gating.analysis": ("LevelReport",),
+    "gating.bleed.report": ("BleedLevel", "BleedReport"),
     "gating.chops": ("Chop", "ChopReport"),
     "gating.detection.threshold": ("ThresholdSuggestion", "suggest_threshold"),
     "gating.forced": ("ForcedStretches",),
@@ -80,11 +86,14 @@ _PUBLIC_NAMES = {
 
 __all__ = [
     "PRESETS",
+    "Alignment",
     "AnalysisReport",
     "ArrayGateResult",
     "ArrayLevelReport",
     "AudioError",
     "AudioInfo",
+    "BleedLevel",
+    "BleedReport",
     "Chop",
     "ChopReport",
     "Excerpt",
@@ -100,6 +109,7 @@ __all__ = [
     "LevelReport",
     "NoiseProfile",
     "NoisegateError",
+    "OtherTrack",
     "OutputError",
     "OutputOptions",
     "RawFormat",

@@ -13,6 +13,7 @@ import soundfile as sf
 
 from docs.options_page import PAGE, build_page
 from noisegate_cli.terminal.cli import run
+from tests.sessions import RATE, make_session
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -33,6 +34,12 @@ def recordings(tmp_path, monkeypatch):
         target = (tmp_path / name).with_suffix(".wav")
         sf.write(target, np.column_stack([y, y]) if name == "episode.wav" else y, rate)
         target.rename(tmp_path / name)
+    (host, guest), _ = make_session(bleed_db=-12.0)
+    (tmp_path / "session").mkdir()
+    for folder in (tmp_path, tmp_path / "session"):
+        sf.write(folder / "host.wav", host, RATE)
+        sf.write(folder / "guest.wav", guest, RATE)
+    sf.write(tmp_path / "call.wav", np.column_stack([host, guest]), RATE)
     for folder in ("recordings", "corpus"):
         (tmp_path / folder).mkdir()
         shutil.copy(tmp_path / "file.wav", tmp_path / folder / "first.wav")

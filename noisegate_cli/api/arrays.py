@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
@@ -17,6 +18,7 @@ from noisegate_cli.api.noise_input import (
     measure_noise_file,
     measure_noise_span,
 )
+from noisegate_cli.api.other_tracks import OtherTrack, OtherTracks, create_array_source
 from noisegate_cli.api.pictures import draw_analysis_of, draw_gate_of
 from noisegate_cli.api.progress import (
     FIRST_PASS_SHARE,
@@ -27,6 +29,7 @@ from noisegate_cli.api.progress import (
     scale_progress,
 )
 from noisegate_cli.gating.analysis import Analyzer, LevelReport
+from noisegate_cli.gating.bleed.references import ReferencePowers
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, GateReport
 from noisegate_cli.gating.heard_channels import measure_heard_channels
@@ -50,6 +53,8 @@ class ArrayGateResult(GateReport):
     """The gated samples, in the shape and the type of the input."""
     original: Samples
     """The input as it was given, not copied, shaped (samples, channels)."""
+    others: tuple[OtherTrack, ...] = ()
+    """The other tracks, in the order of `against`."""
 
     def plot(self) -> Figure:
         """Return a picture: the waveforms before and after, the gain, and the removed signal.
@@ -135,6 +140,7 @@ def gate(
     segments: GivenSegments | None = None,
     keep: Sequence[tuple[float, float]] = (),
     cut: Sequence[tuple[float, float]] = (),
+    against: Sequence[ArrayLike] = (),
     axis: int = 0,
     return_result: Literal[False] = False,
     progress: Progress = False,
@@ -153,6 +159,7 @@ def gate(
     segments: GivenSegments | None = None,
     keep: Sequence[tuple[float, float]] = (),
     cut: Sequence[tuple[float, float]] = (),
+    against: Sequence[ArrayLike] = (),
     axis: int = 0,
     return_result: Literal[True],
     progress: Progress = False,
@@ -185,6 +192,7 @@ def gate(
     segments: GivenSegments | None = None,
     keep: Sequence[tuple[float, float]] = (),
     cut: Sequence[tuple[float, float]] = (),
+    against: Sequence[ArrayLike] = (),
     axis: int = 0,
     return_result: bool = False,
     progress: Progress = False,
@@ -213,6 +221,10 @@ def gate(
     keep, cut
         Stretches, from and to in seconds, in which the gate is fully open, or fully closed, in any
         case. The fades lie outside. Where both overlap, `keep` has priority.
+    against
+        Samples of other tracks of the same session, each shaped as `y`, of any length and at the
+        same sample rate. The gate stays closed where only their bleed is heard. Lag and clock drift
+        are found; a track without a common sound is not used.
     axis
         Axis of the time: -1 if `y` is shaped (channels, samples).
     return_result
@@ -271,14 +283,21 @@ def gate(
     samples = prepare_samples(y, settings, axis)
     noises = _measure_noise(samples, y_noise, settings, sample_rate, axis)
     forced = build_forced(segments, keep, cut)
-    with open_progress(progress, "gate") as report:
+    others = _prepare_other_tracks(samples, against, settings, sample_rate, axis)
+    with ExitStack() as stack, open_progress(progress, "gate") as report:
         decision, start = GateDecision.from_settings(settings, noises, forced), 0.0
-        if decision is None:
+        if decision is None or others:
             start = FIRST_PASS_SHARE
             first_pass = scale_progress(report, 0.0, start)
-            decision = _measure_array(samples, settings, sample_rate, noises, first_pass).decide()
+            others.align(split_blocks(samples))
+            with others.open_references() as references:
+                decision = _measure_array(
+                    samples, settings, sample_rate, noises, first_pass, references=references
+                ).decide()
             decision = decision.force(forced)
-        stream = Gate(decision, sample_rate, samples.shape[1])
+            others.check_bleed(decision.bleed)
+        references = stack.enter_context(others.open_references())
+        stream = Gate(decision, sample_rate, samples.shape[1], references=references)
         out = np.empty_like(np.asarray(y), order="C", subok=False)
         rows = np.moveaxis(out, axis, 0).reshape(samples.shape)
         end = 0
@@ -291,7 +310,13 @@ def gate(
             end += len(gated)
     if not return_result:
         return out
-    return ArrayGateResult(samples=out, original=samples, **stream.report.to_fields())
+    gated_report = stream.report
+    return ArrayGateResult(
+        samples=out,
+        original=samples,
+        others=others.report(gated_report.bleed),
+        **gated_report.to_fields(),
+    )
 
 
 def segments(
@@ -393,6 +418,7 @@ def _measure_array(
     noises: NoiseProfiles,
     progress: ProgressCallback,
     compare: bool = False,
+    references: Sequence[ReferencePowers] = (),
 ) -> Analyzer:
     length, channels = samples.shape
     blocks = report_progress(split_blocks(samples), length, progress)
@@ -405,4 +431,23 @@ def _measure_array(
         length,
         noises,
         compare,
+        references,
     )
+
+
+def _prepare_other_tracks(
+    samples: Samples,
+    against: Sequence[ArrayLike],
+    settings: GateSettings,
+    sample_rate: int,
+    axis: int,
+) -> OtherTracks:
+    sources = [
+        create_array_source(
+            f"against[{index}]",
+            prepare_samples(y, settings, axis if np.ndim(y) == 2 else 0),
+            sample_rate,
+        )
+        for index, y in enumerate(against)
+    ]
+    return OtherTracks(sources, settings, sample_rate, samples.shape[1])

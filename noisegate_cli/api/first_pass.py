@@ -1,5 +1,7 @@
 """The first pass over a recording in a file, and the decision that it leads to."""
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,9 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Blocks
 
 if TYPE_CHECKING:
+    from noisegate_cli.api.other_tracks import OtherTracks
     from noisegate_cli.gating.analysis import Analyzer
+    from noisegate_cli.gating.bleed.references import ReferencePowers
     from noisegate_cli.gating.noise_profile import NoiseProfiles
 
 
@@ -26,17 +30,28 @@ def decide(
     settings: GateSettings,
     noises: "NoiseProfiles",
     forced: ForcedStretches,
+    others: "OtherTracks | None",
     progress: ProgressCallback,
 ) -> tuple[GateDecision, ProgressCallback]:
     """Return the decision, from a first pass if it needs one, and the rest of the progress."""
     decision = GateDecision.from_settings(settings, noises, forced)
-    if decision is not None:
+    if decision is not None and not others:
         return decision, progress
     assert isinstance(reader, AudioReader)  # because it is not a live stream
     first_pass = scale_progress(progress, 0.0, FIRST_PASS_SHARE)
-    with reader.reopen() as first:
-        analyzer = measure_file(first, settings, noises, first_pass)
-    return analyzer.decide().force(forced), scale_progress(progress, FIRST_PASS_SHARE, 1.0)
+    with ExitStack() as stack:
+        references: Sequence[ReferencePowers] = ()
+        if others:
+            with reader.reopen() as first, add_path_to_errors(reader.info.path):
+                others.align(first.blocks())
+            references = stack.enter_context(others.open_references())
+        first = stack.enter_context(reader.reopen())
+        analyzer = measure_file(first, settings, noises, first_pass, references=references)
+        decision = analyzer.decide().force(forced)
+    if others:
+        with add_path_to_errors(reader.info.path):
+            others.check_bleed(decision.bleed)
+    return decision, scale_progress(progress, FIRST_PASS_SHARE, 1.0)
 
 
 def measure_file(
@@ -45,6 +60,7 @@ def measure_file(
     noises: "NoiseProfiles",
     progress: ProgressCallback,
     compare: bool = False,
+    references: "Sequence[ReferencePowers]" = (),
 ) -> "Analyzer":
     """Return an analyzer that has measured a recording."""
     from noisegate_cli.gating.heard_channels import measure_heard_channels
@@ -61,6 +77,7 @@ def measure_file(
             info.samples,
             noises,
             compare,
+            references,
         )
 
 

@@ -102,7 +102,7 @@ def record_file(
     noises = measure_noise_file(settings)
     with open_reader(path, raw, zero_nonfinite=settings.zero_nonfinite) as reader:
         noises = noises or measure_noise_span_of_reader(reader, settings)
-        decision, _ = decide(reader, settings, noises, forced, lambda _: None)
+        decision, _ = decide(reader, settings, noises, forced, None, lambda _: None)
         return record_reader(
             reader, decision, lambda _: None, with_spectrogram=with_spectrogram, excerpt=excerpt
         )

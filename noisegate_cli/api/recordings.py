@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -45,6 +46,7 @@ from noisegate_cli.text import format_repr
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from noisegate_cli.api.other_tracks import OtherTrack, OtherTracks
     from noisegate_cli.files.pipes import RawFormat
     from noisegate_cli.gating.analysis import LevelReport
     from noisegate_cli.plots.overview import Overview, OverviewRecorder
@@ -120,6 +122,8 @@ class GateResult(GateReport):
     """Maximum delay from standard input to standard output; None for files."""
     raw: "RawFormat | None" = None
     """Sample format of an input without a header."""
+    others: "tuple[OtherTrack, ...]" = ()
+    """The other tracks, in the order of `against`."""
 
     def plot(self) -> "Figure":
         """Return a picture of the gate; the recording is read and gated again.
@@ -137,11 +141,15 @@ class GateResult(GateReport):
         """Return the picture and players of an excerpt for a notebook."""
         from noisegate_cli.api.notebook import show
 
+        if self.others:
+            return f"<code>{escape(repr(self))}</code>"
         return show(self._record, self._draw, self.source.sample_rate)
 
     def _record(self, **options: Any) -> "Overview":
         from noisegate_cli.api.overviews import record_file
 
+        if self.others:
+            raise SettingsError("a gate against other tracks is drawn with plot= while it runs")
         return record_file(self.source.path, self.settings, self.raw, forced=self.forced, **options)
 
     def _draw(self, overview: "Overview") -> "Figure":
@@ -305,6 +313,7 @@ def gate_file(
     output: str | Path | None = None,
     settings: GateSettings | None = None,
     *,
+    against: Sequence[str | Path] = (),
     residue: str | Path | None = None,
     labels: str | Path | None = None,
     comparison: str | Path | None = None,
@@ -338,6 +347,10 @@ def gate_file(
         output if the threshold is given.
     settings
         Settings of the gate; by default the preset `voice`.
+    against
+        Other tracks of the same session, of any format, sample rate and length. The gate stays
+        closed where only their bleed is heard. Lag and clock drift are found; a track without a
+        common sound is not used.
     residue
         Path of a file for the removed signal, input − output; None to write none.
     labels
@@ -394,6 +407,7 @@ def gate_file(
         path,
         output,
         build_settings(settings, preset, changes),
+        against=against,
         residue=residue,
         labels=labels,
         comparison=comparison,
@@ -415,6 +429,7 @@ def gate_recording(
     output: str | Path | None,
     settings: GateSettings,
     *,
+    against: Sequence[str | Path] = (),
     residue: str | Path | None = None,
     labels: str | Path | None = None,
     comparison: str | Path | None = None,
@@ -429,9 +444,11 @@ def gate_recording(
     with_peak: bool,
     progress: Progress,
     before_output_appears: Callable[[], None] = lambda: None,
+    skip_unreadable: bool = False,
 ) -> GateResult:
     """Gate a recording as `gate_file` does.
 
+    With `skip_unreadable`, other tracks that cannot be read are not used, and cause a warning.
     `before_output_appears` is called when all samples are written. If it raises an exception, no
     output appears.
     """
@@ -439,23 +456,26 @@ def gate_recording(
         raise SettingsError("a picture shows a whole recording: leave out plot= or the excerpt")
     started = time.perf_counter()
     noises = measure_noise_file(settings)
-    can_stream = excerpt is None and (
-        GateDecision.from_settings(settings, noises, forced) is not None
+    can_stream = (
+        excerpt is None
+        and not against
+        and GateDecision.from_settings(settings, noises, forced) is not None
     )
     with (
         open_progress(progress, Path(path).name) as report,
         open_reader(Path(path), raw, can_stream, settings.zero_nonfinite) as reader,
     ):
         info = reader.info
+        others = _open_other_tracks(reader, against, settings, skip_unreadable)
         hop = settings.timing(info.sample_rate).hop_length
         decision = None
         if excerpt and excerpt.start is None:
             noises = noises or measure_noise_span_of_reader(reader, settings)
-            decision, second_pass = decide(reader, settings, noises, forced, report)
-            span = _choose_busiest_span(reader, decision, excerpt)
+            decision, second_pass = decide(reader, settings, noises, forced, others, report)
+            span = _choose_busiest_span(reader, decision, others, excerpt)
         else:
             span = choose_span(excerpt, None, info.sample_rate, hop) if excerpt else SampleSpan()
-        sources = _input_paths(info.path, settings.noise_file, segments_path)
+        sources = _input_paths(info.path, settings.noise_file, segments_path, against)
         outputs = plan_outputs(
             reader,
             output,
@@ -471,20 +491,9 @@ def gate_recording(
             settings = settings.live
         if decision is None:
             noises = noises or measure_noise_span_of_reader(reader, settings)
-            decision, second_pass = decide(reader, settings, noises, forced, report)
+            decision, second_pass = decide(reader, settings, noises, forced, others, report)
         picture = check_picture(plot, sources | outputs.paths, force)
         recorder = _create_recorder(decision, info) if picture else None
-        with add_path_to_errors(info.path):
-            stream = Gate(
-                decision,
-                info.sample_rate,
-                info.channels,
-                quantization_step=info.quantization_step(info.dtype),
-                residue=outputs.residue is not None or recorder is not None,
-                span=span,
-                live=outputs.is_live,
-                on_frames=recorder.add_frames if recorder else None,
-            )
         is_file = info.path != STDIO_PATH
         metadata = InputMetadata(
             reader.path,
@@ -496,6 +505,19 @@ def gate_recording(
             keep_mode=is_file,
         )
         with ExitStack() as stack:
+            references = stack.enter_context(others.open_references())
+            with add_path_to_errors(info.path):
+                stream = Gate(
+                    decision,
+                    info.sample_rate,
+                    info.channels,
+                    quantization_step=info.quantization_step(info.dtype),
+                    residue=outputs.residue is not None or recorder is not None,
+                    span=span,
+                    references=references,
+                    live=outputs.is_live,
+                    on_frames=recorder.add_frames if recorder else None,
+                )
             write_labels = None
             if outputs.labels:
                 from noisegate_cli.files.labels.label_file import open_label_writer
@@ -529,11 +551,13 @@ def gate_recording(
         warnings=(
             *reader.warnings,
             *ignored_channels(decision.heard_channels, info),
+            *others.warnings,
             *metadata.warnings,
             *_clipping_warnings(writers[0]),
         ),
         delay_ms=None if delay_samples is None else 1000 * delay_samples / rate,
         raw=raw,
+        others=others.report(gated.bleed),
     )
 
 
@@ -555,22 +579,28 @@ def _parse_raw_format(raw: "RawFormat | str | None") -> "RawFormat | None":
     return RawFormat.from_value(raw)
 
 
-def _choose_busiest_span(reader: Reader, decision: GateDecision, excerpt: Excerpt) -> SampleSpan:
+def _choose_busiest_span(
+    reader: Reader, decision: GateDecision, others: "OtherTracks", excerpt: Excerpt
+) -> SampleSpan:
     """Return the excerpt in which the gate opens and closes most often."""
-    gated = _run_without_output(reader, decision, lambda _: None)
+    gated = _run_without_output(reader, decision, others)
     rate, hop = reader.info.sample_rate, gated.segments.timing.hop_length
     return choose_span(excerpt, gated.segments, rate, hop)
 
 
 def _run_without_output(
-    reader: Reader, decision: GateDecision, progress: ProgressCallback
+    reader: Reader, decision: GateDecision, others: "OtherTracks"
 ) -> GateReport:
     """Return the report on a gate, in a pass over the recording of its own."""
     assert isinstance(reader, AudioReader)  # because it is not a live stream
     info = reader.info
-    with reader.reopen() as again, add_path_to_errors(info.path):
-        stream = Gate(decision, info.sample_rate, info.channels)
-        for block, last in report_progress(again.blocks(), info.samples, progress):
+    with (
+        reader.reopen() as again,
+        others.open_references() as references,
+        add_path_to_errors(info.path),
+    ):
+        stream = Gate(decision, info.sample_rate, info.channels, references=references)
+        for block, last in again.blocks():
             stream.process(block, last)
     return stream.report
 
@@ -613,12 +643,32 @@ def _clipping_warnings(writer: AudioWriter) -> list[str]:
 
 
 def _input_paths(
-    path: Path, noise_file: str | None, segments: str | Path | None = None
+    path: Path,
+    noise_file: str | None,
+    segments: str | Path | None = None,
+    against: Sequence[str | Path] = (),
 ) -> dict[str, Path]:
     """Return the paths of the files that are only read, by their description."""
-    named = {
+    named: dict[str, str | Path | None] = {
         "the input": path,
         "the recording of the noise": noise_file,
         "the applied file": segments,
     }
+    for number, track in enumerate(against, 1):
+        named["another track" if number == 1 else f"another track ({number})"] = track
     return {name: Path(source) for name, source in named.items() if source}
+
+
+def _open_other_tracks(
+    reader: Reader,
+    against: Sequence[str | Path],
+    settings: GateSettings,
+    skip_unreadable: bool,
+) -> "OtherTracks":
+    """Return the other tracks, after checking that they can be read."""
+    from noisegate_cli.api.other_tracks import OtherTracks, check_other_paths, open_tracks
+
+    info = reader.info
+    check_other_paths(info.path, against)
+    sources, warnings = open_tracks(against, settings, skip_unreadable)
+    return OtherTracks(sources, settings, info.sample_rate, info.channels, warnings)

@@ -44,6 +44,9 @@ class BatchConfig:
     """Whether each name in `names_file` ends in NUL, not in a line break."""
     threshold_scope: ThresholdScope | None = None
     """Scope of a shared threshold; None if each recording has its own threshold."""
+    tracks: bool = False
+    """Whether the recordings of a folder are the tracks of one session, so that each of them is
+    gated against the others."""
     jobs: int | None = None
     """Number of parallel jobs on this machine; None for one per CPU."""
     cluster: str | None = None
@@ -78,6 +81,10 @@ class BatchConfig:
         if self.cluster and self.timeout_s is not None:
             raise SettingsError(
                 "timeout_s= is for this machine, a cluster has no time limit: leave out one"
+            )
+        if self.tracks and self.settings.channels == "exclusive":
+            raise SettingsError(
+                "tracks=True and channels='exclusive' exclude each other: leave out one"
             )
         if self.cluster and self.jobs:
             raise SettingsError("jobs= is for this machine, a cluster has its own: leave out one")

@@ -98,6 +98,7 @@ class Plan:
         # A single transaction that is never committed: the database is temporary.
         self._db.execute("BEGIN")
         self._db.create_function("clash", 2, self._format_collision)
+        self._db.create_function("too_many", 1, self._format_large_folder)
 
     def close(self) -> None:
         """Close and discard the database."""
@@ -148,6 +149,25 @@ class Plan:
                     why = clash(name, (SELECT b.name FROM files b WHERE {clash} LIMIT 1))
                 WHERE state = 'to do' AND EXISTS (SELECT 1 FROM files b WHERE {clash})
             """)
+
+    def fail_large_folders(self, max_recordings: int) -> None:
+        """Fail the recordings of folders that contain too many to be the tracks of a session."""
+        self._db.execute("CREATE INDEX folders ON files (folder, name)")
+        self._db.execute(
+            """
+            UPDATE files SET state = 'failed', why = too_many(name) WHERE state = 'to do'
+            AND folder IN (SELECT folder FROM files GROUP BY folder HAVING count(*) > ?)
+            """,
+            (max_recordings,),
+        )
+
+    def list_folder(self, folder: str) -> list[Recording]:
+        """Return all recordings in a folder, whatever their state, sorted by name."""
+        query = "SELECT name, size, mtime_ns FROM files WHERE folder = ? ORDER BY name"
+        return [
+            Recording(os.fsdecode(name), size, mtime_ns)
+            for name, size, mtime_ns in self._db.execute(query, (os.fsencode(folder),))
+        ]
 
     def load_previous_results(self, results: Iterable[RecordingResult]) -> None:
         """Load the results of previous batches, oldest first."""
@@ -315,6 +335,10 @@ class Plan:
             quote_path(os.path.join(self._root, os.fsdecode(n))) for n in (name, other)
         )
         return f"{source} would overwrite {other_source}, or what comes of it"
+
+    def _format_large_folder(self, name: bytes) -> str:
+        source = quote_path(os.path.join(self._root, os.fsdecode(name)))
+        return f"{source} is in a folder with too many recordings for the tracks of one session"
 
 
 @contextmanager

@@ -24,6 +24,7 @@ RESULT_COLUMNS = (
     "closed_share",
     "openings",
     "chops",
+    "bleed_closed_share",
     "seconds",
 )
 """Figures of a result that the plan stores."""
@@ -86,9 +87,15 @@ class ReviewCandidate(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def encode_settings(settings: GateSettings, options: OutputOptions) -> str:
-    """Return settings and output options as JSON; equal settings give equal text."""
-    return json.dumps([_to_json_dict(settings), _to_json_dict(options)])
+def encode_settings(
+    settings: GateSettings, options: OutputOptions, tracks: str | None = None
+) -> str:
+    """Return settings and output options as JSON; equal settings give equal text.
+
+    `tracks` is a fingerprint of the other tracks of the session, if there are any.
+    """
+    others = {} if tracks is None else {"against": tracks}
+    return json.dumps([_to_json_dict(settings) | others, _to_json_dict(options)])
 
 
 @lru_cache(maxsize=64)

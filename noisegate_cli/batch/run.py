@@ -42,6 +42,7 @@ from noisegate_cli.batch.records import (
     RecordingState,
     encode_settings,
 )
+from noisegate_cli.batch.sessions import MAX_SESSION_TRACKS, Sessions
 from noisegate_cli.batch.thresholds import SharedThresholds
 from noisegate_cli.batch.worker import Job, LostJob, gate_job, pickle_settings
 from noisegate_cli.errors import AudioError, NoisegateError, OutputError
@@ -78,6 +79,7 @@ class BatchRun:
         self._real_root = os.path.realpath(batch.root)
         self._pending: dict[str, Recording] = {}
         self._shared_thresholds: SharedThresholds | None = None
+        self._sessions: Sessions | None = None
         self._processed_bytes = 0
         self.report = BatchReport(batch.output, batch.dry_run)
 
@@ -137,6 +139,9 @@ class BatchRun:
             recordings = find_listed(batch.root, names, batch.patterns)
         self._plan.add(self._report_found(recordings))
         self._plan.fail_colliding_outputs()
+        if batch.tracks:
+            self._plan.fail_large_folders(MAX_SESSION_TRACKS)
+            self._sessions = Sessions(self._plan)
         if batch.csv_path:
             check_csv_is_no_recording(batch.csv_path, batch.output, self._plan)
         if batch.plot_path:
@@ -240,7 +245,7 @@ class BatchRun:
                 recording,
                 os.path.join(self._real_root, recording.name),
                 output,
-                encode_settings(self._settings_for(recording.name), batch.options),
+                self._encode_settings(recording),
                 force=batch.force,
                 checksum=batch.checksum,
             )
@@ -252,6 +257,14 @@ class BatchRun:
             if self._shared_thresholds
             else self._batch.settings
         )
+
+    def _encode_settings(self, recording: Recording) -> str:
+        tracks = self._sessions.fingerprint(recording) if self._sessions else None
+        return encode_settings(self._settings_for(recording.name), self._batch.options, tracks)
+
+    def _find_other_tracks(self, recording: Recording) -> tuple[str, ...]:
+        others = self._sessions.others(recording) if self._sessions else []
+        return tuple(os.path.join(self._batch.root, track.name) for track in others)
 
     def _make_jobs(self, are_repeatable: bool) -> Iterator[Job]:
         batch = self._batch
@@ -271,6 +284,7 @@ class BatchRun:
                 are_repeatable,
                 (previous.output_size, previous.output_mtime_ns) if previous else None,
                 batch.fsync,
+                self._find_other_tracks(recording),
             )
 
     def _record_started(self, chunks: Iterable[list[Job]]) -> Iterator[list[Job]]:
@@ -317,7 +331,7 @@ class BatchRun:
         return outcome._replace(
             file=os.path.join(self._real_root, job.name),
             output=recording.output,
-            settings_json=encode_settings(self._settings_for(recording.name), self._batch.options),
+            settings_json=self._encode_settings(recording),
             shared=shared,
         )
 

@@ -79,6 +79,8 @@ class Job(NamedTuple):
     """Size and modification time of the output that may be replaced; None if there is none."""
     fsync: bool = False
     """Whether to wait until the output is on the disk."""
+    against: tuple[str, ...] = ()
+    """Other tracks of the same session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
         gate_recording,
         job.source,
         settings=settings,
+        against=job.against,
+        skip_unreadable=True,
         with_peak=True,
         progress=send_heartbeat,
     )
@@ -253,6 +257,11 @@ def summarize_result(result: "GateResult") -> dict[str, Any]:
         "closed_share": result.statistics.closed_share,
         "openings": result.statistics.openings,
         "chops": result.chops.count,
+        "bleed_closed_share": result.bleed.closed_share if result.bleed else None,
+        "others": [
+            {"file": track.path, "level_db": track.level_db, "alignment": track.alignment}
+            for track in result.others
+        ],
         "warnings": result.warnings,
         "seconds": round(result.seconds, 6),
     }

@@ -1,5 +1,6 @@
 """The first pass: level statistics and the decision for the gate."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,7 +27,7 @@ from noisegate_cli.gating.frames.levels import RmsLevels, rms_db
 from noisegate_cli.gating.frames.noise_floor import FLOOR_STEP_S, compute_noise_floor
 from noisegate_cli.gating.frames.quantile import median, quantile
 from noisegate_cli.gating.frames.subsampling import subsample_frame_indices
-from noisegate_cli.gating.gain.mask import FrameIndices
+from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
 from noisegate_cli.gating.model_suggestion import limit_range_db, suggest_from_models
 from noisegate_cli.gating.noise_profile import match_noise_profiles
 from noisegate_cli.gating.parsing import AUTO
@@ -36,6 +37,8 @@ from noisegate_cli.samples import Blocks, Samples, compute_peak, from_db, select
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
+    from noisegate_cli.gating.bleed.learner import LearnedBleed
+    from noisegate_cli.gating.bleed.references import ReferencePowers
     from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
     from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner
 
@@ -93,7 +96,12 @@ class _Detection(NamedTuple):
 
     rule: Rule
     suggestion: ThresholdSuggestion | None
+    values: DetectorValues
+    """Values of the detector in the simulated frames."""
+    thresholds: tuple[float, float]
+    """Values above which the gate opens and at or below which it closes."""
     simulated: SimulatedGate
+    bleed: "LearnedBleed | None" = None
 
 
 class Analyzer(BlockProcessor[Samples, None]):
@@ -117,6 +125,8 @@ class Analyzer(BlockProcessor[Samples, None]):
         Whether the report compares a given threshold with the automatic gate.
     heard
         Channels whose levels count; None for all.
+    references
+        Other tracks whose bleed is excluded, each at its beginning.
 
     Examples
     --------
@@ -136,6 +146,7 @@ class Analyzer(BlockProcessor[Samples, None]):
         noises: "NoiseProfiles" = (),
         compare: bool = False,
         heard: tuple[int, ...] | None = None,
+        references: "Sequence[ReferencePowers]" = (),
     ) -> None:
         self._settings, self._sample_rate = settings, sample_rate
         self._given_noises = noises
@@ -145,10 +156,22 @@ class Analyzer(BlockProcessor[Samples, None]):
         heard_channels = channels if heard is None else len(heard)
         self._detector = LevelDetector(-1.0, settings, sample_rate, heard_channels)
         self._simulator = GateSimulator(settings, sample_rate, self._detector.gates)
-        self._model_learner: SignalModelLearner | None = None
-        has_level = not isinstance(settings.threshold, str)
-        if settings.threshold == AUTO or (compare and has_level):
-            self._model_learner = SignalModelLearner(settings, sample_rate, heard_channels, samples)
+        learns = settings.threshold == AUTO or (compare and not isinstance(settings.threshold, str))
+        self._bleed_learner = None
+        self._model_learner = self._band_learner = None
+        if references or settings.channels == "exclusive":
+            from noisegate_cli.gating.bleed.learner import BleedLearner, check_exclusion
+
+            check_exclusion(settings, channels, bool(references))
+
+            self._bleed_learner = BleedLearner(settings, sample_rate, channels, references, samples)
+            self._band_learner = SignalModelLearner(
+                settings, sample_rate, channels, samples, self._bleed_learner.store
+            )
+        if learns:
+            self._model_learner = self._band_learner = self._band_learner or SignalModelLearner(
+                settings, sample_rate, heard_channels, samples
+            )
         self._noise_learner: NoiseLearner | None = None
         if settings.needs_noise and not noises:
             self._noise_learner = _create_noise_learner(settings, sample_rate, channels, samples)
@@ -177,8 +200,8 @@ class Analyzer(BlockProcessor[Samples, None]):
         self._track.add(levels)
         if self._broadband_meter:
             self._broadband_track.add(self._broadband_meter.process(heard, last)[1])
-        if self._model_learner:
-            self._model_learner.process(heard, last)
+        if self._band_learner:
+            self._band_learner.process(heard, last)
         if noise_task:
             noise_task.result()
         self._samples += len(block)
@@ -210,7 +233,7 @@ class Analyzer(BlockProcessor[Samples, None]):
 
     def report(self) -> LevelReport:
         """Return the measured levels, the suggested threshold and the simulated results."""
-        simulated = self._detection.simulated
+        simulated = self._simulated
         suggestion, trials = self._suggest_threshold()
         gates = self._detector.gates
         frames = self._histogram.nonsilent_frames + self._histogram.silent_frames
@@ -238,7 +261,10 @@ class Analyzer(BlockProcessor[Samples, None]):
 
     def _suggest_threshold(self) -> tuple[ThresholdSuggestion, tuple[Trial, ...]]:
         """Return the suggestion for a fixed threshold and the trials that it is based on."""
-        _, suggestion, simulated = self._automatic or self._detection
+        compares = self._automatic and self._settings.threshold != AUTO
+        detection = self._automatic if compares and self._automatic else self._detection
+        suggestion = detection.suggestion
+        simulated = self._simulated if detection is self._detection else detection.simulated
         suggestion = suggestion or suggest_threshold(self._histogram)
         if self._loudest_db > MAX_PLAUSIBLE_LEVEL_DBFS:
             return replace(self._mark_too_loud(suggestion), threshold=None), ()
@@ -267,14 +293,14 @@ class Analyzer(BlockProcessor[Samples, None]):
 
     @cached_property
     def _decision(self) -> GateDecision:
-        rule, suggestion, simulated = self._detection
+        rule, suggestion, *_, simulated, bleed = self._detection
         noises = self._compute_noise_profiles(rule, simulated)
         range_db: float | None = None
         if (target_floor_db := self._settings.target_floor_db) is not None:
             range_db = self._compute_range_db(target_floor_db, simulated, any(noises))
         elif self._settings.softens_range and suggestion:
             range_db = limit_range_db(suggestion)
-        subsample = self._model_learner.subsample if self._model_learner else None
+        subsample = self._band_learner.subsample if self._band_learner else None
         return GateDecision(
             rule,
             self._settings,
@@ -283,14 +309,30 @@ class Analyzer(BlockProcessor[Samples, None]):
             subsample,
             range_db,
             heard_channels=self._heard,
+            bleed=bleed,
         )
 
     @cached_property
     def _detection(self) -> _Detection:
         """The detection that the settings ask for."""
         if self._settings.threshold == AUTO and self._automatic:
-            return self._automatic
-        return self._detect_by_level(self._settings.threshold)
+            detection = self._automatic
+        else:
+            detection = self._detect_by_level(self._settings.threshold)
+        if not (self._bleed_learner and self._band_learner):
+            return detection
+        return detection._replace(bleed=self._bleed_learner.learn(self._band_learner.subsample))
+
+    @cached_property
+    def _simulated(self) -> SimulatedGate:
+        """The simulated gate, closed in bleed."""
+        detection, bleed = self._detection, self._detection.bleed
+        if not (self._bleed_learner and self._band_learner and bleed and any(bleed.models)):
+            return detection.simulated
+        indices, levels = self._subsample
+        is_own = self._bleed_learner.find_own(bleed, self._band_learner.subsample, len(indices))
+        values = np.where(is_own, detection.values, -np.inf)
+        return self._simulator.simulate(values, *detection.thresholds, levels, indices)
 
     @cached_property
     def _automatic(self) -> _Detection | None:
@@ -306,7 +348,7 @@ class Analyzer(BlockProcessor[Samples, None]):
         is_separated = any(model.verdict is Verdict.SEPARATED for model in models)
         if self._loudest_db > MAX_PLAUSIBLE_LEVEL_DBFS and not is_separated:
             suggestion = self._mark_too_loud(suggestion)
-        return _Detection(models, suggestion, simulated)
+        return _Detection(models, suggestion, scores, (OPEN_ABOVE, CLOSE_BELOW), simulated)
 
     def _detect_by_level(self, threshold: float | str) -> _Detection:
         settings, suggestion = self._settings, None
@@ -321,7 +363,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             values = rule.compensate_drift(levels, indices)
         thresholds = hysteresis_thresholds(threshold, settings)
         simulated = self._simulator.simulate(values, *thresholds, levels, indices)
-        return _Detection(rule, suggestion, simulated)
+        return _Detection(rule, suggestion, values, thresholds, simulated)
 
     def _mark_too_loud(self, suggestion: ThresholdSuggestion) -> ThresholdSuggestion:
         return replace(suggestion, verdict=Verdict.TOO_LOUD, distance_db=self._loudest_db)
@@ -384,8 +426,8 @@ class Analyzer(BlockProcessor[Samples, None]):
     def _subsample(self) -> tuple[FrameIndices, RmsLevels]:
         """Indices and levels of the subsampled frames."""
         indices = (
-            self._model_learner.subsample.covered_frame_indices(len(self._track))
-            if self._model_learner
+            self._band_learner.subsample.covered_frame_indices(len(self._track))
+            if self._band_learner
             else subsample_frame_indices(
                 len(self._track), self._timing.hop_length, self._detector.gates
             )
@@ -424,9 +466,12 @@ def measure_blocks(
     samples: int,
     noises: "NoiseProfiles" = (),
     compare: bool = False,
+    references: "Sequence[ReferencePowers]" = (),
 ) -> Analyzer:
     """Return an analyzer that has measured all `blocks`; see there for the parameters."""
-    analyzer = Analyzer(settings, sample_rate, channels, samples, noises, compare)
+    analyzer = Analyzer(
+        settings, sample_rate, channels, samples, noises, compare, references=references
+    )
     for block, last in blocks:
         analyzer.process(block, last)
     return analyzer

@@ -10,6 +10,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
+    from noisegate_cli.gating.bleed.learner import LearnedBleed
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
     from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
 
@@ -38,6 +39,8 @@ class GateDecision:
     """Stretches in which the gate is open or closed whatever the rule says."""
     heard_channels: tuple[int, ...] | None = None
     """Channels that open the gate; None for all of them."""
+    bleed: "LearnedBleed | None" = None
+    """What is known about the bleed of other tracks; None without any."""
 
     def __repr__(self) -> str:
         return format_repr(self, "threshold", "suggestion")
@@ -61,7 +64,12 @@ class GateDecision:
             Stretches in which the gate is open or closed. If all open stretches are given, the
             rule has no effect, and only the noise may need a first pass.
         """
-        if settings.target_floor_db is not None or (settings.needs_noise and not noises):
+        needs_first_pass = (
+            settings.target_floor_db is not None
+            or (settings.needs_noise and not noises)
+            or settings.channels == "exclusive"
+        )
+        if needs_first_pass:
             return None
         if forced.segments is not None:
             return cls(STAYS_OPEN, settings, noises=noises, forced=forced)

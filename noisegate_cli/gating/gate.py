@@ -28,6 +28,11 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples, select_channels
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from noisegate_cli.gating.bleed.filter import BleedFilter
+    from noisegate_cli.gating.bleed.references import ReferencePowers
+    from noisegate_cli.gating.bleed.report import BleedReport
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
     from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
     from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
@@ -59,9 +64,11 @@ class GateReport:
     forced: ForcedStretches = NOT_FORCED
     """Stretches in which the caller opened or closed the gate."""
     chops: ChopReport
-    """Sounds whose attack or decay the gate has cut."""
+    """Sounds whose attack or decay the gate has cut, apart from bleed."""
     heard_channels: tuple[int, ...] | None
     """Channels that open the gate, without dead ones; None for all."""
+    bleed: "BleedReport | None" = None
+    """Bleed of the other tracks; None without other tracks."""
 
     def to_fields(self) -> dict[str, Any]:
         """Return the fields of this class by name, for a class that extends it."""
@@ -91,6 +98,8 @@ class Gate(BlockProcessor[Samples, Gated]):
     on_frames
         Is called with the values of the detector and the levels of each block, both shaped
         (frames, gates).
+    references
+        The other tracks of the decision, each at its beginning.
 
     Examples
     --------
@@ -116,6 +125,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         span: tuple[int, float] = (0, math.inf),
         live: bool = False,
         on_frames: Callable[[DetectorValues, RmsLevels], None] | None = None,
+        references: "Sequence[ReferencePowers]" = (),
     ) -> None:
         settings = decision.settings
         timing = settings.timing(sample_rate)
@@ -136,10 +146,12 @@ class Gate(BlockProcessor[Samples, Gated]):
         self._span = span
         self._audit = ChopAudit(timing, sample_rate, gates, span)
         self._mask = GateMask(self._detector.open_above, self._detector.close_below, timing, gates)
+        self._bleed_filter = self._create_bleed_filter(sample_rate, channels, references)
         self._forced: ForcedMask | None = None
         if decision.forced:
             self._forced = ForcedMask(decision.forced, timing, sample_rate, gates)
         self._runs = OpenRunCollector(gates)
+        self._own_runs = OpenRunCollector(gates)
         self._length = 0
         self._envelope = Envelope(
             timing.lookahead, timing.attack, timing.release, closed_gain, gates
@@ -156,6 +168,16 @@ class Gate(BlockProcessor[Samples, Gated]):
         self._pending_inputs: list[Samples] | None = [] if residue else None
         self._on_frames = on_frames
 
+    def _create_bleed_filter(
+        self, sample_rate: int, channels: int, references: "Sequence[ReferencePowers]"
+    ) -> "BleedFilter | None":
+        bleed = self._decision.bleed
+        if not (bleed and any(bleed.models)):
+            return None
+        from noisegate_cli.gating.bleed.filter import BleedFilter
+
+        return BleedFilter(self._decision, self._detector, sample_rate, channels, references)
+
     def _create_spectral_gate(
         self,
         settings: GateSettings,
@@ -168,7 +190,15 @@ class Gate(BlockProcessor[Samples, Gated]):
             return None
         from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
-        return SpectralGate(settings, self._noises, sample_rate, channels, quantization_step, live)
+        return SpectralGate(
+            settings,
+            self._noises,
+            sample_rate,
+            channels,
+            quantization_step,
+            live,
+            has_bleed=self._bleed_filter is not None,
+        )
 
     def _create_magnitude_mask(
         self,
@@ -199,6 +229,7 @@ class Gate(BlockProcessor[Samples, Gated]):
             forced=decision.forced,
             chops=self._audit.report,
             heard_channels=self._heard,
+            bleed=decision.bleed.report(self._bleed_closed_share) if decision.bleed else None,
         )
 
     def _collect_segments(self) -> Segments:
@@ -213,6 +244,13 @@ class Gate(BlockProcessor[Samples, Gated]):
         return Segments(
             runs, frames, length, self._sample_rate, self._timing, self._decision.range_db
         )
+
+    @property
+    def _bleed_closed_share(self) -> float:
+        if not self._bleed_filter:
+            return 0.0
+        own = self._own_runs.statistics.closed_share
+        return max(0.0, self._bleed_filter.closed_share - own)
 
     def process(self, block: Samples, last: bool = False) -> Gated:
         """Process a block and return the samples that are complete.
@@ -242,15 +280,21 @@ class Gate(BlockProcessor[Samples, Gated]):
         values, levels = self._detector.process(select_channels(block, self._heard), last)
         if self._on_frames:
             self._on_frames(values, levels)
-        mask = without_cuts = self._mask.process(values, last)
+        own = mask = self._mask.process(values, last)
+        if self._bleed_filter:
+            self._own_runs.process(own)
+            mask = self._bleed_filter.process(values, block, last)
+        without_cuts = mask
         if self._forced:
             without_cuts, mask = self._forced.process(mask, block, last)
         self._runs.process(mask)
         self._length += len(block)
         # A cut that the caller wants is no fault of the gate, and what it removes is no noise.
         if self._is_audited:
-            self._audit.process(levels, without_cuts, last)
+            self._audit.process(levels, own if self._bleed_filter else without_cuts, last)
         samples = block
+        if self._spectral and self._bleed_filter:
+            self._spectral.append_bleed(self._bleed_filter.explained, own, last)
         if self._spectral:
             samples = self._spectral.process(without_cuts, last)
         elif self._magnitude_mask:

@@ -4,7 +4,7 @@ A dead channel contains nothing but steady noise, such as the hiss of an input w
 The loudest of linked channels counts, so that the noise would hide the other channels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Blocks
 
 if TYPE_CHECKING:
+    from noisegate_cli.gating.bleed.references import ReferencePowers
     from noisegate_cli.gating.noise_profile import NoiseProfiles
 
 
@@ -28,6 +29,7 @@ def measure_heard_channels(
     samples: int,
     noises: "NoiseProfiles" = (),
     compare: bool = False,
+    references: "Sequence[ReferencePowers]" = (),
 ) -> Analyzer:
     """Return an analyzer that has measured a recording without its dead channels.
 
@@ -41,9 +43,11 @@ def measure_heard_channels(
     read_again
         Returns the same blocks again.
     """
-    analyzer = measure_blocks(blocks, settings, sample_rate, channels, samples, noises, compare)
+    analyzer = measure_blocks(
+        blocks, settings, sample_rate, channels, samples, noises, compare, references
+    )
     steady = analyzer.find_steady_channels()
-    if not steady:
+    if not steady or references or settings.channels == "exclusive":
         return analyzer
     heard = tuple(channel for channel in range(channels) if channel not in steady)
     again = Analyzer(settings, sample_rate, channels, samples, noises, compare, heard)

@@ -41,7 +41,7 @@ class NoiseProfile:
         signal_shares: BinPowers = FULL_SIGNAL_SHARES,
     ) -> "NoiseProfile":
         """Create a profile from the mean |X|² in the bins of a transform."""
-        power_densities = np.asarray(mean, np.float64) * _density_per_power(transform, sample_rate)
+        power_densities = np.asarray(mean, np.float64) * density_per_power(transform, sample_rate)
         return cls(
             tuple(power_densities.tolist()), sample_rate / 2, source, tuple(signal_shares.tolist())
         )
@@ -61,7 +61,7 @@ class NoiseProfile:
             hz, self._frequencies_hz(self.power_densities), self.power_densities, right=0.0
         )
         share = np.interp(hz, self._frequencies_hz(self.signal_shares), self.signal_shares)
-        return noise / _density_per_power(transform, sample_rate), share
+        return noise / density_per_power(transform, sample_rate), share
 
     def _frequencies_hz(self, values: Sequence[float]) -> NDArray[np.float64]:
         return np.linspace(0, self.highest_hz, len(values))
@@ -109,6 +109,6 @@ def match_noise_profiles(
     return tuple(profiles) * (gates // len(profiles))
 
 
-def _density_per_power(transform: Stft, sample_rate: int) -> float:
+def density_per_power(transform: Stft, sample_rate: int) -> float:
     """Return the mean square per Hz that corresponds to a mean |X|² of 1 in all bins."""
     return transform.mean_square_per_power * 2 * (transform.bins - 1) / sample_rate

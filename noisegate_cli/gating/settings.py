@@ -18,7 +18,7 @@ from noisegate_cli.gating.timing import (
     default_hop_length,
 )
 
-Channels = Literal["linked", "separate"]
+Channels = Literal["linked", "separate", "exclusive"]
 Spectral = Literal["off", "soft", "mask"]
 NonFinite = Literal["refuse", "zero"]
 
@@ -110,6 +110,7 @@ class GateSettings:
         recording; `range_db` must then be None.
     channels
         `linked`: the loudest channel opens the gate of all. `separate`: each channel has a gate.
+        `exclusive`: each channel has a gate that stays closed for the bleed of the other channels.
     spectral
         Whether the noise is also reduced in each frequency bin, before the gate: with `soft` gains,
         or with the binary `mask` of the magnitude spectrogram.

@@ -234,6 +234,14 @@ def batch(
             rich_help_panel=DETECTOR_PANEL,
         ),
     ] = None,
+    tracks: Annotated[
+        bool,
+        typer.Option(
+            "--tracks",
+            help="The recordings of a folder are microphones of one session: closes where only the "
+            "others' sound is heard.",
+        ),
+    ] = False,
     force: ForceOption = False,
     quiet: QuietOption = False,
     json: JsonOption = False,
@@ -274,6 +282,7 @@ def batch(
         names_file=discovery.from_file,
         null_separated=discovery.null,
         threshold_scope={None: None, True: "tree", False: "folder"}[threshold_scope],
+        tracks=tracks,
         jobs=execution.jobs,
         cluster=execution.cluster,
         timeout_s=execution.timeout,

@@ -9,6 +9,7 @@ import re
 from noisegate_cli.terminal.options import GATE_OPTIONS
 
 FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
+    "against": "--against",
     "cluster": "--cluster",
     "comparison": "--ab",
     "cut": "--cut",
@@ -27,6 +28,7 @@ FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
     "plot_path": "--plot",
     "plot": "--plot",
     "threshold": "-t",
+    "tracks": "--tracks",
     "timeout_s": "--timeout",
 }
 """Flag of each parameter that a message may suggest."""

@@ -48,6 +48,14 @@ def gate(
             show_default="FILE_gated.EXT, next to FILE",
         ),
     ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Another microphone of the same session; closes where only its sound is heard. "
+            "May be repeated.",
+        ),
+    ] = None,
     residue: Annotated[
         str | None,
         typer.Option(
@@ -100,6 +108,7 @@ def gate(
             source,
             parse_path(output) if output else None,
             settings,
+            against=[parse_path(path) for path in against or ()],
             residue=parse_path(residue) if residue else None,
             plot=plot,
             options=OutputOptions(format=format, subtype=subtype, keep_mtime=keep_mtime),

@@ -100,6 +100,7 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         "segments": build_segments_data(result),
         "forced": result.forced if result.forced else None,
         "noises": _build_noises_data(result.noises),
+        "bleed": _build_bleed_data(result),
         "settings": to_json_value(result.settings) | {"range_db": result.range_db},
         "delay_ms": result.delay_ms,
         "warnings": list(map(to_flags, result.warnings)),
@@ -153,6 +154,29 @@ def _build_noises_data(noises: "Sequence[NoiseProfile | None]") -> list[dict[str
         else None
         for noise in noises
     ]
+
+
+def _build_bleed_data(result: "GateResult") -> dict[str, Any] | None:
+    bleed = result.bleed
+    if bleed is None and not result.others:
+        return None
+    return {
+        "closed_share": bleed.closed_share if bleed else 0.0,
+        "tracks": [
+            {
+                "file": track.path,
+                "used": track.alignment is not None,
+                "start_s": track.alignment.start_s if track.alignment else None,
+                "drift_ppm": track.alignment.drift_ppm if track.alignment else None,
+                "level_db": track.level_db,
+            }
+            for track in result.others
+        ],
+        "channels": [
+            {"channel": level.gate + 1, "from_channel": level.reference + 1, "db": level.level_db}
+            for level in (bleed.levels if bleed and not result.others else ())
+        ],
+    }
 
 
 def _build_histogram_data(histogram: "LevelHistogram") -> list[dict[str, Any]]:

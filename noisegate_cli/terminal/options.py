@@ -99,9 +99,10 @@ GATE_OPTIONS: dict[str, Option] = {
     ),
     "channels": Option(
         ("--channels",),
-        "linked|separate",
+        "linked|separate|exclusive",
         DETECTOR_PANEL,
-        "linked: the loudest channel opens all channels. separate: each channel has its own gate.",
+        "linked: the loudest channel opens all channels. separate: each channel has its own gate. "
+        "exclusive: one speaker per channel; close where only the other channels are heard.",
         str,
         "linked",
     ),

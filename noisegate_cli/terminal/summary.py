@@ -9,6 +9,7 @@ from noisegate_cli.terminal.advice import (
     is_softened,
     suggest_chop_remedies,
 )
+from noisegate_cli.terminal.bleed_text import format_bleed
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.reasons import format_reason
 from noisegate_cli.terminal.stretches import format_stretches
@@ -44,6 +45,8 @@ def format_gate_summary(result: "GateResult") -> list[str]:
         )
     if result.settings.spectral != "off":
         lines += _format_noise(result)
+    if result.bleed:
+        lines += format_bleed(result.bleed, result.others)
     if is_never_open(result):
         lines.append("note       nothing rises above the threshold: all of it is turned down")
     if result.chops.count:

@@ -16,14 +16,26 @@ from hypothesis import strategies as st
 import noisegate_cli.gating
 import noisegate_cli.plots
 from noisegate_cli import GateSettings
+from noisegate_cli.gating.alignment import Alignment, AlignmentProbe
 from noisegate_cli.gating.analysis import Analyzer
+from noisegate_cli.gating.bleed.exclusion import BleedExclusion, BleedScorer, OtherChannels
+from noisegate_cli.gating.bleed.filter import BleedFilter
+from noisegate_cli.gating.bleed.learner import LearnedBleed
+from noisegate_cli.gating.bleed.model import BleedModel
+from noisegate_cli.gating.bleed.prediction import BleedPrediction, DelayGroups
+from noisegate_cli.gating.bleed.references import ReferencePowers
 from noisegate_cli.gating.block_processor import BlockProcessor, PairedBlockProcessor
 from noisegate_cli.gating.chops import ChopAudit
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
+from noisegate_cli.gating.detection.gaussian import ShrunkGaussian
 from noisegate_cli.gating.detection.learner import SignalModelLearner
 from noisegate_cli.gating.detection.level_detector import LevelDetector
-from noisegate_cli.gating.detection.likelihood_detector import LikelihoodDetector, LikelihoodScorer
+from noisegate_cli.gating.detection.likelihood_detector import (
+    DensityBatches,
+    LikelihoodDetector,
+    LikelihoodScorer,
+)
 from noisegate_cli.gating.forced import ForcedMask, ForcedStretches
 from noisegate_cli.gating.frames.framing import FrameBatcher
 from noisegate_cli.gating.frames.levels import FrameRmsMeter
@@ -80,6 +92,81 @@ class WithSamples:
     def process(self, block, mask, last=False):
         self.gate.submit_transforms(block, last)
         return self.gate.process(mask, last)
+
+
+GROUPS = DelayGroups(EXTRACTOR.frames_per_s)
+DENSITIES = RNG.exponential(1e-6, (FRAMES // 2, 2, EXTRACTOR.bands)).astype(np.float32)
+
+
+def create_bleed_model(references=1):
+    """Return a model of bleed at −6 dB."""
+    groups = 7 * references
+    floor = np.full(EXTRACTOR.bands, 1e-9, np.float32)
+    prediction = BleedPrediction(
+        GROUPS,
+        floor,
+        np.tile(floor, (references, 1)),
+        np.full((EXTRACTOR.bands, groups), 0.25 / groups, np.float32),
+    )
+    excess = RNG.normal(0, 3, (200, EXTRACTOR.bands)).astype(np.float32)
+    own, bleed = ShrunkGaussian.fit(excess + 9, 6.0), ShrunkGaussian.fit(excess, 4.0)
+    return BleedModel(prediction, own, bleed, floor, (-6.0,) * references)
+
+
+MODEL = create_bleed_model()
+EXCLUSIVE = replace(SETTINGS, channels="exclusive")
+EXCLUSIVE_EXTRACTOR = BandLevelExtractor(EXCLUSIVE, RATE, 2)
+
+
+def create_bleed_filter():
+    """Return a filter that reads another track at another sample rate."""
+    blocks = iter([(SAMPLES[: len(SAMPLES) // 2], False), (SAMPLES[len(SAMPLES) // 2 :], True)])
+    references = [ReferencePowers(blocks, 2 * RATE, Alignment(0.01, 50.0), EXTRACTOR)]
+    decision = replace(DECISION, rule=0.05, bleed=LearnedBleed((MODEL,), 1))
+    detector = LevelDetector(0.05, SETTINGS, RATE, 2)
+    return BleedFilter(decision, detector, RATE, 2, references)
+
+
+class Batches:
+    """Join blocks of band powers to batches of equal length, as `DensityBatches` returns them."""
+
+    def __init__(self):
+        self.rest = DENSITIES[:0]
+
+    def process(self, densities, last):
+        joined = np.concatenate([self.rest, densities])
+        complete = len(joined) if last else len(joined) // 16 * 16
+        self.rest = joined[complete:]
+        return [joined[start : min(start + 16, complete)] for start in range(0, complete, 16)]
+
+
+class WithBatches:
+    """Pass batches of band powers to the exclusion."""
+
+    def __init__(self):
+        self.batches = Batches()
+        self.exclusion = BleedExclusion([MODEL, None], EXCLUSIVE_EXTRACTOR, OtherChannels(GROUPS))
+
+    def process(self, values, densities, last=False):
+        return self.exclusion.process(values, self.batches.process(densities, last), last)
+
+
+class WithSurroundings:
+    """Pass batches of one channel to a scorer, and the other channel around them."""
+
+    def __init__(self):
+        self.batches, self.source = Batches(), OtherChannels(GROUPS)
+        self.scorer = BleedScorer(MODEL, EXTRACTOR)
+
+    def process(self, densities, last=False):
+        parts = [self.score(batch) for batch in self.batches.process(densities, last)]
+        if last:
+            parts.append(self.score(DENSITIES[:0], last))
+        return np.concatenate([np.zeros(0), *parts])
+
+    def score(self, densities, last=False):
+        own, others = self.source.add_context(densities, last)
+        return self.scorer.process(own[:, 0], others[0], last)
 
 
 @dataclass
@@ -140,6 +227,15 @@ CASES = {
         lambda: LikelihoodScorer(DECISION.rule[0], EXTRACTOR),
         [RNG.exponential(1e-6, (200, EXTRACTOR.bands)).astype(np.float32)],
     ),
+    DensityBatches: Case(lambda: DensityBatches(EXTRACTOR), [PCM]),
+    AlignmentProbe: Case(
+        lambda: AlignmentProbe(RATE, margin_windows=1),
+        [np.tile(PCM, (12, 1))],
+        lambda probe: [probe.span(index, 1) for index in range(probe.count)],
+    ),
+    BleedExclusion: Case(WithBatches, [VALUES, DENSITIES]),
+    BleedScorer: Case(WithSurroundings, [DENSITIES]),
+    BleedFilter: Case(create_bleed_filter, [VALUES[:, :1], PCM]),
     SignalModelLearner: Case(
         lambda: SignalModelLearner(SETTINGS, RATE, 2),
         [PCM],

@@ -44,14 +44,17 @@ class BandLevelExtractor:
             if not has_ultrasound:
                 high = min(high, MAX_BAND_HZ)
             low = min(MIN_BAND_HZ, high / 2)
-        edges = mel_band_edges(low, high)
+        self.edges = edges = mel_band_edges(low, high)
+        """Edges of the bands in Hz."""
         self.bands = len(edges) - 1
-        self._per_hz = (1 / np.diff(edges)).astype(np.float32)
+        self.band_widths_hz = np.diff(edges)
+        self._per_hz = (1 / self.band_widths_hz).astype(np.float32)
         self.powers = BandPowerExtractor(
             edges, sample_rate, timing.frame_length, hop, oversampling=2
         )
         self.disjoint_distance = max(1, timing.frame_length // hop)
         """Distance in frames at which two frames share no sample."""
+        self.frame_s = timing.frame_length / sample_rate
         self.frames_per_s = sample_rate / hop
         self.level_smoothing_frames = 1 if has_ultrasound else self.frames(LEVEL_SMOOTHING_MS)
         """Length of the running mean over the band levels; calls of bats take a few milliseconds,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE, SignalModel
 from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.levels import RmsLevels
-from noisegate_cli.gating.frames.running_mean import RunningMean
+from noisegate_cli.gating.frames.running_mean import BandLevelsDb, RunningMean
 from noisegate_cli.gating.frames.subsampling import BatchSubsampler
 from noisegate_cli.gating.gain.mask import DetectorValues
 from noisegate_cli.gating.settings import GateSettings
@@ -52,8 +53,9 @@ class LikelihoodDetector(BlockProcessor[Samples, tuple[DetectorValues, RmsLevels
         subsample: BatchSubsampler | None = None,
     ) -> None:
         self._extractor = BandLevelExtractor(settings, sample_rate, channels)
-        self._subsample = subsample
-        self._batches = self._extractor.powers.create_batcher()
+        self._batches = DensityBatches(self._extractor, subsample)
+        self.densities: list[BandPowerArray] = []
+        """Powers per Hz of the batches that the last block has completed."""
         self._scorers = [LikelihoodScorer(model, self._extractor) for model in models]
         self.gates = self._extractor.gates
         """Number of values per frame."""
@@ -62,10 +64,8 @@ class LikelihoodDetector(BlockProcessor[Samples, tuple[DetectorValues, RmsLevels
 
     def process(self, block: Samples, last: bool = False) -> tuple[DetectorValues, RmsLevels]:
         """Return scores and levels, both shaped (frames, gates), with a delay of some frames."""
-        parts = [
-            compute_scores(self._scorers, self._densities(*batch))
-            for batch in self._batches.process(block, last)
-        ]
+        self.densities = self._batches.process(block, last)
+        parts = [compute_scores(self._scorers, batch) for batch in self.densities]
         if last:
             empty = np.zeros((0, self.gates, self._extractor.bands), np.float32)
             parts.append(compute_scores(self._scorers, empty, last=True))
@@ -77,6 +77,28 @@ class LikelihoodDetector(BlockProcessor[Samples, tuple[DetectorValues, RmsLevels
         silent = (levels == 0) & (scores < np.inf)
         return np.where(silent, -np.inf, scores), levels
 
+
+class DensityBatches(BlockProcessor[Samples, list[BandPowerArray]]):
+    """Computes the powers per Hz of samples, in batches of every second frame.
+
+    Parameters
+    ----------
+    extractor
+        Extractor of the powers.
+    subsample
+        Powers per Hz that the first pass computed for frames of the same samples.
+    """
+
+    def __init__(
+        self, extractor: BandLevelExtractor, subsample: BatchSubsampler | None = None
+    ) -> None:
+        self._extractor, self._subsample = extractor, subsample
+        self._batches = extractor.powers.create_batcher()
+
+    def process(self, block: Samples, last: bool = False) -> list[BandPowerArray]:
+        """Return the batches that `block` completes, each shaped (frames, gates, bands)."""
+        return [self._densities(*batch) for batch in self._batches.process(block, last)]
+
     def _densities(self, index: int, frames: int, samples: Samples) -> BandPowerArray:
         """Return the powers per Hz of a batch, from the subsample if it contains the batch."""
         stored = self._subsample.get(index) if self._subsample else None
@@ -85,13 +107,23 @@ class LikelihoodDetector(BlockProcessor[Samples, tuple[DetectorValues, RmsLevels
         return stored
 
 
+class FrameModel(Protocol):
+    """A model that scores the frames of one gate."""
+
+    def levels(self, powers: BandPowerArray, /) -> BandLevelsDb:
+        """Convert powers per Hz to levels in dB, shaped (frames, values)."""
+
+    def score(self, levels: BandLevelsDb, /) -> NDArray[np.float64]:
+        """Return the score of each frame from smoothed levels."""
+
+
 class LikelihoodScorer(BlockProcessor[BandPowerArray, NDArray[np.float64]]):
     """Computes smoothed scores of one gate from batches of every second frame.
 
     A score that is NaN, because a power overflowed, counts as +∞, so that the gate opens.
     """
 
-    def __init__(self, model: SignalModel, extractor: BandLevelExtractor) -> None:
+    def __init__(self, model: FrameModel, extractor: BandLevelExtractor) -> None:
         self._model = model
         self._levels = RunningMean(extractor.level_smoothing_frames)
         self._scores = RunningMean(extractor.frames(SCORE_SMOOTHING_MS))

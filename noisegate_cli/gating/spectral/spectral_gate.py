@@ -39,6 +39,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 import numpy as np
 
 from noisegate_cli.gating.block_processor import BlockProcessor
+from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
+from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.framing import FrameBatcher, frames_per_batch
 from noisegate_cli.gating.frames.stft import Float32Samples, InverseStft, Spectra, Stft
 from noisegate_cli.gating.gain.envelope import Envelope, Gains
@@ -46,6 +48,7 @@ from noisegate_cli.gating.gain.mask import Mask
 from noisegate_cli.gating.noise_profile import NoiseProfile
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.spectral.bin_groups import BinGrouping
+from noisegate_cli.gating.spectral.bleed_spectra import BleedSpectra
 from noisegate_cli.gating.spectral.noise_estimation import (
     compute_gate_powers,
     create_noise_guard,
@@ -83,6 +86,8 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         Smallest difference between two integer samples; see `OverlapAddGain`.
     live
         Whether to use smaller batches, which have less delay but take more time; see `Gate`.
+    has_bleed
+        Whether `append_bleed` is called before each call of `process`.
     """
 
     def __init__(
@@ -93,6 +98,7 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         channels: int = 1,
         quantization_step: int = 1,
         live: bool = False,
+        has_bleed: bool = False,
     ) -> None:
         timing = settings.timing(sample_rate)
         self._frame_stride = spectral_frame_stride(timing)
@@ -114,6 +120,14 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         self._noise_guard = create_noise_guard(settings, sample_rate, gates)
         self._openness: Gains = np.zeros((0, gates))
         self._noise_guard_gains = self._openness
+        self._bleed: BleedSpectra | None = None
+        if has_bleed:
+            self._bleed = BleedSpectra(
+                BandLevelExtractor(settings, sample_rate, channels).edges,
+                self._transform,
+                sample_rate,
+                gates,
+            )
         self._thread = ThreadPoolExecutor(1)
         self._pending_spectra: deque[tuple[int, Future[list[Spectra]]]] = deque()
         self._spectra_without_gains: deque[list[Spectra]] = deque()
@@ -129,6 +143,24 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
             (frames, self._thread.submit(self._compute_spectra, frames, samples))
             for _, frames, samples in self._batches.process(block, last)
         ]
+
+    def append_bleed(
+        self, powers: Sequence[BandPowerArray], heard: Mask, last: bool = False
+    ) -> None:
+        """Take the bleed of the next frames, which is noise under the signal; call `process` next.
+
+        Parameters
+        ----------
+        powers
+            Power per Hz of the bleed in every second frame, each shaped (frames, gates, bands).
+        heard
+            Mask of the next frames in which signal or bleed is heard, so that they are no noise.
+        last
+            Whether the recording ends here.
+        """
+        assert self._bleed
+        self._bleed.append(powers)
+        self._append_noise_guard(heard, last)
 
     def process(self, mask: Mask, last: bool = False) -> Samples:
         """Return the output samples that are final, in the type of the input.
@@ -150,9 +182,14 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
             bin_powers = compute_gate_powers(spectra, self._linked)
             end = last and not self._pending_spectra
             openness, guard_gains = self._take_gate_frames(frames)
+            bleed = self._bleed.take(frames, self._frame_stride) if self._bleed else None
             gains = [
                 estimator.estimate_gains(
-                    bin_powers[:, i], openness[:, i], guard_gains[:, i] == 0, end
+                    bin_powers[:, i],
+                    openness[:, i],
+                    guard_gains[:, i] == 0,
+                    end,
+                    None if bleed is None else bleed[:, i],
                 )
                 for i, estimator in enumerate(self._gain_estimators)
             ]
@@ -169,20 +206,29 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
     def _append_gate_frames(self, mask: Mask, last: bool) -> None:
         """Append the openness and the noise guard gains that `mask` completes."""
         self._openness = np.concatenate([self._openness, self._envelope.process(mask, last)])
-        self._noise_guard_gains = np.concatenate(
-            [self._noise_guard_gains, self._noise_guard.process(mask, last)]
-        )
         if last:
             # A frame beyond the end repeats the last one.
             edge = (0, self._frame_stride), (0, 0)
             self._openness = np.pad(self._openness, edge, mode="edge")
+        if not self._bleed:
+            self._append_noise_guard(mask, last)
+
+    def _append_noise_guard(self, mask: Mask, last: bool) -> None:
+        self._noise_guard_gains = np.concatenate(
+            [self._noise_guard_gains, self._noise_guard.process(mask, last)]
+        )
+        if last:
+            edge = (0, self._frame_stride), (0, 0)
             self._noise_guard_gains = np.pad(self._noise_guard_gains, edge, mode="edge")
 
     def _compute_spectra(self, frames: int, samples: Samples) -> list[Spectra]:
         return [self._transform.compute_spectra(x, frames) for x in to_planar(samples)]
 
     def _has_mask(self, frames: int) -> bool:
-        return min(len(self._openness), len(self._noise_guard_gains)) >= frames * self._frame_stride
+        available = [len(self._openness), len(self._noise_guard_gains)]
+        if self._bleed:
+            available.append(self._bleed.frames)
+        return min(available) >= frames * self._frame_stride
 
     def _take_gate_frames(self, frames: int) -> tuple[Gains, Gains]:
         """Remove and return the openness and the noise guard gains of the next `frames`."""

@@ -83,7 +83,12 @@ class WienerGainEstimator:
         self._pending_batch: tuple[BinPowers, FrameGains] | None = None
 
     def estimate_gains(
-        self, bin_powers: BinPowers, openness: FrameGains, is_noise: NDArray[np.bool_], last: bool
+        self,
+        bin_powers: BinPowers,
+        openness: FrameGains,
+        is_noise: NDArray[np.bool_],
+        last: bool,
+        bleed: BinPowers | None = None,
     ) -> list[BinGains]:
         """Return the gains of the previous batch, if any, and of this one if it is the last.
 
@@ -100,6 +105,8 @@ class WienerGainEstimator:
             Which frames contain only noise, shaped (frames,).
         last
             Whether the recording ends with this batch.
+        bleed
+            |X|² of the bleed of other tracks, which adds to the noise; shaped (frames, groups).
         """
         bin_powers = self._grouping.mean(bin_powers)
         padding = -len(bin_powers) % self._segment
@@ -112,9 +119,13 @@ class WienerGainEstimator:
         snr = np.empty((run_in + frames + run_in, groups), np.float32)
         snr[:run_in] = self._run_in_snr
         batch_snr = snr[run_in:-run_in]
+        total_noise = noise[:, None] + np.float32(SILENT_BIN_POWER)
+        if bleed is not None:
+            bleed = np.pad(bleed, ((0, padding), (0, 0)))
+            total_noise = total_noise + bleed.reshape(-1, self._segment, groups)
         np.multiply(
             bin_powers.reshape(-1, self._segment, groups),
-            1 / (noise[:, None] + np.float32(SILENT_BIN_POWER)),
+            1 / total_noise,
             out=batch_snr.reshape(-1, self._segment, groups),
         )
         self._run_in_snr = batch_snr[-run_in:].copy()

@@ -1,0 +1,1 @@
+"""Bleed: sounds of other tracks that are audible in this one."""

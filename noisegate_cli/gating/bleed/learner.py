@@ -1,0 +1,164 @@
+"""Learning of bleed models in the first pass, from the frames that the signal models use."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from noisegate_cli.errors import SettingsError, SignalError
+from noisegate_cli.gating.bleed.exclusion import create_hysteresis, score_frames
+from noisegate_cli.gating.bleed.model import (
+    BleedModel,
+    TrainingFrames,
+    are_identical,
+    learn_bleed_model,
+)
+from noisegate_cli.gating.bleed.prediction import DelayGroups, Powers
+from noisegate_cli.gating.bleed.references import ReferencePowers, read_around
+from noisegate_cli.gating.bleed.report import BleedLevel, BleedReport
+from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
+from noisegate_cli.gating.frames.subsampling import BatchSubsampler
+from noisegate_cli.gating.gain.mask import Mask
+from noisegate_cli.gating.settings import GateSettings
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedBleed:
+    """What the first pass has learned about the bleed."""
+
+    models: tuple[BleedModel | None, ...]
+    """Model of each gate; None if own sound and bleed cannot be told apart."""
+    references: int = 0
+    """Number of other tracks; 0 if the other channels take their place."""
+    identical: tuple[tuple[int, int], ...] = ()
+    """Gates and other tracks that contain the same sound."""
+    stored: BatchSubsampler | None = field(default=None, repr=False)
+    """Powers of the other tracks around the batches of the first pass; None for channels."""
+
+    def report(self, closed_share: float) -> BleedReport:
+        """Return the levels of the bleed, with the share of the time that is closed for it."""
+        return BleedReport(
+            tuple(
+                BleedLevel(gate, reference, model.levels_db[position] if model else None)
+                for gate, model in enumerate(self.models)
+                for position, reference in enumerate(self.others(gate))
+            ),
+            closed_share,
+        )
+
+    def others(self, gate: int) -> list[int]:
+        """Return the indices of the other tracks of a gate."""
+        if not self.references:
+            return [channel for channel in range(len(self.models)) if channel != gate]
+        return list(range(self.references))
+
+
+class BleedLearner:
+    """Stores the powers of the other tracks, and learns a bleed model per gate.
+
+    Parameters
+    ----------
+    settings
+        Settings of the gate. If the channels are `exclusive`, the other tracks of a channel are the
+        other channels.
+    sample_rate
+        In Hz.
+    channels
+        Number of channels of this track.
+    references
+        The other tracks, each at its beginning.
+    samples
+        Expected length of the recording in samples, 0 if unknown.
+    """
+
+    def __init__(
+        self,
+        settings: GateSettings,
+        sample_rate: int,
+        channels: int,
+        references: Sequence[ReferencePowers],
+        samples: int = 0,
+    ) -> None:
+        self._extractor = BandLevelExtractor(settings, sample_rate, channels)
+        self._groups = DelayGroups(self._extractor.frames_per_s)
+        self._references = references
+        hop = settings.timing(sample_rate).hop_length
+        self._stored = BatchSubsampler(hop, self._extractor.gates, samples)
+        self._batch_frames = self._extractor.powers.create_batcher().frames
+
+    def store(self, index: int, frames: int) -> None:
+        """Store the other tracks around the frames of a batch that the subsample stores."""
+        if self._references:
+            first = index * self._batch_frames
+            self._stored.store(index, read_around(self._references, first, frames, self._groups))
+
+    def learn(self, subsample: BatchSubsampler) -> LearnedBleed:
+        """Return the models, given the stored powers of this track."""
+        training = [self._training_frames(subsample, gate) for gate in range(self._extractor.gates)]
+        learned = LearnedBleed(
+            tuple(learn_bleed_model(frames) for frames in training),
+            len(self._references),
+            stored=self._stored if self._references else None,
+        )
+        identical = tuple(
+            (gate, reference)
+            for gate, frames in enumerate(training)
+            for position, reference in enumerate(learned.others(gate))
+            if are_identical(frames.powers, frames.reference_powers[:, position])
+        )
+        return replace(learned, identical=identical)
+
+    def find_own(self, learned: LearnedBleed, subsample: BatchSubsampler, count: int) -> Mask:
+        """Return which of the `count` frames in the stored batches are not bleed."""
+        scores = [
+            score_frames(model, self._training_frames(subsample, gate))[:count]
+            for gate, model in enumerate(learned.models)
+        ]
+        return create_hysteresis(len(scores)).process(np.stack(scores, axis=1), last=True)
+
+    def _training_frames(self, subsample: BatchSubsampler, gate: int) -> TrainingFrames:
+        if self._references:
+            batches = [powers[:, gate] for _, powers in subsample.items()]
+            around = [powers for _, powers in self._stored.items()]
+        else:
+            runs = _contiguous_runs(subsample)
+            batches = [run[:, gate] for run in runs]
+            padding = (self._groups.past, self._groups.future), (0, 0), (0, 0)
+            others = [np.delete(run, gate, axis=1) for run in runs]
+            around = [np.pad(other, padding, mode="edge") for other in others]
+        bands = around[0].shape[2]
+        return TrainingFrames(
+            [batch[:, :bands] for batch in batches], around, self._groups, self._extractor
+        )
+
+
+def check_exclusion(settings: GateSettings, channels: int, has_references: bool) -> None:
+    """Check that bleed can be excluded with these settings.
+
+    Raises
+    ------
+    SettingsError, SignalError
+        If it cannot.
+    """
+    if settings.spectral == "mask" and not settings.closed_range_db:
+        raise SettingsError(
+            "a binary mask turns down no bleed: leave out spectral=True, or give range_db="
+        )
+    if settings.channels != "exclusive":
+        return
+    if has_references:
+        raise SettingsError("against= and channels='exclusive' exclude each other: leave out one")
+    if channels < 2:
+        raise SignalError("channels='exclusive' needs two channels or more, and it has one")
+
+
+def _contiguous_runs(subsample: BatchSubsampler) -> list[Powers]:
+    """Return the stored powers, with batches that follow each other joined."""
+    runs: list[list[Powers]] = []
+    previous = None
+    for index, powers in subsample.items():
+        if previous is None or index != previous + 1:
+            runs.append([])
+        runs[-1].append(powers)
+        previous = index
+    return [np.concatenate(run) for run in runs]

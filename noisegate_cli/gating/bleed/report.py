@@ -1,0 +1,24 @@
+"""What a gate reports about bleed."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class BleedLevel(NamedTuple):
+    """Level of the bleed of one other track in one gate."""
+
+    gate: int
+    reference: int
+    """Index of the other track, or of the other channel."""
+    level_db: float | None
+    """Relative to the level of the sound in its own track; None if own sound and bleed cannot be
+    told apart, so that no bleed is excluded."""
+
+
+@dataclass(frozen=True, slots=True)
+class BleedReport:
+    """Bleed of other tracks, and how much of the recording is closed because of it."""
+
+    levels: tuple[BleedLevel, ...]
+    closed_share: float
+    """Share of the time in which the gates are closed only because of bleed, 0 to 1."""

@@ -1,0 +1,148 @@
+"""The gate closes where only the bleed of other tracks is heard."""
+
+import numpy as np
+import pytest
+
+from noisegate_cli import SettingsError, gate
+from noisegate_cli.errors import AudioError
+from noisegate_cli.gating.bleed.prediction import DelayGroups, fit_weights
+from noisegate_cli.samples import from_db
+from tests.sessions import (
+    RATE,
+    convolve,
+    find_active,
+    make_own_tracks,
+    make_room,
+    make_session,
+)
+
+CLOSED = 1e-7
+OWN_RMS = 0.01
+
+
+def closed_shares(y, own, others):
+    """Return the closed share of own sound, of both together, and of bleed alone."""
+    is_open = find_active(y, CLOSED)
+    me, them = find_active(own, OWN_RMS), find_active(sum(others), OWN_RMS)
+    return [float(1 - is_open[flags].mean()) for flags in (me & ~them, me & them, them & ~me)]
+
+
+@pytest.mark.parametrize("bleed_db", [-6, -12])
+@pytest.mark.parametrize("track", [0, 1])
+def test_bleed_is_closed_and_own_sound_passes(bleed_db, track):
+    tracks, own = make_session(bleed_db)
+    y = gate(tracks[track], RATE, against=[tracks[1 - track]])
+    own_closed, both_closed, bleed_closed = closed_shares(y, own[track], [own[1 - track]])
+    assert own_closed <= 0.015
+    assert both_closed <= 0.05
+    assert bleed_closed >= 0.9
+
+
+def test_bleed_of_two_others_in_a_reverberant_room_is_closed():
+    tracks, own = make_session(-9, talkers=3, decay_s=0.8)
+    result = gate(tracks[0], RATE, against=tracks[1:], return_result=True)
+    own_closed, _, bleed_closed = closed_shares(result.samples, own[0], own[1:])
+    assert own_closed <= 0.015
+    assert bleed_closed >= 0.9
+    assert [track.level_db for track in result.others] == pytest.approx([-9, -9], abs=2.5)
+
+
+def test_the_plain_gate_passes_bleed():
+    tracks, own = make_session(-12)
+    assert closed_shares(gate(tracks[0], RATE), own[0], own[1:])[2] < 0.1
+
+
+def test_gains_and_rates_of_the_other_track_do_not_matter():
+    tracks, own = make_session(-12)
+    y = gate(tracks[0], RATE, against=[np.repeat(0.1 * tracks[1][:, None], 2, axis=1)])
+    own_closed, _, bleed_closed = closed_shares(y, own[0], own[1:])
+    assert own_closed <= 0.015
+    assert bleed_closed >= 0.9
+
+
+def test_a_given_threshold_is_closed_for_bleed_too():
+    tracks, own = make_session(-12)
+    y = gate(tracks[0], RATE, against=[tracks[1]], threshold="-50dB")
+    own_closed, _, bleed_closed = closed_shares(y, own[0], own[1:])
+    assert own_closed <= 0.015
+    assert bleed_closed >= 0.9
+
+
+def test_unrelated_tracks_give_the_result_of_the_plain_gate():
+    tracks, _ = make_session(-200)
+    result = gate(tracks[0], RATE, against=[tracks[1]], return_result=True)
+    assert np.array_equal(result.samples, gate(tracks[0], RATE))
+    assert result.others[0].alignment is None
+
+
+def test_exclusive_channels_are_gated_against_each_other():
+    tracks, own = make_session(-12)
+    result = gate(np.stack(tracks, axis=1), RATE, channels="exclusive", return_result=True)
+    for channel in (0, 1):
+        own_closed, _, bleed_closed = closed_shares(
+            result.samples[:, channel], own[channel], [own[1 - channel]]
+        )
+        assert own_closed <= 0.015
+        assert bleed_closed >= 0.9
+    assert [(level.gate, level.reference) for level in result.bleed.levels] == [(0, 1), (1, 0)]
+    assert 0.2 < result.bleed.closed_share < 0.6
+
+
+def test_exclusive_channels_without_bleed_are_gated_as_separate_ones():
+    tracks, _ = make_session(-200)
+    y = np.stack(tracks, axis=1)
+    exclusive, separate = (gate(y, RATE, channels=mode) for mode in ("exclusive", "separate"))
+    assert np.array_equal(exclusive, separate)
+
+
+def test_identical_tracks_are_refused():
+    tracks, _ = make_session(-12)
+    with pytest.raises(AudioError, match="same sound as this recording"):
+        gate(tracks[0], RATE, against=[0.5 * tracks[0]])
+    with pytest.raises(AudioError, match="channels 1 and 2 contain the same sound"):
+        gate(np.stack([tracks[0]] * 2, axis=1), RATE, channels="exclusive")
+
+
+@pytest.mark.parametrize("decay_s", [0.3, 0.8])
+def test_a_single_talker_at_two_microphones_loses_nothing(decay_s):
+    own = make_own_tracks()[0]
+    rng = np.random.default_rng(5)
+    tracks = [own, convolve(own, make_room(rng, -9, decay_s))]
+    tracks = [y + rng.normal(0, 3e-4, len(y)) for y in tracks]
+    y = gate(tracks[0], RATE, against=[tracks[1]])
+    assert np.array_equal(y, gate(tracks[0], RATE))
+
+
+def test_exclusive_channels_need_two_channels():
+    with pytest.raises(AudioError, match="two channels or more"):
+        gate(make_session(-12)[0][0], RATE, channels="exclusive")
+
+
+def test_a_binary_mask_alone_excludes_no_bleed():
+    tracks, _ = make_session(-12)
+    with pytest.raises(SettingsError, match="binary mask"):
+        gate(tracks[0], RATE, against=[tracks[1]], preset="hard", spectral=True)
+
+
+@pytest.mark.parametrize("excess_share", [0.0, 0.1])
+def test_the_fit_finds_the_weights_of_a_room(excess_share):
+    rng = np.random.default_rng(3)
+    frames, bands, weights = 1500, 5, np.array([0.0, 0.3, 0.1, 0.02], np.float32)
+    features = rng.exponential(1e-6, (frames, bands, len(weights))).astype(np.float32)
+    features *= from_db(20 * rng.normal(0, 1, (frames, 1, 1))).astype(np.float32)
+    powers = features @ weights * rng.gamma(4, 1 / 4, (frames, bands)).astype(np.float32)
+    powers[: int(excess_share * frames)] *= 100
+    fitted = fit_weights(powers, features, np.full(bands, 1e-12, np.float32))
+    tolerance = 0.03 if not excess_share else 0.2
+    assert np.abs(fitted.mean(axis=0) - weights).max() < tolerance
+    assert (fitted >= 0).all()
+
+
+def test_delay_groups_are_means_of_earlier_frames_and_one_later_frame():
+    groups = DelayGroups(62.5)
+    count = groups.past + 10 + groups.future
+    means = groups.compute_means(np.arange(count, dtype=np.float32)[:, None])
+    now = groups.past + np.arange(10)
+    assert np.array_equal(means[:, 0, 0], now + 1)
+    assert np.array_equal(means[:, 0, 1], now)
+    assert np.all(np.diff(means[:, 0], axis=1) < 0)

@@ -1,0 +1,63 @@
+"""What the command line tells about other tracks and their bleed."""
+
+import json
+
+import numpy as np
+import pytest
+
+from noisegate_cli.gating.alignment import Alignment
+from noisegate_cli.terminal.bleed_text import format_alignment
+from noisegate_cli.terminal.cli import run
+from tests.sessions import RATE, make_session
+
+TRACKS, _ = make_session(-12)
+
+
+def ngate(*arguments, status=0):
+    assert run([*map(str, arguments)]) == status
+
+
+@pytest.mark.parametrize(
+    ("alignment", "text"),
+    [
+        (Alignment(0.4123, 23.4), "0.412 s later, 23 ppm fast"),
+        (Alignment(-2.5, -100.2), "2.500 s earlier, 100 ppm slow"),
+        (Alignment(0.0, 0.3), "in step"),
+    ],
+)
+def test_an_alignment_is_told_in_words(alignment, text):
+    assert format_alignment(alignment) == text
+
+
+def test_the_summary_and_json_tell_lag_level_and_closed_share(write, tmp_path, capsys):
+    host = write(TRACKS[0], "host.wav")
+    guest = write(TRACKS[1][round(1.5 * RATE) :], "guest.flac")
+    ngate("gate", host, "--against", guest, "-o", tmp_path / "out.wav", "--json")
+    out, err = capsys.readouterr()
+    data = json.loads(out)["bleed"]
+    (track,) = data["tracks"]
+    assert track["file"] == str(guest)
+    assert track["used"]
+    assert track["start_s"] == pytest.approx(1.5, abs=0.01)
+    assert track["level_db"] == pytest.approx(-12, abs=2)
+    assert 0.2 < data["closed_share"] < 0.5
+    ngate("gate", host, "--against", guest, "-o", tmp_path / "out.wav", "-f")
+    err = capsys.readouterr().err
+    assert "guest.flac': 1.50" in err
+    assert "s later, bleed −1" in err
+    assert f"closed for bleed {100 * data['closed_share']:.1f} % of the time" in err
+
+
+def test_exclusive_channels_are_told_pair_by_pair(write, tmp_path, capsys):
+    path = write(np.stack(TRACKS, axis=1))
+    ngate("gate", path, "--channels", "exclusive", "-o", tmp_path / "out.wav", "--json")
+    out, _ = capsys.readouterr()
+    channels = json.loads(out)["bleed"]["channels"]
+    assert [(pair["channel"], pair["from_channel"]) for pair in channels] == [(1, 2), (2, 1)]
+
+
+def test_messages_name_options(write, tmp_path, capsys):
+    path = write(TRACKS[0])
+    ngate("gate", path, "--channels", "exclusive", "-o", tmp_path / "out.wav", status=1)
+    assert "--channels exclusive needs two channels" in capsys.readouterr().err
+    assert not (tmp_path / "out.wav").exists()
