@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import soundfile as sf
 
 from noisegate_cli import GateSettings, OutputError, gate_file, samples
 from noisegate_cli.api.progress import report_progress
@@ -35,14 +34,19 @@ from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.riff import WavEncoder
 from noisegate_cli.files.writer import open_writer
 from tests.batch.helpers import (
+    MAX_WAIT_S,
     SETTINGS,
     CollectingObserver,
     InlineWorkerPool,
     list_files,
+    output_info,
     read_manifest,
     run,
+    start_batch,
     statuses,
-    write_long_recordings,
+    wait_for,
+    wait_for_half_of_a_batch,
+    write_half_an_output,
 )
 from tests.conftest import loud_and_quiet, read
 
@@ -72,14 +76,6 @@ def expect_complete(root: Path, output: Path) -> None:
     assert last == dict.fromkeys(names, "done")
 
 
-def wait_for(condition, process=None):
-    end = time.monotonic() + 30
-    while not condition():
-        assert process is None or process.poll() is None, "it has ended"
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.01)
-
-
 def find_session_processes(session):
     """Return the IDs of the running processes of a session."""
     process_ids = []
@@ -96,41 +92,26 @@ def find_session_processes(session):
 
 
 @pytest.mark.skipif(not LINUX, reason="looks at processes in /proc")
-def test_the_parent_is_killed(tmp_path):
-    long_tree = tmp_path / "in"
-    write_long_recordings(long_tree, 20)
+def test_the_parent_is_killed(tree, tmp_path):
     output = tmp_path / "out"
-    command = [*BATCH, str(long_tree), "-o", str(output), "-j", "2"]
-    process = subprocess.Popen(command, start_new_session=True)
-    wait_for(lambda: (output / MANIFEST_NAME).exists() and read_manifest(output), process)
+    process = start_batch("helpers.gate_odd_later", tree, "-o", output, "-j", "2", "-q")
+    wait_for_half_of_a_batch(output, process)
     process.kill()
     process.wait()
     wait_for(lambda: not find_session_processes(process.pid))
-    outputs = list_files(output)
-    for name in outputs:
-        assert name.endswith(".flac"), "a worker left its temporary file"
-        assert len(read(output / name)) == 48000 * 40
-    finished = [line for line in read_manifest(output) if line["status"] == "done"]
-    assert 0 < len(finished) < 20
-    report, _ = run(long_tree, output)
-    assert report.skip_reasons == {"done before": len(finished)}
-    assert report.done == 20 - len(finished)
-    expect_complete(long_tree, output)
+    assert list_files(output) == [f"even/{number}.wav" for number in (0, 2, 4, 6)]
+    report, _ = run(tree, output)
+    assert (report.done, report.skip_reasons) == (4, {"done before": 4})
+    expect_complete(tree, output)
 
 
 def die_in_the_middle(job):
     """Replace `gate_job`: the process is killed when half of an output is written."""
     if job.name.endswith("3.wav"):
-        with open_writer(sf_info(job), force=True) as file:
-            file.write(sf.read(job.source, dtype="int16", always_2d=True)[0][:1000])
+        with open_writer(output_info(job), force=True) as file:
+            write_half_an_output(job, file)
             os.kill(os.getpid(), signal.SIGKILL)
     return gate_job(job)
-
-
-def sf_info(job):
-    from noisegate_cli.files.reader import probe
-
-    return replace(probe(Path(job.source)), path=Path(job.output))
 
 
 def test_a_worker_is_killed_in_the_middle_of_an_output(tree, tmp_path, monkeypatch):
@@ -461,21 +442,26 @@ def test_an_output_has_the_read_permissions_of_its_input(tree, tmp_path):
     assert modes == [0o600, 0o640, 0o644, 0o644]
 
 
-def test_the_reader_of_standard_output_ends_before_the_batch(tmp_path):
-    write_long_recordings(tmp_path / "in", 12)
-    command = [*BATCH, str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-j", "1", "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def test_the_reader_of_standard_output_ends_before_the_batch(tree, tmp_path):
+    process = start_batch(
+        "helpers.gate_odd_later",
+        *(tree, "-o", tmp_path / "out", "-j", "1", "-q", "--json"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     process.stdout.readline()
     process.stdout.close()
+    (tmp_path / "go").touch()
     errors = process.stderr.read()
     process.stderr.close()
-    assert process.wait(30) == 1
-    assert "the reader of standard output has ended" in errors
-    assert "of 12 recordings are dealt with: the same command does the rest" in errors
+    assert process.wait(MAX_WAIT_S) == 1
+    assert "the program that reads standard output has ended" in errors
+    assert "of 8 recordings are dealt with: the same command does the rest" in errors
     assert "Traceback" not in errors
     assert "Exception" not in errors
-    report, _ = run(tmp_path / "in", tmp_path / "out")
-    assert report.done + report.skipped == 12
+    report, _ = run(tree, tmp_path / "out")
+    assert report.done + report.skipped == 8
 
 
 def test_an_input_changes_while_it_is_read(tree, tmp_path, monkeypatch, write):
@@ -539,8 +525,8 @@ def test_a_batch_runs_without_semaphores(tree, tmp_path):
 
 def stall_in_a_library(job):
     """Replace `gate_job`: a call of a library does not return after half of an output."""
-    with open_writer(sf_info(job), force=True) as file:
-        file.write(sf.read(job.source, dtype="int16", always_2d=True)[0][:1000])
+    with open_writer(output_info(job), force=True) as file:
+        write_half_an_output(job, file)
         while True:  # A signal interrupts `sleep`.
             ctypes.CDLL(None).sleep(600)
 
@@ -549,17 +535,14 @@ def stall_in_a_library(job):
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_a_worker_that_is_stuck_in_a_library_ends_with_the_batch(tree, tmp_path, sent):
     output = tmp_path / "out"
-    code = (
-        "import sys; from noisegate_cli.batch import run; from tests.batch import test_faults as t;"
-        "run.gate_job = t.stall_in_a_library; from noisegate_cli.__main__ import main; main()"
-    )
-    command = [sys.executable, "-c", code, *BATCH[3:], str(tree), "-o", str(output), "-j", "2"]
-    process = subprocess.Popen(
-        command, start_new_session=True, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE
+    process = start_batch(
+        "test_faults.stall_in_a_library",
+        *(tree, "-o", output, "-j", "2", "-q"),
+        stderr=subprocess.PIPE,
     )
     wait_for(lambda: output.exists() and len(list_files(output)) == 2, process)
     os.killpg(process.pid, sent) if sent != signal.SIGKILL else process.kill()
-    message = process.communicate(timeout=30)[1].decode()
+    message = process.communicate(timeout=MAX_WAIT_S)[1].decode()
     wait_for(lambda: not find_session_processes(process.pid))
     assert list_files(output) == []
     if sent != signal.SIGKILL:
@@ -570,8 +553,8 @@ def test_a_worker_that_is_stuck_in_a_library_ends_with_the_batch(tree, tmp_path,
 def stall_in_the_middle(job):
     """Replace `gate_job`: the third recording makes no progress after half of its output."""
     if job.name.endswith("3.wav"):
-        with open_writer(sf_info(job), force=True) as file:
-            file.write(sf.read(job.source, dtype="int16", always_2d=True)[0][:1000])
+        with open_writer(output_info(job), force=True) as file:
+            write_half_an_output(job, file)
             time.sleep(600)
     return gate_job(job)
 
