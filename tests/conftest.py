@@ -1,5 +1,6 @@
 """Signals, recordings and fixtures that several tests use."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +11,16 @@ from hypothesis import settings
 
 from noisegate_cli.samples import Samples
 
-# A test must not fail because the machine is busy.
-settings.register_profile("ngate", deadline=None)
+# A test must not fail because the machine is busy, nor in one run of many.
+settings.register_profile("ngate", deadline=None, derandomize=True, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=2000)
 settings.load_profile("ngate")
+
+# Processes inherit ignored signals. A shell ignores SIGINT in the background, and nohup SIGHUP.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 DATA = Path(__file__).parent / "data"
 SPEECH = DATA / "jfk_1961.wav"

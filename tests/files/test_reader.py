@@ -250,8 +250,9 @@ def write_film(path, container, late_s=0.0, codec="aac"):
             frame.sample_rate, frame.time_base = 48000, Fraction(1, 48000)
             frame.pts = round(48000 * late_s) + 960 * number
             sound_packets += audio.encode(frame)
+        picture = np.zeros((72, 64), np.uint8)
         for _ in range(60):
-            video_packets += video.encode(av.VideoFrame(64, 48, "yuv420p"))
+            video_packets += video.encode(av.VideoFrame.from_ndarray(picture, "yuv420p"))
         packets = sound_packets + audio.encode(None) + video_packets + video.encode(None)
         for packet in sorted(packets, key=lambda packet: float(packet.dts * packet.time_base)):
             file.mux(packet)
