@@ -41,7 +41,7 @@ for name in sys.argv[1:]:
 def test_files_of_many_channels_are_decoded(tmp_path, name):
     container, codec, kind, most = MULTICHANNEL[name]
     rate, paths = 48000, []
-    t = np.arange(rate) / rate
+    t = np.arange(rate // 2) / rate
     for channels in range(1, most + 1):
         paths.append(tmp_path / f"{channels}.{name}")
         hz = 300 + 60 * np.arange(channels)
@@ -52,7 +52,7 @@ def test_files_of_many_channels_are_decoded(tmp_path, name):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     for channels, line in enumerate(done.stdout.splitlines(), 1):
         length, *peaks = map(int, line.split())
-        assert abs(length - rate) < 2048
+        assert abs(length - rate // 2) < 2048
         expected = [100 + 20 * i for i in range(channels)]
         assert len(peaks) == channels
         if codec == "libopus" and channels > 4:  # FFmpeg's encoder changes the order.

@@ -448,11 +448,6 @@ def test_only_the_spectral_mask_loads_librosa(write, tmp_path):
     assert heavy_modules(*(gate + gate_options for gate_options in options), *analyses) == "[]"
 
 
-def test_the_spectral_mask_loads_librosa(write, tmp_path):
-    gate = ["gate", write(loud_and_quiet()), "-q", "-o", tmp_path / "out.wav"]
-    assert "librosa" in heavy_modules([*gate, "--preset", "hard", "--spectral", "-t", "0.03"])
-
-
 def test_a_picture_of_a_gate_loads_matplotlib_but_not_librosa(write, tmp_path):
     gate = ["gate", write(loud_and_quiet()), "-q", "-o", tmp_path / "out.wav", "-t", "0.03"]
     loaded = heavy_modules([*gate, "--plot", tmp_path / "out.png"])

@@ -138,7 +138,7 @@ class TestStreamingAndChannels:
         for block in (997, 44100):
             assert np.array_equal(gate_in_blocks(y, block), expected)
 
-    @settings(max_examples=40)
+    @settings(max_examples=15)
     @given(
         length=st.one_of(st.sampled_from([0, 1, 255, 256, 257, 511, 513]), st.integers(0, 20000)),
         block=st.integers(1, 9000),
@@ -318,7 +318,7 @@ def test_a_channel_without_a_noise_profile_passes_unchanged():
     assert rms_db(out[:, 1]) < rms_db(y[:, 1]) - 20
 
 
-@pytest.mark.parametrize("frame", [None, 512, 4096, 32768])
+@pytest.mark.parametrize("frame", [None, 512, 8192])
 @pytest.mark.parametrize("gate_settings", [SOFT_WITH_LEVEL, MASK_BY_LEVEL], ids=["soft", "mask"])
 def test_live_output_lags_by_no_more_than_the_computed_latency(gate_settings, frame):
     gate_settings = replace(gate_settings, frame_length=frame)
