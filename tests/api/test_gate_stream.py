@@ -85,7 +85,7 @@ def test_the_output_lags_by_no_more_than_the_latency(block, preset, key_hz, chan
 @pytest.mark.parametrize("key_hz", [None, (200.0, 3000.0)])
 def test_the_latency_of_a_live_stream_is_not_overestimated(preset, key_hz):
     gate_settings = GateSettings.preset(preset, threshold=0.05, key_hz=key_hz, frame_length=256)
-    stream, output_samples, lag, block = GateStream(gate_settings.live, RATE), 0, 0, 11
+    stream, output_samples, lag, block = GateStream(gate_settings.live, RATE), 0, 0, 33
     for start in range(0, len(RECORDING), block):
         output_samples += len(stream.process(RECORDING[start : start + block]))
         lag = max(lag, start + block - output_samples)

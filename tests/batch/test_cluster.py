@@ -75,6 +75,11 @@ def dask(folder, workers, **settings):
         yield cluster
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    monkeypatch.setattr(executors, "CONNECT_TIMEOUT_S", MAX_WAIT_S)
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     with dask(tmp_path_factory.mktemp("dask"), 2) as running:

@@ -20,7 +20,7 @@ from noisegate_cli.api.progress import report_progress
 from noisegate_cli.api.recordings import gate_recording
 from noisegate_cli.batch import plan, worker
 from noisegate_cli.batch import run as batch_run
-from noisegate_cli.batch.executors import ProcessWorkerPool
+from noisegate_cli.batch.executors import ProcessWorkerPool, WorkerProcess
 from noisegate_cli.batch.interface import BatchConfig
 from noisegate_cli.batch.manifest import MANIFEST_NAME
 from noisegate_cli.batch.worker import (
@@ -588,10 +588,17 @@ def test_workers_block_interrupts_while_python_starts():
 
 def test_a_recording_without_progress_fails_and_the_others_are_done(tree, tmp_path, monkeypatch):
     output = tmp_path / "out"
+
+    def time_only_the_stalled_job(self, work, jobs, timeout_s):
+        is_stalled = any(job.name.endswith("3.wav") for job in jobs)
+        return run_in_worker(self, work, jobs, timeout_s if is_stalled else None)
+
+    run_in_worker = WorkerProcess.run
+    monkeypatch.setattr(WorkerProcess, "run", time_only_the_stalled_job)
     monkeypatch.setattr(batch_run, "gate_job", stall_in_the_middle)
-    report, _ = run(tree, output, ProcessWorkerPool(2, timeout_s=8))
+    report, _ = run(tree, output, ProcessWorkerPool(2, timeout_s=5))
     assert (report.done, report.failed) == (7, 1)
-    assert "3.wav': it made no progress for 8 s" in report.errors[0]
+    assert "3.wav': it made no progress for 5 s" in report.errors[0]
     assert "timeout_s=" in report.errors[0]
     assert list_files(output) == [name for name in list_files(tree) if not name.endswith("3.wav")]
     monkeypatch.undo()

@@ -402,7 +402,7 @@ print(lines)
 def test_reading_mp3s_does_not_lose_the_log_lines_of_other_threads(tmp_path):
     source = damage(write_mp3(tmp_path / "in.mp3", sound(RATE, 5)))
     command = [sys.executable, "-c", LOGGING_THREADS, source]
-    process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200)
     lines = process.stderr.splitlines()
     assert set(lines) == {"line"}
     assert len(lines) == int(process.stdout) > 100
@@ -440,5 +440,5 @@ print(children)
 def test_processes_forked_while_mp3s_are_read_do_not_deadlock(tmp_path):
     source = damage(write_mp3(tmp_path / "in.mp3", sound(RATE, 5)))
     command = [sys.executable, "-W", "ignore", "-c", FORKS, source]
-    process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200)
     assert process.stdout.split() == ["20"]

@@ -405,7 +405,7 @@ def test_a_named_pipe_in_the_output_tree_of_a_batch_is_refused(write, tmp_path):
     (tmp_path / "out").mkdir()
     os.mkfifo(tmp_path / "out" / "a.wav")
     command = [*NGATE, "batch", str(source.parent), "-o", str(tmp_path / "out"), "-f", "-j1", "-q"]
-    process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
     assert process.returncode == 1
     assert "is a named pipe or a device: remove it" in process.stderr
 
