@@ -13,8 +13,14 @@ from noisegate_cli.samples import Samples
 
 # A test must not fail because the machine is busy, nor in one run of many.
 settings.register_profile("ngate", deadline=None, derandomize=True, max_examples=40)
-settings.register_profile("thorough", deadline=None, max_examples=2000)
+settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("ngate")
+
+
+def examples(number: int) -> settings:
+    """Return settings with another number of examples than 40; a thorough run has 25 times more."""
+    return settings(max_examples=number * settings.default.max_examples // 40)
+
 
 # Processes inherit ignored signals. A shell ignores SIGINT in the background, and nohup SIGHUP.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import soundfile as sf
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from noisegate_cli import AudioError, GateSettings, GateStream, SettingsError, gate
 from noisegate_cli.gating.settings import PRESETS
-from tests.conftest import as_type, loud_and_quiet
+from tests.conftest import as_type, examples, loud_and_quiet
 
 RATE = 8000
 NOISE = np.random.default_rng(0).normal(0, 0.003, RATE)
@@ -23,7 +23,7 @@ def feed(stream, y, lengths):
     return np.concatenate(parts or [stream.process(y, last=True)])
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(
     length=st.integers(0, 24000),
     lengths=st.lists(st.integers(100, 9000), min_size=1, max_size=4),
@@ -54,7 +54,7 @@ def test_stream_output_equals_the_output_of_one_call(
         stream.reset()
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(
     block=st.integers(50, 3000),
     preset=st.sampled_from(list(PRESETS)),

@@ -2,14 +2,14 @@ from itertools import cycle, product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings, gate
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.settings import PRESETS
-from tests.conftest import FLOATS, PCM, as_type, loud_and_quiet, tone
+from tests.conftest import FLOATS, PCM, as_type, examples, loud_and_quiet, tone
 
 RATE = 16000
 TYPES = [*PCM, *FLOATS]
@@ -49,7 +49,7 @@ def test_output_does_not_depend_on_the_block_size(case, preset):
         )
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(
     length=st.one_of(st.sampled_from([0, 1, 127, 128, 129, 511, 513]), st.integers(0, 3000)),
     block=st.integers(1, 600),
