@@ -48,12 +48,10 @@ from tests.batch.helpers import (
     wait_for_half_of_a_batch,
     write_half_an_output,
 )
-from tests.conftest import loud_and_quiet, read
+from tests.conftest import drop_permission_override, loud_and_quiet, read
 
 LINUX = sys.platform == "linux"
 BATCH = [sys.executable, "-m", "noisegate_cli", "batch", "-t", "0.03", "-q"]
-
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
 
 
 @pytest.fixture
@@ -144,12 +142,6 @@ def test_parent_and_workers_are_killed_at_once(tree, tmp_path):
     report, _ = run(tree, output)
     assert report.done + report.skipped == 8
     expect_complete(tree, output)
-
-
-def drop_permission_override():
-    """Make permissions apply to root too; for `preexec_fn`."""
-    if os.geteuid() == 0:
-        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
 
 
 @pytest.mark.skipif(not LINUX, reason="takes a capability away from root")
