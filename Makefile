@@ -39,8 +39,8 @@ demo: $(VENV)/ready  ## Gate a real recording and show the result.
 	@echo '$$ ngate gate $(DEMO) -o $(OUT)/clean.wav --residue $(OUT)/removed.wav --plot $(OUT)/picture.png'
 	@$(NGATE) gate $(DEMO) -o $(OUT)/clean.wav --residue $(OUT)/removed.wav --plot $(OUT)/picture.png
 
-test: $(VENV)/ready-dev  ## Run the tests.
-	$(BIN)/python -m pytest
+test: $(VENV)/ready-dev  ## Run the tests, on all CPUs.
+	$(BIN)/python -m pytest --numprocesses=logical --dist=loadfile
 
 lint: $(VENV)/ready-dev  ## Check style and types.
 	$(BIN)/ruff check .
@@ -59,8 +59,9 @@ quality: $(VENV)/ready-dev  ## Score the gate on annotated recordings: SET=FOLDE
 sweep: $(VENV)/ready-dev  ## Sweep the tuned constants and renew docs/tuning.md: SET='FOLDER ...'.
 	$(BIN)/python -m tests.benchmarks.sweep $(SET) --markdown
 
-fuzz: $(VENV)/ready-dev  ## Gate ten thousand damaged recordings: FUZZ='--seeds FOLDER' for others.
+fuzz: $(VENV)/ready-dev  ## Gate ten thousand damaged recordings, test thousands of examples: FUZZ='--seeds FOLDER'.
 	$(BIN)/python -m tests.benchmarks.fuzz $(FUZZ)
+	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=thorough --numprocesses=logical
 
 faults: $(VENV)/ready-dev  ## Interrupt runs, let calls fail, decode outputs elsewhere: FAULTS='--moments 5000' for more.
 	$(BIN)/python -m tests.benchmarks.faults $(FAULTS)

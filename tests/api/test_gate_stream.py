@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import soundfile as sf
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from noisegate_cli import AudioError, GateSettings, GateStream, SettingsError, gate
 from noisegate_cli.gating.settings import PRESETS
-from tests.conftest import as_type, loud_and_quiet
+from tests.conftest import as_type, examples, loud_and_quiet
 
 RATE = 8000
 NOISE = np.random.default_rng(0).normal(0, 0.003, RATE)
@@ -23,7 +23,7 @@ def feed(stream, y, lengths):
     return np.concatenate(parts or [stream.process(y, last=True)])
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(
     length=st.integers(0, 24000),
     lengths=st.lists(st.integers(100, 9000), min_size=1, max_size=4),
@@ -54,7 +54,7 @@ def test_stream_output_equals_the_output_of_one_call(
         stream.reset()
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(
     block=st.integers(50, 3000),
     preset=st.sampled_from(list(PRESETS)),
@@ -85,7 +85,7 @@ def test_the_output_lags_by_no_more_than_the_latency(block, preset, key_hz, chan
 @pytest.mark.parametrize("key_hz", [None, (200.0, 3000.0)])
 def test_the_latency_of_a_live_stream_is_not_overestimated(preset, key_hz):
     gate_settings = GateSettings.preset(preset, threshold=0.05, key_hz=key_hz, frame_length=256)
-    stream, output_samples, lag, block = GateStream(gate_settings.live, RATE), 0, 0, 11
+    stream, output_samples, lag, block = GateStream(gate_settings.live, RATE), 0, 0, 33
     for start in range(0, len(RECORDING), block):
         output_samples += len(stream.process(RECORDING[start : start + block]))
         lag = max(lag, start + block - output_samples)

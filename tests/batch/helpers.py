@@ -3,8 +3,13 @@
 import json
 import random
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +21,84 @@ from noisegate_cli.batch.interface import BatchConfig, BatchReport
 from noisegate_cli.batch.manifest import MANIFEST_NAME
 from noisegate_cli.batch.records import RecordingResult
 from noisegate_cli.batch.run import BatchRun
-from noisegate_cli.batch.worker import run_jobs
+from noisegate_cli.batch.worker import Job, gate_job, run_jobs
+from noisegate_cli.files.reader import probe
+from noisegate_cli.files.writer import AudioWriter, open_writer
 from tests.conftest import loud_and_quiet
 
 SETTINGS = GateSettings(threshold=0.03)
 
 
+ROOT = Path(__file__).parents[2]
+
+MAX_WAIT_S = 200
+"""Time that a condition may take on a busy machine; shorter than `faulthandler_timeout`."""
+
+
+def wait_for(condition: Callable[[], Any], process: "subprocess.Popen[Any] | None" = None) -> None:
+    """Wait until a condition is true while a process runs."""
+    end = time.monotonic() + MAX_WAIT_S
+    while not condition():
+        assert process is None or process.poll() is None, "it has ended"
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+
+
 def write_long_recordings(folder: Path, number: int) -> None:
-    """Write recordings that take long enough to interrupt a batch between two of them."""
+    """Write recordings that are so large that each is a chunk of its own."""
     folder.mkdir()
-    noise = np.random.default_rng(0).normal(0, 0.01, 48000 * 40)
+    noise = np.random.default_rng(0).normal(0, 0.01, 48000 * 4)
     first = folder / "00.flac"
-    sf.write(first, loud_and_quiet().repeat(40) + noise, 16000)
+    sf.write(first, loud_and_quiet().repeat(4) + noise, 16000)
     for copy in range(1, number):
         shutil.copy(first, folder / f"{copy:02}.flac")
+
+
+def start_batch(work: str, *arguments: Any, **options: Any) -> "subprocess.Popen[Any]":
+    """Start a batch as a process in a new session.
+
+    `work` is the name of the function of `tests.batch` that replaces `gate_job`.
+    """
+    module, _, name = work.partition(".")
+    code = (
+        f"from noisegate_cli.batch import run; from tests.batch import {module} as module;"
+        f"run.gate_job = module.{name}; from noisegate_cli.__main__ import main; main()"
+    )
+    command = [sys.executable, "-c", code, "batch", "-t", "0.03", *map(str, arguments)]
+    return subprocess.Popen(command, start_new_session=True, cwd=ROOT, **options)
+
+
+def write_half_an_output(job: Job, file: AudioWriter) -> None:
+    """Write the first samples of the recording of a job."""
+    file.write(sf.read(job.source, dtype="int16", always_2d=True)[0][:1000])
+
+
+def output_info(job: Job) -> Any:
+    """Return the properties of the output of a job."""
+    return replace(probe(Path(job.source)), path=Path(job.output))
+
+
+def gate_odd_later(job: Job) -> Any:
+    """Replace `gate_job`: the folder odd waits in the middle of an output for the file go."""
+    if job.name.startswith("odd"):
+        with suppress(StopIteration), open_writer(output_info(job), force=True) as file:
+            write_half_an_output(job, file)
+            while not Path(job.output).parents[2].joinpath("go").exists():
+                time.sleep(0.02)
+            raise StopIteration
+    return gate_job(job)
+
+
+def wait_for_half_of_a_batch(output: Path, process: "subprocess.Popen[Any]") -> None:
+    """Wait until `gate_odd_later` has gated the folder even, and two outputs have begun."""
+    wait_for(
+        lambda: (
+            (output / MANIFEST_NAME).exists()
+            and len(read_manifest(output)) == 4
+            and sum(name.endswith(".partial") for name in list_files(output)) == 2
+        ),
+        process,
+    )
 
 
 class SmallJob(int):

@@ -5,9 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -20,28 +18,20 @@ from noisegate_cli.batch.worker import gate_job
 from noisegate_cli.errors import ClusterError
 from noisegate_cli.terminal.cli import run as ngate
 from tests.batch.helpers import (
+    MAX_WAIT_S,
+    ROOT,
     SETTINGS,
     CollectingObserver,
     list_files,
     read_manifest,
     run,
     statuses,
+    wait_for,
     write_long_recordings,
 )
 from tests.conftest import loud_and_quiet
 
 distributed = pytest.importorskip("distributed")
-
-ROOT = Path(__file__).parents[2]
-MAX_WAIT_S = 60
-
-
-def wait_for(condition, process):
-    end = time.monotonic() + MAX_WAIT_S
-    while not condition():
-        assert process.poll() is None, "it has ended"
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.05)
 
 
 class Dask:
@@ -83,6 +73,11 @@ def dask(folder, workers, **settings):
         cluster = Dask(folder, stack, **settings)
         cluster.add_workers(workers)
         yield cluster
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    monkeypatch.setattr(executors, "CONNECT_TIMEOUT_S", MAX_WAIT_S)
 
 
 @pytest.fixture(scope="module")

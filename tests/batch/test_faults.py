@@ -14,14 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import soundfile as sf
 
 from noisegate_cli import GateSettings, OutputError, gate_file, samples
 from noisegate_cli.api.progress import report_progress
 from noisegate_cli.api.recordings import gate_recording
 from noisegate_cli.batch import plan, worker
 from noisegate_cli.batch import run as batch_run
-from noisegate_cli.batch.executors import ProcessWorkerPool
+from noisegate_cli.batch.executors import ProcessWorkerPool, WorkerProcess
 from noisegate_cli.batch.interface import BatchConfig
 from noisegate_cli.batch.manifest import MANIFEST_NAME
 from noisegate_cli.batch.worker import (
@@ -35,21 +34,24 @@ from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.riff import WavEncoder
 from noisegate_cli.files.writer import open_writer
 from tests.batch.helpers import (
+    MAX_WAIT_S,
     SETTINGS,
     CollectingObserver,
     InlineWorkerPool,
     list_files,
+    output_info,
     read_manifest,
     run,
+    start_batch,
     statuses,
-    write_long_recordings,
+    wait_for,
+    wait_for_half_of_a_batch,
+    write_half_an_output,
 )
-from tests.conftest import loud_and_quiet, read
+from tests.conftest import drop_permission_override, loud_and_quiet, read
 
 LINUX = sys.platform == "linux"
 BATCH = [sys.executable, "-m", "noisegate_cli", "batch", "-t", "0.03", "-q"]
-
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
 
 
 @pytest.fixture
@@ -72,14 +74,6 @@ def expect_complete(root: Path, output: Path) -> None:
     assert last == dict.fromkeys(names, "done")
 
 
-def wait_for(condition, process=None):
-    end = time.monotonic() + 30
-    while not condition():
-        assert process is None or process.poll() is None, "it has ended"
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.01)
-
-
 def find_session_processes(session):
     """Return the IDs of the running processes of a session."""
     process_ids = []
@@ -96,41 +90,26 @@ def find_session_processes(session):
 
 
 @pytest.mark.skipif(not LINUX, reason="looks at processes in /proc")
-def test_the_parent_is_killed(tmp_path):
-    long_tree = tmp_path / "in"
-    write_long_recordings(long_tree, 20)
+def test_the_parent_is_killed(tree, tmp_path):
     output = tmp_path / "out"
-    command = [*BATCH, str(long_tree), "-o", str(output), "-j", "2"]
-    process = subprocess.Popen(command, start_new_session=True)
-    wait_for(lambda: (output / MANIFEST_NAME).exists() and read_manifest(output), process)
+    process = start_batch("helpers.gate_odd_later", tree, "-o", output, "-j", "2", "-q")
+    wait_for_half_of_a_batch(output, process)
     process.kill()
     process.wait()
     wait_for(lambda: not find_session_processes(process.pid))
-    outputs = list_files(output)
-    for name in outputs:
-        assert name.endswith(".flac"), "a worker left its temporary file"
-        assert len(read(output / name)) == 48000 * 40
-    finished = [line for line in read_manifest(output) if line["status"] == "done"]
-    assert 0 < len(finished) < 20
-    report, _ = run(long_tree, output)
-    assert report.skip_reasons == {"done before": len(finished)}
-    assert report.done == 20 - len(finished)
-    expect_complete(long_tree, output)
+    assert list_files(output) == [f"even/{number}.wav" for number in (0, 2, 4, 6)]
+    report, _ = run(tree, output)
+    assert (report.done, report.skip_reasons) == (4, {"done before": 4})
+    expect_complete(tree, output)
 
 
 def die_in_the_middle(job):
     """Replace `gate_job`: the process is killed when half of an output is written."""
     if job.name.endswith("3.wav"):
-        with open_writer(sf_info(job), force=True) as file:
-            file.write(sf.read(job.source, dtype="int16", always_2d=True)[0][:1000])
+        with open_writer(output_info(job), force=True) as file:
+            write_half_an_output(job, file)
             os.kill(os.getpid(), signal.SIGKILL)
     return gate_job(job)
-
-
-def sf_info(job):
-    from noisegate_cli.files.reader import probe
-
-    return replace(probe(Path(job.source)), path=Path(job.output))
 
 
 def test_a_worker_is_killed_in_the_middle_of_an_output(tree, tmp_path, monkeypatch):
@@ -163,12 +142,6 @@ def test_parent_and_workers_are_killed_at_once(tree, tmp_path):
     report, _ = run(tree, output)
     assert report.done + report.skipped == 8
     expect_complete(tree, output)
-
-
-def drop_permission_override():
-    """Make permissions apply to root too; for `preexec_fn`."""
-    if os.geteuid() == 0:
-        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
 
 
 @pytest.mark.skipif(not LINUX, reason="takes a capability away from root")
@@ -461,21 +434,26 @@ def test_an_output_has_the_read_permissions_of_its_input(tree, tmp_path):
     assert modes == [0o600, 0o640, 0o644, 0o644]
 
 
-def test_the_reader_of_standard_output_ends_before_the_batch(tmp_path):
-    write_long_recordings(tmp_path / "in", 12)
-    command = [*BATCH, str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-j", "1", "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def test_the_reader_of_standard_output_ends_before_the_batch(tree, tmp_path):
+    process = start_batch(
+        "helpers.gate_odd_later",
+        *(tree, "-o", tmp_path / "out", "-j", "1", "-q", "--json"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     process.stdout.readline()
     process.stdout.close()
+    (tmp_path / "go").touch()
     errors = process.stderr.read()
     process.stderr.close()
-    assert process.wait(30) == 1
-    assert "the reader of standard output has ended" in errors
-    assert "of 12 recordings are dealt with: the same command does the rest" in errors
+    assert process.wait(MAX_WAIT_S) == 1
+    assert "the program that reads standard output has ended" in errors
+    assert "of 8 recordings are dealt with: the same command does the rest" in errors
     assert "Traceback" not in errors
     assert "Exception" not in errors
-    report, _ = run(tmp_path / "in", tmp_path / "out")
-    assert report.done + report.skipped == 12
+    report, _ = run(tree, tmp_path / "out")
+    assert report.done + report.skipped == 8
 
 
 def test_an_input_changes_while_it_is_read(tree, tmp_path, monkeypatch, write):
@@ -539,8 +517,8 @@ def test_a_batch_runs_without_semaphores(tree, tmp_path):
 
 def stall_in_a_library(job):
     """Replace `gate_job`: a call of a library does not return after half of an output."""
-    with open_writer(sf_info(job), force=True) as file:
-        file.write(sf.read(job.source, dtype="int16", always_2d=True)[0][:1000])
+    with open_writer(output_info(job), force=True) as file:
+        write_half_an_output(job, file)
         while True:  # A signal interrupts `sleep`.
             ctypes.CDLL(None).sleep(600)
 
@@ -549,17 +527,14 @@ def stall_in_a_library(job):
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_a_worker_that_is_stuck_in_a_library_ends_with_the_batch(tree, tmp_path, sent):
     output = tmp_path / "out"
-    code = (
-        "import sys; from noisegate_cli.batch import run; from tests.batch import test_faults as t;"
-        "run.gate_job = t.stall_in_a_library; from noisegate_cli.__main__ import main; main()"
-    )
-    command = [sys.executable, "-c", code, *BATCH[3:], str(tree), "-o", str(output), "-j", "2"]
-    process = subprocess.Popen(
-        command, start_new_session=True, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE
+    process = start_batch(
+        "test_faults.stall_in_a_library",
+        *(tree, "-o", output, "-j", "2", "-q"),
+        stderr=subprocess.PIPE,
     )
     wait_for(lambda: output.exists() and len(list_files(output)) == 2, process)
     os.killpg(process.pid, sent) if sent != signal.SIGKILL else process.kill()
-    message = process.communicate(timeout=30)[1].decode()
+    message = process.communicate(timeout=MAX_WAIT_S)[1].decode()
     wait_for(lambda: not find_session_processes(process.pid))
     assert list_files(output) == []
     if sent != signal.SIGKILL:
@@ -570,15 +545,15 @@ def test_a_worker_that_is_stuck_in_a_library_ends_with_the_batch(tree, tmp_path,
 def stall_in_the_middle(job):
     """Replace `gate_job`: the third recording makes no progress after half of its output."""
     if job.name.endswith("3.wav"):
-        with open_writer(sf_info(job), force=True) as file:
-            file.write(sf.read(job.source, dtype="int16", always_2d=True)[0][:1000])
+        with open_writer(output_info(job), force=True) as file:
+            write_half_an_output(job, file)
             time.sleep(600)
     return gate_job(job)
 
 
 def slow(job):
     """Replace `gate_job`: every recording is slow and makes progress."""
-    for _ in range(40):
+    for _ in range(60):
         time.sleep(0.1)
         send_heartbeat()
     return gate_job(job)
@@ -605,10 +580,17 @@ def test_workers_block_interrupts_while_python_starts():
 
 def test_a_recording_without_progress_fails_and_the_others_are_done(tree, tmp_path, monkeypatch):
     output = tmp_path / "out"
+
+    def time_only_the_stalled_job(self, work, jobs, timeout_s):
+        is_stalled = any(job.name.endswith("3.wav") for job in jobs)
+        return run_in_worker(self, work, jobs, timeout_s if is_stalled else None)
+
+    run_in_worker = WorkerProcess.run
+    monkeypatch.setattr(WorkerProcess, "run", time_only_the_stalled_job)
     monkeypatch.setattr(batch_run, "gate_job", stall_in_the_middle)
-    report, _ = run(tree, output, ProcessWorkerPool(2, timeout_s=3))
+    report, _ = run(tree, output, ProcessWorkerPool(2, timeout_s=5))
     assert (report.done, report.failed) == (7, 1)
-    assert "3.wav': it made no progress for 3 s" in report.errors[0]
+    assert "3.wav': it made no progress for 5 s" in report.errors[0]
     assert "timeout_s=" in report.errors[0]
     assert list_files(output) == [name for name in list_files(tree) if not name.endswith("3.wav")]
     monkeypatch.undo()
@@ -637,7 +619,7 @@ def test_each_block_is_progress_even_if_the_length_is_unknown(tree, monkeypatch)
 def test_a_recording_that_is_slow_has_all_the_time_it_needs(tmp_path, write, monkeypatch):
     write(loud_and_quiet(), "in/a.wav")
     monkeypatch.setattr(batch_run, "gate_job", slow)
-    report, _ = run(tmp_path / "in", tmp_path / "out", ProcessWorkerPool(1, timeout_s=3))
+    report, _ = run(tmp_path / "in", tmp_path / "out", ProcessWorkerPool(1, timeout_s=5))
     assert (report.done, report.failed) == (1, 0)
 
 

@@ -373,7 +373,7 @@ def test_names_are_the_same_in_any_locale(tmp_path, write):
     (tmp_path / "in").mkdir()
     write(loud_and_quiet()).rename(tmp_path / "in" / "\u00e9.wav")
     (tmp_path / "in" / "\u00fc.wav").write_text("no recording")
-    for first, second in (({}, ASCII), (ASCII, {}), (ASCII, ASCII)):
+    for first, second in (({}, ASCII), (ASCII, {})):
         output = tmp_path / f"out{len(first)}{len(second)}"
         command = [
             *(sys.executable, "-m", "noisegate_cli", "batch", str(tmp_path / "in"), "-t", "0.03"),

@@ -32,7 +32,7 @@ PIPED, BATCH = "pipe", "batch"
 TARGETS = [*FORMATS, PIPED, BATCH]
 
 SAMPLE_RATE_HZ, BATCH_RECORDINGS = 48000, 4
-MAX_SECONDS = 30.0
+MAX_SECONDS = 120.0
 """Time in which an interrupted process must exit."""
 
 MAX_SECOND_DELAY_S = 0.05

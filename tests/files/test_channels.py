@@ -41,7 +41,7 @@ for name in sys.argv[1:]:
 def test_files_of_many_channels_are_decoded(tmp_path, name):
     container, codec, kind, most = MULTICHANNEL[name]
     rate, paths = 48000, []
-    t = np.arange(rate) / rate
+    t = np.arange(rate // 2) / rate
     for channels in range(1, most + 1):
         paths.append(tmp_path / f"{channels}.{name}")
         hz = 300 + 60 * np.arange(channels)
@@ -49,10 +49,10 @@ def test_files_of_many_channels_are_decoded(tmp_path, name):
         encode(paths[-1], y, container, codec, kind, rate)
     # A process of its own, because a fault would end it.
     command = [sys.executable, "-c", PROGRAM, *map(str, paths)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
     for channels, line in enumerate(done.stdout.splitlines(), 1):
         length, *peaks = map(int, line.split())
-        assert abs(length - rate) < 2048
+        assert abs(length - rate // 2) < 2048
         expected = [100 + 20 * i for i in range(channels)]
         assert len(peaks) == channels
         if codec == "libopus" and channels > 4:  # FFmpeg's encoder changes the order.
@@ -73,7 +73,7 @@ def test_a_mov_file_with_an_order_of_its_own_is_read_in_the_usual_order(tmp_path
     path.write_bytes(content)
     program = PROGRAM + "        print(hex(reader.info.channel_mask))"
     command = [sys.executable, "-c", program, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
     peaks, mask = done.stdout.splitlines()
     assert mask == hex(0b0111_0000_1111)  # FL FR FC LFE BC SL SR
     assert [int(peak) for peak in peaks.split()[1:]] == [100, 120, 140, 160, 220, 180, 200]

@@ -254,14 +254,19 @@ def test_tags_between_joined_files_change_nothing(tmp_path):
     assert len(samples) == pytest.approx(2 * len(expected), abs=2 * 1152)
 
 
-@pytest.mark.parametrize("kind", ["layer3", "layer2"])
+RATES = [(16000, 1), (22050, 1), (24000, 2), (32000, 1), (48000, 2)]
+MPEG_2_5_RATES = [(8000, 1), (12000, 1), (11025, 2)]
+"""Rates with layer III only."""
+
+
 @pytest.mark.parametrize(
-    ("rate", "channels"),
-    [(8000, 1), (12000, 1), (16000, 1), (22050, 1), (11025, 2), (24000, 2), (32000, 1), (48000, 2)],
+    ("kind", "rate", "channels"),
+    [
+        *[("layer3", *rate) for rate in RATES + MPEG_2_5_RATES],
+        *[("layer2", *rate) for rate in RATES],
+    ],
 )
 def test_another_decoder_reads_the_same_samples(tmp_path, kind, rate, channels):
-    if kind == "layer2" and rate < 16000:
-        pytest.skip("MPEG 2.5 has layer III only")
     source = tmp_path / "in.mp3"
     y = np.random.default_rng(0).normal(0, 0.1, (rate, channels))
     if kind == "layer3":
@@ -402,7 +407,7 @@ print(lines)
 def test_reading_mp3s_does_not_lose_the_log_lines_of_other_threads(tmp_path):
     source = damage(write_mp3(tmp_path / "in.mp3", sound(RATE, 5)))
     command = [sys.executable, "-c", LOGGING_THREADS, source]
-    process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200)
     lines = process.stderr.splitlines()
     assert set(lines) == {"line"}
     assert len(lines) == int(process.stdout) > 100
@@ -440,5 +445,5 @@ print(children)
 def test_processes_forked_while_mp3s_are_read_do_not_deadlock(tmp_path):
     source = damage(write_mp3(tmp_path / "in.mp3", sound(RATE, 5)))
     command = [sys.executable, "-W", "ignore", "-c", FORKS, source]
-    process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200)
     assert process.stdout.split() == ["20"]

@@ -183,7 +183,7 @@ def test_the_summary_shows_the_delay(write):
 
 
 def test_a_closed_output_pipe_ends_the_gate_quietly(write):
-    source = write(np.tile(loud_and_quiet(), 100))
+    source = write(np.tile(loud_and_quiet(), 20))
     for arguments in (["gate", source, "-o", "-"], ["gate", source, "-t", "0.03", "-o", "-"]):
         command = [*NGATE, *map(str, arguments)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -336,9 +336,14 @@ def test_standard_output_has_the_format_of_the_given_extension(write, tmp_path, 
 
 
 @pytest.mark.parametrize(
-    ("channels", "rate"), [(65535, 4_000_000_000), (1024, 100_000), (1, 4_000_000_000)]
+    ("container", "channels", "rate"),
+    [
+        ("wav", 65535, 4_000_000_000),
+        ("wav", 1024, 100_000),
+        ("au", 1024, 100_000),
+        ("au", 1, 4_000_000_000),
+    ],
 )
-@pytest.mark.parametrize("container", ["wav", "au"])
 def test_an_implausible_stream_is_refused_as_a_file_is(container, channels, rate):
     header = (
         struct.pack("<4sI4s4sI", b"RIFF", 0, b"WAVE", b"fmt ", 16)
@@ -400,7 +405,7 @@ def test_a_named_pipe_in_the_output_tree_of_a_batch_is_refused(write, tmp_path):
     (tmp_path / "out").mkdir()
     os.mkfifo(tmp_path / "out" / "a.wav")
     command = [*NGATE, "batch", str(source.parent), "-o", str(tmp_path / "out"), "-f", "-j1", "-q"]
-    process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
     assert process.returncode == 1
     assert "is a named pipe or a device: remove it" in process.stderr
 

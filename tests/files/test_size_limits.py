@@ -14,7 +14,7 @@ from noisegate_cli.files.formats import FORMATS, AudioInfo
 from noisegate_cli.files.output_target import default_output_path, output_info
 from noisegate_cli.files.pipes import RawFormat
 from noisegate_cli.files.size_limits import check_size, max_samples
-from noisegate_cli.files.writer import open_writer, unsupported_reason
+from noisegate_cli.files.writer import open_writer
 from tests.conftest import Writer
 
 AT_003 = GateSettings(threshold=0.03)
@@ -114,15 +114,24 @@ def test_a_pipe_that_is_too_long_for_voc_is_refused_in_one_line(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("container", ["WAV", "AIFF"])
-@pytest.mark.parametrize("subtype", ["IMA_ADPCM", "MS_ADPCM", "GSM610", "NMS_ADPCM_32", "DWVW_16"])
-@pytest.mark.parametrize("channels", [1, 2])
+COMPRESSED = [
+    ("WAV", "IMA_ADPCM", 1),
+    ("WAV", "IMA_ADPCM", 2),
+    ("WAV", "MS_ADPCM", 1),
+    ("WAV", "MS_ADPCM", 2),
+    ("WAV", "GSM610", 1),
+    ("WAV", "NMS_ADPCM_32", 1),
+    ("AIFF", "IMA_ADPCM", 1),
+    ("AIFF", "IMA_ADPCM", 2),
+    ("AIFF", "GSM610", 1),
+]
+
+
+@pytest.mark.parametrize(("container", "subtype", "channels"), COMPRESSED)
 def test_the_limit_of_a_compressed_output_agrees_with_its_size(
     tmp_path, container, subtype, channels
 ):
     info = AudioInfo(tmp_path / "out", 48000, channels, 0, container, subtype, endian="FILE")
-    if unsupported_reason(info):
-        pytest.skip(f"{container} can't hold it")
     length = 640000
     noise = np.random.default_rng(0).choice([-0.9, 0.9], (length, channels)).astype(np.float32)
     with open_writer(info) as writer:

@@ -29,7 +29,7 @@ def test_a_bomb_takes_little_memory_and_time(tmp_path, name):
         "print(int(status.split('VmHWM:')[1].split()[0]) // 1024)\n"
     )
     command = [sys.executable, "-c", program, str(path), str(tmp_path / "out.flac")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
     assert "too many tags, or too large ones" in done.stdout or "tags are damaged" in done.stdout
     assert int(done.stdout.split()[-1]) < 150
 

@@ -13,14 +13,16 @@ from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.files.writer import AudioWriter
 
 
-class SlowEncoder:
-    """Encoder whose `write` takes half a second."""
+class WaitingEncoder:
+    """Encoder whose `write` returns when the test lets it."""
 
-    is_writing = False
+    def __init__(self):
+        self.may_return = threading.Event()
+        self.is_writing = False
 
     def write(self, block):
         self.is_writing = True
-        time.sleep(0.5)
+        self.may_return.wait(60)
         self.is_writing = False
 
     def close(self):
@@ -29,19 +31,31 @@ class SlowEncoder:
 
 @pytest.mark.skipif(os.name == "nt", reason="sends signals")
 @pytest.mark.parametrize("count", [1, 3])
-def test_an_interrupt_waits_for_the_thread_that_uses_the_encoder(count):
-    encoder = SlowEncoder()
-    info = AudioInfo(Path("out.wav"), 16000, 1, 0, "WAV", "PCM_16")
-    writer = AudioWriter(encoder, info)
-    block = np.zeros((10, 1), np.int16)
-
-    def send() -> None:
-        for _ in range(count):
-            time.sleep(0.1)
-            os.kill(os.getpid(), signal.SIGINT)
-
+def test_an_interrupt_waits_for_the_thread_that_uses_the_encoder(count, monkeypatch):
+    encoder = WaitingEncoder()
+    writer = AudioWriter(encoder, AudioInfo(Path("out.wav"), 16000, 1, 0, "WAV", "PCM_16"))
     for _ in range(3):
-        writer.write(block)
+        writer.write(np.zeros((10, 1), np.int16))
+    waits = threading.Semaphore(0)
+
+    def announce(wait):
+        def announce_and_wait(*arguments):
+            waits.release()
+            return wait(*arguments)
+
+        return announce_and_wait
+
+    # The queue is full until the encoder returns.
+    monkeypatch.setattr(writer._queue, "put", announce(writer._queue.put))
+
+    def send():
+        for _ in range(count):
+            waits.acquire()
+            time.sleep(0.05)
+            os.kill(os.getpid(), signal.SIGINT)
+        waits.acquire()
+        encoder.may_return.set()
+
     sender = threading.Thread(target=send)
     sender.start()
     with pytest.raises(KeyboardInterrupt):

@@ -10,7 +10,7 @@ from itertools import accumulate
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import noisegate_cli.gating
@@ -54,6 +54,7 @@ from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner, NoiseMe
 from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 from noisegate_cli.gating.turns import Turns
 from noisegate_cli.plots.tracks import RangeTrack, SpectrogramTrack
+from tests.conftest import examples
 
 RATE, FRAME, HOP = 8000, 64, 16
 SETTINGS = GateSettings(threshold=0.05, frame_length=FRAME, hop_length=HOP)
@@ -329,7 +330,7 @@ POSITIONS = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
 
 
 @pytest.mark.parametrize("cls", CASES, ids=lambda cls: cls.__name__)
-@settings(max_examples=15)
+@examples(15)
 @given(cuts=st.lists(st.tuples(POSITIONS, st.floats(0, 0.3)), max_size=6))
 def test_the_result_does_not_depend_on_the_blocks(cls, cuts):
     assert_identical(run(CASES[cls], cuts), run_in_one_block(cls))

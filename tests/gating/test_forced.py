@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import ForcedStretches, GateSettings, SettingsError, gate
 from noisegate_cli.errors import SignalError
 from noisegate_cli.gating.forced import ForcedMask, is_covered, match_gates
 from noisegate_cli.gating.segments import OpenRunCollector, Segments
-from tests.conftest import loud_and_quiet, tone
+from tests.conftest import examples, loud_and_quiet, tone
 
 RATE = 16000
 PRESETS = st.sampled_from(["voice", "music", "field", "hard"])
@@ -45,7 +45,7 @@ def masks(draw):
     )
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(case=masks())
 def test_the_edges_of_segments_restore_every_mask(case):
     gate_settings, rate, length, mask = case
@@ -59,7 +59,7 @@ def test_the_edges_of_segments_restore_every_mask(case):
         assert all(0 <= start < end <= length / rate for start, end in spans)
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(
     preset=PRESETS,
     start=st.floats(0, 2.9),
@@ -77,7 +77,7 @@ def test_every_sample_of_a_kept_stretch_is_unchanged(preset, start, duration, ra
     assert not closed[0].size or not np.array_equal(*closed)
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(
     preset=PRESETS,
     start=st.floats(0, 2.9),

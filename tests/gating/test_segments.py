@@ -3,12 +3,12 @@ import pickle
 import librosa
 import numpy as np
 import soundfile as sf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings, GateStatistics, gate, segments
 from noisegate_cli.gating.segments import OpenRunCollector
-from tests.conftest import SPEECH, loud_and_quiet
+from tests.conftest import SPEECH, examples, loud_and_quiet
 
 RATE = 16000
 
@@ -19,7 +19,7 @@ def masks(gates):
     )
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(threshold=st.floats(0.001, 0.2), length=st.integers(1, 60000))
 def test_segments_of_the_hard_preset_equal_librosa_effects_split(threshold, length):
     y, rate = sf.read(SPEECH, dtype="float64", frames=length)
@@ -50,7 +50,7 @@ def test_open_runs_reconstruct_the_mask_for_any_blocks(mask, cuts):
         assert np.array_equal(rebuilt, flags)
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(
     length=st.integers(0, 40000),
     preset=st.sampled_from(["voice", "music", "field", "hard"]),

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-TIMEOUT_S = 30.0
+TIMEOUT_S = 120.0
 
 OPTIONS = [
     "--headless=new",

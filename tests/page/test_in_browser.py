@@ -189,7 +189,7 @@ def test_the_copied_command_gates_as_the_page_shows(opened, recording, tmp_path)
 
 def test_saved_labels_are_the_open_stretches(opened, recording, tmp_path):
     opened.press("s")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while not (files := list(opened.downloads.glob("*.txt"))):
         assert time.monotonic() < deadline
         time.sleep(0.02)

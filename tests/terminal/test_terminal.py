@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tty
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -71,29 +72,35 @@ def expect_harmless(displayed):
         assert not re.match("lines", line)
 
 
-@pytest.fixture
-def sources(tmp_path):
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
     """Return a recording of each format, with its options."""
-    y = np.tile(loud_and_quiet(), 5)
+    folder, y = tmp_path_factory.mktemp("sources"), np.tile(loud_and_quiet(), 2)
     for name in ("in.wav", "in.flac", "in.mp3"):
-        sf.write(tmp_path / name, y, 16000)
-    gate_file(tmp_path / "in.wav", tmp_path / "in.m4a")
-    as_type(y, "PCM_16").tofile(tmp_path / "in.raw")
-    recordings = {path.suffix: (path, []) for path in tmp_path.iterdir()}
-    recordings[".raw"] = (tmp_path / "in.raw", ["--raw", "16000:1:s16"])
+        sf.write(folder / name, y, 16000)
+    gate_file(folder / "in.wav", folder / "in.m4a")
+    as_type(y, "PCM_16").tofile(folder / "in.raw")
+    recordings = {path.suffix: (path, []) for path in folder.iterdir()}
+    recordings[".raw"] = (folder / "in.raw", ["--raw", "16000:1:s16"])
     return recordings
 
 
-@pytest.mark.parametrize("extension", [".wav", ".flac", ".mp3", ".m4a", ".raw"])
-def test_every_input_format_shows_a_bar_and_is_gated(sources, tmp_path, extension):
+@pytest.mark.parametrize(
+    ("command", "extension"),
+    [
+        *product(["gate"], [".wav", ".flac", ".mp3", ".m4a", ".raw"]),
+        *product(["analyze"], [".wav", ".m4a"]),
+    ],
+)
+def test_every_input_format_shows_a_bar_and_is_gated(sources, tmp_path, command, extension):
     source, options = sources[extension]
-    for command in (["gate", "-o", tmp_path / "out.wav"], ["analyze"]):
-        status, displayed = run_on_terminal(*command, source, *options)
-        assert status == 0, displayed
-        assert "100 %" in displayed
-        assert "× real time" in displayed
-        assert f"'in{extension}'" in displayed
-    assert len(read(tmp_path / "out.wav")) >= 15 * 16000
+    output = ["-o", tmp_path / "out.wav"] if command == "gate" else []
+    status, displayed = run_on_terminal(command, source, *output, *options)
+    assert status == 0, displayed
+    assert "100 %" in displayed
+    assert "× real time" in displayed
+    assert f"'in{extension}'" in displayed
+    assert command == "analyze" or len(read(tmp_path / "out.wav")) >= 6 * 16000
 
 
 def test_a_batch_and_standard_input_on_a_terminal(sources, tmp_path):
@@ -108,8 +115,11 @@ def test_a_batch_and_standard_input_on_a_terminal(sources, tmp_path):
         assert run_on_terminal("gate", "-", "-o", tmp_path / "out.wav", stdin=stdin)[0] == 0
 
 
-@pytest.mark.parametrize("environment", [{}, ASCII], ids=["utf-8", "ascii"])
-@pytest.mark.parametrize("name", [HOSTILE_NAME, LONG_NAME], ids=["hostile", "long"])
+@pytest.mark.parametrize(
+    ("name", "environment"),
+    [(HOSTILE_NAME, {}), (HOSTILE_NAME, ASCII), (LONG_NAME, ASCII)],
+    ids=["hostile-utf-8", "hostile-ascii", "long-ascii"],
+)
 def test_names_are_escaped_on_the_terminal(tmp_path, name, environment):
     folder = tmp_path / "tree"
     folder.mkdir()
@@ -217,15 +227,15 @@ def test_a_standard_error_that_cannot_be_written_changes_nothing(write, tmp_path
     write(loud_and_quiet(), "tree/in.wav")
     write(loud_and_quiet(), "damaged/in.wav")
     (tmp_path / "damaged" / "bad.wav").write_text("no recording")
-    with unwritable(kind) as file:
-        for expected, *arguments in (
-            (0, "gate", "tree/in.wav"),
+    commands = [(0, "gate", "tree/in.wav"), (1, "batch", "damaged", "-j1", "-t", "0.03")]
+    if kind == "full":
+        commands += [
             (1, "gate", "tree/none.wav"),
             (0, "analyze", "tree/in.wav"),
-            (0, "batch", "tree", "-j1", "-t", "0.03"),
             (0, "batch", "tree", "-j1", "-t", "0.03", "--dry-run"),
-            (1, "batch", "damaged", "-j1", "-t", "0.03"),
-        ):
+        ]
+    with unwritable(kind) as file:
+        for expected, *arguments in commands:
             command = [sys.executable, "-m", "noisegate_cli", *arguments]
             done = subprocess.run(
                 command, stdout=subprocess.PIPE, stderr=file, cwd=tmp_path, check=False

@@ -9,7 +9,7 @@ import re
 import opentimelineio
 import pytest
 import srt
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from praatio import textgrid as praat
 
@@ -17,6 +17,7 @@ from noisegate_cli import LabelsError, OutputError
 from noisegate_cli.files.labels.label_file import open_label_writer, read_label_file
 from noisegate_cli.files.labels.registry import LABEL_FORMATS
 from noisegate_cli.files.labels.track import LabelTrack, Mark, Stretch
+from tests.conftest import examples
 
 READABLE = [ending for ending, label_format in LABEL_FORMATS.items() if label_format.read]
 PRECISION_S = {".srt": 0.0005, ".edl": 1 / 25}
@@ -66,7 +67,7 @@ def tracks(draw):
 
 
 @pytest.mark.parametrize("ending", READABLE)
-@settings(max_examples=40)
+@examples(40)
 @given(track=tracks())
 def test_a_file_gives_back_the_stretches_that_were_written(ending, track):
     back = sorted(read(write(track, ending), ending), key=lambda s: (s.start, s.channel or 0))
@@ -288,7 +289,7 @@ def test_a_malformed_file_is_refused_with_its_line(tmp_path, ending, text, messa
 
 
 @pytest.mark.parametrize("ending", READABLE)
-@settings(max_examples=40)
+@examples(40)
 @given(
     text=st.text('0123456789:;,.-> \t\n"<[{}]é\\', max_size=99)
     | st.sampled_from(["0\t1\t", GRID[:300], "001  AX A C "])

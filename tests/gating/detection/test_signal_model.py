@@ -262,7 +262,7 @@ def test_stored_band_powers_give_the_same_scores_as_computing_them_again(
 ):
     monkeypatch.setattr(subsampling, "MAX_SUBSAMPLE_FRAMES", max_frames)
     settings = GateSettings(frame_length=frame)
-    y = (voice(200) + noise(200))[:, None]
+    y = (voice(60) + noise(60))[:, None]
     analyzer = Analyzer(settings, RATE, 1, len(y))
     analyzer.process(y, last=True)
     decision = analyzer.decide()

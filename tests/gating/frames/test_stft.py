@@ -1,10 +1,11 @@
 import librosa
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli.gating.frames.stft import InverseStft, Stft, compute_bin_powers
+from tests.conftest import examples
 
 RNG = np.random.default_rng(7)
 
@@ -40,7 +41,7 @@ def test_the_inverse_of_modified_spectra_equals_librosa_istft(frame, hop, length
     assert np.abs(output - expected).max() < 2e-6
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(cuts=st.lists(st.integers(0, 60), max_size=4), channels=st.integers(1, 3))
 def test_the_inverse_does_not_depend_on_the_batch_size(cuts, channels):
     transform = Stft(64, 16)

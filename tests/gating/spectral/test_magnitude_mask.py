@@ -8,14 +8,14 @@ from types import ModuleType
 import numpy as np
 import pytest
 import soundfile as sf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings, gate
 from noisegate_cli.errors import AudioError
 from noisegate_cli.gating.noise_profile import NoiseProfile
 from noisegate_cli.gating.spectral.magnitude_mask import MASK_OPEN_POWER_RATIO, MagnitudeMask
-from tests.conftest import FLOATS, GUITAR, PCM, SPEECH, as_type
+from tests.conftest import FLOATS, GUITAR, PCM, SPEECH, as_type, examples
 from tests.reference import masked_bins
 
 RATE = 16000
@@ -68,7 +68,7 @@ def test_real_recordings_equal_one_call_of_librosa(path, level):
         assert np.array_equal(output[:, channel], round_to_integers(expected, y.dtype))
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     length=st.one_of(
         st.sampled_from([1, 2, 31, 32, 33, 63, 64, 65, 4095, 4096, 4097]), st.integers(1, 9000)
@@ -104,7 +104,7 @@ def test_given_noise_sets_the_threshold_of_each_bin():
     assert differences.max() < 1e-3
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(
     length=st.one_of(st.sampled_from([0, 1, 255, 256, 257, 511, 513]), st.integers(0, 9000)),
     block=st.integers(1, 4000),

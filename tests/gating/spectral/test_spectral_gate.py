@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile as sf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings, analyze, gate
@@ -16,7 +16,7 @@ from noisegate_cli.gating.frames.framing import frames_per_batch
 from noisegate_cli.gating.gate import Gate, compute_latency
 from noisegate_cli.gating.noise_profile import NoiseProfile
 from noisegate_cli.gating.spectral.wiener import compute_a_priori_snr
-from tests.conftest import DATA, FLOATS, PCM, as_type, tone
+from tests.conftest import DATA, FLOATS, PCM, as_type, examples, tone
 from tests.reference import decision_directed
 
 RATE = 16000
@@ -138,7 +138,7 @@ class TestStreamingAndChannels:
         for block in (997, 44100):
             assert np.array_equal(gate_in_blocks(y, block), expected)
 
-    @settings(max_examples=40)
+    @examples(15)
     @given(
         length=st.one_of(st.sampled_from([0, 1, 255, 256, 257, 511, 513]), st.integers(0, 20000)),
         block=st.integers(1, 9000),
@@ -318,7 +318,7 @@ def test_a_channel_without_a_noise_profile_passes_unchanged():
     assert rms_db(out[:, 1]) < rms_db(y[:, 1]) - 20
 
 
-@pytest.mark.parametrize("frame", [None, 512, 4096, 32768])
+@pytest.mark.parametrize("frame", [None, 512, 8192])
 @pytest.mark.parametrize("gate_settings", [SOFT_WITH_LEVEL, MASK_BY_LEVEL], ids=["soft", "mask"])
 def test_live_output_lags_by_no_more_than_the_computed_latency(gate_settings, frame):
     gate_settings = replace(gate_settings, frame_length=frame)
