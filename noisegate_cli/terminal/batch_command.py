@@ -9,6 +9,11 @@ import typer
 
 from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.terminal.completion import (
+    complete_files,
+    complete_formats,
+    complete_label_formats,
+)
 from noisegate_cli.terminal.console import (
     console,
     discard_stdout,
@@ -71,6 +76,7 @@ class OutputGroup(OptionGroup):
             help="Output format, such as flac.",
             rich_help_panel=OUTPUT_PANEL,
             show_default="as the input",
+            autocompletion=complete_formats,
         ),
     ] = None
     subtype: SubtypeOption = None
@@ -88,6 +94,7 @@ class OutputGroup(OptionGroup):
             metavar="EXT",
             help="Write the open stretches beside each output too: txt, csv, json, textgrid, "
             "rttm, srt, edl or rpp.",
+            autocompletion=complete_label_formats,
         ),
     ] = None
     keep_mtime: KeepMtimeOption = False
@@ -169,7 +176,7 @@ class ExecutionGroup(OptionGroup):
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Show what would be done, and do nothing.", **EXECUTION_PANEL
+            "--dry-run", "-n", help="Show what would be done, and do nothing.", **EXECUTION_PANEL
         ),
     ] = False
     max_errors: Annotated[
@@ -197,6 +204,7 @@ class ExecutionGroup(OptionGroup):
         typer.Option(
             metavar="FILE",
             help="Write a CSV file with a row for each recording.",
+            autocompletion=complete_files,
             **EXECUTION_PANEL,
         ),
     ] = None
@@ -205,6 +213,7 @@ class ExecutionGroup(OptionGroup):
         typer.Option(
             metavar="FILE",
             help="Draw the recordings to listen to first: FILE ends in .png, .pdf or .svg.",
+            autocompletion=complete_files,
             **EXECUTION_PANEL,
         ),
     ] = None

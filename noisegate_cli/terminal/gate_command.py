@@ -7,6 +7,7 @@ import typer
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.memory import keep_freed_memory
+from noisegate_cli.terminal.completion import complete_formats
 from noisegate_cli.terminal.console import print_data, print_error, print_message
 from noisegate_cli.terminal.option_groups import expand_option_groups
 from noisegate_cli.terminal.options import OUTPUT_PANEL, add_gate_options
@@ -64,6 +65,7 @@ def gate(
             help="Output format, such as flac, if -o does not name one.",
             show_default="as the input",
             rich_help_panel=OUTPUT_PANEL,
+            autocompletion=complete_formats,
         ),
     ] = None,
     subtype: SubtypeOption = None,

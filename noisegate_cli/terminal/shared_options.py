@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from noisegate_cli.terminal.completion import complete_subtypes
 from noisegate_cli.terminal.options import ADVANCED_PANEL, OUTPUT_PANEL
 from noisegate_cli.terminal.progress_display import RecordingProgress
 
@@ -36,6 +37,7 @@ SubtypeOption = Annotated[
         help="Sample type of the output, such as PCM_16, PCM_24 or FLOAT.",
         show_default="as the input",
         rich_help_panel=OUTPUT_PANEL,
+        autocompletion=complete_subtypes,
     ),
 ]
 
