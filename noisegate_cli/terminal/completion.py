@@ -5,6 +5,7 @@ Where a function returns nothing, the shell offers the names of files.
 
 import os
 from collections.abc import Callable, Iterable, MutableMapping
+from typing import get_args
 
 from noisegate_cli.gating.parsing import METHODS, MUTE
 from noisegate_cli.gating.settings import FIELD_CHOICES, PRESETS
@@ -67,7 +68,7 @@ def complete_setting(name: str) -> Complete:
         if name == "threshold":
             return _select(incomplete, (*METHODS, "floor+6dB"))
         if name in FIELD_CHOICES:
-            return _select(incomplete, FIELD_CHOICES[name].__args__)
+            return _select(incomplete, get_args(FIELD_CHOICES[name]))
         if name.endswith(("_ms", "_db")):
             values = {getattr(preset.resolved, name) for preset in PRESETS.values()} - {None}
             return _select(incomplete, (_format_value(value) for value in sorted(values)))
