@@ -179,6 +179,15 @@ class ExecutionGroup(OptionGroup):
             "--dry-run", "-n", help="Show what would be done, and do nothing.", **EXECUTION_PANEL
         ),
     ] = False
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            help="Print a line for each recording, with the reason, in place of the progress.",
+            **EXECUTION_PANEL,
+        ),
+    ] = False
     max_errors: Annotated[
         int | None,
         typer.Option(
@@ -294,18 +303,22 @@ def batch(
         plot_path=execution.plot,
         dry_run=execution.dry_run,
     )
-    _run_batch(config, quiet, json)
+    _run_batch(config, quiet, json, execution.verbose)
 
 
-def _run_batch(config: "BatchConfig", quiet: bool, json: bool) -> None:
+def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) -> None:
     """Run a batch and show its progress, its summary and its errors."""
     from noisegate_cli.batch.run import BatchRun
     from noisegate_cli.terminal.batch_progress import BatchProgress
     from noisegate_cli.terminal.interrupts import raise_on_signals
-    from noisegate_cli.terminal.summary import format_batch_errors, format_batch_remainder
+    from noisegate_cli.terminal.summary import (
+        format_batch_errors,
+        format_batch_remainder,
+        format_own_outputs,
+    )
     from noisegate_cli.terminal.tables import build_batch_table
 
-    progress = BatchProgress(config.root, config.output, quiet, json)
+    progress = BatchProgress(config.root, config.output, quiet, json, verbose)
     run = BatchRun(config, progress)
     report = run.report
     raise_on_signals()
@@ -325,7 +338,9 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool) -> None:
         if report.is_planned and not quiet:
             with suppress(OSError):  # A table only informs.
                 print_renderable(console(stderr=True), build_batch_table(report))
-        for line in format_batch_errors(report):
+            for line in format_own_outputs(report.own_files, report.own_folders):
+                print_message(line)
+        for line in [] if verbose else format_batch_errors(report):
             print_error(line)
     if not report.total:
         print_message(f"there are no recordings below {quote_path(config.root)}")

@@ -93,9 +93,12 @@ def parse_raw_format(text: str | None) -> "RawFormat | None":
 
 @contextmanager
 def show_recording_progress(
-    file: Path | str, raw: "RawFormat | None", quiet: bool
+    file: Path | str, raw: "RawFormat | None", quiet: bool, prefix: str = ""
 ) -> Iterator[Callable[[float], None]]:
-    """Show the progress of one recording; yield a function that takes the finished share."""
+    """Show the progress of one recording; yield a function that takes the finished share.
+
+    `prefix` is shown before its name.
+    """
     path = Path(file)
     if quiet or str(file) == "-":
         yield lambda _: None
@@ -107,7 +110,7 @@ def show_recording_progress(
         with open_reader(path, raw) as reader:
             return reader.info.duration
 
-    progress = RecordingProgress(path.name, read_duration)
+    progress = RecordingProgress(path.name, read_duration, prefix)
     try:
         yield progress.update
     finally:
