@@ -1,7 +1,8 @@
 """`ngate gate`: gate one or several recordings."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,6 +29,9 @@ from noisegate_cli.terminal.shared_options import (
 )
 from noisegate_cli.terminal.stretch_options import StretchGroup
 from noisegate_cli.text import quote_path
+
+if TYPE_CHECKING:
+    from noisegate_cli.api.recordings import GateResult
 
 
 @add_gate_options()
@@ -96,12 +100,13 @@ def gate(
     if json and "-" in (output, residue, *stretches.outputs):
         raise SettingsError("--json and -o - both write to standard output: give -o a file")
     raw_format = parse_raw_format(raw)
-    run = partial(
+    options = OutputOptions(format=format, subtype=subtype, keep_mtime=keep_mtime)
+    run: Callable[..., GateResult] = partial(
         gate_file,
         settings=settings,
         residue=parse_path(residue) if residue else None,
         plot=plot,
-        options=OutputOptions(format=format, subtype=subtype, keep_mtime=keep_mtime),
+        options=options,
         raw=raw_format,
         force=force,
         fsync=fsync,
@@ -113,7 +118,7 @@ def gate(
         gate_several(
             files,
             output,
-            run.keywords["options"],
+            options,
             run,
             raw_format,
             fail_on_chop=fail_on_chop,
@@ -123,7 +128,7 @@ def gate(
         return
     source = parse_path(files[0])
     with show_recording_progress(source, raw_format, quiet) as progress:
-        result = run(source, parse_path(output) if output else None, progress=progress)
+        result = run(source, output=parse_path(output) if output else None, progress=progress)
     if json:
         from noisegate_cli.terminal.json_data import build_gate_data, to_json
 

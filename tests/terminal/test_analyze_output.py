@@ -79,7 +79,7 @@ def test_an_empty_folder_prints_a_message(tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--json", "--csv"], "--json and --csv both"),
-        ([str(SPEECH), "--plot", "out.png"], "--plot draws one recording"),
+        ([str(SPEECH), "--plot", "out.png"], "--plot is for one recording"),
         (["--csv", "--plot", "out.png"], "--plot and --csv"),
     ],
 )
