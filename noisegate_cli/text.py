@@ -2,9 +2,48 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from pathlib import PurePath
+
+MIN_SIMILARITY = 0.7
+"""Minimum ratio of difflib between a mistyped word and the one that is suggested for it."""
+
+MIN_PREFIX_CHARS = 3
+"""Minimum length of the beginning of a word for which the word is suggested."""
+
+
+def find_nearest(word: str, choices: Iterable[str]) -> str | None:
+    """Return the choice that was probably meant by a mistyped word; None if none is similar.
+
+    Examples
+    --------
+    >>> find_nearest("voce", ["voice", "music"]), find_nearest("verbose", ["noise", "preset"])
+    ('voice', None)
+    >>> find_nearest("thresh", ["threshold", "reduction"])
+    'threshold'
+    """
+    from difflib import get_close_matches
+
+    by_lower = {choice.lower(): choice for choice in choices}
+    lower = word.lower()
+    longer = [choice for choice in by_lower if choice.startswith(lower)]
+    if len(lower) >= MIN_PREFIX_CHARS and len(longer) == 1:
+        return by_lower[longer[0]]
+    matches = get_close_matches(lower, by_lower, n=1, cutoff=MIN_SIMILARITY)
+    return by_lower[matches[0]] if matches else None
+
+
+def suggest_nearest(word: str, choices: Iterable[str]) -> str:
+    """Return the end of a message that suggests the nearest choice, or an empty text.
+
+    Examples
+    --------
+    >>> suggest_nearest("voce", ["voice", "music"]), suggest_nearest("loud", ["voice"])
+    (': did you mean voice?', '')
+    """
+    nearest = find_nearest(word, choices)
+    return "" if nearest is None else f": did you mean {nearest}?"
 
 
 def format_repr(value: object, *names: str) -> str:

@@ -18,7 +18,10 @@ from tests.sessions import RATE, make_session
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GUIDES = [page for page in PAGES if page.name == "README.md" or page.parent.name != "docs"]
-GUIDES += [ROOT / "docs" / name for name in ("tutorial.md", "labels.md", "batches.md", "index.md")]
+GUIDES += [
+    ROOT / "docs" / name
+    for name in ("tutorial.md", "labels.md", "batches.md", "presets.md", "index.md")
+]
 RECORDINGS = ["interview.wav", "episode.wav", "dawn.wav", "take.wav", "file.wav", "film.mkv"]
 
 
@@ -47,6 +50,7 @@ def recordings(tmp_path, monkeypatch):
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "data").symlink_to(ROOT / "tests" / "data")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("platformdirs.user_config_path", lambda *_, **__: tmp_path / "config")
     return tmp_path
 
 

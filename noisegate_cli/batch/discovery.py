@@ -12,9 +12,11 @@ from functools import cache
 from pathlib import Path, PurePath
 from typing import IO
 
+from noisegate_cli.batch.manifest import MANIFEST_NAME
 from noisegate_cli.batch.records import Recording
 from noisegate_cli.errors import AudioError
 from noisegate_cli.files.formats import READ_ONLY_EXTENSIONS, WRITABLE_EXTENSIONS
+from noisegate_cli.files.output_naming import source_stem
 from noisegate_cli.text import quote_path
 
 AUDIO_EXTENSIONS = frozenset((*WRITABLE_EXTENSIONS, *READ_ONLY_EXTENSIONS))
@@ -59,12 +61,46 @@ class GlobPatterns:
         return not (self.exclude and _matches(path, tuple(self.exclude)))
 
 
-def walk_tree(root: Path, output: Path, patterns: GlobPatterns) -> Iterator[Recording]:
+class OwnOutputs:
+    """Outputs of ngate inside an input tree, which are not gated again, and their numbers."""
+
+    def __init__(self) -> None:
+        self.files = 0
+        """Number of files named like an output next to their recording, such as a_gated.wav."""
+        self.folders: list[str] = []
+        """Folders with the manifest of a batch."""
+        self._folder = ""
+        self._stems: frozenset[str] = frozenset()
+
+    def add_folder(self, path: str) -> bool:
+        """Return whether the folder is the output of a batch, and then list it."""
+        is_output = os.path.lexists(os.path.join(path, MANIFEST_NAME))
+        if is_output:
+            self.folders.append(path)
+        return is_output
+
+    def add_file(self, path: str) -> bool:
+        """Return whether the file is named like the output of a recording beside it; count it."""
+        folder, name = os.path.split(path)
+        stem = source_stem(name)
+        if stem is None:
+            return False
+        if folder != self._folder:
+            self._folder, self._stems = folder, _list_stems(folder)
+        self.files += stem in self._stems
+        return stem in self._stems
+
+
+def walk_tree(
+    root: Path, output: Path, patterns: GlobPatterns, own: OwnOutputs | None = None
+) -> Iterator[Recording]:
     """Yield the recordings below `root` in arbitrary order.
 
     Hidden files, hidden folders and symbolic links to folders are skipped, and `output` too if it
-    is inside `root`. A folder that cannot be read yields one `Recording` with an error.
+    is inside `root`. Other outputs of ngate are skipped and added to `own`. A folder that cannot be
+    read yields one `Recording` with an error.
     """
+    own = own or OwnOutputs()
     output_name = os.path.relpath(os.path.realpath(output), os.path.realpath(root))
     folders = [""]
     while folders:
@@ -76,9 +112,17 @@ def walk_tree(root: Path, output: Path, patterns: GlobPatterns) -> Iterator[Reco
                     if entry.name.startswith("."):
                         continue
                     if entry.is_dir(follow_symlinks=False):
-                        if name != output_name and patterns.should_enter(name):
+                        if (
+                            name != output_name
+                            and patterns.should_enter(name)
+                            and not own.add_folder(entry.path)
+                        ):
                             folders.append(name)
-                    elif _get_extension(name) in AUDIO_EXTENSIONS and patterns.matches(name):
+                    elif (
+                        _get_extension(name) in AUDIO_EXTENSIONS
+                        and patterns.matches(name)
+                        and not own.add_file(entry.path)
+                    ):
                         recording = _stat_file(name, entry)
                         if recording is not None:
                             yield recording
@@ -157,6 +201,15 @@ def _stat_file(name: str, file: "os.DirEntry[str] | Path") -> Recording | None:
     if stat.S_ISDIR(status.st_mode):
         return None
     return Recording(name, status.st_size, status.st_mtime_ns)
+
+
+def _list_stems(folder: str) -> frozenset[str]:
+    """Return the names of the recordings in a folder without their extensions."""
+    return frozenset(
+        os.path.splitext(name)[0]
+        for name in os.listdir(folder)
+        if _get_extension(name) in AUDIO_EXTENSIONS
+    )
 
 
 def _get_extension(name: str) -> str:

@@ -100,6 +100,10 @@ class BatchReport:
     """Whether the batch has decided which recordings to gate."""
     total: int = 0
     """Number of recordings."""
+    own_files: int = 0
+    """Number of outputs of ngate beside their recordings, which are skipped."""
+    own_folders: list[str] = field(default_factory=list)
+    """Output folders of other batches, which are skipped."""
     done: int = 0
     skipped: int = 0
     failed: int = 0

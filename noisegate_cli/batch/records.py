@@ -38,7 +38,9 @@ class RecordingResult(NamedTuple):
     output: str = ""
     """Path of the output below the output tree."""
     reason: str | None = None
-    """Error message of a failed recording, or the reason why a recording was not gated."""
+    """Error message of a failed recording, or the reason why a recording was not gated.
+
+    An observer also receives the reason why a recording was gated."""
     file: str | None = None
     """Real path of the recording."""
     size: int | None = None

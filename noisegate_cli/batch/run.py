@@ -13,7 +13,7 @@ from noisegate_cli.batch.contact_sheet import (
     write_contact_sheet,
 )
 from noisegate_cli.batch.csv_report import check_csv_is_no_recording, check_csv_path, write_csv
-from noisegate_cli.batch.discovery import find_listed, read_names, walk_tree
+from noisegate_cli.batch.discovery import OwnOutputs, find_listed, read_names, walk_tree
 from noisegate_cli.batch.disk_space import (
     estimate_output_bytes,
     find_existing_parent,
@@ -133,7 +133,8 @@ class BatchRun:
         """Find the recordings and fail those whose output names collide."""
         batch = self._batch
         self._observer.on_phase("finding", 0, 0)
-        recordings = walk_tree(batch.root, batch.output, batch.patterns)
+        own = OwnOutputs()
+        recordings = walk_tree(batch.root, batch.output, batch.patterns, own)
         if batch.names_file is not None:
             names = read_names(batch.names_file, batch.null_separated)
             recordings = find_listed(batch.root, names, batch.patterns)
@@ -147,6 +148,9 @@ class BatchRun:
         if batch.plot_path:
             check_sheet_is_no_recording(batch.plot_path, self._plan)
         self.report.total = self._plan.count()[0]
+        self.report.own_files, self.report.own_folders = own.files, own.folders
+        if not self.report.total:
+            check_selection(batch)
 
     def _report_found(self, recordings: Iterator[Recording]) -> Iterator[Recording]:
         for number, recording in enumerate(recordings, start=1):
@@ -301,10 +305,12 @@ class BatchRun:
         self._manifest.append(*results.values())
         self._plan.record_results(results.items())
         for name, result in results.items():
-            self._processed_bytes += self._pending.pop(name).size
+            recording = self._pending.pop(name)
+            self._processed_bytes += recording.size
             if result.status == "done":
                 self.report.done += 1
                 self.report.audio_seconds += result.result["duration_s"]
+                result = result._replace(reason=recording.reason)  # noqa: PLW2901
             self._notify_result(name, result)
 
     def _complete_result(self, job: Job, outcome: RecordingResult | LostJob) -> RecordingResult:
@@ -403,6 +409,19 @@ def default_output_directory(root: Path) -> Path:
     if not resolved.name:
         raise OutputError(f"{quote_path(root)} has nothing beside it: give the output with output=")
     return resolved.with_name(f"{resolved.name}-gated")
+
+
+def check_selection(batch: BatchConfig) -> None:
+    """Raise AudioError if recordings were selected, of which none exists.
+
+    An empty folder is no error, but a pattern or a list without recordings is probably wrong.
+    """
+    root = quote_path(batch.root)
+    if batch.patterns.include:
+        patterns = " or ".join(map(repr, batch.patterns.include))
+        raise AudioError(f"no recording below {root} matches {patterns}: check include=")
+    if batch.names_file is not None:
+        raise AudioError(f"the list {quote_path(batch.names_file)} names no recording")
 
 
 def check_trees(root: Path, output: Path) -> None:

@@ -82,6 +82,20 @@ def add_suffix(stem: str, extension: str, options: OutputOptions) -> str:
     return stem + tail
 
 
+def source_stem(name: str) -> str | None:
+    """Return the stem of the recording whose output has this name by default.
+
+    None means that no output of ngate has this name.
+
+    Examples
+    --------
+    >>> source_stem("take_gated.flac"), source_stem("take.flac")
+    ('take', None)
+    """
+    stem, suffix = os.path.splitext(name)[0], DEFAULT_OUTPUT_OPTIONS.suffix
+    return stem.removesuffix(suffix) if stem.endswith(suffix) and stem != suffix else None
+
+
 def output_name(name: str, options: OutputOptions) -> str:
     """Return the output path of a recording, relative to the output root.
 

@@ -2,16 +2,22 @@
 
 import math
 import re
+from collections.abc import Sequence
 
 from noisegate_cli.errors import SettingsError
+from noisegate_cli.gating.timing import MAX_TIME_MS
+from noisegate_cli.text import suggest_nearest
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 _TIME = r"((?:\d+:){0,2}\d+(?:\.\d*)?)s?"
 _DB = re.compile(rf"({_NUMBER})\s*dB(?:FS)?", re.IGNORECASE)
+_TIME_UNITS_MS = {"ms": 1.0, "s": 1000.0}
 
 
 def parse_threshold(text: str) -> float | str:
     """Parse a threshold: return its linear RMS, or the name of a method.
+
+    A number of -1 or below is a level in dBFS.
 
     Raises
     ------
@@ -22,6 +28,8 @@ def parse_threshold(text: str) -> float | str:
     --------
     >>> parse_threshold("0.03"), round(parse_threshold("-30dB"), 4), parse_threshold("auto")
     (0.03, 0.0316, 'auto')
+    >>> parse_threshold("-20")
+    0.1
     """
     if text.strip().lower().startswith(("auto", "floor")):
         method = text.strip()
@@ -29,6 +37,8 @@ def parse_threshold(text: str) -> float | str:
         above_floor_db(method)
         return method
     decibels, value = _parse_decibels(text)
+    if value is not None and value <= -1:
+        decibels = value
     if decibels is not None:
         if decibels > 0:
             raise SettingsError(f"threshold {text!r} is above full scale: try -{decibels:g}dB")
@@ -37,6 +47,7 @@ def parse_threshold(text: str) -> float | str:
         raise SettingsError(
             f"threshold {text!r} is not a level: give a linear RMS such as 0.03, "
             "a level in dBFS such as -30dB, auto, or a distance from the noise such as floor+6dB"
+            + suggest_nearest(text, METHODS)
         )
     if value < 0:
         raise SettingsError(f"threshold {text!r} has no unit: for a level in dBFS give {text}dB")
@@ -51,6 +62,8 @@ def parse_threshold(text: str) -> float | str:
 def parse_range(text: str) -> float:
     """Parse the gain of the closed gate, and return it in dB.
 
+    It is an attenuation, so the unit and the minus sign may be missing.
+
     Raises
     ------
     SettingsError
@@ -58,27 +71,34 @@ def parse_range(text: str) -> float:
 
     Examples
     --------
-    >>> parse_range("-24dB"), parse_range("mute")
-    (-24.0, -inf)
+    >>> parse_range("-24dB"), parse_range("24"), parse_range("mute")
+    (-24.0, -24.0, -inf)
     """
     if text.strip().lower() == "mute":
         return MUTE
     decibels, value = _parse_decibels(text)
-    if decibels is None:
-        hint = "" if value is None else f": for dB give {-abs(value):g}dB"
+    if value is not None and 0 < value < 1:
         raise SettingsError(
-            f"range {text!r} is not a gain{hint or ': give dB such as -24dB, or mute'}"
+            f"range {text!r} has no unit: for this linear gain give {20 * math.log10(value):.3g}dB"
         )
-    if decibels > 0:
+    decibels = value if decibels is None else decibels
+    if decibels is None:
+        raise SettingsError(
+            f"range {text!r} is not a gain: give dB such as -24dB, or mute"
+            + suggest_nearest(text, ["mute"])
+        )
+    if text.strip().startswith("+") and decibels > 0:
         raise SettingsError(
             f"range {text!r} would make the closed gate louder: try -{decibels:g}dB"
         )
-    return decibels
+    return -abs(decibels)
 
 
 def parse_reduction(text: str) -> float:
     """Parse the maximum attenuation of a bin, and return it in dB as a positive number.
 
+    The attenuation may also be written as a gain, with a minus sign.
+
     Raises
     ------
     SettingsError
@@ -86,7 +106,7 @@ def parse_reduction(text: str) -> float:
 
     Examples
     --------
-    >>> parse_reduction("12dB"), parse_reduction("12"), parse_reduction("mute")
+    >>> parse_reduction("12dB"), parse_reduction("-12"), parse_reduction("mute")
     (12.0, 12.0, inf)
     """
     if text.strip().lower() == "mute":
@@ -94,10 +114,11 @@ def parse_reduction(text: str) -> float:
     decibels, number = _parse_decibels(text)
     value = number if decibels is None else decibels
     if value is None:
-        raise SettingsError(f"reduction {text!r} is no number of dB: give 12dB, or mute")
-    if value < 0:
-        raise SettingsError(f"reduction {text!r} would be a boost: give {-value:g}dB")
-    return value
+        raise SettingsError(
+            f"reduction {text!r} is no number of dB: give 12dB, or mute"
+            + suggest_nearest(text, ["mute"])
+        )
+    return abs(value)
 
 
 def parse_noise(text: str) -> tuple[float, float] | str:
@@ -167,7 +188,9 @@ def _parse_span(name: str, text: str) -> tuple[float, float] | None:
 
 
 def parse_level(name: str, text: str) -> float:
-    """Parse a level such as "-62dB", and return it in dBFS.
+    """Parse a level below full scale such as "-62dB", and return it in dBFS.
+
+    The unit and the minus sign may be missing.
 
     Raises
     ------
@@ -176,14 +199,16 @@ def parse_level(name: str, text: str) -> float:
 
     Examples
     --------
-    >>> parse_level("target floor", "-62dB")
-    -62.0
+    >>> parse_level("target floor", "-62dB"), parse_level("target floor", "62")
+    (-62.0, -62.0)
     """
     decibels, value = _parse_decibels(text)
-    if decibels is None:
-        hint = "such as -62dB" if value is None else f"with its unit, {-abs(value):g}dB"
-        raise SettingsError(f"{name} {text!r} is not a level: give dBFS {hint}")
-    return decibels
+    level = value if decibels is None else decibels
+    if level is None:
+        raise SettingsError(f"{name} {text!r} is not a level: give dBFS such as -62dB")
+    if text.strip().startswith("+") and level > 0:
+        raise SettingsError(f"{name} {text!r} is above full scale: give -{level:g}dB")
+    return -abs(level)
 
 
 def parse_band(name: str, text: str) -> tuple[float, float]:
@@ -221,13 +246,57 @@ def parse_quantity(name: str, text: str, unit: str) -> float:
 
     Examples
     --------
-    >>> parse_quantity("attack", "5", unit="ms"), parse_quantity("attack", "5 ms", unit="ms")
-    (5.0, 5.0)
+    >>> [parse_quantity("hysteresis", text, unit="dB") for text in ("5", "5 dB")]
+    [5.0, 5.0]
     """
     value = _number(re.sub(rf"\s*{unit}$", "", text.strip(), flags=re.IGNORECASE))
     if value is None:
         raise SettingsError(f"{name} {text!r} is not a number of {unit}: give for example 5{unit}")
     return value
+
+
+def parse_duration(name: str, text: str) -> float:
+    """Parse a duration in ms, or with the unit ms or s, and return ms.
+
+    Raises
+    ------
+    SettingsError
+        If `text` is no duration, or out of range; the message has the unit of `text`.
+
+    Examples
+    --------
+    >>> [parse_duration("hold", text) for text in ("300", "300 ms", "0.3s")]
+    [300.0, 300.0, 300.0]
+    """
+    match = re.fullmatch(rf"({_NUMBER})\s*(ms|s)?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise SettingsError(f"{name} {text!r} is not a duration: give ms, such as 300ms or 0.3s")
+    unit = (match[2] or "ms").lower()
+    value_ms = float(match[1]) * _TIME_UNITS_MS[unit]
+    if not 0 <= value_ms <= MAX_TIME_MS:
+        limit = MAX_TIME_MS / _TIME_UNITS_MS[unit]
+        raise SettingsError(f"{name} {text!r} must be 0 to {limit:g} {unit}")
+    return value_ms
+
+
+def parse_choice(name: str, text: str, choices: Sequence[str]) -> str:
+    """Return the choice that equals `text` in any case.
+
+    Raises
+    ------
+    SettingsError
+        If there is none; the message quotes `text` and suggests the nearest.
+
+    Examples
+    --------
+    >>> parse_choice("channels", "Linked", ["linked", "separate"])
+    'linked'
+    """
+    for choice in choices:
+        if choice.lower() == text.strip().lower():
+            return choice
+    listed = " or ".join(choices) if len(choices) < 3 else f"one of {', '.join(choices)}"
+    raise SettingsError(f"{name} {text!r} must be {listed}{suggest_nearest(text, choices)}")
 
 
 def parse_samples(name: str, text: str) -> int:
@@ -292,4 +361,5 @@ def above_floor_db(method: str) -> float | None:
         return float(match[1])
     raise SettingsError(
         f"threshold {method!r} is none of {', '.join(METHODS)}, and not like floor+6dB"
+        + suggest_nearest(method, METHODS)
     )

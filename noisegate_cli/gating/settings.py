@@ -11,12 +11,14 @@ from noisegate_cli.errors import SettingsError, SignalError
 from noisegate_cli.gating.parsing import AUTO, MUTE, parse_threshold
 from noisegate_cli.gating.timing import (
     MAX_FRAME_LENGTH,
+    MAX_TIME_MS,
     MIN_FRAME_LENGTH,
     Timing,
     check_hop_length,
     default_frame_length,
     default_hop_length,
 )
+from noisegate_cli.text import suggest_nearest
 
 Channels = Literal["linked", "separate", "exclusive"]
 Spectral = Literal["off", "soft", "mask"]
@@ -24,9 +26,6 @@ NonFinite = Literal["refuse", "zero"]
 
 FIELD_CHOICES = {"channels": Channels, "spectral": Spectral, "nonfinite": NonFinite}
 
-
-MAX_TIME_MS = 60_000.0
-"""Maximum of every duration in the settings."""
 
 MIN_KEY_BINS = 4
 """Minimum width of a key band in bins of the spectrum: a Hann window spreads a tone over them."""
@@ -174,10 +173,7 @@ class GateSettings:
         for name in NON_NEGATIVE_FIELDS:
             value = getattr(self, name)
             if not 0 <= value <= MAX_TIME_MS:
-                raise SettingsError(
-                    f"{_field_label(name)} {value:g} must be 0 or more, "
-                    f"and {MAX_TIME_MS:g} at the most"
-                )
+                raise SettingsError(f"{_field_label(name)} {value:g} must be 0 to {MAX_TIME_MS:g}")
         if self.range_db is not None and self.target_floor_db is not None:
             raise SettingsError(
                 "range_db= and target_floor_db= both say how far to close: give one of them"
@@ -190,7 +186,8 @@ class GateSettings:
             value = getattr(self, name)
             if value not in get_args(choices):
                 valid_choices = " or ".join(map(repr, get_args(choices)))
-                raise SettingsError(f"{name} {value!r} must be {valid_choices}")
+                hint = suggest_nearest(str(value), get_args(choices))
+                raise SettingsError(f"{name} {value!r} must be {valid_choices}{hint}")
         if not self.reduction_db >= 0:
             raise SettingsError(f"reduction {self.reduction_db:g} dB must be 0 or more")
         self._check_noise()
@@ -269,7 +266,8 @@ class GateSettings:
         0.0
         """
         if name not in PRESETS:
-            raise SettingsError(f"preset {name!r} is not one of {', '.join(PRESETS)}")
+            hint = suggest_nearest(str(name), PRESETS)
+            raise SettingsError(f"preset {name!r} is not one of {', '.join(PRESETS)}{hint}")
         values = _choose_spectral_mode(changes, "mask" if name == "hard" else "soft")
         if values.get("spectral", "off") != "off" or values.get("target_floor_db") is not None:
             values.setdefault("range_db", None)

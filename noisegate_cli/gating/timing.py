@@ -14,6 +14,10 @@ DEFAULT_OVERLAP, MAX_OVERLAP = 4, 64
 larger overlap has no benefit."""
 
 
+MAX_TIME_MS = 60_000.0
+"""Maximum of every duration in the settings, and of the hysteresis in dB."""
+
+
 MIN_FRAME_LENGTH, MAX_FRAME_LENGTH = 16, 1 << 20
 """Limits of the frame length, in samples."""
 

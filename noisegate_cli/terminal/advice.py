@@ -4,7 +4,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.gating.parsing import MUTE
-from noisegate_cli.gating.settings import MAX_TIME_MS, GateSettings
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.gating.timing import MAX_TIME_MS
 from noisegate_cli.terminal.options import GATE_OPTIONS
 from noisegate_cli.text import format_time, quote_for_shell
 

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,16 +86,25 @@ def format_csv_line(report: "AnalysisReport") -> str:
     return _format_csv([*escape_formulas((rounded[0],)), *rounded[1:]])
 
 
-def find_recordings(paths: Iterable[Path | str]) -> Iterator[Path | str]:
-    """Yield the given recordings, and in place of a folder those below it, by name."""
-    from noisegate_cli.batch.discovery import GlobPatterns, walk_tree
+def find_recordings(
+    paths: Iterable[Path | str], warn: Callable[[str], None]
+) -> Iterator[Path | str]:
+    """Yield the given recordings, and in place of a folder those below it, by name.
+
+    `warn` receives a line about outputs of ngate that are left out.
+    """
+    from noisegate_cli.batch.discovery import GlobPatterns, OwnOutputs, walk_tree
+    from noisegate_cli.terminal.summary import format_own_outputs
 
     for path in paths:
         folder = Path(path)
         if str(path) != "-" and folder.is_dir():
             # Nothing has the name of this output, so nothing is left out.
-            found = walk_tree(folder, folder, GlobPatterns())
-            yield from (folder / recording.name for recording in sorted(found))
+            own = OwnOutputs()
+            found = sorted(walk_tree(folder, folder, GlobPatterns(), own))
+            for line in format_own_outputs(own.files, own.folders):
+                warn(line)
+            yield from (folder / recording.name for recording in found)
         else:
             yield path
 

@@ -163,7 +163,7 @@ def _analyze_several(
 
     format_line, header = _choose_line_format(json, csv)
     failed = found = 0
-    for path in find_recordings(paths):
+    for path in find_recordings(paths, (lambda _: None) if quiet else print_message):
         found += 1
         try:
             with show_recording_progress(path, raw, quiet) as progress:

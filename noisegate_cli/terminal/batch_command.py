@@ -9,6 +9,11 @@ import typer
 
 from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.terminal.completion import (
+    complete_files,
+    complete_formats,
+    complete_label_formats,
+)
 from noisegate_cli.terminal.console import (
     console,
     discard_stdout,
@@ -71,6 +76,7 @@ class OutputGroup(OptionGroup):
             help="Output format, such as flac.",
             rich_help_panel=OUTPUT_PANEL,
             show_default="as the input",
+            autocompletion=complete_formats,
         ),
     ] = None
     subtype: SubtypeOption = None
@@ -88,6 +94,7 @@ class OutputGroup(OptionGroup):
             metavar="EXT",
             help="Write the open stretches beside each output too: txt, csv, json, textgrid, "
             "rttm, srt, edl or rpp.",
+            autocompletion=complete_label_formats,
         ),
     ] = None
     keep_mtime: KeepMtimeOption = False
@@ -169,7 +176,16 @@ class ExecutionGroup(OptionGroup):
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Show what would be done, and do nothing.", **EXECUTION_PANEL
+            "--dry-run", "-n", help="Show what would be done, and do nothing.", **EXECUTION_PANEL
+        ),
+    ] = False
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            help="Print a line for each recording, with the reason, in place of the progress.",
+            **EXECUTION_PANEL,
         ),
     ] = False
     max_errors: Annotated[
@@ -197,6 +213,7 @@ class ExecutionGroup(OptionGroup):
         typer.Option(
             metavar="FILE",
             help="Write a CSV file with a row for each recording.",
+            autocompletion=complete_files,
             **EXECUTION_PANEL,
         ),
     ] = None
@@ -205,6 +222,7 @@ class ExecutionGroup(OptionGroup):
         typer.Option(
             metavar="FILE",
             help="Draw the recordings to listen to first: FILE ends in .png, .pdf or .svg.",
+            autocompletion=complete_files,
             **EXECUTION_PANEL,
         ),
     ] = None
@@ -294,18 +312,22 @@ def batch(
         plot_path=execution.plot,
         dry_run=execution.dry_run,
     )
-    _run_batch(config, quiet, json)
+    _run_batch(config, quiet, json, execution.verbose)
 
 
-def _run_batch(config: "BatchConfig", quiet: bool, json: bool) -> None:
+def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) -> None:
     """Run a batch and show its progress, its summary and its errors."""
     from noisegate_cli.batch.run import BatchRun
     from noisegate_cli.terminal.batch_progress import BatchProgress
     from noisegate_cli.terminal.interrupts import raise_on_signals
-    from noisegate_cli.terminal.summary import format_batch_errors, format_batch_remainder
+    from noisegate_cli.terminal.summary import (
+        format_batch_errors,
+        format_batch_remainder,
+        format_own_outputs,
+    )
     from noisegate_cli.terminal.tables import build_batch_table
 
-    progress = BatchProgress(config.root, config.output, quiet, json)
+    progress = BatchProgress(config.root, config.output, quiet, json, verbose)
     run = BatchRun(config, progress)
     report = run.report
     raise_on_signals()
@@ -325,7 +347,9 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool) -> None:
         if report.is_planned and not quiet:
             with suppress(OSError):  # A table only informs.
                 print_renderable(console(stderr=True), build_batch_table(report))
-        for line in format_batch_errors(report):
+            for line in format_own_outputs(report.own_files, report.own_folders):
+                print_message(line)
+        for line in [] if verbose else format_batch_errors(report):
             print_error(line)
     if not report.total:
         print_message(f"there are no recordings below {quote_path(config.root)}")

@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from noisegate_cli.terminal.console import print_data
+from noisegate_cli.terminal.console import print_data, print_message
 from noisegate_cli.terminal.interrupts import raise_if_interrupted
 from noisegate_cli.terminal.json_data import build_recording_data, to_json
 from noisegate_cli.terminal.progress_display import BatchPanel, ProgressDisplay
+from noisegate_cli.terminal.summary import format_recording_line
 from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:
@@ -16,11 +17,25 @@ if TYPE_CHECKING:
 
 
 class BatchProgress:
-    """Observer that shows the progress of a batch and optionally prints each result as JSON."""
+    """Observer that shows the progress of a batch and optionally prints each result.
 
-    def __init__(self, root: "Path", output: "Path", quiet: bool, json: bool) -> None:
+    Parameters
+    ----------
+    root, output
+        Input tree and output tree.
+    quiet
+        Whether to show no progress.
+    json
+        Whether to print each result as JSON.
+    verbose
+        Whether to print a line for each recording in place of the progress.
+    """
+
+    def __init__(
+        self, root: "Path", output: "Path", quiet: bool, json: bool, verbose: bool = False
+    ) -> None:
         self._root, self._output = root, output
-        self._quiet, self._json = quiet, json
+        self._quiet, self._json, self._verbose = quiet, json, verbose
         self._display: ProgressDisplay | None = None
         self._phase_files = 0
 
@@ -28,7 +43,7 @@ class BatchProgress:
         """Start the display of a phase with this number of files and bytes."""
         self.close()
         self._phase_files = files
-        if not self._quiet:
+        if not (self._quiet or self._verbose):
             self._display = ProgressDisplay(name, size, BatchPanel)
 
     def on_progress(self, files: int, size: int, report: "BatchReport", current: list[str]) -> None:
@@ -51,7 +66,9 @@ class BatchProgress:
             self._display.update(size, describe)
 
     def on_recording(self, name: str, result: "RecordingResult") -> None:
-        """Print the result of a recording as JSON if requested."""
+        """Print the result of a recording, as text and as JSON, if requested."""
+        if self._verbose:
+            print_message(format_recording_line(name, result))
         if self._json:
             print_data(to_json(build_recording_data(self._root / name, self._output, result)))
 

@@ -11,6 +11,7 @@ from noisegate_cli import __version__
 from noisegate_cli.errors import NoisegateError, SettingsError
 from noisegate_cli.terminal.analyze_command import analyze
 from noisegate_cli.terminal.batch_command import batch
+from noisegate_cli.terminal.completion import join_words_of_this_process
 from noisegate_cli.terminal.console import (
     escape_unencodable_output,
     print_data,
@@ -24,7 +25,9 @@ from noisegate_cli.terminal.interrupts import (
     is_interrupted,
     raise_if_interrupted,
 )
+from noisegate_cli.terminal.option_groups import hide_environment_variables
 from noisegate_cli.terminal.preset_table import format_preset_table
+from noisegate_cli.terminal.saved_presets import add_save_option
 from noisegate_cli.terminal.shared_options import (
     EXIT_FAILURE,
     EXIT_INTERRUPTED,
@@ -32,9 +35,13 @@ from noisegate_cli.terminal.shared_options import (
     EXIT_USAGE_ERROR,
     InterruptedWithMessage,
 )
+from noisegate_cli.terminal.suggestions import describe_usage_error
 from noisegate_cli.text import quote_path
 
 DEBUG_FLAG = "--debug"
+
+ENV_PREFIX = "NGATE"
+"""Prefix of the environment variables that set options, such as NGATE_GATE_PRESET."""
 
 app = typer.Typer(
     name="ngate",
@@ -56,7 +63,11 @@ def ngate(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+            "--version",
+            "-V",
+            callback=_print_version,
+            is_eager=True,
+            help="Show the version and exit.",
         ),
     ] = False,
     debug: Annotated[
@@ -71,7 +82,10 @@ def ngate(
 
 PRESETS_EPILOG = f"Presets:\n\n{format_preset_table()}"
 for command in (gate, analyze, batch):
-    app.command(epilog=PRESETS_EPILOG)(command)
+    app.command(
+        epilog=PRESETS_EPILOG,
+        context_settings={"auto_envvar_prefix": f"{ENV_PREFIX}_{command.__name__.upper()}"},
+    )(hide_environment_variables(add_save_option(command)))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -79,6 +93,7 @@ def run(arguments: Sequence[str]) -> int:
     arguments = list(arguments)
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     debug = DEBUG_FLAG in options
+    join_words_of_this_process()
     arguments = [a for i, a in enumerate(arguments) if a != DEBUG_FLAG or i >= len(options)]
     try:
         status = app(args=arguments, prog_name="ngate", standalone_mode=False) or EXIT_SUCCESS
@@ -115,8 +130,7 @@ def _print_error_status(error: Exception) -> int:
     if hasattr(error, "format_message"):
         # A usage error of Typer. Without arguments its message is empty: Typer prints the help.
         if message := error.format_message().rstrip("."):
-            command = getattr(getattr(error, "ctx", None), "command_path", "ngate")
-            print_error(f"{message}: see {command} --help")
+            print_error(describe_usage_error(error, message))
         return EXIT_USAGE_ERROR
     if isinstance(error, OSError) and error.strerror:
         path = f": {quote_path(error.filename)}" if error.filename else ""

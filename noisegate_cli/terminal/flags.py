@@ -15,6 +15,7 @@ FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
     "cut": "--cut",
     "duration": "--duration",
     "force": "--force",
+    "include": "--include",
     "jobs": "--jobs",
     "keep": "--keep",
     "labels": "--labels",

@@ -1,13 +1,17 @@
-"""`ngate gate`: gate one recording."""
+"""`ngate gate`: gate one or several recordings."""
 
-from typing import Annotated
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.memory import keep_freed_memory
-from noisegate_cli.terminal.console import print_data, print_error, print_message
+from noisegate_cli.terminal.completion import complete_formats
+from noisegate_cli.terminal.console import print_data, print_message
+from noisegate_cli.terminal.gate_several import check_several, gate_several, print_cut_sounds
 from noisegate_cli.terminal.option_groups import expand_option_groups
 from noisegate_cli.terminal.options import OUTPUT_PANEL, add_gate_options
 from noisegate_cli.terminal.shared_options import (
@@ -26,16 +30,20 @@ from noisegate_cli.terminal.shared_options import (
 from noisegate_cli.terminal.stretch_options import StretchGroup
 from noisegate_cli.text import quote_path
 
+if TYPE_CHECKING:
+    from noisegate_cli.api.recordings import GateResult
+
 
 @add_gate_options()
 @expand_option_groups
 def gate(
     settings: GateSettings,
     stretches: StretchGroup,
-    file: Annotated[
-        str,
+    files: Annotated[
+        list[str],
         typer.Argument(
-            metavar="FILE", help="Recording to gate, which is never changed; - is standard input."
+            metavar="FILE…",
+            help="Recordings to gate, which are never changed; - is standard input.",
         ),
     ],
     output: Annotated[
@@ -44,7 +52,7 @@ def gate(
             "--output",
             "-o",
             metavar="FILE",
-            help="Output: a file, a folder, or - for standard output.",
+            help="Output: a file, or - for standard output. For several recordings, a folder.",
             show_default="FILE_gated.EXT, next to FILE",
         ),
     ] = None,
@@ -72,6 +80,7 @@ def gate(
             help="Output format, such as flac, if -o does not name one.",
             show_default="as the input",
             rich_help_panel=OUTPUT_PANEL,
+            autocompletion=complete_formats,
         ),
     ] = None,
     subtype: SubtypeOption = None,
@@ -90,34 +99,50 @@ def gate(
     quiet: QuietOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Gate one recording: silence the pauses, leave the signal unchanged."""
+    """Gate recordings: silence the pauses, leave the signal unchanged."""
     from noisegate_cli.api.recordings import gate_file
     from noisegate_cli.files.output_naming import OutputOptions, parse_path
-    from noisegate_cli.terminal.summary import (
-        format_chop_counts,
-        format_gate_summary,
-        is_never_open,
-    )
+    from noisegate_cli.terminal.summary import format_gate_summary
 
     keep_freed_memory()
     if json and "-" in (output, residue, *stretches.outputs):
         raise SettingsError("--json and -o - both write to standard output: give -o a file")
-    source, raw_format = parse_path(file), parse_raw_format(raw)
-    with show_recording_progress(source, raw_format, quiet) as progress:
-        result = gate_file(
-            source,
-            parse_path(output) if output else None,
-            settings,
-            against=[parse_path(path) for path in against or ()],
-            residue=parse_path(residue) if residue else None,
-            plot=plot,
-            options=OutputOptions(format=format, subtype=subtype, keep_mtime=keep_mtime),
-            raw=raw_format,
-            force=force,
-            fsync=fsync,
-            **stretches.build_arguments(),
-            progress=progress,
+    raw_format = parse_raw_format(raw)
+    options = OutputOptions(format=format, subtype=subtype, keep_mtime=keep_mtime)
+    run: Callable[..., GateResult] = partial(
+        gate_file,
+        settings=settings,
+        against=[parse_path(path) for path in against or ()],
+        residue=parse_path(residue) if residue else None,
+        plot=plot,
+        options=options,
+        raw=raw_format,
+        force=force,
+        fsync=fsync,
+        **stretches.build_arguments(),
+    )
+    if len(files) > 1:
+        single = {
+            "--against": against,
+            "--residue": residue,
+            "--plot": plot,
+            **stretches.single_files,
+        }
+        check_several(files, output, single)
+        gate_several(
+            files,
+            output,
+            options,
+            run,
+            raw_format,
+            fail_on_chop=fail_on_chop,
+            quiet=quiet,
+            json=json,
         )
+        return
+    source = parse_path(files[0])
+    with show_recording_progress(source, raw_format, quiet) as progress:
+        result = run(source, output=parse_path(output) if output else None, progress=progress)
     if json:
         from noisegate_cli.terminal.json_data import build_gate_data, to_json
 
@@ -127,9 +152,5 @@ def gate(
             print_message(line)
         if plot:
             print_message(f"picture    {quote_path(plot)}")
-    if fail_on_chop and (result.chops.count or is_never_open(result)):
-        cut = (
-            format_chop_counts(result.chops) if result.chops.count else "all of it was turned down"
-        )
-        print_error(f"{quote_path(result.output.path)}: {cut}")
+    if fail_on_chop and print_cut_sounds(result):
         raise typer.Exit(EXIT_FAILURE)

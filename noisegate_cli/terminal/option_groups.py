@@ -53,6 +53,14 @@ def order_by_panel(command: Command, panels: Sequence[str | None]) -> Command:
     return run
 
 
+def hide_environment_variables(command: Command) -> Command:
+    """Leave the names of environment variables, which derive from the options, out of the help."""
+    for parameter in inspect.signature(command).parameters.values():
+        for option in getattr(parameter.annotation, "__metadata__", ()):
+            option.show_envvar = False
+    return command
+
+
 def replace_parameter(
     command: Command,
     name: str,

@@ -1,15 +1,17 @@
 """Command-line options of the gate settings, in one table for all commands."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, get_args
 
 import typer
 
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.parsing import (
     parse_band,
+    parse_choice,
+    parse_duration,
     parse_level,
     parse_noise,
     parse_quantity,
@@ -18,8 +20,11 @@ from noisegate_cli.gating.parsing import (
     parse_samples,
     parse_threshold,
 )
-from noisegate_cli.gating.settings import PRESETS, GateSettings
+from noisegate_cli.gating.settings import PRESETS, Channels, GateSettings, NonFinite
+from noisegate_cli.terminal.completion import complete_presets, complete_setting
+from noisegate_cli.terminal.gate_option import Option
 from noisegate_cli.terminal.option_groups import order_by_panel, replace_parameter
+from noisegate_cli.terminal.preset_files import Preset, load_preset
 
 MAIN_PANEL = "Options"  # the panel to which Typer adds --help
 OUTPUT_PANEL = "Output"
@@ -36,19 +41,6 @@ PANELS = (
     SPECTRAL_PANEL,
     ADVANCED_PANEL,
 )
-
-
-class Option(NamedTuple):
-    """Command-line option that sets one field of GateSettings."""
-
-    flags: tuple[str, ...]
-    metavar: str
-    """Placeholder of the value in the help; empty for a switch."""
-    panel: str
-    help: str
-    parse: Callable[[str], Any]
-    default: str = ""
-    """Default as shown in the help; empty if the preset determines it."""
 
 
 GATE_OPTIONS: dict[str, Option] = {
@@ -88,14 +80,14 @@ GATE_OPTIONS: dict[str, Option] = {
         "MS",
         DETECTOR_PANEL,
         "Ignore sounds that are shorter than this.",
-        partial(parse_quantity, "min open", unit="ms"),
+        partial(parse_duration, "min open"),
     ),
     "min_closed_ms": Option(
         ("--min-closed",),
         "MS",
         DETECTOR_PANEL,
         "Stay open in pauses that are shorter than this.",
-        partial(parse_quantity, "min closed", unit="ms"),
+        partial(parse_duration, "min closed"),
     ),
     "channels": Option(
         ("--channels",),
@@ -103,7 +95,7 @@ GATE_OPTIONS: dict[str, Option] = {
         DETECTOR_PANEL,
         "linked: the loudest channel opens all channels. separate: each channel has its own gate. "
         "exclusive: one speaker per channel; close where only the other channels are heard.",
-        str,
+        partial(parse_choice, "channels", choices=get_args(Channels)),
         "linked",
     ),
     "nonfinite": Option(
@@ -111,7 +103,7 @@ GATE_OPTIONS: dict[str, Option] = {
         "refuse|zero",
         ADVANCED_PANEL,
         "Samples that are NaN or infinite: refuse the recording, or replace them with zero.",
-        str,
+        partial(parse_choice, "nonfinite", choices=get_args(NonFinite)),
         "refuse",
     ),
     "frame_length": Option(
@@ -135,28 +127,28 @@ GATE_OPTIONS: dict[str, Option] = {
         "MS",
         ENVELOPE_PANEL,
         "Be fully open this long before the sound.",
-        partial(parse_quantity, "lookahead", unit="ms"),
+        partial(parse_duration, "lookahead"),
     ),
     "attack_ms": Option(
         ("--attack",),
         "MS",
         ENVELOPE_PANEL,
         "Fade in for this long, before the lookahead.",
-        partial(parse_quantity, "attack", unit="ms"),
+        partial(parse_duration, "attack"),
     ),
     "hold_ms": Option(
         ("--hold",),
         "MS",
         ENVELOPE_PANEL,
         "Stay fully open this long after the sound.",
-        partial(parse_quantity, "hold", unit="ms"),
+        partial(parse_duration, "hold"),
     ),
     "release_ms": Option(
         ("--release",),
         "MS",
         ENVELOPE_PANEL,
         "Fade out for this long, after the hold.",
-        partial(parse_quantity, "release", unit="ms"),
+        partial(parse_duration, "release"),
     ),
     "range_db": Option(
         ("--range",),
@@ -204,8 +196,10 @@ PresetOption = Annotated[
     typer.Option(
         "--preset",
         "-p",
-        metavar="|".join(PRESETS),
-        help="Set the defaults of the other options; see the table below.",
+        metavar="NAME|FILE.toml",
+        help=f"Set the defaults of the other options: {', '.join(PRESETS)}, a preset of your own, "
+        "or a file with one. See the table below.",
+        autocompletion=complete_presets,
         rich_help_panel=MAIN_PANEL,
     ),
 ]
@@ -225,10 +219,11 @@ def add_gate_options(*without: str) -> Callable[[Callable[..., None]], Callable[
             help=option.help,
             rich_help_panel=option.panel,
             show_default=option.default or False,
+            autocompletion=complete_setting(name) if option.metavar else None,
         )
         added.append(
             inspect.Parameter(
-                name,
+                option.parameter,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=None,
                 annotation=Annotated[str | None if option.metavar else bool | None, typer_option],
@@ -240,8 +235,8 @@ def add_gate_options(*without: str) -> Callable[[Callable[..., None]], Callable[
     )
     added.insert(1, preset)
 
-    def build(preset: str, **texts: str | None) -> GateSettings:
-        return parse_settings(preset, texts)
+    def build(**arguments: Any) -> GateSettings:
+        return parse_preset(choose_typed_preset(arguments))
 
     def add(command: Callable[..., None]) -> Callable[..., None]:
         command = replace_parameter(command, "settings", added, build)
@@ -250,8 +245,40 @@ def add_gate_options(*without: str) -> Callable[[Callable[..., None]], Callable[
     return add
 
 
-def parse_settings(preset: str, texts: dict[str, str | None]) -> GateSettings:
-    """Return the settings of a preset, overridden by the options in `texts`.
+def choose_typed_preset(arguments: Mapping[str, Any]) -> Preset:
+    """Return the preset and the options that a command received; see `choose_preset`."""
+    texts = {
+        name: arguments[option.parameter]
+        for name, option in GATE_OPTIONS.items()
+        if option.parameter in arguments
+    }
+    return choose_preset(arguments["preset"], texts)
+
+
+def choose_preset(name: str, texts: Mapping[str, str | None]) -> Preset:
+    """Return a built-in preset or one of the user, overridden by the options in `texts`.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such preset, or an option in its file is wrong.
+    """
+    preset = load_preset(name, GATE_OPTIONS)
+    if preset.source:
+        try:
+            parse_preset(preset)
+        except SettingsError as error:
+            raise SettingsError(f"{preset.source}: {error}") from error
+    return preset.override(texts)
+
+
+def parse_preset(preset: Preset) -> GateSettings:
+    """Return the settings of a preset; see `parse_settings`."""
+    return parse_settings(preset.base, preset.texts)
+
+
+def parse_settings(preset: str, texts: Mapping[str, str | None]) -> GateSettings:
+    """Return the settings of a built-in preset, overridden by the options in `texts`.
 
     Raises
     ------

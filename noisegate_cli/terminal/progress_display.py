@@ -200,10 +200,12 @@ class RecordingProgress:
     read_duration
         Returns the duration of the recording in seconds, 0 if unknown. It is called only if the
         progress is shown.
+    prefix
+        Text to show before the name.
     """
 
-    def __init__(self, name: str, read_duration: Callable[[], float]) -> None:
-        title = escape_for_terminal(quote_path(name), sys.stderr.encoding or "utf-8")
+    def __init__(self, name: str, read_duration: Callable[[], float], prefix: str = "") -> None:
+        title = escape_for_terminal(prefix + quote_path(name), sys.stderr.encoding or "utf-8")
         self._display = ProgressDisplay(title, 1.0, RecordingBar)
         self._read_duration = read_duration
         self._duration: float | None = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from noisegate_cli.terminal.completion import complete_subtypes
 from noisegate_cli.terminal.options import ADVANCED_PANEL, OUTPUT_PANEL
 from noisegate_cli.terminal.progress_display import RecordingProgress
 
@@ -36,6 +37,7 @@ SubtypeOption = Annotated[
         help="Sample type of the output, such as PCM_16, PCM_24 or FLOAT.",
         show_default="as the input",
         rich_help_panel=OUTPUT_PANEL,
+        autocompletion=complete_subtypes,
     ),
 ]
 
@@ -91,9 +93,12 @@ def parse_raw_format(text: str | None) -> "RawFormat | None":
 
 @contextmanager
 def show_recording_progress(
-    file: Path | str, raw: "RawFormat | None", quiet: bool
+    file: Path | str, raw: "RawFormat | None", quiet: bool, prefix: str = ""
 ) -> Iterator[Callable[[float], None]]:
-    """Show the progress of one recording; yield a function that takes the finished share."""
+    """Show the progress of one recording; yield a function that takes the finished share.
+
+    `prefix` is shown before its name.
+    """
     path = Path(file)
     if quiet or str(file) == "-":
         yield lambda _: None
@@ -105,7 +110,7 @@ def show_recording_progress(
         with open_reader(path, raw) as reader:
             return reader.info.duration
 
-    progress = RecordingProgress(path.name, read_duration)
+    progress = RecordingProgress(path.name, read_duration, prefix)
     try:
         yield progress.update
     finally:

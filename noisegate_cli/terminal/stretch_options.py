@@ -87,6 +87,11 @@ class StretchGroup(OptionGroup):
         return [file for file in (self.labels, self.ab) if file]
 
     @property
+    def single_files(self) -> dict[str, str | None]:
+        """The files of a single recording, by flag."""
+        return {"--labels": self.labels, "--apply": self.apply, "--ab": self.ab}
+
+    @property
     def excerpt(self) -> "Excerpt | None":
         """The part of the recording that is written; None for all of it."""
         from noisegate_cli.api.excerpts import Excerpt

@@ -16,8 +16,11 @@ from noisegate_cli.terminal.stretches import format_stretches
 from noisegate_cli.text import format_db, format_duration, format_level, format_time, quote_path
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from noisegate_cli.api.recordings import GateResult
     from noisegate_cli.batch.interface import BatchReport
+    from noisegate_cli.batch.records import RecordingResult
     from noisegate_cli.files.formats import AudioInfo
     from noisegate_cli.gating.chops import ChopReport
 
@@ -64,6 +67,18 @@ def format_gate_summary(result: "GateResult") -> list[str]:
         lines.append(f"note       {note}")
     lines += [f"warning    {to_flags(sentence)}" for sentence in result.warnings]
     return lines
+
+
+def format_short_summary(result: "GateResult") -> list[str]:
+    """Return a line about one of several recordings, and a line for each warning."""
+    figures = [
+        f"closed {100 * result.statistics.closed_share:.1f} % of "
+        f"{format_duration(result.source.duration)}",
+        _pluralize(result.statistics.openings, "opening"),
+        *([format_chop_counts(result.chops)] if result.chops.count else []),
+    ]
+    line = f"{', '.join(figures)}, written to {quote_path(result.output.path)}"
+    return [line, *(f"warning: {to_flags(sentence)}" for sentence in result.warnings)]
 
 
 def _format_threshold(result: "GateResult") -> str:
@@ -148,6 +163,32 @@ def _format_chops(result: "GateResult") -> list[str]:
         f"chops      {format_chop_counts(chops)}: try {hints}",
         f"           at {', '.join(worst)}{ellipsis}",
     ]
+
+
+def format_recording_line(name: str, result: "RecordingResult") -> str:
+    """Return a line about one recording of a batch: what was done, and why."""
+    reason = to_flags(result.reason or "")
+    if result.status == "failed":
+        return f"failed {reason}"  # It has the path.
+    if result.status != "done":
+        action = {"to do": "would gate"}.get(result.status, result.status)
+        return f"{action} {quote_path(name)}: {reason}"
+    figures = result.result
+    cut = f", {_pluralize(figures['chops'], 'sound')} cut" if figures["chops"] else ""
+    return (
+        f"gated {quote_path(name)} ({reason}): closed {100 * figures['closed_share']:.1f} % of "
+        f"{format_duration(figures['duration_s'])}, {_pluralize(figures['openings'], 'opening')}"
+        f"{cut}"
+    )
+
+
+def format_own_outputs(files: int, folders: "Sequence[str]") -> list[str]:
+    """Return lines about outputs of ngate in an input tree, which are skipped."""
+    lines = [f"skipped {quote_path(folder)}: it is an output folder of ngate" for folder in folders]
+    if files:
+        outputs = _pluralize(files, "output")
+        lines.append(f"skipped {outputs} of ngate, named NAME_gated.EXT next to NAME")
+    return lines
 
 
 def format_batch_errors(report: "BatchReport") -> list[str]:

@@ -7,7 +7,14 @@ from types import SimpleNamespace
 import pytest
 
 from noisegate_cli import AudioError, OutputOptions
-from noisegate_cli.batch.discovery import GlobPatterns, find_listed, read_names, walk_tree
+from noisegate_cli.batch.discovery import (
+    GlobPatterns,
+    OwnOutputs,
+    find_listed,
+    read_names,
+    walk_tree,
+)
+from noisegate_cli.batch.manifest import MANIFEST_NAME
 from noisegate_cli.files.output_naming import output_name
 from noisegate_cli.terminal.cli import run as ngate
 from tests.batch.helpers import list_files, run, statuses
@@ -156,3 +163,66 @@ def test_an_unexpected_nul_separated_list_is_refused_with_a_hint(tmp_path, write
     assert ngate(["batch", str(tmp_path / "in"), *options]) == 1
     assert capsys.readouterr().err.endswith("list' end in NUL, not in a line break: add -0\n")
     assert not (tmp_path / "out").exists()
+
+
+def test_outputs_of_ngate_in_the_input_tree_are_skipped_and_counted(tree):
+    for name in ("a_gated.wav", "day1/x_gated.wav", "raw/other_gated.wav", "_gated.wav"):
+        (tree / name).touch()
+    for name in ("earlier/a.wav", f"earlier/{MANIFEST_NAME}"):
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).touch()
+    own = OwnOutputs()
+    found = valid_names(walk_tree(tree, tree / "none", GlobPatterns(), own))
+    assert {"raw/other_gated.wav", "_gated.wav", "a.wav"} <= set(found)
+    assert not {"a_gated.wav", "day1/x_gated.wav", "earlier/a.wav"} & set(found)
+    assert (own.files, own.folders) == (2, [str(tree / "earlier")])
+
+
+def test_skipped_outputs_are_told(tmp_path, write, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(loud_and_quiet(), "in/a.wav")
+    write(loud_and_quiet(), "in/a_gated.wav")
+    assert ngate(["batch", "in", "-n", "-j", "1"]) == 0
+    assert "skipped 1 output of ngate, named NAME_gated.EXT next to NAME" in (
+        capsys.readouterr().err
+    )
+    assert ngate(["analyze", "in", "--csv"]) == 0
+    out, err = capsys.readouterr()
+    assert "skipped 1 output of ngate" in err
+    assert [line.split(",")[0] for line in out.splitlines()] == ["file", "in/a.wav"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--include", "*.flc"], "no recording below 'in' matches '*.flc': check --include"),
+        (["--from-file", "list"], "the list 'list' names no recording"),
+    ],
+)
+def test_a_selection_without_recordings_is_an_error(
+    tmp_path, write, capsys, monkeypatch, options, message
+):
+    monkeypatch.chdir(tmp_path)
+    write(loud_and_quiet(), "in/a.wav")
+    (tmp_path / "list").touch()
+    assert ngate(["batch", "in", "-n", "-j", "1", *options]) == 1
+    assert capsys.readouterr().err == f"ngate: {message}\n"
+
+
+def test_a_verbose_batch_tells_what_it_does_with_each_recording_and_why(
+    tmp_path, write, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    write(loud_and_quiet(), "in/a.wav")
+    (tmp_path / "in" / "bad.wav").write_text("no recording")
+    batch = ["batch", "in", "-t", "0.03", "-j", "1", "-v"]
+    assert ngate([*batch, "-n"]) == 1
+    assert "would gate 'a.wav': new" in capsys.readouterr().err
+    assert ngate(batch) == 1
+    err = capsys.readouterr().err
+    assert "gated 'a.wav' (new): closed 3" in err
+    assert err.count("in/bad.wav'") == 1
+    assert ngate([*batch, "-n", "--hold", "31"]) == 1
+    assert "would gate 'a.wav': other settings" in capsys.readouterr().err
+    assert ngate([*batch, "-n"]) == 1
+    assert "skipped 'a.wav': done before" in capsys.readouterr().err

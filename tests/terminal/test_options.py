@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from noisegate_cli import GateSettings, SettingsError
 from noisegate_cli.gating.settings import PRESETS
 from noisegate_cli.terminal.flags import to_flags
-from noisegate_cli.terminal.options import GATE_OPTIONS, parse_settings
+from noisegate_cli.terminal.options import (
+    GATE_OPTIONS,
+    choose_preset,
+    parse_preset,
+    parse_settings,
+)
 
 VALUES = {
     "threshold": ("-20dB", 0.1),
@@ -64,3 +69,24 @@ def test_a_range_and_a_target_floor_exclude_each_other():
     assert to_flags(str(error.value)) == (
         "--range and --target-floor both say how far to close: give one of them"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("threshold", ("-40dB", "-40", "0.01")),
+        ("range_db", ("-24dB", "24dB", "24", "-24")),
+        ("reduction_db", ("12dB", "-12dB", "12", "-12")),
+        ("target_floor_db", ("-62dB", "62dB", "-62")),
+        ("hold_ms", ("300", "300ms", "0.3s", "0.3 S")),
+        ("channels", ("separate", "Separate")),
+    ],
+)
+def test_a_value_of_one_meaning_needs_no_exact_form(name, texts):
+    extra = {"spectral": True} if name == "reduction_db" else {}
+    settings = [parse_settings("voice", {name: text, **extra}) for text in texts]
+    assert all(other == settings[0] for other in settings)
+
+
+def test_a_preset_has_its_name_in_any_case():
+    assert parse_preset(choose_preset("Music", {})) == parse_settings("music", {})

@@ -1,0 +1,38 @@
+"""Messages for a wrong usage, with the option or command that was probably meant."""
+
+import re
+
+from noisegate_cli.text import suggest_nearest
+
+
+def describe_usage_error(error: Exception, message: str) -> str:
+    """Return the message for a usage error of Typer, on one line.
+
+    Parameters
+    ----------
+    error
+        The error, with the context of the command that was called.
+    message
+        Its message. Typer's own suggestions in it, which are often wrong, are replaced.
+    """
+    context = getattr(error, "ctx", None)
+    command = getattr(context, "command", None)
+    suggestion = ""
+    if wrong := getattr(error, "option_name", None) if hasattr(error, "possibilities") else None:
+        message = f"no such option {wrong}"
+        flags = {
+            flag.lstrip("-"): flag
+            for parameter in getattr(command, "params", ())
+            for flag in (*parameter.opts, *parameter.secondary_opts)
+            if flag.startswith("--")
+        }
+        suggestion = _suggest(wrong.lstrip("-"), flags)
+    elif match := re.match(r"No such command '(.*?)'", message):
+        message = f"no such command {match[1]!r}"
+        suggestion = suggest_nearest(match[1], getattr(command, "commands", ()))
+    return message + (suggestion or f": see {getattr(context, 'command_path', 'ngate')} --help")
+
+
+def _suggest(wrong: str, flags: dict[str, str]) -> str:
+    """Return the suggestion of a flag; dashes don't count, or all flags would be similar."""
+    return suggest_nearest(wrong, flags).replace("did you mean ", "did you mean --")

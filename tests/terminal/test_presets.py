@@ -1,0 +1,176 @@
+"""Presets of the user and environment variables set options, with the same checks."""
+
+import math
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from noisegate_cli import GateSettings, SettingsError
+from noisegate_cli.errors import OutputError
+from noisegate_cli.terminal.cli import run
+from noisegate_cli.terminal.completion import complete_presets
+from noisegate_cli.terminal.options import GATE_OPTIONS, choose_preset, parse_preset
+from noisegate_cli.terminal.preset_files import (
+    Preset,
+    load_preset,
+    save_preset,
+    user_presets_path,
+)
+from tests.conftest import SPEECH, tone
+
+
+@pytest.fixture(autouse=True)
+def user_file(tmp_path, monkeypatch):
+    """The file with the presets of the user, which doesn't exist yet."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "platformdirs.user_config_path", lambda name, **_: tmp_path / "config" / name
+    )
+    return tmp_path / "config" / "ngate" / "presets.toml"
+
+
+def settings_of(name, **texts):
+    return parse_preset(choose_preset(name, texts))
+
+
+def test_a_file_sets_options_as_the_command_line_does():
+    Path("my.toml").write_text(
+        'preset = "Music"\nrange = -24\nhold = "0.2s"\nmin-open = 40\nkey = "250-4000"\n'
+        "spectral = true\nreduction = 12.5\nadaptive = false\n"
+    )
+    expected = GateSettings.preset(
+        "music",
+        range_db=-24,
+        hold_ms=200,
+        min_open_ms=40,
+        key_hz=(250, 4000),
+        spectral=True,
+        reduction_db=12.5,
+    )
+    assert settings_of("./my.toml") == expected
+    assert settings_of("./my.toml", hold_ms="50").hold_ms == 50
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("hodl = 3", "'my.toml': there is no option 'hodl': did you mean hold?"),
+        ("output = 3", "'my.toml': there is no option 'output'"),
+        ('hold = "90s"', "'my.toml': hold '90s' must be 0 to 60 s"),
+        ("hold = true", "'my.toml': hold True must be text or a number"),
+        ('spectral = "yes"', "'my.toml': spectral 'yes' must be true or false"),
+        ("reduction = 12", "'my.toml': --reduction requires --spectral"),
+        ('channels = "seperate"', "'my.toml': channels 'seperate' must be linked or separate"),
+        ('preset = "voce"', "'my.toml': preset 'voce' is not one of voice, music, field, hard:"),
+        ("[voice]\nhold = 3", "'my.toml': there is no option 'voice'"),
+        ("hold =", "preset 'my.toml' is not TOML"),
+    ],
+)
+def test_a_wrong_file_is_one_line_with_file_and_key(capsys, content, message):
+    Path("my.toml").write_text(content)
+    assert run(["gate", str(SPEECH), "--preset", "my.toml", "-o", "out.wav"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
+    assert not Path("out.wav").exists()
+
+
+def test_a_missing_file_is_told(capsys):
+    assert run(["gate", str(SPEECH), "--preset", "./none.toml"]) == 2
+    assert "'none.toml' doesn't exist" in capsys.readouterr().err.replace("./", "")
+
+
+def test_typed_options_are_saved_and_used(capsys, write):
+    source = str(write(tone(1, 0.1)))
+    options = ["-p", "music", "--hold", "0.2s", "--range", "24", "--save-preset", "interview"]
+    assert run(["gate", source, *options]) == 0
+    assert "preset     interview in " in capsys.readouterr().err
+    assert tomllib.loads(user_presets_path().read_text()) == {
+        "interview": {"preset": "music", "hold": "0.2s", "range": 24}
+    }
+    assert settings_of("interview") == GateSettings.preset("music", hold_ms=200, range_db=-24)
+    assert complete_presets("int") == [("interview", "your preset")]
+    assert run(["gate", source, "-p", "intervew"]) == 2
+    assert capsys.readouterr().err.endswith(
+        "is not one of voice, music, field, hard, interview: did you mean interview?\n"
+    )
+
+
+def save(name, force=False, **texts):
+    return save_preset(name, Preset("voice", texts), GATE_OPTIONS, force)
+
+
+def test_a_preset_is_only_replaced_on_demand_and_the_rest_of_the_file_stays(user_file):
+    user_file.parent.mkdir(parents=True)
+    user_file.write_text('# mine\n[a]\nhold = 1 # short\n\n[b]\nhold = 2\n\n[c]\nkey = "1-2kHz"\n')
+    with pytest.raises(OutputError, match="preset 'b' exists already: force=True overwrites it"):
+        save("b", hold_ms="5")
+    save("b", force=True, hold_ms="5")
+    save("b", hold_ms="5")  # It is the same.
+    save("two words", range_db="mute", spectral=True)
+    assert user_file.read_text() == (
+        '# mine\n[a]\nhold = 1 # short\n\n[b]\npreset = "voice"\nhold = 5\n\n'
+        '[c]\nkey = "1-2kHz"\n\n'
+        '["two words"]\npreset = "voice"\nrange = "mute"\nspectral = true\n'
+    )
+    assert settings_of("two words").range_db == -math.inf
+
+
+def test_a_table_that_cannot_be_replaced_is_left(user_file):
+    user_file.parent.mkdir(parents=True)
+    user_file.write_text("b = { hold = 2 }\n")
+    with pytest.raises(OutputError, match="edit it there"):
+        save("b", force=True, hold_ms="5")
+    assert user_file.read_text() == "b = { hold = 2 }\n"
+
+
+@pytest.mark.parametrize("name", ["voice", "Music", "", " a", "a\nb"])
+def test_a_name_that_would_not_be_found_is_refused(name, user_file):
+    with pytest.raises(SettingsError, match="preset"):
+        save(name, hold_ms="5")
+    assert not user_file.exists()
+
+
+def test_a_wrong_value_is_not_saved(capsys, user_file):
+    assert run(["gate", str(SPEECH), "--hold", "90s", "--save-preset", "a"]) == 2
+    assert not user_file.exists()
+
+
+def test_a_preset_file_keeps_the_noise_recording_wherever_it_is_used(tmp_path, monkeypatch):
+    (tmp_path / "room").mkdir()
+    save("room/room.toml", noise="hiss.wav", spectral=True)
+    assert settings_of("room/room.toml").noise == str(tmp_path / "hiss.wav")
+    Path("room/relative.toml").write_text('spectral = true\nnoise = "hiss.wav"\n')
+    assert settings_of("room/relative.toml").noise == str(tmp_path / "room" / "hiss.wav")
+    Path("room/span.toml").write_text('spectral = true\nnoise = "0-2s"\n')
+    assert settings_of("room/span.toml").noise == (0.0, 2.0)
+
+
+def test_a_typed_range_replaces_the_target_floor_of_a_preset():
+    save("quiet.toml", target_floor_db="-62")
+    assert settings_of("quiet.toml").target_floor_db == -62
+    assert settings_of("quiet.toml", range_db="24").range_db == -24
+
+
+def test_a_damaged_file_of_presets_does_not_disturb_other_presets(user_file):
+    user_file.parent.mkdir(parents=True)
+    user_file.write_bytes(b"\xff[")
+    assert settings_of("music") == GateSettings.preset("music").resolved
+    assert [name for name, _ in complete_presets("")] == ["voice", "music", "field", "hard"]
+    with pytest.raises(SettingsError, match="is not TOML"):
+        load_preset("mine", GATE_OPTIONS)
+
+
+def test_environment_variables_set_options_unless_they_are_typed(capsys, monkeypatch, write):
+    source = str(write(tone(1, 0.1)))
+    monkeypatch.setenv("NGATE_GATE_PRESET", "loud")
+    assert run(["gate", source]) == 2
+    assert "preset 'loud'" in capsys.readouterr().err
+    monkeypatch.setenv("NGATE_GATE_HOLD", "90s")
+    assert run(["gate", source, "-p", "voice"]) == 2
+    assert "hold '90s'" in capsys.readouterr().err
+    monkeypatch.setenv("NGATE_VERSION", "1")
+    monkeypatch.setenv("NGATE_GATE_QUIET", "1")
+    assert run(["gate", source, "-p", "voice", "--hold", "90"]) == 0
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,42 @@
+"""A mistyped word gets the nearest right one, or none."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noisegate_cli.gating.settings import PRESETS
+from noisegate_cli.terminal.cli import run
+from noisegate_cli.terminal.options import GATE_OPTIONS
+from noisegate_cli.text import find_nearest
+
+KEYS = [option.key for option in GATE_OPTIONS.values()]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["gat"], "no such command 'gat': did you mean gate?"),
+        (["frobnicate"], "no such command 'frobnicate': see ngate --help"),
+        (["--verson"], "no such option --verson: did you mean --version?"),
+        (["batch", "--dryrun"], "no such option --dryrun: did you mean --dry-run?"),
+        (["analyze", "x", "--thresh", "1"], "did you mean --threshold?"),
+        (["analyze", "x", "--debugg"], "no such option --debugg: see ngate analyze --help"),
+    ],
+)
+def test_usage_errors_suggest_the_nearest_word(capsys, typed, meant):
+    assert run(typed) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.rstrip("\n").endswith(meant)
+
+
+@given(word=st.sampled_from(KEYS), data=st.data())
+def test_a_word_with_a_doubled_letter_is_found(word, data):
+    place = data.draw(st.integers(0, len(word) - 1))
+    assert find_nearest(word[:place] + word[place] + word[place:], KEYS) == word
+
+
+@pytest.mark.parametrize("word", ["loud", "verbose", "quick", "x", "", "default"])
+def test_another_word_finds_nothing(word):
+    assert find_nearest(word, PRESETS) is None
