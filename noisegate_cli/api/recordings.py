@@ -484,6 +484,7 @@ def gate_recording(
                 span=span,
                 live=outputs.is_live,
                 on_frames=recorder.add_frames if recorder else None,
+                on_gains=recorder.add_gains if recorder else None,
             )
         is_file = info.path != STDIO_PATH
         metadata = InputMetadata(

@@ -14,7 +14,7 @@ from noisegate_cli.gating.detection.detector import create_detector
 from noisegate_cli.gating.forced import NOT_FORCED, ForcedMask, ForcedStretches
 from noisegate_cli.gating.frames.band_power import BandPowerExtractor
 from noisegate_cli.gating.frames.levels import RmsLevels
-from noisegate_cli.gating.gain.envelope import Envelope
+from noisegate_cli.gating.gain.envelope import Envelope, Gains
 from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, GateStatistics
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
 from noisegate_cli.gating.noise_profile import NoiseProfile, match_noise_profiles
@@ -29,6 +29,7 @@ from noisegate_cli.samples import Samples, select_channels
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
+    from noisegate_cli.gating.expander_gains import ExpanderGains
     from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
     from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
@@ -91,6 +92,8 @@ class Gate(BlockProcessor[Samples, Gated]):
     on_frames
         Is called with the values of the detector and the levels of each block, both shaped
         (frames, gates).
+    on_gains
+        Is called with the linear gains of each block, shaped (frames, gates). They lag behind.
 
     Examples
     --------
@@ -116,6 +119,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         span: tuple[int, float] = (0, math.inf),
         live: bool = False,
         on_frames: Callable[[DetectorValues, RmsLevels], None] | None = None,
+        on_gains: Callable[[Gains], None] | None = None,
     ) -> None:
         settings = decision.settings
         timing = settings.timing(sample_rate)
@@ -131,7 +135,8 @@ class Gate(BlockProcessor[Samples, Gated]):
         gates = self._detector.gates
         self._noises = match_noise_profiles(decision.noises or (None,), gates)
         reduction_db = settings.pause_reduction_db if any(self._noises) else 0.0
-        self._is_audited = is_audited(decision.range_db - reduction_db)
+        # An expander attenuates a decay gradually, and does not cut it.
+        self._is_audited = is_audited(decision.range_db - reduction_db) and not settings.expands
         closed_gain = float(10 ** (decision.range_db / 20))
         self._span = span
         self._audit = ChopAudit(timing, sample_rate, gates, span)
@@ -144,6 +149,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         self._envelope = Envelope(
             timing.lookahead, timing.attack, timing.release, closed_gain, gates
         )
+        self._expander = self._create_expander(closed_gain) if settings.expands else None
         self._overlap_add_gain = OverlapAddGain(
             timing.frame_length, timing.hop_length, closed_gain, gates, quantization_step
         )
@@ -154,7 +160,14 @@ class Gate(BlockProcessor[Samples, Gated]):
             settings, sample_rate, channels, quantization_step, live
         )
         self._pending_inputs: list[Samples] | None = [] if residue else None
-        self._on_frames = on_frames
+        self._on_frames, self._on_gains = on_frames, on_gains
+
+    def _create_expander(self, closed_gain: float) -> "ExpanderGains":
+        from noisegate_cli.gating.expander_gains import ExpanderGains
+
+        return ExpanderGains(
+            self._decision, self._detector, self._timing, self._sample_rate, closed_gain
+        )
 
     def _create_spectral_gate(
         self,
@@ -255,7 +268,13 @@ class Gate(BlockProcessor[Samples, Gated]):
             samples = self._spectral.process(without_cuts, last)
         elif self._magnitude_mask:
             samples = self._magnitude_mask.process(block, last)
-        gated = self._overlap_add_gain.process(samples, self._envelope.process(mask, last), last)
+        if self._expander:
+            gains = self._expander.process(values, last)
+        else:
+            gains = self._envelope.process(mask, last)
+        if self._on_gains:
+            self._on_gains(gains)
+        gated = self._overlap_add_gain.process(samples, gains, last)
         return gated, None if self._pending_inputs is None else self._compute_residue(block, gated)
 
     def _compute_residue(self, block: Samples, gated: Samples) -> Samples:

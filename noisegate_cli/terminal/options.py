@@ -14,6 +14,7 @@ from noisegate_cli.gating.parsing import (
     parse_noise,
     parse_quantity,
     parse_range,
+    parse_ratio,
     parse_reduction,
     parse_samples,
     parse_threshold,
@@ -171,6 +172,23 @@ GATE_OPTIONS: dict[str, Option] = {
         "Choose the range that brings the noise floor to this level, for example -62dB.",
         partial(parse_level, "target floor"),
         "none",
+    ),
+    "ratio": Option(
+        ("--ratio",),
+        "RATIO",
+        ENVELOPE_PANEL,
+        "Expand instead of gating: each dB below the threshold becomes this many dB, down to "
+        "--range. It requires a level or a method as -t.",
+        parse_ratio,
+        "inf, a gate",
+    ),
+    "knee_db": Option(
+        ("--knee",),
+        "DB",
+        ENVELOPE_PANEL,
+        "Begin to expand gradually, within this width around the threshold. It requires --ratio.",
+        partial(parse_quantity, "knee", unit="dB"),
+        "0",
     ),
     "spectral": Option(
         ("--spectral",),

@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
+from noisegate_cli.gating.parsing import MUTE
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.advice import (
     format_noise_value,
@@ -36,6 +37,8 @@ def format_gate_summary(result: "GateResult") -> list[str]:
         reached = ": the pauses are that quiet already" if not result.range_db else ""
         range_db = format_db(result.range_db)
         lines.append(f"range      {range_db}, for the target floor{reached}")
+    if result.settings.expands:
+        lines.append(f"expander   {_format_expander(result)}")
     if result.suggestion and is_softened(result.range_db, result.settings):
         contrast = f"{result.suggestion.contrast_db:.0f} dB"
         lines.append(
@@ -76,6 +79,14 @@ def _format_threshold(result: "GateResult") -> str:
         return f"automatic  {reason}"
     moving = " It moves with the noise." if adaptive else ""
     return f"threshold  {format_level(result.threshold)}, {suggestion.method}. {reason}{moving}"
+
+
+def _format_expander(result: "GateResult") -> str:
+    """Return the ratio, the knee and the range of an expander."""
+    settings = result.settings
+    knee = f", knee {settings.knee_db:g} dB" if settings.knee_db else ""
+    limit = f", at most {-result.range_db:g} dB down" if result.range_db > MUTE else ""
+    return f"ratio {settings.ratio:g}:1 below the threshold{knee}{limit}"
 
 
 def _describe_subtype_change(source: "AudioInfo", output: "AudioInfo") -> str:
