@@ -1,6 +1,5 @@
 """The gains of an expander in a recording: static curve, forced stretches, fades."""
 
-from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import Detector
@@ -26,11 +25,6 @@ class ExpanderGains(BlockProcessor[DetectorValues, Gains]):
         In Hz.
     closed_gain
         Lowest linear gain.
-
-    Raises
-    ------
-    SettingsError
-        If all open stretches are given, so that there is no threshold.
     """
 
     def __init__(
@@ -41,11 +35,6 @@ class ExpanderGains(BlockProcessor[DetectorValues, Gains]):
         sample_rate: int,
         closed_gain: float,
     ) -> None:
-        if decision.forced.segments is not None:
-            raise SettingsError(
-                "segments= say where the gate is open, and ratio= needs a level instead: "
-                "leave out one of them"
-            )
         settings, gates = decision.settings, detector.gates
         self._expander = Expander(
             detector.open_above,

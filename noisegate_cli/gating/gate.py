@@ -14,7 +14,7 @@ from noisegate_cli.gating.detection.detector import create_detector
 from noisegate_cli.gating.forced import NOT_FORCED, ForcedMask, ForcedStretches
 from noisegate_cli.gating.frames.band_power import BandPowerExtractor
 from noisegate_cli.gating.frames.levels import RmsLevels
-from noisegate_cli.gating.gain.envelope import Envelope, Gains
+from noisegate_cli.gating.gain.envelope import Envelope, Gains, invert_gains
 from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, GateStatistics
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
 from noisegate_cli.gating.noise_profile import NoiseProfile, match_noise_profiles
@@ -135,9 +135,12 @@ class Gate(BlockProcessor[Samples, Gated]):
         gates = self._detector.gates
         self._noises = match_noise_profiles(decision.noises or (None,), gates)
         reduction_db = settings.pause_reduction_db if any(self._noises) else 0.0
-        # An expander attenuates a decay gradually, and does not cut it.
-        self._is_audited = is_audited(decision.range_db - reduction_db) and not settings.expands
-        closed_gain = float(10 ** (decision.range_db / 20))
+        # An expander attenuates a decay gradually, and ducking is meant to attenuate sounds.
+        self._is_audited = is_audited(decision.range_db - reduction_db) and not (
+            settings.expands or settings.duck
+        )
+        self._closed_gain = closed_gain = float(10 ** (decision.range_db / 20))
+        self._ducks = settings.duck
         self._span = span
         self._audit = ChopAudit(timing, sample_rate, gates, span)
         self._mask = GateMask(self._detector.open_above, self._detector.close_below, timing, gates)
@@ -258,7 +261,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         mask = without_cuts = self._mask.process(values, last)
         if self._forced:
             without_cuts, mask = self._forced.process(mask, block, last)
-        self._runs.process(mask)
+        self._runs.process(~mask if self._ducks else mask)
         self._length += len(block)
         # A cut that the caller wants is no fault of the gate, and what it removes is no noise.
         if self._is_audited:
@@ -272,6 +275,8 @@ class Gate(BlockProcessor[Samples, Gated]):
             gains = self._expander.process(values, last)
         else:
             gains = self._envelope.process(mask, last)
+        if self._ducks:
+            gains = invert_gains(gains, self._closed_gain)
         if self._on_gains:
             self._on_gains(gains)
         gated = self._overlap_add_gain.process(samples, gains, last)

@@ -64,6 +64,7 @@ class SettingsChanges(TypedDict, total=False):
     range_db: float | None
     ratio: float
     knee_db: float
+    duck: bool
     frame_length: int | None
     hop_length: int | None
     target_floor_db: float | None
@@ -111,6 +112,8 @@ class GateSettings:
         down to the range. This is a downward expander; infinity, the default, is a gate.
     knee_db
         Width in dB of the soft knee of an expander, around the threshold.
+    duck
+        Whether the gate is closed where it would be open, and open elsewhere, with the same times.
     frame_length
         Samples per frame; None is the smallest power of two that spans at least 30 ms.
     hop_length
@@ -158,6 +161,7 @@ class GateSettings:
     range_db: float | None = None
     ratio: float = math.inf
     knee_db: float = 0.0
+    duck: bool = False
     frame_length: int | None = None
     hop_length: int | None = None
     target_floor_db: float | None = None
@@ -205,6 +209,7 @@ class GateSettings:
         if not self.reduction_db >= 0:
             raise SettingsError(f"reduction {self.reduction_db:g} dB must be 0 or more")
         self._check_expander()
+        self._check_duck()
         self._check_noise()
         self._check_frames()
 
@@ -259,6 +264,27 @@ class GateSettings:
                 "spectral=True: give range_db=-24"
                 if self.range_db is None
                 else f"ratio {self.ratio:g} changes nothing at a range of 0 dB: give range_db=-24"
+            )
+
+    def _check_duck(self) -> None:
+        if not isinstance(self.duck, bool):
+            raise SettingsError(f"duck {self.duck!r} must be True or False")
+        if not self.duck:
+            return
+        if self.expands:
+            raise SettingsError(
+                f"duck=True attenuates above the threshold, and ratio={self.ratio:g} below it: "
+                "leave out one of them"
+            )
+        if self.spectral != "off":
+            raise SettingsError(
+                "duck=True attenuates the signal, and spectral=True the noise: "
+                "leave out one of them"
+            )
+        if self.target_floor_db is not None:
+            raise SettingsError(
+                "target_floor_db= is the level of pauses, and duck=True does not attenuate them: "
+                "give range_db="
             )
 
     def _check_noise(self) -> None:
@@ -347,7 +373,8 @@ class GateSettings:
 
         It does unless a range is given, by the preset as well.
         """
-        return self.threshold == AUTO and self.range_db is None and self.spectral == "off"
+        is_default = self.range_db is None and self.spectral == "off" and not self.duck
+        return self.threshold == AUTO and is_default
 
     @property
     def expands(self) -> bool:

@@ -190,6 +190,14 @@ GATE_OPTIONS: dict[str, Option] = {
         partial(parse_quantity, "knee", unit="dB"),
         "0",
     ),
+    "duck": Option(
+        ("--duck",),
+        "",
+        ENVELOPE_PANEL,
+        "Turn the recording down to --range while the signal is above the threshold, instead of in "
+        "the pauses.",
+        bool,
+    ),
     "spectral": Option(
         ("--spectral",),
         "",

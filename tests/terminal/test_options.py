@@ -26,6 +26,7 @@ VALUES = {
     "range_db": ("-60dB", -60.0),
     "ratio": ("4:1", 4.0),
     "knee_db": ("6dB", 6.0),
+    "duck": (True, True),
     "frame_length": ("1024", 1024),
     "hop_length": ("128", 128),
     "target_floor_db": ("-62dB", -62.0),
@@ -52,7 +53,10 @@ def test_an_option_overrides_every_preset_and_survives_other_options(preset, nam
     is_no_expander = "ratio" in expected and (
         "threshold" not in names or "target_floor_db" in names or has_no_range
     )
-    if is_level_mask or is_no_expander or {"range_db", "target_floor_db"} <= names:
+    is_no_ducking = "duck" in names and (
+        "ratio" in expected or "spectral" in names or "target_floor_db" in names
+    )
+    if is_level_mask or is_no_expander or is_no_ducking or {"range_db", "target_floor_db"} <= names:
         with pytest.raises(SettingsError):
             parse_settings(preset, texts)
         return

@@ -212,5 +212,8 @@ def test_values_that_make_no_expander_are_refused(changes, message):
 def test_given_segments_and_a_ratio_are_refused():
     with pytest.raises(SettingsError, match="ratio= needs a level instead"):
         EXPANDER(tone(-20), ratio=2, segments=[(0, 0.1)])
+
+
+def test_a_stretch_beyond_the_end_is_refused_as_for_a_gate():
     with pytest.raises(SignalError, match="before the stretch"):
         EXPANDER(tone(-20), ratio=2, keep=[(5, 6)])
