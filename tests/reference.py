@@ -80,6 +80,57 @@ def envelope(
     return gains
 
 
+def expander_gain_db(level_db: float, ratio: float, knee_db: float) -> float:
+    """Integrate the slope of the static curve of an expander from high levels down to a level.
+
+    The slope of the gain rises linearly within the knee, from 0 at its upper end to `ratio` − 1.
+    """
+    steps = 20_000
+    top, width = max(level_db, knee_db / 2), max(level_db, knee_db / 2) - level_db
+    gain_db = 0.0
+    for i in range(steps):
+        level = top - (i + 0.5) * width / steps
+        share = 0.5 - level / knee_db if knee_db else float(level < 0)
+        gain_db -= (ratio - 1) * min(1.0, max(0.0, share)) * width / steps
+    return gain_db
+
+
+def expanded_level(
+    levels: list[float], factor: float, durations: tuple[int, int, int]
+) -> list[float]:
+    """Return the highest threshold at which a gate is open in each frame, or minus infinity.
+
+    `durations` are the minimum closed and open durations and the hold, in frames.
+    """
+    min_closed, min_open, hold = durations
+    best = [-float("inf")] * len(levels)
+    # The mask changes only at thresholds that are a level, or the level at which a gate closes.
+    candidates = sorted({level * scale for level in levels for scale in (1, factor)})
+    for threshold, above in zip([-1.0, *candidates], candidates, strict=False):
+        mask = hysteresis_mask(levels, threshold, threshold / factor)
+        mask = remove_short_runs(mask, False, min_closed)
+        mask = extend_open_runs(remove_short_runs(mask, True, min_open), hold)
+        best = [above if is_open else old for is_open, old in zip(mask, best, strict=True)]
+    return best
+
+
+def fade_gains(
+    gains: list[float], lookahead: int, attack: float, release: float, closed_gain: float
+) -> list[float]:
+    """Return the largest gain that each frame gets from any frame, by the distance to it."""
+
+    def share(distance: int) -> float:
+        length, beyond = (attack, distance - lookahead) if distance >= 0 else (release, -distance)
+        if beyond <= 0:
+            return 1.0
+        return math.cos(math.pi / 2 * min(beyond / length, 1)) ** 2 if length else 0.0
+
+    return [
+        max(closed_gain + (gain - closed_gain) * share(j - k) for j, gain in enumerate(gains))
+        for k in range(len(gains))
+    ]
+
+
 def masked_bins(
     y: Samples, open_above: float | Samples, frame_length: int, hop_length: int
 ) -> Samples:

@@ -43,6 +43,7 @@ def record_blocks(
         quantization_step=quantization_step,
         residue=True,
         on_frames=recorder.add_frames,
+        on_gains=recorder.add_gains,
     )
     for block, last in blocks:
         kept, removed = stream.process(block, last)

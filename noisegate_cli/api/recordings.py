@@ -517,6 +517,7 @@ def gate_recording(
                     references=references,
                     live=outputs.is_live,
                     on_frames=recorder.add_frames if recorder else None,
+                    on_gains=recorder.add_gains if recorder else None,
                 )
             write_labels = None
             if outputs.labels:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.detection.rule import AdaptiveThreshold, Rule
 from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
 from noisegate_cli.gating.frames.subsampling import BatchSubsampler
@@ -63,7 +64,13 @@ class GateDecision:
         forced
             Stretches in which the gate is open or closed. If all open stretches are given, the
             rule has no effect, and only the noise may need a first pass.
+
+        Raises
+        ------
+        SettingsError
+            If the settings exclude forced stretches.
         """
+        _check_forced(settings, forced)
         needs_first_pass = (
             settings.target_floor_db is not None
             or (settings.needs_noise and not noises)
@@ -97,3 +104,17 @@ class GateDecision:
         rule = self.rule
         level = rule.threshold if isinstance(rule, AdaptiveThreshold) else rule
         return None if level < 0 else level
+
+
+def _check_forced(settings: GateSettings, forced: ForcedStretches) -> None:
+    """Raise SettingsError if the settings exclude forced stretches."""
+    if settings.expands and forced.segments is not None:
+        raise SettingsError(
+            "segments= say where the gate is open, and ratio= needs a level instead: "
+            "leave out one of them"
+        )
+    if settings.duck and forced:
+        raise SettingsError(
+            "segments=, keep= and cut= are stretches of a gate, and duck=True inverts it: "
+            "leave out duck=True"
+        )

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.errors import SettingsError, SignalError
-from noisegate_cli.gating.block_processor import PairedBlockProcessor
+from noisegate_cli.gating.block_processor import BlockProcessor, PairedBlockProcessor
+from noisegate_cli.gating.gain.envelope import Gains
 from noisegate_cli.gating.gain.mask import Mask
 from noisegate_cli.gating.timing import Timing
 from noisegate_cli.samples import Samples
@@ -143,12 +144,7 @@ class ForcedMask(PairedBlockProcessor[Mask, Samples, tuple[Mask, Mask]]):
             spans = match_gates(forced.segments, gates)
             self._given = [self._round_to_frames(gate_spans) for gate_spans in spans]
         self._keep = frames_within(forced.keep, timing, sample_rate)
-        # The gains of all frames that overlap a cut must be the closed gain. The gain reaches it
-        # after the release, and leaves it before the lookahead and the attack.
-        cut = frames_within(forced.cut, timing, sample_rate)
-        fade_out = max(1, math.ceil(timing.release))
-        fade_in = timing.lookahead + max(1, math.ceil(timing.attack))
-        self._cut = cut + np.array([1 - fade_out, fade_in - 1])
+        self._cut = frames_closed_within(forced.cut, timing, sample_rate)
         self._latest_start = max((start for start, _ in forced.keep + forced.cut), default=0.0)
         self._frames = self._length = 0
 
@@ -207,6 +203,35 @@ class ForcedMask(PairedBlockProcessor[Mask, Samples, tuple[Mask, Mask]]):
         return is_open
 
 
+class ForcedGains(BlockProcessor[Gains, Gains]):
+    """Replace the gains of frames in stretches to keep and to cut, before the fades.
+
+    Parameters
+    ----------
+    forced
+        The stretches; its segments are not used.
+    timing, sample_rate
+        As in `ForcedMask`.
+    closed_gain
+        Linear gain in cut stretches.
+    """
+
+    def __init__(
+        self, forced: ForcedStretches, timing: Timing, sample_rate: int, closed_gain: float
+    ) -> None:
+        self._keep = frames_within(forced.keep, timing, sample_rate)
+        self._cut = frames_closed_within(forced.cut, timing, sample_rate)
+        self._closed_gain, self._frames = closed_gain, 0
+
+    def process(self, gains: Gains, last: bool = False) -> Gains:  # noqa: ARG002
+        """Return `gains`, shaped (frames, gates), with those of the stretches replaced."""
+        frames = self._frames + np.arange(len(gains))
+        self._frames += len(gains)
+        is_kept = is_covered(self._keep, frames)[:, None]
+        is_cut = is_covered(self._cut, frames)[:, None]
+        return np.where(is_kept, 1.0, np.where(is_cut, self._closed_gain, gains))
+
+
 def match_gates(segments: tuple[Spans, ...], gates: int) -> tuple[Spans, ...]:
     """Return the stretches of each gate, from those of each or those for all.
 
@@ -235,6 +260,19 @@ def frames_within(spans: Spans, timing: Timing, sample_rate: int) -> FrameRanges
     first = np.floor((starts - half) / timing.hop_length) + 1
     after = np.ceil((ends + half) / timing.hop_length)
     return np.column_stack([first, after]).astype(np.int64)
+
+
+def frames_closed_within(spans: Spans, timing: Timing, sample_rate: int) -> FrameRanges:
+    """Return the frames that are closed, so that all frames that overlap a stretch are silent.
+
+    The gain reaches the closed gain after the release, and leaves it before the lookahead and the
+    attack.
+    """
+    fade_out = max(1, math.ceil(timing.release))
+    fade_in = timing.lookahead + max(1, math.ceil(timing.attack))
+    frames: FrameRanges = frames_within(spans, timing, sample_rate)
+    frames += np.array([1 - fade_out, fade_in - 1])
+    return frames
 
 
 def is_covered(ranges: FrameRanges, frames: NDArray[np.int64]) -> NDArray[np.bool_]:

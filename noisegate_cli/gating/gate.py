@@ -14,7 +14,7 @@ from noisegate_cli.gating.detection.detector import create_detector
 from noisegate_cli.gating.forced import NOT_FORCED, ForcedMask, ForcedStretches
 from noisegate_cli.gating.frames.band_power import BandPowerExtractor
 from noisegate_cli.gating.frames.levels import RmsLevels
-from noisegate_cli.gating.gain.envelope import Envelope
+from noisegate_cli.gating.gain.envelope import Envelope, Gains, invert_gains
 from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, GateStatistics
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
 from noisegate_cli.gating.noise_profile import NoiseProfile, match_noise_profiles
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.bleed.references import ReferencePowers
     from noisegate_cli.gating.bleed.report import BleedReport
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
+    from noisegate_cli.gating.expander_gains import ExpanderGains
     from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
     from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
@@ -100,6 +101,8 @@ class Gate(BlockProcessor[Samples, Gated]):
         (frames, gates).
     references
         The other tracks of the decision, each at its beginning.
+    on_gains
+        Is called with the linear gains of each block, shaped (frames, gates). They lag behind.
 
     Examples
     --------
@@ -126,6 +129,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         live: bool = False,
         on_frames: Callable[[DetectorValues, RmsLevels], None] | None = None,
         references: "Sequence[ReferencePowers]" = (),
+        on_gains: Callable[[Gains], None] | None = None,
     ) -> None:
         settings = decision.settings
         timing = settings.timing(sample_rate)
@@ -141,8 +145,12 @@ class Gate(BlockProcessor[Samples, Gated]):
         gates = self._detector.gates
         self._noises = match_noise_profiles(decision.noises or (None,), gates)
         reduction_db = settings.pause_reduction_db if any(self._noises) else 0.0
-        self._is_audited = is_audited(decision.range_db - reduction_db)
-        closed_gain = float(10 ** (decision.range_db / 20))
+        # An expander attenuates a decay gradually, and ducking is meant to attenuate sounds.
+        self._is_audited = is_audited(decision.range_db - reduction_db) and not (
+            settings.expands or settings.duck
+        )
+        self._closed_gain = closed_gain = float(10 ** (decision.range_db / 20))
+        self._ducks = settings.duck
         self._span = span
         self._audit = ChopAudit(timing, sample_rate, gates, span)
         self._mask = GateMask(self._detector.open_above, self._detector.close_below, timing, gates)
@@ -156,6 +164,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         self._envelope = Envelope(
             timing.lookahead, timing.attack, timing.release, closed_gain, gates
         )
+        self._expander = self._create_expander(closed_gain) if settings.expands else None
         self._overlap_add_gain = OverlapAddGain(
             timing.frame_length, timing.hop_length, closed_gain, gates, quantization_step
         )
@@ -166,7 +175,14 @@ class Gate(BlockProcessor[Samples, Gated]):
             settings, sample_rate, channels, quantization_step, live
         )
         self._pending_inputs: list[Samples] | None = [] if residue else None
-        self._on_frames = on_frames
+        self._on_frames, self._on_gains = on_frames, on_gains
+
+    def _create_expander(self, closed_gain: float) -> "ExpanderGains":
+        from noisegate_cli.gating.expander_gains import ExpanderGains
+
+        return ExpanderGains(
+            self._decision, self._detector, self._timing, self._sample_rate, closed_gain
+        )
 
     def _create_bleed_filter(
         self, sample_rate: int, channels: int, references: "Sequence[ReferencePowers]"
@@ -287,7 +303,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         without_cuts = mask
         if self._forced:
             without_cuts, mask = self._forced.process(mask, block, last)
-        self._runs.process(mask)
+        self._runs.process(~mask if self._ducks else mask)
         self._length += len(block)
         # A cut that the caller wants is no fault of the gate, and what it removes is no noise.
         if self._is_audited:
@@ -299,7 +315,15 @@ class Gate(BlockProcessor[Samples, Gated]):
             samples = self._spectral.process(without_cuts, last)
         elif self._magnitude_mask:
             samples = self._magnitude_mask.process(block, last)
-        gated = self._overlap_add_gain.process(samples, self._envelope.process(mask, last), last)
+        if self._expander:
+            gains = self._expander.process(values, last)
+        else:
+            gains = self._envelope.process(mask, last)
+        if self._ducks:
+            gains = invert_gains(gains, self._closed_gain)
+        if self._on_gains:
+            self._on_gains(gains)
+        gated = self._overlap_add_gain.process(samples, gains, last)
         return gated, None if self._pending_inputs is None else self._compute_residue(block, gated)
 
     def _compute_residue(self, block: Samples, gated: Samples) -> Samples:

@@ -121,6 +121,26 @@ def parse_reduction(text: str) -> float:
     return abs(value)
 
 
+def parse_ratio(text: str) -> float:
+    """Parse the ratio of an expander such as "4" or "4:1"; "inf" is a gate.
+
+    Raises
+    ------
+    SettingsError
+        If `text` is no ratio; the message quotes it.
+
+    Examples
+    --------
+    >>> parse_ratio("4"), parse_ratio("2.5:1"), parse_ratio("inf")
+    (4.0, 2.5, inf)
+    """
+    number = re.sub(r"\s*:\s*1$", "", text.strip())
+    value = math.inf if number.lower() == "inf" else _number(number)
+    if value is None:
+        raise SettingsError(f"ratio {text!r} is not a ratio: give for example 4, or inf for a gate")
+    return value
+
+
 def parse_noise(text: str) -> tuple[float, float] | str:
     """Parse a time span such as "0:00-0:02.5" to seconds; return other text, a path, unchanged.
 

@@ -27,6 +27,9 @@ NonFinite = Literal["refuse", "zero"]
 FIELD_CHOICES = {"channels": Channels, "spectral": Spectral, "nonfinite": NonFinite}
 
 
+MAX_KNEE_DB = 60.0
+"""Maximum width of the knee of an expander."""
+
 MIN_KEY_BINS = 4
 """Minimum width of a key band in bins of the spectrum: a Hann window spreads a tone over them."""
 
@@ -58,6 +61,9 @@ class SettingsChanges(TypedDict, total=False):
     hold_ms: float
     release_ms: float
     range_db: float | None
+    ratio: float
+    knee_db: float
+    duck: bool
     frame_length: int | None
     hop_length: int | None
     target_floor_db: float | None
@@ -100,6 +106,13 @@ class GateSettings:
     range_db
         Gain of the closed gate in dB: 0 does nothing, minus infinity is silence. None is silence
         without a spectral gate, and 0 dB with one, because the pauses are quiet already.
+    ratio
+        Above 1: for each decibel below the threshold, the output is this many decibels below it,
+        down to the range. This is a downward expander; infinity, the default, is a gate.
+    knee_db
+        Width in dB of the soft knee of an expander, around the threshold.
+    duck
+        Whether the gate is closed where it would be open, and open elsewhere, with the same times.
     frame_length
         Samples per frame; None is the smallest power of two that spans at least 30 ms.
     hop_length
@@ -146,6 +159,9 @@ class GateSettings:
     hold_ms: float = 30.0
     release_ms: float = 60.0
     range_db: float | None = None
+    ratio: float = math.inf
+    knee_db: float = 0.0
+    duck: bool = False
     frame_length: int | None = None
     hop_length: int | None = None
     target_floor_db: float | None = None
@@ -190,6 +206,8 @@ class GateSettings:
                 raise SettingsError(f"{name} {value!r} must be {valid_choices}{hint}")
         if not self.reduction_db >= 0:
             raise SettingsError(f"reduction {self.reduction_db:g} dB must be 0 or more")
+        self._check_expander()
+        self._check_duck()
         self._check_noise()
         self._check_frames()
 
@@ -205,7 +223,7 @@ class GateSettings:
     def _check_types(self) -> None:
         if not isinstance(self.threshold, str | Real):
             raise SettingsError(f"threshold {self.threshold!r} must be a number or text")
-        for name in (*NON_NEGATIVE_FIELDS, "reduction_db", *OPTIONAL_FIELDS):
+        for name in (*NON_NEGATIVE_FIELDS, "reduction_db", "ratio", "knee_db", *OPTIONAL_FIELDS):
             value = getattr(self, name)
             is_integer = name.endswith("_length")
             if value is None and name in OPTIONAL_FIELDS:
@@ -216,6 +234,55 @@ class GateSettings:
         if self.key_hz is not None and not _is_pair(self.key_hz):
             raise SettingsError(
                 f"key {self.key_hz!r} must be two frequencies in Hz, such as (250, 4000)"
+            )
+
+    def _check_expander(self) -> None:
+        if not self.ratio > 1:
+            raise SettingsError(f"ratio {self.ratio:g} must be above 1, which changes nothing")
+        if not 0 <= self.knee_db <= MAX_KNEE_DB:
+            raise SettingsError(
+                f"knee {self.knee_db:g} dB must be 0 or more, and {MAX_KNEE_DB:g} at the most"
+            )
+        if not self.expands:
+            if self.knee_db:
+                raise SettingsError("knee_db= is for an expander: give ratio=4 too")
+            return
+        if self.threshold == AUTO:
+            raise SettingsError(
+                f"ratio {self.ratio:g} needs the level below which it expands, and the automatic "
+                "detector has none: give threshold='-40dB', or threshold='floor+6dB'"
+            )
+        if self.target_floor_db is not None:
+            raise SettingsError(
+                "ratio= and target_floor_db= both say how quiet the pauses become: give one of them"
+            )
+        if self.closed_range_db == 0:
+            raise SettingsError(
+                f"ratio {self.ratio:g} changes nothing at a range of 0 dB, the default with "
+                "spectral=True: give range_db=-24"
+                if self.range_db is None
+                else f"ratio {self.ratio:g} changes nothing at a range of 0 dB: give range_db=-24"
+            )
+
+    def _check_duck(self) -> None:
+        if not isinstance(self.duck, bool):
+            raise SettingsError(f"duck {self.duck!r} must be True or False")
+        if not self.duck:
+            return
+        if self.expands:
+            raise SettingsError(
+                f"duck=True attenuates above the threshold, and ratio={self.ratio:g} below it: "
+                "leave out one of them"
+            )
+        if self.spectral != "off":
+            raise SettingsError(
+                "duck=True attenuates the signal, and spectral=True the noise: "
+                "leave out one of them"
+            )
+        if self.target_floor_db is not None:
+            raise SettingsError(
+                "target_floor_db= is the level of pauses, and duck=True does not attenuate them: "
+                "give range_db="
             )
 
     def _check_noise(self) -> None:
@@ -305,7 +372,13 @@ class GateSettings:
 
         It does unless a range is given, by the preset as well.
         """
-        return self.threshold == AUTO and self.range_db is None and self.spectral == "off"
+        is_default = self.range_db is None and self.spectral == "off" and not self.duck
+        return self.threshold == AUTO and is_default
+
+    @property
+    def expands(self) -> bool:
+        """Whether the gain falls with the level below the threshold, as in an expander."""
+        return self.ratio < math.inf
 
     @property
     def resolved(self) -> "GateSettings":

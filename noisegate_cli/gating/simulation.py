@@ -160,7 +160,7 @@ class GateSimulator:
         gate = GateMask(open_above, close_below, self._timing, self._gates)
         mask = gate.process(values, last=True)
         runs = OpenRunCollector(self._gates)
-        runs.process(mask)
+        runs.process(~mask if self._settings.duck else mask)
         return mask, runs.statistics
 
 

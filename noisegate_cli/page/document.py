@@ -95,10 +95,14 @@ def write_page(
     OutputError
         If the page can't be written, exists already, or is the recording.
     SettingsError
-        If the settings have a spectral gate, which a page can't apply.
+        If the settings have a spectral gate or an expander, or duck, which a page can't apply.
     """
     if settings.spectral != "off":
         raise SettingsError("a page has no spectral gate: leave out spectral=True")
+    if settings.duck:
+        raise SettingsError("a page does not duck: leave out duck=True")
+    if settings.expands:
+        raise SettingsError(f"a page has no expander: leave out ratio={settings.ratio:g}")
     if is_same_file(output, path):
         raise OutputError(
             f"{quote_path(output)} is the input, which is never overwritten: give another name"

@@ -10,7 +10,7 @@ from noisegate_cli.gating.detection.level_detector import hysteresis_thresholds
 from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE
 from noisegate_cli.gating.frames.level_track import LevelTrack
 from noisegate_cli.gating.frames.levels import RmsLevels
-from noisegate_cli.gating.gain.envelope import Envelope
+from noisegate_cli.gating.gain.envelope import Gains
 from noisegate_cli.gating.gain.mask import DetectorValues, Mask
 from noisegate_cli.gating.gate import GateReport
 from noisegate_cli.gating.segments import Segments
@@ -20,7 +20,7 @@ from noisegate_cli.plots.tracks import (
     Spectrogram,
     SpectrogramTrack,
 )
-from noisegate_cli.samples import Samples, from_db, full_scale, to_db
+from noisegate_cli.samples import Samples, full_scale, to_db
 
 HISTOGRAM_EDGES_DB = np.arange(-120.0, 21.0)
 """Edges of the bins of the level histogram, in dBFS."""
@@ -140,7 +140,7 @@ class OverviewRecorder:
     ) -> None:
         self._decision, self._sample_rate = decision, sample_rate
         self._uses_scores = isinstance(decision.rule, tuple)
-        self._levels, self._scores = LevelTrack(), RangeTrack()
+        self._levels, self._scores, self._gains = LevelTrack(), RangeTrack(), RangeTrack()
         self._tracks = [RangeTrack() for _ in range(3)]
         self._spectrograms: list[SpectrogramTrack | None] = [None] * 3
         if with_spectrogram:
@@ -157,6 +157,10 @@ class OverviewRecorder:
         self._levels.add(levels if self._uses_scores else values)
         if self._uses_scores:
             self._scores.process(values)
+
+    def add_gains(self, gains: Gains) -> None:
+        """Add linear gains, shaped (frames, gates), which lag behind the levels."""
+        self._gains.process(to_db(gains))
 
     def add_samples(
         self, before: Samples, after: Samples, removed: Samples, last: bool = False
@@ -197,7 +201,7 @@ class OverviewRecorder:
             removed=removed,
             level_db=levels,
             score=self._scores.range if self._uses_scores else None,
-            gain_db=_compute_gains(report.segments, mask),
+            gain_db=self._gains.range,
             level_split=split,
             opens_above=opens_above,
             closes_below=closes_below,
@@ -233,15 +237,3 @@ class OverviewRecorder:
 
 def _scale(values: Range, factor: float) -> Range:
     return Range(values.low * factor, values.high * factor, values.bin_length, values.count)
-
-
-def _compute_gains(segments: Segments, mask: Mask) -> Range:
-    """Return the gains of the frames in dB."""
-    timing, gates = segments.timing, mask.shape[1]
-    closed_gain = float(from_db(segments.range_db))
-    envelope = Envelope(timing.lookahead, timing.attack, timing.release, closed_gain, gates)
-    track = RangeTrack()
-    for start in range(0, max(1, len(mask)), CHUNK_FRAMES):
-        part = mask[start : start + CHUNK_FRAMES]
-        track.process(to_db(envelope.process(part, last=start + CHUNK_FRAMES >= len(mask))))
-    return track.range

@@ -98,7 +98,7 @@ def _choose_threshold(report: "AnalysisReport") -> float | None:
     suggestion, given = report.levels.suggestion, report.settings.threshold
     if suggestion.threshold is None:
         return None if isinstance(given, str) else given
-    if suggestion.agreement is None:
+    if suggestion.agreement is None or report.settings.expands:
         return suggestion.threshold
     is_fixed = suggestion.agreement >= MIN_AGREEMENT and report.levels.drift_db <= MAX_DRIFT_DB
     return suggestion.threshold if is_fixed else None

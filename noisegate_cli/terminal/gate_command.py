@@ -123,7 +123,7 @@ def gate(
     )
     if len(files) > 1:
         single = {
-            "--against": against,
+            "--against": against[0] if against else None,
             "--residue": residue,
             "--plot": plot,
             **stretches.single_files,

@@ -16,6 +16,7 @@ from noisegate_cli.gating.parsing import (
     parse_noise,
     parse_quantity,
     parse_range,
+    parse_ratio,
     parse_reduction,
     parse_samples,
     parse_threshold,
@@ -164,6 +165,31 @@ GATE_OPTIONS: dict[str, Option] = {
         "Choose the range that brings the noise floor to this level, for example -62dB.",
         partial(parse_level, "target floor"),
         "none",
+    ),
+    "ratio": Option(
+        ("--ratio",),
+        "RATIO",
+        ENVELOPE_PANEL,
+        "Expand instead of gating: each dB below the threshold becomes this many dB, down to "
+        "--range. It requires a level or a method as -t.",
+        parse_ratio,
+        "inf, a gate",
+    ),
+    "knee_db": Option(
+        ("--knee",),
+        "DB",
+        ENVELOPE_PANEL,
+        "Begin to expand gradually, within this width around the threshold. It requires --ratio.",
+        partial(parse_quantity, "knee", unit="dB"),
+        "0",
+    ),
+    "duck": Option(
+        ("--duck",),
+        "",
+        ENVELOPE_PANEL,
+        "Turn the recording down to --range while the signal is above the threshold, instead of in "
+        "the pauses.",
+        bool,
     ),
     "spectral": Option(
         ("--spectral",),

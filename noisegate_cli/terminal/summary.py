@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
+from noisegate_cli.gating.parsing import MUTE
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.advice import (
     format_noise_value,
@@ -40,6 +41,10 @@ def format_gate_summary(result: "GateResult") -> list[str]:
         reached = ": the pauses are that quiet already" if not result.range_db else ""
         range_db = format_db(result.range_db)
         lines.append(f"range      {range_db}, for the target floor{reached}")
+    if result.settings.duck:
+        lines.append(_format_ducking(result))
+    if result.settings.expands:
+        lines.append(f"expander   {_format_expander(result)}")
     if result.suggestion and is_softened(result.range_db, result.settings):
         contrast = f"{result.suggestion.contrast_db:.0f} dB"
         lines.append(
@@ -96,6 +101,22 @@ def _format_threshold(result: "GateResult") -> str:
     return f"threshold  {format_level(result.threshold)}, {suggestion.method}. {reason}{moving}"
 
 
+def _format_ducking(result: "GateResult") -> str:
+    """Return a line about the attenuation by ducking."""
+    if not result.statistics.closed:
+        return "note       nothing rises above the threshold: nothing is turned down"
+    depth = "muted" if result.range_db == MUTE else f"{-result.range_db:g} dB down"
+    return f"ducking    {depth} while the signal is above the threshold"
+
+
+def _format_expander(result: "GateResult") -> str:
+    """Return the ratio, the knee and the range of an expander."""
+    settings = result.settings
+    knee = f", knee {settings.knee_db:g} dB" if settings.knee_db else ""
+    limit = f", at most {-result.range_db:g} dB down" if result.range_db > MUTE else ""
+    return f"ratio {settings.ratio:g}:1 below the threshold{knee}{limit}"
+
+
 def _describe_subtype_change(source: "AudioInfo", output: "AudioInfo") -> str:
     """Return a note about a lossy change of the sample type, or an empty string."""
     if source.subtype == output.subtype:
@@ -112,7 +133,8 @@ def _describe_subtype_change(source: "AudioInfo", output: "AudioInfo") -> str:
 
 def is_never_open(result: "GateResult") -> bool:
     """Return whether all levels of the recording are below the threshold."""
-    return result.threshold is not None and not result.statistics.openings
+    is_gate = result.threshold is not None and not result.settings.duck
+    return is_gate and not result.statistics.openings
 
 
 def _format_noise(result: "GateResult") -> list[str]:

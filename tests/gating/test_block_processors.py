@@ -36,7 +36,8 @@ from noisegate_cli.gating.detection.likelihood_detector import (
     LikelihoodDetector,
     LikelihoodScorer,
 )
-from noisegate_cli.gating.forced import ForcedMask, ForcedStretches
+from noisegate_cli.gating.expander_gains import ExpanderGains
+from noisegate_cli.gating.forced import ForcedGains, ForcedMask, ForcedStretches
 from noisegate_cli.gating.frames.framing import FrameBatcher
 from noisegate_cli.gating.frames.levels import FrameRmsMeter
 from noisegate_cli.gating.frames.peaks import PeakMeter
@@ -44,6 +45,14 @@ from noisegate_cli.gating.frames.running_mean import RunningMean
 from noisegate_cli.gating.frames.spectrogram import SpectrogramMeter
 from noisegate_cli.gating.frames.stft import InverseStft, Stft
 from noisegate_cli.gating.gain.envelope import Envelope
+from noisegate_cli.gating.gain.expander import (
+    Expander,
+    GainFades,
+    LaggingLevel,
+    LevelClosing,
+    LevelHold,
+    LevelOpening,
+)
 from noisegate_cli.gating.gain.mask import GateMask, Hysteresis, MinRunLength
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
 from noisegate_cli.gating.gate import Gate
@@ -190,6 +199,14 @@ def read_report(analyzer):
     return (report.percentiles_db, report.peak_db, report.closed_share, report.trials)
 
 
+def create_expander_gains():
+    settings = replace(SEPARATE, ratio=3.0, knee_db=6.0)
+    forced = ForcedStretches(keep=[(0.4, 0.5)], cut=[(0.2, 0.3)])
+    decision = GateDecision(0.05, settings, forced=forced)
+    detector = LevelDetector(0.05, settings, RATE, 2)
+    return ExpanderGains(decision, detector, TIMING, RATE, 0.1)
+
+
 CASES = {
     FrameBatcher: Case(lambda: FrameBatcher(FRAME, HOP, margin=3, frames=16), [SAMPLES]),
     FrameRmsMeter: Case(lambda: FrameRmsMeter(FRAME, HOP), [PCM]),
@@ -218,6 +235,19 @@ CASES = {
     ),
     Turns: Case(lambda: Turns(100), [PCM, PCM[::-1]]),
     Envelope: Case(lambda: Envelope(3, 4.5, 9.5, 0.1, 2), [MASK]),
+    LaggingLevel: Case(lambda: LaggingLevel(1.4, 2), [VALUES]),
+    LevelClosing: Case(lambda: LevelClosing(7, 2), [VALUES]),
+    LevelOpening: Case(lambda: LevelOpening(7, 2), [VALUES]),
+    LevelHold: Case(lambda: LevelHold(5, 2), [VALUES]),
+    GainFades: Case(lambda: GainFades(3, 4.5, 9.5, 0.1, 2), [np.maximum(VALUES, 0.1)]),
+    Expander: Case(lambda: Expander(0.1, 0.05, TIMING, 3.0, 6.0, 0.01, 2), [VALUES]),
+    ExpanderGains: Case(create_expander_gains, [VALUES]),
+    ForcedGains: Case(
+        lambda: ForcedGains(
+            ForcedStretches(keep=[(0.4, 0.5)], cut=[(0.2, 0.3)]), TIMING, RATE, 0.1
+        ),
+        [VALUES],
+    ),
     OverlapAddGain: Case(lambda: OverlapAddGain(FRAME, HOP, 0.0, 2), [PCM, GAINS]),
     ChopAudit: Case(lambda: ChopAudit(TIMING, RATE, 2), [VALUES, MASK], lambda audit: audit.report),
     LevelDetector: Case(

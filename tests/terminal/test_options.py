@@ -29,6 +29,9 @@ VALUES = {
     "hold_ms": ("75", 75.0),
     "release_ms": ("76", 76.0),
     "range_db": ("-60dB", -60.0),
+    "ratio": ("4:1", 4.0),
+    "knee_db": ("6dB", 6.0),
+    "duck": (True, True),
     "frame_length": ("1024", 1024),
     "hop_length": ("128", 128),
     "target_floor_db": ("-62dB", -62.0),
@@ -48,8 +51,17 @@ def test_an_option_overrides_every_preset_and_survives_other_options(preset, nam
     if "spectral" in names and preset == "hard":
         expected["spectral"] = "mask"
     texts = {name: VALUES[name][0] for name in names}
+    if "knee_db" in names:
+        texts["ratio"], expected["ratio"] = VALUES["ratio"]
     is_level_mask = expected.get("spectral") == "mask" and {"threshold", "noise"} <= names
-    if is_level_mask or {"range_db", "target_floor_db"} <= names:
+    has_no_range = "spectral" in names and "range_db" not in names
+    is_no_expander = "ratio" in expected and (
+        "threshold" not in names or "target_floor_db" in names or has_no_range
+    )
+    is_no_ducking = "duck" in names and (
+        "ratio" in expected or "spectral" in names or "target_floor_db" in names
+    )
+    if is_level_mask or is_no_expander or is_no_ducking or {"range_db", "target_floor_db"} <= names:
         with pytest.raises(SettingsError):
             parse_settings(preset, texts)
         return

@@ -1,4 +1,6 @@
-"""Learning of bleed models in the first pass, from the frames that the signal models use."""
+"""Learning of bleed models in the first pass, import math
+from the frames that the signal models use.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -143,6 +145,10 @@ def check_exclusion(settings: GateSettings, channels: int, has_references: bool)
     if settings.spectral == "mask" and not settings.closed_range_db:
         raise SettingsError(
             "a binary mask turns down no bleed: leave out spectral=True, or give range_db="
+        )
+    if settings.duck or math.isfinite(settings.ratio):
+        raise SettingsError(
+            "bleed is excluded by a plain gate: leave out duck= and ratio=, or the other tracks"
         )
     if settings.channels != "exclusive":
         return

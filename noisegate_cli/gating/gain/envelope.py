@@ -73,5 +73,17 @@ class Envelope(BlockProcessor[Mask, Gains]):
         return np.maximum(_gains_at(self._before, until[:ready]), _gains_at(self._after, since))
 
 
+def invert_gains(gains: Gains, closed_gain: float) -> Gains:
+    """Exchange open and closed: the fades are mirrored, and both end values are exact.
+
+    Examples
+    --------
+    >>> invert_gains(np.array([1, 0.75, 0.1]), closed_gain=0.1)
+    array([0.1 , 0.35, 1.  ])
+    """
+    fading = np.where(gains == closed_gain, 1.0, 1 + closed_gain - gains)
+    return np.where(gains == 1, closed_gain, fading)
+
+
 def _gains_at(gains: NDArray[np.float64], distance: NDArray[np.int64]) -> Gains:
     return gains[np.minimum(distance, len(gains) - 1)]
