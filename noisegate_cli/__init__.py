@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from noisegate_cli.files.output_naming import OutputOptions
     from noisegate_cli.files.pipes import RawFormat
     from noisegate_cli.gating.analysis import LevelReport
-    from noisegate_cli.gating.chops import Chop, ChopReport
+    from noisegate_cli.gating.cutoffs import Cutoff, CutoffReport
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion, suggest_threshold
     from noisegate_cli.gating.detection.verdict import Verdict
     from noisegate_cli.gating.forced import ForcedStretches
@@ -57,7 +57,7 @@ _PUBLIC_NAMES = {
     "api.gate_stream": ("GateStream",),
     "api.labels": ("write_labels",),
     "gating.analysis": ("LevelReport",),
-    "gating.chops": ("Chop", "ChopReport"),
+    "gating.cutoffs": ("Cutoff", "CutoffReport"),
     "gating.detection.threshold": ("ThresholdSuggestion", "suggest_threshold"),
     "gating.forced": ("ForcedStretches",),
     "gating.frames.histogram": ("LevelHistogram",),
@@ -85,8 +85,8 @@ __all__ = [
     "ArrayLevelReport",
     "AudioError",
     "AudioInfo",
-    "Chop",
-    "ChopReport",
+    "Cutoff",
+    "CutoffReport",
     "Excerpt",
     "ForcedStretches",
     "Format",

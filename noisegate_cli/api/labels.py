@@ -46,7 +46,7 @@ def build_label_track(report: "GateReport", path: str | Path, channels: int) -> 
         for gate, spans in enumerate(segments.edges, 1)
         for start, end in spans
     ]
-    marks = (Mark(chop.time, f"cut-off {chop.kind}") for chop in report.chops.worst)
+    marks = (Mark(cutoff.time, f"cut-off {cutoff.kind}") for cutoff in report.cutoffs.worst)
     return LabelTrack(
         path=UNNAMED if str(path) in ("", ".", str(STDIO_PATH)) else str(path),
         duration=segments.length / segments.sample_rate,

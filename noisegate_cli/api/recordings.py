@@ -148,7 +148,7 @@ class GateResult(GateReport):
         return draw_gate_of(self.source.path, overview)
 
     def __repr__(self) -> str:
-        names = ("threshold", "statistics.closed_share", "statistics.openings", "chops.count")
+        names = ("threshold", "statistics.closed_share", "statistics.openings", "cutoffs.count")
         return format_repr(self, "output.path.name", *names)
 
 

@@ -49,7 +49,7 @@ _REVIEW_REASON_SQL = f"""CASE
     WHEN peak_db > {MAX_UNCLIPPED_PEAK_DB} THEN 1
     WHEN active_db - noise_floor_db < {MIN_USUAL_CONTRAST_DB} THEN 2
     WHEN closed_share = 0 THEN 3
-    WHEN chops > 0 THEN 4
+    WHEN cutoffs > 0 THEN 4
     WHEN closed_share > {MAX_USUAL_CLOSED_SHARE} THEN 5
 END"""
 _RESULT_COLUMNS_SQL = ", ".join(RESULT_COLUMNS)
@@ -283,9 +283,9 @@ class Plan:
         """Return recordings to review, worst first, and their total number by reason."""
         worst = self._db.execute(f"""
             SELECT name, {_REVIEW_REASON_SQL} AS kind, closed_share,
-                active_db - noise_floor_db AS contrast, peak_db, chops
+                active_db - noise_floor_db AS contrast, peak_db, cutoffs
             FROM files WHERE state = 'done' AND kind IS NOT NULL
-            ORDER BY kind, contrast, chops DESC, closed_share DESC, name LIMIT {limit}
+            ORDER BY kind, contrast, cutoffs DESC, closed_share DESC, name LIMIT {limit}
         """)
         counts = self._db.execute(f"""
             SELECT {_REVIEW_REASON_SQL} AS kind, count(*) FROM files

@@ -23,7 +23,7 @@ RESULT_COLUMNS = (
     "peak_db",
     "closed_share",
     "openings",
-    "chops",
+    "cutoffs",
     "seconds",
 )
 """Figures of a result that the plan stores."""
@@ -82,7 +82,7 @@ class ReviewCandidate(NamedTuple):
     closed_share: float
     contrast_db: float | None
     peak_db: float | None
-    chops: int
+    cutoffs: int
 
 
 @lru_cache(maxsize=64)

@@ -252,7 +252,7 @@ def summarize_result(result: "GateResult") -> dict[str, Any]:
         "peak_db": result.peak_db,
         "closed_share": result.statistics.closed_share,
         "openings": result.statistics.openings,
-        "chops": result.chops.count,
+        "cutoffs": result.cutoffs.count,
         "warnings": result.warnings,
         "seconds": round(result.seconds, 6),
     }

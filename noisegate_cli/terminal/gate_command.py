@@ -70,10 +70,10 @@ def gate(
     keep_mtime: KeepMtimeOption = False,
     fsync: FsyncOption = False,
     raw: RawOption = None,
-    fail_on_chop: Annotated[
+    fail_on_cutoff: Annotated[
         bool,
         typer.Option(
-            "--fail-on-chop",
+            "--fail-on-cutoff",
             help="Exit with status 1 if an attack or a decay was cut off, or nothing was left.",
             rich_help_panel=OUTPUT_PANEL,
         ),
@@ -86,7 +86,7 @@ def gate(
     from noisegate_cli.api.recordings import gate_file
     from noisegate_cli.files.output_naming import OutputOptions, parse_path
     from noisegate_cli.terminal.summary import (
-        format_chop_counts,
+        format_cutoff_counts,
         format_gate_summary,
         is_never_open,
     )
@@ -118,9 +118,11 @@ def gate(
             print_message(line)
         if plot:
             print_message(f"picture    {quote_path(plot)}")
-    if fail_on_chop and (result.chops.count or is_never_open(result)):
+    if fail_on_cutoff and (result.cutoffs.count or is_never_open(result)):
         cut = (
-            format_chop_counts(result.chops) if result.chops.count else "all of it was turned down"
+            format_cutoff_counts(result.cutoffs)
+            if result.cutoffs.count
+            else "all of it was turned down"
         )
         print_error(f"{quote_path(result.output.path)}: {cut}")
         raise typer.Exit(EXIT_FAILURE)

@@ -96,7 +96,7 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         "confidence": result.suggestion.confidence if result.suggestion else None,
         "closed_share": result.statistics.closed_share,
         "openings": result.statistics.openings,
-        "chops": result.chops,
+        "cutoffs": result.cutoffs,
         "segments": build_segments_data(result),
         "forced": result.forced if result.forced else None,
         "noises": _build_noises_data(result.noises),

@@ -7,7 +7,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.advice import (
     format_noise_value,
     is_softened,
-    suggest_chop_remedies,
+    suggest_cutoff_remedies,
 )
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.reasons import format_reason
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from noisegate_cli.api.recordings import GateResult
     from noisegate_cli.batch.interface import BatchReport
     from noisegate_cli.files.formats import AudioInfo
-    from noisegate_cli.gating.chops import ChopReport
+    from noisegate_cli.gating.cutoffs import CutoffReport
 
 
 def format_gate_summary(result: "GateResult") -> list[str]:
@@ -46,8 +46,8 @@ def format_gate_summary(result: "GateResult") -> list[str]:
         lines += _format_noise(result)
     if is_never_open(result):
         lines.append("note       nothing rises above the threshold: all of it is turned down")
-    if result.chops.count:
-        lines += _format_chops(result)
+    if result.cutoffs.count:
+        lines += _format_cutoffs(result)
     if result.residue:
         lines.append(f"residue    {quote_path(result.residue)}")
     lines += format_stretches(result)
@@ -129,20 +129,20 @@ def _describe_noise_source(source: str, settings: GateSettings) -> str:
     return "guessed from what is quietest in each bin, as no pause was found"
 
 
-def format_chop_counts(chops: "ChopReport") -> str:
+def format_cutoff_counts(cutoffs: "CutoffReport") -> str:
     """Return the number of cut decays and attacks as text."""
-    counts = ((chops.decays, "decay"), (chops.attacks, "attack"))
+    counts = ((cutoffs.decays, "decay"), (cutoffs.attacks, "attack"))
     return " and ".join(_pluralize(number, thing) for number, thing in counts if number) + " cut"
 
 
-def _format_chops(result: "GateResult") -> list[str]:
+def _format_cutoffs(result: "GateResult") -> list[str]:
     """Return lines with the positions of cut sounds and with settings that avoid the cuts."""
-    chops = result.chops
-    worst = [f"{format_time(chop.time)} ({chop.above_db:.0f} dB)" for chop in chops.worst]
-    ellipsis = ", …" if chops.count > len(worst) else ""
-    hints = " or ".join(suggest_chop_remedies(result))
+    cutoffs = result.cutoffs
+    worst = [f"{format_time(cutoff.time)} ({cutoff.above_db:.0f} dB)" for cutoff in cutoffs.worst]
+    ellipsis = ", …" if cutoffs.count > len(worst) else ""
+    hints = " or ".join(suggest_cutoff_remedies(result))
     return [
-        f"chops      {format_chop_counts(chops)}: try {hints}",
+        f"cut-offs   {format_cutoff_counts(cutoffs)}: try {hints}",
         f"           at {', '.join(worst)}{ellipsis}",
     ]
 

@@ -29,7 +29,7 @@ OCTAVE_BAR_WIDTH_CHARS, OCTAVE_BAR_RANGE_DB = 40, 60.0
 
 FORCE_HINT = " (--force makes it anew)"
 
-OPTIONAL_SWEEP_COLUMNS = ("openings/min", "chops/min", "at risk", "dBFS", "")
+OPTIONAL_SWEEP_COLUMNS = ("openings/min", "cut-offs/min", "at risk", "dBFS", "")
 """Columns that a narrow terminal does not show, from the least important on."""
 
 SWEEP_STEP_DB, MAX_SWEEP_ROWS = 3, 9
@@ -217,7 +217,7 @@ def _build_sweep_table(levels: "LevelReport", ascii_only: bool) -> "Table":
     from noisegate_cli.gating.simulation import best_trial
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
-    titles = ("-t", "dBFS", "closed", "openings/min", "chops/min", "at risk", "agrees", "")
+    titles = ("-t", "dBFS", "closed", "openings/min", "cut-offs/min", "at risk", "agrees", "")
     for title in titles:
         table.add_column(title, justify="left" if not title else "right")
     arrow = "<--" if ascii_only else "◄──"
@@ -232,7 +232,7 @@ def _build_sweep_table(levels: "LevelReport", ascii_only: bool) -> "Table":
             f"{trial.threshold_db:.0f}",
             f"{100 * trial.closed_share:.0f} %",
             f"{trial.openings_per_minute:.0f}",
-            f"{trial.chops_per_minute:.0f}",
+            f"{trial.cutoffs_per_minute:.0f}",
             "" if trial.at_risk is None else f"{100 * trial.at_risk:.1f} %",
             "" if trial.agreement is None else f"{100 * trial.agreement:.0f} %",
             mark,
@@ -335,6 +335,6 @@ def _build_review_table(review_candidates: "Sequence[ReviewCandidate]") -> "Tabl
             f"{100 * candidate.closed_share:.0f} %",
             "" if candidate.contrast_db is None else f"{candidate.contrast_db:.0f} dB",
             "" if candidate.peak_db is None else f"{candidate.peak_db:.1f} dBFS",
-            str(candidate.chops or ""),
+            str(candidate.cutoffs or ""),
         )
     return table

@@ -32,7 +32,7 @@ def test_labels_that_are_applied_give_the_same_samples(tmp_path, ending):
     assert first.labels == labels
     assert np.array_equal(read(tmp_path / "first.flac"), read(tmp_path / "again.flac"))
     assert again.segments == first.segments
-    assert again.chops == first.chops
+    assert again.cutoffs == first.cutoffs
 
 
 def test_labels_of_separate_channels_are_applied_to_them(tmp_path, write):

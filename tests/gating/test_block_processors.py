@@ -18,7 +18,7 @@ import noisegate_cli.plots
 from noisegate_cli import GateSettings
 from noisegate_cli.gating.analysis import Analyzer
 from noisegate_cli.gating.block_processor import BlockProcessor, PairedBlockProcessor
-from noisegate_cli.gating.chops import ChopAudit
+from noisegate_cli.gating.cutoffs import CutoffAudit
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.detection.learner import SignalModelLearner
@@ -131,7 +131,9 @@ CASES = {
     Turns: Case(lambda: Turns(100), [PCM, PCM[::-1]]),
     Envelope: Case(lambda: Envelope(3, 4.5, 9.5, 0.1, 2), [MASK]),
     OverlapAddGain: Case(lambda: OverlapAddGain(FRAME, HOP, 0.0, 2), [PCM, GAINS]),
-    ChopAudit: Case(lambda: ChopAudit(TIMING, RATE, 2), [VALUES, MASK], lambda audit: audit.report),
+    CutoffAudit: Case(
+        lambda: CutoffAudit(TIMING, RATE, 2), [VALUES, MASK], lambda audit: audit.report
+    ),
     LevelDetector: Case(
         lambda: LevelDetector(0.05, replace(SETTINGS, key_hz=(500, 3000)), RATE, 2), [PCM]
     ),

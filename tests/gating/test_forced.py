@@ -160,9 +160,9 @@ def test_no_segments_close_the_whole_recording():
 def test_a_wanted_cut_is_not_reported_as_a_fault_of_the_gate():
     y = loud_and_quiet()
     result = gate(y, RATE, threshold=0.0001, cut=[(0.8, 2.2)], return_result=True)
-    assert result.chops.count == 0
+    assert result.cutoffs.count == 0
     edited = gate(y, RATE, segments=result.segments, return_result=True)
-    assert edited.chops.count == 2
+    assert edited.cutoffs.count == 2
 
 
 @pytest.mark.parametrize(

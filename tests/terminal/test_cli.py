@@ -137,9 +137,9 @@ def test_a_steady_tone_is_unchanged_with_a_message(write, capsys):
     assert np.array_equal(read(source.with_name("in_gated.wav")), read(source))
 
 
-def test_a_gate_with_a_small_range_reports_no_chops(write, capsys):
+def test_a_gate_with_a_small_range_reports_no_cutoffs(write, capsys):
     decay = tone(3, 0.5) * 10 ** (-np.arange(48000) / 8000)
-    args = ["gate", str(write(decay)), "-t", "-25dB", "--fail-on-chop", "-q", "-f"]
+    args = ["gate", str(write(decay)), "-t", "-25dB", "--fail-on-cutoff", "-q", "-f"]
     assert run([*args, "--range", "-6dB"]) == 0
     assert run([*args, "--range", "-20dB"]) == 1
 
@@ -202,22 +202,22 @@ def test_closed_parts_have_the_level_of_the_target_floor(write, capsys):
         assert 10 * np.log10((pause**2).mean()) == pytest.approx(-62, abs=1)
 
 
-def test_a_chop_is_reported_and_fails_with_fail_on_chop(write, capsys):
+def test_a_cutoff_is_reported_and_fails_with_fail_on_cutoff(write, capsys):
     decay = tone(3, 0.5) * np.repeat([1, 0], [24000, 24000]) * 10 ** (-np.arange(48000) / 16000)
     y = tone(1, 1e-4)
     source = write(np.concatenate([y, decay, y]))
-    assert run(["gate", str(source), "-t", "-25dB", "--fail-on-chop"]) == 1
+    assert run(["gate", str(source), "-t", "-25dB", "--fail-on-cutoff"]) == 1
     err = capsys.readouterr().err
-    assert "chops      1 decay cut: try -t 0.0" in err
+    assert "cut-offs   1 decay cut: try -t 0.0" in err
     assert "at 0:02" in err
     assert err.splitlines()[-1].startswith("ngate: ")
     assert source.with_name("in_gated.wav").exists()
-    assert run(["gate", str(source), "-t", "-75dB", "--fail-on-chop", "-f", "-q"]) == 0
+    assert run(["gate", str(source), "-t", "-75dB", "--fail-on-cutoff", "-f", "-q"]) == 0
     assert capsys.readouterr().err == ""
 
 
-def test_a_threshold_above_every_level_is_reported_and_fails_with_fail_on_chop(write, capsys):
-    args = ["gate", str(write(tone(2, 0.01))), "-t", "-20dB", "--fail-on-chop"]
+def test_a_threshold_above_every_level_is_reported_and_fails_with_fail_on_cutoff(write, capsys):
+    args = ["gate", str(write(tone(2, 0.01))), "-t", "-20dB", "--fail-on-cutoff"]
     assert run(args) == 1
     err = capsys.readouterr().err
     assert "nothing rises above the threshold" in err
@@ -265,22 +265,22 @@ def decays(rng):
     [[], ["--hold", "150"], ["--hold", "500"], ["--lookahead", "300"], ["--range", "-40dB"]],
     ids=" ".join,
 )
-def test_each_remedy_against_chops_makes_it_better(write, capsys, options):
+def test_each_remedy_against_cutoffs_makes_it_better(write, capsys, options):
     source = write(decays(np.random.default_rng(0)))
     arguments = ["gate", str(source), "-t", "-25dB", "-f"]
 
-    def chops(*more):
+    def cutoffs(*more):
         assert run([*arguments, *more, "--json"]) == 0
-        chops = json.loads(capsys.readouterr().out)["chops"]
-        return chops["decays"] + chops["attacks"]
+        cutoffs = json.loads(capsys.readouterr().out)["cutoffs"]
+        return cutoffs["decays"] + cutoffs["attacks"]
 
-    before = chops(*options)
+    before = cutoffs(*options)
     assert before
     assert run([*arguments, *options]) == 0
     remedies = re.search(r"cut: try (.*)", capsys.readouterr().err)[1].split(" or ")
     assert len(remedies) >= 3
     for remedy in remedies:
-        assert chops(*options, *remedy.split()) < before, remedy
+        assert cutoffs(*options, *remedy.split()) < before, remedy
 
 
 def test_a_batch_lists_recordings_to_review(write, tmp_path, capsys):
