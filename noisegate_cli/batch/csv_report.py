@@ -14,7 +14,7 @@ from noisegate_cli.errors import OutputError
 from noisegate_cli.files.partial_files import partial_path
 from noisegate_cli.text import quote_path
 
-HEADER = ("file", "output", "status", "why", *RESULT_COLUMNS)
+HEADER = ("file", "output", "status", "status_reason", *RESULT_COLUMNS)
 
 FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 """Beginnings of text that a spreadsheet would evaluate."""
@@ -79,7 +79,7 @@ def write_csv(path: Path, plan: Plan) -> None:
 
 def _is_report(path: Path) -> bool:
     """Return whether a file is a report, or empty."""
-    start = ",".join(HEADER[:4]).encode()
+    start = ",".join(HEADER[:3]).encode()
     with path.open("rb") as file:
         return file.read(len(start)) in (start, b"")
 

@@ -29,6 +29,7 @@ from noisegate_cli.batch.records import (
     RecordingResult,
     add_default_settings,
     decode_settings,
+    get_columns,
 )
 from noisegate_cli.errors import OutputError
 from noisegate_cli.files.partial_files import sync_folders
@@ -249,8 +250,7 @@ def _parse_result(fields: object) -> RecordingResult:
     for name in ("settings", "options", "result"):
         _check_type(fields.get(name), dict)
     result = fields.get("result") or {}
-    for name in RESULT_COLUMNS:
-        _check_type(result.get(name), int, float)
+    _check_columns(result)
     file = fields.get("file")
     if not isinstance(file, str | None):
         raise TypeError
@@ -269,6 +269,17 @@ def _parse_result(fields: object) -> RecordingResult:
         shared=fields.get("shared"),
         result=result,
     )
+
+
+def _check_columns(result: dict[str, Any]) -> None:
+    """Check that the figures of a result have the types that the plan stores."""
+    try:
+        columns = dict(zip(RESULT_COLUMNS, get_columns(result), strict=True))
+    except (AttributeError, KeyError) as error:
+        raise TypeError from error
+    _check_type(columns.pop("cutoff_times"), str)
+    for value in columns.values():
+        _check_type(value, int, float)
 
 
 def _check_type(value: object, *types: type) -> None:

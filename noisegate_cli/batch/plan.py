@@ -20,6 +20,7 @@ from noisegate_cli.batch.records import (
     RecordingState,
     ReviewCandidate,
     decode_settings,
+    get_columns,
 )
 from noisegate_cli.errors import OutputError
 from noisegate_cli.files.output_naming import OutputOptions, output_name
@@ -126,7 +127,7 @@ class Plan:
                 os.path.normcase(target),
                 folder,
             )
-            state = "failed" if recording.reason else "to do"
+            state = "failed" if recording.reason else "pending"
             return (
                 *map(os.fsencode, texts),
                 recording.size,
@@ -146,7 +147,7 @@ class Plan:
             self._db.execute(f"""
                 UPDATE files AS a SET state = 'failed',
                     why = clash(name, (SELECT b.name FROM files b WHERE {clash} LIMIT 1))
-                WHERE state = 'to do' AND EXISTS (SELECT 1 FROM files b WHERE {clash})
+                WHERE state = 'pending' AND EXISTS (SELECT 1 FROM files b WHERE {clash})
             """)
 
     def load_previous_results(self, results: Iterable[RecordingResult]) -> None:
@@ -157,7 +158,7 @@ class Plan:
                 os.fsencode(result.output),
                 None if result.file is None else os.fsencode(result.file),
                 *(getattr(result, key) for key in _PREVIOUS_COLUMNS),
-                *(result.result.get(key) for key in RESULT_COLUMNS),
+                *get_columns(result.result),
             )
 
         marks = ", ".join("?" * (2 + len(_PREVIOUS_COLUMNS) + len(RESULT_COLUMNS)))
@@ -173,7 +174,7 @@ class Plan:
                 self._db.executemany(query, outputs)
         self._db.execute("CREATE INDEX IF NOT EXISTS shares ON entries (shared)")
 
-    def recordings(self, state: RecordingState = "to do") -> Iterator[Recording]:
+    def recordings(self, state: RecordingState = "pending") -> Iterator[Recording]:
         """Yield the recordings in a state, sorted by name.
 
         The states may change during the iteration.
@@ -227,7 +228,7 @@ class Plan:
                 (
                     result.status,
                     result.reason,
-                    *(result.result.get(key) for key in RESULT_COLUMNS),
+                    *get_columns(result.result),
                     os.fsencode(name),
                 )
                 for name, result in results
@@ -283,7 +284,8 @@ class Plan:
         """Return recordings to review, worst first, and their total number by reason."""
         worst = self._db.execute(f"""
             SELECT name, {_REVIEW_REASON_SQL} AS kind, closed_share,
-                active_db - noise_floor_db AS contrast, peak_db, cutoffs
+                active_db - noise_floor_db AS contrast, peak_db, cutoffs,
+                cutoff_times
             FROM files WHERE state = 'done' AND kind IS NOT NULL
             ORDER BY kind, contrast, cutoffs DESC, closed_share DESC, name LIMIT {limit}
         """)

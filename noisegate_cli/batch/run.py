@@ -158,7 +158,7 @@ class BatchRun:
             self._prepare(workers)
             if report.is_locked:
                 self._remove_partials(plan.find_started_outputs())
-            number, size = plan.count("to do")
+            number, size = plan.count("pending")
             self._observer.on_phase("gating", number, size)
             runner: JobRunner[Job, RecordingResult] = JobRunner(
                 workers,
@@ -186,9 +186,9 @@ class BatchRun:
 
         batch, plan, report = self._batch, self._plan, self.report
         self._prepare(workers)
-        self._observer.on_phase("looking", *plan.count("to do"))
+        self._observer.on_phase("looking", *plan.count("pending"))
         for index, recording in enumerate(plan.recordings()):
-            result = RecordingResult("to do", recording.output, recording.reason)
+            result = RecordingResult("pending", recording.output, recording.reason)
             try:
                 info = probe(batch.root / recording.name)
                 target = output_info(info, batch.output / recording.output, batch.options)
@@ -212,11 +212,11 @@ class BatchRun:
             self._shared_thresholds = SharedThresholds(
                 self._plan, self._batch.settings, self._batch.threshold_scope
             )
-            self._observer.on_phase("measuring", *self._plan.count("to do"))
+            self._observer.on_phase("measuring", *self._plan.count("pending"))
             self._shared_thresholds.measure(workers, self._batch.root, self._notify_progress)
             self.report.thresholds = self._shared_thresholds.thresholds
         self._plan.set_states(self._decide_jobs())
-        self.report.reasons = self._plan.reasons("to do")
+        self.report.reasons = self._plan.reasons("pending")
         self.report.is_planned = True
         for state in UNPROCESSED_STATES:
             for recording in self._plan.recordings(state):
@@ -363,7 +363,7 @@ class BatchRun:
     def _complete_report(self) -> None:
         plan, report = self._plan, self.report
         report.done, report.skipped, report.failed, report.to_do = (
-            plan.count(state)[0] for state in ("done", "skipped", "failed", "to do")
+            plan.count(state)[0] for state in ("done", "skipped", "failed", "pending")
         )
         if report.to_do and self._has_max_errors():
             report.stop_reason = f"stopped after {report.failed} failed"

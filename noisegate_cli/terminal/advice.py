@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+from noisegate_cli.api.result_data import is_range_softened
 from noisegate_cli.gating.parsing import MUTE
 from noisegate_cli.gating.settings import MAX_TIME_MS, GateSettings
 from noisegate_cli.terminal.options import GATE_OPTIONS
@@ -44,7 +45,7 @@ def collect_advice(report: "AnalysisReport") -> list[str]:
             f"{100 * suggestion.agreement:.0f} %: omit -t"
             + ("." if report.settings.key_hz else ", or try --key 250-4000.")
         )
-    if is_softened(levels.range_db, report.settings):
+    if is_range_softened(levels.range_db, report.settings):
         notes.append(
             f"Signal and noise are only {suggestion.contrast_db:.0f} dB apart: the automatic gate "
             f"attenuates the pauses by {-levels.range_db:g} dB; --range mute silences them."
@@ -59,11 +60,6 @@ def collect_advice(report: "AnalysisReport") -> list[str]:
     if suggestion.threshold is not None and levels.closed_share < MIN_CLOSED_SHARE:
         notes.append("There is next to no pause to silence.")
     return notes
-
-
-def is_softened(range_db: float, settings: GateSettings) -> bool:
-    """Return whether the automatic gate attenuates less than its default because of the noise."""
-    return settings.softens_range and range_db != settings.closed_range_db
 
 
 def suggest_gate_command(report: "AnalysisReport") -> str:

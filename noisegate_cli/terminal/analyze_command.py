@@ -69,6 +69,7 @@ def analyze(
     With -t it also shows what this threshold would do.
     """
     from noisegate_cli.files.output_naming import parse_path
+    from noisegate_cli.terminal.json_data import report_failure_as_data
 
     if json and csv:
         raise SettingsError("--json and --csv both write to standard output: give one of them")
@@ -78,7 +79,9 @@ def analyze(
         check_page(page, files)
     for flag, value in {"--page": page, "--plot": plot, "--labels": labels}.items():
         if value and not is_single:
-            raise SettingsError(f"{flag} is for one recording: analyze them one by one")
+            raise SettingsError(
+                f"{flag} requires a single recording: analyze them one by one"
+            )
         if value and csv:
             raise SettingsError(f"{flag} and --csv: give one of them")
         if value and page and flag != "--page":
@@ -86,7 +89,8 @@ def analyze(
     if json and labels == "-":
         raise SettingsError("--json and --labels - both write to standard output: name a file")
     if is_single and not csv:
-        _analyze_one(paths[0], settings, raw, labels, plot, page, force, quiet, json)
+        with report_failure_as_data(json, "analyze", files[0]):
+            _analyze_one(paths[0], settings, raw, labels, plot, page, force, quiet, json)
         return
     _analyze_several(paths, settings, raw_format, quiet, json, csv)
 
@@ -160,6 +164,7 @@ def _analyze_several(
     """Print a line for each recording; one that fails does not stop the others."""
     from noisegate_cli.api.recordings import analyze_file
     from noisegate_cli.terminal.analysis_lines import find_recordings
+    from noisegate_cli.terminal.json_data import build_failure_data, to_json
 
     format_line, header = _choose_line_format(json, csv)
     failed = found = 0
@@ -169,6 +174,8 @@ def _analyze_several(
             with show_recording_progress(path, raw, quiet) as progress:
                 report = analyze_file(path, settings, progress, raw=raw)
         except AudioError as error:
+            if json:
+                print_data(to_json(build_failure_data("analyze", path, error)))
             print_error(error)
             failed += 1
             continue

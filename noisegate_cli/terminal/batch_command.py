@@ -249,6 +249,7 @@ def batch(
     from noisegate_cli.batch.interface import BatchConfig
     from noisegate_cli.batch.run import default_output_directory
     from noisegate_cli.files.output_naming import OutputOptions
+    from noisegate_cli.terminal.json_data import report_failure_as_data
 
     if directory is None:
         if discovery.from_file is None:
@@ -285,7 +286,8 @@ def batch(
         plot_path=execution.plot,
         dry_run=execution.dry_run,
     )
-    _run_batch(config, quiet, json)
+    with report_failure_as_data(json, "batch", directory):
+        _run_batch(config, quiet, json)
 
 
 def _run_batch(config: "BatchConfig", quiet: bool, json: bool) -> None:

@@ -85,6 +85,7 @@ def gate(
     """Gate one recording: silence the pauses, leave the signal unchanged."""
     from noisegate_cli.api.recordings import gate_file
     from noisegate_cli.files.output_naming import OutputOptions, parse_path
+    from noisegate_cli.terminal.json_data import build_gate_data, report_failure_as_data, to_json
     from noisegate_cli.terminal.summary import (
         format_cutoff_counts,
         format_gate_summary,
@@ -95,7 +96,10 @@ def gate(
     if json and "-" in (output, residue, *stretches.outputs):
         raise SettingsError("--json and -o - both write to standard output: give -o a file")
     source, raw_format = parse_path(file), parse_raw_format(raw)
-    with show_recording_progress(source, raw_format, quiet) as progress:
+    with (
+        report_failure_as_data(json, "gate", file),
+        show_recording_progress(source, raw_format, quiet) as progress,
+    ):
         result = gate_file(
             source,
             parse_path(output) if output else None,
@@ -110,8 +114,6 @@ def gate(
             progress=progress,
         )
     if json:
-        from noisegate_cli.terminal.json_data import build_gate_data, to_json
-
         print_data(to_json(build_gate_data(result)))
     elif not quiet:
         for line in format_gate_summary(result):

@@ -60,7 +60,7 @@ def format_recorded_reason(result: Mapping[str, Any]) -> str | None:
     Parameters
     ----------
     result
-        See `batch.worker.summarize_result`. Infinite levels, which are −∞, are None.
+        See `api.result_data.summarize_result`. Levels of −∞ are None.
     """
     if result["verdict"] is None:
         return None

@@ -1,14 +1,10 @@
 """Format results as lines of text; `tables` formats larger results."""
 
-import math
 from typing import TYPE_CHECKING
 
+from noisegate_cli.api.result_data import is_range_softened
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.terminal.advice import (
-    format_noise_value,
-    is_softened,
-    suggest_cutoff_remedies,
-)
+from noisegate_cli.terminal.advice import format_noise_value, suggest_cutoff_remedies
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.reasons import format_reason
 from noisegate_cli.terminal.stretches import format_stretches
@@ -36,7 +32,7 @@ def format_gate_summary(result: "GateResult") -> list[str]:
         reached = ": the pauses are that quiet already" if not result.range_db else ""
         range_db = format_db(result.range_db)
         lines.append(f"range      {range_db}, for the target floor{reached}")
-    if result.suggestion and is_softened(result.range_db, result.settings):
+    if result.suggestion and is_range_softened(result.range_db, result.settings):
         contrast = f"{result.suggestion.contrast_db:.0f} dB"
         lines.append(
             f"range      {format_db(result.range_db)}, as signal and noise are only {contrast} "
@@ -162,11 +158,6 @@ def format_batch_remainder(report: "BatchReport") -> str:
     return (
         f"{processed} of {report.total} recordings are dealt with: the same command does the rest"
     )
-
-
-def level_db(linear: float | None) -> float:
-    """Return a linear level in dBFS; minus infinity for 0 or None."""
-    return 20 * math.log10(linear) if linear else -math.inf
 
 
 def format_sample_type(info: "AudioInfo") -> str:

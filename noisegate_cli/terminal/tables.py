@@ -9,7 +9,14 @@ from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.histogram import build_histogram
 from noisegate_cli.terminal.reasons import format_reason
 from noisegate_cli.terminal.summary import format_sample_type
-from noisegate_cli.text import format_bytes, format_db, format_duration, format_level, quote_path
+from noisegate_cli.text import (
+    format_bytes,
+    format_db,
+    format_duration,
+    format_level,
+    format_time,
+    quote_path,
+)
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -31,6 +38,9 @@ FORCE_HINT = " (--force makes it anew)"
 
 OPTIONAL_SWEEP_COLUMNS = ("openings/min", "cut-offs/min", "at risk", "dBFS", "")
 """Columns that a narrow terminal does not show, from the least important on."""
+
+MAX_CUTOFF_TIMES = 2
+"""Number of the times of cut-offs in a row of the table of recordings to review."""
 
 SWEEP_STEP_DB, MAX_SWEEP_ROWS = 3, 9
 """Step between displayed trials, which are 1 dB apart, and the greatest number of them."""
@@ -288,9 +298,13 @@ def build_batch_table(report: "BatchReport") -> "Group":
     table.add_row("output", Text(quote_path(report.output)))
     if not report.review_candidates:
         return Group(table)
-    return Group(
-        Padding(_build_review_table(report.review_candidates), (0, 0, 1, 0), expand=False), table
-    )
+    review = _build_review_table(report.review_candidates)
+    parts: list[Any] = [Padding(review, (0, 0, 1, 0), expand=False), table]
+    hidden = sum(report.review_counts.values()) - len(report.review_candidates)
+    if hidden > 0:
+        text = f"The table is truncated: {hidden} more to review. --report FILE lists them all."
+        parts.insert(1, Padding(Text(text), (0, 0, 1, 0), expand=False))
+    return Group(*parts)
 
 
 def _add_planned_work(table: "Table", report: "BatchReport") -> None:
@@ -326,7 +340,7 @@ def _build_review_table(review_candidates: "Sequence[ReviewCandidate]") -> "Tabl
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
-    for title in ("listen to", "because", "closed", "contrast", "peak", "cuts"):
+    for title in ("listen to", "because", "closed", "contrast", "peak", "cut-offs at"):
         table.add_column(title, justify="left" if title in ("listen to", "because") else "right")
     for candidate in review_candidates:
         table.add_row(
@@ -335,6 +349,14 @@ def _build_review_table(review_candidates: "Sequence[ReviewCandidate]") -> "Tabl
             f"{100 * candidate.closed_share:.0f} %",
             "" if candidate.contrast_db is None else f"{candidate.contrast_db:.0f} dB",
             "" if candidate.peak_db is None else f"{candidate.peak_db:.1f} dBFS",
-            str(candidate.cutoffs or ""),
+            _format_cutoff_times(candidate),
         )
     return table
+
+
+def _format_cutoff_times(candidate: "ReviewCandidate") -> str:
+    """Return the times of the first listed cut-offs, and the number of the others."""
+    times = [format_time(float(time)) for time in candidate.cutoff_times.split()]
+    shown = times[:MAX_CUTOFF_TIMES]
+    hidden = candidate.cutoffs - len(shown)
+    return ", ".join(shown) + (f" + {hidden}" if hidden > 0 and shown else "")

@@ -21,6 +21,7 @@ from noisegate_cli.batch.manifest import (
 from noisegate_cli.batch.plan import Plan
 from noisegate_cli.batch.records import RecordingResult
 from noisegate_cli.files.partial_files import partial_path
+from noisegate_cli.gating.parsing import MUTE
 from tests.batch.helpers import SETTINGS, list_files, read_manifest, run, statuses
 from tests.conftest import loud_and_quiet, tone
 
@@ -43,11 +44,20 @@ def test_the_manifest_has_a_complete_line_for_each_recording(tree, tmp_path):
     assert (good["size"], good["mtime_ns"]) == (stat.st_size, stat.st_mtime_ns)
     assert good["digest"].startswith("blake2b:")
     assert good["settings"]["threshold"] == 0.03
-    assert good["settings"]["range_db"] is None
+    assert good["settings"]["range_db"] == "mute"
     assert good["versions"].keys() >= {"ngate", "numpy", "libsndfile"}
     assert good["result"]["duration_s"] == 3
     assert (bad["status"], bad["result"]) == ("failed", {})
     assert "not a recording" in bad["error"]
+
+
+def test_a_muted_range_is_another_setting_than_the_default_range(tree, tmp_path):
+    run(tree, tmp_path / "out", settings=GateSettings())
+    muted = GateSettings(range_db=MUTE)
+    report, _ = run(tree, tmp_path / "out", settings=muted)
+    assert (report.done, report.reasons) == (2, {"other settings": 2})
+    report, _ = run(tree, tmp_path / "out", settings=muted)
+    assert report.done == 0
 
 
 def test_a_second_run_does_nothing(tree, tmp_path):
@@ -306,6 +316,9 @@ GOOD = {"status": "done", "output": "x.wav", "file": "/in/x.wav", "result": {}}
         json.dumps(GOOD | {"size": True}),
         json.dumps(GOOD | {"settings": [1]}),
         json.dumps(GOOD | {"result": {"openings": "many"}}),
+        json.dumps(GOOD | {"result": {"cutoffs": 3}}),
+        json.dumps(GOOD | {"result": {"cutoffs": {"count": 1, "worst": [{}]}}}),
+        json.dumps(GOOD | {"result": {"cutoffs": {"count": 1, "worst": [{"time": "x"}]}}}),
         json.dumps(GOOD | {"result": {"seconds": float("nan")}}),
         '{"status": "done", "settings": ' + "[" * 100_000,
         "1" * 100_000,

@@ -187,7 +187,7 @@ def test_a_dry_run_reports_everything_and_writes_nothing(tree, tmp_path):
     report, observer = run(tree, tmp_path / "out", dry_run=True)
     assert not (tmp_path / "out").exists()
     assert statuses(observer) == {
-        "a.wav": "to do", "b.flac": "to do", "c.wav": "to do", "bad.wav": "failed",
+        "a.wav": "pending", "b.flac": "pending", "c.wav": "pending", "bad.wav": "failed",
     }  # fmt: skip
     assert (report.to_do, report.failed, report.reasons) == (3, 1, {"new": 4})
     assert report.audio_seconds == pytest.approx(9)

@@ -73,7 +73,7 @@ def test_json_prints_one_object_per_recording_on_stdout(write, capsys):
     assert data["file"] == str(source)
     assert data["threshold_db"] == pytest.approx(-30)
     assert data["openings"] == 2
-    assert data["settings"]["range_db"] is None
+    assert data["settings"]["range_db"] == data["range_db"] == "mute"
     assert run(["analyze", str(source), str(SPEECH), "--json"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [json.loads(line)["sample_rate"] for line in lines] == [16000, 16000]
@@ -86,7 +86,7 @@ def test_the_suggested_command_gives_the_predicted_result(tmp_path, capsys):
     data = json.loads(capsys.readouterr().out)
     import shlex
 
-    words = shlex.split(data["command"])
+    words = shlex.split(data["suggested_command"])
     assert words[:2] == ["ngate", "gate"]
     assert "--hold=80" in words
     assert run([*words[1:], "--json"]) == 0
@@ -124,7 +124,7 @@ def test_noise_alone_is_silenced_with_a_message(write, capsys, y, message):
     assert run(["analyze", str(source), "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["threshold"] is None
-    assert data["command"] is None
+    assert data["suggested_command"] is None
     assert run(["gate", str(source)]) == 0
     assert message in capsys.readouterr().err
     assert not read(source.with_name("in_gated.wav")).any()
@@ -148,15 +148,17 @@ def test_a_key_above_the_bandwidth_fails_only_for_that_recording(write, capsys):
     sources = [write(tone(1, 0.1, rate), f"{rate}.wav", rate) for rate in (8000, 16000)]
     assert run(["analyze", *map(str, sources), "--key", "5000-7000", "--json"]) == 1
     out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 1
+    statuses = [json.loads(line)["status"] for line in out.splitlines()]
+    assert statuses == ["failed", "done"]
     assert "8000.wav': key 5000-7000 Hz is above all that 8000 samples" in err
 
 
 def test_analyze_continues_after_a_bad_file(write, tmp_path, capsys):
     assert run(["analyze", str(tmp_path / "no.wav"), str(write(tone(1, 0.1))), "--json"]) == 1
     out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 1
-    assert "no.wav' doesn't exist" in err
+    failed, done = map(json.loads, out.splitlines())
+    assert (failed["status"], done["status"]) == ("failed", "done")
+    assert f"ngate: {failed['error']}\n" in err
 
 
 def test_a_key_filter_ignores_rumble(write, capsys):
@@ -175,7 +177,7 @@ def test_analyze_reports_levels_behind_the_key_filter(write, capsys):
     data = json.loads(capsys.readouterr().out)
     assert data["percentiles_db"]["90"] == pytest.approx(-20, abs=0.5)
     assert data["percentiles_db"]["5"] < -55
-    assert "--key=250-4000" in data["command"]
+    assert "--key=250-4000" in data["suggested_command"]
     assert -60 < data["threshold_db"] < -20
 
 

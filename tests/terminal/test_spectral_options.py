@@ -101,7 +101,7 @@ def test_analyze_reports_the_noise_as_text_and_json(capsys):
     assert noise["level_db"] == pytest.approx(data["noise_floor_db"], abs=2)
     total_power = sum(10 ** (band["db"] / 10) for band in noise["bands"] if band["db"] is not None)
     assert 10 * np.log10(total_power) == pytest.approx(noise["level_db"], abs=0.5)
-    assert "--spectral" in data["command"]
+    assert "--spectral" in data["suggested_command"]
 
 
 def test_the_suggested_command_has_the_spectral_options():

@@ -108,7 +108,7 @@ def test_wrong_use_gives_one_line_and_leaves_no_file(folder, capsys, options, st
 
 def test_labels_of_several_recordings_are_refused(folder, capsys):
     assert run(["analyze", "in.wav", "in.wav", "--labels", "a.txt"]) == 2
-    assert "--labels is for one recording" in capsys.readouterr().err
+    assert "--labels requires a single recording" in capsys.readouterr().err
 
 
 def test_a_batch_writes_labels_beside_its_outputs(folder, capsys, write):
