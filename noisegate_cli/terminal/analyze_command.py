@@ -79,9 +79,7 @@ def analyze(
         check_page(page, files)
     for flag, value in {"--page": page, "--plot": plot, "--labels": labels}.items():
         if value and not is_single:
-            raise SettingsError(
-                f"{flag} requires a single recording: analyze them one by one"
-            )
+            raise SettingsError(f"{flag} requires a single recording: analyze them one by one")
         if value and csv:
             raise SettingsError(f"{flag} and --csv: give one of them")
         if value and page and flag != "--page":
