@@ -90,7 +90,7 @@ def write_labels(
     LabelsError
         If no format has this ending.
     OutputError
-        If the file can't be written or exists already.
+        If the file can't be written or already exists.
 
     Examples
     --------
@@ -140,7 +140,7 @@ def _collect_segments(segments: GivenSegments) -> tuple[Spans, ...]:
     array = np.asarray(segments)
     if array.size and (array.ndim != 2 or array.shape[1] != 2):
         raise SettingsError(
-            f"segments shaped {array.shape} are no stretches: give seconds shaped (n, 2)"
+            f"segments shaped {array.shape} are not stretches: give seconds shaped (n, 2)"
         )
     return (to_spans("segments", array.reshape(-1, 2).tolist()),)
 

@@ -29,16 +29,16 @@ def check_csv_path(path: Path) -> None:
         If the directory does not exist, or another file does.
     """
     if not path.absolute().parent.is_dir():
-        raise OutputError(f"{quote_path(path)} can't be written: there is no such directory")
+        raise OutputError(f"{quote_path(path)} can't be written: the folder does not exist")
     if path.is_dir():
-        raise OutputError(f"{quote_path(path)} is a directory: give a file name")
+        raise OutputError(f"{quote_path(path)} is a folder: give a file name")
     try:
         is_foreign = path.is_file() and not _is_report(path)
     except OSError as error:
         raise _make_write_error(path, error) from error
     if is_foreign:
         raise OutputError(
-            f"{quote_path(path)} exists already, and is no report of a batch: "
+            f"{quote_path(path)} already exists and is not the report of a batch: "
             "give csv_path= another name"
         )
 

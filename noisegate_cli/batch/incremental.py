@@ -9,18 +9,18 @@ MTIME_TOLERANCE_NS = 2_000_000_000
 
 REASON_NEW = "new"
 REASON_OUTPUT_MISSING = "output is missing"
-REASON_INPUT_CHANGED = "changed since"
-REASON_FAILED_BEFORE = "failed before"
+REASON_INPUT_CHANGED = "recording changed"
+REASON_FAILED_BEFORE = "failed in the last run"
 REASON_OTHER_SETTINGS = "other settings"
-REASON_INTERRUPTED = "interrupted before"
+REASON_INTERRUPTED = "interrupted in the last run"
 REASON_FORCED = "forced"
-REASON_CHECKSUM = "compared"
+REASON_CHECKSUM = "compared by content"
 """Reasons to gate a recording."""
 
-SKIP_DONE_BEFORE = "done before"
-SKIP_FOREIGN_OUTPUT = "output exists, and no batch made it"
-SKIP_OUTPUT_MODIFIED = "output was changed since it was made"
-SKIP_OUTPUT_OF_OTHER_INPUT = "output is that of another recording"
+SKIP_DONE_BEFORE = "already done"
+SKIP_FOREIGN_OUTPUT = "output exists and is not from a batch"
+SKIP_OUTPUT_MODIFIED = "output was changed after it was written"
+SKIP_OUTPUT_OF_OTHER_INPUT = "output belongs to another recording"
 """Reasons to skip a recording."""
 
 FORCE_ONLY_REASONS = (SKIP_FOREIGN_OUTPUT, SKIP_OUTPUT_MODIFIED, SKIP_OUTPUT_OF_OTHER_INPUT)

@@ -146,7 +146,7 @@ class Manifest:
         except BlockingIOError:
             self.close()
             raise OutputError(
-                f"another ngate batch writes to {quote_path(folder)}: wait until it is done, "
+                f"another ngate batch writes to {quote_path(folder)}: wait until it has finished, "
                 "or give another output with output="
             ) from None
         except OutputError:
@@ -183,7 +183,7 @@ class Manifest:
             if os.path.samestat(os.lstat(self.path), os.fstat(self._file)):
                 return
         raise OutputError(
-            f"{quote_path(self.path)} was removed or replaced while the batch ran: run it again"
+            f"{quote_path(self.path)} was removed or replaced during the batch: run the batch again"
         )
 
     def _truncate_partial_line(self) -> None:

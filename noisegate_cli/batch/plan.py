@@ -38,9 +38,9 @@ MAX_USUAL_CLOSED_SHARE = 0.9
 REVIEW_REASONS = (
     "all closed",
     "clipped",
-    "little contrast",
+    "low contrast",
     "never closed",
-    "cut sounds",
+    "cut-offs",
     "mostly closed",
 )
 """Reasons to review a recording, worst first."""
@@ -316,7 +316,7 @@ class Plan:
         source, other_source = (
             quote_path(os.path.join(self._root, os.fsdecode(n))) for n in (name, other)
         )
-        return f"{source} would overwrite {other_source}, or what comes of it"
+        return f"{source} would overwrite {other_source} or its output"
 
 
 @contextmanager
@@ -335,7 +335,7 @@ def open_plan(root: Path, output: Path, options: OutputOptions) -> Iterator[Plan
             # SQLite's reason is useless: after the first error it finds the database damaged.
             raise OutputError(
                 "the temporary database of the batch can't be written: "
-                "let TMPDIR name a folder with free space"
+                "set TMPDIR to a folder with free space"
             ) from error
 
 

@@ -366,7 +366,7 @@ class BatchRun:
             plan.count(state)[0] for state in ("done", "skipped", "failed", "pending")
         )
         if report.to_do and self._has_max_errors():
-            report.stop_reason = f"stopped after {report.failed} failed"
+            report.stop_reason = f"stopped after {report.failed} failed recordings"
         report.skip_reasons = plan.reasons("skipped")
         report.closed_share = plan.closed_share()
         report.review_candidates, report.review_counts = plan.find_review_candidates(
@@ -387,7 +387,9 @@ def default_output_directory(root: Path) -> Path:
     """
     resolved = root if root.name not in ("", "..") else root.resolve()
     if not resolved.name:
-        raise OutputError(f"{quote_path(root)} has nothing beside it: give the output with output=")
+        raise OutputError(
+            f"{quote_path(root)} is the root of a filesystem: give the output folder with output="
+        )
     return resolved.with_name(f"{resolved.name}-gated")
 
 
@@ -403,20 +405,19 @@ def check_trees(root: Path, output: Path) -> None:
     """
     if not root.is_dir():
         raise AudioError(
-            f"{quote_path(root)} is not a directory: use ngate gate for one recording"
+            f"{quote_path(root)} is not a folder: use ngate gate for one recording"
             if root.exists()
             else f"{quote_path(root)} doesn't exist: check the name"
         )
     if output.exists() and not output.is_dir():
-        raise OutputError(
-            f"{quote_path(output)} is not a directory: give another output with output="
-        )
+        raise OutputError(f"{quote_path(output)} is not a folder: give another output with output=")
     if not output.exists() and output.suffix.lower() in WRITABLE_EXTENSIONS:
         raise OutputError(
-            f"{quote_path(output)} is called like a recording, and a batch makes a tree of them: "
-            "give a directory with output="
+            f"{quote_path(output)} has the name of a recording, but a batch needs an "
+            "output folder: "
+            "give one with output="
         )
     if output.resolve() == root.resolve():
         raise OutputError(
-            f"{quote_path(output)} is the input tree: give another output with output="
+            f"{quote_path(output)} is the input folder: give another output with output="
         )

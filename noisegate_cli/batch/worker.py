@@ -167,7 +167,7 @@ def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
         copy = os.path.join(folder, os.path.basename(job.output))
         result = gate(copy, options=replace(options, inside=None), force=False)
         if not cmp(copy, job.output, shallow=False):
-            raise OutputExistsError(f"{quote_path(job.output)} exists already")
+            raise OutputExistsError(f"{quote_path(job.output)} already exists")
     return result
 
 
@@ -188,7 +188,7 @@ def _may_replace_output(job: Job) -> bool:
         and (not status.st_size or is_unmodified(status, *job.previous_output))
     ):
         return True
-    raise OutputExistsError(f"{quote_path(job.output)} exists already")
+    raise OutputExistsError(f"{quote_path(job.output)} already exists")
 
 
 def _check_files(job: Job, before: os.stat_result | None) -> None:
@@ -205,10 +205,10 @@ def _check_files(job: Job, before: os.stat_result | None) -> None:
         after = os.stat(job.source)
     except OSError as error:
         raise AudioError(
-            f"{quote_path(job.source)} vanished while it was read: {error.strerror}"
+            f"{quote_path(job.source)} was removed while it was read: {error.strerror}"
         ) from error
     if before is None or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-        raise AudioError(f"{quote_path(job.source)} changed while it was read: run it again")
+        raise AudioError(f"{quote_path(job.source)} changed while it was read: gate it again")
     _may_replace_output(job)
 
 

@@ -35,14 +35,14 @@ MIN_FALL_DB = 5.0
 recording was gated before."""
 
 MIN_AUDITED_RANGE_DB = -6.0
-"""A gate with a smaller reduction does not cut sounds audibly and is not audited."""
+"""A gate with a smaller reduction does not cut-offs audibly and is not audited."""
 
 MAX_LISTED_CUTOFFS = 10
 """Number of the worst cut-offs that are reported."""
 
 
 def is_audited(closed_db: float) -> bool:
-    """Return whether a gate with this gain in the pauses, in dB, can cut sounds audibly."""
+    """Return whether a gate with this gain in the pauses, in dB, can cut-offs audibly."""
     return closed_db < MIN_AUDITED_RANGE_DB
 
 

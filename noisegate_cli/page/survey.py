@@ -47,7 +47,7 @@ PEAK_SPANS_PER_S = 250
 PICTURE_BANDS = 80
 
 MAX_MARKED_CUTOFFS = 5
-"""Number of the worst cut sounds that are moments of the page."""
+"""Number of the worst cut-offs that are moments of the page."""
 
 DEFAULT_THRESHOLD_DB = -40.0
 """Where the threshold line begins if the analysis suggests none and hears no noise."""
@@ -110,7 +110,7 @@ def survey_recording(
             levels, warnings = analyzer.report(), tuple(first.warnings)
         if levels.frames > MAX_PAGE_FRAMES:
             raise SignalError(
-                f"it has {levels.frames} frames, and a page holds {MAX_PAGE_FRAMES} at the most: "
+                f"it has {levels.frames} frames, and a page is limited to {MAX_PAGE_FRAMES}: "
                 "make a page of a part of it, or give a longer hop_length="
             )
         info = replace(info, samples=levels.samples)
@@ -209,7 +209,7 @@ def _find_moments(
     levels: NDArray[np.uint16],
     cutoffs: CutoffReport,
 ) -> Iterator[Moment]:
-    """Yield unsure moments, the worst cut sounds and the loudest moment."""
+    """Yield unsure moments, the worst cut-offs and the loudest moment."""
     timing = analysis.settings.timing(analysis.info.sample_rate)
     hop_s = timing.hop_length / analysis.info.sample_rate
     durations = timing.min_open, timing.min_closed

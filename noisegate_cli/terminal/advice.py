@@ -41,24 +41,25 @@ def collect_advice(report: "AnalysisReport") -> list[str]:
     notes = []
     if suggestion.agreement is not None and suggestion.agreement < MIN_AGREEMENT:
         notes.append(
-            "No fixed threshold does what the automatic gate does. The best one agrees with it on "
-            f"{100 * suggestion.agreement:.0f} %: omit -t"
+            "No fixed threshold matches the automatic gate. The best one agrees with it for "
+            f"{100 * suggestion.agreement:.0f} % of the time: omit -t"
             + ("." if report.settings.key_hz else ", or try --key 250-4000.")
         )
     if is_range_softened(levels.range_db, report.settings):
         notes.append(
             f"Signal and noise are only {suggestion.contrast_db:.0f} dB apart: the automatic gate "
-            f"attenuates the pauses by {-levels.range_db:g} dB; --range mute silences them."
+            f"attenuates the pauses by {-levels.range_db:g} dB. --range mute silences them."
         )
     if levels.drift_db > MAX_DRIFT_DB:
         notes.append(
-            f"The noise moves by {levels.drift_db:.0f} dB within the recording: without -t the "
-            "gate follows it, one level can't."
+            f"The noise level varies by {levels.drift_db:.0f} dB. Without -t the gate "
+            "follows it; a "
+            "fixed threshold cannot."
         )
     if levels.peak_db >= 0:
         notes.append("Peaks reach full scale: the recording may be clipped.")
     if suggestion.threshold is not None and levels.closed_share < MIN_CLOSED_SHARE:
-        notes.append("There is next to no pause to silence.")
+        notes.append("There are hardly any pauses to silence.")
     return notes
 
 

@@ -81,11 +81,13 @@ def analyze(
         if value and not is_single:
             raise SettingsError(f"{flag} requires a single recording: analyze them one by one")
         if value and csv:
-            raise SettingsError(f"{flag} and --csv: give one of them")
+            raise SettingsError(f"{flag} and --csv exclude each other: give one of them")
         if value and page and flag != "--page":
-            raise SettingsError(f"{flag} and --page: give one of them")
+            raise SettingsError(f"{flag} and --page exclude each other: give one of them")
     if json and labels == "-":
-        raise SettingsError("--json and --labels - both write to standard output: name a file")
+        raise SettingsError(
+            "--json and --labels - both write to standard output: give --labels a file name"
+        )
     if is_single and not csv:
         with report_failure_as_data(json, "analyze", files[0]):
             _analyze_one(paths[0], settings, raw, labels, plot, page, force, quiet, json)
@@ -144,7 +146,7 @@ def _analyze_one(
             table = build_analysis_table(report, ascii_only, overview, target.width)
             print_renderable(target, table)
         if line := suggest_gate_command(report):
-            print_data(f"  type         {line}")
+            print_data(f"  command      {line}")
     if plot and not quiet:
         print_message(f"picture    {quote_path(plot)}")
     if page and not quiet:
@@ -182,7 +184,7 @@ def _analyze_several(
             header = ""
         print_data(format_line(report))
     if not found:
-        print_message(f"no recordings below {quote_path(paths[0])}")
+        print_message(f"no recordings in {quote_path(paths[0])}")
     if failed:
         raise typer.Exit(EXIT_FAILURE)
 

@@ -42,7 +42,7 @@ EXECUTION_PANEL: dict[str, Any] = {"rich_help_panel": "Execution"}
 def parse_directory(text: str) -> Path:
     """Return a path; an empty text is no path, although Python takes it for the current folder."""
     if not text:
-        raise typer.BadParameter("it is empty: is a variable not set?")
+        raise typer.BadParameter("it is empty: is a shell variable unset?")
     return Path(text)
 
 
@@ -311,7 +311,7 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool) -> None:
     except BrokenPipeError:
         discard_stdout()
         if report.to_do:
-            message = "the program that reads standard output has ended"
+            message = "the program that reads standard output has exited"
             raise OutputError(f"{message}: {format_batch_remainder(report)}") from None
     finally:
         progress.close()
@@ -321,10 +321,12 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool) -> None:
         for line in format_batch_errors(report):
             print_error(line)
     if not report.total:
-        print_message(f"there are no recordings below {quote_path(config.root)}")
+        print_message(f"no recordings in {quote_path(config.root)}")
     if config.plot_path and not quiet and not report.dry_run:
         is_drawn = report.review_candidates and config.plot_path.exists()
-        drawn = quote_path(config.plot_path) if is_drawn else "none, no recording is unusual"
+        drawn = (
+            quote_path(config.plot_path) if is_drawn else "none, because there is nothing to review"
+        )
         print_message(f"picture    {drawn}")
     if report.stop_reason:
         print_error(f"{report.stop_reason}: {format_batch_remainder(report)}")

@@ -74,9 +74,12 @@ def gate(
         bool,
         typer.Option(
             "--fail-on-cutoff",
-            help="Exit with status 1 if an attack or a decay was cut off, or nothing was left.",
+            help="Exit with status 1 if the gate truncates an attack or a decay, or never opens.",
             rich_help_panel=OUTPUT_PANEL,
         ),
+    ] = False,
+    fail_on_chop: Annotated[
+        bool, typer.Option("--fail-on-chop", hidden=True, help="The name in version 0.1.")
     ] = False,
     force: ForceOption = False,
     quiet: QuietOption = False,
@@ -94,7 +97,7 @@ def gate(
 
     keep_freed_memory()
     if json and "-" in (output, residue, *stretches.outputs):
-        raise SettingsError("--json and -o - both write to standard output: give -o a file")
+        raise SettingsError("--json and -o - both write to standard output: give -o a file name")
     source, raw_format = parse_path(file), parse_raw_format(raw)
     with (
         report_failure_as_data(json, "gate", file),
@@ -120,11 +123,9 @@ def gate(
             print_message(line)
         if plot:
             print_message(f"picture    {quote_path(plot)}")
-    if fail_on_cutoff and (result.cutoffs.count or is_never_open(result)):
+    if (fail_on_cutoff or fail_on_chop) and (result.cutoffs.count or is_never_open(result)):
         cut = (
-            format_cutoff_counts(result.cutoffs)
-            if result.cutoffs.count
-            else "all of it was turned down"
+            format_cutoff_counts(result.cutoffs) if result.cutoffs.count else "the gate never opens"
         )
         print_error(f"{quote_path(result.output.path)}: {cut}")
         raise typer.Exit(EXIT_FAILURE)

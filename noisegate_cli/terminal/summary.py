@@ -29,7 +29,7 @@ def format_gate_summary(result: "GateResult") -> list[str]:
         f"output     {quote_path(result.output.path)} ({format_sample_type(result.output)})",
     ]
     if result.settings.target_floor_db is not None and result.statistics.closed:
-        reached = ": the pauses are that quiet already" if not result.range_db else ""
+        reached = ": the pauses are already that quiet" if not result.range_db else ""
         range_db = format_db(result.range_db)
         lines.append(f"range      {range_db}, for the target floor{reached}")
     if result.suggestion and is_range_softened(result.range_db, result.settings):
@@ -41,17 +41,17 @@ def format_gate_summary(result: "GateResult") -> list[str]:
     if result.settings.spectral != "off":
         lines += _format_noise(result)
     if is_never_open(result):
-        lines.append("note       nothing rises above the threshold: all of it is turned down")
+        lines.append("note       no level exceeds the threshold: the gate never opens")
     if result.cutoffs.count:
         lines += _format_cutoffs(result)
     if result.residue:
-        lines.append(f"residue    {quote_path(result.residue)}")
+        lines.append(f"removed    {quote_path(result.residue)}")
     lines += format_stretches(result)
     if result.delay_ms is not None:
         hold = result.settings.hold_ms
         lines.append(
-            f"delay      at most {result.delay_ms:.0f} ms; so that it is no more, hold {hold:g} ms "
-            "takes the place of min closed"
+            f"delay      at most {result.delay_ms:.0f} ms. To limit it, a hold of {hold:g} ms "
+            "replaces --min-closed"
         )
     if note := _describe_subtype_change(result.source, result.output):
         lines.append(f"note       {note}")
@@ -62,15 +62,15 @@ def format_gate_summary(result: "GateResult") -> list[str]:
 def _format_threshold(result: "GateResult") -> str:
     """Return a line about the threshold and its origin."""
     if result.forced.segments is not None:
-        return "applied    the open stretches that are given"
+        return "applied    the given open stretches"
     suggestion, adaptive = result.suggestion, result.settings.adaptive
     if suggestion is None:
-        moving = ", moving with the noise" if adaptive and result.threshold is not None else ""
+        moving = ", follows the noise" if adaptive and result.threshold is not None else ""
         return f"threshold  {format_level(result.threshold or 0)}, as given{moving}"
     reason = format_reason(suggestion)
     if result.threshold is None:
         return f"automatic  {reason}"
-    moving = " It moves with the noise." if adaptive else ""
+    moving = " It follows the noise." if adaptive else ""
     return f"threshold  {format_level(result.threshold)}, {suggestion.method}. {reason}{moving}"
 
 
@@ -79,12 +79,12 @@ def _describe_subtype_change(source: "AudioInfo", output: "AudioInfo") -> str:
     if source.subtype == output.subtype:
         return ""
     if source.is_lossy and not output.is_lossy:
-        return f"the input is {source.subtype}: the output holds what that decodes to"
+        return f"the input is {source.subtype}: the output contains the decoded samples"
     mantissa = {"FLOAT": 24, "DOUBLE": 53}
     capacity = mantissa.get(output.subtype, output.bit_depth)
     is_exact = mantissa.get(source.subtype, source.bit_depth) <= capacity
     if output.is_lossy or not is_exact or (source.dtype.kind == "f" and output.dtype.kind == "i"):
-        return f"the input is {source.subtype}: not every bit can be kept"
+        return f"the input is {source.subtype}: the output cannot keep all bits"
     return ""
 
 
@@ -97,7 +97,7 @@ def _format_noise(result: "GateResult") -> list[str]:
     """Return lines about the noise and the reduction of a spectral gate."""
     settings = result.settings
     if settings.masks_by_level:
-        return ["bins       open where a tone is above the threshold"]
+        return ["bins       open where their level exceeds the threshold"]
     profiles = [noise for noise in result.noises if noise]
     lines = []
     if profiles:
@@ -105,13 +105,13 @@ def _format_noise(result: "GateResult") -> list[str]:
         sources = dict.fromkeys(
             _describe_noise_source(noise.source, settings) for noise in profiles
         )
-        depth = f"up to {settings.reduction_db:g} dB" if settings.bin_floor else "all the way"
+        depth = f"up to {settings.reduction_db:g} dB" if settings.bin_floor else "to silence"
         lines.append(f"noise      {levels} dBFS, {', or '.join(sources)}")
-        lines.append(f"           {depth} down in each bin")
+        lines.append(f"           reduced {depth} in each bin")
     if len(profiles) < len(result.noises):
-        where = "in a channel nothing" if profiles else "nothing"
+        where = " for one channel" if profiles else ""
         lines.append(
-            f"note       no noise could be learnt, and {where} was taken away: show it with "
+            f"note       no noise was learned{where}, so none was reduced: give it with "
             "--noise FROM-TO or --noise FILE"
         )
     return lines
@@ -119,20 +119,22 @@ def _format_noise(result: "GateResult") -> list[str]:
 
 def _describe_noise_source(source: str, settings: GateSettings) -> str:
     if source == "given":
-        return f"as in {quote_path(format_noise_value(settings.noise))}"
+        return f"learned from {quote_path(format_noise_value(settings.noise))}"
     if source == "pauses":
-        return "learnt from the pauses"
-    return "guessed from what is quietest in each bin, as no pause was found"
+        return "learned from the pauses"
+    return "estimated from the quietest frames of each bin, because there is no pause"
 
 
 def format_cutoff_counts(cutoffs: "CutoffReport") -> str:
-    """Return the number of cut decays and attacks as text."""
+    """Return the number of truncated decays and attacks as text."""
     counts = ((cutoffs.decays, "decay"), (cutoffs.attacks, "attack"))
-    return " and ".join(_pluralize(number, thing) for number, thing in counts if number) + " cut"
+    return (
+        " and ".join(_pluralize(number, thing) for number, thing in counts if number) + " truncated"
+    )
 
 
 def _format_cutoffs(result: "GateResult") -> list[str]:
-    """Return lines with the positions of cut sounds and with settings that avoid the cuts."""
+    """Return lines with the positions of cut-offs and with settings that avoid them."""
     cutoffs = result.cutoffs
     worst = [f"{format_time(cutoff.time)} ({cutoff.above_db:.0f} dB)" for cutoff in cutoffs.worst]
     ellipsis = ", …" if cutoffs.count > len(worst) else ""
@@ -148,16 +150,14 @@ def format_batch_errors(report: "BatchReport") -> list[str]:
     errors = list(report.errors)
     if report.failed > len(errors):
         remaining = report.failed - len(errors)
-        errors.append(f"{remaining} more recordings failed: --report FILE lists them all")
+        errors.append(f"{remaining} more recordings failed: --report FILE lists all of them")
     return errors
 
 
 def format_batch_remainder(report: "BatchReport") -> str:
     """Return the progress of a stopped batch and a hint how to continue it."""
     processed = report.total - report.to_do
-    return (
-        f"{processed} of {report.total} recordings are dealt with: the same command does the rest"
-    )
+    return f"{processed} of {report.total} recordings are finished: repeat the command to continue"
 
 
 def format_sample_type(info: "AudioInfo") -> str:

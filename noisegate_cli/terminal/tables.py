@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 OCTAVE_BAR_WIDTH_CHARS, OCTAVE_BAR_RANGE_DB = 40, 60.0
 """Width of the bar of the loudest octave, and the distance below it where the width is 0."""
 
-FORCE_HINT = " (--force makes it anew)"
+FORCE_HINT = " (--force overwrites it)"
 
 OPTIONAL_SWEEP_COLUMNS = ("openings/min", "cut-offs/min", "at risk", "dBFS", "")
 """Columns that a narrow terminal does not show, from the least important on."""
@@ -75,9 +75,9 @@ def build_analysis_table(
         sweep = _build_sweep_table(levels, ascii_only)
         sweep = drop_columns(sweep, OPTIONAL_SWEEP_COLUMNS, width - 2)
         parts.append(Padding(sweep, (0, 0, 0, 2), expand=False))
-        legend = "at risk: of what the automatic gate lets through; agrees: with it"
+        legend = "at risk: signal that the threshold would mute; agrees: with the automatic gate"
         if not any(trial.agreement for trial in levels.trials):
-            legend = "at risk, agrees: unknown, as the automatic gate finds no pauses"
+            legend = "at risk, agrees: unknown, because the automatic gate finds no pauses"
         parts.append(Padding(Text(legend), (0, 0, 1, 2), expand=False))
     parts.append(Padding(_build_suggestion_table(report), (0, 0, 0, 2), expand=False))
     for gate, noise in enumerate(levels.noises):
@@ -163,17 +163,20 @@ def _build_suggestion_table(report: "AnalysisReport") -> "Table":
     if suggestion.confidence:
         table.add_row(
             "confidence",
-            f"{100 * suggestion.confidence:.0f} % of the time lies clearly on one side",
+            f"{100 * suggestion.confidence:.0f} % of the frames are clearly signal or noise",
         )
     table.add_row(
         "would close",
         f"{100 * levels.closed_share:.1f} % of the time, "
-        f"{levels.openings_per_minute:.0f} openings a minute"
+        f"{levels.openings_per_minute:.0f} openings per minute"
         + (", with the given threshold" if levels.given_trial else ""),
     )
     if suggestion.threshold is not None:
         text = Text(format_level(suggestion.threshold), style="bold green")
-        text.append(f", agrees with it on {100 * (suggestion.agreement or 0):.0f} %", style="none")
+        text.append(
+            f", agrees with the automatic gate for {100 * (suggestion.agreement or 0):.0f} %",
+            style="none",
+        )
         table.add_row("threshold", text)
     if suggestion.estimates_db:
         table.add_row("estimates", _format_estimates(suggestion.estimates_db))
@@ -206,9 +209,9 @@ def _build_noise_text(noise: "NoiseProfile | None", channel: str, ascii_only: bo
     from rich.text import Text
 
     if noise is None:
-        hint = "show it with --noise FROM-TO or --noise FILE"
-        return Text(f"noise{channel}: none could be learnt, {hint}", style="yellow")
-    text = Text(f"noise{channel}, {noise.level_db():.1f} dBFS, by octaves:\n")
+        hint = "give it with --noise FROM-TO or --noise FILE"
+        return Text(f"noise{channel}: none was learned, {hint}", style="yellow")
+    text = Text(f"noise{channel}, {noise.level_db():.1f} dBFS, in octave bands:\n")
     bands = noise.compute_band_levels(1)
     loudest = max((db for _, _, db in bands if math.isfinite(db)), default=0.0)
     for low, _, db in bands:
@@ -284,7 +287,7 @@ def build_batch_table(report: "BatchReport") -> "Group":
     if report.done:
         table.add_row("closed", f"{100 * report.closed_share:.1f} % of the time")
         reviews = ", ".join(f"{number} {reason}" for reason, number in report.review_counts.items())
-        table.add_row("unusual", reviews or "none")
+        table.add_row("to review", reviews or "none")
     for reason, number in report.skip_reasons.items():
         table.add_row(
             "skipped", f"{number}: {reason}" + (FORCE_HINT if reason in FORCE_ONLY_REASONS else "")
@@ -292,9 +295,11 @@ def build_batch_table(report: "BatchReport") -> "Group":
     if report.failed:
         table.add_row("failed", Text(str(report.failed), style="bold red"))
     if report.unreadable_lines:
-        table.add_row("manifest", f"{report.unreadable_lines} lines can't be read, and don't count")
+        table.add_row("manifest", f"{report.unreadable_lines} unreadable lines were ignored")
     if not report.is_locked:
-        table.add_row("note", "there are no locks here: let no other batch write there meanwhile")
+        table.add_row(
+            "note", "this filesystem has no locks: do not run another batch into the same folder"
+        )
     table.add_row("output", Text(quote_path(report.output)))
     if not report.review_candidates:
         return Group(table)
@@ -302,7 +307,7 @@ def build_batch_table(report: "BatchReport") -> "Group":
     parts: list[Any] = [Padding(review, (0, 0, 1, 0), expand=False), table]
     hidden = sum(report.review_counts.values()) - len(report.review_candidates)
     if hidden > 0:
-        text = f"The table is truncated: {hidden} more to review. --report FILE lists them all."
+        text = f"The table is truncated: {hidden} more recordings. --report FILE lists all of them."
         parts.insert(1, Padding(Text(text), (0, 0, 1, 0), expand=False))
     return Group(*parts)
 
@@ -326,12 +331,14 @@ def _format_shared_thresholds(thresholds: dict[str, float | None]) -> str:
     """Return a short description of the shared thresholds."""
     levels = sorted(t for t in thresholds.values() if t is not None)
     if not levels:
-        return "none: signal and noise don't part, the gate stays open"
+        return "none: signal and noise are too similar, the gate stays open"
     text = format_level(levels[0])
     if len(thresholds) > 1:
         text += f" to {format_level(levels[-1])}, in {len(thresholds)} folders"
     if len(levels) < len(thresholds):
-        text += f"; none in {len(thresholds) - len(levels)} of them, where the gate stays open"
+        text += (
+            f"; no threshold in {len(thresholds) - len(levels)} of them, where the gate stays open"
+        )
     return text
 
 
@@ -340,8 +347,8 @@ def _build_review_table(review_candidates: "Sequence[ReviewCandidate]") -> "Tabl
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
-    for title in ("listen to", "because", "closed", "contrast", "peak", "cut-offs at"):
-        table.add_column(title, justify="left" if title in ("listen to", "because") else "right")
+    for title in ("listen to", "reason", "closed", "contrast", "peak", "cut-offs at"):
+        table.add_column(title, justify="left" if title in ("listen to", "reason") else "right")
     for candidate in review_candidates:
         table.add_row(
             Text(quote_path(candidate.name)),

@@ -65,7 +65,7 @@ def test_a_report_never_has_the_path_of_a_future_output(tree, tmp_path):
 
 def test_a_report_replaces_no_file_but_an_earlier_report(tree, tmp_path):
     (tmp_path / "notes.csv").write_text("one,two")
-    with pytest.raises(OutputError, match="is no report of a batch"):
+    with pytest.raises(OutputError, match="is not the report of a batch"):
         run(tree, tmp_path / "out", csv_path=tmp_path / "notes.csv", force=True)
     assert (tmp_path / "notes.csv").read_text() == "one,two"
     with pytest.raises(OutputError, match="is a directory"):

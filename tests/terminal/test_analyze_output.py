@@ -73,7 +73,7 @@ def test_json_of_a_folder_has_one_object_on_each_line(tree, capsys):
 
 def test_an_empty_folder_prints_a_message(tmp_path, capsys):
     assert run(["analyze", str(tmp_path)]) == 0
-    assert "no recordings below" in capsys.readouterr().err
+    assert "no recordings in" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
