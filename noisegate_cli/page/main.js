@@ -164,8 +164,8 @@ class Page {
     $("name").textContent = data.name;
     const channels = { 1: "mono", 2: "stereo" }[data.channels] ?? `${data.channels} channels`;
     const facts = [formatTime(this.duration), `${data.sample_rate} Hz`, channels];
-    const heard = data.sounds.reduce((sum, sound) => sum + sound.end_s - sound.start_s, 0);
-    if (heard < this.duration - 0.1) facts.push(`${formatTime(heard, 0)} of its audio on this page`);
+    const audible = data.sounds.reduce((sum, sound) => sum + sound.end_s - sound.start_s, 0);
+    if (audible < this.duration - 0.1) facts.push(`${formatTime(audible, 0)} of its audio on this page`);
     $("facts").textContent = facts.join(", ");
     $("seek").max = this.duration.toFixed(2);
   }
