@@ -73,6 +73,7 @@ pictures: demo  ## Draw the pictures of the README again.
 
 docs: $(VENV)/ready-docs  ## Build the manual in build/docs and the man page docs/ngate.1.
 	$(BIN)/python -m docs.options_page
+	$(BIN)/python -m docs.json_page
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
 	$(BIN)/python -m sphinx -W --keep-going -q -b man docs build/man
 	cp build/man/ngate.1 docs/ngate.1

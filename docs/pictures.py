@@ -28,7 +28,7 @@ def terminal(clean: Path) -> str:
     console.print(f"{prompt}analyze {DEMO}")
     report, overview = analyze_recording(DEMO, GateSettings(), with_overview=True)
     console.print(build_analysis_table(report, overview=overview, width=console.width))
-    console.print(f"  type         {suggest_gate_command(report)}")
+    console.print(f"  command      {suggest_gate_command(report)}")
     console.print(f"\n{prompt}gate {DEMO} -o clean.wav")
     for line in format_gate_summary(gate_file(DEMO, clean, force=True)):
         console.print(Text(line.replace(str(clean), "clean.wav")))

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.alignment import Alignment
     from noisegate_cli.gating.analysis import LevelReport
     from noisegate_cli.gating.bleed.report import BleedLevel, BleedReport
-    from noisegate_cli.gating.chops import Chop, ChopReport
+    from noisegate_cli.gating.cutoffs import Cutoff, CutoffReport
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion, suggest_threshold
     from noisegate_cli.gating.detection.verdict import Verdict
     from noisegate_cli.gating.forced import ForcedStretches
@@ -63,7 +63,7 @@ _PUBLIC_NAMES = {
     "gating.alignment": ("Alignment",),
     "gating.analysis": ("LevelReport",),
     "gating.bleed.report": ("BleedLevel", "BleedReport"),
-    "gating.chops": ("Chop", "ChopReport"),
+    "gating.cutoffs": ("Cutoff", "CutoffReport"),
     "gating.detection.threshold": ("ThresholdSuggestion", "suggest_threshold"),
     "gating.forced": ("ForcedStretches",),
     "gating.frames.histogram": ("LevelHistogram",),
@@ -94,8 +94,8 @@ __all__ = [
     "AudioInfo",
     "BleedLevel",
     "BleedReport",
-    "Chop",
-    "ChopReport",
+    "Cutoff",
+    "CutoffReport",
     "Excerpt",
     "ForcedStretches",
     "Format",

@@ -27,7 +27,7 @@ class OutputError(NoisegateError, OSError):
 
 
 class OutputExistsError(OutputError):
-    """The output exists already, and may not be overwritten."""
+    """The output already exists, and may not be overwritten."""
 
 
 class LabelsError(NoisegateError, ValueError):

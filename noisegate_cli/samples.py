@@ -64,8 +64,8 @@ def silence_nonfinite(
         samples_read += len(block)
         if last and count:
             warnings.append(
-                f"{count} samples were NaN or infinite, the first is number {first}: "
-                "they are silent now"
+                f"{count} samples are NaN or infinite, the first is number {first}: "
+                "they are replaced with silence"
             )
         yield block, last
 

@@ -16,7 +16,7 @@ def test_the_citation_names_the_last_version_of_the_changelog():
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     version = re.search(r"^version: (.*)$", citation, re.M)[1]
     assert version == noisegate_cli.__version__
-    assert version == re.search(r"^## (\d\S*)", changelog, re.M)[1]
+    assert version == re.search(r"^## \[(\d[^]]*)\] - \d{4}-\d\d-\d\d$", changelog, re.M)[1]
 
 
 def test_make_help_lists_every_target():
@@ -39,7 +39,7 @@ def test_the_pictures_of_the_readme_exist():
 
 def test_the_changelog_has_an_entry_for_this_version():
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert f"## {noisegate_cli.__version__}" in changelog
+    assert f"## [{noisegate_cli.__version__}] - " in changelog
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])

@@ -9,7 +9,7 @@ from noisegate_cli import GateSettings, analyze_file, gate_file
 from noisegate_cli.api.recordings import AnalysisReport, GateResult
 from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.gating.analysis import Analyzer, LevelReport
-from noisegate_cli.gating.chops import ChopReport
+from noisegate_cli.gating.cutoffs import CutoffReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.rule import AdaptiveThreshold
 from noisegate_cli.gating.detection.signal_model import SignalModel
@@ -54,7 +54,7 @@ def results(tmp_path_factory):
     [
         AdaptiveThreshold,
         AnalysisReport,
-        ChopReport,
+        CutoffReport,
         GateDecision,
         GateResult,
         GateStatistics,

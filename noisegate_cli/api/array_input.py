@@ -24,11 +24,13 @@ def read_array(y: ArrayLike) -> Samples:
     """
     if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
         masked = np.count_nonzero(np.ma.getmaskarray(y))
-        raise SettingsError(f"{masked} samples are masked: fill them first, such as y.filled(0)")
+        raise SettingsError(
+            f"{masked} samples are masked: fill them first, for example with y.filled(0)"
+        )
     try:
         samples = np.asarray(y)
     except ValueError as error:
-        raise SettingsError(f"the samples are no array: {error}") from None
+        raise SettingsError(f"the samples are not an array: {error}") from None
     if samples.dtype.name not in SAMPLE_TYPES:
         raise SettingsError(
             f"samples of type {samples.dtype} can't be gated: use {', '.join(SAMPLE_TYPES[:-1])} "

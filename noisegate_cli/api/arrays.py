@@ -90,7 +90,7 @@ class ArrayGateResult(GateReport):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        names = ("threshold", "statistics.closed_share", "statistics.openings", "chops.count")
+        names = ("threshold", "statistics.closed_share", "statistics.openings", "cutoffs.count")
         return format_repr(self, "samples.shape", *names)
 
 

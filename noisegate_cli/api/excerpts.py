@@ -63,7 +63,7 @@ class SampleSpan(NamedTuple):
         """Raise SignalError if a recording with `samples` samples ends before the part begins."""
         if self.start and self.start >= samples:
             raise SignalError(
-                f"it ends at {format_time(samples / sample_rate)}, before the excerpt begins, "
+                f"it ends at {format_time(samples / sample_rate)}, before the excerpt starts "
                 f"at {format_time(self.start / sample_rate)}"
             )
 

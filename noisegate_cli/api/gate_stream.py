@@ -83,7 +83,7 @@ class GateStream:
 
     @property
     def report(self) -> GateReport:
-        """Report on the samples so far: statistics, open stretches and cut sounds."""
+        """Report on the samples so far: statistics, open stretches and cut-offs."""
         return self._gate.report
 
     def process(self, block: ArrayLike, last: bool = False) -> Samples:
@@ -151,7 +151,7 @@ def _describe_missing(settings: GateSettings) -> str:
     """Return why the settings need the whole recording, and what to give instead."""
     if isinstance(settings.threshold, str):
         return (
-            f"threshold {settings.threshold!r} is found in the whole recording, which a stream "
+            f"threshold {settings.threshold!r} is derived from the whole recording, which a stream "
             "does not have: give a level, such as threshold='-40dB'"
         )
     if settings.adaptive:

@@ -46,7 +46,7 @@ def build_label_track(report: "GateReport", path: str | Path, channels: int) -> 
         for gate, spans in enumerate(segments.edges, 1)
         for start, end in spans
     ]
-    marks = (Mark(chop.time, f"cut-off {chop.kind}") for chop in report.chops.worst)
+    marks = (Mark(cutoff.time, f"cut-off {cutoff.kind}") for cutoff in report.cutoffs.worst)
     return LabelTrack(
         path=UNNAMED if str(path) in ("", ".", str(STDIO_PATH)) else str(path),
         duration=segments.length / segments.sample_rate,
@@ -90,7 +90,7 @@ def write_labels(
     LabelsError
         If no format has this ending.
     OutputError
-        If the file can't be written or exists already.
+        If the file can't be written or already exists.
 
     Examples
     --------
@@ -140,7 +140,7 @@ def _collect_segments(segments: GivenSegments) -> tuple[Spans, ...]:
     array = np.asarray(segments)
     if array.size and (array.ndim != 2 or array.shape[1] != 2):
         raise SettingsError(
-            f"segments shaped {array.shape} are no stretches: give seconds shaped (n, 2)"
+            f"segments shaped {array.shape} are not stretches: give seconds shaped (n, 2)"
         )
     return (to_spans("segments", array.reshape(-1, 2).tolist()),)
 

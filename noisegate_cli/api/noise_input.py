@@ -54,11 +54,11 @@ def measure_noise_array(
     if y_noise is None:
         return ()
     if settings.spectral == "off":
-        raise SettingsError("y_noise= is for the spectral gate: give spectral=True too")
+        raise SettingsError("y_noise= requires spectral=True")
     if settings.noise is not None:
         raise SettingsError("noise= and y_noise= exclude each other: give one of them")
     if not settings.needs_noise:
-        raise SettingsError("a mask by a threshold goes by no noise: leave out y_noise=")
+        raise SettingsError("a spectral mask with a threshold does not use noise: omit y_noise=")
     samples = prepare_samples(y_noise, settings, axis if np.ndim(y_noise) == 2 else 0)
     return measure_noise_profiles(split_blocks(samples), settings, sample_rate)
 
@@ -85,8 +85,8 @@ def _select_span(blocks: Blocks, sample_rate: int, start_s: float, end_s: float)
         if position >= end:
             return
     raise SignalError(
-        f"it ends at {format_time(position / sample_rate)}, before the noise does that is to be "
-        f"learnt from it, at {format_time(end_s)}"
+        f"it ends at {format_time(position / sample_rate)}, before the end of the noise to learn "
+        f"from, {format_time(end_s)}"
     )
 
 

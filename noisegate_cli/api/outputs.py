@@ -46,7 +46,7 @@ class Outputs:
             "the comparison": self.comparison,
         }
         named = {name: info.path for name, info in recordings.items() if info}
-        return named | ({"the file of labels": self.labels} if self.labels else {})
+        return named | ({"the label file": self.labels} if self.labels else {})
 
 
 def plan_outputs(
@@ -117,7 +117,7 @@ def check_paths(
         for other_name, other in earlier.items():
             if is_same_file(path, other):
                 raise OutputError(
-                    f"{quote_path(path)} is {other_name} already: give {name} another name"
+                    f"{quote_path(path)} is already {other_name}: give {name} another name"
                 )
         earlier[name] = path
         if path == STDIO_PATH:

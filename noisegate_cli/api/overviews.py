@@ -97,9 +97,7 @@ def record_file(
         If the recording cannot be read or gated, or was standard input, which is gone.
     """
     if path == STDIO_PATH:
-        raise AudioError(
-            "standard input can't be read again: draw it while it is gated, with plot="
-        )
+        raise AudioError("standard input can't be read again: use plot= while it is gated")
     noises = measure_noise_file(settings)
     with open_reader(path, raw, zero_nonfinite=settings.zero_nonfinite) as reader:
         noises = noises or measure_noise_span_of_reader(reader, settings)

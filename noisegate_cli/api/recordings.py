@@ -156,7 +156,7 @@ class GateResult(GateReport):
         return draw_gate_of(self.source.path, overview)
 
     def __repr__(self) -> str:
-        names = ("threshold", "statistics.closed_share", "statistics.openings", "chops.count")
+        names = ("threshold", "statistics.closed_share", "statistics.openings", "cutoffs.count")
         return format_repr(self, "output.path.name", *names)
 
 
@@ -230,7 +230,7 @@ def analyze_recording(
     The overview takes another pass over the recording, in which the gate runs.
     """
     sources = _input_paths(Path(path), settings.noise_file)
-    outputs = {"the file of labels": Path(labels)} if labels else {}
+    outputs = {"the label file": Path(labels)} if labels else {}
     target = check_picture(plot, sources | outputs, force)
     noises = measure_noise_file(settings)
     with ExitStack() as stack:
@@ -398,7 +398,7 @@ def gate_file(
     AudioError
         If the input cannot be read or gated; the message quotes the path.
     OutputError
-        If the output cannot be written, exists already, or is the input.
+        If the output cannot be written, already exists, or is the input.
     LabelsError
         If the file of `segments` cannot be read, or `labels` has an unknown ending.
     """
@@ -453,7 +453,7 @@ def gate_recording(
     output appears.
     """
     if plot and excerpt:
-        raise SettingsError("a picture shows a whole recording: leave out plot= or the excerpt")
+        raise SettingsError("a picture shows the whole recording: omit plot= or the excerpt")
     started = time.perf_counter()
     noises = measure_noise_file(settings)
     can_stream = (
@@ -638,7 +638,7 @@ def _clipping_warnings(writer: AudioWriter) -> list[str]:
     if not writer.clipped_samples:
         return []
     return [
-        f"{writer.clipped_samples} samples over full scale are cut off at it: "
+        f"{writer.clipped_samples} samples above full scale are clipped: "
         "subtype='FLOAT' in a WAV file keeps them"
     ]
 

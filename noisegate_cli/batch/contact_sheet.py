@@ -28,7 +28,7 @@ def check_sheet_path(path: Path) -> None:
     check_document(path, "picture", FORMATS, {}, force=True)
     if path.is_file() and SHEET_TITLE.encode() not in path.read_bytes():
         raise OutputError(
-            f"{quote_path(path)} exists already, and is no contact sheet of a batch: "
+            f"{quote_path(path)} already exists and is not the contact sheet of a batch: "
             "give plot_path= another name"
         )
 
@@ -81,7 +81,7 @@ def write_contact_sheet(
     if not entries:
         return
     figure = draw_contact_sheet(
-        entries, f"{root.name or root}: listen to these first (gray: closed, ▲: cut-off)"
+        entries, f"{root.name or root}: recordings to review first (gray: closed, ▲: cut-off)"
     )
     content = render(figure, path.suffix.lower().removeprefix("."), SHEET_TITLE)
     check_sheet_path(path)

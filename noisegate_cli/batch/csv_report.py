@@ -14,7 +14,7 @@ from noisegate_cli.errors import OutputError
 from noisegate_cli.files.partial_files import partial_path
 from noisegate_cli.text import quote_path
 
-HEADER = ("file", "output", "status", "why", *RESULT_COLUMNS)
+HEADER = ("file", "output", "status", "status_reason", *RESULT_COLUMNS)
 
 FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 """Beginnings of text that a spreadsheet would evaluate."""
@@ -29,16 +29,16 @@ def check_csv_path(path: Path) -> None:
         If the directory does not exist, or another file does.
     """
     if not path.absolute().parent.is_dir():
-        raise OutputError(f"{quote_path(path)} can't be written: there is no such directory")
+        raise OutputError(f"{quote_path(path)} can't be written: the folder does not exist")
     if path.is_dir():
-        raise OutputError(f"{quote_path(path)} is a directory: give a file name")
+        raise OutputError(f"{quote_path(path)} is a folder: give a file name")
     try:
         is_foreign = path.is_file() and not _is_report(path)
     except OSError as error:
         raise _make_write_error(path, error) from error
     if is_foreign:
         raise OutputError(
-            f"{quote_path(path)} exists already, and is no report of a batch: "
+            f"{quote_path(path)} already exists and is not the report of a batch: "
             "give csv_path= another name"
         )
 
@@ -79,7 +79,7 @@ def write_csv(path: Path, plan: Plan) -> None:
 
 def _is_report(path: Path) -> bool:
     """Return whether a file is a report, or empty."""
-    start = ",".join(HEADER[:4]).encode()
+    start = ",".join(HEADER[:3]).encode()
     with path.open("rb") as file:
         return file.read(len(start)) in (start, b"")
 

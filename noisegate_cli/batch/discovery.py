@@ -143,12 +143,11 @@ def find_listed(root: Path, names: Iterable[str], patterns: GlobPatterns) -> Ite
             relative = os.path.relpath(os.path.join(folder, os.path.basename(path)), real_root)
         if _is_outside(relative):
             reason = (
-                f"{quote_path(name)} is not below {quote_path(root)}: "
-                "give the directory that holds it"
+                f"{quote_path(name)} is not in {quote_path(root)}: give the folder that contains it"
             )
             yield Recording(name, reason=reason)
         elif patterns.matches(relative):
-            reason = f"{quote_path(name)} is a directory: list the recordings in it"
+            reason = f"{quote_path(name)} is a folder: list the recordings in it"
             yield _stat_file(relative, Path(path)) or Recording(relative, reason=reason)
 
 
@@ -177,7 +176,7 @@ def read_names(source: str, null_separated: bool = False) -> Iterator[str]:
             while chunk := file.read(LIST_CHUNK_BYTES):
                 if not null_separated and b"\0" in chunk:
                     raise AudioError(
-                        f"the names in {quote_path(source)} end in NUL, not in a line break: "
+                        f"the names in {quote_path(source)} end with NUL, not with a line break: "
                         "add null_separated=True"
                     )
                 *names, unfinished = (unfinished + chunk).split(separator)

@@ -201,8 +201,8 @@ class WorkerProcess:
             while len(results) < len(jobs):
                 if not self._connection.poll(timeout_s):
                     self.kill()
-                    reason = f"it made no progress for {timeout_s:g} s, is it damaged?"
-                    return [*results, LostJob(f"{reason} A larger timeout_s= gives it more time")]
+                    reason = f"it made no progress for {timeout_s:g} s, is the file damaged?"
+                    return [*results, LostJob(f"{reason} A larger timeout_s= allows more time")]
                 message = self._connection.recv()
                 if isinstance(message, Exception):
                     raise message
@@ -242,10 +242,13 @@ class DaskWorkerPool:
             distributed: Any = import_module("distributed")  # its functions have no types
         except ImportError as error:
             raise ClusterError(
-                "cluster= needs Dask, which is not installed: pip install 'noisegate-cli[cluster]'"
+                "cluster= requires Dask, which is not installed: pip install "
+                "'noisegate-cli[cluster]'"
             ) from error
         if not SCHEDULER_ADDRESS_RE.fullmatch(address):
-            raise ClusterError(f"cluster {address!r} is no address: give it as tcp://host:8786")
+            raise ClusterError(
+                f"cluster {address!r} is not an address: give one such as tcp://host:8786"
+            )
         self._address = address
         self.worker_death_errors: tuple[type[BaseException], ...] = (distributed.KilledWorker,)
         # ngate reports each error once. Dask sets a level on each of its loggers, so that the
@@ -292,7 +295,7 @@ class DaskWorkerPool:
         except Exception as error:
             raise ClusterError(
                 f"the workers at {self._address!r} can't run ngate ({error}): "
-                "install the same version there as here"
+                "install the same version there"
             ) from error
         if version != __version__:
             raise ClusterError(

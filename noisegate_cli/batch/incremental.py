@@ -9,18 +9,18 @@ MTIME_TOLERANCE_NS = 2_000_000_000
 
 REASON_NEW = "new"
 REASON_OUTPUT_MISSING = "output is missing"
-REASON_INPUT_CHANGED = "changed since"
-REASON_FAILED_BEFORE = "failed before"
+REASON_INPUT_CHANGED = "recording changed"
+REASON_FAILED_BEFORE = "failed in the last run"
 REASON_OTHER_SETTINGS = "other settings"
-REASON_INTERRUPTED = "interrupted before"
+REASON_INTERRUPTED = "interrupted in the last run"
 REASON_FORCED = "forced"
-REASON_CHECKSUM = "compared"
+REASON_CHECKSUM = "compared by content"
 """Reasons to gate a recording."""
 
-SKIP_DONE_BEFORE = "done before"
-SKIP_FOREIGN_OUTPUT = "output exists, and no batch made it"
-SKIP_OUTPUT_MODIFIED = "output was changed since it was made"
-SKIP_OUTPUT_OF_OTHER_INPUT = "output is that of another recording"
+SKIP_DONE_BEFORE = "already done"
+SKIP_FOREIGN_OUTPUT = "output exists and is not from a batch"
+SKIP_OUTPUT_MODIFIED = "output was changed after it was written"
+SKIP_OUTPUT_OF_OTHER_INPUT = "output belongs to another recording"
 """Reasons to skip a recording."""
 
 FORCE_ONLY_REASONS = (SKIP_FOREIGN_OUTPUT, SKIP_OUTPUT_MODIFIED, SKIP_OUTPUT_OF_OTHER_INPUT)
@@ -61,13 +61,13 @@ def decide_job(  # noqa: PLR0911  # one for each reason
     Returns
     -------
     tuple
-        The new state of the recording, `"to do"` or `"skipped"`, and the reason.
+        The new state of the recording, `"pending"` or `"skipped"`, and the reason.
     """
     previous = recording.previous
     if force:
-        return "to do", REASON_FORCED
+        return "pending", REASON_FORCED
     if recording.was_started:
-        return "to do", REASON_INTERRUPTED
+        return "pending", REASON_INTERRUPTED
     if output is None or (previous and not output.st_size):
         reason = (
             REASON_NEW
@@ -76,7 +76,7 @@ def decide_job(  # noqa: PLR0911  # one for each reason
             if previous.status == "failed"
             else REASON_OUTPUT_MISSING
         )
-        return "to do", reason
+        return "pending", reason
     if previous is None or previous.output_size is None:
         return "skipped", SKIP_FOREIGN_OUTPUT
     if not is_unmodified(output, previous.output_size, previous.output_mtime_ns):
@@ -85,12 +85,12 @@ def decide_job(  # noqa: PLR0911  # one for each reason
     if previous.file != source and not same_input:
         return "skipped", SKIP_OUTPUT_OF_OTHER_INPUT
     if previous.status == "failed":
-        return "to do", REASON_FAILED_BEFORE
+        return "pending", REASON_FAILED_BEFORE
     if previous.settings_json != settings_json:
-        return "to do", REASON_OTHER_SETTINGS
+        return "pending", REASON_OTHER_SETTINGS
     if checksum and previous.digest and previous.size == recording.size:
-        return "to do", REASON_CHECKSUM
-    return ("skipped", SKIP_DONE_BEFORE) if same_input else ("to do", REASON_INPUT_CHANGED)
+        return "pending", REASON_CHECKSUM
+    return ("skipped", SKIP_DONE_BEFORE) if same_input else ("pending", REASON_INPUT_CHANGED)
 
 
 def is_unmodified(output: os.stat_result, size: int | None, mtime_ns: int | None) -> bool:

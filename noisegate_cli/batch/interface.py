@@ -70,8 +70,8 @@ class BatchConfig:
     def __post_init__(self) -> None:
         if self.threshold_scope and not isinstance(self.settings.threshold, str):
             raise SettingsError(
-                f"threshold {self.settings.threshold:g} is that of all recordings already: "
-                "leave out threshold=, or what shares one"
+                f"threshold {self.settings.threshold:g} already applies to all recordings: "
+                "omit threshold= or the shared threshold"
             )
         if self.timeout_s is not None and not 0 < self.timeout_s <= MAX_TIMEOUT_S:
             raise SettingsError(
@@ -80,14 +80,18 @@ class BatchConfig:
             )
         if self.cluster and self.timeout_s is not None:
             raise SettingsError(
-                "timeout_s= is for this machine, a cluster has no time limit: leave out one"
+                "timeout_s= applies to this machine only, and a cluster has no time "
+                "limit: omit one of them"
             )
         if self.tracks and self.settings.channels == "exclusive":
             raise SettingsError(
                 "tracks=True and channels='exclusive' exclude each other: leave out one"
             )
         if self.cluster and self.jobs:
-            raise SettingsError("jobs= is for this machine, a cluster has its own: leave out one")
+            raise SettingsError(
+                "jobs= applies to this machine only, and a cluster has its own workers: "
+                "omit one of them"
+            )
 
 
 @dataclass

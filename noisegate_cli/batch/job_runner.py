@@ -33,7 +33,7 @@ R = TypeVar("R")
 POLL_INTERVAL_S = 1.0
 """Interval between progress reports when no job finishes."""
 
-DIED_TWICE_MESSAGE = "the process that gated it died, twice: is it too large?"
+DIED_TWICE_MESSAGE = "the worker process died twice on it: is it too large?"
 
 
 def ignore_jobs(jobs: list[J]) -> None:
@@ -164,7 +164,7 @@ class JobRunner(Generic[J, R]):
                 continue
             except CancelledError:
                 raise ClusterError(
-                    "the cluster's scheduler is gone: start it, and then this batch once more"
+                    "the scheduler of the cluster has stopped: restart it, then repeat the command"
                 ) from None
             except Exception as error:  # The jobs or their results could not be transferred.
                 outcomes = [LostJob(f"{type(error).__name__}: {error}")] * len(jobs)

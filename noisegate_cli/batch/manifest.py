@@ -29,6 +29,7 @@ from noisegate_cli.batch.records import (
     RecordingResult,
     add_default_settings,
     decode_settings,
+    get_columns,
 )
 from noisegate_cli.errors import OutputError
 from noisegate_cli.files.partial_files import sync_folders
@@ -59,7 +60,7 @@ _OPEN_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getatt
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
@@ -145,7 +146,7 @@ class Manifest:
         except BlockingIOError:
             self.close()
             raise OutputError(
-                f"another ngate batch writes to {quote_path(folder)}: wait until it is done, "
+                f"another ngate batch writes to {quote_path(folder)}: wait until it has finished, "
                 "or give another output with output="
             ) from None
         except OutputError:
@@ -182,7 +183,7 @@ class Manifest:
             if os.path.samestat(os.lstat(self.path), os.fstat(self._file)):
                 return
         raise OutputError(
-            f"{quote_path(self.path)} was removed or replaced while the batch ran: run it again"
+            f"{quote_path(self.path)} was removed or replaced during the batch: run the batch again"
         )
 
     def _truncate_partial_line(self) -> None:
@@ -249,8 +250,7 @@ def _parse_result(fields: object) -> RecordingResult:
     for name in ("settings", "options", "result"):
         _check_type(fields.get(name), dict)
     result = fields.get("result") or {}
-    for name in RESULT_COLUMNS:
-        _check_type(result.get(name), int, float)
+    _check_columns(result)
     file = fields.get("file")
     if not isinstance(file, str | None):
         raise TypeError
@@ -269,6 +269,17 @@ def _parse_result(fields: object) -> RecordingResult:
         shared=fields.get("shared"),
         result=result,
     )
+
+
+def _check_columns(result: dict[str, Any]) -> None:
+    """Check that the figures of a result have the types that the plan stores."""
+    try:
+        columns = dict(zip(RESULT_COLUMNS, get_columns(result), strict=True))
+    except (AttributeError, KeyError) as error:
+        raise TypeError from error
+    _check_type(columns.pop("cutoff_times"), str)
+    for value in columns.values():
+        _check_type(value, int, float)
 
 
 def _check_type(value: object, *types: type) -> None:

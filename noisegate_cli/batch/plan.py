@@ -20,6 +20,7 @@ from noisegate_cli.batch.records import (
     RecordingState,
     ReviewCandidate,
     decode_settings,
+    get_columns,
 )
 from noisegate_cli.errors import OutputError
 from noisegate_cli.files.output_naming import OutputOptions, output_name
@@ -37,9 +38,9 @@ MAX_USUAL_CLOSED_SHARE = 0.9
 REVIEW_REASONS = (
     "all closed",
     "clipped",
-    "little contrast",
+    "low contrast",
     "never closed",
-    "cut sounds",
+    "cut-offs",
     "mostly closed",
 )
 """Reasons to review a recording, worst first."""
@@ -49,7 +50,7 @@ _REVIEW_REASON_SQL = f"""CASE
     WHEN peak_db > {MAX_UNCLIPPED_PEAK_DB} THEN 1
     WHEN active_db - noise_floor_db < {MIN_USUAL_CONTRAST_DB} THEN 2
     WHEN closed_share = 0 THEN 3
-    WHEN chops > 0 THEN 4
+    WHEN cutoffs > 0 THEN 4
     WHEN closed_share > {MAX_USUAL_CLOSED_SHARE} THEN 5
 END"""
 _RESULT_COLUMNS_SQL = ", ".join(RESULT_COLUMNS)
@@ -127,7 +128,7 @@ class Plan:
                 os.path.normcase(target),
                 folder,
             )
-            state = "failed" if recording.reason else "to do"
+            state = "failed" if recording.reason else "pending"
             return (
                 *map(os.fsencode, texts),
                 recording.size,
@@ -147,7 +148,7 @@ class Plan:
             self._db.execute(f"""
                 UPDATE files AS a SET state = 'failed',
                     why = clash(name, (SELECT b.name FROM files b WHERE {clash} LIMIT 1))
-                WHERE state = 'to do' AND EXISTS (SELECT 1 FROM files b WHERE {clash})
+                WHERE state = 'pending' AND EXISTS (SELECT 1 FROM files b WHERE {clash})
             """)
 
     def fail_large_folders(self, max_recordings: int) -> None:
@@ -177,7 +178,7 @@ class Plan:
                 os.fsencode(result.output),
                 None if result.file is None else os.fsencode(result.file),
                 *(getattr(result, key) for key in _PREVIOUS_COLUMNS),
-                *(result.result.get(key) for key in RESULT_COLUMNS),
+                *get_columns(result.result),
             )
 
         marks = ", ".join("?" * (2 + len(_PREVIOUS_COLUMNS) + len(RESULT_COLUMNS)))
@@ -193,7 +194,7 @@ class Plan:
                 self._db.executemany(query, outputs)
         self._db.execute("CREATE INDEX IF NOT EXISTS shares ON entries (shared)")
 
-    def recordings(self, state: RecordingState = "to do") -> Iterator[Recording]:
+    def recordings(self, state: RecordingState = "pending") -> Iterator[Recording]:
         """Yield the recordings in a state, sorted by name.
 
         The states may change during the iteration.
@@ -247,7 +248,7 @@ class Plan:
                 (
                     result.status,
                     result.reason,
-                    *(result.result.get(key) for key in RESULT_COLUMNS),
+                    *get_columns(result.result),
                     os.fsencode(name),
                 )
                 for name, result in results
@@ -303,9 +304,10 @@ class Plan:
         """Return recordings to review, worst first, and their total number by reason."""
         worst = self._db.execute(f"""
             SELECT name, {_REVIEW_REASON_SQL} AS kind, closed_share,
-                active_db - noise_floor_db AS contrast, peak_db, chops
+                active_db - noise_floor_db AS contrast, peak_db, cutoffs,
+                cutoff_times
             FROM files WHERE state = 'done' AND kind IS NOT NULL
-            ORDER BY kind, contrast, chops DESC, closed_share DESC, name LIMIT {limit}
+            ORDER BY kind, contrast, cutoffs DESC, closed_share DESC, name LIMIT {limit}
         """)
         counts = self._db.execute(f"""
             SELECT {_REVIEW_REASON_SQL} AS kind, count(*) FROM files
@@ -334,7 +336,7 @@ class Plan:
         source, other_source = (
             quote_path(os.path.join(self._root, os.fsdecode(n))) for n in (name, other)
         )
-        return f"{source} would overwrite {other_source}, or what comes of it"
+        return f"{source} would overwrite {other_source} or its output"
 
     def _format_large_folder(self, name: bytes) -> str:
         source = quote_path(os.path.join(self._root, os.fsdecode(name)))
@@ -357,7 +359,7 @@ def open_plan(root: Path, output: Path, options: OutputOptions) -> Iterator[Plan
             # SQLite's reason is useless: after the first error it finds the database damaged.
             raise OutputError(
                 "the temporary database of the batch can't be written: "
-                "let TMPDIR name a folder with free space"
+                "set TMPDIR to a folder with free space"
             ) from error
 
 

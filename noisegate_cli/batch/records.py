@@ -5,11 +5,13 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
+from noisegate_cli.api.result_data import MUTE_TEXT, encode_settings_values
 from noisegate_cli.files.output_naming import OutputOptions
+from noisegate_cli.gating.parsing import AUTO
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.json_values import to_json_value
 
-RecordingState = Literal["to do", "done", "skipped", "failed"]
+RecordingState = Literal["pending", "done", "skipped", "failed"]
 
 MAX_SETTING_CHARS = 1000
 """Maximum length of a setting as JSON. A longer one, such as a noise profile, is only compared, and
@@ -23,11 +25,12 @@ RESULT_COLUMNS = (
     "peak_db",
     "closed_share",
     "openings",
-    "chops",
+    "cutoffs",
+    "cutoff_times",
     "bleed_closed_share",
     "seconds",
 )
-"""Figures of a result that the plan stores."""
+"""Figures of a result that the plan stores; see `get_columns`."""
 
 
 class RecordingResult(NamedTuple):
@@ -56,7 +59,7 @@ class RecordingResult(NamedTuple):
     versions: dict[str, str] = {}  # noqa: RUF012  # never changed; a NamedTuple has no factories
     """Versions of the software that the output depends on."""
     result: dict[str, Any] = {}  # noqa: RUF012
-    """See `worker.summarize_result`."""
+    """See `api.result_data.summarize_result`."""
 
 
 class Recording(NamedTuple):
@@ -77,6 +80,23 @@ class Recording(NamedTuple):
     """Result of the previous batch for the same output."""
 
 
+def get_columns(result: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the values of `RESULT_COLUMNS` in a result.
+
+    Examples
+    --------
+    >>> cutoffs = {"count": 2, "worst": [{"time": 1.5}, {"time": 75.25}]}
+    >>> get_columns({"duration_s": 90.0, "cutoffs": cutoffs})
+    (90.0, None, None, None, None, None, None, 2, '1.5 75.25', None)
+    """
+    cutoffs = result.get("cutoffs") or {}
+    values = result | {
+        "cutoffs": cutoffs.get("count", result.get("chops")),  # the name in version 0.1
+        "cutoff_times": " ".join(f"{worst['time']:g}" for worst in cutoffs.get("worst", ())),
+    }
+    return tuple(values.get(name) for name in RESULT_COLUMNS)
+
+
 class ReviewCandidate(NamedTuple):
     """A recording that the user should review."""
 
@@ -85,7 +105,9 @@ class ReviewCandidate(NamedTuple):
     closed_share: float
     contrast_db: float | None
     peak_db: float | None
-    chops: int
+    cutoffs: int
+    cutoff_times: str
+    """Times of the worst cut-offs in seconds, separated by spaces."""
 
 
 @lru_cache(maxsize=64)
@@ -112,9 +134,23 @@ def add_default_settings(settings_json: str) -> str:
     """Return encoded settings with defaults for those that an older version did not have."""
     defaults = decode_settings(encode_settings(GateSettings(), OutputOptions()))
     values = json.loads(settings_json)
-    return json.dumps(
-        [default | (value or {}) for default, value in zip(defaults, values, strict=True)]
+    settings, options = (
+        default | (value or {}) for default, value in zip(defaults, values, strict=True)
     )
+    return json.dumps([_restore_mute(settings), options])
+
+
+def _restore_mute(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with "mute" where version 0.1 stored null for an infinite value.
+
+    With an automatic threshold null may also have been the default, so it stays.
+    """
+    if settings["reduction_db"] is None:
+        settings |= {"reduction_db": MUTE_TEXT}
+    is_range_given = settings["threshold"] != AUTO and settings["target_floor_db"] is None
+    if settings["range_db"] is None and is_range_given:
+        settings |= {"range_db": MUTE_TEXT}
+    return settings
 
 
 def _to_json_dict(value: GateSettings | OutputOptions) -> dict[str, Any]:
@@ -122,5 +158,11 @@ def _to_json_dict(value: GateSettings | OutputOptions) -> dict[str, Any]:
         name: setting
         if len(text := json.dumps(setting)) <= MAX_SETTING_CHARS
         else blake2b(text.encode(), digest_size=16).hexdigest()
-        for name, setting in to_json_value(value).items()
+        for name, setting in _encode_values(value).items()
     }
+
+
+def _encode_values(value: GateSettings | OutputOptions) -> dict[str, Any]:
+    if isinstance(value, GateSettings):
+        return encode_settings_values(value)
+    return dict(to_json_value(value))

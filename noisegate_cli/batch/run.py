@@ -167,7 +167,7 @@ class BatchRun:
             self._prepare(workers)
             if report.is_locked:
                 self._remove_partials(plan.find_started_outputs())
-            number, size = plan.count("to do")
+            number, size = plan.count("pending")
             self._observer.on_phase("gating", number, size)
             runner: JobRunner[Job, RecordingResult] = JobRunner(
                 workers,
@@ -195,9 +195,9 @@ class BatchRun:
 
         batch, plan, report = self._batch, self._plan, self.report
         self._prepare(workers)
-        self._observer.on_phase("looking", *plan.count("to do"))
+        self._observer.on_phase("looking", *plan.count("pending"))
         for index, recording in enumerate(plan.recordings()):
-            result = RecordingResult("to do", recording.output, recording.reason)
+            result = RecordingResult("pending", recording.output, recording.reason)
             try:
                 info = probe(batch.root / recording.name)
                 target = output_info(info, batch.output / recording.output, batch.options)
@@ -221,11 +221,11 @@ class BatchRun:
             self._shared_thresholds = SharedThresholds(
                 self._plan, self._batch.settings, self._batch.threshold_scope
             )
-            self._observer.on_phase("measuring", *self._plan.count("to do"))
+            self._observer.on_phase("measuring", *self._plan.count("pending"))
             self._shared_thresholds.measure(workers, self._batch.root, self._notify_progress)
             self.report.thresholds = self._shared_thresholds.thresholds
         self._plan.set_states(self._decide_jobs())
-        self.report.reasons = self._plan.reasons("to do")
+        self.report.reasons = self._plan.reasons("pending")
         self.report.is_planned = True
         for state in UNPROCESSED_STATES:
             for recording in self._plan.recordings(state):
@@ -383,10 +383,10 @@ class BatchRun:
     def _complete_report(self) -> None:
         plan, report = self._plan, self.report
         report.done, report.skipped, report.failed, report.to_do = (
-            plan.count(state)[0] for state in ("done", "skipped", "failed", "to do")
+            plan.count(state)[0] for state in ("done", "skipped", "failed", "pending")
         )
         if report.to_do and self._has_max_errors():
-            report.stop_reason = f"stopped after {report.failed} failed"
+            report.stop_reason = f"stopped after {report.failed} failed recordings"
         report.skip_reasons = plan.reasons("skipped")
         report.closed_share = plan.closed_share()
         report.review_candidates, report.review_counts = plan.find_review_candidates(
@@ -407,7 +407,9 @@ def default_output_directory(root: Path) -> Path:
     """
     resolved = root if root.name not in ("", "..") else root.resolve()
     if not resolved.name:
-        raise OutputError(f"{quote_path(root)} has nothing beside it: give the output with output=")
+        raise OutputError(
+            f"{quote_path(root)} is the root of a filesystem: give the output folder with output="
+        )
     return resolved.with_name(f"{resolved.name}-gated")
 
 
@@ -436,20 +438,19 @@ def check_trees(root: Path, output: Path) -> None:
     """
     if not root.is_dir():
         raise AudioError(
-            f"{quote_path(root)} is not a directory: use ngate gate for one recording"
+            f"{quote_path(root)} is not a folder: use ngate gate for one recording"
             if root.exists()
             else f"{quote_path(root)} doesn't exist: check the name"
         )
     if output.exists() and not output.is_dir():
-        raise OutputError(
-            f"{quote_path(output)} is not a directory: give another output with output="
-        )
+        raise OutputError(f"{quote_path(output)} is not a folder: give another output with output=")
     if not output.exists() and output.suffix.lower() in WRITABLE_EXTENSIONS:
         raise OutputError(
-            f"{quote_path(output)} is called like a recording, and a batch makes a tree of them: "
-            "give a directory with output="
+            f"{quote_path(output)} has the name of a recording, but a batch needs an "
+            "output folder: "
+            "give one with output="
         )
     if output.resolve() == root.resolve():
         raise OutputError(
-            f"{quote_path(output)} is the input tree: give another output with output="
+            f"{quote_path(output)} is the input folder: give another output with output="
         )

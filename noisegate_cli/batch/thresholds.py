@@ -61,7 +61,7 @@ class SharedThresholds:
             collect_results,
             on_running=lambda jobs: on_running(measured_files, measured_bytes, jobs),
         )
-        number, _ = self._plan.count("to do")
+        number, _ = self._plan.count("pending")
         runner.run(split_into_chunks(self._make_measure_jobs(root), number, workers))
 
     def get_group(self, name: str) -> str:

@@ -21,13 +21,13 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from noisegate_cli import __version__
+from noisegate_cli.api.result_data import summarize_result
 from noisegate_cli.batch.incremental import SKIP_DONE_BEFORE, SKIP_FOREIGN_OUTPUT, is_unmodified
 from noisegate_cli.batch.records import RecordingResult, RecordingState
 from noisegate_cli.errors import AudioError, NoisegateError, OutputExistsError
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.unfinished import remove_unfinished_files
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.json_values import to_json_value
 from noisegate_cli.memory import keep_freed_memory, reduce_gc
 from noisegate_cli.text import escape_undecodable, quote_path
 
@@ -171,7 +171,7 @@ def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
         copy = os.path.join(folder, os.path.basename(job.output))
         result = gate(copy, options=replace(options, inside=None), force=False)
         if not cmp(copy, job.output, shallow=False):
-            raise OutputExistsError(f"{quote_path(job.output)} exists already")
+            raise OutputExistsError(f"{quote_path(job.output)} already exists")
     return result
 
 
@@ -192,7 +192,7 @@ def _may_replace_output(job: Job) -> bool:
         and (not status.st_size or is_unmodified(status, *job.previous_output))
     ):
         return True
-    raise OutputExistsError(f"{quote_path(job.output)} exists already")
+    raise OutputExistsError(f"{quote_path(job.output)} already exists")
 
 
 def _check_files(job: Job, before: os.stat_result | None) -> None:
@@ -209,10 +209,10 @@ def _check_files(job: Job, before: os.stat_result | None) -> None:
         after = os.stat(job.source)
     except OSError as error:
         raise AudioError(
-            f"{quote_path(job.source)} vanished while it was read: {error.strerror}"
+            f"{quote_path(job.source)} was removed while it was read: {error.strerror}"
         ) from error
     if before is None or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-        raise AudioError(f"{quote_path(job.source)} changed while it was read: run it again")
+        raise AudioError(f"{quote_path(job.source)} changed while it was read: gate it again")
     _may_replace_output(job)
 
 
@@ -236,36 +236,6 @@ def decode_histogram(measured: tuple[bytes, int]) -> "LevelHistogram":
 
     counts, silent_frames = measured
     return LevelHistogram(np.frombuffer(counts, np.int64), silent_frames)
-
-
-def summarize_result(result: "GateResult") -> dict[str, Any]:
-    """Return the figures of a result for the manifest."""
-    suggestion = result.suggestion
-    summary = {
-        "duration_s": result.source.duration,
-        "sample_rate": result.source.sample_rate,
-        "channels": result.source.channels,
-        "subtype": result.output.subtype,
-        "threshold": result.threshold,
-        "range_db": result.range_db,
-        "method": suggestion.method if suggestion else None,
-        "verdict": suggestion.verdict.value if suggestion else None,
-        "distance_db": suggestion.distance_db if suggestion else None,
-        "noise_floor_db": suggestion.noise_floor_db if suggestion else None,
-        "active_db": suggestion.active_db if suggestion else None,
-        "peak_db": result.peak_db,
-        "closed_share": result.statistics.closed_share,
-        "openings": result.statistics.openings,
-        "chops": result.chops.count,
-        "bleed_closed_share": result.bleed.closed_share if result.bleed else None,
-        "others": [
-            {"file": track.path, "level_db": track.level_db, "alignment": track.alignment}
-            for track in result.others
-        ],
-        "warnings": result.warnings,
-        "seconds": round(result.seconds, 6),
-    }
-    return dict(to_json_value(summary))
 
 
 @cache

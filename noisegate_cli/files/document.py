@@ -38,7 +38,7 @@ def check_document(
         *most, final = (f".{extension}" for extension in extensions)
         raise OutputError(
             f"{quote_path(path)} doesn't say what kind of {kind} to write: "
-            f"let the name end in {', '.join(most)} or {final}"
+            f"end the name in {', '.join(most)} or {final}"
         )
     for description, other in others.items():
         if is_same_file(path, other):

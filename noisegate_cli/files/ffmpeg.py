@@ -101,7 +101,7 @@ class PyavDecoder:
         """Choose the main audio stream."""
         streams = self._container.streams.audio
         if not streams:
-            raise AudioError("there is no sound in it")
+            raise AudioError("it has no audio track")
         self._stream = self._container.streams.best("audio") or streams[0]
         self.other_streams = len(streams) - 1
         self.chapters = convert_from_ffmpeg(self._container.chapters())
@@ -142,7 +142,7 @@ class PyavDecoder:
         self._frames = self._decode_packets()
         self._first_frame: Any = next(self._frames, None)
         if self._first_frame is None:
-            raise AudioError("nothing in it can be decoded")
+            raise AudioError("no audio in it can be decoded")
         self._frame_format = frame_format(self._first_frame)
         if self._first_frame.layout.name == f"{self._first_frame.layout.nb_channels} channels":
             self._channel_mask = self._custom_mask

@@ -136,7 +136,7 @@ def unsupported_reason(info: AudioInfo) -> str:
     """Return why PyAV can't write such a recording, or an empty string if it can."""
     codec = info.container.encoders.get(info.subtype)
     if codec is None:
-        return f"{info.format} can't hold {info.subtype}"
+        return f"{info.format} cannot store {info.subtype}"
     try:
         coder = _create_coder(info)
         coder.open()

@@ -86,7 +86,7 @@ def describe_holes(holes: list[Hole], rate: int) -> str:
     places = [format_duration(hole.start / rate) for hole in holes[:MAX_PLACES]]
     more = f" and {len(holes) - MAX_PLACES} more places" if len(holes) > MAX_PLACES else ""
     total = format_duration(sum(hole.length for hole in holes) / rate)
-    return f"it is damaged: {total} at {', '.join(places)}{more} can't be decoded and are silence"
+    return f"it is damaged: {total} at {', '.join(places)}{more} are replaced with silence"
 
 
 def parse_flac_position(frame: bytes, block_length: int) -> int | None:

@@ -199,7 +199,7 @@ def unsupported_reason(info: AudioInfo) -> str:
         return f"libsndfile can't write {info.subtype} in {info.format} exactly"
     max_rate_hz = find_subtype(info.subtype).max_encoder_rate_hz
     if 0 < max_rate_hz < info.sample_rate:
-        return f"{info.subtype} holds at most {max_rate_hz} Hz"
+        return f"{info.subtype} is limited to {max_rate_hz} Hz"
     file = io.BytesIO()
     try:
         with sf.SoundFile(file, "w", **_sndfile_parameters(info)) as trial:
@@ -293,8 +293,8 @@ def _parse_logged_sizes(log: str) -> Iterator[tuple[int, int]]:
 def unreadable_error(path: Path, error: Exception) -> AudioError:
     """Return the error for a file that is not a readable recording."""
     return AudioError(
-        f"{quote_path(path)} is not a recording that can be read ({error_text(error)}): "
-        "if another program plays it, let that convert it to WAV or FLAC"
+        f"{quote_path(path)} is not a readable recording ({error_text(error)}): "
+        "if another program plays it, convert it to WAV or FLAC there"
     )
 
 

@@ -60,7 +60,8 @@ class OutputOptions:
             subtypes = [*available_subtypes(), "AAC"]
             if self.subtype.upper() not in subtypes:
                 raise SettingsError(
-                    f"subtype {self.subtype!r} is no sample type: give one of {' '.join(subtypes)}"
+                    f"subtype {self.subtype!r} is not a sample type: give one of "
+                    f"{' '.join(subtypes)}"
                 )
             object.__setattr__(self, "subtype", self.subtype.upper())
         if self.labels is not None:
@@ -68,7 +69,7 @@ class OutputOptions:
 
             object.__setattr__(self, "labels", check_label_extension(self.labels))
         if any(c and c in self.suffix for c in (os.sep, os.altsep, "\0")):
-            raise SettingsError(f"suffix {self.suffix!r} is no part of a file name: try _gated")
+            raise SettingsError(f"suffix {self.suffix!r} cannot be part of a file name: try _gated")
 
 
 DEFAULT_OUTPUT_OPTIONS = OutputOptions()

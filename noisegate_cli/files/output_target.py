@@ -55,11 +55,11 @@ def output_info(
             return info
     if options.subtype:
         raise OutputError(
-            f"{quote_path(path)} can't hold {options.subtype}: {_describe_subtypes(container)}"
+            f"{quote_path(path)} cannot store {options.subtype}: {_describe_subtypes(container)}"
         )
     raise OutputError(
-        f"{quote_path(path)} can't hold this recording ({reason}): "
-        "give output= a name that ends in .wav"
+        f"{quote_path(path)} cannot store this recording ({reason}): "
+        "use output= with a name that ends in .wav"
     )
 
 
@@ -79,8 +79,8 @@ def _choose_container(source: AudioInfo, path: Path, options: OutputOptions) -> 
         name = WRITABLE_EXTENSIONS.get(extension, input_format)
     if not name:
         raise OutputError(
-            f"{quote_path(path)} doesn't say in which format to write: "
-            f"let the name end in one of {' '.join(WRITABLE_EXTENSIONS)}"
+            f"{quote_path(path)} has no known extension: "
+            f"end the name in one of {' '.join(WRITABLE_EXTENSIONS)}"
         )
     keeps_variant = name == family.name and family.writer == "libsndfile"
     return source.container if keeps_variant else find_format(name)
@@ -129,7 +129,7 @@ def _describe_subtypes(container: Format) -> str:
         if container.writer == "ffmpeg"
         else sf.available_subtypes(container.name)
     )
-    return f"{container.name} holds {' '.join(subtypes)}"
+    return f"{container.name} supports {' '.join(subtypes)}"
 
 
 def default_output_path(info: AudioInfo, options: OutputOptions = DEFAULT_OUTPUT_OPTIONS) -> Path:
@@ -170,7 +170,7 @@ def check_inside(path: Path, folder: Path) -> None:
     real_parent, real_folder = Path(os.path.realpath(path.parent)), Path(os.path.realpath(folder))
     if not real_parent.is_relative_to(real_folder):
         raise OutputError(
-            f"{quote_path(path)} leads out of {quote_path(folder)} through a link, "
+            f"{quote_path(path)} points outside of {quote_path(folder)} through a link "
             f"to {quote_path(real_parent)}: "
             "remove the link"
         )

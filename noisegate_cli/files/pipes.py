@@ -79,9 +79,9 @@ class RawFormat:
         are_positive = all(isinstance(number, Integral) and number > 0 for number in numbers)
         if not are_positive or self.subtype not in RAW_SUBTYPES.values():
             raise SettingsError(
-                f"{self!r} is no format of samples: "
+                f"{self!r} is not a sample format: "
                 "give for example RawFormat(44100, 1, 'PCM_16') or RawFormat.parse('44100:1:s16'), "
-                f"the subtype is one of {' '.join(RAW_SUBTYPES.values())}"
+                f"where the subtype is one of {' '.join(RAW_SUBTYPES.values())}"
             )
 
     @classmethod
@@ -96,7 +96,7 @@ class RawFormat:
         if raw is None or isinstance(raw, RawFormat):
             return raw
         if not isinstance(raw, str):
-            raise SettingsError(f"raw {raw!r} is no RawFormat: give for example '44100:1:s16'")
+            raise SettingsError(f"raw {raw!r} is not a RawFormat: give for example '44100:1:s16'")
         return cls.parse(raw)
 
     @classmethod
@@ -219,7 +219,9 @@ class StreamReader:
             return cls(source, _StreamHeader(raw, None, 0), "RAW", zero_nonfinite)
         magic = source.peek(0, 4)
         if not magic:
-            raise AudioError("standard input is empty: did the program before ngate fail?")
+            raise AudioError(
+                "standard input is empty: did the program before ngate in the pipe fail?"
+            )
         header = None
         if magic in RIFF_IDS:
             header = _parse_wav_header(source)
@@ -260,17 +262,19 @@ class StreamReader:
             incomplete = octets[complete_bytes:]
             yield self._decode(octets[:complete_bytes]), False
             if is_joined:
-                self.warnings.append("it holds a second recording, which is left out")
+                self.warnings.append("it contains a second recording, which is ignored")
                 break
         if not is_joined:  # The last bytes could have been the beginning of another file.
             complete_bytes = len(incomplete) // self._block_align * self._block_align
             yield self._decode(incomplete[:complete_bytes]), False
         if remaining:
             missing = remaining / self._block_align / self.info.sample_rate
-            self.warnings.append(f"it is cut short: {missing:.2f} s that it announced are missing")
+            self.warnings.append(
+                f"it is truncated: {missing:.2f} s of the length in its header are missing"
+            )
         yield np.zeros((0, self.info.channels), self.info.dtype), True
         if self._size and self.info.format == "WAV" and self._is_followed_by_audio(self._size):
-            self.warnings.append("it holds a second recording, which is left out")
+            self.warnings.append("it contains a second recording, which is ignored")
         # Consume data after the samples, so that the writer doesn't fail with a broken pipe.
         while self._source.read_available():
             pass
@@ -389,7 +393,7 @@ def open_sink(path: Path) -> AbstractContextManager[BinaryIO]:
     if path != STDIO_PATH:
         return path.open("wb", buffering=0)
     if sys.stdout is None or sys.stdout.isatty():
-        raise OutputError("standard output is a terminal: pipe it on, or give output= a file")
+        raise OutputError("standard output is a terminal: redirect it, or give output= a file name")
     return nullcontext(sys.stdout.buffer)
 
 

@@ -82,7 +82,7 @@ class AudioReader:
         magic = _read_magic(path, self._display_path)
         if not raw and has_excessive_tags(path):
             raise AudioError(
-                f"{quote_path(self._display_path)} has too many tags, or too large ones: "
+                f"{quote_path(self._display_path)} has too many or too large tags: "
                 "remove them with a tag editor"
             )
         self._layout: WavLayout | None = None
@@ -198,18 +198,18 @@ class AudioReader:
         info = replace(self._decoder.info, path=self._display_path)
         _check_plausible(info)
         if others := self._decoder.other_streams:
-            self.warnings.append(f"it has {others + 1} sound tracks: the main one is taken")
+            self.warnings.append(f"it has {others + 1} audio tracks: the main one is used")
         layout = self._layout
         if layout is None:
             return replace(info, channel_mask=info.channel_mask or self._read_channel_mask(info))
         if layout.has_undeclared_audio:
             self.warnings.append(
-                "its header says that it is empty, as when a recorder was cut off: "
-                "all that follows is taken for its sound"
+                "its header says that it is empty, as after a power failure of the recorder: "
+                "all data after the header is read as audio"
             )
         if layout.extra_duration:
             seconds = format_duration(layout.extra_duration)
-            self.warnings.append(f"it holds a second recording of {seconds}, which is left out")
+            self.warnings.append(f"it contains a second recording of {seconds}, which is ignored")
         if layout.has_hidden_end:
             samples = layout.data.size // layout.fmt.block_align if layout.data else 0
             self._max_samples = samples
@@ -281,38 +281,38 @@ class AudioReader:
                 else ""
             )
             raise AudioError(
-                f"{quote_path(self._display_path)} is cut short: it holds nothing{of}; "
+                f"{quote_path(self._display_path)} is truncated: it contains no audio{of}; "
                 "copy it again"
             )
         is_ogg_end_missing = self.info.format == "OGG" and is_end_missing(self.path)
         if declared_length == math.inf or (is_ogg_end_missing and read >= declared_length):
             self.warnings.append(
-                f"its end is missing: it holds {format_duration(read / rate)}, "
-                "how long it was can't be told"
+                f"its end is missing: it contains {format_duration(read / rate)}, "
+                "the original length is unknown"
             )
             if last.holes:
                 self.warnings.append(describe_holes(last.holes, rate))
         elif read < declared_length - self._decoder.tolerance_samples and not (
             self._has_all_compressed_data()
         ):
-            # The packet at the end of a file that is cut short causes one error.
+            # The packet at the end of a file that is truncated causes one error.
             is_damaged = damage or self._decoder.damaged > 1
             self.warnings.append(
-                f"it is {'damaged' if is_damaged else 'cut short'}: it holds "
+                f"it is {'damaged' if is_damaged else 'truncated'}: it contains "
                 f"{format_duration(read / rate)} of {format_duration(declared_length / rate)}, "
                 f"{format_duration((declared_length - read) / rate)} are missing"
             )
         elif last.holes:
             self.warnings.append(describe_holes(last.holes, rate))
         elif damage or self._decoder.damaged:
-            self.warnings.append("it is damaged: what could not be decoded is left out")
+            self.warnings.append("it is damaged: parts that cannot be decoded are omitted")
 
 
 def _check_plausible(info: AudioInfo) -> None:
     if not is_plausible(info.channels, info.sample_rate):
         raise AudioError(
-            f"{quote_path(info.path)} announces {info.channels} channels "
-            f"at {info.sample_rate} Hz, which can't be: its header is damaged"
+            f"{quote_path(info.path)} declares {info.channels} channels "
+            f"at {info.sample_rate} Hz, which is impossible: its header is damaged"
         )
 
 
@@ -375,15 +375,15 @@ def _read_magic(path: Path, display_path: Path) -> bytes:
         raise AudioError(f"{quote_path(display_path)} can't be read: {error.strerror}") from error
     if stat.S_ISDIR(mode):
         raise AudioError(
-            f"{quote_path(display_path)} is a directory: use ngate batch for a tree of recordings"
+            f"{quote_path(display_path)} is a folder: use ngate batch for all recordings in it"
         )
     if not stat.S_ISREG(mode):
         raise AudioError(
-            f"{quote_path(display_path)} is no file on a disk: write it to one first, "
+            f"{quote_path(display_path)} is not a regular file: copy it to a file first, "
             "or pipe it to ngate gate -"
         )
     if not first:
-        raise AudioError(f"{quote_path(display_path)} is empty (0 bytes): record or copy it again")
+        raise AudioError(f"{quote_path(display_path)} is empty (0 bytes): copy or record it again")
     return first
 
 

@@ -34,7 +34,8 @@ def check_short_output(path: Path, info: AudioInfo, samples: int) -> None:
     length = f"only {samples} samples" if samples else "no samples"
     name = "standard output" if info.path == STDIO_PATH else quote_path(info.path)
     raise OutputError(
-        f"{name} can't hold a recording that has {length}: give output= a name that ends in .wav"
+        f"{name} cannot store a recording that has {length}: use output= with a name "
+        "that ends in .wav"
     )
 
 

@@ -26,7 +26,7 @@ def check_size(info: AudioInfo, samples: int) -> None:
     if samples > (limit := max_samples(info)):
         extension = ".w64" if info.container.is_wav else ".wav"
         raise OutputError(
-            f"{quote_path(info.path)} can't hold this recording: {info.format} holds at most "
-            f"{format_duration(limit / info.sample_rate)} of it: "
-            f"give output= a name that ends in {extension}"
+            f"{quote_path(info.path)} cannot store this recording: {info.format} is limited to "
+            f"{format_duration(limit / info.sample_rate)}: "
+            f"use output= with a name that ends in {extension}"
         )

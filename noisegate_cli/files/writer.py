@@ -165,7 +165,7 @@ class InputMetadata:
         try:
             tags = read_tags(self.path, self.decoder_tags, self.chunks, self.duration)
         except Exception:  # Damaged tags must not prevent writing the recording.
-            self.warnings.append("its tags are damaged: they are left out")
+            self.warnings.append("its tags are damaged and are not copied")
             tags = Tags()
         return tags if tags.chapters else replace(tags, chapters=self.decoder_chapters)
 
@@ -300,7 +300,7 @@ def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) 
         except Exception as error:  # as in InputMetadata.tags
             if (system_error := _find_system_error(error)) is not None:
                 raise system_error from error
-            metadata.warnings.append(f"its tags can't be kept ({error})")
+            metadata.warnings.append(f"its tags cannot be copied ({error})")
         if info.container.tag_writer not in WRITERS_OF_CHAPTERS:
             _warn_of_lost_chapters(metadata, metadata.tags.chapters, info)
     if metadata.keep_mtime:
@@ -311,7 +311,7 @@ def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) 
 def _warn_of_lost_chapters(
     metadata: InputMetadata, chapters: tuple[Chapter, ...], info: AudioInfo
 ) -> None:
-    warning = f"its {len(chapters)} chapters are not kept: {info.format} can't hold them"
+    warning = f"its {len(chapters)} chapters are not copied: {info.format} cannot store them"
     if chapters and warning not in metadata.warnings:  # The residue has the same format.
         metadata.warnings.append(warning)
 
@@ -421,13 +421,13 @@ def check_overwrite(path: Path, force: bool) -> None:
     except OSError as error:
         raise OutputError(unwritable_message(path, error)) from error
     if stat.S_ISDIR(mode):
-        raise OutputError(f"{quote_path(path)} is a directory: give a file name")
+        raise OutputError(f"{quote_path(path)} is a folder: give a file name")
     if not force:
         raise OutputExistsError(_exists_message(path))
 
 
 def _exists_message(path: Path) -> str:
-    return f"{quote_path(path)} exists already: force=True overwrites it"
+    return f"{quote_path(path)} already exists: force=True overwrites it"
 
 
 def unwritable_message(path: Path, error: Exception) -> str:

@@ -84,16 +84,17 @@ def to_spans(name: str, values: Iterable[Any]) -> Spans:
         pairs = [tuple(value) for value in values]
     except TypeError:
         raise SettingsError(
-            f"{name} {values!r} is no list of stretches: give {name}=[(from, to)] in seconds"
+            f"{name} {values!r} is not a list of stretches: give {name}=[(from, to)] in seconds"
         ) from None
     spans = []
     for pair in pairs:
         if len(pair) != 2 or not all(isinstance(number, Real) for number in pair):
-            raise SettingsError(f"{name} {pair!r} is no stretch: give (from, to) in seconds")
+            raise SettingsError(f"{name} {pair!r} is not a stretch: give (from, to) in seconds")
         start, end = map(float, pair)
         if not 0 <= start < end < math.inf:
             raise SettingsError(
-                f"{name} ({start:g}, {end:g}) is no stretch: give two times in seconds from 0 on, "
+                f"{name} ({start:g}, {end:g}) is not a stretch: give two times in "
+                "seconds, 0 or more, "
                 "the earlier one first"
             )
         spans.append((start, end))
@@ -169,7 +170,7 @@ class ForcedMask(PairedBlockProcessor[Mask, Samples, tuple[Mask, Mask]]):
         if last and self._latest_start * self._rate > self._length:
             raise SignalError(
                 f"it ends at {format_time(self._length / self._rate)}, before the stretch to keep "
-                f"or to cut from {format_time(self._latest_start)} on"
+                f"or cut, which starts at {format_time(self._latest_start)}"
             )
         frames = self._frames + np.arange(len(mask))
         self._frames += len(mask)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noisegate_cli.gating.block_processor import BlockProcessor
-from noisegate_cli.gating.chops import ChopAudit, ChopReport, is_audited
+from noisegate_cli.gating.cutoffs import CutoffAudit, CutoffReport, is_audited
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector
 from noisegate_cli.gating.forced import NOT_FORCED, ForcedMask, ForcedStretches
@@ -64,7 +64,7 @@ class GateReport:
     """Stretches in which the gate was open."""
     forced: ForcedStretches = NOT_FORCED
     """Stretches in which the caller opened or closed the gate."""
-    chops: ChopReport
+    cutoffs: CutoffReport
     """Sounds whose attack or decay the gate has cut, apart from bleed."""
     heard_channels: tuple[int, ...] | None
     """Channels that open the gate, without dead ones; None for all."""
@@ -152,7 +152,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         self._closed_gain = closed_gain = float(10 ** (decision.range_db / 20))
         self._ducks = settings.duck
         self._span = span
-        self._audit = ChopAudit(timing, sample_rate, gates, span)
+        self._audit = CutoffAudit(timing, sample_rate, gates, span)
         self._mask = GateMask(self._detector.open_above, self._detector.close_below, timing, gates)
         self._bleed_filter = self._create_bleed_filter(sample_rate, channels, references)
         self._forced: ForcedMask | None = None
@@ -243,7 +243,7 @@ class Gate(BlockProcessor[Samples, Gated]):
             statistics=count_statistics(segments.runs, segments.frames),
             segments=segments,
             forced=decision.forced,
-            chops=self._audit.report,
+            cutoffs=self._audit.report,
             heard_channels=self._heard,
             bleed=decision.bleed.report(self._bleed_closed_share) if decision.bleed else None,
         )

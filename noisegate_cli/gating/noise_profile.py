@@ -104,7 +104,8 @@ def match_noise_profiles(
     """
     if len(profiles) not in (1, gates):
         raise SignalError(
-            f"the noise has {len(profiles)} channels, for {gates}: give one of as many, or of one"
+            f"the noise has {len(profiles)} channels, for {gates}: give noise with as "
+            "many channels, or with one"
         )
     return tuple(profiles) * (gates // len(profiles))
 

@@ -115,7 +115,7 @@ def parse_reduction(text: str) -> float:
     value = number if decibels is None else decibels
     if value is None:
         raise SettingsError(
-            f"reduction {text!r} is no number of dB: give 12dB, or mute"
+            f"reduction {text!r} is not a number of dB: give 12dB, or mute"
             + suggest_nearest(text, ["mute"])
         )
     return abs(value)
@@ -173,7 +173,7 @@ def parse_stretch(name: str, text: str) -> tuple[float, float]:
     """
     span = _parse_span(name, text)
     if span is None:
-        raise SettingsError(f"{name} {text!r} is no stretch: give FROM-TO, such as 1:20-1:25")
+        raise SettingsError(f"{name} {text!r} is not a stretch: give FROM-TO, such as 1:20-1:25")
     return span
 
 
@@ -192,7 +192,7 @@ def parse_time(name: str, text: str) -> float:
     """
     match = re.fullmatch(_TIME, text.strip())
     if match is None:
-        raise SettingsError(f"{name} {text!r} is no time: give seconds, or minutes as in 1:20")
+        raise SettingsError(f"{name} {text!r} is not a time: give seconds, or minutes as in 1:20")
     return _seconds(match[1])
 
 
@@ -380,6 +380,6 @@ def above_floor_db(method: str) -> float | None:
     if match := _ABOVE_FLOOR.fullmatch(method):
         return float(match[1])
     raise SettingsError(
-        f"threshold {method!r} is none of {', '.join(METHODS)}, and not like floor+6dB"
+        f"threshold {method!r} is neither one of {', '.join(METHODS)} nor like floor+6dB"
         + suggest_nearest(method, METHODS)
     )

@@ -192,7 +192,8 @@ class GateSettings:
                 raise SettingsError(f"{_field_label(name)} {value:g} must be 0 to {MAX_TIME_MS:g}")
         if self.range_db is not None and self.target_floor_db is not None:
             raise SettingsError(
-                "range_db= and target_floor_db= both say how far to close: give one of them"
+                "range_db= and target_floor_db= both set the gain of the closed "
+                "gate: give one of them"
             )
         if self.range_db is not None and not self.range_db <= 0:
             raise SettingsError(
@@ -295,12 +296,12 @@ class GateSettings:
                 "span, (from, to) in seconds; give samples of the noise as y_noise="
             )
         if isinstance(noise, tuple) and not _is_time_span(noise):
-            raise SettingsError(f"noise {noise} is no span: give (from, to) in seconds")
+            raise SettingsError(f"noise {noise} is not a span: give (from, to) in seconds")
         if self.spectral == "off":
-            raise SettingsError("noise= is for the spectral gate: give spectral=True too")
+            raise SettingsError("noise= requires spectral=True")
         if self.masks_by_level:
             raise SettingsError(
-                "a mask by a threshold goes by no noise: leave out the one or the other"
+                "a spectral mask with a threshold does not use noise: omit one of them"
             )
 
     def _check_frames(self) -> None:
@@ -442,14 +443,14 @@ class GateSettings:
         high = min(key_high, limit)
         if low >= high:
             raise SignalError(
-                f"key {low:g}-{key_high:g} Hz is above all that {sample_rate} samples a second hold"
+                f"key {low:g}-{key_high:g} Hz is above half the sample rate of {sample_rate} Hz"
             )
         resolved = MIN_KEY_BINS * sample_rate / self.timing(sample_rate).frame_length
         if self.key_hz and high - low < resolved:
             needed = 1 << math.ceil(math.log2(MIN_KEY_BINS * sample_rate / (high - low)))
             raise SignalError(
                 f"key {low:g}-{key_high:g} Hz is narrower than the {resolved:.0f} Hz that a frame "
-                f"can tell: give a wider one, or frame_length={needed}"
+                f"can resolve: give a wider band, or frame_length={needed}"
             )
         return low, high
 

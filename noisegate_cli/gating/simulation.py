@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from noisegate_cli.gating.chops import ChopAudit, is_audited
+from noisegate_cli.gating.cutoffs import CutoffAudit, is_audited
 from noisegate_cli.gating.detection.level_detector import hysteresis_thresholds
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.frames.quantile import quantile
@@ -38,7 +38,7 @@ class Trial:
     closed_share: float
     """Share of the time during which the gate would be closed, 0 to 1."""
     openings_per_minute: float
-    chops_per_minute: float
+    cutoffs_per_minute: float
     """Number of cut decays and attacks per minute; 0 if the range is too small for them."""
     at_risk: float | None
     """Share of the frames passed by the automatic gate that would be muted, 0 to 1. This value and
@@ -135,7 +135,7 @@ class GateSimulator:
             threshold_db=threshold_db,
             closed_share=statistics.closed_share,
             openings_per_minute=self.openings_per_minute(statistics),
-            chops_per_minute=self._chops_per_minute(automatic.levels, mask),
+            cutoffs_per_minute=self._cutoffs_per_minute(automatic.levels, mask),
             at_risk=at_risk,
             agreement=agreement,
             balanced=balanced,
@@ -146,11 +146,11 @@ class GateSimulator:
         minutes = statistics.frames / self._gates / self._frames_per_s / 60
         return statistics.openings / minutes if minutes else 0.0
 
-    def _chops_per_minute(self, levels: RmsLevels, mask: Mask) -> float:
+    def _cutoffs_per_minute(self, levels: RmsLevels, mask: Mask) -> float:
         closed_db = self._settings.closed_range_db - self._settings.pause_reduction_db
         if not len(mask) or not is_audited(closed_db):
             return 0.0
-        audit = ChopAudit(self._timing, self._sample_rate, self._gates)
+        audit = CutoffAudit(self._timing, self._sample_rate, self._gates)
         audit.process(levels, mask, last=True)
         return audit.report.count / (len(mask) / self._frames_per_s / 60)
 

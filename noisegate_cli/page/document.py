@@ -93,16 +93,16 @@ def write_page(
     AudioError
         If the recording can't be read or gated, or is too long for a page.
     OutputError
-        If the page can't be written, exists already, or is the recording.
+        If the page can't be written, already exists, or is the recording.
     SettingsError
         If the settings have a spectral gate or an expander, or duck, which a page can't apply.
     """
     if settings.spectral != "off":
-        raise SettingsError("a page has no spectral gate: leave out spectral=True")
+        raise SettingsError("a page does not support the spectral gate: omit spectral=True")
     if settings.duck:
-        raise SettingsError("a page does not duck: leave out duck=True")
+        raise SettingsError("a page does not support ducking: omit duck=True")
     if settings.expands:
-        raise SettingsError(f"a page has no expander: leave out ratio={settings.ratio:g}")
+        raise SettingsError(f"a page does not support an expander: omit ratio={settings.ratio:g}")
     if is_same_file(output, path):
         raise OutputError(
             f"{quote_path(output)} is the input, which is never overwritten: give another name"

@@ -2,7 +2,7 @@
 
 const KEYS = [
   ["Space", "play or pause"],
-  ["1, 2, 3", "hear before, after, removed"],
+  ["1, 2, 3", "listen to before, after, removed"],
   ["M", "match loudness"],
   ["← →", "back or forward by a second, with Shift by a tenth"],
   ["+ −, 0", "zoom in, zoom out, all; Ctrl with the wheel zooms too"],
@@ -10,7 +10,7 @@ const KEYS = [
   [", .", "threshold down or up by half a decibel"],
   ["[ ]", "start or end of a stretch, here"],
   ["K, X", "keep or cut the stretch"],
-  ["Esc", "forget the stretch"],
+  ["Esc", "clear the stretch"],
   ["C, S", "copy the command, save the labels"],
 ];
 

@@ -164,8 +164,8 @@ class Page {
     $("name").textContent = data.name;
     const channels = { 1: "mono", 2: "stereo" }[data.channels] ?? `${data.channels} channels`;
     const facts = [formatTime(this.duration), `${data.sample_rate} Hz`, channels];
-    const heard = data.sounds.reduce((sum, sound) => sum + sound.end_s - sound.start_s, 0);
-    if (heard < this.duration - 0.1) facts.push(`${formatTime(heard, 0)} of its sound on this page`);
+    const audible = data.sounds.reduce((sum, sound) => sum + sound.end_s - sound.start_s, 0);
+    if (audible < this.duration - 0.1) facts.push(`${formatTime(audible, 0)} of its audio on this page`);
     $("facts").textContent = facts.join(", ");
     $("seek").max = this.duration.toFixed(2);
   }
@@ -211,7 +211,7 @@ class Page {
     settings[name] = value === null ? null : Math.round(value * decimals) / decimals;
     if (name === "threshold_db" && settings.detector !== "level") {
       settings.detector = "level";
-      this.announce("The gate goes by the threshold now.");
+      this.announce("The gate uses the threshold now.");
     }
     this.requestUpdate();
   }
@@ -291,7 +291,7 @@ class Page {
 
   removeMark(mark) {
     this.state.marks = this.state.marks.filter((m) => m !== mark);
-    this.announce("The mark is removed.");
+    this.announce("The mark was removed.");
     this.update();
   }
 
@@ -316,11 +316,11 @@ class Page {
     if (!this.player.findSound(start)) {
       const next = this.data.sounds.find((sound) => sound.start_s >= start) ?? this.data.sounds[0];
       if (!next) {
-        this.announce("This recording has no sound.");
+        this.announce("This recording has no audio.");
         return;
       }
       start = next.start_s;
-      this.announce(`The page has no sound there. It plays from ${formatTime(start)}.`);
+      this.announce(`The page has no audio there. Playback starts at ${formatTime(start)}.`);
     }
     try {
       await this.player.play(start, until);
@@ -391,7 +391,7 @@ class Page {
       field.select();
       document.execCommand("copy");
     }
-    this.announce("The command is copied.");
+    this.announce("The command was copied.");
   }
 
   saveLabels() {
@@ -399,7 +399,7 @@ class Page {
     const url = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
     create("a", { href: url, download: `${this.data.name}.txt` }).click();
     setTimeout(() => URL.revokeObjectURL(url), 10000);
-    this.announce("The labels are saved.");
+    this.announce("The labels were saved.");
   }
 }
 

@@ -17,7 +17,7 @@ from noisegate_cli.api.recordings import AnalysisReport
 from noisegate_cli.errors import SignalError
 from noisegate_cli.files.reader import AudioReader, add_path_to_errors
 from noisegate_cli.gating.analysis import measure_blocks
-from noisegate_cli.gating.chops import ChopAudit, ChopReport
+from noisegate_cli.gating.cutoffs import CutoffAudit, CutoffReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector
 from noisegate_cli.gating.detection.level_detector import LevelDetector
@@ -46,8 +46,8 @@ MAX_PEAK_SPANS, MAX_COLUMNS = 200_000, 16_000
 PEAK_SPANS_PER_S = 250
 PICTURE_BANDS = 80
 
-MAX_MARKED_CHOPS = 5
-"""Number of the worst cut sounds that are moments of the page."""
+MAX_MARKED_CUTOFFS = 5
+"""Number of the worst cut-offs that are moments of the page."""
 
 DEFAULT_THRESHOLD_DB = -40.0
 """Where the threshold line begins if the analysis suggests none and hears no noise."""
@@ -110,7 +110,7 @@ def survey_recording(
             levels, warnings = analyzer.report(), tuple(first.warnings)
         if levels.frames > MAX_PAGE_FRAMES:
             raise SignalError(
-                f"it has {levels.frames} frames, and a page holds {MAX_PAGE_FRAMES} at the most: "
+                f"it has {levels.frames} frames, and a page is limited to {MAX_PAGE_FRAMES}: "
                 "make a page of a part of it, or give a longer hop_length="
             )
         info = replace(info, samples=levels.samples)
@@ -137,7 +137,7 @@ class _TrackCollector:
         self._level_meter = LevelDetector(-1.0, settings, rate, channels)
         gates = detector.gates
         self._mask = GateMask(detector.open_above, detector.close_below, timing, gates)
-        self._audit = ChopAudit(timing, rate, gates)
+        self._audit = CutoffAudit(timing, rate, gates)
         self._peak_span = max(rate // PEAK_SPANS_PER_S, -(-info.samples // MAX_PEAK_SPANS), 1)
         self._peak_meter = PeakMeter(self._peak_span)
         half = timing.frame_length // 2
@@ -207,9 +207,9 @@ def _find_moments(
     analysis: AnalysisReport,
     scores: NDArray[np.int16],
     levels: NDArray[np.uint16],
-    chops: ChopReport,
+    cutoffs: CutoffReport,
 ) -> Iterator[Moment]:
-    """Yield unsure moments, the worst cut sounds and the loudest moment."""
+    """Yield unsure moments, the worst cut-offs and the loudest moment."""
     timing = analysis.settings.timing(analysis.info.sample_rate)
     hop_s = timing.hop_length / analysis.info.sample_rate
     durations = timing.min_open, timing.min_closed
@@ -223,9 +223,9 @@ def _find_moments(
         open_db = _choose_threshold_db(analysis)
         close_db = open_db - analysis.settings.hysteresis_db
         yield from find_unsure_moments(values, open_db, close_db, hop_s, *durations)
-    worst = sorted(chops.worst, key=lambda chop: -chop.above_db)[:MAX_MARKED_CHOPS]
-    for chop in sorted(worst, key=lambda chop: chop.time):
-        yield Moment(chop.time, chop.kind, chop.above_db)
+    worst = sorted(cutoffs.worst, key=lambda cutoff: -cutoff.above_db)[:MAX_MARKED_CUTOFFS]
+    for cutoff in sorted(worst, key=lambda cutoff: cutoff.time):
+        yield Moment(cutoff.time, cutoff.kind, cutoff.above_db)
     loudest = levels.max(axis=1)
     if loudest.any():
         frame = int(np.argmax(loudest))

@@ -82,7 +82,7 @@ def shade_closed(axes: "Axes", overview: Overview) -> None:
 
 def mark_cuts(axes: "Axes", overview: Overview, limit: float) -> None:
     """Mark the worst cut-offs at the bottom of a waveform."""
-    times = [chop.time for chop in overview.report.chops.worst]
+    times = [cutoff.time for cutoff in overview.report.cutoffs.worst]
     if times:  # An empty line that is not clipped would break the layout.
         axes.plot(times, [-limit] * len(times), "^", color=VERMILION, markersize=5, clip_on=False)
 
@@ -197,8 +197,8 @@ def describe_closed(overview: Overview) -> str:
     if not statistics.openings:
         return "gate always closed (gray)"
     text = f"gate closed in {100 * statistics.closed_share:.1f} % of the time (gray)"
-    chops = overview.report.chops
-    return text + (f", {chops.count} cut-offs (▲)" if chops.count else "")
+    cutoffs = overview.report.cutoffs
+    return text + (f", {cutoffs.count} cut-offs (▲)" if cutoffs.count else "")
 
 
 def has_scores(overview: Overview) -> bool:

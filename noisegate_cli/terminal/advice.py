@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+from noisegate_cli.api.result_data import is_range_softened
 from noisegate_cli.gating.parsing import MUTE
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.timing import MAX_TIME_MS
@@ -11,7 +12,7 @@ from noisegate_cli.text import format_time, quote_for_shell
 
 if TYPE_CHECKING:
     from noisegate_cli.api.recordings import AnalysisReport, GateResult
-    from noisegate_cli.gating.chops import ChopReport
+    from noisegate_cli.gating.cutoffs import CutoffReport
 
 
 MIN_AGREEMENT = 0.99
@@ -24,10 +25,10 @@ MIN_CLOSED_SHARE = 0.01
 """If the gate is closed for a smaller share of the time, it has hardly any effect."""
 
 SUGGESTED_TIME_STEP_MS = 50.0
-"""Times that are suggested against chops are multiples of this."""
+"""Times that are suggested against cut-offs are multiples of this."""
 
 MIN_THRESHOLD_STEP_DB = 6.0
-"""Least reduction of a threshold that is suggested against chops."""
+"""Least reduction of a threshold that is suggested against cut-offs."""
 
 
 def format_noise_value(noise: Any) -> str:
@@ -41,30 +42,26 @@ def collect_advice(report: "AnalysisReport") -> list[str]:
     notes = []
     if suggestion.agreement is not None and suggestion.agreement < MIN_AGREEMENT:
         notes.append(
-            "No fixed threshold does what the automatic gate does. The best one agrees with it on "
-            f"{100 * suggestion.agreement:.0f} %: omit -t"
+            "No fixed threshold matches the automatic gate. The best one agrees with it for "
+            f"{100 * suggestion.agreement:.0f} % of the time: omit -t"
             + ("." if report.settings.key_hz else ", or try --key 250-4000.")
         )
-    if is_softened(levels.range_db, report.settings):
+    if is_range_softened(levels.range_db, report.settings):
         notes.append(
             f"Signal and noise are only {suggestion.contrast_db:.0f} dB apart: the automatic gate "
-            f"attenuates the pauses by {-levels.range_db:g} dB; --range mute silences them."
+            f"attenuates the pauses by {-levels.range_db:g} dB. --range mute silences them."
         )
     if levels.drift_db > MAX_DRIFT_DB:
         notes.append(
-            f"The noise moves by {levels.drift_db:.0f} dB within the recording: without -t the "
-            "gate follows it, one level can't."
+            f"The noise level varies by {levels.drift_db:.0f} dB. Without -t the gate "
+            "follows it; a "
+            "fixed threshold cannot."
         )
     if levels.peak_db >= 0:
         notes.append("Peaks reach full scale: the recording may be clipped.")
     if suggestion.threshold is not None and levels.closed_share < MIN_CLOSED_SHARE:
-        notes.append("There is next to no pause to silence.")
+        notes.append("There are hardly any pauses to silence.")
     return notes
-
-
-def is_softened(range_db: float, settings: GateSettings) -> bool:
-    """Return whether the automatic gate attenuates less than its default because of the noise."""
-    return settings.softens_range and range_db != settings.closed_range_db
 
 
 def suggest_gate_command(report: "AnalysisReport") -> str:
@@ -104,29 +101,31 @@ def _choose_threshold(report: "AnalysisReport") -> float | None:
     return suggestion.threshold if is_fixed else None
 
 
-def suggest_chop_remedies(result: "GateResult") -> list[str]:
-    """Return options, each of which avoids chops or makes them milder, from the settings used."""
-    from noisegate_cli.gating.chops import MIN_AUDITED_RANGE_DB, MIN_CHOP_DB
+def suggest_cutoff_remedies(result: "GateResult") -> list[str]:
+    """Return options, each of which avoids cut-offs or makes them milder, from the settings."""
+    from noisegate_cli.gating.cutoffs import MIN_AUDITED_RANGE_DB, MIN_CUTOFF_DB
 
-    settings, chops = result.settings, result.chops
+    settings, cutoffs = result.settings, result.cutoffs
     options = []
     if result.threshold:
-        excess_db = max((chop.above_db for chop in chops.worst), default=0.0) - MIN_CHOP_DB
+        excess_db = max((cutoff.above_db for cutoff in cutoffs.worst), default=0.0) - MIN_CUTOFF_DB
         step_db = math.ceil(max(MIN_THRESHOLD_STEP_DB, excess_db) + settings.hysteresis_db) + 1
         options.append(f"-t {result.threshold * 10 ** (-step_db / 20):.3g}")
-    if chops.decays and settings.hold_ms < MAX_TIME_MS:
-        options.append(f"--hold {_lengthen(settings.hold_ms, chops, 'decay'):g}")
-    if chops.attacks and settings.lookahead_ms < MAX_TIME_MS:
-        options.append(f"--lookahead {_lengthen(settings.lookahead_ms, chops, 'attack'):g}")
+    if cutoffs.decays and settings.hold_ms < MAX_TIME_MS:
+        options.append(f"--hold {_lengthen(settings.hold_ms, cutoffs, 'decay'):g}")
+    if cutoffs.attacks and settings.lookahead_ms < MAX_TIME_MS:
+        options.append(f"--lookahead {_lengthen(settings.lookahead_ms, cutoffs, 'attack'):g}")
     reduces_bins_only = settings.pause_reduction_db and not result.range_db
     option = "--reduction" if reduces_bins_only else "--range"
     gentle_db = -MIN_AUDITED_RANGE_DB if reduces_bins_only else MIN_AUDITED_RANGE_DB
     return [*options, f"{option} {gentle_db:g}dB"]
 
 
-def _lengthen(ms: float, chops: "ChopReport", kind: str) -> float:
+def _lengthen(ms: float, cutoffs: "CutoffReport", kind: str) -> float:
     """Return a hold or a lookahead in ms that covers the sounds that were cut."""
-    lasts_ms = max((1000 * chop.lasts for chop in chops.worst if chop.kind == kind), default=0.0)
+    lasts_ms = max(
+        (1000 * cutoff.lasts for cutoff in cutoffs.worst if cutoff.kind == kind), default=0.0
+    )
     steps = math.ceil((ms + lasts_ms) / SUGGESTED_TIME_STEP_MS) + 1
     return min(MAX_TIME_MS, steps * SUGGESTED_TIME_STEP_MS)
 

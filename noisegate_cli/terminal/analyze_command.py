@@ -69,6 +69,7 @@ def analyze(
     With -t it also shows what this threshold would do.
     """
     from noisegate_cli.files.output_naming import parse_path
+    from noisegate_cli.terminal.json_data import report_failure_as_data
 
     if json and csv:
         raise SettingsError("--json and --csv both write to standard output: give one of them")
@@ -78,15 +79,18 @@ def analyze(
         check_page(page, files)
     for flag, value in {"--page": page, "--plot": plot, "--labels": labels}.items():
         if value and not is_single:
-            raise SettingsError(f"{flag} is for one recording: analyze them one by one")
+            raise SettingsError(f"{flag} requires a single recording: analyze them one by one")
         if value and csv:
-            raise SettingsError(f"{flag} and --csv: give one of them")
+            raise SettingsError(f"{flag} and --csv exclude each other: give one of them")
         if value and page and flag != "--page":
-            raise SettingsError(f"{flag} and --page: give one of them")
+            raise SettingsError(f"{flag} and --page exclude each other: give one of them")
     if json and labels == "-":
-        raise SettingsError("--json and --labels - both write to standard output: name a file")
+        raise SettingsError(
+            "--json and --labels - both write to standard output: give --labels a file name"
+        )
     if is_single and not csv:
-        _analyze_one(paths[0], settings, raw, labels, plot, page, force, quiet, json)
+        with report_failure_as_data(json, "analyze", files[0]):
+            _analyze_one(paths[0], settings, raw, labels, plot, page, force, quiet, json)
         return
     _analyze_several(paths, settings, raw_format, quiet, json, csv)
 
@@ -142,7 +146,7 @@ def _analyze_one(
             table = build_analysis_table(report, ascii_only, overview, target.width)
             print_renderable(target, table)
         if line := suggest_gate_command(report):
-            print_data(f"  type         {line}")
+            print_data(f"  command      {line}")
     if plot and not quiet:
         print_message(f"picture    {quote_path(plot)}")
     if page and not quiet:
@@ -160,6 +164,7 @@ def _analyze_several(
     """Print a line for each recording; one that fails does not stop the others."""
     from noisegate_cli.api.recordings import analyze_file
     from noisegate_cli.terminal.analysis_lines import find_recordings
+    from noisegate_cli.terminal.json_data import build_failure_data, to_json
 
     format_line, header = _choose_line_format(json, csv)
     failed = found = 0
@@ -169,6 +174,8 @@ def _analyze_several(
             with show_recording_progress(path, raw, quiet) as progress:
                 report = analyze_file(path, settings, progress, raw=raw)
         except AudioError as error:
+            if json:
+                print_data(to_json(build_failure_data("analyze", path, error)))
             print_error(error)
             failed += 1
             continue
@@ -177,7 +184,7 @@ def _analyze_several(
             header = ""
         print_data(format_line(report))
     if not found:
-        print_message(f"no recordings below {quote_path(paths[0])}")
+        print_message(f"no recordings in {quote_path(paths[0])}")
     if failed:
         raise typer.Exit(EXIT_FAILURE)
 

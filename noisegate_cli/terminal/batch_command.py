@@ -47,7 +47,7 @@ EXECUTION_PANEL: dict[str, Any] = {"rich_help_panel": "Execution"}
 def parse_directory(text: str) -> Path:
     """Return a path; an empty text is no path, although Python takes it for the current folder."""
     if not text:
-        raise typer.BadParameter("it is empty: is a variable not set?")
+        raise typer.BadParameter("it is empty: is a shell variable unset?")
     return Path(text)
 
 
@@ -275,6 +275,7 @@ def batch(
     from noisegate_cli.batch.interface import BatchConfig
     from noisegate_cli.batch.run import default_output_directory
     from noisegate_cli.files.output_naming import OutputOptions
+    from noisegate_cli.terminal.json_data import report_failure_as_data
 
     if directory is None:
         if discovery.from_file is None:
@@ -312,7 +313,8 @@ def batch(
         plot_path=execution.plot,
         dry_run=execution.dry_run,
     )
-    _run_batch(config, quiet, json, execution.verbose)
+    with report_failure_as_data(json, "batch", directory):
+        _run_batch(config, quiet, json, execution.verbose)
 
 
 def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) -> None:
@@ -340,7 +342,7 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
     except BrokenPipeError:
         discard_stdout()
         if report.to_do:
-            message = "the program that reads standard output has ended"
+            message = "the program that reads standard output has exited"
             raise OutputError(f"{message}: {format_batch_remainder(report)}") from None
     finally:
         progress.close()
@@ -352,10 +354,12 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
         for line in [] if verbose else format_batch_errors(report):
             print_error(line)
     if not report.total:
-        print_message(f"there are no recordings below {quote_path(config.root)}")
+        print_message(f"no recordings in {quote_path(config.root)}")
     if config.plot_path and not quiet and not report.dry_run:
         is_drawn = report.review_candidates and config.plot_path.exists()
-        drawn = quote_path(config.plot_path) if is_drawn else "none, no recording is unusual"
+        drawn = (
+            quote_path(config.plot_path) if is_drawn else "none, because there is nothing to review"
+        )
         print_message(f"picture    {drawn}")
     if report.stop_reason:
         print_error(f"{report.stop_reason}: {format_batch_remainder(report)}")

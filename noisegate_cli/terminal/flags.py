@@ -44,8 +44,8 @@ def to_flags(message: str) -> str:
 
     Examples
     --------
-    >>> to_flags("'force=True.wav' exists already: force=True overwrites it")
-    "'force=True.wav' exists already: --force overwrites it"
+    >>> to_flags("'force=True.wav' already exists: force=True overwrites it")
+    "'force=True.wav' already exists: --force overwrites it"
     >>> to_flags("subtype='FLOAT' in a WAV file keeps them")
     '--subtype FLOAT in a WAV file keeps them'
     """

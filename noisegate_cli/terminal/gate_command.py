@@ -87,13 +87,16 @@ def gate(
     keep_mtime: KeepMtimeOption = False,
     fsync: FsyncOption = False,
     raw: RawOption = None,
-    fail_on_chop: Annotated[
+    fail_on_cutoff: Annotated[
         bool,
         typer.Option(
-            "--fail-on-chop",
-            help="Exit with status 1 if an attack or a decay was cut off, or nothing was left.",
+            "--fail-on-cutoff",
+            help="Exit with status 1 if the gate truncates an attack or a decay, or never opens.",
             rich_help_panel=OUTPUT_PANEL,
         ),
+    ] = False,
+    fail_on_chop: Annotated[
+        bool, typer.Option("--fail-on-chop", hidden=True, help="The name in version 0.1.")
     ] = False,
     force: ForceOption = False,
     quiet: QuietOption = False,
@@ -102,11 +105,12 @@ def gate(
     """Gate recordings: silence the pauses, leave the signal unchanged."""
     from noisegate_cli.api.recordings import gate_file
     from noisegate_cli.files.output_naming import OutputOptions, parse_path
+    from noisegate_cli.terminal.json_data import build_gate_data, report_failure_as_data, to_json
     from noisegate_cli.terminal.summary import format_gate_summary
 
     keep_freed_memory()
     if json and "-" in (output, residue, *stretches.outputs):
-        raise SettingsError("--json and -o - both write to standard output: give -o a file")
+        raise SettingsError("--json and -o - both write to standard output: give -o a file name")
     raw_format = parse_raw_format(raw)
     options = OutputOptions(format=format, subtype=subtype, keep_mtime=keep_mtime)
     run: Callable[..., GateResult] = partial(
@@ -135,22 +139,23 @@ def gate(
             options,
             run,
             raw_format,
-            fail_on_chop=fail_on_chop,
+            fail_on_cutoff=fail_on_cutoff or fail_on_chop,
             quiet=quiet,
             json=json,
         )
         return
     source = parse_path(files[0])
-    with show_recording_progress(source, raw_format, quiet) as progress:
+    with (
+        report_failure_as_data(json, "gate", files[0]),
+        show_recording_progress(source, raw_format, quiet) as progress,
+    ):
         result = run(source, output=parse_path(output) if output else None, progress=progress)
     if json:
-        from noisegate_cli.terminal.json_data import build_gate_data, to_json
-
         print_data(to_json(build_gate_data(result)))
     elif not quiet:
         for line in format_gate_summary(result):
             print_message(line)
         if plot:
             print_message(f"picture    {quote_path(plot)}")
-    if fail_on_chop and print_cut_sounds(result):
+    if (fail_on_cutoff or fail_on_chop) and print_cut_sounds(result):
         raise typer.Exit(EXIT_FAILURE)

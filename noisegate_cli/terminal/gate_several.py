@@ -54,7 +54,7 @@ def gate_several(
     gate: "Callable[..., GateResult]",
     raw: "RawFormat | None",
     *,
-    fail_on_chop: bool,
+    fail_on_cutoff: bool,
     quiet: bool,
     json: bool,
 ) -> None:
@@ -72,7 +72,7 @@ def gate_several(
         `gate_file` with all arguments but the recording, its output and the progress.
     raw
         Format of recordings without a header.
-    fail_on_chop, quiet, json
+    fail_on_cutoff, quiet, json
         Options of the command.
 
     Raises
@@ -81,6 +81,7 @@ def gate_several(
         With status 1 if a recording failed.
     """
     from noisegate_cli.files.output_naming import parse_path
+    from noisegate_cli.terminal.json_data import build_failure_data, to_json
 
     paths = _leave_out_outputs([Path(parse_path(file)) for file in dict.fromkeys(files)])
     _check_names(paths, output, options)
@@ -91,11 +92,13 @@ def gate_several(
             with show_recording_progress(path, raw, quiet, prefix) as progress:
                 result = gate(path, output and parse_path(output), progress=progress)
         except NoisegateError as error:
+            if json:
+                print_data(to_json(build_failure_data("gate", path, error)))
             print_error(error)
             failed += 1
             continue
         _print_result(path, result, quiet, json)
-        failed += fail_on_chop and print_cut_sounds(result)
+        failed += fail_on_cutoff and print_cut_sounds(result)
     if not (quiet or json):
         print_message(f"gated {len(paths) - failed} of {len(paths)} recordings")
     if failed:
@@ -104,11 +107,11 @@ def gate_several(
 
 def print_cut_sounds(result: "GateResult") -> bool:
     """Print an error if the gate cut sounds, or left nothing; return whether it did."""
-    from noisegate_cli.terminal.summary import format_chop_counts, is_never_open
+    from noisegate_cli.terminal.summary import format_cutoff_counts, is_never_open
 
-    if not result.chops.count and not is_never_open(result):
+    if not result.cutoffs.count and not is_never_open(result):
         return False
-    cut = format_chop_counts(result.chops) if result.chops.count else "all of it was turned down"
+    cut = format_cutoff_counts(result.cutoffs) if result.cutoffs.count else "the gate never opens"
     print_error(f"{quote_path(result.output.path)}: {cut}")
     return True
 

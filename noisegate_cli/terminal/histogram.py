@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from noisegate_cli.terminal.summary import level_db
+from noisegate_cli.api.result_data import level_db
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -22,7 +22,7 @@ def build_histogram(
     from rich.text import Text
 
     block, arrow = ("#", "<--") if ascii_only else ("█", "◄──")
-    threshold_db = level_db(threshold)
+    threshold_db = level_db(threshold or 0.0)
     note = f" {arrow} -t {threshold_db:.1f} dBFS" if math.isfinite(threshold_db) else ""
     if width - LABEL_WIDTH_CHARS - len(note) < 2 * MIN_BAR_CHARS:
         note = f" {arrow} -t" if note else ""

@@ -1,14 +1,25 @@
-"""Convert results to JSON."""
+"""Convert results to JSON; `docs/ngate.schema.json` describes the data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from noisegate_cli import __version__
+from noisegate_cli.api.result_data import (
+    encode_cutoffs,
+    encode_gain,
+    encode_settings_values,
+    is_range_softened,
+    level_db,
+    summarize_result,
+)
+from noisegate_cli.errors import NoisegateError
 from noisegate_cli.json_values import to_json_value
-from noisegate_cli.terminal.advice import collect_advice, is_softened, suggest_gate_command
+from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
+from noisegate_cli.terminal.console import print_data
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.reasons import format_reason, format_recorded_reason
-from noisegate_cli.terminal.summary import level_db
 
 if TYPE_CHECKING:
     from noisegate_cli.api.recordings import AnalysisReport, GateResult
@@ -16,6 +27,9 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.frames.histogram import LevelHistogram
     from noisegate_cli.gating.gate import GateReport
     from noisegate_cli.gating.noise_profile import NoiseProfile
+
+SCHEMA_VERSION = 1
+"""Version of the schema: it rises when a field changes its meaning or disappears."""
 
 SIGNIFICANT_DIGITS = 9
 """Digits of floats in the output, which carry no more information than the samples."""
@@ -32,8 +46,7 @@ def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
     """Return an analysis as JSON-compatible data."""
     info, levels, suggestion = report.info, report.levels, report.levels.suggestion
     threshold = suggestion.threshold
-    return {
-        "file": info.path,
+    return _build_head("analyze", "done", info.path) | {
         "duration_s": info.duration,
         "sample_rate": info.sample_rate,
         "channels": info.channels,
@@ -47,10 +60,12 @@ def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "noise_floor_db": suggestion.noise_floor_db,
         "active_db": suggestion.active_db,
         "contrast_db": suggestion.contrast_db,
+        "distance_db": suggestion.distance_db,
         "digital_silence_share": levels.silent_share,
         "histogram": _build_histogram_data(levels.histogram),
         "threshold": threshold,
-        "threshold_db": level_db(threshold),
+        "threshold_db": None if threshold is None else level_db(threshold),
+        "method": suggestion.method,
         "agreement": suggestion.agreement,
         "confidence": suggestion.confidence,
         "verdict": suggestion.verdict,
@@ -59,52 +74,95 @@ def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "drift_db": levels.drift_db,
         "closed_share": levels.closed_share,
         "openings_per_minute": levels.openings_per_minute,
-        "range_db": levels.range_db,
-        "range_softened": is_softened(levels.range_db, report.settings),
+        "range_db": encode_gain(levels.range_db),
+        "range_softened": is_range_softened(levels.range_db, report.settings),
         "sweep": levels.trials,
         "given": levels.given_trial,
+        "segments": build_segments_data(report.gate) if report.gate else None,
+        "cutoffs": encode_cutoffs(report.gate.cutoffs) if report.gate else None,
+        "noises": _build_noises_data(levels.noises),
+        "settings": encode_settings_values(report.settings),
         "warnings": list(map(to_flags, report.warnings)),
         "advice": collect_advice(report),
-        "noises": _build_noises_data(levels.noises),
-        "settings": report.settings,
-        "command": suggest_gate_command(report) or None,
-    } | ({"segments": build_segments_data(report.gate)} if report.gate else {})
+        "suggested_command": suggest_gate_command(report) or None,
+    }
 
 
 def build_gate_data(result: "GateResult") -> dict[str, Any]:
     """Return the result of a gate as JSON-compatible data."""
+    return (
+        _build_head("gate", "done", result.source.path)
+        | {
+            "output": result.output.path,
+            "residue": result.residue,
+            "labels": result.labels,
+            "comparison": result.comparison,
+            "excerpt_s": result.excerpt,
+        }
+        | _complete_summary(summarize_result(result))
+        | {
+            "segments": build_segments_data(result),
+            "forced": result.forced if result.forced else None,
+            "noises": _build_noises_data(result.noises),
+            "delay_ms": result.delay_ms,
+            "settings": encode_settings_values(result.settings),
+        }
+    )
+
+
+def build_recording_data(file: Path, output: Path, result: "RecordingResult") -> dict[str, Any]:
+    """Return the result of one recording of a batch as JSON-compatible data."""
+    from noisegate_cli.batch.records import decode_settings
+
+    error = to_flags(result.reason or "") if result.status == "failed" else None
+    return (
+        _build_head("batch", result.status, file, error)
+        | {
+            "output": output / result.output,
+            "status_reason": None if error else result.reason,
+            "settings": decode_settings(result.settings_json)[0] if result.settings_json else None,
+        }
+        | (_complete_summary(result.result) if result.result else {})
+    )
+
+
+def build_failure_data(command: str, file: str | Path, error: object) -> dict[str, Any]:
+    """Return the failure of a command as JSON-compatible data."""
+    return _build_head(command, "failed", file, to_flags(str(error)))
+
+
+@contextmanager
+def report_failure_as_data(is_requested: bool, command: str, file: str | Path) -> Iterator[None]:
+    """Print an error of ngate as JSON if requested, and raise it again."""
+    try:
+        yield
+    except NoisegateError as error:
+        if is_requested:
+            # If stdout can't be written, the error itself is still reported on stderr.
+            with suppress(OSError):
+                print_data(to_json(build_failure_data(command, file, error)))
+        raise
+
+
+def _build_head(
+    command: str, status: str, file: str | Path, error: str | None = None
+) -> dict[str, Any]:
+    """Return the fields that all objects have."""
     return {
-        "file": result.source.path,
-        "output": result.output.path,
-        "residue": result.residue,
-        "labels": result.labels,
-        "comparison": result.comparison,
-        "excerpt_s": result.excerpt,
-        "duration_s": result.source.duration,
-        "sample_rate": result.source.sample_rate,
-        "channels": result.source.channels,
-        "subtype": result.output.subtype,
-        "threshold": result.threshold,
-        "threshold_db": level_db(result.threshold),
-        "method": result.suggestion.method if result.suggestion else None,
-        "verdict": result.suggestion.verdict if result.suggestion else None,
-        "reason": format_reason(result.suggestion) if result.suggestion else None,
-        "noise_floor_db": result.suggestion.noise_floor_db if result.suggestion else None,
-        "active_db": result.suggestion.active_db if result.suggestion else None,
-        "contrast_db": result.suggestion.contrast_db if result.suggestion else None,
-        "range_softened": is_softened(result.range_db, result.settings),
-        "confidence": result.suggestion.confidence if result.suggestion else None,
-        "closed_share": result.statistics.closed_share,
-        "openings": result.statistics.openings,
-        "chops": result.chops,
-        "segments": build_segments_data(result),
-        "forced": result.forced if result.forced else None,
-        "noises": _build_noises_data(result.noises),
-        "bleed": _build_bleed_data(result),
-        "settings": to_json_value(result.settings) | {"range_db": result.range_db},
-        "delay_ms": result.delay_ms,
-        "warnings": list(map(to_flags, result.warnings)),
-        "seconds": result.seconds,
+        "schema_version": SCHEMA_VERSION,
+        "version": __version__,
+        "command": command,
+        "status": status,
+        "file": file,
+        "error": error,
+    }
+
+
+def _complete_summary(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of a result with sentences for a reader."""
+    return summary | {
+        "reason": format_recorded_reason(summary),
+        "warnings": list(map(to_flags, summary["warnings"])),
     }
 
 
@@ -116,28 +174,6 @@ def build_segments_data(report: "GateReport") -> list[dict[str, float]]:
         for channel, spans in enumerate(edges, 1)
         for start, end in spans
     ]
-
-
-def build_recording_data(file: Path, output: Path, result: "RecordingResult") -> dict[str, Any]:
-    """Return the result of one recording of a batch as JSON-compatible data."""
-    from noisegate_cli.batch.records import decode_settings
-
-    is_failed = result.status == "failed"
-    data: dict[str, Any] = {
-        "status": result.status,
-        "file": file,
-        "output": output / result.output,
-        "error": to_flags(result.reason or "") if is_failed else None,
-    }
-    if result.status in ("skipped", "to do"):
-        data["why"] = result.reason
-    data |= result.result
-    if "verdict" in data:
-        data["reason"] = format_recorded_reason(data)
-    if "warnings" in data:
-        data["warnings"] = list(map(to_flags, data["warnings"]))
-    settings = decode_settings(result.settings_json)[0] if result.settings_json else None
-    return data | {"settings": settings}
 
 
 def _build_noises_data(noises: "Sequence[NoiseProfile | None]") -> list[dict[str, Any] | None]:
@@ -154,29 +190,6 @@ def _build_noises_data(noises: "Sequence[NoiseProfile | None]") -> list[dict[str
         else None
         for noise in noises
     ]
-
-
-def _build_bleed_data(result: "GateResult") -> dict[str, Any] | None:
-    bleed = result.bleed
-    if bleed is None and not result.others:
-        return None
-    return {
-        "closed_share": bleed.closed_share if bleed else 0.0,
-        "tracks": [
-            {
-                "file": track.path,
-                "used": track.alignment is not None,
-                "start_s": track.alignment.start_s if track.alignment else None,
-                "drift_ppm": track.alignment.drift_ppm if track.alignment else None,
-                "level_db": track.level_db,
-            }
-            for track in result.others
-        ],
-        "channels": [
-            {"channel": level.gate + 1, "from_channel": level.reference + 1, "db": level.level_db}
-            for level in (bleed.levels if bleed and not result.others else ())
-        ],
-    }
 
 
 def _build_histogram_data(histogram: "LevelHistogram") -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ PageOption = Annotated[
     str | None,
     typer.Option(
         metavar="FILE.html",
-        help="Write a page on which you hear the recording and set the gate, for a browser.",
+        help="Write an HTML page on which you listen to the recording and adjust the gate.",
     ),
 ]
 
@@ -36,9 +36,9 @@ def check_page(page: str, files: Sequence[str]) -> None:
         If it is not.
     """
     if not page.lower().endswith((".html", ".htm")):
-        raise SettingsError(f"--page {page!r} is no HTML file: let the name end in .html")
+        raise SettingsError(f"--page {page!r} must be an HTML file: end the name in .html")
     if len(files) > 1:
-        raise SettingsError(f"--page {page!r} is of one recording: give one FILE")
+        raise SettingsError(f"--page {page!r} requires a single recording: give one FILE")
 
 
 def analyze_and_write_page(

@@ -9,37 +9,38 @@ from noisegate_cli.gating.detection.verdict import Verdict
 if TYPE_CHECKING:
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
 
+LEVELS = (
+    "Noise around {noise_floor_db:.0f} dBFS, signal around {active_db:.0f} dBFS "
+    "({distance_db:.0f} dB apart)"
+)
+
 REASONS = {
-    Verdict.SEPARATED: "It parts noise of about {noise_floor_db:.0f} dBFS from signal of about "
-    "{active_db:.0f} dBFS.",
-    Verdict.RAISED: "It parts noise of about {noise_floor_db:.0f} dBFS from signal of about "
-    "{active_db:.0f} dBFS, raised so that the gate closes again.",
-    Verdict.ABOVE_FLOOR: "It lies {distance_db:g} dB above a noise floor of "
+    Verdict.SEPARATED: LEVELS + ".",
+    Verdict.RAISED: LEVELS + "; the threshold is raised so that the gate closes again.",
+    Verdict.ABOVE_FLOOR: "The threshold is {distance_db:g} dB above the noise floor of "
     "{noise_floor_db:.0f} dBFS.",
-    Verdict.NOISE_ONLY: "Nothing stands out of a noise of about {noise_floor_db:.0f} dBFS: "
-    "the gate stays closed. If it is no noise, give a threshold with -t.",
-    Verdict.SILENT: "There is nothing but digital silence: nothing to gate.",
-    Verdict.TOO_SHORT: "The recording is too short to tell noise from signal.",
-    Verdict.TOO_LOUD: "Levels of {distance_db:.0f} dBFS are far above full scale, 1.0: "
+    Verdict.NOISE_ONLY: "No signal above the noise of {noise_floor_db:.0f} dBFS: the gate stays "
+    "closed. If the recording is not just noise, set a threshold with -t.",
+    Verdict.SILENT: "The recording is digital silence: there is nothing to gate.",
+    Verdict.TOO_SHORT: "The recording is too short to distinguish noise from signal.",
+    Verdict.TOO_LOUD: "Levels of {distance_db:.0f} dBFS are far above full scale (1.0): "
     "scale the samples first.",
-    Verdict.NARROW: "Nearly all levels lie within {distance_db:.0f} dB: a gate would only pump.",
-    Verdict.INDISTINCT: "There is no telling noise from signal, it sounds all alike: "
-    "the gate stays open.",
-    Verdict.LOW_CONTRAST: "The signal is only {distance_db:.0f} dB above the noise, a gate would "
-    "pump: it stays open. To turn down the quiet parts all the same, try -t LEVEL with "
-    "--range -8dB.",
-    Verdict.STEADY_TONE: "This is a steady tone rather than a noise: the gate stays open. "
-    "If it is noise, give a threshold with -t.",
-    Verdict.RARE_EVENT: "Something rare stands {distance_db:.0f} dB out of the rest: "
-    "the gate stays open. Give a threshold with -t.",
-    Verdict.MUSIC_LIKE: "What is quiet here moves like music, not like noise: "
-    "the gate stays open. If it is noise, give a threshold with -t.",
-    Verdict.TONAL: "What is quiet here consists of tones, as music does, not of noise: "
-    "the gate stays open. If it is noise, give a threshold with -t.",
+    Verdict.NARROW: "Nearly all levels are within {distance_db:.0f} dB: a gate would only pump.",
+    Verdict.INDISTINCT: "Noise and signal sound too similar to distinguish: the gate stays open.",
+    Verdict.LOW_CONTRAST: "The signal is only {distance_db:.0f} dB above the noise: a gate would "
+    "pump, so it stays open. To attenuate the quiet parts anyway, try -t LEVEL --range -8dB.",
+    Verdict.STEADY_TONE: "The recording is a steady tone, not noise: the gate stays open. "
+    "If it is noise, set a threshold with -t.",
+    Verdict.RARE_EVENT: "A rare sound is {distance_db:.0f} dB above the rest: "
+    "the gate stays open. Set a threshold with -t.",
+    Verdict.MUSIC_LIKE: "The quiet parts vary like music, not like noise: "
+    "the gate stays open. If they are noise, set a threshold with -t.",
+    Verdict.TONAL: "The quiet parts are tonal, like music, not noise: "
+    "the gate stays open. If they are noise, set a threshold with -t.",
 }
 """Sentence for each verdict, formatted with the numbers of a `ThresholdSuggestion`."""
 
-PUMPING_HINT = " They are only {distance_db:.0f} dB apart: if it pumps, try --range -8dB."
+PUMPING_HINT = " If the gate pumps, try --range -8dB."
 
 MAX_PUMPING_DB = 12.0
 """If signal and noise are closer than this, a gate pumps audibly."""
@@ -60,7 +61,7 @@ def format_recorded_reason(result: Mapping[str, Any]) -> str | None:
     Parameters
     ----------
     result
-        See `batch.worker.summarize_result`. Infinite levels, which are −∞, are None.
+        See `api.result_data.summarize_result`. Levels of −∞ are None.
     """
     if result["verdict"] is None:
         return None

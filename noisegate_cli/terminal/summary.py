@@ -1,15 +1,11 @@
 """Format results as lines of text; `tables` formats larger results."""
 
-import math
 from typing import TYPE_CHECKING
 
+from noisegate_cli.api.result_data import is_range_softened
 from noisegate_cli.gating.parsing import MUTE
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.terminal.advice import (
-    format_noise_value,
-    is_softened,
-    suggest_chop_remedies,
-)
+from noisegate_cli.terminal.advice import format_noise_value, suggest_cutoff_remedies
 from noisegate_cli.terminal.bleed_text import format_bleed
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.reasons import format_reason
@@ -23,7 +19,7 @@ if TYPE_CHECKING:
     from noisegate_cli.batch.interface import BatchReport
     from noisegate_cli.batch.records import RecordingResult
     from noisegate_cli.files.formats import AudioInfo
-    from noisegate_cli.gating.chops import ChopReport
+    from noisegate_cli.gating.cutoffs import CutoffReport
 
 
 def format_gate_summary(result: "GateResult") -> list[str]:
@@ -38,14 +34,14 @@ def format_gate_summary(result: "GateResult") -> list[str]:
         f"output     {quote_path(result.output.path)} ({format_sample_type(result.output)})",
     ]
     if result.settings.target_floor_db is not None and result.statistics.closed:
-        reached = ": the pauses are that quiet already" if not result.range_db else ""
+        reached = ": the pauses are already that quiet" if not result.range_db else ""
         range_db = format_db(result.range_db)
         lines.append(f"range      {range_db}, for the target floor{reached}")
     if result.settings.duck:
         lines.append(_format_ducking(result))
     if result.settings.expands:
         lines.append(f"expander   {_format_expander(result)}")
-    if result.suggestion and is_softened(result.range_db, result.settings):
+    if result.suggestion and is_range_softened(result.range_db, result.settings):
         contrast = f"{result.suggestion.contrast_db:.0f} dB"
         lines.append(
             f"range      {format_db(result.range_db)}, as signal and noise are only {contrast} "
@@ -56,17 +52,17 @@ def format_gate_summary(result: "GateResult") -> list[str]:
     if result.bleed:
         lines += format_bleed(result.bleed, result.others)
     if is_never_open(result):
-        lines.append("note       nothing rises above the threshold: all of it is turned down")
-    if result.chops.count:
-        lines += _format_chops(result)
+        lines.append("note       no level exceeds the threshold: the gate never opens")
+    if result.cutoffs.count:
+        lines += _format_cutoffs(result)
     if result.residue:
-        lines.append(f"residue    {quote_path(result.residue)}")
+        lines.append(f"removed    {quote_path(result.residue)}")
     lines += format_stretches(result)
     if result.delay_ms is not None:
         hold = result.settings.hold_ms
         lines.append(
-            f"delay      at most {result.delay_ms:.0f} ms; so that it is no more, hold {hold:g} ms "
-            "takes the place of min closed"
+            f"delay      at most {result.delay_ms:.0f} ms. To limit it, a hold of {hold:g} ms "
+            "replaces --min-closed"
         )
     if note := _describe_subtype_change(result.source, result.output):
         lines.append(f"note       {note}")
@@ -80,7 +76,7 @@ def format_short_summary(result: "GateResult") -> list[str]:
         f"closed {100 * result.statistics.closed_share:.1f} % of "
         f"{format_duration(result.source.duration)}",
         _pluralize(result.statistics.openings, "opening"),
-        *([format_chop_counts(result.chops)] if result.chops.count else []),
+        *([format_cutoff_counts(result.cutoffs)] if result.cutoffs.count else []),
     ]
     line = f"{', '.join(figures)}, written to {quote_path(result.output.path)}"
     return [line, *(f"warning: {to_flags(sentence)}" for sentence in result.warnings)]
@@ -89,15 +85,15 @@ def format_short_summary(result: "GateResult") -> list[str]:
 def _format_threshold(result: "GateResult") -> str:
     """Return a line about the threshold and its origin."""
     if result.forced.segments is not None:
-        return "applied    the open stretches that are given"
+        return "applied    the given open stretches"
     suggestion, adaptive = result.suggestion, result.settings.adaptive
     if suggestion is None:
-        moving = ", moving with the noise" if adaptive and result.threshold is not None else ""
+        moving = ", follows the noise" if adaptive and result.threshold is not None else ""
         return f"threshold  {format_level(result.threshold or 0)}, as given{moving}"
     reason = format_reason(suggestion)
     if result.threshold is None:
         return f"automatic  {reason}"
-    moving = " It moves with the noise." if adaptive else ""
+    moving = " It follows the noise." if adaptive else ""
     return f"threshold  {format_level(result.threshold)}, {suggestion.method}. {reason}{moving}"
 
 
@@ -122,12 +118,12 @@ def _describe_subtype_change(source: "AudioInfo", output: "AudioInfo") -> str:
     if source.subtype == output.subtype:
         return ""
     if source.is_lossy and not output.is_lossy:
-        return f"the input is {source.subtype}: the output holds what that decodes to"
+        return f"the input is {source.subtype}: the output contains the decoded samples"
     mantissa = {"FLOAT": 24, "DOUBLE": 53}
     capacity = mantissa.get(output.subtype, output.bit_depth)
     is_exact = mantissa.get(source.subtype, source.bit_depth) <= capacity
     if output.is_lossy or not is_exact or (source.dtype.kind == "f" and output.dtype.kind == "i"):
-        return f"the input is {source.subtype}: not every bit can be kept"
+        return f"the input is {source.subtype}: the output cannot keep all bits"
     return ""
 
 
@@ -141,7 +137,7 @@ def _format_noise(result: "GateResult") -> list[str]:
     """Return lines about the noise and the reduction of a spectral gate."""
     settings = result.settings
     if settings.masks_by_level:
-        return ["bins       open where a tone is above the threshold"]
+        return ["bins       open where their level exceeds the threshold"]
     profiles = [noise for noise in result.noises if noise]
     lines = []
     if profiles:
@@ -149,13 +145,13 @@ def _format_noise(result: "GateResult") -> list[str]:
         sources = dict.fromkeys(
             _describe_noise_source(noise.source, settings) for noise in profiles
         )
-        depth = f"up to {settings.reduction_db:g} dB" if settings.bin_floor else "all the way"
+        depth = f"up to {settings.reduction_db:g} dB" if settings.bin_floor else "to silence"
         lines.append(f"noise      {levels} dBFS, {', or '.join(sources)}")
-        lines.append(f"           {depth} down in each bin")
+        lines.append(f"           reduced {depth} in each bin")
     if len(profiles) < len(result.noises):
-        where = "in a channel nothing" if profiles else "nothing"
+        where = " for one channel" if profiles else ""
         lines.append(
-            f"note       no noise could be learnt, and {where} was taken away: show it with "
+            f"note       no noise was learned{where}, so none was reduced: give it with "
             "--noise FROM-TO or --noise FILE"
         )
     return lines
@@ -163,26 +159,28 @@ def _format_noise(result: "GateResult") -> list[str]:
 
 def _describe_noise_source(source: str, settings: GateSettings) -> str:
     if source == "given":
-        return f"as in {quote_path(format_noise_value(settings.noise))}"
+        return f"learned from {quote_path(format_noise_value(settings.noise))}"
     if source == "pauses":
-        return "learnt from the pauses"
-    return "guessed from what is quietest in each bin, as no pause was found"
+        return "learned from the pauses"
+    return "estimated from the quietest frames of each bin, because there is no pause"
 
 
-def format_chop_counts(chops: "ChopReport") -> str:
-    """Return the number of cut decays and attacks as text."""
-    counts = ((chops.decays, "decay"), (chops.attacks, "attack"))
-    return " and ".join(_pluralize(number, thing) for number, thing in counts if number) + " cut"
+def format_cutoff_counts(cutoffs: "CutoffReport") -> str:
+    """Return the number of truncated decays and attacks as text."""
+    counts = ((cutoffs.decays, "decay"), (cutoffs.attacks, "attack"))
+    return (
+        " and ".join(_pluralize(number, thing) for number, thing in counts if number) + " truncated"
+    )
 
 
-def _format_chops(result: "GateResult") -> list[str]:
-    """Return lines with the positions of cut sounds and with settings that avoid the cuts."""
-    chops = result.chops
-    worst = [f"{format_time(chop.time)} ({chop.above_db:.0f} dB)" for chop in chops.worst]
-    ellipsis = ", …" if chops.count > len(worst) else ""
-    hints = " or ".join(suggest_chop_remedies(result))
+def _format_cutoffs(result: "GateResult") -> list[str]:
+    """Return lines with the positions of cut-offs and with settings that avoid them."""
+    cutoffs = result.cutoffs
+    worst = [f"{format_time(cutoff.time)} ({cutoff.above_db:.0f} dB)" for cutoff in cutoffs.worst]
+    ellipsis = ", …" if cutoffs.count > len(worst) else ""
+    hints = " or ".join(suggest_cutoff_remedies(result))
     return [
-        f"chops      {format_chop_counts(chops)}: try {hints}",
+        f"cut-offs   {format_cutoff_counts(cutoffs)}: try {hints}",
         f"           at {', '.join(worst)}{ellipsis}",
     ]
 
@@ -196,7 +194,8 @@ def format_recording_line(name: str, result: "RecordingResult") -> str:
         action = {"to do": "would gate"}.get(result.status, result.status)
         return f"{action} {quote_path(name)}: {reason}"
     figures = result.result
-    cut = f", {_pluralize(figures['chops'], 'sound')} cut" if figures["chops"] else ""
+    count = figures["cutoffs"]["count"]
+    cut = f", {_pluralize(count, 'cut-off')}" if count else ""
     return (
         f"gated {quote_path(name)} ({reason}): closed {100 * figures['closed_share']:.1f} % of "
         f"{format_duration(figures['duration_s'])}, {_pluralize(figures['openings'], 'opening')}"
@@ -218,21 +217,14 @@ def format_batch_errors(report: "BatchReport") -> list[str]:
     errors = list(report.errors)
     if report.failed > len(errors):
         remaining = report.failed - len(errors)
-        errors.append(f"{remaining} more recordings failed: --report FILE lists them all")
+        errors.append(f"{remaining} more recordings failed: --report FILE lists all of them")
     return errors
 
 
 def format_batch_remainder(report: "BatchReport") -> str:
     """Return the progress of a stopped batch and a hint how to continue it."""
     processed = report.total - report.to_do
-    return (
-        f"{processed} of {report.total} recordings are dealt with: the same command does the rest"
-    )
-
-
-def level_db(linear: float | None) -> float:
-    """Return a linear level in dBFS; minus infinity for 0 or None."""
-    return 20 * math.log10(linear) if linear else -math.inf
+    return f"{processed} of {report.total} recordings are finished: repeat the command to continue"
 
 
 def format_sample_type(info: "AudioInfo") -> str:

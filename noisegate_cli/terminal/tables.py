@@ -9,7 +9,14 @@ from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.histogram import build_histogram
 from noisegate_cli.terminal.reasons import format_reason
 from noisegate_cli.terminal.summary import format_sample_type
-from noisegate_cli.text import format_bytes, format_db, format_duration, format_level, quote_path
+from noisegate_cli.text import (
+    format_bytes,
+    format_db,
+    format_duration,
+    format_level,
+    format_time,
+    quote_path,
+)
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -27,10 +34,13 @@ if TYPE_CHECKING:
 OCTAVE_BAR_WIDTH_CHARS, OCTAVE_BAR_RANGE_DB = 40, 60.0
 """Width of the bar of the loudest octave, and the distance below it where the width is 0."""
 
-FORCE_HINT = " (--force makes it anew)"
+FORCE_HINT = " (--force overwrites it)"
 
-OPTIONAL_SWEEP_COLUMNS = ("openings/min", "chops/min", "at risk", "dBFS", "")
+OPTIONAL_SWEEP_COLUMNS = ("openings/min", "cut-offs/min", "at risk", "dBFS", "")
 """Columns that a narrow terminal does not show, from the least important on."""
+
+MAX_CUTOFF_TIMES = 2
+"""Number of the times of cut-offs in a row of the table of recordings to review."""
 
 SWEEP_STEP_DB, MAX_SWEEP_ROWS = 3, 9
 """Step between displayed trials, which are 1 dB apart, and the greatest number of them."""
@@ -65,9 +75,9 @@ def build_analysis_table(
         sweep = _build_sweep_table(levels, ascii_only)
         sweep = drop_columns(sweep, OPTIONAL_SWEEP_COLUMNS, width - 2)
         parts.append(Padding(sweep, (0, 0, 0, 2), expand=False))
-        legend = "at risk: of what the automatic gate lets through; agrees: with it"
+        legend = "at risk: signal that the threshold would mute; agrees: with the automatic gate"
         if not any(trial.agreement for trial in levels.trials):
-            legend = "at risk, agrees: unknown, as the automatic gate finds no pauses"
+            legend = "at risk, agrees: unknown, because the automatic gate finds no pauses"
         parts.append(Padding(Text(legend), (0, 0, 1, 2), expand=False))
     parts.append(Padding(_build_suggestion_table(report), (0, 0, 0, 2), expand=False))
     for gate, noise in enumerate(levels.noises):
@@ -153,17 +163,20 @@ def _build_suggestion_table(report: "AnalysisReport") -> "Table":
     if suggestion.confidence:
         table.add_row(
             "confidence",
-            f"{100 * suggestion.confidence:.0f} % of the time lies clearly on one side",
+            f"{100 * suggestion.confidence:.0f} % of the frames are clearly signal or noise",
         )
     table.add_row(
         "would close",
         f"{100 * levels.closed_share:.1f} % of the time, "
-        f"{levels.openings_per_minute:.0f} openings a minute"
+        f"{levels.openings_per_minute:.0f} openings per minute"
         + (", with the given threshold" if levels.given_trial else ""),
     )
     if suggestion.threshold is not None:
         text = Text(format_level(suggestion.threshold), style="bold green")
-        text.append(f", agrees with it on {100 * (suggestion.agreement or 0):.0f} %", style="none")
+        text.append(
+            f", agrees with the automatic gate for {100 * (suggestion.agreement or 0):.0f} %",
+            style="none",
+        )
         table.add_row("threshold", text)
     if suggestion.estimates_db:
         table.add_row("estimates", _format_estimates(suggestion.estimates_db))
@@ -196,9 +209,9 @@ def _build_noise_text(noise: "NoiseProfile | None", channel: str, ascii_only: bo
     from rich.text import Text
 
     if noise is None:
-        hint = "show it with --noise FROM-TO or --noise FILE"
-        return Text(f"noise{channel}: none could be learnt, {hint}", style="yellow")
-    text = Text(f"noise{channel}, {noise.level_db():.1f} dBFS, by octaves:\n")
+        hint = "give it with --noise FROM-TO or --noise FILE"
+        return Text(f"noise{channel}: none was learned, {hint}", style="yellow")
+    text = Text(f"noise{channel}, {noise.level_db():.1f} dBFS, in octave bands:\n")
     bands = noise.compute_band_levels(1)
     loudest = max((db for _, _, db in bands if math.isfinite(db)), default=0.0)
     for low, _, db in bands:
@@ -217,7 +230,7 @@ def _build_sweep_table(levels: "LevelReport", ascii_only: bool) -> "Table":
     from noisegate_cli.gating.simulation import best_trial
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
-    titles = ("-t", "dBFS", "closed", "openings/min", "chops/min", "at risk", "agrees", "")
+    titles = ("-t", "dBFS", "closed", "openings/min", "cut-offs/min", "at risk", "agrees", "")
     for title in titles:
         table.add_column(title, justify="left" if not title else "right")
     arrow = "<--" if ascii_only else "◄──"
@@ -232,7 +245,7 @@ def _build_sweep_table(levels: "LevelReport", ascii_only: bool) -> "Table":
             f"{trial.threshold_db:.0f}",
             f"{100 * trial.closed_share:.0f} %",
             f"{trial.openings_per_minute:.0f}",
-            f"{trial.chops_per_minute:.0f}",
+            f"{trial.cutoffs_per_minute:.0f}",
             "" if trial.at_risk is None else f"{100 * trial.at_risk:.1f} %",
             "" if trial.agreement is None else f"{100 * trial.agreement:.0f} %",
             mark,
@@ -274,7 +287,7 @@ def build_batch_table(report: "BatchReport") -> "Group":
     if report.done:
         table.add_row("closed", f"{100 * report.closed_share:.1f} % of the time")
         reviews = ", ".join(f"{number} {reason}" for reason, number in report.review_counts.items())
-        table.add_row("unusual", reviews or "none")
+        table.add_row("to review", reviews or "none")
     for reason, number in report.skip_reasons.items():
         table.add_row(
             "skipped", f"{number}: {reason}" + (FORCE_HINT if reason in FORCE_ONLY_REASONS else "")
@@ -282,15 +295,21 @@ def build_batch_table(report: "BatchReport") -> "Group":
     if report.failed:
         table.add_row("failed", Text(str(report.failed), style="bold red"))
     if report.unreadable_lines:
-        table.add_row("manifest", f"{report.unreadable_lines} lines can't be read, and don't count")
+        table.add_row("manifest", f"{report.unreadable_lines} unreadable lines were ignored")
     if not report.is_locked:
-        table.add_row("note", "there are no locks here: let no other batch write there meanwhile")
+        table.add_row(
+            "note", "this filesystem has no locks: do not run another batch into the same folder"
+        )
     table.add_row("output", Text(quote_path(report.output)))
     if not report.review_candidates:
         return Group(table)
-    return Group(
-        Padding(_build_review_table(report.review_candidates), (0, 0, 1, 0), expand=False), table
-    )
+    review = _build_review_table(report.review_candidates)
+    parts: list[Any] = [Padding(review, (0, 0, 1, 0), expand=False), table]
+    hidden = sum(report.review_counts.values()) - len(report.review_candidates)
+    if hidden > 0:
+        text = f"The table is truncated: {hidden} more recordings. --report FILE lists all of them."
+        parts.insert(1, Padding(Text(text), (0, 0, 1, 0), expand=False))
+    return Group(*parts)
 
 
 def _add_planned_work(table: "Table", report: "BatchReport") -> None:
@@ -312,12 +331,14 @@ def _format_shared_thresholds(thresholds: dict[str, float | None]) -> str:
     """Return a short description of the shared thresholds."""
     levels = sorted(t for t in thresholds.values() if t is not None)
     if not levels:
-        return "none: signal and noise don't part, the gate stays open"
+        return "none: signal and noise are too similar, the gate stays open"
     text = format_level(levels[0])
     if len(thresholds) > 1:
         text += f" to {format_level(levels[-1])}, in {len(thresholds)} folders"
     if len(levels) < len(thresholds):
-        text += f"; none in {len(thresholds) - len(levels)} of them, where the gate stays open"
+        text += (
+            f"; no threshold in {len(thresholds) - len(levels)} of them, where the gate stays open"
+        )
     return text
 
 
@@ -326,8 +347,8 @@ def _build_review_table(review_candidates: "Sequence[ReviewCandidate]") -> "Tabl
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
-    for title in ("listen to", "because", "closed", "contrast", "peak", "cuts"):
-        table.add_column(title, justify="left" if title in ("listen to", "because") else "right")
+    for title in ("listen to", "reason", "closed", "contrast", "peak", "cut-offs at"):
+        table.add_column(title, justify="left" if title in ("listen to", "reason") else "right")
     for candidate in review_candidates:
         table.add_row(
             Text(quote_path(candidate.name)),
@@ -335,6 +356,14 @@ def _build_review_table(review_candidates: "Sequence[ReviewCandidate]") -> "Tabl
             f"{100 * candidate.closed_share:.0f} %",
             "" if candidate.contrast_db is None else f"{candidate.contrast_db:.0f} dB",
             "" if candidate.peak_db is None else f"{candidate.peak_db:.1f} dBFS",
-            str(candidate.chops or ""),
+            _format_cutoff_times(candidate),
         )
     return table
+
+
+def _format_cutoff_times(candidate: "ReviewCandidate") -> str:
+    """Return the times of the first listed cut-offs, and the number of the others."""
+    times = [format_time(float(time)) for time in candidate.cutoff_times.split()]
+    shown = times[:MAX_CUTOFF_TIMES]
+    hidden = candidate.cutoffs - len(shown)
+    return ", ".join(shown) + (f" + {hidden}" if hidden > 0 and shown else "")

@@ -64,16 +64,16 @@ def _build_rows(
     open_share = overview.open_share(columns)
     steps = np.ceil(open_share * (len(states) - 2)).astype(int) + (open_share >= 1)
     rows.append(("gate", "".join(states[i] for i in steps), OPEN_STYLE))
-    chops = overview.report.chops
-    if chops.count:
+    cutoffs = overview.report.cutoffs
+    if cutoffs.count:
         marks = [" "] * columns
-        for chop in chops.worst:
-            marks[min(columns - 1, int(chop.time / overview.duration * columns))] = cut
+        for cutoff in cutoffs.worst:
+            marks[min(columns - 1, int(cutoff.time / overview.duration * columns))] = cut
         rows.append(("cut-offs", "".join(marks), CUT_STYLE))
     rows.append(("", _draw_times(overview.duration, columns), ""))
     legend = f"open {states[-1]}  partly {states[1:-1]}  closed {states[0]}"
-    if chops.count > len(chops.worst):
-        legend += f"  the worst {len(chops.worst)} of {chops.count} cut-offs {cut}"
+    if cutoffs.count > len(cutoffs.worst):
+        legend += f"  the worst {len(cutoffs.worst)} of {cutoffs.count} cut-offs {cut}"
     rows.append(
         ("", legend if len(legend) <= columns else f"{states[-1]} open, {states[0]} closed", "")
     )

@@ -103,7 +103,15 @@ def test_array_and_file_results_have_the_same_fields(write, tmp_path):
     from_array = gate(y, RATE, threshold="-34dB", preset="field", return_result=True)
     from_file = gate_file(write(y), tmp_path / "out.wav", threshold="-34dB", preset="field")
     assert np.array_equal(from_array.samples, gate(y, RATE, threshold="-34dB", preset="field"))
-    for name in ("settings", "threshold", "range_db", "statistics", "segments", "chops", "noises"):
+    for name in (
+        "settings",
+        "threshold",
+        "range_db",
+        "statistics",
+        "segments",
+        "cutoffs",
+        "noises",
+    ):
         assert getattr(from_array, name) == getattr(from_file, name), name
     assert len(from_file.segments) == from_file.statistics.openings == 2
 

@@ -47,8 +47,8 @@ def test_an_excerpt_has_the_samples_of_the_whole_output(tmp_path, start, duratio
     assert np.array_equal(part.segments.compute_mask(), mask)
     assert part.statistics.frames == len(mask)
     assert part.statistics.closed == np.count_nonzero(~mask)
-    times = [chop.time + first / 16000 for chop in part.chops.worst]
-    assert set(times) <= {chop.time for chop in whole.chops.worst}
+    times = [cutoff.time + first / 16000 for cutoff in part.cutoffs.worst]
+    assert set(times) <= {cutoff.time for cutoff in whole.cutoffs.worst}
 
 
 def test_an_excerpt_without_a_start_is_where_the_gate_moves_most_often(tmp_path, write):

@@ -95,7 +95,7 @@ def test_the_latency_of_a_live_stream_is_not_overestimated(preset, key_hz):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({}, "threshold 'auto' is found in the whole recording"),
+        ({}, "threshold 'auto' is derived from the whole recording"),
         ({"threshold": "floor+6dB"}, "give a level, such as threshold='-40dB'"),
         ({"threshold": 0.1, "adaptive": True}, "give adaptive=False"),
         ({"threshold": 0.1, "target_floor_db": -60.0}, "target floor -60 dBFS depends"),

@@ -32,7 +32,7 @@ def test_labels_that_are_applied_give_the_same_samples(tmp_path, ending):
     assert first.labels == labels
     assert np.array_equal(read(tmp_path / "first.flac"), read(tmp_path / "again.flac"))
     assert again.segments == first.segments
-    assert again.chops == first.chops
+    assert again.cutoffs == first.cutoffs
 
 
 def test_labels_of_separate_channels_are_applied_to_them(tmp_path, write):
@@ -76,7 +76,7 @@ def test_the_analysis_writes_the_labels_of_the_gate(tmp_path):
     assert (tmp_path / "analysis.csv").read_text() == (tmp_path / "gate.csv").read_text()
     assert report.gate.segments == result.segments
     assert analyze_file(SPEECH).gate is None
-    with pytest.raises(OutputError, match="exists already: force=True"):
+    with pytest.raises(OutputError, match="already exists: force=True"):
         analyze_file(SPEECH, labels=tmp_path / "analysis.csv")
 
 
@@ -90,7 +90,7 @@ def test_labels_are_no_other_file_of_the_same_call(tmp_path, write):
         gate_file(source, output, segments=labels, labels=labels, force=True)
     with pytest.raises(LabelsError, match=r"one of .txt .csv .json"):
         gate_file(source, output, labels=tmp_path / "labels.doc")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         gate_file(source, output, labels=labels)
     (tmp_path / "link.txt").symlink_to(source)
     with pytest.raises(OutputError, match="is the input, which is never overwritten"):

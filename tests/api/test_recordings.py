@@ -113,7 +113,7 @@ def test_the_extension_selects_the_format(write, tmp_path):
 
 @pytest.mark.parametrize("name", ["out", "out.xyz"])
 def test_an_unknown_extension_is_refused(write, tmp_path, name):
-    with pytest.raises(OutputError, match=r"let the name end in one of \.wav"):
+    with pytest.raises(OutputError, match=r"end the name in one of \.wav"):
         gate_file(write(tone(1, 0.1)), tmp_path / name, AT_003)
 
 
@@ -149,7 +149,7 @@ def test_an_existing_output_is_kept_unless_forced(write):
     source = write(loud_and_quiet())
     output = source.with_name("out.wav")
     output.write_text("precious")
-    with pytest.raises(OutputError, match="exists already: force=True overwrites it"):
+    with pytest.raises(OutputError, match="already exists: force=True overwrites it"):
         gate_file(source, output, AT_003)
     assert output.read_text() == "precious"
     gate_file(source, output, AT_003, force=True)
@@ -196,7 +196,7 @@ def test_an_output_that_another_process_creates_is_kept(write):
     def create_output(share):
         output.write_text("precious")
 
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         gate_file(source, output, AT_003, progress=create_output)
     assert output.read_text() == "precious"
     assert len(list(source.parent.iterdir())) == 2

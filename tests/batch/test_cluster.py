@@ -122,7 +122,10 @@ def test_a_cluster_gives_the_same_results_as_processes(cluster, tree, tmp_path, 
     assert entries[0] == entries[1]
     # A local batch resumes the batch of the cluster.
     (cluster_output / "deep" / "1.wav").unlink()
-    assert run(tree, cluster_output)[0].reasons == {"output is missing": 1, "failed before": 1}
+    assert run(tree, cluster_output)[0].reasons == {
+        "output is missing": 1,
+        "failed in the last run": 1,
+    }
     assert capsys.readouterr().err == ""
 
 
@@ -156,7 +159,9 @@ def test_missing_requirements_of_a_cluster_are_reported(monkeypatch, tree, capsy
     assert not tree.with_name("in-gated").exists()
     with pytest.raises(SettingsError, match="leave out one"):
         BatchConfig(root=tree, output=tree, jobs=2, cluster="tcp://127.0.0.1:9")
-    with pytest.raises(ClusterError, match="'nonsense' is no address: give it as tcp://host:8786"):
+    with pytest.raises(
+        ClusterError, match="'nonsense' is not an address: give one such as tcp://host:8786"
+    ):
         DaskWorkerPool("nonsense")
 
     def not_installed(name):
@@ -183,7 +188,7 @@ def test_a_worker_that_is_killed_loses_no_recordings(cluster, long_tree, tmp_pat
     run(long_tree, tmp_path / "here")
     assert have_same_files(output, tmp_path / "here"), "and no temporary file is left"
     assert sorted(line["output"] for line in read_manifest(output)) == list_files(long_tree)
-    assert run(long_tree, output)[0].skip_reasons == {"done before": 12}
+    assert run(long_tree, output)[0].skip_reasons == {"already done": 12}
 
 
 def test_an_output_that_someone_writes_before_its_turn_comes_is_left_alone(cluster, tree, tmp_path):

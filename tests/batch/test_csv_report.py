@@ -35,7 +35,7 @@ def test_the_report_includes_recordings_of_earlier_runs(tree, tmp_path):
     assert [row["status"] for row in rows.values()] == ["skipped", "failed", "done", "done"]
     assert float(rows["a.wav"]["duration_s"]) == float(rows["deep/c.wav"]["duration_s"]) == 3
     assert float(rows["a.wav"]["closed_share"]) > 0.2
-    assert "not a recording" in rows["bad.wav"]["why"]
+    assert "not a recording" in rows["bad.wav"]["status_reason"]
 
 
 def test_a_report_replaces_an_earlier_report_and_leaves_no_other_file(tree, tmp_path):
@@ -65,7 +65,7 @@ def test_a_report_never_has_the_path_of_a_future_output(tree, tmp_path):
 
 def test_a_report_replaces_no_file_but_an_earlier_report(tree, tmp_path):
     (tmp_path / "notes.csv").write_text("one,two")
-    with pytest.raises(OutputError, match="is no report of a batch"):
+    with pytest.raises(OutputError, match="is not the report of a batch"):
         run(tree, tmp_path / "out", csv_path=tmp_path / "notes.csv", force=True)
     assert (tmp_path / "notes.csv").read_text() == "one,two"
     with pytest.raises(OutputError, match="is a directory"):

@@ -123,7 +123,7 @@ def test_unusual_names_are_preserved(tmp_path, write):
     assert (report.done, report.failed) == (len(names), 0)
     assert list_files(tmp_path / "out") == sorted(names)
     second_report, _ = run(tmp_path / "in", tmp_path / "out")
-    assert second_report.skip_reasons == {"done before": len(names)}
+    assert second_report.skip_reasons == {"already done": len(names)}
 
 
 def test_find_and_batch_work_together(tmp_path, write):
@@ -161,7 +161,7 @@ def test_an_unexpected_nul_separated_list_is_refused_with_a_hint(tmp_path, write
     (tmp_path / "list").write_bytes(b"in/a.wav\0in/b.wav\0")
     options = ["-o", str(tmp_path / "out"), "--from-file", str(tmp_path / "list")]
     assert ngate(["batch", str(tmp_path / "in"), *options]) == 1
-    assert capsys.readouterr().err.endswith("list' end in NUL, not in a line break: add -0\n")
+    assert capsys.readouterr().err.endswith("list' end with NUL, not with a line break: add -0\n")
     assert not (tmp_path / "out").exists()
 
 

@@ -99,7 +99,7 @@ def test_the_parent_is_killed(tree, tmp_path):
     wait_for(lambda: not find_session_processes(process.pid))
     assert list_files(output) == [f"even/{number}.wav" for number in (0, 2, 4, 6)]
     report, _ = run(tree, output)
-    assert (report.done, report.skip_reasons) == (4, {"done before": 4})
+    assert (report.done, report.skip_reasons) == (4, {"already done": 4})
     expect_complete(tree, output)
 
 
@@ -121,8 +121,8 @@ def test_a_worker_is_killed_in_the_middle_of_an_output(tree, tmp_path, monkeypat
     assert "3.wav': the process that gated it died, twice" in report.errors[0]
     assert list_files(output) == [name for name in list_files(tree) if not name.endswith("3.wav")]
     monkeypatch.undo()
-    assert run(tree, output)[0].reasons == {"failed before": 1}
-    assert run(tree, output)[0].skip_reasons == {"done before": 8}
+    assert run(tree, output)[0].reasons == {"failed in the last run": 1}
+    assert run(tree, output)[0].skip_reasons == {"already done": 8}
 
 
 def test_parent_and_workers_are_killed_at_once(tree, tmp_path):
@@ -298,7 +298,7 @@ def test_an_input_vanishes_while_the_batch_runs(tree, tmp_path, monkeypatch):
     assert "5.wav' doesn't exist" in report.errors[0]
     monkeypatch.undo()
     source.write_bytes(data)
-    assert run(tree, output)[0].reasons == {"failed before": 1}
+    assert run(tree, output)[0].reasons == {"failed in the last run": 1}
     expect_complete(tree, output)
 
 
@@ -326,11 +326,11 @@ def test_an_input_vanishes_while_it_is_read(tree, tmp_path, monkeypatch):
     )
     report, _ = run(tree, output)
     assert (report.done, report.failed) == (7, 1)
-    assert "4.wav' vanished while it was read" in report.errors[0]
+    assert "4.wav' was removed while it was read" in report.errors[0]
     assert "even/4.wav" not in list_files(output)
     monkeypatch.undo()
     source.write_bytes(data)
-    assert run(tree, output)[0].reasons == {"failed before": 1}
+    assert run(tree, output)[0].reasons == {"failed in the last run": 1}
     expect_complete(tree, output)
 
 
@@ -352,8 +352,8 @@ def test_an_output_that_another_process_writes_beforehand_is_kept(
     assert (report.done, report.failed, report.skipped) == (7, 0, 1)
     assert statuses(observer)["7.wav"] == "skipped"
     assert run(tree, tmp_path / "out")[0].skip_reasons == {
-        "done before": 7,
-        "output exists, and no batch made it": 1,
+        "already done": 7,
+        "output exists and is not from a batch": 1,
     }
     assert foreign.read_text() == "foreign"
 
@@ -365,7 +365,7 @@ def test_an_output_that_another_process_writes_meanwhile_is_kept(tree, tmp_path,
         "noisegate_cli.api.recordings.gate_recording",
         gate_with_change_before_output("4.wav", lambda: foreign.write_text("foreign")),
     )
-    assert run(tree, output)[0].skip_reasons == {"output exists, and no batch made it": 1}
+    assert run(tree, output)[0].skip_reasons == {"output exists and is not from a batch": 1}
     monkeypatch.undo()
     assert run(tree, output)[0].skipped == 8
     assert foreign.read_text() == "foreign"
@@ -485,7 +485,7 @@ def test_an_input_changes_before_it_is_read(tree, tmp_path, monkeypatch, write):
     monkeypatch.setattr(batch_run, "gate_job", rewrite_and_gate)
     assert run(tree, output)[0].done == 8
     monkeypatch.undo()
-    assert run(tree, output)[0].skip_reasons == {"done before": 8}
+    assert run(tree, output)[0].skip_reasons == {"already done": 8}
     expect_complete(tree, output)
 
 
@@ -594,7 +594,7 @@ def test_a_recording_without_progress_fails_and_the_others_are_done(tree, tmp_pa
     assert "timeout_s=" in report.errors[0]
     assert list_files(output) == [name for name in list_files(tree) if not name.endswith("3.wav")]
     monkeypatch.undo()
-    assert run(tree, output)[0].reasons == {"failed before": 1}
+    assert run(tree, output)[0].reasons == {"failed in the last run": 1}
     expect_complete(tree, output)
 
 

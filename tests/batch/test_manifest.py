@@ -21,6 +21,7 @@ from noisegate_cli.batch.manifest import (
 from noisegate_cli.batch.plan import Plan
 from noisegate_cli.batch.records import RecordingResult
 from noisegate_cli.files.partial_files import partial_path
+from noisegate_cli.gating.parsing import MUTE
 from tests.batch.helpers import SETTINGS, list_files, read_manifest, run, statuses
 from tests.conftest import loud_and_quiet, tone
 
@@ -43,18 +44,27 @@ def test_the_manifest_has_a_complete_line_for_each_recording(tree, tmp_path):
     assert (good["size"], good["mtime_ns"]) == (stat.st_size, stat.st_mtime_ns)
     assert good["digest"].startswith("blake2b:")
     assert good["settings"]["threshold"] == 0.03
-    assert good["settings"]["range_db"] is None
+    assert good["settings"]["range_db"] == "mute"
     assert good["versions"].keys() >= {"ngate", "numpy", "libsndfile"}
     assert good["result"]["duration_s"] == 3
     assert (bad["status"], bad["result"]) == ("failed", {})
     assert "not a recording" in bad["error"]
 
 
+def test_a_muted_range_is_another_setting_than_the_default_range(tree, tmp_path):
+    run(tree, tmp_path / "out", settings=GateSettings())
+    muted = GateSettings(range_db=MUTE)
+    report, _ = run(tree, tmp_path / "out", settings=muted)
+    assert (report.done, report.reasons) == (2, {"other settings": 2})
+    report, _ = run(tree, tmp_path / "out", settings=muted)
+    assert report.done == 0
+
+
 def test_a_second_run_does_nothing(tree, tmp_path):
     run(tree, tmp_path / "out")
     before = (tmp_path / "out" / MANIFEST_NAME).read_bytes()
     report, observer = run(tree, tmp_path / "out")
-    assert (report.done, report.skip_reasons) == (0, {"done before": 2})
+    assert (report.done, report.skip_reasons) == (0, {"already done": 2})
     assert set(statuses(observer).values()) == {"skipped"}
     assert (tmp_path / "out" / MANIFEST_NAME).read_bytes() == before
 
@@ -69,14 +79,14 @@ def test_missing_changed_failed_and_differently_gated_recordings_are_done_again(
     (tree / "bad.wav").write_text("no recording")
     output = tmp_path / "out"
     run(tree, output)
-    assert reasons(tree, output) == {"failed before": 1}
+    assert reasons(tree, output) == {"failed in the last run": 1}
     (tree / "bad.wav").unlink()
     (output / "a.wav").unlink()
     (output / "deep" / "b.wav").write_bytes(b"")
     assert reasons(tree, output) == {"output is missing": 2}
     run(tree, output)
     write(tone(1, 0.1), "in/deep/b.wav")
-    assert reasons(tree, output) == {"changed since": 1}
+    assert reasons(tree, output) == {"recording changed": 1}
     run(tree, output)
     assert reasons(tree, output, settings=replace(SETTINGS, hold_ms=5.0)) == {"other settings": 2}
     assert reasons(tree, output, options=OutputOptions(suffix="", subtype="PCM_24")) == {
@@ -90,7 +100,7 @@ def test_outputs_of_unknown_origin_are_kept_unless_forced(tree, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.wav").write_text("kept")
     report, _ = run(tree, tmp_path / "out")
-    assert report.skip_reasons == {"output exists, and no batch made it": 1}
+    assert report.skip_reasons == {"output exists and is not from a batch": 1}
     assert (tmp_path / "out" / "a.wav").read_text() == "kept"
     run(tree, tmp_path / "out", force=True)
     assert (tmp_path / "out" / "a.wav").stat().st_size > 1000
@@ -102,10 +112,10 @@ def test_an_edited_output_is_kept_unless_forced(tree, tmp_path, write):
     (output / "a.wav").write_text("edited")
     write(tone(1, 0.1), "in/a.wav")
     report, _ = run(tree, output, settings=replace(SETTINGS, hold_ms=5.0))
-    assert report.skip_reasons == {"output was changed since it was made": 1}
+    assert report.skip_reasons == {"output was changed after it was written": 1}
     assert (output / "a.wav").read_text() == "edited"
     run(tree, output, force=True)
-    assert run(tree, output)[0].skip_reasons == {"done before": 2}
+    assert run(tree, output)[0].skip_reasons == {"already done": 2}
 
 
 def test_a_failed_run_keeps_the_output_and_a_later_run_replaces_it(tree, tmp_path, write):
@@ -124,14 +134,14 @@ def test_two_trees_with_one_output_tree_do_not_overwrite_each_other(tree, tmp_pa
     write(tone(2, 0.1), "in2/a.wav")
     run(tree, tmp_path / "out")
     report, _ = run(tmp_path / "in2", tmp_path / "out")
-    assert report.skip_reasons == {"output is that of another recording": 1}
+    assert report.skip_reasons == {"output belongs to another recording": 1}
 
 
 def test_a_moved_tree_is_recognized(tree, tmp_path):
     run(tree, tmp_path / "out")
     moved = tree.rename(tmp_path / "moved")
     (tmp_path / "out").rename(tmp_path / "out2")
-    assert run(moved, tmp_path / "out2")[0].skip_reasons == {"done before": 2}
+    assert run(moved, tmp_path / "out2")[0].skip_reasons == {"already done": 2}
 
 
 def test_checksums_distinguish_a_copy_from_a_change(tree, tmp_path):
@@ -145,7 +155,7 @@ def test_checksums_distinguish_a_copy_from_a_change(tree, tmp_path):
     os.utime(tree / "a.wav", ns=(0, 0))
     report, observer = run(tree, output, checksum=True)
     assert statuses(observer) == {"a.wav": "skipped", "b.wav": "done"}
-    assert report.skip_reasons == {"done before": 1}
+    assert report.skip_reasons == {"already done": 1}
 
 
 def test_settings_missing_in_an_older_manifest_have_their_defaults(tree, tmp_path):
@@ -167,7 +177,7 @@ def test_an_incomplete_last_line_is_removed_and_its_recording_is_gated_again(tre
     (output / MANIFEST_NAME).write_bytes(b"".join(lines[:-1]) + lines[-1][:40])
     report, _ = run(tree, output)
     assert (report.done, report.skipped, report.unreadable_lines) == (1, 1, 0)
-    assert report.reasons == {"interrupted before": 1}
+    assert report.reasons == {"interrupted in the last run": 1}
     assert [line["output"] for line in read_manifest(output)] == ["a.wav", "deep/b.wav"]
     assert list_files(output) == ["a.wav", "deep/b.wav"]
 
@@ -189,9 +199,9 @@ def test_an_unreadable_line_is_reported_and_its_output_is_kept(tree, tmp_path, l
     report, _ = run(tree, output)
     assert report.unreadable_lines == 1
     # Without its line, the origin of the output is unknown.
-    assert report.skip_reasons == {"output exists, and no batch made it": 1, "done before": 1}
+    assert report.skip_reasons == {"output exists and is not from a batch": 1, "already done": 1}
     run(tree, output, force=True)
-    assert run(tree, output)[0].skip_reasons == {"done before": 2}
+    assert run(tree, output)[0].skip_reasons == {"already done": 2}
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped"])
@@ -207,8 +217,8 @@ def test_the_recording_of_a_damaged_line_with_an_output_name_is_gated_again(tree
     )
     (output / MANIFEST_NAME).write_bytes(damaged + intact)
     report, _ = run(tree, output)
-    assert (report.unreadable_lines, report.reasons) == (1, {"interrupted before": 1})
-    assert run(tree, output)[0].skip_reasons == {"done before": 2}
+    assert (report.unreadable_lines, report.reasons) == (1, {"interrupted in the last run": 1})
+    assert run(tree, output)[0].skip_reasons == {"already done": 2}
 
 
 @pytest.mark.parametrize("key", ["size", "output_size", "settings", "options", "result", "file"])
@@ -306,6 +316,9 @@ GOOD = {"status": "done", "output": "x.wav", "file": "/in/x.wav", "result": {}}
         json.dumps(GOOD | {"size": True}),
         json.dumps(GOOD | {"settings": [1]}),
         json.dumps(GOOD | {"result": {"openings": "many"}}),
+        json.dumps(GOOD | {"result": {"cutoffs": 3}}),
+        json.dumps(GOOD | {"result": {"cutoffs": {"count": 1, "worst": [{}]}}}),
+        json.dumps(GOOD | {"result": {"cutoffs": {"count": 1, "worst": [{"time": "x"}]}}}),
         json.dumps(GOOD | {"result": {"seconds": float("nan")}}),
         '{"status": "done", "settings": ' + "[" * 100_000,
         "1" * 100_000,
@@ -320,7 +333,7 @@ def test_an_invalid_line_is_counted_and_the_others_stay_valid(tree, tmp_path, li
         file.seek(0)
         file.write(line.encode() + b"\n" + good)
     report, _ = run(tree, output)
-    assert (report.unreadable_lines, report.skip_reasons) == (1, {"done before": 2})
+    assert (report.unreadable_lines, report.skip_reasons) == (1, {"already done": 2})
 
 
 def test_an_invalid_shared_threshold_in_the_manifest_is_measured_again(tree, tmp_path):
@@ -379,11 +392,11 @@ def test_names_are_the_same_in_any_locale(tmp_path, write):
             *(sys.executable, "-m", "noisegate_cli", "batch", str(tmp_path / "in"), "-t", "0.03"),
             *("-o", str(output), "-j", "1", "--report", str(output.with_suffix(".csv"))),
         ]
-        for environment, message in ((first, "gated    1 of"), (second, "done before")):
+        for environment, message in ((first, "gated    1 of"), (second, "already done")):
             process = subprocess.run(
                 command, env=os.environ | environment, capture_output=True, check=False
             )
             assert b"Traceback" not in process.stderr
             assert process.returncode == 1, "because of the bad recording"
             assert message.encode() in process.stderr
-        assert run(tmp_path / "in", output)[0].skip_reasons == {"done before": 1}
+        assert run(tmp_path / "in", output)[0].skip_reasons == {"already done": 1}

@@ -89,7 +89,7 @@ def test_a_root_that_is_not_a_directory_is_refused(tree):
 
 
 def test_a_new_output_tree_with_the_name_of_a_recording_is_refused(tree, tmp_path):
-    with pytest.raises(OutputError, match=r"clean.wav' is called like a recording.*directory"):
+    with pytest.raises(OutputError, match=r"clean.wav' has the name of a recording.*directory"):
         run(tree, tmp_path / "clean.wav")
     assert not (tmp_path / "clean.wav").exists()
     (tmp_path / "takes.wav").mkdir()
@@ -168,7 +168,7 @@ def test_names_too_long_for_a_suffix_are_cut_and_collisions_are_reported(tmp_pat
     assert (report.done, report.failed) == (2, 1)
     assert "would overwrite" in report.errors[0]
     second_report, _ = run(tmp_path / "in", tmp_path / "out", options=options)
-    assert second_report.skip_reasons == {"done before": 2}
+    assert second_report.skip_reasons == {"already done": 2}
 
 
 def test_format_subtype_and_suffix_apply_to_all_outputs(tree, tmp_path):
@@ -180,7 +180,7 @@ def test_format_subtype_and_suffix_apply_to_all_outputs(tree, tmp_path):
     output = tmp_path / "out" / "a_clean.flac"
     assert sf.info(output).subtype == "PCM_24"
     assert output.stat().st_mtime_ns == (tree / "a.wav").stat().st_mtime_ns
-    assert run(tree, tmp_path / "out", options=options)[0].skip_reasons == {"done before": 3}
+    assert run(tree, tmp_path / "out", options=options)[0].skip_reasons == {"already done": 3}
 
 
 def test_a_dry_run_reports_everything_and_writes_nothing(tree, tmp_path):
@@ -188,13 +188,13 @@ def test_a_dry_run_reports_everything_and_writes_nothing(tree, tmp_path):
     report, observer = run(tree, tmp_path / "out", dry_run=True)
     assert not (tmp_path / "out").exists()
     assert statuses(observer) == {
-        "a.wav": "to do", "b.flac": "to do", "c.wav": "to do", "bad.wav": "failed",
+        "a.wav": "pending", "b.flac": "pending", "c.wav": "pending", "bad.wav": "failed",
     }  # fmt: skip
     assert (report.to_do, report.failed, report.reasons) == (3, 1, {"new": 4})
     assert report.audio_seconds == pytest.approx(9)
     assert report.bytes_needed > 2 * 96000
     run(tree, tmp_path / "out")
-    assert run(tree, tmp_path / "out", dry_run=True)[0].skip_reasons == {"done before": 3}
+    assert run(tree, tmp_path / "out", dry_run=True)[0].skip_reasons == {"already done": 3}
 
 
 def test_a_batch_stops_after_max_errors_and_reports_the_rest(tmp_path, write):
@@ -229,7 +229,7 @@ import sys
 from noisegate_cli.terminal.cli import run
 
 if __name__ == "__main__":
-    for _what in ("gated", "done before"):
+    for _what in ("gated", "already done"):
         assert run(["batch", "in", "-o", "out", "-j", "2", "--json", "--report", "r.csv"]) == 0
     heavy = {"av", "librosa", "numpy", "scipy", "soundfile"} & sys.modules.keys()
     assert not heavy, heavy
@@ -295,8 +295,8 @@ def test_only_the_recording_that_kills_its_worker_fails(tree, monkeypatch):
     report, _ = run(tree, output)
     assert (report.done, report.reasons, report.skip_reasons) == (
         1,
-        {"failed before": 1},
-        {"done before": 2},
+        {"failed in the last run": 1},
+        {"already done": 2},
     )
 
 

@@ -19,8 +19,8 @@ Value: TypeAlias = "float | tuple[Value, ...]"
 
 NEIGHBOURS: dict[str, tuple[Value, ...]] = {
     "analysis.MIN_RARE_PEAK_DB": (14.0, 17.0, 23.0, 26.0),
-    "chops.MIN_AUDIBLE_DBFS": (-72.0, -66.0, -54.0, -48.0),
-    "chops.MIN_AUDITED_RANGE_DB": (-24.0, -12.0, -3.0),
+    "cutoffs.MIN_AUDIBLE_DBFS": (-72.0, -66.0, -54.0, -48.0),
+    "cutoffs.MIN_AUDITED_RANGE_DB": (-24.0, -12.0, -3.0),
     "detection.signal_model.MODEL_DEPTH_DB": (40.0, 50.0, 70.0, 80.0),
     "detection.signal_model.START_LOUD_QUANTILE": (0.9, 0.95, 0.98, 0.995),
     "detection.threshold.MAX_PLAUSIBLE_LEVEL_DBFS": (0.0, 5.0, 15.0, 20.0),

@@ -21,7 +21,7 @@ spectral    the spectral gate: gain in SI-SDR in dB, level change of speech in d
 quietest    the same without pauses to learn from: the gate is always open
 mask        the same for the binary mask
 report      the results of `analyze` and the audit: drift in dB, agreement and confidence in %,
-            chops
+            cutoffs
 by ear      listening: the constant is not swept
 """
 
@@ -242,7 +242,7 @@ def _run_report(recording: Recording) -> tuple[list[float], bytes]:
         report.drift_db,
         100 * (report.suggestion.agreement or 0.0),
         100 * report.suggestion.confidence,
-        float(stream.report.chops.count),
+        float(stream.report.cutoffs.count),
     ]
     return values, repr(values).encode()
 
@@ -258,7 +258,7 @@ REPORTS = [
     Measure("drift", 0.1, math.inf, 0),
     Measure("agreement", 0.2, math.inf, 0),
     Measure("confidence", 0.2, math.inf, 0),
-    Measure("chops", 0.1, math.inf, 0),
+    Measure("cutoffs", 0.1, math.inf, 0),
 ]
 CRITERIA = {
     "automatic": Criterion(ACCURACY, _run_automatic, has_worst=True),

@@ -55,7 +55,7 @@ def test_a_second_recording_in_a_pipe_is_left_out(is_second_streamed, subtype):
     command = [*NGATE, "gate", "-", "-t", "0.0001", "--range", "-0dB", "-o", "-"]
     done = subprocess.run(command, input=joined, capture_output=True, check=True)
     assert done.stdout[size_position + 4 :][-len(streamed) + 44 :] == streamed[44:]
-    assert b"it holds a second recording, which is left out" in done.stderr
+    assert b"it contains a second recording, which is ignored" in done.stderr
     alone = subprocess.run(command, input=bytes(streamed), capture_output=True, check=True)
     assert alone.stdout == done.stdout
     assert b"second" not in alone.stderr

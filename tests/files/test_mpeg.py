@@ -136,7 +136,7 @@ def test_a_joined_file_of_another_sample_rate_causes_a_warning(tmp_path):
     joined.write_bytes(first.read_bytes() + second.read_bytes())
     samples, (warning,) = read_whole(joined)
     assert len(samples) == RATE
-    assert "it holds 1.00 s of 2.00 s" in warning
+    assert "it contains 1.00 s of 2.00 s" in warning
 
 
 def test_an_mp3_cut_short_causes_a_warning(tmp_path):
@@ -144,7 +144,7 @@ def test_an_mp3_cut_short_causes_a_warning(tmp_path):
     content = source.read_bytes()
     source.write_bytes(content[: len(content) // 2])
     _, (warning,) = read_whole(source)
-    assert "is cut short" in warning
+    assert "is truncated" in warning
     assert "of 10.00 s" in warning
 
 

@@ -35,7 +35,7 @@ def test_the_residue_has_the_selected_sample_type(write, tmp_path):
 
 def test_an_unsupported_sample_type_is_refused_with_a_list_of_supported_types(write, tmp_path):
     source = write(tone(1, 0.1))
-    with pytest.raises(OutputError, match="can't hold FLOAT: FLAC holds PCM_S8 PCM_16 PCM_24"):
+    with pytest.raises(OutputError, match="cannot store FLOAT: FLAC supports PCM_S8 PCM_16 PCM_24"):
         gate_file(source, tmp_path / "out.flac", AT_003, options=OutputOptions(subtype="FLOAT"))
     assert list(tmp_path.iterdir()) == [source]
 

@@ -32,7 +32,7 @@ def test_an_output_that_appears_meanwhile_is_not_replaced(tmp_path, write):
     def write_foreign(_: float) -> None:
         output.write_text("foreign")
 
-    with pytest.raises(OutputError, match="exists already: force=True overwrites it"):
+    with pytest.raises(OutputError, match="already exists: force=True overwrites it"):
         gate_file(source, output, threshold=0.03, progress=write_foreign)
     assert output.read_text() == "foreign"
     assert sorted(tmp_path.iterdir()) == [source, output]

@@ -199,7 +199,7 @@ def test_a_truncated_stream_is_gated_with_a_warning(write):
     process = subprocess.run(command, input=content, capture_output=True, check=True)
     assert len(process.stdout) == len(content)
     assert (
-        "warning    it is cut short: 1.00 s that it announced are missing"
+        "warning    it is truncated: 1.00 s of the length in its header are missing"
         in process.stderr.decode()
     )
 

@@ -76,7 +76,7 @@ def test_a_truncated_file_is_gated_with_a_warning(tmp_path, container, extension
     truncated.write_bytes(whole.read_bytes()[:64000])
     samples = sf.info(truncated).frames
     expect_recovered(
-        truncated, r"cut short: it holds (1\.99|2\.00) s of 4\.0\d s, 2\.0\d s are miss", samples
+        truncated, r"truncated: it contains (1\.99|2\.00) s of 4\.0\d s, 2\.0\d s are miss", samples
     )
 
 
@@ -87,13 +87,15 @@ def test_a_header_without_samples_is_refused(tmp_path, container):
         file.write(tone(1, 0.1))
     truncated.write_bytes(whole.read_bytes()[:-32000])
     whole.unlink()
-    expect_refused(truncated, "is cut short: it holds nothing")
+    expect_refused(truncated, "is truncated: it contains no audio")
 
 
 def test_a_truncated_compressed_file_is_gated_with_a_warning(tmp_path):
     truncated = tmp_path / "cut.flac"
     truncated.write_bytes(GUITAR.read_bytes()[:150000])
-    expect_recovered(truncated, r"damaged: it holds 1\.95 s of 5\.97 s, 4\.02 s are missing", 86016)
+    expect_recovered(
+        truncated, r"damaged: it contains 1\.95 s of 5\.97 s, 4\.02 s are missing", 86016
+    )
     assert np.array_equal(read(truncated.with_name("cut_gated.flac")), read(GUITAR)[:86016])
 
 
@@ -180,7 +182,7 @@ def test_a_truncated_ogg_file_is_gated_with_a_warning(tmp_path, subtype):
         file.write(np.random.default_rng(0).normal(0, 0.1, 160000))
     truncated.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     expect_recovered(
-        truncated, r"its end is missing: it holds (4\.|3\.9)", sf.info(truncated).frames
+        truncated, r"its end is missing: it contains (4\.|3\.9)", sf.info(truncated).frames
     )
 
 
@@ -197,7 +199,7 @@ def test_a_file_shorter_than_its_declared_length_is_gated_with_a_warning(write, 
     read = sf.SoundFile.read
     monkeypatch.setattr(sf.SoundFile, "read", lambda self, out: read(self, out=out)[:8000])
     expect_recovered(
-        source, r"is cut short: it holds 0\.50 s of 1\.00 s, 0\.50 s are missing", 8000
+        source, r"is truncated: it contains 0\.50 s of 1\.00 s, 0\.50 s are missing", 8000
     )
 
 
@@ -286,7 +288,7 @@ def test_a_picture_that_is_longer_than_the_sound_is_no_cut(tmp_path, container, 
     with AudioReader(source) as reader:
         assert 0 < sum(len(block) for block, _ in reader.blocks()) < 90000
         assert len(reader.warnings) == 1
-        assert "cut short" in reader.warnings[0]
+        assert "truncated" in reader.warnings[0]
 
 
 def test_a_recording_after_one_of_unknown_length_is_left_out(write):
@@ -297,4 +299,4 @@ def test_a_recording_after_one_of_unknown_length_is_left_out(write):
     source.write_bytes(bytes(streamed) + bytes(streamed) + content)
     result = gate_file(source)
     assert result.source.samples == 16000
-    assert result.warnings == ("it holds a second recording of 2.00 s, which is left out",)
+    assert result.warnings == ("it contains a second recording of 2.00 s, which is ignored",)

@@ -37,7 +37,7 @@ def test_a_second_file_after_the_first_is_reported_and_not_copied(write, tmp_pat
     source = tmp_path / "both.wav"
     source.write_bytes(first + other.read_bytes() * 2)
     result = gate_file(source, tmp_path / "out.wav", AT_003)
-    assert result.warnings == ("it holds a second recording of 2.00 s, which is left out",)
+    assert result.warnings == ("it contains a second recording of 2.00 s, which is ignored",)
     gate_file(single, tmp_path / "alone.wav", AT_003)
     assert np.array_equal(read(result.output.path), read(tmp_path / "alone.wav"))
     ids = [chunk.id for chunk in read_layout(result.output.path).chunks]
@@ -50,7 +50,7 @@ def test_a_second_stream_after_the_first_is_reported(write, after):
     command = [sys.executable, "-m", "noisegate_cli", "gate", "-", "-t", "0.03", "-o", "-"]
     for stream, warns in ((content, False), (content * 2, True)):
         process = subprocess.run(command, input=stream, capture_output=True, check=True)
-        assert (b"holds a second recording, which is left out" in process.stderr) == warns
+        assert (b"contains a second recording, which is ignored" in process.stderr) == warns
         assert len(process.stdout) == len(content) - len(after)
 
 
@@ -169,4 +169,4 @@ def test_mp3_with_a_variable_bit_rate_in_wav_is_read_completely(tmp_path, has_le
     assert result.source.samples == pytest.approx(len(y), abs=4096)
     content = source.read_bytes()
     source.write_bytes(content[: len(content) // 2])
-    assert "cut short" in gate_file(source, tmp_path / "half.flac", AT_003).warnings[0]
+    assert "truncated" in gate_file(source, tmp_path / "half.flac", AT_003).warnings[0]

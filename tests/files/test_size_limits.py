@@ -76,7 +76,7 @@ def test_the_maximum_size_is_accepted_and_one_more_sample_is_refused(container, 
     limit = int(max_samples(info))
     assert limit > 0
     check_size(info, limit)
-    with pytest.raises(OutputError, match="give output= a name that ends in"):
+    with pytest.raises(OutputError, match="use output= with a name that ends in"):
         check_size(info, limit + 1)
 
 
@@ -91,7 +91,7 @@ def test_a_stream_is_refused_at_the_limit_and_leaves_nothing(tmp_path, monkeypat
     small = FORMATS["AIFF"]._replace(max_bytes=40000)
     monkeypatch.setitem(formats.FORMATS, "AIFF", small)
     source = write(np.zeros(30000))
-    with pytest.raises(OutputError, match=r"AIFF holds at most 1\.25 s of it"):
+    with pytest.raises(OutputError, match=r"AIFF is limited to 1\.25 s"):
         gate_file(source, tmp_path / "out.aiff", AT_003)
     raw = tmp_path / "in.raw"
     raw.write_bytes(bytes(60000))
@@ -110,7 +110,7 @@ def test_a_pipe_that_is_too_long_for_voc_is_refused_in_one_line(tmp_path):
         check=False,
     )
     assert (process.returncode, process.stderr.count(b"\n")) == (1, 1)
-    assert b"VOC holds at most 2:55 min of it: give -o a name that ends in .wav" in process.stderr
+    assert b"VOC is limited to 2:55 min: use -o with a name that ends in .wav" in process.stderr
     assert list(tmp_path.iterdir()) == []
 
 

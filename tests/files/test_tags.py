@@ -253,7 +253,7 @@ def test_damaged_tags_are_omitted_with_a_warning(tmp_path, monkeypatch):
 
     monkeypatch.setattr("mutagen.File", raise_index_error)
     result = gate_file(source, settings=AT_003)
-    assert result.warnings == ("its tags are damaged: they are left out",)
+    assert result.warnings == ("its tags are damaged and are not copied",)
     assert sf.info(result.output.path).frames == RATE
 
 

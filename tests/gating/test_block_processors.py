@@ -25,7 +25,7 @@ from noisegate_cli.gating.bleed.model import BleedModel
 from noisegate_cli.gating.bleed.prediction import BleedPrediction, DelayGroups
 from noisegate_cli.gating.bleed.references import ReferencePowers
 from noisegate_cli.gating.block_processor import BlockProcessor, PairedBlockProcessor
-from noisegate_cli.gating.chops import ChopAudit
+from noisegate_cli.gating.cutoffs import CutoffAudit
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.detection.gaussian import ShrunkGaussian
@@ -249,7 +249,9 @@ CASES = {
         [VALUES],
     ),
     OverlapAddGain: Case(lambda: OverlapAddGain(FRAME, HOP, 0.0, 2), [PCM, GAINS]),
-    ChopAudit: Case(lambda: ChopAudit(TIMING, RATE, 2), [VALUES, MASK], lambda audit: audit.report),
+    CutoffAudit: Case(
+        lambda: CutoffAudit(TIMING, RATE, 2), [VALUES, MASK], lambda audit: audit.report
+    ),
     LevelDetector: Case(
         lambda: LevelDetector(0.05, replace(SETTINGS, key_hz=(500, 3000)), RATE, 2), [PCM]
     ),

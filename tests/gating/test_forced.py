@@ -160,18 +160,18 @@ def test_no_segments_close_the_whole_recording():
 def test_a_wanted_cut_is_not_reported_as_a_fault_of_the_gate():
     y = loud_and_quiet()
     result = gate(y, RATE, threshold=0.0001, cut=[(0.8, 2.2)], return_result=True)
-    assert result.chops.count == 0
+    assert result.cutoffs.count == 0
     edited = gate(y, RATE, segments=result.segments, return_result=True)
-    assert edited.chops.count == 2
+    assert edited.cutoffs.count == 2
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"keep": [(2, 1)]}, r"keep \(2, 1\) is no stretch: give two times in seconds from 0"),
+        ({"keep": [(2, 1)]}, r"keep \(2, 1\) is not a stretch: give two times in seconds from 0"),
         ({"cut": [(-1, 1)]}, r"cut \(-1, 1\) is no stretch"),
         ({"keep": [1, 2]}, r"keep \[1, 2\] is no list of stretches"),
-        ({"cut": ["ab"]}, r"cut \('a', 'b'\) is no stretch: give \(from, to\) in seconds"),
+        ({"cut": ["ab"]}, r"cut \('a', 'b'\) is not a stretch: give \(from, to\) in seconds"),
         ({"segments": [1.0, 2.0, 3.0]}, r"segments shaped \(3,\) are no stretches"),
         ({"segments": [(0, np.nan)]}, r"segments \(0, nan\) is no stretch"),
     ],

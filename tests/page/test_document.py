@@ -90,7 +90,7 @@ def test_a_page_is_only_overwritten_by_force(tmp_path, write, capsys):
     page.write_text("mine")
     status, error = refusal(capsys, "analyze", source, "--page", page, "-q")
     assert status == 1
-    assert "exists already: --force overwrites it" in error
+    assert "already exists: --force overwrites it" in error
     assert page.read_text() == "mine"
     assert run(["analyze", str(source), "--page", str(page), "-q", "--force"]) == 0
     assert page.stat().st_size > 10_000
@@ -109,7 +109,7 @@ def test_the_recording_is_never_replaced_by_its_page(tmp_path, write, capsys):
     ("options", "message"),
     [
         (["--page", "-"], "'-' is no HTML file"),
-        (["--page", "other.wav"], "let the name end in .html"),
+        (["--page", "other.wav"], "end the name in .html"),
         (["--page", "page.html", "--spectral"], "a page has no spectral gate"),
         (["--page", "page.html", "other.wav"], "give one FILE"),
     ],
@@ -125,7 +125,7 @@ def test_a_recording_that_is_too_long_for_a_page_is_refused(write, tmp_path, cap
     page = tmp_path / "new" / "page.html"
     status, error = refusal(capsys, "analyze", write(loud_and_quiet()), "--page", page, "-q")
     assert status == 1
-    assert "376 frames, and a page holds 100 at the most" in error
+    assert "376 frames, and a page is limited to 100" in error
     assert "--hop-length" in error
     assert not page.parent.exists()
 

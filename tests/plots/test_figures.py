@@ -231,9 +231,9 @@ def test_times_are_labeled_by_their_step(seconds, step, label):
 
 
 def test_a_contact_sheet_names_the_recordings_and_the_reasons(threshold_gate):
-    entries = [SheetEntry(f"{'deep/' * 20}{i}.wav", "cut sounds", threshold_gate) for i in range(3)]
+    entries = [SheetEntry(f"{'deep/' * 20}{i}.wav", "cut-offs", threshold_gate) for i in range(3)]
     figure = draw_contact_sheet(entries, "title")
-    assert [axes.get_title("right") for axes in figure.axes[:3]] == ["cut sounds, 31 % closed"] * 3
+    assert [axes.get_title("right") for axes in figure.axes[:3]] == ["cut-offs, 31 % closed"] * 3
     assert all(len(axes.get_title("left")) <= 48 for axes in figure.axes)
     assert figure.axes[2].get_title("left").endswith("/2.wav")
     assert not figure.axes[3].axison

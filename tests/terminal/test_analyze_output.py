@@ -67,19 +67,20 @@ def test_csv_of_one_file_has_a_header_and_escapes_formulas(write, capsys, monkey
 def test_json_of_a_folder_has_one_object_on_each_line(tree, capsys):
     assert run(["analyze", str(tree), "--json"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert [json.loads(line)["verdict"] for line in lines] == ["steady_tone", "separated"]
+    verdicts = [json.loads(line).get("verdict") for line in lines]
+    assert sorted(verdicts, key=str) == [None, "separated", "steady_tone"]
 
 
 def test_an_empty_folder_prints_a_message(tmp_path, capsys):
     assert run(["analyze", str(tmp_path)]) == 0
-    assert "no recordings below" in capsys.readouterr().err
+    assert "no recordings in" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--json", "--csv"], "--json and --csv both"),
-        ([str(SPEECH), "--plot", "out.png"], "--plot is for one recording"),
+        ([str(SPEECH), "--plot", "out.png"], "--plot requires a single recording"),
         (["--csv", "--plot", "out.png"], "--plot and --csv"),
     ],
 )

@@ -32,7 +32,7 @@ def test_messages_name_parameters_in_python_and_flags_on_the_command_line(write,
         gate_file(source)
     assert "--" not in str(error.value)
     assert run(["gate", str(source)]) == 1
-    assert capsys.readouterr().err.rstrip().endswith("exists already: --force overwrites it")
+    assert capsys.readouterr().err.rstrip().endswith("already exists: --force overwrites it")
 
 
 def test_no_message_about_settings_or_samples_names_a_flag():

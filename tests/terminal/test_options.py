@@ -79,7 +79,7 @@ def test_a_range_and_a_target_floor_exclude_each_other():
     with pytest.raises(SettingsError) as error:
         parse_settings("voice", {"range_db": "-20dB", "target_floor_db": "-60dB"})
     assert to_flags(str(error.value)) == (
-        "--range and --target-floor both say how far to close: give one of them"
+        "--range and --target-floor both set the gain of the closed gate: give one of them"
     )
 
 

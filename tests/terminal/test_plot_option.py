@@ -35,8 +35,8 @@ def test_a_picture_changes_neither_the_output_nor_the_residue(write, tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("out.jpg", "let the name end in .png, .pdf or .svg"),
-        ("old.png", "exists already: --force overwrites it"),
+        ("out.jpg", "end the name in .png, .pdf or .svg"),
+        ("old.png", "already exists: --force overwrites it"),
         ("in.png", "is the input"),
         ("folder.png", "is a directory"),
     ],
@@ -101,5 +101,5 @@ def test_a_batch_without_unusual_recordings_draws_nothing(write, tmp_path, capsy
     write(SOUND, "tree/usual.wav")
     sheet = tmp_path / "sheet.png"
     assert run(["batch", str(tmp_path / "tree"), "-j1", "-t", "-25dB", "--plot", str(sheet)]) == 0
-    assert "picture    none, no recording is unusual" in capsys.readouterr().err
+    assert "picture    none, because there is nothing to review" in capsys.readouterr().err
     assert not sheet.exists()

@@ -10,6 +10,8 @@ from noisegate_cli.batch.records import RecordingResult
 from noisegate_cli.terminal import progress_display
 from noisegate_cli.terminal.batch_progress import BatchProgress
 
+SUMMARY = {"openings": 3, "verdict": None, "warnings": []}
+
 
 class Terminal(io.StringIO):
     encoding = "utf-8"
@@ -79,7 +81,7 @@ def test_an_error_of_the_display_does_not_stop_a_batch(
 
 def test_each_result_is_printed_as_data_immediately(capsys):
     watch = BatchProgress(Path("in"), Path("out"), quiet=True, json=True)
-    watch.on_recording("a.wav", RecordingResult("done", "a.flac", result={"openings": 3}))
+    watch.on_recording("a.wav", RecordingResult("done", "a.flac", result=SUMMARY))
     settled = json.loads(capsys.readouterr().out)
     assert settled["file"] == str(Path("in/a.wav"))
     assert settled["output"] == str(Path("out/a.flac"))

@@ -72,19 +72,19 @@ def test_a_preview_and_a_comparison_are_written(folder, capsys):
         (
             ["--labels", "a.doc"],
             1,
-            "let the name end in one of .txt .csv .json .textgrid .rttm .srt",
+            "end the name in one of .txt .csv .json .textgrid .rttm .srt",
         ),
         (["--apply", "a.rpp"], 1, "give a file that ends in one of .txt .csv .json .textgrid"),
         (["--apply", "none.txt"], 1, "'none.txt' can't be read: No such file or directory"),
-        (["--apply", "bad.txt"], 1, "'bad.txt', line 2: 'x' is no time in seconds"),
+        (["--apply", "bad.txt"], 1, "'bad.txt', line 2: 'x' is not a time in seconds"),
         (["--apply", "left.txt"], 2, "channel 2, and the gate has 1: give --channels separate"),
-        (["--keep", "5"], 2, "keep '5' is no stretch: give FROM-TO, such as 1:20-1:25"),
+        (["--keep", "5"], 2, "keep '5' is not a stretch: give FROM-TO, such as 1:20-1:25"),
         (["--cut", "3-1"], 2, "cut '3-1' ends before it starts"),
         (["--keep", "8-9"], 1, "'in.wav': it ends at 0:03.00, before the stretch to keep"),
         (
             ["--preview", "soon"],
             2,
-            "preview 'soon' is no time: give seconds, or minutes as in 1:20",
+            "preview 'soon' is not a time: give seconds, or minutes as in 1:20",
         ),
         (["--preview", "3", "--duration", "3"], 2, "--preview and --duration exclude each other"),
         (["--start", "4"], 1, "before the excerpt begins, at 0:04.00"),
@@ -108,7 +108,7 @@ def test_wrong_use_gives_one_line_and_leaves_no_file(folder, capsys, options, st
 
 def test_labels_of_several_recordings_are_refused(folder, capsys):
     assert run(["analyze", "in.wav", "in.wav", "--labels", "a.txt"]) == 2
-    assert "--labels is for one recording" in capsys.readouterr().err
+    assert "--labels requires a single recording" in capsys.readouterr().err
 
 
 def test_a_batch_writes_labels_beside_its_outputs(folder, capsys, write):

@@ -67,9 +67,9 @@ def test_peaks_have_the_height_of_their_level():
 
 def test_cut_sounds_are_marked_at_their_time(overviews):
     overview = overviews["cut decay"]
-    (chop,) = overview.report.chops.worst
+    (cutoff,) = overview.report.cutoffs.worst
     lines = build_timeline(overview, 109).plain.split("\n")
-    assert row(lines, "cut-offs").index("▲") == int(chop.time / overview.duration * 100)
+    assert row(lines, "cut-offs").index("▲") == int(cutoff.time / overview.duration * 100)
 
 
 def test_times_stand_at_their_columns(overviews):

@@ -33,7 +33,7 @@ def read(text: str) -> list[Stretch]:
             continue
         fields = line.split("\t", 2)
         if len(fields) < 2:
-            raise LabelsError(f"{where}: it is not START, tab, END, tab, TEXT")
+            raise LabelsError(f"{where}: it must be START, tab, END, tab, TEXT")
         start, end = (parse_seconds(field, where) for field in fields[:2])
         stretches += create_stretches(start, end, where, "".join(fields[2:]))
     return stretches

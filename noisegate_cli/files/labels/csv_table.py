@@ -42,11 +42,11 @@ def read(text: str) -> list[Stretch]:
             start, end = (parse_seconds(row[name] or "", where) for name in ("start", "end"))
             channel = (row.get("channel") or "").strip()
             if channel and not (channel.isdecimal() and 0 < int(channel) <= MAX_CHANNEL):
-                raise LabelsError(f"{where}: channel {channel!r} is no number from 1 on")
+                raise LabelsError(f"{where}: channel {channel!r} must be a number from 1")
             label = f"{OPEN} {int(channel)}" if channel else ""
             stretches += create_stretches(start, end, where, label)
     except csv.Error as error:
-        raise LabelsError(f"line {reader.reader.line_num}: it is no CSV ({error})") from None
+        raise LabelsError(f"line {reader.reader.line_num}: it is not CSV ({error})") from None
     return stretches
 
 

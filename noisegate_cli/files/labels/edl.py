@@ -63,7 +63,7 @@ def _merge_events(track: LabelTrack) -> list[tuple[int, int, int | None]]:
             merged.append((start, end))
         events += [(start, end, channel) for start, end in merged]
     if events and max(end for _, end, _ in events) >= MAX_FRAMES:
-        raise LabelsError("an EDL ends after 24 hours: give another ending")
+        raise LabelsError("an EDL is limited to 24 hours: use another label format")
     return sorted(events, key=lambda event: (event[0], event[2] or 0))
 
 
@@ -80,7 +80,7 @@ def read(text: str) -> list[Stretch]:
             continue
         match = _EVENT.fullmatch(line)
         if match is None:
-            raise LabelsError(f"{where}: it is no event of CMX 3600")
+            raise LabelsError(f"{where}: it is not an event of CMX 3600")
         start, end = (_parse(match[i], where) for i in (1, 2))
         stretches += create_stretches(start, end, where)
     return stretches
@@ -91,7 +91,7 @@ def _parse(timecode: str, where: str) -> float:
         raise LabelsError(f"{where}: {timecode} is drop-frame: write the list with 25 frames")
     hours, minutes, seconds, frames = map(int, timecode.split(":"))
     if frames >= FRAMES_PER_S or max(minutes, seconds) >= 60:
-        raise LabelsError(f"{where}: {timecode} is no timecode with 25 frames per second")
+        raise LabelsError(f"{where}: {timecode} is not a timecode with 25 frames per second")
     return 3600 * hours + 60 * minutes + seconds + frames / FRAMES_PER_S
 
 

@@ -42,7 +42,7 @@ def read(text: str) -> list[Stretch]:
     try:
         data = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        raise LabelsError(f"line {error.lineno}: it is no JSON ({error.msg})") from None
+        raise LabelsError(f"line {error.lineno}: it is not JSON ({error.msg})") from None
     except RecursionError:
         raise LabelsError("it is nested too deeply") from None
     rows = data.get("segments") if isinstance(data, dict) else data
@@ -55,7 +55,7 @@ def read(text: str) -> list[Stretch]:
 
 
 def _refuse_constant(name: str) -> None:
-    raise LabelsError(f"{name} is no time in seconds")
+    raise LabelsError(f"{name} is not a time in seconds")
 
 
 def _read_row(row: Any, where: str) -> list[Stretch]:
@@ -69,7 +69,7 @@ def _read_row(row: Any, where: str) -> list[Stretch]:
     if channel is not None and (
         not isinstance(channel, int) or isinstance(channel, bool) or not 1 <= channel <= MAX_CHANNEL
     ):
-        raise LabelsError(f"{where}: channel {json.dumps(channel)} is no number from 1 on")
+        raise LabelsError(f"{where}: channel {json.dumps(channel)} must be a number from 1")
     return [
         stretch._replace(channel=channel)
         for stretch in create_stretches(float(start), float(end), where)

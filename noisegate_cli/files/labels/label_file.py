@@ -80,13 +80,13 @@ def read_label_file(path: Path) -> list[Stretch]:
     read = find_reader(path)
     try:
         if stat.S_ISDIR(path.stat().st_mode):
-            raise LabelsError(f"{quote_path(path)} is a directory: give a file of labels")
+            raise LabelsError(f"{quote_path(path)} is a folder: give a label file")
         with path.open("rb") as file:
             octets = file.read(MAX_LABEL_BYTES + 1)
     except OSError as error:
         raise LabelsError(f"{quote_path(path)} can't be read: {error.strerror}") from error
     if len(octets) > MAX_LABEL_BYTES:
-        raise LabelsError(f"{quote_path(path)} is too large for a file of labels")
+        raise LabelsError(f"{quote_path(path)} is too large for a label file")
     try:
         return read(_decode(octets))
     except LabelsError as error:
@@ -100,4 +100,4 @@ def _decode(octets: bytes) -> str:
         return octets.decode("utf-16" if is_utf_16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = octets.count(b"\n", 0, error.start) + 1
-        raise LabelsError(f"line {line}: it is no text in UTF-8") from None
+        raise LabelsError(f"line {line}: it is not UTF-8 text") from None

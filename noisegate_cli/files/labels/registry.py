@@ -44,7 +44,7 @@ def find_label_format(path: PurePath) -> LabelFormat:
     label_format = LABEL_FORMATS.get(path.suffix.lower())
     if label_format is None:
         raise LabelsError(
-            f"{quote_path(path)} doesn't say which labels: let the name end in one of "
+            f"{quote_path(path)} has no known extension for labels: end the name in one of "
             f"{' '.join(LABEL_FORMATS)}"
         )
     return label_format
@@ -62,7 +62,8 @@ def find_reader(path: PurePath) -> Read:
     if read is None:
         endings = (ending for ending, label_format in LABEL_FORMATS.items() if label_format.read)
         raise LabelsError(
-            f"{quote_path(path)} can't be read: give a file that ends in one of {' '.join(endings)}"
+            f"{quote_path(path)} is not a known label format: give a file that ends "
+            f"in one of {' '.join(endings)}"
         )
     return read
 

@@ -41,7 +41,7 @@ def read(text: str) -> list[Stretch]:
             continue
         if len(fields) not in (9, 10):
             raise LabelsError(
-                f"{where}: it has {len(fields)} fields, and a line of RTTM has 9 or 10"
+                f"{where}: it has {len(fields)} fields, but a line of RTTM has 9 or 10"
             )
         if fields[0] == SPEAKER:
             start, duration = (parse_seconds(field, where) for field in fields[3:5])

@@ -32,7 +32,7 @@ def read(text: str) -> list[Stretch]:
         match = _TIMES.fullmatch(line)
         if match is None:
             raise LabelsError(
-                f"line {number}: {line.strip()!r} is not like 00:00:01,500 --> 00:00:02,500"
+                f"line {number}: {line.strip()!r} must be like 00:00:01,500 --> 00:00:02,500"
             )
         label = lines[number] if number < len(lines) else ""
         start, end = _parse(match.groups()[:4]), _parse(match.groups()[4:])

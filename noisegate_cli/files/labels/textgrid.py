@@ -82,7 +82,7 @@ def read(text: str) -> list[Stretch]:
     """
     tokens = _Tokens(text)
     if not tokens.read_text().startswith("ooTextFile") or tokens.read_text() != "TextGrid":
-        raise LabelsError("line 1: it is no TextGrid that Praat has written as a text file")
+        raise LabelsError("line 1: it is not a TextGrid that Praat has saved as a text file")
     tokens.read_seconds(), tokens.read_seconds()
     tiers: list[tuple[str, list[Stretch]]] = []
     if tokens.read_flag() == "<exists>":

@@ -118,7 +118,7 @@ def parse_seconds(text: str, where: str) -> float:
     except ValueError:
         seconds = math.nan
     if not math.isfinite(seconds):
-        raise LabelsError(f"{where}: {text.strip()!r} is no time in seconds")
+        raise LabelsError(f"{where}: {text.strip()!r} is not a time in seconds")
     return seconds
 
 

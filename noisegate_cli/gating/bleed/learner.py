@@ -146,7 +146,7 @@ def check_exclusion(settings: GateSettings, channels: int, has_references: bool)
         raise SettingsError(
             "a binary mask turns down no bleed: leave out spectral=True, or give range_db="
         )
-    if settings.duck or math.isfinite(settings.ratio):
+    if settings.duck or settings.expands:
         raise SettingsError(
             "bleed is excluded by a plain gate: leave out duck= and ratio=, or the other tracks"
         )

@@ -116,7 +116,7 @@ def _describe_nonfinite(samples: Samples, start: int) -> str:
         value = samples[first][~np.isfinite(samples[first])][0]
         return (
             f"sample {start + first} is {'NaN' if np.isnan(value) else 'infinite'}: "
-            "repair the recording, or let nonfinite='zero' silence such samples"
+            "repair the recording, or replace such samples with nonfinite='zero'"
         )
     loudest = start + int(np.argmax(np.abs(samples).max(axis=1)))
-    return f"sample {loudest} is too large to have a level: scale the recording first"
+    return f"sample {loudest} is too large: scale the recording first"

@@ -117,10 +117,10 @@ class NoiseMeter(BlockProcessor[Samples, None]):
         seconds = self._samples / self._sample_rate
         if seconds < MIN_GIVEN_NOISE_S or self._samples < self._transform.frame_length:
             raise SignalError(
-                f"{seconds:.2g} s of noise tell too little: give half a second or more"
+                f"{seconds:.2g} s of noise are too short: give at least half a second"
             )
         if not self._frames:
-            raise SignalError("the noise is digital silence: give some that can be heard")
+            raise SignalError("the noise is digital silence: give a stretch with audible noise")
         return tuple(
             NoiseProfile.from_mean_powers(mean, self._transform, self._sample_rate, "given")
             for mean in self._sum / self._frames

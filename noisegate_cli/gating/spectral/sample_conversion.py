@@ -31,7 +31,8 @@ def to_planar(samples: Samples, dtype: type[np.floating[Any]] = np.float32) -> P
         raise SignalError("some samples are NaN or infinite: repair the recording first")
     if peak > MAX_SAMPLE_VALUE:
         raise SignalError(
-            f"samples above {MAX_SAMPLE_VALUE:g} are beyond the spectral gate: scale them first"
+            f"samples above {MAX_SAMPLE_VALUE:g} are too large for the spectral gate: "
+            "scale them first"
         )
     return planar
 

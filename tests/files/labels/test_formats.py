@@ -248,30 +248,30 @@ def test_json_may_be_a_list_of_pairs():
 
 GRID = write(TRACK, ".textgrid")
 MALFORMED = [
-    (".txt", "0\t1\topen\nabc\t2\topen\n", "line 2: 'abc' is no time in seconds"),
-    (".txt", "0\t1\n\n1.5 2.5 open\n", "line 3: it is not START, tab, END, tab, TEXT"),
+    (".txt", "0\t1\topen\nabc\t2\topen\n", "line 2: 'abc' is not a time in seconds"),
+    (".txt", "0\t1\n\n1.5 2.5 open\n", "line 3: it must be START, tab, END, tab, TEXT"),
     (".txt", "2\t1\topen\n", "line 1: it ends at 1 s, before it starts at 2 s"),
     (".txt", "-1\t1\topen\n", "line 1: -1 s is before the recording"),
-    (".txt", "nan\t1\topen\n", "line 1: 'nan' is no time in seconds"),
+    (".txt", "nan\t1\topen\n", "line 1: 'nan' is not a time in seconds"),
     (".csv", "from,to\n1,2\n", "line 1: the header lacks start or end: start,end,label,channel"),
-    (".csv", "start,end\n1,2\n3\n", "line 3: '' is no time in seconds"),
-    (".csv", "start,end,channel\n1,2,left\n", "line 2: channel 'left' is no number from 1 on"),
+    (".csv", "start,end\n1,2\n3\n", "line 3: '' is not a time in seconds"),
+    (".csv", "start,end,channel\n1,2,left\n", "line 2: channel 'left' must be a number from 1"),
     (".csv", 'start,end\n1,"2', "line 2: it is no CSV"),
     (".json", '{"segments":\n [1,,2]}', "line 2: it is no JSON"),
     (".json", '{"labels": []}', 'it has no "segments"'),
     (".json", '[[1, 2], {"start": 3}]', "segment 2: it is not"),
     (".json", '[{"start": 1, "end": 2, "channel": 0}]', "segment 1: channel 0 is no number"),
-    (".json", "[[1, NaN]]", "NaN is no time in seconds"),
+    (".json", "[[1, NaN]]", "NaN is not a time in seconds"),
     (".json", "[" * 100_000, "it is nested too deeply"),
     (".textgrid", "hello\n", "line 2: the end is not a text in quotes"),
     (".textgrid", GRID.replace("size = 6", "size = 9"), ': "TextTier" is not a number'),
     (".textgrid", GRID[:-40], "is not"),
     (".textgrid", '"ooTextFile"\n"Sound"\n', "line 1: it is no TextGrid"),
-    (".rttm", "SPEAKER a 1 0.5\n", "line 1: it has 4 fields, and a line of RTTM has 9 or 10"),
-    (".rttm", "SPEAKER a 1 0 x <NA> <NA> a <NA>\n", "line 1: 'x' is no time in seconds"),
+    (".rttm", "SPEAKER a 1 0.5\n", "line 1: it has 4 fields, but a line of RTTM has 9 or 10"),
+    (".rttm", "SPEAKER a 1 0 x <NA> <NA> a <NA>\n", "line 1: 'x' is not a time in seconds"),
     (".srt", "1\n00:00:01 --> 00:00:02\nopen\n", "line 2: '00:00:01 --> 00:00:02' is not like"),
     (".srt", "hello\n", "line 1: it has no line like"),
-    (".edl", "TITLE: a\n001 AX A C 1 2\n", "line 2: it is no event of CMX 3600"),
+    (".edl", "TITLE: a\n001 AX A C 1 2\n", "line 2: it is not an event of CMX 3600"),
     (".edl", "001 AX A C 00:00:01;00 00:00:02;00 00:00:01;00 00:00:02;00", "is drop-frame"),
     (".edl", "001 AX A C 00:00:01:25 00:00:02:00 00:00:01:00 00:00:02:00", "25 frames per second"),
 ]
@@ -308,11 +308,14 @@ def test_files_that_are_no_text_are_refused(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"0\t1\topen\n\xff\xfe\n")
     (tmp_path / "dir.txt").mkdir()
     for name, message in (
-        ("a.txt", "line 2: it is no text in UTF-8"),
+        ("a.txt", "line 2: it is not UTF-8 text"),
         ("dir.txt", "is a directory"),
         ("missing.txt", "can't be read: No such file"),
-        ("a.rpp", "can't be read: give a file that ends in one of .txt .csv .json .textgrid"),
-        ("a.wav", "doesn't say which labels: let the name end in one of .txt .csv"),
+        (
+            "a.rpp",
+            "is not a known label format: give a file that ends in one of .txt .csv .textgrid",
+        ),
+        ("a.wav", "has no known extension for labels: end the name in one of .txt .csv"),
     ):
         with pytest.raises(LabelsError, match=re.escape(message)):
             read_label_file(tmp_path / name)
@@ -325,7 +328,7 @@ def test_an_existing_file_is_only_overwritten_by_force(tmp_path):
             assert force == path.exists()
             write_track(TRACK)
     before = path.read_text()
-    with pytest.raises(OutputError, match="exists already"), open_label_writer(path) as write_track:
+    with pytest.raises(OutputError, match="already exists"), open_label_writer(path) as write_track:
         write_track(STEREO)
     assert path.read_text() == before
     with pytest.raises(AttributeError), open_label_writer(path, force=True) as write_track:

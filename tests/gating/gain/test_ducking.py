@@ -51,7 +51,7 @@ def test_statistics_and_segments_describe_the_ducked_recording():
     ducked = gate(y, RATE, threshold=0.03, duck=True, return_result=True)
     assert ducked.statistics.closed == gated.statistics.frames - gated.statistics.closed
     assert np.array_equal(ducked.segments.compute_mask(), ~gated.segments.compute_mask())
-    assert not ducked.chops.count
+    assert not ducked.cutoffs.count
 
 
 def test_the_analysis_predicts_the_ducking():

@@ -171,7 +171,7 @@ def test_segments_are_those_of_the_gate_with_the_same_threshold():
     gated = EXPANDER(y, return_result=True)
     assert expanded.segments == gated.segments
     assert expanded.statistics == gated.statistics
-    assert not expanded.chops.count
+    assert not expanded.cutoffs.count
 
 
 def test_each_separate_channel_has_its_own_gain():

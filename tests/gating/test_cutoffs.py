@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings
-from noisegate_cli.gating.chops import MAX_LISTED_CHOPS, ChopAudit
+from noisegate_cli.gating.cutoffs import MAX_LISTED_CUTOFFS, CutoffAudit
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.samples import from_db
@@ -16,10 +16,10 @@ SETTINGS = GateSettings(hysteresis_db=0)
 HOP_S = SETTINGS.timing(RATE).hop_length / RATE
 
 
-def find_chops(y, threshold, settings=SETTINGS):
+def find_cutoffs(y, threshold, settings=SETTINGS):
     stream = Gate(GateDecision(threshold, settings), RATE)
     stream.process(y[:, None], last=True)
-    return stream.report.chops
+    return stream.report.cutoffs
 
 
 def burst(decay_db_per_s=0.0, attack_db_per_s=0.0, seconds=4.0):
@@ -35,72 +35,72 @@ def burst(decay_db_per_s=0.0, attack_db_per_s=0.0, seconds=4.0):
     return from_db(db) * np.sqrt(2) * np.sin(2 * np.pi * 440 * t)
 
 
-def test_an_abrupt_end_is_not_a_chop():
-    chops = find_chops(burst(), from_db(-40))
-    assert chops.count == 0
-    assert chops.worst == ()
+def test_an_abrupt_end_is_not_a_cutoff():
+    cutoffs = find_cutoffs(burst(), from_db(-40))
+    assert cutoffs.count == 0
+    assert cutoffs.worst == ()
 
 
-def test_a_chopped_decay_is_reported_with_its_time():
-    chops = find_chops(burst(decay_db_per_s=60), from_db(-30))
-    assert (chops.decays, chops.attacks) == (1, 0)
+def test_a_truncated_decay_is_reported_with_its_time():
+    cutoffs = find_cutoffs(burst(decay_db_per_s=60), from_db(-30))
+    assert (cutoffs.decays, cutoffs.attacks) == (1, 0)
     # The level falls below -30 dBFS a third of a second after the end of the tone.
-    assert chops.worst[0].time == pytest.approx(2 + 20 / 60, abs=0.15)
+    assert cutoffs.worst[0].time == pytest.approx(2 + 20 / 60, abs=0.15)
     # The drop from the middle of the fade to the end of the decay at -70 dBFS.
-    assert chops.worst[0].above_db == pytest.approx(36, abs=6)
-    assert chops.worst[0].lasts == pytest.approx(26 / 60, abs=0.1)
+    assert cutoffs.worst[0].above_db == pytest.approx(36, abs=6)
+    assert cutoffs.worst[0].lasts == pytest.approx(26 / 60, abs=0.1)
 
 
-def test_a_slow_decay_that_is_cut_far_above_the_pause_is_a_chop():
+def test_a_slow_decay_that_is_cut_far_above_the_pause_is_a_cutoff():
     # It falls by 6 dB within 500 ms, less than an audible step.
     y = burst(decay_db_per_s=12, seconds=8)
-    assert find_chops(y, from_db(-20)).decays == 1
+    assert find_cutoffs(y, from_db(-20)).decays == 1
 
 
-def test_constant_noise_before_digital_silence_is_not_a_chop():
+def test_constant_noise_before_digital_silence_is_not_a_cutoff():
     """Pauses that another gate has silenced, some time after the words."""
     y = burst(seconds=8) + np.random.default_rng(0).normal(0, from_db(-50), 8 * RATE)
     t = np.arange(len(y)) / RATE
     y[(t < 0.7) | (t > 2.3)] = 0
-    assert find_chops(y, from_db(-30)).count == 0
+    assert find_cutoffs(y, from_db(-30)).count == 0
 
 
-def test_a_decay_into_digital_silence_is_a_chop():
+def test_a_decay_into_digital_silence_is_a_cutoff():
     y = burst(decay_db_per_s=30)
     y[round(2.9 * RATE) :] = 0
-    assert find_chops(y, from_db(-20)).decays == 1
+    assert find_cutoffs(y, from_db(-20)).decays == 1
 
 
-def test_a_lower_threshold_does_not_chop_the_decay():
-    assert find_chops(burst(decay_db_per_s=60), from_db(-62)).count == 0
+def test_a_lower_threshold_does_not_truncate_the_decay():
+    assert find_cutoffs(burst(decay_db_per_s=60), from_db(-62)).count == 0
 
 
-def test_a_chopped_attack_is_reported_with_its_time():
-    chops = find_chops(burst(attack_db_per_s=100), from_db(-20))
-    assert (chops.decays, chops.attacks) == (0, 1)
-    assert chops.worst[0].time == pytest.approx(0.85, abs=0.1)
+def test_a_truncated_attack_is_reported_with_its_time():
+    cutoffs = find_cutoffs(burst(attack_db_per_s=100), from_db(-20))
+    assert (cutoffs.decays, cutoffs.attacks) == (0, 1)
+    assert cutoffs.worst[0].time == pytest.approx(0.85, abs=0.1)
 
 
-def test_inaudible_decays_are_not_chops():
+def test_inaudible_decays_are_not_cutoffs():
     quiet = 0.003 * burst(decay_db_per_s=60)
-    assert find_chops(quiet, from_db(-80)).count == 0
+    assert find_cutoffs(quiet, from_db(-80)).count == 0
 
 
-def test_all_chops_are_counted_and_the_worst_are_listed():
-    y = np.tile(burst(decay_db_per_s=80), MAX_LISTED_CHOPS + 5)
-    chops = find_chops(y, from_db(-25))
-    assert chops.decays == MAX_LISTED_CHOPS + 5
-    assert len(chops.worst) == MAX_LISTED_CHOPS
-    assert list(chops.worst) == sorted(chops.worst, key=lambda chop: chop.time)
+def test_all_cutoffs_are_counted_and_the_worst_are_listed():
+    y = np.tile(burst(decay_db_per_s=80), MAX_LISTED_CUTOFFS + 5)
+    cutoffs = find_cutoffs(y, from_db(-25))
+    assert cutoffs.decays == MAX_LISTED_CUTOFFS + 5
+    assert len(cutoffs.worst) == MAX_LISTED_CUTOFFS
+    assert list(cutoffs.worst) == sorted(cutoffs.worst, key=lambda cutoff: cutoff.time)
 
 
 @given(st.lists(st.integers(0, 700), max_size=6), st.integers(0, 60))
-def test_chops_do_not_depend_on_the_blocks_or_the_delay_of_the_mask(cuts, delay):
+def test_cutoffs_do_not_depend_on_the_blocks_or_the_delay_of_the_mask(cuts, delay):
     rng = np.random.default_rng(4)
     levels = from_db(rng.uniform(-70, -10, (700, 2)))
     mask = rng.random((700, 2)) > 0.5
     timing = SETTINGS.timing(RATE)
-    whole_audit, block_audit = (ChopAudit(timing, RATE, 2) for _ in range(2))
+    whole_audit, block_audit = (CutoffAudit(timing, RATE, 2) for _ in range(2))
     whole_audit.process(levels, mask, last=True)
     edges = [0, *sorted(cuts), 700]
     mask_end = 0

@@ -19,7 +19,7 @@ from noisegate_cli.gating.timing import Timing
 from noisegate_cli.samples import to_db
 from noisegate_cli.text import format_repr
 
-MIN_CHOP_DB = 10.0
+MIN_CUTOFF_DB = 10.0
 """A cut is audible if the sound is this far above the pause."""
 
 MIN_AUDIBLE_DBFS = -60.0
@@ -35,19 +35,19 @@ MIN_FALL_DB = 5.0
 recording was gated before."""
 
 MIN_AUDITED_RANGE_DB = -6.0
-"""A gate with a smaller reduction does not cut sounds audibly and is not audited."""
+"""A gate with a smaller reduction does not cut-offs audibly and is not audited."""
 
-MAX_LISTED_CHOPS = 10
-"""Number of the worst chops that are reported."""
+MAX_LISTED_CUTOFFS = 10
+"""Number of the worst cut-offs that are reported."""
 
 
 def is_audited(closed_db: float) -> bool:
-    """Return whether a gate with this gain in the pauses, in dB, can cut sounds audibly."""
+    """Return whether a gate with this gain in the pauses, in dB, can cut-offs audibly."""
     return closed_db < MIN_AUDITED_RANGE_DB
 
 
 @dataclass(frozen=True, slots=True)
-class Chop:
+class Cutoff:
     """One place where the gate cut a sound."""
 
     time: float
@@ -61,25 +61,25 @@ class Chop:
 
 
 @dataclass(frozen=True, slots=True)
-class ChopReport:
+class CutoffReport:
     """Number of cut decays and attacks, and the worst of them."""
 
     decays: int = 0
     attacks: int = 0
-    worst: tuple[Chop, ...] = ()
-    """The worst chops, sorted by time."""
+    worst: tuple[Cutoff, ...] = ()
+    """The worst cut-offs, sorted by time."""
 
     def __repr__(self) -> str:
         return format_repr(self, "decays", "attacks")
 
     @property
     def count(self) -> int:
-        """Number of all chops."""
+        """Number of all cut-offs."""
         return self.decays + self.attacks
 
 
-class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
-    """Finds chops in the levels and the mask of a gate, processed in blocks.
+class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
+    """Finds cut-offs in the levels and the mask of a gate, processed in blocks.
 
     Parameters
     ----------
@@ -99,10 +99,10 @@ class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
 
     >>> levels = 0.5 * 10 ** (-np.arange(100.0)[:, None] / 20)
     >>> timing = Timing(512, 128, 0, 0, hold=0, lookahead=4, attack=1, release=8)
-    >>> audit = ChopAudit(timing, sample_rate=16000)
+    >>> audit = CutoffAudit(timing, sample_rate=16000)
     >>> audit.process(levels, np.arange(100)[:, None] < 30, last=True)
     >>> audit.report.worst
-    (Chop(time=0.272, kind='decay', above_db=29.9..., lasts=0.16),)
+    (Cutoff(time=0.272, kind='decay', above_db=29.9..., lasts=0.16),)
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         self._mask: Mask = np.zeros((0, gates), np.bool_)
         self._buffer_start = 0
         self._next_frame = 1
-        self.report = ChopReport()
+        self.report = CutoffReport()
 
     def process(self, levels: RmsLevels, mask: Mask, last: bool = False) -> None:
         """Process levels and their mask, both shaped (frames, gates); the mask may lag behind."""
@@ -143,17 +143,17 @@ class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         for gate in range(self._mask.shape[1]):
             closings = start + np.flatnonzero(before[:, gate] & ~after[:, gate])
             openings = start + np.flatnonzero(~before[:, gate] & after[:, gate])
-            self._measure_chops("decay", closings + self._after_closing, 1, gate)
-            self._measure_chops("attack", openings - self._before_opening, -1, gate)
+            self._measure_cutoffs("decay", closings + self._after_closing, 1, gate)
+            self._measure_cutoffs("attack", openings - self._before_opening, -1, gate)
         discarded = max(0, end - self._context_frames)
         self._levels, self._mask = self._levels[discarded:], self._mask[discarded:]
         self._next_frame = self._buffer_start + end
         self._buffer_start += discarded
 
-    def _measure_chops(
+    def _measure_cutoffs(
         self, kind: Literal["decay", "attack"], frames: NDArray[np.int64], direction: int, gate: int
     ) -> None:
-        """Add the chops among `frames` to the report; the pause lies in `direction`, 1 or −1."""
+        """Add the cut-offs among `frames` to the report; the pause lies in `direction`, 1 or −1."""
         levels = self._levels[:, gate]
         frames = frames[(frames >= 0) & (frames < len(levels))]
         positions = frames + self._buffer_start
@@ -167,10 +167,10 @@ class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
             pause_levels[is_inside] = np.minimum(
                 pause_levels[is_inside], np.sqrt(squares.mean(axis=1))
             )
-        pause_db = np.maximum(to_db(pause_levels), MIN_AUDIBLE_DBFS - MIN_CHOP_DB)
+        pause_db = np.maximum(to_db(pause_levels), MIN_AUDIBLE_DBFS - MIN_CUTOFF_DB)
         above_db = to_db(levels[frames]) - pause_db
-        chops = []
-        for i in np.flatnonzero(above_db > MIN_CHOP_DB):
+        cutoffs = []
+        for i in np.flatnonzero(above_db > MIN_CUTOFF_DB):
             frame = int(frames[i])
             # The sound in its own direction, from the cut into the pause.
             sound = levels[frame : frame + self._context_frames]
@@ -178,16 +178,16 @@ class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
                 sound = levels[max(0, frame - self._context_frames + 1) : frame + 1][::-1]
             if self._is_noise_before_silence(sound):
                 continue
-            is_faint = to_db(sound) <= pause_db[i] + MIN_CHOP_DB
+            is_faint = to_db(sound) <= pause_db[i] + MIN_CUTOFF_DB
             lasts = int(np.argmax(is_faint)) if is_faint.any() else len(sound)
             time = float((self._buffer_start + frame - self._first_frame) * self._hop_s)
-            chops.append(Chop(time, kind, float(above_db[i]), lasts * self._hop_s))
-        worst = sorted([*self.report.worst, *chops], key=lambda c: (-c.above_db, c.time, c.kind))[
-            :MAX_LISTED_CHOPS
+            cutoffs.append(Cutoff(time, kind, float(above_db[i]), lasts * self._hop_s))
+        worst = sorted([*self.report.worst, *cutoffs], key=lambda c: (-c.above_db, c.time, c.kind))[
+            :MAX_LISTED_CUTOFFS
         ]
-        self.report = ChopReport(
-            self.report.decays + (len(chops) if kind == "decay" else 0),
-            self.report.attacks + (len(chops) if kind == "attack" else 0),
+        self.report = CutoffReport(
+            self.report.decays + (len(cutoffs) if kind == "decay" else 0),
+            self.report.attacks + (len(cutoffs) if kind == "attack" else 0),
             tuple(sorted(worst, key=lambda c: (c.time, c.kind))),
         )
 
