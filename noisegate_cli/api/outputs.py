@@ -46,6 +46,7 @@ def plan_outputs(
     sources: Mapping[str, str | Path | None],
     *,
     samples: int,
+    is_excerpt: bool = False,
     residue: str | Path | None = None,
     comparison: str | Path | None = None,
     labels: str | Path | None = None,
@@ -66,6 +67,8 @@ def plan_outputs(
         Paths of other files that are read, by their description.
     samples
         Expected length of the output in samples; 0 if unknown.
+    is_excerpt
+        Whether only a part of the recording is written; it has no picture.
     residue, comparison, labels
         Paths of the other outputs, or None.
 
@@ -77,8 +80,10 @@ def plan_outputs(
         If the name of the labels has the ending of no format.
     """
     info = replace(reader.info, samples=samples)
-    target = output_info(info, _resolve_output_path(reader.info, output, options), options)
-    doubled = replace(info, samples=2 * samples)
+    audio_only = replace(info, has_other_tracks=False)
+    path = _resolve_output_path(reader.info, output, options)
+    target = output_info(audio_only if is_excerpt else info, path, options)
+    doubled = replace(audio_only, samples=2 * samples)
     label_path = Path(labels) if labels else None
     if options.labels:
         label_path = target.path.with_name(f"{target.path.name}.{options.labels}")
@@ -88,7 +93,7 @@ def plan_outputs(
         find_output_format(label_path)
     outputs = Outputs(
         target,
-        output_info(info, Path(residue), options) if residue else None,
+        output_info(audio_only, Path(residue), options) if residue else None,
         output_info(doubled, Path(comparison), options) if comparison else None,
         label_path,
         reader.info.path == target.path == STDIO_PATH and _is_live(reader, target),

@@ -352,6 +352,7 @@ def gate_recording(
             force,
             {"the recording of the noise": settings.noise_file, "the applied file": segments_path},
             samples=span.limit_length(info.samples),
+            is_excerpt=excerpt is not None,
             residue=residue,
             comparison=comparison,
             labels=labels,

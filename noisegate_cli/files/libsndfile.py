@@ -82,7 +82,7 @@ class SndfileDecoder:
         self.declared_length = 0.0 if is_estimated else _declared_length(self.info, file.extra_info)
         """Expected number of samples; 0 if it is unknown, infinite if some are missing but their
         number is unknown."""
-        self.damaged = self.other_streams = 0
+        self.damaged = 0
         self.holes: list[Hole] = []
         order = VORBIS_CHANNEL_ORDER.get(file.channels) if _has_vorbis_order(self.info) else None
         self._channel_order = None if order is None else np.array(order)

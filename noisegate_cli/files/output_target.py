@@ -50,7 +50,8 @@ def output_info(
         if not reason:
             if info.is_lossy:
                 info = replace(info, bit_rate=_choose_bit_rate(source, info))
-            info = rf64_if_large(info)
+            keeps_tracks = source.has_other_tracks and container.holds_video
+            info = rf64_if_large(replace(info, keeps_tracks=keeps_tracks))
             check_size(info, info.samples)  # A smaller sample type would lose precision.
             return info
     if options.subtype:
@@ -91,9 +92,12 @@ def _candidate_subtypes(source: AudioInfo, container: Format, extension: str) ->
     is_same = container.name == source.format
     if extension in container.extension_codecs:
         return [container.extension_codecs[extension]]
+    can_keep_codec = is_same or source.subtype in container.encoders
     if container.codec and (source.is_lossy or not container.lossless_subtypes):
-        return [source.subtype, container.codec] if is_same else [container.codec]
+        return [source.subtype, container.codec] if can_keep_codec else [container.codec]
     if container.lossless_subtypes:
+        if source.subtype in container.encoders:
+            return [source.subtype]
         bit_depths = [find_subtype(name).bit_depth for name in container.lossless_subtypes]
         index = bisect_left(bit_depths, source.bit_depth)
         return [container.lossless_subtypes[min(index, len(bit_depths) - 1)]]

@@ -36,6 +36,7 @@ from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Decoder
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
 from noisegate_cli.files.tag_limits import has_excessive_tags
+from noisegate_cli.files.tracks import check_track, warn_if_silent
 from noisegate_cli.samples import Samples, block_length, silence_nonfinite
 from noisegate_cli.text import format_duration, quote_path
 
@@ -58,11 +59,13 @@ class AudioReader:
         Path for messages, if it differs from `path`.
     zero_nonfinite
         Whether to replace NaN and infinite samples with zero.
+    track
+        Number of the audio track, from 1; None for the main one.
 
     Raises
     ------
     AudioError
-        If the file can't be read; the message quotes the path.
+        If the file can't be read, or has no such track; the message quotes the path.
     """
 
     def __init__(
@@ -71,8 +74,10 @@ class AudioReader:
         raw: "RawFormat | None" = None,
         display_path: Path | None = None,
         zero_nonfinite: bool = False,
+        track: int | None = None,
     ) -> None:
         self.path = path
+        self._track = track
         self._raw = raw
         self._display_path = display_path or path
         self._zero_nonfinite = zero_nonfinite
@@ -104,7 +109,7 @@ class AudioReader:
 
     def reopen(self) -> "AudioReader":
         """Return a new reader of the same recording, positioned at its beginning."""
-        return AudioReader(self.path, self._raw, self._display_path, self._zero_nonfinite)
+        return AudioReader(self.path, self._raw, self._display_path, self._zero_nonfinite, self._track)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -132,9 +137,13 @@ class AudioReader:
         AudioError
             If the recording declares samples but none can be read.
         """
+        blocks = self._blocks()
         if self._zero_nonfinite and self.info.dtype.kind == "f":
-            return silence_nonfinite(self._blocks(), self.warnings)
-        return self._blocks()
+            blocks = silence_nonfinite(blocks, self.warnings)
+        if self._track is None and len(self.info.tracks) > 1:
+            info = self.info
+            blocks = warn_if_silent(blocks, self.path, info.track, info.tracks, self.warnings)
+        return blocks
 
     def _blocks(self) -> Iterator[tuple[Samples, bool]]:
         length = block_length(self.info.channels, self.info.dtype)
@@ -187,7 +196,7 @@ class AudioReader:
         from noisegate_cli.files.ffmpeg_decoders import open_decoder
 
         try:
-            return open_decoder(self.path, is_mpeg)
+            return open_decoder(self.path, is_mpeg, self._track)
         except AudioError as error:
             # For uncompressed formats, libsndfile's error message is more precise.
             told = why if why and kind and not kind.is_compressed else error
@@ -197,8 +206,7 @@ class AudioReader:
         """Return the properties of the recording, or raise AudioError if they are implausible."""
         info = replace(self._decoder.info, path=self._display_path)
         _check_plausible(info)
-        if others := self._decoder.other_streams:
-            self.warnings.append(f"it has {others + 1} sound tracks: the main one is taken")
+        check_track(info.path, self._track, info.tracks)
         layout = self._layout
         if layout is None:
             return replace(info, channel_mask=info.channel_mask or self._read_channel_mask(info))
@@ -331,6 +339,7 @@ def open_reader(
     raw: "RawFormat | None" = None,
     allow_streaming: bool = False,
     zero_nonfinite: bool = False,
+    track: int | None = None,
 ) -> Iterator[Reader]:
     """Open a recording, or standard input if `path` is `STDIO_PATH`.
 
@@ -345,9 +354,11 @@ def open_reader(
         formats that can't be streamed, it is first spooled to a private temporary file.
     zero_nonfinite
         Whether to replace NaN and infinite samples with zero.
+    track
+        Number of the audio track, from 1; None for the main one.
     """
     if path != STDIO_PATH:
-        with AudioReader(path, raw, zero_nonfinite=zero_nonfinite) as reader:
+        with AudioReader(path, raw, zero_nonfinite=zero_nonfinite, track=track) as reader:
             yield reader
         return
     from noisegate_cli.files.pipes import StandardInput, StreamReader, spool_to_file
@@ -355,9 +366,13 @@ def open_reader(
     source = StandardInput()
     if allow_streaming and (stream := StreamReader.try_open(source, raw, zero_nonfinite)):
         _check_plausible(stream.info)
+        check_track(path, track, stream.info.tracks)
         yield stream
         return
-    with spool_to_file(source) as file, AudioReader(file, raw, path, zero_nonfinite) as reader:
+    with (
+        spool_to_file(source) as file,
+        AudioReader(file, raw, path, zero_nonfinite, track) as reader,
+    ):
         yield reader
 
 

@@ -169,6 +169,10 @@ class InputMetadata:
             tags = Tags()
         return tags if tags.chapters else replace(tags, chapters=self.decoder_chapters)
 
+    def has_atoms(self, info: AudioInfo) -> bool:
+        """Return whether the tags are MP4 atoms that an output can hold as they are."""
+        return info.container.tag_writer == "mp4" and type(self.tags.native).__name__ == "MP4Tags"
+
 
 @contextmanager
 def open_writer(
@@ -289,7 +293,9 @@ def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) 
     """Copy the metadata of the input to a complete file."""
     if metadata is None:
         return
-    if metadata.chunks is not None and info.container.is_wav:
+    if info.keeps_tracks and not metadata.has_atoms(info):
+        pass  # The encoder has written the metadata.
+    elif metadata.chunks is not None and info.container.is_wav:
         if not _uses_wav_encoder(info):
             append_metadata_chunks(path, metadata.chunks)
     elif metadata.chunks is None or metadata.chunks or info.needs_channel_mask:
@@ -383,6 +389,10 @@ def _restrict_mode(path: Path, source: Path) -> None:
 def _create_encoder(path: Path, info: AudioInfo, metadata: InputMetadata | None) -> Encoder:
     if _uses_wav_encoder(info):
         return WavEncoder(path, info, metadata.chunks if metadata else None)
+    if info.keeps_tracks and metadata:
+        from noisegate_cli.files.video import VideoEncoder
+
+        return VideoEncoder(path, info, metadata.path, metadata.warnings)
     library = "ffmpeg" if _uses_pyav(info) else "libsndfile"
     encoder_writes_tags = info.container.tag_writer == library
     tags = metadata.tags if metadata and encoder_writes_tags else None
