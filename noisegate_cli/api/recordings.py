@@ -11,7 +11,13 @@ from noisegate_cli.api.excerpts import Excerpt, SampleSpan, choose_span
 from noisegate_cli.api.labels import GivenSegments, build_forced, build_label_track
 from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span_of_reader
 from noisegate_cli.api.output_blocks import OutputBlocks
-from noisegate_cli.api.outputs import Outputs, check_paths, plan_outputs
+from noisegate_cli.api.outputs import (
+    Outputs,
+    can_copy,
+    check_paths,
+    describe_lost_tracks,
+    plan_outputs,
+)
 from noisegate_cli.api.progress import (
     FIRST_PASS_SHARE,
     Progress,
@@ -77,6 +83,9 @@ class GateResult(GateReport):
     """Elapsed time in seconds."""
     warnings: tuple[str, ...] = ()
     """Problems of the recording and losses in the output, one sentence each."""
+    is_copied: bool = False
+    """Whether the output is a copy of the file of the input, because the gate stayed open and
+    encoding again would lose quality."""
     delay_ms: float | None = None
     """Maximum delay from standard input to standard output; None for files."""
 
@@ -92,6 +101,7 @@ def analyze_file(
     *,
     preset: str | None = None,
     raw: "RawFormat | str | None" = None,
+    track: int | None = None,
     labels: str | Path | None = None,
     force: bool = False,
     **changes: Unpack[SettingsChanges],
@@ -110,6 +120,8 @@ def analyze_file(
         Name of a preset instead of `settings`.
     raw
         Sample format of an input without a header, as an object or as text: `"44100:1:s16"`.
+    track
+        Number of the audio track, from 1; None for the main one.
     labels
         File for the stretches in which the gate would be open; see `write_labels`. It takes a
         second pass over the recording.
@@ -135,7 +147,12 @@ def analyze_file(
     with ExitStack() as stack:
         report = stack.enter_context(open_progress(progress, Path(path).name))
         reader = stack.enter_context(
-            open_reader(Path(path), _parse_raw_format(raw), zero_nonfinite=settings.zero_nonfinite)
+            open_reader(
+                Path(path),
+                _parse_raw_format(raw),
+                zero_nonfinite=settings.zero_nonfinite,
+                track=track,
+            )
         )
         write_labels = None
         if labels:
@@ -159,7 +176,10 @@ def analyze_file(
 
 
 def measure_level_histogram(
-    path: str | Path, settings: GateSettings | None = None, progress: Progress = False
+    path: str | Path,
+    settings: GateSettings | None = None,
+    progress: Progress = False,
+    track: int | None = None,
 ) -> LevelHistogram:
     """Return the histogram of the frame levels in the recording at `path`.
 
@@ -174,6 +194,8 @@ def measure_level_histogram(
         Settings of the gate; by default `GateSettings()`.
     progress
         True shows a bar; a function is called with the finished share of the work, 0 to 1.
+    track
+        Number of the audio track, from 1; None for the main one.
 
     Returns
     -------
@@ -188,7 +210,7 @@ def measure_level_histogram(
     settings, histogram = build_settings(settings, None, {}), LevelHistogram()
     with (
         open_progress(progress, Path(path).name) as report,
-        open_reader(Path(path), zero_nonfinite=settings.zero_nonfinite) as reader,
+        open_reader(Path(path), zero_nonfinite=settings.zero_nonfinite, track=track) as reader,
         add_path_to_errors(Path(path)),
     ):
         info = reader.info
@@ -212,6 +234,7 @@ def gate_file(
     excerpt: Excerpt | None = None,
     options: OutputOptions | None = None,
     raw: "RawFormat | str | None" = None,
+    track: int | None = None,
     preset: str | None = None,
     force: bool = False,
     fsync: bool = False,
@@ -254,6 +277,9 @@ def gate_file(
         Sample type of the output, its name if `output` has none, and the metadata to preserve.
     raw
         Sample format of an input without a header, as an object or as text: `"44100:1:s16"`.
+    track
+        Number of the audio track, from 1; None for the main one. An output in the format of a
+        video gets the picture and the other tracks of the input unchanged.
     preset
         Name of a preset instead of `settings`.
     force
@@ -284,6 +310,7 @@ def gate_file(
         If the file of `segments` cannot be read, or `labels` has an unknown ending.
     """
     forced = build_forced(segments, keep, cut)
+    options = options or OutputOptions()
     return gate_recording(
         path,
         output,
@@ -294,7 +321,7 @@ def gate_file(
         forced=forced,
         excerpt=excerpt,
         segments_path=segments if isinstance(segments, str | Path) else None,
-        options=options or OutputOptions(),
+        options=options if track is None else replace(options, track=track),
         raw=_parse_raw_format(raw),
         force=force,
         fsync=fsync,
@@ -334,7 +361,7 @@ def gate_recording(
     )
     with (
         open_progress(progress, Path(path).name) as report,
-        open_reader(Path(path), raw, can_stream, settings.zero_nonfinite) as reader,
+        open_reader(Path(path), raw, can_stream, settings.zero_nonfinite, options.track) as reader,
     ):
         info = reader.info
         hop = settings.timing(info.sample_rate).hop_length
@@ -394,6 +421,8 @@ def gate_recording(
             ]
             peak = _run(reader, stream, outputs, writers, span, with_peak, second_pass)
             gated = stream.report
+            is_copied = can_copy(reader, outputs, options, gated, excerpt is not None)
+            writers[0].copies_input = is_copied
             if write_labels:
                 write_labels(build_label_track(gated, info.path, info.channels))
             before_output_appears()
@@ -410,7 +439,13 @@ def gate_recording(
         excerpt=(span.start / rate, (span.start + length) / rate) if excerpt else None,
         peak_db=float(to_db(peak)) if with_peak else None,
         seconds=time.perf_counter() - started,
-        warnings=(*reader.warnings, *metadata.warnings, *_clipping_warnings(writers[0])),
+        warnings=(
+            *reader.warnings,
+            *describe_lost_tracks(info, outputs.target),
+            *metadata.warnings,
+            *_clipping_warnings(writers[0]),
+        ),
+        is_copied=is_copied,
         delay_ms=None if delay_samples is None else 1000 * delay_samples / rate,
     )
 

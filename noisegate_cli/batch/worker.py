@@ -217,8 +217,8 @@ def measure_job(job: Job) -> tuple[bytes, int] | str:
     try:
         from noisegate_cli.api.recordings import measure_level_histogram
 
-        settings, _ = _unpickle_settings(job.pickled_settings)
-        histogram = measure_level_histogram(job.source, settings, send_heartbeat)
+        settings, options = _unpickle_settings(job.pickled_settings)
+        histogram = measure_level_histogram(job.source, settings, send_heartbeat, options.track)
     except Exception as error:  # The error is reported when the recording is gated.
         return str(error)
     return histogram.counts.tobytes(), histogram.silent_frames
@@ -242,6 +242,8 @@ def summarize_result(result: "GateResult") -> dict[str, Any]:
         "sample_rate": result.source.sample_rate,
         "channels": result.source.channels,
         "subtype": result.output.subtype,
+        "track": result.source.track,
+        "copied": result.is_copied,
         "threshold": result.threshold,
         "range_db": result.range_db,
         "method": suggestion.method if suggestion else None,

@@ -66,9 +66,7 @@ class PyavDecoder:
         If the file contains no audio that can be decoded. The message contains no path.
     """
 
-    def __init__(
-        self, path: Path, part: FilePart | None = None, track: int | None = None
-    ) -> None:
+    def __init__(self, path: Path, part: FilePart | None = None, track: int | None = None) -> None:
         # Pass an open file instead of a path: FFmpeg interprets "http:…" and "concat:…" as URLs.
         self._file = path.open("rb")
         self._skipped_bytes: SkippedBytesFinder | None = None

@@ -40,8 +40,7 @@ class PyavEncoder:
         if chapters:
             self._container.set_chapters(convert_to_ffmpeg(chapters))
         self._layout = channel_layout(info)
-        self._stream: Any = None
-        self._add_streams()
+        self._stream = self._add_streams()
         coder = self._stream.codec_context
         self._next_pts = 0
         """Time of the next sample in samples."""
@@ -61,9 +60,9 @@ class PyavEncoder:
         has_edit_list = info.container.demuxer == "mov"
         return {"movie_timescale": str(info.sample_rate)} if has_edit_list else {}
 
-    def _add_streams(self) -> None:
-        """Add the streams of the file; `_stream` becomes the one with the samples."""
-        self._stream = self._add_audio_stream()
+    def _add_streams(self) -> Any:
+        """Add the streams of the file; return the one with the samples."""
+        return self._add_audio_stream()
 
     def _add_audio_stream(self) -> Any:
         info, codec = self._info, encoder_name(self._info)

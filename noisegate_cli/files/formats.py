@@ -442,6 +442,8 @@ class AudioInfo:
     """Speaker positions of the channels, one bit each as in WAV; 0 if unknown."""
     bit_rate: int = 0
     """Bits per second of lossy audio; 0 if unknown."""
+    quality: float | None = None
+    """Quality of a lossy output on the scale of its codec; None if `bit_rate` decides."""
     valid_bits: int = 0
     """Bits of each integer sample that are used, if a WAV file declares them; 0 if unknown."""
     is_ambisonic: bool = False

@@ -232,6 +232,10 @@ def _compression_parameters(info: AudioInfo) -> dict[str, Any]:
 
     libsndfile expects a compression level from 0 to 1, whose meaning depends on the codec.
     """
+    if info.quality is not None:
+        is_mp3 = info.subtype == "MPEG_LAYER_III"
+        level = info.quality / 10 if is_mp3 else 1 - info.quality / 10
+        return {"compression_level": level} | ({"bitrate_mode": "VARIABLE"} if is_mp3 else {})
     if not info.bit_rate:
         return {}
     kbps = info.bit_rate / 1000

@@ -18,6 +18,7 @@ from noisegate_cli.files.formats import (
     find_subtype,
 )
 from noisegate_cli.files.output_naming import DEFAULT_OUTPUT_OPTIONS, OutputOptions, add_suffix
+from noisegate_cli.files.rate_control import check_rate_control
 from noisegate_cli.files.riff import rf64_if_large
 from noisegate_cli.files.size_limits import check_size
 from noisegate_cli.files.writer import is_stream, unsupported_reason
@@ -48,8 +49,11 @@ def output_info(
         info = replace(source, path=path, format=container.name, subtype=subtype, endian=endian)
         reason = unsupported_reason(info)
         if not reason:
+            bit_rate = None if options.bit_rate is None else int(options.bit_rate)
+            check_rate_control(info, bit_rate, options.quality)
             if info.is_lossy:
-                info = replace(info, bit_rate=_choose_bit_rate(source, info))
+                bit_rate = bit_rate or _choose_bit_rate(source, info)
+                info = replace(info, bit_rate=bit_rate, quality=options.quality)
             keeps_tracks = source.has_other_tracks and container.holds_video
             info = rf64_if_large(replace(info, keeps_tracks=keeps_tracks))
             check_size(info, info.samples)  # A smaller sample type would lose precision.
@@ -92,7 +96,7 @@ def _candidate_subtypes(source: AudioInfo, container: Format, extension: str) ->
     is_same = container.name == source.format
     if extension in container.extension_codecs:
         return [container.extension_codecs[extension]]
-    can_keep_codec = is_same or source.subtype in container.encoders
+    can_keep_codec = is_same or (source.is_lossy and source.subtype in container.encoders)
     if container.codec and (source.is_lossy or not container.lossless_subtypes):
         return [source.subtype, container.codec] if can_keep_codec else [container.codec]
     if container.lossless_subtypes:

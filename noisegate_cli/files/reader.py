@@ -109,7 +109,9 @@ class AudioReader:
 
     def reopen(self) -> "AudioReader":
         """Return a new reader of the same recording, positioned at its beginning."""
-        return AudioReader(self.path, self._raw, self._display_path, self._zero_nonfinite, self._track)
+        return AudioReader(
+            self.path, self._raw, self._display_path, self._zero_nonfinite, self._track
+        )
 
     @property
     def tags(self) -> dict[str, str]:
@@ -324,9 +326,9 @@ def _check_plausible(info: AudioInfo) -> None:
         )
 
 
-def probe(path: Path) -> AudioInfo:
+def probe(path: Path, track: int | None = None) -> AudioInfo:
     """Return the properties of the recording at `path`; see `AudioReader` for the errors."""
-    with AudioReader(path) as reader:
+    with AudioReader(path, track=track) as reader:
         return reader.info
 
 

@@ -93,14 +93,15 @@ class VideoEncoder(PyavEncoder):
             options["movflags"] = "use_metadata_tags"
         return options
 
-    def _add_streams(self) -> None:
-        """Add the streams in the order of the input."""
+    def _add_streams(self) -> Any:
+        """Add the streams in the order of the input; return the one with the samples."""
+        encoded: Any = None
         audio = self._source.streams.audio[self._info.track - 1]
         self._copies: dict[int, Any] = {}
         """New stream for each copied one, by its index."""
         for stream in self._source.streams:
             if stream is audio:
-                copy = self._stream = self._add_audio_stream()
+                copy = encoded = self._add_audio_stream()
             else:
                 copy = self._copy_stream(stream)
                 if copy is None:
@@ -109,6 +110,7 @@ class VideoEncoder(PyavEncoder):
                     self._copies[stream.index] = copy
             copy.metadata.update(_keep_metadata(stream.metadata))
             copy.disposition = stream.disposition
+        return encoded
 
     def _copy_stream(self, stream: Any) -> Any:
         """Add a stream with the properties of another one; return None if that is impossible."""

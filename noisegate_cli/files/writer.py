@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from queue import Queue
+from shutil import copyfile
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,8 @@ class AudioWriter:
         """Number of samples over full scale that were clipped to the range of the output."""
         self.samples = 0
         """Number of samples per channel that were written."""
+        self.copies_input = False
+        """Whether the output becomes a copy of the input instead of what was written."""
         self._error: Exception | None = None
         self._first_block: Samples | None = None
         self._queue: Queue[Samples | None] = Queue(maxsize=1)
@@ -272,6 +275,10 @@ def _open_file_writer(
     with _open_encoder_writer(file, info) as writer:
         yield writer
     with wrap_write_errors(info.path):
+        if writer.copies_input and metadata:
+            copyfile(metadata.path, path)
+            _copy_mtime(path, metadata)
+            return
         if not _uses_wav_encoder(info):
             clear_variable_fields(path, replace(info, samples=writer.samples))
         _copy_metadata(path, info, metadata)
@@ -284,6 +291,8 @@ def _open_encoder_writer(file: Encoder, info: AudioInfo) -> Iterator[AudioWriter
         writer = AudioWriter(file, info)
         stack.callback(writer.stop)
         yield writer
+        if writer.copies_input:
+            return
         writer.finish()
         with wrap_write_errors(info.path):
             file.close()
@@ -309,6 +318,10 @@ def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) 
             metadata.warnings.append(f"its tags can't be kept ({error})")
         if info.container.tag_writer not in WRITERS_OF_CHAPTERS:
             _warn_of_lost_chapters(metadata, metadata.tags.chapters, info)
+    _copy_mtime(path, metadata)
+
+
+def _copy_mtime(path: Path, metadata: InputMetadata) -> None:
     if metadata.keep_mtime:
         source_status = metadata.path.stat()
         os.utime(path, ns=(source_status.st_atime_ns, source_status.st_mtime_ns))

@@ -19,6 +19,7 @@ from noisegate_cli.terminal.shared_options import (
     JsonOption,
     QuietOption,
     RawOption,
+    TrackOption,
     parse_raw_format,
     show_recording_progress,
 )
@@ -34,6 +35,7 @@ def analyze(
     ],
     labels: LabelsOption = None,
     force: ForceOption = False,
+    track: TrackOption = None,
     raw: RawOption = None,
     quiet: QuietOption = False,
     json: JsonOption = False,
@@ -55,7 +57,13 @@ def analyze(
         try:
             with show_recording_progress(file, raw_format, quiet) as progress:
                 report = analyze_file(
-                    file, settings, progress, raw=raw_format, labels=labels, force=force
+                    file,
+                    settings,
+                    progress,
+                    raw=raw_format,
+                    track=track,
+                    labels=labels,
+                    force=force,
                 )
         except AudioError as error:
             print_error(error)

@@ -9,6 +9,7 @@ import re
 from noisegate_cli.terminal.options import GATE_OPTIONS
 
 FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
+    "bit_rate": "--bitrate",
     "cluster": "--cluster",
     "comparison": "--ab",
     "cut": "--cut",
@@ -20,12 +21,14 @@ FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
     "names_file": "--from-file",
     "null_separated": "-0",
     "output": "-o",
+    "quality": "--quality",
     "segments": "--apply",
     "start": "--start",
     "subtype": "--subtype",
     "csv_path": "--report",
     "threshold": "-t",
     "timeout_s": "--timeout",
+    "track": "--track",
 }
 """Flag of each parameter that a message may suggest."""
 

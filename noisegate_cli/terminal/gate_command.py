@@ -17,8 +17,10 @@ from noisegate_cli.terminal.shared_options import (
     JsonOption,
     KeepMtimeOption,
     QuietOption,
+    RateGroup,
     RawOption,
     SubtypeOption,
+    TrackOption,
     parse_raw_format,
     show_recording_progress,
 )
@@ -31,6 +33,7 @@ from noisegate_cli.text import quote_path
 def gate(
     settings: GateSettings,
     stretches: StretchGroup,
+    rate: RateGroup,
     file: Annotated[
         str,
         typer.Argument(
@@ -67,6 +70,7 @@ def gate(
     subtype: SubtypeOption = None,
     keep_mtime: KeepMtimeOption = False,
     fsync: FsyncOption = False,
+    track: TrackOption = None,
     raw: RawOption = None,
     fail_on_chop: Annotated[
         bool,
@@ -99,8 +103,15 @@ def gate(
             parse_path(output) if output else None,
             settings,
             residue=parse_path(residue) if residue else None,
-            options=OutputOptions(format=format, subtype=subtype, keep_mtime=keep_mtime),
+            options=OutputOptions(
+                format=format,
+                subtype=subtype,
+                keep_mtime=keep_mtime,
+                bit_rate=rate.bitrate,
+                quality=rate.quality,
+            ),
             raw=raw_format,
+            track=track,
             force=force,
             fsync=fsync,
             **stretches.build_arguments(),

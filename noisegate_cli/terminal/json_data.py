@@ -9,6 +9,7 @@ from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.reasons import format_reason, format_recorded_reason
 from noisegate_cli.terminal.summary import level_db
+from noisegate_cli.terminal.tracks import build_track_data
 
 if TYPE_CHECKING:
     from noisegate_cli.api.recordings import AnalysisReport, GateResult
@@ -40,6 +41,7 @@ def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "samples": levels.samples,
         "format": info.format,
         "subtype": info.subtype,
+        "track": build_track_data(info),
         "peak_db": levels.peak_db,
         "rms_db": levels.rms_db,
         "frames": levels.frames,
@@ -81,6 +83,9 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         "sample_rate": result.source.sample_rate,
         "channels": result.source.channels,
         "subtype": result.output.subtype,
+        "track": build_track_data(result.source),
+        "keeps_tracks": result.output.keeps_tracks,
+        "copied": result.is_copied,
         "threshold": result.threshold,
         "threshold_db": level_db(result.threshold),
         "method": result.suggestion.method if result.suggestion else None,

@@ -8,6 +8,7 @@ from noisegate_cli.terminal.advice import collect_advice
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.reasons import format_reason
 from noisegate_cli.terminal.summary import format_sample_type, level_db
+from noisegate_cli.terminal.tracks import format_track
 from noisegate_cli.text import format_bytes, format_db, format_duration, format_level, quote_path
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def _build_levels_table(report: "AnalysisReport") -> "Table":
     """Return the measured levels of a recording."""
     info, levels, suggestion = report.info, report.levels, report.levels.suggestion
     table = _create_fact_table()
+    if track := format_track(info):
+        table.add_row("track", track)
     channels = "mono" if info.channels == 1 else f"{info.channels} channels"
     table.add_row(
         "recording",
