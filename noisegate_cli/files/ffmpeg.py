@@ -21,6 +21,12 @@ from noisegate_cli.files.ffmpeg_frames import (
     subtype_name,
 )
 from noisegate_cli.files.ffmpeg_input import PartOfFile, UnnamedFile
+from noisegate_cli.files.ffmpeg_tracks import (
+    describe_streams,
+    find_delay,
+    find_start,
+    has_other_tracks,
+)
 from noisegate_cli.files.formats import (
     DEMUXERS,
     EXTENSION_DEMUXERS,
@@ -31,7 +37,6 @@ from noisegate_cli.files.holes import MAX_HOLE_S, Hole, HoleFinder, parse_flac_p
 from noisegate_cli.files.mpeg import FilePart
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.skipped_bytes import SkippedBytesFinder
-from noisegate_cli.files.tracks import describe_streams, find_delay, find_start, has_other_tracks
 from noisegate_cli.samples import Samples
 
 ROUNDED_LENGTH_TOLERANCE_S = 0.25

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from noisegate_cli.files.audio_tracks import AudioTrack
+
 if TYPE_CHECKING:
     import numpy as np
-
-    from noisegate_cli.files.tracks import AudioTrack
 
 DEFAULT_CHANNEL_MASKS = {3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
 """Channel mask of FLAC, Vorbis and Opus recordings that declare none, by number of channels.
@@ -448,7 +448,7 @@ class AudioInfo:
     """Bits of each integer sample that are used, if a WAV file declares them; 0 if unknown."""
     is_ambisonic: bool = False
     """Whether a WAV file declares that its channels are in ambisonic B-format."""
-    tracks: "tuple[AudioTrack, ...]" = ()
+    tracks: tuple[AudioTrack, ...] = ()
     """Audio tracks of a container that can hold several ones."""
     track: int = 1
     """Number of the audio track."""

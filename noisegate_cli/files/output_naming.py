@@ -108,7 +108,7 @@ def output_name(name: str, options: OutputOptions) -> str:
     Examples
     --------
     >>> output_name("a/b.flac", OutputOptions(suffix="")), output_name("c.mp4", OutputOptions())
-    ('a/b.flac', 'c_gated.m4a')
+    ('a/b.flac', 'c_gated.mp4')
     """
     folder, name = os.path.split(name)
     stem, extension = os.path.splitext(name)

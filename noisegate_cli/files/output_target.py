@@ -43,8 +43,11 @@ def output_info(
     if extension not in WRITABLE_EXTENSIONS and options.format and is_stream(path):
         extension = f".{options.format}"
     reason = ""
+    wants_lossy = options.bit_rate is not None or options.quality is not None
     for subtype in (
-        [options.subtype] if options.subtype else _candidate_subtypes(source, container, extension)
+        [options.subtype]
+        if options.subtype
+        else _candidate_subtypes(source, container, extension, wants_lossy)
     ):
         info = replace(source, path=path, format=container.name, subtype=subtype, endian=endian)
         reason = unsupported_reason(info)
@@ -91,12 +94,19 @@ def _choose_container(source: AudioInfo, path: Path, options: OutputOptions) -> 
     return source.container if keeps_variant else find_format(name)
 
 
-def _candidate_subtypes(source: AudioInfo, container: Format, extension: str) -> list[str]:
-    """Return the subtypes to try for a recording in a container, in order of preference."""
+def _candidate_subtypes(
+    source: AudioInfo, container: Format, extension: str, wants_lossy: bool
+) -> list[str]:
+    """Return the subtypes to try for a recording in a container, in order of preference.
+
+    If `wants_lossy` is true, a lossless recording gets the lossy codec of the container.
+    """
     is_same = container.name == source.format
     if extension in container.extension_codecs:
         return [container.extension_codecs[extension]]
     can_keep_codec = is_same or (source.is_lossy and source.subtype in container.encoders)
+    if wants_lossy and container.codec and not source.is_lossy:
+        return [container.codec]
     if container.codec and (source.is_lossy or not container.lossless_subtypes):
         return [source.subtype, container.codec] if can_keep_codec else [container.codec]
     if container.lossless_subtypes:

@@ -9,7 +9,6 @@ reads all other files. Damaged recordings are read as far as possible, with a wa
 """
 
 import math
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +19,7 @@ import numpy as np
 import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError, SignalError
+from noisegate_cli.files.audio_tracks import check_track
 from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.formats import (
     DEFAULT_CHANNEL_MASKS,
@@ -30,13 +30,14 @@ from noisegate_cli.files.formats import (
     is_plausible,
 )
 from noisegate_cli.files.holes import describe_holes
+from noisegate_cli.files.input_file import read_magic
 from noisegate_cli.files.libsndfile import SndfileDecoder, unreadable_error
 from noisegate_cli.files.ogg import is_end_missing, read_opus_mapping_family
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Decoder
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
+from noisegate_cli.files.silent_tracks import warn_if_silent
 from noisegate_cli.files.tag_limits import has_excessive_tags
-from noisegate_cli.files.tracks import check_track, warn_if_silent
 from noisegate_cli.samples import Samples, block_length, silence_nonfinite
 from noisegate_cli.text import format_duration, quote_path
 
@@ -84,7 +85,7 @@ class AudioReader:
         self.warnings: list[str] = []
         """Warnings about the recording; complete after it has been read to the end."""
         self._max_samples: float = math.inf
-        magic = _read_magic(path, self._display_path)
+        magic = read_magic(path, self._display_path)
         if not raw and has_excessive_tags(path):
             raise AudioError(
                 f"{quote_path(self._display_path)} has too many tags, or too large ones: "
@@ -376,32 +377,6 @@ def open_reader(
         AudioReader(file, raw, path, zero_nonfinite, track) as reader,
     ):
         yield reader
-
-
-def _read_magic(path: Path, display_path: Path) -> bytes:
-    """Return the first four bytes of a file, or raise AudioError if it can't be read."""
-    first = b""
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISREG(mode):
-            with path.open("rb") as file:
-                first = file.read(4)
-    except FileNotFoundError as error:
-        raise AudioError(f"{quote_path(display_path)} doesn't exist: check the name") from error
-    except OSError as error:
-        raise AudioError(f"{quote_path(display_path)} can't be read: {error.strerror}") from error
-    if stat.S_ISDIR(mode):
-        raise AudioError(
-            f"{quote_path(display_path)} is a directory: use ngate batch for a tree of recordings"
-        )
-    if not stat.S_ISREG(mode):
-        raise AudioError(
-            f"{quote_path(display_path)} is no file on a disk: write it to one first, "
-            "or pipe it to ngate gate -"
-        )
-    if not first:
-        raise AudioError(f"{quote_path(display_path)} is empty (0 bytes): record or copy it again")
-    return first
 
 
 @contextmanager

@@ -403,7 +403,7 @@ def _create_encoder(path: Path, info: AudioInfo, metadata: InputMetadata | None)
     if _uses_wav_encoder(info):
         return WavEncoder(path, info, metadata.chunks if metadata else None)
     if info.keeps_tracks and metadata:
-        from noisegate_cli.files.video import VideoEncoder
+        from noisegate_cli.files.ffmpeg_video import VideoEncoder
 
         return VideoEncoder(path, info, metadata.path, metadata.warnings)
     library = "ffmpeg" if _uses_pyav(info) else "libsndfile"

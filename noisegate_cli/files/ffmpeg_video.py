@@ -14,8 +14,8 @@ import av
 from noisegate_cli.errors import OutputError
 from noisegate_cli.files.ffmpeg_encoder import PyavEncoder
 from noisegate_cli.files.ffmpeg_input import UnnamedFile
+from noisegate_cli.files.ffmpeg_tracks import is_cover
 from noisegate_cli.files.formats import DEMUXERS, AudioInfo
-from noisegate_cli.files.tracks import is_cover
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import quote_path
 
@@ -28,6 +28,8 @@ it writes those of other tracks. It limits the memory."""
 
 CONTAINER_KEYS = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration")
 """Metadata that describes the container of the input, in lower case."""
+
+OTHER_CONTAINER = "give output= a name that ends in .mkv, or in .wav for the audio only"
 
 CAMERA_KEYS = "com."
 """Prefix of the metadata that cameras write to MOV and MP4 files, such as the location."""
@@ -65,7 +67,10 @@ class VideoEncoder(PyavEncoder):
             )
             super().__init__(path, info, _keep_metadata(self._source.metadata))
             self._container.set_chapters(self._source.chapters())
+            self._write_header()
         except BaseException:
+            if hasattr(self, "_file"):
+                self.abandon()
             self._close_source()
             raise
         self._next_pts = round(info.start * info.sample_rate)
@@ -112,6 +117,19 @@ class VideoEncoder(PyavEncoder):
             copy.disposition = stream.disposition
         return encoded
 
+    def _write_header(self) -> None:
+        """Write the header, and so find out whether the container holds the tracks."""
+        try:
+            self._container.start_encoding()
+        except (av.FFmpegError, ValueError) as error:
+            self._file.check()
+            coders = [stream.codec_context for stream in self._container.streams]
+            names = ", ".join(coder.codec.name for coder in coders if coder)
+            raise OutputError(
+                f"{quote_path(self._info.path)} can't hold the tracks of the input ({names}): "
+                f"{OTHER_CONTAINER}"
+            ) from error
+
     def _copy_stream(self, stream: Any) -> Any:
         """Add a stream with the properties of another one; return None if that is impossible."""
         container, kind = self._info.format, stream.type
@@ -126,7 +144,7 @@ class VideoEncoder(PyavEncoder):
         if kind == "audio" or (kind == "video" and not is_cover(stream)):
             raise OutputError(
                 f"{quote_path(self._info.path)} can't hold track {number} of the input: "
-                "give output= a name that ends in .mkv, or in .wav for the audio only"
+                f"{OTHER_CONTAINER}"
             )
         self._warnings.append(f"its track {number} is left out: {container} can't hold it")
         return None
