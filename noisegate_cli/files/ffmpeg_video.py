@@ -4,6 +4,7 @@ The copied packets keep their bytes and time stamps. The new audio track starts 
 the old one started.
 """
 
+import io
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -57,14 +58,11 @@ class VideoEncoder(PyavEncoder):
 
     def __init__(self, path: Path, info: AudioInfo, source: Path, warnings: list[str]) -> None:
         self._warnings = warnings
+        self._source_path = source
         self._source_file = source.open("rb")
         self._source: Any = None
         try:
-            self._source = av.open(
-                UnnamedFile(self._source_file),
-                options={"protocol_whitelist": "none", "format_whitelist": ",".join(DEMUXERS)},
-                metadata_errors="replace",
-            )
+            self._source = _open_source(self._source_file)
             super().__init__(path, info, _keep_metadata(self._source.metadata))
             self._container.set_chapters(self._source.chapters())
             self._write_header()
@@ -111,7 +109,7 @@ class VideoEncoder(PyavEncoder):
                 copy = self._copy_stream(stream)
                 if copy is None:
                     continue
-                if stream.type != "attachment":
+                if copy.type != "attachment":
                     self._copies[stream.index] = copy
             copy.metadata.update(_keep_metadata(stream.metadata))
             copy.disposition = stream.disposition
@@ -137,6 +135,8 @@ class VideoEncoder(PyavEncoder):
             # The muxer writes the tracks of the time code and of the chapters from metadata.
             if "timecode" in stream.metadata or self._source.chapters():
                 return None
+        elif container == "MKV" and kind == "video" and is_cover(stream):
+            return self._attach_cover(stream)
         elif kind != "attachment" or container == "MKV":
             with suppress(ValueError, av.FFmpegError):
                 return self._container.add_stream_from_template(stream, opaque=True)
@@ -148,6 +148,17 @@ class VideoEncoder(PyavEncoder):
             )
         self._warnings.append(f"its track {number} is left out: {container} can't hold it")
         return None
+
+    def _attach_cover(self, stream: Any) -> Any:
+        """Add a cover as an attachment, which is its form in Matroska."""
+        codec = stream.codec_context.codec.canonical_name
+        extension = {"mjpeg": "jpg"}.get(codec, codec)
+        mime = f"image/{'jpeg' if extension == 'jpg' else extension}"
+        with self._source_path.open("rb") as file, _open_source(file) as source:
+            packets = source.demux(source.streams[stream.index])
+            image = next((bytes(packet) for packet in packets if packet.size), b"")
+        name = stream.metadata.get("filename") or f"cover.{extension}"
+        return self._container.add_attachment(name, stream.metadata.get("mimetype") or mime, image)
 
     def _read_packets(self) -> Iterator[Any]:
         """Yield the packets to copy, up to the first one that can't be read."""
@@ -181,6 +192,15 @@ class VideoEncoder(PyavEncoder):
         if self._source is not None:
             self._source.close()
         self._source_file.close()
+
+
+def _open_source(file: io.BufferedReader) -> Any:
+    """Open a container, without its name; FFmpeg could take that for an address."""
+    return av.open(
+        UnnamedFile(file),
+        options={"protocol_whitelist": "none", "format_whitelist": ",".join(DEMUXERS)},
+        metadata_errors="replace",
+    )
 
 
 def _keep_metadata(metadata: dict[str, str]) -> dict[str, str]:

@@ -47,7 +47,7 @@ TrackOption = Annotated[
     typer.Option(
         min=1,
         metavar="N",
-        help="Audio track of a recording that has several ones.",
+        help="Audio track to use if the recording has several.",
         show_default="the main one",
     ),
 ]

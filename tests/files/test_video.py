@@ -86,7 +86,7 @@ def read_packets(path):
         for packet in film.demux(*(film.streams[index] for index in kinds)):
             if packet.size:
                 packets[packet.stream.index].append(
-                    (float(packet.pts * packet.time_base), bytes(packet))
+                    (float((packet.pts or 0) * packet.time_base), bytes(packet))
                 )
         facts = {
             "title": film.metadata.get("title"),
@@ -179,6 +179,21 @@ def test_all_other_tracks_of_a_matroska_file_are_copied(tmp_path):
     assert kept == facts
     assert (kept["fonts"], kept["names"]) == ([FONT], ["Stage", "Comment"])
     assert np.array_equal(read_audio(out, 1)[0], read_audio(source, 1)[0])
+
+
+def test_a_cover_in_a_matroska_file_is_kept(tmp_path):
+    cover = b"\x89PNG\r\n\x1a\n" + bytes(100)
+    plain, source = write_film(tmp_path / "plain.mkv"), tmp_path / "film.mkv"
+    with av.open(str(plain)) as film, av.open(str(source), "w") as covered:
+        streams = [covered.add_stream_from_template(s, opaque=True) for s in film.streams]
+        covered.add_attachment("cover.png", "image/png", cover)
+        for packet in film.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream.index]
+                covered.mux_one(packet)
+    result = gate_file(source, settings=AT_003)
+    assert result.warnings == ()
+    assert read_packets(result.output.path)[0][2] == read_packets(source)[0][2] == [(0.0, cover)]
 
 
 def test_the_tracks_of_an_output_are_interleaved(tmp_path):
