@@ -30,8 +30,6 @@ it writes those of other tracks. It limits the memory."""
 CONTAINER_KEYS = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration")
 """Metadata that describes the container of the input, in lower case."""
 
-OTHER_CONTAINER = "give output= a name that ends in .mkv, or in .wav for the audio only"
-
 CAMERA_KEYS = "com."
 """Prefix of the metadata that cameras write to MOV and MP4 files, such as the location."""
 
@@ -125,7 +123,7 @@ class VideoEncoder(PyavEncoder):
             names = ", ".join(coder.codec.name for coder in coders if coder)
             raise OutputError(
                 f"{quote_path(self._info.path)} can't hold the tracks of the input ({names}): "
-                f"{OTHER_CONTAINER}"
+                f"{_suggest_output(self._info)}"
             ) from error
 
     def _copy_stream(self, stream: Any) -> Any:
@@ -144,7 +142,7 @@ class VideoEncoder(PyavEncoder):
         if kind == "audio" or (kind == "video" and not is_cover(stream)):
             raise OutputError(
                 f"{quote_path(self._info.path)} can't hold track {number} of the input: "
-                f"{OTHER_CONTAINER}"
+                f"{_suggest_output(self._info)}"
             )
         self._warnings.append(f"its track {number} is left out: {container} can't hold it")
         return None
@@ -201,6 +199,12 @@ def _open_source(file: io.BufferedReader) -> Any:
         options={"protocol_whitelist": "none", "format_whitelist": ",".join(DEMUXERS)},
         metadata_errors="replace",
     )
+
+
+def _suggest_output(info: AudioInfo) -> str:
+    """Return what to do if a container can't hold the tracks of the input."""
+    audio = "for the audio only, give output= a name that ends in .wav"
+    return audio if info.format == "MKV" else f"give output= a name that ends in .mkv; {audio}"
 
 
 def _keep_metadata(metadata: dict[str, str]) -> dict[str, str]:
