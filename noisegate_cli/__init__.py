@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         OutputError,
         SettingsError,
     )
+    from noisegate_cli.files.audio_tracks import AudioTrack
     from noisegate_cli.files.formats import AudioInfo, Format
     from noisegate_cli.files.output_naming import OutputOptions
     from noisegate_cli.files.pipes import RawFormat
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 _PUBLIC_NAMES = {
     "api.arrays": ("ArrayGateResult", "analyze", "gate", "segments"),
     "errors": ("AudioError", "LabelsError", "NoisegateError", "OutputError", "SettingsError"),
+    "files.audio_tracks": ("AudioTrack",),
     "files.formats": ("AudioInfo", "Format"),
     "files.output_naming": ("OutputOptions",),
     "files.pipes": ("RawFormat",),
@@ -84,6 +86,7 @@ __all__ = [
     "ArrayGateResult",
     "AudioError",
     "AudioInfo",
+    "AudioTrack",
     "Chop",
     "ChopReport",
     "Excerpt",

@@ -238,12 +238,13 @@ FORMATS = {
         _ffmpeg(
             "MP4", ".mp4", ".m4v",
             demuxer="mov", length="rounded", muxer="mp4", holds_video=True,
-            encoders=ALAC_ENCODERS | LOSSY_VIDEO_ENCODERS | {"OPUS": "libopus"},
+            encoders=ALAC_ENCODERS
+            | {"AAC": "aac", "AC3": "ac3", "EAC3": "eac3", "OPUS": "libopus"},
             codec="AAC", lossless_subtypes=("ALAC_16", "ALAC_24"), tag_writer="mp4",
         ),
         _ffmpeg(
             "MOV", ".mov",
-            demuxer="mov", length="rounded", is_compressed=False, muxer="mov", holds_video=True,
+            demuxer="mov", length="rounded", muxer="mov", holds_video=True,
             encoders=ALAC_ENCODERS | LOSSY_VIDEO_ENCODERS | PCM_ENCODERS,
             codec="AAC", lossless_subtypes=("PCM_16", "PCM_24", "PCM_32"), tag_writer="ffmpeg",
         ),
