@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         OutputError,
         SettingsError,
     )
+    from noisegate_cli.files.audio_tracks import AudioTrack
     from noisegate_cli.files.formats import AudioInfo, Format
     from noisegate_cli.files.output_naming import OutputOptions
     from noisegate_cli.files.pipes import RawFormat
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 _PUBLIC_NAMES = {
     "errors": ("AudioError", "LabelsError", "NoisegateError", "OutputError", "SettingsError"),
     "api.arrays": ("ArrayGateResult", "ArrayLevelReport", "analyze", "gate", "segments"),
+    "files.audio_tracks": ("AudioTrack",),
     "files.formats": ("AudioInfo", "Format"),
     "files.output_naming": ("OutputOptions",),
     "files.pipes": ("RawFormat",),
@@ -92,6 +94,7 @@ __all__ = [
     "ArrayLevelReport",
     "AudioError",
     "AudioInfo",
+    "AudioTrack",
     "BleedLevel",
     "BleedReport",
     "Cutoff",

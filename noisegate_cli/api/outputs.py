@@ -16,8 +16,12 @@ from noisegate_cli.files.output_target import (
     output_info,
 )
 from noisegate_cli.files.reader import Reader
-from noisegate_cli.files.writer import check_overwrite
+from noisegate_cli.files.writer import check_overwrite, is_stream
+from noisegate_cli.gating.gate import GateReport
 from noisegate_cli.text import quote_path
+
+MIN_DELAY_S = 0.002
+"""Delay between audio and picture from which on a warning reports it; containers round to 1 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ def plan_outputs(
     sources: Mapping[str, Path],
     *,
     samples: int,
+    is_excerpt: bool = False,
     residue: str | Path | None = None,
     comparison: str | Path | None = None,
     labels: str | Path | None = None,
@@ -77,6 +82,8 @@ def plan_outputs(
         Paths of the files that are read, by their description.
     samples
         Expected length of the output in samples; 0 if unknown.
+    is_excerpt
+        Whether only a part of the recording is written; it has no picture.
     residue, comparison, labels
         Paths of the other outputs, or None.
 
@@ -88,8 +95,11 @@ def plan_outputs(
         If the name of the labels has the ending of no format.
     """
     info = replace(reader.info, samples=samples)
-    target = output_info(info, _resolve_output_path(reader.info, output, options), options)
-    doubled = replace(info, samples=2 * samples)
+    audio_only = replace(info, has_other_tracks=False)
+    path = _resolve_output_path(reader.info, output, options)
+    target = output_info(audio_only if is_excerpt else info, path, options)
+    doubled = replace(audio_only, samples=2 * samples)
+    other_options = replace(options, bit_rate=None, quality=None)
     label_path = Path(labels) if labels else None
     if options.labels:
         label_path = target.path.with_name(f"{target.path.name}.{options.labels}")
@@ -99,13 +109,53 @@ def plan_outputs(
         find_output_format(label_path)
     outputs = Outputs(
         target,
-        output_info(info, Path(residue), options) if residue else None,
-        output_info(doubled, Path(comparison), options) if comparison else None,
+        output_info(audio_only, Path(residue), other_options) if residue else None,
+        output_info(doubled, Path(comparison), other_options) if comparison else None,
         label_path,
         reader.info.path == target.path == STDIO_PATH and _is_live(reader, target),
     )
     check_paths(outputs.paths, sources, options, force)
     return outputs
+
+
+def describe_lost_tracks(source: AudioInfo, target: AudioInfo) -> list[str]:
+    """Return warnings about what an output without a picture does not keep of a video."""
+    if target.keeps_tracks:
+        return []
+    if target.container.holds_video and source.has_other_tracks:
+        return ["an excerpt has no picture: the output holds the audio only"]
+    if abs(source.delay) < MIN_DELAY_S:
+        return []
+    side = "after" if source.delay > 0 else "before"
+    return [
+        f"its audio starts {abs(source.delay):.3f} s {side} the picture: "
+        "the output begins with the audio"
+    ]
+
+
+def can_copy(
+    reader: Reader, outputs: Outputs, options: OutputOptions, gated: GateReport, is_excerpt: bool
+) -> bool:
+    """Return whether the file of the input can be copied instead of encoded again.
+
+    That is so if the output is lossy, has the container and the codec of the input, and if the
+    gate has changed nothing. A copy keeps the samples, which encoding again would not.
+    """
+    source, target = reader.info, outputs.target
+    is_same = (source.format, source.subtype) == (target.format, target.subtype)
+    return (
+        is_same
+        and target.is_lossy
+        and gated.statistics.closed_share == 0
+        and gated.settings.spectral == "off"
+        and source.has_other_tracks == target.keeps_tracks
+        and options.bit_rate is None
+        and options.quality is None
+        and not is_excerpt
+        and not reader.warnings  # A damaged file is repaired.
+        and STDIO_PATH not in (source.path, target.path)
+        and not is_stream(target.path)
+    )
 
 
 def check_paths(

@@ -13,7 +13,13 @@ from noisegate_cli.api.first_pass import decide, ignored_channels, measure_file
 from noisegate_cli.api.labels import GivenSegments, build_forced, build_label_track
 from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span_of_reader
 from noisegate_cli.api.output_blocks import OutputBlocks
-from noisegate_cli.api.outputs import Outputs, check_paths, plan_outputs
+from noisegate_cli.api.outputs import (
+    Outputs,
+    can_copy,
+    check_paths,
+    describe_lost_tracks,
+    plan_outputs,
+)
 from noisegate_cli.api.pictures import (
     check_picture,
     draw_analysis_of,
@@ -118,6 +124,9 @@ class GateResult(GateReport):
     """Elapsed time in seconds."""
     warnings: tuple[str, ...] = ()
     """Problems of the recording and losses in the output, one sentence each."""
+    is_copied: bool = False
+    """Whether the output is a copy of the file of the input, because the gate stayed open and
+    encoding again would lose quality."""
     delay_ms: float | None = None
     """Maximum delay from standard input to standard output; None for files."""
     raw: "RawFormat | None" = None
@@ -167,6 +176,7 @@ def analyze_file(
     *,
     preset: str | None = None,
     raw: "RawFormat | str | None" = None,
+    track: int | None = None,
     labels: str | Path | None = None,
     plot: str | Path | None = None,
     force: bool = False,
@@ -186,6 +196,8 @@ def analyze_file(
         Name of a preset instead of `settings`.
     raw
         Sample format of an input without a header, as an object or as text: `"44100:1:s16"`.
+    track
+        Number of the audio track, from 1; None for the main one.
     labels
         File for the stretches in which the gate would be open; see `write_labels`. It takes a
         second pass over the recording.
@@ -210,7 +222,14 @@ def analyze_file(
     """
     settings = build_settings(settings, preset, changes)
     return analyze_recording(
-        path, settings, progress, _parse_raw_format(raw), labels=labels, plot=plot, force=force
+        path,
+        settings,
+        progress,
+        _parse_raw_format(raw),
+        track=track,
+        labels=labels,
+        plot=plot,
+        force=force,
     )[0]
 
 
@@ -220,6 +239,7 @@ def analyze_recording(
     progress: Progress = False,
     raw: "RawFormat | None" = None,
     *,
+    track: int | None = None,
     with_overview: bool = False,
     labels: str | Path | None = None,
     plot: str | Path | None = None,
@@ -236,7 +256,7 @@ def analyze_recording(
     with ExitStack() as stack:
         report = stack.enter_context(open_progress(progress, Path(path).name))
         reader = stack.enter_context(
-            open_reader(Path(path), raw, zero_nonfinite=settings.zero_nonfinite)
+            open_reader(Path(path), raw, zero_nonfinite=settings.zero_nonfinite, track=track)
         )
         write_labels = None
         if labels:
@@ -269,7 +289,10 @@ def analyze_recording(
 
 
 def measure_level_histogram(
-    path: str | Path, settings: GateSettings | None = None, progress: Progress = False
+    path: str | Path,
+    settings: GateSettings | None = None,
+    progress: Progress = False,
+    track: int | None = None,
 ) -> LevelHistogram:
     """Return the histogram of the frame levels in the recording at `path`.
 
@@ -284,6 +307,8 @@ def measure_level_histogram(
         Settings of the gate; by default `GateSettings()`.
     progress
         True shows a bar; a function is called with the finished share of the work, 0 to 1.
+    track
+        Number of the audio track, from 1; None for the main one.
 
     Returns
     -------
@@ -298,7 +323,7 @@ def measure_level_histogram(
     settings, histogram = build_settings(settings, None, {}), LevelHistogram()
     with (
         open_progress(progress, Path(path).name) as report,
-        open_reader(Path(path), zero_nonfinite=settings.zero_nonfinite) as reader,
+        open_reader(Path(path), zero_nonfinite=settings.zero_nonfinite, track=track) as reader,
         add_path_to_errors(Path(path)),
     ):
         info = reader.info
@@ -324,6 +349,7 @@ def gate_file(
     plot: str | Path | None = None,
     options: OutputOptions | None = None,
     raw: "RawFormat | str | None" = None,
+    track: int | None = None,
     preset: str | None = None,
     force: bool = False,
     fsync: bool = False,
@@ -373,6 +399,9 @@ def gate_file(
         Sample type of the output, its name if `output` has none, and the metadata to preserve.
     raw
         Sample format of an input without a header, as an object or as text: `"44100:1:s16"`.
+    track
+        Number of the audio track, from 1; None for the main one. An output in the format of a
+        video gets the picture and the other tracks of the input unchanged.
     preset
         Name of a preset instead of `settings`.
     force
@@ -403,6 +432,7 @@ def gate_file(
         If the file of `segments` cannot be read, or `labels` has an unknown ending.
     """
     forced = build_forced(segments, keep, cut)
+    options = options or OutputOptions()
     return gate_recording(
         path,
         output,
@@ -415,7 +445,9 @@ def gate_file(
         excerpt=excerpt,
         segments_path=segments if isinstance(segments, str | Path) else None,
         plot=plot,
-        options=options or OutputOptions(),
+        options=(options or OutputOptions())
+        if track is None
+        else replace(options or OutputOptions(), track=track),
         raw=_parse_raw_format(raw),
         force=force,
         fsync=fsync,
@@ -463,7 +495,7 @@ def gate_recording(
     )
     with (
         open_progress(progress, Path(path).name) as report,
-        open_reader(Path(path), raw, can_stream, settings.zero_nonfinite) as reader,
+        open_reader(Path(path), raw, can_stream, settings.zero_nonfinite, options.track) as reader,
     ):
         info = reader.info
         others = _open_other_tracks(reader, against, settings, skip_unreadable)
@@ -483,6 +515,7 @@ def gate_recording(
             force,
             sources,
             samples=span.limit_length(info.samples),
+            is_excerpt=excerpt is not None,
             residue=residue,
             comparison=comparison,
             labels=labels,
@@ -530,6 +563,8 @@ def gate_recording(
             ]
             peak = _run(reader, stream, outputs, writers, span, with_peak, second_pass, recorder)
             gated = stream.report
+            is_copied = can_copy(reader, outputs, options, gated, excerpt is not None)
+            writers[0].copies_input = is_copied
             if write_labels:
                 write_labels(build_label_track(gated, info.path, info.channels))
             before_output_appears()
@@ -551,11 +586,13 @@ def gate_recording(
         seconds=time.perf_counter() - started,
         warnings=(
             *reader.warnings,
+            *describe_lost_tracks(info, outputs.target),
             *ignored_channels(decision.heard_channels, info),
             *others.warnings,
             *metadata.warnings,
             *_clipping_warnings(writers[0]),
         ),
+        is_copied=is_copied,
         delay_ms=None if delay_samples is None else 1000 * delay_samples / rate,
         raw=raw,
         others=others.report(gated.bleed),

@@ -114,6 +114,8 @@ def summarize_result(result: "GateResult") -> dict[str, Any]:
         "sample_rate": result.source.sample_rate,
         "channels": result.source.channels,
         "subtype": result.output.subtype,
+        "track": result.source.track,
+        "copied": result.is_copied,
         "threshold": result.threshold,
         "threshold_db": None if result.threshold is None else level_db(result.threshold),
         "range_db": encode_gain(result.range_db),

@@ -14,6 +14,8 @@ LOSSY_BYTES_PER_S = 16_000
 
 def estimate_output_bytes(source: AudioInfo, target: AudioInfo, size: int) -> int:
     """Return the approximate size of `target` in bytes; `size` is the size of `source`."""
+    if target.keeps_tracks:
+        return size
     is_same_type = (source.format, source.subtype) == (target.format, target.subtype)
     width = find_subtype(target.subtype).width_bytes
     if is_same_type and (target.container.is_compressed or not width):

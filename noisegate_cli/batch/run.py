@@ -199,7 +199,7 @@ class BatchRun:
         for index, recording in enumerate(plan.recordings()):
             result = RecordingResult("pending", recording.output, recording.reason)
             try:
-                info = probe(batch.root / recording.name)
+                info = probe(batch.root / recording.name, batch.options.track)
                 target = output_info(info, batch.output / recording.output, batch.options)
             except NoisegateError as error:
                 result = RecordingResult("failed", recording.output, str(error))
@@ -217,9 +217,10 @@ class BatchRun:
     def _prepare(self, workers: WorkerPool) -> None:
         """Load the manifest, measure shared thresholds and decide which recordings to gate."""
         self._plan.load_previous_results(self._read_manifest())
-        if self._batch.threshold_scope:
+        batch = self._batch
+        if batch.threshold_scope:
             self._shared_thresholds = SharedThresholds(
-                self._plan, self._batch.settings, self._batch.threshold_scope
+                self._plan, batch.settings, batch.threshold_scope, batch.options.track
             )
             self._observer.on_phase("measuring", *self._plan.count("pending"))
             self._shared_thresholds.measure(workers, self._batch.root, self._notify_progress)

@@ -29,7 +29,14 @@ Measurement = tuple[bytes, int] | str
 class SharedThresholds:
     """Shared thresholds by folder, or under the empty name for the whole tree."""
 
-    def __init__(self, plan: Plan, settings: GateSettings, threshold_scope: ThresholdScope) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        settings: GateSettings,
+        threshold_scope: ThresholdScope,
+        track: int | None = None,
+    ) -> None:
+        self._options = OutputOptions(track=track)
         self._plan, self._settings, self._threshold_scope = plan, settings, threshold_scope
         self._method = str(settings.threshold)
         self._histograms: dict[str, LevelHistogram] = {}
@@ -82,7 +89,7 @@ class SharedThresholds:
         for recording in self._plan.recordings():
             key = self.get_group(recording.name)
             if key not in digests:
-                digests[key] = blake2b(encode_settings(self._settings, OutputOptions()).encode())
+                digests[key] = blake2b(encode_settings(self._settings, self._options).encode())
                 self._remaining[key] = 0
             digests[key].update(repr((recording.name, recording.size, recording.mtime_ns)).encode())
             self._remaining[key] += 1
@@ -93,7 +100,7 @@ class SharedThresholds:
                 self.thresholds[key] = threshold or None
 
     def _make_measure_jobs(self, root: Path) -> Iterator[Job]:
-        pickled_settings = pickle_settings(self._settings, OutputOptions())
+        pickled_settings = pickle_settings(self._settings, self._options)
         unknown = self.fingerprints.keys() - self.thresholds.keys()
         for recording in self._plan.recordings():
             if self.get_group(recording.name) in unknown:

@@ -221,8 +221,8 @@ def measure_job(job: Job) -> tuple[bytes, int] | str:
     try:
         from noisegate_cli.api.recordings import measure_level_histogram
 
-        settings, _ = _unpickle_settings(job.pickled_settings)
-        histogram = measure_level_histogram(job.source, settings, send_heartbeat)
+        settings, options = _unpickle_settings(job.pickled_settings)
+        histogram = measure_level_histogram(job.source, settings, send_heartbeat, options.track)
     except Exception as error:  # The error is reported when the recording is gated.
         return str(error)
     return histogram.counts.tobytes(), histogram.silent_frames

@@ -21,6 +21,12 @@ from noisegate_cli.files.ffmpeg_frames import (
     subtype_name,
 )
 from noisegate_cli.files.ffmpeg_input import PartOfFile, UnnamedFile
+from noisegate_cli.files.ffmpeg_tracks import (
+    describe_streams,
+    find_delay,
+    find_start,
+    has_other_tracks,
+)
 from noisegate_cli.files.formats import (
     DEMUXERS,
     EXTENSION_DEMUXERS,
@@ -65,13 +71,13 @@ class PyavDecoder:
         If the file contains no audio that can be decoded. The message contains no path.
     """
 
-    def __init__(self, path: Path, part: FilePart | None = None) -> None:
+    def __init__(self, path: Path, part: FilePart | None = None, track: int | None = None) -> None:
         # Pass an open file instead of a path: FFmpeg interprets "http:…" and "concat:…" as URLs.
         self._file = path.open("rb")
         self._skipped_bytes: SkippedBytesFinder | None = None
         try:
             self._open_container(path, part)
-            self._choose_stream()
+            self._choose_stream(track)
             self._take_custom_layout()
             self._start_decoding(path)
             self.info = self._build_info(path)
@@ -97,13 +103,14 @@ class PyavDecoder:
         self.demuxer = self._container.format.name.split(",")[0]
         """FFmpeg's name of the container."""
 
-    def _choose_stream(self) -> None:
-        """Choose the main audio stream."""
+    def _choose_stream(self, track: int | None) -> None:
+        """Choose the audio stream of that number; the main one if there is none."""
         streams = self._container.streams.audio
         if not streams:
             raise AudioError("it has no audio track")
         self._stream = self._container.streams.best("audio") or streams[0]
-        self.other_streams = len(streams) - 1
+        if track and 1 <= track <= len(streams):
+            self._stream = streams[track - 1]
         self.chapters = convert_from_ffmpeg(self._container.chapters())
 
     def _take_custom_layout(self) -> None:
@@ -139,6 +146,7 @@ class PyavDecoder:
             self._skipped_bytes = SkippedBytesFinder(path)
         self._packet_bytes = self._packets = self._uncounted_ticks = 0
         self._last_end_s = self._audio_end_s = 0.0  # ends of all tracks, and of this one
+        self._first_packet: Any = None
         self._frames = self._decode_packets()
         self._first_frame: Any = next(self._frames, None)
         if self._first_frame is None:
@@ -157,6 +165,8 @@ class PyavDecoder:
 
     def _build_info(self, path: Path) -> AudioInfo:
         frame, coder = self._first_frame, self._stream.codec_context
+        streams = self._container.streams.audio
+        start = find_start(self._first_packet, frame)
         return AudioInfo(
             path=path,
             sample_rate=frame.sample_rate,
@@ -166,6 +176,12 @@ class PyavDecoder:
             subtype=subtype_name(coder, frame.format, path),
             channel_mask=self._channel_mask,
             bit_rate=coder.bit_rate or self._average_bit_rate(path),
+            tracks=describe_streams(streams),
+            track=list(streams).index(self._stream) + 1,
+            start=start,
+            delay=find_delay(self._container, self._stream, start),
+            has_other_tracks=has_other_tracks(self._container, self._stream),
+            is_plain_pcm=coder.name.startswith("pcm_"),
         )
 
     def _average_bit_rate(self, path: Path) -> int:
@@ -213,7 +229,7 @@ class PyavDecoder:
     @property
     def tags(self) -> dict[str, str]:
         """Tags of the container and the audio stream, such as title and artist."""
-        return dict(self._container.metadata) | dict(self._stream.metadata)
+        return dict(self._stream.metadata) | dict(self._container.metadata)
 
     @property
     def tolerance_samples(self) -> int:
@@ -340,6 +356,7 @@ class PyavDecoder:
                 self._audio_end_s = self._audio_end_s if is_other else end_s
             if is_other:
                 continue
+            self._first_packet = self._first_packet or packet
             self._note_skipped_bytes(packet)
             try:
                 frames = packet.decode()

@@ -20,14 +20,15 @@ MPEG_TOLERANCE_SAMPLES = 2 * 1152
 frame, and since the first frame may need bits of a frame that is not there."""
 
 
-def open_decoder(path: Path, expects_mpeg: bool = False) -> Decoder:
+def open_decoder(path: Path, expects_mpeg: bool = False, track: int | None = None) -> Decoder:
     """Open the recording at `path`; see `PyavDecoder` for the errors.
 
     If `expects_mpeg` is true and FFmpeg doesn't recognize the format, for example since the file
-    is damaged, it is read as MPEG audio.
+    is damaged, it is read as MPEG audio. `track` is the number of an audio track, from 1; by
+    default, and if there is no such track, the main one is read.
     """
     try:
-        decoder = PyavDecoder(path)
+        decoder = PyavDecoder(path, track=track)
         if decoder.demuxer != "mp3":
             return decoder
         decoder.close()
@@ -48,7 +49,6 @@ class JoinedDecoder:
         If no part contains audio that can be decoded. The message contains no path.
     """
 
-    other_streams = 0
     chapters: tuple[Chapter, ...] = ()  # They are in the ID3 tag.
 
     def __init__(self, path: Path, parts: list[FilePart]) -> None:

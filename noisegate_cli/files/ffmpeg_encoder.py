@@ -32,25 +32,18 @@ class PyavEncoder:
         chapters: tuple[Chapter, ...] = (),
     ) -> None:
         self._info = info
-        muxer, codec = info.container.muxer, info.container.encoders[info.subtype]
-        # MP4 rounds the length in its edit list to units of this time scale.
-        options = {"movie_timescale": str(info.sample_rate)} if info.format == "M4A" else {}
-        if muxer in ("matroska", "webm"):
-            options = {"fflags": "+bitexact"}  # Otherwise the file contains random identifiers.
         self._file = OutputFile(path)
-        self._container: Any = av.open(self._file, "w", format=muxer, options=options)
+        self._container: Any = av.open(
+            self._file, "w", format=info.container.muxer, options=self._build_options(info)
+        )
         self._container.metadata.update(tags)
         if chapters:
             self._container.set_chapters(convert_to_ffmpeg(chapters))
         self._layout = channel_layout(info)
-        self._stream: Any = self._container.add_stream(
-            codec, rate=info.sample_rate, layout=self._layout
-        )
-        coder: Any = self._stream.codec_context
-        if info.is_lossy and info.bit_rate:
-            coder.bit_rate = info.bit_rate
-        coder.format = av.AudioFormat(ENCODER_SAMPLE_FORMATS[codec, info.dtype.name])
-        self._encoded_samples = 0
+        self._stream = self._add_streams()
+        coder = self._stream.codec_context
+        self._next_pts = 0
+        """Time of the next sample in samples."""
         self._frame_samples = 0
         """Length of the frames to encode; 0 if the encoder divides blocks into frames itself."""
         if _find_min_frame_samples(info):
@@ -58,6 +51,30 @@ class PyavEncoder:
             self._frame_samples = coder.frame_size
         self._rest = np.zeros((0, info.channels), info.dtype)
         """Samples that do not fill a frame yet."""
+
+    def _build_options(self, info: AudioInfo) -> dict[str, str]:
+        """Return the options of the muxer."""
+        if info.container.muxer in ("matroska", "webm"):
+            return {"fflags": "+bitexact"}  # Otherwise the file contains random identifiers.
+        # MP4 rounds the length in its edit list to units of this time scale.
+        has_edit_list = info.container.demuxer == "mov"
+        return {"movie_timescale": str(info.sample_rate)} if has_edit_list else {}
+
+    def _add_streams(self) -> Any:
+        """Add the streams of the file; return the one with the samples."""
+        return self._add_audio_stream()
+
+    def _add_audio_stream(self) -> Any:
+        info, codec = self._info, encoder_name(self._info)
+        stream = self._container.add_stream(codec, rate=info.sample_rate, layout=self._layout)
+        coder = stream.codec_context
+        if info.is_lossy and info.bit_rate:
+            coder.bit_rate = info.bit_rate
+        coder.format = av.AudioFormat(ENCODER_SAMPLE_FORMATS[codec, info.dtype.name])
+        return stream
+
+    def _finish(self) -> None:
+        """Write what remains when all samples are written."""
 
     def write(self, block: Samples) -> None:
         """Append samples in the sample type of the file."""
@@ -76,8 +93,8 @@ class PyavEncoder:
         frame = av.AudioFrame.from_ndarray(packed, names[block.dtype.name], self._layout)
         frame.sample_rate = self._info.sample_rate
         frame.time_base = Fraction(1, self._info.sample_rate)
-        frame.pts = self._encoded_samples
-        self._encoded_samples += len(block)
+        frame.pts = self._next_pts
+        self._next_pts += len(block)
         return frame
 
     def close(self) -> None:
@@ -90,6 +107,7 @@ class PyavEncoder:
                 self._container.mux(self._stream.encode(None))
                 if is_short:
                     self._container.mux(self._encode_short_frame(self._rest))
+                self._finish()
                 self._container.close()
             finally:
                 self._file.close()
@@ -127,15 +145,28 @@ ENCODER_SAMPLE_FORMATS = {
     ("tta", "int32"): "s32",
     ("libopus", "float32"): "flt",
     ("aac", "float32"): "fltp",
+    ("ac3", "float32"): "fltp",
+    ("eac3", "float32"): "fltp",
+    ("libmp3lame", "float32"): "fltp",
+    ("pcm_s16le", "int16"): "s16",
+    ("pcm_s24le", "int32"): "s32",
+    ("pcm_s32le", "int32"): "s32",
+    ("pcm_f32le", "float32"): "flt",
+    ("pcm_f64le", "float64"): "dbl",
 }
 """FFmpeg sample format that each encoder expects, by codec and numpy type."""
+
+
+def encoder_name(info: AudioInfo) -> str:
+    """Return FFmpeg's name of the encoder that writes a recording."""
+    own = info.container.pcm_encoders.get(info.subtype) if info.is_plain_pcm else None
+    return own or info.container.encoders[info.subtype]
 
 
 @cache
 def unsupported_reason(info: AudioInfo) -> str:
     """Return why PyAV can't write such a recording, or an empty string if it can."""
-    codec = info.container.encoders.get(info.subtype)
-    if codec is None:
+    if info.subtype not in info.container.encoders:
         return f"{info.format} cannot store {info.subtype}"
     try:
         coder = _create_coder(info)
@@ -146,13 +177,13 @@ def unsupported_reason(info: AudioInfo) -> str:
     return (
         ""
         if is_supported
-        else f"{codec} can't encode {info.channels} channels at {info.sample_rate} Hz"
+        else f"{encoder_name(info)} can't encode {info.channels} channels at {info.sample_rate} Hz"
     )
 
 
 def _create_coder(info: AudioInfo) -> Any:
     """Return an encoder that is not open yet."""
-    codec = info.container.encoders[info.subtype]
+    codec = encoder_name(info)
     coder: Any = av.CodecContext.create(codec, "w")
     coder.sample_rate = info.sample_rate
     coder.layout = channel_layout(info)
@@ -166,7 +197,7 @@ def _find_min_frame_samples(info: AudioInfo) -> int:
 
     For shorter frames, FFmpeg's encoder allocates too little memory, and ends the process.
     """
-    codec = info.container.encoders[info.subtype]
+    codec = encoder_name(info)
     if codec == "alac" and info.channels > 2:
         return 8
     return 2 if codec == "tta" and info.channels == 1 and info.subtype == "PCM_16" else 0

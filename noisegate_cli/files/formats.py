@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from noisegate_cli.files.audio_tracks import AudioTrack
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -86,6 +88,8 @@ SUBTYPES = {
         Subtype(name="OPUS", extension=".opus", transparent_bit_rate=64_000),
         Subtype(name="VORBIS", extension=".ogg", max_encoder_rate_hz=200_000),
         Subtype(name="MPEG_LAYER_III", extension=".mp3"),
+        Subtype(name="AC3"),
+        Subtype(name="EAC3"),
         Subtype(name="IMA_ADPCM", is_block_coded=True, max_stored_bits=4.25),
         Subtype(name="MS_ADPCM", is_block_coded=True, max_stored_bits=4.25),
         Subtype(name="GSM610", is_block_coded=True, max_stored_bits=1.65),
@@ -160,6 +164,10 @@ class Format(NamedTuple):
     """Maximum number of samples per channel in a file; None if there is no limit in practice."""
     is_streamable: bool = False
     """Whether the format can be written to a pipe, without seeking."""
+    holds_video: bool = False
+    """Whether an output holds the picture and the other tracks of a video."""
+    pcm_encoders: Mapping[str, str] = {}
+    """FFmpeg's encoders that replace those in `encoders` if the input is not compressed."""
 
     @property
     def is_wav(self) -> bool:
@@ -184,6 +192,21 @@ def _read_only(name: str, *extensions: str, **properties: Any) -> Format:
 
 
 FLAC_ENCODERS = {"PCM_16": "flac", "PCM_24": "flac"}
+ALAC_ENCODERS = {"ALAC_16": "alac", "ALAC_24": "alac"}
+PCM_ENCODERS = {
+    "PCM_16": "pcm_s16le",
+    "PCM_24": "pcm_s24le",
+    "PCM_32": "pcm_s32le",
+    "FLOAT": "pcm_f32le",
+    "DOUBLE": "pcm_f64le",
+}
+LOSSY_VIDEO_ENCODERS = {
+    "AAC": "aac",
+    "AC3": "ac3",
+    "EAC3": "eac3",
+    "MPEG_LAYER_III": "libmp3lame",
+}
+"""Encoders of the lossy codecs that are common in videos."""
 
 FORMATS = {
     container.name: container
@@ -212,15 +235,27 @@ FORMATS = {
             "MP3", ".mp3",
             demuxer="mp3", extension_codecs={".mp3": "MPEG_LAYER_III"}, tag_writer="mp3",
         ),
+        _ffmpeg(
+            "MP4", ".mp4", ".m4v",
+            demuxer="mov", length="rounded", muxer="mp4", holds_video=True,
+            encoders=ALAC_ENCODERS
+            | {"AAC": "aac", "AC3": "ac3", "EAC3": "eac3", "OPUS": "libopus"},
+            codec="AAC", lossless_subtypes=("ALAC_16", "ALAC_24"), tag_writer="mp4",
+        ),
+        _ffmpeg(
+            "MOV", ".mov",
+            demuxer="mov", length="rounded", muxer="mov", holds_video=True,
+            encoders=ALAC_ENCODERS | LOSSY_VIDEO_ENCODERS | PCM_ENCODERS,
+            codec="AAC", lossless_subtypes=("PCM_16", "PCM_24", "PCM_32"), tag_writer="ffmpeg",
+        ),
         _read_only(
-            "MP4", ".mp4", ".mov", ".3gp",
-            demuxer="mov", length="rounded", family="M4A", is_compressed=False,
-            output_extension=".m4a",
+            "3GP", ".3gp",
+            demuxer="mov", length="rounded", is_compressed=False, output_extension=".m4a",
         ),
         _ffmpeg(
             "M4A", ".m4a", ".m4b",
             demuxer="mov", length="rounded", muxer="ipod",
-            encoders={"ALAC_16": "alac", "ALAC_24": "alac", "AAC": "aac"},
+            encoders=ALAC_ENCODERS | {"AAC": "aac"},
             codec="AAC", lossless_subtypes=("ALAC_16", "ALAC_24"), tag_writer="mp4",
         ),
         _ffmpeg(
@@ -229,8 +264,15 @@ FORMATS = {
             encoders=FLAC_ENCODERS | {"OPUS": "libopus"}, tag_writer="ffmpeg",
         ),
         _ffmpeg(
+            "MKV", ".mkv",
+            demuxer="matroska", length="rounded", muxer="matroska", holds_video=True,
+            encoders=PCM_ENCODERS | FLAC_ENCODERS | LOSSY_VIDEO_ENCODERS | {"OPUS": "libopus"},
+            pcm_encoders=PCM_ENCODERS,
+            codec="AAC", lossless_subtypes=("PCM_16", "PCM_24", "PCM_32"), tag_writer="ffmpeg",
+        ),
+        _ffmpeg(
             "WEBM", ".webm",
-            demuxer="matroska", length="rounded", muxer="webm",
+            demuxer="matroska", length="rounded", muxer="webm", holds_video=True,
             encoders={"OPUS": "libopus"}, codec="OPUS", extension_codecs={".webm": "OPUS"},
             tag_writer="ffmpeg",
         ),
@@ -289,8 +331,6 @@ FORMATS = {
         _read_only("G722", ".g722", needs_extension=True),
         _read_only("IFF"),
         _read_only("LOAS", length="estimated"),
-        # Recognized as MKA.
-        _read_only("MKV", ".mkv", demuxer="", output_extension=".mka"),
         _read_only("MLP"),
         # Recognized as MP3.
         _read_only("MP2", ".mp2", demuxer=""),
@@ -403,10 +443,26 @@ class AudioInfo:
     """Speaker positions of the channels, one bit each as in WAV; 0 if unknown."""
     bit_rate: int = 0
     """Bits per second of lossy audio; 0 if unknown."""
+    quality: float | None = None
+    """Quality of a lossy output on the scale of its codec; None if `bit_rate` decides."""
     valid_bits: int = 0
     """Bits of each integer sample that are used, if a WAV file declares them; 0 if unknown."""
     is_ambisonic: bool = False
     """Whether a WAV file declares that its channels are in ambisonic B-format."""
+    tracks: tuple[AudioTrack, ...] = ()
+    """Audio tracks of a container that can hold several ones."""
+    track: int = 1
+    """Number of the audio track."""
+    start: float = 0.0
+    """Time in seconds at which the container plays the first sample."""
+    delay: float = 0.0
+    """Seconds from the start of the picture to the start of the audio track."""
+    has_other_tracks: bool = False
+    """Whether the file holds other tracks than this one, such as a picture."""
+    keeps_tracks: bool = False
+    """Whether an output gets the other tracks of the input."""
+    is_plain_pcm: bool = False
+    """Whether a container that FFmpeg reads stores plain samples."""
 
     @property
     def duration(self) -> float:

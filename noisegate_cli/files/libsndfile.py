@@ -82,7 +82,7 @@ class SndfileDecoder:
         self.declared_length = 0.0 if is_estimated else _declared_length(self.info, file.extra_info)
         """Expected number of samples; 0 if it is unknown, infinite if some are missing but their
         number is unknown."""
-        self.damaged = self.other_streams = 0
+        self.damaged = 0
         self.holes: list[Hole] = []
         order = VORBIS_CHANNEL_ORDER.get(file.channels) if _has_vorbis_order(self.info) else None
         self._channel_order = None if order is None else np.array(order)
@@ -232,6 +232,10 @@ def _compression_parameters(info: AudioInfo) -> dict[str, Any]:
 
     libsndfile expects a compression level from 0 to 1, whose meaning depends on the codec.
     """
+    if info.quality is not None:
+        is_mp3 = info.subtype == "MPEG_LAYER_III"
+        level = info.quality / 10 if is_mp3 else 1 - info.quality / 10
+        return {"compression_level": level} | ({"bitrate_mode": "VARIABLE"} if is_mp3 else {})
     if not info.bit_rate:
         return {}
     kbps = info.bit_rate / 1000

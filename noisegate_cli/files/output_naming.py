@@ -21,7 +21,8 @@ class OutputOptions:
     Raises
     ------
     SettingsError
-        If the format or the subtype doesn't exist, or the suffix can't be part of a file name.
+        If the format, the subtype, the track or the bit rate doesn't exist, or the suffix can't be
+        part of a file name.
         The message quotes the value.
 
     Examples
@@ -42,6 +43,14 @@ class OutputOptions:
     """Whether outputs get the modification time of their input."""
     labels: str | None = None
     """Extension of a file of labels, which is added to the name of the output; None for none."""
+    track: int | None = None
+    """Number of the audio track of the input, from 1; None for the main one."""
+    bit_rate: int | str | None = None
+    """Bit rate of lossy outputs in bit/s, or text such as 128k; None for about that of the input.
+    """
+    quality: float | None = None
+    """Quality of lossy outputs instead of a bit rate: 0 to 10 (best) for Vorbis, 9 to 0 (best) for
+    MP3."""
     inside: Path | None = None
     """Directory that must contain all outputs, even after symbolic links are resolved."""
 
@@ -68,6 +77,14 @@ class OutputOptions:
             from noisegate_cli.files.labels.registry import check_label_extension
 
             object.__setattr__(self, "labels", check_label_extension(self.labels))
+        if self.track is not None and self.track < 1:
+            raise SettingsError(f"track {self.track} is no track: the first one is track=1")
+        if self.bit_rate is not None:
+            if self.quality is not None:
+                raise SettingsError("bit_rate= and quality= exclude each other: leave out one")
+            from noisegate_cli.files.rate_control import parse_bit_rate
+
+            object.__setattr__(self, "bit_rate", parse_bit_rate(self.bit_rate))
         if any(c and c in self.suffix for c in (os.sep, os.altsep, "\0")):
             raise SettingsError(f"suffix {self.suffix!r} cannot be part of a file name: try _gated")
 
@@ -106,7 +123,7 @@ def output_name(name: str, options: OutputOptions) -> str:
     Examples
     --------
     >>> output_name("a/b.flac", OutputOptions(suffix="")), output_name("c.mp4", OutputOptions())
-    ('a/b.flac', 'c_gated.m4a')
+    ('a/b.flac', 'c_gated.mp4')
     """
     folder, name = os.path.split(name)
     stem, extension = os.path.splitext(name)

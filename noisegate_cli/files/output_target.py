@@ -18,6 +18,7 @@ from noisegate_cli.files.formats import (
     find_subtype,
 )
 from noisegate_cli.files.output_naming import DEFAULT_OUTPUT_OPTIONS, OutputOptions, add_suffix
+from noisegate_cli.files.rate_control import check_rate_control
 from noisegate_cli.files.riff import rf64_if_large
 from noisegate_cli.files.size_limits import check_size
 from noisegate_cli.files.writer import is_stream, unsupported_reason
@@ -42,15 +43,22 @@ def output_info(
     if extension not in WRITABLE_EXTENSIONS and options.format and is_stream(path):
         extension = f".{options.format}"
     reason = ""
+    wants_lossy = options.bit_rate is not None or options.quality is not None
     for subtype in (
-        [options.subtype] if options.subtype else _candidate_subtypes(source, container, extension)
+        [options.subtype]
+        if options.subtype
+        else _candidate_subtypes(source, container, extension, wants_lossy)
     ):
         info = replace(source, path=path, format=container.name, subtype=subtype, endian=endian)
         reason = unsupported_reason(info)
         if not reason:
+            bit_rate = None if options.bit_rate is None else int(options.bit_rate)
+            check_rate_control(info, bit_rate, options.quality)
             if info.is_lossy:
-                info = replace(info, bit_rate=_choose_bit_rate(source, info))
-            info = rf64_if_large(info)
+                bit_rate = bit_rate or _choose_bit_rate(source, info)
+                info = replace(info, bit_rate=bit_rate, quality=options.quality)
+            keeps_tracks = source.has_other_tracks and container.holds_video
+            info = rf64_if_large(replace(info, keeps_tracks=keeps_tracks))
             check_size(info, info.samples)  # A smaller sample type would lose precision.
             return info
     if options.subtype:
@@ -86,14 +94,24 @@ def _choose_container(source: AudioInfo, path: Path, options: OutputOptions) -> 
     return source.container if keeps_variant else find_format(name)
 
 
-def _candidate_subtypes(source: AudioInfo, container: Format, extension: str) -> list[str]:
-    """Return the subtypes to try for a recording in a container, in order of preference."""
+def _candidate_subtypes(
+    source: AudioInfo, container: Format, extension: str, wants_lossy: bool
+) -> list[str]:
+    """Return the subtypes to try for a recording in a container, in order of preference.
+
+    If `wants_lossy` is true, a lossless recording gets the lossy codec of the container.
+    """
     is_same = container.name == source.format
     if extension in container.extension_codecs:
         return [container.extension_codecs[extension]]
+    can_keep_codec = is_same or (source.is_lossy and source.subtype in container.encoders)
+    if wants_lossy and container.codec and not source.is_lossy:
+        return [container.codec]
     if container.codec and (source.is_lossy or not container.lossless_subtypes):
-        return [source.subtype, container.codec] if is_same else [container.codec]
+        return [source.subtype, container.codec] if can_keep_codec else [container.codec]
     if container.lossless_subtypes:
+        if source.subtype in container.encoders:
+            return [source.subtype]
         bit_depths = [find_subtype(name).bit_depth for name in container.lossless_subtypes]
         index = bisect_left(bit_depths, source.bit_depth)
         return [container.lossless_subtypes[min(index, len(bit_depths) - 1)]]

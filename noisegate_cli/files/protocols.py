@@ -21,10 +21,6 @@ class Decoder(Protocol):
         """Tags, such as title and artist, under the names that the library uses."""
 
     @property
-    def other_streams(self) -> int:
-        """Number of audio streams that are not read."""
-
-    @property
     def chapters(self) -> tuple[Chapter, ...]:
         """Chapters of the container; those in tags are read with the tags."""
 

@@ -9,7 +9,6 @@ reads all other files. Damaged recordings are read as far as possible, with a wa
 """
 
 import math
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +19,7 @@ import numpy as np
 import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError, SignalError
+from noisegate_cli.files.audio_tracks import check_track
 from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.formats import (
     DEFAULT_CHANNEL_MASKS,
@@ -30,11 +30,13 @@ from noisegate_cli.files.formats import (
     is_plausible,
 )
 from noisegate_cli.files.holes import describe_holes
+from noisegate_cli.files.input_file import read_magic
 from noisegate_cli.files.libsndfile import SndfileDecoder, unreadable_error
 from noisegate_cli.files.ogg import is_end_missing, read_opus_mapping_family
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Decoder
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
+from noisegate_cli.files.silent_tracks import warn_if_silent
 from noisegate_cli.files.tag_limits import has_excessive_tags
 from noisegate_cli.samples import Samples, block_length, silence_nonfinite
 from noisegate_cli.text import format_duration, quote_path
@@ -58,11 +60,13 @@ class AudioReader:
         Path for messages, if it differs from `path`.
     zero_nonfinite
         Whether to replace NaN and infinite samples with zero.
+    track
+        Number of the audio track, from 1; None for the main one.
 
     Raises
     ------
     AudioError
-        If the file can't be read; the message quotes the path.
+        If the file can't be read, or has no such track; the message quotes the path.
     """
 
     def __init__(
@@ -71,15 +75,17 @@ class AudioReader:
         raw: "RawFormat | None" = None,
         display_path: Path | None = None,
         zero_nonfinite: bool = False,
+        track: int | None = None,
     ) -> None:
         self.path = path
+        self._track = track
         self._raw = raw
         self._display_path = display_path or path
         self._zero_nonfinite = zero_nonfinite
         self.warnings: list[str] = []
         """Warnings about the recording; complete after it has been read to the end."""
         self._max_samples: float = math.inf
-        magic = _read_magic(path, self._display_path)
+        magic = read_magic(path, self._display_path)
         if not raw and has_excessive_tags(path):
             raise AudioError(
                 f"{quote_path(self._display_path)} has too many or too large tags: "
@@ -104,7 +110,9 @@ class AudioReader:
 
     def reopen(self) -> "AudioReader":
         """Return a new reader of the same recording, positioned at its beginning."""
-        return AudioReader(self.path, self._raw, self._display_path, self._zero_nonfinite)
+        return AudioReader(
+            self.path, self._raw, self._display_path, self._zero_nonfinite, self._track
+        )
 
     @property
     def tags(self) -> dict[str, str]:
@@ -132,9 +140,13 @@ class AudioReader:
         AudioError
             If the recording declares samples but none can be read.
         """
+        blocks = self._blocks()
         if self._zero_nonfinite and self.info.dtype.kind == "f":
-            return silence_nonfinite(self._blocks(), self.warnings)
-        return self._blocks()
+            blocks = silence_nonfinite(blocks, self.warnings)
+        if self._track is None and len(self.info.tracks) > 1:
+            info = self.info
+            blocks = warn_if_silent(blocks, self.path, info.track, info.tracks, self.warnings)
+        return blocks
 
     def _blocks(self) -> Iterator[tuple[Samples, bool]]:
         length = block_length(self.info.channels, self.info.dtype)
@@ -187,7 +199,7 @@ class AudioReader:
         from noisegate_cli.files.ffmpeg_decoders import open_decoder
 
         try:
-            return open_decoder(self.path, is_mpeg)
+            return open_decoder(self.path, is_mpeg, self._track)
         except AudioError as error:
             # For uncompressed formats, libsndfile's error message is more precise.
             told = why if why and kind and not kind.is_compressed else error
@@ -197,8 +209,7 @@ class AudioReader:
         """Return the properties of the recording, or raise AudioError if they are implausible."""
         info = replace(self._decoder.info, path=self._display_path)
         _check_plausible(info)
-        if others := self._decoder.other_streams:
-            self.warnings.append(f"it has {others + 1} audio tracks: the main one is used")
+        check_track(info.path, self._track, info.tracks)
         layout = self._layout
         if layout is None:
             return replace(info, channel_mask=info.channel_mask or self._read_channel_mask(info))
@@ -316,9 +327,9 @@ def _check_plausible(info: AudioInfo) -> None:
         )
 
 
-def probe(path: Path) -> AudioInfo:
+def probe(path: Path, track: int | None = None) -> AudioInfo:
     """Return the properties of the recording at `path`; see `AudioReader` for the errors."""
-    with AudioReader(path) as reader:
+    with AudioReader(path, track=track) as reader:
         return reader.info
 
 
@@ -331,6 +342,7 @@ def open_reader(
     raw: "RawFormat | None" = None,
     allow_streaming: bool = False,
     zero_nonfinite: bool = False,
+    track: int | None = None,
 ) -> Iterator[Reader]:
     """Open a recording, or standard input if `path` is `STDIO_PATH`.
 
@@ -345,9 +357,11 @@ def open_reader(
         formats that can't be streamed, it is first spooled to a private temporary file.
     zero_nonfinite
         Whether to replace NaN and infinite samples with zero.
+    track
+        Number of the audio track, from 1; None for the main one.
     """
     if path != STDIO_PATH:
-        with AudioReader(path, raw, zero_nonfinite=zero_nonfinite) as reader:
+        with AudioReader(path, raw, zero_nonfinite=zero_nonfinite, track=track) as reader:
             yield reader
         return
     from noisegate_cli.files.pipes import StandardInput, StreamReader, spool_to_file
@@ -355,36 +369,14 @@ def open_reader(
     source = StandardInput()
     if allow_streaming and (stream := StreamReader.try_open(source, raw, zero_nonfinite)):
         _check_plausible(stream.info)
+        check_track(path, track, stream.info.tracks)
         yield stream
         return
-    with spool_to_file(source) as file, AudioReader(file, raw, path, zero_nonfinite) as reader:
+    with (
+        spool_to_file(source) as file,
+        AudioReader(file, raw, path, zero_nonfinite, track) as reader,
+    ):
         yield reader
-
-
-def _read_magic(path: Path, display_path: Path) -> bytes:
-    """Return the first four bytes of a file, or raise AudioError if it can't be read."""
-    first = b""
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISREG(mode):
-            with path.open("rb") as file:
-                first = file.read(4)
-    except FileNotFoundError as error:
-        raise AudioError(f"{quote_path(display_path)} doesn't exist: check the name") from error
-    except OSError as error:
-        raise AudioError(f"{quote_path(display_path)} can't be read: {error.strerror}") from error
-    if stat.S_ISDIR(mode):
-        raise AudioError(
-            f"{quote_path(display_path)} is a folder: use ngate batch for all recordings in it"
-        )
-    if not stat.S_ISREG(mode):
-        raise AudioError(
-            f"{quote_path(display_path)} is not a regular file: copy it to a file first, "
-            "or pipe it to ngate gate -"
-        )
-    if not first:
-        raise AudioError(f"{quote_path(display_path)} is empty (0 bytes): copy or record it again")
-    return first
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def check_short_output(path: Path, info: AudioInfo, samples: int) -> None:
 def _has_samples(path: Path, info: AudioInfo, samples: int) -> bool:
     """Return whether a file has a number of samples per channel at the sample rate of `info`."""
     try:
-        with AudioReader(path) as reader:
+        with AudioReader(path, track=info.track if info.keeps_tracks else None) as reader:
             count = sum(len(block) for block, _ in reader.blocks())
             # Opus in Matroska is decoded at 48 kHz.
             return count * info.sample_rate == samples * reader.info.sample_rate

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from queue import Queue
+from shutil import copyfile
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,8 @@ class AudioWriter:
         """Number of samples over full scale that were clipped to the range of the output."""
         self.samples = 0
         """Number of samples per channel that were written."""
+        self.copies_input = False
+        """Whether the output becomes a copy of the input instead of what was written."""
         self._error: Exception | None = None
         self._first_block: Samples | None = None
         self._queue: Queue[Samples | None] = Queue(maxsize=1)
@@ -169,6 +172,10 @@ class InputMetadata:
             tags = Tags()
         return tags if tags.chapters else replace(tags, chapters=self.decoder_chapters)
 
+    def has_atoms(self, info: AudioInfo) -> bool:
+        """Return whether the tags are MP4 atoms that an output can hold as they are."""
+        return info.container.tag_writer == "mp4" and type(self.tags.native).__name__ == "MP4Tags"
+
 
 @contextmanager
 def open_writer(
@@ -268,6 +275,10 @@ def _open_file_writer(
     with _open_encoder_writer(file, info) as writer:
         yield writer
     with wrap_write_errors(info.path):
+        if writer.copies_input and metadata:
+            copyfile(metadata.path, path)
+            _copy_mtime(path, metadata)
+            return
         if not _uses_wav_encoder(info):
             clear_variable_fields(path, replace(info, samples=writer.samples))
         _copy_metadata(path, info, metadata)
@@ -280,6 +291,8 @@ def _open_encoder_writer(file: Encoder, info: AudioInfo) -> Iterator[AudioWriter
         writer = AudioWriter(file, info)
         stack.callback(writer.stop)
         yield writer
+        if writer.copies_input:
+            return
         writer.finish()
         with wrap_write_errors(info.path):
             file.close()
@@ -289,7 +302,9 @@ def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) 
     """Copy the metadata of the input to a complete file."""
     if metadata is None:
         return
-    if metadata.chunks is not None and info.container.is_wav:
+    if info.keeps_tracks and not metadata.has_atoms(info):
+        pass  # The encoder has written the metadata.
+    elif metadata.chunks is not None and info.container.is_wav:
         if not _uses_wav_encoder(info):
             append_metadata_chunks(path, metadata.chunks)
     elif metadata.chunks is None or metadata.chunks or info.needs_channel_mask:
@@ -303,6 +318,10 @@ def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) 
             metadata.warnings.append(f"its tags cannot be copied ({error})")
         if info.container.tag_writer not in WRITERS_OF_CHAPTERS:
             _warn_of_lost_chapters(metadata, metadata.tags.chapters, info)
+    _copy_mtime(path, metadata)
+
+
+def _copy_mtime(path: Path, metadata: InputMetadata) -> None:
     if metadata.keep_mtime:
         source_status = metadata.path.stat()
         os.utime(path, ns=(source_status.st_atime_ns, source_status.st_mtime_ns))
@@ -383,6 +402,10 @@ def _restrict_mode(path: Path, source: Path) -> None:
 def _create_encoder(path: Path, info: AudioInfo, metadata: InputMetadata | None) -> Encoder:
     if _uses_wav_encoder(info):
         return WavEncoder(path, info, metadata.chunks if metadata else None)
+    if info.keeps_tracks and metadata:
+        from noisegate_cli.files.ffmpeg_video import VideoEncoder
+
+        return VideoEncoder(path, info, metadata.path, metadata.warnings)
     library = "ffmpeg" if _uses_pyav(info) else "libsndfile"
     encoder_writes_tags = info.container.tag_writer == library
     tags = metadata.tags if metadata and encoder_writes_tags else None

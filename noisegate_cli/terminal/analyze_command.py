@@ -31,6 +31,7 @@ from noisegate_cli.terminal.shared_options import (
     PlotOption,
     QuietOption,
     RawOption,
+    TrackOption,
     parse_raw_format,
     show_recording_progress,
 )
@@ -54,6 +55,7 @@ def analyze(
         ),
     ],
     labels: LabelsOption = None,
+    track: TrackOption = None,
     raw: RawOption = None,
     plot: PlotOption = None,
     page: PageOption = None,
@@ -90,9 +92,9 @@ def analyze(
         )
     if is_single and not csv:
         with report_failure_as_data(json, "analyze", files[0]):
-            _analyze_one(paths[0], settings, raw, labels, plot, page, force, quiet, json)
+            _analyze_one(paths[0], settings, raw, track, labels, plot, page, force, quiet, json)
         return
-    _analyze_several(paths, settings, raw_format, quiet, json, csv)
+    _analyze_several(paths, settings, raw_format, track, quiet, json, csv)
 
 
 def _is_folder(path: Path | str) -> bool:
@@ -105,6 +107,7 @@ def _analyze_one(
     path: Path | str,
     settings: GateSettings,
     raw: str | None,
+    track: int | None,
     labels: str | None,
     plot: str | None,
     page: str | None,
@@ -132,6 +135,7 @@ def _analyze_one(
                 settings,
                 progress,
                 raw_format,
+                track=track,
                 with_overview=not json,
                 labels=labels,
                 plot=plot,
@@ -157,6 +161,7 @@ def _analyze_several(
     paths: Sequence[Path | str],
     settings: GateSettings,
     raw: "RawFormat | None",
+    track: int | None,
     quiet: bool,
     json: bool,
     csv: bool,
@@ -172,7 +177,7 @@ def _analyze_several(
         found += 1
         try:
             with show_recording_progress(path, raw, quiet) as progress:
-                report = analyze_file(path, settings, progress, raw=raw)
+                report = analyze_file(path, settings, progress, raw=raw, track=track)
         except AudioError as error:
             if json:
                 print_data(to_json(build_failure_data("analyze", path, error)))

@@ -31,7 +31,9 @@ from noisegate_cli.terminal.shared_options import (
     JsonOption,
     KeepMtimeOption,
     QuietOption,
+    RateGroup,
     SubtypeOption,
+    TrackOption,
 )
 from noisegate_cli.text import quote_path
 
@@ -233,6 +235,7 @@ class ExecutionGroup(OptionGroup):
 def batch(
     settings: GateSettings,
     outputs: OutputGroup,
+    rate: RateGroup,
     discovery: DiscoveryGroup,
     execution: ExecutionGroup,
     directory: Annotated[
@@ -260,6 +263,7 @@ def batch(
             "others' sound is heard.",
         ),
     ] = False,
+    track: TrackOption = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
     json: JsonOption = False,
@@ -295,7 +299,14 @@ def batch(
         output=output,
         settings=settings,
         options=OutputOptions(
-            outputs.format, outputs.subtype, outputs.suffix, outputs.keep_mtime, outputs.labels
+            outputs.format,
+            outputs.subtype,
+            outputs.suffix,
+            outputs.keep_mtime,
+            outputs.labels,
+            track=track,
+            bit_rate=rate.bitrate,
+            quality=rate.quality,
         ),
         patterns=GlobPatterns(tuple(discovery.include or ()), tuple(discovery.exclude or ())),
         names_file=discovery.from_file,

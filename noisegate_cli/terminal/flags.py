@@ -10,6 +10,7 @@ from noisegate_cli.terminal.options import GATE_OPTIONS
 
 FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
     "against": "--against",
+    "bit_rate": "--bitrate",
     "cluster": "--cluster",
     "comparison": "--ab",
     "cut": "--cut",
@@ -22,6 +23,7 @@ FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
     "names_file": "--from-file",
     "null_separated": "-0",
     "output": "-o",
+    "quality": "--quality",
     "segments": "--apply",
     "start": "--start",
     "subtype": "--subtype",
@@ -31,6 +33,7 @@ FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
     "threshold": "-t",
     "tracks": "--tracks",
     "timeout_s": "--timeout",
+    "track": "--track",
 }
 """Flag of each parameter that a message may suggest."""
 

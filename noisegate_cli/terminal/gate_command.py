@@ -22,8 +22,10 @@ from noisegate_cli.terminal.shared_options import (
     KeepMtimeOption,
     PlotOption,
     QuietOption,
+    RateGroup,
     RawOption,
     SubtypeOption,
+    TrackOption,
     parse_raw_format,
     show_recording_progress,
 )
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 def gate(
     settings: GateSettings,
     stretches: StretchGroup,
+    rate: RateGroup,
     files: Annotated[
         list[str],
         typer.Argument(
@@ -86,6 +89,7 @@ def gate(
     subtype: SubtypeOption = None,
     keep_mtime: KeepMtimeOption = False,
     fsync: FsyncOption = False,
+    track: TrackOption = None,
     raw: RawOption = None,
     fail_on_cutoff: Annotated[
         bool,
@@ -112,7 +116,13 @@ def gate(
     if json and "-" in (output, residue, *stretches.outputs):
         raise SettingsError("--json and -o - both write to standard output: give -o a file name")
     raw_format = parse_raw_format(raw)
-    options = OutputOptions(format=format, subtype=subtype, keep_mtime=keep_mtime)
+    options = OutputOptions(
+        format=format,
+        subtype=subtype,
+        keep_mtime=keep_mtime,
+        bit_rate=rate.bitrate,
+        quality=rate.quality,
+    )
     run: Callable[..., GateResult] = partial(
         gate_file,
         settings=settings,
@@ -121,6 +131,7 @@ def gate(
         plot=plot,
         options=options,
         raw=raw_format,
+        track=track,
         force=force,
         fsync=fsync,
         **stretches.build_arguments(),

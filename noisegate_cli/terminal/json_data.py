@@ -53,6 +53,7 @@ def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "samples": levels.samples,
         "format": info.format,
         "subtype": info.subtype,
+        "track": info.track,
         "peak_db": levels.peak_db,
         "rms_db": levels.rms_db,
         "frames": levels.frames,

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from noisegate_cli.terminal.completion import complete_subtypes
+from noisegate_cli.terminal.option_groups import OptionGroup
 from noisegate_cli.terminal.options import ADVANCED_PANEL, OUTPUT_PANEL
 from noisegate_cli.terminal.progress_display import RecordingProgress
 
@@ -40,6 +42,40 @@ SubtypeOption = Annotated[
         autocompletion=complete_subtypes,
     ),
 ]
+
+
+TrackOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Audio track to use if the recording has several.",
+        show_default="the main one",
+    ),
+]
+
+
+@dataclass
+class RateGroup(OptionGroup):
+    """Options of the bit rate of lossy outputs."""
+
+    bitrate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE",
+            help="Bit rate of a lossy output, such as 128k.",
+            show_default="about that of the input",
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = None
+    quality: Annotated[
+        float | None,
+        typer.Option(
+            metavar="Q",
+            help="Quality of a lossy output instead: Vorbis 0 to 10 (best), MP3 9 to 0 (best).",
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = None
 
 
 KeepMtimeOption = Annotated[

@@ -10,6 +10,7 @@ from noisegate_cli.terminal.bleed_text import format_bleed
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.reasons import format_reason
 from noisegate_cli.terminal.stretches import format_stretches
+from noisegate_cli.terminal.tracks import format_tracks
 from noisegate_cli.text import format_db, format_duration, format_level, format_time, quote_path
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def format_gate_summary(result: "GateResult") -> list[str]:
         f"({speed:.0f} × real time)",
         f"output     {quote_path(result.output.path)} ({format_sample_type(result.output)})",
     ]
+    lines += format_tracks(result)
     if result.settings.target_floor_db is not None and result.statistics.closed:
         reached = ": the pauses are already that quiet" if not result.range_db else ""
         range_db = format_db(result.range_db)

@@ -9,6 +9,7 @@ from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.histogram import build_histogram
 from noisegate_cli.terminal.reasons import format_reason
 from noisegate_cli.terminal.summary import format_sample_type
+from noisegate_cli.terminal.tracks import format_track
 from noisegate_cli.text import (
     format_bytes,
     format_db,
@@ -126,6 +127,8 @@ def _build_levels_table(report: "AnalysisReport") -> "Table":
     """Return the measured levels of a recording."""
     info, levels, suggestion = report.info, report.levels, report.levels.suggestion
     table = _create_fact_table()
+    if track := format_track(info):
+        table.add_row("track", track)
     channels = "mono" if info.channels == 1 else f"{info.channels} channels"
     table.add_row(
         "recording",

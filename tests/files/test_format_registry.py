@@ -103,10 +103,10 @@ def test_every_tag_format_has_a_writer():
 
 def test_the_extension_decides_between_formats_of_one_demuxer():
     assert find_format_by_demuxer("mov", ".m4a").name == "M4A"
-    assert find_format_by_demuxer("mov", ".mov").name == "MP4"
+    assert find_format_by_demuxer("mov", ".mov").name == "MOV"
     assert find_format_by_demuxer("mov", ".txt").name == "MP4"
     assert find_format_by_demuxer("matroska", ".webm").name == "WEBM"
-    assert find_format_by_demuxer("matroska", ".mkv").name == "MKA"
+    assert find_format_by_demuxer("matroska", ".mkv").name == "MKV"
 
 
 def test_a_format_that_only_libsndfile_knows_needs_no_entry(tmp_path):

@@ -154,11 +154,11 @@ DEFAULTS = {
     "aac.m4a": ".m4a",
     "alac24.m4a": ".m4a",
     "aac.aac": ".m4a",
-    "aac.mp4": ".m4a",
-    "pcm.mov": ".wav",
+    "aac.mp4": ".mp4",
+    "pcm.mov": ".mov",
     "opus.mka": ".mka",
     "opus.webm": ".webm",
-    "flac.mkv": ".flac",
+    "flac.mkv": ".mkv",
     "flac.oga": ".oga",
     "wavpack.wv": ".wv",
     "tta.tta": ".tta",
@@ -308,7 +308,7 @@ def test_a_second_data_chunk_causes_a_warning(write):
     assert result.warnings == ("it contains a second recording of 1.00 s, which is ignored",)
 
 
-def test_two_audio_tracks_cause_a_warning(tmp_path):
+def test_a_recording_with_two_audio_tracks_tells_which_one_was_gated(tmp_path):
     import av
 
     with av.open(str(tmp_path / "in.mka"), "w", format="matroska") as file:
@@ -321,7 +321,7 @@ def test_two_audio_tracks_cause_a_warning(tmp_path):
             packets += [*stream.encode(frame), *stream.encode(None)]
         file.mux(packets)
     result = gate_file(tmp_path / "in.mka", settings=AT_003)
-    assert result.warnings == ("it has 2 audio tracks: the main one is used",)
+    assert (result.source.track, len(result.source.tracks)) == (1, 2)
 
 
 def test_an_implausible_header_is_refused(tmp_path, write):

@@ -1,0 +1,46 @@
+"""The audio tracks of a container that can hold several ones."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from noisegate_cli.errors import AudioError
+from noisegate_cli.text import quote_path
+
+
+class AudioTrack(NamedTuple):
+    """An audio track of a container that holds several tracks."""
+
+    title: str = ""
+    language: str = ""
+    """Code of the language, such as `eng`; empty if it is unknown."""
+    codec: str = ""
+    """FFmpeg's name of the codec."""
+    channels: int = 0
+
+    def __str__(self) -> str:
+        facts = [self.language, self.codec, f"{self.channels} ch" if self.channels else ""]
+        known = ", ".join(filter(None, facts))
+        return f"{self.title!r} ({known})" if self.title else f"({known})"
+
+
+def check_track(path: Path, track: int | None, tracks: Sequence[AudioTrack]) -> None:
+    """Check that a recording has the audio track of that number.
+
+    Raises
+    ------
+    AudioError
+        If it does not; the message lists the tracks.
+    """
+    count = max(1, len(tracks))
+    if track is None or 1 <= track <= count:
+        return
+    if count == 1:
+        raise AudioError(
+            f"{quote_path(path)} has one audio track, and no track {track}: leave out track="
+        )
+    listed = ", ".join(f"{number} {item}" for number, item in enumerate(tracks, 1))
+    raise AudioError(
+        f"{quote_path(path)} has {count} audio tracks, and no track {track}: "
+        f"give track= one of {listed}"
+    )

@@ -1,0 +1,33 @@
+"""Check that an input is a file with content."""
+
+import stat
+from pathlib import Path
+
+from noisegate_cli.errors import AudioError
+from noisegate_cli.text import quote_path
+
+
+def read_magic(path: Path, display_path: Path) -> bytes:
+    """Return the first four bytes of a file, or raise AudioError if it can't be read."""
+    first = b""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            with path.open("rb") as file:
+                first = file.read(4)
+    except FileNotFoundError as error:
+        raise AudioError(f"{quote_path(display_path)} doesn't exist: check the name") from error
+    except OSError as error:
+        raise AudioError(f"{quote_path(display_path)} can't be read: {error.strerror}") from error
+    if stat.S_ISDIR(mode):
+        raise AudioError(
+            f"{quote_path(display_path)} is a directory: use ngate batch for a tree of recordings"
+        )
+    if not stat.S_ISREG(mode):
+        raise AudioError(
+            f"{quote_path(display_path)} is no file on a disk: write it to one first, "
+            "or pipe it to ngate gate -"
+        )
+    if not first:
+        raise AudioError(f"{quote_path(display_path)} is empty (0 bytes): record or copy it again")
+    return first
