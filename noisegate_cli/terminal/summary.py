@@ -147,7 +147,7 @@ def _format_noise(result: "GateResult") -> list[str]:
         sources = dict.fromkeys(
             _describe_noise_source(noise.source, settings) for noise in profiles
         )
-        depth = f"up to {settings.reduction_db:g} dB" if settings.bin_floor else "to silence"
+        depth = f"by up to {settings.reduction_db:g} dB" if settings.bin_floor else "to silence"
         lines.append(f"noise      {levels} dBFS, {', or '.join(sources)}")
         lines.append(f"           reduced {depth} in each bin")
     if len(profiles) < len(result.noises):

@@ -66,7 +66,7 @@ def test_arrays_without_usable_samples_are_refused():
     with pytest.raises(SettingsError, match="2 samples are masked: fill them first"):
         gate(masked, RATE)
     gate(masked.filled(0), RATE)
-    with pytest.raises(SettingsError, match="no array"):
+    with pytest.raises(SettingsError, match="not an array"):
         gate([[0.1, 0.2], [0.3]], RATE)
     with pytest.raises(SettingsError, match=r"shaped \(\) is neither"):
         gate(0.5, RATE)
@@ -139,7 +139,7 @@ def test_noise_samples_and_a_noise_setting_exclude_each_other():
     y, noise = loud_and_quiet(), np.random.default_rng(0).normal(0, 0.001, RATE)
     with pytest.raises(SettingsError, match="noise= and y_noise= exclude each other"):
         gate(y, RATE, spectral=True, noise=(0.0, 1.0), y_noise=noise)
-    with pytest.raises(SettingsError, match="goes by no noise"):
+    with pytest.raises(SettingsError, match="does not use noise"):
         gate(y, RATE, preset="hard", threshold=0.1, spectral=True, y_noise=noise)
     with pytest.raises(SettingsError, match="samples of the noise as y_noise="):
         gate(y, RATE, spectral=True, noise=noise)

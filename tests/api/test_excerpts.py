@@ -105,7 +105,7 @@ def test_excerpts_that_are_none_are_refused(arguments, message):
 
 
 def test_an_excerpt_after_the_end_is_refused(tmp_path):
-    with pytest.raises(AudioError, match=r"it ends at 0:11.00, before the excerpt begins, at 1:00"):
+    with pytest.raises(AudioError, match=r"it ends at 0:11.00, before the excerpt starts at 1:00"):
         gate_file(SPEECH, tmp_path / "out.wav", excerpt=Excerpt(start=60))
     assert not (tmp_path / "out.wav").exists()
 

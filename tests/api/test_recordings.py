@@ -157,7 +157,7 @@ def test_an_existing_output_is_kept_unless_forced(write):
 
 
 def test_output_and_residue_must_be_different_files(write, tmp_path):
-    with pytest.raises(OutputError, match="is the output already"):
+    with pytest.raises(OutputError, match="is already the output"):
         gate_file(write(tone(1, 0.1)), tmp_path / "o.wav", AT_003, residue=tmp_path / "o.wav")
 
 

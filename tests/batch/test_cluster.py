@@ -157,7 +157,7 @@ def test_missing_requirements_of_a_cluster_are_reported(monkeypatch, tree, capsy
     assert ngate(["batch", str(tree), "--cluster", "tcp://127.0.0.1:9", "-t", "0.1"]) == 1
     assert "ngate: there is no Dask scheduler at 'tcp://127.0.0.1:9'" in capsys.readouterr().err
     assert not tree.with_name("in-gated").exists()
-    with pytest.raises(SettingsError, match="leave out one"):
+    with pytest.raises(SettingsError, match="omit one"):
         BatchConfig(root=tree, output=tree, jobs=2, cluster="tcp://127.0.0.1:9")
     with pytest.raises(
         ClusterError, match="'nonsense' is not an address: give one such as tcp://host:8786"
@@ -222,5 +222,5 @@ def test_a_recording_that_kills_workers_is_retried_alone_and_then_reported(
     with dask(tmp_path / "dask", 3, SCHEDULER__ALLOWED_FAILURES="0") as cluster:
         report, _ = run(long_tree, tmp_path / "out", DaskWorkerPool(cluster.address))
     assert (report.done, report.failed) == (11, 1)
-    assert "00.flac': the process that gated it died, twice" in report.errors[0]
+    assert "00.flac': the worker process died twice" in report.errors[0]
     assert list_files(tmp_path / "out") == list_files(long_tree)[1:]

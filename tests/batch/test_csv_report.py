@@ -35,7 +35,7 @@ def test_the_report_includes_recordings_of_earlier_runs(tree, tmp_path):
     assert [row["status"] for row in rows.values()] == ["skipped", "failed", "done", "done"]
     assert float(rows["a.wav"]["duration_s"]) == float(rows["deep/c.wav"]["duration_s"]) == 3
     assert float(rows["a.wav"]["closed_share"]) > 0.2
-    assert "not a recording" in rows["bad.wav"]["status_reason"]
+    assert "not a readable recording" in rows["bad.wav"]["status_reason"]
 
 
 def test_a_report_replaces_an_earlier_report_and_leaves_no_other_file(tree, tmp_path):

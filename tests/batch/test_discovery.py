@@ -96,7 +96,7 @@ def test_listed_names_outside_the_root_are_refused(tree, tmp_path):
     outside, folder = find_listed(
         tree, [str(tmp_path / "other.wav"), str(tree / "day1")], GlobPatterns()
     )
-    assert "other.wav' is not below" in outside.reason
+    assert "other.wav' is not in" in outside.reason
     assert "is a directory" in folder.reason
 
 

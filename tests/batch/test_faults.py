@@ -118,7 +118,7 @@ def test_a_worker_is_killed_in_the_middle_of_an_output(tree, tmp_path, monkeypat
     report, observer = run(tree, output, ProcessWorkerPool(2))
     assert (report.done, report.failed) == (7, 1)
     assert statuses(observer)["3.wav"] == "failed"
-    assert "3.wav': the process that gated it died, twice" in report.errors[0]
+    assert "3.wav': the worker process died twice" in report.errors[0]
     assert list_files(output) == [name for name in list_files(tree) if not name.endswith("3.wav")]
     monkeypatch.undo()
     assert run(tree, output)[0].reasons == {"failed in the last run": 1}
@@ -264,7 +264,7 @@ def test_the_disk_is_full_for_the_temporary_database(tmp_path, monkeypatch, page
     for number in range(2000):
         (tmp_path / "in" / f"{number}.wav").touch()
     monkeypatch.setattr(plan, "_SCHEMA", f"PRAGMA max_page_count = {pages};{plan._SCHEMA}")
-    with pytest.raises(OutputError, match="temporary database.*: let TMPDIR name a folder"):
+    with pytest.raises(OutputError, match="temporary database.*: set TMPDIR to a folder"):
         run(tmp_path / "in", tmp_path / "out", dry_run=True)
 
 
@@ -421,7 +421,7 @@ def test_a_batch_stops_if_its_output_tree_disappears(tree, tmp_path, removed):
 
     observer = Removing()
     config = BatchConfig(root=tree, output=output, settings=SETTINGS, max_errors=1)
-    with pytest.raises(OutputError, match="was removed or replaced while the batch ran"):
+    with pytest.raises(OutputError, match="was removed or replaced during the batch"):
         batch_run.BatchRun(config, observer).execute(InlineWorkerPool())
     assert len(observer.entries) < 8
 
@@ -449,7 +449,7 @@ def test_the_reader_of_standard_output_ends_before_the_batch(tree, tmp_path):
     process.stderr.close()
     assert process.wait(MAX_WAIT_S) == 1
     assert "the program that reads standard output has ended" in errors
-    assert "of 8 recordings are dealt with: the same command does the rest" in errors
+    assert "of 8 recordings are finished: repeat the command to continue" in errors
     assert "Traceback" not in errors
     assert "Exception" not in errors
     report, _ = run(tree, tmp_path / "out")
@@ -539,7 +539,7 @@ def test_a_worker_that_is_stuck_in_a_library_ends_with_the_batch(tree, tmp_path,
     assert list_files(output) == []
     if sent != signal.SIGKILL:
         assert process.returncode == 128 + sent
-        assert message.startswith("ngate: interrupted: 0 of 8 recordings are dealt with")
+        assert message.startswith("ngate: interrupted: 0 of 8 recordings are finished")
 
 
 def stall_in_the_middle(job):

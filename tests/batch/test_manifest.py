@@ -48,7 +48,7 @@ def test_the_manifest_has_a_complete_line_for_each_recording(tree, tmp_path):
     assert good["versions"].keys() >= {"ngate", "numpy", "libsndfile"}
     assert good["result"]["duration_s"] == 3
     assert (bad["status"], bad["result"]) == ("failed", {})
-    assert "not a recording" in bad["error"]
+    assert "not a readable recording" in bad["error"]
 
 
 def test_a_muted_range_is_another_setting_than_the_default_range(tree, tmp_path):

@@ -67,7 +67,7 @@ def test_a_bad_file_does_not_stop_the_batch(tree):
     report, observer = run(tree, tree.with_name("out"))
     failed = [name for name, status in statuses(observer).items() if status == "failed"]
     assert sorted(failed) == ["bad.wav", "empty.wav"]
-    assert "bad.wav' is not a recording" in str(observer.entries["bad.wav"].reason)
+    assert "bad.wav' is not a readable recording" in str(observer.entries["bad.wav"].reason)
     assert (report.done, report.failed, len(report.errors)) == (3, 2, 2)
 
 
@@ -77,12 +77,12 @@ def test_an_output_tree_inside_the_input_is_not_walked_again(tree):
 
 
 def test_the_input_tree_is_never_the_output(tree):
-    with pytest.raises(OutputError, match="is the input tree"):
+    with pytest.raises(OutputError, match="is the input folder"):
         run(tree, tree / ".")
 
 
 def test_a_root_that_is_not_a_directory_is_refused(tree):
-    with pytest.raises(AudioError, match="is not a directory: use ngate gate"):
+    with pytest.raises(AudioError, match="is not a folder: use ngate gate"):
         run(tree / "a.wav", tree)
     with pytest.raises(AudioError, match="doesn't exist"):
         run(tree / "nowhere", tree)
@@ -100,7 +100,7 @@ def test_invalid_options_are_reported_before_anything_is_written(tree, tmp_path,
     output = tmp_path / "out"
     for options, message in (
         (["-t", "0.1", "--shared-threshold"], "leave out -t"),
-        (["--report", str(tmp_path / "no" / "r.csv")], "no such directory"),
+        (["--report", str(tmp_path / "no" / "r.csv")], "the folder does not exist"),
         (["--from-file", "nowhere"], "the list 'nowhere' can't be read"),
         (["--format", "xyz"], "'xyz'"),
     ):
@@ -255,9 +255,9 @@ def test_an_interrupted_batch_stops_cleanly_and_can_be_resumed(tmp_path, write, 
     _, errors = process.communicate(timeout=MAX_WAIT_S)
     assert process.returncode == 128 + number
     assert "Traceback" not in errors
-    assert "gated    4 of 8 recordings" in errors
+    assert "gated      4 of 8 recordings" in errors
     assert "interrupted: 4 of 8 recordings" in errors
-    assert "the same command does the rest" in errors
+    assert "repeat the command to continue" in errors
     done = [f"even/{i}.wav" for i in (0, 2, 4, 6)]
     assert list_files(output) == done, "a temporary file was left"
     assert all(len(read(output / name)) == 48000 for name in done)
@@ -289,7 +289,7 @@ def test_only_the_recording_that_kills_its_worker_fails(tree, monkeypatch):
     output = tree.with_name("out")
     report, observer = run(tree, output, ProcessWorkerPool(2))
     assert statuses(observer) == {"a.wav": "failed", "b.flac": "done", "c.wav": "done"}
-    assert "a.wav': the process that gated it died" in report.errors[0]
+    assert "a.wav': the worker process died" in report.errors[0]
     assert list_files(output) == ["deep/c.wav", "deep/er/b.flac"]
     monkeypatch.undo()
     report, _ = run(tree, output)

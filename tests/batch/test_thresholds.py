@@ -168,5 +168,5 @@ def test_a_second_run_measures_nothing_and_a_new_recording_measures_its_folder(
 
 
 def test_a_given_threshold_excludes_shared_thresholds(tree, tmp_path):
-    with pytest.raises(SettingsError, match="leave out threshold="):
+    with pytest.raises(SettingsError, match="omit threshold="):
         run(tree, tmp_path / "out", threshold_scope="tree")

@@ -69,7 +69,7 @@ def test_chapters_that_the_output_cannot_hold_cause_one_warning(tmp_path, source
     source = write_chapters(tmp_path / f"in.{source}")
     out, residue = tmp_path / f"out.{target}", tmp_path / f"residue.{target}"
     (warning,) = gate_file(source, out, OPEN, residue=residue).warnings
-    assert warning == f"its 3 chapters are not kept: {target.upper()} can't hold them"
+    assert warning == f"its 3 chapters are not copied: {target.upper()} cannot store them"
 
 
 def test_chapters_of_other_programs_are_read(tmp_path):

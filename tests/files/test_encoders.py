@@ -51,7 +51,7 @@ def test_another_program_decodes_every_sample(tmp_path, container):
 def test_a_sample_rate_that_the_encoder_does_not_support_is_refused(ending, rate, reason):
     kind = ending.upper() if ending in ("svx", "htk") else "WAV"
     source = AudioInfo(Path(f"in.{ending}"), rate, 1, 100, kind, "PCM_16")
-    with pytest.raises(OutputError, match=f"can't hold this recording .{reason}"):
+    with pytest.raises(OutputError, match=f"cannot store this recording .{reason}"):
         output_info(source, Path(f"out.{ending}"))
 
 

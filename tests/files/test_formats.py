@@ -354,7 +354,7 @@ def test_a_playlist_opens_no_other_file(tmp_path, write):
         ("c.m4a", f"concat:{other}|{other}"),
     ):
         (tmp_path / name).write_text(text)
-        with pytest.raises(AudioError, match="is not a recording that can be read"):
+        with pytest.raises(AudioError, match="is not a readable recording"):
             gate_file(tmp_path / name)
 
 

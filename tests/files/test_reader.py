@@ -43,7 +43,7 @@ def test_a_missing_file_is_refused(tmp_path):
 
 
 def test_a_directory_is_refused(tmp_path):
-    expect_refused(tmp_path, "is a directory: use ngate batch")
+    expect_refused(tmp_path, "is a folder: use ngate batch")
 
 
 def test_an_empty_file_is_refused(tmp_path):
@@ -56,7 +56,7 @@ def test_an_empty_file_is_refused(tmp_path):
 )
 def test_a_file_that_is_not_a_recording_is_refused(tmp_path, content):
     (tmp_path / "in.wav").write_bytes(content)
-    expect_refused(tmp_path / "in.wav", "is not a recording that can be read")
+    expect_refused(tmp_path / "in.wav", "is not a readable recording")
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_a_named_pipe_as_input_is_refused(tmp_path):
     if not hasattr(os, "mkfifo"):
         pytest.skip("this system has no named pipes")
     os.mkfifo(tmp_path / "in.wav")
-    expect_refused(tmp_path / "in.wav", "is no file on a disk")
+    expect_refused(tmp_path / "in.wav", "is not a regular file")
 
 
 @pytest.mark.parametrize("blocks", [1, 2])

@@ -40,7 +40,7 @@ def test_a_short_recording_comes_back_with_its_length_or_is_refused(tmp_path, co
             message = write_silence(replace(info, path=path))
             if message:
                 length = f"only {samples} samples" if samples else "no samples"
-                assert f"can't hold a recording that has {length}: give" in message
+                assert f"cannot store a recording that has {length}: use" in message
             else:
                 with AudioReader(path) as reader:
                     count = sum(len(block) for block, _ in reader.blocks())
@@ -69,7 +69,7 @@ def test_an_empty_recording_gives_a_file_that_can_be_read_or_is_refused(tmp_path
 def test_a_short_output_on_standard_output_is_refused_too(tmp_path, capfdbinary):
     source = tmp_path / "in.wav"
     sf.write(source, np.zeros(0), 48000)
-    with pytest.raises(OutputError, match="standard output can't hold .* no samples"):
+    with pytest.raises(OutputError, match="standard output cannot store .* no samples"):
         gate_file(source, "-", OPEN, options=OutputOptions(format="flac"))
     assert capfdbinary.readouterr().out == b""
 

@@ -30,7 +30,9 @@ LIMITED = [
 def test_a_long_recording_is_refused_by_containers_with_32_bit_sizes(tmp_path, extension):
     info = AudioInfo(tmp_path / "in.w64", 48000, 2, HOURS_30, "W64", "PCM_16")
     if extension in ("aiff", "voc"):
-        message = rf"out\.{extension}' can't hold this recording: .* at most .*ends in \.wav"
+        message = (
+            rf"out\.{extension}' cannot store this recording: .* is limited to .*ends in \.wav"
+        )
         with pytest.raises(OutputError, match=message):
             output_info(info, tmp_path / f"out.{extension}")
     else:

@@ -30,7 +30,7 @@ def test_a_bomb_takes_little_memory_and_time(tmp_path, name):
     )
     command = [sys.executable, "-c", program, str(path), str(tmp_path / "out.flac")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
-    assert "too many tags, or too large ones" in done.stdout or "tags are damaged" in done.stdout
+    assert "too many or too large tags" in done.stdout or "tags are damaged" in done.stdout
     assert int(done.stdout.split()[-1]) < 150
 
 
@@ -46,7 +46,7 @@ def test_the_number_of_id3_frames_is_limited(tmp_path, count, is_excessive):
 
 
 def test_the_message_names_the_file(tmp_path):
-    with pytest.raises(AudioError, match=r"comments\.flac.*too many tags"):
+    with pytest.raises(AudioError, match=r"comments\.flac.*too many or too large tags"):
         probe(make_bomb(tmp_path / "comments.flac"))
 
 

@@ -168,12 +168,15 @@ def test_a_wanted_cut_is_not_reported_as_a_fault_of_the_gate():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"keep": [(2, 1)]}, r"keep \(2, 1\) is not a stretch: give two times in seconds from 0"),
-        ({"cut": [(-1, 1)]}, r"cut \(-1, 1\) is no stretch"),
-        ({"keep": [1, 2]}, r"keep \[1, 2\] is no list of stretches"),
+        (
+            {"keep": [(2, 1)]},
+            r"keep \(2, 1\) is not a stretch: give two times in seconds, 0 or more",
+        ),
+        ({"cut": [(-1, 1)]}, r"cut \(-1, 1\) is not a stretch"),
+        ({"keep": [1, 2]}, r"keep \[1, 2\] is not a list of stretches"),
         ({"cut": ["ab"]}, r"cut \('a', 'b'\) is not a stretch: give \(from, to\) in seconds"),
-        ({"segments": [1.0, 2.0, 3.0]}, r"segments shaped \(3,\) are no stretches"),
-        ({"segments": [(0, np.nan)]}, r"segments \(0, nan\) is no stretch"),
+        ({"segments": [1.0, 2.0, 3.0]}, r"segments shaped \(3,\) are not stretches"),
+        ({"segments": [(0, np.nan)]}, r"segments \(0, nan\) is not a stretch"),
     ],
 )
 def test_stretches_that_are_none_are_refused(arguments, message):

@@ -207,7 +207,7 @@ def test_a_key_just_below_half_the_sample_rate_is_refused_only_if_the_frame_is_t
     longer = GateSettings(key_hz=(7900.0, 7990.0), frame_length=1024)
     assert longer.key_band(16000) == (7900.0, 7990.0)
     assert GateSettings(key_hz=(7900.0, 9000.0), frame_length=1024).key_band(16000)[1] == 8000.0
-    with pytest.raises(SignalError, match="is above all that 16000 samples a second hold"):
+    with pytest.raises(SignalError, match="is above half the sample rate of 16000 Hz"):
         GateSettings(key_hz=(8000.0, 9000.0)).key_band(16000)
 
 

@@ -108,9 +108,9 @@ def test_the_recording_is_never_replaced_by_its_page(tmp_path, write, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--page", "-"], "'-' is no HTML file"),
+        (["--page", "-"], "'-' must be an HTML file"),
         (["--page", "other.wav"], "end the name in .html"),
-        (["--page", "page.html", "--spectral"], "a page has no spectral gate"),
+        (["--page", "page.html", "--spectral"], "a page does not support the spectral gate"),
         (["--page", "page.html", "other.wav"], "give one FILE"),
     ],
 )

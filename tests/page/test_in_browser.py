@@ -340,5 +340,5 @@ def test_a_long_recording_has_the_sound_around_its_moments(browser, write_page, 
     browser.wait_until(f"ngate.page.player.position > {end + 0.3}")
     gap = next(t for t in np.arange(0, 30, 0.1) if not any(a <= t < b for a, b in sounds))
     browser.evaluate(f"ngate.page.play({gap})")
-    assert "no sound there" in status(browser)
+    assert "no audio there" in status(browser)
     assert browser.read_errors() == []

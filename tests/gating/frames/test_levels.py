@@ -66,7 +66,7 @@ def test_nan_and_infinite_samples_are_refused_with_their_position(value):
 def test_samples_whose_square_overflows_are_refused_with_their_position():
     y = np.zeros((1000, 1))
     y[700] = 1e200
-    with pytest.raises(SignalError, match="sample 700 is too large to have a level"):
+    with pytest.raises(SignalError, match="sample 700 is too large: scale"):
         compute_levels(y, 256, 64)
 
 

@@ -298,14 +298,14 @@ def test_stereo_noise_applies_channel_by_channel():
 
 def test_contradictory_noise_settings_are_refused():
     y = intermittent_harmonics()
-    with pytest.raises(SettingsError, match="give spectral=True too"):
+    with pytest.raises(SettingsError, match="requires spectral=True"):
         gate(y, RATE, y_noise=hiss(1))
     with pytest.raises(AudioError, match="NaN or infinite"):
         gate(y, RATE, spectral=True, y_noise=np.full((RATE, 1), np.nan))
     for noise in ((0.0, 1.0, 2.0), (2.0, 1.0), (0.0, np.inf), (), ["room.wav"]):
         with pytest.raises(SettingsError, match="noise"):
             GateSettings(spectral="soft", noise=noise)
-    with pytest.raises(SettingsError, match="goes by no noise"):
+    with pytest.raises(SettingsError, match="does not use noise"):
         GateSettings(spectral="mask", threshold=0.1, noise="room.wav")
 
 
