@@ -448,7 +448,7 @@ def test_the_reader_of_standard_output_ends_before_the_batch(tree, tmp_path):
     errors = process.stderr.read()
     process.stderr.close()
     assert process.wait(MAX_WAIT_S) == 1
-    assert "the program that reads standard output has ended" in errors
+    assert "the program that reads standard output has exited" in errors
     assert "of 8 recordings are finished: repeat the command to continue" in errors
     assert "Traceback" not in errors
     assert "Exception" not in errors
