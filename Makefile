@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 NGATE := $(BIN)/ngate
 DEMO := tests/data/jfk_1961.wav
 OUT := build/demo
+# The tests of a file share fixtures, such as a browser or a cluster.
+PARALLEL := --numprocesses=logical --maxprocesses=4 --dist=loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench compare quality sweep fuzz faults pictures docs clean
@@ -40,7 +42,7 @@ demo: $(VENV)/ready  ## Gate a real recording and show the result.
 	@$(NGATE) gate $(DEMO) -o $(OUT)/clean.wav --residue $(OUT)/removed.wav --plot $(OUT)/picture.png
 
 test: $(VENV)/ready-dev  ## Run the tests, on all CPUs.
-	$(BIN)/python -m pytest --numprocesses=logical --dist=loadfile
+	$(BIN)/python -m pytest $(PARALLEL)
 
 lint: $(VENV)/ready-dev  ## Check style and types.
 	$(BIN)/ruff check .
@@ -61,7 +63,7 @@ sweep: $(VENV)/ready-dev  ## Sweep the tuned constants and renew docs/tuning.md:
 
 fuzz: $(VENV)/ready-dev  ## Gate ten thousand damaged recordings, test thousands of examples: FUZZ='--seeds FOLDER'.
 	$(BIN)/python -m tests.benchmarks.fuzz $(FUZZ)
-	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=thorough --numprocesses=logical
+	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=thorough $(PARALLEL)
 
 faults: $(VENV)/ready-dev  ## Interrupt runs, let calls fail, decode outputs elsewhere: FAULTS='--moments 5000' for more.
 	$(BIN)/python -m tests.benchmarks.faults $(FAULTS)
