@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from noisegate_cli.api.arrays import ArrayGateResult, ArrayLevelReport, analyze, gate, segments
     from noisegate_cli.api.excerpts import Excerpt
     from noisegate_cli.api.gate_stream import GateStream
+    from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.api.labels import write_labels
     from noisegate_cli.api.recordings import (
         AnalysisReport,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from noisegate_cli.files.formats import AudioInfo, Format
     from noisegate_cli.files.output_naming import OutputOptions
     from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.gating.alignment import Alignment
     from noisegate_cli.gating.analysis import LevelReport
     from noisegate_cli.gating.chops import Chop, ChopReport
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion, suggest_threshold
@@ -55,7 +57,9 @@ _PUBLIC_NAMES = {
     "files.pipes": ("RawFormat",),
     "api.excerpts": ("Excerpt",),
     "api.gate_stream": ("GateStream",),
+    "api.key_input": ("KeyTrack",),
     "api.labels": ("write_labels",),
+    "gating.alignment": ("Alignment",),
     "gating.analysis": ("LevelReport",),
     "gating.chops": ("Chop", "ChopReport"),
     "gating.detection.threshold": ("ThresholdSuggestion", "suggest_threshold"),
@@ -80,6 +84,7 @@ _PUBLIC_NAMES = {
 
 __all__ = [
     "PRESETS",
+    "Alignment",
     "AnalysisReport",
     "ArrayGateResult",
     "ArrayLevelReport",
@@ -95,6 +100,7 @@ __all__ = [
     "GateSettings",
     "GateStatistics",
     "GateStream",
+    "KeyTrack",
     "LabelsError",
     "LevelHistogram",
     "LevelReport",

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from noisegate_cli.api.excerpts import Excerpt, SampleSpan, choose_span
-from noisegate_cli.api.first_pass import decide, ignored_channels, measure_file
+from noisegate_cli.api.first_pass import ignored_channels, measure_file
+from noisegate_cli.api.key_input import KeyTrack, decide_with_key
 from noisegate_cli.api.labels import GivenSegments, build_forced, build_label_track
 from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span_of_reader
 from noisegate_cli.api.output_blocks import OutputBlocks
@@ -120,6 +121,8 @@ class GateResult(GateReport):
     """Maximum delay from standard input to standard output; None for files."""
     raw: "RawFormat | None" = None
     """Sample format of an input without a header."""
+    key: KeyTrack | None = None
+    """Another recording that opened the gate."""
 
     def plot(self) -> "Figure":
         """Return a picture of the gate; the recording is read and gated again.
@@ -142,7 +145,10 @@ class GateResult(GateReport):
     def _record(self, **options: Any) -> "Overview":
         from noisegate_cli.api.overviews import record_file
 
-        return record_file(self.source.path, self.settings, self.raw, forced=self.forced, **options)
+        key = self.key.path if self.key else None
+        return record_file(
+            self.source.path, self.settings, self.raw, forced=self.forced, key=key, **options
+        )
 
     def _draw(self, overview: "Overview") -> "Figure":
         return draw_gate_of(self.source.path, overview)
@@ -311,6 +317,7 @@ def gate_file(
     segments: GivenSegments | None = None,
     keep: Sequence[tuple[float, float]] = (),
     cut: Sequence[tuple[float, float]] = (),
+    key: str | Path | None = None,
     excerpt: Excerpt | None = None,
     plot: str | Path | None = None,
     options: OutputOptions | None = None,
@@ -351,6 +358,10 @@ def gate_file(
     keep, cut
         Stretches, from and to in seconds, in which the gate is fully open, or fully closed, in any
         case. The fades lie outside. Where both overlap, `keep` has priority.
+    key
+        Path of another recording that opens the gate (sidechain), of any format, sample rate and
+        length. Its lag and clock drift are found from common sound; without any, both recordings
+        start together. Outside the key the gate is closed, or open with `duck=True`.
     excerpt
         Part of the recording that is written; None for all of it.
     plot
@@ -398,6 +409,7 @@ def gate_file(
         labels=labels,
         comparison=comparison,
         forced=forced,
+        key=key,
         excerpt=excerpt,
         segments_path=segments if isinstance(segments, str | Path) else None,
         plot=plot,
@@ -419,6 +431,7 @@ def gate_recording(
     labels: str | Path | None = None,
     comparison: str | Path | None = None,
     forced: ForcedStretches = NOT_FORCED,
+    key: str | Path | None = None,
     excerpt: Excerpt | None = None,
     segments_path: str | Path | None = None,
     plot: str | Path | None = None,
@@ -439,8 +452,10 @@ def gate_recording(
         raise SettingsError("a picture shows a whole recording: leave out plot= or the excerpt")
     started = time.perf_counter()
     noises = measure_noise_file(settings)
-    can_stream = excerpt is None and (
-        GateDecision.from_settings(settings, noises, forced) is not None
+    can_stream = (
+        excerpt is None
+        and key is None
+        and GateDecision.from_settings(settings, noises, forced) is not None
     )
     with (
         open_progress(progress, Path(path).name) as report,
@@ -451,11 +466,11 @@ def gate_recording(
         decision = None
         if excerpt and excerpt.start is None:
             noises = noises or measure_noise_span_of_reader(reader, settings)
-            decision, second_pass = decide(reader, settings, noises, forced, report)
+            decision, second_pass = decide_with_key(reader, settings, noises, forced, report, key)
             span = _choose_busiest_span(reader, decision, excerpt)
         else:
             span = choose_span(excerpt, None, info.sample_rate, hop) if excerpt else SampleSpan()
-        sources = _input_paths(info.path, settings.noise_file, segments_path)
+        sources = _input_paths(info.path, settings.noise_file, segments_path, key)
         outputs = plan_outputs(
             reader,
             output,
@@ -471,7 +486,7 @@ def gate_recording(
             settings = settings.live
         if decision is None:
             noises = noises or measure_noise_span_of_reader(reader, settings)
-            decision, second_pass = decide(reader, settings, noises, forced, report)
+            decision, second_pass = decide_with_key(reader, settings, noises, forced, report, key)
         picture = check_picture(plot, sources | outputs.paths, force)
         recorder = _create_recorder(decision, info) if picture else None
         with add_path_to_errors(info.path):
@@ -535,6 +550,7 @@ def gate_recording(
         ),
         delay_ms=None if delay_samples is None else 1000 * delay_samples / rate,
         raw=raw,
+        key=KeyTrack(Path(key), decision.key.alignment) if key and decision.key else None,
     )
 
 
@@ -614,12 +630,16 @@ def _clipping_warnings(writer: AudioWriter) -> list[str]:
 
 
 def _input_paths(
-    path: Path, noise_file: str | None, segments: str | Path | None = None
+    path: Path,
+    noise_file: str | None,
+    segments: str | Path | None = None,
+    key: str | Path | None = None,
 ) -> dict[str, Path]:
     """Return the paths of the files that are only read, by their description."""
     named = {
         "the input": path,
         "the recording of the noise": noise_file,
         "the applied file": segments,
+        "the key": key,
     }
     return {name: Path(source) for name, source in named.items() if source}

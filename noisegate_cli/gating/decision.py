@@ -12,6 +12,7 @@ from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
+    from noisegate_cli.gating.key import KeySource
     from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
 
 STAYS_OPEN = -1.0
@@ -39,6 +40,8 @@ class GateDecision:
     """Stretches in which the gate is open or closed whatever the rule says."""
     heard_channels: tuple[int, ...] | None = None
     """Channels that open the gate; None for all of them."""
+    key: "KeySource | None" = None
+    """Another recording that opens the gate."""
 
     def __repr__(self) -> str:
         return format_repr(self, "threshold", "suggestion")

@@ -8,6 +8,7 @@ from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.memory import keep_freed_memory
 from noisegate_cli.terminal.console import print_data, print_error, print_message
+from noisegate_cli.terminal.key_option import KeyOption, parse_key_option
 from noisegate_cli.terminal.option_groups import expand_option_groups
 from noisegate_cli.terminal.options import OUTPUT_PANEL, add_gate_options
 from noisegate_cli.terminal.shared_options import (
@@ -27,7 +28,7 @@ from noisegate_cli.terminal.stretch_options import StretchGroup
 from noisegate_cli.text import quote_path
 
 
-@add_gate_options()
+@add_gate_options("key_hz")
 @expand_option_groups
 def gate(
     settings: GateSettings,
@@ -56,6 +57,7 @@ def gate(
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = None,
+    key: KeyOption = None,
     plot: PlotOption = None,
     format: Annotated[  # noqa: A002
         str | None,
@@ -92,6 +94,7 @@ def gate(
     )
 
     keep_freed_memory()
+    key_file, settings = parse_key_option(key, settings)
     if json and "-" in (output, residue, *stretches.outputs):
         raise SettingsError("--json and -o - both write to standard output: give -o a file")
     source, raw_format = parse_path(file), parse_raw_format(raw)
@@ -101,6 +104,7 @@ def gate(
             parse_path(output) if output else None,
             settings,
             residue=parse_path(residue) if residue else None,
+            key=key_file,
             plot=plot,
             options=OutputOptions(format=format, subtype=subtype, keep_mtime=keep_mtime),
             raw=raw_format,

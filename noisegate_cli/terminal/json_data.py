@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from noisegate_cli.json_values import to_json_value
 from noisegate_cli.terminal.advice import collect_advice, is_softened, suggest_gate_command
 from noisegate_cli.terminal.flags import to_flags
+from noisegate_cli.terminal.key_option import build_key_data
 from noisegate_cli.terminal.reasons import format_reason, format_recorded_reason
 from noisegate_cli.terminal.summary import level_db
 
@@ -98,6 +99,7 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         "openings": result.statistics.openings,
         "chops": result.chops,
         "segments": build_segments_data(result),
+        "key": build_key_data(result.key),
         "forced": result.forced if result.forced else None,
         "noises": _build_noises_data(result.noises),
         "settings": to_json_value(result.settings) | {"range_db": result.range_db},

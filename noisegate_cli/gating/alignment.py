@@ -1,0 +1,283 @@
+"""Find the lag and the clock drift between two recordings of the same event.
+
+Two microphones in one room record the same sounds, each at another level and with another delay.
+The two recorders started at different times, and their clocks run at slightly different rates, so
+the lag between the recordings changes linearly with time.
+
+Short windows of one recording are correlated with the surroundings of the same time in the other
+one. The cross-spectrum is divided by its magnitude (PHAT, Knapp and Carter, The generalized
+correlation method for estimation of time delay, 1976), so that each frequency has the same weight
+and a common sound gives a sharp peak, even if it is faint in one of the recordings or reverberates.
+Unrelated recordings give peaks at random lags; the peaks of related ones lie on a line.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisegate_cli.errors import SignalError
+from noisegate_cli.gating.block_processor import BlockProcessor
+from noisegate_cli.samples import Samples, full_scale
+
+PROBE_RATE_HZ = 4000
+"""Least sample rate after the decimation."""
+
+MIN_PROBE_HZ, MAX_PROBE_HZ = 100.0, 1500.0
+"""Frequencies that are correlated; they contain most of the energy of voices."""
+
+WINDOW_S = 4.0
+"""Length of a window: a drift of `MAX_DRIFT_PPM` shifts it by less than a millisecond."""
+
+MARGIN_WINDOWS = 3
+"""The lag is searched up to this number of windows before and after, 12 s."""
+
+MAX_WINDOWS = 16
+"""Maximum number of windows that are correlated."""
+
+MAX_DRIFT_PPM = 150.0
+"""Clocks of cheap recorders differ by up to 100 ppm."""
+
+MIN_DRIFT_SPAN_S = 20.0
+"""The drift is estimated if the correlated windows extend over at least this time."""
+
+MIN_PEAK_RATIO, MIN_SINGLE_PEAK_RATIO = 7.0, 10.0
+"""Least ratio of a peak to the RMS of the correlation, with several windows and with one."""
+
+MAX_PEAKS = 3
+"""Peaks of each window: sounds from two sources have different lags."""
+
+LINE_TOLERANCE_S, PEAK_DISTANCE_S = 0.001, 0.002
+"""Largest distance of a peak from the line, and smallest distance between peaks of a window."""
+
+WHITENING_HZ, LEVELLING_S, LEVELLING_FLOOR = 4.0, 0.02, 0.1
+"""Half the widths of the surroundings to which spectrum and level are normalized, and the level,
+relative to the RMS of the window, below which samples count less."""
+
+SURROUNDINGS_S = 0.25
+"""Half the width of the surroundings to which a peak is compared."""
+
+SAMPLE_SCALE = 1000.0
+"""Factor of the stored samples, so that quiet ones do not underflow in half precision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Relation between the clocks of two recordings."""
+
+    start_s: float = 0.0
+    """Time at which the other recording starts, in seconds of this one."""
+    drift_ppm: float = 0.0
+    """How much faster the clock of the other recording runs, in parts per million."""
+
+    def to_other(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Convert times of this recording to times of the other one."""
+        return (seconds - self.start_s) * (1 + self.drift_ppm * 1e-6)
+
+
+class AlignmentProbe(BlockProcessor[Samples, None]):
+    """Store evenly spaced windows of a recording at a low sample rate, in bounded memory.
+
+    Parameters
+    ----------
+    sample_rate
+        In Hz.
+    margin_windows
+        Number of windows to store on either side of each window; `MARGIN_WINDOWS` for the recording
+        in which the lag is searched.
+    """
+
+    def __init__(self, sample_rate: int, margin_windows: int = 0) -> None:
+        self._factor = max(1, sample_rate // PROBE_RATE_HZ)
+        self._margin = margin_windows
+        self.rate = sample_rate / self._factor
+        """Sample rate of the windows in Hz."""
+        self.length = round(WINDOW_S * self.rate)
+        """Samples of a window."""
+        self.stride = 1
+        """Distance of the windows that are correlated."""
+        self.count = 0
+        """Number of windows in the recording."""
+        self._windows: dict[int, NDArray[np.float16]] = {}
+        self._rest: NDArray[np.float32] = np.zeros(0, np.float32)
+
+    def process(self, block: Samples, last: bool = False) -> None:
+        """Process `block`, shaped (samples, channels).
+
+        Raises
+        ------
+        SignalError
+            If a sample is NaN or infinite.
+        """
+        mono = block.mean(axis=1, dtype=np.float32) * np.float32(
+            SAMPLE_SCALE / full_scale(block.dtype)
+        )
+        mono = np.concatenate([self._rest, mono])
+        size = self.length * self._factor
+        while len(mono) >= size or (last and len(mono)):
+            self._store(mono[:size])
+            mono = mono[size:]
+        self._rest = mono.copy()
+
+    def _store(self, samples: NDArray[np.float32]) -> None:
+        index, self.count = self.count, self.count + 1
+        samples = np.pad(samples, (0, self.length * self._factor - len(samples)))
+        # The mean of the samples is a low-pass that is good enough for the correlation.
+        window = samples.reshape(self.length, self._factor).mean(axis=1)
+        if not np.isfinite(window).all():
+            raise SignalError(
+                "it has NaN or infinite samples: repair the recording, or let nonfinite='zero' "
+                "silence such samples"
+            )
+        if self._is_needed(index):
+            limit = np.finfo(np.float16).max
+            self._windows[index] = np.clip(window, -limit, limit).astype(np.float16)
+        if (self.count - 1) // self.stride >= MAX_WINDOWS:
+            self.stride *= 2
+            self._windows = {i: x for i, x in self._windows.items() if self._is_needed(i)}
+
+    def _is_needed(self, index: int) -> bool:
+        offset = index % self.stride
+        return min(offset, self.stride - offset) <= self._margin
+
+    def span(self, index: int, margin: int = 0) -> NDArray[np.float32]:
+        """Return window `index` with `margin` windows on either side; missing ones are zero."""
+        silence = np.zeros(self.length, np.float16)
+        indices = range(index - margin, index + margin + 1)
+        return np.concatenate([self._windows.get(i, silence) for i in indices]).astype(np.float32)
+
+    def start_s(self, index: int) -> float:
+        """Return the time at which window `index` starts, in seconds."""
+        return index * self.length / self.rate
+
+
+@dataclass(frozen=True, slots=True)
+class _Peaks:
+    """Peaks of the correlation; all arrays have one value for each peak."""
+
+    window: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+    """Middle of the window."""
+    lag_s: NDArray[np.float64]
+    ratio: NDArray[np.float64]
+    """Height, relative to the RMS of the correlation."""
+
+
+def find_alignment(probe: AlignmentProbe, other: AlignmentProbe) -> Alignment | None:
+    """Return the alignment of the other recording; None if the two have no sound in common.
+
+    Parameters
+    ----------
+    probe
+        Probe of this recording.
+    other
+        Probe of the other recording, with `MARGIN_WINDOWS`.
+    """
+    peaks = _find_peaks(probe, other)
+    fit = _fit_line(peaks)
+    if fit is None:
+        return None
+    lag_s, slope = fit
+    return Alignment(start_s=-lag_s / (1 + slope), drift_ppm=slope * 1e6)
+
+
+def _find_peaks(probe: AlignmentProbe, other: AlignmentProbe) -> _Peaks:
+    stride, rows = max(probe.stride, other.stride), []
+    for index in range(0, probe.count, stride):
+        correlation = _correlate(probe, other, index)
+        power = np.square(correlation, dtype=np.float64)
+        if not power.any():
+            continue
+        scale = _mean_around(power, round(SURROUNDINGS_S * PROBE_RATE_HZ)) + power.mean()
+        middle_s = probe.start_s(index) + WINDOW_S / 2
+        start_difference_s = other.start_s(index) - probe.start_s(index)
+        height = np.sqrt(2 * power / scale)
+        distance = round(PEAK_DISTANCE_S * PROBE_RATE_HZ)
+        for _ in range(MAX_PEAKS):
+            place = int(np.argmax(height))
+            if height[place] < MIN_PEAK_RATIO:
+                break
+            lag = place if place < len(height) / 2 else place - len(height)
+            rows.append((index, middle_s, lag / PROBE_RATE_HZ + start_difference_s, height[place]))
+            height[np.arange(place - distance, place + distance + 1) % len(height)] = 0
+    columns: Sequence[Any] = list(zip(*rows, strict=True)) or [(), (), (), ()]
+    return _Peaks(np.array(columns[0], np.int64), *map(np.array, columns[1:]))
+
+
+def _correlate(
+    probe: AlignmentProbe, other: AlignmentProbe, index: int
+) -> NDArray[np.floating[Any]]:
+    """Return the whitened cross-correlation of a window at all lags, at `PROBE_RATE_HZ`."""
+    windows = 2 * MARGIN_WINDOWS + 1
+    duration_s = windows * WINDOW_S
+    low, high = round(MIN_PROBE_HZ * duration_s), round(MAX_PROBE_HZ * duration_s)
+    padding = MARGIN_WINDOWS * probe.length
+    x = _whitened_spectrum(np.pad(_level(probe.span(index)), padding), low, high)
+    y = _whitened_spectrum(_level(other.span(index, MARGIN_WINDOWS)), low, high)
+    cross = y * x.conj()
+    length = round(PROBE_RATE_HZ * duration_s)
+    spectrum = np.zeros(length // 2 + 1, np.complex64)
+    spectrum[low : low + len(cross)] = cross
+    return np.fft.irfft(spectrum, n=length, norm="forward")
+
+
+def _level(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Divide the samples by their level in the surroundings.
+
+    Otherwise one loud vowel would determine the whole correlation.
+    """
+    mean = _mean_around(np.square(samples, dtype=np.float64), round(LEVELLING_S * PROBE_RATE_HZ))
+    floor = LEVELLING_FLOOR**2 * mean.mean() + np.finfo(np.float32).tiny
+    return np.asarray(samples / np.sqrt(mean + floor), np.float32)
+
+
+def _whitened_spectrum(samples: NDArray[np.float32], low: int, high: int) -> NDArray[np.complex64]:
+    """Return the bins `low` to `high`, divided by the magnitude of their surroundings."""
+    spectrum = np.fft.rfft(samples, norm="forward")[low:high]
+    power = np.abs(spectrum).astype(np.float64) ** 2
+    mean = _mean_around(power, round(WHITENING_HZ * (2 * MARGIN_WINDOWS + 1) * WINDOW_S))
+    return np.asarray(spectrum / np.sqrt(mean + np.finfo(np.float32).tiny), np.complex64)
+
+
+def _mean_around(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Return the mean of the values at most `width` places away; values outside are zero."""
+    sums = np.cumsum(np.pad(values, (width + 1, width)))
+    return np.asarray((sums[2 * width + 1 :] - sums[: -2 * width - 1]) / (2 * width + 1))
+
+
+def _fit_line(peaks: _Peaks) -> tuple[float, float] | None:
+    """Return lag at time 0 and slope of the line through most peaks; None if there is none."""
+    best, best_score = None, 0.0
+    for lag_s, slope in _candidate_lines(peaks):
+        is_near = np.abs(peaks.lag_s - lag_s - slope * peaks.seconds) <= LINE_TOLERANCE_S
+        heights = np.zeros(int(peaks.window.max()) + 1)
+        np.maximum.at(heights, peaks.window[is_near], peaks.ratio[is_near])
+        if heights.sum() > best_score:
+            best, best_score = is_near, float(heights.sum())
+    if best is None:
+        return None
+    if len(set(peaks.window[best])) < 2 and peaks.ratio[best].max() < MIN_SINGLE_PEAK_RATIO:
+        return None
+    seconds, lags, weights = peaks.seconds[best], peaks.lag_s[best], peaks.ratio[best]
+    middle = np.average(seconds, weights=weights)
+    slope = 0.0
+    if np.ptp(seconds) >= MIN_DRIFT_SPAN_S:
+        deviation = (seconds - middle) * weights
+        slope = float(deviation @ lags / (deviation @ (seconds - middle)))
+    return float(np.average(lags, weights=weights) - slope * middle), slope
+
+
+def _candidate_lines(peaks: _Peaks) -> list[tuple[float, float]]:
+    """Return lag at time 0 and slope of the lines through one peak, or through two."""
+    lines = [(lag, 0.0) for lag in peaks.lag_s]
+    for i in range(len(peaks.lag_s)):
+        for j in range(i):
+            span = peaks.seconds[i] - peaks.seconds[j]
+            if span < MIN_DRIFT_SPAN_S:
+                continue
+            slope = (peaks.lag_s[i] - peaks.lag_s[j]) / span
+            if abs(slope) <= MAX_DRIFT_PPM * 1e-6:
+                lines.append((peaks.lag_s[i] - slope * peaks.seconds[i], slope))
+    return lines
