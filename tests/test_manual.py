@@ -19,6 +19,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GUIDES = [page for page in PAGES if page.name == "README.md" or page.parent.name != "docs"]
 GUIDES += [ROOT / "docs" / name for name in ("tutorial.md", "labels.md", "batches.md", "index.md")]
 RECORDINGS = ["interview.wav", "episode.wav", "dawn.wav", "take.wav", "file.wav", "film.mkv"]
+RECORDINGS += ["music.wav", "voice.wav"]
 
 
 def page_id(page):
