@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from noisegate_cli.api.arrays import ArrayGateResult, ArrayLevelReport, analyze, gate, segments
     from noisegate_cli.api.excerpts import Excerpt
     from noisegate_cli.api.gate_stream import GateStream
+    from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.api.labels import write_labels
     from noisegate_cli.api.other_tracks import OtherTrack
     from noisegate_cli.api.recordings import (
@@ -60,6 +61,7 @@ _PUBLIC_NAMES = {
     "files.pipes": ("RawFormat",),
     "api.excerpts": ("Excerpt",),
     "api.gate_stream": ("GateStream",),
+    "api.key_input": ("KeyTrack",),
     "api.labels": ("write_labels",),
     "api.other_tracks": ("OtherTrack",),
     "gating.alignment": ("Alignment",),
@@ -107,6 +109,7 @@ __all__ = [
     "GateSettings",
     "GateStatistics",
     "GateStream",
+    "KeyTrack",
     "LabelsError",
     "LevelHistogram",
     "LevelReport",

@@ -23,6 +23,7 @@ GUIDES += [
     for name in ("tutorial.md", "labels.md", "batches.md", "presets.md", "index.md")
 ]
 RECORDINGS = ["interview.wav", "episode.wav", "dawn.wav", "take.wav", "file.wav", "film.mkv"]
+RECORDINGS += ["music.wav", "voice.wav"]
 
 
 def page_id(page):

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisegate_cli.api.array_input import split_blocks
-from noisegate_cli.api.first_pass import decide
+from noisegate_cli.api.key_input import decide_with_key
 from noisegate_cli.api.noise_input import (
     measure_noise_file,
     measure_noise_span,
@@ -86,6 +86,7 @@ def record_file(
     raw: "RawFormat | None" = None,
     *,
     forced: ForcedStretches = NOT_FORCED,
+    key: Path | None = None,
     with_spectrogram: bool = False,
     excerpt: tuple[int, int] | None = None,
 ) -> Overview:
@@ -101,7 +102,7 @@ def record_file(
     noises = measure_noise_file(settings)
     with open_reader(path, raw, zero_nonfinite=settings.zero_nonfinite) as reader:
         noises = noises or measure_noise_span_of_reader(reader, settings)
-        decision, _ = decide(reader, settings, noises, forced, None, lambda _: None)
+        decision, _ = decide_with_key(reader, settings, noises, forced, None, lambda _: None, key)
         return record_reader(
             reader, decision, lambda _: None, with_spectrogram=with_spectrogram, excerpt=excerpt
         )

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from noisegate_cli.api.excerpts import Excerpt, SampleSpan, choose_span
-from noisegate_cli.api.first_pass import decide, ignored_channels, measure_file
+from noisegate_cli.api.first_pass import ignored_channels, measure_file
+from noisegate_cli.api.key_input import KeyTrack, decide_with_key
 from noisegate_cli.api.labels import GivenSegments, build_forced, build_label_track
 from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span_of_reader
 from noisegate_cli.api.output_blocks import OutputBlocks
@@ -133,6 +134,8 @@ class GateResult(GateReport):
     """Sample format of an input without a header."""
     others: "tuple[OtherTrack, ...]" = ()
     """The other tracks, in the order of `against`."""
+    key: KeyTrack | None = None
+    """Another recording that opened the gate."""
 
     def plot(self) -> "Figure":
         """Return a picture of the gate; the recording is read and gated again.
@@ -159,7 +162,10 @@ class GateResult(GateReport):
 
         if self.others:
             raise SettingsError("a gate against other tracks is drawn with plot= while it runs")
-        return record_file(self.source.path, self.settings, self.raw, forced=self.forced, **options)
+        key = self.key.path if self.key else None
+        return record_file(
+            self.source.path, self.settings, self.raw, forced=self.forced, key=key, **options
+        )
 
     def _draw(self, overview: "Overview") -> "Figure":
         return draw_gate_of(self.source.path, overview)
@@ -345,6 +351,7 @@ def gate_file(
     segments: GivenSegments | None = None,
     keep: Sequence[tuple[float, float]] = (),
     cut: Sequence[tuple[float, float]] = (),
+    key: str | Path | None = None,
     excerpt: Excerpt | None = None,
     plot: str | Path | None = None,
     options: OutputOptions | None = None,
@@ -390,6 +397,10 @@ def gate_file(
     keep, cut
         Stretches, from and to in seconds, in which the gate is fully open, or fully closed, in any
         case. The fades lie outside. Where both overlap, `keep` has priority.
+    key
+        Path of another recording that opens the gate (sidechain), of any format, sample rate and
+        length. Its lag and clock drift are found from common sound; without any, both recordings
+        start together. Outside the key the gate is closed, or open with `duck=True`.
     excerpt
         Part of the recording that is written; None for all of it.
     plot
@@ -442,6 +453,7 @@ def gate_file(
         labels=labels,
         comparison=comparison,
         forced=forced,
+        key=key,
         excerpt=excerpt,
         segments_path=segments if isinstance(segments, str | Path) else None,
         plot=plot,
@@ -466,6 +478,7 @@ def gate_recording(
     labels: str | Path | None = None,
     comparison: str | Path | None = None,
     forced: ForcedStretches = NOT_FORCED,
+    key: str | Path | None = None,
     excerpt: Excerpt | None = None,
     segments_path: str | Path | None = None,
     plot: str | Path | None = None,
@@ -484,13 +497,15 @@ def gate_recording(
     `before_output_appears` is called when all samples are written. If it raises an exception, no
     output appears.
     """
-    if plot and excerpt:
-        raise SettingsError("a picture shows the whole recording: omit plot= or the excerpt")
+    if key is not None and against:
+        raise SettingsError("key= and against= exclude each other: leave out one")
+    _check_combination(plot, excerpt, key, against)
     started = time.perf_counter()
     noises = measure_noise_file(settings)
     can_stream = (
         excerpt is None
         and not against
+        and key is None
         and GateDecision.from_settings(settings, noises, forced) is not None
     )
     with (
@@ -503,11 +518,13 @@ def gate_recording(
         decision = None
         if excerpt and excerpt.start is None:
             noises = noises or measure_noise_span_of_reader(reader, settings)
-            decision, second_pass = decide(reader, settings, noises, forced, others, report)
+            decision, second_pass = decide_with_key(
+                reader, settings, noises, forced, others, report, key
+            )
             span = _choose_busiest_span(reader, decision, others, excerpt)
         else:
             span = choose_span(excerpt, None, info.sample_rate, hop) if excerpt else SampleSpan()
-        sources = _input_paths(info.path, settings.noise_file, segments_path, against)
+        sources = _input_paths(info.path, settings.noise_file, segments_path, key, against)
         outputs = plan_outputs(
             reader,
             output,
@@ -524,7 +541,9 @@ def gate_recording(
             settings = settings.live
         if decision is None:
             noises = noises or measure_noise_span_of_reader(reader, settings)
-            decision, second_pass = decide(reader, settings, noises, forced, others, report)
+            decision, second_pass = decide_with_key(
+                reader, settings, noises, forced, others, report, key
+            )
         picture = check_picture(plot, sources | outputs.paths, force)
         recorder = _create_recorder(decision, info) if picture else None
         is_file = info.path != STDIO_PATH
@@ -596,7 +615,20 @@ def gate_recording(
         delay_ms=None if delay_samples is None else 1000 * delay_samples / rate,
         raw=raw,
         others=others.report(gated.bleed),
+        key=KeyTrack(Path(key), decision.key.alignment) if key and decision.key else None,
     )
+
+
+def _check_combination(
+    plot: str | Path | None,
+    excerpt: Excerpt | None,
+    key: str | Path | None,
+    against: Sequence[str | Path],
+) -> None:
+    if key is not None and against:
+        raise SettingsError("key= and against= exclude each other: leave out one")
+    if plot and excerpt:
+        raise SettingsError("a picture shows a whole recording: leave out plot= or the excerpt")
 
 
 def _create_recorder(decision: GateDecision, info: AudioInfo) -> "OverviewRecorder":
@@ -684,6 +716,7 @@ def _input_paths(
     path: Path,
     noise_file: str | None,
     segments: str | Path | None = None,
+    key: str | Path | None = None,
     against: Sequence[str | Path] = (),
 ) -> dict[str, Path]:
     """Return the paths of the files that are only read, by their description."""
@@ -691,6 +724,7 @@ def _input_paths(
         "the input": path,
         "the recording of the noise": noise_file,
         "the applied file": segments,
+        "the key": key,
     }
     for number, track in enumerate(against, 1):
         named["another track" if number == 1 else f"another track ({number})"] = track

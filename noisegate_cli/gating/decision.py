@@ -13,6 +13,7 @@ from noisegate_cli.text import format_repr
 if TYPE_CHECKING:
     from noisegate_cli.gating.bleed.learner import LearnedBleed
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
+    from noisegate_cli.gating.key import KeySource
     from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
 
 STAYS_OPEN = -1.0
@@ -42,6 +43,8 @@ class GateDecision:
     """Channels that open the gate; None for all of them."""
     bleed: "LearnedBleed | None" = None
     """What is known about the bleed of other tracks; None without any."""
+    key: "KeySource | None" = None
+    """Another recording that opens the gate."""
 
     def __repr__(self) -> str:
         return format_repr(self, "threshold", "suggestion")

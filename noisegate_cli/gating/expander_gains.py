@@ -1,13 +1,18 @@
 """The gains of an expander in a recording: static curve, forced stretches, fades."""
 
+from typing import TYPE_CHECKING
+
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.decision import GateDecision
-from noisegate_cli.gating.detection.detector import Detector
 from noisegate_cli.gating.forced import ForcedGains
 from noisegate_cli.gating.gain.envelope import Gains
 from noisegate_cli.gating.gain.expander import Expander, GainFades
 from noisegate_cli.gating.gain.mask import DetectorValues
 from noisegate_cli.gating.timing import Timing
+
+if TYPE_CHECKING:
+    from noisegate_cli.gating.detection.detector import Detector
+    from noisegate_cli.gating.key import KeyedDetector
 
 
 class ExpanderGains(BlockProcessor[DetectorValues, Gains]):
@@ -30,7 +35,7 @@ class ExpanderGains(BlockProcessor[DetectorValues, Gains]):
     def __init__(
         self,
         decision: GateDecision,
-        detector: Detector,
+        detector: "Detector | KeyedDetector",
         timing: Timing,
         sample_rate: int,
         closed_gain: float,

@@ -10,7 +10,7 @@ import numpy as np
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.cutoffs import CutoffAudit, CutoffReport, is_audited
 from noisegate_cli.gating.decision import GateDecision
-from noisegate_cli.gating.detection.detector import create_detector
+from noisegate_cli.gating.detection.detector import Detector, create_detector
 from noisegate_cli.gating.forced import NOT_FORCED, ForcedMask, ForcedStretches
 from noisegate_cli.gating.frames.band_power import BandPowerExtractor
 from noisegate_cli.gating.frames.levels import RmsLevels
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.bleed.report import BleedReport
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
     from noisegate_cli.gating.expander_gains import ExpanderGains
+    from noisegate_cli.gating.key import KeyedDetector
     from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
     from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
@@ -135,19 +136,13 @@ class Gate(BlockProcessor[Samples, Gated]):
         timing = settings.timing(sample_rate)
         self._decision, self._sample_rate, self._timing = decision, sample_rate, timing
         self._heard = decision.heard_channels
-        self._detector = create_detector(
-            decision.rule,
-            settings,
-            sample_rate,
-            channels if self._heard is None else len(self._heard),
-            decision.subsample,
-        )
+        self._detector = _create_detector(decision, sample_rate, channels)
         gates = self._detector.gates
         self._noises = match_noise_profiles(decision.noises or (None,), gates)
         reduction_db = settings.pause_reduction_db if any(self._noises) else 0.0
-        # An expander attenuates a decay gradually, and ducking is meant to attenuate sounds.
+        # An expander attenuates a decay gradually. Ducking and a key are meant to cut sounds.
         self._is_audited = is_audited(decision.range_db - reduction_db) and not (
-            settings.expands or settings.duck
+            settings.expands or settings.duck or decision.key
         )
         self._closed_gain = closed_gain = float(10 ** (decision.range_db / 20))
         self._ducks = settings.duck
@@ -191,7 +186,9 @@ class Gate(BlockProcessor[Samples, Gated]):
         if not (bleed and any(bleed.models)):
             return None
         from noisegate_cli.gating.bleed.filter import BleedFilter
+        from noisegate_cli.gating.key import KeyedDetector
 
+        assert not isinstance(self._detector, KeyedDetector)  # a key excludes other tracks
         return BleedFilter(self._decision, self._detector, sample_rate, channels, references)
 
     def _create_spectral_gate(
@@ -338,6 +335,18 @@ class Gate(BlockProcessor[Samples, Gated]):
         limits = np.iinfo(block.dtype)
         removed = np.clip(inputs.astype(np.int64) - gated, limits.min, limits.max)
         return removed.astype(block.dtype)
+
+
+def _create_detector(
+    decision: GateDecision, sample_rate: int, channels: int
+) -> "Detector | KeyedDetector":
+    """Create the detector of a recording, or of the key that opens its gate."""
+    if decision.key:
+        from noisegate_cli.gating.key import KeyedDetector
+
+        return KeyedDetector(decision.key, decision.settings, sample_rate, channels)
+    heard = channels if decision.heard_channels is None else len(decision.heard_channels)
+    return create_detector(decision.rule, decision.settings, sample_rate, heard, decision.subsample)
 
 
 def compute_latency(settings: GateSettings, sample_rate: int) -> int:

@@ -10,6 +10,8 @@ from noisegate_cli.text import suggest_nearest
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 _TIME = r"((?:\d+:){0,2}\d+(?:\.\d*)?)s?"
+_EDGE = r"([\d.]+)\s*(k?)(?:Hz)?"
+_BAND = re.compile(rf"{_EDGE}\s*-\s*{_EDGE}", re.IGNORECASE)
 _DB = re.compile(rf"({_NUMBER})\s*dB(?:FS)?", re.IGNORECASE)
 _TIME_UNITS_MS = {"ms": 1.0, "s": 1000.0}
 
@@ -246,14 +248,34 @@ def parse_band(name: str, text: str) -> tuple[float, float]:
     >>> parse_band("key", "250Hz - 4kHz")
     (250.0, 4000.0)
     """
-    edge = r"([\d.]+)\s*(k?)(?:Hz)?"
-    match = re.fullmatch(rf"{edge}\s*-\s*{edge}", text.strip(), re.IGNORECASE)
+    match = _BAND.fullmatch(text.strip())
     low, high = (_number(match[1]), _number(match[3])) if match else (None, None)
     if match is None or low is None or high is None:
         raise SettingsError(f"{name} {text!r} is not a band of frequencies: give Hz, 250-4000")
     high *= 1000 if match[4] else 1
     # In "0.25-4 kHz" both are kHz, in "250-4kHz" one is.
     return low * (1000 if match[2] or (match[4] and 1000 * low < high) else 1), high
+
+
+def parse_key(text: str) -> tuple[str | None, tuple[float, float] | None]:
+    """Parse a key: a band of frequencies, a file, or both as FILE:BAND.
+
+    Returns
+    -------
+    file, band_hz
+        None for the part that is not given.
+
+    Examples
+    --------
+    >>> parse_key("250-4000"), parse_key("voice.wav")
+    ((None, (250.0, 4000.0)), ('voice.wav', None))
+    >>> parse_key("C:voice.wav:0.25-4kHz")
+    ('C:voice.wav', (250.0, 4000.0))
+    """
+    file, colon, band = text.rpartition(":")
+    if _BAND.fullmatch(band.strip()):
+        return file if colon else None, parse_band("key", band)
+    return text, None
 
 
 def parse_quantity(name: str, text: str, unit: str) -> float:

@@ -19,6 +19,7 @@ FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
     "include": "--include",
     "jobs": "--jobs",
     "keep": "--keep",
+    "key": "--key",
     "labels": "--labels",
     "names_file": "--from-file",
     "null_separated": "-0",

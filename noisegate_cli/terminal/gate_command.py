@@ -12,6 +12,7 @@ from noisegate_cli.memory import keep_freed_memory
 from noisegate_cli.terminal.completion import complete_formats
 from noisegate_cli.terminal.console import print_data, print_message
 from noisegate_cli.terminal.gate_several import check_several, gate_several, print_cut_sounds
+from noisegate_cli.terminal.key_option import KeyOption, parse_key_option
 from noisegate_cli.terminal.option_groups import expand_option_groups
 from noisegate_cli.terminal.options import OUTPUT_PANEL, add_gate_options
 from noisegate_cli.terminal.shared_options import (
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from noisegate_cli.api.recordings import GateResult
 
 
-@add_gate_options()
+@add_gate_options("key_hz")
 @expand_option_groups
 def gate(
     settings: GateSettings,
@@ -75,6 +76,7 @@ def gate(
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = None,
+    key: KeyOption = None,
     plot: PlotOption = None,
     format: Annotated[  # noqa: A002
         str | None,
@@ -113,6 +115,7 @@ def gate(
     from noisegate_cli.terminal.summary import format_gate_summary
 
     keep_freed_memory()
+    key_file, settings = parse_key_option(key, settings)
     if json and "-" in (output, residue, *stretches.outputs):
         raise SettingsError("--json and -o - both write to standard output: give -o a file name")
     raw_format = parse_raw_format(raw)
@@ -128,6 +131,7 @@ def gate(
         settings=settings,
         against=[parse_path(path) for path in against or ()],
         residue=parse_path(residue) if residue else None,
+        key=key_file,
         plot=plot,
         options=options,
         raw=raw_format,
@@ -139,6 +143,7 @@ def gate(
     if len(files) > 1:
         single = {
             "--against": against[0] if against else None,
+            "--key": str(key_file) if key_file else None,
             "--residue": residue,
             "--plot": plot,
             **stretches.single_files,

@@ -19,6 +19,7 @@ from noisegate_cli.json_values import to_json_value
 from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
 from noisegate_cli.terminal.console import print_data
 from noisegate_cli.terminal.flags import to_flags
+from noisegate_cli.terminal.key_option import build_key_data
 from noisegate_cli.terminal.reasons import format_reason, format_recorded_reason
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         | _complete_summary(summarize_result(result))
         | {
             "segments": build_segments_data(result),
+            "key": build_key_data(result.key),
             "forced": result.forced if result.forced else None,
             "noises": _build_noises_data(result.noises),
             "delay_ms": result.delay_ms,

@@ -8,6 +8,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.advice import format_noise_value, suggest_cutoff_remedies
 from noisegate_cli.terminal.bleed_text import format_bleed
 from noisegate_cli.terminal.flags import to_flags
+from noisegate_cli.terminal.key_option import format_key
 from noisegate_cli.terminal.reasons import format_reason
 from noisegate_cli.terminal.stretches import format_stretches
 from noisegate_cli.terminal.tracks import format_tracks
@@ -39,6 +40,8 @@ def format_gate_summary(result: "GateResult") -> list[str]:
         reached = ": the pauses are already that quiet" if not result.range_db else ""
         range_db = format_db(result.range_db)
         lines.append(f"range      {range_db}, for the target floor{reached}")
+    if result.key:
+        lines.append(format_key(result.key))
     if result.settings.duck:
         lines.append(_format_ducking(result))
     if result.settings.expands:
@@ -104,7 +107,8 @@ def _format_ducking(result: "GateResult") -> str:
     if not result.statistics.closed:
         return "note       nothing rises above the threshold: nothing is turned down"
     depth = "muted" if result.range_db == MUTE else f"{-result.range_db:g} dB down"
-    return f"ducking    {depth} while the signal is above the threshold"
+    what = "key" if result.key else "signal"
+    return f"ducking    {depth} while the {what} is above the threshold"
 
 
 def _format_expander(result: "GateResult") -> str:

@@ -56,6 +56,7 @@ from noisegate_cli.gating.gain.expander import (
 from noisegate_cli.gating.gain.mask import GateMask, Hysteresis, MinRunLength
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
 from noisegate_cli.gating.gate import Gate
+from noisegate_cli.gating.key import KeyedDetector, KeySource
 from noisegate_cli.gating.noise_profile import NoiseProfile
 from noisegate_cli.gating.segments import OpenRunCollector
 from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
@@ -199,6 +200,18 @@ def read_report(analyzer):
     return (report.percentiles_db, report.peak_db, report.closed_share, report.trials)
 
 
+def create_keyed_detector():
+    """Create a detector whose key has another rate, starts later and drifts."""
+    key = KeySource(
+        lambda: ((block, i == 6) for i, block in enumerate(np.array_split(PCM, 7))),
+        sample_rate=2 * RATE,
+        channels=2,
+        rule=0.05,
+        alignment=Alignment(0.05, 100.0),
+    )
+    return KeyedDetector(key, SETTINGS, RATE, 2)
+
+
 def create_expander_gains():
     settings = replace(SEPARATE, ratio=3.0, knee_db=6.0)
     forced = ForcedStretches(keep=[(0.4, 0.5)], cut=[(0.2, 0.3)])
@@ -235,6 +248,7 @@ CASES = {
     ),
     Turns: Case(lambda: Turns(100), [PCM, PCM[::-1]]),
     Envelope: Case(lambda: Envelope(3, 4.5, 9.5, 0.1, 2), [MASK]),
+    KeyedDetector: Case(create_keyed_detector, [PCM]),
     LaggingLevel: Case(lambda: LaggingLevel(1.4, 2), [VALUES]),
     LevelClosing: Case(lambda: LevelClosing(7, 2), [VALUES]),
     LevelOpening: Case(lambda: LevelOpening(7, 2), [VALUES]),
