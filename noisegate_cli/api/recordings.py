@@ -497,8 +497,6 @@ def gate_recording(
     `before_output_appears` is called when all samples are written. If it raises an exception, no
     output appears.
     """
-    if key is not None and against:
-        raise SettingsError("key= and against= exclude each other: leave out one")
     _check_combination(plot, excerpt, key, against)
     started = time.perf_counter()
     noises = measure_noise_file(settings)
@@ -628,7 +626,7 @@ def _check_combination(
     if key is not None and against:
         raise SettingsError("key= and against= exclude each other: leave out one")
     if plot and excerpt:
-        raise SettingsError("a picture shows a whole recording: leave out plot= or the excerpt")
+        raise SettingsError("a picture shows the whole recording: omit plot= or the excerpt")
 
 
 def _create_recorder(decision: GateDecision, info: AudioInfo) -> "OverviewRecorder":
