@@ -379,4 +379,5 @@ def test_memory_does_not_grow_with_length(tmp_path):
                 file.write(np.tile(as_type(loud_and_quiet(44100), "PCM_16"), 20))
         command = [sys.executable, "-c", MEMORY, str(source), str(tmp_path / "out.wav")]
         peaks.append(int(subprocess.run(command, capture_output=True, check=True).stdout))
-    assert peaks[1] < 1.05 * peaks[0]
+    # In kB; the samples of 13 minutes take 69 MB.
+    assert peaks[1] - peaks[0] < 12_000
