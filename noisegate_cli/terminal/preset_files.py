@@ -5,7 +5,6 @@ the built-in preset that sets the other options. A file given by its path holds 
 file of the user's presets holds a table for each.
 """
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -192,9 +191,10 @@ def save_preset(name: str, preset: Preset, options: Mapping[str, Option], force:
         content = _replace_table(
             path.read_text(encoding="utf-8") if path.exists() else "", name, lines
         )
-    if not is_new and not force and path.read_text(encoding="utf-8") != content:
+    if not is_new and not force and path.read_bytes() != content.encode():
         raise OutputError(f"preset {name!r} exists already: force=True overwrites it")
-    write_document(path, content.encode(), force=True)
+    # A link, such as into a folder of settings under version control, stays a link.
+    write_document(Path(os.path.realpath(path)), content.encode(), force=True)
     return path
 
 
@@ -209,6 +209,8 @@ def _format_value(value: str | bool) -> str:
     """Return a value as TOML: a plain number where it is one, else text."""
     if isinstance(value, bool):
         return str(value).lower()
+    import json
+
     is_number = re.fullmatch(r"-?(?:0|[1-9]\d*)(?:\.\d+)?", value)
     return value if is_number else json.dumps(value, ensure_ascii=False)
 
@@ -221,6 +223,7 @@ def _replace_table(content: str, name: str, lines: str) -> str:
     OutputError
         If the table is written in a way that can't be replaced, such as an inline table.
     """
+    import json
     import tomllib
 
     header = f"[{name}]" if re.fullmatch(r"[\w-]+", name, re.ASCII) else f"[{json.dumps(name)}]"

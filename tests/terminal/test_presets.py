@@ -5,10 +5,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from noisegate_cli import GateSettings, SettingsError
 from noisegate_cli.errors import OutputError
-from noisegate_cli.terminal.cli import run
+from noisegate_cli.terminal.cli import app, run
 from noisegate_cli.terminal.completion import complete_presets
 from noisegate_cli.terminal.options import GATE_OPTIONS, choose_preset, parse_preset
 from noisegate_cli.terminal.preset_files import (
@@ -117,6 +118,15 @@ def test_a_preset_is_only_replaced_on_demand_and_the_rest_of_the_file_stays(user
     assert settings_of("two words").range_db == -math.inf
 
 
+def test_a_file_of_presets_that_is_a_link_stays_one(user_file, tmp_path):
+    user_file.parent.mkdir(parents=True)
+    (tmp_path / "real.toml").touch()
+    user_file.symlink_to(tmp_path / "real.toml")
+    save("a", hold_ms="5")
+    assert user_file.is_symlink()
+    assert (tmp_path / "real.toml").read_text() == '[a]\npreset = "voice"\nhold = 5\n'
+
+
 def test_a_table_that_cannot_be_replaced_is_left(user_file):
     user_file.parent.mkdir(parents=True)
     user_file.write_text("b = { hold = 2 }\n")
@@ -174,3 +184,17 @@ def test_environment_variables_set_options_unless_they_are_typed(capsys, monkeyp
     monkeypatch.setenv("NGATE_GATE_QUIET", "1")
     assert run(["gate", source, "-p", "voice", "--hold", "90"]) == 0
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_variable_of_every_option_is_named_like_its_flag():
+    for command in get_command(app).commands.values():
+        for option in command.params:
+            flags = [flag.lstrip("-").replace("-", "_") for flag in option.opts]
+            if option.param_type_name == "option" and not option.secondary_opts:
+                assert option.name in flags, f"{command.name} {option.opts}"
+
+
+def test_help_does_not_list_the_environment_variables(capsys):
+    for command in ("gate", "analyze", "batch"):
+        assert run([command, "--help"]) == 0
+    assert "NGATE_" not in capsys.readouterr().out

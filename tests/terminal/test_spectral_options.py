@@ -152,7 +152,7 @@ def test_a_batch_checks_the_noise_file_first_and_resolves_its_path(
         (["--noise", "0-1"], 2, "--noise requires --spectral"),
         (["--reduction", "12"], 2, "--reduction requires --spectral"),
         (["--spectral", "--reduction", "much"], 2, "reduction 'much'"),
-        (["--spectral", "--reduction", "-12dB"], 2, "give 12dB"),
+        (["--spectral", "--reduction", "12ms"], 2, "give 12dB"),
         (["--spectral", "--noise", "3-2"], 2, "noise '3-2' ends before it starts"),
         (["--spectral", "--noise", "room.wav"], 1, "'room.wav' doesn't exist"),
         (["--spectral", "--noise", "0:01-0:30"], 1, "it ends at 0:03.00"),
