@@ -38,7 +38,7 @@ def test_a_picture_changes_neither_the_output_nor_the_residue(write, tmp_path):
         ("out.jpg", "end the name in .png, .pdf or .svg"),
         ("old.png", "already exists: --force overwrites it"),
         ("in.png", "is the input"),
-        ("folder.png", "is a directory"),
+        ("folder.png", "is a folder"),
     ],
 )
 def test_a_picture_that_cannot_be_written_is_refused_before_the_work(
