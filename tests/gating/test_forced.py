@@ -129,7 +129,7 @@ def test_segments_of_a_result_give_the_same_result(preset, channels):
 
 
 @pytest.mark.parametrize("spectral", [{"spectral": True}, {"target_floor_db": -70.0}])
-def test_segments_of_a_result_give_the_same_result_if_the_noise_is_learnt(spectral):
+def test_segments_of_a_result_give_the_same_result_if_the_noise_is_learned(spectral):
     y = np.tile(loud_and_quiet(), 2) + np.random.default_rng(0).normal(0, 0.001, 96000)
     first = gate(y, RATE, return_result=True, **spectral)
     again = gate(y, RATE, segments=first.segments, return_result=True, **spectral)
@@ -168,7 +168,10 @@ def test_a_wanted_cut_is_not_reported_as_a_fault_of_the_gate():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"keep": [(2, 1)]}, r"keep \(2, 1\) is not a stretch: give two times in seconds, 0 or more"),
+        (
+            {"keep": [(2, 1)]},
+            r"keep \(2, 1\) is not a stretch: give two times in seconds, 0 or more",
+        ),
         ({"cut": [(-1, 1)]}, r"cut \(-1, 1\) is not a stretch"),
         ({"keep": [1, 2]}, r"keep \[1, 2\] is not a list of stretches"),
         ({"cut": ["ab"]}, r"cut \('a', 'b'\) is not a stretch: give \(from, to\) in seconds"),
