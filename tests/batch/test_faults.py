@@ -470,7 +470,7 @@ def test_the_reader_of_standard_output_ends_before_the_batch(tmp_path):
     errors = process.stderr.read()
     process.stderr.close()
     assert process.wait(30) == 1
-    assert "the reader of standard output has ended" in errors
+    assert "that reads standard output has exited" in errors
     assert "of 12 recordings are finished: repeat the command to continue" in errors
     assert "Traceback" not in errors
     assert "Exception" not in errors

@@ -93,7 +93,7 @@ def test_a_batch_draws_unusual_recordings_and_replaces_only_its_own_sheet(write,
     assert sheet.read_bytes() == first
     sheet.write_text("mine")
     assert run([*batch, "-t", "-27dB"]) == 1
-    assert "no contact sheet of a batch: give --plot another name" in capsys.readouterr().err
+    assert "not the contact sheet of a batch: give --plot another name" in capsys.readouterr().err
     assert sheet.read_text() == "mine"
 
 
