@@ -213,7 +213,7 @@ def gate(
         Name of a preset instead of `settings`: `voice`, `music`, `field` or `hard`.
     y_noise
         Samples of the noise alone, shaped as `y`, for a spectral gate. By default the noise is
-        learnt from `y`.
+        learned from `y`.
     segments
         All stretches in which the gate is open, instead of a detector: the `segments` of a result,
         an array shaped (n, 2) in seconds, or the path of a label file. They are rounded to whole

@@ -37,7 +37,7 @@ def check_document(
     if path.suffix.lower().removeprefix(".") not in extensions:
         *most, final = (f".{extension}" for extension in extensions)
         raise OutputError(
-            f"{quote_path(path)} doesn't say what kind of {kind} to write: "
+            f"{quote_path(path)} has no known extension for a {kind}: "
             f"end the name in {', '.join(most)} or {final}"
         )
     for description, other in others.items():

@@ -120,7 +120,7 @@ class Analyzer(BlockProcessor[Samples, None]):
     samples
         Expected length of the recording in samples, 0 if unknown.
     noises
-        Noise profiles that the caller gave; empty if they are learnt from the recording.
+        Noise profiles that the caller gave; empty if they are learned from the recording.
     compare
         Whether the report compares a given threshold with the automatic gate.
     heard
@@ -227,7 +227,7 @@ class Analyzer(BlockProcessor[Samples, None]):
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """Verdict on each gate by its signal model; empty if none was learnt."""
+        """Verdict on each gate by its signal model; empty if none was learned."""
         rule = self._automatic.rule if self._automatic else ()
         return tuple(model.verdict for model in rule) if isinstance(rule, tuple) else ()
 
@@ -336,7 +336,7 @@ class Analyzer(BlockProcessor[Samples, None]):
 
     @cached_property
     def _automatic(self) -> _Detection | None:
-        """The detection by signal models; None if none were learnt."""
+        """The detection by signal models; None if none were learned."""
         return self._detect_by_models(self._model_learner) if self._model_learner else None
 
     def _detect_by_models(self, learner: SignalModelLearner) -> _Detection:

@@ -119,7 +119,7 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
             np.arange(round(start / 1000 / self._hop_s), round(end / 1000 / self._hop_s) + 1)
             for start, end in (DECAY_WINDOW_NEAR_MS, DECAY_WINDOW_FAR_MS, DECAY_WINDOW_LONG_MS)
         ]
-        # A frame whose centre is closer than half its length still overlaps the open side.
+        # A frame whose center is closer than half its length still overlaps the open side.
         half = timing.overlap // 2
         self._overlap = timing.overlap
         self._after_closing = max(half, round(timing.release / 2))

@@ -33,7 +33,7 @@ class GateDecision:
     """Noise profiles for the spectral gate: one for each gate, None where no noise was found, or
     one for all."""
     subsample: BatchSubsampler | None = None
-    """Band powers that the models were learnt from, reused when the same samples are gated."""
+    """Band powers that the models were learned from, reused when the same samples are gated."""
     target_range_db: float | None = None
     """Gain of the closed gate in dB that results from a target floor or a low contrast; None if
     the range of the settings is used."""

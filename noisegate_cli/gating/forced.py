@@ -252,7 +252,7 @@ def match_gates(segments: tuple[Spans, ...], gates: int) -> tuple[Spans, ...]:
 
 
 def frames_within(spans: Spans, timing: Timing, sample_rate: int) -> FrameRanges:
-    """Return the frames that overlap each stretch; frame k is centred on sample k·hop."""
+    """Return the frames that overlap each stretch; frame k is centered on sample k·hop."""
     seconds = np.array(spans, np.float64).reshape(-1, 2)
     # A microsample is less than any sample, and more than a rounding error.
     starts = np.floor(seconds[:, 0] * sample_rate + 1e-6)

@@ -95,7 +95,7 @@ class Gate(BlockProcessor[Samples, Gated]):
     span
         First sample that the report describes, a multiple of the hop, and first sample after them.
     live
-        Whether to minimise the latency of a spectral gate. The output is the same, except for a
+        Whether to minimize the latency of a spectral gate. The output is the same, except for a
         spectral gate that tracks the noise: it then tracks it in smaller batches.
     on_frames
         Is called with the values of the detector and the levels of each block, both shaped
@@ -353,7 +353,7 @@ def compute_latency(settings: GateSettings, sample_rate: int) -> int:
     """Return the latency of a live gate with a given threshold and noise, in samples.
 
     This is the maximum number of samples by which the output lags behind the input. A frame is
-    complete half a frame after its centre, and a sample half a frame before the last frame that
+    complete half a frame after its center, and a sample half a frame before the last frame that
     covers it. The mask waits until it is known whether runs reach their minimum length, and the
     envelope for the fade-in and the lookahead.
     """

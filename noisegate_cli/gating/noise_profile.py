@@ -69,10 +69,10 @@ class NoiseProfile:
     def level_db(self, low_hz: float = 0.0, high_hz: float = math.inf) -> float:
         """Return the level between two frequencies, in dBFS."""
         step = self.highest_hz / (len(self.power_densities) - 1)
-        centres = step * np.arange(len(self.power_densities))
+        centers = step * np.arange(len(self.power_densities))
         # The first and the last bin are half as wide as the others.
-        upper = np.clip(centres + step / 2, low_hz, min(high_hz, self.highest_hz))
-        lower = np.clip(centres - step / 2, max(low_hz, 0.0), min(high_hz, self.highest_hz))
+        upper = np.clip(centers + step / 2, low_hz, min(high_hz, self.highest_hz))
+        lower = np.clip(centers - step / 2, max(low_hz, 0.0), min(high_hz, self.highest_hz))
         return float(
             to_db(math.sqrt(np.maximum(upper - lower, 0) @ np.array(self.power_densities)))
         )

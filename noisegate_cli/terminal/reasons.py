@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 LEVELS = (
     "Noise around {noise_floor_db:.0f} dBFS, signal around {active_db:.0f} dBFS "
-    "({distance_db:.0f} dB apart)"
+    "({apart_db:.0f} dB apart)"
 )
 
 REASONS = {
@@ -73,4 +73,12 @@ def _format_verdict(verdict: Verdict, numbers: Mapping[str, float]) -> str:
     sentence = REASONS[verdict]
     if verdict in (Verdict.SEPARATED, Verdict.RAISED) and numbers["distance_db"] < MAX_PUMPING_DB:
         sentence += PUMPING_HINT
-    return sentence.format(**numbers)
+    return sentence.format(**numbers, apart_db=_subtract_rounded(numbers))
+
+
+def _subtract_rounded(numbers: Mapping[str, float]) -> float:
+    """Return the distance of signal and noise as a reader of the rounded levels computes it."""
+    active_db, noise_db = numbers["active_db"], numbers["noise_floor_db"]
+    if not math.isfinite(active_db - noise_db):
+        return numbers["distance_db"]
+    return round(active_db) - round(noise_db)

@@ -257,13 +257,13 @@ def _build_sweep_table(levels: "LevelReport", ascii_only: bool) -> "Table":
     return table
 
 
-def _select_rows(rows: "list[tuple[Trial, str]]", centre: int | None) -> "list[tuple[Trial, str]]":
-    """Return a few rows around the row `centre`, or from all of them without a centre."""
-    if centre is None:
+def _select_rows(rows: "list[tuple[Trial, str]]", center: int | None) -> "list[tuple[Trial, str]]":
+    """Return a few rows around the row `center`, or from all of them without a center."""
+    if center is None:
         return rows[:: max(SWEEP_STEP_DB, -(-len(rows) // MAX_SWEEP_ROWS))]
-    displayed = rows[centre % SWEEP_STEP_DB :: SWEEP_STEP_DB]
+    displayed = rows[center % SWEEP_STEP_DB :: SWEEP_STEP_DB]
     half = MAX_SWEEP_ROWS // 2
-    place = centre // SWEEP_STEP_DB
+    place = center // SWEEP_STEP_DB
     return displayed[max(0, place - half) : place + half + 1]
 
 

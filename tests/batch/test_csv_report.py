@@ -68,7 +68,7 @@ def test_a_report_replaces_no_file_but_an_earlier_report(tree, tmp_path):
     with pytest.raises(OutputError, match="is not the report of a batch"):
         run(tree, tmp_path / "out", csv_path=tmp_path / "notes.csv", force=True)
     assert (tmp_path / "notes.csv").read_text() == "one,two"
-    with pytest.raises(OutputError, match="is a directory"):
+    with pytest.raises(OutputError, match="is a folder"):
         run(tree, tmp_path / "out", csv_path=tmp_path)
 
 

@@ -97,7 +97,7 @@ def test_listed_names_outside_the_root_are_refused(tree, tmp_path):
         tree, [str(tmp_path / "other.wav"), str(tree / "day1")], GlobPatterns()
     )
     assert "other.wav' is not in" in outside.reason
-    assert "is a directory" in folder.reason
+    assert "is a folder" in folder.reason
 
 
 def test_listed_names_can_contain_any_character(tmp_path, monkeypatch):

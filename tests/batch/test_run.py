@@ -99,7 +99,7 @@ def test_a_new_output_tree_with_the_name_of_a_recording_is_refused(tree, tmp_pat
 def test_invalid_options_are_reported_before_anything_is_written(tree, tmp_path, capsys):
     output = tmp_path / "out"
     for options, message in (
-        (["-t", "0.1", "--shared-threshold"], "leave out -t"),
+        (["-t", "0.1", "--shared-threshold"], "omit -t"),
         (["--report", str(tmp_path / "no" / "r.csv")], "the folder does not exist"),
         (["--from-file", "nowhere"], "the list 'nowhere' can't be read"),
         (["--format", "xyz"], "'xyz'"),

@@ -134,10 +134,10 @@ def mean(scores: list[Score]) -> Score:
 def frame_levels(samples: Samples, rate: int) -> NDArray[np.float64]:
     """Return the RMS of each frame, over all channels."""
     frames = 1 + int(len(samples) / rate / HOP_S)
-    centre = np.arange(frames) * HOP_S * rate
+    center = np.arange(frames) * HOP_S * rate
     sums = np.concatenate([[0.0], np.cumsum((samples.astype(np.float64) ** 2).mean(axis=1))])
     start, end = (
-        np.clip(np.rint(centre + side * FRAME_S / 2 * rate), 0, len(samples)).astype(int)
+        np.clip(np.rint(center + side * FRAME_S / 2 * rate), 0, len(samples)).astype(int)
         for side in (-1, 1)
     )
     return np.asarray(np.sqrt((sums[end] - sums[start]) / np.maximum(end - start, 1) + 1e-20))

@@ -53,7 +53,9 @@ def test_a_name_with_another_extension_is_refused(tmp_path, name):
         (tmp_path / "out.PNG").mkdir()
     with pytest.raises(OutputError) as error:
         check_document(tmp_path / name, "picture", ("png", "pdf", "svg"), {}, force=True)
-    assert "end in .png, .pdf or .svg" in str(error.value) or "is a directory" in str(error.value)
+    assert "end the name in .png, .pdf or .svg" in str(error.value) or "is a folder" in str(
+        error.value
+    )
 
 
 def test_a_document_is_no_other_file_of_the_call_not_even_through_a_link(tmp_path):

@@ -129,7 +129,7 @@ def test_segments_of_a_result_give_the_same_result(preset, channels):
 
 
 @pytest.mark.parametrize("spectral", [{"spectral": True}, {"target_floor_db": -70.0}])
-def test_segments_of_a_result_give_the_same_result_if_the_noise_is_learnt(spectral):
+def test_segments_of_a_result_give_the_same_result_if_the_noise_is_learned(spectral):
     y = np.tile(loud_and_quiet(), 2) + np.random.default_rng(0).normal(0, 0.001, 96000)
     first = gate(y, RATE, return_result=True, **spectral)
     again = gate(y, RATE, segments=first.segments, return_result=True, **spectral)

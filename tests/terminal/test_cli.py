@@ -517,7 +517,7 @@ def test_batch_into_a_file_is_refused(tmp_path, write, capsys):
     write(tone(1, 0.1), "in/a.wav")
     (tmp_path / "out").touch()
     assert run(["batch", str(tmp_path / "in"), "-o", str(tmp_path / "out")]) == 1
-    assert "is not a directory" in read_error_line(capsys)
+    assert "is not a folder" in read_error_line(capsys)
 
 
 def test_output_is_ascii_on_an_ascii_terminal(write):

@@ -59,9 +59,12 @@ def test_no_message_about_files_or_batches_names_a_flag():
 def test_messages_of_a_batch_name_flags_on_the_command_line(tmp_path, capsys):
     for options, message in (
         (["-o", str(tmp_path)], "is the input folder: give another output with -o"),
-        (["-t", "0.1", "--shared-threshold"], "leave out -t, or what shares one"),
-        (["-j", "1", "--cluster", "tcp://x:1"], "--jobs is for this machine"),
-        (["--timeout", "9", "--cluster", "tcp://x:1"], "--timeout is for this machine, a cluster"),
+        (["-t", "0.1", "--shared-threshold"], "omit -t or the shared threshold"),
+        (["-j", "1", "--cluster", "tcp://x:1"], "--jobs applies to this machine only"),
+        (
+            ["--timeout", "9", "--cluster", "tcp://x:1"],
+            "--timeout applies to this machine only, and a cluster",
+        ),
         (["--from-file", "nowhere"], "give --from-file a file"),
     ):
         assert run(["batch", str(tmp_path), *options]) in (1, 2)

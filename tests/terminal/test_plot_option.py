@@ -38,7 +38,7 @@ def test_a_picture_changes_neither_the_output_nor_the_residue(write, tmp_path):
         ("out.jpg", "end the name in .png, .pdf or .svg"),
         ("old.png", "already exists: --force overwrites it"),
         ("in.png", "is the input"),
-        ("folder.png", "is a directory"),
+        ("folder.png", "is a folder"),
     ],
 )
 def test_a_picture_that_cannot_be_written_is_refused_before_the_work(
@@ -93,7 +93,7 @@ def test_a_batch_draws_unusual_recordings_and_replaces_only_its_own_sheet(write,
     assert sheet.read_bytes() == first
     sheet.write_text("mine")
     assert run([*batch, "-t", "-27dB"]) == 1
-    assert "no contact sheet of a batch: give --plot another name" in capsys.readouterr().err
+    assert "not the contact sheet of a batch: give --plot another name" in capsys.readouterr().err
     assert sheet.read_text() == "mine"
 
 

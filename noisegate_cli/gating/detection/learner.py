@@ -85,13 +85,13 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         return powers.max(axis=1, keepdims=True) if self._extractor.linked else powers
 
     def _narrow_frames(self) -> NDArray[np.int64]:
-        """Return the index of the stored frame at the centre of each narrow-band frame."""
+        """Return the index of the stored frame at the center of each narrow-band frame."""
         narrow, first, parts = self._narrow_bands, 0, []
         for index, powers in self.subsample.items():
             stored = self._narrow_powers.get(index)
             count = 0 if stored is None else len(stored)
-            centres = narrow.frame_length // 2 + narrow.hop_length * np.arange(count)
-            frames = np.rint((centres - self._frame_length // 2) / self._stride).astype(np.int64)
+            centers = narrow.frame_length // 2 + narrow.hop_length * np.arange(count)
+            frames = np.rint((centers - self._frame_length // 2) / self._stride).astype(np.int64)
             parts.append(first + np.clip(frames, 0, len(powers) - 1))
             first += len(powers)
         return np.concatenate(parts)

@@ -31,7 +31,7 @@ class LikelihoodDetector(BlockProcessor[Samples, tuple[DetectorValues, RmsLevels
     Parameters
     ----------
     models
-        One model per gate, learnt with the same settings.
+        One model per gate, learned with the same settings.
     settings
         Settings of the gate.
     sample_rate

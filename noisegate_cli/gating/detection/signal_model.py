@@ -1,7 +1,7 @@
 """Signal model of the automatic gate: log-likelihood ratio of signal to noise.
 
 A frame is the vector x of its band levels in dB. Noise and signal each have a normal distribution,
-which is learnt from the recording itself. The score of a frame is the logarithm of the ratio of
+which is learned from the recording itself. The score of a frame is the logarithm of the ratio of
 their densities, divided by the number of bands:
 
     score = (log p(x | signal) − log p(x | noise)) / bands.
@@ -119,7 +119,7 @@ MIN_POWER_DENSITY = 1e-30
 
 @dataclass(frozen=True)
 class SignalModel:
-    """Distributions of signal and noise of one gate, learnt from a recording."""
+    """Distributions of signal and noise of one gate, learned from a recording."""
 
     verdict: Verdict
     """Result of learning.

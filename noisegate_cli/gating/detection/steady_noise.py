@@ -51,8 +51,8 @@ def find_steady_noise(spectra: SparseSpectra, level_db: LevelsDb, frames_per_s: 
 
 def _compute_deviation(level_db: LevelsDb, window: int) -> LevelsDb:
     """Return the standard deviation in the window before or after each frame, whichever is less."""
-    centred = level_db - level_db.mean()
-    sums = np.cumsum(np.stack([centred, centred**2], axis=1), axis=0)
+    centered = level_db - level_db.mean()
+    sums = np.cumsum(np.stack([centered, centered**2], axis=1), axis=0)
     sums = np.concatenate([np.zeros((1, 2)), sums])
     mean, square = ((sums[window:] - sums[:-window]) / window).T
     variance = np.maximum(square - mean**2, 0)

@@ -29,7 +29,7 @@ MIN_NOISE_SPREAD_DB, MAX_NOISE_SPREAD_DB = 1.0, 3.0
 is clipped, because a higher threshold would mute speech."""
 
 MIN_HISTOGRAM_FRAMES = 20
-"""With fewer frames a bimodal distribution cannot be recognised."""
+"""With fewer frames a bimodal distribution cannot be recognized."""
 
 UNCLEAR_MARGIN_DB = 3.0
 """Frames closer to the threshold than this are not clearly signal or noise."""
@@ -165,7 +165,7 @@ def _nonempty_bins(histogram: LevelHistogram) -> tuple[HistogramValues, Histogra
     """Return the levels of the nonempty bins in dBFS, and their shares of the frames."""
     is_nonempty = histogram.counts > 0
     shares = histogram.counts[is_nonempty] / histogram.nonsilent_frames
-    return histogram.centres_db[is_nonempty], shares
+    return histogram.centers_db[is_nonempty], shares
 
 
 def _noise_and_signal(

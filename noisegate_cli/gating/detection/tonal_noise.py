@@ -110,7 +110,7 @@ def find_tonal_stretches(spectra: SparseSpectra, is_noise: Flags) -> Flags:
     ]
     reach = int(median(np.diff(spectra.frames))) if len(spectra.frames) > 1 else len(is_noise)
     changes = np.zeros(len(is_noise) + 1, np.int64)
-    centres = frames[is_tonal]
-    np.add.at(changes, np.maximum(centres - reach, 0), 1)
-    np.add.at(changes, np.minimum(centres + reach + 1, len(is_noise)), -1)
+    centers = frames[is_tonal]
+    np.add.at(changes, np.maximum(centers - reach, 0), 1)
+    np.add.at(changes, np.minimum(centers + reach + 1, len(is_noise)), -1)
     return np.asarray(np.cumsum(changes)[:-1] > 0)

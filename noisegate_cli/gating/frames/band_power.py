@@ -119,12 +119,12 @@ def _compute_weights(
 
 
 def _compute_bin_shares(
-    centres: NDArray[np.float64], edges: NDArray[np.float64], bin_width: float
+    centers: NDArray[np.float64], edges: NDArray[np.float64], bin_width: float
 ) -> NDArray[np.float64]:
     """Return the share of each bin that lies in each band, shaped (bins, bands); all in Hz."""
     half_bin = bin_width / 2
-    upper = np.minimum(centres[:, None] + half_bin, edges[1:])
-    lower = np.maximum(centres[:, None] - half_bin, edges[:-1])
+    upper = np.minimum(centers[:, None] + half_bin, edges[1:])
+    lower = np.maximum(centers[:, None] - half_bin, edges[:-1])
     return np.asarray(np.maximum(upper - lower, 0) / (2 * half_bin))
 
 

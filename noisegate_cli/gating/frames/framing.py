@@ -31,7 +31,7 @@ class FrameBatcher(BlockProcessor[Samples, Iterator[FrameBatch]]):
     frames
         Number of frames in a batch; `frames_per_batch(hop_length)` by default.
     center
-        Whether frame k is centred on sample k·hop, with zeros before the first sample and after
+        Whether frame k is centered on sample k·hop, with zeros before the first sample and after
         the last one, as in `librosa.stft`. Otherwise frame k begins at sample k·hop, and the last
         frame ends within the stream.
     """

@@ -61,7 +61,7 @@ class LevelHistogram:
         return int(self.counts.sum())
 
     @property
-    def centres_db(self) -> NDArray[np.float64]:
+    def centers_db(self) -> NDArray[np.float64]:
         """Level in the middle of each bin, in dBFS."""
         return np.asarray(
             HISTOGRAM_MIN_DB + HISTOGRAM_BIN_DB * (np.arange(len(self.counts)) + 0.5), np.float64
@@ -72,7 +72,7 @@ class LevelHistogram:
         if not self.nonsilent_frames:
             return -np.inf
         rank = max(1, int(np.ceil(percent / 100 * self.nonsilent_frames)))
-        return float(self.centres_db[np.searchsorted(np.cumsum(self.counts), rank)])
+        return float(self.centers_db[np.searchsorted(np.cumsum(self.counts), rank)])
 
     def rebin(self, max_bins: int = 16) -> list[tuple[float, float, int]]:
         """Return at most `max_bins` rows (from dB, to dB, frames) in round steps, loudest first.

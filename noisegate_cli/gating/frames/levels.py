@@ -1,7 +1,7 @@
 """Measure the RMS level of each frame.
 
-The framing equals librosa's with `center=True`: frame *k* is centred on sample *k·H*, the signal is
-padded with zeros, and *n* samples have 1 + ⌊n/H⌋ frames.
+The framing equals librosa's with `center=True`: frame *k* is centered on sample *k·H*, the signal
+is padded with zeros, and *n* samples have 1 + ⌊n/H⌋ frames.
 """
 
 from typing import Any

@@ -48,7 +48,7 @@ def compute_noise_floor(quiet: LevelsDb) -> LevelsDb:
 
 
 def interpolate_steps(floor: LevelsDb, step_frames: int, frames: NDArray[np.int64]) -> LevelsDb:
-    """Interpolate the floor at the given frames linearly between the centres of the steps.
+    """Interpolate the floor at the given frames linearly between the centers of the steps.
 
     Examples
     --------

@@ -33,7 +33,7 @@ def compute_mel_edges(sample_rate: int, bands: int) -> NDArray[np.float64]:
 class SpectrogramMeter(BlockProcessor[Samples, BandLevels]):
     """Measure the mean power of all channels in mel bands, in columns of several frames.
 
-    Frames overlap by half; frame *k* is centred on sample *k* · `frame_length` / 2.
+    Frames overlap by half; frame *k* is centered on sample *k* · `frame_length` / 2.
 
     Parameters
     ----------

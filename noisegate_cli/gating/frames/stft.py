@@ -45,7 +45,7 @@ class Stft:
         self.mean_square_per_power = 2 / (frame_length * float(np.sum(window**2)))
         """Mean square of a frame for each unit of |X|² in a bin, by Parseval's theorem."""
         self.tone_power = float(np.sum(window)) ** 2 / 2
-        """|X|² of a tone with RMS 1 at the centre of a bin."""
+        """|X|² of a tone with RMS 1 at the center of a bin."""
         self.fft_batch_frames = max(1, FFT_BATCH_SAMPLES // frame_length)
         """Number of frames that are transformed at once."""
 
@@ -75,7 +75,7 @@ class InverseStft(BlockProcessor[Sequence[Spectra], Float32Samples]):
 
     This is the least-squares solution of Griffin and Lim (Signal estimation from modified
     short-time Fourier transform, 1984). Unmodified spectra give the original samples. The first
-    frame is centred on the first sample.
+    frame is centered on the first sample.
 
     Examples
     --------
@@ -102,7 +102,7 @@ class InverseStft(BlockProcessor[Sequence[Spectra], Float32Samples]):
     def process(self, spectra: Sequence[Spectra], last: bool = False) -> Float32Samples:
         """Return the samples that the next frames complete, shaped (samples, channels).
 
-        With `last`, all remaining samples are returned, up to half a frame after the centre of the
+        With `last`, all remaining samples are returned, up to half a frame after the center of the
         last frame.
         """
         frames, before = len(spectra[0]), len(self._shares) - 1

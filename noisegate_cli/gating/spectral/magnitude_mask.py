@@ -58,7 +58,7 @@ ChannelSpectra: TypeAlias = NDArray[np.complexfloating[Any, Any]]
 class MagnitudeMask(BlockProcessor[Samples, Samples]):
     """Multiply the bins of the magnitude spectrogram at or below a threshold by a constant gain.
 
-    With a threshold in the settings, T is the magnitude of a tone with this RMS at the centre of a
+    With a threshold in the settings, T is the magnitude of a tone with this RMS at the center of a
     bin. Otherwise T² is `MASK_OPEN_POWER_RATIO` times the mean |X|² of the noise in the bin. The
     gain is 0 in the preset `hard`; `reduction_db` sets it. If channels are linked, their RMS
     magnitude √(mean |X|²) is compared with T, and all channels get the same mask.

@@ -37,7 +37,7 @@ def threshold_db(suggestion):
 @pytest.mark.parametrize("method", [otsu, two_normals, below_active_level])
 def test_each_method_separates_noise_from_signal(method):
     levels = histogram()
-    assert -57 < method(levels.centres_db, levels.counts / levels.nonsilent_frames) < -33
+    assert -57 < method(levels.centers_db, levels.counts / levels.nonsilent_frames) < -33
 
 
 @pytest.mark.parametrize("speech_share", [0.1, 0.3, 0.5, 0.7, 0.9])

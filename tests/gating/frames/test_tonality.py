@@ -16,7 +16,7 @@ def tonality_db(y, rate):
     return compute_tonality_db(powers[:, 0].mean(axis=0))
 
 
-def coloured_noise(rate, slope, seed=0):
+def colored_noise(rate, slope, seed=0):
     spectrum = np.fft.rfft(np.random.default_rng(seed).normal(0, 1, 5 * rate))
     hz = np.fft.rfftfreq(5 * rate, 1 / rate)
     return np.fft.irfft(spectrum * np.maximum(hz, 30) ** slope)
@@ -29,21 +29,21 @@ def chord(rate, notes=(220, 277, 330)):
 
 @pytest.mark.parametrize("rate", [8000, 22050, 96000])
 @pytest.mark.parametrize("slope", [-1.0, -0.5, 0.0, 0.5])
-def test_noise_of_any_colour_is_not_tonal(rate, slope):
-    assert 0 <= tonality_db(coloured_noise(rate, slope), rate) < 1
+def test_noise_of_any_color_is_not_tonal(rate, slope):
+    assert 0 <= tonality_db(colored_noise(rate, slope), rate) < 1
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 96000])
 def test_a_chord_in_noise_is_tonal(rate):
     y = chord(rate)
-    noise = coloured_noise(rate, -0.5)
+    noise = colored_noise(rate, -0.5)
     noise *= 0.01 * y.std() / noise.std()
     assert tonality_db(y + noise, rate) > 6
 
 
 @pytest.mark.parametrize("gain", [0.01, 100.0])
 def test_tonality_does_not_depend_on_the_level(gain):
-    y = chord(16000) + 0.1 * coloured_noise(16000, 0.0)
+    y = chord(16000) + 0.1 * colored_noise(16000, 0.0)
     assert tonality_db(gain * y, 16000) == pytest.approx(tonality_db(y, 16000), abs=1e-3)
 
 

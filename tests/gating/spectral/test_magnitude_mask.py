@@ -37,7 +37,7 @@ def mask_in_blocks(y, gate_settings, block=None, live=False, profiles=None, rate
 
 
 def threshold_magnitude(level, frame_length):
-    """Return the magnitude of a tone with the RMS `level` at the centre of a bin."""
+    """Return the magnitude of a tone with the RMS `level` at the center of a bin."""
     return level * np.sqrt(2) * frame_length / 4
 
 
