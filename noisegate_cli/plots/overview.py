@@ -154,7 +154,8 @@ class OverviewRecorder:
 
     def add_frames(self, values: DetectorValues, levels: RmsLevels) -> None:
         """Add detector values and levels, both shaped (frames, gates)."""
-        self._levels.add(levels if self._uses_scores else values)
+        # Outside a key the values of a level detector are minus infinity.
+        self._levels.add(levels if self._uses_scores else np.maximum(values, 0))
         if self._uses_scores:
             self._scores.process(values)
 

@@ -134,6 +134,14 @@ def test_the_picture_of_a_result_shows_the_key_at_work(files):
     assert np.array_equal(overview.segments.seconds, result.segments.seconds)
 
 
+@pytest.mark.parametrize("changes", [GATE, GATE | {"ratio": 3.0}, {"threshold": "auto"}])
+def test_a_picture_is_drawn_where_the_key_is_shorter(files, changes):
+    sf.write("key.wav", make_bursts()[: 4 * RATE], RATE)
+    result = gate_file("music.wav", "out.wav", key="key.wav", plot="out.png", **changes)
+    assert (files / "out.png").stat().st_size > 1000
+    assert result.segments.seconds.max() < 4.3
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
