@@ -88,7 +88,7 @@ def test_a_root_that_is_not_a_directory_is_refused(tree):
 
 
 def test_a_new_output_tree_with_the_name_of_a_recording_is_refused(tree, tmp_path):
-    with pytest.raises(OutputError, match=r"clean.wav' has the name of a recording.*directory"):
+    with pytest.raises(OutputError, match=r"clean.wav' has the name of a recording.*folder"):
         run(tree, tmp_path / "clean.wav")
     assert not (tmp_path / "clean.wav").exists()
     (tmp_path / "takes.wav").mkdir()
