@@ -203,7 +203,7 @@ def test_a_batch_stops_after_max_errors_and_reports_the_rest(tmp_path, write):
             path.write_text("no recording")
     report, _ = run(tmp_path / "in", tmp_path / "out", max_errors=2)
     assert 2 <= report.failed <= 3, "but for those that were being done"
-    assert report.stop_reason == f"stopped after {report.failed} failed"
+    assert report.stop_reason == f"stopped after {report.failed} failed recordings"
     assert report.done + report.failed + report.to_do == 9
     assert report.to_do >= 2
     second_report, _ = run(tmp_path / "in", tmp_path / "out")
