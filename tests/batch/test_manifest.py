@@ -392,7 +392,7 @@ def test_names_are_the_same_in_any_locale(tmp_path, write):
             *(sys.executable, "-m", "noisegate_cli", "batch", str(tmp_path / "in"), "-t", "0.03"),
             *("-o", str(output), "-j", "1", "--report", str(output.with_suffix(".csv"))),
         ]
-        for environment, message in ((first, "gated    1 of"), (second, "already done")):
+        for environment, message in ((first, "gated      1 of"), (second, "already done")):
             process = subprocess.run(
                 command, env=os.environ | environment, capture_output=True, check=False
             )

@@ -89,7 +89,7 @@ def test_a_root_that_is_not_a_directory_is_refused(tree):
 
 
 def test_a_new_output_tree_with_the_name_of_a_recording_is_refused(tree, tmp_path):
-    with pytest.raises(OutputError, match=r"clean.wav' has the name of a recording.*directory"):
+    with pytest.raises(OutputError, match=r"clean.wav' has the name of a recording.*folder"):
         run(tree, tmp_path / "clean.wav")
     assert not (tmp_path / "clean.wav").exists()
     (tmp_path / "takes.wav").mkdir()
@@ -204,7 +204,7 @@ def test_a_batch_stops_after_max_errors_and_reports_the_rest(tmp_path, write):
             path.write_text("no recording")
     report, _ = run(tmp_path / "in", tmp_path / "out", max_errors=2)
     assert 2 <= report.failed <= 3, "but for those that were being done"
-    assert report.stop_reason == f"stopped after {report.failed} failed"
+    assert report.stop_reason == f"stopped after {report.failed} failed recordings"
     assert report.done + report.failed + report.to_do == 9
     assert report.to_do >= 2
     second_report, _ = run(tmp_path / "in", tmp_path / "out")
