@@ -49,12 +49,12 @@ def check_key(key: str | Path, settings: GateSettings, forced: ForcedStretches) 
     if settings.channels != "linked":
         raise SettingsError(
             f"channels={settings.channels!r} gives each channel its own detector, "
-            "and a key opens all of them: leave out one of them"
+            "and a key opens all of them: omit one of them"
         )
     if settings.spectral != "off":
         raise SettingsError(
             "spectral=True learns the noise from the pauses of the recording, and a key has other "
-            "pauses: leave out one of them"
+            "pauses: omit one of them"
         )
     if settings.target_floor_db is not None:
         raise SettingsError(

@@ -194,7 +194,7 @@ class OtherTracks:
             )
         if not any(bleed.models):
             self.warnings.append(
-                "no bleed is found that can be told from its own sound: nothing is closed for it"
+                "no bleed can be distinguished from its own sound: the gate does not close for it"
             )
 
     def report(self, bleed: BleedReport | None) -> tuple[OtherTrack, ...]:

@@ -624,7 +624,7 @@ def _check_combination(
     against: Sequence[str | Path],
 ) -> None:
     if key is not None and against:
-        raise SettingsError("key= and against= exclude each other: leave out one")
+        raise SettingsError("key= and against= exclude each other: omit one")
     if plot and excerpt:
         raise SettingsError("a picture shows the whole recording: omit plot= or the excerpt")
 

@@ -115,6 +115,7 @@ def summarize_result(result: "GateResult") -> dict[str, Any]:
         "channels": result.source.channels,
         "subtype": result.output.subtype,
         "track": result.source.track,
+        "keeps_tracks": result.output.keeps_tracks,
         "copied": result.is_copied,
         "threshold": result.threshold,
         "threshold_db": None if result.threshold is None else level_db(result.threshold),

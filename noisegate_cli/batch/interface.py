@@ -84,9 +84,7 @@ class BatchConfig:
                 "limit: omit one of them"
             )
         if self.tracks and self.settings.channels == "exclusive":
-            raise SettingsError(
-                "tracks=True and channels='exclusive' exclude each other: leave out one"
-            )
+            raise SettingsError("tracks=True and channels='exclusive' exclude each other: omit one")
         if self.cluster and self.jobs:
             raise SettingsError(
                 "jobs= applies to this machine only, and a cluster has its own workers: "

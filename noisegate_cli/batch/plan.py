@@ -156,7 +156,7 @@ class Plan:
         self._db.execute("CREATE INDEX folders ON files (folder, name)")
         self._db.execute(
             """
-            UPDATE files SET state = 'failed', why = too_many(name) WHERE state = 'to do'
+            UPDATE files SET state = 'failed', why = too_many(name) WHERE state = 'pending'
             AND folder IN (SELECT folder FROM files GROUP BY folder HAVING count(*) > ?)
             """,
             (max_recordings,),

@@ -87,7 +87,7 @@ def get_columns(result: dict[str, Any]) -> tuple[Any, ...]:
     --------
     >>> cutoffs = {"count": 2, "worst": [{"time": 1.5}, {"time": 75.25}]}
     >>> get_columns({"duration_s": 90.0, "cutoffs": cutoffs})
-    (90.0, None, None, None, None, None, None, 2, '1.5 75.25', None)
+    (90.0, None, None, None, None, None, None, 2, '1.5 75.25', None, None)
     """
     cutoffs = result.get("cutoffs") or {}
     values = result | {

@@ -37,7 +37,7 @@ def check_track(path: Path, track: int | None, tracks: Sequence[AudioTrack]) -> 
         return
     if count == 1:
         raise AudioError(
-            f"{quote_path(path)} has one audio track, and no track {track}: leave out track="
+            f"{quote_path(path)} has one audio track, and no track {track}: omit track="
         )
     listed = ", ".join(f"{number} {item}" for number, item in enumerate(tracks, 1))
     raise AudioError(

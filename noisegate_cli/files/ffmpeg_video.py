@@ -144,7 +144,7 @@ class VideoEncoder(PyavEncoder):
                 f"{quote_path(self._info.path)} can't hold track {number} of the input: "
                 f"{_suggest_output(self._info)}"
             )
-        self._warnings.append(f"its track {number} is left out: {container} can't hold it")
+        self._warnings.append(f"its track {number} is not copied: {container} can't hold it")
         return None
 
     def _attach_cover(self, stream: Any) -> Any:

@@ -21,11 +21,11 @@ def read_magic(path: Path, display_path: Path) -> bytes:
         raise AudioError(f"{quote_path(display_path)} can't be read: {error.strerror}") from error
     if stat.S_ISDIR(mode):
         raise AudioError(
-            f"{quote_path(display_path)} is a directory: use ngate batch for a tree of recordings"
+            f"{quote_path(display_path)} is a folder: use ngate batch for all recordings in it"
         )
     if not stat.S_ISREG(mode):
         raise AudioError(
-            f"{quote_path(display_path)} is no file on a disk: write it to one first, "
+            f"{quote_path(display_path)} is not a regular file: copy it to a file first, "
             "or pipe it to ngate gate -"
         )
     if not first:

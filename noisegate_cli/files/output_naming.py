@@ -78,10 +78,12 @@ class OutputOptions:
 
             object.__setattr__(self, "labels", check_label_extension(self.labels))
         if self.track is not None and self.track < 1:
-            raise SettingsError(f"track {self.track} is no track: the first one is track=1")
+            raise SettingsError(
+                f"track {self.track} is not a track number: the first one is track=1"
+            )
         if self.bit_rate is not None:
             if self.quality is not None:
-                raise SettingsError("bit_rate= and quality= exclude each other: leave out one")
+                raise SettingsError("bit_rate= and quality= exclude each other: omit one")
             from noisegate_cli.files.rate_control import parse_bit_rate
 
             object.__setattr__(self, "bit_rate", parse_bit_rate(self.bit_rate))

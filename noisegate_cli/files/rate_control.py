@@ -57,7 +57,7 @@ def parse_bit_rate(value: str | float) -> int:
     match = _BIT_RATE.fullmatch(str(value).strip())
     number = float(match[1]) if match else 0.0
     if match is None or not 0 < number < 1e9:
-        raise SettingsError(f"bit rate {value!r} is no bit rate: give one such as 128k")
+        raise SettingsError(f"bit rate {value!r} is not a bit rate: give one such as 128k")
     return round(number * (1000 if match[2] or number < MIN_BITS_PER_S else 1))
 
 
@@ -74,7 +74,7 @@ def check_rate_control(info: AudioInfo, bit_rate: int | None, quality: float | N
     name = "quality=" if bit_rate is None else "bit_rate="
     if not info.is_lossy:
         raise OutputError(
-            f"{quote_path(info.path)} is lossless ({info.format} {info.subtype}): leave out {name}"
+            f"{quote_path(info.path)} is lossless ({info.format} {info.subtype}): omit {name}"
         )
     if bit_rate is not None:
         _check_bit_rate(info, bit_rate)
@@ -86,7 +86,7 @@ def _check_bit_rate(info: AudioInfo, bit_rate: int) -> None:
     limits = RATE_LIMITS.get(info.subtype)
     if limits is None:
         raise OutputError(
-            f"{quote_path(info.path)}: {info.subtype} has a fixed bit rate: leave out bit_rate="
+            f"{quote_path(info.path)}: {info.subtype} has a fixed bit rate: omit bit_rate="
         )
     channels = info.channels if limits.per_channel else 1
     densest = limits.max_bits_per_sample * info.sample_rate

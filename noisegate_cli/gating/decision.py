@@ -114,10 +114,10 @@ def _check_forced(settings: GateSettings, forced: ForcedStretches) -> None:
     if settings.expands and forced.segments is not None:
         raise SettingsError(
             "segments= say where the gate is open, and ratio= needs a level instead: "
-            "leave out one of them"
+            "omit one of them"
         )
     if settings.duck and forced:
         raise SettingsError(
             "segments=, keep= and cut= are stretches of a gate, and duck=True inverts it: "
-            "leave out duck=True"
+            "omit duck=True"
         )

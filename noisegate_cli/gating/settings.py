@@ -241,9 +241,7 @@ class GateSettings:
         if not self.ratio > 1:
             raise SettingsError(f"ratio {self.ratio:g} must be above 1, which changes nothing")
         if not 0 <= self.knee_db <= MAX_KNEE_DB:
-            raise SettingsError(
-                f"knee {self.knee_db:g} dB must be 0 or more, and {MAX_KNEE_DB:g} at the most"
-            )
+            raise SettingsError(f"knee {self.knee_db:g} dB must be 0 to {MAX_KNEE_DB:g}")
         if not self.expands:
             if self.knee_db:
                 raise SettingsError("knee_db= is for an expander: give ratio=4 too")
@@ -273,12 +271,11 @@ class GateSettings:
         if self.expands:
             raise SettingsError(
                 f"duck=True attenuates above the threshold, and ratio={self.ratio:g} below it: "
-                "leave out one of them"
+                "omit one of them"
             )
         if self.spectral != "off":
             raise SettingsError(
-                "duck=True attenuates the signal, and spectral=True the noise: "
-                "leave out one of them"
+                "duck=True attenuates the signal, and spectral=True the noise: omit one of them"
             )
         if self.target_floor_db is not None:
             raise SettingsError(

@@ -259,8 +259,8 @@ def batch(
         bool,
         typer.Option(
             "--tracks",
-            help="The recordings of a folder are microphones of one session: closes where only the "
-            "others' sound is heard.",
+            help="The recordings of a folder are the tracks of one session: close where only the "
+            "other tracks have sound.",
         ),
     ] = False,
     track: TrackOption = None,

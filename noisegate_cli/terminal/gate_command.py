@@ -64,8 +64,7 @@ def gate(
         list[str] | None,
         typer.Option(
             metavar="FILE",
-            help="Another microphone of the same session; closes where only its sound is heard. "
-            "May be repeated.",
+            help="Another track of the session: close where only it has sound. Can be repeated.",
         ),
     ] = None,
     residue: Annotated[

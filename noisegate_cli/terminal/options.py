@@ -95,7 +95,7 @@ GATE_OPTIONS: dict[str, Option] = {
         "linked|separate|exclusive",
         DETECTOR_PANEL,
         "linked: the loudest channel opens all channels. separate: each channel has its own gate. "
-        "exclusive: one speaker per channel; close where only the other channels are heard.",
+        "exclusive: one speaker per channel; close where only the other channels have sound.",
         partial(parse_choice, "channels", choices=get_args(Channels)),
         "linked",
     ),

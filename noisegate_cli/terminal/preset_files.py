@@ -180,7 +180,7 @@ def save_preset(name: str, preset: Preset, options: Mapping[str, Option], force:
     if is_file_name(name):
         path = Path(name)
         if not name.lower().endswith(FILE_EXTENSION):
-            raise SettingsError(f"preset {quote_path(name)} is no TOML file: try {name}.toml")
+            raise SettingsError(f"preset {quote_path(name)} is not a TOML file: try {name}.toml")
         content = lines
         is_new = not path.exists()
     else:
@@ -202,7 +202,7 @@ def _check_name(name: str) -> None:
     if name.lower() in PRESETS:
         raise SettingsError(f"preset {name!r} is built in: save it under another name")
     if not name.strip() or not name.isprintable() or name != name.strip():
-        raise SettingsError(f"preset {name!r} is no name: give letters and digits")
+        raise SettingsError(f"preset {name!r} is not a name: give letters and digits")
 
 
 def _format_value(value: str | bool) -> str:

@@ -105,7 +105,7 @@ def _format_threshold(result: "GateResult") -> str:
 def _format_ducking(result: "GateResult") -> str:
     """Return a line about the attenuation by ducking."""
     if not result.statistics.closed:
-        return "note       nothing rises above the threshold: nothing is turned down"
+        return "note       no level exceeds the threshold: nothing is attenuated"
     depth = "muted" if result.range_db == MUTE else f"{-result.range_db:g} dB down"
     what = "key" if result.key else "signal"
     return f"ducking    {depth} while the {what} is above the threshold"
@@ -197,7 +197,7 @@ def format_recording_line(name: str, result: "RecordingResult") -> str:
     if result.status == "failed":
         return f"failed {reason}"  # It has the path.
     if result.status != "done":
-        action = {"to do": "would gate"}.get(result.status, result.status)
+        action = {"pending": "would gate"}.get(result.status, result.status)
         return f"{action} {quote_path(name)}: {reason}"
     figures = result.result
     count = figures["cutoffs"]["count"]

@@ -150,7 +150,7 @@ def test_a_picture_is_drawn_where_the_key_is_shorter(files, changes):
         ({"target_floor_db": -60}, "give range_db="),
         ({"segments": [(0, 1)]}, "give one of them"),
         ({"key": "-"}, "standard input can be read only once"),
-        ({"keep": [(0, 1)], "duck": True}, "leave out duck=True"),
+        ({"keep": [(0, 1)], "duck": True}, "omit duck=True"),
     ],
 )
 def test_contradictions_are_refused_before_anything_is_written(files, changes, message):

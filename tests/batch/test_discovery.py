@@ -225,4 +225,4 @@ def test_a_verbose_batch_tells_what_it_does_with_each_recording_and_why(
     assert ngate([*batch, "-n", "--hold", "31"]) == 1
     assert "would gate 'a.wav': other settings" in capsys.readouterr().err
     assert ngate([*batch, "-n"]) == 1
-    assert "skipped 'a.wav': done before" in capsys.readouterr().err
+    assert "skipped 'a.wav': already done" in capsys.readouterr().err

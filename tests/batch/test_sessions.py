@@ -68,8 +68,8 @@ def test_the_manifest_and_the_report_tell_the_bleed(root, tmp_path):
     results = {result.output: result for result in read_results(root.with_name("out")) if result}
     host = results[str(Path("a", "host.wav"))].result
     assert 0.2 < host["bleed_closed_share"] < 0.5
-    assert host["others"][0]["level_db"] == pytest.approx(-12, abs=2)
-    assert results["alone.wav"].result["others"] == []
+    assert host["bleed"]["tracks"][0]["level_db"] == pytest.approx(-12, abs=2)
+    assert results["alone.wav"].result["bleed"] is None
     header, *_ = (tmp_path / "report.csv").read_text(encoding="utf-8-sig").splitlines()
     assert "bleed_closed_share" in header
 

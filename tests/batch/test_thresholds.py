@@ -134,7 +134,10 @@ def test_recordings_that_cannot_be_measured_are_excluded_and_reported(tree, tmp_
 def test_the_summary_shows_the_shared_thresholds(tree, tmp_path, write, capsys):
     write(tone(2, 0.1), "in/flat/a.wav")
     for options, pattern in (
-        (["--folder-threshold"], r"threshold +0\.0\d+ \(-.* in 3 folders; no threshold in 1 of them"),
+        (
+            ["--folder-threshold"],
+            r"threshold +0\.0\d+ \(-.* in 3 folders; no threshold in 1 of them",
+        ),
         (["--shared-threshold", "--force"], r"threshold +0\.\d+ \(-\d+\.\d dBFS\) *\n"),
     ):
         assert ngate(["batch", str(tree), "-o", str(tmp_path / "out"), "-j", "1", *options]) == 0

@@ -122,7 +122,7 @@ class Bench:
                 except subprocess.CalledProcessError as error:
                     if not command.optional:
                         raise
-                    print(f"{command.name} is left out: it ended with {error.returncode}.\n")
+                    print(f"{command.name} is not copied: it ended with {error.returncode}.\n")
                     del times[command.name]
                     continue
                 if number:

@@ -34,7 +34,7 @@ def noise(write):
 )
 def test_a_bit_rate_has_one_reading(text, bit_rate):
     if bit_rate is None:
-        with pytest.raises(SettingsError, match="is no bit rate: give one such as 128k"):
+        with pytest.raises(SettingsError, match="is not a bit rate: give one such as 128k"):
             parse_bit_rate(text)
     else:
         assert parse_bit_rate(text) == bit_rate
@@ -70,7 +70,7 @@ def test_a_better_quality_makes_a_larger_file(tmp_path, noise, extension, worse,
 
 def test_the_command_line_refuses_what_does_not_fit_in_one_line(tmp_path, noise, capsys):
     for arguments, message in (
-        (["-o", "out.flac", "--bitrate", "128k"], "is lossless (FLAC PCM_16): leave out --bitrate"),
+        (["-o", "out.flac", "--bitrate", "128k"], "is lossless (FLAC PCM_16): omit --bitrate"),
         (["-o", "out.opus", "--quality", "5"], "OPUS in OGG has no quality scale: give --bitrate"),
         (["-o", "out.mp3", "--quality", "10"], "give --quality 0 to 9 (0 is the best)"),
         (["-o", "out.mp3", "--bitrate", "fast"], "bit rate 'fast' is no bit rate"),

@@ -227,7 +227,9 @@ def test_what_a_container_cannot_hold_is_told_or_refused(tmp_path):
     film = write_film(tmp_path / "film.mkv", extras=["font"])
     result = gate_file(film, tmp_path / "film.mp4", AT_003)
     assert result.output.subtype == "ALAC_16"
-    assert result.warnings == ("its track 3 (attachment, font.ttf) is left out: MP4 can't hold it",)
+    assert result.warnings == (
+        "its track 3 (attachment, font.ttf) is not copied: MP4 can't hold it",
+    )
     web = write_film(tmp_path / "web.webm", "libopus", "libvpx")
     with pytest.raises(OutputError, match=r"web.mov' can't hold the tracks .*vp8.*\.mkv"):
         gate_file(web, tmp_path / "web.mov", AT_003)
@@ -239,7 +241,7 @@ def test_a_truncated_video_is_gated_up_to_its_end(tmp_path):
     content = source.read_bytes()
     source.write_bytes(content[: len(content) // 2])
     result = gate_file(source, settings=AT_003)
-    assert any("cut short" in warning for warning in result.warnings)
+    assert any("truncated" in warning for warning in result.warnings)
     before, after = read_packets(source)[0], read_packets(result.output.path)[0]
     assert_same_packets(before, after, 0)
 
@@ -281,14 +283,7 @@ def test_the_command_line_tells_the_track_and_the_copies(tmp_path, capsys):
     assert "video      the picture and the other tracks are copied unchanged" in err
     assert run(["gate", str(source), "-t", "0.03", "-f", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
-    assert data["track"] == {
-        "number": 1,
-        "of": 2,
-        "title": "Stage",
-        "language": "eng",
-        "codec": "flac",
-        "delay_s": 0,
-    }
+    assert data["track"] == 1
     assert (data["keeps_tracks"], data["copied"]) == (True, False)
     assert run(["analyze", str(source), "--track", "2"]) == 0
     assert "2 of 2: 'Comment'" in capsys.readouterr().out

@@ -142,7 +142,7 @@ def test_no_line_wraps_on_a_terminal(write, width, environment):
         assert shown.isascii()
     for line in CONTROL_SEQUENCE.sub("", shown).splitlines():
         # A command to copy stays on one line.
-        assert len(line) <= width or line.startswith("  type"), line
+        assert len(line) <= width or line.startswith("  command"), line
     assert "gate " in shown
     assert "◄" in shown or "<--" in shown
 
@@ -152,7 +152,7 @@ def test_a_log_has_no_trailing_blanks_and_no_colors(write):
     assert "\x1b" not in text
     for line in text.split("\n"):
         assert line == line.rstrip()
-        assert len(line) <= 100 or line.startswith("  type")
+        assert len(line) <= 100 or line.startswith("  command")
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
 

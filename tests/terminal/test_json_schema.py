@@ -79,7 +79,7 @@ def test_batch_prints_valid_data(folder, capsys):
         **{
             (f"in/{name}.wav", status): reason
             for name in ("silence", "speech", "tones")
-            for status, reason in (("pending", "new"), ("done", None), ("skipped", "already done"))
+            for status, reason in (("pending", "new"), ("done", "new"), ("skipped", "already done"))
         },
     }
 

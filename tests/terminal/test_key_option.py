@@ -73,7 +73,7 @@ def test_lag_and_drift_of_a_key_are_told(alignment, text):
 def test_ducking_that_does_nothing_says_so(folder, capsys):
     assert run(["gate", "music.wav", "-t", "-3dB", "--duck", "-o", "out.wav"]) == 0
     err = capsys.readouterr().err
-    assert "note       nothing rises above the threshold: nothing is turned down" in err
+    assert "note       no level exceeds the threshold: nothing is attenuated" in err
     assert "all of it is turned down" not in err
 
 
@@ -93,15 +93,15 @@ def test_the_summary_and_json_tell_the_ratio(folder, capsys):
         (["gate", "in.wav", "--ratio", "4"], "give -t -40dB, or -t floor+6dB"),
         (["gate", "in.wav", "-t", "0.1", "--ratio", "x"], "ratio 'x' is not a ratio"),
         (["gate", "in.wav", "-t", "0.1", "--knee", "6"], "--knee is for an expander: give --ratio"),
-        (["gate", "in.wav", "-t", "0.1", "--duck", "--ratio", "4"], "leave out one of them"),
+        (["gate", "in.wav", "-t", "0.1", "--duck", "--ratio", "4"], "omit one of them"),
         (["gate", "in.wav", "--key", "-"], "--key needs a file"),
         (["gate", "in.wav", "--key", ":1-2"], "--key ':1-2' names no file"),
-        (["gate", "in.wav", "--key", "music.wav", "--spectral"], "leave out one of them"),
+        (["gate", "in.wav", "--key", "music.wav", "--spectral"], "omit one of them"),
         (["batch", ".", "-o", "out", "--key", "music.wav"], "is not a band of frequencies"),
-        (["analyze", "in.wav", "--page", "a.html", "--duck"], "a page does not duck"),
+        (["analyze", "in.wav", "--page", "a.html", "--duck"], "a page does not support ducking"),
         (
             ["analyze", "in.wav", "--page", "a.html", "-t", ".1", "--ratio", "4"],
-            "leave out --ratio 4",
+            "omit --ratio 4",
         ),
     ],
 )
@@ -117,6 +117,6 @@ def test_wrong_combinations_give_one_line_and_no_output(folder, capsys, argument
 def test_analyze_suggests_a_command_with_the_ratio_that_runs(folder, capsys):
     source = str(DATA / "speech_easy.flac")
     assert run(["analyze", source, "--json", "-t", "-40dB", "--ratio", "3"]) == 0
-    command = json.loads(capsys.readouterr().out)["command"]
+    command = json.loads(capsys.readouterr().out)["suggested_command"]
     assert "--ratio=3" in command
     assert " -t " in command

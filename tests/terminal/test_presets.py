@@ -62,7 +62,10 @@ def test_a_file_sets_options_as_the_command_line_does():
         ("hold = true", "'my.toml': hold True must be text or a number"),
         ('spectral = "yes"', "'my.toml': spectral 'yes' must be true or false"),
         ("reduction = 12", "'my.toml': --reduction requires --spectral"),
-        ('channels = "seperate"', "'my.toml': channels 'seperate' must be linked or separate"),
+        (
+            'channels = "seperate"',
+            "channels 'seperate' must be one of linked, separate, exclusive",
+        ),
         ('preset = "voce"', "'my.toml': preset 'voce' is not one of voice, music, field, hard:"),
         ("[voice]\nhold = 3", "'my.toml': there is no option 'voice'"),
         ("hold =", "preset 'my.toml' is not TOML"),

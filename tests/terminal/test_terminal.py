@@ -173,7 +173,7 @@ def test_the_suggested_command_quotes_the_file_for_a_shell(tmp_path, monkeypatch
     command = [sys.executable, "-m", "noisegate_cli", "analyze", os.fsencode(HOSTILE_NAME)]
     text = subprocess.run(command, capture_output=True, check=True).stdout.decode()
     assert all(line.isprintable() for line in text.split("\n"))
-    line = text.splitlines()[-1].split("type", 1)[1].strip()
+    line = text.splitlines()[-1].split("command", 1)[1].strip()
     script = f'ngate() {{ printf %s "$2"; }}; {line}'
     out = subprocess.run(["bash", "-c", script], capture_output=True, check=True).stdout
     assert out == os.fsencode(HOSTILE_NAME)

@@ -144,16 +144,16 @@ def check_exclusion(settings: GateSettings, channels: int, has_references: bool)
     """
     if settings.spectral == "mask" and not settings.closed_range_db:
         raise SettingsError(
-            "a binary mask turns down no bleed: leave out spectral=True, or give range_db="
+            "a binary mask does not attenuate bleed: omit spectral=True, or give range_db="
         )
     if settings.duck or settings.expands:
         raise SettingsError(
-            "bleed is excluded by a plain gate: leave out duck= and ratio=, or the other tracks"
+            "bleed is excluded by a plain gate: omit duck= and ratio=, or the other tracks"
         )
     if settings.channels != "exclusive":
         return
     if has_references:
-        raise SettingsError("against= and channels='exclusive' exclude each other: leave out one")
+        raise SettingsError("against= and channels='exclusive' exclude each other: omit one")
     if channels < 2:
         raise SignalError("channels='exclusive' needs two channels or more, and it has one")
 

@@ -313,7 +313,7 @@ def test_files_that_are_no_text_are_refused(tmp_path):
         ("missing.txt", "can't be read: No such file"),
         (
             "a.rpp",
-            "is not a known label format: give a file that ends in one of .txt .csv .textgrid",
+            "is not a known label format: give a file that ends in one of .txt .csv .json",
         ),
         ("a.wav", "has no known extension for labels: end the name in one of .txt .csv"),
     ):

@@ -74,8 +74,8 @@ def test_a_stream_ducks_as_one_call():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ratio": 4.0}, "leave out one of them"),
-        ({"spectral": "soft"}, "leave out one of them"),
+        ({"ratio": 4.0}, "omit one of them"),
+        ({"spectral": "soft"}, "omit one of them"),
         ({"target_floor_db": -60.0}, "give range_db="),
         ({"duck": "yes"}, "must be True or False"),
     ],
@@ -87,5 +87,5 @@ def test_contradictions_are_refused(changes, message):
 
 @pytest.mark.parametrize("forced", [{"keep": [(0, 1)]}, {"segments": [(0, 1)]}])
 def test_stretches_of_a_gate_are_refused(forced):
-    with pytest.raises(SettingsError, match="leave out duck=True"):
+    with pytest.raises(SettingsError, match="omit duck=True"):
         gate(np.zeros(RATE), RATE, threshold=0.1, duck=True, **forced)
