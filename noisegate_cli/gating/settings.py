@@ -21,8 +21,14 @@ from noisegate_cli.gating.timing import (
 Channels = Literal["linked", "separate"]
 Spectral = Literal["off", "soft", "mask"]
 NonFinite = Literal["refuse", "zero"]
+Listen = Literal["voice", "all"]
 
-FIELD_CHOICES = {"channels": Channels, "spectral": Spectral, "nonfinite": NonFinite}
+FIELD_CHOICES = {
+    "channels": Channels,
+    "spectral": Spectral,
+    "nonfinite": NonFinite,
+    "listen": Listen,
+}
 
 
 MAX_TIME_MS = 60_000.0
@@ -68,6 +74,7 @@ class SettingsChanges(TypedDict, total=False):
     reduction_db: float
     noise: str | tuple[float, float] | None
     nonfinite: NonFinite
+    listen: Listen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +128,10 @@ class GateSettings:
         text.
     nonfinite
         NaN and infinite samples: `refuse` raises an error, `zero` replaces them with zero.
+    listen
+        What the threshold "auto" takes for signal: with `voice`, sounds far from any voice, such as
+        keys and doors between words, are closed, unless the recording has few voices; with `all`,
+        all that differs from the noise.
 
     Raises
     ------
@@ -154,6 +165,7 @@ class GateSettings:
     reduction_db: float = 24.0
     noise: str | tuple[float, float] | None = None
     nonfinite: NonFinite = "refuse"
+    listen: Listen = "voice"
 
     def __post_init__(self) -> None:
         self._convert()
@@ -323,6 +335,11 @@ class GateSettings:
         return self.reduction_db if self.spectral == "soft" else 0.0
 
     @property
+    def closes_on_events(self) -> bool:
+        """Whether sounds far from any voice are closed; a key band says itself what counts."""
+        return self.threshold == AUTO and self.listen == "voice" and self.key_hz is None
+
+    @property
     def zero_nonfinite(self) -> bool:
         """Whether NaN and infinite samples become zero instead of an error."""
         return self.nonfinite == "zero"
@@ -465,6 +482,7 @@ PRESETS: Mapping[str, GateSettings] = MappingProxyType(
             lookahead_ms=20,
             range_db=-30,
             reduction_db=12,
+            listen="all",
         ),
         "field": GateSettings(
             hysteresis_db=4,
@@ -474,6 +492,7 @@ PRESETS: Mapping[str, GateSettings] = MappingProxyType(
             lookahead_ms=80,
             range_db=-24,
             reduction_db=18,
+            listen="all",
         ),
         "hard": GateSettings(
             hysteresis_db=0,
@@ -484,6 +503,7 @@ PRESETS: Mapping[str, GateSettings] = MappingProxyType(
             hold_ms=0,
             release_ms=0,
             reduction_db=math.inf,
+            listen="all",
         ),
     }
 )

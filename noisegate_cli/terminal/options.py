@@ -86,6 +86,13 @@ GATE_OPTIONS: dict[str, Option] = {
         "Doesn't close in shorter pauses.",
         partial(parse_quantity, "min closed", unit="ms"),
     ),
+    "listen": Option(
+        ("--listen",),
+        "voice|all",
+        DETECTOR_PANEL,
+        "voice: auto closes on keys, doors and the like between words. all: it opens for any sound.",
+        str,
+    ),
     "channels": Option(
         ("--channels",),
         "linked|separate",

@@ -23,6 +23,8 @@ from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.detection.learner import SignalModelLearner
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.detection.likelihood_detector import LikelihoodDetector, LikelihoodScorer
+from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
+from noisegate_cli.gating.detection.voicing import VoicingDetector
 from noisegate_cli.gating.frames.framing import FrameBatcher
 from noisegate_cli.gating.frames.levels import FrameRmsMeter
 from noisegate_cli.gating.frames.running_mean import RunningMean
@@ -127,6 +129,12 @@ CASES = {
     ),
     Analyzer: Case(
         lambda: Analyzer(replace(SETTINGS, threshold="auto"), RATE, 2), [PCM], read_report
+    ),
+    VoicingDetector: Case(lambda: VoicingDetector(RATE, 2), [PCM]),
+    VoiceTracker: Case(
+        lambda: VoiceTracker(RATE, 2, linked=False),
+        [PCM],
+        lambda tracker: (tracker.evidence(0).values, tracker.distances_at(np.arange(FRAMES), HOP)),
     ),
     NoiseMeter: Case(
         lambda: NoiseMeter(SOFT, RATE),

@@ -7,17 +7,23 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
-from noisegate_cli.gating.detection.likelihood_detector import LikelihoodScorer, compute_scores
+from noisegate_cli.gating.detection.events import learn_events
+from noisegate_cli.gating.detection.likelihood_detector import (
+    LikelihoodScorer,
+    add_evidence,
+    compute_scores,
+)
 from noisegate_cli.gating.detection.signal_model import (
     SignalModel,
     SparseSpectra,
     learn_signal_model,
 )
+from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
 from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.frames.subsampling import SUBSAMPLE_STRIDE_FRAMES, BatchSubsampler
 from noisegate_cli.gating.frames.tonality import NarrowBandExtractor
-from noisegate_cli.gating.gain.mask import DetectorValues
+from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
 
@@ -44,6 +50,9 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         self, settings: GateSettings, sample_rate: int, channels: int = 1, samples: int = 0
     ) -> None:
         self._extractor = BandLevelExtractor(settings, sample_rate, channels)
+        self._voices: VoiceTracker | None = None
+        if settings.closes_on_events:
+            self._voices = VoiceTracker(sample_rate, channels, self._extractor.linked)
         self._batches = self._extractor.powers.create_batcher()
         hop = settings.timing(sample_rate).hop_length
         self.subsample = BatchSubsampler(hop, self._extractor.gates, samples)
@@ -51,10 +60,13 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         self._narrow_bands = NarrowBandExtractor(sample_rate)
         self._narrow_powers = BatchSubsampler(hop, self._extractor.gates, samples)
         self._frame_length = settings.timing(sample_rate).frame_length
+        self._hop_length = hop
         self._stride = SUBSAMPLE_STRIDE_FRAMES * hop
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Process `block`, shaped (samples, channels)."""
+        if self._voices:
+            self._voices.process(block, last)
         for index, frames, samples in self._batches.process(block, last):
             if self.subsample.should_store(index):
                 self.subsample.store(index, self._extractor.densities(frames, samples))
@@ -64,7 +76,7 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         """Return the model of each gate, given the levels of the frames in the stored batches."""
         densities, levels = self.subsample.stored_powers(), levels[::SUBSAMPLE_STRIDE_FRAMES]
         frames, powers = self._narrow_frames(), self._narrow_powers.stored_powers()
-        return tuple(
+        models = tuple(
             learn_signal_model(
                 self._extractor,
                 densities[:, gate],
@@ -72,6 +84,21 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
                 SparseSpectra(frames, powers[:, gate]),
             )
             for gate in range(self._extractor.gates)
+        )
+        if not self._voices:
+            return models
+        indices = self.subsample.stored_frame_indices()
+        distances_s = self._voices.distances_at(indices, self._hop_length)
+        return tuple(
+            learn_events(
+                model,
+                self._extractor,
+                densities[:, gate],
+                levels[:, gate],
+                distances_s[:, gate],
+                self._voices.evidence(gate),
+            )
+            for gate, model in enumerate(models)
         )
 
     def _compute_narrow_powers(self, samples: Samples) -> BandPowerArray:
@@ -90,7 +117,7 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
             first += len(powers)
         return np.concatenate(parts)
 
-    def scores(self, models: Sequence[SignalModel], count: int) -> DetectorValues:
+    def scores(self, models: Sequence[SignalModel], frames: FrameIndices) -> DetectorValues:
         """Return the scores of the frames in the stored batches, shaped (frames, gates).
 
         The gate computes the same scores in the second pass.
@@ -99,8 +126,9 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         ----------
         models
             One model per gate.
-        count
-            Number of frames in the stored batches.
+        frames
+            Indices of the frames in the stored batches.
         """
         scorers = [LikelihoodScorer(model, self._extractor) for model in models]
-        return compute_scores(scorers, self.subsample.stored_powers(), last=True)[:count]
+        scores = compute_scores(scorers, self.subsample.stored_powers(), last=True)[: len(frames)]
+        return add_evidence(scores, models, frames, self._hop_length)
