@@ -75,6 +75,7 @@ class SettingsChanges(TypedDict, total=False):
     noise: str | tuple[float, float] | None
     nonfinite: NonFinite
     listen: Listen
+    speech: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +133,9 @@ class GateSettings:
         What the threshold "auto" takes for signal: with `voice`, sounds far from any voice, such as
         keys and doors between words, are closed, unless the recording has few voices; with `all`,
         all that differs from the noise.
+    speech
+        Whether the threshold "auto" also uses a neural speech detector. It requires the extra
+        `noisegate-cli[speech]`.
 
     Raises
     ------
@@ -166,6 +170,7 @@ class GateSettings:
     noise: str | tuple[float, float] | None = None
     nonfinite: NonFinite = "refuse"
     listen: Listen = "voice"
+    speech: bool = False
 
     def __post_init__(self) -> None:
         self._convert()
@@ -204,6 +209,8 @@ class GateSettings:
                 raise SettingsError(f"{name} {value!r} must be {valid_choices}")
         if not self.reduction_db >= 0:
             raise SettingsError(f"reduction {self.reduction_db:g} dB must be 0 or more")
+        if self.speech and self.threshold != AUTO:
+            raise SettingsError('speech=True requires the threshold "auto"')
         self._check_noise()
         self._check_frames()
 
@@ -337,7 +344,8 @@ class GateSettings:
     @property
     def closes_on_events(self) -> bool:
         """Whether sounds far from any voice are closed; a key band says itself what counts."""
-        return self.threshold == AUTO and self.listen == "voice" and self.key_hz is None
+        listens_for_voices = self.listen == "voice" and self.key_hz is None
+        return self.threshold == AUTO and (self.speech or listens_for_voices)
 
     @property
     def zero_nonfinite(self) -> bool:

@@ -93,6 +93,13 @@ GATE_OPTIONS: dict[str, Option] = {
         "voice: auto closes on keys, doors and the like between words. all: it opens for any sound.",
         str,
     ),
+    "speech": Option(
+        ("--speech",),
+        "",
+        DETECTOR_PANEL,
+        'Tells speech from other sounds with a neural detector: pip install "noisegate-cli[speech]".',
+        bool,
+    ),
     "channels": Option(
         ("--channels",),
         "linked|separate",

@@ -23,6 +23,7 @@ from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.detection.learner import SignalModelLearner
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.detection.likelihood_detector import LikelihoodDetector, LikelihoodScorer
+from noisegate_cli.gating.detection.speech_detector import SpeechDetector
 from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
 from noisegate_cli.gating.detection.voicing import VoicingDetector
 from noisegate_cli.gating.frames.framing import FrameBatcher
@@ -136,6 +137,7 @@ CASES = {
         [PCM],
         lambda tracker: (tracker.evidence(0).values, tracker.distances_at(np.arange(FRAMES), HOP)),
     ),
+    SpeechDetector: Case(lambda: SpeechDetector(RATE), [PCM]),
     NoiseMeter: Case(
         lambda: NoiseMeter(SOFT, RATE),
         [PCM],

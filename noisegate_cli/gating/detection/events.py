@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.detection.band_levels import SCORE_SMOOTHING_MS, BandLevelExtractor
-from noisegate_cli.gating.detection.evidence import MAX_VOICE_DISTANCE_MS, Evidence
+from noisegate_cli.gating.detection.evidence import Evidence
 from noisegate_cli.gating.detection.gaussian import SIGNAL_PRIOR_DB, ShrunkGaussian
 from noisegate_cli.gating.detection.signal_model import MIN_CLASS_FRAMES, OPEN_ABOVE, SignalModel
 from noisegate_cli.gating.frames.band_power import BandPowerArray
@@ -39,6 +39,7 @@ def learn_events(
     densities: BandPowerArray,
     level: NDArray[np.float64],
     distance_s: NDArray[np.float64],
+    max_distance_s: float,
     evidence: Evidence,
 ) -> SignalModel:
     """Return the model of one gate with a class of events, if the recording contains speech.
@@ -54,7 +55,9 @@ def learn_events(
     level
         Level of each frame.
     distance_s
-        Distance of each frame from the nearest voiced sound, in seconds.
+        Distance of each frame from the nearest voice, in seconds.
+    max_distance_s
+        Greatest distance from a voice that belongs to speech.
     evidence
         Term of the score that the model receives if the recording contains speech.
     """
@@ -63,7 +66,7 @@ def learn_events(
     levels = compute_running_mean(model.levels(densities), extractor.level_smoothing_frames)
     scores = compute_running_mean(model.score(levels), extractor.frames(SCORE_SMOOTHING_MS))
     is_open = (scores > OPEN_ABOVE) & (level > 0)
-    is_near = distance_s <= MAX_VOICE_DISTANCE_MS / 1000
+    is_near = distance_s <= max_distance_s
     is_speech, is_event = is_open & is_near, is_open & ~is_near
     voiced = np.count_nonzero(is_speech & (distance_s == 0))
     speech = np.count_nonzero(is_speech)

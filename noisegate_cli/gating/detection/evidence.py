@@ -10,15 +10,33 @@ from noisegate_cli.gating.gain.mask import Mask, frames_since
 MAX_VOICE_DISTANCE_MS = 300.0
 """Consonants before and after a voiced sound are nearer than this."""
 
+MAX_SPEECH_DISTANCE_MS = 100.0
+"""The same for the speech detector, which hears consonants too."""
+
 PENALTY_PER_S = 20.0
 """Score that is subtracted for each second beyond the distance."""
+
+MIN_SPEECH_PROBABILITY = 0.5
+"""Probability above which the speech detector hears speech."""
+
+CERTAIN_PROBABILITY, SPEECH_WEIGHT = 0.9, 0.3
+"""Beyond this probability the score rises by the log odds times the weight. The detector reaches
+0.5 to 0.9 in the short pauses between words too."""
+
+MAX_LOG_ODDS = 4.0
+"""Limit of the log odds beyond the certain probability: the detector alone does not decide."""
+
+MAX_PENALIZED_S = 60.0
+"""Distances beyond this do not count, so that the term fits a float16."""
+
+EvidenceValues = NDArray[np.float16]
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """Term that is added to the score of one gate, sampled at regular times."""
 
-    values: NDArray[np.float16]
+    values: EvidenceValues
     """Shaped (hops,); hop k is centred on sample k·`hop_length`."""
     hop_length: int
     """In samples."""
@@ -49,11 +67,15 @@ def compute_distances_s(voiced: Mask, hop_s: float) -> NDArray[np.float64]:
     return np.asarray(np.minimum(after, before) * hop_s)
 
 
-def voice_penalty(distance_s: NDArray[np.float64]) -> NDArray[np.float16]:
-    """Return the term of the score at a distance in seconds from the nearest voiced sound."""
-    beyond = np.maximum(0, distance_s - MAX_VOICE_DISTANCE_MS / 1000)
+def distance_penalty(distance_s: NDArray[np.float64], max_distance_ms: float) -> EvidenceValues:
+    """Return the term of the score at a distance in seconds from the nearest voice."""
+    beyond = np.maximum(0, distance_s - max_distance_ms / 1000)
     return np.asarray(-PENALTY_PER_S * np.minimum(beyond, MAX_PENALIZED_S), np.float16)
 
 
-MAX_PENALIZED_S = 60.0
-"""Distances beyond this do not count, so that the term fits a float16."""
+def speech_bonus(probability: NDArray[np.float64]) -> EvidenceValues:
+    """Return the term of the score at a probability of speech."""
+    limited = np.clip(probability, 1e-6, 1 - 1e-6)
+    log_odds = np.log(limited / (1 - limited))
+    certain = np.log(CERTAIN_PROBABILITY / (1 - CERTAIN_PROBABILITY))
+    return np.asarray(SPEECH_WEIGHT * np.clip(log_odds - certain, 0, MAX_LOG_ODDS), np.float16)

@@ -52,7 +52,9 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         self._extractor = BandLevelExtractor(settings, sample_rate, channels)
         self._voices: VoiceTracker | None = None
         if settings.closes_on_events:
-            self._voices = VoiceTracker(sample_rate, channels, self._extractor.linked)
+            self._voices = VoiceTracker(
+                sample_rate, channels, self._extractor.linked, settings.speech
+            )
         self._batches = self._extractor.powers.create_batcher()
         hop = settings.timing(sample_rate).hop_length
         self.subsample = BatchSubsampler(hop, self._extractor.gates, samples)
@@ -96,6 +98,7 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
                 densities[:, gate],
                 levels[:, gate],
                 distances_s[:, gate],
+                self._voices.max_distance_s,
                 self._voices.evidence(gate),
             )
             for gate, model in enumerate(models)
