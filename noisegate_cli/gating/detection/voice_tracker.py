@@ -46,7 +46,7 @@ class VoiceTracker(BlockProcessor[Samples, None]):
 
     Raises
     ------
-    SettingsError
+    MissingExtraError
         If the extra `speech` is required and not installed.
     """
 

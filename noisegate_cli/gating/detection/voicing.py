@@ -17,7 +17,7 @@ MIN_PITCH_HZ, MAX_PITCH_HZ = 73.0, 400.0
 MIN_VOICED_HZ, MAX_VOICED_HZ = 90.0, 1200.0
 """The band that is examined; it contains several harmonics, and little of hum and rumble."""
 
-MIN_PERIODICITY = 0.6
+MIN_PERIODICITY = 0.65
 """Least normalised autocorrelation at the pitch of a voiced frame."""
 
 MIN_VOICED_MS = 48.0
@@ -36,8 +36,9 @@ LOWPASS_SHAPE, LOWPASS_PERIODS = 5.65, 1.5
 MIN_VOICED_ENERGY = 1e-20
 """Energy below which a frame counts as silent, for which there is no autocorrelation."""
 
-BATCH_FRAMES = 128
-"""Number of frames that are computed at once."""
+BATCH_FRAMES, MAX_PRODUCT = 32, 1 << 17
+"""Number of frames that are computed at once, and of multiplications in a product of matrices. With
+more, OpenBLAS starts threads, which take several times as long for such narrow matrices."""
 
 LAGS_PER_S = 6000.0
 """Resolution of the lags at which the autocorrelation is computed."""
@@ -84,8 +85,10 @@ class VoicingDetector(BlockProcessor[Samples, Mask]):
             self._length * self._factor, self.hop_length, margin, frames=BATCH_FRAMES
         )
         self._window = hann_window(self._length).astype(np.float32)
-        self._transform_length = 2 * self._length
-        self._bins, self._cosines = _compute_cosines(self._length, rate)
+        # Zeros behind the frame prevent that its end is correlated with its beginning.
+        needed = self._length + math.ceil(rate / MIN_PITCH_HZ)
+        self._transform_length = 1 << (needed - 1).bit_length()
+        self._bins, self._cosines = _compute_cosines(self._length, self._transform_length, rate)
         run = max(1, round(MIN_VOICED_MS / 1000 * sample_rate / self.hop_length))
         self._runs = MinRunLength(True, run, channels)
 
@@ -123,7 +126,12 @@ class VoicingDetector(BlockProcessor[Samples, Mask]):
         """
         columns = self._lowpass.shape[1]
         groups = x[: len(x) // self._factor * self._factor].reshape(-1, self._factor)
-        products = groups @ self._lowpass
+        step = max(1, MAX_PRODUCT // self._lowpass.size)
+        products = np.empty((len(groups), columns), np.float32)
+        for start in range(0, len(groups), step):
+            np.matmul(
+                groups[start : start + step], self._lowpass, out=products[start : start + step]
+            )
         count = len(groups) - columns + 1
         total = products[:count, 0].copy()
         for i in range(1, columns):
@@ -143,13 +151,15 @@ def _design_lowpass(factor: int, sample_rate: int) -> NDArray[np.float32]:
     return np.ascontiguousarray((taps / taps.sum()).reshape(columns, factor).T, np.float32)
 
 
-def _compute_cosines(length: int, rate: float) -> tuple[slice, NDArray[np.float32]]:
+def _compute_cosines(
+    length: int, transform_length: int, rate: float
+) -> tuple[slice, NDArray[np.float32]]:
     """Return the bins of the voiced band, and the matrix from their powers to autocorrelations.
 
     The first column belongs to lag 0, the others to the lags of pitches. They include the division
     by the autocorrelation of the window.
     """
-    hz = np.arange(length + 1) * rate / (2 * length)
+    hz = np.arange(transform_length // 2 + 1) * rate / transform_length
     bins = slice(*np.searchsorted(hz, [MIN_VOICED_HZ, MAX_VOICED_HZ]))
     count = math.ceil(LAGS_PER_S * (1 / MIN_PITCH_HZ - 1 / MAX_PITCH_HZ)) + 1
     lags = np.append(0.0, np.linspace(1 / MAX_PITCH_HZ, 1 / MIN_PITCH_HZ, count))
