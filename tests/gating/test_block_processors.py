@@ -232,4 +232,6 @@ def test_every_class_with_a_process_method_is_a_block_processor():
     for module in pkgutil.walk_packages(noisegate_cli.gating.__path__, "noisegate_cli.gating."):
         for value in vars(importlib.import_module(module.name)).values():
             if isinstance(value, type) and hasattr(value, "process"):
-                assert value in {SpeechDetector, *CASES, BlockProcessor, PairedBlockProcessor}, value
+                assert value in {SpeechDetector, *CASES, BlockProcessor, PairedBlockProcessor}, (
+                    value
+                )

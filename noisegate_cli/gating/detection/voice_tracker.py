@@ -50,9 +50,7 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         If the extra `speech` is required and not installed.
     """
 
-    def __init__(
-        self, sample_rate: int, channels: int, linked: bool, speech: bool = False
-    ) -> None:
+    def __init__(self, sample_rate: int, channels: int, linked: bool, speech: bool = False) -> None:
         self._voicing = VoicingDetector(sample_rate, channels)
         self._speech: list[SpeechDetector] = []
         if speech:

@@ -38,7 +38,7 @@ def test_a_tone_between_sentences_is_closed_only_with_the_speech_detector():
     out = gate(y, rate, speech=True)
     assert not out[span].any()
     is_open = gate(speech, rate) == speech
-    assert (out[: len(speech)] == speech)[is_open].mean() > 0.97
+    assert (out[: len(speech)] == speech)[is_open].mean() > 0.95
 
 
 @needs_extra
