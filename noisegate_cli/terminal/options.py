@@ -91,14 +91,15 @@ GATE_OPTIONS: dict[str, Option] = {
         ("--listen",),
         "voice|all",
         DETECTOR_PANEL,
-        "voice: auto closes on keys, doors and the like between words. all: it opens for any sound.",
+        "voice: auto closes on keys, doors and the like between words. all: it opens for any "
+        "sound.",
         str,
     ),
     "speech": Option(
         ("--speech",),
         "",
         DETECTOR_PANEL,
-        'Tells speech from other sounds with a neural detector: pip install "noisegate-cli[speech]".',
+        'Adds a neural speech detector to auto: pip install "noisegate-cli[speech]".',
         bool,
     ),
     "channels": Option(

@@ -137,7 +137,10 @@ CASES = {
     VoiceTracker: Case(
         lambda: VoiceTracker(RATE, 2, linked=False),
         [PCM],
-        lambda tracker: (tracker.evidence(0).values, tracker.distances_at(np.arange(FRAMES), HOP)),
+        lambda tracker: (
+            tracker.evidence(0, 0.1).values,
+            tracker.distances_at(np.arange(FRAMES), HOP),
+        ),
     ),
     **({SpeechDetector: Case(lambda: SpeechDetector(RATE), [PCM])} if HAS_SPEECH_EXTRA else {}),
     NoiseMeter: Case(

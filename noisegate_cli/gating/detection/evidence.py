@@ -10,6 +10,9 @@ from noisegate_cli.gating.gain.mask import Mask, frames_since
 MAX_VOICE_DISTANCE_MS = 350.0
 """Consonants before and after a voiced sound are nearer than this."""
 
+MIN_VOICE_CONTRAST_DB, LOUD_NOISE_DISTANCE_MS = 9.0, 700.0
+"""With a lower contrast noise hides some of the voiced sounds, and the others are farther apart."""
+
 MAX_SPEECH_DISTANCE_MS = 100.0
 """The same for the speech detector, which hears consonants too."""
 
@@ -67,9 +70,9 @@ def compute_distances_s(voiced: Mask, hop_s: float) -> NDArray[np.float64]:
     return np.asarray(np.minimum(after, before) * hop_s)
 
 
-def distance_penalty(distance_s: NDArray[np.float64], max_distance_ms: float) -> EvidenceValues:
+def distance_penalty(distance_s: NDArray[np.float64], max_distance_s: float) -> EvidenceValues:
     """Return the term of the score at a distance in seconds from the nearest voice."""
-    beyond = np.maximum(0, distance_s - max_distance_ms / 1000)
+    beyond = np.maximum(0, distance_s - max_distance_s)
     return np.asarray(-PENALTY_PER_S * np.minimum(beyond, MAX_PENALIZED_S), np.float16)
 
 

@@ -89,19 +89,25 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         )
         if not self._voices:
             return models
-        indices = self.subsample.stored_frame_indices()
-        distances_s = self._voices.distances_at(indices, self._hop_length)
         return tuple(
-            learn_events(
-                model,
-                self._extractor,
-                densities[:, gate],
-                levels[:, gate],
-                distances_s[:, gate],
-                self._voices.max_distance_s,
-                self._voices.evidence(gate),
-            )
+            self._learn_events(self._voices, model, gate, densities[:, gate], levels[:, gate])
             for gate, model in enumerate(models)
+        )
+
+    def _learn_events(
+        self,
+        voices: VoiceTracker,
+        model: SignalModel,
+        gate: int,
+        densities: BandPowerArray,
+        level: NDArray[np.float64],
+    ) -> SignalModel:
+        frames = self.subsample.stored_frame_indices()
+        distance_s = voices.distances_at(frames, self._hop_length)[:, gate]
+        max_distance_s = voices.max_distance_s(model.contrast_db)
+        evidence = voices.evidence(gate, max_distance_s)
+        return learn_events(
+            model, self._extractor, densities, level, distance_s, max_distance_s, evidence
         )
 
     def _compute_narrow_powers(self, samples: Samples) -> BandPowerArray:

@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.evidence import (
+    LOUD_NOISE_DISTANCE_MS,
     MAX_SPEECH_DISTANCE_MS,
     MAX_VOICE_DISTANCE_MS,
     MIN_SPEECH_PROBABILITY,
+    MIN_VOICE_CONTRAST_DB,
     Evidence,
     compute_distances_s,
     distance_penalty,
@@ -58,13 +60,19 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         self._sample_rate, self._linked = sample_rate, linked
         self._voiced: list[Mask] = []
         self._probabilities: list[NDArray[np.float64]] = []
-        self.max_distance_s = (MAX_SPEECH_DISTANCE_MS if speech else MAX_VOICE_DISTANCE_MS) / 1000
-        """Greatest distance from a voice that belongs to speech."""
+
+    def max_distance_s(self, contrast_db: float) -> float:
+        """Return the greatest distance from a voice that belongs to speech, in seconds."""
+        if self._speech:
+            return MAX_SPEECH_DISTANCE_MS / 1000
+        is_loud = contrast_db < MIN_VOICE_CONTRAST_DB
+        return (LOUD_NOISE_DISTANCE_MS if is_loud else MAX_VOICE_DISTANCE_MS) / 1000
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Process `block`, shaped (samples, channels)."""
         voiced = self._voicing.process(block, last)
-        self._voiced.append(voiced.any(axis=1, keepdims=True) if self._linked else voiced)
+        any_voiced: Mask = np.logical_or.reduce(voiced, axis=1, keepdims=True)
+        self._voiced.append(any_voiced if self._linked else voiced)
         if self._speech:
             inputs = [block] if self._linked else np.split(block, block.shape[1], axis=1)
             pairs = zip(self._speech, inputs, strict=True)
@@ -80,9 +88,9 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         hops = (frames * frame_hop_length + hop // 2) // hop
         return self._distances_s[np.minimum(hops, len(self._distances_s) - 1)]
 
-    def evidence(self, gate: int) -> Evidence:
+    def evidence(self, gate: int, max_distance_s: float) -> Evidence:
         """Return the term that the voices add to the score of one gate."""
-        values = distance_penalty(self._distances_s[:, gate], 1000 * self.max_distance_s)
+        values = distance_penalty(self._distances_s[:, gate], max_distance_s)
         if self._speech:
             values = values + speech_bonus(self._speech_probabilities[:, gate])
         return Evidence(values, self._voicing.hop_length)

@@ -6,7 +6,7 @@ import soundfile as sf
 
 from noisegate_cli import GateSettings, gate
 from noisegate_cli.gating.detection.voicing import VoicingDetector
-from tests.conftest import DATA, SPEECH
+from tests.conftest import DATA
 
 RATE = 16000
 RNG = np.random.default_rng(5)
