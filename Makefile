@@ -7,7 +7,8 @@ NGATE := $(BIN)/ngate
 DEMO := tests/data/jfk_1961.wav
 OUT := build/demo
 
-.PHONY: demo test bench lint pictures quality sweep fuzz faults clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench compare quality sweep fuzz faults pictures docs clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -18,18 +19,25 @@ $(VENV)/ready-dev: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
+$(VENV)/ready-docs: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	touch $@
+
 $(VENV)/ready-bench: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
+help:  ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
 demo: $(VENV)/ready  ## Gate a real recording and show the result.
 	@mkdir -p $(OUT)
-	@rm -f $(OUT)/clean.wav $(OUT)/removed.wav
+	@rm -f $(OUT)/clean.wav $(OUT)/removed.wav $(OUT)/picture.png
 	@echo '$$ ngate analyze $(DEMO)'
 	@$(NGATE) analyze $(DEMO)
 	@echo
-	@echo '$$ ngate gate $(DEMO) -o $(OUT)/clean.wav --residue $(OUT)/removed.wav'
-	@$(NGATE) gate $(DEMO) -o $(OUT)/clean.wav --residue $(OUT)/removed.wav
+	@echo '$$ ngate gate $(DEMO) -o $(OUT)/clean.wav --residue $(OUT)/removed.wav --plot $(OUT)/picture.png'
+	@$(NGATE) gate $(DEMO) -o $(OUT)/clean.wav --residue $(OUT)/removed.wav --plot $(OUT)/picture.png
 
 test: $(VENV)/ready-dev  ## Run the tests.
 	$(BIN)/python -m pytest
@@ -41,6 +49,9 @@ lint: $(VENV)/ready-dev  ## Check style and types.
 
 bench: $(VENV)/ready-bench  ## Measure speed and memory, and compare with other installed gates.
 	$(BIN)/python -m tests.benchmarks.bench
+
+compare: $(VENV)/ready-dev  ## Compare the speed with another version: OLD=FOLDER or a Python executable.
+	$(BIN)/python -m tests.benchmarks.compare $(OLD)
 
 quality: $(VENV)/ready-dev  ## Score the gate on annotated recordings: SET=FOLDER for others.
 	$(BIN)/python -m tests.benchmarks.quality $(SET)
@@ -58,6 +69,12 @@ faults: $(VENV)/ready-dev  ## Interrupt runs, let calls fail, decode outputs els
 
 pictures: demo  ## Draw the pictures of the README again.
 	$(BIN)/python -m docs.pictures
+
+docs: $(VENV)/ready-docs  ## Build the manual in build/docs and the man page docs/ngate.1.
+	$(BIN)/python -m docs.options_page
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b man docs build/man
+	cp build/man/ngate.1 docs/ngate.1
 
 clean:  ## Remove the files of the other targets.
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

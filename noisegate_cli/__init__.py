@@ -12,8 +12,10 @@ TYPE_CHECKING = False
 """Type checkers take this name as true. Importing typing would delay the handling of signals."""
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.arrays import ArrayGateResult, analyze, gate, segments
+    from noisegate_cli.api.arrays import ArrayGateResult, ArrayLevelReport, analyze, gate, segments
+    from noisegate_cli.api.excerpts import Excerpt
     from noisegate_cli.api.gate_stream import GateStream
+    from noisegate_cli.api.labels import write_labels
     from noisegate_cli.api.recordings import (
         AnalysisReport,
         GateResult,
@@ -21,7 +23,13 @@ if TYPE_CHECKING:
         gate_file,
         measure_level_histogram,
     )
-    from noisegate_cli.errors import AudioError, NoisegateError, OutputError, SettingsError
+    from noisegate_cli.errors import (
+        AudioError,
+        LabelsError,
+        NoisegateError,
+        OutputError,
+        SettingsError,
+    )
     from noisegate_cli.files.formats import AudioInfo, Format
     from noisegate_cli.files.output_naming import OutputOptions
     from noisegate_cli.files.pipes import RawFormat
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.chops import Chop, ChopReport
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion, suggest_threshold
     from noisegate_cli.gating.detection.verdict import Verdict
+    from noisegate_cli.gating.forced import ForcedStretches
     from noisegate_cli.gating.frames.histogram import LevelHistogram
     from noisegate_cli.gating.gain.mask import GateStatistics
     from noisegate_cli.gating.gate import GateReport
@@ -39,15 +48,18 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.timing import Timing
 
 _PUBLIC_NAMES = {
-    "api.arrays": ("ArrayGateResult", "analyze", "gate", "segments"),
-    "errors": ("AudioError", "NoisegateError", "OutputError", "SettingsError"),
+    "errors": ("AudioError", "LabelsError", "NoisegateError", "OutputError", "SettingsError"),
+    "api.arrays": ("ArrayGateResult", "ArrayLevelReport", "analyze", "gate", "segments"),
     "files.formats": ("AudioInfo", "Format"),
     "files.output_naming": ("OutputOptions",),
     "files.pipes": ("RawFormat",),
+    "api.excerpts": ("Excerpt",),
     "api.gate_stream": ("GateStream",),
+    "api.labels": ("write_labels",),
     "gating.analysis": ("LevelReport",),
     "gating.chops": ("Chop", "ChopReport"),
     "gating.detection.threshold": ("ThresholdSuggestion", "suggest_threshold"),
+    "gating.forced": ("ForcedStretches",),
     "gating.frames.histogram": ("LevelHistogram",),
     "gating.gain.mask": ("GateStatistics",),
     "gating.gate": ("GateReport",),
@@ -70,16 +82,20 @@ __all__ = [
     "PRESETS",
     "AnalysisReport",
     "ArrayGateResult",
+    "ArrayLevelReport",
     "AudioError",
     "AudioInfo",
     "Chop",
     "ChopReport",
+    "Excerpt",
+    "ForcedStretches",
     "Format",
     "GateReport",
     "GateResult",
     "GateSettings",
     "GateStatistics",
     "GateStream",
+    "LabelsError",
     "LevelHistogram",
     "LevelReport",
     "NoiseProfile",
@@ -101,6 +117,7 @@ __all__ = [
     "measure_level_histogram",
     "segments",
     "suggest_threshold",
+    "write_labels",
 ]
 
 

@@ -30,6 +30,10 @@ class OutputExistsError(OutputError):
     """The output exists already, and may not be overwritten."""
 
 
+class LabelsError(NoisegateError, ValueError):
+    """A file of labels can't be read, or holds something else."""
+
+
 class ClusterError(NoisegateError, ConnectionError):
     """A cluster can't be reached, or doesn't meet the requirements of a batch."""
 

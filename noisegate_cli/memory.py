@@ -1,11 +1,12 @@
 """Tune garbage collection and malloc for short-lived ngate processes.
 
 Imported modules stay loaded until the process exits. Searching them for unreachable cycles, several
-times during import and once at exit, takes an eighth of the time of a short run.
+times during import and once at exit, takes an eighth of the CPU time of a short run.
 
 The arrays of consecutive blocks have the same size. By default, glibc returns large arrays to the
-system when they are freed and requests the memory again, page by page. This takes a tenth of the
-time of a basic gate run.
+system when they are freed and requests the memory again, page by page. `keep_freed_memory` reduces
+the page faults of an hour at a given threshold from 24,000 to 10,000, and the CPU time of the
+automatic gate by about 4 %. An analysis does not use it: it saves no time there.
 """
 
 import atexit

@@ -84,3 +84,8 @@ BLOCK_BYTES = 1 << 21
 def block_length(channels: int, dtype: np.dtype[Any]) -> int:
     """Return the number of samples per channel in a block of `BLOCK_BYTES`."""
     return max(1, BLOCK_BYTES // (channels * dtype.itemsize))
+
+
+def select_channels(samples: Samples, channels: tuple[int, ...] | None) -> Samples:
+    """Return some channels of samples shaped (samples, channels); all of them for None."""
+    return samples if channels is None else np.ascontiguousarray(samples[:, channels])

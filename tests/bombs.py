@@ -101,6 +101,34 @@ def _write_matroska(path: Path) -> None:
     )
 
 
+def _make_aiff(tag: bytes) -> bytes:
+    content = _encode("AIFF", "PCM_16") + build_chunk(b"ID3 ", tag, ">")
+    return content[:4] + struct.pack(">I", len(content) - 8) + content[8:]
+
+
+def _make_ape_tag() -> bytes:
+    items = b"".join(struct.pack("<II", 1, 0) + b"K%d\0v" % number for number in range(TAGS))
+    return items + b"APETAGEX" + struct.pack("<4I8x", 2000, len(items) + 32, TAGS, 0)
+
+
+def _write_with_ape_tag(path: Path, codec: str, sample_format: str) -> None:
+    encode(path, sound(), path.suffix[1:], codec, sample_format, 16000)
+    path.write_bytes(path.read_bytes() + _make_ape_tag())
+
+
+def _write_wma(path: Path) -> None:
+    names = {f"K{number}": "v" for number in range(6000)}
+    encode(path, sound(44100), "asf", "wmav2", "fltp", 44100, **names)
+
+
+def _write_avi(path: Path, entries: bytes) -> None:
+    encode(path, sound(), "avi", "pcm_s16le", "s16", 16000)
+    content = path.read_bytes()
+    start = content.index(b"movi") - 8
+    tags = build_chunk(b"LIST", b"INFO" + entries)
+    path.write_bytes(content[:start] + tags + content[start:])
+
+
 BOMBS: dict[str, Callable[[Path], object]] = {
     "comments.flac": lambda path: path.write_bytes(_make_flac()),
     "frames.mp3": lambda path: path.write_bytes(
@@ -113,6 +141,17 @@ BOMBS: dict[str, Callable[[Path], object]] = {
     "zlib.wav": lambda path: path.write_bytes(_make_wav(make_id3([_make_zlib_frame()]))),
     "items.m4a": _write_mp4,
     "tags.mka": _write_matroska,
+    "frames.aiff": lambda path: path.write_bytes(
+        _make_aiff(make_id3([make_text_frame(number) for number in range(TAGS)]))
+    ),
+    "zlib.aiff": lambda path: path.write_bytes(_make_aiff(make_id3([_make_zlib_frame()]))),
+    "items.wv": lambda path: _write_with_ape_tag(path, "wavpack", "s16p"),
+    "items.tta": lambda path: _write_with_ape_tag(path, "tta", "s16"),
+    "attributes.wma": _write_wma,
+    "entries.avi": lambda path: _write_avi(
+        path, b"".join(build_chunk(b"%04d" % (number % 10_000), b"v") for number in range(TAGS))
+    ),
+    "size.avi": lambda path: _write_avi(path, build_chunk(b"INAM", b"v" * (65 << 20))),
 }
 """Functions that write the files, by name."""
 

@@ -31,7 +31,7 @@ def imported_modules(path):
 
 
 GROUND = ("errors", "json_values", "samples", "text", "memory")
-LAYERS = ["ground", "files", "gating", "api", "batch", "terminal"]
+LAYERS = ["ground", "files", "gating", "plots", "api", "page", "batch", "terminal"]
 
 
 def layer(module):
@@ -129,6 +129,24 @@ def test_only_the_terminal_imports_typer_and_rich_and_only_progress_bars_import_
             ), name
 
 
+def test_only_plots_import_matplotlib_and_only_when_they_draw():
+    for name, path in modules():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in tree.body:
+            assert "matplotlib" not in str(getattr(node, "module", "")), f"{name} loads it early"
+        for module in imported_modules(path):
+            if module.split(".")[0] == "matplotlib":
+                # The other layers name the type of a figure.
+                assert layer(name) == "plots" or module == "matplotlib.figure", name
+
+
+def test_pictures_get_values_and_no_files():
+    for name, path in modules():
+        if layer(name) == "plots":
+            for module in imported_modules(path):
+                assert not module.startswith("noisegate_cli.files"), f"{name} imports {module}"
+
+
 def test_reading_modules_do_not_import_writing_modules():
     for name in (
         "chunks",
@@ -137,6 +155,8 @@ def test_reading_modules_do_not_import_writing_modules():
         "riff",
         "libsndfile",
         "ffmpeg",
+        "ffmpeg_decoders",
+        "ffmpeg_encoder",
         "pipes",
         "tags",
         "reader",
@@ -148,8 +168,8 @@ def test_reading_modules_do_not_import_writing_modules():
             ), name
 
 
-def test_pyav_and_mutagen_are_imported_in_one_module_each():
+def test_pyav_is_imported_in_the_ffmpeg_modules_and_mutagen_in_those_for_tags():
     for name, path in modules():
         libraries = {module.split(".")[0] for module in imported_modules(path)}
-        assert "av" not in libraries or name == "noisegate_cli.files.ffmpeg"
-        assert "mutagen" not in libraries or name == "noisegate_cli.files.tags"
+        assert "av" not in libraries or name.startswith("noisegate_cli.files.ffmpeg")
+        assert "mutagen" not in libraries or name.startswith("noisegate_cli.files.tag")

@@ -1,6 +1,13 @@
 """Calls that mypy must accept, and calls that mypy must reject; this file is only type-checked."""
 
-from noisegate_cli import GateSettings, gate, gate_file
+from noisegate_cli import (
+    ArrayGateResult,
+    GateSettings,
+    RawFormat,
+    analyze_file,
+    gate,
+    gate_file,
+)
 
 
 def calls() -> None:
@@ -15,6 +22,15 @@ def calls() -> None:
     print(out.shape, out.statistics)  # type: ignore[attr-defined]
     gate([0.0], 8000, channels="left")  # type: ignore[call-overload]
 
-    result = gate([0.0], 8000, return_result=True)
+    gate_file("in.wav", segments="labels.txt", keep=[(1, 2.5)], labels="out.csv")
+    gate([0.0], 8000, cut=[(1, 2, 3)])  # type: ignore[list-item]
+
+    result = gate([0.0], 8000, return_result=True, segments=[(0.5, 1.5)], keep=[(1, 2)])
     print(result.samples.shape, result.statistics.openings, result.segments.seconds.shape)
     print(result.shape)  # type: ignore[attr-defined]
+    either = gate([0.0], 8000, return_result=bool("x"))
+    print(either if isinstance(either, ArrayGateResult) else either.shape)
+
+    gate_file("in.raw", raw="44100:1:s16")
+    analyze_file("in.raw", raw=RawFormat(44100, 1, "PCM_16"))
+    analyze_file("in.raw", raw=44100)  # type: ignore[arg-type]

@@ -3,18 +3,21 @@
 # Otherwise `help(gate)` expands ArrayLike over several lines.
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, Unpack, overload
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from noisegate_cli.api.array_input import prepare_samples, split_blocks
+from noisegate_cli.api.labels import GivenSegments, build_forced
 from noisegate_cli.api.noise_input import (
     measure_noise_array,
     measure_noise_file,
     measure_noise_span,
 )
+from noisegate_cli.api.pictures import draw_analysis_of, draw_gate_of
 from noisegate_cli.api.progress import (
     FIRST_PASS_SHARE,
     Progress,
@@ -23,14 +26,20 @@ from noisegate_cli.api.progress import (
     report_progress,
     scale_progress,
 )
-from noisegate_cli.gating.analysis import Analyzer, LevelReport, measure_blocks
+from noisegate_cli.gating.analysis import Analyzer, LevelReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, GateReport
-from noisegate_cli.gating.noise_profile import NoiseProfiles
+from noisegate_cli.gating.heard_channels import measure_heard_channels
+from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
 from noisegate_cli.gating.segments import Segments
 from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import format_repr
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from noisegate_cli.plots.overview import Overview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,6 +48,34 @@ class ArrayGateResult(GateReport):
 
     samples: Samples
     """The gated samples, in the shape and the type of the input."""
+    original: Samples
+    """The input as it was given, not copied, shaped (samples, channels)."""
+
+    def plot(self) -> Figure:
+        """Return a picture: the waveforms before and after, the gain, and the removed signal.
+
+        The input is gated again, so it must not have been changed since.
+        """
+        return self._draw(self._record(with_spectrogram=self.settings.spectral != "off"))
+
+    def _repr_html_(self) -> str:
+        """Return the picture and players of an excerpt for a notebook."""
+        from noisegate_cli.api.notebook import show
+
+        return show(self._record, self._draw, self.segments.sample_rate)
+
+    def _record(self, **options: Any) -> Overview:
+        from noisegate_cli.api.overviews import record_array
+
+        noises = () if None in self.noises else self.noises
+        given = [noise for noise in noises if noise and noise.source == "given"]
+        rate = self.segments.sample_rate
+        return record_array(
+            self.original, rate, self.settings, tuple(given), forced=self.forced, **options
+        )
+
+    def _draw(self, overview: Overview) -> Figure:
+        return draw_gate_of(None, overview)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ArrayGateResult):
@@ -52,6 +89,41 @@ class ArrayGateResult(GateReport):
         return format_repr(self, "samples.shape", *names)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ArrayLevelReport(LevelReport):
+    """Result of `analyze`."""
+
+    original: Samples = field(compare=False)
+    """The input as it was given, not copied, shaped (samples, channels)."""
+    sample_rate: int = field(compare=False)
+    """Sample rate in Hz."""
+    settings: GateSettings = field(compare=False)
+    given_noises: tuple[NoiseProfile, ...] = field(compare=False)
+    """Noise profiles of a noise that was given."""
+
+    def plot(self) -> Figure:
+        """Return a picture: waveform, levels, histogram, scores and spectrogram.
+
+        The input is gated, so it must not have been changed since.
+        """
+        return self._draw(self._record(with_spectrogram=True))
+
+    def _repr_html_(self) -> str:
+        """Return the picture and players of an excerpt for a notebook."""
+        from noisegate_cli.api.notebook import show
+
+        return show(self._record, self._draw, self.sample_rate)
+
+    def _record(self, **options: Any) -> Overview:
+        from noisegate_cli.api.overviews import record_array
+
+        noises = self.given_noises
+        return record_array(self.original, self.sample_rate, self.settings, noises, **options)
+
+    def _draw(self, overview: Overview) -> Figure:
+        return draw_analysis_of(None, overview, self)
+
+
 @overload
 def gate(
     y: ArrayLike,
@@ -60,6 +132,9 @@ def gate(
     settings: GateSettings | None = None,
     preset: str | None = None,
     y_noise: ArrayLike | None = None,
+    segments: GivenSegments | None = None,
+    keep: Sequence[tuple[float, float]] = (),
+    cut: Sequence[tuple[float, float]] = (),
     axis: int = 0,
     return_result: Literal[False] = False,
     progress: Progress = False,
@@ -75,11 +150,29 @@ def gate(
     settings: GateSettings | None = None,
     preset: str | None = None,
     y_noise: ArrayLike | None = None,
+    segments: GivenSegments | None = None,
+    keep: Sequence[tuple[float, float]] = (),
+    cut: Sequence[tuple[float, float]] = (),
     axis: int = 0,
     return_result: Literal[True],
     progress: Progress = False,
     **changes: Unpack[SettingsChanges],
 ) -> ArrayGateResult: ...
+
+
+@overload
+def gate(
+    y: ArrayLike,
+    sample_rate: int,
+    *,
+    settings: GateSettings | None = None,
+    preset: str | None = None,
+    y_noise: ArrayLike | None = None,
+    axis: int = 0,
+    return_result: bool,
+    progress: Progress = False,
+    **changes: Unpack[SettingsChanges],
+) -> Samples | ArrayGateResult: ...
 
 
 def gate(
@@ -89,6 +182,9 @@ def gate(
     settings: GateSettings | None = None,
     preset: str | None = None,
     y_noise: ArrayLike | None = None,
+    segments: GivenSegments | None = None,
+    keep: Sequence[tuple[float, float]] = (),
+    cut: Sequence[tuple[float, float]] = (),
     axis: int = 0,
     return_result: bool = False,
     progress: Progress = False,
@@ -110,6 +206,13 @@ def gate(
     y_noise
         Samples of the noise alone, shaped as `y`, for a spectral gate. By default the noise is
         learnt from `y`.
+    segments
+        All stretches in which the gate is open, instead of a detector: the `segments` of a result,
+        an array shaped (n, 2) in seconds, or the path of a label file. They are rounded to whole
+        frames. The `segments` of a result give the same samples with the same settings.
+    keep, cut
+        Stretches, from and to in seconds, in which the gate is fully open, or fully closed, in any
+        case. The fades lie outside. Where both overlap, `keep` has priority.
     axis
         Axis of the time: -1 if `y` is shaped (channels, samples).
     return_result
@@ -132,6 +235,8 @@ def gate(
         If a setting is out of range, or `y` has an unsuitable shape or type.
     AudioError
         If `y` contains NaN or infinite samples.
+    LabelsError
+        If `segments` is the path of a file that can't be read.
 
     Examples
     --------
@@ -147,6 +252,12 @@ def gate(
     >>> result.statistics.openings, result.segments.seconds.tolist()
     (1, [[0.0, 0.552]])
 
+    Edited by hand:
+
+    >>> out = gate(y, 16000, segments=result.segments, keep=[(0.8, 0.9)], cut=[(0.1, 0.2)])
+    >>> np.array_equal(out[12800:14400], y[12800:14400]), float(np.abs(out[1600:3200]).max())
+    (True, 0.0)
+
     Hiss under a tone, with a sample of the hiss:
 
     >>> rng = np.random.default_rng(0)
@@ -159,12 +270,14 @@ def gate(
     settings = build_settings(settings, preset, changes)
     samples = prepare_samples(y, settings, axis)
     noises = _measure_noise(samples, y_noise, settings, sample_rate, axis)
+    forced = build_forced(segments, keep, cut)
     with open_progress(progress, "gate") as report:
-        decision, start = GateDecision.from_settings(settings, noises), 0.0
+        decision, start = GateDecision.from_settings(settings, noises, forced), 0.0
         if decision is None:
             start = FIRST_PASS_SHARE
             first_pass = scale_progress(report, 0.0, start)
             decision = _measure_array(samples, settings, sample_rate, noises, first_pass).decide()
+            decision = decision.force(forced)
         stream = Gate(decision, sample_rate, samples.shape[1])
         out = np.empty_like(np.asarray(y), order="C", subok=False)
         rows = np.moveaxis(out, axis, 0).reshape(samples.shape)
@@ -178,7 +291,7 @@ def gate(
             end += len(gated)
     if not return_result:
         return out
-    return ArrayGateResult(samples=out, **stream.report.to_fields())
+    return ArrayGateResult(samples=out, original=samples, **stream.report.to_fields())
 
 
 def segments(
@@ -232,7 +345,7 @@ def analyze(
     axis: int = 0,
     progress: Progress = False,
     **changes: Unpack[SettingsChanges],
-) -> LevelReport:
+) -> ArrayLevelReport:
     """Measure a recording held in an array; see `gate` for the parameters and the errors.
 
     Examples
@@ -246,7 +359,16 @@ def analyze(
     samples = prepare_samples(y, settings, axis)
     noises = _measure_noise(samples, y_noise, settings, sample_rate, axis)
     with open_progress(progress, "analyze") as report:
-        return _measure_array(samples, settings, sample_rate, noises, report).report()
+        levels = _measure_array(
+            samples, settings, sample_rate, noises, report, compare=True
+        ).report()
+    return ArrayLevelReport(
+        **{field.name: getattr(levels, field.name) for field in fields(levels)},
+        original=samples,
+        sample_rate=sample_rate,
+        settings=settings,
+        given_noises=tuple(noises),
+    )
 
 
 def _measure_noise(
@@ -270,7 +392,17 @@ def _measure_array(
     sample_rate: int,
     noises: NoiseProfiles,
     progress: ProgressCallback,
+    compare: bool = False,
 ) -> Analyzer:
     length, channels = samples.shape
     blocks = report_progress(split_blocks(samples), length, progress)
-    return measure_blocks(blocks, settings, sample_rate, channels, length, noises)
+    return measure_heard_channels(
+        blocks,
+        lambda: split_blocks(samples),
+        settings,
+        sample_rate,
+        channels,
+        length,
+        noises,
+        compare,
+    )

@@ -1,14 +1,24 @@
 """Gate and analyze one recording from file to file."""
 
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
+from noisegate_cli.api.excerpts import Excerpt, SampleSpan, choose_span
+from noisegate_cli.api.first_pass import decide, ignored_channels, measure_file
+from noisegate_cli.api.labels import GivenSegments, build_forced, build_label_track
 from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span_of_reader
+from noisegate_cli.api.output_blocks import OutputBlocks
+from noisegate_cli.api.outputs import Outputs, check_paths, plan_outputs
+from noisegate_cli.api.pictures import (
+    check_picture,
+    draw_analysis_of,
+    draw_gate_of,
+    save_picture,
+)
 from noisegate_cli.api.progress import (
     FIRST_PASS_SHARE,
     Progress,
@@ -17,31 +27,27 @@ from noisegate_cli.api.progress import (
     report_progress,
     scale_progress,
 )
-from noisegate_cli.errors import OutputError
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.output_naming import OutputOptions
-from noisegate_cli.files.output_target import (
-    check_inside,
-    default_output_path,
-    is_directory,
-    is_same_file,
-    output_info,
-)
 from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors, open_reader
 from noisegate_cli.files.riff import rf64_if_large
-from noisegate_cli.files.writer import AudioWriter, InputMetadata, check_overwrite, open_writer
-from noisegate_cli.gating.analysis import Analyzer, LevelReport, measure_blocks
+from noisegate_cli.files.writer import AudioWriter, InputMetadata, open_writer
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.level_detector import LevelDetector
+from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.gate import Gate, GateReport, compute_latency
 from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
 from noisegate_cli.samples import compute_peak, to_db
-from noisegate_cli.text import format_repr, quote_path
+from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from noisegate_cli.files.pipes import RawFormat
-    from noisegate_cli.gating.noise_profile import NoiseProfiles
+    from noisegate_cli.gating.analysis import LevelReport
+    from noisegate_cli.plots.overview import Overview, OverviewRecorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +56,40 @@ class AnalysisReport:
 
     info: AudioInfo
     settings: GateSettings
-    levels: LevelReport
+    levels: "LevelReport"
     warnings: tuple[str, ...] = ()
     """Problems of the recording, one sentence each."""
+    gate: GateReport | None = None
+    """What the gate would do in the whole recording; None if it has not run."""
+    raw: "RawFormat | None" = None
+    """Sample format of an input without a header."""
+
+    def plot(self) -> "Figure":
+        """Return a picture of the analysis; the recording is read again.
+
+        It shows the waveform with the closed stretches shaded, the levels with the thresholds,
+        their histogram, the scores of the automatic detector and the spectrogram.
+
+        Raises
+        ------
+        AudioError
+            If the recording cannot be read again, as standard input.
+        """
+        return self._draw(self._record(with_spectrogram=True))
+
+    def _repr_html_(self) -> str:
+        """Return the picture and players of an excerpt for a notebook."""
+        from noisegate_cli.api.notebook import show
+
+        return show(self._record, self._draw, self.info.sample_rate)
+
+    def _record(self, **options: Any) -> "Overview":
+        from noisegate_cli.api.overviews import record_file
+
+        return record_file(self.info.path, self.settings, self.raw, **options)
+
+    def _draw(self, overview: "Overview") -> "Figure":
+        return draw_analysis_of(self.info.path, overview, self.levels)
 
     def __repr__(self) -> str:
         names = ("levels.closed_share", "levels.suggestion.threshold", "levels.suggestion.verdict")
@@ -66,6 +103,13 @@ class GateResult(GateReport):
     source: AudioInfo
     output: AudioInfo
     residue: Path | None
+    labels: Path | None = None
+    """File of the open stretches."""
+    comparison: Path | None = None
+    """File of input and output in turns."""
+    excerpt: tuple[float, float] | None = None
+    """Start and end in seconds of the part that was written; None for the whole recording. The
+    statistics and segments are those of this part, from its start."""
     peak_db: float | None
     """Peak of the input in dBFS; minus infinity for digital silence, None without `with_peak`."""
     seconds: float
@@ -74,6 +118,34 @@ class GateResult(GateReport):
     """Problems of the recording and losses in the output, one sentence each."""
     delay_ms: float | None = None
     """Maximum delay from standard input to standard output; None for files."""
+    raw: "RawFormat | None" = None
+    """Sample format of an input without a header."""
+
+    def plot(self) -> "Figure":
+        """Return a picture of the gate; the recording is read and gated again.
+
+        It shows the waveforms before and after the gate, the gain, and the removed signal.
+
+        Raises
+        ------
+        AudioError
+            If the recording cannot be read again, as standard input.
+        """
+        return self._draw(self._record(with_spectrogram=self.settings.spectral != "off"))
+
+    def _repr_html_(self) -> str:
+        """Return the picture and players of an excerpt for a notebook."""
+        from noisegate_cli.api.notebook import show
+
+        return show(self._record, self._draw, self.source.sample_rate)
+
+    def _record(self, **options: Any) -> "Overview":
+        from noisegate_cli.api.overviews import record_file
+
+        return record_file(self.source.path, self.settings, self.raw, forced=self.forced, **options)
+
+    def _draw(self, overview: "Overview") -> "Figure":
+        return draw_gate_of(self.source.path, overview)
 
     def __repr__(self) -> str:
         names = ("threshold", "statistics.closed_share", "statistics.openings", "chops.count")
@@ -86,7 +158,10 @@ def analyze_file(
     progress: Progress = False,
     *,
     preset: str | None = None,
-    raw: "RawFormat | None" = None,
+    raw: "RawFormat | str | None" = None,
+    labels: str | Path | None = None,
+    plot: str | Path | None = None,
+    force: bool = False,
     **changes: Unpack[SettingsChanges],
 ) -> AnalysisReport:
     """Measure the recording at `path` in one pass, block by block.
@@ -102,7 +177,14 @@ def analyze_file(
     preset
         Name of a preset instead of `settings`.
     raw
-        Sample format of an input without a header.
+        Sample format of an input without a header, as an object or as text: `"44100:1:s16"`.
+    labels
+        File for the stretches in which the gate would be open; see `write_labels`. It takes a
+        second pass over the recording.
+    plot
+        Path of a picture of the analysis, which ends in .png, .pdf or .svg; None draws none.
+    force
+        Whether to overwrite existing files.
     **changes
         Single settings that override `settings` or the preset, see `GateSettings`.
 
@@ -115,17 +197,67 @@ def analyze_file(
     ------
     AudioError
         If the recording cannot be read or gated; the message quotes the path.
+    LabelsError, OutputError
+        If the labels or the picture cannot be written or exist already.
     """
     settings = build_settings(settings, preset, changes)
+    return analyze_recording(
+        path, settings, progress, _parse_raw_format(raw), labels=labels, plot=plot, force=force
+    )[0]
+
+
+def analyze_recording(
+    path: str | Path,
+    settings: GateSettings,
+    progress: Progress = False,
+    raw: "RawFormat | None" = None,
+    *,
+    with_overview: bool = False,
+    labels: str | Path | None = None,
+    plot: str | Path | None = None,
+    force: bool = False,
+) -> "tuple[AnalysisReport, Overview | None]":
+    """Analyze a recording as `analyze_file` does; also return the overview of the gate.
+
+    The overview takes another pass over the recording, in which the gate runs.
+    """
+    sources = _input_paths(Path(path), settings.noise_file)
+    outputs = {"the file of labels": Path(labels)} if labels else {}
+    target = check_picture(plot, sources | outputs, force)
     noises = measure_noise_file(settings)
-    with (
-        open_progress(progress, Path(path).name) as report,
-        open_reader(Path(path), raw, zero_nonfinite=settings.zero_nonfinite) as reader,
-    ):
+    with ExitStack() as stack:
+        report = stack.enter_context(open_progress(progress, Path(path).name))
+        reader = stack.enter_context(
+            open_reader(Path(path), raw, zero_nonfinite=settings.zero_nonfinite)
+        )
+        write_labels = None
+        if labels:
+            from noisegate_cli.files.labels.label_file import open_label_writer
+
+            check_paths(outputs, sources, OutputOptions(), force)
+            write_labels = stack.enter_context(open_label_writer(Path(labels), force))
         noises = noises or measure_noise_span_of_reader(reader, settings)
-        levels = _measure_file(reader, settings, noises, report).report()
+        share = FIRST_PASS_SHARE if with_overview or target or write_labels else 1.0
+        first = scale_progress(report, 0.0, share)
+        analyzer = measure_file(reader, settings, noises, first, compare=True)
+        levels, overview = analyzer.report(), None
         info = replace(reader.info, samples=levels.samples)
-        return AnalysisReport(info, settings, levels, tuple(reader.warnings))
+        if with_overview or target or write_labels:
+            from noisegate_cli.api.overviews import record_reader
+
+            assert isinstance(reader, AudioReader)  # standard input is spooled to a file
+            rest = scale_progress(report, share, 1.0)
+            with reader.reopen() as again:
+                overview = record_reader(
+                    again, analyzer.decide(), rest, with_spectrogram=target is not None
+                )
+        gated = overview.report if overview else None
+        if write_labels and gated:
+            write_labels(build_label_track(gated, info.path, info.channels))
+    if target and overview:
+        save_picture(draw_analysis_of(info.path, overview, levels), target, force)
+    warnings = (*reader.warnings, *ignored_channels(levels.heard_channels, info))
+    return AnalysisReport(info, settings, levels, warnings, gated, raw), overview
 
 
 def measure_level_histogram(
@@ -174,8 +306,15 @@ def gate_file(
     settings: GateSettings | None = None,
     *,
     residue: str | Path | None = None,
+    labels: str | Path | None = None,
+    comparison: str | Path | None = None,
+    segments: GivenSegments | None = None,
+    keep: Sequence[tuple[float, float]] = (),
+    cut: Sequence[tuple[float, float]] = (),
+    excerpt: Excerpt | None = None,
+    plot: str | Path | None = None,
     options: OutputOptions | None = None,
-    raw: "RawFormat | None" = None,
+    raw: "RawFormat | str | None" = None,
     preset: str | None = None,
     force: bool = False,
     fsync: bool = False,
@@ -201,10 +340,26 @@ def gate_file(
         Settings of the gate; by default the preset `voice`.
     residue
         Path of a file for the removed signal, input − output; None to write none.
+    labels
+        Path of a file for the open stretches; its ending selects the format, see `write_labels`.
+    comparison
+        Path of a file for input and output in turns of 4 s, each passage first as it was.
+    segments
+        All stretches in which the gate is open, instead of a detector: the `segments` of a result,
+        an array shaped (n, 2) in seconds, or the path of a label file: `.txt` (Audacity), `.csv`,
+        `.json`, `.TextGrid`, `.rttm`, `.srt` or `.edl`.
+    keep, cut
+        Stretches, from and to in seconds, in which the gate is fully open, or fully closed, in any
+        case. The fades lie outside. Where both overlap, `keep` has priority.
+    excerpt
+        Part of the recording that is written; None for all of it.
+    plot
+        Path of a picture of the signal before and after the gate, which ends in .png, .pdf or
+        .svg; None draws none.
     options
         Sample type of the output, its name if `output` has none, and the metadata to preserve.
     raw
-        Sample format of an input without a header.
+        Sample format of an input without a header, as an object or as text: `"44100:1:s16"`.
     preset
         Name of a preset instead of `settings`.
     force
@@ -231,14 +386,23 @@ def gate_file(
         If the input cannot be read or gated; the message quotes the path.
     OutputError
         If the output cannot be written, exists already, or is the input.
+    LabelsError
+        If the file of `segments` cannot be read, or `labels` has an unknown ending.
     """
+    forced = build_forced(segments, keep, cut)
     return gate_recording(
         path,
         output,
         build_settings(settings, preset, changes),
         residue=residue,
+        labels=labels,
+        comparison=comparison,
+        forced=forced,
+        excerpt=excerpt,
+        segments_path=segments if isinstance(segments, str | Path) else None,
+        plot=plot,
         options=options or OutputOptions(),
-        raw=raw,
+        raw=_parse_raw_format(raw),
         force=force,
         fsync=fsync,
         with_peak=with_peak,
@@ -252,6 +416,12 @@ def gate_recording(
     settings: GateSettings,
     *,
     residue: str | Path | None = None,
+    labels: str | Path | None = None,
+    comparison: str | Path | None = None,
+    forced: ForcedStretches = NOT_FORCED,
+    excerpt: Excerpt | None = None,
+    segments_path: str | Path | None = None,
+    plot: str | Path | None = None,
     options: OutputOptions,
     raw: "RawFormat | None" = None,
     force: bool,
@@ -265,143 +435,172 @@ def gate_recording(
     `before_output_appears` is called when all samples are written. If it raises an exception, no
     output appears.
     """
+    if plot and excerpt:
+        raise SettingsError("a picture shows a whole recording: leave out plot= or the excerpt")
     started = time.perf_counter()
     noises = measure_noise_file(settings)
-    can_stream = GateDecision.from_settings(settings, noises) is not None
+    can_stream = excerpt is None and (
+        GateDecision.from_settings(settings, noises, forced) is not None
+    )
     with (
         open_progress(progress, Path(path).name) as report,
         open_reader(Path(path), raw, can_stream, settings.zero_nonfinite) as reader,
     ):
-        outputs = _plan_outputs(reader, output, residue, options, force, settings.noise_file)
+        info = reader.info
+        hop = settings.timing(info.sample_rate).hop_length
+        decision = None
+        if excerpt and excerpt.start is None:
+            noises = noises or measure_noise_span_of_reader(reader, settings)
+            decision, second_pass = decide(reader, settings, noises, forced, report)
+            span = _choose_busiest_span(reader, decision, excerpt)
+        else:
+            span = choose_span(excerpt, None, info.sample_rate, hop) if excerpt else SampleSpan()
+        sources = _input_paths(info.path, settings.noise_file, segments_path)
+        outputs = plan_outputs(
+            reader,
+            output,
+            options,
+            force,
+            sources,
+            samples=span.limit_length(info.samples),
+            residue=residue,
+            comparison=comparison,
+            labels=labels,
+        )
         if outputs.is_live:
             settings = settings.live
-        noises = noises or measure_noise_span_of_reader(reader, settings)
-        decision, second_pass = _decide(reader, settings, noises, report)
-        info = reader.info
+        if decision is None:
+            noises = noises or measure_noise_span_of_reader(reader, settings)
+            decision, second_pass = decide(reader, settings, noises, forced, report)
+        picture = check_picture(plot, sources | outputs.paths, force)
+        recorder = _create_recorder(decision, info) if picture else None
         with add_path_to_errors(info.path):
             stream = Gate(
                 decision,
                 info.sample_rate,
                 info.channels,
                 quantization_step=info.quantization_step(info.dtype),
-                residue=outputs.residue is not None,
+                residue=outputs.residue is not None or recorder is not None,
+                span=span,
                 live=outputs.is_live,
+                on_frames=recorder.add_frames if recorder else None,
             )
         is_file = info.path != STDIO_PATH
         metadata = InputMetadata(
             reader.path,
             reader.tags,
             reader.chunks,
+            reader.chapters,
+            info.duration,
             keep_mtime=options.keep_mtime and is_file,
             keep_mode=is_file,
         )
         with ExitStack() as stack:
+            write_labels = None
+            if outputs.labels:
+                from noisegate_cli.files.labels.label_file import open_label_writer
+
+                write_labels = stack.enter_context(open_label_writer(outputs.labels, force, fsync))
             writers = [
                 stack.enter_context(open_writer(file, metadata, force, fsync))
-                for file in (outputs.target, outputs.residue)
-                if file
+                for file in outputs.recordings
             ]
-            peak = _run(reader, stream, outputs, writers, with_peak, second_pass)
+            peak = _run(reader, stream, outputs, writers, span, with_peak, second_pass, recorder)
+            gated = stream.report
+            if write_labels:
+                write_labels(build_label_track(gated, info.path, info.channels))
             before_output_appears()
-    gated = stream.report
+    if picture and recorder:
+        figure = draw_gate_of(info.path, recorder.finish(gated))
+        save_picture(figure, picture, force, fsync)
     length = gated.segments.length
-    delay_samples = compute_latency(settings, info.sample_rate) if outputs.is_live else None
+    rate = info.sample_rate
+    delay_samples = compute_latency(settings, rate) if outputs.is_live else None
     return GateResult(
         **gated.to_fields(),
         source=replace(info, samples=length),
         output=rf64_if_large(replace(outputs.target, samples=length)),
         residue=outputs.residue.path if outputs.residue else None,
+        labels=outputs.labels,
+        comparison=outputs.comparison.path if outputs.comparison else None,
+        excerpt=(span.start / rate, (span.start + length) / rate) if excerpt else None,
         peak_db=float(to_db(peak)) if with_peak else None,
         seconds=time.perf_counter() - started,
-        warnings=(*reader.warnings, *metadata.warnings, *_clipping_warnings(writers[0])),
-        delay_ms=None if delay_samples is None else 1000 * delay_samples / info.sample_rate,
+        warnings=(
+            *reader.warnings,
+            *ignored_channels(decision.heard_channels, info),
+            *metadata.warnings,
+            *_clipping_warnings(writers[0]),
+        ),
+        delay_ms=None if delay_samples is None else 1000 * delay_samples / rate,
+        raw=raw,
     )
 
 
-class _Outputs(NamedTuple):
-    """Files that a call of `gate_file` writes."""
+def _create_recorder(decision: GateDecision, info: AudioInfo) -> "OverviewRecorder":
+    """Return what records the picture of a gate."""
+    from noisegate_cli.plots.overview import OverviewRecorder
 
-    target: AudioInfo
-    residue: AudioInfo | None
-    is_live: bool
-    """Whether samples are streamed from standard input to standard output."""
-
-
-def _plan_outputs(
-    reader: Reader,
-    output: str | Path | None,
-    residue: str | Path | None,
-    options: OutputOptions,
-    force: bool,
-    noise_file: str | None,
-) -> _Outputs:
-    """Return the files to write, after checking that they may be written."""
-    info = reader.info
-    target = output_info(info, _resolve_output_path(info, output, options), options)
-    residue_info = output_info(info, Path(residue), options) if residue else None
-    _check_outputs(info, target, residue_info, options, force, noise_file)
-    return _Outputs(
-        target, residue_info, info.path == target.path == STDIO_PATH and _is_live(reader, target)
+    with_spectrogram = decision.settings.spectral != "off"
+    return OverviewRecorder(
+        decision, info.sample_rate, info.samples, with_spectrogram=with_spectrogram
     )
 
 
-def _decide(
-    reader: Reader, settings: GateSettings, noises: "NoiseProfiles", progress: ProgressCallback
-) -> tuple[GateDecision, ProgressCallback]:
-    """Return the decision, from a first pass if it needs one, and the rest of the progress."""
-    decision = GateDecision.from_settings(settings, noises)
-    if decision is not None:
-        return decision, progress
+def _parse_raw_format(raw: "RawFormat | str | None") -> "RawFormat | None":
+    if raw is None:
+        return None
+    from noisegate_cli.files.pipes import RawFormat
+
+    return RawFormat.from_value(raw)
+
+
+def _choose_busiest_span(reader: Reader, decision: GateDecision, excerpt: Excerpt) -> SampleSpan:
+    """Return the excerpt in which the gate opens and closes most often."""
+    gated = _run_without_output(reader, decision, lambda _: None)
+    rate, hop = reader.info.sample_rate, gated.segments.timing.hop_length
+    return choose_span(excerpt, gated.segments, rate, hop)
+
+
+def _run_without_output(
+    reader: Reader, decision: GateDecision, progress: ProgressCallback
+) -> GateReport:
+    """Return the report on a gate, in a pass over the recording of its own."""
     assert isinstance(reader, AudioReader)  # because it is not a live stream
-    first_pass = scale_progress(progress, 0.0, FIRST_PASS_SHARE)
-    with reader.reopen() as first:
-        analyzer = _measure_file(first, settings, noises, first_pass)
-    return analyzer.decide(), scale_progress(progress, FIRST_PASS_SHARE, 1.0)
+    info = reader.info
+    with reader.reopen() as again, add_path_to_errors(info.path):
+        stream = Gate(decision, info.sample_rate, info.channels)
+        for block, last in report_progress(again.blocks(), info.samples, progress):
+            stream.process(block, last)
+    return stream.report
 
 
 def _run(
     reader: Reader,
     stream: Gate,
-    outputs: _Outputs,
+    outputs: Outputs,
     writers: list[AudioWriter],
+    span: SampleSpan,
     with_peak: bool,
     progress: ProgressCallback,
+    recorder: "OverviewRecorder | None",
 ) -> float:
-    """Gate a recording into the output and the residue, if any; return its peak."""
-    info, peak = reader.info, 0.0
-    step = info.quantization_step(info.dtype)
-    output_step = outputs.target.quantization_step(info.dtype)
+    """Gate a recording into the outputs; return the peak of what was read."""
+    info, peak, read = reader.info, 0.0, 0
+    blocks = OutputBlocks(info, outputs, writers, span)
     with add_path_to_errors(info.path):
         for block, last in report_progress(reader.blocks(), info.samples, progress):
+            read += len(block)
             if with_peak:
                 peak = max(peak, compute_peak(block))
+            if last:
+                span.check_start(read, info.sample_rate)
             kept, removed = stream.process(block, last)
-            writers[0].write(kept)
-            if removed is not None:
-                if output_step > step:
-                    # The output has fewer bits. The residue includes the bits that the output
-                    # truncates, so that output + residue = input.
-                    removed += kept % output_step
-                writers[1].write(removed)
+            if recorder and removed is not None:
+                recorder.add_samples(block, kept, removed, last)
+            if blocks.write(block, kept, removed, last) and not last:
+                break
     return peak
-
-
-def _resolve_output_path(
-    info: AudioInfo, output: str | Path | None, options: OutputOptions
-) -> Path:
-    if output is None:
-        return default_output_path(info, options)
-    path = Path(output)
-    # A trailing slash marks a folder that may not exist yet.
-    is_folder = str(output).endswith(("/", os.sep)) or is_directory(path)
-    return path / default_output_path(info, options).name if is_folder else path
-
-
-def _is_live(reader: Reader, target: AudioInfo) -> bool:
-    """Return whether samples are streamed from standard input to standard output."""
-    from noisegate_cli.files.pipes import StreamReader, can_stream
-
-    return isinstance(reader, StreamReader) and can_stream(target)
 
 
 def _clipping_warnings(writer: AudioWriter) -> list[str]:
@@ -413,41 +612,13 @@ def _clipping_warnings(writer: AudioWriter) -> list[str]:
     ]
 
 
-def _check_outputs(
-    info: AudioInfo,
-    target: AudioInfo,
-    residue_info: AudioInfo | None,
-    options: OutputOptions,
-    force: bool,
-    noise_file: str | None,
-) -> None:
-    sources = {"the input": info.path}
-    if noise_file:
-        sources["the recording of the noise"] = Path(noise_file)
-    for output in (target, residue_info):
-        if output is None or output.path == STDIO_PATH:
-            continue
-        for description, source in sources.items():
-            if is_same_file(output.path, source):
-                raise OutputError(
-                    f"{quote_path(output.path)} is {description}, which is never overwritten: "
-                    "give another name"
-                )
-        if options.inside:
-            check_inside(output.path, options.inside)
-        check_overwrite(output.path, force)
-    if residue_info and is_same_file(target.path, residue_info.path):
-        raise OutputError(
-            f"{quote_path(residue_info.path)} is the output already: give the residue another name"
-        )
-
-
-def _measure_file(
-    reader: Reader, settings: GateSettings, noises: "NoiseProfiles", progress: ProgressCallback
-) -> Analyzer:
-    info = reader.info
-    with add_path_to_errors(info.path):
-        blocks = report_progress(reader.blocks(), info.samples, progress)
-        return measure_blocks(
-            blocks, settings, info.sample_rate, info.channels, info.samples, noises
-        )
+def _input_paths(
+    path: Path, noise_file: str | None, segments: str | Path | None = None
+) -> dict[str, Path]:
+    """Return the paths of the files that are only read, by their description."""
+    named = {
+        "the input": path,
+        "the recording of the noise": noise_file,
+        "the applied file": segments,
+    }
+    return {name: Path(source) for name, source in named.items() if source}

@@ -72,7 +72,7 @@ def write_csv(path: Path, plan: Plan) -> None:
         with _open_report(path) as file:
             writer = csv.writer(file)
             writer.writerow(HEADER)
-            writer.writerows(map(_escape_formulas, plan.iter_table_rows()))
+            writer.writerows(map(escape_formulas, plan.iter_table_rows()))
     except OSError as error:
         raise _make_write_error(path, error) from error
 
@@ -102,7 +102,8 @@ def _open_report(path: Path) -> Iterator[TextIO]:
         raise
 
 
-def _escape_formulas(row: tuple[object, ...]) -> list[object]:
+def escape_formulas(row: tuple[object, ...]) -> list[object]:
+    """Return a row in which a spreadsheet evaluates no text."""
     return [
         f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_PREFIXES) else cell
         for cell in row

@@ -148,7 +148,7 @@ class ProcessWorkerPool:
         return results
 
     def _start_worker(self) -> "WorkerProcess":
-        worker = WorkerProcess()
+        worker = WorkerProcess(self._timeout_s)
         self._workers.add(worker)
         if self._is_stopping:  # `stop` may not have seen this process.
             worker.process.terminate()
@@ -160,12 +160,18 @@ class ProcessWorkerPool:
 
 
 class WorkerProcess:
-    """A process that runs jobs, and the connection to it."""
+    """A process that runs jobs, and the connection to it.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    timeout_s
+        Time without progress after which the process may end itself; see `serve_jobs`.
+    """
+
+    def __init__(self, timeout_s: float | None = None) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, child_connection = context.Pipe()
-        self.process = context.Process(target=serve_jobs, args=(child_connection,))
+        self.process = context.Process(target=serve_jobs, args=(child_connection, timeout_s))
         with _block_interrupts():
             self.process.start()
         child_connection.close()
@@ -335,8 +341,14 @@ def _block_interrupts() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    from multiprocessing import resource_tracker
+
+    interrupts = {signal.SIGINT, signal.SIGHUP}
+    previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, interrupts)
     try:
+        # The first process of multiprocessing starts this tracker, and then SIGINT is unblocked.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, interrupts)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous_mask)

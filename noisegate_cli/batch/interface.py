@@ -14,6 +14,7 @@ ThresholdScope = Literal["tree", "folder"]
 """Scope of a shared threshold: all recordings, or the recordings of one folder."""
 
 DEFAULT_TIMEOUT_S = 600.0
+"""Timeout of a recording on this machine."""
 
 MAX_TIMEOUT_S = 1e6
 """Maximum timeout, which the clocks of all systems can represent."""
@@ -47,9 +48,9 @@ class BatchConfig:
     """Number of parallel jobs on this machine; None for one per CPU."""
     cluster: str | None = None
     """Address of a Dask scheduler; None for this machine."""
-    timeout_s: float | None = DEFAULT_TIMEOUT_S
-    """Time without progress after which a recording fails; None for no limit. A cluster has no
-    limit."""
+    timeout_s: float | None = None
+    """Time without progress after which a recording fails; None for `DEFAULT_TIMEOUT_S` on this
+    machine. A cluster has no limit, because a thread of its workers can't be ended."""
     force: bool = False
     fsync: bool = False
     """Whether to wait until each output, its name and then its result are on the disk."""
@@ -58,6 +59,8 @@ class BatchConfig:
     """Number of failed recordings after which the batch stops; None for no limit."""
     csv_path: Path | None = None
     """Path of a CSV file with the results of all recordings."""
+    plot_path: Path | None = None
+    """Path of a picture of the recordings to review first."""
     dry_run: bool = False
     """Whether only to report what the batch would do."""
 
@@ -71,6 +74,10 @@ class BatchConfig:
             raise SettingsError(
                 f"timeout {self.timeout_s:g} is out of range: "
                 f"give timeout_s= at most {MAX_TIMEOUT_S:.0f}"
+            )
+        if self.cluster and self.timeout_s is not None:
+            raise SettingsError(
+                "timeout_s= is for this machine, a cluster has no time limit: leave out one"
             )
         if self.cluster and self.jobs:
             raise SettingsError("jobs= is for this machine, a cluster has its own: leave out one")

@@ -7,6 +7,11 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from noisegate_cli.batch.contact_sheet import (
+    check_sheet_is_no_recording,
+    check_sheet_path,
+    write_contact_sheet,
+)
 from noisegate_cli.batch.csv_report import check_csv_is_no_recording, check_csv_path, write_csv
 from noisegate_cli.batch.discovery import find_listed, read_names, walk_tree
 from noisegate_cli.batch.disk_space import (
@@ -21,7 +26,13 @@ from noisegate_cli.batch.incremental import (
     REASON_INTERRUPTED,
     decide_job,
 )
-from noisegate_cli.batch.interface import BatchConfig, BatchObserver, BatchReport, NullBatchObserver
+from noisegate_cli.batch.interface import (
+    DEFAULT_TIMEOUT_S,
+    BatchConfig,
+    BatchObserver,
+    BatchReport,
+    NullBatchObserver,
+)
 from noisegate_cli.batch.job_runner import MAX_CHUNK_JOBS, JobRunner, split_into_chunks
 from noisegate_cli.batch.manifest import MANIFEST_NAME, Manifest, read_results
 from noisegate_cli.batch.plan import PAGE_ROWS, open_plan
@@ -87,6 +98,8 @@ class BatchRun:
         check_trees(batch.root, batch.output)
         if batch.csv_path:
             check_csv_path(batch.csv_path)
+        if batch.plot_path:
+            check_sheet_path(batch.plot_path)
         with ExitStack() as stack:
             self._plan = stack.enter_context(open_plan(batch.root, batch.output, batch.options))
             try:
@@ -101,13 +114,18 @@ class BatchRun:
             finally:
                 self.report.seconds = time.perf_counter() - started_at
                 self._complete_report()
+            candidates = self.report.review_candidates
+            if batch.plot_path and candidates:
+                self._observer.on_phase("drawing", len(candidates), 0)
+                settings = {c.name: self._settings_for(c.name) for c in candidates}
+                write_contact_sheet(batch.plot_path, batch.root, candidates, settings.__getitem__)
         return self.report
 
     def _create_workers(self) -> WorkerPool:
         batch = self._batch
         if batch.cluster:
             return DaskWorkerPool(batch.cluster)
-        return ProcessWorkerPool(batch.jobs, batch.timeout_s)
+        return ProcessWorkerPool(batch.jobs, batch.timeout_s or DEFAULT_TIMEOUT_S)
 
     def _find_recordings(self) -> None:
         """Find the recordings and fail those whose output names collide."""
@@ -121,6 +139,8 @@ class BatchRun:
         self._plan.fail_colliding_outputs()
         if batch.csv_path:
             check_csv_is_no_recording(batch.csv_path, batch.output, self._plan)
+        if batch.plot_path:
+            check_sheet_is_no_recording(batch.plot_path, self._plan)
         self.report.total = self._plan.count()[0]
 
     def _report_found(self, recordings: Iterator[Recording]) -> Iterator[Recording]:
@@ -220,15 +240,15 @@ class BatchRun:
                 recording,
                 os.path.join(self._real_root, recording.name),
                 output,
-                encode_settings(self._settings_for(recording), batch.options),
+                encode_settings(self._settings_for(recording.name), batch.options),
                 force=batch.force,
                 checksum=batch.checksum,
             )
             yield recording.name, *decision
 
-    def _settings_for(self, recording: Recording) -> GateSettings:
+    def _settings_for(self, name: str) -> GateSettings:
         return (
-            self._shared_thresholds.settings_for(recording.name)
+            self._shared_thresholds.settings_for(name)
             if self._shared_thresholds
             else self._batch.settings
         )
@@ -244,7 +264,7 @@ class BatchRun:
                 os.path.join(batch.root, recording.name),
                 os.path.join(batch.output, recording.output),
                 recording.size,
-                pickle_settings(self._settings_for(recording), options),
+                pickle_settings(self._settings_for(recording.name), options),
                 batch.checksum,
                 previous.digest if previous and reason == REASON_CHECKSUM else None,
                 reason in (REASON_FORCED, REASON_INTERRUPTED),
@@ -297,7 +317,7 @@ class BatchRun:
         return outcome._replace(
             file=os.path.join(self._real_root, job.name),
             output=recording.output,
-            settings_json=encode_settings(self._settings_for(recording), self._batch.options),
+            settings_json=encode_settings(self._settings_for(recording.name), self._batch.options),
             shared=shared,
         )
 

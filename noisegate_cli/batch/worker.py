@@ -4,6 +4,7 @@ The parent process imports this module to create jobs but never runs them. There
 audio libraries are imported inside the functions that need them.
 """
 
+import faulthandler
 import multiprocessing
 import os
 import pickle
@@ -47,6 +48,10 @@ DIGEST_CHUNK_BYTES = 1 << 20
 
 HEARTBEAT_INTERVAL_S = 0.5
 """Minimum interval between messages about progress."""
+
+WATCHDOG_TIMEOUTS = 2
+"""Number of timeouts after which a worker without progress exits, if its parent has not killed it
+after one."""
 
 EXIT_TIMEOUT_S = 1.0
 """Time after which a worker exits even in a call of a library. The parent kills it later."""
@@ -293,6 +298,9 @@ class _ProcessState:
     """Lock of the connection and of the unsent results."""
     unsent_results: ClassVar[list[Any]] = []
     last_message_time = 0.0
+    timeout_s: ClassVar[float | None] = None
+    """Time without progress after which the parent kills the process; None for no limit."""
+    null_device: ClassVar[int] = -1
 
     @classmethod
     def send(cls, message: Exception | None = None) -> None:
@@ -302,6 +310,14 @@ class _ProcessState:
                 cls.connection.send(message or cls.unsent_results)
                 cls.unsent_results.clear()
                 cls.last_message_time = time.monotonic()
+
+    @classmethod
+    def start_watchdog(cls) -> None:
+        """Let the process exit unless this function is called again in time."""
+        if cls.timeout_s is not None:
+            # The thread of faulthandler does not need the lock of the interpreter.
+            timeout_s = WATCHDOG_TIMEOUTS * cls.timeout_s
+            faulthandler.dump_traceback_later(timeout_s, file=cls.null_device, exit=True)
 
     @classmethod
     def send_periodically(cls) -> None:
@@ -317,6 +333,7 @@ def send_heartbeat(share: float = 0.0) -> None:  # noqa: ARG001  # it is a Progr
     """Tell the parent at intervals that the running job makes progress."""
     if time.monotonic() - _ProcessState.last_message_time > HEARTBEAT_INTERVAL_S:
         _ProcessState.send()
+        _ProcessState.start_watchdog()
 
 
 def run_jobs(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
@@ -324,15 +341,20 @@ def run_jobs(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
     return [work(job) for job in jobs]
 
 
-def serve_jobs(connection: "Connection") -> None:
+def serve_jobs(connection: "Connection", timeout_s: float | None = None) -> None:
     """Run chunks of jobs in a process of `ProcessWorkerPool` until the parent disconnects.
 
     The process receives a pickled function and its jobs. It sends lists with one result for each
     job, and empty lists when it is ready and when a job makes progress. The results of short jobs
     are sent together, because sending wakes the parent.
+
+    The parent kills the process if a job makes no progress for `timeout_s`. If the parent has died,
+    and a call of a library neither ends nor lets another thread run, the process exits later.
     """
     initialize_process()
     _ProcessState.connection = connection
+    _ProcessState.timeout_s = timeout_s
+    _ProcessState.null_device = os.open(os.devnull, os.O_WRONLY)
     with suppress(EOFError, OSError):
         _ProcessState.send()
         Thread(target=_ProcessState.send_periodically, daemon=True).start()
@@ -343,11 +365,13 @@ def serve_jobs(connection: "Connection") -> None:
             except Exception as error:
                 _ProcessState.send(error)
                 continue
+            _ProcessState.start_watchdog()
             for job in jobs:
                 result = _run_job(work, job)
                 with _ProcessState.lock:
                     _ProcessState.unsent_results.append(result)
             _ProcessState.send()
+            faulthandler.cancel_dump_traceback_later()
 
 
 def _run_job(work: Callable[[J], R], job: J) -> R | LostJob:

@@ -7,6 +7,7 @@ the variant for files over 4 GiB, stores 64-bit sizes in the chunk `ds64` (EBU T
 
 import struct
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 UNKNOWN_SIZE = 0xFFFFFFFF
@@ -77,6 +78,18 @@ def walk_chunks(read: ReadBytes, start: int, end: int, big_endian: bool = False)
             data_size = int.from_bytes(read(chunk.offset + 8, 8), "little")
         yield chunk
         offset = next_offset(read, chunk, end, big_endian)
+
+
+def is_riff_complete(path: Path) -> bool:
+    """Return whether a file holds all bytes that its RIFF chunks declare; there can be several."""
+    with path.open("rb") as file:
+        end = file.seek(0, 2)
+
+        def read(offset: int, length: int) -> bytes:
+            file.seek(offset)
+            return file.read(length)
+
+        return all(chunk.is_complete for chunk in walk_chunks(read, 0, end))
 
 
 def next_offset(read: ReadBytes, chunk: Chunk, end: int, big_endian: bool = False) -> int:

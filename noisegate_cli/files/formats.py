@@ -107,7 +107,7 @@ def find_subtype(name: str) -> Subtype:
 TagWriter = Literal[
     "", "libsndfile", "ffmpeg", "riff", "mp3", "aiff", "tta", "flac", "ogg", "mp4", "ape"
 ]
-"""Writer of the tags: none, the encoder of a library, or a function in `files/tags.py`."""
+"""Writer of the tags: none, the encoder of a library, or a function in `files/tag_writers.py`."""
 
 
 class Format(NamedTuple):

@@ -5,8 +5,14 @@ A decoder drops what it can't decode. The time stamp of the next frame tells how
 
 from typing import NamedTuple
 
+from noisegate_cli.text import format_duration
+
 MAX_HOLE_S = 3600
 """Maximum total duration of the holes in a recording; time stamps can be damaged too."""
+
+
+MAX_PLACES = 3
+"""Maximum number of damaged places that a warning lists."""
 
 
 class Hole(NamedTuple):
@@ -73,6 +79,14 @@ class HoleFinder:
         """Return the length of a gap, which usually is a multiple of the length of a frame."""
         frames = self._longest * round(gap / self._longest) if self._longest else 0
         return frames if abs(gap - frames) <= self._accuracy else round(gap)
+
+
+def describe_holes(holes: list[Hole], rate: int) -> str:
+    """Return a warning about holes that are filled with silence."""
+    places = [format_duration(hole.start / rate) for hole in holes[:MAX_PLACES]]
+    more = f" and {len(holes) - MAX_PLACES} more places" if len(holes) > MAX_PLACES else ""
+    total = format_duration(sum(hole.length for hole in holes) / rate)
+    return f"it is damaged: {total} at {', '.join(places)}{more} can't be decoded and are silence"
 
 
 def parse_flac_position(frame: bytes, block_length: int) -> int | None:

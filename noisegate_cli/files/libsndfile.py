@@ -15,8 +15,10 @@ import numpy as np
 import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError
+from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.formats import AudioInfo, find_subtype
 from noisegate_cli.files.holes import Hole
+from noisegate_cli.files.ogg import read_opus_mapping_family
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
 from noisegate_cli.files.soundfile_private import close_without_fsync
@@ -31,8 +33,6 @@ TRUNCATION_LOG_MESSAGES = ("Last page lacks an end-of-stream bit", "Seems to be 
 
 OGG_HOLE_LOG_MESSAGE = "libogg reports a hole"
 """Message in libsndfile's log that reveals a damaged part of an Ogg file."""
-
-OPUS_SAMPLE_RATE_HZ = 48000
 
 UNKNOWN_LENGTH_SAMPLES = 1 << 62
 """libsndfile reports at least this many samples if a file doesn't declare its length."""
@@ -78,14 +78,17 @@ class SndfileDecoder:
         # The decoder of MP3 files stops early in some and writes messages to stderr.
         self.can_read_all = is_length_known and file.format != "MP3"
         """Whether libsndfile can read the file to the end."""
-        self.declared_length = _declared_length(self.info, file.extra_info)
-        """Expected number of samples; infinite if some are missing but their number is unknown."""
-        self.damaged = self.other_streams = self.chapters = 0
+        is_estimated = file.format == "MP3"
+        self.declared_length = 0.0 if is_estimated else _declared_length(self.info, file.extra_info)
+        """Expected number of samples; 0 if it is unknown, infinite if some are missing but their
+        number is unknown."""
+        self.damaged = self.other_streams = 0
         self.holes: list[Hole] = []
-        order = VORBIS_CHANNEL_ORDER.get(file.channels) if file.format == "OGG" else None
+        order = VORBIS_CHANNEL_ORDER.get(file.channels) if _has_vorbis_order(self.info) else None
         self._channel_order = None if order is None else np.array(order)
 
     tolerance_samples = 0
+    chapters: tuple[Chapter, ...] = ()  # They are in the tags.
 
     def close(self) -> None:
         """Close the file."""
@@ -114,11 +117,16 @@ class SndfileDecoder:
                 raise DamageError(error_text(error)) from error
             if OGG_HOLE_LOG_MESSAGE in self._file.extra_info and not self.damaged:
                 self.damaged += 1
-                # FFmpeg can fill the hole, but it decodes Opus only at this rate.
-                if info.subtype != "OPUS" or info.sample_rate == OPUS_SAMPLE_RATE_HZ:
-                    raise DamageError("a part of the stream is missing")
-            last = len(block) < length and not (self.damaged and len(block))
+                raise DamageError("a part of the stream is missing")  # FFmpeg can fill the hole.
+            last = len(block) < length
             yield block if self._channel_order is None else block[:, self._channel_order], last
+
+
+def _has_vorbis_order(info: AudioInfo) -> bool:
+    """Return whether the channels of a recording are in the order of Vorbis."""
+    if info.format != "OGG" or info.channels <= 2:
+        return False
+    return info.subtype != "OPUS" or read_opus_mapping_family(info.path) == 1
 
 
 def _raw_parameters(raw: "RawFormat") -> dict[str, object]:
@@ -172,6 +180,10 @@ class SndfileEncoder:
             self.close()
 
 
+MAX_RATE_ERROR = 1e-4
+"""Maximum relative error of the sample rate in a file; SDS stores a period in nanoseconds."""
+
+
 @cache
 def unsupported_reason(info: AudioInfo) -> str:
     """Return why libsndfile can't write such a recording, or an empty string if it can.
@@ -180,18 +192,35 @@ def unsupported_reason(info: AudioInfo) -> str:
     """
     if info.format == "SD2":
         return "an SD2 file consists of two files"
-    if info.subtype.startswith("ALAC"):
-        # It goes through a temporary file. If that can't be written, libsndfile drops the samples
-        # or frees memory twice.
-        return "libsndfile can lose samples in ALAC"
+    adds_sample = info.format == "VOC" and info.subtype in ("ULAW", "ALAW")
+    # ALAC goes through a temporary file. If that can't be written, libsndfile drops the samples
+    # or frees memory twice. libsndfile can't read the DWVW files that it writes.
+    if adds_sample or info.subtype.startswith(("ALAC", "DWVW")):
+        return f"libsndfile can't write {info.subtype} in {info.format} exactly"
     max_rate_hz = find_subtype(info.subtype).max_encoder_rate_hz
     if 0 < max_rate_hz < info.sample_rate:
         return f"{info.subtype} holds at most {max_rate_hz} Hz"
+    file = io.BytesIO()
     try:
-        with sf.SoundFile(io.BytesIO(), "w", **_sndfile_parameters(info)):
-            return ""
+        with sf.SoundFile(file, "w", **_sndfile_parameters(info)) as trial:
+            # FLAC checks its parameters only now. VOX ADPCM can't write a single sample.
+            trial.write(np.zeros((2, info.channels), info.dtype))
     except (sf.SoundFileError, ValueError) as error:
         return error_text(error)
+    rate = _read_sample_rate(file)
+    if rate is None or abs(rate - info.sample_rate) <= MAX_RATE_ERROR * info.sample_rate:
+        return ""
+    return f"its sample rate would become {rate} Hz"
+
+
+def _read_sample_rate(file: io.BytesIO) -> int | None:
+    """Return the sample rate of a new file; None if it can't be read."""
+    file.seek(0)
+    try:
+        with sf.SoundFile(file) as reopened:
+            return int(reopened.samplerate)
+    except (sf.SoundFileError, ValueError, TypeError):
+        return None
 
 
 VORBIS_BIT_RATES_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 250)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from noisegate_cli.files.formats import FORMATS, find_format_by_magic
+from noisegate_cli.files.trailing_tags import find_audio_end
 
 MARKERS = (b"ID3", b"Info", b"Xing", b"VBRI")
 """Bytes that identify an ID3v2 tag or a length header."""
@@ -26,9 +27,6 @@ ID3_HEADER_BYTES = 10
 
 MAX_CONSECUTIVE_TAGS = 8
 """Some programs add a tag in front of a tag."""
-
-ID3V1_BYTES = 128
-"""Size of an ID3v1 tag, which can follow the last frame."""
 
 MAX_JUNK_BYTES = 4096
 """Maximum number of bytes between an ID3v2 tag and the first frame."""
@@ -64,19 +62,32 @@ def is_mpeg_audio(path: Path, magic: bytes) -> bool:
     return has_tag or path.suffix.lower() in FORMATS["MP3"].extensions or _is_frame_header(magic)
 
 
+def is_free_format(path: Path) -> bool:
+    """Return whether the first frame of an MP3 file does not declare its bit rate.
+
+    The distance of the frames is constant in such a file. FFmpeg does not decode it.
+    """
+    with path.open("rb") as file:
+        header = _read_at(file, _find_id3_end(file, 0) or 0, 4)
+    return _is_frame_header(header) and not header[2] & 0xF0
+
+
 def find_parts(path: Path) -> list[FilePart]:
     """Return the parts of the MP3 file at `path`; a file that is not joined has one part."""
     with path.open("rb") as file:
-        size = file.seek(0, 2)
+        size = find_audio_end(file, file.seek(0, 2))
         parts = [FilePart(0, size)]
         audio_start = 0  # first byte that can belong to a frame of the last part
         for position, marker in islice(_find_markers(file), MAX_MARKERS):
-            if len(parts) >= MAX_PARTS:
+            if len(parts) >= MAX_PARTS or position >= size:
                 break
             if position < audio_start:  # text or a picture in the ID3 tag
                 continue
             if marker == b"ID3":
                 end = _find_id3_end(file, position)
+                if position and end == size:  # a tag after the frames
+                    size = find_audio_end(file, position)
+                    break
                 if end and (not position or _is_frame_header(_read_at(file, end, 4))):
                     if parts[-1].declared_end is None and not _is_audio(
                         file, audio_start, position
@@ -95,7 +106,7 @@ def find_parts(path: Path) -> list[FilePart]:
             start = parts[-1].start if frame == audio_start else frame
             parts[-1] = parts[-1]._replace(start=start, declared_end=declared_end)
             audio_start = position
-            if size - declared_end <= ID3V1_BYTES:  # no other recording follows
+            if declared_end >= size:  # no other recording follows
                 break
             if declared_end > frame and _is_frame_header(_read_at(file, declared_end, 4)):
                 parts.append(FilePart(declared_end, size))

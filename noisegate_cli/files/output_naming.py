@@ -27,7 +27,7 @@ class OutputOptions:
     Examples
     --------
     >>> OutputOptions(format="flac", subtype="pcm_24")
-    OutputOptions(format='flac', subtype='PCM_24', suffix='_gated', keep_mtime=False, inside=None)
+    OutputOptions(format='flac', subtype='PCM_24', suffix='_gated', ...)
     """
 
     format: str | None = None
@@ -40,6 +40,8 @@ class OutputOptions:
     """Text appended to the input name for outputs without an explicit name."""
     keep_mtime: bool = False
     """Whether outputs get the modification time of their input."""
+    labels: str | None = None
+    """Extension of a file of labels, which is added to the name of the output; None for none."""
     inside: Path | None = None
     """Directory that must contain all outputs, even after symbolic links are resolved."""
 
@@ -61,6 +63,10 @@ class OutputOptions:
                     f"subtype {self.subtype!r} is no sample type: give one of {' '.join(subtypes)}"
                 )
             object.__setattr__(self, "subtype", self.subtype.upper())
+        if self.labels is not None:
+            from noisegate_cli.files.labels.registry import check_label_extension
+
+            object.__setattr__(self, "labels", check_label_extension(self.labels))
         if any(c and c in self.suffix for c in (os.sep, os.altsep, "\0")):
             raise SettingsError(f"suffix {self.suffix!r} is no part of a file name: try _gated")
 

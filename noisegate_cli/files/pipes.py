@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -18,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.errors import AudioError, OutputError, SettingsError
+from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.chunks import FORM_BYTES, UNKNOWN_SIZE, Chunk, next_offset, walk_chunks
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo, is_plausible
+from noisegate_cli.files.joined_streams import find_next_file
 from noisegate_cli.files.pcm import SAMPLE_WIDTH_BYTES, decode_pcm, encode_pcm
 from noisegate_cli.files.riff import (
     MAX_FMT_BYTES,
@@ -65,11 +68,36 @@ class RawFormat:
 
     sample_rate: int
     """Sample rate in Hz."""
-    channels: int
-    subtype: str
+    channels: int = 0
+    subtype: str = ""
     """libsndfile's name of the sample type."""
     big_endian: bool = False
     """Whether the most significant byte comes first."""
+
+    def __post_init__(self) -> None:
+        numbers = self.sample_rate, self.channels
+        are_positive = all(isinstance(number, Integral) and number > 0 for number in numbers)
+        if not are_positive or self.subtype not in RAW_SUBTYPES.values():
+            raise SettingsError(
+                f"{self!r} is no format of samples: "
+                "give for example RawFormat(44100, 1, 'PCM_16') or RawFormat.parse('44100:1:s16'), "
+                f"the subtype is one of {' '.join(RAW_SUBTYPES.values())}"
+            )
+
+    @classmethod
+    def from_value(cls, raw: "RawFormat | str | None") -> "RawFormat | None":
+        """Return a format that is given as an object or as text; None if there is none.
+
+        Raises
+        ------
+        SettingsError
+            If the text or the type is invalid.
+        """
+        if raw is None or isinstance(raw, RawFormat):
+            return raw
+        if not isinstance(raw, str):
+            raise SettingsError(f"raw {raw!r} is no RawFormat: give for example '44100:1:s16'")
+        return cls.parse(raw)
 
     @classmethod
     def parse(cls, text: str) -> "RawFormat":
@@ -147,6 +175,7 @@ class StreamReader:
 
     path = STDIO_PATH
     chunks = MetadataChunks(STDIO_PATH)
+    chapters: tuple[Chapter, ...] = ()
 
     def __init__(
         self,
@@ -216,6 +245,7 @@ class StreamReader:
     def _blocks(self) -> Iterator[tuple[Samples, bool]]:
         remaining = self._size
         incomplete = b""
+        is_joined, may_be_joined = False, remaining is None and self.info.format == "WAV"
         while remaining is None or remaining > 0:
             octets = self._source.read_available(
                 PIPE_BUFFER_BYTES if remaining is None else min(PIPE_BUFFER_BYTES, remaining)
@@ -225,18 +255,16 @@ class StreamReader:
             if remaining is not None:
                 remaining -= len(octets)
             octets = incomplete + octets
-            complete_bytes = len(octets) // self._block_align * self._block_align
+            end, is_joined = find_next_file(octets) if may_be_joined else (len(octets), False)
+            complete_bytes = end // self._block_align * self._block_align
             incomplete = octets[complete_bytes:]
-            raw_format = self._raw
-            yield (
-                decode_pcm(
-                    octets[:complete_bytes],
-                    raw_format.subtype,
-                    raw_format.channels,
-                    raw_format.big_endian,
-                ),
-                False,
-            )
+            yield self._decode(octets[:complete_bytes]), False
+            if is_joined:
+                self.warnings.append("it holds a second recording, which is left out")
+                break
+        if not is_joined:  # The last bytes could have been the beginning of another file.
+            complete_bytes = len(incomplete) // self._block_align * self._block_align
+            yield self._decode(incomplete[:complete_bytes]), False
         if remaining:
             missing = remaining / self._block_align / self.info.sample_rate
             self.warnings.append(f"it is cut short: {missing:.2f} s that it announced are missing")
@@ -246,6 +274,10 @@ class StreamReader:
         # Consume data after the samples, so that the writer doesn't fail with a broken pipe.
         while self._source.read_available():
             pass
+
+    def _decode(self, octets: bytes) -> Samples:
+        raw_format = self._raw
+        return decode_pcm(octets, raw_format.subtype, raw_format.channels, raw_format.big_endian)
 
     def _is_followed_by_audio(self, size: int) -> bool:
         """Return whether another WAV file, or another `data` chunk, follows the samples."""
@@ -388,7 +420,7 @@ class StreamEncoder:
         """Do nothing: an incomplete stream can't be undone."""
 
     def _write_bytes(self, octets: bytes | NDArray[np.uint8]) -> None:
-        _write_all(self._sink, octets if isinstance(octets, bytes) else octets.data)
+        write_all(self._sink, octets if isinstance(octets, bytes) else octets.data)
 
 
 def can_stream(info: AudioInfo) -> bool:
@@ -428,10 +460,10 @@ def copy_to_sink(path: Path, sink: BinaryIO) -> None:
     """Copy a complete file to a stream."""
     with path.open("rb") as file:
         while octets := file.read(PIPE_BUFFER_BYTES):
-            _write_all(sink, octets)
+            write_all(sink, octets)
 
 
-def _write_all(sink: BinaryIO, octets: bytes | memoryview) -> None:
+def write_all(sink: BinaryIO, octets: bytes | memoryview) -> None:
     """Write to a stream, which may take a part at a time."""
     while len(octets):
         octets = octets[sink.write(octets) :]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Protocol
 
+from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.files.holes import Hole
 from noisegate_cli.samples import Samples
@@ -24,8 +25,8 @@ class Decoder(Protocol):
         """Number of audio streams that are not read."""
 
     @property
-    def chapters(self) -> int:
-        """Number of chapters that no output can hold."""
+    def chapters(self) -> tuple[Chapter, ...]:
+        """Chapters of the container; those in tags are read with the tags."""
 
     @property
     def declared_length(self) -> float:

@@ -20,6 +20,7 @@ import numpy as np
 import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError, SignalError
+from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.formats import (
     DEFAULT_CHANNEL_MASKS,
     STDIO_PATH,
@@ -28,8 +29,9 @@ from noisegate_cli.files.formats import (
     find_format_by_magic,
     is_plausible,
 )
-from noisegate_cli.files.holes import Hole
+from noisegate_cli.files.holes import describe_holes
 from noisegate_cli.files.libsndfile import SndfileDecoder, unreadable_error
+from noisegate_cli.files.ogg import is_end_missing, read_opus_mapping_family
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Decoder
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
@@ -39,11 +41,8 @@ from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.files.ffmpeg import PyavDecoder
+    from noisegate_cli.files.ffmpeg_resampler import ResampledDecoder
     from noisegate_cli.files.pipes import RawFormat, StreamReader
-
-
-MAX_PLACES = 3
-"""Maximum number of damaged places that a warning lists."""
 
 
 class AudioReader:
@@ -113,6 +112,11 @@ class AudioReader:
         return self._decoder.tags
 
     @property
+    def chapters(self) -> tuple[Chapter, ...]:
+        """Chapters that the container has, besides those in tags."""
+        return self._decoder.chapters
+
+    @property
     def chunks(self) -> MetadataChunks | None:
         """Metadata chunks of a WAV file; None for other files."""
         return self._layout.metadata_chunks if self._layout else None
@@ -163,15 +167,16 @@ class AudioReader:
 
     def _open_decoder(self, magic: bytes, kind: Format | None) -> Decoder:
         why: Exception | None = None
-        is_mpeg = False
+        is_mpeg = is_free = False
         if not (self._raw or kind):
-            from noisegate_cli.files.mpeg import is_mpeg_audio
+            from noisegate_cli.files.mpeg import is_free_format, is_mpeg_audio
 
-            is_mpeg = is_mpeg_audio(self.path, magic)
+            is_free = is_free_format(self.path)
+            is_mpeg = not is_free and is_mpeg_audio(self.path, magic)
         if not (is_mpeg or (self._layout and self._layout.needs_ffmpeg)):
             try:
                 decoder = SndfileDecoder(self.path, self._raw)
-                if decoder.can_read_all:
+                if decoder.can_read_all or is_free:
                     return decoder
                 decoder.close()
             except (sf.SoundFileError, OSError, TypeError, ValueError) as error:
@@ -179,7 +184,7 @@ class AudioReader:
                 if self._raw or (self._layout and not self._layout.is_valid):
                     raise unreadable_error(self._display_path, error) from error
                 why = error
-        from noisegate_cli.files.ffmpeg import open_decoder
+        from noisegate_cli.files.ffmpeg_decoders import open_decoder
 
         try:
             return open_decoder(self.path, is_mpeg)
@@ -194,8 +199,6 @@ class AudioReader:
         _check_plausible(info)
         if others := self._decoder.other_streams:
             self.warnings.append(f"it has {others + 1} sound tracks: the main one is taken")
-        if chapters := self._decoder.chapters:
-            self.warnings.append(f"its chapters are not kept: it has {chapters}")
         layout = self._layout
         if layout is None:
             return replace(info, channel_mask=info.channel_mask or self._read_channel_mask(info))
@@ -234,14 +237,14 @@ class AudioReader:
         """
         if info.channels <= 2 or info.format not in ("FLAC", "OGG"):
             return 0
-        if info.subtype == "OPUS" and _read_opus_mapping_family(self.path) != 1:
+        if info.subtype == "OPUS" and read_opus_mapping_family(self.path) != 1:
             return 0  # The channels have no positions (RFC 7845, 5.1.1.3).
         from noisegate_cli.files.tags import read_channel_mask
 
         mask = read_channel_mask(self.path) if info.format == "FLAC" else 0
         return mask or DEFAULT_CHANNEL_MASKS.get(info.channels, 0)
 
-    def _open_fallback(self, read: int, damage: str) -> "PyavDecoder | None":
+    def _open_fallback(self, read: int, damage: str) -> "PyavDecoder | ResampledDecoder | None":
         """Return a PyAV decoder to continue with if libsndfile stopped early, or None."""
         decoder = self._decoder
         if not (isinstance(decoder, SndfileDecoder) and decoder.info.container.is_resumable):
@@ -255,13 +258,19 @@ class AudioReader:
             rest = PyavDecoder(self.path)
         except AudioError:
             return None
-        same = (rest.info.channels, rest.info.sample_rate)
-        if same != (self.info.channels, self.info.sample_rate):
-            rest.close()
-            return None
-        return rest
+        if rest.info.channels == self.info.channels:
+            if rest.info.sample_rate == self.info.sample_rate:
+                return rest
+            if self.info.subtype == rest.info.subtype == "OPUS":
+                from noisegate_cli.files.ffmpeg_resampler import ResampledDecoder
 
-    def _check_completeness(self, read: int, damage: str, last: Decoder) -> None:
+                return ResampledDecoder(rest, self.info.sample_rate)
+        rest.close()
+        return None
+
+    def _check_completeness(
+        self, read: int, damage: str, last: "Decoder | ResampledDecoder"
+    ) -> None:
         """Add warnings about missing samples; `last` has decoded the end of the recording."""
         rate = self.info.sample_rate
         declared_length = min(self._decoder.declared_length, self._max_samples)
@@ -275,11 +284,14 @@ class AudioReader:
                 f"{quote_path(self._display_path)} is cut short: it holds nothing{of}; "
                 "copy it again"
             )
-        if declared_length == math.inf:
+        is_ogg_end_missing = self.info.format == "OGG" and is_end_missing(self.path)
+        if declared_length == math.inf or (is_ogg_end_missing and read >= declared_length):
             self.warnings.append(
                 f"its end is missing: it holds {format_duration(read / rate)}, "
                 "how long it was can't be told"
             )
+            if last.holes:
+                self.warnings.append(describe_holes(last.holes, rate))
         elif read < declared_length - self._decoder.tolerance_samples and not (
             self._has_all_compressed_data()
         ):
@@ -291,17 +303,9 @@ class AudioReader:
                 f"{format_duration((declared_length - read) / rate)} are missing"
             )
         elif last.holes:
-            self.warnings.append(_describe_holes(last.holes, rate))
+            self.warnings.append(describe_holes(last.holes, rate))
         elif damage or self._decoder.damaged:
             self.warnings.append("it is damaged: what could not be decoded is left out")
-
-
-def _describe_holes(holes: list[Hole], rate: int) -> str:
-    """Return a warning about holes that are filled with silence."""
-    places = [format_duration(hole.start / rate) for hole in holes[:MAX_PLACES]]
-    more = f" and {len(holes) - MAX_PLACES} more places" if len(holes) > MAX_PLACES else ""
-    total = format_duration(sum(hole.length for hole in holes) / rate)
-    return f"it is damaged: {total} at {', '.join(places)}{more} can't be decoded and are silence"
 
 
 def _check_plausible(info: AudioInfo) -> None:
@@ -381,13 +385,6 @@ def _read_magic(path: Path, display_path: Path) -> bytes:
     if not first:
         raise AudioError(f"{quote_path(display_path)} is empty (0 bytes): record or copy it again")
     return first
-
-
-def _read_opus_mapping_family(path: Path) -> int:
-    """Return the channel mapping family of an Ogg Opus file (RFC 7845, 5.1)."""
-    with path.open("rb") as file:
-        # The header is in the first page, after 28 bytes; the family is its byte 18.
-        return file.read(28 + 19)[-1]
 
 
 @contextmanager

@@ -6,9 +6,17 @@ small malicious file could occupy the processor for minutes or fill the memory.
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+from noisegate_cli.files.tag_limits_by_chunk import (
+    ASF_MAGIC,
+    count_asf_tags,
+    count_avi_tags,
+    read_id3_chunks,
+)
+from noisegate_cli.files.trailing_tags import count_ape_items, parse_syncsafe
 
 MAX_TAGS = 4096
 """Maximum number of tags in a file; 4096 Vorbis comments take libsndfile 0.3 s."""
@@ -30,7 +38,8 @@ SEGMENT_ID, TAGS_ID, SIMPLE_TAG_ID = 0x18538067, 0x1254C367, b"\x67\xc8"
 def has_excessive_tags(path: Path) -> bool:
     """Return whether the tags of a file exceed the limits.
 
-    The function visits FLAC, Ogg, MP4, Matroska, and files that begin with an ID3v2 tag.
+    The function visits the tags of FLAC, Ogg, MP4, Matroska, AIFF, AVI and ASF, an ID3v2 tag at the
+    beginning, and APEv2 tags at the end.
     """
     with path.open("rb") as file:
         head = file.read(12)
@@ -45,21 +54,24 @@ def has_excessive_tags(path: Path) -> bool:
         if head.startswith(b"fLaC"):
             start = file.tell() if len(head) == 4 else 0  # It may follow an ID3v2 tag.
             return _count_flac_comments(file, start) > MAX_TAGS
-        if head[4:8] == b"ftyp":
-            return _count_mp4_items(file) > MAX_TAGS
-        if head.startswith(b"\x1aE\xdf\xa3"):
-            return _count_matroska_tags(file) > MAX_TAGS
-        if head.startswith(b"OggS"):
-            return _count_ogg_comments(file) > MAX_TAGS
-    return False
+        if head.startswith(b"FORM") and head[8:11] == b"AIF":
+            tags = read_id3_chunks(file)
+            return any(len(tag) > MAX_ID3_BYTES or is_excessive_id3(tag) for tag in tags)
+        count_tags = _find_counter(head)
+        return count_tags is not None and count_tags(file) > MAX_TAGS
 
 
-def parse_syncsafe(octets: bytes) -> int:
-    """Return a number that is stored with seven bits in each byte, as in ID3v2."""
-    number = 0
-    for octet in octets:
-        number = number << 7 | octet & 0x7F
-    return number
+def _find_counter(head: bytes) -> Callable[[BinaryIO], float] | None:
+    """Return the function that counts the tags of a file that begins with `head`; None for WAV."""
+    if head[4:8] == b"ftyp":
+        return _count_mp4_items
+    if head.startswith(b"\x1aE\xdf\xa3"):
+        return _count_matroska_tags
+    if head.startswith(b"OggS"):
+        return _count_ogg_comments
+    if head.startswith(b"RIFF"):
+        return count_avi_tags if head[8:] == b"AVI " else None
+    return count_asf_tags if head.startswith(ASF_MAGIC[:12]) else count_ape_items
 
 
 def is_excessive_id3(tag: bytes) -> bool:

@@ -6,17 +6,16 @@ pictures are copied.
 """
 
 import base64
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from noisegate_cli.files.chunks import build_chunk, walk_chunks
-from noisegate_cli.files.formats import AudioInfo
-from noisegate_cli.files.riff import MetadataChunks, append_raw_chunks
+from noisegate_cli.files.chapters import Chapter, is_chapter_comment, parse_comments, parse_id3
+from noisegate_cli.files.chunks import walk_chunks
+from noisegate_cli.files.riff import MetadataChunks
 from noisegate_cli.files.tag_limits import is_excessive_id3
 
 
@@ -71,8 +70,6 @@ MAX_BUFFERED_FILE_BYTES = 1 << 26
 PICTURE_COMMENT = "metadata_block_picture"
 CHANNEL_MASK_COMMENT = "waveformatextensible_channel_mask"
 
-MP4_FREEFORM_PREFIX = "----:com.apple.iTunes:"
-
 
 class Picture(NamedTuple):
     """A cover or another picture."""
@@ -91,11 +88,12 @@ class Tags:
     text: dict[str, list[str]] = field(default_factory=dict)
     """Values by Vorbis comment name, in lower case."""
     pictures: tuple[Picture, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
     native: Any = None
     """mutagen's tag object, copied unchanged if the output has the same tag format."""
 
     def __bool__(self) -> bool:
-        return bool(self.text or self.pictures or self.native)
+        return bool(self.text or self.pictures or self.chapters or self.native)
 
     def first_values(self, ffmpeg: bool = False) -> dict[str, str]:
         """Return the first value of each tag, by FFmpeg's names if `ffmpeg` is true."""
@@ -103,8 +101,10 @@ class Tags:
         return {names.get(name, name): values[0] for name, values in self.text.items() if values}
 
 
-def read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks | None) -> Tags:
-    """Return the tags of a recording.
+def read_tags(
+    path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks | None, duration: float = 0.0
+) -> Tags:
+    """Return the tags of a recording, with its chapters as far as they are in tags.
 
     Parameters
     ----------
@@ -114,7 +114,16 @@ def read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks |
         Tags that the decoder reports.
     chunks
         Metadata chunks of a WAV file; None for other files.
+    duration
+        Duration of the recording in seconds, which ends the last chapter.
     """
+    tags = _read_tags(path, decoder_tags, chunks)
+    chapters = tags.chapters or parse_comments(tags.text, duration)
+    text = {name: texts for name, texts in tags.text.items() if not is_chapter_comment(name)}
+    return replace(tags, text=text, chapters=chapters)
+
+
+def _read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks | None) -> Tags:
     text = {
         ALIASES.get(name.lower(), name.lower()): [value]
         for name, value in decoder_tags.items()
@@ -140,7 +149,7 @@ def read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks |
         return Tags(text, pictures)
     texts, covers = _parse_native_tags(found.tags)
     covers += [_parse_flac_picture(picture) for picture in getattr(found, "pictures", ())]
-    return Tags(text | texts, tuple(covers), found.tags)
+    return Tags(text | texts, tuple(covers), _parse_chapter_frames(found.tags), found.tags)
 
 
 def _is_other_riff(path: Path) -> bool:
@@ -157,18 +166,6 @@ def read_channel_mask(path: Path) -> int:
     with suppress(Exception):  # damaged tags, as in `InputMetadata.tags`
         return int(FLAC(path).tags[CHANNEL_MASK_COMMENT][0], 16)
     return 0
-
-
-def write_tags(path: Path, info: AudioInfo, tags: Tags) -> None:
-    """Write tags to the file at `path`, whose format is given by `info`."""
-    if info.format == "FLAC" and info.needs_channel_mask:
-        # FLAC has no field for the channel mask and stores it as a comment (RFC 9639, 8.6.2).
-        mask = {CHANNEL_MASK_COMMENT: [f"0x{info.channel_mask:04X}"]}
-        tags = replace(tags, text=tags.text | mask)
-    if not tags:
-        return
-    if write := TAG_WRITERS.get(info.container.tag_writer):
-        write(path, tags)
 
 
 def _parse_native_tags(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
@@ -203,6 +200,13 @@ def _parse_id3(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
             values = frame.text if isinstance(frame.text, list) else [frame.text]
             text.setdefault(name, []).extend(str(value) for value in values)
     return text, pictures
+
+
+def _parse_chapter_frames(native: Any) -> tuple[Chapter, ...]:
+    """Return the chapters in mutagen's tag object if it is an ID3 tag."""
+    from mutagen.id3 import ID3Tags
+
+    return parse_id3(native.values()) if isinstance(native, ID3Tags) else ()
 
 
 def _parse_mp4(native: Any) -> tuple[dict[str, list[str]], list[Picture]]:
@@ -270,7 +274,7 @@ def _parse_wav_tags(chunks: MetadataChunks) -> Tags:
     by_id[b"IPRT"] = "tracknumber"
     text: dict[str, list[str]] = {}
     pictures: tuple[Picture, ...] = ()
-    native = None
+    native: Any = None
     for chunk in (*chunks.before, *chunks.after):
         if chunk.id == b"LIST":
             content = chunks.read(chunk)
@@ -287,7 +291,7 @@ def _parse_wav_tags(chunks: MetadataChunks) -> Tags:
             texts, found = _parse_id3(native)
             text |= texts
             pictures += tuple(found)
-    return Tags(text, pictures, native)
+    return Tags(text, pictures, _parse_chapter_frames(native), native)
 
 
 def _parse_info_list(content: bytes, big: bool) -> Iterator[tuple[bytes, str]]:
@@ -303,208 +307,5 @@ def _parse_info_list(content: bytes, big: bool) -> Iterator[tuple[bytes, str]]:
                 yield chunk.id, value.decode("cp1252", "replace")
 
 
-def _build_tag_chunks(tags: Tags) -> Iterator[bytes]:
-    """Yield a LIST chunk, and an ID3 chunk if there are tags that LIST can't hold."""
-    by_name = {name.vorbis: name.info for name in TAG_NAMES if name.info}
-    parts = [
-        build_chunk(by_name[name], values[0].encode() + b"\0")
-        for name, values in tags.text.items()
-        if name in by_name and values
-    ]
-    if parts:
-        yield build_chunk(b"LIST", b"INFO" + b"".join(parts))
-    if tags.pictures or set(tags.text) - set(by_name):
-        from mutagen.id3 import ID3
-
-        native = ID3()
-        _fill_id3(native, tags)
-        file = BytesIO()
-        native.save(file)
-        yield build_chunk(b"id3 ", file.getvalue())
-
-
-def _write_riff(path: Path, tags: Tags) -> None:
-    append_raw_chunks(path, list(_build_tag_chunks(tags)))
-
-
 def _parse_flac_picture(block: Any) -> Picture:
     return Picture(block.data, block.mime, int(block.type), block.desc)
-
-
-def _build_flac_picture(picture: Picture) -> Any:
-    from mutagen.flac import Picture as Block
-
-    block = Block()
-    block.data, block.mime = picture.data, picture.mime
-    block.type, block.desc = picture.kind, picture.description
-    if picture.data.startswith(b"\x89PNG\r\n\x1a\n") and len(picture.data) > 24:
-        block.width, block.height = struct.unpack(">II", picture.data[16:24])
-    return block
-
-
-def _fill_id3(target: Any, tags: Tags) -> None:
-    """Add tags to `target` as ID3 frames; frames of an ID3 source are copied unchanged."""
-    from mutagen import id3
-
-    if isinstance(tags.native, id3.ID3Tags):
-        for frame in tags.native.values():
-            target.add(frame)
-        return
-    by_name = {name.vorbis: name.id3 for name in TAG_NAMES if name.id3}
-    for name, values in tags.text.items():
-        frame = by_name.get(name, "TXXX")
-        more = {"desc": name} if frame == "TXXX" else {}
-        if frame in ("COMM", "USLT"):
-            more = {"desc": "", "lang": "XXX"}
-        text = values if frame != "USLT" else values[0]
-        target.add(getattr(id3, frame)(encoding=3, text=text, **more))
-    for picture in tags.pictures:
-        target.add(
-            id3.APIC(
-                encoding=3,
-                mime=picture.mime,
-                type=picture.kind,
-                desc=picture.description,
-                data=picture.data,
-            )
-        )
-
-
-def _save_id3(file: Any, tags: Tags) -> None:
-    if file.tags is None:
-        file.add_tags()
-    _fill_id3(file.tags, tags)
-    # The copy of an ID3v2.3 tag must stay readable for programs that support only ID3v2.3.
-    version = getattr(tags.native, "version", (2, 4, 0))
-    older = isinstance(version, tuple) and version[:2] == (2, 3)
-    if older:
-        file.tags.update_to_v23()
-    file.save(v2_version=3 if older else 4)
-
-
-def _write_mp3(path: Path, tags: Tags) -> None:
-    from mutagen.mp3 import MP3
-
-    _save_id3(MP3(path), tags)
-
-
-def _write_aiff(path: Path, tags: Tags) -> None:
-    from mutagen.aiff import AIFF
-
-    _save_id3(AIFF(path), tags)
-
-
-def _write_tta(path: Path, tags: Tags) -> None:
-    from mutagen.apev2 import delete
-    from mutagen.trueaudio import TrueAudio
-
-    delete(path)  # players ignore ID3 tags if the encoder's APE tag is there
-    _save_id3(TrueAudio(path), tags)
-
-
-def _build_vorbis_comments(tags: Tags) -> list[tuple[str, str]]:
-    """Return tags as Vorbis comments, without pictures; Vorbis comments stay unchanged."""
-    native = tags.native
-    if any(k.__name__ == "VComment" for k in type(native).__mro__):
-        kept = [
-            (n, v) for n, v in native if n.lower() not in (PICTURE_COMMENT, CHANNEL_MASK_COMMENT)
-        ]
-        return kept + [
-            (CHANNEL_MASK_COMMENT, value) for value in tags.text.get(CHANNEL_MASK_COMMENT, [])
-        ]
-    return [(name, value) for name, values in tags.text.items() for value in values]
-
-
-def _build_picture_comments(tags: Tags) -> list[tuple[str, str]]:
-    native = tags.native
-    if any(k.__name__.startswith("Ogg") for k in type(native).__mro__):
-        return [(n, v) for n, v in native if n.lower() == PICTURE_COMMENT]
-    blocks = [
-        base64.b64encode(_build_flac_picture(picture).write()).decode() for picture in tags.pictures
-    ]
-    return [(PICTURE_COMMENT, block) for block in blocks]
-
-
-def _write_flac(path: Path, tags: Tags) -> None:
-    from mutagen.flac import FLAC
-
-    file = FLAC(path)
-    if file.tags is None:
-        file.add_tags()
-    file.tags[:] = _build_vorbis_comments(tags)
-    file.clear_pictures()
-    for picture in tags.pictures:
-        file.add_picture(_build_flac_picture(picture))
-    file.save()
-
-
-def _write_ogg(path: Path, tags: Tags) -> None:
-    import mutagen
-
-    file = mutagen.File(path)
-    file.tags[:] = _build_vorbis_comments(tags) + _build_picture_comments(tags)
-    file.save()
-
-
-def _write_mp4(path: Path, tags: Tags) -> None:
-    from mutagen.mp4 import MP4, MP4Cover, MP4Tags
-
-    file = MP4(path)
-    if file.tags is None:
-        file.add_tags()
-    if isinstance(tags.native, MP4Tags):
-        file.tags.update(tags.native)
-        file.save()
-        return
-    by_name = {name.vorbis: name.mp4 for name in TAG_NAMES if name.mp4}
-    for name, values in tags.text.items():
-        atom = by_name.get(name, "")
-        if atom in ("trkn", "disk"):
-            parts = [int(n) for n in values[0].split("/") if n.isdecimal()]
-            if parts:
-                file.tags[atom] = [(parts[0], parts[1] if len(parts) > 1 else 0)]
-        elif atom:
-            file.tags[atom] = values
-        else:
-            file.tags[MP4_FREEFORM_PREFIX + name] = [value.encode() for value in values]
-    if tags.pictures:
-        file.tags["covr"] = [
-            MP4Cover(p.data, 14 if p.mime.endswith("png") else 13) for p in tags.pictures
-        ]
-    file.save()
-
-
-def _write_ape(path: Path, tags: Tags) -> None:
-    from mutagen.apev2 import BINARY, APEv2, APEValue
-    from mutagen.wavpack import WavPack
-
-    file = WavPack(path)
-    if file.tags is None:
-        file.add_tags()
-    if isinstance(tags.native, APEv2):
-        for name, value in tags.native.items():
-            file.tags[name] = value
-        file.save()
-        return
-    by_name = {name.vorbis: name.ape for name in TAG_NAMES if name.ape}
-    for name, values in tags.text.items():
-        with suppress(KeyError):  # APE forbids some names
-            file.tags[by_name.get(name) or name] = values
-    for picture in tags.pictures[:1]:
-        ending = "png" if picture.mime.endswith("png") else "jpg"
-        content = f"cover.{ending}".encode() + b"\0" + picture.data
-        file.tags["Cover Art (Front)"] = APEValue(content, BINARY)
-    file.save()
-
-
-TAG_WRITERS: dict[str, Callable[[Path, Tags], None]] = {
-    "riff": _write_riff,
-    "mp3": _write_mp3,
-    "aiff": _write_aiff,
-    "tta": _write_tta,
-    "flac": _write_flac,
-    "ogg": _write_ogg,
-    "mp4": _write_mp4,
-    "ape": _write_ape,
-}
-"""Function that writes tags, for each `Format.tag_writer` that is not an encoder."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import soundfile as sf
 
 from noisegate_cli.errors import NoisegateError, OutputError, OutputExistsError
+from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.libsndfile import SndfileEncoder, error_text
 from noisegate_cli.files.partial_files import (
@@ -30,6 +31,7 @@ from noisegate_cli.files.riff import (
     WavEncoder,
     append_metadata_chunks,
 )
+from noisegate_cli.files.short_outputs import check_short_output
 from noisegate_cli.files.size_limits import check_size
 from noisegate_cli.files.unfinished import remove_when_left
 from noisegate_cli.files.variable_fields import clear_variable_fields
@@ -144,6 +146,10 @@ class InputMetadata:
     decoder_tags: dict[str, str] = field(default_factory=dict)
     """Tags that the decoder of the input reports."""
     chunks: MetadataChunks | None = None
+    decoder_chapters: tuple[Chapter, ...] = ()
+    """Chapters that the decoder of the input reports, besides those in tags."""
+    duration: float = 0.0
+    """Duration of the input in seconds; 0 if unknown."""
     keep_mtime: bool = False
     """Whether to copy the modification time."""
     keep_mode: bool = False
@@ -157,10 +163,11 @@ class InputMetadata:
         from noisegate_cli.files.tags import Tags, read_tags
 
         try:
-            return read_tags(self.path, self.decoder_tags, self.chunks)
+            tags = read_tags(self.path, self.decoder_tags, self.chunks, self.duration)
         except Exception:  # Damaged tags must not prevent writing the recording.
             self.warnings.append("its tags are damaged: they are left out")
-            return Tags()
+            tags = Tags()
+        return tags if tags.chapters else replace(tags, chapters=self.decoder_chapters)
 
 
 @contextmanager
@@ -188,13 +195,26 @@ def open_writer(
         with _open_stream_writer(info, metadata) as writer:
             yield writer
         return
+    with open_partial_file(path, force, fsync) as partial:
+        with _open_file_writer(partial, info, metadata) as writer:
+            yield writer
+        check_short_output(partial, info, writer.samples)
+
+
+@contextmanager
+def open_partial_file(path: Path, force: bool = False, fsync: bool = False) -> Iterator[Path]:
+    """Yield the path of a partial file, which is renamed to `path` when the context exits.
+
+    On an error or an interrupt, the partial file is removed, and the directories that were created
+    for it. See `open_writer` for the parameters and the errors.
+    """
+    check_overwrite(path, force)
     partial = partial_path(path)
     new_folders = [folder for folder in path.parents if not folder.exists()]
     with remove_when_left(partial, new_folders):
-        with _open_file_writer(partial, info, metadata) as writer:
-            yield writer
+        yield partial
         check_overwrite(path, force)
-        with _wrap_write_errors(path):
+        with wrap_write_errors(path):
             if fsync:
                 sync_file(partial)
             if force:
@@ -219,19 +239,22 @@ def _open_stream_writer(info: AudioInfo, metadata: InputMetadata | None) -> Iter
         spool_output,
     )
 
-    with _wrap_write_errors(info.path):
+    with wrap_write_errors(info.path):
         sink = open_sink(info.path)
     with sink as output:
         if can_stream(info):
-            with _wrap_write_errors(info.path):
+            with wrap_write_errors(info.path):
                 stream = StreamEncoder(output, info, metadata.chunks if metadata else None)
             with _open_encoder_writer(stream, info) as writer:
                 yield writer
+            if metadata:
+                _warn_of_lost_chapters(metadata, metadata.decoder_chapters, info)
         else:
             with spool_output() as file:
                 with _open_file_writer(file, replace(info, path=file), metadata) as writer:
                     yield writer
-                with _wrap_write_errors(info.path):
+                check_short_output(file, info, writer.samples)
+                with wrap_write_errors(info.path):
                     copy_to_sink(file, output)
 
 
@@ -240,11 +263,11 @@ def _open_file_writer(
     path: Path, info: AudioInfo, metadata: InputMetadata | None
 ) -> Iterator[AudioWriter]:
     """Open a new file at `path`, and copy the metadata when the context exits."""
-    with _wrap_write_errors(info.path):
+    with wrap_write_errors(info.path):
         file = _create_file(path, info, metadata)
     with _open_encoder_writer(file, info) as writer:
         yield writer
-    with _wrap_write_errors(info.path):
+    with wrap_write_errors(info.path):
         if not _uses_wav_encoder(info):
             clear_variable_fields(path, replace(info, samples=writer.samples))
         _copy_metadata(path, info, metadata)
@@ -258,7 +281,7 @@ def _open_encoder_writer(file: Encoder, info: AudioInfo) -> Iterator[AudioWriter
         stack.callback(writer.stop)
         yield writer
         writer.finish()
-        with _wrap_write_errors(info.path):
+        with wrap_write_errors(info.path):
             file.close()
 
 
@@ -270,7 +293,7 @@ def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) 
         if not _uses_wav_encoder(info):
             append_metadata_chunks(path, metadata.chunks)
     elif metadata.chunks is None or metadata.chunks or info.needs_channel_mask:
-        from noisegate_cli.files.tags import write_tags
+        from noisegate_cli.files.tag_writers import WRITERS_OF_CHAPTERS, write_tags
 
         try:
             write_tags(path, info, metadata.tags)
@@ -278,9 +301,19 @@ def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) 
             if (system_error := _find_system_error(error)) is not None:
                 raise system_error from error
             metadata.warnings.append(f"its tags can't be kept ({error})")
+        if info.container.tag_writer not in WRITERS_OF_CHAPTERS:
+            _warn_of_lost_chapters(metadata, metadata.tags.chapters, info)
     if metadata.keep_mtime:
         source_status = metadata.path.stat()
         os.utime(path, ns=(source_status.st_atime_ns, source_status.st_mtime_ns))
+
+
+def _warn_of_lost_chapters(
+    metadata: InputMetadata, chapters: tuple[Chapter, ...], info: AudioInfo
+) -> None:
+    warning = f"its {len(chapters)} chapters are not kept: {info.format} can't hold them"
+    if chapters and warning not in metadata.warnings:  # The residue has the same format.
+        metadata.warnings.append(warning)
 
 
 def _find_system_error(error: BaseException) -> OSError | None:
@@ -292,7 +325,7 @@ def _find_system_error(error: BaseException) -> OSError | None:
 
 
 @contextmanager
-def _wrap_write_errors(path: Path) -> Iterator[None]:
+def wrap_write_errors(path: Path) -> Iterator[None]:
     """Convert errors of the system and the libraries while writing to OutputError."""
     try:
         yield
@@ -315,7 +348,7 @@ def _uses_pyav(info: AudioInfo) -> bool:
 def unsupported_reason(info: AudioInfo) -> str:
     """Return why such a file can't be written, or an empty string if it can."""
     if _uses_pyav(info):
-        from noisegate_cli.files.ffmpeg import unsupported_reason
+        from noisegate_cli.files.ffmpeg_encoder import unsupported_reason
     else:
         from noisegate_cli.files.libsndfile import unsupported_reason
     # Without the properties that don't matter, most calls find their answer in the cache.
@@ -354,9 +387,15 @@ def _create_encoder(path: Path, info: AudioInfo, metadata: InputMetadata | None)
     encoder_writes_tags = info.container.tag_writer == library
     tags = metadata.tags if metadata and encoder_writes_tags else None
     if library == "ffmpeg":
-        from noisegate_cli.files.ffmpeg import PyavEncoder
+        from noisegate_cli.files.ffmpeg_encoder import PyavEncoder
 
-        return PyavEncoder(path, info, tags.first_values(ffmpeg=True) if tags else {})
+        holds_chapters = info.container.tag_writer in ("ffmpeg", "mp4")
+        return PyavEncoder(
+            path,
+            info,
+            tags.first_values(ffmpeg=True) if tags else {},
+            metadata.tags.chapters if metadata and holds_chapters else (),
+        )
     return SndfileEncoder(path, info, tags.first_values() if tags else {})
 
 

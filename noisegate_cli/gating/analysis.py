@@ -1,6 +1,5 @@
 """The first pass: level statistics and the decision for the gate."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,12 +26,13 @@ from noisegate_cli.gating.frames.levels import RmsLevels, rms_db
 from noisegate_cli.gating.frames.noise_floor import FLOOR_STEP_S, compute_noise_floor
 from noisegate_cli.gating.frames.quantile import median, quantile
 from noisegate_cli.gating.frames.subsampling import subsample_frame_indices
-from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
+from noisegate_cli.gating.gain.mask import FrameIndices
+from noisegate_cli.gating.model_suggestion import limit_range_db, suggest_from_models
 from noisegate_cli.gating.noise_profile import match_noise_profiles
 from noisegate_cli.gating.parsing import AUTO
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.simulation import GateSimulator, SimulatedGate, Trial, best_trial
-from noisegate_cli.samples import Blocks, Samples, compute_peak, from_db, to_db
+from noisegate_cli.samples import Blocks, Samples, compute_peak, from_db, select_channels, to_db
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
 
 MIN_RARE_PEAK_DB = 20.0
 """A frame this far above the median is not noise: rain, wind and hiss reach 12 dB."""
+
+MAX_DEAD_RANGE_DB = 3.0
+"""Range of nearly all levels of a dead channel: hiss has 1 dB, rain 4 dB or more."""
 
 DRIFT_WINDOW_S = 5.0
 """Length of the windows in which the noise level is measured to find its drift."""
@@ -56,7 +59,7 @@ class LevelReport:
     frames: int
     peak_db: float
     rms_db: float
-    """RMS of all samples of all channels."""
+    """RMS of all samples of all channels, without dead ones."""
     percentiles_db: dict[int, float]
     """Percentiles of the frame levels, by percentage, without digital silence."""
     silent_share: float
@@ -67,12 +70,18 @@ class LevelReport:
     closed_share: float
     """Share of the time during which the gate would be closed, 0 to 1."""
     openings_per_minute: float
+    range_db: float
+    """Gain of the closed gate in dB."""
     trials: tuple[Trial, ...]
-    """Simulations of the gate by ascending threshold; empty if signal and noise are not
-    separable."""
+    """Simulations of the gate by ascending threshold; empty for digital silence, and if the
+    threshold of the settings is the name of a method."""
+    given_trial: Trial | None
+    """Simulation of the gate with the threshold of the settings; None without one."""
     noises: "tuple[NoiseProfile | None, ...]"
     """Noise profile of each gate for a spectral gate, None where no noise was found."""
     histogram: LevelHistogram
+    heard_channels: tuple[int, ...] | None
+    """Channels whose levels count, without dead ones; None for all."""
 
     def __repr__(self) -> str:
         names = ("peak_db", "rms_db", "closed_share", "openings_per_minute")
@@ -104,6 +113,10 @@ class Analyzer(BlockProcessor[Samples, None]):
         Expected length of the recording in samples, 0 if unknown.
     noises
         Noise profiles that the caller gave; empty if they are learnt from the recording.
+    compare
+        Whether the report compares a given threshold with the automatic gate.
+    heard
+        Channels whose levels count; None for all.
 
     Examples
     --------
@@ -121,49 +134,79 @@ class Analyzer(BlockProcessor[Samples, None]):
         channels: int = 1,
         samples: int = 0,
         noises: "NoiseProfiles" = (),
+        compare: bool = False,
+        heard: tuple[int, ...] | None = None,
     ) -> None:
         self._settings, self._sample_rate = settings, sample_rate
         self._given_noises = noises
         self._timing = settings.timing(sample_rate)
         self._frames_per_s = sample_rate / self._timing.hop_length
-        self._detector = LevelDetector(-1.0, settings, sample_rate, channels)
+        self._heard = heard
+        heard_channels = channels if heard is None else len(heard)
+        self._detector = LevelDetector(-1.0, settings, sample_rate, heard_channels)
         self._simulator = GateSimulator(settings, sample_rate, self._detector.gates)
         self._model_learner: SignalModelLearner | None = None
-        if settings.threshold == AUTO:
-            self._model_learner = SignalModelLearner(settings, sample_rate, channels, samples)
+        has_level = not isinstance(settings.threshold, str)
+        if settings.threshold == AUTO or (compare and has_level):
+            self._model_learner = SignalModelLearner(settings, sample_rate, heard_channels, samples)
         self._noise_learner: NoiseLearner | None = None
         if settings.needs_noise and not noises:
             self._noise_learner = _create_noise_learner(settings, sample_rate, channels, samples)
         self._histogram = LevelHistogram()
+        self._channel_histograms: list[LevelHistogram] = []
+        if self._model_learner and settings.channels == "linked" and channels > 1 and not heard:
+            self._channel_histograms = [LevelHistogram() for _ in range(channels)]
         self._track = self._broadband_track = LevelTrack()
         self._broadband_meter: LevelDetector | None = None
         if settings.key_hz:
             # A closed gate attenuates the whole spectrum, not only the key band.
             meter_settings = replace(settings, key_hz=None)
-            self._broadband_meter = LevelDetector(-1.0, meter_settings, sample_rate, channels)
+            self._broadband_meter = LevelDetector(-1.0, meter_settings, sample_rate, heard_channels)
             self._broadband_track = LevelTrack()
         self._samples = self._sample_values = 0
         self._peak = 0.0
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Measure `block`, shaped (samples, channels); see `FrameRmsMeter.process` for errors."""
-        _, levels = self._detector.process(block, last)
+        heard = select_channels(block, self._heard)
+        _, levels = self._detector.process(heard, last)
+        for channel, histogram in enumerate(self._channel_histograms):
+            histogram.add(self._detector.channel_levels[:, channel])
         noise_task = self._noise_learner.submit_block(block, last) if self._noise_learner else None
         self._histogram.add(levels)
         self._track.add(levels)
         if self._broadband_meter:
-            self._broadband_track.add(self._broadband_meter.process(block, last)[1])
+            self._broadband_track.add(self._broadband_meter.process(heard, last)[1])
         if self._model_learner:
-            self._model_learner.process(block, last)
+            self._model_learner.process(heard, last)
         if noise_task:
             noise_task.result()
         self._samples += len(block)
-        self._sample_values += block.size
+        self._sample_values += heard.size
         self._peak = max(self._peak, compute_peak(block))
 
     def decide(self) -> GateDecision:
         """Return the decision for the gate."""
         return self._decision
+
+    def find_steady_channels(self) -> tuple[int, ...]:
+        """Return the linked channels that may be dead, because their level hardly changes.
+
+        Empty if there is no other channel.
+        """
+        steady = tuple(
+            channel
+            for channel, histogram in enumerate(self._channel_histograms)
+            if histogram.nonsilent_frames >= MIN_HISTOGRAM_FRAMES
+            and histogram.percentile(99) - histogram.percentile(5) < MAX_DEAD_RANGE_DB
+        )
+        return () if len(steady) == len(self._channel_histograms) else steady
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Verdict on each gate by its signal model; empty if none was learnt."""
+        rule = self._automatic.rule if self._automatic else ()
+        return tuple(model.verdict for model in rule) if isinstance(rule, tuple) else ()
 
     def report(self) -> LevelReport:
         """Return the measured levels, the suggested threshold and the simulated results."""
@@ -185,21 +228,26 @@ class Analyzer(BlockProcessor[Samples, None]):
             suggestion=suggestion,
             closed_share=simulated.statistics.closed_share,
             openings_per_minute=self._simulator.openings_per_minute(simulated.statistics),
+            range_db=self._decision.range_db,
             trials=trials,
+            given_trial=self._try_given_threshold(),
             noises=self._decision.noises,
             histogram=self._histogram,
+            heard_channels=self._heard,
         )
 
     def _suggest_threshold(self) -> tuple[ThresholdSuggestion, tuple[Trial, ...]]:
         """Return the suggestion for a fixed threshold and the trials that it is based on."""
-        _, suggestion, simulated = self._detection
+        _, suggestion, simulated = self._automatic or self._detection
         suggestion = suggestion or suggest_threshold(self._histogram)
         if self._loudest_db > MAX_PLAUSIBLE_LEVEL_DBFS:
             return replace(self._mark_too_loud(suggestion), threshold=None), ()
-        if not (self._model_learner and simulated.closed.any() and simulated.mask.any()):
+        if not (self._automatic and self._histogram.nonsilent_frames):
             return suggestion, ()
         trials = tuple(self._simulator.sweep_thresholds(simulated))
         best = best_trial(trials)
+        if best is None:
+            return suggestion, trials
         suggestion = replace(
             suggestion,
             threshold=min(1.0, float(from_db(best.threshold_db))),
@@ -208,6 +256,15 @@ class Analyzer(BlockProcessor[Samples, None]):
         )
         return suggestion, trials
 
+    def _try_given_threshold(self) -> Trial | None:
+        """Return the figures of the gate with the threshold of the settings, if it has one."""
+        threshold, simulated = self._settings.threshold, self._detection.simulated
+        if isinstance(threshold, str) or not self._automatic:
+            return None
+        return self._simulator.describe_trial(
+            float(to_db(threshold)), simulated.mask, simulated.statistics, self._automatic.simulated
+        )
+
     @cached_property
     def _decision(self) -> GateDecision:
         rule, suggestion, simulated = self._detection
@@ -215,21 +272,37 @@ class Analyzer(BlockProcessor[Samples, None]):
         range_db: float | None = None
         if (target_floor_db := self._settings.target_floor_db) is not None:
             range_db = self._compute_range_db(target_floor_db, simulated, any(noises))
+        elif self._settings.softens_range and suggestion:
+            range_db = limit_range_db(suggestion)
         subsample = self._model_learner.subsample if self._model_learner else None
-        return GateDecision(rule, self._settings, suggestion, noises, subsample, range_db)
+        return GateDecision(
+            rule,
+            self._settings,
+            suggestion,
+            noises,
+            subsample,
+            range_db,
+            heard_channels=self._heard,
+        )
 
     @cached_property
     def _detection(self) -> _Detection:
-        if self._model_learner:
-            return self._detect_by_models(self._model_learner)
+        """The detection that the settings ask for."""
+        if self._settings.threshold == AUTO and self._automatic:
+            return self._automatic
         return self._detect_by_level(self._settings.threshold)
+
+    @cached_property
+    def _automatic(self) -> _Detection | None:
+        """The detection by signal models; None if none were learnt."""
+        return self._detect_by_models(self._model_learner) if self._model_learner else None
 
     def _detect_by_models(self, learner: SignalModelLearner) -> _Detection:
         indices, levels = self._subsample
         models = self._keep_open_if_rare(learner.models(levels))
         scores = learner.scores(models, indices)
         simulated = self._simulator.simulate(scores, OPEN_ABOVE, CLOSE_BELOW, levels, indices)
-        suggestion = _suggest_from_models(models, scores, simulated)
+        suggestion = suggest_from_models(models, scores, simulated)
         is_separated = any(model.verdict is Verdict.SEPARATED for model in models)
         if self._loudest_db > MAX_PLAUSIBLE_LEVEL_DBFS and not is_separated:
             suggestion = self._mark_too_loud(suggestion)
@@ -343,38 +416,6 @@ def _create_noise_learner(
     return NoiseLearner(settings, sample_rate, channels, samples)
 
 
-def _suggest_from_models(
-    models: Sequence[SignalModel], scores: DetectorValues, simulated: SimulatedGate
-) -> ThresholdSuggestion:
-    """Return the verdict and the levels that result from the signal models of all gates."""
-    is_nonsilent = simulated.levels > 0
-    if not is_nonsilent.any():
-        return ThresholdSuggestion(None, -np.inf, -np.inf, Verdict.SILENT)
-    closed = simulated.levels[simulated.closed]
-    noise = closed if closed.size else simulated.levels[is_nonsilent]
-    verdict, distance_db = _combine_verdicts(models)
-    is_clear = (np.abs(scores - OPEN_ABOVE) > OPEN_ABOVE) & (scores < np.inf)
-    return ThresholdSuggestion(
-        threshold=None,
-        noise_floor_db=float(to_db(median(noise))),
-        active_db=rms_db(simulated.levels[simulated.mask & is_nonsilent]),
-        verdict=verdict,
-        distance_db=distance_db,
-        confidence=float(is_clear[is_nonsilent].mean()),
-    )
-
-
-def _combine_verdicts(models: Sequence[SignalModel]) -> tuple[Verdict, float]:
-    """Return one verdict for all gates, and the distance of signal and noise in dB."""
-    separated = [m.contrast_db for m in models if m.verdict is Verdict.SEPARATED]
-    if separated:
-        return Verdict.SEPARATED, max(separated)
-    for model in models:
-        if model.verdict is not Verdict.NOISE_ONLY:
-            return model.verdict, max(0.0, model.contrast_db)
-    return Verdict.NOISE_ONLY, 0.0
-
-
 def measure_blocks(
     blocks: Blocks,
     settings: GateSettings,
@@ -382,9 +423,10 @@ def measure_blocks(
     channels: int,
     samples: int,
     noises: "NoiseProfiles" = (),
+    compare: bool = False,
 ) -> Analyzer:
     """Return an analyzer that has measured all `blocks`; see there for the parameters."""
-    analyzer = Analyzer(settings, sample_rate, channels, samples, noises)
+    analyzer = Analyzer(settings, sample_rate, channels, samples, noises, compare)
     for block, last in blocks:
         analyzer.process(block, last)
     return analyzer

@@ -5,6 +5,7 @@ far below its value there, the gate cut a decay. An attack is the same with time
 through the fade-in the level should not be far above the level of the pause before it.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,14 +26,24 @@ MIN_AUDIBLE_DBFS = -60.0
 """Sounds below this level are inaudible: audiobooks are allowed noise of this level."""
 
 DECAY_WINDOW_NEAR_MS, DECAY_WINDOW_FAR_MS = (100.0, 200.0), (300.0, 500.0)
-"""Windows after the fade in which the level of the pause is measured; the lower level counts. The
-near window suits short pauses, the far window long decays."""
+DECAY_WINDOW_LONG_MS = (1300.0, 1500.0)
+"""Windows after the fade in which the level of the pause is measured; the lowest level counts. The
+near window suits short pauses, the far and the long window slow decays."""
+
+MIN_FALL_DB = 5.0
+"""Before digital silence a decay falls by this much. If the level is constant, it is noise, and the
+recording was gated before."""
 
 MIN_AUDITED_RANGE_DB = -6.0
 """A gate with a smaller reduction does not cut sounds audibly and is not audited."""
 
 MAX_LISTED_CHOPS = 10
 """Number of the worst chops that are reported."""
+
+
+def is_audited(closed_db: float) -> bool:
+    """Return whether a gate with this gain in the pauses, in dB, can cut sounds audibly."""
+    return closed_db < MIN_AUDITED_RANGE_DB
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,8 @@ class Chop:
     """Whether the gate closed during a decay or opened during an attack."""
     above_db: float
     """Level of the sound at the cut, relative to the pause, in dB."""
+    lasts: float = 0.0
+    """Time in seconds during which the cut sound stays audible above the pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +81,18 @@ class ChopReport:
 class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
     """Finds chops in the levels and the mask of a gate, processed in blocks.
 
+    Parameters
+    ----------
+    timing
+        Timing of the gate.
+    sample_rate
+        In Hz.
+    gates
+        Number of gates.
+    span
+        First sample of the part that is reported, and first sample after it. Times are counted
+        from its start.
+
     Examples
     --------
     A decay of 1 dB a frame, on which the gate closes:
@@ -77,17 +102,26 @@ class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
     >>> audit = ChopAudit(timing, sample_rate=16000)
     >>> audit.process(levels, np.arange(100)[:, None] < 30, last=True)
     >>> audit.report.worst
-    (Chop(time=0.272, kind='decay', above_db=29.9...),)
+    (Chop(time=0.272, kind='decay', above_db=29.9..., lasts=0.16),)
     """
 
-    def __init__(self, timing: Timing, sample_rate: int, gates: int = 1) -> None:
+    def __init__(
+        self,
+        timing: Timing,
+        sample_rate: int,
+        gates: int = 1,
+        span: tuple[int, float] = (0, math.inf),
+    ) -> None:
         self._hop_s = timing.hop_length / sample_rate
+        self._first_frame = span[0] // timing.hop_length
+        self._frame_after = span[1] / timing.hop_length
         self._pause_windows = [
             np.arange(round(start / 1000 / self._hop_s), round(end / 1000 / self._hop_s) + 1)
-            for start, end in (DECAY_WINDOW_NEAR_MS, DECAY_WINDOW_FAR_MS)
+            for start, end in (DECAY_WINDOW_NEAR_MS, DECAY_WINDOW_FAR_MS, DECAY_WINDOW_LONG_MS)
         ]
         # A frame whose centre is closer than half its length still overlaps the open side.
         half = timing.overlap // 2
+        self._overlap = timing.overlap
         self._after_closing = max(half, round(timing.release / 2))
         self._before_opening = timing.lookahead + max(half, round(timing.attack / 2))
         farthest = int(self._pause_windows[-1][-1])
@@ -122,6 +156,9 @@ class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         """Add the chops among `frames` to the report; the pause lies in `direction`, 1 or −1."""
         levels = self._levels[:, gate]
         frames = frames[(frames >= 0) & (frames < len(levels))]
+        positions = frames + self._buffer_start
+        is_reported = (positions >= self._first_frame) & (positions < self._frame_after)
+        frames = frames[is_reported]
         pause_levels = np.full(len(frames), np.inf)
         for window in self._pause_windows:
             pauses = frames[:, None] + direction * window
@@ -132,11 +169,19 @@ class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
             )
         pause_db = np.maximum(to_db(pause_levels), MIN_AUDIBLE_DBFS - MIN_CHOP_DB)
         above_db = to_db(levels[frames]) - pause_db
-        is_chop = above_db > MIN_CHOP_DB
-        chops = [
-            Chop(float((self._buffer_start + frame) * self._hop_s), kind, float(db))
-            for frame, db in zip(frames[is_chop], above_db[is_chop], strict=True)
-        ]
+        chops = []
+        for i in np.flatnonzero(above_db > MIN_CHOP_DB):
+            frame = int(frames[i])
+            # The sound in its own direction, from the cut into the pause.
+            sound = levels[frame : frame + self._context_frames]
+            if direction < 0:
+                sound = levels[max(0, frame - self._context_frames + 1) : frame + 1][::-1]
+            if self._is_noise_before_silence(sound):
+                continue
+            is_faint = to_db(sound) <= pause_db[i] + MIN_CHOP_DB
+            lasts = int(np.argmax(is_faint)) if is_faint.any() else len(sound)
+            time = float((self._buffer_start + frame - self._first_frame) * self._hop_s)
+            chops.append(Chop(time, kind, float(above_db[i]), lasts * self._hop_s))
         worst = sorted([*self.report.worst, *chops], key=lambda c: (-c.above_db, c.time, c.kind))[
             :MAX_LISTED_CHOPS
         ]
@@ -145,3 +190,12 @@ class ChopAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
             self.report.attacks + (len(chops) if kind == "attack" else 0),
             tuple(sorted(worst, key=lambda c: (c.time, c.kind))),
         )
+
+    def _is_noise_before_silence(self, sound: NDArray[np.float64]) -> bool:
+        """Return whether the level is constant until digital silence begins."""
+        silent = np.flatnonzero(sound == 0)
+        # Frames closer to the silence than this are partly silent.
+        last = int(silent[0]) - self._overlap if len(silent) else len(sound)
+        if last >= len(sound):
+            return False
+        return last <= 0 or bool(to_db(sound[0]) - to_db(sound[last]) < MIN_FALL_DB)

@@ -1,16 +1,20 @@
 """The decision that the first pass makes and the gate applies."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from noisegate_cli.gating.detection.rule import AdaptiveThreshold, Rule
-from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
+from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
 from noisegate_cli.gating.frames.subsampling import BatchSubsampler
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
+    from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
     from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
+
+STAYS_OPEN = -1.0
+"""Threshold below every level."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class GateDecision:
     rule: Rule
     settings: GateSettings
     """Settings of the gate."""
-    suggestion: ThresholdSuggestion | None = None
+    suggestion: "ThresholdSuggestion | None" = None
     """Suggestion that the rule is based on; None if the user gave a threshold."""
     noises: "tuple[NoiseProfile | None, ...]" = ()
     """Noise profiles for the spectral gate: one for each gate, None where no noise was found, or
@@ -28,27 +32,47 @@ class GateDecision:
     subsample: BatchSubsampler | None = None
     """Band powers that the models were learnt from, reused when the same samples are gated."""
     target_range_db: float | None = None
-    """Gain of the closed gate in dB that results from a target floor; None without one."""
+    """Gain of the closed gate in dB that results from a target floor or a low contrast; None if
+    the range of the settings is used."""
+    forced: ForcedStretches = NOT_FORCED
+    """Stretches in which the gate is open or closed whatever the rule says."""
+    heard_channels: tuple[int, ...] | None = None
+    """Channels that open the gate; None for all of them."""
 
     def __repr__(self) -> str:
         return format_repr(self, "threshold", "suggestion")
 
     @classmethod
     def from_settings(
-        cls, settings: GateSettings, noises: "NoiseProfiles" = ()
+        cls,
+        settings: GateSettings,
+        noises: "NoiseProfiles" = (),
+        forced: ForcedStretches = NOT_FORCED,
     ) -> "GateDecision | None":
-        """Return the decision if the settings determine it, None if a first pass is needed.
+        """Return the decision if it needs no first pass, otherwise None.
 
-        `noises` are the noise profiles that the caller gave.
+        Parameters
+        ----------
+        settings
+            Settings of the gate.
+        noises
+            Noise profiles that the caller gave.
+        forced
+            Stretches in which the gate is open or closed. If all open stretches are given, the
+            rule has no effect, and only the noise may need a first pass.
         """
-        needs_noise = (
-            settings.adaptive
-            or settings.target_floor_db is not None
-            or (settings.needs_noise and not noises)
-        )
-        if isinstance(settings.threshold, str) or needs_noise:
+        if settings.target_floor_db is not None or (settings.needs_noise and not noises):
             return None
-        return cls(settings.threshold, settings, noises=noises)
+        if forced.segments is not None:
+            return cls(STAYS_OPEN, settings, noises=noises, forced=forced)
+        if settings.adaptive or isinstance(settings.threshold, str):
+            return None
+        return cls(settings.threshold, settings, noises=noises, forced=forced)
+
+    def force(self, forced: ForcedStretches) -> "GateDecision":
+        """Return the decision with forced stretches; given segments replace the rule."""
+        suggestion = self.suggestion if forced.segments is None else None
+        return replace(self, forced=forced, suggestion=suggestion)
 
     @property
     def range_db(self) -> float:
@@ -60,7 +84,7 @@ class GateDecision:
     @property
     def threshold(self) -> float | None:
         """Threshold in linear RMS; None if the gate uses signal models or stays open."""
-        if isinstance(self.rule, tuple):
+        if isinstance(self.rule, tuple) or self.forced.segments is not None:
             return None
         rule = self.rule
         level = rule.threshold if isinstance(rule, AdaptiveThreshold) else rule

@@ -1,26 +1,34 @@
 """The complete gate: level → mask → gain → samples, with an optional spectral gate before it."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from noisegate_cli.gating.block_processor import BlockProcessor
-from noisegate_cli.gating.chops import MIN_AUDITED_RANGE_DB, ChopAudit, ChopReport
+from noisegate_cli.gating.chops import ChopAudit, ChopReport, is_audited
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector
-from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
+from noisegate_cli.gating.forced import NOT_FORCED, ForcedMask, ForcedStretches
 from noisegate_cli.gating.frames.band_power import BandPowerExtractor
+from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.envelope import Envelope
-from noisegate_cli.gating.gain.mask import GateMask, GateStatistics
+from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, GateStatistics
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
 from noisegate_cli.gating.noise_profile import NoiseProfile, match_noise_profiles
-from noisegate_cli.gating.segments import OpenRunCollector, Segments
+from noisegate_cli.gating.segments import (
+    OpenRunCollector,
+    Segments,
+    count_statistics,
+    crop_runs,
+)
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.samples import Samples
+from noisegate_cli.samples import Samples, select_channels
 
 if TYPE_CHECKING:
+    from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
     from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
     from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
@@ -39,7 +47,7 @@ class GateReport:
 
     None if the gate used more features than the level, or found no threshold and stayed open.
     """
-    suggestion: ThresholdSuggestion | None
+    suggestion: "ThresholdSuggestion | None"
     """Origin of the threshold; None if the threshold was given."""
     range_db: float
     """Gain of the closed gate in dB, as it results from the settings or from a target floor."""
@@ -48,8 +56,12 @@ class GateReport:
     statistics: GateStatistics
     segments: Segments
     """Stretches in which the gate was open."""
+    forced: ForcedStretches = NOT_FORCED
+    """Stretches in which the caller opened or closed the gate."""
     chops: ChopReport
     """Sounds whose attack or decay the gate has cut."""
+    heard_channels: tuple[int, ...] | None
+    """Channels that open the gate, without dead ones; None for all."""
 
     def to_fields(self) -> dict[str, Any]:
         """Return the fields of this class by name, for a class that extends it."""
@@ -71,9 +83,14 @@ class Gate(BlockProcessor[Samples, Gated]):
         Smallest difference between two integer samples, see `OverlapAddGain`.
     residue
         Whether to return the removed residue as well.
+    span
+        First sample that the report describes, a multiple of the hop, and first sample after them.
     live
         Whether to minimise the latency of a spectral gate. The output is the same, except for a
         spectral gate that tracks the noise: it then tracks it in smaller batches.
+    on_frames
+        Is called with the values of the detector and the levels of each block, both shaped
+        (frames, gates).
 
     Examples
     --------
@@ -96,21 +113,32 @@ class Gate(BlockProcessor[Samples, Gated]):
         *,
         quantization_step: int = 1,
         residue: bool = False,
+        span: tuple[int, float] = (0, math.inf),
         live: bool = False,
+        on_frames: Callable[[DetectorValues, RmsLevels], None] | None = None,
     ) -> None:
         settings = decision.settings
         timing = settings.timing(sample_rate)
         self._decision, self._sample_rate, self._timing = decision, sample_rate, timing
+        self._heard = decision.heard_channels
         self._detector = create_detector(
-            decision.rule, settings, sample_rate, channels, decision.subsample
+            decision.rule,
+            settings,
+            sample_rate,
+            channels if self._heard is None else len(self._heard),
+            decision.subsample,
         )
         gates = self._detector.gates
         self._noises = match_noise_profiles(decision.noises or (None,), gates)
         reduction_db = settings.pause_reduction_db if any(self._noises) else 0.0
-        self._is_audited = decision.range_db - reduction_db < MIN_AUDITED_RANGE_DB
+        self._is_audited = is_audited(decision.range_db - reduction_db)
         closed_gain = float(10 ** (decision.range_db / 20))
-        self._audit = ChopAudit(timing, sample_rate, gates)
+        self._span = span
+        self._audit = ChopAudit(timing, sample_rate, gates, span)
         self._mask = GateMask(self._detector.open_above, self._detector.close_below, timing, gates)
+        self._forced: ForcedMask | None = None
+        if decision.forced:
+            self._forced = ForcedMask(decision.forced, timing, sample_rate, gates)
         self._runs = OpenRunCollector(gates)
         self._length = 0
         self._envelope = Envelope(
@@ -126,6 +154,7 @@ class Gate(BlockProcessor[Samples, Gated]):
             settings, sample_rate, channels, quantization_step, live
         )
         self._pending_inputs: list[Samples] | None = [] if residue else None
+        self._on_frames = on_frames
 
     def _create_spectral_gate(
         self,
@@ -158,23 +187,31 @@ class Gate(BlockProcessor[Samples, Gated]):
     @property
     def report(self) -> GateReport:
         """Report on the frames processed so far."""
-        decision, runs = self._decision, self._runs
+        decision, segments = self._decision, self._collect_segments()
         return GateReport(
             settings=decision.settings,
             threshold=decision.threshold,
             suggestion=decision.suggestion,
             range_db=decision.range_db,
             noises=self._noises,
-            statistics=self._mask.statistics,
-            segments=Segments(
-                runs.runs,
-                runs.frames,
-                self._length,
-                self._sample_rate,
-                self._timing,
-                decision.range_db,
-            ),
+            statistics=count_statistics(segments.runs, segments.frames),
+            segments=segments,
+            forced=decision.forced,
             chops=self._audit.report,
+            heard_channels=self._heard,
+        )
+
+    def _collect_segments(self) -> Segments:
+        """Return the open stretches within the reported span."""
+        hop, (start, end) = self._timing.hop_length, self._span
+        length = max(0, int(min(end, self._length)) - start)
+        runs, frames = self._runs.runs, self._runs.frames
+        if self._span != (0, math.inf):
+            first = start // hop
+            frames = max(0, min(frames - first, 1 + length // hop))
+            runs = tuple(crop_runs(gate_runs, first, first + frames) for gate_runs in runs)
+        return Segments(
+            runs, frames, length, self._sample_rate, self._timing, self._decision.range_db
         )
 
     def process(self, block: Samples, last: bool = False) -> Gated:
@@ -202,15 +239,20 @@ class Gate(BlockProcessor[Samples, Gated]):
         """
         if self._spectral:
             self._spectral.submit_transforms(block, last)
-        values, levels = self._detector.process(block, last)
-        mask = self._mask.process(values, last)
+        values, levels = self._detector.process(select_channels(block, self._heard), last)
+        if self._on_frames:
+            self._on_frames(values, levels)
+        mask = without_cuts = self._mask.process(values, last)
+        if self._forced:
+            without_cuts, mask = self._forced.process(mask, block, last)
         self._runs.process(mask)
         self._length += len(block)
+        # A cut that the caller wants is no fault of the gate, and what it removes is no noise.
         if self._is_audited:
-            self._audit.process(levels, mask, last)
+            self._audit.process(levels, without_cuts, last)
         samples = block
         if self._spectral:
-            samples = self._spectral.process(mask, last)
+            samples = self._spectral.process(without_cuts, last)
         elif self._magnitude_mask:
             samples = self._magnitude_mask.process(block, last)
         gated = self._overlap_add_gain.process(samples, self._envelope.process(mask, last), last)

@@ -6,6 +6,7 @@ import re
 from noisegate_cli.errors import SettingsError
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
+_TIME = r"((?:\d+:){0,2}\d+(?:\.\d*)?)s?"
 _DB = re.compile(rf"({_NUMBER})\s*dB(?:FS)?", re.IGNORECASE)
 
 
@@ -112,13 +113,56 @@ def parse_noise(text: str) -> tuple[float, float] | str:
     >>> parse_noise("0:00-0:02.5"), parse_noise("1:02:03-1:02:04"), parse_noise("room.wav")
     ((0.0, 2.5), (3723.0, 3724.0), 'room.wav')
     """
-    time = r"((?:\d+:){0,2}\d+(?:\.\d*)?)s?"
-    match = re.fullmatch(rf"{time}\s*-\s*{time}", text.strip())
+    span = _parse_span("noise", text)
+    return text if span is None else span
+
+
+def parse_stretch(name: str, text: str) -> tuple[float, float]:
+    """Parse a stretch such as "1:20-1:25", and return its start and end in seconds.
+
+    Raises
+    ------
+    SettingsError
+        If `text` is no stretch, or ends before it starts; the message quotes it.
+
+    Examples
+    --------
+    >>> parse_stretch("keep", "1:20-1:25.5"), parse_stretch("cut", "0-3s")
+    ((80.0, 85.5), (0.0, 3.0))
+    """
+    span = _parse_span(name, text)
+    if span is None:
+        raise SettingsError(f"{name} {text!r} is no stretch: give FROM-TO, such as 1:20-1:25")
+    return span
+
+
+def parse_time(name: str, text: str) -> float:
+    """Parse a time such as "80", "80s" or "1:20", and return seconds.
+
+    Raises
+    ------
+    SettingsError
+        If `text` is no time; the message quotes it.
+
+    Examples
+    --------
+    >>> parse_time("start", "1:20.5"), parse_time("duration", "30s")
+    (80.5, 30.0)
+    """
+    match = re.fullmatch(_TIME, text.strip())
     if match is None:
-        return text
+        raise SettingsError(f"{name} {text!r} is no time: give seconds, or minutes as in 1:20")
+    return _seconds(match[1])
+
+
+def _parse_span(name: str, text: str) -> tuple[float, float] | None:
+    """Return a time span in seconds; None if `text` has another form."""
+    match = re.fullmatch(rf"{_TIME}\s*-\s*{_TIME}", text.strip())
+    if match is None:
+        return None
     start, end = _seconds(match[1]), _seconds(match[2])
     if start >= end:
-        raise SettingsError(f"noise {text!r} ends before it starts: give FROM-TO, 0:00-0:02.5")
+        raise SettingsError(f"{name} {text!r} ends before it starts: give FROM-TO, 0:00-0:02.5")
     return start, end
 
 

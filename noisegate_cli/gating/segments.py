@@ -6,14 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
-from noisegate_cli.gating.gain.envelope import Envelope
-from noisegate_cli.gating.gain.mask import Mask
+from noisegate_cli.gating.frames.window import hann_window
+from noisegate_cli.gating.gain.envelope import Envelope, Gains
+from noisegate_cli.gating.gain.mask import GateStatistics, Mask
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
 from noisegate_cli.gating.timing import Timing
 from noisegate_cli.samples import from_db
 
 FrameRuns = NDArray[np.int64]
 """First frame of each open run and first frame after it, shaped (runs, 2)."""
+
+END_MARGIN_HOPS = 1 / 4
+"""Minimum distance of an edge from the end of the recording in `Segments.edges`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -58,6 +62,25 @@ class Segments:
         """Start and end of each stretch in seconds, shaped (n, 2)."""
         return self.samples / self.sample_rate
 
+    @property
+    def edges(self) -> tuple[tuple[tuple[float, float], ...], ...]:
+        """Start and end in seconds of each stretch of each gate, from which the mask is restored.
+
+        `gate(..., segments=...)` rounds them to whole frames. The last frame may begin at the end
+        of the recording or just before it. Therefore an edge is a quarter of a hop before the end
+        at the latest, unless the gate is open until the end.
+        """
+        hop, length = self.timing.hop_length, self.length
+        latest = max(0.0, length - END_MARGIN_HOPS * hop)
+        edges = []
+        for runs in self.runs:
+            samples = np.minimum(runs * float(hop), latest)
+            samples[runs[:, 1] == self.frames, 1] = length
+            is_audible = samples[:, 0] < samples[:, 1]
+            seconds = samples[is_audible] / self.sample_rate
+            edges.append(tuple((start, end) for start, end in seconds.tolist()))
+        return tuple(edges)
+
     def compute_mask(self) -> Mask:
         """Return whether each gate is open in each frame, shaped (frames, gates)."""
         edges = np.zeros((self.frames + 1, len(self.runs)), np.int8)
@@ -72,10 +95,31 @@ class Segments:
         Without a spectral gate the output is the input times this gain.
         """
         timing, closed_gain, gates = self.timing, float(from_db(self.range_db)), len(self.runs)
-        envelope = Envelope(timing.lookahead, timing.attack, timing.release, closed_gain, gates)
-        gains = envelope.process(self.compute_mask(), last=True)
+        gains = self._compute_frame_gains()
         curve = OverlapAddGain(timing.frame_length, timing.hop_length, closed_gain, gates)
         return np.asarray(curve.process(np.ones((self.length, gates)), gains, last=True))
+
+    def compute_hop_gains(self) -> Gains:
+        """Return the linear gain of each gate at the sample *k·H* of each frame *k*.
+
+        Between these samples the gain is close to a straight line. The array is shaped
+        (frames, gates), and much smaller than that of `compute_gain`.
+        """
+        timing = self.timing
+        gains = self._compute_frame_gains()
+        # The weights of the frames that cover a sample, as in `OverlapAddGain`.
+        weights = hann_window(timing.frame_length)[timing.hop_length :: timing.hop_length] ** 2
+        center = len(weights) // 2
+        smoothed = [
+            np.convolve(curve, weights)[center : center + len(gains)]
+            for curve in (*gains.T, np.ones(len(gains)))
+        ]
+        return np.asarray(np.column_stack(smoothed[:-1]) / smoothed[-1][:, None])
+
+    def _compute_frame_gains(self) -> Gains:
+        timing, closed_gain, gates = self.timing, float(from_db(self.range_db)), len(self.runs)
+        envelope = Envelope(timing.lookahead, timing.attack, timing.release, closed_gain, gates)
+        return envelope.process(self.compute_mask(), last=True)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -96,6 +140,25 @@ class Segments:
     def _key(self) -> tuple[object, ...]:
         runs = tuple(run.tobytes() for run in self.runs)
         return runs, self.frames, self.length, self.sample_rate, self.timing, self.range_db
+
+
+def count_statistics(runs: tuple[FrameRuns, ...], frames: int) -> GateStatistics:
+    """Return the statistics of gates with these open runs in `frames` frames."""
+    open_frames = sum(int(np.diff(gate_runs).sum()) for gate_runs in runs)
+    total = frames * len(runs)
+    return GateStatistics(total, total - open_frames, sum(map(len, runs)))
+
+
+def crop_runs(runs: FrameRuns, first: int, after: int) -> FrameRuns:
+    """Return the parts of open runs from frame `first` to frame `after`, counted from `first`.
+
+    Examples
+    --------
+    >>> crop_runs(np.array([[0, 3], [5, 9]]), first=2, after=5).tolist()
+    [[0, 1]]
+    """
+    cropped = np.clip(runs, first, after) - first
+    return np.asarray(cropped[cropped[:, 0] < cropped[:, 1]])
 
 
 class OpenRunCollector(BlockProcessor[Mask, None]):
@@ -125,6 +188,11 @@ class OpenRunCollector(BlockProcessor[Mask, None]):
                 edges.append(frames_of_change + self.frames)
         self._state = states[-1:]
         self.frames += len(mask)
+
+    @property
+    def statistics(self) -> GateStatistics:
+        """Statistics of the mask so far."""
+        return count_statistics(self.runs, self.frames)
 
     @property
     def runs(self) -> tuple[FrameRuns, ...]:

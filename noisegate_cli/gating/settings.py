@@ -320,6 +320,14 @@ class GateSettings:
         return MUTE if self.spectral == "off" else 0.0
 
     @property
+    def softens_range(self) -> bool:
+        """Whether the automatic gate attenuates less where signal and noise are hard to separate.
+
+        It does unless a range is given, by the preset as well.
+        """
+        return self.threshold == AUTO and self.range_db is None and self.spectral == "off"
+
+    @property
     def resolved(self) -> "GateSettings":
         """The same settings with the default of `range_db` filled in."""
         if self.target_floor_db is not None:
@@ -510,6 +518,7 @@ PRESETS: Mapping[str, GateSettings] = MappingProxyType(
             attack_ms=0,
             hold_ms=0,
             release_ms=0,
+            range_db=MUTE,
             reduction_db=math.inf,
             listen="all",
         ),

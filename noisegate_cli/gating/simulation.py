@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from noisegate_cli.gating.chops import ChopAudit, is_audited
 from noisegate_cli.gating.detection.level_detector import hysteresis_thresholds
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.frames.quantile import quantile
@@ -16,11 +17,16 @@ from noisegate_cli.gating.gain.mask import (
     GateStatistics,
     Mask,
 )
+from noisegate_cli.gating.segments import OpenRunCollector
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import from_db, to_db
 from noisegate_cli.text import format_repr
 
 TRIAL_STEP_DB = 1.0
+
+RISK_WEIGHT = 6.0
+"""Weight of signal that a threshold would mute, relative to noise that it would pass. Muted signal
+is lost, noise can still be removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +38,14 @@ class Trial:
     closed_share: float
     """Share of the time during which the gate would be closed, 0 to 1."""
     openings_per_minute: float
-    at_risk: float
-    """Share of the frames passed by the automatic detector that would be muted, 0 to 1."""
-    agreement: float
-    """Share of the time during which gate and automatic detector agree, 0 to 1."""
-    balanced: float
+    chops_per_minute: float
+    """Number of cut decays and attacks per minute; 0 if the range is too small for them."""
+    at_risk: float | None
+    """Share of the frames passed by the automatic gate that would be muted, 0 to 1. This value and
+    the next two are None if the automatic gate stays open or closed throughout."""
+    agreement: float | None
+    """Share of the time during which gate and automatic gate agree, 0 to 1."""
+    balanced: float | None
     """Balanced accuracy: mean of the agreement in open frames and in closed frames, 0 to 1. Rare
     speech has the same weight as the pauses around it."""
 
@@ -55,6 +64,11 @@ class SimulatedGate:
     """True where the gate is fully closed and the frame is not digital silence."""
     statistics: GateStatistics
 
+    @property
+    def separates(self) -> bool:
+        """Whether the gate passes some frames and closes fully in others."""
+        return bool(self.closed.any() and self.mask.any())
+
 
 class GateSimulator:
     """Simulates a gate on detector values and levels of frames.
@@ -70,7 +84,7 @@ class GateSimulator:
     """
 
     def __init__(self, settings: GateSettings, sample_rate: int, gates: int) -> None:
-        self._settings, self._gates = settings, gates
+        self._settings, self._sample_rate, self._gates = settings, sample_rate, gates
         self._timing = settings.timing(sample_rate)
         self._frames_per_s = sample_rate / self._timing.hop_length
 
@@ -90,41 +104,83 @@ class GateSimulator:
         closed = (gains == 0) & (levels > 0)
         return SimulatedGate(frame_indices, levels, mask, closed, statistics)
 
-    def sweep_thresholds(self, simulated: SimulatedGate) -> Iterator[Trial]:
-        """Simulate the gate at every whole decibel between the lowest and the highest level."""
-        levels, is_open, is_closed = simulated.levels, simulated.mask, ~simulated.mask
-        is_nonsilent = levels > 0
-        is_signal = is_open & is_nonsilent
-        low, high = to_db(quantile(levels[is_nonsilent], [0.01, 0.995]))
+    def sweep_thresholds(self, automatic: SimulatedGate) -> Iterator[Trial]:
+        """Simulate the gate at every whole decibel between the lowest and the highest level.
+
+        `automatic` is the automatic gate, with which the results are compared.
+        """
+        levels = automatic.levels
+        low, high = to_db(quantile(levels[levels > 0], [0.01, 0.995]))
         for db in np.arange(np.floor(low), np.ceil(high) + 1, TRIAL_STEP_DB):
             thresholds = hysteresis_thresholds(float(from_db(db)), self._settings)
             mask, statistics = self._gate_frames(levels, *thresholds)
-            missed_share = float((is_signal & ~mask).sum() / max(1, is_signal.sum()))
+            yield self.describe_trial(float(db), mask, statistics, automatic)
+
+    def describe_trial(
+        self,
+        threshold_db: float,
+        mask: Mask,
+        statistics: GateStatistics,
+        automatic: SimulatedGate,
+    ) -> Trial:
+        """Return the figures of a gate with a threshold, compared with the automatic gate."""
+        at_risk = agreement = balanced = None
+        if automatic.separates:
+            is_signal, is_closed = automatic.mask & (automatic.levels > 0), ~automatic.mask
+            at_risk = float((is_signal & ~mask).sum() / max(1, is_signal.sum()))
             false_share = float((is_closed & mask).sum() / max(1, is_closed.sum()))
-            yield Trial(
-                threshold_db=float(db),
-                closed_share=statistics.closed_share,
-                openings_per_minute=self.openings_per_minute(statistics),
-                at_risk=missed_share,
-                agreement=float((is_open == mask).mean()),
-                balanced=1 - (missed_share + false_share) / 2,
-            )
+            agreement = float((automatic.mask == mask).mean())
+            balanced = 1 - (at_risk + false_share) / 2
+        return Trial(
+            threshold_db=threshold_db,
+            closed_share=statistics.closed_share,
+            openings_per_minute=self.openings_per_minute(statistics),
+            chops_per_minute=self._chops_per_minute(automatic.levels, mask),
+            at_risk=at_risk,
+            agreement=agreement,
+            balanced=balanced,
+        )
 
     def openings_per_minute(self, statistics: GateStatistics) -> float:
         """Return the number of openings per minute of the simulated frames."""
         minutes = statistics.frames / self._gates / self._frames_per_s / 60
         return statistics.openings / minutes if minutes else 0.0
 
+    def _chops_per_minute(self, levels: RmsLevels, mask: Mask) -> float:
+        closed_db = self._settings.closed_range_db - self._settings.pause_reduction_db
+        if not len(mask) or not is_audited(closed_db):
+            return 0.0
+        audit = ChopAudit(self._timing, self._sample_rate, self._gates)
+        audit.process(levels, mask, last=True)
+        return audit.report.count / (len(mask) / self._frames_per_s / 60)
+
     def _gate_frames(
         self, values: DetectorValues, open_above: float, close_below: float
     ) -> tuple[Mask, GateStatistics]:
         gate = GateMask(open_above, close_below, self._timing, self._gates)
         mask = gate.process(values, last=True)
-        return mask, gate.statistics
+        runs = OpenRunCollector(self._gates)
+        runs.process(mask)
+        return mask, runs.statistics
 
 
-def best_trial(trials: Sequence[Trial]) -> Trial:
-    """Return the trial that agrees best with the automatic detector; of ties, the middle one."""
-    highest = max(trial.balanced for trial in trials)
-    best = [trial for trial in trials if trial.balanced > highest - 1e-6]
+def best_trial(trials: Sequence[Trial]) -> Trial | None:
+    """Return the trial that suits best as a fixed threshold; of ties, the middle one.
+
+    The errors relative to the automatic gate decide, with `RISK_WEIGHT`.
+
+    Returns
+    -------
+    Trial or None
+        None if the automatic gate stays open or closed, and there is nothing to compare with.
+    """
+    costs = [
+        (2 * (1 - trial.balanced) + (RISK_WEIGHT - 1) * trial.at_risk, trial)
+        for trial in trials
+        if trial.at_risk is not None and trial.balanced is not None
+    ]
+    if not costs:
+        return None
+    lowest = min(cost for cost, _ in costs)
+    best = [trial for cost, trial in costs if cost < lowest + 1e-6]
     return best[len(best) // 2]

@@ -1,17 +1,19 @@
 """Advice for the user: notes about an analysis, and the suggested command."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.gating.parsing import MUTE
-from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.gating.settings import MAX_TIME_MS, GateSettings
 from noisegate_cli.terminal.options import GATE_OPTIONS
 from noisegate_cli.text import format_time, quote_for_shell
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.recordings import AnalysisReport
+    from noisegate_cli.api.recordings import AnalysisReport, GateResult
+    from noisegate_cli.gating.chops import ChopReport
 
 
-MIN_AGREEMENT = 0.9
+MIN_AGREEMENT = 0.99
 """Minimum agreement with the automatic gate for a fixed threshold to be a good replacement."""
 
 MAX_DRIFT_DB = 6.0
@@ -19,6 +21,12 @@ MAX_DRIFT_DB = 6.0
 
 MIN_CLOSED_SHARE = 0.01
 """If the gate is closed for a smaller share of the time, it has hardly any effect."""
+
+SUGGESTED_TIME_STEP_MS = 50.0
+"""Times that are suggested against chops are multiples of this."""
+
+MIN_THRESHOLD_STEP_DB = 6.0
+"""Least reduction of a threshold that is suggested against chops."""
 
 
 def format_noise_value(noise: Any) -> str:
@@ -32,9 +40,14 @@ def collect_advice(report: "AnalysisReport") -> list[str]:
     notes = []
     if suggestion.agreement is not None and suggestion.agreement < MIN_AGREEMENT:
         notes.append(
-            f"No level does what the automatic gate does, the best one agrees with it on "
-            f"{100 * suggestion.agreement:.0f} %: leave out -t"
+            "No fixed threshold does what the automatic gate does. The best one agrees with it on "
+            f"{100 * suggestion.agreement:.0f} %: omit -t"
             + ("." if report.settings.key_hz else ", or try --key 250-4000.")
+        )
+    if is_softened(levels.range_db, report.settings):
+        notes.append(
+            f"Signal and noise are only {suggestion.contrast_db:.0f} dB apart: the automatic gate "
+            f"attenuates the pauses by {-levels.range_db:g} dB; --range mute silences them."
         )
     if levels.drift_db > MAX_DRIFT_DB:
         notes.append(
@@ -43,33 +56,81 @@ def collect_advice(report: "AnalysisReport") -> list[str]:
         )
     if levels.peak_db >= 0:
         notes.append("Peaks reach full scale: the recording may be clipped.")
-    if levels.trials and levels.closed_share < MIN_CLOSED_SHARE:
+    if suggestion.threshold is not None and levels.closed_share < MIN_CLOSED_SHARE:
         notes.append("There is next to no pause to silence.")
     return notes
 
 
+def is_softened(range_db: float, settings: GateSettings) -> bool:
+    """Return whether the automatic gate attenuates less than its default because of the noise."""
+    return settings.softens_range and range_db != settings.closed_range_db
+
+
 def suggest_gate_command(report: "AnalysisReport") -> str:
-    """Return the `ngate gate` command that an analysis suggests, or an empty string."""
-    suggestion = report.levels.suggestion
-    if suggestion.threshold is None:
+    """Return the `ngate gate` command that an analysis suggests, or an empty string.
+
+    It has a threshold only where that does the same as the automatic gate, or where the automatic
+    gate stays open and a threshold was given.
+    """
+    threshold = _choose_threshold(report)
+    if threshold is None and report.levels.suggestion.threshold is None:
         return ""
     spectral = report.settings.spectral
     preset = "hard" if spectral == "mask" else "voice"
     base = GateSettings.preset(preset, spectral=spectral)
     changes = report.settings.changes_from(base)
+    changes.pop("threshold", None)
+    if threshold is None:
+        changes.pop("adaptive", None)
     if report.settings.closed_range_db == base.closed_range_db:
         changes.pop("range_db", None)
     options = ["--preset=hard"] if preset == "hard" else []
     options += ["--spectral"] if spectral != "off" else []
-    options += [_format_option(name, value) for name, value in changes.items()]
-    path, threshold = str(report.info.path), ["-t", f"{suggestion.threshold:.3g}"]
-    if suggestion.agreement is not None and suggestion.agreement < MIN_AGREEMENT:
-        threshold = []
-    end = [*threshold, "--", path] if path.startswith("-") else [path, *threshold]
+    options += [format_option(name, value) for name, value in changes.items()]
+    path, level = str(report.info.path), [] if threshold is None else ["-t", f"{threshold:.3g}"]
+    end = [*level, "--", path] if path.startswith("-") else [path, *level]
     return quote_for_shell(["ngate", "gate", *options, *end])
 
 
-def _format_option(name: str, value: Any) -> str:
+def _choose_threshold(report: "AnalysisReport") -> float | None:
+    """Return the threshold of the suggested command; None for the automatic gate."""
+    suggestion, given = report.levels.suggestion, report.settings.threshold
+    if suggestion.threshold is None:
+        return None if isinstance(given, str) else given
+    if suggestion.agreement is None:
+        return suggestion.threshold
+    is_fixed = suggestion.agreement >= MIN_AGREEMENT and report.levels.drift_db <= MAX_DRIFT_DB
+    return suggestion.threshold if is_fixed else None
+
+
+def suggest_chop_remedies(result: "GateResult") -> list[str]:
+    """Return options, each of which avoids chops or makes them milder, from the settings used."""
+    from noisegate_cli.gating.chops import MIN_AUDITED_RANGE_DB, MIN_CHOP_DB
+
+    settings, chops = result.settings, result.chops
+    options = []
+    if result.threshold:
+        excess_db = max((chop.above_db for chop in chops.worst), default=0.0) - MIN_CHOP_DB
+        step_db = math.ceil(max(MIN_THRESHOLD_STEP_DB, excess_db) + settings.hysteresis_db) + 1
+        options.append(f"-t {result.threshold * 10 ** (-step_db / 20):.3g}")
+    if chops.decays and settings.hold_ms < MAX_TIME_MS:
+        options.append(f"--hold {_lengthen(settings.hold_ms, chops, 'decay'):g}")
+    if chops.attacks and settings.lookahead_ms < MAX_TIME_MS:
+        options.append(f"--lookahead {_lengthen(settings.lookahead_ms, chops, 'attack'):g}")
+    reduces_bins_only = settings.pause_reduction_db and not result.range_db
+    option = "--reduction" if reduces_bins_only else "--range"
+    gentle_db = -MIN_AUDITED_RANGE_DB if reduces_bins_only else MIN_AUDITED_RANGE_DB
+    return [*options, f"{option} {gentle_db:g}dB"]
+
+
+def _lengthen(ms: float, chops: "ChopReport", kind: str) -> float:
+    """Return a hold or a lookahead in ms that covers the sounds that were cut."""
+    lasts_ms = max((1000 * chop.lasts for chop in chops.worst if chop.kind == kind), default=0.0)
+    steps = math.ceil((ms + lasts_ms) / SUGGESTED_TIME_STEP_MS) + 1
+    return min(MAX_TIME_MS, steps * SUGGESTED_TIME_STEP_MS)
+
+
+def format_option(name: str, value: Any) -> str:
     """Return a setting as a command-line option."""
     option = GATE_OPTIONS[name].flags[0]
     if value is True:

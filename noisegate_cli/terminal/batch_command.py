@@ -9,9 +9,15 @@ import typer
 
 from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.terminal.console import console, discard_stdout, print_error, print_message
+from noisegate_cli.terminal.console import (
+    console,
+    discard_stdout,
+    print_error,
+    print_message,
+    print_renderable,
+)
 from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
-from noisegate_cli.terminal.options import add_gate_options
+from noisegate_cli.terminal.options import DETECTOR_PANEL, OUTPUT_PANEL, add_gate_options
 from noisegate_cli.terminal.shared_options import (
     EXIT_FAILURE,
     ForceOption,
@@ -27,10 +33,10 @@ from noisegate_cli.text import quote_path
 if TYPE_CHECKING:
     from noisegate_cli.batch.interface import BatchConfig
 
-DISCOVERY_PANEL: dict[str, Any] = {"rich_help_panel": "Which recordings"}
+DISCOVERY_PANEL: dict[str, Any] = {"rich_help_panel": "Selection"}
 
 
-EXECUTION_PANEL: dict[str, Any] = {"rich_help_panel": "How it runs"}
+EXECUTION_PANEL: dict[str, Any] = {"rich_help_panel": "Execution"}
 
 
 def parse_directory(text: str) -> Path:
@@ -54,22 +60,36 @@ class OutputGroup(OptionGroup):
             "-o",
             parser=parse_directory,
             metavar="DIR",
-            help="Where the tree goes.",
-            show_default="DIR-gated, beside it",
+            help="Output folder.",
+            show_default="DIR-gated, next to DIR",
         ),
     ] = None
     format: Annotated[
         str | None,
         typer.Option(
             metavar="EXT",
-            help="Write all in this format, such as flac.",
-            show_default="that of the input",
+            help="Output format, such as flac.",
+            rich_help_panel=OUTPUT_PANEL,
+            show_default="as the input",
         ),
     ] = None
     subtype: SubtypeOption = None
     suffix: Annotated[
-        str, typer.Option(metavar="TEXT", help="Follows the names of the recordings.")
+        str,
+        typer.Option(
+            metavar="TEXT",
+            help="Append this to the output names, before the extension.",
+            rich_help_panel=OUTPUT_PANEL,
+        ),
     ] = ""
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EXT",
+            help="Write the open stretches beside each output too: txt, csv, json, textgrid, "
+            "rttm, srt, edl or rpp.",
+        ),
+    ] = None
     keep_mtime: KeepMtimeOption = False
     fsync: FsyncOption = False
 
@@ -81,27 +101,34 @@ class DiscoveryGroup(OptionGroup):
     include: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="GLOB", help="Only these, such as '*.wav' or 'day1/*'.", **DISCOVERY_PANEL
+            metavar="GLOB",
+            help="Only recordings that match, such as '*.wav' or 'day1/*'.",
+            **DISCOVERY_PANEL,
         ),
     ] = None
     exclude: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="GLOB", help="None of these, nor what is below them.", **DISCOVERY_PANEL
+            metavar="GLOB",
+            help="No recordings that match, and nothing below folders that match.",
+            **DISCOVERY_PANEL,
         ),
     ] = None
     from_file: Annotated[
         str | None,
         typer.Option(
             metavar="LIST",
-            help="Those that a file names, a line each; - for stdin.",
+            help="Only the recordings listed in a file, one per line; - is standard input.",
             **DISCOVERY_PANEL,
         ),
     ] = None
     null: Annotated[
         bool,
         typer.Option(
-            "--null", "-0", help="Names in LIST end in a NUL, not in a line.", **DISCOVERY_PANEL
+            "--null",
+            "-0",
+            help="The names in LIST end with a NUL character instead of a newline.",
+            **DISCOVERY_PANEL,
         ),
     ] = False
 
@@ -116,8 +143,8 @@ class ExecutionGroup(OptionGroup):
             "--jobs",
             "-j",
             min=1,
-            help="Recordings at a time.",
-            show_default="one a processor",
+            help="Number of recordings to gate at the same time.",
+            show_default="one per processor",
             **EXECUTION_PANEL,
         ),
     ] = None
@@ -125,7 +152,7 @@ class ExecutionGroup(OptionGroup):
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Run on a Dask cluster whose workers see the same files: tcp://host:8786.",
+            help="Run on a Dask cluster that shares the files, such as tcp://host:8786.",
             **EXECUTION_PANEL,
         ),
     ] = None
@@ -134,32 +161,52 @@ class ExecutionGroup(OptionGroup):
         typer.Option(
             min=1,
             metavar="SECONDS",
-            help="Give up a recording that makes no progress for so long; not on a cluster.",
+            help="Give up on a recording that makes no progress for this long; not on a cluster.",
             show_default="600",
             **EXECUTION_PANEL,
         ),
     ] = None
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only tell what would be done.", **EXECUTION_PANEL)
+        bool,
+        typer.Option(
+            "--dry-run", help="Show what would be done, and do nothing.", **EXECUTION_PANEL
+        ),
     ] = False
     max_errors: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Stop after so many fail.", **EXECUTION_PANEL),
+        typer.Option(
+            min=1, metavar="N", help="Stop after N recordings have failed.", **EXECUTION_PANEL
+        ),
     ] = None
     fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="Stop when one fails.", **EXECUTION_PANEL)
+        bool,
+        typer.Option(
+            "--fail-fast", help="Stop after the first recording that fails.", **EXECUTION_PANEL
+        ),
     ] = False
     checksum: Annotated[
         bool,
         typer.Option(
             "--checksum",
-            help="Tell by what recordings hold whether they changed, not by their time.",
+            help="Detect changed recordings by their content instead of their modification time.",
             **EXECUTION_PANEL,
         ),
     ] = False
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write what became of all as CSV.", **EXECUTION_PANEL),
+        typer.Option(
+            metavar="FILE",
+            help="Write a CSV file with a row for each recording.",
+            **EXECUTION_PANEL,
+        ),
+    ] = None
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw the recordings to listen to first: FILE ends in .png, .pdf or .svg.",
+            **EXECUTION_PANEL,
+        ),
     ] = None
 
 
@@ -175,34 +222,39 @@ def batch(
         typer.Argument(
             parser=parse_directory,
             metavar="DIR",
-            help="Where the recordings are; with --from-file it may be left out.",
+            help="Folder with the recordings; optional with --from-file.",
         ),
     ] = None,
     threshold_scope: Annotated[
         bool | None,
         typer.Option(
             "--shared-threshold/--folder-threshold",
-            help="One threshold for all, or for each folder, from all their levels.",
-            show_default="each its own",
+            help="Find one threshold for all recordings, or one for each folder.",
+            show_default="one for each recording",
+            rich_help_panel=DETECTOR_PANEL,
         ),
     ] = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Gate every recording below a directory into the same tree elsewhere.
+    """Gate every recording below a folder.
 
-    What is done is noted in ngate-manifest.jsonl there: run it again, and it does what is missing,
-    has changed, failed, or was gated otherwise.
+    The outputs have the same names below the output folder. The manifest
+    ngate-manifest.jsonl there records what is done. The same command gates
+    only recordings that are new, changed or failed, or that were gated with
+    other settings.
     """
     from noisegate_cli.batch.discovery import GlobPatterns
-    from noisegate_cli.batch.interface import DEFAULT_TIMEOUT_S, BatchConfig
+    from noisegate_cli.batch.interface import BatchConfig
     from noisegate_cli.batch.run import default_output_directory
     from noisegate_cli.files.output_naming import OutputOptions
 
     if directory is None:
         if discovery.from_file is None:
-            raise SettingsError("batch needs a DIR, or a list of recordings with --from-file")
+            raise SettingsError(
+                "batch needs a folder DIR, or a list of recordings with --from-file LIST"
+            )
         directory = Path()
     output = outputs.output or default_output_directory(directory)
     if execution.cluster:
@@ -215,19 +267,22 @@ def batch(
         root=directory,
         output=output,
         settings=settings,
-        options=OutputOptions(outputs.format, outputs.subtype, outputs.suffix, outputs.keep_mtime),
+        options=OutputOptions(
+            outputs.format, outputs.subtype, outputs.suffix, outputs.keep_mtime, outputs.labels
+        ),
         patterns=GlobPatterns(tuple(discovery.include or ()), tuple(discovery.exclude or ())),
         names_file=discovery.from_file,
         null_separated=discovery.null,
         threshold_scope={None: None, True: "tree", False: "folder"}[threshold_scope],
         jobs=execution.jobs,
         cluster=execution.cluster,
-        timeout_s=execution.timeout or DEFAULT_TIMEOUT_S,
+        timeout_s=execution.timeout,
         force=force,
         fsync=outputs.fsync,
         checksum=execution.checksum,
         max_errors=1 if execution.fail_fast else execution.max_errors,
         csv_path=execution.report,
+        plot_path=execution.plot,
         dry_run=execution.dry_run,
     )
     _run_batch(config, quiet, json)
@@ -254,17 +309,21 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool) -> None:
     except BrokenPipeError:
         discard_stdout()
         if report.to_do:
-            message = f"the reader of standard output has ended: {format_batch_remainder(report)}"
-            raise OutputError(message) from None
+            message = "the program that reads standard output has ended"
+            raise OutputError(f"{message}: {format_batch_remainder(report)}") from None
     finally:
         progress.close()
         if report.is_planned and not quiet:
             with suppress(OSError):  # A table only informs.
-                console(stderr=True).print(build_batch_table(report))
+                print_renderable(console(stderr=True), build_batch_table(report))
         for line in format_batch_errors(report):
             print_error(line)
     if not report.total:
-        print_message(f"no recordings below {quote_path(config.root)}")
+        print_message(f"there are no recordings below {quote_path(config.root)}")
+    if config.plot_path and not quiet and not report.dry_run:
+        is_drawn = report.review_candidates and config.plot_path.exists()
+        drawn = quote_path(config.plot_path) if is_drawn else "none, no recording is unusual"
+        print_message(f"picture    {drawn}")
     if report.stop_reason:
         print_error(f"{report.stop_reason}: {format_batch_remainder(report)}")
     if report.failed:

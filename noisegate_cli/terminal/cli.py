@@ -24,6 +24,7 @@ from noisegate_cli.terminal.interrupts import (
     is_interrupted,
     raise_if_interrupted,
 )
+from noisegate_cli.terminal.preset_table import format_preset_table
 from noisegate_cli.terminal.shared_options import (
     EXIT_FAILURE,
     EXIT_INTERRUPTED,
@@ -31,14 +32,13 @@ from noisegate_cli.terminal.shared_options import (
     EXIT_USAGE_ERROR,
     InterruptedWithMessage,
 )
-from noisegate_cli.terminal.summary import format_presets
 from noisegate_cli.text import quote_path
 
 DEBUG_FLAG = "--debug"
 
 app = typer.Typer(
     name="ngate",
-    help="Silence what is not signal in recordings.",
+    help="Noise gate for recordings: silence the pauses, keep the signal unchanged.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -55,18 +55,23 @@ def _print_version(is_requested: bool) -> None:
 def ngate(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
     debug: Annotated[
-        bool, typer.Option(DEBUG_FLAG, help="Show tracebacks; works after a command too.")
+        bool,
+        typer.Option(
+            DEBUG_FLAG, help="Show a traceback for each error. It can also follow a command."
+        ),
     ] = False,
 ) -> None:
-    """Silence what is not signal in recordings."""
+    """Noise gate for recordings: silence the pauses, keep the signal unchanged."""
 
 
-app.command(epilog="Presets:\n\n" + format_presets().replace("\n", "\n\n"))(gate)
-app.command()(analyze)
-app.command()(batch)
+PRESETS_EPILOG = f"Presets:\n\n{format_preset_table()}"
+for command in (gate, analyze, batch):
+    app.command(epilog=PRESETS_EPILOG)(command)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -117,9 +122,7 @@ def _print_error_status(error: Exception) -> int:
         path = f": {quote_path(error.filename)}" if error.filename else ""
         print_error(f"{error.strerror}{path}")
         return EXIT_FAILURE
-    print_error(
-        f"this should not happen: {type(error).__name__}: {error} ({DEBUG_FLAG} shows where)"
-    )
+    print_error(f"internal error: {type(error).__name__}: {error} ({DEBUG_FLAG} shows a traceback)")
     return EXIT_FAILURE
 
 

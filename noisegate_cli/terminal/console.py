@@ -2,6 +2,7 @@
 
 import codecs
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -86,13 +87,25 @@ def wrap_stdout_errors() -> Iterator[None]:
         raise OutputError(f"standard output can't be written: {error.strerror}") from error
 
 
+def print_renderable(target: "Console", *renderables: object) -> None:
+    """Print tables or text of rich; lines for a log have no trailing blanks."""
+    if target.is_terminal:
+        target.print(*renderables)
+        return
+    with target.capture() as capture:
+        target.print(*renderables)
+    lines = [line.rstrip() for line in capture.get().split("\n")]
+    target.file.write("\n".join(lines))
+    target.file.flush()
+
+
 def console(stderr: bool = False) -> "Console":
     """Return a rich console, 100 columns wide if the stream is not a terminal.
 
     Text that looks like markup or emoji codes, such as a name with brackets, is printed unchanged.
     A closed pipe raises BrokenPipeError, where rich would end the process.
     """
-    from rich.console import Console
+    from rich.console import Console, ConsoleDimensions
 
     class PlainConsole(Console):
         def on_broken_pipe(self) -> None:
@@ -101,4 +114,6 @@ def console(stderr: bool = False) -> "Console":
     target = PlainConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not target.is_terminal:
         target.width = 100
+    elif target.is_dumb_terminal:  # rich assumes 80 columns, whatever the terminal has.
+        target.size = ConsoleDimensions(*shutil.get_terminal_size())
     return target

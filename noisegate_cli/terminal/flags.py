@@ -10,13 +10,22 @@ from noisegate_cli.terminal.options import GATE_OPTIONS
 
 FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
     "cluster": "--cluster",
+    "comparison": "--ab",
+    "cut": "--cut",
+    "duration": "--duration",
     "force": "--force",
     "jobs": "--jobs",
+    "keep": "--keep",
+    "labels": "--labels",
     "names_file": "--from-file",
     "null_separated": "-0",
     "output": "-o",
+    "segments": "--apply",
+    "start": "--start",
     "subtype": "--subtype",
     "csv_path": "--report",
+    "plot_path": "--plot",
+    "plot": "--plot",
     "threshold": "-t",
     "timeout_s": "--timeout",
 }

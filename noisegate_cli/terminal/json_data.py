@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.json_values import to_json_value
-from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
+from noisegate_cli.terminal.advice import collect_advice, is_softened, suggest_gate_command
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.reasons import format_reason, format_recorded_reason
 from noisegate_cli.terminal.summary import level_db
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from noisegate_cli.api.recordings import AnalysisReport, GateResult
     from noisegate_cli.batch.records import RecordingResult
     from noisegate_cli.gating.frames.histogram import LevelHistogram
+    from noisegate_cli.gating.gate import GateReport
     from noisegate_cli.gating.noise_profile import NoiseProfile
 
 SIGNIFICANT_DIGITS = 9
@@ -58,13 +59,16 @@ def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "drift_db": levels.drift_db,
         "closed_share": levels.closed_share,
         "openings_per_minute": levels.openings_per_minute,
+        "range_db": levels.range_db,
+        "range_softened": is_softened(levels.range_db, report.settings),
         "sweep": levels.trials,
+        "given": levels.given_trial,
         "warnings": list(map(to_flags, report.warnings)),
         "advice": collect_advice(report),
         "noises": _build_noises_data(levels.noises),
         "settings": report.settings,
         "command": suggest_gate_command(report) or None,
-    }
+    } | ({"segments": build_segments_data(report.gate)} if report.gate else {})
 
 
 def build_gate_data(result: "GateResult") -> dict[str, Any]:
@@ -73,6 +77,9 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         "file": result.source.path,
         "output": result.output.path,
         "residue": result.residue,
+        "labels": result.labels,
+        "comparison": result.comparison,
+        "excerpt_s": result.excerpt,
         "duration_s": result.source.duration,
         "sample_rate": result.source.sample_rate,
         "channels": result.source.channels,
@@ -84,16 +91,30 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         "reason": format_reason(result.suggestion) if result.suggestion else None,
         "noise_floor_db": result.suggestion.noise_floor_db if result.suggestion else None,
         "active_db": result.suggestion.active_db if result.suggestion else None,
+        "contrast_db": result.suggestion.contrast_db if result.suggestion else None,
+        "range_softened": is_softened(result.range_db, result.settings),
         "confidence": result.suggestion.confidence if result.suggestion else None,
         "closed_share": result.statistics.closed_share,
         "openings": result.statistics.openings,
         "chops": result.chops,
+        "segments": build_segments_data(result),
+        "forced": result.forced if result.forced else None,
         "noises": _build_noises_data(result.noises),
         "settings": to_json_value(result.settings) | {"range_db": result.range_db},
         "delay_ms": result.delay_ms,
         "warnings": list(map(to_flags, result.warnings)),
         "seconds": result.seconds,
     }
+
+
+def build_segments_data(report: "GateReport") -> list[dict[str, float]]:
+    """Return the open stretches in seconds, with their channel if each has a gate of its own."""
+    edges = report.segments.edges
+    return [
+        {"start": start, "end": end} | ({"channel": channel} if len(edges) > 1 else {})
+        for channel, spans in enumerate(edges, 1)
+        for start, end in spans
+    ]
 
 
 def build_recording_data(file: Path, output: Path, result: "RecordingResult") -> dict[str, Any]:

@@ -35,14 +35,31 @@ def expand_option_groups(command: Command) -> Command:
     return command
 
 
+def order_by_panel(command: Command, panels: Sequence[str | None]) -> Command:
+    """Return a command with its options in the order of `panels`; None stands for all others."""
+    signature = inspect.signature(command)
+
+    def rank(parameter: inspect.Parameter) -> int:
+        option = next(iter(getattr(parameter.annotation, "__metadata__", ())), None)
+        panel = getattr(option, "rich_help_panel", None)
+        return panels.index(panel if panel in panels else None)
+
+    @wraps(command)
+    def run(**arguments: Any) -> None:
+        command(**arguments)
+
+    ordered = sorted(signature.parameters.values(), key=rank)
+    run.__signature__ = signature.replace(parameters=ordered)  # type: ignore[attr-defined]
+    return run
+
+
 def replace_parameter(
     command: Command,
     name: str,
     options: Sequence[inspect.Parameter],
     build: Callable[..., Any],
-    at_end: bool = False,
 ) -> Command:
-    """Return a command with `options` in place of the parameter `name`, or after the others.
+    """Return a command with `options` in place of the parameter `name`.
 
     The command receives the result of `build`, which is called with the values of the options.
     """
@@ -58,6 +75,5 @@ def replace_parameter(
     ]
     place = [parameter.name for parameter in own].index(name)
     rest = own[place + 1 :]
-    parameters = [*own[:place], *rest, *options] if at_end else [*own[:place], *options, *rest]
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__signature__ = inspect.Signature([*own[:place], *options, *rest])  # type: ignore[attr-defined]
     return run

@@ -20,11 +20,23 @@ from noisegate_cli.gating.parsing import (
     parse_threshold,
 )
 from noisegate_cli.gating.settings import PRESETS, GateSettings
-from noisegate_cli.terminal.option_groups import replace_parameter
+from noisegate_cli.terminal.option_groups import order_by_panel, replace_parameter
 
-DETECTOR_PANEL = "How it listens"
-ENVELOPE_PANEL = "How it opens and closes (defaults from the preset)"
-SPECTRAL_PANEL = "The noise under the signal"
+MAIN_PANEL = "Options"  # the panel to which Typer adds --help
+OUTPUT_PANEL = "Output"
+DETECTOR_PANEL = "Detection"
+ENVELOPE_PANEL = "Opening and closing"
+SPECTRAL_PANEL = "Spectral noise reduction"
+ADVANCED_PANEL = "Advanced"
+PANELS = (
+    MAIN_PANEL,
+    OUTPUT_PANEL,
+    None,
+    DETECTOR_PANEL,
+    ENVELOPE_PANEL,
+    SPECTRAL_PANEL,
+    ADVANCED_PANEL,
+)
 
 
 class Option(NamedTuple):
@@ -44,10 +56,9 @@ GATE_OPTIONS: dict[str, Option] = {
     "threshold": Option(
         ("--threshold", "-t"),
         "LEVEL",
-        DETECTOR_PANEL,
-        "Opens above this frame RMS: 0.03 (of full scale 1.0) or -30dB. Or finds out: "
-        "auto hears what is signal; auto:otsu, auto:gmm and auto:p56 go by the levels; "
-        "floor+6dB by the noise.",
+        MAIN_PANEL,
+        "Open above this frame RMS: 0.03 (full scale is 1.0) or -30dB. auto detects the signal. "
+        "auto:otsu, auto:gmm and auto:p56 find a level; floor+6dB is relative to the noise floor.",
         parse_threshold,
         "auto",
     ),
@@ -55,82 +66,83 @@ GATE_OPTIONS: dict[str, Option] = {
         ("--adaptive",),
         "",
         DETECTOR_PANEL,
-        "Moves the threshold with the noise; auto does that anyway.",
+        "Move the threshold with the noise floor. The automatic gate always does.",
         bool,
     ),
     "key_hz": Option(
         ("--key",),
         "HZ-HZ",
         DETECTOR_PANEL,
-        "Listens only between these frequencies: 250-4000.",
+        "Detect only between these frequencies, for example 250-4000. The output keeps all.",
         partial(parse_band, "key"),
-        "all",
+        "all frequencies",
     ),
     "hysteresis_db": Option(
         ("--hysteresis",),
         "DB",
         DETECTOR_PANEL,
-        "Closes only this far below a threshold; auto has a hysteresis of its own.",
+        "Close only this far below the threshold. The automatic gate has its own hysteresis.",
         partial(parse_quantity, "hysteresis", unit="dB"),
     ),
     "min_open_ms": Option(
         ("--min-open",),
         "MS",
         DETECTOR_PANEL,
-        "Doesn't open for shorter sounds.",
+        "Ignore sounds that are shorter than this.",
         partial(parse_quantity, "min open", unit="ms"),
     ),
     "min_closed_ms": Option(
         ("--min-closed",),
         "MS",
         DETECTOR_PANEL,
-        "Doesn't close in shorter pauses.",
+        "Stay open in pauses that are shorter than this.",
         partial(parse_quantity, "min closed", unit="ms"),
     ),
     "listen": Option(
         ("--listen",),
         "voice|all",
         DETECTOR_PANEL,
-        "voice: auto closes on keys, doors and the like between words. all: it opens for any "
-        "sound.",
+        "voice: the automatic gate closes on keys, doors and the like between words. all: it opens "
+        "for every sound.",
         str,
     ),
     "speech": Option(
         ("--speech",),
         "",
         DETECTOR_PANEL,
-        'Adds a neural speech detector to auto: pip install "noisegate-cli[speech]".',
+        "Add a neural speech detector to the automatic gate. Requires the extra "
+        '"noisegate-cli[speech]".',
         bool,
     ),
     "channels": Option(
         ("--channels",),
         "linked|separate",
         DETECTOR_PANEL,
-        "linked: the loudest channel opens all. separate: each has a gate of its own.",
+        "linked: the loudest channel opens all channels. separate: each channel has its own gate.",
         str,
         "linked",
     ),
     "nonfinite": Option(
         ("--nonfinite",),
         "refuse|zero",
-        DETECTOR_PANEL,
-        "What becomes of samples that are NaN or infinite; zero silences them.",
+        ADVANCED_PANEL,
+        "Samples that are NaN or infinite: refuse the recording, or replace them with zero.",
         str,
         "refuse",
     ),
     "frame_length": Option(
         ("--frame-length",),
         "SAMPLES",
-        DETECTOR_PANEL,
+        ADVANCED_PANEL,
         "Length of an analysis frame.",
         partial(parse_samples, "frame length"),
-        "the power of two from 30 ms on",
+        "the power of two that is at least 30 ms",
     ),
     "hop_length": Option(
         ("--hop-length",),
         "SAMPLES",
-        DETECTOR_PANEL,
-        "From frame to frame; divides half the frame.",
+        ADVANCED_PANEL,
+        "Distance between frames; it must divide half the frame length.",
         partial(parse_samples, "hop length"),
         "a quarter of the frame",
     ),
@@ -138,34 +150,34 @@ GATE_OPTIONS: dict[str, Option] = {
         ("--lookahead",),
         "MS",
         ENVELOPE_PANEL,
-        "Is fully open this long before the sound.",
+        "Be fully open this long before the sound.",
         partial(parse_quantity, "lookahead", unit="ms"),
     ),
     "attack_ms": Option(
         ("--attack",),
         "MS",
         ENVELOPE_PANEL,
-        "Fades in, before the lookahead.",
+        "Fade in for this long, before the lookahead.",
         partial(parse_quantity, "attack", unit="ms"),
     ),
     "hold_ms": Option(
         ("--hold",),
         "MS",
         ENVELOPE_PANEL,
-        "Stays fully open this long after the sound.",
+        "Stay fully open this long after the sound.",
         partial(parse_quantity, "hold", unit="ms"),
     ),
     "release_ms": Option(
         ("--release",),
         "MS",
         ENVELOPE_PANEL,
-        "Fades out, after the hold.",
+        "Fade out for this long, after the hold.",
         partial(parse_quantity, "release", unit="ms"),
     ),
     "range_db": Option(
         ("--range",),
         "DB|mute",
-        ENVELOPE_PANEL,
+        MAIN_PANEL,
         "Gain of the closed gate: -24dB, or mute for silence.",
         parse_range,
     ),
@@ -173,32 +185,32 @@ GATE_OPTIONS: dict[str, Option] = {
         ("--target-floor",),
         "DBFS",
         ENVELOPE_PANEL,
-        "Takes the range that makes the pauses this loud: -62dB.",
+        "Choose the range that brings the noise floor to this level, for example -62dB.",
         partial(parse_level, "target floor"),
         "none",
     ),
     "spectral": Option(
         ("--spectral",),
         "",
-        SPECTRAL_PANEL,
-        "Turns down the noise in each frequency bin, under the signal too. The pauses are quiet "
-        "then; --range mute silences them as well.",
+        MAIN_PANEL,
+        "Reduce the noise in each frequency bin, also under the signal. The pauses are attenuated, "
+        "not muted; --range mute mutes them.",
         bool,
     ),
     "reduction_db": Option(
         ("--reduction",),
         "DB|mute",
         SPECTRAL_PANEL,
-        "How far a bin goes down at the most: 12dB. Less sounds more natural.",
+        "Largest attenuation of a bin, for example 12dB. Less sounds more natural.",
         parse_reduction,
     ),
     "noise": Option(
         ("--noise",),
         "FILE|FROM-TO",
         SPECTRAL_PANEL,
-        "Where the noise is alone: a recording of it, or a stretch of this one: 0:00-0:02.5.",
+        "Noise to learn from: a recording of it, or a stretch of this one such as 0:00-0:02.5.",
         parse_noise,
-        "learnt from the pauses",
+        "learned from the pauses",
     ),
 }
 
@@ -209,8 +221,8 @@ PresetOption = Annotated[
         "--preset",
         "-p",
         metavar="|".join(PRESETS),
-        help="Where the options below start from, and the hysteresis, min open and min closed.",
-        rich_help_panel=ENVELOPE_PANEL,
+        help="Set the defaults of the other options; see the table below.",
+        rich_help_panel=MAIN_PANEL,
     ),
 ]
 
@@ -221,11 +233,7 @@ def add_gate_options(*without: str) -> Callable[[Callable[..., None]], Callable[
     The command receives the parsed options as one `settings` argument.
     """
     options = {name: option for name, option in GATE_OPTIONS.items() if name not in without}
-    added = [
-        inspect.Parameter(
-            "preset", inspect.Parameter.KEYWORD_ONLY, default="voice", annotation=PresetOption
-        )
-    ]
+    added = []
     for name, option in options.items():
         typer_option = typer.Option(
             *option.flags,
@@ -243,10 +251,19 @@ def add_gate_options(*without: str) -> Callable[[Callable[..., None]], Callable[
             )
         )
 
+    preset = inspect.Parameter(
+        "preset", inspect.Parameter.KEYWORD_ONLY, default="voice", annotation=PresetOption
+    )
+    added.insert(1, preset)
+
     def build(preset: str, **texts: str | None) -> GateSettings:
         return parse_settings(preset, texts)
 
-    return lambda command: replace_parameter(command, "settings", added, build, at_end=True)
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        command = replace_parameter(command, "settings", added, build)
+        return order_by_panel(command, PANELS)
+
+    return add
 
 
 def parse_settings(preset: str, texts: dict[str, str | None]) -> GateSettings:
@@ -262,7 +279,8 @@ def parse_settings(preset: str, texts: dict[str, str | None]) -> GateSettings:
     }
     if not changes.get("spectral") and (misplaced := {"reduction_db", "noise"} & set(changes)):
         flag = GATE_OPTIONS[min(misplaced)].flags[0]
-        raise SettingsError(f"{flag} is of the spectral gate: add --spectral")
+        raise SettingsError(f"{flag} requires --spectral")
     if changes.get("speech"):
         check_speech_extra()
-    return GateSettings.preset(preset, **changes).resolved
+    settings = GateSettings.preset(preset, **changes)
+    return settings if settings.softens_range else settings.resolved

@@ -187,7 +187,7 @@ class BatchPanel:
         from rich.text import Text
 
         text = escape_for_terminal("\n".join(notes), self._encoding)
-        return Group(self._progress, Text(text, style="dim", no_wrap=True, overflow="ellipsis"))
+        return Group(self._progress, Text(text, no_wrap=True, overflow="ellipsis"))
 
 
 class RecordingProgress:

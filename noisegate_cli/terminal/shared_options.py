@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from noisegate_cli.terminal.options import ADVANCED_PANEL, OUTPUT_PANEL
 from noisegate_cli.terminal.progress_display import RecordingProgress
 
 if TYPE_CHECKING:
@@ -21,30 +22,47 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 
 
 QuietOption = Annotated[
-    bool, typer.Option("--quiet", "-q", help="No progress, no summary: only errors and data.")
+    bool, typer.Option("--quiet", "-q", help="Print errors and data only: no progress, no summary.")
 ]
 
 
-ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Overwrite outputs that exist.")]
+ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Overwrite existing outputs.")]
 
 
 SubtypeOption = Annotated[
     str | None,
     typer.Option(
         metavar="TYPE",
-        help="Write samples of this type, such as PCM_16, PCM_24 or FLOAT.",
-        show_default="that of the input",
+        help="Sample type of the output, such as PCM_16, PCM_24 or FLOAT.",
+        show_default="as the input",
+        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 
 
 KeepMtimeOption = Annotated[
-    bool, typer.Option("--keep-mtime", help="Leave the time of the last change as it was.")
+    bool,
+    typer.Option(
+        "--keep-mtime",
+        help="Give the output the modification time of the input.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
 ]
 
 
 FsyncOption = Annotated[
-    bool, typer.Option("--fsync", help="Wait until what is written survives a power cut.")
+    bool,
+    typer.Option(
+        "--fsync",
+        help="Wait until the outputs are on the disk and survive a power failure.",
+        rich_help_panel=ADVANCED_PANEL,
+    ),
+]
+
+
+PlotOption = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Draw a picture of it: FILE ends in .png, .pdf or .svg."),
 ]
 
 
@@ -56,7 +74,8 @@ RawOption = Annotated[
     str | None,
     typer.Option(
         metavar="RATE:CHANNELS:TYPE",
-        help="The input is nothing but samples: 44100:1:s16, or s8, u8, s24, s32, f32, f64.",
+        help="The input has no header: 44100:1:s16. Other types: s8, u8, s24, s32, f32, f64.",
+        rich_help_panel=ADVANCED_PANEL,
     ),
 ]
 

@@ -3,11 +3,15 @@
 import math
 from typing import TYPE_CHECKING
 
-from noisegate_cli.gating.parsing import MUTE
-from noisegate_cli.gating.settings import PRESETS, GateSettings
-from noisegate_cli.terminal.advice import format_noise_value
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.terminal.advice import (
+    format_noise_value,
+    is_softened,
+    suggest_chop_remedies,
+)
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.reasons import format_reason
+from noisegate_cli.terminal.stretches import format_stretches
 from noisegate_cli.text import format_db, format_duration, format_level, format_time, quote_path
 
 if TYPE_CHECKING:
@@ -32,6 +36,12 @@ def format_gate_summary(result: "GateResult") -> list[str]:
         reached = ": the pauses are that quiet already" if not result.range_db else ""
         range_db = format_db(result.range_db)
         lines.append(f"range      {range_db}, for the target floor{reached}")
+    if result.suggestion and is_softened(result.range_db, result.settings):
+        contrast = f"{result.suggestion.contrast_db:.0f} dB"
+        lines.append(
+            f"range      {format_db(result.range_db)}, as signal and noise are only {contrast} "
+            "apart; --range mute silences the pauses"
+        )
     if result.settings.spectral != "off":
         lines += _format_noise(result)
     if is_never_open(result):
@@ -40,6 +50,7 @@ def format_gate_summary(result: "GateResult") -> list[str]:
         lines += _format_chops(result)
     if result.residue:
         lines.append(f"residue    {quote_path(result.residue)}")
+    lines += format_stretches(result)
     if result.delay_ms is not None:
         hold = result.settings.hold_ms
         lines.append(
@@ -54,6 +65,8 @@ def format_gate_summary(result: "GateResult") -> list[str]:
 
 def _format_threshold(result: "GateResult") -> str:
     """Return a line about the threshold and its origin."""
+    if result.forced.segments is not None:
+        return "applied    the open stretches that are given"
     suggestion, adaptive = result.suggestion, result.settings.adaptive
     if suggestion is None:
         moving = ", moving with the noise" if adaptive and result.threshold is not None else ""
@@ -127,12 +140,9 @@ def _format_chops(result: "GateResult") -> list[str]:
     chops = result.chops
     worst = [f"{format_time(chop.time)} ({chop.above_db:.0f} dB)" for chop in chops.worst]
     ellipsis = ", …" if chops.count > len(worst) else ""
-    hints = ["a lower threshold"] if result.threshold is not None else []
-    hints += ["--hold 300"] if chops.decays else []
-    reduces_bins_only = result.settings.pause_reduction_db and not result.range_db
-    hints += ["--reduction 12dB" if reduces_bins_only else "--range -12dB"]
+    hints = " or ".join(suggest_chop_remedies(result))
     return [
-        f"chops      {format_chop_counts(chops)}: try {' or '.join(hints)}",
+        f"chops      {format_chop_counts(chops)}: try {hints}",
         f"           at {', '.join(worst)}{ellipsis}",
     ]
 
@@ -152,23 +162,6 @@ def format_batch_remainder(report: "BatchReport") -> str:
     return (
         f"{processed} of {report.total} recordings are dealt with: the same command does the rest"
     )
-
-
-def format_presets() -> str:
-    """Return the presets and their values for `--help`, one per line."""
-    lines = []
-    for name, preset in PRESETS.items():
-        closed = "mute" if preset.closed_range_db == MUTE else f"{preset.closed_range_db:g}dB"
-        depth = f"{preset.reduction_db:g} dB" if preset.bin_floor else "mute"
-        lines.append(
-            f"{name}: hysteresis {preset.hysteresis_db:g} dB, "
-            f"lookahead {preset.lookahead_ms:g} ms, attack {preset.attack_ms:g} ms, "
-            f"hold {preset.hold_ms:g} ms, release {preset.release_ms:g} ms, "
-            f"range {closed}, reduction {depth}, min open {preset.min_open_ms:g} ms, "
-            f"min closed {preset.min_closed_ms:g} ms"
-        )
-    lines[-1] += " (the plain mask of frames above the threshold)"
-    return "\n".join(lines)
 
 
 def level_db(linear: float | None) -> float:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.terminal.advice import collect_advice
 from noisegate_cli.terminal.flags import to_flags
+from noisegate_cli.terminal.histogram import build_histogram
 from noisegate_cli.terminal.reasons import format_reason
-from noisegate_cli.terminal.summary import format_sample_type, level_db
+from noisegate_cli.terminal.summary import format_sample_type
 from noisegate_cli.text import format_bytes, format_db, format_duration, format_level, quote_path
 
 if TYPE_CHECKING:
@@ -18,23 +19,30 @@ if TYPE_CHECKING:
     from noisegate_cli.api.recordings import AnalysisReport
     from noisegate_cli.batch.interface import BatchReport
     from noisegate_cli.batch.records import ReviewCandidate
-    from noisegate_cli.gating.frames.histogram import LevelHistogram
+    from noisegate_cli.gating.analysis import LevelReport
     from noisegate_cli.gating.noise_profile import NoiseProfile
     from noisegate_cli.gating.simulation import Trial
-
-HISTOGRAM_WIDTH_CHARS = 40
+    from noisegate_cli.plots.overview import Overview
 
 OCTAVE_BAR_WIDTH_CHARS, OCTAVE_BAR_RANGE_DB = 40, 60.0
 """Width of the bar of the loudest octave, and the distance below it where the width is 0."""
 
 FORCE_HINT = " (--force makes it anew)"
 
-SWEEP_STEP_DB = 3
-"""Step between displayed trials, which are 1 dB apart; limits the table to a few lines."""
+OPTIONAL_SWEEP_COLUMNS = ("openings/min", "chops/min", "at risk", "dBFS", "")
+"""Columns that a narrow terminal does not show, from the least important on."""
+
+SWEEP_STEP_DB, MAX_SWEEP_ROWS = 3, 9
+"""Step between displayed trials, which are 1 dB apart, and the greatest number of them."""
 
 
-def build_analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> "Group":
-    """Return an analysis as a rich renderable."""
+def build_analysis_table(
+    report: "AnalysisReport",
+    ascii_only: bool = False,
+    overview: "Overview | None" = None,
+    width: int = 80,
+) -> "Group":
+    """Return an analysis as a rich renderable, with a timeline if there is an overview."""
     from rich.console import Group
     from rich.padding import Padding
     from rich.text import Text
@@ -45,13 +53,22 @@ def build_analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> 
         Padding(_build_levels_table(report), (0, 0, 0, 2), expand=False),
     ]
     if levels.histogram.nonsilent_frames:
-        text = _build_histogram_text(levels.histogram, levels.suggestion.threshold, ascii_only)
+        threshold, inner_width = levels.suggestion.threshold, width - 4
+        if overview:
+            from noisegate_cli.terminal.timeline import build_timeline
+
+            text = build_timeline(overview, inner_width, ascii_only)
+            parts.append(Padding(text, (1, 2, 0, 2), expand=False))
+        text = build_histogram(levels.histogram, threshold, inner_width, ascii_only)
         parts.append(Padding(text, (1, 2), expand=False))
-    if levels.trials:
-        sweep = _build_sweep_table(levels.trials, ascii_only)
+    if levels.trials or levels.given_trial:
+        sweep = _build_sweep_table(levels, ascii_only)
+        sweep = drop_columns(sweep, OPTIONAL_SWEEP_COLUMNS, width - 2)
         parts.append(Padding(sweep, (0, 0, 0, 2), expand=False))
         legend = "at risk: of what the automatic gate lets through; agrees: with it"
-        parts.append(Padding(Text(legend, style="dim"), (0, 0, 1, 2), expand=False))
+        if not any(trial.agreement for trial in levels.trials):
+            legend = "at risk, agrees: unknown, as the automatic gate finds no pauses"
+        parts.append(Padding(Text(legend), (0, 0, 1, 2), expand=False))
     parts.append(Padding(_build_suggestion_table(report), (0, 0, 0, 2), expand=False))
     for gate, noise in enumerate(levels.noises):
         channel = f", channel {gate + 1}" if len(levels.noises) > 1 else ""
@@ -60,12 +77,37 @@ def build_analysis_table(report: "AnalysisReport", ascii_only: bool = False) -> 
     return Group(*parts)
 
 
+def drop_columns(table: "Table", optional: "Sequence[str]", width: int) -> "Table":
+    """Return a table without optional columns, dropped in this order until it fits `width`."""
+    from rich.cells import cell_len
+    from rich.table import Table
+
+    columns = {str(column.header): (column, list(column.cells)) for column in table.columns}
+    _, right, _, left = table.padding
+
+    def measure() -> int:
+        widths = [max(map(cell_len, [h, *map(str, c)])) for h, (_, c) in columns.items()]
+        return sum(widths) + (left + right) * (len(widths) - 1)
+
+    for header in optional:
+        if measure() > width:
+            columns.pop(header, None)
+    narrow = Table(box=None, pad_edge=False, padding=table.padding, header_style="")
+    for header, (column, _) in columns.items():
+        narrow.add_column(header, justify=column.justify)
+    for row, cells in zip(
+        table.rows, zip(*(c for _, c in columns.values()), strict=True), strict=True
+    ):
+        narrow.add_row(*cells, style=row.style)
+    return narrow
+
+
 def _create_fact_table() -> "Table":
     """Return an empty table with a column of labels and a column of values."""
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
+    table.add_column()
     table.add_column()
     return table
 
@@ -83,10 +125,12 @@ def _build_levels_table(report: "AnalysisReport") -> "Table":
     table.add_row("peak, RMS", f"{format_db(levels.peak_db)}FS, {format_db(levels.rms_db)}FS")
     if math.isfinite(suggestion.noise_floor_db):
         table.add_row("noise floor", f"{format_db(suggestion.noise_floor_db)}FS")
-        table.add_row(
-            "active level",
-            f"{format_db(suggestion.active_db)}FS, {suggestion.contrast_db:.1f} dB above the floor",
-        )
+        if math.isfinite(suggestion.active_db):
+            table.add_row(
+                "active level",
+                f"{format_db(suggestion.active_db)}FS, {suggestion.contrast_db:.1f} dB above the "
+                "floor",
+            )
         table.add_row(
             "frames, dBFS",
             "  ".join(f"{p} %: {db:.0f}" for p, db in levels.percentiles_db.items()),
@@ -114,7 +158,8 @@ def _build_suggestion_table(report: "AnalysisReport") -> "Table":
     table.add_row(
         "would close",
         f"{100 * levels.closed_share:.1f} % of the time, "
-        f"{levels.openings_per_minute:.0f} openings a minute",
+        f"{levels.openings_per_minute:.0f} openings a minute"
+        + (", with the given threshold" if levels.given_trial else ""),
     )
     if suggestion.threshold is not None:
         text = Text(format_level(suggestion.threshold), style="bold green")
@@ -160,37 +205,50 @@ def _build_noise_text(noise: "NoiseProfile | None", channel: str, ascii_only: bo
         hz = format_octave(low * 2**0.5)
         share = 1 + (db - loudest) / OCTAVE_BAR_RANGE_DB if math.isfinite(db) else 0.0
         width = round(OCTAVE_BAR_WIDTH_CHARS * max(0.0, share))
-        text.append(f"{hz:>8} {db:6.1f} dB ", style="dim")
-        text.append(("#" if ascii_only else "█") * width + "\n", style="bright_black")
+        text.append(f"{hz:>8} {db:6.1f} dB ")
+        text.append(("#" if ascii_only else "█") * width + "\n")
     text.rstrip()
     return text
 
 
-def _build_sweep_table(trials: "Sequence[Trial]", ascii_only: bool) -> "Table":
+def _build_sweep_table(levels: "LevelReport", ascii_only: bool) -> "Table":
     from rich.table import Table
 
     from noisegate_cli.gating.simulation import best_trial
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("-t", "dBFS", "closed", "openings/min", "at risk", "agrees", ""):
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+    titles = ("-t", "dBFS", "closed", "openings/min", "chops/min", "at risk", "agrees", "")
+    for title in titles:
         table.add_column(title, justify="left" if not title else "right")
-    best = trials.index(best_trial(trials))
-    mark = "<-- suggested" if ascii_only else "◄── suggested"
-    first = best % SWEEP_STEP_DB
-    displayed = range(first, len(trials), SWEEP_STEP_DB)
-    for i in displayed[max(0, best // SWEEP_STEP_DB - 4) : best // SWEEP_STEP_DB + 5]:
-        trial = trials[i]
+    arrow = "<--" if ascii_only else "◄──"
+    best, given = best_trial(levels.trials), levels.given_trial
+    rows = [(trial, f"{arrow} suggested" if trial is best else "") for trial in levels.trials]
+    rows = _select_rows(rows, levels.trials.index(best) if best else None)
+    if given:
+        rows = [*rows, (given, f"{arrow} given")]
+    for trial, mark in sorted(rows, key=lambda row: row[0].threshold_db):
         table.add_row(
             f"{10 ** (trial.threshold_db / 20):.3g}",
             f"{trial.threshold_db:.0f}",
             f"{100 * trial.closed_share:.0f} %",
             f"{trial.openings_per_minute:.0f}",
-            f"{100 * trial.at_risk:.1f} %",
-            f"{100 * trial.agreement:.0f} %",
-            mark if i == best else "",
-            style="bold" if i == best else None,
+            f"{trial.chops_per_minute:.0f}",
+            "" if trial.at_risk is None else f"{100 * trial.at_risk:.1f} %",
+            "" if trial.agreement is None else f"{100 * trial.agreement:.0f} %",
+            mark,
+            style="bold" if mark else None,
         )
     return table
+
+
+def _select_rows(rows: "list[tuple[Trial, str]]", centre: int | None) -> "list[tuple[Trial, str]]":
+    """Return a few rows around the row `centre`, or from all of them without a centre."""
+    if centre is None:
+        return rows[:: max(SWEEP_STEP_DB, -(-len(rows) // MAX_SWEEP_ROWS))]
+    displayed = rows[centre % SWEEP_STEP_DB :: SWEEP_STEP_DB]
+    half = MAX_SWEEP_ROWS // 2
+    place = centre // SWEEP_STEP_DB
+    return displayed[max(0, place - half) : place + half + 1]
 
 
 def build_batch_table(report: "BatchReport") -> "Group":
@@ -267,7 +325,7 @@ def _build_review_table(review_candidates: "Sequence[ReviewCandidate]") -> "Tabl
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
     for title in ("listen to", "because", "closed", "contrast", "peak", "cuts"):
         table.add_column(title, justify="left" if title in ("listen to", "because") else "right")
     for candidate in review_candidates:
@@ -280,25 +338,3 @@ def _build_review_table(review_candidates: "Sequence[ReviewCandidate]") -> "Tabl
             str(candidate.chops or ""),
         )
     return table
-
-
-def _build_histogram_text(
-    histogram: "LevelHistogram", threshold: float | None, ascii_only: bool
-) -> Any:
-    from rich.text import Text
-
-    rows = histogram.rebin()
-    max_frames = max(n for _, _, n in rows) or 1
-    threshold_db = level_db(threshold)
-    block, arrow = ("#", "<--") if ascii_only else ("█", "◄──")
-    text = Text()
-    for start, end, frames in rows:
-        bar = block * math.ceil(HISTOGRAM_WIDTH_CHARS * frames / max_frames)
-        above = start >= threshold_db
-        text.append(f"{start:4.0f} to {end:3.0f} dB ", style="dim")
-        text.append(f"{bar:<{HISTOGRAM_WIDTH_CHARS}}", style="green" if above else "bright_black")
-        if start <= threshold_db < end:
-            text.append(f" {arrow} -t {threshold_db:.1f} dBFS", style="bold")
-        text.append("\n")
-    text.rstrip()
-    return text

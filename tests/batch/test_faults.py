@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -583,6 +584,25 @@ def slow(job):
     return gate_job(job)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at the blocked signals in /proc")
+def test_workers_block_interrupts_while_python_starts():
+    # A new interpreter, because the first worker of a process also starts a resource tracker.
+    code = """if __name__ == "__main__":
+        from noisegate_cli.batch.executors import ProcessWorkerPool
+        pool = ProcessWorkerPool(2)
+        pool.start()
+        for worker in pool._idle:
+            with open(f"/proc/{worker.process.pid}/status") as status:
+                print(*(line.split()[1] for line in status if line.startswith("SigBlk")))
+        pool.close()
+    """
+    blocked = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    interrupts = sum(1 << (number - 1) for number in (signal.SIGINT, signal.SIGHUP))
+    assert [int(mask, 16) & interrupts for mask in blocked] == [interrupts] * 2
+
+
 def test_a_recording_without_progress_fails_and_the_others_are_done(tree, tmp_path, monkeypatch):
     output = tmp_path / "out"
     monkeypatch.setattr(batch_run, "gate_job", stall_in_the_middle)
@@ -619,3 +639,37 @@ def test_a_recording_that_is_slow_has_all_the_time_it_needs(tmp_path, write, mon
     monkeypatch.setattr(batch_run, "gate_job", slow)
     report, _ = run(tmp_path / "in", tmp_path / "out", ProcessWorkerPool(1, timeout_s=3))
     assert (report.done, report.failed) == (1, 0)
+
+
+ENDLESS_CALL = """
+import itertools, os, sys
+from pathlib import Path
+from noisegate_cli.batch.executors import ProcessWorkerPool
+
+def call_without_end(job):
+    Path(job).write_text(str(os.getpid()))
+    sum(itertools.repeat(0))  # in C, without releasing the lock of the interpreter
+
+if __name__ == "__main__":
+    pool = ProcessWorkerPool(1, timeout_s=1)
+    pool.submit(call_without_end, [sys.argv[1]]).result()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for the process in /proc")
+def test_a_worker_in_an_endless_call_ends_after_its_parent_was_killed(tmp_path):
+    script, pid_file = tmp_path / "script.py", tmp_path / "pid"
+    script.write_text(ENDLESS_CALL)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    parent = subprocess.Popen([sys.executable, script, pid_file], env=environment)
+    wait_for(lambda: pid_file.exists() and pid_file.read_text())
+    parent.kill()
+    parent.wait()
+    worker_folder = Path("/proc") / pid_file.read_text()
+    wait_for(lambda: not worker_folder.exists() or "(zombie)" in status_of(worker_folder))
+
+
+def status_of(folder):
+    with suppress(OSError):
+        return (folder / "status").read_text()
+    return "(zombie)"

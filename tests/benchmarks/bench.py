@@ -159,7 +159,7 @@ def gate_commands(source: str, bits: int) -> list[Command]:
         Command(COPY, [PYTHON, OTHERS, "copy", source, OUT]),
         Command(GATE, [NGATE, "gate", "-t", str(THRESHOLD), source, "-o", OUT]),
         Command("`ngate gate`", [NGATE, "gate", source, "-o", OUT]),
-        Command("`ngate analyze`", [NGATE, "analyze", source]),
+        Command("`ngate analyze --json`", [NGATE, "analyze", source, "--json"]),
         Command(f"ffmpeg `{agate}`", ffmpeg, optional=True),
         Command("SoX `compand`", sox, optional=True),
     ]

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from noisegate_cli.errors import OutputError
 from noisegate_cli.files.formats import FORMATS, AudioInfo
 from noisegate_cli.files.writer import open_writer, unsupported_reason
 from noisegate_cli.samples import Samples
@@ -137,8 +138,11 @@ def check_case(case: Case, folder: Path) -> str:
     samples = make_samples(case)
     path = folder / info.path
     try:
-        with open_writer(replace(info, path=path), force=True) as writer:
-            writer.write(samples)
+        try:
+            with open_writer(replace(info, path=path), force=True) as writer:
+                writer.write(samples)
+        except OutputError:
+            return "refused"
         decoded = decode(path, case)
     finally:
         path.unlink(missing_ok=True)

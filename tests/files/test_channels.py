@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
+from noisegate_cli.files.reader import AudioReader
 from tests.zoo import encode
 
 MULTICHANNEL = {
@@ -74,3 +77,27 @@ def test_a_mov_file_with_an_order_of_its_own_is_read_in_the_usual_order(tmp_path
     peaks, mask = done.stdout.splitlines()
     assert mask == hex(0b0111_0000_1111)  # FL FR FC LFE BC SL SR
     assert [int(peak) for peak in peaks.split()[1:]] == [100, 120, 140, 160, 220, 180, 200]
+
+
+@pytest.mark.parametrize(("family", "channels"), [(0, 2), (1, 6), (2, 4), (255, 5), (255, 6)])
+def test_the_channels_of_opus_keep_their_order_in_each_mapping_family(tmp_path, family, channels):
+    path = tmp_path / "in.opus"
+    levels = 0.02 * np.arange(1, channels + 1)
+    y = np.random.default_rng(0).normal(0, 1, (48000, channels)) * levels
+    with av.open(str(path), "w", format="ogg") as file:
+        layout = {2: "stereo", 6: "5.1"}.get(channels) if family < 2 else f"{channels} channels"
+        if family == 2:
+            layout = "ambisonic 1"
+        options = {"mapping_family": str(family), "b": str(96000 * channels)}
+        stream = file.add_stream("libopus", rate=48000, layout=layout, options=options)
+        stream.codec_context.format = av.AudioFormat("flt")
+        packed = y.astype(np.float32).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, "flt", layout)
+        frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    with AudioReader(path) as reader:
+        samples = np.concatenate([block.copy() for block, _ in reader.blocks()])
+        assert reader.info.channel_mask == (0x3F if family == 1 else 0)
+    loud = [channel for channel in range(channels) if (family, channel) != (1, 3)]
+    assert samples.std(axis=0)[loud] == pytest.approx(levels[loud], rel=0.15)

@@ -1,6 +1,7 @@
 """What an encoder writes is decoded by another program, to the last sample."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +43,23 @@ def test_another_program_decodes_every_sample(tmp_path, container):
     [
         ("ogg", 200001, "VORBIS holds at most 200000 Hz"),
         ("ogg", 384000, "VORBIS holds at most 200000 Hz"),
+        ("flac", 200001, "problem with initialization of the flac decoder"),
+        ("svx", 96000, "its sample rate would become 30464 Hz"),
+        ("htk", 44100, "its sample rate would become 44247 Hz"),
     ],
 )
-def test_a_sample_rate_that_ends_the_encoder_is_refused(ending, rate, reason):
-    source = AudioInfo(Path("in.wav"), rate, 1, 100, "WAV", "PCM_16")
+def test_a_sample_rate_that_the_encoder_does_not_support_is_refused(ending, rate, reason):
+    kind = ending.upper() if ending in ("svx", "htk") else "WAV"
+    source = AudioInfo(Path(f"in.{ending}"), rate, 1, 100, kind, "PCM_16")
     with pytest.raises(OutputError, match=f"can't hold this recording .{reason}"):
         output_info(source, Path(f"out.{ending}"))
+
+
+def test_a_sample_type_that_would_change_the_sample_rate_is_not_used():
+    """VOC stores the rate of 8-bit samples as a period in microseconds."""
+    source = AudioInfo(Path("in.voc"), 48000, 1, 100, "VOC", "PCM_U8")
+    assert output_info(source, Path("out.voc")).subtype == "PCM_16"
+    assert output_info(replace(source, sample_rate=8000), Path("out.voc")).subtype == "PCM_U8"
 
 
 def test_tta_with_frames_of_one_sample_has_24_bits():

@@ -26,11 +26,11 @@ from noisegate_cli.files.formats import (
 from noisegate_cli.files.output_target import default_output_path, output_info
 from noisegate_cli.files.pipes import RawFormat
 from noisegate_cli.files.reader import AudioReader
-from noisegate_cli.files.tags import TAG_WRITERS
+from noisegate_cli.files.tag_writers import TAG_WRITERS
 from tests.conftest import as_type
 from tests.zoo import RATE, sound
 
-README = Path(__file__).parents[2] / "README.md"
+FORMATS_PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
 HOUR = AudioInfo(Path("in.wav"), 48000, 2, 3600 * 48000, "W64", "PCM_24")
 
 
@@ -139,7 +139,7 @@ def test_standard_output_gets_the_codec_of_a_file_with_that_extension(extension,
     assert stream_info.bit_rate == file_info.bit_rate
 
 
-def test_the_readme_lists_the_extensions_that_can_be_written():
-    text = README.read_text()
+def test_the_manual_lists_the_extensions_that_can_be_written():
+    text = FORMATS_PAGE.read_text(encoding="utf-8")
     listed = re.search(r"Extensions that ngate writes: ((?:`\.[a-z0-9]+`\s?)+)", text)
     assert re.findall(r"`(\.[a-z0-9]+)`", listed[1]) == list(WRITABLE_EXTENSIONS)

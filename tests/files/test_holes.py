@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli.files.holes import HoleFinder, parse_flac_position
+from noisegate_cli.files.ogg import is_end_missing
 from noisegate_cli.files.reader import AudioReader
 from tests.zoo import encode
 
 RATE = 48000
+LOW_RATES = {"8k.opus": 8000, "16k.opus": 16000, "16k.aac": 16000}
 
 
 def read_whole(path):
@@ -21,13 +23,22 @@ def read_whole(path):
         return np.concatenate(blocks)[:, 0], reader.warnings
 
 
+def read_rate(path):
+    with AudioReader(path) as reader:
+        return reader.info.sample_rate
+
+
 def write_source(path):
     """Write six seconds of noise."""
-    y = np.random.default_rng(0).normal(0, 0.1, 6 * RATE)
+    kind = path.name.partition(".")[2]
+    rate = LOW_RATES.get(kind, RATE)
+    y = np.random.default_rng(0).normal(0, 0.1, 6 * rate)
     by_libsndfile = {
         "flac": ("FLAC", "PCM_16"),
         "ogg": ("OGG", "VORBIS"),
         "opus": ("OGG", "OPUS"),
+        "8k.opus": ("OGG", "OPUS"),
+        "16k.opus": ("OGG", "OPUS"),
         "mp3": ("MP3", "MPEG_LAYER_III"),
     }
     by_pyav = {
@@ -37,13 +48,14 @@ def write_source(path):
         "flac.mka": ("matroska", "flac", "s16"),
         "oga": ("ogg", "flac", "s16"),
         "ac3": ("ac3", "ac3", "fltp"),
+        "aac": ("adts", "aac", "fltp"),
+        "16k.aac": ("adts", "aac", "fltp"),
     }
-    kind = path.name.partition(".")[2]
     if kind in by_libsndfile:
         container, subtype = by_libsndfile[kind]
-        sf.write(path, y, RATE, subtype, format=container)
+        sf.write(path, y, rate, subtype, format=container)
     else:
-        encode(path, y, *by_pyav[kind], RATE)
+        encode(path, y, *by_pyav[kind], rate)
     return path
 
 
@@ -57,7 +69,8 @@ def find_lag(a, b):
 
 @pytest.mark.parametrize(
     "kind",
-    "flac ogg opus mp3 aac.m4a alac.m4a opus.mka flac.mka oga ac3".split(),
+    "flac ogg opus 8k.opus 16k.opus mp3 aac.m4a alac.m4a opus.mka flac.mka oga ac3 aac "
+    "16k.aac".split(),
 )
 @pytest.mark.parametrize("share", [0.4, 0.6])
 def test_all_after_a_damaged_part_stays_in_step(tmp_path, kind, share):
@@ -69,7 +82,8 @@ def test_all_after_a_damaged_part_stays_in_step(tmp_path, kind, share):
     content[position : position + 200] = np.random.default_rng(1).bytes(200)
     source.write_bytes(content)
     samples, warnings = read_whole(source)
-    end = slice(-RATE, -RATE // 5)
+    rate = read_rate(source)
+    end = slice(-rate, -rate // 5)
     assert abs(len(samples) - len(expected)) <= 1152
     n = min(len(samples), len(expected))
     assert find_lag(samples[:n][end], expected[:n][end]) == 0
@@ -78,7 +92,49 @@ def test_all_after_a_damaged_part_stays_in_step(tmp_path, kind, share):
         place = re.fullmatch(words, warning)
         assert float(place[1]) == pytest.approx(6 * share, abs=1.2)
     # A decoder can't detect every damage of these.
-    assert warnings or kind in ("mp3", "ac3")
+    assert warnings or kind in ("mp3", "ac3", "16k.aac")
+
+
+@pytest.mark.parametrize("kind", ["ogg", "opus", "16k.opus", "oga"])
+@pytest.mark.parametrize("damage", ["content", "header", "removed"])
+def test_a_missing_end_of_an_ogg_file_causes_a_warning(tmp_path, kind, damage):
+    source = write_source(tmp_path / f"in.{kind}")
+    expected, warnings = read_whole(source)
+    assert warnings == []
+    content = bytearray(source.read_bytes())
+    last_page = content.rindex(b"OggS")
+    if damage == "removed":
+        del content[last_page:]
+    else:
+        position = last_page if damage == "header" else last_page + 400
+        content[position : position + 10] = b"\x55" * 10
+    source.write_bytes(content)
+    samples, (warning,) = read_whole(source)
+    assert np.array_equal(samples[:40000], expected[:40000])
+    assert len(samples) < len(expected)
+    rate = read_rate(source)
+    assert f"its end is missing: it holds {len(samples) / rate:.2f} s" in warning
+
+
+@pytest.mark.parametrize("after", [b"", bytes(1000), b"OggS" + bytes(50)])
+def test_other_bytes_after_the_last_page_are_ignored(tmp_path, after):
+    source = write_source(tmp_path / "in.opus")
+    assert not is_end_missing(source)
+    source.write_bytes(source.read_bytes() + after)
+    assert not is_end_missing(source)
+    source.write_bytes(after)
+    assert is_end_missing(source)
+
+
+def test_id3_tags_between_the_packets_of_bare_aac_are_no_holes(tmp_path):
+    source = write_source(tmp_path / "in.aac")
+    expected, _ = read_whole(source)
+    content = source.read_bytes()
+    tag = b"ID3\4\0\0\0\0\2\0" + bytes(256)
+    frame = content.index(content[:3], len(content) // 2)
+    source.write_bytes(tag + content[:frame] + tag + content[frame:])
+    samples, warnings = read_whole(source)
+    assert (warnings, np.array_equal(samples, expected)) == ([], True)
 
 
 def test_time_stamps_far_ahead_are_not_believed():

@@ -1,19 +1,22 @@
 """MP3 files: every frame is read, without side effects on the rest of the process."""
 
+import struct
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import soundfile as sf
+from mutagen.apev2 import BINARY, APEv2, APEValue
 from mutagen.id3 import APIC, ID3, TIT2
 
 from noisegate_cli import GateSettings, gate_file
 from noisegate_cli.files import mpeg
 from noisegate_cli.files.mpeg import find_parts
 from noisegate_cli.files.reader import AudioReader, probe
+from noisegate_cli.files.trailing_tags import find_audio_end
 from tests.conftest import tone
-from tests.zoo import sound
+from tests.zoo import encode, sound
 
 RATE = 44100
 OPEN = GateSettings(threshold=0.03, range_db=0.0)
@@ -183,6 +186,140 @@ def test_several_tags_before_the_frames_are_skipped(tmp_path, has_length_header,
     samples, warnings = read_whole(source)
     assert warnings == []
     assert np.array_equal(samples, expected)
+
+
+def make_tags(folder):
+    """Return tags that can follow the frames, by name."""
+    path = folder / "tag"
+    id3 = ID3()
+    id3.add(TIT2(encoding=3, text="Info Xing"))
+    # It contains the bytes of frame headers.
+    id3.add(APIC(encoding=3, mime="image/png", type=3, desc="", data=b"\xff\xfb\x90\0" * 10000))
+    id3.save(path)
+    tag = path.read_bytes()
+    marked = tag[:5] + b"\x10" + tag[6:]
+    ape = APEv2()
+    ape["Title"], ape["Cover"] = "A title", APEValue(b"\xff\xfb\x90\0" * 10000, BINARY)
+    path.write_bytes(b"")
+    ape.save(path)
+    lyrics = b"LYRICSBEGINLYR00011Hello world"
+    tags = {
+        "id3v1": b"TAG" + bytes(125),
+        "id3v2": tag,
+        "small id3v2": b"ID3\4\0\0\0\0\0\x15"
+        + b"TIT2"
+        + bytes([0, 0, 0, 11, 0, 0, 3])
+        + b"Info Xing\0",
+        "id3v2 with footer": marked + b"3DI" + marked[3:10],
+        "ape": path.read_bytes(),
+        "lyrics": lyrics + b"%06dLYRICS200" % len(lyrics),
+    }
+    path.unlink()
+    return tags
+
+
+TRAILING_TAGS = [
+    *[
+        ("id3v1",),
+        ("id3v2",),
+        ("small id3v2",),
+        ("id3v2 with footer",),
+        ("ape",),
+        ("lyrics", "id3v1"),
+    ],
+    *[("ape", "id3v1"), ("id3v2", "ape", "id3v1"), ("ape", "id3v2"), ("ape", "lyrics", "id3v1")],
+]
+
+
+@pytest.mark.parametrize("names", TRAILING_TAGS)
+@pytest.mark.parametrize("has_length_header", [True, False])
+def test_tags_after_the_frames_change_nothing(tmp_path, names, has_length_header):
+    source = write_mp3(tmp_path / "in.mp3", sound(RATE))
+    if not has_length_header:
+        remove_length_header(source)
+    expected, _ = read_whole(source)
+    tags = make_tags(tmp_path)
+    source.write_bytes(source.read_bytes() + b"".join(tags[name] for name in names))
+    samples, warnings = read_whole(source)
+    assert warnings == []
+    assert np.array_equal(samples, expected)
+
+
+def test_tags_between_joined_files_change_nothing(tmp_path):
+    source = write_mp3(tmp_path / "in.mp3", sound(RATE))
+    expected, _ = read_whole(source)
+    frames, tags = source.read_bytes(), make_tags(tmp_path)
+    source.write_bytes((frames + tags["ape"] + tags["id3v1"]) * 2)
+    samples, _ = read_whole(source)
+    assert len(samples) == pytest.approx(2 * len(expected), abs=2 * 1152)
+
+
+@pytest.mark.parametrize("kind", ["layer3", "layer2"])
+@pytest.mark.parametrize(
+    ("rate", "channels"),
+    [(8000, 1), (12000, 1), (16000, 1), (22050, 1), (11025, 2), (24000, 2), (32000, 1), (48000, 2)],
+)
+def test_another_decoder_reads_the_same_samples(tmp_path, kind, rate, channels):
+    if kind == "layer2" and rate < 16000:
+        pytest.skip("MPEG 2.5 has layer III only")
+    source = tmp_path / "in.mp3"
+    y = np.random.default_rng(0).normal(0, 0.1, (rate, channels))
+    if kind == "layer3":
+        sf.write(source, y, rate, format="MP3")
+    else:
+        encode(source, y, "mp2", "mp2", "s16", rate)
+    samples, warnings = read_whole(source)
+    expected = sf.read(source, always_2d=True)[0]  # by mpg123
+    assert warnings == []
+    assert samples.shape == expected.shape
+    assert np.abs(samples / (2**15 if samples.dtype == np.int16 else 1) - expected).max() < 1e-4
+
+
+def test_a_vbri_length_header_is_not_decoded(tmp_path):
+    source = write_mp3(tmp_path / "in.mp3", sound(RATE))
+    frame_header = source.read_bytes()[:4]
+    length_header_size = source.read_bytes().index(frame_header[:2], 4)
+    remove_length_header(source)
+    expected, _ = read_whole(source)
+    frames = source.read_bytes()
+    count = len(expected) // 1152
+    size = length_header_size + len(frames)
+    fields = (1, 0, 75, size, count, 1, 1, 2, count, len(frames) % 65536)
+    header = frame_header + bytes(32) + b"VBRI" + struct.pack(">HHHIIHHHHH", *fields)
+    source.write_bytes(header.ljust(length_header_size, b"\0") + frames)
+    samples, warnings = read_whole(source)
+    assert warnings == []
+    assert np.array_equal(samples, expected)
+
+
+@pytest.mark.parametrize("has_tag", [False, True])
+def test_a_free_format_file_is_read(tmp_path, has_tag):
+    source = tmp_path / "in.mp3"
+    y = np.random.default_rng(0).normal(0, 0.1, 48000)
+    write_mp3(source, y, 48000, mode="CONSTANT")
+    remove_length_header(source)
+    expected, _ = read_whole(source)
+    content = bytearray(source.read_bytes())
+    kbps = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)[content[2] >> 4]
+    for position in range(0, len(content), 144 * kbps // 48):
+        assert content[position] == 0xFF
+        content[position + 2] &= 0x0F
+    source.write_bytes(content)
+    if has_tag:
+        add_tag(source)
+    samples, warnings = read_whole(source)
+    assert warnings == []
+    assert samples.shape == expected.shape
+    assert np.abs(samples - expected).max() < 1e-4
+
+
+def test_a_tag_that_declares_more_than_the_file_holds_is_no_tag(tmp_path):
+    path = tmp_path / "in"
+    for size in (0, 10**6):
+        footer = b"APETAGEX" + struct.pack("<IIII", 2000, size, 1, 0) + bytes(8)
+        path.write_bytes(bytes(500) + footer)
+        with path.open("rb") as file:
+            assert find_audio_end(file, 532) == 532
 
 
 @pytest.mark.parametrize("scan_bytes", [4, 7, 100, 1 << 16])

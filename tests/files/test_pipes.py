@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from noisegate_cli import GateSettings, SettingsError, gate_file
+from noisegate_cli import GateSettings, SettingsError, analyze_file, gate_file
 from noisegate_cli.files.pcm import convert_to_subtype, decode_pcm, encode_pcm
 from noisegate_cli.files.pipes import RAW_SUBTYPES, RawFormat
 from noisegate_cli.files.reader import probe
@@ -233,6 +233,29 @@ def test_samples_and_json_cannot_both_be_on_standard_output(write):
 def test_an_invalid_raw_format_is_refused(text):
     with pytest.raises(SettingsError, match=f"raw '{text}' is not RATE:CHANNELS:TYPE"):
         RawFormat.parse(text)
+
+
+@pytest.mark.parametrize(
+    "values", [("s16",), (44100,), (44100, 1, "s16"), ("44100", 1, "PCM_16"), (44100, 0, "PCM_16")]
+)
+def test_an_invalid_raw_format_object_is_refused(values):
+    with pytest.raises(SettingsError) as refused:
+        RawFormat(*values)
+    assert f"RawFormat(sample_rate={values[0]!r}" in str(refused.value)
+    assert "give for example RawFormat(44100, 1, 'PCM_16')" in str(refused.value)
+
+
+def test_python_takes_a_raw_format_as_text(tmp_path):
+    source = tmp_path / "in.raw"
+    source.write_bytes(np.rint(sound() * 2**15).astype("<i2").tobytes())
+    raw = RawFormat(16000, 1, "PCM_16")
+    levels = [analyze_file(source, raw=value).levels.samples for value in (raw, "16000:1:s16")]
+    assert levels == [16000, 16000]
+    result = gate_file(source, tmp_path / "out.wav", threshold=0.03, raw="16000:1:s16")
+    assert result.source.samples == 16000
+    for raw, message in ((16000, "raw 16000 is no RawFormat"), ("16000", "is not RATE:CHANNELS")):
+        with pytest.raises(SettingsError, match=message):
+            gate_file(source, tmp_path / "out2.wav", threshold=0.03, raw=raw)
 
 
 def test_the_temporary_copy_of_standard_input_is_private(tmp_path):

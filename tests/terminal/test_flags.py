@@ -61,6 +61,7 @@ def test_messages_of_a_batch_name_flags_on_the_command_line(tmp_path, capsys):
         (["-o", str(tmp_path)], "is the input tree: give another output with -o"),
         (["-t", "0.1", "--shared-threshold"], "leave out -t, or what shares one"),
         (["-j", "1", "--cluster", "tcp://x:1"], "--jobs is for this machine"),
+        (["--timeout", "9", "--cluster", "tcp://x:1"], "--timeout is for this machine, a cluster"),
         (["--from-file", "nowhere"], "give --from-file a file"),
     ):
         assert run(["batch", str(tmp_path), *options]) in (1, 2)

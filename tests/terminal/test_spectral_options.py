@@ -149,8 +149,8 @@ def test_a_batch_checks_the_noise_file_first_and_resolves_its_path(
 @pytest.mark.parametrize(
     ("options", "status", "quoted"),
     [
-        (["--noise", "0-1"], 2, "--noise is of the spectral gate: add --spectral"),
-        (["--reduction", "12"], 2, "--reduction is of the spectral gate: add --spectral"),
+        (["--noise", "0-1"], 2, "--noise requires --spectral"),
+        (["--reduction", "12"], 2, "--reduction requires --spectral"),
         (["--spectral", "--reduction", "much"], 2, "reduction 'much'"),
         (["--spectral", "--reduction", "-12dB"], 2, "give 12dB"),
         (["--spectral", "--noise", "3-2"], 2, "noise '3-2' ends before it starts"),

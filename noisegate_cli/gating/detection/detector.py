@@ -5,15 +5,17 @@ gate. A `Rule` determines the detector: a threshold needs a `LevelDetector`, sig
 `LikelihoodDetector`. Each returns the detector values together with the frame levels.
 """
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from noisegate_cli.gating.detection.level_detector import LevelDetector
-from noisegate_cli.gating.detection.likelihood_detector import LikelihoodDetector
 from noisegate_cli.gating.detection.rule import Rule
 from noisegate_cli.gating.frames.subsampling import BatchSubsampler
 from noisegate_cli.gating.settings import GateSettings
 
-Detector: TypeAlias = LevelDetector | LikelihoodDetector
+if TYPE_CHECKING:
+    from noisegate_cli.gating.detection.likelihood_detector import LikelihoodDetector
+
+Detector: TypeAlias = "LevelDetector | LikelihoodDetector"
 
 
 def create_detector(
@@ -25,5 +27,7 @@ def create_detector(
 ) -> Detector:
     """Create the detector that a rule needs."""
     if isinstance(rule, tuple):
+        from noisegate_cli.gating.detection.likelihood_detector import LikelihoodDetector
+
         return LikelihoodDetector(rule, settings, sample_rate, channels, subsample)
     return LevelDetector(rule, settings, sample_rate, channels)

@@ -13,11 +13,8 @@ from noisegate_cli.gating.detection.likelihood_detector import (
     add_evidence,
     compute_scores,
 )
-from noisegate_cli.gating.detection.signal_model import (
-    SignalModel,
-    SparseSpectra,
-    learn_signal_model,
-)
+from noisegate_cli.gating.detection.signal_model import SignalModel, learn_signal_model
+from noisegate_cli.gating.detection.tonal_noise import SparseSpectra
 from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
 from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.levels import RmsLevels

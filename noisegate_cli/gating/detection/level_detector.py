@@ -47,6 +47,8 @@ class LevelDetector(BlockProcessor[Samples, tuple[RmsLevels, RmsLevels]]):
         self._linked = settings.channels == "linked"
         self.gates = 1 if self._linked else channels
         """Number of values per frame."""
+        self.channel_levels: RmsLevels = np.zeros((0, channels))
+        """Levels of the last frames, shaped (frames, channels)."""
 
     @property
     def square_sum(self) -> float:
@@ -67,6 +69,7 @@ class LevelDetector(BlockProcessor[Samples, tuple[RmsLevels, RmsLevels]]):
             ]
             powers = np.concatenate([np.zeros((0, block.shape[1]), np.float32), *parts])
             levels = np.sqrt(powers.astype(np.float64))
+        self.channel_levels = levels
         levels = levels.max(axis=1, keepdims=True) if self._linked else levels
         frames = self._frame_count + np.arange(len(levels))
         self._frame_count += len(levels)

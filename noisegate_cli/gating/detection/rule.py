@@ -1,15 +1,17 @@
 """The rule that opens and closes the gate: a fixed or adaptive threshold, or signal models."""
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.detection.signal_model import SignalModel
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.frames.noise_floor import interpolate_steps
 from noisegate_cli.samples import from_db
+
+if TYPE_CHECKING:
+    from noisegate_cli.gating.detection.signal_model import SignalModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,5 +30,5 @@ class AdaptiveThreshold:
         return levels * from_db(-interpolate_steps(self.drift_db, self.step, frames))[:, None]
 
 
-Rule: TypeAlias = float | AdaptiveThreshold | tuple[SignalModel, ...]
+Rule: TypeAlias = "float | AdaptiveThreshold | tuple[SignalModel, ...]"
 """A threshold in linear RMS (negative: the gate stays open), or one signal model per gate."""

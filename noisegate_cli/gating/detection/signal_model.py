@@ -28,7 +28,7 @@ which each band varies by a fixed number of decibels on its own, and all bands v
 number together. The prior has the weight of a fixed number of additional frames.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,8 @@ from noisegate_cli.gating.detection.band_levels import (
 )
 from noisegate_cli.gating.detection.evidence import Evidence
 from noisegate_cli.gating.detection.gaussian import NOISE_PRIOR_DB, SIGNAL_PRIOR_DB, ShrunkGaussian
+from noisegate_cli.gating.detection.steady_noise import find_steady_noise
+from noisegate_cli.gating.detection.tonal_noise import SparseSpectra, find_music
 from noisegate_cli.gating.detection.verdict import Verdict
 from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.levels import rms_db
@@ -50,8 +52,8 @@ from noisegate_cli.gating.frames.noise_floor import (
 )
 from noisegate_cli.gating.frames.quantile import median, quantile
 from noisegate_cli.gating.frames.running_mean import BandLevelsDb, compute_running_mean
-from noisegate_cli.gating.frames.tonality import compute_tonality_db
 from noisegate_cli.gating.gain.mask import NEVER, MinRunLength, frames_since
+from noisegate_cli.samples import to_db
 
 MODEL_DEPTH_DB = 60.0
 """Depth of the power floor below the loud frames; lower levels do not affect the gate."""
@@ -95,10 +97,6 @@ MIN_MODEL_CONTRAST_DB = 4.0
 MAX_DRIFT_RATIO = 3.5
 """Limit of `drift_to_jump_ratio` for noise: noise has 1 to 2, rarely 3; quiet music 4 to 25."""
 
-MIN_TONALITY_DB, MIN_TONAL_SPECTRA = 4.0, 3
-"""Supposed noise whose mean spectrum, of at least so many frames, is more tonal is music: noises
-have 0 to 2.1 dB, music 5.8 to 16 dB."""
-
 MIN_NOISE_CONTRAST_DB = 9.0
 """With a higher contrast noise may be tonal, as a hum is."""
 
@@ -136,6 +134,10 @@ class SignalModel:
     noise: ShrunkGaussian | None = field(default=None, repr=False)
     contrast_db: float = 0.0
     """Ratio of the power of open frames to closed frames, in dB."""
+    noise_db: float | None = None
+    """Median level of the closed frames in dBFS; None if no classes were fitted."""
+    signal_db: float | None = None
+    """RMS level of the open frames in dBFS; None if no classes were fitted."""
     events: ShrunkGaussian | None = field(default=None, repr=False)
     """Second class of noise: sounds between the words; None if there are none."""
     evidence: Evidence | None = field(default=None, repr=False)
@@ -155,26 +157,6 @@ class SignalModel:
         return np.minimum(ratio, log_ratio(self.signal, self.events, levels))
 
 
-@dataclass(frozen=True, slots=True)
-class SparseSpectra:
-    """Powers of some frames in narrow bands."""
-
-    frames: NDArray[np.int64]
-    """Indices of the frames, shaped (spectra,)."""
-    powers: NDArray[np.float32]
-    """Shaped (spectra, bands)."""
-
-    def is_tonal(self, selected: NDArray[np.bool_]) -> bool:
-        """Return whether the mean spectrum of the selected frames is tonal.
-
-        `selected` has one value for each frame of the recording.
-        """
-        powers = self.powers[selected[self.frames]]
-        if len(powers) < MIN_TONAL_SPECTRA or not powers.size:
-            return False
-        return compute_tonality_db(powers.mean(axis=0)) > MIN_TONALITY_DB
-
-
 def learn_signal_model(
     extractor: BandLevelExtractor,
     densities: BandPowerArray,
@@ -190,6 +172,7 @@ def learn_signal_model(
     # Partly silent frames, and frames that extend past either end, underestimate the level.
     is_full = ~_is_within(~nonsilent, extractor.disjoint_distance, outside=0)[nonsilent]
     densities, level = densities[nonsilent], level[nonsilent]
+    spectra = spectra.select(nonsilent)
     if len(level) < 2 * MIN_CLASS_FRAMES or not np.isfinite(densities).all():
         return SignalModel(Verdict.INDISTINCT if len(level) else Verdict.NOISE_ONLY)
     floor = float(
@@ -202,11 +185,14 @@ def learn_signal_model(
     local_floor = interpolate_steps(floors, step, np.arange(len(levels)))
     initial_scores = _initial_scores(levels - local_floor, extractor)
     if initial_scores is None:
-        return SignalModel(_judge_noise(levels, extractor, spectra, nonsilent), floor)
+        return SignalModel(_judge_noise(levels, extractor, spectra), floor)
     smoothed = compute_running_mean(levels, extractor.level_smoothing_frames)
-    fitted = _fit_classes(smoothed, initial_scores, extractor)
-    if fitted is None:
-        return indistinct
+    level_db = np.asarray(
+        compute_running_mean(to_db(level), extractor.level_smoothing_frames), np.float64
+    )
+    fitted = _fit_classes(smoothed, initial_scores, extractor, spectra, level_db)
+    if isinstance(fitted, Verdict):
+        return SignalModel(fitted, floor)
     signal, noise, is_open = fitted
     contrast = rms_db(level[is_open]) - rms_db(level[~is_open])
     is_noise = ~_is_near_signal(is_open, extractor) & is_full
@@ -218,23 +204,26 @@ def learn_signal_model(
         extractor.frames(DRIFT_LAG_MS),
         float(10 * np.log10(floor)) + MIN_BAND_OVER_DEPTH_DB,
     )
-    nonsilent[nonsilent] = ~is_open
-    verdict = _judge_classes(contrast, drift_ratio, spectra, nonsilent)
-    if verdict is not Verdict.SEPARATED:
-        return SignalModel(verdict, floor, contrast_db=contrast)
-    return SignalModel(verdict, floor, signal, noise, contrast)
+    verdict = _judge_classes(contrast, drift_ratio, spectra, ~is_open)
+    model = SignalModel(
+        verdict,
+        floor,
+        contrast_db=contrast,
+        noise_db=float(to_db(median(level[~is_open]))),
+        signal_db=rms_db(level[is_open]),
+    )
+    return replace(model, signal=signal, noise=noise) if verdict is Verdict.SEPARATED else model
 
 
 def _judge_noise(
     levels: BandLevelsDb,
     extractor: BandLevelExtractor,
     spectra: SparseSpectra,
-    is_noise: NDArray[np.bool_],
 ) -> Verdict:
     """Return the verdict on a recording without any frame clearly above the floor."""
     if _mean_jump_db(levels, extractor.disjoint_distance) < MIN_NOISE_JUMP_DB:
         return Verdict.STEADY_TONE
-    return Verdict.TONAL if spectra.is_tonal(is_noise) else Verdict.NOISE_ONLY
+    return Verdict.TONAL if spectra.is_tonal(np.ones(len(levels), np.bool_)) else Verdict.NOISE_ONLY
 
 
 def _judge_classes(
@@ -279,14 +268,23 @@ def _initial_scores(
 
 
 def _fit_classes(
-    levels: BandLevelsDb, score: NDArray[np.float64], extractor: BandLevelExtractor
-) -> tuple[ShrunkGaussian, ShrunkGaussian, NDArray[np.bool_]] | None:
-    """Return signal, noise and a mask of open frames; None if either class has too few frames."""
+    levels: BandLevelsDb,
+    score: NDArray[np.float64],
+    extractor: BandLevelExtractor,
+    spectra: SparseSpectra,
+    level_db: NDArray[np.float64],
+) -> tuple[ShrunkGaussian, ShrunkGaussian, NDArray[np.bool_]] | Verdict:
+    """Return signal, noise and a mask of open frames; a verdict if a class has too few frames."""
+    is_steady = find_steady_noise(spectra, level_db, extractor.frames(1000))
     for _ in range(EM_ROUNDS):
-        is_signal = score >= 0
+        is_signal = (score >= 0) & ~is_steady
         is_noise = ~_is_near_signal(is_signal, extractor)
         if min(np.count_nonzero(is_signal), np.count_nonzero(is_noise)) < MIN_CLASS_FRAMES:
-            return None
+            return Verdict.INDISTINCT
+        is_music = find_music(spectra, is_noise, level_db, extractor.frames(DRIFT_LAG_MS))
+        is_signal, is_noise = is_signal | is_music, is_noise & ~is_music
+        if np.count_nonzero(is_noise) < MIN_CLASS_FRAMES:
+            return Verdict.TONAL
         signal = ShrunkGaussian.fit(levels[is_signal], SIGNAL_PRIOR_DB)
         noise = ShrunkGaussian.fit(levels[is_noise], NOISE_PRIOR_DB)
         ratio = log_ratio(signal, noise, levels)
@@ -294,7 +292,9 @@ def _fit_classes(
             compute_running_mean(ratio, extractor.frames(SCORE_SMOOTHING_MS)), np.float64
         )
     is_open = score > OPEN_ABOVE
-    return None if is_open.all() or not is_open.any() else (signal, noise, is_open)
+    if is_open.all() or not is_open.any():
+        return Verdict.INDISTINCT
+    return signal, noise, is_open
 
 
 def log_ratio(

@@ -1,5 +1,7 @@
 """Window that all Fourier transforms and the overlap-add gain share."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,8 +9,9 @@ Window = NDArray[np.float64]
 """Weights of the samples of a frame, shaped (frame_length,)."""
 
 
+@lru_cache(maxsize=16)  # Several steps use the same windows, and so do the recordings of a batch.
 def hann_window(length: int, exponent: float = 1.0) -> Window:
-    """Return the periodic Hann window, raised to a power.
+    """Return the periodic Hann window, raised to a power; the array is read-only.
 
     With the exponent 1 it is the default window of librosa, `scipy.signal.windows.hann` with
     `sym=False`. With 0.5 it is the sine window, whose squares add up to a constant at an overlap
@@ -27,4 +30,6 @@ def hann_window(length: int, exponent: float = 1.0) -> Window:
     array([0. , 0.5, 1. , 0.5])
     """
     n = np.arange(length)
-    return np.asarray((0.5 - 0.5 * np.cos(2 * np.pi * n / length)) ** exponent)
+    window = np.asarray((0.5 - 0.5 * np.cos(2 * np.pi * n / length)) ** exponent)
+    window.flags.writeable = False  # because the cache shares it
+    return window

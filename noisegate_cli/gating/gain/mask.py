@@ -162,23 +162,12 @@ class GateMask(BlockProcessor[DetectorValues, Mask]):
         self._openings = MinRunLength(True, timing.min_open, gates)
         self._hold = timing.hold
         self._since_open = np.full(gates, NEVER)
-        self.statistics = GateStatistics()
 
     def process(self, values: DetectorValues, last: bool = False) -> Mask:
         """Return the frames of the mask that `values`, shaped (frames, gates), complete."""
         mask = self._closings.process(self._hysteresis.process(values, last), last)
         mask = self._openings.process(mask, last)
         since = frames_since(mask, self._since_open)
-        mask = since <= self._hold
-        self._count(mask)
         if len(mask):
             self._since_open = np.minimum(since[-1], NEVER)
-        return mask
-
-    def _count(self, mask: Mask) -> None:
-        states = np.concatenate([[self._since_open <= self._hold], mask])
-        self.statistics += GateStatistics(
-            frames=mask.size,
-            closed=int(mask.size - np.count_nonzero(mask)),
-            openings=int(np.count_nonzero(states[1:] & ~states[:-1])),
-        )
+        return since <= self._hold

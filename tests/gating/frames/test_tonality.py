@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from noisegate_cli.gating.frames.tonality import NarrowBandExtractor, compute_tonality_db
+from noisegate_cli.gating.frames.band_power import BandPowerExtractor
+from noisegate_cli.gating.frames.tonality import (
+    MAX_TONAL_HZ,
+    MIN_TONAL_HZ,
+    NARROW_BAND_HZ,
+    NarrowBandExtractor,
+    compute_tonality_db,
+)
 
 
 def tonality_db(y, rate):
@@ -43,3 +50,19 @@ def test_tonality_does_not_depend_on_the_level(gain):
 @pytest.mark.parametrize("rate", [100, 330])
 def test_a_rate_without_any_narrow_band_gives_no_spectra(rate):
     assert NarrowBandExtractor(rate).compute(np.ones((50 * rate, 2))).size == 0
+
+
+@pytest.mark.parametrize("sample_type", [np.float32, np.int16])
+def test_narrow_bands_equal_the_sums_over_weighted_bins(sample_type):
+    rate = 12000
+    noise = np.random.default_rng(1).normal(0, 0.1, (2 * rate, 2))
+    if sample_type is np.int16:
+        noise *= 32767
+    samples = noise.astype(sample_type)
+    narrow = NarrowBandExtractor(rate)
+    edges = np.arange(MIN_TONAL_HZ, MAX_TONAL_HZ + 1, NARROW_BAND_HZ)
+    dense = BandPowerExtractor(edges, rate, narrow.frame_length, narrow.hop_length)
+    powers = narrow.compute(samples)
+    expected = dense.compute(len(powers), samples)
+    assert powers.shape == (6, 2, 496)
+    assert powers == pytest.approx(expected, rel=1e-5)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisegate_cli.gating.gain.mask import GateMask, GateStatistics, Hysteresis, MinRunLength
+from noisegate_cli.gating.gain.mask import GateMask, Hysteresis, MinRunLength
 from noisegate_cli.gating.timing import Timing
 from tests import reference
 
@@ -47,7 +47,6 @@ def test_the_mask_does_not_depend_on_the_block_size(
     )
     expected = whole_gate.process(array, last=True)
     assert np.array_equal(process_in_parts(block_gate, array, cuts), expected)
-    assert block_gate.statistics == whole_gate.statistics
 
 
 @given(st.lists(st.booleans(), max_size=60), st.booleans(), durations, cut_lists)
@@ -109,10 +108,3 @@ def test_hysteresis_keeps_its_state_between_blocks():
     assert gate.process(np.array([[0.3]])).all()
     assert gate.process(np.array([[0.15]])).all()
     assert not gate.process(np.array([[0.1]])).any()
-
-
-def test_statistics_count_frames_and_openings():
-    gate = GateMask(0.2, 0.1, build_timing())
-    gate.process(np.array([[0.3], [0], [0.3], [0], [0]]))
-    assert gate.statistics == GateStatistics(frames=5, closed=3, openings=2)
-    assert gate.statistics.closed_share == 0.6

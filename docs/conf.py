@@ -1,0 +1,33 @@
+"""Configuration of Sphinx, which builds the manual and the man page: `make docs`."""
+
+import re
+from pathlib import Path
+
+import noisegate_cli
+
+ROOT = Path(__file__).parent.parent
+
+project = "ngate"
+author = "The ngate authors"
+project_copyright = f"2026, {author}"
+version = release = noisegate_cli.__version__
+# The date of the man page must not depend on the day of the build.
+today = re.findall(r'^date-released: "(.*)"', (ROOT / "CITATION.cff").read_text(), re.M)[0]
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+copybutton_prompt_text = "$ "
+
+napoleon_google_docstring = False
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+autodoc_preserve_defaults = True
+
+html_theme = "furo"
+html_title = f"ngate {release}"
+html_show_sourcelink = False
+
+man_pages = [("options", "ngate", "noise gate for recordings", author, 1)]
+man_show_urls = True

@@ -1,0 +1,146 @@
+"""Excerpts of a recording, for a quick listen."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from noisegate_cli.errors import SettingsError, SignalError
+from noisegate_cli.gating.segments import Segments
+from noisegate_cli.samples import Samples
+from noisegate_cli.text import format_time
+
+MAX_LEAD_S = 1.0
+"""Time before the first edge in an excerpt that is chosen automatically, at the most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excerpt:
+    """A part of a recording, which alone is written. The gate is that of the whole recording.
+
+    Parameters
+    ----------
+    start
+        Start in seconds, rounded down to a whole hop. None is where the gate opens and closes most
+        often.
+    duration
+        Duration in seconds; None is the rest of the recording, and needs a start.
+
+    Raises
+    ------
+    SettingsError
+        If a value is negative, or both are None.
+    """
+
+    start: float | None = None
+    duration: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.start is None and self.duration is None:
+            raise SettingsError("an excerpt needs a start, a duration, or both")
+        if self.start is not None and not 0 <= self.start < math.inf:
+            raise SettingsError(f"start {self.start:g} must be 0 s or more")
+        if self.duration is not None and not 0 < self.duration < math.inf:
+            raise SettingsError(f"duration {self.duration:g} must be more than 0 s")
+
+
+class SampleSpan(NamedTuple):
+    """A part of a recording in samples."""
+
+    start: int = 0
+    end: float = math.inf
+    """First sample after the part."""
+
+    def limit_length(self, samples: int) -> int:
+        """Return the length of the part of a recording with `samples` samples; 0 if unknown."""
+        if math.isinf(self.end):
+            return max(0, samples - self.start)
+        length = int(self.end) - self.start
+        return max(0, min(length, samples - self.start)) if samples else length
+
+    def check_start(self, samples: int, sample_rate: int) -> None:
+        """Raise SignalError if a recording with `samples` samples ends before the part begins."""
+        if self.start and self.start >= samples:
+            raise SignalError(
+                f"it ends at {format_time(samples / sample_rate)}, before the excerpt begins, "
+                f"at {format_time(self.start / sample_rate)}"
+            )
+
+
+class Cropper:
+    """Cuts blocks of samples to a part of the recording."""
+
+    def __init__(self, span: SampleSpan) -> None:
+        self._span = span
+        self._position = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no later block contains a sample of the part."""
+        return self._position >= self._span.end
+
+    def process(self, *blocks: Samples) -> tuple[Samples, ...]:
+        """Return the samples within the part; the blocks begin at the same sample."""
+        start = max(0, self._span.start - self._position)
+        end = max(0, min(self._span.end - self._position, len(blocks[0])))
+        self._position += len(blocks[0])
+        return tuple(block[start : int(end)] for block in blocks)
+
+
+class AlignedInput:
+    """Holds the input back until the gate has returned the same samples."""
+
+    def __init__(self) -> None:
+        self._pending: list[Samples] = []
+
+    def process(self, block: Samples, length: int) -> Samples:
+        """Add a block, which is copied, and return the next `length` samples."""
+        samples = np.concatenate([*self._pending, block])
+        self._pending = [samples[length:].copy()]
+        return samples[:length]
+
+
+def choose_span(
+    excerpt: Excerpt, segments: Segments | None, sample_rate: int, hop: int
+) -> SampleSpan:
+    """Return an excerpt in samples, which begins with a whole hop.
+
+    `segments` are the open stretches of the whole recording; they are needed only if the excerpt
+    has no start.
+    """
+    start = excerpt.start
+    if start is None:
+        assert segments is not None
+        assert excerpt.duration is not None
+        start = find_busiest(segments, excerpt.duration)
+    # A microsample is less than any sample, and more than a rounding error.
+    first = int(start * sample_rate + 1e-6) // hop * hop
+    if excerpt.duration is None:
+        return SampleSpan(first)
+    return SampleSpan(first, first + max(1, round(excerpt.duration * sample_rate)))
+
+
+def find_busiest(segments: Segments, duration: float) -> float:
+    """Return when the stretch of this duration begins in which the gate moves most often.
+
+    Parameters
+    ----------
+    segments
+        Open stretches of a recording.
+    duration
+        In seconds.
+
+    Returns
+    -------
+    float
+        In seconds. Of equal stretches it is the first. It is 0 if the gate never moves.
+    """
+    total = segments.length / segments.sample_rate
+    edges = np.sort(segments.seconds.ravel())
+    edges = edges[(edges > 0) & (edges < total)]
+    if not edges.size:
+        return 0.0
+    starts = np.clip(edges - min(MAX_LEAD_S, duration / 10), 0, max(0.0, total - duration))
+    counts = np.searchsorted(edges, starts + duration) - np.searchsorted(edges, starts)
+    return float(starts[np.argmax(counts)])

@@ -1,0 +1,157 @@
+"""Labels of a gate: from its result to a file, and from a file to stretches that force the gate."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from noisegate_cli.errors import SettingsError
+from noisegate_cli.files.formats import STDIO_PATH
+from noisegate_cli.gating.forced import ForcedStretches, Spans, to_spans
+from noisegate_cli.gating.segments import Segments
+
+if TYPE_CHECKING:
+    from noisegate_cli.files.labels.track import Envelope, LabelTrack, Stretch
+    from noisegate_cli.gating.gate import GateReport
+
+UNNAMED = "recording"
+"""Name of a recording from standard input or an array."""
+
+GAIN_DECIMALS = 9
+
+GivenSegments = Segments | ArrayLike | str | Path
+"""Open stretches: those of a result, an array shaped (n, 2) in seconds, or a label file."""
+
+
+def build_label_track(report: "GateReport", path: str | Path, channels: int) -> "LabelTrack":
+    """Return the open stretches and the dropouts of a gate as a label track.
+
+    Parameters
+    ----------
+    report
+        Report on the gate of a recording.
+    path
+        Path of the recording.
+    channels
+        Number of its channels.
+    """
+    from noisegate_cli.files.labels.track import LabelTrack, Mark, Stretch
+
+    segments = report.segments
+    is_separate = len(segments.runs) > 1
+    stretches = [
+        Stretch(start, end, gate if is_separate else None)
+        for gate, spans in enumerate(segments.edges, 1)
+        for start, end in spans
+    ]
+    marks = (Mark(chop.time, f"cut-off {chop.kind}") for chop in report.chops.worst)
+    return LabelTrack(
+        path=UNNAMED if str(path) in ("", ".", str(STDIO_PATH)) else str(path),
+        duration=segments.length / segments.sample_rate,
+        channels=channels,
+        stretches=tuple(sorted(stretches, key=lambda s: (s.start, s.channel or 0))),
+        marks=tuple(marks),
+        envelopes=tuple(_compute_envelopes(segments)),
+    )
+
+
+def _compute_envelopes(segments: Segments) -> "Iterable[Envelope]":
+    """Yield the gain curve of each gate, without the points on a straight line."""
+    gains = segments.compute_hop_gains().round(GAIN_DECIMALS)
+    times = np.arange(len(gains)) * segments.timing.hop_length / segments.sample_rate
+    for curve in gains.T:
+        slopes = np.diff(curve)
+        is_bend = np.ones(len(curve), np.bool_)
+        is_bend[1:-1] = slopes[1:] != slopes[:-1]
+        yield tuple(zip(times[is_bend].tolist(), curve[is_bend].tolist(), strict=True))
+
+
+def write_labels(
+    path: str | Path, report: "GateReport", recording: str | Path = "", *, force: bool = False
+) -> None:
+    r"""Write the open stretches of a gate as labels.
+
+    Parameters
+    ----------
+    path
+        File to write. Its ending selects the format: `.txt` (Audacity), `.csv`, `.json`,
+        `.TextGrid`, `.rttm`, `.srt`, `.edl` or `.rpp`.
+    report
+        Result of `gate_file`, or of `gate` with `return_result=True`.
+    recording
+        Path of the recording, for formats that name it.
+    force
+        Whether to overwrite an existing file.
+
+    Raises
+    ------
+    LabelsError
+        If no format has this ending.
+    OutputError
+        If the file can't be written or exists already.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from noisegate_cli import gate
+    >>> y = np.sin(np.arange(24000) / 5) * np.repeat([0.001, 0.5, 0.001], 8000)
+    >>> result = gate(y, 16000, threshold=0.01, preset="hard", return_result=True)
+    >>> path = Path(tempfile.mkdtemp()) / "labels.txt"
+    >>> write_labels(path, result)
+    >>> path.read_text()
+    '0.488000\t1.016000\topen\n'
+    """
+    from noisegate_cli.files.labels.label_file import open_label_writer
+
+    with open_label_writer(Path(path), force) as write:
+        write(build_label_track(report, recording, len(report.segments.runs)))
+
+
+def build_forced(
+    segments: GivenSegments | None,
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
+) -> ForcedStretches:
+    """Return forced stretches from the parameters of `gate` and `gate_file`.
+
+    Raises
+    ------
+    SettingsError
+        If a stretch is no pair of times.
+    LabelsError
+        If `segments` is a path, and the file can't be read.
+    """
+    return ForcedStretches(
+        segments=None if segments is None else _collect_segments(segments),
+        keep=to_spans("keep", keep),
+        cut=to_spans("cut", cut),
+    )
+
+
+def _collect_segments(segments: GivenSegments) -> tuple[Spans, ...]:
+    if isinstance(segments, Segments):
+        return segments.edges
+    if isinstance(segments, str | Path):
+        from noisegate_cli.files.labels.label_file import read_label_file
+
+        return _group_by_channel(read_label_file(Path(segments)))
+    array = np.asarray(segments)
+    if array.size and (array.ndim != 2 or array.shape[1] != 2):
+        raise SettingsError(
+            f"segments shaped {array.shape} are no stretches: give seconds shaped (n, 2)"
+        )
+    return (to_spans("segments", array.reshape(-1, 2).tolist()),)
+
+
+def _group_by_channel(stretches: "list[Stretch]") -> tuple[Spans, ...]:
+    """Return the stretches for all channels, or those of each channel from 1 on."""
+    highest = max((stretch.channel or 0 for stretch in stretches), default=0)
+    if not highest:
+        return (tuple(stretch[:2] for stretch in stretches),)
+    # One tuple would be that of all channels.
+    return tuple(
+        tuple(stretch[:2] for stretch in stretches if stretch.channel in (None, channel))
+        for channel in range(1, max(2, highest) + 1)
+    )

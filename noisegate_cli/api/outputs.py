@@ -1,0 +1,151 @@
+"""The files that a call of `gate_file` writes, and checks that it may write them."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from noisegate_cli.errors import OutputError
+from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
+from noisegate_cli.files.output_naming import OutputOptions
+from noisegate_cli.files.output_target import (
+    check_inside,
+    default_output_path,
+    is_directory,
+    is_same_file,
+    output_info,
+)
+from noisegate_cli.files.reader import Reader
+from noisegate_cli.files.writer import check_overwrite
+from noisegate_cli.text import quote_path
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Files that a call of `gate_file` writes."""
+
+    target: AudioInfo
+    residue: AudioInfo | None
+    comparison: AudioInfo | None
+    """Input and output in turns."""
+    labels: Path | None
+    is_live: bool
+    """Whether samples are streamed from standard input to standard output."""
+
+    @property
+    def recordings(self) -> list[AudioInfo]:
+        """The files with samples."""
+        return [info for info in (self.target, self.residue, self.comparison) if info]
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """Paths of the files, by their description."""
+        recordings = {
+            "the output": self.target,
+            "the residue": self.residue,
+            "the comparison": self.comparison,
+        }
+        named = {name: info.path for name, info in recordings.items() if info}
+        return named | ({"the file of labels": self.labels} if self.labels else {})
+
+
+def plan_outputs(
+    reader: Reader,
+    output: str | Path | None,
+    options: OutputOptions,
+    force: bool,
+    sources: Mapping[str, Path],
+    *,
+    samples: int,
+    residue: str | Path | None = None,
+    comparison: str | Path | None = None,
+    labels: str | Path | None = None,
+) -> Outputs:
+    """Return the files to write, after checking that they may be written.
+
+    Parameters
+    ----------
+    reader
+        The recording.
+    output
+        Path of the output, or None.
+    options
+        Name and format of the output.
+    force
+        Whether existing files are overwritten.
+    sources
+        Paths of the files that are read, by their description.
+    samples
+        Expected length of the output in samples; 0 if unknown.
+    residue, comparison, labels
+        Paths of the other outputs, or None.
+
+    Raises
+    ------
+    OutputError
+        If a file exists, is one of the sources or another output, or can't be written.
+    LabelsError
+        If the name of the labels has the ending of no format.
+    """
+    info = replace(reader.info, samples=samples)
+    target = output_info(info, _resolve_output_path(reader.info, output, options), options)
+    doubled = replace(info, samples=2 * samples)
+    label_path = Path(labels) if labels else None
+    if options.labels:
+        label_path = target.path.with_name(f"{target.path.name}.{options.labels}")
+    if label_path:
+        from noisegate_cli.files.labels.label_file import find_output_format
+
+        find_output_format(label_path)
+    outputs = Outputs(
+        target,
+        output_info(info, Path(residue), options) if residue else None,
+        output_info(doubled, Path(comparison), options) if comparison else None,
+        label_path,
+        reader.info.path == target.path == STDIO_PATH and _is_live(reader, target),
+    )
+    check_paths(outputs.paths, sources, options, force)
+    return outputs
+
+
+def check_paths(
+    outputs: Mapping[str, Path], sources: Mapping[str, Path], options: OutputOptions, force: bool
+) -> None:
+    """Check that outputs are no sources, differ from each other, and may be written."""
+    earlier: dict[str, Path] = {}
+    for name, path in outputs.items():
+        for other_name, other in earlier.items():
+            if is_same_file(path, other):
+                raise OutputError(
+                    f"{quote_path(path)} is {other_name} already: give {name} another name"
+                )
+        earlier[name] = path
+        if path == STDIO_PATH:
+            continue
+        for description, source in sources.items():
+            if is_same_file(path, source):
+                raise OutputError(
+                    f"{quote_path(path)} is {description}, which is never overwritten: "
+                    "give another name"
+                )
+        if options.inside:
+            check_inside(path, options.inside)
+        check_overwrite(path, force)
+
+
+def _resolve_output_path(
+    info: AudioInfo, output: str | Path | None, options: OutputOptions
+) -> Path:
+    if output is None:
+        return default_output_path(info, options)
+    path = Path(output)
+    # A trailing slash marks a folder that may not exist yet.
+    is_folder = str(output).endswith(("/", os.sep)) or is_directory(path)
+    return path / default_output_path(info, options).name if is_folder else path
+
+
+def _is_live(reader: Reader, target: AudioInfo) -> bool:
+    """Return whether samples are streamed from standard input to standard output."""
+    from noisegate_cli.files.pipes import StreamReader, can_stream
+
+    return isinstance(reader, StreamReader) and can_stream(target)

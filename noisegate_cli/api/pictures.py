@@ -1,0 +1,62 @@
+"""Draw pictures of recordings and write them to files."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noisegate_cli.files.formats import STDIO_PATH
+from noisegate_cli.samples import to_db
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from noisegate_cli.gating.analysis import LevelReport
+    from noisegate_cli.plots.overview import Overview
+
+
+def check_picture(plot: str | Path | None, others: dict[str, Path], force: bool) -> Path | None:
+    """Return the path of a picture, or None without one, after checking that it can be written.
+
+    Raises
+    ------
+    OutputError
+        See `check_document`.
+    """
+    if plot is None:
+        return None
+    from noisegate_cli.files.document import check_document
+    from noisegate_cli.plots.style import FORMATS
+
+    path = Path(plot)
+    check_document(path, "picture", FORMATS, others, force)
+    return path
+
+
+def save_picture(figure: "Figure", path: Path, force: bool, fsync: bool = False) -> None:
+    """Write a figure in the format that the extension of the path names."""
+    from noisegate_cli.files.document import write_document
+    from noisegate_cli.plots.style import render
+
+    write_document(path, render(figure, path.suffix.lower().removeprefix(".")), force, fsync)
+
+
+def draw_analysis_of(path: Path | None, overview: "Overview", levels: "LevelReport") -> "Figure":
+    """Return the picture of an analysis of a recording."""
+    from noisegate_cli.plots.analysis_figure import draw_analysis
+
+    threshold = levels.suggestion.threshold
+    suggested_db = None if threshold is None else float(to_db(threshold))
+    return draw_analysis(overview, display_name(path), suggested_db)
+
+
+def draw_gate_of(path: Path | None, overview: "Overview") -> "Figure":
+    """Return the picture of a gate."""
+    from noisegate_cli.plots.gate_figure import draw_gate
+
+    return draw_gate(overview, display_name(path))
+
+
+def display_name(path: Path | None) -> str:
+    """Return the name of a recording for a title; None is an array."""
+    if path is None:
+        return "array"
+    return "standard input" if path == STDIO_PATH else path.name

@@ -1,0 +1,78 @@
+"""Write a file that is no recording, such as a picture: whole or not at all."""
+
+from pathlib import Path
+
+from noisegate_cli.errors import OutputError
+from noisegate_cli.files.output_target import is_same_file
+from noisegate_cli.files.partial_files import partial_path, rename_without_replacing, sync_file
+from noisegate_cli.files.unfinished import remove_when_left
+from noisegate_cli.files.writer import check_overwrite, is_stream, unwritable_message
+from noisegate_cli.text import quote_path
+
+
+def check_document(
+    path: Path, kind: str, extensions: tuple[str, ...], others: dict[str, Path], force: bool
+) -> None:
+    """Check that a document can be written to `path`, before the work that leads to it.
+
+    Parameters
+    ----------
+    path
+        Path of the document.
+    kind
+        What it is, for messages, such as "a picture".
+    extensions
+        Extensions that it may have, without dots.
+    others
+        Other files of the same call, by their description: none may be overwritten.
+    force
+        Whether to overwrite an existing file.
+
+    Raises
+    ------
+    OutputError
+        If `path` has another extension, is one of the others, is a directory, or exists and
+        `force` is false.
+    """
+    if path.suffix.lower().removeprefix(".") not in extensions:
+        *most, final = (f".{extension}" for extension in extensions)
+        raise OutputError(
+            f"{quote_path(path)} doesn't say what kind of {kind} to write: "
+            f"let the name end in {', '.join(most)} or {final}"
+        )
+    for description, other in others.items():
+        if is_same_file(path, other):
+            raise OutputError(f"{quote_path(path)} is {description}: give the {kind} another name")
+    check_overwrite(path, force)
+
+
+def write_document(path: Path, content: bytes, force: bool = False, fsync: bool = False) -> None:
+    """Write a file that appears when it is complete.
+
+    Raises
+    ------
+    OutputError
+        If it exists and `force` is false, or can't be written.
+    """
+    check_overwrite(path, force)
+    try:
+        if is_stream(path):
+            path.write_bytes(content)
+            return
+        partial = partial_path(path)
+        new_folders = [folder for folder in path.parents if not folder.exists()]
+        with remove_when_left(partial, new_folders):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("xb") as file:
+                file.write(content)
+            if fsync:
+                sync_file(partial)
+            if force:
+                partial.replace(path)
+            else:
+                rename_without_replacing(partial, path)
+    except FileExistsError:
+        check_overwrite(path, force)
+        raise
+    except OSError as error:
+        raise OutputError(unwritable_message(path, error)) from error

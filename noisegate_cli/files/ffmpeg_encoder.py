@@ -1,0 +1,192 @@
+"""Write formats that libsndfile doesn't support, through PyAV (FFmpeg's libraries)."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from noisegate_cli.files.chapters import Chapter, convert_to_ffmpeg
+from noisegate_cli.files.ffmpeg_frames import SPEAKERS
+from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.output_file import OutputFile
+from noisegate_cli.samples import Samples
+
+MP4_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
+CODEC_LAYOUTS = {"AAC": MP4_LAYOUTS, "ALAC_16": MP4_LAYOUTS, "ALAC_24": MP4_LAYOUTS}
+"""Channel layouts that a codec supports, by number of channels."""
+
+
+class PyavEncoder:
+    """A recording open for writing through PyAV."""
+
+    def __init__(
+        self,
+        path: Path,
+        info: AudioInfo,
+        tags: dict[str, str],
+        chapters: tuple[Chapter, ...] = (),
+    ) -> None:
+        self._info = info
+        muxer, codec = info.container.muxer, info.container.encoders[info.subtype]
+        # MP4 rounds the length in its edit list to units of this time scale.
+        options = {"movie_timescale": str(info.sample_rate)} if info.format == "M4A" else {}
+        if muxer in ("matroska", "webm"):
+            options = {"fflags": "+bitexact"}  # Otherwise the file contains random identifiers.
+        self._file = OutputFile(path)
+        self._container: Any = av.open(self._file, "w", format=muxer, options=options)
+        self._container.metadata.update(tags)
+        if chapters:
+            self._container.set_chapters(convert_to_ffmpeg(chapters))
+        self._layout = channel_layout(info)
+        self._stream: Any = self._container.add_stream(
+            codec, rate=info.sample_rate, layout=self._layout
+        )
+        coder: Any = self._stream.codec_context
+        if info.is_lossy and info.bit_rate:
+            coder.bit_rate = info.bit_rate
+        coder.format = av.AudioFormat(ENCODER_SAMPLE_FORMATS[codec, info.dtype.name])
+        self._encoded_samples = 0
+        self._frame_samples = 0
+        """Length of the frames to encode; 0 if the encoder divides blocks into frames itself."""
+        if _find_min_frame_samples(info):
+            coder.open()
+            self._frame_samples = coder.frame_size
+        self._rest = np.zeros((0, info.channels), info.dtype)
+        """Samples that do not fill a frame yet."""
+
+    def write(self, block: Samples) -> None:
+        """Append samples in the sample type of the file."""
+        if self._frame_samples:
+            block = np.concatenate([self._rest, block])
+            end = len(block) // self._frame_samples * self._frame_samples
+            block, self._rest = block[:end], block[end:]
+        if len(block):
+            self._container.mux(self._stream.encode(self._build_frame(block)))
+            self._file.check()
+
+    def _build_frame(self, block: Samples) -> Any:
+        """Return the next frame of samples."""
+        names = {"int16": "s16", "int32": "s32", "float32": "flt", "float64": "dbl"}
+        packed = np.ascontiguousarray(block).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, names[block.dtype.name], self._layout)
+        frame.sample_rate = self._info.sample_rate
+        frame.time_base = Fraction(1, self._info.sample_rate)
+        frame.pts = self._encoded_samples
+        self._encoded_samples += len(block)
+        return frame
+
+    def close(self) -> None:
+        """Flush the encoder, write the index and close the file."""
+        if not self._file.closed:
+            try:
+                is_short = 0 < len(self._rest) < _find_min_frame_samples(self._info)
+                if len(self._rest) and not is_short:
+                    self._container.mux(self._stream.encode(self._build_frame(self._rest)))
+                self._container.mux(self._stream.encode(None))
+                if is_short:
+                    self._container.mux(self._encode_short_frame(self._rest))
+                self._container.close()
+            finally:
+                self._file.close()
+
+    def _encode_short_frame(self, samples: Samples) -> Iterator[Any]:
+        """Yield the packet of a last frame for which the encoder allocates too little memory."""
+        coder = _create_coder(self._info)
+        if coder.name == "tta":
+            # The encoder has the same result for 24 bits, as there are no samples to predict from,
+            # but it allocates more memory.
+            coder.format = av.AudioFormat("s32")
+            samples = samples.astype(np.int32) << 8
+        else:
+            coder.options = {"compression_level": "0"}
+        for packet in (*coder.encode(self._build_frame(samples)), *coder.encode(None)):
+            packet.stream = self._stream
+            yield packet
+
+    def abandon(self) -> None:
+        """Close the file without completing it."""
+        self._file.discard()
+        with suppress(OSError):
+            self._file.close()
+
+
+ENCODER_SAMPLE_FORMATS = {
+    ("alac", "int16"): "s16p",
+    ("alac", "int32"): "s32p",
+    ("flac", "int16"): "s16",
+    ("flac", "int32"): "s32",
+    ("wavpack", "int16"): "s16p",
+    ("wavpack", "int32"): "s32p",
+    ("wavpack", "float32"): "fltp",
+    ("tta", "int16"): "s16",
+    ("tta", "int32"): "s32",
+    ("libopus", "float32"): "flt",
+    ("aac", "float32"): "fltp",
+}
+"""FFmpeg sample format that each encoder expects, by codec and numpy type."""
+
+
+@cache
+def unsupported_reason(info: AudioInfo) -> str:
+    """Return why PyAV can't write such a recording, or an empty string if it can."""
+    codec = info.container.encoders.get(info.subtype)
+    if codec is None:
+        return f"{info.format} can't hold {info.subtype}"
+    try:
+        coder = _create_coder(info)
+        coder.open()
+        is_supported = coder.frame_size == 0 or coder.frame_size >= _find_min_frame_samples(info)
+    except (av.FFmpegError, ValueError, OSError):
+        is_supported = False
+    return (
+        ""
+        if is_supported
+        else f"{codec} can't encode {info.channels} channels at {info.sample_rate} Hz"
+    )
+
+
+def _create_coder(info: AudioInfo) -> Any:
+    """Return an encoder that is not open yet."""
+    codec = info.container.encoders[info.subtype]
+    coder: Any = av.CodecContext.create(codec, "w")
+    coder.sample_rate = info.sample_rate
+    coder.layout = channel_layout(info)
+    coder.format = av.AudioFormat(ENCODER_SAMPLE_FORMATS[codec, info.dtype.name])
+    coder.time_base = Fraction(1, info.sample_rate)
+    return coder
+
+
+def _find_min_frame_samples(info: AudioInfo) -> int:
+    """Return the length of the shortest frame that the encoder can encode; 0 if any length.
+
+    For shorter frames, FFmpeg's encoder allocates too little memory, and ends the process.
+    """
+    codec = info.container.encoders[info.subtype]
+    if codec == "alac" and info.channels > 2:
+        return 8
+    return 2 if codec == "tta" and info.channels == 1 and info.subtype == "PCM_16" else 0
+
+
+def channel_layout(info: AudioInfo) -> str:
+    """Return FFmpeg's name for the channel layout of a recording."""
+    names = [name for bit, name in enumerate(SPEAKERS) if info.channel_mask >> bit & 1]
+    if info.subtype in CODEC_LAYOUTS:
+        return CODEC_LAYOUTS[info.subtype].get(info.channels, f"{info.channels} channels")
+    if len(names) == info.channels and info.channel_mask < 1 << len(SPEAKERS):
+        return "+".join(names)
+    default_layouts = {
+        1: "mono",
+        2: "stereo",
+        3: "2.1",
+        4: "quad",
+        5: "5.0",
+        6: "5.1",
+        7: "6.1",
+        8: "7.1",
+    }
+    return default_layouts.get(info.channels, f"{info.channels} channels")

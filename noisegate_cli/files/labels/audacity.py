@@ -1,0 +1,42 @@
+"""Label tracks of Audacity: start, end and text on each line, separated by tabs.
+
+Source: https://manual.audacityteam.org/man/importing_and_exporting_labels.html
+"""
+
+from noisegate_cli.errors import LabelsError
+from noisegate_cli.files.labels.track import (
+    LabelFormat,
+    LabelTrack,
+    Stretch,
+    create_stretches,
+    format_seconds,
+    numbered_lines,
+    parse_seconds,
+)
+
+
+def write(track: LabelTrack) -> str:
+    """Return the stretches as region labels and the moments as point labels."""
+    rows = [(stretch.start, stretch.end, stretch.text) for stretch in track.stretches]
+    rows += [(mark.time, mark.time, mark.text) for mark in track.marks]
+    return "".join(
+        f"{format_seconds(start)}\t{format_seconds(end)}\t{text}\n"
+        for start, end, text in sorted(rows)
+    )
+
+
+def read(text: str) -> list[Stretch]:
+    """Return the region labels, whatever their text. Point labels have no effect."""
+    stretches = []
+    for where, line in numbered_lines(text):
+        if line.startswith("\\"):  # the frequencies of the label before
+            continue
+        fields = line.split("\t", 2)
+        if len(fields) < 2:
+            raise LabelsError(f"{where}: it is not START, tab, END, tab, TEXT")
+        start, end = (parse_seconds(field, where) for field in fields[:2])
+        stretches += create_stretches(start, end, where, "".join(fields[2:]))
+    return stretches
+
+
+FORMAT = LabelFormat("Audacity labels", write, read)

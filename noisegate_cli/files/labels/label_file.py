@@ -1,0 +1,103 @@
+"""Read label files, and write them whole or not at all."""
+
+import codecs
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from noisegate_cli.errors import LabelsError
+from noisegate_cli.files.formats import STDIO_PATH
+from noisegate_cli.files.labels.registry import LABEL_FORMATS, find_label_format, find_reader
+from noisegate_cli.files.labels.track import LabelFormat, LabelTrack, Stretch
+from noisegate_cli.files.pipes import write_all
+from noisegate_cli.files.writer import is_stream, open_partial_file, wrap_write_errors
+from noisegate_cli.text import escape_undecodable, quote_path
+
+MAX_LABEL_BYTES = 1 << 26
+"""Maximum size of a label file that is read: a million labels."""
+
+STREAM_FORMAT = ".txt"
+"""Ending of the format for standard output and devices, whose names have no ending."""
+
+
+def find_output_format(path: Path) -> LabelFormat:
+    """Return the format in which to write `path`; see `find_label_format` for the error."""
+    if not path.suffix and is_stream(path):
+        return LABEL_FORMATS[STREAM_FORMAT]
+    return find_label_format(path)
+
+
+@contextmanager
+def open_label_writer(
+    path: Path, force: bool = False, fsync: bool = False
+) -> Iterator[Callable[[LabelTrack], None]]:
+    """Yield a function that writes a track; the file appears complete when the context exits.
+
+    Raises
+    ------
+    LabelsError
+        If the ending of the name is that of no format.
+    OutputError
+        If `path` exists and `force` is false, or if it can't be written.
+    """
+    label_format = find_output_format(path)
+
+    def encode(track: LabelTrack) -> bytes:
+        return escape_undecodable(label_format.write(track)).encode()
+
+    if is_stream(path):
+        yield lambda track: _write_to_stream(path, encode(track))
+        return
+    with open_partial_file(path, force, fsync) as partial:
+
+        def write(track: LabelTrack) -> None:
+            with wrap_write_errors(path):
+                partial.parent.mkdir(parents=True, exist_ok=True)
+                partial.write_bytes(encode(track))
+
+        yield write
+
+
+def _write_to_stream(path: Path, octets: bytes) -> None:
+    with wrap_write_errors(path):
+        if path == STDIO_PATH:
+            write_all(sys.stdout.buffer, octets)
+            return
+        with path.open("wb", buffering=0) as sink:
+            write_all(sink, octets)
+
+
+def read_label_file(path: Path) -> list[Stretch]:
+    """Return the stretches in a label file.
+
+    Raises
+    ------
+    LabelsError
+        If it can't be read, or is malformed; the message quotes the path and names the line.
+    """
+    read = find_reader(path)
+    try:
+        if stat.S_ISDIR(path.stat().st_mode):
+            raise LabelsError(f"{quote_path(path)} is a directory: give a file of labels")
+        with path.open("rb") as file:
+            octets = file.read(MAX_LABEL_BYTES + 1)
+    except OSError as error:
+        raise LabelsError(f"{quote_path(path)} can't be read: {error.strerror}") from error
+    if len(octets) > MAX_LABEL_BYTES:
+        raise LabelsError(f"{quote_path(path)} is too large for a file of labels")
+    try:
+        return read(_decode(octets))
+    except LabelsError as error:
+        raise LabelsError(f"{quote_path(path)}, {error}") from None
+
+
+def _decode(octets: bytes) -> str:
+    """Return a text in UTF-8, or in UTF-16 with a byte order mark, as Praat writes it."""
+    is_utf_16 = octets.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return octets.decode("utf-16" if is_utf_16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        raise LabelsError(f"line {line}: it is no text in UTF-8") from None

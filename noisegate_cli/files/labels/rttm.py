@@ -1,0 +1,52 @@
+"""RTTM of NIST: type, file, channel, start, duration and name on each line.
+
+Source: NIST, The 2009 Rich Transcription Evaluation Plan, appendix A.
+"""
+
+import re
+
+from noisegate_cli.errors import LabelsError
+from noisegate_cli.files.labels.track import (
+    LabelFormat,
+    LabelTrack,
+    Stretch,
+    create_stretches,
+    format_seconds,
+    numbered_lines,
+    parse_seconds,
+)
+
+SPEAKER = "SPEAKER"
+
+
+def write(track: LabelTrack) -> str:
+    """Return a SPEAKER line for each stretch."""
+    stem = track.name.rpartition(".")[0] or track.name
+    file = re.sub(r"\s", "_", stem) or "recording"
+    return "".join(
+        f"{SPEAKER} {file} {channel or 1} {format_seconds(start)} "
+        f"{format_seconds(round(end, 9) - round(start, 9))} <NA> <NA> "
+        f"{stretch.text.replace(' ', '_')} <NA> <NA>\n"
+        for stretch in track.stretches
+        for start, end, channel in [stretch]
+    )
+
+
+def read(text: str) -> list[Stretch]:
+    """Return the stretches of SPEAKER lines; the name `open_2` restricts one to channel 2."""
+    stretches = []
+    for where, line in numbered_lines(text):
+        fields = line.split()
+        if fields[0].startswith(";;"):
+            continue
+        if len(fields) not in (9, 10):
+            raise LabelsError(
+                f"{where}: it has {len(fields)} fields, and a line of RTTM has 9 or 10"
+            )
+        if fields[0] == SPEAKER:
+            start, duration = (parse_seconds(field, where) for field in fields[3:5])
+            stretches += create_stretches(start, start + duration, where, fields[7])
+    return stretches
+
+
+FORMAT = LabelFormat("RTTM", write, read)

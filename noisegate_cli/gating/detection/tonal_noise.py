@@ -1,0 +1,116 @@
+"""Tell quiet music from noise by its tones.
+
+Noise has a smooth spectrum, music has tones that last for longer than a second. Hum has tones too,
+but its level is constant.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisegate_cli.gating.frames.quantile import median
+from noisegate_cli.gating.frames.tonality import compute_tonality_db
+
+MIN_TONALITY_DB = 4.0
+"""Supposed noise whose mean spectrum is more tonal is music: noises have 0 to 3.0 dB, music 5.8 to
+16 dB."""
+
+STRETCH_SPECTRA, MIN_STRETCH_TONALITY_DB = 3, 3.2
+"""A stretch of supposed noise is music if its mean spectrum is more tonal. It has so many spectra,
+one to two seconds."""
+
+MAX_TONAL_SHARE = 0.5
+"""If more of the supposed noise is tonal, it is music only if all of it together is tonal: the
+noise of a room may have tones."""
+
+MIN_TONAL_CHANGE_DB = 1.0
+"""Hum hardly changes within half a second: by 0 to 0.7 dB, music by 1.4 dB or more."""
+
+MIN_TONAL_PAIRS = 5
+"""Fewest pairs of frames from which the change is computed."""
+
+Flags = NDArray[np.bool_]
+"""One value per frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class SparseSpectra:
+    """Powers of some frames in narrow bands."""
+
+    frames: NDArray[np.int64]
+    """Indices of the frames, shaped (spectra,), ascending."""
+    powers: NDArray[np.float32]
+    """Shaped (spectra, bands)."""
+
+    def select(self, selected: Flags) -> "SparseSpectra":
+        """Return the spectra of the selected frames; indices count only these frames."""
+        kept = selected[self.frames]
+        indices = np.cumsum(selected) - 1
+        return SparseSpectra(indices[self.frames[kept]], self.powers[kept])
+
+    def is_tonal(self, selected: Flags) -> bool:
+        """Return whether the mean spectrum of the selected frames is tonal."""
+        return _is_tonal(self.powers[selected[self.frames]], MIN_TONALITY_DB)
+
+
+def find_music(
+    spectra: SparseSpectra, is_noise: Flags, level_db: NDArray[np.float64], lag: int
+) -> Flags:
+    """Return the frames of supposed noise that are music.
+
+    Parameters
+    ----------
+    spectra
+        Spectra of some of the frames.
+    is_noise
+        Supposed noise, shaped (frames,).
+    level_db
+        Smoothed levels in dB, shaped (frames,).
+    lag
+        Distance in frames within which the level of music changes.
+
+    Returns
+    -------
+    numpy.ndarray
+        Boolean mask of the frames, shaped (frames,); all False if only hum is tonal.
+    """
+    is_music = find_tonal_stretches(spectra, is_noise) & is_noise
+    pairs = is_music[lag:] & is_music[:-lag]
+    if np.count_nonzero(pairs) >= MIN_TONAL_PAIRS:
+        change_db = float(median(np.abs(level_db[lag:] - level_db[:-lag])[pairs]))
+        if change_db < MIN_TONAL_CHANGE_DB:
+            return np.zeros_like(is_music)
+    if np.count_nonzero(is_music) > MAX_TONAL_SHARE * np.count_nonzero(
+        is_noise
+    ) and not spectra.is_tonal(is_noise):
+        return np.zeros_like(is_music)
+    return is_music
+
+
+def _is_tonal(powers: NDArray[np.float32], min_tonality_db: float) -> bool:
+    """Return whether the mean of spectra, shaped (spectra, bands), is tonal."""
+    if not powers.size:
+        return False
+    # The mean of a few spectra of noise has random peaks, the higher the fewer there are.
+    limit_db = min_tonality_db * max(1.0, STRETCH_SPECTRA / len(powers)) ** 0.5
+    return bool(compute_tonality_db(powers.mean(axis=0)) > limit_db)
+
+
+def find_tonal_stretches(spectra: SparseSpectra, is_noise: Flags) -> Flags:
+    """Return the frames near those spectra of noise around which the mean spectrum is tonal."""
+    kept = is_noise[spectra.frames]
+    frames, powers = spectra.frames[kept], spectra.powers[kept]
+    count = min(STRETCH_SPECTRA, len(frames))
+    if not count or not powers.size:
+        return np.zeros_like(is_noise)
+    starts = np.clip(np.arange(len(frames)) - count // 2, 0, len(frames) - count)
+    is_tonal = [
+        _is_tonal(powers[start : start + count], MIN_STRETCH_TONALITY_DB) for start in starts
+    ]
+    reach = int(median(np.diff(spectra.frames))) if len(spectra.frames) > 1 else len(is_noise)
+    changes = np.zeros(len(is_noise) + 1, np.int64)
+    centres = frames[is_tonal]
+    np.add.at(changes, np.maximum(centres - reach, 0), 1)
+    np.add.at(changes, np.minimum(centres + reach + 1, len(is_noise)), -1)
+    return np.asarray(np.cumsum(changes)[:-1] > 0)

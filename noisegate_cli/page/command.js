@@ -1,0 +1,52 @@
+// The command line and the labels for what the page shows.
+
+/** Return a time as minutes and seconds, with hours if needed. */
+function formatTime(seconds, digits = 2) {
+  const scale = 10 ** digits;
+  const total = Math.round(seconds * scale) / scale;
+  const s = (total % 60).toFixed(digits).padStart(digits ? digits + 3 : 2, "0");
+  const minutes = Math.floor(total / 60);
+  const hours = Math.floor(minutes / 60);
+  return hours ? `${hours}:${String(minutes % 60).padStart(2, "0")}:${s}` : `${minutes}:${s}`;
+}
+
+function formatNumber(x) {
+  return String(Math.round(x * 1000) / 1000);
+}
+
+/** Return the command that gates the recording as the page does. Only numbers are added here. */
+function formatCommand(data, settings, marks) {
+  const { start, end, flags } = data.command;
+  const words = [start];
+  const preset = data.presets[settings.preset];
+  if (settings.preset !== "voice") words.push(`${flags.preset}=${settings.preset}`);
+  for (const name of Object.keys(preset)) {
+    const value = settings[name];
+    if (value === preset[name]) continue;
+    const isRange = name === "range_db";
+    const text = value === null ? "mute" : formatNumber(value) + (isRange ? "dB" : "");
+    words.push(`${flags[name]}=${text}`);
+  }
+  if (settings.detector === "level") {
+    words.push(`${flags.threshold}=${formatNumber(settings.threshold_db)}dB`);
+  }
+  for (const mark of marks) {
+    words.push(`${flags[mark.kind]}=${formatTime(mark.start)}-${formatTime(mark.end)}`);
+  }
+  return [...words, end].join(" ");
+}
+
+/** Return seconds with 6 to 9 decimals, which distinguish all samples. */
+function formatSeconds(seconds) {
+  const text = seconds.toFixed(9);
+  return text.slice(0, -3) + text.slice(-3).replace(/0+$/, "");
+}
+
+/** Return the open stretches as a label track of Audacity, with the channel if each has a gate. */
+function formatLabels(data, masks) {
+  const rows = masks.flatMap((mask, gate) =>
+    listStretches(data, mask).map((stretch) => [...stretch, masks.length > 1 ? `open ${gate + 1}` : "open"]),
+  );
+  rows.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  return rows.map(([start, end, text]) => `${formatSeconds(start)}\t${formatSeconds(end)}\t${text}\n`).join("");
+}

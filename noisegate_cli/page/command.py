@@ -1,0 +1,16 @@
+"""Words of the command line that the page shows; only the terminal knows them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CommandWords:
+    """Parts of a command line, quoted for a shell, between which the page puts its settings."""
+
+    start: str
+    """The command, and the settings that the page can't change."""
+    end: str
+    """The recording."""
+    flags: Mapping[str, str]
+    """Flag of each setting that the page changes, and of the stretches to `keep` and to `cut`."""

@@ -1,0 +1,202 @@
+"""Make the page: read the recording, and put its data into the template."""
+
+import hashlib
+import html
+import json
+from base64 import b64encode
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from noisegate_cli.api.progress import ProgressCallback, scale_progress
+from noisegate_cli.api.recordings import AnalysisReport
+from noisegate_cli.errors import OutputError, SettingsError
+from noisegate_cli.files.document import write_document
+from noisegate_cli.files.output_target import is_same_file
+from noisegate_cli.files.reader import AudioReader, open_reader
+from noisegate_cli.files.writer import check_overwrite
+from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE
+from noisegate_cli.gating.settings import PRESETS, GateSettings
+from noisegate_cli.json_values import to_json_value
+from noisegate_cli.page.codes import (
+    LEVEL_OFFSET_DB,
+    LEVEL_STEP_DB,
+    PICTURE_STEPS,
+    SCORE_STEP,
+    pack_array,
+)
+from noisegate_cli.page.command import CommandWords
+from noisegate_cli.page.details import DetailCollector
+from noisegate_cli.page.moments import choose_stretches
+from noisegate_cli.page.sound import Sound, choose_max_whole_s, encode_stretches
+from noisegate_cli.page.survey import Survey, survey_recording
+from noisegate_cli.text import escape_unprintable, quote_path
+
+if TYPE_CHECKING:
+    from noisegate_cli.files.pipes import RawFormat
+
+SCRIPTS = ("gate.js", "command.js", "sound.js", "picture.js", "panels.js", "inputs.js", "main.js")
+"""Scripts of the page, in the order in which they depend on each other."""
+
+CONTROLS = (
+    "hysteresis_db",
+    "min_open_ms",
+    "min_closed_ms",
+    "lookahead_ms",
+    "attack_ms",
+    "hold_ms",
+    "release_ms",
+    "range_db",
+)
+"""Settings that the page changes, besides the threshold."""
+
+SURVEY_SHARE = 0.9
+"""Typical share of the work that the measurements take."""
+
+
+def write_page(
+    path: Path,
+    output: Path,
+    settings: GateSettings,
+    command: CommandWords,
+    *,
+    raw: "RawFormat | None" = None,
+    force: bool = False,
+    progress: ProgressCallback = lambda _: None,
+) -> AnalysisReport:
+    """Write a page on which a person hears the recording at `path` and sets the gate.
+
+    Parameters
+    ----------
+    path
+        The recording; `"-"` is standard input.
+    output
+        The page, an HTML file without references to other files.
+    settings
+        Settings with which the page begins. The threshold is automatic.
+    command
+        Words of the command line that the page shows.
+    raw
+        Sample format of an input without a header.
+    force
+        Whether to overwrite an existing page.
+    progress
+        Called with the finished share of the work, 0 to 1.
+
+    Returns
+    -------
+    AnalysisReport
+        The same as that of `analyze_file`.
+
+    Raises
+    ------
+    AudioError
+        If the recording can't be read or gated, or is too long for a page.
+    OutputError
+        If the page can't be written, exists already, or is the recording.
+    SettingsError
+        If the settings have a spectral gate, which a page can't apply.
+    """
+    if settings.spectral != "off":
+        raise SettingsError("a page has no spectral gate: leave out spectral=True")
+    if is_same_file(output, path):
+        raise OutputError(
+            f"{quote_path(output)} is the input, which is never overwritten: give another name"
+        )
+    check_overwrite(output, force)
+    with open_reader(path, raw, zero_nonfinite=settings.zero_nonfinite) as reader:
+        assert isinstance(reader, AudioReader)  # because streaming is not allowed
+        survey = survey_recording(reader, settings, scale_progress(progress, 0, SURVEY_SHARE))
+        details = DetailCollector(survey)
+        sounds = _read_sounds(reader, survey, details)
+    data = build_page_data(survey, sounds, details, command)
+    write_document(output, build_document(data, path).encode(), force)
+    progress(1.0)
+    return survey.analysis
+
+
+def _read_sounds(reader: AudioReader, survey: Survey, details: DetailCollector) -> list[Sound]:
+    info = survey.analysis.info
+    stretches = choose_stretches(
+        survey.moments, survey.duration_s, choose_max_whole_s(info.channels)
+    )
+    if not info.samples:
+        return []
+    with reader.reopen() as again:
+        return list(encode_stretches(again.blocks(), info, stretches, details.watch))
+
+
+def build_document(data: dict[str, Any], path: Path) -> str:
+    """Return the HTML text of the page of the recording at `path`.
+
+    Scripts and styles are allowed by their hashes only, so that nothing else in the page can run.
+    The data is JSON without `<`, which can't end its element.
+    """
+    folder = files("noisegate_cli.page")
+    style, script, template = (
+        "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
+        for names in (["page.css"], SCRIPTS, ["template.html"])
+    )
+    script = f'"use strict";\n(() => {{\n{script}\n}})();\n'
+    parts = {
+        "TITLE": html.escape(f"{escape_unprintable(path.name)} – ngate"),
+        "STYLE": style,
+        "STYLE_HASH": _hash(style),
+        "SCRIPT": script,
+        "SCRIPT_HASH": _hash(script),
+        "DATA": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
+    }
+    pieces = template.split("%%")
+    return "".join(parts[piece] if index % 2 else piece for index, piece in enumerate(pieces))
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def build_page_data(
+    survey: Survey, sounds: list[Sound], details: DetailCollector, command: CommandWords
+) -> dict[str, Any]:
+    """Return all that the scripts of the page need, as JSON-compatible data."""
+    info, timing = survey.analysis.info, survey.timing
+    data = {
+        "name": escape_unprintable(info.path.name),
+        "sample_rate": info.sample_rate,
+        "channels": info.channels,
+        "samples": info.samples,
+        "frames": len(survey.levels),
+        "gates": survey.levels.shape[1],
+        "frame_length": timing.frame_length,
+        "hop_length": timing.hop_length,
+        "level_step_db": LEVEL_STEP_DB,
+        "level_offset_db": LEVEL_OFFSET_DB,
+        "score_step": SCORE_STEP,
+        "open_above": OPEN_ABOVE,
+        "close_below": CLOSE_BELOW,
+        "settings": _controls(survey.analysis.settings, survey.range_db),
+        "threshold_db": survey.threshold_db,
+        "presets": {
+            name: _controls(preset, preset.closed_range_db) for name, preset in PRESETS.items()
+        },
+        "moments": survey.moments,
+        "unit": survey.unit,
+        "command": command,
+        "peak_span": survey.peak_span,
+        "picture_column": survey.picture_column,
+        "picture_bands": survey.picture.shape[1],
+        "picture_steps": PICTURE_STEPS,
+        "picture_edges_hz": survey.picture_edges_hz.round(1),
+        "sounds": sounds,
+        "levels": pack_array(survey.levels.T),
+        "scores": pack_array(survey.scores.T),
+        "peaks": pack_array(survey.peaks),
+        "picture": pack_array(survey.picture),
+        "details": list(map(pack_array, details.pictures)),
+        "detail_column": details.column,
+    }
+    value: dict[str, Any] = to_json_value(data)
+    return value
+
+
+def _controls(settings: GateSettings, range_db: float) -> dict[str, float]:
+    return {name: getattr(settings, name) for name in CONTROLS} | {"range_db": round(range_db, 1)}

@@ -1,0 +1,194 @@
+// The law of the gate, as in the Python modules gating/gain/mask.py, gating/gain/envelope.py and
+// gating/gain/overlap_add.py: hysteresis, minimum durations, hold, marked stretches, gains.
+
+/** Round to the nearest integer, and halves to even, as Python does. */
+function roundHalfEven(x) {
+  const rounded = Math.round(x);
+  return rounded - x === 0.5 && rounded % 2 ? rounded - 1 : rounded;
+}
+
+/** Convert the settings to frames. */
+function computeTiming(data, settings) {
+  const framesPerMs = data.sample_rate / data.hop_length / 1000;
+  return {
+    minClosed: roundHalfEven(settings.min_closed_ms * framesPerMs),
+    minOpen: roundHalfEven(settings.min_open_ms * framesPerMs),
+    hold: roundHalfEven(settings.hold_ms * framesPerMs),
+    lookahead: Math.ceil(settings.lookahead_ms * framesPerMs - 1e-9),
+    attack: settings.attack_ms * framesPerMs,
+    release: settings.release_ms * framesPerMs,
+  };
+}
+
+/** Return the codes above which the gate opens, and at or below which it closes. */
+function computeThresholdCodes(data, settings) {
+  const code = (db) => (db - data.level_offset_db) / data.level_step_db;
+  const scale = 1e4; // Settings have few decimals, but their binary fractions are not exact.
+  const exact = (x) => Math.round(x * scale) / scale;
+  if (settings.detector === "auto") {
+    return [exact(data.open_above / data.score_step), exact(data.close_below / data.score_step)];
+  }
+  const threshold = settings.threshold_db;
+  return [exact(code(threshold)), exact(code(threshold - settings.hysteresis_db))];
+}
+
+/** Open above one value, close at or below another, and keep the state between them. */
+function applyHysteresis(values, openAbove, closeBelow) {
+  const mask = new Uint8Array(values.length);
+  let open = 0;
+  for (let k = 0; k < values.length; k++) {
+    if (values[k] > openAbove) open = 1;
+    else if (values[k] <= closeBelow) open = 0;
+    mask[k] = open;
+  }
+  return mask;
+}
+
+/** Invert runs of `value` that are shorter than `frames` and touch neither end. */
+function invertShortRuns(mask, value, frames) {
+  for (let start = 0, k = 1; k <= mask.length; k++) {
+    if (k < mask.length && mask[k] === mask[start]) continue;
+    const isInside = start > 0 && k < mask.length;
+    const isShort = mask[start] === value && k - start < frames;
+    if (isInside && isShort) mask.fill(1 - value, start, k);
+    // An inverted run continues the run before it, whose length no longer matters.
+    start = k;
+  }
+}
+
+/** Keep the gate open for some frames after each open frame. */
+function applyHold(mask, hold) {
+  for (let k = 0, left = 0; k < mask.length; k++) {
+    if (mask[k]) left = hold;
+    else if (left > 0) {
+      mask[k] = 1;
+      left--;
+    }
+  }
+}
+
+/** Return the first frame that overlaps a stretch, and the first frame after it. */
+function findFramesWithin({ start, end }, data) {
+  const half = data.frame_length / 2;
+  const first = Math.floor(start * data.sample_rate + 1e-6);
+  const last = Math.ceil(end * data.sample_rate - 1e-6);
+  return [Math.floor((first - half) / data.hop_length) + 1, Math.ceil((last + half) / data.hop_length)];
+}
+
+/** Close the cut stretches, with the fades outside, and open the kept ones, which have priority. */
+function applyMarks(mask, marks, timing, data) {
+  const fill = (value, first, after) => {
+    if (after > 0) mask.fill(value, Math.max(0, first), after);
+  };
+  for (const mark of marks.filter(({ kind }) => kind === "cut")) {
+    const [first, after] = findFramesWithin(mark, data);
+    const fadeOut = Math.max(1, Math.ceil(timing.release));
+    const fadeIn = timing.lookahead + Math.max(1, Math.ceil(timing.attack));
+    fill(0, first + 1 - fadeOut, after + fadeIn - 1);
+  }
+  for (const mark of marks.filter(({ kind }) => kind === "keep")) {
+    fill(1, ...findFramesWithin(mark, data));
+  }
+}
+
+/** Return the mask of each gate, one byte per frame: 1 is open. */
+function computeMasks(data, settings, marks = []) {
+  const timing = computeTiming(data, settings);
+  const [openAbove, closeBelow] = computeThresholdCodes(data, settings);
+  const values = settings.detector === "auto" ? data.scores : data.levels;
+  return values.map((gateValues) => {
+    const mask = applyHysteresis(gateValues, openAbove, closeBelow);
+    invertShortRuns(mask, 0, timing.minClosed);
+    invertShortRuns(mask, 1, timing.minOpen);
+    applyHold(mask, timing.hold);
+    applyMarks(mask, marks, timing, data);
+    return mask;
+  });
+}
+
+/** Return the gain at a distance of 0, 1, 2, … frames from an open one: a raised cosine. */
+function computeFade(length, closedGain) {
+  const fade = [];
+  for (let d = 0; d < Math.ceil(length); d++) {
+    fade.push(closedGain + (1 - closedGain) * Math.cos((Math.PI / 2) * (d / length)) ** 2);
+  }
+  return length ? [...fade, closedGain] : [1, closedGain];
+}
+
+function computeClosedGain(settings) {
+  return settings.range_db === null ? 0 : 10 ** (settings.range_db / 20);
+}
+
+/** Return the gain of each frame of a mask. */
+function computeGains(data, settings, mask) {
+  const timing = computeTiming(data, settings);
+  const closedGain = computeClosedGain(settings);
+  const before = [...Array(timing.lookahead).fill(1), ...computeFade(timing.attack, closedGain)];
+  const after = computeFade(timing.release, closedGain);
+  const gains = new Float32Array(mask.length);
+  for (let k = 0, since = Infinity; k < mask.length; k++) {
+    since = mask[k] ? 0 : since + 1;
+    gains[k] = after[Math.min(since, after.length - 1)];
+  }
+  for (let k = mask.length - 1, until = Infinity; k >= 0; k--) {
+    until = mask[k] ? 0 : until + 1;
+    gains[k] = Math.max(gains[k], before[Math.min(until, before.length - 1)]);
+  }
+  return gains;
+}
+
+/**
+ * Return a function that computes the gain at a time: the overlap-add of the gains of the frames
+ * that cover a sample, with the squared Hann window as weights.
+ */
+function createGainCurve(data, gains) {
+  const { hop_length: hop, frame_length: length } = data;
+  const overlap = length / hop;
+  const weight = (i) => (0.5 - 0.5 * Math.cos((2 * Math.PI * i) / length)) ** 2;
+  const weights = Float64Array.from({ length }, (_, i) => weight(i));
+  return (seconds) => {
+    const sample = Math.floor(seconds * data.sample_rate + 1e-6);
+    const firstFrame = Math.floor(sample / hop) - overlap / 2 + 1;
+    let sum = 0;
+    let total = 0;
+    for (let i = 0; i < overlap; i++) {
+      const frame = firstFrame + i;
+      if (frame < 0 || frame >= gains.length) continue;
+      const share = weights[sample - (frame * hop - length / 2)];
+      sum += share * gains[frame];
+      total += share;
+    }
+    return total ? sum / total : 1;
+  };
+}
+
+/** Return the open runs of a mask: the first frame of each, and the first frame after it. */
+function listRuns(mask) {
+  const runs = [];
+  for (let k = mask.indexOf(1); k >= 0; ) {
+    const closing = mask.indexOf(0, k);
+    const after = closing < 0 ? mask.length : closing;
+    runs.push([k, after]);
+    k = closing < 0 ? -1 : mask.indexOf(1, closing);
+  }
+  return runs;
+}
+
+/**
+ * Return the open stretches of a mask in seconds. The tool rounds them to frames again, so an edge
+ * is a quarter of a hop before the end of the recording at the latest, or at the end.
+ */
+function listStretches(data, mask) {
+  const { hop_length: hop, samples, sample_rate: rate, frames } = data;
+  const latest = Math.max(0, samples - hop / 4);
+  return listRuns(mask)
+    .map(([first, after]) => [Math.min(first * hop, latest), after === frames ? samples : Math.min(after * hop, latest)])
+    .filter(([start, end]) => start < end)
+    .map(([start, end]) => [start / rate, end / rate]);
+}
+
+/** Return the mask that is open where any gate is. */
+function mergeMasks(masks) {
+  if (masks.length === 1) return masks[0];
+  return masks[0].map((_, k) => (masks.some((mask) => mask[k]) ? 1 : 0));
+}

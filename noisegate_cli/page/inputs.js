@@ -1,0 +1,179 @@
+// Connect the buttons, the mouse, touch and the keys to the page.
+
+const KEYS = [
+  ["Space", "play or pause"],
+  ["1, 2, 3", "hear before, after, removed"],
+  ["M", "match loudness"],
+  ["← →", "back or forward by a second, with Shift by a tenth"],
+  ["+ −, 0", "zoom in, zoom out, all; Ctrl with the wheel zooms too"],
+  ["N, P", "next or previous moment"],
+  [", .", "threshold down or up by half a decibel"],
+  ["[ ]", "start or end of a stretch, here"],
+  ["K, X", "keep or cut the stretch"],
+  ["Esc", "forget the stretch"],
+  ["C, S", "copy the command, save the labels"],
+];
+
+function listenToControls(page) {
+  const on = (id, type, action) => $(id).addEventListener(type, action);
+  on("play", "click", () => page.togglePlay());
+  on("match", "change", (event) => page.toggleMatch(event.target.checked));
+  on("seek", "input", (event) => page.setPosition(Number(event.target.value)));
+  on("zoom-in", "click", () => page.zoom(0.5));
+  on("zoom-out", "click", () => page.zoom(2));
+  on("zoom-all", "click", () => page.setView(0, page.duration));
+  on("keep", "click", () => page.markSelection("keep"));
+  on("cut", "click", () => page.markSelection("cut"));
+  on("copy", "click", () => page.copyCommand());
+  on("save", "click", () => page.saveLabels());
+  on("preset", "change", (event) => {
+    const preset = event.target.value;
+    Object.assign(page.state.settings, page.data.presets[preset], { preset });
+    page.announce(`Preset ${preset}.`);
+    page.update();
+  });
+  on("reset", "click", () => {
+    page.state.settings = page.createSettings();
+    page.update();
+  });
+  for (const id of ["from", "to"]) {
+    on(id, "change", () => {
+      if ($("from").value && $("to").value) page.select(Number($("from").value), Number($("to").value));
+    });
+  }
+  for (const radio of document.getElementsByName("listen")) {
+    radio.addEventListener("change", () => page.setListen(radio.value));
+  }
+  for (const radio of document.getElementsByName("detector")) {
+    radio.addEventListener("change", () => {
+      page.state.settings.detector = radio.value;
+      page.update();
+    });
+  }
+  addEventListener("resize", () => page.draw());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    page.picture.applyScheme();
+    page.draw();
+  });
+}
+
+function isNearThreshold(page, event, reach) {
+  const y = event.clientY - $("view").getBoundingClientRect().top;
+  return Math.abs(y - page.picture.yOfLevel(page.state.settings.threshold_db)) <= reach;
+}
+
+function listenToPointer(page) {
+  const view = $("view");
+  const offset = (event) => {
+    const box = view.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  };
+  const timeAt = (event) => page.picture.timeAt(offset(event)[0], page.state.view);
+  let drag = null;
+  view.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    const isThreshold = isNearThreshold(page, event, event.pointerType === "mouse" ? 8 : 18);
+    drag = { isThreshold, time: timeAt(event), x: event.clientX, moved: false };
+    view.setPointerCapture(event.pointerId);
+  });
+  view.addEventListener("pointermove", (event) => {
+    if (!drag) {
+      view.style.cursor = isNearThreshold(page, event, 8) ? "ns-resize" : "crosshair";
+    } else if (drag.isThreshold) {
+      const level = Math.max(-100, Math.min(0, page.picture.levelAtY(offset(event)[1])));
+      page.changeSetting("threshold_db", level);
+    } else if (drag.moved || Math.abs(event.clientX - drag.x) > 4) {
+      drag.moved = true;
+      page.select(drag.time, timeAt(event));
+    }
+  });
+  view.addEventListener("pointerup", (event) => {
+    if (drag && !drag.isThreshold && !drag.moved) page.setPosition(timeAt(event));
+    drag = null;
+  });
+  view.addEventListener("pointercancel", () => (drag = null));
+  // A finger on the threshold line must not scroll the page.
+  view.addEventListener(
+    "touchstart",
+    (event) => {
+      if (isNearThreshold(page, event.touches[0], 18)) event.preventDefault();
+    },
+    { passive: false },
+  );
+  view.addEventListener(
+    "wheel",
+    (event) => {
+      const length = page.state.view.end - page.state.view.start;
+      if (event.ctrlKey || event.metaKey) page.zoom(2 ** (event.deltaY / 200), timeAt(event));
+      else if (event.deltaX || event.shiftKey) {
+        page.scroll(((event.deltaX || event.deltaY) / view.clientWidth) * length);
+      } else return;
+      event.preventDefault();
+    },
+    { passive: false },
+  );
+  $("overview").addEventListener("pointerdown", (event) => {
+    const box = $("overview").getBoundingClientRect();
+    page.setPosition(((event.clientX - box.left) / box.width) * page.duration);
+  });
+}
+
+function createKeys() {
+  for (const [key, meaning] of KEYS) {
+    $("keys").append(create("dt", {}, create("kbd", { textContent: key })), create("dd", { textContent: meaning }));
+  }
+}
+
+function createKeyTable(page) {
+  const { player } = page;
+  const step = (event) => (event.shiftKey ? 0.1 : 1);
+  const moveMoment = (by) => {
+    const count = page.state.moments.length;
+    const first = by > 0 ? 0 : count - 1;
+    if (count) page.goToMoment(page.moment === undefined ? first : (page.moment + by + count) % count);
+  };
+  const moveThreshold = (by) => page.changeSetting("threshold_db", Math.min(0, page.state.settings.threshold_db + by));
+  const start = () => page.state.selection?.start ?? player.position;
+  const end = () => page.state.selection?.end ?? player.position;
+  return {
+    " ": () => page.togglePlay(),
+    1: () => page.setListen("before"),
+    2: () => page.setListen("after"),
+    3: () => page.setListen("removed"),
+    m: () => page.toggleMatch(!page.state.match),
+    ArrowLeft: (event) => page.setPosition(player.position - step(event)),
+    ArrowRight: (event) => page.setPosition(player.position + step(event)),
+    "+": () => page.zoom(0.5),
+    "=": () => page.zoom(0.5),
+    "-": () => page.zoom(2),
+    0: () => page.setView(0, page.duration),
+    n: () => moveMoment(1),
+    p: () => moveMoment(-1),
+    ",": () => moveThreshold(-0.5),
+    ".": () => moveThreshold(0.5),
+    "[": () => page.select(player.position, Math.max(end(), player.position)),
+    "]": () => page.select(Math.min(start(), player.position), player.position),
+    k: () => page.markSelection("keep"),
+    x: () => page.markSelection("cut"),
+    c: () => page.copyCommand(),
+    s: () => page.saveLabels(),
+    Escape: () => page.clearSelection(),
+  };
+}
+
+function listenToKeys(page) {
+  const table = createKeyTable(page);
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !$("shortcuts").checked) return;
+    const { target } = event;
+    const isText = target.matches('select, textarea, input[type="number"]');
+    const usesArrows = target.matches('input[type="range"], input[type="radio"]');
+    const usesSpace = target.matches("button, summary, input");
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (isText || (usesArrows && key.startsWith("Arrow")) || (usesSpace && key === " ")) return;
+    const action = table[key];
+    if (!action) return;
+    event.preventDefault();
+    action(event);
+  });
+}

@@ -1,0 +1,400 @@
+// Draw the waveform, the level, the score and the spectrogram.
+
+const SHADES = {
+  light: [[255, 255, 255], [190, 214, 240], [90, 140, 200], [40, 60, 130], [15, 10, 50]],
+  dark: [[14, 16, 22], [50, 35, 105], [140, 50, 125], [235, 110, 75], [252, 240, 170]],
+};
+const GAP = 6;
+const AXIS_HEIGHT = 18;
+const SCORE_RANGE = [-1, 1.4];
+
+/** Return an image of a spectrogram, one pixel for each column and band. */
+function createSpectrogramImage(data, picture, scheme) {
+  const bands = data.picture_bands;
+  const columns = picture.length / bands;
+  const canvas = document.createElement("canvas");
+  canvas.width = columns;
+  if (!columns) return canvas;
+  canvas.height = bands;
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(columns, bands);
+  const palette = createPalette(SHADES[scheme], data.picture_steps);
+  for (let column = 0; column < columns; column++) {
+    for (let band = 0; band < bands; band++) {
+      const shade = palette[picture[column * bands + band]];
+      image.data.set(shade, 4 * ((bands - 1 - band) * columns + column));
+    }
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
+function createPalette(stops, steps) {
+  return Array.from({ length: steps + 1 }, (_, step) => {
+    const position = (step / steps) * (stops.length - 1);
+    const index = Math.min(Math.floor(position), stops.length - 2);
+    const mix = (channel) =>
+      stops[index][channel] + (position - index) * (stops[index + 1][channel] - stops[index][channel]);
+    return [mix(0), mix(1), mix(2), 255];
+  });
+}
+
+/** Drawing of the visible part of the recording on a canvas. */
+class Picture {
+  constructor(data, canvas) {
+    this.data = data;
+    this.canvas = canvas;
+    this.levelRange = this.findLevelRange();
+    this.applyScheme();
+    this.layOut(true);
+  }
+
+  /** Take the colors of the page, and draw the image of the spectrogram in them. */
+  applyScheme() {
+    const style = getComputedStyle(document.documentElement);
+    const names = ["text", "muted", "wave", "level", "score", "threshold", "closed", "select"];
+    names.push("keep", "cut", "grid", "panel", "cursor");
+    this.colors = Object.fromEntries(
+      names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]),
+    );
+    const scheme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+    const { data } = this;
+    const create = (picture) => createSpectrogramImage(data, picture, scheme);
+    const rate = data.sample_rate;
+    this.spectrograms = [
+      { image: create(data.picture), start: 0, columnS: data.picture_column / rate },
+      ...data.details.map((picture, index) => ({
+        image: create(picture),
+        start: data.sounds[index].start_s,
+        columnS: data.detail_column / rate,
+      })),
+    ];
+  }
+
+  findLevelRange() {
+    const { levels, level_step_db: step, level_offset_db: offset } = this.data;
+    const codes = levels[0].filter((code) => code > 0).sort();
+    if (!codes.length) return [-90, 0];
+    const db = (share) => offset + step * codes[Math.floor(share * (codes.length - 1))];
+    return [Math.max(-120, Math.floor(db(0.01) / 10) * 10 - 10), Math.ceil(db(1) / 10) * 10];
+  }
+
+  /** Fit the canvas to its size on the screen, and place the lanes. */
+  layOut(withScore) {
+    const { canvas } = this;
+    const ratio = window.devicePixelRatio || 1;
+    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+      canvas.width = Math.round(width * ratio);
+      canvas.height = Math.round(height * ratio);
+    }
+    this.context = canvas.getContext("2d");
+    this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    const rows = withScore ? { wave: 3, level: 4, score: 2, mel: 4 } : { wave: 3, level: 5, mel: 5 };
+    const total = Object.values(rows).reduce((sum, row) => sum + row, 0);
+    const free = height - AXIS_HEIGHT - GAP * (Object.keys(rows).length - 1);
+    this.lanes = {};
+    let top = AXIS_HEIGHT;
+    for (const [name, row] of Object.entries(rows)) {
+      this.lanes[name] = { top, height: (free * row) / total };
+      top += this.lanes[name].height + GAP;
+    }
+    this.width = width;
+  }
+
+  timeAt(x, view) {
+    return view.start + (x / this.canvas.clientWidth) * (view.end - view.start);
+  }
+
+  yOfLevel(db) {
+    const { top, height } = this.lanes.level;
+    const [low, high] = this.levelRange;
+    return top + height * (1 - (Math.max(low, Math.min(high, db)) - low) / (high - low));
+  }
+
+  levelAtY(y) {
+    const { top, height } = this.lanes.level;
+    const [low, high] = this.levelRange;
+    return high - ((y - top) / height) * (high - low);
+  }
+
+  /** Draw everything for the state of the page. */
+  draw(state) {
+    this.layOut(state.settings.detector === "auto");
+    const { context, colors, lanes, width } = this;
+    const { start, end } = state.view;
+    this.x = (seconds) => ((seconds - start) / (end - start)) * width;
+    this.start = start;
+    this.secondsPerPixel = (end - start) / width;
+    context.clearRect(0, 0, width, this.canvas.clientHeight);
+    for (const { top, height } of Object.values(lanes)) {
+      context.fillStyle = colors.panel;
+      context.fillRect(0, top, width, height);
+    }
+    this.drawSpectrogram();
+    this.drawAxis(state);
+    this.drawWaveform(state);
+    this.drawClosed(state);
+    this.drawLevels(state);
+    if (lanes.score) this.drawScores(state);
+    this.drawMarks(state);
+    this.drawThreshold(state);
+    this.drawNames();
+    this.drawCursor(state);
+  }
+
+  drawAxis({ view }) {
+    const { context, colors } = this;
+    const wanted = this.secondsPerPixel * 90;
+    const steps = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
+    const step = steps.find((s) => s >= wanted) ?? 7200;
+    const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
+    context.font = "11px system-ui, sans-serif";
+    for (let n = Math.ceil(view.start / step); n * step <= view.end; n++) {
+      const x = this.x(n * step);
+      context.fillStyle = colors.grid;
+      context.fillRect(x, AXIS_HEIGHT - 4, 1, 4);
+      context.fillStyle = colors.muted;
+      context.fillText(formatTime(n * step, digits), x + 3, 11);
+    }
+  }
+
+  drawSpectrogram() {
+    const { context, data, lanes, width } = this;
+    const { top, height } = lanes.mel;
+    context.save();
+    context.beginPath();
+    context.rect(0, top, width, height);
+    context.clip();
+    // The first frame of a column is centered on its first sample.
+    const shift = data.frame_length / 4 / data.sample_rate;
+    for (const { image, start, columnS } of this.spectrograms) {
+      const [left, right] = [this.x(start - shift), this.x(start - shift + image.width * columnS)];
+      if (!image.width || right < 0 || left > width) continue;
+      context.imageSmoothingEnabled = columnS < this.secondsPerPixel;
+      context.drawImage(image, left, top, right - left, height);
+    }
+    context.restore();
+    for (const hz of [250, 1000, 4000, 16000]) {
+      const edges = data.picture_edges_hz;
+      const band = edges.findIndex((edge) => edge >= hz);
+      if (band <= 0) continue;
+      const share = (band - 1 + (hz - edges[band - 1]) / (edges[band] - edges[band - 1])) / (edges.length - 1);
+      this.drawText(hz < 1000 ? `${hz} Hz` : `${hz / 1000} kHz`, width - 4, top + height * (1 - share) + 4, "right");
+    }
+  }
+
+  drawText(text, x, y, align = "left") {
+    const { context, colors } = this;
+    context.font = "11px system-ui, sans-serif";
+    context.textAlign = align;
+    context.lineWidth = 3;
+    context.strokeStyle = colors.panel;
+    context.strokeText(text, x, y);
+    context.fillStyle = colors.text;
+    context.fillText(text, x, y);
+    context.textAlign = "left";
+  }
+
+  drawWaveform({ view }) {
+    const { context, colors, data, lanes, width } = this;
+    const { top, height } = lanes.wave;
+    const spanS = data.peak_span / data.sample_rate;
+    const middle = top + height / 2;
+    const spans = data.peaks.length / 2;
+    context.fillStyle = colors.wave;
+    for (let x = 0; x < width; x++) {
+      const time = view.start + x * this.secondsPerPixel;
+      const first = Math.floor(time / spanS);
+      const last = Math.max(first + 1, Math.ceil((time + this.secondsPerPixel) / spanS));
+      let [low, high] = [127, -127];
+      for (let span = first; span < Math.min(last, spans); span++) {
+        low = Math.min(low, data.peaks[2 * span]);
+        high = Math.max(high, data.peaks[2 * span + 1]);
+      }
+      if (low > high) continue;
+      const scale = height / 2 / 127;
+      context.fillRect(x, middle - high * scale, 1, Math.max(1, (high - low) * scale));
+    }
+  }
+
+  /** Shade the closed parts; the darker, the more of a pixel is turned down. */
+  drawClosed({ gainSums, settings }) {
+    const { context, colors, data, lanes, width } = this;
+    const framesPerS = data.sample_rate / data.hop_length;
+    const floor = computeClosedGain(settings);
+    context.fillStyle = colors.closed;
+    for (let x = 0, start = 0, shade = 0; x <= width; x++) {
+      const time = this.timeAtPixel(x);
+      const first = Math.max(0, Math.min(data.frames - 1, Math.round(time * framesPerS)));
+      const last = Math.max(first + 1, Math.min(data.frames, Math.round((time + this.secondsPerPixel) * framesPerS)));
+      const gain = (gainSums[last] - gainSums[first]) / (last - first);
+      const closed = floor < 1 ? Math.round(8 * (1 - (gain - floor) / (1 - floor))) / 8 : 0;
+      if (closed === shade && x < width) continue;
+      if (shade > 0) {
+        context.globalAlpha = shade;
+        for (const name of ["wave", "mel"]) {
+          context.fillRect(start, lanes[name].top, x - start, lanes[name].height);
+        }
+      }
+      [start, shade] = [x, closed];
+    }
+    context.globalAlpha = 1;
+  }
+
+  timeAtPixel(x) {
+    return this.start + x * this.secondsPerPixel;
+  }
+
+  drawLevels({ view }) {
+    const { data } = this;
+    const db = (code) => (code ? data.level_offset_db + data.level_step_db * code : -Infinity);
+    for (const level of [-80, -60, -40, -20, 0]) {
+      if (level <= this.levelRange[0] || level >= this.levelRange[1]) continue;
+      this.context.fillStyle = this.colors.grid;
+      this.context.fillRect(0, this.yOfLevel(level), this.width, 1);
+      this.drawText(`${level} dB`, this.width - 4, this.yOfLevel(level) - 2, "right");
+    }
+    this.drawTrack(view, data.levels, (code) => this.yOfLevel(db(code)), this.colors.level);
+  }
+
+  drawScores({ view }) {
+    const { data } = this;
+    const y = (code) => this.yOfScore(code * data.score_step);
+    this.drawTrack(view, data.scores, y, this.colors.score);
+    this.context.fillStyle = this.colors.threshold;
+    this.context.fillRect(0, this.yOfScore(data.open_above), this.width, 1);
+    this.context.globalAlpha = 0.5;
+    this.context.fillRect(0, this.yOfScore(data.close_below), this.width, 1);
+    this.context.globalAlpha = 1;
+  }
+
+  yOfScore(score) {
+    const { top, height } = this.lanes.score;
+    const [low, high] = SCORE_RANGE;
+    return top + height * (1 - (Math.max(low, Math.min(high, score)) - low) / (high - low));
+  }
+
+  /** Draw the range of a track at each pixel; of several gates, that of the highest values. */
+  drawTrack(view, tracks, y, color) {
+    const { context, data, width } = this;
+    const framesPerS = data.sample_rate / data.hop_length;
+    context.fillStyle = color;
+    let previous = null;
+    for (let x = 0; x < width; x++) {
+      const time = this.timeAtPixel(x);
+      const first = Math.max(0, Math.floor(time * framesPerS));
+      const last = Math.min(data.frames, Math.max(first + 1, Math.floor((time + this.secondsPerPixel) * framesPerS)));
+      let [low, high] = [Infinity, -Infinity];
+      for (let k = first; k < last; k++) {
+        for (const track of tracks) {
+          low = Math.min(low, track[k]);
+          high = Math.max(high, track[k]);
+        }
+      }
+      if (low > high) continue;
+      let [topY, bottomY] = [y(high), y(low)];
+      const own = [topY, bottomY];
+      // Join the line to the previous pixel.
+      if (previous) [topY, bottomY] = [Math.min(topY, previous[1]), Math.max(bottomY, previous[0])];
+      context.fillRect(x, topY, 1, Math.max(1.5, bottomY - topY));
+      previous = own;
+    }
+  }
+
+  drawThreshold({ settings }) {
+    const { context, colors, width } = this;
+    const isLevel = settings.detector === "level";
+    const line = (db, alpha, dash) => {
+      context.globalAlpha = alpha;
+      context.setLineDash(dash);
+      context.strokeStyle = colors.threshold;
+      context.lineWidth = 2;
+      context.beginPath();
+      context.moveTo(0, this.yOfLevel(db));
+      context.lineTo(width, this.yOfLevel(db));
+      context.stroke();
+    };
+    line(settings.threshold_db, 1, isLevel ? [] : [6, 6]);
+    if (isLevel && settings.hysteresis_db > 0) {
+      line(settings.threshold_db - settings.hysteresis_db, 0.6, [2, 4]);
+    }
+    context.globalAlpha = 1;
+    context.setLineDash([]);
+    const hint = isLevel ? "" : " (not used: drag to use it)";
+    const text = `threshold ${settings.threshold_db.toFixed(1)} dBFS${hint}`;
+    this.drawText(text, 6, Math.max(this.lanes.level.top + 24, this.yOfLevel(settings.threshold_db) - 5));
+  }
+
+  drawMarks({ marks, selection }) {
+    const { context, colors, lanes } = this;
+    const bottom = lanes.mel.top + lanes.mel.height;
+    const shade = (start, end, color, alpha) => {
+      context.globalAlpha = alpha;
+      context.fillStyle = color;
+      const x = this.x(start);
+      context.fillRect(x, AXIS_HEIGHT, Math.max(2, this.x(end) - x), bottom - AXIS_HEIGHT);
+      context.globalAlpha = 1;
+    };
+    for (const mark of marks) {
+      shade(mark.start, mark.end, colors[mark.kind], 0.25);
+      this.drawText(mark.kind, this.x(mark.start) + 3, lanes.wave.top + lanes.wave.height - 4);
+    }
+    if (selection) shade(selection.start, selection.end, colors.select, 0.3);
+  }
+
+  drawNames() {
+    const names = { wave: "Waveform", level: "Level", score: "Score of the automatic detector", mel: "Spectrogram" };
+    for (const [lane, { top }] of Object.entries(this.lanes)) this.drawText(names[lane], 6, top + 12);
+  }
+
+  drawCursor({ position, moments }) {
+    const { context, colors, lanes, width } = this;
+    const bottom = lanes.mel.top + lanes.mel.height;
+    context.fillStyle = colors.cursor;
+    for (const moment of moments) {
+      const x = this.x(moment.time);
+      if (x < 0 || x > width) continue;
+      context.beginPath();
+      context.moveTo(x - 5, AXIS_HEIGHT);
+      context.lineTo(x + 5, AXIS_HEIGHT);
+      context.lineTo(x, AXIS_HEIGHT + 8);
+      context.fill();
+    }
+    context.fillRect(this.x(position) - 1, AXIS_HEIGHT, 2, bottom - AXIS_HEIGHT);
+  }
+}
+
+/** Draw the whole recording, the visible part, and a line where the page has its sound. */
+function drawOverview(canvas, data, state, colors) {
+  const ratio = window.devicePixelRatio || 1;
+  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  const context = canvas.getContext("2d");
+  context.scale(ratio, ratio);
+  context.fillStyle = colors.panel;
+  context.fillRect(0, 0, width, height);
+  const duration = data.samples / data.sample_rate || 1;
+  const spans = data.peaks.length / 2;
+  context.fillStyle = colors.wave;
+  for (let x = 0; x < width; x++) {
+    let peak = 0;
+    const last = Math.ceil(((x + 1) / width) * spans);
+    for (let span = Math.floor((x / width) * spans); span < last; span++) {
+      peak = Math.max(peak, -data.peaks[2 * span], data.peaks[2 * span + 1]);
+    }
+    const half = Math.max(0.5, ((peak / 127) * (height - 8)) / 2);
+    context.fillRect(x, (height - 4) / 2 - half, 1, 2 * half);
+  }
+  const x = (seconds) => (seconds / duration) * width;
+  context.fillStyle = colors.keep;
+  for (const sound of data.sounds) {
+    context.fillRect(x(sound.start_s), height - 3, Math.max(2, x(sound.end_s) - x(sound.start_s)), 3);
+  }
+  context.strokeStyle = colors.select;
+  context.lineWidth = 2;
+  context.strokeRect(x(state.view.start) + 1, 1, Math.max(3, x(state.view.end) - x(state.view.start) - 2), height - 6);
+  context.fillStyle = colors.cursor;
+  context.fillRect(x(state.position) - 1, 0, 2, height - 4);
+}

@@ -1,0 +1,1 @@
+"""Pictures of recordings and gates: values in, a figure of matplotlib out."""

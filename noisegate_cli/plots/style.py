@@ -1,0 +1,149 @@
+"""Look of all pictures: colors, fonts, axes of time and level, and export to a file format."""
+
+import io
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from noisegate_cli.text import escape_unprintable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# The palette of Okabe and Ito, which people with any color vision can tell apart.
+BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
+LIGHT_BLUE, LIGHT_VERMILION = "#A6CFE6", "#F3C6A5"
+TEXT, GRID, CLOSED = "#222222", "#D9D9D9", "#E3E3E3"
+NOISE = "#8C8C8C"
+"""Color of noise and of closed frames."""
+
+FORMATS = ("png", "pdf", "svg")
+"""File name extensions of pictures."""
+
+DPI = 120
+
+FLOOR_DB = -90.0
+"""Lowest level that an axis shows, except for recordings that are quieter."""
+
+_STYLE: dict[str, Any] = {
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "text.color": TEXT,
+    "axes.edgecolor": "#888888",
+    "axes.labelcolor": TEXT,
+    "axes.titlesize": "medium",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 4.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": TEXT,
+    "ytick.color": TEXT,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "font.size": 9.5,
+    "legend.frameon": False,
+    "legend.fontsize": "small",
+    "svg.hashsalt": "ngate",
+    "svg.fonttype": "path",
+}
+
+TIME_STEPS_S = (
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
+    *(1, 2, 5, 10, 15, 30),
+    *(60, 120, 300, 600, 900, 1800),
+    *(3600, 7200, 10800, 21600, 43200, 86400),
+)
+"""Steps between ticks of a time axis."""
+
+MAX_TIME_TICKS = 12
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Draw in the style of this module, whatever the configuration of the user is.
+
+    A character that the font does not have is drawn as a box, without a warning.
+    """
+    import matplotlib
+
+    defaults = {k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"}
+    style: Any = defaults | _STYLE
+    with matplotlib.rc_context(style), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def render(figure: "Figure", extension: str, title: str = "ngate") -> bytes:
+    """Return a figure in a file format, one of `FORMATS`; equal figures give equal bytes.
+
+    The title is part of the metadata of the file.
+    """
+    metadata: dict[str, dict[str, Any]] = {
+        "png": {"Software": None},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+        "svg": {"Date": None, "Creator": None},
+    }
+    target = io.BytesIO()
+    with own_style():
+        figure.savefig(
+            target, format=extension, dpi=DPI, metadata=metadata[extension] | {"Title": title}
+        )
+    return target.getvalue()
+
+
+def create_figure(width: float, height: float) -> "Figure":
+    """Return an empty figure, in inches. It is not known to pyplot and needs no window system."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+
+
+def set_title(target: "Axes | Figure", text: str, **options: Any) -> None:
+    """Set a title that may contain any characters, such as the name of a file."""
+    text = escape_unprintable(text)
+    if hasattr(target, "suptitle"):
+        target.suptitle(text, x=0.01, ha="left", parse_math=False, **options)
+    else:
+        target.set_title(text, parse_math=False, **options)
+
+
+def format_number(value: float, decimals: int) -> str:
+    """Return a number with the minus sign of typography, as on the axes.
+
+    Examples
+    --------
+    >>> format_number(-30.46, 1)
+    '−30.5'
+    """
+    return f"{value:.{decimals}f}".replace("-", "−")
+
+
+def format_clock(seconds: float, step: float) -> str:
+    """Return a time as the label of a tick, with as many decimals as the step needs.
+
+    Examples
+    --------
+    >>> format_clock(0.25, 0.05), format_clock(75, 15), format_clock(5400, 600)
+    ('0.25 s', '1:15', '1:30:00')
+    """
+    if step < 1:
+        decimals = max(0, math.ceil(-math.log10(step) - 1e-9))
+        return f"{seconds:.{decimals}f} s"
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    return f"{hours}:{m:02}:{s:02}" if hours else f"{m}:{s:02}"
+
+
+def set_time_axis(axes: "Axes", duration: float, max_ticks: int = MAX_TIME_TICKS) -> None:
+    """Let the x axis show the time from 0 to `duration` seconds."""
+    from matplotlib.ticker import FuncFormatter, MultipleLocator
+
+    step = next((s for s in TIME_STEPS_S if duration / s <= max_ticks), TIME_STEPS_S[-1])
+    axes.set_xlim(0, max(duration, 1e-3))
+    axes.xaxis.set_major_locator(MultipleLocator(step))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_clock(value, step)))
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)

@@ -1,0 +1,114 @@
+"""Options of `ngate gate` for stretches: labels, forced stretches, excerpts and comparisons."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from noisegate_cli.errors import SettingsError
+from noisegate_cli.gating.parsing import parse_stretch, parse_time
+from noisegate_cli.terminal.option_groups import OptionGroup
+
+if TYPE_CHECKING:
+    from noisegate_cli.api.excerpts import Excerpt
+
+STRETCH_PANEL: dict[str, Any] = {"rich_help_panel": "Stretches"}
+
+LABEL_ENDINGS = ".txt (Audacity) .csv .json .TextGrid .rttm .srt .edl .rpp (REAPER)"
+
+LabelsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help=f"Write the open stretches here too: {LABEL_ENDINGS}.",
+        **STRETCH_PANEL,
+    ),
+]
+
+
+@dataclass
+class StretchGroup(OptionGroup):
+    """Options of labels, forced stretches, excerpts and comparisons."""
+
+    labels: LabelsOption = None
+    apply: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Open in the stretches of this file, as --labels writes it, and nowhere else.",
+            **STRETCH_PANEL,
+        ),
+    ] = None
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FROM-TO",
+            help="Stay open here: 1:20-1:25. Repeatable; has priority over --cut.",
+            **STRETCH_PANEL,
+        ),
+    ] = None
+    cut: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FROM-TO", help="Stay closed here: 0:00-0:03. Repeatable.", **STRETCH_PANEL
+        ),
+    ] = None
+    preview: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Write only this much, from --start on or where the gate moves most often.",
+            **STRETCH_PANEL,
+        ),
+    ] = None
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Write from here on: 80 or 1:20.", **STRETCH_PANEL),
+    ] = None
+    duration: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SECONDS", help="Write only this much, from --start or 0.", **STRETCH_PANEL
+        ),
+    ] = None
+    ab: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write each 4 s before, then after the gate, to compare by ear.",
+            **STRETCH_PANEL,
+        ),
+    ] = None
+
+    @property
+    def outputs(self) -> list[str]:
+        """The files that are written."""
+        return [file for file in (self.labels, self.ab) if file]
+
+    @property
+    def excerpt(self) -> "Excerpt | None":
+        """The part of the recording that is written; None for all of it."""
+        from noisegate_cli.api.excerpts import Excerpt
+
+        if self.preview and self.duration:
+            raise SettingsError("--preview and --duration exclude each other: give one of them")
+        start = parse_time("start", self.start) if self.start else None
+        if self.preview:
+            return Excerpt(start=start, duration=parse_time("preview", self.preview))
+        if self.duration:
+            return Excerpt(start=start or 0.0, duration=parse_time("duration", self.duration))
+        return None if start is None else Excerpt(start=start)
+
+    def build_arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of `gate_file` for these options."""
+        from noisegate_cli.files.output_naming import parse_path
+
+        return {
+            "labels": self.labels,
+            "comparison": parse_path(self.ab) if self.ab else None,
+            "segments": Path(self.apply) if self.apply else None,
+            "keep": [parse_stretch("keep", text) for text in self.keep or ()],
+            "cut": [parse_stretch("cut", text) for text in self.cut or ()],
+            "excerpt": self.excerpt,
+        }

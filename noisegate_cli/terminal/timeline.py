@@ -1,0 +1,112 @@
+"""A recording along the width of a terminal: its peaks, and where a gate is open."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noisegate_cli.plots.style import TIME_STEPS_S, format_clock
+from noisegate_cli.samples import to_db
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from noisegate_cli.plots.overview import Overview
+
+PEAK_ROWS = 3
+
+PEAK_FLOOR_DB = -60.0
+"""Peaks at or below this level, in dBFS, have no bar."""
+
+LABEL_WIDTH_CHARS = 9
+
+MIN_COLUMNS = 16
+
+BLOCKS, ASCII_BLOCKS = " ▁▂▃▄▅▆▇█", " .:|"
+"""Bars of one character, by height."""
+
+STATES, ASCII_STATES = "·░▒▓█", ".-+*#"
+"""Share of a column in which the gate is open, from never to always."""
+
+CUT, ASCII_CUT = "▲", "^"
+
+OPEN_STYLE, CUT_STYLE = "green", "bold red"
+
+
+def build_timeline(overview: "Overview", width: int, ascii_only: bool = False) -> "Text":
+    """Return the timeline of a gate, at most `width` characters wide, without trailing blanks.
+
+    The rows are the peak of each column on a scale of dB, the share of its time in which the gate
+    is open, the sounds that the gate cuts off, and the time.
+    """
+    from rich.text import Text
+
+    columns = max(MIN_COLUMNS, width - LABEL_WIDTH_CHARS)
+    text = Text()
+    for label, line, style in _build_rows(overview, columns, ascii_only):
+        shown = line.rstrip()
+        text.append(f"{label:<{LABEL_WIDTH_CHARS}}" if shown else label)
+        text.append(shown + "\n", style=style)
+    text.rstrip()
+    return text
+
+
+def _build_rows(
+    overview: "Overview", columns: int, ascii_only: bool
+) -> "list[tuple[str, str, Any]]":
+    """Return the label, the characters and the style of each row."""
+    blocks, states, cut = (
+        (ASCII_BLOCKS, ASCII_STATES, ASCII_CUT) if ascii_only else (BLOCKS, STATES, CUT)
+    )
+    rows: list[tuple[str, str, Any]] = []
+    labels = ["0 dBFS", "peak", f"{PEAK_FLOOR_DB:.0f}"]
+    for label, line in zip(labels, _draw_peaks(overview, columns, blocks), strict=True):
+        rows.append((label, line, ""))
+    open_share = overview.open_share(columns)
+    steps = np.ceil(open_share * (len(states) - 2)).astype(int) + (open_share >= 1)
+    rows.append(("gate", "".join(states[i] for i in steps), OPEN_STYLE))
+    chops = overview.report.chops
+    if chops.count:
+        marks = [" "] * columns
+        for chop in chops.worst:
+            marks[min(columns - 1, int(chop.time / overview.duration * columns))] = cut
+        rows.append(("cut-offs", "".join(marks), CUT_STYLE))
+    rows.append(("", _draw_times(overview.duration, columns), ""))
+    legend = f"open {states[-1]}  partly {states[1:-1]}  closed {states[0]}"
+    if chops.count > len(chops.worst):
+        legend += f"  the worst {len(chops.worst)} of {chops.count} cut-offs {cut}"
+    rows.append(
+        ("", legend if len(legend) <= columns else f"{states[-1]} open, {states[0]} closed", "")
+    )
+    return rows
+
+
+def _draw_peaks(overview: "Overview", columns: int, blocks: str) -> list[str]:
+    """Return the rows of the bars that show the peak of each column, the uppermost first."""
+    samples = overview.before.resample(columns)
+    peaks_db = to_db(np.maximum(np.maximum(-samples.low, samples.high), 1e-9))
+    levels = len(blocks) - 1
+    share = np.clip(1 - peaks_db / PEAK_FLOOR_DB, 0.0, 1.0)
+    heights = np.rint(share * PEAK_ROWS * levels).astype(int)
+    return [
+        "".join(blocks[min(max(0, height - row * levels), levels)] for height in heights)
+        for row in reversed(range(PEAK_ROWS))
+    ]
+
+
+def _draw_times(duration: float, columns: int) -> str:
+    """Return labels of round times, each at its column."""
+    for step in TIME_STEPS_S:
+        count = int(duration / step)
+        if count * 3 > columns:
+            continue
+        labels = [format_clock(i * step, step) for i in range(count + 1)]
+        starts = [round(i * step / duration * columns) for i in range(count + 1)]
+        line = ""
+        for start, label in zip(starts, labels, strict=True):
+            if line and start < len(line) + 2:
+                break
+            if start + len(label) <= columns:
+                line = f"{line:<{start}}{label}"
+        else:
+            return line
+    return format_clock(0.0, 1.0)

@@ -1,0 +1,152 @@
+"""Labels of recordings: from a file to labels, and back to the same file."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from noisegate_cli import (
+    LabelsError,
+    OutputError,
+    OutputOptions,
+    SettingsError,
+    analyze_file,
+    gate,
+    gate_file,
+    write_labels,
+)
+from noisegate_cli.files.labels.label_file import read_label_file
+from tests.conftest import DATA, SPEECH, loud_and_quiet, read
+
+EXACT = ["txt", "csv", "json", "TextGrid", "rttm", "srt"]
+
+
+@pytest.mark.parametrize("ending", EXACT)
+def test_labels_that_are_applied_give_the_same_samples(tmp_path, ending):
+    source, labels = DATA / "speech_hard.flac", tmp_path / f"labels.{ending}"
+    first = gate_file(source, tmp_path / "first.flac", labels=labels)
+    again = gate_file(source, tmp_path / "again.flac", segments=labels)
+    assert first.labels == labels
+    assert np.array_equal(read(tmp_path / "first.flac"), read(tmp_path / "again.flac"))
+    assert again.segments == first.segments
+    assert again.chops == first.chops
+
+
+def test_labels_of_separate_channels_are_applied_to_them(tmp_path, write):
+    y = np.column_stack([loud_and_quiet(), np.zeros(48000), np.roll(loud_and_quiet(), 9000)])
+    source, labels = write(y), tmp_path / "labels.txt"
+    changes = {"threshold": 0.02, "channels": "separate"}
+    gate_file(source, tmp_path / "first.wav", labels=labels, **changes)
+    gate_file(source, tmp_path / "again.wav", segments=labels, channels="separate")
+    assert np.array_equal(read(tmp_path / "first.wav"), read(tmp_path / "again.wav"))
+    assert {s.channel for s in read_label_file(labels)} == {1, 3}
+    with pytest.raises(SettingsError, match=r"channel 3, and the gate has 1: give channels='sep"):
+        gate_file(source, tmp_path / "linked.wav", segments=labels)
+    assert not (tmp_path / "linked.wav").exists()
+
+
+def test_an_edit_decision_list_opens_at_least_where_the_gate_was_open(tmp_path):
+    labels = tmp_path / "labels.edl"
+    first = gate_file(SPEECH, tmp_path / "first.wav", labels=labels)
+    again = gate_file(SPEECH, tmp_path / "again.wav", segments=labels)
+    assert (again.segments.compute_mask() >= first.segments.compute_mask()).all()
+    assert abs(again.statistics.closed - first.statistics.closed) < 20
+
+
+def test_the_envelope_of_a_reaper_project_is_the_gain_of_the_gate(tmp_path):
+    y, rate = sf.read(SPEECH)
+    result = gate(y, rate, preset="music", return_result=True)
+    write_labels(tmp_path / "a.rpp", result, SPEECH)
+    text = (tmp_path / "a.rpp").read_text()
+    points = [line.split()[1:3] for line in text.splitlines() if line.strip().startswith("PT ")]
+    times, gains = np.array(points, float).T
+    difference = np.interp(np.arange(len(y)) / rate, times, gains)
+    difference -= result.segments.compute_gain()[:, 0]
+    assert np.abs(difference[:: result.segments.timing.hop_length]).max() < 1e-6
+    assert np.abs(difference).max() < 0.08
+    assert f'FILE "{SPEECH.absolute()}"' in text
+
+
+def test_the_analysis_writes_the_labels_of_the_gate(tmp_path):
+    report = analyze_file(SPEECH, labels=tmp_path / "analysis.csv")
+    result = gate_file(SPEECH, tmp_path / "out.wav", labels=tmp_path / "gate.csv")
+    assert (tmp_path / "analysis.csv").read_text() == (tmp_path / "gate.csv").read_text()
+    assert report.gate.segments == result.segments
+    assert analyze_file(SPEECH).gate is None
+    with pytest.raises(OutputError, match="exists already: force=True"):
+        analyze_file(SPEECH, labels=tmp_path / "analysis.csv")
+
+
+def test_labels_are_no_other_file_of_the_same_call(tmp_path, write):
+    source = write(loud_and_quiet())
+    labels = tmp_path / "labels.txt"
+    gate_file(source, labels=labels)
+    before = labels.read_bytes()
+    output = tmp_path / "out.wav"
+    with pytest.raises(OutputError, match="is the applied file, which is never overwritten"):
+        gate_file(source, output, segments=labels, labels=labels, force=True)
+    with pytest.raises(LabelsError, match=r"one of .txt .csv .json"):
+        gate_file(source, output, labels=tmp_path / "labels.doc")
+    with pytest.raises(OutputError, match="exists already"):
+        gate_file(source, output, labels=labels)
+    (tmp_path / "link.txt").symlink_to(source)
+    with pytest.raises(OutputError, match="is the input, which is never overwritten"):
+        gate_file(source, output, labels=tmp_path / "link.txt", force=True)
+    assert labels.read_bytes() == before
+    assert not output.exists()
+
+
+def test_nothing_is_left_if_the_labels_cannot_be_written(tmp_path, write, monkeypatch):
+    source = write(loud_and_quiet())
+    before = sorted(tmp_path.iterdir())
+
+    def fail(track):
+        raise LabelsError("it does not fit")
+
+    from noisegate_cli.files.labels import audacity, registry
+
+    formats = {".txt": audacity.FORMAT._replace(write=fail)}
+    monkeypatch.setattr(registry, "LABEL_FORMATS", formats)
+    with pytest.raises(LabelsError):
+        gate_file(source, labels=tmp_path / "new" / "labels.txt")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_labels_beside_the_output_have_its_whole_name(tmp_path, write):
+    source = write(loud_and_quiet())
+    result = gate_file(source, tmp_path / "out.flac", options=OutputOptions(labels=".TextGrid"))
+    assert result.labels == tmp_path / "out.flac.textgrid"
+    assert result.labels.exists()
+
+
+@pytest.mark.parametrize("target", ["labels.srt", "-"])
+def test_a_live_stream_writes_labels_and_keeps_stretches(tmp_path, write, target):
+    source = write(loud_and_quiet())
+    labels = tmp_path / "labels.srt"
+    output = "-" if target == "labels.srt" else tmp_path / "out.wav"
+    command = [sys.executable, "-m", "noisegate_cli", "gate", "-", "-t", "0.03", "-o", output]
+    command += ["--keep", "1.4-1.5", "--labels", labels if target == "labels.srt" else "-"]
+    process = subprocess.run(
+        command, input=source.read_bytes(), capture_output=True, check=True, env=os.environ
+    )
+    if target == "labels.srt":
+        assert len(read_label_file(labels)) == 3
+        samples = np.frombuffer(process.stdout[-96000:], np.int16)
+    else:
+        assert process.stdout.decode().count("\topen\n") == 3
+        samples = read(tmp_path / "out.wav")[:, 0]
+    assert np.array_equal(samples[22400:24000], read(source)[22400:24000, 0])
+
+
+def test_a_gate_without_labels_loads_no_label_formats(tmp_path):
+    script = (
+        "import sys; from noisegate_cli import gate_file; "
+        f"gate_file({str(SPEECH)!r}, {str(tmp_path / 'out.wav')!r}, threshold=0.1); "
+        "print(*[name for name in sys.modules if 'files.labels' in name])"
+    )
+    command = [sys.executable, "-c", script]
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert process.stdout.split() == []

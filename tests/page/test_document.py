@@ -1,0 +1,247 @@
+"""The file of a page: its contents, its size, and what it refuses."""
+
+import base64
+import io
+import json
+import zlib
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noisegate_cli import gate_file
+from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.gating.settings import PRESETS
+from noisegate_cli.page import document, moments, sound, survey
+from noisegate_cli.page.codes import (
+    LEVEL_OFFSET_DB,
+    LEVEL_STEP_DB,
+    SCORE_STEP,
+    decode_scores,
+    encode_levels,
+    encode_scores,
+)
+from noisegate_cli.page.moments import find_unsure_moments
+from noisegate_cli.page.sound import encode_stretches
+from noisegate_cli.samples import from_db, iterate_slices
+from noisegate_cli.terminal.cli import run
+from tests.conftest import loud_and_quiet
+
+
+class PageParser(HTMLParser):
+    """Collects the names of all elements, and the data."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.names, self.data = [], ""
+        self._is_data = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.names.append(tag)
+        self._is_data = dict(attributes).get("id") == "data"
+
+    def handle_data(self, data):
+        self.data += data if self._is_data else ""
+
+    def handle_endtag(self, tag):
+        self._is_data = False
+
+
+def read_page(path):
+    return PageParser(path.read_text(encoding="utf-8"))
+
+
+def refusal(capsys, *arguments):
+    """Return the exit status and the only line on stderr of a command that is refused."""
+    status = run(list(map(str, arguments)))
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1, error
+    return status, error
+
+
+def test_a_name_can_neither_end_the_data_nor_add_an_element(tmp_path, monkeypatch, write):
+    monkeypatch.chdir(tmp_path)
+    name = "<!--<script></script><img src=x onerror=alert(1)>%%SCRIPT%%\udcff\n.wav"
+    folder = Path("a<") / "script>"
+    write(loud_and_quiet(), str(folder / "in.wav"))
+    source = (tmp_path / folder / "in.wav").rename(tmp_path / folder / name.replace("/", "-"))
+    assert run(["analyze", str(source.relative_to(tmp_path)), "--page", "page.html", "-q"]) == 0
+    page = read_page(tmp_path / "page.html")
+    assert page.names.count("script") == 2
+    assert "img" not in page.names
+    assert "onerror=alert(1)" in json.loads(page.data)["command"]["end"]
+
+
+def test_the_page_allows_only_its_own_script_and_style(write_page, write):
+    text = write_page(write(loud_and_quiet())).read_text(encoding="utf-8")
+    policy = text.split('Content-Security-Policy" content="')[1].split('"')[0]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
+    assert "://" not in text.replace("http://www.w3.org", "")
+
+
+def test_a_page_is_only_overwritten_by_force(tmp_path, write, capsys):
+    source, page = write(loud_and_quiet()), tmp_path / "page.html"
+    page.write_text("mine")
+    status, error = refusal(capsys, "analyze", source, "--page", page, "-q")
+    assert status == 1
+    assert "exists already: --force overwrites it" in error
+    assert page.read_text() == "mine"
+    assert run(["analyze", str(source), "--page", str(page), "-q", "--force"]) == 0
+    assert page.stat().st_size > 10_000
+
+
+def test_the_recording_is_never_replaced_by_its_page(tmp_path, write, capsys):
+    source = write(loud_and_quiet()).rename(tmp_path / "recording.html")
+    before = source.read_bytes()
+    status, error = refusal(capsys, "analyze", source, "--page", source, "-f", "-q")
+    assert status == 1
+    assert "is the input, which is never overwritten" in error
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--page", "-"], "'-' is no HTML file"),
+        (["--page", "other.wav"], "let the name end in .html"),
+        (["--page", "page.html", "--spectral"], "a page has no spectral gate"),
+        (["--page", "page.html", "other.wav"], "give one FILE"),
+    ],
+)
+def test_what_a_page_cannot_show_is_a_usage_error(write, capsys, options, message):
+    status, error = refusal(capsys, "analyze", write(loud_and_quiet()), "-q", *options)
+    assert status == 2
+    assert message in error
+
+
+def test_a_recording_that_is_too_long_for_a_page_is_refused(write, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(survey, "MAX_PAGE_FRAMES", 100)
+    page = tmp_path / "new" / "page.html"
+    status, error = refusal(capsys, "analyze", write(loud_and_quiet()), "--page", page, "-q")
+    assert status == 1
+    assert "376 frames, and a page holds 100 at the most" in error
+    assert "--hop-length" in error
+    assert not page.parent.exists()
+
+
+def test_a_long_recording_has_finer_spectrograms_of_its_stretches(write_page, write, monkeypatch):
+    monkeypatch.setattr(survey, "MAX_COLUMNS", 10)
+    monkeypatch.setattr(sound, "MAX_WHOLE_S", 1.0)
+    monkeypatch.setattr(moments, "STRETCH_S", 1.0)
+    data = json.loads(read_page(write_page(write(np.tile(loud_and_quiet(), 3)))).data)
+    assert len(data["details"]) == len(data["sounds"]) > 0
+    for packed, stretch in zip(data["details"], data["sounds"], strict=True):
+        columns = len(zlib.decompress(base64.b64decode(packed))) / data["picture_bands"]
+        seconds = columns * data["detail_column"] / data["sample_rate"]
+        assert seconds == pytest.approx(stretch["end_s"] - stretch["start_s"], abs=0.05)
+
+
+def test_an_unfinished_page_is_removed(write, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(document, "build_document", fail)
+    before = sorted(tmp_path.iterdir())
+    source = write(loud_and_quiet())
+    assert run(["analyze", str(source), "--page", str(tmp_path / "page.html"), "-q"]) == 1
+    assert sorted(tmp_path.iterdir()) == sorted([*before, source])
+
+
+@pytest.mark.parametrize("samples", [0, 1, 3000])
+def test_a_short_or_silent_recording_has_a_page(write_page, write, samples):
+    data = json.loads(read_page(write_page(write(np.zeros(samples)))).data)
+    assert data["samples"] == samples
+    assert len(data["sounds"]) == (samples > 0)
+
+
+def test_the_command_of_the_page_keeps_the_other_options(write_page, write):
+    source = write(loud_and_quiet(), "two words.wav")
+    data = json.loads(read_page(write_page(source, "--key", "250-3000", "--hold", "99")).data)
+    assert data["command"]["start"] == "ngate gate --key=250-3000"
+    assert data["command"]["end"] == f"'{source}'"
+    assert data["settings"]["hold_ms"] == 99
+    assert data["settings"]["range_db"] is None
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_command_of_the_page_begins_with_no_more_than_the_preset(write_page, write, preset):
+    data = json.loads(read_page(write_page(write(loud_and_quiet()), "-p", preset)).data)
+    assert data["command"]["start"] == "ngate gate"
+    assert data["settings"] == data["presets"][preset]
+
+
+def test_a_target_floor_becomes_a_range(write_page, write, tmp_path):
+    source = write(loud_and_quiet())
+    data = json.loads(read_page(write_page(source, "--target-floor", "-70dB")).data)
+    result = gate_file(source, tmp_path / "out.wav", target_floor_db=-70)
+    assert data["settings"]["range_db"] == pytest.approx(result.range_db, abs=0.05)
+
+
+@given(st.integers(-1000, 0), st.floats(-120, 0))
+def test_codes_compare_with_a_threshold_as_levels_do(tenths, level_db):
+    threshold = (tenths / 10 - LEVEL_OFFSET_DB) / LEVEL_STEP_DB
+    level = from_db(level_db)
+    if abs(level_db - tenths / 10) > 1e-6:
+        assert (encode_levels(level) > round(threshold)) == (level > from_db(tenths / 10))
+
+
+@given(st.floats(-300, 300), st.sampled_from([0.1, 0.2]))
+def test_codes_compare_with_a_threshold_as_scores_do(score, threshold):
+    if abs(score - threshold) > 1e-6:
+        is_above = encode_scores(np.array([score]))[0] > round(threshold / SCORE_STEP)
+        assert is_above == (score > threshold)
+
+
+def test_infinite_scores_stay_infinite():
+    scores = np.array([-np.inf, -1.25, np.inf])
+    np.testing.assert_array_equal(decode_scores(encode_scores(scores)), scores)
+
+
+def test_unsure_moments_are_the_sounds_and_pauses_nearest_to_the_threshold():
+    """A quiet word, a pause that hardly closes, shorter gaps and clicks, and noise far below."""
+    values = np.full(4000, -5.0)
+    values[500:1000] = 8
+    values[600:610] = values[700:710] = 0.1  # too short to close
+    values[1500:1540] = 0.4
+    values[2000:2003] = 0.21  # too short to open
+    values[2500:2800] = values[2830:3100] = 8
+    values[2800:2830] = -0.3
+    found = find_unsure_moments(
+        values, 0.2, 0.1, hop_s=0.01, min_open_frames=8, min_closed_frames=20
+    )
+    nearest = sorted(found, key=lambda moment: abs(moment.value))[:2]
+    assert [m.kind for m in nearest] == ["sound", "pause"]
+    assert [m.value for m in nearest] == pytest.approx([0.2, -0.4])
+    assert 15 <= nearest[0].time < 15.4
+    assert 28 <= nearest[1].time < 28.3
+
+
+@pytest.mark.parametrize("length", [701, 100_000])
+def test_stretches_of_sound_do_not_depend_on_the_blocks(length):
+    samples = np.random.default_rng(1).integers(-9999, 9999, (20_000, 2), np.int16)
+    info = AudioInfo(Path("in.wav"), 8000, 2, len(samples), "WAV", "PCM_16")
+    stretches = [(0.0, 0.5), (0.75, 2.5)]
+    sounds = list(encode_stretches(iterate_slices(samples, length), info, stretches))
+    assert [(s.start_s, s.end_s) for s in sounds] == stretches
+    for encoded, (start, end) in zip(sounds, [(0, 4000), (6000, 20_000)], strict=True):
+        decoded, rate = sf.read(io.BytesIO(base64.b64decode(encoded.data)), dtype="int16")
+        assert rate == 8000
+        np.testing.assert_array_equal(decoded, samples[start:end])
+
+
+def test_a_long_stretch_is_opus_in_parts(monkeypatch):
+    monkeypatch.setattr(sound, "MAX_FLAC_SAMPLES", 0)
+    monkeypatch.setattr(sound, "MAX_SOUND_S", 1.0)
+    y = np.random.default_rng(1).normal(0, 0.1, (55_000, 3)).astype(np.float32)
+    info = AudioInfo(Path("in.wav"), 22050, 3, len(y), "WAV", "FLOAT")
+    sounds = list(encode_stretches(iterate_slices(y, 7000), info, [(0.0, len(y) / 22050)]))
+    assert [s.end_s - s.start_s for s in sounds] == pytest.approx([1, 1, len(y) / 22050 - 2])
+    assert {(s.sample_rate, s.channels) for s in sounds} == {(24000, 1)}
+    assert all(base64.b64decode(s.data).startswith(b"\x1aE\xdf\xa3") for s in sounds)
+    assert sum(len(s.data) for s in sounds) < 40_000

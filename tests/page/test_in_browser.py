@@ -1,0 +1,344 @@
+"""The page in a real browser: what a person sees, hears, drags, types and takes along."""
+
+import json
+import shlex
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+from noisegate_cli import GateSettings, gate_file
+from noisegate_cli.page import sound
+from noisegate_cli.page.document import CONTROLS
+from noisegate_cli.terminal.cli import run
+from tests.conftest import DATA, SPEECH, read
+
+NAME = "a \"b\" 'c' $(d) <img src=x onerror=window.ran=1>.wav"
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    """Return a recording whose path ends the script element and runs another one, if it can."""
+    folder = tmp_path_factory.mktemp("page") / "<" / "script><script>window.ran=1<"
+    folder.mkdir(parents=True)
+    return shutil.copy(SPEECH, folder / NAME)
+
+
+@pytest.fixture(scope="module")
+def speech_page(recording):
+    page = recording.parent / "page.html"
+    assert run(["analyze", str(recording), "--page", str(page), "-q"]) == 0
+    return page
+
+
+@pytest.fixture
+def opened(browser, speech_page):
+    """Return the browser with the page of the speech, in a new state."""
+    browser.set_screen(1200, 900)
+    browser.open(speech_page)
+    yield browser
+    assert browser.read_errors() == []
+
+
+def command(browser):
+    return browser.evaluate("document.getElementById('command').value")
+
+
+def status(browser):
+    return browser.evaluate("document.getElementById('status').textContent")
+
+
+def setting(browser, name):
+    return browser.evaluate(f"ngate.page.state.settings.{name}")
+
+
+def choose_preset(browser, name):
+    browser.evaluate(
+        f"(() => {{ const select = document.getElementById('preset'); select.value = '{name}';"
+        " select.dispatchEvent(new Event('change')); })()"
+    )
+
+
+def shown_mask(browser):
+    """Return the mask that the page shows, shaped (frames, gates)."""
+    browser.wait_until("!ngate.page.isUpdating")
+    masks = browser.evaluate("ngate.page.state.masks.map((mask) => mask.join('')).join(',')")
+    return np.array([[digit == "1" for digit in mask] for mask in masks.split(",")]).T
+
+
+def gate_by_shown_command(browser, output):
+    """Run the command that the page shows, and return the gated samples."""
+    assert run([*shlex.split(command(browser))[1:], "-o", str(output), "-q", "-f"]) == 0
+    return read(output)
+
+
+def test_a_page_needs_no_network_and_runs_nothing_from_the_name(opened):
+    urls = opened.requested_urls()
+    assert len(urls) == 1
+    assert urls[0].startswith("file://")
+    assert opened.evaluate("document.getElementById('name').textContent") == NAME
+    assert opened.evaluate("document.title") == f"{NAME} – ngate"
+    assert opened.evaluate("window.ran") is None
+    assert opened.evaluate("document.querySelectorAll('img').length") == 0
+    assert opened.evaluate("document.scripts.length") == 2
+
+
+def test_an_added_script_is_blocked(browser, speech_page):
+    browser.open(speech_page)
+    browser.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'),"
+        " {textContent: 'window.ran = 1'}))"
+    )
+    assert browser.evaluate("window.ran") is None
+    assert browser.read_errors()
+
+
+def test_dragging_the_threshold_line_moves_the_gate(opened):
+    shown_before = shown_mask(opened)
+    x, start, end = opened.evaluate(
+        "(() => { const box = document.getElementById('view').getBoundingClientRect();"
+        " const y = (db) => box.top + ngate.page.picture.yOfLevel(db);"
+        " return [box.left + 500, y(ngate.page.state.settings.threshold_db), y(-18)]; })()"
+    )
+    opened.drag((x, start), (x, end))
+    closed_share = 1 - shown_mask(opened).mean()
+    assert closed_share > 1 - shown_before.mean() + 0.05
+    assert setting(opened, "detector") == "level"
+    threshold = setting(opened, "threshold_db")
+    assert abs(threshold + 18) < 2
+    assert f"--threshold={threshold:g}dB" in command(opened)
+    assert f"Closed {100 * closed_share:.1f} %" in opened.evaluate(
+        "document.getElementById('summary').textContent"
+    )
+
+
+def test_dragging_over_the_waveform_selects_a_stretch_to_cut(opened):
+    box = opened.evaluate("document.getElementById('view').getBoundingClientRect().toJSON()")
+    opened.drag((box["left"] + 100, box["top"] + 50), (box["left"] + 300, box["top"] + 50))
+    opened.press("x")
+    start, end = (11 * pixel / box["width"] for pixel in (100, 300))
+    assert f"--cut=0:0{start:.2f}-0:0{end:.2f}" in command(opened)
+    frames = np.arange(int(start * 125) + 1, int(end * 125))
+    assert not shown_mask(opened)[frames].any()
+
+
+def test_one_key_plays_and_others_change_what_is_heard(opened):
+    opened.press("Space")
+    opened.wait_until("ngate.page.player.position > 0.2")
+    assert opened.evaluate("document.getElementById('play').textContent") == "Pause"
+    for key, listen in (("1", "before"), ("3", "removed"), ("2", "after")):
+        opened.press(key)
+        assert opened.evaluate("ngate.page.state.listen") == listen
+        assert opened.evaluate(f"document.querySelector('[value={listen}]').checked")
+    opened.press("m")
+    opened.press("ArrowRight")
+    opened.wait_until("ngate.page.player.isPlaying && ngate.page.player.position > 1.2")
+    opened.press("Space")
+    stopped = opened.evaluate("ngate.page.player.position")
+    assert not opened.evaluate("ngate.page.player.isPlaying")
+    time.sleep(0.1)
+    assert opened.evaluate("ngate.page.player.position") == stopped
+
+
+def heard(browser, listen, start, length):
+    """Return the samples that the page plays, of the first channel."""
+    return np.array(
+        browser.evaluate(
+            "(async () => { const { player } = ngate.page; player.openContext();"
+            f" const sound = player.findSound({start}); const buffer = await player.decode(sound);"
+            f" ngate.page.setListen('{listen}');"
+            f" const chunk = player.renderChunk(sound, buffer, {start}, {length});"
+            " return Array.from(chunk.getChannelData(0)); })()"
+        )
+    )
+
+
+def test_before_after_and_removed_sound_as_the_files_of_the_tool(opened, recording, tmp_path):
+    after, removed = tmp_path / "after.wav", tmp_path / "removed.wav"
+    gate_file(recording, after, residue=removed)
+    start, length = 4.0, 24000
+    span = slice(64000, 64000 + length)
+    for listen, path in (("before", recording), ("after", after), ("removed", removed)):
+        expected = read(path)[span, 0] / 32768
+        np.testing.assert_allclose(heard(opened, listen, start, length), expected, atol=1e-4)
+
+
+def test_matched_loudness_raises_what_is_removed(opened):
+    plain = heard(opened, "removed", 4.0, 24000)
+    opened.press("m")
+    opened.wait_until("ngate.page.matchingGain > 1")
+    assert np.abs(heard(opened, "removed", 4.0, 24000)).max() > 3 * np.abs(plain).max()
+
+
+def test_the_copied_command_gates_as_the_page_shows(opened, recording, tmp_path):
+    choose_preset(opened, "music")
+    opened.evaluate("ngate.page.changeSetting('hold_ms', 120)")
+    opened.evaluate("ngate.page.changeSetting('threshold_db', -27.3)")
+    mask = shown_mask(opened)
+    opened.press("c")
+    opened.wait_until("document.getElementById('status').textContent.includes('copied')")
+    assert opened.evaluate("navigator.clipboard.readText()") == command(opened)
+    expected = gate_file(
+        recording, tmp_path / "expected.wav", preset="music", hold_ms=120, threshold="-27.3dB"
+    )
+    gated = gate_by_shown_command(opened, tmp_path / "out.wav")
+    np.testing.assert_array_equal(gated, read(tmp_path / "expected.wav"))
+    np.testing.assert_array_equal(mask, expected.segments.compute_mask())
+
+
+def test_saved_labels_are_the_open_stretches(opened, recording, tmp_path):
+    opened.press("s")
+    deadline = time.monotonic() + 10
+    while not (files := list(opened.downloads.glob("*.txt"))):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    rows = [line.split("\t") for line in files[0].read_text(encoding="utf-8").splitlines()]
+    segments = gate_file(recording, tmp_path / "out.wav").segments
+    np.testing.assert_allclose([[float(a), float(b)] for a, b, _ in rows], segments.seconds)
+    assert {text for *_, text in rows} == {"open"}
+
+
+def test_an_unsure_moment_is_heard_and_answered_by_keyboard(opened):
+    moments = opened.evaluate("ngate.page.data.moments")
+    assert [moment["kind"] in ("sound", "pause") for moment in moments[:5]] == [True] * 5
+    opened.evaluate("document.querySelector('#moments .go').focus()")
+    opened.press("Enter")
+    opened.wait_until("ngate.page.player.isPlaying")
+    assert abs(opened.evaluate("ngate.page.player.position") - moments[0]["time"]) < 1.6
+    assert status(opened).startswith("Moment 1 of")
+    for kind in ("keep", "cut"):
+        opened.press("Tab")
+        opened.press("Enter")
+        assert f"--{kind}=0:0" in command(opened)
+        frame = round(moments[0]["time"] * 125)
+        assert shown_mask(opened)[frame, 0] == (kind == "keep")
+    assert command(opened).count("=0:0") == 1
+    opened.press("Enter")
+    assert "=0:0" not in command(opened)
+
+
+def test_every_control_is_reached_by_tab_and_has_a_name(opened):
+    reached = []
+    for _ in range(60):
+        opened.press("Tab")
+        reached.append(opened.evaluate("document.activeElement.id || document.activeElement.name"))
+    expected = {"play", "listen", "match", "seek", "zoom-in", "preset", "detector", "reset"}
+    expected |= {
+        "threshold_db",
+        "hold_ms_number",
+        "mute",
+        "from",
+        "keep",
+        "command",
+        "copy",
+        "save",
+    }
+    assert expected <= set(reached)
+    nodes = opened.send("Accessibility.getFullAXTree")["nodes"]
+    roles = {"button", "slider", "spinbutton", "radio", "checkbox", "combobox", "textbox", "image"}
+    named = [node for node in nodes if node.get("role", {}).get("value") in roles]
+    assert len(named) > 40
+    for node in named:
+        assert node["name"]["value"].strip(), node
+
+
+def test_keys_can_be_switched_off(opened):
+    opened.evaluate("document.getElementById('shortcuts').click()")
+    opened.press("1")
+    assert opened.evaluate("ngate.page.state.listen") == "after"
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_phone_shows_the_page_without_scrolling_sideways(browser, speech_page, dark):
+    browser.set_screen(360, 740, dark=dark, touch=True)
+    browser.open(speech_page)
+    assert browser.evaluate("document.documentElement.scrollWidth") == 360
+    browser.wait_until("!ngate.page.isDrawing")
+    red = browser.evaluate(
+        "document.getElementById('view').getContext('2d').getImageData(5, 200, 1, 1).data[0]"
+    )
+    assert red < 60 if dark else red > 200
+    assert browser.read_errors() == []
+
+
+CASES = [
+    {},
+    {"preset": "hard"},
+    {"preset": "field", "threshold": "-34.7dB"},
+    {"threshold": "-41.1dB", "hysteresis_db": 5.5, "hold_ms": 137, "min_open_ms": 41},
+    {"preset": "music", "lookahead_ms": 77, "min_closed_ms": 333, "threshold": "-25dB"},
+]
+
+
+def page_settings(changes):
+    """Return the settings of the page that correspond to those of the library."""
+    single = {name: value for name, value in changes.items() if name != "preset"}
+    settings = GateSettings.preset(changes.get("preset", "voice"), **single).resolved
+    values = {name: getattr(settings, name) for name in CONTROLS}
+    values["range_db"] = None if np.isinf(settings.range_db) else settings.range_db
+    text = changes.get("threshold")
+    values["detector"] = "level" if text else "auto"
+    values["threshold_db"] = float(text.removesuffix("dB")) if text else 0
+    return values
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("speech_hard.flac", []),
+        ("meeting.flac", ["--key", "250-3000"]),
+        ("guitar_stereo.flac", ["--channels", "separate"]),
+    ],
+)
+def test_the_page_gates_as_the_tool_does(browser, write_page, tmp_path, name, options):
+    browser.open(write_page(DATA / name, *options))
+    fixed = {"key_hz": (250, 3000)} if "--key" in options else {}
+    fixed |= {"channels": "separate"} if "--channels" in options else {}
+    for changes in CASES:
+        settings = json.dumps(page_settings(changes))
+        masks = browser.evaluate(
+            f"ngate.computeMasks(ngate.page.data, {settings}).map((mask) => mask.join(''))"
+        )
+        shown = np.array([[digit == "1" for digit in mask] for mask in masks]).T
+        result = gate_file(DATA / name, tmp_path / "out.wav", force=True, **fixed, **changes)
+        np.testing.assert_array_equal(shown, result.segments.compute_mask(), str(changes))
+
+
+def test_marked_stretches_are_those_of_keep_and_cut(opened, recording, tmp_path):
+    marks = {"cut": [(1.23, 2.5), (7.0, 7.01)], "keep": [(0.0, 0.1), (3.0, 3.31), (10.9, 11.0)]}
+    for kind, stretches in marks.items():
+        for start, end in stretches:
+            opened.evaluate(f"ngate.page.addMark({start}, {end}, '{kind}')")
+    for preset in ("voice", "music"):
+        choose_preset(opened, preset)
+        expected = gate_file(recording, tmp_path / "out.wav", preset=preset, force=True, **marks)
+        np.testing.assert_array_equal(shown_mask(opened), expected.segments.compute_mask())
+        labels = opened.evaluate("ngate.formatLabels(ngate.page.data, ngate.page.state.masks)")
+        edges = [line.split("\t")[:2] for line in labels.splitlines()]
+        np.testing.assert_allclose(np.array(edges, float), expected.segments.edges[0])
+
+
+def test_a_long_recording_has_the_sound_around_its_moments(browser, write_page, monkeypatch):
+    monkeypatch.setattr(sound, "MAX_WHOLE_S", 10.0)
+    monkeypatch.setattr(sound, "MAX_FLAC_SAMPLES", 0)
+    monkeypatch.setattr(sound, "MAX_SOUND_S", 1.0)
+    monkeypatch.setattr("noisegate_cli.page.moments.STRETCH_S", 2.0)
+    browser.open(write_page(DATA / "speech_easy.flac"))
+    sounds = browser.evaluate("ngate.page.data.sounds.map((s) => [s.start_s, s.end_s])")
+    moments = browser.evaluate("ngate.page.data.moments.map((m) => m.time)")
+    assert sum(end - start for start, end in sounds) < 14
+    assert all(any(start <= t < end for start, end in sounds) for t in moments)
+    start, end = sounds[0]
+    original = read(DATA / "speech_easy.flac")[:, 0] / 32768
+    rate = browser.evaluate("ngate.page.data.sample_rate")
+    part = original[round(start * rate) : round(end * rate)]
+    decoded = heard(browser, "before", start, len(part))
+    correlation = np.corrcoef(part, decoded)[0, 1]
+    assert correlation > 0.95
+    browser.evaluate(f"ngate.page.play({start})")
+    browser.wait_until(f"ngate.page.player.position > {end + 0.3}")
+    gap = next(t for t in np.arange(0, 30, 0.1) if not any(a <= t < b for a, b in sounds))
+    browser.evaluate(f"ngate.page.play({gap})")
+    assert "no sound there" in status(browser)
+    assert browser.read_errors() == []

@@ -1,0 +1,167 @@
+"""What `ngate analyze` prints for one and for several recordings, and the pictures it draws."""
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from noisegate_cli.terminal.analysis_lines import choose_columns, format_header
+from noisegate_cli.terminal.cli import run
+from tests.conftest import SPEECH, loud_and_quiet, tone
+from tests.terminal.test_terminal import ASCII, CONTROL_SEQUENCE
+from tests.terminal.test_terminal import run_on_terminal as run_with_stderr_on_terminal
+
+SOUND = np.tile(loud_and_quiet(), 5)
+
+
+@pytest.fixture
+def tree(write, tmp_path):
+    write(SOUND, "tree/b.wav")
+    write(tone(2, 0.1), "tree/a/tone.wav")
+    write(SOUND, "tree/.hidden.wav")
+    (tmp_path / "tree" / "bad.wav").write_text("no recording")
+    (tmp_path / "tree" / "notes.txt").write_text("no recording either")
+    return tmp_path / "tree"
+
+
+def test_a_folder_gets_a_line_for_each_recording_and_a_bad_one_stops_none(tree, capsys):
+    assert run(["analyze", str(tree)]) == 1
+    out, err = capsys.readouterr()
+    header, tone_line, sound_line = out.splitlines()
+    assert header.split()[-2:] == ["verdict", "recording"]
+    assert tone_line.endswith(f"'{tree / 'a' / 'tone.wav'}'")
+    assert "steady tone" in tone_line
+    assert sound_line.split()[2:5] == ["-11", "-60", "-14"]
+    assert "separated" in sound_line
+    assert err.count("\n") == 1
+    assert "bad.wav" in err
+
+
+def test_several_files_can_be_read_as_csv(tree, capsys):
+    names = [str(tree / "b.wav"), str(tree / "a" / "tone.wav")]
+    assert run(["analyze", *names, "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["file"] for row in rows] == names
+    assert float(rows[0]["noise_floor_db"]) == pytest.approx(-60, abs=0.5)
+    assert float(rows[0]["duration_s"]) == 15
+    assert rows[1]["threshold"] == ""
+    assert rows[1]["verdict"] == "steady_tone"
+
+
+def test_csv_of_one_file_has_a_header_and_escapes_formulas(write, capsys, monkeypatch, tmp_path):
+    write(tone(1, 0.1), "=1+1.wav")
+    monkeypatch.chdir(tmp_path)
+    assert run(["analyze", "=1+1.wav", "--csv"]) == 0
+    header, line = capsys.readouterr().out.splitlines()
+    assert header.startswith("file,duration_s,")
+    assert line.startswith("'=1+1.wav,1,")
+
+
+def test_json_of_a_folder_has_one_object_on_each_line(tree, capsys):
+    assert run(["analyze", str(tree), "--json"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["verdict"] for line in lines] == ["steady_tone", "separated"]
+
+
+def test_an_empty_folder_prints_a_message(tmp_path, capsys):
+    assert run(["analyze", str(tmp_path)]) == 0
+    assert "no recordings below" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--json", "--csv"], "--json and --csv both"),
+        ([str(SPEECH), "--plot", "out.png"], "--plot draws one recording"),
+        (["--csv", "--plot", "out.png"], "--plot and --csv"),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused(capsys, arguments, message):
+    assert run(["analyze", str(SPEECH), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_lines_leave_room_for_the_name(width):
+    header = format_header(choose_columns(width))
+    assert len(header) - len("recording") + 32 <= max(width, 32 + 16)
+    assert {"closed", "-t"} <= set(header.split())
+
+
+def analyze(*arguments, **environment):
+    """Return what `ngate analyze` writes to a terminal, or to a log without a width."""
+    command = [sys.executable, "-m", "noisegate_cli", "analyze", *map(str, arguments)]
+    if "COLUMNS" not in environment:
+        done = subprocess.run(
+            command, capture_output=True, check=True, env=os.environ | environment
+        )
+        return done.stdout.decode()
+    controller, terminal_end = pty.openpty()
+    with subprocess.Popen(
+        command, stdout=terminal_end, stderr=subprocess.PIPE, env=os.environ | environment
+    ) as process:
+        os.close(terminal_end)
+        shown = b""
+        while True:
+            try:
+                part = os.read(controller, 1 << 16)
+            except OSError:
+                break
+            shown += part
+    os.close(controller)
+    assert process.returncode == 0
+    return shown.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize(
+    ("width", "environment"),
+    [
+        (40, {"TERM": "xterm-256color"}),
+        (60, {"TERM": "dumb"}),
+        (80, {"TERM": "xterm", "NO_COLOR": "1"} | ASCII),
+        (200, {"TERM": "xterm"}),
+    ],
+)
+def test_no_line_wraps_on_a_terminal(write, width, environment):
+    shown = analyze(write(SOUND), COLUMNS=str(width), **environment)
+    colors = set(CONTROL_SEQUENCE.findall(shown))
+    if environment["TERM"] == "dumb":
+        assert not colors
+    # Bright black and dim text vanish on some backgrounds.
+    assert not [code for code in colors if code.strip("\x1b[m").split(";")[0] in ("2", "90")]
+    if "NO_COLOR" in environment:
+        assert not [code for code in colors if "3" in code]
+        assert shown.isascii()
+    for line in CONTROL_SEQUENCE.sub("", shown).splitlines():
+        # A command to copy stays on one line.
+        assert len(line) <= width or line.startswith("  type"), line
+    assert "gate " in shown
+    assert "◄" in shown or "<--" in shown
+
+
+def test_a_log_has_no_trailing_blanks_and_no_colors(write):
+    text = analyze(write(SOUND), TERM="xterm")
+    assert "\x1b" not in text
+    for line in text.split("\n"):
+        assert line == line.rstrip()
+        assert len(line) <= 100 or line.startswith("  type")
+    assert text.endswith("\n")
+    assert not text.endswith("\n\n")
+
+
+def test_the_bar_of_an_analysis_is_redrawn_in_its_line(write):
+    status, displayed = run_with_stderr_on_terminal("analyze", write(np.tile(SOUND, 4)))
+    assert status == 0
+    shares = [int(share) for share in re.findall(r"(\d+) %", displayed)]
+    assert shares == sorted(shares)
+    assert shares[-1] == 100
+    # The cursor returns to the beginning of the line; at the end the line is erased.
+    assert displayed.count("\n") <= 1
+    assert "\x1b[2K" in displayed
