@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 from noisegate_cli.gating.detection.band_levels import SCORE_SMOOTHING_MS, BandLevelExtractor
 from noisegate_cli.gating.detection.evidence import Evidence
 from noisegate_cli.gating.detection.gaussian import SIGNAL_PRIOR_DB, ShrunkGaussian
-from noisegate_cli.gating.detection.signal_model import MIN_CLASS_FRAMES, OPEN_ABOVE, SignalModel
+from noisegate_cli.gating.detection.signal_model import (
+    CLOSE_BELOW,
+    MIN_CLASS_FRAMES,
+    OPEN_ABOVE,
+    SignalModel,
+)
 from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.running_mean import compute_running_mean
 
@@ -28,6 +33,10 @@ MIN_VOICED_SHARE = 0.3
 
 MIN_EVENT_FRAMES = 15
 """Fewest frames of events from which a distribution is fitted."""
+
+MAX_LOST_SHARE = 0.02
+"""Events that resemble speech do not become a class: it would close on a larger share of the speech
+near voices."""
 
 EVENT_PRIOR_DB = 6.0
 """Standard deviation of the prior for events."""
@@ -77,8 +86,11 @@ def learn_events(
     model = replace(model, evidence=evidence)
     if np.count_nonzero(is_event) < MIN_EVENT_FRAMES:
         return model
-    return replace(
+    with_events = replace(
         model,
         signal=ShrunkGaussian.fit(levels[is_speech], SIGNAL_PRIOR_DB),
         events=ShrunkGaussian.fit(levels[is_event], EVENT_PRIOR_DB),
     )
+    scores = compute_running_mean(with_events.score(levels), extractor.frames(SCORE_SMOOTHING_MS))
+    lost = np.count_nonzero(is_speech & (scores <= CLOSE_BELOW))
+    return model if lost > MAX_LOST_SHARE * speech else with_events

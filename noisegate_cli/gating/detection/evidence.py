@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.gain.mask import Mask, frames_since
 
-MAX_VOICE_DISTANCE_MS = 350.0
+MAX_VOICE_DISTANCE_MS = 500.0
 """Consonants before and after a voiced sound are nearer than this."""
 
 MIN_VOICE_CONTRAST_DB, LOUD_NOISE_DISTANCE_MS = 9.0, 700.0

@@ -1,6 +1,7 @@
 """Measure which frames are voiced: periodic at the pitch of a voice."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,12 +37,23 @@ LOWPASS_SHAPE, LOWPASS_PERIODS = 5.65, 1.5
 MIN_VOICED_ENERGY = 1e-20
 """Energy below which a frame counts as silent, for which there is no autocorrelation."""
 
+STEADY_BATCHES = 5
+"""Number of batches, half a second each, after which a constant tone counts as hum."""
+
+STEADY_RESIDUE = 0.1
+"""Share of the power of steady tones that may remain after their subtraction. It limits what the
+rest of hum resembles."""
+
 BATCH_FRAMES, MAX_PRODUCT = 32, 1 << 17
 """Number of frames that are computed at once, and of multiplications in a product of matrices. With
 more, OpenBLAS starts threads, which take several times as long for such narrow matrices."""
 
 LAGS_PER_S = 6000.0
 """Resolution of the lags at which the autocorrelation is computed."""
+
+
+Powers = NDArray[np.float32]
+"""Powers of bins, shaped (frames, channels, bins)."""
 
 
 class VoicingDetector(BlockProcessor[Samples, Mask]):
@@ -52,6 +64,9 @@ class VoicingDetector(BlockProcessor[Samples, Mask]):
     The autocorrelation is divided by the autocorrelation of the window (Boersma, Accurate
     short-term analysis of the fundamental frequency and the harmonics-to-noise ratio of a sampled
     sound, 1993). Frame k is centred on sample k·`hop_length`.
+
+    Hum would hide the voices, so steady power is subtracted from the spectrum: in each bin, the
+    greatest power that is not undercut within `STEADY_BATCHES` (the morphological opening).
 
     Parameters
     ----------
@@ -89,35 +104,56 @@ class VoicingDetector(BlockProcessor[Samples, Mask]):
         needed = self._length + math.ceil(rate / MIN_PITCH_HZ)
         self._transform_length = 1 << (needed - 1).bit_length()
         self._bins, self._cosines = _compute_cosines(self._length, self._transform_length, rate)
+        self._held: list[Powers] = []
+        self._minima: list[NDArray[np.float32]] = []
         run = max(1, round(MIN_VOICED_MS / 1000 * sample_rate / self.hop_length))
         self._runs = MinRunLength(True, run, channels)
 
     def process(self, block: Samples, last: bool = False) -> Mask:
         """Return whether frames are voiced, shaped (frames, channels)."""
-        parts = [
-            self._compute_periodicity(frames, samples) > MIN_PERIODICITY
-            for _, frames, samples in self._batches.process(block, last)
-        ]
-        empty = np.zeros((0, block.shape[1]), np.bool_)
-        return self._runs.process(np.concatenate([empty, *parts]), last)
+        for _, frames, samples in self._batches.process(block, last):
+            self._held.append(self._compute_powers(frames, samples))
+            self._minima.append(self._held[-1].min(axis=0))
+        count = len(self._held) if last else max(0, len(self._held) - STEADY_BATCHES + 1)
+        parts = [np.zeros((0, block.shape[1]), np.bool_)]
+        parts += [self._is_periodic(powers) for powers in self._subtract_steady(count)]
+        return self._runs.process(np.concatenate(parts), last)
 
     # Very large float samples may overflow; then no frame is voiced.
     @np.errstate(over="ignore", invalid="ignore")
-    def _compute_periodicity(self, frames: int, samples: Samples) -> NDArray[np.float32]:
-        """Return the highest autocorrelation of each frame, shaped (frames, channels)."""
-        out = np.zeros((frames, samples.shape[1]), np.float32)
+    def _compute_powers(self, frames: int, samples: Samples) -> Powers:
+        """Return the powers of the voiced band, shaped (frames, channels, bins)."""
         scale = np.float32(1 / full_scale(samples.dtype))
+        channels = []
         for channel in range(samples.shape[1]):
             x = self._reduce_rate(samples[:, channel].astype(np.float32))
             views = np.lib.stride_tricks.sliding_window_view(x, self._length)[:: self._hop]
             windowed = views[:frames] * (self._window * scale)
             spectra = np.fft.rfft(windowed, self._transform_length, axis=1)[:, self._bins]
-            powers = np.square(spectra.real) + np.square(spectra.imag)
-            correlation = powers @ self._cosines
-            energy = correlation[:, 0]
-            highest = correlation[:, 1:].max(axis=1)
-            np.divide(highest, energy, out=out[:, channel], where=energy > MIN_VOICED_ENERGY)
-        return out
+            channels.append(np.square(spectra.real) + np.square(spectra.imag))
+        return np.stack(channels, axis=1)
+
+    def _subtract_steady(self, count: int) -> Iterator[tuple[Powers, Powers]]:
+        """Yield the powers of the next `count` batches without steady ones, and the steady ones."""
+        for powers in self._held[:count]:
+            index = len(self._minima) - len(self._held)
+            first = max(0, index - STEADY_BATCHES + 1)
+            around = np.stack(self._minima[first : index + STEADY_BATCHES])
+            span = min(STEADY_BATCHES, len(around))
+            windows = np.lib.stride_tricks.sliding_window_view(around, span, axis=0)
+            steady = windows.min(axis=-1).max(axis=0)
+            yield powers - steady, steady
+            del self._held[0]
+            del self._minima[:first]
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _is_periodic(self, pair: tuple[Powers, Powers]) -> Mask:
+        """Return which frames are periodic, shaped (frames, channels)."""
+        powers, steady = pair
+        correlation = powers @ self._cosines
+        energy = correlation[..., 0] + STEADY_RESIDUE * (steady @ self._cosines[:, 0])
+        highest = correlation[..., 1:].max(axis=-1)
+        return np.asarray((highest > MIN_PERIODICITY * energy) & (energy > MIN_VOICED_ENERGY))
 
     def _reduce_rate(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return every `_factor`-th sample after the low-pass.
