@@ -1,7 +1,6 @@
 """Measure which frames are voiced: periodic at the pitch of a voice."""
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,16 +36,17 @@ LOWPASS_SHAPE, LOWPASS_PERIODS = 5.65, 1.5
 MIN_VOICED_ENERGY = 1e-20
 """Energy below which a frame counts as silent, for which there is no autocorrelation."""
 
-STEADY_BATCHES = 5
-"""Number of batches, half a second each, after which a constant tone counts as hum."""
+STEADY_FRAMES, STEADY_PARTS = 32, 5
+"""Tones are steady that are constant for so many parts of so many frames, 2.5 s."""
 
 STEADY_RESIDUE = 0.1
 """Share of the power of steady tones that may remain after their subtraction. It limits what the
 rest of hum resembles."""
 
-BATCH_FRAMES, MAX_PRODUCT = 32, 1 << 17
-"""Number of frames that are computed at once, and of multiplications in a product of matrices. With
-more, OpenBLAS starts threads, which take several times as long for such narrow matrices."""
+BATCH_FRAMES, MAX_PRODUCT = 128, 1 << 17
+"""Number of frames whose powers are computed at once, and of multiplications in a product of
+matrices. With more, OpenBLAS starts threads, which take several times as long for such narrow
+matrices."""
 
 LAGS_PER_S = 6000.0
 """Resolution of the lags at which the autocorrelation is computed."""
@@ -66,7 +66,7 @@ class VoicingDetector(BlockProcessor[Samples, Mask]):
     sound, 1993). Frame k is centred on sample k·`hop_length`.
 
     Hum would hide the voices, so steady power is subtracted from the spectrum: in each bin, the
-    greatest power that is not undercut within `STEADY_BATCHES` (the morphological opening).
+    greatest power that is not undercut within 2.5 s (the morphological opening).
 
     Parameters
     ----------
@@ -112,12 +112,18 @@ class VoicingDetector(BlockProcessor[Samples, Mask]):
     def process(self, block: Samples, last: bool = False) -> Mask:
         """Return whether frames are voiced, shaped (frames, channels)."""
         for _, frames, samples in self._batches.process(block, last):
-            self._held.append(self._compute_powers(frames, samples))
-            self._minima.append(self._held[-1].min(axis=0))
-        count = len(self._held) if last else max(0, len(self._held) - STEADY_BATCHES + 1)
-        parts = [np.zeros((0, block.shape[1]), np.bool_)]
-        parts += [self._is_periodic(powers) for powers in self._subtract_steady(count)]
-        return self._runs.process(np.concatenate(parts), last)
+            powers = self._compute_powers(frames, samples)
+            for start in range(0, frames, STEADY_FRAMES):
+                self._held.append(powers[start : start + STEADY_FRAMES])
+                self._minima.append(self._held[-1].min(axis=0))
+        count = len(self._held) if last else max(0, len(self._held) - STEADY_PARTS + 1)
+        voiced = np.zeros((0, block.shape[1]), np.bool_)
+        if count:
+            steady = self._pop_steady(count)
+            held, self._held = self._held[:count], self._held[count:]
+            lengths = [len(powers) for powers in held]
+            voiced = self._is_periodic(np.concatenate(held), np.repeat(steady, lengths, axis=0))
+        return self._runs.process(voiced, last)
 
     # Very large float samples may overflow; then no frame is voiced.
     @np.errstate(over="ignore", invalid="ignore")
@@ -133,27 +139,29 @@ class VoicingDetector(BlockProcessor[Samples, Mask]):
             channels.append(np.square(spectra.real) + np.square(spectra.imag))
         return np.stack(channels, axis=1)
 
-    def _subtract_steady(self, count: int) -> Iterator[tuple[Powers, Powers]]:
-        """Yield the powers of the next `count` batches without steady ones, and the steady ones."""
-        for powers in self._held[:count]:
-            index = len(self._minima) - len(self._held)
-            first = max(0, index - STEADY_BATCHES + 1)
-            around = np.stack(self._minima[first : index + STEADY_BATCHES])
-            span = min(STEADY_BATCHES, len(around))
-            windows = np.lib.stride_tricks.sliding_window_view(around, span, axis=0)
-            steady = windows.min(axis=-1).max(axis=0)
-            yield powers - steady, steady
-            del self._held[0]
-            del self._minima[:first]
+    def _pop_steady(self, count: int) -> Powers:
+        """Return the steady powers in each of the next `count` parts."""
+        index = len(self._minima) - len(self._held)
+        minima = np.stack(self._minima)
+        self._minima = self._minima[max(0, index + count - STEADY_PARTS + 1) :]
+        span = min(STEADY_PARTS, len(minima))
+        windows = len(minima) - span + 1
+        lowest = np.minimum.reduce([minima[i : i + windows] for i in range(span)])
+        parts = np.arange(index, index + count)
+        return np.maximum.reduce(
+            [lowest[np.clip(parts - i, 0, windows - 1)] for i in range(span)]
+        )
 
     @np.errstate(over="ignore", invalid="ignore")
-    def _is_periodic(self, pair: tuple[Powers, Powers]) -> Mask:
-        """Return which frames are periodic, shaped (frames, channels)."""
-        powers, steady = pair
-        correlation = powers @ self._cosines
-        energy = correlation[..., 0] + STEADY_RESIDUE * (steady @ self._cosines[:, 0])
-        highest = correlation[..., 1:].max(axis=-1)
-        return np.asarray((highest > MIN_PERIODICITY * energy) & (energy > MIN_VOICED_ENERGY))
+    def _is_periodic(self, powers: Powers, steady: Powers) -> Mask:
+        """Return which frames are periodic without the steady powers, shaped (frames, channels)."""
+        bins = powers.shape[-1]
+        correlation = _multiply((powers - steady).reshape(-1, bins), self._cosines)
+        residue = STEADY_RESIDUE * (steady.reshape(-1, bins) @ self._cosines[:, 0])
+        energy = correlation[:, 0] + residue
+        highest = correlation[:, 1:].max(axis=1)
+        is_periodic = (highest > MIN_PERIODICITY * energy) & (energy > MIN_VOICED_ENERGY)
+        return np.asarray(is_periodic.reshape(powers.shape[:2]))
 
     def _reduce_rate(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return every `_factor`-th sample after the low-pass.
@@ -162,17 +170,21 @@ class VoicingDetector(BlockProcessor[Samples, Mask]):
         """
         columns = self._lowpass.shape[1]
         groups = x[: len(x) // self._factor * self._factor].reshape(-1, self._factor)
-        step = max(1, MAX_PRODUCT // self._lowpass.size)
-        products = np.empty((len(groups), columns), np.float32)
-        for start in range(0, len(groups), step):
-            np.matmul(
-                groups[start : start + step], self._lowpass, out=products[start : start + step]
-            )
+        products = _multiply(groups, self._lowpass)
         count = len(groups) - columns + 1
         total = products[:count, 0].copy()
         for i in range(1, columns):
             total += products[i : i + count, i]
         return total
+
+
+def _multiply(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a @ b, computed in parts of at most `MAX_PRODUCT` multiplications."""
+    step = max(1, MAX_PRODUCT // b.size)
+    out = np.empty((len(a), b.shape[1]), np.float32)
+    for start in range(0, len(a), step):
+        np.matmul(a[start : start + step], b, out=out[start : start + step])
+    return out
 
 
 def _design_lowpass(factor: int, sample_rate: int) -> NDArray[np.float32]:
