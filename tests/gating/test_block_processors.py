@@ -25,10 +25,10 @@ from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.detection.learner import SignalModelLearner
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.detection.likelihood_detector import LikelihoodDetector, LikelihoodScorer
-from noisegate_cli.gating.forced import ForcedMask, ForcedStretches
 from noisegate_cli.gating.detection.speech_detector import SpeechDetector
 from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
 from noisegate_cli.gating.detection.voicing import VoicingDetector
+from noisegate_cli.gating.forced import ForcedMask, ForcedStretches
 from noisegate_cli.gating.frames.framing import FrameBatcher
 from noisegate_cli.gating.frames.levels import FrameRmsMeter
 from noisegate_cli.gating.frames.peaks import PeakMeter

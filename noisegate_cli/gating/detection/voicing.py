@@ -148,9 +148,7 @@ class VoicingDetector(BlockProcessor[Samples, Mask]):
         windows = len(minima) - span + 1
         lowest = np.minimum.reduce([minima[i : i + windows] for i in range(span)])
         parts = np.arange(index, index + count)
-        return np.maximum.reduce(
-            [lowest[np.clip(parts - i, 0, windows - 1)] for i in range(span)]
-        )
+        return np.maximum.reduce([lowest[np.clip(parts - i, 0, windows - 1)] for i in range(span)])
 
     @np.errstate(over="ignore", invalid="ignore")
     def _is_periodic(self, powers: Powers, steady: Powers) -> Mask:

@@ -68,6 +68,23 @@ def test_the_level_does_not_matter():
     assert np.array_equal(*voiced)
 
 
+def hum(seconds, hz=60.0, rate=RATE):
+    """Return harmonics of the mains frequency with an RMS of 0.1."""
+    t = np.arange(round(seconds * rate)) / rate
+    y = sum(10 ** (-4 * k / 20) * np.sin(2 * np.pi * hz * k * t + k) for k in range(1, 12))
+    return 0.1 * y / y.std()
+
+
+@pytest.mark.parametrize("hz", [50, 60, 100, 120])
+def test_hum_is_not_voiced_and_does_not_hide_a_voice(hz):
+    y = hum(6, hz) + RNG.normal(0, 0.001, 6 * RATE)
+    assert share_voiced(y) < 0.02
+    y[3 * RATE : 4 * RATE] += vowel(1)
+    voiced = VoicingDetector(RATE, channels=1).process(y[:, None], last=True)[:, 0]
+    seconds = np.arange(len(voiced)) * 0.016
+    assert voiced[(seconds > 3.1) & (seconds < 3.9)].mean() > 0.9
+
+
 def place(parts, seconds):
     """Return noise that contains sounds, each with its time in seconds."""
     y = RNG.normal(0, 0.001, round(seconds * RATE))
@@ -126,3 +143,13 @@ def test_each_separate_channel_is_judged_by_its_own_voices():
     out = gate(y, RATE, settings=settings)
     assert not is_kept(y[:, 0], out[:, 0], 2.7, 0.05)
     assert is_kept(y[:, 1], out[:, 1], 2.7, 0.05)
+
+
+def test_events_that_resemble_speech_do_not_close_on_speech():
+    hisses = [(start, np.diff(RNG.normal(0, 0.05, 4801))) for start in (2.7, 5.6, 8.8)]
+    words = [
+        (start, np.concatenate([np.diff(RNG.normal(0, 0.05, 4801)), word])) for start, word in WORDS
+    ]
+    y = place(words + hisses, 12)
+    out = gate(y, RATE)
+    assert all(is_kept(y, out, start + 0.01, 0.88) for start, _ in WORDS)
