@@ -13,7 +13,7 @@ MAX_VOICE_DISTANCE_MS = 500.0
 MIN_VOICE_CONTRAST_DB, LOUD_NOISE_DISTANCE_MS = 9.0, 700.0
 """With a lower contrast noise hides some of the voiced sounds, and the others are farther apart."""
 
-MAX_SPEECH_DISTANCE_MS = 100.0
+MAX_SPEECH_DISTANCE_MS = 180.0
 """The same for the speech detector, which hears consonants too."""
 
 PENALTY_PER_S = 20.0

@@ -153,13 +153,14 @@ class VoicingDetector(BlockProcessor[Samples, Mask]):
     @np.errstate(over="ignore", invalid="ignore")
     def _is_periodic(self, powers: Powers, steady: Powers) -> Mask:
         """Return which frames are periodic without the steady powers, shaped (frames, channels)."""
-        bins = powers.shape[-1]
-        correlation = _multiply((powers - steady).reshape(-1, bins), self._cosines)
-        residue = STEADY_RESIDUE * (steady.reshape(-1, bins) @ self._cosines[:, 0])
+        frames, channels, bins = powers.shape
+        shape = (frames * channels, bins)
+        correlation = _multiply((powers - steady).reshape(shape), self._cosines)
+        residue = STEADY_RESIDUE * (steady.reshape(shape) @ self._cosines[:, 0])
         energy = correlation[:, 0] + residue
         highest = correlation[:, 1:].max(axis=1)
         is_periodic = (highest > MIN_PERIODICITY * energy) & (energy > MIN_VOICED_ENERGY)
-        return np.asarray(is_periodic.reshape(powers.shape[:2]))
+        return np.asarray(is_periodic.reshape(frames, channels))
 
     def _reduce_rate(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return every `_factor`-th sample after the low-pass.
@@ -178,7 +179,7 @@ class VoicingDetector(BlockProcessor[Samples, Mask]):
 
 def _multiply(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a @ b, computed in parts of at most `MAX_PRODUCT` multiplications."""
-    step = max(1, MAX_PRODUCT // b.size)
+    step = max(1, MAX_PRODUCT // max(1, b.size))
     out = np.empty((len(a), b.shape[1]), np.float32)
     for start in range(0, len(a), step):
         np.matmul(a[start : start + step], b, out=out[start : start + step])

@@ -78,7 +78,9 @@ def hum(seconds, hz=60.0, rate=RATE):
 @pytest.mark.parametrize("hz", [50, 60, 100, 120])
 def test_hum_is_not_voiced_and_does_not_hide_a_voice(hz):
     y = hum(6, hz) + RNG.normal(0, 0.001, 6 * RATE)
-    assert share_voiced(y) < 0.02
+    voiced = VoicingDetector(RATE, channels=1).process(y[:, None], last=True)
+    # Frames beyond either end are partly silent, and tones there are not steady.
+    assert voiced[40:-40].mean() < 0.02
     y[3 * RATE : 4 * RATE] += vowel(1)
     voiced = VoicingDetector(RATE, channels=1).process(y[:, None], last=True)[:, 0]
     seconds = np.arange(len(voiced)) * 0.016
