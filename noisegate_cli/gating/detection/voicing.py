@@ -148,7 +148,8 @@ class VoicingDetector(BlockProcessor[Samples, Mask]):
         windows = len(minima) - span + 1
         lowest = np.minimum.reduce([minima[i : i + windows] for i in range(span)])
         parts = np.arange(index, index + count)
-        return np.maximum.reduce([lowest[np.clip(parts - i, 0, windows - 1)] for i in range(span)])
+        steady = [lowest[np.clip(parts - i, 0, windows - 1)] for i in range(span)]
+        return np.asarray(np.maximum.reduce(steady), np.float32)
 
     @np.errstate(over="ignore", invalid="ignore")
     def _is_periodic(self, powers: Powers, steady: Powers) -> Mask:
