@@ -38,5 +38,9 @@ class ClusterError(NoisegateError, ConnectionError):
     """A cluster can't be reached, or doesn't meet the requirements of a batch."""
 
 
+class MissingExtraError(NoisegateError, ImportError):
+    """A setting requires an optional dependency that is not installed."""
+
+
 class DamageError(AudioError):
     """Decoding failed partway. The message gives the reason; the reader adds the path."""

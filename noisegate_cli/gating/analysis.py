@@ -342,7 +342,7 @@ class Analyzer(BlockProcessor[Samples, None]):
     def _detect_by_models(self, learner: SignalModelLearner) -> _Detection:
         indices, levels = self._subsample
         models = self._keep_open_if_rare(learner.models(levels))
-        scores = learner.scores(models, len(indices))
+        scores = learner.scores(models, indices)
         simulated = self._simulator.simulate(scores, OPEN_ABOVE, CLOSE_BELOW, levels, indices)
         suggestion = suggest_from_models(models, scores, simulated)
         is_separated = any(model.verdict is Verdict.SEPARATED for model in models)

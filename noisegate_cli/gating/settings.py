@@ -23,8 +23,14 @@ from noisegate_cli.text import suggest_nearest
 Channels = Literal["linked", "separate", "exclusive"]
 Spectral = Literal["off", "soft", "mask"]
 NonFinite = Literal["refuse", "zero"]
+Listen = Literal["voice", "all"]
 
-FIELD_CHOICES = {"channels": Channels, "spectral": Spectral, "nonfinite": NonFinite}
+FIELD_CHOICES = {
+    "channels": Channels,
+    "spectral": Spectral,
+    "nonfinite": NonFinite,
+    "listen": Listen,
+}
 
 
 MAX_KNEE_DB = 60.0
@@ -73,6 +79,8 @@ class SettingsChanges(TypedDict, total=False):
     reduction_db: float
     noise: str | tuple[float, float] | None
     nonfinite: NonFinite
+    listen: Listen
+    speech: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +142,13 @@ class GateSettings:
         text.
     nonfinite
         NaN and infinite samples: `refuse` raises an error, `zero` replaces them with zero.
+    listen
+        What the threshold "auto" takes for signal: with `voice`, sounds far from any voice, such as
+        keys and doors between words, are closed, unless the recording has few voices; with `all`,
+        all that differs from the noise.
+    speech
+        Whether the threshold "auto" also uses a neural speech detector. It requires the extra
+        `noisegate-cli[speech]`.
 
     Raises
     ------
@@ -170,6 +185,8 @@ class GateSettings:
     reduction_db: float = 24.0
     noise: str | tuple[float, float] | None = None
     nonfinite: NonFinite = "refuse"
+    listen: Listen = "voice"
+    speech: bool = False
 
     def __post_init__(self) -> None:
         self._convert()
@@ -209,6 +226,8 @@ class GateSettings:
             raise SettingsError(f"reduction {self.reduction_db:g} dB must be 0 or more")
         self._check_expander()
         self._check_duck()
+        if self.speech and self.threshold != AUTO:
+            raise SettingsError('speech=True requires the threshold "auto"')
         self._check_noise()
         self._check_frames()
 
@@ -401,6 +420,12 @@ class GateSettings:
         return self.reduction_db if self.spectral == "soft" else 0.0
 
     @property
+    def closes_on_events(self) -> bool:
+        """Whether sounds far from any voice are closed; a key band says itself what counts."""
+        listens_for_voices = self.listen == "voice" and self.key_hz is None
+        return self.threshold == AUTO and (self.speech or listens_for_voices)
+
+    @property
     def zero_nonfinite(self) -> bool:
         """Whether NaN and infinite samples become zero instead of an error."""
         return self.nonfinite == "zero"
@@ -543,6 +568,7 @@ PRESETS: Mapping[str, GateSettings] = MappingProxyType(
             lookahead_ms=20,
             range_db=-30,
             reduction_db=12,
+            listen="all",
         ),
         "field": GateSettings(
             hysteresis_db=4,
@@ -552,6 +578,7 @@ PRESETS: Mapping[str, GateSettings] = MappingProxyType(
             lookahead_ms=80,
             range_db=-24,
             reduction_db=18,
+            listen="all",
         ),
         "hard": GateSettings(
             hysteresis_db=0,
@@ -563,6 +590,7 @@ PRESETS: Mapping[str, GateSettings] = MappingProxyType(
             release_ms=0,
             range_db=MUTE,
             reduction_db=math.inf,
+            listen="all",
         ),
     }
 )

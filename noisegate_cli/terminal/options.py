@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from noisegate_cli.errors import SettingsError
+from noisegate_cli.gating.extras import check_speech_extra
 from noisegate_cli.gating.parsing import (
     parse_band,
     parse_choice,
@@ -89,6 +90,22 @@ GATE_OPTIONS: dict[str, Option] = {
         DETECTOR_PANEL,
         "Stay open in pauses that are shorter than this.",
         partial(parse_duration, "min closed"),
+    ),
+    "listen": Option(
+        ("--listen",),
+        "voice|all",
+        DETECTOR_PANEL,
+        "voice: the automatic gate closes on keys, doors and the like between words. all: it opens "
+        "for every sound.",
+        str,
+    ),
+    "speech": Option(
+        ("--speech",),
+        "",
+        DETECTOR_PANEL,
+        "Add a neural speech detector to the automatic gate. Requires the extra "
+        '"noisegate-cli[speech]".',
+        bool,
     ),
     "channels": Option(
         ("--channels",),
@@ -317,5 +334,7 @@ def parse_settings(preset: str, texts: Mapping[str, str | None]) -> GateSettings
     if not changes.get("spectral") and (misplaced := {"reduction_db", "noise"} & set(changes)):
         flag = GATE_OPTIONS[min(misplaced)].flags[0]
         raise SettingsError(f"{flag} requires --spectral")
+    if changes.get("speech"):
+        check_speech_extra()
     settings = GateSettings.preset(preset, **changes)
     return settings if settings.softens_range else settings.resolved

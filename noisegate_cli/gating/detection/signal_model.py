@@ -37,6 +37,7 @@ from noisegate_cli.gating.detection.band_levels import (
     SCORE_SMOOTHING_MS,
     BandLevelExtractor,
 )
+from noisegate_cli.gating.detection.evidence import Evidence
 from noisegate_cli.gating.detection.gaussian import NOISE_PRIOR_DB, SIGNAL_PRIOR_DB, ShrunkGaussian
 from noisegate_cli.gating.detection.steady_noise import find_steady_noise
 from noisegate_cli.gating.detection.tonal_noise import SparseSpectra, find_music
@@ -137,6 +138,10 @@ class SignalModel:
     """Median level of the closed frames in dBFS; None if no classes were fitted."""
     signal_db: float | None = None
     """RMS level of the open frames in dBFS; None if no classes were fitted."""
+    events: ShrunkGaussian | None = field(default=None, repr=False)
+    """Second class of noise: sounds between the words; None if there are none."""
+    evidence: Evidence | None = field(default=None, repr=False)
+    """Term of the score besides the spectrum; None if the recording is not speech."""
 
     def levels(self, densities: BandPowerArray) -> BandLevelsDb:
         """Convert powers per Hz, shaped (frames, bands), to levels in dB."""
@@ -146,7 +151,10 @@ class SignalModel:
         """Return the score of each frame from smoothed levels, shaped (frames, bands)."""
         if self.signal is None or self.noise is None:
             return np.full(len(levels), -np.inf if self.verdict is Verdict.NOISE_ONLY else np.inf)
-        return log_ratio(self.signal, self.noise, levels)
+        ratio = log_ratio(self.signal, self.noise, levels)
+        if self.events is None:
+            return ratio
+        return np.minimum(ratio, log_ratio(self.signal, self.events, levels))
 
 
 def learn_signal_model(

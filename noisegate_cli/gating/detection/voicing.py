@@ -1,0 +1,217 @@
+"""Measure which frames are voiced: periodic at the pitch of a voice."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisegate_cli.gating.block_processor import BlockProcessor
+from noisegate_cli.gating.frames.framing import FrameBatcher
+from noisegate_cli.gating.frames.window import hann_window
+from noisegate_cli.gating.gain.mask import Mask, MinRunLength
+from noisegate_cli.samples import Samples, full_scale
+
+MIN_PITCH_HZ, MAX_PITCH_HZ = 73.0, 400.0
+"""Range of the pitch of voices, from low men to children."""
+
+MIN_VOICED_HZ, MAX_VOICED_HZ = 90.0, 1200.0
+"""The band that is examined; it contains several harmonics, and little of hum and rumble."""
+
+MIN_PERIODICITY = 0.65
+"""Least normalised autocorrelation at the pitch of a voiced frame."""
+
+MIN_VOICED_MS = 48.0
+"""Shorter runs of voiced frames are chance."""
+
+VOICING_FRAME_MS, VOICING_HOP_MS = 40.0, 16.0
+"""Length of a frame, three periods of the lowest pitch, and the distance of the frames."""
+
+MIN_VOICING_RATE_HZ = 3600.0
+"""Lowest reduced sample rate. Frequencies that alias to less than `MAX_VOICED_HZ` are above 2400 Hz
+there, where the low-pass attenuates by 60 dB: the song of a bird must not become a voice."""
+
+LOWPASS_SHAPE, LOWPASS_PERIODS = 5.65, 1.5
+"""Shape of the Kaiser window of the low-pass, and half its length in periods of `MAX_VOICED_HZ`."""
+
+MIN_VOICED_ENERGY = 1e-20
+"""Energy below which a frame counts as silent, for which there is no autocorrelation."""
+
+STEADY_FRAMES, STEADY_PARTS = 32, 5
+"""Tones are steady that are constant for so many parts of so many frames, 2.5 s."""
+
+STEADY_RESIDUE = 0.1
+"""Share of the power of steady tones that may remain after their subtraction. It limits what the
+rest of hum resembles."""
+
+BATCH_FRAMES, MAX_PRODUCT = 128, 1 << 17
+"""Number of frames whose powers are computed at once, and of multiplications in a product of
+matrices. With more, OpenBLAS starts threads, which take several times as long for such narrow
+matrices."""
+
+LAGS_PER_S = 6000.0
+"""Resolution of the lags at which the autocorrelation is computed."""
+
+
+Powers = NDArray[np.float32]
+"""Powers of bins, shaped (frames, channels, bins)."""
+
+
+class VoicingDetector(BlockProcessor[Samples, Mask]):
+    """Find the voiced frames of samples that arrive in blocks.
+
+    A frame is voiced if the normalised autocorrelation of the band from `MIN_VOICED_HZ` to
+    `MAX_VOICED_HZ` exceeds `MIN_PERIODICITY` at the lag of a pitch, for `MIN_VOICED_MS` or more.
+    The autocorrelation is divided by the autocorrelation of the window (Boersma, Accurate
+    short-term analysis of the fundamental frequency and the harmonics-to-noise ratio of a sampled
+    sound, 1993). Frame k is centred on sample k·`hop_length`.
+
+    Hum would hide the voices, so steady power is subtracted from the spectrum: in each bin, the
+    greatest power that is not undercut within 2.5 s (the morphological opening).
+
+    Parameters
+    ----------
+    sample_rate
+        In Hz.
+    channels
+        Number of channels of the blocks.
+
+    Examples
+    --------
+    Pulses at 100 Hz are voiced, and noise is not:
+
+    >>> pulses = (np.arange(16000) % 160 == 0).astype(float)
+    >>> noise = np.random.default_rng(0).normal(0, 1, 16000)
+    >>> voicing = VoicingDetector(16000, channels=2)
+    >>> voiced = voicing.process(np.stack([pulses, noise], axis=1), last=True)
+    >>> voiced[4:-4].mean(axis=0)
+    array([1., 0.])
+    """
+
+    def __init__(self, sample_rate: int, channels: int) -> None:
+        self._factor = max(1, int(sample_rate / MIN_VOICING_RATE_HZ))
+        rate = sample_rate / self._factor
+        self._length = max(4, round(VOICING_FRAME_MS / 1000 * rate / 2) * 2)
+        self._hop = max(1, round(VOICING_HOP_MS / 1000 * rate))
+        self.hop_length = self._hop * self._factor
+        """Distance of the frames in samples."""
+        self._lowpass = _design_lowpass(self._factor, sample_rate)
+        margin = self._lowpass.size
+        self._batches = FrameBatcher(
+            self._length * self._factor, self.hop_length, margin, frames=BATCH_FRAMES
+        )
+        self._window = hann_window(self._length).astype(np.float32)
+        # Zeros behind the frame prevent that its end is correlated with its beginning.
+        needed = self._length + math.ceil(rate / MIN_PITCH_HZ)
+        self._transform_length = 1 << (needed - 1).bit_length()
+        self._bins, self._cosines = _compute_cosines(self._length, self._transform_length, rate)
+        self._held: list[Powers] = []
+        self._minima: list[NDArray[np.float32]] = []
+        run = max(1, round(MIN_VOICED_MS / 1000 * sample_rate / self.hop_length))
+        self._runs = MinRunLength(True, run, channels)
+
+    def process(self, block: Samples, last: bool = False) -> Mask:
+        """Return whether frames are voiced, shaped (frames, channels)."""
+        for _, frames, samples in self._batches.process(block, last):
+            powers = self._compute_powers(frames, samples)
+            for start in range(0, frames, STEADY_FRAMES):
+                self._held.append(powers[start : start + STEADY_FRAMES])
+                self._minima.append(self._held[-1].min(axis=0))
+        count = len(self._held) if last else max(0, len(self._held) - STEADY_PARTS + 1)
+        voiced = np.zeros((0, block.shape[1]), np.bool_)
+        if count:
+            steady = self._pop_steady(count)
+            held, self._held = self._held[:count], self._held[count:]
+            lengths = [len(powers) for powers in held]
+            voiced = self._is_periodic(np.concatenate(held), np.repeat(steady, lengths, axis=0))
+        return self._runs.process(voiced, last)
+
+    # Very large float samples may overflow; then no frame is voiced.
+    @np.errstate(over="ignore", invalid="ignore")
+    def _compute_powers(self, frames: int, samples: Samples) -> Powers:
+        """Return the powers of the voiced band, shaped (frames, channels, bins)."""
+        scale = np.float32(1 / full_scale(samples.dtype))
+        channels = []
+        for channel in range(samples.shape[1]):
+            x = self._reduce_rate(samples[:, channel].astype(np.float32))
+            views = np.lib.stride_tricks.sliding_window_view(x, self._length)[:: self._hop]
+            windowed = views[:frames] * (self._window * scale)
+            spectra = np.fft.rfft(windowed, self._transform_length, axis=1)[:, self._bins]
+            channels.append(np.square(spectra.real) + np.square(spectra.imag))
+        return np.stack(channels, axis=1)
+
+    def _pop_steady(self, count: int) -> Powers:
+        """Return the steady powers in each of the next `count` parts."""
+        index = len(self._minima) - len(self._held)
+        minima = np.stack(self._minima)
+        self._minima = self._minima[max(0, index + count - STEADY_PARTS + 1) :]
+        span = min(STEADY_PARTS, len(minima))
+        windows = len(minima) - span + 1
+        lowest = np.minimum.reduce([minima[i : i + windows] for i in range(span)])
+        parts = np.arange(index, index + count)
+        steady = [lowest[np.clip(parts - i, 0, windows - 1)] for i in range(span)]
+        return np.asarray(np.maximum.reduce(steady), np.float32)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _is_periodic(self, powers: Powers, steady: Powers) -> Mask:
+        """Return which frames are periodic without the steady powers, shaped (frames, channels)."""
+        frames, channels, bins = powers.shape
+        shape = (frames * channels, bins)
+        correlation = _multiply((powers - steady).reshape(shape), self._cosines)
+        residue = STEADY_RESIDUE * (steady.reshape(shape) @ self._cosines[:, 0])
+        energy = correlation[:, 0] + residue
+        highest = correlation[:, 1:].max(axis=1)
+        is_periodic = (highest > MIN_PERIODICITY * energy) & (energy > MIN_VOICED_ENERGY)
+        return np.asarray(is_periodic.reshape(frames, channels))
+
+    def _reduce_rate(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return every `_factor`-th sample after the low-pass.
+
+        The taps are cut into columns of `_factor` taps, so that one product of matrices does it.
+        """
+        columns = self._lowpass.shape[1]
+        groups = x[: len(x) // self._factor * self._factor].reshape(-1, self._factor)
+        products = _multiply(groups, self._lowpass)
+        count = len(groups) - columns + 1
+        total = products[:count, 0].copy()
+        for i in range(1, columns):
+            total += products[i : i + count, i]
+        return total
+
+
+def _multiply(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a @ b, computed in parts of at most `MAX_PRODUCT` multiplications."""
+    step = max(1, MAX_PRODUCT // max(1, b.size))
+    out = np.empty((len(a), b.shape[1]), np.float32)
+    for start in range(0, len(a), step):
+        np.matmul(a[start : start + step], b, out=out[start : start + step])
+    return out
+
+
+def _design_lowpass(factor: int, sample_rate: int) -> NDArray[np.float32]:
+    """Return the taps of a low-pass for the reduction of the rate, shaped (factor, columns)."""
+    if factor == 1:
+        return np.ones((1, 1), np.float32)
+    half = LOWPASS_PERIODS * sample_rate / MAX_VOICED_HZ
+    columns = max(1, round(2 * half / factor))
+    n = np.arange(columns * factor) - (columns * factor - 1) / 2
+    cutoff = sample_rate / factor / 2
+    taps = np.sinc(2 * cutoff / sample_rate * n) * np.kaiser(len(n), LOWPASS_SHAPE)
+    return np.ascontiguousarray((taps / taps.sum()).reshape(columns, factor).T, np.float32)
+
+
+def _compute_cosines(
+    length: int, transform_length: int, rate: float
+) -> tuple[slice, NDArray[np.float32]]:
+    """Return the bins of the voiced band, and the matrix from their powers to autocorrelations.
+
+    The first column belongs to lag 0, the others to the lags of pitches. They include the division
+    by the autocorrelation of the window.
+    """
+    hz = np.arange(transform_length // 2 + 1) * rate / transform_length
+    bins = slice(*np.searchsorted(hz, [MIN_VOICED_HZ, MAX_VOICED_HZ]))
+    count = math.ceil(LAGS_PER_S * (1 / MIN_PITCH_HZ - 1 / MAX_PITCH_HZ)) + 1
+    lags = np.append(0.0, np.linspace(1 / MAX_PITCH_HZ, 1 / MIN_PITCH_HZ, count))
+    window = hann_window(length)
+    correlation = np.correlate(window, window, "full")[length - 1 :]
+    own = np.interp(lags * rate, np.arange(length), correlation / correlation[0])
+    return bins, (np.cos(2 * np.pi * hz[bins, None] * lags) / own).astype(np.float32)

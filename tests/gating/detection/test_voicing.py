@@ -1,0 +1,157 @@
+"""What is voiced, and what becomes of sounds far from any voice."""
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from noisegate_cli import GateSettings, gate
+from noisegate_cli.gating.detection.voicing import VoicingDetector
+from tests.conftest import DATA
+
+RATE = 16000
+RNG = np.random.default_rng(5)
+
+
+def vowel(seconds, pitch_hz=120.0, rate=RATE):
+    """Return pulses through two resonances, as in a vowel, with an RMS of 0.1."""
+    t = np.arange(round(seconds * rate)) / rate
+    phase = 2 * np.pi * pitch_hz * (t + 0.01 * np.sin(2 * np.pi * 3 * t) / (2 * np.pi))
+    y = np.zeros(len(t))
+    for harmonic in range(1, int(3500 / pitch_hz)):
+        hz = harmonic * pitch_hz
+        gain = 1 / (1 + ((hz - 600) / 150) ** 2) + 0.3 / (1 + ((hz - 1800) / 250) ** 2)
+        y += gain * np.cos(harmonic * phase)
+    fade = np.minimum(1, np.minimum(t, t[::-1]) / 0.02)
+    return 0.1 * y * fade / y.std()
+
+
+def knock(seconds=0.15, rate=RATE):
+    t = np.arange(round(seconds * rate)) / rate
+    return 0.3 * RNG.normal(0, 1, len(t)) * np.exp(-t / 0.03)
+
+
+def chirp(seconds, rate=RATE):
+    t = np.arange(round(seconds * rate)) / rate
+    return 0.1 * np.sin(2 * np.pi * (3000 * t + 250 * t**2 / seconds))
+
+
+def share_voiced(y, rate=RATE):
+    voiced = VoicingDetector(rate, channels=1).process(np.asarray(y)[:, None], last=True)
+    return voiced[4:-4].mean()
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000, 96000])
+@pytest.mark.parametrize("pitch_hz", [80, 150, 380])
+def test_a_vowel_is_voiced_at_every_sample_rate(pitch_hz, rate):
+    assert share_voiced(vowel(1, pitch_hz, rate), rate) > 0.95
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 48000])
+def test_noise_clicks_and_chirps_are_not_voiced(rate):
+    noise = RNG.normal(0, 0.1, 10 * rate)
+    assert share_voiced(noise, rate) < 0.02
+    clicks = np.zeros(2 * rate)
+    clicks[np.sort(RNG.choice(len(clicks), 8))] = 0.9
+    assert share_voiced(clicks + 0.001 * noise[: len(clicks)], rate) < 0.02
+    assert share_voiced(chirp(1, rate) + 0.02 * noise[:rate], rate) < 0.02
+    assert share_voiced(knock(1, rate), rate) < 0.02
+
+
+@pytest.mark.parametrize("rate", [2, 100, 1000, 2400])
+def test_very_low_sample_rates_are_accepted(rate):
+    assert VoicingDetector(rate, 1).process(np.ones((50, 1)), last=True).shape[1] == 1
+
+
+def test_the_level_does_not_matter():
+    y = vowel(1) + RNG.normal(0, 0.02, RATE)
+    voiced = [VoicingDetector(RATE, 1).process(gain * y[:, None], True) for gain in (1, 1e-4)]
+    assert np.array_equal(*voiced)
+
+
+def hum(seconds, hz=60.0, rate=RATE):
+    """Return harmonics of the mains frequency with an RMS of 0.1."""
+    t = np.arange(round(seconds * rate)) / rate
+    y = sum(10 ** (-4 * k / 20) * np.sin(2 * np.pi * hz * k * t + k) for k in range(1, 12))
+    return 0.1 * y / y.std()
+
+
+@pytest.mark.parametrize("hz", [50, 60, 100, 120])
+def test_hum_is_not_voiced_and_does_not_hide_a_voice(hz):
+    y = hum(6, hz) + RNG.normal(0, 0.001, 6 * RATE)
+    voiced = VoicingDetector(RATE, channels=1).process(y[:, None], last=True)
+    # Frames beyond either end are partly silent, and tones there are not steady.
+    assert voiced[40:-40].mean() < 0.02
+    y[3 * RATE : 4 * RATE] += vowel(1)
+    voiced = VoicingDetector(RATE, channels=1).process(y[:, None], last=True)[:, 0]
+    seconds = np.arange(len(voiced)) * 0.016
+    assert voiced[(seconds > 3.1) & (seconds < 3.9)].mean() > 0.9
+
+
+def place(parts, seconds):
+    """Return noise that contains sounds, each with its time in seconds."""
+    y = RNG.normal(0, 0.001, round(seconds * RATE))
+    for start, part in parts:
+        at = round(start * RATE)
+        y[at : at + len(part)] += part
+    return y
+
+
+WORDS = [(start, vowel(0.6, pitch)) for start, pitch in ((1, 110), (4, 130), (7, 120), (10, 125))]
+KNOCKS = [(start, knock()) for start in (2.7, 5.6, 8.8)]
+
+
+def is_kept(y, out, start, seconds):
+    span = slice(round(start * RATE), round((start + seconds) * RATE))
+    return np.array_equal(out[span], y[span])
+
+
+@pytest.mark.parametrize(("preset", "kept"), [("voice", False), ("music", True), ("field", True)])
+def test_a_knock_between_words_is_closed_only_by_the_preset_for_voices(preset, kept):
+    y = place(WORDS + KNOCKS, 12)
+    out = gate(y, RATE, preset=preset)
+    assert all(is_kept(y, out, start, 0.6) for start, _ in WORDS)
+    for start, _ in KNOCKS:
+        assert is_kept(y, out, start, 0.05) == kept
+
+
+def test_a_fricative_before_a_vowel_is_kept():
+    hiss = 0.05 * np.diff(RNG.normal(0, 1, round(0.2 * RATE) + 1))
+    y = place([*WORDS, *KNOCKS, *[(start - 0.2, hiss) for start, _ in WORDS]], 12)
+    out = gate(y, RATE)
+    assert all(is_kept(y, out, start - 0.19, 0.79) for start, _ in WORDS)
+
+
+@pytest.mark.parametrize("sound", [knock, lambda: chirp(0.3)])
+def test_sounds_without_any_voice_are_kept(sound):
+    y = place([(start, sound()) for start in (1, 2.7, 5.6, 8.8)], 12)
+    np.testing.assert_array_equal(gate(y, RATE), gate(y, RATE, listen="all"))
+
+
+def test_a_key_band_says_itself_what_counts():
+    y = place(WORDS + KNOCKS, 12)
+    out = gate(y, RATE, key_hz=(200, 6000))
+    assert all(is_kept(y, out, start, 0.05) for start, _ in KNOCKS)
+
+
+@pytest.mark.parametrize("name", ["robin.ogg", "toads.flac", "guitar_stereo.flac"])
+def test_animals_and_instruments_are_not_affected(name):
+    y, rate = sf.read(DATA / name)
+    np.testing.assert_array_equal(gate(y, rate), gate(y, rate, listen="all"))
+
+
+def test_each_separate_channel_is_judged_by_its_own_voices():
+    settings = GateSettings(channels="separate")
+    y = np.stack([place(WORDS + KNOCKS, 12), place(KNOCKS, 12)], axis=1)
+    out = gate(y, RATE, settings=settings)
+    assert not is_kept(y[:, 0], out[:, 0], 2.7, 0.05)
+    assert is_kept(y[:, 1], out[:, 1], 2.7, 0.05)
+
+
+def test_events_that_resemble_speech_do_not_close_on_speech():
+    hisses = [(start, np.diff(RNG.normal(0, 0.05, 4801))) for start in (2.7, 5.6, 8.8)]
+    words = [
+        (start, np.concatenate([np.diff(RNG.normal(0, 0.05, 4801)), word])) for start, word in WORDS
+    ]
+    y = place(words + hisses, 12)
+    out = gate(y, RATE)
+    assert all(is_kept(y, out, start + 0.01, 0.88) for start, _ in WORDS)
