@@ -51,7 +51,7 @@ def test_the_key_opens_the_gate_where_it_sounds(files):
     assert closed_share(y, out, 2.3, 3.2) == closed_share(y, out, 5, 6) == 1
     assert result.segments.seconds == pytest.approx(np.array(BURSTS_S), abs=0.12)
     assert result.key == KeyTrack(path=result.key.path, alignment=None)
-    assert not result.chops.count
+    assert not result.cutoffs.count
 
 
 def test_ducking_attenuates_the_music_under_the_voice(files):
@@ -165,7 +165,7 @@ def test_a_key_that_cannot_be_used_is_named(files):
     for name in ("text.wav", "missing.wav", "nan.wav"):
         with pytest.raises(AudioError, match=name):
             gate_file("music.wav", "out.wav", key=name, **GATE)
-    with pytest.raises(AudioError, match=r"voice\.wav.*is above all that"):
+    with pytest.raises(AudioError, match=r"voice\.wav.*is above half the sample rate"):
         gate_file("music.wav", "out.wav", key="voice.wav", key_hz=(9000, 9500), **GATE)
     with pytest.raises(OutputError, match="the key"):
         gate_file("music.wav", "voice.wav", key="voice.wav", force=True, **GATE)
