@@ -143,9 +143,9 @@ class GateSettings:
     nonfinite
         NaN and infinite samples: `refuse` raises an error, `zero` replaces them with zero.
     listen
-        What the threshold "auto" takes for signal: with `voice`, sounds far from any voice, such as
-        keys and doors between words, are closed, unless the recording has few voices; with `all`,
-        all that differs from the noise.
+        What the threshold "auto" detects: with `all`, every sound that differs from the noise; with
+        `voice`, it closes on sounds far from any voice, such as keys and doors between words, unless
+        the recording has few voices.
     speech
         Whether the threshold "auto" also uses a neural speech detector. It requires the extra
         `noisegate-cli[speech]`.
@@ -185,7 +185,7 @@ class GateSettings:
     reduction_db: float = 24.0
     noise: str | tuple[float, float] | None = None
     nonfinite: NonFinite = "refuse"
-    listen: Listen = "voice"
+    listen: Listen = "all"
     speech: bool = False
 
     def __post_init__(self) -> None:
@@ -568,7 +568,6 @@ PRESETS: Mapping[str, GateSettings] = MappingProxyType(
             lookahead_ms=20,
             range_db=-30,
             reduction_db=12,
-            listen="all",
         ),
         "field": GateSettings(
             hysteresis_db=4,
@@ -578,7 +577,6 @@ PRESETS: Mapping[str, GateSettings] = MappingProxyType(
             lookahead_ms=80,
             range_db=-24,
             reduction_db=18,
-            listen="all",
         ),
         "hard": GateSettings(
             hysteresis_db=0,
@@ -590,7 +588,6 @@ PRESETS: Mapping[str, GateSettings] = MappingProxyType(
             release_ms=0,
             range_db=MUTE,
             reduction_db=math.inf,
-            listen="all",
         ),
     }
 )
