@@ -13,6 +13,7 @@ PARALLEL := --numprocesses=logical --maxprocesses=4 --dist=loadfile
 .PHONY: help demo test lint bench compare quality sweep fuzz faults pictures docs clean
 
 $(VENV)/ready: pyproject.toml
+	@echo 'Installing ngate into $(VENV): the first time, this downloads about 200 MB.'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
@@ -40,6 +41,9 @@ demo: $(VENV)/ready  ## Gate a real recording and show the result.
 	@echo
 	@echo '$$ ngate gate $(DEMO) -o $(OUT)/clean.wav --residue $(OUT)/removed.wav --plot $(OUT)/picture.png'
 	@$(NGATE) gate $(DEMO) -o $(OUT)/clean.wav --residue $(OUT)/removed.wav --plot $(OUT)/picture.png
+	@echo
+	@echo 'Now listen to $(DEMO), $(OUT)/clean.wav and $(OUT)/removed.wav,'
+	@echo 'and look at $(OUT)/picture.png.'
 
 test: $(VENV)/ready-dev  ## Run the tests, on all CPUs.
 	$(BIN)/python -m pytest $(PARALLEL)
