@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from noisegate_cli.api.array_input import split_blocks
 from noisegate_cli.errors import AudioError, SettingsError, SignalError
@@ -17,17 +17,15 @@ from noisegate_cli.gating.alignment import (
     AlignmentProbe,
     find_alignment,
 )
-from noisegate_cli.gating.bleed.learner import LearnedBleed
-from noisegate_cli.gating.bleed.references import (
-    MIN_COMMON_BANDS,
-    ReferencePowers,
-    count_common_bands,
-)
 from noisegate_cli.gating.bleed.report import BleedReport
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Blocks, Samples
 from noisegate_cli.text import quote_path
+
+if TYPE_CHECKING:
+    from noisegate_cli.gating.bleed.learner import LearnedBleed
+    from noisegate_cli.gating.bleed.references import ReferencePowers
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +141,8 @@ class OtherTracks:
         if not self._sources:
             return
         assert self._extractor
+        from noisegate_cli.gating.bleed.references import MIN_COMMON_BANDS, count_common_bands
+
         probe = _fill(AlignmentProbe(self._sample_rate), blocks)
         for index, source in enumerate(self._sources):
             other = AlignmentProbe(source.sample_rate, MARGIN_WINDOWS)
@@ -164,8 +164,13 @@ class OtherTracks:
             self._alignments[index] = alignment
 
     @contextmanager
-    def open_references(self) -> Iterator[list[ReferencePowers]]:
+    def open_references(self) -> "Iterator[list[ReferencePowers]]":
         """Yield the powers of the tracks that are used, each at its beginning."""
+        if not self._sources:  # A plain gate does not load the modules of bleed.
+            yield []
+            return
+        from noisegate_cli.gating.bleed.references import ReferencePowers
+
         with ExitStack() as stack:
             yield [
                 ReferencePowers(source.read(stack), source.sample_rate, alignment, self._extractor)
@@ -173,7 +178,7 @@ class OtherTracks:
                 if alignment and self._extractor
             ]
 
-    def check_bleed(self, bleed: LearnedBleed | None) -> None:
+    def check_bleed(self, bleed: "LearnedBleed | None") -> None:
         """Raise SignalError if a track contains the same sound as the recording.
 
         Other tracks without any bleed that can be told from the own sound cause a warning.

@@ -8,6 +8,7 @@ import typer
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.parsing import parse_key
 from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.terminal.bleed_text import format_alignment
 from noisegate_cli.terminal.options import DETECTOR_PANEL
 from noisegate_cli.text import quote_path
 
@@ -50,10 +51,7 @@ def format_key(key: "KeyTrack") -> str:
     alignment = key.alignment
     if alignment is None:
         return f"key        {quote_path(key.path)}: no sound in common, so both start together"
-    start, drift = round(alignment.start_s, 3), round(alignment.drift_ppm)
-    lag = f"{abs(start):.3f} s {'later' if start > 0 else 'earlier'}" if start else "in step"
-    clock = f", {abs(drift)} ppm {'fast' if drift > 0 else 'slow'}" if drift else ""
-    return f"key        {quote_path(key.path)}: {lag}{clock}"
+    return f"key        {quote_path(key.path)}: {format_alignment(alignment)}"
 
 
 def build_key_data(key: "KeyTrack | None") -> dict[str, Any] | None:
