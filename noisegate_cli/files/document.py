@@ -4,9 +4,12 @@ from pathlib import Path
 
 from noisegate_cli.errors import OutputError
 from noisegate_cli.files.output_target import is_same_file
-from noisegate_cli.files.partial_files import partial_path, rename_without_replacing, sync_file
-from noisegate_cli.files.unfinished import remove_when_left
-from noisegate_cli.files.writer import check_overwrite, is_stream, unwritable_message
+from noisegate_cli.files.writer import (
+    check_overwrite,
+    is_stream,
+    open_partial_file,
+    wrap_write_errors,
+)
 from noisegate_cli.text import quote_path
 
 
@@ -55,24 +58,11 @@ def write_document(path: Path, content: bytes, force: bool = False, fsync: bool 
         If it exists and `force` is false, or can't be written.
     """
     check_overwrite(path, force)
-    try:
+    with wrap_write_errors(path):
         if is_stream(path):
             path.write_bytes(content)
             return
-        partial = partial_path(path)
-        new_folders = [folder for folder in path.parents if not folder.exists()]
-        with remove_when_left(partial, new_folders):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("xb") as file:
-                file.write(content)
-            if fsync:
-                sync_file(partial)
-            if force:
-                partial.replace(path)
-            else:
-                rename_without_replacing(partial, path)
-    except FileExistsError:
-        check_overwrite(path, force)
-        raise
-    except OSError as error:
-        raise OutputError(unwritable_message(path, error)) from error
+    with open_partial_file(path, force, fsync) as partial, wrap_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("xb") as file:
+            file.write(content)
