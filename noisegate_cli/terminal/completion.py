@@ -3,12 +3,10 @@
 Where a function returns nothing, the shell offers the names of files.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import get_args
-
-from noisegate_cli.gating.parsing import METHODS, MUTE
-from noisegate_cli.gating.settings import FIELD_CHOICES, PRESETS
 
 Complete = Callable[[str], list[str]]
 """Takes the beginning of a value and returns the values that begin like this."""
@@ -65,6 +63,9 @@ def complete_setting(name: str) -> Complete:
     """
 
     def complete(incomplete: str) -> list[str]:
+        from noisegate_cli.gating.parsing import METHODS
+        from noisegate_cli.gating.settings import FIELD_CHOICES, PRESETS
+
         if name == "threshold":
             return _select(incomplete, (*METHODS, "floor+6dB"))
         if name in FIELD_CHOICES:
@@ -106,4 +107,4 @@ def _select(incomplete: str, values: Iterable[str]) -> list[str]:
 
 def _format_value(value: float) -> str:
     """Return a value without a sign: a shell would take it for an option."""
-    return "mute" if value in (MUTE, -MUTE) else f"{abs(value):g}"
+    return "mute" if abs(value) == math.inf else f"{abs(value):g}"

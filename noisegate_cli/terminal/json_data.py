@@ -1,7 +1,7 @@
 """Convert results to JSON; `docs/ngate.schema.json` describes the data."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ from noisegate_cli.api.result_data import (
     level_db,
     summarize_result,
 )
-from noisegate_cli.errors import NoisegateError
 from noisegate_cli.json_values import to_json_value
 from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
 from noisegate_cli.terminal.console import print_data
@@ -129,26 +128,22 @@ def build_recording_data(file: Path, output: Path, result: "RecordingResult") ->
     )
 
 
-def build_failure_data(command: str, file: str | Path, error: object) -> dict[str, Any]:
+def build_failure_data(command: str, file: str | Path | None, error: object) -> dict[str, Any]:
     """Return the failure of a command as JSON-compatible data."""
     return _build_head(command, "failed", file, to_flags(str(error)))
 
 
-@contextmanager
-def report_failure_as_data(is_requested: bool, command: str, file: str | Path) -> Iterator[None]:
-    """Print an error of ngate as JSON if requested, and raise it again."""
-    try:
-        yield
-    except NoisegateError as error:
-        if is_requested:
-            # If stdout can't be written, the error itself is still reported on stderr.
-            with suppress(OSError):
-                print_data(to_json(build_failure_data(command, file, error)))
-        raise
+def print_failure_data(command: str, file: str | Path | None, error: object) -> None:
+    """Print the failure of a command as JSON.
+
+    If stdout can't be written, the error is still reported on stderr.
+    """
+    with suppress(OSError):
+        print_data(to_json(build_failure_data(command, file, error)))
 
 
 def _build_head(
-    command: str, status: str, file: str | Path, error: str | None = None
+    command: str, status: str, file: str | Path | None, error: str | None = None
 ) -> dict[str, Any]:
     """Return the fields that all objects have."""
     return {

@@ -5,11 +5,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
-
 from noisegate_cli import GateSettings, SettingsError
 from noisegate_cli.errors import OutputError
-from noisegate_cli.terminal.cli import app, run
+from noisegate_cli.terminal.cli import COMMANDS, run
+from noisegate_cli.terminal.commands import build_command
 from noisegate_cli.terminal.completion import complete_presets
 from noisegate_cli.terminal.options import GATE_OPTIONS, choose_preset, parse_preset
 from noisegate_cli.terminal.preset_files import (
@@ -190,7 +189,7 @@ def test_environment_variables_set_options_unless_they_are_typed(capsys, monkeyp
 
 
 def test_the_variable_of_every_option_is_named_like_its_flag():
-    for command in get_command(app).commands.values():
+    for command in map(build_command, COMMANDS):
         for option in command.params:
             flags = [flag.lstrip("-").replace("-", "_") for flag in option.opts]
             if option.param_type_name == "option" and not option.secondary_opts:
