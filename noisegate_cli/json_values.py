@@ -33,11 +33,13 @@ def to_json_value(value: object, significant_digits: int | None = None) -> Any:
     >>> to_json_value((1 / 3, "\udcff.wav"), significant_digits=3)
     [0.333, '\\udcff.wav']
     """
+    if value is None or type(value) in (bool, int):  # most values, so they come first
+        return value
     if isinstance(value, Enum):
         value = value.value
     if hasattr(value, "tolist"):  # NumPy scalars and arrays, without an import of NumPy
         value = value.tolist()
-    if value is None or isinstance(value, bool | int):
+    if isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         if not math.isfinite(value):
