@@ -8,6 +8,8 @@ from typing import Any
 
 from noisegate_cli.text import escape_undecodable
 
+PLAIN_TYPES = frozenset((type(None), bool, int, float, str, list, tuple, dict))
+
 
 def to_json_value(value: object, significant_digits: int | None = None) -> Any:
     r"""Return `value` as None, bool, int, float, str, list or dict.
@@ -33,13 +35,12 @@ def to_json_value(value: object, significant_digits: int | None = None) -> Any:
     >>> to_json_value((1 / 3, "\udcff.wav"), significant_digits=3)
     [0.333, '\\udcff.wav']
     """
-    if value is None or type(value) in (bool, int):  # most values, so they come first
-        return value
     if isinstance(value, Enum):
         value = value.value
-    if hasattr(value, "tolist"):  # NumPy scalars and arrays, without an import of NumPy
-        value = value.tolist()
-    if isinstance(value, bool | int):
+    # Most values are of these types. An attribute of them takes long to look up.
+    if type(value) not in PLAIN_TYPES and hasattr(value, "tolist"):
+        value = value.tolist()  # NumPy scalars and arrays, without an import of NumPy
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         if not math.isfinite(value):

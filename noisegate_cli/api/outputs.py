@@ -100,14 +100,14 @@ def plan_outputs(
         info = replace(info, samples=samples)
     audio_only = replace(info, has_other_tracks=False) if info.has_other_tracks else info
     target = output_info(audio_only if is_excerpt else info, path, options)
-    others = []
+    residue_info = comparison_info = None
     if residue or comparison:
         other_options = replace(options, bit_rate=None, quality=None)
-        doubled = replace(audio_only, samples=2 * samples)
-        others = [
-            output_info(source, Path(file), other_options) if file else None
-            for source, file in ((audio_only, residue), (doubled, comparison))
-        ]
+        if residue:
+            residue_info = output_info(audio_only, Path(residue), other_options)
+        if comparison:
+            doubled = replace(audio_only, samples=2 * samples)
+            comparison_info = output_info(doubled, Path(comparison), other_options)
     label_path = Path(labels) if labels else None
     if options.labels:
         label_path = target.path.with_name(f"{target.path.name}.{options.labels}")
@@ -117,7 +117,8 @@ def plan_outputs(
         find_output_format(label_path)
     outputs = Outputs(
         target,
-        *(others or (None, None)),
+        residue_info,
+        comparison_info,
         label_path,
         reader.info.path == target.path == STDIO_PATH and _is_live(reader, target),
     )

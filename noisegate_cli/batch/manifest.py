@@ -24,11 +24,10 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any
 
+from noisegate_cli.batch.encoded_settings import add_default_settings, decode_settings
 from noisegate_cli.batch.records import (
     RESULT_COLUMNS,
     RecordingResult,
-    add_default_settings,
-    decode_settings,
     get_columns,
 )
 from noisegate_cli.errors import OutputError

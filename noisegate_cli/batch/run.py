@@ -19,6 +19,7 @@ from noisegate_cli.batch.disk_space import (
     find_existing_parent,
     get_free_bytes,
 )
+from noisegate_cli.batch.encoded_settings import encode_settings
 from noisegate_cli.batch.executors import DaskWorkerPool, ProcessWorkerPool, WorkerPool
 from noisegate_cli.batch.incremental import (
     REASON_CHECKSUM,
@@ -40,7 +41,6 @@ from noisegate_cli.batch.records import (
     Recording,
     RecordingResult,
     RecordingState,
-    encode_settings,
 )
 from noisegate_cli.batch.sessions import MAX_SESSION_TRACKS, Sessions
 from noisegate_cli.batch.thresholds import SharedThresholds

@@ -12,8 +12,8 @@ from noisegate_cli.memory import keep_freed_memory
 from noisegate_cli.terminal.completion import complete_formats
 from noisegate_cli.terminal.console import print_data, print_message
 from noisegate_cli.terminal.gate_several import check_several, gate_several, print_cut_sounds
-from noisegate_cli.terminal.key_option import KeyOption, parse_key_option
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
+from noisegate_cli.terminal.key_option import KeyOption, parse_key_option
 from noisegate_cli.terminal.option_groups import expand_option_groups
 from noisegate_cli.terminal.options import OUTPUT_PANEL, add_gate_options
 from noisegate_cli.terminal.shared_options import (

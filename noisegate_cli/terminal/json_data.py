@@ -114,7 +114,7 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
 
 def build_recording_data(file: Path, output: Path, result: "RecordingResult") -> dict[str, Any]:
     """Return the result of one recording of a batch as JSON-compatible data."""
-    from noisegate_cli.batch.records import decode_settings
+    from noisegate_cli.batch.encoded_settings import decode_settings
 
     error = to_flags(result.reason or "") if result.status == "failed" else None
     return (

@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from noisegate_cli import GateSettings, SettingsError
 from noisegate_cli.errors import OutputError
 from noisegate_cli.terminal.cli import COMMANDS, run
