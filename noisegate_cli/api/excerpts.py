@@ -8,6 +8,7 @@ import numpy as np
 
 from noisegate_cli.errors import SettingsError, SignalError
 from noisegate_cli.gating.segments import Segments
+from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import format_time
 
@@ -102,18 +103,21 @@ class AlignedInput:
 
 
 def choose_span(
-    excerpt: Excerpt, segments: Segments | None, sample_rate: int, hop: int
+    excerpt: Excerpt | None, segments: Segments | None, settings: GateSettings, sample_rate: int
 ) -> SampleSpan:
-    """Return an excerpt in samples, which begins with a whole hop.
+    """Return an excerpt in samples, which begins with a whole hop; None is the whole recording.
 
     `segments` are the open stretches of the whole recording; they are needed only if the excerpt
     has no start.
     """
+    if excerpt is None:
+        return SampleSpan()
     start = excerpt.start
     if start is None:
         assert segments is not None
         assert excerpt.duration is not None
         start = find_busiest(segments, excerpt.duration)
+    hop = settings.timing(sample_rate).hop_length
     # A microsample is less than any sample, and more than a rounding error.
     first = int(start * sample_rate + 1e-6) // hop * hop
     if excerpt.duration is None:

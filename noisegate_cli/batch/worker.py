@@ -34,7 +34,7 @@ from noisegate_cli.text import escape_undecodable, quote_path
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from noisegate_cli.api.recordings import GateResult
+    from noisegate_cli.api.file_results import GateResult
     from noisegate_cli.gating.frames.histogram import LevelHistogram
 
 J = TypeVar("J")
@@ -140,26 +140,22 @@ def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
     OutputExistsError
         If someone else has written the output.
     """
-    from noisegate_cli.api.recordings import gate_recording
+    from noisegate_cli.api.file_gate import gate_recording
+    from noisegate_cli.api.gate_task import GateTask
 
     settings, options = _unpickle_settings(job.pickled_settings)
-    gate = partial(
-        gate_recording,
+    task = GateTask(
         job.source,
-        settings=settings,
+        job.output,
+        settings,
         against=job.against,
         skip_unreadable=True,
+        options=options,
         with_peak=True,
-        progress=send_heartbeat,
     )
     try:
-        return gate(
-            job.output,
-            options=options,
-            force=_may_replace_output(job),
-            fsync=job.fsync,
-            before_output_appears=partial(_check_files, job, before),
-        )
+        replacing = replace(task, force=_may_replace_output(job), fsync=job.fsync)
+        return gate_recording(replacing, send_heartbeat, partial(_check_files, job, before))
     except OutputExistsError:
         if not job.is_repeatable:
             raise
@@ -169,7 +165,8 @@ def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
     # Equal jobs make equal files.
     with TemporaryDirectory() as folder:
         copy = os.path.join(folder, os.path.basename(job.output))
-        result = gate(copy, options=replace(options, inside=None), force=False)
+        again = replace(task, output=copy, options=replace(options, inside=None))
+        result = gate_recording(again, send_heartbeat)
         if not cmp(copy, job.output, shallow=False):
             raise OutputExistsError(f"{quote_path(job.output)} already exists")
     return result
@@ -219,7 +216,7 @@ def _check_files(job: Job, before: os.stat_result | None) -> None:
 def measure_job(job: Job) -> tuple[bytes, int] | str:
     """Return the level histogram and the number of silent frames of a recording, or an error."""
     try:
-        from noisegate_cli.api.recordings import measure_level_histogram
+        from noisegate_cli.api.file_analysis import measure_level_histogram
 
         settings, options = _unpickle_settings(job.pickled_settings)
         histogram = measure_level_histogram(job.source, settings, send_heartbeat, options.track)
@@ -362,7 +359,7 @@ def _run_job(work: Callable[[J], R], job: J) -> R | LostJob:
 
 def preload_modules() -> None:
     """Import the modules that jobs need, which takes longer than gating a short recording."""
-    import noisegate_cli.api.recordings  # noqa: F401
+    import noisegate_cli.api.file_gate  # noqa: F401
 
 
 def initialize_process() -> None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from noisegate_cli.api.file_results import AnalysisReport
 from noisegate_cli.api.progress import (
     FIRST_PASS_SHARE,
     ProgressCallback,
     report_progress,
     scale_progress,
 )
-from noisegate_cli.api.recordings import AnalysisReport
 from noisegate_cli.errors import SignalError
 from noisegate_cli.files.reader import AudioReader, add_path_to_errors
 from noisegate_cli.gating.analysis import measure_blocks

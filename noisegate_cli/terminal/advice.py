@@ -11,7 +11,7 @@ from noisegate_cli.terminal.options import GATE_OPTIONS
 from noisegate_cli.text import format_time, quote_for_shell
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.recordings import AnalysisReport, GateResult
+    from noisegate_cli.api.file_results import AnalysisReport, GateResult
     from noisegate_cli.gating.cutoffs import CutoffReport
 
 

@@ -39,7 +39,7 @@ from noisegate_cli.terminal.stretch_options import LabelsOption
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.recordings import AnalysisReport
+    from noisegate_cli.api.file_results import AnalysisReport
     from noisegate_cli.files.pipes import RawFormat
 
 
@@ -114,7 +114,7 @@ def _analyze_one(
     json: bool,
 ) -> None:
     """Print an analysis in full."""
-    from noisegate_cli.api.recordings import analyze_recording
+    from noisegate_cli.api.file_analysis import analyze_recording
     from noisegate_cli.terminal.advice import suggest_gate_command
     from noisegate_cli.terminal.json_data import build_analysis_data, to_json
     from noisegate_cli.terminal.tables import build_analysis_table
@@ -165,7 +165,7 @@ def _analyze_several(
     csv: bool,
 ) -> None:
     """Print a line for each recording; one that fails does not stop the others."""
-    from noisegate_cli.api.recordings import analyze_file
+    from noisegate_cli.api.file_analysis import analyze_file
     from noisegate_cli.terminal.analysis_lines import find_recordings
     from noisegate_cli.terminal.json_data import build_failure_data, to_json
 

@@ -34,7 +34,7 @@ from noisegate_cli.terminal.stretch_options import StretchGroup
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.recordings import GateResult
+    from noisegate_cli.api.file_results import GateResult
 
 
 @add_gate_options("key_hz")
@@ -108,7 +108,7 @@ def gate(
     json: JsonOption = False,
 ) -> None:
     """Gate recordings: silence the pauses, leave the signal unchanged."""
-    from noisegate_cli.api.recordings import gate_file
+    from noisegate_cli.api.file_gate import gate_file
     from noisegate_cli.files.output_naming import OutputOptions, parse_path
     from noisegate_cli.terminal.json_data import build_gate_data, to_json
     from noisegate_cli.terminal.summary import format_gate_summary

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from noisegate_cli import GateSettings, OutputError, gate_file, samples
+from noisegate_cli.api.file_gate import gate_recording
 from noisegate_cli.api.progress import report_progress
-from noisegate_cli.api.recordings import gate_recording
 from noisegate_cli.batch import plan, worker
 from noisegate_cli.batch import run as batch_run
 from noisegate_cli.batch.executors import ProcessWorkerPool, WorkerProcess
@@ -305,13 +305,13 @@ def test_an_input_vanishes_while_the_batch_runs(tree, tmp_path, monkeypatch):
 def gate_with_change_before_output(name, change):
     """Return a `gate_recording` that calls `change` before an output appears."""
 
-    def gate(source, *arguments, before_output_appears, **options):
+    def gate(task, progress, before_output_appears):
         def change_and_check():
-            if source.endswith(name):
+            if task.path.endswith(name):
                 change()
             before_output_appears()
 
-        return gate_recording(source, *arguments, **options, before_output_appears=change_and_check)
+        return gate_recording(task, progress, change_and_check)
 
     return gate
 
@@ -321,7 +321,7 @@ def test_an_input_vanishes_while_it_is_read(tree, tmp_path, monkeypatch):
     source = tree / "even" / "4.wav"
     data = source.read_bytes()
     monkeypatch.setattr(
-        "noisegate_cli.api.recordings.gate_recording",
+        "noisegate_cli.api.file_gate.gate_recording",
         gate_with_change_before_output("4.wav", source.unlink),
     )
     report, _ = run(tree, output)
@@ -362,7 +362,7 @@ def test_an_output_that_another_process_writes_meanwhile_is_kept(tree, tmp_path,
     output = tmp_path / "out"
     foreign = output / "even" / "4.wav"
     monkeypatch.setattr(
-        "noisegate_cli.api.recordings.gate_recording",
+        "noisegate_cli.api.file_gate.gate_recording",
         gate_with_change_before_output("4.wav", lambda: foreign.write_text("foreign")),
     )
     assert run(tree, output)[0].skip_reasons == {"output exists and is not from a batch": 1}
@@ -397,7 +397,7 @@ def test_an_output_that_someone_edits_while_it_is_made_again_is_left_alone(
     run(tree, output)
     edited = output / "even" / "4.wav"
     monkeypatch.setattr(
-        "noisegate_cli.api.recordings.gate_recording",
+        "noisegate_cli.api.file_gate.gate_recording",
         gate_with_change_before_output("4.wav", lambda: edited.write_text("edited")),
     )
     report, _ = run(tree, output, settings=replace(SETTINGS, hold_ms=5.0))
@@ -460,7 +460,7 @@ def test_an_input_changes_while_it_is_read(tree, tmp_path, monkeypatch, write):
     output = tmp_path / "out"
 
     monkeypatch.setattr(
-        "noisegate_cli.api.recordings.gate_recording",
+        "noisegate_cli.api.file_gate.gate_recording",
         gate_with_change_before_output(
             "4.wav", lambda: os.utime(tree / "even" / "4.wav", ns=(0, 0))
         ),
@@ -605,7 +605,8 @@ def test_each_block_is_progress_even_if_the_length_is_unknown(tree, monkeypatch)
     beats = []
     monkeypatch.setattr(samples, "BLOCK_BYTES", 4000)
     monkeypatch.setattr(worker, "send_heartbeat", beats.append)
-    monkeypatch.setattr("noisegate_cli.api.recordings.report_progress", forget_length)
+    for module in ("file_analysis", "output_pass"):
+        monkeypatch.setattr(f"noisegate_cli.api.{module}.report_progress", forget_length)
     source = str(tree / "odd" / "1.wav")
     for work, settings in ((measure_job, GateSettings()), (gate_job, SETTINGS)):
         beats.clear()

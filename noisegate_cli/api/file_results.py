@@ -1,0 +1,138 @@
+"""Results of `analyze_file` and `gate_file`."""
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from noisegate_cli.api.pictures import draw_analysis_of, draw_gate_of
+from noisegate_cli.errors import SettingsError
+from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.gating.gate import GateReport
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.text import format_repr
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from noisegate_cli.api.key_input import KeyTrack
+    from noisegate_cli.api.other_tracks import OtherTrack
+    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.gating.analysis import LevelReport
+    from noisegate_cli.plots.overview import Overview
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisReport:
+    """Result of `analyze_file`."""
+
+    info: AudioInfo
+    settings: GateSettings
+    levels: "LevelReport"
+    warnings: tuple[str, ...] = ()
+    """Problems of the recording, one sentence each."""
+    gate: GateReport | None = None
+    """What the gate would do in the whole recording; None if it has not run."""
+    raw: "RawFormat | None" = None
+    """Sample format of an input without a header."""
+
+    def plot(self) -> "Figure":
+        """Return a picture of the analysis; the recording is read again.
+
+        It shows the waveform with the closed stretches shaded, the levels with the thresholds,
+        their histogram, the scores of the automatic detector and the spectrogram.
+
+        Raises
+        ------
+        AudioError
+            If the recording cannot be read again, as standard input.
+        """
+        return self._draw(self._record(with_spectrogram=True))
+
+    def _repr_html_(self) -> str:
+        """Return the picture and players of an excerpt for a notebook."""
+        from noisegate_cli.api.notebook import show
+
+        return show(self._record, self._draw, self.info.sample_rate)
+
+    def _record(self, **options: Any) -> "Overview":
+        from noisegate_cli.api.overviews import record_file
+
+        return record_file(self.info.path, self.settings, self.raw, **options)
+
+    def _draw(self, overview: "Overview") -> "Figure":
+        return draw_analysis_of(self.info.path, overview, self.levels)
+
+    def __repr__(self) -> str:
+        names = ("levels.closed_share", "levels.suggestion.threshold", "levels.suggestion.verdict")
+        return format_repr(self, "info.path.name", *names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateResult(GateReport):
+    """Result of `gate_file`."""
+
+    source: AudioInfo
+    output: AudioInfo
+    residue: Path | None
+    labels: Path | None = None
+    """File of the open stretches."""
+    comparison: Path | None = None
+    """File of input and output in turns."""
+    excerpt: tuple[float, float] | None = None
+    """Start and end in seconds of the part that was written; None for the whole recording. The
+    statistics and segments are those of this part, from its start."""
+    peak_db: float | None
+    """Peak of the input in dBFS; minus infinity for digital silence, None without `with_peak`."""
+    seconds: float
+    """Elapsed time in seconds."""
+    warnings: tuple[str, ...] = ()
+    """Problems of the recording and losses in the output, one sentence each."""
+    is_copied: bool = False
+    """Whether the output is a copy of the file of the input, because the gate stayed open and
+    encoding again would lose quality."""
+    delay_ms: float | None = None
+    """Maximum delay from standard input to standard output; None for files."""
+    raw: "RawFormat | None" = None
+    """Sample format of an input without a header."""
+    others: "tuple[OtherTrack, ...]" = ()
+    """The other tracks, in the order of `against`."""
+    key: "KeyTrack | None" = None
+    """Another recording that opened the gate."""
+
+    def plot(self) -> "Figure":
+        """Return a picture of the gate; the recording is read and gated again.
+
+        It shows the waveforms before and after the gate, the gain, and the removed signal.
+
+        Raises
+        ------
+        AudioError
+            If the recording cannot be read again, as standard input.
+        """
+        return self._draw(self._record(with_spectrogram=self.settings.spectral != "off"))
+
+    def _repr_html_(self) -> str:
+        """Return the picture and players of an excerpt for a notebook."""
+        from noisegate_cli.api.notebook import show
+
+        if self.others:
+            return f"<code>{escape(repr(self))}</code>"
+        return show(self._record, self._draw, self.source.sample_rate)
+
+    def _record(self, **options: Any) -> "Overview":
+        from noisegate_cli.api.overviews import record_file
+
+        if self.others:
+            raise SettingsError("a gate against other tracks is drawn with plot= while it runs")
+        key = self.key.path if self.key else None
+        return record_file(
+            self.source.path, self.settings, self.raw, forced=self.forced, key=key, **options
+        )
+
+    def _draw(self, overview: "Overview") -> "Figure":
+        return draw_gate_of(self.source.path, overview)
+
+    def __repr__(self) -> str:
+        names = ("threshold", "statistics.closed_share", "statistics.openings", "cutoffs.count")
+        return format_repr(self, "output.path.name", *names)
