@@ -97,6 +97,25 @@ def test_failures_are_valid_data(folder, capsys):
         assert data["file"] == arguments[1]
 
 
+@pytest.mark.parametrize("command", ["gate", "analyze", "batch"])
+def test_usage_errors_are_valid_data(folder, capsys, command):
+    for arguments in (
+        ["--no-such-option"],
+        ["in", "-t", "loud"],
+        ["in", "--hold", "-1", "-p", "x"],
+    ):
+        (data,) = objects(capsys, 2, command, *arguments)
+        assert data["status"] == "failed"
+        assert data["file"] == (None if len(arguments) == 1 else "in")
+
+
+def test_only_a_failure_that_is_requested_as_data_prints_data(folder, capsys):
+    assert run(["gate", "in/bad.wav", "-q"]) == 1
+    assert run(["gate", "--no-such-option"]) == 2
+    assert run(["no-such-command", "--json"]) == 2
+    assert capsys.readouterr().out == ""
+
+
 def test_a_field_has_the_same_value_in_all_commands(folder, capsys):
     source = "in/speech.wav"
     (gated,) = objects(capsys, 0, "gate", source)

@@ -1,5 +1,6 @@
 """Presets of the user and environment variables set options, with the same checks."""
 
+import json
 import math
 import tomllib
 from pathlib import Path
@@ -164,6 +165,17 @@ def test_a_typed_range_replaces_the_target_floor_of_a_preset():
     save("quiet.toml", target_floor_db="-62")
     assert settings_of("quiet.toml").target_floor_db == -62
     assert settings_of("quiet.toml", range_db="24").range_db == -24
+
+
+def test_the_command_line_turns_off_the_switches_of_a_preset(capsys, write):
+    Path("my.toml").write_text("spectral = true\nreduction = 9\nadaptive = true\n")
+    options = ["gate", str(write(tone(1, 0.1))), "-f", "-t", "0.03"]
+    for off, expected in ((), ("soft", True)), (["spectral", "adaptive"], ("off", False)):
+        assert run([*options, "-p", "my.toml", "--json", *(f"--no-{name}" for name in off)]) == 0
+        given = json.loads(capsys.readouterr().out)["settings"]
+        assert (given["spectral"], given["adaptive"]) == expected
+    assert run([*options, "-q", "--duck", "--no-duck", "--save-preset", "off.toml"]) == 0
+    assert "duck = false" in Path("off.toml").read_text()
 
 
 def test_a_damaged_file_of_presets_does_not_disturb_other_presets(user_file):
