@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from noisegate_cli import __version__
 from noisegate_cli.errors import NoisegateError, SettingsError
-from noisegate_cli.terminal.completion import join_words_of_this_process
+from noisegate_cli.terminal.completion import is_completion_request, join_words_of_this_process
 from noisegate_cli.terminal.console import (
     escape_unencodable_output,
     print_data,
@@ -107,9 +107,12 @@ def run(arguments: Sequence[str]) -> int:
             raise KeyboardInterrupt
         raise_if_interrupted()
         return int(status)
-    except (BrokenPipeError, SystemExit):
-        # The reader of stdout has closed the pipe, for which Typer raises SystemExit.
+    except BrokenPipeError:
         return EXIT_SUCCESS
+    except SystemExit as exit_:
+        # Typer raises it if the reader of stdout has closed the pipe, which is no error, and with
+        # the answer to a shell that asks whether there are values to complete.
+        return int(exit_.code or 0) if is_completion_request() else EXIT_SUCCESS
     except (KeyboardInterrupt, typer.Abort, InterruptedWithMessage) as interrupt:
         return _print_interrupt(*map(str, interrupt.args))
     except Exception as error:

@@ -11,8 +11,8 @@ from typing import get_args
 Complete = Callable[[str], list[str]]
 """Takes the beginning of a value and returns the values that begin like this."""
 
-BASH_VARIABLE, BASH_REQUEST = "_NGATE_COMPLETE", "complete_bash"
-"""Environment variable that the completion script of bash sets, and its value."""
+REQUEST_VARIABLE, BASH_REQUEST = "_NGATE_COMPLETE", "complete_bash"
+"""Environment variable that the completion script of a shell sets, and its value from bash."""
 
 PRESET_USES = {
     "voice": "speech, podcasts, interviews",
@@ -83,7 +83,7 @@ def join_bash_words(environment: MutableMapping[str, str]) -> None:
 
     bash takes an equals sign as a word of its own, which Typer doesn't expect.
     """
-    if environment.get(BASH_VARIABLE) != BASH_REQUEST:
+    if environment.get(REQUEST_VARIABLE) != BASH_REQUEST:
         return
     words = environment.get("COMP_WORDS", "").split("\n")
     index = int(environment.get("COMP_CWORD", "0"))
@@ -94,6 +94,11 @@ def join_bash_words(environment: MutableMapping[str, str]) -> None:
     ]
     environment["COMP_WORDS"] = "\n".join(w for i, w in enumerate(words) if i not in signs)
     environment["COMP_CWORD"] = str(index - len(signs))
+
+
+def is_completion_request() -> bool:
+    """Return whether a shell asks this process for completions."""
+    return REQUEST_VARIABLE in os.environ
 
 
 def join_words_of_this_process() -> None:
