@@ -27,6 +27,7 @@ from typing import Any
 from noisegate_cli.batch.encoded_settings import add_default_settings, decode_settings
 from noisegate_cli.batch.records import (
     RESULT_COLUMNS,
+    SEGMENTS_KEY,
     RecordingResult,
     get_columns,
 )
@@ -220,7 +221,7 @@ def _encode_result(result: RecordingResult) -> bytes:
             "options": options,
             "shared": result.shared,
             "versions": result.versions,
-            "result": result.result,
+            "result": {k: v for k, v in result.result.items() if k != SEGMENTS_KEY},
         }
     return (json.dumps(line, allow_nan=False) + "\n").encode()
 

@@ -19,6 +19,9 @@ RESULT_COLUMNS = (
 )
 """Figures of a result that the plan stores; see `get_columns`."""
 
+SEGMENTS_KEY = "segments"
+"""Open stretches in a result, on request. The manifest omits them, because they may be many."""
+
 
 class RecordingResult(NamedTuple):
     """Result of a recording: a worker returns it, the manifest stores it, the observer gets it."""

@@ -320,6 +320,7 @@ def batch(
         max_errors=1 if execution.fail_fast else execution.max_errors,
         csv_path=execution.report,
         plot_path=execution.plot,
+        with_segments=json,
         dry_run=execution.dry_run,
     )
     _run_batch(config, quiet, json, execution.verbose)

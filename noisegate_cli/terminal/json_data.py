@@ -9,6 +9,7 @@ from noisegate_cli import __version__
 from noisegate_cli.api.result_data import (
     encode_cutoffs,
     encode_gain,
+    encode_segments,
     encode_settings_values,
     is_range_softened,
     level_db,
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from noisegate_cli.api.file_results import AnalysisReport, GateResult
     from noisegate_cli.batch.records import RecordingResult
     from noisegate_cli.gating.frames.histogram import LevelHistogram
-    from noisegate_cli.gating.gate import GateReport
     from noisegate_cli.gating.noise_profile import NoiseProfile
 
 SCHEMA_VERSION = 1
@@ -79,7 +79,7 @@ def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "range_softened": is_range_softened(levels.range_db, report.settings),
         "sweep": levels.trials,
         "given": levels.given_trial,
-        "segments": build_segments_data(report.gate) if report.gate else None,
+        "segments": encode_segments(report.gate) if report.gate else None,
         "cutoffs": encode_cutoffs(report.gate.cutoffs) if report.gate else None,
         "noises": _build_noises_data(levels.noises),
         "settings": encode_settings_values(report.settings),
@@ -102,7 +102,7 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         }
         | _complete_summary(summarize_result(result))
         | {
-            "segments": build_segments_data(result),
+            "segments": encode_segments(result),
             "key": build_key_data(result.key),
             "forced": result.forced if result.forced else None,
             "noises": _build_noises_data(result.noises),
@@ -162,16 +162,6 @@ def _complete_summary(summary: dict[str, Any]) -> dict[str, Any]:
         "reason": format_recorded_reason(summary),
         "warnings": list(map(to_flags, summary["warnings"])),
     }
-
-
-def build_segments_data(report: "GateReport") -> list[dict[str, float]]:
-    """Return the open stretches in seconds, with their channel if each has a gate of its own."""
-    edges = report.segments.edges
-    return [
-        {"start": start, "end": end} | ({"channel": channel} if len(edges) > 1 else {})
-        for channel, spans in enumerate(edges, 1)
-        for start, end in spans
-    ]
 
 
 def _build_noises_data(noises: "Sequence[NoiseProfile | None]") -> list[dict[str, Any] | None]:

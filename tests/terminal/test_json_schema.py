@@ -7,6 +7,8 @@ from jsonschema import Draft202012Validator
 
 from docs.json_page import PAGE, build_page
 from noisegate_cli import __version__
+from noisegate_cli.batch.manifest import MANIFEST_NAME
+from noisegate_cli.batch.records import SEGMENTS_KEY
 from noisegate_cli.terminal.cli import run
 from noisegate_cli.terminal.json_data import SCHEMA_VERSION
 from tests.conftest import SPEECH, loud_and_quiet, tone
@@ -121,7 +123,9 @@ def test_a_field_has_the_same_value_in_all_commands(folder, capsys):
     (gated,) = objects(capsys, 0, "gate", source)
     (analyzed,) = objects(capsys, 0, "analyze", source, "--labels", "a.csv")
     batch = objects(capsys, 0, "batch", "in", "-j", "1", "--include", "speech.wav")[0]
-    own = {"command", "output", "peak_db", "segments", "seconds", "subtype", "warnings", "noises"}
+    own = {"command", "output", "peak_db", "seconds", "subtype", "warnings", "noises"}
+    assert batch["segments"]
+    assert SEGMENTS_KEY not in (Path("in-gated") / MANIFEST_NAME).read_text()
     assert {k: v for k, v in gated.items() if k in batch and k not in own} == {
         k: v for k, v in batch.items() if k in gated and k not in own
     }
