@@ -24,8 +24,7 @@ from noisegate_cli.gating.parsing import (
 )
 from noisegate_cli.gating.settings import PRESETS, Channels, GateSettings, NonFinite
 from noisegate_cli.terminal.completion import complete_presets, complete_setting
-from noisegate_cli.terminal.gate_option import Option
-from noisegate_cli.terminal.option_groups import order_by_panel, replace_parameter
+from noisegate_cli.terminal.option_groups import Option, order_by_panel, replace_parameter
 from noisegate_cli.terminal.preset_files import SPECTRAL_ONLY, Preset, load_preset
 
 MAIN_PANEL = "Options"  # the panel to which Typer adds --help

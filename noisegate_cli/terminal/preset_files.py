@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.gating.settings import PRESETS
-from noisegate_cli.terminal.gate_option import Option
+from noisegate_cli.terminal.option_groups import Option
 from noisegate_cli.text import quote_path, suggest_nearest
 
 BASE_KEY = "preset"

@@ -8,8 +8,8 @@ from noisegate_cli.terminal.advice import collect_advice
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.histogram import build_histogram
 from noisegate_cli.terminal.reasons import format_reason
+from noisegate_cli.terminal.recording_lines import format_track
 from noisegate_cli.terminal.summary import format_sample_type
-from noisegate_cli.terminal.tracks import format_track
 from noisegate_cli.text import (
     format_bytes,
     format_db,
