@@ -34,7 +34,7 @@ from noisegate_cli.text import escape_undecodable, quote_path
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from noisegate_cli.api.file_results import GateResult
+    from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.gating.frames.histogram import LevelHistogram
 
 J = TypeVar("J")

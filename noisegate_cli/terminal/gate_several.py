@@ -13,7 +13,7 @@ from noisegate_cli.terminal.shared_options import EXIT_FAILURE, show_recording_p
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.file_results import GateResult
+    from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.files.output_naming import OutputOptions
     from noisegate_cli.files.pipes import RawFormat
 

@@ -23,7 +23,8 @@ from noisegate_cli.terminal.key_option import build_key_data
 from noisegate_cli.terminal.reasons import format_reason, format_recorded_reason
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.file_results import AnalysisReport, GateResult
+    from noisegate_cli.api.file_analysis import AnalysisReport
+    from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.batch.records import RecordingResult
     from noisegate_cli.gating.frames.histogram import LevelHistogram
     from noisegate_cli.gating.gate import GateReport
