@@ -21,9 +21,9 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from noisegate_cli import __version__
-from noisegate_cli.api.result_data import summarize_result
+from noisegate_cli.api.result_data import encode_segments, summarize_result
 from noisegate_cli.batch.incremental import SKIP_DONE_BEFORE, SKIP_FOREIGN_OUTPUT, is_unmodified
-from noisegate_cli.batch.records import RecordingResult, RecordingState
+from noisegate_cli.batch.records import SEGMENTS_KEY, RecordingResult, RecordingState
 from noisegate_cli.errors import AudioError, NoisegateError, OutputExistsError
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.unfinished import remove_unfinished_files
@@ -81,6 +81,8 @@ class Job(NamedTuple):
     """Whether to wait until the output is on the disk."""
     against: tuple[str, ...] = ()
     """Other tracks of the same session."""
+    with_segments: bool = False
+    """Whether the result contains the open stretches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,8 @@ def gate_job(job: Job) -> RecordingResult:
         result = _gate(job, before)
         output = os.stat(job.output)
         status, reason, summary = "done", None, summarize_result(result)
+        if job.with_segments:
+            summary |= {SEGMENTS_KEY: encode_segments(result)}
     except OutputExistsError:
         return RecordingResult("skipped", reason=SKIP_FOREIGN_OUTPUT)
     except NoisegateError as error:
