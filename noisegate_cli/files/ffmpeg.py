@@ -35,6 +35,11 @@ from noisegate_cli.files.formats import (
 )
 from noisegate_cli.files.holes import MAX_HOLE_S, Hole, HoleFinder, parse_flac_position
 from noisegate_cli.files.mpeg import FilePart
+from noisegate_cli.files.opus import (
+    PROJECTION_FAMILY,
+    parse_mapping_family,
+    unpositioned_family,
+)
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.skipped_bytes import SkippedBytesFinder
 from noisegate_cli.samples import Samples
@@ -149,6 +154,8 @@ class PyavDecoder:
         self._first_packet: Any = None
         self._frames = self._decode_packets()
         self._first_frame: Any = next(self._frames, None)
+        if self._first_frame is None and self._opus_mapping_family == PROJECTION_FAMILY:
+            raise AudioError("it has ambisonic channels by projection, which are not supported")
         if self._first_frame is None:
             raise AudioError("no audio in it can be decoded")
         self._frame_format = frame_format(self._first_frame)
@@ -182,7 +189,16 @@ class PyavDecoder:
             delay=find_delay(self._container, self._stream, start),
             has_other_tracks=has_other_tracks(self._container, self._stream),
             is_plain_pcm=coder.name.startswith("pcm_"),
+            opus_mapping_family=unpositioned_family(self._opus_mapping_family),
         )
+
+    @property
+    def _opus_mapping_family(self) -> int:
+        """Channel mapping family of an Opus stream with more than two channels; 0 of others."""
+        coder = self._stream.codec_context
+        if coder is None or coder.name not in ("opus", "libopus"):
+            return 0
+        return parse_mapping_family(coder.extradata or b"")
 
     def _average_bit_rate(self, path: Path) -> int:
         """Return the average bit rate of a file with a single stream; 0 if it is unknown."""

@@ -168,6 +168,8 @@ class Format(NamedTuple):
     """Whether an output holds the picture and the other tracks of a video."""
     pcm_encoders: Mapping[str, str] = {}
     """FFmpeg's encoders that replace those in `encoders` if the input is not compressed."""
+    unpositioned_encoders: Mapping[str, str] = {}
+    """FFmpeg's encoders for channels that are declared to have no speaker positions."""
 
     @property
     def is_wav(self) -> bool:
@@ -229,7 +231,8 @@ FORMATS = {
             "OGG", ".ogg", ".oga", ".opus",
             magic=(b"OggS",), demuxer="ogg", length="rounded", is_resumable=True,
             codec="VORBIS", extension_codecs={".opus": "OPUS"},
-            muxer="ogg", encoders=FLAC_ENCODERS, tag_writer="ogg",
+            muxer="ogg", encoders=FLAC_ENCODERS, unpositioned_encoders={"OPUS": "libopus"},
+            tag_writer="ogg",
         ),
         _sndfile(
             "MP3", ".mp3",
@@ -333,7 +336,7 @@ FORMATS = {
         _read_only("LOAS", length="estimated"),
         _read_only("MLP"),
         # Recognized as MP3.
-        _read_only("MP2", ".mp2", demuxer=""),
+        _read_only("MP2", ".mp2", ".mp1", ".mpa", demuxer=""),
         _read_only("MPC", ".mpc"),
         _read_only("MPC8"),
         _read_only("MPEG", length="estimated"),
@@ -449,6 +452,8 @@ class AudioInfo:
     """Bits of each integer sample that are used, if a WAV file declares them; 0 if unknown."""
     is_ambisonic: bool = False
     """Whether a WAV file declares that its channels are in ambisonic B-format."""
+    opus_mapping_family: int = 0
+    """Family of Opus channels without speaker positions, see `opus`; 0 of other recordings."""
     tracks: tuple[AudioTrack, ...] = ()
     """Audio tracks of a container that can hold several ones."""
     track: int = 1
@@ -492,6 +497,17 @@ class AudioInfo:
     def container(self) -> Format:
         """Properties of the container."""
         return find_format(self.format)
+
+    @property
+    def ffmpeg_encoder(self) -> str:
+        """FFmpeg's name of the encoder that writes the recording; empty if libsndfile does."""
+        container, subtype = self.container, self.subtype
+        special: Mapping[str, str] = {}
+        if self.opus_mapping_family:
+            special = container.unpositioned_encoders
+        elif self.is_plain_pcm:
+            special = container.pcm_encoders
+        return special.get(subtype) or container.encoders.get(subtype, "")
 
     @property
     def needs_channel_mask(self) -> bool:

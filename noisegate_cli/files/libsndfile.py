@@ -18,7 +18,7 @@ from noisegate_cli.errors import AudioError, DamageError
 from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.formats import AudioInfo, find_subtype
 from noisegate_cli.files.holes import Hole
-from noisegate_cli.files.ogg import read_opus_mapping_family
+from noisegate_cli.files.opus import POSITIONED_FAMILY, read_mapping_family, unpositioned_family
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
 from noisegate_cli.files.soundfile_private import close_without_fsync
@@ -84,7 +84,13 @@ class SndfileDecoder:
         number is unknown."""
         self.damaged = 0
         self.holes: list[Hole] = []
-        order = VORBIS_CHANNEL_ORDER.get(file.channels) if _has_vorbis_order(self.info) else None
+        order = None
+        if self.info.format == "OGG" and file.channels > 2:
+            is_opus = self.info.subtype == "OPUS"
+            family = read_mapping_family(path) if is_opus else POSITIONED_FAMILY
+            self.info = replace(self.info, opus_mapping_family=unpositioned_family(family))
+            if family == POSITIONED_FAMILY:
+                order = VORBIS_CHANNEL_ORDER.get(file.channels)
         self._channel_order = None if order is None else np.array(order)
 
     tolerance_samples = 0
@@ -120,13 +126,6 @@ class SndfileDecoder:
                 raise DamageError("a part of the stream is missing")  # FFmpeg can fill the hole.
             last = len(block) < length
             yield block if self._channel_order is None else block[:, self._channel_order], last
-
-
-def _has_vorbis_order(info: AudioInfo) -> bool:
-    """Return whether the channels of a recording are in the order of Vorbis."""
-    if info.format != "OGG" or info.channels <= 2:
-        return False
-    return info.subtype != "OPUS" or read_opus_mapping_family(info.path) == 1
 
 
 def _raw_parameters(raw: "RawFormat") -> dict[str, object]:

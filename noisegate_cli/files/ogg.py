@@ -1,14 +1,16 @@
 """Properties of Ogg files that libsndfile and FFmpeg don't report."""
 
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 MAX_PAGE_BYTES = 27 + 255 + 255 * 255
 """Size of the largest page: header, segment table and segments (RFC 3533, 6)."""
 
 PAGE_HEADER_BYTES = 27
 LAST_PAGE_FLAG = 4
-CHECKSUM = slice(22, 26)
+SERIAL, CHECKSUM = slice(14, 18), slice(22, 26)
 
 REVERSED_BITS = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 
@@ -43,15 +45,18 @@ def _read_page(octets: bytes, position: int) -> bytes:
     return page if is_valid else b""
 
 
-def compute_checksum(page: bytes) -> int:
+def read_pages(file: BinaryIO) -> Iterator[tuple[int, bytearray]]:
+    """Yield the offset and the bytes of each page of a valid file (RFC 3533, 6)."""
+    offset = file.seek(0)
+    while len(header := file.read(PAGE_HEADER_BYTES)) == PAGE_HEADER_BYTES:
+        segments = file.read(header[-1])
+        page = bytearray(header + segments + file.read(sum(segments)))
+        yield offset, page
+        offset += len(page)
+
+
+def compute_checksum(page: bytes | bytearray) -> int:
     """Return the checksum of a page whose checksum field is zero (RFC 3533, 6)."""
     # The polynomial is that of zlib, but the order of the bits differs, and the start is zero.
     crc = zlib.crc32(page.translate(REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return int(f"{crc:032b}"[::-1], 2)
-
-
-def read_opus_mapping_family(path: Path) -> int:
-    """Return the channel mapping family of an Ogg Opus file (RFC 7845, 5.1)."""
-    with path.open("rb") as file:
-        # The header is in the first page, after 28 bytes; the family is its byte 18.
-        return file.read(28 + 19)[-1]
+    return int.from_bytes(crc.to_bytes(4, "big").translate(REVERSED_BITS), "little")

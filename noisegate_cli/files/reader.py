@@ -32,7 +32,7 @@ from noisegate_cli.files.formats import (
 from noisegate_cli.files.holes import describe_holes
 from noisegate_cli.files.input_file import read_magic
 from noisegate_cli.files.libsndfile import SndfileDecoder, unreadable_error
-from noisegate_cli.files.ogg import is_end_missing, read_opus_mapping_family
+from noisegate_cli.files.ogg import is_end_missing
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Decoder
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
@@ -246,10 +246,9 @@ class AudioReader:
 
         libsndfile doesn't report it.
         """
-        if info.channels <= 2 or info.format not in ("FLAC", "OGG"):
+        has_positions = info.format in ("FLAC", "OGG") and not info.opus_mapping_family
+        if info.channels <= 2 or not has_positions:
             return 0
-        if info.subtype == "OPUS" and read_opus_mapping_family(self.path) != 1:
-            return 0  # The channels have no positions (RFC 7845, 5.1.1.3).
         from noisegate_cli.files.tags import read_channel_mask
 
         mask = read_channel_mask(self.path) if info.format == "FLAC" else 0

@@ -18,6 +18,7 @@ from noisegate_cli.errors import NoisegateError, OutputError, OutputExistsError
 from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.libsndfile import SndfileEncoder, error_text
+from noisegate_cli.files.opus import AMBISONIC_FAMILY
 from noisegate_cli.files.partial_files import (
     partial_path,
     rename_without_replacing,
@@ -302,6 +303,8 @@ def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) 
     """Copy the metadata of the input to a complete file."""
     if metadata is None:
         return
+    if info.opus_mapping_family == AMBISONIC_FAMILY and info.subtype != "OPUS":
+        _warn(metadata, f"its channels are ambisonic: {info.format} cannot declare that")
     if info.keeps_tracks and not metadata.has_atoms(info):
         pass  # The encoder has written the metadata.
     elif metadata.chunks is not None and info.container.is_wav:
@@ -330,8 +333,15 @@ def _copy_mtime(path: Path, metadata: InputMetadata) -> None:
 def _warn_of_lost_chapters(
     metadata: InputMetadata, chapters: tuple[Chapter, ...], info: AudioInfo
 ) -> None:
-    warning = f"its {len(chapters)} chapters are not copied: {info.format} cannot store them"
-    if chapters and warning not in metadata.warnings:  # The residue has the same format.
+    if chapters:
+        _warn(
+            metadata,
+            f"its {len(chapters)} chapters are not copied: {info.format} cannot store them",
+        )
+
+
+def _warn(metadata: InputMetadata, warning: str) -> None:
+    if warning not in metadata.warnings:  # The residue has the same format.
         metadata.warnings.append(warning)
 
 
@@ -361,7 +371,7 @@ def _uses_wav_encoder(info: AudioInfo) -> bool:
 
 def _uses_pyav(info: AudioInfo) -> bool:
     """Return whether PyAV writes the file instead of libsndfile."""
-    return info.container.writer == "ffmpeg" or info.subtype in info.container.encoders
+    return info.container.writer == "ffmpeg" or info.ffmpeg_encoder != ""
 
 
 def unsupported_reason(info: AudioInfo) -> str:
