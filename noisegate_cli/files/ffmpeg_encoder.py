@@ -1,7 +1,7 @@
 """Write formats that libsndfile doesn't support, through PyAV (FFmpeg's libraries)."""
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -22,9 +22,27 @@ CODEC_LAYOUTS = {"AAC": MP4_LAYOUTS, "ALAC_16": MP4_LAYOUTS, "ALAC_24": MP4_LAYO
 """Channel layouts that a codec supports, by number of channels."""
 
 
-class PyavEncoder:
-    """A recording open for writing through PyAV."""
+@contextmanager
+def convert_errors() -> Iterator[None]:
+    """Convert errors of FFmpeg to ValueError, except those of the system."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        if isinstance(error, OSError):
+            raise
+        raise ValueError(error.strerror) from error
 
+
+class PyavEncoder:
+    """A recording open for writing through PyAV.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the file can't be created.
+    """
+
+    @convert_errors()
     def __init__(
         self,
         path: Path,
@@ -79,6 +97,7 @@ class PyavEncoder:
     def _finish(self) -> None:
         """Write what remains when all samples are written."""
 
+    @convert_errors()
     def write(self, block: Samples) -> None:
         """Append samples in the sample type of the file."""
         if self._frame_samples:
@@ -100,6 +119,7 @@ class PyavEncoder:
         self._next_pts += len(block)
         return frame
 
+    @convert_errors()
     def close(self) -> None:
         """Flush the encoder, write the index and close the file."""
         if not self._file.closed:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from queue import Queue
 from shutil import copyfile
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
 import soundfile as sf
@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from noisegate_cli.files.tags import Tags
 
 
+WRITE_ERRORS = (sf.SoundFileError, OSError, AssertionError, ValueError)
+"""Errors of encoders: soundfile asserts that all samples were written."""
+
+
 class AudioWriter:
     """A recording open for writing; created by `open_writer`.
 
@@ -65,6 +69,9 @@ class AudioWriter:
         self._first_block: Samples | None = None
         self._queue: Queue[Samples | None] = Queue(maxsize=1)
         self._thread: Thread | None = None
+        self._lock = Lock()
+        """Lock of the next two variables, because an interrupt can come while the thread starts."""
+        self._has_begun = self._is_abandoned = False
         self._has_ended = Event()
 
     def write(self, block: Samples) -> None:
@@ -92,53 +99,56 @@ class AudioWriter:
 
     def finish(self) -> None:
         """Wait until all samples are written; see `write` for the errors."""
-        if self._thread is None and self._first_block is not None:
+        if self._thread is not None:
+            self._wait_for_thread()
+        elif self._first_block is not None:
             self._write(self._first_block)
-        self.stop()
         self._raise_error()
 
-    def stop(self) -> None:
-        """Wait until the thread has ended, even after an interrupt: it uses the open file."""
-        if self._thread is None:
-            return
-        interrupt: BaseException | None = None
-        is_requested = False
-        while not self._has_ended.is_set():
-            try:
-                if not is_requested:
-                    self._queue.put(None)
-                    is_requested = True
-                # Not Thread.join: interrupted, it marks a running thread as ended.
-                self._has_ended.wait()
-            except BaseException as error:
-                interrupt = error
-        if interrupt:
-            raise interrupt
+    def abandon(self) -> None:
+        """Close the file without completing it, when the thread that uses it has ended.
+
+        Has no effect on a closed file.
+        """
+        with self._lock:
+            self._is_abandoned = True
+            must_wait = self._has_begun
+        if must_wait:
+            self._wait_for_thread()
+        self._file.abandon()
+
+    def _wait_for_thread(self) -> None:
+        if not self._has_ended.is_set():
+            self._queue.put(None)
+        # Not Thread.join: interrupted, it marks a running thread as ended.
+        self._has_ended.wait()
 
     def _write_queued(self, *blocks: Samples) -> None:
-        try:
-            for block in blocks:
-                self._write(block)
-            while (later := self._queue.get()) is not None:
-                self._write(later)
-        finally:
-            self._has_ended.set()
+        with self._lock:
+            if self._is_abandoned:
+                return
+            self._has_begun = True
+        for block in blocks:
+            self._write(block)
+        while (later := self._queue.get()) is not None:
+            self._write(later)
+        self._has_ended.set()
 
     def _write(self, block: Samples) -> None:
         try:
-            if self._error is None:
+            if self._error is None and not self._is_abandoned:
                 samples, clipped_samples = convert_to_subtype(block, self._info.subtype)
                 self.clipped_samples += clipped_samples
                 self._file.write(samples)
-        # soundfile asserts that all samples were written; PyAV also raises ValueError.
-        except (sf.SoundFileError, OSError, AssertionError, ValueError) as error:
+        except Exception as error:  # The thread goes on, so that the queue has room.
             self._error = error
 
     def _raise_error(self) -> None:
-        if isinstance(self._error, BrokenPipeError):
-            raise self._error
-        if self._error:
-            raise OutputError(unwritable_message(self._info.path, self._error)) from self._error
+        error = self._error
+        if isinstance(error, WRITE_ERRORS) and not isinstance(error, BrokenPipeError):
+            raise OutputError(unwritable_message(self._info.path, error)) from error
+        if error is not None:
+            raise error
 
 
 @dataclass(frozen=True)
@@ -288,9 +298,8 @@ def _open_file_writer(
 @contextmanager
 def _open_encoder_writer(file: Encoder, info: AudioInfo) -> Iterator[AudioWriter]:
     with ExitStack() as stack:
-        stack.callback(file.abandon)
         writer = AudioWriter(file, info)
-        stack.callback(writer.stop)
+        stack.callback(writer.abandon)
         yield writer
         if writer.copies_input:
             return
@@ -360,7 +369,7 @@ def wrap_write_errors(path: Path) -> Iterator[None]:
         yield
     except (BrokenPipeError, NoisegateError):
         raise
-    except (sf.SoundFileError, OSError, ValueError) as error:
+    except WRITE_ERRORS as error:
         raise OutputError(unwritable_message(path, error)) from error
 
 
