@@ -20,13 +20,13 @@ from noisegate_cli.files.ffmpeg_frames import (
     speaker_bits,
     subtype_name,
 )
-from noisegate_cli.files.ffmpeg_input import PartOfFile, UnnamedFile
 from noisegate_cli.files.ffmpeg_tracks import (
     describe_streams,
     find_delay,
     find_start,
     has_other_tracks,
 )
+from noisegate_cli.files.file_parts import FilePart, PartOfFile, UnnamedFile
 from noisegate_cli.files.formats import (
     DEMUXERS,
     EXTENSION_DEMUXERS,
@@ -34,7 +34,6 @@ from noisegate_cli.files.formats import (
     find_format_by_demuxer,
 )
 from noisegate_cli.files.holes import MAX_HOLE_S, Hole, HoleFinder, parse_flac_position
-from noisegate_cli.files.mpeg import FilePart
 from noisegate_cli.files.opus import (
     PROJECTION_FAMILY,
     parse_mapping_family,

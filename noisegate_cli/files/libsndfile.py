@@ -5,7 +5,7 @@ import math
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError
 from noisegate_cli.files.chapters import Chapter
+from noisegate_cli.files.file_parts import FilePart, PartOfFile
 from noisegate_cli.files.formats import AudioInfo, find_subtype
 from noisegate_cli.files.holes import Hole
 from noisegate_cli.files.opus import POSITIONED_FAMILY, read_mapping_family, unpositioned_family
@@ -59,8 +60,15 @@ class SndfileDecoder:
         If libsndfile can't read the file.
     """
 
-    def __init__(self, path: Path, raw: "RawFormat | None" = None) -> None:
-        self._file = sf.SoundFile(encode_path(path), **(_raw_parameters(raw) if raw else {}))
+    def __init__(
+        self, path: Path, raw: "RawFormat | None" = None, part: FilePart | None = None
+    ) -> None:
+        with ExitStack() as stack:
+            source: object = encode_path(path)
+            if part:
+                source = PartOfFile(stack.enter_context(path.open("rb")), part)
+            self._file = sf.SoundFile(source, **(_raw_parameters(raw) if raw else {}))
+            self._files = stack.pop_all()
         file = self._file
         is_length_known = file.frames < UNKNOWN_LENGTH_SAMPLES
         self.info = AudioInfo(
@@ -73,7 +81,8 @@ class SndfileDecoder:
             endian=file.endian,
         )
         if self.info.is_lossy and self.info.samples:
-            rate = round(8 * path.stat().st_size / self.info.duration)
+            size = part.end - part.start if part else path.stat().st_size
+            rate = round(8 * size / self.info.duration)
             self.info = replace(self.info, bit_rate=rate)
         # The decoder of MP3 files stops early in some and writes messages to stderr.
         self.can_read_all = is_length_known and file.format != "MP3"
@@ -87,7 +96,8 @@ class SndfileDecoder:
         order = None
         if self.info.format == "OGG" and file.channels > 2:
             is_opus = self.info.subtype == "OPUS"
-            family = read_mapping_family(path) if is_opus else POSITIONED_FAMILY
+            start = part.start if part else 0
+            family = read_mapping_family(path, start) if is_opus else POSITIONED_FAMILY
             self.info = replace(self.info, opus_mapping_family=unpositioned_family(family))
             if family == POSITIONED_FAMILY:
                 order = VORBIS_CHANNEL_ORDER.get(file.channels)
@@ -99,6 +109,7 @@ class SndfileDecoder:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        self._files.close()
 
     @property
     def tags(self) -> dict[str, str]:

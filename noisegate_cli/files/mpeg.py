@@ -10,8 +10,9 @@ beginning of a file, so each joined file is a part of its own.
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
+from noisegate_cli.files.file_parts import FilePart
 from noisegate_cli.files.formats import FORMATS, find_format_by_magic
 from noisegate_cli.files.trailing_tags import find_audio_end
 
@@ -30,25 +31,6 @@ MAX_CONSECUTIVE_TAGS = 8
 
 MAX_JUNK_BYTES = 4096
 """Maximum number of bytes between an ID3v2 tag and the first frame."""
-
-
-class FilePart(NamedTuple):
-    """Byte range of a file that holds one MP3 file."""
-
-    start: int
-    end: int
-    declared_end: int | None = None
-    """Position after the last frame as the length header declares it; None without a header."""
-
-    @property
-    def declares_length(self) -> bool:
-        """Whether the part has a length header that describes the whole part.
-
-        The tolerance of 1/16 allows for tags after the frames; FFmpeg uses the same one.
-        """
-        if self.declared_end is None:
-            return False
-        return self.end - self.declared_end <= (self.declared_end - self.start) // 16
 
 
 def is_mpeg_audio(path: Path, magic: bytes) -> bool:

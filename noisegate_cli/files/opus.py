@@ -15,9 +15,10 @@ OGG_PAGE_HEADER_BYTES = 28
 OPUS_HEADER_BYTES = 19
 
 
-def read_mapping_family(path: Path) -> int:
-    """Return the channel mapping family of an Ogg Opus file."""
+def read_mapping_family(path: Path, start: int = 0) -> int:
+    """Return the channel mapping family of an Ogg Opus file that begins at a position."""
     with path.open("rb") as file:
+        file.seek(start)
         return parse_mapping_family(file.read(OGG_PAGE_HEADER_BYTES + OPUS_HEADER_BYTES)[28:])
 
 

@@ -21,6 +21,7 @@ import soundfile as sf
 from noisegate_cli.errors import AudioError, DamageError, SignalError
 from noisegate_cli.files.audio_tracks import check_track
 from noisegate_cli.files.chapters import Chapter
+from noisegate_cli.files.file_parts import FilePart, JoinedDecoder
 from noisegate_cli.files.formats import (
     DEFAULT_CHANNEL_MASKS,
     STDIO_PATH,
@@ -31,8 +32,8 @@ from noisegate_cli.files.formats import (
 )
 from noisegate_cli.files.holes import describe_holes
 from noisegate_cli.files.input_file import read_magic
-from noisegate_cli.files.libsndfile import SndfileDecoder, unreadable_error
-from noisegate_cli.files.ogg import is_end_missing
+from noisegate_cli.files.libsndfile import SndfileDecoder, error_text, unreadable_error
+from noisegate_cli.files.ogg import find_chained_parts, is_end_missing
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Decoder
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
@@ -187,6 +188,8 @@ class AudioReader:
             is_mpeg = not is_free and is_mpeg_audio(self.path, magic)
         if not (is_mpeg or (self._layout and self._layout.needs_ffmpeg)):
             try:
+                if kind and kind.name == "OGG" and (parts := find_chained_parts(self.path)):
+                    return JoinedDecoder(parts, self._open_part)
                 decoder = SndfileDecoder(self.path, self._raw)
                 if decoder.can_read_all or is_free:
                     return decoder
@@ -204,6 +207,12 @@ class AudioReader:
             # For uncompressed formats, libsndfile's error message is more precise.
             told = why if why and kind and not kind.is_compressed else error
             raise unreadable_error(self._display_path, told) from error
+
+    def _open_part(self, part: FilePart) -> Decoder:
+        try:
+            return SndfileDecoder(self.path, part=part)
+        except sf.SoundFileError as error:
+            raise AudioError(error_text(error)) from error
 
     def _validate_info(self) -> AudioInfo:
         """Return the properties of the recording, or raise AudioError if they are implausible."""
