@@ -94,7 +94,7 @@ class PyavDecoder:
         try:
             self._container = av.open(
                 UnnamedFile(self._file) if part is None else PartOfFile(self._file, part),
-                format="mp3" if part else EXTENSION_DEMUXERS.get(path.suffix.lower()),
+                format=part.demuxer if part else EXTENSION_DEMUXERS.get(path.suffix.lower()),
                 options={
                     "protocol_whitelist": "none",
                     "format_whitelist": ",".join(DEMUXERS),

@@ -11,7 +11,8 @@ import numpy as np
 from noisegate_cli.errors import AudioError, DamageError
 from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.holes import Hole
-from noisegate_cli.files.protocols import Decoder
+from noisegate_cli.files.pcm import convert_to_subtype
+from noisegate_cli.files.protocols import Decoder, ResumingDecoder
 from noisegate_cli.samples import Samples
 
 
@@ -20,6 +21,8 @@ class FilePart(NamedTuple):
 
     start: int
     end: int
+    demuxer: str
+    """FFmpeg's name of the format."""
     declared_end: int | None = None
     """Position after the recording as it declares it; None if it doesn't."""
 
@@ -84,6 +87,8 @@ class JoinedDecoder:
         Function that opens a part.
     tolerance_samples
         Number of samples that may be missing from each part without a warning.
+    open_rest
+        Function that opens a part, which is damaged, with another decoder; it may return None.
 
     Raises
     ------
@@ -98,8 +103,9 @@ class JoinedDecoder:
         parts: Sequence[FilePart],
         open_part: Callable[[FilePart], Decoder],
         tolerance_samples: int = 0,
+        open_rest: Callable[[FilePart], ResumingDecoder | None] = lambda _: None,
     ) -> None:
-        self._open_part = open_part
+        self._open_part, self._open_rest = open_part, open_rest
         self._decoder, self._parts = self._open_first_part(parts)
         self.tolerance_samples = tolerance_samples * len(self._parts)
         self.damaged = 0
@@ -158,6 +164,23 @@ class JoinedDecoder:
                     yield block, False
             except DamageError:
                 self.damaged += 1
+                for block in self._blocks_of_rest(part, start, position, length):
+                    position += len(block)
+                    yield block, False
             self.damaged += self._decoder.damaged
-            self.holes += [Hole(start + hole.start, hole.length) for hole in self._decoder.holes]
+            self._note_holes(self._decoder.holes, start)
         yield np.zeros((0, self.info.channels), self.info.dtype), True
+
+    def _blocks_of_rest(
+        self, part: FilePart, start: int, position: int, length: int
+    ) -> Iterator[Samples]:
+        """Yield the samples of a damaged part, which begins at sample `start`, from a position."""
+        rest = self._open_rest(part)
+        if rest is not None:
+            with rest:
+                for block, _ in rest.blocks_from(position - start, length):
+                    yield convert_to_subtype(block, self.info.subtype)[0]
+                self._note_holes(rest.holes, start)
+
+    def _note_holes(self, holes: list[Hole], start: int) -> None:
+        self.holes += [Hole(start + hole.start, hole.length) for hole in holes]

@@ -58,7 +58,7 @@ def find_parts(path: Path) -> list[FilePart]:
     """Return the parts of the MP3 file at `path`; a file that is not joined has one part."""
     with path.open("rb") as file:
         size = find_audio_end(file, file.seek(0, 2))
-        parts = [FilePart(0, size)]
+        parts = [FilePart(0, size, "mp3")]
         audio_start = 0  # first byte that can belong to a frame of the last part
         for position, marker in islice(_find_markers(file), MAX_MARKERS):
             if len(parts) >= MAX_PARTS or position >= size:
@@ -75,14 +75,14 @@ def find_parts(path: Path) -> list[FilePart]:
                         file, audio_start, position
                     ):
                         parts.pop()
-                    parts.append(FilePart(position, size))
+                    parts.append(FilePart(position, size, "mp3"))
                     audio_start = end
                 continue
             frame = _find_length_header(file, position, marker)
             if frame is None:
                 continue
             if parts[-1].declared_end is not None or _is_audio(file, audio_start, frame):
-                parts.append(FilePart(frame, size))
+                parts.append(FilePart(frame, size, "mp3"))
             declared_end = frame + _read_declared_bytes(file, position, marker)
             # FFmpeg expects the length header right after the tag.
             start = parts[-1].start if frame == audio_start else frame
@@ -91,7 +91,7 @@ def find_parts(path: Path) -> list[FilePart]:
             if declared_end >= size:  # no other recording follows
                 break
             if declared_end > frame and _is_frame_header(_read_at(file, declared_end, 4)):
-                parts.append(FilePart(declared_end, size))
+                parts.append(FilePart(declared_end, size, "mp3"))
                 audio_start = declared_end
     ends = [*(part.start for part in parts[1:]), size]
     return [

@@ -54,7 +54,7 @@ def find_chained_parts(path: Path) -> list[FilePart]:
                 starts.append(position)
             end_of_first_pages = position + len(page)
         ends = [*starts[1:], file.seek(0, 2)]
-    return [FilePart(start, end, end) for start, end in zip(starts, ends, strict=True)]
+    return [FilePart(start, end, "ogg", end) for start, end in zip(starts, ends, strict=True)]
 
 
 def _find_first_pages(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

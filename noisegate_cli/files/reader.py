@@ -35,7 +35,7 @@ from noisegate_cli.files.input_file import read_magic
 from noisegate_cli.files.libsndfile import SndfileDecoder, error_text, unreadable_error
 from noisegate_cli.files.ogg import find_chained_parts, is_end_missing
 from noisegate_cli.files.pcm import convert_to_subtype
-from noisegate_cli.files.protocols import Decoder
+from noisegate_cli.files.protocols import Decoder, ResumingDecoder
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
 from noisegate_cli.files.silent_tracks import warn_if_silent
 from noisegate_cli.files.tag_limits import has_excessive_tags
@@ -43,8 +43,6 @@ from noisegate_cli.samples import Samples, block_length, silence_nonfinite
 from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.files.ffmpeg import PyavDecoder
-    from noisegate_cli.files.ffmpeg_resampler import ResampledDecoder
     from noisegate_cli.files.pipes import RawFormat, StreamReader
 
 
@@ -189,7 +187,7 @@ class AudioReader:
         if not (is_mpeg or (self._layout and self._layout.needs_ffmpeg)):
             try:
                 if kind and kind.name == "OGG" and (parts := find_chained_parts(self.path)):
-                    return JoinedDecoder(parts, self._open_part)
+                    return JoinedDecoder(parts, self._open_part, open_rest=self._open_rest)
                 decoder = SndfileDecoder(self.path, self._raw)
                 if decoder.can_read_all or is_free:
                     return decoder
@@ -263,7 +261,7 @@ class AudioReader:
         mask = read_channel_mask(self.path) if info.format == "FLAC" else 0
         return mask or DEFAULT_CHANNEL_MASKS.get(info.channels, 0)
 
-    def _open_fallback(self, read: int, damage: str) -> "PyavDecoder | ResampledDecoder | None":
+    def _open_fallback(self, read: int, damage: str) -> ResumingDecoder | None:
         """Return a PyAV decoder to continue with if libsndfile stopped early, or None."""
         decoder = self._decoder
         if not (isinstance(decoder, SndfileDecoder) and decoder.info.container.is_resumable):
@@ -271,10 +269,14 @@ class AudioReader:
         short = read < decoder.declared_length
         if not (damage or (short and math.isfinite(decoder.declared_length))):
             return None
+        return self._open_rest()
+
+    def _open_rest(self, part: FilePart | None = None) -> ResumingDecoder | None:
+        """Open the file or a part of it through PyAV, if that yields the same kind of samples."""
         from noisegate_cli.files.ffmpeg import PyavDecoder
 
         try:
-            rest = PyavDecoder(self.path)
+            rest = PyavDecoder(self.path, part)
         except AudioError:
             return None
         if rest.info.channels == self.info.channels:
@@ -287,9 +289,7 @@ class AudioReader:
         rest.close()
         return None
 
-    def _check_completeness(
-        self, read: int, damage: str, last: "Decoder | ResampledDecoder"
-    ) -> None:
+    def _check_completeness(self, read: int, damage: str, last: Decoder | ResumingDecoder) -> None:
         """Add warnings about missing samples; `last` has decoded the end of the recording."""
         rate = self.info.sample_rate
         declared_length = min(self._decoder.declared_length, self._max_samples)
