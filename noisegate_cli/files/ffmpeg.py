@@ -173,12 +173,13 @@ class PyavDecoder:
         frame, coder = self._first_frame, self._stream.codec_context
         streams = self._container.streams.audio
         start = find_start(self._first_packet, frame)
+        container = find_format_by_demuxer(self.demuxer, path.suffix.lower())
         return AudioInfo(
             path=path,
             sample_rate=frame.sample_rate,
             channels=frame.layout.nb_channels,
             samples=self._length or 0,
-            format=find_format_by_demuxer(self.demuxer, path.suffix.lower()).name,
+            format=container.name,
             subtype=subtype_name(coder, frame.format, path),
             channel_mask=self._channel_mask,
             bit_rate=coder.bit_rate or self._average_bit_rate(path),
@@ -187,6 +188,7 @@ class PyavDecoder:
             start=start,
             delay=find_delay(self._container, self._stream, start),
             has_other_tracks=has_other_tracks(self._container, self._stream),
+            is_length_exact=bool(self._length) and container.length == "exact",
             is_plain_pcm=coder.name.startswith("pcm_"),
             opus_mapping_family=unpositioned_family(self._opus_mapping_family),
         )

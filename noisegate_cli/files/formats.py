@@ -236,7 +236,8 @@ FORMATS = {
         ),
         _sndfile(
             "MP3", ".mp3",
-            demuxer="mp3", extension_codecs={".mp3": "MPEG_LAYER_III"}, tag_writer="mp3",
+            demuxer="mp3", length="estimated", extension_codecs={".mp3": "MPEG_LAYER_III"},
+            tag_writer="mp3",
         ),
         _ffmpeg(
             "MP4", ".mp4", ".m4v",
@@ -435,8 +436,7 @@ class AudioInfo:
     """Sample rate in Hz."""
     channels: int
     samples: int
-    """Samples per channel; an estimate for MPEG files without a length, 0 for a stream whose
-    length is unknown."""
+    """Samples per channel; 0 for a stream whose length is unknown."""
     format: str
     """libsndfile's name of the container, such as WAV, or another usual name, such as M4A."""
     subtype: str
@@ -466,6 +466,8 @@ class AudioInfo:
     """Whether the file holds other tracks than this one, such as a picture."""
     keeps_tracks: bool = False
     """Whether an output gets the other tracks of the input."""
+    is_length_exact: bool = False
+    """Whether `samples` is not an estimate, as it is for MPEG files without a length."""
     is_plain_pcm: bool = False
     """Whether a container that FFmpeg reads stores plain samples."""
 

@@ -79,6 +79,7 @@ class SndfileDecoder:
             format=file.format,
             subtype=file.subtype,
             endian=file.endian,
+            is_length_exact=is_length_known and file.format != "MP3",
         )
         if self.info.is_lossy and self.info.samples:
             size = part.end - part.start if part else path.stat().st_size
