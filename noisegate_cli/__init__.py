@@ -14,9 +14,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from noisegate_cli.api.arrays import ArrayGateResult, ArrayLevelReport, analyze, gate, segments
     from noisegate_cli.api.excerpts import Excerpt
-    from noisegate_cli.api.file_analysis import analyze_file, measure_level_histogram
+    from noisegate_cli.api.file_analysis import (
+        AnalysisReport,
+        analyze_file,
+        measure_level_histogram,
+    )
     from noisegate_cli.api.file_gate import gate_file
-    from noisegate_cli.api.file_results import AnalysisReport, GateResult
+    from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.api.gate_stream import GateStream
     from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.api.labels import write_labels
@@ -75,9 +79,9 @@ _PUBLIC_NAMES = {
     "gating.simulation": ("Trial",),
     "gating.detection.verdict": ("Verdict",),
     "gating.timing": ("Timing",),
-    "api.file_analysis": ("analyze_file", "measure_level_histogram"),
+    "api.file_analysis": ("AnalysisReport", "analyze_file", "measure_level_histogram"),
     "api.file_gate": ("gate_file",),
-    "api.file_results": ("AnalysisReport", "GateResult"),
+    "api.gate_result": ("GateResult",),
 }
 
 __all__ = [

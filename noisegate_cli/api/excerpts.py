@@ -60,6 +60,10 @@ class SampleSpan(NamedTuple):
         length = int(self.end) - self.start
         return max(0, min(length, samples - self.start)) if samples else length
 
+    def create_cropper(self) -> "Cropper":
+        """Return what cuts blocks of samples to this part."""
+        return Cropper(self)
+
     def check_start(self, samples: int, sample_rate: int) -> None:
         """Raise SignalError if a recording with `samples` samples ends before the part begins."""
         if self.start and self.start >= samples:
@@ -89,29 +93,14 @@ class Cropper:
         return tuple(block[start : int(end)] for block in blocks)
 
 
-class AlignedInput:
-    """Holds the input back until the gate has returned the same samples."""
-
-    def __init__(self) -> None:
-        self._pending: list[Samples] = []
-
-    def process(self, block: Samples, length: int) -> Samples:
-        """Add a block, which is copied, and return the next `length` samples."""
-        samples = np.concatenate([*self._pending, block])
-        self._pending = [samples[length:].copy()]
-        return samples[:length]
-
-
 def choose_span(
-    excerpt: Excerpt | None, segments: Segments | None, settings: GateSettings, sample_rate: int
+    excerpt: Excerpt, segments: Segments | None, settings: GateSettings, sample_rate: int
 ) -> SampleSpan:
-    """Return an excerpt in samples, which begins with a whole hop; None is the whole recording.
+    """Return an excerpt in samples, which begins with a whole hop.
 
     `segments` are the open stretches of the whole recording; they are needed only if the excerpt
     has no start.
     """
-    if excerpt is None:
-        return SampleSpan()
     start = excerpt.start
     if start is None:
         assert segments is not None

@@ -1,16 +1,15 @@
 """Analyze one recording in a file."""
 
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-from noisegate_cli.api.file_results import AnalysisReport
-from noisegate_cli.api.first_pass import ignored_channels, measure_file
+from noisegate_cli.api.first_pass import measure
 from noisegate_cli.api.inputs import list_inputs, parse_raw_format
 from noisegate_cli.api.labels import build_label_track
-from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span_of_reader
-from noisegate_cli.api.outputs import check_paths
+from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span
+from noisegate_cli.api.outputs import check_paths, warn_ignored_channels
 from noisegate_cli.api.pictures import check_picture, draw_analysis_of, save_picture
 from noisegate_cli.api.progress import (
     FIRST_PASS_SHARE,
@@ -19,15 +18,68 @@ from noisegate_cli.api.progress import (
     report_progress,
     scale_progress,
 )
+from noisegate_cli.api.sources import FileSource
+from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.files.output_naming import OutputOptions
-from noisegate_cli.files.reader import AudioReader, add_path_to_errors, open_reader
+from noisegate_cli.files.reader import add_path_to_errors, open_reader
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
+from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.gating.analysis import LevelReport
+    from noisegate_cli.gating.gate import GateReport
     from noisegate_cli.plots.overview import Overview
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisReport:
+    """Result of `analyze_file`."""
+
+    info: AudioInfo
+    settings: GateSettings
+    levels: "LevelReport"
+    warnings: tuple[str, ...] = ()
+    """Problems of the recording, one sentence each."""
+    gate: "GateReport | None" = None
+    """What the gate would do in the whole recording; None if it has not run."""
+    raw: "RawFormat | None" = None
+    """Sample format of an input without a header."""
+
+    def plot(self) -> "Figure":
+        """Return a picture of the analysis; the recording is read again.
+
+        It shows the waveform with the closed stretches shaded, the levels with the thresholds,
+        their histogram, the scores of the automatic detector and the spectrogram.
+
+        Raises
+        ------
+        AudioError
+            If the recording cannot be read again, as standard input.
+        """
+        return self._draw(self._record(with_spectrogram=True))
+
+    def _repr_html_(self) -> str:
+        """Return the picture and players of an excerpt for a notebook."""
+        from noisegate_cli.api.notebook import show
+
+        return show(self._record, self._draw, self.info.sample_rate)
+
+    def _record(self, **options: Any) -> "Overview":
+        from noisegate_cli.api.overviews import record_file
+
+        return record_file(self.info.path, self.settings, self.raw, **options)
+
+    def _draw(self, overview: "Overview") -> "Figure":
+        return draw_analysis_of(self.info.path, overview, self.levels)
+
+    def __repr__(self) -> str:
+        names = ("levels.closed_share", "levels.suggestion.threshold", "levels.suggestion.verdict")
+        return format_repr(self, "info.path.name", *names)
 
 
 def analyze_file(
@@ -125,27 +177,25 @@ def analyze_recording(
 
             check_paths(outputs, sources, OutputOptions(), force)
             write_labels = stack.enter_context(open_label_writer(Path(labels), force))
-        noises = noises or measure_noise_span_of_reader(reader, settings)
+        source = FileSource(reader)
+        noises = noises or measure_noise_span(source, settings)
         share = FIRST_PASS_SHARE if with_overview or target or write_labels else 1.0
         first = scale_progress(report, 0.0, share)
-        analyzer = measure_file(reader, settings, noises, first, compare=True)
+        blocks = reader.blocks()
+        analyzer = measure(source, settings, first, blocks=blocks, noises=noises, compare=True)
         levels, overview = analyzer.report(), None
         info = replace(reader.info, samples=levels.samples)
         if with_overview or target or write_labels:
-            from noisegate_cli.api.overviews import record_reader
+            from noisegate_cli.api.overviews import record
 
-            assert isinstance(reader, AudioReader)  # standard input is spooled to a file
             rest = scale_progress(report, share, 1.0)
-            with reader.reopen() as again:
-                overview = record_reader(
-                    again, analyzer.decide(), rest, with_spectrogram=target is not None
-                )
+            overview = record(source, analyzer.decide(), rest, with_spectrogram=target is not None)
         gated = overview.report if overview else None
         if write_labels and gated:
             write_labels(build_label_track(gated, info.path, info.channels))
     if target and overview:
         save_picture(draw_analysis_of(info.path, overview, levels), target, force)
-    warnings = (*reader.warnings, *ignored_channels(levels.heard_channels, info))
+    warnings = (*reader.warnings, *warn_ignored_channels(levels.heard_channels, info))
     return AnalysisReport(info, settings, levels, warnings, gated, raw), overview
 
 

@@ -2,25 +2,30 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from noisegate_cli.api.excerpts import Excerpt, SampleSpan, choose_span
-from noisegate_cli.api.file_results import GateResult
-from noisegate_cli.api.first_pass import ignored_channels
+from noisegate_cli.api.decisions import decide
+from noisegate_cli.api.gate_result import GateResult
 from noisegate_cli.api.gate_task import GateTask
 from noisegate_cli.api.inputs import parse_raw_format
-from noisegate_cli.api.key_input import KeyTrack, decide_with_key
 from noisegate_cli.api.labels import GivenSegments, build_forced
-from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span_of_reader
+from noisegate_cli.api.noise_input import measure_noise_file
 from noisegate_cli.api.output_pass import WrittenOutputs, write_outputs
-from noisegate_cli.api.outputs import Outputs, describe_lost_tracks, plan_outputs
+from noisegate_cli.api.outputs import (
+    Outputs,
+    describe_lost_tracks,
+    plan_outputs,
+    warn_ignored_channels,
+)
 from noisegate_cli.api.pictures import check_picture, draw_gate_of, save_picture
 from noisegate_cli.api.progress import Progress, ProgressCallback, open_progress
+from noisegate_cli.api.sources import FileSource
 from noisegate_cli.files.output_naming import OutputOptions
-from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors, open_reader
+from noisegate_cli.files.reader import Reader, open_reader
 from noisegate_cli.files.riff import rf64_if_large
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, compute_latency
@@ -29,10 +34,11 @@ from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_s
 from noisegate_cli.samples import to_db
 
 if TYPE_CHECKING:
+    from noisegate_cli.api.excerpts import Excerpt, SampleSpan
+    from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.api.other_tracks import OtherTracks
-    from noisegate_cli.files.formats import AudioInfo
     from noisegate_cli.files.pipes import RawFormat
-    from noisegate_cli.gating.noise_profile import NoiseProfiles
+    from noisegate_cli.gating.key import KeySource
     from noisegate_cli.plots.overview import OverviewRecorder
 
 
@@ -49,7 +55,7 @@ def gate_file(
     keep: Sequence[tuple[float, float]] = (),
     cut: Sequence[tuple[float, float]] = (),
     key: str | Path | None = None,
-    excerpt: Excerpt | None = None,
+    excerpt: "Excerpt | None" = None,
     plot: str | Path | None = None,
     options: OutputOptions | None = None,
     raw: "RawFormat | str | None" = None,
@@ -173,30 +179,36 @@ def gate_recording(
     output appears.
     """
     started = time.perf_counter()
-    settings, excerpt = task.settings, task.excerpt
+    settings = task.settings
     noises = measure_noise_file(settings)
-    decision = GateDecision.from_settings(settings, noises, task.forced)
-    can_stream = decision is not None and task.can_stream
+    is_known = GateDecision.from_settings(settings, noises, task.forced) is not None
     with (
         open_progress(progress, Path(task.path).name) as report,
         open_reader(
-            Path(task.path), task.raw, can_stream, settings.zero_nonfinite, task.options.track
+            Path(task.path),
+            task.raw,
+            is_known and task.can_stream,
+            settings.zero_nonfinite,
+            task.options.track,
         ) as reader,
     ):
-        others = _open_other_tracks(task, reader)
-        decide = partial(_decide, task, reader, noises, others, report)
-        decided, busy = None, None
-        if excerpt and excerpt.start is None:
-            decided = decide(settings)
-            busy = _find_segments(reader, decided[0], others)
-        span = choose_span(excerpt, busy, settings, reader.info.sample_rate)
+        source = FileSource(reader)
+        others = _open_other_tracks(task, source) if task.against else None
+        choose = partial(
+            decide, source, noises=noises, forced=task.forced, others=others, key=task.key
+        )
+        span, decided = None, None
+        if task.excerpt:
+            if task.excerpt.start is None:
+                decided = choose(settings, report)
+            span = _choose_span(task.excerpt, source, settings, decided, others)
         outputs = _plan_outputs(task, reader, span)
         picture = check_picture(task.plot, task.inputs | outputs.paths, task.force)
         if outputs.is_live:
             settings = settings.live
-        decision, second_pass = decided or decide(settings)
-        recorder = _create_recorder(decision, reader.info) if picture else None
-        with others.open_references() as references:
+        decision, second_pass = decided or choose(settings, report)
+        recorder = _create_recorder(decision, source) if picture else None
+        with others.open_references() if others else nullcontext(()) as references:
             written = write_outputs(
                 task,
                 reader,
@@ -216,52 +228,51 @@ def gate_recording(
     )
 
 
-def _open_other_tracks(task: GateTask, reader: Reader) -> "OtherTracks":
+def _open_other_tracks(task: GateTask, source: FileSource) -> "OtherTracks":
     """Return the other tracks, after checking that they can be read."""
     from noisegate_cli.api.other_tracks import OtherTracks, check_other_paths, open_tracks
 
-    info = reader.info
-    check_other_paths(info.path, task.against)
-    sources, warnings = open_tracks(task.against, task.settings, task.skip_unreadable)
-    return OtherTracks(sources, task.settings, info.sample_rate, info.channels, warnings)
+    check_other_paths(Path(task.path), task.against)
+    tracks, warnings = open_tracks(task.against, task.settings, task.skip_unreadable)
+    return OtherTracks(tracks, task.settings, source.sample_rate, source.channels, warnings)
 
 
-def _decide(
-    task: GateTask,
-    reader: Reader,
-    noises: "NoiseProfiles",
-    others: "OtherTracks",
-    progress: ProgressCallback,
+def _choose_span(
+    excerpt: "Excerpt",
+    source: FileSource,
     settings: GateSettings,
-) -> tuple[GateDecision, ProgressCallback]:
-    """Return the decision and the rest of the progress."""
-    noises = noises or measure_noise_span_of_reader(reader, settings)
-    return decide_with_key(reader, settings, noises, task.forced, others, progress, task.key)
+    decided: "tuple[GateDecision, ProgressCallback] | None",
+    others: "OtherTracks | None",
+) -> "SampleSpan":
+    """Return the part to write; the gate runs without an output to find the busiest part."""
+    from noisegate_cli.api.excerpts import choose_span
+
+    segments = _find_segments(source, decided[0], others) if decided else None
+    return choose_span(excerpt, segments, settings, source.sample_rate)
 
 
-def _find_segments(reader: Reader, decision: GateDecision, others: "OtherTracks") -> Segments:
+def _find_segments(
+    source: FileSource, decision: GateDecision, others: "OtherTracks | None"
+) -> Segments:
     """Return the open stretches of a gate, in a pass over the recording of its own."""
-    assert isinstance(reader, AudioReader)  # because it is not a live stream
-    info = reader.info
     with (
-        reader.reopen() as again,
-        others.open_references() as references,
-        add_path_to_errors(info.path),
+        others.open_references() if others else nullcontext(()) as references,
+        source.name_in_errors(),
     ):
-        stream = Gate(decision, info.sample_rate, info.channels, references=references)
-        for block, last in again.blocks():
-            stream.process(block, last)
-    return stream.report.segments
+        gate = Gate(decision, source.sample_rate, source.channels, references=references)
+        for block, last in source.blocks():
+            gate.process(block, last)
+    return gate.report.segments
 
 
-def _plan_outputs(task: GateTask, reader: Reader, span: SampleSpan) -> Outputs:
+def _plan_outputs(task: GateTask, reader: Reader, span: "SampleSpan | None") -> Outputs:
     return plan_outputs(
         reader,
         task.output,
         task.options,
         task.force,
         task.inputs,
-        samples=span.limit_length(reader.info.samples),
+        samples=span.limit_length(reader.info.samples) if span else reader.info.samples,
         is_excerpt=task.excerpt is not None,
         residue=task.residue,
         comparison=task.comparison,
@@ -269,13 +280,13 @@ def _plan_outputs(task: GateTask, reader: Reader, span: SampleSpan) -> Outputs:
     )
 
 
-def _create_recorder(decision: GateDecision, info: "AudioInfo") -> "OverviewRecorder":
+def _create_recorder(decision: GateDecision, source: FileSource) -> "OverviewRecorder":
     """Return what records the picture of a gate."""
     from noisegate_cli.plots.overview import OverviewRecorder
 
     with_spectrogram = decision.settings.spectral != "off"
     return OverviewRecorder(
-        decision, info.sample_rate, info.samples, with_spectrogram=with_spectrogram
+        decision, source.sample_rate, source.samples, with_spectrogram=with_spectrogram
     )
 
 
@@ -283,13 +294,13 @@ def _build_result(
     task: GateTask,
     reader: Reader,
     decision: GateDecision,
-    others: "OtherTracks",
+    others: "OtherTracks | None",
     outputs: Outputs,
-    span: SampleSpan,
+    span: "SampleSpan | None",
     written: WrittenOutputs,
     seconds: float,
 ) -> GateResult:
-    info, gated, key = reader.info, written.gated, decision.key
+    info, gated = reader.info, written.gated
     rate, length = info.sample_rate, gated.segments.length
     delay_samples = compute_latency(decision.settings, rate) if outputs.is_live else None
     return GateResult(
@@ -299,19 +310,25 @@ def _build_result(
         residue=outputs.residue.path if outputs.residue else None,
         labels=outputs.labels,
         comparison=outputs.comparison.path if outputs.comparison else None,
-        excerpt=(span.start / rate, (span.start + length) / rate) if task.excerpt else None,
+        excerpt=(span.start / rate, (span.start + length) / rate) if span else None,
         peak_db=float(to_db(written.peak)) if task.with_peak else None,
         seconds=seconds,
         warnings=(
             *reader.warnings,
             *describe_lost_tracks(info, outputs.target),
-            *ignored_channels(decision.heard_channels, info),
-            *others.warnings,
+            *warn_ignored_channels(decision.heard_channels, info),
+            *(others.warnings if others else ()),
             *written.warnings,
         ),
         is_copied=written.is_copied,
         delay_ms=None if delay_samples is None else 1000 * delay_samples / rate,
         raw=task.raw,
-        others=others.report(gated.bleed),
-        key=KeyTrack(Path(task.key), key.alignment) if task.key and key else None,
+        others=others.report(gated.bleed) if others else (),
+        key=_describe_key(task.key, decision.key) if task.key and decision.key else None,
     )
+
+
+def _describe_key(path: str | Path, key: "KeySource") -> "KeyTrack":
+    from noisegate_cli.api.key_input import KeyTrack
+
+    return KeyTrack(Path(path), key.alignment)

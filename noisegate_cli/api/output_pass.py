@@ -1,11 +1,11 @@
 """The pass over one recording that gates it into its outputs."""
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from noisegate_cli.api.excerpts import AlignedInput, Cropper, SampleSpan
 from noisegate_cli.api.gate_task import GateTask
 from noisegate_cli.api.labels import build_label_track
 from noisegate_cli.api.outputs import Outputs, can_copy
@@ -15,10 +15,10 @@ from noisegate_cli.files.reader import Reader, add_path_to_errors
 from noisegate_cli.files.writer import AudioWriter, InputMetadata, open_writer
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, GateReport
-from noisegate_cli.gating.turns import TURN_S, Turns
 from noisegate_cli.samples import Samples, compute_peak
 
 if TYPE_CHECKING:
+    from noisegate_cli.api.excerpts import SampleSpan
     from noisegate_cli.gating.bleed.references import ReferencePowers
     from noisegate_cli.plots.overview import OverviewRecorder
 
@@ -41,7 +41,7 @@ def write_outputs(
     reader: Reader,
     decision: GateDecision,
     outputs: Outputs,
-    span: SampleSpan,
+    span: "SampleSpan | None",
     references: "Sequence[ReferencePowers]",
     progress: ProgressCallback,
     recorder: "OverviewRecorder | None",
@@ -60,7 +60,7 @@ def write_outputs(
     outputs
         The files.
     span
-        Part of the recording that is written.
+        Part of the recording that is written; None for all of it.
     references
         The other tracks of the decision, each at its beginning.
     progress
@@ -80,7 +80,7 @@ def write_outputs(
                 info.channels,
                 quantization_step=info.quantization_step(info.dtype),
                 residue=outputs.residue is not None or recorder is not None,
-                span=span,
+                span=span or (0, math.inf),
                 references=references,
                 live=outputs.is_live,
                 on_frames=recorder.add_frames if recorder else None,
@@ -126,7 +126,7 @@ def _gate_blocks(
     reader: Reader,
     gate: Gate,
     outputs: "OutputBlocks",
-    span: SampleSpan,
+    span: "SampleSpan | None",
     with_peak: bool,
     progress: ProgressCallback,
     recorder: "OverviewRecorder | None",
@@ -138,7 +138,7 @@ def _gate_blocks(
             read += len(block)
             if with_peak:
                 peak = max(peak, compute_peak(block))
-            if last:
+            if last and span:
                 span.check_start(read, info.sample_rate)
             kept, removed = gate.process(block, last)
             if recorder and removed is not None:
@@ -169,11 +169,15 @@ class OutputBlocks:
     writers
         Writers of `outputs.recordings`.
     span
-        Part of the recording that is written.
+        Part of the recording that is written; None for all of it.
     """
 
     def __init__(
-        self, source: AudioInfo, outputs: Outputs, writers: list[AudioWriter], span: SampleSpan
+        self,
+        source: AudioInfo,
+        outputs: Outputs,
+        writers: list[AudioWriter],
+        span: "SampleSpan | None",
     ) -> None:
         remaining = iter(writers)
         self._target = next(remaining)
@@ -181,9 +185,12 @@ class OutputBlocks:
         self._comparison = next(remaining) if outputs.comparison else None
         self._step = source.quantization_step(source.dtype)
         self._output_step = outputs.target.quantization_step(source.dtype)
-        self._cropper = Cropper(span)
-        self._inputs = AlignedInput()
-        self._turns = Turns(round(TURN_S * source.sample_rate))
+        self._cropper = span.create_cropper() if span else None
+        if self._comparison:
+            from noisegate_cli.gating.turns import TURN_S, AlignedInput, Turns
+
+            self._inputs = AlignedInput()
+            self._turns = Turns(round(TURN_S * source.sample_rate))
 
     def write(self, block: Samples, kept: Samples, removed: Samples | None, last: bool) -> bool:
         """Write what the gate has returned for a block.
@@ -203,12 +210,14 @@ class OutputBlocks:
             Whether the outputs are complete.
         """
         before = self._inputs.process(block, len(kept)) if self._comparison else kept
-        kept, before, removed = self._cropper.process(
-            kept, before, kept if removed is None else removed
-        )
-        is_complete = last or self._cropper.is_complete
+        is_complete = last
+        if self._cropper:
+            kept, before, removed = self._cropper.process(
+                kept, before, kept if removed is None else removed
+            )
+            is_complete = last or self._cropper.is_complete
         self._target.write(kept)
-        if self._residue:
+        if self._residue and removed is not None:
             if self._output_step > self._step:
                 # The output has fewer bits. The residue includes the bits that the output
                 # truncates, so that output + residue = input.

@@ -141,6 +141,15 @@ def describe_lost_tracks(source: AudioInfo, target: AudioInfo) -> list[str]:
     ]
 
 
+def warn_ignored_channels(heard: tuple[int, ...] | None, info: AudioInfo) -> list[str]:
+    """Return a warning about the channels that do not open the gate, if there are any."""
+    ignored = [str(i + 1) for i in range(info.channels) if heard is not None and i not in heard]
+    if not ignored:
+        return []
+    subject = "channel {} contains" if len(ignored) == 1 else "channels {} contain"
+    return [f"{subject.format(', '.join(ignored))} only steady noise and cannot open the gate"]
+
+
 def can_copy(
     reader: Reader, outputs: Outputs, options: OutputOptions, gated: GateReport, is_excerpt: bool
 ) -> bool:

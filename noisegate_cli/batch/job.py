@@ -24,7 +24,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.text import escape_undecodable, quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.file_results import GateResult
+    from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.gating.frames.histogram import LevelHistogram
 
 PickledSettings = bytes

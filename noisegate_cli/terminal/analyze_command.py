@@ -41,7 +41,7 @@ from noisegate_cli.terminal.stretch_options import LabelsOption
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.file_results import AnalysisReport
+    from noisegate_cli.api.file_analysis import AnalysisReport
 
 
 @dataclass

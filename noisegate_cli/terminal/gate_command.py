@@ -35,7 +35,7 @@ from noisegate_cli.terminal.stretch_options import StretchGroup
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.file_results import GateResult
+    from noisegate_cli.api.gate_result import GateResult
 
 
 @dataclass

@@ -14,7 +14,7 @@ from noisegate_cli.terminal.shared_options import show_recording_progress
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.file_results import GateResult
+    from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.files.output_naming import OutputOptions
     from noisegate_cli.files.pipes import RawFormat
 

@@ -22,7 +22,8 @@ from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.reasons import format_reason, format_recorded_reason
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.file_results import AnalysisReport, GateResult
+    from noisegate_cli.api.file_analysis import AnalysisReport
+    from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.batch.records import RecordingResult
     from noisegate_cli.gating.frames.histogram import LevelHistogram

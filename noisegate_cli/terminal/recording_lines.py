@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from noisegate_cli.text import format_time, quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.file_results import GateResult
+    from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.api.other_tracks import OtherTrack
     from noisegate_cli.files.formats import AudioInfo

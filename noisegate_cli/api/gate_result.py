@@ -1,15 +1,12 @@
-"""Results of `analyze_file` and `gate_file`."""
+"""Result of `gate_file`."""
 
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noisegate_cli.api.pictures import draw_analysis_of, draw_gate_of
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.gating.gate import GateReport
-from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
@@ -18,54 +15,7 @@ if TYPE_CHECKING:
     from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.api.other_tracks import OtherTrack
     from noisegate_cli.files.pipes import RawFormat
-    from noisegate_cli.gating.analysis import LevelReport
     from noisegate_cli.plots.overview import Overview
-
-
-@dataclass(frozen=True, slots=True)
-class AnalysisReport:
-    """Result of `analyze_file`."""
-
-    info: AudioInfo
-    settings: GateSettings
-    levels: "LevelReport"
-    warnings: tuple[str, ...] = ()
-    """Problems of the recording, one sentence each."""
-    gate: GateReport | None = None
-    """What the gate would do in the whole recording; None if it has not run."""
-    raw: "RawFormat | None" = None
-    """Sample format of an input without a header."""
-
-    def plot(self) -> "Figure":
-        """Return a picture of the analysis; the recording is read again.
-
-        It shows the waveform with the closed stretches shaded, the levels with the thresholds,
-        their histogram, the scores of the automatic detector and the spectrogram.
-
-        Raises
-        ------
-        AudioError
-            If the recording cannot be read again, as standard input.
-        """
-        return self._draw(self._record(with_spectrogram=True))
-
-    def _repr_html_(self) -> str:
-        """Return the picture and players of an excerpt for a notebook."""
-        from noisegate_cli.api.notebook import show
-
-        return show(self._record, self._draw, self.info.sample_rate)
-
-    def _record(self, **options: Any) -> "Overview":
-        from noisegate_cli.api.overviews import record_file
-
-        return record_file(self.info.path, self.settings, self.raw, **options)
-
-    def _draw(self, overview: "Overview") -> "Figure":
-        return draw_analysis_of(self.info.path, overview, self.levels)
-
-    def __repr__(self) -> str:
-        names = ("levels.closed_share", "levels.suggestion.threshold", "levels.suggestion.verdict")
-        return format_repr(self, "info.path.name", *names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +64,8 @@ class GateResult(GateReport):
 
     def _repr_html_(self) -> str:
         """Return the picture and players of an excerpt for a notebook."""
+        from html import escape
+
         from noisegate_cli.api.notebook import show
 
         if self.others:
@@ -131,6 +83,8 @@ class GateResult(GateReport):
         )
 
     def _draw(self, overview: "Overview") -> "Figure":
+        from noisegate_cli.api.pictures import draw_gate_of
+
         return draw_gate_of(self.source.path, overview)
 
     def __repr__(self) -> str:
