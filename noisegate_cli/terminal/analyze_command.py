@@ -34,6 +34,7 @@ from noisegate_cli.terminal.shared_options import (
     QuietOption,
     RawOption,
     TrackOption,
+    expand_patterns,
     parse_raw_format,
     show_recording_progress,
 )
@@ -104,6 +105,7 @@ def analyze(
     """
     from noisegate_cli.files.output_naming import parse_path
 
+    files = expand_patterns(files)
     paths = list(map(parse_path, files))
     is_single = len(paths) == 1 and not _is_folder(paths[0])
     options.check(files, is_single)

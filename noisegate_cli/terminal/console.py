@@ -1,6 +1,7 @@
 """Terminal output: messages and errors on stderr, data on stdout."""
 
 import codecs
+import errno
 import os
 import shutil
 import sys
@@ -85,6 +86,8 @@ def wrap_stdout_errors() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
+        if sys.platform == "win32" and error.errno == errno.EINVAL:
+            raise BrokenPipeError from error  # Windows reports a closed pipe like this.
         raise OutputError(f"standard output can't be written: {error.strerror}") from error
 
 

@@ -28,6 +28,7 @@ from noisegate_cli.terminal.shared_options import (
     RawOption,
     SubtypeOption,
     TrackOption,
+    expand_patterns,
     parse_raw_format,
     show_recording_progress,
 )
@@ -128,6 +129,7 @@ def gate(
     from noisegate_cli.files.output_naming import OutputOptions, parse_path
 
     keep_freed_memory()
+    files = expand_patterns(files)
     key_file, settings = parse_key_option(inputs.key, settings)
     output, residue = outputs.output, outputs.residue
     if json and "-" in (output, residue, *stretches.outputs):
