@@ -11,7 +11,7 @@ from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.memory import keep_freed_memory
 from noisegate_cli.terminal.completion import complete_formats
-from noisegate_cli.terminal.console import print_data, print_message
+from noisegate_cli.terminal.console import print_data, print_summary
 from noisegate_cli.terminal.gate_several import check_several, gate_several, print_cut_sounds
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
 from noisegate_cli.terminal.key_option import KeyOption, parse_key_option
@@ -187,9 +187,7 @@ def gate(
     elif not quiet:
         from noisegate_cli.terminal.summary import format_gate_summary
 
-        for line in format_gate_summary(result):
-            print_message(line)
-        if outputs.plot:
-            print_message(f"picture    {quote_path(outputs.plot)}")
+        picture = [f"picture    {quote_path(outputs.plot)}"] if outputs.plot else []
+        print_summary([*format_gate_summary(result), *picture])
     if fails_on_cutoff and print_cut_sounds(result):
         raise typer.Exit(EXIT_FAILURE)
