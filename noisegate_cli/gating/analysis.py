@@ -29,7 +29,6 @@ from noisegate_cli.gating.frames.quantile import median, quantile
 from noisegate_cli.gating.frames.subsampling import subsample_frame_indices
 from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
 from noisegate_cli.gating.model_suggestion import limit_range_db, suggest_from_models
-from noisegate_cli.gating.noise_profile import match_noise_profiles
 from noisegate_cli.gating.parsing import AUTO
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.simulation import GateSimulator, SimulatedGate, Trial, best_trial
@@ -396,6 +395,8 @@ class Analyzer(BlockProcessor[Samples, None]):
         """Return the noise profile of each gate, or () if the gate needs none."""
         settings, gates = self._settings, self._detector.gates
         if self._given_noises:
+            from noisegate_cli.gating.noise_profile import match_noise_profiles
+
             return match_noise_profiles(self._given_noises, gates)
         if not self._noise_learner:
             return ()

@@ -1,13 +1,13 @@
 """Learning of signal models from a subsample of a recording."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
-from noisegate_cli.gating.detection.events import learn_events
 from noisegate_cli.gating.detection.likelihood_detector import (
     LikelihoodScorer,
     add_evidence,
@@ -15,7 +15,6 @@ from noisegate_cli.gating.detection.likelihood_detector import (
 )
 from noisegate_cli.gating.detection.signal_model import SignalModel, learn_signal_model
 from noisegate_cli.gating.detection.tonal_noise import SparseSpectra
-from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
 from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.frames.subsampling import SUBSAMPLE_STRIDE_FRAMES, BatchSubsampler
@@ -23,6 +22,9 @@ from noisegate_cli.gating.frames.tonality import NarrowBandExtractor
 from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
+
+if TYPE_CHECKING:
+    from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
 
 
 class SignalModelLearner(BlockProcessor[Samples, None]):
@@ -55,11 +57,11 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
     ) -> None:
         self._on_stored = on_stored
         self._extractor = BandLevelExtractor(settings, sample_rate, channels)
-        self._voices: VoiceTracker | None = None
-        if settings.closes_on_events:
-            self._voices = VoiceTracker(
-                sample_rate, channels, self._extractor.linked, settings.speech
-            )
+        self._voices = (
+            _create_voice_tracker(settings, sample_rate, channels, self._extractor.linked)
+            if settings.closes_on_events
+            else None
+        )
         self._batches = self._extractor.powers.create_batcher()
         hop = settings.timing(sample_rate).hop_length
         self.subsample = BatchSubsampler(hop, self._extractor.gates, samples)
@@ -102,12 +104,14 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
 
     def _learn_events(
         self,
-        voices: VoiceTracker,
+        voices: "VoiceTracker",
         model: SignalModel,
         gate: int,
         densities: BandPowerArray,
         level: NDArray[np.float64],
     ) -> SignalModel:
+        from noisegate_cli.gating.detection.events import learn_events
+
         frames = self.subsample.stored_frame_indices()
         distance_s = voices.distances_at(frames, self._hop_length)[:, gate]
         max_distance_s = voices.max_distance_s(model.contrast_db)
@@ -147,3 +151,11 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         scorers = [LikelihoodScorer(model, self._extractor) for model in models]
         scores = compute_scores(scorers, self.subsample.stored_powers(), last=True)[: len(frames)]
         return add_evidence(scores, models, frames, self._hop_length)
+
+
+def _create_voice_tracker(
+    settings: GateSettings, sample_rate: int, channels: int, linked: bool
+) -> "VoiceTracker":
+    from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
+
+    return VoiceTracker(sample_rate, channels, linked, settings.speech)
