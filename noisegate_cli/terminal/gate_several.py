@@ -9,7 +9,8 @@ import typer
 
 from noisegate_cli.errors import NoisegateError, SettingsError
 from noisegate_cli.terminal.console import print_data, print_error, print_message
-from noisegate_cli.terminal.shared_options import EXIT_FAILURE, show_recording_progress
+from noisegate_cli.terminal.interrupts import EXIT_FAILURE
+from noisegate_cli.terminal.shared_options import show_recording_progress
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:

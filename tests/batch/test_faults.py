@@ -12,6 +12,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -622,6 +623,57 @@ def test_a_recording_that_is_slow_has_all_the_time_it_needs(tmp_path, write, mon
     monkeypatch.setattr(batch_run, "gate_job", slow)
     report, _ = run(tmp_path / "in", tmp_path / "out", ProcessWorkerPool(1, timeout_s=5))
     assert (report.done, report.failed) == (1, 0)
+
+
+def test_a_pause_of_the_whole_batch_is_not_time_without_progress():
+    class Connection:
+        """Connection of a batch that is stopped in the middle of the second interval."""
+
+        intervals_s: ClassVar[list[float]] = []
+
+        def poll(self, interval_s):
+            self.intervals_s.append(interval_s)
+            return len(self.intervals_s) == 4
+
+    waiting = WorkerProcess.__new__(WorkerProcess)
+    waiting._connection = Connection()
+    assert waiting._wait_for_message(600)
+    assert sum(Connection.intervals_s[:3]) < 6
+
+
+STOPPED_BATCH = """
+import os, signal, sys, time
+from pathlib import Path
+from noisegate_cli.batch.executors import ProcessWorkerPool
+
+def stop_batch(job):
+    Path(job).write_text(str(os.getpid()))
+    os.kill(os.getppid(), signal.SIGSTOP)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(0.1)
+    return "done"
+
+if __name__ == "__main__":
+    pool = ProcessWorkerPool(1, timeout_s=0.5)
+    print(pool.submit(stop_batch, [sys.argv[1]]).result())
+    pool.close()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for the process in /proc")
+def test_a_batch_goes_on_after_a_pause_that_is_longer_than_the_timeout(tmp_path):
+    script, pid_file = tmp_path / "script.py", tmp_path / "pid"
+    script.write_text(STOPPED_BATCH)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, script, pid_file]
+    parent = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    wait_for(lambda: pid_file.exists() and pid_file.read_text())
+    pids = [parent.pid, int(pid_file.read_text())]
+    wait_for(lambda: all("(stopped)" in status_of(Path(f"/proc/{pid}")) for pid in pids))
+    time.sleep(2.5)  # longer than all limits
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    assert parent.communicate(timeout=MAX_WAIT_S)[0] == "['done']\n"
 
 
 ENDLESS_CALL = """
