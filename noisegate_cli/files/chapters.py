@@ -104,7 +104,6 @@ def _parse_time(text: str) -> int | None:
     match = re.fullmatch(r"(\d+):(\d{1,2}):(\d{1,2}(?:\.\d+)?)", text.strip())
     if not match:
         return None
-    from fractions import Fraction
 
     seconds = int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3])
     return round(seconds * TICKS_PER_SECOND)

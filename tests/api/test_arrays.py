@@ -172,3 +172,10 @@ def test_results_are_equal_if_samples_and_report_are():
     assert result.segments == other.segments
     assert len(repr(result)) < 200
     assert "samples.shape=(48000,)" in repr(result)
+
+
+def test_segments_are_those_of_a_gate_with_stretches_to_keep_and_to_cut():
+    stretches = {"keep": [(1.2, 1.5)], "cut": [(0.2, 0.4)]}
+    expected = gate(STEREO, RATE, threshold=0.02, return_result=True, **stretches)
+    found = segments(STEREO, RATE, threshold=0.02, **stretches)
+    assert found == expected.segments != segments(STEREO, RATE, threshold=0.02)
