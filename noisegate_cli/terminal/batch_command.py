@@ -276,7 +276,7 @@ def batch(
     """
     from noisegate_cli.batch.discovery import GlobPatterns
     from noisegate_cli.batch.interface import BatchConfig
-    from noisegate_cli.batch.run import default_output_directory
+    from noisegate_cli.batch.trees import default_output_directory
     from noisegate_cli.files.output_naming import OutputOptions
 
     if directory is None:
