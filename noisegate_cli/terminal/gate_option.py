@@ -1,7 +1,6 @@
 """The description of a command-line option of the gate settings."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class Option(NamedTuple):
@@ -12,7 +11,6 @@ class Option(NamedTuple):
     """Placeholder of the value in the help; empty for a switch."""
     panel: str
     help: str
-    parse: Callable[[str], Any]
     default: str = ""
     """Default as shown in the help; empty if the preset determines it."""
 
