@@ -179,6 +179,7 @@ def gate_recording(
     `before_output_appears` is called when all samples are written. If it raises an exception, no
     output appears.
     """
+    task.check()
     started = time.perf_counter()
     settings = task.settings
     noises = measure_noise_file(settings)

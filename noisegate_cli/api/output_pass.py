@@ -3,8 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from noisegate_cli.api.gate_task import GateTask
 from noisegate_cli.api.labels import build_label_track
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from noisegate_cli.plots.overview import OverviewRecorder
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenOutputs:
+class WrittenOutputs(NamedTuple):
     """What the pass has measured and written."""
 
     gated: GateReport
