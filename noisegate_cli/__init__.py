@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from noisegate_cli.files.output_naming import OutputOptions as OutputOptions
     from noisegate_cli.files.pipes import RawFormat as RawFormat
     from noisegate_cli.gating.alignment import Alignment as Alignment
-    from noisegate_cli.gating.analysis import LevelReport as LevelReport
     from noisegate_cli.gating.bleed.report import BleedLevel as BleedLevel
     from noisegate_cli.gating.bleed.report import BleedReport as BleedReport
     from noisegate_cli.gating.cutoffs import Cutoff as Cutoff
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.frames.histogram import LevelHistogram as LevelHistogram
     from noisegate_cli.gating.gain.mask import GateStatistics as GateStatistics
     from noisegate_cli.gating.gate import GateReport as GateReport
+    from noisegate_cli.gating.level_report import LevelReport as LevelReport
     from noisegate_cli.gating.noise_profile import NoiseProfile as NoiseProfile
     from noisegate_cli.gating.segments import Segments as Segments
     from noisegate_cli.gating.settings import PRESETS as PRESETS
@@ -75,7 +75,7 @@ _PUBLIC_NAMES = {
     "files.output_naming": ("OutputOptions",),
     "files.pipes": ("RawFormat",),
     "gating.alignment": ("Alignment",),
-    "gating.analysis": ("LevelReport",),
+    "gating.level_report": ("LevelReport",),
     "gating.bleed.report": ("BleedLevel", "BleedReport"),
     "gating.cutoffs": ("Cutoff", "CutoffReport"),
     "gating.detection.threshold": ("ThresholdSuggestion", "suggest_threshold"),

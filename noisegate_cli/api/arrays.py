@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 
 from noisegate_cli.api.array_input import prepare_samples
 from noisegate_cli.api.decisions import decide
-from noisegate_cli.api.first_pass import measure
 from noisegate_cli.api.inputs import choose_settings
 from noisegate_cli.api.labels import GivenSegments, build_forced
 from noisegate_cli.api.noise_input import (
@@ -25,8 +24,8 @@ from noisegate_cli.api.noise_input import (
 from noisegate_cli.api.pictures import draw_analysis_of, draw_gate_of
 from noisegate_cli.api.progress import Progress, open_progress, report_progress
 from noisegate_cli.api.sources import ArraySource
-from noisegate_cli.gating.analysis import LevelReport
 from noisegate_cli.gating.gate import Gate, GateReport
+from noisegate_cli.gating.level_report import LevelReport
 from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
 from noisegate_cli.gating.segments import Segments
 from noisegate_cli.gating.settings import GateSettings, SettingsChanges
@@ -370,6 +369,8 @@ def analyze(
     >>> round(report.peak_db, 2), report.suggestion.threshold is None
     (-6.02, True)
     """
+    from noisegate_cli.api.first_pass import measure
+
     settings = choose_settings(settings, preset, changes)
     samples = prepare_samples(y, settings, axis)
     source = ArraySource(samples, sample_rate)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from noisegate_cli.api.file_analysis import AnalysisReport
     from noisegate_cli.batch.interface import BatchReport
     from noisegate_cli.batch.records import ReviewCandidate
-    from noisegate_cli.gating.analysis import LevelReport
+    from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.gating.noise_profile import NoiseProfile
     from noisegate_cli.gating.simulation import Trial
     from noisegate_cli.plots.overview import Overview
