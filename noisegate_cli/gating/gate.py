@@ -163,10 +163,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         self._overlap_add_gain = OverlapAddGain(
             timing.frame_length, timing.hop_length, closed_gain, gates, quantization_step
         )
-        self._spectral = self._create_spectral_gate(
-            settings, sample_rate, channels, quantization_step, live
-        )
-        self._magnitude_mask = self._create_magnitude_mask(
+        self._spectral, self._magnitude_mask = self._create_spectral(
             settings, sample_rate, channels, quantization_step, live
         )
         self._pending_inputs: list[Samples] | None = [] if residue else None
@@ -191,41 +188,25 @@ class Gate(BlockProcessor[Samples, Gated]):
         assert not isinstance(self._detector, KeyedDetector)  # a key excludes other tracks
         return BleedFilter(self._decision, self._detector, sample_rate, channels, references)
 
-    def _create_spectral_gate(
+    def _create_spectral(
         self,
         settings: GateSettings,
         sample_rate: int,
         channels: int,
         quantization_step: int,
         live: bool,
-    ) -> "SpectralGate | None":
-        if settings.spectral != "soft" or not any(self._noises):
-            return None
-        from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
+    ) -> "tuple[SpectralGate | None, MagnitudeMask | None]":
+        """Return what reduces the noise in each frequency bin; one of them at most."""
+        arguments = (settings, self._noises, sample_rate, channels, quantization_step, live)
+        if settings.spectral == "soft" and any(self._noises):
+            from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
-        return SpectralGate(
-            settings,
-            self._noises,
-            sample_rate,
-            channels,
-            quantization_step,
-            live,
-            has_bleed=self._bleed_filter is not None,
-        )
+            return SpectralGate(*arguments, has_bleed=self._bleed_filter is not None), None
+        if settings.spectral == "mask" and (any(self._noises) or settings.masks_by_level):
+            from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
 
-    def _create_magnitude_mask(
-        self,
-        settings: GateSettings,
-        sample_rate: int,
-        channels: int,
-        quantization_step: int,
-        live: bool,
-    ) -> "MagnitudeMask | None":
-        if settings.spectral != "mask" or not (any(self._noises) or settings.masks_by_level):
-            return None
-        from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
-
-        return MagnitudeMask(settings, self._noises, sample_rate, channels, quantization_step, live)
+            return None, MagnitudeMask(*arguments)
+        return None, None
 
     @property
     def report(self) -> GateReport:
