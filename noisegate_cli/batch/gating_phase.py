@@ -71,7 +71,13 @@ class GatingPhase:
         # With an error limit, small chunks stop the batch soon after the limit is reached.
         most = MAX_CHUNK_JOBS if batch.max_errors is None else 1
         jobs = self._make_jobs(workers.repeats_jobs)
-        runner.run(self._record_started(split_into_chunks(jobs, number, workers, most)))
+        try:
+            runner.run(self._record_started(split_into_chunks(jobs, number, workers, most)))
+        except BaseException:
+            # Processes that were killed, and on Windows all stopped processes, don't clean up.
+            if report.is_locked and not workers.repeats_jobs:
+                self._remove_partials(recording.output for recording in self._pending.values())
+            raise
         if workers.repeats_jobs:
             # The pool does not report the death of a worker.
             for folder in plan.folders():

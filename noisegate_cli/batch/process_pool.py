@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -205,7 +206,7 @@ def count_cpus() -> int:
 @contextmanager
 def _block_interrupts() -> Iterator[None]:
     """Block SIGINT and SIGHUP in processes started within; the parent terminates them."""
-    if not hasattr(signal, "pthread_sigmask"):
+    if sys.platform == "win32":
         yield
         return
     from multiprocessing import resource_tracker

@@ -18,7 +18,9 @@ EXIT_SUCCESS, EXIT_FAILURE, EXIT_USAGE_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
 """Exit statuses; after another signal than SIGINT it is 128 + signal, as in a shell."""
 
 SIGNALS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # the last one on Windows
+    if hasattr(signal, name)
 ]
 
 MESSAGE = "interrupted"

@@ -640,7 +640,7 @@ def test_a_pause_of_the_whole_batch_is_not_time_without_progress():
 STOPPED_BATCH = """
 import os, signal, sys, time
 from pathlib import Path
-from noisegate_cli.batch.executors import ProcessWorkerPool
+from noisegate_cli.batch.process_pool import ProcessWorkerPool
 
 def stop_batch(job):
     Path(job).write_text(str(os.getpid()))
