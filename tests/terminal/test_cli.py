@@ -564,6 +564,31 @@ def test_output_is_ascii_on_an_ascii_terminal(write):
     assert "<-- -t -" in process.stdout
 
 
+LONG_CALL = """
+import hashlib, sys
+from noisegate_cli.files.unfinished import remove_when_left
+from noisegate_cli.terminal import interrupts
+
+interrupts.handle_signals()
+interrupts.exit_from_long_calls()
+with remove_when_left(sys.argv[1]):
+    open(sys.argv[1], "w").close()
+    print("ready", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends signals")
+def test_a_signal_during_a_long_call_of_a_library_ends_the_process(tmp_path):
+    command = [sys.executable, "-c", LONG_CALL, tmp_path / "partial"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (128 + signal.SIGTERM, "ngate: interrupted\n")
+    assert not (tmp_path / "partial").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_removes_partial_files_and_sets_the_status(tmp_path, number):
     arguments = ["gate", "-", "-o", str(tmp_path / "out.wav"), "-t", "0.03"]
