@@ -152,8 +152,6 @@ class SignalModel:
     """Median level of the closed frames in dBFS; None if no classes were fitted."""
     signal_db: float | None = None
     """RMS level of the open frames in dBFS; None if no classes were fitted."""
-    events: ShrunkGaussian | None = field(default=None, repr=False)
-    """Second class of noise: sounds between the words; None if there are none."""
     evidence: "Evidence | None" = field(default=None, repr=False)
     """Term of the score besides the spectrum; None if the recording is not speech."""
 
@@ -165,10 +163,7 @@ class SignalModel:
         """Return the score of each frame from smoothed levels, shaped (frames, bands)."""
         if self.signal is None or self.noise is None:
             return np.full(len(levels), -np.inf if self.verdict is Verdict.NOISE_ONLY else np.inf)
-        ratio = log_ratio(self.signal, self.noise, levels) + self.offset
-        if self.events is None:
-            return ratio
-        return np.minimum(ratio, log_ratio(self.signal, self.events, levels))
+        return log_ratio(self.signal, self.noise, levels) + self.offset
 
 
 def learn_signal_model(
