@@ -128,7 +128,7 @@ def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
         with_peak=True,
     )
     try:
-        replacing = replace(task, force=_may_replace_output(job), fsync=job.fsync)
+        replacing = task._replace(force=_may_replace_output(job), fsync=job.fsync)
         return gate_recording(replacing, send_heartbeat, partial(_check_files, job, before))
     except OutputExistsError:
         if not job.is_repeatable:
@@ -139,7 +139,7 @@ def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
     # Equal jobs make equal files.
     with TemporaryDirectory() as folder:
         copy = os.path.join(folder, os.path.basename(job.output))
-        again = replace(task, output=copy, options=replace(options, inside=None))
+        again = task._replace(output=copy, options=replace(options, inside=None))
         result = gate_recording(again, send_heartbeat)
         if not cmp(copy, job.output, shallow=False):
             raise OutputExistsError(f"{quote_path(job.output)} already exists")

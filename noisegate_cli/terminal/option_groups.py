@@ -22,7 +22,6 @@ class Option(NamedTuple):
     """Placeholder of the value in the help; empty for a switch."""
     panel: str
     help: str
-    parse: Callable[[str], Any]
     default: str = ""
     """Default as shown in the help; empty if the preset determines it."""
 
