@@ -165,13 +165,14 @@ class Player {
   renderChunk(sound, buffer, time, length) {
     const rate = this.context.sampleRate;
     const chunk = this.context.createBuffer(buffer.numberOfChannels, length, rate);
-    const first = Math.round((time - sound.start_s) * rate);
+    // Browsers remove the delay of the codec from the beginning with more or less precision.
+    const first = buffer.length - Math.round((sound.end_s - time) * rate);
     for (let channel = 0; channel < buffer.numberOfChannels; channel++) {
       const factor = this.getFactor(channel);
       const input = buffer.getChannelData(channel);
       const output = chunk.getChannelData(channel);
       for (let i = 0; i < length; i++) {
-        const value = (input[first + i] || 0) * factor(sound.start_s + (first + i) / rate);
+        const value = (input[first + i] || 0) * factor(time + i / rate);
         output[i] = Math.max(-1, Math.min(1, value));
       }
     }
