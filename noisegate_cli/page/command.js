@@ -29,6 +29,7 @@ function formatCommand(data, settings, marks) {
   }
   if (settings.detector === "level") {
     words.push(`${flags.threshold}=${formatNumber(settings.threshold_db)}dB`);
+    if (settings.adaptive) words.push(flags.adaptive);
   }
   for (const mark of marks) {
     words.push(`${flags[mark.kind]}=${formatTime(mark.start)}-${formatTime(mark.end)}`);

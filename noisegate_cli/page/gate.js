@@ -20,6 +20,29 @@ function computeTiming(data, settings) {
   };
 }
 
+/** Return the drift of the noise floor at a frame in dB: linear between the centers of the steps. */
+function computeDrift(data, frame) {
+  const { drift_db: drift, drift_step: step } = data;
+  const position = Math.max(0, Math.min(drift.length - 1, frame / step - 0.5));
+  const below = Math.max(0, Math.min(Math.floor(position), drift.length - 2));
+  const above = Math.min(below + 1, drift.length - 1);
+  return drift[below] + (position - below) * (drift[above] - drift[below]);
+}
+
+/** Return the codes of the levels without the drift of the noise floor, computed once. */
+function listAdaptiveLevels(data) {
+  data.adaptiveLevels ??= data.levels.map((codes) =>
+    Float32Array.from(codes, (code, k) => code - computeDrift(data, k) / data.level_step_db),
+  );
+  return data.adaptiveLevels;
+}
+
+/** Return the values of each gate that the thresholds are compared with. */
+function listDetectorValues(data, settings) {
+  if (settings.detector === "auto") return data.scores;
+  return settings.adaptive ? listAdaptiveLevels(data) : data.levels;
+}
+
 /** Return the codes above which the gate opens, and at or below which it closes. */
 function computeThresholdCodes(data, settings) {
   const code = (db) => (db - data.level_offset_db) / data.level_step_db;
@@ -95,8 +118,7 @@ function applyMarks(mask, marks, timing, data) {
 function computeMasks(data, settings, marks = []) {
   const timing = computeTiming(data, settings);
   const [openAbove, closeBelow] = computeThresholdCodes(data, settings);
-  const values = settings.detector === "auto" ? data.scores : data.levels;
-  return values.map((gateValues) => {
+  return listDetectorValues(data, settings).map((gateValues) => {
     const mask = applyHysteresis(gateValues, openAbove, closeBelow);
     invertShortRuns(mask, 0, timing.minClosed);
     invertShortRuns(mask, 1, timing.minOpen);

@@ -67,13 +67,7 @@ class Page {
   }
 
   createSettings() {
-    const { data } = this;
-    return {
-      preset: findPreset(data),
-      detector: "auto",
-      threshold_db: data.threshold_db,
-      ...data.settings,
-    };
+    return { preset: findPreset(this.data), ...this.data.settings };
   }
 
   // Computing
@@ -168,6 +162,9 @@ class Page {
     if (audible < this.duration - 0.1) facts.push(`${formatTime(audible, 0)} of its audio on this page`);
     $("facts").textContent = facts.join(", ");
     $("seek").max = this.duration.toFixed(2);
+    const options = data.command.not_previewed;
+    $("limits").hidden = !options;
+    $("limits").textContent = `This page plays the gate without ${options}. The command contains it.`;
   }
 
   showSummary() {

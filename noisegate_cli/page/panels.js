@@ -55,6 +55,8 @@ class ControlPanel {
     $("mute").checked = settings.range_db === null;
     $("range_db").disabled = $("range_db_number").disabled = settings.range_db === null;
     $("hysteresis_db").disabled = $("hysteresis_db_number").disabled = settings.detector === "auto";
+    $("adaptive").checked = settings.adaptive;
+    $("adaptive").disabled = settings.detector === "auto";
     $("preset").value = settings.preset;
     for (const radio of document.getElementsByName("detector")) {
       radio.checked = radio.value === settings.detector;

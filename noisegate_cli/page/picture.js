@@ -118,6 +118,12 @@ class Picture {
     return high - ((y - top) / height) * (high - low);
   }
 
+  /** Return how much an adaptive threshold is above its median at a time, in dB. */
+  driftAt(time, settings) {
+    const { sample_rate: rate, hop_length: hop } = this.data;
+    return settings.adaptive ? computeDrift(this.data, (time * rate) / hop) : 0;
+  }
+
   /** Draw everything for the state of the page. */
   draw(state) {
     this.layOut(state.settings.detector === "auto");
@@ -311,8 +317,9 @@ class Picture {
       context.strokeStyle = colors.threshold;
       context.lineWidth = 2;
       context.beginPath();
-      context.moveTo(0, this.yOfLevel(db));
-      context.lineTo(width, this.yOfLevel(db));
+      for (let x = 0; x <= width; x += settings.adaptive ? 2 : Math.max(1, width)) {
+        context.lineTo(x, this.yOfLevel(db + this.driftAt(this.timeAtPixel(x), settings)));
+      }
       context.stroke();
     };
     line(settings.threshold_db, 1, isLevel ? [] : [6, 6]);
@@ -323,7 +330,8 @@ class Picture {
     context.setLineDash([]);
     const hint = isLevel ? "" : " (not used: drag to use it)";
     const text = `threshold ${settings.threshold_db.toFixed(1)} dBFS${hint}`;
-    this.drawText(text, 6, Math.max(this.lanes.level.top + 24, this.yOfLevel(settings.threshold_db) - 5));
+    const y = this.yOfLevel(settings.threshold_db + this.driftAt(this.start, settings));
+    this.drawText(text, 6, Math.max(this.lanes.level.top + 24, y - 5));
   }
 
   drawMarks({ marks, selection }) {

@@ -18,12 +18,7 @@ from noisegate_cli.terminal.console import (
     wrap_stdout_errors,
 )
 from noisegate_cli.terminal.options import add_gate_options
-from noisegate_cli.terminal.page_option import (
-    PageOption,
-    analyze_and_write_page,
-    build_command_words,
-    check_page,
-)
+from noisegate_cli.terminal.page_option import PageOption, build_command_words
 from noisegate_cli.terminal.shared_options import (
     EXIT_FAILURE,
     ForceOption,
@@ -77,8 +72,6 @@ def analyze(
         raise SettingsError("--json and --csv both write to standard output: give one of them")
     paths, raw_format = list(map(parse_path, files)), parse_raw_format(raw)
     is_single = len(paths) == 1 and not _is_folder(paths[0])
-    if page:
-        check_page(page, files)
     for flag, value in {"--page": page, "--plot": plot, "--labels": labels}.items():
         if value and not is_single:
             raise SettingsError(f"{flag} requires a single recording: analyze them one by one")
@@ -124,9 +117,18 @@ def _analyze_one(
     raw_format = parse_raw_format(raw)
     with show_recording_progress(path, raw_format, quiet) as progress:
         if page:
-            words = build_command_words(path, settings, raw)
-            report = analyze_and_write_page(
-                path, page, settings, words, raw_format, force, progress
+            from noisegate_cli.page.document import write_page
+
+            words = build_command_words(path, settings, raw, track)
+            report = write_page(
+                Path(path),
+                Path(page),
+                settings,
+                words,
+                raw=raw_format,
+                track=track,
+                force=force,
+                progress=progress,
             )
             overview = None
         else:
@@ -155,6 +157,8 @@ def _analyze_one(
         print_message(f"picture    {quote_path(plot)}")
     if page and not quiet:
         print_message(f"page       {quote_path(page)}")
+        if words.not_previewed:
+            print_message(f"note       The page does not preview {words.not_previewed}.")
 
 
 def _analyze_several(

@@ -268,6 +268,7 @@ CASES = [
     {"preset": "field", "threshold": "-34.7dB"},
     {"threshold": "-41.1dB", "hysteresis_db": 5.5, "hold_ms": 137, "min_open_ms": 41},
     {"preset": "music", "lookahead_ms": 77, "min_closed_ms": 333, "threshold": "-25dB"},
+    {"threshold": "-38.2dB", "adaptive": True},
 ]
 
 
@@ -280,6 +281,7 @@ def page_settings(changes):
     text = changes.get("threshold")
     values["detector"] = "level" if text else "auto"
     values["threshold_db"] = float(text.removesuffix("dB")) if text else 0
+    values["adaptive"] = settings.adaptive
     return values
 
 
@@ -302,7 +304,9 @@ def test_the_page_gates_as_the_tool_does(browser, write_page, tmp_path, name, op
         )
         shown = np.array([[digit == "1" for digit in mask] for mask in masks]).T
         result = gate_file(DATA / name, tmp_path / "out.wav", force=True, **fixed, **changes)
-        np.testing.assert_array_equal(shown, result.segments.compute_mask(), str(changes))
+        is_equal = shown == result.segments.compute_mask()
+        # The drift of an adaptive threshold is no whole number of steps of the codes.
+        assert is_equal.mean() >= (0.999 if changes.get("adaptive") else 1), changes
 
 
 def test_marked_stretches_are_those_of_keep_and_cut(opened, recording, tmp_path):
