@@ -137,6 +137,14 @@ class GateResult(GateReport):
     key: KeyTrack | None = None
     """Another recording that opened the gate."""
 
+    @property
+    def offset_s(self) -> float:
+        """Time of the first sample in seconds from the start of the file, as a player shows it.
+
+        The times of `segments`, `cutoffs` and `forced` count from the first sample.
+        """
+        return 0.0 if self.excerpt else self.source.offset_s
+
     def plot(self) -> "Figure":
         """Return a picture of the gate; the recording is read and gated again.
 
@@ -287,7 +295,7 @@ def analyze_recording(
                 )
         gated = overview.report if overview else None
         if write_labels and gated:
-            write_labels(build_label_track(gated, info.path, info.channels))
+            write_labels(build_label_track(gated, info.path, info.channels, info.offset_s))
     if target and overview:
         save_picture(draw_analysis_of(info.path, overview, levels), target, force)
     warnings = (*reader.warnings, *ignored_channels(levels.heard_channels, info))
@@ -511,6 +519,7 @@ def gate_recording(
         open_reader(Path(path), raw, can_stream, settings.zero_nonfinite, options.track) as reader,
     ):
         info = reader.info
+        forced = forced.advance(info.offset_s, with_segments=segments_path is not None)
         others = _open_other_tracks(reader, against, settings, skip_unreadable)
         hop = settings.timing(info.sample_rate).hop_length
         decision = None
@@ -583,7 +592,11 @@ def gate_recording(
             is_copied = can_copy(reader, outputs, options, gated, excerpt is not None)
             writers[0].copies_input = is_copied
             if write_labels:
-                write_labels(build_label_track(gated, info.path, info.channels))
+                write_labels(
+                    build_label_track(
+                        gated, info.path, info.channels, 0.0 if excerpt else info.offset_s
+                    )
+                )
             before_output_appears()
     if picture and recorder:
         figure = draw_gate_of(info.path, recorder.finish(gated))

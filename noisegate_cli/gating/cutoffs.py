@@ -6,6 +6,7 @@ through the fade-in the level should not be far above the level of the pause bef
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,7 +39,10 @@ MIN_AUDITED_RANGE_DB = -6.0
 """A gate with a smaller reduction does not cut-offs audibly and is not audited."""
 
 MAX_LISTED_CUTOFFS = 10
-"""Number of the worst cut-offs that are reported."""
+"""Number of the worst cut-offs in a list for a reader."""
+
+MAX_MARKED_CUTOFFS = 200
+"""Number of the worst cut-offs in pictures and labels: more marks would cover each other."""
 
 
 def is_audited(closed_db: float) -> bool:
@@ -66,16 +70,27 @@ class CutoffReport:
 
     decays: int = 0
     attacks: int = 0
-    worst: tuple[Cutoff, ...] = ()
-    """The worst cut-offs, sorted by time."""
+    marked: tuple[Cutoff, ...] = ()
+    """The worst `MAX_MARKED_CUTOFFS` cut-offs, sorted by time."""
 
     def __repr__(self) -> str:
         return format_repr(self, "decays", "attacks")
 
     @property
+    def worst(self) -> tuple[Cutoff, ...]:
+        """The worst `MAX_LISTED_CUTOFFS` cut-offs, sorted by time."""
+        return _select_worst(self.marked, MAX_LISTED_CUTOFFS)
+
+    @property
     def count(self) -> int:
         """Number of all cut-offs."""
         return self.decays + self.attacks
+
+
+def _select_worst(cutoffs: Sequence[Cutoff], number: int) -> tuple[Cutoff, ...]:
+    """Return the worst cut-offs, sorted by time."""
+    worst = sorted(cutoffs, key=lambda c: (-c.above_db, c.time, c.kind))[:number]
+    return tuple(sorted(worst, key=lambda c: (c.time, c.kind)))
 
 
 class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
@@ -182,13 +197,10 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
             lasts = int(np.argmax(is_faint)) if is_faint.any() else len(sound)
             time = float((self._buffer_start + frame - self._first_frame) * self._hop_s)
             cutoffs.append(Cutoff(time, kind, float(above_db[i]), lasts * self._hop_s))
-        worst = sorted([*self.report.worst, *cutoffs], key=lambda c: (-c.above_db, c.time, c.kind))[
-            :MAX_LISTED_CUTOFFS
-        ]
         self.report = CutoffReport(
             self.report.decays + (len(cutoffs) if kind == "decay" else 0),
             self.report.attacks + (len(cutoffs) if kind == "attack" else 0),
-            tuple(sorted(worst, key=lambda c: (c.time, c.kind))),
+            _select_worst([*self.report.marked, *cutoffs], MAX_MARKED_CUTOFFS),
         )
 
     def _is_noise_before_silence(self, sound: NDArray[np.float64]) -> bool:

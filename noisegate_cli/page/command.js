@@ -10,6 +10,11 @@ function formatTime(seconds, digits = 2) {
   return hours ? `${hours}:${String(minutes % 60).padStart(2, "0")}:${s}` : `${minutes}:${s}`;
 }
 
+/** Return a position as a time in the file, in which the audio may begin later than the picture. */
+function formatPosition(data, seconds) {
+  return formatTime(seconds + data.offset_s);
+}
+
 function formatNumber(x) {
   return String(Math.round(x * 1000) / 1000);
 }
@@ -32,7 +37,7 @@ function formatCommand(data, settings, marks) {
     if (settings.adaptive) words.push(flags.adaptive);
   }
   for (const mark of marks) {
-    words.push(`${flags[mark.kind]}=${formatTime(mark.start)}-${formatTime(mark.end)}`);
+    words.push(`${flags[mark.kind]}=${formatPosition(data, mark.start)}-${formatPosition(data, mark.end)}`);
   }
   return [...words, end].join(" ");
 }
@@ -49,5 +54,6 @@ function formatLabels(data, masks) {
     listStretches(data, mask).map((stretch) => [...stretch, masks.length > 1 ? `open ${gate + 1}` : "open"]),
   );
   rows.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-  return rows.map(([start, end, text]) => `${formatSeconds(start)}\t${formatSeconds(end)}\t${text}\n`).join("");
+  const format = (seconds) => formatSeconds(seconds + data.offset_s);
+  return rows.map(([start, end, text]) => `${format(start)}\t${format(end)}\t${text}\n`).join("");
 }

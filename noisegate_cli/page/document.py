@@ -172,6 +172,7 @@ def build_page_data(
         "sample_rate": info.sample_rate,
         "channels": info.channels,
         "samples": info.samples,
+        "offset_s": info.offset_s,
         "frames": len(survey.levels),
         "gates": survey.levels.shape[1],
         "frame_length": timing.frame_length,

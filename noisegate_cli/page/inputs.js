@@ -42,7 +42,9 @@ function listenToControls(page) {
   });
   for (const id of ["from", "to"]) {
     on(id, "change", () => {
-      if ($("from").value && $("to").value) page.select(Number($("from").value), Number($("to").value));
+      const [start, end] = [$("from").value, $("to").value];
+      const { offset_s: offset } = page.data;
+      if (start && end) page.select(Number(start) - offset, Number(end) - offset);
     });
   }
   for (const radio of document.getElementsByName("listen")) {

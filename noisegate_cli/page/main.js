@@ -179,7 +179,7 @@ class Page {
 
   showPosition() {
     const { position } = this.state;
-    const text = `${formatTime(position)}, ${this.isOpenAt(position) ? "open" : "closed"}`;
+    const text = `${formatPosition(this.data, position)}, ${this.isOpenAt(position) ? "open" : "closed"}`;
     if ($("position").value === text) return;
     $("position").value = text;
     $("seek").value = position;
@@ -250,8 +250,8 @@ class Page {
   select(start, end) {
     const clip = (time) => Math.max(0, Math.min(this.duration, time));
     this.state.selection = { start: clip(Math.min(start, end)), end: clip(Math.max(start, end)) };
-    $("from").value = this.state.selection.start.toFixed(2);
-    $("to").value = this.state.selection.end.toFixed(2);
+    $("from").value = (this.state.selection.start + this.data.offset_s).toFixed(2);
+    $("to").value = (this.state.selection.end + this.data.offset_s).toFixed(2);
     this.draw();
   }
 
@@ -282,8 +282,12 @@ class Page {
     ]);
     const kept = rest.filter((m) => m.end - m.start > MIN_MARK_S);
     this.state.marks = [...kept, mark].sort((a, b) => a.start - b.start);
-    this.announce(`${kind === "keep" ? "Kept" : "Cut"}: ${formatTime(mark.start)} to ${formatTime(mark.end)}.`);
+    this.announce(`${kind === "keep" ? "Kept" : "Cut"}: ${this.formatMark(mark)}.`);
     this.update();
+  }
+
+  formatMark({ start, end }) {
+    return `${formatPosition(this.data, start)} to ${formatPosition(this.data, end)}`;
   }
 
   removeMark(mark) {
@@ -294,7 +298,7 @@ class Page {
 
   showMarks() {
     const items = this.state.marks.map((mark) => {
-      const text = `${mark.kind} ${formatTime(mark.start)} to ${formatTime(mark.end)}`;
+      const text = `${mark.kind} ${this.formatMark(mark)}`;
       const remove = create("button", { type: "button", textContent: "Remove" });
       remove.setAttribute("aria-label", `Remove: ${text}`);
       remove.addEventListener("click", () => {
@@ -317,7 +321,7 @@ class Page {
         return;
       }
       start = next.start_s;
-      this.announce(`The page has no audio there. Playback starts at ${formatTime(start)}.`);
+      this.announce(`The page has no audio there. Playback starts at ${formatPosition(this.data, start)}.`);
     }
     try {
       await this.player.play(start, until);

@@ -73,7 +73,7 @@ class MomentList {
       go.addEventListener("click", () => page.goToMoment(index));
       const answers = ["keep", "cut"].map((kind) => {
         const button = create("button", { type: "button", textContent: kind === "keep" ? "Keep" : "Cut" });
-        button.setAttribute("aria-label", `${button.textContent} at ${formatTime(moment.time)}`);
+        button.setAttribute("aria-label", `${button.textContent} at ${formatPosition(page.data, moment.time)}`);
         button.addEventListener("click", () => page.answerMoment(moment, kind));
         return [kind, button];
       });
@@ -97,7 +97,7 @@ class MomentList {
     const { page } = this;
     for (const { moment, go, answers } of this.items) {
       const state = page.isOpenAt(moment.time) ? "open" : "closed";
-      go.textContent = `${formatTime(moment.time)}: ${this.describe(moment)} (now ${state})`;
+      go.textContent = `${formatPosition(page.data, moment.time)}: ${this.describe(moment)} (now ${state})`;
       const mark = page.state.marks.find((m) => m.start <= moment.time && moment.time < m.end);
       for (const [kind, button] of answers) button.setAttribute("aria-pressed", mark?.kind === kind);
     }

@@ -156,8 +156,9 @@ class Picture {
     const step = steps.find((s) => s >= wanted) ?? 7200;
     const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
     context.font = "11px system-ui, sans-serif";
-    for (let n = Math.ceil(view.start / step); n * step <= view.end; n++) {
-      const x = this.x(n * step);
+    const { offset_s: offset } = this.data;
+    for (let n = Math.ceil((view.start + offset) / step); n * step <= view.end + offset; n++) {
+      const x = this.x(n * step - offset);
       context.fillStyle = colors.grid;
       context.fillRect(x, AXIS_HEIGHT - 4, 1, 4);
       context.fillStyle = colors.muted;

@@ -80,8 +80,8 @@ def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "range_softened": is_range_softened(levels.range_db, report.settings),
         "sweep": levels.trials,
         "given": levels.given_trial,
-        "segments": build_segments_data(report.gate) if report.gate else None,
-        "cutoffs": encode_cutoffs(report.gate.cutoffs) if report.gate else None,
+        "segments": build_segments_data(report.gate, info.offset_s) if report.gate else None,
+        "cutoffs": encode_cutoffs(report.gate.cutoffs, info.offset_s) if report.gate else None,
         "noises": _build_noises_data(levels.noises),
         "settings": encode_settings_values(report.settings),
         "warnings": list(map(to_flags, report.warnings)),
@@ -103,9 +103,9 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         }
         | _complete_summary(summarize_result(result))
         | {
-            "segments": build_segments_data(result),
+            "segments": build_segments_data(result, result.offset_s),
             "key": build_key_data(result.key),
-            "forced": result.forced if result.forced else None,
+            "forced": result.forced.advance(-result.offset_s, True) if result.forced else None,
             "noises": _build_noises_data(result.noises),
             "delay_ms": result.delay_ms,
             "settings": encode_settings_values(result.settings),
@@ -169,11 +169,15 @@ def _complete_summary(summary: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def build_segments_data(report: "GateReport") -> list[dict[str, float]]:
-    """Return the open stretches in seconds, with their channel if each has a gate of its own."""
+def build_segments_data(report: "GateReport", offset_s: float) -> list[dict[str, float]]:
+    """Return the open stretches in seconds, with their channel if each has a gate of its own.
+
+    `offset_s` is the time of the first sample.
+    """
     edges = report.segments.edges
     return [
-        {"start": start, "end": end} | ({"channel": channel} if len(edges) > 1 else {})
+        {"start": start + offset_s, "end": end + offset_s}
+        | ({"channel": channel} if len(edges) > 1 else {})
         for channel, spans in enumerate(edges, 1)
         for start, end in spans
     ]

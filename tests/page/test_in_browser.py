@@ -13,6 +13,7 @@ from noisegate_cli.page import sound
 from noisegate_cli.page.document import CONTROLS
 from noisegate_cli.terminal.cli import run
 from tests.conftest import DATA, SPEECH, read
+from tests.files.test_video import write_film
 
 NAME = "a \"b\" 'c' $(d) <img src=x onerror=window.ran=1>.wav"
 
@@ -346,3 +347,22 @@ def test_a_long_recording_has_the_sound_around_its_moments(browser, write_page, 
     browser.evaluate(f"ngate.page.play({gap})")
     assert "no audio there" in status(browser)
     assert browser.read_errors() == []
+
+
+def test_times_of_a_video_count_from_its_start(browser, write_page, tmp_path):
+    film = write_film(tmp_path / "film.mkv", start=0.5, seconds=3.0)
+    browser.open(write_page(film, "-t", "0.03"))
+    position = browser.evaluate("document.getElementById('position').value")
+    assert position.startswith("0:00.50, ")
+    browser.evaluate(
+        "document.getElementById('from').value = 1;"
+        "document.getElementById('to').value = 1.25;"
+        "document.getElementById('to').dispatchEvent(new Event('change'))"
+    )
+    browser.evaluate("document.getElementById('keep').click()")
+    assert " --keep=0:01.00-0:01.25 " in command(browser)
+    result = gate_file(film, tmp_path / "out.mkv", threshold=0.03, keep=[(1.0, 1.25)])
+    np.testing.assert_array_equal(shown_mask(browser), result.segments.compute_mask())
+    labels = browser.evaluate("ngate.formatLabels(ngate.page.data, ngate.page.state.masks)")
+    edges = np.array([line.split("\t")[:2] for line in labels.splitlines()], float)
+    np.testing.assert_allclose(edges, result.segments.seconds + 0.5, atol=1e-3)
