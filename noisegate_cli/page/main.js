@@ -323,11 +323,13 @@ class Page {
       start = next.start_s;
       this.announce(`The page has no audio there. Playback starts at ${formatPosition(this.data, start)}.`);
     }
+    const timer = setTimeout(() => this.announce("The audio output of this browser does not start."), 2000);
     try {
       await this.player.play(start, until);
     } catch (error) {
       this.announce(`This browser can't play the sound: ${error.message}`);
     }
+    clearTimeout(timer);
     this.showPlayState();
   }
 
