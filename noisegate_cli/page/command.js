@@ -15,6 +15,12 @@ function formatPosition(data, seconds) {
   return formatTime(seconds + data.offset_s);
 }
 
+/** Return a level for a reader, with the minus sign of typography. */
+function formatLevel(db, digits = 0) {
+  return db.toFixed(digits).replace("-", "−");
+}
+
+/** Return a number for the command line and for fields. */
 function formatNumber(x) {
   return String(Math.round(x * 1000) / 1000);
 }

@@ -19,8 +19,8 @@ from noisegate_cli.json_values import to_json_value
 from noisegate_cli.page.codes import (
     LEVEL_OFFSET_DB,
     LEVEL_STEP_DB,
-    PICTURE_STEPS,
     SCORE_STEP,
+    SPECTROGRAM_STEPS,
     pack_array,
 )
 from noisegate_cli.page.command import CommandWords
@@ -199,16 +199,16 @@ def build_page_data(
         "unit": survey.unit,
         "command": command,
         "peak_span": survey.peak_span,
-        "picture_column": survey.picture_column,
-        "picture_bands": survey.picture.shape[1],
-        "picture_steps": PICTURE_STEPS,
-        "picture_edges_hz": survey.picture_edges_hz.round(1),
+        "spectrogram_column": survey.spectrogram_column,
+        "spectrogram_bands": survey.spectrogram.shape[1],
+        "spectrogram_steps": SPECTROGRAM_STEPS,
+        "spectrogram_edges_hz": survey.spectrogram_edges_hz.round(1),
         "sounds": sounds,
         "levels": pack_array(survey.levels.T),
         "scores": pack_array(survey.scores.T),
         "peaks": pack_array(survey.peaks),
-        "picture": pack_array(survey.picture),
-        "details": list(map(pack_array, details.pictures)),
+        "spectrogram": pack_array(survey.spectrogram),
+        "details": list(map(pack_array, details.spectrograms)),
         "detail_column": details.column,
     }
     value: dict[str, Any] = to_json_value(data)

@@ -27,8 +27,8 @@ async function unpackTracks(data) {
   data.levels = split(await unpack(data.levels, Uint16Array));
   data.scores = split(await unpack(data.scores, Int16Array));
   data.peaks = await unpack(data.peaks, Int8Array);
-  const pictures = [data.picture, ...data.details].map((text) => unpack(text, Uint8Array));
-  [data.picture, ...data.details] = await Promise.all(pictures);
+  const shades = [data.spectrogram, ...data.details].map((text) => unpack(text, Uint8Array));
+  [data.spectrogram, ...data.details] = await Promise.all(shades);
 }
 
 /** Return the preset from which the settings differ least. */
@@ -191,7 +191,7 @@ class Page {
     this.draw();
   }
 
-  /** Compute the gate again before the next picture. */
+  /** Compute the gate again before the page is drawn. */
   requestUpdate() {
     if (this.isUpdating) return;
     this.isUpdating = true;

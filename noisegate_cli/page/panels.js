@@ -89,7 +89,7 @@ class MomentList {
       const distance = this.page.data.unit ? `${size} ${this.page.data.unit}` : `score ${size}`;
       return `${kind}, ${distance} ${side} the threshold`;
     }
-    if (kind === "loudest") return `loudest, ${formatNumber(value).replace("-", "−")} dBFS`;
+    if (kind === "loudest") return `loudest, ${formatLevel(value, 1)} dBFS`;
     return `${kind === "decay" ? "decay" : "attack"} cut off, ${value.toFixed(0)} dB above the pause`;
   }
 

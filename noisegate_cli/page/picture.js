@@ -9,20 +9,20 @@ const AXIS_HEIGHT = 18;
 const SCORE_RANGE = [-1, 1.4];
 
 /** Return an image of a spectrogram, one pixel for each column and band. */
-function createSpectrogramImage(data, picture, scheme) {
-  const bands = data.picture_bands;
-  const columns = picture.length / bands;
+function createSpectrogramImage(data, shades, scheme) {
+  const bands = data.spectrogram_bands;
+  const columns = shades.length / bands;
   const canvas = document.createElement("canvas");
   canvas.width = columns;
   if (!columns) return canvas;
   canvas.height = bands;
   const context = canvas.getContext("2d");
   const image = context.createImageData(columns, bands);
-  const palette = createPalette(SHADES[scheme], data.picture_steps);
+  const palette = createPalette(SHADES[scheme], data.spectrogram_steps);
   for (let column = 0; column < columns; column++) {
     for (let band = 0; band < bands; band++) {
-      const shade = palette[picture[column * bands + band]];
-      image.data.set(shade, 4 * ((bands - 1 - band) * columns + column));
+      const color = palette[shades[column * bands + band]];
+      image.data.set(color, 4 * ((bands - 1 - band) * columns + column));
     }
   }
   context.putImageData(image, 0, 0);
@@ -59,12 +59,12 @@ class Picture {
     );
     const scheme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
     const { data } = this;
-    const create = (picture) => createSpectrogramImage(data, picture, scheme);
+    const create = (shades) => createSpectrogramImage(data, shades, scheme);
     const rate = data.sample_rate;
     this.spectrograms = [
-      { image: create(data.picture), start: 0, columnS: data.picture_column / rate },
-      ...data.details.map((picture, index) => ({
-        image: create(picture),
+      { image: create(data.spectrogram), start: 0, columnS: data.spectrogram_column / rate },
+      ...data.details.map((shades, index) => ({
+        image: create(shades),
         start: data.sounds[index].start_s,
         columnS: data.detail_column / rate,
       })),
@@ -90,7 +90,7 @@ class Picture {
     }
     this.context = canvas.getContext("2d");
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    const rows = withScore ? { wave: 3, level: 4, score: 2, mel: 4 } : { wave: 3, level: 5, mel: 5 };
+    const rows = withScore ? { wave: 3, level: 4, score: 2, spectrogram: 4 } : { wave: 3, level: 5, spectrogram: 5 };
     const total = Object.values(rows).reduce((sum, row) => sum + row, 0);
     const free = height - AXIS_HEIGHT - GAP * (Object.keys(rows).length - 1);
     this.lanes = {};
@@ -168,7 +168,7 @@ class Picture {
 
   drawSpectrogram() {
     const { context, data, lanes, width } = this;
-    const { top, height } = lanes.mel;
+    const { top, height } = lanes.spectrogram;
     context.save();
     context.beginPath();
     context.rect(0, top, width, height);
@@ -183,7 +183,7 @@ class Picture {
     }
     context.restore();
     for (const hz of [250, 1000, 4000, 16000]) {
-      const edges = data.picture_edges_hz;
+      const edges = data.spectrogram_edges_hz;
       const band = edges.findIndex((edge) => edge >= hz);
       if (band <= 0) continue;
       const share = (band - 1 + (hz - edges[band - 1]) / (edges[band] - edges[band - 1])) / (edges.length - 1);
@@ -240,7 +240,7 @@ class Picture {
       if (closed === shade && x < width) continue;
       if (shade > 0) {
         context.globalAlpha = shade;
-        for (const name of ["wave", "mel"]) {
+        for (const name of ["wave", "spectrogram"]) {
           context.fillRect(start, lanes[name].top, x - start, lanes[name].height);
         }
       }
@@ -260,7 +260,7 @@ class Picture {
       if (level <= this.levelRange[0] || level >= this.levelRange[1]) continue;
       this.context.fillStyle = this.colors.grid;
       this.context.fillRect(0, this.yOfLevel(level), this.width, 1);
-      this.drawText(`${level} dB`, this.width - 4, this.yOfLevel(level) - 2, "right");
+      this.drawText(`${formatLevel(level)} dB`, this.width - 4, this.yOfLevel(level) - 2, "right");
     }
     this.drawTrack(view, data.levels, (code) => this.yOfLevel(db(code)), this.colors.level);
   }
@@ -330,14 +330,14 @@ class Picture {
     context.globalAlpha = 1;
     context.setLineDash([]);
     const hint = isLevel ? "" : " (not used: drag to use it)";
-    const text = `threshold ${settings.threshold_db.toFixed(1)} dBFS${hint}`;
+    const text = `threshold ${formatLevel(settings.threshold_db, 1)} dBFS${hint}`;
     const y = this.yOfLevel(settings.threshold_db + this.driftAt(this.start, settings));
     this.drawText(text, 6, Math.max(this.lanes.level.top + 24, y - 5));
   }
 
   drawMarks({ marks, selection }) {
     const { context, colors, lanes } = this;
-    const bottom = lanes.mel.top + lanes.mel.height;
+    const bottom = lanes.spectrogram.top + lanes.spectrogram.height;
     const shade = (start, end, color, alpha) => {
       context.globalAlpha = alpha;
       context.fillStyle = color;
@@ -353,13 +353,14 @@ class Picture {
   }
 
   drawNames() {
-    const names = { wave: "Waveform", level: "Level", score: "Score of the automatic detector", mel: "Spectrogram" };
+    const names = { wave: "Waveform", level: "Level", spectrogram: "Spectrogram" };
+    names.score = "Score of the automatic detector";
     for (const [lane, { top }] of Object.entries(this.lanes)) this.drawText(names[lane], 6, top + 12);
   }
 
   drawCursor({ position, moments }) {
     const { context, colors, lanes, width } = this;
-    const bottom = lanes.mel.top + lanes.mel.height;
+    const bottom = lanes.spectrogram.top + lanes.spectrogram.height;
     context.fillStyle = colors.cursor;
     for (const moment of moments) {
       const x = this.x(moment.time);

@@ -1,4 +1,4 @@
-"""Read a recording twice, and measure all that the page shows and needs to gate it."""
+"""Read a recording, and measure all that the page shows and needs to gate it."""
 
 import math
 from collections.abc import Iterator
@@ -40,8 +40,8 @@ from noisegate_cli.page.codes import (
     decode_scores,
     encode_levels,
     encode_peaks,
-    encode_picture,
     encode_scores,
+    encode_spectrogram,
 )
 from noisegate_cli.page.moments import Moment, find_unsure_moments
 from noisegate_cli.samples import Samples, from_db, select_channels, to_db
@@ -52,7 +52,7 @@ MAX_PAGE_FRAMES = 4_000_000
 
 MAX_PEAK_SPANS, MAX_COLUMNS = 200_000, 16_000
 PEAK_SPANS_PER_S = 250
-PICTURE_BANDS = 80
+SPECTROGRAM_BANDS = 80
 
 MAX_MARKED_CUTOFFS = 5
 """Number of the worst cut-offs that are moments of the page."""
@@ -86,13 +86,13 @@ class Survey:
     """Lowest and highest sample of each span relative to the largest peak, shaped (spans, 2)."""
     peak_span: int
     """Samples in a span."""
-    picture: NDArray[np.uint8]
+    spectrogram: NDArray[np.uint8]
     """Shades of the spectrogram, shaped (columns, bands)."""
-    picture_column: int
+    spectrogram_column: int
     """Samples in a column of the spectrogram."""
-    picture_loudest_db: float
+    spectrogram_loudest_db: float
     """Loudest level in the spectrogram, which has the last shade."""
-    picture_edges_hz: NDArray[np.float64]
+    spectrogram_edges_hz: NDArray[np.float64]
     moments: tuple[Moment, ...]
     """Moments to hear: those of which the gate is least sure, cut-offs, the loudest one."""
     unit: str
@@ -142,7 +142,7 @@ def survey_recording(
 
 
 class _TrackCollector:
-    """Collects the levels and the scores of all frames, and the pictures, block by block."""
+    """Collects the levels and the scores of all frames, and the spectrogram, block by block."""
 
     def __init__(self, analysis: AnalysisReport, decision: GateDecision) -> None:
         info, settings = analysis.info, analysis.settings
@@ -164,8 +164,8 @@ class _TrackCollector:
         half = timing.frame_length // 2
         frames_per_column = max(1, -(-info.samples // (half * MAX_COLUMNS)))
         self._column = half * frames_per_column
-        self._picture_meter = SpectrogramMeter(
-            rate, timing.frame_length, frames_per_column, PICTURE_BANDS
+        self._spectrogram_meter = SpectrogramMeter(
+            rate, timing.frame_length, frames_per_column, SPECTROGRAM_BANDS
         )
         self._scores: list[NDArray[np.int16]] = []
         self._heard_levels: list[NDArray[np.uint16]] = []
@@ -183,7 +183,7 @@ class _TrackCollector:
         self._level_track.add(levels)
         self._levels.append(encode_levels(levels))
         self._peaks.append(self._peak_meter.process(block, last))
-        self._columns.append(self._picture_meter.process(block, last))
+        self._columns.append(self._spectrogram_meter.process(block, last))
 
     def build_survey(self) -> Survey:
         """Return all measurements; the last block has been added."""
@@ -229,10 +229,10 @@ class _TrackCollector:
             scores=scores,
             peaks=encode_peaks(np.concatenate(self._peaks)),
             peak_span=self._peak_span,
-            picture=encode_picture(columns, loudest_db),
-            picture_column=self._column,
-            picture_loudest_db=loudest_db,
-            picture_edges_hz=self._picture_meter.edges_hz,
+            spectrogram=encode_spectrogram(columns, loudest_db),
+            spectrogram_column=self._column,
+            spectrogram_loudest_db=loudest_db,
+            spectrogram_edges_hz=self._spectrogram_meter.edges_hz,
             moments=tuple(moments),
             unit="dB" if by_level else "",
         )

@@ -96,9 +96,9 @@ def render(figure: "Figure", extension: str, title: str = "ngate") -> bytes:
 
 def create_figure(width: float, height: float) -> "Figure":
     """Return an empty figure, in inches. It is not known to pyplot and needs no window system."""
-    from matplotlib.figure import Figure
+    from noisegate_cli.plots.figure import Picture
 
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    return Picture(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
 def set_title(target: "Axes | Figure", text: str, **options: Any) -> None:

@@ -137,7 +137,7 @@ def test_a_long_recording_has_finer_spectrograms_of_its_stretches(write_page, wr
     data = json.loads(read_page(write_page(write(np.tile(loud_and_quiet(), 3)))).data)
     assert len(data["details"]) == len(data["sounds"]) > 0
     for packed, stretch in zip(data["details"], data["sounds"], strict=True):
-        columns = len(zlib.decompress(base64.b64decode(packed))) / data["picture_bands"]
+        columns = len(zlib.decompress(base64.b64decode(packed))) / data["spectrogram_bands"]
         seconds = columns * data["detail_column"] / data["sample_rate"]
         assert seconds == pytest.approx(stretch["end_s"] - stretch["start_s"], abs=0.05)
 

@@ -274,4 +274,4 @@ def test_drawing_does_not_touch_pyplot_and_needs_no_window_system():
         check=True,
         env=os.environ | environment,
     )
-    assert done.stdout == "Figure False\n"
+    assert done.stdout == "Picture False\n"
