@@ -46,7 +46,7 @@ class Picture {
     this.canvas = canvas;
     this.levelRange = this.findLevelRange();
     this.applyScheme();
-    this.layOut(true);
+    this.layOut();
   }
 
   /** Take the colors of the page, and draw the image of the spectrogram in them. */
@@ -80,7 +80,7 @@ class Picture {
   }
 
   /** Fit the canvas to its size on the screen, and place the lanes. */
-  layOut(withScore) {
+  layOut() {
     const { canvas } = this;
     const ratio = window.devicePixelRatio || 1;
     const [width, height] = [canvas.clientWidth, canvas.clientHeight];
@@ -90,7 +90,7 @@ class Picture {
     }
     this.context = canvas.getContext("2d");
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    const rows = withScore ? { wave: 3, level: 4, score: 2, spectrogram: 4 } : { wave: 3, level: 5, spectrogram: 5 };
+    const rows = { wave: 3, level: 4, score: 2, spectrogram: 4 };
     const total = Object.values(rows).reduce((sum, row) => sum + row, 0);
     const free = height - AXIS_HEIGHT - GAP * (Object.keys(rows).length - 1);
     this.lanes = {};
@@ -126,7 +126,7 @@ class Picture {
 
   /** Draw everything for the state of the page. */
   draw(state) {
-    this.layOut(state.settings.detector === "auto");
+    this.layOut();
     const { context, colors, lanes, width } = this;
     const { start, end } = state.view;
     this.x = (seconds) => ((seconds - start) / (end - start)) * width;
@@ -142,10 +142,10 @@ class Picture {
     this.drawWaveform(state);
     this.drawClosed(state);
     this.drawLevels(state);
-    if (lanes.score) this.drawScores(state);
+    this.drawScores(state);
     this.drawMarks(state);
     this.drawThreshold(state);
-    this.drawNames();
+    this.drawNames(state);
     this.drawCursor(state);
   }
 
@@ -352,9 +352,9 @@ class Picture {
     if (selection) shade(selection.start, selection.end, colors.select, 0.3);
   }
 
-  drawNames() {
+  drawNames({ settings }) {
     const names = { wave: "Waveform", level: "Level", spectrogram: "Spectrogram" };
-    names.score = "Score of the automatic detector";
+    names.score = `Score of the automatic detector${settings.detector === "auto" ? "" : " (not used)"}`;
     for (const [lane, { top }] of Object.entries(this.lanes)) this.drawText(names[lane], 6, top + 12);
   }
 

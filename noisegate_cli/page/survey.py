@@ -8,17 +8,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.api.first_pass import measure_file
-from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span_of_reader
+from noisegate_cli.api.file_analysis import AnalysisReport
+from noisegate_cli.api.first_pass import measure
+from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span
+from noisegate_cli.api.outputs import warn_ignored_channels
 from noisegate_cli.api.progress import (
     FIRST_PASS_SHARE,
     ProgressCallback,
     report_progress,
     scale_progress,
 )
-from noisegate_cli.api.recordings import AnalysisReport
+from noisegate_cli.api.sources import FileSource
 from noisegate_cli.errors import SignalError
-from noisegate_cli.files.reader import AudioReader, add_path_to_errors
+from noisegate_cli.files.reader import AudioReader
 from noisegate_cli.gating.analysis import LevelReport
 from noisegate_cli.gating.cutoffs import Cutoff, CutoffAudit
 from noisegate_cli.gating.decision import GateDecision
@@ -45,7 +47,6 @@ from noisegate_cli.page.codes import (
 )
 from noisegate_cli.page.moments import Moment, find_unsure_moments
 from noisegate_cli.samples import Samples, from_db, select_channels, to_db
-from noisegate_cli.text import quote_path
 
 MAX_PAGE_FRAMES = 4_000_000
 """Twelve hours at 44.1 kHz. They take 16 MB in memory, and 20 MB on the page."""
@@ -114,31 +115,31 @@ def survey_recording(
     AudioError
         If the recording can't be gated, or is too long for a page; the message quotes the path.
     """
-    info = reader.info
+    info, source = reader.info, FileSource(reader)
     # The page has the scores of the automatic detector, whatever the settings begin with.
     automatic = replace(settings, threshold=AUTO, adaptive=False, spectral="off", noise=None)
-    first_pass = scale_progress(progress, 0.0, FIRST_PASS_SHARE)
-    with reader.reopen() as first:
-        analyzer = measure_file(first, automatic, (), first_pass)
-        warnings = tuple(first.warnings)
+    analyzer = measure(source, automatic, scale_progress(progress, 0.0, FIRST_PASS_SHARE))
     levels = analyzer.report()
-    if levels.frames > MAX_PAGE_FRAMES:
-        raise SignalError(
-            f"{quote_path(info.path)}: it has {levels.frames} frames, and a page is limited to "
-            f"{MAX_PAGE_FRAMES}: make a page of a part of it, or give a longer hop_length="
-        )
+    with source.name_in_errors():
+        if levels.frames > MAX_PAGE_FRAMES:
+            raise SignalError(
+                f"it has {levels.frames} frames, and a page is limited to {MAX_PAGE_FRAMES}: "
+                "make a page of a part of it, or give a longer hop_length="
+            )
     if automatic != settings:
-        noises = measure_noise_file(settings) or measure_noise_span_of_reader(reader, settings)
-        with reader.reopen() as first:
-            levels = measure_file(first, settings, noises, lambda _: None, compare=True).report()
+        noises = measure_noise_file(settings) or measure_noise_span(source, settings)
+        given = measure(source, settings, lambda _: None, noises=noises, compare=True)
+        levels = given.report()
     info = replace(info, samples=levels.samples)
-    analysis = AnalysisReport(info, settings, levels, warnings)
+    analysis = AnalysisReport(info, settings, levels)
     tracks = _TrackCollector(analysis, analyzer.decide())
     second_pass = scale_progress(progress, FIRST_PASS_SHARE, 1.0)
-    with add_path_to_errors(info.path):
+    with source.name_in_errors():
         for block, last in report_progress(reader.blocks(), info.samples, second_pass):
             tracks.add(block, last)
-    return tracks.build_survey()
+    ignored = warn_ignored_channels(analyzer.decide().heard_channels, info)
+    analysis = replace(analysis, warnings=(*reader.warnings, *ignored))
+    return replace(tracks.build_survey(), analysis=analysis)
 
 
 class _TrackCollector:

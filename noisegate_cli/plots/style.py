@@ -5,6 +5,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.text import escape_unprintable
@@ -96,9 +97,12 @@ def render(figure: "Figure", extension: str, title: str = "ngate") -> bytes:
 
 def create_figure(width: float, height: float) -> "Figure":
     """Return an empty figure, in inches. It is not known to pyplot and needs no window system."""
-    from noisegate_cli.plots.figure import Picture
+    from matplotlib.figure import Figure
 
-    return Picture(figsize=(width, height), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    # A notebook shows figures of pyplot by itself, and others by this method.
+    figure._repr_png_ = partial(render, figure, "png")  # type: ignore[attr-defined]
+    return figure
 
 
 def set_title(target: "Axes | Figure", text: str, **options: Any) -> None:

@@ -17,6 +17,8 @@ from noisegate_cli.plots.contact_sheet import SheetEntry, draw_contact_sheet
 from noisegate_cli.plots.gate_figure import draw_gate
 from noisegate_cli.plots.style import FORMATS, format_clock, render
 from tests.conftest import SPEECH, loud_and_quiet, tone
+from tests.files.test_video import write_film
+from tests.zoo import sound
 
 LOUD_AND_QUIET = np.tile(loud_and_quiet(), 2)[:, None]
 GATE_TITLES = ["before", "gain", "after", "removed signal"]
@@ -250,6 +252,14 @@ def test_results_of_files_and_arrays_plot_the_same(tmp_path):
     assert titles == [axes.get_title("left") for axes in analyze_file(SPEECH).plot().axes]
 
 
+def test_a_picture_shows_the_track_that_was_gated(tmp_path):
+    film = write_film(tmp_path / "film.mkv", tracks=[1.0, 0.25])
+    result = gate_file(film, tmp_path / "out.mkv", track=2, threshold=0.001)
+    analysis = analyze_file(film, track=2)
+    for overview in (result._record(), analysis._record()):
+        assert overview.before.high.max() == pytest.approx(0.25 * sound(48000, 1.0).max(), 1e-3)
+
+
 def test_a_given_noise_is_used_again_for_the_picture():
     rng = np.random.default_rng(0)
     room, hiss = rng.normal(0, 0.01, (2, 32000))
@@ -274,4 +284,4 @@ def test_drawing_does_not_touch_pyplot_and_needs_no_window_system():
         check=True,
         env=os.environ | environment,
     )
-    assert done.stdout == "Picture False\n"
+    assert done.stdout == "Figure False\n"
