@@ -49,7 +49,7 @@ from noisegate_cli.page.moments import Moment, find_unsure_moments
 from noisegate_cli.samples import Samples, from_db, select_channels, to_db
 
 MAX_PAGE_FRAMES = 4_000_000
-"""Twelve hours at 44.1 kHz. They take 16 MB in memory, and 20 MB on the page."""
+"""Twelve hours at 44.1 kHz, which take about 20 MB on the page."""
 
 MAX_PEAK_SPANS, MAX_COLUMNS = 200_000, 16_000
 PEAK_SPANS_PER_S = 250
@@ -208,13 +208,11 @@ class _TrackCollector:
             threshold_db - settings.hysteresis_db,
         )
         score_values = _Values(decode_scores(scores), OPEN_ABOVE, CLOSE_BELOW)
-        cutoffs = (
-            self._find_cutoffs(level_values, levels_db)
-            if uses_level
-            else self._find_cutoffs(
-                score_values, decode_levels_db(np.concatenate(self._heard_levels))
-            )
-        )
+        if uses_level:
+            cutoffs = self._find_cutoffs(level_values, levels_db)
+        else:
+            heard_db = decode_levels_db(np.concatenate(self._heard_levels))
+            cutoffs = self._find_cutoffs(score_values, heard_db)
         by_level = uses_level or not _has_scores(scores)
         moments = self._find_moments(level_values if by_level else score_values, cutoffs, levels)
         columns = np.concatenate(self._columns)

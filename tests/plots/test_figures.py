@@ -11,6 +11,7 @@ import soundfile as sf
 
 from noisegate_cli import GateSettings, analyze, analyze_file, gate, gate_file
 from noisegate_cli.api.overviews import record_array, record_file
+from noisegate_cli.gating import cutoffs
 from noisegate_cli.plots import style
 from noisegate_cli.plots.analysis_figure import draw_analysis
 from noisegate_cli.plots.contact_sheet import SheetEntry, draw_contact_sheet
@@ -136,6 +137,17 @@ def test_a_gate_shows_before_gain_after_and_the_removed_signal_magnified(thresho
     assert before.get_ylim()[1] > 0.2 * 2**0.5
     assert "magnified" in removed.get_title("left")
     assert [label.get_text() for label in gain.get_yticklabels()] == ["0", "−10", "−20"]
+
+
+def test_every_cutoff_is_marked_up_to_a_limit(monkeypatch):
+    decay = tone(3, 0.5) * 10 ** (-np.arange(48000) / 16000)
+    y = np.tile(np.concatenate([tone(1, 1e-4), decay[:40000], tone(1, 1e-4)]), 12)
+    for limit, note in ((200, "12 cut-offs (▲)"), (5, "12 cut-offs (▲ the worst 5)")):
+        monkeypatch.setattr(cutoffs, "MAX_MARKED_CUTOFFS", limit)
+        panel = find_panel(draw_gate(record(y, threshold="-25dB"), "name.wav"), "before")
+        assert panel.get_title("left").endswith(note)
+        (marks,) = [line for line in panel.lines if line.get_marker() == "^"]
+        assert len(marks.get_xdata()) == min(12, limit)
 
 
 def test_a_muted_pause_has_a_gain_of_minus_infinity():
