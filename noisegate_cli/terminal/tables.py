@@ -89,11 +89,15 @@ def build_analysis_table(
 
 
 def drop_columns(table: "Table", optional: "Sequence[str]", width: int) -> "Table":
-    """Return a table without optional columns, dropped in this order until it fits `width`."""
+    """Return a table without optional columns, dropped in this order until it fits `width`.
+
+    Empty columns are dropped too: rich gives them a width, and cuts the others.
+    """
     from rich.cells import cell_len
     from rich.table import Table
 
     columns = {str(column.header): (column, list(column.cells)) for column in table.columns}
+    columns = {h: (c, cells) for h, (c, cells) in columns.items() if h or any(map(str, cells))}
     _, right, _, left = table.padding
 
     def measure() -> int:
