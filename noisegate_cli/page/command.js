@@ -15,6 +15,11 @@ function formatPosition(data, seconds) {
   return formatTime(seconds + data.offset_s);
 }
 
+/** Return the times of a stretch. */
+function formatSpan(data, { start, end }) {
+  return `${formatPosition(data, start)} to ${formatPosition(data, end)}`;
+}
+
 /** Return a level for a reader, with the minus sign of typography. */
 function formatLevel(db, digits = 0) {
   return db.toFixed(digits).replace("-", "−");

@@ -1,6 +1,8 @@
 // The law of the gate, as in the Python modules gating/gain/mask.py, gating/gain/envelope.py and
 // gating/gain/overlap_add.py: hysteresis, minimum durations, hold, marked stretches, gains.
 
+const MIN_MARK_S = 0.005; // Marks are rounded to hundredths.
+
 /** Round to the nearest integer, and halves to even, as Python does. */
 function roundHalfEven(x) {
   const rounded = Math.round(x);
@@ -96,6 +98,16 @@ function findFramesWithin({ start, end }, data) {
   const first = Math.floor(start * data.sample_rate + 1e-6);
   const last = Math.ceil(end * data.sample_rate - 1e-6);
   return [Math.floor((first - half) / data.hop_length) + 1, Math.ceil((last + half) / data.hop_length)];
+}
+
+/** Return the marks with one more; they don't overlap, so that their order doesn't matter. */
+function insertMark(marks, mark) {
+  const rest = marks.flatMap((m) => [
+    { ...m, end: Math.min(m.end, mark.start) },
+    { ...m, start: Math.max(m.start, mark.end) },
+  ]);
+  const kept = rest.filter((m) => m.end - m.start > MIN_MARK_S);
+  return [...kept, mark].sort((a, b) => a.start - b.start);
 }
 
 /** Close the cut stretches, with the fades outside, and open the kept ones, which have priority. */

@@ -4,7 +4,6 @@ const MOMENT_S = 1.5;
 const MOMENT_REACH_S = 0.3;
 const MAX_ANSWER_S = 3;
 const MIN_VIEW_S = 0.05;
-const MIN_MARK_S = 0.005; // Marks are rounded to hundredths.
 
 const $ = (id) => document.getElementById(id);
 
@@ -59,6 +58,7 @@ class Page {
     this.showFacts();
     this.controls = new ControlPanel(this);
     this.moments = new MomentList(this);
+    this.marks = new MarkList(this);
     createKeys();
     listenToControls(this);
     listenToPointer(this);
@@ -89,7 +89,7 @@ class Page {
     this.showSummary();
     this.controls.show();
     this.moments.show();
-    this.showMarks();
+    this.marks.show();
     this.refreshSound();
     this.draw();
   }
@@ -98,20 +98,9 @@ class Page {
   refreshSound() {
     this.refreshTimer ??= setTimeout(() => {
       this.refreshTimer = null;
-      this.matchingGain = this.state.match ? this.computeMatchingGain() : 1;
+      this.matchingGain = this.state.match ? computeMatchingGain(this.data, this.state) : 1;
       this.player.refresh();
     }, 60);
-  }
-
-  computeMatchingGain() {
-    const { data, state } = this;
-    const frame = (seconds) => Math.round((seconds * data.sample_rate) / data.hop_length);
-    const levelAt = (k) => {
-      const code = Math.max(...data.levels.map((levels) => levels[k]));
-      return code ? 10 ** ((data.level_offset_db + data.level_step_db * code) / 20) : 0;
-    };
-    const [start, end] = [Math.max(0, frame(state.view.start)), Math.min(data.frames, frame(state.view.end))];
-    return computeMatchingGain(state.listen, state.gains[0], levelAt, start, end);
   }
 
   /** Return the factor of a channel as a function of time. */
@@ -271,43 +260,19 @@ class Page {
     this.clearSelection();
   }
 
-  /** Add a mark; marks don't overlap, so that their order doesn't matter. */
   addMark(start, end, kind) {
     const round = (time) => Math.round(Math.max(0, Math.min(this.duration, time)) * 100) / 100;
     const mark = { start: round(start), end: round(end), kind };
     if (mark.start >= mark.end) return;
-    const rest = this.state.marks.flatMap((m) => [
-      { ...m, end: Math.min(m.end, mark.start) },
-      { ...m, start: Math.max(m.start, mark.end) },
-    ]);
-    const kept = rest.filter((m) => m.end - m.start > MIN_MARK_S);
-    this.state.marks = [...kept, mark].sort((a, b) => a.start - b.start);
-    this.announce(`${kind === "keep" ? "Kept" : "Cut"}: ${this.formatMark(mark)}.`);
+    this.state.marks = insertMark(this.state.marks, mark);
+    this.announce(`${kind === "keep" ? "Kept" : "Cut"}: ${formatSpan(this.data, mark)}.`);
     this.update();
-  }
-
-  formatMark({ start, end }) {
-    return `${formatPosition(this.data, start)} to ${formatPosition(this.data, end)}`;
   }
 
   removeMark(mark) {
     this.state.marks = this.state.marks.filter((m) => m !== mark);
     this.announce("The mark was removed.");
     this.update();
-  }
-
-  showMarks() {
-    const items = this.state.marks.map((mark) => {
-      const text = `${mark.kind} ${this.formatMark(mark)}`;
-      const remove = create("button", { type: "button", textContent: "Remove" });
-      remove.setAttribute("aria-label", `Remove: ${text}`);
-      remove.addEventListener("click", () => {
-        this.removeMark(mark);
-        $("keep").focus();
-      });
-      return create("li", {}, create("div", {}, text, remove));
-    });
-    $("marks").replaceChildren(...items);
   }
 
   // Playing and moving

@@ -1,4 +1,4 @@
-// The controls of the settings, and the list of the moments.
+// The controls of the settings, and the lists of the moments and the marks.
 
 const CONTROL_TABLE = [
   ["threshold_db", "Threshold", "dBFS", -100, 0, 0.1],
@@ -101,5 +101,27 @@ class MomentList {
       const mark = page.state.marks.find((m) => m.start <= moment.time && moment.time < m.end);
       for (const [kind, button] of answers) button.setAttribute("aria-pressed", mark?.kind === kind);
     }
+  }
+}
+
+/** The marked stretches, each with a button that removes it. */
+class MarkList {
+  constructor(page) {
+    this.page = page;
+  }
+
+  show() {
+    const { page } = this;
+    const items = page.state.marks.map((mark) => {
+      const text = `${mark.kind} ${formatSpan(page.data, mark)}`;
+      const remove = create("button", { type: "button", textContent: "Remove" });
+      remove.setAttribute("aria-label", `Remove: ${text}`);
+      remove.addEventListener("click", () => {
+        page.removeMark(mark);
+        $("keep").focus();
+      });
+      return create("li", {}, create("div", {}, text, remove));
+    });
+    $("marks").replaceChildren(...items);
   }
 }

@@ -180,17 +180,16 @@ class Player {
   }
 }
 
-/**
- * Return the factor that makes what is heard as loud as the recording between two frames.
- *
- * @param levels Function frame => linear level; `gains` are those of the gate.
- */
-function computeMatchingGain(listen, gains, levelAt, start, end) {
+/** Return the factor that makes what is heard as loud as the recording in the view. */
+function computeMatchingGain(data, { gains, listen, view }) {
+  const frame = (seconds) => Math.round((seconds * data.sample_rate) / data.hop_length);
+  const end = Math.min(data.frames, frame(view.end));
   let before = 0;
   let heard = 0;
-  for (let k = start; k < end; k++) {
-    const power = levelAt(k) ** 2;
-    const gain = listen === "removed" ? 1 - gains[k] : listen === "after" ? gains[k] : 1;
+  for (let k = Math.max(0, frame(view.start)); k < end; k++) {
+    const code = Math.max(...data.levels.map((levels) => levels[k]));
+    const power = code ? 10 ** ((data.level_offset_db + data.level_step_db * code) / 10) : 0;
+    const gain = { before: 1, after: gains[0][k], removed: 1 - gains[0][k] }[listen];
     before += power;
     heard += power * gain ** 2;
   }
