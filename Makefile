@@ -52,6 +52,7 @@ lint: $(VENV)/ready-dev  ## Check style and types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 noisegate_cli
 
 bench: $(VENV)/ready-bench  ## Measure speed and memory, and compare with other installed gates.
 	$(BIN)/python -m tests.benchmarks.bench

@@ -21,7 +21,6 @@ from noisegate_cli.api.progress import (
 from noisegate_cli.api.sources import FileSource
 from noisegate_cli.errors import SignalError
 from noisegate_cli.files.reader import AudioReader
-from noisegate_cli.gating.analysis import LevelReport
 from noisegate_cli.gating.cutoffs import Cutoff, CutoffAudit
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector
@@ -33,6 +32,7 @@ from noisegate_cli.gating.frames.level_track import LevelTrack
 from noisegate_cli.gating.frames.peaks import PeakMeter, Peaks
 from noisegate_cli.gating.frames.spectrogram import BandLevels, SpectrogramMeter
 from noisegate_cli.gating.gain.mask import DetectorValues, GateMask
+from noisegate_cli.gating.level_report import LevelReport
 from noisegate_cli.gating.parsing import AUTO
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.timing import Timing

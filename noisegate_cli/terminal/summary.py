@@ -6,12 +6,14 @@ from noisegate_cli.api.result_data import is_range_softened
 from noisegate_cli.gating.parsing import MUTE
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.advice import format_noise_value, suggest_cutoff_remedies
-from noisegate_cli.terminal.bleed_text import format_bleed
 from noisegate_cli.terminal.flags import to_flags
-from noisegate_cli.terminal.key_option import format_key
 from noisegate_cli.terminal.reasons import format_reason
-from noisegate_cli.terminal.stretches import format_stretches
-from noisegate_cli.terminal.tracks import format_tracks
+from noisegate_cli.terminal.recording_lines import (
+    format_bleed,
+    format_key,
+    format_stretches,
+    format_tracks,
+)
 from noisegate_cli.text import format_db, format_duration, format_level, format_time, quote_path
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from noisegate_cli.terminal.advice import collect_advice
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.histogram import build_histogram
 from noisegate_cli.terminal.reasons import format_reason
+from noisegate_cli.terminal.recording_lines import format_track
 from noisegate_cli.terminal.summary import format_sample_type
-from noisegate_cli.terminal.tracks import format_track
 from noisegate_cli.text import (
     format_bytes,
     format_db,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from noisegate_cli.api.file_analysis import AnalysisReport
     from noisegate_cli.batch.interface import BatchReport
     from noisegate_cli.batch.records import ReviewCandidate
-    from noisegate_cli.gating.analysis import LevelReport
+    from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.gating.noise_profile import NoiseProfile
     from noisegate_cli.gating.simulation import Trial
     from noisegate_cli.plots.overview import Overview
@@ -35,10 +35,21 @@ if TYPE_CHECKING:
 OCTAVE_BAR_WIDTH_CHARS, OCTAVE_BAR_RANGE_DB = 40, 60.0
 """Width of the bar of the loudest octave, and the distance below it where the width is 0."""
 
+NOTICE_STYLE = "bold yellow"
+"""Style of the label of a note. Yellow text is hard to read on a light background."""
+
 FORCE_HINT = " (--force overwrites it)"
 
 OPTIONAL_SWEEP_COLUMNS = ("openings/min", "cut-offs/min", "at risk", "dBFS", "")
 """Columns that a narrow terminal does not show, from the least important on."""
+
+SWEEP_LEGENDS = {
+    "at risk": "at risk: signal that the threshold would mute",
+    "agrees": "agrees: with the automatic gate",
+}
+
+OPTIONAL_REVIEW_COLUMNS = ("peak", "contrast", "cut-offs at", "closed")
+"""Columns of the table of recordings to review that a narrow terminal does not show."""
 
 MAX_CUTOFF_TIMES = 2
 """Number of the times of cut-offs in a row of the table of recordings to review."""
@@ -75,11 +86,11 @@ def build_analysis_table(
     if levels.trials or levels.given_trial:
         sweep = _build_sweep_table(levels, ascii_only)
         sweep = drop_columns(sweep, OPTIONAL_SWEEP_COLUMNS, width - 2)
-        parts.append(Padding(sweep, (0, 0, 0, 2), expand=False))
-        legend = "at risk: signal that the threshold would mute; agrees: with the automatic gate"
-        if not any(trial.agreement for trial in levels.trials):
-            legend = "at risk, agrees: unknown, because the automatic gate finds no pauses"
-        parts.append(Padding(Text(legend), (0, 0, 1, 2), expand=False))
+        shown = [column.header for column in sweep.columns]
+        legends = [text for title, text in SWEEP_LEGENDS.items() if title in shown]
+        parts.append(Padding(sweep, (0, 0, not legends, 2), expand=False))
+        if legends:
+            parts.append(Padding(Text("; ".join(legends)), (0, 0, 1, 2), expand=False))
     parts.append(Padding(_build_suggestion_table(report), (0, 0, 0, 2), expand=False))
     for gate, noise in enumerate(levels.noises):
         channel = f", channel {gate + 1}" if len(levels.noises) > 1 else ""
@@ -89,15 +100,18 @@ def build_analysis_table(
 
 
 def drop_columns(table: "Table", optional: "Sequence[str]", width: int) -> "Table":
-    """Return a table without optional columns, dropped in this order until it fits `width`.
+    """Return a table without empty columns, and without optional ones until it fits `width`.
 
-    Empty columns are dropped too: rich gives them a width, and cuts the others.
+    The optional columns are dropped in their order.
     """
     from rich.cells import cell_len
     from rich.table import Table
 
-    columns = {str(column.header): (column, list(column.cells)) for column in table.columns}
-    columns = {h: (c, cells) for h, (c, cells) in columns.items() if h or any(map(str, cells))}
+    columns = {
+        str(column.header): (column, cells)
+        for column in table.columns
+        if any(map(str, cells := [*column.cells]))
+    }
     _, right, _, left = table.padding
 
     def measure() -> int:
@@ -110,10 +124,9 @@ def drop_columns(table: "Table", optional: "Sequence[str]", width: int) -> "Tabl
     narrow = Table(box=None, pad_edge=False, padding=table.padding, header_style="")
     for header, (column, _) in columns.items():
         narrow.add_column(header, justify=column.justify)
-    for row, cells in zip(
-        table.rows, zip(*(c for _, c in columns.values()), strict=True), strict=True
-    ):
-        narrow.add_row(*cells, style=row.style)
+    lines = zip(*(cells for _, cells in columns.values()), strict=True)
+    for row, line in zip(table.rows, lines, strict=True):
+        narrow.add_row(*line, style=row.style)
     return narrow
 
 
@@ -165,8 +178,8 @@ def _build_suggestion_table(report: "AnalysisReport") -> "Table":
 
     levels, suggestion = report.levels, report.levels.suggestion
     table = _create_fact_table()
-    style = "yellow" if suggestion.threshold is None else ""
-    table.add_row("automatic", Text(format_reason(suggestion), style=style))
+    style = NOTICE_STYLE if suggestion.threshold is None else ""
+    table.add_row(Text("automatic", style=style), format_reason(suggestion))
     if suggestion.confidence:
         table.add_row(
             "confidence",
@@ -188,9 +201,9 @@ def _build_suggestion_table(report: "AnalysisReport") -> "Table":
     if suggestion.estimates_db:
         table.add_row("estimates", _format_estimates(suggestion.estimates_db))
     for sentence in report.warnings:
-        table.add_row("warning", Text(to_flags(sentence), style="yellow"))
+        table.add_row(Text("warning", style=NOTICE_STYLE), to_flags(sentence))
     for sentence in collect_advice(report):
-        table.add_row("note", Text(sentence, style="yellow"))
+        table.add_row(Text("note", style=NOTICE_STYLE), sentence)
     return table
 
 
@@ -217,7 +230,7 @@ def _build_noise_text(noise: "NoiseProfile | None", channel: str, ascii_only: bo
 
     if noise is None:
         hint = "give it with --noise FROM-TO or --noise FILE"
-        return Text(f"noise{channel}: none was learned, {hint}", style="yellow")
+        return Text.assemble((f"noise{channel}", NOTICE_STYLE), f": none was learned, {hint}")
     text = Text(f"noise{channel}, {noise.level_db():.1f} dBFS, in octave bands:\n")
     bands = noise.compute_band_levels(1)
     loudest = max((db for _, _, db in bands if math.isfinite(db)), default=0.0)
@@ -271,8 +284,11 @@ def _select_rows(rows: "list[tuple[Trial, str]]", center: int | None) -> "list[t
     return displayed[max(0, place - half) : place + half + 1]
 
 
-def build_batch_table(report: "BatchReport") -> "Group":
-    """Return the summary of a batch as a rich renderable, with recordings to review first."""
+def build_batch_table(report: "BatchReport", width: int = 80) -> "Group":
+    """Return the summary of a batch as a rich renderable, with recordings to review first.
+
+    A table that is wider than `width` loses its less important columns.
+    """
     from rich.console import Group
     from rich.padding import Padding
     from rich.text import Text
@@ -311,6 +327,7 @@ def build_batch_table(report: "BatchReport") -> "Group":
     if not report.review_candidates:
         return Group(table)
     review = _build_review_table(report.review_candidates)
+    review = drop_columns(review, OPTIONAL_REVIEW_COLUMNS, width)
     parts: list[Any] = [Padding(review, (0, 0, 1, 0), expand=False), table]
     hidden = sum(report.review_counts.values()) - len(report.review_candidates)
     if hidden > 0:
