@@ -39,8 +39,8 @@ MIN_FALL_DB = 5.0
 recording was gated before."""
 
 MIN_HOLE_FALL_DB, MAX_HOLE_DEVIATION_SHARE = 3.0, 0.25
-"""The level in a hole falls by this much, and deviates from a straight line by at most this share of
-the fall. Noise does not fall steadily."""
+"""The level in a hole falls by this much, and deviates from a straight line by at most this share
+of the fall. Noise does not fall steadily."""
 
 MIN_AUDITED_RANGE_DB = -6.0
 """A gate with a smaller reduction does not cut-offs audibly and is not audited."""
@@ -270,4 +270,5 @@ def _fall_steadily(
     fall_db = -slope * count
     variance = squares / count - (total / count) ** 2 - slope**2 * spread / count
     deviation_db = np.sqrt(np.maximum(variance, 0))
-    return (fall_db > MIN_HOLE_FALL_DB) & (deviation_db < MAX_HOLE_DEVIATION_SHARE * fall_db)
+    is_steady = deviation_db < MAX_HOLE_DEVIATION_SHARE * fall_db
+    return np.asarray(is_steady & (fall_db > MIN_HOLE_FALL_DB))
