@@ -180,7 +180,10 @@ def format_cutoff_counts(cutoffs: "CutoffReport") -> str:
 def _format_cutoffs(result: "GateResult") -> list[str]:
     """Return lines with the positions of cut-offs and with settings that avoid them."""
     cutoffs = result.cutoffs
-    worst = [f"{format_time(cutoff.time)} ({cutoff.above_db:.0f} dB)" for cutoff in cutoffs.worst]
+    worst = [
+        f"{format_time(cutoff.time + result.offset_s)} ({cutoff.above_db:.0f} dB)"
+        for cutoff in cutoffs.worst
+    ]
     ellipsis = ", …" if cutoffs.count > len(worst) else ""
     hints = " or ".join(suggest_cutoff_remedies(result))
     return [
