@@ -481,7 +481,7 @@ def loaded_parts(*arguments):
     return subprocess.check_output(command, text=True, stderr=subprocess.PIPE).split()
 
 
-VOICES = {"gating.detection.voice_tracker", "gating.detection.voicing", "gating.detection.events"}
+VOICES = {"gating.detection.voice_tracker", "gating.detection.voicing"}
 FEATURES = VOICES | {
     "api.excerpts",
     "api.key_input",
