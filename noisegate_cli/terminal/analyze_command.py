@@ -11,6 +11,7 @@ import typer
 from noisegate_cli.errors import AudioError, SettingsError
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.console import (
+    StandardOutputConflictError,
     console,
     print_data,
     print_error,
@@ -72,7 +73,7 @@ class AnalysisGroup(OptionGroup):
             if value and self.page and flag != "--page":
                 raise SettingsError(f"{flag} and --page exclude each other: give one of them")
         if self.json and self.labels == "-":
-            raise SettingsError(
+            raise StandardOutputConflictError(
                 "--json and --labels - both write to standard output: give --labels a file name"
             )
 

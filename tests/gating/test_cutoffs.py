@@ -63,6 +63,26 @@ def test_a_slow_decay_that_is_cut_far_above_the_pause_is_a_cutoff():
     assert find_cutoffs(y, from_db(-20)).decays == 1
 
 
+@pytest.mark.parametrize("decay_db_per_s", [15, 30])
+def test_holes_in_the_decays_of_notes_are_cutoffs(decay_db_per_s):
+    """Each of ten notes rings until the next one begins, and the gate closes on every ring."""
+    t = np.arange(12 * RATE) / RATE
+    db = np.where(t < 10, -10 - decay_db_per_s * (t % 1), -70)
+    y = from_db(db) * np.sqrt(2) * np.sin(2 * np.pi * 440 * t)
+    cutoffs = find_cutoffs(y, from_db(-10 - 0.4 * decay_db_per_s))
+    assert (cutoffs.decays, cutoffs.attacks) == (10, 0)
+    assert find_cutoffs(y, from_db(-65)).decays == 0
+
+
+def test_noise_in_the_pauses_has_no_holes():
+    """The noise is far above a quieter part of the recording."""
+    t = np.arange(12 * RATE) / RATE
+    rng = np.random.default_rng(1)
+    noise = rng.normal(0, from_db(np.where(t > 2, -40, -70)))
+    tone = 0.3 * np.sin(2 * np.pi * 440 * t) * ((t > 4) & (t % 1 < 0.5))
+    assert find_cutoffs(tone + noise, from_db(-30)).count == 0
+
+
 def test_constant_noise_before_digital_silence_is_not_a_cutoff():
     """Pauses that another gate has silenced, some time after the words."""
     y = burst(seconds=8) + np.random.default_rng(0).normal(0, from_db(-50), 8 * RATE)
