@@ -132,9 +132,11 @@ class RawFormat:
 
 def _enlarge_pipe(pipe: io.BufferedReader) -> None:
     """Increase the capacity of a pipe, so that the writer and ngate wait less for each other."""
-    with suppress(ImportError, AttributeError, OSError):
-        import fcntl
+    if sys.platform != "linux":
+        return
+    import fcntl
 
+    with suppress(OSError):
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BUFFER_BYTES)
 
 
@@ -196,6 +198,7 @@ class StreamReader:
             sample_rate=raw_format.sample_rate,
             channels=raw_format.channels,
             samples=(header.size or 0) // self._block_align,
+            is_length_exact=header.size is not None,
             format=name,
             subtype=raw_format.subtype,
             endian="BIG" if raw_format.big_endian else "FILE",
@@ -438,7 +441,7 @@ def can_stream(info: AudioInfo) -> bool:
 
 def _build_stream_header(info: AudioInfo, before: bytes, after: bytes) -> bytes:
     size = info.samples * info.channels * SAMPLE_WIDTH_BYTES[info.subtype]
-    is_size_known = 0 < size < MIN_STREAMED_SIZE_BYTES
+    is_size_known = info.is_length_exact and 0 < size < MIN_STREAMED_SIZE_BYTES
     if info.format == "RAW":
         return b""
     if info.format == "AU":

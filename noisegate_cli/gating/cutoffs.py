@@ -9,6 +9,7 @@ steadily, and is far above the quietest pause of the recording.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -38,8 +39,8 @@ MIN_FALL_DB = 5.0
 recording was gated before."""
 
 MIN_HOLE_FALL_DB, MAX_HOLE_DEVIATION_SHARE = 3.0, 0.25
-"""The level in a hole falls by this much, and deviates from a straight line by at most this share of
-the fall. Noise does not fall steadily."""
+"""The level in a hole falls by this much, and deviates from a straight line by at most this share
+of the fall. Noise does not fall steadily."""
 
 MIN_AUDITED_RANGE_DB = -6.0
 """A gate with a smaller reduction does not cut-offs audibly and is not audited."""
@@ -48,7 +49,10 @@ MIN_LEVEL = 1e-6
 """Levels below this one count as this one when a line is fitted, because silence is −∞ dB."""
 
 MAX_LISTED_CUTOFFS = 10
-"""Number of the worst cut-offs that are reported."""
+"""Number of the worst cut-offs in a list for a reader."""
+
+MAX_MARKED_CUTOFFS = 200
+"""Number of the worst cut-offs in pictures and labels: more marks would cover each other."""
 
 
 def is_audited(closed_db: float) -> bool:
@@ -76,16 +80,27 @@ class CutoffReport:
 
     decays: int = 0
     attacks: int = 0
-    worst: tuple[Cutoff, ...] = ()
-    """The worst cut-offs, sorted by time."""
+    marked: tuple[Cutoff, ...] = ()
+    """The worst `MAX_MARKED_CUTOFFS` cut-offs, sorted by time."""
 
     def __repr__(self) -> str:
         return format_repr(self, "decays", "attacks")
 
     @property
+    def worst(self) -> tuple[Cutoff, ...]:
+        """The worst `MAX_LISTED_CUTOFFS` cut-offs, sorted by time."""
+        return _select_worst(self.marked, MAX_LISTED_CUTOFFS)
+
+    @property
     def count(self) -> int:
         """Number of all cut-offs."""
         return self.decays + self.attacks
+
+
+def _select_worst(cutoffs: Sequence[Cutoff], number: int) -> tuple[Cutoff, ...]:
+    """Return the worst cut-offs, sorted by time."""
+    worst = sorted(cutoffs, key=lambda c: (-c.above_db, c.time, c.kind))[:number]
+    return tuple(sorted(worst, key=lambda c: (c.time, c.kind)))
 
 
 class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
@@ -203,14 +218,11 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
 
     def _add(self, cutoffs: list[Cutoff]) -> None:
         """Add cut-offs to the report."""
-        worst = sorted([*self.report.worst, *cutoffs], key=lambda c: (-c.above_db, c.time, c.kind))[
-            :MAX_LISTED_CUTOFFS
-        ]
         decays = sum(cutoff.kind == "decay" for cutoff in cutoffs)
         self.report = CutoffReport(
             self.report.decays + decays,
             self.report.attacks + len(cutoffs) - decays,
-            tuple(sorted(worst, key=lambda c: (c.time, c.kind))),
+            _select_worst([*self.report.marked, *cutoffs], MAX_MARKED_CUTOFFS),
         )
 
     def _collect_holes(self, frames: NDArray[np.int64], gate: int) -> None:
@@ -232,9 +244,7 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
 
     def _place_holes(self) -> list[Cutoff]:
         """Return the holes with their levels relative to the quietest pause."""
-        return [
-            replace(hole, above_db=hole.above_db - self._quietest_db) for hole in self._holes
-        ]
+        return [replace(hole, above_db=hole.above_db - self._quietest_db) for hole in self._holes]
 
     def _is_noise_before_silence(self, sound: NDArray[np.float64]) -> bool:
         """Return whether the level is constant until digital silence begins."""
@@ -260,4 +270,5 @@ def _fall_steadily(
     fall_db = -slope * count
     variance = squares / count - (total / count) ** 2 - slope**2 * spread / count
     deviation_db = np.sqrt(np.maximum(variance, 0))
-    return (fall_db > MIN_HOLE_FALL_DB) & (deviation_db < MAX_HOLE_DEVIATION_SHARE * fall_db)
+    is_steady = deviation_db < MAX_HOLE_DEVIATION_SHARE * fall_db
+    return np.asarray(is_steady & (fall_db > MIN_HOLE_FALL_DB))

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings
-from noisegate_cli.gating.cutoffs import MAX_LISTED_CUTOFFS, CutoffAudit
+from noisegate_cli.gating.cutoffs import (
+    MAX_LISTED_CUTOFFS,
+    MAX_MARKED_CUTOFFS,
+    Cutoff,
+    CutoffAudit,
+    CutoffReport,
+)
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.samples import from_db
@@ -111,6 +117,7 @@ def test_all_cutoffs_are_counted_and_the_worst_are_listed():
     cutoffs = find_cutoffs(y, from_db(-25))
     assert cutoffs.decays == MAX_LISTED_CUTOFFS + 5
     assert len(cutoffs.worst) == MAX_LISTED_CUTOFFS
+    assert len(cutoffs.marked) == MAX_LISTED_CUTOFFS + 5
     assert list(cutoffs.worst) == sorted(cutoffs.worst, key=lambda cutoff: cutoff.time)
 
 
@@ -133,3 +140,11 @@ def test_cutoffs_do_not_depend_on_the_blocks_or_the_delay_of_the_mask(cuts, dela
             break
     if mask_end == 700:
         assert block_audit.report == whole_audit.report
+
+
+def test_the_list_has_the_worst_of_the_marked_cutoffs():
+    marked = tuple(Cutoff(float(i), "decay", 10 + (7 * i) % 23) for i in range(23))
+    report = CutoffReport(decays=23, marked=marked)
+    assert len(report.worst) == MAX_LISTED_CUTOFFS < MAX_MARKED_CUTOFFS
+    assert {c.above_db for c in report.worst} == set(range(23, 33))
+    assert list(report.worst) == sorted(report.worst, key=lambda cutoff: cutoff.time)

@@ -29,6 +29,7 @@ number together. The prior has the weight of a fixed number of additional frames
 """
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,6 @@ from noisegate_cli.gating.detection.band_levels import (
     SCORE_SMOOTHING_MS,
     BandLevelExtractor,
 )
-from noisegate_cli.gating.detection.evidence import Evidence
 from noisegate_cli.gating.detection.gaussian import NOISE_PRIOR_DB, SIGNAL_PRIOR_DB, ShrunkGaussian
 from noisegate_cli.gating.detection.steady_noise import find_steady_noise
 from noisegate_cli.gating.detection.tonal_noise import SparseSpectra, find_music
@@ -54,6 +54,9 @@ from noisegate_cli.gating.frames.quantile import median, quantile
 from noisegate_cli.gating.frames.running_mean import BandLevelsDb, compute_running_mean
 from noisegate_cli.gating.gain.mask import NEVER, MinRunLength, frames_since
 from noisegate_cli.samples import to_db
+
+if TYPE_CHECKING:
+    from noisegate_cli.gating.detection.evidence import Evidence
 
 MODEL_DEPTH_DB = 60.0
 """Depth of the power floor below the loud frames; lower levels do not affect the gate."""
@@ -151,9 +154,7 @@ class SignalModel:
     """Median level of the closed frames in dBFS; None if no classes were fitted."""
     signal_db: float | None = None
     """RMS level of the open frames in dBFS; None if no classes were fitted."""
-    events: ShrunkGaussian | None = field(default=None, repr=False)
-    """Second class of noise: sounds between the words; None if there are none."""
-    evidence: Evidence | None = field(default=None, repr=False)
+    evidence: "Evidence | None" = field(default=None, repr=False)
     """Term of the score besides the spectrum; None if the recording is not speech."""
 
     def levels(self, densities: BandPowerArray) -> BandLevelsDb:
@@ -164,10 +165,7 @@ class SignalModel:
         """Return the score of each frame from smoothed levels, shaped (frames, bands)."""
         if self.signal is None or self.noise is None:
             return np.full(len(levels), -np.inf if self.verdict is Verdict.NOISE_ONLY else np.inf)
-        ratio = log_ratio(self.signal, self.noise, levels) + self.offset
-        if self.events is None:
-            return ratio
-        return np.minimum(ratio, log_ratio(self.signal, self.events, levels))
+        return log_ratio(self.signal, self.noise, levels) + self.offset
 
 
 def learn_signal_model(

@@ -95,7 +95,7 @@ def find_music(
 def _limit_db(min_tonality_db: float, spectra: int) -> float:
     """Return the limit for a mean of `spectra` spectra."""
     # The mean of a few spectra of noise has random peaks, the higher the fewer there are.
-    return min_tonality_db * max(1.0, STRETCH_SPECTRA / spectra) ** 0.5
+    return float(min_tonality_db * max(1.0, STRETCH_SPECTRA / spectra) ** 0.5)
 
 
 def find_tonal_stretches(spectra: SparseSpectra, is_noise: Flags) -> Flags:
