@@ -144,7 +144,7 @@ class GateSettings:
         NaN and infinite samples: `refuse` raises an error, `zero` replaces them with zero.
     listen
         What the threshold "auto" detects: with `all`, every sound that differs from the noise. With
-        `voice`, it closes on sounds far from any voice, such as keys and doors between words,
+        `voice`, it closes on sounds that no voice is near, such as keys and doors between words,
         unless the recording has few voices.
     speech
         Whether the threshold "auto" also uses a neural speech detector. It requires the extra
