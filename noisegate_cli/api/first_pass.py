@@ -36,15 +36,15 @@ def measure(
     blocks
         Its blocks, if it is open already; None opens it.
     """
-    analyzer = Analyzer(
-        settings,
-        source.sample_rate,
-        source.channels,
-        source.samples,
-        noises=noises,
-        compare=compare,
-        references=references,
-    )
     blocks = report_progress(blocks or source.blocks(), source.samples, progress)
     with source.name_in_errors():
+        analyzer = Analyzer(
+            settings,
+            source.sample_rate,
+            source.channels,
+            source.samples,
+            noises=noises,
+            compare=compare,
+            references=references,
+        )
         return measure_heard_channels(analyzer, blocks, source.blocks)

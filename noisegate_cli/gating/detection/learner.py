@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,6 @@ from noisegate_cli.gating.detection.signal_model import (
     learn_signal_model,
 )
 from noisegate_cli.gating.detection.tonal_noise import SparseSpectra
-from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
 from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.frames.running_mean import compute_running_mean
@@ -28,6 +28,9 @@ from noisegate_cli.gating.frames.tonality import NarrowBandExtractor
 from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
+
+if TYPE_CHECKING:
+    from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
 
 
 class SignalModelLearner(BlockProcessor[Samples, None]):
@@ -60,11 +63,11 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
     ) -> None:
         self._on_stored = on_stored
         self._extractor = BandLevelExtractor(settings, sample_rate, channels)
-        self._voices: VoiceTracker | None = None
-        if settings.closes_on_events:
-            self._voices = VoiceTracker(
-                sample_rate, channels, self._extractor.linked, settings.speech
-            )
+        self._voices = (
+            _create_voice_tracker(settings, sample_rate, channels, self._extractor.linked)
+            if settings.closes_on_events
+            else None
+        )
         self._batches = self._extractor.powers.create_batcher()
         hop = settings.timing(sample_rate).hop_length
         self.subsample = BatchSubsampler(hop, self._extractor.gates, samples)
@@ -107,7 +110,7 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
 
     def _add_evidence(
         self,
-        voices: VoiceTracker,
+        voices: "VoiceTracker",
         model: SignalModel,
         gate: int,
         densities: BandPowerArray,
@@ -155,3 +158,11 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         scorers = [LikelihoodScorer(model, self._extractor) for model in models]
         scores = compute_scores(scorers, self.subsample.stored_powers(), last=True)[: len(frames)]
         return add_evidence(scores, models, frames, self._hop_length)
+
+
+def _create_voice_tracker(
+    settings: GateSettings, sample_rate: int, channels: int, linked: bool
+) -> "VoiceTracker":
+    from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
+
+    return VoiceTracker(sample_rate, channels, linked, settings.speech)
