@@ -6,42 +6,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from noisegate_cli.api.array_input import prepare_samples, split_blocks
+from noisegate_cli.api.array_input import prepare_samples
+from noisegate_cli.api.decisions import decide
+from noisegate_cli.api.inputs import choose_settings
 from noisegate_cli.api.labels import GivenSegments, build_forced
 from noisegate_cli.api.noise_input import (
     measure_noise_array,
     measure_noise_file,
     measure_noise_span,
 )
-from noisegate_cli.api.other_tracks import OtherTrack, OtherTracks, create_array_source
 from noisegate_cli.api.pictures import draw_analysis_of, draw_gate_of
-from noisegate_cli.api.progress import (
-    FIRST_PASS_SHARE,
-    Progress,
-    ProgressCallback,
-    open_progress,
-    report_progress,
-    scale_progress,
-)
-from noisegate_cli.gating.analysis import Analyzer, LevelReport
-from noisegate_cli.gating.bleed.references import ReferencePowers
-from noisegate_cli.gating.decision import GateDecision
+from noisegate_cli.api.progress import Progress, open_progress, report_progress
+from noisegate_cli.api.sources import ArraySource
 from noisegate_cli.gating.gate import Gate, GateReport
-from noisegate_cli.gating.heard_channels import measure_heard_channels
+from noisegate_cli.gating.level_report import LevelReport
 from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
 from noisegate_cli.gating.segments import Segments
-from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
+from noisegate_cli.gating.settings import GateSettings, SettingsChanges
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from noisegate_cli.api.other_tracks import OtherTrack, OtherTracks
     from noisegate_cli.plots.overview import Overview
 
 
@@ -135,7 +129,7 @@ def gate(
     sample_rate: int,
     *,
     settings: GateSettings | None = None,
-    preset: str | None = None,
+    preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
     keep: Sequence[tuple[float, float]] = (),
@@ -154,7 +148,7 @@ def gate(
     sample_rate: int,
     *,
     settings: GateSettings | None = None,
-    preset: str | None = None,
+    preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
     keep: Sequence[tuple[float, float]] = (),
@@ -173,7 +167,7 @@ def gate(
     sample_rate: int,
     *,
     settings: GateSettings | None = None,
-    preset: str | None = None,
+    preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     axis: int = 0,
     return_result: bool,
@@ -187,7 +181,7 @@ def gate(
     sample_rate: int,
     *,
     settings: GateSettings | None = None,
-    preset: str | None = None,
+    preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
     keep: Sequence[tuple[float, float]] = (),
@@ -210,7 +204,8 @@ def gate(
     settings
         Settings of the gate; by default the preset `voice`.
     preset
-        Name of a preset instead of `settings`: `voice`, `music`, `field` or `hard`.
+        Preset instead of `settings`: `voice`, `music`, `field` or `hard`, or the path of a TOML
+        file, whose keys and values are those of `ngate --preset FILE.toml`.
     y_noise
         Samples of the noise alone, shaped as `y`, for a spectral gate. By default the noise is
         learned from `y`.
@@ -279,32 +274,22 @@ def gate(
     >>> float((out - tone).std() / hiss.std()) < 0.4
     True
     """
-    settings = build_settings(settings, preset, changes)
+    settings = choose_settings(settings, preset, changes)
     samples = prepare_samples(y, settings, axis)
-    noises = _measure_noise(samples, y_noise, settings, sample_rate, axis)
+    source = ArraySource(samples, sample_rate)
+    noises = _measure_noise(y_noise, settings, sample_rate, axis)
     forced = build_forced(segments, keep, cut)
-    others = _prepare_other_tracks(samples, against, settings, sample_rate, axis)
+    others = _prepare_other_tracks(source, against, settings, axis) if len(against) else None
     with ExitStack() as stack, open_progress(progress, "gate") as report:
-        decision, start = GateDecision.from_settings(settings, noises, forced), 0.0
-        if decision is None or others:
-            start = FIRST_PASS_SHARE
-            first_pass = scale_progress(report, 0.0, start)
-            others.align(split_blocks(samples))
-            with others.open_references() as references:
-                decision = _measure_array(
-                    samples, settings, sample_rate, noises, first_pass, references=references
-                ).decide()
-            decision = decision.force(forced)
-            others.check_bleed(decision.bleed)
-        references = stack.enter_context(others.open_references())
-        stream = Gate(decision, sample_rate, samples.shape[1], references=references)
+        decision, second_pass = decide(
+            source, settings, report, noises=noises, forced=forced, others=others
+        )
+        references = stack.enter_context(others.open_references()) if others else ()
+        stream = Gate(decision, sample_rate, source.channels, references=references)
         out = np.empty_like(np.asarray(y), order="C", subok=False)
         rows = np.moveaxis(out, axis, 0).reshape(samples.shape)
         end = 0
-        blocks = report_progress(
-            split_blocks(samples), len(samples), scale_progress(report, start, 1.0)
-        )
-        for block, last in blocks:
+        for block, last in report_progress(source.blocks(), source.samples, second_pass):
             gated, _ = stream.process(block, last)
             rows[end : end + len(gated)] = gated
             end += len(gated)
@@ -314,7 +299,7 @@ def gate(
     return ArrayGateResult(
         samples=out,
         original=samples,
-        others=others.report(gated_report.bleed),
+        others=others.report(gated_report.bleed) if others else (),
         **gated_report.to_fields(),
     )
 
@@ -324,8 +309,10 @@ def segments(
     sample_rate: int,
     *,
     settings: GateSettings | None = None,
-    preset: str | None = None,
+    preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
+    keep: Sequence[tuple[float, float]] = (),
+    cut: Sequence[tuple[float, float]] = (),
     axis: int = 0,
     progress: Progress = False,
     **changes: Unpack[SettingsChanges],
@@ -353,6 +340,8 @@ def segments(
         settings=settings,
         preset=preset,
         y_noise=y_noise,
+        keep=keep,
+        cut=cut,
         axis=axis,
         return_result=True,
         progress=progress,
@@ -365,7 +354,7 @@ def analyze(
     sample_rate: int,
     *,
     settings: GateSettings | None = None,
-    preset: str | None = None,
+    preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     axis: int = 0,
     progress: Progress = False,
@@ -380,13 +369,15 @@ def analyze(
     >>> round(report.peak_db, 2), report.suggestion.threshold is None
     (-6.02, True)
     """
-    settings = build_settings(settings, preset, changes)
+    from noisegate_cli.api.first_pass import measure
+
+    settings = choose_settings(settings, preset, changes)
     samples = prepare_samples(y, settings, axis)
-    noises = _measure_noise(samples, y_noise, settings, sample_rate, axis)
+    source = ArraySource(samples, sample_rate)
+    noises = _measure_noise(y_noise, settings, sample_rate, axis)
+    noises = noises or measure_noise_span(source, settings)
     with open_progress(progress, "analyze") as report:
-        levels = _measure_array(
-            samples, settings, sample_rate, noises, report, compare=True
-        ).report()
+        levels = measure(source, settings, report, noises=noises, compare=True).report()
     return ArrayLevelReport(
         **{field.name: getattr(levels, field.name) for field in fields(levels)},
         original=samples,
@@ -397,57 +388,24 @@ def analyze(
 
 
 def _measure_noise(
-    samples: Samples,
-    y_noise: ArrayLike | None,
-    settings: GateSettings,
-    sample_rate: int,
-    axis: int,
+    y_noise: ArrayLike | None, settings: GateSettings, sample_rate: int, axis: int
 ) -> NoiseProfiles:
-    """Return the noise profiles of `y_noise`, or of the recording or span in the settings."""
-    return (
-        measure_noise_array(y_noise, settings, sample_rate, axis)
-        or measure_noise_file(settings)
-        or measure_noise_span(split_blocks(samples), settings, sample_rate)
-    )
-
-
-def _measure_array(
-    samples: Samples,
-    settings: GateSettings,
-    sample_rate: int,
-    noises: NoiseProfiles,
-    progress: ProgressCallback,
-    compare: bool = False,
-    references: Sequence[ReferencePowers] = (),
-) -> Analyzer:
-    length, channels = samples.shape
-    blocks = report_progress(split_blocks(samples), length, progress)
-    return measure_heard_channels(
-        blocks,
-        lambda: split_blocks(samples),
-        settings,
-        sample_rate,
-        channels,
-        length,
-        noises,
-        compare,
-        references,
-    )
+    """Return the noise profiles of `y_noise`, or of the noise recording in the settings."""
+    noises = measure_noise_array(y_noise, settings, sample_rate, axis)
+    return noises or measure_noise_file(settings)
 
 
 def _prepare_other_tracks(
-    samples: Samples,
-    against: Sequence[ArrayLike],
-    settings: GateSettings,
-    sample_rate: int,
-    axis: int,
+    source: ArraySource, against: Sequence[ArrayLike], settings: GateSettings, axis: int
 ) -> OtherTracks:
-    sources = [
-        create_array_source(
-            f"against[{index}]",
+    from noisegate_cli.api.other_tracks import OtherTracks
+
+    tracks = [
+        ArraySource(
             prepare_samples(y, settings, axis if np.ndim(y) == 2 else 0),
-            sample_rate,
+            source.sample_rate,
+            f"against[{index}]",
         )
         for index, y in enumerate(against)
     ]
-    return OtherTracks(sources, settings, sample_rate, samples.shape[1])
+    return OtherTracks(tracks, settings, source.sample_rate, source.channels)

@@ -1,35 +1,24 @@
 """Another recording as the key: opened, measured, and aligned with the recording."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from noisegate_cli.api.first_pass import decide, measure_file
-from noisegate_cli.api.progress import (
-    FIRST_PASS_SHARE,
-    ProgressCallback,
-    report_progress,
-    scale_progress,
-)
+from noisegate_cli.api.first_pass import measure
+from noisegate_cli.api.progress import ProgressCallback, report_progress
+from noisegate_cli.api.sources import FileSource, Source
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.formats import STDIO_PATH
-from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors
 from noisegate_cli.gating.alignment import (
     MARGIN_WINDOWS,
     Alignment,
     AlignmentProbe,
     find_alignment,
 )
+from noisegate_cli.gating.block_processor import process_all
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.forced import ForcedStretches
 from noisegate_cli.gating.key import KeySource
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.samples import Samples
-
-if TYPE_CHECKING:
-    from noisegate_cli.api.other_tracks import OtherTracks
-    from noisegate_cli.gating.noise_profile import NoiseProfiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +54,8 @@ def check_key(key: str | Path, settings: GateSettings, forced: ForcedStretches) 
         raise SettingsError("segments= and key= both say where the gate is open: give one of them")
 
 
-def decide_with_key(
-    reader: Reader,
-    settings: GateSettings,
-    noises: "NoiseProfiles",
-    forced: ForcedStretches,
-    others: "OtherTracks | None",
-    progress: ProgressCallback,
-    key: str | Path | None,
-) -> tuple[GateDecision, ProgressCallback]:
-    """Return the decision, by the key if there is one, and the rest of the progress."""
-    if key is None:
-        return decide(reader, settings, noises, forced, others, progress)
-    assert isinstance(reader, AudioReader)  # because it is not a live stream
-    first_pass = scale_progress(progress, 0.0, FIRST_PASS_SHARE)
-    decision = decide_by_key(reader, key, settings, forced, first_pass)
-    return decision, scale_progress(progress, FIRST_PASS_SHARE, 1.0)
-
-
 def decide_by_key(
-    reader: AudioReader,
+    source: Source,
     key: str | Path,
     settings: GateSettings,
     forced: ForcedStretches,
@@ -94,8 +65,8 @@ def decide_by_key(
 
     Parameters
     ----------
-    reader
-        The recording; it is read again for the alignment.
+    source
+        The recording; it is read for the alignment.
     key
         Path of the key.
     settings
@@ -113,45 +84,29 @@ def decide_by_key(
         If the settings exclude a key.
     """
     check_key(key, settings, forced)
-    path = Path(key)
-    with AudioReader(path, zero_nonfinite=settings.zero_nonfinite) as key_reader:
-        info = key_reader.info
-        with add_path_to_errors(path):
-            settings.key_band(info.sample_rate)
-        decision = GateDecision.from_settings(settings, forced=forced)
-        if decision is None:
-            decision = measure_file(key_reader, settings, (), lambda _: None).decide()
-    source = KeySource(
-        lambda: _read(path, settings),
-        info.sample_rate,
-        info.channels,
+    track = FileSource.open(Path(key), settings)
+    with track.name_in_errors():
+        settings.key_band(track.sample_rate)
+    decision = GateDecision.from_settings(settings, forced=forced)
+    if decision is None:
+        decision = measure(track, settings, lambda _: None).decide()
+    key_source = KeySource(
+        track.blocks,
+        track.sample_rate,
+        track.channels,
         decision.rule,
         decision.heard_channels,
         decision.subsample,
+        alignment=_align(source, track, progress),
     )
-    source = replace(source, alignment=_align(reader, path, source, progress))
-    return GateDecision(decision.rule, settings, decision.suggestion, forced=forced, key=source)
+    return GateDecision(decision.rule, settings, decision.suggestion, forced=forced, key=key_source)
 
 
-def _align(
-    reader: AudioReader, path: Path, source: KeySource, progress: ProgressCallback
-) -> Alignment | None:
-    info = reader.info
-    probe = AlignmentProbe(info.sample_rate)
-    with reader.reopen() as again, add_path_to_errors(info.path):
-        for block, last in report_progress(again.blocks(), info.samples, progress):
-            probe.process(block, last)
-    key_probe = AlignmentProbe(source.sample_rate, MARGIN_WINDOWS)
-    with add_path_to_errors(path):
-        for block, last in source.read():
-            key_probe.process(block, last)
+def _align(source: Source, key: FileSource, progress: ProgressCallback) -> Alignment | None:
+    probe = AlignmentProbe(source.sample_rate)
+    with source.name_in_errors():
+        process_all(probe, report_progress(source.blocks(), source.samples, progress))
+    key_probe = AlignmentProbe(key.sample_rate, MARGIN_WINDOWS)
+    with key.name_in_errors():
+        process_all(key_probe, key.blocks())
     return find_alignment(probe, key_probe)
-
-
-def _read(path: Path, settings: GateSettings) -> Iterator[tuple[Samples, bool]]:
-    """Yield the blocks of a recording, which is closed with the iterator."""
-    with (
-        AudioReader(path, zero_nonfinite=settings.zero_nonfinite) as reader,
-        add_path_to_errors(path),
-    ):
-        yield from reader.blocks()

@@ -19,6 +19,9 @@ DEFAULT_TIMEOUT_S = 600.0
 MAX_TIMEOUT_S = 1e6
 """Maximum timeout, which the clocks of all systems can represent."""
 
+MAX_LISTED_ERRORS = 20
+"""Maximum number of errors in the report; review candidates are limited to half of it."""
+
 SAME_NAMES = OutputOptions(suffix="")
 """Output options without a suffix, because the outputs go to a separate tree."""
 
@@ -64,6 +67,8 @@ class BatchConfig:
     """Path of a CSV file with the results of all recordings."""
     plot_path: Path | None = None
     """Path of a picture of the recordings to review first."""
+    with_segments: bool = False
+    """Whether the observer receives the open stretches of each recording."""
     dry_run: bool = False
     """Whether only to report what the batch would do."""
 
@@ -90,6 +95,10 @@ class BatchConfig:
                 "jobs= applies to this machine only, and a cluster has its own workers: "
                 "omit one of them"
             )
+
+    def has_max_errors(self, failed: int) -> bool:
+        """Return whether the batch must stop after `failed` failed recordings."""
+        return self.max_errors is not None and failed >= self.max_errors
 
 
 @dataclass
@@ -139,6 +148,16 @@ class BatchReport:
     """Whether this batch holds an exclusive lock on the output tree."""
     stop_reason: str = ""
     """Reason why the batch stopped early; empty if it did not."""
+
+    def add_result(self, result: RecordingResult) -> None:
+        """Count the result of a recording."""
+        if result.status == "done":
+            self.done += 1
+            self.audio_seconds += result.result["duration_s"]
+        elif result.status == "failed":
+            self.failed += 1
+            if len(self.errors) < MAX_LISTED_ERRORS:
+                self.errors.append(str(result.reason))
 
 
 class BatchObserver(Protocol):

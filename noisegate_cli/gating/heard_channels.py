@@ -4,59 +4,37 @@ A dead channel contains nothing but steady noise, such as the hiss of an input w
 The loudest of linked channels counts, so that the noise would hide the other channels.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 
-from noisegate_cli.gating.analysis import Analyzer, measure_blocks
+from noisegate_cli.gating.analysis import Analyzer
+from noisegate_cli.gating.block_processor import process_all
 from noisegate_cli.gating.detection.verdict import Verdict
-from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Blocks
-
-if TYPE_CHECKING:
-    from noisegate_cli.gating.bleed.references import ReferencePowers
-    from noisegate_cli.gating.noise_profile import NoiseProfiles
 
 
 def measure_heard_channels(
-    blocks: Blocks,
-    read_again: Callable[[], Blocks],
-    settings: GateSettings,
-    sample_rate: int,
-    channels: int,
-    samples: int,
-    noises: "NoiseProfiles" = (),
-    compare: bool = False,
-    references: "Sequence[ReferencePowers]" = (),
+    analyzer: Analyzer, blocks: Blocks, read_again: Callable[[], Blocks]
 ) -> Analyzer:
     """Return an analyzer that has measured a recording without its dead channels.
 
-    The recording is read again only if a channel may be dead. See `Analyzer` for the other
-    parameters.
+    The recording is read again only if a channel may be dead.
 
     Parameters
     ----------
+    analyzer
+        An analyzer that has not measured anything yet.
     blocks
         The recording.
     read_again
         Returns the same blocks again.
     """
-    analyzer = measure_blocks(
-        blocks, settings, sample_rate, channels, samples, noises, compare, references
-    )
+    process_all(analyzer, blocks)
     steady = analyzer.find_steady_channels()
-    if not steady or references or settings.channels == "exclusive":
+    if not steady:
         return analyzer
-    heard = tuple(channel for channel in range(channels) if channel not in steady)
-    again = Analyzer(settings, sample_rate, channels, samples, noises, compare, heard)
-    alone = Analyzer(
-        replace(settings, channels="separate", spectral="off", noise=None, target_floor_db=None),
-        sample_rate,
-        len(steady),
-        samples,
-    )
+    again, alone = analyzer.restart_without(steady), analyzer.restart_alone(steady)
     for block, last in read_again():
         again.process(block, last)
         alone.process(np.ascontiguousarray(block[:, steady]), last)

@@ -21,13 +21,12 @@ from noisegate_cli.terminal.console import (
     print_message,
     print_renderable,
 )
+from noisegate_cli.terminal.interrupts import EXIT_FAILURE, InterruptedWithMessage
 from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options import DETECTOR_PANEL, OUTPUT_PANEL, add_gate_options
 from noisegate_cli.terminal.shared_options import (
-    EXIT_FAILURE,
     ForceOption,
     FsyncOption,
-    InterruptedWithMessage,
     JsonOption,
     KeepMtimeOption,
     QuietOption,
@@ -277,9 +276,8 @@ def batch(
     """
     from noisegate_cli.batch.discovery import GlobPatterns
     from noisegate_cli.batch.interface import BatchConfig
-    from noisegate_cli.batch.run import default_output_directory
+    from noisegate_cli.batch.trees import default_output_directory
     from noisegate_cli.files.output_naming import OutputOptions
-    from noisegate_cli.terminal.json_data import report_failure_as_data
 
     if directory is None:
         if discovery.from_file is None:
@@ -322,23 +320,23 @@ def batch(
         max_errors=1 if execution.fail_fast else execution.max_errors,
         csv_path=execution.report,
         plot_path=execution.plot,
+        with_segments=json,
         dry_run=execution.dry_run,
     )
-    with report_failure_as_data(json, "batch", directory):
-        _run_batch(config, quiet, json, execution.verbose)
+    _run_batch(config, quiet, json, execution.verbose)
 
 
 def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) -> None:
     """Run a batch and show its progress, its summary and its errors."""
     from noisegate_cli.batch.run import BatchRun
     from noisegate_cli.terminal.batch_progress import BatchProgress
-    from noisegate_cli.terminal.interrupts import raise_on_signals
-    from noisegate_cli.terminal.summary import (
+    from noisegate_cli.terminal.batch_summary import (
+        build_batch_table,
         format_batch_errors,
         format_batch_remainder,
         format_own_outputs,
     )
-    from noisegate_cli.terminal.tables import build_batch_table
+    from noisegate_cli.terminal.interrupts import raise_on_signals
 
     progress = BatchProgress(config.root, config.output, quiet, json, verbose)
     run = BatchRun(config, progress)
@@ -359,7 +357,8 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
         progress.close()
         if report.is_planned and not quiet:
             with suppress(OSError):  # A table only informs.
-                print_renderable(console(stderr=True), build_batch_table(report))
+                target = console(stderr=True)
+                print_renderable(target, build_batch_table(report, target.width))
             for line in format_own_outputs(report.own_files, report.own_folders):
                 print_message(line)
         for line in [] if verbose else format_batch_errors(report):

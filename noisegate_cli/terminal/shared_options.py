@@ -1,6 +1,7 @@
 """Options, exit statuses and progress display that several commands use."""
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,6 @@ from noisegate_cli.terminal.progress_display import RecordingProgress
 
 if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat
-
-
-EXIT_SUCCESS, EXIT_FAILURE, EXIT_USAGE_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses; 130 is 128 + SIGINT, as in a shell."""
 
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
@@ -104,10 +101,6 @@ PlotOption = Annotated[
 ]
 
 
-class InterruptedWithMessage(Exception):  # noqa: N818  # it is not an error
-    """Interrupt with a message, because Typer drops the message of a KeyboardInterrupt."""
-
-
 RawOption = Annotated[
     str | None,
     typer.Option(
@@ -116,6 +109,15 @@ RawOption = Annotated[
         rich_help_panel=ADVANCED_PANEL,
     ),
 ]
+
+
+def expand_patterns(files: Sequence[str]) -> list[str]:
+    """Return the names of recordings with patterns expanded, which shells of Windows don't do."""
+    if sys.platform != "win32":
+        return list(files)
+    from glob import glob
+
+    return [name for file in files for name in sorted(glob(file)) or [file]]  # noqa: PTH207
 
 
 def parse_raw_format(text: str | None) -> "RawFormat | None":

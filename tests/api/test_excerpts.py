@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import AudioError, Excerpt, SettingsError, gate_file
-from noisegate_cli.api.excerpts import AlignedInput, Cropper, SampleSpan, find_busiest
+from noisegate_cli.api.excerpts import Cropper, SampleSpan, find_busiest
+from noisegate_cli.api.output_pass import AlignedInput
 from noisegate_cli.gating.segments import Segments
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.turns import Turns

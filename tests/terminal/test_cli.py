@@ -471,14 +471,49 @@ def test_a_picture_of_a_gate_loads_matplotlib_but_not_librosa(write, tmp_path):
     assert "librosa" not in loaded
 
 
-def test_a_plain_gate_loads_nothing_that_draws(write, tmp_path):
+def loaded_parts(*arguments):
+    """Run a command in a new process; return the modules of ngate that it has loaded."""
     code = (
-        "import sys; from noisegate_cli.terminal.cli import run; run(sys.argv[1:]);"
-        "print([m for m in sys.modules if m.startswith('noisegate_cli.plots')])"
+        "import sys; from noisegate_cli.terminal.cli import run; assert not run(sys.argv[1:]);"
+        "print(*[m.removeprefix('noisegate_cli.') for m in sys.modules if 'noisegate_cli.' in m])"
     )
-    gate = ["gate", write(loud_and_quiet()), "-q", "-o", tmp_path / "out.wav", "-t", "0.03"]
-    out = subprocess.check_output([sys.executable, "-c", code, *map(str, gate)], text=True)
-    assert out == "[]\n"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.check_output(command, text=True, stderr=subprocess.PIPE).split()
+
+
+VOICES = {"gating.detection.voice_tracker", "gating.detection.voicing", "gating.detection.events"}
+FEATURES = VOICES | {
+    "api.excerpts",
+    "api.key_input",
+    "api.notebook",
+    "api.other_tracks",
+    "api.overviews",
+    "batch",
+    "files.ffmpeg",
+    "files.labels",
+    "files.pipes",
+    "gating.alignment",
+    "gating.bleed",
+    "gating.expander_gains",
+    "gating.key",
+    "gating.noise_profile",
+    "gating.spectral",
+    "gating.turns",
+    "page",
+    "plots",
+    "terminal.batch_command",
+}
+"""Parts of ngate that a plain gate does not need."""
+
+
+def test_a_plain_gate_loads_no_other_features(write, tmp_path):
+    gate = ["gate", write(loud_and_quiet()), "-q", "-f", "-o", tmp_path / "out.wav"]
+    automatic, fixed = loaded_parts(*gate), loaded_parts(*gate, "-t", "0.03")
+    assert not FEATURES & set(automatic)
+    assert not (FEATURES | {"api.first_pass", "gating.analysis"}) & set(fixed)
+    assert set(loaded_parts(*gate, "--listen", "voice")) >= VOICES
+    excerpt = loaded_parts(*gate, "-t", "0.03", "--start", "0.1", "--labels", tmp_path / "out.csv")
+    assert {"api.excerpts", "files.labels"} <= set(excerpt)
 
 
 def test_shell_completion_completes_commands_and_options():

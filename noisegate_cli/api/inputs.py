@@ -1,0 +1,62 @@
+"""What a call of the library is given: settings, presets, and the files that it reads."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noisegate_cli.gating.settings import (
+    PRESETS,
+    GateSettings,
+    SettingsChanges,
+    build_settings,
+)
+
+if TYPE_CHECKING:
+    from noisegate_cli.files.pipes import RawFormat
+
+
+def choose_settings(
+    settings: GateSettings | None, preset: str | Path | None, changes: SettingsChanges
+) -> GateSettings:
+    """Return `settings`, or a preset by its name or in a file, with single settings overridden.
+
+    Raises
+    ------
+    SettingsError
+        If both are given, the preset does not exist, or a value is wrong.
+    """
+    if preset is None or settings is not None or str(preset) in PRESETS:
+        return build_settings(settings, None if preset is None else str(preset), changes)
+    from noisegate_cli.api.presets import is_file_name, read_preset
+
+    if not is_file_name(preset):
+        return build_settings(None, str(preset), changes)
+    return read_preset(Path(preset)).build(changes)
+
+
+def parse_raw_format(raw: "RawFormat | str | None") -> "RawFormat | None":
+    """Return the format of an input without a header, given as an object or as text."""
+    if raw is None:
+        return None
+    from noisegate_cli.files.pipes import RawFormat
+
+    return RawFormat.from_value(raw)
+
+
+def list_inputs(
+    path: Path,
+    noise_file: str | None,
+    segments: str | Path | None = None,
+    key: str | Path | None = None,
+    against: Sequence[str | Path] = (),
+) -> dict[str, Path]:
+    """Return the paths of the files that are only read, by their description."""
+    named: dict[str, str | Path | None] = {
+        "the input": path,
+        "the recording of the noise": noise_file,
+        "the applied file": segments,
+        "the key": key,
+    }
+    for number, track in enumerate(against, 1):
+        named["another track" if number == 1 else f"another track ({number})"] = track
+    return {name: Path(source) for name, source in named.items() if source}
