@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
@@ -29,14 +30,13 @@ from noisegate_cli.api.progress import (
     scale_progress,
 )
 from noisegate_cli.gating.analysis import Analyzer, LevelReport
-from noisegate_cli.gating.bleed.references import ReferencePowers
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, GateReport
 from noisegate_cli.gating.heard_channels import measure_heard_channels
 from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
 from noisegate_cli.gating.segments import Segments
 from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
-from noisegate_cli.samples import Samples
+from noisegate_cli.samples import Blocks, Samples
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
@@ -289,11 +289,9 @@ def gate(
         if decision is None or others:
             start = FIRST_PASS_SHARE
             first_pass = scale_progress(report, 0.0, start)
-            others.align(split_blocks(samples))
-            with others.open_references() as references:
-                decision = _measure_array(
-                    samples, settings, sample_rate, noises, first_pass, references=references
-                ).decide()
+            decision = _measure_array(
+                samples, settings, sample_rate, noises, first_pass, others=others
+            ).decide()
             decision = decision.force(forced)
             others.check_bleed(decision.bleed)
         references = stack.enter_context(others.open_references())
@@ -418,21 +416,26 @@ def _measure_array(
     noises: NoiseProfiles,
     progress: ProgressCallback,
     compare: bool = False,
-    references: Sequence[ReferencePowers] = (),
+    others: OtherTracks | None = None,
 ) -> Analyzer:
     length, channels = samples.shape
-    blocks = report_progress(split_blocks(samples), length, progress)
-    return measure_heard_channels(
-        blocks,
-        lambda: split_blocks(samples),
-        settings,
-        sample_rate,
-        channels,
-        length,
-        noises,
-        compare,
-        references,
-    )
+    blocks: Blocks = report_progress(split_blocks(samples), length, progress)
+    with ExitStack() as stack:
+        open_others = None
+        if others:
+            blocks = others.probe(blocks)
+            open_others = partial(stack.enter_context, others.align())
+        return measure_heard_channels(
+            blocks,
+            lambda: split_blocks(samples),
+            settings,
+            sample_rate,
+            channels,
+            length,
+            noises,
+            compare,
+            open_others,
+        )
 
 
 def _prepare_other_tracks(

@@ -1,6 +1,5 @@
 """The first pass over a recording in a file, and the decision that it leads to."""
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,7 +20,6 @@ from noisegate_cli.samples import Blocks
 if TYPE_CHECKING:
     from noisegate_cli.api.other_tracks import OtherTracks
     from noisegate_cli.gating.analysis import Analyzer
-    from noisegate_cli.gating.bleed.references import ReferencePowers
     from noisegate_cli.gating.noise_profile import NoiseProfiles
 
 
@@ -39,14 +37,8 @@ def decide(
         return decision, progress
     assert isinstance(reader, AudioReader)  # because it is not a live stream
     first_pass = scale_progress(progress, 0.0, FIRST_PASS_SHARE)
-    with ExitStack() as stack:
-        references: Sequence[ReferencePowers] = ()
-        if others:
-            with reader.reopen() as first, add_path_to_errors(reader.info.path):
-                others.align(first.blocks())
-            references = stack.enter_context(others.open_references())
-        first = stack.enter_context(reader.reopen())
-        analyzer = measure_file(first, settings, noises, first_pass, references=references)
+    with reader.reopen() as first:
+        analyzer = measure_file(first, settings, noises, first_pass, others=others)
         decision = analyzer.decide().force(forced)
     if others:
         with add_path_to_errors(reader.info.path):
@@ -60,14 +52,18 @@ def measure_file(
     noises: "NoiseProfiles",
     progress: ProgressCallback,
     compare: bool = False,
-    references: "Sequence[ReferencePowers]" = (),
+    others: "OtherTracks | None" = None,
 ) -> "Analyzer":
-    """Return an analyzer that has measured a recording."""
+    """Return an analyzer that has measured a recording, and the bleed of other tracks."""
     from noisegate_cli.gating.heard_channels import measure_heard_channels
 
     info = reader.info
-    with add_path_to_errors(info.path):
-        blocks = report_progress(reader.blocks(), info.samples, progress)
+    with add_path_to_errors(info.path), ExitStack() as stack:
+        blocks: Blocks = report_progress(reader.blocks(), info.samples, progress)
+        open_others = None
+        if others:
+            blocks = others.probe(blocks)
+            open_others = partial(stack.enter_context, others.align())
         return measure_heard_channels(
             blocks,
             partial(_read_again, reader),
@@ -77,7 +73,7 @@ def measure_file(
             info.samples,
             noises,
             compare,
-            references,
+            open_others,
         )
 
 

@@ -129,28 +129,36 @@ class OtherTracks:
     ) -> None:
         self._sources = sources
         self._extractor = BandLevelExtractor(settings, sample_rate, channels) if sources else None
-        self._sample_rate = sample_rate
+        self._probe = AlignmentProbe(sample_rate)
         self._alignments: list[Alignment | None] = [None] * len(sources)
         self.warnings = list(warnings)
 
     def __bool__(self) -> bool:
         return bool(self._sources)
 
-    def align(self, blocks: Blocks) -> None:
-        """Find lag and clock drift of all tracks, given the recording from its beginning."""
-        if not self._sources:
-            return
+    def probe(self, blocks: Blocks) -> Blocks:
+        """Yield the blocks of the recording, and store what `align` needs."""
+        for block, last in blocks:
+            self._probe.process(block, last)
+            yield block, last
+
+    @contextmanager
+    def align(self) -> "Iterator[list[ReferencePowers]]":
+        """Find lag and clock drift of all tracks, and yield as `open_references` does.
+
+        All blocks of the recording must have passed `probe`.
+        """
         assert self._extractor
         from noisegate_cli.gating.bleed.references import MIN_COMMON_BANDS, count_common_bands
 
-        probe = _fill(AlignmentProbe(self._sample_rate), blocks)
         for index, source in enumerate(self._sources):
             other = AlignmentProbe(source.sample_rate, MARGIN_WINDOWS)
             with ExitStack() as stack:
                 if source.path:
                     stack.enter_context(add_path_to_errors(source.path))
-                _fill(other, source.read(stack))
-            alignment = find_alignment(probe, other)
+                for block, last in source.read(stack):
+                    other.process(block, last)
+            alignment = find_alignment(self._probe, other)
             if alignment is None:
                 self.warnings.append(
                     f"{source.name} has no sound in common with this recording: it is not used"
@@ -162,6 +170,8 @@ class OtherTracks:
                 )
                 alignment = None
             self._alignments[index] = alignment
+        with self.open_references() as references:
+            yield references
 
     @contextmanager
     def open_references(self) -> "Iterator[list[ReferencePowers]]":
@@ -216,9 +226,3 @@ class OtherTracks:
                 used += 1
             tracks.append(track)
         return tuple(tracks)
-
-
-def _fill(probe: AlignmentProbe, blocks: Blocks) -> AlignmentProbe:
-    for block, last in blocks:
-        probe.process(block, last)
-    return probe

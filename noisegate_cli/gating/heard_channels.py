@@ -29,7 +29,7 @@ def measure_heard_channels(
     samples: int,
     noises: "NoiseProfiles" = (),
     compare: bool = False,
-    references: "Sequence[ReferencePowers]" = (),
+    open_others: "Callable[[], Sequence[ReferencePowers]] | None" = None,
 ) -> Analyzer:
     """Return an analyzer that has measured a recording without its dead channels.
 
@@ -42,12 +42,19 @@ def measure_heard_channels(
         The recording.
     read_again
         Returns the same blocks again.
+    open_others
+        Returns the other tracks whose bleed is excluded, each at its beginning, when all blocks
+        have been read. None if there are none.
     """
+    has_others = open_others is not None
     analyzer = measure_blocks(
-        blocks, settings, sample_rate, channels, samples, noises, compare, references
+        blocks, settings, sample_rate, channels, samples, noises, compare, has_others
     )
+    if open_others and (references := open_others()):
+        analyzer.learn_bleed(references)
+        return analyzer
     steady = analyzer.find_steady_channels()
-    if not steady or references or settings.channels == "exclusive":
+    if not steady or settings.channels == "exclusive":
         return analyzer
     heard = tuple(channel for channel in range(channels) if channel not in steady)
     again = Analyzer(settings, sample_rate, channels, samples, noises, compare, heard)

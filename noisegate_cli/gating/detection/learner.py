@@ -1,6 +1,6 @@
 """Learning of signal models from a subsample of a recording."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +41,6 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         Number of channels of the blocks.
     samples
         Expected length of the recording in samples, 0 if unknown.
-    on_stored
-        Called with the index and the number of frames of each batch that is stored.
     """
 
     def __init__(
@@ -51,9 +49,7 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         sample_rate: int,
         channels: int = 1,
         samples: int = 0,
-        on_stored: Callable[[int, int], None] = lambda index, frames: None,  # noqa: ARG005
     ) -> None:
-        self._on_stored = on_stored
         self._extractor = BandLevelExtractor(settings, sample_rate, channels)
         self._voices: VoiceTracker | None = None
         if settings.closes_on_events:
@@ -78,7 +74,6 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
             if self.subsample.should_store(index):
                 self.subsample.store(index, self._extractor.densities(frames, samples))
                 self._narrow_powers.store(index, self._compute_narrow_powers(samples))
-                self._on_stored(index, frames)
 
     def models(self, levels: RmsLevels) -> tuple[SignalModel, ...]:
         """Return the model of each gate, given the levels of the frames in the stored batches."""
