@@ -68,9 +68,10 @@ correlate."""
 SURROUNDINGS_S = 0.25
 """Half the width of the surroundings to which a peak is compared."""
 
-MAX_RIVAL_RATIO, RIVAL_DISTANCE_S = 0.5, 0.05
-"""Largest ratio of another peak to the highest one, over all windows of the line, and least
-distance of such a peak. Nearer ones are other sources or reflections."""
+MAX_RIVAL_RATIO, MAX_SINGLE_RIVAL_RATIO, RIVAL_DISTANCE_S = 0.65, 0.5, 0.05
+"""Largest ratio of another peak to the highest one, over all windows of the line, the same if the
+line has one window, and least distance of such a peak. Nearer ones are other sources or
+reflections."""
 
 SAMPLE_SCALE = 1000.0
 """Factor of the stored samples, so that quiet ones do not underflow in half precision."""
@@ -256,14 +257,15 @@ def _find_peaks(correlations: Sequence[_Correlation]) -> _Peaks:
 def _is_unique(correlations: Sequence[_Correlation], lag_s: float, slope: float) -> bool:
     """Return whether no other line is nearly as good."""
     tolerance, distance = (round(s * PROBE_RATE_HZ) for s in (LINE_TOLERANCE_S, RIVAL_DISTANCE_S))
-    peak, total = 0.0, np.zeros(len(correlations[0].heights))
+    peak, windows, total = 0.0, 0, np.zeros(len(correlations[0].heights))
     for correlation in correlations:
         heights, place = correlation.heights, correlation.place(lag_s + slope * correlation.seconds)
         height = heights[_around(place, tolerance, len(heights))].max()
         if height >= MIN_PEAK_RATIO:
-            peak += height
+            peak, windows = peak + height, windows + 1
             total += np.roll(heights, -place)
-    return bool(total[distance:-distance].max() <= MAX_RIVAL_RATIO * peak)
+    limit = MAX_SINGLE_RIVAL_RATIO if windows == 1 else MAX_RIVAL_RATIO
+    return bool(total[distance:-distance].max() <= limit * peak)
 
 
 def _around(place: int, distance: int, length: int) -> NDArray[np.int64]:
