@@ -145,9 +145,9 @@ def check_exclusion(settings: GateSettings, channels: int, has_references: bool)
         raise SettingsError(
             "a binary mask does not attenuate bleed: omit spectral=True, or give range_db="
         )
-    if settings.duck or settings.expands:
+    if settings.duck:
         raise SettingsError(
-            "bleed is excluded by a plain gate: omit duck= and ratio=, or the other tracks"
+            "duck=True attenuates the signal and would keep the bleed: omit it, or the other tracks"
         )
     if settings.channels != "exclusive":
         return

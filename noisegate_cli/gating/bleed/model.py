@@ -4,7 +4,7 @@ Where only others are active, the power of this track in each band is about the 
 `prediction`); where the own source is active, it is higher. The vector of the excess in dB over all
 bands has a normal distribution in each of the two cases, with its own covariance, as in
 `detection.signal_model`. The score of a frame is the log-likelihood ratio of own sound to bleed,
-divided by the number of bands.
+divided by the number of bands. A frame far above the prediction is own sound whatever its spectrum.
 
 The two classes are found without labels. The energy of half a second is far less affected by
 reverberation than that of a frame. Its ratio between this track and the loudest other one is high
@@ -39,6 +39,10 @@ MIN_ACTIVE_DB = 6.0
 MIN_AUDIBLE_DB, NO_BLEED_SCORE = 1.0, 1.0
 """Where the predicted bleed raises the floor by less than this on average, no bleed is audible, and
 the score is at least `NO_BLEED_SCORE`."""
+
+MAX_BLEED_EXCESS_DB = 4.0
+"""Mean excess over the bands, relative to the one of bleed, above which the score is positive in any
+case. Where both talk, the excess resembles neither of the two distributions."""
 
 ENERGY_MS = 500.0
 """Time over which the energies of the tracks are compared for the first classes."""
@@ -98,7 +102,10 @@ class BleedModel:
 
     def score(self, levels: BandLevelsDb) -> NDArray[np.float64]:
         """Return the score of each frame from its smoothed levels, shaped (frames, bands + 1)."""
-        score = log_ratio(self.own, self.bleed, levels[:, :-1])
+        excess = levels[:, :-1]
+        score = log_ratio(self.own, self.bleed, excess)
+        excess_db = (excess - self.bleed.mean).mean(axis=1)
+        score = np.maximum(score, excess_db - MAX_BLEED_EXCESS_DB)
         is_audible = levels[:, -1] >= MIN_AUDIBLE_DB
         return np.where(is_audible, score, np.maximum(score, NO_BLEED_SCORE))
 
