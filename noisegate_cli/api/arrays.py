@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from functools import partial
+from html import escape
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from noisegate_cli.api.array_input import prepare_samples, split_blocks
+from noisegate_cli.api.key_input import KeyTrack, check_key, decide_by_key
 from noisegate_cli.api.labels import GivenSegments, build_forced
 from noisegate_cli.api.noise_input import (
     measure_noise_array,
@@ -29,6 +31,7 @@ from noisegate_cli.api.progress import (
     report_progress,
     scale_progress,
 )
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.analysis import Analyzer, LevelReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, GateReport
@@ -55,6 +58,8 @@ class ArrayGateResult(GateReport):
     """The input as it was given, not copied, shaped (samples, channels)."""
     others: tuple[OtherTrack, ...] = ()
     """The other tracks, in the order of `against`."""
+    key: KeyTrack | None = None
+    """Another recording that opened the gate."""
 
     def plot(self) -> Figure:
         """Return a picture: the waveforms before and after, the gain, and the removed signal.
@@ -67,11 +72,15 @@ class ArrayGateResult(GateReport):
         """Return the picture and players of an excerpt for a notebook."""
         from noisegate_cli.api.notebook import show
 
+        if self.others or self.key:
+            return f"<code>{escape(repr(self))}</code>"
         return show(self._record, self._draw, self.segments.sample_rate)
 
     def _record(self, **options: Any) -> Overview:
         from noisegate_cli.api.overviews import record_array
 
+        if self.others or self.key:
+            raise SettingsError("a gate with against= or key= can't be drawn from arrays")
         noises = () if None in self.noises else self.noises
         given = [noise for noise in noises if noise and noise.source == "given"]
         rate = self.segments.sample_rate
@@ -141,6 +150,7 @@ def gate(
     keep: Sequence[tuple[float, float]] = (),
     cut: Sequence[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
+    key: ArrayLike | None = None,
     axis: int = 0,
     return_result: Literal[False] = False,
     progress: Progress = False,
@@ -160,6 +170,7 @@ def gate(
     keep: Sequence[tuple[float, float]] = (),
     cut: Sequence[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
+    key: ArrayLike | None = None,
     axis: int = 0,
     return_result: Literal[True],
     progress: Progress = False,
@@ -193,6 +204,7 @@ def gate(
     keep: Sequence[tuple[float, float]] = (),
     cut: Sequence[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
+    key: ArrayLike | None = None,
     axis: int = 0,
     return_result: bool = False,
     progress: Progress = False,
@@ -225,6 +237,10 @@ def gate(
         Samples of other tracks of the same session, each shaped as `y`, of any length and at the
         same sample rate. The gate stays closed where only their bleed is heard. Lag and clock drift
         are found; a track without a common sound is not used.
+    key
+        Samples of another recording that opens the gate (sidechain), shaped as `y`, of any length
+        and at the same sample rate. Its lag and clock drift are found from common sound; without
+        any, both start together. Outside the key the gate is closed, or open with `duck=True`.
     axis
         Axis of the time: -1 if `y` is shaped (channels, samples).
     return_result
@@ -286,7 +302,15 @@ def gate(
     others = _prepare_other_tracks(samples, against, settings, sample_rate, axis)
     with ExitStack() as stack, open_progress(progress, "gate") as report:
         decision, start = GateDecision.from_settings(settings, noises, forced), 0.0
-        if decision is None or others:
+        if key is not None:
+            check_key(settings, forced, bool(others))
+            start = FIRST_PASS_SHARE
+            source = create_array_source("key", _prepare_other(key, settings, axis), sample_rate)
+            blocks = report_progress(
+                split_blocks(samples), len(samples), scale_progress(report, 0.0, start)
+            )
+            decision = decide_by_key(blocks, sample_rate, source, settings, forced)
+        elif decision is None or others:
             start = FIRST_PASS_SHARE
             first_pass = scale_progress(report, 0.0, start)
             decision = _measure_array(
@@ -313,6 +337,7 @@ def gate(
         samples=out,
         original=samples,
         others=others.report(gated_report.bleed),
+        key=KeyTrack(None, decision.key.alignment) if decision.key else None,
         **gated_report.to_fields(),
     )
 
@@ -446,11 +471,12 @@ def _prepare_other_tracks(
     axis: int,
 ) -> OtherTracks:
     sources = [
-        create_array_source(
-            f"against[{index}]",
-            prepare_samples(y, settings, axis if np.ndim(y) == 2 else 0),
-            sample_rate,
-        )
+        create_array_source(f"against[{index}]", _prepare_other(y, settings, axis), sample_rate)
         for index, y in enumerate(against)
     ]
     return OtherTracks(sources, settings, sample_rate, samples.shape[1])
+
+
+def _prepare_other(y: ArrayLike, settings: GateSettings, axis: int) -> Samples:
+    """Return the samples of another recording, which may have fewer dimensions."""
+    return prepare_samples(y, settings, axis if np.ndim(y) == 2 else 0)

@@ -1,11 +1,11 @@
 """Another recording as the key: opened, measured, and aligned with the recording."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noisegate_cli.api.first_pass import decide, measure_file
+from noisegate_cli.api.first_pass import decide
+from noisegate_cli.api.other_tracks import TrackSource, open_track
 from noisegate_cli.api.progress import (
     FIRST_PASS_SHARE,
     ProgressCallback,
@@ -25,7 +25,7 @@ from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.forced import ForcedStretches
 from noisegate_cli.gating.key import KeySource
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.samples import Samples
+from noisegate_cli.samples import Blocks
 
 if TYPE_CHECKING:
     from noisegate_cli.api.other_tracks import OtherTracks
@@ -36,16 +36,35 @@ if TYPE_CHECKING:
 class KeyTrack:
     """A recording that opened the gate of another one."""
 
-    path: Path
+    path: Path | None
+    """None for an array."""
     alignment: Alignment | None
     """Relation between the clocks; None if they have no sound in common, so that both recordings
     were taken to start together."""
 
 
-def check_key(key: str | Path, settings: GateSettings, forced: ForcedStretches) -> None:
-    """Raise SettingsError if the settings exclude another recording as the key."""
+def open_key(key: str | Path, settings: GateSettings) -> TrackSource:
+    """Return the source of a key in a file.
+
+    Raises
+    ------
+    AudioError
+        If the recording cannot be read; the message quotes its path.
+    SettingsError
+        If it is standard input.
+    """
     if Path(key) == STDIO_PATH:
         raise SettingsError("key= needs a file: standard input can be read only once")
+    return open_track(key, settings)
+
+
+def check_key(settings: GateSettings, forced: ForcedStretches, has_others: bool) -> None:
+    """Raise SettingsError if the settings exclude another recording as the key."""
+    if has_others:
+        raise SettingsError(
+            "the bleed in a key= is not excluded by against=: gate the key against the other "
+            "tracks first, and give the result as key="
+        )
     if settings.channels != "linked":
         raise SettingsError(
             f"channels={settings.channels!r} gives each channel its own detector, "
@@ -78,80 +97,69 @@ def decide_with_key(
     if key is None:
         return decide(reader, settings, noises, forced, others, progress)
     assert isinstance(reader, AudioReader)  # because it is not a live stream
+    check_key(settings, forced, bool(others))
     first_pass = scale_progress(progress, 0.0, FIRST_PASS_SHARE)
-    decision = decide_by_key(reader, key, settings, forced, first_pass)
+    source, info = open_key(key, settings), reader.info
+    with reader.reopen() as again, add_path_to_errors(info.path):
+        blocks = report_progress(again.blocks(), info.samples, first_pass)
+        decision = decide_by_key(blocks, info.sample_rate, source, settings, forced)
     return decision, scale_progress(progress, FIRST_PASS_SHARE, 1.0)
 
 
 def decide_by_key(
-    reader: AudioReader,
-    key: str | Path,
+    blocks: Blocks,
+    sample_rate: int,
+    key: TrackSource,
     settings: GateSettings,
     forced: ForcedStretches,
-    progress: ProgressCallback,
 ) -> GateDecision:
     """Return the decision for a gate that another recording opens.
 
     Parameters
     ----------
-    reader
-        The recording; it is read again for the alignment.
+    blocks
+        The recording, which is read for the alignment.
+    sample_rate
+        Of the recording, in Hz.
     key
-        Path of the key.
+        The key.
     settings
         Settings of the gate; the threshold is compared with the key.
     forced
         Stretches in which the gate is open or closed.
-    progress
-        Called with the finished share of the work.
 
     Raises
     ------
     AudioError
-        If the key cannot be read; the message quotes its path.
-    SettingsError
-        If the settings exclude a key.
+        If the key cannot be read; the message begins with its name.
     """
-    check_key(key, settings, forced)
-    path = Path(key)
-    with AudioReader(path, zero_nonfinite=settings.zero_nonfinite) as key_reader:
-        info = key_reader.info
-        with add_path_to_errors(path):
-            settings.key_band(info.sample_rate)
+    with key.add_name_to_errors():
+        settings.key_band(key.sample_rate)
         decision = GateDecision.from_settings(settings, forced=forced)
         if decision is None:
-            decision = measure_file(key_reader, settings, (), lambda _: None).decide()
+            decision = _measure(key, settings)
+    probe, key_probe = AlignmentProbe(sample_rate), AlignmentProbe(key.sample_rate, MARGIN_WINDOWS)
+    for block, last in blocks:
+        probe.process(block, last)
+    with key.add_name_to_errors():
+        for block, last in key.read_once():
+            key_probe.process(block, last)
     source = KeySource(
-        lambda: _read(path, settings),
-        info.sample_rate,
-        info.channels,
+        key.read_once,
+        key.sample_rate,
+        key.channels,
         decision.rule,
         decision.heard_channels,
         decision.subsample,
+        find_alignment(probe, key_probe),
     )
-    source = replace(source, alignment=_align(reader, path, source, progress))
     return GateDecision(decision.rule, settings, decision.suggestion, forced=forced, key=source)
 
 
-def _align(
-    reader: AudioReader, path: Path, source: KeySource, progress: ProgressCallback
-) -> Alignment | None:
-    info = reader.info
-    probe = AlignmentProbe(info.sample_rate)
-    with reader.reopen() as again, add_path_to_errors(info.path):
-        for block, last in report_progress(again.blocks(), info.samples, progress):
-            probe.process(block, last)
-    key_probe = AlignmentProbe(source.sample_rate, MARGIN_WINDOWS)
-    with add_path_to_errors(path):
-        for block, last in source.read():
-            key_probe.process(block, last)
-    return find_alignment(probe, key_probe)
+def _measure(key: TrackSource, settings: GateSettings) -> GateDecision:
+    """Return the decision of a gate for the key itself."""
+    from noisegate_cli.gating.heard_channels import measure_heard_channels
 
-
-def _read(path: Path, settings: GateSettings) -> Iterator[tuple[Samples, bool]]:
-    """Yield the blocks of a recording, which is closed with the iterator."""
-    with (
-        AudioReader(path, zero_nonfinite=settings.zero_nonfinite) as reader,
-        add_path_to_errors(path),
-    ):
-        yield from reader.blocks()
+    return measure_heard_channels(
+        key.read_once(), key.read_once, settings, key.sample_rate, key.channels, key.samples
+    ).decide()

@@ -10,7 +10,7 @@ from noisegate_cli.api.array_input import split_blocks
 from noisegate_cli.errors import AudioError, SettingsError, SignalError
 from noisegate_cli.files.formats import STDIO_PATH
 from noisegate_cli.files.output_target import is_same_file
-from noisegate_cli.files.reader import AudioReader, add_path_to_errors
+from noisegate_cli.files.reader import AudioReader
 from noisegate_cli.gating.alignment import (
     MARGIN_WINDOWS,
     Alignment,
@@ -47,8 +47,24 @@ class TrackSource(NamedTuple):
     name: str
     path: Path | None
     sample_rate: int
+    channels: int
+    samples: int
+    """Length; 0 if unknown."""
     read: Callable[[ExitStack], Blocks]
     """Returns the blocks from the beginning; a file is closed with the stack."""
+
+    def read_once(self) -> Iterator[tuple[Samples, bool]]:
+        """Yield the blocks from the beginning; a file is closed with the iterator."""
+        with ExitStack() as stack:
+            yield from self.read(stack)
+
+    @contextmanager
+    def add_name_to_errors(self) -> Iterator[None]:
+        """Add the name of the track to the message of a SignalError."""
+        try:
+            yield
+        except SignalError as error:
+            raise AudioError(f"{self.name}: {error}") from error
 
 
 def open_track(path: str | Path, settings: GateSettings) -> TrackSource:
@@ -60,15 +76,14 @@ def open_track(path: str | Path, settings: GateSettings) -> TrackSource:
         If the recording cannot be read.
     """
     path = Path(path)
-    if path == STDIO_PATH:
-        raise SettingsError("against= needs files: standard input can be read only once")
 
     def read(stack: ExitStack) -> Blocks:
         reader = AudioReader(path, zero_nonfinite=settings.zero_nonfinite)
         return stack.enter_context(reader).blocks()
 
     with AudioReader(path) as reader:
-        return TrackSource(quote_path(path), path, reader.info.sample_rate, read)
+        info = reader.info
+    return TrackSource(quote_path(path), path, info.sample_rate, info.channels, info.samples, read)
 
 
 def open_tracks(
@@ -77,6 +92,8 @@ def open_tracks(
     """Return the sources of other tracks, and warnings about those that are skipped."""
     sources, warnings = [], []
     for path in paths:
+        if Path(path) == STDIO_PATH:
+            raise SettingsError("against= needs files: standard input can be read only once")
         try:
             sources.append(open_track(path, settings))
         except AudioError as error:
@@ -88,7 +105,8 @@ def open_tracks(
 
 def create_array_source(name: str, samples: Samples, sample_rate: int) -> TrackSource:
     """Return the source of another track in an array, shaped (samples, channels)."""
-    return TrackSource(name, None, sample_rate, lambda _: split_blocks(samples))
+    length, channels = samples.shape
+    return TrackSource(name, None, sample_rate, channels, length, lambda _: split_blocks(samples))
 
 
 def check_other_paths(path: Path, against: Sequence[str | Path]) -> None:
@@ -153,10 +171,8 @@ class OtherTracks:
 
         for index, source in enumerate(self._sources):
             other = AlignmentProbe(source.sample_rate, MARGIN_WINDOWS)
-            with ExitStack() as stack:
-                if source.path:
-                    stack.enter_context(add_path_to_errors(source.path))
-                for block, last in source.read(stack):
+            with source.add_name_to_errors():
+                for block, last in source.read_once():
                     other.process(block, last)
             alignment = find_alignment(self._probe, other)
             if alignment is None:

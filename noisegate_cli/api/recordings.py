@@ -497,7 +497,8 @@ def gate_recording(
     `before_output_appears` is called when all samples are written. If it raises an exception, no
     output appears.
     """
-    _check_combination(plot, excerpt, key, against)
+    if plot and excerpt:
+        raise SettingsError("a picture shows the whole recording: omit plot= or the excerpt")
     started = time.perf_counter()
     noises = measure_noise_file(settings)
     can_stream = (
@@ -615,18 +616,6 @@ def gate_recording(
         others=others.report(gated.bleed),
         key=KeyTrack(Path(key), decision.key.alignment) if key and decision.key else None,
     )
-
-
-def _check_combination(
-    plot: str | Path | None,
-    excerpt: Excerpt | None,
-    key: str | Path | None,
-    against: Sequence[str | Path],
-) -> None:
-    if key is not None and against:
-        raise SettingsError("key= and against= exclude each other: omit one")
-    if plot and excerpt:
-        raise SettingsError("a picture shows the whole recording: omit plot= or the excerpt")
 
 
 def _create_recorder(decision: GateDecision, info: AudioInfo) -> "OverviewRecorder":

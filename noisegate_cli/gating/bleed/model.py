@@ -41,8 +41,8 @@ MIN_AUDIBLE_DB, NO_BLEED_SCORE = 1.0, 1.0
 the score is at least `NO_BLEED_SCORE`."""
 
 MAX_BLEED_EXCESS_DB = 4.0
-"""Mean excess over the bands, relative to the one of bleed, above which the score is positive in any
-case. Where both talk, the excess resembles neither of the two distributions."""
+"""Mean excess over the bands, relative to the one of bleed, above which the score is positive
+whatever the distributions say: where both talk, the excess resembles neither of them."""
 
 ENERGY_MS = 500.0
 """Time over which the energies of the tracks are compared for the first classes."""
@@ -107,7 +107,7 @@ class BleedModel:
         excess_db = (excess - self.bleed.mean).mean(axis=1)
         score = np.maximum(score, excess_db - MAX_BLEED_EXCESS_DB)
         is_audible = levels[:, -1] >= MIN_AUDIBLE_DB
-        return np.where(is_audible, score, np.maximum(score, NO_BLEED_SCORE))
+        return np.asarray(np.where(is_audible, score, np.maximum(score, NO_BLEED_SCORE)))
 
 
 @dataclass(frozen=True, eq=False)
