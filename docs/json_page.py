@@ -30,8 +30,7 @@ A field has the same name and the same meaning in all commands. The
 describes all fields and their types.
 
 - A failure is an object too, with the status `failed` and the message as `error`. The message is
-  also on standard error, and the exit status is not 0. An invalid command line, such as an unknown
-  option, prints no object.
+  also on standard error, and the exit status is not 0: 2 if the command line is invalid.
 - `null` means that there is no such value. A gain of −∞ dB is `"mute"`. A level of −∞ dBFS is
   `null`.
 - Times are in seconds, levels in dBFS, shares from 0 to 1.

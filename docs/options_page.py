@@ -7,10 +7,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from typer.main import get_command
-
 from noisegate_cli.gating.settings import PRESETS
-from noisegate_cli.terminal.cli import app
+from noisegate_cli.terminal.cli import COMMANDS
+from noisegate_cli.terminal.commands import build_command
 from noisegate_cli.terminal.preset_table import build_preset_rows
 
 PAGE = Path(__file__).with_name("options.md")
@@ -37,8 +36,7 @@ EXIT_STATUS = """\
 
 def build_page() -> str:
     """Return the page as Markdown."""
-    commands = get_command(app).commands  # type: ignore[attr-defined]  # it is a group
-    parts = [HEADER, *(_describe_command(name, commands[name]) for name in sorted(commands))]
+    parts = [HEADER, *(_describe_command(name, build_command(name)) for name in sorted(COMMANDS))]
     return "\n".join([*parts, _describe_presets(), EXIT_STATUS])
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from noisegate_cli import GateSettings, gate_file
-from noisegate_cli.api.recordings import analyze_recording
+from noisegate_cli.api.file_analysis import analyze_recording
 from noisegate_cli.terminal.advice import suggest_gate_command
 from noisegate_cli.terminal.summary import format_gate_summary
 from noisegate_cli.terminal.tables import build_analysis_table

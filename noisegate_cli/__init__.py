@@ -14,17 +14,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from noisegate_cli.api.arrays import ArrayGateResult, ArrayLevelReport, analyze, gate, segments
     from noisegate_cli.api.excerpts import Excerpt
+    from noisegate_cli.api.file_analysis import (
+        AnalysisReport,
+        analyze_file,
+        measure_level_histogram,
+    )
+    from noisegate_cli.api.file_gate import gate_file
+    from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.api.gate_stream import GateStream
     from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.api.labels import write_labels
     from noisegate_cli.api.other_tracks import OtherTrack
-    from noisegate_cli.api.recordings import (
-        AnalysisReport,
-        GateResult,
-        analyze_file,
-        gate_file,
-        measure_level_histogram,
-    )
     from noisegate_cli.errors import (
         AudioError,
         LabelsError,
@@ -79,13 +79,9 @@ _PUBLIC_NAMES = {
     "gating.simulation": ("Trial",),
     "gating.detection.verdict": ("Verdict",),
     "gating.timing": ("Timing",),
-    "api.recordings": (
-        "AnalysisReport",
-        "GateResult",
-        "analyze_file",
-        "gate_file",
-        "measure_level_histogram",
-    ),
+    "api.file_analysis": ("AnalysisReport", "analyze_file", "measure_level_histogram"),
+    "api.file_gate": ("gate_file",),
+    "api.gate_result": ("GateResult",),
 }
 
 __all__ = [

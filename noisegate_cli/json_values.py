@@ -8,6 +8,8 @@ from typing import Any
 
 from noisegate_cli.text import escape_undecodable
 
+PLAIN_TYPES = frozenset((type(None), bool, int, float, str, list, tuple, dict))
+
 
 def to_json_value(value: object, significant_digits: int | None = None) -> Any:
     r"""Return `value` as None, bool, int, float, str, list or dict.
@@ -35,8 +37,9 @@ def to_json_value(value: object, significant_digits: int | None = None) -> Any:
     """
     if isinstance(value, Enum):
         value = value.value
-    if hasattr(value, "tolist"):  # NumPy scalars and arrays, without an import of NumPy
-        value = value.tolist()
+    # Most values are of these types. An attribute of them takes long to look up.
+    if type(value) not in PLAIN_TYPES and hasattr(value, "tolist"):
+        value = value.tolist()  # NumPy scalars and arrays, without an import of NumPy
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):

@@ -138,7 +138,7 @@ def escape_undecodable(text: str) -> str:
     >>> print(escape_undecodable("\udcff.wav"))
     \udcff.wav
     """
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def quote_path(path: object) -> str:

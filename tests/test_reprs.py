@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from noisegate_cli import GateSettings, analyze_file, gate_file
-from noisegate_cli.api.recordings import AnalysisReport, GateResult
+from noisegate_cli.api.file_analysis import AnalysisReport
+from noisegate_cli.api.gate_result import GateResult
 from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.gating.analysis import Analyzer, LevelReport
 from noisegate_cli.gating.cutoffs import CutoffReport

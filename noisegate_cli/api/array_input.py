@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.samples import MAX_CHANNELS, Blocks, Samples, block_length, iterate_slices
+from noisegate_cli.samples import MAX_CHANNELS, Samples
 
 MAX_PLAUSIBLE_CHANNELS = 32
 """An array with no more samples than this, and more channels, has its axes swapped: few recordings
@@ -79,8 +79,3 @@ def prepare_samples(y: ArrayLike, settings: GateSettings, axis: int = 0) -> Samp
     if settings.zero_nonfinite and samples.dtype.kind == "f":
         samples = np.where(np.isfinite(samples), samples, samples.dtype.type(0))
     return samples
-
-
-def split_blocks(samples: Samples) -> Blocks:
-    """Return blocks of samples, shaped (samples, channels), each with a flag for the last one."""
-    return iterate_slices(samples, block_length(samples.shape[1], samples.dtype))

@@ -6,45 +6,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
-from functools import partial
-from html import escape
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from noisegate_cli.api.array_input import prepare_samples, split_blocks
-from noisegate_cli.api.key_input import KeyTrack, check_key, decide_by_key
+from noisegate_cli.api.array_input import prepare_samples
+from noisegate_cli.api.decisions import decide
+from noisegate_cli.api.first_pass import measure
 from noisegate_cli.api.labels import GivenSegments, build_forced
 from noisegate_cli.api.noise_input import (
     measure_noise_array,
     measure_noise_file,
     measure_noise_span,
 )
-from noisegate_cli.api.other_tracks import OtherTrack, OtherTracks, create_array_source
 from noisegate_cli.api.pictures import draw_analysis_of, draw_gate_of
-from noisegate_cli.api.progress import (
-    FIRST_PASS_SHARE,
-    Progress,
-    ProgressCallback,
-    open_progress,
-    report_progress,
-    scale_progress,
-)
+from noisegate_cli.api.progress import Progress, open_progress, report_progress
+from noisegate_cli.api.sources import ArraySource
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.gating.analysis import Analyzer, LevelReport
-from noisegate_cli.gating.decision import GateDecision
+from noisegate_cli.gating.analysis import LevelReport
 from noisegate_cli.gating.gate import Gate, GateReport
-from noisegate_cli.gating.heard_channels import measure_heard_channels
 from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
 from noisegate_cli.gating.segments import Segments
 from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
-from noisegate_cli.samples import Blocks, Samples
+from noisegate_cli.samples import Samples
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from noisegate_cli.api.key_input import KeyTrack
+    from noisegate_cli.api.other_tracks import OtherTrack, OtherTracks
+    from noisegate_cli.gating.key import KeySource
     from noisegate_cli.plots.overview import Overview
 
 
@@ -70,6 +63,8 @@ class ArrayGateResult(GateReport):
 
     def _repr_html_(self) -> str:
         """Return the picture and players of an excerpt for a notebook."""
+        from html import escape
+
         from noisegate_cli.api.notebook import show
 
         if self.others or self.key:
@@ -297,36 +292,23 @@ def gate(
     """
     settings = build_settings(settings, preset, changes)
     samples = prepare_samples(y, settings, axis)
-    noises = _measure_noise(samples, y_noise, settings, sample_rate, axis)
+    source = ArraySource(samples, sample_rate)
+    noises = _measure_noise(y_noise, settings, sample_rate, axis)
     forced = build_forced(segments, keep, cut)
-    others = _prepare_other_tracks(samples, against, settings, sample_rate, axis)
+    others = _prepare_other_tracks(source, against, settings, axis) if len(against) else None
+    key_source = None
+    if key is not None:
+        key_source = ArraySource(_prepare_other(key, settings, axis), sample_rate, "key")
     with ExitStack() as stack, open_progress(progress, "gate") as report:
-        decision, start = GateDecision.from_settings(settings, noises, forced), 0.0
-        if key is not None:
-            check_key(settings, forced, bool(others))
-            start = FIRST_PASS_SHARE
-            source = create_array_source("key", _prepare_other(key, settings, axis), sample_rate)
-            blocks = report_progress(
-                split_blocks(samples), len(samples), scale_progress(report, 0.0, start)
-            )
-            decision = decide_by_key(blocks, sample_rate, source, settings, forced)
-        elif decision is None or others:
-            start = FIRST_PASS_SHARE
-            first_pass = scale_progress(report, 0.0, start)
-            decision = _measure_array(
-                samples, settings, sample_rate, noises, first_pass, others=others
-            ).decide()
-            decision = decision.force(forced)
-            others.check_bleed(decision.bleed)
-        references = stack.enter_context(others.open_references())
-        stream = Gate(decision, sample_rate, samples.shape[1], references=references)
+        decision, second_pass = decide(
+            source, settings, report, noises=noises, forced=forced, others=others, key=key_source
+        )
+        references = stack.enter_context(others.open_references()) if others else ()
+        stream = Gate(decision, sample_rate, source.channels, references=references)
         out = np.empty_like(np.asarray(y), order="C", subok=False)
         rows = np.moveaxis(out, axis, 0).reshape(samples.shape)
         end = 0
-        blocks = report_progress(
-            split_blocks(samples), len(samples), scale_progress(report, start, 1.0)
-        )
-        for block, last in blocks:
+        for block, last in report_progress(source.blocks(), source.samples, second_pass):
             gated, _ = stream.process(block, last)
             rows[end : end + len(gated)] = gated
             end += len(gated)
@@ -336,8 +318,8 @@ def gate(
     return ArrayGateResult(
         samples=out,
         original=samples,
-        others=others.report(gated_report.bleed),
-        key=KeyTrack(None, decision.key.alignment) if decision.key else None,
+        others=others.report(gated_report.bleed) if others else (),
+        key=_describe_key(decision.key) if decision.key else None,
         **gated_report.to_fields(),
     )
 
@@ -405,11 +387,11 @@ def analyze(
     """
     settings = build_settings(settings, preset, changes)
     samples = prepare_samples(y, settings, axis)
-    noises = _measure_noise(samples, y_noise, settings, sample_rate, axis)
+    source = ArraySource(samples, sample_rate)
+    noises = _measure_noise(y_noise, settings, sample_rate, axis)
+    noises = noises or measure_noise_span(source, settings)
     with open_progress(progress, "analyze") as report:
-        levels = _measure_array(
-            samples, settings, sample_rate, noises, report, compare=True
-        ).report()
+        levels = measure(source, settings, report, noises=noises, compare=True).report()
     return ArrayLevelReport(
         **{field.name: getattr(levels, field.name) for field in fields(levels)},
         original=samples,
@@ -420,63 +402,31 @@ def analyze(
 
 
 def _measure_noise(
-    samples: Samples,
-    y_noise: ArrayLike | None,
-    settings: GateSettings,
-    sample_rate: int,
-    axis: int,
+    y_noise: ArrayLike | None, settings: GateSettings, sample_rate: int, axis: int
 ) -> NoiseProfiles:
-    """Return the noise profiles of `y_noise`, or of the recording or span in the settings."""
-    return (
-        measure_noise_array(y_noise, settings, sample_rate, axis)
-        or measure_noise_file(settings)
-        or measure_noise_span(split_blocks(samples), settings, sample_rate)
-    )
-
-
-def _measure_array(
-    samples: Samples,
-    settings: GateSettings,
-    sample_rate: int,
-    noises: NoiseProfiles,
-    progress: ProgressCallback,
-    compare: bool = False,
-    others: OtherTracks | None = None,
-) -> Analyzer:
-    length, channels = samples.shape
-    blocks: Blocks = report_progress(split_blocks(samples), length, progress)
-    with ExitStack() as stack:
-        open_others = None
-        if others:
-            blocks = others.probe(blocks)
-            open_others = partial(stack.enter_context, others.align())
-        return measure_heard_channels(
-            blocks,
-            lambda: split_blocks(samples),
-            settings,
-            sample_rate,
-            channels,
-            length,
-            noises,
-            compare,
-            open_others,
-        )
+    """Return the noise profiles of `y_noise`, or of the noise recording in the settings."""
+    noises = measure_noise_array(y_noise, settings, sample_rate, axis)
+    return noises or measure_noise_file(settings)
 
 
 def _prepare_other_tracks(
-    samples: Samples,
-    against: Sequence[ArrayLike],
-    settings: GateSettings,
-    sample_rate: int,
-    axis: int,
+    source: ArraySource, against: Sequence[ArrayLike], settings: GateSettings, axis: int
 ) -> OtherTracks:
-    sources = [
-        create_array_source(f"against[{index}]", _prepare_other(y, settings, axis), sample_rate)
+    from noisegate_cli.api.other_tracks import OtherTracks
+
+    tracks = [
+        ArraySource(_prepare_other(y, settings, axis), source.sample_rate, f"against[{index}]")
         for index, y in enumerate(against)
     ]
-    return OtherTracks(sources, settings, sample_rate, samples.shape[1])
+    return OtherTracks(tracks, settings, source.sample_rate, source.channels)
 
 
 def _prepare_other(y: ArrayLike, settings: GateSettings, axis: int) -> Samples:
     """Return the samples of another recording, which may have fewer dimensions."""
     return prepare_samples(y, settings, axis if np.ndim(y) == 2 else 0)
+
+
+def _describe_key(key: KeySource) -> KeyTrack:
+    from noisegate_cli.api.key_input import KeyTrack
+
+    return KeyTrack(None, key.alignment)

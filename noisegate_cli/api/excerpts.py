@@ -8,6 +8,7 @@ import numpy as np
 
 from noisegate_cli.errors import SettingsError, SignalError
 from noisegate_cli.gating.segments import Segments
+from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import format_time
 
@@ -59,6 +60,10 @@ class SampleSpan(NamedTuple):
         length = int(self.end) - self.start
         return max(0, min(length, samples - self.start)) if samples else length
 
+    def create_cropper(self) -> "Cropper":
+        """Return what cuts blocks of samples to this part."""
+        return Cropper(self)
+
     def check_start(self, samples: int, sample_rate: int) -> None:
         """Raise SignalError if a recording with `samples` samples ends before the part begins."""
         if self.start and self.start >= samples:
@@ -88,21 +93,8 @@ class Cropper:
         return tuple(block[start : int(end)] for block in blocks)
 
 
-class AlignedInput:
-    """Holds the input back until the gate has returned the same samples."""
-
-    def __init__(self) -> None:
-        self._pending: list[Samples] = []
-
-    def process(self, block: Samples, length: int) -> Samples:
-        """Add a block, which is copied, and return the next `length` samples."""
-        samples = np.concatenate([*self._pending, block])
-        self._pending = [samples[length:].copy()]
-        return samples[:length]
-
-
 def choose_span(
-    excerpt: Excerpt, segments: Segments | None, sample_rate: int, hop: int
+    excerpt: Excerpt, segments: Segments | None, settings: GateSettings, sample_rate: int
 ) -> SampleSpan:
     """Return an excerpt in samples, which begins with a whole hop.
 
@@ -114,6 +106,7 @@ def choose_span(
         assert segments is not None
         assert excerpt.duration is not None
         start = find_busiest(segments, excerpt.duration)
+    hop = settings.timing(sample_rate).hop_length
     # A microsample is less than any sample, and more than a rounding error.
     first = int(start * sample_rate + 1e-6) // hop * hop
     if excerpt.duration is None:

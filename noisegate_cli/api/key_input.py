@@ -2,34 +2,23 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from noisegate_cli.api.first_pass import decide
-from noisegate_cli.api.other_tracks import TrackSource, open_track
-from noisegate_cli.api.progress import (
-    FIRST_PASS_SHARE,
-    ProgressCallback,
-    report_progress,
-    scale_progress,
-)
+from noisegate_cli.api.first_pass import measure
+from noisegate_cli.api.progress import ProgressCallback, report_progress
+from noisegate_cli.api.sources import FileSource, Source
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.formats import STDIO_PATH
-from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors
 from noisegate_cli.gating.alignment import (
     MARGIN_WINDOWS,
     Alignment,
     AlignmentProbe,
     find_alignment,
 )
+from noisegate_cli.gating.block_processor import process_all
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.forced import ForcedStretches
 from noisegate_cli.gating.key import KeySource
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.samples import Blocks
-
-if TYPE_CHECKING:
-    from noisegate_cli.api.other_tracks import OtherTracks
-    from noisegate_cli.gating.noise_profile import NoiseProfiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +32,23 @@ class KeyTrack:
     were taken to start together."""
 
 
-def open_key(key: str | Path, settings: GateSettings) -> TrackSource:
-    """Return the source of a key in a file.
+def open_key(key: str | Path, settings: GateSettings) -> FileSource:
+    """Return the key in a file.
 
     Raises
     ------
     AudioError
-        If the recording cannot be read; the message quotes its path.
+        If it cannot be read; the message quotes its path.
     SettingsError
         If it is standard input.
     """
     if Path(key) == STDIO_PATH:
         raise SettingsError("key= needs a file: standard input can be read only once")
-    return open_track(key, settings)
+    return FileSource.open(Path(key), settings)
 
 
-def check_key(settings: GateSettings, forced: ForcedStretches, has_others: bool) -> None:
+def _check_key(settings: GateSettings, forced: ForcedStretches) -> None:
     """Raise SettingsError if the settings exclude another recording as the key."""
-    if has_others:
-        raise SettingsError(
-            "the bleed in a key= is not excluded by against=: gate the key against the other "
-            "tracks first, and give the result as key="
-        )
     if settings.channels != "linked":
         raise SettingsError(
             f"channels={settings.channels!r} gives each channel its own detector, "
@@ -84,82 +68,58 @@ def check_key(settings: GateSettings, forced: ForcedStretches, has_others: bool)
         raise SettingsError("segments= and key= both say where the gate is open: give one of them")
 
 
-def decide_with_key(
-    reader: Reader,
-    settings: GateSettings,
-    noises: "NoiseProfiles",
-    forced: ForcedStretches,
-    others: "OtherTracks | None",
-    progress: ProgressCallback,
-    key: str | Path | None,
-) -> tuple[GateDecision, ProgressCallback]:
-    """Return the decision, by the key if there is one, and the rest of the progress."""
-    if key is None:
-        return decide(reader, settings, noises, forced, others, progress)
-    assert isinstance(reader, AudioReader)  # because it is not a live stream
-    check_key(settings, forced, bool(others))
-    first_pass = scale_progress(progress, 0.0, FIRST_PASS_SHARE)
-    source, info = open_key(key, settings), reader.info
-    with reader.reopen() as again, add_path_to_errors(info.path):
-        blocks = report_progress(again.blocks(), info.samples, first_pass)
-        decision = decide_by_key(blocks, info.sample_rate, source, settings, forced)
-    return decision, scale_progress(progress, FIRST_PASS_SHARE, 1.0)
-
-
 def decide_by_key(
-    blocks: Blocks,
-    sample_rate: int,
-    key: TrackSource,
+    source: Source,
+    key: Source,
     settings: GateSettings,
     forced: ForcedStretches,
+    progress: ProgressCallback,
 ) -> GateDecision:
     """Return the decision for a gate that another recording opens.
 
     Parameters
     ----------
-    blocks
-        The recording, which is read for the alignment.
-    sample_rate
-        Of the recording, in Hz.
+    source
+        The recording; it is read for the alignment.
     key
         The key.
     settings
         Settings of the gate; the threshold is compared with the key.
     forced
         Stretches in which the gate is open or closed.
+    progress
+        Called with the finished share of the work.
 
     Raises
     ------
     AudioError
         If the key cannot be read; the message begins with its name.
+    SettingsError
+        If the settings exclude a key.
     """
-    with key.add_name_to_errors():
+    _check_key(settings, forced)
+    with key.name_in_errors():
         settings.key_band(key.sample_rate)
-        decision = GateDecision.from_settings(settings, forced=forced)
-        if decision is None:
-            decision = _measure(key, settings)
-    probe, key_probe = AlignmentProbe(sample_rate), AlignmentProbe(key.sample_rate, MARGIN_WINDOWS)
-    for block, last in blocks:
-        probe.process(block, last)
-    with key.add_name_to_errors():
-        for block, last in key.read_once():
-            key_probe.process(block, last)
-    source = KeySource(
-        key.read_once,
+    decision = GateDecision.from_settings(settings, forced=forced)
+    if decision is None:
+        decision = measure(key, settings, lambda _: None).decide()
+    key_source = KeySource(
+        key.blocks,
         key.sample_rate,
         key.channels,
         decision.rule,
         decision.heard_channels,
         decision.subsample,
-        find_alignment(probe, key_probe),
+        alignment=_align(source, key, progress),
     )
-    return GateDecision(decision.rule, settings, decision.suggestion, forced=forced, key=source)
+    return GateDecision(decision.rule, settings, decision.suggestion, forced=forced, key=key_source)
 
 
-def _measure(key: TrackSource, settings: GateSettings) -> GateDecision:
-    """Return the decision of a gate for the key itself."""
-    from noisegate_cli.gating.heard_channels import measure_heard_channels
-
-    return measure_heard_channels(
-        key.read_once(), key.read_once, settings, key.sample_rate, key.channels, key.samples
-    ).decide()
+def _align(source: Source, key: Source, progress: ProgressCallback) -> Alignment | None:
+    probe = AlignmentProbe(source.sample_rate)
+    with source.name_in_errors():
+        process_all(probe, report_progress(source.blocks(), source.samples, progress))
+    key_probe = AlignmentProbe(key.sample_rate, MARGIN_WINDOWS)
+    with key.name_in_errors():
+        process_all(key_probe, key.blocks())
+    return find_alignment(probe, key_probe)

@@ -1,5 +1,6 @@
 """Measure noise profiles from a noise recording or from a time span of the recording itself."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from noisegate_cli.api.array_input import prepare_samples, split_blocks
+from noisegate_cli.api.array_input import prepare_samples
+from noisegate_cli.api.sources import ArraySource, FileSource, Source
 from noisegate_cli.errors import SettingsError, SignalError
-from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors
+from noisegate_cli.gating.block_processor import process_all
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Blocks
 from noisegate_cli.text import format_time
@@ -22,29 +24,18 @@ def measure_noise_file(settings: GateSettings) -> "NoiseProfiles":
     """Return the noise profiles of the noise recording; empty if the settings name none."""
     if settings.noise_file is None:
         return ()
-    path = Path(settings.noise_file)
-    with (
-        AudioReader(path, zero_nonfinite=settings.zero_nonfinite) as reader,
-        add_path_to_errors(path),
-    ):
-        return measure_noise_profiles(reader.blocks(), settings, reader.info.sample_rate)
+    source = FileSource.open(Path(settings.noise_file), settings)
+    with source.name_in_errors():
+        return measure_noise_profiles(source.blocks(), settings, source.sample_rate)
 
 
-def measure_noise_span_of_reader(reader: Reader, settings: GateSettings) -> "NoiseProfiles":
+def measure_noise_span(source: Source, settings: GateSettings) -> "NoiseProfiles":
     """Return the noise profiles of the noise span of a recording; empty without a noise span."""
     if settings.noise_span is None:
         return ()
-    assert isinstance(reader, AudioReader)  # because it is not a live stream
-    with reader.reopen() as first, add_path_to_errors(reader.info.path):
-        return measure_noise_span(first.blocks(), settings, reader.info.sample_rate)
-
-
-def measure_noise_span(blocks: Blocks, settings: GateSettings, sample_rate: int) -> "NoiseProfiles":
-    """Return the noise profiles of the noise span in `blocks`; empty without a noise span."""
-    if settings.noise_span is None:
-        return ()
-    span = _select_span(blocks, sample_rate, *settings.noise_span)
-    return measure_noise_profiles(span, settings, sample_rate)
+    with source.name_in_errors(), closing(source.blocks()) as blocks:
+        span = _select_span(blocks, source.sample_rate, *settings.noise_span)
+        return measure_noise_profiles(span, settings, source.sample_rate)
 
 
 def measure_noise_array(
@@ -60,7 +51,8 @@ def measure_noise_array(
     if not settings.needs_noise:
         raise SettingsError("a spectral mask with a threshold does not use noise: omit y_noise=")
     samples = prepare_samples(y_noise, settings, axis if np.ndim(y_noise) == 2 else 0)
-    return measure_noise_profiles(split_blocks(samples), settings, sample_rate)
+    source = ArraySource(samples, sample_rate)
+    return measure_noise_profiles(source.blocks(), settings, sample_rate)
 
 
 def measure_noise_profiles(
@@ -69,10 +61,7 @@ def measure_noise_profiles(
     """Return the noise profiles of a recording that contains only noise."""
     from noisegate_cli.gating.spectral.noise_estimation import NoiseMeter
 
-    meter = NoiseMeter(settings, sample_rate)
-    for block, last in blocks:
-        meter.process(block, last)
-    return meter.compute_profiles()
+    return process_all(NoiseMeter(settings, sample_rate), blocks).compute_profiles()
 
 
 def _select_span(blocks: Blocks, sample_rate: int, start_s: float, end_s: float) -> Blocks:

@@ -1,31 +1,35 @@
 """Other tracks of the same session: aligned with a recording, and read for their bleed."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from noisegate_cli.api.array_input import split_blocks
+from noisegate_cli.api.sources import FileSource, Source
 from noisegate_cli.errors import AudioError, SettingsError, SignalError
 from noisegate_cli.files.formats import STDIO_PATH
 from noisegate_cli.files.output_target import is_same_file
-from noisegate_cli.files.reader import AudioReader
 from noisegate_cli.gating.alignment import (
     MARGIN_WINDOWS,
     Alignment,
     AlignmentProbe,
     find_alignment,
 )
+from noisegate_cli.gating.bleed.references import (
+    MIN_COMMON_BANDS,
+    ReferencePowers,
+    count_common_bands,
+)
 from noisegate_cli.gating.bleed.report import BleedReport
+from noisegate_cli.gating.block_processor import process_all
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.samples import Blocks, Samples
+from noisegate_cli.samples import Blocks
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.bleed.learner import LearnedBleed
-    from noisegate_cli.gating.bleed.references import ReferencePowers
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,72 +45,29 @@ class OtherTrack:
     sound and bleed cannot be told apart."""
 
 
-class TrackSource(NamedTuple):
-    """A track that can be read several times."""
-
-    name: str
-    path: Path | None
-    sample_rate: int
-    channels: int
-    samples: int
-    """Length; 0 if unknown."""
-    read: Callable[[ExitStack], Blocks]
-    """Returns the blocks from the beginning; a file is closed with the stack."""
-
-    def read_once(self) -> Iterator[tuple[Samples, bool]]:
-        """Yield the blocks from the beginning; a file is closed with the iterator."""
-        with ExitStack() as stack:
-            yield from self.read(stack)
-
-    @contextmanager
-    def add_name_to_errors(self) -> Iterator[None]:
-        """Add the name of the track to the message of a SignalError."""
-        try:
-            yield
-        except SignalError as error:
-            raise AudioError(f"{self.name}: {error}") from error
-
-
-def open_track(path: str | Path, settings: GateSettings) -> TrackSource:
-    """Return the source of another track.
+def open_tracks(
+    paths: Sequence[str | Path], settings: GateSettings, skip_unreadable: bool
+) -> tuple[list[FileSource], list[str]]:
+    """Return other tracks, and warnings about those that are skipped.
 
     Raises
     ------
     AudioError
-        If the recording cannot be read.
+        If a track cannot be read and `skip_unreadable` is false.
+    SettingsError
+        If a track is standard input.
     """
-    path = Path(path)
-
-    def read(stack: ExitStack) -> Blocks:
-        reader = AudioReader(path, zero_nonfinite=settings.zero_nonfinite)
-        return stack.enter_context(reader).blocks()
-
-    with AudioReader(path) as reader:
-        info = reader.info
-    return TrackSource(quote_path(path), path, info.sample_rate, info.channels, info.samples, read)
-
-
-def open_tracks(
-    paths: Sequence[str | Path], settings: GateSettings, skip_unreadable: bool
-) -> tuple[list[TrackSource], list[str]]:
-    """Return the sources of other tracks, and warnings about those that are skipped."""
     sources, warnings = [], []
-    for path in paths:
-        if Path(path) == STDIO_PATH:
+    for path in map(Path, paths):
+        if path == STDIO_PATH:
             raise SettingsError("against= needs files: standard input can be read only once")
         try:
-            sources.append(open_track(path, settings))
+            sources.append(FileSource.open(path, settings))
         except AudioError as error:
             if not skip_unreadable:
                 raise
             warnings.append(f"another track is not used: {error}")
     return sources, warnings
-
-
-def create_array_source(name: str, samples: Samples, sample_rate: int) -> TrackSource:
-    """Return the source of another track in an array, shaped (samples, channels)."""
-    length, channels = samples.shape
-    return TrackSource(name, None, sample_rate, channels, length, lambda _: split_blocks(samples))
 
 
 def check_other_paths(path: Path, against: Sequence[str | Path]) -> None:
@@ -127,32 +88,38 @@ class OtherTracks:
 
     Parameters
     ----------
-    sources
+    tracks
         The other tracks.
     settings
         Settings of the gate.
     sample_rate, channels
         Of the recording.
     warnings
-        Warnings about other tracks that were given and are not among the sources.
+        Warnings about other tracks that were given and are not among `tracks`.
     """
 
     def __init__(
         self,
-        sources: Sequence[TrackSource],
+        tracks: Sequence[Source],
         settings: GateSettings,
         sample_rate: int,
         channels: int,
         warnings: Sequence[str] = (),
     ) -> None:
-        self._sources = sources
-        self._extractor = BandLevelExtractor(settings, sample_rate, channels) if sources else None
+        self._tracks = tracks
         self._probe = AlignmentProbe(sample_rate)
-        self._alignments: list[Alignment | None] = [None] * len(sources)
+        self._extractor = BandLevelExtractor(settings, sample_rate, channels)
+        self._alignments: list[Alignment | None] = [None] * len(tracks)
         self.warnings = list(warnings)
 
     def __bool__(self) -> bool:
-        return bool(self._sources)
+        return bool(self._tracks)
+
+    @property
+    def used(self) -> list[tuple[Source, Alignment]]:
+        """The tracks that are used, with their alignments."""
+        pairs = zip(self._tracks, self._alignments, strict=True)
+        return [(track, alignment) for track, alignment in pairs if alignment]
 
     def probe(self, blocks: Blocks) -> Blocks:
         """Yield the blocks of the recording, and store what `align` needs."""
@@ -161,27 +128,23 @@ class OtherTracks:
             yield block, last
 
     @contextmanager
-    def align(self) -> "Iterator[list[ReferencePowers]]":
+    def align(self) -> Iterator[list[ReferencePowers]]:
         """Find lag and clock drift of all tracks, and yield as `open_references` does.
 
         All blocks of the recording must have passed `probe`.
         """
-        assert self._extractor
-        from noisegate_cli.gating.bleed.references import MIN_COMMON_BANDS, count_common_bands
-
-        for index, source in enumerate(self._sources):
-            other = AlignmentProbe(source.sample_rate, MARGIN_WINDOWS)
-            with source.add_name_to_errors():
-                for block, last in source.read_once():
-                    other.process(block, last)
+        for index, track in enumerate(self._tracks):
+            other = AlignmentProbe(track.sample_rate, MARGIN_WINDOWS)
+            with track.name_in_errors():
+                process_all(other, track.blocks())
             alignment = find_alignment(self._probe, other)
             if alignment is None:
                 self.warnings.append(
-                    f"{source.name} has no sound in common with this recording: it is not used"
+                    f"{track.name} has no sound in common with this recording: it is not used"
                 )
-            elif count_common_bands(self._extractor, source.sample_rate) < MIN_COMMON_BANDS:
+            elif count_common_bands(self._extractor, track.sample_rate) < MIN_COMMON_BANDS:
                 self.warnings.append(
-                    f"{source.name} has too low a sample rate ({source.sample_rate} Hz): "
+                    f"{track.name} has too low a sample rate ({track.sample_rate} Hz): "
                     "it is not used"
                 )
                 alignment = None
@@ -190,43 +153,18 @@ class OtherTracks:
             yield references
 
     @contextmanager
-    def open_references(self) -> "Iterator[list[ReferencePowers]]":
+    def open_references(self) -> Iterator[list[ReferencePowers]]:
         """Yield the powers of the tracks that are used, each at its beginning."""
-        if not self._sources:  # A plain gate does not load the modules of bleed.
-            yield []
-            return
-        from noisegate_cli.gating.bleed.references import ReferencePowers
-
         with ExitStack() as stack:
             yield [
-                ReferencePowers(source.read(stack), source.sample_rate, alignment, self._extractor)
-                for source, alignment in zip(self._sources, self._alignments, strict=True)
-                if alignment and self._extractor
-            ]
-
-    def check_bleed(self, bleed: "LearnedBleed | None") -> None:
-        """Raise SignalError if a track contains the same sound as the recording.
-
-        Other tracks without any bleed that can be told from the own sound cause a warning.
-        """
-        if bleed is None:
-            return
-        if bleed.identical:
-            gate, reference = bleed.identical[0]
-            if not bleed.references:
-                raise SignalError(
-                    f"channels {gate + 1} and {reference + 1} contain the same sound: "
-                    "channels='exclusive' needs one source in each channel"
+                ReferencePowers(
+                    stack.enter_context(closing(track.blocks())),
+                    track.sample_rate,
+                    alignment,
+                    self._extractor,
                 )
-            used = [s for s, a in zip(self._sources, self._alignments, strict=True) if a]
-            raise SignalError(
-                f"{used[reference].name} contains the same sound as this recording: "
-                "give the track of another microphone"
-            )
-        if not any(bleed.models):
-            self.warnings.append(
-                "no bleed can be distinguished from its own sound: the gate does not close for it"
-            )
+                for track, alignment in self.used
+            ]
 
     def report(self, bleed: BleedReport | None) -> tuple[OtherTrack, ...]:
         """Return the tracks with their alignments and the levels of their bleed."""
@@ -234,11 +172,30 @@ class OtherTracks:
         for _, reference, level_db in bleed.levels if bleed else ():
             if level_db is not None:
                 levels[reference] = max(level_db, levels.get(reference, level_db))
-        tracks, used = [], 0
-        for source, alignment in zip(self._sources, self._alignments, strict=True):
-            track = OtherTrack(source.path, alignment)
-            if alignment:
-                track = replace(track, level_db=levels.get(used))
-                used += 1
-            tracks.append(track)
-        return tuple(tracks)
+        numbers = iter(range(len(self._tracks)))
+        return tuple(
+            OtherTrack(track.path, alignment, levels.get(next(numbers)) if alignment else None)
+            for track, alignment in zip(self._tracks, self._alignments, strict=True)
+        )
+
+
+def check_bleed(bleed: "LearnedBleed", others: OtherTracks | None) -> None:
+    """Raise SignalError if another track or channel contains the same sound as the recording.
+
+    Other tracks without any bleed that can be told from the own sound cause a warning.
+    """
+    if bleed.identical:
+        gate, reference = bleed.identical[0]
+        if others:
+            raise SignalError(
+                f"{others.used[reference][0].name} contains the same sound as this recording: "
+                "give the track of another microphone"
+            )
+        raise SignalError(
+            f"channels {gate + 1} and {reference + 1} contain the same sound: "
+            "channels='exclusive' needs one source in each channel"
+        )
+    if others and not any(bleed.models):
+        others.warnings.append(
+            "no bleed can be distinguished from its own sound: the gate does not close for it"
+        )

@@ -94,12 +94,20 @@ def plan_outputs(
     LabelsError
         If the name of the labels has the ending of no format.
     """
-    info = replace(reader.info, samples=samples)
-    audio_only = replace(info, has_other_tracks=False)
-    path = _resolve_output_path(reader.info, output, options)
+    info = reader.info
+    path = _resolve_output_path(info, output, options)
+    if samples != info.samples:
+        info = replace(info, samples=samples)
+    audio_only = replace(info, has_other_tracks=False) if info.has_other_tracks else info
     target = output_info(audio_only if is_excerpt else info, path, options)
-    doubled = replace(audio_only, samples=2 * samples)
-    other_options = replace(options, bit_rate=None, quality=None)
+    residue_info = comparison_info = None
+    if residue or comparison:
+        other_options = replace(options, bit_rate=None, quality=None)
+        if residue:
+            residue_info = output_info(audio_only, Path(residue), other_options)
+        if comparison:
+            doubled = replace(audio_only, samples=2 * samples)
+            comparison_info = output_info(doubled, Path(comparison), other_options)
     label_path = Path(labels) if labels else None
     if options.labels:
         label_path = target.path.with_name(f"{target.path.name}.{options.labels}")
@@ -109,8 +117,8 @@ def plan_outputs(
         find_output_format(label_path)
     outputs = Outputs(
         target,
-        output_info(audio_only, Path(residue), other_options) if residue else None,
-        output_info(doubled, Path(comparison), other_options) if comparison else None,
+        residue_info,
+        comparison_info,
         label_path,
         reader.info.path == target.path == STDIO_PATH and _is_live(reader, target),
     )
@@ -131,6 +139,15 @@ def describe_lost_tracks(source: AudioInfo, target: AudioInfo) -> list[str]:
         f"its audio starts {abs(source.delay):.3f} s {side} the picture: "
         "the output begins with the audio"
     ]
+
+
+def warn_ignored_channels(heard: tuple[int, ...] | None, info: AudioInfo) -> list[str]:
+    """Return a warning about the channels that do not open the gate, if there are any."""
+    ignored = [str(i + 1) for i in range(info.channels) if heard is not None and i not in heard]
+    if not ignored:
+        return []
+    subject = "channel {} contains" if len(ignored) == 1 else "channels {} contain"
+    return [f"{subject.format(', '.join(ignored))} only steady noise and cannot open the gate"]
 
 
 def can_copy(

@@ -3,81 +3,70 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noisegate_cli.api.array_input import split_blocks
-from noisegate_cli.api.key_input import decide_with_key
-from noisegate_cli.api.noise_input import (
-    measure_noise_file,
-    measure_noise_span,
-    measure_noise_span_of_reader,
-)
+from noisegate_cli.api.decisions import decide
+from noisegate_cli.api.noise_input import measure_noise_file
 from noisegate_cli.api.progress import ProgressCallback, report_progress
+from noisegate_cli.api.sources import ArraySource, FileSource, Source
 from noisegate_cli.errors import AudioError
 from noisegate_cli.files.formats import STDIO_PATH
-from noisegate_cli.files.reader import Reader, add_path_to_errors, open_reader
+from noisegate_cli.files.reader import open_reader
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
 from noisegate_cli.gating.gate import Gate
-from noisegate_cli.gating.heard_channels import measure_heard_channels
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.plots.overview import Overview, OverviewRecorder
-from noisegate_cli.samples import Blocks, Samples
+from noisegate_cli.samples import Samples
 
 if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat
     from noisegate_cli.gating.noise_profile import NoiseProfiles
 
 
-def record_blocks(
-    blocks: Blocks,
+def record(
+    source: Source,
     decision: GateDecision,
-    sample_rate: int,
-    channels: int,
-    recorder: OverviewRecorder,
-    quantization_step: int = 1,
-) -> Overview:
-    """Gate blocks of samples, and return the overview that `recorder` has made of it."""
-    stream = Gate(
-        decision,
-        sample_rate,
-        channels,
-        quantization_step=quantization_step,
-        residue=True,
-        on_frames=recorder.add_frames,
-        on_gains=recorder.add_gains,
-    )
-    for block, last in blocks:
-        kept, removed = stream.process(block, last)
-        assert removed is not None
-        recorder.add_samples(block, kept, removed, last)
-    return recorder.finish(stream.report)
-
-
-def record_reader(
-    reader: Reader,
-    decision: GateDecision,
-    progress: ProgressCallback,
+    progress: ProgressCallback = lambda _: None,
     *,
     with_spectrogram: bool = False,
     excerpt: tuple[int, int] | None = None,
 ) -> Overview:
-    """Gate a recording that is open for reading, and return the overview."""
-    info = reader.info
+    """Gate a recording, and return the overview.
+
+    Parameters
+    ----------
+    source
+        The recording.
+    decision
+        Rule and settings of the gate.
+    progress
+        Called with the finished share of the pass.
+    with_spectrogram
+        Whether the overview has a spectrogram.
+    excerpt
+        First sample of the samples that the overview holds, and first sample after them.
+    """
     recorder = OverviewRecorder(
         decision,
-        info.sample_rate,
-        info.samples,
+        source.sample_rate,
+        source.samples,
         with_spectrogram=with_spectrogram,
         excerpt=excerpt,
     )
-    with add_path_to_errors(info.path):
-        return record_blocks(
-            report_progress(reader.blocks(), info.samples, progress),
+    with source.name_in_errors():
+        gate = Gate(
             decision,
-            info.sample_rate,
-            info.channels,
-            recorder,
-            info.quantization_step(info.dtype),
+            source.sample_rate,
+            source.channels,
+            quantization_step=source.quantization_step,
+            residue=True,
+            on_frames=recorder.add_frames,
+            on_gains=recorder.add_gains,
         )
+        for block, last in report_progress(source.blocks(), source.samples, progress):
+            kept, removed = gate.process(block, last)
+            assert removed is not None
+            recorder.add_samples(block, kept, removed, last)
+    return recorder.finish(gate.report)
 
 
 def record_file(
@@ -101,11 +90,16 @@ def record_file(
         raise AudioError("standard input can't be read again: use plot= while it is gated")
     noises = measure_noise_file(settings)
     with open_reader(path, raw, zero_nonfinite=settings.zero_nonfinite) as reader:
-        noises = noises or measure_noise_span_of_reader(reader, settings)
-        decision, _ = decide_with_key(reader, settings, noises, forced, None, lambda _: None, key)
-        return record_reader(
-            reader, decision, lambda _: None, with_spectrogram=with_spectrogram, excerpt=excerpt
+        source = FileSource(reader)
+        key_source = None
+        if key is not None:
+            from noisegate_cli.api.key_input import open_key
+
+            key_source = open_key(key, settings)
+        decision, _ = decide(
+            source, settings, lambda _: None, noises=noises, forced=forced, key=key_source
         )
+        return record(source, decision, with_spectrogram=with_spectrogram, excerpt=excerpt)
 
 
 def record_array(
@@ -122,23 +116,7 @@ def record_array(
 
     `noises` are the noise profiles that the caller of `gate` gave, if any.
     """
-    length, channels = samples.shape
+    source = ArraySource(samples, sample_rate)
     noises = noises or measure_noise_file(settings)
-    noises = noises or measure_noise_span(split_blocks(samples), settings, sample_rate)
-    decision = GateDecision.from_settings(settings, noises, forced)
-    if decision is None:
-        blocks = split_blocks(samples)
-        measured = measure_heard_channels(
-            blocks,
-            lambda: split_blocks(samples),
-            settings,
-            sample_rate,
-            channels,
-            length,
-            noises,
-        )
-        decision = measured.decide().force(forced)
-    recorder = OverviewRecorder(
-        decision, sample_rate, length, with_spectrogram=with_spectrogram, excerpt=excerpt
-    )
-    return record_blocks(split_blocks(samples), decision, sample_rate, channels, recorder)
+    decision, _ = decide(source, settings, lambda _: None, noises=noises, forced=forced)
+    return record(source, decision, with_spectrogram=with_spectrogram, excerpt=excerpt)

@@ -9,8 +9,9 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.json_values import to_json_value
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.recordings import GateResult
+    from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.gating.cutoffs import CutoffReport
+    from noisegate_cli.gating.gate import GateReport
 
 MUTE_TEXT = "mute"
 """A gain of −∞ dB. JSON has no infinite numbers, and null means that a value is not given."""
@@ -76,6 +77,16 @@ def encode_cutoffs(cutoffs: "CutoffReport") -> dict[str, Any]:
             for cutoff in cutoffs.worst
         ],
     }
+
+
+def encode_segments(report: "GateReport") -> list[dict[str, float]]:
+    """Return the open stretches in seconds, with their channel if each has a gate of its own."""
+    edges = report.segments.edges
+    return [
+        {"start": start, "end": end} | ({"channel": channel} if len(edges) > 1 else {})
+        for channel, spans in enumerate(edges, 1)
+        for start, end in spans
+    ]
 
 
 def encode_bleed(result: "GateResult") -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ exceptions that report the death of a worker, and in how they are stopped.
 """
 
 import logging
+import math
 import multiprocessing
 import os
 import pickle
@@ -33,6 +34,9 @@ A short queue limits memory. A cluster needs a longer queue because its latency 
 
 MAX_JOBS_PER_PROCESS = 5000
 """Jobs per process before it is replaced, which limits memory leaks in libraries."""
+
+POLLS_PER_TIMEOUT, MAX_POLL_INTERVAL_S = 10, 1.0
+"""Number of intervals in which a timeout is counted, and their maximum length."""
 
 TERMINATION_TIMEOUT_S = 5.0
 """Time that a terminated process has for its clean-up before it is killed."""
@@ -199,7 +203,7 @@ class WorkerProcess:
                 self._is_ready = True
             self._connection.send_bytes(chunk)
             while len(results) < len(jobs):
-                if not self._connection.poll(timeout_s):
+                if not self._wait_for_message(timeout_s):
                     self.kill()
                     reason = f"it made no progress for {timeout_s:g} s, is the file damaged?"
                     return [*results, LostJob(f"{reason} A larger timeout_s= allows more time")]
@@ -211,6 +215,18 @@ class WorkerProcess:
             raise WorkerDeathError from error
         self.job_count += len(jobs)
         return results
+
+    def _wait_for_message(self, timeout_s: float | None) -> bool:
+        """Return whether the process sends a message in time.
+
+        The time in which this process is stopped, as by Ctrl-Z, does not count: the workers are
+        stopped too. Therefore the timeout is counted in intervals, of which a stop ends only one.
+        """
+        if timeout_s is None:
+            return self._connection.poll(None)
+        interval_s = min(timeout_s / POLLS_PER_TIMEOUT, MAX_POLL_INTERVAL_S)
+        intervals = math.ceil(timeout_s / interval_s)
+        return any(self._connection.poll(interval_s) for _ in range(intervals))
 
     def kill(self) -> None:
         """Terminate the process; kill it if it does not clean up in time."""

@@ -64,6 +64,8 @@ class BatchConfig:
     """Path of a CSV file with the results of all recordings."""
     plot_path: Path | None = None
     """Path of a picture of the recordings to review first."""
+    with_segments: bool = False
+    """Whether the observer receives the open stretches of each recording."""
     dry_run: bool = False
     """Whether only to report what the batch would do."""
 

@@ -24,11 +24,11 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any
 
+from noisegate_cli.batch.encoded_settings import add_default_settings, decode_settings
 from noisegate_cli.batch.records import (
     RESULT_COLUMNS,
+    SEGMENTS_KEY,
     RecordingResult,
-    add_default_settings,
-    decode_settings,
     get_columns,
 )
 from noisegate_cli.errors import OutputError
@@ -221,7 +221,7 @@ def _encode_result(result: RecordingResult) -> bytes:
             "options": options,
             "shared": result.shared,
             "versions": result.versions,
-            "result": result.result,
+            "result": {k: v for k, v in result.result.items() if k != SEGMENTS_KEY},
         }
     return (json.dumps(line, allow_nan=False) + "\n").encode()
 

@@ -13,13 +13,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from noisegate_cli.batch.encoded_settings import decode_settings
 from noisegate_cli.batch.records import (
     RESULT_COLUMNS,
     Recording,
     RecordingResult,
     RecordingState,
     ReviewCandidate,
-    decode_settings,
     get_columns,
 )
 from noisegate_cli.errors import OutputError

@@ -1,21 +1,8 @@
 """Records of one recording in a batch."""
 
-import json
-from functools import lru_cache
-from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
-from noisegate_cli.api.result_data import MUTE_TEXT, encode_settings_values
-from noisegate_cli.files.output_naming import OutputOptions
-from noisegate_cli.gating.parsing import AUTO
-from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.json_values import to_json_value
-
 RecordingState = Literal["pending", "done", "skipped", "failed"]
-
-MAX_SETTING_CHARS = 1000
-"""Maximum length of a setting as JSON. A longer one, such as a noise profile, is only compared, and
-its digest is stored instead."""
 
 RESULT_COLUMNS = (
     "duration_s",
@@ -31,6 +18,9 @@ RESULT_COLUMNS = (
     "seconds",
 )
 """Figures of a result that the plan stores; see `get_columns`."""
+
+SEGMENTS_KEY = "segments"
+"""Open stretches in a result, on request. The manifest omits them, because they may be many."""
 
 
 class RecordingResult(NamedTuple):
@@ -53,7 +43,7 @@ class RecordingResult(NamedTuple):
     output_size: int | None = None
     output_mtime_ns: int | None = None
     settings_json: str | None = None
-    """Settings and output options; see `encode_settings`."""
+    """Settings and output options; see `encoded_settings.encode_settings`."""
     shared: str | None = None
     """Fingerprint of the recordings that share the threshold; None if it is not shared."""
     versions: dict[str, str] = {}  # noqa: RUF012  # never changed; a NamedTuple has no factories
@@ -108,61 +98,3 @@ class ReviewCandidate(NamedTuple):
     cutoffs: int
     cutoff_times: str
     """Times of the worst cut-offs in seconds, separated by spaces."""
-
-
-@lru_cache(maxsize=64)
-def encode_settings(
-    settings: GateSettings, options: OutputOptions, tracks: str | None = None
-) -> str:
-    """Return settings and output options as JSON; equal settings give equal text.
-
-    `tracks` is a fingerprint of the other tracks of the session, if there are any.
-    """
-    others = {} if tracks is None else {"against": tracks}
-    return json.dumps([_to_json_dict(settings) | others, _to_json_dict(options)])
-
-
-@lru_cache(maxsize=64)
-def decode_settings(settings_json: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return settings and output options as dicts, which are cached and must not be modified."""
-    settings, options = json.loads(settings_json)
-    return settings, options
-
-
-@lru_cache(maxsize=64)
-def add_default_settings(settings_json: str) -> str:
-    """Return encoded settings with defaults for those that an older version did not have."""
-    defaults = decode_settings(encode_settings(GateSettings(), OutputOptions()))
-    values = json.loads(settings_json)
-    settings, options = (
-        default | (value or {}) for default, value in zip(defaults, values, strict=True)
-    )
-    return json.dumps([_restore_mute(settings), options])
-
-
-def _restore_mute(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings with "mute" where version 0.1 stored null for an infinite value.
-
-    With an automatic threshold null may also have been the default, so it stays.
-    """
-    if settings["reduction_db"] is None:
-        settings |= {"reduction_db": MUTE_TEXT}
-    is_range_given = settings["threshold"] != AUTO and settings["target_floor_db"] is None
-    if settings["range_db"] is None and is_range_given:
-        settings |= {"range_db": MUTE_TEXT}
-    return settings
-
-
-def _to_json_dict(value: GateSettings | OutputOptions) -> dict[str, Any]:
-    return {
-        name: setting
-        if len(text := json.dumps(setting)) <= MAX_SETTING_CHARS
-        else blake2b(text.encode(), digest_size=16).hexdigest()
-        for name, setting in _encode_values(value).items()
-    }
-
-
-def _encode_values(value: GateSettings | OutputOptions) -> dict[str, Any]:
-    if isinstance(value, GateSettings):
-        return encode_settings_values(value)
-    return dict(to_json_value(value))

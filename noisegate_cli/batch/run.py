@@ -19,6 +19,7 @@ from noisegate_cli.batch.disk_space import (
     find_existing_parent,
     get_free_bytes,
 )
+from noisegate_cli.batch.encoded_settings import encode_settings
 from noisegate_cli.batch.executors import DaskWorkerPool, ProcessWorkerPool, WorkerPool
 from noisegate_cli.batch.incremental import (
     REASON_CHECKSUM,
@@ -40,7 +41,6 @@ from noisegate_cli.batch.records import (
     Recording,
     RecordingResult,
     RecordingState,
-    encode_settings,
 )
 from noisegate_cli.batch.sessions import MAX_SESSION_TRACKS, Sessions
 from noisegate_cli.batch.thresholds import SharedThresholds
@@ -279,17 +279,20 @@ class BatchRun:
             previous, reason = recording.previous, recording.reason
             yield Job(
                 recording.name,
-                os.path.join(batch.root, recording.name),
-                os.path.join(batch.output, recording.output),
-                recording.size,
-                pickle_settings(self._settings_for(recording.name), options),
-                batch.checksum,
-                previous.digest if previous and reason == REASON_CHECKSUM else None,
-                reason in (REASON_FORCED, REASON_INTERRUPTED),
-                are_repeatable,
-                (previous.output_size, previous.output_mtime_ns) if previous else None,
-                batch.fsync,
-                self._find_other_tracks(recording),
+                source=os.path.join(batch.root, recording.name),
+                output=os.path.join(batch.output, recording.output),
+                size=recording.size,
+                pickled_settings=pickle_settings(self._settings_for(recording.name), options),
+                needs_digest=batch.checksum,
+                previous_digest=previous.digest if previous and reason == REASON_CHECKSUM else None,
+                force=reason in (REASON_FORCED, REASON_INTERRUPTED),
+                is_repeatable=are_repeatable,
+                previous_output=(previous.output_size, previous.output_mtime_ns)
+                if previous
+                else None,
+                fsync=batch.fsync,
+                against=self._find_other_tracks(recording),
+                with_segments=batch.with_segments,
             )
 
     def _record_started(self, chunks: Iterable[list[Job]]) -> Iterator[list[Job]]:

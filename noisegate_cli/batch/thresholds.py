@@ -11,11 +11,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from noisegate_cli.batch.encoded_settings import encode_settings
 from noisegate_cli.batch.executors import WorkerPool
 from noisegate_cli.batch.interface import ThresholdScope
 from noisegate_cli.batch.job_runner import JobRunner, split_into_chunks
 from noisegate_cli.batch.plan import Plan
-from noisegate_cli.batch.records import encode_settings
 from noisegate_cli.batch.worker import Job, LostJob, decode_histogram, measure_job, pickle_settings
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.gating.settings import GateSettings

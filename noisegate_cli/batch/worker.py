@@ -4,7 +4,6 @@ The parent process imports this module to create jobs but never runs them. There
 audio libraries are imported inside the functions that need them.
 """
 
-import faulthandler
 import multiprocessing
 import os
 import pickle
@@ -21,9 +20,9 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from noisegate_cli import __version__
-from noisegate_cli.api.result_data import summarize_result
+from noisegate_cli.api.result_data import encode_segments, summarize_result
 from noisegate_cli.batch.incremental import SKIP_DONE_BEFORE, SKIP_FOREIGN_OUTPUT, is_unmodified
-from noisegate_cli.batch.records import RecordingResult, RecordingState
+from noisegate_cli.batch.records import SEGMENTS_KEY, RecordingResult, RecordingState
 from noisegate_cli.errors import AudioError, NoisegateError, OutputExistsError
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.unfinished import remove_unfinished_files
@@ -34,7 +33,7 @@ from noisegate_cli.text import escape_undecodable, quote_path
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from noisegate_cli.api.recordings import GateResult
+    from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.gating.frames.histogram import LevelHistogram
 
 J = TypeVar("J")
@@ -49,9 +48,9 @@ DIGEST_CHUNK_BYTES = 1 << 20
 HEARTBEAT_INTERVAL_S = 0.5
 """Minimum interval between messages about progress."""
 
-WATCHDOG_TIMEOUTS = 2
-"""Number of timeouts after which a worker without progress exits, if its parent has not killed it
-after one."""
+WATCHDOG_TIMEOUTS = 4
+"""CPU time without progress, in timeouts, after which a worker is ended if its parent has not
+killed it after one. The threads of libraries use CPU time too."""
 
 EXIT_TIMEOUT_S = 1.0
 """Time after which a worker exits even in a call of a library. The parent kills it later."""
@@ -81,6 +80,8 @@ class Job(NamedTuple):
     """Whether to wait until the output is on the disk."""
     against: tuple[str, ...] = ()
     """Other tracks of the same session."""
+    with_segments: bool = False
+    """Whether the result contains the open stretches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,8 @@ def gate_job(job: Job) -> RecordingResult:
         result = _gate(job, before)
         output = os.stat(job.output)
         status, reason, summary = "done", None, summarize_result(result)
+        if job.with_segments:
+            summary |= {SEGMENTS_KEY: encode_segments(result)}
     except OutputExistsError:
         return RecordingResult("skipped", reason=SKIP_FOREIGN_OUTPUT)
     except NoisegateError as error:
@@ -140,26 +143,22 @@ def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
     OutputExistsError
         If someone else has written the output.
     """
-    from noisegate_cli.api.recordings import gate_recording
+    from noisegate_cli.api.file_gate import gate_recording
+    from noisegate_cli.api.gate_task import GateTask
 
     settings, options = _unpickle_settings(job.pickled_settings)
-    gate = partial(
-        gate_recording,
+    task = GateTask(
         job.source,
-        settings=settings,
+        job.output,
+        settings,
         against=job.against,
         skip_unreadable=True,
+        options=options,
         with_peak=True,
-        progress=send_heartbeat,
     )
     try:
-        return gate(
-            job.output,
-            options=options,
-            force=_may_replace_output(job),
-            fsync=job.fsync,
-            before_output_appears=partial(_check_files, job, before),
-        )
+        replacing = replace(task, force=_may_replace_output(job), fsync=job.fsync)
+        return gate_recording(replacing, send_heartbeat, partial(_check_files, job, before))
     except OutputExistsError:
         if not job.is_repeatable:
             raise
@@ -169,7 +168,8 @@ def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
     # Equal jobs make equal files.
     with TemporaryDirectory() as folder:
         copy = os.path.join(folder, os.path.basename(job.output))
-        result = gate(copy, options=replace(options, inside=None), force=False)
+        again = replace(task, output=copy, options=replace(options, inside=None))
+        result = gate_recording(again, send_heartbeat)
         if not cmp(copy, job.output, shallow=False):
             raise OutputExistsError(f"{quote_path(job.output)} already exists")
     return result
@@ -219,7 +219,7 @@ def _check_files(job: Job, before: os.stat_result | None) -> None:
 def measure_job(job: Job) -> tuple[bytes, int] | str:
     """Return the level histogram and the number of silent frames of a recording, or an error."""
     try:
-        from noisegate_cli.api.recordings import measure_level_histogram
+        from noisegate_cli.api.file_analysis import measure_level_histogram
 
         settings, options = _unpickle_settings(job.pickled_settings)
         histogram = measure_level_histogram(job.source, settings, send_heartbeat, options.track)
@@ -279,7 +279,6 @@ class _ProcessState:
     last_message_time = 0.0
     timeout_s: ClassVar[float | None] = None
     """Time without progress after which the parent kills the process; None for no limit."""
-    null_device: ClassVar[int] = -1
 
     @classmethod
     def send(cls, message: Exception | None = None) -> None:
@@ -292,11 +291,19 @@ class _ProcessState:
 
     @classmethod
     def start_watchdog(cls) -> None:
-        """Let the process exit unless this function is called again in time."""
-        if cls.timeout_s is not None:
-            # The thread of faulthandler does not need the lock of the interpreter.
-            timeout_s = WATCHDOG_TIMEOUTS * cls.timeout_s
-            faulthandler.dump_traceback_later(timeout_s, file=cls.null_device, exit=True)
+        """Let the system end the process unless this function is called again in time.
+
+        It counts CPU time, of which a process that is stopped by Ctrl-Z uses none. A call that
+        keeps the lock of the interpreter, so that no thread can end the process, uses it up.
+        """
+        if cls.timeout_s is not None and sys.platform != "win32":
+            signal.setitimer(signal.ITIMER_PROF, WATCHDOG_TIMEOUTS * cls.timeout_s)
+
+    @classmethod
+    def stop_watchdog(cls) -> None:
+        """Let the process idle without a limit."""
+        if cls.timeout_s is not None and sys.platform != "win32":
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
     @classmethod
     def send_periodically(cls) -> None:
@@ -328,12 +335,12 @@ def serve_jobs(connection: "Connection", timeout_s: float | None = None) -> None
     are sent together, because sending wakes the parent.
 
     The parent kills the process if a job makes no progress for `timeout_s`. If the parent has died,
-    and a call of a library neither ends nor lets another thread run, the process exits later.
+    and a call of a library neither ends nor lets another thread run, the system ends the process
+    later.
     """
     initialize_process()
     _ProcessState.connection = connection
     _ProcessState.timeout_s = timeout_s
-    _ProcessState.null_device = os.open(os.devnull, os.O_WRONLY)
     with suppress(EOFError, OSError):
         _ProcessState.send()
         Thread(target=_ProcessState.send_periodically, daemon=True).start()
@@ -350,7 +357,7 @@ def serve_jobs(connection: "Connection", timeout_s: float | None = None) -> None
                 with _ProcessState.lock:
                     _ProcessState.unsent_results.append(result)
             _ProcessState.send()
-            faulthandler.cancel_dump_traceback_later()
+            _ProcessState.stop_watchdog()
 
 
 def _run_job(work: Callable[[J], R], job: J) -> R | LostJob:
@@ -362,7 +369,7 @@ def _run_job(work: Callable[[J], R], job: J) -> R | LostJob:
 
 def preload_modules() -> None:
     """Import the modules that jobs need, which takes longer than gating a short recording."""
-    import noisegate_cli.api.recordings  # noqa: F401
+    import noisegate_cli.api.file_gate  # noqa: F401
 
 
 def initialize_process() -> None:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 COMMENT_NAME_RE = re.compile(r"chapter(\d{3})(name|url)?")
@@ -37,6 +36,8 @@ def convert_from_ffmpeg(chapters: Iterable[Mapping[str, Any]]) -> tuple[Chapter,
 
 def convert_to_ffmpeg(chapters: Sequence[Chapter]) -> list[Any]:
     """Return chapters for PyAV."""
+    from fractions import Fraction
+
     return [
         {
             "id": number,
@@ -101,6 +102,8 @@ def _parse_time(text: str) -> int | None:
     match = re.fullmatch(r"(\d+):(\d{1,2}):(\d{1,2}(?:\.\d+)?)", text.strip())
     if not match:
         return None
+    from fractions import Fraction
+
     seconds = int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3])
     return round(seconds * TICKS_PER_SECOND)
 

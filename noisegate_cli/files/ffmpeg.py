@@ -20,13 +20,13 @@ from noisegate_cli.files.ffmpeg_frames import (
     speaker_bits,
     subtype_name,
 )
-from noisegate_cli.files.ffmpeg_input import PartOfFile, UnnamedFile
 from noisegate_cli.files.ffmpeg_tracks import (
     describe_streams,
     find_delay,
     find_start,
     has_other_tracks,
 )
+from noisegate_cli.files.file_parts import FilePart, PartOfFile, UnnamedFile
 from noisegate_cli.files.formats import (
     DEMUXERS,
     EXTENSION_DEMUXERS,
@@ -34,7 +34,11 @@ from noisegate_cli.files.formats import (
     find_format_by_demuxer,
 )
 from noisegate_cli.files.holes import MAX_HOLE_S, Hole, HoleFinder, parse_flac_position
-from noisegate_cli.files.mpeg import FilePart
+from noisegate_cli.files.opus import (
+    PROJECTION_FAMILY,
+    parse_mapping_family,
+    unpositioned_family,
+)
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.skipped_bytes import SkippedBytesFinder
 from noisegate_cli.samples import Samples
@@ -90,7 +94,7 @@ class PyavDecoder:
         try:
             self._container = av.open(
                 UnnamedFile(self._file) if part is None else PartOfFile(self._file, part),
-                format="mp3" if part else EXTENSION_DEMUXERS.get(path.suffix.lower()),
+                format=part.demuxer if part else EXTENSION_DEMUXERS.get(path.suffix.lower()),
                 options={
                     "protocol_whitelist": "none",
                     "format_whitelist": ",".join(DEMUXERS),
@@ -149,6 +153,8 @@ class PyavDecoder:
         self._first_packet: Any = None
         self._frames = self._decode_packets()
         self._first_frame: Any = next(self._frames, None)
+        if self._first_frame is None and self._opus_mapping_family == PROJECTION_FAMILY:
+            raise AudioError("it has ambisonic channels by projection, which are not supported")
         if self._first_frame is None:
             raise AudioError("no audio in it can be decoded")
         self._frame_format = frame_format(self._first_frame)
@@ -167,12 +173,13 @@ class PyavDecoder:
         frame, coder = self._first_frame, self._stream.codec_context
         streams = self._container.streams.audio
         start = find_start(self._first_packet, frame)
+        container = find_format_by_demuxer(self.demuxer, path.suffix.lower())
         return AudioInfo(
             path=path,
             sample_rate=frame.sample_rate,
             channels=frame.layout.nb_channels,
             samples=self._length or 0,
-            format=find_format_by_demuxer(self.demuxer, path.suffix.lower()).name,
+            format=container.name,
             subtype=subtype_name(coder, frame.format, path),
             channel_mask=self._channel_mask,
             bit_rate=coder.bit_rate or self._average_bit_rate(path),
@@ -181,8 +188,18 @@ class PyavDecoder:
             start=start,
             delay=find_delay(self._container, self._stream, start),
             has_other_tracks=has_other_tracks(self._container, self._stream),
+            is_length_exact=bool(self._length) and container.length == "exact",
             is_plain_pcm=coder.name.startswith("pcm_"),
+            opus_mapping_family=unpositioned_family(self._opus_mapping_family),
         )
+
+    @property
+    def _opus_mapping_family(self) -> int:
+        """Channel mapping family of an Opus stream with more than two channels; 0 of others."""
+        coder = self._stream.codec_context
+        if coder is None or coder.name not in ("opus", "libopus"):
+            return 0
+        return parse_mapping_family(coder.extradata or b"")
 
     def _average_bit_rate(self, path: Path) -> int:
         """Return the average bit rate of a file with a single stream; 0 if it is unknown."""

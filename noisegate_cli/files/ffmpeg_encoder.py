@@ -1,7 +1,7 @@
 """Write formats that libsndfile doesn't support, through PyAV (FFmpeg's libraries)."""
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 from noisegate_cli.files.chapters import Chapter, convert_to_ffmpeg
 from noisegate_cli.files.ffmpeg_frames import SPEAKERS
 from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.opus import AMBISONIC_FAMILY, ambisonic_layout
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.samples import Samples
 
@@ -21,9 +22,27 @@ CODEC_LAYOUTS = {"AAC": MP4_LAYOUTS, "ALAC_16": MP4_LAYOUTS, "ALAC_24": MP4_LAYO
 """Channel layouts that a codec supports, by number of channels."""
 
 
-class PyavEncoder:
-    """A recording open for writing through PyAV."""
+@contextmanager
+def convert_errors() -> Iterator[None]:
+    """Convert errors of FFmpeg to ValueError, except those of the system."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        if isinstance(error, OSError):
+            raise
+        raise ValueError(error.strerror) from error
 
+
+class PyavEncoder:
+    """A recording open for writing through PyAV.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the file can't be created.
+    """
+
+    @convert_errors()
     def __init__(
         self,
         path: Path,
@@ -65,8 +84,10 @@ class PyavEncoder:
         return self._add_audio_stream()
 
     def _add_audio_stream(self) -> Any:
-        info, codec = self._info, encoder_name(self._info)
-        stream = self._container.add_stream(codec, rate=info.sample_rate, layout=self._layout)
+        info, codec = self._info, self._info.ffmpeg_encoder
+        stream = self._container.add_stream(
+            codec, rate=info.sample_rate, layout=self._layout, options=_build_coder_options(info)
+        )
         coder = stream.codec_context
         if info.is_lossy and info.bit_rate:
             coder.bit_rate = info.bit_rate
@@ -76,6 +97,7 @@ class PyavEncoder:
     def _finish(self) -> None:
         """Write what remains when all samples are written."""
 
+    @convert_errors()
     def write(self, block: Samples) -> None:
         """Append samples in the sample type of the file."""
         if self._frame_samples:
@@ -97,6 +119,7 @@ class PyavEncoder:
         self._next_pts += len(block)
         return frame
 
+    @convert_errors()
     def close(self) -> None:
         """Flush the encoder, write the index and close the file."""
         if not self._file.closed:
@@ -157,16 +180,10 @@ ENCODER_SAMPLE_FORMATS = {
 """FFmpeg sample format that each encoder expects, by codec and numpy type."""
 
 
-def encoder_name(info: AudioInfo) -> str:
-    """Return FFmpeg's name of the encoder that writes a recording."""
-    own = info.container.pcm_encoders.get(info.subtype) if info.is_plain_pcm else None
-    return own or info.container.encoders[info.subtype]
-
-
 @cache
 def unsupported_reason(info: AudioInfo) -> str:
     """Return why PyAV can't write such a recording, or an empty string if it can."""
-    if info.subtype not in info.container.encoders:
+    if not info.ffmpeg_encoder:
         return f"{info.format} cannot store {info.subtype}"
     try:
         coder = _create_coder(info)
@@ -177,14 +194,15 @@ def unsupported_reason(info: AudioInfo) -> str:
     return (
         ""
         if is_supported
-        else f"{encoder_name(info)} can't encode {info.channels} channels at {info.sample_rate} Hz"
+        else f"{info.ffmpeg_encoder} can't encode {info.channels} channels at {info.sample_rate} Hz"
     )
 
 
 def _create_coder(info: AudioInfo) -> Any:
     """Return an encoder that is not open yet."""
-    codec = encoder_name(info)
+    codec = info.ffmpeg_encoder
     coder: Any = av.CodecContext.create(codec, "w")
+    coder.options = _build_coder_options(info)
     coder.sample_rate = info.sample_rate
     coder.layout = channel_layout(info)
     coder.format = av.AudioFormat(ENCODER_SAMPLE_FORMATS[codec, info.dtype.name])
@@ -192,12 +210,18 @@ def _create_coder(info: AudioInfo) -> Any:
     return coder
 
 
+def _build_coder_options(info: AudioInfo) -> dict[str, str]:
+    """Return the options of the encoder."""
+    is_opus = info.subtype == "OPUS" and info.opus_mapping_family
+    return {"mapping_family": str(info.opus_mapping_family)} if is_opus else {}
+
+
 def _find_min_frame_samples(info: AudioInfo) -> int:
     """Return the length of the shortest frame that the encoder can encode; 0 if any length.
 
     For shorter frames, FFmpeg's encoder allocates too little memory, and ends the process.
     """
-    codec = encoder_name(info)
+    codec = info.ffmpeg_encoder
     if codec == "alac" and info.channels > 2:
         return 8
     return 2 if codec == "tta" and info.channels == 1 and info.subtype == "PCM_16" else 0
@@ -206,6 +230,8 @@ def _find_min_frame_samples(info: AudioInfo) -> int:
 def channel_layout(info: AudioInfo) -> str:
     """Return FFmpeg's name for the channel layout of a recording."""
     names = [name for bit, name in enumerate(SPEAKERS) if info.channel_mask >> bit & 1]
+    if info.opus_mapping_family == AMBISONIC_FAMILY and info.subtype == "OPUS":
+        return ambisonic_layout(info.channels)
     if info.subtype in CODEC_LAYOUTS:
         return CODEC_LAYOUTS[info.subtype].get(info.channels, f"{info.channels} channels")
     if len(names) == info.channels and info.channel_mask < 1 << len(SPEAKERS):

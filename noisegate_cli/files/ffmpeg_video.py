@@ -14,8 +14,8 @@ import av
 
 from noisegate_cli.errors import OutputError
 from noisegate_cli.files.ffmpeg_encoder import PyavEncoder
-from noisegate_cli.files.ffmpeg_input import UnnamedFile
 from noisegate_cli.files.ffmpeg_tracks import is_cover
+from noisegate_cli.files.file_parts import UnnamedFile
 from noisegate_cli.files.formats import DEMUXERS, AudioInfo
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import quote_path

@@ -168,6 +168,8 @@ class Format(NamedTuple):
     """Whether an output holds the picture and the other tracks of a video."""
     pcm_encoders: Mapping[str, str] = {}
     """FFmpeg's encoders that replace those in `encoders` if the input is not compressed."""
+    unpositioned_encoders: Mapping[str, str] = {}
+    """FFmpeg's encoders for channels that are declared to have no speaker positions."""
 
     @property
     def is_wav(self) -> bool:
@@ -229,11 +231,13 @@ FORMATS = {
             "OGG", ".ogg", ".oga", ".opus",
             magic=(b"OggS",), demuxer="ogg", length="rounded", is_resumable=True,
             codec="VORBIS", extension_codecs={".opus": "OPUS"},
-            muxer="ogg", encoders=FLAC_ENCODERS, tag_writer="ogg",
+            muxer="ogg", encoders=FLAC_ENCODERS, unpositioned_encoders={"OPUS": "libopus"},
+            tag_writer="ogg",
         ),
         _sndfile(
             "MP3", ".mp3",
-            demuxer="mp3", extension_codecs={".mp3": "MPEG_LAYER_III"}, tag_writer="mp3",
+            demuxer="mp3", length="estimated", extension_codecs={".mp3": "MPEG_LAYER_III"},
+            tag_writer="mp3",
         ),
         _ffmpeg(
             "MP4", ".mp4", ".m4v",
@@ -333,7 +337,7 @@ FORMATS = {
         _read_only("LOAS", length="estimated"),
         _read_only("MLP"),
         # Recognized as MP3.
-        _read_only("MP2", ".mp2", demuxer=""),
+        _read_only("MP2", ".mp2", ".mp1", ".mpa", demuxer=""),
         _read_only("MPC", ".mpc"),
         _read_only("MPC8"),
         _read_only("MPEG", length="estimated"),
@@ -432,8 +436,7 @@ class AudioInfo:
     """Sample rate in Hz."""
     channels: int
     samples: int
-    """Samples per channel; an estimate for MPEG files without a length, 0 for a stream whose
-    length is unknown."""
+    """Samples per channel; 0 for a stream whose length is unknown."""
     format: str
     """libsndfile's name of the container, such as WAV, or another usual name, such as M4A."""
     subtype: str
@@ -449,6 +452,8 @@ class AudioInfo:
     """Bits of each integer sample that are used, if a WAV file declares them; 0 if unknown."""
     is_ambisonic: bool = False
     """Whether a WAV file declares that its channels are in ambisonic B-format."""
+    opus_mapping_family: int = 0
+    """Family of Opus channels without speaker positions, see `opus`; 0 of other recordings."""
     tracks: tuple[AudioTrack, ...] = ()
     """Audio tracks of a container that can hold several ones."""
     track: int = 1
@@ -461,6 +466,8 @@ class AudioInfo:
     """Whether the file holds other tracks than this one, such as a picture."""
     keeps_tracks: bool = False
     """Whether an output gets the other tracks of the input."""
+    is_length_exact: bool = False
+    """Whether `samples` is not an estimate, as it is for MPEG files without a length."""
     is_plain_pcm: bool = False
     """Whether a container that FFmpeg reads stores plain samples."""
 
@@ -492,6 +499,17 @@ class AudioInfo:
     def container(self) -> Format:
         """Properties of the container."""
         return find_format(self.format)
+
+    @property
+    def ffmpeg_encoder(self) -> str:
+        """FFmpeg's name of the encoder that writes the recording; empty if libsndfile does."""
+        container, subtype = self.container, self.subtype
+        special: Mapping[str, str] = {}
+        if self.opus_mapping_family:
+            special = container.unpositioned_encoders
+        elif self.is_plain_pcm:
+            special = container.pcm_encoders
+        return special.get(subtype) or container.encoders.get(subtype, "")
 
     @property
     def needs_channel_mask(self) -> bool:

@@ -5,7 +5,7 @@ import math
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,9 +16,10 @@ import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError
 from noisegate_cli.files.chapters import Chapter
+from noisegate_cli.files.file_parts import FilePart, PartOfFile
 from noisegate_cli.files.formats import AudioInfo, find_subtype
 from noisegate_cli.files.holes import Hole
-from noisegate_cli.files.ogg import read_opus_mapping_family
+from noisegate_cli.files.opus import POSITIONED_FAMILY, read_mapping_family, unpositioned_family
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
 from noisegate_cli.files.soundfile_private import close_without_fsync
@@ -59,8 +60,15 @@ class SndfileDecoder:
         If libsndfile can't read the file.
     """
 
-    def __init__(self, path: Path, raw: "RawFormat | None" = None) -> None:
-        self._file = sf.SoundFile(encode_path(path), **(_raw_parameters(raw) if raw else {}))
+    def __init__(
+        self, path: Path, raw: "RawFormat | None" = None, part: FilePart | None = None
+    ) -> None:
+        with ExitStack() as stack:
+            source: object = encode_path(path)
+            if part:
+                source = PartOfFile(stack.enter_context(path.open("rb")), part)
+            self._file = sf.SoundFile(source, **(_raw_parameters(raw) if raw else {}))
+            self._files = stack.pop_all()
         file = self._file
         is_length_known = file.frames < UNKNOWN_LENGTH_SAMPLES
         self.info = AudioInfo(
@@ -71,9 +79,11 @@ class SndfileDecoder:
             format=file.format,
             subtype=file.subtype,
             endian=file.endian,
+            is_length_exact=is_length_known and file.format != "MP3",
         )
         if self.info.is_lossy and self.info.samples:
-            rate = round(8 * path.stat().st_size / self.info.duration)
+            size = part.end - part.start if part else path.stat().st_size
+            rate = round(8 * size / self.info.duration)
             self.info = replace(self.info, bit_rate=rate)
         # The decoder of MP3 files stops early in some and writes messages to stderr.
         self.can_read_all = is_length_known and file.format != "MP3"
@@ -84,7 +94,14 @@ class SndfileDecoder:
         number is unknown."""
         self.damaged = 0
         self.holes: list[Hole] = []
-        order = VORBIS_CHANNEL_ORDER.get(file.channels) if _has_vorbis_order(self.info) else None
+        order = None
+        if self.info.format == "OGG" and file.channels > 2:
+            is_opus = self.info.subtype == "OPUS"
+            start = part.start if part else 0
+            family = read_mapping_family(path, start) if is_opus else POSITIONED_FAMILY
+            self.info = replace(self.info, opus_mapping_family=unpositioned_family(family))
+            if family == POSITIONED_FAMILY:
+                order = VORBIS_CHANNEL_ORDER.get(file.channels)
         self._channel_order = None if order is None else np.array(order)
 
     tolerance_samples = 0
@@ -93,6 +110,7 @@ class SndfileDecoder:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        self._files.close()
 
     @property
     def tags(self) -> dict[str, str]:
@@ -120,13 +138,6 @@ class SndfileDecoder:
                 raise DamageError("a part of the stream is missing")  # FFmpeg can fill the hole.
             last = len(block) < length
             yield block if self._channel_order is None else block[:, self._channel_order], last
-
-
-def _has_vorbis_order(info: AudioInfo) -> bool:
-    """Return whether the channels of a recording are in the order of Vorbis."""
-    if info.format != "OGG" or info.channels <= 2:
-        return False
-    return info.subtype != "OPUS" or read_opus_mapping_family(info.path) == 1
 
 
 def _raw_parameters(raw: "RawFormat") -> dict[str, object]:

@@ -10,8 +10,9 @@ beginning of a file, so each joined file is a part of its own.
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
+from noisegate_cli.files.file_parts import FilePart
 from noisegate_cli.files.formats import FORMATS, find_format_by_magic
 from noisegate_cli.files.trailing_tags import find_audio_end
 
@@ -30,25 +31,6 @@ MAX_CONSECUTIVE_TAGS = 8
 
 MAX_JUNK_BYTES = 4096
 """Maximum number of bytes between an ID3v2 tag and the first frame."""
-
-
-class FilePart(NamedTuple):
-    """Byte range of a file that holds one MP3 file."""
-
-    start: int
-    end: int
-    declared_end: int | None = None
-    """Position after the last frame as the length header declares it; None without a header."""
-
-    @property
-    def declares_length(self) -> bool:
-        """Whether the part has a length header that describes the whole part.
-
-        The tolerance of 1/16 allows for tags after the frames; FFmpeg uses the same one.
-        """
-        if self.declared_end is None:
-            return False
-        return self.end - self.declared_end <= (self.declared_end - self.start) // 16
 
 
 def is_mpeg_audio(path: Path, magic: bytes) -> bool:
@@ -76,7 +58,7 @@ def find_parts(path: Path) -> list[FilePart]:
     """Return the parts of the MP3 file at `path`; a file that is not joined has one part."""
     with path.open("rb") as file:
         size = find_audio_end(file, file.seek(0, 2))
-        parts = [FilePart(0, size)]
+        parts = [FilePart(0, size, "mp3")]
         audio_start = 0  # first byte that can belong to a frame of the last part
         for position, marker in islice(_find_markers(file), MAX_MARKERS):
             if len(parts) >= MAX_PARTS or position >= size:
@@ -93,14 +75,14 @@ def find_parts(path: Path) -> list[FilePart]:
                         file, audio_start, position
                     ):
                         parts.pop()
-                    parts.append(FilePart(position, size))
+                    parts.append(FilePart(position, size, "mp3"))
                     audio_start = end
                 continue
             frame = _find_length_header(file, position, marker)
             if frame is None:
                 continue
             if parts[-1].declared_end is not None or _is_audio(file, audio_start, frame):
-                parts.append(FilePart(frame, size))
+                parts.append(FilePart(frame, size, "mp3"))
             declared_end = frame + _read_declared_bytes(file, position, marker)
             # FFmpeg expects the length header right after the tag.
             start = parts[-1].start if frame == audio_start else frame
@@ -109,7 +91,7 @@ def find_parts(path: Path) -> list[FilePart]:
             if declared_end >= size:  # no other recording follows
                 break
             if declared_end > frame and _is_frame_header(_read_at(file, declared_end, 4)):
-                parts.append(FilePart(declared_end, size))
+                parts.append(FilePart(declared_end, size, "mp3"))
                 audio_start = declared_end
     ends = [*(part.start for part in parts[1:]), size]
     return [

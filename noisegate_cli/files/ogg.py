@@ -1,14 +1,27 @@
 """Properties of Ogg files that libsndfile and FFmpeg don't report."""
 
+import itertools
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
+
+from noisegate_cli.files.file_parts import FilePart
 
 MAX_PAGE_BYTES = 27 + 255 + 255 * 255
 """Size of the largest page: header, segment table and segments (RFC 3533, 6)."""
 
 PAGE_HEADER_BYTES = 27
-LAST_PAGE_FLAG = 4
-CHECKSUM = slice(22, 26)
+PAGE_START, FIRST_PAGE_START = b"OggS", b"OggS\0\2"
+"""Bytes with which a page begins, and a page with which a stream begins."""
+
+FLAGS, LAST_PAGE_FLAG = 5, 4
+SCAN_BYTES = 1 << 20
+
+MAX_PARTS = 10_000
+"""Maximum number of parts; all bytes after the beginning of the last one belong to it."""
+
+SERIAL, CHECKSUM = slice(14, 18), slice(22, 26)
 
 REVERSED_BITS = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 
@@ -17,18 +30,66 @@ def is_end_missing(path: Path) -> bool:
     """Return whether the last valid page of an Ogg file is not marked as the last one."""
     try:
         with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - 2 * MAX_PAGE_BYTES))
-            end = file.read()
+            page = _read_last_page(file)
     except OSError:  # The file has vanished since it was opened.
         return False
-    position = end.rfind(b"OggS")
+    return not page or not page[FLAGS] & LAST_PAGE_FLAG
+
+
+def find_chained_parts(path: Path) -> list[FilePart]:
+    """Return the parts of an Ogg file that is several files joined end to end; of others, nothing.
+
+    The streams of a file have serial numbers of their own, and all of them begin before any of
+    them continues (RFC 3533, 4).
+    """
+    with path.open("rb") as file:
+        first_pages = itertools.takewhile(_is_first_page, (page for _, page in read_pages(file)))
+        serials = {bytes(page[SERIAL]) for page in first_pages}
+        last_page = _read_last_page(file)
+        if not last_page or last_page[SERIAL] in serials:
+            return []
+        starts, end_of_first_pages = [0], 0
+        for position, page in _find_first_pages(file):
+            if position > end_of_first_pages and position and len(starts) < MAX_PARTS:
+                starts.append(position)
+            end_of_first_pages = position + len(page)
+        ends = [*starts[1:], file.seek(0, 2)]
+    return [FilePart(start, end, "ogg", end) for start, end in zip(starts, ends, strict=True)]
+
+
+def _find_first_pages(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield the position and the bytes of each page with which a stream begins."""
+    offset = 0
+    while True:
+        file.seek(offset)
+        octets = file.read(SCAN_BYTES + MAX_PAGE_BYTES)
+        position = octets.find(FIRST_PAGE_START)
+        while 0 <= position < SCAN_BYTES:
+            page = _read_page(octets, position)
+            if page:
+                yield offset + position, page
+            position = octets.find(FIRST_PAGE_START, position + 1)
+        if len(octets) <= SCAN_BYTES:
+            return
+        offset += SCAN_BYTES
+
+
+def _is_first_page(page: bytes | bytearray) -> bool:
+    return page.startswith(FIRST_PAGE_START)
+
+
+def _read_last_page(file: BinaryIO) -> bytes:
+    """Return the last valid page of a file; nothing if there is none near the end."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - 2 * MAX_PAGE_BYTES))
+    end = file.read()
+    position = end.rfind(PAGE_START)
     while position >= 0:
         page = _read_page(end, position)
         if page:
-            return not page[5] & LAST_PAGE_FLAG
-        position = end.rfind(b"OggS", 0, position)
-    return True
+            return page
+        position = end.rfind(PAGE_START, 0, position)
+    return b""
 
 
 def _read_page(octets: bytes, position: int) -> bytes:
@@ -43,15 +104,18 @@ def _read_page(octets: bytes, position: int) -> bytes:
     return page if is_valid else b""
 
 
-def compute_checksum(page: bytes) -> int:
+def read_pages(file: BinaryIO) -> Iterator[tuple[int, bytearray]]:
+    """Yield the offset and the bytes of each page of a valid file (RFC 3533, 6)."""
+    offset = file.seek(0)
+    while len(header := file.read(PAGE_HEADER_BYTES)) == PAGE_HEADER_BYTES:
+        segments = file.read(header[-1])
+        page = bytearray(header + segments + file.read(sum(segments)))
+        yield offset, page
+        offset += len(page)
+
+
+def compute_checksum(page: bytes | bytearray) -> int:
     """Return the checksum of a page whose checksum field is zero (RFC 3533, 6)."""
     # The polynomial is that of zlib, but the order of the bits differs, and the start is zero.
     crc = zlib.crc32(page.translate(REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return int(f"{crc:032b}"[::-1], 2)
-
-
-def read_opus_mapping_family(path: Path) -> int:
-    """Return the channel mapping family of an Ogg Opus file (RFC 7845, 5.1)."""
-    with path.open("rb") as file:
-        # The header is in the first page, after 28 bytes; the family is its byte 18.
-        return file.read(28 + 19)[-1]
+    return int.from_bytes(crc.to_bytes(4, "big").translate(REVERSED_BITS), "little")

@@ -57,8 +57,9 @@ def output_info(
             if info.is_lossy:
                 bit_rate = bit_rate or _choose_bit_rate(source, info)
                 info = replace(info, bit_rate=bit_rate, quality=options.quality)
-            keeps_tracks = source.has_other_tracks and container.holds_video
-            info = rf64_if_large(replace(info, keeps_tracks=keeps_tracks))
+            if source.has_other_tracks and container.holds_video:
+                info = replace(info, keeps_tracks=True)
+            info = rf64_if_large(info)
             check_size(info, info.samples)  # A smaller sample type would lose precision.
             return info
     if options.subtype:

@@ -196,6 +196,7 @@ class StreamReader:
             sample_rate=raw_format.sample_rate,
             channels=raw_format.channels,
             samples=(header.size or 0) // self._block_align,
+            is_length_exact=header.size is not None,
             format=name,
             subtype=raw_format.subtype,
             endian="BIG" if raw_format.big_endian else "FILE",
@@ -438,7 +439,7 @@ def can_stream(info: AudioInfo) -> bool:
 
 def _build_stream_header(info: AudioInfo, before: bytes, after: bytes) -> bytes:
     size = info.samples * info.channels * SAMPLE_WIDTH_BYTES[info.subtype]
-    is_size_known = 0 < size < MIN_STREAMED_SIZE_BYTES
+    is_size_known = info.is_length_exact and 0 < size < MIN_STREAMED_SIZE_BYTES
     if info.format == "RAW":
         return b""
     if info.format == "AU":

@@ -68,6 +68,22 @@ class Decoder(Protocol):
         """Close the file."""
 
 
+class ResumingDecoder(Protocol):
+    """A decoder that continues where another one has stopped."""
+
+    @property
+    def holes(self) -> list[Hole]:
+        """Samples that are replaced by silence; see `Decoder.holes`."""
+
+    def __enter__(self) -> "ResumingDecoder":
+        """Return the decoder, which is closed on exit."""
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def blocks_from(self, start: int, length: int) -> Iterator[tuple[Samples, bool]]:
+        """Read to the end in blocks of about `length` samples, starting at sample `start`."""
+
+
 class Encoder(Protocol):
     """A file or a stream open for writing."""
 

@@ -21,6 +21,7 @@ import soundfile as sf
 from noisegate_cli.errors import AudioError, DamageError, SignalError
 from noisegate_cli.files.audio_tracks import check_track
 from noisegate_cli.files.chapters import Chapter
+from noisegate_cli.files.file_parts import FilePart, JoinedDecoder
 from noisegate_cli.files.formats import (
     DEFAULT_CHANNEL_MASKS,
     STDIO_PATH,
@@ -31,10 +32,10 @@ from noisegate_cli.files.formats import (
 )
 from noisegate_cli.files.holes import describe_holes
 from noisegate_cli.files.input_file import read_magic
-from noisegate_cli.files.libsndfile import SndfileDecoder, unreadable_error
-from noisegate_cli.files.ogg import is_end_missing, read_opus_mapping_family
+from noisegate_cli.files.libsndfile import SndfileDecoder, error_text, unreadable_error
+from noisegate_cli.files.ogg import find_chained_parts, is_end_missing
 from noisegate_cli.files.pcm import convert_to_subtype
-from noisegate_cli.files.protocols import Decoder
+from noisegate_cli.files.protocols import Decoder, ResumingDecoder
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
 from noisegate_cli.files.silent_tracks import warn_if_silent
 from noisegate_cli.files.tag_limits import has_excessive_tags
@@ -42,8 +43,6 @@ from noisegate_cli.samples import Samples, block_length, silence_nonfinite
 from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.files.ffmpeg import PyavDecoder
-    from noisegate_cli.files.ffmpeg_resampler import ResampledDecoder
     from noisegate_cli.files.pipes import RawFormat, StreamReader
 
 
@@ -187,6 +186,8 @@ class AudioReader:
             is_mpeg = not is_free and is_mpeg_audio(self.path, magic)
         if not (is_mpeg or (self._layout and self._layout.needs_ffmpeg)):
             try:
+                if kind and kind.name == "OGG" and (parts := find_chained_parts(self.path)):
+                    return JoinedDecoder(parts, self._open_part, open_rest=self._open_rest)
                 decoder = SndfileDecoder(self.path, self._raw)
                 if decoder.can_read_all or is_free:
                     return decoder
@@ -204,6 +205,12 @@ class AudioReader:
             # For uncompressed formats, libsndfile's error message is more precise.
             told = why if why and kind and not kind.is_compressed else error
             raise unreadable_error(self._display_path, told) from error
+
+    def _open_part(self, part: FilePart) -> Decoder:
+        try:
+            return SndfileDecoder(self.path, part=part)
+        except sf.SoundFileError as error:
+            raise AudioError(error_text(error)) from error
 
     def _validate_info(self) -> AudioInfo:
         """Return the properties of the recording, or raise AudioError if they are implausible."""
@@ -246,16 +253,15 @@ class AudioReader:
 
         libsndfile doesn't report it.
         """
-        if info.channels <= 2 or info.format not in ("FLAC", "OGG"):
+        has_positions = info.format in ("FLAC", "OGG") and not info.opus_mapping_family
+        if info.channels <= 2 or not has_positions:
             return 0
-        if info.subtype == "OPUS" and read_opus_mapping_family(self.path) != 1:
-            return 0  # The channels have no positions (RFC 7845, 5.1.1.3).
         from noisegate_cli.files.tags import read_channel_mask
 
         mask = read_channel_mask(self.path) if info.format == "FLAC" else 0
         return mask or DEFAULT_CHANNEL_MASKS.get(info.channels, 0)
 
-    def _open_fallback(self, read: int, damage: str) -> "PyavDecoder | ResampledDecoder | None":
+    def _open_fallback(self, read: int, damage: str) -> ResumingDecoder | None:
         """Return a PyAV decoder to continue with if libsndfile stopped early, or None."""
         decoder = self._decoder
         if not (isinstance(decoder, SndfileDecoder) and decoder.info.container.is_resumable):
@@ -263,10 +269,14 @@ class AudioReader:
         short = read < decoder.declared_length
         if not (damage or (short and math.isfinite(decoder.declared_length))):
             return None
+        return self._open_rest()
+
+    def _open_rest(self, part: FilePart | None = None) -> ResumingDecoder | None:
+        """Open the file or a part of it through PyAV, if that yields the same kind of samples."""
         from noisegate_cli.files.ffmpeg import PyavDecoder
 
         try:
-            rest = PyavDecoder(self.path)
+            rest = PyavDecoder(self.path, part)
         except AudioError:
             return None
         if rest.info.channels == self.info.channels:
@@ -279,9 +289,7 @@ class AudioReader:
         rest.close()
         return None
 
-    def _check_completeness(
-        self, read: int, damage: str, last: "Decoder | ResampledDecoder"
-    ) -> None:
+    def _check_completeness(self, read: int, damage: str, last: Decoder | ResumingDecoder) -> None:
         """Add warnings about missing samples; `last` has decoded the end of the recording."""
         rate = self.info.sample_rate
         declared_length = min(self._decoder.declared_length, self._max_samples)

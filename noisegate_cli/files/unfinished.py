@@ -5,6 +5,7 @@ created. It imports this module before anything else, so the module must load fa
 """
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -18,7 +19,8 @@ def remove_when_left(
 ) -> Iterator[None]:
     """Remove a file and the directories created for it, if they are empty, on exit.
 
-    A finished output is renamed before the exit, so that the file no longer exists.
+    A finished output is renamed before the exit, so that the file no longer exists. If Ctrl-C
+    raises KeyboardInterrupt, as in a Python program, another one does not interrupt the clean-up.
 
     Parameters
     ----------
@@ -28,12 +30,41 @@ def remove_when_left(
         Directories that are created within the context, innermost first.
     """
     name = os.fspath(path)
-    _unfinished[name] = tuple(os.fspath(folder) for folder in folders)
+    with _raise_one_interrupt():
+        _unfinished[name] = tuple(os.fspath(folder) for folder in folders)
+        try:
+            yield
+        finally:
+            _remove(name)
+            del _unfinished[name]
+
+
+@contextmanager
+def _raise_one_interrupt() -> Iterator[None]:
+    """Ignore SIGINT while the KeyboardInterrupt of an earlier one is being handled.
+
+    A program that handles SIGINT itself is not affected, nor are other threads than the main one.
+    """
+    import signal
+    import threading
+
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
     try:
+        signal.signal(signal.SIGINT, _raise_unless_interrupted)
         yield
     finally:
-        _remove(name)
-        del _unfinished[name]
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _raise_unless_interrupted(*_: object) -> None:
+    error = sys.exc_info()[1]
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    if error is None:
+        raise KeyboardInterrupt
 
 
 def remove_unfinished_files() -> None:

@@ -6,13 +6,19 @@ of the partial file, which is random.
 
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 from zlib import crc32
 
 from noisegate_cli.files.chunks import FORM_BYTES, HEADER_BYTES, walk_chunks
 from noisegate_cli.files.formats import AudioInfo, find_subtype
+from noisegate_cli.files.ogg import (
+    CHECKSUM,
+    PAGE_HEADER_BYTES,
+    SERIAL,
+    compute_checksum,
+    read_pages,
+)
 
 MAX_HEADER_BYTES = 1 << 12
 """Maximum size of the part of a file that is searched; libsndfile writes the fields before the
@@ -20,9 +26,6 @@ samples."""
 
 MAT5_TEXT_BYTES = 116
 """Size of the description at the beginning of a MATLAB 5 file."""
-
-OGG_HEADER_BYTES = 27
-"""Size of the header of an Ogg page, up to the table of segments."""
 
 SSND_HEADER_BYTES = 8
 """Size of the offset and the block size that precede the samples in the chunk of an AIFF file."""
@@ -56,37 +59,14 @@ def _set_ogg_serial(path: Path) -> None:
     """
     with path.open("rb") as file, path.open("r+b") as target:
         content = 0
-        for _, page in _read_ogg_pages(file):
-            content = crc32(page[OGG_HEADER_BYTES:], content)
-        for offset, page in _read_ogg_pages(file):
-            page[14:18] = content.to_bytes(4, "little")
-            page[22:26] = bytes(4)
-            page[22:26] = _compute_ogg_checksum(page)
+        for _, page in read_pages(file):
+            content = crc32(page[PAGE_HEADER_BYTES:], content)
+        for offset, page in read_pages(file):
+            page[SERIAL] = content.to_bytes(4, "little")
+            page[CHECKSUM] = bytes(4)
+            page[CHECKSUM] = compute_checksum(page).to_bytes(4, "little")
             target.seek(offset)
-            target.write(page[:OGG_HEADER_BYTES])
-
-
-def _read_ogg_pages(file: BinaryIO) -> Iterator[tuple[int, bytearray]]:
-    """Yield the offset and the bytes of each page (RFC 3533, 6)."""
-    offset = file.seek(0)
-    while len(header := file.read(OGG_HEADER_BYTES)) == OGG_HEADER_BYTES:
-        segments = file.read(header[-1])
-        page = bytearray(header + segments + file.read(sum(segments)))
-        yield offset, page
-        offset += len(page)
-
-
-def _compute_ogg_checksum(page: bytearray) -> bytes:
-    """Return the checksum of a page whose field for it is zero.
-
-    Ogg has the polynomial of zlib, but takes the bits of each byte in the opposite order, starts
-    with zeros and does not invert the result.
-    """
-    checksum = crc32(page.translate(_REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return checksum.to_bytes(4, "big").translate(_REVERSED_BITS)
-
-
-_REVERSED_BITS = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
+            target.write(page[:PAGE_HEADER_BYTES])
 
 
 def _find_chunk_fields(header: bytes) -> list[tuple[int, bytes]]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from queue import Queue
 from shutil import copyfile
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
 import soundfile as sf
@@ -18,6 +18,7 @@ from noisegate_cli.errors import NoisegateError, OutputError, OutputExistsError
 from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.libsndfile import SndfileEncoder, error_text
+from noisegate_cli.files.opus import AMBISONIC_FAMILY
 from noisegate_cli.files.partial_files import (
     partial_path,
     rename_without_replacing,
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
     from noisegate_cli.files.tags import Tags
 
 
+WRITE_ERRORS = (sf.SoundFileError, OSError, AssertionError, ValueError)
+"""Errors of encoders: soundfile asserts that all samples were written."""
+
+
 class AudioWriter:
     """A recording open for writing; created by `open_writer`.
 
@@ -64,6 +69,9 @@ class AudioWriter:
         self._first_block: Samples | None = None
         self._queue: Queue[Samples | None] = Queue(maxsize=1)
         self._thread: Thread | None = None
+        self._lock = Lock()
+        """Lock of the next two variables, because an interrupt can come while the thread starts."""
+        self._has_begun = self._is_abandoned = False
         self._has_ended = Event()
 
     def write(self, block: Samples) -> None:
@@ -91,53 +99,56 @@ class AudioWriter:
 
     def finish(self) -> None:
         """Wait until all samples are written; see `write` for the errors."""
-        if self._thread is None and self._first_block is not None:
+        if self._thread is not None:
+            self._wait_for_thread()
+        elif self._first_block is not None:
             self._write(self._first_block)
-        self.stop()
         self._raise_error()
 
-    def stop(self) -> None:
-        """Wait until the thread has ended, even after an interrupt: it uses the open file."""
-        if self._thread is None:
-            return
-        interrupt: BaseException | None = None
-        is_requested = False
-        while not self._has_ended.is_set():
-            try:
-                if not is_requested:
-                    self._queue.put(None)
-                    is_requested = True
-                # Not Thread.join: interrupted, it marks a running thread as ended.
-                self._has_ended.wait()
-            except BaseException as error:
-                interrupt = error
-        if interrupt:
-            raise interrupt
+    def abandon(self) -> None:
+        """Close the file without completing it, when the thread that uses it has ended.
+
+        Has no effect on a closed file.
+        """
+        with self._lock:
+            self._is_abandoned = True
+            must_wait = self._has_begun
+        if must_wait:
+            self._wait_for_thread()
+        self._file.abandon()
+
+    def _wait_for_thread(self) -> None:
+        if not self._has_ended.is_set():
+            self._queue.put(None)
+        # Not Thread.join: interrupted, it marks a running thread as ended.
+        self._has_ended.wait()
 
     def _write_queued(self, *blocks: Samples) -> None:
-        try:
-            for block in blocks:
-                self._write(block)
-            while (later := self._queue.get()) is not None:
-                self._write(later)
-        finally:
-            self._has_ended.set()
+        with self._lock:
+            if self._is_abandoned:
+                return
+            self._has_begun = True
+        for block in blocks:
+            self._write(block)
+        while (later := self._queue.get()) is not None:
+            self._write(later)
+        self._has_ended.set()
 
     def _write(self, block: Samples) -> None:
         try:
-            if self._error is None:
+            if self._error is None and not self._is_abandoned:
                 samples, clipped_samples = convert_to_subtype(block, self._info.subtype)
                 self.clipped_samples += clipped_samples
                 self._file.write(samples)
-        # soundfile asserts that all samples were written; PyAV also raises ValueError.
-        except (sf.SoundFileError, OSError, AssertionError, ValueError) as error:
+        except Exception as error:  # The thread goes on, so that the queue has room.
             self._error = error
 
     def _raise_error(self) -> None:
-        if isinstance(self._error, BrokenPipeError):
-            raise self._error
-        if self._error:
-            raise OutputError(unwritable_message(self._info.path, self._error)) from self._error
+        error = self._error
+        if isinstance(error, WRITE_ERRORS) and not isinstance(error, BrokenPipeError):
+            raise OutputError(unwritable_message(self._info.path, error)) from error
+        if error is not None:
+            raise error
 
 
 @dataclass(frozen=True)
@@ -287,9 +298,8 @@ def _open_file_writer(
 @contextmanager
 def _open_encoder_writer(file: Encoder, info: AudioInfo) -> Iterator[AudioWriter]:
     with ExitStack() as stack:
-        stack.callback(file.abandon)
         writer = AudioWriter(file, info)
-        stack.callback(writer.stop)
+        stack.callback(writer.abandon)
         yield writer
         if writer.copies_input:
             return
@@ -302,6 +312,8 @@ def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) 
     """Copy the metadata of the input to a complete file."""
     if metadata is None:
         return
+    if info.opus_mapping_family == AMBISONIC_FAMILY and info.subtype != "OPUS":
+        _warn(metadata, f"its channels are ambisonic: {info.format} cannot declare that")
     if info.keeps_tracks and not metadata.has_atoms(info):
         pass  # The encoder has written the metadata.
     elif metadata.chunks is not None and info.container.is_wav:
@@ -330,8 +342,15 @@ def _copy_mtime(path: Path, metadata: InputMetadata) -> None:
 def _warn_of_lost_chapters(
     metadata: InputMetadata, chapters: tuple[Chapter, ...], info: AudioInfo
 ) -> None:
-    warning = f"its {len(chapters)} chapters are not copied: {info.format} cannot store them"
-    if chapters and warning not in metadata.warnings:  # The residue has the same format.
+    if chapters:
+        _warn(
+            metadata,
+            f"its {len(chapters)} chapters are not copied: {info.format} cannot store them",
+        )
+
+
+def _warn(metadata: InputMetadata, warning: str) -> None:
+    if warning not in metadata.warnings:  # The residue has the same format.
         metadata.warnings.append(warning)
 
 
@@ -350,7 +369,7 @@ def wrap_write_errors(path: Path) -> Iterator[None]:
         yield
     except (BrokenPipeError, NoisegateError):
         raise
-    except (sf.SoundFileError, OSError, ValueError) as error:
+    except WRITE_ERRORS as error:
         raise OutputError(unwritable_message(path, error)) from error
 
 
@@ -361,7 +380,7 @@ def _uses_wav_encoder(info: AudioInfo) -> bool:
 
 def _uses_pyav(info: AudioInfo) -> bool:
     """Return whether PyAV writes the file instead of libsndfile."""
-    return info.container.writer == "ffmpeg" or info.subtype in info.container.encoders
+    return info.container.writer == "ffmpeg" or info.ffmpeg_encoder != ""
 
 
 def unsupported_reason(info: AudioInfo) -> str:

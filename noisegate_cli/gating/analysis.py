@@ -33,7 +33,7 @@ from noisegate_cli.gating.noise_profile import match_noise_profiles
 from noisegate_cli.gating.parsing import AUTO
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.simulation import GateSimulator, SimulatedGate, Trial, best_trial
-from noisegate_cli.samples import Blocks, Samples, compute_peak, from_db, select_channels, to_db
+from noisegate_cli.samples import Samples, compute_peak, from_db, select_channels, to_db
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
@@ -143,13 +143,14 @@ class Analyzer(BlockProcessor[Samples, None]):
         sample_rate: int,
         channels: int = 1,
         samples: int = 0,
+        *,
         noises: "NoiseProfiles" = (),
         compare: bool = False,
         heard: tuple[int, ...] | None = None,
         has_others: bool = False,
     ) -> None:
-        self._settings, self._sample_rate = settings, sample_rate
-        self._given_noises = noises
+        self._settings, self._sample_rate, self._channels = settings, sample_rate, channels
+        self._expected_samples, self._given_noises, self._compares = samples, noises, compare
         self._timing = settings.timing(sample_rate)
         self._frames_per_s = sample_rate / self._timing.hop_length
         self._heard = heard
@@ -175,7 +176,8 @@ class Analyzer(BlockProcessor[Samples, None]):
             self._noise_learner = _create_noise_learner(settings, sample_rate, channels, samples)
         self._histogram = LevelHistogram()
         self._channel_histograms: list[LevelHistogram] = []
-        if self._model_learner and settings.channels == "linked" and channels > 1 and not heard:
+        is_linked = settings.channels == "linked" and channels > 1
+        if self._model_learner and is_linked and not heard:
             self._channel_histograms = [LevelHistogram() for _ in range(channels)]
         self._track = self._broadband_track = LevelTrack()
         self._broadband_meter: LevelDetector | None = None
@@ -211,6 +213,26 @@ class Analyzer(BlockProcessor[Samples, None]):
         assert self._bleed_learner
         assert self._band_learner
         self._bleed = self._bleed_learner.learn(self._band_learner.subsample, references)
+
+    def restart_without(self, channels: Sequence[int]) -> "Analyzer":
+        """Return a new analyzer with the same parameters that ignores some channels."""
+        heard = tuple(channel for channel in range(self._channels) if channel not in channels)
+        return Analyzer(
+            self._settings,
+            self._sample_rate,
+            self._channels,
+            self._expected_samples,
+            noises=self._given_noises,
+            compare=self._compares,
+            heard=heard,
+        )
+
+    def restart_alone(self, channels: Sequence[int]) -> "Analyzer":
+        """Return a new analyzer that finds a verdict on each of some channels."""
+        settings = replace(
+            self._settings, channels="separate", spectral="off", noise=None, target_floor_db=None
+        )
+        return Analyzer(settings, self._sample_rate, len(channels), self._expected_samples)
 
     def decide(self) -> GateDecision:
         """Return the decision for the gate."""
@@ -460,22 +482,3 @@ def _create_noise_learner(
     from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner
 
     return NoiseLearner(settings, sample_rate, channels, samples)
-
-
-def measure_blocks(
-    blocks: Blocks,
-    settings: GateSettings,
-    sample_rate: int,
-    channels: int,
-    samples: int,
-    noises: "NoiseProfiles" = (),
-    compare: bool = False,
-    has_others: bool = False,
-) -> Analyzer:
-    """Return an analyzer that has measured all `blocks`; see there for the parameters."""
-    analyzer = Analyzer(
-        settings, sample_rate, channels, samples, noises, compare, has_others=has_others
-    )
-    for block, last in blocks:
-        analyzer.process(block, last)
-    return analyzer

@@ -2,6 +2,8 @@
 
 from typing import Protocol, TypeVar
 
+from noisegate_cli.samples import Blocks, Samples
+
 Input_contra = TypeVar("Input_contra", contravariant=True)
 Second_contra = TypeVar("Second_contra", contravariant=True)
 Output_co = TypeVar("Output_co", covariant=True)
@@ -42,3 +44,13 @@ class PairedBlockProcessor(Protocol[Input_contra, Second_contra, Output_co]):
         self, block: Input_contra, second: Second_contra, /, last: bool = False
     ) -> Output_co:
         """Process the next block of each stream and return what is final."""
+
+
+Meter = TypeVar("Meter", bound=BlockProcessor[Samples, None])
+
+
+def process_all(meter: Meter, blocks: Blocks) -> Meter:
+    """Return `meter` after it has processed all blocks of a recording."""
+    for block, last in blocks:
+        meter.process(block, last)
+    return meter

@@ -8,8 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from noisegate_cli.api.file_analysis import AnalysisReport
 from noisegate_cli.api.progress import ProgressCallback, scale_progress
-from noisegate_cli.api.recordings import AnalysisReport
 from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.files.document import write_document
 from noisegate_cli.files.output_target import is_same_file

@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from noisegate_cli.api.file_analysis import AnalysisReport
 from noisegate_cli.api.progress import (
     FIRST_PASS_SHARE,
     ProgressCallback,
     report_progress,
     scale_progress,
 )
-from noisegate_cli.api.recordings import AnalysisReport
 from noisegate_cli.errors import SignalError
 from noisegate_cli.files.reader import AudioReader, add_path_to_errors
-from noisegate_cli.gating.analysis import measure_blocks
+from noisegate_cli.gating.analysis import Analyzer
+from noisegate_cli.gating.block_processor import process_all
 from noisegate_cli.gating.cutoffs import CutoffAudit, CutoffReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector
@@ -104,9 +105,8 @@ def survey_recording(
         with reader.reopen() as first:
             first_pass = scale_progress(progress, 0.0, FIRST_PASS_SHARE)
             blocks = report_progress(first.blocks(), info.samples, first_pass)
-            analyzer = measure_blocks(
-                blocks, settings, info.sample_rate, info.channels, info.samples
-            )
+            analyzer = Analyzer(settings, info.sample_rate, info.channels, info.samples)
+            process_all(analyzer, blocks)
             levels, warnings = analyzer.report(), tuple(first.warnings)
         if levels.frames > MAX_PAGE_FRAMES:
             raise SignalError(

@@ -11,7 +11,8 @@ from noisegate_cli.terminal.options import GATE_OPTIONS
 from noisegate_cli.text import format_time, quote_for_shell
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.recordings import AnalysisReport, GateResult
+    from noisegate_cli.api.file_analysis import AnalysisReport
+    from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.gating.cutoffs import CutoffReport
 
 

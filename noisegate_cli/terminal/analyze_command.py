@@ -17,6 +17,7 @@ from noisegate_cli.terminal.console import (
     print_renderable,
     wrap_stdout_errors,
 )
+from noisegate_cli.terminal.interrupts import EXIT_FAILURE
 from noisegate_cli.terminal.options import add_gate_options
 from noisegate_cli.terminal.page_option import (
     PageOption,
@@ -25,7 +26,6 @@ from noisegate_cli.terminal.page_option import (
     check_page,
 )
 from noisegate_cli.terminal.shared_options import (
-    EXIT_FAILURE,
     ForceOption,
     JsonOption,
     PlotOption,
@@ -39,7 +39,7 @@ from noisegate_cli.terminal.stretch_options import LabelsOption
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.recordings import AnalysisReport
+    from noisegate_cli.api.file_analysis import AnalysisReport
     from noisegate_cli.files.pipes import RawFormat
 
 
@@ -71,7 +71,6 @@ def analyze(
     With -t it also shows what this threshold would do.
     """
     from noisegate_cli.files.output_naming import parse_path
-    from noisegate_cli.terminal.json_data import report_failure_as_data
 
     if json and csv:
         raise SettingsError("--json and --csv both write to standard output: give one of them")
@@ -91,8 +90,7 @@ def analyze(
             "--json and --labels - both write to standard output: give --labels a file name"
         )
     if is_single and not csv:
-        with report_failure_as_data(json, "analyze", files[0]):
-            _analyze_one(paths[0], settings, raw, track, labels, plot, page, force, quiet, json)
+        _analyze_one(paths[0], settings, raw, track, labels, plot, page, force, quiet, json)
         return
     _analyze_several(paths, settings, raw_format, track, quiet, json, csv)
 
@@ -116,7 +114,7 @@ def _analyze_one(
     json: bool,
 ) -> None:
     """Print an analysis in full."""
-    from noisegate_cli.api.recordings import analyze_recording
+    from noisegate_cli.api.file_analysis import analyze_recording
     from noisegate_cli.terminal.advice import suggest_gate_command
     from noisegate_cli.terminal.json_data import build_analysis_data, to_json
     from noisegate_cli.terminal.tables import build_analysis_table
@@ -167,7 +165,7 @@ def _analyze_several(
     csv: bool,
 ) -> None:
     """Print a line for each recording; one that fails does not stop the others."""
-    from noisegate_cli.api.recordings import analyze_file
+    from noisegate_cli.api.file_analysis import analyze_file
     from noisegate_cli.terminal.analysis_lines import find_recordings
     from noisegate_cli.terminal.json_data import build_failure_data, to_json
 

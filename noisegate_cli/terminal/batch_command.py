@@ -21,13 +21,12 @@ from noisegate_cli.terminal.console import (
     print_message,
     print_renderable,
 )
+from noisegate_cli.terminal.interrupts import EXIT_FAILURE, InterruptedWithMessage
 from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options import DETECTOR_PANEL, OUTPUT_PANEL, add_gate_options
 from noisegate_cli.terminal.shared_options import (
-    EXIT_FAILURE,
     ForceOption,
     FsyncOption,
-    InterruptedWithMessage,
     JsonOption,
     KeepMtimeOption,
     QuietOption,
@@ -279,7 +278,6 @@ def batch(
     from noisegate_cli.batch.interface import BatchConfig
     from noisegate_cli.batch.run import default_output_directory
     from noisegate_cli.files.output_naming import OutputOptions
-    from noisegate_cli.terminal.json_data import report_failure_as_data
 
     if directory is None:
         if discovery.from_file is None:
@@ -322,10 +320,10 @@ def batch(
         max_errors=1 if execution.fail_fast else execution.max_errors,
         csv_path=execution.report,
         plot_path=execution.plot,
+        with_segments=json,
         dry_run=execution.dry_run,
     )
-    with report_failure_as_data(json, "batch", directory):
-        _run_batch(config, quiet, json, execution.verbose)
+    _run_batch(config, quiet, json, execution.verbose)
 
 
 def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) -> None:

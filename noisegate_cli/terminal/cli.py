@@ -3,48 +3,62 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from noisegate_cli import __version__
 from noisegate_cli.errors import NoisegateError, SettingsError
-from noisegate_cli.terminal.analyze_command import analyze
-from noisegate_cli.terminal.batch_command import batch
-from noisegate_cli.terminal.completion import join_words_of_this_process
+from noisegate_cli.terminal.completion import is_completion_request, join_words_of_this_process
 from noisegate_cli.terminal.console import (
     escape_unencodable_output,
     print_data,
     print_error,
 )
-from noisegate_cli.terminal.gate_command import gate
 from noisegate_cli.terminal.interrupts import (
+    EXIT_FAILURE,
+    EXIT_INTERRUPTED,
+    EXIT_SUCCESS,
+    EXIT_USAGE_ERROR,
     MESSAGE,
+    InterruptedWithMessage,
     exit_status,
     ignore_signals,
     is_interrupted,
     raise_if_interrupted,
 )
-from noisegate_cli.terminal.option_groups import hide_environment_variables
-from noisegate_cli.terminal.preset_table import format_preset_table
-from noisegate_cli.terminal.saved_presets import add_save_option
-from noisegate_cli.terminal.shared_options import (
-    EXIT_FAILURE,
-    EXIT_INTERRUPTED,
-    EXIT_SUCCESS,
-    EXIT_USAGE_ERROR,
-    InterruptedWithMessage,
-)
-from noisegate_cli.terminal.suggestions import describe_usage_error
 from noisegate_cli.text import quote_path
 
-DEBUG_FLAG = "--debug"
+DEBUG_FLAG, JSON_FLAG = "--debug", "--json"
 
-ENV_PREFIX = "NGATE"
-"""Prefix of the environment variables that set options, such as NGATE_GATE_PRESET."""
+COMMANDS = {
+    "gate": "Gate recordings: silence the pauses, leave the signal unchanged.",
+    "analyze": "Print the levels of recordings and suggest a threshold.",
+    "batch": "Gate every recording below a folder.",
+}
+"""The commands, each with the first line of its help."""
+
+
+class CommandGroup(TyperGroup):
+    """The commands, of which only the one that runs is imported with its options."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.commands = {name: TyperCommand(name, help=line) for name, line in COMMANDS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the arguments name, as Typer requires it."""
+        if args and args[0] in COMMANDS:
+            from noisegate_cli.terminal.commands import build_command
+
+            self.commands[args[0]] = build_command(args[0])
+        return super().resolve_command(ctx, args)
+
 
 app = typer.Typer(
     name="ngate",
+    cls=CommandGroup,
     help="Noise gate for recordings: silence the pauses, keep the signal unchanged.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -80,14 +94,6 @@ def ngate(
     """Noise gate for recordings: silence the pauses, keep the signal unchanged."""
 
 
-PRESETS_EPILOG = f"Presets:\n\n{format_preset_table()}"
-for command in (gate, analyze, batch):
-    app.command(
-        epilog=PRESETS_EPILOG,
-        context_settings={"auto_envvar_prefix": f"{ENV_PREFIX}_{command.__name__.upper()}"},
-    )(hide_environment_variables(add_save_option(command)))
-
-
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return the exit status; catch and report all exceptions."""
     arguments = list(arguments)
@@ -101,9 +107,12 @@ def run(arguments: Sequence[str]) -> int:
             raise KeyboardInterrupt
         raise_if_interrupted()
         return int(status)
-    except (BrokenPipeError, SystemExit):
-        # The reader of stdout has closed the pipe, for which Typer raises SystemExit.
+    except BrokenPipeError:
         return EXIT_SUCCESS
+    except SystemExit as exit_:
+        # Typer raises it if the reader of stdout has closed the pipe, which is no error, and with
+        # the answer to a shell that asks whether there are values to complete.
+        return int(exit_.code or 0) if is_completion_request() else EXIT_SUCCESS
     except (KeyboardInterrupt, typer.Abort, InterruptedWithMessage) as interrupt:
         return _print_interrupt(*map(str, interrupt.args))
     except Exception as error:
@@ -113,7 +122,15 @@ def run(arguments: Sequence[str]) -> int:
             import traceback
 
             traceback.print_exc()
-        return _print_error_status(error)
+        message, status = _describe_error(error)
+        if message:
+            print_error(message)
+        is_reported = isinstance(error, NoisegateError)  # by the command, which knows the file
+        if JSON_FLAG in options and not is_reported and (command := _find_command(options)):
+            from noisegate_cli.terminal.json_data import print_failure_data
+
+            print_failure_data(command, None, message)
+        return status
 
 
 def _print_interrupt(*details: str) -> int:
@@ -122,22 +139,27 @@ def _print_interrupt(*details: str) -> int:
     return exit_status()
 
 
-def _print_error_status(error: Exception) -> int:
-    """Print an error message and return the exit status of the error."""
+def _describe_error(error: Exception) -> tuple[str, int]:
+    """Return the message and the exit status of an error."""
     if isinstance(error, NoisegateError):
-        print_error(error)
-        return EXIT_USAGE_ERROR if isinstance(error, SettingsError) else EXIT_FAILURE
-    if hasattr(error, "format_message"):
-        # A usage error of Typer. Without arguments its message is empty: Typer prints the help.
-        if message := error.format_message().rstrip("."):
-            print_error(describe_usage_error(error, message))
-        return EXIT_USAGE_ERROR
+        is_usage = isinstance(error, SettingsError)
+        return str(error), EXIT_USAGE_ERROR if is_usage else EXIT_FAILURE
+    if hasattr(error, "format_message"):  # a usage error of Typer
+        from noisegate_cli.terminal.suggestions import describe_usage_error
+
+        # Without arguments its message is empty: Typer prints the help.
+        message = error.format_message().rstrip(".")
+        return message and describe_usage_error(error, message), EXIT_USAGE_ERROR
     if isinstance(error, OSError) and error.strerror:
         path = f": {quote_path(error.filename)}" if error.filename else ""
-        print_error(f"{error.strerror}{path}")
-        return EXIT_FAILURE
-    print_error(f"internal error: {type(error).__name__}: {error} ({DEBUG_FLAG} shows a traceback)")
-    return EXIT_FAILURE
+        return f"{error.strerror}{path}", EXIT_FAILURE
+    detail = f"{type(error).__name__}: {error}"
+    return f"internal error: {detail} ({DEBUG_FLAG} shows a traceback)", EXIT_FAILURE
+
+
+def _find_command(options: Sequence[str]) -> str | None:
+    """Return the name of the command in the arguments, if there is one."""
+    return next((name for name in options if name in COMMANDS), None)
 
 
 def main() -> None:

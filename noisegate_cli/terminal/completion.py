@@ -3,18 +3,16 @@
 Where a function returns nothing, the shell offers the names of files.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import get_args
 
-from noisegate_cli.gating.parsing import METHODS, MUTE
-from noisegate_cli.gating.settings import FIELD_CHOICES, PRESETS
-
 Complete = Callable[[str], list[str]]
 """Takes the beginning of a value and returns the values that begin like this."""
 
-BASH_VARIABLE, BASH_REQUEST = "_NGATE_COMPLETE", "complete_bash"
-"""Environment variable that the completion script of bash sets, and its value."""
+REQUEST_VARIABLE, BASH_REQUEST = "_NGATE_COMPLETE", "complete_bash"
+"""Environment variable that the completion script of a shell sets, and its value from bash."""
 
 PRESET_USES = {
     "voice": "speech, podcasts, interviews",
@@ -65,6 +63,9 @@ def complete_setting(name: str) -> Complete:
     """
 
     def complete(incomplete: str) -> list[str]:
+        from noisegate_cli.gating.parsing import METHODS
+        from noisegate_cli.gating.settings import FIELD_CHOICES, PRESETS
+
         if name == "threshold":
             return _select(incomplete, (*METHODS, "floor+6dB"))
         if name in FIELD_CHOICES:
@@ -82,7 +83,7 @@ def join_bash_words(environment: MutableMapping[str, str]) -> None:
 
     bash takes an equals sign as a word of its own, which Typer doesn't expect.
     """
-    if environment.get(BASH_VARIABLE) != BASH_REQUEST:
+    if environment.get(REQUEST_VARIABLE) != BASH_REQUEST:
         return
     words = environment.get("COMP_WORDS", "").split("\n")
     index = int(environment.get("COMP_CWORD", "0"))
@@ -93,6 +94,11 @@ def join_bash_words(environment: MutableMapping[str, str]) -> None:
     ]
     environment["COMP_WORDS"] = "\n".join(w for i, w in enumerate(words) if i not in signs)
     environment["COMP_CWORD"] = str(index - len(signs))
+
+
+def is_completion_request() -> bool:
+    """Return whether a shell asks this process for completions."""
+    return REQUEST_VARIABLE in os.environ
 
 
 def join_words_of_this_process() -> None:
@@ -106,4 +112,4 @@ def _select(incomplete: str, values: Iterable[str]) -> list[str]:
 
 def _format_value(value: float) -> str:
     """Return a value without a sign: a shell would take it for an option."""
-    return "mute" if value in (MUTE, -MUTE) else f"{abs(value):g}"
+    return "mute" if abs(value) == math.inf else f"{abs(value):g}"

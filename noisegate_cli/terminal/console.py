@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from noisegate_cli.errors import OutputError
-from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.text import escape_unprintable
 
 if TYPE_CHECKING:
@@ -73,6 +72,8 @@ def discard_stdout() -> None:
 
 def print_error(message: object) -> None:
     """Print an error on a single line to stderr."""
+    from noisegate_cli.terminal.flags import to_flags
+
     print_message("ngate: " + " ".join(to_flags(str(message)).split("\n")))
 
 

@@ -12,11 +12,11 @@ from noisegate_cli.memory import keep_freed_memory
 from noisegate_cli.terminal.completion import complete_formats
 from noisegate_cli.terminal.console import print_data, print_message
 from noisegate_cli.terminal.gate_several import check_several, gate_several, print_cut_sounds
+from noisegate_cli.terminal.interrupts import EXIT_FAILURE
 from noisegate_cli.terminal.key_option import KeyOption, parse_key_option
 from noisegate_cli.terminal.option_groups import expand_option_groups
 from noisegate_cli.terminal.options import OUTPUT_PANEL, add_gate_options
 from noisegate_cli.terminal.shared_options import (
-    EXIT_FAILURE,
     ForceOption,
     FsyncOption,
     JsonOption,
@@ -34,7 +34,7 @@ from noisegate_cli.terminal.stretch_options import StretchGroup
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.recordings import GateResult
+    from noisegate_cli.api.gate_result import GateResult
 
 
 @add_gate_options("key_hz")
@@ -108,9 +108,9 @@ def gate(
     json: JsonOption = False,
 ) -> None:
     """Gate recordings: silence the pauses, leave the signal unchanged."""
-    from noisegate_cli.api.recordings import gate_file
+    from noisegate_cli.api.file_gate import gate_file
     from noisegate_cli.files.output_naming import OutputOptions, parse_path
-    from noisegate_cli.terminal.json_data import build_gate_data, report_failure_as_data, to_json
+    from noisegate_cli.terminal.json_data import build_gate_data, to_json
     from noisegate_cli.terminal.summary import format_gate_summary
 
     keep_freed_memory()
@@ -160,10 +160,7 @@ def gate(
         )
         return
     source = parse_path(files[0])
-    with (
-        report_failure_as_data(json, "gate", files[0]),
-        show_recording_progress(source, raw_format, quiet) as progress,
-    ):
+    with show_recording_progress(source, raw_format, quiet) as progress:
         result = run(source, output=parse_path(output) if output else None, progress=progress)
     if json:
         print_data(to_json(build_gate_data(result)))

@@ -25,3 +25,13 @@ class Option(NamedTuple):
     def parameter(self) -> str:
         """Name of the parameter of a command, from which its environment variable derives."""
         return self.key.replace("-", "_")
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether the option has no value. `--no-KEY` turns off what a preset turns on."""
+        return not self.metavar
+
+    @property
+    def off_parameter(self) -> str:
+        """Name of the parameter of a command that turns a switch off."""
+        return f"no_{self.parameter}"

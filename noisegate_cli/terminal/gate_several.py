@@ -9,11 +9,12 @@ import typer
 
 from noisegate_cli.errors import NoisegateError, SettingsError
 from noisegate_cli.terminal.console import print_data, print_error, print_message
-from noisegate_cli.terminal.shared_options import EXIT_FAILURE, show_recording_progress
+from noisegate_cli.terminal.interrupts import EXIT_FAILURE
+from noisegate_cli.terminal.shared_options import show_recording_progress
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.recordings import GateResult
+    from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.files.output_naming import OutputOptions
     from noisegate_cli.files.pipes import RawFormat
 

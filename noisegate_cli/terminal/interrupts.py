@@ -1,4 +1,4 @@
-"""Exit on SIGINT, SIGTERM and SIGHUP with status 128 + signal, and leave nothing unfinished.
+"""Exit statuses, and the exit on SIGINT, SIGTERM and SIGHUP, which leaves nothing unfinished.
 
 An exception could interrupt any line, also in a clean-up or in a callback of a library that ignores
 it. The handler therefore raises none: it removes the unfinished files and ends the process. Only a
@@ -14,11 +14,18 @@ from contextlib import suppress
 
 from noisegate_cli.files.unfinished import remove_unfinished_files
 
+EXIT_SUCCESS, EXIT_FAILURE, EXIT_USAGE_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses; after another signal than SIGINT it is 128 + signal, as in a shell."""
+
 SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
 
 MESSAGE = "interrupted"
+
+
+class InterruptedWithMessage(Exception):  # noqa: N818  # it is not an error
+    """Interrupt with a message, because Typer drops the message of a KeyboardInterrupt."""
 
 
 class _State:

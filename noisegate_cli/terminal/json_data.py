@@ -1,7 +1,7 @@
 """Convert results to JSON; `docs/ngate.schema.json` describes the data."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +9,12 @@ from noisegate_cli import __version__
 from noisegate_cli.api.result_data import (
     encode_cutoffs,
     encode_gain,
+    encode_segments,
     encode_settings_values,
     is_range_softened,
     level_db,
     summarize_result,
 )
-from noisegate_cli.errors import NoisegateError
 from noisegate_cli.json_values import to_json_value
 from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
 from noisegate_cli.terminal.console import print_data
@@ -23,10 +23,10 @@ from noisegate_cli.terminal.key_option import build_key_data
 from noisegate_cli.terminal.reasons import format_reason, format_recorded_reason
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.recordings import AnalysisReport, GateResult
+    from noisegate_cli.api.file_analysis import AnalysisReport
+    from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.batch.records import RecordingResult
     from noisegate_cli.gating.frames.histogram import LevelHistogram
-    from noisegate_cli.gating.gate import GateReport
     from noisegate_cli.gating.noise_profile import NoiseProfile
 
 SCHEMA_VERSION = 1
@@ -80,7 +80,7 @@ def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "range_softened": is_range_softened(levels.range_db, report.settings),
         "sweep": levels.trials,
         "given": levels.given_trial,
-        "segments": build_segments_data(report.gate) if report.gate else None,
+        "segments": encode_segments(report.gate) if report.gate else None,
         "cutoffs": encode_cutoffs(report.gate.cutoffs) if report.gate else None,
         "noises": _build_noises_data(levels.noises),
         "settings": encode_settings_values(report.settings),
@@ -103,7 +103,7 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         }
         | _complete_summary(summarize_result(result))
         | {
-            "segments": build_segments_data(result),
+            "segments": encode_segments(result),
             "key": build_key_data(result.key),
             "forced": result.forced if result.forced else None,
             "noises": _build_noises_data(result.noises),
@@ -115,7 +115,7 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
 
 def build_recording_data(file: Path, output: Path, result: "RecordingResult") -> dict[str, Any]:
     """Return the result of one recording of a batch as JSON-compatible data."""
-    from noisegate_cli.batch.records import decode_settings
+    from noisegate_cli.batch.encoded_settings import decode_settings
 
     error = to_flags(result.reason or "") if result.status == "failed" else None
     return (
@@ -129,26 +129,22 @@ def build_recording_data(file: Path, output: Path, result: "RecordingResult") ->
     )
 
 
-def build_failure_data(command: str, file: str | Path, error: object) -> dict[str, Any]:
+def build_failure_data(command: str, file: str | Path | None, error: object) -> dict[str, Any]:
     """Return the failure of a command as JSON-compatible data."""
     return _build_head(command, "failed", file, to_flags(str(error)))
 
 
-@contextmanager
-def report_failure_as_data(is_requested: bool, command: str, file: str | Path) -> Iterator[None]:
-    """Print an error of ngate as JSON if requested, and raise it again."""
-    try:
-        yield
-    except NoisegateError as error:
-        if is_requested:
-            # If stdout can't be written, the error itself is still reported on stderr.
-            with suppress(OSError):
-                print_data(to_json(build_failure_data(command, file, error)))
-        raise
+def print_failure_data(command: str, file: str | Path | None, error: object) -> None:
+    """Print the failure of a command as JSON.
+
+    If stdout can't be written, the error is still reported on stderr.
+    """
+    with suppress(OSError):
+        print_data(to_json(build_failure_data(command, file, error)))
 
 
 def _build_head(
-    command: str, status: str, file: str | Path, error: str | None = None
+    command: str, status: str, file: str | Path | None, error: str | None = None
 ) -> dict[str, Any]:
     """Return the fields that all objects have."""
     return {
@@ -167,16 +163,6 @@ def _complete_summary(summary: dict[str, Any]) -> dict[str, Any]:
         "reason": format_recorded_reason(summary),
         "warnings": list(map(to_flags, summary["warnings"])),
     }
-
-
-def build_segments_data(report: "GateReport") -> list[dict[str, float]]:
-    """Return the open stretches in seconds, with their channel if each has a gate of its own."""
-    edges = report.segments.edges
-    return [
-        {"start": start, "end": end} | ({"channel": channel} if len(edges) > 1 else {})
-        for channel, spans in enumerate(edges, 1)
-        for start, end in spans
-    ]
 
 
 def _build_noises_data(noises: "Sequence[NoiseProfile | None]") -> list[dict[str, Any] | None]:

@@ -26,7 +26,7 @@ from noisegate_cli.gating.settings import PRESETS, Channels, GateSettings, NonFi
 from noisegate_cli.terminal.completion import complete_presets, complete_setting
 from noisegate_cli.terminal.gate_option import Option
 from noisegate_cli.terminal.option_groups import order_by_panel, replace_parameter
-from noisegate_cli.terminal.preset_files import Preset, load_preset
+from noisegate_cli.terminal.preset_files import SPECTRAL_ONLY, Preset, load_preset
 
 MAIN_PANEL = "Options"  # the panel to which Typer adds --help
 OUTPUT_PANEL = "Output"
@@ -262,16 +262,12 @@ def add_gate_options(*without: str) -> Callable[[Callable[..., None]], Callable[
             help=option.help,
             rich_help_panel=option.panel,
             show_default=option.default or False,
-            autocompletion=complete_setting(name) if option.metavar else None,
+            autocompletion=None if option.is_switch else complete_setting(name),
         )
-        added.append(
-            inspect.Parameter(
-                option.parameter,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=None,
-                annotation=Annotated[str | None if option.metavar else bool | None, typer_option],
-            )
-        )
+        added.append(_make_parameter(option.parameter, typer_option, option.is_switch))
+        if option.is_switch:
+            off = typer.Option(f"--no-{option.key}", hidden=True)
+            added.append(_make_parameter(option.off_parameter, off, is_switch=True))
 
     preset = inspect.Parameter(
         "preset", inspect.Parameter.KEYWORD_ONLY, default="voice", annotation=PresetOption
@@ -288,17 +284,26 @@ def add_gate_options(*without: str) -> Callable[[Callable[..., None]], Callable[
     return add
 
 
+def _make_parameter(name: str, option: Any, is_switch: bool) -> inspect.Parameter:
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[bool | None if is_switch else str | None, option],
+    )
+
+
 def choose_typed_preset(arguments: Mapping[str, Any]) -> Preset:
     """Return the preset and the options that a command received; see `choose_preset`."""
     texts = {
-        name: arguments[option.parameter]
+        name: False if arguments.get(option.off_parameter) else arguments[option.parameter]
         for name, option in GATE_OPTIONS.items()
         if option.parameter in arguments
     }
     return choose_preset(arguments["preset"], texts)
 
 
-def choose_preset(name: str, texts: Mapping[str, str | None]) -> Preset:
+def choose_preset(name: str, texts: Mapping[str, Any]) -> Preset:
     """Return a built-in preset or one of the user, overridden by the options in `texts`.
 
     Raises
@@ -320,7 +325,7 @@ def parse_preset(preset: Preset) -> GateSettings:
     return parse_settings(preset.base, preset.texts)
 
 
-def parse_settings(preset: str, texts: Mapping[str, str | None]) -> GateSettings:
+def parse_settings(preset: str, texts: Mapping[str, Any]) -> GateSettings:
     """Return the settings of a built-in preset, overridden by the options in `texts`.
 
     Raises
@@ -331,7 +336,7 @@ def parse_settings(preset: str, texts: Mapping[str, str | None]) -> GateSettings
     changes = {
         name: GATE_OPTIONS[name].parse(text) for name, text in texts.items() if text is not None
     }
-    if not changes.get("spectral") and (misplaced := {"reduction_db", "noise"} & set(changes)):
+    if not changes.get("spectral") and (misplaced := SPECTRAL_ONLY & set(changes)):
         flag = GATE_OPTIONS[min(misplaced)].flags[0]
         raise SettingsError(f"{flag} requires --spectral")
     if changes.get("speech"):

@@ -10,7 +10,7 @@ from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.settings import GateSettings
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.recordings import AnalysisReport
+    from noisegate_cli.api.file_analysis import AnalysisReport
     from noisegate_cli.files.pipes import RawFormat
     from noisegate_cli.page.command import CommandWords
 

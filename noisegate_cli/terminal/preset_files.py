@@ -24,6 +24,9 @@ FILE_EXTENSION = ".toml"
 EXCLUSIVE = {"range_db": "target_floor_db", "target_floor_db": "range_db"}
 """Options of which a given one replaces the other one of a preset."""
 
+SPECTRAL_ONLY = {"reduction_db", "noise"}
+"""Options that require --spectral."""
+
 Texts = dict[str, Any]
 """Options as typed, by the name of the setting: text, or True for a switch."""
 
@@ -40,6 +43,8 @@ class Preset(NamedTuple):
         """Return the preset with options in place of its own; None is no option."""
         given = {name: text for name, text in texts.items() if text is not None}
         replaced = {EXCLUSIVE[name] for name in given if name in EXCLUSIVE}
+        if given.get("spectral") is False:
+            replaced |= SPECTRAL_ONLY
         kept = {name: text for name, text in self.texts.items() if name not in replaced}
         return self._replace(texts=kept | given)
 

@@ -8,8 +8,9 @@ from noisegate_cli.terminal.options import GATE_OPTIONS
 def build_preset_rows() -> list[list[str]]:
     """Return a header and a row for each option whose default depends on the preset."""
     rows = [["option", *PRESETS]]
+    presets = [preset.resolved for preset in PRESETS.values()]
     for name, option in GATE_OPTIONS.items():
-        values = [getattr(preset.resolved, name) for preset in PRESETS.values()]
+        values = [getattr(preset, name) for preset in presets]
         if len(set(values)) > 1:
             rows.append([option.flags[0], *(_format_value(name, value) for value in values)])
     return rows

@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat
 
 
-EXIT_SUCCESS, EXIT_FAILURE, EXIT_USAGE_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses; 130 is 128 + SIGINT, as in a shell."""
-
-
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
@@ -102,10 +98,6 @@ PlotOption = Annotated[
     str | None,
     typer.Option(metavar="FILE", help="Draw a picture of it: FILE ends in .png, .pdf or .svg."),
 ]
-
-
-class InterruptedWithMessage(Exception):  # noqa: N818  # it is not an error
-    """Interrupt with a message, because Typer drops the message of a KeyboardInterrupt."""
 
 
 RawOption = Annotated[

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from noisegate_cli.text import format_time, quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.recordings import GateResult
+    from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.gating.forced import Spans
 
 

@@ -17,7 +17,7 @@ from noisegate_cli.text import format_db, format_duration, format_level, format_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from noisegate_cli.api.recordings import GateResult
+    from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.batch.interface import BatchReport
     from noisegate_cli.batch.records import RecordingResult
     from noisegate_cli.files.formats import AudioInfo

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from noisegate_cli.api.recordings import AnalysisReport
+    from noisegate_cli.api.file_analysis import AnalysisReport
     from noisegate_cli.batch.interface import BatchReport
     from noisegate_cli.batch.records import ReviewCandidate
     from noisegate_cli.gating.analysis import LevelReport

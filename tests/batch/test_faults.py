@@ -12,12 +12,13 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from noisegate_cli import GateSettings, OutputError, gate_file, samples
+from noisegate_cli.api.file_gate import gate_recording
 from noisegate_cli.api.progress import report_progress
-from noisegate_cli.api.recordings import gate_recording
 from noisegate_cli.batch import plan, worker
 from noisegate_cli.batch import run as batch_run
 from noisegate_cli.batch.executors import ProcessWorkerPool, WorkerProcess
@@ -305,13 +306,13 @@ def test_an_input_vanishes_while_the_batch_runs(tree, tmp_path, monkeypatch):
 def gate_with_change_before_output(name, change):
     """Return a `gate_recording` that calls `change` before an output appears."""
 
-    def gate(source, *arguments, before_output_appears, **options):
+    def gate(task, progress, before_output_appears):
         def change_and_check():
-            if source.endswith(name):
+            if task.path.endswith(name):
                 change()
             before_output_appears()
 
-        return gate_recording(source, *arguments, **options, before_output_appears=change_and_check)
+        return gate_recording(task, progress, change_and_check)
 
     return gate
 
@@ -321,7 +322,7 @@ def test_an_input_vanishes_while_it_is_read(tree, tmp_path, monkeypatch):
     source = tree / "even" / "4.wav"
     data = source.read_bytes()
     monkeypatch.setattr(
-        "noisegate_cli.api.recordings.gate_recording",
+        "noisegate_cli.api.file_gate.gate_recording",
         gate_with_change_before_output("4.wav", source.unlink),
     )
     report, _ = run(tree, output)
@@ -362,7 +363,7 @@ def test_an_output_that_another_process_writes_meanwhile_is_kept(tree, tmp_path,
     output = tmp_path / "out"
     foreign = output / "even" / "4.wav"
     monkeypatch.setattr(
-        "noisegate_cli.api.recordings.gate_recording",
+        "noisegate_cli.api.file_gate.gate_recording",
         gate_with_change_before_output("4.wav", lambda: foreign.write_text("foreign")),
     )
     assert run(tree, output)[0].skip_reasons == {"output exists and is not from a batch": 1}
@@ -397,7 +398,7 @@ def test_an_output_that_someone_edits_while_it_is_made_again_is_left_alone(
     run(tree, output)
     edited = output / "even" / "4.wav"
     monkeypatch.setattr(
-        "noisegate_cli.api.recordings.gate_recording",
+        "noisegate_cli.api.file_gate.gate_recording",
         gate_with_change_before_output("4.wav", lambda: edited.write_text("edited")),
     )
     report, _ = run(tree, output, settings=replace(SETTINGS, hold_ms=5.0))
@@ -460,7 +461,7 @@ def test_an_input_changes_while_it_is_read(tree, tmp_path, monkeypatch, write):
     output = tmp_path / "out"
 
     monkeypatch.setattr(
-        "noisegate_cli.api.recordings.gate_recording",
+        "noisegate_cli.api.file_gate.gate_recording",
         gate_with_change_before_output(
             "4.wav", lambda: os.utime(tree / "even" / "4.wav", ns=(0, 0))
         ),
@@ -605,7 +606,8 @@ def test_each_block_is_progress_even_if_the_length_is_unknown(tree, monkeypatch)
     beats = []
     monkeypatch.setattr(samples, "BLOCK_BYTES", 4000)
     monkeypatch.setattr(worker, "send_heartbeat", beats.append)
-    monkeypatch.setattr("noisegate_cli.api.recordings.report_progress", forget_length)
+    for module in ("file_analysis", "output_pass"):
+        monkeypatch.setattr(f"noisegate_cli.api.{module}.report_progress", forget_length)
     source = str(tree / "odd" / "1.wav")
     for work, settings in ((measure_job, GateSettings()), (gate_job, SETTINGS)):
         beats.clear()
@@ -621,6 +623,57 @@ def test_a_recording_that_is_slow_has_all_the_time_it_needs(tmp_path, write, mon
     monkeypatch.setattr(batch_run, "gate_job", slow)
     report, _ = run(tmp_path / "in", tmp_path / "out", ProcessWorkerPool(1, timeout_s=5))
     assert (report.done, report.failed) == (1, 0)
+
+
+def test_a_pause_of_the_whole_batch_is_not_time_without_progress():
+    class Connection:
+        """Connection of a batch that is stopped in the middle of the second interval."""
+
+        intervals_s: ClassVar[list[float]] = []
+
+        def poll(self, interval_s):
+            self.intervals_s.append(interval_s)
+            return len(self.intervals_s) == 4
+
+    waiting = WorkerProcess.__new__(WorkerProcess)
+    waiting._connection = Connection()
+    assert waiting._wait_for_message(600)
+    assert sum(Connection.intervals_s[:3]) < 6
+
+
+STOPPED_BATCH = """
+import os, signal, sys, time
+from pathlib import Path
+from noisegate_cli.batch.executors import ProcessWorkerPool
+
+def stop_batch(job):
+    Path(job).write_text(str(os.getpid()))
+    os.kill(os.getppid(), signal.SIGSTOP)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(0.1)
+    return "done"
+
+if __name__ == "__main__":
+    pool = ProcessWorkerPool(1, timeout_s=0.5)
+    print(pool.submit(stop_batch, [sys.argv[1]]).result())
+    pool.close()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for the process in /proc")
+def test_a_batch_goes_on_after_a_pause_that_is_longer_than_the_timeout(tmp_path):
+    script, pid_file = tmp_path / "script.py", tmp_path / "pid"
+    script.write_text(STOPPED_BATCH)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, script, pid_file]
+    parent = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    wait_for(lambda: pid_file.exists() and pid_file.read_text())
+    pids = [parent.pid, int(pid_file.read_text())]
+    wait_for(lambda: all("(stopped)" in status_of(Path(f"/proc/{pid}")) for pid in pids))
+    time.sleep(2.5)  # longer than all limits
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    assert parent.communicate(timeout=MAX_WAIT_S)[0] == "['done']\n"
 
 
 ENDLESS_CALL = """

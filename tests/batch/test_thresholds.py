@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings, SettingsError, suggest_threshold
-from noisegate_cli.api.recordings import gate_file, measure_level_histogram
+from noisegate_cli.api.file_analysis import measure_level_histogram
+from noisegate_cli.api.file_gate import gate_file
 from noisegate_cli.batch import thresholds
 from noisegate_cli.batch.executors import ProcessWorkerPool
 from noisegate_cli.gating.frames.histogram import LevelHistogram

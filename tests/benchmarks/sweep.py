@@ -232,9 +232,8 @@ def _run_report(recording: Recording) -> tuple[list[float], bytes]:
     analysis = importlib.import_module("noisegate_cli.gating.analysis")
     gate = importlib.import_module("noisegate_cli.gating.gate")
     samples, rate = recording.read
-    analyzer = analysis.measure_blocks(
-        [(samples, True)], _settings(), rate, samples.shape[1], len(samples)
-    )
+    analyzer = analysis.Analyzer(_settings(), rate, samples.shape[1], len(samples))
+    analyzer.process(samples, last=True)
     report = analyzer.report()
     stream = gate.Gate(analyzer.decide(), rate, samples.shape[1])
     stream.process(samples, last=True)

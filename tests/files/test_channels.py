@@ -8,6 +8,9 @@ import av
 import numpy as np
 import pytest
 
+from noisegate_cli import AudioError, GateSettings, gate_file
+from noisegate_cli.files.ogg import CHECKSUM, compute_checksum, read_pages
+from noisegate_cli.files.opus import ambisonic_layout
 from noisegate_cli.files.reader import AudioReader
 from tests.zoo import encode
 
@@ -79,16 +82,13 @@ def test_a_mov_file_with_an_order_of_its_own_is_read_in_the_usual_order(tmp_path
     assert [int(peak) for peak in peaks.split()[1:]] == [100, 120, 140, 160, 220, 180, 200]
 
 
-@pytest.mark.parametrize(("family", "channels"), [(0, 2), (1, 6), (2, 4), (255, 5), (255, 6)])
-def test_the_channels_of_opus_keep_their_order_in_each_mapping_family(tmp_path, family, channels):
-    path = tmp_path / "in.opus"
-    levels = 0.02 * np.arange(1, channels + 1)
-    y = np.random.default_rng(0).normal(0, 1, (48000, channels)) * levels
+def write_opus(path, y, family):
+    channels = y.shape[1]
+    layout = {2: "stereo", 6: "5.1"}.get(channels) if family < 2 else f"{channels} channels"
+    if family == 2:
+        layout = ambisonic_layout(channels)
+    options = {"mapping_family": str(family), "b": str(96000 * channels)}
     with av.open(str(path), "w", format="ogg") as file:
-        layout = {2: "stereo", 6: "5.1"}.get(channels) if family < 2 else f"{channels} channels"
-        if family == 2:
-            layout = "ambisonic 1"
-        options = {"mapping_family": str(family), "b": str(96000 * channels)}
         stream = file.add_stream("libopus", rate=48000, layout=layout, options=options)
         stream.codec_context.format = av.AudioFormat("flt")
         packed = y.astype(np.float32).reshape(1, -1)
@@ -96,8 +96,65 @@ def test_the_channels_of_opus_keep_their_order_in_each_mapping_family(tmp_path, 
         frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
         file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
+
+
+def make_noise(channels):
+    """Return noise with a level of its own in each channel, and the levels."""
+    levels = 0.02 * np.arange(1, channels + 1)
+    return np.random.default_rng(0).normal(0, 1, (48000, channels)) * levels, levels
+
+
+def read_whole(path):
     with AudioReader(path) as reader:
-        samples = np.concatenate([block.copy() for block, _ in reader.blocks()])
-        assert reader.info.channel_mask == (0x3F if family == 1 else 0)
+        return np.concatenate([block.copy() for block, _ in reader.blocks()]), reader.info
+
+
+@pytest.mark.parametrize(("family", "channels"), [(0, 2), (1, 6), (2, 4), (255, 5), (255, 6)])
+def test_the_channels_of_opus_keep_their_order_in_each_mapping_family(tmp_path, family, channels):
+    path = tmp_path / "in.opus"
+    y, levels = make_noise(channels)
+    write_opus(path, y, family)
+    samples, info = read_whole(path)
+    assert info.channel_mask == (0x3F if family == 1 else 0)
     loud = [channel for channel in range(channels) if (family, channel) != (1, 3)]
     assert samples.std(axis=0)[loud] == pytest.approx(levels[loud], rel=0.15)
+
+
+@pytest.mark.parametrize("ending", ["opus", "mka"])
+@pytest.mark.parametrize(("family", "channels"), [(2, 4), (2, 6), (2, 9), (255, 6)])
+def test_channels_without_positions_keep_their_family_and_are_not_filtered(
+    tmp_path, family, channels, ending
+):
+    y, levels = make_noise(channels)
+    y[24000:] *= 1e-4  # so that the file is gated, and not copied
+    write_opus(tmp_path / "in.opus", y, family)
+    out = tmp_path / f"out.{ending}"
+    result = gate_file(tmp_path / "in.opus", out, GateSettings(threshold=0.01))
+    assert (result.output.subtype, result.warnings) == ("OPUS", ())
+    samples, info = read_whole(out)
+    assert (info.opus_mapping_family, info.channel_mask, len(samples)) == (family, 0, len(y))
+    assert samples[2000:22000].std(axis=0) == pytest.approx(levels, rel=0.15)
+    assert np.abs(samples[40000:]).max() < 1e-3
+
+
+def test_another_format_cannot_declare_ambisonic_channels(tmp_path):
+    write_opus(tmp_path / "in.opus", make_noise(4)[0], 2)
+    result = gate_file(tmp_path / "in.opus", tmp_path / "out.wav", GateSettings(threshold=0.01))
+    assert result.warnings == ("its channels are ambisonic: WAV cannot declare that",)
+    assert result.output.channel_mask == 0
+
+
+def test_ambisonic_channels_by_projection_are_refused_in_one_line(tmp_path):
+    path = tmp_path / "in.opus"
+    write_opus(path, make_noise(4)[0], 2)
+    with path.open("rb") as file:
+        pages = [page for _, page in read_pages(file)]
+    header = pages[0][28:]
+    matrix = (32767 * np.eye(4)).astype("<i2").tobytes()
+    header = header[:18] + bytes([3]) + header[19:21] + matrix  # RFC 8486, 3.2
+    pages[0][CHECKSUM] = bytes(4)
+    pages[0] = pages[0][:26] + bytes([1, len(header)]) + header
+    pages[0][CHECKSUM] = compute_checksum(pages[0]).to_bytes(4, "little")
+    path.write_bytes(b"".join(pages))
+    with pytest.raises(AudioError, match="ambisonic channels by projection, .* not supported"):
+        AudioReader(path)

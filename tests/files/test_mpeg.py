@@ -447,3 +447,44 @@ def test_processes_forked_while_mp3s_are_read_do_not_deadlock(tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", FORKS, source]
     process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200)
     assert process.stdout.split() == ["20"]
+
+
+def write_layer_1(path, levels, rate=48000, channels=1, bit_rate_index=12):
+    """Write frames of MPEG-1 layer I (ISO/IEC 11172-3, 2.4.1.5): noise around 5 and 6 kHz.
+
+    Each level is the scale factor of a frame of 384 samples; 0 is the loudest, 62 the quietest.
+    """
+    rng = np.random.default_rng(0)
+    rate_index = {44100: 0, 48000: 1, 32000: 2}[rate]
+    mode = 3 if channels == 1 else 0
+    content, slots = b"", 0.0
+    for level in levels:
+        slots += 12 * 32000 * bit_rate_index / rate
+        padding = int(slots) - int(12 * 32000 * bit_rate_index / rate)
+        length, slots = 4 * int(slots), slots - int(slots)
+        header = 0xFFFF << 16 | bit_rate_index << 12 | rate_index << 10 | padding << 9 | mode << 6
+        subbands = [7, 8]
+        allocation = [7 if band in subbands else 0 for band in range(32) for _ in range(channels)]
+        values = rng.integers(0, 255, 12 * len(subbands) * channels)
+        fields = [(header, 32), *((bits, 4) for bits in allocation)]
+        fields += [(level, 6)] * (len(subbands) * channels) + [(int(v), 8) for v in values]
+        bits = "".join(f"{value:0{width}b}" for value, width in fields).ljust(8 * length, "0")
+        content += int(bits, 2).to_bytes(length, "big")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["in.mp1", "in.mp3", "in"])
+@pytest.mark.parametrize(("rate", "channels"), [(48000, 1), (44100, 2), (32000, 1)])
+def test_mpeg_layer_1_is_read_and_gated(tmp_path, name, rate, channels):
+    levels = [12] * 60 + [50] * 60 + [12] * 60  # factors 0.125 and 2e-5
+    write_layer_1(tmp_path / name, levels, rate, channels)
+    samples, warnings = read_whole(tmp_path / name)
+    assert (samples.shape, warnings) == ((384 * len(levels), channels), [])
+    spectrum = np.abs(np.fft.rfft(samples[:20000, 0]))
+    hz = np.argmax(spectrum) * rate / 20000
+    assert 7 / 64 * rate < hz < 9 / 64 * rate
+    result = gate_file(tmp_path / name, tmp_path / "out.wav", GateSettings(threshold=0.01))
+    assert (result.source.subtype, result.warnings) == ("MPEG_LAYER_I", ())
+    gated, _ = sf.read(tmp_path / "out.wav", always_2d=True)
+    assert not gated[100 * 384 : 110 * 384].any()
+    assert np.abs(gated[:10000] - samples[:10000]).max() < 1e-6

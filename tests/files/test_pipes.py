@@ -24,6 +24,7 @@ from noisegate_cli.files.pipes import RAW_SUBTYPES, RawFormat
 from noisegate_cli.files.reader import probe
 from noisegate_cli.gating.settings import PRESETS
 from tests.conftest import GUITAR, SPEECH, as_type, loud_and_quiet, read, tone
+from tests.files.test_mpeg import remove_length_header
 from tests.zoo import sound, write_with_chunks
 
 NGATE = [sys.executable, "-m", "noisegate_cli"]
@@ -124,6 +125,22 @@ def test_standard_output_has_the_chunks_and_the_length_of_a_file(tmp_path):
     out = run_piped(b"", "gate", tmp_path / "in.wav", "-t", "0.03", "-o", "-")
     gate_file(tmp_path / "in.wav", tmp_path / "out.wav", GateSettings(threshold=0.03))
     assert out == (tmp_path / "out.wav").read_bytes()
+
+
+def test_a_length_that_is_only_estimated_is_not_written_to_a_stream(tmp_path):
+    y = np.concatenate([tone(1, 1e-4), np.random.default_rng(0).normal(0, 0.2, 80000)])
+    with sf.SoundFile(
+        tmp_path / "in.mp3", "w", 16000, 1, "MPEG_LAYER_III", format="MP3", bitrate_mode="VARIABLE"
+    ) as file:
+        file.write(y)
+    remove_length_header(tmp_path / "in.mp3")
+    samples = gate_file(tmp_path / "in.mp3", tmp_path / "out.wav", live_settings()).output.samples
+    assert probe(tmp_path / "in.mp3").samples != samples
+    (tmp_path / "piped.wav").write_bytes(
+        run_piped(b"", "gate", tmp_path / "in.mp3", "-t", "0.03", "-o", "-")
+    )
+    piped = gate_file(tmp_path / "piped.wav", tmp_path / "again.wav", live_settings())
+    assert (piped.source.samples, piped.warnings) == (samples, ())
 
 
 def feed(block, rate, max_delay, *arguments):

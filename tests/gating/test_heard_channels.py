@@ -5,7 +5,7 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import GateSettings, analyze, gate, gate_file
-from noisegate_cli.api.first_pass import ignored_channels
+from noisegate_cli.api.outputs import warn_ignored_channels
 from noisegate_cli.files.formats import AudioInfo
 from tests.conftest import SPEECH, tone
 
@@ -79,5 +79,5 @@ def test_ignored_channels_are_counted_from_one():
     info = AudioInfo(
         path=Path("in.wav"), sample_rate=8000, channels=4, samples=1, format="WAV", subtype="PCM_16"
     )
-    assert ignored_channels((0, 2), info)[0].startswith("channels 2, 4 contain")
-    assert ignored_channels(None, info) == []
+    assert warn_ignored_channels((0, 2), info)[0].startswith("channels 2, 4 contain")
+    assert warn_ignored_channels(None, info) == []

@@ -1,5 +1,6 @@
 """A shell completes options, the values of options and the names of files."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -104,18 +105,68 @@ def test_an_equals_sign_that_is_a_value_stays():
     assert environment["COMP_WORDS"] == "ngate\nx\n="
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
-def test_the_script_for_bash_completes(tmp_path):
-    tool = tmp_path / "ngate"
-    tool.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m noisegate_cli \"$@\"\n")
-    tool.chmod(0o755)
-    script = (
-        f"cd '{ROOT}'; source <(_NGATE_COMPLETE=source_bash '{tool}');"
-        "COMP_WORDS=(ngate gate --preset = f); COMP_CWORD=4;"
-        f"_ngate_completion '{tool}'; echo \"${{COMPREPLY[@]}}\""
+@pytest.fixture
+def in_shell(tmp_path):
+    """Return a function that runs a script in a shell, in a folder with recordings."""
+    tool = tmp_path / "bin" / "ngate"
+    tool.parent.mkdir()
+    tool.write_text(
+        f"#!/bin/sh\nexport PYTHONPATH='{ROOT}'\nexec '{sys.executable}' -m noisegate_cli \"$@\"\n"
     )
-    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
-    assert result.stdout == "field\n"
+    tool.chmod(0o755)
+    (tmp_path / "my talk.wav").touch()
+    (tmp_path / "music.flac").touch()
+    environment = os.environ | {
+        "PATH": f"{tool.parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+    }
+
+    def ask(shell, script):
+        if shutil.which(shell) is None:
+            pytest.skip(f"{shell} is not installed")
+        options = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[shell]
+        result = subprocess.run(
+            [shell, *options, "-c", script],
+            capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=60, check=True,
+        )  # fmt: skip
+        return result.stdout.splitlines()
+
+    return ask
+
+
+def test_the_script_for_bash_completes(in_shell):
+    script = (
+        "source <(_NGATE_COMPLETE=source_bash ngate);"
+        "COMP_WORDS=(ngate gate --preset = f); COMP_CWORD=4;"
+        '_ngate_completion ngate; echo "${COMPREPLY[@]}"'
+    )
+    assert in_shell("bash", script) == ["field"]
+
+
+def test_the_script_for_fish_completes_values_and_files(in_shell):
+    script = "env _NGATE_COMPLETE=source_fish ngate | source;" + "".join(
+        f"complete -C 'ngate {line}'; echo end;" for line in ("gate -p m", "gate --noise m", "b")
+    )
+    assert in_shell("fish", script) == [
+        "music\tinstruments and singing",
+        "end",
+        "music.flac",
+        "my talk.wav",
+        "end",
+        "batch\tGate every recording below a folder.",
+        "end",
+    ]
+
+
+def test_the_script_for_zsh_completes_values_and_files(in_shell):
+    # The functions of zsh's completion system need a terminal: they print what they are given.
+    script = (
+        "compdef() { }; _files() { print files }; _arguments() { print -r -- $1 };"
+        'eval "$(_NGATE_COMPLETE=source_zsh ngate)";'
+        "words=(ngate gate --subtype PCM_1); CURRENT=4; _ngate_completion;"
+        "words=(ngate gate my); CURRENT=3; _ngate_completion"
+    )
+    assert in_shell("zsh", script) == ['*: :(("PCM_16"))', "files"]
 
 
 def test_completion_loads_no_heavy_modules():

@@ -7,6 +7,8 @@ from jsonschema import Draft202012Validator
 
 from docs.json_page import PAGE, build_page
 from noisegate_cli import __version__
+from noisegate_cli.batch.manifest import MANIFEST_NAME
+from noisegate_cli.batch.records import SEGMENTS_KEY
 from noisegate_cli.terminal.cli import run
 from noisegate_cli.terminal.json_data import SCHEMA_VERSION
 from tests.conftest import SPEECH, loud_and_quiet, tone
@@ -97,12 +99,33 @@ def test_failures_are_valid_data(folder, capsys):
         assert data["file"] == arguments[1]
 
 
+@pytest.mark.parametrize("command", ["gate", "analyze", "batch"])
+def test_usage_errors_are_valid_data(folder, capsys, command):
+    for arguments in (
+        ["--no-such-option"],
+        ["in", "-t", "loud"],
+        ["in", "--hold", "-1", "-p", "x"],
+    ):
+        (data,) = objects(capsys, 2, command, *arguments)
+        assert data["status"] == "failed"
+        assert data["file"] == (None if len(arguments) == 1 else "in")
+
+
+def test_only_a_failure_that_is_requested_as_data_prints_data(folder, capsys):
+    assert run(["gate", "in/bad.wav", "-q"]) == 1
+    assert run(["gate", "--no-such-option"]) == 2
+    assert run(["no-such-command", "--json"]) == 2
+    assert capsys.readouterr().out == ""
+
+
 def test_a_field_has_the_same_value_in_all_commands(folder, capsys):
     source = "in/speech.wav"
     (gated,) = objects(capsys, 0, "gate", source)
     (analyzed,) = objects(capsys, 0, "analyze", source, "--labels", "a.csv")
     batch = objects(capsys, 0, "batch", "in", "-j", "1", "--include", "speech.wav")[0]
-    own = {"command", "output", "peak_db", "segments", "seconds", "subtype", "warnings", "noises"}
+    own = {"command", "output", "peak_db", "seconds", "subtype", "warnings", "noises"}
+    assert batch["segments"]
+    assert SEGMENTS_KEY not in (Path("in-gated") / MANIFEST_NAME).read_text()
     assert {k: v for k, v in gated.items() if k in batch and k not in own} == {
         k: v for k, v in batch.items() if k in gated and k not in own
     }

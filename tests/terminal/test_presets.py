@@ -1,15 +1,16 @@
 """Presets of the user and environment variables set options, with the same checks."""
 
+import json
 import math
 import tomllib
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
 from noisegate_cli import GateSettings, SettingsError
 from noisegate_cli.errors import OutputError
-from noisegate_cli.terminal.cli import app, run
+from noisegate_cli.terminal.cli import COMMANDS, run
+from noisegate_cli.terminal.commands import build_command
 from noisegate_cli.terminal.completion import complete_presets
 from noisegate_cli.terminal.options import GATE_OPTIONS, choose_preset, parse_preset
 from noisegate_cli.terminal.preset_files import (
@@ -166,6 +167,17 @@ def test_a_typed_range_replaces_the_target_floor_of_a_preset():
     assert settings_of("quiet.toml", range_db="24").range_db == -24
 
 
+def test_the_command_line_turns_off_the_switches_of_a_preset(capsys, write):
+    Path("my.toml").write_text("spectral = true\nreduction = 9\nadaptive = true\n")
+    options = ["gate", str(write(tone(1, 0.1))), "-f", "-t", "0.03"]
+    for off, expected in ((), ("soft", True)), (["spectral", "adaptive"], ("off", False)):
+        assert run([*options, "-p", "my.toml", "--json", *(f"--no-{name}" for name in off)]) == 0
+        given = json.loads(capsys.readouterr().out)["settings"]
+        assert (given["spectral"], given["adaptive"]) == expected
+    assert run([*options, "-q", "--duck", "--no-duck", "--save-preset", "off.toml"]) == 0
+    assert "duck = false" in Path("off.toml").read_text()
+
+
 def test_a_damaged_file_of_presets_does_not_disturb_other_presets(user_file):
     user_file.parent.mkdir(parents=True)
     user_file.write_bytes(b"\xff[")
@@ -190,7 +202,7 @@ def test_environment_variables_set_options_unless_they_are_typed(capsys, monkeyp
 
 
 def test_the_variable_of_every_option_is_named_like_its_flag():
-    for command in get_command(app).commands.values():
+    for command in map(build_command, COMMANDS):
         for option in command.params:
             flags = [flag.lstrip("-").replace("-", "_") for flag in option.opts]
             if option.param_type_name == "option" and not option.secondary_opts:

@@ -1,0 +1,244 @@
+"""Analyze one recording in a file."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from noisegate_cli.api.first_pass import measure
+from noisegate_cli.api.inputs import list_inputs, parse_raw_format
+from noisegate_cli.api.labels import build_label_track
+from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span
+from noisegate_cli.api.outputs import check_paths, warn_ignored_channels
+from noisegate_cli.api.pictures import check_picture, draw_analysis_of, save_picture
+from noisegate_cli.api.progress import (
+    FIRST_PASS_SHARE,
+    Progress,
+    open_progress,
+    report_progress,
+    scale_progress,
+)
+from noisegate_cli.api.sources import FileSource
+from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.output_naming import OutputOptions
+from noisegate_cli.files.reader import add_path_to_errors, open_reader
+from noisegate_cli.gating.detection.level_detector import LevelDetector
+from noisegate_cli.gating.frames.histogram import LevelHistogram
+from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
+from noisegate_cli.text import format_repr
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.gating.analysis import LevelReport
+    from noisegate_cli.gating.gate import GateReport
+    from noisegate_cli.plots.overview import Overview
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisReport:
+    """Result of `analyze_file`."""
+
+    info: AudioInfo
+    settings: GateSettings
+    levels: "LevelReport"
+    warnings: tuple[str, ...] = ()
+    """Problems of the recording, one sentence each."""
+    gate: "GateReport | None" = None
+    """What the gate would do in the whole recording; None if it has not run."""
+    raw: "RawFormat | None" = None
+    """Sample format of an input without a header."""
+
+    def plot(self) -> "Figure":
+        """Return a picture of the analysis; the recording is read again.
+
+        It shows the waveform with the closed stretches shaded, the levels with the thresholds,
+        their histogram, the scores of the automatic detector and the spectrogram.
+
+        Raises
+        ------
+        AudioError
+            If the recording cannot be read again, as standard input.
+        """
+        return self._draw(self._record(with_spectrogram=True))
+
+    def _repr_html_(self) -> str:
+        """Return the picture and players of an excerpt for a notebook."""
+        from noisegate_cli.api.notebook import show
+
+        return show(self._record, self._draw, self.info.sample_rate)
+
+    def _record(self, **options: Any) -> "Overview":
+        from noisegate_cli.api.overviews import record_file
+
+        return record_file(self.info.path, self.settings, self.raw, **options)
+
+    def _draw(self, overview: "Overview") -> "Figure":
+        return draw_analysis_of(self.info.path, overview, self.levels)
+
+    def __repr__(self) -> str:
+        names = ("levels.closed_share", "levels.suggestion.threshold", "levels.suggestion.verdict")
+        return format_repr(self, "info.path.name", *names)
+
+
+def analyze_file(
+    path: str | Path,
+    settings: GateSettings | None = None,
+    progress: Progress = False,
+    *,
+    preset: str | None = None,
+    raw: "RawFormat | str | None" = None,
+    track: int | None = None,
+    labels: str | Path | None = None,
+    plot: str | Path | None = None,
+    force: bool = False,
+    **changes: Unpack[SettingsChanges],
+) -> AnalysisReport:
+    """Measure the recording at `path` in one pass, block by block.
+
+    Parameters
+    ----------
+    path
+        The recording; `"-"` is standard input.
+    settings
+        Settings of the gate; by default the preset `voice`.
+    progress
+        True shows a bar; a function is called with the finished share of the work, 0 to 1.
+    preset
+        Name of a preset instead of `settings`.
+    raw
+        Sample format of an input without a header, as an object or as text: `"44100:1:s16"`.
+    track
+        Number of the audio track, from 1; None for the main one.
+    labels
+        File for the stretches in which the gate would be open; see `write_labels`. It takes a
+        second pass over the recording.
+    plot
+        Path of a picture of the analysis, which ends in .png, .pdf or .svg; None draws none.
+    force
+        Whether to overwrite existing files.
+    **changes
+        Single settings that override `settings` or the preset, see `GateSettings`.
+
+    Returns
+    -------
+    AnalysisReport
+        Properties, levels and warnings of the recording.
+
+    Raises
+    ------
+    AudioError
+        If the recording cannot be read or gated; the message quotes the path.
+    LabelsError, OutputError
+        If the labels or the picture cannot be written or exist already.
+    """
+    settings = build_settings(settings, preset, changes)
+    return analyze_recording(
+        path,
+        settings,
+        progress,
+        parse_raw_format(raw),
+        track=track,
+        labels=labels,
+        plot=plot,
+        force=force,
+    )[0]
+
+
+def analyze_recording(
+    path: str | Path,
+    settings: GateSettings,
+    progress: Progress = False,
+    raw: "RawFormat | None" = None,
+    *,
+    track: int | None = None,
+    with_overview: bool = False,
+    labels: str | Path | None = None,
+    plot: str | Path | None = None,
+    force: bool = False,
+) -> "tuple[AnalysisReport, Overview | None]":
+    """Analyze a recording as `analyze_file` does; also return the overview of the gate.
+
+    The overview takes another pass over the recording, in which the gate runs.
+    """
+    sources = list_inputs(Path(path), settings.noise_file)
+    outputs = {"the label file": Path(labels)} if labels else {}
+    target = check_picture(plot, sources | outputs, force)
+    noises = measure_noise_file(settings)
+    with ExitStack() as stack:
+        report = stack.enter_context(open_progress(progress, Path(path).name))
+        reader = stack.enter_context(
+            open_reader(Path(path), raw, zero_nonfinite=settings.zero_nonfinite, track=track)
+        )
+        write_labels = None
+        if labels:
+            from noisegate_cli.files.labels.label_file import open_label_writer
+
+            check_paths(outputs, sources, OutputOptions(), force)
+            write_labels = stack.enter_context(open_label_writer(Path(labels), force))
+        source = FileSource(reader)
+        noises = noises or measure_noise_span(source, settings)
+        share = FIRST_PASS_SHARE if with_overview or target or write_labels else 1.0
+        first = scale_progress(report, 0.0, share)
+        blocks = reader.blocks()
+        analyzer = measure(source, settings, first, blocks=blocks, noises=noises, compare=True)
+        levels, overview = analyzer.report(), None
+        info = replace(reader.info, samples=levels.samples)
+        if with_overview or target or write_labels:
+            from noisegate_cli.api.overviews import record
+
+            rest = scale_progress(report, share, 1.0)
+            overview = record(source, analyzer.decide(), rest, with_spectrogram=target is not None)
+        gated = overview.report if overview else None
+        if write_labels and gated:
+            write_labels(build_label_track(gated, info.path, info.channels))
+    if target and overview:
+        save_picture(draw_analysis_of(info.path, overview, levels), target, force)
+    warnings = (*reader.warnings, *warn_ignored_channels(levels.heard_channels, info))
+    return AnalysisReport(info, settings, levels, warnings, gated, raw), overview
+
+
+def measure_level_histogram(
+    path: str | Path,
+    settings: GateSettings | None = None,
+    progress: Progress = False,
+    track: int | None = None,
+) -> LevelHistogram:
+    """Return the histogram of the frame levels in the recording at `path`.
+
+    The levels are the ones that the gate compares with a threshold: after the key filter, and of
+    each channel if the channels are `separate`. Histograms of several recordings can be added.
+
+    Parameters
+    ----------
+    path
+        The recording.
+    settings
+        Settings of the gate; by default `GateSettings()`.
+    progress
+        True shows a bar; a function is called with the finished share of the work, 0 to 1.
+    track
+        Number of the audio track, from 1; None for the main one.
+
+    Returns
+    -------
+    LevelHistogram
+        Number of frames at each level.
+
+    Raises
+    ------
+    AudioError
+        If the recording cannot be read or gated; the message quotes the path.
+    """
+    settings, histogram = build_settings(settings, None, {}), LevelHistogram()
+    with (
+        open_progress(progress, Path(path).name) as report,
+        open_reader(Path(path), zero_nonfinite=settings.zero_nonfinite, track=track) as reader,
+        add_path_to_errors(Path(path)),
+    ):
+        info = reader.info
+        detector = LevelDetector(-1.0, settings, info.sample_rate, info.channels)
+        for block, last in report_progress(reader.blocks(), info.samples, report):
+            histogram.add(detector.process(block, last)[1])
+    return histogram

@@ -1,0 +1,337 @@
+"""Gate one recording from file to file."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from noisegate_cli.api.decisions import decide
+from noisegate_cli.api.gate_result import GateResult
+from noisegate_cli.api.gate_task import GateTask
+from noisegate_cli.api.inputs import parse_raw_format
+from noisegate_cli.api.labels import GivenSegments, build_forced
+from noisegate_cli.api.noise_input import measure_noise_file
+from noisegate_cli.api.output_pass import WrittenOutputs, write_outputs
+from noisegate_cli.api.outputs import (
+    Outputs,
+    describe_lost_tracks,
+    plan_outputs,
+    warn_ignored_channels,
+)
+from noisegate_cli.api.pictures import check_picture, draw_gate_of, save_picture
+from noisegate_cli.api.progress import Progress, ProgressCallback, open_progress
+from noisegate_cli.api.sources import FileSource
+from noisegate_cli.files.output_naming import OutputOptions
+from noisegate_cli.files.reader import Reader, open_reader
+from noisegate_cli.files.riff import rf64_if_large
+from noisegate_cli.gating.decision import GateDecision
+from noisegate_cli.gating.gate import Gate, compute_latency
+from noisegate_cli.gating.segments import Segments
+from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
+from noisegate_cli.samples import to_db
+
+if TYPE_CHECKING:
+    from noisegate_cli.api.excerpts import Excerpt, SampleSpan
+    from noisegate_cli.api.key_input import KeyTrack
+    from noisegate_cli.api.other_tracks import OtherTracks
+    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.gating.key import KeySource
+    from noisegate_cli.plots.overview import OverviewRecorder
+
+
+def gate_file(
+    path: str | Path,
+    output: str | Path | None = None,
+    settings: GateSettings | None = None,
+    *,
+    against: Sequence[str | Path] = (),
+    residue: str | Path | None = None,
+    labels: str | Path | None = None,
+    comparison: str | Path | None = None,
+    segments: GivenSegments | None = None,
+    keep: Sequence[tuple[float, float]] = (),
+    cut: Sequence[tuple[float, float]] = (),
+    key: str | Path | None = None,
+    excerpt: "Excerpt | None" = None,
+    plot: str | Path | None = None,
+    options: OutputOptions | None = None,
+    raw: "RawFormat | str | None" = None,
+    track: int | None = None,
+    preset: str | None = None,
+    force: bool = False,
+    fsync: bool = False,
+    with_peak: bool = False,
+    progress: Progress = False,
+    **changes: Unpack[SettingsChanges],
+) -> GateResult:
+    """Gate the recording at `path` into `output`, block by block.
+
+    The output and the residue are written atomically: each appears only when it is complete. They
+    have the sample type of the input if their format supports it.
+
+    Parameters
+    ----------
+    path
+        The recording; `"-"` is standard input.
+    output
+        Path of the output; `"-"` is standard output. If it is a directory or ends in a slash, the
+        output is written to this directory. The default is `NAME_gated.EXT` beside the input, see
+        `default_output_path`. WAV, AU and raw samples are streamed from standard input to standard
+        output if the threshold is given.
+    settings
+        Settings of the gate; by default the preset `voice`.
+    against
+        Other tracks of the same session, of any format, sample rate and length. The gate stays
+        closed where only their bleed is heard. Lag and clock drift are found; a track without a
+        common sound is not used.
+    residue
+        Path of a file for the removed signal, input − output; None to write none.
+    labels
+        Path of a file for the open stretches; its ending selects the format, see `write_labels`.
+    comparison
+        Path of a file for input and output in turns of 4 s, each passage first as it was.
+    segments
+        All stretches in which the gate is open, instead of a detector: the `segments` of a result,
+        an array shaped (n, 2) in seconds, or the path of a label file: `.txt` (Audacity), `.csv`,
+        `.json`, `.TextGrid`, `.rttm`, `.srt` or `.edl`.
+    keep, cut
+        Stretches, from and to in seconds, in which the gate is fully open, or fully closed, in any
+        case. The fades lie outside. Where both overlap, `keep` has priority.
+    key
+        Path of another recording that opens the gate (sidechain), of any format, sample rate and
+        length. Its lag and clock drift are found from common sound; without any, both recordings
+        start together. Outside the key the gate is closed, or open with `duck=True`.
+    excerpt
+        Part of the recording that is written; None for all of it.
+    plot
+        Path of a picture of the signal before and after the gate, which ends in .png, .pdf or
+        .svg; None draws none.
+    options
+        Sample type of the output, its name if `output` has none, and the metadata to preserve.
+    raw
+        Sample format of an input without a header, as an object or as text: `"44100:1:s16"`.
+    track
+        Number of the audio track, from 1; None for the main one. An output in the format of a
+        video gets the picture and the other tracks of the input unchanged.
+    preset
+        Name of a preset instead of `settings`.
+    force
+        Whether to overwrite existing files. The input is never overwritten.
+    fsync
+        Whether to wait until the output and its name are on the disk, so that they survive a power
+        cut.
+    with_peak
+        Whether to measure the peak of the input, which takes about 10 % longer.
+    progress
+        True shows a bar; a function is called with the finished share of the work, 0 to 1.
+    **changes
+        Single settings that override `settings` or the preset, see `GateSettings`:
+        `threshold="-30dB"`, `hold_ms=100`, `spectral=True`.
+
+    Returns
+    -------
+    GateResult
+        Output, threshold and statistics of the gate.
+
+    Raises
+    ------
+    AudioError
+        If the input cannot be read or gated; the message quotes the path.
+    OutputError
+        If the output cannot be written, already exists, or is the input.
+    LabelsError
+        If the file of `segments` cannot be read, or `labels` has an unknown ending.
+    """
+    options = options or OutputOptions()
+    task = GateTask(
+        path,
+        output,
+        build_settings(settings, preset, changes),
+        forced=build_forced(segments, keep, cut),
+        segments_path=segments if isinstance(segments, str | Path) else None,
+        against=against,
+        key=key,
+        excerpt=excerpt,
+        residue=residue,
+        labels=labels,
+        comparison=comparison,
+        plot=plot,
+        options=options if track is None else replace(options, track=track),
+        raw=parse_raw_format(raw),
+        force=force,
+        fsync=fsync,
+        with_peak=with_peak,
+    )
+    return gate_recording(task, progress)
+
+
+def gate_recording(
+    task: GateTask,
+    progress: Progress = False,
+    before_output_appears: Callable[[], None] = lambda: None,
+) -> GateResult:
+    """Gate a recording as `gate_file` does.
+
+    `before_output_appears` is called when all samples are written. If it raises an exception, no
+    output appears.
+    """
+    started = time.perf_counter()
+    settings = task.settings
+    noises = measure_noise_file(settings)
+    is_known = GateDecision.from_settings(settings, noises, task.forced) is not None
+    with (
+        open_progress(progress, Path(task.path).name) as report,
+        open_reader(
+            Path(task.path),
+            task.raw,
+            is_known and task.can_stream,
+            settings.zero_nonfinite,
+            task.options.track,
+        ) as reader,
+    ):
+        source = FileSource(reader)
+        others = _open_other_tracks(task, source) if task.against else None
+        key = None
+        if task.key is not None:
+            from noisegate_cli.api.key_input import open_key
+
+            key = open_key(task.key, settings)
+        choose = partial(decide, source, noises=noises, forced=task.forced, others=others, key=key)
+        span, decided = None, None
+        if task.excerpt:
+            if task.excerpt.start is None:
+                decided = choose(settings, report)
+            span = _choose_span(task.excerpt, source, settings, decided, others)
+        outputs = _plan_outputs(task, reader, span)
+        picture = check_picture(task.plot, task.inputs | outputs.paths, task.force)
+        if outputs.is_live:
+            settings = settings.live
+        decision, second_pass = decided or choose(settings, report)
+        recorder = _create_recorder(decision, source) if picture else None
+        with others.open_references() if others else nullcontext(()) as references:
+            written = write_outputs(
+                task,
+                reader,
+                decision,
+                outputs,
+                span,
+                references,
+                second_pass,
+                recorder,
+                before_output_appears,
+            )
+    if picture and recorder:
+        figure = draw_gate_of(reader.info.path, recorder.finish(written.gated))
+        save_picture(figure, picture, task.force, task.fsync)
+    return _build_result(
+        task, reader, decision, others, outputs, span, written, time.perf_counter() - started
+    )
+
+
+def _open_other_tracks(task: GateTask, source: FileSource) -> "OtherTracks":
+    """Return the other tracks, after checking that they can be read."""
+    from noisegate_cli.api.other_tracks import OtherTracks, check_other_paths, open_tracks
+
+    check_other_paths(Path(task.path), task.against)
+    tracks, warnings = open_tracks(task.against, task.settings, task.skip_unreadable)
+    return OtherTracks(tracks, task.settings, source.sample_rate, source.channels, warnings)
+
+
+def _choose_span(
+    excerpt: "Excerpt",
+    source: FileSource,
+    settings: GateSettings,
+    decided: "tuple[GateDecision, ProgressCallback] | None",
+    others: "OtherTracks | None",
+) -> "SampleSpan":
+    """Return the part to write; the gate runs without an output to find the busiest part."""
+    from noisegate_cli.api.excerpts import choose_span
+
+    segments = _find_segments(source, decided[0], others) if decided else None
+    return choose_span(excerpt, segments, settings, source.sample_rate)
+
+
+def _find_segments(
+    source: FileSource, decision: GateDecision, others: "OtherTracks | None"
+) -> Segments:
+    """Return the open stretches of a gate, in a pass over the recording of its own."""
+    with (
+        others.open_references() if others else nullcontext(()) as references,
+        source.name_in_errors(),
+    ):
+        gate = Gate(decision, source.sample_rate, source.channels, references=references)
+        for block, last in source.blocks():
+            gate.process(block, last)
+    return gate.report.segments
+
+
+def _plan_outputs(task: GateTask, reader: Reader, span: "SampleSpan | None") -> Outputs:
+    return plan_outputs(
+        reader,
+        task.output,
+        task.options,
+        task.force,
+        task.inputs,
+        samples=span.limit_length(reader.info.samples) if span else reader.info.samples,
+        is_excerpt=task.excerpt is not None,
+        residue=task.residue,
+        comparison=task.comparison,
+        labels=task.labels,
+    )
+
+
+def _create_recorder(decision: GateDecision, source: FileSource) -> "OverviewRecorder":
+    """Return what records the picture of a gate."""
+    from noisegate_cli.plots.overview import OverviewRecorder
+
+    with_spectrogram = decision.settings.spectral != "off"
+    return OverviewRecorder(
+        decision, source.sample_rate, source.samples, with_spectrogram=with_spectrogram
+    )
+
+
+def _build_result(
+    task: GateTask,
+    reader: Reader,
+    decision: GateDecision,
+    others: "OtherTracks | None",
+    outputs: Outputs,
+    span: "SampleSpan | None",
+    written: WrittenOutputs,
+    seconds: float,
+) -> GateResult:
+    info, gated = reader.info, written.gated
+    rate, length = info.sample_rate, gated.segments.length
+    delay_samples = compute_latency(decision.settings, rate) if outputs.is_live else None
+    return GateResult(
+        **gated.to_fields(),
+        source=replace(info, samples=length),
+        output=rf64_if_large(replace(outputs.target, samples=length)),
+        residue=outputs.residue.path if outputs.residue else None,
+        labels=outputs.labels,
+        comparison=outputs.comparison.path if outputs.comparison else None,
+        excerpt=(span.start / rate, (span.start + length) / rate) if span else None,
+        peak_db=float(to_db(written.peak)) if task.with_peak else None,
+        seconds=seconds,
+        warnings=(
+            *reader.warnings,
+            *describe_lost_tracks(info, outputs.target),
+            *warn_ignored_channels(decision.heard_channels, info),
+            *(others.warnings if others else ()),
+            *written.warnings,
+        ),
+        is_copied=written.is_copied,
+        delay_ms=None if delay_samples is None else 1000 * delay_samples / rate,
+        raw=task.raw,
+        others=others.report(gated.bleed) if others else (),
+        key=_describe_key(task.key, decision.key) if task.key and decision.key else None,
+    )
+
+
+def _describe_key(path: str | Path, key: "KeySource") -> "KeyTrack":
+    from noisegate_cli.api.key_input import KeyTrack
+
+    return KeyTrack(Path(path), key.alignment)

@@ -1,0 +1,92 @@
+"""Result of `gate_file`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from noisegate_cli.errors import SettingsError
+from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.gating.gate import GateReport
+from noisegate_cli.text import format_repr
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from noisegate_cli.api.key_input import KeyTrack
+    from noisegate_cli.api.other_tracks import OtherTrack
+    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.plots.overview import Overview
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateResult(GateReport):
+    """Result of `gate_file`."""
+
+    source: AudioInfo
+    output: AudioInfo
+    residue: Path | None
+    labels: Path | None = None
+    """File of the open stretches."""
+    comparison: Path | None = None
+    """File of input and output in turns."""
+    excerpt: tuple[float, float] | None = None
+    """Start and end in seconds of the part that was written; None for the whole recording. The
+    statistics and segments are those of this part, from its start."""
+    peak_db: float | None
+    """Peak of the input in dBFS; minus infinity for digital silence, None without `with_peak`."""
+    seconds: float
+    """Elapsed time in seconds."""
+    warnings: tuple[str, ...] = ()
+    """Problems of the recording and losses in the output, one sentence each."""
+    is_copied: bool = False
+    """Whether the output is a copy of the file of the input, because the gate stayed open and
+    encoding again would lose quality."""
+    delay_ms: float | None = None
+    """Maximum delay from standard input to standard output; None for files."""
+    raw: "RawFormat | None" = None
+    """Sample format of an input without a header."""
+    others: "tuple[OtherTrack, ...]" = ()
+    """The other tracks, in the order of `against`."""
+    key: "KeyTrack | None" = None
+    """Another recording that opened the gate."""
+
+    def plot(self) -> "Figure":
+        """Return a picture of the gate; the recording is read and gated again.
+
+        It shows the waveforms before and after the gate, the gain, and the removed signal.
+
+        Raises
+        ------
+        AudioError
+            If the recording cannot be read again, as standard input.
+        """
+        return self._draw(self._record(with_spectrogram=self.settings.spectral != "off"))
+
+    def _repr_html_(self) -> str:
+        """Return the picture and players of an excerpt for a notebook."""
+        from html import escape
+
+        from noisegate_cli.api.notebook import show
+
+        if self.others:
+            return f"<code>{escape(repr(self))}</code>"
+        return show(self._record, self._draw, self.source.sample_rate)
+
+    def _record(self, **options: Any) -> "Overview":
+        from noisegate_cli.api.overviews import record_file
+
+        if self.others:
+            raise SettingsError("a gate against other tracks is drawn with plot= while it runs")
+        key = self.key.path if self.key else None
+        return record_file(
+            self.source.path, self.settings, self.raw, forced=self.forced, key=key, **options
+        )
+
+    def _draw(self, overview: "Overview") -> "Figure":
+        from noisegate_cli.api.pictures import draw_gate_of
+
+        return draw_gate_of(self.source.path, overview)
+
+    def __repr__(self) -> str:
+        names = ("threshold", "statistics.closed_share", "statistics.openings", "cutoffs.count")
+        return format_repr(self, "output.path.name", *names)

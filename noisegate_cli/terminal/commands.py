@@ -1,0 +1,100 @@
+"""Build a command of Typer: its options, the presets in its help, and its failures as JSON."""
+
+import inspect
+from functools import wraps
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+from typer.main import get_command
+
+from noisegate_cli.errors import NoisegateError
+from noisegate_cli.terminal.console import print_message
+from noisegate_cli.terminal.option_groups import Command, hide_environment_variables
+from noisegate_cli.terminal.options import (
+    ADVANCED_PANEL,
+    GATE_OPTIONS,
+    choose_typed_preset,
+    parse_preset,
+)
+from noisegate_cli.terminal.preset_files import is_file_name, save_preset
+from noisegate_cli.terminal.preset_table import format_preset_table
+from noisegate_cli.text import quote_path
+
+ENV_PREFIX = "NGATE"
+"""Prefix of the environment variables that set options, such as NGATE_GATE_PRESET."""
+
+SAVE_PARAMETER = "save_preset"
+
+SavePresetOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE.toml",
+        help="Save the preset and the options given as a preset of your own.",
+        rich_help_panel=ADVANCED_PANEL,
+    ),
+]
+
+
+def build_command(name: str) -> TyperCommand:
+    """Return the command of the module `NAME_command`, with all its options."""
+    function = getattr(import_module(f"noisegate_cli.terminal.{name}_command"), name)
+    function = report_failures_as_data(add_save_option(function))
+    app = typer.Typer(add_completion=False)
+    app.command(
+        epilog=f"Presets:\n\n{format_preset_table()}",
+        context_settings={
+            "auto_envvar_prefix": f"{ENV_PREFIX}_{name.upper()}",
+            "help_option_names": ["-h", "--help"],
+        },
+    )(hide_environment_variables(function))
+    command = get_command(app)
+    assert isinstance(command, TyperCommand)
+    return command
+
+
+def add_save_option(command: Command) -> Command:
+    """Return a command with `--save-preset`, which saves the preset before the command runs.
+
+    The command has the options of the gate, --force and --quiet.
+    """
+
+    @wraps(command)
+    def run(**arguments: Any) -> None:
+        name = arguments.pop(SAVE_PARAMETER)
+        if name is not None:
+            preset = choose_typed_preset(arguments)
+            parse_preset(preset)  # A preset with a wrong value is not saved.
+            path = save_preset(name, preset, GATE_OPTIONS, arguments["force"])
+            if not arguments["quiet"]:
+                place = "" if is_file_name(name) else f"{name} in "
+                print_message(f"preset     {place}{quote_path(path)}")
+        command(**arguments)
+
+    signature = inspect.signature(command)
+    parameter = inspect.Parameter(
+        SAVE_PARAMETER, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=SavePresetOption
+    )
+    run.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*signature.parameters.values(), parameter]
+    )
+    return run
+
+
+def report_failures_as_data(command: Command) -> Command:
+    """Return a command that prints an error of ngate as JSON too, with --json, and raises it."""
+
+    @wraps(command)
+    def run(**arguments: Any) -> None:
+        try:
+            command(**arguments)
+        except NoisegateError as error:
+            if arguments["json"]:
+                from noisegate_cli.terminal.json_data import print_failure_data
+
+                files = arguments.get("files") or [arguments.get("directory")]
+                print_failure_data(command.__name__, files[0] if len(files) == 1 else None, error)
+            raise
+
+    return run
