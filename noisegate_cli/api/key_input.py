@@ -16,7 +16,7 @@ from noisegate_cli.gating.alignment import (
 )
 from noisegate_cli.gating.block_processor import process_all
 from noisegate_cli.gating.decision import GateDecision
-from noisegate_cli.gating.forced import ForcedStretches
+from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
 from noisegate_cli.gating.key import KeySource
 from noisegate_cli.gating.settings import GateSettings
 
@@ -47,7 +47,7 @@ def open_key(key: str | Path, settings: GateSettings) -> FileSource:
     return FileSource.open(Path(key), settings)
 
 
-def _check_key(settings: GateSettings, forced: ForcedStretches) -> None:
+def check_key(settings: GateSettings, forced: ForcedStretches = NOT_FORCED) -> None:
     """Raise SettingsError if the settings exclude another recording as the key."""
     if settings.channels != "linked":
         raise SettingsError(
@@ -97,7 +97,7 @@ def decide_by_key(
     SettingsError
         If the settings exclude a key.
     """
-    _check_key(settings, forced)
+    check_key(settings, forced)
     with key.name_in_errors():
         settings.key_band(key.sample_rate)
     decision = GateDecision.from_settings(settings, forced=forced)

@@ -35,6 +35,7 @@ from noisegate_cli.batch.interface import (
     NullBatchObserver,
 )
 from noisegate_cli.batch.job_runner import MAX_CHUNK_JOBS, JobRunner, split_into_chunks
+from noisegate_cli.batch.keys import Keys
 from noisegate_cli.batch.manifest import MANIFEST_NAME, Manifest, read_results
 from noisegate_cli.batch.plan import PAGE_ROWS, open_plan
 from noisegate_cli.batch.records import (
@@ -80,6 +81,7 @@ class BatchRun:
         self._pending: dict[str, Recording] = {}
         self._shared_thresholds: SharedThresholds | None = None
         self._sessions: Sessions | None = None
+        self._keys: Keys | None = None
         self._processed_bytes = 0
         self.report = BatchReport(batch.output, batch.dry_run)
 
@@ -98,6 +100,8 @@ class BatchRun:
         """
         batch, started_at = self._batch, time.perf_counter()
         check_trees(batch.root, batch.output)
+        if batch.key is not None:
+            self._keys = Keys(batch.key, batch.settings)
         if batch.csv_path:
             check_csv_path(batch.csv_path)
         if batch.plot_path:
@@ -265,7 +269,8 @@ class BatchRun:
 
     def _encode_settings(self, recording: Recording) -> str:
         tracks = self._sessions.fingerprint(recording) if self._sessions else None
-        return encode_settings(self._settings_for(recording.name), self._batch.options, tracks)
+        key = self._keys.fingerprint(recording.name) if self._keys else None
+        return encode_settings(self._settings_for(recording.name), self._batch.options, tracks, key)
 
     def _find_other_tracks(self, recording: Recording) -> tuple[str, ...]:
         others = self._sessions.others(recording) if self._sessions else []
@@ -292,6 +297,7 @@ class BatchRun:
                 else None,
                 fsync=batch.fsync,
                 against=self._find_other_tracks(recording),
+                key=self._keys.find(recording.name) if self._keys else None,
                 with_segments=batch.with_segments,
             )
 
