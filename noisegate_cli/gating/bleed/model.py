@@ -176,7 +176,7 @@ def learn_bleed_model(frames: TrainingFrames) -> BleedModel | None:
     tracks = np.concatenate([powers[:, None], references], axis=1)
     floors = np.concatenate([floor[None], reference_floors])
     is_each_active = _is_active(frames, tracks, floors)
-    is_active = is_each_active.any(axis=1)
+    is_active = is_each_active.any(axis=1) & _is_covered(frames, references)
     ratio = _energy_ratio_db(frames, tracks, floors)
     if np.count_nonzero(is_active) < 2 * MIN_CLASS_FRAMES:
         return None
@@ -216,6 +216,18 @@ def _is_active(frames: TrainingFrames, tracks: Powers, floors: Powers) -> NDArra
     smoothed = compute_running_mean(tracks, frames.extractor.level_smoothing_frames)
     levels = 10 * np.log10((smoothed + floors) / floors).mean(axis=2)
     return np.asarray(levels > MIN_ACTIVE_DB)
+
+
+def _is_covered(frames: TrainingFrames, references: Powers) -> NDArray[np.bool_]:
+    """Return around which frames another track has started and not ended.
+
+    Elsewhere the energy ratio is far higher than usual for own sound.
+    """
+    sounds = references.any(axis=2)
+    has_started = np.maximum.accumulate(sounds, axis=0)
+    has_not_ended = np.maximum.accumulate(sounds[::-1], axis=0)[::-1]
+    is_inside = (has_started & has_not_ended).any(axis=1)
+    return np.asarray(frames.smooth(is_inside[:, None].astype(np.float32), ENERGY_MS)[:, 0] > 0.999)
 
 
 def _are_separate(own_ratio: NDArray[np.float64], bleed_ratio: NDArray[np.float64]) -> bool:

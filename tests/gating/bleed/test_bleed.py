@@ -67,6 +67,18 @@ def test_gains_and_rates_of_the_other_track_do_not_matter():
     assert bleed_closed >= 0.9
 
 
+def test_the_other_track_may_start_later():
+    tracks, own = make_session(-4)
+    start = 6 * RATE
+    y = gate(tracks[0], RATE, against=[tracks[1][start:]])
+    after = slice(start + RATE // 2, None)
+    own_closed, _, bleed_closed = closed_shares(y[after], own[0][after], [own[1][after]])
+    assert own_closed <= 0.015
+    assert bleed_closed >= 0.9
+    before = slice(0, start - RATE)
+    assert np.array_equal(y[before], gate(tracks[0], RATE)[before])
+
+
 def test_a_given_threshold_is_closed_for_bleed_too():
     tracks, own = make_session(-12)
     y = gate(tracks[0], RATE, against=[tracks[1]], threshold="-50dB")
