@@ -223,11 +223,11 @@ def _is_covered(frames: TrainingFrames, references: Powers) -> NDArray[np.bool_]
 
     Elsewhere the energy ratio is far higher than usual for own sound.
     """
-    sounds = references.any(axis=2)
+    sounds = np.asarray(references.any(axis=2))
     has_started = np.maximum.accumulate(sounds, axis=0)
     has_not_ended = np.maximum.accumulate(sounds[::-1], axis=0)[::-1]
-    is_inside = (has_started & has_not_ended).any(axis=1)
-    return np.asarray(frames.smooth(is_inside[:, None].astype(np.float32), ENERGY_MS)[:, 0] > 0.999)
+    is_inside = np.asarray((has_started & has_not_ended).any(axis=1), np.float32)
+    return np.asarray(frames.smooth(is_inside, ENERGY_MS) > 0.999)
 
 
 def _are_separate(own_ratio: NDArray[np.float64], bleed_ratio: NDArray[np.float64]) -> bool:
