@@ -12,125 +12,87 @@ TYPE_CHECKING = False
 """Type checkers take this name as true. Importing typing would delay the handling of signals."""
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.arrays import ArrayGateResult, ArrayLevelReport, analyze, gate, segments
-    from noisegate_cli.api.excerpts import Excerpt
-    from noisegate_cli.api.file_analysis import (
-        AnalysisReport,
-        analyze_file,
-        measure_level_histogram,
-    )
-    from noisegate_cli.api.file_gate import gate_file
-    from noisegate_cli.api.gate_result import GateResult
-    from noisegate_cli.api.gate_stream import GateStream
-    from noisegate_cli.api.key_input import KeyTrack
-    from noisegate_cli.api.labels import write_labels
-    from noisegate_cli.api.other_tracks import OtherTrack
-    from noisegate_cli.errors import (
-        AudioError,
-        LabelsError,
-        NoisegateError,
-        OutputError,
-        SettingsError,
-    )
-    from noisegate_cli.files.audio_tracks import AudioTrack
-    from noisegate_cli.files.formats import AudioInfo, Format
-    from noisegate_cli.files.output_naming import OutputOptions
-    from noisegate_cli.files.pipes import RawFormat
-    from noisegate_cli.gating.alignment import Alignment
-    from noisegate_cli.gating.analysis import LevelReport
-    from noisegate_cli.gating.bleed.report import BleedLevel, BleedReport
-    from noisegate_cli.gating.cutoffs import Cutoff, CutoffReport
-    from noisegate_cli.gating.detection.threshold import ThresholdSuggestion, suggest_threshold
-    from noisegate_cli.gating.detection.verdict import Verdict
-    from noisegate_cli.gating.forced import ForcedStretches
-    from noisegate_cli.gating.frames.histogram import LevelHistogram
-    from noisegate_cli.gating.gain.mask import GateStatistics
-    from noisegate_cli.gating.gate import GateReport
-    from noisegate_cli.gating.noise_profile import NoiseProfile
-    from noisegate_cli.gating.segments import Segments
-    from noisegate_cli.gating.settings import PRESETS, GateSettings, SettingsChanges
-    from noisegate_cli.gating.simulation import Trial
-    from noisegate_cli.gating.timing import Timing
+    # An alias makes a name public for type checkers, which can't read the list below.
+    from noisegate_cli.api.arrays import ArrayGateResult as ArrayGateResult
+    from noisegate_cli.api.arrays import ArrayLevelReport as ArrayLevelReport
+    from noisegate_cli.api.arrays import analyze as analyze
+    from noisegate_cli.api.arrays import gate as gate
+    from noisegate_cli.api.arrays import segments as segments
+    from noisegate_cli.api.excerpts import Excerpt as Excerpt
+    from noisegate_cli.api.file_analysis import AnalysisReport as AnalysisReport
+    from noisegate_cli.api.file_analysis import analyze_file as analyze_file
+    from noisegate_cli.api.file_analysis import measure_level_histogram as measure_level_histogram
+    from noisegate_cli.api.file_gate import gate_file as gate_file
+    from noisegate_cli.api.gate_result import GateResult as GateResult
+    from noisegate_cli.api.gate_stream import GateStream as GateStream
+    from noisegate_cli.api.key_input import KeyTrack as KeyTrack
+    from noisegate_cli.api.labels import write_labels as write_labels
+    from noisegate_cli.api.other_tracks import OtherTrack as OtherTrack
+    from noisegate_cli.errors import AudioError as AudioError
+    from noisegate_cli.errors import LabelsError as LabelsError
+    from noisegate_cli.errors import NoisegateError as NoisegateError
+    from noisegate_cli.errors import OutputError as OutputError
+    from noisegate_cli.errors import SettingsError as SettingsError
+    from noisegate_cli.files.audio_tracks import AudioTrack as AudioTrack
+    from noisegate_cli.files.formats import AudioInfo as AudioInfo
+    from noisegate_cli.files.formats import Format as Format
+    from noisegate_cli.files.output_naming import OutputOptions as OutputOptions
+    from noisegate_cli.files.pipes import RawFormat as RawFormat
+    from noisegate_cli.gating.alignment import Alignment as Alignment
+    from noisegate_cli.gating.bleed.report import BleedLevel as BleedLevel
+    from noisegate_cli.gating.bleed.report import BleedReport as BleedReport
+    from noisegate_cli.gating.cutoffs import Cutoff as Cutoff
+    from noisegate_cli.gating.cutoffs import CutoffReport as CutoffReport
+    from noisegate_cli.gating.detection.threshold import ThresholdSuggestion as ThresholdSuggestion
+    from noisegate_cli.gating.detection.threshold import suggest_threshold as suggest_threshold
+    from noisegate_cli.gating.detection.verdict import Verdict as Verdict
+    from noisegate_cli.gating.forced import ForcedStretches as ForcedStretches
+    from noisegate_cli.gating.frames.histogram import LevelHistogram as LevelHistogram
+    from noisegate_cli.gating.gain.mask import GateStatistics as GateStatistics
+    from noisegate_cli.gating.gate import GateReport as GateReport
+    from noisegate_cli.gating.level_report import LevelReport as LevelReport
+    from noisegate_cli.gating.noise_profile import NoiseProfile as NoiseProfile
+    from noisegate_cli.gating.segments import Segments as Segments
+    from noisegate_cli.gating.settings import PRESETS as PRESETS
+    from noisegate_cli.gating.settings import GateSettings as GateSettings
+    from noisegate_cli.gating.settings import SettingsChanges as SettingsChanges
+    from noisegate_cli.gating.simulation import Trial as Trial
+    from noisegate_cli.gating.timing import Timing as Timing
 
 _PUBLIC_NAMES = {
-    "errors": ("AudioError", "LabelsError", "NoisegateError", "OutputError", "SettingsError"),
     "api.arrays": ("ArrayGateResult", "ArrayLevelReport", "analyze", "gate", "segments"),
-    "files.audio_tracks": ("AudioTrack",),
-    "files.formats": ("AudioInfo", "Format"),
-    "files.output_naming": ("OutputOptions",),
-    "files.pipes": ("RawFormat",),
     "api.excerpts": ("Excerpt",),
+    "api.file_analysis": ("AnalysisReport", "analyze_file", "measure_level_histogram"),
+    "api.file_gate": ("gate_file",),
+    "api.gate_result": ("GateResult",),
     "api.gate_stream": ("GateStream",),
     "api.key_input": ("KeyTrack",),
     "api.labels": ("write_labels",),
     "api.other_tracks": ("OtherTrack",),
+    "errors": ("AudioError", "LabelsError", "NoisegateError", "OutputError", "SettingsError"),
+    "files.audio_tracks": ("AudioTrack",),
+    "files.formats": ("AudioInfo", "Format"),
+    "files.output_naming": ("OutputOptions",),
+    "files.pipes": ("RawFormat",),
     "gating.alignment": ("Alignment",),
-    "gating.analysis": ("LevelReport",),
+    "gating.level_report": ("LevelReport",),
     "gating.bleed.report": ("BleedLevel", "BleedReport"),
     "gating.cutoffs": ("Cutoff", "CutoffReport"),
     "gating.detection.threshold": ("ThresholdSuggestion", "suggest_threshold"),
+    "gating.detection.verdict": ("Verdict",),
     "gating.forced": ("ForcedStretches",),
     "gating.frames.histogram": ("LevelHistogram",),
     "gating.gain.mask": ("GateStatistics",),
     "gating.gate": ("GateReport",),
     "gating.noise_profile": ("NoiseProfile",),
     "gating.segments": ("Segments",),
-    "gating.settings": ("PRESETS", "GateSettings", "SettingsChanges"),
+    "gating.settings": ("GateSettings", "PRESETS", "SettingsChanges"),
     "gating.simulation": ("Trial",),
-    "gating.detection.verdict": ("Verdict",),
     "gating.timing": ("Timing",),
-    "api.file_analysis": ("AnalysisReport", "analyze_file", "measure_level_histogram"),
-    "api.file_gate": ("gate_file",),
-    "api.gate_result": ("GateResult",),
 }
+"""The public names by the module that defines them."""
 
-__all__ = [
-    "PRESETS",
-    "Alignment",
-    "AnalysisReport",
-    "ArrayGateResult",
-    "ArrayLevelReport",
-    "AudioError",
-    "AudioInfo",
-    "AudioTrack",
-    "BleedLevel",
-    "BleedReport",
-    "Cutoff",
-    "CutoffReport",
-    "Excerpt",
-    "ForcedStretches",
-    "Format",
-    "GateReport",
-    "GateResult",
-    "GateSettings",
-    "GateStatistics",
-    "GateStream",
-    "KeyTrack",
-    "LabelsError",
-    "LevelHistogram",
-    "LevelReport",
-    "NoiseProfile",
-    "NoisegateError",
-    "OtherTrack",
-    "OutputError",
-    "OutputOptions",
-    "RawFormat",
-    "Segments",
-    "SettingsChanges",
-    "SettingsError",
-    "ThresholdSuggestion",
-    "Timing",
-    "Trial",
-    "Verdict",
-    "analyze",
-    "analyze_file",
-    "gate",
-    "gate_file",
-    "measure_level_histogram",
-    "segments",
-    "suggest_threshold",
-    "write_labels",
-]
+__all__ = [name for names in _PUBLIC_NAMES.values() for name in names]
 
 
 def __dir__() -> list[str]:

@@ -12,13 +12,14 @@ def main() -> None:
     # Until the signals are handled, Ctrl-C must end the process without a traceback.
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-    from noisegate_cli.terminal.interrupts import handle_signals
+    from noisegate_cli.terminal.interrupts import exit_from_long_calls, handle_signals
 
     handle_signals()
     from noisegate_cli.memory import reduce_gc
     from noisegate_cli.terminal.descriptors import open_closed_descriptors
 
     open_closed_descriptors()
+    exit_from_long_calls()
     reduce_gc()
     from noisegate_cli.terminal import cli
 

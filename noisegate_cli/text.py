@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from pathlib import PurePath
@@ -169,13 +170,18 @@ def escape_unprintable(text: str) -> str:
 def quote_for_shell(words: Sequence[str]) -> str:
     r"""Return a command line for a shell, with unprintable characters and bytes escaped.
 
-    The escapes are those of ``$'…'`` in POSIX.1-2024, which bash and zsh support.
+    On Windows it is quoted as programs parse it, and nothing is escaped. Elsewhere the escapes are
+    those of ``$'…'`` in POSIX.1-2024, which bash and zsh support.
 
     Examples
     --------
     >>> print(quote_for_shell(["ngate", "a b.wav", "two\nlines.wav"]))
     ngate 'a b.wav' $'two\x0alines.wav'
     """
+    if sys.platform == "win32":
+        import subprocess
+
+        return subprocess.list2cmdline(words)
     import shlex
 
     return " ".join(

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from noisegate_cli import GateSettings, OutputOptions, gate_file
+from noisegate_cli.batch.job import Job, gate_job, pickle_settings
 from noisegate_cli.batch.manifest import Manifest
 from noisegate_cli.batch.records import RecordingResult
-from noisegate_cli.batch.worker import Job, gate_job, pickle_settings
 from tests.conftest import tone
 
 pytestmark = pytest.mark.skipif(

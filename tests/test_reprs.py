@@ -9,7 +9,7 @@ from noisegate_cli import GateSettings, analyze_file, gate_file
 from noisegate_cli.api.file_analysis import AnalysisReport
 from noisegate_cli.api.gate_result import GateResult
 from noisegate_cli.files.formats import AudioInfo
-from noisegate_cli.gating.analysis import Analyzer, LevelReport
+from noisegate_cli.gating.analysis import Analyzer
 from noisegate_cli.gating.cutoffs import CutoffReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.rule import AdaptiveThreshold
@@ -17,6 +17,7 @@ from noisegate_cli.gating.detection.signal_model import SignalModel
 from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.gain.mask import GateStatistics
+from noisegate_cli.gating.level_report import LevelReport
 from noisegate_cli.gating.noise_profile import NoiseProfile
 from noisegate_cli.gating.simulation import Trial
 from tests.conftest import SPEECH, loud_and_quiet

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from noisegate_cli.api.array_input import prepare_samples
 from noisegate_cli.api.decisions import decide
-from noisegate_cli.api.first_pass import measure
+from noisegate_cli.api.inputs import choose_settings
 from noisegate_cli.api.labels import GivenSegments, build_forced
 from noisegate_cli.api.noise_input import (
     measure_noise_array,
@@ -24,11 +25,11 @@ from noisegate_cli.api.pictures import draw_analysis_of, draw_gate_of
 from noisegate_cli.api.progress import Progress, open_progress, report_progress
 from noisegate_cli.api.sources import ArraySource
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.gating.analysis import LevelReport
 from noisegate_cli.gating.gate import Gate, GateReport
+from noisegate_cli.gating.level_report import LevelReport
 from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
 from noisegate_cli.gating.segments import Segments
-from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
+from noisegate_cli.gating.settings import GateSettings, SettingsChanges
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import format_repr
 
@@ -139,7 +140,7 @@ def gate(
     sample_rate: int,
     *,
     settings: GateSettings | None = None,
-    preset: str | None = None,
+    preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
     keep: Sequence[tuple[float, float]] = (),
@@ -159,7 +160,7 @@ def gate(
     sample_rate: int,
     *,
     settings: GateSettings | None = None,
-    preset: str | None = None,
+    preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
     keep: Sequence[tuple[float, float]] = (),
@@ -179,7 +180,7 @@ def gate(
     sample_rate: int,
     *,
     settings: GateSettings | None = None,
-    preset: str | None = None,
+    preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     axis: int = 0,
     return_result: bool,
@@ -193,7 +194,7 @@ def gate(
     sample_rate: int,
     *,
     settings: GateSettings | None = None,
-    preset: str | None = None,
+    preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
     keep: Sequence[tuple[float, float]] = (),
@@ -217,7 +218,8 @@ def gate(
     settings
         Settings of the gate; by default the preset `voice`.
     preset
-        Name of a preset instead of `settings`: `voice`, `music`, `field` or `hard`.
+        Preset instead of `settings`: `voice`, `music`, `field` or `hard`, or the path of a TOML
+        file, whose keys and values are those of `ngate --preset FILE.toml`.
     y_noise
         Samples of the noise alone, shaped as `y`, for a spectral gate. By default the noise is
         learned from `y`.
@@ -290,7 +292,7 @@ def gate(
     >>> float((out - tone).std() / hiss.std()) < 0.4
     True
     """
-    settings = build_settings(settings, preset, changes)
+    settings = choose_settings(settings, preset, changes)
     samples = prepare_samples(y, settings, axis)
     source = ArraySource(samples, sample_rate)
     noises = _measure_noise(y_noise, settings, sample_rate, axis)
@@ -329,8 +331,10 @@ def segments(
     sample_rate: int,
     *,
     settings: GateSettings | None = None,
-    preset: str | None = None,
+    preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
+    keep: Sequence[tuple[float, float]] = (),
+    cut: Sequence[tuple[float, float]] = (),
     axis: int = 0,
     progress: Progress = False,
     **changes: Unpack[SettingsChanges],
@@ -358,6 +362,8 @@ def segments(
         settings=settings,
         preset=preset,
         y_noise=y_noise,
+        keep=keep,
+        cut=cut,
         axis=axis,
         return_result=True,
         progress=progress,
@@ -370,7 +376,7 @@ def analyze(
     sample_rate: int,
     *,
     settings: GateSettings | None = None,
-    preset: str | None = None,
+    preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     axis: int = 0,
     progress: Progress = False,
@@ -385,7 +391,9 @@ def analyze(
     >>> round(report.peak_db, 2), report.suggestion.threshold is None
     (-6.02, True)
     """
-    settings = build_settings(settings, preset, changes)
+    from noisegate_cli.api.first_pass import measure
+
+    settings = choose_settings(settings, preset, changes)
     samples = prepare_samples(y, settings, axis)
     source = ArraySource(samples, sample_rate)
     noises = _measure_noise(y_noise, settings, sample_rate, axis)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from noisegate_cli.api.first_pass import measure
-from noisegate_cli.api.inputs import list_inputs, parse_raw_format
+from noisegate_cli.api.inputs import choose_settings, list_inputs, parse_raw_format
 from noisegate_cli.api.labels import build_label_track
 from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span
 from noisegate_cli.api.outputs import check_paths, warn_ignored_channels
@@ -24,15 +24,15 @@ from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.reader import add_path_to_errors, open_reader
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.frames.histogram import LevelHistogram
-from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
+from noisegate_cli.gating.settings import GateSettings, SettingsChanges
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from noisegate_cli.files.pipes import RawFormat
-    from noisegate_cli.gating.analysis import LevelReport
     from noisegate_cli.gating.gate import GateReport
+    from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.plots.overview import Overview
 
 
@@ -72,7 +72,9 @@ class AnalysisReport:
     def _record(self, **options: Any) -> "Overview":
         from noisegate_cli.api.overviews import record_file
 
-        return record_file(self.info.path, self.settings, self.raw, **options)
+        return record_file(
+            self.info.path, self.settings, self.raw, track=self.info.track, **options
+        )
 
     def _draw(self, overview: "Overview") -> "Figure":
         return draw_analysis_of(self.info.path, overview, self.levels)
@@ -87,7 +89,7 @@ def analyze_file(
     settings: GateSettings | None = None,
     progress: Progress = False,
     *,
-    preset: str | None = None,
+    preset: str | Path | None = None,
     raw: "RawFormat | str | None" = None,
     track: int | None = None,
     labels: str | Path | None = None,
@@ -106,7 +108,8 @@ def analyze_file(
     progress
         True shows a bar; a function is called with the finished share of the work, 0 to 1.
     preset
-        Name of a preset instead of `settings`.
+        Preset instead of `settings`: its name, or the path of a TOML file, see
+        [presets](presets.md).
     raw
         Sample format of an input without a header, as an object or as text: `"44100:1:s16"`.
     track
@@ -133,7 +136,7 @@ def analyze_file(
     LabelsError, OutputError
         If the labels or the picture cannot be written or exist already.
     """
-    settings = build_settings(settings, preset, changes)
+    settings = choose_settings(settings, preset, changes)
     return analyze_recording(
         path,
         settings,
@@ -192,7 +195,7 @@ def analyze_recording(
             overview = record(source, analyzer.decide(), rest, with_spectrogram=target is not None)
         gated = overview.report if overview else None
         if write_labels and gated:
-            write_labels(build_label_track(gated, info.path, info.channels))
+            write_labels(build_label_track(gated, info.path, info.channels, info.offset_s))
     if target and overview:
         save_picture(draw_analysis_of(info.path, overview, levels), target, force)
     warnings = (*reader.warnings, *warn_ignored_channels(levels.heard_channels, info))
@@ -231,7 +234,7 @@ def measure_level_histogram(
     AudioError
         If the recording cannot be read or gated; the message quotes the path.
     """
-    settings, histogram = build_settings(settings, None, {}), LevelHistogram()
+    settings, histogram = choose_settings(settings, None, {}), LevelHistogram()
     with (
         open_progress(progress, Path(path).name) as report,
         open_reader(Path(path), zero_nonfinite=settings.zero_nonfinite, track=track) as reader,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Unpack
 from noisegate_cli.api.decisions import decide
 from noisegate_cli.api.gate_result import GateResult
 from noisegate_cli.api.gate_task import GateTask
-from noisegate_cli.api.inputs import parse_raw_format
+from noisegate_cli.api.inputs import choose_settings, parse_raw_format
 from noisegate_cli.api.labels import GivenSegments, build_forced
 from noisegate_cli.api.noise_input import measure_noise_file
 from noisegate_cli.api.output_pass import WrittenOutputs, write_outputs
@@ -30,7 +30,7 @@ from noisegate_cli.files.riff import rf64_if_large
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, compute_latency
 from noisegate_cli.gating.segments import Segments
-from noisegate_cli.gating.settings import GateSettings, SettingsChanges, build_settings
+from noisegate_cli.gating.settings import GateSettings, SettingsChanges
 from noisegate_cli.samples import to_db
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def gate_file(
     options: OutputOptions | None = None,
     raw: "RawFormat | str | None" = None,
     track: int | None = None,
-    preset: str | None = None,
+    preset: str | Path | None = None,
     force: bool = False,
     fsync: bool = False,
     with_peak: bool = False,
@@ -117,7 +117,8 @@ def gate_file(
         Number of the audio track, from 1; None for the main one. An output in the format of a
         video gets the picture and the other tracks of the input unchanged.
     preset
-        Name of a preset instead of `settings`.
+        Preset instead of `settings`: its name, or the path of a TOML file, see
+        [presets](presets.md).
     force
         Whether to overwrite existing files. The input is never overwritten.
     fsync
@@ -149,7 +150,7 @@ def gate_file(
     task = GateTask(
         path,
         output,
-        build_settings(settings, preset, changes),
+        choose_settings(settings, preset, changes),
         forced=build_forced(segments, keep, cut),
         segments_path=segments if isinstance(segments, str | Path) else None,
         against=against,
@@ -178,6 +179,7 @@ def gate_recording(
     `before_output_appears` is called when all samples are written. If it raises an exception, no
     output appears.
     """
+    task.check()
     started = time.perf_counter()
     settings = task.settings
     noises = measure_noise_file(settings)
@@ -199,7 +201,8 @@ def gate_recording(
             from noisegate_cli.api.key_input import open_key
 
             key = open_key(task.key, settings)
-        choose = partial(decide, source, noises=noises, forced=task.forced, others=others, key=key)
+        forced = task.forced.advance(reader.info.offset_s, task.segments_path is not None)
+        choose = partial(decide, source, noises=noises, forced=forced, others=others, key=key)
         span, decided = None, None
         if task.excerpt:
             if task.excerpt.start is None:

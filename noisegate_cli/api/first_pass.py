@@ -39,17 +39,17 @@ def measure(
     others
         Other tracks, which are aligned with the recording; their bleed is learned.
     """
-    analyzer = Analyzer(
-        settings,
-        source.sample_rate,
-        source.channels,
-        source.samples,
-        noises=noises,
-        compare=compare,
-        has_others=others is not None,
-    )
     blocks = report_progress(blocks or source.blocks(), source.samples, progress)
     with ExitStack() as stack, source.name_in_errors():
+        analyzer = Analyzer(
+            settings,
+            source.sample_rate,
+            source.channels,
+            source.samples,
+            noises=noises,
+            compare=compare,
+            has_others=others is not None,
+        )
         open_others = None
         if others:
             blocks = others.probe(blocks)

@@ -1,5 +1,7 @@
 """Gate samples as they arrive."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -7,6 +9,7 @@ from noisegate_cli.api.array_input import read_array
 from noisegate_cli.api.noise_input import measure_noise_array, measure_noise_file
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.decision import GateDecision
+from noisegate_cli.gating.forced import ForcedStretches, to_spans
 from noisegate_cli.gating.gate import Gate, GateReport, compute_latency
 from noisegate_cli.gating.settings import GateSettings, check_settings_type
 from noisegate_cli.samples import Samples
@@ -31,11 +34,15 @@ class GateStream:
         Number of channels.
     y_noise
         Samples of the noise alone, shaped as the blocks, for a spectral gate.
+    keep, cut
+        Stretches, from and to in seconds since the start of the stream, in which the gate is fully
+        open, or fully closed, in any case. The fades lie outside. Where both overlap, `keep` has
+        priority.
 
     Raises
     ------
     SettingsError
-        If the settings need the whole recording.
+        If the settings need the whole recording, or exclude `keep` and `cut`.
     AudioError
         If the recording of the noise cannot be read or is too short.
 
@@ -61,12 +68,15 @@ class GateStream:
         channels: int = 1,
         *,
         y_noise: ArrayLike | None = None,
+        keep: Sequence[tuple[float, float]] = (),
+        cut: Sequence[tuple[float, float]] = (),
     ) -> None:
         check_settings_type(settings)
         if channels < 1:
             raise SettingsError(f"a stream of {channels} channels has no samples: give 1 or more")
         noises = measure_noise_array(y_noise, settings, sample_rate) or measure_noise_file(settings)
-        decision = GateDecision.from_settings(settings, noises)
+        forced = ForcedStretches(keep=to_spans("keep", keep), cut=to_spans("cut", cut))
+        decision = GateDecision.from_settings(settings, noises, forced)
         if decision is None:
             raise SettingsError(_describe_missing(settings))
         self._decision, self._sample_rate, self._channels = decision, sample_rate, channels
@@ -108,7 +118,8 @@ class GateStream:
         SettingsError
             If the block has another shape or type, or the recording has ended.
         AudioError
-            If a sample is NaN or infinite. The stream must then be reset.
+            If a sample is NaN or infinite, or the recording ends before a stretch of `keep` or
+            `cut`. The stream must then be reset.
         """
         if self._has_ended:
             raise SettingsError("the stream has ended: call reset() to start another one")

@@ -1,9 +1,8 @@
 """What to gate, how, and where to: the parameters of `gate_file` as a value."""
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from noisegate_cli.api.inputs import list_inputs
 from noisegate_cli.errors import SettingsError
@@ -15,21 +14,15 @@ if TYPE_CHECKING:
     from noisegate_cli.api.excerpts import Excerpt
     from noisegate_cli.files.pipes import RawFormat
 
+DEFAULT_OPTIONS = OutputOptions()
 
-@dataclass(frozen=True, slots=True)
-class GateTask:
-    """A recording to gate. See `gate_file` for the fields that are not documented here.
 
-    Raises
-    ------
-    SettingsError
-        If fields exclude each other.
-    """
+class GateTask(NamedTuple):
+    """A recording to gate. See `gate_file` for the fields that are not documented here."""
 
     path: str | Path
     output: str | Path | None
     settings: GateSettings
-    _: KW_ONLY
     forced: ForcedStretches = NOT_FORCED
     """The stretches of `segments`, `keep` and `cut`."""
     segments_path: str | Path | None = None
@@ -43,13 +36,14 @@ class GateTask:
     labels: str | Path | None = None
     comparison: str | Path | None = None
     plot: str | Path | None = None
-    options: OutputOptions = field(default_factory=OutputOptions)
+    options: OutputOptions = DEFAULT_OPTIONS
     raw: "RawFormat | None" = None
     force: bool = False
     fsync: bool = False
     with_peak: bool = False
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raise SettingsError if fields exclude each other."""
         if self.plot and self.excerpt:
             raise SettingsError("a picture shows the whole recording: omit plot= or the excerpt")
 

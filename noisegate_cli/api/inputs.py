@@ -1,11 +1,37 @@
-"""The files that a call of `gate_file` or `analyze_file` reads."""
+"""What a call of the library is given: settings, presets, and the files that it reads."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from noisegate_cli.gating.settings import (
+    PRESETS,
+    GateSettings,
+    SettingsChanges,
+    build_settings,
+)
+
 if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat
+
+
+def choose_settings(
+    settings: GateSettings | None, preset: str | Path | None, changes: SettingsChanges
+) -> GateSettings:
+    """Return `settings`, or a preset by its name or in a file, with single settings overridden.
+
+    Raises
+    ------
+    SettingsError
+        If both are given, the preset does not exist, or a value is wrong.
+    """
+    if preset is None or settings is not None or str(preset) in PRESETS:
+        return build_settings(settings, None if preset is None else str(preset), changes)
+    from noisegate_cli.api.presets import is_file_name, read_preset
+
+    if not is_file_name(preset):
+        return build_settings(None, str(preset), changes)
+    return read_preset(Path(preset)).build(changes)
 
 
 def parse_raw_format(raw: "RawFormat | str | None") -> "RawFormat | None":

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from noisegate_cli.api.gate_task import GateTask
 from noisegate_cli.api.labels import build_label_track
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from noisegate_cli.plots.overview import OverviewRecorder
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenOutputs:
+class WrittenOutputs(NamedTuple):
     """What the pass has measured and written."""
 
     gated: GateReport
@@ -103,7 +103,8 @@ def write_outputs(
         is_copied = can_copy(reader, outputs, task.options, gated, task.excerpt is not None)
         writers[0].copies_input = is_copied
         if write_labels:
-            write_labels(build_label_track(gated, info.path, info.channels))
+            offset_s = 0.0 if task.excerpt else info.offset_s
+            write_labels(build_label_track(gated, info.path, info.channels, offset_s))
         before_output_appears()
     warnings = [*metadata.warnings, *_clipping_warnings(writers[0])]
     return WrittenOutputs(gated, peak, is_copied, warnings)
@@ -187,7 +188,7 @@ class OutputBlocks:
         self._output_step = outputs.target.quantization_step(source.dtype)
         self._cropper = span.create_cropper() if span else None
         if self._comparison:
-            from noisegate_cli.gating.turns import TURN_S, AlignedInput, Turns
+            from noisegate_cli.gating.turns import TURN_S, Turns
 
             self._inputs = AlignedInput()
             self._turns = Turns(round(TURN_S * source.sample_rate))
@@ -226,3 +227,16 @@ class OutputBlocks:
         if self._comparison:
             self._comparison.write(self._turns.process(before, kept, is_complete))
         return is_complete
+
+
+class AlignedInput:
+    """Holds the input back until the gate has returned the same samples."""
+
+    def __init__(self) -> None:
+        self._pending: list[Samples] = []
+
+    def process(self, block: Samples, length: int) -> Samples:
+        """Add a block, which is copied, and return the next `length` samples."""
+        samples = np.concatenate([*self._pending, block])
+        self._pending = [samples[length:].copy()]
+        return samples[:length]

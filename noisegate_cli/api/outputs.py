@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from noisegate_cli.errors import OutputError
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
@@ -24,8 +25,7 @@ MIN_DELAY_S = 0.002
 """Delay between audio and picture from which on a warning reports it; containers round to 1 ms."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
+class Outputs(NamedTuple):
     """Files that a call of `gate_file` writes."""
 
     target: AudioInfo

@@ -9,7 +9,7 @@ from noisegate_cli.samples import to_db
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from noisegate_cli.gating.analysis import LevelReport
+    from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.plots.overview import Overview
 
 

@@ -1,17 +1,24 @@
 """Gate many recordings incrementally, in parallel.
 
-`interface` defines the configuration, the report and the observer of a batch; `run` executes it.
-`discovery` finds the recordings, `plan` stores them, `manifest` records the results, `incremental`
-decides which recordings to gate, `executors` provide the worker pools, `job_runner` schedules the
-jobs, and `worker` gates one recording. Only `worker` loads numpy.
+`interface` defines the configuration, the report and the observer of a batch. `run` executes it:
+
+1. `trees` checks the folders, and `discovery` finds the recordings.
+2. `plan` stores them; `recording_settings` knows the settings of each, after `thresholds` has
+   measured shared thresholds.
+3. `incremental` decides from the manifest which recordings to gate.
+4. `gating_phase` makes a `job` for each of them and records the results in the `manifest`.
+5. `csv_report` and `contact_sheet` write what is left to look at.
+
+`job_runner` schedules the jobs on a pool: `process_pool` or `dask_pool`. `worker` is the process of
+the first one. Only `job` loads numpy, in the worker.
 
 A recording passes through three record types:
 
 - `Recording`: properties before it is gated. `discovery` creates it and `plan` completes it.
 - `Job`: input of a worker. It is separate because it is pickled for each recording: it has absolute
   paths, and no previous result.
-- `RecordingResult`: outcome. The worker creates it, `run` completes it, the manifest and the plan
-  store it, and the observer receives it. A previous result has the same type.
+- `RecordingResult`: outcome. The job creates it, `gating_phase` completes it, the manifest and the
+  plan store it, and the observer receives it. A previous result has the same type.
 
 There are two stores:
 

@@ -4,6 +4,7 @@ import os
 import re
 import stat
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ def walk_tree(
     read yields one `Recording` with an error.
     """
     own = own or OwnOutputs()
-    output_name = os.path.relpath(os.path.realpath(output), os.path.realpath(root))
+    output_name = _relative_path(os.path.realpath(output), os.path.realpath(root))
     folders = [""]
     while folders:
         folder = folders.pop()
@@ -137,10 +138,10 @@ def find_listed(root: Path, names: Iterable[str], patterns: GlobPatterns) -> Ite
     real_root = os.path.realpath(root)
     for name in names:
         path = name if os.path.lexists(name) else os.path.join(absolute_root, name)
-        relative = os.path.relpath(os.path.abspath(path), absolute_root)
+        relative = _relative_path(os.path.abspath(path), absolute_root)
         if _is_outside(relative):
             folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
-            relative = os.path.relpath(os.path.join(folder, os.path.basename(path)), real_root)
+            relative = _relative_path(os.path.join(folder, os.path.basename(path)), real_root)
         if _is_outside(relative):
             reason = (
                 f"{quote_path(name)} is not in {quote_path(root)}: give the folder that contains it"
@@ -172,8 +173,10 @@ def read_names(source: str, null_separated: bool = False) -> Iterator[str]:
         try:
             if source != "-":
                 file = stack.enter_context(Path(source).open("rb"))
-            unfinished = b""
+            unfinished, is_start = b"", True
             while chunk := file.read(LIST_CHUNK_BYTES):
+                if is_start:  # Programs for Windows begin UTF-8 with a byte order mark.
+                    chunk, is_start = chunk.removeprefix(BOM_UTF8), False
                 if not null_separated and b"\0" in chunk:
                     raise AudioError(
                         f"the names in {quote_path(source)} end with NUL, not with a line break: "
@@ -213,6 +216,14 @@ def _list_stems(folder: str) -> frozenset[str]:
 
 def _get_extension(name: str) -> str:
     return os.path.splitext(name)[1].lower()
+
+
+def _relative_path(path: str, start: str) -> str:
+    """Return an absolute path relative to `start`, unchanged if it is on another drive."""
+    try:
+        return os.path.relpath(path, start)
+    except ValueError:
+        return path
 
 
 def _is_outside(relative_path: str) -> bool:

@@ -19,6 +19,9 @@ DEFAULT_TIMEOUT_S = 600.0
 MAX_TIMEOUT_S = 1e6
 """Maximum timeout, which the clocks of all systems can represent."""
 
+MAX_LISTED_ERRORS = 20
+"""Maximum number of errors in the report; review candidates are limited to half of it."""
+
 SAME_NAMES = OutputOptions(suffix="")
 """Output options without a suffix, because the outputs go to a separate tree."""
 
@@ -99,6 +102,10 @@ class BatchConfig:
                 "omit one of them"
             )
 
+    def has_max_errors(self, failed: int) -> bool:
+        """Return whether the batch must stop after `failed` failed recordings."""
+        return self.max_errors is not None and failed >= self.max_errors
+
 
 @dataclass
 class BatchReport:
@@ -147,6 +154,16 @@ class BatchReport:
     """Whether this batch holds an exclusive lock on the output tree."""
     stop_reason: str = ""
     """Reason why the batch stopped early; empty if it did not."""
+
+    def add_result(self, result: RecordingResult) -> None:
+        """Count the result of a recording."""
+        if result.status == "done":
+            self.done += 1
+            self.audio_seconds += result.result["duration_s"]
+        elif result.status == "failed":
+            self.failed += 1
+            if len(self.errors) < MAX_LISTED_ERRORS:
+                self.errors.append(str(result.reason))
 
 
 class BatchObserver(Protocol):

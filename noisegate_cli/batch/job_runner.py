@@ -5,7 +5,6 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
-from noisegate_cli.batch.executors import WorkerPool
 from noisegate_cli.batch.worker import LostJob
 from noisegate_cli.errors import ClusterError, NoisegateError
 
@@ -29,6 +28,42 @@ class SizedJob(Protocol):
 S = TypeVar("S", bound=SizedJob)
 J = TypeVar("J")
 R = TypeVar("R")
+
+
+class WorkerPool(Protocol):
+    """Pool of workers that run jobs."""
+
+    @property
+    def worker_death_errors(self) -> tuple[type[BaseException], ...]:
+        """Exceptions that a future raises if its worker died."""
+
+    @property
+    def size(self) -> int:
+        """Number of jobs that run in parallel."""
+
+    @property
+    def max_queued(self) -> int:
+        """Maximum number of queued chunks per worker."""
+
+    @property
+    def repeats_jobs(self) -> bool:
+        """Whether the pool itself runs the jobs of a dead worker again."""
+
+    def start(self) -> None:
+        """Start the workers before the first job."""
+
+    def check_folders(self, *folders: str) -> None:
+        """Check that the workers run this version of ngate and can access the folders."""
+
+    def submit(self, work: Callable[[J], R], jobs: Sequence[J]) -> "Future[list[R | LostJob]]":
+        """Submit a chunk of jobs that one worker runs in sequence."""
+
+    def stop(self) -> None:
+        """Stop immediately: abort running jobs and clean up after them."""
+
+    def close(self) -> None:
+        """Close the pool when no job runs."""
+
 
 POLL_INTERVAL_S = 1.0
 """Interval between progress reports when no job finishes."""

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisegate_cli.batch.encoded_settings import encode_settings
-from noisegate_cli.batch.executors import WorkerPool
 from noisegate_cli.batch.interface import ThresholdScope
-from noisegate_cli.batch.job_runner import JobRunner, split_into_chunks
+from noisegate_cli.batch.job import Job, decode_histogram, measure_job, pickle_settings
+from noisegate_cli.batch.job_runner import JobRunner, WorkerPool, split_into_chunks
 from noisegate_cli.batch.plan import Plan
-from noisegate_cli.batch.worker import Job, LostJob, decode_histogram, measure_job, pickle_settings
+from noisegate_cli.batch.worker import LostJob
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
 
@@ -74,6 +74,10 @@ class SharedThresholds:
     def get_group(self, name: str) -> str:
         """Return the group of a recording: its folder, or the empty name for the whole tree."""
         return os.path.dirname(name) if self._threshold_scope == "folder" else ""
+
+    def fingerprint_for(self, name: str) -> str:
+        """Return the digest of the recordings that share the threshold of a recording."""
+        return self.fingerprints[self.get_group(name)]
 
     def settings_for(self, name: str) -> GateSettings:
         """Return the settings of a recording with its shared threshold.

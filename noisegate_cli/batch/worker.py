@@ -1,8 +1,4 @@
-"""Run one job of a batch in a worker: a process on this machine, or a thread of a Dask worker.
-
-The parent process imports this module to create jobs but never runs them. Therefore numpy and the
-audio libraries are imported inside the functions that need them.
-"""
+"""A worker process: it runs jobs of a batch, reports progress, and ends with its parent."""
 
 import multiprocessing
 import os
@@ -12,38 +8,18 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache, partial
-from hashlib import blake2b
-from pathlib import Path
+from dataclasses import dataclass
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from noisegate_cli import __version__
-from noisegate_cli.api.result_data import encode_segments, summarize_result
-from noisegate_cli.batch.incremental import SKIP_DONE_BEFORE, SKIP_FOREIGN_OUTPUT, is_unmodified
-from noisegate_cli.batch.records import SEGMENTS_KEY, RecordingResult, RecordingState
-from noisegate_cli.errors import AudioError, NoisegateError, OutputExistsError
-from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.unfinished import remove_unfinished_files
-from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.memory import keep_freed_memory, reduce_gc
-from noisegate_cli.text import escape_undecodable, quote_path
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from noisegate_cli.api.gate_result import GateResult
-    from noisegate_cli.gating.frames.histogram import LevelHistogram
-
 J = TypeVar("J")
 R = TypeVar("R")
-
-PickledSettings = bytes
-"""Pickled settings and output options, shared by all jobs with equal settings."""
-
-DIGEST_BYTES = 16
-DIGEST_CHUNK_BYTES = 1 << 20
 
 HEARTBEAT_INTERVAL_S = 0.5
 """Minimum interval between messages about progress."""
@@ -56,219 +32,11 @@ EXIT_TIMEOUT_S = 1.0
 """Time after which a worker exits even in a call of a library. The parent kills it later."""
 
 
-class Job(NamedTuple):
-    """A recording to gate; a tuple of plain values because those are the fastest to pickle."""
-
-    name: str
-    """Path below the input tree."""
-    source: str
-    output: str
-    size: int
-    """Size of the input in bytes; 0 if unknown."""
-    pickled_settings: PickledSettings
-    needs_digest: bool = False
-    """Whether to compute a digest of the input."""
-    previous_digest: str | None = None
-    """Digest of the input when the output was made; the job is skipped if it is unchanged."""
-    force: bool = False
-    """Whether to replace an existing output in any case."""
-    is_repeatable: bool = False
-    """Whether an existing output may be the result of this job, which has run before."""
-    previous_output: tuple[int | None, int | None] | None = None
-    """Size and modification time of the output that may be replaced; None if there is none."""
-    fsync: bool = False
-    """Whether to wait until the output is on the disk."""
-    against: tuple[str, ...] = ()
-    """Other tracks of the same session."""
-    key: str | None = None
-    """Another recording that opens the gate."""
-    with_segments: bool = False
-    """Whether the result contains the open stretches."""
-
-
 @dataclass(frozen=True, slots=True)
 class LostJob:
     """Result of a job that failed to return one, for example because its worker died twice."""
 
     error: str
-
-
-@lru_cache
-def pickle_settings(settings: GateSettings, options: OutputOptions) -> PickledSettings:
-    """Return settings and output options, pickled for jobs."""
-    return pickle.dumps((settings, options))
-
-
-def gate_job(job: Job) -> RecordingResult:
-    """Gate one recording of a batch; an error is returned as a failed result, not raised."""
-    before = digest = None
-    try:
-        before = os.stat(job.source)
-        if job.needs_digest:
-            digest = compute_digest(job.source)
-            if digest == job.previous_digest:
-                return RecordingResult("skipped", reason=SKIP_DONE_BEFORE)
-    except OSError:
-        pass  # gate_file raises an error with a better message.
-    output = summary = None
-    status: RecordingState = "failed"
-    try:
-        result = _gate(job, before)
-        output = os.stat(job.output)
-        status, reason, summary = "done", None, summarize_result(result)
-        if job.with_segments:
-            summary |= {SEGMENTS_KEY: encode_segments(result)}
-    except OutputExistsError:
-        return RecordingResult("skipped", reason=SKIP_FOREIGN_OUTPUT)
-    except NoisegateError as error:
-        reason = str(error)
-    except Exception as error:  # A bug in ngate must fail this recording, not the batch.
-        reason = f"{quote_path(job.source)}: {type(error).__name__}: {error}"
-    return RecordingResult(
-        status,
-        reason=reason and escape_undecodable(reason),
-        size=before and before.st_size,
-        mtime_ns=before and before.st_mtime_ns,
-        digest=digest,
-        output_size=output and output.st_size,
-        output_mtime_ns=output and output.st_mtime_ns,
-        versions=versions() if summary else {},
-        result=summary or {},
-    )
-
-
-def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
-    """Gate a recording whose status was `before`.
-
-    Raises
-    ------
-    OutputExistsError
-        If someone else has written the output.
-    """
-    from noisegate_cli.api.file_gate import gate_recording
-    from noisegate_cli.api.gate_task import GateTask
-
-    settings, options = _unpickle_settings(job.pickled_settings)
-    task = GateTask(
-        job.source,
-        job.output,
-        settings,
-        against=job.against,
-        key=job.key,
-        skip_unreadable=True,
-        options=options,
-        with_peak=True,
-    )
-    try:
-        replacing = replace(task, force=_may_replace_output(job), fsync=job.fsync)
-        return gate_recording(replacing, send_heartbeat, partial(_check_files, job, before))
-    except OutputExistsError:
-        if not job.is_repeatable:
-            raise
-    from filecmp import cmp
-    from tempfile import TemporaryDirectory
-
-    # Equal jobs make equal files.
-    with TemporaryDirectory() as folder:
-        copy = os.path.join(folder, os.path.basename(job.output))
-        again = replace(task, output=copy, options=replace(options, inside=None))
-        result = gate_recording(again, send_heartbeat)
-        if not cmp(copy, job.output, shallow=False):
-            raise OutputExistsError(f"{quote_path(job.output)} already exists")
-    return result
-
-
-def _may_replace_output(job: Job) -> bool:
-    """Return whether to replace the output; False if there is none.
-
-    Raises
-    ------
-    OutputExistsError
-        If the output exists and is not the one that a batch has made.
-    """
-    try:
-        status = os.lstat(job.output)
-    except FileNotFoundError:
-        return False
-    if job.force or (
-        job.previous_output is not None
-        and (not status.st_size or is_unmodified(status, *job.previous_output))
-    ):
-        return True
-    raise OutputExistsError(f"{quote_path(job.output)} already exists")
-
-
-def _check_files(job: Job, before: os.stat_result | None) -> None:
-    """Check, when the output is complete, that it may appear.
-
-    Raises
-    ------
-    AudioError
-        If the input changed or vanished, so that the output may mix its old and its new content.
-    OutputExistsError
-        If someone has written the output meanwhile.
-    """
-    try:
-        after = os.stat(job.source)
-    except OSError as error:
-        raise AudioError(
-            f"{quote_path(job.source)} was removed while it was read: {error.strerror}"
-        ) from error
-    if before is None or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-        raise AudioError(f"{quote_path(job.source)} changed while it was read: gate it again")
-    _may_replace_output(job)
-
-
-def measure_job(job: Job) -> tuple[bytes, int] | str:
-    """Return the level histogram and the number of silent frames of a recording, or an error."""
-    try:
-        from noisegate_cli.api.file_analysis import measure_level_histogram
-
-        settings, options = _unpickle_settings(job.pickled_settings)
-        histogram = measure_level_histogram(job.source, settings, send_heartbeat, options.track)
-    except Exception as error:  # The error is reported when the recording is gated.
-        return str(error)
-    return histogram.counts.tobytes(), histogram.silent_frames
-
-
-def decode_histogram(measured: tuple[bytes, int]) -> "LevelHistogram":
-    """Return the histogram from the result of `measure_job`."""
-    import numpy as np
-
-    from noisegate_cli.gating.frames.histogram import LevelHistogram
-
-    counts, silent_frames = measured
-    return LevelHistogram(np.frombuffer(counts, np.int64), silent_frames)
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Return the versions of the software that the output depends on."""
-    import numpy as np
-    import soundfile as sf
-
-    return {
-        "ngate": __version__,
-        "numpy": np.__version__,
-        "libsndfile": sf.__libsndfile_version__,
-        "python": ".".join(map(str, sys.version_info[:3])),
-    }
-
-
-def compute_digest(path: str) -> str:
-    """Return a digest of the content of a file."""
-    digest = blake2b(digest_size=DIGEST_BYTES)
-    with Path(path).open("rb", buffering=0) as file:
-        while part := file.read(DIGEST_CHUNK_BYTES):
-            digest.update(part)
-            send_heartbeat()
-    return f"blake2b:{digest.hexdigest()}"
-
-
-@lru_cache
-def _unpickle_settings(pickled: PickledSettings) -> tuple[GateSettings, OutputOptions]:
-    settings, options = pickle.loads(pickled)
-    return settings, options
 
 
 class _ProcessState:

@@ -99,10 +99,11 @@ def parse_id3(frames: Iterable[Any]) -> tuple[Chapter, ...]:
 
 def _parse_time(text: str) -> int | None:
     """Return milliseconds from a time such as 01:02:03.456; None if it is invalid."""
+    from fractions import Fraction
+
     match = re.fullmatch(r"(\d+):(\d{1,2}):(\d{1,2}(?:\.\d+)?)", text.strip())
     if not match:
         return None
-    from fractions import Fraction
 
     seconds = int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3])
     return round(seconds * TICKS_PER_SECOND)

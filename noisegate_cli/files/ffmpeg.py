@@ -59,6 +59,12 @@ SHARED_DURATION_DEMUXERS = ("matroska", "flv", "asf", "rm", "nut")
 FRAME_DEMUXERS = ("mp3", "aac", "ac3", "eac3", "dts", "loas", "truehd", "mlp")
 """FFmpeg's names of formats without a container, whose time stamps count the frames."""
 
+FLAC_DEMUXERS = ("flac", "ogg")
+"""FFmpeg's names of the formats in which the number of each FLAC frame is its position."""
+
+CHECKED_CODECS = ("flac", "wavpack", "tta")
+"""Codecs with checksums, which FFmpeg ignores by default, so that damage decodes to noise."""
+
 MAX_END_OFFSET_S = 1.0
 """Maximum time in seconds between the ends of tracks that end together."""
 
@@ -141,6 +147,8 @@ class PyavDecoder:
         self.holes: list[Hole] = []
         """Holes that are filled with silence; see `Decoder.holes`."""
         coder = self._stream.codec_context
+        if coder.name in CHECKED_CODECS:
+            coder.options = {"err_detect": "crccheck+explode"}
         self._samples_per_tick = float((self._stream.time_base or 0) * (coder.sample_rate or 0))
         self._hole_finder = HoleFinder(
             max(0.5, 2 * self._samples_per_tick), MAX_HOLE_S * (coder.sample_rate or 0)
@@ -383,7 +391,7 @@ class PyavDecoder:
                 continue
             self._packet_bytes += packet.size
             self._packets += 1
-            if self.demuxer == "flac":
+            if self.demuxer in FLAC_DEMUXERS and self._stream.codec_context.name == "flac":
                 self._number_flac_frames(packet, frames)
             yield from (frame for frame in frames if frame.samples)
 
@@ -406,7 +414,7 @@ class PyavDecoder:
             self._uncounted_ticks += max(0, frames - 1) * (packet.duration or 0)
 
     def _number_flac_frames(self, packet: Any, frames: list[Any]) -> None:
-        """Set the time stamps of FLAC frames, which FFmpeg counts as if there were no holes."""
+        """Set the time stamps of FLAC frames, which FFmpeg guesses after a hole."""
         header = self._stream.codec_context.extradata or b""
         # The minimum and the maximum block size are first (RFC 9639, 8.2).
         position = parse_flac_position(bytes(packet)[:11], int.from_bytes(header[2:4], "big"))

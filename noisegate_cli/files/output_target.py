@@ -18,7 +18,6 @@ from noisegate_cli.files.formats import (
     find_subtype,
 )
 from noisegate_cli.files.output_naming import DEFAULT_OUTPUT_OPTIONS, OutputOptions, add_suffix
-from noisegate_cli.files.rate_control import check_rate_control
 from noisegate_cli.files.riff import rf64_if_large
 from noisegate_cli.files.size_limits import check_size
 from noisegate_cli.files.writer import is_stream, unsupported_reason
@@ -53,7 +52,10 @@ def output_info(
         reason = unsupported_reason(info)
         if not reason:
             bit_rate = None if options.bit_rate is None else int(options.bit_rate)
-            check_rate_control(info, bit_rate, options.quality)
+            if bit_rate is not None or options.quality is not None:
+                from noisegate_cli.files.rate_control import check_rate_control
+
+                check_rate_control(info, bit_rate, options.quality)
             if info.is_lossy:
                 bit_rate = bit_rate or _choose_bit_rate(source, info)
                 info = replace(info, bit_rate=bit_rate, quality=options.quality)

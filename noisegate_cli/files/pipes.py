@@ -132,9 +132,11 @@ class RawFormat:
 
 def _enlarge_pipe(pipe: io.BufferedReader) -> None:
     """Increase the capacity of a pipe, so that the writer and ngate wait less for each other."""
-    with suppress(ImportError, AttributeError, OSError):
-        import fcntl
+    if sys.platform != "linux":
+        return
+    import fcntl
 
+    with suppress(OSError):
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BUFFER_BYTES)
 
 

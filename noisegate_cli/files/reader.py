@@ -37,7 +37,6 @@ from noisegate_cli.files.ogg import find_chained_parts, is_end_missing
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Decoder, ResumingDecoder
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
-from noisegate_cli.files.silent_tracks import warn_if_silent
 from noisegate_cli.files.tag_limits import has_excessive_tags
 from noisegate_cli.samples import Samples, block_length, silence_nonfinite
 from noisegate_cli.text import format_duration, quote_path
@@ -143,6 +142,8 @@ class AudioReader:
         if self._zero_nonfinite and self.info.dtype.kind == "f":
             blocks = silence_nonfinite(blocks, self.warnings)
         if self._track is None and len(self.info.tracks) > 1:
+            from noisegate_cli.files.silent_tracks import warn_if_silent
+
             info = self.info
             blocks = warn_if_silent(blocks, self.path, info.track, info.tracks, self.warnings)
         return blocks

@@ -1,7 +1,7 @@
 """The first pass: level statistics and the decision for the gate."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,17 +24,14 @@ from noisegate_cli.gating.detection.verdict import Verdict
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.frames.level_track import LevelTrack
 from noisegate_cli.gating.frames.levels import RmsLevels, rms_db
-from noisegate_cli.gating.frames.noise_floor import FLOOR_STEP_S, compute_noise_floor
-from noisegate_cli.gating.frames.quantile import median, quantile
 from noisegate_cli.gating.frames.subsampling import subsample_frame_indices
 from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
+from noisegate_cli.gating.level_report import PERCENTILES, LevelReport, compute_drift_db
 from noisegate_cli.gating.model_suggestion import limit_range_db, suggest_from_models
-from noisegate_cli.gating.noise_profile import match_noise_profiles
 from noisegate_cli.gating.parsing import AUTO
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.simulation import GateSimulator, SimulatedGate, Trial, best_trial
 from noisegate_cli.samples import Samples, compute_peak, from_db, select_channels, to_db
-from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.bleed.learner import LearnedBleed
@@ -42,53 +39,11 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
     from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner
 
-PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
-
 MIN_RARE_PEAK_DB = 20.0
 """A frame this far above the median is not noise: rain, wind and hiss reach 12 dB."""
 
 MAX_DEAD_RANGE_DB = 3.0
 """Range of nearly all levels of a dead channel: hiss has 1 dB, rain 4 dB or more."""
-
-DRIFT_WINDOW_S = 5.0
-"""Length of the windows in which the noise level is measured to find its drift."""
-
-
-@dataclass(frozen=True, slots=True)
-class LevelReport:
-    """The levels of a recording, in dBFS; digital silence is −∞."""
-
-    samples: int
-    frames: int
-    peak_db: float
-    rms_db: float
-    """RMS of all samples of all channels, without dead ones."""
-    percentiles_db: dict[int, float]
-    """Percentiles of the frame levels, by percentage, without digital silence."""
-    silent_share: float
-    """Share of the frames that are digital silence, 0 to 1."""
-    drift_db: float
-    """Range of the noise level within the recording, in dB."""
-    suggestion: ThresholdSuggestion
-    closed_share: float
-    """Share of the time during which the gate would be closed, 0 to 1."""
-    openings_per_minute: float
-    range_db: float
-    """Gain of the closed gate in dB."""
-    trials: tuple[Trial, ...]
-    """Simulations of the gate by ascending threshold; empty for digital silence, and if the
-    threshold of the settings is the name of a method."""
-    given_trial: Trial | None
-    """Simulation of the gate with the threshold of the settings; None without one."""
-    noises: "tuple[NoiseProfile | None, ...]"
-    """Noise profile of each gate for a spectral gate, None where no noise was found."""
-    histogram: LevelHistogram
-    heard_channels: tuple[int, ...] | None
-    """Channels whose levels count, without dead ones; None for all."""
-
-    def __repr__(self) -> str:
-        names = ("peak_db", "rms_db", "closed_share", "openings_per_minute")
-        return format_repr(self, *names, "suggestion.threshold", "suggestion.verdict")
 
 
 class _Detection(NamedTuple):
@@ -273,7 +228,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             rms_db=float(to_db(mean_square**0.5)),
             percentiles_db={p: self._histogram.percentile(p) for p in PERCENTILES},
             silent_share=self._histogram.silent_frames / frames if frames else 0.0,
-            drift_db=self._compute_drift_db(simulated),
+            drift_db=compute_drift_db(simulated, self._frames_per_s),
             suggestion=suggestion,
             closed_share=simulated.statistics.closed_share,
             openings_per_minute=self._simulator.openings_per_minute(simulated.statistics),
@@ -385,7 +340,7 @@ class Analyzer(BlockProcessor[Samples, None]):
         indices, levels = self._subsample
         values = levels
         if settings.adaptive and threshold > 0:
-            rule = self._create_adaptive_threshold(threshold)
+            rule = AdaptiveThreshold.from_levels(threshold, self._track, self._frames_per_s)
             values = rule.compensate_drift(levels, indices)
         thresholds = hysteresis_thresholds(threshold, settings)
         simulated = self._simulator.simulate(values, *thresholds, levels, indices)
@@ -400,6 +355,8 @@ class Analyzer(BlockProcessor[Samples, None]):
         """Return the noise profile of each gate, or () if the gate needs none."""
         settings, gates = self._settings, self._detector.gates
         if self._given_noises:
+            from noisegate_cli.gating.noise_profile import match_noise_profiles
+
             return match_noise_profiles(self._given_noises, gates)
         if not self._noise_learner:
             return ()
@@ -438,12 +395,6 @@ class Analyzer(BlockProcessor[Samples, None]):
             for model, peak in zip(models, peaks, strict=True)
         )
 
-    def _create_adaptive_threshold(self, threshold: float) -> AdaptiveThreshold:
-        """Create a threshold that follows the noise floor of the loudest gate."""
-        step = max(1, round(FLOOR_STEP_S * self._frames_per_s))
-        floors = compute_noise_floor(self._track.compute_quiet_levels_db(step))
-        return AdaptiveThreshold(threshold, floors - median(floors), step)
-
     @property
     def _loudest_db(self) -> float:
         return self._histogram.percentile(100)
@@ -459,21 +410,6 @@ class Analyzer(BlockProcessor[Samples, None]):
             )
         )
         return indices, self._track.levels_at(indices)
-
-    def _compute_drift_db(self, simulated: SimulatedGate) -> float:
-        """Return the range of the median noise level over windows of the recording, in dB."""
-        window_frames = max(1, round(DRIFT_WINDOW_S * self._frames_per_s))
-        windows = simulated.frame_indices // window_frames
-        medians = []
-        for window in np.unique(windows):
-            in_window = windows == window
-            noise = simulated.levels[in_window][simulated.closed[in_window]]
-            if noise.size >= MIN_HISTOGRAM_FRAMES:
-                medians.append(float(to_db(median(noise))))
-        if not medians:
-            return 0.0
-        low, high = quantile(np.array(medians), [0.05, 0.95])
-        return float(high - low)
 
 
 def _create_noise_learner(

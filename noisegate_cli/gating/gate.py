@@ -17,7 +17,6 @@ from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.envelope import Envelope, Gains, invert_gains
 from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, GateStatistics
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
-from noisegate_cli.gating.noise_profile import NoiseProfile, match_noise_profiles
 from noisegate_cli.gating.segments import (
     OpenRunCollector,
     Segments,
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
     from noisegate_cli.gating.expander_gains import ExpanderGains
     from noisegate_cli.gating.key import KeyedDetector
+    from noisegate_cli.gating.noise_profile import NoiseProfile
     from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
     from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
@@ -58,7 +58,7 @@ class GateReport:
     """Origin of the threshold; None if the threshold was given."""
     range_db: float
     """Gain of the closed gate in dB, as it results from the settings or from a target floor."""
-    noises: tuple[NoiseProfile | None, ...]
+    noises: "tuple[NoiseProfile | None, ...]"
     """Noise profile of each gate; None if no noise was found and the gate removed nothing."""
     statistics: GateStatistics
     segments: Segments
@@ -71,6 +71,11 @@ class GateReport:
     """Channels that open the gate, without dead ones; None for all."""
     bleed: "BleedReport | None" = None
     """Bleed of the other tracks; None without other tracks."""
+
+    @property
+    def offset_s(self) -> float:
+        """Time of the first sample in seconds from the start of the recording."""
+        return 0.0
 
     def to_fields(self) -> dict[str, Any]:
         """Return the fields of this class by name, for a class that extends it."""
@@ -138,7 +143,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         self._heard = decision.heard_channels
         self._detector = _create_detector(decision, sample_rate, channels)
         gates = self._detector.gates
-        self._noises = match_noise_profiles(decision.noises or (None,), gates)
+        self._noises = _match_noise_profiles(decision.noises, gates)
         reduction_db = settings.pause_reduction_db if any(self._noises) else 0.0
         # An expander attenuates a decay gradually. Ducking and a key are meant to cut sounds.
         self._is_audited = is_audited(decision.range_db - reduction_db) and not (
@@ -163,10 +168,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         self._overlap_add_gain = OverlapAddGain(
             timing.frame_length, timing.hop_length, closed_gain, gates, quantization_step
         )
-        self._spectral = self._create_spectral_gate(
-            settings, sample_rate, channels, quantization_step, live
-        )
-        self._magnitude_mask = self._create_magnitude_mask(
+        self._spectral, self._magnitude_mask = self._create_spectral(
             settings, sample_rate, channels, quantization_step, live
         )
         self._pending_inputs: list[Samples] | None = [] if residue else None
@@ -191,41 +193,25 @@ class Gate(BlockProcessor[Samples, Gated]):
         assert not isinstance(self._detector, KeyedDetector)  # a key excludes other tracks
         return BleedFilter(self._decision, self._detector, sample_rate, channels, references)
 
-    def _create_spectral_gate(
+    def _create_spectral(
         self,
         settings: GateSettings,
         sample_rate: int,
         channels: int,
         quantization_step: int,
         live: bool,
-    ) -> "SpectralGate | None":
-        if settings.spectral != "soft" or not any(self._noises):
-            return None
-        from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
+    ) -> "tuple[SpectralGate | None, MagnitudeMask | None]":
+        """Return what reduces the noise in each frequency bin; one of them at most."""
+        arguments = (settings, self._noises, sample_rate, channels, quantization_step, live)
+        if settings.spectral == "soft" and any(self._noises):
+            from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
-        return SpectralGate(
-            settings,
-            self._noises,
-            sample_rate,
-            channels,
-            quantization_step,
-            live,
-            has_bleed=self._bleed_filter is not None,
-        )
+            return SpectralGate(*arguments, has_bleed=self._bleed_filter is not None), None
+        if settings.spectral == "mask" and (any(self._noises) or settings.masks_by_level):
+            from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
 
-    def _create_magnitude_mask(
-        self,
-        settings: GateSettings,
-        sample_rate: int,
-        channels: int,
-        quantization_step: int,
-        live: bool,
-    ) -> "MagnitudeMask | None":
-        if settings.spectral != "mask" or not (any(self._noises) or settings.masks_by_level):
-            return None
-        from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
-
-        return MagnitudeMask(settings, self._noises, sample_rate, channels, quantization_step, live)
+            return None, MagnitudeMask(*arguments)
+        return None, None
 
     @property
     def report(self) -> GateReport:
@@ -348,6 +334,17 @@ def _create_detector(
         return KeyedDetector(decision.key, decision.settings, sample_rate, channels)
     heard = channels if decision.heard_channels is None else len(decision.heard_channels)
     return create_detector(decision.rule, decision.settings, sample_rate, heard, decision.subsample)
+
+
+def _match_noise_profiles(
+    noises: "tuple[NoiseProfile | None, ...]", gates: int
+) -> "tuple[NoiseProfile | None, ...]":
+    """Return the noise profile of each gate; None without noise, which most gates do not need."""
+    if not noises:
+        return (None,) * gates
+    from noisegate_cli.gating.noise_profile import match_noise_profiles
+
+    return match_noise_profiles(noises, gates)
 
 
 def compute_latency(settings: GateSettings, sample_rate: int) -> int:

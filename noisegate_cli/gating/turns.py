@@ -41,16 +41,3 @@ class Turns(PairedBlockProcessor[Samples, Samples, Samples]):
         turns = [part[i : min(i + self._length, end)] for i in starts for part in pairs]
         self._pending = [part[end:].copy() for part in pairs]
         return np.concatenate([before[:0], *turns])
-
-
-class AlignedInput:
-    """Holds the input back until the gate has returned the same samples."""
-
-    def __init__(self) -> None:
-        self._pending: list[Samples] = []
-
-    def process(self, block: Samples, length: int) -> Samples:
-        """Add a block, which is copied, and return the next `length` samples."""
-        samples = np.concatenate([*self._pending, block])
-        self._pending = [samples[length:].copy()]
-        return samples[:length]

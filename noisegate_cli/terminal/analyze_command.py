@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from noisegate_cli.errors import AudioError, SettingsError
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.console import (
+    StandardOutputConflictError,
     console,
     print_data,
     print_error,
@@ -18,13 +20,9 @@ from noisegate_cli.terminal.console import (
     wrap_stdout_errors,
 )
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
+from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options import add_gate_options
-from noisegate_cli.terminal.page_option import (
-    PageOption,
-    analyze_and_write_page,
-    build_command_words,
-    check_page,
-)
+from noisegate_cli.terminal.page_option import PageOption, build_command_words
 from noisegate_cli.terminal.shared_options import (
     ForceOption,
     JsonOption,
@@ -32,6 +30,7 @@ from noisegate_cli.terminal.shared_options import (
     QuietOption,
     RawOption,
     TrackOption,
+    expand_patterns,
     parse_raw_format,
     show_recording_progress,
 )
@@ -40,11 +39,49 @@ from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.api.file_analysis import AnalysisReport
-    from noisegate_cli.files.pipes import RawFormat
+
+
+@dataclass
+class AnalysisGroup(OptionGroup):
+    """Options of what is read and what is shown."""
+
+    labels: LabelsOption = None
+    track: TrackOption = None
+    raw: RawOption = None
+    plot: PlotOption = None
+    page: PageOption = None
+    force: ForceOption = False
+    quiet: QuietOption = False
+    json: JsonOption = False
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Print a line of CSV for each recording on stdout.")
+    ] = False
+
+    def check(self, is_single: bool) -> None:
+        """Raise SettingsError if options exclude each other or several recordings."""
+        if self.json and self.csv:
+            raise SettingsError("--json and --csv both write to standard output: give one of them")
+        for flag, value in {
+            "--page": self.page,
+            "--plot": self.plot,
+            "--labels": self.labels,
+        }.items():
+            if value and not is_single:
+                raise SettingsError(f"{flag} requires a single recording: analyze them one by one")
+            if value and self.csv:
+                raise SettingsError(f"{flag} and --csv exclude each other: give one of them")
+            if value and self.page and flag != "--page":
+                raise SettingsError(f"{flag} and --page exclude each other: give one of them")
+        if self.json and self.labels == "-":
+            raise StandardOutputConflictError(
+                "--json and --labels - both write to standard output: give --labels a file name"
+            )
 
 
 @add_gate_options()
+@expand_option_groups
 def analyze(
+    *,
     settings: GateSettings,
     files: Annotated[
         list[str],
@@ -54,17 +91,7 @@ def analyze(
             "Several recordings get one line each.",
         ),
     ],
-    labels: LabelsOption = None,
-    track: TrackOption = None,
-    raw: RawOption = None,
-    plot: PlotOption = None,
-    page: PageOption = None,
-    force: ForceOption = False,
-    quiet: QuietOption = False,
-    json: JsonOption = False,
-    csv: Annotated[
-        bool, typer.Option("--csv", help="Print a line of CSV for each recording on stdout.")
-    ] = False,
+    options: AnalysisGroup,
 ) -> None:
     """Print the levels of recordings and suggest a threshold.
 
@@ -72,27 +99,14 @@ def analyze(
     """
     from noisegate_cli.files.output_naming import parse_path
 
-    if json and csv:
-        raise SettingsError("--json and --csv both write to standard output: give one of them")
-    paths, raw_format = list(map(parse_path, files)), parse_raw_format(raw)
+    files = expand_patterns(files)
+    paths = list(map(parse_path, files))
     is_single = len(paths) == 1 and not _is_folder(paths[0])
-    if page:
-        check_page(page, files)
-    for flag, value in {"--page": page, "--plot": plot, "--labels": labels}.items():
-        if value and not is_single:
-            raise SettingsError(f"{flag} requires a single recording: analyze them one by one")
-        if value and csv:
-            raise SettingsError(f"{flag} and --csv exclude each other: give one of them")
-        if value and page and flag != "--page":
-            raise SettingsError(f"{flag} and --page exclude each other: give one of them")
-    if json and labels == "-":
-        raise SettingsError(
-            "--json and --labels - both write to standard output: give --labels a file name"
-        )
-    if is_single and not csv:
-        _analyze_one(paths[0], settings, raw, track, labels, plot, page, force, quiet, json)
-        return
-    _analyze_several(paths, settings, raw_format, track, quiet, json, csv)
+    options.check(is_single)
+    if is_single and not options.csv:
+        _analyze_one(paths[0], settings, options)
+    else:
+        _analyze_several(paths, settings, options)
 
 
 def _is_folder(path: Path | str) -> bool:
@@ -101,30 +115,28 @@ def _is_folder(path: Path | str) -> bool:
     return False
 
 
-def _analyze_one(
-    path: Path | str,
-    settings: GateSettings,
-    raw: str | None,
-    track: int | None,
-    labels: str | None,
-    plot: str | None,
-    page: str | None,
-    force: bool,
-    quiet: bool,
-    json: bool,
-) -> None:
+def _analyze_one(path: Path | str, settings: GateSettings, options: AnalysisGroup) -> None:
     """Print an analysis in full."""
     from noisegate_cli.api.file_analysis import analyze_recording
     from noisegate_cli.terminal.advice import suggest_gate_command
     from noisegate_cli.terminal.json_data import build_analysis_data, to_json
     from noisegate_cli.terminal.tables import build_analysis_table
 
-    raw_format = parse_raw_format(raw)
-    with show_recording_progress(path, raw_format, quiet) as progress:
+    raw_format, page, plot = parse_raw_format(options.raw), options.page, options.plot
+    with show_recording_progress(path, raw_format, options.quiet) as progress:
         if page:
-            words = build_command_words(path, settings, raw)
-            report = analyze_and_write_page(
-                path, page, settings, words, raw_format, force, progress
+            from noisegate_cli.page.document import write_page
+
+            words = build_command_words(path, settings, options.raw, options.track)
+            report = write_page(
+                Path(path),
+                Path(page),
+                settings,
+                words,
+                raw=raw_format,
+                track=options.track,
+                force=options.force,
+                progress=progress,
             )
             overview = None
         else:
@@ -133,13 +145,13 @@ def _analyze_one(
                 settings,
                 progress,
                 raw_format,
-                track=track,
-                with_overview=not json,
-                labels=labels,
+                track=options.track,
+                with_overview=not options.json,
+                labels=options.labels,
                 plot=plot,
-                force=force,
+                force=options.force,
             )
-    if json:
+    if options.json:
         print_data(to_json(build_analysis_data(report)))
     else:
         target = console()
@@ -149,35 +161,32 @@ def _analyze_one(
             print_renderable(target, table)
         if line := suggest_gate_command(report):
             print_data(f"  command      {line}")
-    if plot and not quiet:
+    if plot and not options.quiet:
         print_message(f"picture    {quote_path(plot)}")
-    if page and not quiet:
+    if page and not options.quiet:
         print_message(f"page       {quote_path(page)}")
+        if words.not_previewed:
+            print_message(f"note       The page does not preview {words.not_previewed}.")
 
 
 def _analyze_several(
-    paths: Sequence[Path | str],
-    settings: GateSettings,
-    raw: "RawFormat | None",
-    track: int | None,
-    quiet: bool,
-    json: bool,
-    csv: bool,
+    paths: Sequence[Path | str], settings: GateSettings, options: AnalysisGroup
 ) -> None:
     """Print a line for each recording; one that fails does not stop the others."""
     from noisegate_cli.api.file_analysis import analyze_file
     from noisegate_cli.terminal.analysis_lines import find_recordings
     from noisegate_cli.terminal.json_data import build_failure_data, to_json
 
-    format_line, header = _choose_line_format(json, csv)
+    raw_format = parse_raw_format(options.raw)
+    format_line, header = _choose_line_format(options.json, options.csv)
     failed = found = 0
-    for path in find_recordings(paths, (lambda _: None) if quiet else print_message):
+    for path in find_recordings(paths, (lambda _: None) if options.quiet else print_message):
         found += 1
         try:
-            with show_recording_progress(path, raw, quiet) as progress:
-                report = analyze_file(path, settings, progress, raw=raw, track=track)
+            with show_recording_progress(path, raw_format, options.quiet) as progress:
+                report = analyze_file(path, settings, progress, raw=raw_format, track=options.track)
         except AudioError as error:
-            if json:
+            if options.json:
                 print_data(to_json(build_failure_data("analyze", path, error)))
             print_error(error)
             failed += 1

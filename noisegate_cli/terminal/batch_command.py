@@ -278,7 +278,7 @@ def batch(
     """
     from noisegate_cli.batch.discovery import GlobPatterns
     from noisegate_cli.batch.interface import BatchConfig
-    from noisegate_cli.batch.run import default_output_directory
+    from noisegate_cli.batch.trees import default_output_directory
     from noisegate_cli.files.output_naming import OutputOptions
 
     if directory is None:
@@ -335,13 +335,13 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
     """Run a batch and show its progress, its summary and its errors."""
     from noisegate_cli.batch.run import BatchRun
     from noisegate_cli.terminal.batch_progress import BatchProgress
-    from noisegate_cli.terminal.interrupts import raise_on_signals
-    from noisegate_cli.terminal.summary import (
+    from noisegate_cli.terminal.batch_summary import (
+        build_batch_table,
         format_batch_errors,
         format_batch_remainder,
         format_own_outputs,
     )
-    from noisegate_cli.terminal.tables import build_batch_table
+    from noisegate_cli.terminal.interrupts import raise_on_signals
 
     progress = BatchProgress(config.root, config.output, quiet, json, verbose)
     run = BatchRun(config, progress)
@@ -362,7 +362,8 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
         progress.close()
         if report.is_planned and not quiet:
             with suppress(OSError):  # A table only informs.
-                print_renderable(console(stderr=True), build_batch_table(report))
+                target = console(stderr=True)
+                print_renderable(target, build_batch_table(report, target.width))
             for line in format_own_outputs(report.own_files, report.own_folders):
                 print_message(line)
         for line in [] if verbose else format_batch_errors(report):

@@ -9,16 +9,15 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command
 
+from noisegate_cli.api.presets import is_file_name
 from noisegate_cli.errors import NoisegateError
-from noisegate_cli.terminal.console import print_message
+from noisegate_cli.terminal.console import StandardOutputConflictError, print_message
 from noisegate_cli.terminal.option_groups import Command, hide_environment_variables
 from noisegate_cli.terminal.options import (
     ADVANCED_PANEL,
-    GATE_OPTIONS,
     choose_typed_preset,
-    parse_preset,
 )
-from noisegate_cli.terminal.preset_files import is_file_name, save_preset
+from noisegate_cli.terminal.preset_files import save_preset
 from noisegate_cli.terminal.preset_table import format_preset_table
 from noisegate_cli.text import quote_path
 
@@ -26,6 +25,7 @@ ENV_PREFIX = "NGATE"
 """Prefix of the environment variables that set options, such as NGATE_GATE_PRESET."""
 
 SAVE_PARAMETER = "save_preset"
+
 
 SavePresetOption = Annotated[
     str | None,
@@ -65,8 +65,8 @@ def add_save_option(command: Command) -> Command:
         name = arguments.pop(SAVE_PARAMETER)
         if name is not None:
             preset = choose_typed_preset(arguments)
-            parse_preset(preset)  # A preset with a wrong value is not saved.
-            path = save_preset(name, preset, GATE_OPTIONS, arguments["force"])
+            preset.parse()  # A preset with a wrong value is not saved.
+            path = save_preset(name, preset, arguments["force"])
             if not arguments["quiet"]:
                 place = "" if is_file_name(name) else f"{name} in "
                 print_message(f"preset     {place}{quote_path(path)}")
@@ -90,7 +90,7 @@ def report_failures_as_data(command: Command) -> Command:
         try:
             command(**arguments)
         except NoisegateError as error:
-            if arguments["json"]:
+            if arguments["json"] and not isinstance(error, StandardOutputConflictError):
                 from noisegate_cli.terminal.json_data import print_failure_data
 
                 files = arguments.get("files") or [arguments.get("directory")]

@@ -1,21 +1,30 @@
 """Terminal output: messages and errors on stderr, data on stdout."""
 
 import codecs
+import errno
 import os
+import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from noisegate_cli.errors import OutputError
+from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.text import escape_unprintable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+LABEL_WIDTH_CHARS = 11
+"""Width of the labels of a summary."""
+
 SUBSTITUTES = {"×": "x", "…": "."}
 """Characters of the same width for terminals that support only ASCII."""
+
+
+class StandardOutputConflictError(SettingsError):
+    """Two outputs would share standard output, so that nothing is written to it."""
 
 
 def _substitute(error: UnicodeError) -> tuple[str, int]:
@@ -48,6 +57,41 @@ def print_message(text: str) -> None:
     """
     with suppress(OSError):
         print(escape_unprintable(text), file=sys.stderr, flush=True)
+
+
+def print_summary(lines: Iterable[str]) -> None:
+    """Print lines of a label and a value to stderr; a terminal shows them wrapped at words.
+
+    Names in quotes are not broken, so that they can be copied.
+    """
+    width = 0
+    with suppress(OSError, ValueError):  # stderr is no terminal.
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+    for line in lines:
+        shown = escape_unprintable(line)
+        for part in wrap_summary_line(shown, width) if 0 < width < len(shown) else [shown]:
+            print_message(part)
+
+
+def wrap_summary_line(line: str, width: int) -> list[str]:
+    """Return a line of a summary as lines of at most `width` characters, aligned with its value.
+
+    Examples
+    --------
+    >>> wrap_summary_line("output     'my talk.wav' (WAV PCM_16)", 30)
+    ["output     'my talk.wav' (WAV", '           PCM_16)']
+    """
+    import textwrap
+
+    protected = re.sub("'[^']*'", lambda quoted: quoted[0].replace(" ", "\0"), line)
+    wrapped = textwrap.wrap(
+        protected,
+        width,
+        subsequent_indent=" " * LABEL_WIDTH_CHARS,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [part.replace("\0", " ") for part in wrapped]
 
 
 def print_data(text: str) -> None:
@@ -85,6 +129,8 @@ def wrap_stdout_errors() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
+        if sys.platform == "win32" and error.errno == errno.EINVAL:
+            raise BrokenPipeError from error  # Windows reports a closed pipe like this.
         raise OutputError(f"standard output can't be written: {error.strerror}") from error
 
 

@@ -1,20 +1,20 @@
 """`ngate gate`: gate one or several recordings."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.memory import keep_freed_memory
 from noisegate_cli.terminal.completion import complete_formats
-from noisegate_cli.terminal.console import print_data, print_message
+from noisegate_cli.terminal.console import StandardOutputConflictError, print_data, print_summary
 from noisegate_cli.terminal.gate_several import check_several, gate_several, print_cut_sounds
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
 from noisegate_cli.terminal.key_option import KeyOption, parse_key_option
-from noisegate_cli.terminal.option_groups import expand_option_groups
+from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options import OUTPUT_PANEL, add_gate_options
 from noisegate_cli.terminal.shared_options import (
     ForceOption,
@@ -27,6 +27,7 @@ from noisegate_cli.terminal.shared_options import (
     RawOption,
     SubtypeOption,
     TrackOption,
+    expand_patterns,
     parse_raw_format,
     show_recording_progress,
 )
@@ -37,9 +38,64 @@ if TYPE_CHECKING:
     from noisegate_cli.api.gate_result import GateResult
 
 
+@dataclass
+class InputGroup(OptionGroup):
+    """Options of the recordings that are read."""
+
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Another track of the session: close where only it has sound. Can be repeated.",
+        ),
+    ] = None
+    key: KeyOption = None
+    track: TrackOption = None
+    raw: RawOption = None
+
+
+@dataclass
+class OutputGroup(OptionGroup):
+    """Options of the files that are written."""
+
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Output: a file, or - for standard output. For several recordings, a folder.",
+            show_default="FILE_gated.EXT, next to FILE",
+        ),
+    ] = None
+    residue: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the removed signal (input minus output) to this file.",
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = None
+    plot: PlotOption = None
+    format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EXT",
+            help="Output format, such as flac, if -o does not name one.",
+            show_default="as the input",
+            rich_help_panel=OUTPUT_PANEL,
+            autocompletion=complete_formats,
+        ),
+    ] = None
+    subtype: SubtypeOption = None
+    keep_mtime: KeepMtimeOption = False
+    fsync: FsyncOption = False
+
+
 @add_gate_options("key_hz")
 @expand_option_groups
 def gate(
+    *,
     settings: GateSettings,
     stretches: StretchGroup,
     rate: RateGroup,
@@ -50,48 +106,8 @@ def gate(
             help="Recordings to gate, which are never changed; - is standard input.",
         ),
     ],
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Output: a file, or - for standard output. For several recordings, a folder.",
-            show_default="FILE_gated.EXT, next to FILE",
-        ),
-    ] = None,
-    against: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE",
-            help="Another track of the session: close where only it has sound. Can be repeated.",
-        ),
-    ] = None,
-    residue: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write the removed signal (input minus output) to this file.",
-            rich_help_panel=OUTPUT_PANEL,
-        ),
-    ] = None,
-    key: KeyOption = None,
-    plot: PlotOption = None,
-    format: Annotated[  # noqa: A002
-        str | None,
-        typer.Option(
-            metavar="EXT",
-            help="Output format, such as flac, if -o does not name one.",
-            show_default="as the input",
-            rich_help_panel=OUTPUT_PANEL,
-            autocompletion=complete_formats,
-        ),
-    ] = None,
-    subtype: SubtypeOption = None,
-    keep_mtime: KeepMtimeOption = False,
-    fsync: FsyncOption = False,
-    track: TrackOption = None,
-    raw: RawOption = None,
+    outputs: OutputGroup,
+    inputs: InputGroup,
     fail_on_cutoff: Annotated[
         bool,
         typer.Option(
@@ -110,41 +126,44 @@ def gate(
     """Gate recordings: silence the pauses, leave the signal unchanged."""
     from noisegate_cli.api.file_gate import gate_file
     from noisegate_cli.files.output_naming import OutputOptions, parse_path
-    from noisegate_cli.terminal.json_data import build_gate_data, to_json
-    from noisegate_cli.terminal.summary import format_gate_summary
 
     keep_freed_memory()
-    key_file, settings = parse_key_option(key, settings)
+    files = expand_patterns(files)
+    key_file, settings = parse_key_option(inputs.key, settings)
+    output, residue = outputs.output, outputs.residue
     if json and "-" in (output, residue, *stretches.outputs):
-        raise SettingsError("--json and -o - both write to standard output: give -o a file name")
-    raw_format = parse_raw_format(raw)
+        raise StandardOutputConflictError(
+            "--json and -o - both write to standard output: give -o a file name"
+        )
+    raw_format = parse_raw_format(inputs.raw)
     options = OutputOptions(
-        format=format,
-        subtype=subtype,
-        keep_mtime=keep_mtime,
+        format=outputs.format,
+        subtype=outputs.subtype,
+        keep_mtime=outputs.keep_mtime,
         bit_rate=rate.bitrate,
         quality=rate.quality,
     )
     run: Callable[..., GateResult] = partial(
         gate_file,
         settings=settings,
-        against=[parse_path(path) for path in against or ()],
+        against=[parse_path(path) for path in inputs.against or ()],
         residue=parse_path(residue) if residue else None,
         key=key_file,
-        plot=plot,
+        plot=outputs.plot,
         options=options,
         raw=raw_format,
-        track=track,
+        track=inputs.track,
         force=force,
-        fsync=fsync,
+        fsync=outputs.fsync,
         **stretches.build_arguments(),
     )
+    fails_on_cutoff = fail_on_cutoff or fail_on_chop
     if len(files) > 1:
         single = {
-            "--against": against[0] if against else None,
+            "--against": inputs.against[0] if inputs.against else None,
             "--key": str(key_file) if key_file else None,
             "--residue": residue,
-            "--plot": plot,
+            "--plot": outputs.plot,
             **stretches.single_files,
         }
         check_several(files, output, single)
@@ -154,7 +173,7 @@ def gate(
             options,
             run,
             raw_format,
-            fail_on_cutoff=fail_on_cutoff or fail_on_chop,
+            fail_on_cutoff=fails_on_cutoff,
             quiet=quiet,
             json=json,
         )
@@ -163,11 +182,13 @@ def gate(
     with show_recording_progress(source, raw_format, quiet) as progress:
         result = run(source, output=parse_path(output) if output else None, progress=progress)
     if json:
+        from noisegate_cli.terminal.json_data import build_gate_data, to_json
+
         print_data(to_json(build_gate_data(result)))
     elif not quiet:
-        for line in format_gate_summary(result):
-            print_message(line)
-        if plot:
-            print_message(f"picture    {quote_path(plot)}")
-    if (fail_on_cutoff or fail_on_chop) and print_cut_sounds(result):
+        from noisegate_cli.terminal.summary import format_gate_summary
+
+        picture = [f"picture    {quote_path(outputs.plot)}"] if outputs.plot else []
+        print_summary([*format_gate_summary(result), *picture])
+    if fails_on_cutoff and print_cut_sounds(result):
         raise typer.Exit(EXIT_FAILURE)

@@ -18,10 +18,15 @@ EXIT_SUCCESS, EXIT_FAILURE, EXIT_USAGE_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
 """Exit statuses; after another signal than SIGINT it is 128 + signal, as in a shell."""
 
 SIGNALS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # the last one on Windows
+    if hasattr(signal, name)
 ]
 
 MESSAGE = "interrupted"
+
+MAX_CALL_S = 1.0
+"""Time after which the process exits even in a call of a library."""
 
 
 class InterruptedWithMessage(Exception):  # noqa: N818  # it is not an error
@@ -44,6 +49,21 @@ def handle_signals() -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _handle)
+
+
+def exit_from_long_calls() -> None:
+    """Let a thread handle a signal that arrives during a long call of a library.
+
+    Python handles signals between the calls, so that a damaged file could delay them for minutes.
+    """
+    if sys.platform == "win32":
+        return
+    from threading import Thread
+
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    Thread(target=_handle_late_signals, args=(reader,), daemon=True).start()
 
 
 def ignore_signals() -> None:
@@ -86,6 +106,25 @@ def _handle(number: int, _frame: object) -> None:
         # Python reports an exception in a destructor or a callback, but can't raise it there.
         sys.unraisablehook = lambda _: None
         raise KeyboardInterrupt
+    _exit()
+
+
+def _handle_late_signals(pipe: int) -> None:
+    """Exit if the main thread does not handle a signal, whose number the pipe receives, in time."""
+    import time
+
+    while octet := os.read(pipe, 1):
+        if octet[0] not in SIGNALS:
+            continue
+        time.sleep(MAX_CALL_S)
+        is_late = not (_State.received or _State.raises)
+        if is_late and signal.getsignal(octet[0]) is _handle:
+            _State.received = octet[0]
+            _exit()
+
+
+def _exit() -> None:
+    """Remove the unfinished files and end the process."""
     remove_unfinished_files()
     with suppress(OSError):
         os.write(2, _State.terminal_reset + f"ngate: {MESSAGE}\n".encode())

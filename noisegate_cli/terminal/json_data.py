@@ -19,12 +19,12 @@ from noisegate_cli.json_values import to_json_value
 from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
 from noisegate_cli.terminal.console import print_data
 from noisegate_cli.terminal.flags import to_flags
-from noisegate_cli.terminal.key_option import build_key_data
 from noisegate_cli.terminal.reasons import format_reason, format_recorded_reason
 
 if TYPE_CHECKING:
     from noisegate_cli.api.file_analysis import AnalysisReport
     from noisegate_cli.api.gate_result import GateResult
+    from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.batch.records import RecordingResult
     from noisegate_cli.gating.frames.histogram import LevelHistogram
     from noisegate_cli.gating.noise_profile import NoiseProfile
@@ -80,8 +80,8 @@ def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "range_softened": is_range_softened(levels.range_db, report.settings),
         "sweep": levels.trials,
         "given": levels.given_trial,
-        "segments": encode_segments(report.gate) if report.gate else None,
-        "cutoffs": encode_cutoffs(report.gate.cutoffs) if report.gate else None,
+        "segments": encode_segments(report.gate, info.offset_s) if report.gate else None,
+        "cutoffs": encode_cutoffs(report.gate.cutoffs, info.offset_s) if report.gate else None,
         "noises": _build_noises_data(levels.noises),
         "settings": encode_settings_values(report.settings),
         "warnings": list(map(to_flags, report.warnings)),
@@ -103,9 +103,9 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         }
         | _complete_summary(summarize_result(result))
         | {
-            "segments": encode_segments(result),
-            "key": build_key_data(result.key),
-            "forced": result.forced if result.forced else None,
+            "segments": encode_segments(result, result.offset_s),
+            "key": _build_key_data(result.key),
+            "forced": result.forced.advance(-result.offset_s, True) if result.forced else None,
             "noises": _build_noises_data(result.noises),
             "delay_ms": result.delay_ms,
             "settings": encode_settings_values(result.settings),
@@ -162,6 +162,18 @@ def _complete_summary(summary: dict[str, Any]) -> dict[str, Any]:
     return summary | {
         "reason": format_recorded_reason(summary),
         "warnings": list(map(to_flags, summary["warnings"])),
+    }
+
+
+def _build_key_data(key: "KeyTrack | None") -> dict[str, Any] | None:
+    """Return a key as JSON-compatible data."""
+    if key is None:
+        return None
+    alignment = key.alignment
+    return {
+        "file": key.path,
+        "start_s": alignment.start_s if alignment else None,
+        "drift_ppm": alignment.drift_ppm if alignment else None,
     }
 
 

@@ -1,21 +1,18 @@
-"""The option `--key` of `ngate gate` and `ngate batch`, and the text about a key."""
+"""The option `--key` of `ngate gate` and `ngate batch`."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.parsing import parse_key
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.terminal.bleed_text import format_alignment
 from noisegate_cli.terminal.options import DETECTOR_PANEL
-from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from noisegate_cli.api.key_input import KeyTrack
 
 KeyOption = Annotated[
     str | None,
@@ -55,23 +52,3 @@ def parse_key_option(
     from noisegate_cli.files.output_naming import parse_path
 
     return parse_path(file), settings
-
-
-def format_key(key: "KeyTrack") -> str:
-    """Return the line of the summary about a key."""
-    alignment = key.alignment
-    if alignment is None:
-        return f"key        {quote_path(key.path)}: no sound in common, so both start together"
-    return f"key        {quote_path(key.path)}: {format_alignment(alignment)}"
-
-
-def build_key_data(key: "KeyTrack | None") -> dict[str, Any] | None:
-    """Return a key as JSON-compatible data."""
-    if key is None:
-        return None
-    alignment = key.alignment
-    return {
-        "file": key.path,
-        "start_s": alignment.start_s if alignment else None,
-        "drift_ppm": alignment.drift_ppm if alignment else None,
-    }

@@ -1,4 +1,4 @@
-"""Group the options of a command in objects.
+"""Describe the options of a command, and group them in objects.
 
 Typer derives the options of a command from `inspect.signature`, which returns the attribute
 `__signature__` of a function if it has one (PEP 362). The functions here set it, so that a command
@@ -9,9 +9,41 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 Command = Callable[..., None]
+
+
+class Option(NamedTuple):
+    """Command-line option that sets one field of GateSettings."""
+
+    flags: tuple[str, ...]
+    metavar: str
+    """Placeholder of the value in the help; empty for a switch."""
+    panel: str
+    help: str
+    default: str = ""
+    """Default as shown in the help; empty if the preset determines it."""
+
+    @property
+    def key(self) -> str:
+        """Name of the option in a preset file: the flag without its dashes."""
+        return self.flags[0].removeprefix("--")
+
+    @property
+    def parameter(self) -> str:
+        """Name of the parameter of a command, from which its environment variable derives."""
+        return self.key.replace("-", "_")
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether the option has no value. `--no-KEY` turns off what a preset turns on."""
+        return not self.metavar
+
+    @property
+    def off_parameter(self) -> str:
+        """Name of the parameter of a command that turns a switch off."""
+        return f"no_{self.parameter}"
 
 
 class OptionGroup:

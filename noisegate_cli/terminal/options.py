@@ -2,31 +2,15 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
-from noisegate_cli.errors import SettingsError
-from noisegate_cli.gating.extras import check_speech_extra
-from noisegate_cli.gating.parsing import (
-    parse_band,
-    parse_choice,
-    parse_duration,
-    parse_level,
-    parse_noise,
-    parse_quantity,
-    parse_range,
-    parse_ratio,
-    parse_reduction,
-    parse_samples,
-    parse_threshold,
-)
-from noisegate_cli.gating.settings import PRESETS, Channels, GateSettings, NonFinite
+from noisegate_cli.api.presets import Preset
+from noisegate_cli.gating.settings import PRESETS, GateSettings
 from noisegate_cli.terminal.completion import complete_presets, complete_setting
-from noisegate_cli.terminal.gate_option import Option
-from noisegate_cli.terminal.option_groups import order_by_panel, replace_parameter
-from noisegate_cli.terminal.preset_files import SPECTRAL_ONLY, Preset, load_preset
+from noisegate_cli.terminal.option_groups import Option, order_by_panel, replace_parameter
+from noisegate_cli.terminal.preset_files import load_preset
 
 MAIN_PANEL = "Options"  # the panel to which Typer adds --help
 OUTPUT_PANEL = "Output"
@@ -52,7 +36,6 @@ GATE_OPTIONS: dict[str, Option] = {
         MAIN_PANEL,
         "Open above this frame RMS: 0.03 (full scale is 1.0) or -30dB. auto detects the signal. "
         "auto:otsu, auto:gmm and auto:p56 find a level; floor+6dB is relative to the noise floor.",
-        parse_threshold,
         "auto",
     ),
     "adaptive": Option(
@@ -60,14 +43,12 @@ GATE_OPTIONS: dict[str, Option] = {
         "",
         DETECTOR_PANEL,
         "Move the threshold with the noise floor. The automatic gate always does.",
-        bool,
     ),
     "key_hz": Option(
         ("--key",),
         "HZ-HZ",
         DETECTOR_PANEL,
         "Detect only between these frequencies, for example 250-4000. The output keeps all.",
-        partial(parse_band, "key"),
         "all frequencies",
     ),
     "hysteresis_db": Option(
@@ -75,21 +56,18 @@ GATE_OPTIONS: dict[str, Option] = {
         "DB",
         DETECTOR_PANEL,
         "Close only this far below the threshold. The automatic gate has its own hysteresis.",
-        partial(parse_quantity, "hysteresis", unit="dB"),
     ),
     "min_open_ms": Option(
         ("--min-open",),
         "MS",
         DETECTOR_PANEL,
         "Ignore sounds that are shorter than this.",
-        partial(parse_duration, "min open"),
     ),
     "min_closed_ms": Option(
         ("--min-closed",),
         "MS",
         DETECTOR_PANEL,
         "Stay open in pauses that are shorter than this.",
-        partial(parse_duration, "min closed"),
     ),
     "listen": Option(
         ("--listen",),
@@ -97,7 +75,6 @@ GATE_OPTIONS: dict[str, Option] = {
         DETECTOR_PANEL,
         "voice: the automatic gate closes on keys, doors and the like between words. all: it opens "
         "for every sound.",
-        str,
     ),
     "speech": Option(
         ("--speech",),
@@ -105,7 +82,6 @@ GATE_OPTIONS: dict[str, Option] = {
         DETECTOR_PANEL,
         "Add a neural speech detector to the automatic gate. Requires the extra "
         '"noisegate-cli[speech]".',
-        bool,
     ),
     "channels": Option(
         ("--channels",),
@@ -113,7 +89,6 @@ GATE_OPTIONS: dict[str, Option] = {
         DETECTOR_PANEL,
         "linked: the loudest channel opens all channels. separate: each channel has its own gate. "
         "exclusive: one speaker per channel; close where only the other channels have sound.",
-        partial(parse_choice, "channels", choices=get_args(Channels)),
         "linked",
     ),
     "nonfinite": Option(
@@ -121,7 +96,6 @@ GATE_OPTIONS: dict[str, Option] = {
         "refuse|zero",
         ADVANCED_PANEL,
         "Samples that are NaN or infinite: refuse the recording, or replace them with zero.",
-        partial(parse_choice, "nonfinite", choices=get_args(NonFinite)),
         "refuse",
     ),
     "frame_length": Option(
@@ -129,7 +103,6 @@ GATE_OPTIONS: dict[str, Option] = {
         "SAMPLES",
         ADVANCED_PANEL,
         "Length of an analysis frame.",
-        partial(parse_samples, "frame length"),
         "the power of two that is at least 30 ms",
     ),
     "hop_length": Option(
@@ -137,7 +110,6 @@ GATE_OPTIONS: dict[str, Option] = {
         "SAMPLES",
         ADVANCED_PANEL,
         "Distance between frames; it must divide half the frame length.",
-        partial(parse_samples, "hop length"),
         "a quarter of the frame",
     ),
     "lookahead_ms": Option(
@@ -145,42 +117,36 @@ GATE_OPTIONS: dict[str, Option] = {
         "MS",
         ENVELOPE_PANEL,
         "Be fully open this long before the sound.",
-        partial(parse_duration, "lookahead"),
     ),
     "attack_ms": Option(
         ("--attack",),
         "MS",
         ENVELOPE_PANEL,
         "Fade in for this long, before the lookahead.",
-        partial(parse_duration, "attack"),
     ),
     "hold_ms": Option(
         ("--hold",),
         "MS",
         ENVELOPE_PANEL,
         "Stay fully open this long after the sound.",
-        partial(parse_duration, "hold"),
     ),
     "release_ms": Option(
         ("--release",),
         "MS",
         ENVELOPE_PANEL,
         "Fade out for this long, after the hold.",
-        partial(parse_duration, "release"),
     ),
     "range_db": Option(
         ("--range",),
         "DB|mute",
         MAIN_PANEL,
         "Gain of the closed gate: -24dB, or mute for silence.",
-        parse_range,
     ),
     "target_floor_db": Option(
         ("--target-floor",),
         "DBFS",
         ENVELOPE_PANEL,
         "Choose the range that brings the noise floor to this level, for example -62dB.",
-        partial(parse_level, "target floor"),
         "none",
     ),
     "ratio": Option(
@@ -189,7 +155,6 @@ GATE_OPTIONS: dict[str, Option] = {
         ENVELOPE_PANEL,
         "Expand instead of gating: each dB below the threshold becomes this many dB, down to "
         "--range. It requires a level or a method as -t.",
-        parse_ratio,
         "inf, a gate",
     ),
     "knee_db": Option(
@@ -197,7 +162,6 @@ GATE_OPTIONS: dict[str, Option] = {
         "DB",
         ENVELOPE_PANEL,
         "Begin to expand gradually, within this width around the threshold. It requires --ratio.",
-        partial(parse_quantity, "knee", unit="dB"),
         "0",
     ),
     "duck": Option(
@@ -206,7 +170,6 @@ GATE_OPTIONS: dict[str, Option] = {
         ENVELOPE_PANEL,
         "Turn the recording down to --range while the signal is above the threshold, instead of in "
         "the pauses.",
-        bool,
     ),
     "spectral": Option(
         ("--spectral",),
@@ -214,21 +177,18 @@ GATE_OPTIONS: dict[str, Option] = {
         MAIN_PANEL,
         "Reduce the noise in each frequency bin, also under the signal. The pauses are attenuated, "
         "not muted; --range mute mutes them.",
-        bool,
     ),
     "reduction_db": Option(
         ("--reduction",),
         "DB|mute",
         SPECTRAL_PANEL,
         "Largest attenuation of a bin, for example 12dB. Less sounds more natural.",
-        parse_reduction,
     ),
     "noise": Option(
         ("--noise",),
         "FILE|FROM-TO",
         SPECTRAL_PANEL,
         "Noise to learn from: a recording of it, or a stretch of this one such as 0:00-0:02.5.",
-        parse_noise,
         "learned from the pauses",
     ),
 }
@@ -275,7 +235,7 @@ def add_gate_options(*without: str) -> Callable[[Callable[..., None]], Callable[
     added.insert(1, preset)
 
     def build(**arguments: Any) -> GateSettings:
-        return parse_preset(choose_typed_preset(arguments))
+        return choose_typed_preset(arguments).parse()
 
     def add(command: Callable[..., None]) -> Callable[..., None]:
         command = replace_parameter(command, "settings", added, build)
@@ -311,35 +271,8 @@ def choose_preset(name: str, texts: Mapping[str, Any]) -> Preset:
     SettingsError
         If there is no such preset, or an option in its file is wrong.
     """
-    preset = load_preset(name, GATE_OPTIONS)
+    preset = load_preset(name)
     if preset.source:
-        try:
-            parse_preset(preset)
-        except SettingsError as error:
-            raise SettingsError(f"{preset.source}: {error}") from error
-    return preset.override(texts)
-
-
-def parse_preset(preset: Preset) -> GateSettings:
-    """Return the settings of a preset; see `parse_settings`."""
-    return parse_settings(preset.base, preset.texts)
-
-
-def parse_settings(preset: str, texts: Mapping[str, Any]) -> GateSettings:
-    """Return the settings of a built-in preset, overridden by the options in `texts`.
-
-    Raises
-    ------
-    SettingsError
-        If a value cannot be parsed or is out of range, or if options contradict each other.
-    """
-    changes = {
-        name: GATE_OPTIONS[name].parse(text) for name, text in texts.items() if text is not None
-    }
-    if not changes.get("spectral") and (misplaced := SPECTRAL_ONLY & set(changes)):
-        flag = GATE_OPTIONS[min(misplaced)].flags[0]
-        raise SettingsError(f"{flag} requires --spectral")
-    if changes.get("speech"):
-        check_speech_extra()
-    settings = GateSettings.preset(preset, **changes)
-    return settings if settings.softens_range else settings.resolved
+        preset.parse()  # The message quotes the file.
+    given = {name: text for name, text in texts.items() if text is not None}
+    return preset.override(given)._replace(source="")

@@ -1,52 +1,23 @@
-"""Presets of the user: TOML files whose keys are the options of the gate.
-
-A preset is a table of options, such as `hold = 120` or `range = "-24dB"`. The key `preset` names
-the built-in preset that sets the other options. A file given by its path holds one preset. The
-file of the user's presets holds a table for each.
-"""
+"""The presets of the user: by name in one file of tables, or each in a file of its own."""
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
 
+from noisegate_cli.api.presets import (
+    BASE_KEY,
+    FILE_EXTENSION,
+    Preset,
+    is_file_name,
+    parse_table,
+    read_preset,
+    read_toml,
+    resolve_noise,
+)
 from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.gating.settings import PRESETS
-from noisegate_cli.terminal.gate_option import Option
+from noisegate_cli.gating.text_settings import text_key
 from noisegate_cli.text import quote_path, suggest_nearest
-
-BASE_KEY = "preset"
-"""Key of the built-in preset on which a preset is based."""
-
-FILE_EXTENSION = ".toml"
-
-EXCLUSIVE = {"range_db": "target_floor_db", "target_floor_db": "range_db"}
-"""Options of which a given one replaces the other one of a preset."""
-
-SPECTRAL_ONLY = {"reduction_db", "noise"}
-"""Options that require --spectral."""
-
-Texts = dict[str, Any]
-"""Options as typed, by the name of the setting: text, or True for a switch."""
-
-
-class Preset(NamedTuple):
-    """A built-in preset and options that override it."""
-
-    base: str
-    texts: Texts
-    source: str = ""
-    """Where it was read, for messages; empty for a built-in preset."""
-
-    def override(self, texts: Mapping[str, Any]) -> "Preset":
-        """Return the preset with options in place of its own; None is no option."""
-        given = {name: text for name, text in texts.items() if text is not None}
-        replaced = {EXCLUSIVE[name] for name in given if name in EXCLUSIVE}
-        if given.get("spectral") is False:
-            replaced |= SPECTRAL_ONLY
-        kept = {name: text for name, text in self.texts.items() if name not in replaced}
-        return self._replace(texts=kept | given)
 
 
 def user_presets_path() -> Path:
@@ -59,20 +30,18 @@ def user_presets_path() -> Path:
 def list_user_presets() -> list[str]:
     """Return the names of the user's presets; none if their file can't be read."""
     try:
-        return list(_read_toml(user_presets_path()))
+        return list(read_toml(user_presets_path()))
     except SettingsError:
         return []
 
 
-def load_preset(name: str, options: Mapping[str, Option]) -> Preset:
+def load_preset(name: str) -> Preset:
     """Return the preset called `name`, or the one in the file of that name.
 
     Parameters
     ----------
     name
         Name of a built-in preset, in any case, of a preset of the user, or path of a TOML file.
-    options
-        Options that a preset may have, by the name of their setting.
 
     Raises
     ------
@@ -82,88 +51,18 @@ def load_preset(name: str, options: Mapping[str, Option]) -> Preset:
     if name.lower() in PRESETS:
         return Preset(name.lower(), {})
     if is_file_name(name):
-        path = Path(name)
-        if not path.exists():
-            raise SettingsError(f"preset {quote_path(name)} doesn't exist: check the name")
-        return _parse_table(_read_toml(path), path, quote_path(path), options)
+        return read_preset(Path(name))
     path = user_presets_path()
-    tables = _read_toml(path)
+    tables = read_toml(path)
     if name not in tables:
         names = [*PRESETS, *tables]
         raise SettingsError(
             f"preset {name!r} is not one of {', '.join(names)}{suggest_nearest(name, names)}"
         )
-    return _parse_table(tables[name], path, f"{quote_path(path)}, {name}", options)
+    return parse_table(tables[name], path, f"{quote_path(path)}, {name}")
 
 
-def is_file_name(name: str) -> bool:
-    """Return whether the name of a preset is a path."""
-    return name.lower().endswith(FILE_EXTENSION) or any(s in name for s in ("/", os.sep))
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    """Return the content of a file, empty if there is no such file."""
-    import tomllib
-
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise SettingsError(f"preset {quote_path(path)} can't be read: {error.strerror}") from error
-    except ValueError as error:  # no TOML, or no UTF-8
-        raise SettingsError(f"preset {quote_path(path)} is not TOML: {error}") from error
-
-
-def _parse_table(table: Any, path: Path, source: str, options: Mapping[str, Option]) -> Preset:
-    """Return the preset in a table; its file is at `path`."""
-    if not isinstance(table, dict):
-        raise SettingsError(f"{source} must be a table of options, such as hold = 120")
-    fields = {option.key: name for name, option in options.items()}
-    base = table.get(BASE_KEY, "voice")
-    if not isinstance(base, str) or base.lower() not in PRESETS:
-        hint = suggest_nearest(str(base), PRESETS)
-        raise SettingsError(f"{source}: preset {base!r} is not one of {', '.join(PRESETS)}{hint}")
-    texts: Texts = {}
-    for key, value in table.items():
-        if key == BASE_KEY:
-            continue
-        name = fields.get(key.replace("_", "-"))
-        if name is None:
-            hint = suggest_nearest(key, [*fields, BASE_KEY])
-            raise SettingsError(f"{source}: there is no option {key!r}{hint}")
-        try:
-            texts[name] = _parse_value(key, value, options[name])
-        except SettingsError as error:
-            raise SettingsError(f"{source}: {error}") from error
-    if not texts.get("spectral", True):
-        del texts["spectral"]
-    if isinstance(noise := texts.get("noise"), str):
-        texts["noise"] = _resolve_noise(noise, path.parent)
-    return Preset(base.lower(), texts, source)
-
-
-def _parse_value(key: str, value: object, option: Option) -> str | bool:
-    """Return the text of a value, after a check that the option accepts it."""
-    if not option.metavar:
-        if not isinstance(value, bool):
-            raise SettingsError(f"{key} {value!r} must be true or false")
-        return value
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise SettingsError(f"{key} {value!r} must be text or a number")
-    text = str(value)
-    option.parse(text)
-    return text
-
-
-def _resolve_noise(text: str, folder: Path) -> str:
-    """Return a source of the noise, with the path of a recording relative to `folder` resolved."""
-    from noisegate_cli.gating.parsing import parse_noise
-
-    return text if isinstance(parse_noise(text), tuple) else str(folder.absolute() / text)
-
-
-def save_preset(name: str, preset: Preset, options: Mapping[str, Option], force: bool) -> Path:
+def save_preset(name: str, preset: Preset, force: bool) -> Path:
     """Write a preset to the file `name`, or under this name to the file of the user's presets.
 
     The rest of that file, with its comments, is unchanged. Returns the path of the file.
@@ -179,8 +78,8 @@ def save_preset(name: str, preset: Preset, options: Mapping[str, Option], force:
 
     texts = dict(preset.texts)
     if isinstance(noise := texts.get("noise"), str):
-        texts["noise"] = _resolve_noise(noise, Path())
-    table = {BASE_KEY: preset.base} | {options[n].key: text for n, text in texts.items()}
+        texts["noise"] = resolve_noise(noise, Path())
+    table = {BASE_KEY: preset.base} | {text_key(field): text for field, text in texts.items()}
     lines = "".join(f"{key} = {_format_value(value)}\n" for key, value in table.items())
     if is_file_name(name):
         path = Path(name)
@@ -191,7 +90,7 @@ def save_preset(name: str, preset: Preset, options: Mapping[str, Option], force:
     else:
         path = user_presets_path()
         _check_name(name)
-        tables = _read_toml(path)
+        tables = read_toml(path)
         is_new = name not in tables
         content = _replace_table(
             path.read_text(encoding="utf-8") if path.exists() else "", name, lines

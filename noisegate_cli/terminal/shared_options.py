@@ -1,6 +1,7 @@
 """Options, exit statuses and progress display that several commands use."""
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,15 @@ RawOption = Annotated[
         rich_help_panel=ADVANCED_PANEL,
     ),
 ]
+
+
+def expand_patterns(files: Sequence[str]) -> list[str]:
+    """Return the names of recordings with patterns expanded, which shells of Windows don't do."""
+    if sys.platform != "win32":
+        return list(files)
+    from glob import glob
+
+    return [name for file in files for name in sorted(glob(file)) or [file]]  # noqa: PTH207
 
 
 def parse_raw_format(text: str | None) -> "RawFormat | None":

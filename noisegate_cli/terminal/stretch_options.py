@@ -94,6 +94,8 @@ class StretchGroup(OptionGroup):
     @property
     def excerpt(self) -> "Excerpt | None":
         """The part of the recording that is written; None for all of it."""
+        if not (self.preview or self.start or self.duration):
+            return None
         from noisegate_cli.api.excerpts import Excerpt
 
         if self.preview and self.duration:
@@ -103,7 +105,7 @@ class StretchGroup(OptionGroup):
             return Excerpt(start=start, duration=parse_time("preview", self.preview))
         if self.duration:
             return Excerpt(start=start or 0.0, duration=parse_time("duration", self.duration))
-        return None if start is None else Excerpt(start=start)
+        return Excerpt(start=start)
 
     def build_arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of `gate_file` for these options."""

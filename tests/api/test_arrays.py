@@ -4,8 +4,18 @@ import pickle
 
 import numpy as np
 import pytest
+import soundfile as sf
 
-from noisegate_cli import GateSettings, SettingsError, analyze, gate, gate_file, segments
+from noisegate_cli import (
+    GateSettings,
+    SettingsError,
+    analyze,
+    analyze_file,
+    gate,
+    gate_file,
+    segments,
+)
+from noisegate_cli.terminal.cli import run
 from tests.conftest import as_type, loud_and_quiet
 
 RATE = 16000
@@ -172,3 +182,64 @@ def test_results_are_equal_if_samples_and_report_are():
     assert result.segments == other.segments
     assert len(repr(result)) < 200
     assert "samples.shape=(48000,)" in repr(result)
+
+
+def test_segments_are_those_of_a_gate_with_stretches_to_keep_and_to_cut():
+    stretches = {"keep": [(1.2, 1.5)], "cut": [(0.2, 0.4)]}
+    expected = gate(STEREO, RATE, threshold=0.02, return_result=True, **stretches)
+    found = segments(STEREO, RATE, threshold=0.02, **stretches)
+    assert found == expected.segments != segments(STEREO, RATE, threshold=0.02)
+
+
+def test_a_preset_in_a_file_is_that_of_the_command_line(tmp_path):
+    path, source, output = (tmp_path / name for name in ("my.toml", "in.wav", "out.wav"))
+    path.write_text('preset = "music"\nrange = "-18dB"\nhold = "0.1s"\nthreshold = -40\n')
+    sf.write(source, STEREO, RATE)
+    assert run(["gate", str(source), "-o", str(output), "--preset", str(path), "-q"]) == 0
+    expected = sf.read(output, dtype="int16")[0]
+    for preset in (path, str(path)):
+        result = gate_file(source, preset=preset, force=True)
+        assert np.array_equal(sf.read(result.output.path, dtype="int16")[0], expected)
+    y = sf.read(source, dtype="int16")[0]
+    assert np.array_equal(gate(y, RATE, preset=path), expected)
+    assert segments(y, RATE, preset=path) == result.segments
+    assert analyze_file(source, preset=path).settings == result.settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, {"range_db": -18, "hold_ms": 100, "spectral": "off"}),
+        ({"hold_ms": 50}, {"range_db": -18, "hold_ms": 50}),
+        ({"target_floor_db": -60}, {"range_db": None, "target_floor_db": -60}),
+        ({"spectral": True}, {"range_db": -18, "spectral": "soft"}),
+    ],
+)
+def test_values_have_priority_over_those_of_a_preset_in_a_file(tmp_path, changes, expected):
+    path = tmp_path / "my.toml"
+    path.write_text('range = "-18dB"\nhold = "0.1s"\n')
+    settings = gate(STEREO, RATE, preset=path, return_result=True, **changes).settings
+    assert {name: getattr(settings, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("hodl = 3", "my.toml': there is no option 'hodl': did you mean hold"),
+        ('hold = "90s"', "my.toml': hold '90s' must be 0 to 60 s"),
+        ("reduction = 12", "my.toml': reduction_db= requires spectral=True"),
+        ("hold = ", "my.toml' is not TOML"),
+        (None, "my.toml' doesn't exist"),
+    ],
+)
+def test_a_wrong_preset_in_a_file_is_quoted(tmp_path, content, message):
+    path = tmp_path / "my.toml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SettingsError, match=message):
+        gate(STEREO, RATE, preset=path)
+
+
+def test_a_preset_file_and_settings_exclude_each_other(tmp_path):
+    with pytest.raises(SettingsError, match="exclude each other"):
+        gate(STEREO, RATE, preset=tmp_path / "my.toml", settings=GateSettings())

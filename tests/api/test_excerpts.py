@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from noisegate_cli import AudioError, Excerpt, SettingsError, gate_file
 from noisegate_cli.api.excerpts import Cropper, SampleSpan, find_busiest
+from noisegate_cli.api.output_pass import AlignedInput
 from noisegate_cli.gating.segments import Segments
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.gating.turns import AlignedInput, Turns
+from noisegate_cli.gating.turns import Turns
 from tests.conftest import SPEECH, loud_and_quiet, read
 
 HOP = GateSettings().timing(16000).hop_length

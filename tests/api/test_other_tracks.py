@@ -109,3 +109,10 @@ def test_errors_quote_the_track_that_cannot_be_read(session, tmp_path, write):
     y[70000] = np.nan
     with pytest.raises(AudioError, match=r"nan.wav': it has NaN"):
         gate_file(host, tmp_path / "out.wav", against=[write(y, "nan.wav", subtype="FLOAT")])
+
+
+def test_a_file_whose_exclusive_channels_are_identical_is_refused(write):
+    path = write(np.stack([TRACKS[0]] * 2, axis=1), "same.wav")
+    with pytest.raises(AudioError, match=r"same.wav': channels 1 and 2 contain the same sound"):
+        gate_file(path, channels="exclusive")
+    assert not list(path.parent.glob("*_gated*"))

@@ -18,10 +18,11 @@ import soundfile as sf
 
 from noisegate_cli import GateSettings
 from noisegate_cli.batch.interface import BatchConfig, BatchReport
+from noisegate_cli.batch.job import Job, gate_job
 from noisegate_cli.batch.manifest import MANIFEST_NAME
 from noisegate_cli.batch.records import RecordingResult
 from noisegate_cli.batch.run import BatchRun
-from noisegate_cli.batch.worker import Job, gate_job, run_jobs
+from noisegate_cli.batch.worker import run_jobs
 from noisegate_cli.files.reader import probe
 from noisegate_cli.files.writer import AudioWriter, open_writer
 from tests.conftest import loud_and_quiet
@@ -61,8 +62,8 @@ def start_batch(work: str, *arguments: Any, **options: Any) -> "subprocess.Popen
     """
     module, _, name = work.partition(".")
     code = (
-        f"from noisegate_cli.batch import run; from tests.batch import {module} as module;"
-        f"run.gate_job = module.{name}; from noisegate_cli.__main__ import main; main()"
+        f"from noisegate_cli.batch import gating_phase; from tests.batch import {module} as module;"
+        f"gating_phase.gate_job = module.{name}; from noisegate_cli.__main__ import main; main()"
     )
     command = [sys.executable, "-c", code, "batch", "-t", "0.03", *map(str, arguments)]
     return subprocess.Popen(command, start_new_session=True, cwd=ROOT, **options)
@@ -124,6 +125,9 @@ class InlineWorkerPool:
         self.size = size
 
     def start(self) -> None:
+        pass
+
+    def check_folders(self, *folders: str) -> None:
         pass
 
     def submit(self, work: Callable[[Any], Any], jobs: Sequence[Any]) -> Future[Any]:

@@ -10,11 +10,11 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from noisegate_cli import SettingsError
-from noisegate_cli.batch import executors
+from noisegate_cli.batch import dask_pool, gating_phase
 from noisegate_cli.batch import run as batch_run
-from noisegate_cli.batch.executors import DaskWorkerPool
+from noisegate_cli.batch.dask_pool import DaskWorkerPool
 from noisegate_cli.batch.interface import BatchConfig
-from noisegate_cli.batch.worker import gate_job
+from noisegate_cli.batch.job import gate_job
 from noisegate_cli.errors import ClusterError
 from noisegate_cli.terminal.cli import run as ngate
 from tests.batch.helpers import (
@@ -77,7 +77,7 @@ def dask(folder, workers, **settings):
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch):
-    monkeypatch.setattr(executors, "CONNECT_TIMEOUT_S", MAX_WAIT_S)
+    monkeypatch.setattr(dask_pool, "CONNECT_TIMEOUT_S", MAX_WAIT_S)
 
 
 @pytest.fixture(scope="module")
@@ -145,15 +145,15 @@ def test_the_command_line_runs_on_a_cluster(cluster, tree, tmp_path, monkeypatch
 def test_unsuitable_workers_are_reported_before_anything_runs(cluster, monkeypatch):
     workers = DaskWorkerPool(cluster.address)
     with pytest.raises(ClusterError, match="don't see '/nowhere'.*a filesystem that all share"):
-        workers.check_workers("/", "/nowhere")
-    monkeypatch.setattr(executors, "__version__", "9.9")
+        workers.check_folders("/", "/nowhere")
+    monkeypatch.setattr(dask_pool, "__version__", "9.9")
     with pytest.raises(ClusterError, match=r"have ngate 0.* this is 9\.9: install the same"):
-        workers.check_workers("/")
+        workers.check_folders("/")
     workers.close()
 
 
 def test_missing_requirements_of_a_cluster_are_reported(monkeypatch, tree, capsys):
-    monkeypatch.setattr(executors, "CONNECT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(dask_pool, "CONNECT_TIMEOUT_S", 0.2)
     assert ngate(["batch", str(tree), "--cluster", "tcp://127.0.0.1:9", "-t", "0.1"]) == 1
     assert "ngate: there is no Dask scheduler at 'tcp://127.0.0.1:9'" in capsys.readouterr().err
     assert not tree.with_name("in-gated").exists()
@@ -167,7 +167,7 @@ def test_missing_requirements_of_a_cluster_are_reported(monkeypatch, tree, capsy
     def not_installed(name):
         raise ModuleNotFoundError(f"No module named {name!r}")
 
-    monkeypatch.setattr(executors, "import_module", not_installed)
+    monkeypatch.setattr(dask_pool, "import_module", not_installed)
     with pytest.raises(ClusterError, match=r"pip install 'noisegate-cli\[cluster\]'"):
         DaskWorkerPool("tcp://127.0.0.1:9")
 
@@ -217,7 +217,7 @@ def die_on_00(job):
 def test_a_recording_that_kills_workers_is_retried_alone_and_then_reported(
     long_tree, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(batch_run, "gate_job", die_on_00)
+    monkeypatch.setattr(gating_phase, "gate_job", die_on_00)
     (tmp_path / "dask").mkdir()
     with dask(tmp_path / "dask", 3, SCHEDULER__ALLOWED_FAILURES="0") as cluster:
         report, _ = run(long_tree, tmp_path / "out", DaskWorkerPool(cluster.address))

@@ -1,4 +1,5 @@
 import io
+import ntpath
 import os
 import subprocess
 import sys
@@ -226,3 +227,18 @@ def test_a_verbose_batch_tells_what_it_does_with_each_recording_and_why(
     assert "would gate 'a.wav': other settings" in capsys.readouterr().err
     assert ngate([*batch, "-n"]) == 1
     assert "skipped 'a.wav': already done" in capsys.readouterr().err
+
+
+def test_a_list_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "list").write_bytes("a.wav\r\nb.wav\r\n".encode("utf-8-sig"))
+    assert list(read_names(str(tmp_path / "list"))) == ["a.wav", "b.wav"]
+
+
+def test_the_output_may_be_on_another_drive(tree, monkeypatch):
+    def relative_path(path, start):  # as Windows does it
+        return ntpath.relpath("D:" + path, "C:" + start) if "none" in path else relpath(path, start)
+
+    relpath = os.path.relpath
+    expected = find_names(tree)
+    monkeypatch.setattr(os.path, "relpath", relative_path)
+    assert find_names(tree) == expected

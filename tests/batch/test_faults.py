@@ -19,18 +19,13 @@ import pytest
 from noisegate_cli import GateSettings, OutputError, gate_file, samples
 from noisegate_cli.api.file_gate import gate_recording
 from noisegate_cli.api.progress import report_progress
-from noisegate_cli.batch import plan, worker
+from noisegate_cli.batch import gating_phase, job, plan
 from noisegate_cli.batch import run as batch_run
-from noisegate_cli.batch.executors import ProcessWorkerPool, WorkerProcess
 from noisegate_cli.batch.interface import BatchConfig
+from noisegate_cli.batch.job import Job, gate_job, measure_job, pickle_settings
 from noisegate_cli.batch.manifest import MANIFEST_NAME
-from noisegate_cli.batch.worker import (
-    Job,
-    gate_job,
-    measure_job,
-    pickle_settings,
-    send_heartbeat,
-)
+from noisegate_cli.batch.process_pool import ProcessWorkerPool, WorkerProcess
+from noisegate_cli.batch.worker import send_heartbeat
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.riff import WavEncoder
 from noisegate_cli.files.writer import open_writer
@@ -115,7 +110,7 @@ def die_in_the_middle(job):
 
 def test_a_worker_is_killed_in_the_middle_of_an_output(tree, tmp_path, monkeypatch):
     output = tmp_path / "out"
-    monkeypatch.setattr(batch_run, "gate_job", die_in_the_middle)
+    monkeypatch.setattr(gating_phase, "gate_job", die_in_the_middle)
     report, observer = run(tree, output, ProcessWorkerPool(2))
     assert (report.done, report.failed) == (7, 1)
     assert statuses(observer)["3.wav"] == "failed"
@@ -130,8 +125,9 @@ def test_parent_and_workers_are_killed_at_once(tree, tmp_path):
     """Like a power failure, this leaves a partial file that no process removes."""
     output = tmp_path / "out"
     code = (
-        "import os, signal; from pathlib import Path; from noisegate_cli.batch import run;"
-        "from tests.batch import helpers, test_faults as t; run.gate_job = t.die_in_the_middle;"
+        "import os, signal; from pathlib import Path; from noisegate_cli.batch import gating_phase;"
+        "from tests.batch import helpers, test_faults as t;"
+        "gating_phase.gate_job = t.die_in_the_middle;"
         f"helpers.run(Path({str(tree)!r}), Path({str(output)!r}))"
     )
     process = subprocess.run(
@@ -293,7 +289,7 @@ def test_an_input_vanishes_while_the_batch_runs(tree, tmp_path, monkeypatch):
         source.unlink(missing_ok=True)
         return gate_job(job)
 
-    monkeypatch.setattr(batch_run, "gate_job", remove_and_gate)
+    monkeypatch.setattr(gating_phase, "gate_job", remove_and_gate)
     report, _ = run(tree, output)
     assert (report.done, report.failed) == (7, 1)
     assert "5.wav' doesn't exist" in report.errors[0]
@@ -483,7 +479,7 @@ def test_an_input_changes_before_it_is_read(tree, tmp_path, monkeypatch, write):
             write(loud_and_quiet()[::-1], "in/odd/7.wav")
         return gate_job(job)
 
-    monkeypatch.setattr(batch_run, "gate_job", rewrite_and_gate)
+    monkeypatch.setattr(gating_phase, "gate_job", rewrite_and_gate)
     assert run(tree, output)[0].done == 8
     monkeypatch.undo()
     assert run(tree, output)[0].skip_reasons == {"already done": 8}
@@ -564,7 +560,7 @@ def slow(job):
 def test_workers_block_interrupts_while_python_starts():
     # A new interpreter, because the first worker of a process also starts a resource tracker.
     code = """if __name__ == "__main__":
-        from noisegate_cli.batch.executors import ProcessWorkerPool
+        from noisegate_cli.batch.process_pool import ProcessWorkerPool
         pool = ProcessWorkerPool(2)
         pool.start()
         for worker in pool._idle:
@@ -588,7 +584,7 @@ def test_a_recording_without_progress_fails_and_the_others_are_done(tree, tmp_pa
 
     run_in_worker = WorkerProcess.run
     monkeypatch.setattr(WorkerProcess, "run", time_only_the_stalled_job)
-    monkeypatch.setattr(batch_run, "gate_job", stall_in_the_middle)
+    monkeypatch.setattr(gating_phase, "gate_job", stall_in_the_middle)
     report, _ = run(tree, output, ProcessWorkerPool(2, timeout_s=5))
     assert (report.done, report.failed) == (7, 1)
     assert "3.wav': it made no progress for 5 s" in report.errors[0]
@@ -605,7 +601,7 @@ def test_each_block_is_progress_even_if_the_length_is_unknown(tree, monkeypatch)
 
     beats = []
     monkeypatch.setattr(samples, "BLOCK_BYTES", 4000)
-    monkeypatch.setattr(worker, "send_heartbeat", beats.append)
+    monkeypatch.setattr(job, "send_heartbeat", beats.append)
     for module in ("file_analysis", "output_pass"):
         monkeypatch.setattr(f"noisegate_cli.api.{module}.report_progress", forget_length)
     source = str(tree / "odd" / "1.wav")
@@ -620,7 +616,7 @@ def test_each_block_is_progress_even_if_the_length_is_unknown(tree, monkeypatch)
 
 def test_a_recording_that_is_slow_has_all_the_time_it_needs(tmp_path, write, monkeypatch):
     write(loud_and_quiet(), "in/a.wav")
-    monkeypatch.setattr(batch_run, "gate_job", slow)
+    monkeypatch.setattr(gating_phase, "gate_job", slow)
     report, _ = run(tmp_path / "in", tmp_path / "out", ProcessWorkerPool(1, timeout_s=5))
     assert (report.done, report.failed) == (1, 0)
 
@@ -644,7 +640,7 @@ def test_a_pause_of_the_whole_batch_is_not_time_without_progress():
 STOPPED_BATCH = """
 import os, signal, sys, time
 from pathlib import Path
-from noisegate_cli.batch.executors import ProcessWorkerPool
+from noisegate_cli.batch.process_pool import ProcessWorkerPool
 
 def stop_batch(job):
     Path(job).write_text(str(os.getpid()))
@@ -679,7 +675,7 @@ def test_a_batch_goes_on_after_a_pause_that_is_longer_than_the_timeout(tmp_path)
 ENDLESS_CALL = """
 import itertools, os, sys
 from pathlib import Path
-from noisegate_cli.batch.executors import ProcessWorkerPool
+from noisegate_cli.batch.process_pool import ProcessWorkerPool
 
 def call_without_end(job):
     Path(job).write_text(str(os.getpid()))

@@ -10,12 +10,11 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import AudioError, GateSettings, OutputError, OutputOptions, gate_file
-from noisegate_cli.batch import executors
-from noisegate_cli.batch import run as batch_run
-from noisegate_cli.batch.executors import ProcessWorkerPool
+from noisegate_cli.batch import gating_phase, process_pool
+from noisegate_cli.batch.job import gate_job
 from noisegate_cli.batch.job_runner import MAX_CHUNK_JOBS, JobRunner, LostJob, split_into_chunks
-from noisegate_cli.batch.run import default_output_directory
-from noisegate_cli.batch.worker import gate_job
+from noisegate_cli.batch.process_pool import ProcessWorkerPool
+from noisegate_cli.batch.trees import default_output_directory
 from noisegate_cli.terminal.cli import run as ngate
 from tests.batch.helpers import (
     MAX_WAIT_S,
@@ -285,7 +284,7 @@ def die_once(job):
 
 
 def test_only_the_recording_that_kills_its_worker_fails(tree, monkeypatch):
-    monkeypatch.setattr(batch_run, "gate_job", die_on_a)
+    monkeypatch.setattr(gating_phase, "gate_job", die_on_a)
     output = tree.with_name("out")
     report, observer = run(tree, output, ProcessWorkerPool(2))
     assert statuses(observer) == {"a.wav": "failed", "b.flac": "done", "c.wav": "done"}
@@ -303,7 +302,7 @@ def test_only_the_recording_that_kills_its_worker_fails(tree, monkeypatch):
 def test_a_worker_that_is_terminated_from_outside_loses_no_recordings(tmp_path, write, monkeypatch):
     for name in "ab":
         write(loud_and_quiet(), f"in/{name}.wav")
-    monkeypatch.setattr(batch_run, "gate_job", die_once)
+    monkeypatch.setattr(gating_phase, "gate_job", die_once)
     report, _ = run(tmp_path / "in", tmp_path / "out", ProcessWorkerPool(2))
     assert (report.done, report.failed) == (2, 0)
 
@@ -313,7 +312,7 @@ def process_id(job):
 
 
 def test_a_worker_process_is_replaced_after_a_number_of_jobs(monkeypatch):
-    monkeypatch.setattr(executors, "MAX_JOBS_PER_PROCESS", 3)
+    monkeypatch.setattr(process_pool, "MAX_JOBS_PER_PROCESS", 3)
     ids: list[int] = []
     workers = ProcessWorkerPool(1)
     runner = JobRunner(

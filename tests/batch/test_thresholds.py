@@ -11,7 +11,7 @@ from noisegate_cli import GateSettings, SettingsError, suggest_threshold
 from noisegate_cli.api.file_analysis import measure_level_histogram
 from noisegate_cli.api.file_gate import gate_file
 from noisegate_cli.batch import thresholds
-from noisegate_cli.batch.executors import ProcessWorkerPool
+from noisegate_cli.batch.process_pool import ProcessWorkerPool
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.samples import from_db
 from noisegate_cli.terminal.cli import run as ngate

@@ -46,6 +46,8 @@ def write_source(path):
         "alac.m4a": ("ipod", "alac", "s16p"),
         "opus.mka": ("matroska", "libopus", "flt"),
         "flac.mka": ("matroska", "flac", "s16"),
+        "wv": ("wv", "wavpack", "s16p"),
+        "tta": ("tta", "tta", "s16"),
         "oga": ("ogg", "flac", "s16"),
         "ac3": ("ac3", "ac3", "fltp"),
         "aac": ("adts", "aac", "fltp"),
@@ -93,6 +95,24 @@ def test_all_after_a_damaged_part_stays_in_step(tmp_path, kind, share):
         assert float(place[1]) == pytest.approx(6 * share, abs=1.2)
     # A decoder can't detect every damage of these.
     assert warnings or kind in ("mp3", "ac3", "16k.aac")
+
+
+@pytest.mark.parametrize("kind", ["flac", "oga", "flac.mka", "wv", "tta"])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_single_wrong_byte_of_a_lossless_recording_becomes_silence_and_not_noise(
+    tmp_path, kind, seed
+):
+    source = write_source(tmp_path / f"in.{kind}")
+    expected, _ = read_whole(source)
+    content = bytearray(source.read_bytes())
+    content[np.random.default_rng(seed).integers(len(content) // 3, len(content) // 2)] ^= 0x55
+    source.write_bytes(content)
+    samples, warnings = read_whole(source)
+    assert len(samples) == len(expected)
+    wrong = samples != expected
+    assert wrong.any()
+    assert not samples[wrong].any()
+    assert "are replaced with silence" in warnings[0]
 
 
 @pytest.mark.parametrize("kind", ["ogg", "opus", "16k.opus", "oga"])

@@ -471,14 +471,49 @@ def test_a_picture_of_a_gate_loads_matplotlib_but_not_librosa(write, tmp_path):
     assert "librosa" not in loaded
 
 
-def test_a_plain_gate_loads_nothing_that_draws(write, tmp_path):
+def loaded_parts(*arguments):
+    """Run a command in a new process; return the modules of ngate that it has loaded."""
     code = (
-        "import sys; from noisegate_cli.terminal.cli import run; run(sys.argv[1:]);"
-        "print([m for m in sys.modules if m.startswith('noisegate_cli.plots')])"
+        "import sys; from noisegate_cli.terminal.cli import run; assert not run(sys.argv[1:]);"
+        "print(*[m.removeprefix('noisegate_cli.') for m in sys.modules if 'noisegate_cli.' in m])"
     )
-    gate = ["gate", write(loud_and_quiet()), "-q", "-o", tmp_path / "out.wav", "-t", "0.03"]
-    out = subprocess.check_output([sys.executable, "-c", code, *map(str, gate)], text=True)
-    assert out == "[]\n"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.check_output(command, text=True, stderr=subprocess.PIPE).split()
+
+
+VOICES = {"gating.detection.voice_tracker", "gating.detection.voicing", "gating.detection.events"}
+FEATURES = VOICES | {
+    "api.excerpts",
+    "api.key_input",
+    "api.notebook",
+    "api.other_tracks",
+    "api.overviews",
+    "batch",
+    "files.ffmpeg",
+    "files.labels",
+    "files.pipes",
+    "gating.alignment",
+    "gating.bleed",
+    "gating.expander_gains",
+    "gating.key",
+    "gating.noise_profile",
+    "gating.spectral",
+    "gating.turns",
+    "page",
+    "plots",
+    "terminal.batch_command",
+}
+"""Parts of ngate that a plain gate does not need."""
+
+
+def test_a_plain_gate_loads_no_other_features(write, tmp_path):
+    gate = ["gate", write(loud_and_quiet()), "-q", "-f", "-o", tmp_path / "out.wav"]
+    automatic, fixed = loaded_parts(*gate), loaded_parts(*gate, "-t", "0.03")
+    assert not FEATURES & set(automatic)
+    assert not (FEATURES | {"api.first_pass", "gating.analysis"}) & set(fixed)
+    assert set(loaded_parts(*gate, "--listen", "voice")) >= VOICES
+    excerpt = loaded_parts(*gate, "-t", "0.03", "--start", "0.1", "--labels", tmp_path / "out.csv")
+    assert {"api.excerpts", "files.labels"} <= set(excerpt)
 
 
 def test_shell_completion_completes_commands_and_options():
@@ -527,6 +562,31 @@ def test_output_is_ascii_on_an_ascii_terminal(write):
     assert process.returncode == 0
     assert process.stdout.isascii()
     assert "<-- -t -" in process.stdout
+
+
+LONG_CALL = """
+import hashlib, sys
+from noisegate_cli.files.unfinished import remove_when_left
+from noisegate_cli.terminal import interrupts
+
+interrupts.handle_signals()
+interrupts.exit_from_long_calls()
+with remove_when_left(sys.argv[1]):
+    open(sys.argv[1], "w").close()
+    print("ready", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends signals")
+def test_a_signal_during_a_long_call_of_a_library_ends_the_process(tmp_path):
+    command = [sys.executable, "-c", LONG_CALL, tmp_path / "partial"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (128 + signal.SIGTERM, "ngate: interrupted\n")
+    assert not (tmp_path / "partial").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -1,11 +1,14 @@
 """`ngate gate` gates several recordings, each as it would alone."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from noisegate_cli.terminal.cli import run
 from noisegate_cli.terminal.progress_display import RecordingProgress
+from noisegate_cli.terminal.shared_options import expand_patterns
+from noisegate_cli.text import quote_for_shell
 from tests.conftest import loud_and_quiet, read, tone
 
 
@@ -99,3 +102,20 @@ def test_the_progress_tells_which_of_the_recordings_it_is(monkeypatch):
     )
     RecordingProgress("a.wav", lambda: 1.0, "2 of 5 ")
     assert titles == ["2 of 5 'a.wav'"]
+
+
+def test_patterns_are_expanded_on_windows_only(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.wav", "a.wav", "c[1].wav"):
+        Path(name).touch()
+    typed = ["*.wav", "c[1].wav", "none*.wav"]
+    assert expand_patterns(typed) == typed
+    monkeypatch.setattr("sys.platform", "win32")
+    assert expand_patterns(typed) == ["a.wav", "b.wav", "c[1].wav", "c[1].wav", "none*.wav"]
+
+
+def test_a_suggested_command_is_quoted_for_the_shell_of_the_system(monkeypatch):
+    words = ["ngate", "gate", "my talk.wav"]
+    assert quote_for_shell(words) == "ngate gate 'my talk.wav'"
+    monkeypatch.setattr("sys.platform", "win32")
+    assert quote_for_shell(words) == 'ngate gate "my talk.wav"'

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings, SettingsError
 from noisegate_cli.gating.settings import PRESETS
+from noisegate_cli.gating.text_settings import PARSERS, SWITCHES, parse_settings, text_key
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.options import (
     GATE_OPTIONS,
     choose_preset,
-    parse_preset,
-    parse_settings,
 )
 
 VALUES = {
@@ -87,6 +86,13 @@ def test_every_setting_has_an_option_and_a_value_in_these_tests():
     assert names == set(VALUES) | {"speech"} == set(GATE_OPTIONS)
 
 
+def test_each_option_has_the_name_of_its_setting_in_a_preset_file():
+    assert {name: option.key for name, option in GATE_OPTIONS.items()} == {
+        name: text_key(name) for name in (*PARSERS, *SWITCHES)
+    }
+    assert {name for name, option in GATE_OPTIONS.items() if option.is_switch} == set(SWITCHES)
+
+
 def test_a_range_and_a_target_floor_exclude_each_other():
     with pytest.raises(SettingsError) as error:
         parse_settings("voice", {"range_db": "-20dB", "target_floor_db": "-60dB"})
@@ -113,4 +119,4 @@ def test_a_value_of_one_meaning_needs_no_exact_form(name, texts):
 
 
 def test_a_preset_has_its_name_in_any_case():
-    assert parse_preset(choose_preset("Music", {})) == parse_settings("music", {})
+    assert choose_preset("Music", {}).parse() == parse_settings("music", {})

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from noisegate_cli import GateSettings, SettingsError
+from noisegate_cli.api.presets import Preset
 from noisegate_cli.errors import OutputError
 from noisegate_cli.terminal.cli import COMMANDS, run
 from noisegate_cli.terminal.commands import build_command
 from noisegate_cli.terminal.completion import complete_presets
-from noisegate_cli.terminal.options import GATE_OPTIONS, choose_preset, parse_preset
+from noisegate_cli.terminal.options import choose_preset
 from noisegate_cli.terminal.preset_files import (
-    Preset,
     load_preset,
     save_preset,
     user_presets_path,
@@ -33,7 +33,7 @@ def user_file(tmp_path, monkeypatch):
 
 
 def settings_of(name, **texts):
-    return parse_preset(choose_preset(name, texts))
+    return choose_preset(name, texts).parse()
 
 
 def test_a_file_sets_options_as_the_command_line_does():
@@ -103,7 +103,7 @@ def test_typed_options_are_saved_and_used(capsys, write):
 
 
 def save(name, force=False, **texts):
-    return save_preset(name, Preset("voice", texts), GATE_OPTIONS, force)
+    return save_preset(name, Preset("voice", texts), force)
 
 
 def test_a_preset_is_only_replaced_on_demand_and_the_rest_of_the_file_stays(user_file):
@@ -184,7 +184,7 @@ def test_a_damaged_file_of_presets_does_not_disturb_other_presets(user_file):
     assert settings_of("music") == GateSettings.preset("music").resolved
     assert [name for name, _ in complete_presets("")] == ["voice", "music", "field", "hard"]
     with pytest.raises(SettingsError, match="is not TOML"):
-        load_preset("mine", GATE_OPTIONS)
+        load_preset("mine")
 
 
 def test_environment_variables_set_options_unless_they_are_typed(capsys, monkeypatch, write):

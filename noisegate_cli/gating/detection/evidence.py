@@ -1,26 +1,33 @@
-"""Evidence for speech besides the spectrum: a term of the score at each moment."""
+"""Evidence for speech besides the spectrum: a term of the score at each moment.
+
+A sound near a voice belongs to speech. The log odds of a voice count for the sounds around it, less
+with the distance. If they are too low, the score is lowered by what is missing.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.gain.mask import Mask, frames_since
+BEFORE_PER_S, AFTER_PER_S = 14.0, 20.0
+"""Log odds that are lost with each second before and after a voice."""
 
-MAX_VOICE_DISTANCE_MS = 500.0
-"""Consonants before and after a voiced sound are nearer than this."""
+MIN_SOUND_LOG_ODDS, PENALTY_WEIGHT = 1.0, 2.0
+"""Log odds that a sound needs, and weight of the missing ones in the score."""
 
-MIN_VOICE_CONTRAST_DB, LOUD_NOISE_DISTANCE_MS = 9.0, 700.0
-"""With a lower contrast noise hides some of the voiced sounds, and the others are farther apart."""
+MAX_QUIET_DB, QUIET_WEIGHT = -15.0, 0.4
+"""Below this level relative to loud voices a sound needs less log odds, by this weight per dB:
+breath and the ends of words are quieter than events."""
 
-MAX_SPEECH_DISTANCE_MS = 180.0
-"""The same for the speech detector, which hears consonants too."""
+MIN_CLEAR_CONTRAST_DB, CONTRAST_WEIGHT = 15.0, 0.6
+"""Below this contrast noise hides voices, and a sound needs less log odds, by this weight per dB."""
 
-PENALTY_PER_S = 20.0
-"""Score that is subtracted for each second beyond the distance."""
+MAX_PENALTY = 30.0
+"""Greatest amount that is subtracted from the score."""
 
-MIN_SPEECH_PROBABILITY = 0.5
-"""Probability above which the speech detector hears speech."""
+SPEECH_BIAS, SPEECH_ODDS_WEIGHT, MAX_SPEECH_LOG_ODDS = -5.2, 1.3, 5.0
+"""Log odds of a voice if the speech detector is undecided, weight of its own log odds, and their
+limit."""
 
 CERTAIN_PROBABILITY, SPEECH_WEIGHT = 0.9, 0.3
 """Beyond this probability the score rises by the log odds times the weight. The detector reaches
@@ -28,9 +35,6 @@ CERTAIN_PROBABILITY, SPEECH_WEIGHT = 0.9, 0.3
 
 MAX_LOG_ODDS = 4.0
 """Limit of the log odds beyond the certain probability: the detector alone does not decide."""
-
-MAX_PENALIZED_S = 60.0
-"""Distances beyond this do not count, so that the term fits a float16."""
 
 EvidenceValues = NDArray[np.float16]
 
@@ -57,28 +61,54 @@ class Evidence:
         return self.values[np.minimum(hops, len(self.values) - 1)].astype(np.float64)
 
 
-def compute_distances_s(voiced: Mask, hop_s: float) -> NDArray[np.float64]:
-    """Return the distance of each hop from the nearest voiced one, shaped (hops, gates).
+def spread_log_odds(log_odds: NDArray[np.float64], hop_s: float) -> NDArray[np.float64]:
+    """Return at each hop the greatest log odds of any hop, less what the distance costs.
 
     Examples
     --------
-    >>> compute_distances_s(np.array([[False], [True], [False], [False]]), hop_s=0.5).ravel()
-    array([0.5, 0. , 0.5, 1. ])
+    >>> spread_log_odds(np.array([-20.0, -20.0, 9.0, -20.0, 5.0]), hop_s=0.5)
+    array([-5.,  2.,  9., -1.,  5.])
     """
-    never = np.full(voiced.shape[1], len(voiced))
-    after, before = frames_since(voiced, never), frames_since(voiced[::-1], never)[::-1]
-    return np.asarray(np.minimum(after, before) * hop_s)
+    seconds = np.arange(len(log_odds)) * hop_s
+    lost = AFTER_PER_S * seconds
+    after = np.maximum.accumulate(log_odds + lost) - lost
+    lost = BEFORE_PER_S * seconds
+    before = np.maximum.accumulate((log_odds - lost)[::-1])[::-1] + lost
+    return np.asarray(np.maximum(after, before))
 
 
-def distance_penalty(distance_s: NDArray[np.float64], max_distance_s: float) -> EvidenceValues:
-    """Return the term of the score at a distance in seconds from the nearest voice."""
-    beyond = np.maximum(0, distance_s - max_distance_s)
-    return np.asarray(-PENALTY_PER_S * np.minimum(beyond, MAX_PENALIZED_S), np.float16)
+def compute_penalty(
+    log_odds: NDArray[np.float64], level_db: NDArray[np.float64], contrast_db: float
+) -> EvidenceValues:
+    """Return the term of the score, at most 0, from spread log odds.
+
+    Parameters
+    ----------
+    log_odds
+        Log odds that voices vouch for the sound at each hop.
+    level_db
+        Level of each hop relative to loud voices.
+    contrast_db
+        Contrast of the recording.
+    """
+    needed = MIN_SOUND_LOG_ODDS - CONTRAST_WEIGHT * max(0.0, MIN_CLEAR_CONTRAST_DB - contrast_db)
+    excess = log_odds + QUIET_WEIGHT * np.maximum(0, MAX_QUIET_DB - level_db) - needed
+    return np.asarray(np.clip(PENALTY_WEIGHT * excess, -MAX_PENALTY, 0), np.float16)
+
+
+def speech_log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log odds of a voice at a probability of speech."""
+    limited = np.clip(_logit(probability), -MAX_SPEECH_LOG_ODDS, MAX_SPEECH_LOG_ODDS)
+    return np.asarray(SPEECH_BIAS + SPEECH_ODDS_WEIGHT * limited)
 
 
 def speech_bonus(probability: NDArray[np.float64]) -> EvidenceValues:
     """Return the term of the score at a probability of speech."""
-    limited = np.clip(probability, 1e-6, 1 - 1e-6)
-    log_odds = np.log(limited / (1 - limited))
     certain = np.log(CERTAIN_PROBABILITY / (1 - CERTAIN_PROBABILITY))
-    return np.asarray(SPEECH_WEIGHT * np.clip(log_odds - certain, 0, MAX_LOG_ODDS), np.float16)
+    excess = np.clip(_logit(probability) - certain, 0, MAX_LOG_ODDS)
+    return np.asarray(SPEECH_WEIGHT * excess, np.float16)
+
+
+def _logit(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    limited = np.clip(probability, 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(limited / (1 - limited)))

@@ -1,28 +1,36 @@
 """Learning of signal models from a subsample of a recording."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
-from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
-from noisegate_cli.gating.detection.events import learn_events
+from noisegate_cli.gating.detection.band_levels import SCORE_SMOOTHING_MS, BandLevelExtractor
 from noisegate_cli.gating.detection.likelihood_detector import (
     LikelihoodScorer,
     add_evidence,
     compute_scores,
 )
-from noisegate_cli.gating.detection.signal_model import SignalModel, learn_signal_model
+from noisegate_cli.gating.detection.signal_model import (
+    OPEN_ABOVE,
+    SignalModel,
+    learn_signal_model,
+)
 from noisegate_cli.gating.detection.tonal_noise import SparseSpectra
-from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
 from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.levels import RmsLevels
+from noisegate_cli.gating.frames.running_mean import compute_running_mean
 from noisegate_cli.gating.frames.subsampling import SUBSAMPLE_STRIDE_FRAMES, BatchSubsampler
 from noisegate_cli.gating.frames.tonality import NarrowBandExtractor
 from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
+
+if TYPE_CHECKING:
+    from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
 
 
 class SignalModelLearner(BlockProcessor[Samples, None]):
@@ -51,11 +59,11 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         samples: int = 0,
     ) -> None:
         self._extractor = BandLevelExtractor(settings, sample_rate, channels)
-        self._voices: VoiceTracker | None = None
-        if settings.closes_on_events:
-            self._voices = VoiceTracker(
-                sample_rate, channels, self._extractor.linked, settings.speech
-            )
+        self._voices = (
+            _create_voice_tracker(settings, sample_rate, channels, self._extractor.linked)
+            if settings.closes_on_events
+            else None
+        )
         self._batches = self._extractor.powers.create_batcher()
         hop = settings.timing(sample_rate).hop_length
         self.subsample = BatchSubsampler(hop, self._extractor.gates, samples)
@@ -91,25 +99,28 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         if not self._voices:
             return models
         return tuple(
-            self._learn_events(self._voices, model, gate, densities[:, gate], levels[:, gate])
+            self._add_evidence(self._voices, model, gate, densities[:, gate], levels[:, gate])
             for gate, model in enumerate(models)
         )
 
-    def _learn_events(
+    def _add_evidence(
         self,
-        voices: VoiceTracker,
+        voices: "VoiceTracker",
         model: SignalModel,
         gate: int,
         densities: BandPowerArray,
         level: NDArray[np.float64],
     ) -> SignalModel:
-        frames = self.subsample.stored_frame_indices()
-        distance_s = voices.distances_at(frames, self._hop_length)[:, gate]
-        max_distance_s = voices.max_distance_s(model.contrast_db)
-        evidence = voices.evidence(gate, max_distance_s)
-        return learn_events(
-            model, self._extractor, densities, level, distance_s, max_distance_s, evidence
-        )
+        """Return the model with the evidence of voices, if the recording is one of speech."""
+        evidence = voices.evidence(gate, model.contrast_db)
+        if model.signal is None or evidence is None:
+            return model
+        extractor = self._extractor
+        levels = compute_running_mean(model.levels(densities), extractor.level_smoothing_frames)
+        scores = compute_running_mean(model.score(levels), extractor.frames(SCORE_SMOOTHING_MS))
+        frames = self.subsample.stored_frame_indices()[(scores > OPEN_ABOVE) & (level > 0)]
+        is_speech = voices.is_speech(gate, frames, self._hop_length)
+        return replace(model, evidence=evidence) if is_speech else model
 
     def _compute_narrow_powers(self, samples: Samples) -> BandPowerArray:
         powers = self._narrow_bands.compute(samples)
@@ -142,3 +153,11 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         scorers = [LikelihoodScorer(model, self._extractor) for model in models]
         scores = compute_scores(scorers, self.subsample.stored_powers(), last=True)[: len(frames)]
         return add_evidence(scores, models, frames, self._hop_length)
+
+
+def _create_voice_tracker(
+    settings: GateSettings, sample_rate: int, channels: int, linked: bool
+) -> "VoiceTracker":
+    from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
+
+    return VoiceTracker(sample_rate, channels, linked, settings.speech)

@@ -29,6 +29,7 @@ number together. The prior has the weight of a fixed number of additional frames
 """
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,6 @@ from noisegate_cli.gating.detection.band_levels import (
     SCORE_SMOOTHING_MS,
     BandLevelExtractor,
 )
-from noisegate_cli.gating.detection.evidence import Evidence
 from noisegate_cli.gating.detection.gaussian import NOISE_PRIOR_DB, SIGNAL_PRIOR_DB, ShrunkGaussian
 from noisegate_cli.gating.detection.steady_noise import find_steady_noise
 from noisegate_cli.gating.detection.tonal_noise import SparseSpectra, find_music
@@ -54,6 +54,9 @@ from noisegate_cli.gating.frames.quantile import median, quantile
 from noisegate_cli.gating.frames.running_mean import BandLevelsDb, compute_running_mean
 from noisegate_cli.gating.gain.mask import NEVER, MinRunLength, frames_since
 from noisegate_cli.samples import to_db
+
+if TYPE_CHECKING:
+    from noisegate_cli.gating.detection.evidence import Evidence
 
 MODEL_DEPTH_DB = 60.0
 """Depth of the power floor below the loud frames; lower levels do not affect the gate."""
@@ -80,12 +83,23 @@ EM_ROUNDS = 2
 LEARNING_GUARD_MS, MAX_GAP_MS, MIN_RUN_MS = 150.0, 150.0, 30.0
 """Distance of noise from any signal in learning, longest gap filled and shortest run retained."""
 
+SHORT_GUARD_MS, MIN_GUARDED_NOISE_MS = 80.0, 600.0
+"""The distance is shorter if it would leave less noise than this, in a short recording."""
+
 MIN_CLASS_FRAMES = 11
 """Fewest frames of noise, and of signal, from which a distribution is fitted."""
 
 
 OPEN_ABOVE, CLOSE_BELOW = 0.2, 0.1
 """Scores above which the gate opens and at or below which it closes (hysteresis)."""
+
+OPEN_SHARE, LOW_SCORE_QUANTILE = 0.3, 0.05
+MIN_SCORE_SPREADS, MAX_SCORE_SPREADS = 6.0, 20.0
+"""The gate opens at this share of the distance from the median score of noise to that of signal, if
+that is below `OPEN_ABOVE`: noise that hides most of the signal leaves it little score. The distance
+is limited by multiples of the distance between the low quantile and the median of noise. The lower
+limit keeps the gate closed in noise with rare clatter. In steady noise, the upper limit opens it
+for a voice far below the loudest one."""
 
 MIN_RISE = 2.2
 """Smallest START_LOUD_QUANTILE of the initial scores in a recording that contains signal. Rain,
@@ -132,15 +146,15 @@ class SignalModel:
     """Power per Hz that is added to each band."""
     signal: ShrunkGaussian | None = field(default=None, repr=False)
     noise: ShrunkGaussian | None = field(default=None, repr=False)
+    offset: float = 0.0
+    """Is added to the ratio of signal to noise, where noise hides most of the signal."""
     contrast_db: float = 0.0
     """Ratio of the power of open frames to closed frames, in dB."""
     noise_db: float | None = None
     """Median level of the closed frames in dBFS; None if no classes were fitted."""
     signal_db: float | None = None
     """RMS level of the open frames in dBFS; None if no classes were fitted."""
-    events: ShrunkGaussian | None = field(default=None, repr=False)
-    """Second class of noise: sounds between the words; None if there are none."""
-    evidence: Evidence | None = field(default=None, repr=False)
+    evidence: "Evidence | None" = field(default=None, repr=False)
     """Term of the score besides the spectrum; None if the recording is not speech."""
 
     def levels(self, densities: BandPowerArray) -> BandLevelsDb:
@@ -151,10 +165,7 @@ class SignalModel:
         """Return the score of each frame from smoothed levels, shaped (frames, bands)."""
         if self.signal is None or self.noise is None:
             return np.full(len(levels), -np.inf if self.verdict is Verdict.NOISE_ONLY else np.inf)
-        ratio = log_ratio(self.signal, self.noise, levels)
-        if self.events is None:
-            return ratio
-        return np.minimum(ratio, log_ratio(self.signal, self.events, levels))
+        return log_ratio(self.signal, self.noise, levels) + self.offset
 
 
 def learn_signal_model(
@@ -193,7 +204,7 @@ def learn_signal_model(
     fitted = _fit_classes(smoothed, initial_scores, extractor, spectra, level_db)
     if isinstance(fitted, Verdict):
         return SignalModel(fitted, floor)
-    signal, noise, is_open = fitted
+    signal, noise, offset, is_open = fitted
     contrast = rms_db(level[is_open]) - rms_db(level[~is_open])
     is_noise = ~_is_near_signal(is_open, extractor) & is_full
     drift_ratio = drift_to_jump_ratio(
@@ -212,7 +223,9 @@ def learn_signal_model(
         noise_db=float(to_db(median(level[~is_open]))),
         signal_db=rms_db(level[is_open]),
     )
-    return replace(model, signal=signal, noise=noise) if verdict is Verdict.SEPARATED else model
+    if verdict is not Verdict.SEPARATED:
+        return model
+    return replace(model, signal=signal, noise=noise, offset=offset)
 
 
 def _judge_noise(
@@ -273,12 +286,15 @@ def _fit_classes(
     extractor: BandLevelExtractor,
     spectra: SparseSpectra,
     level_db: NDArray[np.float64],
-) -> tuple[ShrunkGaussian, ShrunkGaussian, NDArray[np.bool_]] | Verdict:
-    """Return signal, noise and a mask of open frames; a verdict if a class has too few frames."""
+) -> tuple[ShrunkGaussian, ShrunkGaussian, float, NDArray[np.bool_]] | Verdict:
+    """Return signal, noise, the offset of their ratio and a mask of open frames.
+
+    A verdict is returned instead if a class has too few frames.
+    """
     is_steady = find_steady_noise(spectra, level_db, extractor.frames(1000))
     for _ in range(EM_ROUNDS):
         is_signal = (score >= 0) & ~is_steady
-        is_noise = ~_is_near_signal(is_signal, extractor)
+        is_noise = _select_noise(is_signal, extractor)
         if min(np.count_nonzero(is_signal), np.count_nonzero(is_noise)) < MIN_CLASS_FRAMES:
             return Verdict.INDISTINCT
         is_music = find_music(spectra, is_noise, level_db, extractor.frames(DRIFT_LAG_MS))
@@ -291,10 +307,26 @@ def _fit_classes(
         score = np.asarray(
             compute_running_mean(ratio, extractor.frames(SCORE_SMOOTHING_MS)), np.float64
         )
-    is_open = score > OPEN_ABOVE
+    offset = _compute_offset(score, extractor)
+    is_open = score + offset > OPEN_ABOVE
     if is_open.all() or not is_open.any():
         return Verdict.INDISTINCT
-    return signal, noise, is_open
+    return signal, noise, offset, is_open
+
+
+def _compute_offset(score: NDArray[np.float64], extractor: BandLevelExtractor) -> float:
+    """Return how far the gate must open below `OPEN_ABOVE`; see `OPEN_SHARE`."""
+    signal, noise = score[score > OPEN_ABOVE], score[_select_noise(score >= 0, extractor)]
+    if min(len(signal), len(noise)) < MIN_CLASS_FRAMES:
+        return 0.0
+    low, middle = quantile(noise, [LOW_SCORE_QUANTILE, 0.5])
+    spread = middle - low
+    distance = np.clip(
+        OPEN_SHARE * (median(signal) - middle),
+        MIN_SCORE_SPREADS * spread,
+        MAX_SCORE_SPREADS * spread,
+    )
+    return max(0.0, OPEN_ABOVE - float(middle + distance))
 
 
 def log_ratio(
@@ -389,11 +421,21 @@ def _deviation_from_differences(jumps: BandLevelsDb) -> BandLevelsDb:
     return np.asarray(median(np.abs(jumps)) / 0.954)
 
 
-def _is_near_signal(above: NDArray[np.bool_], extractor: BandLevelExtractor) -> NDArray[np.bool_]:
+def _select_noise(is_signal: NDArray[np.bool_], extractor: BandLevelExtractor) -> NDArray[np.bool_]:
+    """Return a mask of frames that are noise and far from signal."""
+    is_noise = ~_is_near_signal(is_signal, extractor)
+    if np.count_nonzero(is_noise) < extractor.frames(MIN_GUARDED_NOISE_MS):
+        is_noise = ~_is_near_signal(is_signal, extractor, SHORT_GUARD_MS)
+    return is_noise
+
+
+def _is_near_signal(
+    above: NDArray[np.bool_], extractor: BandLevelExtractor, guard_ms: float = LEARNING_GUARD_MS
+) -> NDArray[np.bool_]:
     """Return a mask of frames that are signal or near signal, ignoring very short runs."""
     mask = MinRunLength(False, extractor.frames(MAX_GAP_MS) + 1).process(above[:, None], last=True)
     mask = MinRunLength(True, extractor.frames(MIN_RUN_MS)).process(mask, last=True)
-    return _is_within(mask[:, 0], extractor.frames(LEARNING_GUARD_MS))
+    return _is_within(mask[:, 0], extractor.frames(guard_ms))
 
 
 def _is_within(flags: NDArray[np.bool_], distance: int, outside: int = NEVER) -> NDArray[np.bool_]:

@@ -51,7 +51,11 @@ class SparseSpectra:
 
     def is_tonal(self, selected: Flags) -> bool:
         """Return whether the mean spectrum of the selected frames is tonal."""
-        return _is_tonal(self.powers[selected[self.frames]], MIN_TONALITY_DB)
+        powers = self.powers[selected[self.frames]]
+        if not powers.size:
+            return False
+        limit_db = _limit_db(MIN_TONALITY_DB, len(powers))
+        return bool(compute_tonality_db(powers.mean(axis=0, keepdims=True))[0] > limit_db)
 
 
 def find_music(
@@ -88,13 +92,10 @@ def find_music(
     return is_music
 
 
-def _is_tonal(powers: NDArray[np.float32], min_tonality_db: float) -> bool:
-    """Return whether the mean of spectra, shaped (spectra, bands), is tonal."""
-    if not powers.size:
-        return False
+def _limit_db(min_tonality_db: float, spectra: int) -> float:
+    """Return the limit for a mean of `spectra` spectra."""
     # The mean of a few spectra of noise has random peaks, the higher the fewer there are.
-    limit_db = min_tonality_db * max(1.0, STRETCH_SPECTRA / len(powers)) ** 0.5
-    return bool(compute_tonality_db(powers.mean(axis=0)) > limit_db)
+    return float(min_tonality_db * max(1.0, STRETCH_SPECTRA / spectra) ** 0.5)
 
 
 def find_tonal_stretches(spectra: SparseSpectra, is_noise: Flags) -> Flags:
@@ -105,9 +106,11 @@ def find_tonal_stretches(spectra: SparseSpectra, is_noise: Flags) -> Flags:
     if not count or not powers.size:
         return np.zeros_like(is_noise)
     starts = np.clip(np.arange(len(frames)) - count // 2, 0, len(frames) - count)
-    is_tonal = [
-        _is_tonal(powers[start : start + count], MIN_STRETCH_TONALITY_DB) for start in starts
-    ]
+    means = powers[starts]
+    for offset in range(1, count):
+        means += powers[starts + offset]
+    means /= count
+    is_tonal = compute_tonality_db(means) > _limit_db(MIN_STRETCH_TONALITY_DB, count)
     reach = int(median(np.diff(spectra.frames))) if len(spectra.frames) > 1 else len(is_noise)
     changes = np.zeros(len(is_noise) + 1, np.int64)
     centers = frames[is_tonal]

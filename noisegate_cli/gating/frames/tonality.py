@@ -72,8 +72,8 @@ class NarrowBandExtractor:
         return band_powers
 
 
-def compute_tonality_db(powers: NDArray[np.float32]) -> float:
-    """Return how far the peaks of a spectrum stand out, in dB.
+def compute_tonality_db(powers: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return how far the peaks of spectra stand out, in dB.
 
     The arithmetic mean of the power is compared with its geometric mean in each third of an octave
     (spectral flatness, Gray and Markel, A spectral-flatness measure for studying the
@@ -83,26 +83,26 @@ def compute_tonality_db(powers: NDArray[np.float32]) -> float:
     Parameters
     ----------
     powers
-        Powers in adjacent bands that are `NARROW_BAND_HZ` wide, from `MIN_TONAL_HZ` on.
+        Powers in adjacent bands that are `NARROW_BAND_HZ` wide, from `MIN_TONAL_HZ` on, shaped
+        (spectra, bands).
 
     Returns
     -------
-    float
-        Mean over the thirds of octaves: 0 for white noise of infinite length, about 6 or more for
-        music.
+    numpy.ndarray
+        Mean over the thirds of octaves, shaped (spectra,): 0 for white noise of infinite length,
+        about 6 or more for music.
 
     Examples
     --------
-    >>> compute_tonality_db(np.ones(400, np.float32))
-    0.0
-    >>> tones = np.where(np.arange(400) % 20 == 0, 1.0, 0.001).astype(np.float32)
-    >>> compute_tonality_db(tones) > 6
-    True
+    >>> tones = np.where(np.arange(400) % 20 == 0, 1.0, 0.001)
+    >>> compute_tonality_db(np.stack([np.ones(400), tones]).astype(np.float32)).round(1)
+    array([ 0. , 11.6])
     """
-    decibels = 10 * np.log10(powers.astype(np.float64) + 1e-30)
-    octaves = np.log2(1 + (np.arange(len(powers)) + 0.5) * NARROW_BAND_HZ / MIN_TONAL_HZ)
+    bands = powers.shape[1]
+    exact = powers.astype(np.float64) + 1e-30
+    octaves = np.log2(1 + (np.arange(bands) + 0.5) * NARROW_BAND_HZ / MIN_TONAL_HZ)
     starts = np.searchsorted(octaves, np.arange(0, octaves[-1], 1 / 3))
-    sizes = np.diff(np.append(starts, len(powers)))
-    arithmetic = np.add.reduceat(powers.astype(np.float64), starts) / sizes
-    geometric = np.add.reduceat(decibels, starts) / sizes
-    return float(np.mean(10 * np.log10(arithmetic + 1e-30) - geometric))
+    sizes = np.diff(np.append(starts, bands))
+    arithmetic = np.add.reduceat(exact, starts, axis=1) / sizes
+    geometric = np.add.reduceat(10 * np.log10(exact), starts, axis=1) / sizes
+    return np.asarray(np.mean(10 * np.log10(arithmetic) - geometric, axis=1))

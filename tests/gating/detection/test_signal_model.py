@@ -177,6 +177,28 @@ def test_a_second_voice_far_below_the_first_one_opens(gain_db):
     assert (score[: len(t)][power < 1e-12] <= OPEN_ABOVE).mean() > 0.93
 
 
+@pytest.mark.parametrize("snr_db", [0, 2, 4])
+def test_a_gate_in_loud_noise_opens_for_quiet_syllables_too(snr_db):
+    speech = uneven_voice(6, rms=0.1, seed=3)
+    noise_rms = 0.1 * 10 ** (-snr_db / 20)
+    y = speech + noise(6, rms=noise_rms, seed=4)
+    score = compute_scores(y, learn_models(y))[:, 0]
+    hop = SETTINGS.timing(RATE).hop_length
+    power = np.convolve(speech**2, np.ones(3 * hop) / (3 * hop), "same")[::hop]
+    is_open = score[: len(power)] > OPEN_ABOVE
+    assert is_open[power > noise_rms**2].mean() > 0.98
+    assert is_open[power < 1e-12].mean() < 0.02
+
+
+@pytest.mark.parametrize("seconds", [2, 3, 4])
+def test_short_pauses_of_a_short_recording_are_noise(seconds):
+    t = np.arange(seconds * RATE) / RATE
+    pitch = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 0.7 * t)) / RATE
+    vowels = sum(np.sin(k * pitch + k) / k for k in range(1, 20)) * (t % 1 < 0.7)
+    y = 0.1 * vowels + noise(seconds, rms=0.02)
+    assert learn_models(y)[0].verdict == Verdict.SEPARATED
+
+
 @pytest.mark.parametrize("start_s", [10.0, 15.0])
 def test_a_hum_that_is_switched_on_closes_in_the_pauses(start_s):
     t = np.arange(30 * RATE) / RATE

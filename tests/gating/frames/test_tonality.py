@@ -13,7 +13,7 @@ from noisegate_cli.gating.frames.tonality import (
 
 def tonality_db(y, rate):
     powers = NarrowBandExtractor(rate).compute(y[:, None])
-    return compute_tonality_db(powers[:, 0].mean(axis=0))
+    return compute_tonality_db(powers[:, 0].mean(axis=0, keepdims=True))[0]
 
 
 def colored_noise(rate, slope, seed=0):
