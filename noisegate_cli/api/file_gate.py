@@ -196,8 +196,13 @@ def gate_recording(
     ):
         source = FileSource(reader)
         others = _open_other_tracks(task, source) if task.against else None
+        key = None
+        if task.key is not None:
+            from noisegate_cli.api.key_input import open_key
+
+            key = open_key(task.key, settings)
         forced = task.forced.advance(reader.info.offset_s, task.segments_path is not None)
-        choose = partial(decide, source, noises=noises, forced=forced, others=others, key=task.key)
+        choose = partial(decide, source, noises=noises, forced=forced, others=others, key=key)
         span, decided = None, None
         if task.excerpt:
             if task.excerpt.start is None:
