@@ -25,6 +25,15 @@ CERTAIN_SIGNAL_RATIO = 100.0
 """An a-priori SNR of 20 dB is taken as signal in any bin, whatever the share of signal there."""
 
 
+PRESENCE_DOUBLINGS, PRESENCE_SNR = 4, 0.05
+"""The neighbourhood of a bin are 2 to the power of the first value groups. Signal is present and
+absent there with equal probability if its mean a-priori SNR has the second value, −13 dB."""
+
+
+ABSENT_GAIN = float(10 ** (-24 / 20))
+"""Gain where signal is absent. The minimum gain may be lower or higher."""
+
+
 MAX_SEGMENT_FRAMES, RUN_IN_DIVISOR = 16, 2
 """Maximum number of frames in a segment, and the divisor of it that gives the run-in frames."""
 
@@ -144,8 +153,10 @@ class WienerGainEstimator:
         ratio = compute_a_priori_snr(snr, self._smoothing_factor, self._segment)[: len(openness)]
         gains = wiener_gain(ratio)
         gains *= self._signal_shares
+        presence = estimate_presence(ratio)
         ratio *= np.float32(1 / CERTAIN_SIGNAL_RATIO)
         np.maximum(gains, wiener_gain(ratio), out=gains)
+        reduce_where_absent(gains, presence)
         np.maximum(gains, self._min_gain, out=gains)
         closing = np.flatnonzero(openness < 1)
         share = openness[closing, None].astype(np.float32)
@@ -192,6 +203,40 @@ def compute_a_priori_snr(
 def wiener_gain(ratio: BinPowers) -> BinGains:
     """Return ξ/(1 + ξ)."""
     return np.asarray(ratio / (ratio + np.float32(1)))
+
+
+def estimate_presence(ratio: BinPowers) -> BinGains:
+    """Return the probability that there is signal near each bin, from the mean ξ of its neighbours.
+
+    A peak of noise has neighbours of noise. The spectrum of speech is wide, so that a bin of
+    speech has neighbours with speech.
+
+    Parameters
+    ----------
+    ratio
+        ξ, shaped (frames, groups).
+
+    Returns
+    -------
+    ndarray
+        0 to 1, shaped as `ratio`.
+    """
+    width = 1 << PRESENCE_DOUBLINGS
+    total = np.pad(ratio, ((0, 0), (width // 2, width // 2 - 1)), mode="edge")
+    for shift in (1 << i for i in range(PRESENCE_DOUBLINGS)):
+        total = total[:, :-shift] + total[:, shift:]
+    return np.asarray(total / (total + np.float32(width * PRESENCE_SNR)))
+
+
+def reduce_where_absent(gains: BinGains, presence: BinGains) -> None:
+    """Change gains G above `ABSENT_GAIN`, A, to G^p·A^(1 − p), with the probability p of presence.
+
+    This is the gain of Cohen and Berdugo (Speech enhancement for non-stationary noise environments,
+    2001).
+    """
+    absent = np.float32(ABSENT_GAIN)
+    ratio = absent / np.maximum(gains, absent)
+    gains *= np.power(ratio, 1 - presence)
 
 
 def _run_decision_directed(
