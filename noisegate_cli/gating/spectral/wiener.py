@@ -25,13 +25,13 @@ CERTAIN_SIGNAL_RATIO = 100.0
 """An a-priori SNR of 20 dB is taken as signal in any bin, whatever the share of signal there."""
 
 
-PRESENCE_DOUBLINGS, PRESENCE_SNR = 4, 0.05
-"""The neighbourhood of a bin are 2 to the power of the first value groups. Signal is present and
-absent there with equal probability if its mean a-priori SNR has the second value, −13 dB."""
+PRESENCE_GROUPS, PRESENCE_SNR = 16, 0.05
+"""Number of groups of bins, a power of two, in the neighbourhood of a bin, and their mean a-priori
+SNR at which the presence and the absence of signal are equally likely: −13 dB."""
 
 
-ABSENT_GAIN = float(10 ** (-24 / 20))
-"""Gain where signal is absent. The minimum gain may be lower or higher."""
+ABSENT_GAIN_DB = -24.0
+"""Gain where signal is absent; the minimum gain may be lower or higher."""
 
 
 MAX_SEGMENT_FRAMES, RUN_IN_DIVISOR = 16, 2
@@ -221,20 +221,22 @@ def estimate_presence(ratio: BinPowers) -> BinGains:
     ndarray
         0 to 1, shaped as `ratio`.
     """
-    width = 1 << PRESENCE_DOUBLINGS
-    total = np.pad(ratio, ((0, 0), (width // 2, width // 2 - 1)), mode="edge")
-    for shift in (1 << i for i in range(PRESENCE_DOUBLINGS)):
+    half = PRESENCE_GROUPS // 2
+    total = np.pad(ratio, ((0, 0), (half, half - 1)), mode="edge")
+    shift = 1
+    while shift < PRESENCE_GROUPS:
         total = total[:, :-shift] + total[:, shift:]
-    return np.asarray(total / (total + np.float32(width * PRESENCE_SNR)))
+        shift *= 2
+    return np.asarray(total / (total + np.float32(PRESENCE_GROUPS * PRESENCE_SNR)))
 
 
 def reduce_where_absent(gains: BinGains, presence: BinGains) -> None:
-    """Change gains G above `ABSENT_GAIN`, A, to G^p·A^(1 − p), with the probability p of presence.
+    """Change gains G above a gain A to G^p·A^(1 − p), with the probability p of presence.
 
     This is the gain of Cohen and Berdugo (Speech enhancement for non-stationary noise environments,
     2001).
     """
-    absent = np.float32(ABSENT_GAIN)
+    absent = np.float32(10 ** (ABSENT_GAIN_DB / 20))
     ratio = absent / np.maximum(gains, absent)
     gains *= np.power(ratio, 1 - presence)
 
