@@ -82,7 +82,7 @@ docs: $(VENV)/ready-docs  ## Build the manual in build/docs and the man page doc
 	$(BIN)/python -m docs.options_page
 	$(BIN)/python -m docs.json_page
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
-	$(BIN)/python -m sphinx -W --keep-going -q -b man docs build/man
+	$(BIN)/python -m sphinx -W --keep-going -q -b man -D nb_execution_mode=off docs build/man
 	cp build/man/ngate.1 docs/ngate.1
 
 clean:  ## Remove the files of the other targets.

@@ -14,10 +14,12 @@ version = release = noisegate_cli.__version__
 # The date of the man page must not depend on the day of the build.
 today = re.findall(r'^date-released: "(.*)"', (ROOT / "CITATION.cff").read_text(), re.M)[0]
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
 copybutton_prompt_text = "$ "
 
 napoleon_google_docstring = False

@@ -8,7 +8,7 @@ from typing import Any
 
 from noisegate_cli.text import escape_undecodable
 
-PLAIN_TYPES = frozenset((type(None), bool, int, float, str, list, tuple, dict))
+UNCHANGED_TYPES = frozenset((type(None), bool, int))
 
 
 def to_json_value(value: object, significant_digits: int | None = None) -> Any:
@@ -35,21 +35,11 @@ def to_json_value(value: object, significant_digits: int | None = None) -> Any:
     >>> to_json_value((1 / 3, "\udcff.wav"), significant_digits=3)
     [0.333, '\\udcff.wav']
     """
-    if isinstance(value, Enum):
-        value = value.value
-    # Most values are of these types. An attribute of them takes long to look up.
-    if type(value) not in PLAIN_TYPES and hasattr(value, "tolist"):
-        value = value.tolist()  # NumPy scalars and arrays, without an import of NumPy
-    if value is None or isinstance(value, bool | int):
+    kind = type(value)
+    if kind in UNCHANGED_TYPES:  # Most values are of these types, so they come first.
         return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            return None
-        return value if significant_digits is None else float(f"{value:.{significant_digits}g}")
-    if isinstance(value, str | PurePath):
+    if kind is str:
         return escape_undecodable(str(value))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {
             escape_undecodable(str(key)): to_json_value(item, significant_digits)
@@ -57,4 +47,27 @@ def to_json_value(value: object, significant_digits: int | None = None) -> Any:
         }
     if isinstance(value, list | tuple):
         return [to_json_value(item, significant_digits) for item in value]
+    if isinstance(value, float):
+        return _convert_float(float(value), significant_digits)
+    return to_json_value(_simplify(value), significant_digits)
+
+
+def _convert_float(value: float, significant_digits: int | None) -> float | None:
+    if not math.isfinite(value):
+        return None
+    return value if significant_digits is None else float(f"{value:.{significant_digits}g}")
+
+
+def _simplify(value: object) -> Any:
+    """Return a value of a simpler type; raise TypeError if there is none."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, str | PurePath):
+        return str(value)
+    if hasattr(value, "tolist"):  # NumPy scalars and arrays, without an import of NumPy
+        return value.tolist()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     raise TypeError(f"{type(value).__name__} has no JSON equivalent")

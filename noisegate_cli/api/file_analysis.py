@@ -72,7 +72,9 @@ class AnalysisReport:
     def _record(self, **options: Any) -> "Overview":
         from noisegate_cli.api.overviews import record_file
 
-        return record_file(self.info.path, self.settings, self.raw, **options)
+        return record_file(
+            self.info.path, self.settings, self.raw, track=self.info.track, **options
+        )
 
     def _draw(self, overview: "Overview") -> "Figure":
         return draw_analysis_of(self.info.path, overview, self.levels)
@@ -193,7 +195,7 @@ def analyze_recording(
             overview = record(source, analyzer.decide(), rest, with_spectrogram=target is not None)
         gated = overview.report if overview else None
         if write_labels and gated:
-            write_labels(build_label_track(gated, info.path, info.channels))
+            write_labels(build_label_track(gated, info.path, info.channels, info.offset_s))
     if target and overview:
         save_picture(draw_analysis_of(info.path, overview, levels), target, force)
     warnings = (*reader.warnings, *warn_ignored_channels(levels.heard_channels, info))

@@ -196,9 +196,8 @@ def gate_recording(
     ):
         source = FileSource(reader)
         others = _open_other_tracks(task, source) if task.against else None
-        choose = partial(
-            decide, source, noises=noises, forced=task.forced, others=others, key=task.key
-        )
+        forced = task.forced.advance(reader.info.offset_s, task.segments_path is not None)
+        choose = partial(decide, source, noises=noises, forced=forced, others=others, key=task.key)
         span, decided = None, None
         if task.excerpt:
             if task.excerpt.start is None:

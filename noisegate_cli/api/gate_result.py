@@ -50,6 +50,14 @@ class GateResult(GateReport):
     key: "KeyTrack | None" = None
     """Another recording that opened the gate."""
 
+    @property
+    def offset_s(self) -> float:
+        """Time of the first sample in seconds from the start of the file, as a player shows it.
+
+        The times of `segments`, `cutoffs` and `forced` count from the first sample.
+        """
+        return 0.0 if self.excerpt else self.source.offset_s
+
     def plot(self) -> "Figure":
         """Return a picture of the gate; the recording is read and gated again.
 
@@ -77,9 +85,14 @@ class GateResult(GateReport):
 
         if self.others:
             raise SettingsError("a gate against other tracks is drawn with plot= while it runs")
-        key = self.key.path if self.key else None
         return record_file(
-            self.source.path, self.settings, self.raw, forced=self.forced, key=key, **options
+            self.source.path,
+            self.settings,
+            self.raw,
+            track=self.source.track,
+            forced=self.forced,
+            key=self.key.path if self.key else None,
+            **options,
         )
 
     def _draw(self, overview: "Overview") -> "Figure":

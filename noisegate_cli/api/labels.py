@@ -25,8 +25,10 @@ GivenSegments = Segments | ArrayLike | str | Path
 """Open stretches: those of a result, an array shaped (n, 2) in seconds, or a label file."""
 
 
-def build_label_track(report: "GateReport", path: str | Path, channels: int) -> "LabelTrack":
-    """Return the open stretches and the dropouts of a gate as a label track.
+def build_label_track(
+    report: "GateReport", path: str | Path, channels: int, offset_s: float = 0.0
+) -> "LabelTrack":
+    """Return the open stretches and the cut-offs of a gate as a label track.
 
     Parameters
     ----------
@@ -36,31 +38,36 @@ def build_label_track(report: "GateReport", path: str | Path, channels: int) -> 
         Path of the recording.
     channels
         Number of its channels.
+    offset_s
+        Time of the first sample in seconds, see `AudioInfo.offset_s`. The times of the labels
+        count from the start of the file.
     """
     from noisegate_cli.files.labels.track import LabelTrack, Mark, Stretch
 
     segments = report.segments
     is_separate = len(segments.runs) > 1
     stretches = [
-        Stretch(start, end, gate if is_separate else None)
+        Stretch(start + offset_s, end + offset_s, gate if is_separate else None)
         for gate, spans in enumerate(segments.edges, 1)
         for start, end in spans
     ]
-    marks = (Mark(cutoff.time, f"cut-off {cutoff.kind}") for cutoff in report.cutoffs.worst)
+    marks = (
+        Mark(cutoff.time + offset_s, f"cut-off {cutoff.kind}") for cutoff in report.cutoffs.marked
+    )
     return LabelTrack(
         path=UNNAMED if str(path) in ("", ".", str(STDIO_PATH)) else str(path),
-        duration=segments.length / segments.sample_rate,
+        duration=segments.length / segments.sample_rate + offset_s,
         channels=channels,
         stretches=tuple(sorted(stretches, key=lambda s: (s.start, s.channel or 0))),
         marks=tuple(marks),
-        envelopes=tuple(_compute_envelopes(segments)),
+        envelopes=tuple(_compute_envelopes(segments, offset_s)),
     )
 
 
-def _compute_envelopes(segments: Segments) -> "Iterable[Envelope]":
+def _compute_envelopes(segments: Segments, offset_s: float) -> "Iterable[Envelope]":
     """Yield the gain curve of each gate, without the points on a straight line."""
     gains = segments.compute_hop_gains().round(GAIN_DECIMALS)
-    times = np.arange(len(gains)) * segments.timing.hop_length / segments.sample_rate
+    times = offset_s + np.arange(len(gains)) * segments.timing.hop_length / segments.sample_rate
     for curve in gains.T:
         slopes = np.diff(curve)
         is_bend = np.ones(len(curve), np.bool_)
@@ -106,7 +113,7 @@ def write_labels(
     from noisegate_cli.files.labels.label_file import open_label_writer
 
     with open_label_writer(Path(path), force) as write:
-        write(build_label_track(report, recording, len(report.segments.runs)))
+        write(build_label_track(report, recording, len(report.segments.runs), report.offset_s))
 
 
 def build_forced(

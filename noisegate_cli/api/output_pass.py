@@ -103,7 +103,8 @@ def write_outputs(
         is_copied = can_copy(reader, outputs, task.options, gated, task.excerpt is not None)
         writers[0].copies_input = is_copied
         if write_labels:
-            write_labels(build_label_track(gated, info.path, info.channels))
+            offset_s = 0.0 if task.excerpt else info.offset_s
+            write_labels(build_label_track(gated, info.path, info.channels, offset_s))
         before_output_appears()
     warnings = [*metadata.warnings, *_clipping_warnings(writers[0])]
     return WrittenOutputs(gated, peak, is_copied, warnings)

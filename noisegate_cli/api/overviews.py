@@ -74,6 +74,7 @@ def record_file(
     settings: GateSettings,
     raw: "RawFormat | None" = None,
     *,
+    track: int | None = None,
     forced: ForcedStretches = NOT_FORCED,
     key: Path | None = None,
     with_spectrogram: bool = False,
@@ -89,7 +90,7 @@ def record_file(
     if path == STDIO_PATH:
         raise AudioError("standard input can't be read again: use plot= while it is gated")
     noises = measure_noise_file(settings)
-    with open_reader(path, raw, zero_nonfinite=settings.zero_nonfinite) as reader:
+    with open_reader(path, raw, zero_nonfinite=settings.zero_nonfinite, track=track) as reader:
         source = FileSource(reader)
         decision, _ = decide(
             source, settings, lambda _: None, noises=noises, forced=forced, key=key

@@ -61,15 +61,15 @@ def level_db(linear: float) -> float:
     return 20 * math.log10(linear) if linear > 0 else -math.inf
 
 
-def encode_cutoffs(cutoffs: "CutoffReport") -> dict[str, Any]:
-    """Return the cut-offs of a gate as data."""
+def encode_cutoffs(cutoffs: "CutoffReport", offset_s: float) -> dict[str, Any]:
+    """Return the cut-offs of a gate as data; `offset_s` is the time of the first sample."""
     return {
         "count": cutoffs.count,
         "decays": cutoffs.decays,
         "attacks": cutoffs.attacks,
         "worst": [
             {
-                "time": round(cutoff.time, CUTOFF_DIGITS),
+                "time": round(cutoff.time + offset_s, CUTOFF_DIGITS),
                 "kind": cutoff.kind,
                 "above_db": round(cutoff.above_db, CUTOFF_DIGITS),
                 "lasts": round(cutoff.lasts, CUTOFF_DIGITS),
@@ -79,11 +79,15 @@ def encode_cutoffs(cutoffs: "CutoffReport") -> dict[str, Any]:
     }
 
 
-def encode_segments(report: "GateReport") -> list[dict[str, float]]:
-    """Return the open stretches in seconds, with their channel if each has a gate of its own."""
+def encode_segments(report: "GateReport", offset_s: float) -> list[dict[str, float]]:
+    """Return the open stretches in seconds, with their channel if each has a gate of its own.
+
+    `offset_s` is the time of the first sample.
+    """
     edges = report.segments.edges
     return [
-        {"start": start, "end": end} | ({"channel": channel} if len(edges) > 1 else {})
+        {"start": start + offset_s, "end": end + offset_s}
+        | ({"channel": channel} if len(edges) > 1 else {})
         for channel, spans in enumerate(edges, 1)
         for start, end in spans
     ]
@@ -143,7 +147,7 @@ def summarize_result(result: "GateResult") -> dict[str, Any]:
         "closed_share": statistics.closed_share,
         "openings": statistics.openings,
         "openings_per_minute": statistics.openings / minutes if minutes else 0.0,
-        "cutoffs": encode_cutoffs(result.cutoffs),
+        "cutoffs": encode_cutoffs(result.cutoffs, result.offset_s),
         "bleed_closed_share": result.bleed.closed_share if result.bleed else None,
         "bleed": encode_bleed(result),
         "warnings": result.warnings,

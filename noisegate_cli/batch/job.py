@@ -86,7 +86,7 @@ def gate_job(job: Job) -> RecordingResult:
         output = os.stat(job.output)
         status, reason, summary = "done", None, summarize_result(result)
         if job.with_segments:
-            summary |= {SEGMENTS_KEY: encode_segments(result)}
+            summary |= {SEGMENTS_KEY: encode_segments(result, result.offset_s)}
     except OutputExistsError:
         return RecordingResult("skipped", reason=SKIP_FOREIGN_OUTPUT)
     except NoisegateError as error:

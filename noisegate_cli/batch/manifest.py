@@ -9,28 +9,18 @@ A batch locks the manifest while it runs, so that only one batch writes to an ou
 ends with the process, even after a crash. A batch that holds the lock therefore knows that a
 started output belongs to a batch that no longer runs.
 
-The manifest may come from someone else or be damaged. It must be a regular file, and a line counts
-only if its values have the right types and its output is a path below the output tree. Names are
-encoded as UTF-8 with surrogate escapes, whatever the locale, so that any name can be restored.
+The manifest must be a regular file. `manifest_line` checks its lines, which may be damaged.
 """
 
-import json
 import os
-import re
 import stat
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path, PurePath
-from typing import Any
+from pathlib import Path
 
-from noisegate_cli.batch.encoded_settings import add_default_settings, decode_settings
-from noisegate_cli.batch.records import (
-    RESULT_COLUMNS,
-    SEGMENTS_KEY,
-    RecordingResult,
-    get_columns,
-)
+from noisegate_cli.batch.manifest_line import encode_result, parse_line
+from noisegate_cli.batch.records import RecordingResult
 from noisegate_cli.errors import OutputError
 from noisegate_cli.files.partial_files import sync_folders
 from noisegate_cli.text import quote_path
@@ -43,34 +33,16 @@ MAX_LINE_BYTES = 1 << 18
 LOCK_OFFSET_BYTES = (1 << 31) - 2
 """Offset of the byte that is locked on Windows: beyond the data, as locked bytes are unreadable."""
 
-SHORT_STATUSES = ("started", "skipped")
-"""Statuses of lines that have only an output."""
-
-RESULT_STATUSES = ("done", "failed")
-
-STATUS_INTERRUPTED = "interrupted"
-"""Status with which older versions recorded a started output when a batch was stopped."""
-
-_OUTPUT_RE = re.compile(rb'"output": ("(?:[^"\\]|\\.)+")')
-
 _OPEN_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(
     os, "O_NONBLOCK", 0
 )  # fmt: skip
 """No link is followed, and opening a pipe does not wait for its other end."""
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
-
-
 def read_results(folder: Path) -> Iterator[RecordingResult | None]:
     """Yield the lines of the manifest in `folder`, oldest first; none if there is no manifest.
 
-    A line that cannot be read yields None. If it is damaged but still names an output, the output
-    is then yielded as started, because the settings of the output are unknown.
+    See `parse_line` for a line that cannot be read.
 
     Raises
     ------
@@ -94,18 +66,7 @@ def read_results(folder: Path) -> Iterator[RecordingResult | None]:
             part = line
             while len(part) == MAX_LINE_BYTES and not part.endswith(b"\n"):
                 part = file.readline(MAX_LINE_BYTES)
-            try:
-                fields = _DECODER.decode(line.decode())
-            except (ValueError, RecursionError):
-                yield None
-                with suppress(ValueError):
-                    if salvaged := _OUTPUT_RE.search(line):
-                        yield RecordingResult("started", _parse_output(json.loads(salvaged[1])))
-                continue
-            try:
-                yield _parse_result(fields)
-            except (ValueError, TypeError, RecursionError):
-                yield None
+            yield from parse_line(line)
 
 
 class Manifest:
@@ -167,7 +128,7 @@ class Manifest:
         """
         self._check_in_place()
         try:
-            _write_all(self._file, b"".join(map(_encode_result, results)))
+            _write_all(self._file, b"".join(map(encode_result, results)))
             if self._fsync:
                 os.fsync(self._file)
         except OSError as error:
@@ -198,121 +159,6 @@ class Manifest:
         complete_size = end + tail.rfind(b"\n") + 1
         if complete_size < size:
             os.ftruncate(self._file, complete_size)
-
-
-def _encode_result(result: RecordingResult) -> bytes:
-    output = _encode_name(result.output)
-    line: dict[str, Any]
-    if result.status in SHORT_STATUSES:
-        line = {"status": result.status, "output": output}
-    else:
-        settings, options = decode_settings(result.settings_json or "[{}, {}]")
-        line = {
-            "status": result.status,
-            "file": None if result.file is None else _encode_name(result.file),
-            "output": output,
-            "error": result.reason,
-            "size": result.size,
-            "mtime_ns": result.mtime_ns,
-            "digest": result.digest,
-            "output_size": result.output_size,
-            "output_mtime_ns": result.output_mtime_ns,
-            "settings": settings,
-            "options": options,
-            "shared": result.shared,
-            "versions": result.versions,
-            "result": {k: v for k, v in result.result.items() if k != SEGMENTS_KEY},
-        }
-    return (json.dumps(line, allow_nan=False) + "\n").encode()
-
-
-def _parse_result(fields: object) -> RecordingResult:
-    """Return the result in a line of the manifest.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a value is missing or has the wrong type.
-    """
-    if not isinstance(fields, dict):
-        raise TypeError
-    output, status = _parse_output(fields.get("output")), fields.get("status")
-    if status == STATUS_INTERRUPTED:
-        status = "started"
-    if status in SHORT_STATUSES:
-        return RecordingResult(status, output)
-    if status not in RESULT_STATUSES:
-        raise ValueError
-    for name in ("error", "digest", "shared"):
-        _check_type(fields.get(name), str)
-    for name in ("size", "mtime_ns", "output_size", "output_mtime_ns"):
-        _check_type(fields.get(name), int)
-    for name in ("settings", "options", "result"):
-        _check_type(fields.get(name), dict)
-    result = fields.get("result") or {}
-    _check_columns(result)
-    file = fields.get("file")
-    if not isinstance(file, str | None):
-        raise TypeError
-    return RecordingResult(
-        status,
-        output,
-        file=None if file is None else _decode_name(file),
-        size=fields.get("size"),
-        mtime_ns=fields.get("mtime_ns"),
-        digest=fields.get("digest"),
-        output_size=fields.get("output_size"),
-        output_mtime_ns=fields.get("output_mtime_ns"),
-        settings_json=add_default_settings(
-            json.dumps([fields.get("settings"), fields.get("options")])
-        ),
-        shared=fields.get("shared"),
-        result=result,
-    )
-
-
-def _check_columns(result: dict[str, Any]) -> None:
-    """Check that the figures of a result have the types that the plan stores."""
-    try:
-        columns = dict(zip(RESULT_COLUMNS, get_columns(result), strict=True))
-    except (AttributeError, KeyError) as error:
-        raise TypeError from error
-    _check_type(columns.pop("cutoff_times"), str)
-    for value in columns.values():
-        _check_type(value, int, float)
-
-
-def _check_type(value: object, *types: type) -> None:
-    """Check that `value` is None or has one of the types, and that SQLite can store it."""
-    if value is not None and type(value) not in types:
-        raise TypeError
-    if isinstance(value, str):
-        value.encode()
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise ValueError
-
-
-def _parse_output(text: object) -> str:
-    """Return the path of an output, which must be below the output tree."""
-    if not isinstance(text, str):
-        raise TypeError
-    name = _decode_name(text)
-    is_inside = not (os.path.isabs(name) or os.path.splitdrive(name)[0] or ".." in name)
-    if not is_inside:  # The exact check is slower, and most names don't need it.
-        is_inside = not PurePath(name).anchor and ".." not in PurePath(name).parts
-    if not is_inside or not os.path.basename(name) or "\0" in name:
-        raise ValueError
-    return name
-
-
-def _encode_name(name: str) -> str:
-    """Return a file name as text that is the same in any locale."""
-    return os.fsencode(name).decode("utf-8", "surrogateescape")
-
-
-def _decode_name(text: str) -> str:
-    """Return the file name from the result of `_encode_name`; raise ValueError if it has none."""
-    return os.fsdecode(text.encode("utf-8", "surrogateescape"))
 
 
 def _check_regular(path: Path, file: int) -> None:

@@ -60,6 +60,7 @@ class BatchRun:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> BatchRun(BatchConfig(root=Path("tests/nothing"), output=Path("out"))).execute()
     Traceback (most recent call last):
     noisegate_cli.errors.AudioError: 'tests/nothing' doesn't exist: check the name

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from noisegate_cli.errors import OutputError
 from noisegate_cli.files.output_target import is_same_file
+from noisegate_cli.files.partial_files import make_folders
 from noisegate_cli.files.writer import (
     check_overwrite,
     is_stream,
@@ -63,6 +64,6 @@ def write_document(path: Path, content: bytes, force: bool = False, fsync: bool 
             path.write_bytes(content)
             return
     with open_partial_file(path, force, fsync) as partial, wrap_write_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
         with partial.open("xb") as file:
             file.write(content)

@@ -477,6 +477,14 @@ class AudioInfo:
         return self.samples / self.sample_rate
 
     @property
+    def offset_s(self) -> float:
+        """Time of the first sample in seconds from the start of the file, as a player shows it.
+
+        It is 0 unless the audio of a video starts later than its picture.
+        """
+        return max(0.0, self.delay)
+
+    @property
     def dtype(self) -> "np.dtype[Any]":
         """Type of numpy in which samples are read, processed and written."""
         import numpy as np

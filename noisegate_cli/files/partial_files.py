@@ -1,5 +1,6 @@
 """Names of partial files, their way to the disk, and removal of those that a crash has left."""
 
+import errno
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,6 +14,20 @@ PARTIAL_SUFFIX = ".partial"
 def partial_path(path: Path) -> Path:
     """Return a new path, in the same directory, for the partial file of `path`."""
     return path.with_name(f"{_partial_prefix(path.name)}{os.urandom(4).hex()}{PARTIAL_SUFFIX}")
+
+
+def make_folders(folder: Path) -> None:
+    """Create a directory and those above it, unless they exist.
+
+    Raises
+    ------
+    NotADirectoryError
+        If a file has the name of one of them.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
 
 
 def rename_without_replacing(partial: Path, path: Path) -> None:

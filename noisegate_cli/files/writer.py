@@ -20,6 +20,7 @@ from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.libsndfile import SndfileEncoder, error_text
 from noisegate_cli.files.opus import AMBISONIC_FAMILY
 from noisegate_cli.files.partial_files import (
+    make_folders,
     partial_path,
     rename_without_replacing,
     sync_file,
@@ -396,7 +397,7 @@ def unsupported_reason(info: AudioInfo) -> str:
 def _create_file(path: Path, info: AudioInfo, metadata: InputMetadata | None) -> Encoder:
     """Open a new file, and create its directory if necessary."""
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
         try:
             file = _create_encoder(path, info, metadata)
         except (sf.SoundFileError, FileNotFoundError):

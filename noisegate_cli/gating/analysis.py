@@ -24,8 +24,6 @@ from noisegate_cli.gating.detection.verdict import Verdict
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.frames.level_track import LevelTrack
 from noisegate_cli.gating.frames.levels import RmsLevels, rms_db
-from noisegate_cli.gating.frames.noise_floor import FLOOR_STEP_S, compute_noise_floor
-from noisegate_cli.gating.frames.quantile import median
 from noisegate_cli.gating.frames.subsampling import subsample_frame_indices
 from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
 from noisegate_cli.gating.level_report import PERCENTILES, LevelReport, compute_drift_db
@@ -338,7 +336,7 @@ class Analyzer(BlockProcessor[Samples, None]):
         indices, levels = self._subsample
         values = levels
         if settings.adaptive and threshold > 0:
-            rule = self._create_adaptive_threshold(threshold)
+            rule = AdaptiveThreshold.from_levels(threshold, self._track, self._frames_per_s)
             values = rule.compensate_drift(levels, indices)
         thresholds = hysteresis_thresholds(threshold, settings)
         simulated = self._simulator.simulate(values, *thresholds, levels, indices)
@@ -392,12 +390,6 @@ class Analyzer(BlockProcessor[Samples, None]):
             else model
             for model, peak in zip(models, peaks, strict=True)
         )
-
-    def _create_adaptive_threshold(self, threshold: float) -> AdaptiveThreshold:
-        """Create a threshold that follows the noise floor of the loudest gate."""
-        step = max(1, round(FLOOR_STEP_S * self._frames_per_s))
-        floors = compute_noise_floor(self._track.compute_quiet_levels_db(step))
-        return AdaptiveThreshold(threshold, floors - median(floors), step)
 
     @property
     def _loudest_db(self) -> float:

@@ -3,10 +3,14 @@
 Halfway through a fade-out the level should be the level of the noise. If the level afterwards falls
 far below its value there, the gate cut a decay. An attack is the same with time reversed: halfway
 through the fade-in the level should not be far above the level of the pause before it.
+
+A hole in a decay is too short for its level to fall far. It is a cut if the level in it falls
+steadily, and is far above the quietest pause of the recording.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,7 +18,7 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import PairedBlockProcessor
 from noisegate_cli.gating.frames.levels import RmsLevels
-from noisegate_cli.gating.gain.mask import Mask
+from noisegate_cli.gating.gain.mask import NEVER, Mask
 from noisegate_cli.gating.timing import Timing
 from noisegate_cli.samples import to_db
 from noisegate_cli.text import format_repr
@@ -34,11 +38,21 @@ MIN_FALL_DB = 5.0
 """Before digital silence a decay falls by this much. If the level is constant, it is noise, and the
 recording was gated before."""
 
+MIN_HOLE_FALL_DB, MAX_HOLE_DEVIATION_SHARE = 3.0, 0.25
+"""The level in a hole falls by this much, and deviates from a straight line by at most this share
+of the fall. Noise does not fall steadily."""
+
 MIN_AUDITED_RANGE_DB = -6.0
 """A gate with a smaller reduction does not cut-offs audibly and is not audited."""
 
+MIN_LEVEL = 1e-6
+"""Levels below this one count as this one when a line is fitted, because silence is −∞ dB."""
+
 MAX_LISTED_CUTOFFS = 10
-"""Number of the worst cut-offs that are reported."""
+"""Number of the worst cut-offs in a list for a reader."""
+
+MAX_MARKED_CUTOFFS = 200
+"""Number of the worst cut-offs in pictures and labels: more marks would cover each other."""
 
 
 def is_audited(closed_db: float) -> bool:
@@ -66,16 +80,27 @@ class CutoffReport:
 
     decays: int = 0
     attacks: int = 0
-    worst: tuple[Cutoff, ...] = ()
-    """The worst cut-offs, sorted by time."""
+    marked: tuple[Cutoff, ...] = ()
+    """The worst `MAX_MARKED_CUTOFFS` cut-offs, sorted by time."""
 
     def __repr__(self) -> str:
         return format_repr(self, "decays", "attacks")
 
     @property
+    def worst(self) -> tuple[Cutoff, ...]:
+        """The worst `MAX_LISTED_CUTOFFS` cut-offs, sorted by time."""
+        return _select_worst(self.marked, MAX_LISTED_CUTOFFS)
+
+    @property
     def count(self) -> int:
         """Number of all cut-offs."""
         return self.decays + self.attacks
+
+
+def _select_worst(cutoffs: Sequence[Cutoff], number: int) -> tuple[Cutoff, ...]:
+    """Return the worst cut-offs, sorted by time."""
+    worst = sorted(cutoffs, key=lambda c: (-c.above_db, c.time, c.kind))[:number]
+    return tuple(sorted(worst, key=lambda c: (c.time, c.kind)))
 
 
 class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
@@ -130,6 +155,8 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         self._mask: Mask = np.zeros((0, gates), np.bool_)
         self._buffer_start = 0
         self._next_frame = 1
+        self._quietest_db = np.inf
+        self._holes: list[Cutoff] = []
         self.report = CutoffReport()
 
     def process(self, levels: RmsLevels, mask: Mask, last: bool = False) -> None:
@@ -145,6 +172,8 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
             openings = start + np.flatnonzero(~before[:, gate] & after[:, gate])
             self._measure_cutoffs("decay", closings + self._after_closing, 1, gate)
             self._measure_cutoffs("attack", openings - self._before_opening, -1, gate)
+        if last:
+            self._add([hole for hole in self._place_holes() if hole.above_db > MIN_CUTOFF_DB])
         discarded = max(0, end - self._context_frames)
         self._levels, self._mask = self._levels[discarded:], self._mask[discarded:]
         self._next_frame = self._buffer_start + end
@@ -169,6 +198,9 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
             )
         pause_db = np.maximum(to_db(pause_levels), MIN_AUDIBLE_DBFS - MIN_CUTOFF_DB)
         above_db = to_db(levels[frames]) - pause_db
+        self._quietest_db = min(self._quietest_db, float(pause_db.min(initial=np.inf)))
+        if direction > 0:
+            self._collect_holes(frames[above_db <= MIN_CUTOFF_DB], gate)
         cutoffs = []
         for i in np.flatnonzero(above_db > MIN_CUTOFF_DB):
             frame = int(frames[i])
@@ -182,14 +214,37 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
             lasts = int(np.argmax(is_faint)) if is_faint.any() else len(sound)
             time = float((self._buffer_start + frame - self._first_frame) * self._hop_s)
             cutoffs.append(Cutoff(time, kind, float(above_db[i]), lasts * self._hop_s))
-        worst = sorted([*self.report.worst, *cutoffs], key=lambda c: (-c.above_db, c.time, c.kind))[
-            :MAX_LISTED_CUTOFFS
-        ]
+        self._add(cutoffs)
+
+    def _add(self, cutoffs: list[Cutoff]) -> None:
+        """Add cut-offs to the report."""
+        decays = sum(cutoff.kind == "decay" for cutoff in cutoffs)
         self.report = CutoffReport(
-            self.report.decays + (len(cutoffs) if kind == "decay" else 0),
-            self.report.attacks + (len(cutoffs) if kind == "attack" else 0),
-            tuple(sorted(worst, key=lambda c: (c.time, c.kind))),
+            self.report.decays + decays,
+            self.report.attacks + len(cutoffs) - decays,
+            _select_worst([*self.report.marked, *cutoffs], MAX_MARKED_CUTOFFS),
         )
+
+    def _collect_holes(self, frames: NDArray[np.int64], gate: int) -> None:
+        """Remember the frames after which the level falls steadily until the gate opens again."""
+        levels, openings = self._levels[:, gate], np.flatnonzero(self._mask[:, gate])
+        following = np.append(openings, NEVER)[np.searchsorted(openings, frames)]
+        # Frames nearer to the opening overlap the next sound.
+        ends = np.minimum(following - self._overlap, frames + self._context_frames)
+        ends = np.minimum(ends, len(levels))
+        is_long = ends - frames > self._overlap
+        frames, ends = frames[is_long], ends[is_long]
+        if not len(frames):
+            return
+        is_hole = _fall_steadily(to_db(np.maximum(levels, MIN_LEVEL)), frames, ends)
+        for frame, end in zip(frames[is_hole], ends[is_hole], strict=True):
+            time = float((self._buffer_start + frame - self._first_frame) * self._hop_s)
+            lasts = float((end - frame) * self._hop_s)
+            self._holes.append(Cutoff(time, "decay", float(to_db(levels[frame])), lasts))
+
+    def _place_holes(self) -> list[Cutoff]:
+        """Return the holes with their levels relative to the quietest pause."""
+        return [replace(hole, above_db=hole.above_db - self._quietest_db) for hole in self._holes]
 
     def _is_noise_before_silence(self, sound: NDArray[np.float64]) -> bool:
         """Return whether the level is constant until digital silence begins."""
@@ -199,3 +254,21 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         if last >= len(sound):
             return False
         return last <= 0 or bool(to_db(sound[0]) - to_db(sound[last]) < MIN_FALL_DB)
+
+
+def _fall_steadily(
+    level_db: NDArray[np.float64], starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Return for each stretch whether its levels fall along a straight line."""
+    count, positions = ends - starts, np.arange(len(level_db))
+    sums = np.cumsum(np.stack([level_db, level_db**2, positions * level_db], axis=1), axis=0)
+    sums = np.concatenate([np.zeros((1, 3)), sums])
+    total, squares, moments = (sums[ends] - sums[starts]).T
+    # Sums of squared distances of the positions from their mean, and of the products with levels.
+    spread = count * (count**2 - 1) / 12
+    slope = (moments - total * (starts + ends - 1) / 2) / spread
+    fall_db = -slope * count
+    variance = squares / count - (total / count) ** 2 - slope**2 * spread / count
+    deviation_db = np.sqrt(np.maximum(variance, 0))
+    is_steady = deviation_db < MAX_HOLE_DEVIATION_SHARE * fall_db
+    return np.asarray(is_steady & (fall_db > MIN_HOLE_FALL_DB))

@@ -70,6 +70,24 @@ class ForcedStretches:
     def __bool__(self) -> bool:
         return self.segments is not None or bool(self.keep or self.cut)
 
+    def advance(self, seconds: float, with_segments: bool) -> "ForcedStretches":
+        """Return the stretches some seconds earlier, without what is then before 0.
+
+        Examples
+        --------
+        >>> ForcedStretches(keep=[(1, 3), (0, 1)]).advance(2, with_segments=True).keep
+        ((0.0, 1.0),)
+        """
+
+        def advance(spans: Spans) -> Spans:
+            earlier = ((max(0.0, start - seconds), end - seconds) for start, end in spans)
+            return tuple(span for span in earlier if span[1] > 0)
+
+        segments = self.segments
+        if with_segments and segments is not None:
+            segments = tuple(map(advance, segments))
+        return ForcedStretches(segments=segments, keep=advance(self.keep), cut=advance(self.cut))
+
 
 def to_spans(name: str, values: Iterable[Any]) -> Spans:
     """Return pairs of seconds, such as an array shaped (n, 2), as tuples of floats.

@@ -72,6 +72,11 @@ class GateReport:
     bleed: "BleedReport | None" = None
     """Bleed of the other tracks; None without other tracks."""
 
+    @property
+    def offset_s(self) -> float:
+        """Time of the first sample in seconds from the start of the recording."""
+        return 0.0
+
     def to_fields(self) -> dict[str, Any]:
         """Return the fields of this class by name, for a class that extends it."""
         return {field.name: getattr(self, field.name) for field in fields(GateReport)}

@@ -185,7 +185,7 @@ class GateSettings:
     reduction_db: float = 24.0
     noise: str | tuple[float, float] | None = None
     nonfinite: NonFinite = "refuse"
-    listen: Listen = "all"
+    listen: Listen = "voice"
     speech: bool = False
 
     def __post_init__(self) -> None:
@@ -561,6 +561,7 @@ PRESETS: Mapping[str, GateSettings] = MappingProxyType(
     {
         "voice": GateSettings(),
         "music": GateSettings(
+            listen="all",
             hysteresis_db=6,
             attack_ms=2,
             hold_ms=300,
@@ -570,6 +571,7 @@ PRESETS: Mapping[str, GateSettings] = MappingProxyType(
             reduction_db=12,
         ),
         "field": GateSettings(
+            listen="all",
             hysteresis_db=4,
             attack_ms=20,
             hold_ms=400,
@@ -579,6 +581,7 @@ PRESETS: Mapping[str, GateSettings] = MappingProxyType(
             reduction_db=18,
         ),
         "hard": GateSettings(
+            listen="all",
             hysteresis_db=0,
             min_closed_ms=0,
             min_open_ms=0,

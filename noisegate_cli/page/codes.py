@@ -1,4 +1,4 @@
-"""Integers that carry levels, scores and pictures to the page.
+"""Integers that carry levels, scores and spectrograms to the page.
 
 The page compares codes with the code of a threshold. Codes are rounded up, so that the comparison
 is exact for every threshold that is a whole number of steps: x > t is ⌈x⌉ > t for an integer t.
@@ -23,7 +23,7 @@ LEVEL_STEP_DB, LEVEL_OFFSET_DB = 0.005, -200.0
 SCORE_STEP, MAX_SCORE_CODE = 0.01, 32767
 """Scores have 16 bits and a sign: ±327, and the extremes stand for infinite scores."""
 
-PICTURE_DEPTH_DB, PICTURE_STEPS = 80.0, 40
+SPECTROGRAM_DEPTH_DB, SPECTROGRAM_STEPS = 80.0, 40
 """Range of the spectrogram below its loudest cell, and number of its shades."""
 
 
@@ -74,16 +74,18 @@ def encode_peaks(peaks: Peaks) -> NDArray[np.int8]:
     return np.asarray(np.rint(peaks / largest * 127), np.int8)
 
 
-def encode_picture(levels: BandLevels, loudest_db: float) -> NDArray[np.uint8]:
-    """Return the shades of a spectrogram, 0 to `PICTURE_STEPS`, of which `loudest_db` is the last.
+def encode_spectrogram(levels: BandLevels, loudest_db: float) -> NDArray[np.uint8]:
+    """Return the shades of a spectrogram; `loudest_db` has the last one, `SPECTROGRAM_STEPS`.
 
     Examples
     --------
-    >>> encode_picture(np.array([[-120.0, -60.0, -20.0]]), loudest_db=-20.0)
+    >>> encode_spectrogram(np.array([[-120.0, -60.0, -20.0]]), loudest_db=-20.0)
     array([[ 0, 20, 40]], dtype=uint8)
     """
-    shades = np.rint((levels - loudest_db + PICTURE_DEPTH_DB) * (PICTURE_STEPS / PICTURE_DEPTH_DB))
-    return np.asarray(np.clip(shades, 0, PICTURE_STEPS), np.uint8)
+    shades = np.rint(
+        (levels - loudest_db + SPECTROGRAM_DEPTH_DB) * (SPECTROGRAM_STEPS / SPECTROGRAM_DEPTH_DB)
+    )
+    return np.asarray(np.clip(shades, 0, SPECTROGRAM_STEPS), np.uint8)
 
 
 def pack_array(array: NDArray[Any]) -> str:

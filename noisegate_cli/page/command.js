@@ -10,6 +10,22 @@ function formatTime(seconds, digits = 2) {
   return hours ? `${hours}:${String(minutes % 60).padStart(2, "0")}:${s}` : `${minutes}:${s}`;
 }
 
+/** Return a position as a time in the file, in which the audio may begin later than the picture. */
+function formatPosition(data, seconds) {
+  return formatTime(seconds + data.offset_s);
+}
+
+/** Return the times of a stretch. */
+function formatSpan(data, { start, end }) {
+  return `${formatPosition(data, start)} to ${formatPosition(data, end)}`;
+}
+
+/** Return a level for a reader, with the minus sign of typography. */
+function formatLevel(db, digits = 0) {
+  return db.toFixed(digits).replace("-", "−");
+}
+
+/** Return a number for the command line and for fields. */
 function formatNumber(x) {
   return String(Math.round(x * 1000) / 1000);
 }
@@ -29,9 +45,10 @@ function formatCommand(data, settings, marks) {
   }
   if (settings.detector === "level") {
     words.push(`${flags.threshold}=${formatNumber(settings.threshold_db)}dB`);
+    if (settings.adaptive) words.push(flags.adaptive);
   }
   for (const mark of marks) {
-    words.push(`${flags[mark.kind]}=${formatTime(mark.start)}-${formatTime(mark.end)}`);
+    words.push(`${flags[mark.kind]}=${formatPosition(data, mark.start)}-${formatPosition(data, mark.end)}`);
   }
   return [...words, end].join(" ");
 }
@@ -48,5 +65,6 @@ function formatLabels(data, masks) {
     listStretches(data, mask).map((stretch) => [...stretch, masks.length > 1 ? `open ${gate + 1}` : "open"]),
   );
   rows.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-  return rows.map(([start, end, text]) => `${formatSeconds(start)}\t${formatSeconds(end)}\t${text}\n`).join("");
+  const format = (seconds) => formatSeconds(seconds + data.offset_s);
+  return rows.map(([start, end, text]) => `${format(start)}\t${format(end)}\t${text}\n`).join("");
 }

@@ -10,6 +10,8 @@ class CommandWords:
 
     start: str
     """The command, and the settings that the page can't change."""
+    not_previewed: str
+    """The options in `start` that the page can't play; empty if there are none."""
     end: str
     """The recording."""
     flags: Mapping[str, str]

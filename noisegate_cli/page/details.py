@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.frames.spectrogram import SpectrogramMeter
-from noisegate_cli.page.codes import encode_picture
-from noisegate_cli.page.survey import PICTURE_BANDS, Survey
+from noisegate_cli.page.codes import encode_spectrogram
+from noisegate_cli.page.survey import SPECTROGRAM_BANDS, Survey
 from noisegate_cli.samples import Samples
 
 MIN_COARSE_FRAMES = 4
@@ -22,8 +22,8 @@ class DetailCollector:
         self._frame_length = survey.timing.frame_length
         self.column = self._frame_length // 2
         """Samples in a column."""
-        self._is_needed = survey.picture_column > MIN_COARSE_FRAMES * self.column
-        self.pictures: list[NDArray[np.uint8]] = []
+        self._is_needed = survey.spectrogram_column > MIN_COARSE_FRAMES * self.column
+        self.spectrograms: list[NDArray[np.uint8]] = []
         """Shades of each stretch, shaped (columns, bands); empty if none is needed."""
 
     def watch(self, parts: Iterator[Samples]) -> Iterator[Samples]:
@@ -32,11 +32,11 @@ class DetailCollector:
             yield from parts
             return
         rate = self._survey.analysis.info.sample_rate
-        meter = SpectrogramMeter(rate, self._frame_length, 1, PICTURE_BANDS)
+        meter = SpectrogramMeter(rate, self._frame_length, 1, SPECTROGRAM_BANDS)
         columns, channels = [], self._survey.analysis.info.channels
         for part in parts:
             columns.append(meter.process(part))
             yield part
         columns.append(meter.process(np.zeros((0, channels), np.float32), last=True))
-        loudest_db = self._survey.picture_loudest_db
-        self.pictures.append(encode_picture(np.concatenate(columns), loudest_db))
+        loudest_db = self._survey.spectrogram_loudest_db
+        self.spectrograms.append(encode_spectrogram(np.concatenate(columns), loudest_db))

@@ -10,19 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.api.file_analysis import AnalysisReport
 from noisegate_cli.api.progress import ProgressCallback, scale_progress
-from noisegate_cli.errors import OutputError, SettingsError
-from noisegate_cli.files.document import write_document
-from noisegate_cli.files.output_target import is_same_file
+from noisegate_cli.errors import SettingsError
+from noisegate_cli.files.document import check_document, write_document
 from noisegate_cli.files.reader import AudioReader, open_reader
-from noisegate_cli.files.writer import check_overwrite
 from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE
 from noisegate_cli.gating.settings import PRESETS, GateSettings
 from noisegate_cli.json_values import to_json_value
 from noisegate_cli.page.codes import (
     LEVEL_OFFSET_DB,
     LEVEL_STEP_DB,
-    PICTURE_STEPS,
     SCORE_STEP,
+    SPECTROGRAM_STEPS,
     pack_array,
 )
 from noisegate_cli.page.command import CommandWords
@@ -30,13 +28,16 @@ from noisegate_cli.page.details import DetailCollector
 from noisegate_cli.page.moments import choose_stretches
 from noisegate_cli.page.sound import Sound, choose_max_whole_s, encode_stretches
 from noisegate_cli.page.survey import Survey, survey_recording
-from noisegate_cli.text import escape_unprintable, quote_path
+from noisegate_cli.text import escape_unprintable
 
 if TYPE_CHECKING:
     from noisegate_cli.files.pipes import RawFormat
 
 SCRIPTS = ("gate.js", "command.js", "sound.js", "picture.js", "panels.js", "inputs.js", "main.js")
 """Scripts of the page, in the order in which they depend on each other."""
+
+EXTENSIONS = ("html", "htm")
+"""File name extensions of a page."""
 
 CONTROLS = (
     "hysteresis_db",
@@ -61,10 +62,13 @@ def write_page(
     command: CommandWords,
     *,
     raw: "RawFormat | None" = None,
+    track: int | None = None,
     force: bool = False,
     progress: ProgressCallback = lambda _: None,
 ) -> AnalysisReport:
     """Write a page on which a person hears the recording at `path` and sets the gate.
+
+    The page plays the gate without a spectral gate and without exclusion of bleed between channels.
 
     Parameters
     ----------
@@ -73,11 +77,13 @@ def write_page(
     output
         The page, an HTML file without references to other files.
     settings
-        Settings with which the page begins. The threshold is automatic.
+        Settings with which the page begins.
     command
         Words of the command line that the page shows.
     raw
         Sample format of an input without a header.
+    track
+        Number of the audio track, from 1; None for the main one.
     force
         Whether to overwrite an existing page.
     progress
@@ -93,22 +99,19 @@ def write_page(
     AudioError
         If the recording can't be read or gated, or is too long for a page.
     OutputError
-        If the page can't be written, already exists, or is the recording.
+        If the page can't be written, already exists, or is a file that is read.
     SettingsError
-        If the settings have a spectral gate or an expander, or duck, which a page can't apply.
+        If the settings have an expander, or duck, which a page can't apply.
     """
-    if settings.spectral != "off":
-        raise SettingsError("a page does not support the spectral gate: omit spectral=True")
     if settings.duck:
         raise SettingsError("a page does not support ducking: omit duck=True")
     if settings.expands:
         raise SettingsError(f"a page does not support an expander: omit ratio={settings.ratio:g}")
-    if is_same_file(output, path):
-        raise OutputError(
-            f"{quote_path(output)} is the input, which is never overwritten: give another name"
-        )
-    check_overwrite(output, force)
-    with open_reader(path, raw, zero_nonfinite=settings.zero_nonfinite) as reader:
+    inputs = {"the input": path}
+    if settings.noise_file:
+        inputs["the recording of the noise"] = Path(settings.noise_file)
+    check_document(output, "page", EXTENSIONS, inputs, force)
+    with open_reader(path, raw, zero_nonfinite=settings.zero_nonfinite, track=track) as reader:
         assert isinstance(reader, AudioReader)  # because streaming is not allowed
         survey = survey_recording(reader, settings, scale_progress(progress, 0, SURVEY_SHARE))
         details = DetailCollector(survey)
@@ -163,11 +166,13 @@ def build_page_data(
 ) -> dict[str, Any]:
     """Return all that the scripts of the page need, as JSON-compatible data."""
     info, timing = survey.analysis.info, survey.timing
+    settings = survey.analysis.settings
     data = {
         "name": escape_unprintable(info.path.name),
         "sample_rate": info.sample_rate,
         "channels": info.channels,
         "samples": info.samples,
+        "offset_s": info.offset_s,
         "frames": len(survey.levels),
         "gates": survey.levels.shape[1],
         "frame_length": timing.frame_length,
@@ -177,25 +182,33 @@ def build_page_data(
         "score_step": SCORE_STEP,
         "open_above": OPEN_ABOVE,
         "close_below": CLOSE_BELOW,
-        "settings": _controls(survey.analysis.settings, survey.range_db),
-        "threshold_db": survey.threshold_db,
+        "settings": _controls(settings, survey.range_db)
+        | {
+            "detector": "level" if survey.uses_level else "auto",
+            "threshold_db": survey.threshold_db,
+            "adaptive": survey.uses_level and settings.adaptive,
+        },
+        "drift_db": survey.drift.drift_db.round(3),
+        "drift_step": survey.drift.step,
         "presets": {
-            name: _controls(preset, preset.closed_range_db) for name, preset in PRESETS.items()
+            name: _controls(preset, preset.closed_range_db)
+            for name in PRESETS
+            for preset in [GateSettings.preset(name, spectral=settings.spectral != "off")]
         },
         "moments": survey.moments,
         "unit": survey.unit,
         "command": command,
         "peak_span": survey.peak_span,
-        "picture_column": survey.picture_column,
-        "picture_bands": survey.picture.shape[1],
-        "picture_steps": PICTURE_STEPS,
-        "picture_edges_hz": survey.picture_edges_hz.round(1),
+        "spectrogram_column": survey.spectrogram_column,
+        "spectrogram_bands": survey.spectrogram.shape[1],
+        "spectrogram_steps": SPECTROGRAM_STEPS,
+        "spectrogram_edges_hz": survey.spectrogram_edges_hz.round(1),
         "sounds": sounds,
         "levels": pack_array(survey.levels.T),
         "scores": pack_array(survey.scores.T),
         "peaks": pack_array(survey.peaks),
-        "picture": pack_array(survey.picture),
-        "details": list(map(pack_array, details.pictures)),
+        "spectrogram": pack_array(survey.spectrogram),
+        "details": list(map(pack_array, details.spectrograms)),
         "detail_column": details.column,
     }
     value: dict[str, Any] = to_json_value(data)

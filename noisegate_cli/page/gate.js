@@ -1,6 +1,8 @@
 // The law of the gate, as in the Python modules gating/gain/mask.py, gating/gain/envelope.py and
 // gating/gain/overlap_add.py: hysteresis, minimum durations, hold, marked stretches, gains.
 
+const MIN_MARK_S = 0.005; // Marks are rounded to hundredths.
+
 /** Round to the nearest integer, and halves to even, as Python does. */
 function roundHalfEven(x) {
   const rounded = Math.round(x);
@@ -18,6 +20,29 @@ function computeTiming(data, settings) {
     attack: settings.attack_ms * framesPerMs,
     release: settings.release_ms * framesPerMs,
   };
+}
+
+/** Return the drift of the noise floor at a frame in dB: linear between the centers of the steps. */
+function computeDrift(data, frame) {
+  const { drift_db: drift, drift_step: step } = data;
+  const position = Math.max(0, Math.min(drift.length - 1, frame / step - 0.5));
+  const below = Math.max(0, Math.min(Math.floor(position), drift.length - 2));
+  const above = Math.min(below + 1, drift.length - 1);
+  return drift[below] + (position - below) * (drift[above] - drift[below]);
+}
+
+/** Return the codes of the levels without the drift of the noise floor, computed once. */
+function listAdaptiveLevels(data) {
+  data.adaptiveLevels ??= data.levels.map((codes) =>
+    Float32Array.from(codes, (code, k) => code - computeDrift(data, k) / data.level_step_db),
+  );
+  return data.adaptiveLevels;
+}
+
+/** Return the values of each gate that the thresholds are compared with. */
+function listDetectorValues(data, settings) {
+  if (settings.detector === "auto") return data.scores;
+  return settings.adaptive ? listAdaptiveLevels(data) : data.levels;
 }
 
 /** Return the codes above which the gate opens, and at or below which it closes. */
@@ -75,6 +100,16 @@ function findFramesWithin({ start, end }, data) {
   return [Math.floor((first - half) / data.hop_length) + 1, Math.ceil((last + half) / data.hop_length)];
 }
 
+/** Return the marks with one more; they don't overlap, so that their order doesn't matter. */
+function insertMark(marks, mark) {
+  const rest = marks.flatMap((m) => [
+    { ...m, end: Math.min(m.end, mark.start) },
+    { ...m, start: Math.max(m.start, mark.end) },
+  ]);
+  const kept = rest.filter((m) => m.end - m.start > MIN_MARK_S);
+  return [...kept, mark].sort((a, b) => a.start - b.start);
+}
+
 /** Close the cut stretches, with the fades outside, and open the kept ones, which have priority. */
 function applyMarks(mask, marks, timing, data) {
   const fill = (value, first, after) => {
@@ -95,8 +130,7 @@ function applyMarks(mask, marks, timing, data) {
 function computeMasks(data, settings, marks = []) {
   const timing = computeTiming(data, settings);
   const [openAbove, closeBelow] = computeThresholdCodes(data, settings);
-  const values = settings.detector === "auto" ? data.scores : data.levels;
-  return values.map((gateValues) => {
+  return listDetectorValues(data, settings).map((gateValues) => {
     const mask = applyHysteresis(gateValues, openAbove, closeBelow);
     invertShortRuns(mask, 0, timing.minClosed);
     invertShortRuns(mask, 1, timing.minOpen);

@@ -32,13 +32,19 @@ function listenToControls(page) {
     page.announce(`Preset ${preset}.`);
     page.update();
   });
+  on("adaptive", "change", (event) => {
+    page.state.settings.adaptive = event.target.checked;
+    page.update();
+  });
   on("reset", "click", () => {
     page.state.settings = page.createSettings();
     page.update();
   });
   for (const id of ["from", "to"]) {
     on(id, "change", () => {
-      if ($("from").value && $("to").value) page.select(Number($("from").value), Number($("to").value));
+      const [start, end] = [$("from").value, $("to").value];
+      const { offset_s: offset } = page.data;
+      if (start && end) page.select(Number(start) - offset, Number(end) - offset);
     });
   }
   for (const radio of document.getElementsByName("listen")) {
@@ -58,8 +64,11 @@ function listenToControls(page) {
 }
 
 function isNearThreshold(page, event, reach) {
-  const y = event.clientY - $("view").getBoundingClientRect().top;
-  return Math.abs(y - page.picture.yOfLevel(page.state.settings.threshold_db)) <= reach;
+  const { left, top } = $("view").getBoundingClientRect();
+  const { picture, state } = page;
+  const time = picture.timeAt(event.clientX - left, state.view);
+  const level = state.settings.threshold_db + picture.driftAt(time, state.settings);
+  return Math.abs(event.clientY - top - picture.yOfLevel(level)) <= reach;
 }
 
 function listenToPointer(page) {
@@ -80,8 +89,9 @@ function listenToPointer(page) {
     if (!drag) {
       view.style.cursor = isNearThreshold(page, event, 8) ? "ns-resize" : "crosshair";
     } else if (drag.isThreshold) {
-      const level = Math.max(-100, Math.min(0, page.picture.levelAtY(offset(event)[1])));
-      page.changeSetting("threshold_db", level);
+      const { picture, state } = page;
+      const level = picture.levelAtY(offset(event)[1]) - picture.driftAt(timeAt(event), state.settings);
+      page.changeSetting("threshold_db", Math.max(-100, Math.min(0, level)));
     } else if (drag.moved || Math.abs(event.clientX - drag.x) > 4) {
       drag.moved = true;
       page.select(drag.time, timeAt(event));

@@ -4,7 +4,6 @@ const MOMENT_S = 1.5;
 const MOMENT_REACH_S = 0.3;
 const MAX_ANSWER_S = 3;
 const MIN_VIEW_S = 0.05;
-const MIN_MARK_S = 0.005; // Marks are rounded to hundredths.
 
 const $ = (id) => document.getElementById(id);
 
@@ -27,8 +26,8 @@ async function unpackTracks(data) {
   data.levels = split(await unpack(data.levels, Uint16Array));
   data.scores = split(await unpack(data.scores, Int16Array));
   data.peaks = await unpack(data.peaks, Int8Array);
-  const pictures = [data.picture, ...data.details].map((text) => unpack(text, Uint8Array));
-  [data.picture, ...data.details] = await Promise.all(pictures);
+  const shades = [data.spectrogram, ...data.details].map((text) => unpack(text, Uint8Array));
+  [data.spectrogram, ...data.details] = await Promise.all(shades);
 }
 
 /** Return the preset from which the settings differ least. */
@@ -59,6 +58,7 @@ class Page {
     this.showFacts();
     this.controls = new ControlPanel(this);
     this.moments = new MomentList(this);
+    this.marks = new MarkList(this);
     createKeys();
     listenToControls(this);
     listenToPointer(this);
@@ -67,13 +67,7 @@ class Page {
   }
 
   createSettings() {
-    const { data } = this;
-    return {
-      preset: findPreset(data),
-      detector: "auto",
-      threshold_db: data.threshold_db,
-      ...data.settings,
-    };
+    return { preset: findPreset(this.data), ...this.data.settings };
   }
 
   // Computing
@@ -95,7 +89,7 @@ class Page {
     this.showSummary();
     this.controls.show();
     this.moments.show();
-    this.showMarks();
+    this.marks.show();
     this.refreshSound();
     this.draw();
   }
@@ -104,20 +98,9 @@ class Page {
   refreshSound() {
     this.refreshTimer ??= setTimeout(() => {
       this.refreshTimer = null;
-      this.matchingGain = this.state.match ? this.computeMatchingGain() : 1;
+      this.matchingGain = this.state.match ? computeMatchingGain(this.data, this.state) : 1;
       this.player.refresh();
     }, 60);
-  }
-
-  computeMatchingGain() {
-    const { data, state } = this;
-    const frame = (seconds) => Math.round((seconds * data.sample_rate) / data.hop_length);
-    const levelAt = (k) => {
-      const code = Math.max(...data.levels.map((levels) => levels[k]));
-      return code ? 10 ** ((data.level_offset_db + data.level_step_db * code) / 20) : 0;
-    };
-    const [start, end] = [Math.max(0, frame(state.view.start)), Math.min(data.frames, frame(state.view.end))];
-    return computeMatchingGain(state.listen, state.gains[0], levelAt, start, end);
   }
 
   /** Return the factor of a channel as a function of time. */
@@ -168,6 +151,9 @@ class Page {
     if (audible < this.duration - 0.1) facts.push(`${formatTime(audible, 0)} of its audio on this page`);
     $("facts").textContent = facts.join(", ");
     $("seek").max = this.duration.toFixed(2);
+    const options = data.command.not_previewed;
+    $("limits").hidden = !options;
+    $("limits").textContent = `This page plays the gate without ${options}. The command contains it.`;
   }
 
   showSummary() {
@@ -182,7 +168,7 @@ class Page {
 
   showPosition() {
     const { position } = this.state;
-    const text = `${formatTime(position)}, ${this.isOpenAt(position) ? "open" : "closed"}`;
+    const text = `${formatPosition(this.data, position)}, ${this.isOpenAt(position) ? "open" : "closed"}`;
     if ($("position").value === text) return;
     $("position").value = text;
     $("seek").value = position;
@@ -194,7 +180,7 @@ class Page {
     this.draw();
   }
 
-  /** Compute the gate again before the next picture. */
+  /** Compute the gate again before the page is drawn. */
   requestUpdate() {
     if (this.isUpdating) return;
     this.isUpdating = true;
@@ -253,8 +239,8 @@ class Page {
   select(start, end) {
     const clip = (time) => Math.max(0, Math.min(this.duration, time));
     this.state.selection = { start: clip(Math.min(start, end)), end: clip(Math.max(start, end)) };
-    $("from").value = this.state.selection.start.toFixed(2);
-    $("to").value = this.state.selection.end.toFixed(2);
+    $("from").value = (this.state.selection.start + this.data.offset_s).toFixed(2);
+    $("to").value = (this.state.selection.end + this.data.offset_s).toFixed(2);
     this.draw();
   }
 
@@ -274,18 +260,12 @@ class Page {
     this.clearSelection();
   }
 
-  /** Add a mark; marks don't overlap, so that their order doesn't matter. */
   addMark(start, end, kind) {
     const round = (time) => Math.round(Math.max(0, Math.min(this.duration, time)) * 100) / 100;
     const mark = { start: round(start), end: round(end), kind };
     if (mark.start >= mark.end) return;
-    const rest = this.state.marks.flatMap((m) => [
-      { ...m, end: Math.min(m.end, mark.start) },
-      { ...m, start: Math.max(m.start, mark.end) },
-    ]);
-    const kept = rest.filter((m) => m.end - m.start > MIN_MARK_S);
-    this.state.marks = [...kept, mark].sort((a, b) => a.start - b.start);
-    this.announce(`${kind === "keep" ? "Kept" : "Cut"}: ${formatTime(mark.start)} to ${formatTime(mark.end)}.`);
+    this.state.marks = insertMark(this.state.marks, mark);
+    this.announce(`${kind === "keep" ? "Kept" : "Cut"}: ${formatSpan(this.data, mark)}.`);
     this.update();
   }
 
@@ -293,20 +273,6 @@ class Page {
     this.state.marks = this.state.marks.filter((m) => m !== mark);
     this.announce("The mark was removed.");
     this.update();
-  }
-
-  showMarks() {
-    const items = this.state.marks.map((mark) => {
-      const text = `${mark.kind} ${formatTime(mark.start)} to ${formatTime(mark.end)}`;
-      const remove = create("button", { type: "button", textContent: "Remove" });
-      remove.setAttribute("aria-label", `Remove: ${text}`);
-      remove.addEventListener("click", () => {
-        this.removeMark(mark);
-        $("keep").focus();
-      });
-      return create("li", {}, create("div", {}, text, remove));
-    });
-    $("marks").replaceChildren(...items);
   }
 
   // Playing and moving
@@ -320,13 +286,15 @@ class Page {
         return;
       }
       start = next.start_s;
-      this.announce(`The page has no audio there. Playback starts at ${formatTime(start)}.`);
+      this.announce(`The page has no audio there. Playback starts at ${formatPosition(this.data, start)}.`);
     }
+    const timer = setTimeout(() => this.announce("The audio output of this browser does not start."), 2000);
     try {
       await this.player.play(start, until);
     } catch (error) {
       this.announce(`This browser can't play the sound: ${error.message}`);
     }
+    clearTimeout(timer);
     this.showPlayState();
   }
 

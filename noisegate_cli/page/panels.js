@@ -1,4 +1,4 @@
-// The controls of the settings, and the list of the moments.
+// The controls of the settings, and the lists of the moments and the marks.
 
 const CONTROL_TABLE = [
   ["threshold_db", "Threshold", "dBFS", -100, 0, 0.1],
@@ -55,6 +55,8 @@ class ControlPanel {
     $("mute").checked = settings.range_db === null;
     $("range_db").disabled = $("range_db_number").disabled = settings.range_db === null;
     $("hysteresis_db").disabled = $("hysteresis_db_number").disabled = settings.detector === "auto";
+    $("adaptive").checked = settings.adaptive;
+    $("adaptive").disabled = settings.detector === "auto";
     $("preset").value = settings.preset;
     for (const radio of document.getElementsByName("detector")) {
       radio.checked = radio.value === settings.detector;
@@ -71,7 +73,7 @@ class MomentList {
       go.addEventListener("click", () => page.goToMoment(index));
       const answers = ["keep", "cut"].map((kind) => {
         const button = create("button", { type: "button", textContent: kind === "keep" ? "Keep" : "Cut" });
-        button.setAttribute("aria-label", `${button.textContent} at ${formatTime(moment.time)}`);
+        button.setAttribute("aria-label", `${button.textContent} at ${formatPosition(page.data, moment.time)}`);
         button.addEventListener("click", () => page.answerMoment(moment, kind));
         return [kind, button];
       });
@@ -87,7 +89,7 @@ class MomentList {
       const distance = this.page.data.unit ? `${size} ${this.page.data.unit}` : `score ${size}`;
       return `${kind}, ${distance} ${side} the threshold`;
     }
-    if (kind === "loudest") return `loudest, ${formatNumber(value).replace("-", "−")} dBFS`;
+    if (kind === "loudest") return `loudest, ${formatLevel(value, 1)} dBFS`;
     return `${kind === "decay" ? "decay" : "attack"} cut off, ${value.toFixed(0)} dB above the pause`;
   }
 
@@ -95,9 +97,31 @@ class MomentList {
     const { page } = this;
     for (const { moment, go, answers } of this.items) {
       const state = page.isOpenAt(moment.time) ? "open" : "closed";
-      go.textContent = `${formatTime(moment.time)}: ${this.describe(moment)} (now ${state})`;
+      go.textContent = `${formatPosition(page.data, moment.time)}: ${this.describe(moment)} (now ${state})`;
       const mark = page.state.marks.find((m) => m.start <= moment.time && moment.time < m.end);
       for (const [kind, button] of answers) button.setAttribute("aria-pressed", mark?.kind === kind);
     }
+  }
+}
+
+/** The marked stretches, each with a button that removes it. */
+class MarkList {
+  constructor(page) {
+    this.page = page;
+  }
+
+  show() {
+    const { page } = this;
+    const items = page.state.marks.map((mark) => {
+      const text = `${mark.kind} ${formatSpan(page.data, mark)}`;
+      const remove = create("button", { type: "button", textContent: "Remove" });
+      remove.setAttribute("aria-label", `Remove: ${text}`);
+      remove.addEventListener("click", () => {
+        page.removeMark(mark);
+        $("keep").focus();
+      });
+      return create("li", {}, create("div", {}, text, remove));
+    });
+    $("marks").replaceChildren(...items);
   }
 }

@@ -9,20 +9,20 @@ const AXIS_HEIGHT = 18;
 const SCORE_RANGE = [-1, 1.4];
 
 /** Return an image of a spectrogram, one pixel for each column and band. */
-function createSpectrogramImage(data, picture, scheme) {
-  const bands = data.picture_bands;
-  const columns = picture.length / bands;
+function createSpectrogramImage(data, shades, scheme) {
+  const bands = data.spectrogram_bands;
+  const columns = shades.length / bands;
   const canvas = document.createElement("canvas");
   canvas.width = columns;
   if (!columns) return canvas;
   canvas.height = bands;
   const context = canvas.getContext("2d");
   const image = context.createImageData(columns, bands);
-  const palette = createPalette(SHADES[scheme], data.picture_steps);
+  const palette = createPalette(SHADES[scheme], data.spectrogram_steps);
   for (let column = 0; column < columns; column++) {
     for (let band = 0; band < bands; band++) {
-      const shade = palette[picture[column * bands + band]];
-      image.data.set(shade, 4 * ((bands - 1 - band) * columns + column));
+      const color = palette[shades[column * bands + band]];
+      image.data.set(color, 4 * ((bands - 1 - band) * columns + column));
     }
   }
   context.putImageData(image, 0, 0);
@@ -46,7 +46,7 @@ class Picture {
     this.canvas = canvas;
     this.levelRange = this.findLevelRange();
     this.applyScheme();
-    this.layOut(true);
+    this.layOut();
   }
 
   /** Take the colors of the page, and draw the image of the spectrogram in them. */
@@ -59,12 +59,12 @@ class Picture {
     );
     const scheme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
     const { data } = this;
-    const create = (picture) => createSpectrogramImage(data, picture, scheme);
+    const create = (shades) => createSpectrogramImage(data, shades, scheme);
     const rate = data.sample_rate;
     this.spectrograms = [
-      { image: create(data.picture), start: 0, columnS: data.picture_column / rate },
-      ...data.details.map((picture, index) => ({
-        image: create(picture),
+      { image: create(data.spectrogram), start: 0, columnS: data.spectrogram_column / rate },
+      ...data.details.map((shades, index) => ({
+        image: create(shades),
         start: data.sounds[index].start_s,
         columnS: data.detail_column / rate,
       })),
@@ -80,7 +80,7 @@ class Picture {
   }
 
   /** Fit the canvas to its size on the screen, and place the lanes. */
-  layOut(withScore) {
+  layOut() {
     const { canvas } = this;
     const ratio = window.devicePixelRatio || 1;
     const [width, height] = [canvas.clientWidth, canvas.clientHeight];
@@ -90,7 +90,7 @@ class Picture {
     }
     this.context = canvas.getContext("2d");
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    const rows = withScore ? { wave: 3, level: 4, score: 2, mel: 4 } : { wave: 3, level: 5, mel: 5 };
+    const rows = { wave: 3, level: 4, score: 2, spectrogram: 4 };
     const total = Object.values(rows).reduce((sum, row) => sum + row, 0);
     const free = height - AXIS_HEIGHT - GAP * (Object.keys(rows).length - 1);
     this.lanes = {};
@@ -118,9 +118,15 @@ class Picture {
     return high - ((y - top) / height) * (high - low);
   }
 
+  /** Return how much an adaptive threshold is above its median at a time, in dB. */
+  driftAt(time, settings) {
+    const { sample_rate: rate, hop_length: hop } = this.data;
+    return settings.adaptive ? computeDrift(this.data, (time * rate) / hop) : 0;
+  }
+
   /** Draw everything for the state of the page. */
   draw(state) {
-    this.layOut(state.settings.detector === "auto");
+    this.layOut();
     const { context, colors, lanes, width } = this;
     const { start, end } = state.view;
     this.x = (seconds) => ((seconds - start) / (end - start)) * width;
@@ -136,10 +142,10 @@ class Picture {
     this.drawWaveform(state);
     this.drawClosed(state);
     this.drawLevels(state);
-    if (lanes.score) this.drawScores(state);
+    this.drawScores(state);
     this.drawMarks(state);
     this.drawThreshold(state);
-    this.drawNames();
+    this.drawNames(state);
     this.drawCursor(state);
   }
 
@@ -150,8 +156,9 @@ class Picture {
     const step = steps.find((s) => s >= wanted) ?? 7200;
     const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
     context.font = "11px system-ui, sans-serif";
-    for (let n = Math.ceil(view.start / step); n * step <= view.end; n++) {
-      const x = this.x(n * step);
+    const { offset_s: offset } = this.data;
+    for (let n = Math.ceil((view.start + offset) / step); n * step <= view.end + offset; n++) {
+      const x = this.x(n * step - offset);
       context.fillStyle = colors.grid;
       context.fillRect(x, AXIS_HEIGHT - 4, 1, 4);
       context.fillStyle = colors.muted;
@@ -161,7 +168,7 @@ class Picture {
 
   drawSpectrogram() {
     const { context, data, lanes, width } = this;
-    const { top, height } = lanes.mel;
+    const { top, height } = lanes.spectrogram;
     context.save();
     context.beginPath();
     context.rect(0, top, width, height);
@@ -176,7 +183,7 @@ class Picture {
     }
     context.restore();
     for (const hz of [250, 1000, 4000, 16000]) {
-      const edges = data.picture_edges_hz;
+      const edges = data.spectrogram_edges_hz;
       const band = edges.findIndex((edge) => edge >= hz);
       if (band <= 0) continue;
       const share = (band - 1 + (hz - edges[band - 1]) / (edges[band] - edges[band - 1])) / (edges.length - 1);
@@ -233,7 +240,7 @@ class Picture {
       if (closed === shade && x < width) continue;
       if (shade > 0) {
         context.globalAlpha = shade;
-        for (const name of ["wave", "mel"]) {
+        for (const name of ["wave", "spectrogram"]) {
           context.fillRect(start, lanes[name].top, x - start, lanes[name].height);
         }
       }
@@ -253,7 +260,7 @@ class Picture {
       if (level <= this.levelRange[0] || level >= this.levelRange[1]) continue;
       this.context.fillStyle = this.colors.grid;
       this.context.fillRect(0, this.yOfLevel(level), this.width, 1);
-      this.drawText(`${level} dB`, this.width - 4, this.yOfLevel(level) - 2, "right");
+      this.drawText(`${formatLevel(level)} dB`, this.width - 4, this.yOfLevel(level) - 2, "right");
     }
     this.drawTrack(view, data.levels, (code) => this.yOfLevel(db(code)), this.colors.level);
   }
@@ -311,8 +318,9 @@ class Picture {
       context.strokeStyle = colors.threshold;
       context.lineWidth = 2;
       context.beginPath();
-      context.moveTo(0, this.yOfLevel(db));
-      context.lineTo(width, this.yOfLevel(db));
+      for (let x = 0; x <= width; x += settings.adaptive ? 2 : Math.max(1, width)) {
+        context.lineTo(x, this.yOfLevel(db + this.driftAt(this.timeAtPixel(x), settings)));
+      }
       context.stroke();
     };
     line(settings.threshold_db, 1, isLevel ? [] : [6, 6]);
@@ -322,13 +330,14 @@ class Picture {
     context.globalAlpha = 1;
     context.setLineDash([]);
     const hint = isLevel ? "" : " (not used: drag to use it)";
-    const text = `threshold ${settings.threshold_db.toFixed(1)} dBFS${hint}`;
-    this.drawText(text, 6, Math.max(this.lanes.level.top + 24, this.yOfLevel(settings.threshold_db) - 5));
+    const text = `threshold ${formatLevel(settings.threshold_db, 1)} dBFS${hint}`;
+    const y = this.yOfLevel(settings.threshold_db + this.driftAt(this.start, settings));
+    this.drawText(text, 6, Math.max(this.lanes.level.top + 24, y - 5));
   }
 
   drawMarks({ marks, selection }) {
     const { context, colors, lanes } = this;
-    const bottom = lanes.mel.top + lanes.mel.height;
+    const bottom = lanes.spectrogram.top + lanes.spectrogram.height;
     const shade = (start, end, color, alpha) => {
       context.globalAlpha = alpha;
       context.fillStyle = color;
@@ -343,14 +352,15 @@ class Picture {
     if (selection) shade(selection.start, selection.end, colors.select, 0.3);
   }
 
-  drawNames() {
-    const names = { wave: "Waveform", level: "Level", score: "Score of the automatic detector", mel: "Spectrogram" };
+  drawNames({ settings }) {
+    const names = { wave: "Waveform", level: "Level", spectrogram: "Spectrogram" };
+    names.score = `Score of the automatic detector${settings.detector === "auto" ? "" : " (not used)"}`;
     for (const [lane, { top }] of Object.entries(this.lanes)) this.drawText(names[lane], 6, top + 12);
   }
 
   drawCursor({ position, moments }) {
     const { context, colors, lanes, width } = this;
-    const bottom = lanes.mel.top + lanes.mel.height;
+    const bottom = lanes.spectrogram.top + lanes.spectrogram.height;
     context.fillStyle = colors.cursor;
     for (const moment of moments) {
       const x = this.x(moment.time);

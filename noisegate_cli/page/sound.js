@@ -165,13 +165,14 @@ class Player {
   renderChunk(sound, buffer, time, length) {
     const rate = this.context.sampleRate;
     const chunk = this.context.createBuffer(buffer.numberOfChannels, length, rate);
-    const first = Math.round((time - sound.start_s) * rate);
+    // Browsers remove the delay of the codec from the beginning with more or less precision.
+    const first = buffer.length - Math.round((sound.end_s - time) * rate);
     for (let channel = 0; channel < buffer.numberOfChannels; channel++) {
       const factor = this.getFactor(channel);
       const input = buffer.getChannelData(channel);
       const output = chunk.getChannelData(channel);
       for (let i = 0; i < length; i++) {
-        const value = (input[first + i] || 0) * factor(sound.start_s + (first + i) / rate);
+        const value = (input[first + i] || 0) * factor(time + i / rate);
         output[i] = Math.max(-1, Math.min(1, value));
       }
     }
@@ -179,17 +180,16 @@ class Player {
   }
 }
 
-/**
- * Return the factor that makes what is heard as loud as the recording between two frames.
- *
- * @param levels Function frame => linear level; `gains` are those of the gate.
- */
-function computeMatchingGain(listen, gains, levelAt, start, end) {
+/** Return the factor that makes what is heard as loud as the recording in the view. */
+function computeMatchingGain(data, { gains, listen, view }) {
+  const frame = (seconds) => Math.round((seconds * data.sample_rate) / data.hop_length);
+  const end = Math.min(data.frames, frame(view.end));
   let before = 0;
   let heard = 0;
-  for (let k = start; k < end; k++) {
-    const power = levelAt(k) ** 2;
-    const gain = listen === "removed" ? 1 - gains[k] : listen === "after" ? gains[k] : 1;
+  for (let k = Math.max(0, frame(view.start)); k < end; k++) {
+    const code = Math.max(...data.levels.map((levels) => levels[k]));
+    const power = code ? 10 ** ((data.level_offset_db + data.level_step_db * code) / 10) : 0;
+    const gain = { before: 1, after: gains[0][k], removed: 1 - gains[0][k] }[listen];
     before += power;
     heard += power * gain ** 2;
   }

@@ -30,6 +30,10 @@ OPUS_RATES_HZ = (8000, 12000, 16000, 24000, 48000)
 OPUS_BITS_PER_S = 64_000
 """Bit rate of a channel. Its artifacts are inaudible in speech, and far below what a gate does."""
 
+LEAD_IN_SAMPLES = 1024
+"""Samples of the part before that a part begins with. Browsers remove the delay of Opus from the
+beginning to different precision: the page finds the samples from the end of a part."""
+
 MAX_SOUND_CHANNELS = 2
 
 PART_SAMPLES = 1 << 16
@@ -78,9 +82,15 @@ def encode_stretches(
     length_s = sum(end - start for start, end in stretches)
     is_lossless = length_s * rate * channels <= MAX_FLAC_SAMPLES
     spans = [span for stretch in stretches for span in _split_stretch(stretch, rate)]
+    lead_in: list[Samples] = []
+    previous_end = 0
     for (start, end), parts in _cut_spans(blocks, spans):
+        if start != previous_end:
+            lead_in.clear()
+        previous_end = end
         encoder = _encode_flac if is_lossless else _encode_opus
-        encoded_rate, octets = encoder(map(_mix_channels, watch(parts)), rate, channels)
+        extended = watch(parts) if is_lossless else _extend_part(watch(parts), lead_in)
+        encoded_rate, octets = encoder(map(_mix_channels, extended), rate, channels)
         yield Sound(
             start / rate, end / rate, channels, encoded_rate, base64.b64encode(octets).decode()
         )
@@ -125,6 +135,15 @@ def _split_at(blocks: Blocks, edges: Sequence[int]) -> Iterator[Samples]:
         cuts |= set(range(PART_SAMPLES, len(block), PART_SAMPLES))
         yield from filter(len, np.split(block, sorted(cuts)))
         position += len(block)
+
+
+def _extend_part(samples: Iterator[Samples], lead_in: list[Samples]) -> Iterator[Samples]:
+    """Yield `lead_in` and the samples of a part, and replace `lead_in` by the end of the part."""
+    yield from lead_in
+    lead_in.clear()
+    for block in samples:
+        yield block
+        lead_in[:] = [block[-LEAD_IN_SAMPLES:].copy()]
 
 
 def _mix_channels(samples: Samples) -> NDArray[np.float32]:

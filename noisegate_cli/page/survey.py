@@ -1,31 +1,39 @@
-"""Read a recording twice, and measure all that the page shows and needs to gate it."""
+"""Read a recording, and measure all that the page shows and needs to gate it."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.api.file_analysis import AnalysisReport
+from noisegate_cli.api.first_pass import measure
+from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span
+from noisegate_cli.api.outputs import warn_ignored_channels
 from noisegate_cli.api.progress import (
     FIRST_PASS_SHARE,
     ProgressCallback,
     report_progress,
     scale_progress,
 )
+from noisegate_cli.api.sources import FileSource
 from noisegate_cli.errors import SignalError
-from noisegate_cli.files.reader import AudioReader, add_path_to_errors
-from noisegate_cli.gating.analysis import Analyzer
-from noisegate_cli.gating.block_processor import process_all
-from noisegate_cli.gating.cutoffs import CutoffAudit, CutoffReport
+from noisegate_cli.files.reader import AudioReader
+from noisegate_cli.gating.cutoffs import Cutoff, CutoffAudit
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector
 from noisegate_cli.gating.detection.level_detector import LevelDetector
+from noisegate_cli.gating.detection.rule import AdaptiveThreshold
 from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE
+from noisegate_cli.gating.detection.threshold import suggest_threshold
+from noisegate_cli.gating.frames.level_track import LevelTrack
 from noisegate_cli.gating.frames.peaks import PeakMeter, Peaks
 from noisegate_cli.gating.frames.spectrogram import BandLevels, SpectrogramMeter
-from noisegate_cli.gating.gain.mask import GateMask
+from noisegate_cli.gating.gain.mask import DetectorValues, GateMask
+from noisegate_cli.gating.level_report import LevelReport
+from noisegate_cli.gating.parsing import AUTO
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.timing import Timing
 from noisegate_cli.page.codes import (
@@ -34,24 +42,27 @@ from noisegate_cli.page.codes import (
     decode_scores,
     encode_levels,
     encode_peaks,
-    encode_picture,
     encode_scores,
+    encode_spectrogram,
 )
 from noisegate_cli.page.moments import Moment, find_unsure_moments
-from noisegate_cli.samples import Samples, to_db
+from noisegate_cli.samples import Samples, from_db, select_channels, to_db
 
 MAX_PAGE_FRAMES = 4_000_000
-"""Twelve hours at 44.1 kHz. They take 16 MB in memory, and 20 MB on the page."""
+"""Twelve hours at 44.1 kHz, which take about 20 MB on the page."""
 
 MAX_PEAK_SPANS, MAX_COLUMNS = 200_000, 16_000
 PEAK_SPANS_PER_S = 250
-PICTURE_BANDS = 80
+SPECTROGRAM_BANDS = 80
 
 MAX_MARKED_CUTOFFS = 5
 """Number of the worst cut-offs that are moments of the page."""
 
 DEFAULT_THRESHOLD_DB = -40.0
 """Where the threshold line begins if the analysis suggests none and hears no noise."""
+
+MIN_THRESHOLD_DB = -120.0
+"""Lowest threshold with which a page begins."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -62,8 +73,12 @@ class Survey:
     timing: Timing
     range_db: float
     """Gain of the closed gate in dB, also if it results from a target floor."""
+    uses_level: bool
+    """Whether the page begins with a threshold, and not with the automatic detector."""
     threshold_db: float
     """Where the threshold line begins, in dBFS."""
+    drift: AdaptiveThreshold
+    """Drift of the noise floor, which an adaptive threshold follows."""
     levels: NDArray[np.uint16]
     """Codes of the levels that a threshold is compared with, shaped (frames, gates)."""
     scores: NDArray[np.int16]
@@ -72,13 +87,13 @@ class Survey:
     """Lowest and highest sample of each span relative to the largest peak, shaped (spans, 2)."""
     peak_span: int
     """Samples in a span."""
-    picture: NDArray[np.uint8]
+    spectrogram: NDArray[np.uint8]
     """Shades of the spectrogram, shaped (columns, bands)."""
-    picture_column: int
+    spectrogram_column: int
     """Samples in a column of the spectrogram."""
-    picture_loudest_db: float
+    spectrogram_loudest_db: float
     """Loudest level in the spectrogram, which has the last shade."""
-    picture_edges_hz: NDArray[np.float64]
+    spectrogram_edges_hz: NDArray[np.float64]
     moments: tuple[Moment, ...]
     """Moments to hear: those of which the gate is least sure, cut-offs, the loudest one."""
     unit: str
@@ -93,96 +108,169 @@ class Survey:
 def survey_recording(
     reader: AudioReader, settings: GateSettings, progress: ProgressCallback
 ) -> Survey:
-    """Measure a recording in two passes; `settings` have the automatic threshold.
+    """Measure a recording in two passes; in three if the settings are not those of the page.
 
     Raises
     ------
     AudioError
         If the recording can't be gated, or is too long for a page; the message quotes the path.
     """
-    info = reader.info
-    with add_path_to_errors(info.path):
-        with reader.reopen() as first:
-            first_pass = scale_progress(progress, 0.0, FIRST_PASS_SHARE)
-            blocks = report_progress(first.blocks(), info.samples, first_pass)
-            analyzer = Analyzer(settings, info.sample_rate, info.channels, info.samples)
-            process_all(analyzer, blocks)
-            levels, warnings = analyzer.report(), tuple(first.warnings)
+    info, source = reader.info, FileSource(reader)
+    # The page has the scores of the automatic detector, whatever the settings begin with.
+    automatic = replace(settings, threshold=AUTO, adaptive=False, spectral="off", noise=None)
+    analyzer = measure(source, automatic, scale_progress(progress, 0.0, FIRST_PASS_SHARE))
+    levels = analyzer.report()
+    with source.name_in_errors():
         if levels.frames > MAX_PAGE_FRAMES:
             raise SignalError(
                 f"it has {levels.frames} frames, and a page is limited to {MAX_PAGE_FRAMES}: "
                 "make a page of a part of it, or give a longer hop_length="
             )
-        info = replace(info, samples=levels.samples)
-        analysis = AnalysisReport(info, settings, levels, warnings)
-        second_pass = scale_progress(progress, FIRST_PASS_SHARE, 1.0)
-        blocks = report_progress(reader.blocks(), info.samples, second_pass)
-        tracks = _TrackCollector(analysis, analyzer.decide())
-        for block, last in blocks:
+    if automatic != settings:
+        noises = measure_noise_file(settings) or measure_noise_span(source, settings)
+        given = measure(source, settings, lambda _: None, noises=noises, compare=True)
+        levels = given.report()
+    info = replace(info, samples=levels.samples)
+    analysis = AnalysisReport(info, settings, levels)
+    tracks = _TrackCollector(analysis, analyzer.decide())
+    second_pass = scale_progress(progress, FIRST_PASS_SHARE, 1.0)
+    with source.name_in_errors():
+        for block, last in report_progress(reader.blocks(), info.samples, second_pass):
             tracks.add(block, last)
-        return tracks.build_survey()
+    ignored = warn_ignored_channels(analyzer.decide().heard_channels, info)
+    analysis = replace(analysis, warnings=(*reader.warnings, *ignored))
+    return replace(tracks.build_survey(), analysis=analysis)
 
 
 class _TrackCollector:
-    """Collects the levels and the scores of all frames, and the pictures, block by block."""
+    """Collects the levels and the scores of all frames, and the spectrogram, block by block."""
 
     def __init__(self, analysis: AnalysisReport, decision: GateDecision) -> None:
         info, settings = analysis.info, analysis.settings
         rate, channels = info.sample_rate, info.channels
         self._analysis, self._decision = analysis, decision
         self._timing = timing = settings.timing(rate)
-        self._detector = detector = create_detector(
-            decision.rule, settings, rate, channels, decision.subsample
+        self._heard = decision.heard_channels
+        self._detector = create_detector(
+            decision.rule,
+            decision.settings,
+            rate,
+            channels if self._heard is None else len(self._heard),
+            decision.subsample,
         )
         self._level_meter = LevelDetector(-1.0, settings, rate, channels)
-        gates = detector.gates
-        self._mask = GateMask(detector.open_above, detector.close_below, timing, gates)
-        self._audit = CutoffAudit(timing, rate, gates)
+        self._level_track = LevelTrack()
         self._peak_span = max(rate // PEAK_SPANS_PER_S, -(-info.samples // MAX_PEAK_SPANS), 1)
         self._peak_meter = PeakMeter(self._peak_span)
         half = timing.frame_length // 2
         frames_per_column = max(1, -(-info.samples // (half * MAX_COLUMNS)))
         self._column = half * frames_per_column
-        self._picture_meter = SpectrogramMeter(
-            rate, timing.frame_length, frames_per_column, PICTURE_BANDS
+        self._spectrogram_meter = SpectrogramMeter(
+            rate, timing.frame_length, frames_per_column, SPECTROGRAM_BANDS
         )
         self._scores: list[NDArray[np.int16]] = []
+        self._heard_levels: list[NDArray[np.uint16]] = []
         self._levels: list[NDArray[np.uint16]] = []
         self._peaks: list[Peaks] = []
         self._columns: list[BandLevels] = []
 
     def add(self, block: Samples, last: bool) -> None:
         """Measure the next block of samples, shaped (samples, channels)."""
-        values, levels = self._detector.process(block, last)
-        self._audit.process(levels, self._mask.process(values, last), last)
+        values, heard_levels = self._detector.process(select_channels(block, self._heard), last)
         self._scores.append(encode_scores(values))
-        # The levels above are those of all frequencies, even if there is a key filter.
-        self._levels.append(encode_levels(self._level_meter.process(block, last)[1]))
+        # These levels are those of all frequencies, even if there is a key filter.
+        self._heard_levels.append(encode_levels(heard_levels))
+        levels = self._level_meter.process(block, last)[1]
+        self._level_track.add(levels)
+        self._levels.append(encode_levels(levels))
         self._peaks.append(self._peak_meter.process(block, last))
-        self._columns.append(self._picture_meter.process(block, last))
+        self._columns.append(self._spectrogram_meter.process(block, last))
 
     def build_survey(self) -> Survey:
         """Return all measurements; the last block has been added."""
-        scores, levels = np.concatenate(self._scores), np.concatenate(self._levels)
-        moments = _find_moments(self._analysis, scores, levels, self._audit.report)
+        report, settings = self._analysis.levels, self._analysis.settings
+        levels, scores = np.concatenate(self._levels), np.concatenate(self._scores)
+        threshold_db = _find_given_threshold_db(report, settings)
+        uses_level = threshold_db is not None
+        if threshold_db is None:
+            threshold_db = _choose_threshold_db(report)
+        drift = AdaptiveThreshold.from_levels(
+            float(from_db(threshold_db)),
+            self._level_track,
+            self._analysis.info.sample_rate / self._timing.hop_length,
+        )
+        levels_db = decode_levels_db(levels)
+        level_values = _Values(
+            levels_db - drift.drift_db_at(np.arange(len(levels)))[:, None]
+            if settings.adaptive
+            else levels_db,
+            threshold_db,
+            threshold_db - settings.hysteresis_db,
+        )
+        score_values = _Values(decode_scores(scores), OPEN_ABOVE, CLOSE_BELOW)
+        if uses_level:
+            cutoffs = self._find_cutoffs(level_values, levels_db)
+        else:
+            heard_db = decode_levels_db(np.concatenate(self._heard_levels))
+            cutoffs = self._find_cutoffs(score_values, heard_db)
+        by_level = uses_level or not _has_scores(scores)
+        moments = self._find_moments(level_values if by_level else score_values, cutoffs, levels)
         columns = np.concatenate(self._columns)
         loudest_db = float(columns.max(initial=-np.inf))
         return Survey(
             analysis=self._analysis,
             timing=self._timing,
-            range_db=self._decision.range_db,
-            threshold_db=_choose_threshold_db(self._analysis),
+            range_db=_choose_range_db(settings, self._decision),
+            uses_level=uses_level,
+            threshold_db=threshold_db,
+            drift=drift,
             levels=levels,
             scores=scores,
             peaks=encode_peaks(np.concatenate(self._peaks)),
             peak_span=self._peak_span,
-            picture=encode_picture(columns, loudest_db),
-            picture_column=self._column,
-            picture_loudest_db=loudest_db,
-            picture_edges_hz=self._picture_meter.edges_hz,
+            spectrogram=encode_spectrogram(columns, loudest_db),
+            spectrogram_column=self._column,
+            spectrogram_loudest_db=loudest_db,
+            spectrogram_edges_hz=self._spectrogram_meter.edges_hz,
             moments=tuple(moments),
-            unit="" if _has_scores(scores) else "dB",
+            unit="dB" if by_level else "",
         )
+
+    def _find_cutoffs(self, values: "_Values", levels_db: DetectorValues) -> list[Cutoff]:
+        """Return the worst cut-offs of a gate that begins with these values, by time."""
+        gates = levels_db.shape[1]
+        mask = GateMask(values.open_above, values.close_below, self._timing, gates)
+        audit = CutoffAudit(self._timing, self._analysis.info.sample_rate, gates)
+        audit.process(from_db(levels_db), mask.process(values.values, last=True), last=True)
+        worst = sorted(audit.report.worst, key=lambda cutoff: -cutoff.above_db)
+        return sorted(worst[:MAX_MARKED_CUTOFFS], key=lambda cutoff: cutoff.time)
+
+    def _find_moments(
+        self, values: "_Values", cutoffs: list[Cutoff], levels: NDArray[np.uint16]
+    ) -> Iterator[Moment]:
+        """Yield unsure moments, the worst cut-offs and the loudest moment."""
+        hop_s = self._timing.hop_length / self._analysis.info.sample_rate
+        # A gate that always stays open has infinite values, and is never unsure.
+        finite = np.where(values.values < np.inf, values.values, -np.inf).max(axis=1)
+        durations = self._timing.min_open, self._timing.min_closed
+        yield from find_unsure_moments(
+            finite, values.open_above, values.close_below, hop_s, *durations
+        )
+        for cutoff in cutoffs:
+            yield Moment(cutoff.time, cutoff.kind, cutoff.above_db)
+        loudest = levels.max(axis=1)
+        if loudest.any():
+            frame = int(np.argmax(loudest))
+            level_db = round(float(decode_levels_db(loudest[frame])), 1)
+            yield Moment(frame * hop_s, "loudest", level_db)
+
+
+class _Values(NamedTuple):
+    """Values of a detector and the values between which it keeps its state."""
+
+    values: DetectorValues
+    open_above: float
+    close_below: float
 
 
 def _has_scores(scores: NDArray[np.int16]) -> bool:
@@ -190,9 +278,26 @@ def _has_scores(scores: NDArray[np.int16]) -> bool:
     return bool((np.abs(scores.astype(np.int32)) < MAX_SCORE_CODE).any())
 
 
-def _choose_threshold_db(analysis: AnalysisReport) -> float:
-    """Return where the threshold line begins, in tenths of a decibel."""
-    suggestion = analysis.levels.suggestion
+def _find_given_threshold_db(report: LevelReport, settings: GateSettings) -> float | None:
+    """Return the threshold of the settings in dBFS; None for the automatic detector.
+
+    It is None also if a method suggests no threshold.
+    """
+    threshold: float | str | None = settings.threshold
+    if threshold == AUTO:
+        return None
+    if isinstance(threshold, str):
+        method = threshold
+        suggestion = suggest_threshold(report.histogram, settings.hysteresis_db, method)
+        threshold = suggestion.threshold
+    if threshold is None:
+        return None
+    return max(MIN_THRESHOLD_DB, round(float(to_db(threshold)), 2))
+
+
+def _choose_threshold_db(report: LevelReport) -> float:
+    """Return where the threshold line begins without a given one, in tenths of a decibel."""
+    suggestion = report.suggestion
     if suggestion.threshold:
         return round(float(to_db(suggestion.threshold)), 1)
     middle = (suggestion.noise_floor_db + suggestion.active_db) / 2
@@ -203,31 +308,9 @@ def _choose_threshold_db(analysis: AnalysisReport) -> float:
     return DEFAULT_THRESHOLD_DB
 
 
-def _find_moments(
-    analysis: AnalysisReport,
-    scores: NDArray[np.int16],
-    levels: NDArray[np.uint16],
-    cutoffs: CutoffReport,
-) -> Iterator[Moment]:
-    """Yield unsure moments, the worst cut-offs and the loudest moment."""
-    timing = analysis.settings.timing(analysis.info.sample_rate)
-    hop_s = timing.hop_length / analysis.info.sample_rate
-    durations = timing.min_open, timing.min_closed
-    if _has_scores(scores):
-        values = decode_scores(scores)
-        # A gate that always stays open has infinite scores, and is never unsure.
-        values = np.where(values < np.inf, values, -np.inf).max(axis=1)
-        yield from find_unsure_moments(values, OPEN_ABOVE, CLOSE_BELOW, hop_s, *durations)
-    else:
-        values = decode_levels_db(levels).max(axis=1)
-        open_db = _choose_threshold_db(analysis)
-        close_db = open_db - analysis.settings.hysteresis_db
-        yield from find_unsure_moments(values, open_db, close_db, hop_s, *durations)
-    worst = sorted(cutoffs.worst, key=lambda cutoff: -cutoff.above_db)[:MAX_MARKED_CUTOFFS]
-    for cutoff in sorted(worst, key=lambda cutoff: cutoff.time):
-        yield Moment(cutoff.time, cutoff.kind, cutoff.above_db)
-    loudest = levels.max(axis=1)
-    if loudest.any():
-        frame = int(np.argmax(loudest))
-        level_db = round(float(decode_levels_db(loudest[frame])), 1)
-        yield Moment(frame * hop_s, "loudest", level_db)
+def _choose_range_db(settings: GateSettings, decision: GateDecision) -> float:
+    """Return the gain of the closed gate; the decision is that of the automatic detector."""
+    if settings.target_floor_db is not None:
+        # The spectral gate, which the page does not have, reduces the noise too.
+        return min(0.0, decision.range_db + settings.pause_reduction_db)
+    return decision.range_db if settings.softens_range else settings.closed_range_db

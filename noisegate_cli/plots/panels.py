@@ -81,8 +81,8 @@ def shade_closed(axes: "Axes", overview: Overview) -> None:
 
 
 def mark_cuts(axes: "Axes", overview: Overview, limit: float) -> None:
-    """Mark the worst cut-offs at the bottom of a waveform."""
-    times = [cutoff.time for cutoff in overview.report.cutoffs.worst]
+    """Mark the cut-offs at the bottom of a waveform."""
+    times = [cutoff.time for cutoff in overview.report.cutoffs.marked]
     if times:  # An empty line that is not clipped would break the layout.
         axes.plot(times, [-limit] * len(times), "^", color=VERMILION, markersize=5, clip_on=False)
 
@@ -198,7 +198,9 @@ def describe_closed(overview: Overview) -> str:
         return "gate always closed (gray)"
     text = f"gate closed in {100 * statistics.closed_share:.1f} % of the time (gray)"
     cutoffs = overview.report.cutoffs
-    return text + (f", {cutoffs.count} cut-offs (▲)" if cutoffs.count else "")
+    shown = len(cutoffs.marked)
+    mark = "(▲)" if shown == cutoffs.count else f"(▲ the worst {shown})"
+    return text + (f", {cutoffs.count} cut-offs {mark}" if cutoffs.count else "")
 
 
 def has_scores(overview: Overview) -> bool:

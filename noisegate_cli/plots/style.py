@@ -5,6 +5,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.text import escape_unprintable
@@ -65,7 +66,8 @@ MAX_TIME_TICKS = 12
 def own_style() -> Iterator[None]:
     """Draw in the style of this module, whatever the configuration of the user is.
 
-    A character that the font does not have is drawn as a box, without a warning.
+    A character that the font does not have is drawn as a box, without a warning. In a notebook
+    without widgets, tqdm, which librosa.display loads, gives no warning either.
     """
     import matplotlib
 
@@ -73,6 +75,7 @@ def own_style() -> Iterator[None]:
     style: Any = defaults | _STYLE
     with matplotlib.rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        warnings.filterwarnings("ignore", message="IProgress not found")
         yield
 
 
@@ -98,7 +101,10 @@ def create_figure(width: float, height: float) -> "Figure":
     """Return an empty figure, in inches. It is not known to pyplot and needs no window system."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    # A notebook shows figures of pyplot by itself, and others by this method.
+    figure._repr_png_ = partial(render, figure, "png")  # type: ignore[attr-defined]
+    return figure
 
 
 def set_title(target: "Axes | Figure", text: str, **options: Any) -> None:

@@ -94,7 +94,7 @@ def find_recordings(
     `warn` receives a line about outputs of ngate that are left out.
     """
     from noisegate_cli.batch.discovery import GlobPatterns, OwnOutputs, walk_tree
-    from noisegate_cli.terminal.summary import format_own_outputs
+    from noisegate_cli.terminal.batch_summary import format_own_outputs
 
     for path in paths:
         folder = Path(path)

@@ -11,6 +11,7 @@ import typer
 from noisegate_cli.errors import AudioError, SettingsError
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.console import (
+    StandardOutputConflictError,
     console,
     print_data,
     print_error,
@@ -21,12 +22,7 @@ from noisegate_cli.terminal.console import (
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
 from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options import add_gate_options
-from noisegate_cli.terminal.page_option import (
-    PageOption,
-    analyze_and_write_page,
-    build_command_words,
-    check_page,
-)
+from noisegate_cli.terminal.page_option import PageOption, build_command_words
 from noisegate_cli.terminal.shared_options import (
     ForceOption,
     JsonOption,
@@ -61,12 +57,10 @@ class AnalysisGroup(OptionGroup):
         bool, typer.Option("--csv", help="Print a line of CSV for each recording on stdout.")
     ] = False
 
-    def check(self, files: Sequence[str], is_single: bool) -> None:
+    def check(self, is_single: bool) -> None:
         """Raise SettingsError if options exclude each other or several recordings."""
         if self.json and self.csv:
             raise SettingsError("--json and --csv both write to standard output: give one of them")
-        if self.page:
-            check_page(self.page, files)
         for flag, value in {
             "--page": self.page,
             "--plot": self.plot,
@@ -79,7 +73,7 @@ class AnalysisGroup(OptionGroup):
             if value and self.page and flag != "--page":
                 raise SettingsError(f"{flag} and --page exclude each other: give one of them")
         if self.json and self.labels == "-":
-            raise SettingsError(
+            raise StandardOutputConflictError(
                 "--json and --labels - both write to standard output: give --labels a file name"
             )
 
@@ -108,7 +102,7 @@ def analyze(
     files = expand_patterns(files)
     paths = list(map(parse_path, files))
     is_single = len(paths) == 1 and not _is_folder(paths[0])
-    options.check(files, is_single)
+    options.check(is_single)
     if is_single and not options.csv:
         _analyze_one(paths[0], settings, options)
     else:
@@ -131,9 +125,18 @@ def _analyze_one(path: Path | str, settings: GateSettings, options: AnalysisGrou
     raw_format, page, plot = parse_raw_format(options.raw), options.page, options.plot
     with show_recording_progress(path, raw_format, options.quiet) as progress:
         if page:
-            words = build_command_words(path, settings, options.raw)
-            report = analyze_and_write_page(
-                path, page, settings, words, raw_format, options.force, progress
+            from noisegate_cli.page.document import write_page
+
+            words = build_command_words(path, settings, options.raw, options.track)
+            report = write_page(
+                Path(path),
+                Path(page),
+                settings,
+                words,
+                raw=raw_format,
+                track=options.track,
+                force=options.force,
+                progress=progress,
             )
             overview = None
         else:
@@ -162,6 +165,8 @@ def _analyze_one(path: Path | str, settings: GateSettings, options: AnalysisGrou
         print_message(f"picture    {quote_path(plot)}")
     if page and not options.quiet:
         print_message(f"page       {quote_path(page)}")
+        if words.not_previewed:
+            print_message(f"note       The page does not preview {words.not_previewed}.")
 
 
 def _analyze_several(

@@ -330,13 +330,13 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
     """Run a batch and show its progress, its summary and its errors."""
     from noisegate_cli.batch.run import BatchRun
     from noisegate_cli.terminal.batch_progress import BatchProgress
-    from noisegate_cli.terminal.interrupts import raise_on_signals
-    from noisegate_cli.terminal.summary import (
+    from noisegate_cli.terminal.batch_summary import (
+        build_batch_table,
         format_batch_errors,
         format_batch_remainder,
         format_own_outputs,
     )
-    from noisegate_cli.terminal.tables import build_batch_table
+    from noisegate_cli.terminal.interrupts import raise_on_signals
 
     progress = BatchProgress(config.root, config.output, quiet, json, verbose)
     run = BatchRun(config, progress)

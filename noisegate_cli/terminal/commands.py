@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from noisegate_cli.api.presets import is_file_name
 from noisegate_cli.errors import NoisegateError
-from noisegate_cli.terminal.console import print_message
+from noisegate_cli.terminal.console import StandardOutputConflictError, print_message
 from noisegate_cli.terminal.option_groups import Command, hide_environment_variables
 from noisegate_cli.terminal.options import (
     ADVANCED_PANEL,
@@ -25,6 +25,7 @@ ENV_PREFIX = "NGATE"
 """Prefix of the environment variables that set options, such as NGATE_GATE_PRESET."""
 
 SAVE_PARAMETER = "save_preset"
+
 
 SavePresetOption = Annotated[
     str | None,
@@ -89,7 +90,7 @@ def report_failures_as_data(command: Command) -> Command:
         try:
             command(**arguments)
         except NoisegateError as error:
-            if arguments["json"]:
+            if arguments["json"] and not isinstance(error, StandardOutputConflictError):
                 from noisegate_cli.terminal.json_data import print_failure_data
 
                 files = arguments.get("files") or [arguments.get("directory")]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from noisegate_cli.errors import OutputError
+from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.text import escape_unprintable
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ LABEL_WIDTH_CHARS = 11
 
 SUBSTITUTES = {"×": "x", "…": "."}
 """Characters of the same width for terminals that support only ASCII."""
+
+
+class StandardOutputConflictError(SettingsError):
+    """Two outputs would share standard output, so that nothing is written to it."""
 
 
 def _substitute(error: UnicodeError) -> tuple[str, int]:

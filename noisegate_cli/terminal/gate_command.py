@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.memory import keep_freed_memory
 from noisegate_cli.terminal.completion import complete_formats
-from noisegate_cli.terminal.console import print_data, print_summary
+from noisegate_cli.terminal.console import StandardOutputConflictError, print_data, print_summary
 from noisegate_cli.terminal.gate_several import check_several, gate_several, print_cut_sounds
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
 from noisegate_cli.terminal.key_option import KeyOption, parse_key_option
@@ -133,7 +132,9 @@ def gate(
     key_file, settings = parse_key_option(inputs.key, settings)
     output, residue = outputs.output, outputs.residue
     if json and "-" in (output, residue, *stretches.outputs):
-        raise SettingsError("--json and -o - both write to standard output: give -o a file name")
+        raise StandardOutputConflictError(
+            "--json and -o - both write to standard output: give -o a file name"
+        )
     raw_format = parse_raw_format(inputs.raw)
     options = OutputOptions(
         format=outputs.format,

@@ -80,8 +80,8 @@ def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "range_softened": is_range_softened(levels.range_db, report.settings),
         "sweep": levels.trials,
         "given": levels.given_trial,
-        "segments": encode_segments(report.gate) if report.gate else None,
-        "cutoffs": encode_cutoffs(report.gate.cutoffs) if report.gate else None,
+        "segments": encode_segments(report.gate, info.offset_s) if report.gate else None,
+        "cutoffs": encode_cutoffs(report.gate.cutoffs, info.offset_s) if report.gate else None,
         "noises": _build_noises_data(levels.noises),
         "settings": encode_settings_values(report.settings),
         "warnings": list(map(to_flags, report.warnings)),
@@ -103,9 +103,9 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         }
         | _complete_summary(summarize_result(result))
         | {
-            "segments": encode_segments(result),
+            "segments": encode_segments(result, result.offset_s),
             "key": _build_key_data(result.key),
-            "forced": result.forced if result.forced else None,
+            "forced": result.forced.advance(-result.offset_s, True) if result.forced else None,
             "noises": _build_noises_data(result.noises),
             "delay_ms": result.delay_ms,
             "settings": encode_settings_values(result.settings),

@@ -37,10 +37,12 @@ def format_tracks(result: "GateResult") -> list[str]:
 def format_stretches(result: "GateResult") -> list[str]:
     """Return the lines of the summary about stretches."""
     lines = []
-    if result.forced.keep:
-        lines.append(f"kept       {_format_spans(result.forced.keep)}")
-    if result.forced.cut:
-        lines.append(f"cut        {_format_spans(result.forced.cut)}")
+    # The times count from the start of the file again.
+    forced = result.forced.advance(-result.offset_s, with_segments=True)
+    if forced.keep:
+        lines.append(f"kept       {_format_spans(forced.keep)}")
+    if forced.cut:
+        lines.append(f"cut        {_format_spans(forced.cut)}")
     if result.excerpt:
         lines.append(f"excerpt    {_format_spans((result.excerpt,))} of the recording")
     if result.comparison:

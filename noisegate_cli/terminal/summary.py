@@ -17,11 +17,7 @@ from noisegate_cli.terminal.recording_lines import (
 from noisegate_cli.text import format_db, format_duration, format_level, format_time, quote_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from noisegate_cli.api.gate_result import GateResult
-    from noisegate_cli.batch.interface import BatchReport
-    from noisegate_cli.batch.records import RecordingResult
     from noisegate_cli.files.formats import AudioInfo
     from noisegate_cli.gating.cutoffs import CutoffReport
 
@@ -29,7 +25,7 @@ if TYPE_CHECKING:
 def format_gate_summary(result: "GateResult") -> list[str]:
     """Return the lines that `ngate gate` prints as its summary."""
     speed = result.source.duration / max(result.seconds, 1e-9)
-    openings = _pluralize(result.statistics.openings, "opening")
+    openings = pluralize(result.statistics.openings, "opening")
     lines = [
         _format_threshold(result),
         f"closed     {100 * result.statistics.closed_share:.1f} % of "
@@ -82,7 +78,7 @@ def format_short_summary(result: "GateResult") -> list[str]:
     figures = [
         f"closed {100 * result.statistics.closed_share:.1f} % of "
         f"{format_duration(result.source.duration)}",
-        _pluralize(result.statistics.openings, "opening"),
+        pluralize(result.statistics.openings, "opening"),
         *([format_cutoff_counts(result.cutoffs)] if result.cutoffs.count else []),
     ]
     line = f"{', '.join(figures)}, written to {quote_path(result.output.path)}"
@@ -177,14 +173,17 @@ def format_cutoff_counts(cutoffs: "CutoffReport") -> str:
     """Return the number of truncated decays and attacks as text."""
     counts = ((cutoffs.decays, "decay"), (cutoffs.attacks, "attack"))
     return (
-        " and ".join(_pluralize(number, thing) for number, thing in counts if number) + " truncated"
+        " and ".join(pluralize(number, thing) for number, thing in counts if number) + " truncated"
     )
 
 
 def _format_cutoffs(result: "GateResult") -> list[str]:
     """Return lines with the positions of cut-offs and with settings that avoid them."""
     cutoffs = result.cutoffs
-    worst = [f"{format_time(cutoff.time)} ({cutoff.above_db:.0f} dB)" for cutoff in cutoffs.worst]
+    worst = [
+        f"{format_time(cutoff.time + result.offset_s)} ({cutoff.above_db:.0f} dB)"
+        for cutoff in cutoffs.worst
+    ]
     ellipsis = ", …" if cutoffs.count > len(worst) else ""
     hints = " or ".join(suggest_cutoff_remedies(result))
     return [
@@ -193,52 +192,11 @@ def _format_cutoffs(result: "GateResult") -> list[str]:
     ]
 
 
-def format_recording_line(name: str, result: "RecordingResult") -> str:
-    """Return a line about one recording of a batch: what was done, and why."""
-    reason = to_flags(result.reason or "")
-    if result.status == "failed":
-        return f"failed {reason}"  # It has the path.
-    if result.status != "done":
-        action = {"pending": "would gate"}.get(result.status, result.status)
-        return f"{action} {quote_path(name)}: {reason}"
-    figures = result.result
-    count = figures["cutoffs"]["count"]
-    cut = f", {_pluralize(count, 'cut-off')}" if count else ""
-    return (
-        f"gated {quote_path(name)} ({reason}): closed {100 * figures['closed_share']:.1f} % of "
-        f"{format_duration(figures['duration_s'])}, {_pluralize(figures['openings'], 'opening')}"
-        f"{cut}"
-    )
-
-
-def format_own_outputs(files: int, folders: "Sequence[str]") -> list[str]:
-    """Return lines about outputs of ngate in an input tree, which are skipped."""
-    lines = [f"skipped {quote_path(folder)}: it is an output folder of ngate" for folder in folders]
-    if files:
-        outputs = _pluralize(files, "output")
-        lines.append(f"skipped {outputs} of ngate, named NAME_gated.EXT next to NAME")
-    return lines
-
-
-def format_batch_errors(report: "BatchReport") -> list[str]:
-    """Return the first error messages of a batch, one per line."""
-    errors = list(report.errors)
-    if report.failed > len(errors):
-        remaining = report.failed - len(errors)
-        errors.append(f"{remaining} more recordings failed: --report FILE lists all of them")
-    return errors
-
-
-def format_batch_remainder(report: "BatchReport") -> str:
-    """Return the progress of a stopped batch and a hint how to continue it."""
-    processed = report.total - report.to_do
-    return f"{processed} of {report.total} recordings are finished: repeat the command to continue"
-
-
 def format_sample_type(info: "AudioInfo") -> str:
     """Return the container format and the subtype of a recording as text."""
     return f"{info.format} {info.subtype}"
 
 
-def _pluralize(number: int, thing: str) -> str:
+def pluralize(number: int, thing: str) -> str:
+    """Return a number of things, such as "2 openings"."""
     return f"{number} {thing}" + ("" if number == 1 else "s")

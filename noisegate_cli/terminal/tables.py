@@ -1,4 +1,4 @@
-"""Format results as tables for a terminal."""
+"""Format an analysis as tables for a terminal."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,11 +11,9 @@ from noisegate_cli.terminal.reasons import format_reason
 from noisegate_cli.terminal.recording_lines import format_track
 from noisegate_cli.terminal.summary import format_sample_type
 from noisegate_cli.text import (
-    format_bytes,
     format_db,
     format_duration,
     format_level,
-    format_time,
     quote_path,
 )
 
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from noisegate_cli.api.file_analysis import AnalysisReport
-    from noisegate_cli.batch.interface import BatchReport
-    from noisegate_cli.batch.records import ReviewCandidate
     from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.gating.noise_profile import NoiseProfile
     from noisegate_cli.gating.simulation import Trial
@@ -38,8 +34,6 @@ OCTAVE_BAR_WIDTH_CHARS, OCTAVE_BAR_RANGE_DB = 40, 60.0
 NOTICE_STYLE = "bold yellow"
 """Style of the label of a note. Yellow text is hard to read on a light background."""
 
-FORCE_HINT = " (--force overwrites it)"
-
 OPTIONAL_SWEEP_COLUMNS = ("openings/min", "cut-offs/min", "at risk", "dBFS", "")
 """Columns that a narrow terminal does not show, from the least important on."""
 
@@ -47,12 +41,6 @@ SWEEP_LEGENDS = {
     "at risk": "at risk: signal that the threshold would mute",
     "agrees": "agrees: with the automatic gate",
 }
-
-OPTIONAL_REVIEW_COLUMNS = ("peak", "contrast", "cut-offs at", "closed")
-"""Columns of the table of recordings to review that a narrow terminal does not show."""
-
-MAX_CUTOFF_TIMES = 2
-"""Number of the times of cut-offs in a row of the table of recordings to review."""
 
 SWEEP_STEP_DB, MAX_SWEEP_ROWS = 3, 9
 """Step between displayed trials, which are 1 dB apart, and the greatest number of them."""
@@ -130,7 +118,7 @@ def drop_columns(table: "Table", optional: "Sequence[str]", width: int) -> "Tabl
     return narrow
 
 
-def _create_fact_table() -> "Table":
+def create_fact_table() -> "Table":
     """Return an empty table with a column of labels and a column of values."""
     from rich.table import Table
 
@@ -143,7 +131,7 @@ def _create_fact_table() -> "Table":
 def _build_levels_table(report: "AnalysisReport") -> "Table":
     """Return the measured levels of a recording."""
     info, levels, suggestion = report.info, report.levels, report.levels.suggestion
-    table = _create_fact_table()
+    table = create_fact_table()
     if track := format_track(info):
         table.add_row("track", track)
     channels = "mono" if info.channels == 1 else f"{info.channels} channels"
@@ -177,7 +165,7 @@ def _build_suggestion_table(report: "AnalysisReport") -> "Table":
     from rich.text import Text
 
     levels, suggestion = report.levels, report.levels.suggestion
-    table = _create_fact_table()
+    table = create_fact_table()
     style = NOTICE_STYLE if suggestion.threshold is None else ""
     table.add_row(Text("automatic", style=style), format_reason(suggestion))
     if suggestion.confidence:
@@ -282,112 +270,3 @@ def _select_rows(rows: "list[tuple[Trial, str]]", center: int | None) -> "list[t
     half = MAX_SWEEP_ROWS // 2
     place = center // SWEEP_STEP_DB
     return displayed[max(0, place - half) : place + half + 1]
-
-
-def build_batch_table(report: "BatchReport", width: int = 80) -> "Group":
-    """Return the summary of a batch as a rich renderable, with recordings to review first.
-
-    A table that is wider than `width` loses its less important columns.
-    """
-    from rich.console import Group
-    from rich.padding import Padding
-    from rich.text import Text
-
-    from noisegate_cli.batch.incremental import FORCE_ONLY_REASONS
-
-    table = _create_fact_table()
-    if report.dry_run:
-        _add_planned_work(table, report)
-    else:
-        speed = report.audio_seconds / max(report.seconds, 1e-9)
-        table.add_row(
-            "gated",
-            f"{report.done} of {report.total} recordings, {format_duration(report.audio_seconds)} "
-            f"in {format_duration(report.seconds)} ({speed:.0f} × real time)",
-        )
-    if report.thresholds:
-        table.add_row("threshold", _format_shared_thresholds(report.thresholds))
-    if report.done:
-        table.add_row("closed", f"{100 * report.closed_share:.1f} % of the time")
-        reviews = ", ".join(f"{number} {reason}" for reason, number in report.review_counts.items())
-        table.add_row("to review", reviews or "none")
-    for reason, number in report.skip_reasons.items():
-        table.add_row(
-            "skipped", f"{number}: {reason}" + (FORCE_HINT if reason in FORCE_ONLY_REASONS else "")
-        )
-    if report.failed:
-        table.add_row("failed", Text(str(report.failed), style="bold red"))
-    if report.unreadable_lines:
-        table.add_row("manifest", f"{report.unreadable_lines} unreadable lines were ignored")
-    if not report.is_locked:
-        table.add_row(
-            "note", "this filesystem has no locks: do not run another batch into the same folder"
-        )
-    table.add_row("output", Text(quote_path(report.output)))
-    if not report.review_candidates:
-        return Group(table)
-    review = _build_review_table(report.review_candidates)
-    review = drop_columns(review, OPTIONAL_REVIEW_COLUMNS, width)
-    parts: list[Any] = [Padding(review, (0, 0, 1, 0), expand=False), table]
-    hidden = sum(report.review_counts.values()) - len(report.review_candidates)
-    if hidden > 0:
-        text = f"The table is truncated: {hidden} more recordings. --report FILE lists all of them."
-        parts.insert(1, Padding(Text(text), (0, 0, 1, 0), expand=False))
-    return Group(*parts)
-
-
-def _add_planned_work(table: "Table", report: "BatchReport") -> None:
-    """Add what a batch would gate, and the disk space that it would need."""
-    from rich.text import Text
-
-    reasons = ", ".join(f"{number} {reason}" for reason, number in report.reasons.items())
-    table.add_row(
-        "would gate",
-        f"{report.to_do} of {report.total} recordings, {format_duration(report.audio_seconds)}"
-        + (f" ({reasons})" if report.to_do else ""),
-    )
-    needed, free = format_bytes(report.bytes_needed), format_bytes(report.bytes_free)
-    style = "bold red" if report.bytes_needed > report.bytes_free else ""
-    table.add_row("disk", Text(f"about {needed} needed, {free} free", style=style))
-
-
-def _format_shared_thresholds(thresholds: dict[str, float | None]) -> str:
-    """Return a short description of the shared thresholds."""
-    levels = sorted(t for t in thresholds.values() if t is not None)
-    if not levels:
-        return "none: signal and noise are too similar, the gate stays open"
-    text = format_level(levels[0])
-    if len(thresholds) > 1:
-        text += f" to {format_level(levels[-1])}, in {len(thresholds)} folders"
-    if len(levels) < len(thresholds):
-        text += (
-            f"; no threshold in {len(thresholds) - len(levels)} of them, where the gate stays open"
-        )
-    return text
-
-
-def _build_review_table(review_candidates: "Sequence[ReviewCandidate]") -> "Table":
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
-    for title in ("listen to", "reason", "closed", "contrast", "peak", "cut-offs at"):
-        table.add_column(title, justify="left" if title in ("listen to", "reason") else "right")
-    for candidate in review_candidates:
-        table.add_row(
-            Text(quote_path(candidate.name)),
-            candidate.reason,
-            f"{100 * candidate.closed_share:.0f} %",
-            "" if candidate.contrast_db is None else f"{candidate.contrast_db:.0f} dB",
-            "" if candidate.peak_db is None else f"{candidate.peak_db:.1f} dBFS",
-            _format_cutoff_times(candidate),
-        )
-    return table
-
-
-def _format_cutoff_times(candidate: "ReviewCandidate") -> str:
-    """Return the times of the first listed cut-offs, and the number of the others."""
-    times = [format_time(float(time)) for time in candidate.cutoff_times.split()]
-    shown = times[:MAX_CUTOFF_TIMES]
-    hidden = candidate.cutoffs - len(shown)
-    return ", ".join(shown) + (f" + {hidden}" if hidden > 0 and shown else "")

@@ -67,13 +67,13 @@ def _build_rows(
     cutoffs = overview.report.cutoffs
     if cutoffs.count:
         marks = [" "] * columns
-        for cutoff in cutoffs.worst:
+        for cutoff in cutoffs.marked:
             marks[min(columns - 1, int(cutoff.time / overview.duration * columns))] = cut
         rows.append(("cut-offs", "".join(marks), CUT_STYLE))
     rows.append(("", _draw_times(overview.duration, columns), ""))
     legend = f"open {states[-1]}  partly {states[1:-1]}  closed {states[0]}"
-    if cutoffs.count > len(cutoffs.worst):
-        legend += f"  the worst {len(cutoffs.worst)} of {cutoffs.count} cut-offs {cut}"
+    if cutoffs.count > len(cutoffs.marked):
+        legend += f"  the worst {len(cutoffs.marked)} of {cutoffs.count} cut-offs {cut}"
     rows.append(
         ("", legend if len(legend) <= columns else f"{states[-1]} open, {states[0]} closed", "")
     )

@@ -1,5 +1,6 @@
 """Labels of recordings: from a file to labels, and back to the same file."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import (
+    Excerpt,
     LabelsError,
     OutputError,
     OutputOptions,
@@ -19,7 +21,9 @@ from noisegate_cli import (
     write_labels,
 )
 from noisegate_cli.files.labels.label_file import read_label_file
+from noisegate_cli.terminal.cli import run
 from tests.conftest import DATA, SPEECH, loud_and_quiet, read
+from tests.files.test_video import write_film
 
 EXACT = ["txt", "csv", "json", "TextGrid", "rttm", "srt"]
 
@@ -78,6 +82,43 @@ def test_the_analysis_writes_the_labels_of_the_gate(tmp_path):
     assert analyze_file(SPEECH).gate is None
     with pytest.raises(OutputError, match="already exists: force=True"):
         analyze_file(SPEECH, labels=tmp_path / "analysis.csv")
+
+
+@pytest.mark.parametrize("extension", ["mkv", "mp4"])
+def test_times_of_a_video_count_from_its_start(tmp_path, capsys, extension):
+    """The audio starts half a second after the picture, which a player shows at 0:00."""
+    codec = {"mkv": "flac", "mp4": "aac"}[extension]
+    film = write_film(tmp_path / f"film.{extension}", codec, start=0.5, seconds=3.0)
+    outputs = [tmp_path / f"{name}.{extension}" for name in "abc"]
+    labels = tmp_path / "labels.txt"
+    options = {"threshold": 0.03, "preset": "hard"}
+    keep, cut = [(1.0, 1.25)], [(0.0, 0.6)]
+    result = gate_file(film, outputs[0], labels=labels, keep=keep, cut=cut, **options)
+    # An MP4 file begins with the silence that the AAC encoder needs.
+    offset = result.offset_s
+    assert offset == pytest.approx(0.5, abs={"mkv": 1e-3, "mp4": 0.023}[extension])
+    written = np.array([stretch[:2] for stretch in read_label_file(labels)])
+    np.testing.assert_allclose(written, result.segments.seconds + offset, atol=1e-8)
+    np.testing.assert_allclose(result.forced.keep, [(1 - offset, 1.25 - offset)])
+    np.testing.assert_allclose(result.forced.cut, [(0, 0.6 - offset)])
+    again = gate_file(film, outputs[1], segments=labels, **options)
+    assert again.segments == result.segments
+    write_labels(tmp_path / "again.txt", again, film)
+    assert (tmp_path / "again.txt").read_text() == labels.read_text()
+    command = ["gate", str(film), "-o", str(outputs[2]), "--json", "-q", "-p", "hard", "-t", "0.03"]
+    assert run([*command, "--keep", "1-1.25", "--cut", "0-0.6"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    shown = [(segment["start"], segment["end"]) for segment in data["segments"]]
+    np.testing.assert_allclose(shown, written, atol=1e-8)
+    np.testing.assert_allclose(data["forced"]["keep"], keep, atol=1e-3)
+
+
+def test_labels_of_an_excerpt_count_from_its_start(tmp_path):
+    film = write_film(tmp_path / "film.mkv", start=0.5, seconds=3.0)
+    options = {"threshold": 0.03, "labels": tmp_path / "labels.txt", "force": True}
+    result = gate_file(film, tmp_path / "a.wav", excerpt=Excerpt(start=0, duration=1), **options)
+    written = np.array([stretch[:2] for stretch in read_label_file(tmp_path / "labels.txt")])
+    np.testing.assert_allclose(written, result.segments.seconds)
 
 
 def test_labels_are_no_other_file_of_the_same_call(tmp_path, write):

@@ -1,5 +1,7 @@
+import ast
 import base64
 import io
+import json
 import re
 from pathlib import Path
 
@@ -34,6 +36,11 @@ def test_a_result_shows_a_picture_and_plays_the_same_stretch_before_after_and_re
     np.testing.assert_allclose(before, after + removed, atol=3 * 2**-16)
     assert html.count("data:image/png;base64,iVBOR") == 1
     assert f"before, {format_time(start / RATE)} to {format_time(end / RATE)}" in html
+
+
+def test_a_notebook_shows_a_plot():
+    figure = gate(LONG[: 2 * RATE], RATE, threshold="-30dB", return_result=True).plot()
+    assert figure._repr_png_().startswith(b"\x89PNG")
 
 
 def test_the_excerpt_is_where_the_gate_opens_and_closes():
@@ -74,3 +81,27 @@ def test_many_channels_are_mixed_and_very_high_rates_are_not_played():
 def test_standard_input_cannot_be_drawn_later():
     with pytest.raises(AudioError, match="standard input can't be read again"):
         record_file(Path("-"), GateSettings())
+
+
+def run_cell(source, names):
+    """Run a cell in a namespace, and return the value of its last line if it is an expression."""
+    *statements, last = ast.parse(source).body
+    if not isinstance(last, ast.Expr):
+        statements.append(last)
+    exec(compile(ast.Module(statements, []), "cell", "exec"), names)
+    if isinstance(last, ast.Expr):
+        return eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+    return None
+
+
+def test_the_cells_of_the_notebook_in_the_manual_run(monkeypatch):
+    notebook = Path(__file__).parents[2] / "docs" / "notebook.ipynb"
+    monkeypatch.chdir(notebook.parent)
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert not any(cell.get("outputs") for cell in cells)
+    names = {}
+    shown = [run_cell(source, names) for source in code]
+    assert len(players(shown[1]._repr_html_())) == 3
+    assert shown[3]._repr_png_().startswith(b"\x89PNG")
+    assert names["clean"].shape == names["y"].shape

@@ -15,6 +15,8 @@ independent sets: a value is better only if it is not worse in any of them.
 The column `judged by` of a record is one of these:
 
 automatic   the automatic gate: balanced accuracy in %, speech lost in %, worst recording in %
+voice       the same with listen="voice"
+speech      the same with speech=True, which requires the extra `speech`
 levels      the same for the thresholds auto:otsu, auto:gmm and auto:p56
 spectral    the spectral gate: gain in SI-SDR in dB, level change of speech in dB, reduction of
             noise in pauses in dB, and PESQ if the package `pesq` is installed
@@ -169,9 +171,12 @@ def _accuracy(recording: Recording, after: NDArray[np.float32]) -> list[float]:
     return [float(np.mean(rates)), score.lost]
 
 
-def _run_automatic(recording: Recording) -> tuple[list[float], bytes]:
-    after = _gate(recording)
-    return _accuracy(recording, after), after.tobytes()
+def _automatic_runner(**options: Any) -> Callable[[Recording], tuple[list[float], bytes]]:
+    def run(recording: Recording) -> tuple[list[float], bytes]:
+        after = _gate(recording, **options)
+        return _accuracy(recording, after), after.tobytes()
+
+    return run
 
 
 def _run_levels(recording: Recording) -> tuple[list[float], bytes]:
@@ -260,7 +265,9 @@ REPORTS = [
     Measure("cutoffs", 0.1, math.inf, 0),
 ]
 CRITERIA = {
-    "automatic": Criterion(ACCURACY, _run_automatic, has_worst=True),
+    "automatic": Criterion(ACCURACY, _automatic_runner(), has_worst=True),
+    "voice": Criterion(ACCURACY, _automatic_runner(listen="voice"), has_worst=True),
+    "speech": Criterion(ACCURACY, _automatic_runner(speech=True), has_worst=True),
     "levels": Criterion(ACCURACY, _run_levels, has_worst=True),
     "spectral": Criterion(FIDELITY, _spectral_runner(), needs_clean=True),
     "quietest": Criterion(FIDELITY, _spectral_runner(threshold="-110dB"), needs_clean=True),

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings
-from noisegate_cli.gating.cutoffs import MAX_LISTED_CUTOFFS, CutoffAudit
+from noisegate_cli.gating.cutoffs import (
+    MAX_LISTED_CUTOFFS,
+    MAX_MARKED_CUTOFFS,
+    Cutoff,
+    CutoffAudit,
+    CutoffReport,
+)
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.samples import from_db
@@ -57,6 +63,26 @@ def test_a_slow_decay_that_is_cut_far_above_the_pause_is_a_cutoff():
     assert find_cutoffs(y, from_db(-20)).decays == 1
 
 
+@pytest.mark.parametrize("decay_db_per_s", [15, 30])
+def test_holes_in_the_decays_of_notes_are_cutoffs(decay_db_per_s):
+    """Each of ten notes rings until the next one begins, and the gate closes on every ring."""
+    t = np.arange(12 * RATE) / RATE
+    db = np.where(t < 10, -10 - decay_db_per_s * (t % 1), -70)
+    y = from_db(db) * np.sqrt(2) * np.sin(2 * np.pi * 440 * t)
+    cutoffs = find_cutoffs(y, from_db(-10 - 0.4 * decay_db_per_s))
+    assert (cutoffs.decays, cutoffs.attacks) == (10, 0)
+    assert find_cutoffs(y, from_db(-65)).decays == 0
+
+
+def test_noise_in_the_pauses_has_no_holes():
+    """The noise is far above a quieter part of the recording."""
+    t = np.arange(12 * RATE) / RATE
+    rng = np.random.default_rng(1)
+    noise = rng.normal(0, from_db(np.where(t > 2, -40, -70)))
+    tone = 0.3 * np.sin(2 * np.pi * 440 * t) * ((t > 4) & (t % 1 < 0.5))
+    assert find_cutoffs(tone + noise, from_db(-30)).count == 0
+
+
 def test_constant_noise_before_digital_silence_is_not_a_cutoff():
     """Pauses that another gate has silenced, some time after the words."""
     y = burst(seconds=8) + np.random.default_rng(0).normal(0, from_db(-50), 8 * RATE)
@@ -91,6 +117,7 @@ def test_all_cutoffs_are_counted_and_the_worst_are_listed():
     cutoffs = find_cutoffs(y, from_db(-25))
     assert cutoffs.decays == MAX_LISTED_CUTOFFS + 5
     assert len(cutoffs.worst) == MAX_LISTED_CUTOFFS
+    assert len(cutoffs.marked) == MAX_LISTED_CUTOFFS + 5
     assert list(cutoffs.worst) == sorted(cutoffs.worst, key=lambda cutoff: cutoff.time)
 
 
@@ -113,3 +140,11 @@ def test_cutoffs_do_not_depend_on_the_blocks_or_the_delay_of_the_mask(cuts, dela
             break
     if mask_end == 700:
         assert block_audit.report == whole_audit.report
+
+
+def test_the_list_has_the_worst_of_the_marked_cutoffs():
+    marked = tuple(Cutoff(float(i), "decay", 10 + (7 * i) % 23) for i in range(23))
+    report = CutoffReport(decays=23, marked=marked)
+    assert len(report.worst) == MAX_LISTED_CUTOFFS < MAX_MARKED_CUTOFFS
+    assert {c.above_db for c in report.worst} == set(range(23, 33))
+    assert list(report.worst) == sorted(report.worst, key=lambda cutoff: cutoff.time)

@@ -37,6 +37,9 @@ class Browser:
     answers and events to 4; each message is JSON and ends in NUL. No library is needed.
     """
 
+    can_read_clipboard = True
+    """Whether a page reads the clipboard without a question to the user."""
+
     def __init__(self, path, profile):
         command_reader, self._commands = os.pipe()
         self._answers, answer_writer = os.pipe()
@@ -53,6 +56,7 @@ class Browser:
         os.close(answer_writer)
         self._buffer, self._number, self._session = b"", 0, None
         self.events = []
+        self.downloads = profile / "downloads"
         try:
             self._open_tab()
         except OSError:
@@ -65,6 +69,7 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
+        self._set_downloads()
 
     def close(self):
         with suppress(OSError, AssertionError):
@@ -178,10 +183,10 @@ class Browser:
             if event.get("method") == "Network.requestWillBeSent"
         ]
 
-    def set_downloads(self, folder):
+    def _set_downloads(self):
         """Save downloads in a folder, and let pages write to the clipboard."""
         session, self._session = self._session, None
-        self.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+        self.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(self.downloads))
         self.send(
             "Browser.grantPermissions",
             permissions=["clipboardReadWrite", "clipboardSanitizedWrite"],

@@ -101,22 +101,22 @@ def test_the_recording_is_never_replaced_by_its_page(tmp_path, write, capsys):
     before = source.read_bytes()
     status, error = refusal(capsys, "analyze", source, "--page", source, "-f", "-q")
     assert status == 1
-    assert "is the input, which is never overwritten" in error
+    assert "is the input: give the page another name" in error
     assert source.read_bytes() == before
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "status", "message"),
     [
-        (["--page", "-"], "'-' must be an HTML file"),
-        (["--page", "other.wav"], "end the name in .html"),
-        (["--page", "page.html", "--spectral"], "a page does not support the spectral gate"),
-        (["--page", "page.html", "other.wav"], "give one FILE"),
+        (["--page", "-"], 1, "end the name in .html or .htm"),
+        (["--page", "other.wav"], 1, "end the name in .html or .htm"),
+        (["--page", "page.html", "--duck"], 2, "a page does not support ducking: omit --duck"),
+        (["--page", "page.html", "other.wav"], 2, "--page requires a single recording"),
     ],
 )
-def test_what_a_page_cannot_show_is_a_usage_error(write, capsys, options, message):
-    status, error = refusal(capsys, "analyze", write(loud_and_quiet()), "-q", *options)
-    assert status == 2
+def test_what_a_page_cannot_show_is_refused(write, capsys, options, status, message):
+    refused, error = refusal(capsys, "analyze", write(loud_and_quiet()), "-q", *options)
+    assert refused == status
     assert message in error
 
 
@@ -137,7 +137,7 @@ def test_a_long_recording_has_finer_spectrograms_of_its_stretches(write_page, wr
     data = json.loads(read_page(write_page(write(np.tile(loud_and_quiet(), 3)))).data)
     assert len(data["details"]) == len(data["sounds"]) > 0
     for packed, stretch in zip(data["details"], data["sounds"], strict=True):
-        columns = len(zlib.decompress(base64.b64decode(packed))) / data["picture_bands"]
+        columns = len(zlib.decompress(base64.b64decode(packed))) / data["spectrogram_bands"]
         seconds = columns * data["detail_column"] / data["sample_rate"]
         assert seconds == pytest.approx(stretch["end_s"] - stretch["start_s"], abs=0.05)
 
@@ -162,8 +162,9 @@ def test_a_short_or_silent_recording_has_a_page(write_page, write, samples):
 
 def test_the_command_of_the_page_keeps_the_other_options(write_page, write):
     source = write(loud_and_quiet(), "two words.wav")
-    data = json.loads(read_page(write_page(source, "--key", "250-3000", "--hold", "99")).data)
-    assert data["command"]["start"] == "ngate gate --key=250-3000"
+    options = ["--key=250-3000", "--listen=voice", "--track=1"]
+    data = json.loads(read_page(write_page(source, *options, "--hold", "99")).data)
+    assert data["command"]["start"] == f"ngate gate {' '.join(options)}"
     assert data["command"]["end"] == f"'{source}'"
     assert data["settings"]["hold_ms"] == 99
     assert data["settings"]["range_db"] is None
@@ -173,7 +174,54 @@ def test_the_command_of_the_page_keeps_the_other_options(write_page, write):
 def test_the_command_of_the_page_begins_with_no_more_than_the_preset(write_page, write, preset):
     data = json.loads(read_page(write_page(write(loud_and_quiet()), "-p", preset)).data)
     assert data["command"]["start"] == "ngate gate"
-    assert data["settings"] == data["presets"][preset]
+    assert data["settings"].items() >= data["presets"][preset].items()
+    assert data["settings"]["detector"] == "auto"
+
+
+def test_a_page_begins_with_the_given_threshold(write_page, write):
+    source = write(loud_and_quiet())
+    for options, detector, adaptive in (
+        (["-t", "0.03"], "level", False),
+        (["-t", "0.03", "--adaptive"], "level", True),
+        (["-t", "auto:otsu"], "level", False),
+        (["--adaptive"], "auto", False),
+    ):
+        settings = json.loads(read_page(write_page(source, *options)).data)["settings"]
+        assert (settings["detector"], settings["adaptive"]) == (detector, adaptive)
+        assert settings["threshold_db"] == -30.46 or "0.03" not in options
+
+
+@pytest.mark.parametrize(
+    ("options", "range_db"),
+    [
+        (["--spectral", "--reduction=12", "--noise=0:01.00-0:02.00"], 0),
+        (["--channels=exclusive"], None),
+    ],
+)
+def test_the_command_keeps_what_the_page_does_not_preview(
+    tmp_path, write, capsys, options, range_db
+):
+    source, page = write(np.tile(loud_and_quiet()[:, None], 2)), tmp_path / "page.html"
+    assert run(["analyze", str(source), "--page", str(page), *options]) == 0
+    assert f"note       The page does not preview {' '.join(options)}." in capsys.readouterr().err
+    data = json.loads(read_page(page).data)
+    assert data["command"]["start"] == f"ngate gate {' '.join(options)}"
+    assert data["command"]["not_previewed"] == " ".join(options)
+    assert data["settings"]["range_db"] == data["presets"]["music"]["range_db"] == range_db or (
+        range_db is None
+    )
+
+
+def test_a_dead_channel_does_not_open_the_gate_of_a_page(write_page, write, tmp_path):
+    noise = 0.02 * np.random.default_rng(0).normal(size=3 * 48000)
+    source = write(np.column_stack([np.tile(loud_and_quiet(), 3), noise]))
+    data = json.loads(read_page(write_page(source)).data)
+    scores = np.frombuffer(zlib.decompress(base64.b64decode(data["scores"])), "<i2")
+    result = gate_file(source, tmp_path / "out.wav")
+    assert result.heard_channels == (0,)
+    is_open = result.segments.compute_mask()[:, 0]
+    assert scores[is_open].min() < 0 < np.median(scores[is_open])
+    assert (scores[~is_open] <= 20).all()
 
 
 def test_a_target_floor_becomes_a_range(write_page, write, tmp_path):
@@ -244,4 +292,4 @@ def test_a_long_stretch_is_opus_in_parts(monkeypatch):
     assert [s.end_s - s.start_s for s in sounds] == pytest.approx([1, 1, len(y) / 22050 - 2])
     assert {(s.sample_rate, s.channels) for s in sounds} == {(24000, 1)}
     assert all(base64.b64decode(s.data).startswith(b"\x1aE\xdf\xa3") for s in sounds)
-    assert sum(len(s.data) for s in sounds) < 40_000
+    assert sum(len(s.data) for s in sounds) < 42_000

@@ -13,6 +13,7 @@ from noisegate_cli.page import sound
 from noisegate_cli.page.document import CONTROLS
 from noisegate_cli.terminal.cli import run
 from tests.conftest import DATA, SPEECH, read
+from tests.files.test_video import write_film
 
 NAME = "a \"b\" 'c' $(d) <img src=x onerror=window.ran=1>.wav"
 
@@ -39,6 +40,22 @@ def opened(browser, speech_page):
     browser.open(speech_page)
     yield browser
     assert browser.read_errors() == []
+
+
+def can_play(browser):
+    """Return whether a browser has an audio output; Firefox needs a device."""
+    return browser.evaluate(
+        "Promise.race([new AudioContext().resume().then(() => true),"
+        " new Promise((resolve) => setTimeout(() => resolve(false), 1000))])"
+    )
+
+
+@pytest.fixture
+def playing(opened):
+    """Return the browser with the page of the speech, if it can be played."""
+    if not can_play(opened):
+        pytest.skip("the browser has no audio output")
+    return opened
 
 
 def command(browser):
@@ -73,10 +90,14 @@ def gate_by_shown_command(browser, output):
     return read(output)
 
 
-def test_a_page_needs_no_network_and_runs_nothing_from_the_name(opened):
-    urls = opened.requested_urls()
+def test_a_page_needs_no_network(chromium, speech_page):
+    chromium.open(speech_page)
+    urls = chromium.requested_urls()
     assert len(urls) == 1
     assert urls[0].startswith("file://")
+
+
+def test_nothing_from_the_name_of_a_recording_runs(opened):
     assert opened.evaluate("document.getElementById('name').textContent") == NAME
     assert opened.evaluate("document.title") == f"{NAME} – ngate"
     assert opened.evaluate("window.ran") is None
@@ -123,22 +144,22 @@ def test_dragging_over_the_waveform_selects_a_stretch_to_cut(opened):
     assert not shown_mask(opened)[frames].any()
 
 
-def test_one_key_plays_and_others_change_what_is_heard(opened):
-    opened.press("Space")
-    opened.wait_until("ngate.page.player.position > 0.2")
-    assert opened.evaluate("document.getElementById('play').textContent") == "Pause"
+def test_one_key_plays_and_others_change_what_is_heard(playing):
+    playing.press("Space")
+    playing.wait_until("ngate.page.player.position > 0.2")
+    assert playing.evaluate("document.getElementById('play').textContent") == "Pause"
     for key, listen in (("1", "before"), ("3", "removed"), ("2", "after")):
-        opened.press(key)
-        assert opened.evaluate("ngate.page.state.listen") == listen
-        assert opened.evaluate(f"document.querySelector('[value={listen}]').checked")
-    opened.press("m")
-    opened.press("ArrowRight")
-    opened.wait_until("ngate.page.player.isPlaying && ngate.page.player.position > 1.2")
-    opened.press("Space")
-    stopped = opened.evaluate("ngate.page.player.position")
-    assert not opened.evaluate("ngate.page.player.isPlaying")
+        playing.press(key)
+        assert playing.evaluate("ngate.page.state.listen") == listen
+        assert playing.evaluate(f"document.querySelector('[value={listen}]').checked")
+    playing.press("m")
+    playing.press("ArrowRight")
+    playing.wait_until("ngate.page.player.isPlaying && ngate.page.player.position > 1.2")
+    playing.press("Space")
+    stopped = playing.evaluate("ngate.page.player.position")
+    assert not playing.evaluate("ngate.page.player.isPlaying")
     time.sleep(0.1)
-    assert opened.evaluate("ngate.page.player.position") == stopped
+    assert playing.evaluate("ngate.page.player.position") == stopped
 
 
 def heard(browser, listen, start, length):
@@ -178,7 +199,8 @@ def test_the_copied_command_gates_as_the_page_shows(opened, recording, tmp_path)
     mask = shown_mask(opened)
     opened.press("c")
     opened.wait_until("document.getElementById('status').textContent.includes('copied')")
-    assert opened.evaluate("navigator.clipboard.readText()") == command(opened)
+    if opened.can_read_clipboard:
+        assert opened.evaluate("navigator.clipboard.readText()") == command(opened)
     expected = gate_file(
         recording, tmp_path / "expected.wav", preset="music", hold_ms=120, threshold="-27.3dB"
     )
@@ -199,48 +221,107 @@ def test_saved_labels_are_the_open_stretches(opened, recording, tmp_path):
     assert {text for *_, text in rows} == {"open"}
 
 
-def test_an_unsure_moment_is_heard_and_answered_by_keyboard(opened):
-    moments = opened.evaluate("ngate.page.data.moments")
+def test_an_unsure_moment_is_heard_and_answered_by_keyboard(playing):
+    moments = playing.evaluate("ngate.page.data.moments")
     assert [moment["kind"] in ("sound", "pause") for moment in moments[:5]] == [True] * 5
-    opened.evaluate("document.querySelector('#moments .go').focus()")
-    opened.press("Enter")
-    opened.wait_until("ngate.page.player.isPlaying")
-    assert abs(opened.evaluate("ngate.page.player.position") - moments[0]["time"]) < 1.6
-    assert status(opened).startswith("Moment 1 of")
+    playing.evaluate("document.querySelector('#moments .go').focus()")
+    playing.press("Enter")
+    playing.wait_until("ngate.page.player.isPlaying")
+    assert abs(playing.evaluate("ngate.page.player.position") - moments[0]["time"]) < 1.6
+    assert status(playing).startswith("Moment 1 of")
     for kind in ("keep", "cut"):
-        opened.press("Tab")
-        opened.press("Enter")
-        assert f"--{kind}=0:0" in command(opened)
+        playing.press("Tab")
+        playing.press("Enter")
+        assert f"--{kind}=0:0" in command(playing)
         frame = round(moments[0]["time"] * 125)
-        assert shown_mask(opened)[frame, 0] == (kind == "keep")
-    assert command(opened).count("=0:0") == 1
-    opened.press("Enter")
-    assert "=0:0" not in command(opened)
+        assert shown_mask(playing)[frame, 0] == (kind == "keep")
+    assert command(playing).count("=0:0") == 1
+    playing.press("Enter")
+    assert "=0:0" not in command(playing)
 
 
-def test_every_control_is_reached_by_tab_and_has_a_name(opened):
+def test_every_control_is_reached_by_tab(opened):
     reached = []
     for _ in range(60):
         opened.press("Tab")
         reached.append(opened.evaluate("document.activeElement.id || document.activeElement.name"))
     expected = {"play", "listen", "match", "seek", "zoom-in", "preset", "detector", "reset"}
-    expected |= {
-        "threshold_db",
-        "hold_ms_number",
-        "mute",
-        "from",
-        "keep",
-        "command",
-        "copy",
-        "save",
-    }
-    assert expected <= set(reached)
-    nodes = opened.send("Accessibility.getFullAXTree")["nodes"]
-    roles = {"button", "slider", "spinbutton", "radio", "checkbox", "combobox", "textbox", "image"}
-    named = [node for node in nodes if node.get("role", {}).get("value") in roles]
-    assert len(named) > 40
-    for node in named:
-        assert node["name"]["value"].strip(), node
+    expected |= {"threshold_db", "hold_ms_number", "mute", "from", "keep", "command", "copy"}
+    assert expected | {"save"} <= set(reached)
+
+
+ROLES = {"button", "slider", "spinbutton", "radio", "checkbox", "combobox", "textbox", "image"}
+
+
+def list_accessible(browser):
+    """Return the name, the role and the properties of each node that a screen reader offers."""
+    nodes = browser.send("Accessibility.getFullAXTree")["nodes"]
+    return [
+        (
+            node["name"]["value"],
+            node["role"]["value"],
+            {p["name"]: p["value"].get("value") for p in node["properties"]},
+        )
+        for node in nodes
+        if not node["ignored"] and "name" in node
+    ]
+
+
+def test_a_screen_reader_gets_the_name_the_state_and_the_news(chromium, speech_page):
+    chromium.open(speech_page)
+    chromium.evaluate("ngate.page.addMark(1, 2, 'keep')")
+    chromium.evaluate("ngate.page.changeSetting('threshold_db', -30)")
+    chromium.wait_until("!ngate.page.isUpdating")
+    nodes = list_accessible(chromium)
+    controls = [node for node in nodes if node[1] in ROLES]
+    assert len(controls) > 40
+    assert all(name.strip() for name, *_ in controls)
+    names = [(name, role) for name, role, _ in controls if role not in ("spinbutton", "image")]
+    assert len(set(names)) == len(names)
+    by_name = {(name, role): properties for name, role, properties in nodes}
+    assert by_name["Level above a threshold", "radio"]["checked"] == "true"
+    assert by_name["The threshold follows the noise", "checkbox"]["checked"] == "false"
+    assert by_name["Mute: closed is silence", "checkbox"]["checked"] == "true"
+    assert ("Remove: keep 0:01.00 to 0:02.00", "button") in by_name
+    live = chromium.evaluate(
+        "[...document.querySelectorAll('[aria-live=polite]')].map((e) => e.textContent)"
+    )
+    assert live[0].startswith("Closed ")
+    assert live[1] == "The gate uses the threshold now."
+
+
+def contrast(one, other):
+    """Return the contrast ratio of two colors, as WCAG 2.2 defines it."""
+
+    def luminance(color):
+        share = np.array(color) / 255
+        return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4) @ [
+            0.2126,
+            0.7152,
+            0.0722,
+        ]
+
+    low, high = sorted([luminance(one), luminance(other)])
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_texts_and_lines_have_contrast(chromium, speech_page, dark):
+    chromium.set_screen(1200, 900, dark=dark)
+    chromium.open(speech_page)
+    colors = chromium.evaluate(
+        "(() => { const context = document.createElement('canvas').getContext('2d');"
+        " const style = getComputedStyle(document.documentElement);"
+        " return Object.fromEntries('back panel text muted accent on-accent wave level threshold"
+        " line cursor keep cut'.split(' ').map((name) => {"
+        " context.fillStyle = style.getPropertyValue(`--${name}`); context.fillRect(0, 0, 1, 1);"
+        " return [name, [...context.getImageData(0, 0, 1, 1).data.slice(0, 3)]]; })); })()"
+    )
+    for back in ("back", "panel"):
+        assert min(contrast(colors[name], colors[back]) for name in ("text", "muted")) >= 4.5
+        for name in ("wave", "level", "threshold", "line", "cursor", "keep", "cut"):
+            assert contrast(colors[name], colors[back]) >= 3, name
+    assert contrast(colors["accent"], colors["on-accent"]) >= 4.5
 
 
 def test_keys_can_be_switched_off(opened):
@@ -250,7 +331,8 @@ def test_keys_can_be_switched_off(opened):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_a_phone_shows_the_page_without_scrolling_sideways(browser, speech_page, dark):
+def test_a_phone_shows_the_page_without_scrolling_sideways(chromium, speech_page, dark):
+    browser = chromium
     browser.set_screen(360, 740, dark=dark, touch=True)
     browser.open(speech_page)
     assert browser.evaluate("document.documentElement.scrollWidth") == 360
@@ -268,6 +350,7 @@ CASES = [
     {"preset": "field", "threshold": "-34.7dB"},
     {"threshold": "-41.1dB", "hysteresis_db": 5.5, "hold_ms": 137, "min_open_ms": 41},
     {"preset": "music", "lookahead_ms": 77, "min_closed_ms": 333, "threshold": "-25dB"},
+    {"threshold": "-38.2dB", "adaptive": True},
 ]
 
 
@@ -280,6 +363,7 @@ def page_settings(changes):
     text = changes.get("threshold")
     values["detector"] = "level" if text else "auto"
     values["threshold_db"] = float(text.removesuffix("dB")) if text else 0
+    values["adaptive"] = settings.adaptive
     return values
 
 
@@ -302,7 +386,9 @@ def test_the_page_gates_as_the_tool_does(browser, write_page, tmp_path, name, op
         )
         shown = np.array([[digit == "1" for digit in mask] for mask in masks]).T
         result = gate_file(DATA / name, tmp_path / "out.wav", force=True, **fixed, **changes)
-        np.testing.assert_array_equal(shown, result.segments.compute_mask(), str(changes))
+        is_equal = shown == result.segments.compute_mask()
+        # The drift of an adaptive threshold is no whole number of steps of the codes.
+        assert is_equal.mean() >= (0.999 if changes.get("adaptive") else 1), changes
 
 
 def test_marked_stretches_are_those_of_keep_and_cut(opened, recording, tmp_path):
@@ -336,9 +422,27 @@ def test_a_long_recording_has_the_sound_around_its_moments(browser, write_page, 
     decoded = heard(browser, "before", start, len(part))
     correlation = np.corrcoef(part, decoded)[0, 1]
     assert correlation > 0.95
-    browser.evaluate(f"ngate.page.play({start})")
-    browser.wait_until(f"ngate.page.player.position > {end + 0.3}")
+    if can_play(browser):
+        browser.evaluate(f"void ngate.page.play({start})")
+        browser.wait_until(f"ngate.page.player.position > {end + 0.3}")
     gap = next(t for t in np.arange(0, 30, 0.1) if not any(a <= t < b for a, b in sounds))
-    browser.evaluate(f"ngate.page.play({gap})")
+    browser.evaluate(f"void ngate.page.play({gap})")
     assert "no audio there" in status(browser)
     assert browser.read_errors() == []
+
+
+def test_times_of_a_video_count_from_its_start(browser, write_page, tmp_path):
+    film = write_film(tmp_path / "film.mkv", start=0.5, seconds=3.0)
+    browser.open(write_page(film, "-t", "0.03"))
+    position = browser.evaluate("document.getElementById('position').value")
+    assert position.startswith("0:00.50, ")
+    for name, seconds in (("from", 1), ("to", 1.25)):
+        browser.evaluate(f"document.getElementById('{name}').value = {seconds}")
+    browser.evaluate("document.getElementById('to').dispatchEvent(new Event('change'))")
+    browser.evaluate("document.getElementById('keep').click()")
+    assert " --keep=0:01.00-0:01.25 " in command(browser)
+    result = gate_file(film, tmp_path / "out.mkv", threshold=0.03, keep=[(1.0, 1.25)])
+    np.testing.assert_array_equal(shown_mask(browser), result.segments.compute_mask())
+    labels = browser.evaluate("ngate.formatLabels(ngate.page.data, ngate.page.state.masks)")
+    edges = np.array([line.split("\t")[:2] for line in labels.splitlines()], float)
+    np.testing.assert_allclose(edges, result.segments.seconds + 0.5, atol=1e-3)

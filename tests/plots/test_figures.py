@@ -11,12 +11,15 @@ import soundfile as sf
 
 from noisegate_cli import GateSettings, analyze, analyze_file, gate, gate_file
 from noisegate_cli.api.overviews import record_array, record_file
+from noisegate_cli.gating import cutoffs
 from noisegate_cli.plots import style
 from noisegate_cli.plots.analysis_figure import draw_analysis
 from noisegate_cli.plots.contact_sheet import SheetEntry, draw_contact_sheet
 from noisegate_cli.plots.gate_figure import draw_gate
 from noisegate_cli.plots.style import FORMATS, format_clock, render
 from tests.conftest import SPEECH, loud_and_quiet, tone
+from tests.files.test_video import write_film
+from tests.zoo import sound
 
 LOUD_AND_QUIET = np.tile(loud_and_quiet(), 2)[:, None]
 GATE_TITLES = ["before", "gain", "after", "removed signal"]
@@ -136,6 +139,17 @@ def test_a_gate_shows_before_gain_after_and_the_removed_signal_magnified(thresho
     assert [label.get_text() for label in gain.get_yticklabels()] == ["0", "−10", "−20"]
 
 
+def test_every_cutoff_is_marked_up_to_a_limit(monkeypatch):
+    decay = tone(3, 0.5) * 10 ** (-np.arange(48000) / 16000)
+    y = np.tile(np.concatenate([tone(1, 1e-4), decay[:40000], tone(1, 1e-4)]), 12)
+    for limit, note in ((200, "12 cut-offs (▲)"), (5, "12 cut-offs (▲ the worst 5)")):
+        monkeypatch.setattr(cutoffs, "MAX_MARKED_CUTOFFS", limit)
+        panel = find_panel(draw_gate(record(y, threshold="-25dB"), "name.wav"), "before")
+        assert panel.get_title("left").endswith(note)
+        (marks,) = [line for line in panel.lines if line.get_marker() == "^"]
+        assert len(marks.get_xdata()) == min(12, limit)
+
+
 def test_a_muted_pause_has_a_gain_of_minus_infinity():
     figure = draw_gate(record(LOUD_AND_QUIET, threshold="-30dB"), "name.wav")
     labels = [label.get_text() for label in find_panel(figure, "gain").get_yticklabels()]
@@ -248,6 +262,14 @@ def test_results_of_files_and_arrays_plot_the_same(tmp_path):
         assert one.get_ylim() == other.get_ylim()
     titles = [axes.get_title("left") for axes in analyze(y, rate).plot().axes]
     assert titles == [axes.get_title("left") for axes in analyze_file(SPEECH).plot().axes]
+
+
+def test_a_picture_shows_the_track_that_was_gated(tmp_path):
+    film = write_film(tmp_path / "film.mkv", tracks=[1.0, 0.25])
+    result = gate_file(film, tmp_path / "out.mkv", track=2, threshold=0.001)
+    analysis = analyze_file(film, track=2)
+    for overview in (result._record(), analysis._record()):
+        assert overview.before.high.max() == pytest.approx(0.25 * sound(48000, 1.0).max(), 1e-3)
 
 
 def test_a_given_noise_is_used_again_for_the_picture():

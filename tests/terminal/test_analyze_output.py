@@ -14,7 +14,7 @@ import pytest
 
 from noisegate_cli.terminal.analysis_lines import choose_columns, format_header
 from noisegate_cli.terminal.cli import run
-from tests.conftest import SPEECH, loud_and_quiet, tone
+from tests.conftest import DATA, SPEECH, loud_and_quiet, tone
 from tests.terminal.test_terminal import ASCII, CONTROL_SEQUENCE
 from tests.terminal.test_terminal import run_on_terminal as run_with_stderr_on_terminal
 
@@ -155,6 +155,11 @@ def test_a_log_has_no_trailing_blanks_and_no_colors(write):
         assert len(line) <= 100 or line.startswith("  command")
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
+
+
+def test_the_titles_of_the_table_are_whole_without_a_suggestion(capsys):
+    assert run(["analyze", str(DATA / "guitar_stereo.flac"), "-q"]) == 0
+    assert "openings/min  cut-offs/min  at risk" in capsys.readouterr().out
 
 
 def test_the_bar_of_an_analysis_is_redrawn_in_its_line(write):

@@ -1,12 +1,15 @@
 """The display on a pseudo-terminal; errors of the display never stop the gate."""
 
+import fcntl
 import os
 import pty
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import tty
 from contextlib import contextmanager
 from itertools import product
@@ -44,6 +47,8 @@ def run_on_terminal(*arguments, environment=None, stdin=None):
     tty.setraw(terminal_end)
     command = [sys.executable, "-c", IMMEDIATELY, *map(os.fsencode, arguments)]
     terminal = {"TERM": "xterm", "COLUMNS": str(COLUMNS), **(environment or {})}
+    columns = int(terminal["COLUMNS"])
+    fcntl.ioctl(terminal_end, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     process = subprocess.Popen(
         command, stdin=stdin, stdout=subprocess.PIPE, stderr=terminal_end, env=os.environ | terminal
     )
@@ -60,6 +65,10 @@ def run_on_terminal(*arguments, environment=None, stdin=None):
     os.close(controller)
     process.stdout.close()
     return process.wait(), displayed.decode()
+
+
+def lines_of(displayed):
+    return [line.rstrip() for line in re.split("[\r\n]+", CONTROL_SEQUENCE.sub("", displayed))]
 
 
 def expect_harmless(displayed):
@@ -101,6 +110,33 @@ def test_every_input_format_shows_a_bar_and_is_gated(sources, tmp_path, command,
     assert "× real time" in displayed
     assert f"'in{extension}'" in displayed
     assert command == "analyze" or len(read(tmp_path / "out.wav")) >= 6 * 16000
+
+
+def test_a_summary_is_wrapped_at_words_and_keeps_names_whole(sources, tmp_path):
+    output = tmp_path / "a name with spaces.wav"
+    options = ["-t", "0.03", "--hold", "0", "--range", "mute", "-o", output]
+    _, displayed = run_on_terminal(
+        "gate", sources[".wav"][0], *options, environment={"COLUMNS": "40"}
+    )
+    lines = lines_of(displayed)
+    first = next(i for i, line in enumerate(lines) if line.startswith("closed "))
+    assert max(map(len, lines[first : first + 2])) <= 40
+    assert lines[first + 1].startswith(" " * 11)
+    assert any(f"'{output}'" in line for line in lines)
+
+
+def test_a_narrow_terminal_shows_fewer_columns_of_the_recordings_to_review(tmp_path, write):
+    write(np.sin(np.arange(16000) / 5), "tree/a long name of a recording.wav")
+    shown = {}
+    for columns in (40, 200):
+        _, displayed = run_on_terminal(
+            "batch", tmp_path / "tree", "-f", "-j", "1", environment={"COLUMNS": str(columns)}
+        )
+        shown[columns] = next(line for line in lines_of(displayed) if line.startswith("listen to"))
+        assert "'a long name of a recording.wav'" in displayed
+    assert shown[40].split("  ")[0] == "listen to"
+    assert "peak" not in shown[40]
+    assert "peak" in shown[200]
 
 
 def test_a_batch_and_standard_input_on_a_terminal(sources, tmp_path):

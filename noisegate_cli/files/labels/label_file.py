@@ -11,6 +11,7 @@ from noisegate_cli.errors import LabelsError
 from noisegate_cli.files.formats import STDIO_PATH
 from noisegate_cli.files.labels.registry import LABEL_FORMATS, find_label_format, find_reader
 from noisegate_cli.files.labels.track import LabelFormat, LabelTrack, Stretch
+from noisegate_cli.files.partial_files import make_folders
 from noisegate_cli.files.pipes import write_all
 from noisegate_cli.files.writer import is_stream, open_partial_file, wrap_write_errors
 from noisegate_cli.text import escape_undecodable, quote_path
@@ -54,7 +55,7 @@ def open_label_writer(
 
         def write(track: LabelTrack) -> None:
             with wrap_write_errors(path):
-                partial.parent.mkdir(parents=True, exist_ok=True)
+                make_folders(partial.parent)
                 partial.write_bytes(encode(track))
 
         yield write

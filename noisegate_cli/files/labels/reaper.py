@@ -10,8 +10,8 @@ from noisegate_cli.files.labels.track import Envelope, LabelFormat, LabelTrack, 
 SOURCE_TYPES = {"flac": "FLAC", "mp3": "MP3", "ogg": "VORBIS", "opus": "VORBIS", "wav": "WAVE"}
 """Source type by extension. REAPER decodes all others as it decodes videos."""
 
-FIRST_CHANNEL_MODE = 3
-"""Channel mode of an item of which only the first channel is played; the next is one more."""
+FIRST_CHANNEL_MODE, CHANNEL_65_MODE = 3, 131
+"""Channel modes of items that play only channel 1 or 65; the modes of the next channels follow."""
 
 
 def write(track: LabelTrack) -> str:
@@ -20,9 +20,14 @@ def write(track: LabelTrack) -> str:
     for number, mark in enumerate(track.marks, 1):
         lines.append(f"  MARKER {number} {format_seconds(mark.time)} {_quote(mark.text)} 0")
     for number, envelope in enumerate(track.envelopes):
-        mode = FIRST_CHANNEL_MODE + number if len(track.envelopes) > 1 else 0
+        mode = _choose_channel_mode(number) if len(track.envelopes) > 1 else 0
         lines += [f"  {line}" for line in _format_track(track, envelope, mode)]
     return "\n".join([*lines, ">"]) + "\n"
+
+
+def _choose_channel_mode(channel: int) -> int:
+    """Return the mode of an item that plays one channel, counted from 0."""
+    return FIRST_CHANNEL_MODE + channel if channel < 64 else CHANNEL_65_MODE + channel - 64
 
 
 def _format_track(track: LabelTrack, envelope: Envelope, channel_mode: int) -> list[str]:

@@ -15,13 +15,12 @@ BEFORE_PER_S, AFTER_PER_S = 14.0, 20.0
 MIN_SOUND_LOG_ODDS, PENALTY_WEIGHT = 1.0, 2.0
 """Log odds that a sound needs, and weight of the missing ones in the score."""
 
-MAX_QUIET_DB, MAX_QUIET_RANGE_DB, QUIET_WEIGHT = -15.0, 20.0, 0.4
-"""A sound below this level relative to loud voices needs fewer log odds per dB, within this range:
+MAX_QUIET_DB, QUIET_WEIGHT = -15.0, 0.4
+"""Below this level relative to loud voices a sound needs less log odds, by this weight per dB:
 breath and the ends of words are quieter than events."""
 
-MIN_CLEAR_CONTRAST_DB, MAX_CONTRAST_RANGE_DB, CONTRAST_WEIGHT = 15.0, 8.0, 0.6
-"""Below this contrast noise hides voices, and sounds need fewer log odds per dB, within this
-range."""
+MIN_CLEAR_CONTRAST_DB, CONTRAST_WEIGHT = 15.0, 0.6
+"""Below this contrast noise hides voices, and a sound needs less log odds, by this weight per dB."""
 
 MAX_PENALTY = 30.0
 """Greatest amount that is subtracted from the score."""
@@ -92,9 +91,8 @@ def compute_penalty(
     contrast_db
         Contrast of the recording.
     """
-    quiet = np.clip(MAX_QUIET_DB - level_db, 0, MAX_QUIET_RANGE_DB)
-    hidden = np.clip(MIN_CLEAR_CONTRAST_DB - contrast_db, 0, MAX_CONTRAST_RANGE_DB)
-    excess = log_odds + QUIET_WEIGHT * quiet + CONTRAST_WEIGHT * hidden - MIN_SOUND_LOG_ODDS
+    needed = MIN_SOUND_LOG_ODDS - CONTRAST_WEIGHT * max(0.0, MIN_CLEAR_CONTRAST_DB - contrast_db)
+    excess = log_odds + QUIET_WEIGHT * np.maximum(0, MAX_QUIET_DB - level_db) - needed
     return np.asarray(np.clip(PENALTY_WEIGHT * excess, -MAX_PENALTY, 0), np.float16)
 
 

@@ -93,11 +93,13 @@ MIN_CLASS_FRAMES = 11
 OPEN_ABOVE, CLOSE_BELOW = 0.2, 0.1
 """Scores above which the gate opens and at or below which it closes (hysteresis)."""
 
-OPEN_SHARE, LOW_SCORE_QUANTILE, MIN_SCORE_SPREADS = 0.3, 0.05, 6.0
-"""Where noise hides most of the signal, both score little. Then the gate opens at this share of the
-distance from the median score of noise to that of signal. It opens no lower than so many times the
-distance between the low quantile and the median of noise above the latter, so that noise with rare
-clatter stays closed."""
+OPEN_SHARE, LOW_SCORE_QUANTILE = 0.3, 0.05
+MIN_SCORE_SPREADS, MAX_SCORE_SPREADS = 6.0, 20.0
+"""The gate opens at this share of the distance from the median score of noise to that of signal, if
+that is below `OPEN_ABOVE`: noise that hides most of the signal leaves it little score. The distance
+is limited by multiples of the distance between the low quantile and the median of noise. The lower
+limit keeps the gate closed in noise with rare clatter. In steady noise, the upper limit opens it
+for a voice far below the loudest one."""
 
 MIN_RISE = 2.2
 """Smallest START_LOUD_QUANTILE of the initial scores in a recording that contains signal. Rain,
@@ -318,7 +320,12 @@ def _compute_offset(score: NDArray[np.float64], extractor: BandLevelExtractor) -
     if min(len(signal), len(noise)) < MIN_CLASS_FRAMES:
         return 0.0
     low, middle = quantile(noise, [LOW_SCORE_QUANTILE, 0.5])
-    distance = max(OPEN_SHARE * (median(signal) - middle), MIN_SCORE_SPREADS * (middle - low))
+    spread = middle - low
+    distance = np.clip(
+        OPEN_SHARE * (median(signal) - middle),
+        MIN_SCORE_SPREADS * spread,
+        MAX_SCORE_SPREADS * spread,
+    )
     return max(0.0, OPEN_ABOVE - float(middle + distance))
 
 

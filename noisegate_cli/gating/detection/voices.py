@@ -29,12 +29,13 @@ CRY_WEIGHT, MIN_CRY_PERIODICITY = -57.0, 0.7
 """Weight of the periodicity at pitches that are too high for a voice, and the value from which it
 counts."""
 
-LEVEL_WEIGHT, MIN_LEVEL_DB, MAX_LEVEL_DB = 0.34, -40.0, -8.0
-"""Weight per dB of the periodic level relative to loud voices, and its limits."""
+LEVEL_WEIGHT, MAX_LEVEL_DB = 0.34, -8.0
+"""Weight per dB of the periodic level relative to loud voices, and the level above which it counts
+no more."""
 
-BAND_WEIGHT, MIN_BAND_DB, MAX_BAND_DB = 0.58, -25.0, -3.0
+BAND_WEIGHT, MAX_BAND_DB = 0.58, -3.0
 """Weight per dB of the level of the voiced band relative to the level of all frequencies, compared
-with loud voices, and its limits."""
+with loud voices, and the value above which it counts no more."""
 
 LOUD_QUANTILE = 0.8
 """Quantile of the levels of voiced frames that stands for loud voices."""
@@ -84,7 +85,7 @@ def find_voices(voicing: Voicing, hop_s: float) -> Voices | None:
         + SIMILARITY_WEIGHT * np.clip(voicing.similarity, 0, MAX_SIMILARITY)
         + CRY_WEIGHT
         * (np.clip(voicing.cry_periodicity, MIN_CRY_PERIODICITY, 1) - MIN_CRY_PERIODICITY)
-        + LEVEL_WEIGHT * np.clip(periodic_db - loud_periodic_db, MIN_LEVEL_DB, MAX_LEVEL_DB)
-        + BAND_WEIGHT * np.clip(band_db, MIN_BAND_DB, MAX_BAND_DB)
+        + LEVEL_WEIGHT * np.minimum(periodic_db - loud_periodic_db, MAX_LEVEL_DB)
+        + BAND_WEIGHT * np.minimum(band_db, MAX_BAND_DB)
     )
     return Voices(np.where(np.isnan(log_odds), MIN_LOG_ODDS, log_odds), is_voiced, level_db)

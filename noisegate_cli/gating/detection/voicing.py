@@ -50,10 +50,13 @@ STEADY_RESIDUE = 0.1
 """Share of the power of steady tones that may remain after their subtraction. It limits what the
 rest of hum resembles."""
 
-BATCH_FRAMES, MAX_PRODUCT = 128, 1 << 17
+BATCH_FRAMES, MAX_PRODUCT = 128, 1 << 18
 """Number of frames whose powers are computed at once, and of multiplications in a product of
 matrices. With more, OpenBLAS starts threads, which take several times as long for such narrow
 matrices."""
+
+LEVEL_RATE_HZ = 8000.0
+"""Rate of the samples from which the level is computed; the others are skipped."""
 
 LAGS_PER_S = 6000.0
 """Resolution of the lags at which the autocorrelation is computed."""
@@ -123,15 +126,15 @@ class VoicingDetector(BlockProcessor[Samples, Voicing]):
         self._batches = FrameBatcher(
             self._length * self._factor, self.hop_length, margin, frames=BATCH_FRAMES
         )
-        self._window = hann_window(self._length).astype(np.float32)
         # Zeros behind the frame prevent that its end is correlated with its beginning.
         needed = self._length + math.ceil(rate / MIN_PITCH_HZ)
-        self._transform_length = 1 << (needed - 1).bit_length()
-        self._bins, self._cosines = _compute_cosines(self._length, self._transform_length, rate)
+        transform_length = 1 << (needed - 1).bit_length()
+        self._transform, self._cosines = _compute_matrices(self._length, transform_length, rate)
         self._held: list[Powers] = []
         self._held_levels: list[FrameValues] = []
         self._minima: list[NDArray[np.float32]] = []
         self._last_shape: Powers | None = None
+        self._level_stride = max(1, int(sample_rate / LEVEL_RATE_HZ))
         self._empty = np.zeros((0, channels), np.float32)
 
     def process(self, block: Samples, last: bool = False) -> Voicing:
@@ -160,11 +163,11 @@ class VoicingDetector(BlockProcessor[Samples, Voicing]):
         scale = np.float32(1 / full_scale(samples.dtype))
         channels = []
         for channel in range(samples.shape[1]):
-            x = self._reduce_rate(samples[:, channel].astype(np.float32))
+            x = self._reduce_rate(samples[:, channel].astype(np.float32)) * scale
             views = np.lib.stride_tricks.sliding_window_view(x, self._length)[:: self._hop]
-            windowed = views[:frames] * (self._window * scale)
-            spectra = np.fft.rfft(windowed, self._transform_length, axis=1)[:, self._bins]
-            channels.append(np.square(spectra.real) + np.square(spectra.imag))
+            # Few bins are needed, so that a product of matrices is faster than a fast transform.
+            parts = np.square(_multiply(views[:frames], self._transform))
+            channels.append(parts[:, ::2] + parts[:, 1::2])
         return np.stack(channels, axis=1)
 
     @np.errstate(over="ignore", invalid="ignore")
@@ -172,9 +175,10 @@ class VoicingDetector(BlockProcessor[Samples, Voicing]):
         """Return the level of one hop around the center of each frame, in dBFS."""
         hop = self.hop_length
         start = (len(samples) - (frames - 1) * hop) // 2 - hop // 2
-        part = samples[start : start + frames * hop].astype(np.float32)
+        part = samples[start : start + frames * hop].reshape(frames, hop, samples.shape[1])
+        part = part[:, :: self._level_stride].astype(np.float32)
         part *= np.float32(1 / full_scale(samples.dtype))
-        return _to_db(np.square(part, out=part).reshape(frames, hop, part.shape[1]).mean(axis=1))
+        return _to_db(np.square(part, out=part).mean(axis=1))
 
     def _pop_steady(self, count: int) -> Powers:
         """Return the steady powers in each of the next `count` parts."""
@@ -266,20 +270,25 @@ def _design_lowpass(factor: int, sample_rate: int) -> NDArray[np.float32]:
     return np.ascontiguousarray((taps / taps.sum()).reshape(columns, factor).T, np.float32)
 
 
-def _compute_cosines(
+def _compute_matrices(
     length: int, transform_length: int, rate: float
-) -> tuple[slice, NDArray[np.float32]]:
-    """Return the bins of the voiced band, and the matrix from their powers to autocorrelations.
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the matrix from samples to bins, and the matrix from powers to autocorrelations.
 
-    The first column belongs to lag 0, the next `CRY_LAGS` to high pitches, the others to the
-    pitches of voices. They include the division by the autocorrelation of the window.
+    The first one includes the window, and alternates real and imaginary parts of the bins of the
+    voiced band. The first column of the second one belongs to lag 0, the next `CRY_LAGS` to high
+    pitches, the others to the pitches of voices. They include the division by the autocorrelation
+    of the window.
     """
     hz = np.arange(transform_length // 2 + 1) * rate / transform_length
-    bins = slice(*np.searchsorted(hz, [MIN_VOICED_HZ, MAX_VOICED_HZ]))
+    hz = hz[slice(*np.searchsorted(hz, [MIN_VOICED_HZ, MAX_VOICED_HZ]))]
+    window = hann_window(length)
+    phases = 2 * np.pi * np.arange(length)[:, None] * hz / rate
+    waves = np.stack([np.cos(phases), np.sin(phases)], axis=2).reshape(length, 2 * len(hz))
     count = math.ceil(LAGS_PER_S * (1 / MIN_PITCH_HZ - 1 / MAX_PITCH_HZ)) + 1
     cries = np.linspace(1 / MAX_CRY_HZ, 1 / MAX_PITCH_HZ, CRY_LAGS, endpoint=False)
     lags = np.r_[0.0, cries, np.linspace(1 / MAX_PITCH_HZ, 1 / MIN_PITCH_HZ, count)]
-    window = hann_window(length)
     correlation = np.correlate(window, window, "full")[length - 1 :]
     own = np.interp(lags * rate, np.arange(length), correlation / correlation[0])
-    return bins, (np.cos(2 * np.pi * hz[bins, None] * lags) / own).astype(np.float32)
+    cosines = np.cos(2 * np.pi * hz[:, None] * lags) / own
+    return (window[:, None] * waves).astype(np.float32), cosines.astype(np.float32)

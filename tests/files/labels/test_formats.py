@@ -8,6 +8,7 @@ import re
 
 import opentimelineio
 import pytest
+import rpp
 import srt
 from hypothesis import given
 from hypothesis import strategies as st
@@ -200,40 +201,33 @@ def test_the_standard_library_reads_csv_and_json():
     assert [s["channel"] for s in json.loads(write(STEREO, ".json"))["segments"]] == [2, 1, 2]
 
 
-def parse_rpp(text):
-    """Return a project of REAPER as nested lists, by its own rules: < opens and > closes."""
-    stack = [[]]
-    for line in map(str.strip, text.splitlines()):
-        if line == ">":
-            done = stack.pop()
-            stack[-1].append(done)
-        elif line.startswith("<"):
-            stack.append([line[1:]])
-        else:
-            stack[-1].append(line)
-    ((project,),) = stack
-    return project
-
-
-def test_a_reaper_project_has_a_balanced_tree_with_the_envelope_and_the_recording():
-    project = parse_rpp(write(TRACK, ".rpp"))
-    assert project[1] == 'MARKER 1 1.750000 "cut-off decay" 0'
-    (track,) = [part for part in project if part[0] == "TRACK"]
-    (envelope,) = [part for part in track if part[0] == "VOLENV2"]
-    points = [tuple(map(float, p.split()[1:])) for p in envelope[1:] if p.startswith("PT ")]
+def test_rpp_reads_the_reaper_project():
+    project = rpp.loads(write(TRACK, ".rpp"))
+    assert project.tag == "REAPER_PROJECT"
+    assert project.find("MARKER") == ["MARKER", "1", "1.750000", "cut-off decay", "0"]
+    track = project.find("TRACK")
+    points = [tuple(map(float, point[1:])) for point in track.find("VOLENV2").findall("PT")]
     assert points == [(*point, 0.0) for point in TRACK.envelopes[0]]
-    (item,) = [part for part in track if part[0] == "ITEM"]
-    assert "POSITION 0" in item
-    assert "LENGTH 12.500000" in item
-    assert ["SOURCE WAVE", 'FILE "/rec/two words.wav"'] in item
-    modes = re.findall(r"CHANMODE (\d)", write(STEREO, ".rpp"))
-    assert modes == ["3", "4"]
+    item = track.find("ITEM")
+    assert item.find("POSITION") == ["POSITION", "0"]
+    assert item.find("LENGTH") == ["LENGTH", "12.500000"]
+    assert item.find("SOURCE").attrib == ["WAVE"]
+    assert item.find("SOURCE").find("FILE") == ["FILE", "/rec/two words.wav"]
+    tracks = rpp.loads(write(STEREO, ".rpp")).findall("TRACK")
+    assert [t.find("ITEM").find("CHANMODE")[1] for t in tracks] == ["3", "4"]
+
+
+def test_a_reaper_project_of_many_channels_has_the_mode_of_each():
+    track = LabelTrack(path="a.wav", duration=1, channels=66, stretches=(), envelopes=((),) * 66)
+    modes = re.findall(r"CHANMODE (\d+)", write(track, ".rpp"))
+    assert (modes[0], modes[63:]) == ("3", ["66", "131", "132"])
 
 
 def test_names_with_quotes_and_line_breaks_stay_on_one_line_of_a_project():
-    for name in ('a"b.wav', "a'\"b.wav", "a'\"`b.wav", "a\nb.wav"):
+    for name in ('a"b.wav', "a'\"b.wav", "a'\"`b.wav", "a\nb.wav", "<a>.wav", "a #b.wav"):
         track = LabelTrack(path=name, duration=1.0, channels=1, stretches=(), envelopes=((),))
-        parse_rpp(write(track, ".rpp"))
+        (parsed,) = rpp.loads(write(track, ".rpp")).findall("TRACK")
+        assert parsed.find("NAME") == ["NAME", name.replace("\n", " ").replace("'\"`", "'\"'")]
 
 
 def test_labels_that_audacity_writes_are_read():
