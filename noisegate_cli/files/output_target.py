@@ -18,8 +18,8 @@ from noisegate_cli.files.formats import (
     find_subtype,
 )
 from noisegate_cli.files.output_naming import DEFAULT_OUTPUT_OPTIONS, OutputOptions, add_suffix
-from noisegate_cli.files.riff import rf64_if_large
 from noisegate_cli.files.size_limits import check_size
+from noisegate_cli.files.wav_encoder import rf64_if_large
 from noisegate_cli.files.writer import is_stream, unsupported_reason
 from noisegate_cli.text import quote_path
 

@@ -32,9 +32,9 @@ from noisegate_cli.files.riff import (
     WRITABLE_FORMAT_TAGS,
     MetadataChunks,
     WavFormat,
-    build_wav_header,
 )
 from noisegate_cli.files.unfinished import remove_when_left
+from noisegate_cli.files.wav_encoder import build_wav_header
 from noisegate_cli.samples import Samples, silence_nonfinite
 
 RAW_SUBTYPES = {

@@ -1,4 +1,4 @@
-"""Read and write the chunks of WAV files, most of which libsndfile and PyAV discard.
+"""Read the chunks of WAV files, most of which libsndfile and PyAV discard.
 
 See EBU Tech 3285 and 3306, and Microsoft's Multiple Channel Audio Data and WAVE Files.
 """
@@ -6,26 +6,18 @@ See EBU Tech 3285 and 3306, and Microsoft's Multiple Channel Audio Data and WAVE
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from noisegate_cli.files.chunks import (
     FORM_BYTES,
     HEADER_BYTES,
     MAX_CHUNKS,
-    UNKNOWN_SIZE,
     Chunk,
     ReadBytes,
     build_chunk,
     walk_chunks,
 )
-from noisegate_cli.files.formats import AudioInfo
-from noisegate_cli.files.pcm import SAMPLE_WIDTH_BYTES, encode_pcm
-from noisegate_cli.samples import Samples
 
 RIFF_IDS = (b"RIFF", b"RIFX", b"RF64")
 """IDs with which WAV files begin; RIFX is big-endian."""
@@ -34,9 +26,6 @@ MIN_STREAMED_SIZE_BYTES = 0x7FFF0000
 """Programs that write to a pipe declare at least this size, because they don't know it yet."""
 
 SCAN_BYTES = 1 << 20
-
-MAX_WAV_BYTES = 0xFFFFFFFF - 0x10000
-"""Maximum size of a WAV file, with some margin; larger files are RF64."""
 
 SAMPLE_CHUNK_IDS = {b"fmt ", b"data", b"fact", b"PEAK", b"levl", b"ds64", b"MD5 "}
 """Chunks that depend on the samples or on their encoding, so that they are not copied."""
@@ -64,8 +53,6 @@ WRITABLE_FORMAT_TAGS = {
     "DOUBLE": FLOAT,
 }
 """Subtypes that `WavEncoder` writes, and their format tags."""
-
-RF64_SUBTYPES = {*WRITABLE_FORMAT_TAGS, "ULAW", "ALAW"}
 
 SUBFORMAT_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 """Bytes after the format tag in a subformat GUID."""
@@ -312,171 +299,3 @@ def _compute_duration(fmt: WavFormat, data: Chunk) -> float:
     """Return the duration of uncompressed samples in seconds; 0 if `fmt` is invalid."""
     bytes_per_second = fmt.block_align * fmt.sample_rate
     return data.size / bytes_per_second if bytes_per_second else 0.0
-
-
-def build_wav_header(
-    info: AudioInfo,
-    size: int | None,
-    before: bytes = b"",
-    after: int = 0,
-    reserve_ds64: bool = False,
-) -> bytes:
-    """Return the bytes of a WAV file that precede the samples.
-
-    Parameters
-    ----------
-    info
-        Format of the file; its subtype is in `WRITABLE_FORMAT_TAGS`.
-    size
-        Bytes of samples; None if unknown.
-    before
-        Complete chunks to write before the samples.
-    after
-        Total size in bytes of the complete chunks after the samples.
-    reserve_ds64
-        Whether to reserve space for a `ds64` chunk, in case the file grows beyond 4 GiB.
-    """
-    tag = WRITABLE_FORMAT_TAGS[info.subtype]
-    width = SAMPLE_WIDTH_BYTES[info.subtype]
-    align = width * info.channels
-    default_masks = (0, 4 if info.channels == 1 else 3 if info.channels == 2 else 0)
-    valid_bits = min(info.bit_depth, width * 8)
-    extensible = (
-        info.format == "WAVEX"
-        or info.channel_mask not in default_masks
-        or info.is_ambisonic
-        or valid_bits < width * 8
-    )
-    fmt = struct.pack(
-        "<HHIIHH",
-        WAVE_FORMAT_EXTENSIBLE if extensible else tag,
-        info.channels,
-        info.sample_rate,
-        min(info.sample_rate * align, UNKNOWN_SIZE),
-        min(align, 0xFFFF),
-        width * 8,
-    )
-    if extensible:
-        fmt += struct.pack("<HHIH", 22, valid_bits, info.channel_mask, tag)
-        fmt += AMBISONIC_GUID_TAIL if info.is_ambisonic else SUBFORMAT_GUID_TAIL
-    elif tag == FLOAT:
-        fmt += struct.pack("<H", 0)
-    fact = b""
-    if tag == FLOAT:
-        samples = UNKNOWN_SIZE if size is None else min(size // align, UNKNOWN_SIZE)
-        fact = struct.pack("<4sII", b"fact", 4, samples)
-    # Simple readers expect `fmt ` at its usual offset.
-    chunks_before_data = struct.pack("<4sI", b"fmt ", len(fmt)) + fmt + fact + before
-    if size is None:
-        riff_header = struct.pack("<4sI4s", b"RIFF", UNKNOWN_SIZE, b"WAVE")
-        placeholder = struct.pack("<4sI28x", b"JUNK", 28) if reserve_ds64 else b""
-        return (
-            riff_header
-            + placeholder
-            + chunks_before_data
-            + struct.pack("<4sI", b"data", UNKNOWN_SIZE)
-        )
-    riff_size = 4 + len(chunks_before_data) + 8 + size + size % 2 + after + 36 * reserve_ds64
-    if riff_size <= MAX_WAV_BYTES and info.format != "RF64":
-        riff_header = struct.pack("<4sI4s", b"RIFF", riff_size, b"WAVE")
-        placeholder = struct.pack("<4sI28x", b"JUNK", 28) if reserve_ds64 else b""
-        return riff_header + placeholder + chunks_before_data + struct.pack("<4sI", b"data", size)
-    # EBU Tech 3306: 64-bit sizes of the file and of the samples, and the number of samples.
-    sizes = struct.pack(
-        "<4sIQQQI", b"ds64", 28, riff_size + 36 * (not reserve_ds64), size, size // align, 0
-    )
-    riff_header = struct.pack("<4sI4s", b"RF64", UNKNOWN_SIZE, b"WAVE")
-    return riff_header + sizes + chunks_before_data + struct.pack("<4sI", b"data", UNKNOWN_SIZE)
-
-
-def rf64_if_large(info: AudioInfo) -> AudioInfo:
-    """Return `info` with the format RF64 if its samples may not fit in a WAV file."""
-    size = info.samples * info.channels * SAMPLE_WIDTH_BYTES.get(info.subtype, 1)
-    is_large = size > MAX_WAV_BYTES - MAX_METADATA_BYTES
-    if is_large and info.format in ("WAV", "WAVEX") and info.subtype in RF64_SUBTYPES:
-        return replace(info, format="RF64", endian="FILE")
-    return info
-
-
-class WavEncoder:
-    """Write a WAV file with metadata chunks of another file; over 4 GiB, it becomes RF64."""
-
-    def __init__(
-        self, path: Path, info: AudioInfo, metadata_chunks: MetadataChunks | None = None
-    ) -> None:
-        self._info = info
-        self._size = 0
-        expected = info.samples * info.channels * SAMPLE_WIDTH_BYTES[info.subtype]
-        # An estimated length is wrong by less than a factor of four.
-        self._reserve_ds64 = not expected or expected > MAX_WAV_BYTES // 4 or info.format == "RF64"
-        if metadata_chunks and self._reserve_ds64:
-            metadata_chunks = metadata_chunks.with_odd_sizes_last()
-        self._before, self._after = (
-            metadata_chunks.serialize()
-            if metadata_chunks and not metadata_chunks.big
-            else (b"", b"")
-        )
-        self._file = path.open("xb", buffering=0)
-        try:
-            self._write_bytes(
-                build_wav_header(info, None, self._before, reserve_ds64=self._reserve_ds64)
-            )
-        except BaseException:
-            self._file.close()
-            raise
-
-    def write(self, block: Samples) -> None:
-        """Append samples in the sample type of the file."""
-        octets = encode_pcm(block, self._info.subtype)
-        self._write_bytes(octets)
-        self._size += len(octets)
-
-    def close(self) -> None:
-        """Write the chunks after the samples, update the sizes and close the file."""
-        if self._file.closed:
-            return
-        with self._file:
-            after = bytes(self._size % 2) + self._after
-            self._write_bytes(after)
-            self._file.seek(0)
-            self._write_bytes(
-                build_wav_header(
-                    self._info, self._size, self._before, len(self._after), self._reserve_ds64
-                )
-            )
-
-    def abandon(self) -> None:
-        """Close the file without completing it."""
-        self._file.close()
-
-    def _write_bytes(self, octets: bytes | NDArray[np.uint8]) -> None:
-        remaining = octets if isinstance(octets, bytes) else octets.data
-        while len(remaining):
-            remaining = remaining[self._file.write(remaining) :]
-
-
-def append_metadata_chunks(path: Path, metadata_chunks: MetadataChunks) -> None:
-    """Append the metadata chunks of another WAV file to a complete WAV file."""
-    append_raw_chunks(path, list(metadata_chunks.serialize()), metadata_chunks.big)
-
-
-def append_raw_chunks(path: Path, chunks: list[bytes], big: bool = False) -> None:
-    """Append complete chunks to a complete WAV file, and update its size.
-
-    If the byte order of the chunks differs from that of the file, the function does nothing.
-    """
-    layout = read_layout(path)
-    if layout is None or layout.metadata_chunks.big != big:
-        return
-    with path.open("r+b") as file:
-        magic = file.read(4)
-        end = file.seek(0, os.SEEK_END)
-        file.write(bytes(end % 2) + b"".join(chunks))
-        riff_size = file.tell() - 8
-        if magic == b"RF64":
-            sizes = next(c for c in layout.chunks if c.id == b"ds64")
-            file.seek(sizes.offset)
-            file.write(struct.pack("<Q", riff_size))
-        elif riff_size < UNKNOWN_SIZE:
-            file.seek(4)
-            file.write(struct.pack(">I" if big else "<I", riff_size))

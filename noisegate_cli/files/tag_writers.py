@@ -12,7 +12,6 @@ from typing import Any
 from noisegate_cli.files.chapters import Chapter, build_comments
 from noisegate_cli.files.chunks import build_chunk
 from noisegate_cli.files.formats import AudioInfo
-from noisegate_cli.files.riff import append_raw_chunks
 from noisegate_cli.files.tags import (
     CHANNEL_MASK_COMMENT,
     PICTURE_COMMENT,
@@ -20,6 +19,7 @@ from noisegate_cli.files.tags import (
     Picture,
     Tags,
 )
+from noisegate_cli.files.wav_encoder import append_raw_chunks
 
 MP4_FREEFORM_PREFIX = "----:com.apple.iTunes:"
 

@@ -25,14 +25,10 @@ from noisegate_cli.files.partial_files import (
     sync_folders,
 )
 from noisegate_cli.files.pcm import convert_to_subtype
-from noisegate_cli.files.riff import (
-    WRITABLE_FORMAT_TAGS,
-    MetadataChunks,
-    WavEncoder,
-    append_metadata_chunks,
-)
+from noisegate_cli.files.riff import WRITABLE_FORMAT_TAGS, MetadataChunks
 from noisegate_cli.files.size_limits import check_size
 from noisegate_cli.files.unfinished import remove_when_left
+from noisegate_cli.files.wav_encoder import WavEncoder, append_metadata_chunks
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import quote_path
 

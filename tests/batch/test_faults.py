@@ -27,7 +27,7 @@ from noisegate_cli.batch.manifest import MANIFEST_NAME
 from noisegate_cli.batch.process_pool import ProcessWorkerPool, WorkerProcess
 from noisegate_cli.batch.worker import send_heartbeat
 from noisegate_cli.files.output_naming import OutputOptions
-from noisegate_cli.files.riff import WavEncoder
+from noisegate_cli.files.wav_encoder import WavEncoder
 from noisegate_cli.files.writer import open_writer
 from tests.batch.helpers import (
     MAX_WAIT_S,

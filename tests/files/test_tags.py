@@ -220,11 +220,11 @@ def test_chunks_of_rf64_and_big_endian_files_are_copied(tmp_path):
 
 
 def test_a_wav_file_that_exceeds_4_gib_becomes_rf64(tmp_path, monkeypatch):
-    monkeypatch.setattr("noisegate_cli.files.riff.MAX_WAV_BYTES", 20000)
+    monkeypatch.setattr("noisegate_cli.files.wav_encoder.MAX_WAV_BYTES", 20000)
     source = tmp_path / "in.wav"
     # The length of a pipe is known only at its end.
     from noisegate_cli.files.formats import AudioInfo
-    from noisegate_cli.files.riff import WavEncoder
+    from noisegate_cli.files.wav_encoder import WavEncoder
 
     y = np.round(sound() * 2**15).astype(np.int16)[:, None]
     file = WavEncoder(source, AudioInfo(source, RATE, 1, 0, "WAV", "PCM_16"))
