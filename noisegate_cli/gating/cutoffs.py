@@ -149,8 +149,8 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         self._overlap = timing.overlap
         self._after_closing = max(half, round(timing.release / 2))
         self._before_opening = timing.lookahead + max(half, round(timing.attack / 2))
-        farthest = int(self._pause_windows[-1][-1])
-        self._context_frames = max(self._after_closing, self._before_opening) + farthest + 1
+        self._farthest = int(self._pause_windows[-1][-1])
+        self._context_frames = max(self._after_closing, self._before_opening) + self._farthest + 1
         self._levels: RmsLevels = np.zeros((0, gates))
         self._mask: Mask = np.zeros((0, gates), np.bool_)
         self._buffer_start = 0
@@ -230,7 +230,7 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         levels, openings = self._levels[:, gate], np.flatnonzero(self._mask[:, gate])
         following = np.append(openings, NEVER)[np.searchsorted(openings, frames)]
         # Frames nearer to the opening overlap the next sound.
-        ends = np.minimum(following - self._overlap, frames + self._context_frames)
+        ends = np.minimum(following - self._overlap, frames + self._farthest)
         ends = np.minimum(ends, len(levels))
         is_long = ends - frames > self._overlap
         frames, ends = frames[is_long], ends[is_long]
