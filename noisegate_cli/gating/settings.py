@@ -144,7 +144,7 @@ class GateSettings:
         NaN and infinite samples: `refuse` raises an error, `zero` replaces them with zero.
     listen
         What the threshold "auto" detects: with `all`, every sound that differs from the noise. With
-        `voice`, it closes on sounds far from any voice, such as keys and doors between words,
+        `voice`, it closes on sounds that no voice is near, such as keys and doors between words,
         unless the recording has few voices.
     speech
         Whether the threshold "auto" also uses a neural speech detector. It requires the extra
@@ -421,9 +421,11 @@ class GateSettings:
 
     @property
     def closes_on_events(self) -> bool:
-        """Whether sounds far from any voice are closed; a key band says itself what counts."""
-        listens_for_voices = self.listen == "voice" and self.key_hz is None
-        return self.threshold == AUTO and (self.speech or listens_for_voices)
+        """Whether the automatic gate closes on sounds that no voice is near.
+
+        A key band says itself what counts.
+        """
+        return self.speech or (self.listen == "voice" and self.key_hz is None)
 
     @property
     def zero_nonfinite(self) -> bool:

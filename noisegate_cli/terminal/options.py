@@ -73,7 +73,7 @@ GATE_OPTIONS: dict[str, Option] = {
         ("--listen",),
         "voice|all",
         DETECTOR_PANEL,
-        "voice: the automatic gate closes on keys, doors and the like between words. all: it opens "
+        "voice: in speech, the automatic gate closes on keys, doors and the like. all: it opens "
         "for every sound.",
     ),
     "speech": Option(

@@ -82,6 +82,8 @@ FRAMES = 400
 LOUDNESS = np.repeat(RNG.choice([0.001, 0.3], FRAMES // 20), 20)[:, None]
 SAMPLES = RNG.normal(0, 1, (FRAMES * HOP - 5, 2)) * np.repeat(LOUDNESS, HOP, axis=0)[:-5]
 PCM = np.rint(np.clip(SAMPLES, -1, 1) * 32767).astype(np.int16)
+VOICE = PCM // 8
+VOICE[np.cumsum(np.arange(50, 110))] = 30000
 VALUES = LOUDNESS * RNG.uniform(0.1, 1, (FRAMES, 2))
 MASK = VALUES > 0.05
 GAINS = Envelope(0, 4, 8, 0.0, 2).process(MASK, last=True)
@@ -299,11 +301,8 @@ CASES = {
     VoicingDetector: Case(lambda: VoicingDetector(RATE, 2), [PCM]),
     VoiceTracker: Case(
         lambda: VoiceTracker(RATE, 2, linked=False),
-        [PCM],
-        lambda tracker: (
-            tracker.evidence(0, 0.1).values,
-            tracker.distances_at(np.arange(FRAMES), HOP),
-        ),
+        [VOICE],
+        lambda tracker: (tracker.evidence(0, 9.0).values, tracker.evidence(1, 15.0).values),
     ),
     **({SpeechDetector: Case(lambda: SpeechDetector(RATE), [PCM])} if HAS_SPEECH_EXTRA else {}),
     NoiseMeter: Case(

@@ -20,7 +20,7 @@ MAX_QUIET_DB, QUIET_WEIGHT = -15.0, 0.4
 breath and the ends of words are quieter than events."""
 
 MIN_CLEAR_CONTRAST_DB, CONTRAST_WEIGHT = 15.0, 0.6
-"""Below this contrast noise hides voices, and a sound needs less log odds, by this weight per dB."""
+"""Below this contrast noise hides voices, and a sound needs less, by this weight per dB."""
 
 MAX_PENALTY = 30.0
 """Greatest amount that is subtracted from the score."""

@@ -34,7 +34,7 @@ MIN_PURE_SHARE = 0.4
 """Least share of voices in the voiced open frames of speech: it has 0.5 to 0.9; instruments have
 0.2 to 0.3."""
 
-Features = NDArray[np.float16]
+Features = NDArray[np.float32]
 """Values of `Voicing`, shaped (features, hops, gates)."""
 
 
@@ -74,7 +74,7 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         if self._linked:
             most = features[0].argmax(axis=1)
             features = np.take_along_axis(features, most[None, :, None], axis=2)
-        self._features.append(features.astype(np.float16))
+        self._features.append(features)
         if self._speech:
             inputs = [block] if self._linked else np.split(block, block.shape[1], axis=1)
             pairs = zip(self._speech, inputs, strict=True)

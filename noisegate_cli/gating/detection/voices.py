@@ -29,9 +29,9 @@ CRY_WEIGHT, MIN_CRY_PERIODICITY = -57.0, 0.7
 """Weight of the periodicity at pitches that are too high for a voice, and the value from which it
 counts."""
 
-LEVEL_WEIGHT, MAX_LEVEL_DB = 0.34, -8.0
-"""Weight per dB of the periodic level relative to loud voices, and the level above which it counts
-no more."""
+LEVEL_WEIGHT, MIN_LEVEL_DB, MAX_LEVEL_DB = 0.34, -18.0, -8.0
+"""Weight per dB of the periodic level relative to loud voices, and its limits. A lower level counts
+no less, because a second voice may be quiet."""
 
 BAND_WEIGHT, MAX_BAND_DB = 0.58, -3.0
 """Weight per dB of the level of the voiced band relative to the level of all frequencies, compared
@@ -85,7 +85,7 @@ def find_voices(voicing: Voicing, hop_s: float) -> Voices | None:
         + SIMILARITY_WEIGHT * np.clip(voicing.similarity, 0, MAX_SIMILARITY)
         + CRY_WEIGHT
         * (np.clip(voicing.cry_periodicity, MIN_CRY_PERIODICITY, 1) - MIN_CRY_PERIODICITY)
-        + LEVEL_WEIGHT * np.minimum(periodic_db - loud_periodic_db, MAX_LEVEL_DB)
+        + LEVEL_WEIGHT * np.clip(periodic_db - loud_periodic_db, MIN_LEVEL_DB, MAX_LEVEL_DB)
         + BAND_WEIGHT * np.minimum(band_db, MAX_BAND_DB)
     )
     return Voices(np.where(np.isnan(log_odds), MIN_LOG_ODDS, log_odds), is_voiced, level_db)
