@@ -98,7 +98,8 @@ def test_the_summary_and_json_tell_the_ratio(folder, capsys):
         (["gate", "in.wav", "--key", "-"], "--key needs a file"),
         (["gate", "in.wav", "--key", ":1-2"], "--key ':1-2' names no file"),
         (["gate", "in.wav", "--key", "music.wav", "--spectral"], "omit one of them"),
-        (["batch", ".", "-o", "out", "--key", "music.wav"], "is not a band of frequencies"),
+        (["batch", ".", "-o", "out", "--key", "music.wav", "--spectral"], "omit one of them"),
+        (["analyze", "in.wav", "--key", "music.wav"], "is not a band of frequencies"),
         (["analyze", "in.wav", "--page", "a.html", "--duck"], "a page does not support ducking"),
         (
             ["analyze", "in.wav", "--page", "a.html", "-t", ".1", "--ratio", "4"],
