@@ -204,10 +204,11 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         cutoffs = []
         for i in np.flatnonzero(above_db > MIN_CUTOFF_DB):
             frame = int(frames[i])
-            # The sound in its own direction, from the cut into the pause.
-            sound = levels[frame : frame + self._context_frames]
+            # The sound in its own direction, from the cut into the pause, as far as the buffer
+            # has it with blocks of any size.
+            sound = levels[frame : frame + self._farthest + 1]
             if direction < 0:
-                sound = levels[max(0, frame - self._context_frames + 1) : frame + 1][::-1]
+                sound = levels[max(0, frame - self._farthest) : frame + 1][::-1]
             if self._is_noise_before_silence(sound):
                 continue
             is_faint = to_db(sound) <= pause_db[i] + MIN_CUTOFF_DB
