@@ -73,8 +73,8 @@ GATE_OPTIONS: dict[str, Option] = {
         ("--listen",),
         "voice|all",
         DETECTOR_PANEL,
-        "voice: in speech, the automatic gate closes on keys, doors and the like. all: it opens for "
-        "every sound.",
+        "voice: in speech, the automatic gate closes on keys, doors and the like. all: it opens "
+        "for every sound.",
     ),
     "speech": Option(
         ("--speech",),
