@@ -24,6 +24,7 @@ from noisegate_cli.api.noise_input import (
 from noisegate_cli.api.pictures import draw_analysis_of, draw_gate_of
 from noisegate_cli.api.progress import Progress, open_progress, report_progress
 from noisegate_cli.api.sources import ArraySource
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.gate import Gate, GateReport
 from noisegate_cli.gating.level_report import LevelReport
 from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
@@ -35,7 +36,9 @@ from noisegate_cli.text import format_repr
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.api.other_tracks import OtherTrack, OtherTracks
+    from noisegate_cli.gating.key import KeySource
     from noisegate_cli.plots.overview import Overview
 
 
@@ -49,6 +52,8 @@ class ArrayGateResult(GateReport):
     """The input as it was given, not copied, shaped (samples, channels)."""
     others: tuple[OtherTrack, ...] = ()
     """The other tracks, in the order of `against`."""
+    key: KeyTrack | None = None
+    """Another recording that opened the gate."""
 
     def plot(self) -> Figure:
         """Return a picture: the waveforms before and after, the gain, and the removed signal.
@@ -59,13 +64,19 @@ class ArrayGateResult(GateReport):
 
     def _repr_html_(self) -> str:
         """Return the picture and players of an excerpt for a notebook."""
+        from html import escape
+
         from noisegate_cli.api.notebook import show
 
+        if self.others or self.key:
+            return f"<code>{escape(repr(self))}</code>"
         return show(self._record, self._draw, self.segments.sample_rate)
 
     def _record(self, **options: Any) -> Overview:
         from noisegate_cli.api.overviews import record_array
 
+        if self.others or self.key:
+            raise SettingsError("a gate with against= or key= can't be drawn from arrays")
         noises = () if None in self.noises else self.noises
         given = [noise for noise in noises if noise and noise.source == "given"]
         rate = self.segments.sample_rate
@@ -135,6 +146,7 @@ def gate(
     keep: Sequence[tuple[float, float]] = (),
     cut: Sequence[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
+    key: ArrayLike | None = None,
     axis: int = 0,
     return_result: Literal[False] = False,
     progress: Progress = False,
@@ -154,6 +166,7 @@ def gate(
     keep: Sequence[tuple[float, float]] = (),
     cut: Sequence[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
+    key: ArrayLike | None = None,
     axis: int = 0,
     return_result: Literal[True],
     progress: Progress = False,
@@ -187,6 +200,7 @@ def gate(
     keep: Sequence[tuple[float, float]] = (),
     cut: Sequence[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
+    key: ArrayLike | None = None,
     axis: int = 0,
     return_result: bool = False,
     progress: Progress = False,
@@ -220,6 +234,10 @@ def gate(
         Samples of other tracks of the same session, each shaped as `y`, of any length and at the
         same sample rate. The gate stays closed where only their bleed is heard. Lag and clock drift
         are found; a track without a common sound is not used.
+    key
+        Samples of another recording that opens the gate (sidechain), shaped as `y`, of any length
+        and at the same sample rate. Its lag and clock drift are found from common sound; without
+        any, both start together. Outside the key the gate is closed, or open with `duck=True`.
     axis
         Axis of the time: -1 if `y` is shaped (channels, samples).
     return_result
@@ -280,9 +298,12 @@ def gate(
     noises = _measure_noise(y_noise, settings, sample_rate, axis)
     forced = build_forced(segments, keep, cut)
     others = _prepare_other_tracks(source, against, settings, axis) if len(against) else None
+    key_source = None
+    if key is not None:
+        key_source = ArraySource(_prepare_other(key, settings, axis), sample_rate, "key")
     with ExitStack() as stack, open_progress(progress, "gate") as report:
         decision, second_pass = decide(
-            source, settings, report, noises=noises, forced=forced, others=others
+            source, settings, report, noises=noises, forced=forced, others=others, key=key_source
         )
         references = stack.enter_context(others.open_references()) if others else ()
         stream = Gate(decision, sample_rate, source.channels, references=references)
@@ -300,6 +321,7 @@ def gate(
         samples=out,
         original=samples,
         others=others.report(gated_report.bleed) if others else (),
+        key=_describe_key(decision.key) if decision.key else None,
         **gated_report.to_fields(),
     )
 
@@ -401,11 +423,18 @@ def _prepare_other_tracks(
     from noisegate_cli.api.other_tracks import OtherTracks
 
     tracks = [
-        ArraySource(
-            prepare_samples(y, settings, axis if np.ndim(y) == 2 else 0),
-            source.sample_rate,
-            f"against[{index}]",
-        )
+        ArraySource(_prepare_other(y, settings, axis), source.sample_rate, f"against[{index}]")
         for index, y in enumerate(against)
     ]
     return OtherTracks(tracks, settings, source.sample_rate, source.channels)
+
+
+def _prepare_other(y: ArrayLike, settings: GateSettings, axis: int) -> Samples:
+    """Return the samples of another recording, which may have fewer dimensions."""
+    return prepare_samples(y, settings, axis if np.ndim(y) == 2 else 0)
+
+
+def _describe_key(key: KeySource) -> KeyTrack:
+    from noisegate_cli.api.key_input import KeyTrack
+
+    return KeyTrack(None, key.alignment)

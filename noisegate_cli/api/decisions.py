@@ -1,12 +1,11 @@
 """The decision for the gate of a recording, from a first pass if the settings need one."""
 
-from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisegate_cli.api.noise_input import measure_noise_span
 from noisegate_cli.api.progress import FIRST_PASS_SHARE, ProgressCallback, scale_progress
 from noisegate_cli.api.sources import Source
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
 from noisegate_cli.gating.settings import GateSettings
@@ -24,7 +23,7 @@ def decide(
     noises: "NoiseProfiles" = (),
     forced: ForcedStretches = NOT_FORCED,
     others: "OtherTracks | None" = None,
-    key: str | Path | None = None,
+    key: Source | None = None,
 ) -> tuple[GateDecision, ProgressCallback]:
     """Return the decision for the gate, and the progress of the pass that follows.
 
@@ -44,7 +43,7 @@ def decide(
     others
         Other tracks, which are aligned with the recording.
     key
-        Path of another recording that opens the gate.
+        Another recording that opens the gate.
     """
     noises = noises or measure_noise_span(source, settings)
     first_pass = scale_progress(progress, 0.0, FIRST_PASS_SHARE)
@@ -52,18 +51,19 @@ def decide(
     if key is not None:
         from noisegate_cli.api.key_input import decide_by_key
 
+        if others:
+            raise SettingsError(
+                "the bleed in a key= is not excluded by against=: gate the key against the other "
+                "tracks first, and give the result as key="
+            )
         return decide_by_key(source, key, settings, forced, first_pass), rest
     decision = GateDecision.from_settings(settings, noises, forced)
     if decision is not None and not others:
         return decision, progress
     from noisegate_cli.api.first_pass import measure
 
-    with ExitStack() as stack:
-        if others:
-            others.align(source)
-        references = stack.enter_context(others.open_references()) if others else ()
-        analyzer = measure(source, settings, first_pass, noises=noises, references=references)
-        decision = analyzer.decide().force(forced)
+    analyzer = measure(source, settings, first_pass, noises=noises, others=others)
+    decision = analyzer.decide().force(forced)
     if decision.bleed:
         from noisegate_cli.api.other_tracks import check_bleed
 

@@ -108,8 +108,8 @@ def analyze_file(
     progress
         True shows a bar; a function is called with the finished share of the work, 0 to 1.
     preset
-        Preset instead of `settings`: its name, or the path of a TOML file, see
-        [presets](presets.md).
+        Preset instead of `settings`: its name, or the path of a TOML file, whose keys and values
+        are those of `ngate --preset FILE.toml`.
     raw
         Sample format of an input without a header, as an object or as text: `"44100:1:s16"`.
     track

@@ -117,8 +117,8 @@ def gate_file(
         Number of the audio track, from 1; None for the main one. An output in the format of a
         video gets the picture and the other tracks of the input unchanged.
     preset
-        Preset instead of `settings`: its name, or the path of a TOML file, see
-        [presets](presets.md).
+        Preset instead of `settings`: its name, or the path of a TOML file, whose keys and values
+        are those of `ngate --preset FILE.toml`.
     force
         Whether to overwrite existing files. The input is never overwritten.
     fsync
@@ -196,14 +196,20 @@ def gate_recording(
     ):
         source = FileSource(reader)
         others = _open_other_tracks(task, source) if task.against else None
+        key = None
+        if task.key is not None:
+            from noisegate_cli.api.key_input import open_key
+
+            key = open_key(task.key, settings)
         forced = task.forced.advance(reader.info.offset_s, task.segments_path is not None)
-        choose = partial(decide, source, noises=noises, forced=forced, others=others, key=task.key)
+        choose = partial(decide, source, noises=noises, forced=forced, others=others, key=key)
         span, decided = None, None
         if task.excerpt:
             if task.excerpt.start is None:
                 decided = choose(settings, report)
             span = _choose_span(task.excerpt, source, settings, decided, others)
-        outputs = _plan_outputs(task, reader, span)
+        length = source.samples
+        outputs = plan_outputs(task, reader, span.limit_length(length) if span else length)
         picture = check_picture(task.plot, task.inputs | outputs.paths, task.force)
         if outputs.is_live:
             settings = settings.live
@@ -264,21 +270,6 @@ def _find_segments(
         for block, last in source.blocks():
             gate.process(block, last)
     return gate.report.segments
-
-
-def _plan_outputs(task: GateTask, reader: Reader, span: "SampleSpan | None") -> Outputs:
-    return plan_outputs(
-        reader,
-        task.output,
-        task.options,
-        task.force,
-        task.inputs,
-        samples=span.limit_length(reader.info.samples) if span else reader.info.samples,
-        is_excerpt=task.excerpt is not None,
-        residue=task.residue,
-        comparison=task.comparison,
-        labels=task.labels,
-    )
 
 
 def _create_recorder(decision: GateDecision, source: FileSource) -> "OverviewRecorder":

@@ -1,6 +1,7 @@
 """The first pass over a recording."""
 
-from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 from noisegate_cli.api.progress import ProgressCallback, report_progress
@@ -11,7 +12,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Blocks
 
 if TYPE_CHECKING:
-    from noisegate_cli.gating.bleed.references import ReferencePowers
+    from noisegate_cli.api.other_tracks import OtherTracks
     from noisegate_cli.gating.noise_profile import NoiseProfiles
 
 
@@ -23,7 +24,7 @@ def measure(
     blocks: Blocks | None = None,
     noises: "NoiseProfiles" = (),
     compare: bool = False,
-    references: "Sequence[ReferencePowers]" = (),
+    others: "OtherTracks | None" = None,
 ) -> Analyzer:
     """Return an analyzer that has measured a recording; see `Analyzer` for other parameters.
 
@@ -35,9 +36,11 @@ def measure(
         Called with the finished share of the pass.
     blocks
         Its blocks, if it is open already; None opens it.
+    others
+        Other tracks, which are aligned with the recording; their bleed is learned.
     """
     blocks = report_progress(blocks or source.blocks(), source.samples, progress)
-    with source.name_in_errors():
+    with ExitStack() as stack, source.name_in_errors():
         analyzer = Analyzer(
             settings,
             source.sample_rate,
@@ -45,6 +48,10 @@ def measure(
             source.samples,
             noises=noises,
             compare=compare,
-            references=references,
+            has_others=others is not None,
         )
-        return measure_heard_channels(analyzer, blocks, source.blocks)
+        open_others = None
+        if others:
+            blocks = others.probe(blocks)
+            open_others = partial(stack.enter_context, others.align())
+        return measure_heard_channels(analyzer, blocks, source.blocks, open_others)

@@ -44,8 +44,6 @@ class GateTask(NamedTuple):
 
     def check(self) -> None:
         """Raise SettingsError if fields exclude each other."""
-        if self.key is not None and self.against:
-            raise SettingsError("key= and against= exclude each other: omit one")
         if self.plot and self.excerpt:
             raise SettingsError("a picture shows the whole recording: omit plot= or the excerpt")
 

@@ -16,7 +16,7 @@ from noisegate_cli.gating.alignment import (
 )
 from noisegate_cli.gating.block_processor import process_all
 from noisegate_cli.gating.decision import GateDecision
-from noisegate_cli.gating.forced import ForcedStretches
+from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
 from noisegate_cli.gating.key import KeySource
 from noisegate_cli.gating.settings import GateSettings
 
@@ -25,16 +25,30 @@ from noisegate_cli.gating.settings import GateSettings
 class KeyTrack:
     """A recording that opened the gate of another one."""
 
-    path: Path
+    path: Path | None
+    """None for an array."""
     alignment: Alignment | None
     """Relation between the clocks; None if they have no sound in common, so that both recordings
     were taken to start together."""
 
 
-def check_key(key: str | Path, settings: GateSettings, forced: ForcedStretches) -> None:
-    """Raise SettingsError if the settings exclude another recording as the key."""
+def open_key(key: str | Path, settings: GateSettings) -> FileSource:
+    """Return the key in a file.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read; the message quotes its path.
+    SettingsError
+        If it is standard input.
+    """
     if Path(key) == STDIO_PATH:
         raise SettingsError("key= needs a file: standard input can be read only once")
+    return FileSource.open(Path(key), settings)
+
+
+def check_key(settings: GateSettings, forced: ForcedStretches = NOT_FORCED) -> None:
+    """Raise SettingsError if the settings exclude another recording as the key."""
     if settings.channels != "linked":
         raise SettingsError(
             f"channels={settings.channels!r} gives each channel its own detector, "
@@ -56,7 +70,7 @@ def check_key(key: str | Path, settings: GateSettings, forced: ForcedStretches) 
 
 def decide_by_key(
     source: Source,
-    key: str | Path,
+    key: Source,
     settings: GateSettings,
     forced: ForcedStretches,
     progress: ProgressCallback,
@@ -68,7 +82,7 @@ def decide_by_key(
     source
         The recording; it is read for the alignment.
     key
-        Path of the key.
+        The key.
     settings
         Settings of the gate; the threshold is compared with the key.
     forced
@@ -79,30 +93,29 @@ def decide_by_key(
     Raises
     ------
     AudioError
-        If the key cannot be read; the message quotes its path.
+        If the key cannot be read; the message begins with its name.
     SettingsError
         If the settings exclude a key.
     """
-    check_key(key, settings, forced)
-    track = FileSource.open(Path(key), settings)
-    with track.name_in_errors():
-        settings.key_band(track.sample_rate)
+    check_key(settings, forced)
+    with key.name_in_errors():
+        settings.key_band(key.sample_rate)
     decision = GateDecision.from_settings(settings, forced=forced)
     if decision is None:
-        decision = measure(track, settings, lambda _: None).decide()
+        decision = measure(key, settings, lambda _: None).decide()
     key_source = KeySource(
-        track.blocks,
-        track.sample_rate,
-        track.channels,
+        key.blocks,
+        key.sample_rate,
+        key.channels,
         decision.rule,
         decision.heard_channels,
         decision.subsample,
-        alignment=_align(source, track, progress),
+        alignment=_align(source, key, progress),
     )
     return GateDecision(decision.rule, settings, decision.suggestion, forced=forced, key=key_source)
 
 
-def _align(source: Source, key: FileSource, progress: ProgressCallback) -> Alignment | None:
+def _align(source: Source, key: Source, progress: ProgressCallback) -> Alignment | None:
     probe = AlignmentProbe(source.sample_rate)
     with source.name_in_errors():
         process_all(probe, report_progress(source.blocks(), source.samples, progress))

@@ -25,6 +25,7 @@ from noisegate_cli.gating.bleed.report import BleedReport
 from noisegate_cli.gating.block_processor import process_all
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.samples import Blocks
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class OtherTracks:
         warnings: Sequence[str] = (),
     ) -> None:
         self._tracks = tracks
+        self._probe = AlignmentProbe(sample_rate)
         self._extractor = BandLevelExtractor(settings, sample_rate, channels)
         self._alignments: list[Alignment | None] = [None] * len(tracks)
         self.warnings = list(warnings)
@@ -119,17 +121,23 @@ class OtherTracks:
         pairs = zip(self._tracks, self._alignments, strict=True)
         return [(track, alignment) for track, alignment in pairs if alignment]
 
-    def align(self, source: Source) -> None:
-        """Find lag and clock drift of all tracks relative to the recording."""
-        if not self._tracks:
-            return
-        with source.name_in_errors():
-            probe = process_all(AlignmentProbe(source.sample_rate), source.blocks())
+    def probe(self, blocks: Blocks) -> Blocks:
+        """Yield the blocks of the recording, and store what `align` needs."""
+        for block, last in blocks:
+            self._probe.process(block, last)
+            yield block, last
+
+    @contextmanager
+    def align(self) -> Iterator[list[ReferencePowers]]:
+        """Find lag and clock drift of all tracks, and yield as `open_references` does.
+
+        All blocks of the recording must have passed `probe`.
+        """
         for index, track in enumerate(self._tracks):
             other = AlignmentProbe(track.sample_rate, MARGIN_WINDOWS)
             with track.name_in_errors():
                 process_all(other, track.blocks())
-            alignment = find_alignment(probe, other)
+            alignment = find_alignment(self._probe, other)
             if alignment is None:
                 self.warnings.append(
                     f"{track.name} has no sound in common with this recording: it is not used"
@@ -141,6 +149,8 @@ class OtherTracks:
                 )
                 alignment = None
             self._alignments[index] = alignment
+        with self.open_references() as references:
+            yield references
 
     @contextmanager
     def open_references(self) -> Iterator[list[ReferencePowers]]:

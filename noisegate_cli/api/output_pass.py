@@ -100,7 +100,7 @@ def write_outputs(
         blocks = OutputBlocks(info, outputs, writers, span)
         peak = _gate_blocks(reader, gate, blocks, span, task.with_peak, progress, recorder)
         gated = gate.report
-        is_copied = can_copy(reader, outputs, task.options, gated, task.excerpt is not None)
+        is_copied = can_copy(task, reader, outputs, gated)
         writers[0].copies_input = is_copied
         if write_labels:
             offset_s = 0.0 if task.excerpt else info.offset_s

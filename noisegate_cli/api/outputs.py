@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from noisegate_cli.api.gate_task import GateTask
 from noisegate_cli.errors import OutputError
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.output_naming import OutputOptions
@@ -53,76 +54,48 @@ class Outputs(NamedTuple):
         return named | ({"the label file": self.labels} if self.labels else {})
 
 
-def plan_outputs(
-    reader: Reader,
-    output: str | Path | None,
-    options: OutputOptions,
-    force: bool,
-    sources: Mapping[str, Path],
-    *,
-    samples: int,
-    is_excerpt: bool = False,
-    residue: str | Path | None = None,
-    comparison: str | Path | None = None,
-    labels: str | Path | None = None,
-) -> Outputs:
+def plan_outputs(task: GateTask, reader: Reader, samples: int) -> Outputs:
     """Return the files to write, after checking that they may be written.
 
     Parameters
     ----------
+    task
+        The names and the format of the outputs, and the files that are read.
     reader
         The recording.
-    output
-        Path of the output, or None.
-    options
-        Name and format of the output.
-    force
-        Whether existing files are overwritten.
-    sources
-        Paths of the files that are read, by their description.
     samples
         Expected length of the output in samples; 0 if unknown.
-    is_excerpt
-        Whether only a part of the recording is written; it has no picture.
-    residue, comparison, labels
-        Paths of the other outputs, or None.
 
     Raises
     ------
     OutputError
-        If a file exists, is one of the sources or another output, or can't be written.
+        If a file exists, is one of the inputs or another output, or can't be written.
     LabelsError
         If the name of the labels has the ending of no format.
     """
-    info = reader.info
-    path = _resolve_output_path(info, output, options)
-    if samples != info.samples:
-        info = replace(info, samples=samples)
-    audio_only = replace(info, has_other_tracks=False) if info.has_other_tracks else info
-    target = output_info(audio_only if is_excerpt else info, path, options)
-    residue_info = comparison_info = None
-    if residue or comparison:
-        other_options = replace(options, bit_rate=None, quality=None)
-        if residue:
-            residue_info = output_info(audio_only, Path(residue), other_options)
-        if comparison:
-            doubled = replace(audio_only, samples=2 * samples)
-            comparison_info = output_info(doubled, Path(comparison), other_options)
-    label_path = Path(labels) if labels else None
+    options = task.options
+    info = replace(reader.info, samples=samples)
+    audio_only = replace(info, has_other_tracks=False)
+    path = _resolve_output_path(reader.info, task.output, options)
+    target = output_info(audio_only if task.excerpt else info, path, options)
+    doubled = replace(audio_only, samples=2 * samples)
+    other_options = replace(options, bit_rate=None, quality=None)
+    residue, comparison = task.residue, task.comparison
+    labels = Path(task.labels) if task.labels else None
     if options.labels:
-        label_path = target.path.with_name(f"{target.path.name}.{options.labels}")
-    if label_path:
+        labels = target.path.with_name(f"{target.path.name}.{options.labels}")
+    if labels:
         from noisegate_cli.files.labels.label_file import find_output_format
 
-        find_output_format(label_path)
+        find_output_format(labels)
     outputs = Outputs(
         target,
-        residue_info,
-        comparison_info,
-        label_path,
+        output_info(audio_only, Path(residue), other_options) if residue else None,
+        output_info(doubled, Path(comparison), other_options) if comparison else None,
+        labels,
         reader.info.path == target.path == STDIO_PATH and _is_live(reader, target),
     )
-    check_paths(outputs.paths, sources, options, force)
+    check_paths(outputs.paths, task.inputs, options, task.force)
     return outputs
 
 
@@ -150,9 +123,7 @@ def warn_ignored_channels(heard: tuple[int, ...] | None, info: AudioInfo) -> lis
     return [f"{subject.format(', '.join(ignored))} only steady noise and cannot open the gate"]
 
 
-def can_copy(
-    reader: Reader, outputs: Outputs, options: OutputOptions, gated: GateReport, is_excerpt: bool
-) -> bool:
+def can_copy(task: GateTask, reader: Reader, outputs: Outputs, gated: GateReport) -> bool:
     """Return whether the file of the input can be copied instead of encoded again.
 
     That is so if the output is lossy, has the container and the codec of the input, and if the
@@ -166,9 +137,9 @@ def can_copy(
         and gated.statistics.closed_share == 0
         and gated.settings.spectral == "off"
         and source.has_other_tracks == target.keeps_tracks
-        and options.bit_rate is None
-        and options.quality is None
-        and not is_excerpt
+        and task.options.bit_rate is None
+        and task.options.quality is None
+        and not task.excerpt
         and not reader.warnings  # A damaged file is repaired.
         and STDIO_PATH not in (source.path, target.path)
         and not is_stream(target.path)

@@ -92,8 +92,13 @@ def record_file(
     noises = measure_noise_file(settings)
     with open_reader(path, raw, zero_nonfinite=settings.zero_nonfinite, track=track) as reader:
         source = FileSource(reader)
+        key_source = None
+        if key is not None:
+            from noisegate_cli.api.key_input import open_key
+
+            key_source = open_key(key, settings)
         decision, _ = decide(
-            source, settings, lambda _: None, noises=noises, forced=forced, key=key
+            source, settings, lambda _: None, noises=noises, forced=forced, key=key_source
         )
         return record(source, decision, with_spectrogram=with_spectrogram, excerpt=excerpt)
 

@@ -1,10 +1,11 @@
 """A recording that can be read several times: a file or an array."""
 
-from collections.abc import Generator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from noisegate_cli.errors import AudioError, SignalError
 from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples, block_length, iterate_slices
@@ -33,7 +34,7 @@ class Source(Protocol):
         ...
 
     def name_in_errors(self) -> AbstractContextManager[None]:
-        """Add the path of the recording to the message of a SignalError."""
+        """Add the name of the recording to the message of a SignalError."""
         ...
 
 
@@ -74,7 +75,7 @@ class FileSource:
 class ArraySource:
     """A recording in an array, shaped (samples, channels)."""
 
-    def __init__(self, y: Samples, sample_rate: int, name: str = "array") -> None:
+    def __init__(self, y: Samples, sample_rate: int, name: str = "") -> None:
         self._y = y
         self.path: Path | None = None
         self.name, self.sample_rate = name, sample_rate
@@ -85,6 +86,10 @@ class ArraySource:
         """Yield all blocks from the beginning."""
         yield from iterate_slices(self._y, block_length(self.channels, self._y.dtype))
 
-    def name_in_errors(self) -> AbstractContextManager[None]:
-        """Leave errors unchanged: an array has no path."""
-        return nullcontext()
+    @contextmanager
+    def name_in_errors(self) -> Iterator[None]:
+        """Add the name of the array to the message of a SignalError, if it has one."""
+        try:
+            yield
+        except SignalError as error:
+            raise AudioError(f"{self.name}: {error}" if self.name else str(error)) from error

@@ -18,13 +18,18 @@ its digest is stored instead."""
 
 @lru_cache(maxsize=64)
 def encode_settings(
-    settings: GateSettings, options: OutputOptions, tracks: str | None = None
+    settings: GateSettings,
+    options: OutputOptions,
+    tracks: str | None = None,
+    key: str | None = None,
 ) -> str:
     """Return settings and output options as JSON; equal settings give equal text.
 
-    `tracks` is a fingerprint of the other tracks of the session, if there are any.
+    `tracks` and `key` are fingerprints of the other tracks of the session and of the recording that
+    opens the gate, if there are any.
     """
     others = {} if tracks is None else {"against": tracks}
+    others |= {} if key is None else {"key": key}
     return json.dumps([_to_json_dict(settings) | others, _to_json_dict(options)])
 
 

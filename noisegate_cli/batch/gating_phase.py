@@ -104,6 +104,7 @@ class GatingPhase:
                 else None,
                 fsync=batch.fsync,
                 against=settings.list_other_tracks(recording),
+                key=settings.find_key(recording.name),
                 with_segments=batch.with_segments,
             )
 

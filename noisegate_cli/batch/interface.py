@@ -50,6 +50,9 @@ class BatchConfig:
     tracks: bool = False
     """Whether the recordings of a folder are the tracks of one session, so that each of them is
     gated against the others."""
+    key: Path | None = None
+    """Another recording that opens the gate of all, or a folder with one for each recording, of the
+    same name and any ending."""
     jobs: int | None = None
     """Number of parallel jobs on this machine; None for one per CPU."""
     cluster: str | None = None
@@ -90,6 +93,9 @@ class BatchConfig:
             )
         if self.tracks and self.settings.channels == "exclusive":
             raise SettingsError("tracks=True and channels='exclusive' exclude each other: omit one")
+        if self.key is not None and (self.tracks or self.threshold_scope):
+            other = "tracks=" if self.tracks else "a shared threshold"
+            raise SettingsError(f"key= and {other} exclude each other: omit one of them")
         if self.cluster and self.jobs:
             raise SettingsError(
                 "jobs= applies to this machine only, and a cluster has its own workers: "

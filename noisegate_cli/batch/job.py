@@ -58,6 +58,8 @@ class Job(NamedTuple):
     """Whether to wait until the output is on the disk."""
     against: tuple[str, ...] = ()
     """Other tracks of the same session."""
+    key: str | None = None
+    """Another recording that opens the gate."""
     with_segments: bool = False
     """Whether the result contains the open stretches."""
 
@@ -123,6 +125,7 @@ def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
         job.output,
         settings,
         against=job.against,
+        key=job.key,
         skip_unreadable=True,
         options=options,
         with_peak=True,

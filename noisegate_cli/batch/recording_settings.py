@@ -1,4 +1,4 @@
-"""Settings of each recording of a batch: shared thresholds, and the tracks of its session."""
+"""Settings of each recording of a batch: shared thresholds, its key, the tracks of its session."""
 
 import os
 from functools import lru_cache
@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 from noisegate_cli.batch.encoded_settings import encode_settings
 from noisegate_cli.batch.interface import BatchConfig
+from noisegate_cli.batch.keys import Keys
 from noisegate_cli.batch.plan import Plan
 from noisegate_cli.batch.records import Recording
 from noisegate_cli.batch.thresholds import SharedThresholds
@@ -31,6 +32,7 @@ class RecordingSettings:
         self._list_folder = lru_cache(maxsize=8)(plan.list_folder)
         self.thresholds: SharedThresholds | None = None
         """Shared thresholds; None if each recording has its own one."""
+        self._keys = None if batch.key is None else Keys(batch.key, batch.settings)
 
     def choose(self, name: str) -> GateSettings:
         """Return the settings of the recording called `name`."""
@@ -39,11 +41,16 @@ class RecordingSettings:
     def encode(self, recording: Recording) -> str:
         """Return what the output of a recording depends on as JSON."""
         tracks = self._compute_fingerprint(recording) if self._batch.tracks else None
-        return encode_settings(self.choose(recording.name), self._batch.options, tracks)
+        key = self._keys.fingerprint(recording.name) if self._keys else None
+        return encode_settings(self.choose(recording.name), self._batch.options, tracks, key)
 
     def shared_fingerprint(self, name: str) -> str | None:
         """Return the digest of the recordings that share a threshold; None if it is not shared."""
         return self.thresholds.fingerprint_for(name) if self.thresholds else None
+
+    def find_key(self, name: str) -> str | None:
+        """Return the path of the recording that opens the gate, if there is one."""
+        return self._keys.find(name) if self._keys else None
 
     def list_other_tracks(self, recording: Recording) -> tuple[str, ...]:
         """Return the paths of the other tracks of the session of a recording."""

@@ -13,7 +13,7 @@ import numpy as np
 from noisegate_cli.files.chapters import Chapter, convert_to_ffmpeg
 from noisegate_cli.files.ffmpeg_frames import SPEAKERS
 from noisegate_cli.files.formats import AudioInfo
-from noisegate_cli.files.opus import AMBISONIC_FAMILY, ambisonic_layout
+from noisegate_cli.files.opus import ambisonic_layout
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.samples import Samples
 
@@ -230,7 +230,7 @@ def _find_min_frame_samples(info: AudioInfo) -> int:
 def channel_layout(info: AudioInfo) -> str:
     """Return FFmpeg's name for the channel layout of a recording."""
     names = [name for bit, name in enumerate(SPEAKERS) if info.channel_mask >> bit & 1]
-    if info.opus_mapping_family == AMBISONIC_FAMILY and info.subtype == "OPUS":
+    if info.is_ambisonic_opus and info.subtype == "OPUS":
         return ambisonic_layout(info.channels)
     if info.subtype in CODEC_LAYOUTS:
         return CODEC_LAYOUTS[info.subtype].get(info.channels, f"{info.channels} channels")

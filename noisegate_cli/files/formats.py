@@ -19,6 +19,9 @@ DEFAULT_CHANNEL_MASKS = {3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
 See RFC 9639, 9.1.3, Vorbis I, 4.3.9, and RFC 7845, 5.1.1.2.
 """
 
+AMBISONIC_OPUS_FAMILY = 2
+"""Channel mapping family of ambisonic Opus (RFC 8486)."""
+
 MAX_32_BIT_DATA_BYTES = 0xFFFFFFFF - (1 << 26)
 """Maximum size of the samples in a container whose total size is a 32-bit number.
 
@@ -507,6 +510,11 @@ class AudioInfo:
     def container(self) -> Format:
         """Properties of the container."""
         return find_format(self.format)
+
+    @property
+    def is_ambisonic_opus(self) -> bool:
+        """Whether the channels are ambisonic components of Opus."""
+        return self.opus_mapping_family == AMBISONIC_OPUS_FAMILY
 
     @property
     def ffmpeg_encoder(self) -> str:

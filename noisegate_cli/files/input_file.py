@@ -6,15 +6,17 @@ from pathlib import Path
 from noisegate_cli.errors import AudioError
 from noisegate_cli.text import quote_path
 
+HEAD_BYTES = 12
 
-def read_magic(path: Path, display_path: Path) -> bytes:
-    """Return the first four bytes of a file, or raise AudioError if it can't be read."""
+
+def read_head(path: Path, display_path: Path) -> bytes:
+    """Return the first `HEAD_BYTES` of a file, or raise AudioError if it can't be read."""
     first = b""
     try:
         mode = path.stat().st_mode
         if stat.S_ISREG(mode):
             with path.open("rb") as file:
-                first = file.read(4)
+                first = file.read(HEAD_BYTES)
     except FileNotFoundError as error:
         raise AudioError(f"{quote_path(display_path)} doesn't exist: check the name") from error
     except OSError as error:

@@ -15,11 +15,7 @@ import numpy as np
 import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError
-from noisegate_cli.files.chapters import Chapter
-from noisegate_cli.files.file_parts import FilePart, PartOfFile
 from noisegate_cli.files.formats import AudioInfo, find_subtype
-from noisegate_cli.files.holes import Hole
-from noisegate_cli.files.opus import POSITIONED_FAMILY, read_mapping_family, unpositioned_family
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
 from noisegate_cli.files.soundfile_private import close_without_fsync
@@ -27,6 +23,9 @@ from noisegate_cli.samples import Samples
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
+    from noisegate_cli.files.chapters import Chapter
+    from noisegate_cli.files.file_parts import FilePart
+    from noisegate_cli.files.holes import Hole
     from noisegate_cli.files.pipes import RawFormat
 
 TRUNCATION_LOG_MESSAGES = ("Last page lacks an end-of-stream bit", "Seems to be a truncated file")
@@ -61,11 +60,13 @@ class SndfileDecoder:
     """
 
     def __init__(
-        self, path: Path, raw: "RawFormat | None" = None, part: FilePart | None = None
+        self, path: Path, raw: "RawFormat | None" = None, part: "FilePart | None" = None
     ) -> None:
         with ExitStack() as stack:
             source: object = encode_path(path)
             if part:
+                from noisegate_cli.files.file_parts import PartOfFile
+
                 source = PartOfFile(stack.enter_context(path.open("rb")), part)
             self._file = sf.SoundFile(source, **(_raw_parameters(raw) if raw else {}))
             self._files = stack.pop_all()
@@ -96,6 +97,12 @@ class SndfileDecoder:
         self.holes: list[Hole] = []
         order = None
         if self.info.format == "OGG" and file.channels > 2:
+            from noisegate_cli.files.opus import (
+                POSITIONED_FAMILY,
+                read_mapping_family,
+                unpositioned_family,
+            )
+
             is_opus = self.info.subtype == "OPUS"
             start = part.start if part else 0
             family = read_mapping_family(path, start) if is_opus else POSITIONED_FAMILY
@@ -105,7 +112,7 @@ class SndfileDecoder:
         self._channel_order = None if order is None else np.array(order)
 
     tolerance_samples = 0
-    chapters: tuple[Chapter, ...] = ()  # They are in the tags.
+    chapters: "tuple[Chapter, ...]" = ()  # They are in the tags.
 
     def close(self) -> None:
         """Close the file."""
@@ -299,6 +306,8 @@ def _declared_length(info: AudioInfo, log: str) -> float:
 
 def _parse_logged_sizes(log: str) -> Iterator[tuple[int, int]]:
     """Yield the declared and the actual size of each chunk that the log reports as wrong."""
+    if "(should be " not in log:
+        return
     for declared_length, actual in re.findall(
         r"^ *(?:data|SSND|riff|Riff size|Data Size) *: (\d+) \(should be (\d+)\)", log, re.MULTILINE
     ):

@@ -7,7 +7,7 @@ Channels of the families 0 and 1 have speaker positions, those of family 2 are a
 from math import isqrt
 from pathlib import Path
 
-POSITIONED_FAMILY, AMBISONIC_FAMILY, PROJECTION_FAMILY = 1, 2, 3
+POSITIONED_FAMILY, PROJECTION_FAMILY = 1, 3
 
 OGG_PAGE_HEADER_BYTES = 28
 """Size of the header of the first page, which holds nothing but the header of Opus."""

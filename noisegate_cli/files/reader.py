@@ -20,8 +20,6 @@ import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError, SignalError
 from noisegate_cli.files.audio_tracks import check_track
-from noisegate_cli.files.chapters import Chapter
-from noisegate_cli.files.file_parts import FilePart, JoinedDecoder
 from noisegate_cli.files.formats import (
     DEFAULT_CHANNEL_MASKS,
     STDIO_PATH,
@@ -30,19 +28,19 @@ from noisegate_cli.files.formats import (
     find_format_by_magic,
     is_plausible,
 )
-from noisegate_cli.files.holes import describe_holes
-from noisegate_cli.files.input_file import read_magic
+from noisegate_cli.files.input_file import read_head
 from noisegate_cli.files.libsndfile import SndfileDecoder, error_text, unreadable_error
-from noisegate_cli.files.ogg import find_chained_parts, is_end_missing
 from noisegate_cli.files.pcm import convert_to_subtype
-from noisegate_cli.files.protocols import Decoder, ResumingDecoder
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
-from noisegate_cli.files.tag_limits import has_excessive_tags
 from noisegate_cli.samples import Samples, block_length, silence_nonfinite
 from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:
+    from noisegate_cli.files.chapters import Chapter
+    from noisegate_cli.files.file_parts import FilePart
+    from noisegate_cli.files.holes import Hole
     from noisegate_cli.files.pipes import RawFormat, StreamReader
+    from noisegate_cli.files.protocols import Decoder, ResumingDecoder
 
 
 class AudioReader:
@@ -83,16 +81,14 @@ class AudioReader:
         self.warnings: list[str] = []
         """Warnings about the recording; complete after it has been read to the end."""
         self._max_samples: float = math.inf
-        magic = read_magic(path, self._display_path)
-        if not raw and has_excessive_tags(path):
-            raise AudioError(
-                f"{quote_path(self._display_path)} has too many or too large tags: "
-                "remove them with a tag editor"
-            )
-        self._layout: WavLayout | None = None
+        head = read_head(path, self._display_path)
+        magic = head[:4]
         kind = find_format_by_magic(magic)
-        if kind and kind.is_wav and not raw:
-            self._layout = read_layout(path)
+        self._layout: WavLayout | None = None
+        if not raw:
+            self._check_tags(head)
+            if kind and kind.is_wav:
+                self._layout = read_layout(path)
         self._decoder: Decoder = self._open_decoder(magic, kind)
         try:
             self.info = self._validate_info()
@@ -118,7 +114,7 @@ class AudioReader:
         return self._decoder.tags
 
     @property
-    def chapters(self) -> tuple[Chapter, ...]:
+    def chapters(self) -> "tuple[Chapter, ...]":
         """Chapters that the container has, besides those in tags."""
         return self._decoder.chapters
 
@@ -177,7 +173,19 @@ class AudioReader:
                     self._check_completeness(read, damage, rest)
                 yield convert_to_subtype(block, self.info.subtype)[0], last
 
-    def _open_decoder(self, magic: bytes, kind: Format | None) -> Decoder:
+    def _check_tags(self, head: bytes) -> None:
+        """Raise AudioError if a file that begins with `head` has excessive tags."""
+        if head[8:] == b"WAVE":  # Its tags have limits of their own.
+            return
+        from noisegate_cli.files.tag_limits import has_excessive_tags
+
+        if has_excessive_tags(self.path):
+            raise AudioError(
+                f"{quote_path(self._display_path)} has too many or too large tags: "
+                "remove them with a tag editor"
+            )
+
+    def _open_decoder(self, magic: bytes, kind: Format | None) -> "Decoder":
         why: Exception | None = None
         is_mpeg = is_free = False
         if not (self._raw or kind):
@@ -187,8 +195,8 @@ class AudioReader:
             is_mpeg = not is_free and is_mpeg_audio(self.path, magic)
         if not (is_mpeg or (self._layout and self._layout.needs_ffmpeg)):
             try:
-                if kind and kind.name == "OGG" and (parts := find_chained_parts(self.path)):
-                    return JoinedDecoder(parts, self._open_part, open_rest=self._open_rest)
+                if kind and kind.name == "OGG" and (joined := self._open_joined_ogg()):
+                    return joined
                 decoder = SndfileDecoder(self.path, self._raw)
                 if decoder.can_read_all or is_free:
                     return decoder
@@ -207,7 +215,17 @@ class AudioReader:
             told = why if why and kind and not kind.is_compressed else error
             raise unreadable_error(self._display_path, told) from error
 
-    def _open_part(self, part: FilePart) -> Decoder:
+    def _open_joined_ogg(self) -> "Decoder | None":
+        from noisegate_cli.files.ogg import find_chained_parts
+
+        parts = find_chained_parts(self.path)
+        if not parts:
+            return None
+        from noisegate_cli.files.file_parts import JoinedDecoder
+
+        return JoinedDecoder(parts, self._open_part, open_rest=self._open_rest)
+
+    def _open_part(self, part: "FilePart") -> "Decoder":
         try:
             return SndfileDecoder(self.path, part=part)
         except sf.SoundFileError as error:
@@ -262,7 +280,7 @@ class AudioReader:
         mask = read_channel_mask(self.path) if info.format == "FLAC" else 0
         return mask or DEFAULT_CHANNEL_MASKS.get(info.channels, 0)
 
-    def _open_fallback(self, read: int, damage: str) -> ResumingDecoder | None:
+    def _open_fallback(self, read: int, damage: str) -> "ResumingDecoder | None":
         """Return a PyAV decoder to continue with if libsndfile stopped early, or None."""
         decoder = self._decoder
         if not (isinstance(decoder, SndfileDecoder) and decoder.info.container.is_resumable):
@@ -272,7 +290,7 @@ class AudioReader:
             return None
         return self._open_rest()
 
-    def _open_rest(self, part: FilePart | None = None) -> ResumingDecoder | None:
+    def _open_rest(self, part: "FilePart | None" = None) -> "ResumingDecoder | None":
         """Open the file or a part of it through PyAV, if that yields the same kind of samples."""
         from noisegate_cli.files.ffmpeg import PyavDecoder
 
@@ -290,7 +308,9 @@ class AudioReader:
         rest.close()
         return None
 
-    def _check_completeness(self, read: int, damage: str, last: Decoder | ResumingDecoder) -> None:
+    def _check_completeness(
+        self, read: int, damage: str, last: "Decoder | ResumingDecoder"
+    ) -> None:
         """Add warnings about missing samples; `last` has decoded the end of the recording."""
         rate = self.info.sample_rate
         declared_length = min(self._decoder.declared_length, self._max_samples)
@@ -304,14 +324,14 @@ class AudioReader:
                 f"{quote_path(self._display_path)} is truncated: it contains no audio{of}; "
                 "copy it again"
             )
-        is_ogg_end_missing = self.info.format == "OGG" and is_end_missing(self.path)
+        is_ogg_end_missing = self.info.format == "OGG" and _is_ogg_end_missing(self.path)
         if declared_length == math.inf or (is_ogg_end_missing and read >= declared_length):
             self.warnings.append(
                 f"its end is missing: it contains {format_duration(read / rate)}, "
                 "the original length is unknown"
             )
             if last.holes:
-                self.warnings.append(describe_holes(last.holes, rate))
+                self._warn_of_holes(last.holes)
         elif read < declared_length - self._decoder.tolerance_samples and not (
             self._has_all_compressed_data()
         ):
@@ -323,9 +343,20 @@ class AudioReader:
                 f"{format_duration((declared_length - read) / rate)} are missing"
             )
         elif last.holes:
-            self.warnings.append(describe_holes(last.holes, rate))
+            self._warn_of_holes(last.holes)
         elif damage or self._decoder.damaged:
             self.warnings.append("it is damaged: parts that cannot be decoded are omitted")
+
+    def _warn_of_holes(self, holes: "list[Hole]") -> None:
+        from noisegate_cli.files.holes import describe_holes
+
+        self.warnings.append(describe_holes(holes, self.info.sample_rate))
+
+
+def _is_ogg_end_missing(path: Path) -> bool:
+    from noisegate_cli.files.ogg import is_end_missing
+
+    return is_end_missing(path)
 
 
 def _check_plausible(info: AudioInfo) -> None:

@@ -16,7 +16,7 @@ MAX_SHORT_SAMPLES = 4096
 
 
 def check_short_output(path: Path, info: AudioInfo, samples: int) -> None:
-    """Raise OutputError if a complete file has not the right number of samples.
+    """Raise OutputError if a file in a compressed format has not the right number of samples.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ def check_short_output(path: Path, info: AudioInfo, samples: int) -> None:
     samples
         Number of samples per channel that were written.
     """
-    # Encoders that code blocks fill the last one, and other uncompressed formats are exact.
-    is_exact = not info.container.is_compressed or find_subtype(info.subtype).is_block_coded
+    # Encoders that code blocks fill the last one.
+    is_exact = find_subtype(info.subtype).is_block_coded
     if samples > MAX_SHORT_SAMPLES or is_exact or _has_samples(path, info, samples):
         return
     length = f"only {samples} samples" if samples else "no samples"

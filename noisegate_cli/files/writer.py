@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING
 import soundfile as sf
 
 from noisegate_cli.errors import NoisegateError, OutputError, OutputExistsError
-from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
 from noisegate_cli.files.libsndfile import SndfileEncoder, error_text
-from noisegate_cli.files.opus import AMBISONIC_FAMILY
 from noisegate_cli.files.partial_files import (
     make_folders,
     partial_path,
@@ -27,21 +25,20 @@ from noisegate_cli.files.partial_files import (
     sync_folders,
 )
 from noisegate_cli.files.pcm import convert_to_subtype
-from noisegate_cli.files.protocols import Encoder
 from noisegate_cli.files.riff import (
     WRITABLE_FORMAT_TAGS,
     MetadataChunks,
     WavEncoder,
     append_metadata_chunks,
 )
-from noisegate_cli.files.short_outputs import check_short_output
 from noisegate_cli.files.size_limits import check_size
 from noisegate_cli.files.unfinished import remove_when_left
-from noisegate_cli.files.variable_fields import clear_variable_fields
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
+    from noisegate_cli.files.chapters import Chapter
+    from noisegate_cli.files.protocols import Encoder
     from noisegate_cli.files.tags import Tags
 
 
@@ -57,7 +54,7 @@ class AudioWriter:
     Blocks for standard output are written immediately.
     """
 
-    def __init__(self, file: Encoder, info: AudioInfo) -> None:
+    def __init__(self, file: "Encoder", info: AudioInfo) -> None:
         self._file = file
         self._info = info
         self.clipped_samples = 0
@@ -161,7 +158,7 @@ class InputMetadata:
     decoder_tags: dict[str, str] = field(default_factory=dict)
     """Tags that the decoder of the input reports."""
     chunks: MetadataChunks | None = None
-    decoder_chapters: tuple[Chapter, ...] = ()
+    decoder_chapters: "tuple[Chapter, ...]" = ()
     """Chapters that the decoder of the input reports, besides those in tags."""
     duration: float = 0.0
     """Duration of the input in seconds; 0 if unknown."""
@@ -217,7 +214,14 @@ def open_writer(
     with open_partial_file(path, force, fsync) as partial:
         with _open_file_writer(partial, info, metadata) as writer:
             yield writer
-        check_short_output(partial, info, writer.samples)
+        _check_short_output(partial, info, writer.samples)
+
+
+def _check_short_output(path: Path, info: AudioInfo, samples: int) -> None:
+    if info.container.is_compressed:
+        from noisegate_cli.files.short_outputs import check_short_output
+
+        check_short_output(path, info, samples)
 
 
 @contextmanager
@@ -272,7 +276,7 @@ def _open_stream_writer(info: AudioInfo, metadata: InputMetadata | None) -> Iter
             with spool_output() as file:
                 with _open_file_writer(file, replace(info, path=file), metadata) as writer:
                     yield writer
-                check_short_output(file, info, writer.samples)
+                _check_short_output(file, info, writer.samples)
                 with wrap_write_errors(info.path):
                     copy_to_sink(file, output)
 
@@ -292,12 +296,14 @@ def _open_file_writer(
             _copy_mtime(path, metadata)
             return
         if not _uses_wav_encoder(info):
+            from noisegate_cli.files.variable_fields import clear_variable_fields
+
             clear_variable_fields(path, replace(info, samples=writer.samples))
         _copy_metadata(path, info, metadata)
 
 
 @contextmanager
-def _open_encoder_writer(file: Encoder, info: AudioInfo) -> Iterator[AudioWriter]:
+def _open_encoder_writer(file: "Encoder", info: AudioInfo) -> Iterator[AudioWriter]:
     with ExitStack() as stack:
         writer = AudioWriter(file, info)
         stack.callback(writer.abandon)
@@ -313,7 +319,7 @@ def _copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) 
     """Copy the metadata of the input to a complete file."""
     if metadata is None:
         return
-    if info.opus_mapping_family == AMBISONIC_FAMILY and info.subtype != "OPUS":
+    if info.is_ambisonic_opus and info.subtype != "OPUS":
         _warn(metadata, f"its channels are ambisonic: {info.format} cannot declare that")
     if info.keeps_tracks and not metadata.has_atoms(info):
         pass  # The encoder has written the metadata.
@@ -341,7 +347,7 @@ def _copy_mtime(path: Path, metadata: InputMetadata) -> None:
 
 
 def _warn_of_lost_chapters(
-    metadata: InputMetadata, chapters: tuple[Chapter, ...], info: AudioInfo
+    metadata: InputMetadata, chapters: "tuple[Chapter, ...]", info: AudioInfo
 ) -> None:
     if chapters:
         _warn(
@@ -394,7 +400,7 @@ def unsupported_reason(info: AudioInfo) -> str:
     return unsupported_reason(replace(info, path=Path(), samples=0, bit_rate=0))
 
 
-def _create_file(path: Path, info: AudioInfo, metadata: InputMetadata | None) -> Encoder:
+def _create_file(path: Path, info: AudioInfo, metadata: InputMetadata | None) -> "Encoder":
     """Open a new file, and create its directory if necessary."""
     while True:
         make_folders(path.parent)
@@ -419,7 +425,7 @@ def _restrict_mode(path: Path, source: Path) -> None:
         path.chmod(stat.S_IMODE(path.stat().st_mode & allowed_mode))
 
 
-def _create_encoder(path: Path, info: AudioInfo, metadata: InputMetadata | None) -> Encoder:
+def _create_encoder(path: Path, info: AudioInfo, metadata: InputMetadata | None) -> "Encoder":
     if _uses_wav_encoder(info):
         return WavEncoder(path, info, metadata.chunks if metadata else None)
     if info.keeps_tracks and metadata:

@@ -8,7 +8,9 @@ Short windows of one recording are correlated with the surroundings of the same 
 one. The cross-spectrum is divided by its magnitude (PHAT, Knapp and Carter, The generalized
 correlation method for estimation of time delay, 1976), so that each frequency has the same weight
 and a common sound gives a sharp peak, even if it is faint in one of the recordings or reverberates.
-Unrelated recordings give peaks at random lags; the peaks of related ones lie on a line.
+Unrelated recordings give peaks at random lags; the peaks of related ones lie on a line. A periodic
+sound, such as a tone, a hum or a drum loop, gives many lines that are equally good. It determines
+no lag, so the peak must be unique.
 """
 
 from collections.abc import Sequence
@@ -56,8 +58,20 @@ WHITENING_HZ, LEVELLING_S, LEVELLING_FLOOR = 4.0, 0.02, 0.1
 """Half the widths of the surroundings to which spectrum and level are normalized, and the level,
 relative to the RMS of the window, below which samples count less."""
 
+WHITENING_DEPTH_DB = 80.0
+"""Depth of the floor of the spectrum below its maximum: leakage of a tone must not count."""
+
+TAPER_S = 0.25
+"""Length of the fades at both ends of the windows, and of the recordings. Without them their ends
+correlate."""
+
 SURROUNDINGS_S = 0.25
 """Half the width of the surroundings to which a peak is compared."""
+
+MAX_RIVAL_RATIO, MAX_SINGLE_RIVAL_RATIO, RIVAL_DISTANCE_S = 0.65, 0.5, 0.05
+"""Largest ratio of another peak to the highest one, over all windows of the line, the same if the
+line has one window, and least distance of such a peak. Nearer ones are other sources or
+reflections."""
 
 SAMPLE_SCALE = 1000.0
 """Factor of the stored samples, so that quiet ones do not underflow in half precision."""
@@ -154,8 +168,37 @@ class AlignmentProbe(BlockProcessor[Samples, None]):
 
 
 @dataclass(frozen=True, slots=True)
+class _Correlation:
+    """Correlation of one window."""
+
+    seconds: float
+    """Middle of the window."""
+    first_lag_s: float
+    """Lag of the first height."""
+    heights: NDArray[np.float32]
+    """Magnitudes, relative to their RMS, at ascending lags; the last half are negative lags."""
+
+    def place(self, lag_s: float) -> int:
+        """Return the index of a lag."""
+        return round((lag_s - self.first_lag_s) * PROBE_RATE_HZ) % len(self.heights)
+
+    def find_peaks(self) -> list[tuple[float, float]]:
+        """Return lag and height of the highest peaks."""
+        heights, peaks = self.heights.copy(), []
+        distance = round(PEAK_DISTANCE_S * PROBE_RATE_HZ)
+        for _ in range(MAX_PEAKS):
+            place = int(np.argmax(heights))
+            if heights[place] < MIN_PEAK_RATIO:
+                break
+            lag = place if place < len(heights) / 2 else place - len(heights)
+            peaks.append((lag / PROBE_RATE_HZ + self.first_lag_s, float(heights[place])))
+            heights[_around(place, distance, len(heights))] = 0
+        return peaks
+
+
+@dataclass(frozen=True, slots=True)
 class _Peaks:
-    """Peaks of the correlation; all arrays have one value for each peak."""
+    """Peaks of the correlations; all arrays have one value for each peak."""
 
     window: NDArray[np.int64]
     seconds: NDArray[np.float64]
@@ -166,7 +209,7 @@ class _Peaks:
 
 
 def find_alignment(probe: AlignmentProbe, other: AlignmentProbe) -> Alignment | None:
-    """Return the alignment of the other recording; None if the two have no sound in common.
+    """Return the alignment of the other recording; None if no common sound determines it.
 
     Parameters
     ----------
@@ -175,35 +218,59 @@ def find_alignment(probe: AlignmentProbe, other: AlignmentProbe) -> Alignment | 
     other
         Probe of the other recording, with `MARGIN_WINDOWS`.
     """
-    peaks = _find_peaks(probe, other)
-    fit = _fit_line(peaks)
-    if fit is None:
+    correlations = _correlate_windows(probe, other)
+    fit = _fit_line(_find_peaks(correlations))
+    if fit is None or not _is_unique(correlations, *fit):
         return None
     lag_s, slope = fit
     return Alignment(start_s=-lag_s / (1 + slope), drift_ppm=slope * 1e6)
 
 
-def _find_peaks(probe: AlignmentProbe, other: AlignmentProbe) -> _Peaks:
-    stride, rows = max(probe.stride, other.stride), []
-    for index in range(0, probe.count, stride):
-        correlation = _correlate(probe, other, index)
-        power = np.square(correlation, dtype=np.float64)
+def _correlate_windows(probe: AlignmentProbe, other: AlignmentProbe) -> list[_Correlation]:
+    correlations = []
+    for index in range(0, probe.count, max(probe.stride, other.stride)):
+        power = np.square(_correlate(probe, other, index), dtype=np.float64)
         if not power.any():
             continue
         scale = _mean_around(power, round(SURROUNDINGS_S * PROBE_RATE_HZ)) + power.mean()
-        middle_s = probe.start_s(index) + WINDOW_S / 2
-        start_difference_s = other.start_s(index) - probe.start_s(index)
-        height = np.sqrt(2 * power / scale)
-        distance = round(PEAK_DISTANCE_S * PROBE_RATE_HZ)
-        for _ in range(MAX_PEAKS):
-            place = int(np.argmax(height))
-            if height[place] < MIN_PEAK_RATIO:
-                break
-            lag = place if place < len(height) / 2 else place - len(height)
-            rows.append((index, middle_s, lag / PROBE_RATE_HZ + start_difference_s, height[place]))
-            height[np.arange(place - distance, place + distance + 1) % len(height)] = 0
+        start_s = probe.start_s(index)
+        correlations.append(
+            _Correlation(
+                start_s + WINDOW_S / 2,
+                other.start_s(index) - start_s,
+                np.sqrt(2 * power / scale).astype(np.float32),
+            )
+        )
+    return correlations
+
+
+def _find_peaks(correlations: Sequence[_Correlation]) -> _Peaks:
+    rows = [
+        (window, correlation.seconds, lag_s, height)
+        for window, correlation in enumerate(correlations)
+        for lag_s, height in correlation.find_peaks()
+    ]
     columns: Sequence[Any] = list(zip(*rows, strict=True)) or [(), (), (), ()]
     return _Peaks(np.array(columns[0], np.int64), *map(np.array, columns[1:]))
+
+
+def _is_unique(correlations: Sequence[_Correlation], lag_s: float, slope: float) -> bool:
+    """Return whether no other line is nearly as good."""
+    tolerance, distance = (round(s * PROBE_RATE_HZ) for s in (LINE_TOLERANCE_S, RIVAL_DISTANCE_S))
+    peak, windows, total = 0.0, 0, np.zeros(len(correlations[0].heights))
+    for correlation in correlations:
+        heights, place = correlation.heights, correlation.place(lag_s + slope * correlation.seconds)
+        height = heights[_around(place, tolerance, len(heights))].max()
+        if height >= MIN_PEAK_RATIO:
+            peak, windows = peak + height, windows + 1
+            total += np.roll(heights, -place)
+    limit = MAX_SINGLE_RIVAL_RATIO if windows == 1 else MAX_RIVAL_RATIO
+    return bool(total[distance:-distance].max() <= limit * peak)
+
+
+def _around(place: int, distance: int, length: int) -> NDArray[np.int64]:
+    """Return the indices at most `distance` from a place in a circular array."""
+    return np.arange(place - distance, place + distance + 1) % length
 
 
 def _correlate(
@@ -214,13 +281,25 @@ def _correlate(
     duration_s = windows * WINDOW_S
     low, high = round(MIN_PROBE_HZ * duration_s), round(MAX_PROBE_HZ * duration_s)
     padding = MARGIN_WINDOWS * probe.length
-    x = _whitened_spectrum(np.pad(_level(probe.span(index)), padding), low, high)
-    y = _whitened_spectrum(_level(other.span(index, MARGIN_WINDOWS)), low, high)
+    window = _fade(_level(probe.span(index)), round(TAPER_S * probe.rate))
+    surroundings = _fade(_level(other.span(index, MARGIN_WINDOWS)), round(TAPER_S * other.rate))
+    x = _whitened_spectrum(np.pad(window, padding), low, high)
+    y = _whitened_spectrum(surroundings, low, high)
     cross = y * x.conj()
     length = round(PROBE_RATE_HZ * duration_s)
     spectrum = np.zeros(length // 2 + 1, np.complex64)
     spectrum[low : low + len(cross)] = cross
     return np.fft.irfft(spectrum, n=length, norm="forward")
+
+
+def _fade(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """Fade the samples in and out where they are not silent."""
+    (sounding,) = np.nonzero(samples)
+    if not len(sounding):
+        return samples
+    place = np.arange(len(samples))
+    distance = np.clip(np.minimum(place - sounding[0], sounding[-1] - place), 0, length)
+    return np.asarray(samples * np.sin(np.pi / 2 * distance / length) ** 2, np.float32)
 
 
 def _level(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -235,10 +314,11 @@ def _level(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _whitened_spectrum(samples: NDArray[np.float32], low: int, high: int) -> NDArray[np.complex64]:
     """Return the bins `low` to `high`, divided by the magnitude of their surroundings."""
-    spectrum = np.fft.rfft(samples, norm="forward")[low:high]
+    spectrum = np.fft.rfft(samples, norm="forward")
     power = np.abs(spectrum).astype(np.float64) ** 2
-    mean = _mean_around(power, round(WHITENING_HZ * (2 * MARGIN_WINDOWS + 1) * WINDOW_S))
-    return np.asarray(spectrum / np.sqrt(mean + np.finfo(np.float32).tiny), np.complex64)
+    mean = _mean_around(power[low:high], round(WHITENING_HZ * (2 * MARGIN_WINDOWS + 1) * WINDOW_S))
+    floor = power.max() * 10 ** (-WHITENING_DEPTH_DB / 10) + np.finfo(np.float32).tiny
+    return np.asarray(spectrum[low:high] / np.sqrt(mean + floor), np.complex64)
 
 
 def _mean_around(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:

@@ -80,8 +80,8 @@ class Analyzer(BlockProcessor[Samples, None]):
         Whether the report compares a given threshold with the automatic gate.
     heard
         Channels whose levels count; None for all.
-    references
-        Other tracks whose bleed is excluded, each at its beginning.
+    has_others
+        Whether there may be other tracks, for `learn_bleed`.
 
     Examples
     --------
@@ -102,7 +102,7 @@ class Analyzer(BlockProcessor[Samples, None]):
         noises: "NoiseProfiles" = (),
         compare: bool = False,
         heard: tuple[int, ...] | None = None,
-        references: "Sequence[ReferencePowers]" = (),
+        has_others: bool = False,
     ) -> None:
         self._settings, self._sample_rate, self._channels = settings, sample_rate, channels
         self._expected_samples, self._given_noises, self._compares = samples, noises, compare
@@ -114,16 +114,14 @@ class Analyzer(BlockProcessor[Samples, None]):
         self._simulator = GateSimulator(settings, sample_rate, self._detector.gates)
         learns = settings.threshold == AUTO or (compare and not isinstance(settings.threshold, str))
         self._bleed_learner = None
+        self._bleed: LearnedBleed | None = None
         self._model_learner = self._band_learner = None
-        if references or settings.channels == "exclusive":
+        if has_others or settings.channels == "exclusive":
             from noisegate_cli.gating.bleed.learner import BleedLearner, check_exclusion
 
-            check_exclusion(settings, channels, bool(references))
-
-            self._bleed_learner = BleedLearner(settings, sample_rate, channels, references, samples)
-            self._band_learner = SignalModelLearner(
-                settings, sample_rate, channels, samples, self._bleed_learner.store
-            )
+            check_exclusion(settings, channels, has_others)
+            self._bleed_learner = BleedLearner(settings, sample_rate, channels)
+            self._band_learner = SignalModelLearner(settings, sample_rate, channels, samples)
         if learns:
             self._model_learner = self._band_learner = self._band_learner or SignalModelLearner(
                 settings, sample_rate, heard_channels, samples
@@ -133,7 +131,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             self._noise_learner = _create_noise_learner(settings, sample_rate, channels, samples)
         self._histogram = LevelHistogram()
         self._channel_histograms: list[LevelHistogram] = []
-        is_linked = settings.channels == "linked" and channels > 1 and not references
+        is_linked = settings.channels == "linked" and channels > 1
         if self._model_learner and is_linked and not heard:
             self._channel_histograms = [LevelHistogram() for _ in range(channels)]
         self._track = self._broadband_track = LevelTrack()
@@ -164,6 +162,12 @@ class Analyzer(BlockProcessor[Samples, None]):
         self._samples += len(block)
         self._sample_values += heard.size
         self._peak = max(self._peak, compute_peak(block))
+
+    def learn_bleed(self, references: "Sequence[ReferencePowers]") -> None:
+        """Learn the bleed of other tracks, each at its beginning, when all blocks are processed."""
+        assert self._bleed_learner
+        assert self._band_learner
+        self._bleed = self._bleed_learner.learn(self._band_learner.subsample, references)
 
     def restart_without(self, channels: Sequence[int]) -> "Analyzer":
         """Return a new analyzer with the same parameters that ignores some channels."""
@@ -296,9 +300,9 @@ class Analyzer(BlockProcessor[Samples, None]):
             detection = self._automatic
         else:
             detection = self._detect_by_level(self._settings.threshold)
-        if not (self._bleed_learner and self._band_learner):
-            return detection
-        return detection._replace(bleed=self._bleed_learner.learn(self._band_learner.subsample))
+        if self._settings.channels == "exclusive":
+            self.learn_bleed(())
+        return detection._replace(bleed=self._bleed)
 
     @cached_property
     def _simulated(self) -> SimulatedGate:

@@ -283,6 +283,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         if self._bleed_filter:
             self._own_runs.process(own)
             mask = self._bleed_filter.process(values, block, last)
+            values = self._bleed_filter.values
         without_cuts = mask
         if self._forced:
             without_cuts, mask = self._forced.process(mask, block, last)

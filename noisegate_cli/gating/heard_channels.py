@@ -4,7 +4,8 @@ A dead channel contains nothing but steady noise, such as the hiss of an input w
 The loudest of linked channels counts, so that the noise would hide the other channels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +14,15 @@ from noisegate_cli.gating.block_processor import process_all
 from noisegate_cli.gating.detection.verdict import Verdict
 from noisegate_cli.samples import Blocks
 
+if TYPE_CHECKING:
+    from noisegate_cli.gating.bleed.references import ReferencePowers
+
 
 def measure_heard_channels(
-    analyzer: Analyzer, blocks: Blocks, read_again: Callable[[], Blocks]
+    analyzer: Analyzer,
+    blocks: Blocks,
+    read_again: Callable[[], Blocks],
+    open_others: "Callable[[], Sequence[ReferencePowers]] | None" = None,
 ) -> Analyzer:
     """Return an analyzer that has measured a recording without its dead channels.
 
@@ -29,8 +36,14 @@ def measure_heard_channels(
         The recording.
     read_again
         Returns the same blocks again.
+    open_others
+        Returns the other tracks whose bleed is excluded, each at its beginning, when all blocks
+        have been read. None if there are none.
     """
     process_all(analyzer, blocks)
+    if open_others and (references := open_others()):
+        analyzer.learn_bleed(references)
+        return analyzer
     steady = analyzer.find_steady_channels()
     if not steady:
         return analyzer

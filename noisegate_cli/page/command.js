@@ -33,7 +33,7 @@ function formatNumber(x) {
 /** Return the command that gates the recording as the page does. Only numbers are added here. */
 function formatCommand(data, settings, marks) {
   const { start, end, flags } = data.command;
-  const words = [start];
+  const words = [start[settings.preset]];
   const preset = data.presets[settings.preset];
   if (settings.preset !== "voice") words.push(`${flags.preset}=${settings.preset}`);
   for (const name of Object.keys(preset)) {

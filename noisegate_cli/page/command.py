@@ -8,8 +8,8 @@ from dataclasses import dataclass
 class CommandWords:
     """Parts of a command line, quoted for a shell, between which the page puts its settings."""
 
-    start: str
-    """The command, and the settings that the page can't change."""
+    start: Mapping[str, str]
+    """The command, and the settings that the page can't change, by the preset that follows."""
     not_previewed: str
     """The options in `start` that the page can't play; empty if there are none."""
     end: str

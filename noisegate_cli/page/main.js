@@ -214,9 +214,10 @@ class Page {
 
   /** Mark the open or closed stretch around a moment if it is short, or else the moment itself. */
   answerMoment(moment, kind) {
-    const pressed = this.state.marks.find((m) => m.start <= moment.time && moment.time < m.end);
-    if (pressed?.kind === kind) {
-      this.removeMark(pressed);
+    const mark = this.state.marks.find((m) => m.start <= moment.time && moment.time < m.end);
+    if (mark) {
+      if (mark.kind === kind) this.removeMark(mark);
+      else this.addMark(mark.start, mark.end, kind);
       return;
     }
     let [start, end] = this.findStretch(moment.time);

@@ -118,7 +118,8 @@ def survey_recording(
     info, source = reader.info, FileSource(reader)
     # The page has the scores of the automatic detector, whatever the settings begin with.
     automatic = replace(settings, threshold=AUTO, adaptive=False, spectral="off", noise=None)
-    analyzer = measure(source, automatic, scale_progress(progress, 0.0, FIRST_PASS_SHARE))
+    share = FIRST_PASS_SHARE if automatic == settings else FIRST_PASS_SHARE / 2
+    analyzer = measure(source, automatic, scale_progress(progress, 0.0, share))
     levels = analyzer.report()
     with source.name_in_errors():
         if levels.frames > MAX_PAGE_FRAMES:
@@ -128,8 +129,8 @@ def survey_recording(
             )
     if automatic != settings:
         noises = measure_noise_file(settings) or measure_noise_span(source, settings)
-        given = measure(source, settings, lambda _: None, noises=noises, compare=True)
-        levels = given.report()
+        rest = scale_progress(progress, share, FIRST_PASS_SHARE)
+        levels = measure(source, settings, rest, noises=noises, compare=True).report()
     info = replace(info, samples=levels.samples)
     analysis = AnalysisReport(info, settings, levels)
     tracks = _TrackCollector(analysis, analyzer.decide())

@@ -22,6 +22,7 @@ from noisegate_cli.terminal.console import (
     print_renderable,
 )
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE, InterruptedWithMessage
+from noisegate_cli.terminal.key_option import BatchKeyOption, parse_key_option
 from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options import DETECTOR_PANEL, OUTPUT_PANEL, add_gate_options
 from noisegate_cli.terminal.shared_options import (
@@ -229,7 +230,7 @@ class ExecutionGroup(OptionGroup):
     ] = None
 
 
-@add_gate_options()
+@add_gate_options("key_hz")
 @expand_option_groups
 def batch(
     settings: GateSettings,
@@ -262,6 +263,7 @@ def batch(
             "other tracks have sound.",
         ),
     ] = False,
+    key: BatchKeyOption = None,
     track: TrackOption = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
@@ -286,8 +288,10 @@ def batch(
             )
         directory = Path()
     output = outputs.output or default_output_directory(directory)
+    key_path, settings = parse_key_option(key, settings)
     if execution.cluster:
         directory, output = directory.absolute(), output.absolute()
+        key_path = Path(key_path).absolute() if key_path else None
     if settings.noise_file:
         from noisegate_cli.api.noise_input import resolve_noise_file
 
@@ -311,6 +315,7 @@ def batch(
         null_separated=discovery.null,
         threshold_scope={None: None, True: "tree", False: "folder"}[threshold_scope],
         tracks=tracks,
+        key=Path(key_path) if key_path else None,
         jobs=execution.jobs,
         cluster=execution.cluster,
         timeout_s=execution.timeout,

@@ -1,4 +1,4 @@
-"""The option `--key` of `ngate gate`."""
+"""The option `--key` of `ngate gate` and `ngate batch`."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +20,17 @@ KeyOption = Annotated[
         metavar="HZ-HZ|FILE|FILE:HZ-HZ",
         help="Detect only between these frequencies, for example 250-4000, or detect in another "
         "recording (sidechain), or both. The output keeps all frequencies.",
+        rich_help_panel=DETECTOR_PANEL,
+        show_default="all frequencies",
+    ),
+]
+
+BatchKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HZ-HZ|FILE|DIR|…:HZ-HZ",
+        help="Detect only between these frequencies, for example 250-4000, or detect in another "
+        "recording (sidechain), or both. DIR has a key for each recording, of the same name.",
         rich_help_panel=DETECTOR_PANEL,
         show_default="all frequencies",
     ),

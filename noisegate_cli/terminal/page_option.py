@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.gating.settings import PRESETS, GateSettings
 
 if TYPE_CHECKING:
     from noisegate_cli.page.command import CommandWords
@@ -18,7 +18,10 @@ PageOption = Annotated[
     ),
 ]
 
-FIXED_SETTINGS = ("key_hz", "listen", "speech", "nonfinite", "frame_length", "hop_length")
+FIXED_SETTINGS = (
+    *("key_hz", "listen", "speech", "channels", "nonfinite", "frame_length", "hop_length"),
+    *("spectral", "reduction_db", "noise"),
+)
 """Settings that the page can't change. It turns a target floor into a range."""
 
 
@@ -28,28 +31,36 @@ def build_command_words(
     """Return the words of the command line between which the page puts its settings."""
     from noisegate_cli.page.command import CommandWords
     from noisegate_cli.page.document import CONTROLS
-    from noisegate_cli.terminal.advice import format_option
     from noisegate_cli.terminal.options import GATE_OPTIONS
     from noisegate_cli.text import quote_for_shell
 
-    changes = settings.changes_from(GateSettings())
-    options = [format_option(name, changes[name]) for name in FIXED_SETTINGS if name in changes]
-    options += [f"--raw={raw}"] if raw else []
-    options += [f"--track={track}"] if track else []
-    hidden = ["--spectral"] if settings.spectral != "off" else []
-    if hidden:
-        names = ("reduction_db", "noise")
-        hidden += [format_option(name, changes[name]) for name in names if name in changes]
-    if settings.channels != "linked":
-        (hidden if settings.channels == "exclusive" else options).append(
-            format_option("channels", settings.channels)
-        )
+    files = [f"--raw={raw}"] if raw else []
+    files += [f"--track={track}"] if track else []
     path = str(file)
     end = ["--", path] if path.startswith("-") and path != "-" else [path]
     flags = {name: GATE_OPTIONS[name].flags[0] for name in (*CONTROLS, "threshold", "adaptive")}
+    hidden = ["--spectral"] if settings.spectral != "off" else []
+    hidden += ["--channels=exclusive"] if settings.channels == "exclusive" else []
     return CommandWords(
-        start=quote_for_shell(["ngate", "gate", *options, *hidden]),
-        not_previewed=quote_for_shell(hidden),
+        start={
+            preset: quote_for_shell(
+                ["ngate", "gate", *_list_fixed_options(settings, preset), *files]
+            )
+            for preset in PRESETS
+        },
+        not_previewed=" ".join(hidden),
         end=quote_for_shell(end),
         flags=flags | {"preset": "--preset", "keep": "--keep", "cut": "--cut"},
     )
+
+
+def _list_fixed_options(settings: GateSettings, preset: str) -> list[str]:
+    """Return the options of the fixed settings that differ from a preset."""
+    from noisegate_cli.terminal.advice import format_option
+
+    changes = settings.changes_from(GateSettings.preset(preset))
+    if settings.spectral != "off":
+        changes["spectral"] = True
+    else:
+        changes.pop("reduction_db", None)
+    return [format_option(name, changes[name]) for name in FIXED_SETTINGS if name in changes]

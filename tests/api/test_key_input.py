@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from noisegate_cli import SettingsError, gate_file
+from noisegate_cli import SettingsError, gate, gate_file
 from noisegate_cli.api.key_input import KeyTrack
 from noisegate_cli.errors import AudioError, OutputError
 from noisegate_cli.samples import from_db
@@ -170,3 +170,33 @@ def test_a_key_that_cannot_be_used_is_named(files):
     with pytest.raises(OutputError, match="the key"):
         gate_file("music.wav", "voice.wav", key="voice.wav", force=True, **GATE)
     assert not (files / "out.wav").exists()
+
+
+def test_arrays_take_a_key_too(files):
+    music, voice = make_music(), make_bursts()
+    gate_file("music.wav", "out.wav", key="voice.wav", duck=True, range_db=-12, **GATE)
+    settings = {"duck": True, "range_db": -12, **GATE}
+    y, key = (read(files / name) for name in ("music.wav", "voice.wav"))
+    assert np.array_equal(gate(y, RATE, key=key, **settings), read(files / "out.wav"))
+    result = gate(music[None], RATE, key=voice, axis=-1, return_result=True, **GATE)
+    assert result.key == KeyTrack(None, None)
+    assert result.segments.seconds == pytest.approx(np.array(BURSTS_S), abs=0.12)
+    assert "shape" in result._repr_html_()
+    with pytest.raises(SettingsError, match="can't be drawn"):
+        result.plot()
+
+
+def test_a_key_in_an_array_is_aligned():
+    y, rate = sf.read(SPEECH)
+    result = gate(y, rate, key=y[rate:], return_result=True, **GATE)
+    assert result.key.alignment.start_s == pytest.approx(1, abs=0.002)
+
+
+def test_errors_name_a_key_in_an_array():
+    with pytest.raises(AudioError, match="key: it has NaN"):
+        gate(make_music(), RATE, key=np.full(RATE, np.nan), **GATE)
+
+
+def test_the_key_is_gated_against_other_tracks_first(files):
+    with pytest.raises(SettingsError, match="gate the key against the other tracks first"):
+        gate_file("music.wav", "out.wav", key="voice.wav", against=["voice.wav"], **GATE)

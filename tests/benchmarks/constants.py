@@ -27,6 +27,8 @@ NEIGHBOURS: dict[str, tuple[Value, ...]] = {
     "frames.subsampling.MAX_SUBSAMPLE_FRAMES": (1024, 2048, 4096, 32768),
     "spectral.wiener.MAX_SEGMENT_FRAMES": (4, 8, 32, 64),
     "spectral.wiener.MAX_SMOOTHING_FACTOR": (0.85, 0.9, 0.96, 0.99),
+    "spectral.wiener.PRESENCE_GROUPS": (4, 8, 32, 64),
+    "spectral.wiener.ABSENT_GAIN_DB": (-36.0, -30.0, -18.0, -12.0),
     "spectral.wiener.RUN_IN_DIVISOR": (1, 4, 8),
     "timing.DEFAULT_OVERLAP": (2, 8, 16),
 }

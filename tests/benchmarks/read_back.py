@@ -42,7 +42,7 @@ FRAME_LENGTHS = {"M4A": 4096, "FLAC": 4096, "OGG": 4608, "MKA": 4608}
 """Frame length of encoders; that of TTA depends on the sample rate."""
 
 SOX_FORMATS = ("VOC", "NIST")
-"""Formats that SoX decodes, because FFmpeg lacks variants of them."""
+"""Formats that SoX decodes, because FFmpeg lacks variants of them; SoX lacks A-law in NIST."""
 
 SOX_SUBTYPES = ("VORBIS",)
 """Codecs that SoX decodes, because FFmpeg does not trim Vorbis to the position of the last page.
@@ -119,6 +119,7 @@ def decode(path: Path, case: Case) -> Samples:
     sox = ["sox", str(path), "-t", "f64", "-"]
     command = ["ffmpeg", *options]
     needs_sox = case.container in SOX_FORMATS or case.subtype in SOX_SUBTYPES
+    needs_sox = needs_sox and (case.container, case.subtype) != ("NIST", "ALAW")
     if needs_sox and shutil.which("sox"):
         command = sox
     if not shutil.which(command[0]) or (case.container, case.channels) in WITHOUT_FFMPEG:

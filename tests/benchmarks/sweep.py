@@ -9,8 +9,10 @@ values, sweeps and verdicts there are renewed; the prose stays.
 
 A folder has the form that `quality` describes: NAME.flac and NAME.json with `pauses` and `speech`.
 NAME.clean.flac, if it exists, is the same speech without noise; the spectral gate is judged only on
-recordings that have it. A recording may have no pauses, or no speech. Several folders are
-independent sets: a value is better only if it is not worse in any of them.
+recordings that have it. NAME.own.flac, if it exists, makes NAME.flac a session: each channel is a
+microphone, and the same channel of NAME.own.flac is its talker alone. Sessions are judged only by
+`bleed`. A recording may have no pauses, or no speech. Several folders are independent sets: a value
+is better only if it is not worse in any of them.
 
 The column `judged by` of a record is one of these:
 
@@ -24,6 +26,8 @@ quietest    the same without pauses to learn from: the gate is always open
 mask        the same for the binary mask
 report      the results of `analyze` and the audit: drift in dB, agreement and confidence in %,
             cutoffs
+bleed       each channel of a session against the others: own speech lost in %, the same where
+            several talk, and the time turned down where only others talk in %
 by ear      listening: the constant is not swept
 """
 
@@ -69,6 +73,12 @@ class Recording:
         """The speech alone, mean of the channels; None if it is not known."""
         path = self.path.with_suffix(f".clean{self.path.suffix}")
         return sf.read(path, always_2d=True)[0].mean(axis=1) if path.exists() else None
+
+    @cached_property
+    def own(self) -> Array | None:
+        """What each talker of a session says, shaped (samples, talkers); None if it is none."""
+        path = self.path.with_suffix(f".own{self.path.suffix}")
+        return sf.read(path, always_2d=True)[0] if path.exists() else None
 
     @cached_property
     def levels(self) -> Array:
@@ -130,10 +140,12 @@ class Criterion:
     has_worst: bool = False
     """Whether to report the worst recording with speech and pauses, by the first measure."""
     needs_clean: bool = False
+    needs_own: bool = False
 
     def is_fit(self, recording: Recording) -> bool:
         """Return whether the recording has the required reference."""
-        return recording.clean is not None or not self.needs_clean
+        has_clean = recording.clean is not None or not self.needs_clean
+        return has_clean and (recording.own is not None) == self.needs_own
 
     def judge(self, recordings: Sequence[Recording]) -> Outcome:
         """Run the gate on all recordings with the required reference."""
@@ -251,6 +263,49 @@ def _run_report(recording: Recording) -> tuple[list[float], bytes]:
     return values, repr(values).encode()
 
 
+def _run_bleed(recording: Recording) -> tuple[list[float], bytes]:
+    arrays = importlib.import_module("noisegate_cli.api.arrays")
+    (tracks, rate), own = recording.read, recording.own
+    assert own is not None
+    levels_db = np.stack([_hop_levels_db(talker, rate) for talker in own.T])
+    is_active = levels_db > np.quantile(levels_db, 0.95, axis=1, keepdims=True) - ACTIVE_DEPTH_DB
+    rows, outputs = [], []
+    for talker in range(own.shape[1]):
+        others = np.delete(tracks, talker, axis=1)
+        y = tracks[:, talker]
+        outputs.append(arrays.gate(y, rate, against=list(others.T)))
+        gain_db = _hop_levels_db(outputs[-1], rate) - _hop_levels_db(y, rate)
+        me, them = is_active[talker], np.delete(is_active, talker, axis=0).any(axis=0)
+        rows.append(
+            [
+                _share(gain_db < -3, me & ~them),
+                _share(gain_db < -3, me & them),
+                _share(gain_db <= -10, them & ~me),
+            ]
+        )
+    return list(np.mean(rows, axis=0)), np.stack(outputs).tobytes()
+
+
+ACTIVE_DEPTH_DB = 32.0
+"""Depth below the loud frames in which a talker still counts as active."""
+
+
+def _hop_levels_db(y: NDArray[Any], rate: int) -> Array:
+    hop = rate // 100
+    squares = np.square(y[: len(y) // hop * hop].reshape(-1, hop), dtype=np.float64)
+    return np.asarray(10 * np.log10(squares.mean(axis=1) + 1e-20))
+
+
+def _share(flags: NDArray[np.bool_], selected: NDArray[np.bool_]) -> float:
+    """Return the share of the selected frames in %; 0 if there are none."""
+    return 100 * float(flags[selected].mean()) if selected.any() else 0.0
+
+
+BLEED = [
+    Measure("own", 0.1, 5.0, -1),
+    Measure("both", 0.5, 10.0, -1),
+    Measure("bleed", 0.1, 5.0, 1),
+]
 ACCURACY = [Measure("balanced", 0.1, 10.0, 1), Measure("lost", 0.1, 10.0, -1)]
 FIDELITY = [
     Measure("SI-SDR", 0.05, 1.0, 1),
@@ -273,6 +328,7 @@ CRITERIA = {
     "quietest": Criterion(FIDELITY, _spectral_runner(threshold="-110dB"), needs_clean=True),
     "mask": Criterion(FIDELITY, _spectral_runner(spectral="mask"), needs_clean=True),
     "report": Criterion(REPORTS, _run_report),
+    "bleed": Criterion(BLEED, _run_bleed, needs_own=True),
 }
 
 
@@ -423,7 +479,7 @@ def main() -> None:
     names = dict.fromkeys(criteria[constant] for constant in selected)
     for name in names:
         if not any(map(CRITERIA[name].is_fit, recordings)):
-            raise SystemExit(f"{name}: no recording has its clean speech, NAME.clean.flac")
+            raise SystemExit(f"{name}: no recording has the reference that it needs")
     bases = {}
     for name in names:
         bases[name] = CRITERIA[name].judge(recordings)

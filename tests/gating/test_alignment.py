@@ -62,6 +62,45 @@ def test_tracks_without_a_common_sound_have_no_alignment():
     assert align(TRACKS[0][:0], TRACKS[1]) is None
 
 
+def make_tone(frequency_hz, phase, seconds):
+    return 0.3 * np.sin(2 * np.pi * frequency_hz * np.arange(seconds * RATE) / RATE + phase)
+
+
+def make_hits(rate_hz, first_s, seconds, decay_s=0.01):
+    """Return equal hits at a fixed rate: clicks, or with a long decay a drum loop."""
+    places = np.round(np.arange(first_s, seconds, 1 / rate_hz) * RATE).astype(int)
+    hits = np.zeros(seconds * RATE)
+    hits[places] = 0.5
+    t = np.arange(0, 10 * decay_s, 1 / RATE)
+    shape = np.exp(-t / decay_s) * np.random.default_rng(5).normal(0, 1, len(t))
+    return np.convolve(hits, shape)[: len(hits)]
+
+
+PERIODIC = {
+    "tones": lambda side, s: make_tone(440, side, s),
+    "tones of two pitches": lambda side, s: make_tone(440 + 220 * side, side, s),
+    "hum": lambda side, s: sum(make_tone(50 * k, k * k + side, s) / k for k in range(2, 12)),
+    "clicks": lambda side, s: make_hits(2, 0.1 + 0.21 * side, s),
+    "fast clicks": lambda side, s: make_hits(10, 0.03 * side, s),
+    "a drum loop": lambda side, s: make_hits(4, 0.17 * side, s, decay_s=0.04),
+    "an offset": lambda side, s: np.full(s * RATE, 0.1 + 0.1 * side),
+}
+
+
+@pytest.mark.parametrize("kind", PERIODIC)
+@pytest.mark.parametrize("seconds", [3, 30])
+def test_periodic_sounds_determine_no_alignment(kind, seconds):
+    rng = np.random.default_rng(8)
+    noise = rng.normal(0, 1e-4, (2, seconds * RATE))
+    assert align(*(PERIODIC[kind](side, seconds) + noise[side] for side in (0, 1))) is None
+
+
+def test_a_steady_tone_in_both_tracks_does_not_prevent_the_alignment():
+    hum = np.resize(make_tone(150, 0, 1), len(TRACKS[0]))
+    found = align(TRACKS[0] + hum, TRACKS[1] + hum)
+    assert found.start_s == pytest.approx(0, abs=0.01)
+
+
 def test_an_alignment_converts_times():
     other = Alignment(start_s=2.0, drift_ppm=100).to_other(np.array([2.0, 10002.0]))
     assert other == pytest.approx([0.0, 10001.0])

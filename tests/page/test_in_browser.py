@@ -379,6 +379,7 @@ def test_the_page_gates_as_the_tool_does(browser, write_page, tmp_path, name, op
     browser.open(write_page(DATA / name, *options))
     fixed = {"key_hz": (250, 3000)} if "--key" in options else {}
     fixed |= {"channels": "separate"} if "--channels" in options else {}
+    fixed |= {"listen": GateSettings().listen}  # The command of the page says so.
     for changes in CASES:
         settings = json.dumps(page_settings(changes))
         masks = browser.evaluate(
@@ -398,7 +399,14 @@ def test_marked_stretches_are_those_of_keep_and_cut(opened, recording, tmp_path)
             opened.evaluate(f"ngate.page.addMark({start}, {end}, '{kind}')")
     for preset in ("voice", "music"):
         choose_preset(opened, preset)
-        expected = gate_file(recording, tmp_path / "out.wav", preset=preset, force=True, **marks)
+        expected = gate_file(
+            recording,
+            tmp_path / "out.wav",
+            preset=preset,
+            listen=GateSettings().listen,
+            force=True,
+            **marks,
+        )
         np.testing.assert_array_equal(shown_mask(opened), expected.segments.compute_mask())
         labels = opened.evaluate("ngate.formatLabels(ngate.page.data, ngate.page.state.masks)")
         edges = [line.split("\t")[:2] for line in labels.splitlines()]

@@ -1,6 +1,6 @@
 """Exclusion of bleed from the values of a detector."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from noisegate_cli.gating.detection.likelihood_detector import LikelihoodScorer
 from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE, SignalModel
 from noisegate_cli.gating.detection.verdict import Verdict
 from noisegate_cli.gating.frames.band_power import BandPowerArray
-from noisegate_cli.gating.frames.subsampling import BatchSubsampler
 from noisegate_cli.gating.gain.mask import DetectorValues, Hysteresis, Mask
 
 
@@ -28,14 +27,14 @@ class OtherTracks:
     groups
         Delays of the prediction.
     stored
-        Powers that the first pass has read already.
+        Powers around batches of this track, by index, that have been read already.
     """
 
     def __init__(
         self,
         references: Sequence[ReferencePowers],
         groups: DelayGroups,
-        stored: BatchSubsampler | None = None,
+        stored: Mapping[int, Powers],
     ) -> None:
         self._references, self._groups, self._stored = references, groups, stored
         self._index = self._first = 0
@@ -51,7 +50,7 @@ class OtherTracks:
         frames = len(densities)
         if not frames:
             return densities, [self._nothing] * densities.shape[1]
-        around = self._stored.get(self._index) if self._stored else None
+        around = self._stored.get(self._index)
         if around is None or len(around) != frames + self._groups.past + self._groups.future:
             around = read_around(self._references, self._first, frames, self._groups)
         self._index += 1

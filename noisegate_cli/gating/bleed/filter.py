@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from noisegate_cli.gating.bleed.exclusion import BleedExclusion, OtherChannels, OtherTracks
 from noisegate_cli.gating.bleed.prediction import DelayGroups
 from noisegate_cli.gating.bleed.references import ReferencePowers
@@ -60,6 +62,8 @@ class BleedFilter(PairedBlockProcessor[DetectorValues, Samples, Mask]):
             detector.gates,
         )
         self._runs = OpenRunCollector(detector.gates)
+        self.values: DetectorValues = np.zeros((0, detector.gates))
+        """Values that the last call has completed, −∞ in bleed; they lag behind the detector."""
 
     @property
     def explained(self) -> list[BandPowerArray]:
@@ -87,6 +91,7 @@ class BleedFilter(PairedBlockProcessor[DetectorValues, Samples, Mask]):
             densities = self._detector.densities
         else:
             densities = self._batches.process(block, last)
-        mask = self._mask.process(self._exclusion.process(values, densities, last), last)
+        self.values = self._exclusion.process(values, densities, last)
+        mask = self._mask.process(self.values, last)
         self._runs.process(mask)
         return mask

@@ -1,8 +1,6 @@
-"""Learning of bleed models in the first pass, import math
-from the frames that the signal models use.
-"""
+"""Learning of bleed models after the first pass, from the frames that the signal models use."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -34,8 +32,8 @@ class LearnedBleed:
     """Number of other tracks; 0 if the other channels take their place."""
     identical: tuple[tuple[int, int], ...] = ()
     """Gates and other tracks that contain the same sound."""
-    stored: BatchSubsampler | None = field(default=None, repr=False)
-    """Powers of the other tracks around the batches of the first pass; None for channels."""
+    stored: Mapping[int, Powers] = field(default_factory=dict, repr=False)
+    """Powers of the other tracks around the batches of the first pass; empty for channels."""
 
     def report(self, closed_share: float) -> BleedReport:
         """Return the levels of the bleed, with the share of the time that is closed for it."""
@@ -56,7 +54,7 @@ class LearnedBleed:
 
 
 class BleedLearner:
-    """Stores the powers of the other tracks, and learns a bleed model per gate.
+    """Learns a bleed model per gate.
 
     Parameters
     ----------
@@ -67,10 +65,6 @@ class BleedLearner:
         In Hz.
     channels
         Number of channels of this track.
-    references
-        The other tracks, each at its beginning.
-    samples
-        Expected length of the recording in samples, 0 if unknown.
     """
 
     def __init__(
@@ -78,30 +72,33 @@ class BleedLearner:
         settings: GateSettings,
         sample_rate: int,
         channels: int,
-        references: Sequence[ReferencePowers],
-        samples: int = 0,
     ) -> None:
         self._extractor = BandLevelExtractor(settings, sample_rate, channels)
         self._groups = DelayGroups(self._extractor.frames_per_s)
-        self._references = references
-        hop = settings.timing(sample_rate).hop_length
-        self._stored = BatchSubsampler(hop, self._extractor.gates, samples)
         self._batch_frames = self._extractor.powers.create_batcher().frames
 
-    def store(self, index: int, frames: int) -> None:
-        """Store the other tracks around the frames of a batch that the subsample stores."""
-        if self._references:
-            first = index * self._batch_frames
-            self._stored.store(index, read_around(self._references, first, frames, self._groups))
+    def learn(
+        self, subsample: BatchSubsampler, references: Sequence[ReferencePowers] = ()
+    ) -> LearnedBleed:
+        """Return the models.
 
-    def learn(self, subsample: BatchSubsampler) -> LearnedBleed:
-        """Return the models, given the stored powers of this track."""
-        training = [self._training_frames(subsample, gate) for gate in range(self._extractor.gates)]
-        learned = LearnedBleed(
-            tuple(learn_bleed_model(frames) for frames in training),
-            len(self._references),
-            stored=self._stored if self._references else None,
-        )
+        Parameters
+        ----------
+        subsample
+            Powers of this track.
+        references
+            The other tracks, each at its beginning; empty if the other channels take their place.
+        """
+        stored: dict[int, Powers] = {}
+        if references:
+            for index, powers in subsample.items():
+                first = index * self._batch_frames
+                stored[index] = read_around(references, first, len(powers), self._groups)
+        training = [
+            self._training_frames(subsample, stored, gate) for gate in range(self._extractor.gates)
+        ]
+        models = tuple(learn_bleed_model(frames) for frames in training)
+        learned = LearnedBleed(models, len(references), stored=stored)
         identical = tuple(
             (gate, reference)
             for gate, frames in enumerate(training)
@@ -113,15 +110,17 @@ class BleedLearner:
     def find_own(self, learned: LearnedBleed, subsample: BatchSubsampler, count: int) -> Mask:
         """Return which of the `count` frames in the stored batches are not bleed."""
         scores = [
-            score_frames(model, self._training_frames(subsample, gate))[:count]
+            score_frames(model, self._training_frames(subsample, learned.stored, gate))[:count]
             for gate, model in enumerate(learned.models)
         ]
         return create_hysteresis(len(scores)).process(np.stack(scores, axis=1), last=True)
 
-    def _training_frames(self, subsample: BatchSubsampler, gate: int) -> TrainingFrames:
-        if self._references:
+    def _training_frames(
+        self, subsample: BatchSubsampler, stored: Mapping[int, Powers], gate: int
+    ) -> TrainingFrames:
+        if stored:
             batches = [powers[:, gate] for _, powers in subsample.items()]
-            around = [powers for _, powers in self._stored.items()]
+            around = list(stored.values())
         else:
             runs = _contiguous_runs(subsample)
             batches = [run[:, gate] for run in runs]
@@ -146,9 +145,9 @@ def check_exclusion(settings: GateSettings, channels: int, has_references: bool)
         raise SettingsError(
             "a binary mask does not attenuate bleed: omit spectral=True, or give range_db="
         )
-    if settings.duck or settings.expands:
+    if settings.duck:
         raise SettingsError(
-            "bleed is excluded by a plain gate: omit duck= and ratio=, or the other tracks"
+            "duck=True attenuates the signal and would keep the bleed: omit it, or the other tracks"
         )
     if settings.channels != "exclusive":
         return

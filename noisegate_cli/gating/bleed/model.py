@@ -4,7 +4,7 @@ Where only others are active, the power of this track in each band is about the 
 `prediction`); where the own source is active, it is higher. The vector of the excess in dB over all
 bands has a normal distribution in each of the two cases, with its own covariance, as in
 `detection.signal_model`. The score of a frame is the log-likelihood ratio of own sound to bleed,
-divided by the number of bands.
+divided by the number of bands. A frame far above the prediction is own sound whatever its spectrum.
 
 The two classes are found without labels. The energy of half a second is far less affected by
 reverberation than that of a frame. Its ratio between this track and the loudest other one is high
@@ -39,6 +39,10 @@ MIN_ACTIVE_DB = 6.0
 MIN_AUDIBLE_DB, NO_BLEED_SCORE = 1.0, 1.0
 """Where the predicted bleed raises the floor by less than this on average, no bleed is audible, and
 the score is at least `NO_BLEED_SCORE`."""
+
+MAX_BLEED_EXCESS_DB = 4.0
+"""Mean excess over the bands, relative to the one of bleed, above which the score is positive
+whatever the distributions say: where both talk, the excess resembles neither of them."""
 
 ENERGY_MS = 500.0
 """Time over which the energies of the tracks are compared for the first classes."""
@@ -98,9 +102,12 @@ class BleedModel:
 
     def score(self, levels: BandLevelsDb) -> NDArray[np.float64]:
         """Return the score of each frame from its smoothed levels, shaped (frames, bands + 1)."""
-        score = log_ratio(self.own, self.bleed, levels[:, :-1])
+        excess = levels[:, :-1]
+        score = log_ratio(self.own, self.bleed, excess)
+        excess_db = (excess - self.bleed.mean).mean(axis=1)
+        score = np.maximum(score, excess_db - MAX_BLEED_EXCESS_DB)
         is_audible = levels[:, -1] >= MIN_AUDIBLE_DB
-        return np.where(is_audible, score, np.maximum(score, NO_BLEED_SCORE))
+        return np.asarray(np.where(is_audible, score, np.maximum(score, NO_BLEED_SCORE)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +176,7 @@ def learn_bleed_model(frames: TrainingFrames) -> BleedModel | None:
     tracks = np.concatenate([powers[:, None], references], axis=1)
     floors = np.concatenate([floor[None], reference_floors])
     is_each_active = _is_active(frames, tracks, floors)
-    is_active = is_each_active.any(axis=1)
+    is_active = is_each_active.any(axis=1) & _is_covered(frames, references)
     ratio = _energy_ratio_db(frames, tracks, floors)
     if np.count_nonzero(is_active) < 2 * MIN_CLASS_FRAMES:
         return None
@@ -209,6 +216,18 @@ def _is_active(frames: TrainingFrames, tracks: Powers, floors: Powers) -> NDArra
     smoothed = compute_running_mean(tracks, frames.extractor.level_smoothing_frames)
     levels = 10 * np.log10((smoothed + floors) / floors).mean(axis=2)
     return np.asarray(levels > MIN_ACTIVE_DB)
+
+
+def _is_covered(frames: TrainingFrames, references: Powers) -> NDArray[np.bool_]:
+    """Return around which frames another track has started and not ended.
+
+    Elsewhere the energy ratio is far higher than usual for own sound.
+    """
+    sounds = np.asarray(references.any(axis=2))
+    has_started = np.maximum.accumulate(sounds, axis=0)
+    has_not_ended = np.maximum.accumulate(sounds[::-1], axis=0)[::-1]
+    is_inside = np.asarray((has_started & has_not_ended).any(axis=1), np.float32)
+    return np.asarray(frames.smooth(is_inside, ENERGY_MS) > 0.999)
 
 
 def _are_separate(own_ratio: NDArray[np.float64], bleed_ratio: NDArray[np.float64]) -> bool:

@@ -17,6 +17,9 @@ from noisegate_cli.samples import Blocks
 MIN_COMMON_BANDS = 4
 """Fewest bands that two tracks must have in common."""
 
+BATCH_FRAMES = 16
+"""Frames that are computed together. Those of a batch that are not needed cost time."""
+
 MAX_BAND_SHARE = 0.49
 """Highest frequency of a band relative to the sample rate, as for the key filter."""
 
@@ -97,7 +100,7 @@ class ReferencePowers:
         self._stored = np.concatenate(parts)
 
     def _read_batches(self, blocks: Blocks) -> Iterator[FrameBatch]:
-        batcher = self._powers.create_batcher()
+        batcher = self._powers.create_batcher(BATCH_FRAMES)
         for block, last in blocks:
             yield from batcher.process(block, last)
 

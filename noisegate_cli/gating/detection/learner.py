@@ -1,6 +1,6 @@
 """Learning of signal models from a subsample of a recording."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -49,8 +49,6 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         Number of channels of the blocks.
     samples
         Expected length of the recording in samples, 0 if unknown.
-    on_stored
-        Called with the index and the number of frames of each batch that is stored.
     """
 
     def __init__(
@@ -59,9 +57,7 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         sample_rate: int,
         channels: int = 1,
         samples: int = 0,
-        on_stored: Callable[[int, int], None] = lambda index, frames: None,  # noqa: ARG005
     ) -> None:
-        self._on_stored = on_stored
         self._extractor = BandLevelExtractor(settings, sample_rate, channels)
         self._voices = (
             _create_voice_tracker(settings, sample_rate, channels, self._extractor.linked)
@@ -86,7 +82,6 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
             if self.subsample.should_store(index):
                 self.subsample.store(index, self._extractor.densities(frames, samples))
                 self._narrow_powers.store(index, self._compute_narrow_powers(samples))
-                self._on_stored(index, frames)
 
     def models(self, levels: RmsLevels) -> tuple[SignalModel, ...]:
         """Return the model of each gate, given the levels of the frames in the stored batches."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.frames.level_track import LevelTrack
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.frames.noise_floor import (
     FLOOR_STEP_S,
@@ -18,6 +17,7 @@ from noisegate_cli.samples import from_db
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.detection.signal_model import SignalModel
+    from noisegate_cli.gating.frames.level_track import LevelTrack
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class AdaptiveThreshold:
 
     @classmethod
     def from_levels(
-        cls, threshold: float, track: LevelTrack, frames_per_s: float
+        cls, threshold: float, track: "LevelTrack", frames_per_s: float
     ) -> "AdaptiveThreshold":
         """Return a threshold that follows the noise floor of the loudest gate of a recording."""
         step = max(1, round(FLOOR_STEP_S * frames_per_s))

@@ -95,11 +95,13 @@ OPEN_ABOVE, CLOSE_BELOW = 0.2, 0.1
 
 OPEN_SHARE, LOW_SCORE_QUANTILE = 0.3, 0.05
 MIN_SCORE_SPREADS, MAX_SCORE_SPREADS = 6.0, 20.0
+MAX_OPEN_OFFSET = 0.6
 """The gate opens at this share of the distance from the median score of noise to that of signal, if
 that is below `OPEN_ABOVE`: noise that hides most of the signal leaves it little score. The distance
 is limited by multiples of the distance between the low quantile and the median of noise. The lower
 limit keeps the gate closed in noise with rare clatter. In steady noise, the upper limit opens it
-for a voice far below the loudest one."""
+for a voice far below the loudest one. The score of opening is lower by at most the offset: a few
+frames of noise seem steadier than they are."""
 
 MIN_RISE = 2.2
 """Smallest START_LOUD_QUANTILE of the initial scores in a recording that contains signal. Rain,
@@ -326,7 +328,7 @@ def _compute_offset(score: NDArray[np.float64], extractor: BandLevelExtractor) -
         MIN_SCORE_SPREADS * spread,
         MAX_SCORE_SPREADS * spread,
     )
-    return max(0.0, OPEN_ABOVE - float(middle + distance))
+    return min(max(0.0, OPEN_ABOVE - float(middle + distance)), MAX_OPEN_OFFSET)
 
 
 def log_ratio(

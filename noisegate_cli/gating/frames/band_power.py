@@ -67,9 +67,9 @@ class BandPowerExtractor:
         self.margin = 2 * factor
         """Extra samples after a frame that the halving filters need."""
 
-    def create_batcher(self) -> FrameBatcher:
-        """Create a batcher that cuts a stream into spans for `compute`."""
-        return FrameBatcher(self._length, self._hop, self.margin)
+    def create_batcher(self, frames: int | None = None) -> FrameBatcher:
+        """Create a batcher that cuts a stream into spans of `frames` frames for `compute`."""
+        return FrameBatcher(self._length, self._hop, self.margin, frames)
 
     # Very large float samples may overflow; the callers check the powers.
     @np.errstate(over="ignore", invalid="ignore")

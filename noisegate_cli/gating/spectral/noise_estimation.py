@@ -66,6 +66,10 @@ STEADY_QUANTILE_RATIO = 0.3
 """A bin is steady if its 10 % quantile exceeds this multiple of its median. For noise the quantile
 is 0.15 times the median; a steady tone has all its frames above."""
 
+MIN_FLOOR_RATIO = 0.15
+"""Least ratio of the 5 % quantile to the 20 % quantile of the powers in a bin with steady noise. It
+is 0.23 for noise of constant power, and much less for applause, whose level falls to no floor."""
+
 
 def compute_gate_powers(spectra: Sequence[Spectra], linked: bool) -> BinPowers:
     """Return |X|² of each gate, shaped (frames, gates, bins); linked channels are averaged."""
@@ -237,13 +241,17 @@ class NoiseLearner(BlockProcessor[Samples, None]):
     def _estimate_from_quietest(self, bin_powers: BinPowers) -> NoiseProfile | None:
         """Estimate the noise from the quietest frames of each bin without a steady tone.
 
-        Return None if there are too few frames, or if the quietest ones are silent.
+        Return None if there are too few frames, or if the quietest ones are silent or no noise.
         """
         if len(bin_powers) < MIN_PROFILE_FRAMES / QUIETEST_SHARE:
             return None
-        quiet, middle = quantile(bin_powers, [QUIETEST_SHARE, 0.5])
+        quiet, middle, low, high = quantile(
+            bin_powers, [QUIETEST_SHARE, 0.5, QUIETEST_SHARE / 2, 2 * QUIETEST_SHARE]
+        )
         is_variable = quiet < STEADY_QUANTILE_RATIO * middle
         if not is_variable.any() or not quiet.max() > SILENT_BIN_POWER:
+            return None
+        if median(low[is_variable] / high[is_variable]) < MIN_FLOOR_RATIO:
             return None
         bins = np.arange(len(quiet))
         quiet = np.interp(bins, bins[is_variable], quiet[is_variable])

@@ -28,6 +28,9 @@ In a bin that never contains a signal, peaks above the noise are noise too. Ther
 multiplied by the share of signal in the bin (see `compute_signal_share`), unless the peak is far
 above the noise.
 
+A peak of noise is mostly alone, and speech fills many bins at once. Therefore G is also reduced
+where the mean of ξ over the bins around is small (see `estimate_presence`), in each frame.
+
 Where the gate is closed, nothing is estimated: all bins get the same gain, so the remaining noise
 keeps its spectrum. The envelope of the gate fades between the two states.
 """

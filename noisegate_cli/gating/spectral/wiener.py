@@ -25,6 +25,15 @@ CERTAIN_SIGNAL_RATIO = 100.0
 """An a-priori SNR of 20 dB is taken as signal in any bin, whatever the share of signal there."""
 
 
+PRESENCE_GROUPS, PRESENCE_SNR = 16, 0.05
+"""Number of groups of bins, a power of two, in the neighbourhood of a bin, and their mean a-priori
+SNR at which the presence and the absence of signal are equally likely: −13 dB."""
+
+
+ABSENT_GAIN_DB = -24.0
+"""Gain where signal is absent; the minimum gain may be lower or higher."""
+
+
 MAX_SEGMENT_FRAMES, RUN_IN_DIVISOR = 16, 2
 """Maximum number of frames in a segment, and the divisor of it that gives the run-in frames."""
 
@@ -144,8 +153,10 @@ class WienerGainEstimator:
         ratio = compute_a_priori_snr(snr, self._smoothing_factor, self._segment)[: len(openness)]
         gains = wiener_gain(ratio)
         gains *= self._signal_shares
+        presence = estimate_presence(ratio)
         ratio *= np.float32(1 / CERTAIN_SIGNAL_RATIO)
         np.maximum(gains, wiener_gain(ratio), out=gains)
+        reduce_where_absent(gains, presence)
         np.maximum(gains, self._min_gain, out=gains)
         closing = np.flatnonzero(openness < 1)
         share = openness[closing, None].astype(np.float32)
@@ -192,6 +203,42 @@ def compute_a_priori_snr(
 def wiener_gain(ratio: BinPowers) -> BinGains:
     """Return ξ/(1 + ξ)."""
     return np.asarray(ratio / (ratio + np.float32(1)))
+
+
+def estimate_presence(ratio: BinPowers) -> BinGains:
+    """Return the probability that there is signal near each bin, from the mean ξ of its neighbours.
+
+    A peak of noise has neighbours of noise. The spectrum of speech is wide, so that a bin of
+    speech has neighbours with speech.
+
+    Parameters
+    ----------
+    ratio
+        ξ, shaped (frames, groups).
+
+    Returns
+    -------
+    ndarray
+        0 to 1, shaped as `ratio`.
+    """
+    half = PRESENCE_GROUPS // 2
+    total = np.pad(ratio, ((0, 0), (half, half - 1)), mode="edge")
+    shift = 1
+    while shift < PRESENCE_GROUPS:
+        total = total[:, :-shift] + total[:, shift:]
+        shift *= 2
+    return np.asarray(total / (total + np.float32(PRESENCE_GROUPS * PRESENCE_SNR)))
+
+
+def reduce_where_absent(gains: BinGains, presence: BinGains) -> None:
+    """Change gains G above a gain A to G^p·A^(1 − p), with the probability p of presence.
+
+    This is the gain of Cohen and Berdugo (Speech enhancement for non-stationary noise environments,
+    2001).
+    """
+    absent = np.float32(10 ** (ABSENT_GAIN_DB / 20))
+    ratio = absent / np.maximum(gains, absent)
+    gains *= np.power(ratio, 1 - presence)
 
 
 def _run_decision_directed(

@@ -27,6 +27,13 @@ def closed_shares(y, own, others):
     return [float(1 - is_open[flags].mean()) for flags in (me & ~them, me & them, them & ~me)]
 
 
+def level_change_db(y, out):
+    """Return how much louder each hop of 10 ms has become."""
+    hops = [x[: len(x) // 160 * 160].reshape(-1, 160) for x in (y, out)]
+    before, after = (np.mean(x**2, axis=1) for x in hops)
+    return 10 * np.log10(after / before)
+
+
 @pytest.mark.parametrize("bleed_db", [-6, -12])
 @pytest.mark.parametrize("track", [0, 1])
 def test_bleed_is_closed_and_own_sound_passes(bleed_db, track):
@@ -60,12 +67,36 @@ def test_gains_and_rates_of_the_other_track_do_not_matter():
     assert bleed_closed >= 0.9
 
 
+def test_the_other_track_may_start_later():
+    tracks, own = make_session(-4)
+    start = 6 * RATE
+    y = gate(tracks[0], RATE, against=[tracks[1][start:]])
+    after = slice(start + RATE // 2, None)
+    own_closed, _, bleed_closed = closed_shares(y[after], own[0][after], [own[1][after]])
+    assert own_closed <= 0.015
+    assert bleed_closed >= 0.9
+    before = slice(0, start - RATE)
+    assert np.array_equal(y[before], gate(tracks[0], RATE)[before])
+
+
 def test_a_given_threshold_is_closed_for_bleed_too():
     tracks, own = make_session(-12)
     y = gate(tracks[0], RATE, against=[tracks[1]], threshold="-50dB")
     own_closed, _, bleed_closed = closed_shares(y, own[0], own[1:])
     assert own_closed <= 0.015
     assert bleed_closed >= 0.9
+
+
+def test_an_expander_attenuates_bleed_to_its_range():
+    tracks, own = make_session(-12)
+    settings = {"threshold": "-50dB", "ratio": 2.0, "range_db": -30.0}
+    y = gate(tracks[0], RATE, against=[tracks[1]], **settings)
+    is_bleed = find_active(own[1], OWN_RMS) & ~find_active(own[0], 1e-4)
+    change_db = level_change_db(tracks[0], y)
+    assert np.median(change_db[is_bleed]) == pytest.approx(-30, abs=0.1)
+    assert np.mean(change_db[find_active(own[0], OWN_RMS)] > -1) > 0.97
+    plain_db = level_change_db(tracks[0], gate(tracks[0], RATE, **settings))
+    assert np.median(plain_db[is_bleed]) > -10
 
 
 def test_unrelated_tracks_give_the_result_of_the_plain_gate():
@@ -118,8 +149,10 @@ def test_exclusive_channels_need_two_channels():
         gate(make_session(-12)[0][0], RATE, channels="exclusive")
 
 
-def test_a_binary_mask_alone_excludes_no_bleed():
+def test_settings_that_would_keep_the_bleed_are_refused():
     tracks, _ = make_session(-12)
+    with pytest.raises(SettingsError, match="would keep the bleed"):
+        gate(tracks[0], RATE, against=[tracks[1]], duck=True)
     with pytest.raises(SettingsError, match="binary mask"):
         gate(tracks[0], RATE, against=[tracks[1]], preset="hard", spectral=True)
 

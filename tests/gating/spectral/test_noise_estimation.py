@@ -173,6 +173,19 @@ def test_a_steady_tone_without_pauses_is_not_treated_as_noise():
     assert learn_profile(y, np.zeros(len(y), bool)).level_db() < -50
 
 
+def test_applause_without_pauses_is_not_treated_as_noise():
+    rng = np.random.default_rng(0)
+    t = np.arange(RATE // 50) / RATE
+    applause = np.zeros((21 * RATE, 1))
+    for start in rng.integers(0, 20 * RATE, 20 * 120):
+        clap = rng.uniform(0.02, 0.1) * rng.normal(0, 1, len(t)) * np.exp(-t / 0.004)
+        applause[start : start + len(t), 0] += clap
+    no_pauses = np.zeros(len(applause), bool)
+    assert learn_profile(applause[: 20 * RATE], no_pauses[: 20 * RATE]) is None
+    # The noise of a room below the applause is known again.
+    assert learn_profile(hiss(20, 0.02) + 0.05 * applause[: 20 * RATE], no_pauses[: 20 * RATE])
+
+
 def test_pauses_of_digital_silence_give_no_noise():
     y = tone(9, 0.2)[:, None] + hiss(9)
     y[3 * RATE : 6 * RATE] = 0

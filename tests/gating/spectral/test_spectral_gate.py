@@ -15,7 +15,12 @@ from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.frames.framing import frames_per_batch
 from noisegate_cli.gating.gate import Gate, compute_latency
 from noisegate_cli.gating.noise_profile import NoiseProfile
-from noisegate_cli.gating.spectral.wiener import compute_a_priori_snr
+from noisegate_cli.gating.spectral.wiener import (
+    compute_a_priori_snr,
+    estimate_presence,
+    reduce_where_absent,
+    wiener_gain,
+)
 from tests.conftest import DATA, FLOATS, PCM, as_type, examples, tone
 from tests.reference import decision_directed
 
@@ -269,6 +274,56 @@ def test_the_a_priori_snr_equals_the_published_recursion_in_both_directions():
     np.testing.assert_allclose(
         a_priori_snr / (1 + a_priori_snr), expected / (1 + expected), atol=0.02
     )
+
+
+def test_signal_is_absent_among_the_peaks_of_noise_and_present_among_harmonics():
+    rng = np.random.default_rng(0)
+    snr = np.full((4, 120), 0.01, np.float32)
+    snr[0, 60] = 0.3
+    snr[1, 40:80:4] = 30
+    presence = estimate_presence(snr)
+    assert presence.shape == snr.shape
+    assert presence[0, 60] < 0.5
+    assert presence[1, 48:72].min() > 0.98
+    assert presence[1, :24].max() < 0.2
+    snr = rng.exponential(1, (4, 120)).astype(np.float32)
+    gains = wiener_gain(snr)
+    expected = np.where(gains > 0.0631, gains**presence * 0.0631 ** (1 - presence), gains)
+    reduce_where_absent(gains, presence)
+    np.testing.assert_allclose(gains, expected, rtol=1e-3)
+
+
+def log_kurtosis_ratio(gains, powers):
+    """Return how much more the powers of noise vary after the gains, 0 for a constant gain."""
+    reduced = powers * gains.astype(np.float64) ** 2
+    before, after = (np.mean(p**2) / np.mean(p) ** 2 for p in (powers.astype(np.float64), reduced))
+    return np.log(after / before)
+
+
+def test_noise_beside_a_signal_is_reduced_evenly():
+    rng = np.random.default_rng(1)
+    powers = rng.exponential(1, (8 + 1024 + 8, 128)).astype(np.float32)
+    powers[:, :40] *= 100
+    ratio = compute_a_priori_snr(powers, smoothing_factor=0.91, segment=16)
+    wiener = wiener_gain(ratio)
+    gains = wiener.copy()
+    reduce_where_absent(gains, estimate_presence(ratio))
+    np.testing.assert_allclose(gains[:, :30], wiener[:, :30], atol=0.01)
+    noise, floor = np.s_[:, 60:], np.float32(10 ** (-24 / 20))
+    wiener, gains = np.maximum(wiener[noise], floor), np.maximum(gains[noise], floor)
+    powers = powers[8:-8][noise]
+    assert np.sum(powers * gains**2) < 0.5 * np.sum(powers * wiener**2)
+    assert log_kurtosis_ratio(gains, powers) < 0.7 * log_kurtosis_ratio(wiener, powers)
+
+
+def test_applause_without_pauses_is_unchanged():
+    rng = np.random.default_rng(0)
+    t = np.arange(RATE // 50) / RATE
+    y = np.zeros((11 * RATE, 1))
+    for start in rng.integers(0, 10 * RATE, 10 * 120):
+        y[start : start + len(t), 0] += rng.normal(0, 0.05, len(t)) * np.exp(-t / 0.004)
+    y = y[: 10 * RATE]
+    assert np.array_equal(gate(y, RATE, spectral=True), y)
 
 
 def test_given_noise_is_not_tracked():
