@@ -25,7 +25,7 @@ MIN_CLEAR_CONTRAST_DB, CONTRAST_WEIGHT = 15.0, 0.6
 MAX_PENALTY = 30.0
 """Greatest amount that is subtracted from the score."""
 
-SPEECH_BIAS, SPEECH_ODDS_WEIGHT, MAX_SPEECH_LOG_ODDS = -5.2, 1.3, 5.0
+SPEECH_BIAS, SPEECH_ODDS_WEIGHT, MAX_SPEECH_LOG_ODDS = -6.0, 1.3, 5.0
 """Log odds of a voice if the speech detector is undecided, weight of its own log odds, and their
 limit."""
 
