@@ -15,9 +15,9 @@ BEFORE_PER_S, AFTER_PER_S = 14.0, 20.0
 MIN_SOUND_LOG_ODDS, PENALTY_WEIGHT = 1.0, 2.0
 """Log odds that a sound needs, and weight of the missing ones in the score."""
 
-MAX_QUIET_DB, QUIET_WEIGHT = -15.0, 0.4
-"""Below this level relative to loud voices a sound needs less log odds, by this weight per dB:
-breath and the ends of words are quieter than events."""
+MAX_QUIET_DB, MAX_QUIET_RANGE_DB, QUIET_WEIGHT = -10.0, 20.0, 0.4
+"""Below this level relative to loud voices a sound needs less log odds, by this weight per dB and
+within this range: breath and the ends of words are quieter than events."""
 
 MIN_CLEAR_CONTRAST_DB, CONTRAST_WEIGHT = 15.0, 0.6
 """Below this contrast noise hides voices, and a sound needs less, by this weight per dB."""
@@ -25,7 +25,7 @@ MIN_CLEAR_CONTRAST_DB, CONTRAST_WEIGHT = 15.0, 0.6
 MAX_PENALTY = 30.0
 """Greatest amount that is subtracted from the score."""
 
-SPEECH_BIAS, SPEECH_ODDS_WEIGHT, MAX_SPEECH_LOG_ODDS = -5.2, 1.3, 5.0
+SPEECH_BIAS, SPEECH_ODDS_WEIGHT, MAX_SPEECH_LOG_ODDS = -6.0, 1.3, 5.0
 """Log odds of a voice if the speech detector is undecided, weight of its own log odds, and their
 limit."""
 
@@ -92,7 +92,8 @@ def compute_penalty(
         Contrast of the recording.
     """
     needed = MIN_SOUND_LOG_ODDS - CONTRAST_WEIGHT * max(0.0, MIN_CLEAR_CONTRAST_DB - contrast_db)
-    excess = log_odds + QUIET_WEIGHT * np.maximum(0, MAX_QUIET_DB - level_db) - needed
+    quiet = np.clip(MAX_QUIET_DB - level_db, 0, MAX_QUIET_RANGE_DB)
+    excess = log_odds + QUIET_WEIGHT * quiet - needed
     return np.asarray(np.clip(PENALTY_WEIGHT * excess, -MAX_PENALTY, 0), np.float16)
 
 
