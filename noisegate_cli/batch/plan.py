@@ -99,6 +99,7 @@ class Plan:
         # A single transaction that is never committed: the database is temporary.
         self._db.execute("BEGIN")
         self._db.create_function("clash", 2, self._format_collision)
+        self._db.create_function("stem", 1, lambda path: os.path.splitext(path)[0])
         self._db.create_function("too_many", 1, self._format_large_folder)
 
     def close(self) -> None:
@@ -293,6 +294,14 @@ class Plan:
         query = "SELECT output FROM files WHERE folder = ?"
         for (output,) in self._db.execute(query, (os.fsencode(folder),)):
             yield os.path.basename(os.fsdecode(output))
+
+    def find_outputs_with_same_stem(self) -> set[str]:
+        """Return the outputs whose paths differ only in their extensions."""
+        query = """
+            SELECT output FROM files WHERE stem(target) IN
+                (SELECT stem(target) FROM files GROUP BY stem(target) HAVING count(*) > 1)
+        """
+        return {os.fsdecode(output) for (output,) in self._db.execute(query)}
 
     def closed_share(self) -> float:
         """Return the closed share of the total gated time, 0 to 1."""
