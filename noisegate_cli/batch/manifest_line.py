@@ -17,6 +17,7 @@ from noisegate_cli.batch.encoded_settings import add_default_settings, decode_se
 from noisegate_cli.batch.records import (
     RESULT_COLUMNS,
     SEGMENTS_KEY,
+    TEXT_COLUMNS,
     RecordingResult,
     get_columns,
 )
@@ -137,7 +138,8 @@ def _check_columns(result: dict[str, Any]) -> None:
         columns = dict(zip(RESULT_COLUMNS, get_columns(result), strict=True))
     except (AttributeError, KeyError) as error:
         raise TypeError from error
-    _check_type(columns.pop("cutoff_times"), str)
+    for name in TEXT_COLUMNS:
+        _check_type(columns.pop(name), str)
     for value in columns.values():
         _check_type(value, int, float)
 

@@ -43,6 +43,7 @@ REVIEW_REASONS = (
     "never closed",
     "cut-offs",
     "mostly closed",
+    "warnings",
 )
 """Reasons to review a recording, worst first."""
 
@@ -54,6 +55,7 @@ _REVIEW_REASON_SQL = f"""CASE
     WHEN closed_share = 0 THEN 3
     WHEN cutoffs > 0 THEN 4
     WHEN closed_share > {MAX_USUAL_CLOSED_SHARE} THEN 5
+    WHEN warnings <> '' THEN 6
 END"""
 _RESULT_COLUMNS_SQL = ", ".join(RESULT_COLUMNS)
 _SCHEMA = f"""

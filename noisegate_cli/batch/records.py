@@ -15,9 +15,13 @@ RESULT_COLUMNS = (
     "cutoffs",
     "cutoff_times",
     "bleed_closed_share",
+    "warnings",
     "seconds",
 )
 """Figures of a result that the plan stores; see `get_columns`."""
+
+TEXT_COLUMNS = ("cutoff_times", "warnings")
+"""The columns that are text; the others are numbers."""
 
 SEGMENTS_KEY = "segments"
 """Open stretches in a result, on request. The manifest omits them, because they may be many."""
@@ -77,12 +81,13 @@ def get_columns(result: dict[str, Any]) -> tuple[Any, ...]:
     --------
     >>> cutoffs = {"count": 2, "worst": [{"time": 1.5}, {"time": 75.25}]}
     >>> get_columns({"duration_s": 90.0, "cutoffs": cutoffs})
-    (90.0, None, None, None, None, None, None, 2, '1.5 75.25', None, None)
+    (90.0, None, None, None, None, None, None, 2, '1.5 75.25', None, '', None)
     """
     cutoffs = result.get("cutoffs") or {}
     values = result | {
         "cutoffs": cutoffs.get("count", result.get("chops")),  # the name in version 0.1
         "cutoff_times": " ".join(f"{worst['time']:g}" for worst in cutoffs.get("worst", ())),
+        "warnings": "; ".join(result.get("warnings") or ()),
     }
     return tuple(values.get(name) for name in RESULT_COLUMNS)
 

@@ -59,6 +59,17 @@ def test_an_output_that_was_changed_afterwards_is_not_reviewed_again(tree, tmp_p
     assert not report.review_counts
 
 
+def test_a_truncated_recording_is_reviewed_with_its_warning(tree, tmp_path):
+    whole = (tree / "a.wav").read_bytes()
+    (tree / "a.wav").write_bytes(whole[: len(whole) // 2])
+    for status in ("done", "skipped"):
+        report, _ = run(tree, tmp_path / "out", csv_path=tmp_path / "report.csv")
+        row = read_rows(tmp_path / "report.csv")["a.wav"]
+        assert (row["status"], row["review"]) == (status, "warnings")
+        assert "it is truncated" in row["warnings"]
+        assert report.review_counts == {"warnings": 1}
+
+
 def test_the_numbers_in_the_report_are_rounded(tree, tmp_path):
     run(tree, tmp_path / "out", csv_path=tmp_path / "report.csv")
     row = read_rows(tmp_path / "report.csv")["a.wav"]
