@@ -522,7 +522,13 @@ def build_settings(
     ------
     SettingsError
         If both are given, the preset does not exist, or a value is out of its range.
+    TypeError
+        If a change is no setting.
     """
+    names = [field.name for field in fields(GateSettings)]
+    for name in changes:
+        if name not in names:
+            raise TypeError(f"{name!r} is not a setting{suggest_nearest(name, names)}")
     if settings is None:
         return GateSettings.preset(preset or "voice", **changes)
     check_settings_type(settings)

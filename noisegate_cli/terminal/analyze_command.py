@@ -67,7 +67,12 @@ class AnalysisGroup(OptionGroup):
             "--labels": self.labels,
         }.items():
             if value and not is_single:
-                raise SettingsError(f"{flag} requires a single recording: analyze them one by one")
+                hint = (
+                    "ngate batch DIR --labels EXT writes labels of all recordings below DIR"
+                    if flag == "--labels"
+                    else "analyze them one by one"
+                )
+                raise SettingsError(f"{flag} requires a single recording: {hint}")
             if value and self.csv:
                 raise SettingsError(f"use either {flag} or --csv, not both")
             if value and self.page and flag != "--page":

@@ -98,7 +98,7 @@ class OutputGroup(OptionGroup):
         str | None,
         typer.Option(
             metavar="EXT",
-            help="Write the open stretches beside each output too: txt, csv, json, textgrid, "
+            help="Write the open stretches beside each output too: txt, csv, json, TextGrid, "
             "rttm, srt, edl or rpp.",
             autocompletion=complete_label_formats,
         ),

@@ -91,6 +91,7 @@ def build_batch_table(report: "BatchReport", width: int = 80) -> "Group":
         table.add_row("threshold", _format_shared_thresholds(report.thresholds))
     if report.done:
         table.add_row("closed", f"{100 * report.closed_share:.1f} % of the time")
+    if report.done or report.review_counts:
         reviews = ", ".join(
             f"{number} {'with ' * (reason == 'cut-offs')}{reason}"
             for reason, number in report.review_counts.items()

@@ -141,8 +141,8 @@ def test_settings_can_be_given_as_object_preset_or_keywords():
     assert np.array_equal(gate(y, RATE, settings=music, threshold=0.02, hold_ms=10), expected)
     with pytest.raises(SettingsError, match="use either settings= or preset='music', not both"):
         gate(y, RATE, settings=music, preset="music")
-    with pytest.raises(TypeError, match="treshold"):
-        gate(y, RATE, treshold=0.02)
+    with pytest.raises(TypeError, match="'hold' is not a setting: did you mean hold_ms"):
+        gate(y, RATE, hold=10)
 
 
 def test_noise_samples_and_a_noise_setting_exclude_each_other():

@@ -20,6 +20,10 @@ KEYS = [option.key for option in GATE_OPTIONS.values()]
         (["--verson"], "no such option --verson: did you mean --version?"),
         (["batch", "--dryrun"], "no such option --dryrun: did you mean --dry-run?"),
         (["analyze", "x", "--thresh", "1"], "did you mean --threshold?"),
+        (
+            ["gate", "x", "--labels", "a.txt", "--labels", "a.csv"],
+            "give --labels only once: see ngate gate --help",
+        ),
         (["analyze", "x", "--debugg"], "no such option --debugg: see ngate analyze --help"),
     ],
 )
