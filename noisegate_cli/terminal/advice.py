@@ -179,8 +179,9 @@ def suggest_cutoff_remedies(result: "GateResult") -> dict[str, list[str]]:
     settings, cutoffs = result.settings, result.cutoffs
     remedies: dict[str, list[str]] = {"decay": [], "attack": [], "": []}
     if cutoffs.decays and settings.hold_ms < MAX_TIME_MS:
-        hold_ms = min(MAX_TIME_MS, _lengthen(settings.hold_ms, cutoffs, "decay"))
-        remedies["decay"] = [f"--hold {hold_ms:g}"]
+        # A slow decay is cut again at the end of a hold that is only a little longer.
+        hold_ms = max(2 * settings.hold_ms, _lengthen(settings.hold_ms, cutoffs, "decay"))
+        remedies["decay"] = [f"--hold {min(MAX_TIME_MS, hold_ms):g}"]
     lookahead_ms = _lengthen(settings.lookahead_ms, cutoffs, "attack")
     if cutoffs.attacks and lookahead_ms <= MAX_SUGGESTED_LOOKAHEAD_MS:
         remedies["attack"] = [f"--lookahead {lookahead_ms:g}"]

@@ -92,7 +92,7 @@ def analyze(
         list[str],
         typer.Argument(
             metavar="FILE…",
-            help="Recordings to analyze, or folders; - is standard input. "
+            help="Recordings to analyze, or folders; - reads standard input. "
             "Several recordings get one line each.",
         ),
     ],

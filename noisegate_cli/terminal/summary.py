@@ -200,6 +200,7 @@ def _format_cutoffs(result: "GateResult") -> list[str]:
     lines = [
         f"{pluralize(number, kind)} truncated"
         + (f": try {' or '.join(remedies[kind])}" if remedies[kind] else "")
+        + (" or longer" if remedies[kind] and kind == "decay" else "")
         for kind, number in (("decay", cutoffs.decays), ("attack", cutoffs.attacks))
         if number
     ]

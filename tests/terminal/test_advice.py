@@ -145,6 +145,11 @@ def test_the_suggested_hold_covers_the_longest_cut_sound_of_all():
     assert suggest_cutoff_remedies(result_with(*loud, longest))["decay"] == ["--hold 1000"]
 
 
+def test_a_suggested_hold_is_at_least_twice_as_long():
+    brief = Cutoff(1, "decay", 11, 0.01)
+    assert suggest_cutoff_remedies(result_with(brief, hold_ms=300.0))["decay"] == ["--hold 600"]
+
+
 def test_a_lookahead_that_does_not_suffice_is_not_suggested():
     long = Cutoff(1, "attack", 20, MAX_SUGGESTED_LOOKAHEAD_MS / 1000)
     assert suggest_cutoff_remedies(result_with(long))["attack"] == []

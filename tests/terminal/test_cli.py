@@ -284,7 +284,7 @@ def test_each_remedy_against_cutoffs_makes_it_better(write, capsys, options):
     assert before
     assert run([*arguments, *options]) == 0
     lines = re.findall(r"(?:truncated:| or) try (.*)", capsys.readouterr().err)
-    remedies = [remedy for line in lines for remedy in line.split(" or ")]
+    remedies = [remedy for line in lines for remedy in line.split(" or ") if remedy != "longer"]
     assert len(remedies) >= 3
     for remedy in remedies:
         assert cutoffs(*options, *remedy.split()) < before, remedy
