@@ -83,7 +83,7 @@ class OutputOptions:
             )
         if self.bit_rate is not None:
             if self.quality is not None:
-                raise SettingsError("bit_rate= and quality= exclude each other: omit one")
+                raise SettingsError("use either bit_rate= or quality=, not both")
             from noisegate_cli.files.rate_control import parse_bit_rate
 
             object.__setattr__(self, "bit_rate", parse_bit_rate(self.bit_rate))

@@ -35,7 +35,7 @@ SavePresetOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE.toml",
-        help="Save the preset and the options given as a preset of your own.",
+        help="Also save the preset and the given options as a preset of your own.",
         rich_help_panel=ADVANCED_PANEL,
     ),
 ]

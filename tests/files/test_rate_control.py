@@ -87,7 +87,7 @@ def test_the_command_line_refuses_what_does_not_fit_in_one_line(tmp_path, noise,
         (["-o", "out.opus", "--quality", "5"], "OPUS in OGG has no quality scale: give --bitrate"),
         (["-o", "out.mp3", "--quality", "10"], "give --quality 0 to 9 (0 is the best)"),
         (["-o", "out.mp3", "--bitrate", "fast"], "bit rate 'fast' is not a bit rate"),
-        (["--bitrate", "96k", "--quality", "5"], "--bitrate and --quality exclude each other"),
+        (["--bitrate", "96k", "--quality", "5"], "use either --bitrate or --quality, not both"),
     ):
         out = [str(tmp_path / a) if a.startswith("out") else a for a in arguments]
         assert run(["gate", str(noise), "-t", "0.03", *out]) in (1, 2)

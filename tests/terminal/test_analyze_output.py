@@ -81,7 +81,7 @@ def test_an_empty_folder_prints_a_message(tmp_path, capsys):
     [
         (["--json", "--csv"], "--json and --csv both"),
         ([str(SPEECH), "--plot", "out.png"], "--plot requires a single recording"),
-        (["--csv", "--plot", "out.png"], "--plot and --csv"),
+        (["--csv", "--plot", "out.png"], "use either --plot or --csv, not both"),
     ],
 )
 def test_options_that_exclude_each_other_are_refused(capsys, arguments, message):

@@ -86,7 +86,7 @@ def test_a_preview_and_a_comparison_are_written(folder, capsys):
             2,
             "preview 'soon' is not a time: give seconds, or minutes as in 1:20",
         ),
-        (["--preview", "3", "--duration", "3"], 2, "--preview and --duration exclude each other"),
+        (["--preview", "3", "--duration", "3"], 2, "use either --preview or --duration, not both"),
         (["--start", "4"], 1, "before the excerpt starts at 0:04.00"),
         (["--ab", "out.wav"], 1, "'out.wav' is already the output: give the comparison another"),
         (["--ab", "in.wav", "-f"], 1, "'in.wav' is the input, which is never overwritten"),
