@@ -15,6 +15,7 @@ from noisegate_cli.terminal.console import StandardOutputConflictError, print_me
 from noisegate_cli.terminal.option_groups import Command, hide_environment_variables
 from noisegate_cli.terminal.options import (
     ADVANCED_PANEL,
+    GATE_OPTIONS,
     choose_typed_preset,
 )
 from noisegate_cli.terminal.preset_files import save_preset
@@ -25,6 +26,9 @@ ENV_PREFIX = "NGATE"
 """Prefix of the environment variables that set options, such as NGATE_GATE_PRESET."""
 
 SAVE_PARAMETER = "save_preset"
+
+SETTING_PARAMETERS = {"preset", *(option.parameter for option in GATE_OPTIONS.values())}
+"""Parameters of a command that determine the settings of the gate."""
 
 
 SavePresetOption = Annotated[
@@ -38,7 +42,10 @@ SavePresetOption = Annotated[
 
 
 class SingleValueCommand(TyperCommand):
-    """A command that refuses an option with two values, of which one would have no effect."""
+    """A command that refuses an option with two values, of which one would have no effect.
+
+    Settings of the gate are different: a setting at the end of a line overrides an earlier one.
+    """
 
     def make_parser(self, ctx: Any) -> Any:
         """Return the parser of Typer, which would use the last value."""
@@ -50,7 +57,8 @@ class SingleValueCommand(TyperCommand):
             seen = set()
             for parameter in order:
                 takes_one = not getattr(parameter, "is_flag", True) and not parameter.multiple
-                if takes_one and parameter.name in seen and not ctx.resilient_parsing:
+                is_repeated = parameter.name in seen and parameter.name not in SETTING_PARAMETERS
+                if takes_one and is_repeated and not ctx.resilient_parsing:
                     ctx.fail(f"give {parameter.opts[0]} only once")
                 seen.add(parameter.name)
             return values, rest, order
