@@ -71,7 +71,8 @@ def _metavar(parameter: Any) -> str:
 
 
 def _one_line(text: str | None) -> str:
-    return " ".join((text or "Show the help and exit.").split()).replace("|", "\\|")
+    text = (text or "Show the help and exit.").replace(r"\[", "[")
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _describe_presets() -> str:

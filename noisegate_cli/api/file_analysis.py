@@ -195,7 +195,9 @@ def analyze_recording(
             overview = record(source, analyzer.decide(), rest, with_spectrogram=target is not None)
         gated = overview.report if overview else None
         if write_labels and gated:
-            write_labels(build_label_track(gated, info.path, info.channels, info.offset_s))
+            write_labels(
+                build_label_track(gated, info.path, info.channels, info.offset_s, info.frame_rate)
+            )
     if target and overview:
         save_picture(draw_analysis_of(info.path, overview, levels), target, force)
     warnings = (*reader.warnings, *warn_ignored_channels(levels.heard_channels, info))

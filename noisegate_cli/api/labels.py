@@ -13,6 +13,8 @@ from noisegate_cli.gating.forced import ForcedStretches, Spans, to_spans
 from noisegate_cli.gating.segments import Segments
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from noisegate_cli.files.labels.track import Envelope, LabelTrack, Stretch
     from noisegate_cli.gating.gate import GateReport
 
@@ -26,7 +28,11 @@ GivenSegments = Segments | ArrayLike | str | Path
 
 
 def build_label_track(
-    report: "GateReport", path: str | Path, channels: int, offset_s: float = 0.0
+    report: "GateReport",
+    path: str | Path,
+    channels: int,
+    offset_s: float = 0.0,
+    frame_rate: "Fraction | None" = None,
 ) -> "LabelTrack":
     """Return the open stretches and the cut-offs of a gate as a label track.
 
@@ -41,6 +47,8 @@ def build_label_track(
     offset_s
         Time of the first sample in seconds, see `AudioInfo.offset_s`. The times of the labels
         count from the start of the file.
+    frame_rate
+        Frames per second of the picture; None without a picture.
     """
     from noisegate_cli.files.labels.track import LabelTrack, Mark, Stretch
 
@@ -61,6 +69,7 @@ def build_label_track(
         stretches=tuple(sorted(stretches, key=lambda s: (s.start, s.channel or 0))),
         marks=tuple(marks),
         envelopes=tuple(_compute_envelopes(segments, offset_s)),
+        frame_rate=frame_rate,
     )
 
 
@@ -112,8 +121,11 @@ def write_labels(
     """
     from noisegate_cli.files.labels.label_file import open_label_writer
 
+    source = getattr(report, "source", None)  # of a GateResult
+    frame_rate = source.frame_rate if source else None
+    channels = len(report.segments.runs)
     with open_label_writer(Path(path), force) as write:
-        write(build_label_track(report, recording, len(report.segments.runs), report.offset_s))
+        write(build_label_track(report, recording, channels, report.offset_s, frame_rate))
 
 
 def build_forced(

@@ -47,7 +47,7 @@ def measure_noise_array(
     if settings.spectral == "off":
         raise SettingsError("y_noise= requires spectral=True")
     if settings.noise is not None:
-        raise SettingsError("noise= and y_noise= exclude each other: give one of them")
+        raise SettingsError("use either noise= or y_noise=, not both")
     if not settings.needs_noise:
         raise SettingsError("a spectral mask with a threshold does not use noise: omit y_noise=")
     samples = prepare_samples(y_noise, settings, axis if np.ndim(y_noise) == 2 else 0)

@@ -104,7 +104,9 @@ def write_outputs(
         writers[0].copies_input = is_copied
         if write_labels:
             offset_s = 0.0 if task.excerpt else info.offset_s
-            write_labels(build_label_track(gated, info.path, info.channels, offset_s))
+            write_labels(
+                build_label_track(gated, info.path, info.channels, offset_s, info.frame_rate)
+            )
         before_output_appears()
     warnings = [*metadata.warnings, *_clipping_warnings(writers[0])]
     return WrittenOutputs(gated, peak, is_copied, warnings)

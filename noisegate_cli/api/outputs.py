@@ -82,8 +82,8 @@ def plan_outputs(task: GateTask, reader: Reader, samples: int) -> Outputs:
     other_options = replace(options, bit_rate=None, quality=None)
     residue, comparison = task.residue, task.comparison
     labels = Path(task.labels) if task.labels else None
-    if options.labels:
-        labels = target.path.with_name(f"{target.path.name}.{options.labels}")
+    if options.labels and labels is None:
+        labels = target.path.with_suffix(f".{options.labels}")
     if labels:
         from noisegate_cli.files.labels.label_file import find_output_format
 

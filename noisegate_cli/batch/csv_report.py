@@ -14,7 +14,19 @@ from noisegate_cli.errors import OutputError
 from noisegate_cli.files.partial_files import partial_path
 from noisegate_cli.text import quote_path
 
-HEADER = ("file", "output", "status", "status_reason", *RESULT_COLUMNS)
+HEADER = ("file", "output", "status", "status_reason", "review", *RESULT_COLUMNS)
+
+DECIMALS = {
+    "duration_s": 3,
+    "threshold": 9,
+    "noise_floor_db": 2,
+    "active_db": 2,
+    "peak_db": 2,
+    "closed_share": 4,
+    "bleed_closed_share": 4,
+    "seconds": 3,
+}
+"""Decimals of the columns with fractions. A threshold of -100 dB has 4 digits."""
 
 FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 """Beginnings of text that a spreadsheet would evaluate."""
@@ -72,7 +84,7 @@ def write_csv(path: Path, plan: Plan) -> None:
         with _open_report(path) as file:
             writer = csv.writer(file)
             writer.writerow(HEADER)
-            writer.writerows(map(escape_formulas, plan.iter_table_rows()))
+            writer.writerows(escape_formulas(_round(row)) for row in plan.iter_table_rows())
     except OSError as error:
         raise _make_write_error(path, error) from error
 
@@ -100,6 +112,14 @@ def _open_report(path: Path) -> Iterator[TextIO]:
         if not is_special:
             partial.unlink(missing_ok=True)
         raise
+
+
+def _round(row: tuple[object, ...]) -> tuple[object, ...]:
+    """Return a row whose numbers have the decimals of their columns."""
+    return tuple(
+        round(cell, DECIMALS[column]) if isinstance(cell, float) and column in DECIMALS else cell
+        for column, cell in zip(HEADER, row, strict=False)
+    )
 
 
 def escape_formulas(row: tuple[object, ...]) -> list[object]:

@@ -86,6 +86,8 @@ class GatingPhase:
     def _make_jobs(self, are_repeatable: bool) -> Iterator[Job]:
         batch, settings = self._batch, self._settings
         options = replace(batch.options, inside=batch.output)
+        # Outputs that differ only in their extension have the whole names in those of their labels.
+        ambiguous = self._plan.find_outputs_with_same_stem() if options.labels else set()
         for recording in self._plan.recordings():
             self._pending[recording.name] = recording
             previous, reason = recording.previous, recording.reason
@@ -106,6 +108,9 @@ class GatingPhase:
                 against=settings.list_other_tracks(recording),
                 key=settings.find_key(recording.name),
                 with_segments=batch.with_segments,
+                labels_name=f"{os.path.basename(recording.output)}.{options.labels}"
+                if recording.output in ambiguous
+                else None,
             )
 
     def _record_started(self, chunks: Iterable[list[Job]]) -> Iterator[list[Job]]:

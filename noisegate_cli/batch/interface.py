@@ -92,10 +92,10 @@ class BatchConfig:
                 "limit: omit one of them"
             )
         if self.tracks and self.settings.channels == "exclusive":
-            raise SettingsError("tracks=True and channels='exclusive' exclude each other: omit one")
+            raise SettingsError("use either tracks=True or channels='exclusive', not both")
         if self.key is not None and (self.tracks or self.threshold_scope):
             other = "tracks=" if self.tracks else "a shared threshold"
-            raise SettingsError(f"key= and {other} exclude each other: omit one of them")
+            raise SettingsError(f"use either key= or {other}, not both")
         if self.cluster and self.jobs:
             raise SettingsError(
                 "jobs= applies to this machine only, and a cluster has its own workers: "

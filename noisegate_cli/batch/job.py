@@ -62,6 +62,8 @@ class Job(NamedTuple):
     """Another recording that opens the gate."""
     with_segments: bool = False
     """Whether the result contains the open stretches."""
+    labels_name: str | None = None
+    """Name of the label file, if it is not that of the output with another extension."""
 
 
 @lru_cache
@@ -120,11 +122,16 @@ def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
     from noisegate_cli.api.gate_task import GateTask
 
     settings, options = _unpickle_settings(job.pickled_settings)
+
+    def name_labels(output: str) -> str | None:
+        return job.labels_name and os.path.join(os.path.dirname(output), job.labels_name)
+
     task = GateTask(
         job.source,
         job.output,
         settings,
         against=job.against,
+        labels=name_labels(job.output),
         key=job.key,
         skip_unreadable=True,
         options=options,
@@ -142,7 +149,9 @@ def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
     # Equal jobs make equal files.
     with TemporaryDirectory() as folder:
         copy = os.path.join(folder, os.path.basename(job.output))
-        again = task._replace(output=copy, options=replace(options, inside=None))
+        again = task._replace(
+            output=copy, labels=name_labels(copy), options=replace(options, inside=None)
+        )
         result = gate_recording(again, send_heartbeat)
         if not cmp(copy, job.output, shallow=False):
             raise OutputExistsError(f"{quote_path(job.output)} already exists")

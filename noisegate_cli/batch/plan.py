@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from noisegate_cli.batch.encoded_settings import decode_settings
+from noisegate_cli.batch.incremental import SKIP_DONE_BEFORE
 from noisegate_cli.batch.records import (
     RESULT_COLUMNS,
     Recording,
@@ -46,6 +47,7 @@ REVIEW_REASONS = (
 """Reasons to review a recording, worst first."""
 
 _REVIEW_REASON_SQL = f"""CASE
+    WHEN state <> 'done' AND (state <> 'skipped' OR why <> '{SKIP_DONE_BEFORE}') THEN NULL
     WHEN openings = 0 THEN 0
     WHEN peak_db > {MAX_UNCLIPPED_PEAK_DB} THEN 1
     WHEN active_db - noise_floor_db < {MIN_USUAL_CONTRAST_DB} THEN 2
@@ -99,6 +101,7 @@ class Plan:
         # A single transaction that is never committed: the database is temporary.
         self._db.execute("BEGIN")
         self._db.create_function("clash", 2, self._format_collision)
+        self._db.create_function("stem", 1, lambda path: os.path.splitext(path)[0])
         self._db.create_function("too_many", 1, self._format_large_folder)
 
     def close(self) -> None:
@@ -294,6 +297,14 @@ class Plan:
         for (output,) in self._db.execute(query, (os.fsencode(folder),)):
             yield os.path.basename(os.fsdecode(output))
 
+    def find_outputs_with_same_stem(self) -> set[str]:
+        """Return the outputs whose paths differ only in their extensions."""
+        query = """
+            SELECT output FROM files WHERE stem(target) IN
+                (SELECT stem(target) FROM files GROUP BY stem(target) HAVING count(*) > 1)
+        """
+        return {os.fsdecode(output) for (output,) in self._db.execute(query)}
+
     def closed_share(self) -> float:
         """Return the closed share of the total gated time, 0 to 1."""
         query = "SELECT total(closed_share * duration_s), total(duration_s) FROM files"
@@ -301,17 +312,20 @@ class Plan:
         return closed / seconds if seconds else 0.0
 
     def find_review_candidates(self, limit: int) -> tuple[list[ReviewCandidate], dict[str, int]]:
-        """Return recordings to review, worst first, and their total number by reason."""
+        """Return recordings to review, worst first, and their total number by reason.
+
+        They include recordings that are skipped because an earlier batch has gated them.
+        """
         worst = self._db.execute(f"""
             SELECT name, {_REVIEW_REASON_SQL} AS kind, closed_share,
                 active_db - noise_floor_db AS contrast, peak_db, cutoffs,
                 cutoff_times
-            FROM files WHERE state = 'done' AND kind IS NOT NULL
+            FROM files WHERE kind IS NOT NULL
             ORDER BY kind, contrast, cutoffs DESC, closed_share DESC, name LIMIT {limit}
         """)
         counts = self._db.execute(f"""
             SELECT {_REVIEW_REASON_SQL} AS kind, count(*) FROM files
-            WHERE state = 'done' AND kind IS NOT NULL GROUP BY kind ORDER BY kind
+            WHERE kind IS NOT NULL GROUP BY kind ORDER BY kind
         """)
         return (
             [
@@ -322,10 +336,17 @@ class Plan:
         )
 
     def iter_table_rows(self) -> Iterator[tuple[object, ...]]:
-        """Yield (name, output, state, reason, *RESULT_COLUMNS) of all recordings by name."""
-        query = f"SELECT name, output, state, why, {_RESULT_COLUMNS_SQL} FROM files ORDER BY name"
-        for name, output, *values in self._db.execute(query):
-            yield os.fsdecode(name), os.fsdecode(output), *values
+        """Yield (name, output, state, reason, review, *RESULT_COLUMNS) of all recordings by name.
+
+        `review` is the reason to review the recording, empty if there is none.
+        """
+        query = f"""
+            SELECT name, output, state, why, {_REVIEW_REASON_SQL}, {_RESULT_COLUMNS_SQL}
+            FROM files ORDER BY name
+        """
+        for name, output, state, why, review, *values in self._db.execute(query):
+            reason = "" if review is None else REVIEW_REASONS[review]
+            yield os.fsdecode(name), os.fsdecode(output), state, why, reason, *values
 
     def _insert(self, into: str, columns: int, rows: Iterable[tuple[object, ...]]) -> None:
         query = f"INSERT {into} VALUES ({', '.join('?' * columns)})"

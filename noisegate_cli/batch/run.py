@@ -242,11 +242,12 @@ class BatchRun:
             report.stop_reason = f"stopped after {report.failed} failed recordings"
         report.skip_reasons = plan.reasons("skipped")
         report.closed_share = plan.closed_share()
-        report.review_candidates, report.review_counts = plan.find_review_candidates(
-            MAX_LISTED_ERRORS // 2
-        )
+        plan.restore_previous_results()
+        if not self._batch.dry_run:
+            report.review_candidates, report.review_counts = plan.find_review_candidates(
+                MAX_LISTED_ERRORS // 2
+            )
         if self._batch.csv_path and report.is_planned:
-            plan.restore_previous_results()
             write_csv(self._batch.csv_path, plan)
 
 

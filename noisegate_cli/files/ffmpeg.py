@@ -23,6 +23,7 @@ from noisegate_cli.files.ffmpeg_frames import (
 from noisegate_cli.files.ffmpeg_tracks import (
     describe_streams,
     find_delay,
+    find_frame_rate,
     find_start,
     has_other_tracks,
 )
@@ -195,6 +196,7 @@ class PyavDecoder:
             track=list(streams).index(self._stream) + 1,
             start=start,
             delay=find_delay(self._container, self._stream, start),
+            frame_rate=find_frame_rate(self._container),
             has_other_tracks=has_other_tracks(self._container, self._stream),
             is_length_exact=bool(self._length) and container.length == "exact",
             is_plain_pcm=coder.name.startswith("pcm_"),

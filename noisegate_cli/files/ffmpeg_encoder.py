@@ -75,6 +75,9 @@ class PyavEncoder:
         """Return the options of the muxer."""
         if info.container.muxer in ("matroska", "webm"):
             return {"fflags": "+bitexact"}  # Otherwise the file contains random identifiers.
+        if info.container.muxer == "mp3":
+            # Without the version of FFmpeg, and without tags, which `tag_writers` writes.
+            return {"fflags": "+bitexact", "id3v2_version": "0"}
         # MP4 rounds the length in its edit list to units of this time scale.
         has_edit_list = info.container.demuxer == "mov"
         return {"movie_timescale": str(info.sample_rate)} if has_edit_list else {}

@@ -1,6 +1,7 @@
 """Properties of the streams of PyAV."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 from av.stream import Disposition
@@ -30,6 +31,12 @@ def has_other_tracks(container: Any, stream: Any) -> bool:
         other is not stream and not (other.type == "video" and is_cover(other))
         for other in container.streams
     )
+
+
+def find_frame_rate(container: Any) -> Fraction | None:
+    """Return the average number of frames per second of the picture, if there is one."""
+    pictures = (stream for stream in container.streams.video if not is_cover(stream))
+    return next((stream.average_rate for stream in pictures if stream.average_rate), None)
 
 
 def is_cover(stream: Any) -> bool:

@@ -5,6 +5,7 @@ A new container is one entry in `FORMATS`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -173,6 +174,8 @@ class Format(NamedTuple):
     """FFmpeg's encoders that replace those in `encoders` if the input is not compressed."""
     unpositioned_encoders: Mapping[str, str] = {}
     """FFmpeg's encoders for channels that are declared to have no speaker positions."""
+    bit_rate_encoders: Mapping[str, str] = {}
+    """FFmpeg's encoders for outputs with a bit rate, not a quality."""
 
     @property
     def is_wav(self) -> bool:
@@ -240,7 +243,8 @@ FORMATS = {
         _sndfile(
             "MP3", ".mp3",
             demuxer="mp3", length="estimated", extension_codecs={".mp3": "MPEG_LAYER_III"},
-            tag_writer="mp3",
+            # With a constant bit rate, libsndfile would not declare the padding of the encoder.
+            muxer="mp3", bit_rate_encoders={"MPEG_LAYER_III": "libmp3lame"}, tag_writer="mp3",
         ),
         _ffmpeg(
             "MP4", ".mp4", ".m4v",
@@ -465,6 +469,8 @@ class AudioInfo:
     """Time in seconds at which the container plays the first sample."""
     delay: float = 0.0
     """Seconds from the start of the picture to the start of the audio track."""
+    frame_rate: Fraction | None = None
+    """Frames per second of the picture; None without a picture, or if it is unknown."""
     has_other_tracks: bool = False
     """Whether the file holds other tracks than this one, such as a picture."""
     keeps_tracks: bool = False
@@ -525,6 +531,8 @@ class AudioInfo:
             special = container.unpositioned_encoders
         elif self.is_plain_pcm:
             special = container.pcm_encoders
+        elif self.bit_rate and self.quality is None:
+            special = container.bit_rate_encoders
         return special.get(subtype) or container.encoders.get(subtype, "")
 
     @property

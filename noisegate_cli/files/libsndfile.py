@@ -257,11 +257,6 @@ def _compression_parameters(info: AudioInfo) -> dict[str, Any]:
     if not info.bit_rate:
         return {}
     kbps = info.bit_rate / 1000
-    if info.subtype == "MPEG_LAYER_III":
-        max_kbps = 320 if info.sample_rate >= 32000 else 160 if info.sample_rate >= 16000 else 64
-        level = min(0.95, max(0.0, 1 - kbps / max_kbps))
-        # A file with a constant bit rate would not declare the encoder padding.
-        return {"compression_level": level, "bitrate_mode": "AVERAGE"}
     if info.subtype == "OPUS":
         return {"compression_level": min(1.0, max(0.0, 1 - (kbps / info.channels - 6) / 250))}
     if info.subtype == "VORBIS":

@@ -42,7 +42,7 @@ class OutputOptions:
     keep_mtime: bool = False
     """Whether outputs get the modification time of their input."""
     labels: str | None = None
-    """Extension of a file of labels, which is added to the name of the output; None for none."""
+    """Extension of a file of labels, which replaces that of the output; None for no such file."""
     track: int | None = None
     """Number of the audio track of the input, from 1; None for the main one."""
     bit_rate: int | str | None = None
@@ -83,7 +83,7 @@ class OutputOptions:
             )
         if self.bit_rate is not None:
             if self.quality is not None:
-                raise SettingsError("bit_rate= and quality= exclude each other: omit one")
+                raise SettingsError("use either bit_rate= or quality=, not both")
             from noisegate_cli.files.rate_control import parse_bit_rate
 
             object.__setattr__(self, "bit_rate", parse_bit_rate(self.bit_rate))

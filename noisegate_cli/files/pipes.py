@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from noisegate_cli.errors import AudioError, OutputError, SettingsError
 from noisegate_cli.files.chapters import Chapter
@@ -412,22 +411,26 @@ class StreamEncoder:
         before = self._after = b""
         if metadata_chunks and info.format in ("WAV", "WAVEX", "RF64"):
             before, self._after = metadata_chunks.serialize()
-        self._write_bytes(_build_stream_header(info, before, self._after))
+        self._header = _build_stream_header(info, before, self._after)
 
     def write(self, block: Samples) -> None:
         """Write samples in the sample type of the stream."""
-        self._write_bytes(encode_pcm(block, self._info.subtype, self._big_endian))
+        if not len(block):
+            return
+        octets = encode_pcm(block, self._info.subtype, self._big_endian).data
+        # SoX does not recognize a stream whose first read returns the header alone.
+        write_all(self._sink, self._take_header() + octets if self._header else octets)
 
     def close(self) -> None:
         """Write the chunks after the samples; the stream stays open."""
-        if self._after and self._info.samples:
-            self._write_bytes(self._after)
+        write_all(self._sink, self._take_header() + (self._after if self._info.samples else b""))
+
+    def _take_header(self) -> bytes:
+        header, self._header = self._header, b""
+        return header
 
     def abandon(self) -> None:
         """Do nothing: an incomplete stream can't be undone."""
-
-    def _write_bytes(self, octets: bytes | NDArray[np.uint8]) -> None:
-        write_all(self._sink, octets if isinstance(octets, bytes) else octets.data)
 
 
 def can_stream(info: AudioInfo) -> bool:

@@ -393,7 +393,10 @@ def unsupported_reason(info: AudioInfo) -> str:
     else:
         from noisegate_cli.files.libsndfile import unsupported_reason
     # Without the properties that don't matter, most calls find their answer in the cache.
-    return unsupported_reason(replace(info, path=Path(), samples=0, bit_rate=0))
+    # Of the bit rate, it matters only whether there is one.
+    return unsupported_reason(
+        replace(info, path=Path(), samples=0, bit_rate=min(1, info.bit_rate), frame_rate=None)
+    )
 
 
 def _create_file(path: Path, info: AudioInfo, metadata: InputMetadata | None) -> "Encoder":

@@ -149,6 +149,7 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         self._overlap = timing.overlap
         self._after_closing = max(half, round(timing.release / 2))
         self._before_opening = timing.lookahead + max(half, round(timing.attack / 2))
+        self._fade_frames = self._after_closing + self._before_opening
         self._farthest = int(self._pause_windows[-1][-1])
         self._context_frames = max(self._after_closing, self._before_opening) + self._farthest + 1
         self._levels: RmsLevels = np.zeros((0, gates))
@@ -170,6 +171,12 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         for gate in range(self._mask.shape[1]):
             closings = start + np.flatnonzero(before[:, gate] & ~after[:, gate])
             openings = start + np.flatnonzero(~before[:, gate] & after[:, gate])
+            # In a gap that is shorter than both fades, the gain hardly falls.
+            opened = np.flatnonzero(self._mask[:, gate])
+            next_open = np.append(opened, NEVER)[np.searchsorted(opened, closings)]
+            last_open = np.append(-NEVER, opened)[np.searchsorted(opened, openings)]
+            closings = closings[next_open - closings > self._fade_frames]
+            openings = openings[openings - last_open > self._fade_frames]
             self._measure_cutoffs("decay", closings + self._after_closing, 1, gate)
             self._measure_cutoffs("attack", openings - self._before_opening, -1, gate)
         if last:

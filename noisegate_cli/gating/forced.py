@@ -99,6 +99,8 @@ def to_spans(name: str, values: Iterable[Any]) -> Spans:
         quotes it after `name`.
     """
     try:
+        if isinstance(values, str):
+            raise TypeError
         pairs = [tuple(value) for value in values]
     except TypeError:
         raise SettingsError(
@@ -111,9 +113,8 @@ def to_spans(name: str, values: Iterable[Any]) -> Spans:
         start, end = map(float, pair)
         if not 0 <= start < end < math.inf:
             raise SettingsError(
-                f"{name} ({start:g}, {end:g}) is not a stretch: give two times in "
-                "seconds, 0 or more, "
-                "the earlier one first"
+                f"{name} ({start:g}, {end:g}) is not a stretch: give two times in seconds, "
+                "0 or more, the earlier one first"
             )
         spans.append((start, end))
     return tuple(spans)

@@ -387,9 +387,10 @@ class GateSettings:
     def softens_range(self) -> bool:
         """Whether the automatic gate attenuates less where signal and noise are hard to separate.
 
-        It does unless a range is given, by the preset as well.
+        It does unless a range or a target floor is given, by the preset as well.
         """
-        is_default = self.range_db is None and self.spectral == "off" and not self.duck
+        is_given = self.range_db is not None or self.target_floor_db is not None
+        is_default = not is_given and self.spectral == "off" and not self.duck
         return self.threshold == AUTO and is_default
 
     @property
@@ -521,14 +522,20 @@ def build_settings(
     ------
     SettingsError
         If both are given, the preset does not exist, or a value is out of its range.
+    TypeError
+        If a change is no setting.
     """
+    names = [field.name for field in fields(GateSettings)]
+    for name in changes:
+        if name not in names:
+            raise TypeError(f"{name!r} is not a setting{suggest_nearest(name, names)}")
     if settings is None:
         return GateSettings.preset(preset or "voice", **changes)
     check_settings_type(settings)
     if preset is not None:
         raise SettingsError(
-            f"settings= and preset={preset!r} exclude each other: give the other settings by name, "
-            "such as hold_ms=100"
+            f"use either settings= or preset={preset!r}, not both: give the other settings by "
+            "name, such as hold_ms=100"
         )
     mode: Spectral = "soft" if settings.spectral == "off" else settings.spectral
     return replace(settings, **_choose_spectral_mode(changes, mode))

@@ -196,11 +196,12 @@ def describe_closed(overview: Overview) -> str:
         return "gate always open"
     if not statistics.openings:
         return "gate always closed (gray)"
-    text = f"gate closed in {100 * statistics.closed_share:.1f} % of the time (gray)"
+    text = f"gate closed {100 * statistics.closed_share:.1f} % of the time (gray)"
     cutoffs = overview.report.cutoffs
     shown = len(cutoffs.marked)
     mark = "(▲)" if shown == cutoffs.count else f"(▲ the worst {shown})"
-    return text + (f", {cutoffs.count} cut-offs {mark}" if cutoffs.count else "")
+    cut = "cut-off" if cutoffs.count == 1 else "cut-offs"
+    return text + (f", {cutoffs.count} {cut} {mark}" if cutoffs.count else "")
 
 
 def has_scores(overview: Overview) -> bool:

@@ -1,13 +1,15 @@
 """Advice for the user: notes about an analysis, and the suggested command."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noisegate_cli.api.result_data import is_range_softened
-from noisegate_cli.gating.parsing import MUTE
+from noisegate_cli.gating.parsing import AUTO, MUTE
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.timing import MAX_TIME_MS
-from noisegate_cli.terminal.options import GATE_OPTIONS
+from noisegate_cli.terminal.options import GATE_OPTIONS, TypedSettings
+from noisegate_cli.terminal.shared_options import list_reading_options
 from noisegate_cli.text import format_time, quote_for_shell
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ MIN_CLOSED_SHARE = 0.01
 SUGGESTED_TIME_STEP_MS = 50.0
 """Times that are suggested against cut-offs are multiples of this."""
 
+MAX_SUGGESTED_LOOKAHEAD_MS = 300.0
+"""A longer lookahead is not suggested: the noise before each sound would be audible."""
+
 MIN_THRESHOLD_STEP_DB = 6.0
 """Least reduction of a threshold that is suggested against cut-offs."""
 
@@ -41,12 +46,7 @@ def collect_advice(report: "AnalysisReport") -> list[str]:
     """Return notes that the user should read before gating, one sentence each."""
     levels, suggestion = report.levels, report.levels.suggestion
     notes = []
-    if suggestion.agreement is not None and suggestion.agreement < MIN_AGREEMENT:
-        notes.append(
-            "No fixed threshold matches the automatic gate. The best one agrees with it for "
-            f"{100 * suggestion.agreement:.0f} % of the time: omit -t"
-            + ("." if report.settings.key_hz else ", or try --key 250-4000.")
-        )
+    notes += _compare_thresholds(report)
     if is_range_softened(levels.range_db, report.settings):
         notes.append(
             f"Signal and noise are only {suggestion.contrast_db:.0f} dB apart: the automatic gate "
@@ -65,77 +65,151 @@ def collect_advice(report: "AnalysisReport") -> list[str]:
     return notes
 
 
-def suggest_gate_command(report: "AnalysisReport") -> str:
+def _compare_thresholds(report: "AnalysisReport") -> list[str]:
+    """Return a note about a fixed threshold that does not do what the automatic gate does."""
+    settings, suggestion = report.settings, report.levels.suggestion
+    if suggestion.threshold is None:
+        return []
+    if given := report.levels.given_trial:
+        if given.agreement is None or given.agreement >= MIN_AGREEMENT:
+            return []
+        differs = f"{100 * (1 - given.agreement):.1f} % of the time"
+        return [
+            f"The given threshold differs from the automatic gate for {differs}. For the automatic "
+            "gate, omit -t."
+        ]
+    if suggestion.agreement is None or suggestion.agreement >= MIN_AGREEMENT:
+        return []
+    # The band is for speech.
+    is_speech = settings.listen == "voice" and not settings.key_hz
+    return [
+        "Even the best fixed threshold differs from the automatic gate for "
+        f"{100 * (1 - suggestion.agreement):.1f} % of the time: gate without -t"
+        + (", or for speech try --key 250-4000." if is_speech else ".")
+    ]
+
+
+class GivenOptions(NamedTuple):
+    """Options of `ngate analyze` that change what `ngate gate` does as well."""
+
+    preset: str
+    """Name or file of the preset."""
+    values: Mapping[str, Any]
+    """The other settings, as text or as values, by their names."""
+    reading: Sequence[str] = ()
+    """Options with which the recording is read."""
+
+    @classmethod
+    def from_command(
+        cls, typed: TypedSettings, raw: str | None, track: int | None
+    ) -> "GivenOptions":
+        """Return the options that a command received."""
+        return cls(typed.preset, typed.texts, list_reading_options(raw, track))
+
+    @classmethod
+    def from_settings(cls, settings: GateSettings) -> "GivenOptions":
+        """Return the options that result in some settings."""
+        spectral = settings.spectral
+        preset = "hard" if spectral == "mask" else "voice"
+        base = GateSettings.preset(preset, spectral=spectral)
+        values = settings.changes_from(base)
+        if settings.closed_range_db == base.closed_range_db:
+            values.pop("range_db", None)
+        return cls(preset, values | ({"spectral": True} if spectral != "off" else {}))
+
+    def build_command(self, path: str, threshold: str | None) -> str:
+        """Return the command that gates a recording, with another threshold than the given one."""
+        values = {name: value for name, value in self.values.items() if name != "threshold"}
+        threshold = threshold or self._threshold
+        preset = [] if self.preset.lower() == "voice" else ["-p", self.preset]
+        options = [format_option(name, value) for name, value in values.items()]
+        level = ["-t", threshold] if threshold else []
+        end = [*level, "--", path] if path.startswith("-") else [path, *level]
+        return quote_for_shell(["ngate", "gate", *preset, *options, *self.reading, *end])
+
+    @property
+    def _threshold(self) -> str | None:
+        """The given threshold as text; None without one."""
+        value = self.values.get("threshold")
+        return f"{value:.3g}" if isinstance(value, float) else value
+
+
+def suggest_gate_command(report: "AnalysisReport", given: GivenOptions | None = None) -> str:
     """Return the `ngate gate` command that an analysis suggests, or an empty string.
 
-    It has a threshold only where that does the same as the automatic gate, or where the automatic
-    gate stays open and a threshold was given.
+    It has all options that were given, by default the ones that result in the settings. It has
+    another threshold only where that does the same as the automatic gate. It is empty where the
+    gate would do nothing, because it finds no threshold.
     """
-    threshold = _choose_threshold(report)
-    if threshold is None and report.levels.suggestion.threshold is None:
+    settings, suggestion = report.settings, report.levels.suggestion
+    if isinstance(settings.threshold, str) and suggestion.threshold is None:
         return ""
-    spectral = report.settings.spectral
-    preset = "hard" if spectral == "mask" else "voice"
-    base = GateSettings.preset(preset, spectral=spectral)
-    changes = report.settings.changes_from(base)
-    changes.pop("threshold", None)
-    if threshold is None:
-        changes.pop("adaptive", None)
-    if report.settings.closed_range_db == base.closed_range_db:
-        changes.pop("range_db", None)
-    options = ["--preset=hard"] if preset == "hard" else []
-    options += ["--spectral"] if spectral != "off" else []
-    options += [format_option(name, value) for name, value in changes.items()]
-    path, level = str(report.info.path), [] if threshold is None else ["-t", f"{threshold:.3g}"]
-    end = [*level, "--", path] if path.startswith("-") else [path, *level]
-    return quote_for_shell(["ngate", "gate", *options, *end])
+    given = given or GivenOptions.from_settings(settings)
+    threshold = f"{suggestion.threshold:.3g}" if _is_replaceable(report) else None
+    return given.build_command(str(report.info.path), threshold)
 
 
-def _choose_threshold(report: "AnalysisReport") -> float | None:
-    """Return the threshold of the suggested command; None for the automatic gate."""
-    suggestion, given = report.levels.suggestion, report.settings.threshold
-    if suggestion.threshold is None:
-        return None if isinstance(given, str) else given
-    if suggestion.agreement is None or report.settings.expands:
-        return suggestion.threshold
-    is_fixed = suggestion.agreement >= MIN_AGREEMENT and report.levels.drift_db <= MAX_DRIFT_DB
-    return suggestion.threshold if is_fixed else None
+def suggest_threshold_trial(report: "AnalysisReport", given: GivenOptions) -> str:
+    """Return the command that tries a LEVEL where the gate finds none, or an empty string."""
+    if not report.levels.trials or report.settings.speech:
+        return ""
+    return given.build_command(str(report.info.path), "LEVEL")
 
 
-def suggest_cutoff_remedies(result: "GateResult") -> list[str]:
-    """Return options, each of which avoids cut-offs or makes them milder, from the settings."""
+def _is_replaceable(report: "AnalysisReport") -> bool:
+    """Return whether the suggested threshold does the same as the automatic gate."""
+    settings, levels = report.settings, report.levels
+    requires_automatic = settings.speech or settings.spectral == "mask"
+    return (
+        settings.threshold == AUTO
+        and not requires_automatic
+        and not is_range_softened(levels.range_db, settings)
+        and (levels.suggestion.agreement or 0.0) >= MIN_AGREEMENT
+        and levels.drift_db <= MAX_DRIFT_DB
+    )
+
+
+def suggest_cutoff_remedies(result: "GateResult") -> dict[str, list[str]]:
+    """Return options against cut-offs, by what they help: "decay", "attack", or "" for both.
+
+    Each option avoids cut-offs or makes them milder.
+    """
     from noisegate_cli.gating.cutoffs import MIN_AUDITED_RANGE_DB, MIN_CUTOFF_DB
 
     settings, cutoffs = result.settings, result.cutoffs
-    options = []
+    remedies: dict[str, list[str]] = {"decay": [], "attack": [], "": []}
+    if cutoffs.decays and settings.hold_ms < MAX_TIME_MS:
+        hold_ms = min(MAX_TIME_MS, _lengthen(settings.hold_ms, cutoffs, "decay"))
+        remedies["decay"] = [f"--hold {hold_ms:g}"]
+    lookahead_ms = _lengthen(settings.lookahead_ms, cutoffs, "attack")
+    if cutoffs.attacks and lookahead_ms <= MAX_SUGGESTED_LOOKAHEAD_MS:
+        remedies["attack"] = [f"--lookahead {lookahead_ms:g}"]
     if result.threshold:
         excess_db = max((cutoff.above_db for cutoff in cutoffs.worst), default=0.0) - MIN_CUTOFF_DB
         step_db = math.ceil(max(MIN_THRESHOLD_STEP_DB, excess_db) + settings.hysteresis_db) + 1
-        options.append(f"-t {result.threshold * 10 ** (-step_db / 20):.3g}")
-    if cutoffs.decays and settings.hold_ms < MAX_TIME_MS:
-        options.append(f"--hold {_lengthen(settings.hold_ms, cutoffs, 'decay'):g}")
-    if cutoffs.attacks and settings.lookahead_ms < MAX_TIME_MS:
-        options.append(f"--lookahead {_lengthen(settings.lookahead_ms, cutoffs, 'attack'):g}")
+        remedies[""].append(f"-t {result.threshold * 10 ** (-step_db / 20):.3g}")
     reduces_bins_only = settings.pause_reduction_db and not result.range_db
     option = "--reduction" if reduces_bins_only else "--range"
     gentle_db = -MIN_AUDITED_RANGE_DB if reduces_bins_only else MIN_AUDITED_RANGE_DB
-    return [*options, f"{option} {gentle_db:g}dB"]
+    remedies[""].append(f"{option} {gentle_db:g}dB")
+    return remedies
 
 
 def _lengthen(ms: float, cutoffs: "CutoffReport", kind: str) -> float:
     """Return a hold or a lookahead in ms that covers the sounds that were cut."""
     lasts_ms = max(
-        (1000 * cutoff.lasts for cutoff in cutoffs.worst if cutoff.kind == kind), default=0.0
+        (1000 * cutoff.lasts for cutoff in cutoffs.marked if cutoff.kind == kind), default=0.0
     )
-    steps = math.ceil((ms + lasts_ms) / SUGGESTED_TIME_STEP_MS) + 1
-    return min(MAX_TIME_MS, steps * SUGGESTED_TIME_STEP_MS)
+    return (math.ceil((ms + lasts_ms) / SUGGESTED_TIME_STEP_MS) + 1) * SUGGESTED_TIME_STEP_MS
 
 
 def format_option(name: str, value: Any) -> str:
-    """Return a setting as a command-line option."""
+    """Return a setting, as its value or as text, as a command-line option."""
     option = GATE_OPTIONS[name].flags[0]
-    if value is True:
-        return option
+    if isinstance(value, bool):
+        return option if value else f"--no-{GATE_OPTIONS[name].key}"
+    if isinstance(value, str):
+        return f"{option}={value}"
     if name == "noise":
         value = format_noise_value(value)
     elif isinstance(value, tuple):

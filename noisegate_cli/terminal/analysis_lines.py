@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     ("length", 9),
-    ("peak", 6),
-    ("noise", 6),
-    ("signal", 6),
+    ("peak dB", 7),
+    ("noise dB", 8),
+    ("signal dB", 9),
     ("closed", 7),
-    ("-t", 7),
+    ("-t", 8),
     ("verdict", 12),
 )
 """Title and width of each column before the name of the recording."""
 
-OPTIONAL_COLUMNS = ("peak", "verdict", "signal", "noise", "length")
+OPTIONAL_COLUMNS = ("peak dB", "verdict", "signal dB", "noise dB", "length")
 """Columns that a narrow terminal does not show, from the least important on."""
 
 MIN_NAME_CHARS = 32
@@ -54,9 +54,9 @@ def format_line(report: "AnalysisReport", titles: Sequence[str]) -> str:
     levels, suggestion = report.levels, report.levels.suggestion
     cells = {
         "length": format_duration(report.info.duration),
-        "peak": _format_db(levels.peak_db),
-        "noise": _format_db(suggestion.noise_floor_db),
-        "signal": _format_db(suggestion.active_db),
+        "peak dB": _format_db(levels.peak_db),
+        "noise dB": _format_db(suggestion.noise_floor_db),
+        "signal dB": _format_db(suggestion.active_db),
         "closed": f"{100 * levels.closed_share:.0f} %",
         "-t": "-" if suggestion.threshold is None else f"{suggestion.threshold:.3g}",
         "verdict": str(suggestion.verdict).replace("_", " "),

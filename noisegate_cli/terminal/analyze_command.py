@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from noisegate_cli.errors import AudioError, SettingsError
-from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.console import (
     StandardOutputConflictError,
     console,
@@ -21,7 +20,7 @@ from noisegate_cli.terminal.console import (
 )
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
 from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
-from noisegate_cli.terminal.options import add_gate_options
+from noisegate_cli.terminal.options import TypedSettings, add_gate_options
 from noisegate_cli.terminal.page_option import PageOption, build_command_words
 from noisegate_cli.terminal.shared_options import (
     ForceOption,
@@ -39,6 +38,7 @@ from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.api.file_analysis import AnalysisReport
+    from noisegate_cli.terminal.advice import GivenOptions
 
 
 @dataclass
@@ -67,11 +67,16 @@ class AnalysisGroup(OptionGroup):
             "--labels": self.labels,
         }.items():
             if value and not is_single:
-                raise SettingsError(f"{flag} requires a single recording: analyze them one by one")
+                hint = (
+                    "ngate batch DIR --labels EXT writes labels of all recordings below DIR"
+                    if flag == "--labels"
+                    else "analyze them one by one"
+                )
+                raise SettingsError(f"{flag} requires a single recording: {hint}")
             if value and self.csv:
-                raise SettingsError(f"{flag} and --csv exclude each other: give one of them")
+                raise SettingsError(f"use either {flag} or --csv, not both")
             if value and self.page and flag != "--page":
-                raise SettingsError(f"{flag} and --page exclude each other: give one of them")
+                raise SettingsError(f"use either {flag} or --page, not both")
         if self.json and self.labels == "-":
             raise StandardOutputConflictError(
                 "--json and --labels - both write to standard output: give --labels a file name"
@@ -82,7 +87,7 @@ class AnalysisGroup(OptionGroup):
 @expand_option_groups
 def analyze(
     *,
-    settings: GateSettings,
+    typed: TypedSettings,
     files: Annotated[
         list[str],
         typer.Argument(
@@ -104,9 +109,9 @@ def analyze(
     is_single = len(paths) == 1 and not _is_folder(paths[0])
     options.check(is_single)
     if is_single and not options.csv:
-        _analyze_one(paths[0], settings, options)
+        _analyze_one(paths[0], typed, options)
     else:
-        _analyze_several(paths, settings, options)
+        _analyze_several(paths, typed, options)
 
 
 def _is_folder(path: Path | str) -> bool:
@@ -115,13 +120,18 @@ def _is_folder(path: Path | str) -> bool:
     return False
 
 
-def _analyze_one(path: Path | str, settings: GateSettings, options: AnalysisGroup) -> None:
+def _analyze_one(path: Path | str, typed: TypedSettings, options: AnalysisGroup) -> None:
     """Print an analysis in full."""
     from noisegate_cli.api.file_analysis import analyze_recording
-    from noisegate_cli.terminal.advice import suggest_gate_command
+    from noisegate_cli.terminal.advice import (
+        GivenOptions,
+        suggest_gate_command,
+        suggest_threshold_trial,
+    )
     from noisegate_cli.terminal.json_data import build_analysis_data, to_json
     from noisegate_cli.terminal.tables import build_analysis_table
 
+    settings, given = typed.settings, GivenOptions.from_command(typed, options.raw, options.track)
     raw_format, page, plot = parse_raw_format(options.raw), options.page, options.plot
     with show_recording_progress(path, raw_format, options.quiet) as progress:
         if page:
@@ -152,14 +162,17 @@ def _analyze_one(path: Path | str, settings: GateSettings, options: AnalysisGrou
                 force=options.force,
             )
     if options.json:
-        print_data(to_json(build_analysis_data(report)))
+        print_data(to_json(build_analysis_data(report, given)))
     else:
         target = console()
         ascii_only = not target.encoding.startswith("utf")
         with wrap_stdout_errors():
             table = build_analysis_table(report, ascii_only, overview, target.width)
             print_renderable(target, table)
-        if line := suggest_gate_command(report):
+        if line := suggest_gate_command(report, given):
+            print_data(f"  command      {line}")
+        elif line := suggest_threshold_trial(report, given):
+            print_data("  next step    choose a LEVEL from the table")
             print_data(f"  command      {line}")
     if plot and not options.quiet:
         print_message(f"picture    {quote_path(plot)}")
@@ -170,15 +183,17 @@ def _analyze_one(path: Path | str, settings: GateSettings, options: AnalysisGrou
 
 
 def _analyze_several(
-    paths: Sequence[Path | str], settings: GateSettings, options: AnalysisGroup
+    paths: Sequence[Path | str], typed: TypedSettings, options: AnalysisGroup
 ) -> None:
     """Print a line for each recording; one that fails does not stop the others."""
     from noisegate_cli.api.file_analysis import analyze_file
+    from noisegate_cli.terminal.advice import GivenOptions
     from noisegate_cli.terminal.analysis_lines import find_recordings
     from noisegate_cli.terminal.json_data import build_failure_data, to_json
 
-    raw_format = parse_raw_format(options.raw)
-    format_line, header = _choose_line_format(options.json, options.csv)
+    settings, raw_format = typed.settings, parse_raw_format(options.raw)
+    given = GivenOptions.from_command(typed, options.raw, options.track)
+    format_line, header = _choose_line_format(options.json, options.csv, given)
     failed = found = 0
     for path in find_recordings(paths, (lambda _: None) if options.quiet else print_message):
         found += 1
@@ -201,13 +216,15 @@ def _analyze_several(
         raise typer.Exit(EXIT_FAILURE)
 
 
-def _choose_line_format(json: bool, csv: bool) -> "tuple[Callable[[AnalysisReport], str], str]":
+def _choose_line_format(
+    json: bool, csv: bool, given: "GivenOptions"
+) -> "tuple[Callable[[AnalysisReport], str], str]":
     """Return the function that formats a line, and the header, empty if there is none."""
     from noisegate_cli.terminal import analysis_lines
     from noisegate_cli.terminal.json_data import build_analysis_data, to_json
 
     if json:
-        return lambda report: to_json(build_analysis_data(report)), ""
+        return lambda report: to_json(build_analysis_data(report, given)), ""
     if csv:
         return analysis_lines.format_csv_line, analysis_lines.format_csv_header()
     titles = analysis_lines.choose_columns(console().width)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from noisegate_cli.errors import OutputError, SettingsError
-from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.completion import (
     complete_files,
     complete_formats,
@@ -24,7 +23,12 @@ from noisegate_cli.terminal.console import (
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE, InterruptedWithMessage
 from noisegate_cli.terminal.key_option import BatchKeyOption, parse_key_option
 from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
-from noisegate_cli.terminal.options import DETECTOR_PANEL, OUTPUT_PANEL, add_gate_options
+from noisegate_cli.terminal.options import (
+    DETECTOR_PANEL,
+    OUTPUT_PANEL,
+    TypedSettings,
+    add_gate_options,
+)
 from noisegate_cli.terminal.shared_options import (
     ForceOption,
     FsyncOption,
@@ -94,7 +98,7 @@ class OutputGroup(OptionGroup):
         str | None,
         typer.Option(
             metavar="EXT",
-            help="Write the open stretches beside each output too: txt, csv, json, textgrid, "
+            help="Write the open stretches beside each output too: txt, csv, json, TextGrid, "
             "rttm, srt, edl or rpp.",
             autocompletion=complete_label_formats,
         ),
@@ -119,7 +123,7 @@ class DiscoveryGroup(OptionGroup):
         list[str] | None,
         typer.Option(
             metavar="GLOB",
-            help="No recordings that match, and nothing below folders that match.",
+            help="Skip matching recordings and everything in matching folders.",
             **DISCOVERY_PANEL,
         ),
     ] = None
@@ -233,7 +237,7 @@ class ExecutionGroup(OptionGroup):
 @add_gate_options("key_hz")
 @expand_option_groups
 def batch(
-    settings: GateSettings,
+    typed: TypedSettings,
     outputs: OutputGroup,
     rate: RateGroup,
     discovery: DiscoveryGroup,
@@ -288,7 +292,7 @@ def batch(
             )
         directory = Path()
     output = outputs.output or default_output_directory(directory)
-    key_path, settings = parse_key_option(key, settings)
+    key_path, settings = parse_key_option(key, typed.settings)
     if execution.cluster:
         directory, output = directory.absolute(), output.absolute()
         key_path = Path(key_path).absolute() if key_path else None

@@ -91,7 +91,11 @@ def build_batch_table(report: "BatchReport", width: int = 80) -> "Group":
         table.add_row("threshold", _format_shared_thresholds(report.thresholds))
     if report.done:
         table.add_row("closed", f"{100 * report.closed_share:.1f} % of the time")
-        reviews = ", ".join(f"{number} {reason}" for reason, number in report.review_counts.items())
+    if report.done or report.review_counts:
+        reviews = ", ".join(
+            f"{number} {'with ' * (reason == 'cut-offs')}{reason}"
+            for reason, number in report.review_counts.items()
+        )
         table.add_row("to review", reviews or "none")
     for reason, number in report.skip_reasons.items():
         table.add_row(

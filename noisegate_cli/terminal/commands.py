@@ -31,10 +31,32 @@ SavePresetOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE.toml",
-        help="Save the preset and the options given as a preset of your own.",
+        help="Also save the preset and the given options as a preset of your own.",
         rich_help_panel=ADVANCED_PANEL,
     ),
 ]
+
+
+class SingleValueCommand(TyperCommand):
+    """A command that refuses an option with two values, of which one would have no effect."""
+
+    def make_parser(self, ctx: Any) -> Any:
+        """Return the parser of Typer, which would use the last value."""
+        parser = super().make_parser(ctx)
+        parse = parser.parse_args
+
+        def parse_once(args: list[str]) -> Any:
+            values, rest, order = parse(args=args)
+            seen = set()
+            for parameter in order:
+                takes_one = not getattr(parameter, "is_flag", True) and not parameter.multiple
+                if takes_one and parameter.name in seen and not ctx.resilient_parsing:
+                    ctx.fail(f"give {parameter.opts[0]} only once")
+                seen.add(parameter.name)
+            return values, rest, order
+
+        parser.parse_args = parse_once  # type: ignore[method-assign]
+        return parser
 
 
 def build_command(name: str) -> TyperCommand:
@@ -43,6 +65,7 @@ def build_command(name: str) -> TyperCommand:
     function = report_failures_as_data(add_save_option(function))
     app = typer.Typer(add_completion=False)
     app.command(
+        cls=SingleValueCommand,
         epilog=f"Presets:\n\n{format_preset_table()}",
         context_settings={
             "auto_envvar_prefix": f"{ENV_PREFIX}_{name.upper()}",

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.memory import keep_freed_memory
 from noisegate_cli.terminal.completion import complete_formats
 from noisegate_cli.terminal.console import StandardOutputConflictError, print_data, print_summary
@@ -15,7 +14,7 @@ from noisegate_cli.terminal.gate_several import check_several, gate_several, pri
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
 from noisegate_cli.terminal.key_option import KeyOption, parse_key_option
 from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
-from noisegate_cli.terminal.options import OUTPUT_PANEL, add_gate_options
+from noisegate_cli.terminal.options import OUTPUT_PANEL, TypedSettings, add_gate_options
 from noisegate_cli.terminal.shared_options import (
     ForceOption,
     FsyncOption,
@@ -96,14 +95,14 @@ class OutputGroup(OptionGroup):
 @expand_option_groups
 def gate(
     *,
-    settings: GateSettings,
+    typed: TypedSettings,
     stretches: StretchGroup,
     rate: RateGroup,
     files: Annotated[
         list[str],
         typer.Argument(
             metavar="FILE…",
-            help="Recordings to gate, which are never changed; - is standard input.",
+            help="Recordings to gate (never modified); - reads standard input.",
         ),
     ],
     outputs: OutputGroup,
@@ -129,7 +128,7 @@ def gate(
 
     keep_freed_memory()
     files = expand_patterns(files)
-    key_file, settings = parse_key_option(inputs.key, settings)
+    key_file, settings = parse_key_option(inputs.key, typed.settings)
     output, residue = outputs.output, outputs.residue
     if json and "-" in (output, residue, *stretches.outputs):
         raise StandardOutputConflictError(
@@ -189,6 +188,6 @@ def gate(
         from noisegate_cli.terminal.summary import format_gate_summary
 
         picture = [f"picture    {quote_path(outputs.plot)}"] if outputs.plot else []
-        print_summary([*format_gate_summary(result), *picture])
+        print_summary([*format_gate_summary(result, typed.preset), *picture])
     if fails_on_cutoff and print_cut_sounds(result):
         raise typer.Exit(EXIT_FAILURE)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from noisegate_cli.batch.records import RecordingResult
     from noisegate_cli.gating.frames.histogram import LevelHistogram
     from noisegate_cli.gating.noise_profile import NoiseProfile
+    from noisegate_cli.terminal.advice import GivenOptions
 
 SCHEMA_VERSION = 1
 """Version of the schema: it rises when a field changes its meaning or disappears."""
@@ -43,8 +44,10 @@ def to_json(value: Any) -> str:
     return json.dumps(to_json_value(value, SIGNIFICANT_DIGITS), allow_nan=False)
 
 
-def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
-    """Return an analysis as JSON-compatible data."""
+def build_analysis_data(
+    report: "AnalysisReport", given: "GivenOptions | None" = None
+) -> dict[str, Any]:
+    """Return an analysis as JSON-compatible data; `given` are the options of the command."""
     info, levels, suggestion = report.info, report.levels, report.levels.suggestion
     threshold = suggestion.threshold
     return _build_head("analyze", "done", info.path) | {
@@ -86,7 +89,7 @@ def build_analysis_data(report: "AnalysisReport") -> dict[str, Any]:
         "settings": encode_settings_values(report.settings),
         "warnings": list(map(to_flags, report.warnings)),
         "advice": collect_advice(report),
-        "suggested_command": suggest_gate_command(report) or None,
+        "suggested_command": suggest_gate_command(report, given) or None,
     }
 
 

@@ -1,7 +1,9 @@
 """The option `--key` of `ngate gate` and `ngate batch`."""
 
+import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -9,10 +11,6 @@ from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.parsing import parse_key
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.options import DETECTOR_PANEL
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 KeyOption = Annotated[
     str | None,
@@ -39,7 +37,7 @@ BatchKeyOption = Annotated[
 
 def parse_key_option(
     text: str | None, settings: GateSettings
-) -> "tuple[str | Path | None, GateSettings]":
+) -> tuple[str | Path | None, GateSettings]:
     """Return the recording that is the key, if one is given, and the settings with its band."""
     if text is None:
         return None, settings
@@ -51,4 +49,9 @@ def parse_key_option(
         raise SettingsError(f"--key {text!r} names no file: give HZ-HZ, FILE or FILE:HZ-HZ")
     from noisegate_cli.files.output_naming import parse_path
 
+    is_number = re.fullmatch(r"[\d.]+ *(k?hz|k)?", file, re.IGNORECASE)
+    if is_number and not Path(file).exists():
+        raise SettingsError(
+            f"--key {text!r} is a single frequency: give a band such as 2000-8000, or a file"
+        )
     return parse_path(file), settings

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -116,7 +116,7 @@ GATE_OPTIONS: dict[str, Option] = {
         ("--lookahead",),
         "MS",
         ENVELOPE_PANEL,
-        "Be fully open this long before the sound.",
+        "Time to be fully open before the sound.",
     ),
     "attack_ms": Option(
         ("--attack",),
@@ -128,7 +128,7 @@ GATE_OPTIONS: dict[str, Option] = {
         ("--hold",),
         "MS",
         ENVELOPE_PANEL,
-        "Stay fully open this long after the sound.",
+        "Time to stay fully open after the sound.",
     ),
     "release_ms": Option(
         ("--release",),
@@ -194,6 +194,16 @@ GATE_OPTIONS: dict[str, Option] = {
 }
 
 
+class TypedSettings(NamedTuple):
+    """Settings of the gate that a command received."""
+
+    settings: GateSettings
+    preset: str
+    """Name or file of the preset, as typed."""
+    texts: Mapping[str, str | bool]
+    """The options given besides the preset, by the name of the setting."""
+
+
 PresetOption = Annotated[
     str,
     typer.Option(
@@ -211,7 +221,7 @@ PresetOption = Annotated[
 def add_gate_options(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that adds the gate options, except `without`, to a command.
 
-    The command receives the parsed options as one `settings` argument.
+    The command receives the parsed options as one argument, `typed`.
     """
     options = {name: option for name, option in GATE_OPTIONS.items() if name not in without}
     added = []
@@ -219,7 +229,7 @@ def add_gate_options(*without: str) -> Callable[[Callable[..., None]], Callable[
         typer_option = typer.Option(
             *option.flags,
             metavar=option.metavar or None,
-            help=option.help,
+            help=option.help.replace("[", r"\["),  # rich would take it for markup
             rich_help_panel=option.panel,
             show_default=option.default or False,
             autocompletion=None if option.is_switch else complete_setting(name),
@@ -234,11 +244,13 @@ def add_gate_options(*without: str) -> Callable[[Callable[..., None]], Callable[
     )
     added.insert(1, preset)
 
-    def build(**arguments: Any) -> GateSettings:
-        return choose_typed_preset(arguments).parse()
+    def build(**arguments: Any) -> TypedSettings:
+        texts = _collect_texts(arguments)
+        name = arguments["preset"]
+        return TypedSettings(choose_preset(name, texts).parse(), name, texts)
 
     def add(command: Callable[..., None]) -> Callable[..., None]:
-        command = replace_parameter(command, "settings", added, build)
+        command = replace_parameter(command, "typed", added, build)
         return order_by_panel(command, PANELS)
 
     return add
@@ -255,12 +267,17 @@ def _make_parameter(name: str, option: Any, is_switch: bool) -> inspect.Paramete
 
 def choose_typed_preset(arguments: Mapping[str, Any]) -> Preset:
     """Return the preset and the options that a command received; see `choose_preset`."""
+    return choose_preset(arguments["preset"], _collect_texts(arguments))
+
+
+def _collect_texts(arguments: Mapping[str, Any]) -> dict[str, str | bool]:
+    """Return the options that were given, by the name of the setting."""
     texts = {
         name: False if arguments.get(option.off_parameter) else arguments[option.parameter]
         for name, option in GATE_OPTIONS.items()
         if option.parameter in arguments
     }
-    return choose_preset(arguments["preset"], texts)
+    return {name: text for name, text in texts.items() if text is not None}
 
 
 def choose_preset(name: str, texts: Mapping[str, Any]) -> Preset:
@@ -274,5 +291,4 @@ def choose_preset(name: str, texts: Mapping[str, Any]) -> Preset:
     preset = load_preset(name)
     if preset.source:
         preset.parse()  # The message quotes the file.
-    given = {name: text for name, text in texts.items() if text is not None}
-    return preset.override(given)._replace(source="")
+    return preset.override(texts)._replace(source="")

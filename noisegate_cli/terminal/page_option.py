@@ -32,10 +32,10 @@ def build_command_words(
     from noisegate_cli.page.command import CommandWords
     from noisegate_cli.page.document import CONTROLS
     from noisegate_cli.terminal.options import GATE_OPTIONS
+    from noisegate_cli.terminal.shared_options import list_reading_options
     from noisegate_cli.text import quote_for_shell
 
-    files = [f"--raw={raw}"] if raw else []
-    files += [f"--track={track}"] if track else []
+    files = list_reading_options(raw, track)
     path = str(file)
     end = ["--", path] if path.startswith("-") and path != "-" else [path]
     flags = {name: GATE_OPTIONS[name].flags[0] for name in (*CONTROLS, "threshold", "adaptive")}

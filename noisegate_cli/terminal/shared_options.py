@@ -97,7 +97,9 @@ FsyncOption = Annotated[
 
 PlotOption = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="Draw a picture of it: FILE ends in .png, .pdf or .svg."),
+    typer.Option(
+        metavar="FILE", help="Save a picture of the result: FILE ends in .png, .pdf or .svg."
+    ),
 ]
 
 
@@ -109,6 +111,11 @@ RawOption = Annotated[
         rich_help_panel=ADVANCED_PANEL,
     ),
 ]
+
+
+def list_reading_options(raw: str | None, track: int | None) -> list[str]:
+    """Return the options with which a recording is read, as words of a command."""
+    return [*([f"--raw={raw}"] if raw else []), *([f"--track={track}"] if track else [])]
 
 
 def expand_patterns(files: Sequence[str]) -> list[str]:

@@ -99,7 +99,7 @@ class StretchGroup(OptionGroup):
         from noisegate_cli.api.excerpts import Excerpt
 
         if self.preview and self.duration:
-            raise SettingsError("--preview and --duration exclude each other: give one of them")
+            raise SettingsError("use either --preview or --duration, not both")
         start = parse_time("start", self.start) if self.start else None
         if self.preview:
             return Excerpt(start=start, duration=parse_time("preview", self.preview))

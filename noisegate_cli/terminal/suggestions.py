@@ -1,8 +1,9 @@
 """Messages for a wrong usage, with the option or command that was probably meant."""
 
 import re
+from pathlib import Path
 
-from noisegate_cli.text import suggest_nearest
+from noisegate_cli.text import quote_for_shell, suggest_nearest
 
 
 def describe_usage_error(error: Exception, message: str) -> str:
@@ -30,7 +31,26 @@ def describe_usage_error(error: Exception, message: str) -> str:
     elif match := re.match(r"No such command '(.*?)'", message):
         message = f"no such command {match[1]!r}"
         suggestion = suggest_nearest(match[1], getattr(command, "commands", ()))
+        if Path(match[1]).exists():
+            run = "batch" if Path(match[1]).is_dir() else "gate"
+            return f"{message}: did you mean `{quote_for_shell(['ngate', run, match[1]])}`?"
+    elif described := _describe_number_error(message):
+        return described
     return message + (suggestion or f": see {getattr(context, 'command_path', 'ngate')} --help")
+
+
+def _describe_number_error(message: str) -> str:
+    """Return the message for a value that is not a number, or out of its range; else empty."""
+    match = re.match(r"Invalid value for '(?:-\w' / ')?(--[\w-]+)'.*?: (.*)", message)
+    if match is None:
+        return ""
+    flag, detail = match.groups()
+    if wrong := re.match(r"(?P<value>'.*') is not a valid (?P<kind>int|float)", detail):
+        kind = "whole number" if wrong["kind"] == "int" else "number"
+        return f"{flag} {wrong['value']} is not a {kind}"
+    if wrong := re.match(r"(?P<value>\S+) is not in the range x>=(?P<least>\S+)", detail):
+        return f"{flag} {wrong['value']} must be {wrong['least']} or more"
+    return ""
 
 
 def _suggest(wrong: str, flags: dict[str, str]) -> str:

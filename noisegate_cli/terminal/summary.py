@@ -14,7 +14,14 @@ from noisegate_cli.terminal.recording_lines import (
     format_stretches,
     format_tracks,
 )
-from noisegate_cli.text import format_db, format_duration, format_level, format_time, quote_path
+from noisegate_cli.text import (
+    escape_unprintable,
+    format_db,
+    format_duration,
+    format_level,
+    format_time,
+    quote_path,
+)
 
 if TYPE_CHECKING:
     from noisegate_cli.api.gate_result import GateResult
@@ -22,11 +29,12 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.cutoffs import CutoffReport
 
 
-def format_gate_summary(result: "GateResult") -> list[str]:
-    """Return the lines that `ngate gate` prints as its summary."""
+def format_gate_summary(result: "GateResult", preset: str = "voice") -> list[str]:
+    """Return the lines that `ngate gate` prints as its summary, with a preset that is not voice."""
     speed = result.source.duration / max(result.seconds, 1e-9)
     openings = pluralize(result.statistics.openings, "opening")
     lines = [
+        *([] if preset.lower() == "voice" else [f"preset     {escape_unprintable(preset)}"]),
         _format_threshold(result),
         f"closed     {100 * result.statistics.closed_share:.1f} % of "
         f"{format_duration(result.source.duration)}, {openings} "
@@ -126,7 +134,9 @@ def _describe_subtype_change(source: "AudioInfo", output: "AudioInfo") -> str:
     mantissa = {"FLOAT": 24, "DOUBLE": 53}
     capacity = mantissa.get(output.subtype, output.bit_depth)
     is_exact = mantissa.get(source.subtype, source.bit_depth) <= capacity
-    if output.is_lossy or not is_exact or (source.dtype.kind == "f" and output.dtype.kind == "i"):
+    if output.is_lossy:
+        return f"{output.format} is lossy: the samples are not bit-identical"
+    if not is_exact or (source.dtype.kind == "f" and output.dtype.kind == "i"):
         return f"the input is {source.subtype}: the output cannot keep all bits"
     return ""
 
@@ -181,15 +191,24 @@ def _format_cutoffs(result: "GateResult") -> list[str]:
     """Return lines with the positions of cut-offs and with settings that avoid them."""
     cutoffs = result.cutoffs
     worst = [
-        f"{format_time(cutoff.time + result.offset_s)} ({cutoff.above_db:.0f} dB)"
-        for cutoff in cutoffs.worst
+        f"{format_time(cutoff.time + result.offset_s)} ({cutoff.above_db:.0f} dB"
+        f"{'' if number else ' above the pause'})"
+        for number, cutoff in enumerate(cutoffs.worst)
     ]
     ellipsis = ", …" if cutoffs.count > len(worst) else ""
-    hints = " or ".join(suggest_cutoff_remedies(result))
-    return [
-        f"cut-offs   {format_cutoff_counts(cutoffs)}: try {hints}",
-        f"           at {', '.join(worst)}{ellipsis}",
+    remedies = suggest_cutoff_remedies(result)
+    lines = [
+        f"{pluralize(number, kind)} truncated"
+        + (f": try {' or '.join(remedies[kind])}" if remedies[kind] else "")
+        for kind, number in (("decay", cutoffs.decays), ("attack", cutoffs.attacks))
+        if number
     ]
+    or_else = "or " if remedies["decay"] or remedies["attack"] else ""
+    lines += [
+        f"{or_else}try {' or '.join(remedies[''])}",
+        f"at {', '.join(worst)}{ellipsis}",
+    ]
+    return [f"{'' if number else 'cut-offs':<11}{line}" for number, line in enumerate(lines)]
 
 
 def format_sample_type(info: "AudioInfo") -> str:

@@ -9,7 +9,7 @@ from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.histogram import build_histogram
 from noisegate_cli.terminal.reasons import format_reason
 from noisegate_cli.terminal.recording_lines import format_track
-from noisegate_cli.terminal.summary import format_sample_type
+from noisegate_cli.terminal.summary import format_sample_type, pluralize
 from noisegate_cli.text import (
     format_db,
     format_duration,
@@ -176,15 +176,14 @@ def _build_suggestion_table(report: "AnalysisReport") -> "Table":
     table.add_row(
         "would close",
         f"{100 * levels.closed_share:.1f} % of the time, "
-        f"{levels.openings_per_minute:.0f} openings per minute"
+        f"{pluralize(round(levels.openings_per_minute), 'opening')} per minute"
         + (", with the given threshold" if levels.given_trial else ""),
     )
     if suggestion.threshold is not None:
         text = Text(format_level(suggestion.threshold), style="bold green")
-        text.append(
-            f", agrees with the automatic gate for {100 * (suggestion.agreement or 0):.0f} %",
-            style="none",
-        )
+        if suggestion.agreement is not None:
+            agreement = f"{100 * suggestion.agreement:.0f} % of the time"
+            text.append(f", agrees with the automatic gate for {agreement}", style="none")
         table.add_row("threshold", text)
     if suggestion.estimates_db:
         table.add_row("estimates", _format_estimates(suggestion.estimates_db))

@@ -156,10 +156,10 @@ def test_nothing_is_left_if_the_labels_cannot_be_written(tmp_path, write, monkey
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_labels_beside_the_output_have_its_whole_name(tmp_path, write):
+def test_labels_beside_the_output_have_its_name_and_the_usual_extension(tmp_path, write):
     source = write(loud_and_quiet())
-    result = gate_file(source, tmp_path / "out.flac", options=OutputOptions(labels=".TextGrid"))
-    assert result.labels == tmp_path / "out.flac.textgrid"
+    result = gate_file(source, tmp_path / "out.flac", options=OutputOptions(labels=".textgrid"))
+    assert result.labels == tmp_path / "out.TextGrid"
     assert result.labels.exists()
 
 

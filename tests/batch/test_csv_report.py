@@ -6,8 +6,8 @@ from threading import Thread
 
 import pytest
 
-from noisegate_cli import OutputError
-from noisegate_cli.batch.csv_report import HEADER, write_csv
+from noisegate_cli import GateSettings, OutputError
+from noisegate_cli.batch.csv_report import DECIMALS, HEADER, write_csv
 from noisegate_cli.batch.discovery import GlobPatterns
 from noisegate_cli.batch.manifest import MANIFEST_NAME
 from tests.batch.helpers import list_files, run
@@ -36,6 +36,34 @@ def test_the_report_includes_recordings_of_earlier_runs(tree, tmp_path):
     assert float(rows["a.wav"]["duration_s"]) == float(rows["deep/c.wav"]["duration_s"]) == 3
     assert float(rows["a.wav"]["closed_share"]) > 0.2
     assert "not a readable recording" in rows["bad.wav"]["status_reason"]
+
+
+def test_the_report_has_the_reasons_to_review_in_each_run(tree, tmp_path, write):
+    write(0.01 * loud_and_quiet(), "in/quiet.wav")
+    settings = GateSettings(threshold=0.1)
+    for status in ("done", "skipped"):
+        result, _ = run(tree, tmp_path / "out", settings=settings, csv_path=tmp_path / "report.csv")
+        rows = read_rows(tmp_path / "report.csv")
+        assert {row["status"] for row in rows.values()} == {status}
+        assert {name: row["review"] for name, row in rows.items() if row["review"]} == {
+            "quiet.wav": "all closed"
+        }
+        assert [candidate.name for candidate in result.review_candidates] == ["quiet.wav"]
+
+
+def test_an_output_that_was_changed_afterwards_is_not_reviewed_again(tree, tmp_path, write):
+    write(0.01 * loud_and_quiet(), "in/quiet.wav")
+    run(tree, tmp_path / "out", settings=GateSettings(threshold=0.1))
+    (tmp_path / "out" / "quiet.wav").write_bytes(b"edited")
+    report, _ = run(tree, tmp_path / "out", settings=GateSettings(threshold=0.1))
+    assert not report.review_counts
+
+
+def test_the_numbers_in_the_report_are_rounded(tree, tmp_path):
+    run(tree, tmp_path / "out", csv_path=tmp_path / "report.csv")
+    row = read_rows(tmp_path / "report.csv")["a.wav"]
+    for name, decimals in DECIMALS.items():
+        assert len(row[name].partition(".")[2]) <= decimals
 
 
 def test_a_report_replaces_an_earlier_report_and_leaves_no_other_file(tree, tmp_path):

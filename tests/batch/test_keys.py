@@ -85,9 +85,9 @@ def test_contradictions_are_refused_before_anything_is_gated(root):
         run(root, root / "no.wav")
     with pytest.raises(SettingsError, match="a key has other pauses"):
         run(root, root.with_name("keys"), settings=GateSettings(spectral="soft"))
-    with pytest.raises(SettingsError, match="key= and tracks= exclude each other"):
+    with pytest.raises(SettingsError, match="use either key= or tracks=, not both"):
         run(root, root.with_name("keys"), tracks=True)
-    with pytest.raises(SettingsError, match="a shared threshold exclude"):
+    with pytest.raises(SettingsError, match="use either key= or a shared threshold"):
         run(root, root.with_name("keys"), settings=GateSettings(), threshold_scope="tree")
     assert not root.with_name("out").exists()
 

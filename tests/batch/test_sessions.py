@@ -76,7 +76,7 @@ def test_the_manifest_and_the_report_tell_the_bleed(root, tmp_path):
 
 def test_sessions_of_exclusive_channels_are_refused(tmp_path):
     settings = GateSettings(channels="exclusive")
-    with pytest.raises(SettingsError, match="exclude each other"):
+    with pytest.raises(SettingsError, match="not both"):
         BatchConfig(root=tmp_path, output=tmp_path / "out", settings=settings, tracks=True)
 
 

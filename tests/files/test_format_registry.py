@@ -77,8 +77,9 @@ def test_libsndfile_and_ffmpeg_know_the_names_in_the_registry():
             assert file_format.name in sf.available_formats()
         if file_format.muxer:
             assert av.ContainerFormat(file_format.muxer, "w").name == file_format.muxer
-        assert bool(file_format.muxer) == bool(file_format.encoders)
-        for encoder in file_format.encoders.values():
+        encoders = {**file_format.encoders, **file_format.bit_rate_encoders}
+        assert bool(file_format.muxer) == bool(encoders)
+        for encoder in encoders.values():
             assert av.Codec(encoder, "w").name == encoder
     for demuxer in DEMUXERS:
         assert demuxer in av.ContainerFormat(demuxer, "r").name.split(",")

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from noisegate_cli import GateSettings, SettingsError, analyze_file, gate_file
+from noisegate_cli import AudioInfo, GateSettings, SettingsError, analyze_file, gate_file
 from noisegate_cli.files.pcm import convert_to_subtype, decode_pcm, encode_pcm
-from noisegate_cli.files.pipes import RAW_SUBTYPES, RawFormat
+from noisegate_cli.files.pipes import RAW_SUBTYPES, RawFormat, StreamEncoder
 from noisegate_cli.files.reader import probe
 from noisegate_cli.gating.settings import PRESETS
 from tests.conftest import GUITAR, SPEECH, as_type, loud_and_quiet, read, tone
@@ -118,6 +118,25 @@ def test_formats_that_cannot_be_streamed_can_be_piped(tmp_path):
     command = ["analyze", "-", "--json"]
     data = json.loads(run_piped(GUITAR.read_bytes(), *command))
     assert (data["file"], data["format"]) == ("-", "FLAC")
+
+
+def test_the_header_of_a_stream_is_written_with_the_first_samples():
+    class Sink(io.BytesIO):
+        writes = ()
+
+        def write(self, octets):
+            self.writes = (*self.writes, len(octets))
+            return super().write(octets)
+
+    info = AudioInfo(Path("-"), 16000, 1, 30, "WAV", "PCM_16", "FILE")
+    sink = Sink()
+    encoder = StreamEncoder(sink, info)
+    for samples in (0, 10, 20):
+        encoder.write(np.zeros((samples, 1), np.int16))
+    encoder.close()
+    header_size = len(sink.getvalue()) - 60
+    assert header_size >= 44
+    assert sink.writes == (header_size + 20, 40)
 
 
 def test_standard_output_has_the_chunks_and_the_length_of_a_file(tmp_path):

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 from noisegate_cli import GateSettings, OutputError, OutputOptions, SettingsError, gate_file
 from noisegate_cli.files.rate_control import RATE_LIMITS, parse_bit_rate
@@ -48,6 +49,18 @@ def test_an_output_has_about_the_given_bit_rate(tmp_path, noise, subtype):
         assert 8 * out.stat().st_size == pytest.approx(bit_rate, rel=0.4)
 
 
+@pytest.mark.parametrize("rate_kbps", [64, 96, 128])
+def test_an_mp3_has_the_given_bit_rate_also_where_it_is_silent(tmp_path, write, rate_kbps):
+    sound = np.random.default_rng(0).normal(0, 0.2, (10, 44100, 1))
+    sound[::2] = 0
+    source, out = write(sound.reshape(-1, 1), rate=44100), tmp_path / "out.mp3"
+    gate_file(source, out, AT_003, options=OutputOptions(bit_rate=f"{rate_kbps}k"))
+    assert 8 * out.stat().st_size / 10 == pytest.approx(1000 * rate_kbps, rel=0.02)
+    assert sf.info(out).frames == 441000
+    again = gate_file(out, settings=AT_003).output.path
+    assert 8 * again.stat().st_size / 10 == pytest.approx(1000 * rate_kbps, rel=0.02)
+
+
 @pytest.mark.parametrize("subtype", EXTENSIONS)
 def test_a_bit_rate_that_the_codec_does_not_have_is_refused(tmp_path, noise, subtype):
     out = tmp_path / f"out.{EXTENSIONS[subtype]}"
@@ -74,7 +87,7 @@ def test_the_command_line_refuses_what_does_not_fit_in_one_line(tmp_path, noise,
         (["-o", "out.opus", "--quality", "5"], "OPUS in OGG has no quality scale: give --bitrate"),
         (["-o", "out.mp3", "--quality", "10"], "give --quality 0 to 9 (0 is the best)"),
         (["-o", "out.mp3", "--bitrate", "fast"], "bit rate 'fast' is not a bit rate"),
-        (["--bitrate", "96k", "--quality", "5"], "--bitrate and --quality exclude each other"),
+        (["--bitrate", "96k", "--quality", "5"], "use either --bitrate or --quality, not both"),
     ):
         out = [str(tmp_path / a) if a.startswith("out") else a for a in arguments]
         assert run(["gate", str(noise), "-t", "0.03", *out]) in (1, 2)

@@ -7,7 +7,14 @@ import av
 import numpy as np
 import pytest
 
-from noisegate_cli import AudioError, GateSettings, OutputError, analyze_file, gate_file
+from noisegate_cli import (
+    AudioError,
+    GateSettings,
+    OutputError,
+    analyze_file,
+    gate_file,
+    write_labels,
+)
 from noisegate_cli.files.reader import AudioReader, probe
 from noisegate_cli.terminal.cli import run
 from tests.zoo import sound
@@ -18,14 +25,23 @@ SUBTITLE = b"Hello, world"
 FONT = b"the bytes of a font"
 
 
-def write_film(path, codec="flac", picture="mpeg4", start=0.0, seconds=1.0, tracks=None, extras=()):
+def write_film(
+    path,
+    codec="flac",
+    picture="mpeg4",
+    start=0.0,
+    seconds=1.0,
+    tracks=None,
+    extras=(),
+    frame_rate=Fraction(25),
+):
     """Write a film with noise as the picture; `tracks` are the gains of its audio tracks."""
     rng = np.random.default_rng(0)
     sample_format = {"aac": "fltp", "libopus": "flt"}.get(codec, "s16")
     dtype, scale = (np.int16, 2**15) if sample_format == "s16" else (np.float32, 1)
     with av.open(str(path), "w") as film:
         film.metadata["title"] = "Film"
-        video = film.add_stream(picture, rate=25)
+        video = film.add_stream(picture, rate=frame_rate)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         video.codec_context.sample_aspect_ratio = Fraction(4, 3)
         if picture == "mpeg4":
@@ -58,7 +74,7 @@ def write_film(path, codec="flac", picture="mpeg4", start=0.0, seconds=1.0, trac
         for n in range(round(25 * seconds)):
             image = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
             frame = av.VideoFrame.from_ndarray(image, "rgb24").reformat(format="yuv420p")
-            frame.pts, frame.time_base = n, Fraction(1, 25)
+            frame.pts, frame.time_base = n, 1 / frame_rate
             packets += video.encode(frame)
         packets += video.encode(None)
         for gain, stream in audio:
@@ -214,6 +230,18 @@ def test_an_audio_file_from_a_video_has_the_audio_only_and_tells_the_delay(tmp_p
     (warning,) = result.warnings
     assert "starts 0.500 s after the picture" in warning
     assert gate_file(source, settings=AT_003).warnings == ()
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mkv"])
+def test_an_edit_decision_list_has_the_frame_rate_of_the_film(tmp_path, extension):
+    rate = Fraction(30000, 1001)
+    source = write_film(tmp_path / f"in.{extension}", "aac", seconds=2.0, frame_rate=rate)
+    result = gate_file(source, settings=AT_003, labels=tmp_path / "gate.edl")
+    analyze_file(source, AT_003, labels=tmp_path / "analyze.edl")
+    write_labels(tmp_path / "result.edl", result, source)
+    for name in ("gate", "analyze", "result"):
+        text = (tmp_path / f"{name}.edl").read_text()
+        assert "* FRAME RATE: 30000/1001\n" in text
 
 
 def test_an_excerpt_of_a_video_has_the_audio_only(tmp_path, capsys):

@@ -107,6 +107,16 @@ def test_a_truncated_attack_is_reported_with_its_time():
     assert cutoffs.worst[0].time == pytest.approx(0.85, abs=0.1)
 
 
+@pytest.mark.parametrize(("gap_frames", "count"), [(3, 0), (10, 0), (40, 1)])
+def test_a_gap_that_is_too_short_for_the_fades_cuts_nothing(gap_frames, count):
+    levels, mask = from_db(np.full((800, 1), -70.0)), np.zeros((800, 1), np.bool_)
+    levels[200:400], levels[400:410] = from_db(-10), from_db(-30)
+    mask[200:400] = mask[400 + gap_frames : 420 + gap_frames] = True
+    audit = CutoffAudit(SETTINGS.timing(RATE), RATE)
+    audit.process(levels, mask, last=True)
+    assert audit.report.count == count
+
+
 def test_inaudible_decays_are_not_cutoffs():
     quiet = 0.003 * burst(decay_db_per_s=60)
     assert find_cutoffs(quiet, from_db(-80)).count == 0

@@ -173,6 +173,7 @@ def test_a_wanted_cut_is_not_reported_as_a_fault_of_the_gate():
             r"keep \(2, 1\) is not a stretch: give two times in seconds, 0 or more",
         ),
         ({"cut": [(-1, 1)]}, r"cut \(-1, 1\) is not a stretch"),
+        ({"keep": "0:01-0:02"}, "keep '0:01-0:02' is not a list of stretches"),
         ({"keep": [1, 2]}, r"keep \[1, 2\] is not a list of stretches"),
         ({"cut": ["ab"]}, r"cut \('a', 'b'\) is not a stretch: give \(from, to\) in seconds"),
         ({"segments": [1.0, 2.0, 3.0]}, r"segments shaped \(3,\) are not stretches"),

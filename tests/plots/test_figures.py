@@ -96,7 +96,7 @@ def test_the_share_of_columns_adds_up_to_the_open_time(speech):
 def test_an_analysis_shows_waveform_levels_scores_and_spectrogram(speech):
     figure = draw_analysis(speech, "name.wav", suggested_db=-32.0)
     closed = 100 * speech.report.statistics.closed_share
-    waveform = find_panel(figure, f"waveform, gate closed in {closed:.1f} %")
+    waveform = find_panel(figure, f"waveform, gate closed {closed:.1f} %")
     np.testing.assert_allclose(closed_spans(waveform), speech.closed_seconds, atol=1e-6)
     levels = find_panel(figure, "frame level (RMS)")
     assert levels.get_ylabel() == "dBFS"

@@ -81,7 +81,7 @@ def test_an_empty_folder_prints_a_message(tmp_path, capsys):
     [
         (["--json", "--csv"], "--json and --csv both"),
         ([str(SPEECH), "--plot", "out.png"], "--plot requires a single recording"),
-        (["--csv", "--plot", "out.png"], "--plot and --csv"),
+        (["--csv", "--plot", "out.png"], "use either --plot or --csv, not both"),
     ],
 )
 def test_options_that_exclude_each_other_are_refused(capsys, arguments, message):
@@ -92,8 +92,19 @@ def test_options_that_exclude_each_other_are_refused(capsys, arguments, message)
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
 def test_lines_leave_room_for_the_name(width):
     header = format_header(choose_columns(width))
-    assert len(header) - len("recording") + 32 <= max(width, 32 + 16)
+    assert len(header) - len("recording") + 32 <= max(width, 32 + 17)
     assert {"closed", "-t"} <= set(header.split())
+
+
+def test_the_columns_of_all_lines_are_aligned_and_levels_have_a_unit(tmp_path, write, capsys):
+    for name, gain in (("a.wav", 1), ("b.wav", 0.0005)):
+        write(gain * loud_and_quiet(), name, subtype="FLOAT")
+    assert run(["analyze", str(tmp_path), "-t", "auto:otsu"]) == 0
+    header, *lines = capsys.readouterr().out.splitlines()
+    place = header.index("recording")
+    assert all(line[place - 1 : place + 1] == " '" for line in lines)
+    assert len(lines) == 2
+    assert "noise dB signal dB" in " ".join(header.split())
 
 
 def analyze(*arguments, **environment):

@@ -51,7 +51,7 @@ def complete(monkeypatch, capsys):
         ("ngate gate --nonfinite ", ["refuse", "zero"]),
         ("ngate gate --format fl", ["flac"]),
         ("ngate batch --format ", [name.removeprefix(".") for name in WRITABLE_EXTENSIONS]),
-        ("ngate batch --labels te", ["textgrid"]),
+        ("ngate batch --labels Te", ["TextGrid"]),
         ("ngate gate --subtype PCM_1", ["PCM_16"]),
         ("ngate gate --range ", ["mute", "30", "24"]),
         ("ngate gate --hold 3", ["30", "300"]),

@@ -122,3 +122,10 @@ def test_analyze_suggests_a_command_with_the_ratio_that_runs(folder, capsys):
     command = json.loads(capsys.readouterr().out)["suggested_command"]
     assert "--ratio=3" in command
     assert " -t " in command
+
+
+@pytest.mark.parametrize("text", ["2000", "2 kHz", "2.5k"])
+def test_a_single_frequency_is_not_taken_as_the_name_of_a_file(capsys, text):
+    assert run(["gate", "x.wav", "--key", text]) == 2
+    expected = f"--key {text!r} is a single frequency: give a band such as 2000-8000, or a file"
+    assert capsys.readouterr().err == f"ngate: {expected}\n"

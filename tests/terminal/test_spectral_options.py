@@ -117,7 +117,7 @@ def test_the_suggested_command_has_the_spectral_options():
     assert "--range" not in command
     hard = GateSettings.preset("hard", spectral="mask")
     command = suggest_gate_command(analyze_file(NOISY_SPEECH, hard))
-    assert command.startswith("ngate gate --preset=hard --spectral")
+    assert command.startswith("ngate gate -p hard --spectral")
 
 
 def test_a_batch_gives_the_same_spectral_output_as_one_file(tmp_path, write, capsys, hiss):

@@ -72,9 +72,9 @@ def test_a_preview_and_a_comparison_are_written(folder, capsys):
         (
             ["--labels", "a.doc"],
             1,
-            "end the name in one of .txt .csv .json .textgrid .rttm .srt",
+            "end the name in one of .txt .csv .json .TextGrid .rttm .srt",
         ),
-        (["--apply", "a.rpp"], 1, "give a file that ends in one of .txt .csv .json .textgrid"),
+        (["--apply", "a.rpp"], 1, "give a file that ends in one of .txt .csv .json .TextGrid"),
         (["--apply", "none.txt"], 1, "'none.txt' can't be read: No such file or directory"),
         (["--apply", "bad.txt"], 1, "'bad.txt', line 2: 'x' is not a time in seconds"),
         (["--apply", "left.txt"], 2, "channel 2, and the gate has 1: give --channels separate"),
@@ -86,7 +86,7 @@ def test_a_preview_and_a_comparison_are_written(folder, capsys):
             2,
             "preview 'soon' is not a time: give seconds, or minutes as in 1:20",
         ),
-        (["--preview", "3", "--duration", "3"], 2, "--preview and --duration exclude each other"),
+        (["--preview", "3", "--duration", "3"], 2, "use either --preview or --duration, not both"),
         (["--start", "4"], 1, "before the excerpt starts at 0:04.00"),
         (["--ab", "out.wav"], 1, "'out.wav' is already the output: give the comparison another"),
         (["--ab", "in.wav", "-f"], 1, "'in.wav' is the input, which is never overwritten"),
@@ -107,8 +107,17 @@ def test_wrong_use_gives_one_line_and_leaves_no_file(folder, capsys, options, st
 
 
 def test_labels_of_several_recordings_are_refused(folder, capsys):
-    assert run(["analyze", "in.wav", "in.wav", "--labels", "a.txt"]) == 2
-    assert "--labels requires a single recording" in capsys.readouterr().err
+    for names in (["in.wav", "in.wav"], ["."]):
+        assert run(["analyze", *names, "--labels", "a.txt"]) == 2
+        message = "--labels requires a single recording: ngate batch DIR --labels EXT writes labels"
+        assert message in capsys.readouterr().err
+
+
+def test_a_label_file_without_a_name_gets_a_hint(folder, capsys):
+    assert run(["analyze", "in.wav", "--labels", "TextGrid"]) == 1
+    err = capsys.readouterr().err
+    assert "'TextGrid' has no known extension for labels: give the name of a file, such as" in err
+    assert err.endswith("labels.TextGrid\n")
 
 
 def test_a_batch_writes_labels_beside_its_outputs(folder, capsys, write):
@@ -118,8 +127,14 @@ def test_a_batch_writes_labels_beside_its_outputs(folder, capsys, write):
     assert run([*arguments, "--labels", "srt"]) == 0
     for name in ("a.wav", "a.flac"):
         assert len(read_label_file(folder / "rec-gated" / "day" / f"{name}.srt")) == 2
+    # Their names do not depend on the other recordings unless they would be the same.
+    (folder / "rec" / "day" / "a.flac").unlink()
+    write(loud_and_quiet(), "rec/night/b.c.wav")
+    assert run([*arguments, "--labels", "textgrid", "-f"]) == 0
+    for name in ("day/a.TextGrid", "night/b.c.TextGrid"):
+        assert len(read_label_file(folder / "rec-gated" / name)) == 2
     # Other labels are other settings.
     assert run([*arguments, "--labels", "txt"]) == 0
-    assert len(read_label_file(folder / "rec-gated" / "day" / "a.wav.txt")) == 2
+    assert len(read_label_file(folder / "rec-gated" / "day" / "a.txt")) == 2
     assert run([*arguments, "--labels", "doc"]) == 1
     assert "labels 'doc' can't be written: give one of txt csv json" in capsys.readouterr().err

@@ -20,6 +20,10 @@ KEYS = [option.key for option in GATE_OPTIONS.values()]
         (["--verson"], "no such option --verson: did you mean --version?"),
         (["batch", "--dryrun"], "no such option --dryrun: did you mean --dry-run?"),
         (["analyze", "x", "--thresh", "1"], "did you mean --threshold?"),
+        (
+            ["gate", "x", "--labels", "a.txt", "--labels", "a.csv"],
+            "give --labels only once: see ngate gate --help",
+        ),
         (["analyze", "x", "--debugg"], "no such option --debugg: see ngate analyze --help"),
     ],
 )
@@ -29,6 +33,29 @@ def test_usage_errors_suggest_the_nearest_word(capsys, typed, meant):
     assert out == ""
     assert err.count("\n") == 1
     assert err.rstrip("\n").endswith(meant)
+
+
+def test_a_file_in_place_of_a_command_suggests_to_gate_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my ep1.wav").touch()
+    assert run(["my ep1.wav"]) == 2
+    message = "no such command 'my ep1.wav': did you mean `ngate gate 'my ep1.wav'`?"
+    assert capsys.readouterr().err == f"ngate: {message}\n"
+    assert run([str(tmp_path)]) == 2
+    assert f"did you mean `ngate batch {tmp_path}`?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gate", "x", "--track", "Lav"], "--track 'Lav' is not a whole number"),
+        (["gate", "x", "--quality", "good"], "--quality 'good' is not a number"),
+        (["batch", ".", "-j", "0"], "--jobs 0 must be 1 or more"),
+    ],
+)
+def test_a_wrong_number_is_one_line(capsys, arguments, message):
+    assert run(arguments) == 2
+    assert capsys.readouterr().err == f"ngate: {message}\n"
 
 
 @given(word=st.sampled_from(KEYS), data=st.data())

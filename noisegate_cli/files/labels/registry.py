@@ -23,14 +23,14 @@ LABEL_FORMATS: Mapping[str, LabelFormat] = MappingProxyType(
         ".txt": audacity.FORMAT,
         ".csv": csv_table.FORMAT,
         ".json": json_object.FORMAT,
-        ".textgrid": textgrid.FORMAT,
+        ".TextGrid": textgrid.FORMAT,
         ".rttm": rttm.FORMAT,
         ".srt": srt.FORMAT,
         ".edl": edl.FORMAT,
         ".rpp": reaper.FORMAT,
     }
 )
-"""Formats by ending, in lower case."""
+"""Formats by ending, in its usual case; other cases are accepted too."""
 
 
 def find_label_format(path: PurePath) -> LabelFormat:
@@ -41,13 +41,21 @@ def find_label_format(path: PurePath) -> LabelFormat:
     LabelsError
         If no format has this ending; the message lists the endings.
     """
-    label_format = LABEL_FORMATS.get(path.suffix.lower())
-    if label_format is None:
-        raise LabelsError(
-            f"{quote_path(path)} has no known extension for labels: end the name in one of "
-            f"{' '.join(LABEL_FORMATS)}"
+    ending = _find_ending(path.suffix)
+    if ending is None:
+        bare = _find_ending(f".{path.name}")
+        hint = (
+            f"give the name of a file, such as labels{bare}"
+            if bare
+            else f"end the name in one of {' '.join(LABEL_FORMATS)}"
         )
-    return label_format
+        raise LabelsError(f"{quote_path(path)} has no known extension for labels: {hint}")
+    return LABEL_FORMATS[ending]
+
+
+def _find_ending(text: str) -> str | None:
+    """Return the ending that equals `text` apart from the case, as `LABEL_FORMATS` has it."""
+    return next((ending for ending in LABEL_FORMATS if ending.lower() == text.lower()), None)
 
 
 def find_reader(path: PurePath) -> Read:
@@ -69,15 +77,15 @@ def find_reader(path: PurePath) -> Read:
 
 
 def check_label_extension(extension: str) -> str:
-    """Return an extension without its dot.
+    """Return an extension in its usual case, without its dot.
 
     Raises
     ------
     LabelsError
         If there is no such format; the message lists the extensions.
     """
-    name = extension.lower().removeprefix(".")
-    if f".{name}" not in LABEL_FORMATS:
+    ending = _find_ending(f".{extension.removeprefix('.')}")
+    if ending is None:
         extensions = " ".join(ending.removeprefix(".") for ending in LABEL_FORMATS)
         raise LabelsError(f"labels {extension!r} can't be written: give one of {extensions}")
-    return name
+    return ending.removeprefix(".")

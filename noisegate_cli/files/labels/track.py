@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
 from noisegate_cli.errors import LabelsError
@@ -59,6 +60,8 @@ class LabelTrack:
     """Moments in order of their time."""
     envelopes: tuple[Envelope, ...] = ()
     """Gain curve of all channels, or of each channel."""
+    frame_rate: Fraction | None = None
+    """Frames per second of the picture; None without a picture."""
 
     @property
     def name(self) -> str:

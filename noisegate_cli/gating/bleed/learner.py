@@ -152,7 +152,7 @@ def check_exclusion(settings: GateSettings, channels: int, has_references: bool)
     if settings.channels != "exclusive":
         return
     if has_references:
-        raise SettingsError("against= and channels='exclusive' exclude each other: omit one")
+        raise SettingsError("use either against= or channels='exclusive', not both")
     if channels < 2:
         raise SignalError("channels='exclusive' needs two channels or more, and it has one")
 

@@ -5,6 +5,8 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
+from fractions import Fraction
 
 import opentimelineio
 import pytest
@@ -92,7 +94,7 @@ def test_a_file_gives_back_the_stretches_that_were_written(ending, track):
 def test_praatio_reads_the_textgrid(tmp_path):
     for track, names in ((TRACK, ("open", "cut-offs")), (STEREO, ("open 1", "open 2"))):
         path = tmp_path / "a.TextGrid"
-        path.write_text(write(track, ".textgrid"))
+        path.write_text(write(track, ".TextGrid"))
         grid = praat.openTextgrid(str(path), includeEmptyIntervals=True, reportingMode="error")
         assert grid.tierNames == names
         assert grid.maxTimestamp == track.duration
@@ -101,7 +103,7 @@ def test_praatio_reads_the_textgrid(tmp_path):
             entries = [entry for entry in grid.getTier(name).entries if entry.label]
             assert [entry[:2] for entry in entries] == [s[:2] for s in stretches], channel
     grid = praat.openTextgrid(str(tmp_path / "a.TextGrid"), includeEmptyIntervals=False)
-    path.write_text(write(TRACK, ".textgrid"))
+    path.write_text(write(TRACK, ".TextGrid"))
     grid = praat.openTextgrid(str(path), includeEmptyIntervals=False)
     assert [tuple(point) for point in grid.getTier("cut-offs").entries] == [
         (1.75, "cut-off decay"),
@@ -150,6 +152,27 @@ def test_opentimelineio_reads_the_edit_decision_list():
         "cut-off decay",
         "cut-off attack",
     ]
+
+
+@pytest.mark.parametrize(
+    ("rate", "frames_per_s"),
+    [(Fraction(30000, 1001), 30), (Fraction(24000, 1001), 24), (Fraction(50), 50)],
+)
+def test_an_edit_decision_list_has_the_frames_of_the_film(rate, frames_per_s):
+    film = replace(TRACK, stretches=(Stretch(600.0, 3600.0),), duration=4000.0, frame_rate=rate)
+    text = write(film, ".edl")
+    assert "FCM: NON-DROP FRAME\n" in text
+    timeline = opentimelineio.adapters.read_from_string(text, "cmx_3600", rate=frames_per_s)
+    (clip,) = timeline.find_clips()
+    first = clip.source_range.start_time.to_frames()
+    end = first + clip.source_range.duration.to_frames()
+    # The number of each frame in the film, rounded outwards.
+    assert (first, end) == (math.floor(600 * rate), math.ceil(3600 * rate))
+    ((start, end, _),) = read(text, ".edl")
+    assert start == pytest.approx(600, abs=float(1 / rate))
+    assert end == pytest.approx(3600, abs=float(1 / rate))
+    assert start <= 600
+    assert end >= 3600
 
 
 def test_an_edit_decision_list_of_two_channels_has_two_audio_tracks():
@@ -240,7 +263,7 @@ def test_json_may_be_a_list_of_pairs():
     assert read("[[1, 2.5], [3, 4]]", ".json") == [Stretch(1.0, 2.5), Stretch(3.0, 4.0)]
 
 
-GRID = write(TRACK, ".textgrid")
+GRID = write(TRACK, ".TextGrid")
 MALFORMED = [
     (".txt", "0\t1\topen\nabc\t2\topen\n", "line 2: 'abc' is not a time in seconds"),
     (".txt", "0\t1\n\n1.5 2.5 open\n", "line 3: it must be START, tab, END, tab, TEXT"),
@@ -257,10 +280,10 @@ MALFORMED = [
     (".json", '[{"start": 1, "end": 2, "channel": 0}]', "segment 1: channel 0 must be a number"),
     (".json", "[[1, NaN]]", "NaN is not a time in seconds"),
     (".json", "[" * 100_000, "it is nested too deeply"),
-    (".textgrid", "hello\n", "line 2: the end is not a text in quotes"),
-    (".textgrid", GRID.replace("size = 6", "size = 9"), ': "TextTier" is not a number'),
-    (".textgrid", GRID[:-40], "is not"),
-    (".textgrid", '"ooTextFile"\n"Sound"\n', "line 1: it is not a TextGrid"),
+    (".TextGrid", "hello\n", "line 2: the end is not a text in quotes"),
+    (".TextGrid", GRID.replace("size = 6", "size = 9"), ': "TextTier" is not a number'),
+    (".TextGrid", GRID[:-40], "is not"),
+    (".TextGrid", '"ooTextFile"\n"Sound"\n', "line 1: it is not a TextGrid"),
     (".rttm", "SPEAKER a 1 0.5\n", "line 1: it has 4 fields, but a line of RTTM has 9 or 10"),
     (".rttm", "SPEAKER a 1 0 x <NA> <NA> a <NA>\n", "line 1: 'x' is not a time in seconds"),
     (".srt", "1\n00:00:01 --> 00:00:02\nopen\n", "line 2: '00:00:01 --> 00:00:02' must be like"),
