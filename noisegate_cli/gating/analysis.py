@@ -121,7 +121,9 @@ class Analyzer(BlockProcessor[Samples, None]):
 
             check_exclusion(settings, channels, has_others)
             self._bleed_learner = BleedLearner(settings, sample_rate, channels)
-            self._band_learner = SignalModelLearner(settings, sample_rate, channels, samples)
+            self._band_learner = SignalModelLearner(
+                settings, sample_rate, channels, samples, learns_models=learns
+            )
         if learns:
             self._model_learner = self._band_learner = self._band_learner or SignalModelLearner(
                 settings, sample_rate, heard_channels, samples

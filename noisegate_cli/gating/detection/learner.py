@@ -49,6 +49,9 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         Number of channels of the blocks.
     samples
         Expected length of the recording in samples, 0 if unknown.
+    learns_models
+        Whether `models` will be called; otherwise only the subsample is used, and voices are not
+        tracked.
     """
 
     def __init__(
@@ -57,11 +60,12 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         sample_rate: int,
         channels: int = 1,
         samples: int = 0,
+        learns_models: bool = True,
     ) -> None:
         self._extractor = BandLevelExtractor(settings, sample_rate, channels)
         self._voices = (
             _create_voice_tracker(settings, sample_rate, channels, self._extractor.linked)
-            if settings.closes_on_events
+            if learns_models and settings.closes_on_events
             else None
         )
         self._batches = self._extractor.powers.create_batcher()

@@ -1,9 +1,11 @@
 """Measure how much frames resemble a voiced sound: periodic at the pitch of a voice."""
 
 import math
+from collections import deque
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
@@ -50,23 +52,19 @@ STEADY_RESIDUE = 0.1
 """Share of the power of steady tones that may remain after their subtraction. It limits what the
 rest of hum resembles."""
 
-BATCH_FRAMES, MAX_PRODUCT = 128, 1 << 18
-"""Number of frames whose powers are computed at once, and of multiplications in a product of
-matrices. With more, OpenBLAS starts threads, which take several times as long for such narrow
-matrices."""
-
-LEVEL_RATE_HZ = 8000.0
-"""Rate of the samples from which the level is computed; the others are skipped."""
+BATCH_FRAMES, MAX_PRODUCT = 256, 1 << 18
+"""Number of frames in a batch, a multiple of `STEADY_FRAMES`, and of multiplications in a product.
+With more, OpenBLAS starts threads, which take several times as long for such narrow matrices."""
 
 LAGS_PER_S = 6000.0
 """Resolution of the lags at which the autocorrelation is computed."""
 
 
 Powers = NDArray[np.float32]
-"""Powers of bins, shaped (frames, channels, bins)."""
+"""Powers of bins, shaped (channels, frames, bins)."""
 
 FrameValues = NDArray[np.float32]
-"""One value per frame, shaped (frames, channels)."""
+"""One value per frame, shaped (frames, channels) in results, else (channels, frames)."""
 
 
 class Voicing(NamedTuple):
@@ -121,121 +119,118 @@ class VoicingDetector(BlockProcessor[Samples, Voicing]):
         self._hop = max(1, round(VOICING_HOP_MS / 1000 * rate))
         self.hop_length = self._hop * self._factor
         """Distance of the frames in samples."""
-        self._lowpass = _design_lowpass(self._factor, sample_rate)
-        margin = self._lowpass.size
-        self._batches = FrameBatcher(
-            self._length * self._factor, self.hop_length, margin, frames=BATCH_FRAMES
-        )
-        # Zeros behind the frame prevent that its end is correlated with its beginning.
-        needed = self._length + math.ceil(rate / MIN_PITCH_HZ)
-        transform_length = 1 << (needed - 1).bit_length()
-        self._transform, self._cosines = _compute_matrices(self._length, transform_length, rate)
-        self._held: list[Powers] = []
-        self._held_levels: list[FrameValues] = []
-        self._minima: list[NDArray[np.float32]] = []
-        self._last_shape: Powers | None = None
-        self._level_stride = max(1, int(sample_rate / LEVEL_RATE_HZ))
+        self._lowpass, delay = _design_lowpass(self._factor, sample_rate)
+        length = self._length * self._factor
+        # The last product of the low-pass may extend so far beyond the last frame.
+        margin = 3 * self._factor * self._lowpass.shape[1]
+        self._batches = FrameBatcher(length, self.hop_length, margin, frames=BATCH_FRAMES)
+        self._level_start = length // 2 + delay - self.hop_length // 2
+        self._waves, self._cosines = _compute_matrices(self._length, rate)
+        self._held: deque[tuple[Powers, FrameValues, Powers]] = deque()
+        self._past_minima = np.zeros((channels, 0, len(self._cosines)), np.float32)
+        self._last_shapes: Powers | None = None
         self._empty = np.zeros((0, channels), np.float32)
 
     def process(self, block: Samples, last: bool = False) -> Voicing:
-        """Return the features of the frames that `block` completes, with a delay of 2.5 s."""
+        """Return the features of the frames that `block` completes, with a delay of some seconds.
+
+        All frames of a batch are computed at once, whatever the size of the blocks.
+        """
+        measured = []
         for _, frames, samples in self._batches.process(block, last):
-            powers = self._compute_powers(frames, samples)
-            levels = self._compute_levels(frames, samples)
-            for start in range(0, frames, STEADY_FRAMES):
-                self._held.append(powers[start : start + STEADY_FRAMES])
-                self._held_levels.append(levels[start : start + STEADY_FRAMES])
-                self._minima.append(self._held[-1].min(axis=0))
-        count = len(self._held) if last else max(0, len(self._held) - STEADY_PARTS + 1)
-        if not count:
+            powers, levels = self._compute_powers(frames, samples)
+            self._held.append((powers, levels, _find_minima(powers)))
+            # The next batch says how long a tone is constant.
+            if len(self._held) > 1:
+                measured.append(self._measure())
+        while last and self._held:
+            measured.append(self._measure())
+        if not measured:
             return Voicing(*[self._empty] * len(Voicing._fields))
-        steady = self._pop_steady(count)
-        held, self._held = self._held[:count], self._held[count:]
-        levels = np.concatenate(self._held_levels[:count])
-        self._held_levels = self._held_levels[count:]
-        lengths = [len(powers) for powers in held]
-        return self._measure(np.concatenate(held), np.repeat(steady, lengths, axis=0), levels)
+        return Voicing(*(np.concatenate(parts, axis=1).T for parts in zip(*measured, strict=True)))
 
     # Very large float samples may overflow; then no frame is voiced.
     @np.errstate(over="ignore", invalid="ignore")
-    def _compute_powers(self, frames: int, samples: Samples) -> Powers:
-        """Return the powers of the voiced band, shaped (frames, channels, bins)."""
+    def _compute_powers(self, frames: int, samples: Samples) -> tuple[Powers, FrameValues]:
+        """Return the powers of the voiced band, and the level around each frame in dBFS."""
         scale = np.float32(1 / full_scale(samples.dtype))
-        channels = []
-        for channel in range(samples.shape[1]):
-            x = self._reduce_rate(samples[:, channel].astype(np.float32)) * scale
-            views = np.lib.stride_tricks.sliding_window_view(x, self._length)[:: self._hop]
-            # Few bins are needed, so that a product of matrices is faster than a fast transform.
-            parts = np.square(_multiply(views[:frames], self._transform))
-            channels.append(parts[:, ::2] + parts[:, 1::2])
-        return np.stack(channels, axis=1)
+        channels, half = samples.shape[1], self._length // 2
+        powers = np.empty((channels, frames, len(self._cosines)), np.float32)
+        squares = np.empty((channels, frames), np.float32)
+        for channel in range(channels):
+            x = samples[:, channel].astype(np.float32)
+            hops = x[self._level_start :][: frames * self.hop_length].reshape(frames, -1)
+            np.vecdot(hops, hops, out=squares[channel])
+            x = self._reduce_rate(x) * scale
+            strides = self._hop * x.itemsize, x.itemsize
+            views = as_strided(x, (frames, self._length), strides)
+            # The window is symmetric: the real parts of the bins depend on the sum of the samples
+            # on both sides of the center, the imaginary parts on the difference. Few bins are
+            # needed, so that products of matrices are faster than a fast transform.
+            before, after = views[:, 1 : half + 1], views[:, : half - 1 : -1]
+            real = _multiply(before + after, self._waves[0])
+            imaginary = _multiply(before - after, self._waves[1])
+            np.add(np.square(real, out=real), np.square(imaginary, out=imaginary), powers[channel])
+        return powers, _to_db(squares * (scale * scale / np.float32(self.hop_length)))
 
     @np.errstate(over="ignore", invalid="ignore")
-    def _compute_levels(self, frames: int, samples: Samples) -> FrameValues:
-        """Return the level of one hop around the center of each frame, in dBFS."""
-        hop = self.hop_length
-        start = (len(samples) - (frames - 1) * hop) // 2 - hop // 2
-        part = samples[start : start + frames * hop].reshape(frames, hop, samples.shape[1])
-        part = part[:, :: self._level_stride].astype(np.float32)
-        part *= np.float32(1 / full_scale(samples.dtype))
-        return _to_db(np.square(part, out=part).mean(axis=1))
-
-    def _pop_steady(self, count: int) -> Powers:
-        """Return the steady powers in each of the next `count` parts."""
-        index = len(self._minima) - len(self._held)
-        minima = np.stack(self._minima)
-        self._minima = self._minima[max(0, index + count - STEADY_PARTS + 1) :]
-        span = min(STEADY_PARTS, len(minima))
-        windows = len(minima) - span + 1
-        lowest = np.minimum.reduce([minima[i : i + windows] for i in range(span)])
-        parts = np.arange(index, index + count)
-        steady = [lowest[np.clip(parts - i, 0, windows - 1)] for i in range(span)]
-        return np.asarray(np.maximum.reduce(steady), np.float32)
-
-    @np.errstate(over="ignore", invalid="ignore")
-    def _measure(self, powers: Powers, steady: Powers, level_db: FrameValues) -> Voicing:
-        """Return the features of frames without the steady powers."""
-        frames, channels, bins = powers.shape
-        shape = frames, channels
-        voiced = (powers - steady).reshape(frames * channels, bins)
-        correlation = _multiply(voiced, self._cosines)
-        residue = STEADY_RESIDUE * (steady.reshape(voiced.shape) @ self._cosines[:, 0])
-        energy = correlation[:, 0] + residue
-        scale = np.where(energy > MIN_VOICED_ENERGY, 1 / np.maximum(energy, MIN_VOICED_ENERGY), 0)
+    def _measure(self) -> tuple[FrameValues, ...]:
+        """Return the features of the first batch that is held, without the steady powers."""
+        powers, level_db, minima = self._held.popleft()
+        steady = self._find_steady(minima)
+        channels, frames, bins = powers.shape
+        voiced = powers - np.repeat(steady, STEADY_FRAMES, axis=1)[:, :frames]
+        correlation = _multiply(voiced.reshape(channels * frames, bins), self._cosines)
         highest = np.maximum.reduceat(correlation, [0, 1, 1 + CRY_LAGS], axis=1)
-        return Voicing(
-            periodicity=(highest[:, 2] * scale).reshape(shape),
-            cry_periodicity=(highest[:, 1] * scale).reshape(shape),
-            similarity=self._compare_shapes(voiced.reshape(powers.shape)),
-            band_db=_to_db(np.maximum(correlation[:, 0], 0)).reshape(shape),
-            level_db=level_db,
-        )
+        power, cry, pitch = highest.T.reshape(3, *level_db.shape)
+        residue = STEADY_RESIDUE * np.repeat(steady.sum(axis=2), STEADY_FRAMES, axis=1)
+        energy = power + residue[:, :frames]
+        scale = np.where(energy > MIN_VOICED_ENERGY, 1 / np.maximum(energy, MIN_VOICED_ENERGY), 0)
+        similarity = self._compare_shapes(voiced, power)
+        return pitch * scale, cry * scale, similarity, _to_db(power), level_db
 
-    def _compare_shapes(self, powers: Powers) -> FrameValues:
+    def _find_steady(self, minima: Powers) -> Powers:
+        """Return the steady powers in each part of a batch, from the lowest powers in its parts."""
+        past, count = self._past_minima.shape[1], minima.shape[1]
+        following = [minima for *_, minima in self._held]
+        minima = np.concatenate([self._past_minima, minima, *following], axis=1)
+        self._past_minima = minima[:, max(0, past + count - STEADY_PARTS + 1) : past + count]
+        span = min(STEADY_PARTS, minima.shape[1])
+        windows = minima.shape[1] - span + 1
+        offsets = np.arange(span)[:, None]
+        lowest = minima[:, offsets + np.arange(windows)].min(axis=1)
+        parts = np.arange(past, past + count)
+        containing = np.clip(parts - offsets, 0, windows - 1)
+        return np.asarray(lowest[:, containing].max(axis=1), np.float32)
+
+    def _compare_shapes(self, powers: Powers, power: FrameValues) -> FrameValues:
         """Return the correlation of the shape of each spectrum with the previous one."""
-        powers = np.maximum(powers, 0)
-        share = np.float32(1 / max(1, powers.shape[2]))
-        floor = SHAPE_FLOOR * share * powers.sum(axis=2, keepdims=True)
-        shapes = np.log(powers + (floor + np.float32(MIN_VOICED_ENERGY)))
-        shapes -= share * shapes.sum(axis=2, keepdims=True)
-        shapes /= np.sqrt(np.square(shapes).sum(axis=2, keepdims=True) + np.float32(1e-9))
-        previous = shapes[:1] if self._last_shape is None else self._last_shape
-        self._last_shape = shapes[-1:]
-        return np.asarray((shapes * np.concatenate([previous, shapes[:-1]])).sum(axis=2))
+        channels, frames, bins = powers.shape
+        floor = SHAPE_FLOOR / max(1, bins) * power + MIN_VOICED_ENERGY
+        shapes = np.empty((channels, frames + 1, bins), np.float32)
+        np.log(powers + floor[..., None].astype(np.float32), out=shapes[:, 1:])
+        shapes[:, 1:] -= shapes[:, 1:].sum(axis=2, keepdims=True) * np.float32(1 / max(1, bins))
+        shapes[:, :1] = shapes[:, 1:2] if self._last_shapes is None else self._last_shapes
+        self._last_shapes = shapes[:, -1:]
+        norms = np.sqrt(np.vecdot(shapes, shapes) + np.float32(1e-9))
+        products = np.vecdot(shapes[:, 1:], shapes[:, :-1])
+        return np.asarray(products / (norms[:, 1:] * norms[:, :-1]), np.float32)
 
     def _reduce_rate(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return every `_factor`-th sample after the low-pass.
 
-        The taps are cut into columns of `_factor` taps, so that one product of matrices does it.
+        Each product with the samples of one row yields `step` samples. The rows overlap by half, so
+        two products alternate.
         """
-        columns = self._lowpass.shape[1]
-        groups = x[: len(x) // self._factor * self._factor].reshape(-1, self._factor)
-        products = _multiply(groups, self._lowpass)
-        count = len(groups) - columns + 1
-        total = products[:count, 0].copy()
-        for i in range(1, columns):
-            total += products[i : i + count, i]
-        return total
+        if self._factor == 1:
+            return x
+        length, step = self._lowpass.shape
+        count = (len(x) - length // 2) // length
+        out = np.empty((count, 2, step), np.float32)
+        for i in range(2):
+            rows = x[i * length // 2 :][: count * length].reshape(count, length)
+            _multiply(rows, self._lowpass, out[:, i])
+        return out.reshape(-1)
 
 
 def find_voiced(periodicity: NDArray[np.floating[Any]], hop_s: float) -> Mask:
@@ -249,46 +244,65 @@ def _to_db(power: FrameValues) -> FrameValues:
     return np.asarray(10 * np.log10(power + np.float32(MIN_VOICED_ENERGY)), np.float32)
 
 
-def _multiply(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+def _find_minima(powers: Powers) -> Powers:
+    """Return the lowest powers in parts of `STEADY_FRAMES` frames."""
+    channels, frames, bins = powers.shape
+    if missing := -frames % STEADY_FRAMES:
+        powers = np.concatenate([powers, np.repeat(powers[:, -1:], missing, axis=1)], axis=1)
+    parts = (frames + missing) // STEADY_FRAMES
+    return np.asarray(powers.reshape(channels, parts, STEADY_FRAMES, bins).min(axis=2))
+
+
+def _multiply(
+    a: NDArray[np.float32], b: NDArray[np.float32], out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """Return a @ b, computed in parts of at most `MAX_PRODUCT` multiplications."""
     step = max(1, MAX_PRODUCT // max(1, b.size))
-    out = np.empty((len(a), b.shape[1]), np.float32)
+    out = np.empty((len(a), b.shape[1]), np.float32) if out is None else out
     for start in range(0, len(a), step):
         np.matmul(a[start : start + step], b, out=out[start : start + step])
     return out
 
 
-def _design_lowpass(factor: int, sample_rate: int) -> NDArray[np.float32]:
-    """Return the taps of a low-pass for the reduction of the rate, shaped (factor, columns)."""
-    if factor == 1:
-        return np.ones((1, 1), np.float32)
-    half = LOWPASS_PERIODS * sample_rate / MAX_VOICED_HZ
-    columns = max(1, round(2 * half / factor))
-    n = np.arange(columns * factor) - (columns * factor - 1) / 2
-    cutoff = sample_rate / factor / 2
-    taps = np.sinc(2 * cutoff / sample_rate * n) * np.kaiser(len(n), LOWPASS_SHAPE)
-    return np.ascontiguousarray((taps / taps.sum()).reshape(columns, factor).T, np.float32)
+def _design_lowpass(factor: int, sample_rate: int) -> tuple[NDArray[np.float32], int]:
+    """Return the matrix of a low-pass for the reduction of the rate, and its delay in samples.
 
-
-def _compute_matrices(
-    length: int, transform_length: int, rate: float
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the matrix from samples to bins, and the matrix from powers to autocorrelations.
-
-    The first one includes the window, and alternates real and imaginary parts of the bins of the
-    voiced band. The first column of the second one belongs to lag 0, the next `CRY_LAGS` to high
-    pitches, the others to the pitches of voices. They include the division by the autocorrelation
-    of the window.
+    Each column contains the taps for one sample, `factor` rows below the previous one.
     """
+    if factor == 1:
+        return np.ones((2, 1), np.float32), 0
+    half = LOWPASS_PERIODS * sample_rate / MAX_VOICED_HZ
+    step = max(1, round(2 * half / factor) - 1)
+    taps_length = (step + 1) * factor
+    n = np.arange(taps_length) - (taps_length - 1) / 2
+    taps = np.sinc(n / factor) * np.kaiser(taps_length, LOWPASS_SHAPE)
+    matrix = np.zeros((2 * step * factor, step), np.float32)
+    for i in range(step):
+        matrix[i * factor : i * factor + taps_length, i] = taps / taps.sum()
+    return matrix, taps_length // 2
+
+
+def _compute_matrices(length: int, rate: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the matrices from samples to bins, and the matrix from powers to autocorrelations.
+
+    The first ones are the real and the imaginary parts of the bins of the voiced band, times the
+    window, for the first half of a frame including its center. The first column of the last one
+    belongs to lag 0, the next `CRY_LAGS` to high pitches, the others to the pitches of voices. They
+    include the division by the autocorrelation of the window.
+    """
+    # With so many bins, the end of a frame is not correlated with its beginning at any lag.
+    transform_length = length + math.ceil(rate / MIN_PITCH_HZ)
     hz = np.arange(transform_length // 2 + 1) * rate / transform_length
     hz = hz[slice(*np.searchsorted(hz, [MIN_VOICED_HZ, MAX_VOICED_HZ]))]
     window = hann_window(length)
-    phases = 2 * np.pi * np.arange(length)[:, None] * hz / rate
-    waves = np.stack([np.cos(phases), np.sin(phases)], axis=2).reshape(length, 2 * len(hz))
+    half = np.arange(1, length // 2 + 1)
+    weights = window[half] * np.where(half < length // 2, 1, 0.5)  # The center is added to itself.
+    phases = 2 * np.pi * (half - length // 2)[:, None] * hz / rate
+    waves = weights[:, None] * np.stack([np.cos(phases), np.sin(phases)])
     count = math.ceil(LAGS_PER_S * (1 / MIN_PITCH_HZ - 1 / MAX_PITCH_HZ)) + 1
     cries = np.linspace(1 / MAX_CRY_HZ, 1 / MAX_PITCH_HZ, CRY_LAGS, endpoint=False)
     lags = np.r_[0.0, cries, np.linspace(1 / MAX_PITCH_HZ, 1 / MIN_PITCH_HZ, count)]
     correlation = np.correlate(window, window, "full")[length - 1 :]
     own = np.interp(lags * rate, np.arange(length), correlation / correlation[0])
     cosines = np.cos(2 * np.pi * hz[:, None] * lags) / own
-    return (window[:, None] * waves).astype(np.float32), cosines.astype(np.float32)
+    return waves.astype(np.float32), cosines.astype(np.float32)
