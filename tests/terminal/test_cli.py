@@ -273,16 +273,18 @@ def decays(rng):
 )
 def test_each_remedy_against_cutoffs_makes_it_better(write, capsys, options):
     source = write(decays(np.random.default_rng(0)))
-    arguments = ["gate", str(source), "-t", "-25dB", "-f"]
+    arguments = ["gate", str(source), "-f"]
 
     def cutoffs(*more):
-        assert run([*arguments, *more, "--json"]) == 0
+        words = ["-t", "-25dB", *more]
+        given = dict(zip(words[::2], words[1::2], strict=True))  # a remedy replaces an option
+        assert run([*arguments, *(word for pair in given.items() for word in pair), "--json"]) == 0
         cutoffs = json.loads(capsys.readouterr().out)["cutoffs"]
         return cutoffs["decays"] + cutoffs["attacks"]
 
     before = cutoffs(*options)
     assert before
-    assert run([*arguments, *options]) == 0
+    assert run([*arguments, "-t", "-25dB", *options]) == 0
     lines = re.findall(r"(?:truncated:| or) try (.*)", capsys.readouterr().err)
     remedies = [remedy for line in lines for remedy in line.split(" or ") if remedy != "longer"]
     assert len(remedies) >= 3
