@@ -232,8 +232,8 @@ def gate(
         case. The fades lie outside. Where both overlap, `keep` has priority.
     against
         Samples of other tracks of the same session, each shaped as `y`, of any length and at the
-        same sample rate. The gate stays closed where only their bleed is heard. Lag and clock drift
-        are found; a track without a common sound is not used.
+        same sample rate. The gate stays closed where only their bleed is audible. Lag and clock
+        drift are found; a track without a common sound is not used.
     key
         Samples of another recording that opens the gate (sidechain), shaped as `y`, of any length
         and at the same sample rate. Its lag and clock drift are found from common sound; without

@@ -200,7 +200,7 @@ def analyze_recording(
             )
     if target and overview:
         save_picture(draw_analysis_of(info.path, overview, levels), target, force)
-    warnings = (*reader.warnings, *warn_ignored_channels(levels.heard_channels, info))
+    warnings = (*reader.warnings, *warn_ignored_channels(levels.active_channels, info))
     return AnalysisReport(info, settings, levels, warnings, gated, raw), overview
 
 

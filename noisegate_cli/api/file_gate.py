@@ -85,7 +85,7 @@ def gate_file(
         Settings of the gate; by default the preset `voice`.
     against
         Other tracks of the same session, of any format, sample rate and length. The gate stays
-        closed where only their bleed is heard. Lag and clock drift are found; a track without a
+        closed where only their bleed is audible. Lag and clock drift are found; a track without a
         common sound is not used.
     residue
         Path of a file for the removed signal, input − output; None to write none.
@@ -308,7 +308,7 @@ def _build_result(
         warnings=(
             *reader.warnings,
             *describe_lost_tracks(info, outputs.target),
-            *warn_ignored_channels(decision.heard_channels, info),
+            *warn_ignored_channels(decision.active_channels, info),
             *(others.warnings if others else ()),
             *written.warnings,
         ),

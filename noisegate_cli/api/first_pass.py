@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from noisegate_cli.api.progress import ProgressCallback, report_progress
 from noisegate_cli.api.sources import Source
+from noisegate_cli.gating.active_channels import measure_active_channels
 from noisegate_cli.gating.analysis import Analyzer
-from noisegate_cli.gating.heard_channels import measure_heard_channels
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Blocks
 
@@ -54,4 +54,4 @@ def measure(
         if others:
             blocks = others.probe(blocks)
             open_others = partial(stack.enter_context, others.align())
-        return measure_heard_channels(analyzer, blocks, source.blocks, open_others)
+        return measure_active_channels(analyzer, blocks, source.blocks, open_others)

@@ -108,7 +108,7 @@ def decide_by_key(
         key.sample_rate,
         key.channels,
         decision.rule,
-        decision.heard_channels,
+        decision.active_channels,
         decision.subsample,
         alignment=_align(source, key, progress),
     )

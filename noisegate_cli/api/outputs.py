@@ -114,9 +114,9 @@ def describe_lost_tracks(source: AudioInfo, target: AudioInfo) -> list[str]:
     ]
 
 
-def warn_ignored_channels(heard: tuple[int, ...] | None, info: AudioInfo) -> list[str]:
+def warn_ignored_channels(active: tuple[int, ...] | None, info: AudioInfo) -> list[str]:
     """Return a warning about the channels that do not open the gate, if there are any."""
-    ignored = [str(i + 1) for i in range(info.channels) if heard is not None and i not in heard]
+    ignored = [str(i + 1) for i in range(info.channels) if active is not None and i not in active]
     if not ignored:
         return []
     subject = "channel {} contains" if len(ignored) == 1 else "channels {} contain"

@@ -78,7 +78,7 @@ class Analyzer(BlockProcessor[Samples, None]):
         Noise profiles that the caller gave; empty if they are learned from the recording.
     compare
         Whether the report compares a given threshold with the automatic gate.
-    heard
+    active
         Channels whose levels count; None for all.
     has_others
         Whether there may be other tracks, for `learn_bleed`.
@@ -101,16 +101,16 @@ class Analyzer(BlockProcessor[Samples, None]):
         *,
         noises: "NoiseProfiles" = (),
         compare: bool = False,
-        heard: tuple[int, ...] | None = None,
+        active: tuple[int, ...] | None = None,
         has_others: bool = False,
     ) -> None:
         self._settings, self._sample_rate, self._channels = settings, sample_rate, channels
         self._expected_samples, self._given_noises, self._compares = samples, noises, compare
         self._timing = settings.timing(sample_rate)
         self._frames_per_s = sample_rate / self._timing.hop_length
-        self._heard = heard
-        heard_channels = channels if heard is None else len(heard)
-        self._detector = LevelDetector(-1.0, settings, sample_rate, heard_channels)
+        self._active = active
+        active_count = channels if active is None else len(active)
+        self._detector = LevelDetector(-1.0, settings, sample_rate, active_count)
         self._simulator = GateSimulator(settings, sample_rate, self._detector.gates)
         learns = settings.threshold == AUTO or (compare and not isinstance(settings.threshold, str))
         self._bleed_learner = None
@@ -126,7 +126,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             )
         if learns:
             self._model_learner = self._band_learner = self._band_learner or SignalModelLearner(
-                settings, sample_rate, heard_channels, samples
+                settings, sample_rate, active_count, samples
             )
         self._noise_learner: NoiseLearner | None = None
         if settings.needs_noise and not noises:
@@ -134,35 +134,35 @@ class Analyzer(BlockProcessor[Samples, None]):
         self._histogram = LevelHistogram()
         self._channel_histograms: list[LevelHistogram] = []
         is_linked = settings.channels == "linked" and channels > 1
-        if self._model_learner and is_linked and not heard:
+        if self._model_learner and is_linked and not active:
             self._channel_histograms = [LevelHistogram() for _ in range(channels)]
         self._track = self._broadband_track = LevelTrack()
         self._broadband_meter: LevelDetector | None = None
         if settings.key_hz:
             # A closed gate attenuates the whole spectrum, not only the key band.
             meter_settings = replace(settings, key_hz=None)
-            self._broadband_meter = LevelDetector(-1.0, meter_settings, sample_rate, heard_channels)
+            self._broadband_meter = LevelDetector(-1.0, meter_settings, sample_rate, active_count)
             self._broadband_track = LevelTrack()
         self._samples = self._sample_values = 0
         self._peak = 0.0
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Measure `block`, shaped (samples, channels); see `FrameRmsMeter.process` for errors."""
-        heard = select_channels(block, self._heard)
-        _, levels = self._detector.process(heard, last)
+        active = select_channels(block, self._active)
+        _, levels = self._detector.process(active, last)
         for channel, histogram in enumerate(self._channel_histograms):
             histogram.add(self._detector.channel_levels[:, channel])
         noise_task = self._noise_learner.submit_block(block, last) if self._noise_learner else None
         self._histogram.add(levels)
         self._track.add(levels)
         if self._broadband_meter:
-            self._broadband_track.add(self._broadband_meter.process(heard, last)[1])
+            self._broadband_track.add(self._broadband_meter.process(active, last)[1])
         if self._band_learner:
-            self._band_learner.process(heard, last)
+            self._band_learner.process(active, last)
         if noise_task:
             noise_task.result()
         self._samples += len(block)
-        self._sample_values += heard.size
+        self._sample_values += active.size
         self._peak = max(self._peak, compute_peak(block))
 
     def learn_bleed(self, references: "Sequence[ReferencePowers]") -> None:
@@ -173,7 +173,7 @@ class Analyzer(BlockProcessor[Samples, None]):
 
     def restart_without(self, channels: Sequence[int]) -> "Analyzer":
         """Return a new analyzer with the same parameters that ignores some channels."""
-        heard = tuple(channel for channel in range(self._channels) if channel not in channels)
+        active = tuple(channel for channel in range(self._channels) if channel not in channels)
         return Analyzer(
             self._settings,
             self._sample_rate,
@@ -181,7 +181,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             self._expected_samples,
             noises=self._given_noises,
             compare=self._compares,
-            heard=heard,
+            active=active,
         )
 
     def restart_alone(self, channels: Sequence[int]) -> "Analyzer":
@@ -239,7 +239,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             given_trial=self._try_given_threshold(),
             noises=self._decision.noises,
             histogram=self._histogram,
-            heard_channels=self._heard,
+            active_channels=self._active,
         )
 
     def _suggest_threshold(self) -> tuple[ThresholdSuggestion, tuple[Trial, ...]]:
@@ -291,7 +291,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             noises,
             subsample,
             range_db,
-            heard_channels=self._heard,
+            active_channels=self._active,
             bleed=bleed,
         )
 

@@ -39,7 +39,7 @@ class GateDecision:
     the range of the settings is used."""
     forced: ForcedStretches = NOT_FORCED
     """Stretches in which the gate is open or closed whatever the rule says."""
-    heard_channels: tuple[int, ...] | None = None
+    active_channels: tuple[int, ...] | None = None
     """Channels that open the gate; None for all of them."""
     bleed: "LearnedBleed | None" = None
     """What is known about the bleed of other tracks; None without any."""

@@ -67,7 +67,7 @@ class GateReport:
     """Stretches in which the caller opened or closed the gate."""
     cutoffs: CutoffReport
     """Sounds whose attack or decay the gate has cut, apart from bleed."""
-    heard_channels: tuple[int, ...] | None
+    active_channels: tuple[int, ...] | None
     """Channels that open the gate, without dead ones; None for all."""
     bleed: "BleedReport | None" = None
     """Bleed of the other tracks; None without other tracks."""
@@ -140,7 +140,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         settings = decision.settings
         timing = settings.timing(sample_rate)
         self._decision, self._sample_rate, self._timing = decision, sample_rate, timing
-        self._heard = decision.heard_channels
+        self._active = decision.active_channels
         self._detector = _create_detector(decision, sample_rate, channels)
         gates = self._detector.gates
         self._noises = _match_noise_profiles(decision.noises, gates)
@@ -227,7 +227,7 @@ class Gate(BlockProcessor[Samples, Gated]):
             segments=segments,
             forced=decision.forced,
             cutoffs=self._audit.report,
-            heard_channels=self._heard,
+            active_channels=self._active,
             bleed=decision.bleed.report(self._bleed_closed_share) if decision.bleed else None,
         )
 
@@ -276,7 +276,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         """
         if self._spectral:
             self._spectral.submit_transforms(block, last)
-        values, levels = self._detector.process(select_channels(block, self._heard), last)
+        values, levels = self._detector.process(select_channels(block, self._active), last)
         if self._on_frames:
             self._on_frames(values, levels)
         own = mask = self._mask.process(values, last)
@@ -332,8 +332,8 @@ def _create_detector(
         from noisegate_cli.gating.key import KeyedDetector
 
         return KeyedDetector(decision.key, decision.settings, sample_rate, channels)
-    heard = channels if decision.heard_channels is None else len(decision.heard_channels)
-    return create_detector(decision.rule, decision.settings, sample_rate, heard, decision.subsample)
+    count = channels if decision.active_channels is None else len(decision.active_channels)
+    return create_detector(decision.rule, decision.settings, sample_rate, count, decision.subsample)
 
 
 def _match_noise_profiles(

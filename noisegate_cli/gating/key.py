@@ -30,7 +30,7 @@ class KeySource:
     """Of the key; they are linked."""
     rule: Rule
     """Rule that the key is compared with."""
-    heard_channels: tuple[int, ...] | None = None
+    active_channels: tuple[int, ...] | None = None
     """Channels of the key that count; None for all."""
     subsample: BatchSubsampler | None = None
     """Band powers that the first pass over the key has stored."""
@@ -59,8 +59,8 @@ class KeyedDetector(BlockProcessor[Samples, tuple[DetectorValues, RmsLevels]]):
         self, key: KeySource, settings: GateSettings, sample_rate: int, channels: int = 1
     ) -> None:
         self._key = key
-        heard = key.channels if key.heard_channels is None else len(key.heard_channels)
-        self._detector = create_detector(key.rule, settings, key.sample_rate, heard, key.subsample)
+        count = key.channels if key.active_channels is None else len(key.active_channels)
+        self._detector = create_detector(key.rule, settings, key.sample_rate, count, key.subsample)
         self.open_above, self.close_below = self._detector.open_above, self._detector.close_below
         self._seconds_per_frame = settings.timing(sample_rate).hop_length / sample_rate
         key_hop = settings.timing(key.sample_rate).hop_length
@@ -104,7 +104,7 @@ class KeyedDetector(BlockProcessor[Samples, tuple[DetectorValues, RmsLevels]]):
 
     def _load_block(self) -> None:
         block, last = next(self._blocks)
-        heard = select_channels(block, self._key.heard_channels)
-        values, _ = self._detector.process(heard, last)
+        active = select_channels(block, self._key.active_channels)
+        values, _ = self._detector.process(active, last)
         self._values = np.concatenate([self._values, values])
         self._has_ended = last

@@ -50,7 +50,7 @@ class LevelReport:
     noises: "tuple[NoiseProfile | None, ...]"
     """Noise profile of each gate for a spectral gate, None where no noise was found."""
     histogram: LevelHistogram
-    heard_channels: tuple[int, ...] | None
+    active_channels: tuple[int, ...] | None
     """Channels whose levels count, without dead ones; None for all."""
 
     def __repr__(self) -> str:

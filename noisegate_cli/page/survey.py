@@ -138,7 +138,7 @@ def survey_recording(
     with source.name_in_errors():
         for block, last in report_progress(reader.blocks(), info.samples, second_pass):
             tracks.add(block, last)
-    ignored = warn_ignored_channels(analyzer.decide().heard_channels, info)
+    ignored = warn_ignored_channels(analyzer.decide().active_channels, info)
     analysis = replace(analysis, warnings=(*reader.warnings, *ignored))
     return replace(tracks.build_survey(), analysis=analysis)
 
@@ -151,12 +151,12 @@ class _TrackCollector:
         rate, channels = info.sample_rate, info.channels
         self._analysis, self._decision = analysis, decision
         self._timing = timing = settings.timing(rate)
-        self._heard = decision.heard_channels
+        self._active = decision.active_channels
         self._detector = create_detector(
             decision.rule,
             decision.settings,
             rate,
-            channels if self._heard is None else len(self._heard),
+            channels if self._active is None else len(self._active),
             decision.subsample,
         )
         self._level_meter = LevelDetector(-1.0, settings, rate, channels)
@@ -170,17 +170,17 @@ class _TrackCollector:
             rate, timing.frame_length, frames_per_column, SPECTROGRAM_BANDS
         )
         self._scores: list[NDArray[np.int16]] = []
-        self._heard_levels: list[NDArray[np.uint16]] = []
+        self._active_levels: list[NDArray[np.uint16]] = []
         self._levels: list[NDArray[np.uint16]] = []
         self._peaks: list[Peaks] = []
         self._columns: list[BandLevels] = []
 
     def add(self, block: Samples, last: bool) -> None:
         """Measure the next block of samples, shaped (samples, channels)."""
-        values, heard_levels = self._detector.process(select_channels(block, self._heard), last)
+        values, active_levels = self._detector.process(select_channels(block, self._active), last)
         self._scores.append(encode_scores(values))
         # These levels are those of all frequencies, even if there is a key filter.
-        self._heard_levels.append(encode_levels(heard_levels))
+        self._active_levels.append(encode_levels(active_levels))
         levels = self._level_meter.process(block, last)[1]
         self._level_track.add(levels)
         self._levels.append(encode_levels(levels))
@@ -212,7 +212,7 @@ class _TrackCollector:
         if uses_level:
             cutoffs = self._find_cutoffs(level_values, levels_db)
         else:
-            heard_db = decode_levels_db(np.concatenate(self._heard_levels))
+            heard_db = decode_levels_db(np.concatenate(self._active_levels))
             cutoffs = self._find_cutoffs(score_values, heard_db)
         by_level = uses_level or not _has_scores(scores)
         moments = self._find_moments(level_values if by_level else score_values, cutoffs, levels)

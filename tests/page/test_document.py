@@ -217,7 +217,7 @@ def test_a_dead_channel_does_not_open_the_gate_of_a_page(write_page, write, tmp_
     data = json.loads(read_page(write_page(source)).data)
     scores = np.frombuffer(zlib.decompress(base64.b64decode(data["scores"])), "<i2")
     result = gate_file(source, tmp_path / "out.wav")
-    assert result.heard_channels == (0,)
+    assert result.active_channels == (0,)
     is_open = result.segments.compute_mask()[:, 0]
     assert np.median(scores[is_open]) > 20
     assert (scores[~is_open] <= 20).all()

@@ -148,7 +148,7 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         ]
 
     def append_bleed(
-        self, powers: Sequence[BandPowerArray], heard: Mask, last: bool = False
+        self, powers: Sequence[BandPowerArray], audible: Mask, last: bool = False
     ) -> None:
         """Take the bleed of the next frames, which is noise under the signal; call `process` next.
 
@@ -156,14 +156,14 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         ----------
         powers
             Power per Hz of the bleed in every second frame, each shaped (frames, gates, bands).
-        heard
-            Mask of the next frames in which signal or bleed is heard, so that they are no noise.
+        audible
+            Mask of the next frames in which signal or bleed is audible, so that they are no noise.
         last
             Whether the recording ends here.
         """
         assert self._bleed
         self._bleed.append(powers)
-        self._append_noise_guard(heard, last)
+        self._append_noise_guard(audible, last)
 
     def process(self, mask: Mask, last: bool = False) -> Samples:
         """Return the output samples that are final, in the type of the input.

@@ -28,13 +28,13 @@ def test_a_channel_of_hiss_does_not_open_the_gate(speech, db, heard):
     stereo = np.column_stack([y, hiss(len(y), db)][:: 1 if heard == 0 else -1])
     out = gate(stereo, rate)
     assert np.array_equal(out[:, heard], gate(y, rate))
-    assert analyze(stereo, rate).heard_channels == (heard,)
+    assert analyze(stereo, rate).active_channels == (heard,)
 
 
 def test_the_dead_channel_is_closed_together_with_the_other_one(speech):
     y, rate = speech
     out = gate(np.column_stack([y, hiss(len(y), -24)]), rate, return_result=True)
-    assert out.heard_channels == (0,)
+    assert out.active_channels == (0,)
     # Samples of the hiss are not zero, so that zeros are closed.
     closed = out.samples[:, 1] == 0
     assert closed.mean() == pytest.approx(out.statistics.closed_share, abs=0.05)
@@ -52,19 +52,19 @@ def test_the_dead_channel_is_closed_together_with_the_other_one(speech):
 )
 def test_all_channels_that_are_not_noise_are_heard(speech, other):
     y, rate = speech
-    assert analyze(np.column_stack([y, other(y)]), rate).heard_channels is None
+    assert analyze(np.column_stack([y, other(y)]), rate).active_channels is None
 
 
 def test_two_channels_of_hiss_are_both_heard():
     stereo = np.column_stack([hiss(48000, -40), hiss(48000, -24, seed=1)])
-    assert analyze(stereo, 16000).heard_channels is None
+    assert analyze(stereo, 16000).active_channels is None
 
 
 def test_separate_channels_and_given_thresholds_ignore_no_channel(speech):
     y, rate = speech
     stereo = np.column_stack([y, hiss(len(y), -24)])
     for settings in (GateSettings(channels="separate"), GateSettings(threshold=0.1)):
-        assert gate(stereo, rate, settings=settings, return_result=True).heard_channels is None
+        assert gate(stereo, rate, settings=settings, return_result=True).active_channels is None
 
 
 def test_a_file_reports_the_channel_that_is_not_heard(speech, tmp_path):

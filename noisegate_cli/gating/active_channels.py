@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.bleed.references import ReferencePowers
 
 
-def measure_heard_channels(
+def measure_active_channels(
     analyzer: Analyzer,
     blocks: Blocks,
     read_again: Callable[[], Blocks],
