@@ -313,7 +313,7 @@ def unreadable_error(path: Path, error: Exception) -> AudioError:
     """Return the error for a file that is not a readable recording."""
     return AudioError(
         f"{quote_path(path)} is not a readable recording ({error_text(error)}): "
-        "if another program plays it, convert it to WAV or FLAC there"
+        "if another program can open it, convert it to WAV or FLAC with that program"
     )
 
 

@@ -402,6 +402,6 @@ def above_floor_db(method: str) -> float | None:
     if match := _ABOVE_FLOOR.fullmatch(method):
         return float(match[1])
     raise SettingsError(
-        f"threshold {method!r} is neither one of {', '.join(METHODS)} nor like floor+6dB"
-        + suggest_nearest(method, METHODS)
+        f"threshold {method!r} is not a level such as -30dB, not one of {', '.join(METHODS)}, and "
+        "not a distance such as floor+6dB" + suggest_nearest(method, METHODS)
     )

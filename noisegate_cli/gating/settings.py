@@ -258,7 +258,7 @@ class GateSettings:
 
     def _check_expander(self) -> None:
         if not self.ratio > 1:
-            raise SettingsError(f"ratio {self.ratio:g} must be above 1, which changes nothing")
+            raise SettingsError(f"ratio {self.ratio:g} must be above 1, because 1 changes nothing")
         if not 0 <= self.knee_db <= MAX_KNEE_DB:
             raise SettingsError(f"knee {self.knee_db:g} dB must be 0 to {MAX_KNEE_DB:g}")
         if not self.expands:
