@@ -72,8 +72,10 @@ def write_and_interrupt(path, line_number):
     """
     remaining = line_number
 
-    def count_lines(_frame, event, _argument):
+    def count_lines(frame, event, _argument):
         nonlocal remaining
+        if frame.f_code.co_name == "_remove":  # of a WeakSet, which cannot raise an exception
+            return None
         if event == "line":
             remaining -= 1
             if not remaining:

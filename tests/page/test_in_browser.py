@@ -217,7 +217,7 @@ def test_saved_labels_are_the_open_stretches(opened, recording, tmp_path):
         time.sleep(0.02)
     rows = [line.split("\t") for line in files[0].read_text(encoding="utf-8").splitlines()]
     segments = gate_file(recording, tmp_path / "out.wav").segments
-    np.testing.assert_allclose([[float(a), float(b)] for a, b, _ in rows], segments.seconds)
+    np.testing.assert_allclose([[float(a), float(b)] for a, b, _ in rows], segments.edges[0])
     assert {text for *_, text in rows} == {"open"}
 
 
