@@ -172,11 +172,8 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
             closings = start + np.flatnonzero(before[:, gate] & ~after[:, gate])
             openings = start + np.flatnonzero(~before[:, gate] & after[:, gate])
             # In a gap that is shorter than both fades, the gain hardly falls.
-            opened = np.flatnonzero(self._mask[:, gate])
-            next_open = np.append(opened, NEVER)[np.searchsorted(opened, closings)]
-            last_open = np.append(-NEVER, opened)[np.searchsorted(opened, openings)]
-            closings = closings[next_open - closings > self._fade_frames]
-            openings = openings[openings - last_open > self._fade_frames]
+            closings = closings[self._find_open(closings, gate, 1) - closings > self._fade_frames]
+            openings = openings[openings - self._find_open(openings, gate, -1) > self._fade_frames]
             self._measure_cutoffs("decay", closings + self._after_closing, 1, gate)
             self._measure_cutoffs("attack", openings - self._before_opening, -1, gate)
         if last:
@@ -233,12 +230,17 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
             _select_worst([*self.report.marked, *cutoffs], MAX_MARKED_CUTOFFS),
         )
 
+    def _find_open(self, frames: NDArray[np.int64], gate: int, direction: int) -> NDArray[np.int64]:
+        """Return the nearest open frame at or after each frame, or before it for direction −1."""
+        opened = np.flatnonzero(self._mask[:, gate])
+        padded = np.append(opened, NEVER) if direction > 0 else np.append(-NEVER, opened)
+        return padded[np.searchsorted(opened, frames)]
+
     def _collect_holes(self, frames: NDArray[np.int64], gate: int) -> None:
         """Remember the frames after which the level falls steadily until the gate opens again."""
-        levels, openings = self._levels[:, gate], np.flatnonzero(self._mask[:, gate])
-        following = np.append(openings, NEVER)[np.searchsorted(openings, frames)]
+        levels = self._levels[:, gate]
         # Frames nearer to the opening overlap the next sound.
-        ends = np.minimum(following - self._overlap, frames + self._farthest)
+        ends = np.minimum(self._find_open(frames, gate, 1) - self._overlap, frames + self._farthest)
         ends = np.minimum(ends, len(levels))
         is_long = ends - frames > self._overlap
         frames, ends = frames[is_long], ends[is_long]

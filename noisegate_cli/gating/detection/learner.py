@@ -116,15 +116,15 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         level: NDArray[np.float64],
     ) -> SignalModel:
         """Return the model with the evidence of voices, if the recording is one of speech."""
-        evidence = voices.evidence(gate, model.contrast_db)
-        if model.signal is None or evidence is None:
+        if model.signal is None:
             return model
         extractor = self._extractor
         levels = compute_running_mean(model.levels(densities), extractor.level_smoothing_frames)
         scores = compute_running_mean(model.score(levels), extractor.frames(SCORE_SMOOTHING_MS))
         frames = self.subsample.stored_frame_indices()[(scores > OPEN_ABOVE) & (level > 0)]
-        is_speech = voices.is_speech(gate, frames, self._hop_length)
-        return replace(model, evidence=evidence) if is_speech else model
+        if not voices.is_speech(gate, frames, self._hop_length):
+            return model
+        return replace(model, evidence=voices.evidence(gate, model.contrast_db))
 
     def _compute_narrow_powers(self, samples: Samples) -> BandPowerArray:
         powers = self._narrow_bands.compute(samples)
