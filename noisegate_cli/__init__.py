@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from noisegate_cli.errors import NoisegateError as NoisegateError
     from noisegate_cli.errors import OutputError as OutputError
     from noisegate_cli.errors import SettingsError as SettingsError
+    from noisegate_cli.files.audio_info import AudioInfo as AudioInfo
     from noisegate_cli.files.audio_tracks import AudioTrack as AudioTrack
-    from noisegate_cli.files.formats import AudioInfo as AudioInfo
     from noisegate_cli.files.formats import Format as Format
     from noisegate_cli.files.output_naming import OutputOptions as OutputOptions
     from noisegate_cli.files.pipes import RawFormat as RawFormat
@@ -71,7 +71,8 @@ _PUBLIC_NAMES = {
     "api.other_tracks": ("OtherTrack",),
     "errors": ("AudioError", "LabelsError", "NoisegateError", "OutputError", "SettingsError"),
     "files.audio_tracks": ("AudioTrack",),
-    "files.formats": ("AudioInfo", "Format"),
+    "files.audio_info": ("AudioInfo",),
+    "files.formats": ("Format",),
     "files.output_naming": ("OutputOptions",),
     "files.pipes": ("RawFormat",),
     "gating.alignment": ("Alignment",),

@@ -19,7 +19,7 @@ from noisegate_cli.api.progress import (
     scale_progress,
 )
 from noisegate_cli.api.sources import FileSource
-from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.reader import add_path_to_errors, open_reader
 from noisegate_cli.gating.detection.level_detector import LevelDetector

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.gating.gate import GateReport
 from noisegate_cli.text import format_repr
 

@@ -15,7 +15,8 @@ import numpy as np
 import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError
-from noisegate_cli.files.formats import AudioInfo, find_subtype
+from noisegate_cli.files.audio_info import AudioInfo
+from noisegate_cli.files.formats import find_subtype
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
 from noisegate_cli.files.soundfile_private import close_without_fsync

@@ -18,9 +18,9 @@ from typing import BinaryIO, NamedTuple, cast
 import numpy as np
 
 from noisegate_cli.errors import AudioError, OutputError, SettingsError
+from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo, is_plausible
 from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.chunks import FORM_BYTES, UNKNOWN_SIZE, Chunk, next_offset, walk_chunks
-from noisegate_cli.files.formats import STDIO_PATH, AudioInfo, is_plausible
 from noisegate_cli.files.joined_streams import find_next_file
 from noisegate_cli.files.pcm import SAMPLE_WIDTH_BYTES, decode_pcm, encode_pcm
 from noisegate_cli.files.riff import (

@@ -19,15 +19,9 @@ import numpy as np
 import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError, SignalError
+from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo, is_plausible
 from noisegate_cli.files.audio_tracks import check_track
-from noisegate_cli.files.formats import (
-    DEFAULT_CHANNEL_MASKS,
-    STDIO_PATH,
-    AudioInfo,
-    Format,
-    find_format_by_magic,
-    is_plausible,
-)
+from noisegate_cli.files.formats import DEFAULT_CHANNEL_MASKS, Format, find_format_by_magic
 from noisegate_cli.files.input_file import read_head
 from noisegate_cli.files.libsndfile import SndfileDecoder, error_text, unreadable_error
 from noisegate_cli.files.pcm import convert_to_subtype

@@ -11,13 +11,13 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import GateSettings, OutputError, OutputOptions, gate_file
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.formats import (
     DEMUXERS,
     FORMATS,
     READ_ONLY_EXTENSIONS,
     SUBTYPES,
     WRITABLE_EXTENSIONS,
-    AudioInfo,
     TagWriter,
     find_format,
     find_format_by_demuxer,
