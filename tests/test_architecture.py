@@ -158,7 +158,7 @@ def test_reading_modules_do_not_import_writing_modules():
         "ffmpeg",
         "ffmpeg_decoders",
         "ffmpeg_encoder",
-        "pipes",
+        "stream_input",
         "tags",
         "reader",
     ):

@@ -30,7 +30,7 @@ from noisegate_cli.text import format_repr
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.files.raw_format import RawFormat
     from noisegate_cli.gating.gate import GateReport
     from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.plots.overview import Overview

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.api.other_tracks import OtherTrack
-    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.files.raw_format import RawFormat
     from noisegate_cli.plots.overview import Overview
 
 

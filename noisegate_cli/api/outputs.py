@@ -184,6 +184,7 @@ def _resolve_output_path(
 
 def _is_live(reader: Reader, target: AudioInfo) -> bool:
     """Return whether samples are streamed from standard input to standard output."""
-    from noisegate_cli.files.pipes import StreamReader, can_stream
+    from noisegate_cli.files.stream_input import StreamReader
+    from noisegate_cli.files.stream_output import can_stream
 
     return isinstance(reader, StreamReader) and can_stream(target)

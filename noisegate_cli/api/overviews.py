@@ -18,7 +18,7 @@ from noisegate_cli.plots.overview import Overview, OverviewRecorder
 from noisegate_cli.samples import Samples
 
 if TYPE_CHECKING:
-    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.files.raw_format import RawFormat
     from noisegate_cli.gating.noise_profile import NoiseProfiles
 
 

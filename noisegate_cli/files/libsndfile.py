@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from noisegate_cli.files.chapters import Chapter
     from noisegate_cli.files.file_parts import FilePart
     from noisegate_cli.files.holes import Hole
-    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.files.raw_format import RawFormat
 
 TRUNCATION_LOG_MESSAGES = ("Last page lacks an end-of-stream bit", "Seems to be a truncated file")
 """Messages in libsndfile's log that reveal truncated Ogg and VOC files."""

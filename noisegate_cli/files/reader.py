@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from noisegate_cli.files.chapters import Chapter
     from noisegate_cli.files.file_parts import FilePart
     from noisegate_cli.files.holes import Hole
-    from noisegate_cli.files.pipes import RawFormat, StreamReader
     from noisegate_cli.files.protocols import Decoder, ResumingDecoder
+    from noisegate_cli.files.raw_format import RawFormat
+    from noisegate_cli.files.stream_input import StreamReader
 
 
 class AudioReader:
@@ -398,7 +399,8 @@ def open_reader(
         with AudioReader(path, raw, zero_nonfinite=zero_nonfinite, track=track) as reader:
             yield reader
         return
-    from noisegate_cli.files.pipes import StandardInput, StreamReader, spool_to_file
+    from noisegate_cli.files.spool import spool_to_file
+    from noisegate_cli.files.stream_input import StandardInput, StreamReader
 
     source = StandardInput()
     if allow_streaming and (stream := StreamReader.try_open(source, raw, zero_nonfinite)):

@@ -174,13 +174,8 @@ def _check_short_output(path: Path, info: AudioInfo, samples: int) -> None:
 @contextmanager
 def _open_stream_writer(info: AudioInfo, metadata: InputMetadata | None) -> Iterator[AudioWriter]:
     """Open standard output, a named pipe or a device for writing."""
-    from noisegate_cli.files.pipes import (
-        StreamEncoder,
-        can_stream,
-        copy_to_sink,
-        open_sink,
-        spool_output,
-    )
+    from noisegate_cli.files.spool import spool_output
+    from noisegate_cli.files.stream_output import StreamEncoder, can_stream, copy_to_sink, open_sink
 
     with wrap_write_errors(info.path):
         sink = open_sink(info.path)

@@ -24,7 +24,7 @@ from noisegate_cli.files.formats import (
     find_format_by_magic,
 )
 from noisegate_cli.files.output_target import default_output_path, output_info
-from noisegate_cli.files.pipes import RawFormat
+from noisegate_cli.files.raw_format import RawFormat
 from noisegate_cli.files.reader import AudioReader
 from noisegate_cli.files.tag_writers import TAG_WRITERS
 from tests.conftest import as_type

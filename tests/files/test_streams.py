@@ -20,8 +20,9 @@ import soundfile as sf
 
 from noisegate_cli import AudioInfo, GateSettings, SettingsError, analyze_file, gate_file
 from noisegate_cli.files.pcm import convert_to_subtype, decode_pcm, encode_pcm
-from noisegate_cli.files.pipes import RAW_SUBTYPES, RawFormat, StreamEncoder
+from noisegate_cli.files.raw_format import RAW_SUBTYPES, RawFormat
 from noisegate_cli.files.reader import probe
+from noisegate_cli.files.stream_output import StreamEncoder
 from noisegate_cli.gating.settings import PRESETS
 from tests.conftest import GUITAR, SPEECH, as_type, loud_and_quiet, read, tone
 from tests.files.test_mpeg import remove_length_header
