@@ -327,7 +327,7 @@ def test_a_file_named_with_a_hyphen_is_a_file(tmp_path, write, monkeypatch):
 
 
 @pytest.mark.parametrize("program", ["sox", "ffmpeg"])
-def test_pipes_from_and_to_other_programs_work(program, tmp_path, write):
+def test_streams_from_and_to_other_programs_work(program, tmp_path, write):
     if not shutil.which(program):
         pytest.skip(f"{program} is not installed")
     source, out = write(loud_and_quiet(), subtype="PCM_24"), tmp_path / "out.wav"
