@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def spool_to_file(source: StandardInput) -> Iterator[Path]:
+def spool_to_file(source: "StandardInput") -> Iterator[Path]:
     """Copy standard input to a private temporary file that is removed when the context exits."""
     path = _temporary_path()
     with remove_when_left(path):
