@@ -24,7 +24,7 @@ ones."""
 MIN_SOUND_LOG_ODDS, PENALTY_WEIGHT = 1.3, 2.0
 """Log odds that a sound needs, and weight of the missing ones in the score."""
 
-MAX_QUIET_DB, MAX_QUIET_RANGE_DB, QUIET_WEIGHT = -10.0, 8.0, 0.4
+MAX_QUIET_DB, MAX_QUIET_RANGE_DB, QUIET_WEIGHT = -10.0, 10.0, 0.4
 """Below this level relative to loud voices a sound needs less log odds, by this weight per dB and
 within this range: breath and the ends of words are quieter than events."""
 
