@@ -175,7 +175,7 @@ class VideoEncoder(PyavEncoder):
                 if dts is not None and dts < latest.get(index, dts):
                     time = format_duration(float(latest[index] * packet.time_base))
                     self._warnings.append(
-                        f"the picture and the other tracks after {time} are left out, because "
+                        f"the picture and the other tracks after {time} are omitted, because "
                         "their time stamps start again: are several videos joined in this file?"
                     )
                     return

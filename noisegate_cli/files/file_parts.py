@@ -210,7 +210,7 @@ class JoinedDecoder:
         channels = f"{info.channels} channel{'s' * (info.channels != 1)}"
         length = f" of {format_duration(info.duration)}" if info.samples else ""
         self._warn(
-            f"another recording{length} in the same file is left out, because it has {channels} "
+            f"another recording{length} in the same file is omitted, because it has {channels} "
             f"at {info.sample_rate} Hz"
         )
 

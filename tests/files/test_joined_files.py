@@ -117,7 +117,7 @@ def test_a_part_with_other_channels_is_left_out_with_a_warning(tmp_path, name):
     samples, _, warnings = read_whole(join(tmp_path / f"in.{name}", part, other, part))
     assert np.array_equal(samples, np.tile(read_whole(part)[0], (2, 1)))
     assert warnings == [
-        "another recording of 0.50 s in the same file is left out, because it has 2 channels "
+        "another recording of 0.50 s in the same file is omitted, because it has 2 channels "
         "at 16000 Hz"
     ]
 
