@@ -25,7 +25,7 @@ from noisegate_cli.text import (
 
 if TYPE_CHECKING:
     from noisegate_cli.api.gate_result import GateResult
-    from noisegate_cli.files.formats import AudioInfo
+    from noisegate_cli.files.audio_info import AudioInfo
     from noisegate_cli.gating.cutoffs import CutoffReport
 
 

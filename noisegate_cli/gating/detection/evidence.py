@@ -4,6 +4,7 @@ A sound near a voice belongs to speech. The log odds of a voice count for the so
 with the distance. If they are too low, the score is lowered by what is missing.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,8 @@ MAX_LOG_ODDS = 4.0
 """Limit of the log odds beyond the certain probability: the detector alone does not decide."""
 
 EvidenceValues = NDArray[np.float16]
+LogOdds = NDArray[np.float64]
+"""Shaped (hops,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,20 +64,46 @@ class Evidence:
         return self.values[np.minimum(hops, len(self.values) - 1)].astype(np.float64)
 
 
-def spread_log_odds(log_odds: NDArray[np.float64], hop_s: float) -> NDArray[np.float64]:
-    """Return at each hop the greatest log odds of any hop, less what the distance costs.
+class LogOddsSpreader:
+    """Spread log odds: each hop gets the greatest of any hop, less what the distance costs.
+
+    Parameters
+    ----------
+    hop_s
+        Distance of the hops in seconds.
+    chunks
+        The log odds of all hops, in the chunks that `spread` receives afterwards.
 
     Examples
     --------
-    >>> spread_log_odds(np.array([-20.0, -20.0, 9.0, -20.0, 5.0]), hop_s=0.5)
+    >>> log_odds = np.array([-20.0, -20.0, 9.0, -20.0, 5.0])
+    >>> LogOddsSpreader(0.5, [log_odds]).spread(log_odds)
     array([-5.,  2.,  9., -1.,  5.])
     """
-    seconds = np.arange(len(log_odds)) * hop_s
-    lost = AFTER_PER_S * seconds
-    after = np.maximum.accumulate(log_odds + lost) - lost
-    lost = BEFORE_PER_S * seconds
-    before = np.maximum.accumulate((log_odds - lost)[::-1])[::-1] + lost
-    return np.asarray(np.maximum(after, before))
+
+    def __init__(self, hop_s: float, chunks: Iterable[LogOdds]) -> None:
+        self._hop_s, self._hops = hop_s, 0
+        first, highest = 0, []
+        for chunk in chunks:
+            lost = BEFORE_PER_S * (hop_s * (first + np.arange(len(chunk))))
+            highest.append((chunk - lost).max())
+            first += len(chunk)
+        # The highest value of all hops before a chunk, and after each chunk.
+        self._before = -np.inf
+        after = np.maximum.accumulate([-np.inf, *highest[:0:-1]])
+        self._after = iter(after[::-1].tolist())
+
+    def spread(self, log_odds: LogOdds) -> LogOdds:
+        """Return the spread log odds of the next chunk."""
+        seconds = self._hop_s * (self._hops + np.arange(len(log_odds)))
+        lost = AFTER_PER_S * seconds
+        after = np.maximum(np.maximum.accumulate(log_odds + lost), self._before)
+        self._before = after[-1]
+        self._hops += len(log_odds)
+        gained = BEFORE_PER_S * seconds
+        before = np.maximum.accumulate((log_odds - gained)[::-1])[::-1]
+        before = np.maximum(before, next(self._after))
+        return np.asarray(np.maximum(after - lost, before + gained))
 
 
 def compute_penalty(

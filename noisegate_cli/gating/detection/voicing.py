@@ -235,9 +235,13 @@ class VoicingDetector(BlockProcessor[Samples, Voicing]):
 
 def find_voiced(periodicity: NDArray[np.floating[Any]], hop_s: float) -> Mask:
     """Return which frames, shaped (frames, channels), are voiced for `MIN_VOICED_MS` or more."""
-    run = max(1, round(MIN_VOICED_MS / 1000 / hop_s))
-    is_periodic = periodicity > MIN_PERIODICITY
-    return MinRunLength(True, run, periodicity.shape[1]).process(is_periodic, last=True)
+    runs = create_voiced_runs(hop_s, periodicity.shape[1])
+    return runs.process(periodicity > MIN_PERIODICITY, last=True)
+
+
+def create_voiced_runs(hop_s: float, gates: int = 1) -> MinRunLength:
+    """Return what finds the runs of voiced frames that last `MIN_VOICED_MS` or more."""
+    return MinRunLength(True, max(1, round(MIN_VOICED_MS / 1000 / hop_s)), gates)
 
 
 def _to_db(power: FrameValues) -> FrameValues:
