@@ -125,16 +125,25 @@ class VoiceRecord(BlockProcessor[Voicing, None]):
     @cached_property
     def loud_db(self) -> tuple[float, float] | None:
         """Level of loud voices, and their periodic level; None if hardly anything is voiced."""
-        voiced = sum(np.count_nonzero(is_voiced) for is_voiced in self._is_voiced.chunks())
-        if voiced < MIN_VOICED_FRAMES:
+        count = sum(int(is_voiced.sum()) for is_voiced in self._is_voiced.chunks())
+        if count < MIN_VOICED_FRAMES:
             return None
-        return self._find_loud(self._level_db), self._find_loud(self._periodic_db)
+        loud_db, loud_periodic_db = (
+            self._find_loud(levels, count) for levels in (self._level_db, self._periodic_db)
+        )
+        return loud_db, loud_periodic_db
 
-    def _find_loud(self, levels: ChunkedValues) -> float:
-        """Return the `LOUD_QUANTILE` of the levels of voiced hops."""
-        chunks = zip(self._is_voiced.chunks(), levels.chunks(), strict=True)
-        voiced = np.sort(np.concatenate([level[is_voiced] for is_voiced, level in chunks]))
-        return float(_decode(voiced[int(LOUD_QUANTILE * (len(voiced) - 1))]))
+    def _find_loud(self, levels: ChunkedValues, count: int) -> float:
+        """Return the `LOUD_QUANTILE` of the levels of the voiced hops, of which there are `count`.
+
+        They are copied one chunk at a time.
+        """
+        voiced, end = np.empty(count, np.uint16), 0
+        for is_voiced, level in zip(self._is_voiced.chunks(), levels.chunks(), strict=True):
+            start, end = end, end + int(is_voiced.sum())
+            voiced[start:end] = level[is_voiced]
+        voiced.sort()
+        return float(_decode(voiced[int(LOUD_QUANTILE * (count - 1))]))
 
     def voices(self, release: bool = False) -> Iterator[Voices]:
         """Yield the voices of all hops in order, if there is a level of loud voices.
