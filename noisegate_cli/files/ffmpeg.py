@@ -10,6 +10,7 @@ import av
 import numpy as np
 
 from noisegate_cli.errors import AudioError
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.chapters import convert_from_ffmpeg
 from noisegate_cli.files.chunks import is_riff_complete
 from noisegate_cli.files.ffmpeg_frames import (
@@ -28,12 +29,7 @@ from noisegate_cli.files.ffmpeg_tracks import (
     has_other_tracks,
 )
 from noisegate_cli.files.file_parts import FilePart, PartOfFile, UnnamedFile
-from noisegate_cli.files.formats import (
-    DEMUXERS,
-    EXTENSION_DEMUXERS,
-    AudioInfo,
-    find_format_by_demuxer,
-)
+from noisegate_cli.files.formats import DEMUXERS, EXTENSION_DEMUXERS, find_format_by_demuxer
 from noisegate_cli.files.holes import MAX_HOLE_S, Hole, HoleFinder, parse_flac_position
 from noisegate_cli.files.opus import (
     PROJECTION_FAMILY,

@@ -13,10 +13,11 @@ from typing import Any
 import av
 
 from noisegate_cli.errors import OutputError
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.ffmpeg_encoder import PyavEncoder
 from noisegate_cli.files.ffmpeg_tracks import is_cover
 from noisegate_cli.files.file_parts import PartOfFile, UnnamedFile
-from noisegate_cli.files.formats import DEMUXERS, AudioInfo
+from noisegate_cli.files.formats import DEMUXERS
 from noisegate_cli.files.joined_files import find_joined_parts
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import format_duration, quote_path

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from noisegate_cli.errors import AudioError, DamageError
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.chapters import Chapter
-from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.files.holes import Hole
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Decoder, ResumingDecoder

@@ -19,15 +19,9 @@ import numpy as np
 import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError, SignalError
+from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo, is_plausible
 from noisegate_cli.files.audio_tracks import check_track
-from noisegate_cli.files.formats import (
-    DEFAULT_CHANNEL_MASKS,
-    STDIO_PATH,
-    AudioInfo,
-    Format,
-    find_format_by_magic,
-    is_plausible,
-)
+from noisegate_cli.files.formats import DEFAULT_CHANNEL_MASKS, Format, find_format_by_magic
 from noisegate_cli.files.input_file import read_head
 from noisegate_cli.files.libsndfile import SndfileDecoder, error_text, unreadable_error
 from noisegate_cli.files.pcm import convert_to_subtype
@@ -39,8 +33,9 @@ if TYPE_CHECKING:
     from noisegate_cli.files.chapters import Chapter
     from noisegate_cli.files.file_parts import FilePart
     from noisegate_cli.files.holes import Hole
-    from noisegate_cli.files.pipes import RawFormat, StreamReader
     from noisegate_cli.files.protocols import Decoder, ResumingDecoder
+    from noisegate_cli.files.raw_format import RawFormat
+    from noisegate_cli.files.stream_input import StreamReader
 
 
 class AudioReader:
@@ -418,7 +413,8 @@ def open_reader(
         with AudioReader(path, raw, zero_nonfinite=zero_nonfinite, track=track) as reader:
             yield reader
         return
-    from noisegate_cli.files.pipes import StandardInput, StreamReader, spool_to_file
+    from noisegate_cli.files.spool import spool_to_file
+    from noisegate_cli.files.stream_input import StandardInput, StreamReader
 
     source = StandardInput()
     if allow_streaming and (stream := StreamReader.try_open(source, raw, zero_nonfinite)):

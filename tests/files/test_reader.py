@@ -10,7 +10,7 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import AudioError, GateSettings, OutputError, analyze_file, gate_file
-from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.output_target import output_info
 from noisegate_cli.files.reader import AudioReader, probe
 from tests.conftest import GUITAR, drop_permission_override, loud_and_quiet, read, tone
