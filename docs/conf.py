@@ -21,6 +21,10 @@ myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 copybutton_prompt_text = "$ "
+# Names in backticks in docstrings are code.
+default_role = "literal"
+# Two hyphens begin an option. They must not become a dash.
+smartquotes_action = "qe"
 
 napoleon_google_docstring = False
 autodoc_member_order = "bysource"
