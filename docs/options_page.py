@@ -39,7 +39,7 @@ EXIT_STATUS = """\
 | 0 | success |
 | 1 | an error, for example an unreadable recording, or a pattern without a match; see stderr |
 | 2 | wrong usage, for example an unknown option |
-| 128 + *n* | ended by signal *n*: 130 after Ctrl-C |
+| 128 + *n* | ended by signal *n*: 130 after Ctrl-C, 141 if the reader of stdout has exited |
 """
 
 
