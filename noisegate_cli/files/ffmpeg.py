@@ -179,6 +179,9 @@ class PyavDecoder:
         streams = self._container.streams.audio
         start = find_start(self._first_packet, frame)
         container = find_format_by_demuxer(self.demuxer, path.suffix.lower())
+        is_plain_pcm = coder.name.startswith("pcm_")
+        # FFmpeg estimates the length of compressed samples in WAV.
+        is_exact = container.length == "exact" and (is_plain_pcm or not container.is_wav)
         return AudioInfo(
             path=path,
             sample_rate=frame.sample_rate,
@@ -194,8 +197,8 @@ class PyavDecoder:
             delay=find_delay(self._container, self._stream, start),
             frame_rate=find_frame_rate(self._container),
             has_other_tracks=has_other_tracks(self._container, self._stream),
-            is_length_exact=bool(self._length) and container.length == "exact",
-            is_plain_pcm=coder.name.startswith("pcm_"),
+            is_length_exact=bool(self._length) and is_exact,
+            is_plain_pcm=is_plain_pcm,
             opus_mapping_family=unpositioned_family(self._opus_mapping_family),
         )
 

@@ -135,16 +135,18 @@ class SndfileDecoder:
         """
         info = self.info
         buffer = np.empty((length, info.channels), info.dtype)
-        last = False
+        last, left = False, self._file.frames
         while not last:
+            # Other bytes can follow the last FLAC frame, such as tags, which are no damage.
+            part = buffer[: min(length, left)]
             try:
-                block = self._file.read(out=buffer)
+                block = self._file.read(out=part) if len(part) else part
             except sf.SoundFileError as error:
                 raise DamageError(error_text(error)) from error
             if OGG_HOLE_LOG_MESSAGE in self._file.extra_info and not self.damaged:
                 self.damaged += 1
                 raise DamageError("a part of the stream is missing")  # FFmpeg can fill the hole.
-            last = len(block) < length
+            last, left = len(block) < length, left - len(block)
             yield block if self._channel_order is None else block[:, self._channel_order], last
 
 

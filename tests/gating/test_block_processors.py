@@ -317,7 +317,10 @@ CASES = {
     VoiceTracker: Case(
         lambda: VoiceTracker(RATE, 2, linked=False),
         [VOICE],
-        lambda tracker: (tracker.evidence(0, 9.0).values, tracker.evidence(1, 15.0).values),
+        lambda tracker: [
+            *tracker.evidence(0, 9.0).values.chunks(),
+            *tracker.evidence(1, 15.0).values.chunks(),
+        ],
     ),
     VoiceRecord: Case(
         WithFeatures,

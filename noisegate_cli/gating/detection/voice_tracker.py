@@ -120,13 +120,14 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         if record.loud_db is None:
             return None
         spreader = LogOddsSpreader(self._hop_s, (voices.log_odds for voices in self._voices(gate)))
-        values = np.empty(len(record), np.float16)
+        values = ChunkedValues(np.float16)
         for voices in self._voices(gate, release=True):
-            hops = slice(voices.first, voices.first + len(voices.log_odds))
             log_odds = spreader.spread(voices.log_odds)
-            values[hops] = compute_penalty(log_odds, voices.level_db, contrast_db)
+            terms = compute_penalty(log_odds, voices.level_db, contrast_db)
             if self._speech:
-                values[hops] += speech_bonus(self._speech_probabilities(gate, hops))
+                hops = slice(voices.first, voices.first + len(terms))
+                terms += speech_bonus(self._speech_probabilities(gate, hops))
+            values.append(terms)
         return Evidence(values, self._voicing.hop_length)
 
     def _voices(self, gate: int, release: bool = False) -> Iterator[Voices]:
