@@ -53,6 +53,8 @@ class AudioReader:
         Whether to replace NaN and infinite samples with zero.
     track
         Number of the audio track, from 1; None for the main one.
+    parts
+        Parts of the file if it is several files joined end to end; None to find them.
 
     Raises
     ------
@@ -67,9 +69,11 @@ class AudioReader:
         display_path: Path | None = None,
         zero_nonfinite: bool = False,
         track: int | None = None,
+        parts: "list[FilePart] | None" = None,
     ) -> None:
         self.path = path
         self._track = track
+        self._parts = parts
         self._raw = raw
         self._display_path = display_path or path
         self._zero_nonfinite = zero_nonfinite
@@ -99,7 +103,12 @@ class AudioReader:
     def reopen(self) -> "AudioReader":
         """Return a new reader of the same recording, positioned at its beginning."""
         return AudioReader(
-            self.path, self._raw, self._display_path, self._zero_nonfinite, self._track
+            self.path,
+            self._raw,
+            self._display_path,
+            self._zero_nonfinite,
+            self._track,
+            self._parts,
         )
 
     @property
@@ -217,7 +226,9 @@ class AudioReader:
             from noisegate_cli.files.ogg import find_chained_parts as find_parts
         else:
             from noisegate_cli.files.joined_files import find_joined_parts as find_parts
-        parts = find_parts(self.path)
+        if self._parts is None:
+            self._parts = find_parts(self.path)
+        parts = self._parts
         if not parts:
             return None
         from noisegate_cli.files.file_parts import JoinedDecoder
