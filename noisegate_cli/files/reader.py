@@ -83,11 +83,14 @@ class AudioReader:
         magic = head[:4]
         kind = find_format_by_magic(magic)
         self._layout: WavLayout | None = None
-        if not raw:
-            self._check_tags(head)
-            if kind and kind.is_wav:
-                self._layout = read_layout(path)
-        self._decoder: Decoder = self._open_decoder(magic, kind)
+        try:
+            if not raw:
+                self._check_tags(head)
+                if kind and kind.is_wav:
+                    self._layout = read_layout(path)
+            self._decoder: Decoder = self._open_decoder(magic, kind)
+        except OSError as error:  # Files in /proc can't be searched, and a disk can fail.
+            raise unreadable_error(self._display_path, error) from error
         try:
             self.info = self._validate_info()
         except AudioError:
@@ -196,7 +199,7 @@ class AudioReader:
             is_mpeg = not is_free and is_mpeg_audio(self.path, magic)
         if not (self._raw or is_mpeg) and (joined := self._open_joined(kind)):
             return joined
-        if not (is_mpeg or self._needs_ffmpeg):
+        if not (is_mpeg or self._needs_ffmpeg or self._is_ogg_start_damaged(kind)):
             try:
                 decoder = SndfileDecoder(self.path, self._raw)
                 if decoder.can_read_all or is_free:
@@ -215,6 +218,13 @@ class AudioReader:
             # For uncompressed formats, libsndfile's error message is more precise.
             told = why if why and kind and not kind.is_compressed else error
             raise unreadable_error(self._display_path, told) from error
+
+    def _is_ogg_start_damaged(self, kind: Format | None) -> bool:
+        if not kind or kind.name != "OGG":
+            return False
+        from noisegate_cli.files.ogg import is_start_damaged
+
+        return is_start_damaged(self.path)
 
     @property
     def _needs_ffmpeg(self) -> bool:
