@@ -22,6 +22,7 @@ from noisegate_cli.gating.segments import (
     Segments,
     count_statistics,
     crop_runs,
+    invert_runs,
 )
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples, select_channels
@@ -158,7 +159,8 @@ class Gate(BlockProcessor[Samples, Gated]):
         self._forced: ForcedMask | None = None
         if decision.forced:
             self._forced = ForcedMask(decision.forced, timing, sample_rate, gates)
-        self._runs = OpenRunCollector(gates)
+        # Within the lookahead of the next run the gain is 1.
+        self._runs = OpenRunCollector(gates, max_gap=timing.lookahead)
         self._own_runs = OpenRunCollector(gates)
         self._length = 0
         self._envelope = Envelope(
@@ -236,6 +238,8 @@ class Gate(BlockProcessor[Samples, Gated]):
         hop, (start, end) = self._timing.hop_length, self._span
         length = max(0, int(min(end, self._length)) - start)
         runs, frames = self._runs.runs, self._runs.frames
+        if self._ducks:
+            runs = tuple(invert_runs(gate_runs, frames) for gate_runs in runs)
         if self._span != (0, math.inf):
             first = start // hop
             frames = max(0, min(frames - first, 1 + length // hop))
@@ -287,7 +291,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         without_cuts = mask
         if self._forced:
             without_cuts, mask = self._forced.process(mask, block, last)
-        self._runs.process(~mask if self._ducks else mask)
+        self._runs.process(mask)
         self._length += len(block)
         # A cut that the caller wants is no fault of the gate, and what it removes is no noise.
         if self._is_audited:
