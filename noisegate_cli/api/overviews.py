@@ -49,6 +49,7 @@ def record(
         decision,
         source.sample_rate,
         source.samples,
+        offset_s=source.offset_s,
         with_spectrogram=with_spectrogram,
         excerpt=excerpt,
     )

@@ -68,6 +68,8 @@ class Overview:
     """Spectrogram of the samples before the gate, if it was recorded."""
     spectrogram_after: Spectrogram | None = None
     excerpt: "Excerpt | None" = None
+    offset_s: float = 0.0
+    """Time of the first sample in seconds, which an axis of time shows there."""
 
     @property
     def segments(self) -> Segments:
@@ -123,6 +125,8 @@ class OverviewRecorder:
         In Hz.
     length
         Expected number of samples, 0 if unknown.
+    offset_s
+        Time of the first sample in seconds from the start of the file.
     with_spectrogram
         Whether to compute the spectrogram before the gate; with a spectral gate also after it.
     excerpt
@@ -135,10 +139,11 @@ class OverviewRecorder:
         sample_rate: int,
         length: int = 0,
         *,
+        offset_s: float = 0.0,
         with_spectrogram: bool = False,
         excerpt: tuple[int, int] | None = None,
     ) -> None:
-        self._decision, self._sample_rate = decision, sample_rate
+        self._decision, self._sample_rate, self._offset_s = decision, sample_rate, offset_s
         self._uses_scores = isinstance(decision.rule, tuple)
         self._levels, self._scores, self._gains = LevelTrack(), RangeTrack(), RangeTrack()
         self._tracks = [RangeTrack() for _ in range(3)]
@@ -209,6 +214,7 @@ class OverviewRecorder:
             spectrogram=spectrograms[0],
             spectrogram_after=spectrograms[1],
             excerpt=excerpt,
+            offset_s=self._offset_s,
         )
 
     def _compute_thresholds(self, report: GateReport) -> tuple[float | None, float | None]:
