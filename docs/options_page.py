@@ -30,7 +30,7 @@ EXIT_STATUS = """\
 | 0 | success |
 | 1 | an error, for example a recording that cannot be read; the message is on stderr |
 | 2 | wrong usage, for example an unknown option |
-| 128 + *n* | ended by signal *n*: 130 after Ctrl-C |
+| 128 + *n* | ended by signal *n*: 130 after Ctrl-C, 141 if the reader of stdout has exited |
 """
 
 

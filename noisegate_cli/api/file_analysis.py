@@ -19,7 +19,7 @@ from noisegate_cli.api.progress import (
     scale_progress,
 )
 from noisegate_cli.api.sources import FileSource
-from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.reader import add_path_to_errors, open_reader
 from noisegate_cli.gating.detection.level_detector import LevelDetector
@@ -30,7 +30,7 @@ from noisegate_cli.text import format_repr
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.files.raw_format import RawFormat
     from noisegate_cli.gating.gate import GateReport
     from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.plots.overview import Overview

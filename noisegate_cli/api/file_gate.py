@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from noisegate_cli.api.excerpts import Excerpt, SampleSpan
     from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.api.other_tracks import OtherTracks
-    from noisegate_cli.files.formats import AudioInfo
-    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.files.audio_info import AudioInfo
+    from noisegate_cli.files.raw_format import RawFormat
     from noisegate_cli.gating.key import KeySource
     from noisegate_cli.plots.overview import OverviewRecorder
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.files.formats import STDIO_PATH
+from noisegate_cli.files.audio_info import STDIO_PATH
 from noisegate_cli.gating.forced import ForcedStretches, Spans, to_spans
 from noisegate_cli.gating.segments import Segments
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from noisegate_cli.api.gate_task import GateTask
 from noisegate_cli.errors import OutputError
-from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
+from noisegate_cli.files.atomic_output import check_overwrite, is_stream
+from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.output_target import (
     check_inside,
@@ -18,7 +19,6 @@ from noisegate_cli.files.output_target import (
     output_info,
 )
 from noisegate_cli.files.reader import Reader
-from noisegate_cli.files.writer import check_overwrite, is_stream
 from noisegate_cli.gating.gate import GateReport
 from noisegate_cli.text import quote_path
 
@@ -184,6 +184,7 @@ def _resolve_output_path(
 
 def _is_live(reader: Reader, target: AudioInfo) -> bool:
     """Return whether samples are streamed from standard input to standard output."""
-    from noisegate_cli.files.pipes import StreamReader, can_stream
+    from noisegate_cli.files.stream_input import StreamReader
+    from noisegate_cli.files.stream_output import can_stream
 
     return isinstance(reader, StreamReader) and can_stream(target)

@@ -8,7 +8,7 @@ from noisegate_cli.api.noise_input import measure_noise_file
 from noisegate_cli.api.progress import ProgressCallback, report_progress
 from noisegate_cli.api.sources import ArraySource, FileSource, Source
 from noisegate_cli.errors import AudioError
-from noisegate_cli.files.formats import STDIO_PATH
+from noisegate_cli.files.audio_info import STDIO_PATH
 from noisegate_cli.files.reader import open_reader
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
@@ -18,7 +18,7 @@ from noisegate_cli.plots.overview import Overview, OverviewRecorder
 from noisegate_cli.samples import Samples
 
 if TYPE_CHECKING:
-    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.files.raw_format import RawFormat
     from noisegate_cli.gating.noise_profile import NoiseProfiles
 
 

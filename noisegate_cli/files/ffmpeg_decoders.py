@@ -1,5 +1,6 @@
 """Open recordings through PyAV; an MP3 file is a series of parts with a decoder each."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -15,12 +16,18 @@ MPEG_TOLERANCE_SAMPLES = 2 * 1152
 frame, and since the first frame may need bits of a frame that is not there."""
 
 
-def open_decoder(path: Path, expects_mpeg: bool = False, track: int | None = None) -> Decoder:
+def open_decoder(
+    path: Path,
+    expects_mpeg: bool = False,
+    track: int | None = None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Decoder:
     """Open the recording at `path`; see `PyavDecoder` for the errors.
 
     If `expects_mpeg` is true and FFmpeg doesn't recognize the format, for example since the file
     is damaged, it is read as MPEG audio. `track` is the number of an audio track, from 1; by
-    default, and if there is no such track, the main one is read.
+    default, and if there is no such track, the main one is read. `warn` gets a warning about parts
+    of an MP3 file that are left out.
     """
     try:
         decoder = PyavDecoder(path, track=track)
@@ -30,10 +37,11 @@ def open_decoder(path: Path, expects_mpeg: bool = False, track: int | None = Non
     except AudioError as error:
         if expects_mpeg:
             with suppress(AudioError):
-                return _open_mpeg(path)
+                return _open_mpeg(path, warn)
         raise error
-    return _open_mpeg(path)
+    return _open_mpeg(path, warn)
 
 
-def _open_mpeg(path: Path) -> JoinedDecoder:
-    return JoinedDecoder(find_parts(path), partial(PyavDecoder, path), MPEG_TOLERANCE_SAMPLES)
+def _open_mpeg(path: Path, warn: Callable[[str], None]) -> JoinedDecoder:
+    parts, open_part = find_parts(path), partial(PyavDecoder, path)
+    return JoinedDecoder(parts, open_part, MPEG_TOLERANCE_SAMPLES, warn=warn)

@@ -15,7 +15,8 @@ import numpy as np
 import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError
-from noisegate_cli.files.formats import AudioInfo, find_subtype
+from noisegate_cli.files.audio_info import AudioInfo
+from noisegate_cli.files.formats import find_subtype
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
 from noisegate_cli.files.soundfile_private import close_without_fsync
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from noisegate_cli.files.chapters import Chapter
     from noisegate_cli.files.file_parts import FilePart
     from noisegate_cli.files.holes import Hole
-    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.files.raw_format import RawFormat
 
 TRUNCATION_LOG_MESSAGES = ("Last page lacks an end-of-stream bit", "Seems to be a truncated file")
 """Messages in libsndfile's log that reveal truncated Ogg and VOC files."""
@@ -134,16 +135,18 @@ class SndfileDecoder:
         """
         info = self.info
         buffer = np.empty((length, info.channels), info.dtype)
-        last = False
+        last, left = False, self._file.frames
         while not last:
+            # Other bytes can follow the last FLAC frame, such as tags, which are no damage.
+            part = buffer[: min(length, left)]
             try:
-                block = self._file.read(out=buffer)
+                block = self._file.read(out=part) if len(part) else part
             except sf.SoundFileError as error:
                 raise DamageError(error_text(error)) from error
             if OGG_HOLE_LOG_MESSAGE in self._file.extra_info and not self.damaged:
                 self.damaged += 1
                 raise DamageError("a part of the stream is missing")  # FFmpeg can fill the hole.
-            last = len(block) < length
+            last, left = len(block) < length, left - len(block)
             yield block if self._channel_order is None else block[:, self._channel_order], last
 
 

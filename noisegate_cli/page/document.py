@@ -31,7 +31,7 @@ from noisegate_cli.page.survey import Survey, survey_recording
 from noisegate_cli.text import escape_unprintable
 
 if TYPE_CHECKING:
-    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.files.raw_format import RawFormat
 
 SCRIPTS = (
     *("gate.js", "expander.js", "command.js", "sound.js"),

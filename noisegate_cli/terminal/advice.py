@@ -9,6 +9,7 @@ from noisegate_cli.gating.parsing import AUTO, MUTE
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.timing import MAX_TIME_MS
 from noisegate_cli.terminal.options import GATE_OPTIONS, TypedSettings
+from noisegate_cli.terminal.reasons import format_contrast
 from noisegate_cli.terminal.shared_options import list_reading_options
 from noisegate_cli.text import format_time, quote_for_shell
 
@@ -48,8 +49,9 @@ def collect_advice(report: "AnalysisReport") -> list[str]:
     notes = []
     notes += _compare_thresholds(report)
     if is_range_softened(levels.range_db, report.settings):
+        contrast = format_contrast(suggestion.noise_floor_db, suggestion.active_db)
         notes.append(
-            f"Signal and noise are only {suggestion.contrast_db:.0f} dB apart: the automatic gate "
+            f"Signal and noise are only {contrast} apart: the automatic gate "
             f"attenuates the pauses by {-levels.range_db:g} dB. --range mute silences them."
         )
     if levels.drift_db > MAX_DRIFT_DB:

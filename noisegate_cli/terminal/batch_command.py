@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noisegate_cli.errors import OutputError, SettingsError
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.terminal.completion import (
     complete_files,
     complete_formats,
@@ -361,7 +361,8 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
         discard_stdout()
         if report.to_do:
             message = "the program that reads standard output has exited"
-            raise OutputError(f"{message}: {format_batch_remainder(report)}") from None
+            print_error(f"{message}: {format_batch_remainder(report)}")
+        raise
     finally:
         progress.close()
         if report.is_planned and not quiet:

@@ -164,7 +164,7 @@ def _build_review_table(review_candidates: "Sequence[ReviewCandidate]") -> "Tabl
             Text(quote_path(candidate.name)),
             candidate.reason,
             f"{100 * candidate.closed_share:.0f} %",
-            "" if candidate.contrast_db is None else f"{candidate.contrast_db:.0f} dB",
+            "" if candidate.contrast_db is None else f"{candidate.contrast_db:.1f} dB",
             "" if candidate.peak_db is None else f"{candidate.peak_db:.1f} dBFS",
             _format_cutoff_times(candidate),
         )

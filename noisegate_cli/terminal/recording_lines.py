@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.api.other_tracks import OtherTrack
-    from noisegate_cli.files.formats import AudioInfo
+    from noisegate_cli.files.audio_info import AudioInfo
     from noisegate_cli.gating.alignment import Alignment
     from noisegate_cli.gating.bleed.report import BleedReport
     from noisegate_cli.gating.forced import Spans

@@ -7,7 +7,7 @@ from noisegate_cli.gating.parsing import MUTE
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.advice import format_noise_value, suggest_cutoff_remedies
 from noisegate_cli.terminal.flags import to_flags
-from noisegate_cli.terminal.reasons import format_reason
+from noisegate_cli.terminal.reasons import format_contrast, format_reason
 from noisegate_cli.terminal.recording_lines import (
     format_bleed,
     format_key,
@@ -25,7 +25,7 @@ from noisegate_cli.text import (
 
 if TYPE_CHECKING:
     from noisegate_cli.api.gate_result import GateResult
-    from noisegate_cli.files.formats import AudioInfo
+    from noisegate_cli.files.audio_info import AudioInfo
     from noisegate_cli.gating.cutoffs import CutoffReport
 
 
@@ -53,7 +53,8 @@ def format_gate_summary(result: "GateResult", preset: str = "voice") -> list[str
     if result.settings.expands:
         lines.append(f"expander   {_format_expander(result)}")
     if result.suggestion and is_range_softened(result.range_db, result.settings):
-        contrast = f"{result.suggestion.contrast_db:.0f} dB"
+        suggestion = result.suggestion
+        contrast = format_contrast(suggestion.noise_floor_db, suggestion.active_db)
         lines.append(
             f"range      {format_db(result.range_db)}, as signal and noise are only {contrast} "
             "apart; --range mute silences the pauses"

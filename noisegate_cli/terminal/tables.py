@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from noisegate_cli.terminal.advice import collect_advice
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.histogram import build_histogram
-from noisegate_cli.terminal.reasons import format_reason
+from noisegate_cli.terminal.reasons import format_contrast, format_reason
 from noisegate_cli.terminal.recording_lines import format_track
 from noisegate_cli.terminal.summary import format_sample_type, pluralize
 from noisegate_cli.text import (
@@ -140,14 +140,14 @@ def _build_levels_table(report: "AnalysisReport") -> "Table":
         f"{format_duration(info.duration)}, {info.sample_rate} Hz, {channels}, "
         f"{format_sample_type(info)}",
     )
-    table.add_row("peak, RMS", f"{format_db(levels.peak_db)}FS, {format_db(levels.rms_db)}FS")
+    if math.isfinite(levels.peak_db):
+        table.add_row("peak, RMS", f"{format_db(levels.peak_db)}FS, {format_db(levels.rms_db)}FS")
     if math.isfinite(suggestion.noise_floor_db):
         table.add_row("noise floor", f"{format_db(suggestion.noise_floor_db)}FS")
         if math.isfinite(suggestion.active_db):
+            contrast = format_contrast(suggestion.noise_floor_db, suggestion.active_db)
             table.add_row(
-                "active level",
-                f"{format_db(suggestion.active_db)}FS, {suggestion.contrast_db:.1f} dB above the "
-                "floor",
+                "active level", f"{format_db(suggestion.active_db)}FS, {contrast} above the floor"
             )
         table.add_row(
             "frames, dBFS",

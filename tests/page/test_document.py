@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import gate_file
-from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.gating.gain.mask import GateMask
 from noisegate_cli.gating.settings import PRESETS
 from noisegate_cli.gating.timing import Timing

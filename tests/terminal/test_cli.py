@@ -57,7 +57,7 @@ def test_gate_prints_its_summary_on_stderr(write, capsys):
 def test_gate_prints_the_reason_for_an_automatic_threshold(write, capsys):
     y = loud_and_quiet()
     assert run(["gate", str(write(np.tile(y, 5)))]) == 0
-    assert "automatic  Noise around -60 dBFS" in capsys.readouterr().err
+    assert "automatic  Noise around -60.0 dBFS" in capsys.readouterr().err
 
 
 def test_quiet_prints_nothing(write, capsys):
@@ -112,7 +112,7 @@ NOISE = np.random.default_rng(0).normal(0, 0.1, 64000)
     ("y", "message"),
     [
         (np.zeros(16000), "The recording is digital silence"),
-        (NOISE, "No signal above the noise of -20 dBFS"),
+        (NOISE, "No signal above the noise of -20.0 dBFS"),
     ],
     ids=["silence", "noise"],
 )
@@ -497,7 +497,9 @@ FEATURES = VOICES | {
     "batch",
     "files.ffmpeg",
     "files.labels",
-    "files.pipes",
+    "files.spool",
+    "files.stream_input",
+    "files.stream_output",
     "gating.alignment",
     "gating.bleed",
     "gating.expander_gains",
