@@ -15,7 +15,7 @@ from noisegate_cli.gating.forced import NOT_FORCED, ForcedMask, ForcedStretches
 from noisegate_cli.gating.frames.band_power import BandPowerExtractor
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.envelope import Envelope, Gains, invert_gains
-from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, GateStatistics
+from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, GateStatistics, Mask
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
 from noisegate_cli.gating.segments import (
     OpenRunCollector,
@@ -97,6 +97,8 @@ class Gate(BlockProcessor[Samples, Gated]):
         Smallest difference between two integer samples, see `OverlapAddGain`.
     residue
         Whether to return the removed residue as well.
+    samples
+        Whether to return samples; without them, only the mask is computed, for the report.
     span
         First sample that the report describes, a multiple of the hop, and first sample after them.
     live
@@ -131,6 +133,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         *,
         quantization_step: int = 1,
         residue: bool = False,
+        samples: bool = True,
         span: tuple[int, float] = (0, math.inf),
         live: bool = False,
         on_frames: Callable[[DetectorValues, RmsLevels], None] | None = None,
@@ -171,6 +174,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         self._spectral, self._magnitude_mask = self._create_spectral(
             sample_rate, channels, quantization_step, live
         )
+        self._returns_samples = samples
         self._pending_inputs: list[Samples] | None = [] if residue else None
         self._on_frames, self._on_gains = on_frames, on_gains
 
@@ -267,14 +271,15 @@ class Gate(BlockProcessor[Samples, Gated]):
         -------
         gated, removed
             Both shaped (samples, channels), in the dtype of `block`. Their sum is the input, unless
-            the dtype cannot represent a difference. `removed` is None unless `residue` is set.
+            the dtype cannot represent a difference. `removed` is None unless `residue` is set, and
+            `gated` is empty unless `samples` is set.
 
         Raises
         ------
         SignalError
             If a sample is NaN or infinite.
         """
-        if self._spectral:
+        if self._spectral and self._returns_samples:
             self._spectral.submit_transforms(block, last)
         values, levels = self._detector.process(select_channels(block, self._active), last)
         if self._on_frames:
@@ -292,13 +297,9 @@ class Gate(BlockProcessor[Samples, Gated]):
         # A cut that the caller wants is no fault of the gate, and what it removes is no noise.
         if self._is_audited:
             self._audit.process(levels, own if self._bleed_filter else without_cuts, last)
-        samples = block
-        if self._spectral and self._bleed_filter:
-            self._spectral.append_bleed(self._bleed_filter.explained, own, last)
-        if self._spectral:
-            samples = self._spectral.process(without_cuts, last)
-        elif self._magnitude_mask:
-            samples = self._magnitude_mask.process(block, last)
+        if not self._returns_samples:
+            return block[:0], None
+        samples = self._reduce_noise(block, own, without_cuts, last)
         if self._expander:
             gains = self._expander.process(values, last)
         else:
@@ -309,6 +310,16 @@ class Gate(BlockProcessor[Samples, Gated]):
             self._on_gains(gains)
         gated = self._overlap_add_gain.process(samples, gains, last)
         return gated, None if self._pending_inputs is None else self._compute_residue(block, gated)
+
+    def _reduce_noise(self, block: Samples, own: Mask, mask: Mask, last: bool) -> Samples:
+        """Return samples after what reduces the noise in each frequency bin, if anything does."""
+        if self._spectral and self._bleed_filter:
+            self._spectral.append_bleed(self._bleed_filter.explained, own, last)
+        if self._spectral:
+            return self._spectral.process(mask, last)
+        if self._magnitude_mask:
+            return self._magnitude_mask.process(block, last)
+        return block
 
     def _compute_residue(self, block: Samples, gated: Samples) -> Samples:
         assert self._pending_inputs is not None

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noisegate_cli.api.result_data import is_range_softened
+from noisegate_cli.gating.detection.verdict import Verdict
 from noisegate_cli.gating.parsing import AUTO, MUTE
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.timing import MAX_TIME_MS
@@ -56,11 +57,10 @@ def collect_advice(report: "AnalysisReport") -> list[str]:
         )
     if levels.drift_db > MAX_DRIFT_DB:
         notes.append(
-            f"The noise level varies by {levels.drift_db:.0f} dB. Without -t the gate "
-            "follows it; a "
-            "fixed threshold cannot."
+            f"The noise level varies by {levels.drift_db:.0f} dB. Without -t the gate follows it; "
+            "a fixed threshold cannot."
         )
-    if levels.peak_db >= 0:
+    if levels.peak_db >= 0 and suggestion.verdict is not Verdict.TOO_LOUD:
         notes.append("Peaks reach full scale: the recording may be clipped.")
     if suggestion.threshold is not None and levels.closed_share < MIN_CLOSED_SHARE:
         notes.append("There are hardly any pauses to silence.")

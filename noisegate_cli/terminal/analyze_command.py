@@ -148,15 +148,15 @@ def _analyze_one(path: Path | str, typed: TypedSettings, options: AnalysisGroup)
                 force=options.force,
                 progress=progress,
             )
-            overview = None
+            timeline = None
         else:
-            report, overview = analyze_recording(
+            report, timeline = analyze_recording(
                 path,
                 settings,
                 progress,
                 raw_format,
                 track=options.track,
-                with_overview=not options.json,
+                with_timeline=not options.json,
                 labels=options.labels,
                 plot=plot,
                 force=options.force,
@@ -167,7 +167,7 @@ def _analyze_one(path: Path | str, typed: TypedSettings, options: AnalysisGroup)
         target = console()
         ascii_only = not target.encoding.startswith("utf")
         with wrap_stdout_errors():
-            table = build_analysis_table(report, ascii_only, overview, target.width)
+            table = build_analysis_table(report, ascii_only, timeline, target.width)
             print_renderable(target, table)
         if line := suggest_gate_command(report, given):
             print_data(f"  command      {line}")

@@ -197,13 +197,18 @@ class ExecutionGroup(OptionGroup):
     max_errors: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Stop after N recordings have failed.", **EXECUTION_PANEL
+            min=1,
+            metavar="N",
+            help="Stop after N recordings have failed; those in progress are finished.",
+            **EXECUTION_PANEL,
         ),
     ] = None
     fail_fast: Annotated[
         bool,
         typer.Option(
-            "--fail-fast", help="Stop after the first recording that fails.", **EXECUTION_PANEL
+            "--fail-fast",
+            help="Stop after the first recording that fails; same as --max-errors 1.",
+            **EXECUTION_PANEL,
         ),
     ] = False
     checksum: Annotated[

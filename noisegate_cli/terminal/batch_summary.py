@@ -82,11 +82,12 @@ def build_batch_table(report: "BatchReport", width: int = 80) -> "Group":
         _add_planned_work(table, report)
     else:
         speed = report.audio_seconds / max(report.seconds, 1e-9)
-        table.add_row(
-            "gated",
-            f"{report.done} of {report.total} recordings, {format_duration(report.audio_seconds)} "
-            f"in {format_duration(report.seconds)} ({speed:.0f} × real time)",
+        figures = (
+            f", {format_duration(report.audio_seconds)} in {format_duration(report.seconds)} "
+            f"({speed:.0f} × real time)"
         )
+        count = f"{report.done} of {report.total} recordings"
+        table.add_row("gated", count + (figures if report.done else ""))
     if report.thresholds:
         table.add_row("threshold", _format_shared_thresholds(report.thresholds))
     if report.done:

@@ -16,15 +16,16 @@ LEVELS = (
 REASONS = {
     Verdict.SEPARATED: LEVELS + ".",
     Verdict.RAISED: LEVELS + "; the threshold is raised so that the gate closes again.",
-    Verdict.ABOVE_FLOOR: "The threshold is {distance_db:g} dB above the noise floor of "
-    "{noise_floor_db:.1f} dBFS.",
+    Verdict.ABOVE_FLOOR: "The noise floor is {noise_floor_db:.1f} dBFS.",
     Verdict.NOISE_ONLY: "No signal above the noise of {noise_floor_db:.1f} dBFS: the gate stays "
     "closed. If the recording is not just noise, set a threshold with -t.",
     Verdict.SILENT: "The recording is digital silence: there is nothing to gate.",
-    Verdict.TOO_SHORT: "The recording is too short to distinguish noise from signal.",
+    Verdict.TOO_SHORT: "The recording is too short to distinguish noise from signal: "
+    "the gate stays open.",
     Verdict.TOO_LOUD: "Levels of {distance_db:.0f} dBFS are far above full scale (1.0): "
-    "scale the samples first.",
-    Verdict.NARROW: "Nearly all levels are within {distance_db:.0f} dB: a gate would only pump.",
+    "the gate stays open. Scale the samples first.",
+    Verdict.NARROW: "Nearly all levels are within {distance_db:.0f} dB: a gate would only "
+    "pump, so it stays open.",
     Verdict.INDISTINCT: "Noise and signal sound too similar to distinguish: the gate stays open.",
     Verdict.LOW_CONTRAST: "The signal is only {contrast} above the noise: a gate would "
     "pump, so it stays open. To attenuate the quiet parts anyway, try -t LEVEL --range -8dB.",

@@ -93,7 +93,7 @@ def format_alignment(alignment: "Alignment") -> str:
 
 
 def _level(level_db: float | None) -> str:
-    return "" if level_db is None else f", bleed {level_db:.0f} dB".replace("-", "−")
+    return "" if level_db is None else f", bleed {level_db:.0f} dB"
 
 
 def _format_spans(spans: "Spans") -> str:

@@ -131,7 +131,7 @@ def _describe_subtype_change(source: "AudioInfo", output: "AudioInfo") -> str:
     if source.subtype == output.subtype:
         return ""
     if source.is_lossy and not output.is_lossy:
-        return f"the input is {source.subtype}: the output contains the decoded samples"
+        return f"the input is {name_sample_type(source)}: the output contains the decoded samples"
     mantissa = {"FLOAT": 24, "DOUBLE": 53}
     capacity = mantissa.get(output.subtype, output.bit_depth)
     is_exact = mantissa.get(source.subtype, source.bit_depth) <= capacity
@@ -214,8 +214,13 @@ def _format_cutoffs(result: "GateResult") -> list[str]:
 
 
 def format_sample_type(info: "AudioInfo") -> str:
-    """Return the container format and the subtype of a recording as text."""
-    return f"{info.format} {info.subtype}"
+    """Return the container format and the sample type of a recording as text."""
+    return " ".join(dict.fromkeys((info.format, name_sample_type(info))))
+
+
+def name_sample_type(info: "AudioInfo") -> str:
+    """Return the usual name of a sample type: "MP3", not the name that libsndfile has for it."""
+    return "MP3" if info.subtype == "MPEG_LAYER_III" else info.subtype
 
 
 def pluralize(number: int, thing: str) -> str:

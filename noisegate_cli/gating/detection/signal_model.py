@@ -123,6 +123,10 @@ MIN_NOISE_JUMP_DB = 1.0
 """Least deviation between disjoint frames in the bands where noise is loud. Noise varies by 2 dB or
 more, the maximum of several channels by less. A steady tone does not vary."""
 
+MIN_NOISE_ONLY_MS = 3000.0
+"""A shorter recording without any frame clearly above the floor is not taken for noise: a note that
+is cut from music is not long enough to tell."""
+
 DRIFT_LAG_MS, MIN_LAG_RATIO = 500.0, 1.7
 """Music drifts within this time by more than this multiple of its jumps: a hum that is switched on
 has 0.6 to 1.4, music 2 to 10."""
@@ -238,6 +242,8 @@ def _judge_noise(
     """Return the verdict on a recording without any frame clearly above the floor."""
     if _mean_jump_db(levels, extractor.disjoint_distance) < MIN_NOISE_JUMP_DB:
         return Verdict.STEADY_TONE
+    if len(levels) < extractor.frames(MIN_NOISE_ONLY_MS):
+        return Verdict.TOO_SHORT
     return Verdict.TONAL if spectra.is_tonal(np.ones(len(levels), np.bool_)) else Verdict.NOISE_ONLY
 
 
