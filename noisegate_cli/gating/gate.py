@@ -174,7 +174,7 @@ class Gate(BlockProcessor[Samples, Gated]):
             timing.frame_length, timing.hop_length, closed_gain, gates, quantization_step
         )
         self._spectral, self._magnitude_mask = self._create_spectral(
-            settings, sample_rate, channels, quantization_step, live
+            sample_rate, channels, quantization_step, live
         )
         self._returns_samples = samples
         self._pending_inputs: list[Samples] | None = [] if residue else None
@@ -200,24 +200,24 @@ class Gate(BlockProcessor[Samples, Gated]):
         return BleedFilter(self._decision, self._detector, sample_rate, channels, references)
 
     def _create_spectral(
-        self,
-        settings: GateSettings,
-        sample_rate: int,
-        channels: int,
-        quantization_step: int,
-        live: bool,
+        self, sample_rate: int, channels: int, quantization_step: int, live: bool
     ) -> "tuple[SpectralGate | None, MagnitudeMask | None]":
         """Return what reduces the noise in each frequency bin; one of them at most."""
-        arguments = (settings, self._noises, sample_rate, channels, quantization_step, live)
-        if settings.spectral == "soft" and any(self._noises):
+        settings, noises = self._decision.settings, self._noises
+        if settings.spectral == "off" or not (any(noises) or settings.masks_by_level):
+            return None, None
+        from noisegate_cli.gating.spectral.configuration import SpectralConfiguration
+
+        configuration = SpectralConfiguration(
+            settings, noises, sample_rate, channels, quantization_step, live
+        )
+        if settings.spectral == "soft":
             from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
-            return SpectralGate(*arguments, has_bleed=self._bleed_filter is not None), None
-        if settings.spectral == "mask" and (any(self._noises) or settings.masks_by_level):
-            from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
+            return SpectralGate(configuration, has_bleed=self._bleed_filter is not None), None
+        from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
 
-            return None, MagnitudeMask(*arguments)
-        return None, None
+        return None, MagnitudeMask(configuration)
 
     @property
     def report(self) -> GateReport:
