@@ -53,7 +53,7 @@ BUFFER_BYTES = 1 << 18
 SHARED_DURATION_DEMUXERS = ("matroska", "flv", "asf", "rm", "nut")
 """FFmpeg's names of the containers that declare the duration of their longest track."""
 
-FRAME_DEMUXERS = ("mp3", "aac", "ac3", "eac3", "dts", "loas", "truehd", "mlp")
+FRAME_DEMUXERS = ("mp3", "aac", "ac3", "eac3", "dts", "loas", "truehd", "mlp", "g722")
 """FFmpeg's names of formats without a container, whose time stamps count the frames."""
 
 FLAC_DEMUXERS = ("flac", "ogg")

@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from noisegate_cli.errors import AudioError
-from noisegate_cli.files.ffmpeg import PyavDecoder
-from noisegate_cli.files.file_parts import JoinedDecoder
+from noisegate_cli.files.ffmpeg import FRAME_DEMUXERS, PyavDecoder
+from noisegate_cli.files.file_parts import FilePart, JoinedDecoder
 from noisegate_cli.files.mpeg import find_parts
 from noisegate_cli.files.protocols import Decoder
+from noisegate_cli.files.trailing_tags import find_audio_end
 
 MPEG_TOLERANCE_SAMPLES = 2 * 1152
 """Samples that may be missing from an MP3 file, since some encoders count the length header as a
@@ -32,7 +33,11 @@ def open_decoder(
     try:
         decoder = PyavDecoder(path, track=track)
         if decoder.demuxer != "mp3":
-            return decoder
+            end = _find_audio_end(path) if decoder.demuxer in FRAME_DEMUXERS else 0
+            if not end:
+                return decoder
+            decoder.close()
+            return PyavDecoder(path, FilePart(0, end, decoder.demuxer), track)
         decoder.close()
     except AudioError as error:
         if expects_mpeg:
@@ -40,6 +45,14 @@ def open_decoder(
                 return _open_mpeg(path, warn)
         raise error
     return _open_mpeg(path, warn)
+
+
+def _find_audio_end(path: Path) -> int:
+    """Return the position of the tags at the end of a file; 0 if there are none."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        end = find_audio_end(file, size)
+    return end if end < size else 0
 
 
 def _open_mpeg(path: Path, warn: Callable[[str], None]) -> JoinedDecoder:

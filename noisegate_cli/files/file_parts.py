@@ -162,7 +162,7 @@ class JoinedDecoder:
 
     def blocks(self, length: int) -> Iterator[tuple[Samples, bool]]:
         """Read to the end in blocks of about `length` samples; see `AudioReader.blocks`."""
-        position, expected = 0, 0.0
+        position, expected, is_known = 0, 0.0, self.declared_length > 0
         for index, part in enumerate(self._parts):
             if index:
                 self._decoder.close()
@@ -170,6 +170,7 @@ class JoinedDecoder:
                     self._decoder = self._open_part(part)
                 except AudioError:
                     self.damaged += 1
+                    is_known = False
                     continue
             decoder, start = self._decoder, position
             if not _can_follow(decoder.info, self.info):
@@ -180,10 +181,9 @@ class JoinedDecoder:
                 yield convert_to_subtype(block, self.info.subtype)[0], False
             self.damaged += decoder.damaged
             self._note_holes(decoder.holes, start)
-            is_known = decoder.declared_length < math.inf
-            expected += max(position - start, decoder.declared_length if is_known else 0)
-        if self.declared_length:
-            self.declared_length = expected
+            declared = decoder.declared_length
+            expected += max(position - start, declared if declared < math.inf else 0)
+        self.declared_length = expected if is_known else 0.0
         yield np.zeros((0, self.info.channels), self.info.dtype), True
 
     def _blocks_of_part(self, part: FilePart, start: int, length: int) -> Iterator[Samples]:

@@ -16,6 +16,8 @@ from typing import BinaryIO, NamedTuple
 from noisegate_cli.files.chunks import ReadBytes
 from noisegate_cli.files.file_parts import FilePart
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES, find_file_end
+from noisegate_cli.files.trailing_tags import find_audio_end
+from noisegate_cli.files.voc import MAGIC, walk_blocks
 
 MAX_PARTS, MAX_ELEMENTS = 10_000, 1_000_000
 """Limits for malicious files; all bytes after the last part that is found belong to this part."""
@@ -36,10 +38,15 @@ class _Container(NamedTuple):
     """Pattern of the first bytes."""
     find_end: FindEnd | None = None
     """How to find the end; None if the next file must be searched for."""
+    ends_with_file: bool = False
+    """Whether libsndfile takes all bytes up to the end of the file for samples."""
 
 
 def find_joined_parts(path: Path) -> list[FilePart]:
-    """Return the parts of a file that is several files joined end to end; of others, nothing."""
+    """Return the parts of a file that is several files joined end to end; of others, nothing.
+
+    A file whose samples seem to go on in tags at its end has one part, without the tags.
+    """
     with path.open("rb") as file:
         length = file.seek(0, os.SEEK_END)
         read = _bytes_reader(file, length)
@@ -53,9 +60,16 @@ def find_joined_parts(path: Path) -> list[FilePart]:
             if start is None:
                 break
             starts.append(start)
-    if len(starts) < 2:
+        last_end = length
+        if container.ends_with_file and container.find_end:
+            end, tags_start = (
+                container.find_end(read, starts[-1], length),
+                find_audio_end(file, length),
+            )
+            last_end = tags_start if tags_start == end else length
+    if len(starts) < 2 and last_end == length:
         return []
-    ends = [*starts[1:], length]
+    ends = [*starts[1:], last_end]
     parts = zip(starts, ends, strict=True)
     return [FilePart(start, end, container.demuxer, end) for start, end in parts]
 
@@ -128,16 +142,8 @@ def _find_w64_end(read: ReadBytes, start: int, _length: int) -> int | None:
 
 
 def _find_voc_end(read: ReadBytes, start: int, _length: int) -> int | None:
-    """Walk the blocks, of which the last one has the type 0 and no size, or is missing."""
-    position = start + int.from_bytes(read(start + 20, 2), "little")
-    for _ in range(MAX_ELEMENTS):
-        header = read(position, 4)
-        if not header or header[:1] == b"\0":
-            return position + 1
-        if header == b"Crea":
-            return position
-        position += 4 + int.from_bytes(header[1:], "little")
-    return position
+    ends = [block.end for block in walk_blocks(read, start)]
+    return ends[-1] if ends else None
 
 
 def _find_nist_end(read: ReadBytes, start: int, _length: int) -> int | None:
@@ -246,9 +252,9 @@ CONTAINERS = (
     _Container("", re.compile(rb"FORM.{4}(?:AIFF|AIFC|8SVX|16SV)", re.DOTALL), _find_iff_end),
     _Container("", re.compile(AU_START), _find_au_end),
     _Container("caf", re.compile(rb"caff\0\x01\0\0desc"), _find_caf_end),
-    _Container("", re.compile(re.escape(W64_RIFF_GUID)), _find_w64_end),
-    _Container("", re.compile(rb"Creative Voice File\x1a"), _find_voc_end),
-    _Container("", re.compile(rb"NIST_1A\n"), _find_nist_end),
+    _Container("", re.compile(re.escape(W64_RIFF_GUID)), _find_w64_end, True),
+    _Container("voc", re.compile(re.escape(MAGIC)), _find_voc_end, True),
+    _Container("", re.compile(rb"NIST_1A\n"), _find_nist_end, True),
     _Container("flac", re.compile(rb"fLaC[\0\x80]\0\0\x22")),
     _Container("tta", re.compile(rb"TTA1[\x01-\x03]\0"), _find_tta_end),
     _Container("wv", re.compile(rb"wvpk"), _find_wavpack_end),

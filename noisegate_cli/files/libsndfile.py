@@ -20,6 +20,7 @@ from noisegate_cli.files.formats import find_subtype
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
 from noisegate_cli.files.soundfile_private import close_without_fsync
+from noisegate_cli.files.voc import has_several_sample_blocks
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import quote_path
 
@@ -89,7 +90,9 @@ class SndfileDecoder:
             self.info = replace(self.info, bit_rate=rate)
         # The decoder of MP3 files stops early in some and writes messages to stderr.
         self.can_read_all = is_length_known and file.format != "MP3"
-        """Whether libsndfile can read the file to the end."""
+        """Whether libsndfile can read the file to the end, and exactly."""
+        if file.format == "VOC":
+            self.can_read_all = not has_several_sample_blocks(path, part.start if part else 0)
         is_estimated = file.format == "MP3"
         self.declared_length = 0.0 if is_estimated else _declared_length(self.info, file.extra_info)
         """Expected number of samples; 0 if it is unknown, infinite if some are missing but their

@@ -236,7 +236,10 @@ class AudioReader:
     def _open_part(self, part: "FilePart") -> "Decoder":
         if not self._needs_ffmpeg:
             try:
-                return SndfileDecoder(self.path, part=part)
+                decoder = SndfileDecoder(self.path, part=part)
+                if decoder.can_read_all:
+                    return decoder
+                decoder.close()
             except sf.SoundFileError as error:
                 if not part.demuxer:
                     raise AudioError(error_text(error)) from error
@@ -333,7 +336,10 @@ class AudioReader:
                 f"{quote_path(self._display_path)} is truncated: it contains no audio{of}; "
                 "copy it again"
             )
-        is_ogg_end_missing = self.info.format == "OGG" and _is_ogg_end_missing(self.path)
+        is_ogg = self.info.format == "OGG"
+        is_ogg_end_missing = is_ogg and _is_ogg_end_missing(self.path)
+        if is_ogg and declared_length == math.inf and not is_ogg_end_missing:
+            declared_length = read  # libsndfile takes bytes after the last page for a missing end.
         if declared_length == math.inf or (is_ogg_end_missing and read >= declared_length):
             self.warnings.append(
                 f"its end is missing: it contains {format_duration(read / rate)}, "
@@ -353,8 +359,15 @@ class AudioReader:
             )
         elif last.holes:
             self._warn_of_holes(last.holes)
-        elif damage or self._decoder.damaged:
+        elif (damage or self._decoder.damaged) and not self._has_exact_length(read):
+            # Other bytes after the last frame are an error for decoders, but no damage.
             self.warnings.append("it is damaged: parts that cannot be decoded are omitted")
+
+    def _has_exact_length(self, read: int) -> bool:
+        """Return whether the file declares exactly the samples that were read."""
+        decoder = self._decoder
+        is_exact = self.info.is_length_exact or self.info.format == "MP3"
+        return is_exact and decoder.declared_length == read
 
     def _warn_of_holes(self, holes: "list[Hole]") -> None:
         from noisegate_cli.files.holes import describe_holes
