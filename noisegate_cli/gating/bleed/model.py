@@ -55,10 +55,11 @@ MIN_CLASS_DISTANCE_DB = 3.0
 """Least distance of the mean energy ratios of own sound and bleed: with less, the classes are not
 two sources."""
 
-MIN_CLASS_SEPARATION = 4.5
-"""Least distance of the first classes, in standard deviations of the wider one. The ratio of a
-single source that all microphones record has one peak and a long tail in pauses; the distance is
-then 1.3 to 4.0."""
+MIN_CLASS_SEPARATION = 5.0
+"""Least distance of the medians of the first classes, in standard deviations of the wider one. They
+are estimated from the median absolute deviation, because reverberation gives the ratio of own sound
+a long tail. The ratio of a single source that all microphones record has one peak; the distance is
+then 1.7 to 4.3."""
 
 CLASSIFY_ROUNDS, OWN_SCORE, BLEED_SCORE = 3, 0.3, -0.1
 """Repetitions, and the scores above and below which frames belong to the classes."""
@@ -234,8 +235,10 @@ def _are_separate(own_ratio: NDArray[np.float64], bleed_ratio: NDArray[np.float6
     """Return whether the energy ratios of the first classes come from two sources."""
     if min(len(own_ratio), len(bleed_ratio)) < MIN_CLASS_FRAMES:
         return False
-    deviation = max(own_ratio.std(), bleed_ratio.std())
-    return bool(own_ratio.mean() - bleed_ratio.mean() > MIN_CLASS_SEPARATION * deviation)
+    own, bleed = median(own_ratio), median(bleed_ratio)
+    deviation = max(median(np.abs(own_ratio - own)), median(np.abs(bleed_ratio - bleed)))
+    # The median absolute deviation of normally distributed values is 0.674 standard deviations.
+    return bool(own - bleed > MIN_CLASS_SEPARATION / 0.674 * deviation)
 
 
 def _energy_ratio_db(frames: TrainingFrames, tracks: Powers, floors: Powers) -> NDArray[np.float64]:
