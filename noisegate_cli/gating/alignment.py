@@ -69,8 +69,8 @@ SURROUNDINGS_S = 0.25
 """Half the width of the surroundings to which a peak is compared."""
 
 MAX_RIVAL_RATIO, MAX_SINGLE_RIVAL_RATIO = 0.65, 0.5
-"""Largest ratio of a peak outside the surroundings to the highest one, over all windows of the line,
-and the same if the line has one window. Peaks within the surroundings are other sources or
+"""Largest ratio of a peak outside the surroundings to the highest one, over all windows of the
+line, and the same if the line has one window. Peaks within the surroundings are other sources or
 reflections."""
 
 SAMPLE_SCALE = 1000.0
