@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from noisegate_cli.errors import NoisegateError as NoisegateError
     from noisegate_cli.errors import OutputError as OutputError
     from noisegate_cli.errors import SettingsError as SettingsError
+    from noisegate_cli.files.audio_info import AudioInfo as AudioInfo
     from noisegate_cli.files.audio_tracks import AudioTrack as AudioTrack
-    from noisegate_cli.files.formats import AudioInfo as AudioInfo
     from noisegate_cli.files.formats import Format as Format
     from noisegate_cli.files.output_naming import OutputOptions as OutputOptions
-    from noisegate_cli.files.pipes import RawFormat as RawFormat
+    from noisegate_cli.files.raw_format import RawFormat as RawFormat
     from noisegate_cli.gating.alignment import Alignment as Alignment
     from noisegate_cli.gating.bleed.report import BleedLevel as BleedLevel
     from noisegate_cli.gating.bleed.report import BleedReport as BleedReport
@@ -71,9 +71,10 @@ _PUBLIC_NAMES = {
     "api.other_tracks": ("OtherTrack",),
     "errors": ("AudioError", "LabelsError", "NoisegateError", "OutputError", "SettingsError"),
     "files.audio_tracks": ("AudioTrack",),
-    "files.formats": ("AudioInfo", "Format"),
+    "files.audio_info": ("AudioInfo",),
+    "files.formats": ("Format",),
     "files.output_naming": ("OutputOptions",),
-    "files.pipes": ("RawFormat",),
+    "files.raw_format": ("RawFormat",),
     "gating.alignment": ("Alignment",),
     "gating.level_report": ("LevelReport",),
     "gating.bleed.report": ("BleedLevel", "BleedReport"),

@@ -12,7 +12,7 @@ from noisegate_cli.gating.settings import GateSettings
 
 if TYPE_CHECKING:
     from noisegate_cli.api.excerpts import Excerpt
-    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.files.raw_format import RawFormat
 
 DEFAULT_OPTIONS = OutputOptions()
 

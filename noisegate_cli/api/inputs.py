@@ -12,7 +12,7 @@ from noisegate_cli.gating.settings import (
 )
 
 if TYPE_CHECKING:
-    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.files.raw_format import RawFormat
 
 
 def choose_settings(
@@ -38,7 +38,7 @@ def parse_raw_format(raw: "RawFormat | str | None") -> "RawFormat | None":
     """Return the format of an input without a header, given as an object or as text."""
     if raw is None:
         return None
-    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.files.raw_format import RawFormat
 
     return RawFormat.from_value(raw)
 

@@ -7,7 +7,7 @@ from noisegate_cli.api.first_pass import measure
 from noisegate_cli.api.progress import ProgressCallback, report_progress
 from noisegate_cli.api.sources import FileSource, Source
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.files.formats import STDIO_PATH
+from noisegate_cli.files.audio_info import STDIO_PATH
 from noisegate_cli.gating.alignment import (
     MARGIN_WINDOWS,
     Alignment,

@@ -11,9 +11,10 @@ from noisegate_cli.api.gate_task import GateTask
 from noisegate_cli.api.labels import build_label_track
 from noisegate_cli.api.outputs import Outputs, can_copy
 from noisegate_cli.api.progress import ProgressCallback, report_progress
-from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
+from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo
+from noisegate_cli.files.input_metadata import InputMetadata
 from noisegate_cli.files.reader import Reader, add_path_to_errors
-from noisegate_cli.files.writer import AudioWriter, InputMetadata, open_writer
+from noisegate_cli.files.writer import AudioWriter, open_writer
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, GateReport
 from noisegate_cli.samples import Samples, compute_peak
@@ -142,7 +143,7 @@ def _gate_blocks(
             if with_peak:
                 peak = max(peak, compute_peak(block))
             if last and span:
-                span.check_start(read, info.sample_rate)
+                span.check_start(read, info.sample_rate, info.offset_s)
             kept, removed = gate.process(block, last)
             if recorder and removed is not None:
                 recorder.add_samples(block, kept, removed, last)

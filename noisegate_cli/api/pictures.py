@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noisegate_cli.files.formats import STDIO_PATH
+from noisegate_cli.files.audio_info import STDIO_PATH
 from noisegate_cli.samples import to_db
 
 if TYPE_CHECKING:

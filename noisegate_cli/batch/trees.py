@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 from noisegate_cli.errors import AudioError, OutputError
-from noisegate_cli.files.formats import WRITABLE_EXTENSIONS, AudioInfo, find_subtype
+from noisegate_cli.files.audio_info import AudioInfo
+from noisegate_cli.files.formats import WRITABLE_EXTENSIONS, find_subtype
 from noisegate_cli.text import quote_path
 
 LOSSLESS_COMPRESSION_RATIO = 0.6

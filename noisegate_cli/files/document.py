@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from noisegate_cli.errors import OutputError
-from noisegate_cli.files.output_target import is_same_file
-from noisegate_cli.files.partial_files import make_folders
-from noisegate_cli.files.writer import (
+from noisegate_cli.files.atomic_output import (
     check_overwrite,
     is_stream,
     open_partial_file,
     wrap_write_errors,
 )
+from noisegate_cli.files.output_target import is_same_file
+from noisegate_cli.files.partial_files import make_folders
 from noisegate_cli.text import quote_path
 
 

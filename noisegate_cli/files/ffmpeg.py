@@ -10,6 +10,7 @@ import av
 import numpy as np
 
 from noisegate_cli.errors import AudioError
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.chapters import convert_from_ffmpeg
 from noisegate_cli.files.chunks import is_riff_complete
 from noisegate_cli.files.ffmpeg_frames import (
@@ -28,12 +29,7 @@ from noisegate_cli.files.ffmpeg_tracks import (
     has_other_tracks,
 )
 from noisegate_cli.files.file_parts import FilePart, PartOfFile, UnnamedFile
-from noisegate_cli.files.formats import (
-    DEMUXERS,
-    EXTENSION_DEMUXERS,
-    AudioInfo,
-    find_format_by_demuxer,
-)
+from noisegate_cli.files.formats import DEMUXERS, EXTENSION_DEMUXERS, find_format_by_demuxer
 from noisegate_cli.files.holes import MAX_HOLE_S, Hole, HoleFinder, parse_flac_position
 from noisegate_cli.files.opus import (
     PROJECTION_FAMILY,
@@ -57,7 +53,7 @@ BUFFER_BYTES = 1 << 18
 SHARED_DURATION_DEMUXERS = ("matroska", "flv", "asf", "rm", "nut")
 """FFmpeg's names of the containers that declare the duration of their longest track."""
 
-FRAME_DEMUXERS = ("mp3", "aac", "ac3", "eac3", "dts", "loas", "truehd", "mlp")
+FRAME_DEMUXERS = ("mp3", "aac", "ac3", "eac3", "dts", "loas", "truehd", "mlp", "g722")
 """FFmpeg's names of formats without a container, whose time stamps count the frames."""
 
 FLAC_DEMUXERS = ("flac", "ogg")
@@ -183,6 +179,9 @@ class PyavDecoder:
         streams = self._container.streams.audio
         start = find_start(self._first_packet, frame)
         container = find_format_by_demuxer(self.demuxer, path.suffix.lower())
+        is_plain_pcm = coder.name.startswith("pcm_")
+        # FFmpeg estimates the length of compressed samples in WAV.
+        is_exact = container.length == "exact" and (is_plain_pcm or not container.is_wav)
         return AudioInfo(
             path=path,
             sample_rate=frame.sample_rate,
@@ -198,8 +197,8 @@ class PyavDecoder:
             delay=find_delay(self._container, self._stream, start),
             frame_rate=find_frame_rate(self._container),
             has_other_tracks=has_other_tracks(self._container, self._stream),
-            is_length_exact=bool(self._length) and container.length == "exact",
-            is_plain_pcm=coder.name.startswith("pcm_"),
+            is_length_exact=bool(self._length) and is_exact,
+            is_plain_pcm=is_plain_pcm,
             opus_mapping_family=unpositioned_family(self._opus_mapping_family),
         )
 

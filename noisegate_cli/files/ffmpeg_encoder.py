@@ -10,9 +10,9 @@ from typing import Any
 import av
 import numpy as np
 
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.chapters import Chapter, convert_to_ffmpeg
 from noisegate_cli.files.ffmpeg_frames import SPEAKERS
-from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.files.opus import ambisonic_layout
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.samples import Samples

@@ -4,24 +4,13 @@ A new container is one entry in `FORMATS`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from fractions import Fraction
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-
-from noisegate_cli.files.audio_tracks import AudioTrack
-
-if TYPE_CHECKING:
-    import numpy as np
+from typing import Any, Literal, NamedTuple
 
 DEFAULT_CHANNEL_MASKS = {3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
 """Channel mask of FLAC, Vorbis and Opus recordings that declare none, by number of channels.
 
 See RFC 9639, 9.1.3, Vorbis I, 4.3.9, and RFC 7845, 5.1.1.2.
 """
-
-AMBISONIC_OPUS_FAMILY = 2
-"""Channel mapping family of ambisonic Opus (RFC 8486)."""
 
 MAX_32_BIT_DATA_BYTES = 0xFFFFFFFF - (1 << 26)
 """Maximum size of the samples in a container whose total size is a 32-bit number.
@@ -318,7 +307,10 @@ FORMATS = {
             family="WAV", is_compressed=False, tag_writer="riff", is_streamable=True,
         ),
         # A block has a size of 24 bits, which includes 12 bytes of format.
-        _sndfile("VOC", ".voc", is_compressed=False, max_bytes=0xFFFFFF - 12),
+        _sndfile(
+            "VOC", ".voc",
+            demuxer="voc", length="estimated", is_compressed=False, max_bytes=0xFFFFFF - 12,
+        ),
         _sndfile("NIST", ".sph", ".nist", is_compressed=False),
         _sndfile("RAW", ".raw", is_compressed=False, is_streamable=True),
         _sndfile("SVX", is_compressed=False, max_bytes=MAX_32_BIT_DATA_BYTES),
@@ -410,139 +402,3 @@ def find_format_by_demuxer(demuxer: str, extension: str) -> Format:
     containers = [container for container in FORMATS.values() if container.demuxer == demuxer]
     by_extension = [container for container in containers if extension in container.extensions]
     return (by_extension or containers)[0]
-
-
-STDIO_PATH = Path("-")
-"""Path that means standard input for reading and standard output for writing."""
-
-
-MAX_SAMPLE_RATE_HZ = 3_072_000
-"""Maximum plausible sample rate; only one-bit audio, which is not PCM, has higher rates."""
-
-MAX_TOTAL_SAMPLE_RATE_HZ = 1 << 24
-"""Maximum samples per second over all channels: 1024 channels at 16 kHz, 43 at 384 kHz."""
-
-
-def is_plausible(channels: int, sample_rate: int) -> bool:
-    """Return whether a recording can have that number of channels at that rate in Hz."""
-    from noisegate_cli.samples import MAX_CHANNELS
-
-    return (
-        1 <= channels <= MAX_CHANNELS
-        and 1 <= sample_rate <= MAX_SAMPLE_RATE_HZ
-        and channels * sample_rate <= MAX_TOTAL_SAMPLE_RATE_HZ
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class AudioInfo:
-    """Format and length of a recording."""
-
-    path: Path
-    sample_rate: int
-    """Sample rate in Hz."""
-    channels: int
-    samples: int
-    """Samples per channel; 0 for a stream whose length is unknown."""
-    format: str
-    """libsndfile's name of the container, such as WAV, or another usual name, such as M4A."""
-    subtype: str
-    """libsndfile's name of the sample type, such as PCM_16, or the codec, such as AAC."""
-    endian: str = "FILE"
-    channel_mask: int = 0
-    """Speaker positions of the channels, one bit each as in WAV; 0 if unknown."""
-    bit_rate: int = 0
-    """Bits per second of lossy audio; 0 if unknown."""
-    quality: float | None = None
-    """Quality of a lossy output on the scale of its codec; None if `bit_rate` decides."""
-    valid_bits: int = 0
-    """Bits of each integer sample that are used, if a WAV file declares them; 0 if unknown."""
-    is_ambisonic: bool = False
-    """Whether a WAV file declares that its channels are in ambisonic B-format."""
-    opus_mapping_family: int = 0
-    """Family of Opus channels without speaker positions, see `opus`; 0 of other recordings."""
-    tracks: tuple[AudioTrack, ...] = ()
-    """Audio tracks of a container that can hold several ones."""
-    track: int = 1
-    """Number of the audio track."""
-    start: float = 0.0
-    """Time in seconds at which the container plays the first sample."""
-    delay: float = 0.0
-    """Seconds from the start of the picture to the start of the audio track."""
-    frame_rate: Fraction | None = None
-    """Frames per second of the picture; None without a picture, or if it is unknown."""
-    has_other_tracks: bool = False
-    """Whether the file holds other tracks than this one, such as a picture."""
-    keeps_tracks: bool = False
-    """Whether an output gets the other tracks of the input."""
-    is_length_exact: bool = False
-    """Whether `samples` is not an estimate, as it is for MPEG files without a length."""
-    is_plain_pcm: bool = False
-    """Whether a container that FFmpeg reads stores plain samples."""
-
-    @property
-    def duration(self) -> float:
-        """Duration in seconds."""
-        return self.samples / self.sample_rate
-
-    @property
-    def offset_s(self) -> float:
-        """Time of the first sample in seconds from the start of the file, as a player shows it.
-
-        It is 0 unless the audio of a video starts later than its picture.
-        """
-        return max(0.0, self.delay)
-
-    @property
-    def dtype(self) -> "np.dtype[Any]":
-        """Type of numpy in which samples are read, processed and written."""
-        import numpy as np
-
-        return np.dtype(find_subtype(self.subtype).dtype)
-
-    @property
-    def bit_depth(self) -> int:
-        """Number of bits used in each sample."""
-        subtype = find_subtype(self.subtype)
-        is_integer = subtype.dtype.startswith("int")
-        return min(subtype.bit_depth, self.valid_bits or 32) if is_integer else subtype.bit_depth
-
-    @property
-    def is_lossy(self) -> bool:
-        """Whether the codec is lossy."""
-        return find_subtype(self.subtype).is_lossy
-
-    @property
-    def container(self) -> Format:
-        """Properties of the container."""
-        return find_format(self.format)
-
-    @property
-    def is_ambisonic_opus(self) -> bool:
-        """Whether the channels are ambisonic components of Opus."""
-        return self.opus_mapping_family == AMBISONIC_OPUS_FAMILY
-
-    @property
-    def ffmpeg_encoder(self) -> str:
-        """FFmpeg's name of the encoder that writes the recording; empty if libsndfile does."""
-        container, subtype = self.container, self.subtype
-        special: Mapping[str, str] = {}
-        if self.opus_mapping_family:
-            special = container.unpositioned_encoders
-        elif self.is_plain_pcm:
-            special = container.pcm_encoders
-        elif self.bit_rate and self.quality is None:
-            special = container.bit_rate_encoders
-        return special.get(subtype) or container.encoders.get(subtype, "")
-
-    @property
-    def needs_channel_mask(self) -> bool:
-        """Whether an output must store the channel mask."""
-        return self.channels > 2 and self.channel_mask != 0
-
-    def quantization_step(self, dtype: "np.dtype[Any]") -> int:
-        """Return the difference between adjacent sample values in an integer `dtype`.
-
-        In int32, it is 256 for 24-bit samples and 65536 for 16-bit samples.
-        """
-        return 1 << max(0, dtype.itemsize * 8 - self.bit_depth) if dtype.kind == "i" else 1

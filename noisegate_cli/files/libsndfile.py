@@ -15,10 +15,12 @@ import numpy as np
 import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError
-from noisegate_cli.files.formats import AudioInfo, find_subtype
+from noisegate_cli.files.audio_info import AudioInfo
+from noisegate_cli.files.formats import find_subtype
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
 from noisegate_cli.files.soundfile_private import close_without_fsync
+from noisegate_cli.files.voc import has_several_sample_blocks
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import quote_path
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from noisegate_cli.files.chapters import Chapter
     from noisegate_cli.files.file_parts import FilePart
     from noisegate_cli.files.holes import Hole
-    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.files.raw_format import RawFormat
 
 TRUNCATION_LOG_MESSAGES = ("Last page lacks an end-of-stream bit", "Seems to be a truncated file")
 """Messages in libsndfile's log that reveal truncated Ogg and VOC files."""
@@ -88,7 +90,9 @@ class SndfileDecoder:
             self.info = replace(self.info, bit_rate=rate)
         # The decoder of MP3 files stops early in some and writes messages to stderr.
         self.can_read_all = is_length_known and file.format != "MP3"
-        """Whether libsndfile can read the file to the end."""
+        """Whether libsndfile can read the file to the end, and exactly."""
+        if file.format == "VOC":
+            self.can_read_all = not has_several_sample_blocks(path, part.start if part else 0)
         is_estimated = file.format == "MP3"
         self.declared_length = 0.0 if is_estimated else _declared_length(self.info, file.extra_info)
         """Expected number of samples; 0 if it is unknown, infinite if some are missing but their
@@ -134,16 +138,18 @@ class SndfileDecoder:
         """
         info = self.info
         buffer = np.empty((length, info.channels), info.dtype)
-        last = False
+        last, left = False, self._file.frames
         while not last:
+            # Other bytes can follow the last FLAC frame, such as tags, which are no damage.
+            part = buffer[: min(length, left)]
             try:
-                block = self._file.read(out=buffer)
+                block = self._file.read(out=part) if len(part) else part
             except sf.SoundFileError as error:
                 raise DamageError(error_text(error)) from error
             if OGG_HOLE_LOG_MESSAGE in self._file.extra_info and not self.damaged:
                 self.damaged += 1
                 raise DamageError("a part of the stream is missing")  # FFmpeg can fill the hole.
-            last = len(block) < length
+            last, left = len(block) < length, left - len(block)
             yield block if self._channel_order is None else block[:, self._channel_order], last
 
 

@@ -1,6 +1,5 @@
 """Properties of Ogg files that libsndfile and FFmpeg don't report."""
 
-import itertools
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,21 +38,17 @@ def is_end_missing(path: Path) -> bool:
 def find_chained_parts(path: Path) -> list[FilePart]:
     """Return the parts of an Ogg file that is several files joined end to end; of others, nothing.
 
-    The streams of a file have serial numbers of their own, and all of them begin before any of
-    them continues (RFC 3533, 4).
+    All streams of a file begin before any of them continues (RFC 3533, 4).
     """
     with path.open("rb") as file:
-        first_pages = itertools.takewhile(_is_first_page, (page for _, page in read_pages(file)))
-        serials = {bytes(page[SERIAL]) for page in first_pages}
-        last_page = _read_last_page(file)
-        if not last_page or last_page[SERIAL] in serials:
-            return []
         starts, end_of_first_pages = [0], 0
         for position, page in _find_first_pages(file):
             if position > end_of_first_pages and position and len(starts) < MAX_PARTS:
                 starts.append(position)
             end_of_first_pages = position + len(page)
         ends = [*starts[1:], file.seek(0, 2)]
+    if len(starts) < 2:
+        return []
     return [FilePart(start, end, "ogg", end) for start, end in zip(starts, ends, strict=True)]
 
 
@@ -72,10 +67,6 @@ def _find_first_pages(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         if len(octets) <= SCAN_BYTES:
             return
         offset += SCAN_BYTES
-
-
-def _is_first_page(page: bytes | bytearray) -> bool:
-    return page.startswith(FIRST_PAGE_START)
 
 
 def _read_last_page(file: BinaryIO) -> bytes:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.files.formats import READ_ONLY_EXTENSIONS, STDIO_PATH, WRITABLE_EXTENSIONS
+from noisegate_cli.files.audio_info import STDIO_PATH
+from noisegate_cli.files.formats import READ_ONLY_EXTENSIONS, WRITABLE_EXTENSIONS
 
 MAX_NAME_BYTES = 255
 """Maximum length of a file name on common file systems."""

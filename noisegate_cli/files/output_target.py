@@ -9,18 +9,13 @@ from pathlib import Path
 import soundfile as sf
 
 from noisegate_cli.errors import OutputError
-from noisegate_cli.files.formats import (
-    STDIO_PATH,
-    WRITABLE_EXTENSIONS,
-    AudioInfo,
-    Format,
-    find_format,
-    find_subtype,
-)
+from noisegate_cli.files.atomic_output import is_stream
+from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo
+from noisegate_cli.files.encoders import unsupported_reason
+from noisegate_cli.files.formats import WRITABLE_EXTENSIONS, Format, find_format, find_subtype
 from noisegate_cli.files.output_naming import DEFAULT_OUTPUT_OPTIONS, OutputOptions, add_suffix
 from noisegate_cli.files.size_limits import check_size
 from noisegate_cli.files.wav_encoder import rf64_if_large
-from noisegate_cli.files.writer import is_stream, unsupported_reason
 from noisegate_cli.text import quote_path
 
 

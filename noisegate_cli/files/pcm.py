@@ -11,6 +11,9 @@ SAMPLE_WIDTH_BYTES = {
 }
 """Bytes per sample of each subtype that is plain PCM."""
 
+AU_SUBTYPES = {2: "PCM_S8", 3: "PCM_16", 4: "PCM_24", 5: "PCM_32", 6: "FLOAT", 7: "DOUBLE"}
+"""Encoding numbers of AU, and libsndfile's name for each."""
+
 
 def encode_pcm(samples: Samples, subtype: str, big_endian: bool = False) -> NDArray[np.uint8]:
     """Encode samples, which have the numpy type of `subtype`, as PCM bytes.

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Protocol
 
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.chapters import Chapter
-from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.files.holes import Hole
 from noisegate_cli.samples import Samples
 

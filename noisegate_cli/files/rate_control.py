@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 
 from noisegate_cli.errors import OutputError, SettingsError
-from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.text import quote_path
 
 MIN_BITS_PER_S = 1000

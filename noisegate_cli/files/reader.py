@@ -10,7 +10,7 @@ reads all other files. Damaged recordings are read as far as possible, with a wa
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -19,15 +19,9 @@ import numpy as np
 import soundfile as sf
 
 from noisegate_cli.errors import AudioError, DamageError, SignalError
+from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo, is_plausible
 from noisegate_cli.files.audio_tracks import check_track
-from noisegate_cli.files.formats import (
-    DEFAULT_CHANNEL_MASKS,
-    STDIO_PATH,
-    AudioInfo,
-    Format,
-    find_format_by_magic,
-    is_plausible,
-)
+from noisegate_cli.files.formats import DEFAULT_CHANNEL_MASKS, Format, find_format_by_magic
 from noisegate_cli.files.input_file import read_head
 from noisegate_cli.files.libsndfile import SndfileDecoder, error_text, unreadable_error
 from noisegate_cli.files.pcm import convert_to_subtype
@@ -39,8 +33,9 @@ if TYPE_CHECKING:
     from noisegate_cli.files.chapters import Chapter
     from noisegate_cli.files.file_parts import FilePart
     from noisegate_cli.files.holes import Hole
-    from noisegate_cli.files.pipes import RawFormat, StreamReader
     from noisegate_cli.files.protocols import Decoder, ResumingDecoder
+    from noisegate_cli.files.raw_format import RawFormat
+    from noisegate_cli.files.stream_input import StreamReader
 
 
 class AudioReader:
@@ -80,7 +75,6 @@ class AudioReader:
         self._zero_nonfinite = zero_nonfinite
         self.warnings: list[str] = []
         """Warnings about the recording; complete after it has been read to the end."""
-        self._max_samples: float = math.inf
         head = read_head(path, self._display_path)
         magic = head[:4]
         kind = find_format_by_magic(magic)
@@ -155,8 +149,6 @@ class AudioReader:
                 block, last = next(blocks)
             except DamageError as error:
                 block, last, damage = nothing, True, str(error)
-            if read + len(block) > self._max_samples:
-                block, last = block[: int(self._max_samples) - read], True
             read += len(block)
             rest = self._open_fallback(read, damage) if last else None
             if last and rest is None:
@@ -193,10 +185,10 @@ class AudioReader:
 
             is_free = is_free_format(self.path)
             is_mpeg = not is_free and is_mpeg_audio(self.path, magic)
-        if not (is_mpeg or (self._layout and self._layout.needs_ffmpeg)):
+        if not (self._raw or is_mpeg) and (joined := self._open_joined(kind)):
+            return joined
+        if not (is_mpeg or self._needs_ffmpeg):
             try:
-                if kind and kind.name == "OGG" and (joined := self._open_joined_ogg()):
-                    return joined
                 decoder = SndfileDecoder(self.path, self._raw)
                 if decoder.can_read_all or is_free:
                     return decoder
@@ -209,27 +201,51 @@ class AudioReader:
         from noisegate_cli.files.ffmpeg_decoders import open_decoder
 
         try:
-            return open_decoder(self.path, is_mpeg, self._track)
+            return open_decoder(self.path, is_mpeg, self._track, self.warnings.append)
         except AudioError as error:
             # For uncompressed formats, libsndfile's error message is more precise.
             told = why if why and kind and not kind.is_compressed else error
             raise unreadable_error(self._display_path, told) from error
 
-    def _open_joined_ogg(self) -> "Decoder | None":
-        from noisegate_cli.files.ogg import find_chained_parts
+    @property
+    def _needs_ffmpeg(self) -> bool:
+        return self._layout is not None and self._layout.needs_ffmpeg
 
-        parts = find_chained_parts(self.path)
+    def _open_joined(self, kind: Format | None) -> "Decoder | None":
+        """Open a file that is several files joined end to end; return None for others."""
+        if kind and kind.name == "OGG":
+            from noisegate_cli.files.ogg import find_chained_parts as find_parts
+        else:
+            from noisegate_cli.files.joined_files import find_joined_parts as find_parts
+        parts = find_parts(self.path)
         if not parts:
             return None
         from noisegate_cli.files.file_parts import JoinedDecoder
 
-        return JoinedDecoder(parts, self._open_part, open_rest=self._open_rest)
+        with suppress(AudioError):
+            joined = JoinedDecoder(
+                parts, self._open_part, open_rest=self._open_rest, warn=self.warnings.append
+            )
+            if not joined.info.has_other_tracks:
+                return joined
+            joined.close()  # An output would have only the picture of the first video.
+            self.warnings.append("it contains a second video, which is ignored")
+            return self._open_part(parts[0])
+        return None
 
     def _open_part(self, part: "FilePart") -> "Decoder":
-        try:
-            return SndfileDecoder(self.path, part=part)
-        except sf.SoundFileError as error:
-            raise AudioError(error_text(error)) from error
+        if not self._needs_ffmpeg:
+            try:
+                decoder = SndfileDecoder(self.path, part=part)
+                if decoder.can_read_all:
+                    return decoder
+                decoder.close()
+            except sf.SoundFileError as error:
+                if not part.demuxer:
+                    raise AudioError(error_text(error)) from error
+        from noisegate_cli.files.ffmpeg import PyavDecoder
+
+        return PyavDecoder(self.path, part, self._track)
 
     def _validate_info(self) -> AudioInfo:
         """Return the properties of the recording, or raise AudioError if they are implausible."""
@@ -247,10 +263,6 @@ class AudioReader:
         if layout.extra_duration:
             seconds = format_duration(layout.extra_duration)
             self.warnings.append(f"it contains a second recording of {seconds}, which is ignored")
-        if layout.has_hidden_end:
-            samples = layout.data.size // layout.fmt.block_align if layout.data else 0
-            self._max_samples = samples
-            info = replace(info, samples=samples)
         return replace(
             info,
             channel_mask=layout.fmt.channel_mask,
@@ -313,7 +325,7 @@ class AudioReader:
     ) -> None:
         """Add warnings about missing samples; `last` has decoded the end of the recording."""
         rate = self.info.sample_rate
-        declared_length = min(self._decoder.declared_length, self._max_samples)
+        declared_length = self._decoder.declared_length
         if not read and (declared_length or damage):
             of = (
                 f" of {format_duration(declared_length / rate)}"
@@ -324,7 +336,10 @@ class AudioReader:
                 f"{quote_path(self._display_path)} is truncated: it contains no audio{of}; "
                 "copy it again"
             )
-        is_ogg_end_missing = self.info.format == "OGG" and _is_ogg_end_missing(self.path)
+        is_ogg = self.info.format == "OGG"
+        is_ogg_end_missing = is_ogg and _is_ogg_end_missing(self.path)
+        if is_ogg and declared_length == math.inf and not is_ogg_end_missing:
+            declared_length = read  # libsndfile takes bytes after the last page for a missing end.
         if declared_length == math.inf or (is_ogg_end_missing and read >= declared_length):
             self.warnings.append(
                 f"its end is missing: it contains {format_duration(read / rate)}, "
@@ -344,8 +359,15 @@ class AudioReader:
             )
         elif last.holes:
             self._warn_of_holes(last.holes)
-        elif damage or self._decoder.damaged:
+        elif (damage or self._decoder.damaged) and not self._has_exact_length(read):
+            # Other bytes after the last frame are an error for decoders, but no damage.
             self.warnings.append("it is damaged: parts that cannot be decoded are omitted")
+
+    def _has_exact_length(self, read: int) -> bool:
+        """Return whether the file declares exactly the samples that were read."""
+        decoder = self._decoder
+        is_exact = self.info.is_length_exact or self.info.format == "MP3"
+        return is_exact and decoder.declared_length == read
 
     def _warn_of_holes(self, holes: "list[Hole]") -> None:
         from noisegate_cli.files.holes import describe_holes
@@ -404,7 +426,8 @@ def open_reader(
         with AudioReader(path, raw, zero_nonfinite=zero_nonfinite, track=track) as reader:
             yield reader
         return
-    from noisegate_cli.files.pipes import StandardInput, StreamReader, spool_to_file
+    from noisegate_cli.files.spool import spool_to_file
+    from noisegate_cli.files.stream_input import StandardInput, StreamReader
 
     source = StandardInput()
     if allow_streaming and (stream := StreamReader.try_open(source, raw, zero_nonfinite)):

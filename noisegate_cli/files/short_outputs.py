@@ -7,7 +7,8 @@ some recordings whose first packet is also the last one.
 from pathlib import Path
 
 from noisegate_cli.errors import AudioError, OutputError
-from noisegate_cli.files.formats import STDIO_PATH, AudioInfo, find_subtype
+from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo
+from noisegate_cli.files.formats import find_subtype
 from noisegate_cli.files.reader import AudioReader
 from noisegate_cli.text import quote_path
 

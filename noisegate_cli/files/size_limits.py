@@ -3,7 +3,8 @@
 import math
 
 from noisegate_cli.errors import OutputError
-from noisegate_cli.files.formats import AudioInfo, find_subtype
+from noisegate_cli.files.audio_info import AudioInfo
+from noisegate_cli.files.formats import find_subtype
 from noisegate_cli.files.riff import WRITABLE_FORMAT_TAGS
 from noisegate_cli.text import format_duration, quote_path
 

@@ -9,9 +9,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.chapters import Chapter, build_comments
 from noisegate_cli.files.chunks import build_chunk
-from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.files.tags import (
     CHANNEL_MASK_COMMENT,
     PICTURE_COMMENT,

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from zlib import crc32
 
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.chunks import FORM_BYTES, HEADER_BYTES, walk_chunks
-from noisegate_cli.files.formats import AudioInfo, find_subtype
+from noisegate_cli.files.formats import find_subtype
 from noisegate_cli.files.ogg import (
     CHECKSUM,
     PAGE_HEADER_BYTES,

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.chunks import UNKNOWN_SIZE
-from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.files.pcm import SAMPLE_WIDTH_BYTES, encode_pcm
 from noisegate_cli.files.riff import (
     AMBISONIC_GUID_TAIL,
@@ -195,3 +195,8 @@ def append_raw_chunks(path: Path, chunks: list[bytes], big: bool = False) -> Non
         elif riff_size < UNKNOWN_SIZE:
             file.seek(4)
             file.write(struct.pack(">I" if big else "<I", riff_size))
+
+
+def is_wav_encodable(info: AudioInfo) -> bool:
+    """Return whether `WavEncoder` writes the file instead of libsndfile."""
+    return info.container.is_wav and info.subtype in WRITABLE_FORMAT_TAGS and info.endian != "BIG"

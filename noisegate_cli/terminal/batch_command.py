@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noisegate_cli.errors import OutputError, SettingsError
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.terminal.completion import (
     complete_files,
     complete_formats,
@@ -197,13 +197,18 @@ class ExecutionGroup(OptionGroup):
     max_errors: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Stop after N recordings have failed.", **EXECUTION_PANEL
+            min=1,
+            metavar="N",
+            help="Stop after N recordings have failed; those in progress are finished.",
+            **EXECUTION_PANEL,
         ),
     ] = None
     fail_fast: Annotated[
         bool,
         typer.Option(
-            "--fail-fast", help="Stop after the first recording that fails.", **EXECUTION_PANEL
+            "--fail-fast",
+            help="Stop after the first recording that fails; same as --max-errors 1.",
+            **EXECUTION_PANEL,
         ),
     ] = False
     checksum: Annotated[
@@ -361,7 +366,8 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
         discard_stdout()
         if report.to_do:
             message = "the program that reads standard output has exited"
-            raise OutputError(f"{message}: {format_batch_remainder(report)}") from None
+            print_error(f"{message}: {format_batch_remainder(report)}")
+        raise
     finally:
         progress.close()
         if report.is_planned and not quiet:

@@ -16,7 +16,7 @@ from noisegate_cli.text import quote_path
 if TYPE_CHECKING:
     from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.files.output_naming import OutputOptions
-    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.files.raw_format import RawFormat
 
 
 def check_several(files: Sequence[str], output: str | None, single: dict[str, str | None]) -> None:

@@ -15,7 +15,7 @@ from noisegate_cli.terminal.options import ADVANCED_PANEL, OUTPUT_PANEL
 from noisegate_cli.terminal.progress_display import RecordingProgress
 
 if TYPE_CHECKING:
-    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.files.raw_format import RawFormat
 
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
@@ -131,7 +131,7 @@ def parse_raw_format(text: str | None) -> "RawFormat | None":
     """Return the sample format of a raw input, or None if no format is given."""
     if text is None:
         return None
-    from noisegate_cli.files.pipes import RawFormat
+    from noisegate_cli.files.raw_format import RawFormat
 
     return RawFormat.parse(text)
 

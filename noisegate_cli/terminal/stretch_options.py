@@ -26,6 +26,16 @@ LabelsOption = Annotated[
     ),
 ]
 
+AnalysisLabelsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help=f"Write the open stretches here too: {LABEL_ENDINGS}. For several recordings or a "
+        "folder, give the extension alone: each gets a file beside it.",
+        **STRETCH_PANEL,
+    ),
+]
+
 
 @dataclass
 class StretchGroup(OptionGroup):

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli.files.chunks import MAX_CHUNKS, UNKNOWN_SIZE, build_chunk, walk_chunks
-from noisegate_cli.files.pipes import StandardInput, StreamReader
 from noisegate_cli.files.reader import AudioReader
 from noisegate_cli.files.riff import MetadataChunks, read_layout
+from noisegate_cli.files.stream_input import StandardInput, StreamReader
 from noisegate_cli.files.tags import read_tags
 from tests.conftest import loud_and_quiet
 

@@ -9,7 +9,8 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import GateSettings, OutputError, gate_file
-from noisegate_cli.files.formats import WRITABLE_EXTENSIONS, AudioInfo
+from noisegate_cli.files.audio_info import AudioInfo
+from noisegate_cli.files.formats import WRITABLE_EXTENSIONS
 from noisegate_cli.files.output_target import output_info
 from tests.benchmarks.read_back import CONTAINERS, Case, check_case, make_cases
 from tests.conftest import Writer, tone

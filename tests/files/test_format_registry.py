@@ -11,20 +11,20 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import GateSettings, OutputError, OutputOptions, gate_file
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.formats import (
     DEMUXERS,
     FORMATS,
     READ_ONLY_EXTENSIONS,
     SUBTYPES,
     WRITABLE_EXTENSIONS,
-    AudioInfo,
     TagWriter,
     find_format,
     find_format_by_demuxer,
     find_format_by_magic,
 )
 from noisegate_cli.files.output_target import default_output_path, output_info
-from noisegate_cli.files.pipes import RawFormat
+from noisegate_cli.files.raw_format import RawFormat
 from noisegate_cli.files.reader import AudioReader
 from noisegate_cli.files.tag_writers import TAG_WRITERS
 from tests.conftest import as_type

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli.files.joined_streams import find_next_file
-from tests.files.test_pipes import NGATE
+from tests.files.test_streams import NGATE
 from tests.zoo import sound
 
 

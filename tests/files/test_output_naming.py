@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings, OutputError, OutputOptions, gate_file
-from noisegate_cli.files.formats import STDIO_PATH, AudioInfo
+from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo
 from noisegate_cli.files.output_naming import output_name, parse_path
 from noisegate_cli.files.output_target import default_output_path
 from noisegate_cli.terminal.cli import run

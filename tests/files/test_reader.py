@@ -10,7 +10,7 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import AudioError, GateSettings, OutputError, analyze_file, gate_file
-from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.output_target import output_info
 from noisegate_cli.files.reader import AudioReader, probe
 from tests.conftest import GUITAR, drop_permission_override, loud_and_quiet, read, tone
@@ -289,14 +289,3 @@ def test_a_picture_that_is_longer_than_the_sound_is_no_cut(tmp_path, container, 
         assert 0 < sum(len(block) for block, _ in reader.blocks()) < 90000
         assert len(reader.warnings) == 1
         assert "truncated" in reader.warnings[0]
-
-
-def test_a_recording_after_one_of_unknown_length_is_left_out(write):
-    source = write(tone(1, 0.1))
-    content = source.read_bytes()
-    streamed = bytearray(content)
-    streamed[4:8] = streamed[40:44] = b"\xff" * 4
-    source.write_bytes(bytes(streamed) + bytes(streamed) + content)
-    result = gate_file(source)
-    assert result.source.samples == 16000
-    assert result.warnings == ("it contains a second recording of 2.00 s, which is ignored",)

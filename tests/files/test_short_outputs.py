@@ -8,11 +8,13 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import GateSettings, OutputError, gate_file
-from noisegate_cli.files.formats import WRITABLE_EXTENSIONS, AudioInfo
+from noisegate_cli.files.audio_info import AudioInfo
+from noisegate_cli.files.encoders import unsupported_reason
+from noisegate_cli.files.formats import WRITABLE_EXTENSIONS
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.output_target import output_info
 from noisegate_cli.files.reader import AudioReader
-from noisegate_cli.files.writer import open_writer, unsupported_reason
+from noisegate_cli.files.writer import open_writer
 from tests.benchmarks.read_back import CONTAINERS, LOSSLESS, LOSSY, Case
 
 OPEN = GateSettings(threshold=0.03, range_db=0.0)

@@ -10,9 +10,10 @@ import soundfile as sf
 
 from noisegate_cli import GateSettings, OutputError, gate_file
 from noisegate_cli.files import formats
-from noisegate_cli.files.formats import FORMATS, AudioInfo
+from noisegate_cli.files.audio_info import AudioInfo
+from noisegate_cli.files.formats import FORMATS
 from noisegate_cli.files.output_target import default_output_path, output_info
-from noisegate_cli.files.pipes import RawFormat
+from noisegate_cli.files.raw_format import RawFormat
 from noisegate_cli.files.size_limits import check_size, max_samples
 from noisegate_cli.files.writer import open_writer
 from tests.conftest import Writer

@@ -223,7 +223,7 @@ def test_a_wav_file_that_exceeds_4_gib_becomes_rf64(tmp_path, monkeypatch):
     monkeypatch.setattr("noisegate_cli.files.wav_encoder.MAX_WAV_BYTES", 20000)
     source = tmp_path / "in.wav"
     # The length of a pipe is known only at its end.
-    from noisegate_cli.files.formats import AudioInfo
+    from noisegate_cli.files.audio_info import AudioInfo
     from noisegate_cli.files.wav_encoder import WavEncoder
 
     y = np.round(sound() * 2**15).astype(np.int16)[:, None]

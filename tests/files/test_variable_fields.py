@@ -9,7 +9,8 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import GateSettings, gate_file
-from noisegate_cli.files.formats import WRITABLE_EXTENSIONS, AudioInfo
+from noisegate_cli.files.audio_info import AudioInfo
+from noisegate_cli.files.formats import WRITABLE_EXTENSIONS
 from noisegate_cli.files.output_target import unsupported_reason
 from noisegate_cli.files.writer import open_writer
 from tests.conftest import SPEECH, as_type

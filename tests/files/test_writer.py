@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from noisegate_cli import OutputError
+from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.ffmpeg_encoder import PyavEncoder
-from noisegate_cli.files.formats import AudioInfo
 from noisegate_cli.files.unfinished import remove_when_left
 from noisegate_cli.files.writer import AudioWriter, open_writer
 from tests.conftest import tone

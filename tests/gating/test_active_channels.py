@@ -6,7 +6,7 @@ import soundfile as sf
 
 from noisegate_cli import GateSettings, analyze, gate, gate_file
 from noisegate_cli.api.outputs import warn_ignored_channels
-from noisegate_cli.files.formats import AudioInfo
+from noisegate_cli.files.audio_info import AudioInfo
 from tests.conftest import SPEECH, tone
 
 HISS_DB = (-40, -24)

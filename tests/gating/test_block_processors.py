@@ -39,7 +39,8 @@ from noisegate_cli.gating.detection.likelihood_detector import (
 )
 from noisegate_cli.gating.detection.speech_detector import SpeechDetector
 from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
-from noisegate_cli.gating.detection.voicing import VoicingDetector
+from noisegate_cli.gating.detection.voices import VoiceRecord
+from noisegate_cli.gating.detection.voicing import Voicing, VoicingDetector
 from noisegate_cli.gating.expander_gains import ExpanderGains
 from noisegate_cli.gating.forced import ForcedGains, ForcedMask, ForcedStretches
 from noisegate_cli.gating.frames.framing import FrameBatcher
@@ -63,6 +64,7 @@ from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.key import KeyedDetector, KeySource
 from noisegate_cli.gating.noise_profile import NoiseProfile
 from noisegate_cli.gating.segments import OpenRunCollector
+from noisegate_cli.gating.spectral.configuration import SpectralConfiguration
 from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
 from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner, NoiseMeter
 from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
@@ -105,7 +107,7 @@ class WithSamples:
     """Pass the samples and the mask to a spectral gate, as `Gate` does."""
 
     def __init__(self):
-        self.gate = SpectralGate(SOFT, [PROFILE, PROFILE], RATE, 2)
+        self.gate = SpectralGate(SpectralConfiguration(SOFT, [PROFILE, PROFILE], RATE, 2))
 
     def process(self, block, mask, last=False):
         self.gate.submit_transforms(block, last)
@@ -143,6 +145,20 @@ def create_bleed_filter():
     decision = replace(DECISION, rule=0.05, bleed=LearnedBleed((MODEL,), 1))
     detector = LevelDetector(0.05, SETTINGS, RATE, 2)
     return BleedFilter(decision, detector, RATE, 2, references)
+
+
+FEATURES = RNG.uniform(0, 1, (FRAMES, 5)).repeat(4, axis=0).astype(np.float32)
+FEATURES[:, 3:] *= -60
+
+
+class WithFeatures:
+    """Split an array into the features of a `VoiceRecord`."""
+
+    def __init__(self):
+        self.record = VoiceRecord(0.016)
+
+    def process(self, block, last=False):
+        self.record.process(Voicing(*block.T), last)
 
 
 class Batches:
@@ -302,7 +318,15 @@ CASES = {
     VoiceTracker: Case(
         lambda: VoiceTracker(RATE, 2, linked=False),
         [VOICE],
-        lambda tracker: (tracker.evidence(0, 9.0).values, tracker.evidence(1, 15.0).values),
+        lambda tracker: [
+            *tracker.evidence(0, 9.0).values.chunks(),
+            *tracker.evidence(1, 15.0).values.chunks(),
+        ],
+    ),
+    VoiceRecord: Case(
+        WithFeatures,
+        [FEATURES],
+        lambda features: [part for voices in features.record.voices() for part in voices[1:]],
     ),
     **({SpeechDetector: Case(lambda: SpeechDetector(RATE), [PCM])} if HAS_SPEECH_EXTRA else {}),
     NoiseMeter: Case(
@@ -313,7 +337,10 @@ CASES = {
     NoiseLearner: Case(lambda: NoiseLearner(SOFT, RATE, 2), [PCM], compute_noise_profiles),
     SpectralGate: Case(WithSamples, [PCM, MASK]),
     MagnitudeMask: Case(
-        lambda: MagnitudeMask(replace(SEPARATE, spectral="mask"), [None, None], RATE, 2), [PCM]
+        lambda: MagnitudeMask(
+            SpectralConfiguration(replace(SEPARATE, spectral="mask"), [None, None], RATE, 2)
+        ),
+        [PCM],
     ),
     RangeTrack: Case(
         lambda: RangeTrack(100),

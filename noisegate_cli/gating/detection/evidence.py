@@ -4,10 +4,13 @@ A sound near a voice belongs to speech. The log odds of a voice count for the so
 with the distance. If they are too low, the score is lowered by what is missing.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from noisegate_cli.gating.frames.chunked_values import ChunkedValues
 
 BEFORE_PER_S, AFTER_PER_S = 14.0, 20.0
 """Log odds that are lost with each second before and after a voice."""
@@ -37,44 +40,74 @@ MAX_LOG_ODDS = 4.0
 """Limit of the log odds beyond the certain probability: the detector alone does not decide."""
 
 EvidenceValues = NDArray[np.float16]
+LogOdds = NDArray[np.float64]
+"""Shaped (hops,)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """Term that is added to the score of one gate, sampled at regular times."""
 
-    values: EvidenceValues
-    """Shaped (hops,); hop k is centred on sample k·`hop_length`."""
+    values: ChunkedValues
+    """A value for each hop; hop k is centred on sample k·`hop_length`."""
     hop_length: int
     """In samples."""
 
     def at(self, frames: NDArray[np.int64], frame_hop_length: int) -> NDArray[np.float64]:
-        """Return the term at frames that are `frame_hop_length` samples apart.
+        """Return the term at ascending frames that are `frame_hop_length` samples apart.
 
         Examples
         --------
-        >>> evidence = Evidence(np.array([0, -2, -4], np.float16), hop_length=300)
+        >>> values = ChunkedValues(np.float16)
+        >>> values.append(np.array([0, -2, -4]))
+        >>> evidence = Evidence(values, hop_length=300)
         >>> evidence.at(np.array([0, 1, 2, 5, 6]), frame_hop_length=100)
         array([ 0.,  0., -2., -4., -4.])
         """
         hops = (frames * frame_hop_length + self.hop_length // 2) // self.hop_length
-        return self.values[np.minimum(hops, len(self.values) - 1)].astype(np.float64)
+        return self.values.take(np.minimum(hops, len(self.values) - 1)).astype(np.float64)
 
 
-def spread_log_odds(log_odds: NDArray[np.float64], hop_s: float) -> NDArray[np.float64]:
-    """Return at each hop the greatest log odds of any hop, less what the distance costs.
+class LogOddsSpreader:
+    """Spread log odds: each hop gets the greatest of any hop, less what the distance costs.
+
+    Parameters
+    ----------
+    hop_s
+        Distance of the hops in seconds.
+    chunks
+        The log odds of all hops, in the chunks that `spread` receives afterwards.
 
     Examples
     --------
-    >>> spread_log_odds(np.array([-20.0, -20.0, 9.0, -20.0, 5.0]), hop_s=0.5)
+    >>> log_odds = np.array([-20.0, -20.0, 9.0, -20.0, 5.0])
+    >>> LogOddsSpreader(0.5, [log_odds]).spread(log_odds)
     array([-5.,  2.,  9., -1.,  5.])
     """
-    seconds = np.arange(len(log_odds)) * hop_s
-    lost = AFTER_PER_S * seconds
-    after = np.maximum.accumulate(log_odds + lost) - lost
-    lost = BEFORE_PER_S * seconds
-    before = np.maximum.accumulate((log_odds - lost)[::-1])[::-1] + lost
-    return np.asarray(np.maximum(after, before))
+
+    def __init__(self, hop_s: float, chunks: Iterable[LogOdds]) -> None:
+        self._hop_s, self._hops = hop_s, 0
+        first, highest = 0, []
+        for chunk in chunks:
+            lost = BEFORE_PER_S * (hop_s * (first + np.arange(len(chunk))))
+            highest.append((chunk - lost).max())
+            first += len(chunk)
+        # The highest value of all hops before a chunk, and after each chunk.
+        self._before = -np.inf
+        after = np.maximum.accumulate([-np.inf, *highest[:0:-1]])
+        self._after = iter(after[::-1].tolist())
+
+    def spread(self, log_odds: LogOdds) -> LogOdds:
+        """Return the spread log odds of the next chunk."""
+        seconds = self._hop_s * (self._hops + np.arange(len(log_odds)))
+        lost = AFTER_PER_S * seconds
+        after = np.maximum(np.maximum.accumulate(log_odds + lost), self._before)
+        self._before = after[-1]
+        self._hops += len(log_odds)
+        gained = BEFORE_PER_S * seconds
+        before = np.maximum.accumulate((log_odds - gained)[::-1])[::-1]
+        before = np.maximum(before, next(self._after))
+        return np.asarray(np.maximum(after - lost, before + gained))
 
 
 def compute_penalty(

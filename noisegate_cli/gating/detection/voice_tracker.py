@@ -1,6 +1,6 @@
 """Track where a recording has voices, in the first pass."""
 
-from functools import cached_property
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,18 +8,19 @@ from numpy.typing import NDArray
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.evidence import (
     Evidence,
+    LogOddsSpreader,
     compute_penalty,
     speech_bonus,
     speech_log_odds,
-    spread_log_odds,
 )
 from noisegate_cli.gating.detection.speech_detector import (
     CHUNK_SAMPLES,
     SPEECH_RATE_HZ,
     SpeechDetector,
 )
-from noisegate_cli.gating.detection.voices import Voices, find_voices
+from noisegate_cli.gating.detection.voices import VoiceRecord, Voices
 from noisegate_cli.gating.detection.voicing import Voicing, VoicingDetector
+from noisegate_cli.gating.frames.chunked_values import ChunkedValues
 from noisegate_cli.gating.gain.mask import FrameIndices
 from noisegate_cli.samples import Samples
 
@@ -33,9 +34,6 @@ many events; whispers, birds, toads and instruments have 0 to 0.23."""
 MIN_PURE_SHARE = 0.4
 """Least share of voices in the voiced open frames of speech: it has 0.5 to 0.9; instruments have
 0.2 to 0.3."""
-
-Features = NDArray[np.float32]
-"""Values of `Voicing`, shaped (features, hops, gates)."""
 
 
 class VoiceTracker(BlockProcessor[Samples, None]):
@@ -59,22 +57,24 @@ class VoiceTracker(BlockProcessor[Samples, None]):
     """
 
     def __init__(self, sample_rate: int, channels: int, linked: bool, speech: bool = False) -> None:
+        gates = 1 if linked else channels
         self._voicing = VoicingDetector(sample_rate, channels)
         self._speech: list[SpeechDetector] = []
         if speech:
-            self._speech = [SpeechDetector(sample_rate) for _ in range(1 if linked else channels)]
+            self._speech = [SpeechDetector(sample_rate) for _ in range(gates)]
         self._sample_rate, self._linked = sample_rate, linked
-        self._features: list[Features] = []
-        self._probabilities: list[NDArray[np.float64]] = []
+        self._hop_s = self._voicing.hop_length / sample_rate
+        self._records = [VoiceRecord(self._hop_s) for _ in range(gates)]
+        self._probabilities = ChunkedValues(np.float32)
 
-    @np.errstate(over="ignore")
     def process(self, block: Samples, last: bool = False) -> None:
         """Process `block`, shaped (samples, channels)."""
         features = np.stack(self._voicing.process(block, last))
         if self._linked:
             most = features[0].argmax(axis=1)
             features = np.take_along_axis(features, most[None, :, None], axis=2)
-        self._features.append(features)
+        for gate, record in enumerate(self._records):
+            record.process(Voicing(*features[..., gate]), last)
         if self._speech:
             inputs = [block] if self._linked else np.split(block, block.shape[1], axis=1)
             pairs = zip(self._speech, inputs, strict=True)
@@ -95,50 +95,55 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         frame_hop_length
             Hop of these frames in samples.
         """
-        voices = self._voices[gate]
-        if voices is None or not len(open_frames):
+        if not len(open_frames):
             return False
         hop = self._voicing.hop_length
-        hops = np.minimum(
-            (open_frames * frame_hop_length + hop // 2) // hop, len(voices.log_odds) - 1
-        )
-        is_voiced = voices.is_voiced[hops]
-        voice_share = (is_voiced & (voices.log_odds[hops] > 0)).mean()
-        pure_share = voice_share / max(is_voiced.mean(), MIN_VOICE_SHARE)
-        return bool(voice_share >= MIN_VOICE_SHARE and pure_share >= MIN_PURE_SHARE)
+        hops = (open_frames * frame_hop_length + hop // 2) // hop
+        hops = np.minimum(hops, len(self._records[gate]) - 1)
+        voiced = pure = 0
+        for voices in self._voices(gate):
+            chosen = hops - voices.first
+            chosen = chosen[(chosen >= 0) & (chosen < len(voices.log_odds))]
+            is_voiced = voices.is_voiced[chosen]
+            voiced += int(np.count_nonzero(is_voiced))
+            pure += int(np.count_nonzero(is_voiced & (voices.log_odds[chosen] > 0)))
+        voice_share = pure / len(hops)
+        pure_share = voice_share / max(voiced / len(hops), MIN_VOICE_SHARE)
+        return voice_share >= MIN_VOICE_SHARE and pure_share >= MIN_PURE_SHARE
 
     def evidence(self, gate: int, contrast_db: float) -> Evidence | None:
-        """Return the term that voices add to the score of one gate; None if there are none."""
-        voices = self._voices[gate]
-        if voices is None:
+        """Return the term that voices add to the score of one gate; None if there are none.
+
+        What was recorded of the gate is released.
+        """
+        record = self._records[gate]
+        if record.loud_db is None:
             return None
-        hop = self._voicing.hop_length
-        log_odds = spread_log_odds(voices.log_odds, hop / self._sample_rate)
-        values = compute_penalty(log_odds, voices.level_db, contrast_db)
-        if self._speech:
-            values = values + speech_bonus(self._speech_probabilities[:, gate])
-        return Evidence(values, hop)
+        spreader = LogOddsSpreader(self._hop_s, (voices.log_odds for voices in self._voices(gate)))
+        values = ChunkedValues(np.float16)
+        for voices in self._voices(gate, release=True):
+            log_odds = spreader.spread(voices.log_odds)
+            terms = compute_penalty(log_odds, voices.level_db, contrast_db)
+            if self._speech:
+                hops = slice(voices.first, voices.first + len(terms))
+                terms += speech_bonus(self._speech_probabilities(gate, hops))
+            values.append(terms)
+        return Evidence(values, self._voicing.hop_length)
 
-    @cached_property
-    def _voices(self) -> list[Voices | None]:
-        """The voices of each gate; None if hardly anything is voiced."""
-        features = np.concatenate(self._features, axis=1)
-        hop_s = self._voicing.hop_length / self._sample_rate
-        gates = range(features.shape[2])
-        voices = [find_voices(Voicing(*features[..., gate]), hop_s) for gate in gates]
-        if not self._speech:
-            return voices
-        log_odds = speech_log_odds(self._speech_probabilities)
-        return [
-            found and found._replace(log_odds=log_odds[:, gate])
-            for gate, found in enumerate(voices)
-        ]
+    def _voices(self, gate: int, release: bool = False) -> Iterator[Voices]:
+        """Yield the voices of one gate; none if hardly anything is voiced."""
+        for voices in self._records[gate].voices(release):
+            if self._speech:
+                hops = slice(voices.first, voices.first + len(voices.log_odds))
+                log_odds = speech_log_odds(self._speech_probabilities(gate, hops))
+                yield voices._replace(log_odds=log_odds)
+            else:
+                yield voices
 
-    @cached_property
-    def _speech_probabilities(self) -> NDArray[np.float64]:
-        """Probability of speech at each hop of the voicing, shaped (hops, gates)."""
-        probabilities = np.concatenate(self._probabilities)
-        hops = np.arange(sum(features.shape[1] for features in self._features))
-        seconds = hops * self._voicing.hop_length / self._sample_rate + SPEECH_DELAY_MS / 1000
+    def _speech_probabilities(self, gate: int, hops: slice) -> NDArray[np.float64]:
+        """Return the probability of speech at hops of the voicing, shaped (hops,)."""
+        samples = np.arange(hops.start, hops.stop) * self._voicing.hop_length
+        seconds = samples / self._sample_rate + SPEECH_DELAY_MS / 1000
         chunks = (seconds * SPEECH_RATE_HZ / CHUNK_SAMPLES).astype(np.int64)
-        return probabilities[np.minimum(chunks, len(probabilities) - 1)]
+        chunks = np.minimum(chunks, len(self._probabilities) - 1)
+        return self._probabilities.take(chunks)[:, gate].astype(np.float64)

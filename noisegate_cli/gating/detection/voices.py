@@ -5,14 +5,21 @@ were fitted by logistic regression to mixtures of speech and events such as keys
 the best frame near each sound had to tell speech from events (multiple-instance learning).
 """
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.detection.voicing import Voicing, find_voiced
-from noisegate_cli.gating.frames.quantile import quantile
-from noisegate_cli.gating.frames.running_mean import compute_running_mean
+from noisegate_cli.gating.block_processor import BlockProcessor
+from noisegate_cli.gating.detection.voicing import (
+    MIN_PERIODICITY,
+    Voicing,
+    create_voiced_runs,
+)
+from noisegate_cli.gating.frames.chunked_values import ChunkedValues
+from noisegate_cli.gating.frames.running_mean import RunningMean
 from noisegate_cli.samples import to_db
 
 BIAS = -13.1
@@ -49,43 +56,131 @@ LEVEL_SMOOTHING_FRAMES = 3
 MIN_PERIODIC_SHARE = 1e-3
 """Least periodicity that is converted to a level."""
 
-MIN_LOG_ODDS = -60.0
-"""Log odds of frames that overflow."""
+CODES_PER_UNIT, MIN_CODED = 256, -200.0
+"""Levels in dB and log odds are kept as 16-bit numbers of steps of 1/256 from here, up to 56. The
+silence of `voicing.MIN_VOICED_ENERGY` has this level."""
+
+Values = NDArray[np.float64]
+"""Shaped (hops,)."""
 
 
 class Voices(NamedTuple):
-    """The voices of one gate; all arrays are shaped (hops,)."""
+    """The voices in some adjacent hops of one gate; the arrays are shaped (hops,)."""
 
-    log_odds: NDArray[np.float64]
+    first: int
+    """Index of the first hop."""
+    log_odds: Values
     """Logarithm of the odds that the hop is a voice."""
     is_voiced: NDArray[np.bool_]
     """Whether the hop is periodic at the pitch of a voice."""
-    level_db: NDArray[np.float64]
+    level_db: Values
     """Level of the hop relative to loud voices."""
 
 
-@np.errstate(invalid="ignore")
-def find_voices(voicing: Voicing, hop_s: float) -> Voices | None:
-    """Return the voices from features shaped (hops,); None if hardly anything is voiced."""
-    periodicity = voicing.periodicity.astype(np.float64)
-    is_voiced = find_voiced(periodicity[:, None], hop_s)[:, 0]
-    if np.count_nonzero(is_voiced) < MIN_VOICED_FRAMES:
-        return None
-    powers = 10 ** (voicing.level_db.astype(np.float64) / 10)
-    level_db = to_db(np.sqrt(compute_running_mean(powers, LEVEL_SMOOTHING_FRAMES)))
-    periodic_db = voicing.band_db + 10 * np.log10(np.clip(periodicity, MIN_PERIODIC_SHARE, 1))
-    loud_db, loud_periodic_db = (
-        float(quantile(values[is_voiced], LOUD_QUANTILE)) for values in (level_db, periodic_db)
-    )
-    level_db -= loud_db
-    band_db = voicing.band_db - loud_periodic_db - level_db
-    log_odds = (
-        BIAS
-        + PERIODICITY_WEIGHT * np.clip(periodicity, 0, MAX_PERIODICITY)
-        + SIMILARITY_WEIGHT * np.clip(voicing.similarity, 0, MAX_SIMILARITY)
-        + CRY_WEIGHT
-        * (np.clip(voicing.cry_periodicity, MIN_CRY_PERIODICITY, 1) - MIN_CRY_PERIODICITY)
-        + LEVEL_WEIGHT * np.clip(periodic_db - loud_periodic_db, MIN_LEVEL_DB, MAX_LEVEL_DB)
-        + BAND_WEIGHT * np.minimum(band_db, MAX_BAND_DB)
-    )
-    return Voices(np.where(np.isnan(log_odds), MIN_LOG_ODDS, log_odds), is_voiced, level_db)
+class VoiceRecord(BlockProcessor[Voicing, None]):
+    """Record what tells voices from other sounds in one gate, in 9 bytes per hop.
+
+    How loud the voices are is known only at the end. Until then, the levels are kept, and the part
+    of the log odds that does not depend on levels.
+
+    Parameters
+    ----------
+    hop_s
+        Distance of the hops in seconds.
+    """
+
+    def __init__(self, hop_s: float) -> None:
+        self._runs = create_voiced_runs(hop_s)
+        self._smoothed_powers = RunningMean(LEVEL_SMOOTHING_FRAMES)
+        self._is_voiced = ChunkedValues(np.bool_)
+        self._shape_log_odds, self._periodic_db, self._band_db, self._level_db = (
+            ChunkedValues(np.uint16) for _ in range(4)
+        )
+
+    def __len__(self) -> int:
+        return len(self._shape_log_odds)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def process(self, block: Voicing, last: bool = False) -> None:
+        """Record features shaped (hops,)."""
+        periodicity = block.periodicity.astype(np.float64)
+        is_periodic = periodicity[:, None] > MIN_PERIODICITY
+        self._is_voiced.append(self._runs.process(is_periodic, last)[:, 0])
+        self._shape_log_odds.append(
+            _encode(
+                BIAS
+                + PERIODICITY_WEIGHT * np.clip(periodicity, 0, MAX_PERIODICITY)
+                + SIMILARITY_WEIGHT * np.clip(block.similarity, 0, MAX_SIMILARITY)
+                + CRY_WEIGHT
+                * (np.clip(block.cry_periodicity, MIN_CRY_PERIODICITY, 1) - MIN_CRY_PERIODICITY)
+            )
+        )
+        periodic_db = 10 * np.log10(np.clip(periodicity, MIN_PERIODIC_SHARE, 1))
+        self._periodic_db.append(_encode(block.band_db + periodic_db))
+        self._band_db.append(_encode(block.band_db))
+        powers = 10 ** (block.level_db.astype(np.float64) / 10)
+        level_db = to_db(np.sqrt(self._smoothed_powers.process(powers, last)))
+        self._level_db.append(_encode(level_db))
+
+    @cached_property
+    def loud_db(self) -> tuple[float, float] | None:
+        """Level of loud voices, and their periodic level; None if hardly anything is voiced."""
+        count = sum(int(is_voiced.sum()) for is_voiced in self._is_voiced.chunks())
+        if count < MIN_VOICED_FRAMES:
+            return None
+        loud_db, loud_periodic_db = (
+            self._find_loud(levels, count) for levels in (self._level_db, self._periodic_db)
+        )
+        return loud_db, loud_periodic_db
+
+    def _find_loud(self, levels: ChunkedValues, count: int) -> float:
+        """Return the `LOUD_QUANTILE` of the levels of the voiced hops, of which there are `count`.
+
+        They are copied one chunk at a time.
+        """
+        voiced, end = np.empty(count, np.uint16), 0
+        for is_voiced, level in zip(self._is_voiced.chunks(), levels.chunks(), strict=True):
+            start, end = end, end + int(is_voiced.sum())
+            voiced[start:end] = level[is_voiced]
+        voiced.sort()
+        return float(_decode(voiced[int(LOUD_QUANTILE * (count - 1))]))
+
+    def voices(self, release: bool = False) -> Iterator[Voices]:
+        """Yield the voices of all hops in order, if there is a level of loud voices.
+
+        Parameters
+        ----------
+        release
+            Whether to release the memory of the hops that were used.
+        """
+        if self.loud_db is None:
+            return
+        loud_db, loud_periodic_db = self.loud_db
+        first = 0
+        kept = (
+            self._is_voiced, self._shape_log_odds, self._periodic_db, self._band_db, self._level_db
+        )  # fmt: skip
+        for is_voiced, *codes in zip(
+            *(values.drain() if release else values.chunks() for values in kept), strict=True
+        ):
+            shape_log_odds, periodic_db, band_db, level_db = map(_decode, codes)
+            level_db -= loud_db
+            band_db -= loud_periodic_db + level_db
+            periodic_db -= loud_periodic_db
+            log_odds = (
+                shape_log_odds
+                + LEVEL_WEIGHT * np.clip(periodic_db, MIN_LEVEL_DB, MAX_LEVEL_DB)
+                + BAND_WEIGHT * np.minimum(band_db, MAX_BAND_DB)
+            )
+            yield Voices(first, log_odds, is_voiced, level_db)
+            first += len(is_voiced)
+
+
+def _encode(values: NDArray[np.floating[Any]]) -> NDArray[np.uint16]:
+    codes = np.rint((values - MIN_CODED) * CODES_PER_UNIT)
+    # Values that are not a number, because samples overflow, count as the lowest one.
+    return np.minimum(np.where(codes > 0, codes, 0), (1 << 16) - 1).astype(np.uint16)
+
+
+def _decode(codes: NDArray[np.integer[Any]]) -> Values:
+    return np.asarray(codes / CODES_PER_UNIT + MIN_CODED)

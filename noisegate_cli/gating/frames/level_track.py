@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from noisegate_cli.gating.frames.chunked_values import ChunkedValues
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.frames.noise_floor import QUIET_LEVEL_PERCENT
 from noisegate_cli.samples import from_db, to_db
@@ -20,7 +21,7 @@ class LevelTrack:
 
     CODE_STEP_DB = 0.5
     CODE_OFFSET_DB = -120.0
-    _parts: list[NDArray[np.uint8]] = field(default_factory=list)
+    _codes: ChunkedValues = field(default_factory=lambda: ChunkedValues(np.uint8))
 
     def add(self, levels: RmsLevels) -> None:
         """Append levels shaped (frames, gates), linear RMS."""
@@ -28,35 +29,33 @@ class LevelTrack:
             (to_db(np.maximum(levels, 1e-12)) - self.CODE_OFFSET_DB) / self.CODE_STEP_DB
         )
         # The code 0 is reserved for digital silence.
-        codes = np.where(levels > 0, np.clip(codes, 1, 255), 0)
-        self._parts.append(codes.astype(np.uint8))
-
-    def _codes(self) -> NDArray[np.uint8]:
-        if len(self._parts) > 1:
-            self._parts = [np.concatenate(self._parts)]
-        return self._parts[0]
+        self._codes.append(np.where(levels > 0, np.clip(codes, 1, 255), 0))
 
     def __len__(self) -> int:
-        return sum(map(len, self._parts))
+        return len(self._codes)
 
     def levels_at(self, frames: NDArray[np.int64]) -> RmsLevels:
-        """Return the levels of the frames with the indices `frames`, linear RMS."""
-        codes = self._codes()[frames]
+        """Return the levels of the frames with the ascending indices `frames`, linear RMS."""
+        codes = self._codes.take(frames)
         return np.where(codes, from_db(self.CODE_OFFSET_DB + codes * self.CODE_STEP_DB), 0.0)
 
     def peaks_over_median_db(self) -> NDArray[np.float64]:
         """Return the level of the loudest frame of each gate above the median, in dB."""
-        codes = self._codes()
-        counts = [np.bincount(gate[gate > 0], minlength=256) for gate in codes.T]
+        counts = np.sum(
+            [[np.bincount(gate, minlength=256) for gate in c.T] for c in self._codes.chunks()],
+            axis=0,
+        )
+        loudest = 255 - np.argmax(counts[:, ::-1] > 0, axis=1)
+        counts[:, 0] = 0
         medians = [np.searchsorted(np.cumsum(n), n.sum() / 2) for n in counts]
-        return np.asarray((codes.max(axis=0) - np.array(medians)) * self.CODE_STEP_DB)
+        return np.asarray((loudest - np.array(medians)) * self.CODE_STEP_DB)
 
     def compute_quiet_levels_db(self, step_frames: int) -> NDArray[np.float64]:
         """Return the quiet level of the loudest gate in each step of `step_frames` frames, in dB.
 
         Digital silence is left out. A step with only silence gets the level of the previous step.
         """
-        codes = self._codes().max(axis=1)
+        codes = np.concatenate([codes.max(axis=1) for codes in self._codes.chunks()])
         steps = max(1, len(codes) // step_frames)
         ordered = np.sort(codes[: steps * step_frames].reshape(steps, -1), axis=1)
         silent = np.count_nonzero(ordered == 0, axis=1)

@@ -37,7 +37,8 @@ def subsample_frame_indices(frames: int, hop_length: int, gates: int) -> NDArray
     """Return the indices of the selected frames of a recording with `frames` frames."""
     span = SUBSAMPLE_STRIDE_FRAMES * frames_per_batch(SUBSAMPLE_STRIDE_FRAMES * hop_length)
     stride = power_of_two_stride(-(-frames // span), max_subsample_batches(hop_length, gates))
-    return np.flatnonzero(np.arange(frames) // span % stride == 0)
+    starts = range(0, max(frames, 1), span * stride)
+    return np.concatenate([np.arange(start, min(start + span, frames)) for start in starts])
 
 
 class BatchSubsampler:

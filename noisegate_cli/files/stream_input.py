@@ -1,132 +1,42 @@
-"""Read recordings from standard input and write them to standard output.
+"""Read recordings from standard input.
 
 WAV, AU and raw PCM can be streamed. A stream may not declare its length and can be read only once:
 a recording that must be read twice, or that can't be streamed, is spooled to a file.
 """
 
 import io
-import os
 import struct
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
-from numbers import Integral
-from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from contextlib import suppress
+from typing import NamedTuple, cast
 
 import numpy as np
 
-from noisegate_cli.errors import AudioError, OutputError, SettingsError
+from noisegate_cli.errors import AudioError
+from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo
 from noisegate_cli.files.chapters import Chapter
 from noisegate_cli.files.chunks import FORM_BYTES, UNKNOWN_SIZE, Chunk, next_offset, walk_chunks
-from noisegate_cli.files.formats import STDIO_PATH, AudioInfo, is_plausible
 from noisegate_cli.files.joined_streams import find_next_file
-from noisegate_cli.files.pcm import SAMPLE_WIDTH_BYTES, decode_pcm, encode_pcm
+from noisegate_cli.files.pcm import AU_SUBTYPES, SAMPLE_WIDTH_BYTES, decode_pcm
+from noisegate_cli.files.raw_format import RawFormat
 from noisegate_cli.files.riff import (
     MAX_FMT_BYTES,
     MIN_STREAMED_SIZE_BYTES,
     NO_FORMAT,
     RIFF_IDS,
-    WRITABLE_FORMAT_TAGS,
     MetadataChunks,
     WavFormat,
 )
-from noisegate_cli.files.unfinished import remove_when_left
-from noisegate_cli.files.wav_encoder import build_wav_header
 from noisegate_cli.samples import Samples, silence_nonfinite
 
-RAW_SUBTYPES = {
-    "s8": "PCM_S8",
-    "u8": "PCM_U8",
-    "s16": "PCM_16",
-    "s24": "PCM_24",
-    "s32": "PCM_32",
-    "f32": "FLOAT",
-    "f64": "DOUBLE",
-}
-"""Sample types of raw PCM, and libsndfile's name for each."""
-
-AU_SUBTYPES = {2: "PCM_S8", 3: "PCM_16", 4: "PCM_24", 5: "PCM_32", 6: "FLOAT", 7: "DOUBLE"}
-
 PIPE_BUFFER_BYTES = 1 << 20
-"""Capacity requested for the input pipe, and maximum size of a read or a copy."""
+"""Capacity requested for the input pipe, and maximum size of a read."""
 
+AU_MAGIC = b".snd"
 
-@dataclass(frozen=True, slots=True)
-class RawFormat:
-    """Format of raw PCM samples, which have no header.
-
-    Examples
-    --------
-    >>> RawFormat.parse("44100:1:s16")
-    RawFormat(sample_rate=44100, channels=1, subtype='PCM_16', big_endian=False)
-    >>> RawFormat.parse("48000:2:f32be").big_endian
-    True
-    """
-
-    sample_rate: int
-    """Sample rate in Hz."""
-    channels: int = 0
-    subtype: str = ""
-    """libsndfile's name of the sample type."""
-    big_endian: bool = False
-    """Whether the most significant byte comes first."""
-
-    def __post_init__(self) -> None:
-        numbers = self.sample_rate, self.channels
-        are_positive = all(isinstance(number, Integral) and number > 0 for number in numbers)
-        if not are_positive or self.subtype not in RAW_SUBTYPES.values():
-            raise SettingsError(
-                f"{self!r} is not a sample format: "
-                "give for example RawFormat(44100, 1, 'PCM_16') or RawFormat.parse('44100:1:s16'), "
-                f"where the subtype is one of {' '.join(RAW_SUBTYPES.values())}"
-            )
-
-    @classmethod
-    def from_value(cls, raw: "RawFormat | str | None") -> "RawFormat | None":
-        """Return a format that is given as an object or as text; None if there is none.
-
-        Raises
-        ------
-        SettingsError
-            If the text or the type is invalid.
-        """
-        if raw is None or isinstance(raw, RawFormat):
-            return raw
-        if not isinstance(raw, str):
-            raise SettingsError(f"raw {raw!r} is not a RawFormat: give for example '44100:1:s16'")
-        return cls.parse(raw)
-
-    @classmethod
-    def parse(cls, text: str) -> "RawFormat":
-        """Parse `RATE:CHANNELS:TYPE`.
-
-        Raises
-        ------
-        SettingsError
-            If `text` is invalid; the message quotes it.
-        """
-        parts = text.strip().lower().split(":")
-        sample_type = parts[-1]
-        big_endian = sample_type.endswith("be")
-        sample_type = sample_type.removesuffix("be").removesuffix("le")
-        try:
-            rate, channels = int(parts[0]), int(parts[1])
-            if len(parts) != 3 or sample_type not in RAW_SUBTYPES or rate < 1 or channels < 1:
-                raise ValueError
-        except (ValueError, IndexError):
-            raise SettingsError(
-                f"raw {text!r} is not RATE:CHANNELS:TYPE: give for example 44100:1:s16, "
-                f"the type is one of {' '.join(RAW_SUBTYPES)}, "
-                "with be at the end if it is big-endian"
-            ) from None
-        if not is_plausible(channels, rate):
-            raise SettingsError(
-                f"raw {text!r} means {channels} channels at {rate} Hz, which can't be: "
-                "give for example 44100:1:s16"
-            )
-        return cls(rate, channels, RAW_SUBTYPES[sample_type], big_endian)
+MAX_HEADER_BYTES = 1 << 20
+"""Maximum size of the header of a stream; files may have larger headers."""
 
 
 def _enlarge_pipe(pipe: io.BufferedReader) -> None:
@@ -227,12 +137,12 @@ class StreamReader:
         header = None
         if magic in RIFF_IDS:
             header = _parse_wav_header(source)
-        elif magic == b".snd":
+        elif magic == AU_MAGIC:
             header = _parse_au_header(source)
         if header is None:
             return None
         source.skip(header.start)
-        return cls(source, header, "AU" if magic == b".snd" else "WAV", zero_nonfinite)
+        return cls(source, header, "AU" if magic == AU_MAGIC else "WAV", zero_nonfinite)
 
     def __enter__(self) -> "StreamReader":
         return self
@@ -275,7 +185,7 @@ class StreamReader:
                 f"it is truncated: {missing:.2f} s of the length in its header are missing"
             )
         yield np.zeros((0, self.info.channels), self.info.dtype), True
-        if self._size and self.info.format == "WAV" and self._is_followed_by_audio(self._size):
+        if self._size and self._is_followed_by_audio(self._size):
             self.warnings.append("it contains a second recording, which is ignored")
         # Consume data after the samples, so that the writer doesn't fail with a broken pipe.
         while self._source.read_available():
@@ -286,7 +196,9 @@ class StreamReader:
         return decode_pcm(octets, raw_format.subtype, raw_format.channels, raw_format.big_endian)
 
     def _is_followed_by_audio(self, size: int) -> bool:
-        """Return whether another WAV file, or another `data` chunk, follows the samples."""
+        """Return whether another file, or another `data` chunk of WAV, follows the samples."""
+        if self.info.format == "AU":
+            return self._source.peek(0, len(AU_MAGIC)) == AU_MAGIC
         following = self._source.peek(0, MAX_HEADER_BYTES)
         padding, big_endian = size % 2, self._raw.big_endian
 
@@ -297,10 +209,6 @@ class StreamReader:
         start = next_offset(read, Chunk(b"data", 0, padding, padding), end, big_endian)
         chunks = walk_chunks(read, start, end, big_endian)
         return any(chunk.id in (b"data", *RIFF_IDS) for chunk in chunks)
-
-
-MAX_HEADER_BYTES = 1 << 20
-"""Maximum size of the header of a stream; files may have larger headers."""
 
 
 class _StreamHeader(NamedTuple):
@@ -363,118 +271,3 @@ def _parse_au_header(source: StandardInput) -> _StreamHeader | None:
         return None
     raw = RawFormat(rate, channels, AU_SUBTYPES[encoding], True)
     return _StreamHeader(raw, None if size >= MIN_STREAMED_SIZE_BYTES else size, start)
-
-
-@contextmanager
-def spool_to_file(source: StandardInput) -> Iterator[Path]:
-    """Copy standard input to a private temporary file that is removed when the context exits."""
-    path = _temporary_path()
-    with remove_when_left(path):
-        try:
-            with open(path, "xb", opener=_open_private) as file:
-                while octets := source.read_available():
-                    file.write(octets)
-        except OSError as error:
-            raise AudioError(f"standard input can't be kept in {path}: {error.strerror}") from error
-        yield path
-
-
-def _temporary_path() -> Path:
-    """Return a new path in the directory for temporary files."""
-    import tempfile
-
-    return Path(tempfile.gettempdir()) / f"ngate-{os.urandom(8).hex()}"
-
-
-def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def open_sink(path: Path) -> AbstractContextManager[BinaryIO]:
-    """Open standard output, a named pipe or a device for writing."""
-    if path != STDIO_PATH:
-        return path.open("wb", buffering=0)
-    if sys.stdout is None or sys.stdout.isatty():
-        raise OutputError("standard output is a terminal: redirect it, or give output= a file name")
-    return nullcontext(sys.stdout.buffer)
-
-
-class StreamEncoder:
-    """Encoder that writes each block to a stream immediately."""
-
-    def __init__(
-        self, sink: BinaryIO, info: AudioInfo, metadata_chunks: MetadataChunks | None = None
-    ) -> None:
-        self._sink = sink
-        self._info = info
-        self._big_endian = info.format == "AU" or info.endian == "BIG"
-        before = self._after = b""
-        if metadata_chunks and info.format in ("WAV", "WAVEX", "RF64"):
-            before, self._after = metadata_chunks.serialize()
-        self._header = _build_stream_header(info, before, self._after)
-
-    def write(self, block: Samples) -> None:
-        """Write samples in the sample type of the stream."""
-        if not len(block):
-            return
-        octets = encode_pcm(block, self._info.subtype, self._big_endian).data
-        # SoX does not recognize a stream whose first read returns the header alone.
-        write_all(self._sink, self._take_header() + octets if self._header else octets)
-
-    def close(self) -> None:
-        """Write the chunks after the samples; the stream stays open."""
-        write_all(self._sink, self._take_header() + (self._after if self._info.samples else b""))
-
-    def _take_header(self) -> bytes:
-        header, self._header = self._header, b""
-        return header
-
-    def abandon(self) -> None:
-        """Do nothing: an incomplete stream can't be undone."""
-
-
-def can_stream(info: AudioInfo) -> bool:
-    """Return whether a recording can be written sequentially, without seeking."""
-    if info.subtype not in SAMPLE_WIDTH_BYTES:
-        return False
-    if info.format in ("WAV", "WAVEX", "RF64"):
-        return info.subtype in WRITABLE_FORMAT_TAGS and info.endian != "BIG"
-    return info.format == "RAW" or (info.format == "AU" and info.subtype in AU_SUBTYPES.values())
-
-
-def _build_stream_header(info: AudioInfo, before: bytes, after: bytes) -> bytes:
-    size = info.samples * info.channels * SAMPLE_WIDTH_BYTES[info.subtype]
-    is_size_known = info.is_length_exact and 0 < size < MIN_STREAMED_SIZE_BYTES
-    if info.format == "RAW":
-        return b""
-    if info.format == "AU":
-        number = next(n for n, subtype in AU_SUBTYPES.items() if subtype == info.subtype)
-        size = size if is_size_known else UNKNOWN_SIZE
-        return struct.pack(">4s5I", b".snd", 24, size, number, info.sample_rate, info.channels)
-    # Streams are never RF64: a stream that is too long for WAV declares an unknown size.
-    wav_info = replace(info, format="WAVEX" if info.format == "WAVEX" else "WAV")
-    return build_wav_header(wav_info, size if is_size_known else None, before, len(after))
-
-
-@contextmanager
-def spool_output() -> Iterator[Path]:
-    """Yield the path of a file to write in a private directory, which is removed on exit."""
-    folder = _temporary_path()
-    path = folder / "output"
-    with remove_when_left(path, [folder]):
-        folder.mkdir(mode=0o700)
-        yield path
-
-
-def copy_to_sink(path: Path, sink: BinaryIO) -> None:
-    """Copy a complete file to a stream."""
-    with path.open("rb") as file:
-        while octets := file.read(PIPE_BUFFER_BYTES):
-            write_all(sink, octets)
-
-
-def write_all(sink: BinaryIO, octets: bytes | memoryview) -> None:
-    """Write to a stream, which may take a part at a time."""
-    while len(octets):
-        octets = octets[sink.write(octets) :]
-    sink.flush()

@@ -20,9 +20,11 @@ import soundfile as sf
 
 from noisegate_cli import AudioInfo, GateSettings, SettingsError, analyze_file, gate_file
 from noisegate_cli.files.pcm import convert_to_subtype, decode_pcm, encode_pcm
-from noisegate_cli.files.pipes import RAW_SUBTYPES, RawFormat, StreamEncoder
+from noisegate_cli.files.raw_format import RAW_SUBTYPES, RawFormat
 from noisegate_cli.files.reader import probe
+from noisegate_cli.files.stream_output import StreamEncoder
 from noisegate_cli.gating.settings import PRESETS
+from noisegate_cli.terminal.interrupts import EXIT_BROKEN_PIPE
 from tests.conftest import GUITAR, SPEECH, as_type, loud_and_quiet, read, tone
 from tests.files.test_mpeg import remove_length_header
 from tests.zoo import sound, write_with_chunks
@@ -226,7 +228,7 @@ def test_a_closed_output_pipe_ends_the_gate_quietly(write):
             assert process.stdout.read(100)[:4] == b"RIFF"
             process.stdout.close()
             assert process.stderr.read() == b""
-        assert process.returncode == 0
+        assert process.returncode == EXIT_BROKEN_PIPE
 
 
 def test_a_truncated_stream_is_gated_with_a_warning(write):
@@ -326,7 +328,7 @@ def test_a_file_named_with_a_hyphen_is_a_file(tmp_path, write, monkeypatch):
 
 
 @pytest.mark.parametrize("program", ["sox", "ffmpeg"])
-def test_pipes_from_and_to_other_programs_work(program, tmp_path, write):
+def test_streams_from_and_to_other_programs_work(program, tmp_path, write):
     if not shutil.which(program):
         pytest.skip(f"{program} is not installed")
     source, out = write(loud_and_quiet(), subtype="PCM_24"), tmp_path / "out.wav"

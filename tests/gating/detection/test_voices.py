@@ -1,0 +1,62 @@
+"""How voices are recorded, and what they say about the sounds around them."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from noisegate_cli.gating.detection.evidence import AFTER_PER_S, BEFORE_PER_S, LogOddsSpreader
+from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
+from noisegate_cli.gating.detection.voicing import Voicing, VoicingDetector
+from noisegate_cli.gating.frames.chunked_values import CHUNK_ROWS, ChunkedValues
+
+RATE, HOP_S = 16000, 0.016
+RNG = np.random.default_rng(3)
+
+
+def test_log_odds_are_spread_over_chunks_as_over_the_whole_recording():
+    log_odds = RNG.normal(-15, 10, 500).round(3)
+    distance_s = HOP_S * (np.arange(500)[:, None] - np.arange(500))
+    lost = np.where(distance_s > 0, AFTER_PER_S * distance_s, -BEFORE_PER_S * distance_s)
+    expected = (log_odds - lost).max(axis=1)
+    whole = LogOddsSpreader(HOP_S, [log_odds]).spread(log_odds)
+    np.testing.assert_allclose(whole, expected, atol=1e-9)
+    chunks = np.split(log_odds, [1, 7, 300])
+    spreader = LogOddsSpreader(HOP_S, chunks)
+    np.testing.assert_array_equal(np.concatenate([*map(spreader.spread, chunks)]), whole)
+
+
+def test_chunked_values_are_the_rows_that_were_appended():
+    rows = RNG.integers(0, 255, (2 * CHUNK_ROWS + 5, 2))
+    values = ChunkedValues(np.uint8)
+    for part in np.split(rows, [0, 3, CHUNK_ROWS, CHUNK_ROWS, 2 * CHUNK_ROWS + 1]):
+        values.append(part)
+    indices = np.flatnonzero(RNG.random(len(rows)) < 0.1)
+    np.testing.assert_array_equal(values.take(indices), rows[indices])
+    for kept in (values.chunks(), values.drain()):
+        np.testing.assert_array_equal(np.concatenate(list(kept)), rows)
+
+
+@pytest.mark.parametrize("gates", [1, 2])
+def test_the_voices_of_an_hour_take_little_memory(gates, monkeypatch):
+    hops = CHUNK_ROWS
+    periodicity = np.repeat(RNG.uniform(0, 1, (hops // 16, gates)), 16, axis=0)
+    levels = -60 + 40 * periodicity
+    voicing = Voicing(periodicity, 0 * periodicity, periodicity, levels, levels)
+    monkeypatch.setattr(VoicingDetector, "process", lambda *_: voicing)
+
+    def measure_peak(blocks):
+        tracemalloc.start()
+        tracker = VoiceTracker(RATE, gates, linked=False)
+        for number in range(blocks):
+            tracker.process(np.zeros((1, gates)), last=number == blocks - 1)
+        frames = np.arange(0, blocks * hops, 64)
+        assert tracker.is_speech(0, frames, 256)
+        evidence = [tracker.evidence(gate, 20.0) for gate in range(gates)]
+        assert all(len(terms.values) == blocks * hops for terms in evidence)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    bytes_per_hop = (measure_peak(27) - measure_peak(3)) / (24 * hops * gates)
+    assert bytes_per_hop < 10
