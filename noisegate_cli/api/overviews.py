@@ -54,6 +54,7 @@ def record(
         decision,
         source.sample_rate,
         source.samples,
+        offset_s=source.offset_s,
         with_spectrogram=with_spectrogram,
         excerpt=excerpt,
     )
@@ -78,7 +79,7 @@ def record_timeline(
     source: Source, decision: GateDecision, progress: ProgressCallback = lambda _: None
 ) -> Timeline:
     """Find where a gate is open in a recording, without gating its samples."""
-    recorder = TimelineRecorder(source.sample_rate)
+    recorder = TimelineRecorder(source.sample_rate, source.offset_s)
     with source.name_in_errors():
         gate = Gate(decision, source.sample_rate, source.channels, samples=False)
         for block, last in report_progress(source.blocks(), source.samples, progress):

@@ -22,6 +22,7 @@ from noisegate_cli.gating.segments import (
     Segments,
     count_statistics,
     crop_runs,
+    invert_runs,
 )
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples, select_channels
@@ -161,7 +162,8 @@ class Gate(BlockProcessor[Samples, Gated]):
         self._forced: ForcedMask | None = None
         if decision.forced:
             self._forced = ForcedMask(decision.forced, timing, sample_rate, gates)
-        self._runs = OpenRunCollector(gates)
+        # Within the lookahead of the next run the gain is 1.
+        self._runs = OpenRunCollector(gates, max_gap=timing.lookahead)
         self._own_runs = OpenRunCollector(gates)
         self._length = 0
         self._envelope = Envelope(
@@ -172,7 +174,7 @@ class Gate(BlockProcessor[Samples, Gated]):
             timing.frame_length, timing.hop_length, closed_gain, gates, quantization_step
         )
         self._spectral, self._magnitude_mask = self._create_spectral(
-            settings, sample_rate, channels, quantization_step, live
+            sample_rate, channels, quantization_step, live
         )
         self._returns_samples = samples
         self._pending_inputs: list[Samples] | None = [] if residue else None
@@ -198,24 +200,24 @@ class Gate(BlockProcessor[Samples, Gated]):
         return BleedFilter(self._decision, self._detector, sample_rate, channels, references)
 
     def _create_spectral(
-        self,
-        settings: GateSettings,
-        sample_rate: int,
-        channels: int,
-        quantization_step: int,
-        live: bool,
+        self, sample_rate: int, channels: int, quantization_step: int, live: bool
     ) -> "tuple[SpectralGate | None, MagnitudeMask | None]":
         """Return what reduces the noise in each frequency bin; one of them at most."""
-        arguments = (settings, self._noises, sample_rate, channels, quantization_step, live)
-        if settings.spectral == "soft" and any(self._noises):
+        settings, noises = self._decision.settings, self._noises
+        if settings.spectral == "off" or not (any(noises) or settings.masks_by_level):
+            return None, None
+        from noisegate_cli.gating.spectral.configuration import SpectralConfiguration
+
+        configuration = SpectralConfiguration(
+            settings, noises, sample_rate, channels, quantization_step, live
+        )
+        if settings.spectral == "soft":
             from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
-            return SpectralGate(*arguments, has_bleed=self._bleed_filter is not None), None
-        if settings.spectral == "mask" and (any(self._noises) or settings.masks_by_level):
-            from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
+            return SpectralGate(configuration, has_bleed=self._bleed_filter is not None), None
+        from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
 
-            return None, MagnitudeMask(*arguments)
-        return None, None
+        return None, MagnitudeMask(configuration)
 
     @property
     def report(self) -> GateReport:
@@ -240,6 +242,8 @@ class Gate(BlockProcessor[Samples, Gated]):
         hop, (start, end) = self._timing.hop_length, self._span
         length = max(0, int(min(end, self._length)) - start)
         runs, frames = self._runs.runs, self._runs.frames
+        if self._ducks:
+            runs = tuple(invert_runs(gate_runs, frames) for gate_runs in runs)
         if self._span != (0, math.inf):
             first = start // hop
             frames = max(0, min(frames - first, 1 + length // hop))
@@ -292,7 +296,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         without_cuts = mask
         if self._forced:
             without_cuts, mask = self._forced.process(mask, block, last)
-        self._runs.process(~mask if self._ducks else mask)
+        self._runs.process(mask)
         self._length += len(block)
         # A cut that the caller wants is no fault of the gate, and what it removes is no noise.
         if self._is_audited:

@@ -49,6 +49,8 @@ class Timeline:
     sample_rate: int
     before: Range
     """Samples before the gate, full scale 1.0, over all channels."""
+    offset_s: float
+    """Time of the first sample in seconds, which an axis of time shows there."""
 
     @property
     def segments(self) -> Segments:
@@ -121,8 +123,9 @@ class Excerpt:
 class TimelineRecorder:
     """Record a timeline from the samples before the gate."""
 
-    def __init__(self, sample_rate: int) -> None:
-        self._sample_rate, self._samples, self._dtype = sample_rate, RangeTrack(), np.dtype(float)
+    def __init__(self, sample_rate: int, offset_s: float = 0.0) -> None:
+        self._sample_rate, self._offset_s = sample_rate, offset_s
+        self._samples, self._dtype = RangeTrack(), np.dtype(float)
 
     def add_samples(self, block: Samples) -> None:
         """Add samples shaped (samples, channels)."""
@@ -132,7 +135,9 @@ class TimelineRecorder:
     def finish(self, report: GateReport) -> Timeline:
         """Return the timeline of a gate that has processed the recording."""
         before = _scale(self._samples.range, 1 / full_scale(self._dtype))
-        return Timeline(report=report, sample_rate=self._sample_rate, before=before)
+        return Timeline(
+            report=report, sample_rate=self._sample_rate, before=before, offset_s=self._offset_s
+        )
 
 
 class OverviewRecorder:
@@ -146,6 +151,8 @@ class OverviewRecorder:
         In Hz.
     length
         Expected number of samples, 0 if unknown.
+    offset_s
+        Time of the first sample in seconds from the start of the file.
     with_spectrogram
         Whether to compute the spectrogram before the gate; with a spectral gate also after it.
     excerpt
@@ -158,10 +165,11 @@ class OverviewRecorder:
         sample_rate: int,
         length: int = 0,
         *,
+        offset_s: float = 0.0,
         with_spectrogram: bool = False,
         excerpt: tuple[int, int] | None = None,
     ) -> None:
-        self._decision, self._sample_rate = decision, sample_rate
+        self._decision, self._sample_rate, self._offset_s = decision, sample_rate, offset_s
         self._uses_scores = isinstance(decision.rule, tuple)
         self._levels, self._scores, self._gains = LevelTrack(), RangeTrack(), RangeTrack()
         self._tracks = [RangeTrack() for _ in range(3)]
@@ -232,6 +240,7 @@ class OverviewRecorder:
             spectrogram=spectrograms[0],
             spectrogram_after=spectrograms[1],
             excerpt=excerpt,
+            offset_s=self._offset_s,
         )
 
     def _compute_thresholds(self, report: GateReport) -> tuple[float | None, float | None]:

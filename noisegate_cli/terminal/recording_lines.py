@@ -38,7 +38,7 @@ def format_stretches(result: "GateResult") -> list[str]:
     """Return the lines of the summary about stretches."""
     lines = []
     # The times count from the start of the file again.
-    forced = result.forced.advance(-result.offset_s, with_segments=True)
+    forced = result.forced.advance(-result.source.offset_s, with_segments=True)
     if forced.keep:
         lines.append(f"kept       {_format_spans(forced.keep)}")
     if forced.cut:

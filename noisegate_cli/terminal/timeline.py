@@ -1,5 +1,6 @@
 """A recording along the width of a terminal: its peaks, and where a gate is open."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,7 +71,7 @@ def _build_rows(
         for cutoff in cutoffs.marked:
             marks[min(columns - 1, int(cutoff.time / timeline.duration * columns))] = cut
         rows.append(("cut-offs", "".join(marks), CUT_STYLE))
-    rows.append(("", _draw_times(timeline.duration, columns), ""))
+    rows.append(("", _draw_times(timeline.duration, columns, timeline.offset_s), ""))
     legend = f"open {states[-1]}  partly {states[1:-1]}  closed {states[0]}"
     if cutoffs.count > len(cutoffs.marked):
         legend += f"  the worst {len(cutoffs.marked)} of {cutoffs.count} cut-offs {cut}"
@@ -93,14 +94,17 @@ def _draw_peaks(timeline: "Timeline", columns: int, blocks: str) -> list[str]:
     ]
 
 
-def _draw_times(duration: float, columns: int) -> str:
-    """Return labels of round times, each at its column."""
+def _draw_times(duration: float, columns: int, offset_s: float) -> str:
+    """Return labels of round times, each at its column; the first column is at `offset_s`."""
+    end = offset_s + duration
     for step in TIME_STEPS_S:
-        count = int(duration / step)
-        if count * 3 > columns:
+        if duration / step * 3 > columns:
             continue
-        labels = [format_clock(i * step, step) for i in range(count + 1)]
-        starts = [round(i * step / duration * columns) for i in range(count + 1)]
+        times = [i * step for i in range(math.ceil(offset_s / step), int(end / step) + 1)]
+        if not times:
+            break
+        labels = [format_clock(time, step) for time in times]
+        starts = [round((time - offset_s) / duration * columns) for time in times]
         line = ""
         for start, label in zip(starts, labels, strict=True):
             if line and start < len(line) + 2:
@@ -109,4 +113,4 @@ def _draw_times(duration: float, columns: int) -> str:
                 line = f"{line:<{start}}{label}"
         else:
             return line
-    return format_clock(0.0, 1.0)
+    return format_clock(offset_s, 0.1 if offset_s else 1.0)
