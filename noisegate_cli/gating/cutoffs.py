@@ -187,6 +187,8 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         self, kind: Literal["decay", "attack"], frames: NDArray[np.int64], direction: int, gate: int
     ) -> None:
         """Add the cut-offs among `frames` to the report; the pause lies in `direction`, 1 or −1."""
+        if not len(frames):
+            return
         levels = self._levels[:, gate]
         frames = frames[(frames >= 0) & (frames < len(levels))]
         positions = frames + self._buffer_start

@@ -431,19 +431,23 @@ def _deviation_from_differences(jumps: BandLevelsDb) -> BandLevelsDb:
 
 def _select_noise(is_signal: NDArray[np.bool_], extractor: BandLevelExtractor) -> NDArray[np.bool_]:
     """Return a mask of frames that are noise and far from signal."""
-    is_noise = ~_is_near_signal(is_signal, extractor)
+    runs = _find_runs(is_signal, extractor)
+    is_noise = ~_is_within(runs, extractor.frames(LEARNING_GUARD_MS))
     if np.count_nonzero(is_noise) < extractor.frames(MIN_GUARDED_NOISE_MS):
-        is_noise = ~_is_near_signal(is_signal, extractor, SHORT_GUARD_MS)
+        is_noise = ~_is_within(runs, extractor.frames(SHORT_GUARD_MS))
     return is_noise
 
 
-def _is_near_signal(
-    above: NDArray[np.bool_], extractor: BandLevelExtractor, guard_ms: float = LEARNING_GUARD_MS
-) -> NDArray[np.bool_]:
+def _is_near_signal(above: NDArray[np.bool_], extractor: BandLevelExtractor) -> NDArray[np.bool_]:
     """Return a mask of frames that are signal or near signal, ignoring very short runs."""
+    return _is_within(_find_runs(above, extractor), extractor.frames(LEARNING_GUARD_MS))
+
+
+def _find_runs(above: NDArray[np.bool_], extractor: BandLevelExtractor) -> NDArray[np.bool_]:
+    """Return a mask of runs of signal without short gaps and very short runs."""
     mask = MinRunLength(False, extractor.frames(MAX_GAP_MS) + 1).process(above[:, None], last=True)
     mask = MinRunLength(True, extractor.frames(MIN_RUN_MS)).process(mask, last=True)
-    return _is_within(mask[:, 0], extractor.frames(guard_ms))
+    return mask[:, 0]
 
 
 def _is_within(flags: NDArray[np.bool_], distance: int, outside: int = NEVER) -> NDArray[np.bool_]:
