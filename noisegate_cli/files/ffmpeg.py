@@ -31,6 +31,7 @@ from noisegate_cli.files.ffmpeg_tracks import (
 from noisegate_cli.files.file_parts import FilePart, PartOfFile, UnnamedFile
 from noisegate_cli.files.formats import DEMUXERS, EXTENSION_DEMUXERS, find_format_by_demuxer
 from noisegate_cli.files.holes import MAX_HOLE_S, Hole, HoleFinder, parse_flac_position
+from noisegate_cli.files.ogg import is_start_damaged
 from noisegate_cli.files.opus import (
     PROJECTION_FAMILY,
     parse_mapping_family,
@@ -86,7 +87,7 @@ class PyavDecoder:
             self._open_container(path, part)
             self._choose_stream(track)
             self._take_custom_layout()
-            self._start_decoding(path)
+            self._start_decoding(path, part)
             self.info = self._build_info(path)
         except BaseException:
             self.close()
@@ -137,7 +138,7 @@ class PyavDecoder:
             self._custom_mask = sum(1 << bit for bit in bits)
             self._channel_order = None if bits == sorted(bits) else np.argsort(bits)
 
-    def _start_decoding(self, path: Path) -> None:
+    def _start_decoding(self, path: Path, part: FilePart | None) -> None:
         """Decode the first frame, since only frames tell the format of the samples reliably."""
         self.damaged = 0
         """Number of errors while decoding, such as packets that could not be decoded."""
@@ -150,6 +151,8 @@ class PyavDecoder:
         self._hole_finder = HoleFinder(
             max(0.5, 2 * self._samples_per_tick), MAX_HOLE_S * (coder.sample_rate or 0)
         )
+        if self.demuxer == "ogg" and is_start_damaged(path, part.start if part else 0):
+            self._hole_finder.note_error(0.0)
         # Other parsers pass damaged bytes on in a packet.
         if self.demuxer == "aac":
             self._skipped_bytes = SkippedBytesFinder(path)

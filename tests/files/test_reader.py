@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,6 +119,12 @@ def test_a_file_without_read_permission_is_refused(write):
     assert done.returncode == 1
     assert done.stderr == f"ngate: '{source}' can't be read: Permission denied\n"
     assert list(source.parent.iterdir()) == [source]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads a file in /proc")
+def test_a_file_that_cannot_be_searched_is_refused_by_name():
+    with pytest.raises(AudioError, match="'/proc/self/maps' is not a readable recording"):
+        probe(Path("/proc/self/maps"))
 
 
 def test_blocks_contain_every_sample(write):

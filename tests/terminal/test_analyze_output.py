@@ -16,6 +16,7 @@ from rich.console import Console
 from noisegate_cli import analyze_file
 from noisegate_cli.terminal.analysis_lines import choose_columns, format_header
 from noisegate_cli.terminal.cli import run
+from noisegate_cli.terminal.console import is_ascii_only
 from noisegate_cli.terminal.tables import build_analysis_table
 from tests.conftest import DATA, SPEECH, loud_and_quiet, tone
 from tests.terminal.test_terminal import ASCII, CONTROL_SEQUENCE
@@ -159,6 +160,24 @@ def test_no_line_wraps_on_a_terminal(write, width, environment):
         assert len(line) <= width or line.startswith("  command"), line
     assert "gate " in shown
     assert "◄" in shown or "<--" in shown
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"LC_ALL": "C"}, True),
+        ({"LC_CTYPE": "POSIX", "LANG": "en_US.UTF-8"}, True),
+        ({"LC_ALL": "C.UTF-8", "LANG": "C"}, False),
+        ({}, False),
+    ],
+)
+def test_the_locale_c_gets_ascii(monkeypatch, variables, expected):
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert is_ascii_only("utf-8") is expected
+    assert is_ascii_only("latin-1")
 
 
 def test_a_log_has_no_trailing_blanks_and_no_colors(write):
