@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import noisegate_cli
 
@@ -21,6 +22,8 @@ myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 copybutton_prompt_text = "$ "
+# Names in backticks in docstrings are code.
+default_role = "literal"
 
 napoleon_google_docstring = False
 autodoc_member_order = "bysource"
@@ -28,8 +31,27 @@ autodoc_typehints = "none"
 autodoc_preserve_defaults = True
 
 html_theme = "furo"
+html_math_renderer = "mathml"
 html_title = f"ngate {release}"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["manual.css"]
 
 man_pages = [("options", "ngate", "noise gate for recordings", author, 1)]
 man_show_urls = True
+
+
+def setup(app: Any) -> None:
+    """Render formulas as MathML, which needs neither scripts nor a network."""
+    from docutils.nodes import SkipNode
+    from docutils.utils.math.latex2mathml import tex2mathml
+
+    def render_inline(translator: Any, node: Any) -> None:
+        translator.body.append(tex2mathml(node.astext()))
+        raise SkipNode
+
+    def render_block(translator: Any, node: Any) -> None:
+        translator.body.append(tex2mathml(node.astext(), as_block=True))
+        raise SkipNode
+
+    app.add_html_math_renderer("mathml", (render_inline, None), (render_block, None))

@@ -3,6 +3,7 @@
 The page is generated from the Typer commands. `tests/test_manual.py` checks that it is current.
 """
 
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -22,22 +23,30 @@ HEADER = """\
 `ngate` has three commands. `ngate COMMAND --help` shows the same text in the terminal.
 """
 
+ENVIRONMENT = """\
+## Environment variables
+
+Each option of a command has an environment variable: `NGATE_`, the command, and the option in upper
+case with underscores. For example, `NGATE_GATE_MIN_OPEN=50` is `ngate gate --min-open 50`, and
+`NGATE_BATCH_QUIET=1` is `ngate batch --quiet`. An option on the command line has priority.
+"""
+
 EXIT_STATUS = """\
 ## Exit status
 
 | status | meaning |
 | ---: | --- |
 | 0 | success |
-| 1 | an error, for example a recording that cannot be read; the message is on stderr |
+| 1 | an error, for example an unreadable recording, or a pattern without a match; see stderr |
 | 2 | wrong usage, for example an unknown option |
-| 128 + *n* | ended by signal *n*: 130 after Ctrl-C |
+| 128 + *n* | ended by signal *n*: 130 after Ctrl-C, 141 if the reader of stdout has exited |
 """
 
 
 def build_page() -> str:
     """Return the page as Markdown."""
-    parts = [HEADER, *(_describe_command(name, build_command(name)) for name in sorted(COMMANDS))]
-    return "\n".join([*parts, _describe_presets(), EXIT_STATUS])
+    parts = [HEADER, *(_describe_command(name, build_command(name)) for name in COMMANDS)]
+    return "\n".join([*parts, _describe_presets(), ENVIRONMENT, EXIT_STATUS])
 
 
 def _describe_command(name: str, command: Any) -> str:
@@ -72,7 +81,8 @@ def _metavar(parameter: Any) -> str:
 
 def _one_line(text: str | None) -> str:
     text = (text or "Show the help and exit.").replace(r"\[", "[")
-    return " ".join(text.split()).replace("|", "\\|")
+    text = " ".join(text.split()).replace("|", "\\|")
+    return re.sub(r"(?<![\w-])--?[a-z][\w-]*", r"`\g<0>`", text)
 
 
 def _describe_presets() -> str:

@@ -26,8 +26,8 @@ def terminal(clean: Path) -> str:
     console = Console(record=True, width=96, file=io.StringIO(), force_terminal=True)
     prompt = "[bold]$[/] ngate "
     console.print(f"{prompt}analyze {DEMO}")
-    report, overview = analyze_recording(DEMO, GateSettings(), with_overview=True)
-    console.print(build_analysis_table(report, overview=overview, width=console.width))
+    report, timeline = analyze_recording(DEMO, GateSettings(), with_timeline=True)
+    console.print(build_analysis_table(report, timeline=timeline, width=console.width))
     console.print(f"  command      {suggest_gate_command(report)}")
     console.print(f"\n{prompt}gate {DEMO} -o clean.wav")
     for line in format_gate_summary(gate_file(DEMO, clean, force=True)):

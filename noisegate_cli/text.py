@@ -88,8 +88,8 @@ def format_db(db: float) -> str:
     return f"{db:.1f} dB" if math.isfinite(db) else "-inf dB"
 
 
-def format_duration(seconds: float) -> str:
-    """Return a duration in seconds, minutes or hours.
+def format_duration(seconds: float, decimals: int = 2) -> str:
+    """Return a duration in seconds, with this number of decimals, or in minutes or hours.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def format_duration(seconds: float) -> str:
     ('7.25 s', '1:15 min', '1:02:03 h')
     """
     if seconds < 60:
-        return f"{seconds:.2f} s"
+        return f"{seconds:.{decimals}f} s"
     minutes, s = divmod(round(seconds), 60)
     hours, m = divmod(minutes, 60)
     return f"{hours}:{m:02}:{s:02} h" if hours else f"{m}:{s:02} min"

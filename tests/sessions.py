@@ -1,4 +1,4 @@
-"""Sessions of several microphones, made from the voices in `tests/data`."""
+"""Sessions of several microphones: the voices in `tests/data`, and synthetic drums."""
 
 import numpy as np
 import soundfile as sf
@@ -42,14 +42,40 @@ def make_session(
     bleed_db: float, talkers: int = 2, seed: int = 1, decay_s: float = 0.3
 ) -> tuple[list[Samples], list[Samples]]:
     """Return the tracks of all microphones, and what each talker says; float, mono, 16 kHz."""
-    rng, own = np.random.default_rng(seed), make_own_tracks(talkers)
-    tracks = []
-    for i in range(talkers):
+    own = make_own_tracks(talkers)
+    return mix_bleed(own, bleed_db, seed, decay_s), own
+
+
+def mix_bleed(
+    own: list[Samples], bleed_db: float, seed: int = 1, decay_s: float = 0.3
+) -> list[Samples]:
+    """Return the tracks of the microphones of sources in one room."""
+    rng, tracks = np.random.default_rng(seed), []
+    for i in range(len(own)):
         track = rng.normal(0, NOISE_RMS, len(own[0]))
-        for j, voice in enumerate(own):
-            track += voice if i == j else convolve(voice, make_room(rng, bleed_db, decay_s))
+        for j, source in enumerate(own):
+            track += source if i == j else convolve(source, make_room(rng, bleed_db, decay_s))
         tracks.append(track)
-    return tracks, own
+    return tracks
+
+
+def make_drums(seed: int = 1, beats: int = 32) -> list[Samples]:
+    """Return a kick drum, a snare drum and a hi-hat that are played together, each on its own."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(round(0.35 * RATE)) / RATE
+    thump = np.sin(2 * np.pi * np.cumsum(50 + 90 * np.exp(-t / 0.03)) / RATE)
+    ring = np.sin(2 * np.pi * 190 * t) * np.exp(-t / 0.06)
+    own = np.zeros((3, RATE + round(0.28 * beats * RATE)))
+    for beat in range(beats):
+        noise = rng.normal(0, 0.5, (3, len(t)))
+        kick = thump * np.exp(-t / 0.12) + 0.3 * noise[0] * np.exp(-t / 0.004)
+        snare = 0.5 * ring + noise[1] * np.exp(-t / 0.07)
+        hat = 0.5 * np.diff(noise[2], n=2, prepend=[0, 0]) * np.exp(-t / 0.03)
+        start = round((0.3 + 0.28 * beat + rng.normal(0, 0.006)) * RATE)
+        is_played = beat % 8 in (0, 5), beat % 8 in (2, 6), True
+        for drum, hit, plays in zip(own, (kick, snare, hat), is_played, strict=True):
+            drum[start : start + len(hit)] += plays * 0.3 * rng.uniform(0.6, 1) * hit
+    return list(own)
 
 
 def find_active(y: Samples, threshold: float = 0.004) -> Samples:

@@ -14,7 +14,8 @@ def calls() -> None:
     """Call the library; this function is never run."""
     GateSettings.preset("voice", hold_ms=100.0, spectral=True)
     GateSettings.preset("voice", hold=100.0)  # type: ignore[call-arg]
-    GateSettings.preset("voice", range_db="-24dB")  # type: ignore[arg-type]
+    GateSettings.preset("voice", range_db="mute")
+    GateSettings.preset("voice", hold_ms="100ms")  # type: ignore[arg-type]
     gate_file("in.wav", threshold="-30dB", preset="music")
     gate_file("in.wav", treshold=0.1)  # type: ignore[call-arg]
 

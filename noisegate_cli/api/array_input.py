@@ -11,6 +11,12 @@ MAX_PLAUSIBLE_CHANNELS = 32
 """An array with no more samples than this, and more channels, has its axes swapped: few recordings
 have more channels, and none is that short."""
 
+MAX_PLAUSIBLE_RMS = 10.0
+"""Floats may exceed full scale, 1.0, but a louder array holds integers that were not divided."""
+
+MAX_CHECKED_SAMPLES = 100_000
+"""Number of samples, spread over an array, whose RMS is checked."""
+
 SAMPLE_TYPES = ("int16", "int32", "float32", "float64")
 
 
@@ -20,7 +26,7 @@ def read_array(y: ArrayLike) -> Samples:
     Raises
     ------
     SettingsError
-        If `y` is no array, has another type, or has masked samples.
+        If `y` is no array, has another type, has masked samples, or is far above full scale.
     """
     if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
         masked = np.count_nonzero(np.ma.getmaskarray(y))
@@ -36,7 +42,24 @@ def read_array(y: ArrayLike) -> Samples:
             f"samples of type {samples.dtype} can't be gated: use {', '.join(SAMPLE_TYPES[:-1])} "
             f"or {SAMPLE_TYPES[-1]}"
         )
-    return samples.astype(samples.dtype.newbyteorder("="), copy=False)
+    samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
+    _check_scale(samples)
+    return samples
+
+
+def _check_scale(samples: Samples) -> None:
+    """Raise `SettingsError` if floats have the scale of integers."""
+    if samples.dtype.kind != "f":
+        return
+    checked = samples.ravel()[:: 1 + samples.size // MAX_CHECKED_SAMPLES].astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rms = float(np.sqrt(np.mean(checked**2))) if len(checked) else 0.0
+    # Values that are not finite have messages of their own.
+    if MAX_PLAUSIBLE_RMS < rms < np.inf:
+        raise SettingsError(
+            f"samples with an RMS of {rms:.4g} are far above full scale, 1.0: divide them by the "
+            "largest integer first, such as 32768, or give them as integers"
+        )
 
 
 def prepare_samples(y: ArrayLike, settings: GateSettings, axis: int = 0) -> Samples:

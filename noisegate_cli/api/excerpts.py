@@ -23,8 +23,8 @@ class Excerpt:
     Parameters
     ----------
     start
-        Start in seconds, rounded down to a whole hop. None is where the gate opens and closes most
-        often.
+        Start in seconds from the start of the file, rounded down to a whole hop. None is where the
+        gate opens and closes most often.
     duration
         Duration in seconds; None is the rest of the recording, and needs a start.
 
@@ -64,12 +64,15 @@ class SampleSpan(NamedTuple):
         """Return what cuts blocks of samples to this part."""
         return Cropper(self)
 
-    def check_start(self, samples: int, sample_rate: int) -> None:
-        """Raise SignalError if a recording with `samples` samples ends before the part begins."""
+    def check_start(self, samples: int, sample_rate: int, offset_s: float = 0.0) -> None:
+        """Raise SignalError if a recording with `samples` samples ends before the part begins.
+
+        `offset_s` is the time of the first sample.
+        """
         if self.start and self.start >= samples:
             raise SignalError(
-                f"it ends at {format_time(samples / sample_rate)}, before the excerpt starts "
-                f"at {format_time(self.start / sample_rate)}"
+                f"it ends at {format_time(samples / sample_rate + offset_s)}, before the excerpt "
+                f"starts at {format_time(self.start / sample_rate + offset_s)}"
             )
 
 
@@ -94,18 +97,23 @@ class Cropper:
 
 
 def choose_span(
-    excerpt: Excerpt, segments: Segments | None, settings: GateSettings, sample_rate: int
+    excerpt: Excerpt,
+    segments: Segments | None,
+    settings: GateSettings,
+    sample_rate: int,
+    offset_s: float = 0.0,
 ) -> SampleSpan:
     """Return an excerpt in samples, which begins with a whole hop.
 
     `segments` are the open stretches of the whole recording; they are needed only if the excerpt
-    has no start.
+    has no start. `offset_s` is the time of the first sample.
     """
-    start = excerpt.start
-    if start is None:
+    if excerpt.start is None:
         assert segments is not None
         assert excerpt.duration is not None
         start = find_busiest(segments, excerpt.duration)
+    else:
+        start = max(0.0, excerpt.start - offset_s)
     hop = settings.timing(sample_rate).hop_length
     # A microsample is less than any sample, and more than a rounding error.
     first = int(start * sample_rate + 1e-6) // hop * hop

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from noisegate_cli.files.raw_format import RawFormat
     from noisegate_cli.gating.gate import GateReport
     from noisegate_cli.gating.level_report import LevelReport
-    from noisegate_cli.plots.overview import Overview
+    from noisegate_cli.plots.overview import Overview, Timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +156,14 @@ def analyze_recording(
     raw: "RawFormat | None" = None,
     *,
     track: int | None = None,
-    with_overview: bool = False,
+    with_timeline: bool = False,
     labels: str | Path | None = None,
     plot: str | Path | None = None,
     force: bool = False,
-) -> "tuple[AnalysisReport, Overview | None]":
-    """Analyze a recording as `analyze_file` does; also return the overview of the gate.
+) -> "tuple[AnalysisReport, Timeline | None]":
+    """Analyze a recording as `analyze_file` does; also return the timeline of the gate.
 
-    The overview takes another pass over the recording, in which the gate runs.
+    The timeline takes another pass over the recording.
     """
     sources = list_inputs(Path(path), settings.noise_file)
     outputs = {"the label file": Path(labels)} if labels else {}
@@ -182,18 +182,23 @@ def analyze_recording(
             write_labels = stack.enter_context(open_label_writer(Path(labels), force))
         source = FileSource(reader)
         noises = noises or measure_noise_span(source, settings)
-        share = FIRST_PASS_SHARE if with_overview or target or write_labels else 1.0
+        has_second_pass = with_timeline or bool(target or write_labels)
+        share = FIRST_PASS_SHARE if has_second_pass else 1.0
         first = scale_progress(report, 0.0, share)
         blocks = reader.blocks()
         analyzer = measure(source, settings, first, blocks=blocks, noises=noises, compare=True)
         levels, overview = analyzer.report(), None
+        timeline: Timeline | None = None
         info = replace(reader.info, samples=levels.samples)
-        if with_overview or target or write_labels:
-            from noisegate_cli.api.overviews import record
+        if has_second_pass:
+            from noisegate_cli.api.overviews import record, record_timeline
 
-            rest = scale_progress(report, share, 1.0)
-            overview = record(source, analyzer.decide(), rest, with_spectrogram=target is not None)
-        gated = overview.report if overview else None
+            decision, rest = analyzer.decide(), scale_progress(report, share, 1.0)
+            if target:
+                timeline = overview = record(source, decision, rest, with_spectrogram=True)
+            else:
+                timeline = record_timeline(source, decision, rest)
+        gated = timeline.report if timeline else None
         if write_labels and gated:
             write_labels(
                 build_label_track(gated, info.path, info.channels, info.offset_s, info.frame_rate)
@@ -201,7 +206,7 @@ def analyze_recording(
     if target and overview:
         save_picture(draw_analysis_of(info.path, overview, levels), target, force)
     warnings = (*reader.warnings, *warn_ignored_channels(levels.active_channels, info))
-    return AnalysisReport(info, settings, levels, warnings, gated, raw), overview
+    return AnalysisReport(info, settings, levels, warnings, gated, raw), timeline
 
 
 def measure_level_histogram(

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from noisegate_cli.api.excerpts import Excerpt, SampleSpan
     from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.api.other_tracks import OtherTracks
+    from noisegate_cli.files.audio_info import AudioInfo
     from noisegate_cli.files.raw_format import RawFormat
     from noisegate_cli.gating.key import KeySource
     from noisegate_cli.plots.overview import OverviewRecorder
@@ -255,7 +256,7 @@ def _choose_span(
     from noisegate_cli.api.excerpts import choose_span
 
     segments = _find_segments(source, decided[0], others) if decided else None
-    return choose_span(excerpt, segments, settings, source.sample_rate)
+    return choose_span(excerpt, segments, settings, source.sample_rate, source.offset_s)
 
 
 def _find_segments(
@@ -278,7 +279,11 @@ def _create_recorder(decision: GateDecision, source: FileSource) -> "OverviewRec
 
     with_spectrogram = decision.settings.spectral != "off"
     return OverviewRecorder(
-        decision, source.sample_rate, source.samples, with_spectrogram=with_spectrogram
+        decision,
+        source.sample_rate,
+        source.samples,
+        offset_s=source.offset_s,
+        with_spectrogram=with_spectrogram,
     )
 
 
@@ -302,7 +307,7 @@ def _build_result(
         residue=outputs.residue.path if outputs.residue else None,
         labels=outputs.labels,
         comparison=outputs.comparison.path if outputs.comparison else None,
-        excerpt=(span.start / rate, (span.start + length) / rate) if span else None,
+        excerpt=_locate_span(span, length, info) if span else None,
         peak_db=float(to_db(written.peak)) if task.with_peak else None,
         seconds=seconds,
         warnings=(
@@ -318,6 +323,12 @@ def _build_result(
         others=others.report(gated.bleed) if others else (),
         key=_describe_key(task.key, decision.key) if task.key and decision.key else None,
     )
+
+
+def _locate_span(span: "SampleSpan", length: int, info: "AudioInfo") -> tuple[float, float]:
+    """Return start and end of an excerpt of `length` samples, in seconds of the file."""
+    start, end = (sample / info.sample_rate for sample in (span.start, span.start + length))
+    return start + info.offset_s, end + info.offset_s
 
 
 def _describe_key(path: str | Path, key: "KeySource") -> "KeyTrack":

@@ -30,8 +30,8 @@ class GateResult(GateReport):
     comparison: Path | None = None
     """File of input and output in turns."""
     excerpt: tuple[float, float] | None = None
-    """Start and end in seconds of the part that was written; None for the whole recording. The
-    statistics and segments are those of this part, from its start."""
+    """Start and end of the part that was written, in seconds from the start of the file; None for
+    the whole recording. The statistics and segments are those of this part, from its start."""
     peak_db: float | None
     """Peak of the input in dBFS; minus infinity for digital silence, None without `with_peak`."""
     seconds: float
@@ -54,7 +54,8 @@ class GateResult(GateReport):
     def offset_s(self) -> float:
         """Time of the first sample in seconds from the start of the file, as a player shows it.
 
-        The times of `segments`, `cutoffs` and `forced` count from the first sample.
+        The times of `segments` and `cutoffs` count from the first sample of the output, and those
+        of `forced` from the first sample of the recording.
         """
         return 0.0 if self.excerpt else self.source.offset_s
 

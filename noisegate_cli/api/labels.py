@@ -1,6 +1,6 @@
 """Labels of a gate: from its result to a file, and from a file to stretches that force the gate."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from noisegate_cli.files.labels.track import Envelope, LabelTrack, Stretch
+    from noisegate_cli.gating.cutoffs import Cutoff
     from noisegate_cli.gating.gate import GateReport
 
 UNNAMED = "recording"
@@ -28,7 +29,7 @@ GivenSegments = Segments | ArrayLike | str | Path
 
 
 def build_label_track(
-    report: "GateReport",
+    report: "GateReport | Segments",
     path: str | Path,
     channels: int,
     offset_s: float = 0.0,
@@ -39,7 +40,7 @@ def build_label_track(
     Parameters
     ----------
     report
-        Report on the gate of a recording.
+        Report on the gate of a recording, or its open stretches, without cut-offs.
     path
         Path of the recording.
     channels
@@ -52,16 +53,14 @@ def build_label_track(
     """
     from noisegate_cli.files.labels.track import LabelTrack, Mark, Stretch
 
-    segments = report.segments
+    segments, marked = _get_stretches(report)
     is_separate = len(segments.runs) > 1
     stretches = [
         Stretch(start + offset_s, end + offset_s, gate if is_separate else None)
         for gate, spans in enumerate(segments.edges, 1)
         for start, end in spans
     ]
-    marks = (
-        Mark(cutoff.time + offset_s, f"cut-off {cutoff.kind}") for cutoff in report.cutoffs.marked
-    )
+    marks = (Mark(cutoff.time + offset_s, f"cut-off {cutoff.kind}") for cutoff in marked)
     return LabelTrack(
         path=UNNAMED if str(path) in ("", ".", str(STDIO_PATH)) else str(path),
         duration=segments.length / segments.sample_rate + offset_s,
@@ -71,6 +70,12 @@ def build_label_track(
         envelopes=tuple(_compute_envelopes(segments, offset_s)),
         frame_rate=frame_rate,
     )
+
+
+def _get_stretches(report: "GateReport | Segments") -> "tuple[Segments, Sequence[Cutoff]]":
+    if isinstance(report, Segments):
+        return report, ()
+    return report.segments, report.cutoffs.marked
 
 
 def _compute_envelopes(segments: Segments, offset_s: float) -> "Iterable[Envelope]":
@@ -85,7 +90,11 @@ def _compute_envelopes(segments: Segments, offset_s: float) -> "Iterable[Envelop
 
 
 def write_labels(
-    path: str | Path, report: "GateReport", recording: str | Path = "", *, force: bool = False
+    path: str | Path,
+    report: "GateReport | Segments",
+    recording: str | Path = "",
+    *,
+    force: bool = False,
 ) -> None:
     r"""Write the open stretches of a gate as labels.
 
@@ -95,7 +104,8 @@ def write_labels(
         File to write. Its ending selects the format: `.txt` (Audacity), `.csv`, `.json`,
         `.TextGrid`, `.rttm`, `.srt`, `.edl` or `.rpp`.
     report
-        Result of `gate_file`, or of `gate` with `return_result=True`.
+        Result of `gate_file`, or of `gate` with `return_result=True`, or the `segments` of one.
+        Only a result has the cut-offs, and the time at which the audio of a video starts.
     recording
         Path of the recording, for formats that name it.
     force
@@ -123,9 +133,10 @@ def write_labels(
 
     source = getattr(report, "source", None)  # of a GateResult
     frame_rate = source.frame_rate if source else None
-    channels = len(report.segments.runs)
+    channels = len(_get_stretches(report)[0].runs)
+    offset_s = 0.0 if isinstance(report, Segments) else report.offset_s
     with open_label_writer(Path(path), force) as write:
-        write(build_label_track(report, recording, channels, report.offset_s, frame_rate))
+        write(build_label_track(report, recording, channels, offset_s, frame_rate))
 
 
 def build_forced(

@@ -34,7 +34,7 @@ def measure_noise_span(source: Source, settings: GateSettings) -> "NoiseProfiles
     if settings.noise_span is None:
         return ()
     with source.name_in_errors(), closing(source.blocks()) as blocks:
-        span = _select_span(blocks, source.sample_rate, *settings.noise_span)
+        span = _select_span(blocks, source, *settings.noise_span)
         return measure_noise_profiles(span, settings, source.sample_rate)
 
 
@@ -64,9 +64,10 @@ def measure_noise_profiles(
     return process_all(NoiseMeter(settings, sample_rate), blocks).compute_profiles()
 
 
-def _select_span(blocks: Blocks, sample_rate: int, start_s: float, end_s: float) -> Blocks:
-    """Yield the parts of `blocks` between two times in seconds."""
-    start, end, position = round(start_s * sample_rate), round(end_s * sample_rate), 0
+def _select_span(blocks: Blocks, source: Source, start_s: float, end_s: float) -> Blocks:
+    """Yield the parts of `blocks` between two times in seconds from the start of the file."""
+    rate, offset_s, position = source.sample_rate, source.offset_s, 0
+    start, end = (max(0, round((time - offset_s) * rate)) for time in (start_s, end_s))
     for block, last in blocks:
         part = block[max(0, start - position) : max(0, end - position)]
         position += len(block)
@@ -74,8 +75,8 @@ def _select_span(blocks: Blocks, sample_rate: int, start_s: float, end_s: float)
         if position >= end:
             return
     raise SignalError(
-        f"it ends at {format_time(position / sample_rate)}, before the end of the noise to learn "
-        f"from, {format_time(end_s)}"
+        f"it ends at {format_time(position / rate + offset_s)}, before the end of the noise to "
+        f"learn from, {format_time(end_s)}"
     )
 
 

@@ -42,7 +42,7 @@ def show(
     """
     overview = record(with_spectrogram=True)
     excerpt = record(excerpt=choose_excerpt(overview.segments)).excerpt
-    return build_html(draw(overview), excerpt, sample_rate)
+    return build_html(draw(overview), excerpt, sample_rate, overview.offset_s)
 
 
 def choose_excerpt(segments: Segments) -> tuple[int, int]:
@@ -56,16 +56,22 @@ def choose_excerpt(segments: Segments) -> tuple[int, int]:
     return start, start + length
 
 
-def build_html(figure: "Figure", excerpt: Excerpt | None, sample_rate: int) -> str:
-    """Return a picture and three players as HTML, which needs no other file."""
+def build_html(
+    figure: "Figure", excerpt: Excerpt | None, sample_rate: int, offset_s: float = 0.0
+) -> str:
+    """Return a picture and three players as HTML, which needs no other file.
+
+    `offset_s` is the time of the first sample of the recording in seconds.
+    """
     from noisegate_cli.plots.style import render
 
     image = base64.b64encode(render(figure, "png")).decode()
     source = f"data:image/png;base64,{image}"
     parts = [f'<img style="max-width:100%" alt="picture of the gate" src="{source}">']
     if excerpt is not None and sample_rate <= MAX_PLAYER_RATE:
-        end_s = (excerpt.start + len(excerpt.before)) / sample_rate
-        span = f"{format_time(excerpt.start / sample_rate)} to {format_time(end_s)}"
+        start_s = excerpt.start / sample_rate + offset_s
+        end_s = start_s + len(excerpt.before) / sample_rate
+        span = f"{format_time(start_s)} to {format_time(end_s)}"
         for title, samples in (
             ("before", excerpt.before), ("after", excerpt.after), ("removed", excerpt.removed),
         ):  # fmt: skip

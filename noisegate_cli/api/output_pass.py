@@ -143,7 +143,7 @@ def _gate_blocks(
             if with_peak:
                 peak = max(peak, compute_peak(block))
             if last and span:
-                span.check_start(read, info.sample_rate)
+                span.check_start(read, info.sample_rate, info.offset_s)
             kept, removed = gate.process(block, last)
             if recorder and removed is not None:
                 recorder.add_samples(block, kept, removed, last)

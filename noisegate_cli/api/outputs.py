@@ -75,11 +75,10 @@ def plan_outputs(task: GateTask, reader: Reader, samples: int) -> Outputs:
     """
     options = task.options
     info = replace(reader.info, samples=samples)
-    audio_only = replace(info, has_other_tracks=False)
     path = _resolve_output_path(reader.info, task.output, options)
-    target = output_info(audio_only if task.excerpt else info, path, options)
-    doubled = replace(audio_only, samples=2 * samples)
-    other_options = replace(options, bit_rate=None, quality=None)
+    if task.excerpt:
+        info = replace(info, has_other_tracks=False)
+    target = output_info(info, path, options)
     residue, comparison = task.residue, task.comparison
     labels = Path(task.labels) if task.labels else None
     if options.labels and labels is None:
@@ -90,13 +89,21 @@ def plan_outputs(task: GateTask, reader: Reader, samples: int) -> Outputs:
         find_output_format(labels)
     outputs = Outputs(
         target,
-        output_info(audio_only, Path(residue), other_options) if residue else None,
-        output_info(doubled, Path(comparison), other_options) if comparison else None,
+        _other_output_info(info, residue, options) if residue else None,
+        _other_output_info(info, comparison, options, turns=2) if comparison else None,
         labels,
         reader.info.path == target.path == STDIO_PATH and _is_live(reader, target),
     )
     check_paths(outputs.paths, task.inputs, options, task.force)
     return outputs
+
+
+def _other_output_info(
+    source: AudioInfo, path: str | Path, options: OutputOptions, turns: int = 1
+) -> AudioInfo:
+    """Return the properties of a residue or a comparison, `turns` times as long as the source."""
+    audio = replace(source, has_other_tracks=False, samples=turns * source.samples)
+    return output_info(audio, Path(path), replace(options, bit_rate=None, quality=None))
 
 
 def describe_lost_tracks(source: AudioInfo, target: AudioInfo) -> list[str]:

@@ -14,7 +14,12 @@ from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.plots.overview import Overview, OverviewRecorder
+from noisegate_cli.plots.overview import (
+    Overview,
+    OverviewRecorder,
+    Timeline,
+    TimelineRecorder,
+)
 from noisegate_cli.samples import Samples
 
 if TYPE_CHECKING:
@@ -49,6 +54,7 @@ def record(
         decision,
         source.sample_rate,
         source.samples,
+        offset_s=source.offset_s,
         with_spectrogram=with_spectrogram,
         excerpt=excerpt,
     )
@@ -66,6 +72,19 @@ def record(
             kept, removed = gate.process(block, last)
             assert removed is not None
             recorder.add_samples(block, kept, removed, last)
+    return recorder.finish(gate.report)
+
+
+def record_timeline(
+    source: Source, decision: GateDecision, progress: ProgressCallback = lambda _: None
+) -> Timeline:
+    """Find where a gate is open in a recording, without gating its samples."""
+    recorder = TimelineRecorder(source.sample_rate, source.offset_s)
+    with source.name_in_errors():
+        gate = Gate(decision, source.sample_rate, source.channels, samples=False)
+        for block, last in report_progress(source.blocks(), source.samples, progress):
+            gate.process(block, last)
+            recorder.add_samples(block)
     return recorder.finish(gate.report)
 
 

@@ -28,6 +28,8 @@ class Source(Protocol):
     """Length in samples; 0 if unknown."""
     quantization_step: int
     """Smallest difference between two integer samples, see `OverlapAddGain`."""
+    offset_s: float
+    """Time of the first sample in seconds from the start of the file; 0 for an array."""
 
     def blocks(self) -> BlockGenerator:
         """Yield all blocks from the beginning; see `AudioReader.blocks`."""
@@ -48,6 +50,7 @@ class FileSource:
         self.sample_rate, self.channels = info.sample_rate, info.channels
         self.samples = info.samples
         self.quantization_step = info.quantization_step(info.dtype)
+        self.offset_s = info.offset_s
 
     @classmethod
     def open(cls, path: Path, settings: GateSettings) -> "FileSource":
@@ -80,7 +83,7 @@ class ArraySource:
         self.path: Path | None = None
         self.name, self.sample_rate = name, sample_rate
         self.samples, self.channels = y.shape
-        self.quantization_step = 1
+        self.quantization_step, self.offset_s = 1, 0.0
 
     def blocks(self) -> BlockGenerator:
         """Yield all blocks from the beginning."""

@@ -62,12 +62,14 @@ class GlobPatterns:
         return not (self.exclude and _matches(path, tuple(self.exclude)))
 
 
-class OwnOutputs:
-    """Outputs of ngate inside an input tree, which are not gated again, and their numbers."""
+class SkippedFiles:
+    """Files inside an input tree that are not gated: outputs of ngate, and other files."""
 
     def __init__(self) -> None:
         self.files = 0
         """Number of files named like an output next to their recording, such as a_gated.wav."""
+        self.others = 0
+        """Number of files that do not have the extension of a recording."""
         self.folders: list[str] = []
         """Folders with the manifest of a batch."""
         self._folder = ""
@@ -93,15 +95,15 @@ class OwnOutputs:
 
 
 def walk_tree(
-    root: Path, output: Path, patterns: GlobPatterns, own: OwnOutputs | None = None
+    root: Path, output: Path, patterns: GlobPatterns, own: SkippedFiles | None = None
 ) -> Iterator[Recording]:
     """Yield the recordings below `root` in arbitrary order.
 
     Hidden files, hidden folders and symbolic links to folders are skipped, and `output` too if it
-    is inside `root`. Other outputs of ngate are skipped and added to `own`. A folder that cannot be
-    read yields one `Recording` with an error.
+    is inside `root`. Other outputs of ngate, and other files, are skipped and added to `own`.
+    A folder that cannot be read yields one `Recording` with an error.
     """
-    own = own or OwnOutputs()
+    own = own or SkippedFiles()
     output_name = _relative_path(os.path.realpath(output), os.path.realpath(root))
     folders = [""]
     while folders:
@@ -119,11 +121,9 @@ def walk_tree(
                             and not own.add_folder(entry.path)
                         ):
                             folders.append(name)
-                    elif (
-                        _get_extension(name) in AUDIO_EXTENSIONS
-                        and patterns.matches(name)
-                        and not own.add_file(entry.path)
-                    ):
+                    elif _get_extension(name) not in AUDIO_EXTENSIONS:
+                        own.others += 1
+                    elif patterns.matches(name) and not own.add_file(entry.path):
                         recording = _stat_file(name, entry)
                         if recording is not None:
                             yield recording
@@ -142,7 +142,9 @@ def find_listed(root: Path, names: Iterable[str], patterns: GlobPatterns) -> Ite
         if _is_outside(relative):
             folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
             relative = _relative_path(os.path.join(folder, os.path.basename(path)), real_root)
-        if _is_outside(relative):
+        if not os.path.lexists(path):
+            yield Recording(name, reason=f"{quote_path(name)} doesn't exist: check the list")
+        elif _is_outside(relative):
             reason = (
                 f"{quote_path(name)} is not in {quote_path(root)}: give the folder that contains it"
             )

@@ -67,8 +67,9 @@ class GatingPhase:
             on_running=self._notify_progress,
             should_stop=lambda: batch.has_max_errors(report.failed),
             on_worker_death=self._clean_up_after,
+            # With an error limit, only the recordings that are being gated are still finished.
+            has_queue=batch.max_errors is None,
         )
-        # With an error limit, small chunks stop the batch soon after the limit is reached.
         most = MAX_CHUNK_JOBS if batch.max_errors is None else 1
         jobs = self._make_jobs(workers.repeats_jobs)
         try:

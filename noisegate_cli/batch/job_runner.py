@@ -68,7 +68,9 @@ class WorkerPool(Protocol):
 POLL_INTERVAL_S = 1.0
 """Interval between progress reports when no job finishes."""
 
-DIED_TWICE_MESSAGE = "the worker process died twice on it: is it too large?"
+DIED_TWICE_MESSAGE = (
+    "the worker process died twice while gating it: is it too large for the memory?"
+)
 
 
 def ignore_jobs(jobs: list[J]) -> None:
@@ -125,6 +127,9 @@ class JobRunner(Generic[J, R]):
         Returns whether to stop; queued jobs are then cancelled.
     on_worker_death
         Called with the jobs that were lost when a worker died; returns the jobs to run instead.
+    has_queue
+        Whether chunks are queued for the workers. Without a queue each worker waits for its next
+        chunk, so that no other chunk starts after `should_stop`.
     """
 
     def __init__(
@@ -136,6 +141,7 @@ class JobRunner(Generic[J, R]):
         on_running: Callable[[list[J]], None] = ignore_jobs,
         should_stop: Callable[[], bool] = lambda: False,
         on_worker_death: Callable[[list[J]], list[J]] = list,
+        has_queue: bool = True,
     ) -> None:
         self._workers, self._work, self._on_results = workers, work, on_results
         self._on_running, self._should_stop, self._on_worker_death = (
@@ -143,6 +149,7 @@ class JobRunner(Generic[J, R]):
             should_stop,
             on_worker_death,
         )
+        self._max_chunks = workers.size * (1 + (workers.max_queued if has_queue else 0))
         self._running: dict[Future[list[R | LostJob]], list[J]] = {}
         self._lost_jobs: list[J] = []
 
@@ -172,8 +179,7 @@ class JobRunner(Generic[J, R]):
 
     def _fill_queue(self, waiting: Iterator[list[J]]) -> bool:
         """Fill the queue of the workers; return whether more chunks may be waiting."""
-        max_chunks = self._workers.size * (1 + self._workers.max_queued)
-        while len(self._running) < max_chunks:
+        while len(self._running) < self._max_chunks:
             jobs = next(waiting, None)
             if jobs is None:
                 return False

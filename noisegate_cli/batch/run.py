@@ -11,7 +11,7 @@ from noisegate_cli.batch.contact_sheet import (
     write_contact_sheet,
 )
 from noisegate_cli.batch.csv_report import check_csv_is_no_recording, check_csv_path, write_csv
-from noisegate_cli.batch.discovery import OwnOutputs, find_listed, read_names, walk_tree
+from noisegate_cli.batch.discovery import SkippedFiles, find_listed, read_names, walk_tree
 from noisegate_cli.batch.gating_phase import GatingPhase
 from noisegate_cli.batch.incremental import (
     decide_job,
@@ -124,7 +124,7 @@ class BatchRun:
         """Find the recordings and fail those whose output names collide."""
         batch = self._batch
         self._observer.on_phase("finding", 0, 0)
-        own = OwnOutputs()
+        own = SkippedFiles()
         recordings = walk_tree(batch.root, batch.output, batch.patterns, own)
         if batch.names_file is not None:
             names = read_names(batch.names_file, batch.null_separated)
@@ -140,7 +140,7 @@ class BatchRun:
         self.report.total = self._plan.count()[0]
         self.report.own_files, self.report.own_folders = own.files, own.folders
         if not self.report.total:
-            check_selection(batch)
+            check_selection(batch, own)
 
     def _report_found(self, recordings: Iterator[Recording]) -> Iterator[Recording]:
         for number, recording in enumerate(recordings, start=1):
@@ -251,10 +251,11 @@ class BatchRun:
             write_csv(self._batch.csv_path, plan)
 
 
-def check_selection(batch: BatchConfig) -> None:
-    """Raise AudioError if recordings were selected, of which none exists.
+def check_selection(batch: BatchConfig, skipped: SkippedFiles) -> None:
+    """Raise AudioError for a selection without recordings that is probably wrong.
 
-    An empty folder is no error, but a pattern or a list without recordings is probably wrong.
+    A folder without files is no error: an inbox may be empty. A folder with other files only, a
+    pattern and a list are errors.
     """
     root = quote_path(batch.root)
     if batch.patterns.include:
@@ -262,3 +263,8 @@ def check_selection(batch: BatchConfig) -> None:
         raise AudioError(f"no recording below {root} matches {patterns}: check include=")
     if batch.names_file is not None:
         raise AudioError(f"the list {quote_path(batch.names_file)} names no recording")
+    if skipped.others and not (skipped.files or skipped.folders):
+        raise AudioError(
+            f"{root} contains no recordings, only other files: give another folder, or list "
+            "recordings with unusual extensions with names_file="
+        )

@@ -1,39 +1,60 @@
 """Open recordings through PyAV; an MP3 file is a series of parts with a decoder each."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from noisegate_cli.errors import AudioError
-from noisegate_cli.files.ffmpeg import PyavDecoder
-from noisegate_cli.files.file_parts import JoinedDecoder
+from noisegate_cli.files.ffmpeg import FRAME_DEMUXERS, PyavDecoder
+from noisegate_cli.files.file_parts import FilePart, JoinedDecoder
 from noisegate_cli.files.mpeg import find_parts
 from noisegate_cli.files.protocols import Decoder
+from noisegate_cli.files.trailing_tags import find_audio_end
 
 MPEG_TOLERANCE_SAMPLES = 2 * 1152
 """Samples that may be missing from an MP3 file, since some encoders count the length header as a
 frame, and since the first frame may need bits of a frame that is not there."""
 
 
-def open_decoder(path: Path, expects_mpeg: bool = False, track: int | None = None) -> Decoder:
+def open_decoder(
+    path: Path,
+    expects_mpeg: bool = False,
+    track: int | None = None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Decoder:
     """Open the recording at `path`; see `PyavDecoder` for the errors.
 
     If `expects_mpeg` is true and FFmpeg doesn't recognize the format, for example since the file
     is damaged, it is read as MPEG audio. `track` is the number of an audio track, from 1; by
-    default, and if there is no such track, the main one is read.
+    default, and if there is no such track, the main one is read. `warn` gets a warning about parts
+    of an MP3 file that are left out.
     """
     try:
         decoder = PyavDecoder(path, track=track)
         if decoder.demuxer != "mp3":
-            return decoder
+            end = _find_audio_end(path) if decoder.demuxer in FRAME_DEMUXERS else 0
+            if not end:
+                return decoder
+            decoder.close()
+            return PyavDecoder(path, FilePart(0, end, decoder.demuxer), track)
         decoder.close()
     except AudioError as error:
         if expects_mpeg:
             with suppress(AudioError):
-                return _open_mpeg(path)
+                return _open_mpeg(path, warn)
         raise error
-    return _open_mpeg(path)
+    return _open_mpeg(path, warn)
 
 
-def _open_mpeg(path: Path) -> JoinedDecoder:
-    return JoinedDecoder(find_parts(path), partial(PyavDecoder, path), MPEG_TOLERANCE_SAMPLES)
+def _find_audio_end(path: Path) -> int:
+    """Return the position of the tags at the end of a file; 0 if there are none."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        end = find_audio_end(file, size)
+    return end if end < size else 0
+
+
+def _open_mpeg(path: Path, warn: Callable[[str], None]) -> JoinedDecoder:
+    parts, open_part = find_parts(path), partial(PyavDecoder, path)
+    return JoinedDecoder(parts, open_part, MPEG_TOLERANCE_SAMPLES, warn=warn)

@@ -16,10 +16,11 @@ from noisegate_cli.errors import OutputError
 from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.ffmpeg_encoder import PyavEncoder
 from noisegate_cli.files.ffmpeg_tracks import is_cover
-from noisegate_cli.files.file_parts import UnnamedFile
+from noisegate_cli.files.file_parts import PartOfFile, UnnamedFile
 from noisegate_cli.files.formats import DEMUXERS
+from noisegate_cli.files.joined_files import find_joined_parts
 from noisegate_cli.samples import Samples
-from noisegate_cli.text import quote_path
+from noisegate_cli.text import format_duration, quote_path
 
 PIECE_S = 0.5
 """Seconds of audio between which the packets of the other tracks are copied."""
@@ -61,7 +62,7 @@ class VideoEncoder(PyavEncoder):
         self._source_file = source.open("rb")
         self._source: Any = None
         try:
-            self._source = _open_source(self._source_file)
+            self._source = _open_source(self._source_file, source)
             super().__init__(path, info, _keep_metadata(self._source.metadata))
             self._container.set_chapters(self._source.chapters())
             self._write_header()
@@ -153,19 +154,34 @@ class VideoEncoder(PyavEncoder):
         codec = stream.codec_context.codec.canonical_name
         extension = {"mjpeg": "jpg"}.get(codec, codec)
         mime = f"image/{'jpeg' if extension == 'jpg' else extension}"
-        with self._source_path.open("rb") as file, _open_source(file) as source:
+        path = self._source_path
+        with path.open("rb") as file, _open_source(file, path) as source:
             packets = source.demux(source.streams[stream.index])
             image = next((bytes(packet) for packet in packets if packet.size), b"")
         name = stream.metadata.get("filename") or f"cover.{extension}"
         return self._container.add_attachment(name, stream.metadata.get("mimetype") or mime, image)
 
     def _read_packets(self) -> Iterator[Any]:
-        """Yield the packets to copy, up to the first one that can't be read."""
+        """Yield the packets to copy, up to the first one that can't be read.
+
+        If several videos are joined, the time stamps of the next one start again.
+        """
         streams = [stream for stream in self._source.streams if stream.index in self._copies]
         if not streams:
             return
+        latest: dict[int, int] = {}
         with suppress(av.FFmpegError):
             for packet in self._source.demux(*streams):
+                index, dts = packet.stream.index, packet.dts
+                if dts is not None and dts < latest.get(index, dts):
+                    time = format_duration(float(latest[index] * packet.time_base))
+                    self._warnings.append(
+                        f"the picture and the other tracks after {time} are omitted, because "
+                        "their time stamps start again: are several videos joined in this file?"
+                    )
+                    return
+                if dts is not None:
+                    latest[index] = dts
                 if packet.size:
                     yield packet
 
@@ -193,10 +209,14 @@ class VideoEncoder(PyavEncoder):
         self._source_file.close()
 
 
-def _open_source(file: io.BufferedReader) -> Any:
-    """Open a container, without its name; FFmpeg could take that for an address."""
+def _open_source(file: io.BufferedReader, path: Path) -> Any:
+    """Open a container, the first one in a file of joined ones, without its name.
+
+    FFmpeg could take the name for an address.
+    """
+    parts = find_joined_parts(path)
     return av.open(
-        UnnamedFile(file),
+        PartOfFile(file, parts[0]) if parts else UnnamedFile(file),
         options={"protocol_whitelist": "none", "format_whitelist": ",".join(DEMUXERS)},
         metadata_errors="replace",
     )

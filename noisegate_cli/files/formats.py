@@ -307,7 +307,10 @@ FORMATS = {
             family="WAV", is_compressed=False, tag_writer="riff", is_streamable=True,
         ),
         # A block has a size of 24 bits, which includes 12 bytes of format.
-        _sndfile("VOC", ".voc", is_compressed=False, max_bytes=0xFFFFFF - 12),
+        _sndfile(
+            "VOC", ".voc",
+            demuxer="voc", length="estimated", is_compressed=False, max_bytes=0xFFFFFF - 12,
+        ),
         _sndfile("NIST", ".sph", ".nist", is_compressed=False),
         _sndfile("RAW", ".raw", is_compressed=False, is_streamable=True),
         _sndfile("SVX", is_compressed=False, max_bytes=MAX_32_BIT_DATA_BYTES),

@@ -18,7 +18,10 @@ def read_head(path: Path, display_path: Path) -> bytes:
             with path.open("rb") as file:
                 first = file.read(HEAD_BYTES)
     except FileNotFoundError as error:
-        raise AudioError(f"{quote_path(display_path)} doesn't exist: check the name") from error
+        name = quote_path(display_path)
+        is_pattern = any(sign in name for sign in "*?")
+        reason = f"no file matches {name}" if is_pattern else f"{name} doesn't exist"
+        raise AudioError(f"{reason}: check the name") from error
     except OSError as error:
         raise AudioError(f"{quote_path(display_path)} can't be read: {error.strerror}") from error
     if stat.S_ISDIR(mode):

@@ -20,6 +20,7 @@ from noisegate_cli.files.formats import find_subtype
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
 from noisegate_cli.files.soundfile_private import close_without_fsync
+from noisegate_cli.files.voc import has_several_sample_blocks
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import quote_path
 
@@ -89,7 +90,9 @@ class SndfileDecoder:
             self.info = replace(self.info, bit_rate=rate)
         # The decoder of MP3 files stops early in some and writes messages to stderr.
         self.can_read_all = is_length_known and file.format != "MP3"
-        """Whether libsndfile can read the file to the end."""
+        """Whether libsndfile can read the file to the end, and exactly."""
+        if file.format == "VOC":
+            self.can_read_all = not has_several_sample_blocks(path, part.start if part else 0)
         is_estimated = file.format == "MP3"
         self.declared_length = 0.0 if is_estimated else _declared_length(self.info, file.extra_info)
         """Expected number of samples; 0 if it is unknown, infinite if some are missing but their
@@ -135,16 +138,18 @@ class SndfileDecoder:
         """
         info = self.info
         buffer = np.empty((length, info.channels), info.dtype)
-        last = False
+        last, left = False, self._file.frames
         while not last:
+            # Other bytes can follow the last FLAC frame, such as tags, which are no damage.
+            part = buffer[: min(length, left)]
             try:
-                block = self._file.read(out=buffer)
+                block = self._file.read(out=part) if len(part) else part
             except sf.SoundFileError as error:
                 raise DamageError(error_text(error)) from error
             if OGG_HOLE_LOG_MESSAGE in self._file.extra_info and not self.damaged:
                 self.damaged += 1
                 raise DamageError("a part of the stream is missing")  # FFmpeg can fill the hole.
-            last = len(block) < length
+            last, left = len(block) < length, left - len(block)
             yield block if self._channel_order is None else block[:, self._channel_order], last
 
 
@@ -320,5 +325,5 @@ def unreadable_error(path: Path, error: Exception) -> AudioError:
 
 def error_text(error: Exception) -> str:
     """Return libsndfile's error message without the path that precedes it."""
-    words = getattr(error, "error_string", None) or str(error)
+    words = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
     return words.rstrip(".").removeprefix("Error : ").strip()

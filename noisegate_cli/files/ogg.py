@@ -1,6 +1,5 @@
 """Properties of Ogg files that libsndfile and FFmpeg don't report."""
 
-import itertools
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +17,13 @@ PAGE_START, FIRST_PAGE_START = b"OggS", b"OggS\0\2"
 FLAGS, LAST_PAGE_FLAG = 5, 4
 SCAN_BYTES = 1 << 20
 
+MAX_START_BYTES = 1 << 20
+"""Maximum size of the pages before the first one at which a packet of audio ends."""
+
 MAX_PARTS = 10_000
 """Maximum number of parts; all bytes after the beginning of the last one belong to it."""
 
-SERIAL, CHECKSUM = slice(14, 18), slice(22, 26)
+GRANULE, SERIAL, CHECKSUM = slice(6, 14), slice(14, 18), slice(22, 26)
 
 REVERSED_BITS = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 
@@ -36,24 +38,38 @@ def is_end_missing(path: Path) -> bool:
     return not page or not page[FLAGS] & LAST_PAGE_FLAG
 
 
+def is_start_damaged(path: Path, start: int = 0) -> bool:
+    """Return whether damaged bytes come before the first page at which a packet of audio ends.
+
+    libsndfile takes the position of the first valid page for the beginning of the recording, so
+    that it would be too short. A recording of a radio stream also begins at a later position, but
+    its pages follow each other.
+    """
+    with path.open("rb") as file:
+        file.seek(start)
+        octets = file.read(MAX_START_BYTES)
+    position = 0
+    while page := _read_page(octets, position):
+        if int.from_bytes(page[GRANULE], "little", signed=True) > 0:
+            return False
+        position += len(page)
+    return octets.find(PAGE_START, position + 1) >= 0
+
+
 def find_chained_parts(path: Path) -> list[FilePart]:
     """Return the parts of an Ogg file that is several files joined end to end; of others, nothing.
 
-    The streams of a file have serial numbers of their own, and all of them begin before any of
-    them continues (RFC 3533, 4).
+    All streams of a file begin before any of them continues (RFC 3533, 4).
     """
     with path.open("rb") as file:
-        first_pages = itertools.takewhile(_is_first_page, (page for _, page in read_pages(file)))
-        serials = {bytes(page[SERIAL]) for page in first_pages}
-        last_page = _read_last_page(file)
-        if not last_page or last_page[SERIAL] in serials:
-            return []
         starts, end_of_first_pages = [0], 0
         for position, page in _find_first_pages(file):
             if position > end_of_first_pages and position and len(starts) < MAX_PARTS:
                 starts.append(position)
             end_of_first_pages = position + len(page)
         ends = [*starts[1:], file.seek(0, 2)]
+    if len(starts) < 2:
+        return []
     return [FilePart(start, end, "ogg", end) for start, end in zip(starts, ends, strict=True)]
 
 
@@ -72,10 +88,6 @@ def _find_first_pages(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         if len(octets) <= SCAN_BYTES:
             return
         offset += SCAN_BYTES
-
-
-def _is_first_page(page: bytes | bytearray) -> bool:
-    return page.startswith(FIRST_PAGE_START)
 
 
 def _read_last_page(file: BinaryIO) -> bytes:

@@ -10,7 +10,7 @@ reads all other files. Damaged recordings are read as far as possible, with a wa
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -53,6 +53,8 @@ class AudioReader:
         Whether to replace NaN and infinite samples with zero.
     track
         Number of the audio track, from 1; None for the main one.
+    parts
+        Parts of the file if it is several files joined end to end; None to find them.
 
     Raises
     ------
@@ -67,24 +69,28 @@ class AudioReader:
         display_path: Path | None = None,
         zero_nonfinite: bool = False,
         track: int | None = None,
+        parts: "list[FilePart] | None" = None,
     ) -> None:
         self.path = path
         self._track = track
+        self._parts = parts
         self._raw = raw
         self._display_path = display_path or path
         self._zero_nonfinite = zero_nonfinite
         self.warnings: list[str] = []
         """Warnings about the recording; complete after it has been read to the end."""
-        self._max_samples: float = math.inf
         head = read_head(path, self._display_path)
         magic = head[:4]
         kind = find_format_by_magic(magic)
         self._layout: WavLayout | None = None
-        if not raw:
-            self._check_tags(head)
-            if kind and kind.is_wav:
-                self._layout = read_layout(path)
-        self._decoder: Decoder = self._open_decoder(magic, kind)
+        try:
+            if not raw:
+                self._check_tags(head)
+                if kind and kind.is_wav:
+                    self._layout = read_layout(path)
+            self._decoder: Decoder = self._open_decoder(magic, kind)
+        except OSError as error:  # Files in /proc can't be searched, and a disk can fail.
+            raise unreadable_error(self._display_path, error) from error
         try:
             self.info = self._validate_info()
         except AudioError:
@@ -100,7 +106,12 @@ class AudioReader:
     def reopen(self) -> "AudioReader":
         """Return a new reader of the same recording, positioned at its beginning."""
         return AudioReader(
-            self.path, self._raw, self._display_path, self._zero_nonfinite, self._track
+            self.path,
+            self._raw,
+            self._display_path,
+            self._zero_nonfinite,
+            self._track,
+            self._parts,
         )
 
     @property
@@ -150,8 +161,6 @@ class AudioReader:
                 block, last = next(blocks)
             except DamageError as error:
                 block, last, damage = nothing, True, str(error)
-            if read + len(block) > self._max_samples:
-                block, last = block[: int(self._max_samples) - read], True
             read += len(block)
             rest = self._open_fallback(read, damage) if last else None
             if last and rest is None:
@@ -188,10 +197,10 @@ class AudioReader:
 
             is_free = is_free_format(self.path)
             is_mpeg = not is_free and is_mpeg_audio(self.path, magic)
-        if not (is_mpeg or (self._layout and self._layout.needs_ffmpeg)):
+        if not (self._raw or is_mpeg) and (joined := self._open_joined(kind)):
+            return joined
+        if not (is_mpeg or self._needs_ffmpeg or self._is_ogg_start_damaged(kind)):
             try:
-                if kind and kind.name == "OGG" and (joined := self._open_joined_ogg()):
-                    return joined
                 decoder = SndfileDecoder(self.path, self._raw)
                 if decoder.can_read_all or is_free:
                     return decoder
@@ -204,27 +213,62 @@ class AudioReader:
         from noisegate_cli.files.ffmpeg_decoders import open_decoder
 
         try:
-            return open_decoder(self.path, is_mpeg, self._track)
+            return open_decoder(self.path, is_mpeg, self._track, self.warnings.append)
         except AudioError as error:
             # For uncompressed formats, libsndfile's error message is more precise.
             told = why if why and kind and not kind.is_compressed else error
             raise unreadable_error(self._display_path, told) from error
 
-    def _open_joined_ogg(self) -> "Decoder | None":
-        from noisegate_cli.files.ogg import find_chained_parts
+    def _is_ogg_start_damaged(self, kind: Format | None) -> bool:
+        if not kind or kind.name != "OGG":
+            return False
+        from noisegate_cli.files.ogg import is_start_damaged
 
-        parts = find_chained_parts(self.path)
+        return is_start_damaged(self.path)
+
+    @property
+    def _needs_ffmpeg(self) -> bool:
+        return self._layout is not None and self._layout.needs_ffmpeg
+
+    def _open_joined(self, kind: Format | None) -> "Decoder | None":
+        """Open a file that is several files joined end to end; return None for others."""
+        if self._layout and not self._layout.is_joined:
+            return None
+        if kind and kind.name == "OGG":
+            from noisegate_cli.files.ogg import find_chained_parts as find_parts
+        else:
+            from noisegate_cli.files.joined_files import find_joined_parts as find_parts
+        if self._parts is None:
+            self._parts = find_parts(self.path)
+        parts = self._parts
         if not parts:
             return None
         from noisegate_cli.files.file_parts import JoinedDecoder
 
-        return JoinedDecoder(parts, self._open_part, open_rest=self._open_rest)
+        with suppress(AudioError):
+            joined = JoinedDecoder(
+                parts, self._open_part, open_rest=self._open_rest, warn=self.warnings.append
+            )
+            if not joined.info.has_other_tracks:
+                return joined
+            joined.close()  # An output would have only the picture of the first video.
+            self.warnings.append("it contains a second video, which is ignored")
+            return self._open_part(parts[0])
+        return None
 
     def _open_part(self, part: "FilePart") -> "Decoder":
-        try:
-            return SndfileDecoder(self.path, part=part)
-        except sf.SoundFileError as error:
-            raise AudioError(error_text(error)) from error
+        if not self._needs_ffmpeg:
+            try:
+                decoder = SndfileDecoder(self.path, part=part)
+                if decoder.can_read_all:
+                    return decoder
+                decoder.close()
+            except sf.SoundFileError as error:
+                if not part.demuxer:
+                    raise AudioError(error_text(error)) from error
+        from noisegate_cli.files.ffmpeg import PyavDecoder
+
+        return PyavDecoder(self.path, part, self._track)
 
     def _validate_info(self) -> AudioInfo:
         """Return the properties of the recording, or raise AudioError if they are implausible."""
@@ -242,10 +286,6 @@ class AudioReader:
         if layout.extra_duration:
             seconds = format_duration(layout.extra_duration)
             self.warnings.append(f"it contains a second recording of {seconds}, which is ignored")
-        if layout.has_hidden_end:
-            samples = layout.data.size // layout.fmt.block_align if layout.data else 0
-            self._max_samples = samples
-            info = replace(info, samples=samples)
         return replace(
             info,
             channel_mask=layout.fmt.channel_mask,
@@ -308,7 +348,7 @@ class AudioReader:
     ) -> None:
         """Add warnings about missing samples; `last` has decoded the end of the recording."""
         rate = self.info.sample_rate
-        declared_length = min(self._decoder.declared_length, self._max_samples)
+        declared_length = self._decoder.declared_length
         if not read and (declared_length or damage):
             of = (
                 f" of {format_duration(declared_length / rate)}"
@@ -319,7 +359,10 @@ class AudioReader:
                 f"{quote_path(self._display_path)} is truncated: it contains no audio{of}; "
                 "copy it again"
             )
-        is_ogg_end_missing = self.info.format == "OGG" and _is_ogg_end_missing(self.path)
+        is_ogg = self.info.format == "OGG"
+        is_ogg_end_missing = is_ogg and _is_ogg_end_missing(self.path)
+        if is_ogg and declared_length == math.inf and not is_ogg_end_missing:
+            declared_length = read  # libsndfile takes bytes after the last page for a missing end.
         if declared_length == math.inf or (is_ogg_end_missing and read >= declared_length):
             self.warnings.append(
                 f"its end is missing: it contains {format_duration(read / rate)}, "
@@ -339,8 +382,15 @@ class AudioReader:
             )
         elif last.holes:
             self._warn_of_holes(last.holes)
-        elif damage or self._decoder.damaged:
+        elif (damage or self._decoder.damaged) and not self._has_exact_length(read):
+            # Other bytes after the last frame are an error for decoders, but no damage.
             self.warnings.append("it is damaged: parts that cannot be decoded are omitted")
+
+    def _has_exact_length(self, read: int) -> bool:
+        """Return whether the file declares exactly the samples that were read."""
+        decoder = self._decoder
+        is_exact = self.info.is_length_exact or self.info.format == "MP3"
+        return is_exact and decoder.declared_length == read
 
     def _warn_of_holes(self, holes: "list[Hole]") -> None:
         from noisegate_cli.files.holes import describe_holes

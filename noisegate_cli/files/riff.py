@@ -5,14 +5,12 @@ See EBU Tech 3285 and 3306, and Microsoft's Multiple Channel Audio Data and WAVE
 
 import os
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from noisegate_cli.files.chunks import (
     FORM_BYTES,
     HEADER_BYTES,
-    MAX_CHUNKS,
     Chunk,
     ReadBytes,
     build_chunk,
@@ -154,10 +152,9 @@ class WavLayout(NamedTuple):
     has_undeclared_audio: bool
     """Whether audio follows a header that declares none, as after a recorder was interrupted."""
     extra_duration: float
-    """Seconds of samples in further `data` chunks, and in files that follow in the same file."""
-
-    has_hidden_end: bool = False
-    """Whether another file follows samples of a size that the header doesn't declare."""
+    """Seconds of samples in further `data` chunks."""
+    is_joined: bool
+    """Whether another WAV file follows."""
 
     @property
     def needs_ffmpeg(self) -> bool:
@@ -176,30 +173,31 @@ class WavLayout(NamedTuple):
 
 
 def read_layout(path: Path) -> WavLayout | None:
-    """Return the layout of a WAV file; None for any other file."""
+    """Return the layout of a WAV file, the first one if several are joined; None for others."""
     with path.open("rb") as file:
         read = _bytes_reader(file)
-        files = list(_walk_files(read, file.seek(0, os.SEEK_END)))
-        if not files or not files[0].chunks:
+        length = file.seek(0, os.SEEK_END)
+        first = _read_file(read, 0, length)
+        if first is None or not first.chunks:
             return None
-        formats = [_read_format(read, riff_file) for riff_file in files]
-    first = files[0]
-    durations = [
-        _compute_duration(fmt, chunk)
-        for fmt, riff_file in zip(formats, files, strict=True)
-        for chunk in riff_file.chunks
-        if chunk.id == b"data"
-    ]
+        fmt = _read_format(read, first)
+    durations = [_compute_duration(fmt, chunk) for chunk in first.chunks if chunk.id == b"data"]
     data = next((c for c in first.chunks if c.id == b"data"), None)
     return WavLayout(
         chunks=first.chunks,
         metadata_chunks=_select_metadata(path, first),
-        fmt=formats[0],
+        fmt=fmt,
         data=data,
         has_undeclared_audio=data is not None and _is_empty_before_audio(data, first),
         extra_duration=sum(durations[1 if data else 0 :]),
-        has_hidden_end=data is not None and len(files) > 1 and _is_streamed(data, first),
+        is_joined=first.end < length,
     )
+
+
+def find_file_end(read: ReadBytes, start: int, length: int) -> int:
+    """Return where the WAV file that begins at `start` ends, in data of a given length."""
+    file = _read_file(read, start, length)
+    return file.end if file else length
 
 
 class _RiffFile(NamedTuple):
@@ -211,30 +209,27 @@ class _RiffFile(NamedTuple):
     """Offset of the next file, or of the end of the last one."""
 
 
-def _walk_files(read: ReadBytes, length: int) -> Iterator[_RiffFile]:
-    """Yield the WAV files that follow each other from the beginning of the data."""
-    start, total = 0, 0
-    while start < length and total < MAX_CHUNKS:
-        header = read(start, FORM_BYTES)
-        if header[:4] not in RIFF_IDS or header[8:] != b"WAVE":
-            return
-        big_endian, end = header[:4] == b"RIFX", length
-        chunks = []
-        # The declared size of a file is often wrong, so it doesn't determine the end.
-        for chunk in walk_chunks(read, start + FORM_BYTES, length, big_endian):
-            if chunk.id in RIFF_IDS:
-                end = chunk.offset - HEADER_BYTES
+def _read_file(read: ReadBytes, start: int, length: int) -> _RiffFile | None:
+    """Return the chunks of the WAV file that begins at `start`; None if it is another file."""
+    header = read(start, FORM_BYTES)
+    if header[:4] not in RIFF_IDS or header[8:] != b"WAVE":
+        return None
+    big_endian, end = header[:4] == b"RIFX", length
+    chunks = []
+    # The declared size of a file is often wrong, so it doesn't determine the end.
+    for chunk in walk_chunks(read, start + FORM_BYTES, length, big_endian):
+        if chunk.id in RIFF_IDS:
+            end = chunk.offset - HEADER_BYTES
+            break
+        chunks.append(chunk)
+        file = _RiffFile(tuple(chunks), big_endian, length)
+        if chunk.id == b"data" and _is_streamed(chunk, file):
+            end = _find_next_file(read, chunk.offset, min(chunk.offset + chunk.size, length))
+            if end < chunk.offset + chunk.size:
+                chunks[-1] = chunk._replace(size=end - chunk.offset)
                 break
-            chunks.append(chunk)
-            file = _RiffFile(tuple(chunks), big_endian, length)
-            if chunk.id == b"data" and _is_streamed(chunk, file):
-                end = _find_next_file(read, chunk.offset, min(chunk.offset + chunk.size, length))
-                if end < chunk.offset + chunk.size:
-                    chunks[-1] = chunk._replace(size=end - chunk.offset)
-                    break
-                end = length
-        yield _RiffFile(tuple(chunks), big_endian, end)
-        start, total = end, total + len(chunks) + 1
+            end = length
+    return _RiffFile(tuple(chunks), big_endian, end)
 
 
 def _find_next_file(read: ReadBytes, start: int, end: int) -> int:

@@ -33,6 +33,8 @@ from noisegate_cli.samples import Samples, silence_nonfinite
 PIPE_BUFFER_BYTES = 1 << 20
 """Capacity requested for the input pipe, and maximum size of a read."""
 
+AU_MAGIC = b".snd"
+
 MAX_HEADER_BYTES = 1 << 20
 """Maximum size of the header of a stream; files may have larger headers."""
 
@@ -135,12 +137,12 @@ class StreamReader:
         header = None
         if magic in RIFF_IDS:
             header = _parse_wav_header(source)
-        elif magic == b".snd":
+        elif magic == AU_MAGIC:
             header = _parse_au_header(source)
         if header is None:
             return None
         source.skip(header.start)
-        return cls(source, header, "AU" if magic == b".snd" else "WAV", zero_nonfinite)
+        return cls(source, header, "AU" if magic == AU_MAGIC else "WAV", zero_nonfinite)
 
     def __enter__(self) -> "StreamReader":
         return self
@@ -183,7 +185,7 @@ class StreamReader:
                 f"it is truncated: {missing:.2f} s of the length in its header are missing"
             )
         yield np.zeros((0, self.info.channels), self.info.dtype), True
-        if self._size and self.info.format == "WAV" and self._is_followed_by_audio(self._size):
+        if self._size and self._is_followed_by_audio(self._size):
             self.warnings.append("it contains a second recording, which is ignored")
         # Consume data after the samples, so that the writer doesn't fail with a broken pipe.
         while self._source.read_available():
@@ -194,7 +196,9 @@ class StreamReader:
         return decode_pcm(octets, raw_format.subtype, raw_format.channels, raw_format.big_endian)
 
     def _is_followed_by_audio(self, size: int) -> bool:
-        """Return whether another WAV file, or another `data` chunk, follows the samples."""
+        """Return whether another file, or another `data` chunk of WAV, follows the samples."""
+        if self.info.format == "AU":
+            return self._source.peek(0, len(AU_MAGIC)) == AU_MAGIC
         following = self._source.peek(0, MAX_HEADER_BYTES)
         padding, big_endian = size % 2, self._raw.big_endian
 

@@ -68,9 +68,9 @@ correlate."""
 SURROUNDINGS_S = 0.25
 """Half the width of the surroundings to which a peak is compared."""
 
-MAX_RIVAL_RATIO, MAX_SINGLE_RIVAL_RATIO, RIVAL_DISTANCE_S = 0.65, 0.5, 0.05
-"""Largest ratio of another peak to the highest one, over all windows of the line, the same if the
-line has one window, and least distance of such a peak. Nearer ones are other sources or
+MAX_RIVAL_RATIO, MAX_SINGLE_RIVAL_RATIO = 0.65, 0.5
+"""Largest ratio of a peak outside the surroundings to the highest one, over all windows of the
+line, and the same if the line has one window. Peaks within the surroundings are other sources or
 reflections."""
 
 SAMPLE_SCALE = 1000.0
@@ -256,7 +256,7 @@ def _find_peaks(correlations: Sequence[_Correlation]) -> _Peaks:
 
 def _is_unique(correlations: Sequence[_Correlation], lag_s: float, slope: float) -> bool:
     """Return whether no other line is nearly as good."""
-    tolerance, distance = (round(s * PROBE_RATE_HZ) for s in (LINE_TOLERANCE_S, RIVAL_DISTANCE_S))
+    tolerance, distance = (round(s * PROBE_RATE_HZ) for s in (LINE_TOLERANCE_S, SURROUNDINGS_S))
     peak, windows, total = 0.0, 0, np.zeros(len(correlations[0].heights))
     for correlation in correlations:
         heights, place = correlation.heights, correlation.place(lag_s + slope * correlation.seconds)

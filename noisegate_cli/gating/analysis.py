@@ -28,7 +28,7 @@ from noisegate_cli.gating.frames.subsampling import subsample_frame_indices
 from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
 from noisegate_cli.gating.level_report import PERCENTILES, LevelReport, compute_drift_db
 from noisegate_cli.gating.model_suggestion import limit_range_db, suggest_from_models
-from noisegate_cli.gating.parsing import AUTO
+from noisegate_cli.gating.parsing import AUTO, above_floor_db
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.simulation import GateSimulator, SimulatedGate, Trial, best_trial
 from noisegate_cli.samples import Samples, compute_peak, from_db, select_channels, to_db
@@ -112,7 +112,8 @@ class Analyzer(BlockProcessor[Samples, None]):
         active_count = channels if active is None else len(active)
         self._detector = LevelDetector(-1.0, settings, sample_rate, active_count)
         self._simulator = GateSimulator(settings, sample_rate, self._detector.gates)
-        learns = settings.threshold == AUTO or (compare and not isinstance(settings.threshold, str))
+        threshold = settings.threshold
+        learns = _needs_models(threshold) if isinstance(threshold, str) else compare
         self._bleed_learner = None
         self._bleed: LearnedBleed | None = None
         self._model_learner = self._band_learner = None
@@ -244,14 +245,15 @@ class Analyzer(BlockProcessor[Samples, None]):
 
     def _suggest_threshold(self) -> tuple[ThresholdSuggestion, tuple[Trial, ...]]:
         """Return the suggestion for a fixed threshold and the trials that it is based on."""
-        compares = self._automatic and self._settings.threshold != AUTO
+        compares = self._automatic and not isinstance(self._settings.threshold, str)
         detection = self._automatic if compares and self._automatic else self._detection
         suggestion = detection.suggestion
         simulated = self._simulated if detection is self._detection else detection.simulated
         suggestion = suggestion or suggest_threshold(self._histogram)
         if self._loudest_db > MAX_PLAUSIBLE_LEVEL_DBFS:
             return replace(self._mark_too_loud(suggestion), threshold=None), ()
-        if not (self._automatic and self._histogram.nonsilent_frames):
+        is_method = isinstance(self._settings.threshold, str) and self._settings.threshold != AUTO
+        if not self._automatic or is_method or not self._histogram.nonsilent_frames:
             return suggestion, ()
         trials = tuple(self._simulator.sweep_thresholds(simulated))
         best = best_trial(trials)
@@ -337,6 +339,8 @@ class Analyzer(BlockProcessor[Samples, None]):
         settings, suggestion = self._settings, None
         if isinstance(threshold, str):
             suggestion = suggest_threshold(self._histogram, settings.hysteresis_db, threshold)
+            if self._automatic and self._automatic.suggestion:
+                suggestion = suggestion.above(self._automatic.suggestion)
             threshold = suggestion.or_open
         rule: float | AdaptiveThreshold = threshold
         indices, levels = self._subsample
@@ -412,6 +416,11 @@ class Analyzer(BlockProcessor[Samples, None]):
             )
         )
         return indices, self._track.levels_at(indices)
+
+
+def _needs_models(threshold: str) -> bool:
+    """Return whether a method depends on signal models: the noise floor is the one they find."""
+    return threshold == AUTO or above_floor_db(threshold) is not None
 
 
 def _create_noise_learner(

@@ -43,7 +43,7 @@ MIN_HOLE_FALL_DB, MAX_HOLE_DEVIATION_SHARE = 3.0, 0.25
 of the fall. Noise does not fall steadily."""
 
 MIN_AUDITED_RANGE_DB = -6.0
-"""A gate with a smaller reduction does not cut-offs audibly and is not audited."""
+"""A gate with a smaller reduction does not cut sounds audibly, and is not audited."""
 
 MIN_LEVEL = 1e-6
 """Levels below this one count as this one when a line is fitted, because silence is −∞ dB."""
@@ -56,7 +56,7 @@ MAX_MARKED_CUTOFFS = 200
 
 
 def is_audited(closed_db: float) -> bool:
-    """Return whether a gate with this gain in the pauses, in dB, can cut-offs audibly."""
+    """Return whether a gate with this gain in the pauses, in dB, can cut sounds audibly."""
     return closed_db < MIN_AUDITED_RANGE_DB
 
 
@@ -187,6 +187,8 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         self, kind: Literal["decay", "attack"], frames: NDArray[np.int64], direction: int, gate: int
     ) -> None:
         """Add the cut-offs among `frames` to the report; the pause lies in `direction`, 1 or −1."""
+        if not len(frames):
+            return
         levels = self._levels[:, gate]
         frames = frames[(frames >= 0) & (frames < len(levels))]
         positions = frames + self._buffer_start

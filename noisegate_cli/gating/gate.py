@@ -15,13 +15,14 @@ from noisegate_cli.gating.forced import NOT_FORCED, ForcedMask, ForcedStretches
 from noisegate_cli.gating.frames.band_power import BandPowerExtractor
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.envelope import Envelope, Gains, invert_gains
-from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, GateStatistics
+from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, GateStatistics, Mask
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
 from noisegate_cli.gating.segments import (
     OpenRunCollector,
     Segments,
     count_statistics,
     crop_runs,
+    invert_runs,
 )
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples, select_channels
@@ -97,6 +98,8 @@ class Gate(BlockProcessor[Samples, Gated]):
         Smallest difference between two integer samples, see `OverlapAddGain`.
     residue
         Whether to return the removed residue as well.
+    samples
+        Whether to return samples; without them, only the mask is computed, for the report.
     span
         First sample that the report describes, a multiple of the hop, and first sample after them.
     live
@@ -131,6 +134,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         *,
         quantization_step: int = 1,
         residue: bool = False,
+        samples: bool = True,
         span: tuple[int, float] = (0, math.inf),
         live: bool = False,
         on_frames: Callable[[DetectorValues, RmsLevels], None] | None = None,
@@ -158,7 +162,8 @@ class Gate(BlockProcessor[Samples, Gated]):
         self._forced: ForcedMask | None = None
         if decision.forced:
             self._forced = ForcedMask(decision.forced, timing, sample_rate, gates)
-        self._runs = OpenRunCollector(gates)
+        # Within the lookahead of the next run the gain is 1.
+        self._runs = OpenRunCollector(gates, max_gap=timing.lookahead)
         self._own_runs = OpenRunCollector(gates)
         self._length = 0
         self._envelope = Envelope(
@@ -169,8 +174,9 @@ class Gate(BlockProcessor[Samples, Gated]):
             timing.frame_length, timing.hop_length, closed_gain, gates, quantization_step
         )
         self._spectral, self._magnitude_mask = self._create_spectral(
-            settings, sample_rate, channels, quantization_step, live
+            sample_rate, channels, quantization_step, live
         )
+        self._returns_samples = samples
         self._pending_inputs: list[Samples] | None = [] if residue else None
         self._on_frames, self._on_gains = on_frames, on_gains
 
@@ -194,24 +200,24 @@ class Gate(BlockProcessor[Samples, Gated]):
         return BleedFilter(self._decision, self._detector, sample_rate, channels, references)
 
     def _create_spectral(
-        self,
-        settings: GateSettings,
-        sample_rate: int,
-        channels: int,
-        quantization_step: int,
-        live: bool,
+        self, sample_rate: int, channels: int, quantization_step: int, live: bool
     ) -> "tuple[SpectralGate | None, MagnitudeMask | None]":
         """Return what reduces the noise in each frequency bin; one of them at most."""
-        arguments = (settings, self._noises, sample_rate, channels, quantization_step, live)
-        if settings.spectral == "soft" and any(self._noises):
+        settings, noises = self._decision.settings, self._noises
+        if settings.spectral == "off" or not (any(noises) or settings.masks_by_level):
+            return None, None
+        from noisegate_cli.gating.spectral.configuration import SpectralConfiguration
+
+        configuration = SpectralConfiguration(
+            settings, noises, sample_rate, channels, quantization_step, live
+        )
+        if settings.spectral == "soft":
             from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
 
-            return SpectralGate(*arguments, has_bleed=self._bleed_filter is not None), None
-        if settings.spectral == "mask" and (any(self._noises) or settings.masks_by_level):
-            from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
+            return SpectralGate(configuration, has_bleed=self._bleed_filter is not None), None
+        from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
 
-            return None, MagnitudeMask(*arguments)
-        return None, None
+        return None, MagnitudeMask(configuration)
 
     @property
     def report(self) -> GateReport:
@@ -236,6 +242,8 @@ class Gate(BlockProcessor[Samples, Gated]):
         hop, (start, end) = self._timing.hop_length, self._span
         length = max(0, int(min(end, self._length)) - start)
         runs, frames = self._runs.runs, self._runs.frames
+        if self._ducks:
+            runs = tuple(invert_runs(gate_runs, frames) for gate_runs in runs)
         if self._span != (0, math.inf):
             first = start // hop
             frames = max(0, min(frames - first, 1 + length // hop))
@@ -267,14 +275,15 @@ class Gate(BlockProcessor[Samples, Gated]):
         -------
         gated, removed
             Both shaped (samples, channels), in the dtype of `block`. Their sum is the input, unless
-            the dtype cannot represent a difference. `removed` is None unless `residue` is set.
+            the dtype cannot represent a difference. `removed` is None unless `residue` is set, and
+            `gated` is empty unless `samples` is set.
 
         Raises
         ------
         SignalError
             If a sample is NaN or infinite.
         """
-        if self._spectral:
+        if self._spectral and self._returns_samples:
             self._spectral.submit_transforms(block, last)
         values, levels = self._detector.process(select_channels(block, self._active), last)
         if self._on_frames:
@@ -287,18 +296,14 @@ class Gate(BlockProcessor[Samples, Gated]):
         without_cuts = mask
         if self._forced:
             without_cuts, mask = self._forced.process(mask, block, last)
-        self._runs.process(~mask if self._ducks else mask)
+        self._runs.process(mask)
         self._length += len(block)
         # A cut that the caller wants is no fault of the gate, and what it removes is no noise.
         if self._is_audited:
             self._audit.process(levels, own if self._bleed_filter else without_cuts, last)
-        samples = block
-        if self._spectral and self._bleed_filter:
-            self._spectral.append_bleed(self._bleed_filter.explained, own, last)
-        if self._spectral:
-            samples = self._spectral.process(without_cuts, last)
-        elif self._magnitude_mask:
-            samples = self._magnitude_mask.process(block, last)
+        if not self._returns_samples:
+            return block[:0], None
+        samples = self._reduce_noise(block, own, without_cuts, last)
         if self._expander:
             gains = self._expander.process(values, last)
         else:
@@ -309,6 +314,16 @@ class Gate(BlockProcessor[Samples, Gated]):
             self._on_gains(gains)
         gated = self._overlap_add_gain.process(samples, gains, last)
         return gated, None if self._pending_inputs is None else self._compute_residue(block, gated)
+
+    def _reduce_noise(self, block: Samples, own: Mask, mask: Mask, last: bool) -> Samples:
+        """Return samples after what reduces the noise in each frequency bin, if anything does."""
+        if self._spectral and self._bleed_filter:
+            self._spectral.append_bleed(self._bleed_filter.explained, own, last)
+        if self._spectral:
+            return self._spectral.process(mask, last)
+        if self._magnitude_mask:
+            return self._magnitude_mask.process(block, last)
+        return block
 
     def _compute_residue(self, block: Samples, gated: Samples) -> Samples:
         assert self._pending_inputs is not None

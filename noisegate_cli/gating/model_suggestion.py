@@ -62,7 +62,8 @@ def _measure_classes(
         return float(model.noise_db or 0.0), float(model.signal_db or 0.0)
     if not is_open.any():
         return float(to_db(median(levels[levels > 0]))), -np.inf
-    return float(to_db(quantile(levels[is_open], QUIET_FRAMES_QUANTILE))), rms_db(levels[is_open])
+    noise_db = float(to_db(quantile(levels[is_open], QUIET_FRAMES_QUANTILE)))
+    return noise_db, max(noise_db, rms_db(levels[is_open]))
 
 
 def _combine_verdicts(models: Sequence[SignalModel]) -> tuple[Verdict, float]:

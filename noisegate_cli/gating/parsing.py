@@ -30,14 +30,14 @@ def parse_threshold(text: str) -> float | str:
     --------
     >>> parse_threshold("0.03"), round(parse_threshold("-30dB"), 4), parse_threshold("auto")
     (0.03, 0.0316, 'auto')
-    >>> parse_threshold("-20")
-    0.1
+    >>> parse_threshold("-20"), parse_threshold("floor + 6")
+    (0.1, 'floor+6dB')
     """
     if text.strip().lower().startswith(("auto", "floor")):
         method = text.strip()
         method = method.lower() if method.lower() in METHODS else method
-        above_floor_db(method)
-        return method
+        above_db = above_floor_db(method)
+        return method if above_db is None else f"floor+{above_db:g}dB"
     decibels, value = _parse_decibels(text)
     if value is not None and value <= -1:
         decibels = value
@@ -377,7 +377,7 @@ METHODS = (AUTO, "auto:otsu", "auto:gmm", "auto:p56")
 "floor+6dB", for example, is 6 dB above the noise."""
 
 
-_ABOVE_FLOOR = re.compile(r"floor\+(\d+\.?\d*|\.\d+)dB", re.IGNORECASE)
+_ABOVE_FLOOR = re.compile(r"floor\s*\+\s*(\d+\.?\d*|\.\d+)\s*(?:dB)?", re.IGNORECASE)
 
 
 MUTE = -math.inf

@@ -26,7 +26,8 @@ class Segments:
 
     Frame *k* covers the samples from *k·H* to *(k + 1)·H*, where *H* is the hop length, as in
     `librosa.effects.split`. The hold is part of a stretch; the lookahead and the fades are not. If
-    each channel has a gate of its own, a stretch is open in at least one of them.
+    two stretches are not further apart than the lookahead, the gain between them is 1, and they are
+    one stretch. If each channel has a gate of its own, a stretch is open in at least one of them.
     """
 
     runs: tuple[FrameRuns, ...]
@@ -161,8 +162,27 @@ def crop_runs(runs: FrameRuns, first: int, after: int) -> FrameRuns:
     return np.asarray(cropped[cropped[:, 0] < cropped[:, 1]])
 
 
+def invert_runs(runs: FrameRuns, frames: int) -> FrameRuns:
+    """Return the closed runs of a gate with these open runs in `frames` frames.
+
+    Examples
+    --------
+    >>> invert_runs(np.array([[0, 3], [5, 9]]), frames=12).tolist()
+    [[3, 5], [9, 12]]
+    """
+    edges = np.concatenate([[0], runs.ravel(), [frames]]).reshape(-1, 2)
+    return np.asarray(edges[edges[:, 0] < edges[:, 1]])
+
+
 class OpenRunCollector(BlockProcessor[Mask, None]):
     """Collect the open runs of a mask that arrives in blocks.
+
+    Parameters
+    ----------
+    gates
+        Number of gates.
+    max_gap
+        Two open runs with at most this many frames between them are one.
 
     Examples
     --------
@@ -173,11 +193,12 @@ class OpenRunCollector(BlockProcessor[Mask, None]):
     [[1, 3], [4, 5]]
     """
 
-    def __init__(self, gates: int) -> None:
+    def __init__(self, gates: int, max_gap: int = 0) -> None:
         self.frames = 0
         """Number of frames so far."""
         self._state = np.zeros((1, gates), np.bool_)
         self._edges: list[list[NDArray[np.int64]]] = [[] for _ in range(gates)]
+        self._max_gap = max_gap
 
     def process(self, mask: Mask, last: bool = False) -> None:  # noqa: ARG002 -- protocol
         """Add the next frames of the mask, shaped (frames, gates)."""
@@ -197,8 +218,12 @@ class OpenRunCollector(BlockProcessor[Mask, None]):
     @property
     def runs(self) -> tuple[FrameRuns, ...]:
         """Open runs of each gate; a run that is still open ends with the last frame."""
-        all_edges = []
-        for gate, edges in enumerate(self._edges):
+        all_runs = []
+        for gate, gate_edges in enumerate(self._edges):
             end = [self.frames] if self._state[0, gate] else []
-            all_edges.append(np.concatenate([*edges, np.array(end, np.int64)]))
-        return tuple(edges.reshape(-1, 2) for edges in all_edges)
+            edges = np.concatenate([*gate_edges, np.array(end, np.int64)])
+            gaps = np.diff(edges)[1::2]
+            is_kept = np.ones(len(edges), np.bool_)
+            is_kept[1:-1] = np.repeat(gaps > self._max_gap, 2)
+            all_runs.append(edges[is_kept].reshape(-1, 2))
+        return tuple(all_runs)

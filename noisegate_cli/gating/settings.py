@@ -8,7 +8,13 @@ from types import MappingProxyType
 from typing import Any, Literal, TypedDict, Unpack, get_args
 
 from noisegate_cli.errors import SettingsError, SignalError
-from noisegate_cli.gating.parsing import AUTO, MUTE, parse_threshold
+from noisegate_cli.gating.parsing import (
+    AUTO,
+    MUTE,
+    parse_range,
+    parse_reduction,
+    parse_threshold,
+)
 from noisegate_cli.gating.timing import (
     MAX_FRAME_LENGTH,
     MAX_TIME_MS,
@@ -66,7 +72,7 @@ class SettingsChanges(TypedDict, total=False):
     attack_ms: float
     hold_ms: float
     release_ms: float
-    range_db: float | None
+    range_db: float | str | None
     ratio: float
     knee_db: float
     duck: bool
@@ -76,7 +82,7 @@ class SettingsChanges(TypedDict, total=False):
     channels: Channels
     spectral: Spectral | bool
     """True chooses the mode: `mask` for the preset `hard`, else `soft`."""
-    reduction_db: float
+    reduction_db: float | str
     noise: str | tuple[float, float] | None
     nonfinite: NonFinite
     listen: Listen
@@ -112,8 +118,8 @@ class GateSettings:
     release_ms
         Length of the fade-out after the hold.
     range_db
-        Gain of the closed gate in dB: 0 does nothing, minus infinity is silence. None is silence
-        without a spectral gate, and 0 dB with one, because the pauses are quiet already.
+        Gain of the closed gate in dB: 0 does nothing, minus infinity or "mute" is silence. None is
+        silence without a spectral gate, and 0 dB with one, because the pauses are quiet already.
     ratio
         Above 1: for each decibel below the threshold, the output is this many decibels below it,
         down to the range. This is a downward expander; infinity, the default, is a gate.
@@ -135,7 +141,7 @@ class GateSettings:
         Whether the noise is also reduced in each frequency bin, before the gate: with `soft` gains,
         or with the binary `mask` of the magnitude spectrogram.
     reduction_db
-        Maximum attenuation of a bin in dB; infinity is silence.
+        Maximum attenuation of a bin in dB; infinity or "mute" is silence.
     noise
         Where the noise is alone: the path of a recording of it, or a span of the recording itself,
         from and to in seconds. None learns it from the pauses and tracks it. Paths are stored as
@@ -195,7 +201,8 @@ class GateSettings:
             object.__setattr__(self, "threshold", parse_threshold(self.threshold))
         elif not 0 <= self.threshold <= 1:
             raise SettingsError(
-                f"threshold {self.threshold:g} is not a linear RMS between 0 and full scale, 1.0"
+                f"threshold {self.threshold:g} is not a linear RMS between 0 and full scale, 1.0: "
+                f"for a level in dBFS give threshold='-{abs(self.threshold):g}dB'"
             )
         if self.key_hz and not 0 <= self.key_hz[0] < self.key_hz[1] < math.inf:
             raise SettingsError(
@@ -232,23 +239,29 @@ class GateSettings:
         self._check_frames()
 
     def _convert(self) -> None:
-        """Store pairs as tuples and paths as text, so that settings compare and hash by value."""
+        """Store pairs as tuples, paths as text and texts as numbers.
+
+        Settings are thus compared and hashed by value.
+        """
         for name in ("key_hz", "noise"):
             value: Any = getattr(self, name)
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
             elif hasattr(value, "__fspath__"):
                 object.__setattr__(self, name, value.__fspath__())
+        for name, parse in (("range_db", parse_range), ("reduction_db", parse_reduction)):
+            if isinstance(value := getattr(self, name), str):
+                object.__setattr__(self, name, parse(value))
 
     def _check_types(self) -> None:
-        if not isinstance(self.threshold, str | Real):
+        if not isinstance(self.threshold, str | Real) or isinstance(self.threshold, bool):
             raise SettingsError(f"threshold {self.threshold!r} must be a number or text")
         for name in (*NON_NEGATIVE_FIELDS, "reduction_db", "ratio", "knee_db", *OPTIONAL_FIELDS):
             value = getattr(self, name)
             is_integer = name.endswith("_length")
             if value is None and name in OPTIONAL_FIELDS:
                 continue
-            if not isinstance(value, Integral if is_integer else Real):
+            if isinstance(value, bool) or not isinstance(value, Integral if is_integer else Real):
                 number = "an integer" if is_integer else "a number"
                 raise SettingsError(f"{_field_label(name)} {value!r} must be {number}")
         if self.key_hz is not None and not _is_pair(self.key_hz):

@@ -17,7 +17,7 @@ from noisegate_cli.gating.gain.mask import (
     GateStatistics,
     Mask,
 )
-from noisegate_cli.gating.segments import OpenRunCollector
+from noisegate_cli.gating.segments import OpenRunCollector, count_statistics, invert_runs
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import from_db, to_db
 from noisegate_cli.text import format_repr
@@ -159,9 +159,12 @@ class GateSimulator:
     ) -> tuple[Mask, GateStatistics]:
         gate = GateMask(open_above, close_below, self._timing, self._gates)
         mask = gate.process(values, last=True)
-        runs = OpenRunCollector(self._gates)
-        runs.process(~mask if self._settings.duck else mask)
-        return mask, runs.statistics
+        collector = OpenRunCollector(self._gates, max_gap=self._timing.lookahead)
+        collector.process(mask)
+        runs = collector.runs
+        if self._settings.duck:
+            runs = tuple(invert_runs(gate_runs, len(mask)) for gate_runs in runs)
+        return mask, count_statistics(runs, len(mask))
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial | None:

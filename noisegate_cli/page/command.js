@@ -30,6 +30,12 @@ function formatNumber(x) {
   return String(Math.round(x * 1000) / 1000);
 }
 
+/** Return whether a setting of the expander has no effect; the tool refuses it then. */
+function isUnused(name, settings) {
+  if (name === "ratio") return settings.range_db === 0;
+  return name === "knee_db" && (settings.ratio === null || settings.range_db === 0);
+}
+
 /** Return the command that gates the recording as the page does. Only numbers are added here. */
 function formatCommand(data, settings, marks) {
   const { start, end, flags } = data.command;
@@ -38,7 +44,7 @@ function formatCommand(data, settings, marks) {
   if (settings.preset !== "voice") words.push(`${flags.preset}=${settings.preset}`);
   for (const name of Object.keys(preset)) {
     const value = settings[name];
-    if (value === preset[name]) continue;
+    if (value === preset[name] || isUnused(name, settings)) continue;
     const isRange = name === "range_db";
     const text = value === null ? "mute" : formatNumber(value) + (isRange ? "dB" : "");
     words.push(`${flags[name]}=${text}`);

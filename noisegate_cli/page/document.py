@@ -33,7 +33,11 @@ from noisegate_cli.text import escape_unprintable
 if TYPE_CHECKING:
     from noisegate_cli.files.raw_format import RawFormat
 
-SCRIPTS = ("gate.js", "command.js", "sound.js", "picture.js", "panels.js", "inputs.js", "main.js")
+SCRIPTS = (
+    *("gate.js", "expander.js", "command.js", "sound.js"),
+    *("spectrogram.js", "picture.js", "overview.js"),
+    *("panels.js", "inputs.js", "pointer.js", "page.js", "main.js"),
+)
 """Scripts of the page, in the order in which they depend on each other."""
 
 EXTENSIONS = ("html", "htm")
@@ -48,6 +52,8 @@ CONTROLS = (
     "hold_ms",
     "release_ms",
     "range_db",
+    "ratio",
+    "knee_db",
 )
 """Settings that the page changes, besides the threshold."""
 
@@ -101,12 +107,12 @@ def write_page(
     OutputError
         If the page can't be written, already exists, or is a file that is read.
     SettingsError
-        If the settings have an expander, or duck, which a page can't apply.
+        If the settings duck, which a page can't preview.
     """
     if settings.duck:
-        raise SettingsError("a page does not support ducking: omit duck=True")
-    if settings.expands:
-        raise SettingsError(f"a page does not support an expander: omit ratio={settings.ratio:g}")
+        raise SettingsError(
+            "a page does not support ducking, because keep= and cut= do not: omit duck=True"
+        )
     inputs = {"the input": path}
     if settings.noise_file:
         inputs["the recording of the noise"] = Path(settings.noise_file)

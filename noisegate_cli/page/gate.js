@@ -1,6 +1,46 @@
 // The law of the gate, as in the Python modules gating/gain/mask.py, gating/gain/envelope.py and
 // gating/gain/overlap_add.py: hysteresis, minimum durations, hold, marked stretches, gains.
 
+/**
+ * Data of the page, see `build_page_data` in document.py. The tracks are arrays when it is unpacked.
+ * @typedef {Object} PageData
+ * @property {string} name File name of the recording.
+ * @property {number} sample_rate In Hz.
+ * @property {number} samples Length of the recording.
+ * @property {number} offset_s Time of the first sample in the file, in seconds.
+ * @property {number} frames Number of frames; frame k is centered on sample k · hop_length.
+ * @property {number} gates One for all channels, or one for each.
+ * @property {Uint16Array[]} levels Codes of the level of each frame, for each gate; 0 is silence.
+ * @property {Int16Array[]} scores Codes of the score of the automatic detector.
+ * @property {Sound[]} sounds Encoded sound, by time.
+ *
+ * Sound of a part of the recording.
+ * @typedef {{start_s: number, end_s: number, channels: number, sample_rate: number, data: string}} Sound
+ *
+ * Settings of the gate.
+ * @typedef {Object} Settings
+ * @property {string} preset Preset from which the command begins.
+ * @property {"auto" | "level"} detector
+ * @property {number} threshold_db In dBFS.
+ * @property {boolean} adaptive Whether the threshold follows the noise.
+ * @property {number} hysteresis_db
+ * @property {number} min_open_ms
+ * @property {number} min_closed_ms
+ * @property {number} lookahead_ms
+ * @property {number} attack_ms
+ * @property {number} hold_ms
+ * @property {number} release_ms
+ * @property {number | null} range_db Gain of the closed gate; null is silence.
+ * @property {number | null} ratio Of an expander; null is a gate.
+ * @property {number} knee_db
+ *
+ * A stretch in which the gate is always open or always closed; the times are in seconds.
+ * @typedef {{start: number, end: number, kind: "keep" | "cut"}} Mark
+ *
+ * Whether one gate is open: a byte for each frame, 1 is open.
+ * @typedef {Uint8Array} Mask
+ */
+
 const MIN_MARK_S = 0.005; // Marks are rounded to hundredths.
 
 /** Round to the nearest integer, and halves to even, as Python does. */
@@ -34,7 +74,7 @@ function computeDrift(data, frame) {
 /** Return the codes of the levels without the drift of the noise floor, computed once. */
 function listAdaptiveLevels(data) {
   data.adaptiveLevels ??= data.levels.map((codes) =>
-    Float32Array.from(codes, (code, k) => code - computeDrift(data, k) / data.level_step_db),
+    Float32Array.from(codes, (code, k) => code && code - computeDrift(data, k) / data.level_step_db),
   );
   return data.adaptiveLevels;
 }
@@ -110,23 +150,33 @@ function insertMark(marks, mark) {
   return [...kept, mark].sort((a, b) => a.start - b.start);
 }
 
-/** Close the cut stretches, with the fades outside, and open the kept ones, which have priority. */
-function applyMarks(mask, marks, timing, data) {
+/**
+ * Close the cut stretches, with the fades outside, and open the kept ones, which have priority.
+ * @param {Mask | Float32Array} frames Mask or gains.
+ * @param {number} closed Value of a closed frame; 1 is open.
+ */
+function applyMarks(frames, marks, timing, data, closed = 0) {
   const fill = (value, first, after) => {
-    if (after > 0) mask.fill(value, Math.max(0, first), after);
+    if (after > 0) frames.fill(value, Math.max(0, first), after);
   };
   for (const mark of marks.filter(({ kind }) => kind === "cut")) {
     const [first, after] = findFramesWithin(mark, data);
     const fadeOut = Math.max(1, Math.ceil(timing.release));
     const fadeIn = timing.lookahead + Math.max(1, Math.ceil(timing.attack));
-    fill(0, first + 1 - fadeOut, after + fadeIn - 1);
+    fill(closed, first + 1 - fadeOut, after + fadeIn - 1);
   }
   for (const mark of marks.filter(({ kind }) => kind === "keep")) {
     fill(1, ...findFramesWithin(mark, data));
   }
 }
 
-/** Return the mask of each gate, one byte per frame: 1 is open. */
+/**
+ * Return the mask of each gate.
+ * @param {PageData} data
+ * @param {Settings} settings
+ * @param {Mark[]} marks
+ * @returns {Mask[]}
+ */
 function computeMasks(data, settings, marks = []) {
   const timing = computeTiming(data, settings);
   const [openAbove, closeBelow] = computeThresholdCodes(data, settings);
@@ -136,6 +186,7 @@ function computeMasks(data, settings, marks = []) {
     invertShortRuns(mask, 1, timing.minOpen);
     applyHold(mask, timing.hold);
     applyMarks(mask, marks, timing, data);
+    invertShortRuns(mask, 0, timing.lookahead + 1); // The gain is 1 within the lookahead.
     return mask;
   });
 }
@@ -153,8 +204,22 @@ function computeClosedGain(settings) {
   return settings.range_db === null ? 0 : 10 ** (settings.range_db / 20);
 }
 
+/**
+ * Return the gain of each frame, for each gate.
+ * @param {PageData} data
+ * @param {Settings} settings
+ * @param {Mask[]} masks Masks for these settings and marks.
+ * @param {Mark[]} marks
+ * @returns {Float32Array[]}
+ */
+function computeGains(data, settings, masks, marks = []) {
+  if (settings.ratio === null) return masks.map((mask) => computeMaskGains(data, settings, mask));
+  const values = listDetectorValues(data, settings);
+  return values.map((codes) => computeExpanderGains(data, settings, marks, codes));
+}
+
 /** Return the gain of each frame of a mask. */
-function computeGains(data, settings, mask) {
+function computeMaskGains(data, settings, mask) {
   const timing = computeTiming(data, settings);
   const closedGain = computeClosedGain(settings);
   const before = [...Array(timing.lookahead).fill(1), ...computeFade(timing.attack, closedGain)];

@@ -1,11 +1,11 @@
-// Connect the buttons, the mouse, touch and the keys to the page.
+// Connect the controls and the keys to the page.
 
 const KEYS = [
   ["Space", "play or pause"],
   ["1, 2, 3", "listen to before, after, removed"],
   ["M", "match loudness"],
   ["← →", "back or forward by a second, with Shift by a tenth"],
-  ["+ −, 0", "zoom in, zoom out, all; Ctrl with the wheel zooms too"],
+  ["+ −, 0", "zoom in, zoom out, all; Ctrl with the wheel or two fingers zoom too"],
   ["N, P", "next or previous moment"],
   [", .", "threshold down or up by half a decibel"],
   ["[ ]", "start or end of a stretch, here"],
@@ -51,80 +51,12 @@ function listenToControls(page) {
     radio.addEventListener("change", () => page.setListen(radio.value));
   }
   for (const radio of document.getElementsByName("detector")) {
-    radio.addEventListener("change", () => {
-      page.state.settings.detector = radio.value;
-      page.update();
-    });
+    radio.addEventListener("change", () => page.setDetector(radio.value));
   }
   addEventListener("resize", () => page.draw());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     page.picture.applyScheme();
     page.draw();
-  });
-}
-
-function isNearThreshold(page, event, reach) {
-  const { left, top } = $("view").getBoundingClientRect();
-  const { picture, state } = page;
-  const time = picture.timeAt(event.clientX - left, state.view);
-  const level = state.settings.threshold_db + picture.driftAt(time, state.settings);
-  return Math.abs(event.clientY - top - picture.yOfLevel(level)) <= reach;
-}
-
-function listenToPointer(page) {
-  const view = $("view");
-  const offset = (event) => {
-    const box = view.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
-  };
-  const timeAt = (event) => page.picture.timeAt(offset(event)[0], page.state.view);
-  let drag = null;
-  view.addEventListener("pointerdown", (event) => {
-    if (event.button) return;
-    const isThreshold = isNearThreshold(page, event, event.pointerType === "mouse" ? 8 : 18);
-    drag = { isThreshold, time: timeAt(event), x: event.clientX, moved: false };
-    view.setPointerCapture(event.pointerId);
-  });
-  view.addEventListener("pointermove", (event) => {
-    if (!drag) {
-      view.style.cursor = isNearThreshold(page, event, 8) ? "ns-resize" : "crosshair";
-    } else if (drag.isThreshold) {
-      const { picture, state } = page;
-      const level = picture.levelAtY(offset(event)[1]) - picture.driftAt(timeAt(event), state.settings);
-      page.changeSetting("threshold_db", Math.max(-100, Math.min(0, level)));
-    } else if (drag.moved || Math.abs(event.clientX - drag.x) > 4) {
-      drag.moved = true;
-      page.select(drag.time, timeAt(event));
-    }
-  });
-  view.addEventListener("pointerup", (event) => {
-    if (drag && !drag.isThreshold && !drag.moved) page.setPosition(timeAt(event));
-    drag = null;
-  });
-  view.addEventListener("pointercancel", () => (drag = null));
-  // A finger on the threshold line must not scroll the page.
-  view.addEventListener(
-    "touchstart",
-    (event) => {
-      if (isNearThreshold(page, event.touches[0], 18)) event.preventDefault();
-    },
-    { passive: false },
-  );
-  view.addEventListener(
-    "wheel",
-    (event) => {
-      const length = page.state.view.end - page.state.view.start;
-      if (event.ctrlKey || event.metaKey) page.zoom(2 ** (event.deltaY / 200), timeAt(event));
-      else if (event.deltaX || event.shiftKey) {
-        page.scroll(((event.deltaX || event.deltaY) / view.clientWidth) * length);
-      } else return;
-      event.preventDefault();
-    },
-    { passive: false },
-  );
-  $("overview").addEventListener("pointerdown", (event) => {
-    const box = $("overview").getBoundingClientRect();
-    page.setPosition(((event.clientX - box.left) / box.width) * page.duration);
   });
 }
 

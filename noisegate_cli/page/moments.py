@@ -1,5 +1,7 @@
 """Find the moments that a person should hear, and the stretches of sound that contain them."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +15,9 @@ Stretch = tuple[float, float]
 
 UNSURE_MOMENTS = 5
 
+MAX_UNSURE_SCORE, MAX_UNSURE_DB = 3.0, 10.0
+"""Values that are further from the threshold are certain. A score of 3 means odds of 20 to 1."""
+
 NEIGHBORHOOD_S = 0.3
 """A moment is an extremum of the detector within this time on either side. Values on the way from
 noise to signal pass the threshold too, but they are no extrema."""
@@ -22,6 +27,9 @@ PAUSE_REACH_S = 1.0
 
 MIN_DISTANCE_S = 2.0
 """Least distance of two unsure moments, so that each is heard on its own."""
+
+MAX_LENGTH_S = 3.0
+"""Longer stretches, which do not open or close the gate, are equally important."""
 
 STRETCH_S = 12.0
 """Length of the sound around a moment of a long recording."""
@@ -37,60 +45,123 @@ class Moment:
     """A `sound` that nearly or barely opens the gate, a `pause` that nearly or barely closes it, a
     `decay` or an `attack` that the gate cuts off, or the `loudest` moment."""
     value: float
-    """Distance above the threshold of a sound or a pause, in the unit of the detector; level of a
-    decay or an attack above the pause in dB; loudest level in dBFS."""
+    """Distance from the threshold in the unit of the detector, negative if a sound does not open
+    the gate or a pause closes it; level of a decay or an attack above the pause in dB; loudest
+    level in dBFS."""
 
 
 def find_unsure_moments(
     values: NDArray[np.float64],
+    mask: NDArray[np.bool_],
     open_above: float,
     close_below: float,
     hop_s: float,
     min_open_frames: int = 1,
     min_closed_frames: int = 1,
+    max_distance: float = math.inf,
 ) -> tuple[Moment, ...]:
-    """Return the sounds and the pauses that are nearest to the thresholds, sorted by time.
+    """Return the sounds and the pauses whose decision is least certain, sorted by time.
 
-    A sound opens the gate if all values within the minimum duration are above the threshold, so
-    their minimum counts, and of a pause the maximum.
+    A sound opens the gate if the values within the minimum duration are high enough, so their
+    minimum counts, and of a pause the maximum. While a sound or a pause lasts, hysteresis applies:
+    what opens the gate is compared with `close_below`, what does not with `open_above`, and what
+    closes it the other way round. A decision is certain if another sound opens the same stretch, or
+    another pause closes it. Distances that differ by less than the hysteresis are equally certain;
+    then the longer stretch comes first.
 
     Parameters
     ----------
     values
         Detector values of each frame, shaped (frames,). Infinite values are certain.
+    mask
+        Whether the gate is open in each frame, shaped (frames,).
     open_above, close_below
         Values above which the gate opens, and at or below which it closes.
     hop_s
         Time from frame to frame in seconds.
     min_open_frames, min_closed_frames
         Shorter sounds don't open the gate, and shorter pauses don't close it.
+    max_distance
+        A value that is further from the threshold is certain.
 
     Examples
     --------
     >>> values = np.zeros(300)
     >>> values[[50, 150, 250]] = 5, 0.9, 1.2
-    >>> moments = find_unsure_moments(values, 1.0, 0.8, hop_s=0.1)
-    >>> [(round(m.time, 1), round(m.value, 1)) for m in moments if abs(m.value) < 0.5]
-    [(15.0, -0.1), (25.0, 0.2)]
+    >>> moments = find_unsure_moments(values, values > 1, 1.0, 0.8, hop_s=0.1, max_distance=0.5)
+    >>> [(round(m.time, 1), round(m.value, 1)) for m in moments]
+    [(15.0, -0.1), (25.0, 0.4)]
     """
-    reach = max(1, round(NEIGHBORHOOD_S / hop_s))
-    opening = -_slide_maximum(-values, min_open_frames)
-    closing = _slide_maximum(values, min_closed_frames)
-    sounds = np.flatnonzero(_is_peak(opening, reach))
-    is_pause = _is_peak(-closing, reach) & _has_signal_around(values > open_above, hop_s)
-    pauses = np.flatnonzero(is_pause)
-    moments = [
-        *(Moment(float(k * hop_s), "sound", float(opening[k] - open_above)) for k in sounds),
-        *(Moment(float(k * hop_s), "pause", float(closing[k] - close_below)) for k in pauses),
+    sounds = _find_decisions(values, mask, open_above, close_below, hop_s, min_open_frames)
+    # A pause is a sound in the negated values.
+    pauses = _find_decisions(-values, ~mask, -close_below, -open_above, hop_s, min_closed_frames)
+    is_pause = _has_signal_around(values > open_above, hop_s)
+    candidates = [
+        *((Moment(k * hop_s, "sound", value), length) for k, value, length in sounds),
+        *(
+            (Moment(k * hop_s, "pause", -value), length)
+            for k, value, length in pauses
+            if is_pause[k]
+        ),
     ]
-    distance = min(MIN_DISTANCE_S, len(values) * hop_s / (2 * UNSURE_MOMENTS))
+    near = [(moment, length) for moment, length in candidates if abs(moment.value) < max_distance]
+    return _choose_moments(near, open_above - close_below, len(values) * hop_s)
+
+
+def _find_decisions(
+    values: NDArray[np.float64],
+    mask: NDArray[np.bool_],
+    open_above: float,
+    close_below: float,
+    hop_s: float,
+    min_frames: int,
+) -> Iterator[tuple[int, float, int]]:
+    """Yield the sounds that open the gate or almost open it.
+
+    Each has its frame, its distance from the threshold, and the length of its stretch in frames.
+    """
+    lowest = -_slide_maximum(-values, min_frames)
+    starts = np.concatenate([[0], np.flatnonzero(mask[1:] != mask[:-1]) + 1])
+    lengths = np.diff(np.append(starts, len(mask)))
+    strongest = np.repeat(np.maximum.reduceat(lowest, starts), lengths)
+    distances = lowest - np.where(mask, close_below, open_above)
+    # Sounds that are too short open the gate together, and none of them decides.
+    is_decisive = np.where(mask, (lowest == strongest) & (distances > 0), distances <= 0)
+    is_peak = _is_peak(lowest, max(1, round(NEIGHBORHOOD_S / hop_s)))
+    for k in map(int, np.flatnonzero(is_peak & is_decisive)):
+        if mask[k]:
+            length = int(lengths[np.searchsorted(starts, k, side="right") - 1])
+        else:
+            length = _count_around(values > lowest[k] - (open_above - close_below), k, hop_s)
+        yield k, float(distances[k]), length
+
+
+def _choose_moments(
+    candidates: list[tuple[Moment, int]], step: float, duration_s: float
+) -> tuple[Moment, ...]:
+    """Return the least certain moments, which are not close to each other, sorted by time."""
+
+    def rank(candidate: tuple[Moment, int]) -> tuple[float, int, float]:
+        moment, length = candidate
+        distance = abs(moment.value)
+        return (distance // step if step else distance), -length, distance
+
+    min_distance = min(MIN_DISTANCE_S, duration_s / (2 * UNSURE_MOMENTS))
     chosen: list[Moment] = []
-    for moment in sorted(moments, key=lambda moment: abs(moment.value)):
-        if all(abs(moment.time - other.time) >= distance for other in chosen):
+    for moment, _ in sorted(candidates, key=rank):
+        if all(abs(moment.time - other.time) >= min_distance for other in chosen):
             chosen.append(moment)
         if len(chosen) == UNSURE_MOMENTS:
             break
     return tuple(sorted(chosen, key=lambda moment: moment.time))
+
+
+def _count_around(flags: NDArray[np.bool_], frame: int, hop_s: float) -> int:
+    """Return the length of the run of flags around a frame, at most `MAX_LENGTH_S` each way."""
+    reach = round(MAX_LENGTH_S / hop_s)
+    before = flags[max(0, frame - reach) : frame][::-1]
+    after = flags[frame : frame + reach]
+    return sum(len(part) if part.all() else int(np.argmin(part)) for part in (before, after))
 
 
 def _is_peak(values: NDArray[np.float64], reach: int) -> NDArray[np.bool_]:

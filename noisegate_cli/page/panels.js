@@ -10,51 +10,88 @@ const CONTROL_TABLE = [
   ["hold_ms", "Hold", "ms", 0, 2000, 10],
   ["release_ms", "Release", "ms", 0, 2000, 10],
   ["range_db", "Range", "dB", -60, 0, 1],
+  ["ratio", "Ratio", "to 1", 1.1, 20, 0.1],
+  ["knee_db", "Knee", "dB", 0, 24, 1],
 ];
+const [FIRST_RATIO, FIRST_RANGE_DB] = [2, -24];
+const [MIN_RATIO, MAX_KNEE_DB] = [1.001, 60];
+const SILENCE_DB = -60; // shown while the closed gate is silent
 const MAX_TIME_MS = 60000;
 const MIN_LEVEL_DB = -200;
+
+/** Return the limits of the number of a setting, which may be beyond the ends of its slider. */
+function findLimits(name) {
+  if (name === "ratio") return [MIN_RATIO, MAX_TIME_MS];
+  if (name === "knee_db") return [0, MAX_KNEE_DB];
+  if (name === "threshold_db" || name === "range_db") return [MIN_LEVEL_DB, 0];
+  return [0, MAX_TIME_MS];
+}
+
+/** Return a check box with its label. */
+function createSwitch(id, layout, label, change) {
+  const box = create("input", { type: "checkbox", id });
+  box.addEventListener("change", () => change(box.checked));
+  return create("label", { className: `switch ${layout}` }, box, label);
+}
 
 /** A slider and a number for each setting. */
 class ControlPanel {
   constructor(page) {
     this.page = page;
-    for (const [name, label, unit, min, max, step] of CONTROL_TABLE) {
-      const range = create("input", { type: "range", id: name, min, max, step });
-      // The number may be beyond the ends of the slider.
-      const lowest = min < 0 ? MIN_LEVEL_DB : 0;
-      const highest = min < 0 ? 0 : MAX_TIME_MS;
-      const number = create("input", { type: "number", id: `${name}_number`, step: "any" });
-      Object.assign(number, { min: lowest, max: highest });
-      number.setAttribute("aria-label", `${label}, ${unit}`);
-      const set = (event) => {
-        const value = Number(event.target.value);
-        if (event.target.value !== "" && event.target.validity.valid) page.changeSetting(name, value);
-        else page.announce(`${label}: give a number from ${lowest} to ${highest} ${unit}.`);
-      };
-      range.addEventListener("input", set);
-      number.addEventListener("change", set);
-      const title = create("label", { htmlFor: name, textContent: label });
-      const box = create("span", { className: "number" }, number, ` ${unit}`);
-      $("controls").append(create("div", { className: "control" }, title, range, box));
+    for (const row of CONTROL_TABLE) {
+      const [name] = row;
+      if (name === "ratio") {
+        const label = "Expander: turn down gradually below the threshold";
+        const change = (isOn) => page.changeSetting("ratio", isOn ? FIRST_RATIO : null);
+        $("controls").append(createSwitch("expander", "alone", label, change));
+      }
+      $("controls").append(this.createControl(row));
+      if (name === "range_db") {
+        const change = (isOn) => page.changeSetting("range_db", isOn ? null : FIRST_RANGE_DB);
+        $("controls").append(createSwitch("mute", "", "Mute: closed is silence", change));
+      }
     }
-    const mute = create("input", { type: "checkbox", id: "mute" });
-    mute.addEventListener("change", () => page.changeSetting("range_db", mute.checked ? null : -24));
-    $("controls").append(create("label", {}, mute, "Mute: closed is silence"));
     for (const name of Object.keys(page.data.presets)) {
       $("preset").append(create("option", { value: name, textContent: name }));
     }
   }
 
+  /** Return a slider and a number for a setting. */
+  createControl([name, label, unit, min, max, step]) {
+    const range = create("input", { type: "range", id: name, min, max, step });
+    const [lowest, highest] = findLimits(name);
+    const number = create("input", { type: "number", id: `${name}_number`, step: "any" });
+    Object.assign(number, { min: lowest, max: highest });
+    number.setAttribute("aria-label", `${label}, ${unit}`);
+    const set = (event) => {
+      const value = Number(event.target.value);
+      if (event.target.value !== "" && event.target.validity.valid) this.page.changeSetting(name, value);
+      else this.page.announce(`${label}: give a number from ${lowest} to ${highest} ${unit}.`);
+    };
+    range.addEventListener("input", set);
+    number.addEventListener("change", set);
+    const title = create("label", { htmlFor: name, textContent: label });
+    const box = create("span", { className: "number" }, number, ` ${unit}`);
+    return create("div", { className: "control" }, title, range, box);
+  }
+
   show() {
     const { settings } = this.page.state;
-    for (const [name] of CONTROL_TABLE) {
-      const value = settings[name] ?? -60;
+    for (const [name, , unit] of CONTROL_TABLE) {
+      const value = settings[name] ?? (name === "ratio" ? FIRST_RATIO : SILENCE_DB);
       $(name).value = value;
+      $(name).setAttribute("aria-valuetext", `${formatNumber(value)} ${unit}`);
       if (document.activeElement !== $(`${name}_number`)) $(`${name}_number`).value = formatNumber(value);
     }
     $("mute").checked = settings.range_db === null;
-    $("range_db").disabled = $("range_db_number").disabled = settings.range_db === null;
-    $("hysteresis_db").disabled = $("hysteresis_db_number").disabled = settings.detector === "auto";
+    $("expander").checked = settings.ratio !== null;
+    const disable = (name, isDisabled) => {
+      $(name).disabled = $(`${name}_number`).disabled = isDisabled;
+    };
+    disable("range_db", settings.range_db === null);
+    disable("hysteresis_db", settings.detector === "auto");
+    disable("ratio", settings.ratio === null);
+    disable("knee_db", settings.ratio === null);
     $("adaptive").checked = settings.adaptive;
     $("adaptive").disabled = settings.detector === "auto";
     $("preset").value = settings.preset;
@@ -68,6 +105,10 @@ class ControlPanel {
 class MomentList {
   constructor(page) {
     this.page = page;
+    if (!page.state.moments.some(({ kind }) => kind === "sound" || kind === "pause")) {
+      $("moments-note").textContent =
+        "With the initial settings, no decision of the gate is close. Cut-offs, and the loudest moment:";
+    }
     this.items = page.state.moments.map((moment, index) => {
       const go = create("button", { type: "button", className: "go" });
       go.addEventListener("click", () => page.goToMoment(index));
@@ -84,10 +125,11 @@ class MomentList {
 
   describe({ kind, value }) {
     if (kind === "sound" || kind === "pause") {
-      const side = value > 0 ? "above" : "below";
       const size = Math.abs(value).toFixed(2);
-      const distance = this.page.data.unit ? `${size} ${this.page.data.unit}` : `score ${size}`;
-      return `${kind}, ${distance} ${side} the threshold`;
+      const distance = this.page.data.unit ? `${size} ${this.page.data.unit}` : `a score of ${size}`;
+      const changes = (kind === "sound") === (value > 0);
+      const verb = { sound: ["stays closed", "opens the gate"], pause: ["stays open", "closes the gate"] };
+      return `${kind} ${verb[kind][Number(changes)]} by ${distance}`;
     }
     if (kind === "loudest") return `loudest, ${formatLevel(value, 1)} dBFS`;
     return `${kind === "decay" ? "decay" : "attack"} cut off, ${value.toFixed(0)} dB above the pause`;
@@ -112,6 +154,8 @@ class MarkList {
 
   show() {
     const { page } = this;
+    if (this.shown === page.state.marks) return; // A new list would take the focus away.
+    this.shown = page.state.marks;
     const items = page.state.marks.map((mark) => {
       const text = `${mark.kind} ${formatSpan(page.data, mark)}`;
       const remove = create("button", { type: "button", textContent: "Remove" });

@@ -1,43 +1,9 @@
 // Draw the waveform, the level, the score and the spectrogram.
 
-const SHADES = {
-  light: [[255, 255, 255], [190, 214, 240], [90, 140, 200], [40, 60, 130], [15, 10, 50]],
-  dark: [[14, 16, 22], [50, 35, 105], [140, 50, 125], [235, 110, 75], [252, 240, 170]],
-};
 const GAP = 6;
 const AXIS_HEIGHT = 18;
+const FONT = "11px system-ui, sans-serif";
 const SCORE_RANGE = [-1, 1.4];
-
-/** Return an image of a spectrogram, one pixel for each column and band. */
-function createSpectrogramImage(data, shades, scheme) {
-  const bands = data.spectrogram_bands;
-  const columns = shades.length / bands;
-  const canvas = document.createElement("canvas");
-  canvas.width = columns;
-  if (!columns) return canvas;
-  canvas.height = bands;
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(columns, bands);
-  const palette = createPalette(SHADES[scheme], data.spectrogram_steps);
-  for (let column = 0; column < columns; column++) {
-    for (let band = 0; band < bands; band++) {
-      const color = palette[shades[column * bands + band]];
-      image.data.set(color, 4 * ((bands - 1 - band) * columns + column));
-    }
-  }
-  context.putImageData(image, 0, 0);
-  return canvas;
-}
-
-function createPalette(stops, steps) {
-  return Array.from({ length: steps + 1 }, (_, step) => {
-    const position = (step / steps) * (stops.length - 1);
-    const index = Math.min(Math.floor(position), stops.length - 2);
-    const mix = (channel) =>
-      stops[index][channel] + (position - index) * (stops[index + 1][channel] - stops[index][channel]);
-    return [mix(0), mix(1), mix(2), 255];
-  });
-}
 
 /** Drawing of the visible part of the recording on a canvas. */
 class Picture {
@@ -155,7 +121,7 @@ class Picture {
     const steps = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
     const step = steps.find((s) => s >= wanted) ?? 7200;
     const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
-    context.font = "11px system-ui, sans-serif";
+    context.font = FONT;
     const { offset_s: offset } = this.data;
     for (let n = Math.ceil((view.start + offset) / step); n * step <= view.end + offset; n++) {
       const x = this.x(n * step - offset);
@@ -193,14 +159,15 @@ class Picture {
 
   drawText(text, x, y, align = "left") {
     const { context, colors } = this;
-    context.font = "11px system-ui, sans-serif";
-    context.textAlign = align;
-    context.lineWidth = 3;
-    context.strokeStyle = colors.panel;
-    context.strokeText(text, x, y);
+    context.font = FONT;
+    const width = context.measureText(text).width;
+    const left = align === "right" ? x - width : x;
+    context.globalAlpha = 0.85;
+    context.fillStyle = colors.panel;
+    context.fillRect(left - 2, y - 10, width + 4, 13);
+    context.globalAlpha = 1;
     context.fillStyle = colors.text;
-    context.fillText(text, x, y);
-    context.textAlign = "left";
+    context.fillText(text, left, y);
   }
 
   drawWaveform({ view }) {
@@ -282,12 +249,12 @@ class Picture {
     return top + height * (1 - (Math.max(low, Math.min(high, score)) - low) / (high - low));
   }
 
-  /** Draw the range of a track at each pixel; of several gates, that of the highest values. */
+  /** Draw the highest value of a track at each pixel as a line, and the range below it lightly. */
   drawTrack(view, tracks, y, color) {
     const { context, data, width } = this;
     const framesPerS = data.sample_rate / data.hop_length;
     context.fillStyle = color;
-    let previous = null;
+    let previous = null; // y of the line at the pixel before
     for (let x = 0; x < width; x++) {
       const time = this.timeAtPixel(x);
       const first = Math.max(0, Math.floor(time * framesPerS));
@@ -300,12 +267,13 @@ class Picture {
         }
       }
       if (low > high) continue;
-      let [topY, bottomY] = [y(high), y(low)];
-      const own = [topY, bottomY];
-      // Join the line to the previous pixel.
-      if (previous) [topY, bottomY] = [Math.min(topY, previous[1]), Math.max(bottomY, previous[0])];
+      const lineY = y(high);
+      context.globalAlpha = 0.35;
+      context.fillRect(x, lineY, 1, y(low) - lineY);
+      context.globalAlpha = 1;
+      const [topY, bottomY] = [Math.min(lineY, previous ?? lineY), Math.max(lineY, previous ?? lineY)];
       context.fillRect(x, topY, 1, Math.max(1.5, bottomY - topY));
-      previous = own;
+      previous = lineY;
     }
   }
 
@@ -329,10 +297,6 @@ class Picture {
     }
     context.globalAlpha = 1;
     context.setLineDash([]);
-    const hint = isLevel ? "" : " (not used: drag to use it)";
-    const text = `threshold ${formatLevel(settings.threshold_db, 1)} dBFS${hint}`;
-    const y = this.yOfLevel(settings.threshold_db + this.driftAt(this.start, settings));
-    this.drawText(text, 6, Math.max(this.lanes.level.top + 24, y - 5));
   }
 
   drawMarks({ marks, selection }) {
@@ -353,8 +317,14 @@ class Picture {
   }
 
   drawNames({ settings }) {
-    const names = { wave: "Waveform", level: "Level", spectrogram: "Spectrogram" };
-    names.score = `Score of the automatic detector${settings.detector === "auto" ? "" : " (not used)"}`;
+    const isLevel = settings.detector === "level";
+    const hint = isLevel ? "" : " (not used: drag to use it)";
+    const names = {
+      wave: "Waveform",
+      level: `Level, threshold ${formatLevel(settings.threshold_db, 1)} dBFS${hint}`,
+      score: `Score of the automatic detector${isLevel ? " (not used)" : ""}`,
+      spectrogram: "Spectrogram",
+    };
     for (const [lane, { top }] of Object.entries(this.lanes)) this.drawText(names[lane], 6, top + 12);
   }
 
@@ -373,38 +343,4 @@ class Picture {
     }
     context.fillRect(this.x(position) - 1, AXIS_HEIGHT, 2, bottom - AXIS_HEIGHT);
   }
-}
-
-/** Draw the whole recording, the visible part, and a line where the page has its sound. */
-function drawOverview(canvas, data, state, colors) {
-  const ratio = window.devicePixelRatio || 1;
-  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
-  const context = canvas.getContext("2d");
-  context.scale(ratio, ratio);
-  context.fillStyle = colors.panel;
-  context.fillRect(0, 0, width, height);
-  const duration = data.samples / data.sample_rate || 1;
-  const spans = data.peaks.length / 2;
-  context.fillStyle = colors.wave;
-  for (let x = 0; x < width; x++) {
-    let peak = 0;
-    const last = Math.ceil(((x + 1) / width) * spans);
-    for (let span = Math.floor((x / width) * spans); span < last; span++) {
-      peak = Math.max(peak, -data.peaks[2 * span], data.peaks[2 * span + 1]);
-    }
-    const half = Math.max(0.5, ((peak / 127) * (height - 8)) / 2);
-    context.fillRect(x, (height - 4) / 2 - half, 1, 2 * half);
-  }
-  const x = (seconds) => (seconds / duration) * width;
-  context.fillStyle = colors.keep;
-  for (const sound of data.sounds) {
-    context.fillRect(x(sound.start_s), height - 3, Math.max(2, x(sound.end_s) - x(sound.start_s)), 3);
-  }
-  context.strokeStyle = colors.select;
-  context.lineWidth = 2;
-  context.strokeRect(x(state.view.start) + 1, 1, Math.max(3, x(state.view.end) - x(state.view.start) - 2), height - 6);
-  context.fillStyle = colors.cursor;
-  context.fillRect(x(state.position) - 1, 0, 2, height - 4);
 }

@@ -21,7 +21,7 @@ from noisegate_cli.api.progress import (
 from noisegate_cli.api.sources import FileSource
 from noisegate_cli.errors import SignalError
 from noisegate_cli.files.reader import AudioReader
-from noisegate_cli.gating.cutoffs import Cutoff, CutoffAudit
+from noisegate_cli.gating.cutoffs import Cutoff, CutoffAudit, is_audited
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector
 from noisegate_cli.gating.detection.level_detector import LevelDetector
@@ -31,7 +31,7 @@ from noisegate_cli.gating.detection.threshold import suggest_threshold
 from noisegate_cli.gating.frames.level_track import LevelTrack
 from noisegate_cli.gating.frames.peaks import PeakMeter, Peaks
 from noisegate_cli.gating.frames.spectrogram import BandLevels, SpectrogramMeter
-from noisegate_cli.gating.gain.mask import DetectorValues, GateMask
+from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, Mask
 from noisegate_cli.gating.level_report import LevelReport
 from noisegate_cli.gating.parsing import AUTO
 from noisegate_cli.gating.settings import GateSettings
@@ -45,7 +45,13 @@ from noisegate_cli.page.codes import (
     encode_scores,
     encode_spectrogram,
 )
-from noisegate_cli.page.moments import Moment, find_unsure_moments
+from noisegate_cli.page.moments import (
+    MAX_UNSURE_DB,
+    MAX_UNSURE_SCORE,
+    MIN_DISTANCE_S,
+    Moment,
+    find_unsure_moments,
+)
 from noisegate_cli.samples import Samples, from_db, select_channels, to_db
 
 MAX_PAGE_FRAMES = 4_000_000
@@ -117,7 +123,9 @@ def survey_recording(
     """
     info, source = reader.info, FileSource(reader)
     # The page has the scores of the automatic detector, whatever the settings begin with.
-    automatic = replace(settings, threshold=AUTO, adaptive=False, spectral="off", noise=None)
+    # An expander needs a threshold.
+    gate = replace(settings, ratio=math.inf, knee_db=0.0)
+    automatic = replace(gate, threshold=AUTO, adaptive=False, spectral="off", noise=None)
     share = FIRST_PASS_SHARE if automatic == settings else FIRST_PASS_SHARE / 2
     analyzer = measure(source, automatic, scale_progress(progress, 0.0, share))
     levels = analyzer.report()
@@ -151,6 +159,7 @@ class _TrackCollector:
         rate, channels = info.sample_rate, info.channels
         self._analysis, self._decision = analysis, decision
         self._timing = timing = settings.timing(rate)
+        self._hop_s = timing.hop_length / rate
         self._active = decision.active_channels
         self._detector = create_detector(
             decision.rule,
@@ -209,19 +218,26 @@ class _TrackCollector:
             threshold_db - settings.hysteresis_db,
         )
         score_values = _Values(decode_scores(scores), OPEN_ABOVE, CLOSE_BELOW)
-        if uses_level:
-            cutoffs = self._find_cutoffs(level_values, levels_db)
-        else:
-            heard_db = decode_levels_db(np.concatenate(self._active_levels))
-            cutoffs = self._find_cutoffs(score_values, heard_db)
+        range_db = _choose_range_db(settings, self._decision)
+        used = level_values if uses_level else score_values
+        mask = self._open_gate(used)
+        cutoffs: list[Cutoff] = []
+        if is_audited(range_db) and not settings.expands:
+            heard_db = (
+                levels_db if uses_level else decode_levels_db(np.concatenate(self._active_levels))
+            )
+            cutoffs = self._find_cutoffs(mask, heard_db)
         by_level = uses_level or not _has_scores(scores)
-        moments = self._find_moments(level_values if by_level else score_values, cutoffs, levels)
+        if by_level and not uses_level:
+            used, mask = level_values, self._open_gate(level_values)
+        max_distance = MAX_UNSURE_DB if by_level else MAX_UNSURE_SCORE
+        unsure = self._find_unsure_moments(used, mask, max_distance)
         columns = np.concatenate(self._columns)
         loudest_db = float(columns.max(initial=-np.inf))
         return Survey(
             analysis=self._analysis,
             timing=self._timing,
-            range_db=_choose_range_db(settings, self._decision),
+            range_db=range_db,
             uses_level=uses_level,
             threshold_db=threshold_db,
             drift=drift,
@@ -233,37 +249,51 @@ class _TrackCollector:
             spectrogram_column=self._column,
             spectrogram_loudest_db=loudest_db,
             spectrogram_edges_hz=self._spectrogram_meter.edges_hz,
-            moments=tuple(moments),
+            moments=(*unsure, *self._list_events(cutoffs, levels)),
             unit="dB" if by_level else "",
         )
 
-    def _find_cutoffs(self, values: "_Values", levels_db: DetectorValues) -> list[Cutoff]:
-        """Return the worst cut-offs of a gate that begins with these values, by time."""
-        gates = levels_db.shape[1]
-        mask = GateMask(values.open_above, values.close_below, self._timing, gates)
-        audit = CutoffAudit(self._timing, self._analysis.info.sample_rate, gates)
-        audit.process(from_db(levels_db), mask.process(values.values, last=True), last=True)
-        worst = sorted(audit.report.worst, key=lambda cutoff: -cutoff.above_db)
-        return sorted(worst[:MAX_MARKED_CUTOFFS], key=lambda cutoff: cutoff.time)
+    def _open_gate(self, values: "_Values") -> Mask:
+        """Return the mask of a gate for these values, shaped (frames, gates)."""
+        gates = values.values.shape[1]
+        gate = GateMask(values.open_above, values.close_below, self._timing, gates)
+        return gate.process(values.values, last=True)
 
-    def _find_moments(
-        self, values: "_Values", cutoffs: list[Cutoff], levels: NDArray[np.uint16]
-    ) -> Iterator[Moment]:
-        """Yield unsure moments, the worst cut-offs and the loudest moment."""
-        hop_s = self._timing.hop_length / self._analysis.info.sample_rate
+    def _find_cutoffs(self, mask: Mask, levels_db: DetectorValues) -> list[Cutoff]:
+        """Return the worst cut-offs of a gate, by time, of those in quick succession the worst."""
+        audit = CutoffAudit(self._timing, self._analysis.info.sample_rate, mask.shape[1])
+        audit.process(from_db(levels_db), mask, last=True)
+        chosen: list[Cutoff] = []
+        for cutoff in sorted(audit.report.worst, key=lambda cutoff: -cutoff.above_db):
+            if all(abs(cutoff.time - other.time) >= MIN_DISTANCE_S for other in chosen):
+                chosen.append(cutoff)
+        return sorted(chosen[:MAX_MARKED_CUTOFFS], key=lambda cutoff: cutoff.time)
+
+    def _find_unsure_moments(
+        self, values: "_Values", mask: Mask, max_distance: float
+    ) -> tuple[Moment, ...]:
         # A gate that always stays open has infinite values, and is never unsure.
         finite = np.where(values.values < np.inf, values.values, -np.inf).max(axis=1)
-        durations = self._timing.min_open, self._timing.min_closed
-        yield from find_unsure_moments(
-            finite, values.open_above, values.close_below, hop_s, *durations
+        return find_unsure_moments(
+            finite,
+            np.asarray(mask.any(axis=1)),
+            values.open_above,
+            values.close_below,
+            self._hop_s,
+            self._timing.min_open,
+            self._timing.min_closed,
+            max_distance,
         )
+
+    def _list_events(self, cutoffs: list[Cutoff], levels: NDArray[np.uint16]) -> Iterator[Moment]:
+        """Yield the cut-offs and the loudest moment."""
         for cutoff in cutoffs:
             yield Moment(cutoff.time, cutoff.kind, cutoff.above_db)
         loudest = levels.max(axis=1)
         if loudest.any():
             frame = int(np.argmax(loudest))
             level_db = round(float(decode_levels_db(loudest[frame])), 1)
-            yield Moment(frame * hop_s, "loudest", level_db)
+            yield Moment(frame * self._hop_s, "loudest", level_db)
 
 
 class _Values(NamedTuple):

@@ -63,10 +63,12 @@ def draw_analysis(overview: Overview, name: str, suggested_db: float | None = No
         if scores:
             draw_scores(panels[2], overview)
         mesh = draw_spectrogram(panels[-1], overview.spectrogram, "spectrogram")
-        bar = panels[-1].inset_axes((1.015, 0.0, 0.015, 1.0))
-        figure.colorbar(mesh, cax=bar, label="dBFS")
+        # In the column of the histogram, which otherwise would be far from its panel.
+        cell = figure.add_subplot(grid[-1, 1])
+        cell.axis("off")
+        figure.colorbar(mesh, cax=cell.inset_axes((0.0, 0.0, 0.08, 1.0)), label="dBFS")
         for axes in panels:
-            set_time_axis(axes, overview.duration)
+            set_time_axis(axes, overview.duration, overview.offset_s)
             axes.tick_params(labelbottom=axes is panels[-1])
         panels[-1].grid(visible=False)
         figure.align_ylabels(panels)

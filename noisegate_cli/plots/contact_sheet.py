@@ -72,4 +72,4 @@ def _draw_entry(axes: "Axes", entry: SheetEntry) -> None:
     set_title(axes, name)
     closed = f"{100 * overview.report.statistics.closed_share:.0f} % closed"
     axes.set_title(f"{entry.reason}, {closed}", loc="right", color=VERMILION)
-    set_time_axis(axes, overview.duration, max_ticks=6)
+    set_time_axis(axes, overview.duration, overview.offset_s, max_ticks=6)

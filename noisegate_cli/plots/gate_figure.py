@@ -67,7 +67,7 @@ def draw_gate(overview: Overview, name: str) -> "Figure":
             bar = axes.inset_axes((1.01, 0.0, 0.012, 1.0))
             figure.colorbar(mesh, cax=bar, label="dBFS")
         for axes in panels:
-            set_time_axis(axes, overview.duration)
+            set_time_axis(axes, overview.duration, overview.offset_s)
             axes.tick_params(labelbottom=axes is panels[-1])
         for axes in panels[4:]:
             axes.grid(visible=False)

@@ -42,32 +42,15 @@ class LevelSplit:
 
 
 @dataclass(frozen=True, eq=False)
-class Overview:
-    """What a picture of a gate shows: ranges of a few thousand bins, whatever the length."""
+class Timeline:
+    """Where a gate is open, and the range of the samples: a few thousand bins of any length."""
 
     report: GateReport
     sample_rate: int
-    channels: int
     before: Range
     """Samples before the gate, full scale 1.0, over all channels."""
-    after: Range
-    removed: Range
-    """Samples before minus samples after the gate."""
-    level_db: Range
-    """Level of each frame in dBFS, as the detector compares it with a threshold."""
-    score: Range | None
-    """Score of the automatic detector; None if a threshold opens the gate."""
-    gain_db: Range
-    """Gain of the gate in each frame, in dB; minus infinity for silence."""
-    level_split: LevelSplit
-    opens_above: float | None
-    """Detector value above which the gate opens: dBFS, or a score; None if it is always open."""
-    closes_below: float | None
-    """Detector value at or below which the gate closes."""
-    spectrogram: Spectrogram | None = None
-    """Spectrogram of the samples before the gate, if it was recorded."""
-    spectrogram_after: Spectrogram | None = None
-    excerpt: "Excerpt | None" = None
+    offset_s: float
+    """Time of the first sample in seconds, which an axis of time shows there."""
 
     @property
     def segments(self) -> Segments:
@@ -102,6 +85,31 @@ class Overview:
 
 
 @dataclass(frozen=True, eq=False)
+class Overview(Timeline):
+    """What a picture of a gate shows: ranges of a few thousand bins, whatever the length."""
+
+    channels: int
+    after: Range
+    removed: Range
+    """Samples before minus samples after the gate."""
+    level_db: Range
+    """Level of each frame in dBFS, as the detector compares it with a threshold."""
+    score: Range | None
+    """Score of the automatic detector; None if a threshold opens the gate."""
+    gain_db: Range
+    """Gain of the gate in each frame, in dB; minus infinity for silence."""
+    level_split: LevelSplit
+    opens_above: float | None
+    """Detector value above which the gate opens: dBFS, or a score; None if it is always open."""
+    closes_below: float | None
+    """Detector value at or below which the gate closes."""
+    spectrogram: Spectrogram | None = None
+    """Spectrogram of the samples before the gate, if it was recorded."""
+    spectrogram_after: Spectrogram | None = None
+    excerpt: "Excerpt | None" = None
+
+
+@dataclass(frozen=True, eq=False)
 class Excerpt:
     """Samples of a stretch before and after the gate, shaped (samples, channels)."""
 
@@ -110,6 +118,26 @@ class Excerpt:
     before: Samples
     after: Samples
     removed: Samples
+
+
+class TimelineRecorder:
+    """Record a timeline from the samples before the gate."""
+
+    def __init__(self, sample_rate: int, offset_s: float = 0.0) -> None:
+        self._sample_rate, self._offset_s = sample_rate, offset_s
+        self._samples, self._dtype = RangeTrack(), np.dtype(float)
+
+    def add_samples(self, block: Samples) -> None:
+        """Add samples shaped (samples, channels)."""
+        self._samples.process(block)
+        self._dtype = block.dtype
+
+    def finish(self, report: GateReport) -> Timeline:
+        """Return the timeline of a gate that has processed the recording."""
+        before = _scale(self._samples.range, 1 / full_scale(self._dtype))
+        return Timeline(
+            report=report, sample_rate=self._sample_rate, before=before, offset_s=self._offset_s
+        )
 
 
 class OverviewRecorder:
@@ -123,6 +151,8 @@ class OverviewRecorder:
         In Hz.
     length
         Expected number of samples, 0 if unknown.
+    offset_s
+        Time of the first sample in seconds from the start of the file.
     with_spectrogram
         Whether to compute the spectrogram before the gate; with a spectral gate also after it.
     excerpt
@@ -135,10 +165,11 @@ class OverviewRecorder:
         sample_rate: int,
         length: int = 0,
         *,
+        offset_s: float = 0.0,
         with_spectrogram: bool = False,
         excerpt: tuple[int, int] | None = None,
     ) -> None:
-        self._decision, self._sample_rate = decision, sample_rate
+        self._decision, self._sample_rate, self._offset_s = decision, sample_rate, offset_s
         self._uses_scores = isinstance(decision.rule, tuple)
         self._levels, self._scores, self._gains = LevelTrack(), RangeTrack(), RangeTrack()
         self._tracks = [RangeTrack() for _ in range(3)]
@@ -209,6 +240,7 @@ class OverviewRecorder:
             spectrogram=spectrograms[0],
             spectrogram_after=spectrograms[1],
             excerpt=excerpt,
+            offset_s=self._offset_s,
         )
 
     def _compute_thresholds(self, report: GateReport) -> tuple[float | None, float | None]:

@@ -19,6 +19,7 @@ from noisegate_cli.plots.style import (
     set_title,
 )
 from noisegate_cli.plots.tracks import Range, Spectrogram
+from noisegate_cli.text import format_duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +30,12 @@ SPECTROGRAM_RANGE_DB = 80.0
 
 LOWEST_SHARE = 0.003
 """Share of the frames that may lie below an axis of levels, such as those of a fade-in."""
+
+MAX_GAIN_BIN_S = 0.25
+"""If a bin is longer, the gain is both high and low in nearly all of them, and tells nothing."""
+
+OPENNESS_COLUMNS = 360
+"""Columns in which the share of the time is shown in which the gate is open."""
 
 MIN_AMPLITUDE = 1e-4
 """Smallest limit of an axis of amplitudes, so that digital silence is a line."""
@@ -175,8 +182,9 @@ def draw_histogram(axes: "Axes", overview: Overview) -> None:
             f"◂ {name} {format_number(level, 0)}", (1, level), ha="right", va="center",
             xycoords=("axes fraction", "data"), fontsize="small", color=TEXT,
         )  # fmt: skip
-    # The label lies beside the gap between two panels, which need not grow for it.
-    axes.set_xlabel("% of the time per dB", fontsize="small").set_in_layout(False)
+    axes.set_xlabel("% of the time per dB", fontsize="small")
+    # The labels lie beside the gap between two panels, which need not grow for them.
+    axes.xaxis.set_in_layout(False)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, handlelength=1.0)
     axes.tick_params(labelleft=False)
 
@@ -226,7 +234,10 @@ def draw_scores(axes: "Axes", overview: Overview) -> None:
 
 
 def draw_gains(axes: "Axes", overview: Overview) -> None:
-    """Draw the gain of the gate in dB."""
+    """Draw the gain of the gate in dB; of a long recording, how much of the time it is open."""
+    if overview.gain_db.bin_length * overview.frame_s > MAX_GAIN_BIN_S:
+        _draw_openness(axes, overview)
+        return
     range_db = overview.report.range_db
     floor = max(range_db, -60.0) if range_db < 0 else -12.0
     gain = overview.gain_db
@@ -242,6 +253,19 @@ def draw_gains(axes: "Axes", overview: Overview) -> None:
     )
     axes.set_ylabel("dB")
     set_title(axes, "gain" + (", without the spectral gate" if overview.spectrogram_after else ""))
+
+
+def _draw_openness(axes: "Axes", overview: Overview) -> None:
+    """Draw the share of the time in which the gate is open, in columns of equal duration."""
+    share = 100 * overview.open_share(OPENNESS_COLUMNS)
+    edges = np.linspace(0.0, overview.duration, OPENNESS_COLUMNS + 1)
+    axes.stairs(share, edges, fill=True, color=LIGHT_VERMILION)
+    axes.stairs(share, edges, color=VERMILION, linewidth=0.8)
+    axes.set_ylim(0, 108)
+    axes.set_yticks([0, 50, 100])
+    axes.set_ylabel("%")
+    column = format_duration(overview.duration / OPENNESS_COLUMNS)
+    set_title(axes, f"gate open, % of each {column}")
 
 
 def draw_spectrogram(

@@ -143,13 +143,17 @@ def format_clock(seconds: float, step: float) -> str:
     return f"{hours}:{m:02}:{s:02}" if hours else f"{m}:{s:02}"
 
 
-def set_time_axis(axes: "Axes", duration: float, max_ticks: int = MAX_TIME_TICKS) -> None:
-    """Let the x axis show the time from 0 to `duration` seconds."""
+def set_time_axis(
+    axes: "Axes", duration: float, offset_s: float = 0.0, max_ticks: int = MAX_TIME_TICKS
+) -> None:
+    """Let the x axis, which goes from 0 to `duration` seconds, show times later by `offset_s`."""
     from matplotlib.ticker import FuncFormatter, MultipleLocator
 
     step = next((s for s in TIME_STEPS_S if duration / s <= max_ticks), TIME_STEPS_S[-1])
     axes.set_xlim(0, max(duration, 1e-3))
-    axes.xaxis.set_major_locator(MultipleLocator(step))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_clock(value, step)))
+    axes.xaxis.set_major_locator(MultipleLocator(step, -offset_s % step))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: format_clock(value + offset_s, step))
+    )
     axes.grid(axis="x")
     axes.set_axisbelow(True)

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noisegate_cli.api.result_data import is_range_softened
+from noisegate_cli.gating.detection.verdict import Verdict
 from noisegate_cli.gating.parsing import AUTO, MUTE
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.timing import MAX_TIME_MS
 from noisegate_cli.terminal.options import GATE_OPTIONS, TypedSettings
+from noisegate_cli.terminal.reasons import format_contrast
 from noisegate_cli.terminal.shared_options import list_reading_options
 from noisegate_cli.text import format_time, quote_for_shell
 
@@ -48,17 +50,17 @@ def collect_advice(report: "AnalysisReport") -> list[str]:
     notes = []
     notes += _compare_thresholds(report)
     if is_range_softened(levels.range_db, report.settings):
+        contrast = format_contrast(suggestion.noise_floor_db, suggestion.active_db)
         notes.append(
-            f"Signal and noise are only {suggestion.contrast_db:.0f} dB apart: the automatic gate "
+            f"Signal and noise are only {contrast} apart: the automatic gate "
             f"attenuates the pauses by {-levels.range_db:g} dB. --range mute silences them."
         )
     if levels.drift_db > MAX_DRIFT_DB:
         notes.append(
-            f"The noise level varies by {levels.drift_db:.0f} dB. Without -t the gate "
-            "follows it; a "
-            "fixed threshold cannot."
+            f"The noise level varies by {levels.drift_db:.0f} dB. Without -t the gate follows it; "
+            "a fixed threshold cannot."
         )
-    if levels.peak_db >= 0:
+    if levels.peak_db >= 0 and suggestion.verdict is not Verdict.TOO_LOUD:
         notes.append("Peaks reach full scale: the recording may be clipped.")
     if suggestion.threshold is not None and levels.closed_share < MIN_CLOSED_SHARE:
         notes.append("There are hardly any pauses to silence.")

@@ -93,14 +93,14 @@ def find_recordings(
 
     `warn` receives a line about outputs of ngate that are left out.
     """
-    from noisegate_cli.batch.discovery import GlobPatterns, OwnOutputs, walk_tree
+    from noisegate_cli.batch.discovery import GlobPatterns, SkippedFiles, walk_tree
     from noisegate_cli.terminal.batch_summary import format_own_outputs
 
     for path in paths:
         folder = Path(path)
         if str(path) != "-" and folder.is_dir():
             # Nothing has the name of this output, so nothing is left out.
-            own = OwnOutputs()
+            own = SkippedFiles()
             found = sorted(walk_tree(folder, folder, GlobPatterns(), own))
             for line in format_own_outputs(own.files, own.folders):
                 warn(line)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noisegate_cli.errors import AudioError, SettingsError
+from noisegate_cli.errors import AudioError, OutputError, SettingsError
 from noisegate_cli.terminal.console import (
     StandardOutputConflictError,
     console,
+    is_ascii_only,
     print_data,
     print_error,
     print_message,
@@ -33,7 +34,7 @@ from noisegate_cli.terminal.shared_options import (
     parse_raw_format,
     show_recording_progress,
 )
-from noisegate_cli.terminal.stretch_options import LabelsOption
+from noisegate_cli.terminal.stretch_options import AnalysisLabelsOption
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 class AnalysisGroup(OptionGroup):
     """Options of what is read and what is shown."""
 
-    labels: LabelsOption = None
+    labels: AnalysisLabelsOption = None
     track: TrackOption = None
     raw: RawOption = None
     plot: PlotOption = None
@@ -66,14 +67,9 @@ class AnalysisGroup(OptionGroup):
             "--plot": self.plot,
             "--labels": self.labels,
         }.items():
-            if value and not is_single:
-                hint = (
-                    "ngate batch DIR --labels EXT writes labels of all recordings below DIR"
-                    if flag == "--labels"
-                    else "analyze them one by one"
-                )
-                raise SettingsError(f"{flag} requires a single recording: {hint}")
-            if value and self.csv:
+            if value and not is_single and flag != "--labels":
+                raise SettingsError(f"{flag} requires a single recording: analyze them one by one")
+            if value and is_single and self.csv:
                 raise SettingsError(f"use either {flag} or --csv, not both")
             if value and self.page and flag != "--page":
                 raise SettingsError(f"use either {flag} or --page, not both")
@@ -148,15 +144,15 @@ def _analyze_one(path: Path | str, typed: TypedSettings, options: AnalysisGroup)
                 force=options.force,
                 progress=progress,
             )
-            overview = None
+            timeline = None
         else:
-            report, overview = analyze_recording(
+            report, timeline = analyze_recording(
                 path,
                 settings,
                 progress,
                 raw_format,
                 track=options.track,
-                with_overview=not options.json,
+                with_timeline=not options.json,
                 labels=options.labels,
                 plot=plot,
                 force=options.force,
@@ -165,9 +161,9 @@ def _analyze_one(path: Path | str, typed: TypedSettings, options: AnalysisGroup)
         print_data(to_json(build_analysis_data(report, given)))
     else:
         target = console()
-        ascii_only = not target.encoding.startswith("utf")
+        ascii_only = is_ascii_only(target.encoding)
         with wrap_stdout_errors():
-            table = build_analysis_table(report, ascii_only, overview, target.width)
+            table = build_analysis_table(report, ascii_only, timeline, target.width)
             print_renderable(target, table)
         if line := suggest_gate_command(report, given):
             print_data(f"  command      {line}")
@@ -194,13 +190,22 @@ def _analyze_several(
     settings, raw_format = typed.settings, parse_raw_format(options.raw)
     given = GivenOptions.from_command(typed, options.raw, options.track)
     format_line, header = _choose_line_format(options.json, options.csv, given)
+    extension = _parse_label_extension(options.labels)
     failed = found = 0
     for path in find_recordings(paths, (lambda _: None) if options.quiet else print_message):
         found += 1
         try:
             with show_recording_progress(path, raw_format, options.quiet) as progress:
-                report = analyze_file(path, settings, progress, raw=raw_format, track=options.track)
-        except AudioError as error:
+                report = analyze_file(
+                    path,
+                    settings,
+                    progress,
+                    raw=raw_format,
+                    track=options.track,
+                    labels=Path(path).with_suffix(f".{extension}") if extension else None,
+                    force=options.force,
+                )
+        except (AudioError, OutputError) as error:
             if options.json:
                 print_data(to_json(build_failure_data("analyze", path, error)))
             print_error(error)
@@ -214,6 +219,15 @@ def _analyze_several(
         print_message(f"no recordings in {quote_path(paths[0])}")
     if failed:
         raise typer.Exit(EXIT_FAILURE)
+
+
+def _parse_label_extension(labels: str | None) -> str | None:
+    """Return the extension of the label files beside several recordings; None without labels."""
+    if labels is None:
+        return None
+    from noisegate_cli.files.labels.registry import check_label_extension
+
+    return check_label_extension(labels)
 
 
 def _choose_line_format(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noisegate_cli.errors import OutputError, SettingsError
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.terminal.completion import (
     complete_files,
     complete_formats,
@@ -24,7 +24,6 @@ from noisegate_cli.terminal.interrupts import EXIT_FAILURE, InterruptedWithMessa
 from noisegate_cli.terminal.key_option import BatchKeyOption, parse_key_option
 from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options import (
-    DETECTOR_PANEL,
     OUTPUT_PANEL,
     TypedSettings,
     add_gate_options,
@@ -43,6 +42,8 @@ from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.batch.interface import BatchConfig
+
+RELATED_PANEL = "Related recordings"
 
 DISCOVERY_PANEL: dict[str, Any] = {"rich_help_panel": "Selection"}
 
@@ -98,7 +99,7 @@ class OutputGroup(OptionGroup):
         str | None,
         typer.Option(
             metavar="EXT",
-            help="Write the open stretches beside each output too: txt, csv, json, TextGrid, "
+            help="Also write the open stretches next to each output: txt, csv, json, TextGrid, "
             "rttm, srt, edl or rpp.",
             autocompletion=complete_label_formats,
         ),
@@ -197,13 +198,18 @@ class ExecutionGroup(OptionGroup):
     max_errors: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Stop after N recordings have failed.", **EXECUTION_PANEL
+            min=1,
+            metavar="N",
+            help="Stop after N recordings have failed; those in progress are finished.",
+            **EXECUTION_PANEL,
         ),
     ] = None
     fail_fast: Annotated[
         bool,
         typer.Option(
-            "--fail-fast", help="Stop after the first recording that fails.", **EXECUTION_PANEL
+            "--fail-fast",
+            help="Stop after the first recording that fails; same as --max-errors 1.",
+            **EXECUTION_PANEL,
         ),
     ] = False
     checksum: Annotated[
@@ -256,7 +262,7 @@ def batch(
             "--shared-threshold/--folder-threshold",
             help="Find one threshold for all recordings, or one for each folder.",
             show_default="one for each recording",
-            rich_help_panel=DETECTOR_PANEL,
+            rich_help_panel=RELATED_PANEL,
         ),
     ] = None,
     tracks: Annotated[
@@ -265,6 +271,7 @@ def batch(
             "--tracks",
             help="The recordings of a folder are the tracks of one session: close where only the "
             "other tracks have sound.",
+            rich_help_panel=RELATED_PANEL,
         ),
     ] = False,
     key: BatchKeyOption = None,
@@ -361,7 +368,8 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
         discard_stdout()
         if report.to_do:
             message = "the program that reads standard output has exited"
-            raise OutputError(f"{message}: {format_batch_remainder(report)}") from None
+            print_error(f"{message}: {format_batch_remainder(report)}")
+        raise
     finally:
         progress.close()
         if report.is_planned and not quiet:

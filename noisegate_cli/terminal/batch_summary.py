@@ -82,11 +82,12 @@ def build_batch_table(report: "BatchReport", width: int = 80) -> "Group":
         _add_planned_work(table, report)
     else:
         speed = report.audio_seconds / max(report.seconds, 1e-9)
-        table.add_row(
-            "gated",
-            f"{report.done} of {report.total} recordings, {format_duration(report.audio_seconds)} "
-            f"in {format_duration(report.seconds)} ({speed:.0f} × real time)",
+        figures = (
+            f", {format_duration(report.audio_seconds)} in {format_duration(report.seconds)} "
+            f"({speed:.0f} × real time)"
         )
+        count = f"{report.done} of {report.total} recordings"
+        table.add_row("gated", count + (figures if report.done else ""))
     if report.thresholds:
         table.add_row("threshold", _format_shared_thresholds(report.thresholds))
     if report.done:
@@ -164,7 +165,7 @@ def _build_review_table(review_candidates: "Sequence[ReviewCandidate]") -> "Tabl
             Text(quote_path(candidate.name)),
             candidate.reason,
             f"{100 * candidate.closed_share:.0f} %",
-            "" if candidate.contrast_db is None else f"{candidate.contrast_db:.0f} dB",
+            "" if candidate.contrast_db is None else f"{candidate.contrast_db:.1f} dB",
             "" if candidate.peak_db is None else f"{candidate.peak_db:.1f} dBFS",
             _format_cutoff_times(candidate),
         )

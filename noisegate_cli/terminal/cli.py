@@ -17,6 +17,7 @@ from noisegate_cli.terminal.console import (
     print_error,
 )
 from noisegate_cli.terminal.interrupts import (
+    EXIT_BROKEN_PIPE,
     EXIT_FAILURE,
     EXIT_INTERRUPTED,
     EXIT_SUCCESS,
@@ -108,11 +109,11 @@ def run(arguments: Sequence[str]) -> int:
         raise_if_interrupted()
         return int(status)
     except BrokenPipeError:
-        return EXIT_SUCCESS
+        return EXIT_BROKEN_PIPE
     except SystemExit as exit_:
-        # Typer raises it if the reader of stdout has closed the pipe, which is no error, and with
-        # the answer to a shell that asks whether there are values to complete.
-        return int(exit_.code or 0) if is_completion_request() else EXIT_SUCCESS
+        # Typer raises it if the reader of stdout has closed the pipe, and with the answer to a
+        # shell that asks whether there are values to complete.
+        return int(exit_.code or 0) if is_completion_request() else EXIT_BROKEN_PIPE
     except (KeyboardInterrupt, typer.Abort, InterruptedWithMessage) as interrupt:
         return _print_interrupt(*map(str, interrupt.args))
     except Exception as error:

@@ -74,7 +74,7 @@ def build_command(name: str) -> TyperCommand:
     app = typer.Typer(add_completion=False)
     app.command(
         cls=SingleValueCommand,
-        epilog=f"Presets:\n\n{format_preset_table()}",
+        epilog=f"Presets:\n\n{format_preset_table()}\n\n{describe_environment(name)}",
         context_settings={
             "auto_envvar_prefix": f"{ENV_PREFIX}_{name.upper()}",
             "help_option_names": ["-h", "--help"],
@@ -83,6 +83,14 @@ def build_command(name: str) -> TyperCommand:
     command = get_command(app)
     assert isinstance(command, TyperCommand)
     return command
+
+
+def describe_environment(name: str) -> str:
+    """Return the sentence of the help about the environment variables of a command."""
+    return (
+        f"Environment variables set options: {ENV_PREFIX}_{name.upper()}_MIN_OPEN=50 is "
+        "--min-open 50."
+    )
 
 
 def add_save_option(command: Command) -> Command:

@@ -45,7 +45,7 @@ class InputGroup(OptionGroup):
         list[str] | None,
         typer.Option(
             metavar="FILE",
-            help="Another track of the session: close where only it has sound. Can be repeated.",
+            help="Another track of the session: close where only it has sound. Repeatable.",
         ),
     ] = None
     key: KeyOption = None

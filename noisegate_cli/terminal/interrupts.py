@@ -23,6 +23,9 @@ SIGNALS = [
     if hasattr(signal, name)
 ]
 
+EXIT_BROKEN_PIPE = 141
+"""128 + SIGPIPE, as other programs end if the program that reads standard output has exited."""
+
 MESSAGE = "interrupted"
 
 MAX_CALL_S = 1.0

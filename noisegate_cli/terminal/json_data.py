@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.batch.records import RecordingResult
+    from noisegate_cli.gating.forced import ForcedStretches
     from noisegate_cli.gating.frames.histogram import LevelHistogram
     from noisegate_cli.gating.noise_profile import NoiseProfile
     from noisegate_cli.terminal.advice import GivenOptions
@@ -108,7 +109,7 @@ def build_gate_data(result: "GateResult") -> dict[str, Any]:
         | {
             "segments": encode_segments(result, result.offset_s),
             "key": _build_key_data(result.key),
-            "forced": result.forced.advance(-result.offset_s, True) if result.forced else None,
+            "forced": _encode_forced(result),
             "noises": _build_noises_data(result.noises),
             "delay_ms": result.delay_ms,
             "settings": encode_settings_values(result.settings),
@@ -166,6 +167,13 @@ def _complete_summary(summary: dict[str, Any]) -> dict[str, Any]:
         "reason": format_recorded_reason(summary),
         "warnings": list(map(to_flags, summary["warnings"])),
     }
+
+
+def _encode_forced(result: "GateResult") -> "ForcedStretches | None":
+    """Return the forced stretches, whose times count from the start of the file again."""
+    if not result.forced:
+        return None
+    return result.forced.advance(-result.source.offset_s, with_segments=True)
 
 
 def _build_key_data(key: "KeyTrack | None") -> dict[str, Any] | None:

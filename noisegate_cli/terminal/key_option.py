@@ -49,7 +49,7 @@ def parse_key_option(
         raise SettingsError(f"--key {text!r} names no file: give HZ-HZ, FILE or FILE:HZ-HZ")
     from noisegate_cli.files.output_naming import parse_path
 
-    is_number = re.fullmatch(r"[\d.]+ *(k?hz|k)?", file, re.IGNORECASE)
+    is_number = re.fullmatch(r"\d+(\.\d*)? *(k?hz|k)?", file, re.IGNORECASE)
     if is_number and not Path(file).exists():
         raise SettingsError(
             f"--key {text!r} is a single frequency: give a band such as 2000-8000, or a file"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from noisegate_cli.terminal.console import console, escape_for_terminal, print_message
 from noisegate_cli.terminal.interrupts import set_terminal_reset
-from noisegate_cli.text import quote_path
+from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -33,7 +33,7 @@ TERMINAL_RESET = b"\r\x1b[2K\x1b[?25h"
 class ProgressBar(Protocol):
     """Something that shows progress: a bar, or lines."""
 
-    def update(self, done: float, elapsed_s: float, notes: Sequence[str]) -> None:
+    def update(self, done: float, notes: Sequence[str]) -> None:
         """Show the finished work and the notes, most important first."""
 
     def close(self) -> None:
@@ -82,7 +82,11 @@ class ProgressDisplay:
                 create = self._create_bar if self._is_terminal else ProgressLog
                 self._bar = create(self._name, self._total)
             elapsed_s = now - self._start_time
-            self._bar.update(done, elapsed_s, describe(elapsed_s))
+            notes = [*describe(elapsed_s)]
+            if 0 < done < self._total:
+                remaining_s = elapsed_s * (self._total - done) / done
+                notes[:1] = [", ".join([f"{format_duration(remaining_s, 0)} left", *notes[:1]])]
+            self._bar.update(done, notes)
         except Exception:
             self.close()
             self._next_time = math.inf
@@ -101,19 +105,10 @@ class ProgressLog:
     def __init__(self, name: str, total: float) -> None:
         self._name, self._total = name, total
 
-    def update(self, done: float, elapsed_s: float, notes: Sequence[str]) -> None:
+    def update(self, done: float, notes: Sequence[str]) -> None:
         """Print the progress and the first note."""
-        from tqdm import tqdm
-
-        line = tqdm.format_meter(
-            done,
-            self._total,
-            elapsed_s,
-            prefix=f"ngate: {self._name}",
-            postfix=notes[0] if notes else "",
-            bar_format="{desc}: {percentage:3.0f} % in {elapsed}, {remaining} to go{postfix}",
-        )
-        print_message(line)
+        share = done / self._total if self._total else 0.0
+        print_message(f"ngate: {', '.join([f'{self._name} {100 * share:.0f} %', *notes[:1]])}")
 
     def close(self) -> None:
         """Do nothing: lines stay in the log."""
@@ -123,7 +118,7 @@ class RecordingBar:
     """Progress bar of a recording on a terminal, with the remaining time."""
 
     def __init__(self, name: str, total: float) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn
 
         target = console(stderr=True)
         if len(name) > MAX_NAME_CHARS:
@@ -134,7 +129,6 @@ class RecordingBar:
             BarColumn(),
             TextColumn("{task.percentage:3.0f} %"),
             TextColumn("{task.fields[note]}", markup=False),
-            TimeRemainingColumn(),
             console=target,
             transient=True,
             auto_refresh=False,
@@ -143,7 +137,7 @@ class RecordingBar:
         set_terminal_reset(TERMINAL_RESET if target.is_terminal else b"")
         self._progress.start()
 
-    def update(self, done: float, elapsed_s: float, notes: Sequence[str]) -> None:  # noqa: ARG002
+    def update(self, done: float, notes: Sequence[str]) -> None:
         """Show the finished work and the notes."""
         note = ", ".join(notes)
         self._progress.update(self._task, completed=done, note=note, refresh=True)
@@ -159,13 +153,12 @@ class BatchPanel:
 
     def __init__(self, name: str, total: float) -> None:
         from rich.live import Live
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn
 
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.percentage:3.0f} %"),
-            TimeRemainingColumn(),
         )
         self._task = self._progress.add_task(name, total=total or None)
         target = console(stderr=True)
@@ -173,7 +166,7 @@ class BatchPanel:
         self._live = Live(self._render([]), console=target, transient=True, auto_refresh=False)
         self._live.start()
 
-    def update(self, done: float, elapsed_s: float, notes: Sequence[str]) -> None:  # noqa: ARG002
+    def update(self, done: float, notes: Sequence[str]) -> None:
         """Show the finished work and the notes, one per line."""
         self._progress.update(self._task, completed=done)
         self._live.update(self._render(notes), refresh=True)

@@ -10,24 +10,24 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
 
 LEVELS = (
-    "Noise around {noise_floor_db:.0f} dBFS, signal around {active_db:.0f} dBFS "
-    "({apart_db:.0f} dB apart)"
+    "Noise around {noise_floor_db:.1f} dBFS, signal around {active_db:.1f} dBFS ({contrast} apart)"
 )
 
 REASONS = {
     Verdict.SEPARATED: LEVELS + ".",
     Verdict.RAISED: LEVELS + "; the threshold is raised so that the gate closes again.",
-    Verdict.ABOVE_FLOOR: "The threshold is {distance_db:g} dB above the noise floor of "
-    "{noise_floor_db:.0f} dBFS.",
-    Verdict.NOISE_ONLY: "No signal above the noise of {noise_floor_db:.0f} dBFS: the gate stays "
+    Verdict.ABOVE_FLOOR: "The noise floor is {noise_floor_db:.1f} dBFS.",
+    Verdict.NOISE_ONLY: "No signal above the noise of {noise_floor_db:.1f} dBFS: the gate stays "
     "closed. If the recording is not just noise, set a threshold with -t.",
     Verdict.SILENT: "The recording is digital silence: there is nothing to gate.",
-    Verdict.TOO_SHORT: "The recording is too short to distinguish noise from signal.",
+    Verdict.TOO_SHORT: "The recording is too short to distinguish noise from signal: "
+    "the gate stays open.",
     Verdict.TOO_LOUD: "Levels of {distance_db:.0f} dBFS are far above full scale (1.0): "
-    "scale the samples first.",
-    Verdict.NARROW: "Nearly all levels are within {distance_db:.0f} dB: a gate would only pump.",
+    "the gate stays open. Scale the samples first.",
+    Verdict.NARROW: "Nearly all levels are within {distance_db:.0f} dB: a gate would only "
+    "pump, so it stays open.",
     Verdict.INDISTINCT: "Noise and signal sound too similar to distinguish: the gate stays open.",
-    Verdict.LOW_CONTRAST: "The signal is only {distance_db:.0f} dB above the noise: a gate would "
+    Verdict.LOW_CONTRAST: "The signal is only {contrast} above the noise: a gate would "
     "pump, so it stays open. To attenuate the quiet parts anyway, try -t LEVEL --range -8dB.",
     Verdict.STEADY_TONE: "The recording is a steady tone, not noise: the gate stays open. "
     "If it is noise, set a threshold with -t.",
@@ -73,12 +73,18 @@ def _format_verdict(verdict: Verdict, numbers: Mapping[str, float]) -> str:
     sentence = REASONS[verdict]
     if verdict in (Verdict.SEPARATED, Verdict.RAISED) and numbers["distance_db"] < MAX_PUMPING_DB:
         sentence += PUMPING_HINT
-    return sentence.format(**numbers, apart_db=_subtract_rounded(numbers))
+    contrast = format_contrast(numbers["noise_floor_db"], numbers["active_db"])
+    return sentence.format(**numbers, contrast=contrast)
 
 
-def _subtract_rounded(numbers: Mapping[str, float]) -> float:
-    """Return the distance of signal and noise as a reader of the rounded levels computes it."""
-    active_db, noise_db = numbers["active_db"], numbers["noise_floor_db"]
+def format_contrast(noise_db: float, active_db: float) -> str:
+    """Return the distance of two levels, as a reader of the rounded levels computes it.
+
+    Examples
+    --------
+    >>> format_contrast(-43.54, -23.46)
+    '20.0 dB'
+    """
     if not math.isfinite(active_db - noise_db):
-        return numbers["distance_db"]
-    return round(active_db) - round(noise_db)
+        return "0.0 dB"
+    return f"{round(active_db, 1) - round(noise_db, 1):.1f} dB"

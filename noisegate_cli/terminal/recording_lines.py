@@ -38,7 +38,7 @@ def format_stretches(result: "GateResult") -> list[str]:
     """Return the lines of the summary about stretches."""
     lines = []
     # The times count from the start of the file again.
-    forced = result.forced.advance(-result.offset_s, with_segments=True)
+    forced = result.forced.advance(-result.source.offset_s, with_segments=True)
     if forced.keep:
         lines.append(f"kept       {_format_spans(forced.keep)}")
     if forced.cut:
@@ -93,7 +93,7 @@ def format_alignment(alignment: "Alignment") -> str:
 
 
 def _level(level_db: float | None) -> str:
-    return "" if level_db is None else f", bleed {level_db:.0f} dB".replace("-", "−")
+    return "" if level_db is None else f", bleed {level_db:.0f} dB"
 
 
 def _format_spans(spans: "Spans") -> str:

@@ -69,7 +69,8 @@ class RateGroup(OptionGroup):
         float | None,
         typer.Option(
             metavar="Q",
-            help="Quality of a lossy output instead: Vorbis 0 to 10 (best), MP3 9 to 0 (best).",
+            help="Quality of a lossy output, instead of --bitrate: Vorbis 0 to 10 (best), "
+            "MP3 9 to 0 (best).",
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = None

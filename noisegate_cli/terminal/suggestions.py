@@ -34,14 +34,16 @@ def describe_usage_error(error: Exception, message: str) -> str:
         if Path(match[1]).exists():
             run = "batch" if Path(match[1]).is_dir() else "gate"
             return f"{message}: did you mean `{quote_for_shell(['ngate', run, match[1]])}`?"
-    elif described := _describe_number_error(message):
+    elif match := re.match(r"Missing (?:argument|option) '(.*?)…?'", message):
+        message = f"{match[1]} is missing"
+    elif described := _describe_invalid_value(message):
         return described
     return message + (suggestion or f": see {getattr(context, 'command_path', 'ngate')} --help")
 
 
-def _describe_number_error(message: str) -> str:
-    """Return the message for a value that is not a number, or out of its range; else empty."""
-    match = re.match(r"Invalid value for '(?:-\w' / ')?(--[\w-]+)'.*?: (.*)", message)
+def _describe_invalid_value(message: str) -> str:
+    """Return the message for a value of the wrong type or out of its range; empty for others."""
+    match = re.match(r"Invalid value for '(--[\w-]+|\w+)…?'.*?: (.*)", message)
     if match is None:
         return ""
     flag, detail = match.groups()
@@ -50,7 +52,9 @@ def _describe_number_error(message: str) -> str:
         return f"{flag} {wrong['value']} is not a {kind}"
     if wrong := re.match(r"(?P<value>\S+) is not in the range x>=(?P<least>\S+)", detail):
         return f"{flag} {wrong['value']} must be {wrong['least']} or more"
-    return ""
+    if wrong := re.match(r"(?P<value>'.*') is not a valid boolean", detail):
+        return f"{flag} {wrong['value']} must be 1 or 0"
+    return f"{flag}: {detail}"
 
 
 def _suggest(wrong: str, flags: dict[str, str]) -> str:

@@ -7,7 +7,7 @@ from noisegate_cli.gating.parsing import MUTE
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.advice import format_noise_value, suggest_cutoff_remedies
 from noisegate_cli.terminal.flags import to_flags
-from noisegate_cli.terminal.reasons import format_reason
+from noisegate_cli.terminal.reasons import format_contrast, format_reason
 from noisegate_cli.terminal.recording_lines import (
     format_bleed,
     format_key,
@@ -53,7 +53,8 @@ def format_gate_summary(result: "GateResult", preset: str = "voice") -> list[str
     if result.settings.expands:
         lines.append(f"expander   {_format_expander(result)}")
     if result.suggestion and is_range_softened(result.range_db, result.settings):
-        contrast = f"{result.suggestion.contrast_db:.0f} dB"
+        suggestion = result.suggestion
+        contrast = format_contrast(suggestion.noise_floor_db, suggestion.active_db)
         lines.append(
             f"range      {format_db(result.range_db)}, as signal and noise are only {contrast} "
             "apart; --range mute silences the pauses"
@@ -130,7 +131,7 @@ def _describe_subtype_change(source: "AudioInfo", output: "AudioInfo") -> str:
     if source.subtype == output.subtype:
         return ""
     if source.is_lossy and not output.is_lossy:
-        return f"the input is {source.subtype}: the output contains the decoded samples"
+        return f"the input is {name_sample_type(source)}: the output contains the decoded samples"
     mantissa = {"FLOAT": 24, "DOUBLE": 53}
     capacity = mantissa.get(output.subtype, output.bit_depth)
     is_exact = mantissa.get(source.subtype, source.bit_depth) <= capacity
@@ -213,8 +214,13 @@ def _format_cutoffs(result: "GateResult") -> list[str]:
 
 
 def format_sample_type(info: "AudioInfo") -> str:
-    """Return the container format and the subtype of a recording as text."""
-    return f"{info.format} {info.subtype}"
+    """Return the container format and the sample type of a recording as text."""
+    return " ".join(dict.fromkeys((info.format, name_sample_type(info))))
+
+
+def name_sample_type(info: "AudioInfo") -> str:
+    """Return the usual name of a sample type: "MP3", not the name that libsndfile has for it."""
+    return "MP3" if info.subtype == "MPEG_LAYER_III" else info.subtype
 
 
 def pluralize(number: int, thing: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from noisegate_cli.terminal.advice import collect_advice
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.histogram import build_histogram
-from noisegate_cli.terminal.reasons import format_reason
+from noisegate_cli.terminal.reasons import format_contrast, format_reason
 from noisegate_cli.terminal.recording_lines import format_track
 from noisegate_cli.terminal.summary import format_sample_type, pluralize
 from noisegate_cli.text import (
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.gating.noise_profile import NoiseProfile
     from noisegate_cli.gating.simulation import Trial
-    from noisegate_cli.plots.overview import Overview
+    from noisegate_cli.plots.overview import Timeline
 
 OCTAVE_BAR_WIDTH_CHARS, OCTAVE_BAR_RANGE_DB = 40, 60.0
 """Width of the bar of the loudest octave, and the distance below it where the width is 0."""
@@ -49,10 +49,10 @@ SWEEP_STEP_DB, MAX_SWEEP_ROWS = 3, 9
 def build_analysis_table(
     report: "AnalysisReport",
     ascii_only: bool = False,
-    overview: "Overview | None" = None,
+    timeline: "Timeline | None" = None,
     width: int = 80,
 ) -> "Group":
-    """Return an analysis as a rich renderable, with a timeline if there is an overview."""
+    """Return an analysis as a rich renderable, with a timeline if it is given."""
     from rich.console import Group
     from rich.padding import Padding
     from rich.text import Text
@@ -64,10 +64,10 @@ def build_analysis_table(
     ]
     if levels.histogram.nonsilent_frames:
         threshold, inner_width = levels.suggestion.threshold, width - 4
-        if overview:
+        if timeline:
             from noisegate_cli.terminal.timeline import build_timeline
 
-            text = build_timeline(overview, inner_width, ascii_only)
+            text = build_timeline(timeline, inner_width, ascii_only)
             parts.append(Padding(text, (1, 2, 0, 2), expand=False))
         text = build_histogram(levels.histogram, threshold, inner_width, ascii_only)
         parts.append(Padding(text, (1, 2), expand=False))
@@ -140,14 +140,14 @@ def _build_levels_table(report: "AnalysisReport") -> "Table":
         f"{format_duration(info.duration)}, {info.sample_rate} Hz, {channels}, "
         f"{format_sample_type(info)}",
     )
-    table.add_row("peak, RMS", f"{format_db(levels.peak_db)}FS, {format_db(levels.rms_db)}FS")
+    if math.isfinite(levels.peak_db):
+        table.add_row("peak, RMS", f"{format_db(levels.peak_db)}FS, {format_db(levels.rms_db)}FS")
     if math.isfinite(suggestion.noise_floor_db):
         table.add_row("noise floor", f"{format_db(suggestion.noise_floor_db)}FS")
         if math.isfinite(suggestion.active_db):
+            contrast = format_contrast(suggestion.noise_floor_db, suggestion.active_db)
             table.add_row(
-                "active level",
-                f"{format_db(suggestion.active_db)}FS, {suggestion.contrast_db:.1f} dB above the "
-                "floor",
+                "active level", f"{format_db(suggestion.active_db)}FS, {contrast} above the floor"
             )
         table.add_row(
             "frames, dBFS",
@@ -180,10 +180,10 @@ def _build_suggestion_table(report: "AnalysisReport") -> "Table":
         + (", with the given threshold" if levels.given_trial else ""),
     )
     if suggestion.threshold is not None:
-        text = Text(format_level(suggestion.threshold), style="bold green")
+        text = Text.assemble((format_level(suggestion.threshold), "bold green"))
         if suggestion.agreement is not None:
             agreement = f"{100 * suggestion.agreement:.0f} % of the time"
-            text.append(f", agrees with the automatic gate for {agreement}", style="none")
+            text.append(f", agrees with the automatic gate for {agreement}")
         table.add_row("threshold", text)
     if suggestion.estimates_db:
         table.add_row("estimates", _format_estimates(suggestion.estimates_db))

@@ -1,5 +1,6 @@
 """A recording along the width of a terminal: its peaks, and where a gate is open."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from noisegate_cli.samples import to_db
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from noisegate_cli.plots.overview import Overview
+    from noisegate_cli.plots.overview import Timeline
 
 PEAK_ROWS = 3
 
@@ -32,7 +33,7 @@ CUT, ASCII_CUT = "▲", "^"
 OPEN_STYLE, CUT_STYLE = "green", "bold red"
 
 
-def build_timeline(overview: "Overview", width: int, ascii_only: bool = False) -> "Text":
+def build_timeline(timeline: "Timeline", width: int, ascii_only: bool = False) -> "Text":
     """Return the timeline of a gate, at most `width` characters wide, without trailing blanks.
 
     The rows are the peak of each column on a scale of dB, the share of its time in which the gate
@@ -42,7 +43,7 @@ def build_timeline(overview: "Overview", width: int, ascii_only: bool = False) -
 
     columns = max(MIN_COLUMNS, width - LABEL_WIDTH_CHARS)
     text = Text()
-    for label, line, style in _build_rows(overview, columns, ascii_only):
+    for label, line, style in _build_rows(timeline, columns, ascii_only):
         shown = line.rstrip()
         text.append(f"{label:<{LABEL_WIDTH_CHARS}}" if shown else label)
         text.append(shown + "\n", style=style)
@@ -51,7 +52,7 @@ def build_timeline(overview: "Overview", width: int, ascii_only: bool = False) -
 
 
 def _build_rows(
-    overview: "Overview", columns: int, ascii_only: bool
+    timeline: "Timeline", columns: int, ascii_only: bool
 ) -> "list[tuple[str, str, Any]]":
     """Return the label, the characters and the style of each row."""
     blocks, states, cut = (
@@ -59,18 +60,18 @@ def _build_rows(
     )
     rows: list[tuple[str, str, Any]] = []
     labels = ["0 dBFS", "peak", f"{PEAK_FLOOR_DB:.0f}"]
-    for label, line in zip(labels, _draw_peaks(overview, columns, blocks), strict=True):
+    for label, line in zip(labels, _draw_peaks(timeline, columns, blocks), strict=True):
         rows.append((label, line, ""))
-    open_share = overview.open_share(columns)
+    open_share = timeline.open_share(columns)
     steps = np.ceil(open_share * (len(states) - 2)).astype(int) + (open_share >= 1)
     rows.append(("gate", "".join(states[i] for i in steps), OPEN_STYLE))
-    cutoffs = overview.report.cutoffs
+    cutoffs = timeline.report.cutoffs
     if cutoffs.count:
         marks = [" "] * columns
         for cutoff in cutoffs.marked:
-            marks[min(columns - 1, int(cutoff.time / overview.duration * columns))] = cut
+            marks[min(columns - 1, int(cutoff.time / timeline.duration * columns))] = cut
         rows.append(("cut-offs", "".join(marks), CUT_STYLE))
-    rows.append(("", _draw_times(overview.duration, columns), ""))
+    rows.append(("", _draw_times(timeline.duration, columns, timeline.offset_s), ""))
     legend = f"open {states[-1]}  partly {states[1:-1]}  closed {states[0]}"
     if cutoffs.count > len(cutoffs.marked):
         legend += f"  the worst {len(cutoffs.marked)} of {cutoffs.count} cut-offs {cut}"
@@ -80,9 +81,9 @@ def _build_rows(
     return rows
 
 
-def _draw_peaks(overview: "Overview", columns: int, blocks: str) -> list[str]:
+def _draw_peaks(timeline: "Timeline", columns: int, blocks: str) -> list[str]:
     """Return the rows of the bars that show the peak of each column, the uppermost first."""
-    samples = overview.before.resample(columns)
+    samples = timeline.before.resample(columns)
     peaks_db = to_db(np.maximum(np.maximum(-samples.low, samples.high), 1e-9))
     levels = len(blocks) - 1
     share = np.clip(1 - peaks_db / PEAK_FLOOR_DB, 0.0, 1.0)
@@ -93,14 +94,17 @@ def _draw_peaks(overview: "Overview", columns: int, blocks: str) -> list[str]:
     ]
 
 
-def _draw_times(duration: float, columns: int) -> str:
-    """Return labels of round times, each at its column."""
+def _draw_times(duration: float, columns: int, offset_s: float) -> str:
+    """Return labels of round times, each at its column; the first column is at `offset_s`."""
+    end = offset_s + duration
     for step in TIME_STEPS_S:
-        count = int(duration / step)
-        if count * 3 > columns:
+        if duration / step * 3 > columns:
             continue
-        labels = [format_clock(i * step, step) for i in range(count + 1)]
-        starts = [round(i * step / duration * columns) for i in range(count + 1)]
+        times = [i * step for i in range(math.ceil(offset_s / step), int(end / step) + 1)]
+        if not times:
+            break
+        labels = [format_clock(time, step) for time in times]
+        starts = [round((time - offset_s) / duration * columns) for time in times]
         line = ""
         for start, label in zip(starts, labels, strict=True):
             if line and start < len(line) + 2:
@@ -109,4 +113,4 @@ def _draw_times(duration: float, columns: int) -> str:
                 line = f"{line:<{start}}{label}"
         else:
             return line
-    return format_clock(0.0, 1.0)
+    return format_clock(offset_s, 0.1 if offset_s else 1.0)

@@ -11,12 +11,14 @@ import soundfile as sf
 from noisegate_cli import (
     AudioError,
     GateSettings,
+    GateStream,
     OutputError,
     SettingsError,
     analyze,
     analyze_file,
     gate,
     gate_file,
+    segments,
 )
 from noisegate_cli.gating.detection.verdict import Verdict
 from tests.conftest import GUITAR, SPEECH, as_type, loud_and_quiet, read, tone
@@ -288,20 +290,39 @@ def test_lists_are_converted_to_arrays():
     assert gate([0.5, -0.5, 0.5], 8000, threshold=0.01).tolist() == [0.5, -0.5, 0.5]
 
 
-def test_recordings_above_full_scale_are_gated_and_far_above_get_a_verdict():
+def test_recordings_above_full_scale_are_gated_and_far_above_get_a_verdict(tmp_path):
     y = loud_and_quiet() * 12
     levels = analyze(y, 16000)
     assert levels.suggestion.threshold is not None
     assert levels.suggestion.threshold <= 1
     assert not gate(y, 16000)[22000:30000].any()
-    assert analyze(y * 4000, 16000).suggestion.verdict is Verdict.TOO_LOUD
+    sf.write(tmp_path / "loud.wav", y * 4000, 16000, subtype="FLOAT")
+    report = analyze_file(tmp_path / "loud.wav")
+    assert report.levels.suggestion.verdict is Verdict.TOO_LOUD
+
+
+@pytest.mark.parametrize("scale", [2**15, 2**31])
+def test_floats_with_the_scale_of_integers_are_refused(scale):
+    y = loud_and_quiet()
+    stream = GateStream(GateSettings(threshold=0.1).live, 16000)
+    for call in (
+        lambda: gate(y * scale, 16000),
+        lambda: analyze(np.column_stack([y, y]) * scale, 16000),
+        lambda: segments((y * scale).astype(np.float32), 16000, threshold=0.1),
+        lambda: gate(y, 16000, spectral=True, y_noise=y * scale),
+        lambda: stream.process(y * scale),
+    ):
+        with pytest.raises(SettingsError, match="far above full scale, 1.0: divide them"):
+            call()
 
 
 @pytest.mark.parametrize("scale", [1e17, 1e18, 1e30, 1e37])
-def test_samples_whose_power_overflows_are_unchanged(scale):
+def test_samples_whose_power_overflows_are_unchanged(scale, tmp_path):
     for rate in (16000, 44100):
         y = (scale * (loud_and_quiet(rate) + tone(3, 1e-3, rate, 60))).astype(np.float32)
-        assert np.array_equal(gate(y, rate), y)
+        sf.write(tmp_path / "loud.wav", y, rate, subtype="FLOAT")
+        gate_file(tmp_path / "loud.wav", tmp_path / "out.wav", force=True)
+        assert np.array_equal(sf.read(tmp_path / "out.wav", dtype="float32")[0], y)
 
 
 def test_arrays_of_invalid_shape_rate_or_type_are_refused():

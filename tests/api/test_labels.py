@@ -10,6 +10,7 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import (
+    AudioError,
     Excerpt,
     LabelsError,
     OutputError,
@@ -37,6 +38,26 @@ def test_labels_that_are_applied_give_the_same_samples(tmp_path, ending):
     assert np.array_equal(read(tmp_path / "first.flac"), read(tmp_path / "again.flac"))
     assert again.segments == first.segments
     assert again.cutoffs == first.cutoffs
+
+
+@pytest.mark.parametrize("changes", [{}, {"spectral": True}, {"channels": "separate"}])
+def test_gaps_within_the_lookahead_are_no_labels_and_make_no_difference(tmp_path, changes):
+    """The field preset looks ahead 80 ms, so that it often opens again before it closes."""
+    source = DATA / "meeting.flac"
+    options = {"preset": "field", "threshold": "-42dB", "min_closed_ms": 20, **changes}
+    labels = tmp_path / "labels.txt"
+    first = gate_file(source, tmp_path / "first.flac", labels=labels, **options)
+    again = gate_file(source, tmp_path / "again.flac", segments=labels, **options)
+    assert np.array_equal(read(tmp_path / "first.flac"), read(tmp_path / "again.flac"))
+    assert again.segments == first.segments
+    runs, hop = first.segments.runs[0], first.segments.timing.hop_length
+    assert (runs[1:, 0] - runs[:-1, 1]).min() * hop / first.segments.sample_rate > 0.08
+
+
+def test_segments_alone_are_written_as_labels(tmp_path):
+    result = gate_file(SPEECH, tmp_path / "out.wav", labels=tmp_path / "a.srt")
+    write_labels(tmp_path / "b.srt", result.segments)
+    assert (tmp_path / "a.srt").read_text() == (tmp_path / "b.srt").read_text()
 
 
 def test_labels_of_separate_channels_are_applied_to_them(tmp_path, write):
@@ -111,6 +132,29 @@ def test_times_of_a_video_count_from_its_start(tmp_path, capsys, extension):
     shown = [(segment["start"], segment["end"]) for segment in data["segments"]]
     np.testing.assert_allclose(shown, written, atol=1e-8)
     np.testing.assert_allclose(data["forced"]["keep"], keep, atol=1e-3)
+
+
+def test_excerpts_noise_and_pictures_of_a_video_count_from_its_start(tmp_path, capsys):
+    film = write_film(tmp_path / "film.mkv", start=0.5, seconds=3.0)
+    whole = gate_file(film, tmp_path / "whole.wav", threshold=0.03)
+    offset = round(whole.offset_s * 48000)
+    excerpt = Excerpt(start=1.5, duration=1.0)
+    part = gate_file(film, tmp_path / "part.wav", threshold=0.03, excerpt=excerpt)
+    start = (72000 - offset) // 512 * 512
+    assert part.excerpt == pytest.approx([(start + offset) / 48000, (start + offset) / 48000 + 1])
+    expected = read(tmp_path / "whole.wav")[start : start + 48000]
+    assert np.array_equal(read(tmp_path / "part.wav"), expected)
+    with pytest.raises(AudioError, match=r"ends at 0:03.50, before the excerpt starts at 0:03.\d"):
+        gate_file(film, tmp_path / "none.wav", threshold=0.03, excerpt=Excerpt(start=3.8))
+    with pytest.raises(AudioError, match=r"ends at 0:03.50, before the end of the noise"):
+        gate_file(film, tmp_path / "none.wav", spectral=True, noise=(3.0, 3.8))
+    labels = [label.get_text() for label in whole.plot().axes[-1].get_xticklabels()]
+    ticks = whole.plot().axes[-1].get_xticks()
+    assert labels[1] == "0.5 s"
+    assert ticks[1] == pytest.approx(0.5 - whole.offset_s, abs=1e-6)
+    assert run(["analyze", str(film)]) == 0
+    (times,) = [line for line in capsys.readouterr().out.splitlines() if line.strip()[:3] == "0.5"]
+    assert times.split()[::2] == ["0.5", "1.0", "1.5", "2.0", "2.5", "3.0"]
 
 
 def test_labels_of_an_excerpt_count_from_its_start(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from noisegate_cli import AudioError, OutputOptions
 from noisegate_cli.batch.discovery import (
     GlobPatterns,
-    OwnOutputs,
+    SkippedFiles,
     find_listed,
     read_names,
     walk_tree,
@@ -172,7 +172,7 @@ def test_outputs_of_ngate_in_the_input_tree_are_skipped_and_counted(tree):
     for name in ("earlier/a.wav", f"earlier/{MANIFEST_NAME}"):
         (tree / name).parent.mkdir(exist_ok=True)
         (tree / name).touch()
-    own = OwnOutputs()
+    own = SkippedFiles()
     found = valid_names(walk_tree(tree, tree / "none", GlobPatterns(), own))
     assert {"raw/other_gated.wav", "_gated.wav", "a.wav"} <= set(found)
     assert not {"a_gated.wav", "day1/x_gated.wav", "earlier/a.wav"} & set(found)

@@ -29,6 +29,7 @@ from noisegate_cli.batch.worker import send_heartbeat
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.wav_encoder import WavEncoder
 from noisegate_cli.files.writer import open_writer
+from noisegate_cli.terminal.interrupts import EXIT_BROKEN_PIPE
 from tests.batch.helpers import (
     MAX_WAIT_S,
     SETTINGS,
@@ -444,7 +445,7 @@ def test_the_reader_of_standard_output_ends_before_the_batch(tree, tmp_path):
     (tmp_path / "go").touch()
     errors = process.stderr.read()
     process.stderr.close()
-    assert process.wait(MAX_WAIT_S) == 1
+    assert process.wait(MAX_WAIT_S) == EXIT_BROKEN_PIPE
     assert "the program that reads standard output has exited" in errors
     assert "of 8 recordings are finished: repeat the command to continue" in errors
     assert "Traceback" not in errors

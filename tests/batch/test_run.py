@@ -210,6 +210,13 @@ def test_a_batch_stops_after_max_errors_and_reports_the_rest(tmp_path, write):
     assert (second_report.done + second_report.skipped, second_report.failed) == (5, 4)
 
 
+def test_one_worker_stops_exactly_at_max_errors(tmp_path, write):
+    for i in range(6):
+        write(tone(1, 0.1), f"in/{i}.wav").write_text("no recording")
+    report, _ = run(tmp_path / "in", tmp_path / "out", max_errors=2, jobs=1)
+    assert (report.failed, report.to_do) == (2, 4)
+
+
 def test_the_worst_recordings_are_listed_first(tmp_path, write):
     write(tone(2, 0.001), "in/silent.wav")
     write(np.clip(tone(2, 0.9), -1, 32767 / 32768), "in/clipped.wav")

@@ -136,7 +136,7 @@ def test_a_joined_file_of_another_sample_rate_causes_a_warning(tmp_path):
     joined.write_bytes(first.read_bytes() + second.read_bytes())
     samples, (warning,) = read_whole(joined)
     assert len(samples) == RATE
-    assert "it contains 1.00 s of 2.00 s" in warning
+    assert warning.endswith("is omitted, because it has 1 channel at 16000 Hz")
 
 
 def test_an_mp3_cut_short_causes_a_warning(tmp_path):

@@ -21,7 +21,9 @@ AT_003 = GateSettings(threshold=0.03)
 
 
 @pytest.mark.parametrize("second", ["WAV", "RF64", "RIFX", "odd", "chunks"])
-def test_a_second_file_after_the_first_is_reported_and_not_copied(write, tmp_path, second):
+def test_a_second_file_after_the_first_is_gated_and_its_chunks_are_not_copied(
+    write, tmp_path, second
+):
     single = write(loud_and_quiet())
     first = single.read_bytes()
     other = tmp_path / "other.wav"
@@ -37,8 +39,9 @@ def test_a_second_file_after_the_first_is_reported_and_not_copied(write, tmp_pat
     source = tmp_path / "both.wav"
     source.write_bytes(first + other.read_bytes() * 2)
     result = gate_file(source, tmp_path / "out.wav", AT_003)
-    assert result.warnings == ("it contains a second recording of 2.00 s, which is ignored",)
-    gate_file(single, tmp_path / "alone.wav", AT_003)
+    whole = write(np.concatenate([sf.read(single)[0], np.tile(sf.read(other)[0], 2)]), "whole.wav")
+    assert (result.warnings, result.source.samples) == ((), sf.info(whole).frames)
+    gate_file(whole, tmp_path / "alone.wav", AT_003)
     assert np.array_equal(read(result.output.path), read(tmp_path / "alone.wav"))
     ids = [chunk.id for chunk in read_layout(result.output.path).chunks]
     assert ids == [b"fmt ", b"data"] + [b"odd "] * (second == "odd")
@@ -52,6 +55,16 @@ def test_a_second_stream_after_the_first_is_reported(write, after):
         process = subprocess.run(command, input=stream, capture_output=True, check=True)
         assert (b"contains a second recording, which is ignored" in process.stderr) == warns
         assert len(process.stdout) == len(content) - len(after)
+
+
+def test_a_second_au_file_in_a_pipe_is_reported(tmp_path):
+    sf.write(tmp_path / "in.au", sound(), RATE)
+    content = (tmp_path / "in.au").read_bytes()
+    command = [sys.executable, "-m", "noisegate_cli", "gate", "-", "-t", "0.03", "-o", "-"]
+    for stream, warns in ((content, False), (content * 2, True)):
+        process = subprocess.run(command, input=stream, capture_output=True, check=True)
+        assert (b"contains a second recording, which is ignored" in process.stderr) == warns
+        assert len(process.stdout) == len(content)
 
 
 def write_with_format(path, y, bits, valid_bits, mask, tail=SUBFORMAT_GUID_TAIL, name=b"RIFF"):

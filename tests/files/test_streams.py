@@ -24,6 +24,7 @@ from noisegate_cli.files.raw_format import RAW_SUBTYPES, RawFormat
 from noisegate_cli.files.reader import probe
 from noisegate_cli.files.stream_output import StreamEncoder
 from noisegate_cli.gating.settings import PRESETS
+from noisegate_cli.terminal.interrupts import EXIT_BROKEN_PIPE
 from tests.conftest import GUITAR, SPEECH, as_type, loud_and_quiet, read, tone
 from tests.files.test_mpeg import remove_length_header
 from tests.zoo import sound, write_with_chunks
@@ -227,7 +228,7 @@ def test_a_closed_output_pipe_ends_the_gate_quietly(write):
             assert process.stdout.read(100)[:4] == b"RIFF"
             process.stdout.close()
             assert process.stderr.read() == b""
-        assert process.returncode == 0
+        assert process.returncode == EXIT_BROKEN_PIPE
 
 
 def test_a_truncated_stream_is_gated_with_a_warning(write):
@@ -406,7 +407,7 @@ def test_an_implausible_stream_is_refused_as_a_file_is(container, channels, rate
 
 def test_an_implausible_raw_format_is_refused():
     for text in ("4000000000:1:s16", "48000:1025:s16", "44100:1000:s16", f"{10**30}:1:s16"):
-        with pytest.raises(SettingsError, match=f"raw '{text}' means .* which can't be"):
+        with pytest.raises(SettingsError, match=f"raw '{text}' means .* which is impossible"):
             RawFormat.parse(text)
 
 

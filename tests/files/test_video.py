@@ -274,6 +274,20 @@ def test_a_truncated_video_is_gated_up_to_its_end(tmp_path):
     assert_same_packets(before, after, 0)
 
 
+@pytest.mark.parametrize("extension", [".mkv", ".mp4", ".ts", ".nut"])
+def test_a_second_video_in_the_same_file_is_left_out_with_a_warning(tmp_path, extension):
+    source = write_film(tmp_path / f"in{extension}", "aac", seconds=2.0)
+    alone = gate_file(source, tmp_path / "alone.mkv", AT_003)
+    source.write_bytes(source.read_bytes() * 2)
+    result = gate_file(source, tmp_path / "out.mkv", AT_003)
+    assert any("second video" in text or "start again" in text for text in result.warnings)
+    pictures = []
+    for path in (alone.output.path, result.output.path):
+        with av.open(str(path)) as film:
+            pictures.append([bytes(packet) for packet in film.demux(video=0)])
+    assert pictures[0] == pictures[1]
+
+
 def test_equal_runs_make_equal_files(tmp_path):
     source = write_film(tmp_path / "film.mkv", tracks=[1.0, 0.5], extras=["font", "chapters"])
     outputs = [gate_file(source, tmp_path / f"{n}.mkv", AT_003).output.path for n in (1, 2)]

@@ -64,6 +64,7 @@ from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.key import KeyedDetector, KeySource
 from noisegate_cli.gating.noise_profile import NoiseProfile
 from noisegate_cli.gating.segments import OpenRunCollector
+from noisegate_cli.gating.spectral.configuration import SpectralConfiguration
 from noisegate_cli.gating.spectral.magnitude_mask import MagnitudeMask
 from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner, NoiseMeter
 from noisegate_cli.gating.spectral.spectral_gate import SpectralGate
@@ -106,7 +107,7 @@ class WithSamples:
     """Pass the samples and the mask to a spectral gate, as `Gate` does."""
 
     def __init__(self):
-        self.gate = SpectralGate(SOFT, [PROFILE, PROFILE], RATE, 2)
+        self.gate = SpectralGate(SpectralConfiguration(SOFT, [PROFILE, PROFILE], RATE, 2))
 
     def process(self, block, mask, last=False):
         self.gate.submit_transforms(block, last)
@@ -317,10 +318,10 @@ CASES = {
     VoiceTracker: Case(
         lambda: VoiceTracker(RATE, 2, linked=False),
         [VOICE],
-        lambda tracker: (
-            tracker.evidence(0, 9.0, False).values,
-            tracker.evidence(1, 15.0, False).values,
-        ),
+        lambda tracker: [
+            *tracker.evidence(0, 9.0, False).values.chunks(),
+            *tracker.evidence(1, 15.0, False).values.chunks(),
+        ],
     ),
     VoiceRecord: Case(
         WithFeatures,
@@ -336,7 +337,10 @@ CASES = {
     NoiseLearner: Case(lambda: NoiseLearner(SOFT, RATE, 2), [PCM], compute_noise_profiles),
     SpectralGate: Case(WithSamples, [PCM, MASK]),
     MagnitudeMask: Case(
-        lambda: MagnitudeMask(replace(SEPARATE, spectral="mask"), [None, None], RATE, 2), [PCM]
+        lambda: MagnitudeMask(
+            SpectralConfiguration(replace(SEPARATE, spectral="mask"), [None, None], RATE, 2)
+        ),
+        [PCM],
     ),
     RangeTrack: Case(
         lambda: RangeTrack(100),

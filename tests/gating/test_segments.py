@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings, GateStatistics, gate, segments
-from noisegate_cli.gating.segments import OpenRunCollector
-from tests.conftest import SPEECH, examples, loud_and_quiet
+from noisegate_cli.gating.segments import OpenRunCollector, invert_runs
+from tests.conftest import SPEECH, examples, loud_and_quiet, tone
 
 RATE = 16000
 
@@ -94,6 +94,33 @@ def test_segments_compare_by_value_and_have_a_short_repr():
     assert hash(first) == hash(second)
     assert first != segments(loud_and_quiet(), RATE, threshold=0.1, preset="hard")
     assert repr(first) == "<Segments: 2 open stretches, 2.06 s of 3.00 s>"
+
+
+@given(mask=masks(1), max_gap=st.integers(0, 5))
+def test_runs_that_are_close_to_each_other_are_one(mask, max_gap):
+    collector = OpenRunCollector(1, max_gap)
+    collector.process(mask)
+    (runs,) = collector.runs
+    closed = invert_runs(runs, len(mask))
+    for start, end in closed:
+        assert not mask[start:end].any()
+        assert end - start > max_gap or start == 0 or end == len(mask)
+    filled = np.ones(len(mask), np.int8)
+    for start, end in closed:
+        filled[start:end] = 0
+    edges = np.flatnonzero(np.diff(filled - mask[:, 0], prepend=0, append=0))
+    assert np.diff(edges)[::2].max(initial=0) <= max_gap
+
+
+def test_the_gate_does_not_close_within_the_lookahead():
+    """Of 110 ms between two tones the gate holds 40 ms, and opens 80 ms before the second."""
+    y = np.concatenate([tone(1, 0.5), tone(0.11, 1e-4), tone(1, 0.5)])
+    timing = {"min_closed_ms": 0, "hold_ms": 40, "lookahead_ms": 80}
+    near = gate(y, RATE, threshold=0.02, return_result=True, **timing)
+    assert len(near.segments) == 1
+    assert np.array_equal(near.samples, y)
+    timing["lookahead_ms"] = 30
+    assert len(segments(y, RATE, threshold=0.02, **timing)) == 2
 
 
 def test_statistics_count_frames_and_openings():

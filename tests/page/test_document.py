@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from noisegate_cli import gate_file
 from noisegate_cli.files.audio_info import AudioInfo
+from noisegate_cli.gating.gain.mask import GateMask
 from noisegate_cli.gating.settings import PRESETS
+from noisegate_cli.gating.timing import Timing
 from noisegate_cli.page import document, moments, sound, survey
 from noisegate_cli.page.codes import (
     LEVEL_OFFSET_DB,
@@ -110,7 +112,11 @@ def test_the_recording_is_never_replaced_by_its_page(tmp_path, write, capsys):
     [
         (["--page", "-"], 1, "end the name in .html or .htm"),
         (["--page", "other.wav"], 1, "end the name in .html or .htm"),
-        (["--page", "page.html", "--duck"], 2, "a page does not support ducking: omit --duck"),
+        (
+            ["--page", "page.html", "--duck"],
+            2,
+            "--keep and --cut do not: omit --duck",
+        ),
         (["--page", "page.html", "other.wav"], 2, "--page requires a single recording"),
     ],
 )
@@ -250,6 +256,15 @@ def test_infinite_scores_stay_infinite():
     np.testing.assert_array_equal(decode_scores(encode_scores(scores)), scores)
 
 
+def open_gate(values, timing):
+    return GateMask(0.2, 0.1, timing).process(values[:, None], last=True)[:, 0]
+
+
+TIMING = Timing(
+    16, 8, min_closed=20, min_open=8, hold=0, lookahead=0, attack=0, release=0
+)  # of which only the minimum durations count
+
+
 def test_unsure_moments_are_the_sounds_and_pauses_nearest_to_the_threshold():
     """A quiet word, a pause that hardly closes, shorter gaps and clicks, and noise far below."""
     values = np.full(4000, -5.0)
@@ -260,13 +275,41 @@ def test_unsure_moments_are_the_sounds_and_pauses_nearest_to_the_threshold():
     values[2500:2800] = values[2830:3100] = 8
     values[2800:2830] = -0.3
     found = find_unsure_moments(
-        values, 0.2, 0.1, hop_s=0.01, min_open_frames=8, min_closed_frames=20
+        *(values, open_gate(values, TIMING), 0.2, 0.1),
+        hop_s=0.01,
+        min_open_frames=8,
+        min_closed_frames=20,
     )
     nearest = sorted(found, key=lambda moment: abs(moment.value))[:2]
     assert [m.kind for m in nearest] == ["sound", "pause"]
-    assert [m.value for m in nearest] == pytest.approx([0.2, -0.4])
+    assert [m.value for m in nearest] == pytest.approx([0.3, -0.5])
     assert 15 <= nearest[0].time < 15.4
     assert 28 <= nearest[1].time < 28.3
+
+
+def test_a_moment_that_decides_nothing_is_not_unsure():
+    """The quiet beginning of a word; what opens the gate is its loud end."""
+    values = np.full(3000, -9.0)
+    values[500:520] = 0.25
+    values[600:700] = 8
+    values[520:600] = 0.15  # almost closes the gate
+    values[2000:2100] = 0.12
+    values[2500:2600] = 6
+    mask = open_gate(values, TIMING)
+    found = find_unsure_moments(values, mask, 0.2, 0.1, hop_s=0.01, max_distance=1.0)
+    assert [(m.kind, round(m.value, 2)) for m in found] == [("pause", 0.05), ("sound", -0.08)]
+    assert 5.2 <= found[0].time < 6
+    assert 20 <= found[1].time < 21
+
+
+def test_of_equally_unsure_moments_the_longest_come_first():
+    lengths = [10, 90, 20, 80, 30, 70, 40, 60, 50]
+    values = np.full(1000 * len(lengths), -9.0)
+    for index, length in enumerate(lengths):
+        values[1000 * index : 1000 * index + length] = 0.25 + 0.0001 * length
+    mask = open_gate(values, TIMING)
+    found = find_unsure_moments(values, mask, 0.2, 0.1, hop_s=0.01)
+    assert [lengths[round(m.time // 10)] for m in found] == [90, 80, 70, 60, 50]
 
 
 @pytest.mark.parametrize("length", [701, 100_000])

@@ -7,8 +7,13 @@ import time
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 from noisegate_cli import GateSettings, gate_file
+from noisegate_cli.api.decisions import decide
+from noisegate_cli.api.sources import ArraySource
+from noisegate_cli.gating.forced import ForcedStretches
+from noisegate_cli.gating.gate import Gate
 from noisegate_cli.page import sound
 from noisegate_cli.page.document import CONTROLS
 from noisegate_cli.terminal.cli import run
@@ -134,6 +139,48 @@ def test_dragging_the_threshold_line_moves_the_gate(opened):
     )
 
 
+def touch(browser, kind, *points):
+    touches = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+    browser.send("Input.dispatchTouchEvent", type=kind, touchPoints=touches)
+
+
+def test_a_finger_drags_the_threshold_and_two_zoom(chromium, speech_page):
+    chromium.set_screen(360, 740, touch=True)
+    chromium.send("Emulation.setTouchEmulationEnabled", enabled=True, maxTouchPoints=2)
+    chromium.open(speech_page)
+    left, top, start, end = chromium.evaluate(
+        "(() => { const box = document.getElementById('view').getBoundingClientRect();"
+        " const y = (db) => box.top + ngate.page.picture.yOfLevel(db);"
+        " return [box.left, box.top, y(ngate.page.state.settings.threshold_db), y(-20)]; })()"
+    )
+    touch(chromium, "touchStart", (left + 100, start + 6))
+    for y in (start + 2, end - 4, end):
+        touch(chromium, "touchMove", (left + 100, y))
+    touch(chromium, "touchEnd")
+    chromium.wait_until("!ngate.page.isUpdating")
+    assert abs(setting(chromium, "threshold_db") + 20) < 2
+    assert chromium.evaluate("scrollY") == 0
+
+    times = "[100, 200].map((x) => ngate.page.picture.timeAt(x, ngate.page.state.view))"
+    before = chromium.evaluate(times)
+    touch(chromium, "touchStart", (left + 100, top + 50))
+    touch(chromium, "touchStart", (left + 100, top + 50), (left + 200, top + 50))
+    touch(chromium, "touchMove", (left + 50, top + 50), (left + 250, top + 50))
+    touch(chromium, "touchEnd")
+    after = chromium.evaluate(times.replace("100, 200", "50, 250"))
+    np.testing.assert_allclose(after, before, atol=1e-6)
+    assert chromium.evaluate("ngate.page.state.selection") is None
+    chromium.send("Emulation.setTouchEmulationEnabled", enabled=False)
+
+
+def test_the_focus_stays_in_the_list_of_marks(opened):
+    opened.evaluate("ngate.page.addMark(1, 2, 'keep')")
+    opened.evaluate("document.querySelector('#marks button').focus()")
+    opened.press(",")
+    opened.wait_until("!ngate.page.isUpdating")
+    assert opened.evaluate("document.activeElement.textContent") == "Remove"
+
+
 def test_dragging_over_the_waveform_selects_a_stretch_to_cut(opened):
     box = opened.evaluate("document.getElementById('view').getBoundingClientRect().toJSON()")
     opened.drag((box["left"] + 100, box["top"] + 50), (box["left"] + 300, box["top"] + 50))
@@ -212,10 +259,11 @@ def test_the_copied_command_gates_as_the_page_shows(opened, recording, tmp_path)
 def test_saved_labels_are_the_open_stretches(opened, recording, tmp_path):
     opened.press("s")
     deadline = time.monotonic() + 120
-    while not (files := list(opened.downloads.glob("*.txt"))):
+    # A browser creates an empty file first.
+    while not any(files := {f.read_text(encoding="utf-8") for f in opened.downloads.glob("*.txt")}):
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    rows = [line.split("\t") for line in files[0].read_text(encoding="utf-8").splitlines()]
+    rows = [line.split("\t") for text in files for line in text.splitlines()]
     segments = gate_file(recording, tmp_path / "out.wav").segments
     np.testing.assert_allclose([[float(a), float(b)] for a, b, _ in rows], segments.edges[0])
     assert {text for *_, text in rows} == {"open"}
@@ -223,7 +271,7 @@ def test_saved_labels_are_the_open_stretches(opened, recording, tmp_path):
 
 def test_an_unsure_moment_is_heard_and_answered_by_keyboard(playing):
     moments = playing.evaluate("ngate.page.data.moments")
-    assert [moment["kind"] in ("sound", "pause") for moment in moments[:5]] == [True] * 5
+    assert {moment["kind"] for moment in moments[:3]} <= {"sound", "pause"}
     playing.evaluate("document.querySelector('#moments .go').focus()")
     playing.press("Enter")
     playing.wait_until("ngate.page.player.isPlaying")
@@ -283,10 +331,9 @@ def test_a_screen_reader_gets_the_name_the_state_and_the_news(chromium, speech_p
     assert by_name["The threshold follows the noise", "checkbox"]["checked"] == "false"
     assert by_name["Mute: closed is silence", "checkbox"]["checked"] == "true"
     assert ("Remove: keep 0:01.00 to 0:02.00", "button") in by_name
-    live = chromium.evaluate(
-        "[...document.querySelectorAll('[aria-live=polite]')].map((e) => e.textContent)"
-    )
-    assert live[0].startswith("Closed ")
+    spoken = "[...document.querySelectorAll('[aria-live=polite]')].map((e) => e.textContent)"
+    chromium.wait_until(f"{spoken}[0].startsWith('Closed ')")
+    live = chromium.evaluate(spoken)
     assert live[1] == "The gate uses the threshold now."
 
 
@@ -364,6 +411,7 @@ def page_settings(changes):
     values["detector"] = "level" if text else "auto"
     values["threshold_db"] = float(text.removesuffix("dB")) if text else 0
     values["adaptive"] = settings.adaptive
+    values["ratio"] = settings.ratio if settings.expands else None
     return values
 
 
@@ -390,6 +438,53 @@ def test_the_page_gates_as_the_tool_does(browser, write_page, tmp_path, name, op
         is_equal = shown == result.segments.compute_mask()
         # The drift of an adaptive threshold is no whole number of steps of the codes.
         assert is_equal.mean() >= (0.999 if changes.get("adaptive") else 1), changes
+
+
+EXPANDERS = [
+    {"threshold": "-32dB", "ratio": 2, "knee_db": 10},
+    {"threshold": "-27dB", "ratio": 5, "preset": "music", "range_db": -30},
+    {"threshold": "-30dB", "ratio": 3, "preset": "hard", "adaptive": True},
+]
+
+
+def test_an_expander_of_the_page_has_the_gains_of_the_tool(browser, write_page):
+    source = DATA / "speech_hard.flac"
+    browser.open(write_page(source, "-t", "-32dB", "--ratio", "2", "--knee", "10"))
+    assert command(browser).endswith(f"--ratio=2 --knee=10 --threshold=-32dB {source}")
+    marks = {"cut": [(1.0, 2.0)], "keep": [(4.0, 4.5)]}
+    given = json.dumps([{"start": a, "end": b, "kind": kind} for kind, [(a, b)] in marks.items()])
+    samples, rate = sf.read(source, dtype="int16", always_2d=True)
+    for changes in EXPANDERS:
+        shown = browser.evaluate(
+            f"(() => {{ const [s, m] = [{json.dumps(page_settings(changes))}, {given}];"
+            " const { data } = ngate.page;"
+            " return Array.from(ngate.computeGains(data, s, [], m)[0]); })()"
+        )
+        single = {name: value for name, value in changes.items() if name != "preset"}
+        settings = GateSettings.preset(changes.get("preset", "voice"), **single)
+        decision, _ = decide(
+            ArraySource(samples, rate),
+            settings,
+            lambda _: None,
+            noises=(),
+            forced=ForcedStretches(**marks),
+        )
+        gains = []
+        gate = Gate(decision, rate, on_gains=gains.append)
+        gate.process(samples, last=True)
+        # A level is rounded to a code, and the ratio magnifies the difference.
+        np.testing.assert_allclose(shown, np.concatenate(gains)[:, 0], atol=0.005)
+
+
+def test_an_expander_needs_the_threshold(opened):
+    opened.evaluate("document.getElementById('expander').click()")
+    opened.wait_until("!ngate.page.isUpdating")
+    assert setting(opened, "detector") == "level"
+    assert " --ratio=2 " in command(opened)
+    opened.evaluate("document.querySelector('[name=detector][value=auto]').click()")
+    assert setting(opened, "ratio") is None
+    assert "--ratio" not in command(opened)
+    assert status(opened) == "The expander is off: it needs a threshold."
 
 
 def test_marked_stretches_are_those_of_keep_and_cut(opened, recording, tmp_path):

@@ -57,7 +57,7 @@ def test_gate_prints_its_summary_on_stderr(write, capsys):
 def test_gate_prints_the_reason_for_an_automatic_threshold(write, capsys):
     y = loud_and_quiet()
     assert run(["gate", str(write(np.tile(y, 5)))]) == 0
-    assert "automatic  Noise around -60 dBFS" in capsys.readouterr().err
+    assert "automatic  Noise around -60.0 dBFS" in capsys.readouterr().err
 
 
 def test_quiet_prints_nothing(write, capsys):
@@ -112,7 +112,7 @@ NOISE = np.random.default_rng(0).normal(0, 0.1, 64000)
     ("y", "message"),
     [
         (np.zeros(16000), "The recording is digital silence"),
-        (NOISE, "No signal above the noise of -20 dBFS"),
+        (NOISE, "No signal above the noise of -20.0 dBFS"),
     ],
     ids=["silence", "noise"],
 )
@@ -551,8 +551,29 @@ def test_sighup_is_ignored_under_nohup():
 
 
 def test_batch_of_an_empty_folder_prints_a_message(tmp_path, capsys):
-    assert run(["batch", str(tmp_path)]) == 0
+    (tmp_path / "in" / "day1").mkdir(parents=True)
+    (tmp_path / "in" / ".hidden").touch()
+    assert run(["batch", str(tmp_path / "in")]) == 0
     assert "no recordings in" in capsys.readouterr().err
+
+
+def test_batch_of_a_folder_with_other_files_only_is_an_error(tmp_path, capsys):
+    (tmp_path / "in" / "day1").mkdir(parents=True)
+    (tmp_path / "in" / "day1" / "notes.txt").touch()
+    assert run(["batch", str(tmp_path / "in")]) == 1
+    message = capsys.readouterr().err
+    assert "contains no recordings, only other files" in message
+    assert "--from-file" in message
+    (tmp_path / "in" / "a.wav").touch()
+    assert run(["batch", str(tmp_path / "in"), "--include", "*.flac"]) == 1
+    assert "no recording below" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pattern", ["*.wav", "take?.wav"])
+def test_a_pattern_that_matches_no_file_is_an_error(pattern, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(["gate", pattern]) == 1
+    assert capsys.readouterr().err == f"ngate: no file matches {pattern!r}: check the name\n"
 
 
 def test_batch_into_a_file_is_refused(tmp_path, write, capsys):

@@ -1,5 +1,6 @@
-"""Standard descriptors that are closed when ngate starts."""
+"""Standard descriptors that are closed, or a pipe whose reader has exited."""
 
+import os
 import shlex
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import gate_file
+from noisegate_cli.terminal.interrupts import EXIT_BROKEN_PIPE
 from tests.conftest import loud_and_quiet
 
 COMBINATIONS = [
@@ -63,3 +65,27 @@ def test_encoded_and_json_data_for_a_closed_standard_output_is_an_error(write):
     process = ngate("<&-", "gate", "-", "-o", "-")
     assert process.returncode == 1
     assert b" is empty" in process.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--help",
+        "gate in.wav -o -",
+        "gate in.wav -t -40 -o -",
+        "gate in.wav -o out.flac --json",
+        "analyze in.wav --json",
+        "analyze in.wav in.wav --csv",
+    ],
+)
+def test_every_command_ends_silently_if_the_reader_of_its_output_has_exited(tmp_path, arguments):
+    sf.write(tmp_path / "in.wav", loud_and_quiet(), 16000)
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "noisegate_cli", *arguments.split()]
+    process = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, cwd=tmp_path, check=False
+    )
+    os.close(writing)
+    assert process.returncode == EXIT_BROKEN_PIPE
+    assert not process.stderr or process.stderr.lstrip().startswith(b"threshold")

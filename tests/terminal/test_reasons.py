@@ -26,7 +26,7 @@ def test_no_two_verdicts_have_the_same_sentence():
 
 def test_a_reason_has_the_numbers_of_the_suggestion():
     assert format_reason(SUGGESTION) == (
-        "Noise around -60 dBFS, signal around -20 dBFS (40 dB apart)."
+        "Noise around -60.4 dBFS, signal around -20.4 dBFS (40.0 dB apart)."
     )
 
 

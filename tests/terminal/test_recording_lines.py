@@ -44,7 +44,7 @@ def test_the_summary_and_json_tell_lag_level_and_closed_share(write, tmp_path, c
     ngate("gate", host, "--against", guest, "-o", tmp_path / "out.wav", "-f")
     err = capsys.readouterr().err
     assert "guest.flac': 1.50" in err
-    assert "s later, bleed −1" in err
+    assert "s later, bleed -1" in err
     assert f"closed for bleed {100 * data['closed_share']:.1f} % of the time" in err
 
 

@@ -106,11 +106,19 @@ def test_wrong_use_gives_one_line_and_leaves_no_file(folder, capsys, options, st
     assert sorted(folder.iterdir()) == before
 
 
-def test_labels_of_several_recordings_are_refused(folder, capsys):
-    for names in (["in.wav", "in.wav"], ["."]):
-        assert run(["analyze", *names, "--labels", "a.txt"]) == 2
-        message = "--labels requires a single recording: ngate batch DIR --labels EXT writes labels"
-        assert message in capsys.readouterr().err
+def test_labels_of_several_recordings_stand_beside_them(folder, capsys, write):
+    write(loud_and_quiet(), "day/a.wav")
+    assert run(["analyze", "day", "in.wav", "--labels", "textgrid"]) == 0
+    assert run(["analyze", "in.wav", "--labels", "one.TextGrid", "-q"]) == 0
+    text = (folder / "one.TextGrid").read_text()
+    assert (folder / "in.TextGrid").read_text() == text
+    assert (folder / "day" / "a.TextGrid").read_text() == text
+    capsys.readouterr()
+    assert run(["analyze", "day", "in.wav", "--labels", "TextGrid", "--csv", "-q"]) == 1
+    error = capsys.readouterr().err
+    assert "'in.TextGrid' already exists: --force overwrites it" in error
+    assert run(["analyze", "day", "--labels", "a.txt"]) == 1
+    assert "labels 'a.txt' can't be written: give one of txt csv" in capsys.readouterr().err
 
 
 def test_a_label_file_without_a_name_gets_a_hint(folder, capsys):

@@ -51,6 +51,9 @@ def test_a_file_in_place_of_a_command_suggests_to_gate_it(tmp_path, monkeypatch,
         (["gate", "x", "--track", "Lav"], "--track 'Lav' is not a whole number"),
         (["gate", "x", "--quality", "good"], "--quality 'good' is not a number"),
         (["batch", ".", "-j", "0"], "--jobs 0 must be 1 or more"),
+        (["gate"], "FILE is missing: see ngate gate --help"),
+        (["batch", ""], "DIR: it is empty: is a shell variable unset?"),
+        (["batch", ".", "-o", ""], "--output: it is empty: is a shell variable unset?"),
     ],
 )
 def test_a_wrong_number_is_one_line(capsys, arguments, message):

@@ -4,7 +4,8 @@ Where only others are active, the power of this track in each band is about the 
 `prediction`); where the own source is active, it is higher. The vector of the excess in dB over all
 bands has a normal distribution in each of the two cases, with its own covariance, as in
 `detection.signal_model`. The score of a frame is the log-likelihood ratio of own sound to bleed,
-divided by the number of bands. A frame far above the prediction is own sound whatever its spectrum.
+divided by the number of bands. A frame far above the prediction, in all bands or in a few, is own
+sound whatever its spectrum.
 
 The two classes are found without labels. The energy of half a second is far less affected by
 reverberation than that of a frame. Its ratio between this track and the loudest other one is high
@@ -26,6 +27,7 @@ from noisegate_cli.gating.bleed.prediction import (
     compute_features,
     compute_floor,
     fit_weights,
+    limit_weights,
 )
 from noisegate_cli.gating.detection.band_levels import SCORE_SMOOTHING_MS, BandLevelExtractor
 from noisegate_cli.gating.detection.gaussian import NOISE_PRIOR_DB, SIGNAL_PRIOR_DB, ShrunkGaussian
@@ -44,6 +46,12 @@ MAX_BLEED_EXCESS_DB = 4.0
 """Mean excess over the bands, relative to the one of bleed, above which the score is positive
 whatever the distributions say: where both talk, the excess resembles neither of them."""
 
+MAX_LOCAL_EXCESS_DB, LOCAL_BANDS = 12.0, 2
+"""The same for the mean over some neighbouring bands, where the predicted bleed is at least
+`MIN_ACTIVE_DB`: a sound in a few bands, such as a kick drum, changes the mean over all bands
+little. Where the bleed is quieter, low modes of a room, which decay for longer than the delays of
+the prediction, exceed it."""
+
 ENERGY_MS = 500.0
 """Time over which the energies of the tracks are compared for the first classes."""
 
@@ -55,10 +63,11 @@ MIN_CLASS_DISTANCE_DB = 3.0
 """Least distance of the mean energy ratios of own sound and bleed: with less, the classes are not
 two sources."""
 
-MIN_CLASS_SEPARATION = 4.5
-"""Least distance of the first classes, in standard deviations of the wider one. The ratio of a
-single source that all microphones record has one peak and a long tail in pauses; the distance is
-then 1.3 to 4.0."""
+MIN_CLASS_SEPARATION = 5.0
+"""Least distance of the medians of the first classes, in standard deviations of the wider one. They
+are estimated from the median absolute deviation, because reverberation gives the ratio of own sound
+a long tail. The ratio of a single source that all microphones record has one peak; the distance is
+then 1.7 to 4.3."""
 
 CLASSIFY_ROUNDS, OWN_SCORE, BLEED_SCORE = 3, 0.3, -0.1
 """Repetitions, and the scores above and below which frames belong to the classes."""
@@ -104,10 +113,19 @@ class BleedModel:
         """Return the score of each frame from its smoothed levels, shaped (frames, bands + 1)."""
         excess = levels[:, :-1]
         score = log_ratio(self.own, self.bleed, excess)
-        excess_db = (excess - self.bleed.mean).mean(axis=1)
-        score = np.maximum(score, excess_db - MAX_BLEED_EXCESS_DB)
+        over_bleed_db = excess - self.bleed.mean
+        score = np.maximum(score, over_bleed_db.mean(axis=1) - MAX_BLEED_EXCESS_DB)
+        local = np.maximum(score, _local_maximum(over_bleed_db) - MAX_LOCAL_EXCESS_DB)
+        score = np.where(levels[:, -1] >= MIN_ACTIVE_DB, local, score)
         is_audible = levels[:, -1] >= MIN_AUDIBLE_DB
         return np.asarray(np.where(is_audible, score, np.maximum(score, NO_BLEED_SCORE)))
+
+
+def _local_maximum(levels: BandLevelsDb) -> NDArray[np.float64]:
+    """Return the highest mean over `LOCAL_BANDS` neighbouring bands in each frame."""
+    sums = np.cumsum(np.pad(levels, ((0, 0), (1, 0))), axis=1, dtype=np.float64)
+    count = min(LOCAL_BANDS, levels.shape[1])
+    return np.asarray((sums[:, count:] - sums[:, :-count]).max(axis=1) / count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +169,7 @@ class TrainingFrames:
             if part.any()
         ]
         weights = fit_weights(self.powers[selected], np.concatenate(features), floor)
+        weights = limit_weights(weights, len(references))
         return BleedPrediction(self.groups, floor, references, weights)
 
 
@@ -234,8 +253,10 @@ def _are_separate(own_ratio: NDArray[np.float64], bleed_ratio: NDArray[np.float6
     """Return whether the energy ratios of the first classes come from two sources."""
     if min(len(own_ratio), len(bleed_ratio)) < MIN_CLASS_FRAMES:
         return False
-    deviation = max(own_ratio.std(), bleed_ratio.std())
-    return bool(own_ratio.mean() - bleed_ratio.mean() > MIN_CLASS_SEPARATION * deviation)
+    own, bleed = median(own_ratio), median(bleed_ratio)
+    deviation = max(median(np.abs(own_ratio - own)), median(np.abs(bleed_ratio - bleed)))
+    # The median absolute deviation of normally distributed values is 0.674 standard deviations.
+    return bool(own - bleed > MIN_CLASS_SEPARATION / 0.674 * deviation)
 
 
 def _energy_ratio_db(frames: TrainingFrames, tracks: Powers, floors: Powers) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.frames.quantile import quantile
+from noisegate_cli.gating.frames.quantile import median, quantile
 from noisegate_cli.gating.frames.running_mean import BandLevelsDb
 
 DELAY_EDGES_MS = (0.0, 16.0, 32.0, 64.0, 112.0, 192.0, 320.0)
@@ -28,6 +28,11 @@ FIT_ROUNDS, UPDATE_ROUNDS = 6, 50
 
 MAX_EXCESS_RATIO = 4.0
 """Powers above this multiple of the prediction are clipped when the weights are fitted."""
+
+MAX_BAND_WEIGHT_DB = 6.0
+"""Limit of the level of the bleed in a band, relative to the median of all bands. A room changes it
+by less. It is far higher where the own source is active in a few bands and its bleed in the other
+tracks is taken for its cause, as with a kick drum."""
 
 FLOOR_QUANTILE, FLOOR_RATIO = 0.1, 1.5
 """The floor of a band is this quantile of its powers, times the ratio."""
@@ -166,3 +171,27 @@ def fit_weights(powers: Powers, features: Features, floor: Powers) -> NDArray[np
             # factorization, 2001) keeps the weights positive.
             weights *= target / (gram @ weights + tiny)
     return weights[:, :, 0].astype(np.float32)
+
+
+def limit_weights(weights: NDArray[np.float32], references: int) -> NDArray[np.float32]:
+    """Limit the weights of each other track in bands far above the median of its bands.
+
+    Parameters
+    ----------
+    weights
+        Shaped (bands, references · groups).
+    references
+        Number of other tracks.
+
+    Examples
+    --------
+    >>> limit_weights(np.array([[1, 1], [0.5, 0.5], [10, 30]], np.float32), references=1).round(2)
+    array([[1.  , 1.  ],
+           [0.5 , 0.5 ],
+           [1.99, 5.97]], dtype=float32)
+    """
+    split = weights.reshape(len(weights), references, -1)
+    total = split.sum(axis=2)
+    limit = median(total) * 10 ** (MAX_BAND_WEIGHT_DB / 10)
+    factor = np.minimum(1, limit / np.maximum(total, np.finfo(np.float32).tiny))
+    return np.asarray((split * factor[:, :, None]).reshape(weights.shape), np.float32)

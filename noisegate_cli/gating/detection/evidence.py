@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from noisegate_cli.gating.frames.chunked_values import ChunkedValues
 from noisegate_cli.gating.frames.quantile import quantile
 
 BEFORE_PER_S, AFTER_PER_S = 10.0, 16.0
@@ -64,22 +65,24 @@ LogOdds = NDArray[np.float64]
 class Evidence:
     """Term that is added to the score of one gate, sampled at regular times."""
 
-    values: EvidenceValues
-    """Shaped (hops,); hop k is centred on sample k·`hop_length`."""
+    values: ChunkedValues
+    """A value for each hop; hop k is centred on sample k·`hop_length`."""
     hop_length: int
     """In samples."""
 
     def at(self, frames: NDArray[np.int64], frame_hop_length: int) -> NDArray[np.float64]:
-        """Return the term at frames that are `frame_hop_length` samples apart.
+        """Return the term at ascending frames that are `frame_hop_length` samples apart.
 
         Examples
         --------
-        >>> evidence = Evidence(np.array([0, -2, -4], np.float16), hop_length=300)
+        >>> values = ChunkedValues(np.float16)
+        >>> values.append(np.array([0, -2, -4]))
+        >>> evidence = Evidence(values, hop_length=300)
         >>> evidence.at(np.array([0, 1, 2, 5, 6]), frame_hop_length=100)
         array([ 0.,  0., -2., -4., -4.])
         """
         hops = (frames * frame_hop_length + self.hop_length // 2) // self.hop_length
-        return self.values[np.minimum(hops, len(self.values) - 1)].astype(np.float64)
+        return self.values.take(np.minimum(hops, len(self.values) - 1)).astype(np.float64)
 
 
 class LogOddsSpreader:

@@ -123,6 +123,10 @@ MIN_NOISE_JUMP_DB = 1.0
 """Least deviation between disjoint frames in the bands where noise is loud. Noise varies by 2 dB or
 more, the maximum of several channels by less. A steady tone does not vary."""
 
+MIN_NOISE_ONLY_MS = 3000.0
+"""A shorter recording without any frame clearly above the floor is not taken for noise: a note that
+is cut from music is not long enough to tell."""
+
 DRIFT_LAG_MS, MIN_LAG_RATIO = 500.0, 1.7
 """Music drifts within this time by more than this multiple of its jumps: a hum that is switched on
 has 0.6 to 1.4, music 2 to 10."""
@@ -241,6 +245,8 @@ def _judge_noise(
     """Return the verdict on a recording without any frame clearly above the floor."""
     if _mean_jump_db(levels, extractor.disjoint_distance) < MIN_NOISE_JUMP_DB:
         return Verdict.STEADY_TONE
+    if len(levels) < extractor.frames(MIN_NOISE_ONLY_MS):
+        return Verdict.TOO_SHORT
     return Verdict.TONAL if spectra.is_tonal(np.ones(len(levels), np.bool_)) else Verdict.NOISE_ONLY
 
 
@@ -475,19 +481,23 @@ def _deviation_from_differences(jumps: BandLevelsDb) -> BandLevelsDb:
 
 def select_noise(is_signal: NDArray[np.bool_], extractor: BandLevelExtractor) -> NDArray[np.bool_]:
     """Return a mask of frames that are noise and far from signal."""
-    is_noise = ~_is_near_signal(is_signal, extractor)
+    runs = _find_runs(is_signal, extractor)
+    is_noise = ~_is_within(runs, extractor.frames(LEARNING_GUARD_MS))
     if np.count_nonzero(is_noise) < extractor.frames(MIN_GUARDED_NOISE_MS):
-        is_noise = ~_is_near_signal(is_signal, extractor, SHORT_GUARD_MS)
+        is_noise = ~_is_within(runs, extractor.frames(SHORT_GUARD_MS))
     return is_noise
 
 
-def _is_near_signal(
-    above: NDArray[np.bool_], extractor: BandLevelExtractor, guard_ms: float = LEARNING_GUARD_MS
-) -> NDArray[np.bool_]:
+def _is_near_signal(above: NDArray[np.bool_], extractor: BandLevelExtractor) -> NDArray[np.bool_]:
     """Return a mask of frames that are signal or near signal, ignoring very short runs."""
+    return _is_within(_find_runs(above, extractor), extractor.frames(LEARNING_GUARD_MS))
+
+
+def _find_runs(above: NDArray[np.bool_], extractor: BandLevelExtractor) -> NDArray[np.bool_]:
+    """Return a mask of runs of signal without short gaps and very short runs."""
     mask = MinRunLength(False, extractor.frames(MAX_GAP_MS) + 1).process(above[:, None], last=True)
     mask = MinRunLength(True, extractor.frames(MIN_RUN_MS)).process(mask, last=True)
-    return _is_within(mask[:, 0], extractor.frames(guard_ms))
+    return mask[:, 0]
 
 
 def _is_within(flags: NDArray[np.bool_], distance: int, outside: int = NEVER) -> NDArray[np.bool_]:

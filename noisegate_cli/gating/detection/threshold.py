@@ -6,7 +6,7 @@ work (little speech, few pauses, drifting noise), so the median of the three est
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -76,6 +76,19 @@ class ThresholdSuggestion:
     def or_open(self) -> float:
         """The threshold, or −1.0, which keeps the gate open, if there is none."""
         return -1.0 if self.threshold is None else self.threshold
+
+    def above(self, measured: "ThresholdSuggestion") -> "ThresholdSuggestion":
+        """Return the suggestion at the same distance above the noise floor of another one."""
+        if self.threshold is None or not np.isfinite(measured.noise_floor_db):
+            return self
+        threshold = float(from_db(measured.noise_floor_db + self.distance_db))
+        return replace(
+            self,
+            threshold=min(1.0, threshold),
+            noise_floor_db=measured.noise_floor_db,
+            active_db=measured.active_db,
+            confidence=measured.confidence,
+        )
 
     @property
     def contrast_db(self) -> float:

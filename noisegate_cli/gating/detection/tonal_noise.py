@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from noisegate_cli.gating.frames.quantile import median
 from noisegate_cli.gating.frames.tonality import compute_tonality_db
 
-MIN_TONALITY_DB = 4.0
-"""Supposed noise whose mean spectrum is more tonal is music: noises have 0 to 3.0 dB, music 5.8 to
-16 dB."""
+MIN_TONALITY_DB = 2.2
+"""Supposed noise whose mean spectrum is more tonal is music: noises have 0 to 2.1 dB, gongs and low
+drones 2.4 to 2.9 dB, other music 5.8 to 16 dB."""
 
 STRETCH_SPECTRA, MIN_STRETCH_TONALITY_DB = 3, 3.2
 """A stretch of supposed noise is music if its mean spectrum is more tonal. It has so many spectra,

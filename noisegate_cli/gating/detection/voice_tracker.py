@@ -176,15 +176,15 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         spreader = LogOddsSpreader(self._hop_s, log_odds)
         levels = (add_level(voices.log_odds, voices.periodic_db) for voices in voices_of_gate())
         level_spreader = LogOddsSpreader(self._hop_s, levels)
-        values = np.empty(len(self._records[gate]), np.float16)
+        values = ChunkedValues(np.float16)
         for voices in voices_of_gate(release=True):
-            hops = slice(voices.first, voices.first + len(voices.log_odds))
             spread = spreader.spread(voices.log_odds)
             with_level = level_spreader.spread(add_level(voices.log_odds, voices.periodic_db))
-            values[hops] = compute_penalty(spread, with_level, voices.level_db, contrast_db)
+            terms = compute_penalty(spread, with_level, voices.level_db, contrast_db)
             if trusts_speech:
-                numbers = np.arange(hops.start, hops.stop)
-                values[hops] += speech_bonus(self._speech_probabilities(gate, numbers))
+                hops = voices.first + np.arange(len(terms))
+                terms += speech_bonus(self._speech_probabilities(gate, hops))
+            values.append(terms)
         return Evidence(values, self._voicing.hop_length)
 
     def _voices(self, gate: int, trusts_speech: bool, release: bool) -> Iterator[Voices]:

@@ -127,18 +127,25 @@ class VoiceRecord(BlockProcessor[Voicing, None]):
     @cached_property
     def loud_db(self) -> tuple[float, float] | None:
         """Level of loud voices, and their periodic level; None if hardly anything is voiced."""
-        loud, periodic = np.zeros((2, 1 << 16), np.int64)
-        for is_voiced, level_db, periodic_db in zip(
-            self._is_voiced.chunks(),
-            self._level_db.chunks(),
-            self._periodic_db.chunks(),
-            strict=True,
-        ):
-            loud += np.bincount(level_db[is_voiced], minlength=1 << 16)
-            periodic += np.bincount(periodic_db[is_voiced], minlength=1 << 16)
-        if loud.sum() < MIN_VOICED_FRAMES:
+        count = sum(int(is_voiced.sum()) for is_voiced in self._is_voiced.chunks())
+        if count < MIN_VOICED_FRAMES:
             return None
-        return _decode_quantile(loud), _decode_quantile(periodic)
+        loud_db, loud_periodic_db = (
+            self._find_loud(levels, count) for levels in (self._level_db, self._periodic_db)
+        )
+        return loud_db, loud_periodic_db
+
+    def _find_loud(self, levels: ChunkedValues, count: int) -> float:
+        """Return the `LOUD_QUANTILE` of the levels of the voiced hops, of which there are `count`.
+
+        They are copied one chunk at a time.
+        """
+        voiced, end = np.empty(count, np.uint16), 0
+        for is_voiced, level in zip(self._is_voiced.chunks(), levels.chunks(), strict=True):
+            start, end = end, end + int(is_voiced.sum())
+            voiced[start:end] = level[is_voiced]
+        voiced.sort()
+        return float(_decode(voiced[int(LOUD_QUANTILE * (count - 1))]))
 
     def voices(self, release: bool = False) -> Iterator[Voices]:
         """Yield the voices of all hops in order, if there is a level of loud voices.
@@ -179,10 +186,3 @@ def _encode(values: NDArray[np.floating[Any]]) -> NDArray[np.uint16]:
 
 def _decode(codes: NDArray[np.integer[Any]]) -> Values:
     return np.asarray(codes / CODES_PER_UNIT + MIN_CODED)
-
-
-def _decode_quantile(counts: NDArray[np.int64]) -> float:
-    """Return the `LOUD_QUANTILE` of values, from the number of times that each code occurs."""
-    totals = np.cumsum(counts)
-    code = np.searchsorted(totals, LOUD_QUANTILE * (totals[-1] - 1), "right")
-    return float(_decode(np.asarray(code)))

@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -268,6 +269,7 @@ def _multiply(
     return out
 
 
+@lru_cache(maxsize=8)  # In a batch, these matrices are the same for every recording.
 def _design_lowpass(factor: int, sample_rate: int) -> tuple[NDArray[np.float32], int]:
     """Return the matrix of a low-pass for the reduction of the rate, and its delay in samples.
 
@@ -283,9 +285,11 @@ def _design_lowpass(factor: int, sample_rate: int) -> tuple[NDArray[np.float32],
     matrix = np.zeros((2 * step * factor, step), np.float32)
     for i in range(step):
         matrix[i * factor : i * factor + taps_length, i] = taps / taps.sum()
+    matrix.flags.writeable = False  # because the cache shares it
     return matrix, taps_length // 2
 
 
+@lru_cache(maxsize=8)
 def _compute_matrices(length: int, rate: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the matrices from samples to bins, and the matrix from powers to autocorrelations.
 
@@ -309,4 +313,7 @@ def _compute_matrices(length: int, rate: float) -> tuple[NDArray[np.float32], ND
     correlation = np.correlate(window, window, "full")[length - 1 :]
     own = np.interp(lags * rate, np.arange(length), correlation / correlation[0])
     cosines = np.cos(2 * np.pi * hz[:, None] * lags) / own
-    return waves.astype(np.float32), cosines.astype(np.float32)
+    matrices = waves.astype(np.float32), cosines.astype(np.float32)
+    for matrix in matrices:
+        matrix.flags.writeable = False
+    return matrices

@@ -3,16 +3,17 @@
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_UNGROUPED_HZ = 1250.0
-"""Bins up to at least this frequency are not grouped: bands of hearing are narrow there."""
+MIN_GROUPED_HZ = 1250.0
+"""Bins below this frequency are not grouped: bands of hearing are narrow there."""
 
 
 class BinGrouping:
-    """Groups of bins: single bins up to about 1.5 kHz, then twice as wide in each octave.
+    """Groups of bins: single bins up to 1.25 to 2.5 kHz, then twice as wide in each octave.
 
-    A group is about a quarter as wide as an auditory filter (the equivalent rectangular bandwidth
-    of Glasberg and Moore, Derivation of auditory filter shapes from notched-noise data, 1990).
-    Gains need no finer resolution, and computing them takes a fifth of the time.
+    The limit depends on the sample rate. A group is about a quarter as wide as an auditory filter
+    (the equivalent rectangular bandwidth of Glasberg and Moore, Derivation of auditory filter
+    shapes from notched-noise data, 1990). Gains need no finer resolution, and computing them takes
+    a fifth of the time.
 
     Parameters
     ----------
@@ -32,9 +33,7 @@ class BinGrouping:
     def __init__(self, bins: int, sample_rate: int) -> None:
         width = sample_rate / 2 / (bins - 1)
         self._ungrouped_bins, self._octaves = bins - 1, 0
-        while (
-            self._ungrouped_bins % 4 == 0 and self._ungrouped_bins // 2 * width >= MAX_UNGROUPED_HZ
-        ):
+        while self._ungrouped_bins % 4 == 0 and self._ungrouped_bins // 2 * width >= MIN_GROUPED_HZ:
             self._ungrouped_bins //= 2
             self._octaves += 1
         numbers = [self._ungrouped_bins] + [self._ungrouped_bins // 2] * self._octaves
@@ -49,10 +48,8 @@ class BinGrouping:
         """Compute the mean of each group, shaped (frames, groups), from (frames, bins)."""
         if not self._octaves:
             return bin_powers
-        parts, grouped = (
-            [bin_powers[:, : self._ungrouped_bins]],
-            bin_powers[:, self._ungrouped_bins : -1],
-        )
+        parts = [bin_powers[:, : self._ungrouped_bins]]
+        grouped = bin_powers[:, self._ungrouped_bins : -1]
         for _ in range(self._octaves):
             grouped = grouped[:, ::2] + grouped[:, 1::2]
             grouped *= 0.5

@@ -14,7 +14,6 @@ by the sum of the squared windows, so only those samples are final for which all
 present. The sums have the same terms in the same order as in one call, so the result is the same.
 """
 
-from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,6 +25,7 @@ from noisegate_cli.gating.frames.framing import FrameBatcher, frames_per_batch
 from noisegate_cli.gating.frames.stft import Stft
 from noisegate_cli.gating.noise_profile import NoiseProfile
 from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.gating.spectral.configuration import SpectralConfiguration
 from noisegate_cli.gating.spectral.sample_conversion import (
     PlanarSamples,
     from_full_scale,
@@ -67,55 +67,40 @@ class MagnitudeMask(BlockProcessor[Samples, Samples]):
 
     Parameters
     ----------
-    settings
-        Settings of the gate. Only `threshold`, `reduction_db`, `channels` and the settings of the
-        frames are used.
-    noise_profiles
-        Noise profile of each gate. Where it is None, and there is no threshold, nothing is masked.
-    sample_rate
-        In Hz.
-    channels
-        Number of channels of the blocks.
-    quantization_step
-        Smallest difference between two integer samples; see `OverlapAddGain`.
-    live
-        Whether to use smaller batches, which have less delay. The output is the same.
+    configuration
+        Settings, noise and format. Of the settings, only `threshold`, `reduction_db`, `channels`
+        and those of the frames are used. With a threshold, no noise profile is needed. The output
+        does not depend on `live`.
 
     Examples
     --------
     >>> settings = GateSettings.preset("hard", spectral="mask", threshold=0.001)
     >>> y = 0.2 * np.sin(np.arange(8000) / 5)[:, None]
-    >>> mask = MagnitudeMask(settings, [None], sample_rate=8000)
+    >>> mask = MagnitudeMask(SpectralConfiguration(settings, [None], sample_rate=8000))
     >>> parts = [mask.process(y[:3000]), mask.process(y[3000:], last=True)]
     >>> bool(np.allclose(np.concatenate(parts)[1000:-1000], y[1000:-1000], atol=0.01))
     True
     """
 
-    def __init__(
-        self,
-        settings: GateSettings,
-        noise_profiles: Sequence[NoiseProfile | None],
-        sample_rate: int,
-        channels: int = 1,
-        quantization_step: int = 1,
-        live: bool = False,
-    ) -> None:
-        timing = settings.timing(sample_rate)
+    def __init__(self, configuration: SpectralConfiguration) -> None:
+        settings, timing = configuration.settings, configuration.timing
+        sample_rate, channels = configuration.sample_rate, configuration.channels
+        profiles = configuration.noise_profiles
         self._frame_length, self._hop_length = timing.frame_length, timing.hop_length
         self._batches = FrameBatcher(
             timing.frame_length,
             timing.hop_length,
-            frames=_frames_per_mask_batch(timing.hop_length, channels, live),
+            frames=_frames_per_mask_batch(timing.hop_length, channels, configuration.live),
         )
-        self._quantization_step = quantization_step
-        self._averages_channels = settings.channels == "linked" and channels > 1
+        self._quantization_step = configuration.quantization_step
+        self._averages_channels = configuration.linked and channels > 1
         transform = Stft(timing.frame_length, timing.hop_length)
         self._thresholds = np.stack(
-            [_compute_thresholds(p, settings, transform, sample_rate) for p in noise_profiles]
+            [_compute_thresholds(p, settings, transform, sample_rate) for p in profiles]
         )[:, :, None]
         # Without a noise profile there is nothing to reduce.
         self._closed_gains = np.array(
-            [settings.bin_floor if p or settings.masks_by_level else 1.0 for p in noise_profiles]
+            [settings.bin_floor if p or settings.masks_by_level else 1.0 for p in profiles]
         )[:, None, None]
         self._overlapping: ChannelSpectra | None = None
         self._max_overlapping_frames = timing.overlap - 1

@@ -52,6 +52,7 @@ from noisegate_cli.gating.noise_profile import NoiseProfile
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.spectral.bin_groups import BinGrouping
 from noisegate_cli.gating.spectral.bleed_spectra import BleedSpectra
+from noisegate_cli.gating.spectral.configuration import SpectralConfiguration
 from noisegate_cli.gating.spectral.noise_estimation import (
     compute_gate_powers,
     create_noise_guard,
@@ -76,49 +77,31 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
 
     Parameters
     ----------
-    settings
-        Settings of the gate. Only `reduction_db` and the settings of the frames, the channels and
-        the envelope are used here.
-    noise_profiles
-        Noise profile of each gate. Where it is None, no noise is reduced.
-    sample_rate
-        In Hz.
-    channels
-        Number of channels of the blocks.
-    quantization_step
-        Smallest difference between two integer samples; see `OverlapAddGain`.
-    live
-        Whether to use smaller batches, which have less delay but take more time; see `Gate`.
+    configuration
+        Settings, noise and format. Of the settings, only `reduction_db` and those of the frames,
+        the channels and the envelope are used here.
     has_bleed
         Whether `append_bleed` is called before each call of `process`.
     """
 
-    def __init__(
-        self,
-        settings: GateSettings,
-        noise_profiles: Sequence[NoiseProfile | None],
-        sample_rate: int,
-        channels: int = 1,
-        quantization_step: int = 1,
-        live: bool = False,
-        has_bleed: bool = False,
-    ) -> None:
-        timing = settings.timing(sample_rate)
+    def __init__(self, configuration: SpectralConfiguration, has_bleed: bool = False) -> None:
+        settings, timing = configuration.settings, configuration.timing
+        sample_rate, channels = configuration.sample_rate, configuration.channels
         self._frame_stride = spectral_frame_stride(timing)
         hop = timing.hop_length * self._frame_stride
         self._transform = Stft(timing.frame_length, hop, settings.window_exponent)
         self._inverse = InverseStft(self._transform, channels)
-        frames = frames_per_spectral_batch(hop, channels, live)
+        frames = frames_per_spectral_batch(hop, channels, configuration.live)
         self._batches = FrameBatcher(timing.frame_length, hop, frames=frames)
         # One more frame than librosa has, so that the end is covered by as many frames as the rest.
         self._end_padding = np.zeros((hop, channels), np.int16)
-        self._quantization_step = quantization_step
-        self._linked = settings.channels == "linked"
+        self._quantization_step = configuration.quantization_step
+        self._linked = configuration.linked
         self._gain_estimators = [
             _create_gain_estimator(profile, settings, self._transform, sample_rate)
-            for profile in noise_profiles
+            for profile in configuration.noise_profiles
         ]
-        gates = len(noise_profiles)
+        gates = len(self._gain_estimators)
         self._envelope = Envelope(timing.lookahead, timing.attack, timing.release, 0.0, gates)
         self._noise_guard = create_noise_guard(settings, sample_rate, gates)
         self._openness: Gains = np.zeros((0, gates))
@@ -180,23 +163,8 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         parts: list[Future[Float32Samples]] = []
         while self._pending_spectra and (last or self._has_mask(self._pending_spectra[0][0])):
             frames, future = self._pending_spectra.popleft()
-            spectra = future.result()
-            self._spectra_without_gains.append(spectra)
-            bin_powers = compute_gate_powers(spectra, self._linked)
             end = last and not self._pending_spectra
-            openness, guard_gains = self._take_gate_frames(frames)
-            bleed = self._bleed.take(frames, self._frame_stride) if self._bleed else None
-            gains = [
-                estimator.estimate_gains(
-                    bin_powers[:, i],
-                    openness[:, i],
-                    guard_gains[:, i] == 0,
-                    end,
-                    None if bleed is None else bleed[:, i],
-                )
-                for i, estimator in enumerate(self._gain_estimators)
-            ]
-            for batch_gains in zip(*gains, strict=True):
+            for batch_gains in self._estimate_gains(frames, future.result(), end):
                 spectra = self._spectra_without_gains.popleft()
                 is_last = end and not self._spectra_without_gains
                 parts.append(self._thread.submit(self._apply_gains, spectra, batch_gains, is_last))
@@ -205,6 +173,26 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         dtype, step = self._empty_block.dtype, self._quantization_step
         samples = [from_full_scale(part.result(), dtype, step) for part in parts]
         return np.concatenate([self._empty_block, *samples])
+
+    def _estimate_gains(
+        self, frames: int, spectra: list[Spectra], last: bool
+    ) -> list[tuple[BinGains, ...]]:
+        """Return the gains of the batches that these spectra complete, of each gate."""
+        self._spectra_without_gains.append(spectra)
+        bin_powers = compute_gate_powers(spectra, self._linked)
+        openness, guard_gains = self._take_gate_frames(frames)
+        bleed = self._bleed.take(frames, self._frame_stride) if self._bleed else None
+        gains = [
+            estimator.estimate_gains(
+                bin_powers[:, i],
+                openness[:, i],
+                guard_gains[:, i] == 0,
+                last,
+                None if bleed is None else bleed[:, i],
+            )
+            for i, estimator in enumerate(self._gain_estimators)
+        ]
+        return list(zip(*gains, strict=True))
 
     def _append_gate_frames(self, mask: Mask, last: bool) -> None:
         """Append the openness and the noise guard gains that `mask` completes."""

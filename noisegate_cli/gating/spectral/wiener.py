@@ -16,31 +16,24 @@ from noisegate_cli.gating.spectral.noise_estimation import SILENT_BIN_POWER, Noi
 SNR_TIME_CONSTANT_S = 0.17
 """Time constant of the recursion where the gain is 1: α = 0.91 at a hop of 16 ms."""
 
-
 MAX_SMOOTHING_FACTOR = 0.98
 """Maximum α, which very short frames reach: the usual value in the literature."""
 
-
 CERTAIN_SIGNAL_RATIO = 100.0
 """An a-priori SNR of 20 dB is taken as signal in any bin, whatever the share of signal there."""
-
 
 PRESENCE_GROUPS, PRESENCE_SNR = 16, 0.05
 """Number of groups of bins, a power of two, in the neighbourhood of a bin, and their mean a-priori
 SNR at which the presence and the absence of signal are equally likely: −13 dB."""
 
-
 ABSENT_GAIN_DB = -24.0
 """Gain where signal is absent; the minimum gain may be lower or higher."""
-
 
 MAX_SEGMENT_FRAMES, RUN_IN_DIVISOR = 16, 2
 """Maximum number of frames in a segment, and the divisor of it that gives the run-in frames."""
 
-
 BinGains = NDArray[np.float32]
 """Linear gains of frames, shaped (frames, bins)."""
-
 
 FrameGains = NDArray[np.float64]
 """One value for each frame, shaped (frames,)."""
@@ -117,32 +110,43 @@ class WienerGainEstimator:
         bleed
             |X|² of the bleed of other tracks, which adds to the noise; shaped (frames, groups).
         """
-        bin_powers = self._grouping.mean(bin_powers)
-        padding = -len(bin_powers) % self._segment
-        bin_powers = np.pad(bin_powers, ((0, padding), (0, 0))) if padding else bin_powers
-        is_noise = np.pad(is_noise, (0, padding))
-        noise = (
-            self._noise_tracker.track(bin_powers, is_noise) if self._noise_tracker else self._noise
-        )
-        run_in, (frames, groups) = self._run_in_frames, bin_powers.shape
-        snr = np.empty((run_in + frames + run_in, groups), np.float32)
-        snr[:run_in] = self._run_in_snr
-        batch_snr = snr[run_in:-run_in]
-        total_noise = noise[:, None] + np.float32(SILENT_BIN_POWER)
-        if bleed is not None:
-            bleed = np.pad(bleed, ((0, padding), (0, 0)))
-            total_noise = total_noise + bleed.reshape(-1, self._segment, groups)
-        np.multiply(
-            bin_powers.reshape(-1, self._segment, groups),
-            1 / total_noise,
-            out=batch_snr.reshape(-1, self._segment, groups),
-        )
-        self._run_in_snr = batch_snr[-run_in:].copy()
-        gains = self._compute_pending_gains(next_snr=batch_snr)
+        snr = self._compute_a_posteriori_snr(self._grouping.mean(bin_powers), is_noise, bleed)
+        run_in = self._run_in_frames
+        gains = self._compute_pending_gains(next_snr=snr[run_in:])
         self._pending_batch = snr, openness
+        self._run_in_snr = snr[-2 * run_in : -run_in].copy()
         if last:
             gains += self._compute_pending_gains(next_snr=np.zeros_like(self._run_in_snr))
         return gains
+
+    def _compute_a_posteriori_snr(
+        self, powers: BinPowers, is_noise: NDArray[np.bool_], bleed: BinPowers | None
+    ) -> BinPowers:
+        """Return γ of whole segments, with the run-in frames before them and room for those after.
+
+        Parameters
+        ----------
+        powers
+            Mean |X|² of each group, shaped (frames, groups).
+        is_noise, bleed
+            As in `estimate_gains`.
+        """
+        padding = -len(powers) % self._segment
+        powers = np.pad(powers, ((0, padding), (0, 0))) if padding else powers
+        noise = self._noise
+        if self._noise_tracker:
+            noise = self._noise_tracker.track(powers, np.pad(is_noise, (0, padding)))
+        run_in, (frames, groups) = self._run_in_frames, powers.shape
+        by_segment = -1, self._segment, groups
+        total_noise = noise[:, None] + np.float32(SILENT_BIN_POWER)
+        if bleed is not None:
+            bleed = np.pad(bleed, ((0, padding), (0, 0)))
+            total_noise = total_noise + bleed.reshape(by_segment)
+        snr = np.empty((run_in + frames + run_in, groups), np.float32)
+        snr[:run_in] = self._run_in_snr
+        batch_snr = snr[run_in:-run_in].reshape(by_segment)
+        np.multiply(powers.reshape(by_segment), 1 / total_noise, out=batch_snr)
+        return snr
 
     def _compute_pending_gains(self, next_snr: BinPowers) -> list[BinGains]:
         """Return the gains of the pending batch, given the SNR of the frames after it."""

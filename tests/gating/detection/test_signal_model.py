@@ -135,6 +135,28 @@ def test_a_recording_of_steady_noise_is_closed():
     assert (compute_scores(noise(10), models) == -np.inf).all()
 
 
+def gong(seconds):
+    """Many partials that are no harmonics, in noise: less tonal than a chord, more than noise."""
+    rng = np.random.default_rng(5)
+    t = np.arange(seconds * RATE) / RATE
+    pitches = rng.uniform((300, 0), (5000, 1), (40, 2))
+    partials = sum(np.sin(2 * np.pi * (hz * t + phase)) for hz, phase in pitches)
+    return noise(seconds) + 0.006 * partials
+
+
+def test_a_gong_is_not_taken_for_noise():
+    models = learn_models(gong(6))
+    assert models[0].verdict == Verdict.TONAL
+    assert (compute_scores(gong(6), models) == np.inf).all()
+
+
+@pytest.mark.parametrize("seconds", [1, 2])
+def test_a_recording_shorter_than_three_seconds_is_not_taken_for_noise(seconds):
+    models = learn_models(noise(seconds))
+    assert models[0].verdict == Verdict.TOO_SHORT
+    assert (compute_scores(noise(seconds), models) == np.inf).all()
+
+
 def choir(seconds, rate=RATE):
     """A chord whose partials beat slowly and at random, as many voices do."""
     rng = np.random.default_rng(2)

@@ -68,7 +68,7 @@ def test_the_voices_of_an_hour_take_little_memory(gates, monkeypatch):
         return peak
 
     bytes_per_hop = (measure_peak(27) - measure_peak(3)) / (24 * hops * gates)
-    assert bytes_per_hop < 11
+    assert bytes_per_hop < 10
 
 
 def test_a_distant_voice_is_no_reason_to_open_for_a_louder_sound():

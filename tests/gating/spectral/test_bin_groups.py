@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from noisegate_cli.gating.spectral.bin_groups import MAX_UNGROUPED_HZ, BinGrouping
+from noisegate_cli.gating.spectral.bin_groups import MIN_GROUPED_HZ, BinGrouping
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ def test_bins_above_the_speech_range_are_grouped(bins, rate, groups):
     assert means.shape == (3, groups)
     expanded = grouping.expand_to_bins(means)
     assert expanded.shape == bin_powers.shape
-    is_ungrouped = np.arange(bins) * rate / 2 / (bins - 1) < MAX_UNGROUPED_HZ
+    is_ungrouped = np.arange(bins) * rate / 2 / (bins - 1) < MIN_GROUPED_HZ
     assert np.array_equal(expanded[:, is_ungrouped], bin_powers[:, is_ungrouped])
     # Every bin of a group has the mean of the group.
     np.testing.assert_allclose(expanded[:, :-1].mean(), bin_powers[:, :-1].mean(), rtol=1e-5)

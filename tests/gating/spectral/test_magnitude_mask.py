@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from noisegate_cli import GateSettings, gate
 from noisegate_cli.errors import AudioError
 from noisegate_cli.gating.noise_profile import NoiseProfile
+from noisegate_cli.gating.spectral.configuration import SpectralConfiguration
 from noisegate_cli.gating.spectral.magnitude_mask import MASK_OPEN_POWER_RATIO, MagnitudeMask
 from tests.conftest import FLOATS, GUITAR, PCM, SPEECH, as_type, examples
 from tests.reference import masked_bins
@@ -25,7 +26,8 @@ MASK = GateSettings.preset("hard", spectral="mask", channels="separate")
 def mask_in_blocks(y, gate_settings, block=None, live=False, profiles=None, rate=RATE):
     """Return `y`, shaped (samples, channels), masked in blocks."""
     gates = 1 if gate_settings.channels == "linked" else y.shape[1]
-    mask = MagnitudeMask(gate_settings, profiles or [None] * gates, rate, y.shape[1], live=live)
+    noises = profiles or [None] * gates
+    mask = MagnitudeMask(SpectralConfiguration(gate_settings, noises, rate, y.shape[1], live=live))
     block_length = block or max(1, len(y))
     starts = range(0, max(1, len(y)), block_length)
     return np.concatenate(
@@ -181,7 +183,8 @@ def test_a_missing_cache_folder_for_librosa_is_an_error_with_a_remedy(monkeypatc
 
 def test_24_bit_samples_stay_24_bit():
     y = as_type(np.random.default_rng(7).normal(0, 0.1, (4000, 1)), "PCM_24")
-    mask = MagnitudeMask(replace(MASK, threshold=0.01), [None], RATE, quantization_step=256)
+    by_level = replace(MASK, threshold=0.01)
+    mask = MagnitudeMask(SpectralConfiguration(by_level, [None], RATE, quantization_step=256))
     out = mask.process(y, last=True)
     assert out.any()
     assert not (out % 256).any()
