@@ -24,33 +24,47 @@ from noisegate_cli.gating.detection.speech_detector import (
 from noisegate_cli.gating.detection.voices import VoiceRecord, Voices
 from noisegate_cli.gating.detection.voicing import Voicing, VoicingDetector
 from noisegate_cli.gating.frames.chunked_values import ChunkedValues
+from noisegate_cli.gating.frames.subsampling import SUBSAMPLE_STRIDE_FRAMES
 from noisegate_cli.gating.gain.mask import FrameIndices
 from noisegate_cli.samples import Samples
 
 SPEECH_DELAY_MS = 30.0
 """The speech detector hears the beginning of speech this late."""
 
-MIN_VOICE_SHARE = 0.25
-"""Least share of voices in the open frames of speech: it has 0.34 to 0.7, and 0.27 to 0.45 with
-many events; whispers, birds, toads and instruments have 0 to 0.23."""
+MIN_VOICE_SHARE = 0.35
+"""Least share of voices in the open frames of speech, weighted by the amplitude: it has 0.43 to
+0.84, also between bird song, snoring or keys; birds, toads, drums and most instruments have 0 to
+0.3. Without the weights, speech among keys has no more than drums."""
+
+MIN_PURE_SHARE = 0.5
+"""Least share of voices in the voiced open frames of speech, weighted by the amplitude: it has 0.6
+to 0.95; instruments have 0.2 to 0.35."""
+
+MAX_VOICED_SHARE = 0.85
+"""Greatest share of voiced frames in the open frames: speech has 0.38 to 0.8, as a third of its
+sounds are unvoiced; bowed and blown instruments have 0.9 to 1."""
+
+MIN_VOICE_S = 1.2
+"""Least duration of voices in all: the shares of less sound are not reliable, and among samples of
+drums and instruments some resemble speech."""
 
 MIN_CONFIRMED_SHARE = 0.95
 """Least number of voiced open frames that the speech detector takes for speech, relative to those
 that are voices by their sound: mixtures have 1.0 or more, except for babble and heavy noise.
 Meetings with a distant microphone, in which it misses whole sentences, have 0.3 to 0.9."""
 
-MIN_PURE_SHARE = 0.4
-"""Least share of voices in the voiced open frames of speech: it has 0.5 to 0.9; instruments have
-0.2 to 0.3."""
-
 
 class FrameVoices(NamedTuple):
-    """The voices of one gate at some frames; both arrays are shaped (frames,)."""
+    """The voices of one gate at some frames; the arrays are shaped (frames,)."""
 
+    frame_s: float
+    """Distance of the frames in seconds."""
     log_odds: NDArray[np.float64]
     """Logarithm of the odds that the frame is a voice."""
     is_voiced: NDArray[np.bool_]
     """Whether the frame is periodic at the pitch of a voice."""
+    level_db: NDArray[np.float64]
+    """Level of the frame relative to loud voices."""
     is_confirmed: NDArray[np.bool_] | None
     """Whether the speech detector takes the frame for speech; None without it."""
 
@@ -59,14 +73,18 @@ class FrameVoices(NamedTuple):
 
         Whispers, animals and instruments have few voices; a veto would close on them.
         """
-        if not is_open.any():
-            return False
-        is_voiced, is_voice = self.is_voiced[is_open], self.log_odds[is_open] > 0
+        is_voiced, is_voice = self.is_voiced & is_open, self.log_odds > 0
         if self.is_confirmed is not None:
-            is_voice |= self.is_confirmed[is_open]
-        voice_share = (is_voiced & is_voice).mean()
-        pure_share = voice_share / max(is_voiced.mean(), MIN_VOICE_SHARE)
-        return bool(voice_share >= MIN_VOICE_SHARE and pure_share >= MIN_PURE_SHARE)
+            is_voice |= self.is_confirmed
+        is_voice &= is_voiced
+        amplitudes = 10 ** (self.level_db / 20)
+        voice_amplitude = amplitudes[is_voice].sum()
+        return bool(
+            np.count_nonzero(is_voice) * self.frame_s >= MIN_VOICE_S
+            and np.count_nonzero(is_voiced) <= MAX_VOICED_SHARE * np.count_nonzero(is_open)
+            and voice_amplitude >= MIN_VOICE_SHARE * amplitudes[is_open].sum()
+            and voice_amplitude >= MIN_PURE_SHARE * amplitudes[is_voiced].sum()
+        )
 
     def are_confirmed(self, is_open: NDArray[np.bool_]) -> bool:
         """Return whether the speech detector confirms the voices of the open frames."""
@@ -133,7 +151,7 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         gate
             Index of the gate.
         frames
-            Indices of the frames.
+            Indices of every second frame.
         frame_hop_length
             Hop of these frames in samples.
         """
@@ -143,7 +161,8 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         hop = self._voicing.hop_length
         hops = (frames * frame_hop_length + hop // 2) // hop
         hops = np.minimum(hops, len(record) - 1)
-        log_odds, is_voiced = np.empty(len(hops)), np.empty(len(hops), np.bool_)
+        log_odds, level_db = np.empty((2, len(hops)))
+        is_voiced = np.empty(len(hops), np.bool_)
         is_confirmed = None
         if self._speech:
             is_confirmed = speech_log_odds(self._speech_probabilities(gate, hops)) > 0
@@ -151,8 +170,10 @@ class VoiceTracker(BlockProcessor[Samples, None]):
             chosen = hops - voices.first
             is_here = (chosen >= 0) & (chosen < len(voices.log_odds))
             log_odds[is_here] = voices.log_odds[chosen[is_here]]
+            level_db[is_here] = voices.level_db[chosen[is_here]]
             is_voiced[is_here] = voices.is_voiced[chosen[is_here]]
-        return FrameVoices(log_odds, is_voiced, is_confirmed)
+        frame_s = SUBSAMPLE_STRIDE_FRAMES * frame_hop_length / self._sample_rate
+        return FrameVoices(frame_s, log_odds, is_voiced, level_db, is_confirmed)
 
     def evidence(self, gate: int, contrast_db: float, trusts_speech: bool) -> Evidence:
         """Return the term that the voices of one gate add to the score.

@@ -91,7 +91,6 @@ def test_a_detector_that_misses_plain_voices_is_not_trusted():
     log_odds, is_voiced = np.full(100, 3.0), np.ones(100, np.bool_)
     for share, trusted in ((0.5, False), (1.0, True)):
         is_confirmed = np.arange(100) < 100 * share
-        voices = FrameVoices(log_odds, is_voiced, is_confirmed)
-        assert voices.are_speech(is_voiced)
+        voices = FrameVoices(0.1, log_odds, is_voiced, 0 * log_odds, is_confirmed)
         assert voices.are_confirmed(is_voiced) is trusted
-    assert not FrameVoices(log_odds, is_voiced, None).are_confirmed(is_voiced)
+    assert not FrameVoices(0.1, log_odds, is_voiced, 0 * log_odds, None).are_confirmed(is_voiced)
