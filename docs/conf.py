@@ -24,8 +24,6 @@ nb_execution_raise_on_error = True
 copybutton_prompt_text = "$ "
 # Names in backticks in docstrings are code.
 default_role = "literal"
-# Two hyphens begin an option. They must not become a dash.
-smartquotes_action = "qe"
 
 napoleon_google_docstring = False
 autodoc_member_order = "bysource"
@@ -36,6 +34,8 @@ html_theme = "furo"
 html_math_renderer = "mathml"
 html_title = f"ngate {release}"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["manual.css"]
 
 man_pages = [("options", "ngate", "noise gate for recordings", author, 1)]
 man_show_urls = True

@@ -98,6 +98,13 @@ def test_the_page_of_options_is_current():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_options_are_code_because_hyphens_in_text_become_dashes(page):
+    code = r"(?s:```.*?```)|`[^`]*`|<!--.*?-->|^ {4}.*$"
+    text = re.sub(code, "", page.read_text(encoding="utf-8"), flags=re.M)
+    assert re.findall(r"--[a-z]\S*", text) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_relative_links_of_a_page_lead_to_files(page):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
         if "://" not in target:

@@ -68,7 +68,9 @@ class WorkerPool(Protocol):
 POLL_INTERVAL_S = 1.0
 """Interval between progress reports when no job finishes."""
 
-DIED_TWICE_MESSAGE = "the worker process died twice on it: is it too large?"
+DIED_TWICE_MESSAGE = (
+    "the worker process died twice while gating it: is it too large for the memory?"
+)
 
 
 def ignore_jobs(jobs: list[J]) -> None:

@@ -28,9 +28,10 @@ from noisegate_cli.files.ffmpeg_tracks import (
     find_start,
     has_other_tracks,
 )
-from noisegate_cli.files.file_parts import FilePart, PartOfFile, UnnamedFile
+from noisegate_cli.files.file_parts import FilePart, PartOfFile, SequentialFile, UnnamedFile
 from noisegate_cli.files.formats import DEMUXERS, EXTENSION_DEMUXERS, find_format_by_demuxer
 from noisegate_cli.files.holes import MAX_HOLE_S, Hole, HoleFinder, parse_flac_position
+from noisegate_cli.files.ogg import is_start_damaged
 from noisegate_cli.files.opus import (
     PROJECTION_FAMILY,
     parse_mapping_family,
@@ -86,7 +87,7 @@ class PyavDecoder:
             self._open_container(path, part)
             self._choose_stream(track)
             self._take_custom_layout()
-            self._start_decoding(path)
+            self._start_decoding(path, part)
             self.info = self._build_info(path)
         except BaseException:
             self.close()
@@ -96,7 +97,7 @@ class PyavDecoder:
         self._container: Any = None
         try:
             self._container = av.open(
-                UnnamedFile(self._file) if part is None else PartOfFile(self._file, part),
+                PartOfFile(self._file, part) if part else self._whole_file(),
                 format=part.demuxer if part else EXTENSION_DEMUXERS.get(path.suffix.lower()),
                 options={
                     "protocol_whitelist": "none",
@@ -109,6 +110,10 @@ class PyavDecoder:
             raise AudioError(_error_text(error)) from error
         self.demuxer = self._container.format.name.split(",")[0]
         """FFmpeg's name of the container."""
+
+    def _whole_file(self) -> UnnamedFile | SequentialFile:
+        is_avi = self._file.peek(12)[8:12] == b"AVI "
+        return SequentialFile(self._file) if is_avi else UnnamedFile(self._file)
 
     def _choose_stream(self, track: int | None) -> None:
         """Choose the audio stream of that number; the main one if there is none."""
@@ -137,7 +142,7 @@ class PyavDecoder:
             self._custom_mask = sum(1 << bit for bit in bits)
             self._channel_order = None if bits == sorted(bits) else np.argsort(bits)
 
-    def _start_decoding(self, path: Path) -> None:
+    def _start_decoding(self, path: Path, part: FilePart | None) -> None:
         """Decode the first frame, since only frames tell the format of the samples reliably."""
         self.damaged = 0
         """Number of errors while decoding, such as packets that could not be decoded."""
@@ -150,6 +155,8 @@ class PyavDecoder:
         self._hole_finder = HoleFinder(
             max(0.5, 2 * self._samples_per_tick), MAX_HOLE_S * (coder.sample_rate or 0)
         )
+        if self.demuxer == "ogg" and is_start_damaged(path, part.start if part else 0):
+            self._hole_finder.note_error(0.0)
         # Other parsers pass damaged bytes on in a packet.
         if self.demuxer == "aac":
             self._skipped_bytes = SkippedBytesFinder(path)

@@ -5,13 +5,14 @@ without reading the samples. The others are searched for its first bytes. `mpeg`
 parts of formats that consist of frames or pages.
 """
 
+import io
 import math
 import os
 import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from noisegate_cli.files.chunks import ReadBytes
 from noisegate_cli.files.file_parts import FilePart
@@ -23,7 +24,7 @@ MAX_PARTS, MAX_ELEMENTS = 10_000, 1_000_000
 """Limits for malicious files; all bytes after the last part that is found belong to this part."""
 
 HEAD_BYTES = 64
-SCAN_BYTES = 1 << 20
+SCAN_BYTES = 1 << 18
 
 FindEnd = Callable[[ReadBytes, int, int], int | None]
 """Function that returns where the file that begins at an offset ends, in data of a given length.
@@ -38,6 +39,8 @@ class _Container(NamedTuple):
     """Pattern of the first bytes."""
     find_end: FindEnd | None = None
     """How to find the end; None if the next file must be searched for."""
+    find_min_end: Callable[[ReadBytes, int], int] | None = None
+    """How to find an offset before which the file can't end, so that the search begins there."""
     ends_with_file: bool = False
     """Whether libsndfile takes all bytes up to the end of the file for samples."""
 
@@ -47,7 +50,7 @@ def find_joined_parts(path: Path) -> list[FilePart]:
 
     A file whose samples seem to go on in tags at its end has one part, without the tags.
     """
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:
         length = file.seek(0, os.SEEK_END)
         read = _bytes_reader(file, length)
         head = read(0, HEAD_BYTES)
@@ -56,7 +59,7 @@ def find_joined_parts(path: Path) -> list[FilePart]:
             return []
         starts = [0]
         while len(starts) < MAX_PARTS:
-            start = _find_next_start(read, container, starts[-1], length)
+            start = _find_next_start(file, container, starts[-1], length)
             if start is None:
                 break
             starts.append(start)
@@ -74,11 +77,13 @@ def find_joined_parts(path: Path) -> list[FilePart]:
     return [FilePart(start, end, container.demuxer, end) for start, end in parts]
 
 
-def _find_next_start(read: ReadBytes, container: _Container, start: int, length: int) -> int | None:
+def _find_next_start(file: io.FileIO, container: _Container, start: int, length: int) -> int | None:
     """Return where the file after the one at `start` begins; None if it is the last one."""
+    read = _bytes_reader(file, length)
     end = container.find_end(read, start, length) if container.find_end else None
     if end is None:
-        return _scan(read, start + 1, length, container.start_re)
+        first = container.find_min_end(read, start) if container.find_min_end else start + 1
+        return _scan(file, first, container.start_re)
     for padding in (0, 1):
         position = _skip_tags(read, end + padding)
         if container.start_re.match(read(position, HEAD_BYTES)):
@@ -86,12 +91,20 @@ def _find_next_start(read: ReadBytes, container: _Container, start: int, length:
     return None
 
 
-def _scan(read: ReadBytes, start: int, length: int, start_re: re.Pattern[bytes]) -> int | None:
+def _scan(file: io.FileIO, start: int, start_re: re.Pattern[bytes]) -> int | None:
     """Return the first offset from `start` on at which a pattern matches."""
-    for offset in range(start, length, SCAN_BYTES):
-        match = start_re.search(read(offset, SCAN_BYTES + HEAD_BYTES))
-        if match and match.start() < SCAN_BYTES:
+    # A new array for each block takes longer than the search.
+    buffer = bytearray(SCAN_BYTES + HEAD_BYTES)
+    offset, filled = start, 0
+    file.seek(start)
+    while read := file.readinto(memoryview(buffer)[filled:]):
+        filled += read
+        match = start_re.search(buffer, 0, filled)
+        if match:
             return offset + match.start()
+        kept = min(HEAD_BYTES, filled)
+        buffer[:kept] = buffer[filled - kept : filled]
+        offset, filled = offset + filled - kept, kept
     return None
 
 
@@ -104,7 +117,7 @@ def _skip_tags(read: ReadBytes, position: int) -> int:
     return position + 128 if header.startswith(b"TAG") else position
 
 
-def _bytes_reader(file: BinaryIO, length: int) -> ReadBytes:
+def _bytes_reader(file: io.FileIO, length: int) -> ReadBytes:
     def read(offset: int, size: int) -> bytes:
         file.seek(min(offset, length))  # A damaged size can be larger than any offset.
         return file.read(size)
@@ -158,6 +171,14 @@ def _find_nist_end(read: ReadBytes, start: int, _length: int) -> int | None:
         return None
     size = math.prod(int(match[1]) for match in sizes if match)
     return start + int(data_offset[1]) + size
+
+
+def _find_flac_min_end(read: ReadBytes, start: int) -> int:
+    """Return where frames of the smallest declared size would end (RFC 9639, 8.2)."""
+    info = read(start + 8, 18)
+    max_block, min_bytes = int.from_bytes(info[2:4], "big"), int.from_bytes(info[4:7], "big")
+    samples = int.from_bytes(info[13:18], "big") & 0xFFFFFFFFF
+    return start + 1 + (samples // max_block * min_bytes if max_block else 0)
 
 
 def _find_tta_end(read: ReadBytes, start: int, _length: int) -> int | None:
@@ -252,10 +273,10 @@ CONTAINERS = (
     _Container("", re.compile(rb"FORM.{4}(?:AIFF|AIFC|8SVX|16SV)", re.DOTALL), _find_iff_end),
     _Container("", re.compile(AU_START), _find_au_end),
     _Container("caf", re.compile(rb"caff\0\x01\0\0desc"), _find_caf_end),
-    _Container("", re.compile(re.escape(W64_RIFF_GUID)), _find_w64_end, True),
-    _Container("voc", re.compile(re.escape(MAGIC)), _find_voc_end, True),
-    _Container("", re.compile(rb"NIST_1A\n"), _find_nist_end, True),
-    _Container("flac", re.compile(rb"fLaC[\0\x80]\0\0\x22")),
+    _Container("", re.compile(re.escape(W64_RIFF_GUID)), _find_w64_end, ends_with_file=True),
+    _Container("voc", re.compile(re.escape(MAGIC)), _find_voc_end, ends_with_file=True),
+    _Container("", re.compile(rb"NIST_1A\n"), _find_nist_end, ends_with_file=True),
+    _Container("flac", re.compile(rb"fLaC[\0\x80]\0\0\x22"), find_min_end=_find_flac_min_end),
     _Container("tta", re.compile(rb"TTA1[\x01-\x03]\0"), _find_tta_end),
     _Container("wv", re.compile(rb"wvpk"), _find_wavpack_end),
     _Container("mov", re.compile(rb"\0\0..ftyp", re.DOTALL), _find_mp4_end),

@@ -325,5 +325,5 @@ def unreadable_error(path: Path, error: Exception) -> AudioError:
 
 def error_text(error: Exception) -> str:
     """Return libsndfile's error message without the path that precedes it."""
-    words = getattr(error, "error_string", None) or str(error)
+    words = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
     return words.rstrip(".").removeprefix("Error : ").strip()

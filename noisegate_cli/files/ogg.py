@@ -17,10 +17,13 @@ PAGE_START, FIRST_PAGE_START = b"OggS", b"OggS\0\2"
 FLAGS, LAST_PAGE_FLAG = 5, 4
 SCAN_BYTES = 1 << 20
 
+MAX_START_BYTES = 1 << 20
+"""Maximum size of the pages before the first one at which a packet of audio ends."""
+
 MAX_PARTS = 10_000
 """Maximum number of parts; all bytes after the beginning of the last one belong to it."""
 
-SERIAL, CHECKSUM = slice(14, 18), slice(22, 26)
+GRANULE, SERIAL, CHECKSUM = slice(6, 14), slice(14, 18), slice(22, 26)
 
 REVERSED_BITS = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 
@@ -33,6 +36,24 @@ def is_end_missing(path: Path) -> bool:
     except OSError:  # The file has vanished since it was opened.
         return False
     return not page or not page[FLAGS] & LAST_PAGE_FLAG
+
+
+def is_start_damaged(path: Path, start: int = 0) -> bool:
+    """Return whether damaged bytes come before the first page at which a packet of audio ends.
+
+    libsndfile takes the position of the first valid page for the beginning of the recording, so
+    that it would be too short. A recording of a radio stream also begins at a later position, but
+    its pages follow each other.
+    """
+    with path.open("rb") as file:
+        file.seek(start)
+        octets = file.read(MAX_START_BYTES)
+    position = 0
+    while page := _read_page(octets, position):
+        if int.from_bytes(page[GRANULE], "little", signed=True) > 0:
+            return False
+        position += len(page)
+    return octets.find(PAGE_START, position + 1) >= 0
 
 
 def find_chained_parts(path: Path) -> list[FilePart]:

@@ -186,7 +186,7 @@ def check_inside(path: Path, folder: Path) -> None:
     real_parent, real_folder = Path(os.path.realpath(path.parent)), Path(os.path.realpath(folder))
     if not real_parent.is_relative_to(real_folder):
         raise OutputError(
-            f"{quote_path(path)} points outside of {quote_path(folder)} through a link "
+            f"{quote_path(path)} points outside {quote_path(folder)} through a link "
             f"to {quote_path(real_parent)}: "
             "remove the link"
         )

@@ -88,7 +88,7 @@ class RawFormat:
             ) from None
         if not is_plausible(channels, rate):
             raise SettingsError(
-                f"raw {text!r} means {channels} channels at {rate} Hz, which can't be: "
+                f"raw {text!r} means {channels} channels at {rate} Hz, which is impossible: "
                 "give for example 44100:1:s16"
             )
         return cls(rate, channels, RAW_SUBTYPES[sample_type], big_endian)

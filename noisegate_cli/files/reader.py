@@ -53,6 +53,8 @@ class AudioReader:
         Whether to replace NaN and infinite samples with zero.
     track
         Number of the audio track, from 1; None for the main one.
+    parts
+        Parts of the file if it is several files joined end to end; None to find them.
 
     Raises
     ------
@@ -67,9 +69,11 @@ class AudioReader:
         display_path: Path | None = None,
         zero_nonfinite: bool = False,
         track: int | None = None,
+        parts: "list[FilePart] | None" = None,
     ) -> None:
         self.path = path
         self._track = track
+        self._parts = parts
         self._raw = raw
         self._display_path = display_path or path
         self._zero_nonfinite = zero_nonfinite
@@ -79,11 +83,14 @@ class AudioReader:
         magic = head[:4]
         kind = find_format_by_magic(magic)
         self._layout: WavLayout | None = None
-        if not raw:
-            self._check_tags(head)
-            if kind and kind.is_wav:
-                self._layout = read_layout(path)
-        self._decoder: Decoder = self._open_decoder(magic, kind)
+        try:
+            if not raw:
+                self._check_tags(head)
+                if kind and kind.is_wav:
+                    self._layout = read_layout(path)
+            self._decoder: Decoder = self._open_decoder(magic, kind)
+        except OSError as error:  # Files in /proc can't be searched, and a disk can fail.
+            raise unreadable_error(self._display_path, error) from error
         try:
             self.info = self._validate_info()
         except AudioError:
@@ -99,7 +106,12 @@ class AudioReader:
     def reopen(self) -> "AudioReader":
         """Return a new reader of the same recording, positioned at its beginning."""
         return AudioReader(
-            self.path, self._raw, self._display_path, self._zero_nonfinite, self._track
+            self.path,
+            self._raw,
+            self._display_path,
+            self._zero_nonfinite,
+            self._track,
+            self._parts,
         )
 
     @property
@@ -187,7 +199,7 @@ class AudioReader:
             is_mpeg = not is_free and is_mpeg_audio(self.path, magic)
         if not (self._raw or is_mpeg) and (joined := self._open_joined(kind)):
             return joined
-        if not (is_mpeg or self._needs_ffmpeg):
+        if not (is_mpeg or self._needs_ffmpeg or self._is_ogg_start_damaged(kind)):
             try:
                 decoder = SndfileDecoder(self.path, self._raw)
                 if decoder.can_read_all or is_free:
@@ -207,17 +219,28 @@ class AudioReader:
             told = why if why and kind and not kind.is_compressed else error
             raise unreadable_error(self._display_path, told) from error
 
+    def _is_ogg_start_damaged(self, kind: Format | None) -> bool:
+        if not kind or kind.name != "OGG":
+            return False
+        from noisegate_cli.files.ogg import is_start_damaged
+
+        return is_start_damaged(self.path)
+
     @property
     def _needs_ffmpeg(self) -> bool:
         return self._layout is not None and self._layout.needs_ffmpeg
 
     def _open_joined(self, kind: Format | None) -> "Decoder | None":
         """Open a file that is several files joined end to end; return None for others."""
+        if self._layout and not self._layout.is_joined:
+            return None
         if kind and kind.name == "OGG":
             from noisegate_cli.files.ogg import find_chained_parts as find_parts
         else:
             from noisegate_cli.files.joined_files import find_joined_parts as find_parts
-        parts = find_parts(self.path)
+        if self._parts is None:
+            self._parts = find_parts(self.path)
+        parts = self._parts
         if not parts:
             return None
         from noisegate_cli.files.file_parts import JoinedDecoder

@@ -97,6 +97,7 @@ function computeExpanderGains(data, settings, marks, codes) {
   levels = holdLevels(levels, timing.hold);
   const gains = levels.map((level) => {
     const gainDb = computeStaticGain(level, settings.ratio, settings.knee_db);
+    if (gainDb === 0) return 1;
     return Math.max(closedGain, 10 ** (gainDb / 20));
   });
   applyMarks(gains, marks, timing, data, closedGain);

@@ -77,9 +77,10 @@ class ControlPanel {
 
   show() {
     const { settings } = this.page.state;
-    for (const [name] of CONTROL_TABLE) {
+    for (const [name, , unit] of CONTROL_TABLE) {
       const value = settings[name] ?? (name === "ratio" ? FIRST_RATIO : SILENCE_DB);
       $(name).value = value;
+      $(name).setAttribute("aria-valuetext", `${formatNumber(value)} ${unit}`);
       if (document.activeElement !== $(`${name}_number`)) $(`${name}_number`).value = formatNumber(value);
     }
     $("mute").checked = settings.range_db === null;

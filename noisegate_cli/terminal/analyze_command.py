@@ -12,6 +12,7 @@ from noisegate_cli.errors import AudioError, OutputError, SettingsError
 from noisegate_cli.terminal.console import (
     StandardOutputConflictError,
     console,
+    is_ascii_only,
     print_data,
     print_error,
     print_message,
@@ -166,7 +167,7 @@ def _analyze_one(path: Path | str, typed: TypedSettings, options: AnalysisGroup)
         print_data(to_json(build_analysis_data(report, given)))
     else:
         target = console()
-        ascii_only = not target.encoding.startswith("utf")
+        ascii_only = is_ascii_only(target.encoding)
         with wrap_stdout_errors():
             table = build_analysis_table(report, ascii_only, timeline, target.width)
             print_renderable(target, table)

@@ -24,7 +24,6 @@ from noisegate_cli.terminal.interrupts import EXIT_FAILURE, InterruptedWithMessa
 from noisegate_cli.terminal.key_option import BatchKeyOption, parse_key_option
 from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options import (
-    DETECTOR_PANEL,
     OUTPUT_PANEL,
     TypedSettings,
     add_gate_options,
@@ -43,6 +42,8 @@ from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.batch.interface import BatchConfig
+
+RELATED_PANEL = "Related recordings"
 
 DISCOVERY_PANEL: dict[str, Any] = {"rich_help_panel": "Selection"}
 
@@ -98,7 +99,7 @@ class OutputGroup(OptionGroup):
         str | None,
         typer.Option(
             metavar="EXT",
-            help="Write the open stretches beside each output too: txt, csv, json, TextGrid, "
+            help="Also write the open stretches next to each output: txt, csv, json, TextGrid, "
             "rttm, srt, edl or rpp.",
             autocompletion=complete_label_formats,
         ),
@@ -261,7 +262,7 @@ def batch(
             "--shared-threshold/--folder-threshold",
             help="Find one threshold for all recordings, or one for each folder.",
             show_default="one for each recording",
-            rich_help_panel=DETECTOR_PANEL,
+            rich_help_panel=RELATED_PANEL,
         ),
     ] = None,
     tracks: Annotated[
@@ -270,6 +271,7 @@ def batch(
             "--tracks",
             help="The recordings of a folder are the tracks of one session: close where only the "
             "other tracks have sound.",
+            rich_help_panel=RELATED_PANEL,
         ),
     ] = False,
     key: BatchKeyOption = None,

@@ -50,6 +50,16 @@ def escape_for_terminal(text: str, encoding: str) -> str:
     return text.encode(encoding, "ngate.substitute").decode(encoding)
 
 
+def is_ascii_only(encoding: str) -> bool:
+    """Return whether pictures of characters are drawn in ASCII.
+
+    In the locale C, Python writes UTF-8, but the terminal may show other characters.
+    """
+    names = (os.environ.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    locale = next(filter(None, names), "")
+    return locale in ("C", "POSIX") or not encoding.startswith("utf")
+
+
 def print_message(text: str) -> None:
     """Print a line to stderr, with unprintable characters escaped.
 

@@ -14,7 +14,7 @@ PageOption = Annotated[
     str | None,
     typer.Option(
         metavar="FILE.html",
-        help="Write an HTML page on which you listen to the recording and adjust the gate.",
+        help="Write an HTML page to listen to the recording and adjust the gate.",
     ),
 ]
 

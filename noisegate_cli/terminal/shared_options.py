@@ -45,7 +45,7 @@ AgainstOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="FILE",
-        help="Another track of the session: close where only it has sound. Can be repeated.",
+        help="Another track of the session: close where only it has sound. Repeatable.",
     ),
 ]
 
@@ -77,7 +77,8 @@ class RateGroup(OptionGroup):
         float | None,
         typer.Option(
             metavar="Q",
-            help="Quality of a lossy output instead: Vorbis 0 to 10 (best), MP3 9 to 0 (best).",
+            help="Quality of a lossy output, instead of --bitrate: Vorbis 0 to 10 (best), "
+            "MP3 9 to 0 (best).",
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = None

@@ -21,7 +21,7 @@ LabelsOption = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help=f"Write the open stretches here too: {LABEL_ENDINGS}.",
+        help=f"Also write the open stretches to a file: {LABEL_ENDINGS}.",
         **STRETCH_PANEL,
     ),
 ]
@@ -46,7 +46,7 @@ class StretchGroup(OptionGroup):
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Open in the stretches of this file, as --labels writes it, and nowhere else.",
+            help="Open only in the stretches of this file, such as one from --labels.",
             **STRETCH_PANEL,
         ),
     ] = None
@@ -68,25 +68,27 @@ class StretchGroup(OptionGroup):
         str | None,
         typer.Option(
             metavar="SECONDS",
-            help="Write only this much, from --start on or where the gate moves most often.",
+            help="Write only this many seconds: from --start, or where the gate moves most.",
             **STRETCH_PANEL,
         ),
     ] = None
     start: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Write from here on: 80 or 1:20.", **STRETCH_PANEL),
+        typer.Option(metavar="TIME", help="Write from this time on: 80 or 1:20.", **STRETCH_PANEL),
     ] = None
     duration: Annotated[
         str | None,
         typer.Option(
-            metavar="SECONDS", help="Write only this much, from --start or 0.", **STRETCH_PANEL
+            metavar="SECONDS",
+            help="Write only this many seconds, from --start or from the beginning.",
+            **STRETCH_PANEL,
         ),
     ] = None
     ab: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Write each 4 s before, then after the gate, to compare by ear.",
+            help="Write 4 s before the gate, then the same 4 s after it, and so on.",
             **STRETCH_PANEL,
         ),
     ] = None

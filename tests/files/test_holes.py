@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli.files.holes import HoleFinder, parse_flac_position
-from noisegate_cli.files.ogg import is_end_missing
+from noisegate_cli.files.ogg import is_end_missing, read_pages
 from noisegate_cli.files.reader import AudioReader
 from tests.zoo import encode
 
@@ -95,6 +95,21 @@ def test_all_after_a_damaged_part_stays_in_step(tmp_path, kind, share):
         assert float(place[1]) == pytest.approx(6 * share, abs=1.2)
     # A decoder can't detect every damage of these.
     assert warnings or kind in ("mp3", "ac3", "16k.aac")
+
+
+@pytest.mark.parametrize("kind", ["ogg", "opus", "oga"])
+def test_a_damaged_beginning_becomes_silence_and_all_after_it_stays_in_step(tmp_path, kind):
+    source = write_source(tmp_path / f"in.{kind}")
+    expected, _ = read_whole(source)
+    content = bytearray(source.read_bytes())
+    with source.open("rb") as file:
+        pages = [offset for offset, page in read_pages(file) if page[6:14] != bytes(8)]
+    content[pages[0] + 400 : pages[0] + 450] = bytes(50)
+    source.write_bytes(content)
+    samples, (warning,) = read_whole(source)
+    assert len(samples) == len(expected)
+    assert find_lag(samples[-RATE:], expected[-RATE:]) == 0
+    assert re.fullmatch(r"it is damaged: \S+ s at 0\.00 s are replaced with silence", warning)
 
 
 @pytest.mark.parametrize("kind", ["flac", "oga", "flac.mka", "wv", "tta"])

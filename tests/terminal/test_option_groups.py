@@ -1,9 +1,13 @@
+import re
 from inspect import Parameter
 from typing import Annotated
 
+import pytest
 import typer
 from typer.testing import CliRunner
 
+from noisegate_cli.terminal.cli import COMMANDS, run
+from noisegate_cli.terminal.commands import build_command
 from noisegate_cli.terminal.option_groups import replace_parameter
 
 
@@ -25,3 +29,24 @@ def test_typer_reads_the_options_that_replace_a_parameter():
     assert "Say what it does." in told
     assert CliRunner().invoke(app, ["-l", "3", "--name", "a"]).exit_code == 0
     assert calls == [({"level": "3"}, "a")]
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_no_word_of_the_help_is_truncated_at_80_columns(name, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run([name, "--help"]) == 0
+    shown = set(capsys.readouterr().out.replace("│", " ").split())
+    for parameter in build_command(name).params:
+        if not getattr(parameter, "hidden", False):
+            words = (parameter.help or "").replace(r"\[", "[").split()
+            assert set(words) <= shown, parameter.name
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_the_help_names_an_environment_variable_that_works(name, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run([name, "--help"]) == 0
+    variable = re.search(r"(NGATE_\w+_MIN_OPEN)=50 is --min-open 50", capsys.readouterr().out)[1]
+    monkeypatch.setenv(variable, "soon")
+    assert run([name, "x"]) == 2
+    assert "min open 'soon' is not a duration" in capsys.readouterr().err

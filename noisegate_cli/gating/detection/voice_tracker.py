@@ -21,19 +21,29 @@ from noisegate_cli.gating.detection.speech_detector import (
 from noisegate_cli.gating.detection.voices import VoiceRecord, Voices
 from noisegate_cli.gating.detection.voicing import Voicing, VoicingDetector
 from noisegate_cli.gating.frames.chunked_values import ChunkedValues
+from noisegate_cli.gating.frames.subsampling import SUBSAMPLE_STRIDE_FRAMES
 from noisegate_cli.gating.gain.mask import FrameIndices
 from noisegate_cli.samples import Samples
 
 SPEECH_DELAY_MS = 30.0
 """The speech detector hears the beginning of speech this late."""
 
-MIN_VOICE_SHARE = 0.25
-"""Least share of voices in the open frames of speech: it has 0.34 to 0.7, and 0.27 to 0.45 with
-many events; whispers, birds, toads and instruments have 0 to 0.23."""
+MIN_VOICE_SHARE = 0.35
+"""Least share of voices in the open frames of speech, weighted by the amplitude: it has 0.43 to
+0.84, also between bird song, snoring or keys; birds, toads, drums and most instruments have 0 to
+0.3. Without the weights, speech among keys has no more than drums."""
 
-MIN_PURE_SHARE = 0.4
-"""Least share of voices in the voiced open frames of speech: it has 0.5 to 0.9; instruments have
-0.2 to 0.3."""
+MIN_PURE_SHARE = 0.5
+"""Least share of voices in the voiced open frames of speech, weighted by the amplitude: it has 0.6
+to 0.95; instruments have 0.2 to 0.35."""
+
+MAX_VOICED_SHARE = 0.85
+"""Greatest share of voiced frames in the open frames: speech has 0.38 to 0.8, as a third of its
+sounds are unvoiced; bowed and blown instruments have 0.9 to 1."""
+
+MIN_VOICE_S = 1.2
+"""Least duration of voices in all: the shares of less sound are not reliable, and among samples of
+drums and instruments some resemble speech."""
 
 
 class VoiceTracker(BlockProcessor[Samples, None]):
@@ -91,7 +101,7 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         gate
             Index of the gate.
         open_frames
-            Indices of the frames in which the gate is open.
+            Indices of every second frame, if the gate is open in it.
         frame_hop_length
             Hop of these frames in samples.
         """
@@ -100,16 +110,25 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         hop = self._voicing.hop_length
         hops = (open_frames * frame_hop_length + hop // 2) // hop
         hops = np.minimum(hops, len(self._records[gate]) - 1)
-        voiced = pure = 0
+        voiced, voice, voiced_amplitude, voice_amplitude, amplitude = np.zeros(5)
         for voices in self._voices(gate):
             chosen = hops - voices.first
             chosen = chosen[(chosen >= 0) & (chosen < len(voices.log_odds))]
+            amplitudes = 10 ** (voices.level_db[chosen] / 20)
             is_voiced = voices.is_voiced[chosen]
-            voiced += int(np.count_nonzero(is_voiced))
-            pure += int(np.count_nonzero(is_voiced & (voices.log_odds[chosen] > 0)))
-        voice_share = pure / len(hops)
-        pure_share = voice_share / max(voiced / len(hops), MIN_VOICE_SHARE)
-        return voice_share >= MIN_VOICE_SHARE and pure_share >= MIN_PURE_SHARE
+            is_voice = is_voiced & (voices.log_odds[chosen] > 0)
+            voiced += np.count_nonzero(is_voiced)
+            voice += np.count_nonzero(is_voice)
+            voiced_amplitude += amplitudes[is_voiced].sum()
+            voice_amplitude += amplitudes[is_voice].sum()
+            amplitude += amplitudes.sum()
+        frame_s = SUBSAMPLE_STRIDE_FRAMES * frame_hop_length / self._sample_rate
+        return bool(
+            voice * frame_s >= MIN_VOICE_S
+            and voiced <= MAX_VOICED_SHARE * len(hops)
+            and voice_amplitude >= MIN_VOICE_SHARE * amplitude
+            and voice_amplitude >= MIN_PURE_SHARE * voiced_amplitude
+        )
 
     def evidence(self, gate: int, contrast_db: float) -> Evidence | None:
         """Return the term that voices add to the score of one gate; None if there are none.

@@ -16,31 +16,24 @@ from noisegate_cli.gating.spectral.noise_estimation import SILENT_BIN_POWER, Noi
 SNR_TIME_CONSTANT_S = 0.17
 """Time constant of the recursion where the gain is 1: α = 0.91 at a hop of 16 ms."""
 
-
 MAX_SMOOTHING_FACTOR = 0.98
 """Maximum α, which very short frames reach: the usual value in the literature."""
 
-
 CERTAIN_SIGNAL_RATIO = 100.0
 """An a-priori SNR of 20 dB is taken as signal in any bin, whatever the share of signal there."""
-
 
 PRESENCE_GROUPS, PRESENCE_SNR = 16, 0.05
 """Number of groups of bins, a power of two, in the neighbourhood of a bin, and their mean a-priori
 SNR at which the presence and the absence of signal are equally likely: −13 dB."""
 
-
 ABSENT_GAIN_DB = -24.0
 """Gain where signal is absent; the minimum gain may be lower or higher."""
-
 
 MAX_SEGMENT_FRAMES, RUN_IN_DIVISOR = 16, 2
 """Maximum number of frames in a segment, and the divisor of it that gives the run-in frames."""
 
-
 BinGains = NDArray[np.float32]
 """Linear gains of frames, shaped (frames, bins)."""
-
 
 FrameGains = NDArray[np.float64]
 """One value for each frame, shaped (frames,)."""

@@ -144,6 +144,21 @@ def test_animals_and_instruments_are_not_affected(name):
     np.testing.assert_array_equal(gate(y, rate, listen="voice"), gate(y, rate, listen="all"))
 
 
+def test_pauses_that_quieter_song_fills_are_closed():
+    words = [(start, vowel(0.4)) for start in (1, 4, 7, 10)]
+    songs = [(start + 1.0, 0.2 * chirp(1.6)) for start, _ in words]
+    y = place(words + songs, 14)
+    out = gate(y, RATE, listen="voice")
+    assert all(is_kept(y, out, start, 0.4) for start, _ in words)
+    assert not any(is_kept(y, out, start + 0.4, 0.8) for start, _ in songs)
+
+
+def test_voiced_notes_without_unvoiced_sounds_are_no_speech():
+    notes = [vowel(0.7, hz) for hz in (220, 262, 330, 880, 294, 247)]
+    y = place([(1 + 1.5 * k, note) for k, note in enumerate(notes)], 11)
+    np.testing.assert_array_equal(gate(y, RATE, listen="voice"), gate(y, RATE, listen="all"))
+
+
 def test_each_separate_channel_is_judged_by_its_own_voices():
     settings = GateSettings(channels="separate", listen="voice")
     y = np.stack([place(WORDS + KNOCKS, 12), place(KNOCKS, 12)], axis=1)
