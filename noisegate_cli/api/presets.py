@@ -147,7 +147,7 @@ def parse_table(table: Any, path: Path, source: str) -> Preset:
         field = fields.get(key.replace("_", "-"))
         if field is None:
             hint = suggest_nearest(key, [*fields, BASE_KEY])
-            raise SettingsError(f"{source}: there is no option {key!r}{hint}")
+            raise SettingsError(f"{source}: there is no gate option {key!r}{hint}")
         try:
             texts[field] = _check_value(key, value, field)
         except SettingsError as error:

@@ -28,7 +28,7 @@ from noisegate_cli.files.ffmpeg_tracks import (
     find_start,
     has_other_tracks,
 )
-from noisegate_cli.files.file_parts import FilePart, PartOfFile, UnnamedFile
+from noisegate_cli.files.file_parts import FilePart, PartOfFile, SequentialFile, UnnamedFile
 from noisegate_cli.files.formats import DEMUXERS, EXTENSION_DEMUXERS, find_format_by_demuxer
 from noisegate_cli.files.holes import MAX_HOLE_S, Hole, HoleFinder, parse_flac_position
 from noisegate_cli.files.ogg import is_start_damaged
@@ -97,7 +97,7 @@ class PyavDecoder:
         self._container: Any = None
         try:
             self._container = av.open(
-                UnnamedFile(self._file) if part is None else PartOfFile(self._file, part),
+                PartOfFile(self._file, part) if part else self._whole_file(),
                 format=part.demuxer if part else EXTENSION_DEMUXERS.get(path.suffix.lower()),
                 options={
                     "protocol_whitelist": "none",
@@ -110,6 +110,10 @@ class PyavDecoder:
             raise AudioError(_error_text(error)) from error
         self.demuxer = self._container.format.name.split(",")[0]
         """FFmpeg's name of the container."""
+
+    def _whole_file(self) -> UnnamedFile | SequentialFile:
+        is_avi = self._file.peek(12)[8:12] == b"AVI "
+        return SequentialFile(self._file) if is_avi else UnnamedFile(self._file)
 
     def _choose_stream(self, track: int | None) -> None:
         """Choose the audio stream of that number; the main one if there is none."""

@@ -55,6 +55,16 @@ class UnnamedFile:
             return -1
 
 
+class SequentialFile:
+    """An open file that FFmpeg reads from the beginning to the end, without an index.
+
+    The index of an AVI file can be damaged; FFmpeg would skip what it does not list.
+    """
+
+    def __init__(self, file: io.BufferedReader) -> None:
+        self.read, self.tell = file.read, file.tell
+
+
 class PartOfFile:
     """A part of an open file, which looks like a whole file to libraries."""
 

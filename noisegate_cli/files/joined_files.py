@@ -39,6 +39,8 @@ class _Container(NamedTuple):
     """Pattern of the first bytes."""
     find_end: FindEnd | None = None
     """How to find the end; None if the next file must be searched for."""
+    find_min_end: Callable[[ReadBytes, int], int] | None = None
+    """How to find an offset before which the file can't end, so that the search begins there."""
     ends_with_file: bool = False
     """Whether libsndfile takes all bytes up to the end of the file for samples."""
 
@@ -80,7 +82,8 @@ def _find_next_start(file: io.FileIO, container: _Container, start: int, length:
     read = _bytes_reader(file, length)
     end = container.find_end(read, start, length) if container.find_end else None
     if end is None:
-        return _scan(file, start + 1, container.start_re)
+        first = container.find_min_end(read, start) if container.find_min_end else start + 1
+        return _scan(file, first, container.start_re)
     for padding in (0, 1):
         position = _skip_tags(read, end + padding)
         if container.start_re.match(read(position, HEAD_BYTES)):
@@ -168,6 +171,14 @@ def _find_nist_end(read: ReadBytes, start: int, _length: int) -> int | None:
         return None
     size = math.prod(int(match[1]) for match in sizes if match)
     return start + int(data_offset[1]) + size
+
+
+def _find_flac_min_end(read: ReadBytes, start: int) -> int:
+    """Return where frames of the smallest declared size would end (RFC 9639, 8.2)."""
+    info = read(start + 8, 18)
+    max_block, min_bytes = int.from_bytes(info[2:4], "big"), int.from_bytes(info[4:7], "big")
+    samples = int.from_bytes(info[13:18], "big") & 0xFFFFFFFFF
+    return start + 1 + (samples // max_block * min_bytes if max_block else 0)
 
 
 def _find_tta_end(read: ReadBytes, start: int, _length: int) -> int | None:
@@ -262,10 +273,10 @@ CONTAINERS = (
     _Container("", re.compile(rb"FORM.{4}(?:AIFF|AIFC|8SVX|16SV)", re.DOTALL), _find_iff_end),
     _Container("", re.compile(AU_START), _find_au_end),
     _Container("caf", re.compile(rb"caff\0\x01\0\0desc"), _find_caf_end),
-    _Container("", re.compile(re.escape(W64_RIFF_GUID)), _find_w64_end, True),
-    _Container("voc", re.compile(re.escape(MAGIC)), _find_voc_end, True),
-    _Container("", re.compile(rb"NIST_1A\n"), _find_nist_end, True),
-    _Container("flac", re.compile(rb"fLaC[\0\x80]\0\0\x22")),
+    _Container("", re.compile(re.escape(W64_RIFF_GUID)), _find_w64_end, ends_with_file=True),
+    _Container("voc", re.compile(re.escape(MAGIC)), _find_voc_end, ends_with_file=True),
+    _Container("", re.compile(rb"NIST_1A\n"), _find_nist_end, ends_with_file=True),
+    _Container("flac", re.compile(rb"fLaC[\0\x80]\0\0\x22"), find_min_end=_find_flac_min_end),
     _Container("tta", re.compile(rb"TTA1[\x01-\x03]\0"), _find_tta_end),
     _Container("wv", re.compile(rb"wvpk"), _find_wavpack_end),
     _Container("mov", re.compile(rb"\0\0..ftyp", re.DOTALL), _find_mp4_end),

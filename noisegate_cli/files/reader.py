@@ -232,6 +232,8 @@ class AudioReader:
 
     def _open_joined(self, kind: Format | None) -> "Decoder | None":
         """Open a file that is several files joined end to end; return None for others."""
+        if self._layout and not self._layout.is_joined:
+            return None
         if kind and kind.name == "OGG":
             from noisegate_cli.files.ogg import find_chained_parts as find_parts
         else:

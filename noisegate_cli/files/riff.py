@@ -153,6 +153,8 @@ class WavLayout(NamedTuple):
     """Whether audio follows a header that declares none, as after a recorder was interrupted."""
     extra_duration: float
     """Seconds of samples in further `data` chunks."""
+    is_joined: bool
+    """Whether another WAV file follows."""
 
     @property
     def needs_ffmpeg(self) -> bool:
@@ -174,7 +176,8 @@ def read_layout(path: Path) -> WavLayout | None:
     """Return the layout of a WAV file, the first one if several are joined; None for others."""
     with path.open("rb") as file:
         read = _bytes_reader(file)
-        first = _read_file(read, 0, file.seek(0, os.SEEK_END))
+        length = file.seek(0, os.SEEK_END)
+        first = _read_file(read, 0, length)
         if first is None or not first.chunks:
             return None
         fmt = _read_format(read, first)
@@ -187,6 +190,7 @@ def read_layout(path: Path) -> WavLayout | None:
         data=data,
         has_undeclared_audio=data is not None and _is_empty_before_audio(data, first),
         extra_duration=sum(durations[1 if data else 0 :]),
+        is_joined=first.end < length,
     )
 
 

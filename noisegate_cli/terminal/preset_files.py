@@ -96,7 +96,7 @@ def save_preset(name: str, preset: Preset, force: bool) -> Path:
             path.read_text(encoding="utf-8") if path.exists() else "", name, lines
         )
     if not is_new and not force and path.read_bytes() != content.encode():
-        raise OutputError(f"preset {name!r} exists already: force=True overwrites it")
+        raise OutputError(f"preset {name!r} already exists: force=True overwrites it")
     # A link, such as into a folder of settings under version control, stays a link.
     write_document(Path(os.path.realpath(path)), content.encode(), force=True)
     return path

@@ -180,10 +180,10 @@ def _build_suggestion_table(report: "AnalysisReport") -> "Table":
         + (", with the given threshold" if levels.given_trial else ""),
     )
     if suggestion.threshold is not None:
-        text = Text(format_level(suggestion.threshold), style="bold green")
+        text = Text.assemble((format_level(suggestion.threshold), "bold green"))
         if suggestion.agreement is not None:
             agreement = f"{100 * suggestion.agreement:.0f} % of the time"
-            text.append(f", agrees with the automatic gate for {agreement}", style="none")
+            text.append(f", agrees with the automatic gate for {agreement}")
         table.add_row("threshold", text)
     if suggestion.estimates_db:
         table.add_row("estimates", _format_estimates(suggestion.estimates_db))

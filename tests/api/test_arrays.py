@@ -225,7 +225,7 @@ def test_values_have_priority_over_those_of_a_preset_in_a_file(tmp_path, changes
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("hodl = 3", "my.toml': there is no option 'hodl': did you mean hold"),
+        ("hodl = 3", "my.toml': there is no gate option 'hodl': did you mean hold"),
         ('hold = "90s"', "my.toml': hold '90s' must be 0 to 60 s"),
         ("reduction = 12", "my.toml': reduction_db= requires spectral=True"),
         ("hold = ", "my.toml' is not TOML"),

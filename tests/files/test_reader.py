@@ -15,6 +15,7 @@ from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.output_target import output_info
 from noisegate_cli.files.reader import AudioReader, probe
 from tests.conftest import GUITAR, drop_permission_override, loud_and_quiet, read, tone
+from tests.zoo import RATE, encode, sound
 
 
 def expect_refused(path, message):
@@ -119,6 +120,22 @@ def test_a_file_without_read_permission_is_refused(write):
     assert done.returncode == 1
     assert done.stderr == f"ngate: '{source}' can't be read: Permission denied\n"
     assert list(source.parent.iterdir()) == [source]
+
+
+@pytest.mark.parametrize(("codec", "stored"), [("pcm_s16le", "s16"), ("mp2", "s16")])
+def test_a_damaged_index_of_an_avi_file_hides_no_samples(tmp_path, codec, stored):
+    path = encode(tmp_path / "in.avi", sound(seconds=2.0), "avi", codec, stored, RATE)
+    content = bytearray(path.read_bytes())
+
+    def count_samples():
+        with AudioReader(path) as reader:
+            return sum(len(block) for block, _ in reader.blocks())
+
+    whole = count_samples()
+    index = content.index(b"idx1")
+    content[index : index + 200] = b"x" * len(content[index : index + 200])
+    path.write_bytes(content)
+    assert count_samples() == whole >= 2 * RATE
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads a file in /proc")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from noisegate_cli import GateSettings, analyze_file
+from noisegate_cli import GateSettings, analyze_file, gate_file
 from noisegate_cli.gating.cutoffs import Cutoff, CutoffReport
 from noisegate_cli.terminal.advice import (
     MAX_SUGGESTED_LOOKAHEAD_MS,
@@ -143,6 +143,30 @@ def test_the_suggested_hold_covers_the_longest_cut_sound_of_all():
     loud = [Cutoff(i, "decay", 40, 0.1) for i in range(20)]
     longest = Cutoff(30, "decay", 11, 0.9)
     assert suggest_cutoff_remedies(result_with(*loud, longest))["decay"] == ["--hold 1000"]
+
+
+@pytest.mark.parametrize("fall_db_per_s", [8, 12, 25])
+def test_following_the_advice_against_cut_decays_ends(write, tmp_path, fall_db_per_s):
+    rate, rng = 8000, np.random.default_rng(0)
+    t = np.arange(10 * rate) / rate
+    note = tone(10, 0.2, rate) * 10 ** (-fall_db_per_s * t / 20)
+    source = write(
+        np.append(rng.normal(0, 1e-3, rate), note) + rng.normal(0, 1e-3, 11 * rate),
+        rate=rate,
+        name="note.wav",
+    )
+    hold_ms, tried = 150.0, 0
+    while True:
+        result = gate_file(
+            source, tmp_path / "out.wav", threshold=0.03, hold_ms=hold_ms, force=True
+        )
+        remedies = suggest_cutoff_remedies(result)["decay"]
+        if not remedies:
+            break
+        tried += 1
+        hold_ms = float(remedies[0].split()[1])
+    assert 1 <= tried <= 4
+    assert not result.cutoffs.decays
 
 
 def test_a_suggested_hold_is_at_least_twice_as_long():

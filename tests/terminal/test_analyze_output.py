@@ -11,10 +11,13 @@ import sys
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from noisegate_cli import analyze_file
 from noisegate_cli.terminal.analysis_lines import choose_columns, format_header
 from noisegate_cli.terminal.cli import run
 from noisegate_cli.terminal.console import is_ascii_only
+from noisegate_cli.terminal.tables import build_analysis_table
 from tests.conftest import DATA, SPEECH, loud_and_quiet, tone
 from tests.terminal.test_terminal import ASCII, CONTROL_SEQUENCE
 from tests.terminal.test_terminal import run_on_terminal as run_with_stderr_on_terminal
@@ -201,3 +204,10 @@ def test_the_bar_of_an_analysis_is_redrawn_in_its_line(write):
     # The cursor returns to the beginning of the line; at the end the line is erased.
     assert displayed.count("\n") <= 1
     assert "\x1b[2K" in displayed
+
+
+def test_only_the_level_in_the_line_of_the_threshold_is_green():
+    target = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=100)
+    target.print(build_analysis_table(analyze_file(SPEECH)))
+    (line,) = [li for li in target.file.getvalue().splitlines() if "agrees with" in li]
+    assert re.search(r"\x1b\[1;32m[\d.]+ \(\S+ dBFS\)\x1b\[0m, agrees with", line)

@@ -57,8 +57,8 @@ def test_a_file_sets_options_as_the_command_line_does():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("hodl = 3", "'my.toml': there is no option 'hodl': did you mean hold?"),
-        ("output = 3", "'my.toml': there is no option 'output'"),
+        ("hodl = 3", "'my.toml': there is no gate option 'hodl': did you mean hold?"),
+        ("output = 3", "'my.toml': there is no gate option 'output'"),
         ('hold = "90s"', "'my.toml': hold '90s' must be 0 to 60 s"),
         ("hold = true", "'my.toml': hold True must be text or a number"),
         ('spectral = "yes"', "'my.toml': spectral 'yes' must be true or false"),
@@ -68,7 +68,7 @@ def test_a_file_sets_options_as_the_command_line_does():
             "channels 'seperate' must be one of linked, separate, exclusive",
         ),
         ('preset = "voce"', "'my.toml': preset 'voce' is not one of voice, music, field, hard:"),
-        ("[voice]\nhold = 3", "'my.toml': there is no option 'voice'"),
+        ("[voice]\nhold = 3", "'my.toml': there is no gate option 'voice'"),
         ("hold =", "preset 'my.toml' is not TOML"),
     ],
 )
@@ -109,7 +109,7 @@ def save(name, force=False, **texts):
 def test_a_preset_is_only_replaced_on_demand_and_the_rest_of_the_file_stays(user_file):
     user_file.parent.mkdir(parents=True)
     user_file.write_text('# mine\n[a]\nhold = 1 # short\n\n[b]\nhold = 2\n\n[c]\nkey = "1-2kHz"\n')
-    with pytest.raises(OutputError, match="preset 'b' exists already: force=True overwrites it"):
+    with pytest.raises(OutputError, match="preset 'b' already exists: force=True overwrites it"):
         save("b", hold_ms="5")
     save("b", force=True, hold_ms="5")
     save("b", hold_ms="5")  # It is the same.
@@ -209,7 +209,7 @@ def test_the_variable_of_every_option_is_named_like_its_flag():
                 assert option.name in flags, f"{command.name} {option.opts}"
 
 
-def test_help_does_not_list_the_environment_variables(capsys):
+def test_help_has_one_environment_variable_as_an_example(capsys):
     for command in ("gate", "analyze", "batch"):
         assert run([command, "--help"]) == 0
-    assert "NGATE_" not in capsys.readouterr().out
+        assert capsys.readouterr().out.count("NGATE_") == 1

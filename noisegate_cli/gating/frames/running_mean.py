@@ -31,10 +31,11 @@ class RunningMean(BlockProcessor[BandLevelsDb, BandLevelsDb]):
         ready = max(0, len(rows) - 2 * half_width)
         self._rows = rows[ready:]
         # The fixed order of summation makes the result independent of where blocks end.
-        sums = sum(
-            (rows[i : i + ready] for i in range(2 * half_width + 1)), np.zeros_like(rows[:ready])
-        )
-        return np.asarray(sums / (2 * half_width + 1))
+        sums = rows[:ready].copy()
+        for start in range(1, 2 * half_width + 1):
+            sums += rows[start : start + ready]
+        sums /= 2 * half_width + 1
+        return sums
 
 
 def compute_running_mean(rows: BandLevelsDb, frames: int) -> BandLevelsDb:

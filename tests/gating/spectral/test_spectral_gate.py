@@ -247,8 +247,9 @@ class TestStreamingAndChannels:
 
     def test_samples_far_above_full_scale_are_refused(self):
         y = intermittent_harmonics() * 1e9
+        decision = GateDecision.from_settings(SOFT_WITH_LEVEL, PROFILES)
         with pytest.raises(AudioError, match="scale them"):
-            gate(y, RATE, spectral=True, threshold=0.1)
+            gate_in_blocks(y, 10000, decision)
 
     def test_full_scale_samples_never_wrap_around(self):
         rng = np.random.default_rng(1)
