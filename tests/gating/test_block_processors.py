@@ -319,8 +319,8 @@ CASES = {
         lambda: VoiceTracker(RATE, 2, linked=False),
         [VOICE],
         lambda tracker: [
-            *tracker.evidence(0, 9.0).values.chunks(),
-            *tracker.evidence(1, 15.0).values.chunks(),
+            *tracker.evidence(0, 9.0, False).values.chunks(),
+            *tracker.evidence(1, 15.0, False).values.chunks(),
         ],
     ),
     VoiceRecord: Case(

@@ -1,7 +1,8 @@
 """Evidence for speech besides the spectrum: a term of the score at each moment.
 
 A sound near a voice belongs to speech. The log odds of a voice count for the sounds around it, less
-with the distance. If they are too low, the score is lowered by what is missing.
+with the distance, and less for a sound that is louder than the voice. If they are too low, the
+score is lowered by what is missing.
 """
 
 from collections.abc import Iterable
@@ -11,14 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.frames.chunked_values import ChunkedValues
+from noisegate_cli.gating.frames.quantile import quantile
 
-BEFORE_PER_S, AFTER_PER_S = 14.0, 20.0
+BEFORE_PER_S, AFTER_PER_S = 10.0, 16.0
 """Log odds that are lost with each second before and after a voice."""
 
-MIN_SOUND_LOG_ODDS, PENALTY_WEIGHT = 1.0, 2.0
+LOUDER_WEIGHT, MIN_VOICE_DB = 0.1, -40.0
+"""Log odds that are lost with each dB by which a sound is louder than the voice: a distant voice is
+no reason to open for a clap. Voices count as no quieter than the least level, relative to loud
+ones."""
+
+MIN_SOUND_LOG_ODDS, PENALTY_WEIGHT = 1.3, 2.0
 """Log odds that a sound needs, and weight of the missing ones in the score."""
 
-MAX_QUIET_DB, MAX_QUIET_RANGE_DB, QUIET_WEIGHT = -10.0, 20.0, 0.4
+MAX_QUIET_DB, MAX_QUIET_RANGE_DB, QUIET_WEIGHT = -10.0, 10.0, 0.4
 """Below this level relative to loud voices a sound needs less log odds, by this weight per dB and
 within this range: breath and the ends of words are quieter than events."""
 
@@ -28,11 +35,21 @@ MIN_CLEAR_CONTRAST_DB, CONTRAST_WEIGHT = 15.0, 0.6
 MAX_PENALTY = 30.0
 """Greatest amount that is subtracted from the score."""
 
-SPEECH_BIAS, SPEECH_ODDS_WEIGHT, MAX_SPEECH_LOG_ODDS = -6.0, 1.3, 5.0
-"""Log odds of a voice if the speech detector is undecided, weight of its own log odds, and their
-limit."""
+SPEECH_BIAS, SPEECH_ODDS_WEIGHT, MAX_SPEECH_LOG_ODDS = -5.0, 1.3, 5.0
+"""With the speech detector: log odds of a voice if all others are 0, weight of the log odds of the
+detector, and their limit."""
 
-CERTAIN_PROBABILITY, SPEECH_WEIGHT = 0.9, 0.3
+VOICE_ODDS_WEIGHT = 0.5
+"""Weight of the log odds of voices beside the speech detector, which misses quiet voices."""
+
+BURIED_LOW_QUANTILE, BURIED_QUANTILE, BURIED_SPREADS = 0.1, 0.25, 4.0
+MIN_BURIED_LOG_ODDS = -5.0
+"""Noise hides a voice where the log odds exceed this quantile of those of noise by more than so
+many times the distance of the two quantiles, and the least log odds. Both quantiles are low because
+hidden voices can fill more than half of the supposed noise. Noise that itself resembles voices,
+such as babble, has a high limit."""
+
+CERTAIN_PROBABILITY, SPEECH_WEIGHT = 0.95, 0.3
 """Beyond this probability the score rises by the log odds times the weight. The detector reaches
 0.5 to 0.9 in the short pauses between words too."""
 
@@ -82,7 +99,7 @@ class LogOddsSpreader:
     --------
     >>> log_odds = np.array([-20.0, -20.0, 9.0, -20.0, 5.0])
     >>> LogOddsSpreader(0.5, [log_odds]).spread(log_odds)
-    array([-5.,  2.,  9., -1.,  5.])
+    array([-3.,  3.,  9.,  1.,  5.])
     """
 
     def __init__(self, hop_s: float, chunks: Iterable[LogOdds]) -> None:
@@ -110,30 +127,63 @@ class LogOddsSpreader:
         return np.asarray(np.maximum(after - lost, before + gained))
 
 
+def add_level(log_odds: LogOdds, voice_db: NDArray[np.float64]) -> LogOdds:
+    """Return log odds that are higher for louder voices, to be spread.
+
+    Less `LOUDER_WEIGHT` per dB of the level of another sound, they say what the voices count for
+    it. `voice_db` is relative to loud voices.
+    """
+    return np.asarray(log_odds + LOUDER_WEIGHT * np.clip(voice_db, MIN_VOICE_DB, 0))
+
+
 def compute_penalty(
-    log_odds: NDArray[np.float64], level_db: NDArray[np.float64], contrast_db: float
+    log_odds: LogOdds, with_level: LogOdds, level_db: NDArray[np.float64], contrast_db: float
 ) -> EvidenceValues:
     """Return the term of the score, at most 0, from spread log odds.
 
     Parameters
     ----------
     log_odds
-        Log odds that voices vouch for the sound at each hop.
+        Log odds of voices, spread over the sounds around them.
+    with_level
+        The same with the level of the voices, from `add_level`.
     level_db
         Level of each hop relative to loud voices.
     contrast_db
         Contrast of the recording.
     """
     needed = MIN_SOUND_LOG_ODDS - CONTRAST_WEIGHT * max(0.0, MIN_CLEAR_CONTRAST_DB - contrast_db)
+    log_odds = np.minimum(log_odds, with_level - LOUDER_WEIGHT * level_db)
     quiet = np.clip(MAX_QUIET_DB - level_db, 0, MAX_QUIET_RANGE_DB)
     excess = log_odds + QUIET_WEIGHT * quiet - needed
     return np.asarray(np.clip(PENALTY_WEIGHT * excess, -MAX_PENALTY, 0), np.float16)
 
 
-def speech_log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+def find_buried(log_odds: LogOdds, is_noise: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which frames resemble voices more than noise does.
+
+    Examples
+    --------
+    >>> log_odds = np.array([-14.0, -12, -13, -14, -1, 2])
+    >>> find_buried(log_odds, is_noise=np.array([1, 1, 1, 1, 1, 0], bool))
+    array([False, False, False, False,  True,  True])
+    """
+    if not is_noise.any():
+        return np.zeros(len(log_odds), np.bool_)
+    lowest, low = quantile(log_odds[is_noise], [BURIED_LOW_QUANTILE, BURIED_QUANTILE])
+    limit = max(MIN_BURIED_LOG_ODDS, float(low + BURIED_SPREADS * (low - lowest)))
+    return np.asarray(log_odds > limit)
+
+
+def speech_log_odds(probability: NDArray[np.float64]) -> LogOdds:
     """Return the log odds of a voice at a probability of speech."""
     limited = np.clip(_logit(probability), -MAX_SPEECH_LOG_ODDS, MAX_SPEECH_LOG_ODDS)
     return np.asarray(SPEECH_BIAS + SPEECH_ODDS_WEIGHT * limited)
+
+
+def add_voices(log_odds: LogOdds, voice_log_odds: LogOdds) -> LogOdds:
+    """Return the log odds of the speech detector with those of the sound of a voice."""
+    return np.asarray(log_odds + VOICE_ODDS_WEIGHT * voice_log_odds)
 
 
 def speech_bonus(probability: NDArray[np.float64]) -> EvidenceValues:

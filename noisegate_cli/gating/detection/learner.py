@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.band_levels import SCORE_SMOOTHING_MS, BandLevelExtractor
+from noisegate_cli.gating.detection.evidence import MIN_CLEAR_CONTRAST_DB, find_buried
 from noisegate_cli.gating.detection.likelihood_detector import (
     LikelihoodScorer,
     add_evidence,
@@ -18,6 +19,8 @@ from noisegate_cli.gating.detection.signal_model import (
     OPEN_ABOVE,
     SignalModel,
     learn_signal_model,
+    refit,
+    select_noise,
 )
 from noisegate_cli.gating.detection.tonal_noise import SparseSpectra
 from noisegate_cli.gating.frames.band_power import BandPowerArray
@@ -115,16 +118,31 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         densities: BandPowerArray,
         level: NDArray[np.float64],
     ) -> SignalModel:
-        """Return the model with the evidence of voices, if the recording is one of speech."""
-        if model.signal is None:
+        """Return the model with the evidence of voices, if the recording is one of speech.
+
+        The evidence corrects the labels of the frames, and the distributions are fitted again:
+        events become noise, and voices that noise nearly hides become signal.
+        """
+        if model.is_signal is None:
             return model
-        extractor = self._extractor
-        levels = compute_running_mean(model.levels(densities), extractor.level_smoothing_frames)
+        extractor, nonsilent = self._extractor, level > 0
+        levels = compute_running_mean(
+            model.levels(densities[nonsilent]), extractor.level_smoothing_frames
+        )
         scores = compute_running_mean(model.score(levels), extractor.frames(SCORE_SMOOTHING_MS))
-        frames = self.subsample.stored_frame_indices()[(scores > OPEN_ABOVE) & (level > 0)]
-        if not voices.is_speech(gate, frames, self._hop_length):
+        is_open = scores > OPEN_ABOVE
+        frames = self.subsample.stored_frame_indices()[nonsilent]
+        found = voices.at(gate, frames, self._hop_length)
+        if found is None or not found.are_speech(is_open):
             return model
-        return replace(model, evidence=voices.evidence(gate, model.contrast_db))
+        evidence = voices.evidence(gate, model.contrast_db, found.are_confirmed(is_open))
+        is_event = is_open & (scores + evidence.at(frames, self._hop_length) <= OPEN_ABOVE)
+        is_signal = model.is_signal & ~is_event
+        if model.contrast_db < MIN_CLEAR_CONTRAST_DB:
+            log_odds = compute_running_mean(found.log_odds, extractor.level_smoothing_frames)
+            is_noise = select_noise(is_signal, extractor)
+            is_signal |= ~is_open & find_buried(np.asarray(log_odds, np.float64), is_noise)
+        return replace(refit(model, levels, is_signal, extractor), evidence=evidence)
 
     def _compute_narrow_powers(self, samples: Samples) -> BandPowerArray:
         powers = self._narrow_bands.compute(samples)

@@ -160,6 +160,9 @@ class SignalModel:
     """Median level of the closed frames in dBFS; None if no classes were fitted."""
     signal_db: float | None = None
     """RMS level of the open frames in dBFS; None if no classes were fitted."""
+    is_signal: NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
+    """Which of the learned frames, those that are not silent, were labelled signal in the last fit;
+    None if no classes were fitted."""
     evidence: "Evidence | None" = field(default=None, repr=False)
     """Term of the score besides the spectrum; None if the recording is not speech."""
 
@@ -210,7 +213,7 @@ def learn_signal_model(
     fitted = _fit_classes(smoothed, initial_scores, extractor, spectra, level_db)
     if isinstance(fitted, Verdict):
         return SignalModel(fitted, floor)
-    signal, noise, offset, is_open = fitted
+    signal, noise, offset, is_signal, is_open = fitted
     contrast = rms_db(level[is_open]) - rms_db(level[~is_open])
     is_noise = ~_is_near_signal(is_open, extractor) & is_full
     drift_ratio = drift_to_jump_ratio(
@@ -231,7 +234,7 @@ def learn_signal_model(
     )
     if verdict is not Verdict.SEPARATED:
         return model
-    return replace(model, signal=signal, noise=noise, offset=offset)
+    return replace(model, signal=signal, noise=noise, offset=offset, is_signal=is_signal)
 
 
 def _judge_noise(
@@ -294,37 +297,84 @@ def _fit_classes(
     extractor: BandLevelExtractor,
     spectra: SparseSpectra,
     level_db: NDArray[np.float64],
-) -> tuple[ShrunkGaussian, ShrunkGaussian, float, NDArray[np.bool_]] | Verdict:
-    """Return signal, noise, the offset of their ratio and a mask of open frames.
+) -> tuple[ShrunkGaussian, ShrunkGaussian, float, NDArray[np.bool_], NDArray[np.bool_]] | Verdict:
+    """Return signal, noise, the offset of their ratio, the last labels and a mask of open frames.
 
     A verdict is returned instead if a class has too few frames.
     """
     is_steady = find_steady_noise(spectra, level_db, extractor.frames(1000))
     for _ in range(EM_ROUNDS):
         is_signal = (score >= 0) & ~is_steady
-        is_noise = _select_noise(is_signal, extractor)
+        is_noise = select_noise(is_signal, extractor)
         if min(np.count_nonzero(is_signal), np.count_nonzero(is_noise)) < MIN_CLASS_FRAMES:
             return Verdict.INDISTINCT
         is_music = find_music(spectra, is_noise, level_db, extractor.frames(DRIFT_LAG_MS))
         is_signal, is_noise = is_signal | is_music, is_noise & ~is_music
         if np.count_nonzero(is_noise) < MIN_CLASS_FRAMES:
             return Verdict.TONAL
-        signal = ShrunkGaussian.fit(levels[is_signal], SIGNAL_PRIOR_DB)
-        noise = ShrunkGaussian.fit(levels[is_noise], NOISE_PRIOR_DB)
-        ratio = log_ratio(signal, noise, levels)
-        score = np.asarray(
-            compute_running_mean(ratio, extractor.frames(SCORE_SMOOTHING_MS)), np.float64
-        )
+        signal, noise = _fit_distributions(levels, is_signal, is_noise)
+        score = _smooth_ratio(signal, noise, levels, extractor)
     offset = _compute_offset(score, extractor)
     is_open = score + offset > OPEN_ABOVE
     if is_open.all() or not is_open.any():
         return Verdict.INDISTINCT
-    return signal, noise, offset, is_open
+    return signal, noise, offset, is_signal, is_open
+
+
+def refit(
+    model: SignalModel,
+    levels: BandLevelsDb,
+    is_signal: NDArray[np.bool_],
+    extractor: BandLevelExtractor,
+) -> SignalModel:
+    """Return the model with distributions that are fitted to other labels.
+
+    The model is returned as it is if the labels do not change, or if a class has too few frames.
+
+    Parameters
+    ----------
+    model
+        A model with distributions.
+    levels
+        Smoothed levels of the frames that are not silent, shaped (frames, bands).
+    is_signal
+        Which of these frames are signal. Frames far from them are noise.
+    extractor
+        Extractor of the levels.
+    """
+    is_noise = select_noise(is_signal, extractor)
+    is_changed = model.is_signal is None or (is_signal != model.is_signal).any()
+    classes = np.count_nonzero(is_signal), np.count_nonzero(is_noise)
+    if not is_changed or min(classes) < MIN_CLASS_FRAMES:
+        return model
+    signal, noise = _fit_distributions(levels, is_signal, is_noise)
+    score = _smooth_ratio(signal, noise, levels, extractor)
+    return replace(model, signal=signal, noise=noise, offset=_compute_offset(score, extractor))
+
+
+def _fit_distributions(
+    levels: BandLevelsDb, is_signal: NDArray[np.bool_], is_noise: NDArray[np.bool_]
+) -> tuple[ShrunkGaussian, ShrunkGaussian]:
+    return (
+        ShrunkGaussian.fit(levels[is_signal], SIGNAL_PRIOR_DB),
+        ShrunkGaussian.fit(levels[is_noise], NOISE_PRIOR_DB),
+    )
+
+
+def _smooth_ratio(
+    signal: ShrunkGaussian,
+    noise: ShrunkGaussian,
+    levels: BandLevelsDb,
+    extractor: BandLevelExtractor,
+) -> NDArray[np.float64]:
+    ratio = log_ratio(signal, noise, levels)
+    frames = extractor.frames(SCORE_SMOOTHING_MS)
+    return np.asarray(compute_running_mean(ratio, frames), np.float64)
 
 
 def _compute_offset(score: NDArray[np.float64], extractor: BandLevelExtractor) -> float:
     """Return how far the gate must open below `OPEN_ABOVE`; see `OPEN_SHARE`."""
-    signal, noise = score[score > OPEN_ABOVE], score[_select_noise(score >= 0, extractor)]
+    signal, noise = score[score > OPEN_ABOVE], score[select_noise(score >= 0, extractor)]
     if min(len(signal), len(noise)) < MIN_CLASS_FRAMES:
         return 0.0
     low, middle = quantile(noise, [LOW_SCORE_QUANTILE, 0.5])
@@ -429,7 +479,7 @@ def _deviation_from_differences(jumps: BandLevelsDb) -> BandLevelsDb:
     return np.asarray(median(np.abs(jumps)) / 0.954)
 
 
-def _select_noise(is_signal: NDArray[np.bool_], extractor: BandLevelExtractor) -> NDArray[np.bool_]:
+def select_noise(is_signal: NDArray[np.bool_], extractor: BandLevelExtractor) -> NDArray[np.bool_]:
     """Return a mask of frames that are noise and far from signal."""
     runs = _find_runs(is_signal, extractor)
     is_noise = ~_is_within(runs, extractor.frames(LEARNING_GUARD_MS))

@@ -1,6 +1,7 @@
 """Track where a recording has voices, in the first pass."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,8 @@ from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.evidence import (
     Evidence,
     LogOddsSpreader,
+    add_level,
+    add_voices,
     compute_penalty,
     speech_bonus,
     speech_log_odds,
@@ -44,6 +47,53 @@ sounds are unvoiced; bowed and blown instruments have 0.9 to 1."""
 MIN_VOICE_S = 1.2
 """Least duration of voices in all: the shares of less sound are not reliable, and among samples of
 drums and instruments some resemble speech."""
+
+MIN_CONFIRMED_SHARE = 0.95
+"""Least number of voiced open frames that the speech detector takes for speech, relative to those
+that are voices by their sound: mixtures have 1.0 or more, except for babble and heavy noise.
+Meetings with a distant microphone, in which it misses whole sentences, have 0.3 to 0.9."""
+
+
+class FrameVoices(NamedTuple):
+    """The voices of one gate at some frames; the arrays are shaped (frames,)."""
+
+    frame_s: float
+    """Distance of the frames in seconds."""
+    log_odds: NDArray[np.float64]
+    """Logarithm of the odds that the frame is a voice."""
+    is_voiced: NDArray[np.bool_]
+    """Whether the frame is periodic at the pitch of a voice."""
+    level_db: NDArray[np.float64]
+    """Level of the frame relative to loud voices."""
+    is_confirmed: NDArray[np.bool_] | None
+    """Whether the speech detector takes the frame for speech; None without it."""
+
+    def are_speech(self, is_open: NDArray[np.bool_]) -> bool:
+        """Return whether enough of the open frames are voices.
+
+        Whispers, animals and instruments have few voices; a veto would close on them.
+        """
+        is_voiced, is_voice = self.is_voiced & is_open, self.log_odds > 0
+        if self.is_confirmed is not None:
+            is_voice |= self.is_confirmed
+        is_voice &= is_voiced
+        amplitudes = 10 ** (self.level_db / 20)
+        voice_amplitude = amplitudes[is_voice].sum()
+        return bool(
+            np.count_nonzero(is_voice) * self.frame_s >= MIN_VOICE_S
+            and np.count_nonzero(is_voiced) <= MAX_VOICED_SHARE * np.count_nonzero(is_open)
+            and voice_amplitude >= MIN_VOICE_SHARE * amplitudes[is_open].sum()
+            and voice_amplitude >= MIN_PURE_SHARE * amplitudes[is_voiced].sum()
+        )
+
+    def are_confirmed(self, is_open: NDArray[np.bool_]) -> bool:
+        """Return whether the speech detector confirms the voices of the open frames."""
+        if self.is_confirmed is None:
+            return False
+        is_voiced = self.is_voiced & is_open
+        confirmed = np.count_nonzero(is_voiced & self.is_confirmed)
+        voices = np.count_nonzero(is_voiced & (self.log_odds > 0))
+        return bool(confirmed >= MIN_CONFIRMED_SHARE * voices)
 
 
 class VoiceTracker(BlockProcessor[Samples, None]):
@@ -91,77 +141,87 @@ class VoiceTracker(BlockProcessor[Samples, None]):
             parts = [detector.process(samples, last) for detector, samples in pairs]
             self._probabilities.append(np.stack(parts, axis=1))
 
-    def is_speech(self, gate: int, open_frames: FrameIndices, frame_hop_length: int) -> bool:
-        """Return whether enough of the open frames are voices.
+    def at(self, gate: int, frames: FrameIndices, frame_hop_length: int) -> FrameVoices | None:
+        """Return the voices of one gate at some frames; None if hardly anything is voiced.
 
-        Whispers, animals and instruments have few voices; a veto would close on them.
+        The speech detector has no part in their log odds.
 
         Parameters
         ----------
         gate
             Index of the gate.
-        open_frames
-            Indices of every second frame, if the gate is open in it.
+        frames
+            Indices of every second frame.
         frame_hop_length
             Hop of these frames in samples.
-        """
-        if not len(open_frames):
-            return False
-        hop = self._voicing.hop_length
-        hops = (open_frames * frame_hop_length + hop // 2) // hop
-        hops = np.minimum(hops, len(self._records[gate]) - 1)
-        voiced, voice, voiced_amplitude, voice_amplitude, amplitude = np.zeros(5)
-        for voices in self._voices(gate):
-            chosen = hops - voices.first
-            chosen = chosen[(chosen >= 0) & (chosen < len(voices.log_odds))]
-            amplitudes = 10 ** (voices.level_db[chosen] / 20)
-            is_voiced = voices.is_voiced[chosen]
-            is_voice = is_voiced & (voices.log_odds[chosen] > 0)
-            voiced += np.count_nonzero(is_voiced)
-            voice += np.count_nonzero(is_voice)
-            voiced_amplitude += amplitudes[is_voiced].sum()
-            voice_amplitude += amplitudes[is_voice].sum()
-            amplitude += amplitudes.sum()
-        frame_s = SUBSAMPLE_STRIDE_FRAMES * frame_hop_length / self._sample_rate
-        return bool(
-            voice * frame_s >= MIN_VOICE_S
-            and voiced <= MAX_VOICED_SHARE * len(hops)
-            and voice_amplitude >= MIN_VOICE_SHARE * amplitude
-            and voice_amplitude >= MIN_PURE_SHARE * voiced_amplitude
-        )
-
-    def evidence(self, gate: int, contrast_db: float) -> Evidence | None:
-        """Return the term that voices add to the score of one gate; None if there are none.
-
-        What was recorded of the gate is released.
         """
         record = self._records[gate]
         if record.loud_db is None:
             return None
-        spreader = LogOddsSpreader(self._hop_s, (voices.log_odds for voices in self._voices(gate)))
+        hop = self._voicing.hop_length
+        hops = (frames * frame_hop_length + hop // 2) // hop
+        hops = np.minimum(hops, len(record) - 1)
+        log_odds, level_db = np.empty((2, len(hops)))
+        is_voiced = np.empty(len(hops), np.bool_)
+        is_confirmed = None
+        if self._speech:
+            is_confirmed = speech_log_odds(self._speech_probabilities(gate, hops)) > 0
+        for voices in record.voices():
+            chosen = hops - voices.first
+            is_here = (chosen >= 0) & (chosen < len(voices.log_odds))
+            log_odds[is_here] = voices.log_odds[chosen[is_here]]
+            level_db[is_here] = voices.level_db[chosen[is_here]]
+            is_voiced[is_here] = voices.is_voiced[chosen[is_here]]
+        frame_s = SUBSAMPLE_STRIDE_FRAMES * frame_hop_length / self._sample_rate
+        return FrameVoices(frame_s, log_odds, is_voiced, level_db, is_confirmed)
+
+    def evidence(self, gate: int, contrast_db: float, trusts_speech: bool) -> Evidence:
+        """Return the term that the voices of one gate add to the score.
+
+        What was recorded of the gate is released.
+
+        Parameters
+        ----------
+        gate
+            Index of the gate; it must have voices.
+        contrast_db
+            Contrast of the recording.
+        trusts_speech
+            Whether the speech detector counts.
+        """
+
+        def voices_of_gate(release: bool = False) -> Iterator[Voices]:
+            return self._voices(gate, trusts_speech, release)
+
+        log_odds = (voices.log_odds for voices in voices_of_gate())
+        spreader = LogOddsSpreader(self._hop_s, log_odds)
+        levels = (add_level(voices.log_odds, voices.periodic_db) for voices in voices_of_gate())
+        level_spreader = LogOddsSpreader(self._hop_s, levels)
         values = ChunkedValues(np.float16)
-        for voices in self._voices(gate, release=True):
-            log_odds = spreader.spread(voices.log_odds)
-            terms = compute_penalty(log_odds, voices.level_db, contrast_db)
-            if self._speech:
-                hops = slice(voices.first, voices.first + len(terms))
+        for voices in voices_of_gate(release=True):
+            spread = spreader.spread(voices.log_odds)
+            with_level = level_spreader.spread(add_level(voices.log_odds, voices.periodic_db))
+            terms = compute_penalty(spread, with_level, voices.level_db, contrast_db)
+            if trusts_speech:
+                hops = voices.first + np.arange(len(terms))
                 terms += speech_bonus(self._speech_probabilities(gate, hops))
             values.append(terms)
         return Evidence(values, self._voicing.hop_length)
 
-    def _voices(self, gate: int, release: bool = False) -> Iterator[Voices]:
-        """Yield the voices of one gate; none if hardly anything is voiced."""
+    def _voices(self, gate: int, trusts_speech: bool, release: bool) -> Iterator[Voices]:
+        """Yield the voices of one gate, with the log odds of the speech detector if it counts."""
         for voices in self._records[gate].voices(release):
-            if self._speech:
-                hops = slice(voices.first, voices.first + len(voices.log_odds))
-                log_odds = speech_log_odds(self._speech_probabilities(gate, hops))
+            if trusts_speech:
+                hops = voices.first + np.arange(len(voices.log_odds))
+                probabilities = self._speech_probabilities(gate, hops)
+                log_odds = add_voices(speech_log_odds(probabilities), voices.log_odds)
                 yield voices._replace(log_odds=log_odds)
             else:
                 yield voices
 
-    def _speech_probabilities(self, gate: int, hops: slice) -> NDArray[np.float64]:
+    def _speech_probabilities(self, gate: int, hops: FrameIndices) -> NDArray[np.float64]:
         """Return the probability of speech at hops of the voicing, shaped (hops,)."""
-        samples = np.arange(hops.start, hops.stop) * self._voicing.hop_length
+        samples = hops * self._voicing.hop_length
         seconds = samples / self._sample_rate + SPEECH_DELAY_MS / 1000
         chunks = (seconds * SPEECH_RATE_HZ / CHUNK_SAMPLES).astype(np.int64)
         chunks = np.minimum(chunks, len(self._probabilities) - 1)

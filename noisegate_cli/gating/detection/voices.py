@@ -75,6 +75,8 @@ class Voices(NamedTuple):
     """Whether the hop is periodic at the pitch of a voice."""
     level_db: Values
     """Level of the hop relative to loud voices."""
+    periodic_db: Values
+    """Periodic level of the hop relative to loud voices."""
 
 
 class VoiceRecord(BlockProcessor[Voicing, None]):
@@ -172,7 +174,7 @@ class VoiceRecord(BlockProcessor[Voicing, None]):
                 + LEVEL_WEIGHT * np.clip(periodic_db, MIN_LEVEL_DB, MAX_LEVEL_DB)
                 + BAND_WEIGHT * np.minimum(band_db, MAX_BAND_DB)
             )
-            yield Voices(first, log_odds, is_voiced, level_db)
+            yield Voices(first, log_odds, is_voiced, level_db, periodic_db)
             first += len(is_voiced)
 
 

@@ -5,8 +5,15 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from noisegate_cli.gating.detection.evidence import AFTER_PER_S, BEFORE_PER_S, LogOddsSpreader
-from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
+from noisegate_cli.gating.detection.evidence import (
+    AFTER_PER_S,
+    BEFORE_PER_S,
+    LogOddsSpreader,
+    add_level,
+    compute_penalty,
+    find_buried,
+)
+from noisegate_cli.gating.detection.voice_tracker import FrameVoices, VoiceTracker
 from noisegate_cli.gating.detection.voicing import Voicing, VoicingDetector
 from noisegate_cli.gating.frames.chunked_values import CHUNK_ROWS, ChunkedValues
 
@@ -51,8 +58,10 @@ def test_the_voices_of_an_hour_take_little_memory(gates, monkeypatch):
         for number in range(blocks):
             tracker.process(np.zeros((1, gates)), last=number == blocks - 1)
         frames = np.arange(0, blocks * hops, 64)
-        assert tracker.is_speech(0, frames, 256)
-        evidence = [tracker.evidence(gate, 20.0) for gate in range(gates)]
+        voices = tracker.at(0, frames, 256)
+        assert voices
+        assert voices.are_speech(np.ones(len(frames), np.bool_))
+        evidence = [tracker.evidence(gate, 20.0, False) for gate in range(gates)]
         assert all(len(terms.values) == blocks * hops for terms in evidence)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -60,3 +69,28 @@ def test_the_voices_of_an_hour_take_little_memory(gates, monkeypatch):
 
     bytes_per_hop = (measure_peak(27) - measure_peak(3)) / (24 * hops * gates)
     assert bytes_per_hop < 10
+
+
+def test_a_distant_voice_is_no_reason_to_open_for_a_louder_sound():
+    log_odds, voice_db = np.full(3, 3.0), np.full(3, -30.0)
+    level_db = np.array([-30.0, -15.0, 0.0])
+    penalty = compute_penalty(log_odds, add_level(log_odds, voice_db), level_db, 20.0)
+    assert penalty[0] == 0
+    assert penalty[2] < penalty[1] <= 0
+
+
+def test_noise_that_resembles_voices_hides_none():
+    noise, voice = RNG.normal(-14, 1, 400), np.full(20, 0.0)
+    is_noise = np.ones(420, np.bool_)
+    assert find_buried(np.concatenate([noise, voice]), is_noise)[400:].all()
+    babble = RNG.normal(-2, 3, 400)
+    assert not find_buried(np.concatenate([babble, voice]), is_noise)[400:].any()
+
+
+def test_a_detector_that_misses_plain_voices_is_not_trusted():
+    log_odds, is_voiced = np.full(100, 3.0), np.ones(100, np.bool_)
+    for share, trusted in ((0.5, False), (1.0, True)):
+        is_confirmed = np.arange(100) < 100 * share
+        voices = FrameVoices(0.1, log_odds, is_voiced, 0 * log_odds, is_confirmed)
+        assert voices.are_confirmed(is_voiced) is trusted
+    assert not FrameVoices(0.1, log_odds, is_voiced, 0 * log_odds, None).are_confirmed(is_voiced)
