@@ -1,6 +1,7 @@
 """Analyze one recording in a file."""
 
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -19,9 +20,11 @@ from noisegate_cli.api.progress import (
     scale_progress,
 )
 from noisegate_cli.api.sources import FileSource
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.reader import add_path_to_errors, open_reader
+from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.settings import GateSettings, SettingsChanges
@@ -30,7 +33,9 @@ from noisegate_cli.text import format_repr
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from noisegate_cli.api.other_tracks import OtherTrack, OtherTracks
     from noisegate_cli.files.raw_format import RawFormat
+    from noisegate_cli.gating.bleed.report import BleedReport
     from noisegate_cli.gating.gate import GateReport
     from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.plots.overview import Overview, Timeline
@@ -49,6 +54,13 @@ class AnalysisReport:
     """What the gate would do in the whole recording; None if it has not run."""
     raw: "RawFormat | None" = None
     """Sample format of an input without a header."""
+    others: "tuple[OtherTrack, ...]" = ()
+    """The other tracks, in the order of `against`."""
+
+    @property
+    def bleed(self) -> "BleedReport | None":
+        """Bleed of other tracks; None without any, or if the gate has not run."""
+        return self.gate.bleed if self.gate else None
 
     def plot(self) -> "Figure":
         """Return a picture of the analysis; the recording is read again.
@@ -65,6 +77,10 @@ class AnalysisReport:
 
     def _repr_html_(self) -> str:
         """Return the picture and players of an excerpt for a notebook."""
+        from html import escape
+
+        if self.others:
+            return f"<code>{escape(repr(self))}</code>"
         from noisegate_cli.api.notebook import show
 
         return show(self._record, self._draw, self.info.sample_rate)
@@ -72,6 +88,10 @@ class AnalysisReport:
     def _record(self, **options: Any) -> "Overview":
         from noisegate_cli.api.overviews import record_file
 
+        if self.others:
+            raise SettingsError(
+                "an analysis against other tracks is drawn with plot= while it runs"
+            )
         return record_file(
             self.info.path, self.settings, self.raw, track=self.info.track, **options
         )
@@ -89,6 +109,7 @@ def analyze_file(
     settings: GateSettings | None = None,
     progress: Progress = False,
     *,
+    against: Sequence[str | Path] = (),
     preset: str | Path | None = None,
     raw: "RawFormat | str | None" = None,
     track: int | None = None,
@@ -107,6 +128,9 @@ def analyze_file(
         Settings of the gate; by default the preset `voice`.
     progress
         True shows a bar; a function is called with the finished share of the work, 0 to 1.
+    against
+        Other tracks of the same session, see `gate_file`. The gate runs in a second pass over the
+        recording, and the report describes their bleed.
     preset
         Preset instead of `settings`: its name, or the path of a TOML file, whose keys and values
         are those of `ngate --preset FILE.toml`.
@@ -142,6 +166,7 @@ def analyze_file(
         settings,
         progress,
         parse_raw_format(raw),
+        against=against,
         track=track,
         labels=labels,
         plot=plot,
@@ -155,6 +180,7 @@ def analyze_recording(
     progress: Progress = False,
     raw: "RawFormat | None" = None,
     *,
+    against: Sequence[str | Path] = (),
     track: int | None = None,
     with_timeline: bool = False,
     labels: str | Path | None = None,
@@ -165,7 +191,7 @@ def analyze_recording(
 
     The timeline takes another pass over the recording.
     """
-    sources = list_inputs(Path(path), settings.noise_file)
+    sources = list_inputs(Path(path), settings.noise_file, against=against)
     outputs = {"the label file": Path(labels)} if labels else {}
     target = check_picture(plot, sources | outputs, force)
     noises = measure_noise_file(settings)
@@ -181,12 +207,19 @@ def analyze_recording(
             check_paths(outputs, sources, OutputOptions(), force)
             write_labels = stack.enter_context(open_label_writer(Path(labels), force))
         source = FileSource(reader)
+        others = None
+        if against:
+            from noisegate_cli.api.other_tracks import open_other_tracks
+
+            others = open_other_tracks(path, against, settings, source)
         noises = noises or measure_noise_span(source, settings)
-        has_second_pass = with_timeline or bool(target or write_labels)
+        has_second_pass = with_timeline or bool(target or write_labels or others)
         share = FIRST_PASS_SHARE if has_second_pass else 1.0
         first = scale_progress(report, 0.0, share)
         blocks = reader.blocks()
-        analyzer = measure(source, settings, first, blocks=blocks, noises=noises, compare=True)
+        analyzer = measure(
+            source, settings, first, blocks=blocks, noises=noises, compare=True, others=others
+        )
         levels, overview = analyzer.report(), None
         timeline: Timeline | None = None
         info = replace(reader.info, samples=levels.samples)
@@ -194,10 +227,14 @@ def analyze_recording(
             from noisegate_cli.api.overviews import record, record_timeline
 
             decision, rest = analyzer.decide(), scale_progress(report, share, 1.0)
-            if target:
-                timeline = overview = record(source, decision, rest, with_spectrogram=True)
-            else:
-                timeline = record_timeline(source, decision, rest)
+            _check_bleed(source, decision, others)
+            with others.open_references() if others else nullcontext(()) as references:
+                if target:
+                    timeline = overview = record(
+                        source, decision, rest, with_spectrogram=True, references=references
+                    )
+                else:
+                    timeline = record_timeline(source, decision, rest, references=references)
         gated = timeline.report if timeline else None
         if write_labels and gated:
             write_labels(
@@ -205,8 +242,22 @@ def analyze_recording(
             )
     if target and overview:
         save_picture(draw_analysis_of(info.path, overview, levels), target, force)
-    warnings = (*reader.warnings, *warn_ignored_channels(levels.active_channels, info))
-    return AnalysisReport(info, settings, levels, warnings, gated, raw), timeline
+    warnings = (
+        *reader.warnings,
+        *warn_ignored_channels(levels.active_channels, info),
+        *(others.warnings if others else ()),
+    )
+    tracks = others.report(gated.bleed) if others and gated else ()
+    return AnalysisReport(info, settings, levels, warnings, gated, raw, tracks), timeline
+
+
+def _check_bleed(source: FileSource, decision: GateDecision, others: "OtherTracks | None") -> None:
+    """Raise SignalError if another track contains the same sound as the recording."""
+    if others and decision.bleed:
+        from noisegate_cli.api.other_tracks import check_bleed
+
+        with source.name_in_errors():
+            check_bleed(decision.bleed, others)
 
 
 def measure_level_histogram(

@@ -237,12 +237,9 @@ def gate_recording(
 
 
 def _open_other_tracks(task: GateTask, source: FileSource) -> "OtherTracks":
-    """Return the other tracks, after checking that they can be read."""
-    from noisegate_cli.api.other_tracks import OtherTracks, check_other_paths, open_tracks
+    from noisegate_cli.api.other_tracks import open_other_tracks
 
-    check_other_paths(Path(task.path), task.against)
-    tracks, warnings = open_tracks(task.against, task.settings, task.skip_unreadable)
-    return OtherTracks(tracks, task.settings, source.sample_rate, source.channels, warnings)
+    return open_other_tracks(task.path, task.against, task.settings, source, task.skip_unreadable)
 
 
 def _choose_span(

@@ -70,6 +70,27 @@ def open_tracks(
     return sources, warnings
 
 
+def open_other_tracks(
+    path: str | Path,
+    against: Sequence[str | Path],
+    settings: GateSettings,
+    source: Source,
+    skip_unreadable: bool = False,
+) -> "OtherTracks":
+    """Return the other tracks of the recording at `path`, after checking that they can be read.
+
+    Raises
+    ------
+    AudioError
+        If a track cannot be read and `skip_unreadable` is false.
+    SettingsError
+        If a track is the recording itself, standard input, or is given twice.
+    """
+    check_other_paths(Path(path), against)
+    tracks, warnings = open_tracks(against, settings, skip_unreadable)
+    return OtherTracks(tracks, settings, source.sample_rate, source.channels, warnings)
+
+
 def check_other_paths(path: Path, against: Sequence[str | Path]) -> None:
     """Raise SettingsError if another track is the recording itself, or is given twice."""
     previous = [path]

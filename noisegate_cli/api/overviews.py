@@ -1,5 +1,6 @@
 """Run a gate over a recording to draw it or to hear it, without writing an output."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from noisegate_cli.samples import Samples
 
 if TYPE_CHECKING:
     from noisegate_cli.files.raw_format import RawFormat
+    from noisegate_cli.gating.bleed.references import ReferencePowers
     from noisegate_cli.gating.noise_profile import NoiseProfiles
 
 
@@ -34,6 +36,7 @@ def record(
     *,
     with_spectrogram: bool = False,
     excerpt: tuple[int, int] | None = None,
+    references: "Sequence[ReferencePowers]" = (),
 ) -> Overview:
     """Gate a recording, and return the overview.
 
@@ -49,6 +52,8 @@ def record(
         Whether the overview has a spectrogram.
     excerpt
         First sample of the samples that the overview holds, and first sample after them.
+    references
+        The other tracks of the decision, each at its beginning.
     """
     recorder = OverviewRecorder(
         decision,
@@ -65,6 +70,7 @@ def record(
             source.channels,
             quantization_step=source.quantization_step,
             residue=True,
+            references=references,
             on_frames=recorder.add_frames,
             on_gains=recorder.add_gains,
         )
@@ -76,12 +82,18 @@ def record(
 
 
 def record_timeline(
-    source: Source, decision: GateDecision, progress: ProgressCallback = lambda _: None
+    source: Source,
+    decision: GateDecision,
+    progress: ProgressCallback = lambda _: None,
+    *,
+    references: "Sequence[ReferencePowers]" = (),
 ) -> Timeline:
-    """Find where a gate is open in a recording, without gating its samples."""
+    """Find where a gate is open in a recording, without gating its samples; see `record`."""
     recorder = TimelineRecorder(source.sample_rate, source.offset_s)
     with source.name_in_errors():
-        gate = Gate(decision, source.sample_rate, source.channels, samples=False)
+        gate = Gate(
+            decision, source.sample_rate, source.channels, references=references, samples=False
+        )
         for block, last in report_progress(source.blocks(), source.samples, progress):
             gate.process(block, last)
             recorder.add_samples(block)

@@ -9,6 +9,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.json_values import to_json_value
 
 if TYPE_CHECKING:
+    from noisegate_cli.api.file_analysis import AnalysisReport
     from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.gating.cutoffs import CutoffReport
     from noisegate_cli.gating.gate import GateReport
@@ -93,7 +94,7 @@ def encode_segments(report: "GateReport", offset_s: float) -> list[dict[str, flo
     ]
 
 
-def encode_bleed(result: "GateResult") -> dict[str, Any] | None:
+def encode_bleed(result: "GateResult | AnalysisReport") -> dict[str, Any] | None:
     """Return the bleed of other tracks or channels as data; None without any."""
     bleed = result.bleed
     if bleed is None and not result.others:

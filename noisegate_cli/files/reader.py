@@ -89,6 +89,8 @@ class AudioReader:
                 if kind and kind.is_wav:
                     self._layout = read_layout(path)
             self._decoder: Decoder = self._open_decoder(magic, kind)
+        except AudioError:  # It is an OSError that has its message already.
+            raise
         except OSError as error:  # Files in /proc can't be searched, and a disk can fail.
             raise unreadable_error(self._display_path, error) from error
         try:

@@ -25,7 +25,7 @@ from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.frames.level_track import LevelTrack
 from noisegate_cli.gating.frames.levels import RmsLevels, rms_db
 from noisegate_cli.gating.frames.subsampling import subsample_frame_indices
-from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
+from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices, Mask
 from noisegate_cli.gating.level_report import PERCENTILES, LevelReport, compute_drift_db
 from noisegate_cli.gating.model_suggestion import limit_range_db, suggest_from_models
 from noisegate_cli.gating.parsing import AUTO, above_floor_db
@@ -248,14 +248,14 @@ class Analyzer(BlockProcessor[Samples, None]):
         compares = self._automatic and not isinstance(self._settings.threshold, str)
         detection = self._automatic if compares and self._automatic else self._detection
         suggestion = detection.suggestion
-        simulated = self._simulated if detection is self._detection else detection.simulated
         suggestion = suggestion or suggest_threshold(self._histogram)
         if self._loudest_db > MAX_PLAUSIBLE_LEVEL_DBFS:
             return replace(self._mark_too_loud(suggestion), threshold=None), ()
         is_method = isinstance(self._settings.threshold, str) and self._settings.threshold != AUTO
         if not self._automatic or is_method or not self._histogram.nonsilent_frames:
             return suggestion, ()
-        trials = tuple(self._simulator.sweep_thresholds(simulated))
+        simulated = self._exclude_bleed(detection)
+        trials = tuple(self._simulator.sweep_thresholds(simulated, self._is_own))
         best = best_trial(trials)
         if best is None:
             return suggestion, trials
@@ -269,11 +269,15 @@ class Analyzer(BlockProcessor[Samples, None]):
 
     def _try_given_threshold(self) -> Trial | None:
         """Return the figures of the gate with the threshold of the settings, if it has one."""
-        threshold, simulated = self._settings.threshold, self._detection.simulated
+        threshold, simulated = self._settings.threshold, self._simulated
         if isinstance(threshold, str) or not self._automatic:
             return None
         return self._simulator.describe_trial(
-            float(to_db(threshold)), simulated.mask, simulated.statistics, self._automatic.simulated
+            float(to_db(threshold)),
+            simulated.mask,
+            simulated.statistics,
+            self._exclude_bleed(self._automatic),
+            self._is_own,
         )
 
     @cached_property
@@ -311,13 +315,24 @@ class Analyzer(BlockProcessor[Samples, None]):
     @cached_property
     def _simulated(self) -> SimulatedGate:
         """The simulated gate, closed in bleed."""
-        detection, bleed = self._detection, self._detection.bleed
-        if not (self._bleed_learner and self._band_learner and bleed and any(bleed.models)):
+        return self._exclude_bleed(self._detection)
+
+    def _exclude_bleed(self, detection: _Detection) -> SimulatedGate:
+        """Return the simulated gate of a detection, closed in bleed."""
+        if self._is_own is None:
             return detection.simulated
         indices, levels = self._subsample
-        is_own = self._bleed_learner.find_own(bleed, self._band_learner.subsample, len(indices))
-        values = np.where(is_own, detection.values, -np.inf)
+        values = np.where(self._is_own, detection.values, -np.inf)
         return self._simulator.simulate(values, *detection.thresholds, levels, indices)
+
+    @cached_property
+    def _is_own(self) -> Mask | None:
+        """Which frames of the subsample are not bleed; None if no bleed is excluded."""
+        bleed = self._detection.bleed
+        if not (self._bleed_learner and self._band_learner and bleed and any(bleed.models)):
+            return None
+        count = len(self._subsample[0])
+        return self._bleed_learner.find_own(bleed, self._band_learner.subsample, count)
 
     @cached_property
     def _automatic(self) -> _Detection | None:

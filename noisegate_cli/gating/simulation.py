@@ -104,17 +104,21 @@ class GateSimulator:
         closed = (gains == 0) & (levels > 0)
         return SimulatedGate(frame_indices, levels, mask, closed, statistics)
 
-    def sweep_thresholds(self, automatic: SimulatedGate) -> Iterator[Trial]:
+    def sweep_thresholds(
+        self, automatic: SimulatedGate, is_own: Mask | None = None
+    ) -> Iterator[Trial]:
         """Simulate the gate at every whole decibel between the lowest and the highest level.
 
-        `automatic` is the automatic gate, with which the results are compared.
+        `automatic` is the automatic gate, with which the results are compared. `is_own` tells which
+        frames are not bleed; in the others, the gate is closed.
         """
         levels = automatic.levels
         low, high = to_db(quantile(levels[levels > 0], [0.01, 0.995]))
         for db in np.arange(np.floor(low), np.ceil(high) + 1, TRIAL_STEP_DB):
             thresholds = hysteresis_thresholds(float(from_db(db)), self._settings)
-            mask, statistics = self._gate_frames(levels, *thresholds)
-            yield self.describe_trial(float(db), mask, statistics, automatic)
+            values = levels if is_own is None else np.where(is_own, levels, -np.inf)
+            mask, statistics = self._gate_frames(values, *thresholds)
+            yield self.describe_trial(float(db), mask, statistics, automatic, is_own)
 
     def describe_trial(
         self,
@@ -122,8 +126,13 @@ class GateSimulator:
         mask: Mask,
         statistics: GateStatistics,
         automatic: SimulatedGate,
+        is_own: Mask | None = None,
     ) -> Trial:
-        """Return the figures of a gate with a threshold, compared with the automatic gate."""
+        """Return the figures of a gate with a threshold, compared with the automatic gate.
+
+        Bleed counts as silence for the cut-offs: `is_own` tells which frames are not bleed.
+        """
+        levels = automatic.levels if is_own is None else np.where(is_own, automatic.levels, 0)
         at_risk = agreement = balanced = None
         if automatic.separates:
             is_signal, is_closed = automatic.mask & (automatic.levels > 0), ~automatic.mask
@@ -135,7 +144,7 @@ class GateSimulator:
             threshold_db=threshold_db,
             closed_share=statistics.closed_share,
             openings_per_minute=self.openings_per_minute(statistics),
-            cutoffs_per_minute=self._cutoffs_per_minute(automatic.levels, mask),
+            cutoffs_per_minute=self._cutoffs_per_minute(levels, mask),
             at_risk=at_risk,
             agreement=agreement,
             balanced=balanced,

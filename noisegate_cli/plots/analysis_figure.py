@@ -59,8 +59,11 @@ def draw_analysis(overview: Overview, name: str, suggested_db: float | None = No
         draw_waveform(panels[0], overview, overview.before, title, limit)
         mark_cuts(panels[0], overview, limit)
         draw_levels(panels[1], overview, suggested_db)
-        draw_histogram(figure.add_subplot(grid[1, 1], sharey=panels[1]), overview)
+        histogram = figure.add_subplot(grid[1, 1], sharey=panels[1])
+        draw_histogram(histogram, overview)
         if scores:
+            # Its labels lie beside the gap between two panels, which need not grow for them.
+            histogram.xaxis.set_in_layout(False)
             draw_scores(panels[2], overview)
         mesh = draw_spectrogram(panels[-1], overview.spectrogram, "spectrogram")
         # In the column of the histogram, which otherwise would be far from its panel.

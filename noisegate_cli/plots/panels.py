@@ -183,8 +183,6 @@ def draw_histogram(axes: "Axes", overview: Overview) -> None:
             xycoords=("axes fraction", "data"), fontsize="small", color=TEXT,
         )  # fmt: skip
     axes.set_xlabel("% of the time per dB", fontsize="small")
-    # The labels lie beside the gap between two panels, which need not grow for them.
-    axes.xaxis.set_in_layout(False)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, handlelength=1.0)
     axes.tick_params(labelleft=False)
 

@@ -103,10 +103,14 @@ class GivenOptions(NamedTuple):
 
     @classmethod
     def from_command(
-        cls, typed: TypedSettings, raw: str | None, track: int | None
+        cls,
+        typed: TypedSettings,
+        raw: str | None,
+        track: int | None,
+        against: Sequence[str] = (),
     ) -> "GivenOptions":
         """Return the options that a command received."""
-        return cls(typed.preset, typed.texts, list_reading_options(raw, track))
+        return cls(typed.preset, typed.texts, list_reading_options(raw, track, against))
 
     @classmethod
     def from_settings(cls, settings: GateSettings) -> "GivenOptions":

@@ -24,6 +24,7 @@ from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_grou
 from noisegate_cli.terminal.options import TypedSettings, add_gate_options
 from noisegate_cli.terminal.page_option import PageOption, build_command_words
 from noisegate_cli.terminal.shared_options import (
+    AgainstOption,
     ForceOption,
     JsonOption,
     PlotOption,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 class AnalysisGroup(OptionGroup):
     """Options of what is read and what is shown."""
 
+    against: AgainstOption = None
     labels: AnalysisLabelsOption = None
     track: TrackOption = None
     raw: RawOption = None
@@ -66,6 +68,7 @@ class AnalysisGroup(OptionGroup):
             "--page": self.page,
             "--plot": self.plot,
             "--labels": self.labels,
+            "--against": self.against,
         }.items():
             if value and not is_single and flag != "--labels":
                 raise SettingsError(f"{flag} requires a single recording: analyze them one by one")
@@ -119,6 +122,7 @@ def _is_folder(path: Path | str) -> bool:
 def _analyze_one(path: Path | str, typed: TypedSettings, options: AnalysisGroup) -> None:
     """Print an analysis in full."""
     from noisegate_cli.api.file_analysis import analyze_recording
+    from noisegate_cli.files.output_naming import parse_path
     from noisegate_cli.terminal.advice import (
         GivenOptions,
         suggest_gate_command,
@@ -127,7 +131,8 @@ def _analyze_one(path: Path | str, typed: TypedSettings, options: AnalysisGroup)
     from noisegate_cli.terminal.json_data import build_analysis_data, to_json
     from noisegate_cli.terminal.tables import build_analysis_table
 
-    settings, given = typed.settings, GivenOptions.from_command(typed, options.raw, options.track)
+    settings, against = typed.settings, options.against or ()
+    given = GivenOptions.from_command(typed, options.raw, options.track, against)
     raw_format, page, plot = parse_raw_format(options.raw), options.page, options.plot
     with show_recording_progress(path, raw_format, options.quiet) as progress:
         if page:
@@ -151,6 +156,7 @@ def _analyze_one(path: Path | str, typed: TypedSettings, options: AnalysisGroup)
                 settings,
                 progress,
                 raw_format,
+                against=[parse_path(track) for track in against],
                 track=options.track,
                 with_timeline=not options.json,
                 labels=options.labels,

@@ -16,6 +16,7 @@ from noisegate_cli.terminal.key_option import KeyOption, parse_key_option
 from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options import OUTPUT_PANEL, TypedSettings, add_gate_options
 from noisegate_cli.terminal.shared_options import (
+    AgainstOption,
     ForceOption,
     FsyncOption,
     JsonOption,
@@ -41,13 +42,7 @@ if TYPE_CHECKING:
 class InputGroup(OptionGroup):
     """Options of the recordings that are read."""
 
-    against: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE",
-            help="Another track of the session: close where only it has sound. Repeatable.",
-        ),
-    ] = None
+    against: AgainstOption = None
     key: KeyOption = None
     track: TrackOption = None
     raw: RawOption = None

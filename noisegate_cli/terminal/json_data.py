@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from noisegate_cli import __version__
 from noisegate_cli.api.result_data import (
+    encode_bleed,
     encode_cutoffs,
     encode_gain,
     encode_segments,
@@ -87,6 +88,7 @@ def build_analysis_data(
         "segments": encode_segments(report.gate, info.offset_s) if report.gate else None,
         "cutoffs": encode_cutoffs(report.gate.cutoffs, info.offset_s) if report.gate else None,
         "noises": _build_noises_data(levels.noises),
+        "bleed": encode_bleed(report),
         "settings": encode_settings_values(report.settings),
         "warnings": list(map(to_flags, report.warnings)),
         "advice": collect_advice(report),

@@ -61,7 +61,13 @@ def format_key(key: "KeyTrack") -> str:
 
 
 def format_bleed(bleed: "BleedReport", others: "Sequence[OtherTrack]") -> list[str]:
-    """Return lines about the other tracks, or the other channels, and their bleed."""
+    """Return the lines of the summary about other tracks, or other channels, and their bleed."""
+    lines = describe_bleed(bleed, others)
+    return [f"{'' if number else 'bleed':<11}{line}" for number, line in enumerate(lines)]
+
+
+def describe_bleed(bleed: "BleedReport", others: "Sequence[OtherTrack]") -> list[str]:
+    """Return one text for each other track or channel, and one for all of them."""
     lines = [
         f"{quote_path(track.path)}: {format_alignment(track.alignment)}{_level(track.level_db)}"
         for track in others
@@ -72,8 +78,7 @@ def format_bleed(bleed: "BleedReport", others: "Sequence[OtherTrack]") -> list[s
             f"channel {level.gate + 1} from channel {level.reference + 1}{_level(level.level_db)}"
             for level in bleed.levels
         ]
-    lines.append(f"closed for bleed {100 * bleed.closed_share:.1f} % of the time")
-    return [f"{'' if number else 'bleed':<11}{line}" for number, line in enumerate(lines)]
+    return [*lines, f"closed for bleed {100 * bleed.closed_share:.1f} % of the time"]
 
 
 def format_alignment(alignment: "Alignment") -> str:

@@ -41,6 +41,14 @@ SubtypeOption = Annotated[
 ]
 
 
+AgainstOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILE",
+        help="Another track of the session: close where only it has sound. Repeatable.",
+    ),
+]
+
 TrackOption = Annotated[
     int | None,
     typer.Option(
@@ -114,9 +122,15 @@ RawOption = Annotated[
 ]
 
 
-def list_reading_options(raw: str | None, track: int | None) -> list[str]:
-    """Return the options with which a recording is read, as words of a command."""
-    return [*([f"--raw={raw}"] if raw else []), *([f"--track={track}"] if track else [])]
+def list_reading_options(
+    raw: str | None, track: int | None, against: Sequence[str] = ()
+) -> list[str]:
+    """Return the options with which recordings are read, as words of a command."""
+    return [
+        *(f"--against={path}" for path in against),
+        *([f"--raw={raw}"] if raw else []),
+        *([f"--track={track}"] if track else []),
+    ]
 
 
 def expand_patterns(files: Sequence[str]) -> list[str]:

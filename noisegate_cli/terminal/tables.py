@@ -8,7 +8,7 @@ from noisegate_cli.terminal.advice import collect_advice
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.histogram import build_histogram
 from noisegate_cli.terminal.reasons import format_contrast, format_reason
-from noisegate_cli.terminal.recording_lines import format_track
+from noisegate_cli.terminal.recording_lines import describe_bleed, format_track
 from noisegate_cli.terminal.summary import format_sample_type, pluralize
 from noisegate_cli.text import (
     format_db,
@@ -179,6 +179,9 @@ def _build_suggestion_table(report: "AnalysisReport") -> "Table":
         f"{pluralize(round(levels.openings_per_minute), 'opening')} per minute"
         + (", with the given threshold" if levels.given_trial else ""),
     )
+    if report.bleed:
+        for number, line in enumerate(describe_bleed(report.bleed, report.others)):
+            table.add_row("" if number else "bleed", line)
     if suggestion.threshold is not None:
         text = Text.assemble((format_level(suggestion.threshold), "bold green"))
         if suggestion.agreement is not None:

@@ -38,6 +38,18 @@ def test_tracks_of_other_formats_rates_and_lengths_are_aligned(session, tmp_path
 
 
 @pytest.mark.parametrize("spectral", [False, True])
+def test_a_track_of_half_the_sample_rate_is_used_in_the_bands_that_it_has(
+    session, write, tmp_path, spectral
+):
+    host, _ = session
+    pairs = TRACKS[1][: len(TRACKS[1]) // 2 * 2].reshape(-1, 2)
+    guest = write(pairs.mean(axis=1), "low.wav", rate=RATE // 2)
+    result = gate_file(host, tmp_path / "out.wav", against=[guest], spectral=spectral)
+    assert result.others[0].level_db == pytest.approx(-12, abs=3)
+    assert result.bleed.closed_share > 0.2
+
+
+@pytest.mark.parametrize("spectral", [False, True])
 def test_files_and_arrays_against_others_give_the_same_samples_in_all_blocks(
     session, tmp_path, monkeypatch, spectral
 ):

@@ -43,6 +43,14 @@ def test_clock_drift_is_found(drift_ppm):
     assert found.start_s == pytest.approx(0, abs=0.01)
 
 
+def test_clocks_that_differ_by_more_than_the_limit_have_no_alignment():
+    sound = np.random.default_rng(2).normal(0, 0.1, 600 * 4000).astype(np.float32)
+    assert align(sound, resample(sound, 1 + 100e-6), 4000, 4000).drift_ppm == pytest.approx(
+        100, abs=5
+    )
+    assert align(sound, resample(sound, 1 + 400e-6), 4000, 4000) is None
+
+
 def test_sample_rates_may_differ():
     assert align(TRACKS[0], resample(TRACKS[1], 2.75), RATE, 44000).start_s == pytest.approx(
         0, abs=0.01

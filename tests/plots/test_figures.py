@@ -111,6 +111,15 @@ def test_an_analysis_shows_waveform_levels_scores_and_spectrogram(speech):
     assert figure.get_suptitle().startswith("name.wav · 11.00 s · 16000 Hz mono · noise around −4")
 
 
+def test_the_labels_of_the_histogram_and_of_the_color_bar_do_not_overlap(speech, threshold_gate):
+    for overview in (speech, threshold_gate):
+        figure = draw_analysis(overview, "name.wav", suggested_db=-32.0)
+        figure.draw_without_rendering()
+        (histogram,) = [axes for axes in figure.axes if "per dB" in axes.get_xlabel()]
+        (bar,) = [bar for axes in figure.axes for bar in axes.child_axes]
+        assert not histogram.xaxis.get_tightbbox().overlaps(bar.get_tightbbox())
+
+
 def test_a_threshold_is_drawn_with_its_hysteresis(threshold_gate):
     figure = draw_analysis(threshold_gate, "name.wav")
     levels = find_panel(figure, "frame level (RMS)")

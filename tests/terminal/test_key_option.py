@@ -101,10 +101,6 @@ def test_the_summary_and_json_tell_the_ratio(folder, capsys):
         (["batch", ".", "-o", "out", "--key", "music.wav", "--spectral"], "omit one of them"),
         (["analyze", "in.wav", "--key", "music.wav"], "is not a band of frequencies"),
         (["analyze", "in.wav", "--page", "a.html", "--duck"], "a page does not support ducking"),
-        (
-            ["analyze", "in.wav", "--page", "a.html", "-t", ".1", "--ratio", "4"],
-            "omit --ratio 4",
-        ),
     ],
 )
 def test_wrong_combinations_give_one_line_and_no_output(folder, capsys, arguments, message):

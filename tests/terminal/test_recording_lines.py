@@ -48,6 +48,40 @@ def test_the_summary_and_json_tell_lag_level_and_closed_share(write, tmp_path, c
     assert f"closed for bleed {100 * data['closed_share']:.1f} % of the time" in err
 
 
+def test_an_analysis_against_other_tracks_predicts_the_gate(write, tmp_path, capsys):
+    host, guest = write(TRACKS[0], "host.wav"), write(TRACKS[1], "guest.wav")
+    ngate("gate", host, "--against", guest, "-o", tmp_path / "out.wav", "--json")
+    gated = json.loads(capsys.readouterr().out)
+    ngate("analyze", host, "--against", guest, "--json")
+    analyzed = json.loads(capsys.readouterr().out)
+    assert analyzed["bleed"] == gated["bleed"]
+    assert analyzed["segments"] == gated["segments"]
+    assert analyzed["closed_share"] == pytest.approx(gated["closed_share"], abs=0.001)
+    ngate("analyze", host, "--against", guest)
+    table = capsys.readouterr().out
+    assert f"closed for bleed {100 * gated['bleed']['closed_share']:.1f} % of the time" in table
+    assert f"--against={guest}" in "".join(table.split())
+
+
+def test_a_threshold_against_other_tracks_is_compared_without_bleed(write, capsys):
+    host, guest = write(TRACKS[0], "host.wav"), write(TRACKS[1], "guest.wav")
+    ngate("analyze", host, "--against", guest, "-t", "-50dB", "--json")
+    against = json.loads(capsys.readouterr().out)
+    ngate("analyze", host, "-t", "-50dB", "--json")
+    alone = json.loads(capsys.readouterr().out)
+    assert against["given"]["closed_share"] > alone["given"]["closed_share"] + 0.15
+    assert against["given"]["agreement"] > 0.95
+
+
+@pytest.mark.parametrize("option", ["--csv", "--page=page.html"])
+def test_an_analysis_against_other_tracks_has_no_page_and_no_csv(write, capsys, option):
+    host, guest = write(TRACKS[0], "host.wav"), write(TRACKS[1], "guest.wav")
+    ngate("analyze", host, "--against", guest, option, status=2)
+    assert "not both" in capsys.readouterr().err
+    ngate("analyze", host, guest, "--against", guest, status=2)
+    assert "--against requires a single recording" in capsys.readouterr().err
+
+
 def test_exclusive_channels_are_told_pair_by_pair(write, tmp_path, capsys):
     path = write(np.stack(TRACKS, axis=1))
     ngate("gate", path, "--channels", "exclusive", "-o", tmp_path / "out.wav", "--json")

@@ -268,8 +268,9 @@ def _energy_ratio_db(frames: TrainingFrames, tracks: Powers, floors: Powers) -> 
 
 def _bleed_levels_db(frames: TrainingFrames, prediction: BleedPrediction) -> tuple[float, ...]:
     """Return the level of the bleed of each other track, relative to its level in its own track."""
-    widths = frames.extractor.band_widths_hz
-    bleed = own = np.zeros(frames.references[0].shape[1])
+    _, count, bands = frames.references[0].shape
+    widths = frames.extractor.band_widths_hz[:bands]
+    bleed = own = np.zeros(count)
     for references in frames.references:
         bleed = bleed + (prediction.predict_each(references) @ widths).sum(axis=0)
         signals = frames.groups.select_frames(references) - prediction.reference_floors
