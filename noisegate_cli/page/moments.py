@@ -31,6 +31,9 @@ MIN_DISTANCE_S = 2.0
 MAX_LENGTH_S = 3.0
 """Longer stretches, which do not open or close the gate, are equally important."""
 
+CHUNK_FRAMES = 1 << 14
+"""Frames that are searched at once."""
+
 STRETCH_S = 12.0
 """Length of the sound around a moment of a long recording."""
 
@@ -94,14 +97,15 @@ def find_unsure_moments(
     """
     sounds = _find_decisions(values, mask, open_above, close_below, hop_s, min_open_frames)
     # A pause is a sound in the negated values.
-    pauses = _find_decisions(-values, ~mask, -close_below, -open_above, hop_s, min_closed_frames)
-    is_pause = _has_signal_around(values > open_above, hop_s)
+    pauses = _find_decisions(
+        values, ~mask, -close_below, -open_above, hop_s, min_closed_frames, sign=-1
+    )
     candidates = [
         *((Moment(k * hop_s, "sound", value), length) for k, value, length in sounds),
         *(
             (Moment(k * hop_s, "pause", -value), length)
             for k, value, length in pauses
-            if is_pause[k]
+            if _has_signal_around(values, k, open_above, hop_s)
         ),
     ]
     near = [(moment, length) for moment, length in candidates if abs(moment.value) < max_distance]
@@ -115,25 +119,43 @@ def _find_decisions(
     close_below: float,
     hop_s: float,
     min_frames: int,
+    sign: int = 1,
 ) -> Iterator[tuple[int, float, int]]:
-    """Yield the sounds that open the gate or almost open it.
+    """Yield the sounds that open the gate or almost open it; the values are multiplied by `sign`.
 
     Each has its frame, its distance from the threshold, and the length of its stretch in frames.
     """
-    lowest = -_slide_maximum(-values, min_frames)
     starts = np.concatenate([[0], np.flatnonzero(mask[1:] != mask[:-1]) + 1])
     lengths = np.diff(np.append(starts, len(mask)))
-    strongest = np.repeat(np.maximum.reduceat(lowest, starts), lengths)
-    distances = lowest - np.where(mask, close_below, open_above)
-    # Sounds that are too short open the gate together, and none of them decides.
-    is_decisive = np.where(mask, (lowest == strongest) & (distances > 0), distances <= 0)
-    is_peak = _is_peak(lowest, max(1, round(NEIGHBORHOOD_S / hop_s)))
-    for k in map(int, np.flatnonzero(is_peak & is_decisive)):
+    strongest = np.full(len(starts), -np.inf)
+    reach = max(1, round(NEIGHBORHOOD_S / hop_s))
+    hysteresis = open_above - close_below
+    peaks: list[tuple[int, float]] = []
+    # All frames at once would need many times the memory of the values.
+    for first in range(0, len(values), CHUNK_FRAMES):
+        end = min(len(values), first + CHUNK_FRAMES)
+        before = min(first, reach + min_frames)
+        window = sign * values[first - before : end + reach + min_frames]
+        lowest = -_slide_maximum(-window, min_frames)
+        inside = slice(before, before + end - first)
+        is_peak = _is_peak(lowest, reach)[inside]
+        lowest, is_open = lowest[inside], mask[first:end]
+        runs = slice(*(np.searchsorted(starts, [first, end - 1], side="right") - [1, 0]))
+        highest = np.maximum.reduceat(lowest, np.maximum(starts[runs] - first, 0))
+        strongest[runs] = np.maximum(strongest[runs], highest)
+        is_near = np.where(is_open, lowest > close_below, lowest <= open_above)
+        found = np.flatnonzero(is_peak & is_near)
+        peaks.extend(zip((first + found).tolist(), lowest[found].tolist(), strict=True))
+    for k, value in peaks:
+        run = int(np.searchsorted(starts, k, side="right")) - 1
+        # Sounds that are too short open the gate together, and none of them decides.
+        if mask[k] and value < strongest[run]:
+            continue
         if mask[k]:
-            length = int(lengths[np.searchsorted(starts, k, side="right") - 1])
+            length = int(lengths[run])
         else:
-            length = _count_around(values > lowest[k] - (open_above - close_below), k, hop_s)
-        yield k, float(distances[k]), length
+            length = _count_around(values, value - hysteresis, k, hop_s, sign)
+        yield k, value - (close_below if mask[k] else open_above), length
 
 
 def _choose_moments(
@@ -156,11 +178,13 @@ def _choose_moments(
     return tuple(sorted(chosen, key=lambda moment: moment.time))
 
 
-def _count_around(flags: NDArray[np.bool_], frame: int, hop_s: float) -> int:
-    """Return the length of the run of flags around a frame, at most `MAX_LENGTH_S` each way."""
+def _count_around(
+    values: NDArray[np.float64], above: float, frame: int, hop_s: float, sign: int
+) -> int:
+    """Return the length of the run of values above a limit, at most `MAX_LENGTH_S` each way."""
     reach = round(MAX_LENGTH_S / hop_s)
-    before = flags[max(0, frame - reach) : frame][::-1]
-    after = flags[frame : frame + reach]
+    before = sign * values[max(0, frame - reach) : frame][::-1] > above
+    after = sign * values[frame : frame + reach] > above
     return sum(len(part) if part.all() else int(np.argmin(part)) for part in (before, after))
 
 
@@ -178,14 +202,14 @@ def _slide_maximum(values: NDArray[np.float64], width: int) -> NDArray[np.float6
     return np.asarray(sliding_window_view(padded, width).max(axis=1))
 
 
-def _has_signal_around(is_signal: NDArray[np.bool_], hop_s: float) -> NDArray[np.bool_]:
-    """Return whether there is signal within `PAUSE_REACH_S` both before and after each frame."""
-    frames = max(1, round(PAUSE_REACH_S / hop_s))
-    counts = np.concatenate([np.zeros(frames), np.cumsum(is_signal)])
-    counts = np.append(counts, np.full(frames, counts[-1]))
-    before = counts[frames:-frames] - counts[: -2 * frames]
-    after = counts[2 * frames :] - counts[frames:-frames]
-    return np.asarray((before > 0) & (after > 0))
+def _has_signal_around(
+    values: NDArray[np.float64], frame: int, open_above: float, hop_s: float
+) -> bool:
+    """Return whether there is signal within `PAUSE_REACH_S` both before and after a frame."""
+    reach = max(1, round(PAUSE_REACH_S / hop_s))
+    before = values[max(0, frame + 1 - reach) : frame + 1]
+    after = values[frame + 1 : frame + 1 + reach]
+    return bool((before > open_above).any() and (after > open_above).any())
 
 
 def choose_stretches(

@@ -1,9 +1,9 @@
 """Read a recording, and measure all that the page shows and needs to gate it."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,10 @@ from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.detection.rule import AdaptiveThreshold
 from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE
 from noisegate_cli.gating.detection.threshold import suggest_threshold
+from noisegate_cli.gating.frames.chunked_values import CHUNK_ROWS, ChunkedValues
 from noisegate_cli.gating.frames.level_track import LevelTrack
 from noisegate_cli.gating.frames.peaks import PeakMeter, Peaks
-from noisegate_cli.gating.frames.spectrogram import BandLevels, SpectrogramMeter
+from noisegate_cli.gating.frames.spectrogram import SpectrogramMeter
 from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, Mask
 from noisegate_cli.gating.level_report import LevelReport
 from noisegate_cli.gating.parsing import AUTO
@@ -178,11 +179,11 @@ class _TrackCollector:
         self._spectrogram_meter = SpectrogramMeter(
             rate, timing.frame_length, frames_per_column, SPECTROGRAM_BANDS
         )
-        self._scores: list[NDArray[np.int16]] = []
-        self._active_levels: list[NDArray[np.uint16]] = []
-        self._levels: list[NDArray[np.uint16]] = []
+        self._scores = ChunkedValues(np.int16)
+        self._active_levels = ChunkedValues(np.uint16)
+        self._levels = ChunkedValues(np.uint16)
         self._peaks: list[Peaks] = []
-        self._columns: list[BandLevels] = []
+        self._columns = ChunkedValues(np.float32)
 
     def add(self, block: Samples, last: bool) -> None:
         """Measure the next block of samples, shaped (samples, channels)."""
@@ -199,7 +200,8 @@ class _TrackCollector:
     def build_survey(self) -> Survey:
         """Return all measurements; the last block has been added."""
         report, settings = self._analysis.levels, self._analysis.settings
-        levels, scores = np.concatenate(self._levels), np.concatenate(self._scores)
+        levels, scores = self._levels.join(), self._scores.join()
+        active_levels = self._active_levels.join()
         threshold_db = _find_given_threshold_db(report, settings)
         uses_level = threshold_db is not None
         if threshold_db is None:
@@ -209,31 +211,27 @@ class _TrackCollector:
             self._level_track,
             self._analysis.info.sample_rate / self._timing.hop_length,
         )
-        levels_db = decode_levels_db(levels)
         level_values = _Values(
-            levels_db - drift.drift_db_at(np.arange(len(levels)))[:, None]
-            if settings.adaptive
-            else levels_db,
+            levels,
+            decode_levels_db,
             threshold_db,
             threshold_db - settings.hysteresis_db,
+            drift if settings.adaptive else None,
         )
-        score_values = _Values(decode_scores(scores), OPEN_ABOVE, CLOSE_BELOW)
+        score_values = _Values(scores, decode_scores, OPEN_ABOVE, CLOSE_BELOW)
         range_db = _choose_range_db(settings, self._decision)
         used = level_values if uses_level else score_values
         mask = self._open_gate(used)
         cutoffs: list[Cutoff] = []
         if is_audited(range_db) and not settings.expands:
-            heard_db = (
-                levels_db if uses_level else decode_levels_db(np.concatenate(self._active_levels))
-            )
-            cutoffs = self._find_cutoffs(mask, heard_db)
+            cutoffs = self._find_cutoffs(mask, levels if uses_level else active_levels)
         by_level = uses_level or not _has_scores(scores)
         if by_level and not uses_level:
             used, mask = level_values, self._open_gate(level_values)
         max_distance = MAX_UNSURE_DB if by_level else MAX_UNSURE_SCORE
         unsure = self._find_unsure_moments(used, mask, max_distance)
-        columns = np.concatenate(self._columns)
-        loudest_db = float(columns.max(initial=-np.inf))
+        loudest_db = max(float(c.max(initial=-np.inf)) for c in self._columns.chunks())
+        shades = [encode_spectrogram(c, loudest_db) for c in self._columns.drain()]
         return Survey(
             analysis=self._analysis,
             timing=self._timing,
@@ -245,7 +243,7 @@ class _TrackCollector:
             scores=scores,
             peaks=encode_peaks(np.concatenate(self._peaks)),
             peak_span=self._peak_span,
-            spectrogram=encode_spectrogram(columns, loudest_db),
+            spectrogram=np.concatenate(shades),
             spectrogram_column=self._column,
             spectrogram_loudest_db=loudest_db,
             spectrogram_edges_hz=self._spectrogram_meter.edges_hz,
@@ -255,14 +253,16 @@ class _TrackCollector:
 
     def _open_gate(self, values: "_Values") -> Mask:
         """Return the mask of a gate for these values, shaped (frames, gates)."""
-        gates = values.values.shape[1]
+        gates = values.codes.shape[1]
         gate = GateMask(values.open_above, values.close_below, self._timing, gates)
-        return gate.process(values.values, last=True)
+        parts = [gate.process(values.decode(frames), last) for frames, last in values.chunks()]
+        return np.concatenate([np.zeros((0, gates), np.bool_), *parts])
 
-    def _find_cutoffs(self, mask: Mask, levels_db: DetectorValues) -> list[Cutoff]:
+    def _find_cutoffs(self, mask: Mask, levels: NDArray[np.uint16]) -> list[Cutoff]:
         """Return the worst cut-offs of a gate, by time, of those in quick succession the worst."""
         audit = CutoffAudit(self._timing, self._analysis.info.sample_rate, mask.shape[1])
-        audit.process(from_db(levels_db), mask, last=True)
+        for frames, last in _split_frames(len(levels)):
+            audit.process(from_db(decode_levels_db(levels[frames])), mask[frames], last)
         chosen: list[Cutoff] = []
         for cutoff in sorted(audit.report.worst, key=lambda cutoff: -cutoff.above_db):
             if all(abs(cutoff.time - other.time) >= MIN_DISTANCE_S for other in chosen):
@@ -272,8 +272,11 @@ class _TrackCollector:
     def _find_unsure_moments(
         self, values: "_Values", mask: Mask, max_distance: float
     ) -> tuple[Moment, ...]:
-        # A gate that always stays open has infinite values, and is never unsure.
-        finite = np.where(values.values < np.inf, values.values, -np.inf).max(axis=1)
+        finite = np.empty(len(mask))
+        for frames, _ in values.chunks():
+            decoded = values.decode(frames)
+            # A gate that always stays open has infinite values, and is never unsure.
+            finite[frames] = np.where(decoded < np.inf, decoded, -np.inf).max(axis=1)
         return find_unsure_moments(
             finite,
             np.asarray(mask.any(axis=1)),
@@ -296,17 +299,44 @@ class _TrackCollector:
             yield Moment(frame * self._hop_s, "loudest", level_db)
 
 
-class _Values(NamedTuple):
-    """Values of a detector and the values between which it keeps its state."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Values:
+    """Values of a detector as codes, and the values between which it keeps its state.
 
-    values: DetectorValues
+    They are decoded in chunks, because a value needs four times the memory of its code.
+    """
+
+    codes: NDArray[Any]
+    """Codes of all frames, shaped (frames, gates)."""
+    decoder: Callable[[NDArray[Any]], DetectorValues]
     open_above: float
     close_below: float
+    drift: AdaptiveThreshold | None = None
+    """Drift of the noise floor that is subtracted from levels in dB."""
+
+    def chunks(self) -> Iterator[tuple[slice, bool]]:
+        """Yield the frames of each chunk, and whether it is the last one."""
+        return _split_frames(len(self.codes))
+
+    def decode(self, frames: slice) -> DetectorValues:
+        """Return the values of frames, shaped (frames, gates)."""
+        values = self.decoder(self.codes[frames])
+        if self.drift is None:
+            return values
+        drift_db = self.drift.drift_db_at(np.arange(frames.start, frames.stop))
+        return np.asarray(values - drift_db[:, None])
+
+
+def _split_frames(count: int) -> Iterator[tuple[slice, bool]]:
+    """Yield the frames of each chunk, and whether it is the last one."""
+    for start in range(0, count, CHUNK_ROWS):
+        stop = min(count, start + CHUNK_ROWS)
+        yield slice(start, stop), stop == count
 
 
 def _has_scores(scores: NDArray[np.int16]) -> bool:
     """Return whether the automatic detector has found signal and noise."""
-    return bool((np.abs(scores.astype(np.int32)) < MAX_SCORE_CODE).any())
+    return bool((np.abs(scores) < MAX_SCORE_CODE).any())
 
 
 def _find_given_threshold_db(report: LevelReport, settings: GateSettings) -> float | None:

@@ -98,6 +98,17 @@ def test_a_page_is_only_overwritten_by_force(tmp_path, write, capsys):
     assert page.stat().st_size > 10_000
 
 
+def test_the_unsure_moments_are_the_same_for_any_length_of_chunk(monkeypatch):
+    rng = np.random.default_rng(0)
+    values = np.convolve(rng.standard_normal(5000), np.ones(20) / 4, "same")
+    mask = np.repeat(values.reshape(-1, 50).mean(axis=1) > 0, 50)
+    expected = find_unsure_moments(values, mask, 0.3, -0.3, 0.02, 3, 5)
+    assert {moment.kind for moment in expected} == {"sound", "pause"}
+    for length in (7, 1000, 4999):
+        monkeypatch.setattr(moments, "CHUNK_FRAMES", length)
+        assert find_unsure_moments(values, mask, 0.3, -0.3, 0.02, 3, 5) == expected
+
+
 def test_the_recording_is_never_replaced_by_its_page(tmp_path, write, capsys):
     source = write(loud_and_quiet()).rename(tmp_path / "recording.html")
     before = source.read_bytes()

@@ -56,6 +56,15 @@ class ChunkedValues:
             yield self._chunks[number][: self._count - number * CHUNK_ROWS]
             self._chunks[number] = self._chunks[number][:0].copy()
 
+    def join(self) -> NDArray[Any]:
+        """Return all rows as one array, and release the chunks one by one; needs some rows."""
+        joined = np.empty((self._count, *self._chunks[0].shape[1:]), self._dtype)
+        first = 0
+        for chunk in self.drain():
+            joined[first : first + len(chunk)] = chunk
+            first += len(chunk)
+        return joined
+
     def take(self, indices: NDArray[np.int64]) -> NDArray[Any]:
         """Return the rows with some indices, which ascend."""
         edges = np.searchsorted(indices, np.arange(len(self._chunks) + 1) * CHUNK_ROWS)
