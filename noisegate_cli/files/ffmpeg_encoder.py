@@ -194,8 +194,8 @@ LAME_SCALES = {192: 0.97, 224: 0.98, 256: 1.0, 320: 1.0}
 def find_lame_scale(bit_rate: int) -> float:
     """Return the factor by which LAME scales its input at a constant bit rate in bit/s.
 
-    The presets of LAME 3.98 to 3.100 leave headroom for the coding noise, up to 0.45 dB. An MP3 file
-    that is gated several times would get quieter each time.
+    LAME leaves headroom for the coding noise, up to 0.45 dB. An MP3 file that is gated several
+    times would get quieter each time.
     """
     nearest = min(LAME_BIT_RATES_KBPS, key=lambda kbps: abs(kbps - bit_rate / 1000))
     return LAME_SCALES.get(nearest, 0.95)

@@ -342,6 +342,8 @@ class Analyzer(BlockProcessor[Samples, None]):
     def _detect_by_models(self, learner: SignalModelLearner) -> _Detection:
         indices, levels = self._subsample
         models = self._keep_open_if_rare(learner.models(levels))
+        if self._settings.duck:
+            models = tuple(replace(model, undecided_score=-np.inf) for model in models)
         scores = learner.scores(models, indices)
         simulated = self._simulator.simulate(scores, OPEN_ABOVE, CLOSE_BELOW, levels, indices)
         suggestion = suggest_from_models(models, scores, simulated)
@@ -356,7 +358,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             suggestion = suggest_threshold(self._histogram, settings.hysteresis_db, threshold)
             if self._automatic and self._automatic.suggestion:
                 suggestion = suggestion.above(self._automatic.suggestion)
-            threshold = suggestion.or_open
+            threshold = suggestion.or_unchanged(settings.duck)
         rule: float | AdaptiveThreshold = threshold
         indices, levels = self._subsample
         values = levels

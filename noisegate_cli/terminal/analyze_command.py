@@ -178,6 +178,8 @@ def _analyze_one(path: Path | str, typed: TypedSettings, options: AnalysisGroup)
             print_data(f"  command      {line}")
     if plot and not options.quiet:
         print_message(f"picture    {quote_path(plot)}")
+    if options.labels not in (None, "-") and not options.quiet:
+        print_message(f"labels     {quote_path(options.labels)}")
     if page and not options.quiet:
         print_message(f"page       {quote_path(page)}")
         if words.not_previewed:

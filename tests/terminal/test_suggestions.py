@@ -24,6 +24,8 @@ KEYS = [option.key for option in GATE_OPTIONS.values()]
             ["gate", "x", "--labels", "a.txt", "--labels", "a.csv"],
             "give --labels only once: see ngate gate --help",
         ),
+        (["gate", "x", "--tracks"], "no such option --tracks: it is an option of ngate batch"),
+        (["batch", "x", "--residue", "r.wav"], "--residue: it is an option of ngate gate"),
         (["analyze", "x", "--debugg"], "no such option --debugg: see ngate analyze --help"),
     ],
 )
