@@ -208,7 +208,7 @@ def analyze_recording(
         )
         write_labels = stack.enter_context(_open_labels(outputs, sources, force))
         source = FileSource(reader)
-        others = _open_others(path, against, settings, source)
+        others = _open_other_tracks(path, against, settings, source)
         noises = noises or measure_noise_span(source, settings)
         has_second_pass = with_timeline or bool(target or labels or others)
         share = FIRST_PASS_SHARE if has_second_pass else 1.0
@@ -254,7 +254,7 @@ def _open_labels(
     return open_label_writer(path, force)
 
 
-def _open_others(
+def _open_other_tracks(
     path: str | Path, against: Sequence[str | Path], settings: GateSettings, source: FileSource
 ) -> "OtherTracks | None":
     """Return the other tracks; None without any."""
