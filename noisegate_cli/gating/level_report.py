@@ -36,6 +36,8 @@ class LevelReport:
     """Share of the frames that are digital silence, 0 to 1."""
     drift_db: float
     """Range of the noise level within the recording, in dB."""
+    dc_offset_db: float
+    """Level of the mean of the samples in dBFS, of the channel in which it is greatest."""
     suggestion: ThresholdSuggestion
     closed_share: float
     """Share of the time during which the gate would be closed, 0 to 1."""

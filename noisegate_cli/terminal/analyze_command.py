@@ -20,6 +20,7 @@ from noisegate_cli.terminal.console import (
     wrap_stdout_errors,
 )
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
+from noisegate_cli.terminal.key_option import AnalysisKeyOption, add_key_band
 from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options import TypedSettings, add_gate_options
 from noisegate_cli.terminal.page_option import PageOption, build_command_words
@@ -85,7 +86,7 @@ class AnalysisGroup(OptionGroup):
             )
 
 
-@add_gate_options()
+@add_gate_options("key_hz")
 @expand_option_groups
 def analyze(
     *,
@@ -98,6 +99,7 @@ def analyze(
             "Several recordings get one line each.",
         ),
     ],
+    key: AnalysisKeyOption = None,
     options: AnalysisGroup,
 ) -> None:
     """Print the levels of recordings and suggest a threshold.
@@ -106,6 +108,7 @@ def analyze(
     """
     from noisegate_cli.files.output_naming import parse_path
 
+    typed = add_key_band(key, typed)
     files = expand_patterns(files)
     paths = list(map(parse_path, files))
     is_single = len(paths) == 1 and not _is_folder(paths[0])

@@ -78,9 +78,10 @@ MAX_OWN_SHARE = 0.5
 MAX_FIT_FRAMES = 2048
 """Maximum number of frames that the prediction is fitted to."""
 
-MAX_IDENTICAL_DB, MIN_IDENTICAL_RATIO = 0.7, 10.0
+MAX_IDENTICAL_DB, MIN_IDENTICAL_RATIO, IDENTICAL_SMOOTHING_MS = 0.7, 10.0, 100.0
 """Tracks are identical if the median deviation of their level difference is less than this, in
-frames this many times above the floors."""
+frames this many times above the floors. The levels are means over this time, because the frames of
+a copy with another start or sample rate lie between those of the original."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,16 +174,20 @@ class TrainingFrames:
         return BleedPrediction(self.groups, floor, references, weights)
 
 
-def are_identical(powers: Powers, reference: Powers) -> bool:
-    """Return whether two tracks contain the same sound, from powers shaped (frames, bands)."""
+def are_identical(frames: TrainingFrames, reference: int) -> bool:
+    """Return whether this track contains the same sound as one of the other tracks."""
+    powers, other = (
+        frames.smooth(x, IDENTICAL_SMOOTHING_MS)
+        for x in (frames.powers, frames.reference_powers[:, reference])
+    )
     if not len(powers):
         return False
     is_clear = (powers > MIN_IDENTICAL_RATIO * compute_floor(powers)) & (
-        reference > MIN_IDENTICAL_RATIO * compute_floor(reference)
+        other > MIN_IDENTICAL_RATIO * compute_floor(other)
     )
     if np.count_nonzero(is_clear) < MIN_CLASS_FRAMES * powers.shape[1]:
         return False
-    difference = 10 * np.log10(powers[is_clear] / reference[is_clear])
+    difference = 10 * np.log10(powers[is_clear] / other[is_clear])
     return bool(median(np.abs(difference - median(difference))) < MAX_IDENTICAL_DB)
 
 
