@@ -110,7 +110,8 @@ def test_the_summary_and_json_tell_the_ratio(folder, capsys):
         (["gate", "in.wav", "--key", ":1-2"], "--key ':1-2' names no file"),
         (["gate", "in.wav", "--key", "music.wav", "--spectral"], "omit one of them"),
         (["batch", ".", "-o", "out", "--key", "music.wav", "--spectral"], "omit one of them"),
-        (["analyze", "in.wav", "--key", "music.wav"], "is not a band of frequencies"),
+        (["analyze", "in.wav", "--key", "music.wav"], "to choose their threshold, analyze that"),
+        (["analyze", "in.wav", "--key", "music.wav:1-2k"], "is not a band of frequencies"),
         (["analyze", "in.wav", "--page", "a.html", "--duck"], "a page does not support ducking"),
     ],
 )
