@@ -47,10 +47,10 @@ MAX_BLEED_EXCESS_DB = 4.0
 whatever the distributions say: where both talk, the excess resembles neither of them."""
 
 MAX_LOCAL_EXCESS_DB, LOCAL_BANDS = 12.0, 2
-"""The same for the mean over some neighbouring bands, where the predicted bleed is at least
-`MIN_ACTIVE_DB`: a sound in a few bands, such as a kick drum, changes the mean over all bands
-little. Where the bleed is quieter, low modes of a room, which decay for longer than the delays of
-the prediction, exceed it."""
+"""Mean excess over this number of neighbouring bands above which the score is positive too, where
+the predicted bleed is at least `MIN_ACTIVE_DB`: a sound in a few bands, such as a kick drum, hardly
+changes the mean over all bands. Quieter bleed is exceeded by the low modes of a room, which decay
+for longer than the delays of the prediction."""
 
 ENERGY_MS = 500.0
 """Time over which the energies of the tracks are compared for the first classes."""
@@ -259,9 +259,9 @@ def _are_separate(own_ratio: NDArray[np.float64], bleed_ratio: NDArray[np.float6
     if min(len(own_ratio), len(bleed_ratio)) < MIN_CLASS_FRAMES:
         return False
     own, bleed = median(own_ratio), median(bleed_ratio)
-    deviation = max(median(np.abs(own_ratio - own)), median(np.abs(bleed_ratio - bleed)))
     # The median absolute deviation of normally distributed values is 0.674 standard deviations.
-    return bool(own - bleed > MIN_CLASS_SEPARATION / 0.674 * deviation)
+    mad = max(median(np.abs(own_ratio - own)), median(np.abs(bleed_ratio - bleed)))
+    return bool(own - bleed > MIN_CLASS_SEPARATION / 0.674 * mad)
 
 
 def _energy_ratio_db(frames: TrainingFrames, tracks: Powers, floors: Powers) -> NDArray[np.float64]:
