@@ -25,6 +25,8 @@ KEYS = [option.key for option in GATE_OPTIONS.values()]
             ["gate", "x", "--labels", "a.txt", "--labels", "a.csv"],
             "give --labels only once: see ngate gate --help",
         ),
+        (["gate", "x", "--tracks"], "no such option --tracks: it is an option of ngate batch"),
+        (["batch", "x", "--residue", "r.wav"], "--residue: it is an option of ngate gate"),
         (["analyze", "x", "--debugg"], "no such option --debugg: see ngate analyze --help"),
     ],
 )
@@ -62,7 +64,7 @@ def test_a_file_in_place_of_a_command_suggests_to_gate_it(tmp_path, monkeypatch,
         (["gate", "x", "--target-floor", "0"], "target floor 0 dBFS must be below 0"),
     ],
 )
-def test_a_wrong_number_is_one_line(capsys, arguments, message):
+def test_a_wrong_or_missing_value_is_one_line(capsys, arguments, message):
     assert run(arguments) == 2
     assert capsys.readouterr().err == f"ngate: {message}\n"
 
