@@ -147,7 +147,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             self._broadband_track = LevelTrack()
         self._samples = self._sample_values = 0
         self._peak = 0.0
-        self._sums = np.zeros(active_count)
+        self._channel_sums, self._full_scale = np.zeros(active_count), 1.0
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Measure `block`, shaped (samples, channels); see `FrameRmsMeter.process` for errors."""
@@ -168,7 +168,7 @@ class Analyzer(BlockProcessor[Samples, None]):
         self._sample_values += active.size
         self._peak = max(self._peak, compute_peak(block))
         # Adding up each channel is many times faster than a sum over the first axis.
-        self._sums += [channel.sum(dtype=np.float64) for channel in active.T]
+        self._channel_sums += [channel.sum(dtype=np.float64) for channel in active.T]
         self._full_scale = full_scale(block.dtype)
 
     def learn_bleed(self, references: "Sequence[ReferencePowers]") -> None:
@@ -250,9 +250,10 @@ class Analyzer(BlockProcessor[Samples, None]):
         )
 
     def _compute_dc_offset_db(self) -> float:
+        """Return the level of the mean of the samples; minus infinity without samples."""
         if not self._samples:
             return -math.inf
-        return float(to_db(np.abs(self._sums).max() / self._samples / self._full_scale))
+        return float(to_db(np.abs(self._channel_sums).max() / self._samples / self._full_scale))
 
     def _suggest_threshold(self) -> tuple[ThresholdSuggestion, tuple[Trial, ...]]:
         """Return the suggestion for a fixed threshold and the trials that it is based on."""
@@ -353,6 +354,8 @@ class Analyzer(BlockProcessor[Samples, None]):
     def _detect_by_models(self, learner: SignalModelLearner) -> _Detection:
         indices, levels = self._subsample
         models = self._keep_open_if_rare(learner.models(levels))
+        if self._settings.duck:
+            models = tuple(replace(model, undecided_score=-np.inf) for model in models)
         scores = learner.scores(models, indices)
         simulated = self._simulator.simulate(scores, OPEN_ABOVE, CLOSE_BELOW, levels, indices)
         suggestion = suggest_from_models(models, scores, simulated)
@@ -367,7 +370,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             suggestion = suggest_threshold(self._histogram, settings.hysteresis_db, threshold)
             if self._automatic and self._automatic.suggestion:
                 suggestion = suggestion.above(self._automatic.suggestion)
-            threshold = suggestion.or_open
+            threshold = suggestion.or_unchanged(settings.duck)
         rule: float | AdaptiveThreshold = threshold
         indices, levels = self._subsample
         values = levels

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,8 +122,8 @@ def survey_recording(
         If the recording can't be gated, or is too long for a page; the message quotes the path.
     """
     info, source = reader.info, FileSource(reader)
-    # The page has the scores of the automatic detector, whatever the settings begin with.
-    # An expander needs a threshold.
+    # The page has the scores of the automatic detector, whatever the settings begin with. These
+    # exclude an expander, which needs a threshold.
     gate = replace(settings, ratio=math.inf, knee_db=0.0)
     automatic = replace(gate, threshold=AUTO, adaptive=False, spectral="off", noise=None)
     share = FIRST_PASS_SHARE if automatic == settings else FIRST_PASS_SHARE / 2
@@ -200,38 +200,26 @@ class _TrackCollector:
         """Return all measurements; the last block has been added."""
         report, settings = self._analysis.levels, self._analysis.settings
         levels, scores = np.concatenate(self._levels), np.concatenate(self._scores)
-        threshold_db = _find_given_threshold_db(report, settings)
-        uses_level = threshold_db is not None
-        if threshold_db is None:
-            threshold_db = _choose_threshold_db(report)
+        given_db = _find_given_threshold_db(report, settings)
+        uses_level = given_db is not None
+        threshold_db = _choose_threshold_db(report) if given_db is None else given_db
         drift = AdaptiveThreshold.from_levels(
             float(from_db(threshold_db)),
             self._level_track,
             self._analysis.info.sample_rate / self._timing.hop_length,
         )
-        levels_db = decode_levels_db(levels)
-        level_values = _Values(
-            levels_db - drift.drift_db_at(np.arange(len(levels)))[:, None]
-            if settings.adaptive
-            else levels_db,
-            threshold_db,
-            threshold_db - settings.hysteresis_db,
-        )
-        score_values = _Values(decode_scores(scores), OPEN_ABOVE, CLOSE_BELOW)
+        by_level = self._compute_level_values(levels, threshold_db, drift)
+        by_score = _Values(decode_scores(scores), OPEN_ABOVE, CLOSE_BELOW, self._timing)
         range_db = _choose_range_db(settings, self._decision)
-        used = level_values if uses_level else score_values
-        mask = self._open_gate(used)
         cutoffs: list[Cutoff] = []
         if is_audited(range_db) and not settings.expands:
-            heard_db = (
-                levels_db if uses_level else decode_levels_db(np.concatenate(self._active_levels))
-            )
-            cutoffs = self._find_cutoffs(mask, heard_db)
-        by_level = uses_level or not _has_scores(scores)
-        if by_level and not uses_level:
-            used, mask = level_values, self._open_gate(level_values)
-        max_distance = MAX_UNSURE_DB if by_level else MAX_UNSURE_SCORE
-        unsure = self._find_unsure_moments(used, mask, max_distance)
+            heard = levels if uses_level else np.concatenate(self._active_levels)
+            mask = by_level.mask if uses_level else by_score.mask
+            cutoffs = self._find_cutoffs(mask, decode_levels_db(heard))
+        if shows_level := uses_level or not _has_scores(scores):
+            unsure = self._find_unsure_moments(by_level, MAX_UNSURE_DB)
+        else:
+            unsure = self._find_unsure_moments(by_score, MAX_UNSURE_SCORE)
         columns = np.concatenate(self._columns)
         loudest_db = float(columns.max(initial=-np.inf))
         return Survey(
@@ -250,17 +238,22 @@ class _TrackCollector:
             spectrogram_loudest_db=loudest_db,
             spectrogram_edges_hz=self._spectrogram_meter.edges_hz,
             moments=(*unsure, *self._list_events(cutoffs, levels)),
-            unit="dB" if by_level else "",
+            unit="dB" if shows_level else "",
         )
 
-    def _open_gate(self, values: "_Values") -> Mask:
-        """Return the mask of a gate for these values, shaped (frames, gates)."""
-        gates = values.values.shape[1]
-        gate = GateMask(values.open_above, values.close_below, self._timing, gates)
-        return gate.process(values.values, last=True)
+    def _compute_level_values(
+        self, levels: NDArray[np.uint16], threshold_db: float, drift: AdaptiveThreshold
+    ) -> "_Values":
+        """Return the levels in dBFS, without the drift of the noise if the threshold follows it."""
+        levels_db = decode_levels_db(levels)
+        settings = self._analysis.settings
+        if settings.adaptive:
+            levels_db = levels_db - drift.drift_db_at(np.arange(len(levels)))[:, None]
+        close_below_db = threshold_db - settings.hysteresis_db
+        return _Values(levels_db, threshold_db, close_below_db, self._timing)
 
     def _find_cutoffs(self, mask: Mask, levels_db: DetectorValues) -> list[Cutoff]:
-        """Return the worst cut-offs of a gate, by time, of those in quick succession the worst."""
+        """Return the worst cut-offs of a gate, by time; of close ones only the worst."""
         audit = CutoffAudit(self._timing, self._analysis.info.sample_rate, mask.shape[1])
         audit.process(from_db(levels_db), mask, last=True)
         chosen: list[Cutoff] = []
@@ -269,14 +262,12 @@ class _TrackCollector:
                 chosen.append(cutoff)
         return sorted(chosen[:MAX_MARKED_CUTOFFS], key=lambda cutoff: cutoff.time)
 
-    def _find_unsure_moments(
-        self, values: "_Values", mask: Mask, max_distance: float
-    ) -> tuple[Moment, ...]:
+    def _find_unsure_moments(self, values: "_Values", max_distance: float) -> tuple[Moment, ...]:
         # A gate that always stays open has infinite values, and is never unsure.
         finite = np.where(values.values < np.inf, values.values, -np.inf).max(axis=1)
         return find_unsure_moments(
             finite,
-            np.asarray(mask.any(axis=1)),
+            np.asarray(values.mask.any(axis=1)),
             values.open_above,
             values.close_below,
             self._hop_s,
@@ -296,12 +287,20 @@ class _TrackCollector:
             yield Moment(frame * self._hop_s, "loudest", level_db)
 
 
-class _Values(NamedTuple):
-    """Values of a detector and the values between which it keeps its state."""
+@dataclass(frozen=True, eq=False)
+class _Values:
+    """Values of a detector, and the gate that they control."""
 
     values: DetectorValues
     open_above: float
     close_below: float
+    timing: Timing
+
+    @cached_property
+    def mask(self) -> Mask:
+        """Mask of the gate, shaped (frames, gates)."""
+        gate = GateMask(self.open_above, self.close_below, self.timing, gates=self.values.shape[1])
+        return gate.process(self.values, last=True)
 
 
 def _has_scores(scores: NDArray[np.int16]) -> bool:
