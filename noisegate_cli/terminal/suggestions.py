@@ -37,6 +37,10 @@ def describe_usage_error(error: Exception, message: str) -> str:
             return f"{message}: did you mean `{quote_for_shell(['ngate', run, match[1]])}`?"
     elif match := re.match(r"Missing (?:argument|option) '(.*?)…?'", message):
         message = f"{match[1]} is missing"
+    elif match := re.match(r"Option '(.*?)' requires an argument", message):
+        message = f"{match[1]} needs a value"
+    elif match := re.match(r"Got unexpected extra argument\S* \((.*)\)", message):
+        message = f"unexpected argument {match[1]!r}"
     elif described := _describe_invalid_value(message):
         return described
     return message + (suggestion or f": see {getattr(context, 'command_path', 'ngate')} --help")
