@@ -1,5 +1,11 @@
 """Check the arrays that a caller gives, and bring them into the shape that the gate processes."""
 
+import math
+import operator
+import os
+from numbers import Real
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -28,6 +34,10 @@ def read_array(y: ArrayLike) -> Samples:
     SettingsError
         If `y` is no array, has another type, has masked samples, or is far above full scale.
     """
+    if y is None or isinstance(y, (str, bytes, os.PathLike)):
+        raise SettingsError(
+            f"{y!r} is not an array of samples: for a file call gate_file or analyze_file"
+        )
     if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
         masked = np.count_nonzero(np.ma.getmaskarray(y))
         raise SettingsError(
@@ -62,6 +72,24 @@ def _check_scale(samples: Samples) -> None:
         )
 
 
+def read_sample_rate(sample_rate: Any) -> int:
+    """Return a sample rate in Hz as an integer.
+
+    Raises
+    ------
+    SettingsError
+        If it is not a whole number of at least 1.
+    """
+    is_number = isinstance(sample_rate, Real) and not isinstance(sample_rate, bool)
+    if is_number and 1 <= sample_rate < math.inf and sample_rate == int(sample_rate):
+        return int(sample_rate)
+    is_array = hasattr(sample_rate, "shape") and np.ndim(sample_rate)
+    shown = f"of type {type(sample_rate).__name__}" if is_array else repr(sample_rate)
+    raise SettingsError(
+        f"sample rate {shown} must be a whole number of 1 Hz or more, such as 16000"
+    )
+
+
 def prepare_samples(y: ArrayLike, settings: GateSettings, axis: int = 0) -> Samples:
     """Return `y` shaped (samples, channels).
 
@@ -84,6 +112,10 @@ def prepare_samples(y: ArrayLike, settings: GateSettings, axis: int = 0) -> Samp
         raise SettingsError(
             f"an array shaped {samples.shape} is neither (samples,) nor (samples, channels)"
         )
+    try:
+        axis = operator.index(axis)
+    except TypeError:
+        raise SettingsError(f"axis {axis!r} must be a whole number: give 0 or -1") from None
     if not -samples.ndim <= axis < samples.ndim:
         raise SettingsError(f"an array shaped {samples.shape} has no axis {axis}")
     is_first = axis % samples.ndim == 0

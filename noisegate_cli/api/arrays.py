@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from noisegate_cli.api.array_input import prepare_samples
+from noisegate_cli.api.array_input import prepare_samples, read_sample_rate
 from noisegate_cli.api.decisions import decide
 from noisegate_cli.api.inputs import choose_settings
 from noisegate_cli.api.labels import GivenSegments, build_forced
@@ -293,6 +293,7 @@ def gate(
     True
     """
     settings = choose_settings(settings, preset, changes)
+    sample_rate = read_sample_rate(sample_rate)
     samples = prepare_samples(y, settings, axis)
     source = ArraySource(samples, sample_rate)
     noises = _measure_noise(y_noise, settings, sample_rate, axis)
@@ -394,6 +395,7 @@ def analyze(
     from noisegate_cli.api.first_pass import measure
 
     settings = choose_settings(settings, preset, changes)
+    sample_rate = read_sample_rate(sample_rate)
     samples = prepare_samples(y, settings, axis)
     source = ArraySource(samples, sample_rate)
     noises = _measure_noise(y_noise, settings, sample_rate, axis)

@@ -13,7 +13,7 @@ from noisegate_cli.samples import Samples
 from noisegate_cli.text import format_time
 
 MAX_LEAD_S = 1.0
-"""Time before the first edge in an excerpt that is chosen automatically, at the most."""
+"""Maximum time before the first edge in an excerpt that is chosen automatically."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,10 @@
 """Analyze one recording in a file."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from noisegate_cli.api.first_pass import measure
 from noisegate_cli.api.inputs import choose_settings, list_inputs, parse_raw_format
@@ -15,6 +15,7 @@ from noisegate_cli.api.pictures import check_picture, draw_analysis_of, save_pic
 from noisegate_cli.api.progress import (
     FIRST_PASS_SHARE,
     Progress,
+    ProgressCallback,
     open_progress,
     report_progress,
     scale_progress,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from noisegate_cli.api.other_tracks import OtherTrack, OtherTracks
+    from noisegate_cli.files.labels.track import LabelTrack
     from noisegate_cli.files.raw_format import RawFormat
     from noisegate_cli.gating.bleed.report import BleedReport
     from noisegate_cli.gating.gate import GateReport
@@ -72,6 +74,8 @@ class AnalysisReport:
         ------
         AudioError
             If the recording cannot be read again, as standard input.
+        SettingsError
+            If the analysis has other tracks: `plot=` of `analyze_file` draws it.
         """
         return self._draw(self._record(with_spectrogram=True))
 
@@ -158,7 +162,9 @@ def analyze_file(
     AudioError
         If the recording cannot be read or gated; the message quotes the path.
     LabelsError, OutputError
-        If the labels or the picture cannot be written or exist already.
+        If the labels or the picture cannot be written or already exist.
+    SettingsError
+        If the settings are invalid, or another track is the recording itself.
     """
     settings = choose_settings(settings, preset, changes)
     return analyze_recording(
@@ -200,47 +206,31 @@ def analyze_recording(
         reader = stack.enter_context(
             open_reader(Path(path), raw, zero_nonfinite=settings.zero_nonfinite, track=track)
         )
-        write_labels = None
-        if labels:
-            from noisegate_cli.files.labels.label_file import open_label_writer
-
-            check_paths(outputs, sources, OutputOptions(), force)
-            write_labels = stack.enter_context(open_label_writer(Path(labels), force))
+        write_labels = stack.enter_context(_open_labels(outputs, sources, force))
         source = FileSource(reader)
-        others = None
-        if against:
-            from noisegate_cli.api.other_tracks import open_other_tracks
-
-            others = open_other_tracks(path, against, settings, source)
+        others = _open_other_tracks(path, against, settings, source)
         noises = noises or measure_noise_span(source, settings)
-        has_second_pass = with_timeline or bool(target or write_labels or others)
+        has_second_pass = with_timeline or bool(target or labels or others)
         share = FIRST_PASS_SHARE if has_second_pass else 1.0
         first = scale_progress(report, 0.0, share)
         blocks = reader.blocks()
         analyzer = measure(
             source, settings, first, blocks=blocks, noises=noises, compare=True, others=others
         )
-        levels, overview = analyzer.report(), None
-        timeline: Timeline | None = None
+        levels, timeline = analyzer.report(), None
         info = replace(reader.info, samples=levels.samples)
         if has_second_pass:
-            from noisegate_cli.api.overviews import record, record_timeline
-
-            decision, rest = analyzer.decide(), scale_progress(report, share, 1.0)
-            _check_bleed(source, decision, others)
-            with others.open_references() if others else nullcontext(()) as references:
-                if target:
-                    timeline = overview = record(
-                        source, decision, rest, with_spectrogram=True, references=references
-                    )
-                else:
-                    timeline = record_timeline(source, decision, rest, references=references)
+            rest = scale_progress(report, share, 1.0)
+            timeline = _run_gate(
+                source, analyzer.decide(), rest, others, with_overview=bool(target)
+            )
         gated = timeline.report if timeline else None
         if write_labels and gated:
             write_labels(
                 build_label_track(gated, info.path, info.channels, info.offset_s, info.frame_rate)
             )
-    if target and overview:
+    if target:
+        overview = cast("Overview", timeline)
         save_picture(draw_analysis_of(info.path, overview, levels), target, force)
     warnings = (
         *reader.warnings,
@@ -249,6 +239,47 @@ def analyze_recording(
     )
     tracks = others.report(gated.bleed) if others and gated else ()
     return AnalysisReport(info, settings, levels, warnings, gated, raw, tracks), timeline
+
+
+def _open_labels(
+    outputs: dict[str, Path], sources: dict[str, Path], force: bool
+) -> "AbstractContextManager[Callable[[LabelTrack], None] | None]":
+    """Return a context with the function that writes the labels; None without a label file."""
+    if not outputs:
+        return nullcontext()
+    from noisegate_cli.files.labels.label_file import open_label_writer
+
+    check_paths(outputs, sources, OutputOptions(), force)
+    (path,) = outputs.values()
+    return open_label_writer(path, force)
+
+
+def _open_other_tracks(
+    path: str | Path, against: Sequence[str | Path], settings: GateSettings, source: FileSource
+) -> "OtherTracks | None":
+    """Return the other tracks; None without any."""
+    if not against:
+        return None
+    from noisegate_cli.api.other_tracks import open_other_tracks
+
+    return open_other_tracks(path, against, settings, source)
+
+
+def _run_gate(
+    source: FileSource,
+    decision: GateDecision,
+    progress: ProgressCallback,
+    others: "OtherTracks | None",
+    with_overview: bool,
+) -> "Timeline":
+    """Run the gate over the recording; return its timeline, or the whole overview for a picture."""
+    from noisegate_cli.api.overviews import record, record_timeline
+
+    _check_bleed(source, decision, others)
+    with others.open_references() if others else nullcontext(()) as references:
+        if with_overview:
+            return record(source, decision, progress, with_spectrogram=True, references=references)
+        return record_timeline(source, decision, progress, references=references)
 
 
 def _check_bleed(source: FileSource, decision: GateDecision, others: "OtherTracks | None") -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from noisegate_cli.api.array_input import read_array
+from noisegate_cli.api.array_input import read_array, read_sample_rate
 from noisegate_cli.api.noise_input import measure_noise_array, measure_noise_file
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.decision import GateDecision
@@ -72,6 +72,7 @@ class GateStream:
         cut: Sequence[tuple[float, float]] = (),
     ) -> None:
         check_settings_type(settings)
+        sample_rate = read_sample_rate(sample_rate)
         if channels < 1:
             raise SettingsError(f"a stream of {channels} channels has no samples: give 1 or more")
         noises = measure_noise_array(y_noise, settings, sample_rate) or measure_noise_file(settings)
@@ -139,9 +140,10 @@ class GateStream:
             samples, axes = samples.reshape(0, self._channels), self._axes
         channels = 1 if samples.ndim == 1 else samples.shape[-1] if samples.ndim == 2 else 0
         if channels != self._channels:
+            count = f"{self._channels} channel" + ("" if self._channels == 1 else "s")
             raise SettingsError(
-                f"a block shaped {samples.shape} does not fit a stream of {self._channels} "
-                f"channels: give blocks shaped (samples, {self._channels})"
+                f"a block shaped {samples.shape} does not fit a stream of {count}: "
+                f"give blocks shaped (samples, {self._channels})"
             )
         self._axes = axes
         if self._dtype is None and len(samples):

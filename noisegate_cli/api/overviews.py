@@ -92,7 +92,7 @@ def record_timeline(
     recorder = TimelineRecorder(source.sample_rate, source.offset_s)
     with source.name_in_errors():
         gate = Gate(
-            decision, source.sample_rate, source.channels, references=references, samples=False
+            decision, source.sample_rate, source.channels, references=references, with_samples=False
         )
         for block, last in report_progress(source.blocks(), source.samples, progress):
             gate.process(block, last)

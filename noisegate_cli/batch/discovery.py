@@ -66,44 +66,44 @@ class SkippedFiles:
     """Files inside an input tree that are not gated: outputs of ngate, and other files."""
 
     def __init__(self) -> None:
-        self.files = 0
+        self.output_files = 0
         """Number of files named like an output next to their recording, such as a_gated.wav."""
-        self.others = 0
+        self.other_files = 0
         """Number of files that do not have the extension of a recording."""
-        self.folders: list[str] = []
+        self.output_folders: list[str] = []
         """Folders with the manifest of a batch."""
         self._folder = ""
         self._stems: frozenset[str] = frozenset()
 
-    def add_folder(self, path: str) -> bool:
-        """Return whether the folder is the output of a batch, and then list it."""
+    def add_output_folder(self, path: str) -> bool:
+        """List a folder if it is the output of a batch; return whether it is."""
         is_output = os.path.lexists(os.path.join(path, MANIFEST_NAME))
         if is_output:
-            self.folders.append(path)
+            self.output_folders.append(path)
         return is_output
 
-    def add_file(self, path: str) -> bool:
-        """Return whether the file is named like the output of a recording beside it; count it."""
+    def add_output_file(self, path: str) -> bool:
+        """Count a file if it is named like an output beside a recording; return whether it is."""
         folder, name = os.path.split(path)
         stem = source_stem(name)
         if stem is None:
             return False
         if folder != self._folder:
             self._folder, self._stems = folder, _list_stems(folder)
-        self.files += stem in self._stems
+        self.output_files += stem in self._stems
         return stem in self._stems
 
 
 def walk_tree(
-    root: Path, output: Path, patterns: GlobPatterns, own: SkippedFiles | None = None
+    root: Path, output: Path, patterns: GlobPatterns, skipped: SkippedFiles | None = None
 ) -> Iterator[Recording]:
     """Yield the recordings below `root` in arbitrary order.
 
     Hidden files, hidden folders and symbolic links to folders are skipped, and `output` too if it
-    is inside `root`. Other outputs of ngate, and other files, are skipped and added to `own`.
+    is inside `root`. Other outputs of ngate, and other files, are skipped and added to `skipped`.
     A folder that cannot be read yields one `Recording` with an error.
     """
-    own = own or SkippedFiles()
+    skipped = skipped or SkippedFiles()
     output_name = _relative_path(os.path.realpath(output), os.path.realpath(root))
     folders = [""]
     while folders:
@@ -118,12 +118,12 @@ def walk_tree(
                         if (
                             name != output_name
                             and patterns.should_enter(name)
-                            and not own.add_folder(entry.path)
+                            and not skipped.add_output_folder(entry.path)
                         ):
                             folders.append(name)
                     elif _get_extension(name) not in AUDIO_EXTENSIONS:
-                        own.others += 1
-                    elif patterns.matches(name) and not own.add_file(entry.path):
+                        skipped.other_files += 1
+                    elif patterns.matches(name) and not skipped.add_output_file(entry.path):
                         recording = _stat_file(name, entry)
                         if recording is not None:
                             yield recording

@@ -124,8 +124,8 @@ class BatchRun:
         """Find the recordings and fail those whose output names collide."""
         batch = self._batch
         self._observer.on_phase("finding", 0, 0)
-        own = SkippedFiles()
-        recordings = walk_tree(batch.root, batch.output, batch.patterns, own)
+        skipped = SkippedFiles()
+        recordings = walk_tree(batch.root, batch.output, batch.patterns, skipped)
         if batch.names_file is not None:
             names = read_names(batch.names_file, batch.null_separated)
             recordings = find_listed(batch.root, names, batch.patterns)
@@ -138,9 +138,10 @@ class BatchRun:
         if batch.plot_path:
             check_sheet_is_no_recording(batch.plot_path, self._plan)
         self.report.total = self._plan.count()[0]
-        self.report.own_files, self.report.own_folders = own.files, own.folders
+        self.report.own_files = skipped.output_files
+        self.report.own_folders = skipped.output_folders
         if not self.report.total:
-            check_selection(batch, own)
+            check_selection(batch, skipped)
 
     def _report_found(self, recordings: Iterator[Recording]) -> Iterator[Recording]:
         for number, recording in enumerate(recordings, start=1):
@@ -263,7 +264,7 @@ def check_selection(batch: BatchConfig, skipped: SkippedFiles) -> None:
         raise AudioError(f"no recording below {root} matches {patterns}: check include=")
     if batch.names_file is not None:
         raise AudioError(f"the list {quote_path(batch.names_file)} names no recording")
-    if skipped.others and not (skipped.files or skipped.folders):
+    if skipped.other_files and not (skipped.output_files or skipped.output_folders):
         raise AudioError(
             f"{root} contains no recordings, only other files: give another folder, or list "
             "recordings with unusual extensions with names_file="

@@ -18,7 +18,6 @@ AMBISONIC_OPUS_FAMILY = 2
 STDIO_PATH = Path("-")
 """Path that means standard input for reading and standard output for writing."""
 
-
 MAX_SAMPLE_RATE_HZ = 3_072_000
 """Maximum plausible sample rate; only one-bit audio, which is not PCM, has higher rates."""
 
@@ -65,7 +64,7 @@ class AudioInfo:
     opus_mapping_family: int = 0
     """Family of Opus channels without speaker positions, see `opus`; 0 of other recordings."""
     tracks: tuple[AudioTrack, ...] = ()
-    """Audio tracks of a container that can hold several ones."""
+    """Audio tracks of a container that can hold several."""
     track: int = 1
     """Number of the audio track."""
     start: float = 0.0

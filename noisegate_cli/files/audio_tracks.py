@@ -1,4 +1,4 @@
-"""The audio tracks of a container that can hold several ones."""
+"""The audio tracks of a container that can hold several."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -123,6 +123,8 @@ class PyavDecoder:
         self._stream = self._container.streams.best("audio") or streams[0]
         if track and 1 <= track <= len(streams):
             self._stream = streams[track - 1]
+        if self._stream.codec_context is None:
+            raise AudioError("FFmpeg has no decoder for its audio")
         self.chapters = convert_from_ffmpeg(self._container.chapters())
 
     def _take_custom_layout(self) -> None:
@@ -133,7 +135,7 @@ class PyavDecoder:
         """
         self._custom_mask, self._channel_order = 0, None
         coder = self._stream.codec_context
-        layout = coder.layout if coder else None
+        layout = coder.layout
         if layout is None or " channels (" not in layout.name:
             return
         coder.layout = f"{layout.nb_channels} channels"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from noisegate_cli.errors import AudioError
 from noisegate_cli.files.ffmpeg import FRAME_DEMUXERS, PyavDecoder
-from noisegate_cli.files.file_parts import FilePart, JoinedDecoder
+from noisegate_cli.files.file_parts import FilePart
+from noisegate_cli.files.joined_decoder import JoinedDecoder
 from noisegate_cli.files.mpeg import find_parts
 from noisegate_cli.files.protocols import Decoder
 from noisegate_cli.files.trailing_tags import find_audio_end
@@ -33,8 +34,9 @@ def open_decoder(
     try:
         decoder = PyavDecoder(path, track=track)
         if decoder.demuxer != "mp3":
-            end = _find_audio_end(path) if decoder.demuxer in FRAME_DEMUXERS else 0
-            if not end:
+            is_bare = decoder.demuxer in FRAME_DEMUXERS  # FFmpeg would decode tags at the end.
+            end = _find_tags_start(path) if is_bare else None
+            if end is None:
                 return decoder
             decoder.close()
             return PyavDecoder(path, FilePart(0, end, decoder.demuxer), track)
@@ -47,12 +49,12 @@ def open_decoder(
     return _open_mpeg(path, warn)
 
 
-def _find_audio_end(path: Path) -> int:
-    """Return the position of the tags at the end of a file; 0 if there are none."""
+def _find_tags_start(path: Path) -> int | None:
+    """Return the position of the tags at the end of a file; None if there are none."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         end = find_audio_end(file, size)
-    return end if end < size else 0
+    return end if end < size else None
 
 
 def _open_mpeg(path: Path, warn: Callable[[str], None]) -> JoinedDecoder:

@@ -61,6 +61,8 @@ class PyavEncoder:
         self._layout = channel_layout(info)
         self._stream = self._add_streams()
         coder = self._stream.codec_context
+        is_mp3 = info.ffmpeg_encoder == "libmp3lame"
+        self._gain = 1 / find_lame_scale(coder.bit_rate) if is_mp3 else 1.0
         self._next_pts = 0
         """Time of the next sample in samples."""
         self._frame_samples = 0
@@ -114,6 +116,7 @@ class PyavEncoder:
     def _build_frame(self, block: Samples) -> Any:
         """Return the next frame of samples."""
         names = {"int16": "s16", "int32": "s32", "float32": "flt", "float64": "dbl"}
+        block = block if self._gain == 1 else block * block.dtype.type(self._gain)
         packed = np.ascontiguousarray(block).reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(packed, names[block.dtype.name], self._layout)
         frame.sample_rate = self._info.sample_rate
@@ -181,6 +184,21 @@ ENCODER_SAMPLE_FORMATS = {
     ("pcm_f64le", "float64"): "dbl",
 }
 """FFmpeg sample format that each encoder expects, by codec and numpy type."""
+
+
+LAME_BIT_RATES_KBPS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+LAME_SCALES = {192: 0.97, 224: 0.98, 256: 1.0, 320: 1.0}
+"""Factor by which LAME turns its input down at a constant bit rate in kbit/s; 0.95 at others."""
+
+
+def find_lame_scale(bit_rate: int) -> float:
+    """Return the factor by which LAME scales its input at a constant bit rate in bit/s.
+
+    LAME leaves headroom for the coding noise, up to 0.45 dB. An MP3 file that is gated several
+    times would get quieter each time.
+    """
+    nearest = min(LAME_BIT_RATES_KBPS, key=lambda kbps: abs(kbps - bit_rate / 1000))
+    return LAME_SCALES.get(nearest, 0.95)
 
 
 @cache

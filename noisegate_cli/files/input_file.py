@@ -1,5 +1,6 @@
 """Check that an input is a file with content."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -17,10 +18,15 @@ def read_head(path: Path, display_path: Path) -> bytes:
         if stat.S_ISREG(mode):
             with path.open("rb") as file:
                 first = file.read(HEAD_BYTES)
+        elif stat.S_ISDIR(mode):
+            os.scandir(path).close()  # An unreadable folder raises an error.
     except FileNotFoundError as error:
         name = quote_path(display_path)
         is_pattern = any(sign in name for sign in "*?")
         reason = f"no file matches {name}" if is_pattern else f"{name} doesn't exist"
+        if path.is_symlink():
+            target = quote_path(path.readlink())
+            raise AudioError(f"{name} is a link to {target}, which doesn't exist") from error
         raise AudioError(f"{reason}: check the name") from error
     except OSError as error:
         raise AudioError(f"{quote_path(display_path)} can't be read: {error.strerror}") from error

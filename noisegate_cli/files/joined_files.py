@@ -18,13 +18,22 @@ from noisegate_cli.files.chunks import ReadBytes
 from noisegate_cli.files.file_parts import FilePart
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES, find_file_end
 from noisegate_cli.files.trailing_tags import find_audio_end
-from noisegate_cli.files.voc import MAGIC, walk_blocks
+from noisegate_cli.files.voc import VOC_MAGIC, walk_blocks
 
 MAX_PARTS, MAX_ELEMENTS = 10_000, 1_000_000
 """Limits for malicious files; all bytes after the last part that is found belong to this part."""
 
 HEAD_BYTES = 64
+"""Bytes at the beginning of a file that are compared with the patterns of the containers."""
+
 SCAN_BYTES = 1 << 18
+"""Bytes that are searched at once."""
+
+ASF_HEADER_GUID = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+W64_RIFF_GUID = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
+
+AU_START = rb"\.snd[\0-\xff]{4}[\0-\xff]{4}\0\0\0[\x01-\x1b]\0[\0-\xff]{3}\0\0[\0-\x04][\0-\xff]"
+"""Magic, offset, size, encoding, rate below 16 MHz, and up to 1279 channels."""
 
 FindEnd = Callable[[ReadBytes, int, int], int | None]
 """Function that returns where the file that begins at an offset ends, in data of a given length.
@@ -65,11 +74,9 @@ def find_joined_parts(path: Path) -> list[FilePart]:
             starts.append(start)
         last_end = length
         if container.ends_with_file and container.find_end:
-            end, tags_start = (
-                container.find_end(read, starts[-1], length),
-                find_audio_end(file, length),
-            )
-            last_end = tags_start if tags_start == end else length
+            tags_start = find_audio_end(file, length)
+            if tags_start == container.find_end(read, starts[-1], length):
+                last_end = tags_start
     if len(starts) < 2 and last_end == length:
         return []
     ends = [*starts[1:], last_end]
@@ -262,19 +269,13 @@ def _find_dsf_end(read: ReadBytes, start: int, _length: int) -> int | None:
     return start + int.from_bytes(read(start + 12, 8), "little")
 
 
-ASF_HEADER_GUID = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
-W64_RIFF_GUID = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
-
-AU_START = rb"\.snd[\0-\xff]{4}[\0-\xff]{4}\0\0\0[\x01-\x1b]\0[\0-\xff]{3}\0\0[\0-\x04][\0-\xff]"
-"""Magic, offset, size, encoding, rate below 16 MHz, and up to 1279 channels."""
-
 CONTAINERS = (
     _Container("wav", re.compile(rb"(?:RIFF|RIFX|RF64).{4}WAVE", re.DOTALL), find_file_end),
     _Container("", re.compile(rb"FORM.{4}(?:AIFF|AIFC|8SVX|16SV)", re.DOTALL), _find_iff_end),
     _Container("", re.compile(AU_START), _find_au_end),
     _Container("caf", re.compile(rb"caff\0\x01\0\0desc"), _find_caf_end),
     _Container("", re.compile(re.escape(W64_RIFF_GUID)), _find_w64_end, ends_with_file=True),
-    _Container("voc", re.compile(re.escape(MAGIC)), _find_voc_end, ends_with_file=True),
+    _Container("voc", re.compile(re.escape(VOC_MAGIC)), _find_voc_end, ends_with_file=True),
     _Container("", re.compile(rb"NIST_1A\n"), _find_nist_end, ends_with_file=True),
     _Container("flac", re.compile(rb"fLaC[\0\x80]\0\0\x22"), find_min_end=_find_flac_min_end),
     _Container("tta", re.compile(rb"TTA1[\x01-\x03]\0"), _find_tta_end),

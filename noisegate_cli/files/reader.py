@@ -245,7 +245,7 @@ class AudioReader:
         parts = self._parts
         if not parts:
             return None
-        from noisegate_cli.files.file_parts import JoinedDecoder
+        from noisegate_cli.files.joined_decoder import JoinedDecoder
 
         with suppress(AudioError):
             joined = JoinedDecoder(

@@ -32,7 +32,7 @@ def check_short_output(path: Path, info: AudioInfo, samples: int) -> None:
     is_exact = find_subtype(info.subtype).is_block_coded
     if samples > MAX_SHORT_SAMPLES or is_exact or _has_samples(path, info, samples):
         return
-    length = f"only {samples} samples" if samples else "no samples"
+    length = {0: "no samples", 1: "only 1 sample"}.get(samples, f"only {samples} samples")
     name = "standard output" if info.path == STDIO_PATH else quote_path(info.path)
     raise OutputError(
         f"{name} cannot store a recording that has {length}: use output= with a name "

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 @contextmanager
 def spool_to_file(source: "StandardInput") -> Iterator[Path]:
     """Copy standard input to a private temporary file that is removed when the context exits."""
+    from noisegate_cli.files.stream_input import EMPTY_MESSAGE
+
+    if not source.peek(0, 1):
+        raise AudioError(EMPTY_MESSAGE)
     path = _temporary_path()
     with remove_when_left(path):
         try:

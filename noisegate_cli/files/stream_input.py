@@ -35,6 +35,8 @@ PIPE_BUFFER_BYTES = 1 << 20
 
 AU_MAGIC = b".snd"
 
+EMPTY_MESSAGE = "standard input is empty: did the program before ngate in the pipe fail?"
+
 MAX_HEADER_BYTES = 1 << 20
 """Maximum size of the header of a stream; files may have larger headers."""
 
@@ -131,9 +133,7 @@ class StreamReader:
             return cls(source, _StreamHeader(raw, None, 0), "RAW", zero_nonfinite)
         magic = source.peek(0, 4)
         if not magic:
-            raise AudioError(
-                "standard input is empty: did the program before ngate in the pipe fail?"
-            )
+            raise AudioError(EMPTY_MESSAGE)
         header = None
         if magic in RIFF_IDS:
             header = _parse_wav_header(source)

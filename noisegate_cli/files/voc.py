@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from noisegate_cli.files.chunks import ReadBytes
 
-MAGIC = b"Creative Voice File\x1a"
+VOC_MAGIC = b"Creative Voice File\x1a"
 SAMPLE_BLOCK_TYPES, MAX_BLOCK_TYPE = (1, 2, 9), 9
 MAX_BLOCKS = 1_000_000
 

@@ -1,5 +1,6 @@
 """The first pass: level statistics and the decision for the gate."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -31,7 +32,7 @@ from noisegate_cli.gating.model_suggestion import limit_range_db, suggest_from_m
 from noisegate_cli.gating.parsing import AUTO, above_floor_db
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.simulation import GateSimulator, SimulatedGate, Trial, best_trial
-from noisegate_cli.samples import Samples, compute_peak, from_db, select_channels, to_db
+from noisegate_cli.samples import Samples, compute_peak, from_db, full_scale, select_channels, to_db
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.bleed.learner import LearnedBleed
@@ -146,6 +147,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             self._broadband_track = LevelTrack()
         self._samples = self._sample_values = 0
         self._peak = 0.0
+        self._channel_sums, self._full_scale = np.zeros(active_count), 1.0
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Measure `block`, shaped (samples, channels); see `FrameRmsMeter.process` for errors."""
@@ -165,6 +167,9 @@ class Analyzer(BlockProcessor[Samples, None]):
         self._samples += len(block)
         self._sample_values += active.size
         self._peak = max(self._peak, compute_peak(block))
+        # Adding up each channel is many times faster than a sum over the first axis.
+        self._channel_sums += [channel.sum(dtype=np.float64) for channel in active.T]
+        self._full_scale = full_scale(block.dtype)
 
     def learn_bleed(self, references: "Sequence[ReferencePowers]") -> None:
         """Learn the bleed of other tracks, each at its beginning, when all blocks are processed."""
@@ -232,6 +237,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             percentiles_db={p: self._histogram.percentile(p) for p in PERCENTILES},
             silent_share=self._histogram.silent_frames / frames if frames else 0.0,
             drift_db=compute_drift_db(simulated, self._frames_per_s),
+            dc_offset_db=self._compute_dc_offset_db(),
             suggestion=suggestion,
             closed_share=simulated.statistics.closed_share,
             openings_per_minute=self._simulator.openings_per_minute(simulated.statistics),
@@ -242,6 +248,12 @@ class Analyzer(BlockProcessor[Samples, None]):
             histogram=self._histogram,
             active_channels=self._active,
         )
+
+    def _compute_dc_offset_db(self) -> float:
+        """Return the level of the mean of the samples; minus infinity without samples."""
+        if not self._samples:
+            return -math.inf
+        return float(to_db(np.abs(self._channel_sums).max() / self._samples / self._full_scale))
 
     def _suggest_threshold(self) -> tuple[ThresholdSuggestion, tuple[Trial, ...]]:
         """Return the suggestion for a fixed threshold and the trials that it is based on."""
@@ -342,6 +354,8 @@ class Analyzer(BlockProcessor[Samples, None]):
     def _detect_by_models(self, learner: SignalModelLearner) -> _Detection:
         indices, levels = self._subsample
         models = self._keep_open_if_rare(learner.models(levels))
+        if self._settings.duck:
+            models = tuple(replace(model, undecided_score=-np.inf) for model in models)
         scores = learner.scores(models, indices)
         simulated = self._simulator.simulate(scores, OPEN_ABOVE, CLOSE_BELOW, levels, indices)
         suggestion = suggest_from_models(models, scores, simulated)
@@ -356,7 +370,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             suggestion = suggest_threshold(self._histogram, settings.hysteresis_db, threshold)
             if self._automatic and self._automatic.suggestion:
                 suggestion = suggestion.above(self._automatic.suggestion)
-            threshold = suggestion.or_open
+            threshold = suggestion.or_unchanged(settings.duck)
         rule: float | AdaptiveThreshold = threshold
         indices, levels = self._subsample
         values = levels

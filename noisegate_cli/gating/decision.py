@@ -1,5 +1,6 @@
 """The decision that the first pass makes and the gate applies."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -106,7 +107,7 @@ class GateDecision:
             return None
         rule = self.rule
         level = rule.threshold if isinstance(rule, AdaptiveThreshold) else rule
-        return None if level < 0 else level
+        return level if 0 <= level < math.inf else None
 
 
 def _check_forced(settings: GateSettings, forced: ForcedStretches) -> None:

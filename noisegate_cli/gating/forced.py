@@ -101,7 +101,7 @@ def to_spans(name: str, values: Iterable[Any]) -> Spans:
     try:
         if isinstance(values, str):
             raise TypeError
-        pairs = [tuple(value) for value in values]
+        pairs = [value if isinstance(value, str) else tuple(value) for value in values]
     except TypeError:
         raise SettingsError(
             f"{name} {values!r} is not a list of stretches: give {name}=[(from, to)] in seconds"

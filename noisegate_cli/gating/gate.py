@@ -98,8 +98,8 @@ class Gate(BlockProcessor[Samples, Gated]):
         Smallest difference between two integer samples, see `OverlapAddGain`.
     residue
         Whether to return the removed residue as well.
-    samples
-        Whether to return samples; without them, only the mask is computed, for the report.
+    with_samples
+        Whether to return gated samples. Without them, only the mask is computed, for the report.
     span
         First sample that the report describes, a multiple of the hop, and first sample after them.
     live
@@ -134,7 +134,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         *,
         quantization_step: int = 1,
         residue: bool = False,
-        samples: bool = True,
+        with_samples: bool = True,
         span: tuple[int, float] = (0, math.inf),
         live: bool = False,
         on_frames: Callable[[DetectorValues, RmsLevels], None] | None = None,
@@ -176,7 +176,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         self._spectral, self._magnitude_mask = self._create_spectral(
             sample_rate, channels, quantization_step, live
         )
-        self._returns_samples = samples
+        self._with_samples = with_samples
         self._pending_inputs: list[Samples] | None = [] if residue else None
         self._on_frames, self._on_gains = on_frames, on_gains
 
@@ -276,14 +276,14 @@ class Gate(BlockProcessor[Samples, Gated]):
         gated, removed
             Both shaped (samples, channels), in the dtype of `block`. Their sum is the input, unless
             the dtype cannot represent a difference. `removed` is None unless `residue` is set, and
-            `gated` is empty unless `samples` is set.
+            `gated` is empty unless `with_samples` is set.
 
         Raises
         ------
         SignalError
             If a sample is NaN or infinite.
         """
-        if self._spectral and self._returns_samples:
+        if self._spectral and self._with_samples:
             self._spectral.submit_transforms(block, last)
         values, levels = self._detector.process(select_channels(block, self._active), last)
         if self._on_frames:
@@ -301,7 +301,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         # A cut that the caller wants is no fault of the gate, and what it removes is no noise.
         if self._is_audited:
             self._audit.process(levels, own if self._bleed_filter else without_cuts, last)
-        if not self._returns_samples:
+        if not self._with_samples:
             return block[:0], None
         samples = self._reduce_noise(block, own, without_cuts, last)
         if self._expander:
@@ -316,7 +316,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         return gated, None if self._pending_inputs is None else self._compute_residue(block, gated)
 
     def _reduce_noise(self, block: Samples, own: Mask, mask: Mask, last: bool) -> Samples:
-        """Return samples after what reduces the noise in each frequency bin, if anything does."""
+        """Return samples with less noise in each bin; without a spectral gate, the block itself."""
         if self._spectral and self._bleed_filter:
             self._spectral.append_bleed(self._bleed_filter.explained, own, last)
         if self._spectral:

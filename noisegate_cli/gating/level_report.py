@@ -36,6 +36,9 @@ class LevelReport:
     """Share of the frames that are digital silence, 0 to 1."""
     drift_db: float
     """Range of the noise level within the recording, in dB."""
+    dc_offset_db: float
+    """Level of the mean of the samples in dBFS, in the channel where it is greatest; minus infinity
+    without an offset."""
     suggestion: ThresholdSuggestion
     closed_share: float
     """Share of the time during which the gate would be closed, 0 to 1."""

@@ -251,7 +251,9 @@ def parse_band(name: str, text: str) -> tuple[float, float]:
     match = _BAND.fullmatch(text.strip())
     low, high = (_number(match[1]), _number(match[3])) if match else (None, None)
     if match is None or low is None or high is None:
-        raise SettingsError(f"{name} {text!r} is not a band of frequencies: give Hz, 250-4000")
+        raise SettingsError(
+            f"{name} {text!r} is not a band of frequencies: give one in Hz, such as 250-4000"
+        )
     high *= 1000 if match[4] else 1
     # In "0.25-4 kHz" both are kHz, in "250-4kHz" one is.
     return low * (1000 if match[2] or (match[4] and 1000 * low < high) else 1), high

@@ -209,7 +209,7 @@ class GateSettings:
                 f"key {self.key_hz[0]:g}-{self.key_hz[1]:g} Hz must be two frequencies, low to high"
             )
         if self.target_floor_db is not None and not self.target_floor_db < 0:
-            raise SettingsError(f"target floor {self.target_floor_db:g} dBFS must be below 0")
+            raise SettingsError(f"target floor {self.target_floor_db + 0.0:g} dBFS must be below 0")
         for name in NON_NEGATIVE_FIELDS:
             value = getattr(self, name)
             if not 0 <= value <= MAX_TIME_MS:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = (
     *("gate.js", "expander.js", "command.js", "sound.js"),
-    *("spectrogram.js", "picture.js", "overview.js"),
+    *("elements.js", "spectrogram.js", "picture.js", "overview.js"),
     *("panels.js", "inputs.js", "pointer.js", "page.js", "main.js"),
 )
 """Scripts of the page, in the order in which they depend on each other."""

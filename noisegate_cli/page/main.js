@@ -1,13 +1,5 @@
 // Unpack the data and start the page.
 
-const $ = (id) => document.getElementById(id);
-
-function create(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
-
 async function unpack(text, Type) {
   const stream = new Blob([decodeBase64(text)]).stream();
   const inflated = stream.pipeThrough(new DecompressionStream("deflate"));

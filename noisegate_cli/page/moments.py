@@ -28,8 +28,9 @@ PAUSE_REACH_S = 1.0
 MIN_DISTANCE_S = 2.0
 """Least distance of two unsure moments, so that each is heard on its own."""
 
-MAX_LENGTH_S = 3.0
-"""Longer stretches, which do not open or close the gate, are equally important."""
+MAX_RANKED_LENGTH_S = 3.0
+"""Limit of the length that is measured on either side of a sound or pause that does not change the
+gate. Longer ones are equally important."""
 
 CHUNK_FRAMES = 1 << 14
 """Frames that are searched at once."""
@@ -65,12 +66,12 @@ def find_unsure_moments(
 ) -> tuple[Moment, ...]:
     """Return the sounds and the pauses whose decision is least certain, sorted by time.
 
-    A sound opens the gate if the values within the minimum duration are high enough, so their
-    minimum counts, and of a pause the maximum. While a sound or a pause lasts, hysteresis applies:
-    what opens the gate is compared with `close_below`, what does not with `open_above`, and what
-    closes it the other way round. A decision is certain if another sound opens the same stretch, or
-    another pause closes it. Distances that differ by less than the hysteresis are equally certain;
-    then the longer stretch comes first.
+    A sound opens the gate if all values within the minimum duration are high enough, so their
+    minimum counts; of a pause, their maximum counts. Hysteresis applies: where the gate is open, a
+    value is compared with `close_below`, and where it is closed, with `open_above`. Of the sounds
+    in an open stretch only the strongest one decides, and of the pauses in a closed stretch the
+    deepest one. Distances are ranked in steps of the hysteresis; within a step, longer stretches
+    come first.
 
     Parameters
     ----------
@@ -181,8 +182,8 @@ def _choose_moments(
 def _count_around(
     values: NDArray[np.float64], above: float, frame: int, hop_s: float, sign: int
 ) -> int:
-    """Return the length of the run of values above a limit, at most `MAX_LENGTH_S` each way."""
-    reach = round(MAX_LENGTH_S / hop_s)
+    """Return the length of the run of values above a limit, up to the limit on either side."""
+    reach = round(MAX_RANKED_LENGTH_S / hop_s)
     before = sign * values[max(0, frame - reach) : frame][::-1] > above
     after = sign * values[frame : frame + reach] > above
     return sum(len(part) if part.all() else int(np.argmin(part)) for part in (before, after))

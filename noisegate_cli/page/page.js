@@ -1,10 +1,10 @@
 // The page: its state, and what happens when a person changes it.
 
-const MOMENT_S = 1.5;
-const MOMENT_REACH_S = 0.3;
-const MAX_ANSWER_S = 3;
+const PLAYED_AROUND_S = 1.5; // on either side of a moment
+const MARKED_AROUND_S = 0.3; // on either side of a moment in a longer stretch
+const MAX_MARKED_S = 3;
 const MIN_VIEW_S = 0.05;
-const SPOKEN_AFTER_MS = 700;
+const SUMMARY_DELAY_MS = 700;
 
 /** Return the preset from which the settings differ least. */
 function findPreset(data) {
@@ -143,7 +143,7 @@ class Page {
     $("summary").textContent = text;
     // A screen reader says it when a person has stopped dragging.
     clearTimeout(this.summaryTimer);
-    this.summaryTimer = setTimeout(() => ($("spoken-summary").textContent = text), SPOKEN_AFTER_MS);
+    this.summaryTimer = setTimeout(() => ($("spoken-summary").textContent = text), SUMMARY_DELAY_MS);
   }
 
   showPosition() {
@@ -201,11 +201,11 @@ class Page {
     this.moment = index;
     this.setView(moment.time - 4, moment.time + 4);
     this.announce(`Moment ${index + 1} of ${this.state.moments.length}: ${this.moments.items[index].go.textContent}`);
-    this.play(Math.max(0, moment.time - MOMENT_S), moment.time + MOMENT_S);
+    this.play(Math.max(0, moment.time - PLAYED_AROUND_S), moment.time + PLAYED_AROUND_S);
   }
 
   /** Mark the open or closed stretch around a moment if it is short, or else the moment itself. */
-  answerMoment(moment, kind) {
+  markMoment(moment, kind) {
     const mark = this.state.marks.find((m) => m.start <= moment.time && moment.time < m.end);
     if (mark) {
       if (mark.kind === kind) this.removeMark(mark);
@@ -213,8 +213,8 @@ class Page {
       return;
     }
     let [start, end] = this.findStretch(moment.time);
-    if (end - start > MAX_ANSWER_S) {
-      [start, end] = [moment.time - MOMENT_REACH_S, moment.time + MOMENT_REACH_S];
+    if (end - start > MAX_MARKED_S) {
+      [start, end] = [moment.time - MARKED_AROUND_S, moment.time + MARKED_AROUND_S];
     }
     this.addMark(start, end, kind);
   }

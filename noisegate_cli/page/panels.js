@@ -14,14 +14,14 @@ const CONTROL_TABLE = [
   ["knee_db", "Knee", "dB", 0, 24, 1],
 ];
 const [FIRST_RATIO, FIRST_RANGE_DB] = [2, -24];
-const [MIN_RATIO, MAX_KNEE_DB] = [1.001, 60];
+const [MIN_RATIO, MAX_RATIO, MAX_KNEE_DB] = [1.001, 60000, 60];
 const SILENCE_DB = -60; // shown while the closed gate is silent
 const MAX_TIME_MS = 60000;
 const MIN_LEVEL_DB = -200;
 
 /** Return the limits of the number of a setting, which may be beyond the ends of its slider. */
 function findLimits(name) {
-  if (name === "ratio") return [MIN_RATIO, MAX_TIME_MS];
+  if (name === "ratio") return [MIN_RATIO, MAX_RATIO];
   if (name === "knee_db") return [0, MAX_KNEE_DB];
   if (name === "threshold_db" || name === "range_db") return [MIN_LEVEL_DB, 0];
   return [0, MAX_TIME_MS];
@@ -115,7 +115,7 @@ class MomentList {
       const answers = ["keep", "cut"].map((kind) => {
         const button = create("button", { type: "button", textContent: kind === "keep" ? "Keep" : "Cut" });
         button.setAttribute("aria-label", `${button.textContent} at ${formatPosition(page.data, moment.time)}`);
-        button.addEventListener("click", () => page.answerMoment(moment, kind));
+        button.addEventListener("click", () => page.markMoment(moment, kind));
         return [kind, button];
       });
       $("moments").append(create("li", {}, create("div", {}, go, ...answers.map(([, button]) => button))));

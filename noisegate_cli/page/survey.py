@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -123,8 +124,8 @@ def survey_recording(
         If the recording can't be gated, or is too long for a page; the message quotes the path.
     """
     info, source = reader.info, FileSource(reader)
-    # The page has the scores of the automatic detector, whatever the settings begin with.
-    # An expander needs a threshold.
+    # The page has the scores of the automatic detector, whatever the settings begin with. These
+    # exclude an expander, which needs a threshold.
     gate = replace(settings, ratio=math.inf, knee_db=0.0)
     automatic = replace(gate, threshold=AUTO, adaptive=False, spectral="off", noise=None)
     share = FIRST_PASS_SHARE if automatic == settings else FIRST_PASS_SHARE / 2
@@ -202,34 +203,33 @@ class _TrackCollector:
         report, settings = self._analysis.levels, self._analysis.settings
         levels, scores = self._levels.join(), self._scores.join()
         active_levels = self._active_levels.join()
-        threshold_db = _find_given_threshold_db(report, settings)
-        uses_level = threshold_db is not None
-        if threshold_db is None:
-            threshold_db = _choose_threshold_db(report)
+        given_db = _find_given_threshold_db(report, settings)
+        uses_level = given_db is not None
+        threshold_db = _choose_threshold_db(report) if given_db is None else given_db
         drift = AdaptiveThreshold.from_levels(
             float(from_db(threshold_db)),
             self._level_track,
             self._analysis.info.sample_rate / self._timing.hop_length,
         )
-        level_values = _Values(
+        close_below_db = threshold_db - settings.hysteresis_db
+        by_level = _Values(
             levels,
             decode_levels_db,
             threshold_db,
-            threshold_db - settings.hysteresis_db,
+            close_below_db,
+            self._timing,
             drift if settings.adaptive else None,
         )
-        score_values = _Values(scores, decode_scores, OPEN_ABOVE, CLOSE_BELOW)
+        by_score = _Values(scores, decode_scores, OPEN_ABOVE, CLOSE_BELOW, self._timing)
         range_db = _choose_range_db(settings, self._decision)
-        used = level_values if uses_level else score_values
-        mask = self._open_gate(used)
         cutoffs: list[Cutoff] = []
         if is_audited(range_db) and not settings.expands:
+            mask = by_level.mask if uses_level else by_score.mask
             cutoffs = self._find_cutoffs(mask, levels if uses_level else active_levels)
-        by_level = uses_level or not _has_scores(scores)
-        if by_level and not uses_level:
-            used, mask = level_values, self._open_gate(level_values)
-        max_distance = MAX_UNSURE_DB if by_level else MAX_UNSURE_SCORE
-        unsure = self._find_unsure_moments(used, mask, max_distance)
+        if shows_level := uses_level or not _has_scores(scores):
+            unsure = self._find_unsure_moments(by_level, MAX_UNSURE_DB)
+        else:
+            unsure = self._find_unsure_moments(by_score, MAX_UNSURE_SCORE)
         loudest_db = max(float(c.max(initial=-np.inf)) for c in self._columns.chunks())
         shades = [encode_spectrogram(c, loudest_db) for c in self._columns.drain()]
         return Survey(
@@ -248,18 +248,11 @@ class _TrackCollector:
             spectrogram_loudest_db=loudest_db,
             spectrogram_edges_hz=self._spectrogram_meter.edges_hz,
             moments=(*unsure, *self._list_events(cutoffs, levels)),
-            unit="dB" if by_level else "",
+            unit="dB" if shows_level else "",
         )
 
-    def _open_gate(self, values: "_Values") -> Mask:
-        """Return the mask of a gate for these values, shaped (frames, gates)."""
-        gates = values.codes.shape[1]
-        gate = GateMask(values.open_above, values.close_below, self._timing, gates)
-        parts = [gate.process(values.decode(frames), last) for frames, last in values.chunks()]
-        return np.concatenate([np.zeros((0, gates), np.bool_), *parts])
-
     def _find_cutoffs(self, mask: Mask, levels: NDArray[np.uint16]) -> list[Cutoff]:
-        """Return the worst cut-offs of a gate, by time, of those in quick succession the worst."""
+        """Return the worst cut-offs of a gate, by time; of close ones only the worst."""
         audit = CutoffAudit(self._timing, self._analysis.info.sample_rate, mask.shape[1])
         for frames, last in _split_frames(len(levels)):
             audit.process(from_db(decode_levels_db(levels[frames])), mask[frames], last)
@@ -269,17 +262,15 @@ class _TrackCollector:
                 chosen.append(cutoff)
         return sorted(chosen[:MAX_MARKED_CUTOFFS], key=lambda cutoff: cutoff.time)
 
-    def _find_unsure_moments(
-        self, values: "_Values", mask: Mask, max_distance: float
-    ) -> tuple[Moment, ...]:
-        finite = np.empty(len(mask))
+    def _find_unsure_moments(self, values: "_Values", max_distance: float) -> tuple[Moment, ...]:
+        finite = np.empty(len(values.codes))
         for frames, _ in values.chunks():
             decoded = values.decode(frames)
             # A gate that always stays open has infinite values, and is never unsure.
             finite[frames] = np.where(decoded < np.inf, decoded, -np.inf).max(axis=1)
         return find_unsure_moments(
             finite,
-            np.asarray(mask.any(axis=1)),
+            np.asarray(values.mask.any(axis=1)),
             values.open_above,
             values.close_below,
             self._hop_s,
@@ -299,9 +290,9 @@ class _TrackCollector:
             yield Moment(frame * self._hop_s, "loudest", level_db)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Values:
-    """Values of a detector as codes, and the values between which it keeps its state.
+    """Values of a detector as codes, and the gate that they control.
 
     They are decoded in chunks, because a value needs four times the memory of its code.
     """
@@ -311,6 +302,7 @@ class _Values:
     decoder: Callable[[NDArray[Any]], DetectorValues]
     open_above: float
     close_below: float
+    timing: Timing
     drift: AdaptiveThreshold | None = None
     """Drift of the noise floor that is subtracted from levels in dB."""
 
@@ -325,6 +317,14 @@ class _Values:
             return values
         drift_db = self.drift.drift_db_at(np.arange(frames.start, frames.stop))
         return np.asarray(values - drift_db[:, None])
+
+    @cached_property
+    def mask(self) -> Mask:
+        """Mask of the gate, shaped (frames, gates)."""
+        gates = self.codes.shape[1]
+        gate = GateMask(self.open_above, self.close_below, self.timing, gates)
+        parts = [gate.process(self.decode(frames), last) for frames, last in self.chunks()]
+        return np.concatenate([np.zeros((0, gates), np.bool_), *parts])
 
 
 def _split_frames(count: int) -> Iterator[tuple[slice, bool]]:

@@ -43,14 +43,14 @@ class LevelSplit:
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """Where a gate is open, and the range of the samples: a few thousand bins of any length."""
+    """Where a gate is open, and the range of the samples in at most a few thousand bins."""
 
     report: GateReport
     sample_rate: int
     before: Range
     """Samples before the gate, full scale 1.0, over all channels."""
     offset_s: float
-    """Time of the first sample in seconds, which an axis of time shows there."""
+    """Time of the first sample, in seconds from the start of the file."""
 
     @property
     def segments(self) -> Segments:
@@ -86,7 +86,7 @@ class Timeline:
 
 @dataclass(frozen=True, eq=False)
 class Overview(Timeline):
-    """What a picture of a gate shows: ranges of a few thousand bins, whatever the length."""
+    """What a picture of a gate shows: ranges in at most a few thousand bins of any length."""
 
     channels: int
     after: Range
@@ -121,7 +121,15 @@ class Excerpt:
 
 
 class TimelineRecorder:
-    """Record a timeline from the samples before the gate."""
+    """Record a timeline from the samples before the gate.
+
+    Parameters
+    ----------
+    sample_rate
+        In Hz.
+    offset_s
+        Time of the first sample in seconds from the start of the file.
+    """
 
     def __init__(self, sample_rate: int, offset_s: float = 0.0) -> None:
         self._sample_rate, self._offset_s = sample_rate, offset_s

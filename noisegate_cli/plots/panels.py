@@ -32,10 +32,10 @@ LOWEST_SHARE = 0.003
 """Share of the frames that may lie below an axis of levels, such as those of a fade-in."""
 
 MAX_GAIN_BIN_S = 0.25
-"""If a bin is longer, the gain is both high and low in nearly all of them, and tells nothing."""
+"""In longer bins the gain is nearly always both high and low, so that its range shows nothing."""
 
 OPENNESS_COLUMNS = 360
-"""Columns in which the share of the time is shown in which the gate is open."""
+"""Number of columns; each shows the share of its time in which the gate is open."""
 
 MIN_AMPLITUDE = 1e-4
 """Smallest limit of an axis of amplitudes, so that digital silence is a line."""

@@ -26,6 +26,9 @@ MIN_AGREEMENT = 0.99
 MAX_DRIFT_DB = 6.0
 """If the noise level varies more than this, no fixed threshold suits the whole recording."""
 
+MAX_DC_DISTANCE_DB = 3.0
+"""If a DC offset is at most this far below the noise floor, it is most of the power there."""
+
 MIN_CLOSED_SHARE = 0.01
 """If the gate is closed for a smaller share of the time, it has hardly any effect."""
 
@@ -59,6 +62,11 @@ def collect_advice(report: "AnalysisReport") -> list[str]:
         notes.append(
             f"The noise level varies by {levels.drift_db:.0f} dB. Without -t the gate follows it; "
             "a fixed threshold cannot."
+        )
+    if -math.inf < suggestion.noise_floor_db < levels.dc_offset_db + MAX_DC_DISTANCE_DB:
+        notes.append(
+            f"The recording has a DC offset of {levels.dc_offset_db:.1f} dBFS, which counts as "
+            "noise. Remove it first, for example with a high-pass filter at 20 Hz."
         )
     if levels.peak_db >= 0 and suggestion.verdict is not Verdict.TOO_LOUD:
         notes.append("Peaks reach full scale: the recording may be clipped.")

@@ -100,9 +100,9 @@ def find_recordings(
         folder = Path(path)
         if str(path) != "-" and folder.is_dir():
             # Nothing has the name of this output, so nothing is left out.
-            own = SkippedFiles()
-            found = sorted(walk_tree(folder, folder, GlobPatterns(), own))
-            for line in format_own_outputs(own.files, own.folders):
+            skipped = SkippedFiles()
+            found = sorted(walk_tree(folder, folder, GlobPatterns(), skipped))
+            for line in format_own_outputs(skipped.output_files, skipped.output_folders):
                 warn(line)
             yield from (folder / recording.name for recording in found)
         else:

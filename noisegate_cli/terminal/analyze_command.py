@@ -20,6 +20,7 @@ from noisegate_cli.terminal.console import (
     wrap_stdout_errors,
 )
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
+from noisegate_cli.terminal.key_option import AnalysisKeyOption, add_key_band
 from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options import TypedSettings, add_gate_options
 from noisegate_cli.terminal.page_option import PageOption, build_command_words
@@ -40,6 +41,9 @@ from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.api.file_analysis import AnalysisReport
+    from noisegate_cli.gating.settings import GateSettings
+    from noisegate_cli.page.command import CommandWords
+    from noisegate_cli.plots.overview import Timeline
     from noisegate_cli.terminal.advice import GivenOptions
 
 
@@ -82,7 +86,7 @@ class AnalysisGroup(OptionGroup):
             )
 
 
-@add_gate_options()
+@add_gate_options("key_hz")
 @expand_option_groups
 def analyze(
     *,
@@ -95,6 +99,7 @@ def analyze(
             "Several recordings get one line each.",
         ),
     ],
+    key: AnalysisKeyOption = None,
     options: AnalysisGroup,
 ) -> None:
     """Print the levels of recordings and suggest a threshold.
@@ -103,6 +108,7 @@ def analyze(
     """
     from noisegate_cli.files.output_naming import parse_path
 
+    typed = add_key_band(key, typed)
     files = expand_patterns(files)
     paths = list(map(parse_path, files))
     is_single = len(paths) == 1 and not _is_folder(paths[0])
@@ -121,27 +127,43 @@ def _is_folder(path: Path | str) -> bool:
 
 def _analyze_one(path: Path | str, typed: TypedSettings, options: AnalysisGroup) -> None:
     """Print an analysis in full."""
+    from noisegate_cli.terminal.advice import GivenOptions
+    from noisegate_cli.terminal.json_data import build_analysis_data, to_json
+
+    given = GivenOptions.from_command(typed, options.raw, options.track, options.against or ())
+    words = None
+    if options.page:
+        words = build_command_words(path, typed.settings, options.raw, options.track)
+    report, timeline = _run_analysis(path, typed.settings, options, words)
+    if options.json:
+        print_data(to_json(build_analysis_data(report, given)))
+    else:
+        _print_analysis(report, timeline, given)
+    if options.plot and not options.quiet:
+        print_message(f"picture    {quote_path(options.plot)}")
+    if options.labels not in (None, "-") and not options.quiet:
+        print_message(f"labels     {quote_path(options.labels)}")
+    if options.page and words and not options.quiet:
+        print_message(f"page       {quote_path(options.page)}")
+        if words.not_previewed:
+            print_message(f"note       The page does not preview {words.not_previewed}.")
+
+
+def _run_analysis(
+    path: Path | str, settings: "GateSettings", options: AnalysisGroup, words: "CommandWords | None"
+) -> "tuple[AnalysisReport, Timeline | None]":
+    """Analyze a recording, and write the files that the options name."""
     from noisegate_cli.api.file_analysis import analyze_recording
     from noisegate_cli.files.output_naming import parse_path
-    from noisegate_cli.terminal.advice import (
-        GivenOptions,
-        suggest_gate_command,
-        suggest_threshold_trial,
-    )
-    from noisegate_cli.terminal.json_data import build_analysis_data, to_json
-    from noisegate_cli.terminal.tables import build_analysis_table
 
-    settings, against = typed.settings, options.against or ()
-    given = GivenOptions.from_command(typed, options.raw, options.track, against)
-    raw_format, page, plot = parse_raw_format(options.raw), options.page, options.plot
+    raw_format = parse_raw_format(options.raw)
     with show_recording_progress(path, raw_format, options.quiet) as progress:
-        if page:
+        if options.page and words:
             from noisegate_cli.page.document import write_page
 
-            words = build_command_words(path, settings, options.raw, options.track)
             report = write_page(
                 Path(path),
-                Path(page),
+                Path(options.page),
                 settings,
                 words,
                 raw=raw_format,
@@ -149,39 +171,37 @@ def _analyze_one(path: Path | str, typed: TypedSettings, options: AnalysisGroup)
                 force=options.force,
                 progress=progress,
             )
-            timeline = None
-        else:
-            report, timeline = analyze_recording(
-                path,
-                settings,
-                progress,
-                raw_format,
-                against=[parse_path(track) for track in against],
-                track=options.track,
-                with_timeline=not options.json,
-                labels=options.labels,
-                plot=plot,
-                force=options.force,
-            )
-    if options.json:
-        print_data(to_json(build_analysis_data(report, given)))
-    else:
-        target = console()
+            return report, None
+        return analyze_recording(
+            path,
+            settings,
+            progress,
+            raw_format,
+            against=[parse_path(track) for track in options.against or ()],
+            track=options.track,
+            with_timeline=not options.json,
+            labels=options.labels,
+            plot=options.plot,
+            force=options.force,
+        )
+
+
+def _print_analysis(
+    report: "AnalysisReport", timeline: "Timeline | None", given: "GivenOptions"
+) -> None:
+    """Print the tables, the timeline and the suggested command."""
+    from noisegate_cli.terminal.advice import suggest_gate_command, suggest_threshold_trial
+    from noisegate_cli.terminal.tables import build_analysis_table
+
+    target = console()
+    with wrap_stdout_errors():
         ascii_only = is_ascii_only(target.encoding)
-        with wrap_stdout_errors():
-            table = build_analysis_table(report, ascii_only, timeline, target.width)
-            print_renderable(target, table)
-        if line := suggest_gate_command(report, given):
-            print_data(f"  command      {line}")
-        elif line := suggest_threshold_trial(report, given):
-            print_data("  next step    choose a LEVEL from the table")
-            print_data(f"  command      {line}")
-    if plot and not options.quiet:
-        print_message(f"picture    {quote_path(plot)}")
-    if page and not options.quiet:
-        print_message(f"page       {quote_path(page)}")
-        if words.not_previewed:
-            print_message(f"note       The page does not preview {words.not_previewed}.")
+        print_renderable(target, build_analysis_table(report, ascii_only, timeline, target.width))
+    if line := suggest_gate_command(report, given):
+        print_data(f"  command      {line}")
+    elif line := suggest_threshold_trial(report, given):
+        print_data("  next step    choose a LEVEL from the table")
+        print_data(f"  command      {line}")
 
 
 def _analyze_several(

@@ -51,16 +51,6 @@ DISCOVERY_PANEL: dict[str, Any] = {"rich_help_panel": "Selection"}
 EXECUTION_PANEL: dict[str, Any] = {"rich_help_panel": "Execution"}
 
 
-def parse_directory(text: str) -> Path:
-    """Return a path; an empty text is no path, although Python takes it for the current folder."""
-    if not text:
-        raise typer.BadParameter("it is empty: is a shell variable unset?")
-    return Path(text)
-
-
-parse_directory.__name__ = "path"  # Typer shows it as the type.
-
-
 @dataclass
 class OutputGroup(OptionGroup):
     """Options of the output tree."""
@@ -70,7 +60,6 @@ class OutputGroup(OptionGroup):
         typer.Option(
             "--output",
             "-o",
-            parser=parse_directory,
             metavar="DIR",
             help="Output folder.",
             show_default="DIR-gated, next to DIR",
@@ -251,7 +240,6 @@ def batch(
     directory: Annotated[
         Path | None,
         typer.Argument(
-            parser=parse_directory,
             metavar="DIR",
             help="Folder with the recordings; optional with --from-file.",
         ),

@@ -56,14 +56,16 @@ def format_batch_errors(report: "BatchReport") -> list[str]:
     errors = list(report.errors)
     if report.failed > len(errors):
         remaining = report.failed - len(errors)
-        errors.append(f"{remaining} more recordings failed: --report FILE lists all of them")
+        more = pluralize(remaining, "more recording" if errors else "recording")
+        errors.append(f"{more} failed: --report FILE lists all of them")
     return errors
 
 
 def format_batch_remainder(report: "BatchReport") -> str:
     """Return the progress of a stopped batch and a hint how to continue it."""
     processed = report.total - report.to_do
-    return f"{processed} of {report.total} recordings are finished: repeat the command to continue"
+    finished = "recording is finished" if report.total == 1 else "recordings are finished"
+    return f"{processed} of {report.total} {finished}: repeat the command to continue"
 
 
 def build_batch_table(report: "BatchReport", width: int = 80) -> "Group":
@@ -86,7 +88,7 @@ def build_batch_table(report: "BatchReport", width: int = 80) -> "Group":
             f", {format_duration(report.audio_seconds)} in {format_duration(report.seconds)} "
             f"({speed:.0f} × real time)"
         )
-        count = f"{report.done} of {report.total} recordings"
+        count = f"{report.done} of {pluralize(report.total, 'recording')}"
         table.add_row("gated", count + (figures if report.done else ""))
     if report.thresholds:
         table.add_row("threshold", _format_shared_thresholds(report.thresholds))
@@ -105,7 +107,8 @@ def build_batch_table(report: "BatchReport", width: int = 80) -> "Group":
     if report.failed:
         table.add_row("failed", Text(str(report.failed), style="bold red"))
     if report.unreadable_lines:
-        table.add_row("manifest", f"{report.unreadable_lines} unreadable lines were ignored")
+        lines = pluralize(report.unreadable_lines, "unreadable line")
+        table.add_row("manifest", f"{lines} ignored")
     if not report.is_locked:
         table.add_row(
             "note", "this filesystem has no locks: do not run another batch into the same folder"
@@ -118,7 +121,8 @@ def build_batch_table(report: "BatchReport", width: int = 80) -> "Group":
     parts: list[Any] = [Padding(review, (0, 0, 1, 0), expand=False), table]
     hidden = sum(report.review_counts.values()) - len(report.review_candidates)
     if hidden > 0:
-        text = f"The table is truncated: {hidden} more recordings. --report FILE lists all of them."
+        more = pluralize(hidden, "more recording")
+        text = f"The table is truncated: {more}. --report FILE lists all of them."
         parts.insert(1, Padding(Text(text), (0, 0, 1, 0), expand=False))
     return Group(*parts)
 
@@ -130,8 +134,8 @@ def _add_planned_work(table: "Table", report: "BatchReport") -> None:
     reasons = ", ".join(f"{number} {reason}" for reason, number in report.reasons.items())
     table.add_row(
         "would gate",
-        f"{report.to_do} of {report.total} recordings, {format_duration(report.audio_seconds)}"
-        + (f" ({reasons})" if report.to_do else ""),
+        f"{report.to_do} of {pluralize(report.total, 'recording')}, "
+        f"{format_duration(report.audio_seconds)}" + (f" ({reasons})" if report.to_do else ""),
     )
     needed, free = format_bytes(report.bytes_needed), format_bytes(report.bytes_free)
     style = "bold red" if report.bytes_needed > report.bytes_free else ""

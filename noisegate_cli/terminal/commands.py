@@ -41,10 +41,15 @@ SavePresetOption = Annotated[
 ]
 
 
-class SingleValueCommand(TyperCommand):
-    """A command that refuses an option with two values, of which one would have no effect.
+MAY_BE_EMPTY = "suffix"
+"""Parameter of which an empty text is a value."""
 
-    Settings of the gate are different: a setting at the end of a line overrides an earlier one.
+
+class StrictCommand(TyperCommand):
+    """A command that refuses arguments which would have no effect.
+
+    These are an option with two values, and an empty text, mostly an unset variable of a shell.
+    Settings of the gate may have two values: one at the end of a line overrides an earlier one.
     """
 
     def make_parser(self, ctx: Any) -> Any:
@@ -53,9 +58,18 @@ class SingleValueCommand(TyperCommand):
         parse = parser.parse_args
 
         def parse_once(args: list[str]) -> Any:
-            values, rest, order = parse(args=args)
+            try:
+                values, rest, order = parse(args=args)
+            except Exception as error:
+                if getattr(error, "ctx", ctx) is None:  # Its message names the command.
+                    error.ctx = ctx  # type: ignore[attr-defined]
+                raise
             seen = set()
             for parameter in order:
+                is_empty = _has_empty_text(values.get(parameter.name or ""))
+                if is_empty and parameter.name != MAY_BE_EMPTY and not ctx.resilient_parsing:
+                    message = "it is empty: is a shell variable unset?"
+                    raise typer.BadParameter(message, ctx, parameter)
                 takes_one = not getattr(parameter, "is_flag", True) and not parameter.multiple
                 is_repeated = parameter.name in seen and parameter.name not in SETTING_PARAMETERS
                 if takes_one and is_repeated and not ctx.resilient_parsing:
@@ -67,13 +81,18 @@ class SingleValueCommand(TyperCommand):
         return parser
 
 
+def _has_empty_text(value: Any) -> bool:
+    """Return whether the typed value of a parameter, or one of its values, is an empty text."""
+    return value == "" or (isinstance(value, list | tuple) and "" in value)
+
+
 def build_command(name: str) -> TyperCommand:
     """Return the command of the module `NAME_command`, with all its options."""
     function = getattr(import_module(f"noisegate_cli.terminal.{name}_command"), name)
     function = report_failures_as_data(add_save_option(function))
     app = typer.Typer(add_completion=False)
     app.command(
-        cls=SingleValueCommand,
+        cls=StrictCommand,
         epilog=f"Presets:\n\n{format_preset_table()}\n\n{describe_environment(name)}",
         context_settings={
             "auto_envvar_prefix": f"{ENV_PREFIX}_{name.upper()}",

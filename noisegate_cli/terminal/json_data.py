@@ -79,6 +79,7 @@ def build_analysis_data(
         "reason": format_reason(suggestion),
         "estimates_db": dict(suggestion.estimates_db),
         "drift_db": levels.drift_db,
+        "dc_offset_db": levels.dc_offset_db,
         "closed_share": levels.closed_share,
         "openings_per_minute": levels.openings_per_minute,
         "range_db": encode_gain(levels.range_db),

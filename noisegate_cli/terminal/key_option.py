@@ -1,4 +1,4 @@
-"""The option `--key` of `ngate gate` and `ngate batch`."""
+"""The option `--key`."""
 
 import re
 from dataclasses import replace
@@ -10,7 +10,7 @@ import typer
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.parsing import parse_key
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.terminal.options import DETECTOR_PANEL
+from noisegate_cli.terminal.options import DETECTOR_PANEL, GATE_OPTIONS, TypedSettings
 
 KeyOption = Annotated[
     str | None,
@@ -29,6 +29,17 @@ BatchKeyOption = Annotated[
         metavar="HZ-HZ|FILE|DIR|…:HZ-HZ",
         help="Detect only between these frequencies, for example 250-4000, or detect in another "
         "recording (sidechain), or both. DIR has a key for each recording, of the same name.",
+        rich_help_panel=DETECTOR_PANEL,
+        show_default="all frequencies",
+    ),
+]
+
+
+AnalysisKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HZ-HZ",
+        help=GATE_OPTIONS["key_hz"].help,
         rich_help_panel=DETECTOR_PANEL,
         show_default="all frequencies",
     ),
@@ -55,3 +66,17 @@ def parse_key_option(
             f"--key {text!r} is a single frequency: give a band such as 2000-8000, or a file"
         )
     return parse_path(file), settings
+
+
+def add_key_band(text: str | None, typed: TypedSettings) -> TypedSettings:
+    """Return the settings of a command whose key can only be a band."""
+    file, settings = parse_key_option(text, typed.settings)
+    if text is None:
+        return typed
+    if file is not None:
+        raise SettingsError(
+            f"--key {text!r} is not a band of frequencies: give Hz, 250-4000. "
+            "A recording as the key works with `ngate gate` and `ngate batch`; "
+            "to choose their threshold, analyze that recording"
+        )
+    return typed._replace(settings=settings, texts={**typed.texts, "key_hz": text})

@@ -85,7 +85,8 @@ class ProgressDisplay:
             notes = [*describe(elapsed_s)]
             if 0 < done < self._total:
                 remaining_s = elapsed_s * (self._total - done) / done
-                notes[:1] = [", ".join([f"{format_duration(remaining_s, 0)} left", *notes[:1]])]
+                remaining = f"{format_duration(remaining_s, 0)} left"
+                notes = [", ".join([remaining, *notes[:1]]), *notes[1:]]
             self._bar.update(done, notes)
         except Exception:
             self.close()

@@ -114,7 +114,10 @@ class StretchGroup(OptionGroup):
             raise SettingsError("use either --preview or --duration, not both")
         start = parse_time("start", self.start) if self.start else None
         if self.preview:
-            return Excerpt(start=start, duration=parse_time("preview", self.preview))
+            duration = parse_time("preview", self.preview)
+            if not duration:
+                raise SettingsError(f"preview {self.preview!r} must be more than 0 s")
+            return Excerpt(start=start, duration=duration)
         if self.duration:
             return Excerpt(start=start or 0.0, duration=parse_time("duration", self.duration))
         return Excerpt(start=start)

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from noisegate_cli.text import quote_for_shell, suggest_nearest
 
@@ -27,7 +28,7 @@ def describe_usage_error(error: Exception, message: str) -> str:
             for flag in (*parameter.opts, *parameter.secondary_opts)
             if flag.startswith("--")
         }
-        suggestion = _suggest(wrong.lstrip("-"), flags)
+        suggestion = _find_other_command(context, wrong) or _suggest(wrong.lstrip("-"), flags)
     elif match := re.match(r"No such command '(.*?)'", message):
         message = f"no such command {match[1]!r}"
         suggestion = suggest_nearest(match[1], getattr(command, "commands", ()))
@@ -36,9 +37,26 @@ def describe_usage_error(error: Exception, message: str) -> str:
             return f"{message}: did you mean `{quote_for_shell(['ngate', run, match[1]])}`?"
     elif match := re.match(r"Missing (?:argument|option) '(.*?)…?'", message):
         message = f"{match[1]} is missing"
+    elif match := re.match(r"Option '(.*?)' requires an argument", message):
+        message = f"{match[1]} needs a value"
+    elif match := re.match(r"Got unexpected extra argument\S* \((.*)\)", message):
+        message = f"unexpected argument {match[1]!r}"
     elif described := _describe_invalid_value(message):
         return described
     return message + (suggestion or f": see {getattr(context, 'command_path', 'ngate')} --help")
+
+
+def _find_other_command(context: Any, flag: str) -> str:
+    """Return a hint to another command that has an option of this name; empty if none has it."""
+    from noisegate_cli.terminal.commands import build_command
+
+    group = getattr(getattr(context, "parent", None), "command", None)
+    names = [
+        name
+        for name in getattr(group, "commands", ())
+        if any(flag in parameter.opts for parameter in build_command(name).params)
+    ]
+    return f": it is an option of ngate {' and ngate '.join(names)}" if names else ""
 
 
 def _describe_invalid_value(message: str) -> str:

@@ -32,13 +32,10 @@ if TYPE_CHECKING:
 def format_gate_summary(result: "GateResult", preset: str = "voice") -> list[str]:
     """Return the lines that `ngate gate` prints as its summary, with a preset that is not voice."""
     speed = result.source.duration / max(result.seconds, 1e-9)
-    openings = pluralize(result.statistics.openings, "opening")
     lines = [
         *([] if preset.lower() == "voice" else [f"preset     {escape_unprintable(preset)}"]),
         _format_threshold(result),
-        f"closed     {100 * result.statistics.closed_share:.1f} % of "
-        f"{format_duration(result.source.duration)}, {openings} "
-        f"({speed:.0f} × real time)",
+        f"{_format_closed_share(result)} ({speed:.0f} × real time)",
         f"output     {quote_path(result.output.path)} ({format_sample_type(result.output)})",
     ]
     lines += format_tracks(result)
@@ -94,6 +91,16 @@ def format_short_summary(result: "GateResult") -> list[str]:
     return [line, *(f"warning: {to_flags(sentence)}" for sentence in result.warnings)]
 
 
+def _format_closed_share(result: "GateResult") -> str:
+    """Return for how much of the time the recording is attenuated, without the end of the line."""
+    share = f"{100 * result.statistics.closed_share:.1f} % of " + format_duration(
+        result.source.duration
+    )
+    if result.settings.duck:
+        return f"ducked     {share}"
+    return f"closed     {share}, {pluralize(result.statistics.openings, 'opening')}"
+
+
 def _format_threshold(result: "GateResult") -> str:
     """Return a line about the threshold and its origin."""
     if result.forced.segments is not None:
@@ -112,7 +119,8 @@ def _format_threshold(result: "GateResult") -> str:
 def _format_ducking(result: "GateResult") -> str:
     """Return a line about the attenuation by ducking."""
     if not result.statistics.closed:
-        return "note       no level exceeds the threshold: nothing is attenuated"
+        reason = "" if result.threshold is None else "no level exceeds the threshold: "
+        return f"note       {reason}nothing is attenuated"
     depth = "muted" if result.range_db == MUTE else f"{-result.range_db:g} dB down"
     what = "key" if result.key else "signal"
     return f"ducking    {depth} while the {what} is above the threshold"

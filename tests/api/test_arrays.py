@@ -1,6 +1,8 @@
 """Arrays of every type and layout, and the results of one call."""
 
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import soundfile as sf
 
 from noisegate_cli import (
     GateSettings,
+    GateStream,
     SettingsError,
     analyze,
     analyze_file,
@@ -243,3 +246,47 @@ def test_a_wrong_preset_in_a_file_is_quoted(tmp_path, content, message):
 def test_a_preset_file_and_settings_exclude_each_other(tmp_path):
     with pytest.raises(SettingsError, match="not both"):
         gate(STEREO, RATE, preset=tmp_path / "my.toml", settings=GateSettings())
+
+
+@pytest.mark.parametrize("y", ["talk.wav", Path("talk.wav"), b"talk.wav", None])
+def test_a_path_in_place_of_samples_is_quoted_with_what_reads_files(y):
+    message = re.escape(f"{y!r} is not an array of samples: for a file call gate_file")
+    for call in (
+        lambda: gate(y, RATE),
+        lambda: segments(y, RATE),
+        lambda: analyze(y, RATE),
+        lambda: gate(STEREO, RATE, against=[y]),
+        lambda: GateStream(GateSettings(threshold=0.1), RATE).process(y),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            call()
+
+
+@pytest.mark.parametrize("rate", ["16000", None, 16000.5, np.nan, np.inf, True, 0, -1])
+def test_a_sample_rate_that_is_no_whole_number_is_quoted(rate):
+    message = re.escape(f"sample rate {rate!r} must be a whole number of 1 Hz or more")
+    for call in (gate, segments, analyze):
+        with pytest.raises(SettingsError, match=message):
+            call(STEREO, rate)
+    with pytest.raises(SettingsError, match=message):
+        GateStream(GateSettings(threshold=0.1), rate)
+
+
+def test_swapped_arguments_give_one_short_line():
+    with pytest.raises(SettingsError, match="sample rate of type ndarray must be"):
+        gate(RATE, STEREO)
+
+
+@pytest.mark.parametrize("rate", [16000.0, np.int64(16000), np.float32(16000)])
+def test_a_whole_number_of_any_type_is_a_sample_rate(rate):
+    assert segments(STEREO, rate, threshold=0.02) == segments(STEREO, 16000, threshold=0.02)
+
+
+def test_an_axis_that_is_no_number_is_quoted():
+    with pytest.raises(SettingsError, match="axis 'time' must be a whole number: give 0 or -1"):
+        gate(STEREO, RATE, axis="time")
+
+
+def test_a_stretch_as_text_is_quoted_as_given():
+    with pytest.raises(SettingsError, match="keep '0:01-0:02' is not a stretch: give"):
+        gate(STEREO, RATE, keep=["0:01-0:02"])

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import soundfile as sf
+from scipy.signal import resample_poly
 
 import noisegate_cli.samples
 from noisegate_cli import AudioError, OutputError, SettingsError, gate, gate_file
 from noisegate_cli.files import reader as reader_module
 from tests.conftest import read
-from tests.sessions import RATE, find_active, make_session
+from tests.sessions import RATE, convolve, find_active, make_room, make_session
 
 TRACKS, OWN = make_session(-12)
 
@@ -103,6 +104,23 @@ def test_the_recording_itself_and_repeated_tracks_are_refused(session, tmp_path)
     with pytest.raises(AudioError, match=r"copy.flac' contains the same sound"):
         gate_file(host, tmp_path / "out.wav", against=[copy])
     assert not (tmp_path / "out.wav").exists()
+
+
+@pytest.mark.parametrize("rate", [RATE, 44100])
+def test_a_copy_whose_frames_lie_between_those_of_the_recording_is_refused(session, write, rate):
+    host, guest = session
+    copy = resample_poly(TRACKS[0], rate // 100, RATE // 100)
+    path = write(copy[round(1.005 * rate) :], "copy.wav", rate=rate)
+    with pytest.raises(AudioError, match=r"copy.wav' contains the same sound"):
+        gate_file(host, host.with_name("out.wav"), against=[guest, path])
+
+
+def test_two_microphones_of_one_talker_are_not_taken_for_copies(session, write):
+    host, _ = session
+    rng = np.random.default_rng(4)
+    far = write(convolve(TRACKS[0], make_room(rng, 0)), "far.wav")
+    result = gate_file(host, host.with_name("out.wav"), against=[far])
+    assert "no bleed can be distinguished" in result.warnings[-1]
 
 
 def test_other_tracks_are_never_overwritten(session):

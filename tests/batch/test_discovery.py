@@ -172,11 +172,11 @@ def test_outputs_of_ngate_in_the_input_tree_are_skipped_and_counted(tree):
     for name in ("earlier/a.wav", f"earlier/{MANIFEST_NAME}"):
         (tree / name).parent.mkdir(exist_ok=True)
         (tree / name).touch()
-    own = SkippedFiles()
-    found = valid_names(walk_tree(tree, tree / "none", GlobPatterns(), own))
+    skipped = SkippedFiles()
+    found = valid_names(walk_tree(tree, tree / "none", GlobPatterns(), skipped))
     assert {"raw/other_gated.wav", "_gated.wav", "a.wav"} <= set(found)
     assert not {"a_gated.wav", "day1/x_gated.wav", "earlier/a.wav"} & set(found)
-    assert (own.files, own.folders) == (2, [str(tree / "earlier")])
+    assert (skipped.output_files, skipped.output_folders) == (2, [str(tree / "earlier")])
 
 
 def test_skipped_outputs_are_told(tmp_path, write, capsys, monkeypatch):

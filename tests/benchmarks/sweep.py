@@ -11,8 +11,8 @@ A folder has the form that `quality` describes: NAME.flac and NAME.json with `pa
 NAME.clean.flac, if it exists, is the same speech without noise; the spectral gate is judged only on
 recordings that have it. NAME.own.flac, if it exists, makes NAME.flac a session: each channel is a
 microphone, and the same channel of NAME.own.flac is its talker alone. Sessions are judged only by
-`bleed`. A recording may have no pauses, or no speech. Several folders are independent sets: a value
-is better only if it is not worse in any of them.
+`bleed` and `alignment`. A recording may have no pauses, or no speech. Several folders are
+independent sets: a value is better only if it is not worse in any of them.
 
 The column `judged by` of a record is one of these:
 
@@ -28,6 +28,8 @@ report      the results of `analyze` and the audit: drift in dB, agreement and c
             cutoffs
 bleed       each channel of a session against the others: own speech lost in %, the same where
             several talk, and the time turned down where only others talk in %
+alignment   the first two channels of a session: alignments of parts that belong together that are
+            found and that are wrong, and of parts that do not that are found, in %
 by ear      listening: the constant is not swept
 """
 
@@ -301,6 +303,44 @@ def _share(flags: NDArray[np.bool_], selected: NDArray[np.bool_]) -> float:
     return 100 * float(flags[selected].mean()) if selected.any() else 0.0
 
 
+def _run_alignment(recording: Recording) -> tuple[list[float], bytes]:
+    module = importlib.import_module("noisegate_cli.gating.alignment")
+    (tracks, rate), own = recording.read, recording.own
+    assert own is not None
+
+    def align(y: NDArray[Any], other: NDArray[Any]) -> Any:
+        probe = module.AlignmentProbe(rate)
+        other_probe = module.AlignmentProbe(rate, module.MARGIN_WINDOWS)
+        probe.process(y[:, None], last=True)
+        other_probe.process(other[:, None], last=True)
+        return module.find_alignment(probe, other_probe)
+
+    y, other = tracks[:, 0], tracks[:, 1]
+    half, eighth = len(y) // 2, len(y) // 8
+    slow = np.interp(np.arange(len(y)) / (1 + DRIFT_PPM * 1e-6), np.arange(len(y)), other)
+    related = [(align(y, other[round(SHIFT_S * rate) :]), SHIFT_S), (align(y, slow), 0.0)]
+    unrelated = [
+        align(own[:, 0].astype(np.float32), own[:, 1].astype(np.float32)),
+        align(y[:half], other[half:]),
+        align(y[:eighth], other[-eighth:]),
+    ]
+    for seconds in EXCERPTS_S:
+        part = slice(half - round(seconds / 2 * rate), half + round(seconds / 2 * rate))
+        start_s = seconds / 8
+        related.append((align(y[part], other[part][round(start_s * rate) :]), start_s))
+    is_right = [found and abs(found.start_s - start_s) < TOLERANCE_S for found, start_s in related]
+    is_wrong = [found and not right for (found, _), right in zip(related, is_right, strict=True)]
+    values = [100 * float(np.mean(list(map(bool, x)))) for x in (is_right, is_wrong, unrelated)]
+    return values, repr([related, unrelated]).encode()
+
+
+SHIFT_S, DRIFT_PPM, EXCERPTS_S, TOLERANCE_S = 2.5, 80.0, (20.0, 10.0), 0.05
+
+ALIGNMENT = [
+    Measure("found", 0.1, 50.0, 1),
+    Measure("wrong", 0.1, 50.0, -1),
+    Measure("unrelated", 0.1, 50.0, -1),
+]
 BLEED = [
     Measure("own", 0.1, 5.0, -1),
     Measure("both", 0.5, 10.0, -1),
@@ -329,6 +369,7 @@ CRITERIA = {
     "mask": Criterion(FIDELITY, _spectral_runner(spectral="mask"), needs_clean=True),
     "report": Criterion(REPORTS, _run_report),
     "bleed": Criterion(BLEED, _run_bleed, needs_own=True),
+    "alignment": Criterion(ALIGNMENT, _run_alignment, needs_own=True),
 }
 
 

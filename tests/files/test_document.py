@@ -1,7 +1,7 @@
 import pytest
 
 from noisegate_cli.errors import OutputError, OutputExistsError
-from noisegate_cli.files import writer
+from noisegate_cli.files import atomic_output
 from noisegate_cli.files.document import check_document, write_document
 
 
@@ -24,13 +24,13 @@ def test_only_force_replaces_an_existing_document(tmp_path):
 
 def test_a_document_that_appears_in_the_meantime_is_not_replaced(tmp_path, monkeypatch):
     path = tmp_path / "out.png"
-    rename = writer.rename_without_replacing
+    rename = atomic_output.rename_without_replacing
 
     def appear_before(partial, target):
         target.write_bytes(b"other")
         rename(partial, target)
 
-    monkeypatch.setattr(writer, "rename_without_replacing", appear_before)
+    monkeypatch.setattr(atomic_output, "rename_without_replacing", appear_before)
     with pytest.raises(OutputExistsError):
         write_document(path, b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["out.png"]
@@ -41,7 +41,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
     def fail(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writer, "sync_file", fail)
+    monkeypatch.setattr(atomic_output, "sync_file", fail)
     with pytest.raises(OutputError, match=r"out.svg' can't be written: No space left"):
         write_document(tmp_path / "new" / "out.svg", b"content", fsync=True)
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,7 @@ from noisegate_cli import GateSettings, gate_file
 from noisegate_cli.files import joined_files
 from noisegate_cli.files.joined_files import CONTAINERS, find_joined_parts
 from noisegate_cli.files.reader import AudioReader
-from noisegate_cli.files.voc import MAGIC
+from noisegate_cli.files.voc import VOC_MAGIC
 from tests.zoo import LIBSNDFILE_FORMATS, PYAV_FORMATS, RATE, encode, sound
 
 FRAMES_WITHOUT_CONTAINER = ("aac.aac", "ac3.ac3", "layer2.mp2")
@@ -165,7 +165,7 @@ def test_other_bytes_after_the_declared_length_are_neither_audio_nor_damage(tmp_
 
 def test_the_blocks_of_a_voc_file_follow_each_other_without_their_headers(tmp_path):
     y = np.rint(sound() * 2**15).astype("<i2")
-    header = MAGIC + struct.pack("<HHH", 26, 0x10A, 0x1129)
+    header = VOC_MAGIC + struct.pack("<HHH", 26, 0x10A, 0x1129)
     fmt = struct.pack("<IBBHI", RATE, 16, 1, 4, 0)
     pieces = [fmt + y[:5000].tobytes(), y[5000:9000].tobytes(), y[9000:].tobytes()]
     blocks = [

@@ -138,3 +138,19 @@ def test_the_summary_tells_that_a_file_is_copied(tmp_path, capsys):
     encode(source, sound(), "ipod", "aac", "fltp", 16000, title="Song")
     assert run(["gate", str(source), "-t", "-180dB"]) == 0
     assert "the gate stays open: the file is copied, not encoded again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate_kbps", [64, 128, 175, 192, 210, 224, 240, 256, 320])
+def test_an_mp3_is_as_loud_as_the_input(tmp_path, write, rate_kbps, channels):
+    tone = 0.99 * np.sin(2 * np.pi * 440 * np.arange(44100) / 44100)[:, None].repeat(channels, 1)
+    out = tmp_path / "out.mp3"
+    options = OutputOptions(bit_rate=f"{rate_kbps}k")
+    gate_file(write(tone, rate=44100), out, STAYS_OPEN, options=options)
+    middle = slice(8000, -8000)
+    written = sf.read(out, always_2d=True)[0][middle]
+    assert rms(written) == pytest.approx(rms(tone[middle]), rel=0.003)
+
+
+def rms(samples):
+    return np.sqrt(np.mean(np.square(samples)))

@@ -1,3 +1,4 @@
+import errno
 import os
 import re
 import shutil
@@ -46,6 +47,31 @@ def test_a_missing_file_is_refused(tmp_path):
 
 def test_a_directory_is_refused(tmp_path):
     expect_refused(tmp_path, "is a folder: use ngate batch")
+
+
+def test_a_link_to_nothing_is_refused(tmp_path):
+    (tmp_path / "link.wav").symlink_to("gone.wav")
+    expect_refused(tmp_path / "link.wav", "is a link to 'gone.wav', which doesn't exist")
+
+
+def test_an_unreadable_folder_is_not_taken_for_a_readable_one(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(AudioError, match="can't be read: Permission denied"):
+        probe(tmp_path)
+
+
+@pytest.mark.parametrize("open_recording", [probe, analyze_file, gate_file])
+def test_a_header_that_names_no_codec_is_refused(tmp_path, open_recording):
+    path = tmp_path / "in.wav"
+    sf.write(path, tone(0.1, 0.1), RATE, "PCM_16")
+    header = bytearray(path.read_bytes())
+    header[34:36] = bytes(2)  # bits per sample
+    path.write_bytes(header)
+    with pytest.raises(AudioError, match="is not a readable recording"):
+        open_recording(path)
 
 
 def test_an_empty_file_is_refused(tmp_path):

@@ -41,7 +41,9 @@ def test_a_short_recording_comes_back_with_its_length_or_is_refused(tmp_path, co
             path = tmp_path / info.path
             message = write_silence(replace(info, path=path))
             if message:
-                length = f"only {samples} samples" if samples else "no samples"
+                length = {0: "no samples", 1: "only 1 sample"}.get(
+                    samples, f"only {samples} samples"
+                )
                 assert f"cannot store a recording that has {length}: use" in message
             else:
                 with AudioReader(path) as reader:

@@ -11,7 +11,7 @@ from noisegate_cli.gating.detection.rule import AdaptiveThreshold
 from noisegate_cli.gating.frames.level_track import LevelTrack
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.samples import from_db, to_db
-from tests.conftest import DATA, SPEECH, loud_and_quiet, tone
+from tests.conftest import DATA, SPEECH, as_type, loud_and_quiet, tone
 
 RATE = 16000
 
@@ -236,3 +236,12 @@ def test_the_gate_decides_on_linked_channels_together_and_on_separate_ones_alone
     assert not out[pause].any()
     assert np.array_equal(out[loud, 0], y[loud, 0])
     assert out[loud, 1].any() == (channels == "linked")
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+def test_the_dc_offset_is_that_of_the_channel_with_the_greatest_one(subtype):
+    noise = np.random.default_rng(0).normal(0, 0.01, (RATE, 3))
+    y = noise - noise.mean(axis=0) + [0.001, -0.1, 0.01]
+    samples = as_type(y, subtype)
+    assert analyze(samples, RATE).dc_offset_db == pytest.approx(-20, abs=0.01)
+    assert analyze(0 * samples, RATE).dc_offset_db == -np.inf

@@ -267,13 +267,13 @@ def test_infinite_scores_stay_infinite():
     np.testing.assert_array_equal(decode_scores(encode_scores(scores)), scores)
 
 
-def open_gate(values, timing):
-    return GateMask(0.2, 0.1, timing).process(values[:, None], last=True)[:, 0]
+# For a mask, only the minimum durations and the hold matter.
+TIMING = Timing(16, 8, min_closed=20, min_open=8, hold=0, lookahead=0, attack=0, release=0)
 
 
-TIMING = Timing(
-    16, 8, min_closed=20, min_open=8, hold=0, lookahead=0, attack=0, release=0
-)  # of which only the minimum durations count
+def open_gate(values):
+    """Return the mask of a gate that opens above 0.2 and closes below 0.1."""
+    return GateMask(0.2, 0.1, TIMING).process(values[:, None], last=True)[:, 0]
 
 
 def test_unsure_moments_are_the_sounds_and_pauses_nearest_to_the_threshold():
@@ -286,7 +286,10 @@ def test_unsure_moments_are_the_sounds_and_pauses_nearest_to_the_threshold():
     values[2500:2800] = values[2830:3100] = 8
     values[2800:2830] = -0.3
     found = find_unsure_moments(
-        *(values, open_gate(values, TIMING), 0.2, 0.1),
+        values,
+        open_gate(values),
+        open_above=0.2,
+        close_below=0.1,
         hop_s=0.01,
         min_open_frames=8,
         min_closed_frames=20,
@@ -299,14 +302,14 @@ def test_unsure_moments_are_the_sounds_and_pauses_nearest_to_the_threshold():
 
 
 def test_a_moment_that_decides_nothing_is_not_unsure():
-    """The quiet beginning of a word; what opens the gate is its loud end."""
+    """The first word begins quietly; its loud end opens the gate."""
     values = np.full(3000, -9.0)
     values[500:520] = 0.25
     values[600:700] = 8
     values[520:600] = 0.15  # almost closes the gate
     values[2000:2100] = 0.12
     values[2500:2600] = 6
-    mask = open_gate(values, TIMING)
+    mask = open_gate(values)
     found = find_unsure_moments(values, mask, 0.2, 0.1, hop_s=0.01, max_distance=1.0)
     assert [(m.kind, round(m.value, 2)) for m in found] == [("pause", 0.05), ("sound", -0.08)]
     assert 5.2 <= found[0].time < 6
@@ -318,7 +321,7 @@ def test_of_equally_unsure_moments_the_longest_come_first():
     values = np.full(1000 * len(lengths), -9.0)
     for index, length in enumerate(lengths):
         values[1000 * index : 1000 * index + length] = 0.25 + 0.0001 * length
-    mask = open_gate(values, TIMING)
+    mask = open_gate(values)
     found = find_unsure_moments(values, mask, 0.2, 0.1, hop_s=0.01)
     assert [lengths[round(m.time // 10)] for m in found] == [90, 80, 70, 60, 50]
 

@@ -97,6 +97,13 @@ def test_only_a_given_threshold_is_advised_against():
     assert suggest_gate_command(given) == f"ngate gate {SPEECH} -t 0.1"
 
 
+@pytest.mark.parametrize(("offset", "is_noise"), [(0.0, False), (0.0003, False), (0.02, True)])
+def test_a_dc_offset_that_is_most_of_the_noise_causes_a_note(write, offset, is_noise):
+    report = analyze_file(write(loud_and_quiet() + offset))
+    notes = [note for note in collect_advice(report) if "DC offset of -34.0 dBFS" in note]
+    assert len(notes) == is_noise
+
+
 def test_a_speech_band_is_only_suggested_for_speech():
     for preset, has_band in (("voice", True), ("field", False)):
         report = analyze_file(SPEECH, preset=preset)

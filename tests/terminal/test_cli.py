@@ -349,7 +349,7 @@ WRONG_USAGE = [
     (["--preset", "voce"], "did you mean voice?"),
     (["--prest", "voice"], "no such option --prest: did you mean --preset?"),
     (["--nonsense"], "no such option --nonsense: see ngate gate --help"),
-    (["--verbose"], "no such option --verbose: see ngate gate --help"),
+    (["--verbose"], "no such option --verbose: it is an option of ngate batch"),
     (["-x"], "no such option -x: see ngate gate --help"),
 ]
 

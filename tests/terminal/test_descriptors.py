@@ -39,7 +39,7 @@ def test_closed_descriptors_do_not_change_the_output(tmp_path, redirection, is_b
     batch = ["batch", tree, "-o", out.parent, "--format=wav", "-j1"]
     process = ngate(redirection, *(batch if is_batch else ["gate", tree / "in.mp3", "-o", out]))
     assert (process.returncode, process.stdout) == (0, b"")
-    summary = b"1 of 1 recordings" if is_batch else b"openings"
+    summary = b"1 of 1 recording" if is_batch else b"openings"
     assert (summary in process.stderr) == ("2>&-" not in redirection)
     assert out.read_bytes() == (tmp_path / "expected.wav").read_bytes()
 

@@ -1,6 +1,7 @@
 """`--key`, `--duck`, `--ratio` and `--knee` on the command line."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -48,6 +49,8 @@ def test_the_summary_and_json_tell_the_key_and_the_ducking(folder, capsys):
     err = capsys.readouterr().err
     assert "key        'in.wav': no sound in common, so both start together" in err
     assert "ducking    12 dB down while the key is above the threshold" in err
+    assert re.search(r"^ducked     \d+\.\d % of 3\.00 s \(", err, re.MULTILINE)
+    assert "closed" not in err
     assert run([*options, "--json", "--force"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["key"] == {"file": "in.wav", "start_s": None, "drift_ppm": None}
@@ -69,6 +72,14 @@ def test_a_key_of_the_same_event_is_aligned(folder, capsys):
 )
 def test_lag_and_drift_of_a_key_are_told(alignment, text):
     assert format_key(KeyTrack("k.wav", alignment)) == f"key        'k.wav': {text}"
+
+
+def test_ducking_without_a_separable_signal_attenuates_nothing(folder, capsys):
+    assert run(["gate", "music.wav", "--duck", "-o", "out.wav"]) == 0
+    err = capsys.readouterr().err
+    assert "note       nothing is attenuated" in err
+    assert "ducked     0.0 % of 3.00 s" in err
+    assert np.array_equal(sf.read("out.wav")[0], sf.read("music.wav")[0])
 
 
 def test_ducking_that_does_nothing_says_so(folder, capsys):
@@ -99,7 +110,8 @@ def test_the_summary_and_json_tell_the_ratio(folder, capsys):
         (["gate", "in.wav", "--key", ":1-2"], "--key ':1-2' names no file"),
         (["gate", "in.wav", "--key", "music.wav", "--spectral"], "omit one of them"),
         (["batch", ".", "-o", "out", "--key", "music.wav", "--spectral"], "omit one of them"),
-        (["analyze", "in.wav", "--key", "music.wav"], "is not a band of frequencies"),
+        (["analyze", "in.wav", "--key", "music.wav"], "to choose their threshold, analyze that"),
+        (["analyze", "in.wav", "--key", "music.wav:1-2k"], "is not a band of frequencies"),
         (["analyze", "in.wav", "--page", "a.html", "--duck"], "a page does not support ducking"),
     ],
 )

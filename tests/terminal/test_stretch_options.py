@@ -109,7 +109,11 @@ def test_wrong_use_gives_one_line_and_leaves_no_file(folder, capsys, options, st
 def test_labels_of_several_recordings_stand_beside_them(folder, capsys, write):
     write(loud_and_quiet(), "day/a.wav")
     assert run(["analyze", "day", "in.wav", "--labels", "textgrid"]) == 0
+    capsys.readouterr()
     assert run(["analyze", "in.wav", "--labels", "one.TextGrid", "-q"]) == 0
+    assert "labels" not in capsys.readouterr().err
+    assert run(["analyze", "in.wav", "--labels", "one.TextGrid", "-f"]) == 0
+    assert "labels     'one.TextGrid'" in capsys.readouterr().err
     text = (folder / "one.TextGrid").read_text()
     assert (folder / "in.TextGrid").read_text() == text
     assert (folder / "day" / "a.TextGrid").read_text() == text

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli.gating.settings import PRESETS
-from noisegate_cli.terminal.cli import run
+from noisegate_cli.terminal.cli import COMMANDS, run
+from noisegate_cli.terminal.commands import MAY_BE_EMPTY, build_command
 from noisegate_cli.terminal.options import GATE_OPTIONS
 from noisegate_cli.text import find_nearest
 
@@ -24,6 +25,8 @@ KEYS = [option.key for option in GATE_OPTIONS.values()]
             ["gate", "x", "--labels", "a.txt", "--labels", "a.csv"],
             "give --labels only once: see ngate gate --help",
         ),
+        (["gate", "x", "--tracks"], "no such option --tracks: it is an option of ngate batch"),
+        (["batch", "x", "--residue", "r.wav"], "--residue: it is an option of ngate gate"),
         (["analyze", "x", "--debugg"], "no such option --debugg: see ngate analyze --help"),
     ],
 )
@@ -54,11 +57,39 @@ def test_a_file_in_place_of_a_command_suggests_to_gate_it(tmp_path, monkeypatch,
         (["gate"], "FILE is missing: see ngate gate --help"),
         (["batch", ""], "DIR: it is empty: is a shell variable unset?"),
         (["batch", ".", "-o", ""], "--output: it is empty: is a shell variable unset?"),
+        (["gate", ""], "FILE: it is empty: is a shell variable unset?"),
+        (["gate", "x", "-t"], "-t needs a value: see ngate gate --help"),
+        (["batch", "a", "b"], "unexpected argument 'b': see ngate batch --help"),
+        (["gate", "x", "--preview", "0"], "preview '0' must be more than 0 s"),
+        (["gate", "x", "--target-floor", "0"], "target floor 0 dBFS must be below 0"),
     ],
 )
-def test_a_wrong_number_is_one_line(capsys, arguments, message):
+def test_a_wrong_or_missing_value_is_one_line(capsys, arguments, message):
     assert run(arguments) == 2
     assert capsys.readouterr().err == f"ngate: {message}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_option_ignores_an_empty_value(capsys, command):
+    options = [
+        parameter
+        for parameter in build_command(command).params
+        if parameter.opts[0].startswith("-") and not getattr(parameter, "is_flag", False)
+    ]
+    assert len(options) > 20
+    for option in options:
+        if option.name == MAY_BE_EMPTY:
+            continue
+        assert run([command, "nothing", option.opts[0], ""]) == 2
+        assert "it is empty: is a shell variable unset?" in capsys.readouterr().err
+
+
+def test_an_empty_suffix_and_an_empty_environment_variable_are_no_error(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("NGATE_BATCH_LABELS", "")
+    assert run(["batch", str(tmp_path), "--suffix", ""]) == 0
+    assert "no recordings" in capsys.readouterr().err
 
 
 @given(word=st.sampled_from(KEYS), data=st.data())

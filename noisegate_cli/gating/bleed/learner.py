@@ -103,7 +103,7 @@ class BleedLearner:
             (gate, reference)
             for gate, frames in enumerate(training)
             for position, reference in enumerate(learned.others(gate))
-            if are_identical(frames.powers, frames.reference_powers[:, position])
+            if are_identical(frames, position)
         )
         return replace(learned, identical=identical)
 

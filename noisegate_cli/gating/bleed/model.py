@@ -47,10 +47,10 @@ MAX_BLEED_EXCESS_DB = 4.0
 whatever the distributions say: where both talk, the excess resembles neither of them."""
 
 MAX_LOCAL_EXCESS_DB, LOCAL_BANDS = 12.0, 2
-"""The same for the mean over some neighbouring bands, where the predicted bleed is at least
-`MIN_ACTIVE_DB`: a sound in a few bands, such as a kick drum, changes the mean over all bands
-little. Where the bleed is quieter, low modes of a room, which decay for longer than the delays of
-the prediction, exceed it."""
+"""Mean excess over this number of neighbouring bands above which the score is positive too, where
+the predicted bleed is at least `MIN_ACTIVE_DB`: a sound in a few bands, such as a kick drum, hardly
+changes the mean over all bands. Quieter bleed is exceeded by the low modes of a room, which decay
+for longer than the delays of the prediction."""
 
 ENERGY_MS = 500.0
 """Time over which the energies of the tracks are compared for the first classes."""
@@ -78,9 +78,10 @@ MAX_OWN_SHARE = 0.5
 MAX_FIT_FRAMES = 2048
 """Maximum number of frames that the prediction is fitted to."""
 
-MAX_IDENTICAL_DB, MIN_IDENTICAL_RATIO = 0.7, 10.0
+MAX_IDENTICAL_DB, MIN_IDENTICAL_RATIO, IDENTICAL_SMOOTHING_MS = 0.7, 10.0, 100.0
 """Tracks are identical if the median deviation of their level difference is less than this, in
-frames this many times above the floors."""
+frames this many times above the floors. The levels are means over this time, because the frames of
+a copy with another start or sample rate lie between those of the original."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,16 +174,20 @@ class TrainingFrames:
         return BleedPrediction(self.groups, floor, references, weights)
 
 
-def are_identical(powers: Powers, reference: Powers) -> bool:
-    """Return whether two tracks contain the same sound, from powers shaped (frames, bands)."""
+def are_identical(frames: TrainingFrames, reference: int) -> bool:
+    """Return whether this track contains the same sound as one of the other tracks."""
+    powers, other = (
+        frames.smooth(x, IDENTICAL_SMOOTHING_MS)
+        for x in (frames.powers, frames.reference_powers[:, reference])
+    )
     if not len(powers):
         return False
     is_clear = (powers > MIN_IDENTICAL_RATIO * compute_floor(powers)) & (
-        reference > MIN_IDENTICAL_RATIO * compute_floor(reference)
+        other > MIN_IDENTICAL_RATIO * compute_floor(other)
     )
     if np.count_nonzero(is_clear) < MIN_CLASS_FRAMES * powers.shape[1]:
         return False
-    difference = 10 * np.log10(powers[is_clear] / reference[is_clear])
+    difference = 10 * np.log10(powers[is_clear] / other[is_clear])
     return bool(median(np.abs(difference - median(difference))) < MAX_IDENTICAL_DB)
 
 
@@ -254,9 +259,9 @@ def _are_separate(own_ratio: NDArray[np.float64], bleed_ratio: NDArray[np.float6
     if min(len(own_ratio), len(bleed_ratio)) < MIN_CLASS_FRAMES:
         return False
     own, bleed = median(own_ratio), median(bleed_ratio)
-    deviation = max(median(np.abs(own_ratio - own)), median(np.abs(bleed_ratio - bleed)))
     # The median absolute deviation of normally distributed values is 0.674 standard deviations.
-    return bool(own - bleed > MIN_CLASS_SEPARATION / 0.674 * deviation)
+    mad = max(median(np.abs(own_ratio - own)), median(np.abs(bleed_ratio - bleed)))
+    return bool(own - bleed > MIN_CLASS_SEPARATION / 0.674 * mad)
 
 
 def _energy_ratio_db(frames: TrainingFrames, tracks: Powers, floors: Powers) -> NDArray[np.float64]:

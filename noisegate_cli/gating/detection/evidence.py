@@ -99,7 +99,7 @@ class LogOddsSpreader:
     --------
     >>> log_odds = np.array([-20.0, -20.0, 9.0, -20.0, 5.0])
     >>> LogOddsSpreader(0.5, [log_odds]).spread(log_odds)
-    array([-3.,  3.,  9.,  1.,  5.])
+    array([-1.,  4.,  9.,  1.,  5.])
     """
 
     def __init__(self, hop_s: float, chunks: Iterable[LogOdds]) -> None:

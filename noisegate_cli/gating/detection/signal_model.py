@@ -146,7 +146,7 @@ class SignalModel:
     """Result of learning.
 
     If it is neither `SEPARATED` nor `NOISE_ONLY`, the gate stays open, because it must not mute a
-    possible signal.
+    possible signal. A gate that ducks stays closed then, see `undecided_score`.
     """
     floor: float = MIN_POWER_DENSITY
     """Power per Hz that is added to each band."""
@@ -165,6 +165,9 @@ class SignalModel:
     None if no classes were fitted."""
     evidence: "Evidence | None" = field(default=None, repr=False)
     """Term of the score besides the spectrum; None if the recording is not speech."""
+    undecided_score: float = np.inf
+    """Score of all frames if signal and noise are not separated, so that nothing is attenuated: ∞
+    for a gate, and −∞ for one that ducks."""
 
     def levels(self, densities: BandPowerArray) -> BandLevelsDb:
         """Convert powers per Hz, shaped (frames, bands), to levels in dB."""
@@ -173,7 +176,8 @@ class SignalModel:
     def score(self, levels: BandLevelsDb) -> NDArray[np.float64]:
         """Return the score of each frame from smoothed levels, shaped (frames, bands)."""
         if self.signal is None or self.noise is None:
-            return np.full(len(levels), -np.inf if self.verdict is Verdict.NOISE_ONLY else np.inf)
+            is_noise = self.verdict is Verdict.NOISE_ONLY
+            return np.full(len(levels), -np.inf if is_noise else self.undecided_score)
         return log_ratio(self.signal, self.noise, levels) + self.offset
 
 

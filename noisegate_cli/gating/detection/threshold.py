@@ -72,10 +72,14 @@ class ThresholdSuggestion:
             f"signal {self.active_db:.0f} dBFS"
         )
 
-    @property
-    def or_open(self) -> float:
-        """The threshold, or −1.0, which keeps the gate open, if there is none."""
-        return -1.0 if self.threshold is None else self.threshold
+    def or_unchanged(self, ducks: bool) -> float:
+        """Return the threshold, or one at which the recording is unchanged if there is none.
+
+        −1.0 keeps a gate open. ∞ is above every level, at which ducking attenuates nothing.
+        """
+        if self.threshold is not None:
+            return self.threshold
+        return np.inf if ducks else -1.0
 
     def above(self, measured: "ThresholdSuggestion") -> "ThresholdSuggestion":
         """Return the suggestion at the same distance above the noise floor of another one."""

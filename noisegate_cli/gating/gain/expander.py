@@ -63,8 +63,10 @@ def expander_gain_db(level_db: ArrayLike, ratio: float, knee_db: float) -> NDArr
     """
     level = np.asarray(level_db, np.float64)
     slope, half = ratio - 1, knee_db / 2
-    knee = -slope * (level - half) ** 2 / (2 * knee_db) if knee_db else level
-    return np.where(np.abs(level) < half, knee, slope * np.minimum(level, 0.0))
+    # A very large ratio attenuates to minus infinity; the knee is used only where it is finite.
+    with np.errstate(over="ignore"):
+        knee = -slope * (level - half) ** 2 / (2 * knee_db) if knee_db else level
+        return np.where(np.abs(level) < half, knee, slope * np.minimum(level, 0.0))
 
 
 class LaggingLevel(BlockProcessor[DetectorValues, DetectorValues]):

@@ -89,3 +89,22 @@ def test_contradictions_are_refused(changes, message):
 def test_stretches_of_a_gate_are_refused(forced):
     with pytest.raises(SettingsError, match="omit duck=True"):
         gate(np.zeros(RATE), RATE, threshold=0.1, duck=True, **forced)
+
+
+@pytest.mark.parametrize("threshold", ["auto", "auto:gmm"])
+def test_ducking_leaves_a_recording_unchanged_if_no_signal_is_separated_from_noise(threshold):
+    time = np.arange(3 * RATE) / RATE
+    chord = sum(0.1 * np.sin(2 * np.pi * hertz * time) for hertz in (220, 277, 330))
+    result = gate(chord, RATE, threshold=threshold, duck=True, range_db=-12, return_result=True)
+    assert result.suggestion.threshold is None
+    assert result.threshold is None
+    assert np.array_equal(result.samples, chord)
+    assert result.statistics.closed == 0
+    assert analyze(chord, RATE, threshold=threshold, duck=True).closed_share == 0
+
+
+def test_a_key_without_a_separable_signal_ducks_nothing():
+    time = np.arange(3 * RATE) / RATE
+    y, hum = loud_and_quiet(), np.sin(2 * np.pi * 50 * time) / 10
+    ducked = gate(y, RATE, key=hum, duck=True, range_db=-12)
+    assert np.array_equal(ducked, y)

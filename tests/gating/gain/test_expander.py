@@ -69,6 +69,11 @@ def test_the_static_curve_is_smooth_never_positive_and_never_falls(ratio, knee_d
         assert np.abs(np.diff(slope)).max() <= 1.01 * (ratio - 1) / knee_db * 0.05
 
 
+def test_extreme_ratios_and_knees_do_not_overflow():
+    gains = expander_gain_db([-40.0, 0.0, 3.0], ratio=1e308, knee_db=1e-320)
+    assert gains.tolist() == [-np.inf, 0.0, 0.0]
+
+
 def test_silence_stays_silent_without_a_range():
     assert expander_gain_db(-np.inf, 2, 6) == -np.inf
 
