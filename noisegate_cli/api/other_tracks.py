@@ -161,7 +161,8 @@ class OtherTracks:
             alignment = find_alignment(self._probe, other)
             if alignment is None:
                 self.warnings.append(
-                    f"{track.name} has no sound in common with this recording: it is not used"
+                    f"{track.name} has no sound in common with this recording, or their clocks "
+                    "differ too much: it is not used"
                 )
             elif count_common_bands(self._extractor, track.sample_rate) < MIN_COMMON_BANDS:
                 self.warnings.append(

@@ -31,7 +31,7 @@ MIN_PROBE_HZ, MAX_PROBE_HZ = 100.0, 1500.0
 """Frequencies that are correlated; they contain most of the energy of voices."""
 
 WINDOW_S = 4.0
-"""Length of a window: a drift of `MAX_DRIFT_PPM` shifts it by less than a millisecond."""
+"""Length of a window: a drift of 100 ppm shifts its end by less than half a millisecond."""
 
 MARGIN_WINDOWS = 3
 """The lag is searched up to this number of windows before and after, 12 s."""
@@ -39,8 +39,9 @@ MARGIN_WINDOWS = 3
 MAX_WINDOWS = 16
 """Maximum number of windows that are correlated."""
 
-MAX_DRIFT_PPM = 150.0
-"""Clocks of cheap recorders differ by up to 100 ppm."""
+MAX_DRIFT_PPM = 1200.0
+"""Largest drift that is searched. Clocks of cheap recorders differ by up to 100 ppm. A drift above
+500 ppm blurs the peaks, so that not every sound determines it."""
 
 MIN_DRIFT_SPAN_S = 20.0
 """The drift is estimated if the correlated windows extend over at least this time."""
