@@ -35,6 +35,18 @@ from noisegate_cli.samples import Samples
 if TYPE_CHECKING:
     from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
 
+MIN_VOICE_S = 1.2
+"""Least duration of voices in a recording of speech: the shares of less sound are not reliable, and
+among samples of drums and instruments some resemble speech."""
+
+MIN_BURIED_VOICE_S = 0.3
+"""Least duration of voices with which voices that noise nearly hides become signal. Less is enough
+than for events, because it closes the gate on nothing."""
+
+MAX_SILENT_SHARE = 0.05
+"""Greatest share of digital silence with which the gate closes on events. A recording with more was
+gated or edited before: what is left between the words was left on purpose."""
+
 
 class SignalModelLearner(BlockProcessor[Samples, None]):
     """Learns a signal model per gate from blocks of samples, in bounded memory.
@@ -133,15 +145,19 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         is_open = scores > OPEN_ABOVE
         frames = self.subsample.stored_frame_indices()[nonsilent]
         found = voices.at(gate, frames, self._hop_length)
-        if found is None or not found.are_speech(is_open):
+        speech_s = found.measure_speech_s(is_open) if found else 0.0
+        if found is None or speech_s < MIN_BURIED_VOICE_S:
             return model
-        evidence = voices.evidence(gate, model.contrast_db, found.are_confirmed(is_open))
-        is_event = is_open & (scores + evidence.at(frames, self._hop_length) <= OPEN_ABOVE)
-        is_signal = model.is_signal & ~is_event
+        is_signal, evidence = model.is_signal, None
+        if speech_s >= MIN_VOICE_S and 1 - nonsilent.mean() <= MAX_SILENT_SHARE:
+            evidence = voices.evidence(gate, model.contrast_db, found.are_confirmed(is_open))
+            is_event = is_open & (scores + evidence.at(frames, self._hop_length) <= OPEN_ABOVE)
+            is_signal = is_signal & ~is_event
         if model.contrast_db < MIN_CLEAR_CONTRAST_DB:
             log_odds = compute_running_mean(found.log_odds, extractor.level_smoothing_frames)
             is_noise = select_noise(is_signal, extractor)
-            is_signal |= ~is_open & find_buried(np.asarray(log_odds, np.float64), is_noise)
+            is_buried = find_buried(np.asarray(log_odds, np.float64), is_noise)
+            is_signal = is_signal | (~is_open & is_buried)
         return replace(refit(model, levels, is_signal, extractor), evidence=evidence)
 
     def _compute_narrow_powers(self, samples: Samples) -> BandPowerArray:

@@ -44,10 +44,6 @@ MAX_VOICED_SHARE = 0.85
 """Greatest share of voiced frames in the open frames: speech has 0.38 to 0.8, as a third of its
 sounds are unvoiced; bowed and blown instruments have 0.9 to 1."""
 
-MIN_VOICE_S = 1.2
-"""Least duration of voices in all: the shares of less sound are not reliable, and among samples of
-drums and instruments some resemble speech."""
-
 MIN_CONFIRMED_SHARE = 0.95
 """Least number of voiced open frames that the speech detector takes for speech, relative to those
 that are voices by their sound: mixtures have 1.0 or more, except for babble and heavy noise.
@@ -68,8 +64,8 @@ class FrameVoices(NamedTuple):
     is_confirmed: NDArray[np.bool_] | None
     """Whether the speech detector takes the frame for speech; None without it."""
 
-    def are_speech(self, is_open: NDArray[np.bool_]) -> bool:
-        """Return whether enough of the open frames are voices.
+    def measure_speech_s(self, is_open: NDArray[np.bool_]) -> float:
+        """Return the duration of the voices in seconds; 0 if they are few of the open frames.
 
         Whispers, animals and instruments have few voices; a veto would close on them.
         """
@@ -79,12 +75,12 @@ class FrameVoices(NamedTuple):
         is_voice &= is_voiced
         amplitudes = 10 ** (self.level_db / 20)
         voice_amplitude = amplitudes[is_voice].sum()
-        return bool(
-            np.count_nonzero(is_voice) * self.frame_s >= MIN_VOICE_S
-            and np.count_nonzero(is_voiced) <= MAX_VOICED_SHARE * np.count_nonzero(is_open)
+        is_speech = (
+            np.count_nonzero(is_voiced) <= MAX_VOICED_SHARE * np.count_nonzero(is_open)
             and voice_amplitude >= MIN_VOICE_SHARE * amplitudes[is_open].sum()
             and voice_amplitude >= MIN_PURE_SHARE * amplitudes[is_voiced].sum()
         )
+        return self.frame_s * np.count_nonzero(is_voice) if is_speech else 0.0
 
     def are_confirmed(self, is_open: NDArray[np.bool_]) -> bool:
         """Return whether the speech detector confirms the voices of the open frames."""

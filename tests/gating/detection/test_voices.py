@@ -60,7 +60,7 @@ def test_the_voices_of_an_hour_take_little_memory(gates, monkeypatch):
         frames = np.arange(0, blocks * hops, 64)
         voices = tracker.at(0, frames, 256)
         assert voices
-        assert voices.are_speech(np.ones(len(frames), np.bool_))
+        assert voices.measure_speech_s(np.ones(len(frames), np.bool_))
         evidence = [tracker.evidence(gate, 20.0, False) for gate in range(gates)]
         assert all(len(terms.values) == blocks * hops for terms in evidence)
         peak = tracemalloc.get_traced_memory()[1]

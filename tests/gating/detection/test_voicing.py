@@ -119,6 +119,14 @@ def test_a_knock_between_words_is_closed_only_on_request(listen, kept):
         assert is_kept(y, out, start, 0.05) == kept
 
 
+def test_sounds_in_a_recording_that_was_gated_before_are_kept():
+    y = place(WORDS + KNOCKS, 12)
+    for start in (0, 3, 6, 9):
+        y[round((start + 0.1) * RATE) : round((start + 0.6) * RATE)] = 0
+    out = gate(y, RATE, listen="voice")
+    assert all(is_kept(y, out, start, 0.05) for start, _ in KNOCKS)
+
+
 def test_a_fricative_before_a_vowel_is_kept():
     hiss = 0.05 * np.diff(RNG.normal(0, 1, round(0.2 * RATE) + 1))
     y = place([*WORDS, *KNOCKS, *[(start - 0.2, hiss) for start, _ in WORDS]], 12)
