@@ -200,6 +200,17 @@ def test_a_voice_that_the_noise_nearly_hides_is_kept():
     assert not is_kept(y, out, 0.1, 0.5)
 
 
+def test_voices_that_the_noise_nearly_hides_are_kept_in_a_short_recording():
+    rng = np.random.default_rng(1)
+    loud = [(0.3, np.r_[np.diff(rng.normal(0, 0.07, 4801)), vowel(0.6, 130)])]
+    quiet = [(start, 0.3 * vowel(0.6, 110)) for start in (1.6, 2.4, 3.2)]
+    y = place(loud + quiet, 5)
+    y += rng.normal(0, 0.05, len(y))
+    out = gate(y, RATE, listen="voice")
+    assert all(is_kept(y, out, start + 0.1, 0.4) for start, _ in quiet)
+    assert not is_kept(y, out, 0.02, 0.15)
+
+
 @pytest.mark.parametrize("gain_db", [-20, 20])
 def test_the_level_of_a_recording_does_not_change_what_is_closed(gain_db):
     y = place(WORDS + KNOCKS, 12)
