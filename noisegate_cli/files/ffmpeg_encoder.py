@@ -62,7 +62,7 @@ class PyavEncoder:
         self._stream = self._add_streams()
         coder = self._stream.codec_context
         is_mp3 = info.ffmpeg_encoder == "libmp3lame"
-        self._gain = 1 / find_lame_scale(coder.bit_rate) if is_mp3 else 1.0
+        self._gain = 1 / find_lame_scale(coder.bit_rate or LAME_DEFAULT_BIT_RATE) if is_mp3 else 1.0
         self._next_pts = 0
         """Time of the next sample in samples."""
         self._frame_samples = 0
@@ -187,6 +187,9 @@ ENCODER_SAMPLE_FORMATS = {
 
 
 LAME_BIT_RATES_KBPS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+LAME_DEFAULT_BIT_RATE = 128_000
+"""Bits per second if none are requested."""
+
 LAME_SCALES = {192: 0.97, 224: 0.98, 256: 1.0, 320: 1.0}
 """Factor by which LAME turns its input down at a constant bit rate in kbit/s; 0.95 at others."""
 

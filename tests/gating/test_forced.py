@@ -175,7 +175,7 @@ def test_a_wanted_cut_is_not_reported_as_a_fault_of_the_gate():
         ({"cut": [(-1, 1)]}, r"cut \(-1, 1\) is not a stretch"),
         ({"keep": "0:01-0:02"}, "keep '0:01-0:02' is not a list of stretches"),
         ({"keep": [1, 2]}, r"keep \[1, 2\] is not a list of stretches"),
-        ({"cut": ["ab"]}, r"cut \('a', 'b'\) is not a stretch: give \(from, to\) in seconds"),
+        ({"cut": ["ab"]}, r"cut 'ab' is not a stretch: give \(from, to\) in seconds"),
         ({"segments": [1.0, 2.0, 3.0]}, r"segments shaped \(3,\) are not stretches"),
         ({"segments": [(0, np.nan)]}, r"segments \(0, nan\) is not a stretch"),
     ],
