@@ -125,11 +125,11 @@ class MomentList {
 
   describe({ kind, value }) {
     if (kind === "sound" || kind === "pause") {
-      const size = Math.abs(value).toFixed(2);
-      const distance = this.page.data.unit ? `${size} ${this.page.data.unit}` : `a score of ${size}`;
+      const unit = this.page.data.unit ? ` ${this.page.data.unit}` : "";
       const changes = (kind === "sound") === (value > 0);
-      const verb = { sound: ["stays closed", "opens the gate"], pause: ["stays open", "closes the gate"] };
-      return `${kind} ${verb[kind][Number(changes)]} by ${distance}`;
+      const verb = kind === "sound" ? "opens" : "closes";
+      const distance = `${Math.abs(value).toFixed(2)}${unit} from the threshold`;
+      return `${kind} ${changes ? "barely" : "nearly"} ${verb} the gate, ${distance}`;
     }
     if (kind === "loudest") return `loudest, ${formatLevel(value, 1)} dBFS`;
     return `${kind === "decay" ? "decay" : "attack"} cut off, ${value.toFixed(0)} dB above the pause`;
