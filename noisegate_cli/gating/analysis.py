@@ -257,13 +257,11 @@ class Analyzer(BlockProcessor[Samples, None]):
 
     def _suggest_threshold(self) -> tuple[ThresholdSuggestion, tuple[Trial, ...]]:
         """Return the suggestion for a fixed threshold and the trials that it is based on."""
-        compares = self._automatic and not isinstance(self._settings.threshold, str)
-        detection = self._automatic if compares and self._automatic else self._detection
-        suggestion = detection.suggestion
-        suggestion = suggestion or suggest_threshold(self._histogram)
+        is_method = isinstance(self._settings.threshold, str) and self._settings.threshold != AUTO
+        detection = self._detection if is_method else self._automatic or self._detection
+        suggestion = detection.suggestion or suggest_threshold(self._histogram)
         if self._loudest_db > MAX_PLAUSIBLE_LEVEL_DBFS:
             return replace(self._mark_too_loud(suggestion), threshold=None), ()
-        is_method = isinstance(self._settings.threshold, str) and self._settings.threshold != AUTO
         if not self._automatic or is_method or not self._histogram.nonsilent_frames:
             return suggestion, ()
         simulated = self._exclude_bleed(detection)

@@ -113,10 +113,10 @@ class GateSimulator:
         frames are not bleed; in the others, the gate is closed.
         """
         levels = automatic.levels
+        values = levels if is_own is None else np.where(is_own, levels, -np.inf)
         low, high = to_db(quantile(levels[levels > 0], [0.01, 0.995]))
         for db in np.arange(np.floor(low), np.ceil(high) + 1, TRIAL_STEP_DB):
             thresholds = hysteresis_thresholds(float(from_db(db)), self._settings)
-            values = levels if is_own is None else np.where(is_own, levels, -np.inf)
             mask, statistics = self._gate_frames(values, *thresholds)
             yield self.describe_trial(float(db), mask, statistics, automatic, is_own)
 

@@ -44,10 +44,10 @@ VOICE_ODDS_WEIGHT = 0.5
 
 BURIED_LOW_QUANTILE, BURIED_QUANTILE, BURIED_SPREADS = 0.1, 0.25, 4.0
 MIN_BURIED_LOG_ODDS = -5.0
-"""Noise hides a voice where the log odds exceed this quantile of those of noise by more than so
-many times the distance of the two quantiles, and the least log odds. Both quantiles are low because
-hidden voices can fill more than half of the supposed noise. Noise that itself resembles voices,
-such as babble, has a high limit."""
+"""Noise hides a voice where the log odds exceed the least log odds, and exceed the second quantile
+of the log odds of noise by this multiple of the distance of the two quantiles. Both quantiles are
+low because hidden voices can fill more than half of the supposed noise. Noise that itself resembles
+voices, such as babble, has a high limit."""
 
 CERTAIN_PROBABILITY, SPEECH_WEIGHT = 0.95, 0.3
 """Beyond this probability the score rises by the log odds times the weight. The detector reaches
@@ -66,7 +66,7 @@ class Evidence:
     """Term that is added to the score of one gate, sampled at regular times."""
 
     values: ChunkedValues
-    """A value for each hop; hop k is centred on sample k·`hop_length`."""
+    """A value for each hop; hop k is centered on sample k·`hop_length`."""
     hop_length: int
     """In samples."""
 

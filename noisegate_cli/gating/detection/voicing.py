@@ -3,7 +3,7 @@
 import math
 from collections import deque
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.frames.framing import FrameBatcher
 from noisegate_cli.gating.frames.window import hann_window
-from noisegate_cli.gating.gain.mask import Mask, MinRunLength
+from noisegate_cli.gating.gain.mask import MinRunLength
 from noisegate_cli.samples import Samples, full_scale
 
 MIN_PITCH_HZ, MAX_PITCH_HZ = 73.0, 400.0
@@ -109,7 +109,8 @@ class VoicingDetector(BlockProcessor[Samples, Voicing]):
     >>> noise = np.random.default_rng(0).normal(0, 1, 16000)
     >>> detector = VoicingDetector(16000, channels=2)
     >>> voicing = detector.process(np.stack([pulses, noise], axis=1), last=True)
-    >>> find_voiced(voicing.periodicity, hop_s=0.016)[4:-4].mean(axis=0)
+    >>> runs = create_voiced_runs(hop_s=0.016, gates=2)
+    >>> runs.process(voicing.periodicity > MIN_PERIODICITY, last=True)[4:-4].mean(axis=0)
     array([1., 0.])
     """
 
@@ -232,12 +233,6 @@ class VoicingDetector(BlockProcessor[Samples, Voicing]):
             rows = x[i * length // 2 :][: count * length].reshape(count, length)
             _multiply(rows, self._lowpass, out[:, i])
         return out.reshape(-1)
-
-
-def find_voiced(periodicity: NDArray[np.floating[Any]], hop_s: float) -> Mask:
-    """Return which frames, shaped (frames, channels), are voiced for `MIN_VOICED_MS` or more."""
-    runs = create_voiced_runs(hop_s, periodicity.shape[1])
-    return runs.process(periodicity > MIN_PERIODICITY, last=True)
 
 
 def create_voiced_runs(hop_s: float, gates: int = 1) -> MinRunLength:

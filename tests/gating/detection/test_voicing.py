@@ -5,7 +5,11 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import GateSettings, gate
-from noisegate_cli.gating.detection.voicing import VoicingDetector, find_voiced
+from noisegate_cli.gating.detection.voicing import (
+    MIN_PERIODICITY,
+    VoicingDetector,
+    create_voiced_runs,
+)
 from tests.conftest import DATA
 
 RATE = 16000
@@ -38,7 +42,8 @@ def chirp(seconds, rate=RATE):
 def find_voiced_frames(y, rate=RATE):
     detector = VoicingDetector(rate, channels=1)
     voicing = detector.process(np.asarray(y)[:, None], last=True)
-    return find_voiced(voicing.periodicity, detector.hop_length / rate)[:, 0]
+    runs = create_voiced_runs(detector.hop_length / rate)
+    return runs.process(voicing.periodicity > MIN_PERIODICITY, last=True)[:, 0]
 
 
 def share_voiced(y, rate=RATE):
