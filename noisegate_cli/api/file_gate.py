@@ -30,7 +30,8 @@ from noisegate_cli.files.wav_encoder import rf64_if_large
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, compute_latency
 from noisegate_cli.gating.segments import Segments
-from noisegate_cli.gating.settings import GateSettings, SettingsChanges
+from noisegate_cli.gating.setting_values import SettingsChanges
+from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import to_db
 
 if TYPE_CHECKING:

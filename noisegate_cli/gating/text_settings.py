@@ -19,7 +19,8 @@ from noisegate_cli.gating.parsing import (
     parse_samples,
     parse_threshold,
 )
-from noisegate_cli.gating.settings import Channels, GateSettings, NonFinite
+from noisegate_cli.gating.setting_values import Channels, NonFinite
+from noisegate_cli.gating.settings import GateSettings
 
 SWITCHES = ("adaptive", "speech", "duck", "spectral")
 """Settings that are true or false instead of text."""
