@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from noisegate_cli.gating.frames.framing import frames_per_batch
 from noisegate_cli.gating.frames.stft import BinPowers
 from noisegate_cli.gating.spectral.bin_groups import BinGrouping
-from noisegate_cli.gating.spectral.noise_estimation import SILENT_BIN_POWER, NoiseTracker
+from noisegate_cli.gating.spectral.noise_frames import SILENT_BIN_POWER
+from noisegate_cli.gating.spectral.noise_tracking import NoiseTracker
 
 SNR_TIME_CONSTANT_S = 0.17
 """Time constant of the recursion where the gain is 1: α = 0.91 at a hop of 16 ms."""
