@@ -33,7 +33,7 @@ class JoinedDecoder:
     open_rest
         Function that opens a part, which is damaged, with another decoder; it may return None.
     warn
-        Function that gets a warning about parts that are left out.
+        Function that gets a warning about parts that are omitted.
 
     Raises
     ------

@@ -147,7 +147,7 @@ class SndfileDecoder:
         buffer = np.empty((length, info.channels), info.dtype)
         last, left = False, self._file.frames
         while not last:
-            # Other bytes can follow the last FLAC frame, such as tags, which are no damage.
+            # Other bytes can follow the last FLAC frame, such as tags, which are not damage.
             part = buffer[: min(length, left)]
             try:
                 block = self._file.read(out=part) if len(part) else part

@@ -183,7 +183,7 @@ def append_metadata_chunks(path: Path, metadata_chunks: MetadataChunks) -> None:
 def append_raw_chunks(path: Path, chunks: list[bytes], big: bool = False) -> None:
     """Append complete chunks to a complete WAV file, and update its size.
 
-    If the byte order of the chunks differs from that of the file, the function does nothing.
+    If chunks and file differ in their byte order, the function does nothing.
     """
     layout = read_layout(path)
     if layout is None or layout.metadata_chunks.big != big:

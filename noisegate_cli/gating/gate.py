@@ -290,7 +290,7 @@ class Gate(BlockProcessor[Samples, Gated]):
             without_cuts, mask = self._forced.process(mask, block, last)
         self._runs.process(mask)
         self._length += len(block)
-        # A cut that the caller wants is no fault of the gate, and what it removes is no noise.
+        # A cut that the caller wants is not a fault of the gate, and it does not remove noise.
         if self._is_audited:
             self._audit.process(levels, own if self._bleed_filter else without_cuts, last)
         if not self._with_samples:

@@ -104,7 +104,7 @@ class Segments:
         """Return the linear gain of each gate at the sample *k·H* of each frame *k*.
 
         Between these samples the gain is close to a straight line. The array is shaped
-        (frames, gates), and much smaller than that of `compute_gain`.
+        (frames, gates), and much smaller than the array of `compute_gain`.
         """
         timing = self.timing
         gains = self._compute_frame_gains()

@@ -74,7 +74,7 @@ class SettingsChanges(TypedDict, total=False):
 def convert_value(name: str, value: Any) -> Any:
     """Return the value of a setting in the form in which it is stored.
 
-    Pairs become tuples, paths become text, and texts become numbers. Settings are thus compared and
+    Pairs become tuples, paths become text, and texts become numbers. Settings are then compared and
     hashed by value.
 
     Raises
@@ -244,4 +244,4 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "reduction_db": _check_reduction,
     "noise": _check_noise,
 }
-"""Check of each setting that not every value suits."""
+"""Check of each setting that has an invalid value."""

@@ -392,7 +392,7 @@ def build_settings(
     SettingsError
         If both are given, the preset does not exist, or a value is out of its range.
     TypeError
-        If a change is no setting.
+        If a change is not a setting.
     """
     names = [field.name for field in fields(GateSettings)]
     for name in changes:

@@ -67,7 +67,7 @@ MAX_MARKED_CUTOFFS = 5
 """Number of the worst cut-offs that are moments of the page."""
 
 DEFAULT_THRESHOLD_DB = -40.0
-"""Where the threshold line begins if the analysis suggests none and hears no noise."""
+"""Where the threshold line begins if the analysis suggests none and finds no noise."""
 
 MIN_THRESHOLD_DB = -120.0
 """Lowest threshold with which a page begins."""

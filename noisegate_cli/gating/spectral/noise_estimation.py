@@ -75,7 +75,7 @@ class NoiseMeter(BlockProcessor[Samples, None]):
 
     The mean is taken over frames, and over channels if they are linked. This is the estimate of
     Welch (The use of the fast Fourier transform for the estimation of power spectra, 1967).
-    Digital silence is left out.
+    Digital silence is ignored.
     """
 
     def __init__(self, settings: GateSettings, sample_rate: int) -> None:

@@ -137,7 +137,7 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         powers
             Power per Hz of the bleed in every second frame, each shaped (frames, gates, bands).
         audible
-            Mask of the next frames in which signal or bleed is audible, so that they are no noise.
+            Mask of the next frames in which signal or bleed is audible, so that they are not noise.
         last
             Whether the recording ends here.
         """

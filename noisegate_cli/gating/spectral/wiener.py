@@ -54,7 +54,7 @@ class WienerGainEstimator:
     frames_per_s
         Frames per second.
     segment
-        Number of frames in a segment. All batches but the last consist of whole segments.
+        Number of frames in a segment. All batches except the last one consist of whole segments.
     min_gain
         Minimum gain, linear.
     grouping
