@@ -10,8 +10,9 @@ sound whatever its spectrum.
 The two classes are found without labels. The energy of half a second is far less affected by
 reverberation than the energy of a frame. Its ratio between this track and the loudest other one is
 high where the own source is active and low where it is not, so that frames near either end of its
-range give the first classes. Then the prediction is fitted to the frames of bleed, both distributions to
-the frames of both classes, and the frames are classified again by their score. This is repeated.
+range give the first classes. Then the prediction is fitted to the frames of bleed, both
+distributions to the frames of both classes, and the frames are classified again by their score.
+This is repeated.
 """
 
 from collections.abc import Sequence

@@ -96,9 +96,9 @@ OPEN_ABOVE, CLOSE_BELOW = 0.2, 0.1
 OPEN_SHARE, LOW_SCORE_QUANTILE = 0.3, 0.05
 MIN_SCORE_SPREADS, MAX_SCORE_SPREADS = 6.0, 20.0
 MAX_OPEN_OFFSET = 0.6
-"""The gate opens at this share of the distance between the median scores of noise and signal, if it is
-below `OPEN_ABOVE`: noise that hides most of the signal leaves it little score. The distance
-is limited by multiples of the distance between the low quantile and the median of noise. The lower
+"""The gate opens at this share of the distance between the median scores of noise and signal, if it
+is below `OPEN_ABOVE`: noise that hides most of the signal leaves it little score. The distance is
+limited by multiples of the distance between the low quantile and the median of noise. The lower
 limit keeps the gate closed in noise with rare clatter. In steady noise, the upper limit opens it
 for a voice far below the loudest one. The score of opening is lower by at most the offset: a few
 frames of noise seem steadier than they are."""
