@@ -99,7 +99,7 @@ class OutputGroup(OptionGroup):
     fsync: FsyncOption = False
 
     def build_options(self, rate: RateGroup, track: int | None) -> "OutputOptions":
-        """Return what an output is to be like."""
+        """Return the format and the name of an output."""
         from noisegate_cli.files.output_naming import OutputOptions
 
         return OutputOptions(

@@ -87,7 +87,7 @@ class OutputGroup(OptionGroup):
     fsync: FsyncOption = False
 
     def build_options(self, rate: RateGroup) -> "OutputOptions":
-        """Return what an output is to be like."""
+        """Return the format of an output."""
         from noisegate_cli.files.output_naming import OutputOptions
 
         return OutputOptions(

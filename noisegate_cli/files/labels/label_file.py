@@ -1,4 +1,4 @@
-"""Read label files, and write them whole or not at all."""
+"""Read label files, and write them completely or not at all."""
 
 import codecs
 import stat

@@ -69,10 +69,10 @@ MAX_START_CUT = 2.8
 
 NOISE_LOWEST_QUANTILE, NOISE_LOW_QUANTILE = 0.05, 0.25
 MAX_NOISE_SPREADS = 7.0
-"""Upper limit of the initial cut: the second quantile of the initial scores below the cut, plus so
-many times its distance from the first one. In steady noise the limit is low, so that a voice far
-below the loudest one is not treated as noise. Both quantiles are low because such a voice can fill
-more than half of the frames below the cut."""
+"""Upper limit of the initial cut: the second quantile of the initial scores below the cut, plus
+this multiple of its distance from the first one. In steady noise the limit is low, so that a voice
+far below the loudest one is not treated as noise. Both quantiles are low because such a voice can
+fill more than half of the frames below the cut."""
 
 MAX_OVER_FLOOR_DB = 300.0
 """Levels above the floor are clipped to this value, so that the power fits a float32."""

@@ -21,7 +21,7 @@ MAX_SMOOTHING_FACTOR = 0.98
 """Maximum α, which very short frames reach: the usual value in the literature."""
 
 CERTAIN_SIGNAL_RATIO = 100.0
-"""An a-priori SNR of 20 dB is taken as signal in any bin, whatever the share of signal there."""
+"""An a-priori SNR of 20 dB counts as signal in any bin, whatever the share of signal there."""
 
 PRESENCE_GROUPS, PRESENCE_SNR = 16, 0.05
 """Number of groups of bins, a power of two, in the neighbourhood of a bin, and their mean a-priori
