@@ -28,7 +28,8 @@ from noisegate_cli.files.reader import add_path_to_errors, open_reader
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.frames.histogram import LevelHistogram
-from noisegate_cli.gating.settings import GateSettings, SettingsChanges
+from noisegate_cli.gating.setting_values import SettingsChanges
+from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:

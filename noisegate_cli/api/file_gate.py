@@ -30,7 +30,8 @@ from noisegate_cli.files.wav_encoder import rf64_if_large
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, compute_latency
 from noisegate_cli.gating.segments import Segments
-from noisegate_cli.gating.settings import GateSettings, SettingsChanges
+from noisegate_cli.gating.setting_values import SettingsChanges
+from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import to_db
 
 if TYPE_CHECKING:
@@ -197,13 +198,14 @@ def gate_recording(
     ):
         source = FileSource(reader)
         others = _open_other_tracks(task, source) if task.against else None
-        key = None
-        if task.key is not None:
-            from noisegate_cli.api.key_input import open_key
-
-            key = open_key(task.key, settings)
-        forced = task.forced.advance(reader.info.offset_s, task.segments_path is not None)
-        choose = partial(decide, source, noises=noises, forced=forced, others=others, key=key)
+        choose = partial(
+            decide,
+            source,
+            noises=noises,
+            forced=task.forced.advance(reader.info.offset_s, task.segments_path is not None),
+            others=others,
+            key=_open_key(task.key, settings) if task.key is not None else None,
+        )
         span, decided = None, None
         if task.excerpt:
             if task.excerpt.start is None:
@@ -240,6 +242,12 @@ def _open_other_tracks(task: GateTask, source: FileSource) -> "OtherTracks":
     from noisegate_cli.api.other_tracks import open_other_tracks
 
     return open_other_tracks(task.path, task.against, task.settings, source, task.skip_unreadable)
+
+
+def _open_key(path: str | Path, settings: GateSettings) -> FileSource:
+    from noisegate_cli.api.key_input import open_key
+
+    return open_key(path, settings)
 
 
 def _choose_span(

@@ -156,7 +156,7 @@ def can_copy(task: GateTask, reader: Reader, outputs: Outputs, gated: GateReport
 def check_paths(
     outputs: Mapping[str, Path], sources: Mapping[str, Path], options: OutputOptions, force: bool
 ) -> None:
-    """Check that outputs are no sources, differ from each other, and may be written."""
+    """Check that outputs are not sources, differ from each other, and may be written."""
     earlier: dict[str, Path] = {}
     for name, path in outputs.items():
         for other_name, other in earlier.items():

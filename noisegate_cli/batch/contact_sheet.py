@@ -56,7 +56,7 @@ def write_contact_sheet(
     root
         Input tree.
     candidates
-        Recordings to show. One that can't be read any more is left out.
+        Recordings to show. One that can't be read any more is omitted.
     settings_for
         Returns the settings of a recording from its name.
 

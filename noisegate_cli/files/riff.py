@@ -284,7 +284,7 @@ def _select_metadata(path: Path, file: _RiffFile) -> MetadataChunks:
 
 
 def _is_empty_before_audio(data: Chunk, file: _RiffFile) -> bool:
-    """Return whether a `data` chunk declares no samples, and bytes follow that are no chunks."""
+    """Return whether a `data` chunk declares no samples, and bytes follow that are not chunks."""
     last = file.chunks[-1]
     end = last.offset + last.size + last.size % 2
     return data.declared_size == 0 and file.end - end >= HEADER_BYTES

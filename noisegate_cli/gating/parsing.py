@@ -129,7 +129,7 @@ def parse_ratio(text: str) -> float:
     Raises
     ------
     SettingsError
-        If `text` is no ratio; the message quotes it.
+        If `text` is not a ratio; the message quotes it.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def parse_stretch(name: str, text: str) -> tuple[float, float]:
     Raises
     ------
     SettingsError
-        If `text` is no stretch, or ends before it starts; the message quotes it.
+        If `text` is not a stretch, or ends before it starts; the message quotes it.
 
     Examples
     --------
@@ -185,7 +185,7 @@ def parse_time(name: str, text: str) -> float:
     Raises
     ------
     SettingsError
-        If `text` is no time; the message quotes it.
+        If `text` is not a time; the message quotes it.
 
     Examples
     --------
@@ -239,7 +239,7 @@ def parse_band(name: str, text: str) -> tuple[float, float]:
     Raises
     ------
     SettingsError
-        If `text` is no band; the message quotes it.
+        If `text` is not a band; the message quotes it.
 
     Examples
     --------
@@ -286,7 +286,7 @@ def parse_quantity(name: str, text: str, unit: str) -> float:
     Raises
     ------
     SettingsError
-        If `text` is no number of that unit; the message quotes it.
+        If `text` is not a number of that unit; the message quotes it.
 
     Examples
     --------
@@ -305,7 +305,7 @@ def parse_duration(name: str, text: str) -> float:
     Raises
     ------
     SettingsError
-        If `text` is no duration, or out of range; the message has the unit of `text`.
+        If `text` is not a duration, or out of range; the message has the unit of `text`.
 
     Examples
     --------

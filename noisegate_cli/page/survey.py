@@ -67,7 +67,7 @@ MAX_MARKED_CUTOFFS = 5
 """Number of the worst cut-offs that are moments of the page."""
 
 DEFAULT_THRESHOLD_DB = -40.0
-"""Where the threshold line begins if the analysis suggests none and hears no noise."""
+"""Where the threshold line begins if the analysis suggests none and finds no noise."""
 
 MIN_THRESHOLD_DB = -120.0
 """Lowest threshold with which a page begins."""
@@ -370,7 +370,7 @@ def _choose_threshold_db(report: LevelReport) -> float:
 
 
 def _choose_range_db(settings: GateSettings, decision: GateDecision) -> float:
-    """Return the gain of the closed gate; the decision is that of the automatic detector."""
+    """Return the gain of the closed gate; `decision` is from the automatic detector."""
     if settings.target_floor_db is not None:
         # The spectral gate, which the page does not have, reduces the noise too.
         return min(0.0, decision.range_db + settings.pause_reduction_db)

@@ -1,4 +1,4 @@
-"""The picture of an analysis: what a gate hears, and what it would do."""
+"""The picture of an analysis: the levels of a recording, and what a gate would do."""
 
 from typing import TYPE_CHECKING
 

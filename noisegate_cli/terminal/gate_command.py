@@ -36,6 +36,7 @@ from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.api.gate_result import GateResult
+    from noisegate_cli.files.output_naming import OutputOptions
 
 
 @dataclass
@@ -85,6 +86,18 @@ class OutputGroup(OptionGroup):
     keep_mtime: KeepMtimeOption = False
     fsync: FsyncOption = False
 
+    def build_options(self, rate: RateGroup) -> "OutputOptions":
+        """Return the format of an output."""
+        from noisegate_cli.files.output_naming import OutputOptions
+
+        return OutputOptions(
+            format=self.format,
+            subtype=self.subtype,
+            keep_mtime=self.keep_mtime,
+            bit_rate=rate.bitrate,
+            quality=rate.quality,
+        )
+
 
 @add_gate_options("key_hz")
 @expand_option_groups
@@ -119,7 +132,7 @@ def gate(
 ) -> None:
     """Gate recordings: silence the pauses, leave the signal unchanged."""
     from noisegate_cli.api.file_gate import gate_file
-    from noisegate_cli.files.output_naming import OutputOptions, parse_path
+    from noisegate_cli.files.output_naming import parse_path
 
     keep_freed_memory()
     files = expand_patterns(files)
@@ -130,13 +143,7 @@ def gate(
             "--json and -o - both write to standard output: give -o a file name"
         )
     raw_format = parse_raw_format(inputs.raw)
-    options = OutputOptions(
-        format=outputs.format,
-        subtype=outputs.subtype,
-        keep_mtime=outputs.keep_mtime,
-        bit_rate=rate.bitrate,
-        quality=rate.quality,
-    )
+    options = outputs.build_options(rate)
     run: Callable[..., GateResult] = partial(
         gate_file,
         settings=settings,
@@ -176,13 +183,22 @@ def gate(
     with show_recording_progress(source, raw_format, quiet) as progress:
         result = run(source, output=parse_path(output) if output else None, progress=progress)
     if json:
-        from noisegate_cli.terminal.json_data import build_gate_data, to_json
-
-        print_data(to_json(build_gate_data(result)))
+        _print_json(result)
     elif not quiet:
-        from noisegate_cli.terminal.summary import format_gate_summary
-
-        picture = [f"picture    {quote_path(outputs.plot)}"] if outputs.plot else []
-        print_summary([*format_gate_summary(result, typed.preset), *picture])
+        _print_summary(result, typed.preset, outputs.plot)
     if fails_on_cutoff and print_cut_sounds(result):
         raise typer.Exit(EXIT_FAILURE)
+
+
+def _print_json(result: "GateResult") -> None:
+    from noisegate_cli.terminal.json_data import build_gate_data, to_json
+
+    print_data(to_json(build_gate_data(result)))
+
+
+def _print_summary(result: "GateResult", preset: str, picture: str | None) -> None:
+    from noisegate_cli.terminal.summary import format_gate_summary
+
+    print_summary(format_gate_summary(result, preset))
+    if picture:
+        print_summary([f"picture    {quote_path(picture)}"])

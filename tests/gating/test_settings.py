@@ -21,7 +21,8 @@ from noisegate_cli.gating.parsing import (
     parse_samples,
     parse_threshold,
 )
-from noisegate_cli.gating.settings import PRESETS, SettingsChanges, build_settings
+from noisegate_cli.gating.setting_values import SettingsChanges
+from noisegate_cli.gating.settings import PRESETS, build_settings
 from noisegate_cli.gating.timing import default_frame_length, default_hop_length
 
 

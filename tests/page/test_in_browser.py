@@ -436,7 +436,7 @@ def test_the_page_gates_as_the_tool_does(browser, write_page, tmp_path, name, op
         shown = np.array([[digit == "1" for digit in mask] for mask in masks]).T
         result = gate_file(DATA / name, tmp_path / "out.wav", force=True, **fixed, **changes)
         is_equal = shown == result.segments.compute_mask()
-        # The drift of an adaptive threshold is no whole number of steps of the codes.
+        # The drift of an adaptive threshold is not a whole number of steps of the codes.
         assert is_equal.mean() >= (0.999 if changes.get("adaptive") else 1), changes
 
 

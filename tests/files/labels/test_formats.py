@@ -194,7 +194,7 @@ def test_an_edit_decision_list_is_refused_after_24_hours():
 
 
 def test_rttm_follows_the_evaluation_plan_of_nist():
-    # pyannote.database reads RTTM too, but needs pandas. The pattern is that of the plan.
+    # pyannote.database reads RTTM too, but needs pandas. The plan defines the pattern.
     number = r"\d+(\.\d+)?"
     line = rf"SPEAKER \S+ [12] {number} {number} <NA> <NA> \S+ <NA> <NA>"
     for track in (TRACK, STEREO):
