@@ -117,7 +117,7 @@ class ArrayLevelReport(LevelReport):
 
         The input is gated, so it must not have been changed since.
         """
-        return self._draw(self._record(with_spectrogram=True))
+        return self._draw(self._record(with_spectrogram=True, with_output=False))
 
     def _repr_html_(self) -> str:
         """Return the picture and players of an excerpt for a notebook."""

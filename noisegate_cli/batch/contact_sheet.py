@@ -74,7 +74,7 @@ def write_contact_sheet(
     for candidate in candidates:
         source = Path(os.path.join(root, candidate.name))
         try:
-            overview = record_file(source, settings_for(candidate.name))
+            overview = record_file(source, settings_for(candidate.name), with_output=False)
         except AudioError:
             continue
         entries.append(SheetEntry(candidate.name, candidate.reason, overview))
