@@ -221,8 +221,8 @@ class AudioReader:
             )
         except AudioError as error:
             # For uncompressed formats, libsndfile's error message is more precise.
-            told = why if why and kind and not kind.is_compressed else error
-            raise unreadable_error(self._display_path, told) from error
+            cause = why if why and kind and not kind.is_compressed else error
+            raise unreadable_error(self._display_path, cause) from error
 
     def _is_ogg_start_damaged(self, kind: Format | None) -> bool:
         if not kind or kind.name != "OGG":
