@@ -152,7 +152,7 @@ def test_a_missing_end_of_an_ogg_file_causes_a_warning(tmp_path, kind, damage):
 
 
 @pytest.mark.parametrize("kind", ["ogg", "opus", "oga"])
-def test_a_last_page_that_is_whole_but_not_marked_is_no_missing_end(tmp_path, kind):
+def test_a_complete_last_page_that_is_not_marked_causes_no_warning(tmp_path, kind):
     """Browsers record such files."""
     source = write_source(tmp_path / f"in.{kind}")
     content = source.read_bytes()

@@ -56,7 +56,7 @@ def test_joined_files_are_read_and_gated_one_after_the_other(tmp_path, parts):
     assert (result.output.samples, result.warnings) == (len(expected), ())
 
 
-def test_only_some_pages_that_are_no_pages_are_checked(tmp_path, monkeypatch):
+def test_only_a_limited_number_of_invalid_pages_is_checked(tmp_path, monkeypatch):
     """Each can claim 64 kB, so that checking all of them would take minutes."""
     source = write_ogg(tmp_path / "in.ogg", 1, "VORBIS")
     start = b"OggS\0\2" + bytes(20) + b"\xff" * 256

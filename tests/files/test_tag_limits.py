@@ -58,7 +58,7 @@ def test_the_message_names_the_file(tmp_path):
         probe(make_bomb(tmp_path / "comments.flac"))
 
 
-def test_a_joined_file_with_excessive_tags_is_left_out(tmp_path):
+def test_a_joined_file_with_excessive_tags_is_omitted(tmp_path):
     bomb, path = make_bomb(tmp_path / "comments.flac"), tmp_path / "joined.flac"
     sf.write(path, sound(), 16000)
     path.write_bytes(path.read_bytes() + bomb.read_bytes())
