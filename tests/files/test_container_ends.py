@@ -69,7 +69,7 @@ def test_a_damaged_header_of_a_packet_causes_a_warning(tmp_path, name):
     assert len(read(source)[1]) == 1
 
 
-def test_only_an_index_that_is_truncated_is_no_damage_of_an_avi_file(tmp_path):
+def test_a_truncated_index_of_an_avi_file_causes_no_warning(tmp_path):
     source = encode(tmp_path / "in.avi", sound(), "avi", "pcm_s16le", "s16", 16000)
     content = source.read_bytes()
     source.write_bytes(content[: content.rindex(b"idx1") + 20])
