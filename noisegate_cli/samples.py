@@ -40,7 +40,7 @@ def sum_channels(samples: Samples) -> NDArray[np.float64]:
     dtype = np.int32 if samples.dtype == np.int16 else np.float64
     slices = iterate_slices(samples, 1 << 16)
     sums = [[channel.sum(dtype=dtype) for channel in part.T] for part, _ in slices]
-    return np.sum(sums, axis=0, dtype=np.float64)
+    return np.asarray(np.sum(sums, axis=0, dtype=np.float64))
 
 
 def choose_float_type(dtype: np.dtype[Any]) -> type[np.floating[Any]]:

@@ -156,6 +156,6 @@ def _halve_sample_rate(x: NDArray[np.float32]) -> NDArray[np.float32]:
     length = (len(x) - 4) // 2 * 2 + 4
     # Sums of neighbors are contiguous, and several times faster than sums of every second sample.
     for _ in range(3):
-        x = x[:length - 1] + x[1:length]
+        x = x[: length - 1] + x[1:length]
         length -= 1
     return x[::2] * np.float32(0.125)

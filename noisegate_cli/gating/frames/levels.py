@@ -4,8 +4,6 @@ The framing equals librosa's with `center=True`: frame *k* is centered on sample
 is padded with zeros, and *n* samples have 1 + ⌊n/H⌋ frames.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
