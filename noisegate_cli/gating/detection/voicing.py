@@ -227,7 +227,7 @@ class _VoicingMeter:
         steady = self._find_steady(minima)
         frames = len(powers)
         voiced = powers - np.repeat(steady, STEADY_FRAMES, axis=0)[:frames]
-        # Maxima and sums over the first axis are several times faster.
+        # Maxima and sums over the first axis are two to five times as fast as over the last one.
         correlation = np.empty((self._cosines.shape[1], frames), np.float32)
         _multiply(voiced, self._cosines, correlation.T)
         power, pitch = correlation[0], correlation[1 + CRY_LAGS :].max(axis=0)
