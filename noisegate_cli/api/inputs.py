@@ -4,12 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noisegate_cli.gating.settings import (
-    PRESETS,
-    GateSettings,
-    SettingsChanges,
-    build_settings,
-)
+from noisegate_cli.gating.setting_values import SettingsChanges
+from noisegate_cli.gating.settings import PRESETS, GateSettings, build_settings
 
 if TYPE_CHECKING:
     from noisegate_cli.files.raw_format import RawFormat

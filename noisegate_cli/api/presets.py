@@ -112,7 +112,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise SettingsError(f"preset {quote_path(path)} can't be read: {error.strerror}") from error
-    except ValueError as error:  # no TOML, or no UTF-8
+    except ValueError as error:  # not TOML, or not UTF-8
         raise SettingsError(f"preset {quote_path(path)} is not TOML: {error}") from error
 
 

@@ -66,6 +66,9 @@ CHECKED_CODECS = ("flac", "wavpack", "tta")
 MAX_END_OFFSET_S = 1.0
 """Maximum time in seconds between the ends of tracks that end together."""
 
+MAX_TRACKS = 128
+"""Maximum number of tracks of a file. Each takes about a megabyte."""
+
 MAX_AUDIO_FRAME_PLANES = 7
 """PyAV accesses invalid memory if a frame has more planes."""
 
@@ -102,6 +105,7 @@ class PyavDecoder:
                 options={
                     "protocol_whitelist": "none",
                     "format_whitelist": ",".join(DEMUXERS),
+                    "max_streams": str(MAX_TRACKS),
                 },
                 metadata_errors="replace",
                 buffer_size=BUFFER_BYTES,
@@ -145,7 +149,7 @@ class PyavDecoder:
             self._channel_order = None if bits == sorted(bits) else np.argsort(bits)
 
     def _start_decoding(self, path: Path, part: FilePart | None) -> None:
-        """Decode the first frame, since only frames tell the format of the samples reliably."""
+        """Decode the first frame, since only frames reliably have the format of the samples."""
         self.damaged = 0
         """Number of errors while decoding, such as packets that could not be decoded."""
         self.holes: list[Hole] = []
@@ -227,7 +231,7 @@ class PyavDecoder:
 
     @property
     def _shares_duration(self) -> bool:
-        """Whether the declared duration is that of the longest track."""
+        """Whether the container declares only the duration of the longest track."""
         return self.demuxer in SHARED_DURATION_DEMUXERS
 
     def _declared_length(self) -> int | None:
@@ -373,7 +377,7 @@ class PyavDecoder:
             yield frame
 
     def _decode_packets(self) -> Iterator[Any]:
-        # The other tracks tell where a container ends.
+        # The packets of other tracks show where a container ends.
         streams = () if self._shares_duration else (self._stream,)
         packets = self._container.demux(*streams)
         while True:

@@ -91,7 +91,7 @@ def find_recordings(
 ) -> Iterator[Path | str]:
     """Yield the given recordings, and in place of a folder those below it, by name.
 
-    `warn` receives a line about outputs of ngate that are left out.
+    `warn` receives a line about outputs of ngate that are skipped.
     """
     from noisegate_cli.batch.discovery import GlobPatterns, SkippedFiles, walk_tree
     from noisegate_cli.terminal.batch_summary import format_own_outputs
@@ -99,7 +99,7 @@ def find_recordings(
     for path in paths:
         folder = Path(path)
         if str(path) != "-" and folder.is_dir():
-            # Nothing has the name of this output, so nothing is left out.
+            # No other recording can have this name, so nothing is skipped.
             skipped = SkippedFiles()
             found = sorted(walk_tree(folder, folder, GlobPatterns(), skipped))
             for line in format_own_outputs(skipped.output_files, skipped.output_folders):

@@ -75,7 +75,7 @@ def print_summary(lines: Iterable[str]) -> None:
     Names in quotes are not broken, so that they can be copied.
     """
     width = 0
-    with suppress(OSError, ValueError):  # stderr is no terminal.
+    with suppress(OSError, ValueError):  # stderr is not a terminal.
         width = os.get_terminal_size(sys.stderr.fileno()).columns
     for line in lines:
         shown = escape_unprintable(line)
@@ -133,7 +133,7 @@ def print_error(message: object) -> None:
 
 @contextmanager
 def wrap_stdout_errors() -> Iterator[None]:
-    """Convert errors while writing to stdout to OutputError; BrokenPipeError is no error."""
+    """Convert errors while writing to stdout to OutputError; BrokenPipeError is kept."""
     try:
         yield
     except BrokenPipeError:

@@ -21,7 +21,8 @@ from noisegate_cli.gating.parsing import (
     parse_samples,
     parse_threshold,
 )
-from noisegate_cli.gating.settings import PRESETS, SettingsChanges, build_settings
+from noisegate_cli.gating.setting_values import SettingsChanges
+from noisegate_cli.gating.settings import PRESETS, build_settings
 from noisegate_cli.gating.timing import default_frame_length, default_hop_length
 
 
@@ -316,7 +317,7 @@ def test_a_gain_can_be_text_as_on_the_command_line():
         GateSettings(range_db="muted")
 
 
-def test_a_truth_value_is_no_number():
+def test_a_truth_value_is_not_a_number():
     for name in ("threshold", "hold_ms", "range_db", "frame_length"):
         with pytest.raises(SettingsError, match="True must be"):
             GateSettings(**{name: True})
