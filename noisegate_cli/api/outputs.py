@@ -74,7 +74,7 @@ def plan_outputs(task: GateTask, reader: Reader, samples: int) -> Outputs:
         If the name of the labels has the ending of no format.
     """
     options = task.options
-    info = replace(reader.info, samples=samples)
+    info = reader.info.with_samples(samples)
     path = _resolve_output_path(reader.info, task.output, options)
     if task.excerpt:
         info = replace(info, has_other_tracks=False)
