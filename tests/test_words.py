@@ -71,6 +71,14 @@ def test_comments_and_docstrings_have_no_unclear_phrases(folder):
     assert [text for text in texts if PHRASES.search(text)] == []
 
 
+def test_the_names_of_tests_have_no_unclear_phrases():
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    names = [name for source in sources for name in re.findall(r"def test_(\w+)", source)]
+    assert len(names) > 1000
+    sentences = [name.replace("_", " ") for name in names]
+    assert [sentence for sentence in sentences if PHRASES.search(sentence)] == []
+
+
 @pytest.mark.parametrize("text", ["It parts noise", "was told", "a chop", "is no number"])
 def test_unclear_words_are_found(text):
     assert PATTERN.search(text)

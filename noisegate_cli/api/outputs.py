@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from noisegate_cli.api.gate_task import GateTask
 from noisegate_cli.errors import OutputError
@@ -21,6 +21,9 @@ from noisegate_cli.files.output_target import (
 from noisegate_cli.files.reader import Reader
 from noisegate_cli.gating.gate import GateReport
 from noisegate_cli.text import quote_path
+
+if TYPE_CHECKING:
+    from noisegate_cli.api.excerpts import SampleSpan
 
 MIN_DELAY_S = 0.002
 """Delay between audio and picture from which on a warning reports it; containers round to 1 ms."""
@@ -54,7 +57,7 @@ class Outputs(NamedTuple):
         return named | ({"the label file": self.labels} if self.labels else {})
 
 
-def plan_outputs(task: GateTask, reader: Reader, samples: int) -> Outputs:
+def plan_outputs(task: GateTask, reader: Reader, span: "SampleSpan | None") -> Outputs:
     """Return the files to write, after checking that they may be written.
 
     Parameters
@@ -63,21 +66,22 @@ def plan_outputs(task: GateTask, reader: Reader, samples: int) -> Outputs:
         The names and the format of the outputs, and the files that are read.
     reader
         The recording.
-    samples
-        Expected length of the output in samples; 0 if unknown.
+    span
+        Part of the recording that is written; None for all of it.
 
     Raises
     ------
     OutputError
         If a file exists, is one of the inputs or another output, or can't be written.
     LabelsError
-        If the name of the labels has the ending of no format.
+        If no format has the ending of the labels.
     """
     options = task.options
-    info = reader.info.with_samples(samples)
-    path = _resolve_output_path(reader.info, task.output, options)
-    if task.excerpt:
-        info = replace(info, has_other_tracks=False)
+    info = reader.info
+    path = _resolve_output_path(info, task.output, options)
+    if span:
+        samples = span.limit_length(info.samples)
+        info = replace(info, samples=samples, has_other_tracks=False)
     target = output_info(info, path, options)
     residue, comparison = task.residue, task.comparison
     labels = Path(task.labels) if task.labels else None

@@ -52,6 +52,12 @@ VORBIS_CHANNEL_ORDER = {
 Vorbis and Opus have their own order (Vorbis I specification, 4.3.9; RFC 7845, 5.1.1.2).
 """
 
+MAX_RATE_ERROR = 1e-4
+"""Maximum relative error of the sample rate in a file; SDS stores a period in nanoseconds."""
+
+VORBIS_BIT_RATES_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 250)
+"""Bit rate per channel at 44.1 kHz for the Vorbis qualities 0, 0.1 … 1."""
+
 
 class SndfileDecoder:
     """A recording open for reading through libsndfile.
@@ -211,10 +217,6 @@ class SndfileEncoder:
             self.close()
 
 
-MAX_RATE_ERROR = 1e-4
-"""Maximum relative error of the sample rate in a file; SDS stores a period in nanoseconds."""
-
-
 @cache
 def unsupported_reason(info: AudioInfo) -> str:
     """Return why libsndfile can't write such a recording, or an empty string if it can.
@@ -252,10 +254,6 @@ def _read_sample_rate(file: io.BytesIO) -> int | None:
             return int(reopened.samplerate)
     except (sf.SoundFileError, ValueError, TypeError):
         return None
-
-
-VORBIS_BIT_RATES_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 250)
-"""Bit rate per channel at 44.1 kHz for the Vorbis qualities 0, 0.1 … 1."""
 
 
 def _compression_parameters(info: AudioInfo) -> dict[str, Any]:

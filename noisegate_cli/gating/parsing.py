@@ -15,6 +15,17 @@ _BAND = re.compile(rf"{_EDGE}\s*-\s*{_EDGE}", re.IGNORECASE)
 _DB = re.compile(rf"({_NUMBER})\s*dB(?:FS)?", re.IGNORECASE)
 _TIME_UNITS_MS = {"ms": 1.0, "s": 1000.0}
 
+AUTO = "auto"
+
+METHODS = (AUTO, "auto:otsu", "auto:gmm", "auto:p56")
+"""Methods that find a threshold. `auto` uses signal models, the others the histogram of levels;
+"floor+6dB", for example, is 6 dB above the noise."""
+
+_ABOVE_FLOOR = re.compile(r"floor\s*\+\s*(\d+\.?\d*|\.\d+)\s*(?:dB)?", re.IGNORECASE)
+
+MUTE = -math.inf
+"""Range in dB of a gate that closes to digital silence."""
+
 
 def parse_threshold(text: str) -> float | str:
     """Parse a threshold: return its linear RMS, or the name of a method.
@@ -369,21 +380,6 @@ def _seconds(text: str) -> float:
 
 def _number(text: str) -> float | None:
     return float(text) if re.fullmatch(_NUMBER, text.strip(), re.IGNORECASE) else None
-
-
-AUTO = "auto"
-
-
-METHODS = (AUTO, "auto:otsu", "auto:gmm", "auto:p56")
-"""Methods that find a threshold. `auto` uses signal models, the others the histogram of levels;
-"floor+6dB", for example, is 6 dB above the noise."""
-
-
-_ABOVE_FLOOR = re.compile(r"floor\s*\+\s*(\d+\.?\d*|\.\d+)\s*(?:dB)?", re.IGNORECASE)
-
-
-MUTE = -math.inf
-"""Range in dB of a gate that closes to digital silence."""
 
 
 def above_floor_db(method: str) -> float | None:

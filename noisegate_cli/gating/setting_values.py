@@ -40,6 +40,13 @@ NON_NEGATIVE_FIELDS = (
 OPTIONAL_FIELDS = ("key_hz", "range_db", "frame_length", "hop_length", "target_floor_db", "noise")
 """Settings that may be None."""
 
+TEXT_PARSERS: Mapping[str, Callable[[str], float | str]] = {
+    "threshold": parse_threshold,
+    "range_db": parse_range,
+    "reduction_db": parse_reduction,
+}
+"""Parser of each number that may be given as text."""
+
 
 class SettingsChanges(TypedDict, total=False):
     """Keyword arguments that override single fields of `GateSettings`; see there."""
@@ -221,13 +228,6 @@ def _is_pair(value: object) -> bool:
 def _label(name: str) -> str:
     return name.replace("_db", " (dB)").replace("_ms", " (ms)").replace("_", " ")
 
-
-TEXT_PARSERS: Mapping[str, Callable[[str], float | str]] = {
-    "threshold": parse_threshold,
-    "range_db": parse_range,
-    "reduction_db": parse_reduction,
-}
-"""Parser of each number that may be given as text."""
 
 CHECKS: Mapping[str, Callable[[Any], None]] = {
     **{name: partial(_check_non_negative, name) for name in NON_NEGATIVE_FIELDS},

@@ -35,6 +35,8 @@ from noisegate_cli.terminal.stretch_options import StretchGroup
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.files.output_naming import OutputOptions
 
@@ -47,6 +49,13 @@ class InputGroup(OptionGroup):
     key: KeyOption = None
     track: TrackOption = None
     raw: RawOption = None
+
+    def single_files(self, key_file: "str | Path | None") -> dict[str, str | None]:
+        """Return the files that belong to a single recording, by flag."""
+        return {
+            "--against": self.against[0] if self.against else None,
+            "--key": str(key_file) if key_file else None,
+        }
 
 
 @dataclass
@@ -85,6 +94,11 @@ class OutputGroup(OptionGroup):
     subtype: SubtypeOption = None
     keep_mtime: KeepMtimeOption = False
     fsync: FsyncOption = False
+
+    @property
+    def single_files(self) -> dict[str, str | None]:
+        """The files of a single recording, by flag."""
+        return {"--residue": self.residue, "--plot": self.plot}
 
     def build_options(self, rate: RateGroup) -> "OutputOptions":
         """Return the format of an output."""
@@ -142,7 +156,7 @@ def gate(
         raise StandardOutputConflictError(
             "--json and -o - both write to standard output: give -o a file name"
         )
-    raw_format = parse_raw_format(inputs.raw)
+    raw = parse_raw_format(inputs.raw)
     options = outputs.build_options(rate)
     run: Callable[..., GateResult] = partial(
         gate_file,
@@ -152,7 +166,7 @@ def gate(
         key=key_file,
         plot=outputs.plot,
         options=options,
-        raw=raw_format,
+        raw=raw,
         track=inputs.track,
         force=force,
         fsync=outputs.fsync,
@@ -160,27 +174,14 @@ def gate(
     )
     fails_on_cutoff = fail_on_cutoff or fail_on_chop
     if len(files) > 1:
-        single = {
-            "--against": inputs.against[0] if inputs.against else None,
-            "--key": str(key_file) if key_file else None,
-            "--residue": residue,
-            "--plot": outputs.plot,
-            **stretches.single_files,
-        }
+        single = inputs.single_files(key_file) | outputs.single_files | stretches.single_files
         check_several(files, output, single)
         gate_several(
-            files,
-            output,
-            options,
-            run,
-            raw_format,
-            fail_on_cutoff=fails_on_cutoff,
-            quiet=quiet,
-            json=json,
+            files, output, options, run, raw, fail_on_cutoff=fails_on_cutoff, quiet=quiet, json=json
         )
         return
     source = parse_path(files[0])
-    with show_recording_progress(source, raw_format, quiet) as progress:
+    with show_recording_progress(source, raw, quiet) as progress:
         result = run(source, output=parse_path(output) if output else None, progress=progress)
     if json:
         _print_json(result)

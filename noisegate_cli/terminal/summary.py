@@ -20,6 +20,7 @@ from noisegate_cli.text import (
     format_duration,
     format_level,
     format_time,
+    pluralize,
     quote_path,
 )
 
@@ -229,8 +230,3 @@ def format_sample_type(info: "AudioInfo") -> str:
 def name_sample_type(info: "AudioInfo") -> str:
     """Return the usual name of a sample type: "MP3", not the name that libsndfile has for it."""
     return "MP3" if info.subtype == "MPEG_LAYER_III" else info.subtype
-
-
-def pluralize(number: int, thing: str) -> str:
-    """Return a number of things, such as "2 openings"."""
-    return f"{number} {thing}" + ("" if number == 1 else "s")

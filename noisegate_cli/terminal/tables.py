@@ -9,11 +9,12 @@ from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.histogram import build_histogram
 from noisegate_cli.terminal.reasons import format_contrast, format_reason
 from noisegate_cli.terminal.recording_lines import describe_bleed, format_track
-from noisegate_cli.terminal.summary import format_sample_type, pluralize
+from noisegate_cli.terminal.summary import format_sample_type
 from noisegate_cli.text import (
     format_db,
     format_duration,
     format_level,
+    pluralize,
     quote_path,
 )
 

@@ -317,7 +317,7 @@ def test_a_gain_can_be_text_as_on_the_command_line():
         GateSettings(range_db="muted")
 
 
-def test_a_truth_value_is_no_number():
+def test_a_truth_value_is_not_a_number():
     for name in ("threshold", "hold_ms", "range_db", "frame_length"):
         with pytest.raises(SettingsError, match="True must be"):
             GateSettings(**{name: True})

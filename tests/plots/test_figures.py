@@ -234,7 +234,7 @@ def test_a_picture_has_the_format_of_its_extension_and_the_same_bytes_each_time(
     assert first.startswith(magic[extension])
 
 
-def test_names_are_no_formulas_and_stay_on_one_line(threshold_gate):
+def test_names_are_not_formulas_and_stay_on_one_line(threshold_gate):
     title = draw_gate(threshold_gate, HOSTILE_NAME).get_suptitle()
     assert title.startswith(r"$x^2$ \n \x1b[31m 録音 \udcff <b>.wav · ")
 
