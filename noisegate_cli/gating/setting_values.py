@@ -244,4 +244,4 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "reduction_db": _check_reduction,
     "noise": _check_noise,
 }
-"""Check of each setting that has an invalid value."""
+"""Checks by the name of the setting; every value of the others is valid."""
