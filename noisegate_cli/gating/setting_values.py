@@ -26,7 +26,6 @@ FIELD_CHOICES = {
 MAX_KNEE_DB = 60.0
 """Maximum width of the knee of an expander."""
 
-
 NON_NEGATIVE_FIELDS = (
     "hysteresis_db",
     "min_closed_ms",
