@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.file_analysis import AnalysisReport
+    from noisegate_cli.api.analysis_report import AnalysisReport
 
 COLUMNS = (
     ("length", 9),
