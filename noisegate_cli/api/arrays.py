@@ -76,7 +76,7 @@ class ArrayGateResult(GateReport):
         from noisegate_cli.api.overviews import record_array
 
         if self.others or self.key:
-            raise SettingsError("a gate with against= or key= can't be drawn from arrays")
+            raise SettingsError("a gate with against= or key= cannot be drawn from arrays")
         noises = () if None in self.noises else self.noises
         given = [noise for noise in noises if noise and noise.source == "given"]
         rate = self.segments.sample_rate
@@ -90,7 +90,10 @@ class ArrayGateResult(GateReport):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ArrayGateResult):
             return NotImplemented
-        return self.to_fields() == other.to_fields() and np.array_equal(self.samples, other.samples)
+        is_equal = all(
+            getattr(self, item.name) == getattr(other, item.name) for item in fields(GateReport)
+        )
+        return is_equal and np.array_equal(self.samples, other.samples)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -323,7 +326,7 @@ def gate(
         original=samples,
         others=others.report(gated_report.bleed) if others else (),
         key=_describe_key(decision.key) if decision.key else None,
-        **gated_report.to_fields(),
+        **gated_report.to_dict(),
     )
 
 

@@ -29,6 +29,7 @@ from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.settings import GateSettings, SettingsChanges
+from noisegate_cli.report import Report
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class AnalysisReport:
+class AnalysisReport(Report):
     """Result of `analyze_file`."""
 
     info: AudioInfo

@@ -264,7 +264,7 @@ def check_selection(batch: BatchConfig, skipped: SkippedFiles) -> None:
         raise AudioError(f"no recording below {root} matches {patterns}: check include=")
     if batch.names_file is not None:
         raise AudioError(f"the list {quote_path(batch.names_file)} names no recording")
-    if skipped.other_files and not (skipped.output_files or skipped.output_folders):
+    if skipped.has_only_other_files:
         raise AudioError(
             f"{root} contains no recordings, only other files: give another folder, or list "
             "recordings with unusual extensions with names_file="

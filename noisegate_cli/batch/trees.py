@@ -72,7 +72,7 @@ def check_trees(root: Path, output: Path) -> None:
         raise AudioError(
             f"{quote_path(root)} is not a folder: use ngate gate for one recording"
             if root.exists()
-            else f"{quote_path(root)} doesn't exist: check the name"
+            else f"{quote_path(root)} does not exist: check the name"
         )
     if output.exists() and not output.is_dir():
         raise OutputError(f"{quote_path(output)} is not a folder: give another output with output=")

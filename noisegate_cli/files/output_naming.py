@@ -61,7 +61,7 @@ class OutputOptions:
             if extension not in WRITABLE_EXTENSIONS:
                 extensions = " ".join(name.removeprefix(".") for name in WRITABLE_EXTENSIONS)
                 raise SettingsError(
-                    f"format {self.format!r} can't be written: give one of {extensions}"
+                    f"format {self.format!r} cannot be written: give one of {extensions}"
                 )
             object.__setattr__(self, "format", extension.removeprefix("."))
         if self.subtype is not None:

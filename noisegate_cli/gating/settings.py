@@ -200,9 +200,10 @@ class GateSettings:
         if isinstance(self.threshold, str):
             object.__setattr__(self, "threshold", parse_threshold(self.threshold))
         elif not 0 <= self.threshold <= 1:
+            decibels = abs(self.threshold) if math.isfinite(self.threshold) else 30
             raise SettingsError(
                 f"threshold {self.threshold:g} is not a linear RMS between 0 and full scale, 1.0: "
-                f"for a level in dBFS give threshold='-{abs(self.threshold):g}dB'"
+                f"for a level in dBFS give threshold='-{decibels:g}dB'"
             )
         if self.key_hz and not 0 <= self.key_hz[0] < self.key_hz[1] < math.inf:
             raise SettingsError(
@@ -254,14 +255,17 @@ class GateSettings:
                 object.__setattr__(self, name, parse(value))
 
     def _check_types(self) -> None:
-        if not isinstance(self.threshold, str | Real) or isinstance(self.threshold, bool):
-            raise SettingsError(f"threshold {self.threshold!r} must be a number or text")
+        threshold = self.threshold
+        is_number = isinstance(threshold, Real) and not math.isnan(threshold)
+        if isinstance(threshold, bool) or not (is_number or isinstance(threshold, str)):
+            raise SettingsError(f"threshold {threshold!r} must be a number or text")
         for name in (*NON_NEGATIVE_FIELDS, "reduction_db", "ratio", "knee_db", *OPTIONAL_FIELDS):
             value = getattr(self, name)
             is_integer = name.endswith("_length")
             if value is None and name in OPTIONAL_FIELDS:
                 continue
-            if isinstance(value, bool) or not isinstance(value, Integral if is_integer else Real):
+            is_number = isinstance(value, Integral if is_integer else Real)
+            if isinstance(value, bool) or not is_number or math.isnan(value):
                 number = "an integer" if is_integer else "a number"
                 raise SettingsError(f"{_field_label(name)} {value!r} must be {number}")
         if self.key_hz is not None and not _is_pair(self.key_hz):

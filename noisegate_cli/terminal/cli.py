@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from noisegate_cli import __version__
 from noisegate_cli.errors import NoisegateError, SettingsError
-from noisegate_cli.terminal.completion import is_completion_request, join_words_of_this_process
+from noisegate_cli.terminal.completion import is_completion_request, prepare_request_of_this_process
 from noisegate_cli.terminal.console import (
     escape_unencodable_output,
     print_data,
@@ -100,7 +100,7 @@ def run(arguments: Sequence[str]) -> int:
     arguments = list(arguments)
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     debug = DEBUG_FLAG in options
-    join_words_of_this_process()
+    prepare_request_of_this_process()
     arguments = [a for i, a in enumerate(arguments) if a != DEBUG_FLAG or i >= len(options)]
     try:
         status = app(args=arguments, prog_name="ngate", standalone_mode=False) or EXIT_SUCCESS

@@ -141,7 +141,7 @@ def wrap_stdout_errors() -> Iterator[None]:
     except OSError as error:
         if sys.platform == "win32" and error.errno == errno.EINVAL:
             raise BrokenPipeError from error  # Windows reports a closed pipe like this.
-        raise OutputError(f"standard output can't be written: {error.strerror}") from error
+        raise OutputError(f"standard output cannot be written: {error.strerror}") from error
 
 
 def print_renderable(target: "Console", *renderables: object) -> None:

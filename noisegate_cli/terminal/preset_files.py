@@ -145,7 +145,7 @@ def _replace_table(content: str, name: str, lines: str) -> str:
             return replaced
     except ValueError:
         pass
-    raise OutputError(f"preset {name!r} can't be replaced in its file: edit it there")
+    raise OutputError(f"preset {name!r} cannot be replaced in its file: edit it there")
 
 
 def _is_table(part: str, name: str) -> bool:

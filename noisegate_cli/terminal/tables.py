@@ -221,14 +221,14 @@ def _build_noise_text(noise: "NoiseProfile | None", channel: str, ascii_only: bo
     if noise is None:
         hint = "give it with --noise FROM-TO or --noise FILE"
         return Text.assemble((f"noise{channel}", NOTICE_STYLE), f": none was learned, {hint}")
-    text = Text(f"noise{channel}, {noise.level_db():.1f} dBFS, in octave bands:\n")
+    text = Text(f"noise{channel} in octave bands, dBFS:\n")
     bands = noise.compute_band_levels(1)
     loudest = max((db for _, _, db in bands if math.isfinite(db)), default=0.0)
     for low, _, db in bands:
         hz = format_octave(low * 2**0.5)
         share = 1 + (db - loudest) / OCTAVE_BAR_RANGE_DB if math.isfinite(db) else 0.0
         width = round(OCTAVE_BAR_WIDTH_CHARS * max(0.0, share))
-        text.append(f"{hz:>8} {db:6.1f} dB ")
+        text.append(f"{hz:>8} {db:6.1f} ")
         text.append(("#" if ascii_only else "█") * width + "\n")
     text.rstrip()
     return text

@@ -2,6 +2,7 @@ import inspect
 import math
 import re
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import get_type_hints
 
@@ -13,15 +14,20 @@ from hypothesis import strategies as st
 from noisegate_cli import GateSettings, SettingsError
 from noisegate_cli.errors import SignalError
 from noisegate_cli.gating.parsing import (
+    parse_band,
     parse_duration,
+    parse_key,
     parse_level,
+    parse_noise,
     parse_quantity,
     parse_range,
     parse_reduction,
     parse_samples,
     parse_threshold,
+    parse_time,
 )
 from noisegate_cli.gating.settings import PRESETS, SettingsChanges, build_settings
+from noisegate_cli.gating.text_settings import PARSERS, parse_text
 from noisegate_cli.gating.timing import default_frame_length, default_hop_length
 
 
@@ -43,12 +49,13 @@ def test_times_are_converted_to_frames():
     ("changes", "message"),
     [
         ({"threshold": 1.5}, "threshold 1.5"),
-        ({"threshold": float("nan")}, "threshold nan"),
+        ({"threshold": float("nan")}, "threshold nan must be a number or text"),
+        ({"threshold": float("inf")}, "for a level in dBFS give threshold='-30dB'"),
         ({"attack_ms": -1}, "attack (ms) -1"),
         ({"hold_ms": float("inf")}, "hold (ms) inf"),
         ({"hysteresis_db": -3}, "hysteresis (dB) -3"),
         ({"range_db": 3}, "range 3 dB"),
-        ({"range_db": float("nan")}, "range nan dB"),
+        ({"range_db": float("nan")}, "range (dB) nan must be a number"),
         ({"channels": "left"}, "'left'"),
         ({"frame_length": 0}, "frame length 0"),
         ({"frame_length": 1001}, "frame length 1001 must be even"),
@@ -178,6 +185,64 @@ def test_durations_can_have_a_unit_and_their_limit_has_the_same():
         parse_duration("attack", "5m")
     with pytest.raises(SettingsError, match="'5ms' is not a number of dB"):
         parse_quantity("hysteresis", "5ms", unit="dB")
+
+
+@pytest.mark.parametrize("name", ["attack", "min open"])
+@pytest.mark.parametrize("text", ["0.5", ".25", "0,5", "5e-1"])
+def test_a_fraction_of_1_needs_the_unit_of_its_time(name, text):
+    with pytest.raises(SettingsError, match=rf"{name} '{text}' has no unit: give .*s or .*ms"):
+        parse_duration(name, text)
+    assert parse_duration(name, f"{text}s") == pytest.approx(
+        1000 * parse_duration(name, f"{text}ms")
+    )
+    assert parse_duration(name, "0") == 0
+
+
+TEXTS = {
+    "threshold": "-40.5dB",
+    "key_hz": "250.5-4000",
+    "hysteresis_db": "3.5",
+    "min_open_ms": "80.5",
+    "min_closed_ms": "80.5ms",
+    "frame_length": "1024",
+    "hop_length": "256",
+    "lookahead_ms": "0.5s",
+    "attack_ms": "10.5",
+    "hold_ms": "10.5",
+    "release_ms": "10.5",
+    "range_db": "-24.5dB",
+    "target_floor_db": "-62.5dB",
+    "ratio": "2.5:1",
+    "knee_db": "6.5 dB",
+    "reduction_db": "-12.5",
+    "noise": "0:00.5-0:02.125",
+}
+
+
+@pytest.mark.parametrize("minus", "−–‐‑")
+@pytest.mark.parametrize("field", TEXTS)
+def test_every_number_may_have_a_typographic_minus_and_a_decimal_comma(field, minus):
+    text = TEXTS[field]
+    typed = text.replace("-", minus).replace(".", ",")
+    assert parse_text(field, typed) == parse_text(field, text)
+
+
+def test_every_setting_with_a_number_is_among_these_texts():
+    assert TEXTS.keys() == PARSERS.keys() - {"listen", "channels", "nonfinite"}
+
+
+def test_a_comma_that_may_separate_thousands_is_refused():
+    for parse in (partial(parse_duration, "hold"), parse_threshold, partial(parse_band, "key")):
+        with pytest.raises(SettingsError, match="'1,500' is not a"):
+            parse("1,500")
+    assert parse_time("start", "1:20,500") == 80.5
+    assert parse_threshold("0,025") == 0.025
+
+
+def test_files_and_methods_keep_their_names():
+    assert parse_noise("room–1,5.wav") == "room–1,5.wav"
+    assert parse_key("a–b.wav:250–4000") == ("a–b.wav", (250.0, 4000.0))
+    assert parse_threshold("floor+6,5dB") == "floor+6.5dB"
 
 
 def test_whole_numbers_are_whole():

@@ -243,7 +243,7 @@ def test_a_full_disk_for_standard_output_is_reported(write, arguments):
     with Path("/dev/full").open("wb") as full:
         process = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
     errors = process.stderr.decode()
-    assert errors == "ngate: standard output can't be written: No space left on device\n"
+    assert errors == "ngate: standard output cannot be written: No space left on device\n"
     assert process.returncode == 1
 
 
