@@ -60,7 +60,7 @@ class CommandGroup(TyperGroup):
 app = typer.Typer(
     name="ngate",
     cls=CommandGroup,
-    help="Noise gate for recordings: silence the pauses, keep the signal unchanged.",
+    help="Noise gate for recordings: silence the pauses, leave the signal unchanged.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -92,7 +92,7 @@ def ngate(
         ),
     ] = False,
 ) -> None:
-    """Noise gate for recordings: silence the pauses, keep the signal unchanged."""
+    """Noise gate for recordings: silence the pauses, leave the signal unchanged."""
 
 
 def run(arguments: Sequence[str]) -> int:

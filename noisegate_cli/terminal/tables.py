@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 OCTAVE_BAR_WIDTH_CHARS, OCTAVE_BAR_RANGE_DB = 40, 60.0
 """Width of the bar of the loudest octave, and the distance below it where the width is 0."""
 
-NOTICE_STYLE = "bold yellow"
-"""Style of the label of a note. Yellow text is hard to read on a light background."""
+NOTICE_STYLE = "bold magenta"
+"""Style of the label of a note, legible on dark and on light backgrounds."""
+
+SHOWN_PERCENTILES = (5, 25, 50, 75, 95)
+"""Percentiles for which a terminal of 80 columns has room."""
 
 OPTIONAL_SWEEP_COLUMNS = ("openings/min", "cut-offs/min", "at risk", "dBFS", "")
 """Columns that a narrow terminal does not show, from the least important on."""
@@ -83,7 +86,8 @@ def build_analysis_table(
     for gate, noise in enumerate(levels.noises):
         channel = f", channel {gate + 1}" if len(levels.noises) > 1 else ""
         text = _build_noise_text(noise, channel, ascii_only)
-        parts.append(Padding(text, (1, 2, 0, 2), expand=False))
+        is_last = gate == len(levels.noises) - 1
+        parts.append(Padding(text, (1, 2, is_last, 2), expand=False))
     return Group(*parts)
 
 
@@ -151,7 +155,7 @@ def _build_levels_table(report: "AnalysisReport") -> "Table":
             )
         table.add_row(
             "frames, dBFS",
-            "  ".join(f"{p} %: {db:.0f}" for p, db in levels.percentiles_db.items()),
+            "  ".join(f"{p} %: {levels.percentiles_db[p]:.0f}" for p in SHOWN_PERCENTILES),
         )
     if levels.silent_share:
         table.add_row(

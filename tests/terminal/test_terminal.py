@@ -112,6 +112,18 @@ def test_every_input_format_shows_a_bar_and_is_gated(sources, tmp_path, command,
     assert command == "analyze" or len(read(tmp_path / "out.wav")) >= 6 * 16000
 
 
+def test_an_error_is_wrapped_at_words_and_keeps_names_whole(tmp_path):
+    source = tmp_path / "a name with spaces.wav"
+    source.write_bytes(b"no recording")
+    status, displayed = run_on_terminal("gate", source, environment={"COLUMNS": "40"})
+    assert status == 1
+    lines = lines_of(displayed)
+    lines = [line for line in lines[lines.index("ngate:") + 1 :] if line]
+    assert lines[0] == f"       '{source}'"
+    assert len(lines) > 3
+    assert all(line.startswith(" " * 7) and len(line) <= 40 for line in lines[1:])
+
+
 def test_a_summary_is_wrapped_at_words_and_keeps_names_whole(sources, tmp_path):
     output = tmp_path / "a name with spaces.wav"
     options = ["-t", "0.03", "--hold", "0", "--range", "mute", "-o", output]
