@@ -95,7 +95,7 @@ class AnalysisReport(Report):
 
         if self.others:
             raise SettingsError(
-                "an analysis against other tracks is drawn with plot= while it runs"
+                "an analysis against other tracks is drawn only while it runs: give plot="
             )
         return record_file(
             self.info.path, self.settings, self.raw, track=self.info.track, **options

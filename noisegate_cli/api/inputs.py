@@ -69,7 +69,7 @@ def list_inputs(
     named: dict[str, str | Path | None] = {
         "the input": path,
         "the recording of the noise": noise_file,
-        "the applied file": segments,
+        "the applied label file": segments,
         "the key": key,
     }
     for number, track in enumerate(against, 1):

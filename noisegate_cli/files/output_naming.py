@@ -89,7 +89,9 @@ class OutputOptions:
 
             object.__setattr__(self, "bit_rate", parse_bit_rate(self.bit_rate))
         if any(c and c in self.suffix for c in (os.sep, os.altsep, "\0")):
-            raise SettingsError(f"suffix {self.suffix!r} cannot be part of a file name: try _gated")
+            raise SettingsError(
+                f"suffix {self.suffix!r} cannot be part of a file name: give for example _gated"
+            )
 
 
 DEFAULT_OUTPUT_OPTIONS = OutputOptions()

@@ -43,7 +43,7 @@ def parse_threshold(text: str) -> float | str:
         decibels = value
     if decibels is not None:
         if decibels > 0:
-            raise SettingsError(f"threshold {text!r} is above full scale: try -{decibels:g}dB")
+            raise SettingsError(f"threshold {text!r} is above full scale: give -{decibels:g}dB")
         return float(10 ** (decibels / 20))
     if value is None:
         raise SettingsError(
@@ -91,7 +91,7 @@ def parse_range(text: str) -> float:
         )
     if normalize_number(text).startswith("+") and decibels > 0:
         raise SettingsError(
-            f"range {text!r} would make the closed gate louder: try -{decibels:g}dB"
+            f"range {text!r} would make the closed gate louder: give -{decibels:g}dB"
         )
     return -abs(decibels)
 

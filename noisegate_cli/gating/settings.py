@@ -326,10 +326,10 @@ class GateSettings:
         if not isinstance(noise, str | tuple):
             raise SettingsError(
                 f"noise of type {type(noise).__name__} is neither the path of a recording nor a "
-                "span, (from, to) in seconds; give samples of the noise as y_noise="
+                "stretch, (from, to) in seconds; give samples of the noise as y_noise="
             )
         if isinstance(noise, tuple) and not _is_time_span(noise):
-            raise SettingsError(f"noise {noise} is not a span: give (from, to) in seconds")
+            raise SettingsError(f"noise {noise} is not a stretch: give (from, to) in seconds")
         if self.spectral == "off":
             raise SettingsError("noise= requires spectral=True")
         if self.masks_by_level:

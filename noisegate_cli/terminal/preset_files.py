@@ -84,7 +84,7 @@ def save_preset(name: str, preset: Preset, force: bool) -> Path:
     if is_file_name(name):
         path = Path(name)
         if not name.lower().endswith(FILE_EXTENSION):
-            raise SettingsError(f"preset {quote_path(name)} is not a TOML file: try {name}.toml")
+            raise SettingsError(f"preset {quote_path(name)} is not a TOML file: give {name}.toml")
         content = lines
         is_new = not path.exists()
     else:

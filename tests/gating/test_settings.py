@@ -60,7 +60,7 @@ def test_times_are_converted_to_frames():
         ({"frame_length": 0}, "frame length 0"),
         ({"frame_length": 1001}, "frame length 1001 must be even"),
         ({"frame_length": 1 << 40}, "must be 16 to 1048576 samples"),
-        ({"frame_length": 2048, "hop_length": 1}, "try hop_length=512"),
+        ({"frame_length": 2048, "hop_length": 1}, "give hop_length=512"),
         ({"release_ms": 1e12}, "must be 0 to 60000"),
         ({"frame_length": 2048, "hop_length": 500}, "hop length 500"),
         ({"frame_length": 512, "hop_length": 512}, "hop length 512"),
@@ -114,7 +114,7 @@ def test_settings_in_another_form_are_refused_with_what_to_give():
 
 
 def test_a_hop_that_does_not_divide_the_default_frame_is_refused_when_that_is_known():
-    with pytest.raises(SettingsError, match="try hop_length=512"):
+    with pytest.raises(SettingsError, match="give hop_length=512"):
         GateSettings(hop_length=500).timing(44100)
 
 
@@ -145,7 +145,7 @@ def test_thresholds_are_linear_or_in_db(text, level):
     [
         ("4", "for 4 % give 0.04, for a level in dBFS give -4dB"),
         ("-0.5", "for a level in dBFS give -0.5dB"),
-        ("3dB", "try -3dB"),
+        ("3dB", "give -3dB"),
         ("abc", "'abc' is not a level"),
         ("", "'' is not a level"),
         ("nan", "'nan' is not a level"),
@@ -169,7 +169,7 @@ def test_a_range_of_two_meanings_is_refused():
     assert parse_range("0") == 0
     with pytest.raises(SettingsError, match="for this linear gain give -6.02dB"):
         parse_range("0.5")
-    with pytest.raises(SettingsError, match="would make the closed gate louder: try -6dB"):
+    with pytest.raises(SettingsError, match="would make the closed gate louder: give -6dB"):
         parse_range("+6dB")
     with pytest.raises(SettingsError, match="or mute: did you mean mute?"):
         parse_range("mut")
@@ -262,7 +262,7 @@ def test_a_threshold_can_be_text():
     assert GateSettings(threshold="-30dB").threshold == pytest.approx(10 ** (-30 / 20))
     assert GateSettings(threshold="0.03") == GateSettings(threshold=0.03)
     assert GateSettings.preset("music", threshold="-20dB").threshold == pytest.approx(0.1)
-    with pytest.raises(SettingsError, match="'4dB' is above full scale: try -4dB"):
+    with pytest.raises(SettingsError, match="'4dB' is above full scale: give -4dB"):
         GateSettings(threshold="4dB")
 
 
