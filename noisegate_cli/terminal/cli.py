@@ -16,6 +16,7 @@ from noisegate_cli.terminal.console import (
     print_data,
     print_error,
 )
+from noisegate_cli.terminal.help_colors import use_legible_colors
 from noisegate_cli.terminal.interrupts import (
     EXIT_BROKEN_PIPE,
     EXIT_FAILURE,
@@ -47,6 +48,11 @@ class CommandGroup(TyperGroup):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.commands = {name: TyperCommand(name, help=line) for name, line in COMMANDS.items()}
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help in colors that are legible on any background."""
+        use_legible_colors()
+        super().format_help(ctx, formatter)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that the arguments name, as Typer requires it."""

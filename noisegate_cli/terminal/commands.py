@@ -14,6 +14,7 @@ from noisegate_cli.api.presets import is_file_name
 from noisegate_cli.errors import NoisegateError
 from noisegate_cli.terminal.completion import complete_whole_words_in_fish
 from noisegate_cli.terminal.console import StandardOutputConflictError, print_message
+from noisegate_cli.terminal.help_colors import use_legible_colors
 from noisegate_cli.terminal.option_groups import Command, hide_environment_variables
 from noisegate_cli.terminal.options import (
     ADVANCED_PANEL,
@@ -81,6 +82,11 @@ class StrictCommand(TyperCommand):
 
         parser.parse_args = parse_once  # type: ignore[method-assign]
         return parser
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help in colors that are legible on any background."""
+        use_legible_colors()
+        super().format_help(ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command, after warnings of mistyped environment variables."""

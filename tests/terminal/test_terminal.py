@@ -112,6 +112,15 @@ def test_every_input_format_shows_a_bar_and_is_gated(sources, tmp_path, command,
     assert command == "analyze" or len(read(tmp_path / "out.wav")) >= 6 * 16000
 
 
+@pytest.mark.parametrize("command", [[], ["gate"], ["batch"]])
+def test_the_help_has_no_yellow_words(command):
+    call = [sys.executable, "-m", "noisegate_cli", *command, "--help"]
+    environment = os.environ | {"FORCE_COLOR": "1", "TERM": "xterm-256color"}
+    displayed = subprocess.check_output(call, env=environment, text=True)
+    assert "\x1b[1m" in displayed
+    assert not re.search(r"\x1b\[(?:\d+;)*33m", displayed)
+
+
 def test_an_error_is_wrapped_at_words_and_keeps_names_whole(tmp_path):
     source = tmp_path / "a name with spaces.wav"
     source.write_bytes(b"no recording")
