@@ -15,7 +15,7 @@ MIN_PREFIX_CHARS = 3
 """Minimum length of the beginning of a word for which the word is suggested."""
 
 _TYPOGRAPHIC_MINUS = str.maketrans(dict.fromkeys("−–‐‑﹣-", "-"))
-_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(:?)(\d+),(\d+)(?![\d.,])")
+_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d+),(\d+)(?![\d.,])")
 
 
 def normalize_number(text: str) -> str:
@@ -33,9 +33,10 @@ def normalize_number(text: str) -> str:
     """
 
     def replace_comma(match: re.Match[str]) -> str:
-        colon, whole, decimals = match.groups()
-        is_decimal = len(decimals) != 3 or int(whole) == 0 or colon
-        return f"{colon}{whole}.{decimals}" if is_decimal else match[0]
+        whole, decimals = match.groups()
+        follows_minutes = match.string[: match.start()].endswith(":")
+        is_decimal = len(decimals) != 3 or int(whole) == 0 or follows_minutes
+        return f"{whole}.{decimals}" if is_decimal else match[0]
 
     return _DECIMAL_COMMA.sub(replace_comma, text.strip().translate(_TYPOGRAPHIC_MINUS))
 

@@ -63,7 +63,7 @@ class BatchRun:
     >>> from pathlib import Path
     >>> BatchRun(BatchConfig(root=Path("tests/nothing"), output=Path("out"))).execute()
     Traceback (most recent call last):
-    noisegate_cli.errors.AudioError: 'tests/nothing' doesn't exist: check the name
+    noisegate_cli.errors.AudioError: 'tests/nothing' does not exist: check the name
     """
 
     def __init__(self, batch: BatchConfig, observer: BatchObserver | None = None) -> None:

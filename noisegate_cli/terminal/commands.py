@@ -2,6 +2,7 @@
 
 import inspect
 import os
+from collections.abc import Collection
 from functools import wraps
 from importlib import import_module
 from typing import Annotated, Any
@@ -91,12 +92,13 @@ class StrictCommand(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Run the command, after warnings of mistyped environment variables."""
         if not ctx.params["quiet"]:
-            for warning in _describe_mistyped_variables(ctx.command.name):
+            commands = ctx.parent.command.commands
+            for warning in _describe_mistyped_variables(ctx.command.name, commands):
                 print_message(f"ngate: warning: {warning}")
         return super().invoke(ctx)
 
 
-def _describe_mistyped_variables(command: str) -> list[str]:
+def _describe_mistyped_variables(command: str, commands: Collection[str]) -> list[str]:
     """Return a warning for each environment variable that looks like one of an option.
 
     Other variables that begin with NGATE_ may belong to other programs.
@@ -105,20 +107,18 @@ def _describe_mistyped_variables(command: str) -> list[str]:
     names = sorted(name for name in os.environ if name.startswith(prefix))
     if not names:
         return []
-    from noisegate_cli.terminal.cli import COMMANDS
-
     options = {
         name: [
             str(parameter.name).upper()
             for parameter in build_command(name).params
             if parameter.param_type_name == "option" and parameter.name != "help"
         ]
-        for name in COMMANDS
+        for name in commands
     }
     warnings = []
     for name in names:
         word, separator, option = name.removeprefix(prefix).partition("_")
-        owner = find_nearest(word, COMMANDS) if separator else None
+        owner = find_nearest(word, commands) if separator else None
         if owner is None:
             owner, option = command, name.removeprefix(prefix)
         nearest = find_nearest(option, options[owner])
