@@ -53,9 +53,9 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.level_report import LevelReport as LevelReport
     from noisegate_cli.gating.noise_profile import NoiseProfile as NoiseProfile
     from noisegate_cli.gating.segments import Segments as Segments
+    from noisegate_cli.gating.setting_values import SettingsChanges as SettingsChanges
     from noisegate_cli.gating.settings import PRESETS as PRESETS
     from noisegate_cli.gating.settings import GateSettings as GateSettings
-    from noisegate_cli.gating.settings import SettingsChanges as SettingsChanges
     from noisegate_cli.gating.simulation import Trial as Trial
     from noisegate_cli.gating.timing import Timing as Timing
 
@@ -87,7 +87,8 @@ _PUBLIC_NAMES = {
     "gating.gate": ("GateReport",),
     "gating.noise_profile": ("NoiseProfile",),
     "gating.segments": ("Segments",),
-    "gating.settings": ("GateSettings", "PRESETS", "SettingsChanges"),
+    "gating.setting_values": ("SettingsChanges",),
+    "gating.settings": ("GateSettings", "PRESETS"),
     "gating.simulation": ("Trial",),
     "gating.timing": ("Timing",),
 }

@@ -9,6 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 Samples = NDArray[Any]
 """Array of shape (samples, channels) and type int16, int32, float32 or float64."""
 
+MAX_CHANNELS = 1024
+"""Maximum number of channels in libsndfile."""
+
+Blocks = Iterable[tuple[Samples, bool]]
+
+BLOCK_BYTES = 1 << 21
+"""Size of a block: it fits in the CPU cache, and numpy's overhead per call is negligible."""
+
 
 def to_db(level: ArrayLike) -> NDArray[np.float64]:
     """Convert linear RMS to dBFS; digital silence gives minus infinity without a warning."""
@@ -68,17 +76,6 @@ def silence_nonfinite(
                 "they are replaced with silence"
             )
         yield block, last
-
-
-MAX_CHANNELS = 1024
-"""Maximum number of channels in libsndfile."""
-
-
-Blocks = Iterable[tuple[Samples, bool]]
-
-
-BLOCK_BYTES = 1 << 21
-"""Size of a block: it fits in the CPU cache, and numpy's overhead per call is negligible."""
 
 
 def block_length(channels: int, dtype: np.dtype[Any]) -> int:

@@ -29,7 +29,8 @@ from noisegate_cli.gating.gate import Gate, GateReport
 from noisegate_cli.gating.level_report import LevelReport
 from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
 from noisegate_cli.gating.segments import Segments
-from noisegate_cli.gating.settings import GateSettings, SettingsChanges
+from noisegate_cli.gating.setting_values import SettingsChanges
+from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import format_repr
 
@@ -119,7 +120,7 @@ class ArrayLevelReport(LevelReport):
 
         The input is gated, so it must not have been changed since.
         """
-        return self._draw(self._record(with_spectrogram=True))
+        return self._draw(self._record(with_spectrogram=True, with_output=False))
 
     def _repr_html_(self) -> str:
         """Return the picture and players of an excerpt for a notebook."""

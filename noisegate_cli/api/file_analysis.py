@@ -28,7 +28,8 @@ from noisegate_cli.files.reader import add_path_to_errors, open_reader
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.frames.histogram import LevelHistogram
-from noisegate_cli.gating.settings import GateSettings, SettingsChanges
+from noisegate_cli.gating.setting_values import SettingsChanges
+from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.report import Report
 from noisegate_cli.text import format_repr
 
@@ -78,7 +79,7 @@ class AnalysisReport(Report):
         SettingsError
             If the analysis has other tracks: `plot=` of `analyze_file` draws it.
         """
-        return self._draw(self._record(with_spectrogram=True))
+        return self._draw(self._record(with_spectrogram=True, with_output=False))
 
     def _repr_html_(self) -> str:
         """Return the picture and players of an excerpt for a notebook."""
@@ -279,7 +280,14 @@ def _run_gate(
     _check_bleed(source, decision, others)
     with others.open_references() if others else nullcontext(()) as references:
         if with_overview:
-            return record(source, decision, progress, with_spectrogram=True, references=references)
+            return record(
+                source,
+                decision,
+                progress,
+                with_spectrogram=True,
+                with_output=False,
+                references=references,
+            )
         return record_timeline(source, decision, progress, references=references)
 
 

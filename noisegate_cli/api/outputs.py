@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from noisegate_cli.api.gate_task import GateTask
 from noisegate_cli.errors import OutputError, SettingsError
@@ -22,6 +22,9 @@ from noisegate_cli.files.output_target import (
 from noisegate_cli.files.reader import Reader
 from noisegate_cli.gating.gate import GateReport
 from noisegate_cli.text import quote_path
+
+if TYPE_CHECKING:
+    from noisegate_cli.api.excerpts import SampleSpan
 
 MIN_DELAY_S = 0.002
 """Delay between audio and picture from which on a warning reports it; containers round to 1 ms."""
@@ -55,7 +58,7 @@ class Outputs(NamedTuple):
         return named | ({"the label file": self.labels} if self.labels else {})
 
 
-def plan_outputs(task: GateTask, reader: Reader, samples: int) -> Outputs:
+def plan_outputs(task: GateTask, reader: Reader, span: "SampleSpan | None") -> Outputs:
     """Return the files to write, after checking that they may be written.
 
     Parameters
@@ -64,8 +67,8 @@ def plan_outputs(task: GateTask, reader: Reader, samples: int) -> Outputs:
         The names and the format of the outputs, and the files that are read.
     reader
         The recording.
-    samples
-        Expected length of the output in samples; 0 if unknown.
+    span
+        Part of the recording that is written; None for all of it.
 
     Raises
     ------
@@ -74,14 +77,15 @@ def plan_outputs(task: GateTask, reader: Reader, samples: int) -> Outputs:
     SettingsError
         If the name of the output and the options name different formats.
     LabelsError
-        If the name of the labels has the ending of no format.
+        If no format has the ending of the labels.
     """
     options = task.options
-    info = replace(reader.info, samples=samples)
-    path = _resolve_output_path(reader.info, task.output, options)
+    info = reader.info
+    path = _resolve_output_path(info, task.output, options)
     _check_format(path, options)
-    if task.excerpt:
-        info = replace(info, has_other_tracks=False)
+    if span:
+        samples = span.limit_length(info.samples)
+        info = replace(info, samples=samples, has_other_tracks=False)
     target = output_info(info, path, options)
     residue, comparison = task.residue, task.comparison
     labels = Path(task.labels) if task.labels else None
@@ -178,7 +182,7 @@ def can_copy(task: GateTask, reader: Reader, outputs: Outputs, gated: GateReport
 def check_paths(
     outputs: Mapping[str, Path], sources: Mapping[str, Path], options: OutputOptions, force: bool
 ) -> None:
-    """Check that outputs are no sources, differ from each other, and may be written."""
+    """Check that outputs are not sources, differ from each other, and may be written."""
     earlier: dict[str, Path] = {}
     for name, path in outputs.items():
         for other_name, other in earlier.items():

@@ -113,7 +113,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         message = f"preset {quote_path(path)} cannot be read: {error.strerror}"
         raise SettingsError(message) from error
-    except ValueError as error:  # no TOML, or no UTF-8
+    except ValueError as error:  # not TOML, or not UTF-8
         raise SettingsError(f"preset {quote_path(path)} is not TOML: {error}") from error
 
 

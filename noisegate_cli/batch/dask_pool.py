@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 MAX_QUEUED_CHUNKS = 6
 """Chunks of jobs that are queued for each thread in addition to the running chunk. The queue is
-longer than that of a process because the latency of a cluster is higher."""
+longer than the queue of a process because the latency of a cluster is higher."""
 
 SCHEDULER_ADDRESS_RE = re.compile(r"(\w+://)?\S+:\d+")
 

@@ -63,7 +63,7 @@ class Job(NamedTuple):
     with_segments: bool = False
     """Whether the result contains the open stretches."""
     labels_name: str | None = None
-    """Name of the label file, if it is not that of the output with another extension."""
+    """Name of the label file, if it is not the name of the output with another extension."""
 
 
 @lru_cache

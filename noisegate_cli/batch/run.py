@@ -255,7 +255,7 @@ class BatchRun:
 def check_selection(batch: BatchConfig, skipped: SkippedFiles) -> None:
     """Raise AudioError for a selection without recordings that is probably wrong.
 
-    A folder without files is no error: an inbox may be empty. A folder with other files only, a
+    A folder without files is not an error: an inbox may be empty. A folder with other files only, a
     pattern and a list are errors.
     """
     root = quote_path(batch.root)

@@ -145,7 +145,7 @@ class PyavDecoder:
             self._channel_order = None if bits == sorted(bits) else np.argsort(bits)
 
     def _start_decoding(self, path: Path, part: FilePart | None) -> None:
-        """Decode the first frame, since only frames tell the format of the samples reliably."""
+        """Decode the first frame, since only frames reliably have the format of the samples."""
         self.damaged = 0
         """Number of errors while decoding, such as packets that could not be decoded."""
         self.holes: list[Hole] = []
@@ -227,7 +227,7 @@ class PyavDecoder:
 
     @property
     def _shares_duration(self) -> bool:
-        """Whether the declared duration is that of the longest track."""
+        """Whether the container declares only the duration of the longest track."""
         return self.demuxer in SHARED_DURATION_DEMUXERS
 
     def _declared_length(self) -> int | None:
@@ -373,7 +373,7 @@ class PyavDecoder:
             yield frame
 
     def _decode_packets(self) -> Iterator[Any]:
-        # The other tracks tell where a container ends.
+        # The packets of other tracks show where a container ends.
         streams = () if self._shares_duration else (self._stream,)
         packets = self._container.demux(*streams)
         while True:

@@ -29,7 +29,7 @@ def open_decoder(
     If `expects_mpeg` is true and FFmpeg doesn't recognize the format, for example since the file
     is damaged, it is read as MPEG audio. `track` is the number of an audio track, from 1; by
     default, and if there is no such track, the main one is read. `warn` gets a warning about parts
-    of an MP3 file that are left out.
+    of an MP3 file that are omitted.
     """
     try:
         decoder = PyavDecoder(path, track=track)

@@ -22,6 +22,37 @@ MP4_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
 CODEC_LAYOUTS = {"AAC": MP4_LAYOUTS, "ALAC_16": MP4_LAYOUTS, "ALAC_24": MP4_LAYOUTS}
 """Channel layouts that a codec supports, by number of channels."""
 
+ENCODER_SAMPLE_FORMATS = {
+    ("alac", "int16"): "s16p",
+    ("alac", "int32"): "s32p",
+    ("flac", "int16"): "s16",
+    ("flac", "int32"): "s32",
+    ("wavpack", "int16"): "s16p",
+    ("wavpack", "int32"): "s32p",
+    ("wavpack", "float32"): "fltp",
+    ("tta", "int16"): "s16",
+    ("tta", "int32"): "s32",
+    ("libopus", "float32"): "flt",
+    ("aac", "float32"): "fltp",
+    ("ac3", "float32"): "fltp",
+    ("eac3", "float32"): "fltp",
+    ("libmp3lame", "float32"): "fltp",
+    ("pcm_s16le", "int16"): "s16",
+    ("pcm_s24le", "int32"): "s32",
+    ("pcm_s32le", "int32"): "s32",
+    ("pcm_f32le", "float32"): "flt",
+    ("pcm_f64le", "float64"): "dbl",
+}
+"""FFmpeg sample format that each encoder expects, by codec and numpy type."""
+
+LAME_BIT_RATES_KBPS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+
+LAME_DEFAULT_BIT_RATE = 128_000
+"""Bits per second if none are requested."""
+
+LAME_SCALES = {192: 0.97, 224: 0.98, 256: 1.0, 320: 1.0}
+"""Factor by which LAME turns its input down at a constant bit rate in kbit/s; 0.95 at others."""
+
 
 @contextmanager
 def convert_errors() -> Iterator[None]:
@@ -161,38 +192,6 @@ class PyavEncoder:
         self._file.discard()
         with suppress(OSError):
             self._file.close()
-
-
-ENCODER_SAMPLE_FORMATS = {
-    ("alac", "int16"): "s16p",
-    ("alac", "int32"): "s32p",
-    ("flac", "int16"): "s16",
-    ("flac", "int32"): "s32",
-    ("wavpack", "int16"): "s16p",
-    ("wavpack", "int32"): "s32p",
-    ("wavpack", "float32"): "fltp",
-    ("tta", "int16"): "s16",
-    ("tta", "int32"): "s32",
-    ("libopus", "float32"): "flt",
-    ("aac", "float32"): "fltp",
-    ("ac3", "float32"): "fltp",
-    ("eac3", "float32"): "fltp",
-    ("libmp3lame", "float32"): "fltp",
-    ("pcm_s16le", "int16"): "s16",
-    ("pcm_s24le", "int32"): "s32",
-    ("pcm_s32le", "int32"): "s32",
-    ("pcm_f32le", "float32"): "flt",
-    ("pcm_f64le", "float64"): "dbl",
-}
-"""FFmpeg sample format that each encoder expects, by codec and numpy type."""
-
-
-LAME_BIT_RATES_KBPS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-LAME_DEFAULT_BIT_RATE = 128_000
-"""Bits per second if none are requested."""
-
-LAME_SCALES = {192: 0.97, 224: 0.98, 256: 1.0, 320: 1.0}
-"""Factor by which LAME turns its input down at a constant bit rate in kbit/s; 0.95 at others."""
 
 
 def find_lame_scale(bit_rate: int) -> float:

@@ -48,7 +48,7 @@ class VideoEncoder(PyavEncoder):
     source
         File with the other tracks.
     warnings
-        List to which warnings about tracks that are left out are added.
+        List to which warnings about omitted tracks are added.
 
     Raises
     ------

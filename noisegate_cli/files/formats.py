@@ -74,7 +74,7 @@ SUBTYPES = {
         _lossless("ALAC_20", "int32", 20),
         _lossless("ALAC_24", "int32", 24),
         _lossless("ALAC_32", "int32", 32),
-        # Companded samples come back as they were, because they decode to exact integers.
+        # Companded samples are preserved, because they decode to exact integers.
         _lossless("ULAW", "int16", 16, 1),
         _lossless("ALAW", "int16", 16, 1),
         Subtype(name="AAC", extension=".m4a"),

@@ -28,12 +28,12 @@ class JoinedDecoder:
     open_part
         Function that opens a part.
     tolerance_samples
-        Number of samples that may be missing from each part without a warning; None for that
-        of its decoder.
+        Number of samples that may be missing from each part without a warning; None for the
+        tolerance of its decoder.
     open_rest
         Function that opens a part, which is damaged, with another decoder; it may return None.
     warn
-        Function that gets a warning about parts that are left out.
+        Function that gets a warning about parts that are omitted.
 
     Raises
     ------

@@ -36,6 +36,6 @@ def find_next_file(octets: bytes) -> tuple[int, bool]:
 
 
 def _is_start(octets: bytes) -> bool:
-    """Return whether a file could begin with these bytes, which are too few to tell."""
+    """Return whether a file could begin with these bytes, which are too few to decide."""
     has_id = any(name.startswith(octets[:4]) for name in FILE_IDS)
     return has_id and FORM_TYPE.startswith(octets[FORM_TYPE_OFFSET:])

@@ -128,6 +128,6 @@ def read_pages(file: BinaryIO) -> Iterator[tuple[int, bytearray]]:
 
 def compute_checksum(page: bytes | bytearray) -> int:
     """Return the checksum of a page whose checksum field is zero (RFC 3533, 6)."""
-    # The polynomial is that of zlib, but the order of the bits differs, and the start is zero.
+    # The polynomial is the one of zlib, but the order of the bits differs, and the start is zero.
     crc = zlib.crc32(page.translate(REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int.from_bytes(crc.to_bytes(4, "big").translate(REVERSED_BITS), "little")

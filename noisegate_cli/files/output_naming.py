@@ -43,12 +43,11 @@ class OutputOptions:
     keep_mtime: bool = False
     """Whether outputs get the modification time of their input."""
     labels: str | None = None
-    """Extension of a file of labels, which replaces that of the output; None for no such file."""
+    """Extension of a file of labels next to the output; None for no such file."""
     track: int | None = None
     """Number of the audio track of the input, from 1; None for the main one."""
     bit_rate: int | str | None = None
-    """Bit rate of lossy outputs in bit/s, or text such as 128k; None for about that of the input.
-    """
+    """Bit rate of lossy outputs in bit/s, or text such as 128k; None keeps about the same."""
     quality: float | None = None
     """Quality of lossy outputs instead of a bit rate: 0 to 10 (best) for Vorbis, 9 to 0 (best) for
     MP3."""

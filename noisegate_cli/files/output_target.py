@@ -138,7 +138,7 @@ def _candidate_pcm_subtypes(source: AudioInfo, container: Format) -> list[str]:
 
 
 def _choose_bit_rate(source: AudioInfo, output: AudioInfo) -> int:
-    """Return the bit rate of a lossy output: that of a lossy input, or a transparent one."""
+    """Return the bit rate of a lossy output: the same as of a lossy input, or a transparent one."""
     if source.is_lossy and source.bit_rate:
         return source.bit_rate
     rate_factor = math.pow(min(1.0, output.sample_rate / 44100), 0.7)

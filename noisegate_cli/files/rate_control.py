@@ -48,7 +48,7 @@ def parse_bit_rate(value: str | float) -> int:
     Raises
     ------
     SettingsError
-        If it is no bit rate.
+        If it is not a bit rate.
 
     Examples
     --------

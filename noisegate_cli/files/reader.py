@@ -218,8 +218,8 @@ class AudioReader:
             return open_decoder(self.path, is_mpeg, self._track, self.warnings.append)
         except AudioError as error:
             # For uncompressed formats, libsndfile's error message is more precise.
-            told = why if why and kind and not kind.is_compressed else error
-            raise unreadable_error(self._display_path, told) from error
+            cause = why if why and kind and not kind.is_compressed else error
+            raise unreadable_error(self._display_path, cause) from error
 
     def _is_ogg_start_damaged(self, kind: Format | None) -> bool:
         if not kind or kind.name != "OGG":

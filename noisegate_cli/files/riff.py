@@ -58,6 +58,9 @@ SUBFORMAT_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 AMBISONIC_GUID_TAIL = bytes.fromhex("00002107d3118644c8c1ca000000")
 """Bytes after the format tag in the subformat GUID of ambisonic B-format."""
 
+MAX_FMT_BYTES = 40
+"""Size of the longest `fmt ` chunk, as far as `WavFormat` parses it."""
+
 
 class WavFormat(NamedTuple):
     """Content of a `fmt ` chunk."""
@@ -135,9 +138,6 @@ class MetadataChunks(NamedTuple):
             file.seek(chunk.offset)
             return file.read(chunk.size)
 
-
-MAX_FMT_BYTES = 40
-"""Size of the longest `fmt ` chunk, as far as `WavFormat` parses it."""
 
 NO_FORMAT = WavFormat(0, 0, 0, 0, 0)
 
@@ -284,7 +284,7 @@ def _select_metadata(path: Path, file: _RiffFile) -> MetadataChunks:
 
 
 def _is_empty_before_audio(data: Chunk, file: _RiffFile) -> bool:
-    """Return whether a `data` chunk declares no samples, and bytes follow that are no chunks."""
+    """Return whether a `data` chunk declares no samples, and bytes follow that are not chunks."""
     last = file.chunks[-1]
     end = last.offset + last.size + last.size % 2
     return data.declared_size == 0 and file.end - end >= HEADER_BYTES

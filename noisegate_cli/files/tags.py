@@ -18,6 +18,28 @@ from noisegate_cli.files.chunks import walk_chunks
 from noisegate_cli.files.riff import MetadataChunks
 from noisegate_cli.files.tag_limits import is_excessive_id3
 
+ALIASES = {
+    "year": "date",
+    "date": "date",
+    "track": "tracknumber",
+    "disc": "discnumber",
+    "album_artist": "albumartist",
+}
+"""Vorbis comment name for each alternative name, such as FFmpeg's."""
+
+FFMPEG_FILE_KEYS = (
+    "compatible_brands creation_time duration encoder handler_name language license_url "
+    "major_brand minor_version vendor_id"
+).split()
+"""Keys in FFmpeg's metadata that describe the file and not the recording."""
+
+MAX_BUFFERED_FILE_BYTES = 1 << 26
+"""Size limit for files that are read into memory to find their tags."""
+
+PICTURE_COMMENT = "metadata_block_picture"
+
+CHANNEL_MASK_COMMENT = "waveformatextensible_channel_mask"
+
 
 class TagName(NamedTuple):
     """Name of a tag in each tag format; empty if the format has no name for it."""
@@ -48,27 +70,6 @@ TAG_NAMES = (
     TagName("language", "TLAN", "", "Language", "WM/Language", b"ILNG"),
     TagName("software", "TSSE", "©too", "", "", b"ISFT"),
 )
-
-ALIASES = {
-    "year": "date",
-    "date": "date",
-    "track": "tracknumber",
-    "disc": "discnumber",
-    "album_artist": "albumartist",
-}
-"""Vorbis comment name for each alternative name, such as FFmpeg's."""
-
-FFMPEG_FILE_KEYS = (
-    "compatible_brands creation_time duration encoder handler_name language license_url "
-    "major_brand minor_version vendor_id"
-).split()
-"""Keys in FFmpeg's metadata that describe the file and not the recording."""
-
-MAX_BUFFERED_FILE_BYTES = 1 << 26
-"""Size limit for files that are read into memory to find their tags."""
-
-PICTURE_COMMENT = "metadata_block_picture"
-CHANNEL_MASK_COMMENT = "waveformatextensible_channel_mask"
 
 
 class Picture(NamedTuple):

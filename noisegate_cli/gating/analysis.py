@@ -393,7 +393,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             return match_noise_profiles(self._given_noises, gates)
         if not self._noise_learner:
             return ()
-        from noisegate_cli.gating.spectral.noise_estimation import create_noise_guard
+        from noisegate_cli.gating.spectral.noise_frames import create_noise_guard
 
         guard = create_noise_guard(settings, self._sample_rate, gates)
         is_noise = guard.process(simulated.mask, last=True) == 0

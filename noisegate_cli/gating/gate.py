@@ -17,13 +17,7 @@ from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.envelope import Envelope, Gains, invert_gains
 from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, GateStatistics, Mask
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
-from noisegate_cli.gating.segments import (
-    OpenRunCollector,
-    Segments,
-    count_statistics,
-    crop_runs,
-    invert_runs,
-)
+from noisegate_cli.gating.segments import OpenRunCollector, Segments, count_statistics, crop_runs
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.report import Report
 from noisegate_cli.samples import Samples, select_channels
@@ -160,7 +154,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         if decision.forced:
             self._forced = ForcedMask(decision.forced, timing, sample_rate, gates)
         # Within the lookahead of the next run the gain is 1.
-        self._runs = OpenRunCollector(gates, max_gap=timing.lookahead)
+        self._runs = OpenRunCollector(gates, max_gap=timing.lookahead, inverted=settings.duck)
         self._own_runs = OpenRunCollector(gates)
         self._length = 0
         self._envelope = Envelope(
@@ -239,8 +233,6 @@ class Gate(BlockProcessor[Samples, Gated]):
         hop, (start, end) = self._timing.hop_length, self._span
         length = max(0, int(min(end, self._length)) - start)
         runs, frames = self._runs.runs, self._runs.frames
-        if self._ducks:
-            runs = tuple(invert_runs(gate_runs, frames) for gate_runs in runs)
         if self._span != (0, math.inf):
             first = start // hop
             frames = max(0, min(frames - first, 1 + length // hop))
@@ -295,7 +287,7 @@ class Gate(BlockProcessor[Samples, Gated]):
             without_cuts, mask = self._forced.process(mask, block, last)
         self._runs.process(mask)
         self._length += len(block)
-        # A cut that the caller wants is no fault of the gate, and what it removes is no noise.
+        # A cut that the caller wants is not a fault of the gate, and it does not remove noise.
         if self._is_audited:
             self._audit.process(levels, own if self._bleed_filter else without_cuts, last)
         if not self._with_samples:

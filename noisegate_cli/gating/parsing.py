@@ -15,6 +15,17 @@ _BAND = re.compile(rf"{_EDGE}\s*-\s*{_EDGE}", re.IGNORECASE)
 _DB = re.compile(rf"({_NUMBER})\s*dB(?:FS)?", re.IGNORECASE)
 _TIME_UNITS_MS = {"ms": 1.0, "s": 1000.0}
 
+AUTO = "auto"
+
+METHODS = (AUTO, "auto:otsu", "auto:gmm", "auto:p56")
+"""Methods that find a threshold. `auto` uses signal models, the others the histogram of levels;
+"floor+6dB", for example, is 6 dB above the noise."""
+
+_ABOVE_FLOOR = re.compile(r"floor\s*\+\s*(\d+\.?\d*|\.\d+)\s*(?:dB)?", re.IGNORECASE)
+
+MUTE = -math.inf
+"""Range in dB of a gate that closes to digital silence."""
+
 
 def parse_threshold(text: str) -> float | str:
     """Parse a threshold: return its linear RMS, or the name of a method.
@@ -129,7 +140,7 @@ def parse_ratio(text: str) -> float:
     Raises
     ------
     SettingsError
-        If `text` is no ratio; the message quotes it.
+        If `text` is not a ratio; the message quotes it.
 
     Examples
     --------
@@ -166,7 +177,7 @@ def parse_stretch(name: str, text: str) -> tuple[float, float]:
     Raises
     ------
     SettingsError
-        If `text` is no stretch, or ends before it starts; the message quotes it.
+        If `text` is not a stretch, or ends before it starts; the message quotes it.
 
     Examples
     --------
@@ -185,7 +196,7 @@ def parse_time(name: str, text: str) -> float:
     Raises
     ------
     SettingsError
-        If `text` is no time; the message quotes it.
+        If `text` is not a time; the message quotes it.
 
     Examples
     --------
@@ -239,7 +250,7 @@ def parse_band(name: str, text: str) -> tuple[float, float]:
     Raises
     ------
     SettingsError
-        If `text` is no band; the message quotes it.
+        If `text` is not a band; the message quotes it.
 
     Examples
     --------
@@ -286,7 +297,7 @@ def parse_quantity(name: str, text: str, unit: str) -> float:
     Raises
     ------
     SettingsError
-        If `text` is no number of that unit; the message quotes it.
+        If `text` is not a number of that unit; the message quotes it.
 
     Examples
     --------
@@ -307,7 +318,7 @@ def parse_duration(name: str, text: str) -> float:
     Raises
     ------
     SettingsError
-        If `text` is no duration, or out of range; the message has the unit of `text`.
+        If `text` is not a duration, or out of range; the message has the unit of `text`.
 
     Examples
     --------
@@ -374,21 +385,6 @@ def _seconds(text: str) -> float:
 def _number(text: str) -> float | None:
     number = normalize_number(text)
     return float(number) if re.fullmatch(_NUMBER, number, re.IGNORECASE) else None
-
-
-AUTO = "auto"
-
-
-METHODS = (AUTO, "auto:otsu", "auto:gmm", "auto:p56")
-"""Methods that find a threshold. `auto` uses signal models, the others the histogram of levels;
-"floor+6dB", for example, is 6 dB above the noise."""
-
-
-_ABOVE_FLOOR = re.compile(r"floor\s*\+\s*(\d+\.?\d*|\.\d+)\s*(?:dB)?", re.IGNORECASE)
-
-
-MUTE = -math.inf
-"""Range in dB of a gate that closes to digital silence."""
 
 
 def above_floor_db(method: str) -> float | None:

@@ -98,7 +98,7 @@ def write_page(
     Returns
     -------
     AnalysisReport
-        The same as that of `analyze_file`.
+        The same report as from `analyze_file`.
 
     Raises
     ------

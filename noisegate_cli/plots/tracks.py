@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.frames.framing import FrameBatcher
-from noisegate_cli.gating.frames.stft import Stft
+from noisegate_cli.gating.frames.stft import Float32Samples, Stft, compute_bin_powers
 from noisegate_cli.samples import Samples, full_scale
 
 Values = NDArray[Any]
@@ -162,9 +162,8 @@ class SpectrogramTrack(BlockProcessor[Samples, None]):
         """Add samples shaped (samples, channels)."""
         self._samples += len(block)
         for _, frames, samples in self._batches.process(block, last):
-            mono = samples.mean(axis=1, dtype=np.float32) / np.float32(full_scale(samples.dtype))
-            spectra = self._stft.compute_spectra(mono, frames)
-            self._add(spectra.real**2 + spectra.imag**2)
+            spectra = self._stft.compute_spectra(_mix_to_mono(samples), frames)
+            self._add(compute_bin_powers(spectra))
 
     def _add(self, powers: NDArray[np.float32]) -> None:
         """Add the power spectra of frames to the sums of their columns."""
@@ -200,3 +199,13 @@ class SpectrogramTrack(BlockProcessor[Samples, None]):
             np.clip(edges_s, 0.0, self._samples / self._sample_rate),
             np.clip(edges_hz, 0.0, self._sample_rate / 2),
         )
+
+
+def _mix_to_mono(samples: Samples) -> Float32Samples:
+    """Return the mean of all channels, full scale 1.0."""
+    # `numpy.mean` over a short axis is slow.
+    total = np.zeros(len(samples), np.float32)
+    for channel in samples.T:
+        total += channel
+    total /= np.float32(samples.shape[1] * full_scale(samples.dtype))
+    return total

@@ -92,7 +92,7 @@ def find_recordings(
 ) -> Iterator[Path | str]:
     """Yield the given recordings, and in place of a folder those below it, by name.
 
-    `warn` receives a line about outputs of ngate that are left out.
+    `warn` receives a line about outputs of ngate that are skipped.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def find_recordings(
     for path in paths:
         folder = Path(path)
         if str(path) != "-" and folder.is_dir():
-            # Nothing has the name of this output, so nothing is left out.
+            # No other recording can have this name, so nothing is skipped.
             skipped = SkippedFiles()
             found = sorted(walk_tree(folder, folder, GlobPatterns(), skipped))
             for line in format_own_outputs(skipped.output_files, skipped.output_folders):

@@ -74,7 +74,8 @@ def complete_setting(name: str) -> Complete:
 
     def complete(incomplete: str) -> list[str]:
         from noisegate_cli.gating.parsing import METHODS
-        from noisegate_cli.gating.settings import FIELD_CHOICES, PRESETS
+        from noisegate_cli.gating.setting_values import FIELD_CHOICES
+        from noisegate_cli.gating.settings import PRESETS
 
         if name == "threshold":
             return _select(incomplete, (*METHODS, "floor+6dB"))

@@ -81,7 +81,7 @@ def print_summary(lines: Iterable[str]) -> None:
 def print_wrapped(line: str, indent: int) -> None:
     """Print a line to stderr; on a terminal as several lines if it is too long."""
     shown, width = escape_unprintable(line), 0
-    with suppress(OSError, ValueError):  # stderr is no terminal.
+    with suppress(OSError, ValueError):  # stderr is not a terminal.
         width = os.get_terminal_size(sys.stderr.fileno()).columns
     for part in wrap_line(shown, width, indent) if 0 < width < len(shown) else [shown]:
         print_message(part)
@@ -137,7 +137,7 @@ def print_error(message: object) -> None:
 
 @contextmanager
 def wrap_stdout_errors() -> Iterator[None]:
-    """Convert errors while writing to stdout to OutputError; BrokenPipeError is no error."""
+    """Convert errors while writing to stdout to OutputError; BrokenPipeError is kept."""
     try:
         yield
     except BrokenPipeError:

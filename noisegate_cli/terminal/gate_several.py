@@ -70,7 +70,7 @@ def gate_several(
     options
         Options of the outputs, to find names that clash.
     gate
-        `gate_file` with all arguments but the recording, its output and the progress.
+        `gate_file` with all arguments except for the recording, its output and the progress.
     raw
         Format of recordings without a header.
     fail_on_cutoff, quiet, json
@@ -84,7 +84,7 @@ def gate_several(
     from noisegate_cli.files.output_naming import parse_path
     from noisegate_cli.terminal.json_data import build_failure_data, to_json
 
-    paths = _leave_out_outputs([Path(parse_path(file)) for file in dict.fromkeys(files)])
+    paths = _omit_outputs([Path(parse_path(file)) for file in dict.fromkeys(files)])
     _check_names(paths, output, options)
     failed = 0
     for number, path in enumerate(paths, start=1):
@@ -121,7 +121,7 @@ def _is_folder(output: str) -> bool:
     return output.endswith(("/", os.sep)) or os.path.isdir(output)  # noqa: PTH112  # takes any text
 
 
-def _leave_out_outputs(paths: list[Path]) -> list[Path]:
+def _omit_outputs(paths: list[Path]) -> list[Path]:
     """Return the recordings without the outputs of an earlier call, such as in `*.wav`."""
     from noisegate_cli.files.output_naming import source_stem
 

@@ -69,7 +69,7 @@ class RateGroup(OptionGroup):
         typer.Option(
             metavar="RATE",
             help="Bit rate of a lossy output, such as 128k.",
-            show_default="about that of the input",
+            show_default="about the same as the input",
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = None

@@ -404,7 +404,7 @@ def test_results_can_be_pickled(write):
     assert pickle.loads(pickle.dumps(result)) == result
 
 
-# Not ru_maxrss: Linux starts it at that of the parent.
+# Not ru_maxrss: Linux starts it at the value of the parent.
 MEMORY = """
 import sys
 from noisegate_cli import gate_file

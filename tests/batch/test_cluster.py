@@ -191,7 +191,7 @@ def test_a_worker_that_is_killed_loses_no_recordings(cluster, long_tree, tmp_pat
     assert run(long_tree, output)[0].skip_reasons == {"already done": 12}
 
 
-def test_an_output_that_someone_writes_before_its_turn_comes_is_left_alone(cluster, tree, tmp_path):
+def test_an_output_that_someone_writes_before_its_turn_comes_is_kept(cluster, tree, tmp_path):
     foreign = tmp_path / "out" / "deep" / "5.wav"
 
     class Writing(CollectingObserver):

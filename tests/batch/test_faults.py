@@ -387,9 +387,7 @@ def test_a_repeated_job_accepts_its_own_output_and_no_other(tree, tmp_path, name
     assert gate_job(job._replace(is_repeatable=False)).status == "skipped"
 
 
-def test_an_output_that_someone_edits_while_it_is_made_again_is_left_alone(
-    tree, tmp_path, monkeypatch
-):
+def test_an_output_that_someone_edits_while_it_is_made_again_is_kept(tree, tmp_path, monkeypatch):
     output = tmp_path / "out"
     run(tree, output)
     edited = output / "even" / "4.wav"

@@ -161,7 +161,7 @@ def test_other_bytes_after_the_last_page_are_ignored(tmp_path, after):
     assert is_end_missing(source)
 
 
-def test_id3_tags_between_the_packets_of_bare_aac_are_no_holes(tmp_path):
+def test_id3_tags_between_the_packets_of_bare_aac_are_not_holes(tmp_path):
     source = write_source(tmp_path / "in.aac")
     expected, _ = read_whole(source)
     content = source.read_bytes()
@@ -181,7 +181,7 @@ def test_time_stamps_far_ahead_are_not_believed():
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 3)), min_size=2))
-def test_the_rounding_of_time_stamps_is_no_hole(frames):
+def test_the_rounding_of_time_stamps_is_not_a_hole(frames):
     rate, length, ticks_per_second = 44100, 1024, 1000
     finder = HoleFinder(2 * rate / ticks_per_second, 10**9)
     time, position, is_first = 0, 0, True

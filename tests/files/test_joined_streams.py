@@ -44,7 +44,7 @@ def test_the_result_does_not_depend_on_the_division_of_the_stream(parts, sizes):
 
 @pytest.mark.parametrize("is_second_streamed", [False, True])
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
-def test_a_second_recording_in_a_pipe_is_left_out(is_second_streamed, subtype):
+def test_a_second_recording_in_a_pipe_is_omitted(is_second_streamed, subtype):
     file = io.BytesIO()
     sf.write(file, sound(), 16000, subtype, format="WAV")
     complete = file.getvalue()

@@ -54,7 +54,7 @@ def test_a_link_to_nothing_is_refused(tmp_path):
     expect_refused(tmp_path / "link.wav", "is a link to 'gone.wav', which does not exist")
 
 
-def test_an_unreadable_folder_is_not_taken_for_a_readable_one(tmp_path, monkeypatch):
+def test_an_unreadable_folder_is_not_treated_as_a_readable_one(tmp_path, monkeypatch):
     def refuse(path):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
@@ -323,7 +323,7 @@ def write_film(path, container, late_s=0.0, codec="aac"):
     [*[(name, "aac") for name in ("matroska", "webm", "asf", "avi")], ("avi", "pcm_s16le")],
 )
 @pytest.mark.parametrize("late_s", [0.0, 3.0])
-def test_a_picture_that_is_longer_than_the_sound_is_no_cut(tmp_path, container, codec, late_s):
+def test_a_picture_that_is_longer_than_the_sound_is_not_a_cut(tmp_path, container, codec, late_s):
     source = write_film(tmp_path / f"in.{container}", container, late_s, codec)
     with AudioReader(source) as reader:
         samples = sum(len(block) for block, _ in reader.blocks())

@@ -273,7 +273,7 @@ def test_a_truncated_video_is_gated_up_to_its_end(tmp_path):
 
 
 @pytest.mark.parametrize("extension", [".mkv", ".mp4", ".ts", ".nut"])
-def test_a_second_video_in_the_same_file_is_left_out_with_a_warning(tmp_path, extension):
+def test_a_second_video_in_the_same_file_is_omitted_with_a_warning(tmp_path, extension):
     source = write_film(tmp_path / f"in{extension}", "aac", seconds=2.0)
     alone = gate_file(source, tmp_path / "alone.mkv", AT_003)
     source.write_bytes(source.read_bytes() * 2)

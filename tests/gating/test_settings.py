@@ -26,7 +26,8 @@ from noisegate_cli.gating.parsing import (
     parse_threshold,
     parse_time,
 )
-from noisegate_cli.gating.settings import PRESETS, SettingsChanges, build_settings
+from noisegate_cli.gating.setting_values import SettingsChanges
+from noisegate_cli.gating.settings import PRESETS, build_settings
 from noisegate_cli.gating.text_settings import PARSERS, parse_text
 from noisegate_cli.gating.timing import default_frame_length, default_hop_length
 
@@ -381,7 +382,7 @@ def test_a_gain_can_be_text_as_on_the_command_line():
         GateSettings(range_db="muted")
 
 
-def test_a_truth_value_is_no_number():
+def test_a_truth_value_is_not_a_number():
     for name in ("threshold", "hold_ms", "range_db", "frame_length"):
         with pytest.raises(SettingsError, match="True must be"):
             GateSettings(**{name: True})

@@ -92,7 +92,7 @@ def test_no_option_ignores_an_empty_value(capsys, command):
         assert "it is empty: is a shell variable unset?" in capsys.readouterr().err
 
 
-def test_an_empty_suffix_and_an_empty_environment_variable_are_no_error(
+def test_an_empty_suffix_and_an_empty_environment_variable_are_accepted(
     tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setenv("NGATE_BATCH_LABELS", "")

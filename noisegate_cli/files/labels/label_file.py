@@ -1,4 +1,4 @@
-"""Read label files, and write them whole or not at all."""
+"""Read label files, and write them completely or not at all."""
 
 import codecs
 import stat
@@ -39,7 +39,7 @@ def open_label_writer(
     Raises
     ------
     LabelsError
-        If the ending of the name is that of no format.
+        If no format has the ending of the name.
     OutputError
         If `path` exists and `force` is false, or if it can't be written.
     """

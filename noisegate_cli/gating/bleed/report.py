@@ -14,7 +14,7 @@ class BleedLevel(NamedTuple):
     """Index of the other track, or of the other channel."""
     level_db: float | None
     """Relative to the level of the sound in its own track; None if own sound and bleed cannot be
-    told apart, so that no bleed is excluded."""
+    distinguished, so that no bleed is excluded."""
 
 
 @dataclass(frozen=True, slots=True)

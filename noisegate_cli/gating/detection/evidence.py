@@ -18,8 +18,8 @@ BEFORE_PER_S, AFTER_PER_S = 10.0, 16.0
 """Log odds that are lost with each second before and after a voice."""
 
 LOUDER_WEIGHT, MIN_VOICE_DB = 0.1, -40.0
-"""Log odds that are lost with each dB by which a sound is louder than the voice: a distant voice is
-no reason to open for a clap. Voices count as no quieter than the least level, relative to loud
+"""Log odds that are lost with each dB by which a sound is louder than the voice: a distant voice
+does not open the gate for a clap. Voices count as no quieter than the least level, relative to loud
 ones."""
 
 MIN_SOUND_LOG_ODDS, PENALTY_WEIGHT = 1.3, 2.0

@@ -69,10 +69,10 @@ MAX_START_CUT = 2.8
 
 NOISE_LOWEST_QUANTILE, NOISE_LOW_QUANTILE = 0.05, 0.25
 MAX_NOISE_SPREADS = 7.0
-"""Upper limit of the initial cut: the second quantile of the initial scores below the cut, plus so
-many times its distance from the first one. In steady noise the limit is low, so that a voice far
-below the loudest one is not taken for noise. Both quantiles are low because such a voice can fill
-more than half of the frames below the cut."""
+"""Upper limit of the initial cut: the second quantile of the initial scores below the cut, plus
+this multiple of its distance from the first one. In steady noise the limit is low, so that a voice
+far below the loudest one is not treated as noise. Both quantiles are low because such a voice can
+fill more than half of the frames below the cut."""
 
 MAX_OVER_FLOOR_DB = 300.0
 """Levels above the floor are clipped to this value, so that the power fits a float32."""
@@ -96,9 +96,9 @@ OPEN_ABOVE, CLOSE_BELOW = 0.2, 0.1
 OPEN_SHARE, LOW_SCORE_QUANTILE = 0.3, 0.05
 MIN_SCORE_SPREADS, MAX_SCORE_SPREADS = 6.0, 20.0
 MAX_OPEN_OFFSET = 0.6
-"""The gate opens at this share of the distance from the median score of noise to that of signal, if
-that is below `OPEN_ABOVE`: noise that hides most of the signal leaves it little score. The distance
-is limited by multiples of the distance between the low quantile and the median of noise. The lower
+"""The gate opens at this share of the distance between the median scores of noise and signal, if it
+is below `OPEN_ABOVE`: noise that hides most of the signal leaves it little score. The distance is
+limited by multiples of the distance between the low quantile and the median of noise. The lower
 limit keeps the gate closed in noise with rare clatter. In steady noise, the upper limit opens it
 for a voice far below the loudest one. The score of opening is lower by at most the offset: a few
 frames of noise seem steadier than they are."""
@@ -124,8 +124,8 @@ MIN_NOISE_JUMP_DB = 1.0
 more, the maximum of several channels by less. A steady tone does not vary."""
 
 MIN_NOISE_ONLY_MS = 3000.0
-"""A shorter recording without any frame clearly above the floor is not taken for noise: a note that
-is cut from music is not long enough to tell."""
+"""A shorter recording without any frame clearly above the floor is not treated as noise: it could
+be a note of music."""
 
 DRIFT_LAG_MS, MIN_LAG_RATIO = 500.0, 1.7
 """Music drifts within this time by more than this multiple of its jumps: a hum that is switched on
@@ -190,7 +190,7 @@ def learn_signal_model(
     """Learn the model of one gate from powers per Hz, shaped (frames, bands), and frame levels.
 
     Digital silence is ignored. Powers that are not finite give the verdict `INDISTINCT`.
-    `spectra` tell noise from tones.
+    `spectra` distinguish noise from tones.
     """
     nonsilent = level > 0
     # Partly silent frames, and frames that extend past either end, underestimate the level.

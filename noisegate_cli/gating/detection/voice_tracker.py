@@ -29,7 +29,7 @@ from noisegate_cli.gating.gain.mask import FrameIndices
 from noisegate_cli.samples import Samples
 
 SPEECH_DELAY_MS = 30.0
-"""The speech detector hears the beginning of speech this late."""
+"""The speech detector detects the beginning of speech this late."""
 
 MIN_VOICE_SHARE = 0.35
 """Least share of voices in the open frames of speech, weighted by the amplitude: it has 0.43 to
@@ -104,7 +104,7 @@ class VoiceTracker(BlockProcessor[Samples, None]):
     linked
         Whether a voice in any channel counts for all.
     speech
-        Whether the speech detector helps to tell voices from other sounds.
+        Whether the speech detector helps to distinguish voices from other sounds.
 
     Raises
     ------

@@ -47,7 +47,7 @@ SHAPE_FLOOR = 1e-3
 """Share of the mean power of the bins that is added to each before their shape is compared."""
 
 STEADY_FRAMES, STEADY_PARTS = 32, 5
-"""Tones are steady that are constant for so many parts of so many frames, 2.5 s."""
+"""A tone is steady if it is constant for this many parts of this many frames, 2.5 s."""
 
 STEADY_RESIDUE = 0.1
 """Share of the power of steady tones that may remain after their subtraction. It limits what the
@@ -293,7 +293,7 @@ def _compute_matrices(length: int, rate: float) -> tuple[NDArray[np.float32], ND
     belongs to lag 0, the next `CRY_LAGS` to high pitches, the others to the pitches of voices. They
     include the division by the autocorrelation of the window.
     """
-    # With so many bins, the end of a frame is not correlated with its beginning at any lag.
+    # With this many bins, the end of a frame is not correlated with its beginning at any lag.
     transform_length = length + math.ceil(rate / MIN_PITCH_HZ)
     hz = np.arange(transform_length // 2 + 1) * rate / transform_length
     hz = hz[slice(*np.searchsorted(hz, [MIN_VOICED_HZ, MAX_VOICED_HZ]))]

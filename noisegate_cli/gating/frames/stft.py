@@ -16,6 +16,14 @@ Spectra = NDArray[np.complex64]
 BinPowers = NDArray[np.float32]
 """|X|² of frames, shaped (frames, bins)."""
 
+FFT_BATCH_SAMPLES = 1 << 18
+"""Samples of overlapping frames that are transformed at once. Most batches fit in one call, so two
+threads do not wait for each other in the middle of a batch."""
+
+FFT_NORM: Final = "forward"
+"""With this norm numpy computes the transform in float32, and with the default norm in float64,
+which takes two to six times as long and adds no precision to 24-bit results."""
+
 
 class Stft:
     """Compute the Fourier transforms of windowed frames.
@@ -139,16 +147,6 @@ class InverseStft(BlockProcessor[Sequence[Spectra], Float32Samples]):
         """Return the share of the existing frames in the total weight of a hop."""
         shares = self._shares[max(0, hop - self._frames + 1) : hop + 1].sum(axis=0)
         return np.asarray(np.maximum(shares, np.finfo(np.float32).tiny))
-
-
-FFT_BATCH_SAMPLES = 1 << 18
-"""Samples of overlapping frames that are transformed at once. Most batches fit in one call, so two
-threads do not wait for each other in the middle of a batch."""
-
-
-FFT_NORM: Final = "forward"
-"""With this norm numpy computes the transform in float32, and with the default norm in float64,
-which takes two to six times as long and adds no precision to 24-bit results."""
 
 
 def compute_bin_powers(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:

@@ -71,7 +71,7 @@ def test_the_voices_of_an_hour_take_little_memory(gates, monkeypatch):
     assert bytes_per_hop < 10
 
 
-def test_a_distant_voice_is_no_reason_to_open_for_a_louder_sound():
+def test_a_distant_voice_does_not_open_the_gate_for_a_louder_sound():
     log_odds, voice_db = np.full(3, 3.0), np.full(3, -30.0)
     level_db = np.array([-30.0, -15.0, 0.0])
     penalty = compute_penalty(log_odds, add_level(log_odds, voice_db), level_db, 20.0)

@@ -166,7 +166,7 @@ def test_pauses_that_quieter_song_fills_are_closed():
     assert not any(is_kept(y, out, start + 0.4, 0.8) for start, _ in songs)
 
 
-def test_voiced_notes_without_unvoiced_sounds_are_no_speech():
+def test_voiced_notes_without_unvoiced_sounds_are_not_speech():
     notes = [vowel(0.7, hz) for hz in (220, 262, 330, 880, 294, 247)]
     y = place([(1 + 1.5 * k, note) for k, note in enumerate(notes)], 11)
     np.testing.assert_array_equal(gate(y, RATE, listen="voice"), gate(y, RATE, listen="all"))
