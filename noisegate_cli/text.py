@@ -130,6 +130,17 @@ def format_duration(seconds: float, decimals: int = 2) -> str:
     return f"{hours}:{m:02}:{s:02} h" if hours else f"{m}:{s:02} min"
 
 
+def pluralize(number: int, thing: str) -> str:
+    """Return a number of things.
+
+    Examples
+    --------
+    >>> pluralize(1, "opening"), pluralize(2, "opening")
+    ('1 opening', '2 openings')
+    """
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
 def format_bytes(size: float) -> str:
     """Return a size with a decimal unit (1 kB is 1000 bytes).
 

@@ -114,27 +114,30 @@ def walk_tree(
     while folders:
         folder = folders.pop()
         try:
-            with os.scandir(root / folder) as entries:
-                for entry in entries:
-                    name = os.path.join(folder, entry.name) if folder else entry.name
-                    if entry.name.startswith("."):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        if (
-                            name != output_name
-                            and patterns.should_enter(name)
-                            and not skipped.add_output_folder(entry.path)
-                        ):
-                            folders.append(name)
-                    elif _get_extension(name) not in AUDIO_EXTENSIONS:
-                        skipped.other_files += 1
-                    elif patterns.matches(name) and not skipped.add_output_file(entry.path):
-                        recording = _stat_file(name, entry)
-                        if recording is not None:
-                            yield recording
+            for name, entry in _list_visible(root, folder):
+                if entry.is_dir(follow_symlinks=False):
+                    is_entered = name != output_name and patterns.should_enter(name)
+                    if is_entered and not skipped.add_output_folder(entry.path):
+                        folders.append(name)
+                elif _get_extension(name) not in AUDIO_EXTENSIONS:
+                    skipped.other_files += 1
+                elif (
+                    patterns.matches(name)
+                    and not skipped.add_output_file(entry.path)
+                    and (recording := _stat_file(name, entry))
+                ):
+                    yield recording
         except OSError as error:
             reason = f"{quote_path(root / folder)} cannot be read: {error.strerror}"
             yield Recording(folder or ".", reason=reason)
+
+
+def _list_visible(root: Path, folder: str) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    """Yield the entries of a folder that are not hidden, with their paths below `root`."""
+    with os.scandir(root / folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith("."):
+                yield os.path.join(folder, entry.name) if folder else entry.name, entry
 
 
 def find_listed(root: Path, names: Iterable[str], patterns: GlobPatterns) -> Iterator[Recording]:

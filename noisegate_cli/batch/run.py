@@ -42,8 +42,8 @@ from noisegate_cli.batch.trees import (
     find_existing_parent,
     get_free_bytes,
 )
-from noisegate_cli.errors import AudioError, NoisegateError
-from noisegate_cli.text import quote_path
+from noisegate_cli.errors import AudioError, describe_failure, find_error_code
+from noisegate_cli.text import escape_undecodable, quote_path
 
 UNPROCESSED_STATES: tuple[RecordingState, RecordingState] = ("failed", "skipped")
 
@@ -173,8 +173,13 @@ class BatchRun:
             try:
                 info = probe(batch.root / recording.name, batch.options.track)
                 target = output_info(info, batch.output / recording.output, batch.options)
-            except NoisegateError as error:
-                result = RecordingResult("failed", recording.output, str(error))
+            except Exception as error:  # It must fail this recording, not the command.
+                result = RecordingResult(
+                    "failed",
+                    recording.output,
+                    escape_undecodable(describe_failure(batch.root / recording.name, error)),
+                    find_error_code(error),
+                )
                 plan.record_results([(recording.name, result)])
             else:
                 report.audio_seconds += info.duration

@@ -66,6 +66,9 @@ CHECKED_CODECS = ("flac", "wavpack", "tta")
 MAX_END_OFFSET_S = 1.0
 """Maximum time in seconds between the ends of tracks that end together."""
 
+MAX_TRACKS = 128
+"""Maximum number of tracks of a file. Each takes about a megabyte."""
+
 MAX_AUDIO_FRAME_PLANES = 7
 """PyAV accesses invalid memory if a frame has more planes."""
 
@@ -102,6 +105,7 @@ class PyavDecoder:
                 options={
                     "protocol_whitelist": "none",
                     "format_whitelist": ",".join(DEMUXERS),
+                    "max_streams": str(MAX_TRACKS),
                 },
                 metadata_errors="replace",
                 buffer_size=BUFFER_BYTES,

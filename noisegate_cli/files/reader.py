@@ -85,9 +85,10 @@ class AudioReader:
         self._layout: WavLayout | None = None
         try:
             if not raw:
-                self._check_tags(head)
                 if kind and kind.is_wav:
                     self._layout = read_layout(path)
+                if not self._layout:  # The tags of WAV files have limits of their own.
+                    self._check_tags()
             self._decoder: Decoder = self._open_decoder(magic, kind)
         except AudioError:  # It is an OSError that has its message already.
             raise
@@ -179,13 +180,11 @@ class AudioReader:
                     self._check_completeness(read, damage, rest)
                 yield convert_to_subtype(block, self.info.subtype)[0], last
 
-    def _check_tags(self, head: bytes) -> None:
-        """Raise AudioError if a file that begins with `head` has excessive tags."""
-        if head[8:] == b"WAVE":  # Its tags have limits of their own.
-            return
+    def _check_tags(self, part: "FilePart | None" = None) -> None:
+        """Raise AudioError if the file, or a part of it, has excessive tags."""
         from noisegate_cli.files.tag_limits import has_excessive_tags
 
-        if has_excessive_tags(self.path):
+        if has_excessive_tags(self.path, part):
             raise AudioError(
                 f"{quote_path(self._display_path)} has too many or too large tags: "
                 "remove them with a tag editor"
@@ -212,10 +211,14 @@ class AudioReader:
                 if self._raw or (self._layout and not self._layout.is_valid):
                     raise unreadable_error(self._display_path, error) from error
                 why = error
+        if self._layout:  # FFmpeg reads its tags too.
+            self._check_tags()
         from noisegate_cli.files.ffmpeg_decoders import open_decoder
 
         try:
-            return open_decoder(self.path, is_mpeg, self._track, self.warnings.append)
+            return open_decoder(
+                self.path, is_mpeg, self._track, self.warnings.append, self._check_tags
+            )
         except AudioError as error:
             # For uncompressed formats, libsndfile's error message is more precise.
             cause = why if why and kind and not kind.is_compressed else error
@@ -241,7 +244,10 @@ class AudioReader:
         else:
             from noisegate_cli.files.joined_files import find_joined_parts as find_parts
         if self._parts is None:
-            self._parts = find_parts(self.path)
+            try:
+                self._parts = find_parts(self.path)
+            except AudioError as error:
+                raise unreadable_error(self._display_path, error) from error
         parts = self._parts
         if not parts:
             return None
@@ -259,6 +265,7 @@ class AudioReader:
         return None
 
     def _open_part(self, part: "FilePart") -> "Decoder":
+        self._check_tags(part)
         if not self._needs_ffmpeg:
             try:
                 decoder = SndfileDecoder(self.path, part=part)

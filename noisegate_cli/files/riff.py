@@ -6,7 +6,7 @@ See EBU Tech 3285 and 3306, and Microsoft's Multiple Channel Audio Data and WAVE
 import os
 import struct
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from noisegate_cli.files.chunks import (
     FORM_BYTES,
@@ -14,6 +14,7 @@ from noisegate_cli.files.chunks import (
     Chunk,
     ReadBytes,
     build_chunk,
+    make_reader,
     walk_chunks,
 )
 
@@ -175,7 +176,7 @@ class WavLayout(NamedTuple):
 def read_layout(path: Path) -> WavLayout | None:
     """Return the layout of a WAV file, the first one if several are joined; None for others."""
     with path.open("rb") as file:
-        read = _bytes_reader(file)
+        read = make_reader(file)
         length = file.seek(0, os.SEEK_END)
         first = _read_file(read, 0, length)
         if first is None or not first.chunks:
@@ -248,14 +249,6 @@ def _is_streamed(data: Chunk, file: _RiffFile) -> bool:
     """Return whether the size of the samples is unknown, as in a file that was piped."""
     has_long_sizes = any(chunk.id == b"ds64" for chunk in file.chunks)
     return data.declared_size >= MIN_STREAMED_SIZE_BYTES and not has_long_sizes
-
-
-def _bytes_reader(file: BinaryIO) -> ReadBytes:
-    def read(offset: int, size: int) -> bytes:
-        file.seek(offset)
-        return file.read(size)
-
-    return read
 
 
 def _read_format(read: ReadBytes, file: _RiffFile) -> WavFormat:

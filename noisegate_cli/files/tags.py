@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 from noisegate_cli.files.chapters import Chapter, is_chapter_comment, parse_comments, parse_id3
 from noisegate_cli.files.chunks import walk_chunks
+from noisegate_cli.files.id3_limits import count_id3_frames
 from noisegate_cli.files.riff import MetadataChunks
-from noisegate_cli.files.tag_limits import is_excessive_id3
+from noisegate_cli.files.tag_limits import MAX_TAGS
 
 ALIASES = {
     "year": "date",
@@ -286,7 +287,7 @@ def _parse_wav_tags(chunks: MetadataChunks) -> Tags:
             from mutagen.id3 import ID3
 
             content = chunks.read(chunk)
-            if is_excessive_id3(content):
+            if count_id3_frames(content) > MAX_TAGS:
                 raise ValueError("there are too many ID3 frames")
             native = ID3(BytesIO(content))
             texts, found = _parse_id3(native)

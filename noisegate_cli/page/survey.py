@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.api.file_analysis import AnalysisReport
+from noisegate_cli.api.analysis_report import AnalysisReport
 from noisegate_cli.api.first_pass import measure
 from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span
 from noisegate_cli.api.outputs import warn_ignored_channels

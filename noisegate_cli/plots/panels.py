@@ -19,7 +19,7 @@ from noisegate_cli.plots.style import (
     set_title,
 )
 from noisegate_cli.plots.tracks import Range, Spectrogram
-from noisegate_cli.text import format_duration
+from noisegate_cli.text import format_duration, pluralize
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -209,8 +209,8 @@ def describe_closed(overview: Overview) -> str:
     cutoffs = overview.report.cutoffs
     shown = len(cutoffs.marked)
     mark = "(▲)" if shown == cutoffs.count else f"(▲ the worst {shown})"
-    cut = "cut-off" if cutoffs.count == 1 else "cut-offs"
-    return text + (f", {cutoffs.count} {cut} {mark}" if cutoffs.count else "")
+    cut = f", {pluralize(cutoffs.count, 'cut-off')} {mark}"
+    return text + (cut if cutoffs.count else "")
 
 
 def has_scores(overview: Overview) -> bool:

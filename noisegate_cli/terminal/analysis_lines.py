@@ -11,7 +11,7 @@ from noisegate_cli.errors import AudioError
 from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.file_analysis import AnalysisReport
+    from noisegate_cli.api.analysis_report import AnalysisReport
 
 COLUMNS = (
     ("length", 9),

@@ -4,9 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.terminal.flags import to_flags
-from noisegate_cli.terminal.summary import pluralize
 from noisegate_cli.terminal.tables import create_fact_table, drop_columns
-from noisegate_cli.text import format_bytes, format_duration, format_level, format_time, quote_path
+from noisegate_cli.text import (
+    format_bytes,
+    format_duration,
+    format_level,
+    format_time,
+    pluralize,
+    quote_path,
+)
 
 if TYPE_CHECKING:
     from rich.console import Group

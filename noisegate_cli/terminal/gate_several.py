@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from noisegate_cli.errors import NoisegateError, SettingsError
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.terminal.console import print_data, print_error, print_message
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
 from noisegate_cli.terminal.shared_options import show_recording_progress
@@ -82,7 +82,7 @@ def gate_several(
         With status 1 if a recording failed.
     """
     from noisegate_cli.files.output_naming import parse_path
-    from noisegate_cli.terminal.json_data import build_failure_data, to_json
+    from noisegate_cli.terminal.json_data import report_recording_failure
 
     paths = _omit_outputs([Path(parse_path(file)) for file in dict.fromkeys(files)])
     _check_names(paths, output, options)
@@ -92,10 +92,8 @@ def gate_several(
             prefix = f"{number} of {len(paths)} "
             with show_recording_progress(path, raw, quiet, prefix) as progress:
                 result = gate(path, output and parse_path(output), progress=progress)
-        except NoisegateError as error:
-            if json:
-                print_data(to_json(build_failure_data("gate", path, error)))
-            print_error(error)
+        except Exception as error:
+            report_recording_failure("gate", path, error, json)
             failed += 1
             continue
         _print_result(path, result, quiet, json)

@@ -21,6 +21,7 @@ from noisegate_cli.text import (
     format_duration,
     format_level,
     format_time,
+    pluralize,
     quote_path,
 )
 
@@ -232,8 +233,3 @@ def format_sample_type(info: "AudioInfo") -> str:
 def name_sample_type(info: "AudioInfo") -> str:
     """Return the usual name of a sample type: "MP3", not the name that libsndfile has for it."""
     return usual_name(info.subtype)
-
-
-def pluralize(number: int, thing: str) -> str:
-    """Return a number of things, such as "2 openings"."""
-    return f"{number} {thing}" + ("" if number == 1 else "s")

@@ -9,11 +9,12 @@ from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.histogram import build_histogram
 from noisegate_cli.terminal.reasons import format_contrast, format_reason
 from noisegate_cli.terminal.recording_lines import describe_bleed, format_track
-from noisegate_cli.terminal.summary import format_sample_type, pluralize
+from noisegate_cli.terminal.summary import format_sample_type
 from noisegate_cli.text import (
     format_db,
     format_duration,
     format_level,
+    pluralize,
     quote_path,
 )
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from noisegate_cli.api.file_analysis import AnalysisReport
+    from noisegate_cli.api.analysis_report import AnalysisReport
     from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.gating.noise_profile import NoiseProfile
     from noisegate_cli.gating.simulation import Trial

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -194,6 +195,22 @@ def test_a_dry_run_reports_everything_and_writes_nothing(tree, tmp_path):
     assert report.bytes_needed > 2 * 96000
     run(tree, tmp_path / "out")
     assert run(tree, tmp_path / "out", dry_run=True)[0].skip_reasons == {"already done": 3}
+
+
+def test_an_unexpected_error_of_one_recording_does_not_end_a_dry_run(tree, tmp_path, monkeypatch):
+    from noisegate_cli.files import reader
+
+    original = reader.probe
+
+    def fail(path, track=None):
+        if path.name == "b.flac":
+            raise OSError(errno.EIO, "Input/output error")
+        return original(path, track)
+
+    monkeypatch.setattr(reader, "probe", fail)
+    report, _ = run(tree, tmp_path / "out", dry_run=True)
+    assert (report.to_do, report.failed) == (2, 1)
+    assert "b.flac': Input/output error" in report.errors[0]
 
 
 def test_a_batch_stops_after_max_errors_and_reports_the_rest(tmp_path, write):

@@ -58,7 +58,7 @@ MAX_LOG_ODDS = 4.0
 
 EvidenceValues = NDArray[np.float16]
 LogOdds = NDArray[np.float64]
-"""Shaped (hops,)."""
+"""Shaped (…, hops)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,23 +106,25 @@ class LogOddsSpreader:
         self._hop_s, self._hops = hop_s, 0
         first, highest = 0, []
         for chunk in chunks:
-            lost = BEFORE_PER_S * (hop_s * (first + np.arange(len(chunk))))
-            highest.append((chunk - lost).max())
-            first += len(chunk)
+            hops = chunk.shape[-1]
+            lost = BEFORE_PER_S * (hop_s * (first + np.arange(hops)))
+            highest.append((chunk - lost).max(axis=-1, keepdims=True))
+            first += hops
         # The highest value of all hops before a chunk, and after each chunk.
-        self._before = -np.inf
-        after = np.maximum.accumulate([-np.inf, *highest[:0:-1]])
-        self._after = iter(after[::-1].tolist())
+        self._before = np.full_like(highest[0], -np.inf)
+        after = np.maximum.accumulate([self._before, *highest[:0:-1]])
+        self._after = iter(after[::-1])
 
     def spread(self, log_odds: LogOdds) -> LogOdds:
         """Return the spread log odds of the next chunk."""
-        seconds = self._hop_s * (self._hops + np.arange(len(log_odds)))
+        hops = log_odds.shape[-1]
+        seconds = self._hop_s * (self._hops + np.arange(hops))
         lost = AFTER_PER_S * seconds
-        after = np.maximum(np.maximum.accumulate(log_odds + lost), self._before)
-        self._before = after[-1]
-        self._hops += len(log_odds)
+        after = np.maximum(np.maximum.accumulate(log_odds + lost, axis=-1), self._before)
+        self._before = after[..., -1:]
+        self._hops += hops
         gained = BEFORE_PER_S * seconds
-        before = np.maximum.accumulate((log_odds - gained)[::-1])[::-1]
+        before = np.maximum.accumulate((log_odds - gained)[..., ::-1], axis=-1)[..., ::-1]
         before = np.maximum(before, next(self._after))
         return np.asarray(np.maximum(after - lost, before + gained))
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.evidence import (
     Evidence,
+    LogOdds,
     LogOddsSpreader,
     add_level,
     add_voices,
@@ -126,7 +127,7 @@ class VoiceTracker(BlockProcessor[Samples, None]):
     def process(self, block: Samples, last: bool = False) -> None:
         """Process `block`, shaped (samples, channels)."""
         features = np.stack(self._voicing.process(block, last))
-        if self._linked:
+        if self._linked and block.shape[1] > 1:
             most = features[0].argmax(axis=1)
             features = np.take_along_axis(features, most[None, :, None], axis=2)
         for gate, record in enumerate(self._records):
@@ -185,18 +186,11 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         trusts_speech
             Whether the speech detector counts.
         """
-
-        def voices_of_gate(release: bool = False) -> Iterator[Voices]:
-            return self._voices(gate, trusts_speech, release)
-
-        log_odds = (voices.log_odds for voices in voices_of_gate())
-        spreader = LogOddsSpreader(self._hop_s, log_odds)
-        levels = (add_level(voices.log_odds, voices.periodic_db) for voices in voices_of_gate())
-        level_spreader = LogOddsSpreader(self._hop_s, levels)
+        chunks = map(_stack_log_odds, self._voices(gate, trusts_speech))
+        spreader = LogOddsSpreader(self._hop_s, chunks)
         values = ChunkedValues(np.float16)
-        for voices in voices_of_gate(release=True):
-            spread = spreader.spread(voices.log_odds)
-            with_level = level_spreader.spread(add_level(voices.log_odds, voices.periodic_db))
+        for voices in self._voices(gate, trusts_speech, release=True):
+            spread, with_level = spreader.spread(_stack_log_odds(voices))
             terms = compute_penalty(spread, with_level, voices.level_db, contrast_db)
             if trusts_speech:
                 hops = voices.first + np.arange(len(terms))
@@ -204,7 +198,7 @@ class VoiceTracker(BlockProcessor[Samples, None]):
             values.append(terms)
         return Evidence(values, self._voicing.hop_length)
 
-    def _voices(self, gate: int, trusts_speech: bool, release: bool) -> Iterator[Voices]:
+    def _voices(self, gate: int, trusts_speech: bool, release: bool = False) -> Iterator[Voices]:
         """Yield the voices of one gate, with the log odds of the speech detector if it counts."""
         for voices in self._records[gate].voices(release):
             if trusts_speech:
@@ -222,3 +216,8 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         chunks = (seconds * SPEECH_RATE_HZ / CHUNK_SAMPLES).astype(np.int64)
         chunks = np.minimum(chunks, len(self._probabilities) - 1)
         return self._probabilities.take(chunks)[:, gate].astype(np.float64)
+
+
+def _stack_log_odds(voices: Voices) -> LogOdds:
+    """Return log odds without and with the level of the voices, shaped (2, hops)."""
+    return np.stack([voices.log_odds, add_level(voices.log_odds, voices.periodic_db)])
