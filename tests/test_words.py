@@ -72,6 +72,16 @@ def test_comments_and_docstrings_have_no_unclear_phrases(folder):
     assert [text for text in texts if PHRASES.search(text)] == []
 
 
+@pytest.mark.parametrize(
+    "path",
+    [*DOCUMENTS, ROOT / "CONTRIBUTING.md", *sorted((PACKAGE / "page").glob("*.[jc]s*"))],
+    ids=lambda path: path.name,
+)
+def test_documents_and_scripts_have_no_unclear_phrases(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if PHRASES.search(line)] == []
+
+
 def test_the_names_of_tests_have_no_unclear_phrases():
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
     names = [name for source in sources for name in re.findall(r"def test_(\w+)", source)]

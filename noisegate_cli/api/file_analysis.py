@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast
 
@@ -147,7 +146,7 @@ def analyze_recording(
             source, settings, first, blocks=blocks, noises=noises, compare=True, others=others
         )
         levels, timeline = analyzer.report(), None
-        info = replace(reader.info, samples=levels.samples)
+        info = reader.info.with_samples(levels.samples)
         if has_second_pass:
             rest = scale_progress(report, share, 1.0)
             timeline = _run_gate(

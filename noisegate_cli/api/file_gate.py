@@ -257,7 +257,9 @@ def _plan_gate(
             decided = choose(settings, progress)
         span = _choose_span(task.excerpt, source, settings, decided, others)
     outputs = plan_outputs(task, reader, span)
-    picture = check_picture(task.plot, task.inputs | outputs.paths, task.force)
+    picture = None
+    if task.plot:
+        picture = check_picture(task.plot, task.inputs | outputs.paths, task.force)
     if outputs.is_live:
         settings = settings.live
     decision, second_pass = decided or choose(settings, progress)
@@ -327,8 +329,8 @@ def _build_result(
     delay_samples = compute_latency(decision.settings, rate) if outputs.is_live else None
     return GateResult(
         **gated.to_dict(),
-        source=replace(info, samples=length),
-        output=rf64_if_large(replace(outputs.target, samples=length)),
+        source=info.with_samples(length),
+        output=rf64_if_large(outputs.target.with_samples(length)),
         residue=outputs.residue.path if outputs.residue else None,
         labels=outputs.labels,
         comparison=outputs.comparison.path if outputs.comparison else None,

@@ -190,11 +190,11 @@ def check_inside(path: Path, folder: Path) -> None:
     """Raise OutputError if `path` is not a regular file, or a link leads out of `folder`."""
     if is_stream(path):
         raise OutputError(f"{quote_path(path)} is a named pipe or a device: remove it")
-    real_parent, real_folder = Path(os.path.realpath(path.parent)), Path(os.path.realpath(folder))
-    if not real_parent.is_relative_to(real_folder):
+    real_parent, real_folder = os.path.realpath(path.parent), os.path.realpath(folder)
+    if real_parent != real_folder and not Path(real_parent).is_relative_to(real_folder):
         raise OutputError(
             f"{quote_path(path)} points outside {quote_path(folder)} through a link "
-            f"to {quote_path(real_parent)}: "
+            f"to {quote_path(Path(real_parent))}: "
             "remove the link"
         )
 

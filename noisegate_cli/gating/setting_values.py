@@ -26,7 +26,6 @@ FIELD_CHOICES = {
 MAX_KNEE_DB = 60.0
 """Maximum width of the knee of an expander."""
 
-
 NON_NEGATIVE_FIELDS = (
     "hysteresis_db",
     "min_closed_ms",
@@ -247,4 +246,4 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "reduction_db": _check_reduction,
     "noise": _check_noise,
 }
-"""Check of each setting that has an invalid value."""
+"""Checks by the name of the setting; every value of the others is valid."""

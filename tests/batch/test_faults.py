@@ -34,6 +34,7 @@ from tests.batch.helpers import (
     MAX_WAIT_S,
     SETTINGS,
     CollectingObserver,
+    ForeignWriter,
     InlineWorkerPool,
     list_files,
     output_info,
@@ -336,14 +337,7 @@ def test_an_output_that_another_process_writes_beforehand_is_kept(
     tree, tmp_path, workers, monkeypatch
 ):
     foreign = tmp_path / "out" / "odd" / "7.wav"
-
-    class Writing(CollectingObserver):
-        def on_phase(self, name, files, size):
-            if name == "gating":
-                foreign.parent.mkdir(parents=True)
-                foreign.write_text("foreign")
-
-    observer = Writing()
+    observer = ForeignWriter(foreign)
     config = BatchConfig(root=tree, output=tmp_path / "out", settings=SETTINGS)
     report = batch_run.BatchRun(config, observer).execute(workers or InlineWorkerPool())
     assert (report.done, report.failed, report.skipped) == (7, 0, 1)
