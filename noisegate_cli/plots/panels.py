@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 SPECTROGRAM_RANGE_DB = 80.0
 """Distance from the loudest color of a spectrogram to the quietest."""
 
-LINEAR_BELOW_HZ = 64.0
-"""Below it, the axis of a spectrogram is linear, so that it can show 0 Hz."""
-
 LOWEST_SHARE = 0.003
 """Share of the frames that may lie below an axis of levels, such as those of a fade-in."""
 
@@ -273,20 +270,21 @@ def draw_spectrogram(
     axes: "Axes", spectrogram: Spectrogram, title: str, loudest_db: float | None = None
 ) -> "ScalarMappable":
     """Draw a spectrogram on a logarithmic axis of frequency; return what a color bar needs."""
-    from matplotlib.ticker import ScalarFormatter
+    import librosa.display
 
     loudest = max_level(spectrogram) if loudest_db is None else loudest_db
-    mesh = axes.pcolormesh(
-        spectrogram.edges_s,
-        spectrogram.edges_hz,
+    mesh = librosa.display.specshow(
         spectrogram.level_db,
+        x_coords=spectrogram.edges_s,
+        y_coords=spectrogram.edges_hz,
+        x_axis=None,
+        y_axis="log",
+        ax=axes,
         cmap="magma",
         vmin=loudest - SPECTROGRAM_RANGE_DB,
         vmax=loudest,
         rasterized=True,
     )
-    axes.set_yscale("symlog", base=2, linthresh=LINEAR_BELOW_HZ, linscale=0.5)
-    axes.yaxis.set_major_formatter(ScalarFormatter())
     low = min(40.0, float(spectrogram.edges_hz[-1]) / 8)
     axes.set_ylim(low, float(spectrogram.edges_hz[-1]))
     axes.set_ylabel("Hz")

@@ -71,7 +71,8 @@ MAX_TIME_TICKS = 12
 def own_style() -> Iterator[None]:
     """Draw in the style of this module, whatever the configuration of the user is.
 
-    A character that the font does not have is drawn as a box, without a warning.
+    A character that the font does not have is drawn as a box, without a warning. In a notebook
+    without widgets, tqdm, which librosa.display loads, gives no warning either.
     """
     import matplotlib
 
@@ -79,6 +80,7 @@ def own_style() -> Iterator[None]:
     style: Any = defaults | _STYLE
     with matplotlib.rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        warnings.filterwarnings("ignore", message="IProgress not found")
         yield
 
 
