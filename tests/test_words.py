@@ -19,6 +19,7 @@ UNCLEAR_WORDS = r"""
     | dealt \s with | made \s anew | taken \s for | taken \s away | left \s out | leave \s out
     | (?:no|nothing) \s but | all \s the \s same | sound \s tracks? | let \s the \s name
     | what \s comes \s of | (?<!there\s)(?:is|are) \s no | next \s to \s no
+    | \w+n't
 """
 PATTERN = re.compile(rf"\b(?:{UNCLEAR_WORDS})\b", re.IGNORECASE | re.VERBOSE)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.report import Report
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class AnalysisReport:
+class AnalysisReport(Report):
     """Result of `analyze_file`."""
 
     info: AudioInfo
@@ -70,7 +71,7 @@ class AnalysisReport:
 
         if self.others:
             raise SettingsError(
-                "an analysis against other tracks is drawn with plot= while it runs"
+                "an analysis against other tracks is drawn only while it runs: give plot="
             )
         return record_file(
             self.info.path, self.settings, self.raw, track=self.info.track, **options

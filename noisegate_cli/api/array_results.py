@@ -1,6 +1,6 @@
 """Results of `gate` and `analyze`, which hold the samples."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +56,7 @@ class ArrayGateResult(GateReport):
         from noisegate_cli.api.overviews import record_array
 
         if self.others or self.key:
-            raise SettingsError("a gate with against= or key= can't be drawn from arrays")
+            raise SettingsError("a gate with against= or key= cannot be drawn from arrays")
         noises = () if None in self.noises else self.noises
         given = [noise for noise in noises if noise and noise.source == "given"]
         rate = self.segments.sample_rate
@@ -70,7 +70,10 @@ class ArrayGateResult(GateReport):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ArrayGateResult):
             return NotImplemented
-        return self.to_fields() == other.to_fields() and np.array_equal(self.samples, other.samples)
+        is_equal = all(
+            getattr(self, item.name) == getattr(other, item.name) for item in fields(GateReport)
+        )
+        return is_equal and np.array_equal(self.samples, other.samples)
 
     __hash__ = None  # type: ignore[assignment]
 

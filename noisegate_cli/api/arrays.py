@@ -226,7 +226,7 @@ def gate(
         original=samples,
         others=others.report(gated_report.bleed) if others else (),
         key=_describe_key(decision.key) if decision.key else None,
-        **gated_report.to_fields(),
+        **gated_report.to_dict(),
     )
 
 

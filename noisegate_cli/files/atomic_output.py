@@ -98,7 +98,7 @@ def unwritable_message(path: Path, error: Exception) -> str:
         if reason == "System error":
             reason = "is the disk full?"
     name = "standard output" if path == STDIO_PATH else quote_path(path)
-    return f"{name} can't be written: {reason}"
+    return f"{name} cannot be written: {reason}"
 
 
 def _exists_message(path: Path) -> str:

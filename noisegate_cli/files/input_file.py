@@ -23,13 +23,13 @@ def read_head(path: Path, display_path: Path) -> bytes:
     except FileNotFoundError as error:
         name = quote_path(display_path)
         is_pattern = any(sign in name for sign in "*?")
-        reason = f"no file matches {name}" if is_pattern else f"{name} doesn't exist"
+        reason = f"no file matches {name}" if is_pattern else f"{name} does not exist"
         if path.is_symlink():
             target = quote_path(path.readlink())
-            raise AudioError(f"{name} is a link to {target}, which doesn't exist") from error
+            raise AudioError(f"{name} is a link to {target}, which does not exist") from error
         raise AudioError(f"{reason}: check the name") from error
     except OSError as error:
-        raise AudioError(f"{quote_path(display_path)} can't be read: {error.strerror}") from error
+        raise AudioError(f"{quote_path(display_path)} cannot be read: {error.strerror}") from error
     if stat.S_ISDIR(mode):
         raise AudioError(
             f"{quote_path(display_path)} is a folder: use ngate batch for all recordings in it"

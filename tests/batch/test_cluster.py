@@ -145,7 +145,7 @@ def test_the_command_line_runs_on_a_cluster(cluster, tree, tmp_path, monkeypatch
 
 def test_unsuitable_workers_are_reported_before_anything_runs(cluster, monkeypatch):
     workers = DaskWorkerPool(cluster.address)
-    with pytest.raises(ClusterError, match="don't see '/nowhere'.*a filesystem that all share"):
+    with pytest.raises(ClusterError, match="do not see '/nowhere'.*a filesystem that all share"):
         workers.check_folders("/", "/nowhere")
     monkeypatch.setattr(dask_pool, "__version__", "9.9")
     with pytest.raises(ClusterError, match=r"have ngate 0.* this is 9\.9: install the same"):
