@@ -23,8 +23,8 @@ does not open the gate for a clap. Voices count as no quieter than the least lev
 ones."""
 
 UNVOICED_LOG_ODDS = 0.5
-"""Log odds that are lost outside runs of voiced frames: a snore or thunder resembles a voice only for
-a moment."""
+"""Log odds that are lost outside runs of voiced frames: a snore or thunder resembles a voice only
+for a moment."""
 
 MIN_SOUND_LOG_ODDS, PENALTY_WEIGHT = 1.3, 2.0
 """Log odds that a sound needs, and weight of the missing ones in the score."""
