@@ -22,7 +22,7 @@ from noisegate_cli.errors import AudioError, DamageError, SignalError
 from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo, is_plausible
 from noisegate_cli.files.audio_tracks import check_track
 from noisegate_cli.files.formats import DEFAULT_CHANNEL_MASKS, Format, find_format_by_magic
-from noisegate_cli.files.input_file import read_head
+from noisegate_cli.files.input_file import check_readable, read_head
 from noisegate_cli.files.libsndfile import SndfileDecoder, error_text, unreadable_error
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
@@ -359,6 +359,8 @@ class AudioReader:
         """Add warnings about missing samples; `last` has decoded the end of the recording."""
         rate = self.info.sample_rate
         declared_length = self._decoder.declared_length
+        if damage or self._decoder.damaged or read < declared_length:
+            check_readable(self.path, self._display_path)
         if not read and (declared_length or damage):
             of = (
                 f" of {format_duration(declared_length / rate)}"

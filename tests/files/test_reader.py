@@ -339,3 +339,21 @@ def test_a_picture_that_is_longer_than_the_sound_is_not_a_cut(tmp_path, containe
         assert 0 < sum(len(block) for block, _ in reader.blocks()) < 90000
         assert len(reader.warnings) == 1
         assert "truncated" in reader.warnings[0]
+
+
+@pytest.mark.parametrize("name", ["in.wav", "in.m4a"])
+def test_an_error_of_the_disk_makes_the_recording_fail(tmp_path, monkeypatch, name):
+    path = tmp_path / name
+    if name == "in.wav":
+        sf.write(path, sound(), RATE)
+    else:
+        encode(path, sound(), "ipod", "aac", "fltp", RATE)
+    with AudioReader(path) as reader:
+        reader._decoder.declared_length += RATE  # as if the library had stopped early
+
+        def fail(*_arguments, **_options):
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(Path, "open", fail)
+        with pytest.raises(AudioError, match="can't be read: Input/output error"):
+            list(reader.blocks())
