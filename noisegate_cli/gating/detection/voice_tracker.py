@@ -205,15 +205,17 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         return Evidence(values, self._voicing.hop_length)
 
     def _voices(self, gate: int, trusts_speech: bool, release: bool) -> Iterator[Voices]:
-        """Yield the voices of one gate, with the log odds of the speech detector if it counts."""
+        """Yield the voices of one gate, with less log odds for steady sounds.
+
+        The log odds of the speech detector are added if it counts.
+        """
         for voices in self._records[gate].voices(release):
+            log_odds = voices.log_odds + voices.steady_log_odds
             if trusts_speech:
-                hops = voices.first + np.arange(len(voices.log_odds))
+                hops = voices.first + np.arange(len(log_odds))
                 probabilities = self._speech_probabilities(gate, hops)
-                log_odds = add_voices(speech_log_odds(probabilities), voices.log_odds)
-                yield voices._replace(log_odds=log_odds)
-            else:
-                yield voices
+                log_odds = add_voices(speech_log_odds(probabilities), log_odds)
+            yield voices._replace(log_odds=log_odds)
 
     def _speech_probabilities(self, gate: int, hops: FrameIndices) -> NDArray[np.float64]:
         """Return the probability of speech at hops of the voicing, shaped (hops,)."""
