@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.evidence import (
+    MIN_CLEAR_CONTRAST_DB,
     Evidence,
     LogOddsSpreader,
     add_level,
@@ -185,9 +186,10 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         trusts_speech
             Whether the speech detector counts.
         """
+        is_clear = contrast_db >= MIN_CLEAR_CONTRAST_DB
 
         def voices_of_gate(release: bool = False) -> Iterator[Voices]:
-            return self._voices(gate, trusts_speech, release)
+            return self._voices(gate, is_clear, trusts_speech, release)
 
         log_odds = (voices.log_odds for voices in voices_of_gate())
         spreader = LogOddsSpreader(self._hop_s, log_odds)
@@ -204,13 +206,17 @@ class VoiceTracker(BlockProcessor[Samples, None]):
             values.append(terms)
         return Evidence(values, self._voicing.hop_length)
 
-    def _voices(self, gate: int, trusts_speech: bool, release: bool) -> Iterator[Voices]:
-        """Yield the voices of one gate, with less log odds for steady sounds.
+    def _voices(
+        self, gate: int, is_clear: bool, trusts_speech: bool, release: bool
+    ) -> Iterator[Voices]:
+        """Yield the voices of one gate, with the log odds of the speech detector if it counts.
 
-        The log odds of the speech detector are added if it counts.
+        Steady sounds have less log odds if the recording is clear: in noise, voices are steady too.
         """
         for voices in self._records[gate].voices(release):
-            log_odds = voices.log_odds + voices.steady_log_odds
+            log_odds = voices.log_odds
+            if is_clear:
+                log_odds = log_odds + voices.steady_log_odds
             if trusts_speech:
                 hops = voices.first + np.arange(len(log_odds))
                 probabilities = self._speech_probabilities(gate, hops)
