@@ -66,7 +66,8 @@ class MaskTrimmer(PairedBlockProcessor[Mask, DetectorValues, Mask]):
         delay = self._compute_delays(scores <= BLEED_BELOW, since_closed)
         if ready:
             self._since_closed, self._delay = since_closed[-1], delay[-1]
-        return trimmed & ((since_closed > delay) | ends)
+        kept: Mask = trimmed & ((since_closed > delay) | ends)
+        return kept
 
     def _compute_delays(self, is_bleed: Mask, since_closed: FrameIndices) -> FrameIndices:
         """Return, at each frame, by how many frames the opening of its run is delayed."""
