@@ -9,6 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 Samples = NDArray[Any]
 """Array of shape (samples, channels) and type int16, int32, float32 or float64."""
 
+MAX_CHANNELS = 1024
+"""Maximum number of channels in libsndfile."""
+
+Blocks = Iterable[tuple[Samples, bool]]
+
+BLOCK_BYTES = 1 << 21
+"""Size of a block: it fits in the CPU cache, and numpy's overhead per call is negligible."""
+
 
 def to_db(level: ArrayLike) -> NDArray[np.float64]:
     """Convert linear RMS to dBFS; digital silence gives minus infinity without a warning."""
@@ -31,6 +39,16 @@ def compute_peak(samples: Samples) -> float:
     if not samples.size:
         return 0.0
     return max(-float(samples.min()), float(samples.max())) / full_scale(samples.dtype)
+
+
+def sum_channels(samples: Samples) -> NDArray[np.float64]:
+    """Return the sum of the samples of each channel; the sum of integers is exact."""
+    # Adding up each channel is many times faster than a sum over the first axis. In int32, which
+    # can hold the sum of this many int16, it takes half as long as in float64.
+    dtype = np.int32 if samples.dtype == np.int16 else np.float64
+    slices = iterate_slices(samples, 1 << 16)
+    sums = [[channel.sum(dtype=dtype) for channel in part.T] for part, _ in slices]
+    return np.asarray(np.sum(sums, axis=0, dtype=np.float64))
 
 
 def choose_float_type(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
@@ -68,17 +86,6 @@ def silence_nonfinite(
                 "they are replaced with silence"
             )
         yield block, last
-
-
-MAX_CHANNELS = 1024
-"""Maximum number of channels in libsndfile."""
-
-
-Blocks = Iterable[tuple[Samples, bool]]
-
-
-BLOCK_BYTES = 1 << 21
-"""Size of a block: it fits in the CPU cache, and numpy's overhead per call is negligible."""
 
 
 def block_length(channels: int, dtype: np.dtype[Any]) -> int:

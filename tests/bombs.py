@@ -20,10 +20,11 @@ def _syncsafe(number: int) -> bytes:
     return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
 
 
-def make_id3(frames: list[bytes]) -> bytes:
-    """Return an ID3v2.4 tag."""
-    content = b"".join(frames)
-    return b"ID3\4\0\0" + _syncsafe(len(content)) + content
+def make_id3(frames: list[bytes], extended: bytes = b"") -> bytes:
+    """Return an ID3v2.4 tag, with an extended header or without."""
+    content = extended + b"".join(frames)
+    flags = 0x40 if extended else 0
+    return b"ID3\4\0" + bytes([flags]) + _syncsafe(len(content)) + content
 
 
 def make_text_frame(number: int) -> bytes:
@@ -33,11 +34,16 @@ def make_text_frame(number: int) -> bytes:
 
 
 @cache
-def _make_zlib_frame() -> bytes:
+def _make_zlib_frame(megabytes: int = 100) -> bytes:
     compressor = zlib.compressobj(9)
-    parts = [compressor.compress(bytes(1 << 20)) for _ in range(100)]
+    parts = [compressor.compress(bytes(1 << 20)) for _ in range(megabytes)]
     content = b"".join((*parts, compressor.flush()))
-    return b"TXXX" + _syncsafe(len(content) + 4) + b"\0\x09" + _syncsafe(100 << 20) + content
+    size = _syncsafe(len(content) + 4)
+    return b"TXXX" + size + b"\0\x09" + _syncsafe(megabytes << 20) + content
+
+
+EXTENDED_HEADER = b"\0\0\0\6\1\0"
+PLAIN_TAG = b"ID3\4\0\0\0\0\0\x0a" + bytes(10)
 
 
 def _encode(container: str, subtype: str) -> bytes:
@@ -52,7 +58,7 @@ def _make_comments() -> bytes:
     return struct.pack("<II", 0, TAGS) + b"".join(parts)
 
 
-def _make_flac() -> bytes:
+def _make_flac(before: bytes = b"") -> bytes:
     content, comments = _encode("FLAC", "PCM_16"), _make_comments()
     position = 4
     while True:
@@ -61,12 +67,19 @@ def _make_flac() -> bytes:
         if is_last:
             break
     header = b"\x84" + len(comments).to_bytes(3, "big")
-    return b"fLaC\0" + content[5:42] + header + comments + content[position:]
+    return b"fLaC\0" + content[5:42] + before + header + comments + content[position:]
 
 
 def _make_wav(tag: bytes) -> bytes:
     content = _encode("WAV", "PCM_16") + build_chunk(b"id3 ", tag)
     return content[:4] + struct.pack("<I", len(content) - 8) + content[8:]
+
+
+def _write_adpcm(path: Path, chunks: bytes) -> None:
+    """Write a WAV file that only FFmpeg reads."""
+    encode(path, sound(), "wav", "adpcm_yamaha", "s16", 16000)
+    content = path.read_bytes() + chunks
+    path.write_bytes(content[:4] + struct.pack("<I", len(content) - 8) + content[8:])
 
 
 def _box(name: bytes, content: bytes) -> bytes:
@@ -89,7 +102,7 @@ def _write_mp4(path: Path) -> None:
     path.write_bytes(content[:start] + moov + content[start + size :])
 
 
-def _write_matroska(path: Path) -> None:
+def _write_matroska(path: Path, before: bytes = b"") -> None:
     encode(
         path,
         np.zeros(16000),
@@ -99,6 +112,19 @@ def _write_matroska(path: Path) -> None:
         16000,
         **{f"K{number}": "v" for number in range(6000)},
     )
+    path.write_bytes(before + path.read_bytes())
+
+
+def _write_tracks(path: Path) -> None:
+    encode(path, sound(), "ipod", "aac", "fltp", 16000)
+    content = path.read_bytes()
+
+    def find_box(name: bytes) -> bytes:
+        start = content.index(name) - 4
+        return content[start : start + int.from_bytes(content[start : start + 4], "big")]
+
+    tracks = _box(b"moov", find_box(b"mvhd") + 900 * find_box(b"trak"))
+    path.write_bytes(content[: content.index(b"moov") - 4] + tracks)
 
 
 def _make_aiff(tag: bytes) -> bytes:
@@ -131,12 +157,38 @@ def _write_avi(path: Path, entries: bytes) -> None:
 
 BOMBS: dict[str, Callable[[Path], object]] = {
     "comments.flac": lambda path: path.write_bytes(_make_flac()),
+    "starts.ogg": lambda path: path.write_bytes(_encode("OGG", "VORBIS") + b"OggS" * (1 << 23)),
+    "second.flac": lambda path: path.write_bytes(_make_flac(b"\4\0\0\x08" + bytes(8))),
+    "pictures.flac": lambda path: path.write_bytes(_make_flac((b"\6\0\0\x20" + bytes(32)) * TAGS)),
     "frames.mp3": lambda path: path.write_bytes(
         make_id3([make_text_frame(number) for number in range(TAGS)])
         + _encode("MP3", "MPEG_LAYER_III")
     ),
     "zlib.mp3": lambda path: path.write_bytes(
         make_id3([_make_zlib_frame()]) + _encode("MP3", "MPEG_LAYER_III")
+    ),
+    "extended.mp3": lambda path: path.write_bytes(
+        make_id3([_make_zlib_frame()], EXTENDED_HEADER) + _encode("MP3", "MPEG_LAYER_III")
+    ),
+    "extended_frames.mp3": lambda path: path.write_bytes(
+        make_id3([make_text_frame(number) for number in range(TAGS)], EXTENDED_HEADER)
+        + _encode("MP3", "MPEG_LAYER_III")
+    ),
+    "tracks.m4a": _write_tracks,
+    "second.mp3": lambda path: path.write_bytes(
+        PLAIN_TAG + make_id3([_make_zlib_frame()]) + _encode("MP3", "MPEG_LAYER_III")
+    ),
+    "total.mp3": lambda path: path.write_bytes(
+        make_id3([_make_zlib_frame(10)] * 30) + _encode("MP3", "MPEG_LAYER_III")
+    ),
+    "behind.mka": lambda path: _write_matroska(path, PLAIN_TAG),
+    "zlib_adpcm.wav": lambda path: _write_adpcm(
+        path, build_chunk(b"id3 ", make_id3([_make_zlib_frame()]))
+    ),
+    "chunks.aiff": lambda path: path.write_bytes(
+        _encode("AIFF", "PCM_16")
+        + build_chunk(b"ANNO", b"", ">") * 2000
+        + build_chunk(b"ID3 ", make_id3([_make_zlib_frame()]), ">")
     ),
     "zlib.wav": lambda path: path.write_bytes(_make_wav(make_id3([_make_zlib_frame()]))),
     "items.m4a": _write_mp4,

@@ -32,7 +32,7 @@ def read_array(y: ArrayLike) -> Samples:
     Raises
     ------
     SettingsError
-        If `y` is no array, has another type, has masked samples, or is far above full scale.
+        If `y` is not an array, has another type, has masked samples, or is far above full scale.
     """
     if y is None or isinstance(y, (str, bytes, os.PathLike)):
         raise SettingsError(
@@ -49,7 +49,7 @@ def read_array(y: ArrayLike) -> Samples:
         raise SettingsError(f"the samples are not an array: {error}") from None
     if samples.dtype.name not in SAMPLE_TYPES:
         raise SettingsError(
-            f"samples of type {samples.dtype} can't be gated: use {', '.join(SAMPLE_TYPES[:-1])} "
+            f"samples of type {samples.dtype} cannot be gated: use {', '.join(SAMPLE_TYPES[:-1])} "
             f"or {SAMPLE_TYPES[-1]}"
         )
     samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
@@ -105,7 +105,7 @@ def prepare_samples(y: ArrayLike, settings: GateSettings, axis: int = 0) -> Samp
     Raises
     ------
     SettingsError
-        If `y` is no array of samples, or `axis` is not the axis of the time.
+        If `y` is not an array of samples, or `axis` is not the axis of the time.
     """
     samples = read_array(y)
     if samples.ndim not in (1, 2):

@@ -18,7 +18,7 @@ MAX_LEAD_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Excerpt:
-    """A part of a recording, which alone is written. The gate is that of the whole recording.
+    """A part of a recording that is written. The gate is the same as for the whole recording.
 
     Parameters
     ----------

@@ -2,16 +2,16 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 from noisegate_cli.api.decisions import decide
 from noisegate_cli.api.gate_result import GateResult
 from noisegate_cli.api.gate_task import GateTask
-from noisegate_cli.api.inputs import choose_settings, parse_raw_format
+from noisegate_cli.api.inputs import check_no_output_options, choose_settings, parse_raw_format
 from noisegate_cli.api.labels import GivenSegments, build_forced
 from noisegate_cli.api.noise_input import measure_noise_file
 from noisegate_cli.api.output_pass import WrittenOutputs, write_outputs
@@ -30,7 +30,8 @@ from noisegate_cli.files.wav_encoder import rf64_if_large
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, compute_latency
 from noisegate_cli.gating.segments import Segments
-from noisegate_cli.gating.settings import GateSettings, SettingsChanges
+from noisegate_cli.gating.setting_values import SettingsChanges
+from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import to_db
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
     from noisegate_cli.api.other_tracks import OtherTracks
     from noisegate_cli.files.audio_info import AudioInfo
     from noisegate_cli.files.raw_format import RawFormat
+    from noisegate_cli.gating.bleed.references import ReferencePowers
     from noisegate_cli.gating.key import KeySource
+    from noisegate_cli.gating.noise_profile import NoiseProfiles
     from noisegate_cli.plots.overview import OverviewRecorder
 
 
@@ -147,6 +150,7 @@ def gate_file(
     LabelsError
         If the file of `segments` cannot be read, or `labels` has an unknown ending.
     """
+    check_no_output_options(changes)
     options = options or OutputOptions()
     task = GateTask(
         path,
@@ -195,51 +199,83 @@ def gate_recording(
             task.options.track,
         ) as reader,
     ):
-        source = FileSource(reader)
-        others = _open_other_tracks(task, source) if task.against else None
-        key = None
-        if task.key is not None:
-            from noisegate_cli.api.key_input import open_key
-
-            key = open_key(task.key, settings)
-        forced = task.forced.advance(reader.info.offset_s, task.segments_path is not None)
-        choose = partial(decide, source, noises=noises, forced=forced, others=others, key=key)
-        span, decided = None, None
-        if task.excerpt:
-            if task.excerpt.start is None:
-                decided = choose(settings, report)
-            span = _choose_span(task.excerpt, source, settings, decided, others)
-        length = source.samples
-        outputs = plan_outputs(task, reader, span.limit_length(length) if span else length)
-        picture = check_picture(task.plot, task.inputs | outputs.paths, task.force)
-        if outputs.is_live:
-            settings = settings.live
-        decision, second_pass = decided or choose(settings, report)
-        recorder = _create_recorder(decision, source) if picture else None
-        with others.open_references() if others else nullcontext(()) as references:
+        plan = _plan_gate(task, reader, noises, report)
+        recorder = _create_recorder(plan.decision, plan.source) if plan.picture else None
+        with plan.open_references() as references:
             written = write_outputs(
                 task,
                 reader,
-                decision,
-                outputs,
-                span,
+                plan.decision,
+                plan.outputs,
+                plan.span,
                 references,
-                second_pass,
+                plan.second_pass,
                 recorder,
                 before_output_appears,
             )
-    if picture and recorder:
+    if plan.picture and recorder:
         figure = draw_gate_of(reader.info.path, recorder.finish(written.gated))
-        save_picture(figure, picture, task.force, task.fsync)
-    return _build_result(
-        task, reader, decision, others, outputs, span, written, time.perf_counter() - started
+        save_picture(figure, plan.picture, task.force, task.fsync)
+    return _build_result(task, reader, plan, written, time.perf_counter() - started)
+
+
+class _Plan(NamedTuple):
+    """The decision of a gate and its outputs, before the pass that writes them."""
+
+    source: FileSource
+    others: "OtherTracks | None"
+    decision: GateDecision
+    span: "SampleSpan | None"
+    """Part of the recording that is written; None for all of it."""
+    outputs: Outputs
+    picture: Path | None
+    second_pass: ProgressCallback
+    """Called with the finished share of the pass that writes the outputs."""
+
+    def open_references(self) -> "AbstractContextManager[Sequence[ReferencePowers]]":
+        """Open the other tracks of the decision."""
+        return self.others.open_references() if self.others else nullcontext(())
+
+
+def _plan_gate(
+    task: GateTask, reader: Reader, noises: "NoiseProfiles", progress: ProgressCallback
+) -> _Plan:
+    """Choose what to write, and decide in a first pass if the settings require one."""
+    source, settings = FileSource(reader), task.settings
+    others = _open_other_tracks(task, source) if task.against else None
+    choose = partial(
+        decide,
+        source,
+        noises=noises,
+        forced=task.forced.advance(reader.info.offset_s, task.segments_path is not None),
+        others=others,
+        key=_open_key(task.key, settings) if task.key is not None else None,
     )
+    span, decided = None, None
+    if task.excerpt:
+        if task.excerpt.start is None:
+            decided = choose(settings, progress)
+        span = _choose_span(task.excerpt, source, settings, decided, others)
+    outputs = plan_outputs(task, reader, span)
+    picture = None
+    if task.plot:
+        picture = check_picture(task.plot, task.inputs | outputs.paths, task.force)
+    if outputs.is_live:
+        settings = settings.live
+    decision, second_pass = decided or choose(settings, progress)
+    return _Plan(source, others, decision, span, outputs, picture, second_pass)
 
 
 def _open_other_tracks(task: GateTask, source: FileSource) -> "OtherTracks":
     from noisegate_cli.api.other_tracks import open_other_tracks
 
     return open_other_tracks(task.path, task.against, task.settings, source, task.skip_unreadable)
+
+
+def _open_key(path: str | Path, settings: GateSettings) -> FileSource:
+    from noisegate_cli.api.key_input import open_key
+
+    return open_key(path, settings)
 
 
 def _choose_span(
@@ -285,26 +321,20 @@ def _create_recorder(decision: GateDecision, source: FileSource) -> "OverviewRec
 
 
 def _build_result(
-    task: GateTask,
-    reader: Reader,
-    decision: GateDecision,
-    others: "OtherTracks | None",
-    outputs: Outputs,
-    span: "SampleSpan | None",
-    written: WrittenOutputs,
-    seconds: float,
+    task: GateTask, reader: Reader, plan: _Plan, written: WrittenOutputs, seconds: float
 ) -> GateResult:
+    decision, outputs, others = plan.decision, plan.outputs, plan.others
     info, gated = reader.info, written.gated
     rate, length = info.sample_rate, gated.segments.length
     delay_samples = compute_latency(decision.settings, rate) if outputs.is_live else None
     return GateResult(
-        **gated.to_fields(),
-        source=replace(info, samples=length),
-        output=rf64_if_large(replace(outputs.target, samples=length)),
+        **gated.to_dict(),
+        source=info.with_samples(length),
+        output=rf64_if_large(outputs.target.with_samples(length)),
         residue=outputs.residue.path if outputs.residue else None,
         labels=outputs.labels,
         comparison=outputs.comparison.path if outputs.comparison else None,
-        excerpt=_locate_span(span, length, info) if span else None,
+        excerpt=_locate_span(plan.span, length, info) if plan.span else None,
         peak_db=float(to_db(written.peak)) if task.with_peak else None,
         seconds=seconds,
         warnings=(

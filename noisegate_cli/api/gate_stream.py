@@ -13,6 +13,7 @@ from noisegate_cli.gating.forced import ForcedStretches, to_spans
 from noisegate_cli.gating.gate import Gate, GateReport, compute_latency
 from noisegate_cli.gating.settings import GateSettings, check_settings_type
 from noisegate_cli.samples import Samples
+from noisegate_cli.text import pluralize
 
 
 class GateStream:
@@ -140,9 +141,9 @@ class GateStream:
             samples, axes = samples.reshape(0, self._channels), self._axes
         channels = 1 if samples.ndim == 1 else samples.shape[-1] if samples.ndim == 2 else 0
         if channels != self._channels:
-            count = f"{self._channels} channel" + ("" if self._channels == 1 else "s")
             raise SettingsError(
-                f"a block shaped {samples.shape} does not fit a stream of {count}: "
+                f"a block shaped {samples.shape} does not fit a stream of "
+                f"{pluralize(self._channels, 'channel')}: "
                 f"give blocks shaped (samples, {self._channels})"
             )
         self._axes = axes

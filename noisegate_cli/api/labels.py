@@ -149,7 +149,7 @@ def build_forced(
     Raises
     ------
     SettingsError
-        If a stretch is no pair of times.
+        If a stretch is not a pair of times.
     LabelsError
         If `segments` is a path, and the file can't be read.
     """
@@ -180,7 +180,7 @@ def _group_by_channel(stretches: "list[Stretch]") -> tuple[Spans, ...]:
     highest = max((stretch.channel or 0 for stretch in stretches), default=0)
     if not highest:
         return (tuple(stretch[:2] for stretch in stretches),)
-    # One tuple would be that of all channels.
+    # One tuple would apply to all channels.
     return tuple(
         tuple(stretch[:2] for stretch in stretches if stretch.channel in (None, channel))
         for channel in range(1, max(2, highest) + 1)

@@ -42,7 +42,7 @@ class OtherTrack:
     """Relation between the clocks; None if it is not known, so that the track is not used."""
     level_db: float | None = None
     """Level of its bleed, relative to its level in its own track; None if it is not used, or if own
-    sound and bleed cannot be told apart."""
+    sound and bleed cannot be distinguished."""
 
 
 def open_tracks(
@@ -204,7 +204,7 @@ class OtherTracks:
 def check_bleed(bleed: "LearnedBleed", others: OtherTracks | None) -> None:
     """Raise SignalError if another track or channel contains the same sound as the recording.
 
-    Other tracks without any bleed that can be told from the own sound cause a warning.
+    Other tracks cause a warning if their bleed cannot be distinguished from the own sound.
     """
     if bleed.identical:
         gate, reference = bleed.identical[0]

@@ -4,12 +4,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from noisegate_cli.api.gate_task import GateTask
-from noisegate_cli.errors import OutputError
+from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.files.atomic_output import check_overwrite, is_stream
 from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo
+from noisegate_cli.files.formats import WRITABLE_EXTENSIONS, find_format
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.output_target import (
     check_inside,
@@ -21,6 +22,9 @@ from noisegate_cli.files.output_target import (
 from noisegate_cli.files.reader import Reader
 from noisegate_cli.gating.gate import GateReport
 from noisegate_cli.text import quote_path
+
+if TYPE_CHECKING:
+    from noisegate_cli.api.excerpts import SampleSpan
 
 MIN_DELAY_S = 0.002
 """Delay between audio and picture from which on a warning reports it; containers round to 1 ms."""
@@ -54,7 +58,7 @@ class Outputs(NamedTuple):
         return named | ({"the label file": self.labels} if self.labels else {})
 
 
-def plan_outputs(task: GateTask, reader: Reader, samples: int) -> Outputs:
+def plan_outputs(task: GateTask, reader: Reader, span: "SampleSpan | None") -> Outputs:
     """Return the files to write, after checking that they may be written.
 
     Parameters
@@ -63,21 +67,25 @@ def plan_outputs(task: GateTask, reader: Reader, samples: int) -> Outputs:
         The names and the format of the outputs, and the files that are read.
     reader
         The recording.
-    samples
-        Expected length of the output in samples; 0 if unknown.
+    span
+        Part of the recording that is written; None for all of it.
 
     Raises
     ------
     OutputError
         If a file exists, is one of the inputs or another output, or can't be written.
+    SettingsError
+        If the name of the output and the options name different formats.
     LabelsError
-        If the name of the labels has the ending of no format.
+        If no format has the ending of the labels.
     """
     options = task.options
-    info = replace(reader.info, samples=samples)
-    path = _resolve_output_path(reader.info, task.output, options)
-    if task.excerpt:
-        info = replace(info, has_other_tracks=False)
+    info = reader.info
+    path = _resolve_output_path(info, task.output, options)
+    _check_format(path, options)
+    if span:
+        samples = span.limit_length(info.samples)
+        info = replace(info, samples=samples, has_other_tracks=False)
     target = output_info(info, path, options)
     residue, comparison = task.residue, task.comparison
     labels = Path(task.labels) if task.labels else None
@@ -96,6 +104,24 @@ def plan_outputs(task: GateTask, reader: Reader, samples: int) -> Outputs:
     )
     check_paths(outputs.paths, task.inputs, options, task.force)
     return outputs
+
+
+def _check_format(path: Path, options: OutputOptions) -> None:
+    """Raise SettingsError if the name of an output has the extension of another format."""
+    named, given = path.suffix.lower(), f".{options.format}"
+    if options.format is None or named not in WRITABLE_EXTENSIONS:
+        return
+    if _identify_format(named) != _identify_format(given):
+        raise SettingsError(
+            f"format={options.format!r} contradicts the name of the output, {quote_path(path)}: "
+            f"omit format=, or give output= a name that ends in {given}"
+        )
+
+
+def _identify_format(extension: str) -> tuple[str, str | None]:
+    """Return the container of an extension, and its codec if the extension names one."""
+    container = WRITABLE_EXTENSIONS[extension]
+    return container, find_format(container).extension_codecs.get(extension)
 
 
 def _other_output_info(
@@ -156,7 +182,7 @@ def can_copy(task: GateTask, reader: Reader, outputs: Outputs, gated: GateReport
 def check_paths(
     outputs: Mapping[str, Path], sources: Mapping[str, Path], options: OutputOptions, force: bool
 ) -> None:
-    """Check that outputs are no sources, differ from each other, and may be written."""
+    """Check that outputs are not sources, differ from each other, and may be written."""
     earlier: dict[str, Path] = {}
     for name, path in outputs.items():
         for other_name, other in earlier.items():

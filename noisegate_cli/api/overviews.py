@@ -35,6 +35,7 @@ def record(
     progress: ProgressCallback = lambda _: None,
     *,
     with_spectrogram: bool = False,
+    with_output: bool = True,
     excerpt: tuple[int, int] | None = None,
     references: "Sequence[ReferencePowers]" = (),
 ) -> Overview:
@@ -50,6 +51,9 @@ def record(
         Called with the finished share of the pass.
     with_spectrogram
         Whether the overview has a spectrogram.
+    with_output
+        Whether the overview has the samples after the gate, the removed ones and the gains. The
+        picture of an analysis does not show them.
     excerpt
         First sample of the samples that the overview holds, and first sample after them.
     references
@@ -69,15 +73,15 @@ def record(
             source.sample_rate,
             source.channels,
             quantization_step=source.quantization_step,
-            residue=True,
+            residue=with_output,
+            with_samples=with_output,
             references=references,
             on_frames=recorder.add_frames,
             on_gains=recorder.add_gains,
         )
         for block, last in report_progress(source.blocks(), source.samples, progress):
             kept, removed = gate.process(block, last)
-            assert removed is not None
-            recorder.add_samples(block, kept, removed, last)
+            recorder.add_samples(block, kept if with_output else None, removed, last)
     return recorder.finish(gate.report)
 
 
@@ -109,6 +113,7 @@ def record_file(
     forced: ForcedStretches = NOT_FORCED,
     key: Path | None = None,
     with_spectrogram: bool = False,
+    with_output: bool = True,
     excerpt: tuple[int, int] | None = None,
 ) -> Overview:
     """Gate the recording at `path` as `gate_file` does, and return the overview.
@@ -119,7 +124,7 @@ def record_file(
         If the recording cannot be read or gated, or was standard input, which is gone.
     """
     if path == STDIO_PATH:
-        raise AudioError("standard input can't be read again: use plot= while it is gated")
+        raise AudioError("standard input cannot be read again: use plot= while it is gated")
     noises = measure_noise_file(settings)
     with open_reader(path, raw, zero_nonfinite=settings.zero_nonfinite, track=track) as reader:
         source = FileSource(reader)
@@ -131,7 +136,13 @@ def record_file(
         decision, _ = decide(
             source, settings, lambda _: None, noises=noises, forced=forced, key=key_source
         )
-        return record(source, decision, with_spectrogram=with_spectrogram, excerpt=excerpt)
+        return record(
+            source,
+            decision,
+            with_spectrogram=with_spectrogram,
+            with_output=with_output,
+            excerpt=excerpt,
+        )
 
 
 def record_array(
@@ -142,6 +153,7 @@ def record_array(
     *,
     forced: ForcedStretches = NOT_FORCED,
     with_spectrogram: bool = False,
+    with_output: bool = True,
     excerpt: tuple[int, int] | None = None,
 ) -> Overview:
     """Gate samples shaped (samples, channels) as `gate` does, and return the overview.
@@ -151,4 +163,10 @@ def record_array(
     source = ArraySource(samples, sample_rate)
     noises = noises or measure_noise_file(settings)
     decision, _ = decide(source, settings, lambda _: None, noises=noises, forced=forced)
-    return record(source, decision, with_spectrogram=with_spectrogram, excerpt=excerpt)
+    return record(
+        source,
+        decision,
+        with_spectrogram=with_spectrogram,
+        with_output=with_output,
+        excerpt=excerpt,
+    )

@@ -56,7 +56,7 @@ def write_contact_sheet(
     root
         Input tree.
     candidates
-        Recordings to show. One that can't be read any more is left out.
+        Recordings to show. One that can't be read any more is omitted.
     settings_for
         Returns the settings of a recording from its name.
 
@@ -74,7 +74,7 @@ def write_contact_sheet(
     for candidate in candidates:
         source = Path(os.path.join(root, candidate.name))
         try:
-            overview = record_file(source, settings_for(candidate.name))
+            overview = record_file(source, settings_for(candidate.name), with_output=False)
         except AudioError:
             continue
         entries.append(SheetEntry(candidate.name, candidate.reason, overview))

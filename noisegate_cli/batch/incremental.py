@@ -40,7 +40,7 @@ def decide_job(  # noqa: PLR0911  # one for each reason
 
     An existing output is overwritten only if the manifest shows that a batch made it from this
     recording, that it is unmodified, and that it is out of date. Any other existing output is
-    left alone unless `force` is set.
+    kept unless `force` is set.
 
     Parameters
     ----------

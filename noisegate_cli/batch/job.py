@@ -18,7 +18,12 @@ from noisegate_cli.api.result_data import encode_segments, summarize_result
 from noisegate_cli.batch.incremental import SKIP_DONE_BEFORE, SKIP_FOREIGN_OUTPUT, is_unmodified
 from noisegate_cli.batch.records import SEGMENTS_KEY, RecordingResult, RecordingState
 from noisegate_cli.batch.worker import send_heartbeat
-from noisegate_cli.errors import AudioError, NoisegateError, OutputExistsError
+from noisegate_cli.errors import (
+    AudioError,
+    OutputExistsError,
+    describe_failure,
+    find_error_code,
+)
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.text import escape_undecodable, quote_path
@@ -63,7 +68,7 @@ class Job(NamedTuple):
     with_segments: bool = False
     """Whether the result contains the open stretches."""
     labels_name: str | None = None
-    """Name of the label file, if it is not that of the output with another extension."""
+    """Name of the label file, if it is not the name of the output with another extension."""
 
 
 @lru_cache
@@ -85,6 +90,7 @@ def gate_job(job: Job) -> RecordingResult:
         pass  # gate_file raises an error with a better message.
     output = summary = None
     status: RecordingState = "failed"
+    error_code = None
     try:
         result = _gate(job, before)
         output = os.stat(job.output)
@@ -93,13 +99,12 @@ def gate_job(job: Job) -> RecordingResult:
             summary |= {SEGMENTS_KEY: encode_segments(result, result.offset_s)}
     except OutputExistsError:
         return RecordingResult("skipped", reason=SKIP_FOREIGN_OUTPUT)
-    except NoisegateError as error:
-        reason = str(error)
     except Exception as error:  # A bug in ngate must fail this recording, not the batch.
-        reason = f"{quote_path(job.source)}: {type(error).__name__}: {error}"
+        reason, error_code = describe_failure(job.source, error), find_error_code(error)
     return RecordingResult(
         status,
         reason=reason and escape_undecodable(reason),
+        error_code=error_code,
         size=before and before.st_size,
         mtime_ns=before and before.st_mtime_ns,
         digest=digest,

@@ -16,6 +16,13 @@ CHUNKS_PER_WORKER = 2
 """Minimum number of remaining chunks per worker, so that all workers finish at about the same
 time."""
 
+POLL_INTERVAL_S = 1.0
+"""Interval between progress reports when no job finishes."""
+
+DIED_TWICE_MESSAGE = (
+    "the worker process died twice while gating it: is it too large for the memory?"
+)
+
 
 class SizedJob(Protocol):
     """A job with a size."""
@@ -63,14 +70,6 @@ class WorkerPool(Protocol):
 
     def close(self) -> None:
         """Close the pool when no job runs."""
-
-
-POLL_INTERVAL_S = 1.0
-"""Interval between progress reports when no job finishes."""
-
-DIED_TWICE_MESSAGE = (
-    "the worker process died twice while gating it: is it too large for the memory?"
-)
 
 
 def ignore_jobs(jobs: list[J]) -> None:

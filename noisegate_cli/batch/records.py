@@ -38,6 +38,8 @@ class RecordingResult(NamedTuple):
     """Error message of a failed recording, or the reason why a recording was not gated.
 
     An observer also receives the reason why a recording was gated."""
+    error_code: str | None = None
+    """The system's name of the error, such as ENOENT. The manifest omits it."""
     file: str | None = None
     """Real path of the recording."""
     size: int | None = None

@@ -42,8 +42,8 @@ from noisegate_cli.batch.trees import (
     find_existing_parent,
     get_free_bytes,
 )
-from noisegate_cli.errors import AudioError, NoisegateError
-from noisegate_cli.text import quote_path
+from noisegate_cli.errors import AudioError, describe_failure, find_error_code
+from noisegate_cli.text import escape_undecodable, quote_path
 
 UNPROCESSED_STATES: tuple[RecordingState, RecordingState] = ("failed", "skipped")
 
@@ -63,7 +63,7 @@ class BatchRun:
     >>> from pathlib import Path
     >>> BatchRun(BatchConfig(root=Path("tests/nothing"), output=Path("out"))).execute()
     Traceback (most recent call last):
-    noisegate_cli.errors.AudioError: 'tests/nothing' doesn't exist: check the name
+    noisegate_cli.errors.AudioError: 'tests/nothing' does not exist: check the name
     """
 
     def __init__(self, batch: BatchConfig, observer: BatchObserver | None = None) -> None:
@@ -173,8 +173,13 @@ class BatchRun:
             try:
                 info = probe(batch.root / recording.name, batch.options.track)
                 target = output_info(info, batch.output / recording.output, batch.options)
-            except NoisegateError as error:
-                result = RecordingResult("failed", recording.output, str(error))
+            except Exception as error:  # It must fail this recording, not the command.
+                result = RecordingResult(
+                    "failed",
+                    recording.output,
+                    escape_undecodable(describe_failure(batch.root / recording.name, error)),
+                    find_error_code(error),
+                )
                 plan.record_results([(recording.name, result)])
             else:
                 report.audio_seconds += info.duration
@@ -255,7 +260,7 @@ class BatchRun:
 def check_selection(batch: BatchConfig, skipped: SkippedFiles) -> None:
     """Raise AudioError for a selection without recordings that is probably wrong.
 
-    A folder without files is no error: an inbox may be empty. A folder with other files only, a
+    A folder without files is not an error: an inbox may be empty. A folder with other files only, a
     pattern and a list are errors.
     """
     root = quote_path(batch.root)
@@ -264,7 +269,7 @@ def check_selection(batch: BatchConfig, skipped: SkippedFiles) -> None:
         raise AudioError(f"no recording below {root} matches {patterns}: check include=")
     if batch.names_file is not None:
         raise AudioError(f"the list {quote_path(batch.names_file)} names no recording")
-    if skipped.other_files and not (skipped.output_files or skipped.output_folders):
+    if skipped.has_only_other_files:
         raise AudioError(
             f"{root} contains no recordings, only other files: give another folder, or list "
             "recordings with unusual extensions with names_file="

@@ -68,12 +68,14 @@ def check_trees(root: Path, output: Path) -> None:
     OutputError
         If `output` is `root`, is a file, or has the extension of an audio file.
     """
+    try:
+        root.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise AudioError(f"{quote_path(root)} does not exist: check the name") from error
+    except OSError as error:
+        raise AudioError(f"{quote_path(root)} cannot be read: {error.strerror}") from error
     if not root.is_dir():
-        raise AudioError(
-            f"{quote_path(root)} is not a folder: use ngate gate for one recording"
-            if root.exists()
-            else f"{quote_path(root)} doesn't exist: check the name"
-        )
+        raise AudioError(f"{quote_path(root)} is not a folder: use ngate gate for one recording")
     if output.exists() and not output.is_dir():
         raise OutputError(f"{quote_path(output)} is not a folder: give another output with output=")
     if not output.exists() and output.suffix.lower() in WRITABLE_EXTENSIONS:

@@ -87,7 +87,7 @@ class _ProcessState:
 
 
 def send_heartbeat(share: float = 0.0) -> None:  # noqa: ARG001  # it is a ProgressCallback
-    """Tell the parent at intervals that the running job makes progress."""
+    """Notify the parent at intervals that the running job makes progress."""
     if time.monotonic() - _ProcessState.last_message_time > HEARTBEAT_INTERVAL_S:
         _ProcessState.send()
         _ProcessState.start_watchdog()

@@ -5,10 +5,11 @@ A RIFF file is itself a chunk: its content is a form type, such as `WAVE`, and f
 the variant for files over 4 GiB, stores 64-bit sizes in the chunk `ds64` (EBU Tech 3306).
 """
 
+import os
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 UNKNOWN_SIZE = 0xFFFFFFFF
 """Value of a 32-bit size that is unknown or too large."""
@@ -38,6 +39,17 @@ class Chunk(NamedTuple):
     def is_complete(self) -> bool:
         """Whether the data holds the whole content."""
         return self.size == self.declared_size
+
+
+def make_reader(file: BinaryIO) -> ReadBytes:
+    """Return a function that reads an open file; beyond its end there are no bytes."""
+    end = file.seek(0, os.SEEK_END)
+
+    def read(offset: int, size: int) -> bytes:
+        file.seek(min(offset, end))  # A damaged size can be larger than any offset.
+        return file.read(size)
+
+    return read
 
 
 def walk_chunks(read: ReadBytes, start: int, end: int, big_endian: bool = False) -> Iterator[Chunk]:
@@ -83,13 +95,8 @@ def walk_chunks(read: ReadBytes, start: int, end: int, big_endian: bool = False)
 def is_riff_complete(path: Path) -> bool:
     """Return whether a file holds all bytes that its RIFF chunks declare; there can be several."""
     with path.open("rb") as file:
-        end = file.seek(0, 2)
-
-        def read(offset: int, length: int) -> bytes:
-            file.seek(offset)
-            return file.read(length)
-
-        return all(chunk.is_complete for chunk in walk_chunks(read, 0, end))
+        end = file.seek(0, os.SEEK_END)
+        return all(chunk.is_complete for chunk in walk_chunks(make_reader(file), 0, end))
 
 
 def next_offset(read: ReadBytes, chunk: Chunk, end: int, big_endian: bool = False) -> int:

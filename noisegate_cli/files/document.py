@@ -1,4 +1,4 @@
-"""Write a file that is no recording, such as a picture: whole or not at all."""
+"""Write a file other than a recording, such as a picture: completely or not at all."""
 
 from pathlib import Path
 

@@ -42,7 +42,7 @@ def unsupported_reason(info: AudioInfo) -> str:
     else:
         from noisegate_cli.files.libsndfile import unsupported_reason
     # Without the properties that don't matter, most calls find their answer in the cache.
-    # Of the bit rate, it matters only whether there is one.
+    # Whether there is a bit rate matters, but not its value.
     return unsupported_reason(
         replace(info, path=Path(), samples=0, bit_rate=min(1, info.bit_rate), frame_rate=None)
     )

@@ -13,6 +13,7 @@ from noisegate_cli.errors import AudioError
 from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.chapters import convert_from_ffmpeg
 from noisegate_cli.files.chunks import is_riff_complete
+from noisegate_cli.files.container_ends import is_broken
 from noisegate_cli.files.ffmpeg_frames import (
     channel_mask,
     copy_frame,
@@ -66,6 +67,9 @@ CHECKED_CODECS = ("flac", "wavpack", "tta")
 MAX_END_OFFSET_S = 1.0
 """Maximum time in seconds between the ends of tracks that end together."""
 
+MAX_TRACKS = 128
+"""Maximum number of tracks of a file. Each takes about a megabyte."""
+
 MAX_AUDIO_FRAME_PLANES = 7
 """PyAV accesses invalid memory if a frame has more planes."""
 
@@ -102,6 +106,7 @@ class PyavDecoder:
                 options={
                     "protocol_whitelist": "none",
                     "format_whitelist": ",".join(DEMUXERS),
+                    "max_streams": str(MAX_TRACKS),
                 },
                 metadata_errors="replace",
                 buffer_size=BUFFER_BYTES,
@@ -145,7 +150,7 @@ class PyavDecoder:
             self._channel_order = None if bits == sorted(bits) else np.argsort(bits)
 
     def _start_decoding(self, path: Path, part: FilePart | None) -> None:
-        """Decode the first frame, since only frames tell the format of the samples reliably."""
+        """Decode the first frame, since only frames reliably have the format of the samples."""
         self.damaged = 0
         """Number of errors while decoding, such as packets that could not be decoded."""
         self.holes: list[Hole] = []
@@ -162,6 +167,7 @@ class PyavDecoder:
         # Other parsers pass damaged bytes on in a packet.
         if self.demuxer == "aac":
             self._skipped_bytes = SkippedBytesFinder(path)
+        self._is_incomplete = part is None and is_broken(path, self.demuxer)
         self._packet_bytes = self._packets = self._uncounted_ticks = 0
         self._last_end_s = self._audio_end_s = 0.0  # ends of all tracks, and of this one
         self._first_packet: Any = None
@@ -227,7 +233,7 @@ class PyavDecoder:
 
     @property
     def _shares_duration(self) -> bool:
-        """Whether the declared duration is that of the longest track."""
+        """Whether the container declares only the duration of the longest track."""
         return self.demuxer in SHARED_DURATION_DEMUXERS
 
     def _declared_length(self) -> int | None:
@@ -285,6 +291,8 @@ class PyavDecoder:
             block = convert_to_subtype(values, self.info.subtype)[0]
         if block is None:
             block = np.zeros((0, self.info.channels), self.info.dtype)
+        if self._is_incomplete:
+            self.damaged = max(self.damaged, 1)
         yield block, True
 
     def blocks_from(self, start: int, length: int) -> Iterator[tuple[Samples, bool]]:
@@ -373,7 +381,7 @@ class PyavDecoder:
             yield frame
 
     def _decode_packets(self) -> Iterator[Any]:
-        # The other tracks tell where a container ends.
+        # The packets of other tracks show where a container ends.
         streams = () if self._shares_duration else (self._stream,)
         packets = self._container.demux(*streams)
         while True:
@@ -399,6 +407,7 @@ class PyavDecoder:
                 self.damaged += 1
                 self._note_lost_packet(packet)
                 continue
+            self._is_incomplete = self._is_incomplete or packet.is_corrupt
             self._packet_bytes += packet.size
             self._packets += 1
             if self.demuxer in FLAC_DEMUXERS and self._stream.codec_context.name == "flac":

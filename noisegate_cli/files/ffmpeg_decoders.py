@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from noisegate_cli.errors import AudioError
@@ -23,13 +22,15 @@ def open_decoder(
     expects_mpeg: bool = False,
     track: int | None = None,
     warn: Callable[[str], None] = lambda _: None,
+    check_tags: Callable[[FilePart], None] = lambda _: None,
 ) -> Decoder:
     """Open the recording at `path`; see `PyavDecoder` for the errors.
 
     If `expects_mpeg` is true and FFmpeg doesn't recognize the format, for example since the file
     is damaged, it is read as MPEG audio. `track` is the number of an audio track, from 1; by
     default, and if there is no such track, the main one is read. `warn` gets a warning about parts
-    of an MP3 file that are left out.
+    of an MP3 file that are omitted. `check_tags` raises an error if a part of an MP3 file has
+    excessive tags.
     """
     try:
         decoder = PyavDecoder(path, track=track)
@@ -44,9 +45,9 @@ def open_decoder(
     except AudioError as error:
         if expects_mpeg:
             with suppress(AudioError):
-                return _open_mpeg(path, warn)
+                return _open_mpeg(path, warn, check_tags)
         raise error
-    return _open_mpeg(path, warn)
+    return _open_mpeg(path, warn, check_tags)
 
 
 def _find_tags_start(path: Path) -> int | None:
@@ -57,6 +58,11 @@ def _find_tags_start(path: Path) -> int | None:
     return end if end < size else None
 
 
-def _open_mpeg(path: Path, warn: Callable[[str], None]) -> JoinedDecoder:
-    parts, open_part = find_parts(path), partial(PyavDecoder, path)
-    return JoinedDecoder(parts, open_part, MPEG_TOLERANCE_SAMPLES, warn=warn)
+def _open_mpeg(
+    path: Path, warn: Callable[[str], None], check_tags: Callable[[FilePart], None]
+) -> JoinedDecoder:
+    def open_part(part: FilePart) -> PyavDecoder:
+        check_tags(part)
+        return PyavDecoder(path, part)
+
+    return JoinedDecoder(find_parts(path), open_part, MPEG_TOLERANCE_SAMPLES, warn=warn)

@@ -13,6 +13,7 @@ import numpy as np
 from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.chapters import Chapter, convert_to_ffmpeg
 from noisegate_cli.files.ffmpeg_frames import SPEAKERS
+from noisegate_cli.files.formats import usual_name
 from noisegate_cli.files.opus import ambisonic_layout
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.samples import Samples
@@ -20,6 +21,37 @@ from noisegate_cli.samples import Samples
 MP4_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
 CODEC_LAYOUTS = {"AAC": MP4_LAYOUTS, "ALAC_16": MP4_LAYOUTS, "ALAC_24": MP4_LAYOUTS}
 """Channel layouts that a codec supports, by number of channels."""
+
+ENCODER_SAMPLE_FORMATS = {
+    ("alac", "int16"): "s16p",
+    ("alac", "int32"): "s32p",
+    ("flac", "int16"): "s16",
+    ("flac", "int32"): "s32",
+    ("wavpack", "int16"): "s16p",
+    ("wavpack", "int32"): "s32p",
+    ("wavpack", "float32"): "fltp",
+    ("tta", "int16"): "s16",
+    ("tta", "int32"): "s32",
+    ("libopus", "float32"): "flt",
+    ("aac", "float32"): "fltp",
+    ("ac3", "float32"): "fltp",
+    ("eac3", "float32"): "fltp",
+    ("libmp3lame", "float32"): "fltp",
+    ("pcm_s16le", "int16"): "s16",
+    ("pcm_s24le", "int32"): "s32",
+    ("pcm_s32le", "int32"): "s32",
+    ("pcm_f32le", "float32"): "flt",
+    ("pcm_f64le", "float64"): "dbl",
+}
+"""FFmpeg sample format that each encoder expects, by codec and numpy type."""
+
+LAME_BIT_RATES_KBPS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+
+LAME_DEFAULT_BIT_RATE = 128_000
+"""Bits per second if none are requested."""
+
+LAME_SCALES = {192: 0.97, 224: 0.98, 256: 1.0, 320: 1.0}
+"""Factor by which LAME turns its input down at a constant bit rate in kbit/s; 0.95 at others."""
 
 
 @contextmanager
@@ -162,38 +194,6 @@ class PyavEncoder:
             self._file.close()
 
 
-ENCODER_SAMPLE_FORMATS = {
-    ("alac", "int16"): "s16p",
-    ("alac", "int32"): "s32p",
-    ("flac", "int16"): "s16",
-    ("flac", "int32"): "s32",
-    ("wavpack", "int16"): "s16p",
-    ("wavpack", "int32"): "s32p",
-    ("wavpack", "float32"): "fltp",
-    ("tta", "int16"): "s16",
-    ("tta", "int32"): "s32",
-    ("libopus", "float32"): "flt",
-    ("aac", "float32"): "fltp",
-    ("ac3", "float32"): "fltp",
-    ("eac3", "float32"): "fltp",
-    ("libmp3lame", "float32"): "fltp",
-    ("pcm_s16le", "int16"): "s16",
-    ("pcm_s24le", "int32"): "s32",
-    ("pcm_s32le", "int32"): "s32",
-    ("pcm_f32le", "float32"): "flt",
-    ("pcm_f64le", "float64"): "dbl",
-}
-"""FFmpeg sample format that each encoder expects, by codec and numpy type."""
-
-
-LAME_BIT_RATES_KBPS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-LAME_DEFAULT_BIT_RATE = 128_000
-"""Bits per second if none are requested."""
-
-LAME_SCALES = {192: 0.97, 224: 0.98, 256: 1.0, 320: 1.0}
-"""Factor by which LAME turns its input down at a constant bit rate in kbit/s; 0.95 at others."""
-
-
 def find_lame_scale(bit_rate: int) -> float:
     """Return the factor by which LAME scales its input at a constant bit rate in bit/s.
 
@@ -208,18 +208,16 @@ def find_lame_scale(bit_rate: int) -> float:
 def unsupported_reason(info: AudioInfo) -> str:
     """Return why PyAV can't write such a recording, or an empty string if it can."""
     if not info.ffmpeg_encoder:
-        return f"{info.format} cannot store {info.subtype}"
+        return f"{usual_name(info.format)} cannot store {usual_name(info.subtype)}"
     try:
         coder = _create_coder(info)
         coder.open()
         is_supported = coder.frame_size == 0 or coder.frame_size >= _find_min_frame_samples(info)
     except (av.FFmpegError, ValueError, OSError):
         is_supported = False
-    return (
-        ""
-        if is_supported
-        else f"{info.ffmpeg_encoder} can't encode {info.channels} channels at {info.sample_rate} Hz"
-    )
+    if is_supported:
+        return ""
+    return f"{info.ffmpeg_encoder} cannot encode {info.channels} channels at {info.sample_rate} Hz"
 
 
 def _create_coder(info: AudioInfo) -> Any:

@@ -16,7 +16,7 @@ class FilePart(NamedTuple):
 
     @property
     def declares_length(self) -> bool:
-        """Whether the declared length is that of the whole part.
+        """Whether the declared length is the length of the whole part.
 
         The tolerance of 1/16 allows for tags after MP3 frames; FFmpeg uses the same one.
         """

@@ -74,7 +74,7 @@ SUBTYPES = {
         _lossless("ALAC_20", "int32", 20),
         _lossless("ALAC_24", "int32", 24),
         _lossless("ALAC_32", "int32", 32),
-        # Companded samples come back as they were, because they decode to exact integers.
+        # Companded samples are preserved, because they decode to exact integers.
         _lossless("ULAW", "int16", 16, 1),
         _lossless("ALAW", "int16", 16, 1),
         Subtype(name="AAC", extension=".m4a"),
@@ -94,6 +94,32 @@ SUBTYPES = {
     )
 }
 """Subtypes by name. Subtypes that are not listed are lossy."""
+
+
+USUAL_NAMES = {
+    "AAC": "AAC",
+    "AC3": "AC-3",
+    "ALAC": "ALAC",
+    "EAC3": "E-AC-3",
+    "FLAC": "FLAC",
+    "MP3": "MP3",
+    "MPEG_LAYER_III": "MP3",
+    "OGG": "Ogg",
+    "OPUS": "Opus",
+    "VORBIS": "Vorbis",
+    "WEBM": "WebM",
+}
+
+
+def usual_name(name: str) -> str:
+    """Return the usual spelling of a container or a codec that a library names differently.
+
+    Examples
+    --------
+    >>> usual_name("VORBIS"), usual_name("opus"), usual_name("PCM_16"), usual_name("mov_text")
+    ('Vorbis', 'Opus', 'PCM_16', 'mov_text')
+    """
+    return USUAL_NAMES.get(name.upper(), name)
 
 
 def find_subtype(name: str) -> Subtype:

@@ -1,6 +1,6 @@
 """Find the holes that damage leaves in a sequence of decoded frames.
 
-A decoder drops what it can't decode. The time stamp of the next frame tells how much that was.
+A decoder skips what it can't decode. The time stamp of the next frame shows the length of the hole.
 """
 
 from typing import NamedTuple
@@ -42,7 +42,7 @@ class HoleFinder:
 
     def __init__(self, accuracy: float, max_samples: int) -> None:
         self._accuracy = accuracy
-        self._left = max_samples
+        self._remaining = max_samples
         self._end: float | None = None  # time after the last frame, in samples
         self._longest = 0
         self._is_after_error = False
@@ -67,9 +67,9 @@ class HoleFinder:
         # Time stamps are inaccurate in some files, such as at the end of Vorbis streams.
         minimum = self._accuracy if self._is_after_error else max(self._accuracy, self._longest / 2)
         missing = self._round_to_frames(gap) if gap >= minimum else 0
-        if missing > self._left:
+        if missing > self._remaining:
             missing = 0
-        self._left -= missing
+        self._remaining -= missing
         self._end = (self._end or 0.0) + length if time is None else time + length
         self._longest = max(self._longest, length)
         self._is_after_error = False

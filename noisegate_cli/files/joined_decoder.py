@@ -15,7 +15,7 @@ from noisegate_cli.files.holes import Hole
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.protocols import Decoder, ResumingDecoder
 from noisegate_cli.samples import Samples
-from noisegate_cli.text import format_duration
+from noisegate_cli.text import format_duration, pluralize
 
 
 class JoinedDecoder:
@@ -28,12 +28,12 @@ class JoinedDecoder:
     open_part
         Function that opens a part.
     tolerance_samples
-        Number of samples that may be missing from each part without a warning; None for that
-        of its decoder.
+        Number of samples that may be missing from each part without a warning; None for the
+        tolerance of its decoder.
     open_rest
         Function that opens a part, which is damaged, with another decoder; it may return None.
     warn
-        Function that gets a warning about parts that are left out.
+        Function that gets a warning about parts that are omitted.
 
     Raises
     ------
@@ -146,7 +146,7 @@ class JoinedDecoder:
                 self._note_holes(rest.holes, start)
 
     def _warn_of_other_kind(self, info: AudioInfo) -> None:
-        channels = f"{info.channels} channel{'s' * (info.channels != 1)}"
+        channels = pluralize(info.channels, "channel")
         length = f" of {format_duration(info.duration)}" if info.samples else ""
         self._warn(
             f"another recording{length} in the same file is omitted, because it has {channels} "

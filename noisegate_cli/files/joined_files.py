@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from noisegate_cli.files.chunks import ReadBytes
+from noisegate_cli.files.chunks import ReadBytes, make_reader
 from noisegate_cli.files.file_parts import FilePart
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES, find_file_end
 from noisegate_cli.files.trailing_tags import find_audio_end
@@ -61,7 +61,7 @@ def find_joined_parts(path: Path) -> list[FilePart]:
     """
     with path.open("rb", buffering=0) as file:
         length = file.seek(0, os.SEEK_END)
-        read = _bytes_reader(file, length)
+        read = make_reader(file)
         head = read(0, HEAD_BYTES)
         container = next((kind for kind in CONTAINERS if kind.start_re.match(head)), None)
         if container is None:
@@ -86,7 +86,7 @@ def find_joined_parts(path: Path) -> list[FilePart]:
 
 def _find_next_start(file: io.FileIO, container: _Container, start: int, length: int) -> int | None:
     """Return where the file after the one at `start` begins; None if it is the last one."""
-    read = _bytes_reader(file, length)
+    read = make_reader(file)
     end = container.find_end(read, start, length) if container.find_end else None
     if end is None:
         first = container.find_min_end(read, start) if container.find_min_end else start + 1
@@ -122,14 +122,6 @@ def _skip_tags(read: ReadBytes, position: int) -> int:
         position += 32 + int.from_bytes(header[12:16], "little")
         header = read(position, 3)
     return position + 128 if header.startswith(b"TAG") else position
-
-
-def _bytes_reader(file: io.FileIO, length: int) -> ReadBytes:
-    def read(offset: int, size: int) -> bytes:
-        file.seek(min(offset, length))  # A damaged size can be larger than any offset.
-        return file.read(size)
-
-    return read
 
 
 def _find_iff_end(read: ReadBytes, start: int, _length: int) -> int | None:
@@ -235,8 +227,11 @@ def _find_mp4_end(read: ReadBytes, start: int, length: int) -> int | None:
     return position
 
 
-def _find_matroska_end(read: ReadBytes, start: int, length: int) -> int | None:
-    """Skip the header and the segment (RFC 8794, 4 and 5); a live segment has no size."""
+def find_matroska_end(read: ReadBytes, start: int, length: int) -> int | None:
+    """Return the end of the header and the segment that follow each other at `start`.
+
+    See RFC 8794, 4 and 5; a live segment has no size.
+    """
     position = start
     for _ in range(2):
         octets = read(position + 4, 8)
@@ -284,7 +279,7 @@ CONTAINERS = (
     _Container(
         "matroska",
         re.compile(rb"\x1a\x45\xdf\xa3.{0,48}?\x42\x82.(?:webm|matroska)", re.DOTALL),
-        _find_matroska_end,
+        find_matroska_end,
     ),
     _Container("asf", re.compile(re.escape(ASF_HEADER_GUID)), _find_asf_end),
     _Container("flv", re.compile(rb"FLV\x01[\0-\x05]\0\0\0\x09\0\0\0\0")),

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile as sf
+from numpy.typing import NDArray
 
 from noisegate_cli.errors import AudioError, DamageError
 from noisegate_cli.files.audio_info import AudioInfo
-from noisegate_cli.files.formats import find_subtype
+from noisegate_cli.files.formats import find_subtype, usual_name
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
 from noisegate_cli.files.soundfile_private import close_without_fsync
@@ -51,6 +52,12 @@ VORBIS_CHANNEL_ORDER = {
 Vorbis and Opus have their own order (Vorbis I specification, 4.3.9; RFC 7845, 5.1.1.2).
 """
 
+MAX_RATE_ERROR = 1e-4
+"""Maximum relative error of the sample rate in a file; SDS stores a period in nanoseconds."""
+
+VORBIS_BIT_RATES_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 250)
+"""Bit rate per channel at 44.1 kHz for the Vorbis qualities 0, 0.1 … 1."""
+
 
 class SndfileDecoder:
     """A recording open for reading through libsndfile.
@@ -64,15 +71,8 @@ class SndfileDecoder:
     def __init__(
         self, path: Path, raw: "RawFormat | None" = None, part: "FilePart | None" = None
     ) -> None:
-        with ExitStack() as stack:
-            source: object = encode_path(path)
-            if part:
-                from noisegate_cli.files.file_parts import PartOfFile
-
-                source = PartOfFile(stack.enter_context(path.open("rb")), part)
-            self._file = sf.SoundFile(source, **(_raw_parameters(raw) if raw else {}))
-            self._files = stack.pop_all()
-        file = self._file
+        self._open(path, raw, part)
+        file, start = self._file, part.start if part else 0
         is_length_known = file.frames < UNKNOWN_LENGTH_SAMPLES
         self.info = AudioInfo(
             path=path,
@@ -92,28 +92,41 @@ class SndfileDecoder:
         self.can_read_all = is_length_known and file.format != "MP3"
         """Whether libsndfile can read the file to the end, and exactly."""
         if file.format == "VOC":
-            self.can_read_all = not has_several_sample_blocks(path, part.start if part else 0)
+            self.can_read_all = not has_several_sample_blocks(path, start)
         is_estimated = file.format == "MP3"
         self.declared_length = 0.0 if is_estimated else _declared_length(self.info, file.extra_info)
         """Expected number of samples; 0 if it is unknown, infinite if some are missing but their
         number is unknown."""
         self.damaged = 0
         self.holes: list[Hole] = []
-        order = None
-        if self.info.format == "OGG" and file.channels > 2:
-            from noisegate_cli.files.opus import (
-                POSITIONED_FAMILY,
-                read_mapping_family,
-                unpositioned_family,
-            )
+        self._channel_order: NDArray[np.intp] | None = None
+        if file.format == "OGG" and file.channels > 2:
+            self._find_channel_order(start)
 
-            is_opus = self.info.subtype == "OPUS"
-            start = part.start if part else 0
-            family = read_mapping_family(path, start) if is_opus else POSITIONED_FAMILY
-            self.info = replace(self.info, opus_mapping_family=unpositioned_family(family))
-            if family == POSITIONED_FAMILY:
-                order = VORBIS_CHANNEL_ORDER.get(file.channels)
-        self._channel_order = None if order is None else np.array(order)
+    def _open(self, path: Path, raw: "RawFormat | None", part: "FilePart | None") -> None:
+        with ExitStack() as stack:
+            source: object = encode_path(path)
+            if part:
+                from noisegate_cli.files.file_parts import PartOfFile
+
+                source = PartOfFile(stack.enter_context(path.open("rb")), part)
+            self._file = sf.SoundFile(source, **(_raw_parameters(raw) if raw else {}))
+            self._files = stack.pop_all()
+
+    def _find_channel_order(self, start: int) -> None:
+        """Set the order and the mapping family of the channels of an Ogg file from byte `start`."""
+        from noisegate_cli.files.opus import (
+            POSITIONED_FAMILY,
+            read_mapping_family,
+            unpositioned_family,
+        )
+
+        is_opus = self.info.subtype == "OPUS"
+        family = read_mapping_family(self.info.path, start) if is_opus else POSITIONED_FAMILY
+        self.info = replace(self.info, opus_mapping_family=unpositioned_family(family))
+        order = VORBIS_CHANNEL_ORDER.get(self.info.channels)
+        if family == POSITIONED_FAMILY and order is not None:
+            self._channel_order = np.array(order)
 
     tolerance_samples = 0
     chapters: "tuple[Chapter, ...]" = ()  # They are in the tags.
@@ -140,7 +153,7 @@ class SndfileDecoder:
         buffer = np.empty((length, info.channels), info.dtype)
         last, left = False, self._file.frames
         while not last:
-            # Other bytes can follow the last FLAC frame, such as tags, which are no damage.
+            # Other bytes can follow the last FLAC frame, such as tags, which are not damage.
             part = buffer[: min(length, left)]
             try:
                 block = self._file.read(out=part) if len(part) else part
@@ -204,10 +217,6 @@ class SndfileEncoder:
             self.close()
 
 
-MAX_RATE_ERROR = 1e-4
-"""Maximum relative error of the sample rate in a file; SDS stores a period in nanoseconds."""
-
-
 @cache
 def unsupported_reason(info: AudioInfo) -> str:
     """Return why libsndfile can't write such a recording, or an empty string if it can.
@@ -220,10 +229,10 @@ def unsupported_reason(info: AudioInfo) -> str:
     # ALAC goes through a temporary file. If that can't be written, libsndfile drops the samples
     # or frees memory twice. libsndfile can't read the DWVW files that it writes.
     if adds_sample or info.subtype.startswith(("ALAC", "DWVW")):
-        return f"libsndfile can't write {info.subtype} in {info.format} exactly"
+        return f"libsndfile cannot write {info.subtype} in {info.format} exactly"
     max_rate_hz = find_subtype(info.subtype).max_encoder_rate_hz
     if 0 < max_rate_hz < info.sample_rate:
-        return f"{info.subtype} is limited to {max_rate_hz} Hz"
+        return f"{usual_name(info.subtype)} is limited to {max_rate_hz} Hz"
     file = io.BytesIO()
     try:
         with sf.SoundFile(file, "w", **_sndfile_parameters(info)) as trial:
@@ -245,10 +254,6 @@ def _read_sample_rate(file: io.BytesIO) -> int | None:
             return int(reopened.samplerate)
     except (sf.SoundFileError, ValueError, TypeError):
         return None
-
-
-VORBIS_BIT_RATES_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 250)
-"""Bit rate per channel at 44.1 kHz for the Vorbis qualities 0, 0.1 … 1."""
 
 
 def _compression_parameters(info: AudioInfo) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from noisegate_cli.errors import AudioError
 from noisegate_cli.files.file_parts import FilePart
 
 MAX_PAGE_BYTES = 27 + 255 + 255 * 255
@@ -23,19 +24,25 @@ MAX_START_BYTES = 1 << 20
 MAX_PARTS = 10_000
 """Maximum number of parts; all bytes after the beginning of the last one belong to it."""
 
+MAX_INVALID_PAGES = 1000
+"""Maximum number of invalid first pages, each of which takes as long to check as a large page."""
+
 GRANULE, SERIAL, CHECKSUM = slice(6, 14), slice(14, 18), slice(22, 26)
 
 REVERSED_BITS = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 
 
 def is_end_missing(path: Path) -> bool:
-    """Return whether the last valid page of an Ogg file is not marked as the last one."""
+    """Return whether an Ogg file ends in the middle of a page.
+
+    Browsers don't mark the last page of what they record.
+    """
     try:
         with path.open("rb") as file:
-            page = _read_last_page(file)
+            page, is_at_end = _read_last_page(file)
     except OSError:  # The file has vanished since it was opened.
         return False
-    return not page or not page[FLAGS] & LAST_PAGE_FLAG
+    return not page or not (is_at_end or page[FLAGS] & LAST_PAGE_FLAG)
 
 
 def is_start_damaged(path: Path, start: int = 0) -> bool:
@@ -60,6 +67,11 @@ def find_chained_parts(path: Path) -> list[FilePart]:
     """Return the parts of an Ogg file that is several files joined end to end; of others, nothing.
 
     All streams of a file begin before any of them continues (RFC 3533, 4).
+
+    Raises
+    ------
+    AudioError
+        If pages seem to begin more often than they can. The message contains no path.
     """
     with path.open("rb") as file:
         starts, end_of_first_pages = [0], 0
@@ -75,23 +87,33 @@ def find_chained_parts(path: Path) -> list[FilePart]:
 
 def _find_first_pages(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Yield the position and the bytes of each page with which a stream begins."""
-    offset = 0
+    offset = invalid = 0
     while True:
         file.seek(offset)
         octets = file.read(SCAN_BYTES + MAX_PAGE_BYTES)
+        if octets.count(PAGE_START) * PAGE_HEADER_BYTES > len(octets) + PAGE_HEADER_BYTES:
+            # libsndfile checks what follows each of them, which would take minutes.
+            raise AudioError("its pages are damaged")
         position = octets.find(FIRST_PAGE_START)
         while 0 <= position < SCAN_BYTES:
             page = _read_page(octets, position)
             if page:
                 yield offset + position, page
+            else:
+                invalid += 1
+                if invalid > MAX_INVALID_PAGES:
+                    return
             position = octets.find(FIRST_PAGE_START, position + 1)
         if len(octets) <= SCAN_BYTES:
             return
         offset += SCAN_BYTES
 
 
-def _read_last_page(file: BinaryIO) -> bytes:
-    """Return the last valid page of a file; nothing if there is none near the end."""
+def _read_last_page(file: BinaryIO) -> tuple[bytes, bool]:
+    """Return the last valid page of a file, and whether the file ends with it.
+
+    The page is empty if there is none near the end.
+    """
     size = file.seek(0, 2)
     file.seek(max(0, size - 2 * MAX_PAGE_BYTES))
     end = file.read()
@@ -99,9 +121,9 @@ def _read_last_page(file: BinaryIO) -> bytes:
     while position >= 0:
         page = _read_page(end, position)
         if page:
-            return page
+            return page, position + len(page) == len(end)
         position = end.rfind(PAGE_START, 0, position)
-    return b""
+    return b"", False
 
 
 def _read_page(octets: bytes, position: int) -> bytes:
@@ -128,6 +150,6 @@ def read_pages(file: BinaryIO) -> Iterator[tuple[int, bytearray]]:
 
 def compute_checksum(page: bytes | bytearray) -> int:
     """Return the checksum of a page whose checksum field is zero (RFC 3533, 6)."""
-    # The polynomial is that of zlib, but the order of the bits differs, and the start is zero.
+    # The polynomial is the one of zlib, but the order of the bits differs, and the start is zero.
     crc = zlib.crc32(page.translate(REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int.from_bytes(crc.to_bytes(4, "big").translate(REVERSED_BITS), "little")

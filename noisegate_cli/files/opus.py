@@ -10,7 +10,7 @@ from pathlib import Path
 POSITIONED_FAMILY, PROJECTION_FAMILY = 1, 3
 
 OGG_PAGE_HEADER_BYTES = 28
-"""Size of the header of the first page, which holds nothing but the header of Opus."""
+"""Size of the header of the first page, which holds only the header of Opus."""
 
 OPUS_HEADER_BYTES = 19
 

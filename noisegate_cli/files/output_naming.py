@@ -43,12 +43,11 @@ class OutputOptions:
     keep_mtime: bool = False
     """Whether outputs get the modification time of their input."""
     labels: str | None = None
-    """Extension of a file of labels, which replaces that of the output; None for no such file."""
+    """Extension of a file of labels next to the output; None for no such file."""
     track: int | None = None
     """Number of the audio track of the input, from 1; None for the main one."""
     bit_rate: int | str | None = None
-    """Bit rate of lossy outputs in bit/s, or text such as 128k; None for about that of the input.
-    """
+    """Bit rate of lossy outputs in bit/s, or text such as 128k; None keeps about the same."""
     quality: float | None = None
     """Quality of lossy outputs instead of a bit rate: 0 to 10 (best) for Vorbis, 9 to 0 (best) for
     MP3."""
@@ -61,7 +60,7 @@ class OutputOptions:
             if extension not in WRITABLE_EXTENSIONS:
                 extensions = " ".join(name.removeprefix(".") for name in WRITABLE_EXTENSIONS)
                 raise SettingsError(
-                    f"format {self.format!r} can't be written: give one of {extensions}"
+                    f"format {self.format!r} cannot be written: give one of {extensions}"
                 )
             object.__setattr__(self, "format", extension.removeprefix("."))
         if self.subtype is not None:
@@ -89,7 +88,9 @@ class OutputOptions:
 
             object.__setattr__(self, "bit_rate", parse_bit_rate(self.bit_rate))
         if any(c and c in self.suffix for c in (os.sep, os.altsep, "\0")):
-            raise SettingsError(f"suffix {self.suffix!r} cannot be part of a file name: try _gated")
+            raise SettingsError(
+                f"suffix {self.suffix!r} cannot be part of a file name: give for example _gated"
+            )
 
 
 DEFAULT_OUTPUT_OPTIONS = OutputOptions()

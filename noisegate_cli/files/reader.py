@@ -22,7 +22,7 @@ from noisegate_cli.errors import AudioError, DamageError, SignalError
 from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo, is_plausible
 from noisegate_cli.files.audio_tracks import check_track
 from noisegate_cli.files.formats import DEFAULT_CHANNEL_MASKS, Format, find_format_by_magic
-from noisegate_cli.files.input_file import read_head
+from noisegate_cli.files.input_file import check_readable, read_head
 from noisegate_cli.files.libsndfile import SndfileDecoder, error_text, unreadable_error
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
@@ -85,9 +85,10 @@ class AudioReader:
         self._layout: WavLayout | None = None
         try:
             if not raw:
-                self._check_tags(head)
                 if kind and kind.is_wav:
                     self._layout = read_layout(path)
+                if not self._layout:  # The tags of WAV files have limits of their own.
+                    self._check_tags()
             self._decoder: Decoder = self._open_decoder(magic, kind)
         except AudioError:  # It is an OSError that has its message already.
             raise
@@ -179,13 +180,11 @@ class AudioReader:
                     self._check_completeness(read, damage, rest)
                 yield convert_to_subtype(block, self.info.subtype)[0], last
 
-    def _check_tags(self, head: bytes) -> None:
-        """Raise AudioError if a file that begins with `head` has excessive tags."""
-        if head[8:] == b"WAVE":  # Its tags have limits of their own.
-            return
+    def _check_tags(self, part: "FilePart | None" = None) -> None:
+        """Raise AudioError if the file, or a part of it, has excessive tags."""
         from noisegate_cli.files.tag_limits import has_excessive_tags
 
-        if has_excessive_tags(self.path):
+        if has_excessive_tags(self.path, part):
             raise AudioError(
                 f"{quote_path(self._display_path)} has too many or too large tags: "
                 "remove them with a tag editor"
@@ -212,14 +211,18 @@ class AudioReader:
                 if self._raw or (self._layout and not self._layout.is_valid):
                     raise unreadable_error(self._display_path, error) from error
                 why = error
+        if self._layout:  # FFmpeg reads its tags too.
+            self._check_tags()
         from noisegate_cli.files.ffmpeg_decoders import open_decoder
 
         try:
-            return open_decoder(self.path, is_mpeg, self._track, self.warnings.append)
+            return open_decoder(
+                self.path, is_mpeg, self._track, self.warnings.append, self._check_tags
+            )
         except AudioError as error:
             # For uncompressed formats, libsndfile's error message is more precise.
-            told = why if why and kind and not kind.is_compressed else error
-            raise unreadable_error(self._display_path, told) from error
+            cause = why if why and kind and not kind.is_compressed else error
+            raise unreadable_error(self._display_path, cause) from error
 
     def _is_ogg_start_damaged(self, kind: Format | None) -> bool:
         if not kind or kind.name != "OGG":
@@ -241,7 +244,10 @@ class AudioReader:
         else:
             from noisegate_cli.files.joined_files import find_joined_parts as find_parts
         if self._parts is None:
-            self._parts = find_parts(self.path)
+            try:
+                self._parts = find_parts(self.path)
+            except AudioError as error:
+                raise unreadable_error(self._display_path, error) from error
         parts = self._parts
         if not parts:
             return None
@@ -259,6 +265,7 @@ class AudioReader:
         return None
 
     def _open_part(self, part: "FilePart") -> "Decoder":
+        self._check_tags(part)
         if not self._needs_ffmpeg:
             try:
                 decoder = SndfileDecoder(self.path, part=part)
@@ -274,12 +281,12 @@ class AudioReader:
 
     def _validate_info(self) -> AudioInfo:
         """Return the properties of the recording, or raise AudioError if they are implausible."""
-        info = replace(self._decoder.info, path=self._display_path)
-        _check_plausible(info)
-        check_track(info.path, self._track, info.tracks)
-        layout = self._layout
+        info, layout = self._decoder.info, self._layout
+        _check_plausible(self._display_path, info)
+        check_track(self._display_path, self._track, info.tracks)
         if layout is None:
-            return replace(info, channel_mask=info.channel_mask or self._read_channel_mask(info))
+            channel_mask = info.channel_mask or self._read_channel_mask(info)
+            return replace(info, path=self._display_path, channel_mask=channel_mask)
         if layout.has_undeclared_audio:
             self.warnings.append(
                 "its header says that it is empty, as after a power failure of the recorder: "
@@ -290,6 +297,7 @@ class AudioReader:
             self.warnings.append(f"it contains a second recording of {seconds}, which is ignored")
         return replace(
             info,
+            path=self._display_path,
             channel_mask=layout.fmt.channel_mask,
             valid_bits=layout.fmt.valid_bits,
             is_ambisonic=layout.fmt.is_ambisonic,
@@ -351,6 +359,8 @@ class AudioReader:
         """Add warnings about missing samples; `last` has decoded the end of the recording."""
         rate = self.info.sample_rate
         declared_length = self._decoder.declared_length
+        if damage or self._decoder.damaged or read < declared_length:
+            check_readable(self.path, self._display_path)
         if not read and (declared_length or damage):
             of = (
                 f" of {format_duration(declared_length / rate)}"
@@ -406,10 +416,10 @@ def _is_ogg_end_missing(path: Path) -> bool:
     return is_end_missing(path)
 
 
-def _check_plausible(info: AudioInfo) -> None:
+def _check_plausible(path: Path, info: AudioInfo) -> None:
     if not is_plausible(info.channels, info.sample_rate):
         raise AudioError(
-            f"{quote_path(info.path)} declares {info.channels} channels "
+            f"{quote_path(path)} declares {info.channels} channels "
             f"at {info.sample_rate} Hz, which is impossible: its header is damaged"
         )
 
@@ -456,7 +466,7 @@ def open_reader(
 
     source = StandardInput()
     if allow_streaming and (stream := StreamReader.try_open(source, raw, zero_nonfinite)):
-        _check_plausible(stream.info)
+        _check_plausible(path, stream.info)
         check_track(path, track, stream.info.tracks)
         yield stream
         return

@@ -6,7 +6,7 @@ See EBU Tech 3285 and 3306, and Microsoft's Multiple Channel Audio Data and WAVE
 import os
 import struct
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from noisegate_cli.files.chunks import (
     FORM_BYTES,
@@ -14,6 +14,7 @@ from noisegate_cli.files.chunks import (
     Chunk,
     ReadBytes,
     build_chunk,
+    make_reader,
     walk_chunks,
 )
 
@@ -57,6 +58,9 @@ SUBFORMAT_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 
 AMBISONIC_GUID_TAIL = bytes.fromhex("00002107d3118644c8c1ca000000")
 """Bytes after the format tag in the subformat GUID of ambisonic B-format."""
+
+MAX_FMT_BYTES = 40
+"""Size of the longest `fmt ` chunk, as far as `WavFormat` parses it."""
 
 
 class WavFormat(NamedTuple):
@@ -136,9 +140,6 @@ class MetadataChunks(NamedTuple):
             return file.read(chunk.size)
 
 
-MAX_FMT_BYTES = 40
-"""Size of the longest `fmt ` chunk, as far as `WavFormat` parses it."""
-
 NO_FORMAT = WavFormat(0, 0, 0, 0, 0)
 
 
@@ -175,7 +176,7 @@ class WavLayout(NamedTuple):
 def read_layout(path: Path) -> WavLayout | None:
     """Return the layout of a WAV file, the first one if several are joined; None for others."""
     with path.open("rb") as file:
-        read = _bytes_reader(file)
+        read = make_reader(file)
         length = file.seek(0, os.SEEK_END)
         first = _read_file(read, 0, length)
         if first is None or not first.chunks:
@@ -250,14 +251,6 @@ def _is_streamed(data: Chunk, file: _RiffFile) -> bool:
     return data.declared_size >= MIN_STREAMED_SIZE_BYTES and not has_long_sizes
 
 
-def _bytes_reader(file: BinaryIO) -> ReadBytes:
-    def read(offset: int, size: int) -> bytes:
-        file.seek(offset)
-        return file.read(size)
-
-    return read
-
-
 def _read_format(read: ReadBytes, file: _RiffFile) -> WavFormat:
     """Return the content of the first `fmt ` chunk; zeros if there is none."""
     for chunk in file.chunks:
@@ -284,7 +277,7 @@ def _select_metadata(path: Path, file: _RiffFile) -> MetadataChunks:
 
 
 def _is_empty_before_audio(data: Chunk, file: _RiffFile) -> bool:
-    """Return whether a `data` chunk declares no samples, and bytes follow that are no chunks."""
+    """Return whether a `data` chunk declares no samples, and bytes follow that are not chunks."""
     last = file.chunks[-1]
     end = last.offset + last.size + last.size % 2
     return data.declared_size == 0 and file.end - end >= HEADER_BYTES

@@ -13,11 +13,11 @@ from noisegate_cli.files.reader import AudioReader
 from noisegate_cli.text import quote_path
 
 MAX_SHORT_SAMPLES = 4096
-"""Number of samples per channel up to which an output is read again; the longest frames have it."""
+"""Number of samples per channel up to which an output is read again: the longest frame."""
 
 
 def check_short_output(path: Path, info: AudioInfo, samples: int) -> None:
-    """Raise OutputError if a file in a compressed format has not the right number of samples.
+    """Raise OutputError if a file in a compressed format has the wrong number of samples.
 
     Parameters
     ----------
@@ -28,9 +28,8 @@ def check_short_output(path: Path, info: AudioInfo, samples: int) -> None:
     samples
         Number of samples per channel that were written.
     """
-    # Encoders that code blocks fill the last one.
-    is_exact = find_subtype(info.subtype).is_block_coded
-    if samples > MAX_SHORT_SAMPLES or is_exact or _has_samples(path, info, samples):
+    fills_last_block = find_subtype(info.subtype).is_block_coded
+    if samples > MAX_SHORT_SAMPLES or fills_last_block or _has_samples(path, info, samples):
         return
     length = {0: "no samples", 1: "only 1 sample"}.get(samples, f"only {samples} samples")
     name = "standard output" if info.path == STDIO_PATH else quote_path(info.path)

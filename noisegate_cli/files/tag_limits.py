@@ -4,28 +4,27 @@ The libraries compare each tag with all others and decompress as much as a tag d
 small malicious file could occupy the processor for minutes or fill the memory.
 """
 
+import math
 import struct
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
+from noisegate_cli.files.file_parts import FilePart, PartOfFile
+from noisegate_cli.files.id3_limits import MAX_ID3_BYTES, count_id3_frames
 from noisegate_cli.files.tag_limits_by_chunk import (
     ASF_MAGIC,
+    count_aiff_tags,
     count_asf_tags,
-    count_avi_tags,
-    read_id3_chunks,
+    count_riff_tags,
 )
 from noisegate_cli.files.trailing_tags import count_ape_items, parse_syncsafe
 
 MAX_TAGS = 4096
 """Maximum number of tags in a file; 4096 Vorbis comments take libsndfile 0.3 s."""
 
-MAX_ID3_BYTES = 1 << 26
-"""Maximum size of an ID3v2 tag."""
-
-MAX_INFLATED_BYTES = 1 << 24
-"""Maximum size of a decompressed tag."""
+MAX_CONSECUTIVE_TAGS = 8
+"""Maximum number of ID3v2 tags at the beginning of a file."""
 
 MAX_ELEMENTS = 100_000
 """Maximum number of boxes or elements of a file that are visited on the way to the tags."""
@@ -35,96 +34,70 @@ SEGMENT_ID, TAGS_ID, SIMPLE_TAG_ID = 0x18538067, 0x1254C367, b"\x67\xc8"
 """IDs of Matroska elements (RFC 9559, 5.1)."""
 
 
-def has_excessive_tags(path: Path) -> bool:
-    """Return whether the tags of a file exceed the limits.
+def has_excessive_tags(path: Path, part: FilePart | None = None) -> bool:
+    """Return whether the tags of a file, or of a part of it, exceed the limits.
 
-    The function visits the tags of FLAC, Ogg, MP4, Matroska, AIFF, AVI and ASF, an ID3v2 tag at the
-    beginning, and APEv2 tags at the end.
+    The function visits the tags of FLAC, Ogg, MP4, Matroska, AIFF, AVI, WAV and ASF, ID3v2 tags at
+    the beginning, and APEv2 tags at the end.
     """
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head.startswith(b"ID3"):
+    with path.open("rb") as whole:
+        start, end = (part.start, part.end) if part else (0, whole.seek(0, 2))
+        total = 0.0
+        for _ in range(MAX_CONSECUTIVE_TAGS):
+            whole.seek(start)
+            head = whole.read(12)
+            if not head.startswith(b"ID3"):
+                break
             size = parse_syncsafe(head[6:10]) + 10
-            file.seek(0)
-            if size > MAX_ID3_BYTES or is_excessive_id3(file.read(size)):
+            if size > MAX_ID3_BYTES:
                 return True
-            file.seek(size)
-            head = file.read(4)
-            file.seek(size)
-        if head.startswith(b"fLaC"):
-            start = file.tell() if len(head) == 4 else 0  # It may follow an ID3v2 tag.
-            return _count_flac_comments(file, start) > MAX_TAGS
-        if head.startswith(b"FORM") and head[8:11] == b"AIF":
-            tags = read_id3_chunks(file)
-            return any(len(tag) > MAX_ID3_BYTES or is_excessive_id3(tag) for tag in tags)
-        count_tags = _find_counter(head)
-        return count_tags is not None and count_tags(file) > MAX_TAGS
+            whole.seek(start)
+            total += count_id3_frames(whole.read(size))
+            start += size
+        else:
+            return True
+        if start < end:
+            # It has the methods that are called here.
+            inside = cast("BinaryIO", PartOfFile(whole, FilePart(start, end, "")))
+            count_tags = _find_counter(head)
+            inside.seek(0)
+            total += count_tags(inside)
+        return total > MAX_TAGS
 
 
-def _find_counter(head: bytes) -> Callable[[BinaryIO], float] | None:
-    """Return the function that counts the tags of a file that begins with `head`; None for WAV."""
+def _find_counter(head: bytes) -> Callable[[BinaryIO], float]:
+    """Return the function that counts the tags of a file that begins with `head`."""
+    counters: dict[bytes, Callable[[BinaryIO], float]] = {
+        b"fLaC": _count_flac_comments,
+        b"\x1aE\xdf\xa3": _count_matroska_tags,
+        b"OggS": _count_ogg_comments,
+        b"RIFF": count_riff_tags,
+        b"RIFX": count_riff_tags,
+        b"RF64": count_riff_tags,
+        ASF_MAGIC[:4]: count_asf_tags,
+    }
     if head[4:8] == b"ftyp":
         return _count_mp4_items
-    if head.startswith(b"\x1aE\xdf\xa3"):
-        return _count_matroska_tags
-    if head.startswith(b"OggS"):
-        return _count_ogg_comments
-    if head.startswith(b"RIFF"):
-        return count_avi_tags if head[8:] == b"AVI " else None
-    return count_asf_tags if head.startswith(ASF_MAGIC[:12]) else count_ape_items
+    if head[:4] == b"FORM" and head[8:11] == b"AIF":
+        return count_aiff_tags
+    return counters.get(head[:4], count_ape_items)
 
 
-def is_excessive_id3(tag: bytes) -> bool:
-    """Return whether an ID3v2 tag has too many frames, or frames that decompress to too much."""
-    if tag[:3] != b"ID3" or len(tag) < 10:
-        return False
-    version = tag[3]
-    header_size, id_size = (6, 3) if version == 2 else (10, 4)
-    position = 10
+def _count_flac_comments(file: BinaryIO) -> float:
+    """Return the number of Vorbis comments and pictures that a FLAC file declares."""
+    position, end, total = 4, file.seek(0, 2), 0
     for _ in range(MAX_TAGS):
-        if position + header_size > len(tag) or not tag[position]:
-            return False
-        octets = tag[position + id_size : position + (6 if version == 2 else 8)]
-        size = parse_syncsafe(octets) if version == 4 else int.from_bytes(octets, "big")
-        content = position + header_size
-        if version > 2 and _inflates_excessively(tag, position, size):
-            return True
-        position = content + size
-    return True
-
-
-def _inflates_excessively(tag: bytes, position: int, size: int) -> bool:
-    """Return whether an ID3v2.3 or 2.4 frame is compressed and too large."""
-    is_compressed = tag[position + 9] & (0x08 if tag[3] == 4 else 0x80)
-    if not is_compressed:
-        return False
-    declared = tag[position + 10 : position + 14]
-    if parse_syncsafe(declared) > MAX_INFLATED_BYTES:
-        return True
-    inflater = zlib.decompressobj()
-    try:
-        found = inflater.decompress(
-            tag[position + 14 : position + 10 + size], MAX_INFLATED_BYTES + 1
-        )
-    except zlib.error:
-        return False
-    return len(found) > MAX_INFLATED_BYTES
-
-
-def _count_flac_comments(file: BinaryIO, start: int) -> int:
-    """Return the number of Vorbis comments that a FLAC file declares."""
-    position = start + 4
-    for _ in range(MAX_ELEMENTS):
+        if position + 4 > end:
+            return total
         file.seek(position)
         header = file.read(4)
-        if len(header) < 4:
-            return 0
+        size = int.from_bytes(header[1:], "big")
         if header[0] & 0x7F == FLAC_COMMENT_BLOCK:
-            return _parse_comment_count(file.read(int.from_bytes(header[1:], "big")))
+            total += _parse_comment_count(file.read(size))
         if header[0] & 0x80:
-            return 0
-        position += 4 + int.from_bytes(header[1:], "big")
-    return MAX_ELEMENTS
+            return total
+        position += 4 + size
+    return math.inf
 
 
 def _parse_comment_count(comments: bytes) -> int:

@@ -1,13 +1,25 @@
-"""Count the tags in AIFF, AVI and ASF files, whose headers consist of chunks or objects."""
+"""Count the tags in AIFF, AVI, WAV and ASF files, whose headers consist of chunks or objects."""
 
+import math
+import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import BinaryIO
 
-from noisegate_cli.files.chunks import FORM_BYTES, HEADER_BYTES, Chunk, walk_chunks
+from noisegate_cli.files.chunks import (
+    FORM_BYTES,
+    HEADER_BYTES,
+    MAX_CHUNKS,
+    Chunk,
+    make_reader,
+    walk_chunks,
+)
+from noisegate_cli.files.id3_limits import MAX_ID3_BYTES, count_id3_frames
 
 MAX_TAG_BYTES = 1 << 26
 """Maximum size of the tags in a chunk."""
+
+ID3_CHUNKS = (b"ID3 ", b"id3 ", b"ID3\0")
 
 MAX_OBJECTS = 10_000
 """Maximum number of objects in the header of an ASF file that are visited."""
@@ -25,37 +37,45 @@ Metadata Library (Advanced Systems Format specification, 3.11, 4.7 and 4.8)."""
 ASF_OBJECT_HEADER_BYTES, ASF_HEADER_BYTES, ASF_EXTENSION_HEADER_BYTES = 24, 30, 46
 
 
-def read_id3_chunks(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the ID3 tags of an AIFF file; at most one byte more than `MAX_TAG_BYTES` of each."""
-    for chunk in _walk_file(file, big_endian=True):
-        if chunk.id in (b"ID3 ", b"ID3\0"):
-            file.seek(chunk.offset)
-            yield file.read(min(chunk.size, MAX_TAG_BYTES + 1))
+def count_aiff_tags(file: BinaryIO) -> float:
+    """Return the number of tags in an AIFF file; infinite if one is too large."""
+    return _count_id3_chunks(file, _walk_file(file, big_endian=True))
 
 
-def count_avi_tags(file: BinaryIO) -> float:
-    """Return the number of tags in the lists before the samples; infinite if one is too large."""
-    total = 0
-    for chunk in _walk_file(file):
+def count_riff_tags(file: BinaryIO) -> float:
+    """Return the number of tags in an AVI or WAV file; infinite if one is too large."""
+    file.seek(0)
+    chunks = _walk_file(file, big_endian=file.read(4) == b"RIFX")
+    total = 0.0
+    others = []
+    for chunk in chunks:
         file.seek(chunk.offset)
         kind = file.read(4)
         if kind == b"movi":
             break
         if chunk.id == b"LIST" and kind == b"INFO":
             if chunk.size > MAX_TAG_BYTES:
-                return float("inf")
+                return math.inf
             total += _count_chunks(file.read(chunk.size - 4))
-    return total
+        else:
+            others.append(chunk)
+    return total + _count_id3_chunks(file, others)
 
 
-def _walk_file(file: BinaryIO, big_endian: bool = False) -> Iterator[Chunk]:
-    end = file.seek(0, 2)
+def _count_id3_chunks(file: BinaryIO, chunks: Sequence[Chunk]) -> float:
+    total = 0.0
+    for chunk in chunks:
+        if chunk.id in ID3_CHUNKS:
+            if chunk.size > MAX_ID3_BYTES:
+                return math.inf
+            file.seek(chunk.offset)
+            total += count_id3_frames(file.read(chunk.size))
+    # Libraries also read tags in the chunks that are not visited.
+    return math.inf if len(chunks) >= MAX_CHUNKS else total
 
-    def read(offset: int, length: int) -> bytes:
-        file.seek(offset)
-        return file.read(length)
 
-    return walk_chunks(read, FORM_BYTES, end, big_endian)
+def _walk_file(file: BinaryIO, big_endian: bool = False) -> list[Chunk]:
+    return list(walk_chunks(make_reader(file), FORM_BYTES, file.seek(0, os.SEEK_END), big_endian))
 
 
 def _count_chunks(content: bytes) -> int:
@@ -75,7 +95,7 @@ def count_asf_tags(file: BinaryIO) -> float:
     (size,) = struct.unpack_from("<Q", start.ljust(ASF_HEADER_BYTES, b"\0"), len(ASF_MAGIC))
     file_size = file.seek(0, 2)
     if MAX_TAG_BYTES < size <= file_size:
-        return float("inf")
+        return math.inf
     file.seek(0)
     return _count_asf_objects(file.read(min(size, MAX_TAG_BYTES)), ASF_HEADER_BYTES)
 

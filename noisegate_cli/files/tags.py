@@ -15,8 +15,31 @@ from typing import Any, NamedTuple
 
 from noisegate_cli.files.chapters import Chapter, is_chapter_comment, parse_comments, parse_id3
 from noisegate_cli.files.chunks import walk_chunks
+from noisegate_cli.files.id3_limits import count_id3_frames
 from noisegate_cli.files.riff import MetadataChunks
-from noisegate_cli.files.tag_limits import is_excessive_id3
+from noisegate_cli.files.tag_limits import MAX_TAGS
+
+ALIASES = {
+    "year": "date",
+    "date": "date",
+    "track": "tracknumber",
+    "disc": "discnumber",
+    "album_artist": "albumartist",
+}
+"""Vorbis comment name for each alternative name, such as FFmpeg's."""
+
+FFMPEG_FILE_KEYS = (
+    "compatible_brands creation_time duration encoder handler_name language license_url "
+    "major_brand minor_version vendor_id"
+).split()
+"""Keys in FFmpeg's metadata that describe the file and not the recording."""
+
+MAX_BUFFERED_FILE_BYTES = 1 << 26
+"""Size limit for files that are read into memory to find their tags."""
+
+PICTURE_COMMENT = "metadata_block_picture"
+
+CHANNEL_MASK_COMMENT = "waveformatextensible_channel_mask"
 
 
 class TagName(NamedTuple):
@@ -48,27 +71,6 @@ TAG_NAMES = (
     TagName("language", "TLAN", "", "Language", "WM/Language", b"ILNG"),
     TagName("software", "TSSE", "©too", "", "", b"ISFT"),
 )
-
-ALIASES = {
-    "year": "date",
-    "date": "date",
-    "track": "tracknumber",
-    "disc": "discnumber",
-    "album_artist": "albumartist",
-}
-"""Vorbis comment name for each alternative name, such as FFmpeg's."""
-
-FFMPEG_FILE_KEYS = (
-    "compatible_brands creation_time duration encoder handler_name language license_url "
-    "major_brand minor_version vendor_id"
-).split()
-"""Keys in FFmpeg's metadata that describe the file and not the recording."""
-
-MAX_BUFFERED_FILE_BYTES = 1 << 26
-"""Size limit for files that are read into memory to find their tags."""
-
-PICTURE_COMMENT = "metadata_block_picture"
-CHANNEL_MASK_COMMENT = "waveformatextensible_channel_mask"
 
 
 class Picture(NamedTuple):
@@ -285,7 +287,7 @@ def _parse_wav_tags(chunks: MetadataChunks) -> Tags:
             from mutagen.id3 import ID3
 
             content = chunks.read(chunk)
-            if is_excessive_id3(content):
+            if count_id3_frames(content) > MAX_TAGS:
                 raise ValueError("there are too many ID3 frames")
             native = ID3(BytesIO(content))
             texts, found = _parse_id3(native)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from noisegate_cli.files.chunks import ReadBytes
+from noisegate_cli.files.chunks import ReadBytes, make_reader
 
 VOC_MAGIC = b"Creative Voice File\x1a"
 SAMPLE_BLOCK_TYPES, MAX_BLOCK_TYPE = (1, 2, 9), 9
@@ -34,9 +34,5 @@ def walk_blocks(read: ReadBytes, start: int) -> Iterator[VocBlock]:
 def has_several_sample_blocks(path: Path, start: int = 0) -> bool:
     """Return whether libsndfile would read the headers between blocks as samples."""
     with path.open("rb") as file:
-
-        def read(offset: int, size: int) -> bytes:
-            file.seek(offset)
-            return file.read(size)
-
-        return sum(block.type in SAMPLE_BLOCK_TYPES for block in walk_blocks(read, start)) > 1
+        blocks = walk_blocks(make_reader(file), start)
+        return sum(block.type in SAMPLE_BLOCK_TYPES for block in blocks) > 1

@@ -51,6 +51,27 @@ def build_wav_header(
     reserve_ds64
         Whether to reserve space for a `ds64` chunk, in case the file grows beyond 4 GiB.
     """
+    align = SAMPLE_WIDTH_BYTES[info.subtype] * info.channels
+    # Simple readers expect `fmt ` at its usual offset.
+    chunks_before_data = _build_fmt_chunk(info) + _build_fact_chunk(info, size) + before
+    placeholder = struct.pack("<4sI28x", b"JUNK", 28) if reserve_ds64 else b""
+    if size is None:
+        riff_header = struct.pack("<4sI4s", b"RIFF", UNKNOWN_SIZE, b"WAVE") + placeholder
+        return riff_header + chunks_before_data + struct.pack("<4sI", b"data", UNKNOWN_SIZE)
+    riff_size = 4 + len(chunks_before_data) + 8 + size + size % 2 + after + 36 * reserve_ds64
+    if riff_size <= MAX_WAV_BYTES and info.format != "RF64":
+        riff_header = struct.pack("<4sI4s", b"RIFF", riff_size, b"WAVE") + placeholder
+        return riff_header + chunks_before_data + struct.pack("<4sI", b"data", size)
+    # EBU Tech 3306: 64-bit sizes of the file and of the samples, and the number of samples.
+    sizes = struct.pack(
+        "<4sIQQQI", b"ds64", 28, riff_size + 36 * (not reserve_ds64), size, size // align, 0
+    )
+    riff_header = struct.pack("<4sI4s", b"RF64", UNKNOWN_SIZE, b"WAVE") + sizes
+    return riff_header + chunks_before_data + struct.pack("<4sI", b"data", UNKNOWN_SIZE)
+
+
+def _build_fmt_chunk(info: AudioInfo) -> bytes:
+    """Return the format of the samples, extensible only where the short form cannot describe it."""
     tag = WRITABLE_FORMAT_TAGS[info.subtype]
     width = SAMPLE_WIDTH_BYTES[info.subtype]
     align = width * info.channels
@@ -76,32 +97,16 @@ def build_wav_header(
         fmt += AMBISONIC_GUID_TAIL if info.is_ambisonic else SUBFORMAT_GUID_TAIL
     elif tag == FLOAT:
         fmt += struct.pack("<H", 0)
-    fact = b""
-    if tag == FLOAT:
-        samples = UNKNOWN_SIZE if size is None else min(size // align, UNKNOWN_SIZE)
-        fact = struct.pack("<4sII", b"fact", 4, samples)
-    # Simple readers expect `fmt ` at its usual offset.
-    chunks_before_data = struct.pack("<4sI", b"fmt ", len(fmt)) + fmt + fact + before
-    if size is None:
-        riff_header = struct.pack("<4sI4s", b"RIFF", UNKNOWN_SIZE, b"WAVE")
-        placeholder = struct.pack("<4sI28x", b"JUNK", 28) if reserve_ds64 else b""
-        return (
-            riff_header
-            + placeholder
-            + chunks_before_data
-            + struct.pack("<4sI", b"data", UNKNOWN_SIZE)
-        )
-    riff_size = 4 + len(chunks_before_data) + 8 + size + size % 2 + after + 36 * reserve_ds64
-    if riff_size <= MAX_WAV_BYTES and info.format != "RF64":
-        riff_header = struct.pack("<4sI4s", b"RIFF", riff_size, b"WAVE")
-        placeholder = struct.pack("<4sI28x", b"JUNK", 28) if reserve_ds64 else b""
-        return riff_header + placeholder + chunks_before_data + struct.pack("<4sI", b"data", size)
-    # EBU Tech 3306: 64-bit sizes of the file and of the samples, and the number of samples.
-    sizes = struct.pack(
-        "<4sIQQQI", b"ds64", 28, riff_size + 36 * (not reserve_ds64), size, size // align, 0
-    )
-    riff_header = struct.pack("<4sI4s", b"RF64", UNKNOWN_SIZE, b"WAVE")
-    return riff_header + sizes + chunks_before_data + struct.pack("<4sI", b"data", UNKNOWN_SIZE)
+    return struct.pack("<4sI", b"fmt ", len(fmt)) + fmt
+
+
+def _build_fact_chunk(info: AudioInfo, size: int | None) -> bytes:
+    """Return the number of samples, which a file of floats declares; empty for other files."""
+    if WRITABLE_FORMAT_TAGS[info.subtype] != FLOAT:
+        return b""
+    align = SAMPLE_WIDTH_BYTES[info.subtype] * info.channels
+    samples = UNKNOWN_SIZE if size is None else min(size // align, UNKNOWN_SIZE)
+    return struct.pack("<4sII", b"fact", 4, samples)
 
 
 def rf64_if_large(info: AudioInfo) -> AudioInfo:
@@ -178,7 +183,7 @@ def append_metadata_chunks(path: Path, metadata_chunks: MetadataChunks) -> None:
 def append_raw_chunks(path: Path, chunks: list[bytes], big: bool = False) -> None:
     """Append complete chunks to a complete WAV file, and update its size.
 
-    If the byte order of the chunks differs from that of the file, the function does nothing.
+    If chunks and file differ in their byte order, the function does nothing.
     """
     layout = read_layout(path)
     if layout is None or layout.metadata_chunks.big != big:

@@ -1,6 +1,6 @@
 """First pass over a recording whose linked channels may include dead ones.
 
-A dead channel contains nothing but steady noise, such as the hiss of an input without a microphone.
+A dead channel contains only steady noise, such as the hiss of an input without a microphone.
 The loudest of linked channels counts, so that the noise would hide the other channels.
 """
 

@@ -48,7 +48,7 @@ class ForcedStretches:
     Raises
     ------
     SettingsError
-        If a stretch is no pair of numbers, begins before 0, or ends before it begins.
+        If a stretch is not a pair of numbers, begins before 0, or ends before it begins.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def to_spans(name: str, values: Iterable[Any]) -> Spans:
     Raises
     ------
     SettingsError
-        If a value is no pair of numbers, begins before 0, or ends before it begins. The message
+        If a value is not a pair of numbers, begins before 0, or ends before it begins. The message
         quotes it after `name`.
     """
     try:

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,14 +17,9 @@ from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.envelope import Envelope, Gains, invert_gains
 from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, GateStatistics, Mask
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
-from noisegate_cli.gating.segments import (
-    OpenRunCollector,
-    Segments,
-    count_statistics,
-    crop_runs,
-    invert_runs,
-)
+from noisegate_cli.gating.segments import OpenRunCollector, Segments, count_statistics, crop_runs
 from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.report import Report
 from noisegate_cli.samples import Samples, select_channels
 
 if TYPE_CHECKING:
@@ -45,7 +40,7 @@ Gated = tuple[Samples, Samples | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GateReport:
+class GateReport(Report):
     """Settings, threshold and statistics of a gate that processed a recording."""
 
     settings: GateSettings
@@ -77,10 +72,6 @@ class GateReport:
     def offset_s(self) -> float:
         """Time of the first sample in seconds from the start of the recording."""
         return 0.0
-
-    def to_fields(self) -> dict[str, Any]:
-        """Return the fields of this class by name, for a class that extends it."""
-        return {field.name: getattr(self, field.name) for field in fields(GateReport)}
 
 
 class Gate(BlockProcessor[Samples, Gated]):
@@ -163,7 +154,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         if decision.forced:
             self._forced = ForcedMask(decision.forced, timing, sample_rate, gates)
         # Within the lookahead of the next run the gain is 1.
-        self._runs = OpenRunCollector(gates, max_gap=timing.lookahead)
+        self._runs = OpenRunCollector(gates, max_gap=timing.lookahead, inverted=settings.duck)
         self._own_runs = OpenRunCollector(gates)
         self._length = 0
         self._envelope = Envelope(
@@ -242,8 +233,6 @@ class Gate(BlockProcessor[Samples, Gated]):
         hop, (start, end) = self._timing.hop_length, self._span
         length = max(0, int(min(end, self._length)) - start)
         runs, frames = self._runs.runs, self._runs.frames
-        if self._ducks:
-            runs = tuple(invert_runs(gate_runs, frames) for gate_runs in runs)
         if self._span != (0, math.inf):
             first = start // hop
             frames = max(0, min(frames - first, 1 + length // hop))
@@ -298,7 +287,7 @@ class Gate(BlockProcessor[Samples, Gated]):
             without_cuts, mask = self._forced.process(mask, block, last)
         self._runs.process(mask)
         self._length += len(block)
-        # A cut that the caller wants is no fault of the gate, and what it removes is no noise.
+        # A cut that the caller wants is not a fault of the gate, and it does not remove noise.
         if self._is_audited:
             self._audit.process(levels, own if self._bleed_filter else without_cuts, last)
         if not self._with_samples:

@@ -1,4 +1,4 @@
-"""What follows from the signal models of all gates: a suggestion, and the range that suits it."""
+"""Derive a suggestion and its range from the signal models of all gates."""
 
 from collections.abc import Sequence
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.timing import MAX_TIME_MS
-from noisegate_cli.text import suggest_nearest
+from noisegate_cli.text import normalize_number, suggest_nearest
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 _TIME = r"((?:\d+:){0,2}\d+(?:\.\d*)?)s?"
@@ -14,6 +14,17 @@ _EDGE = r"([\d.]+)\s*(k?)(?:Hz)?"
 _BAND = re.compile(rf"{_EDGE}\s*-\s*{_EDGE}", re.IGNORECASE)
 _DB = re.compile(rf"({_NUMBER})\s*dB(?:FS)?", re.IGNORECASE)
 _TIME_UNITS_MS = {"ms": 1.0, "s": 1000.0}
+
+AUTO = "auto"
+
+METHODS = (AUTO, "auto:otsu", "auto:gmm", "auto:p56")
+"""Methods that find a threshold. `auto` uses signal models, the others the histogram of levels;
+"floor+6dB", for example, is 6 dB above the noise."""
+
+_ABOVE_FLOOR = re.compile(r"floor\s*\+\s*(\d+\.?\d*|\.\d+)\s*(?:dB)?", re.IGNORECASE)
+
+MUTE = -math.inf
+"""Range in dB of a gate that closes to digital silence."""
 
 
 def parse_threshold(text: str) -> float | str:
@@ -33,9 +44,9 @@ def parse_threshold(text: str) -> float | str:
     >>> parse_threshold("-20"), parse_threshold("floor + 6")
     (0.1, 'floor+6dB')
     """
-    if text.strip().lower().startswith(("auto", "floor")):
-        method = text.strip()
-        method = method.lower() if method.lower() in METHODS else method
+    plain = normalize_number(text)
+    if plain.lower().startswith(("auto", "floor")):
+        method = plain.lower() if plain.lower() in METHODS else plain
         above_db = above_floor_db(method)
         return method if above_db is None else f"floor+{above_db:g}dB"
     decibels, value = _parse_decibels(text)
@@ -43,7 +54,7 @@ def parse_threshold(text: str) -> float | str:
         decibels = value
     if decibels is not None:
         if decibels > 0:
-            raise SettingsError(f"threshold {text!r} is above full scale: try -{decibels:g}dB")
+            raise SettingsError(f"threshold {text!r} is above full scale: give -{decibels:g}dB")
         return float(10 ** (decibels / 20))
     if value is None:
         raise SettingsError(
@@ -52,7 +63,7 @@ def parse_threshold(text: str) -> float | str:
             + suggest_nearest(text, METHODS)
         )
     if value < 0:
-        raise SettingsError(f"threshold {text!r} has no unit: for a level in dBFS give {text}dB")
+        raise SettingsError(f"threshold {text!r} has no unit: for a level in dBFS give {plain}dB")
     if value > 1:
         raise SettingsError(
             f"threshold {text!r} is above full scale, 1.0: "
@@ -89,9 +100,9 @@ def parse_range(text: str) -> float:
             f"range {text!r} is not a gain: give dB such as -24dB, or mute"
             + suggest_nearest(text, ["mute"])
         )
-    if text.strip().startswith("+") and decibels > 0:
+    if normalize_number(text).startswith("+") and decibels > 0:
         raise SettingsError(
-            f"range {text!r} would make the closed gate louder: try -{decibels:g}dB"
+            f"range {text!r} would make the closed gate louder: give -{decibels:g}dB"
         )
     return -abs(decibels)
 
@@ -129,14 +140,14 @@ def parse_ratio(text: str) -> float:
     Raises
     ------
     SettingsError
-        If `text` is no ratio; the message quotes it.
+        If `text` is not a ratio; the message quotes it.
 
     Examples
     --------
     >>> parse_ratio("4"), parse_ratio("2.5:1"), parse_ratio("inf")
     (4.0, 2.5, inf)
     """
-    number = re.sub(r"\s*:\s*1$", "", text.strip())
+    number = re.sub(r"\s*:\s*1$", "", normalize_number(text))
     value = math.inf if number.lower() == "inf" else _number(number)
     if value is None:
         raise SettingsError(f"ratio {text!r} is not a ratio: give for example 4, or inf for a gate")
@@ -166,7 +177,7 @@ def parse_stretch(name: str, text: str) -> tuple[float, float]:
     Raises
     ------
     SettingsError
-        If `text` is no stretch, or ends before it starts; the message quotes it.
+        If `text` is not a stretch, or ends before it starts; the message quotes it.
 
     Examples
     --------
@@ -185,14 +196,14 @@ def parse_time(name: str, text: str) -> float:
     Raises
     ------
     SettingsError
-        If `text` is no time; the message quotes it.
+        If `text` is not a time; the message quotes it.
 
     Examples
     --------
     >>> parse_time("start", "1:20.5"), parse_time("duration", "30s")
     (80.5, 30.0)
     """
-    match = re.fullmatch(_TIME, text.strip())
+    match = re.fullmatch(_TIME, normalize_number(text))
     if match is None:
         raise SettingsError(f"{name} {text!r} is not a time: give seconds, or minutes as in 1:20")
     return _seconds(match[1])
@@ -200,7 +211,7 @@ def parse_time(name: str, text: str) -> float:
 
 def _parse_span(name: str, text: str) -> tuple[float, float] | None:
     """Return a time span in seconds; None if `text` has another form."""
-    match = re.fullmatch(rf"{_TIME}\s*-\s*{_TIME}", text.strip())
+    match = re.fullmatch(rf"{_TIME}\s*-\s*{_TIME}", normalize_number(text))
     if match is None:
         return None
     start, end = _seconds(match[1]), _seconds(match[2])
@@ -228,7 +239,7 @@ def parse_level(name: str, text: str) -> float:
     level = value if decibels is None else decibels
     if level is None:
         raise SettingsError(f"{name} {text!r} is not a level: give dBFS such as -62dB")
-    if text.strip().startswith("+") and level > 0:
+    if normalize_number(text).startswith("+") and level > 0:
         raise SettingsError(f"{name} {text!r} is above full scale: give -{level:g}dB")
     return -abs(level)
 
@@ -239,7 +250,7 @@ def parse_band(name: str, text: str) -> tuple[float, float]:
     Raises
     ------
     SettingsError
-        If `text` is no band; the message quotes it.
+        If `text` is not a band; the message quotes it.
 
     Examples
     --------
@@ -248,7 +259,7 @@ def parse_band(name: str, text: str) -> tuple[float, float]:
     >>> parse_band("key", "250Hz - 4kHz")
     (250.0, 4000.0)
     """
-    match = _BAND.fullmatch(text.strip())
+    match = _BAND.fullmatch(normalize_number(text))
     low, high = (_number(match[1]), _number(match[3])) if match else (None, None)
     if match is None or low is None or high is None:
         raise SettingsError(
@@ -275,7 +286,7 @@ def parse_key(text: str) -> tuple[str | None, tuple[float, float] | None]:
     ('C:voice.wav', (250.0, 4000.0))
     """
     file, colon, band = text.rpartition(":")
-    if _BAND.fullmatch(band.strip()):
+    if _BAND.fullmatch(normalize_number(band)):
         return file if colon else None, parse_band("key", band)
     return text, None
 
@@ -286,7 +297,7 @@ def parse_quantity(name: str, text: str, unit: str) -> float:
     Raises
     ------
     SettingsError
-        If `text` is no number of that unit; the message quotes it.
+        If `text` is not a number of that unit; the message quotes it.
 
     Examples
     --------
@@ -302,19 +313,23 @@ def parse_quantity(name: str, text: str, unit: str) -> float:
 def parse_duration(name: str, text: str) -> float:
     """Parse a duration in ms, or with the unit ms or s, and return ms.
 
+    A fraction of 1 needs a unit.
+
     Raises
     ------
     SettingsError
-        If `text` is no duration, or out of range; the message has the unit of `text`.
+        If `text` is not a duration, or out of range; the message has the unit of `text`.
 
     Examples
     --------
     >>> [parse_duration("hold", text) for text in ("300", "300 ms", "0.3s")]
     [300.0, 300.0, 300.0]
     """
-    match = re.fullmatch(rf"({_NUMBER})\s*(ms|s)?", text.strip(), re.IGNORECASE)
+    match = re.fullmatch(rf"({_NUMBER})\s*(ms|s)?", normalize_number(text), re.IGNORECASE)
     if match is None:
         raise SettingsError(f"{name} {text!r} is not a duration: give ms, such as 300ms or 0.3s")
+    if match[2] is None and 0 < float(match[1]) < 1:  # Most who type this mean seconds.
+        raise SettingsError(f"{name} {text!r} has no unit: give {match[1]}s or {match[1]}ms")
     unit = (match[2] or "ms").lower()
     value_ms = float(match[1]) * _TIME_UNITS_MS[unit]
     if not 0 <= value_ms <= MAX_TIME_MS:
@@ -355,7 +370,7 @@ def parse_samples(name: str, text: str) -> int:
 
 def _parse_decibels(text: str) -> tuple[float | None, float | None]:
     """Return the decibels in `text`, and the number if it has no unit; None for what it is not."""
-    match = _DB.fullmatch(text.strip())
+    match = _DB.fullmatch(normalize_number(text))
     return (float(match[1]), None) if match else (None, _number(text))
 
 
@@ -368,22 +383,8 @@ def _seconds(text: str) -> float:
 
 
 def _number(text: str) -> float | None:
-    return float(text) if re.fullmatch(_NUMBER, text.strip(), re.IGNORECASE) else None
-
-
-AUTO = "auto"
-
-
-METHODS = (AUTO, "auto:otsu", "auto:gmm", "auto:p56")
-"""Methods that find a threshold. `auto` uses signal models, the others the histogram of levels;
-"floor+6dB", for example, is 6 dB above the noise."""
-
-
-_ABOVE_FLOOR = re.compile(r"floor\s*\+\s*(\d+\.?\d*|\.\d+)\s*(?:dB)?", re.IGNORECASE)
-
-
-MUTE = -math.inf
-"""Range in dB of a gate that closes to digital silence."""
+    number = normalize_number(text)
+    return float(number) if re.fullmatch(_NUMBER, number, re.IGNORECASE) else None
 
 
 def above_floor_db(method: str) -> float | None:

@@ -1,5 +1,6 @@
 """Open stretches of a gate, as run lengths of its mask."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ END_MARGIN_HOPS = 1 / 4
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Segments:
     """Open stretches of a gate, in samples and in seconds.
+
+    A loop over the segments yields the start and the end of each stretch in seconds.
 
     Frame *k* covers the samples from *k·H* to *(k + 1)·H*, where *H* is the hop length, as in
     `librosa.effects.split`. The hold is part of a stretch; the lookahead and the fades are not. If
@@ -104,7 +107,7 @@ class Segments:
         """Return the linear gain of each gate at the sample *k·H* of each frame *k*.
 
         Between these samples the gain is close to a straight line. The array is shaped
-        (frames, gates), and much smaller than that of `compute_gain`.
+        (frames, gates), and much smaller than the array of `compute_gain`.
         """
         timing = self.timing
         gains = self._compute_frame_gains()
@@ -121,6 +124,9 @@ class Segments:
         timing, closed_gain, gates = self.timing, float(from_db(self.range_db)), len(self.runs)
         envelope = Envelope(timing.lookahead, timing.attack, timing.release, closed_gain, gates)
         return envelope.process(self.compute_mask(), last=True)
+
+    def __iter__(self) -> Iterator[tuple[float, float]]:
+        return ((start, end) for start, end in self.seconds.tolist())
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -162,18 +168,6 @@ def crop_runs(runs: FrameRuns, first: int, after: int) -> FrameRuns:
     return np.asarray(cropped[cropped[:, 0] < cropped[:, 1]])
 
 
-def invert_runs(runs: FrameRuns, frames: int) -> FrameRuns:
-    """Return the closed runs of a gate with these open runs in `frames` frames.
-
-    Examples
-    --------
-    >>> invert_runs(np.array([[0, 3], [5, 9]]), frames=12).tolist()
-    [[3, 5], [9, 12]]
-    """
-    edges = np.concatenate([[0], runs.ravel(), [frames]]).reshape(-1, 2)
-    return np.asarray(edges[edges[:, 0] < edges[:, 1]])
-
-
 class OpenRunCollector(BlockProcessor[Mask, None]):
     """Collect the open runs of a mask that arrives in blocks.
 
@@ -183,6 +177,8 @@ class OpenRunCollector(BlockProcessor[Mask, None]):
         Number of gates.
     max_gap
         Two open runs with at most this many frames between them are one.
+    inverted
+        Whether to return the closed runs instead, as the open runs of a gate that ducks.
 
     Examples
     --------
@@ -193,12 +189,13 @@ class OpenRunCollector(BlockProcessor[Mask, None]):
     [[1, 3], [4, 5]]
     """
 
-    def __init__(self, gates: int, max_gap: int = 0) -> None:
+    def __init__(self, gates: int, max_gap: int = 0, *, inverted: bool = False) -> None:
         self.frames = 0
         """Number of frames so far."""
         self._state = np.zeros((1, gates), np.bool_)
         self._edges: list[list[NDArray[np.int64]]] = [[] for _ in range(gates)]
         self._max_gap = max_gap
+        self._inverted = inverted
 
     def process(self, mask: Mask, last: bool = False) -> None:  # noqa: ARG002 -- protocol
         """Add the next frames of the mask, shaped (frames, gates)."""
@@ -218,12 +215,19 @@ class OpenRunCollector(BlockProcessor[Mask, None]):
     @property
     def runs(self) -> tuple[FrameRuns, ...]:
         """Open runs of each gate; a run that is still open ends with the last frame."""
-        all_runs = []
-        for gate, gate_edges in enumerate(self._edges):
-            end = [self.frames] if self._state[0, gate] else []
-            edges = np.concatenate([*gate_edges, np.array(end, np.int64)])
-            gaps = np.diff(edges)[1::2]
-            is_kept = np.ones(len(edges), np.bool_)
-            is_kept[1:-1] = np.repeat(gaps > self._max_gap, 2)
-            all_runs.append(edges[is_kept].reshape(-1, 2))
-        return tuple(all_runs)
+        runs = tuple(self._join_edges(gate) for gate in range(len(self._edges)))
+        return tuple(_invert_runs(run, self.frames) for run in runs) if self._inverted else runs
+
+    def _join_edges(self, gate: int) -> FrameRuns:
+        end = [self.frames] if self._state[0, gate] else []
+        edges = np.concatenate([*self._edges[gate], np.array(end, np.int64)])
+        gaps = np.diff(edges)[1::2]
+        is_kept = np.ones(len(edges), np.bool_)
+        is_kept[1:-1] = np.repeat(gaps > self._max_gap, 2)
+        return np.asarray(edges[is_kept].reshape(-1, 2))
+
+
+def _invert_runs(runs: FrameRuns, frames: int) -> FrameRuns:
+    """Return the closed runs of a gate with these open runs in `frames` frames."""
+    edges = np.concatenate([[0], runs.ravel(), [frames]]).reshape(-1, 2)
+    return np.asarray(edges[edges[:, 0] < edges[:, 1]])

@@ -3,22 +3,21 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from numbers import Integral, Real
 from types import MappingProxyType
-from typing import Any, Literal, TypedDict, Unpack, get_args
+from typing import Any, Unpack
 
 from noisegate_cli.errors import SettingsError, SignalError
-from noisegate_cli.gating.parsing import (
-    AUTO,
-    MUTE,
-    parse_range,
-    parse_reduction,
-    parse_threshold,
+from noisegate_cli.gating.parsing import AUTO, MUTE
+from noisegate_cli.gating.setting_values import (
+    Channels,
+    Listen,
+    NonFinite,
+    SettingsChanges,
+    Spectral,
+    check_value,
+    convert_value,
 )
 from noisegate_cli.gating.timing import (
-    MAX_FRAME_LENGTH,
-    MAX_TIME_MS,
-    MIN_FRAME_LENGTH,
     Timing,
     check_hop_length,
     default_frame_length,
@@ -26,67 +25,8 @@ from noisegate_cli.gating.timing import (
 )
 from noisegate_cli.text import suggest_nearest
 
-Channels = Literal["linked", "separate", "exclusive"]
-Spectral = Literal["off", "soft", "mask"]
-NonFinite = Literal["refuse", "zero"]
-Listen = Literal["voice", "all"]
-
-FIELD_CHOICES = {
-    "channels": Channels,
-    "spectral": Spectral,
-    "nonfinite": NonFinite,
-    "listen": Listen,
-}
-
-
-MAX_KNEE_DB = 60.0
-"""Maximum width of the knee of an expander."""
-
 MIN_KEY_BINS = 4
 """Minimum width of a key band in bins of the spectrum: a Hann window spreads a tone over them."""
-
-NON_NEGATIVE_FIELDS = (
-    "hysteresis_db",
-    "min_closed_ms",
-    "min_open_ms",
-    "lookahead_ms",
-    "attack_ms",
-    "hold_ms",
-    "release_ms",
-)
-
-OPTIONAL_FIELDS = ("range_db", "target_floor_db", "frame_length", "hop_length")
-"""Numeric settings that may be None."""
-
-
-class SettingsChanges(TypedDict, total=False):
-    """Keyword arguments that override single fields of `GateSettings`; see there."""
-
-    threshold: float | str
-    adaptive: bool
-    key_hz: tuple[float, float] | None
-    hysteresis_db: float
-    min_closed_ms: float
-    min_open_ms: float
-    lookahead_ms: float
-    attack_ms: float
-    hold_ms: float
-    release_ms: float
-    range_db: float | str | None
-    ratio: float
-    knee_db: float
-    duck: bool
-    frame_length: int | None
-    hop_length: int | None
-    target_floor_db: float | None
-    channels: Channels
-    spectral: Spectral | bool
-    """True chooses the mode: `mask` for the preset `hard`, else `soft`."""
-    reduction_db: float | str
-    noise: str | tuple[float, float] | None
-    nonfinite: NonFinite
-    listen: Listen
-    speech: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,89 +135,30 @@ class GateSettings:
     speech: bool = False
 
     def __post_init__(self) -> None:
-        self._convert()
-        self._check_types()
-        if isinstance(self.threshold, str):
-            object.__setattr__(self, "threshold", parse_threshold(self.threshold))
-        elif not 0 <= self.threshold <= 1:
-            raise SettingsError(
-                f"threshold {self.threshold:g} is not a linear RMS between 0 and full scale, 1.0: "
-                f"for a level in dBFS give threshold='-{abs(self.threshold):g}dB'"
-            )
-        if self.key_hz and not 0 <= self.key_hz[0] < self.key_hz[1] < math.inf:
-            raise SettingsError(
-                f"key {self.key_hz[0]:g}-{self.key_hz[1]:g} Hz must be two frequencies, low to high"
-            )
-        if self.target_floor_db is not None and not self.target_floor_db < 0:
-            raise SettingsError(f"target floor {self.target_floor_db + 0.0:g} dBFS must be below 0")
-        for name in NON_NEGATIVE_FIELDS:
-            value = getattr(self, name)
-            if not 0 <= value <= MAX_TIME_MS:
-                raise SettingsError(f"{_field_label(name)} {value:g} must be 0 to {MAX_TIME_MS:g}")
+        for field in fields(self):
+            value = convert_value(field.name, getattr(self, field.name))
+            check_value(field.name, value)
+            object.__setattr__(self, field.name, value)
         if self.range_db is not None and self.target_floor_db is not None:
             raise SettingsError(
                 "range_db= and target_floor_db= both set the gain of the closed "
                 "gate: give one of them"
             )
-        if self.range_db is not None and not self.range_db <= 0:
-            raise SettingsError(
-                f"range {self.range_db:g} dB must be 0 or below: it is the gain of the closed gate"
-            )
-        for name, choices in FIELD_CHOICES.items():
-            value = getattr(self, name)
-            if value not in get_args(choices):
-                valid_choices = " or ".join(map(repr, get_args(choices)))
-                hint = suggest_nearest(str(value), get_args(choices))
-                raise SettingsError(f"{name} {value!r} must be {valid_choices}{hint}")
-        if not self.reduction_db >= 0:
-            raise SettingsError(f"reduction {self.reduction_db:g} dB must be 0 or more")
-        self._check_expander()
-        self._check_duck()
         if self.speech and self.threshold != AUTO:
             raise SettingsError('speech=True requires the threshold "auto"')
-        self._check_noise()
-        self._check_frames()
-
-    def _convert(self) -> None:
-        """Store pairs as tuples, paths as text and texts as numbers.
-
-        Settings are thus compared and hashed by value.
-        """
-        for name in ("key_hz", "noise"):
-            value: Any = getattr(self, name)
-            if isinstance(value, list):
-                object.__setattr__(self, name, tuple(value))
-            elif hasattr(value, "__fspath__"):
-                object.__setattr__(self, name, value.__fspath__())
-        for name, parse in (("range_db", parse_range), ("reduction_db", parse_reduction)):
-            if isinstance(value := getattr(self, name), str):
-                object.__setattr__(self, name, parse(value))
-
-    def _check_types(self) -> None:
-        if not isinstance(self.threshold, str | Real) or isinstance(self.threshold, bool):
-            raise SettingsError(f"threshold {self.threshold!r} must be a number or text")
-        for name in (*NON_NEGATIVE_FIELDS, "reduction_db", "ratio", "knee_db", *OPTIONAL_FIELDS):
-            value = getattr(self, name)
-            is_integer = name.endswith("_length")
-            if value is None and name in OPTIONAL_FIELDS:
-                continue
-            if isinstance(value, bool) or not isinstance(value, Integral if is_integer else Real):
-                number = "an integer" if is_integer else "a number"
-                raise SettingsError(f"{_field_label(name)} {value!r} must be {number}")
-        if self.key_hz is not None and not _is_pair(self.key_hz):
-            raise SettingsError(
-                f"key {self.key_hz!r} must be two frequencies in Hz, such as (250, 4000)"
-            )
+        if self.frame_length is not None:
+            hop_length = self.hop_length or default_hop_length(self.frame_length)
+            check_hop_length(self.frame_length, hop_length)
+        if self.expands:
+            self._check_expander()
+        elif self.knee_db:
+            raise SettingsError("knee_db= is for an expander: give ratio=4 too")
+        if self.duck:
+            self._check_duck()
+        if self.noise is not None:
+            self._check_noise()
 
     def _check_expander(self) -> None:
-        if not self.ratio > 1:
-            raise SettingsError(f"ratio {self.ratio:g} must be above 1, because 1 changes nothing")
-        if not 0 <= self.knee_db <= MAX_KNEE_DB:
-            raise SettingsError(f"knee {self.knee_db:g} dB must be 0 to {MAX_KNEE_DB:g}")
-        if not self.expands:
-            if self.knee_db:
-                raise SettingsError("knee_db= is for an expander: give ratio=4 too")
-            return
         if self.threshold == AUTO:
             raise SettingsError(
                 f"ratio {self.ratio:g} needs the level below which it expands, and the automatic "
@@ -296,10 +177,6 @@ class GateSettings:
             )
 
     def _check_duck(self) -> None:
-        if not isinstance(self.duck, bool):
-            raise SettingsError(f"duck {self.duck!r} must be True or False")
-        if not self.duck:
-            return
         if self.expands:
             raise SettingsError(
                 f"duck=True attenuates above the threshold, and ratio={self.ratio:g} below it: "
@@ -316,33 +193,12 @@ class GateSettings:
             )
 
     def _check_noise(self) -> None:
-        noise: Any = self.noise
-        if noise is None:
-            return
-        if not isinstance(noise, str | tuple):
-            raise SettingsError(
-                f"noise of type {type(noise).__name__} is neither the path of a recording nor a "
-                "span, (from, to) in seconds; give samples of the noise as y_noise="
-            )
-        if isinstance(noise, tuple) and not _is_time_span(noise):
-            raise SettingsError(f"noise {noise} is not a span: give (from, to) in seconds")
         if self.spectral == "off":
             raise SettingsError("noise= requires spectral=True")
         if self.masks_by_level:
             raise SettingsError(
                 "a spectral mask with a threshold does not use noise: omit one of them"
             )
-
-    def _check_frames(self) -> None:
-        frame, hop = self.frame_length, self.hop_length
-        if frame is not None and not MIN_FRAME_LENGTH <= frame <= MAX_FRAME_LENGTH:
-            raise SettingsError(
-                f"frame length {frame} must be {MIN_FRAME_LENGTH} to {MAX_FRAME_LENGTH} samples"
-            )
-        if hop is not None and hop < 1:
-            raise SettingsError(f"hop length {hop} must be 1 or more samples")
-        if frame is not None:
-            check_hop_length(frame, default_hop_length(frame) if hop is None else hop)
 
     @classmethod
     def preset(cls, name: str, **changes: Unpack[SettingsChanges]) -> "GateSettings":
@@ -536,7 +392,7 @@ def build_settings(
     SettingsError
         If both are given, the preset does not exist, or a value is out of its range.
     TypeError
-        If a change is no setting.
+        If a change is not a setting.
     """
     names = [field.name for field in fields(GateSettings)]
     for name in changes:
@@ -560,23 +416,6 @@ def _choose_spectral_mode(changes: SettingsChanges, mode: Spectral) -> dict[str,
     if isinstance(values.get("spectral"), bool):
         values["spectral"] = mode if values["spectral"] else "off"
     return values
-
-
-def _is_pair(value: object) -> bool:
-    """Return whether `value` is a tuple of two numbers."""
-    return (
-        isinstance(value, tuple)
-        and len(value) == 2
-        and all(isinstance(number, Real) for number in value)
-    )
-
-
-def _is_time_span(noise: tuple[Any, ...]) -> bool:
-    return _is_pair(noise) and 0 <= noise[0] < noise[1] < math.inf
-
-
-def _field_label(name: str) -> str:
-    return name.replace("_db", " (dB)").replace("_ms", " (ms)").replace("_", " ")
 
 
 PRESETS: Mapping[str, GateSettings] = MappingProxyType(

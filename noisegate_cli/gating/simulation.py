@@ -17,7 +17,7 @@ from noisegate_cli.gating.gain.mask import (
     GateStatistics,
     Mask,
 )
-from noisegate_cli.gating.segments import OpenRunCollector, count_statistics, invert_runs
+from noisegate_cli.gating.segments import OpenRunCollector
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import from_db, to_db
 from noisegate_cli.text import format_repr
@@ -168,12 +168,11 @@ class GateSimulator:
     ) -> tuple[Mask, GateStatistics]:
         gate = GateMask(open_above, close_below, self._timing, self._gates)
         mask = gate.process(values, last=True)
-        collector = OpenRunCollector(self._gates, max_gap=self._timing.lookahead)
+        collector = OpenRunCollector(
+            self._gates, max_gap=self._timing.lookahead, inverted=self._settings.duck
+        )
         collector.process(mask)
-        runs = collector.runs
-        if self._settings.duck:
-            runs = tuple(invert_runs(gate_runs, len(mask)) for gate_runs in runs)
-        return mask, count_statistics(runs, len(mask))
+        return mask, collector.statistics
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial | None:

@@ -19,7 +19,8 @@ from noisegate_cli.gating.parsing import (
     parse_samples,
     parse_threshold,
 )
-from noisegate_cli.gating.settings import Channels, GateSettings, NonFinite
+from noisegate_cli.gating.setting_values import Channels, NonFinite
+from noisegate_cli.gating.settings import GateSettings
 
 SWITCHES = ("adaptive", "speech", "duck", "spectral")
 """Settings that are true or false instead of text."""
@@ -56,7 +57,7 @@ Texts = dict[str, Any]
 
 
 def text_key(field: str) -> str:
-    """Return the name of a setting in text: that of the field, without its unit.
+    """Return the name of a setting in text: the name of the field without its unit.
 
     Examples
     --------
@@ -69,7 +70,7 @@ def text_key(field: str) -> str:
 
 
 def parse_text(field: str, value: Any) -> Any:
-    """Return the value of a setting; that of a switch is returned unchanged.
+    """Return the value of a setting; the value of a switch is returned unchanged.
 
     Raises
     ------
@@ -80,7 +81,7 @@ def parse_text(field: str, value: Any) -> Any:
 
 
 def parse_settings(preset: str, texts: Mapping[str, Any]) -> GateSettings:
-    """Return the settings of a built-in preset, overridden by texts; None is no text.
+    """Return the settings of a built-in preset, overridden by texts; None changes nothing.
 
     Raises
     ------

@@ -20,7 +20,7 @@ MAX_UNSURE_SCORE, MAX_UNSURE_DB = 3.0, 10.0
 
 NEIGHBORHOOD_S = 0.3
 """A moment is an extremum of the detector within this time on either side. Values on the way from
-noise to signal pass the threshold too, but they are no extrema."""
+noise to signal pass the threshold too, but they are not extrema."""
 
 PAUSE_REACH_S = 1.0
 """A pause has signal within this time on both sides."""

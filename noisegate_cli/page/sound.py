@@ -138,7 +138,7 @@ def _split_at(blocks: Blocks, edges: Sequence[int]) -> Iterator[Samples]:
 
 
 def _extend_part(samples: Iterator[Samples], lead_in: list[Samples]) -> Iterator[Samples]:
-    """Yield `lead_in` and the samples of a part, and replace `lead_in` by the end of the part."""
+    """Yield `lead_in` and the samples of a part, and replace `lead_in` with the end of the part."""
     yield from lead_in
     lead_in.clear()
     for block in samples:
@@ -158,7 +158,7 @@ def _encode_flac(
     parts: Iterator[NDArray[np.float32]], rate: int, channels: int
 ) -> tuple[int, bytes]:
     info = AudioInfo(Path(), rate, channels, 0, "FLAC", "PCM_16")
-    # 16 bits come back as they were.
+    # Samples of 16 bits are preserved.
     quantized = (np.clip(np.rint(part * 32768), -32768, 32767).astype(np.int16) for part in parts)
     return rate, _encode(quantized, info)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.api.file_analysis import AnalysisReport
+from noisegate_cli.api.analysis_report import AnalysisReport
 from noisegate_cli.api.first_pass import measure
 from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span
 from noisegate_cli.api.outputs import warn_ignored_channels
@@ -67,7 +67,7 @@ MAX_MARKED_CUTOFFS = 5
 """Number of the worst cut-offs that are moments of the page."""
 
 DEFAULT_THRESHOLD_DB = -40.0
-"""Where the threshold line begins if the analysis suggests none and hears no noise."""
+"""Where the threshold line begins if the analysis suggests none and finds no noise."""
 
 MIN_THRESHOLD_DB = -120.0
 """Lowest threshold with which a page begins."""
@@ -141,7 +141,7 @@ def survey_recording(
         noises = measure_noise_file(settings) or measure_noise_span(source, settings)
         rest = scale_progress(progress, share, FIRST_PASS_SHARE)
         levels = measure(source, settings, rest, noises=noises, compare=True).report()
-    info = replace(info, samples=levels.samples)
+    info = info.with_samples(levels.samples)
     analysis = AnalysisReport(info, settings, levels)
     tracks = _TrackCollector(analysis, analyzer.decide())
     second_pass = scale_progress(progress, FIRST_PASS_SHARE, 1.0)
@@ -202,7 +202,6 @@ class _TrackCollector:
         """Return all measurements; the last block has been added."""
         report, settings = self._analysis.levels, self._analysis.settings
         levels, scores = self._levels.join(), self._scores.join()
-        active_levels = self._active_levels.join()
         given_db = _find_given_threshold_db(report, settings)
         uses_level = given_db is not None
         threshold_db = _choose_threshold_db(report) if given_db is None else given_db
@@ -225,13 +224,12 @@ class _TrackCollector:
         cutoffs: list[Cutoff] = []
         if is_audited(range_db) and not settings.expands:
             mask = by_level.mask if uses_level else by_score.mask
-            cutoffs = self._find_cutoffs(mask, levels if uses_level else active_levels)
+            cutoffs = self._find_cutoffs(mask, levels if uses_level else self._active_levels.join())
         if shows_level := uses_level or not _has_scores(scores):
             unsure = self._find_unsure_moments(by_level, MAX_UNSURE_DB)
         else:
             unsure = self._find_unsure_moments(by_score, MAX_UNSURE_SCORE)
-        loudest_db = max(float(c.max(initial=-np.inf)) for c in self._columns.chunks())
-        shades = [encode_spectrogram(c, loudest_db) for c in self._columns.drain()]
+        spectrogram, loudest_db = self._encode_spectrogram()
         return Survey(
             analysis=self._analysis,
             timing=self._timing,
@@ -243,13 +241,19 @@ class _TrackCollector:
             scores=scores,
             peaks=encode_peaks(np.concatenate(self._peaks)),
             peak_span=self._peak_span,
-            spectrogram=np.concatenate(shades),
+            spectrogram=spectrogram,
             spectrogram_column=self._column,
             spectrogram_loudest_db=loudest_db,
             spectrogram_edges_hz=self._spectrogram_meter.edges_hz,
             moments=(*unsure, *self._list_events(cutoffs, levels)),
             unit="dB" if shows_level else "",
         )
+
+    def _encode_spectrogram(self) -> tuple[NDArray[np.uint8], float]:
+        """Return the shades of the spectrogram, and the level of the darkest one in dB."""
+        loudest_db = max(float(c.max(initial=-np.inf)) for c in self._columns.chunks())
+        shades = [encode_spectrogram(c, loudest_db) for c in self._columns.drain()]
+        return np.concatenate(shades), loudest_db
 
     def _find_cutoffs(self, mask: Mask, levels: NDArray[np.uint16]) -> list[Cutoff]:
         """Return the worst cut-offs of a gate, by time; of close ones only the worst."""
@@ -370,7 +374,7 @@ def _choose_threshold_db(report: LevelReport) -> float:
 
 
 def _choose_range_db(settings: GateSettings, decision: GateDecision) -> float:
-    """Return the gain of the closed gate; the decision is that of the automatic detector."""
+    """Return the gain of the closed gate; `decision` is from the automatic detector."""
     if settings.target_floor_db is not None:
         # The spectral gate, which the page does not have, reduces the noise too.
         return min(0.0, decision.range_db + settings.pause_reduction_db)

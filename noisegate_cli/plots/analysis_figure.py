@@ -1,4 +1,4 @@
-"""The picture of an analysis: what a gate hears, and what it would do."""
+"""The picture of an analysis: the levels of a recording, and what a gate would do."""
 
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from noisegate_cli.plots.style import (
     create_figure,
     format_number,
     own_style,
+    place_ylabel,
     set_time_axis,
     set_title,
 )
@@ -73,8 +74,8 @@ def draw_analysis(overview: Overview, name: str, suggested_db: float | None = No
         for axes in panels:
             set_time_axis(axes, overview.duration, overview.offset_s)
             axes.tick_params(labelbottom=axes is panels[-1])
+            place_ylabel(axes)
         panels[-1].grid(visible=False)
-        figure.align_ylabels(panels)
     return figure
 
 

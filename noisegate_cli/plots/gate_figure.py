@@ -18,6 +18,7 @@ from noisegate_cli.plots.style import (
     VERMILION,
     create_figure,
     own_style,
+    place_ylabel,
     set_time_axis,
     set_title,
 )
@@ -69,7 +70,7 @@ def draw_gate(overview: Overview, name: str) -> "Figure":
         for axes in panels:
             set_time_axis(axes, overview.duration, overview.offset_s)
             axes.tick_params(labelbottom=axes is panels[-1])
+            place_ylabel(axes)
         for axes in panels[4:]:
             axes.grid(visible=False)
-        figure.align_ylabels(panels)
     return figure

@@ -1,5 +1,6 @@
 """Record what a picture of a gate shows, while the gate runs, in little memory."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,14 +91,18 @@ class Overview(Timeline):
 
     channels: int
     after: Range
+    """Samples after the gate; without bins if only the mask was computed."""
     removed: Range
-    """Samples before minus samples after the gate."""
+    """Samples before minus samples after the gate; without bins if only the mask was computed."""
     level_db: Range
     """Level of each frame in dBFS, as the detector compares it with a threshold."""
     score: Range | None
     """Score of the automatic detector; None if a threshold opens the gate."""
     gain_db: Range
-    """Gain of the gate in each frame, in dB; minus infinity for silence."""
+    """Gain of the gate in each frame, in dB; minus infinity for silence.
+
+    It has no bins if only the mask was computed.
+    """
     level_split: LevelSplit
     opens_above: float | None
     """Detector value above which the gate opens: dBFS, or a score; None if it is always open."""
@@ -151,6 +156,8 @@ class TimelineRecorder:
 class OverviewRecorder:
     """Record an overview: a gate reports its frames and its samples to it.
 
+    Spectrograms take half of the time, so a thread computes them while the next block is gated.
+
     Parameters
     ----------
     decision
@@ -182,6 +189,8 @@ class OverviewRecorder:
         self._levels, self._scores, self._gains = LevelTrack(), RangeTrack(), RangeTrack()
         self._tracks = [RangeTrack() for _ in range(3)]
         self._spectrograms: list[SpectrogramTrack | None] = [None] * 3
+        self._thread = ThreadPoolExecutor(1)
+        self._pending: list[Future[None]] = []
         if with_spectrogram:
             count = 2 if decision.settings.spectral != "off" else 1
             for i in range(count):
@@ -203,14 +212,26 @@ class OverviewRecorder:
         self._gains.process(to_db(gains))
 
     def add_samples(
-        self, before: Samples, after: Samples, removed: Samples, last: bool = False
+        self,
+        before: Samples,
+        after: Samples | None = None,
+        removed: Samples | None = None,
+        last: bool = False,
     ) -> None:
-        """Add samples before and after the gate, which lag behind, shaped (samples, channels)."""
+        """Add samples before and after the gate, which lag behind, shaped (samples, channels).
+
+        Only the samples before the gate are needed if the gate computes no others.
+        """
         self._channels = before.shape[1]
+        # One block may wait, so that the memory does not grow.
+        self._wait_for_spectrograms()
         for i, block in enumerate((before, after, removed)):
+            if block is None:
+                continue
             self._tracks[i].process(block)
             if track := self._spectrograms[i]:
-                track.process(block, last)
+                # The caller may overwrite the block.
+                self._pending.append(self._thread.submit(track.process, block.copy(), last))
             if self._excerpt:
                 start, end = (
                     min(max(0, p - self._positions[i]), len(block)) for p in self._excerpt
@@ -220,8 +241,14 @@ class OverviewRecorder:
             self._positions[i] += len(block)
         self._dtype = before.dtype
 
+    def _wait_for_spectrograms(self) -> None:
+        pending, self._pending = self._pending, []
+        for future in pending:
+            future.result()
+
     def finish(self, report: GateReport) -> Overview:
         """Return the overview of a gate that has processed the recording."""
+        self._wait_for_spectrograms()
         mask = report.segments.compute_mask()
         opens_above, closes_below = self._compute_thresholds(report)
         levels, split = self._summarize_levels(mask)

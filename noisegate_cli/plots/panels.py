@@ -19,7 +19,7 @@ from noisegate_cli.plots.style import (
     set_title,
 )
 from noisegate_cli.plots.tracks import Range, Spectrogram
-from noisegate_cli.text import format_duration
+from noisegate_cli.text import format_duration, pluralize
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 SPECTROGRAM_RANGE_DB = 80.0
 """Distance from the loudest color of a spectrogram to the quietest."""
+
+LINEAR_BELOW_HZ = 64.0
+"""Below it, the axis of a spectrogram is linear, so that it can show 0 Hz."""
 
 LOWEST_SHARE = 0.003
 """Share of the frames that may lie below an axis of levels, such as those of a fade-in."""
@@ -166,16 +169,16 @@ def draw_histogram(axes: "Axes", overview: Overview) -> None:
     """Draw the share of the time at each level, horizontally: open and closed stacked."""
     split = overview.level_split
     total = max(1, int((split.open + split.closed).sum()))
-    height = np.diff(split.edges_db)
     closed, opened = 100 * split.closed / total, 100 * split.open / total
-    style: dict[str, Any] = {"height": height, "align": "edge", "linewidth": 0}
-    axes.barh(split.edges_db[:-1], closed, color=NOISE, label="gate closed", **style)
-    axes.barh(split.edges_db[:-1], opened, left=closed, color=BLUE, label="gate open", **style)
+    style: dict[str, Any] = {"orientation": "horizontal", "fill": True, "linewidth": 0}
+    edges, total_share = split.edges_db, closed + opened
+    axes.stairs(closed, edges, color=NOISE, label="gate closed", **style)
+    axes.stairs(total_share, edges, baseline=closed, color=BLUE, label="gate open", **style)
     if overview.score is None and overview.opens_above is not None:
         axes.axhline(overview.opens_above, color=VERMILION, linewidth=1.4)
         assert overview.closes_below is not None
         axes.axhline(overview.closes_below, color=VERMILION, linewidth=1.1, linestyle=(0, (4, 3)))
-    widest = float((closed + opened).max(initial=0.0))
+    widest = float(total_share.max(initial=0.0))
     axes.set_xlim(0, 1.9 * widest or 1.0)
     for name, level in separated_levels(overview).items():
         axes.annotate(
@@ -206,8 +209,8 @@ def describe_closed(overview: Overview) -> str:
     cutoffs = overview.report.cutoffs
     shown = len(cutoffs.marked)
     mark = "(▲)" if shown == cutoffs.count else f"(▲ the worst {shown})"
-    cut = "cut-off" if cutoffs.count == 1 else "cut-offs"
-    return text + (f", {cutoffs.count} {cut} {mark}" if cutoffs.count else "")
+    cut = f", {pluralize(cutoffs.count, 'cut-off')} {mark}"
+    return text + (cut if cutoffs.count else "")
 
 
 def has_scores(overview: Overview) -> bool:
@@ -270,21 +273,20 @@ def draw_spectrogram(
     axes: "Axes", spectrogram: Spectrogram, title: str, loudest_db: float | None = None
 ) -> "ScalarMappable":
     """Draw a spectrogram on a logarithmic axis of frequency; return what a color bar needs."""
-    import librosa.display
+    from matplotlib.ticker import ScalarFormatter
 
     loudest = max_level(spectrogram) if loudest_db is None else loudest_db
-    mesh = librosa.display.specshow(
+    mesh = axes.pcolormesh(
+        spectrogram.edges_s,
+        spectrogram.edges_hz,
         spectrogram.level_db,
-        x_coords=spectrogram.edges_s,
-        y_coords=spectrogram.edges_hz,
-        x_axis=None,
-        y_axis="log",
-        ax=axes,
         cmap="magma",
         vmin=loudest - SPECTROGRAM_RANGE_DB,
         vmax=loudest,
         rasterized=True,
     )
+    axes.set_yscale("symlog", base=2, linthresh=LINEAR_BELOW_HZ, linscale=0.5)
+    axes.yaxis.set_major_formatter(ScalarFormatter())
     low = min(40.0, float(spectrogram.edges_hz[-1]) / 8)
     axes.set_ylim(low, float(spectrogram.edges_hz[-1]))
     axes.set_ylabel("Hz")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.frames.framing import FrameBatcher
-from noisegate_cli.gating.frames.stft import Stft
+from noisegate_cli.gating.frames.stft import Float32Samples, Stft, compute_bin_powers
 from noisegate_cli.samples import Samples, full_scale
 
 Values = NDArray[Any]
@@ -100,8 +100,10 @@ class RangeTrack(BlockProcessor[Values, None]):
         filled = self._count % self._bin_length
         starts = np.arange(-filled, len(block), self._bin_length)
         starts[0] = 0
-        low = np.minimum.reduceat(block, starts).min(axis=1).astype(np.float64)
-        high = np.maximum.reduceat(block, starts).max(axis=1).astype(np.float64)
+        # Over the first axis of several columns, it takes ten times as long.
+        values, starts = block.ravel(), starts * block.shape[1]
+        low = np.minimum.reduceat(values, starts).astype(np.float64)
+        high = np.maximum.reduceat(values, starts).astype(np.float64)
         if filled:
             low[0], high[0] = min(low[0], self._low[-1]), max(high[0], self._high[-1])
             self._low, self._high = self._low[:-1], self._high[:-1]
@@ -162,9 +164,8 @@ class SpectrogramTrack(BlockProcessor[Samples, None]):
         """Add samples shaped (samples, channels)."""
         self._samples += len(block)
         for _, frames, samples in self._batches.process(block, last):
-            mono = samples.mean(axis=1, dtype=np.float32) / np.float32(full_scale(samples.dtype))
-            spectra = self._stft.compute_spectra(mono, frames)
-            self._add(spectra.real**2 + spectra.imag**2)
+            spectra = self._stft.compute_spectra(_mix_to_mono(samples), frames)
+            self._add(compute_bin_powers(spectra))
 
     def _add(self, powers: NDArray[np.float32]) -> None:
         """Add the power spectra of frames to the sums of their columns."""
@@ -200,3 +201,13 @@ class SpectrogramTrack(BlockProcessor[Samples, None]):
             np.clip(edges_s, 0.0, self._samples / self._sample_rate),
             np.clip(edges_hz, 0.0, self._sample_rate / 2),
         )
+
+
+def _mix_to_mono(samples: Samples) -> Float32Samples:
+    """Return the mean of all channels, full scale 1.0."""
+    # `numpy.mean` over a short axis is slow.
+    total = np.zeros(len(samples), np.float32)
+    for channel in samples.T:
+        total += channel
+    total /= np.float32(samples.shape[1] * full_scale(samples.dtype))
+    return total

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noisegate_cli.errors import AudioError, OutputError, SettingsError
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.terminal.console import (
     StandardOutputConflictError,
     console,
     is_ascii_only,
     print_data,
-    print_error,
     print_message,
     print_renderable,
     wrap_stdout_errors,
@@ -40,7 +39,7 @@ from noisegate_cli.terminal.stretch_options import AnalysisLabelsOption
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.file_analysis import AnalysisReport
+    from noisegate_cli.api.analysis_report import AnalysisReport
     from noisegate_cli.gating.settings import GateSettings
     from noisegate_cli.page.command import CommandWords
     from noisegate_cli.plots.overview import Timeline
@@ -211,7 +210,7 @@ def _analyze_several(
     from noisegate_cli.api.file_analysis import analyze_file
     from noisegate_cli.terminal.advice import GivenOptions
     from noisegate_cli.terminal.analysis_lines import find_recordings
-    from noisegate_cli.terminal.json_data import build_failure_data, to_json
+    from noisegate_cli.terminal.json_data import report_recording_failure
 
     settings, raw_format = typed.settings, parse_raw_format(options.raw)
     given = GivenOptions.from_command(typed, options.raw, options.track)
@@ -231,10 +230,8 @@ def _analyze_several(
                     labels=Path(path).with_suffix(f".{extension}") if extension else None,
                     force=options.force,
                 )
-        except (AudioError, OutputError) as error:
-            if options.json:
-                print_data(to_json(build_failure_data("analyze", path, error)))
-            print_error(error)
+        except Exception as error:
+            report_recording_failure("analyze", path, error, options.json)
             failed += 1
             continue
         if header:

@@ -41,7 +41,9 @@ from noisegate_cli.terminal.shared_options import (
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.batch.interface import BatchConfig
+    from noisegate_cli.batch.discovery import GlobPatterns
+    from noisegate_cli.batch.interface import BatchConfig, BatchReport
+    from noisegate_cli.files.output_naming import OutputOptions
 
 RELATED_PANEL = "Related recordings"
 
@@ -96,6 +98,21 @@ class OutputGroup(OptionGroup):
     keep_mtime: KeepMtimeOption = False
     fsync: FsyncOption = False
 
+    def build_options(self, rate: RateGroup, track: int | None) -> "OutputOptions":
+        """Return the format and the name of an output."""
+        from noisegate_cli.files.output_naming import OutputOptions
+
+        return OutputOptions(
+            self.format,
+            self.subtype,
+            self.suffix,
+            self.keep_mtime,
+            self.labels,
+            track=track,
+            bit_rate=rate.bitrate,
+            quality=rate.quality,
+        )
+
 
 @dataclass
 class DiscoveryGroup(OptionGroup):
@@ -105,7 +122,7 @@ class DiscoveryGroup(OptionGroup):
         list[str] | None,
         typer.Option(
             metavar="GLOB",
-            help="Only recordings that match, such as '*.wav' or 'day1/*'.",
+            help="Gate only matching recordings, such as '*.wav' or 'day1/*'. Repeatable.",
             **DISCOVERY_PANEL,
         ),
     ] = None
@@ -113,7 +130,7 @@ class DiscoveryGroup(OptionGroup):
         list[str] | None,
         typer.Option(
             metavar="GLOB",
-            help="Skip matching recordings and everything in matching folders.",
+            help="Skip matching recordings and everything in matching folders. Repeatable.",
             **DISCOVERY_PANEL,
         ),
     ] = None
@@ -121,7 +138,7 @@ class DiscoveryGroup(OptionGroup):
         str | None,
         typer.Option(
             metavar="LIST",
-            help="Only the recordings listed in a file, one per line; - is standard input.",
+            help="Gate only the recordings in a list, one per line; - reads standard input.",
             **DISCOVERY_PANEL,
         ),
     ] = None
@@ -135,6 +152,20 @@ class DiscoveryGroup(OptionGroup):
         ),
     ] = False
 
+    def choose_root(self, directory: Path | None) -> Path:
+        """Return the folder of the recordings; paths in a list are relative to this one."""
+        if directory is None and self.from_file is None:
+            raise SettingsError(
+                "batch needs a folder DIR, or a list of recordings with --from-file LIST"
+            )
+        return directory or Path()
+
+    def build_patterns(self) -> "GlobPatterns":
+        """Return the patterns that select recordings."""
+        from noisegate_cli.batch.discovery import GlobPatterns
+
+        return GlobPatterns(tuple(self.include or ()), tuple(self.exclude or ()))
+
 
 @dataclass
 class ExecutionGroup(OptionGroup):
@@ -146,6 +177,7 @@ class ExecutionGroup(OptionGroup):
             "--jobs",
             "-j",
             min=1,
+            metavar="N",
             help="Number of recordings to gate at the same time.",
             show_default="one per processor",
             **EXECUTION_PANEL,
@@ -172,7 +204,7 @@ class ExecutionGroup(OptionGroup):
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", "-n", help="Show what would be done, and do nothing.", **EXECUTION_PANEL
+            "--dry-run", "-n", help="Show what would be done, but do nothing.", **EXECUTION_PANEL
         ),
     ] = False
     verbose: Annotated[
@@ -180,7 +212,7 @@ class ExecutionGroup(OptionGroup):
         typer.Option(
             "--verbose",
             "-v",
-            help="Print a line for each recording, with the reason, in place of the progress.",
+            help="Print a line for each recording, with the reason, instead of the progress.",
             **EXECUTION_PANEL,
         ),
     ] = False
@@ -189,7 +221,7 @@ class ExecutionGroup(OptionGroup):
         typer.Option(
             min=1,
             metavar="N",
-            help="Stop after N recordings have failed; those in progress are finished.",
+            help="Stop after N failed recordings; those in progress are finished.",
             **EXECUTION_PANEL,
         ),
     ] = None
@@ -271,45 +303,29 @@ def batch(
     """Gate every recording below a folder.
 
     The outputs have the same names below the output folder. The manifest
-    ngate-manifest.jsonl there records what is done. The same command gates
-    only recordings that are new, changed or failed, or that were gated with
-    other settings.
+    ngate-manifest.jsonl there records what is done. If you repeat the
+    command, it gates only recordings that are new, changed or failed, or
+    that were gated with other settings.
     """
-    from noisegate_cli.batch.discovery import GlobPatterns
     from noisegate_cli.batch.interface import BatchConfig
     from noisegate_cli.batch.trees import default_output_directory
-    from noisegate_cli.files.output_naming import OutputOptions
 
-    if directory is None:
-        if discovery.from_file is None:
-            raise SettingsError(
-                "batch needs a folder DIR, or a list of recordings with --from-file LIST"
-            )
-        directory = Path()
-    output = outputs.output or default_output_directory(directory)
+    root = discovery.choose_root(directory)
+    output = outputs.output or default_output_directory(root)
     key_path, settings = parse_key_option(key, typed.settings)
     if execution.cluster:
-        directory, output = directory.absolute(), output.absolute()
+        root, output = root.absolute(), output.absolute()
         key_path = Path(key_path).absolute() if key_path else None
     if settings.noise_file:
         from noisegate_cli.api.noise_input import resolve_noise_file
 
         settings = resolve_noise_file(settings)
     config = BatchConfig(
-        root=directory,
+        root=root,
         output=output,
         settings=settings,
-        options=OutputOptions(
-            outputs.format,
-            outputs.subtype,
-            outputs.suffix,
-            outputs.keep_mtime,
-            outputs.labels,
-            track=track,
-            bit_rate=rate.bitrate,
-            quality=rate.quality,
-        ),
-        patterns=GlobPatterns(tuple(discovery.include or ()), tuple(discovery.exclude or ())),
+        options=outputs.build_options(rate, track),
+        patterns=discovery.build_patterns(),
         names_file=discovery.from_file,
         null_separated=discovery.null,
         threshold_scope={None: None, True: "tree", False: "folder"}[threshold_scope],
@@ -334,12 +350,7 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
     """Run a batch and show its progress, its summary and its errors."""
     from noisegate_cli.batch.run import BatchRun
     from noisegate_cli.terminal.batch_progress import BatchProgress
-    from noisegate_cli.terminal.batch_summary import (
-        build_batch_table,
-        format_batch_errors,
-        format_batch_remainder,
-        format_own_outputs,
-    )
+    from noisegate_cli.terminal.batch_summary import format_batch_errors, format_batch_remainder
     from noisegate_cli.terminal.interrupts import raise_on_signals
 
     progress = BatchProgress(config.root, config.output, quiet, json, verbose)
@@ -361,11 +372,7 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
     finally:
         progress.close()
         if report.is_planned and not quiet:
-            with suppress(OSError):  # A table only informs.
-                target = console(stderr=True)
-                print_renderable(target, build_batch_table(report, target.width))
-            for line in format_own_outputs(report.own_files, report.own_folders):
-                print_message(line)
+            _print_table(report)
         for line in [] if verbose else format_batch_errors(report):
             print_error(line)
     if not report.total:
@@ -380,3 +387,13 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
         print_error(f"{report.stop_reason}: {format_batch_remainder(report)}")
     if report.failed:
         raise typer.Exit(EXIT_FAILURE)
+
+
+def _print_table(report: "BatchReport") -> None:
+    from noisegate_cli.terminal.batch_summary import build_batch_table, format_own_outputs
+
+    with suppress(OSError):  # A table only informs.
+        target = console(stderr=True)
+        print_renderable(target, build_batch_table(report, target.width))
+    for line in format_own_outputs(report.own_files, report.own_folders):
+        print_message(line)

@@ -1,16 +1,24 @@
 """Format what a batch has done: the line of a recording, the final table, and the errors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.terminal.flags import to_flags
-from noisegate_cli.terminal.summary import pluralize
 from noisegate_cli.terminal.tables import create_fact_table, drop_columns
-from noisegate_cli.text import format_bytes, format_duration, format_level, format_time, quote_path
+from noisegate_cli.text import (
+    format_bytes,
+    format_duration,
+    format_level,
+    format_time,
+    pluralize,
+    quote_path,
+)
 
 if TYPE_CHECKING:
     from rich.console import Group
+    from rich.padding import Padding
     from rich.table import Table
+    from rich.text import Text
 
     from noisegate_cli.batch.interface import BatchReport
     from noisegate_cli.batch.records import RecordingResult, ReviewCandidate
@@ -42,7 +50,7 @@ def format_recording_line(name: str, result: "RecordingResult") -> str:
     )
 
 
-def format_own_outputs(files: int, folders: "Sequence[str]") -> list[str]:
+def format_own_outputs(files: int, folders: Sequence[str]) -> list[str]:
     """Return lines about outputs of ngate in an input tree, which are skipped."""
     lines = [f"skipped {quote_path(folder)}: it is an output folder of ngate" for folder in folders]
     if files:
@@ -74,38 +82,43 @@ def build_batch_table(report: "BatchReport", width: int = 80) -> "Group":
     A table that is wider than `width` loses its less important columns.
     """
     from rich.console import Group
-    from rich.padding import Padding
     from rich.text import Text
 
-    from noisegate_cli.batch.incremental import FORCE_ONLY_REASONS
+    table = _build_fact_table(report)
+    if not report.review_candidates:
+        return Group(table)
+    review = _build_review_table(report.review_candidates)
+    review = drop_columns(review, OPTIONAL_REVIEW_COLUMNS, width)
+    parts: list[Any] = [_add_margin_below(review), table]
+    hidden = sum(report.review_counts.values()) - len(report.review_candidates)
+    if hidden > 0:
+        more = pluralize(hidden, "more recording")
+        text = f"The table is truncated: {more}. --report FILE lists all of them."
+        parts.insert(1, _add_margin_below(Text(text)))
+    return Group(*parts)
+
+
+def _add_margin_below(content: "Table | Text") -> "Padding":
+    from rich.padding import Padding
+
+    return Padding(content, (0, 0, 1, 0), expand=False)
+
+
+def _build_fact_table(report: "BatchReport") -> "Table":
+    from rich.text import Text
 
     table = create_fact_table()
     if report.dry_run:
         _add_planned_work(table, report)
     else:
-        speed = report.audio_seconds / max(report.seconds, 1e-9)
-        figures = (
-            f", {format_duration(report.audio_seconds)} in {format_duration(report.seconds)} "
-            f"({speed:.0f} × real time)"
-        )
-        count = f"{report.done} of {pluralize(report.total, 'recording')}"
-        table.add_row("gated", count + (figures if report.done else ""))
+        table.add_row("gated", _format_finished_work(report))
     if report.thresholds:
         table.add_row("threshold", _format_shared_thresholds(report.thresholds))
     if report.done:
         table.add_row("closed", f"{100 * report.closed_share:.1f} % of the time")
     if report.done or report.review_counts:
-        reviews = ", ".join(
-            f"{number} {'with ' * (reason in {'cut-offs', 'warnings'})}{reason}"
-            for reason, number in report.review_counts.items()
-        )
-        table.add_row("to review", reviews or "none")
-    for reason, number in report.skip_reasons.items():
-        table.add_row(
-            "skipped", f"{number}: {reason}" + (FORCE_HINT if reason in FORCE_ONLY_REASONS else "")
-        )
-    if report.failed:
-        table.add_row("failed", Text(str(report.failed), style="bold red"))
+        table.add_row("to review", _format_review_counts(report.review_counts))
+    _add_skipped_and_failed(table, report)
     if report.unreadable_lines:
         lines = pluralize(report.unreadable_lines, "unreadable line")
         table.add_row("manifest", f"{lines} ignored")
@@ -114,17 +127,39 @@ def build_batch_table(report: "BatchReport", width: int = 80) -> "Group":
             "note", "this filesystem has no locks: do not run another batch into the same folder"
         )
     table.add_row("output", Text(quote_path(report.output)))
-    if not report.review_candidates:
-        return Group(table)
-    review = _build_review_table(report.review_candidates)
-    review = drop_columns(review, OPTIONAL_REVIEW_COLUMNS, width)
-    parts: list[Any] = [Padding(review, (0, 0, 1, 0), expand=False), table]
-    hidden = sum(report.review_counts.values()) - len(report.review_candidates)
-    if hidden > 0:
-        more = pluralize(hidden, "more recording")
-        text = f"The table is truncated: {more}. --report FILE lists all of them."
-        parts.insert(1, Padding(Text(text), (0, 0, 1, 0), expand=False))
-    return Group(*parts)
+    return table
+
+
+def _format_finished_work(report: "BatchReport") -> str:
+    """Return how much was gated, and how fast."""
+    count = f"{report.done} of {pluralize(report.total, 'recording')}"
+    if not report.done:
+        return count
+    speed = report.audio_seconds / max(report.seconds, 1e-9)
+    audio, taken = format_duration(report.audio_seconds), format_duration(report.seconds)
+    return f"{count}, {audio} in {taken} ({speed:.0f} × real time)"
+
+
+def _format_review_counts(counts: Mapping[str, int]) -> str:
+    """Return the reasons for which recordings should be reviewed, with their numbers."""
+    reviews = (
+        f"{number} {'with ' * (reason in {'cut-offs', 'warnings'})}{reason}"
+        for reason, number in counts.items()
+    )
+    return ", ".join(reviews) or "none"
+
+
+def _add_skipped_and_failed(table: "Table", report: "BatchReport") -> None:
+    from rich.text import Text
+
+    from noisegate_cli.batch.incremental import FORCE_ONLY_REASONS
+
+    for reason, number in report.skip_reasons.items():
+        table.add_row(
+            "skipped", f"{number}: {reason}" + (FORCE_HINT if reason in FORCE_ONLY_REASONS else "")
+        )
+    if report.failed:
+        table.add_row("failed", Text(str(report.failed), style="bold red"))
 
 
 def _add_planned_work(table: "Table", report: "BatchReport") -> None:

@@ -35,7 +35,10 @@ from noisegate_cli.terminal.stretch_options import StretchGroup
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from noisegate_cli.api.gate_result import GateResult
+    from noisegate_cli.files.output_naming import OutputOptions
 
 
 @dataclass
@@ -46,6 +49,13 @@ class InputGroup(OptionGroup):
     key: KeyOption = None
     track: TrackOption = None
     raw: RawOption = None
+
+    def single_files(self, key_file: "str | Path | None") -> dict[str, str | None]:
+        """Return the files that belong to a single recording, by flag."""
+        return {
+            "--against": self.against[0] if self.against else None,
+            "--key": str(key_file) if key_file else None,
+        }
 
 
 @dataclass
@@ -85,6 +95,23 @@ class OutputGroup(OptionGroup):
     keep_mtime: KeepMtimeOption = False
     fsync: FsyncOption = False
 
+    @property
+    def single_files(self) -> dict[str, str | None]:
+        """The files of a single recording, by flag."""
+        return {"--residue": self.residue, "--plot": self.plot}
+
+    def build_options(self, rate: RateGroup) -> "OutputOptions":
+        """Return the format of an output."""
+        from noisegate_cli.files.output_naming import OutputOptions
+
+        return OutputOptions(
+            format=self.format,
+            subtype=self.subtype,
+            keep_mtime=self.keep_mtime,
+            bit_rate=rate.bitrate,
+            quality=rate.quality,
+        )
+
 
 @add_gate_options("key_hz")
 @expand_option_groups
@@ -119,7 +146,7 @@ def gate(
 ) -> None:
     """Gate recordings: silence the pauses, leave the signal unchanged."""
     from noisegate_cli.api.file_gate import gate_file
-    from noisegate_cli.files.output_naming import OutputOptions, parse_path
+    from noisegate_cli.files.output_naming import parse_path
 
     keep_freed_memory()
     files = expand_patterns(files)
@@ -129,14 +156,8 @@ def gate(
         raise StandardOutputConflictError(
             "--json and -o - both write to standard output: give -o a file name"
         )
-    raw_format = parse_raw_format(inputs.raw)
-    options = OutputOptions(
-        format=outputs.format,
-        subtype=outputs.subtype,
-        keep_mtime=outputs.keep_mtime,
-        bit_rate=rate.bitrate,
-        quality=rate.quality,
-    )
+    raw = parse_raw_format(inputs.raw)
+    options = outputs.build_options(rate)
     run: Callable[..., GateResult] = partial(
         gate_file,
         settings=settings,
@@ -145,7 +166,7 @@ def gate(
         key=key_file,
         plot=outputs.plot,
         options=options,
-        raw=raw_format,
+        raw=raw,
         track=inputs.track,
         force=force,
         fsync=outputs.fsync,
@@ -153,36 +174,32 @@ def gate(
     )
     fails_on_cutoff = fail_on_cutoff or fail_on_chop
     if len(files) > 1:
-        single = {
-            "--against": inputs.against[0] if inputs.against else None,
-            "--key": str(key_file) if key_file else None,
-            "--residue": residue,
-            "--plot": outputs.plot,
-            **stretches.single_files,
-        }
+        single = inputs.single_files(key_file) | outputs.single_files | stretches.single_files
         check_several(files, output, single)
         gate_several(
-            files,
-            output,
-            options,
-            run,
-            raw_format,
-            fail_on_cutoff=fails_on_cutoff,
-            quiet=quiet,
-            json=json,
+            files, output, options, run, raw, fail_on_cutoff=fails_on_cutoff, quiet=quiet, json=json
         )
         return
     source = parse_path(files[0])
-    with show_recording_progress(source, raw_format, quiet) as progress:
+    with show_recording_progress(source, raw, quiet) as progress:
         result = run(source, output=parse_path(output) if output else None, progress=progress)
     if json:
-        from noisegate_cli.terminal.json_data import build_gate_data, to_json
-
-        print_data(to_json(build_gate_data(result)))
+        _print_json(result)
     elif not quiet:
-        from noisegate_cli.terminal.summary import format_gate_summary
-
-        picture = [f"picture    {quote_path(outputs.plot)}"] if outputs.plot else []
-        print_summary([*format_gate_summary(result, typed.preset), *picture])
+        _print_summary(result, typed.preset, outputs.plot)
     if fails_on_cutoff and print_cut_sounds(result):
         raise typer.Exit(EXIT_FAILURE)
+
+
+def _print_json(result: "GateResult") -> None:
+    from noisegate_cli.terminal.json_data import build_gate_data, to_json
+
+    print_data(to_json(build_gate_data(result)))
+
+
+def _print_summary(result: "GateResult", preset: str, picture: str | None) -> None:
+    from noisegate_cli.terminal.summary import format_gate_summary
+
+    print_summary(format_gate_summary(result, preset))
+    if picture:
+        print_summary([f"picture    {quote_path(picture)}"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from noisegate_cli.errors import NoisegateError, SettingsError
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.terminal.console import print_data, print_error, print_message
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
 from noisegate_cli.terminal.shared_options import show_recording_progress
@@ -37,7 +37,7 @@ def check_several(files: Sequence[str], output: str | None, single: dict[str, st
         If an option is for a single recording.
     """
     if "-" in files:
-        raise SettingsError("- is standard input, which can't be gated with other recordings")
+        raise SettingsError("- is standard input, which cannot be gated with other recordings")
     for flag, value in single.items():
         if value:
             raise SettingsError(f"{flag} {value!r} is for one recording: gate them one by one")
@@ -70,7 +70,7 @@ def gate_several(
     options
         Options of the outputs, to find names that clash.
     gate
-        `gate_file` with all arguments but the recording, its output and the progress.
+        `gate_file` with all arguments except for the recording, its output and the progress.
     raw
         Format of recordings without a header.
     fail_on_cutoff, quiet, json
@@ -82,9 +82,9 @@ def gate_several(
         With status 1 if a recording failed.
     """
     from noisegate_cli.files.output_naming import parse_path
-    from noisegate_cli.terminal.json_data import build_failure_data, to_json
+    from noisegate_cli.terminal.json_data import report_recording_failure
 
-    paths = _leave_out_outputs([Path(parse_path(file)) for file in dict.fromkeys(files)])
+    paths = _omit_outputs([Path(parse_path(file)) for file in dict.fromkeys(files)])
     _check_names(paths, output, options)
     failed = 0
     for number, path in enumerate(paths, start=1):
@@ -92,10 +92,8 @@ def gate_several(
             prefix = f"{number} of {len(paths)} "
             with show_recording_progress(path, raw, quiet, prefix) as progress:
                 result = gate(path, output and parse_path(output), progress=progress)
-        except NoisegateError as error:
-            if json:
-                print_data(to_json(build_failure_data("gate", path, error)))
-            print_error(error)
+        except Exception as error:
+            report_recording_failure("gate", path, error, json)
             failed += 1
             continue
         _print_result(path, result, quiet, json)
@@ -121,7 +119,7 @@ def _is_folder(output: str) -> bool:
     return output.endswith(("/", os.sep)) or os.path.isdir(output)  # noqa: PTH112  # takes any text
 
 
-def _leave_out_outputs(paths: list[Path]) -> list[Path]:
+def _omit_outputs(paths: list[Path]) -> list[Path]:
     """Return the recordings without the outputs of an earlier call, such as in `*.wav`."""
     from noisegate_cli.files.output_naming import source_stem
 

@@ -16,14 +16,16 @@ from noisegate_cli.api.result_data import (
     level_db,
     summarize_result,
 )
+from noisegate_cli.errors import describe_failure, find_error_code
 from noisegate_cli.json_values import to_json_value
 from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
-from noisegate_cli.terminal.console import print_data
+from noisegate_cli.terminal.console import print_data, print_error
 from noisegate_cli.terminal.flags import to_flags
+from noisegate_cli.terminal.interrupts import raise_if_interrupted
 from noisegate_cli.terminal.reasons import format_reason, format_recorded_reason
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.file_analysis import AnalysisReport
+    from noisegate_cli.api.analysis_report import AnalysisReport
     from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.batch.records import RecordingResult
@@ -126,7 +128,7 @@ def build_recording_data(file: Path, output: Path, result: "RecordingResult") ->
 
     error = to_flags(result.reason or "") if result.status == "failed" else None
     return (
-        _build_head("batch", result.status, file, error)
+        _build_head("batch", result.status, file, error, result.error_code)
         | {
             "output": output / result.output,
             "status_reason": None if error else result.reason,
@@ -138,7 +140,27 @@ def build_recording_data(file: Path, output: Path, result: "RecordingResult") ->
 
 def build_failure_data(command: str, file: str | Path | None, error: object) -> dict[str, Any]:
     """Return the failure of a command as JSON-compatible data."""
-    return _build_head(command, "failed", file, to_flags(str(error)))
+    code = find_error_code(error) if isinstance(error, Exception) else None
+    message = str(error)
+    if isinstance(error, Exception) and file is not None:
+        message = describe_failure(file, error)
+    return _build_head(command, "failed", file, to_flags(message), code)
+
+
+def report_recording_failure(
+    command: str, file: str | Path, error: Exception, as_json: bool
+) -> None:
+    """Print the failure of one of several recordings.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If a signal was received, so that the error is not the recording's.
+    """
+    raise_if_interrupted()
+    if as_json:
+        print_data(to_json(build_failure_data(command, file, error)))
+    print_error(describe_failure(file, error))
 
 
 def print_failure_data(command: str, file: str | Path | None, error: object) -> None:
@@ -151,7 +173,11 @@ def print_failure_data(command: str, file: str | Path | None, error: object) -> 
 
 
 def _build_head(
-    command: str, status: str, file: str | Path | None, error: str | None = None
+    command: str,
+    status: str,
+    file: str | Path | None,
+    error: str | None = None,
+    error_code: str | None = None,
 ) -> dict[str, Any]:
     """Return the fields that all objects have."""
     return {
@@ -161,6 +187,7 @@ def _build_head(
         "status": status,
         "file": file,
         "error": error,
+        "error_code": error_code,
     }
 
 

@@ -45,7 +45,7 @@ AgainstOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="FILE",
-        help="Another track of the session: close where only it has sound. Repeatable.",
+        help="Another track of the session: close where only that track has sound. Repeatable.",
     ),
 ]
 
@@ -69,7 +69,7 @@ class RateGroup(OptionGroup):
         typer.Option(
             metavar="RATE",
             help="Bit rate of a lossy output, such as 128k.",
-            show_default="about that of the input",
+            show_default="about the same as the input",
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = None
@@ -116,7 +116,8 @@ RawOption = Annotated[
     str | None,
     typer.Option(
         metavar="RATE:CHANNELS:TYPE",
-        help="The input has no header: 44100:1:s16. Other types: s8, u8, s24, s32, f32, f64.",
+        help="Format of an input without a header: 44100:1:s16. Other types: s8, u8, s24, s32, "
+        "f32, f64.",
         rich_help_panel=ADVANCED_PANEL,
     ),
 ]

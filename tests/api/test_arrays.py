@@ -67,7 +67,7 @@ def test_array_like_objects_are_gated():
 )
 def test_unsupported_types_are_refused_with_a_list_of_supported_types(dtype):
     y = np.zeros(1000).astype(dtype)
-    with pytest.raises(SettingsError, match=f"type {y.dtype} can't be gated: use ") as error:
+    with pytest.raises(SettingsError, match=f"type {y.dtype} cannot be gated: use ") as error:
         gate(y, RATE)
     if dtype not in ("object", "U3"):
         for name in str(error.value).split(": use ")[1].replace(" or ", ", ").split(", "):
@@ -194,7 +194,7 @@ def test_segments_are_those_of_a_gate_with_stretches_to_keep_and_to_cut():
     assert found == expected.segments != segments(STEREO, RATE, threshold=0.02)
 
 
-def test_a_preset_in_a_file_is_that_of_the_command_line(tmp_path):
+def test_a_preset_in_a_file_is_the_same_as_on_the_command_line(tmp_path):
     path, source, output = (tmp_path / name for name in ("my.toml", "in.wav", "out.wav"))
     path.write_text('preset = "music"\nrange = "-18dB"\nhold = "0.1s"\nthreshold = -40\n')
     sf.write(source, STEREO, RATE)
@@ -232,7 +232,7 @@ def test_values_have_priority_over_those_of_a_preset_in_a_file(tmp_path, changes
         ('hold = "90s"', "my.toml': hold '90s' must be 0 to 60 s"),
         ("reduction = 12", "my.toml': reduction_db= requires spectral=True"),
         ("hold = ", "my.toml' is not TOML"),
-        (None, "my.toml' doesn't exist"),
+        (None, "my.toml' does not exist"),
     ],
 )
 def test_a_wrong_preset_in_a_file_is_quoted(tmp_path, content, message):
@@ -263,7 +263,7 @@ def test_a_path_in_place_of_samples_is_quoted_with_what_reads_files(y):
 
 
 @pytest.mark.parametrize("rate", ["16000", None, 16000.5, np.nan, np.inf, True, 0, -1])
-def test_a_sample_rate_that_is_no_whole_number_is_quoted(rate):
+def test_a_sample_rate_that_is_not_a_whole_number_is_quoted(rate):
     message = re.escape(f"sample rate {rate!r} must be a whole number of 1 Hz or more")
     for call in (gate, segments, analyze):
         with pytest.raises(SettingsError, match=message):
@@ -282,7 +282,7 @@ def test_a_whole_number_of_any_type_is_a_sample_rate(rate):
     assert segments(STEREO, rate, threshold=0.02) == segments(STEREO, 16000, threshold=0.02)
 
 
-def test_an_axis_that_is_no_number_is_quoted():
+def test_an_axis_that_is_not_a_number_is_quoted():
     with pytest.raises(SettingsError, match="axis 'time' must be a whole number: give 0 or -1"):
         gate(STEREO, RATE, axis="time")
 

@@ -71,7 +71,7 @@ def test_a_stream_that_ends_before_a_stretch_to_keep_is_an_error():
         stream.process(RECORDING, last=True)
 
 
-def test_a_stream_refuses_stretches_that_are_no_pairs_of_times():
+def test_a_stream_refuses_stretches_that_are_not_pairs_of_times():
     with pytest.raises(SettingsError, match="cut"):
         GateStream(GateSettings(threshold=0.05), RATE, cut=[(2, 1)])
 

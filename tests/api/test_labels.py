@@ -42,7 +42,7 @@ def test_labels_that_are_applied_give_the_same_samples(tmp_path, ending):
 
 
 @pytest.mark.parametrize("changes", [{}, {"spectral": True}, {"channels": "separate"}])
-def test_gaps_within_the_lookahead_are_no_labels_and_make_no_difference(tmp_path, changes):
+def test_gaps_within_the_lookahead_have_no_labels_and_make_no_difference(tmp_path, changes):
     """The field preset looks ahead 80 ms, so that it often opens again before it closes."""
     source = DATA / "meeting.flac"
     options = {"preset": "field", "threshold": "-42dB", "min_closed_ms": 20, **changes}
@@ -169,13 +169,13 @@ def test_labels_of_an_excerpt_count_from_its_start(tmp_path):
     np.testing.assert_allclose(written, result.segments.seconds)
 
 
-def test_labels_are_no_other_file_of_the_same_call(tmp_path, write):
+def test_labels_cannot_replace_another_file_of_the_same_call(tmp_path, write):
     source = write(loud_and_quiet())
     labels = tmp_path / "labels.txt"
     gate_file(source, labels=labels)
     before = labels.read_bytes()
     output = tmp_path / "out.wav"
-    with pytest.raises(OutputError, match="is the applied file, which is never overwritten"):
+    with pytest.raises(OutputError, match="is the applied label file, which is never overwritten"):
         gate_file(source, output, segments=labels, labels=labels, force=True)
     with pytest.raises(LabelsError, match=r"one of .txt .csv .json"):
         gate_file(source, output, labels=tmp_path / "labels.doc")

@@ -115,7 +115,7 @@ def test_a_copy_whose_frames_lie_between_those_of_the_recording_is_refused(sessi
         gate_file(host, host.with_name("out.wav"), against=[guest, path])
 
 
-def test_two_microphones_of_one_talker_are_not_taken_for_copies(session, write):
+def test_two_microphones_of_one_talker_are_not_treated_as_copies(session, write):
     host, _ = session
     rng = np.random.default_rng(4)
     far = write(convolve(TRACKS[0], make_room(rng, 0)), "far.wav")
@@ -133,7 +133,7 @@ def test_other_tracks_are_never_overwritten(session):
 
 def test_errors_quote_the_track_that_cannot_be_read(session, tmp_path, write):
     host, _ = session
-    with pytest.raises(AudioError, match=r"missing.wav' doesn't exist"):
+    with pytest.raises(AudioError, match=r"missing.wav' does not exist"):
         gate_file(host, tmp_path / "out.wav", against=[tmp_path / "missing.wav"])
     y = TRACKS[1].copy()
     y[70000] = np.nan

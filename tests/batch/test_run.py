@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -83,7 +84,7 @@ def test_the_input_tree_is_never_the_output(tree):
 def test_a_root_that_is_not_a_directory_is_refused(tree):
     with pytest.raises(AudioError, match="is not a folder: use ngate gate"):
         run(tree / "a.wav", tree)
-    with pytest.raises(AudioError, match="doesn't exist"):
+    with pytest.raises(AudioError, match="does not exist"):
         run(tree / "nowhere", tree)
 
 
@@ -100,7 +101,7 @@ def test_invalid_options_are_reported_before_anything_is_written(tree, tmp_path,
     for options, message in (
         (["-t", "0.1", "--shared-threshold"], "omit -t"),
         (["--report", str(tmp_path / "no" / "r.csv")], "the folder does not exist"),
-        (["--from-file", "nowhere"], "the list 'nowhere' can't be read"),
+        (["--from-file", "nowhere"], "the list 'nowhere' cannot be read"),
         (["--format", "xyz"], "'xyz'"),
     ):
         assert ngate(["batch", str(tree), "-o", str(output), *options]) in (1, 2)
@@ -194,6 +195,22 @@ def test_a_dry_run_reports_everything_and_writes_nothing(tree, tmp_path):
     assert report.bytes_needed > 2 * 96000
     run(tree, tmp_path / "out")
     assert run(tree, tmp_path / "out", dry_run=True)[0].skip_reasons == {"already done": 3}
+
+
+def test_an_unexpected_error_of_one_recording_does_not_end_a_dry_run(tree, tmp_path, monkeypatch):
+    from noisegate_cli.files import reader
+
+    original = reader.probe
+
+    def fail(path, track=None):
+        if path.name == "b.flac":
+            raise OSError(errno.EIO, "Input/output error")
+        return original(path, track)
+
+    monkeypatch.setattr(reader, "probe", fail)
+    report, _ = run(tree, tmp_path / "out", dry_run=True)
+    assert (report.to_do, report.failed) == (2, 1)
+    assert "b.flac': Input/output error" in report.errors[0]
 
 
 def test_a_batch_stops_after_max_errors_and_reports_the_rest(tmp_path, write):

@@ -80,7 +80,7 @@ def test_sessions_of_exclusive_channels_are_refused(tmp_path):
         BatchConfig(root=tmp_path, output=tmp_path / "out", settings=settings, tracks=True)
 
 
-def test_folders_with_too_many_recordings_are_no_sessions(root, monkeypatch):
+def test_folders_with_too_many_recordings_are_not_sessions(root, monkeypatch):
     monkeypatch.setattr("noisegate_cli.batch.run.MAX_SESSION_TRACKS", 1)
     report = run(root)
     assert report.done == 1

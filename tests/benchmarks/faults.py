@@ -5,7 +5,7 @@
 Case *n* always has the same target, signals and moments. A case gates a recording of a minute, in
 one of the output formats, from a file, through pipes or in a batch. One, two or five signals are
 sent at random moments. The case fails if the exit status is not 128 + signal, a file is left, an
-output is incomplete, or anything else than one line is printed.
+output is incomplete, or anything other than one line is printed.
 """
 
 import argparse

@@ -41,7 +41,7 @@ LOSSY = "AAC OPUS VORBIS MPEG_LAYER_III AC3 EAC3".split()
 CHANNELS = (*range(1, 9), 16)
 SAMPLE_RATES_HZ = (1, 2, 8000, 22050, 44100, 96000, 192000, 200001, 384000)
 FRAME_LENGTHS = {"M4A": 4096, "FLAC": 4096, "OGG": 4608, "MKA": 4608}
-"""Frame length of encoders; that of TTA depends on the sample rate."""
+"""Frame length of encoders; in TTA it depends on the sample rate."""
 
 SOX_FORMATS = ("VOC",)
 """Formats that SoX decodes, because FFmpeg lacks variants of them."""

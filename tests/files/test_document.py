@@ -42,7 +42,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(atomic_output, "sync_file", fail)
-    with pytest.raises(OutputError, match=r"out.svg' can't be written: No space left"):
+    with pytest.raises(OutputError, match=r"out.svg' cannot be written: No space left"):
         write_document(tmp_path / "new" / "out.svg", b"content", fsync=True)
     assert list(tmp_path.iterdir()) == []
 
@@ -58,7 +58,7 @@ def test_a_name_with_another_extension_is_refused(tmp_path, name):
     )
 
 
-def test_a_document_is_no_other_file_of_the_call_not_even_through_a_link(tmp_path):
+def test_a_document_cannot_replace_another_file_of_the_call_even_through_a_link(tmp_path):
     source = tmp_path / "in.png"
     source.write_bytes(b"recording")
     link = tmp_path / "link.png"

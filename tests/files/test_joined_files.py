@@ -107,7 +107,7 @@ def test_a_file_that_follows_one_of_unknown_size_is_found(tmp_path, name, stream
 
 
 @pytest.mark.parametrize("name", ["s16.wav", "s16.flac", "wavpack.wv", "tta.tta", "alac16.m4a"])
-def test_a_part_with_other_channels_is_left_out_with_a_warning(tmp_path, name):
+def test_a_part_with_other_channels_is_omitted_with_a_warning(tmp_path, name):
     part = write_part(tmp_path / name, name, 1.0)
     y = np.repeat(sound(RATE, 0.5)[:, None], 2, axis=1)
     other = tmp_path / f"other.{name}"

@@ -318,7 +318,7 @@ def test_a_free_format_file_is_read(tmp_path, has_tag):
     assert np.abs(samples - expected).max() < 1e-4
 
 
-def test_a_tag_that_declares_more_than_the_file_holds_is_no_tag(tmp_path):
+def test_a_tag_that_declares_more_than_the_file_holds_is_not_a_tag(tmp_path):
     path = tmp_path / "in"
     for size in (0, 10**6):
         footer = b"APETAGEX" + struct.pack("<IIII", 2000, size, 1, 0) + bytes(8)

@@ -56,6 +56,18 @@ def test_joined_files_are_read_and_gated_one_after_the_other(tmp_path, parts):
     assert (result.output.samples, result.warnings) == (len(expected), ())
 
 
+def test_only_a_limited_number_of_invalid_pages_is_checked(tmp_path, monkeypatch):
+    """Each can claim 64 kB, so that checking all of them would take minutes."""
+    source = write_ogg(tmp_path / "in.ogg", 1, "VORBIS")
+    start = b"OggS\0\2" + bytes(20) + b"\xff" * 256
+    source.write_bytes(source.read_bytes() + start * (ogg.MAX_INVALID_PAGES + 500))
+    checked = []
+    read_page = ogg._read_page
+    monkeypatch.setattr(ogg, "_read_page", lambda *page: checked.append(page) or read_page(*page))
+    assert find_chained_parts(source) == []
+    assert len(checked) <= ogg.MAX_INVALID_PAGES + 2
+
+
 @pytest.mark.parametrize("codec", CODECS)
 def test_a_file_that_is_not_joined_has_no_parts(tmp_path, codec):
     assert find_chained_parts(write_ogg(tmp_path / "in.ogg", 2, codec)) == []

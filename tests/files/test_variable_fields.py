@@ -127,7 +127,7 @@ def test_different_recordings_have_different_ogg_serial_numbers(tmp_path, extens
 
 @pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_U8", "ULAW", "PCM_24"])
 @pytest.mark.parametrize("length", [1, 2, 501])
-def test_the_padding_of_an_aiff_file_is_no_sample(tmp_path, subtype, length):
+def test_the_padding_of_an_aiff_file_is_not_a_sample(tmp_path, subtype, length):
     path = tmp_path / "out.aiff"
     info = AudioInfo(path, RATE, 1, 0, "AIFF", subtype)
     samples = np.full((length, 1), 256 << 8 if subtype == "PCM_24" else 256, info.dtype)

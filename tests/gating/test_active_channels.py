@@ -51,12 +51,12 @@ def test_the_dead_channel_is_closed_together_with_the_other_one(speech):
     ],
     ids=["speech", "tone", "silence"],
 )
-def test_all_channels_that_are_not_noise_are_heard(speech, other):
+def test_all_channels_that_are_not_noise_open_the_gate(speech, other):
     y, rate = speech
     assert analyze(np.column_stack([y, other(y)]), rate).active_channels is None
 
 
-def test_two_channels_of_hiss_are_both_heard():
+def test_two_channels_of_hiss_both_open_the_gate():
     stereo = np.column_stack([hiss(48000, -40), hiss(48000, -24, seed=1)])
     assert analyze(stereo, 16000).active_channels is None
 
@@ -68,7 +68,7 @@ def test_separate_channels_and_given_thresholds_ignore_no_channel(speech):
         assert gate(stereo, rate, settings=settings, return_result=True).active_channels is None
 
 
-def test_a_file_reports_the_channel_that_is_not_heard(speech, tmp_path):
+def test_a_file_reports_the_channel_that_is_ignored(speech, tmp_path):
     y, rate = speech
     sf.write(tmp_path / "in.wav", np.column_stack([y, hiss(len(y), -24)]), rate, "PCM_24")
     result = gate_file(tmp_path / "in.wav", tmp_path / "out.wav")

@@ -239,7 +239,7 @@ def test_the_gate_decides_on_linked_channels_together_and_on_separate_ones_alone
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
-def test_the_dc_offset_is_that_of_the_channel_with_the_greatest_one(subtype):
+def test_the_dc_offset_is_taken_from_the_channel_with_the_greatest_one(subtype):
     noise = np.random.default_rng(0).normal(0, 0.01, (RATE, 3))
     y = noise - noise.mean(axis=0) + [0.001, -0.1, 0.01]
     samples = as_type(y, subtype)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings, GateStatistics, gate, segments
-from noisegate_cli.gating.segments import OpenRunCollector, invert_runs
+from noisegate_cli.gating.segments import OpenRunCollector
 from tests.conftest import SPEECH, examples, loud_and_quiet, tone
 
 RATE = 16000
@@ -88,6 +88,13 @@ def test_a_silent_recording_has_no_segments():
         assert len(result) == 0
 
 
+def test_a_loop_over_segments_yields_start_and_end_in_seconds():
+    result = segments(loud_and_quiet(), RATE, threshold=0.02)
+    assert [[start, end] for start, end in result] == result.seconds.tolist()
+    assert len(list(result)) == len(result) == 2
+    assert list(segments(np.zeros(RATE), RATE)) == []
+
+
 def test_segments_compare_by_value_and_have_a_short_repr():
     first, second = (segments(loud_and_quiet(), RATE, threshold=0.02) for _ in range(2))
     assert first == second == pickle.loads(pickle.dumps(first))
@@ -98,10 +105,9 @@ def test_segments_compare_by_value_and_have_a_short_repr():
 
 @given(mask=masks(1), max_gap=st.integers(0, 5))
 def test_runs_that_are_close_to_each_other_are_one(mask, max_gap):
-    collector = OpenRunCollector(1, max_gap)
+    collector = OpenRunCollector(1, max_gap, inverted=True)
     collector.process(mask)
-    (runs,) = collector.runs
-    closed = invert_runs(runs, len(mask))
+    (closed,) = collector.runs
     for start, end in closed:
         assert not mask[start:end].any()
         assert end - start > max_gap or start == 0 or end == len(mask)
@@ -110,6 +116,20 @@ def test_runs_that_are_close_to_each_other_are_one(mask, max_gap):
         filled[start:end] = 0
     edges = np.flatnonzero(np.diff(filled - mask[:, 0], prepend=0, append=0))
     assert np.diff(edges)[::2].max(initial=0) <= max_gap
+
+
+@given(mask=masks(2), max_gap=st.integers(0, 5))
+def test_inverted_runs_are_the_frames_between_the_open_runs(mask, max_gap):
+    collectors = [OpenRunCollector(2, max_gap, inverted=flag) for flag in (False, True)]
+    for collector in collectors:
+        collector.process(mask)
+    covered = np.zeros_like(mask, np.int8)
+    for collector in collectors:
+        for gate_index, runs in enumerate(collector.runs):
+            for start, end in runs:
+                covered[start:end, gate_index] += 1
+    assert (covered == 1).all()
+    assert collectors[1].statistics.closed == mask.size - collectors[0].statistics.closed
 
 
 def test_the_gate_does_not_close_within_the_lookahead():

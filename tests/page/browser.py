@@ -1,6 +1,5 @@
 """A headless Chromium, driven by the DevTools protocol through a pipe."""
 
-import base64
 import json
 import os
 import shutil
@@ -204,8 +203,3 @@ class Browser:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
-
-    def take_screenshot(self, path):
-        """Save a picture of the whole page."""
-        image = self.send("Page.captureScreenshot", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(image["data"]))

@@ -1,6 +1,5 @@
 """A headless Firefox, driven by its Marionette protocol through a socket."""
 
-import base64
 import json
 import os
 import shutil
@@ -158,8 +157,3 @@ class Firefox:
         scheme = 0 if dark else 1
         name = "layout.css.prefers-color-scheme.content-override"
         self._run_privileged(f"Services.prefs.setIntPref('{name}', {scheme});")
-
-    def take_screenshot(self, path):
-        """Save a picture of the whole page."""
-        image = self.send("WebDriver:TakeScreenshot", full=True)
-        path.write_bytes(base64.b64decode(image["value"]))

@@ -191,7 +191,7 @@ def test_dragging_over_the_waveform_selects_a_stretch_to_cut(opened):
     assert not shown_mask(opened)[frames].any()
 
 
-def test_one_key_plays_and_others_change_what_is_heard(playing):
+def test_one_key_plays_and_others_change_what_is_played(playing):
     playing.press("Space")
     playing.wait_until("ngate.page.player.position > 0.2")
     assert playing.evaluate("document.getElementById('play').textContent") == "Pause"
@@ -269,7 +269,7 @@ def test_saved_labels_are_the_open_stretches(opened, recording, tmp_path):
     assert {text for *_, text in rows} == {"open"}
 
 
-def test_an_unsure_moment_is_heard_and_answered_by_keyboard(playing):
+def test_an_unsure_moment_is_played_and_answered_by_keyboard(playing):
     moments = playing.evaluate("ngate.page.data.moments")
     assert {moment["kind"] for moment in moments[:3]} <= {"sound", "pause"}
     playing.evaluate("document.querySelector('#moments .go').focus()")
@@ -436,7 +436,7 @@ def test_the_page_gates_as_the_tool_does(browser, write_page, tmp_path, name, op
         shown = np.array([[digit == "1" for digit in mask] for mask in masks]).T
         result = gate_file(DATA / name, tmp_path / "out.wav", force=True, **fixed, **changes)
         is_equal = shown == result.segments.compute_mask()
-        # The drift of an adaptive threshold is no whole number of steps of the codes.
+        # The drift of an adaptive threshold is not a whole number of steps of the codes.
         assert is_equal.mean() >= (0.999 if changes.get("adaptive") else 1), changes
 
 

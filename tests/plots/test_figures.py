@@ -120,6 +120,13 @@ def test_the_labels_of_the_histogram_and_of_the_color_bar_do_not_overlap(speech,
         assert not histogram.xaxis.get_tightbbox().overlaps(bar.get_tightbbox())
 
 
+def test_an_analysis_is_drawn_without_the_samples_after_the_gate(speech):
+    overview = record_file(SPEECH, GateSettings(), with_spectrogram=True, with_output=False)
+    assert not len(overview.after.low)
+    pictures = [render(draw_analysis(o, "name.wav", -32.0), "png") for o in (speech, overview)]
+    assert pictures[0] == pictures[1]
+
+
 def test_a_threshold_is_drawn_with_its_hysteresis(threshold_gate):
     figure = draw_analysis(threshold_gate, "name.wav")
     levels = find_panel(figure, "frame level (RMS)")
@@ -180,6 +187,8 @@ AWKWARD = {
     "always open": tone(2, 0.1)[:, None],
     "full scale": np.ones((4000, 3)),
     "float over full scale": 40 * LOUD_AND_QUIET,
+    "float far over full scale": 4e5 * LOUD_AND_QUIET,
+    "very quiet": 1e-4 * LOUD_AND_QUIET,
 }
 
 
@@ -196,6 +205,14 @@ def test_awkward_recordings_are_drawn_without_a_warning(name, changes):
     for figure in (draw_analysis(overview, name), draw_gate(overview, name)):
         assert figure.axes
         figure.draw_without_rendering()
+        assert not [axes for axes in figure.axes if label_overlaps_ticks(axes)]
+
+
+def label_overlaps_ticks(axes):
+    """Return whether the label of the y axis lies on the numbers of its ticks."""
+    label = axes.yaxis.label.get_window_extent()
+    numbers = [text.get_window_extent() for text in axes.get_yticklabels() if text.get_text()]
+    return bool(axes.get_ylabel()) and any(label.overlaps(number) for number in numbers)
 
 
 def test_a_contact_sheet_of_awkward_recordings_is_drawn_without_a_warning():
@@ -217,7 +234,7 @@ def test_a_picture_has_the_format_of_its_extension_and_the_same_bytes_each_time(
     assert first.startswith(magic[extension])
 
 
-def test_names_are_no_formulas_and_stay_on_one_line(threshold_gate):
+def test_names_are_not_formulas_and_stay_on_one_line(threshold_gate):
     title = draw_gate(threshold_gate, HOSTILE_NAME).get_suptitle()
     assert title.startswith(r"$x^2$ \n \x1b[31m 録音 \udcff <b>.wav · ")
 

@@ -48,6 +48,30 @@ def test_a_folder_gets_a_line_for_each_recording_and_a_bad_one_stops_none(tree, 
     assert "bad.wav" in err
 
 
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), ZeroDivisionError("odd")])
+def test_an_unexpected_error_of_one_recording_does_not_stop_the_others(
+    tree, capsys, monkeypatch, error
+):
+    from noisegate_cli.api import file_analysis
+
+    original = file_analysis.analyze_recording
+
+    def fail(path, *arguments, **options):
+        if str(path).endswith("tone.wav"):
+            raise error
+        return original(path, *arguments, **options)
+
+    monkeypatch.setattr(file_analysis, "analyze_recording", fail)
+    assert run(["analyze", str(tree), "--json"]) == 1
+    out, err = capsys.readouterr()
+    status = {
+        row["file"].rpartition("/")[2]: row["status"] for row in map(json.loads, out.splitlines())
+    }
+    assert status == {"tone.wav": "failed", "b.wav": "done", "bad.wav": "failed"}
+    reason = "Input/output error" if isinstance(error, OSError) else "ZeroDivisionError: odd"
+    assert f"tone.wav': {reason}" in err
+
+
 def test_several_files_can_be_read_as_csv(tree, capsys):
     names = [str(tree / "b.wav"), str(tree / "a" / "tone.wav")]
     assert run(["analyze", *names, "--csv"]) == 0
@@ -78,6 +102,18 @@ def test_json_of_a_folder_has_one_object_on_each_line(tree, capsys):
 def test_an_empty_folder_prints_a_message(tmp_path, capsys):
     assert run(["analyze", str(tmp_path)]) == 0
     assert "no recordings in" in capsys.readouterr().err
+
+
+def test_a_folder_with_other_files_only_is_an_error_as_in_a_batch(tmp_path, capsys):
+    (tmp_path / "notes" / "day1").mkdir(parents=True)
+    (tmp_path / "notes" / "day1" / "notes.txt").touch()
+    for command in ("analyze", "batch"):
+        assert run([command, str(tmp_path / "notes")]) == 1
+        assert "notes' contains no recordings, only other files" in capsys.readouterr().err
+    assert run(["analyze", str(tmp_path / "notes"), str(SPEECH)]) == 1
+    out, err = capsys.readouterr()
+    assert "separated" in out
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -341,7 +341,7 @@ WRONG_USAGE = [
     (["--hold", "90s"], "hold '90s' must be 0 to 60 s"),
     (["--range", "+6dB"], "'+6dB'"),
     (["--range", "0.5"], "give -6.02dB"),
-    (["--hop-length", "500"], "try --hop-length"),
+    (["--hop-length", "500"], "give --hop-length"),
     (["--frame-length", "2048.5"], "'2048.5'"),
     (["--channels", "both"], "'both'"),
     (["--channels", "seperate"], "did you mean separate?"),
@@ -663,7 +663,7 @@ def test_help_shows_the_cluster_option_with_an_address(capsys):
         ([".", "-o", "out", "--timeout", "1e300"], "timeout 1e+300 is out of range"),
     ],
 )
-def test_a_batch_refuses_an_empty_name_and_a_timeout_that_is_no_time(
+def test_a_batch_refuses_an_empty_name_and_a_timeout_that_is_not_a_time(
     tmp_path, monkeypatch, capsys, write, arguments, message
 ):
     source = write(loud_and_quiet())

@@ -44,10 +44,27 @@ def test_a_recording_that_fails_does_not_stop_the_others(folder, capsys):
     assert gate("bad.wav", "a.wav", "gone.wav", "b.flac") == 1
     err = capsys.readouterr().err
     assert "ngate: 'bad.wav'" in err
-    assert "ngate: 'gone.wav' doesn't exist" in err
+    assert "ngate: 'gone.wav' does not exist" in err
     assert err.endswith("gated 2 of 4 recordings\n")
     assert (folder / "a_gated.wav").exists()
     assert (folder / "b_gated.flac").exists()
+
+
+def test_an_unexpected_error_of_one_recording_does_not_stop_the_others(folder, capsys, monkeypatch):
+    from noisegate_cli.api import file_gate
+
+    original = file_gate.gate_file
+
+    def fail(source, *arguments, **options):
+        if source.name == "a.wav":
+            raise OSError(5, "Input/output error")
+        return original(source, *arguments, **options)
+
+    monkeypatch.setattr(file_gate, "gate_file", fail)
+    assert gate("a.wav", "b.flac") == 1
+    err = capsys.readouterr().err
+    assert "ngate: 'a.wav': Input/output error" in err
+    assert err.endswith("gated 1 of 2 recordings\n")
 
 
 def test_outputs_of_an_earlier_call_are_skipped(folder, capsys):

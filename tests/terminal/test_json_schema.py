@@ -97,6 +97,14 @@ def test_failures_are_valid_data(folder, capsys):
         (data,) = objects(capsys, status, *arguments)
         assert data["status"] == "failed"
         assert data["file"] == arguments[1]
+        assert data["error_code"] == ("ENOENT" if arguments[1].startswith("no") else None)
+
+
+def test_a_recording_that_is_missing_in_a_batch_has_the_code_of_the_error(folder, capsys):
+    Path("in/gone.wav").symlink_to("nothing.wav")
+    rows = {row["file"]: row for row in objects(capsys, 1, "batch", "in", "-o", "out")}
+    assert rows["in/gone.wav"]["error_code"] == "ENOENT"
+    assert rows["in/bad.wav"]["error_code"] is None
 
 
 @pytest.mark.parametrize("command", ["gate", "analyze", "batch"])

@@ -1,4 +1,4 @@
-"""Read label files, and write them whole or not at all."""
+"""Read label files, and write them completely or not at all."""
 
 import codecs
 import stat
@@ -39,7 +39,7 @@ def open_label_writer(
     Raises
     ------
     LabelsError
-        If the ending of the name is that of no format.
+        If no format has the ending of the name.
     OutputError
         If `path` exists and `force` is false, or if it can't be written.
     """
@@ -85,7 +85,7 @@ def read_label_file(path: Path) -> list[Stretch]:
         with path.open("rb") as file:
             octets = file.read(MAX_LABEL_BYTES + 1)
     except OSError as error:
-        raise LabelsError(f"{quote_path(path)} can't be read: {error.strerror}") from error
+        raise LabelsError(f"{quote_path(path)} cannot be read: {error.strerror}") from error
     if len(octets) > MAX_LABEL_BYTES:
         raise LabelsError(f"{quote_path(path)} is too large for a label file")
     try:

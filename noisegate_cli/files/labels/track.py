@@ -114,7 +114,7 @@ def parse_seconds(text: str, where: str) -> float:
     Raises
     ------
     LabelsError
-        If `text` is no finite number; the message quotes it after `where`, such as `line 3`.
+        If `text` is not a finite number; the message quotes it after `where`, such as `line 3`.
     """
     try:
         seconds = float(text)

@@ -27,7 +27,7 @@ class LearnedBleed:
     """What the first pass has learned about the bleed."""
 
     models: tuple[BleedModel | None, ...]
-    """Model of each gate; None if own sound and bleed cannot be told apart."""
+    """Model of each gate; None if own sound and bleed cannot be distinguished."""
     references: int = 0
     """Number of other tracks; 0 if the other channels take their place."""
     identical: tuple[tuple[int, int], ...] = ()

@@ -8,10 +8,11 @@ divided by the number of bands. A frame far above the prediction, in all bands o
 sound whatever its spectrum.
 
 The two classes are found without labels. The energy of half a second is far less affected by
-reverberation than that of a frame. Its ratio between this track and the loudest other one is high
-where the own source is active and low where it is not, so that frames near either end of its range
-give the first classes. Then the prediction is fitted to the frames of bleed, both distributions to
-the frames of both classes, and the frames are classified again by their score. This is repeated.
+reverberation than the energy of a frame. Its ratio between this track and the loudest other one is
+high where the own source is active and low where it is not, so that frames near either end of its
+range give the first classes. Then the prediction is fitted to the frames of bleed, both
+distributions to the frames of both classes, and the frames are classified again by their score.
+This is repeated.
 """
 
 from collections.abc import Sequence
@@ -111,7 +112,8 @@ class BleedModel:
         """Return the power of the bleed in this track, shaped (frames, bands).
 
         The prediction is Q = B + κ·S and the power of this track P = S + B, where S is the power of
-        the own source, B that of the bleed, and κ is `own_share`. Hence B = (Q − κ·P)/(1 − κ).
+        the own source, B is the power of the bleed, and κ is `own_share`. Therefore
+        B = (Q − κ·P)/(1 − κ).
         """
         bleed = (predicted - self.own_share * powers) / (1 - self.own_share)
         return np.clip(bleed, 0, powers)
@@ -198,7 +200,7 @@ def are_identical(frames: TrainingFrames, reference: int) -> bool:
 
 
 def learn_bleed_model(frames: TrainingFrames) -> BleedModel | None:
-    """Learn the bleed in one track; None if own sound and bleed cannot be told apart."""
+    """Learn the bleed in one track; None if own sound and bleed cannot be distinguished."""
     powers, references = frames.powers, frames.reference_powers
     if not (len(powers) and np.isfinite(powers).all() and np.isfinite(references).all()):
         return None

@@ -8,7 +8,7 @@ a weighted sum of the earlier powers of the other track in the same band:
 The powers of different sources add up, because their phases are independent. The weights are fitted
 to frames in which only the others are active. Powers fluctuate in proportion to their mean, so the
 squared errors are divided by the square of the prediction. That is iterated, and sounds far above
-the prediction are clipped, because they are no bleed.
+the prediction are clipped, because they are not bleed.
 """
 
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ MAX_EXCESS_RATIO = 4.0
 MAX_BAND_WEIGHT_DB = 6.0
 """Limit of the level of the bleed in a band, relative to the median of all bands. A room changes it
 by less. It is far higher where the own source is active in a few bands and its bleed in the other
-tracks is taken for its cause, as with a kick drum."""
+tracks is treated as its cause, as with a kick drum."""
 
 FLOOR_QUANTILE, FLOOR_RATIO = 0.1, 1.5
 """The floor of a band is this quantile of its powers, times the ratio."""
@@ -41,7 +41,7 @@ FLOOR_DEPTH_DB = 60.0
 """Distance of the lowest floor from the loud frames."""
 
 Powers = NDArray[np.float32]
-"""Powers per Hz; the last axis is that of the bands."""
+"""Powers per Hz; the last axis is the band."""
 Features = NDArray[np.float32]
 """Powers of the other tracks in groups of delays, shaped (frames, bands, groups)."""
 

@@ -34,7 +34,7 @@ class ReferencePowers:
     sample_rate
         Of the other track, in Hz.
     alignment
-        Relation of its clock to that of this track.
+        Relation of its clock to the clock of this track.
     extractor
         Extractor of the band powers of this track.
     """

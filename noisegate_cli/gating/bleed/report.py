@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from noisegate_cli.report import Report
+
 
 class BleedLevel(NamedTuple):
     """Level of the bleed of one other track in one gate."""
@@ -12,11 +14,11 @@ class BleedLevel(NamedTuple):
     """Index of the other track, or of the other channel."""
     level_db: float | None
     """Relative to the level of the sound in its own track; None if own sound and bleed cannot be
-    told apart, so that no bleed is excluded."""
+    distinguished, so that no bleed is excluded."""
 
 
 @dataclass(frozen=True, slots=True)
-class BleedReport:
+class BleedReport(Report):
     """Bleed of other tracks, and how much of the recording is closed because of it."""
 
     levels: tuple[BleedLevel, ...]

@@ -69,10 +69,10 @@ MAX_START_CUT = 2.8
 
 NOISE_LOWEST_QUANTILE, NOISE_LOW_QUANTILE = 0.05, 0.25
 MAX_NOISE_SPREADS = 7.0
-"""Upper limit of the initial cut: the second quantile of the initial scores below the cut, plus so
-many times its distance from the first one. In steady noise the limit is low, so that a voice far
-below the loudest one is not taken for noise. Both quantiles are low because such a voice can fill
-more than half of the frames below the cut."""
+"""Upper limit of the initial cut: the second quantile of the initial scores below the cut, plus
+this multiple of its distance from the first one. In steady noise the limit is low, so that a voice
+far below the loudest one is not treated as noise. Both quantiles are low because such a voice can
+fill more than half of the frames below the cut."""
 
 MAX_OVER_FLOOR_DB = 300.0
 """Levels above the floor are clipped to this value, so that the power fits a float32."""
@@ -96,12 +96,17 @@ OPEN_ABOVE, CLOSE_BELOW = 0.2, 0.1
 OPEN_SHARE, LOW_SCORE_QUANTILE = 0.3, 0.05
 MIN_SCORE_SPREADS, MAX_SCORE_SPREADS = 6.0, 20.0
 MAX_OPEN_OFFSET = 0.6
-"""The gate opens at this share of the distance from the median score of noise to that of signal, if
-that is below `OPEN_ABOVE`: noise that hides most of the signal leaves it little score. The distance
-is limited by multiples of the distance between the low quantile and the median of noise. The lower
+"""The gate opens at this share of the distance between the median scores of noise and signal, if it
+is below `OPEN_ABOVE`: noise that hides most of the signal leaves it little score. The distance is
+limited by multiples of the distance between the low quantile and the median of noise. The lower
 limit keeps the gate closed in noise with rare clatter. In steady noise, the upper limit opens it
 for a voice far below the loudest one. The score of opening is lower by at most the offset: a few
 frames of noise seem steadier than they are."""
+
+MAX_SILENT_SHARE = 0.05
+"""Greatest share of digital silence in a recording that was not gated or edited before. In one that
+was, what is left between the words was left on purpose: the gate opens at the least distance, and
+does not close on events."""
 
 MIN_RISE = 2.2
 """Smallest START_LOUD_QUANTILE of the initial scores in a recording that contains signal. Rain,
@@ -124,8 +129,8 @@ MIN_NOISE_JUMP_DB = 1.0
 more, the maximum of several channels by less. A steady tone does not vary."""
 
 MIN_NOISE_ONLY_MS = 3000.0
-"""A shorter recording without any frame clearly above the floor is not taken for noise: a note that
-is cut from music is not long enough to tell."""
+"""A shorter recording without any frame clearly above the floor is not treated as noise: it could
+be a note of music."""
 
 DRIFT_LAG_MS, MIN_LAG_RATIO = 500.0, 1.7
 """Music drifts within this time by more than this multiple of its jumps: a hum that is switched on
@@ -190,7 +195,7 @@ def learn_signal_model(
     """Learn the model of one gate from powers per Hz, shaped (frames, bands), and frame levels.
 
     Digital silence is ignored. Powers that are not finite give the verdict `INDISTINCT`.
-    `spectra` tell noise from tones.
+    `spectra` distinguish noise from tones.
     """
     nonsilent = level > 0
     # Partly silent frames, and frames that extend past either end, underestimate the level.
@@ -214,7 +219,8 @@ def learn_signal_model(
     level_db = np.asarray(
         compute_running_mean(to_db(level), extractor.level_smoothing_frames), np.float64
     )
-    fitted = _fit_classes(smoothed, initial_scores, extractor, spectra, level_db)
+    is_edited = is_edited_before(nonsilent)
+    fitted = _fit_classes(smoothed, initial_scores, extractor, spectra, level_db, is_edited)
     if isinstance(fitted, Verdict):
         return SignalModel(fitted, floor)
     signal, noise, offset, is_signal, is_open = fitted
@@ -301,6 +307,7 @@ def _fit_classes(
     extractor: BandLevelExtractor,
     spectra: SparseSpectra,
     level_db: NDArray[np.float64],
+    is_edited: bool,
 ) -> tuple[ShrunkGaussian, ShrunkGaussian, float, NDArray[np.bool_], NDArray[np.bool_]] | Verdict:
     """Return signal, noise, the offset of their ratio, the last labels and a mask of open frames.
 
@@ -318,7 +325,7 @@ def _fit_classes(
             return Verdict.TONAL
         signal, noise = _fit_distributions(levels, is_signal, is_noise)
         score = _smooth_ratio(signal, noise, levels, extractor)
-    offset = _compute_offset(score, extractor)
+    offset = _compute_offset(score, extractor, is_edited)
     is_open = score + offset > OPEN_ABOVE
     if is_open.all() or not is_open.any():
         return Verdict.INDISTINCT
@@ -330,6 +337,7 @@ def refit(
     levels: BandLevelsDb,
     is_signal: NDArray[np.bool_],
     extractor: BandLevelExtractor,
+    is_edited: bool,
 ) -> SignalModel:
     """Return the model with distributions that are fitted to other labels.
 
@@ -345,6 +353,8 @@ def refit(
         Which of these frames are signal. Frames far from them are noise.
     extractor
         Extractor of the levels.
+    is_edited
+        Whether the recording was gated or edited before.
     """
     is_noise = select_noise(is_signal, extractor)
     is_changed = model.is_signal is None or (is_signal != model.is_signal).any()
@@ -353,7 +363,13 @@ def refit(
         return model
     signal, noise = _fit_distributions(levels, is_signal, is_noise)
     score = _smooth_ratio(signal, noise, levels, extractor)
-    return replace(model, signal=signal, noise=noise, offset=_compute_offset(score, extractor))
+    offset = _compute_offset(score, extractor, is_edited)
+    return replace(model, signal=signal, noise=noise, offset=offset)
+
+
+def is_edited_before(nonsilent: NDArray[np.bool_]) -> bool:
+    """Return whether a recording was gated or edited before; see `MAX_SILENT_SHARE`."""
+    return bool(1 - nonsilent.mean() > MAX_SILENT_SHARE)
 
 
 def _fit_distributions(
@@ -376,7 +392,9 @@ def _smooth_ratio(
     return np.asarray(compute_running_mean(ratio, frames), np.float64)
 
 
-def _compute_offset(score: NDArray[np.float64], extractor: BandLevelExtractor) -> float:
+def _compute_offset(
+    score: NDArray[np.float64], extractor: BandLevelExtractor, is_edited: bool
+) -> float:
     """Return how far the gate must open below `OPEN_ABOVE`; see `OPEN_SHARE`."""
     signal, noise = score[score > OPEN_ABOVE], score[select_noise(score >= 0, extractor)]
     if min(len(signal), len(noise)) < MIN_CLASS_FRAMES:
@@ -386,7 +404,7 @@ def _compute_offset(score: NDArray[np.float64], extractor: BandLevelExtractor) -
     distance = np.clip(
         OPEN_SHARE * (median(signal) - middle),
         MIN_SCORE_SPREADS * spread,
-        MAX_SCORE_SPREADS * spread,
+        (MIN_SCORE_SPREADS if is_edited else MAX_SCORE_SPREADS) * spread,
     )
     return min(max(0.0, OPEN_ABOVE - float(middle + distance)), MAX_OPEN_OFFSET)
 

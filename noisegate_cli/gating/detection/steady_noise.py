@@ -15,8 +15,8 @@ STEADY_MS, MAX_STEADY_DEVIATION_DB = 1000.0, 0.5
 """The level of a steady noise deviates less for this time. A hum deviates by less than 0.3 dB."""
 
 LASTING_S, MAX_OVER_LASTING_DB = 5, 3.0
-"""A steady noise lasts: for so many seconds before or after a frame, the quietest level is at most
-so far below its level."""
+"""A steady noise lasts: for this many seconds before or after a frame, the quietest level is at
+most this far below its level."""
 
 LevelsDb = NDArray[np.float64]
 

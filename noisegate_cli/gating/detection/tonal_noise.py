@@ -1,4 +1,4 @@
-"""Tell quiet music from noise by its tones.
+"""Distinguish quiet music from noise by its tones.
 
 Noise has a smooth spectrum, music has tones that last for longer than a second. Hum has tones too,
 but its level is constant.
@@ -17,8 +17,8 @@ MIN_TONALITY_DB = 2.2
 drones 2.4 to 2.9 dB, other music 5.8 to 16 dB."""
 
 STRETCH_SPECTRA, MIN_STRETCH_TONALITY_DB = 3, 3.2
-"""A stretch of supposed noise is music if its mean spectrum is more tonal. It has so many spectra,
-one to two seconds."""
+"""A stretch of supposed noise is music if its mean spectrum is more tonal. It has this many
+spectra, one to two seconds."""
 
 MAX_TONAL_SHARE = 0.5
 """If more of the supposed noise is tonal, it is music only if all of it together is tonal: the

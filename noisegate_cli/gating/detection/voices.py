@@ -2,7 +2,7 @@
 
 The logarithm of the odds that a frame is a voice is a weighted sum of its features. The weights
 were fitted by logistic regression to mixtures of speech and events such as keys and doors, where
-the best frame near each sound had to tell speech from events (multiple-instance learning).
+the best frame near each sound had to separate speech from events (multiple-instance learning).
 """
 
 from collections.abc import Iterator
@@ -80,7 +80,7 @@ class Voices(NamedTuple):
 
 
 class VoiceRecord(BlockProcessor[Voicing, None]):
-    """Record what tells voices from other sounds in one gate, in 9 bytes per hop.
+    """Record what distinguishes voices from other sounds in one gate, in 9 bytes per hop.
 
     How loud the voices are is known only at the end. Until then, the levels are kept, and the part
     of the log odds that does not depend on levels.

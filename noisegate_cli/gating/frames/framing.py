@@ -46,7 +46,7 @@ class FrameBatcher(BlockProcessor[Samples, Iterator[FrameBatch]]):
     ) -> None:
         self._length, self._hop, self._margin = frame_length, hop_length, margin
         self.frames = frames or frames_per_batch(hop_length)
-        """Number of frames in every batch but the last."""
+        """Number of frames in every batch except for the last one."""
         self._padding = frame_length // 2 if center else 0
         self._index = 0
         self._received = 0

@@ -53,7 +53,7 @@ class LevelTrack:
     def compute_quiet_levels_db(self, step_frames: int) -> NDArray[np.float64]:
         """Return the quiet level of the loudest gate in each step of `step_frames` frames, in dB.
 
-        Digital silence is left out. A step with only silence gets the level of the previous step.
+        Digital silence is omitted. A step with only silence gets the level of the previous step.
         """
         codes = np.concatenate([codes.max(axis=1) for codes in self._codes.chunks()])
         steps = max(1, len(codes) // step_frames)

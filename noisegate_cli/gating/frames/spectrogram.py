@@ -19,7 +19,7 @@ MIN_POWER = 1e-16
 def compute_mel_edges(sample_rate: int, bands: int) -> NDArray[np.float64]:
     """Return the edges of bands of equal width in mel, in Hz, shaped (bands + 1,).
 
-    The scale is that of O'Shaughnessy (Speech communication, 1987): 2595·log₁₀(1 + f/700).
+    The mel scale follows O'Shaughnessy (Speech communication, 1987): 2595·log₁₀(1 + f/700).
 
     Examples
     --------

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
@@ -15,6 +14,14 @@ Spectra = NDArray[np.complex64]
 """Spectra of frames, shaped (frames, bins)."""
 BinPowers = NDArray[np.float32]
 """|X|² of frames, shaped (frames, bins)."""
+
+FFT_BATCH_SAMPLES = 1 << 18
+"""Samples of overlapping frames that are transformed at once. Most batches fit in one call, so two
+threads do not wait for each other in the middle of a batch."""
+
+FFT_NORM: Final = "forward"
+"""With this norm numpy computes the transform in float32, and with the default norm in float64,
+which takes two to six times as long and adds no precision to 24-bit results."""
 
 
 class Stft:
@@ -56,7 +63,12 @@ class Stft:
 
         The frames are `frame_stride` hops apart.
         """
-        views = sliding_window_view(samples, self.frame_length)[:: self.hop_length * frame_stride]
+        samples = np.ascontiguousarray(samples)
+        step = self.hop_length * frame_stride * samples.itemsize
+        # A view of `sliding_window_view` takes as long as the transforms of ten frames.
+        views: Float32Samples = np.ndarray(
+            (frames, self.frame_length), samples.dtype, samples, strides=(step, samples.itemsize)
+        )
         out = np.empty((frames, self.bins), np.complex64)
         for start in range(0, frames, self.fft_batch_frames):
             batch = slice(start, min(start + self.fft_batch_frames, frames))
@@ -139,16 +151,6 @@ class InverseStft(BlockProcessor[Sequence[Spectra], Float32Samples]):
         """Return the share of the existing frames in the total weight of a hop."""
         shares = self._shares[max(0, hop - self._frames + 1) : hop + 1].sum(axis=0)
         return np.asarray(np.maximum(shares, np.finfo(np.float32).tiny))
-
-
-FFT_BATCH_SAMPLES = 1 << 18
-"""Samples of overlapping frames that are transformed at once. Most batches fit in one call, so two
-threads do not wait for each other in the middle of a batch."""
-
-
-FFT_NORM: Final = "forward"
-"""With this norm numpy computes the transform in float32, and with the default norm in float64,
-which takes two to six times as long and adds no precision to 24-bit results."""
 
 
 def compute_bin_powers(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ at x = ±W/2: it must vanish with its slope at W/2, so it is a·(x − W/2)², a
     g(x) = (R − 1)·x                           for x ≤ −W/2.
 
 At −W/2 the second line is −(R − 1)·W/2, the value of the third. The range limits the gain from
-below. As R grows without limit, the gain without a knee becomes that of a gate.
+below. As R grows without limit, the gain without a knee becomes the gain of a gate.
 
 Hysteresis and durations
 ------------------------

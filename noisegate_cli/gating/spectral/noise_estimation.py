@@ -1,4 +1,4 @@
-"""Estimate the noise in each frequency bin: from pauses, tracked over time, or from a noise sample.
+"""Estimate the noise in each frequency bin: from pauses, from quiet frames or from a noise sample.
 
 Powers are |X|² of an STFT with full scale 1.0.
 """
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
-from numpy.typing import NDArray
 
 from noisegate_cli.errors import SignalError
 from noisegate_cli.gating.block_processor import BlockProcessor
@@ -25,21 +24,16 @@ from noisegate_cli.gating.frames.subsampling import (
     BatchSubsampler,
     power_of_two_stride,
 )
-from noisegate_cli.gating.gain.envelope import Envelope
 from noisegate_cli.gating.gain.mask import FrameIndices, Mask
 from noisegate_cli.gating.noise_profile import FULL_SIGNAL_SHARES, NoiseProfile, NoiseSource
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.spectral.bin_groups import BinGrouping
+from noisegate_cli.gating.spectral.noise_frames import SILENT_BIN_POWER, find_undisturbed
 from noisegate_cli.gating.spectral.sample_conversion import to_planar
-from noisegate_cli.gating.timing import Timing
 from noisegate_cli.samples import Samples
 
 MIN_GIVEN_NOISE_S = 0.1
 """Minimum length of a noise sample: one or two frames do not estimate the mean well."""
-
-NOISE_TIME_CONSTANT_S, NOISE_PRIOR_WEIGHT_S = 2.0, 0.2
-"""The noise at a time is a mean of the noise before and after it, weighted exponentially with this
-time constant. The noise of the whole recording has the weight of this many seconds in that mean."""
 
 MAX_LEARNED_BINS = 1 << 21
 """Maximum number of stored powers from which noise is learned: 2000 frames at 44.1 kHz, 8 MB."""
@@ -54,13 +48,6 @@ e⁻⁴ = 0.02. It prevents a tiny excess in a bin with almost no excess from co
 
 MIN_PROFILE_FRAMES, QUIETEST_SHARE = 5, 0.1
 """Minimum number of frames of a noise profile, and the share of frames that are the quietest."""
-
-SILENT_BIN_POWER = 1e-12
-"""|X|² that counts as silence: the quantisation noise of 16 bits is 10⁴ times larger."""
-
-
-DISTURBED_LEVEL_RATIO = 20.0
-"""A frame with more than this multiple of the median noise level contains more than noise."""
 
 STEADY_QUANTILE_RATIO = 0.3
 """A bin is steady if its 10 % quantile exceeds this multiple of its median. For noise the quantile
@@ -88,7 +75,7 @@ class NoiseMeter(BlockProcessor[Samples, None]):
 
     The mean is taken over frames, and over channels if they are linked. This is the estimate of
     Welch (The use of the fast Fourier transform for the estimation of power spectra, 1967).
-    Digital silence is left out.
+    Digital silence is ignored.
     """
 
     def __init__(self, settings: GateSettings, sample_rate: int) -> None:
@@ -297,20 +284,6 @@ def compute_signal_share(open_frames: BinPowers, pauses: BinPowers) -> BinPowers
     return np.asarray(np.clip(1 - (pause_excess + offset) / (open_excess + offset), 0, 1))
 
 
-def find_undisturbed(bin_powers: BinPowers, noise: BinPowers) -> NDArray[np.bool_]:
-    """Return which noise frames contain no disturbance such as a click, which is much louder.
-
-    Parameters
-    ----------
-    bin_powers
-        |X|² of the frames, shaped (frames, bins).
-    noise
-        Approximate |X|² of the noise in each bin, shaped (bins,).
-    """
-    level = bin_powers @ (1 / (noise + np.float32(SILENT_BIN_POWER)))
-    return np.asarray(level <= DISTURBED_LEVEL_RATIO * median(level) if len(level) else level > 0)
-
-
 def _smooth_bins(bin_powers: BinPowers) -> BinPowers:
     """Smooth the powers over neighbouring bins with the weights ¼, ½, ¼."""
     padded = np.pad(bin_powers, ((0, 0), (1, 1)), mode="edge")
@@ -318,68 +291,3 @@ def _smooth_bins(bin_powers: BinPowers) -> BinPowers:
     smoothed *= 0.25
     smoothed += np.float32(0.5) * bin_powers
     return np.asarray(smoothed)
-
-
-class NoiseTracker:
-    """Track the noise over time from the frames in pauses, batch by batch.
-
-    Parameters
-    ----------
-    mean
-        Mean |X|² of the noise of the whole recording, shaped (bins,).
-    frames_per_s
-        Frames per second.
-    segment
-        Number of frames that share one estimate.
-    """
-
-    def __init__(self, mean: BinPowers, frames_per_s: float, segment: int) -> None:
-        self._segment = segment
-        self._forgetting_factor = math.exp(-segment / (NOISE_TIME_CONSTANT_S * frames_per_s))
-        self._mean = mean
-        self._prior = NOISE_PRIOR_WEIGHT_S * frames_per_s * mean
-        self._prior_count = NOISE_PRIOR_WEIGHT_S * frames_per_s
-        self._sum = np.zeros(len(mean))
-        self._count = 0.0
-
-    def track(self, bin_powers: BinPowers, is_noise: NDArray[np.bool_]) -> BinPowers:
-        """Return the noise of each segment of `bin_powers`, shaped (segments, bins).
-
-        Parameters
-        ----------
-        bin_powers
-            |X|², shaped (frames, bins); a whole number of segments.
-        is_noise
-            Which frames contain only noise, shaped (frames,).
-        """
-        is_noise = is_noise & (bin_powers.max(axis=1) > SILENT_BIN_POWER)
-        is_noise[is_noise] = find_undisturbed(bin_powers[is_noise], self._mean)
-        flags = is_noise.reshape(-1, 1, self._segment)
-        segments = bin_powers.reshape(-1, self._segment, bin_powers.shape[1])
-        sums = (flags.astype(bin_powers.dtype) @ segments)[:, 0].astype(np.float64)
-        counts = flags.sum(axis=(1, 2)).astype(np.float64)
-        # The weight of a segment decreases with its distance, before or after. Later batches are
-        # not available yet.
-        index = np.arange(len(sums))
-        weights = self._forgetting_factor ** np.abs(index[:, None] - index)
-        past_weights = (self._forgetting_factor ** (index + 1))[:, None]
-        total = self._prior + past_weights * self._sum + weights @ sums
-        count = self._prior_count + past_weights[:, 0] * self._count + weights @ counts
-        self._sum = past_weights[-1] * self._sum + weights[-1] @ sums
-        self._count = float(past_weights[-1, 0] * self._count + weights[-1] @ counts)
-        return np.asarray(total / count[:, None], bin_powers.dtype)
-
-
-NOISE_GUARD_MS = 30.0
-"""Minimum distance between an open frame and a frame that noise is learned from."""
-
-
-def create_noise_guard(settings: GateSettings, sample_rate: int, gates: int) -> Envelope:
-    """Create an envelope whose gain is 0 in the frames from which noise can be learned."""
-    guard_frames = noise_guard_frames(settings.timing(sample_rate), sample_rate)
-    return Envelope(guard_frames, 0, guard_frames, 0.0, gates)
-
-
-def noise_guard_frames(timing: Timing, sample_rate: int) -> int:
-    """Return the number of frames next to an open frame that may still contain its sound."""
-    return max(1, round(NOISE_GUARD_MS / 1000 * sample_rate / timing.hop_length))

@@ -53,11 +53,8 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.spectral.bin_groups import BinGrouping
 from noisegate_cli.gating.spectral.bleed_spectra import BleedSpectra
 from noisegate_cli.gating.spectral.configuration import SpectralConfiguration
-from noisegate_cli.gating.spectral.noise_estimation import (
-    compute_gate_powers,
-    create_noise_guard,
-    noise_guard_frames,
-)
+from noisegate_cli.gating.spectral.noise_estimation import compute_gate_powers
+from noisegate_cli.gating.spectral.noise_frames import create_noise_guard, noise_guard_frames
 from noisegate_cli.gating.spectral.sample_conversion import from_full_scale, to_planar
 from noisegate_cli.gating.spectral.wiener import BinGains, WienerGainEstimator, frames_per_segment
 from noisegate_cli.gating.timing import Timing
@@ -140,7 +137,7 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         powers
             Power per Hz of the bleed in every second frame, each shaped (frames, gates, bands).
         audible
-            Mask of the next frames in which signal or bleed is audible, so that they are no noise.
+            Mask of the next frames in which signal or bleed is audible, so that they are not noise.
         last
             Whether the recording ends here.
         """

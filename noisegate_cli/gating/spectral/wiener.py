@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from noisegate_cli.gating.frames.framing import frames_per_batch
 from noisegate_cli.gating.frames.stft import BinPowers
 from noisegate_cli.gating.spectral.bin_groups import BinGrouping
-from noisegate_cli.gating.spectral.noise_estimation import SILENT_BIN_POWER, NoiseTracker
+from noisegate_cli.gating.spectral.noise_frames import SILENT_BIN_POWER
+from noisegate_cli.gating.spectral.noise_tracking import NoiseTracker
 
 SNR_TIME_CONSTANT_S = 0.17
 """Time constant of the recursion where the gain is 1: α = 0.91 at a hop of 16 ms."""
@@ -20,7 +21,7 @@ MAX_SMOOTHING_FACTOR = 0.98
 """Maximum α, which very short frames reach: the usual value in the literature."""
 
 CERTAIN_SIGNAL_RATIO = 100.0
-"""An a-priori SNR of 20 dB is taken as signal in any bin, whatever the share of signal there."""
+"""An a-priori SNR of 20 dB counts as signal in any bin, whatever the share of signal there."""
 
 PRESENCE_GROUPS, PRESENCE_SNR = 16, 0.05
 """Number of groups of bins, a power of two, in the neighbourhood of a bin, and their mean a-priori
@@ -53,7 +54,7 @@ class WienerGainEstimator:
     frames_per_s
         Frames per second.
     segment
-        Number of frames in a segment. All batches but the last consist of whole segments.
+        Number of frames in a segment. All batches except the last one consist of whole segments.
     min_gain
         Minimum gain, linear.
     grouping

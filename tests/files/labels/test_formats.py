@@ -194,7 +194,7 @@ def test_an_edit_decision_list_is_refused_after_24_hours():
 
 
 def test_rttm_follows_the_evaluation_plan_of_nist():
-    # pyannote.database reads RTTM too, but needs pandas. The pattern is that of the plan.
+    # pyannote.database reads RTTM too, but needs pandas. The plan defines the pattern.
     number = r"\d+(\.\d+)?"
     line = rf"SPEAKER \S+ [12] {number} {number} <NA> <NA> \S+ <NA> <NA>"
     for track in (TRACK, STEREO):
@@ -321,13 +321,13 @@ def test_any_text_gives_stretches_or_one_line_of_error(ending, text):
     assert all(0 <= stretch.start < stretch.end < math.inf for stretch in stretches)
 
 
-def test_files_that_are_no_text_are_refused(tmp_path):
+def test_files_that_are_not_text_are_refused(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"0\t1\topen\n\xff\xfe\n")
     (tmp_path / "dir.txt").mkdir()
     for name, message in (
         ("a.txt", "line 2: it is not UTF-8 text"),
         ("dir.txt", "is a folder"),
-        ("missing.txt", "can't be read: No such file"),
+        ("missing.txt", "cannot be read: No such file"),
         (
             "a.rpp",
             "is not a known label format: give a file that ends in one of .txt .csv .json",

@@ -199,7 +199,7 @@ def test_a_kick_drum_under_snare_drum_and_hi_hat_is_kept():
     assert closed_shares(y, own[0], own[1:])[2] > 0.4
 
 
-def test_two_talkers_are_told_apart_although_a_few_seconds_have_another_ratio():
+def test_two_talkers_are_distinguished_although_a_few_seconds_have_another_ratio():
     tracks, own = make_session(-9)
     # A door in the room of one talker alone, far louder than the voices.
     own[0][2 * RATE : 3 * RATE] *= 30

@@ -136,7 +136,7 @@ def test_a_recording_of_steady_noise_is_closed():
 
 
 def gong(seconds):
-    """Many partials that are no harmonics, in noise: less tonal than a chord, more than noise."""
+    """Many inharmonic partials in noise: less tonal than a chord, more than noise."""
     rng = np.random.default_rng(5)
     t = np.arange(seconds * RATE) / RATE
     pitches = rng.uniform((300, 0), (5000, 1), (40, 2))
@@ -144,14 +144,14 @@ def gong(seconds):
     return noise(seconds) + 0.006 * partials
 
 
-def test_a_gong_is_not_taken_for_noise():
+def test_a_gong_is_not_treated_as_noise():
     models = learn_models(gong(6))
     assert models[0].verdict == Verdict.TONAL
     assert (compute_scores(gong(6), models) == np.inf).all()
 
 
 @pytest.mark.parametrize("seconds", [1, 2])
-def test_a_recording_shorter_than_three_seconds_is_not_taken_for_noise(seconds):
+def test_a_recording_shorter_than_three_seconds_is_not_treated_as_noise(seconds):
     models = learn_models(noise(seconds))
     assert models[0].verdict == Verdict.TOO_SHORT
     assert (compute_scores(noise(seconds), models) == np.inf).all()
@@ -234,7 +234,7 @@ def test_a_hum_that_is_switched_on_closes_in_the_pauses(start_s):
     assert (score[is_pause] <= OPEN_ABOVE).mean() > 0.95
 
 
-def test_calls_of_bats_are_heard():
+def test_calls_of_bats_open_the_gate():
     rate = 384000
     y = noise(3, rate=rate, rms=10 ** (-55 / 20))
     u = np.arange(round(0.005 * rate)) / rate

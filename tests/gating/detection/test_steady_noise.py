@@ -33,15 +33,15 @@ def test_a_hum_that_lasts_is_steady_noise(start, end):
 
 
 @pytest.mark.parametrize(("start", "end"), [(12, 15), (27, 31), (0, 4)])
-def test_a_beep_is_no_noise_not_even_at_an_end(start, end):
+def test_a_beep_is_not_noise_even_at_an_end(start, end):
     assert not find(levels(start, end)).any()
 
 
-def test_a_held_chord_is_no_noise():
+def test_a_held_chord_is_not_noise():
     assert not find(levels(12, 31), is_tonal=True).any()
 
 
-def test_speech_over_a_hum_is_no_noise():
+def test_speech_over_a_hum_is_not_noise():
     level = levels(0, 31)
     speech = (T % 4 < 2) & (T % 0.3 < 0.2)
     level[speech] = np.random.default_rng(2).normal(-25, 5, np.count_nonzero(speech))

@@ -33,7 +33,7 @@ def test_a_tonal_stretch_of_supposed_noise_is_music():
     assert not found[270:].any()
 
 
-def test_noise_is_no_music():
+def test_noise_is_not_music():
     assert not find_music(spectra(~ALL), ALL, changing(), lag=15).any()
 
 
@@ -76,7 +76,7 @@ def melody(seconds, rate=RATE):
 
 
 @pytest.mark.parametrize("gain", [0.1, 1.0])
-def test_music_that_fades_in_is_heard_from_its_quiet_beginning(gain):
+def test_music_that_fades_in_opens_the_gate_from_its_quiet_beginning(gain):
     t = np.arange(24 * RATE) / RATE
     noise = np.random.default_rng(0).normal(0, 1e-4, len(t))
     music = melody(24) * np.clip((t - 4) / 12, 0, 1) ** 2 * (t < 20)

@@ -8,7 +8,6 @@ from noisegate_cli.gating.noise_profile import NoiseProfile
 from noisegate_cli.gating.spectral.noise_estimation import (
     NoiseLearner,
     NoiseMeter,
-    NoiseTracker,
     compute_signal_share,
 )
 from tests.conftest import tone
@@ -123,21 +122,6 @@ def test_without_pauses_noise_is_estimated_from_the_quietest_frames_of_each_bin(
     assert learn_profile(np.zeros((RATE, 1)), no_pauses) is None
 
 
-def test_the_tracker_starts_with_the_mean_noise_and_forgets_distant_noise():
-    rng = np.random.default_rng(0)
-    tracker = NoiseTracker(np.full(8, 5.0), frames_per_s=50, segment=32)
-    quiet = rng.exponential(1.0, (256, 8)).astype(np.float32)
-    loud = rng.exponential(100.0, (256, 8)).astype(np.float32)
-    all_frames = np.ones(256, bool)
-    assert np.all(tracker.track(quiet, ~all_frames) == 5.0)
-    first, second = tracker.track(quiet, all_frames), tracker.track(loud, all_frames)
-    assert first[-1].mean() == pytest.approx(1.6, abs=0.4)
-    # Noise of 5 s ago, two and a half time constants, has a weight of 8 %. The mean of the whole
-    # recording has the weight of 0.5 s.
-    assert second[-1].mean() == pytest.approx(80, rel=0.1)
-    assert second[0].mean() < second[2].mean() < 0.9 * second[-1].mean()
-
-
 def test_bins_without_signal_have_a_low_signal_share():
     rng = np.random.default_rng(0)
     pauses = rng.exponential(1.0, (20000, 40)).astype(np.float32)
@@ -161,10 +145,6 @@ def test_clicks_in_pauses_are_not_treated_as_noise():
     for start in range(4000, len(y), RATE):
         y[start : start + 8] = 0.9
     assert learn_profile(y, np.ones(len(y), bool)).level_db() == pytest.approx(-40, abs=0.7)
-    tracker = NoiseTracker(np.ones(8, np.float32), frames_per_s=50, segment=16)
-    bin_powers = np.random.default_rng(0).exponential(1.0, (128, 8)).astype(np.float32)
-    bin_powers[[20, 21, 90]] = 1e4
-    assert tracker.track(bin_powers, np.ones(128, bool)).max() < 2
 
 
 def test_a_steady_tone_without_pauses_is_not_treated_as_noise():
@@ -182,7 +162,7 @@ def test_applause_without_pauses_is_not_treated_as_noise():
         applause[start : start + len(t), 0] += clap
     no_pauses = np.zeros(len(applause), bool)
     assert learn_profile(applause[: 20 * RATE], no_pauses[: 20 * RATE]) is None
-    # The noise of a room below the applause is known again.
+    # The noise of a room below the applause is found again.
     assert learn_profile(hiss(20, 0.02) + 0.05 * applause[: 20 * RATE], no_pauses[: 20 * RATE])
 
 

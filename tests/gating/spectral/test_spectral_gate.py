@@ -64,202 +64,212 @@ def gate_in_blocks(y, block, decision=None, rate=RATE, residue=False, live=False
     return tuple(np.concatenate(side) for side in zip(*parts, strict=True))
 
 
-class TestNoiseReduction:
-    def test_noise_in_the_pauses_is_reduced_by_reduction_db(self):
-        y = intermittent_harmonics() + hiss(6)
-        out = gate(y, RATE, spectral=True)
-        pause = slice(int(1.3 * RATE), int(1.8 * RATE))
-        assert rms_db(y[pause]) - rms_db(out[pause]) == pytest.approx(24, abs=0.2)
-        reduced_by_9_db = gate(
-            y, RATE, settings=GateSettings.preset("voice", spectral="soft", reduction_db=9)
-        )
-        assert rms_db(y[pause]) - rms_db(reduced_by_9_db[pause]) == pytest.approx(9, abs=0.2)
-
-    def test_noise_below_the_signal_is_reduced(self):
-        clean, noise = intermittent_harmonics(), hiss(6)
-        out = gate(clean + noise, RATE, spectral=True)
-        signal = slice(int(2.3 * RATE), int(2.8 * RATE))
-        # The harmonics cover a third of the bins. The noise in these bins is not reduced.
-        assert rms_db(noise[signal]) - rms_db(out[signal] - clean[signal]) > 5
-        assert rms_db(out[signal]) == pytest.approx(rms_db(clean[signal]), abs=0.1)
-
-    def test_both_gates_together_silence_the_pauses(self):
-        y = intermittent_harmonics() + hiss(6)
-        both_gates = GateSettings.preset("voice", spectral="soft", range_db=-np.inf)
-        out = gate(y, RATE, settings=both_gates)
-        assert not out[int(1.3 * RATE) : int(1.8 * RATE)].any()
-        spectral_only = gate(y, RATE, spectral=True)
-        signal = slice(int(2.2 * RATE), int(2.8 * RATE))
-        assert np.array_equal(out[signal], spectral_only[signal])
-
-    def test_hum_below_the_signal_is_reduced(self):
-        y = intermittent_harmonics() + tone(6, 0.02, hz=60)[:, None] + hiss(6, 0.001)
-        out = gate(y, RATE, spectral=True)
-
-        def hum_db(y):
-            spectrum = np.fft.rfft(y[2 * RATE : 3 * RATE, 0] * np.hanning(RATE))
-            return 20 * np.log10(np.abs(spectrum[60]))
-
-        assert hum_db(y) - hum_db(out) > 15
-
-    def test_rising_noise_is_tracked(self):
-        clean = intermittent_harmonics(30)
-        growing = hiss(30, 0.003) * np.geomspace(1, 10, 30 * RATE)[:, None]
-
-        def reduction_db(second, **noise):
-            signal = slice(int((second + 0.3) * RATE), int((second + 0.8) * RATE))
-            out = gate(clean + growing, RATE, spectral=True, **noise)
-            return rms_db(growing[signal]) - rms_db(out[signal] - clean[signal])
-
-        assert min(reduction_db(second) for second in (2, 14, 26)) > 3.5
-        assert reduction_db(26, y_noise=growing[:RATE]) < 1
-
-    def test_a_recording_without_a_noise_estimate_is_unchanged(self):
-        y = as_type(tone(3, 0.2)[:, None], "PCM_16")
-        assert np.array_equal(gate(y, RATE, spectral=True), y)
-        assert not gate(np.zeros((RATE, 1)), RATE, spectral=True).any()
-
-    def test_a_click_keeps_its_position(self):
-        y = hiss(6, 0.001) + intermittent_harmonics()
-        position = int(2.5 * RATE)
-        y[position] = 0.9
-        out = gate(y, RATE, spectral=True)
-        assert int(np.argmax(np.abs(out))) == position
-
-    def test_onsets_are_not_attenuated(self):
-        y = intermittent_harmonics() + hiss(6, 0.003)
-        out = gate(y, RATE, spectral=True)
-        onset = slice(2 * RATE, 2 * RATE + 400)
-        assert rms_db(out[onset]) > rms_db(y[onset]) - 0.3
-
-
-class TestStreamingAndChannels:
-    @pytest.mark.parametrize("subtype", [*PCM, *FLOATS])
-    def test_output_does_not_depend_on_the_block_size(self, subtype):
-        y = as_type((intermittent_harmonics(13) + hiss(13))[:, :1] * [1.0, 0.5], subtype)
-        expected = gate_in_blocks(y, len(y))
-        assert expected.dtype == y.dtype
-        assert expected.shape == y.shape
-        for block in (997, 44100):
-            assert np.array_equal(gate_in_blocks(y, block), expected)
-
-    @examples(15)
-    @given(
-        length=st.one_of(st.sampled_from([0, 1, 255, 256, 257, 511, 513]), st.integers(0, 20000)),
-        block=st.integers(1, 9000),
-        hop=st.sampled_from([None, 16, 64, 256]),
-        reduction=st.sampled_from([0.0, 6.0, np.inf]),
-        is_separate=st.booleans(),
-        is_mask=st.booleans(),
+def test_noise_in_the_pauses_is_reduced_by_reduction_db():
+    y = intermittent_harmonics() + hiss(6)
+    out = gate(y, RATE, spectral=True)
+    pause = slice(int(1.3 * RATE), int(1.8 * RATE))
+    assert rms_db(y[pause]) - rms_db(out[pause]) == pytest.approx(24, abs=0.2)
+    reduced_by_9_db = gate(
+        y, RATE, settings=GateSettings.preset("voice", spectral="soft", reduction_db=9)
     )
-    def test_output_does_not_depend_on_the_block_size_for_any_length_and_settings(
-        self, length, block, hop, reduction, is_separate, is_mask
-    ):
-        gate_settings = GateSettings.preset(
-            "voice",
-            spectral="mask" if is_mask else "soft",
-            frame_length=512,
-            hop_length=hop,
-            reduction_db=reduction,
-            channels="separate" if is_separate else "linked",
-        )
-        y = (intermittent_harmonics(1.25, 2) * [1.0, 0.1] + hiss(1.25, channels=2))[:length]
-        profile = NoiseProfile((1e-8, 2e-8, 1e-8), 8000.0, "given")
-        decision = GateDecision(0.05, gate_settings, None, (profile,) * (2 if is_separate else 1))
-        out = gate_in_blocks(y, block, decision)
-        assert out.shape == y.shape
-        assert np.isfinite(out).all()
-        assert np.array_equal(out, gate_in_blocks(y, max(1, length), decision))
-        if reduction == 0:
-            # As in librosa, the last samples of a mask may lie at the edge of a window.
-            np.testing.assert_allclose(out, y, atol=1e-2 if is_mask and hop == 256 else 1e-5)
+    assert rms_db(y[pause]) - rms_db(reduced_by_9_db[pause]) == pytest.approx(9, abs=0.2)
 
-    @pytest.mark.parametrize("offset", [-9, -8, -1, 0, 1, 7, 8])
-    @pytest.mark.parametrize("spectral", ["soft", "mask"])
-    def test_output_does_not_depend_on_the_block_size_near_the_end_of_a_batch(
-        self, offset, spectral
-    ):
-        gate_settings = GateSettings.preset(
-            "voice", spectral=spectral, frame_length=16, hop_length=4
-        )
-        hop = 8 if spectral == "soft" else 4
-        y = hiss(1)[: frames_per_batch(hop) * hop * 2 + offset]
-        profile = NoiseProfile((1e-8, 1e-8), 8000.0, "given")
-        decision = GateDecision(0.05, gate_settings, None, (profile,))
-        out = gate_in_blocks(y, 1000, decision)
-        assert out.shape == y.shape
-        assert np.array_equal(out, gate_in_blocks(y, len(y), decision))
 
-    @pytest.mark.parametrize("hop", [None, 64, 256])
-    @pytest.mark.parametrize(
-        "gate_settings", [SOFT_WITH_LEVEL, MASK_BY_LEVEL], ids=["soft", "mask"]
+def test_noise_below_the_signal_is_reduced():
+    clean, noise = intermittent_harmonics(), hiss(6)
+    out = gate(clean + noise, RATE, spectral=True)
+    signal = slice(int(2.3 * RATE), int(2.8 * RATE))
+    # The harmonics cover a third of the bins. The noise in these bins is not reduced.
+    assert rms_db(noise[signal]) - rms_db(out[signal] - clean[signal]) > 5
+    assert rms_db(out[signal]) == pytest.approx(rms_db(clean[signal]), abs=0.1)
+
+
+def test_both_gates_together_silence_the_pauses():
+    y = intermittent_harmonics() + hiss(6)
+    both_gates = GateSettings.preset("voice", spectral="soft", range_db=-np.inf)
+    out = gate(y, RATE, settings=both_gates)
+    assert not out[int(1.3 * RATE) : int(1.8 * RATE)].any()
+    spectral_only = gate(y, RATE, spectral=True)
+    signal = slice(int(2.2 * RATE), int(2.8 * RATE))
+    assert np.array_equal(out[signal], spectral_only[signal])
+
+
+def test_hum_below_the_signal_is_reduced():
+    y = intermittent_harmonics() + tone(6, 0.02, hz=60)[:, None] + hiss(6, 0.001)
+    out = gate(y, RATE, spectral=True)
+
+    def hum_db(y):
+        spectrum = np.fft.rfft(y[2 * RATE : 3 * RATE, 0] * np.hanning(RATE))
+        return 20 * np.log10(np.abs(spectrum[60]))
+
+    assert hum_db(y) - hum_db(out) > 15
+
+
+def test_rising_noise_is_tracked():
+    clean = intermittent_harmonics(30)
+    growing = hiss(30, 0.003) * np.geomspace(1, 10, 30 * RATE)[:, None]
+
+    def reduction_db(second, **noise):
+        signal = slice(int((second + 0.3) * RATE), int((second + 0.8) * RATE))
+        out = gate(clean + growing, RATE, spectral=True, **noise)
+        return rms_db(growing[signal]) - rms_db(out[signal] - clean[signal])
+
+    assert min(reduction_db(second) for second in (2, 14, 26)) > 3.5
+    assert reduction_db(26, y_noise=growing[:RATE]) < 1
+
+
+def test_a_recording_without_a_noise_estimate_is_unchanged():
+    y = as_type(tone(3, 0.2)[:, None], "PCM_16")
+    assert np.array_equal(gate(y, RATE, spectral=True), y)
+    assert not gate(np.zeros((RATE, 1)), RATE, spectral=True).any()
+
+
+def test_a_click_keeps_its_position():
+    y = hiss(6, 0.001) + intermittent_harmonics()
+    position = int(2.5 * RATE)
+    y[position] = 0.9
+    out = gate(y, RATE, spectral=True)
+    assert int(np.argmax(np.abs(out))) == position
+
+
+def test_onsets_are_not_attenuated():
+    y = intermittent_harmonics() + hiss(6, 0.003)
+    out = gate(y, RATE, spectral=True)
+    onset = slice(2 * RATE, 2 * RATE + 400)
+    assert rms_db(out[onset]) > rms_db(y[onset]) - 0.3
+
+
+@pytest.mark.parametrize("subtype", [*PCM, *FLOATS])
+def test_output_does_not_depend_on_the_block_size(subtype):
+    y = as_type((intermittent_harmonics(13) + hiss(13))[:, :1] * [1.0, 0.5], subtype)
+    expected = gate_in_blocks(y, len(y))
+    assert expected.dtype == y.dtype
+    assert expected.shape == y.shape
+    for block in (997, 44100):
+        assert np.array_equal(gate_in_blocks(y, block), expected)
+
+
+@examples(15)
+@given(
+    length=st.one_of(st.sampled_from([0, 1, 255, 256, 257, 511, 513]), st.integers(0, 20000)),
+    block=st.integers(1, 9000),
+    hop=st.sampled_from([None, 16, 64, 256]),
+    reduction=st.sampled_from([0.0, 6.0, np.inf]),
+    is_separate=st.booleans(),
+    is_mask=st.booleans(),
+)
+def test_output_does_not_depend_on_the_block_size_for_any_length_and_settings(
+    length, block, hop, reduction, is_separate, is_mask
+):
+    gate_settings = GateSettings.preset(
+        "voice",
+        spectral="mask" if is_mask else "soft",
+        frame_length=512,
+        hop_length=hop,
+        reduction_db=reduction,
+        channels="separate" if is_separate else "linked",
     )
-    def test_live_output_equals_the_output_of_a_file(self, gate_settings, hop):
-        gate_settings = replace(gate_settings, frame_length=512, hop_length=hop)
-        y = (intermittent_harmonics() + hiss(6))[:40007]
-        decision = GateDecision.from_settings(gate_settings, PROFILES)
-        expected = gate_in_blocks(y, len(y), decision)
-        assert np.array_equal(gate_in_blocks(y, 997, decision, live=True), expected)
+    y = (intermittent_harmonics(1.25, 2) * [1.0, 0.1] + hiss(1.25, channels=2))[:length]
+    profile = NoiseProfile((1e-8, 2e-8, 1e-8), 8000.0, "given")
+    decision = GateDecision(0.05, gate_settings, None, (profile,) * (2 if is_separate else 1))
+    out = gate_in_blocks(y, block, decision)
+    assert out.shape == y.shape
+    assert np.isfinite(out).all()
+    assert np.array_equal(out, gate_in_blocks(y, max(1, length), decision))
+    if reduction == 0:
+        # As in librosa, the last samples of a mask may lie at the edge of a window.
+        np.testing.assert_allclose(out, y, atol=1e-2 if is_mask and hop == 256 else 1e-5)
 
-    @pytest.mark.parametrize("subtype", [*PCM, *FLOATS])
-    def test_output_and_residue_sum_to_the_input(self, subtype):
-        y = as_type(intermittent_harmonics() + hiss(6), subtype)
-        output, removed = gate_in_blocks(y, 5000, residue=True)
-        assert removed.dtype == y.dtype
-        assert np.allclose(output.astype(float) + removed, y, rtol=1e-6)
 
-    def test_24_bit_samples_stay_24_bit(self):
-        y = as_type(intermittent_harmonics() + hiss(6), "PCM_24")
-        analyzer = Analyzer(SOFT, RATE, 1, len(y))
-        analyzer.process(y, last=True)
-        out, _ = Gate(analyzer.decide(), RATE, quantization_step=256).process(y, last=True)
-        assert not (out % 256).any()
+@pytest.mark.parametrize("offset", [-9, -8, -1, 0, 1, 7, 8])
+@pytest.mark.parametrize("spectral", ["soft", "mask"])
+def test_output_does_not_depend_on_the_block_size_near_the_end_of_a_batch(offset, spectral):
+    gate_settings = GateSettings.preset("voice", spectral=spectral, frame_length=16, hop_length=4)
+    hop = 8 if spectral == "soft" else 4
+    y = hiss(1)[: frames_per_batch(hop) * hop * 2 + offset]
+    profile = NoiseProfile((1e-8, 1e-8), 8000.0, "given")
+    decision = GateDecision(0.05, gate_settings, None, (profile,))
+    out = gate_in_blocks(y, 1000, decision)
+    assert out.shape == y.shape
+    assert np.array_equal(out, gate_in_blocks(y, len(y), decision))
 
-    def test_the_stereo_image_is_preserved(self):
-        y = intermittent_harmonics(6, 1) * [0.8, 0.2] + hiss(6) * [0.8, 0.2]
-        out = gate(y, RATE, spectral=True)
-        np.testing.assert_allclose(out[:, 1], out[:, 0] / 4, atol=1e-6)
 
-    def test_separate_channels_equal_mono_recordings(self):
-        y = np.concatenate(
-            [intermittent_harmonics() + hiss(6), hiss(6, 0.03, 5) + intermittent_harmonics()],
-            axis=1,
-        )
-        separate = GateSettings.preset("voice", spectral="soft", channels="separate")
-        out = gate(y, RATE, settings=separate)
-        for channel in range(2):
-            mono = gate(y[:, channel], RATE, settings=separate)
-            np.testing.assert_allclose(out[:, channel], mono, atol=1e-6)
+@pytest.mark.parametrize("hop", [None, 64, 256])
+@pytest.mark.parametrize("gate_settings", [SOFT_WITH_LEVEL, MASK_BY_LEVEL], ids=["soft", "mask"])
+def test_live_output_equals_the_output_of_a_file(gate_settings, hop):
+    gate_settings = replace(gate_settings, frame_length=512, hop_length=hop)
+    y = (intermittent_harmonics() + hiss(6))[:40007]
+    decision = GateDecision.from_settings(gate_settings, PROFILES)
+    expected = gate_in_blocks(y, len(y), decision)
+    assert np.array_equal(gate_in_blocks(y, 997, decision, live=True), expected)
 
-    def test_the_broadband_decision_does_not_depend_on_the_spectral_gate(self):
-        y, rate = sf.read(DATA / "speech_hard.flac", dtype="int16", always_2d=True)
-        with_spectral = analyze(y, rate, settings=SOFT)
-        without_spectral = analyze(y, rate)
-        assert with_spectral.closed_share == without_spectral.closed_share
-        assert with_spectral.suggestion.verdict == without_spectral.suggestion.verdict
 
-    @pytest.mark.parametrize("amplitude", [1e-30, 1e5])
-    def test_extreme_levels_give_finite_output(self, amplitude):
-        y = ((intermittent_harmonics() + hiss(6)) * amplitude).astype(np.float64)
-        profile = NoiseProfile((1e-9, 1e-9), 8000.0, "given")
-        out = gate_in_blocks(y, 10000, GateDecision(0.0, SOFT, None, (profile,)))
-        assert np.isfinite(out).all()
+@pytest.mark.parametrize("subtype", [*PCM, *FLOATS])
+def test_output_and_residue_sum_to_the_input(subtype):
+    y = as_type(intermittent_harmonics() + hiss(6), subtype)
+    output, removed = gate_in_blocks(y, 5000, residue=True)
+    assert removed.dtype == y.dtype
+    assert np.allclose(output.astype(float) + removed, y, rtol=1e-6)
 
-    def test_samples_far_above_full_scale_are_refused(self):
-        y = intermittent_harmonics() * 1e9
-        decision = GateDecision.from_settings(SOFT_WITH_LEVEL, PROFILES)
-        with pytest.raises(AudioError, match="scale them"):
-            gate_in_blocks(y, 10000, decision)
 
-    def test_full_scale_samples_never_wrap_around(self):
-        rng = np.random.default_rng(1)
-        y = rng.choice([-32768, 32767], (3 * RATE, 1)).astype(np.int16)
-        y[RATE : 2 * RATE] //= 1000
-        out = gate_in_blocks(
-            y, len(y), GateDecision(0.1, SOFT, None, (NoiseProfile((1e-9,) * 2, 8e3, "given"),))
-        )
-        loud_part = slice(0, RATE // 2)
-        assert np.array_equal(np.sign(out[loud_part]), np.sign(y[loud_part]))
+def test_24_bit_samples_stay_24_bit():
+    y = as_type(intermittent_harmonics() + hiss(6), "PCM_24")
+    analyzer = Analyzer(SOFT, RATE, 1, len(y))
+    analyzer.process(y, last=True)
+    out, _ = Gate(analyzer.decide(), RATE, quantization_step=256).process(y, last=True)
+    assert not (out % 256).any()
+
+
+def test_the_stereo_image_is_preserved():
+    y = intermittent_harmonics(6, 1) * [0.8, 0.2] + hiss(6) * [0.8, 0.2]
+    out = gate(y, RATE, spectral=True)
+    np.testing.assert_allclose(out[:, 1], out[:, 0] / 4, atol=1e-6)
+
+
+def test_separate_channels_equal_mono_recordings():
+    y = np.concatenate(
+        [intermittent_harmonics() + hiss(6), hiss(6, 0.03, 5) + intermittent_harmonics()],
+        axis=1,
+    )
+    separate = GateSettings.preset("voice", spectral="soft", channels="separate")
+    out = gate(y, RATE, settings=separate)
+    for channel in range(2):
+        mono = gate(y[:, channel], RATE, settings=separate)
+        np.testing.assert_allclose(out[:, channel], mono, atol=1e-6)
+
+
+def test_the_broadband_decision_does_not_depend_on_the_spectral_gate():
+    y, rate = sf.read(DATA / "speech_hard.flac", dtype="int16", always_2d=True)
+    with_spectral = analyze(y, rate, settings=SOFT)
+    without_spectral = analyze(y, rate)
+    assert with_spectral.closed_share == without_spectral.closed_share
+    assert with_spectral.suggestion.verdict == without_spectral.suggestion.verdict
+
+
+@pytest.mark.parametrize("amplitude", [1e-30, 1e5])
+def test_extreme_levels_give_finite_output(amplitude):
+    y = ((intermittent_harmonics() + hiss(6)) * amplitude).astype(np.float64)
+    profile = NoiseProfile((1e-9, 1e-9), 8000.0, "given")
+    out = gate_in_blocks(y, 10000, GateDecision(0.0, SOFT, None, (profile,)))
+    assert np.isfinite(out).all()
+
+
+def test_samples_far_above_full_scale_are_refused():
+    y = intermittent_harmonics() * 1e9
+    decision = GateDecision.from_settings(SOFT_WITH_LEVEL, PROFILES)
+    with pytest.raises(AudioError, match="scale them"):
+        gate_in_blocks(y, 10000, decision)
+
+
+def test_full_scale_samples_never_wrap_around():
+    rng = np.random.default_rng(1)
+    y = rng.choice([-32768, 32767], (3 * RATE, 1)).astype(np.int16)
+    y[RATE : 2 * RATE] //= 1000
+    out = gate_in_blocks(
+        y, len(y), GateDecision(0.1, SOFT, None, (NoiseProfile((1e-9,) * 2, 8e3, "given"),))
+    )
+    loud_part = slice(0, RATE // 2)
+    assert np.array_equal(np.sign(out[loud_part]), np.sign(y[loud_part]))
 
 
 def test_the_a_priori_snr_equals_the_published_recursion_in_both_directions():
