@@ -22,6 +22,10 @@ LOUDER_WEIGHT, MIN_VOICE_DB = 0.1, -40.0
 does not open the gate for a clap. Voices count as no quieter than the least level, relative to loud
 ones."""
 
+UNVOICED_LOG_ODDS = 0.5
+"""Log odds that are lost outside runs of voiced frames: a snore or thunder resembles a voice only
+for a moment."""
+
 MIN_SOUND_LOG_ODDS, PENALTY_WEIGHT = 1.3, 2.0
 """Log odds that a sound needs, and weight of the missing ones in the score."""
 
@@ -29,7 +33,7 @@ MAX_QUIET_DB, MAX_QUIET_RANGE_DB, QUIET_WEIGHT = -10.0, 10.0, 0.4
 """Below this level relative to loud voices a sound needs less log odds, by this weight per dB and
 within this range: breath and the ends of words are quieter than events."""
 
-MIN_CLEAR_CONTRAST_DB, CONTRAST_WEIGHT = 15.0, 0.6
+MIN_CLEAR_CONTRAST_DB, CONTRAST_WEIGHT = 15.5, 0.55
 """Below this contrast noise hides voices, and a sound needs less, by this weight per dB."""
 
 MAX_PENALTY = 30.0
@@ -127,6 +131,17 @@ class LogOddsSpreader:
         before = np.maximum.accumulate((log_odds - gained)[..., ::-1], axis=-1)[..., ::-1]
         before = np.maximum(before, next(self._after))
         return np.asarray(np.maximum(after - lost, before + gained))
+
+
+def lower_unvoiced(log_odds: LogOdds, is_voiced: NDArray[np.bool_]) -> LogOdds:
+    """Return log odds that are lower outside runs of voiced frames.
+
+    Examples
+    --------
+    >>> lower_unvoiced(np.array([1.0, 1.0]), np.array([True, False]))
+    array([1. , 0.5])
+    """
+    return np.asarray(log_odds - UNVOICED_LOG_ODDS * ~is_voiced)
 
 
 def add_level(log_odds: LogOdds, voice_db: NDArray[np.float64]) -> LogOdds:

@@ -14,6 +14,7 @@ from noisegate_cli.gating.detection.evidence import (
     add_level,
     add_voices,
     compute_penalty,
+    lower_unvoiced,
     speech_bonus,
     speech_log_odds,
 )
@@ -199,15 +200,15 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         return Evidence(values, self._voicing.hop_length)
 
     def _voices(self, gate: int, trusts_speech: bool, release: bool = False) -> Iterator[Voices]:
-        """Yield the voices of one gate, with the log odds of the speech detector if it counts."""
+        """Yield the voices of one gate with the log odds that count for the sounds around."""
         for voices in self._records[gate].voices(release):
             if trusts_speech:
                 hops = voices.first + np.arange(len(voices.log_odds))
                 probabilities = self._speech_probabilities(gate, hops)
                 log_odds = add_voices(speech_log_odds(probabilities), voices.log_odds)
-                yield voices._replace(log_odds=log_odds)
             else:
-                yield voices
+                log_odds = lower_unvoiced(voices.log_odds, voices.is_voiced)
+            yield voices._replace(log_odds=log_odds)
 
     def _speech_probabilities(self, gate: int, hops: FrameIndices) -> NDArray[np.float64]:
         """Return the probability of speech at hops of the voicing, shaped (hops,)."""
