@@ -28,7 +28,8 @@ ENVIRONMENT = """\
 
 Each option of a command has an environment variable: `NGATE_`, the command, and the option in upper
 case with underscores. For example, `NGATE_GATE_MIN_OPEN=50` is `ngate gate --min-open 50`, and
-`NGATE_BATCH_QUIET=1` is `ngate batch --quiet`. An option on the command line has priority.
+`NGATE_BATCH_QUIET=1` is `ngate batch --quiet`. An option on the command line has priority. For a
+mistyped name, a warning suggests the right one.
 """
 
 EXIT_STATUS = """\

@@ -13,13 +13,13 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     # An alias makes a name public for type checkers, which can't read the list below.
-    from noisegate_cli.api.arrays import ArrayGateResult as ArrayGateResult
-    from noisegate_cli.api.arrays import ArrayLevelReport as ArrayLevelReport
+    from noisegate_cli.api.analysis_report import AnalysisReport as AnalysisReport
+    from noisegate_cli.api.array_results import ArrayGateResult as ArrayGateResult
+    from noisegate_cli.api.array_results import ArrayLevelReport as ArrayLevelReport
     from noisegate_cli.api.arrays import analyze as analyze
     from noisegate_cli.api.arrays import gate as gate
     from noisegate_cli.api.arrays import segments as segments
     from noisegate_cli.api.excerpts import Excerpt as Excerpt
-    from noisegate_cli.api.file_analysis import AnalysisReport as AnalysisReport
     from noisegate_cli.api.file_analysis import analyze_file as analyze_file
     from noisegate_cli.api.file_analysis import measure_level_histogram as measure_level_histogram
     from noisegate_cli.api.file_gate import gate_file as gate_file
@@ -60,9 +60,11 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.timing import Timing as Timing
 
 _PUBLIC_NAMES = {
-    "api.arrays": ("ArrayGateResult", "ArrayLevelReport", "analyze", "gate", "segments"),
+    "api.analysis_report": ("AnalysisReport",),
+    "api.array_results": ("ArrayGateResult", "ArrayLevelReport"),
+    "api.arrays": ("analyze", "gate", "segments"),
     "api.excerpts": ("Excerpt",),
-    "api.file_analysis": ("AnalysisReport", "analyze_file", "measure_level_histogram"),
+    "api.file_analysis": ("analyze_file", "measure_level_histogram"),
     "api.file_gate": ("gate_file",),
     "api.gate_result": ("GateResult",),
     "api.gate_stream": ("GateStream",),

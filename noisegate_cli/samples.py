@@ -41,6 +41,16 @@ def compute_peak(samples: Samples) -> float:
     return max(-float(samples.min()), float(samples.max())) / full_scale(samples.dtype)
 
 
+def sum_channels(samples: Samples) -> NDArray[np.float64]:
+    """Return the sum of the samples of each channel; the sum of integers is exact."""
+    # Adding up each channel is many times faster than a sum over the first axis. In int32, which
+    # can hold the sum of this many int16, it takes half as long as in float64.
+    dtype = np.int32 if samples.dtype == np.int16 else np.float64
+    slices = iterate_slices(samples, 1 << 16)
+    sums = [[channel.sum(dtype=dtype) for channel in part.T] for part, _ in slices]
+    return np.asarray(np.sum(sums, axis=0, dtype=np.float64))
+
+
 def choose_float_type(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
     """Return the float type to calculate in.
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
@@ -12,6 +13,32 @@ MIN_SIMILARITY = 0.7
 
 MIN_PREFIX_CHARS = 3
 """Minimum length of the beginning of a word for which the word is suggested."""
+
+_TYPOGRAPHIC_MINUS = str.maketrans(dict.fromkeys("−–‐‑﹣-", "-"))
+_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d+),(\d+)(?![\d.,])")
+
+
+def normalize_number(text: str) -> str:
+    """Return text with a plain minus sign and a decimal point in its numbers.
+
+    A comma before three digits stays, because it may also separate thousands, except after a zero
+    or in a time with minutes.
+
+    Examples
+    --------
+    >>> normalize_number("−40dB"), normalize_number("0,03"), normalize_number("1:20,5–1:25,125")
+    ('-40dB', '0.03', '1:20.5-1:25.125')
+    >>> normalize_number("1,500")
+    '1,500'
+    """
+
+    def replace_comma(match: re.Match[str]) -> str:
+        whole, decimals = match.groups()
+        follows_minutes = match.string[: match.start()].endswith(":")
+        is_decimal = len(decimals) != 3 or int(whole) == 0 or follows_minutes
+        return f"{whole}.{decimals}" if is_decimal else match[0]
+
+    return _DECIMAL_COMMA.sub(replace_comma, text.strip().translate(_TYPOGRAPHIC_MINUS))
 
 
 def find_nearest(word: str, choices: Iterable[str]) -> str | None:

@@ -30,7 +30,7 @@ def imported_modules(path):
             yield node.module
 
 
-GROUND = ("errors", "json_values", "samples", "text", "memory")
+GROUND = ("errors", "json_values", "samples", "text", "memory", "report")
 LAYERS = ["ground", "files", "gating", "plots", "api", "page", "batch", "terminal"]
 
 

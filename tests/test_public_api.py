@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import noisegate_cli
+from noisegate_cli.report import Report
+from tests.conftest import loud_and_quiet
 
 
 def project_classes():
@@ -85,6 +87,21 @@ def test_type_checkers_find_each_public_name_in_its_module():
         for module, names in noisegate_cli._PUBLIC_NAMES.items()
         for name in names
     }
+
+
+def test_every_result_can_be_read_as_a_dict():
+    results = [
+        value
+        for name in noisegate_cli.__all__
+        if name.endswith(("Report", "Result"))
+        and is_dataclass(value := getattr(noisegate_cli, name))
+    ]
+    assert len(results) == 8
+    assert all(issubclass(result, Report) for result in results)
+    y = loud_and_quiet()
+    result = noisegate_cli.gate(y, 16000, return_result=True)
+    assert result.to_dict().keys() == {field.name for field in fields(result)}
+    assert result.to_dict()["samples"] is result.samples
 
 
 def test_importing_the_package_loads_no_heavy_modules():

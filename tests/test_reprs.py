@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from noisegate_cli import GateSettings, analyze_file, gate_file
-from noisegate_cli.api.file_analysis import AnalysisReport
+from noisegate_cli.api.analysis_report import AnalysisReport
 from noisegate_cli.api.gate_result import GateResult
 from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.gating.analysis import Analyzer

@@ -19,6 +19,7 @@ UNCLEAR_WORDS = r"""
     | dealt \s with | made \s anew | taken \s for | taken \s away | left \s out | leave \s out
     | (?:no|nothing) \s but | all \s the \s same | sound \s tracks? | let \s the \s name
     | what \s comes \s of | (?<!there\s)(?:is|are) \s no | next \s to \s no
+    | \w+n't
 """
 PATTERN = re.compile(rf"\b(?:{UNCLEAR_WORDS})\b", re.IGNORECASE | re.VERBOSE)
 
@@ -69,6 +70,16 @@ def test_comments_and_docstrings_have_no_unclear_phrases(folder):
     texts = [text for path in folder.glob("*.py") for text in explanations(path)]
     assert texts
     assert [text for text in texts if PHRASES.search(text)] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*DOCUMENTS, ROOT / "CONTRIBUTING.md", *sorted((PACKAGE / "page").glob("*.[jc]s*"))],
+    ids=lambda path: path.name,
+)
+def test_documents_and_scripts_have_no_unclear_phrases(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if PHRASES.search(line)] == []
 
 
 def test_the_names_of_tests_have_no_unclear_phrases():

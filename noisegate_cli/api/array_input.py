@@ -49,7 +49,7 @@ def read_array(y: ArrayLike) -> Samples:
         raise SettingsError(f"the samples are not an array: {error}") from None
     if samples.dtype.name not in SAMPLE_TYPES:
         raise SettingsError(
-            f"samples of type {samples.dtype} can't be gated: use {', '.join(SAMPLE_TYPES[:-1])} "
+            f"samples of type {samples.dtype} cannot be gated: use {', '.join(SAMPLE_TYPES[:-1])} "
             f"or {SAMPLE_TYPES[-1]}"
         )
     samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)

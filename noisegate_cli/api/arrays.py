@@ -5,14 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Literal, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from noisegate_cli.api.array_input import prepare_samples, read_sample_rate
+from noisegate_cli.api.array_results import ArrayGateResult, ArrayLevelReport
 from noisegate_cli.api.decisions import decide
 from noisegate_cli.api.inputs import choose_settings
 from noisegate_cli.api.labels import GivenSegments, build_forced
@@ -21,118 +22,19 @@ from noisegate_cli.api.noise_input import (
     measure_noise_file,
     measure_noise_span,
 )
-from noisegate_cli.api.pictures import draw_analysis_of, draw_gate_of
 from noisegate_cli.api.progress import Progress, open_progress, report_progress
 from noisegate_cli.api.sources import ArraySource
-from noisegate_cli.errors import SettingsError
-from noisegate_cli.gating.gate import Gate, GateReport
-from noisegate_cli.gating.level_report import LevelReport
-from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
+from noisegate_cli.gating.gate import Gate
+from noisegate_cli.gating.noise_profile import NoiseProfiles
 from noisegate_cli.gating.segments import Segments
 from noisegate_cli.gating.setting_values import SettingsChanges
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples
-from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from noisegate_cli.api.key_input import KeyTrack
-    from noisegate_cli.api.other_tracks import OtherTrack, OtherTracks
+    from noisegate_cli.api.other_tracks import OtherTracks
     from noisegate_cli.gating.key import KeySource
-    from noisegate_cli.plots.overview import Overview
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ArrayGateResult(GateReport):
-    """Result of `gate` with `return_result=True`."""
-
-    samples: Samples
-    """The gated samples, in the shape and the type of the input."""
-    original: Samples
-    """The input as it was given, not copied, shaped (samples, channels)."""
-    others: tuple[OtherTrack, ...] = ()
-    """The other tracks, in the order of `against`."""
-    key: KeyTrack | None = None
-    """Another recording that opened the gate."""
-
-    def plot(self) -> Figure:
-        """Return a picture: the waveforms before and after, the gain, and the removed signal.
-
-        The input is gated again, so it must not have been changed since.
-        """
-        return self._draw(self._record(with_spectrogram=self.settings.spectral != "off"))
-
-    def _repr_html_(self) -> str:
-        """Return the picture and players of an excerpt for a notebook."""
-        from html import escape
-
-        from noisegate_cli.api.notebook import show
-
-        if self.others or self.key:
-            return f"<code>{escape(repr(self))}</code>"
-        return show(self._record, self._draw, self.segments.sample_rate)
-
-    def _record(self, **options: Any) -> Overview:
-        from noisegate_cli.api.overviews import record_array
-
-        if self.others or self.key:
-            raise SettingsError("a gate with against= or key= can't be drawn from arrays")
-        noises = () if None in self.noises else self.noises
-        given = [noise for noise in noises if noise and noise.source == "given"]
-        rate = self.segments.sample_rate
-        return record_array(
-            self.original, rate, self.settings, tuple(given), forced=self.forced, **options
-        )
-
-    def _draw(self, overview: Overview) -> Figure:
-        return draw_gate_of(None, overview)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ArrayGateResult):
-            return NotImplemented
-        return self.to_fields() == other.to_fields() and np.array_equal(self.samples, other.samples)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        names = ("threshold", "statistics.closed_share", "statistics.openings", "cutoffs.count")
-        return format_repr(self, "samples.shape", *names)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class ArrayLevelReport(LevelReport):
-    """Result of `analyze`."""
-
-    original: Samples = field(compare=False)
-    """The input as it was given, not copied, shaped (samples, channels)."""
-    sample_rate: int = field(compare=False)
-    """Sample rate in Hz."""
-    settings: GateSettings = field(compare=False)
-    given_noises: tuple[NoiseProfile, ...] = field(compare=False)
-    """Noise profiles of a noise that was given."""
-
-    def plot(self) -> Figure:
-        """Return a picture: waveform, levels, histogram, scores and spectrogram.
-
-        The input is gated, so it must not have been changed since.
-        """
-        return self._draw(self._record(with_spectrogram=True, with_output=False))
-
-    def _repr_html_(self) -> str:
-        """Return the picture and players of an excerpt for a notebook."""
-        from noisegate_cli.api.notebook import show
-
-        return show(self._record, self._draw, self.sample_rate)
-
-    def _record(self, **options: Any) -> Overview:
-        from noisegate_cli.api.overviews import record_array
-
-        noises = self.given_noises
-        return record_array(self.original, self.sample_rate, self.settings, noises, **options)
-
-    def _draw(self, overview: Overview) -> Figure:
-        return draw_analysis_of(None, overview, self)
 
 
 @overload
@@ -324,7 +226,7 @@ def gate(
         original=samples,
         others=others.report(gated_report.bleed) if others else (),
         key=_describe_key(decision.key) if decision.key else None,
-        **gated_report.to_fields(),
+        **gated_report.to_dict(),
     )
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Unpack, cast
 
+from noisegate_cli.api.analysis_report import AnalysisReport
 from noisegate_cli.api.first_pass import measure
 from noisegate_cli.api.inputs import choose_settings, list_inputs, parse_raw_format
 from noisegate_cli.api.labels import build_label_track
@@ -21,8 +21,6 @@ from noisegate_cli.api.progress import (
     scale_progress,
 )
 from noisegate_cli.api.sources import FileSource
-from noisegate_cli.errors import SettingsError
-from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.reader import add_path_to_errors, open_reader
 from noisegate_cli.gating.decision import GateDecision
@@ -30,83 +28,12 @@ from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.setting_values import SettingsChanges
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from noisegate_cli.api.other_tracks import OtherTrack, OtherTracks
+    from noisegate_cli.api.other_tracks import OtherTracks
     from noisegate_cli.files.labels.track import LabelTrack
     from noisegate_cli.files.raw_format import RawFormat
-    from noisegate_cli.gating.bleed.report import BleedReport
-    from noisegate_cli.gating.gate import GateReport
-    from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.plots.overview import Overview, Timeline
-
-
-@dataclass(frozen=True, slots=True)
-class AnalysisReport:
-    """Result of `analyze_file`."""
-
-    info: AudioInfo
-    settings: GateSettings
-    levels: "LevelReport"
-    warnings: tuple[str, ...] = ()
-    """Problems of the recording, one sentence each."""
-    gate: "GateReport | None" = None
-    """What the gate would do in the whole recording; None if it has not run."""
-    raw: "RawFormat | None" = None
-    """Sample format of an input without a header."""
-    others: "tuple[OtherTrack, ...]" = ()
-    """The other tracks, in the order of `against`."""
-
-    @property
-    def bleed(self) -> "BleedReport | None":
-        """Bleed of other tracks; None without any, or if the gate has not run."""
-        return self.gate.bleed if self.gate else None
-
-    def plot(self) -> "Figure":
-        """Return a picture of the analysis; the recording is read again.
-
-        It shows the waveform with the closed stretches shaded, the levels with the thresholds,
-        their histogram, the scores of the automatic detector and the spectrogram.
-
-        Raises
-        ------
-        AudioError
-            If the recording cannot be read again, as standard input.
-        SettingsError
-            If the analysis has other tracks: `plot=` of `analyze_file` draws it.
-        """
-        return self._draw(self._record(with_spectrogram=True, with_output=False))
-
-    def _repr_html_(self) -> str:
-        """Return the picture and players of an excerpt for a notebook."""
-        from html import escape
-
-        if self.others:
-            return f"<code>{escape(repr(self))}</code>"
-        from noisegate_cli.api.notebook import show
-
-        return show(self._record, self._draw, self.info.sample_rate)
-
-    def _record(self, **options: Any) -> "Overview":
-        from noisegate_cli.api.overviews import record_file
-
-        if self.others:
-            raise SettingsError(
-                "an analysis against other tracks is drawn with plot= while it runs"
-            )
-        return record_file(
-            self.info.path, self.settings, self.raw, track=self.info.track, **options
-        )
-
-    def _draw(self, overview: "Overview") -> "Figure":
-        return draw_analysis_of(self.info.path, overview, self.levels)
-
-    def __repr__(self) -> str:
-        names = ("levels.closed_share", "levels.suggestion.threshold", "levels.suggestion.verdict")
-        return format_repr(self, "info.path.name", *names)
 
 
 def analyze_file(
@@ -219,7 +146,7 @@ def analyze_recording(
             source, settings, first, blocks=blocks, noises=noises, compare=True, others=others
         )
         levels, timeline = analyzer.report(), None
-        info = replace(reader.info, samples=levels.samples)
+        info = reader.info.with_samples(levels.samples)
         if has_second_pass:
             rest = scale_progress(report, share, 1.0)
             timeline = _run_gate(

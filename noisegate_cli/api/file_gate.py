@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Unpack
 from noisegate_cli.api.decisions import decide
 from noisegate_cli.api.gate_result import GateResult
 from noisegate_cli.api.gate_task import GateTask
-from noisegate_cli.api.inputs import choose_settings, parse_raw_format
+from noisegate_cli.api.inputs import check_no_output_options, choose_settings, parse_raw_format
 from noisegate_cli.api.labels import GivenSegments, build_forced
 from noisegate_cli.api.noise_input import measure_noise_file
 from noisegate_cli.api.output_pass import WrittenOutputs, write_outputs
@@ -150,6 +150,7 @@ def gate_file(
     LabelsError
         If the file of `segments` cannot be read, or `labels` has an unknown ending.
     """
+    check_no_output_options(changes)
     options = options or OutputOptions()
     task = GateTask(
         path,
@@ -256,7 +257,9 @@ def _plan_gate(
             decided = choose(settings, progress)
         span = _choose_span(task.excerpt, source, settings, decided, others)
     outputs = plan_outputs(task, reader, span)
-    picture = check_picture(task.plot, task.inputs | outputs.paths, task.force)
+    picture = None
+    if task.plot:
+        picture = check_picture(task.plot, task.inputs | outputs.paths, task.force)
     if outputs.is_live:
         settings = settings.live
     decision, second_pass = decided or choose(settings, progress)
@@ -325,9 +328,9 @@ def _build_result(
     rate, length = info.sample_rate, gated.segments.length
     delay_samples = compute_latency(decision.settings, rate) if outputs.is_live else None
     return GateResult(
-        **gated.to_fields(),
-        source=replace(info, samples=length),
-        output=rf64_if_large(replace(outputs.target, samples=length)),
+        **gated.to_dict(),
+        source=info.with_samples(length),
+        output=rf64_if_large(outputs.target.with_samples(length)),
         residue=outputs.residue.path if outputs.residue else None,
         labels=outputs.labels,
         comparison=outputs.comparison.path if outputs.comparison else None,

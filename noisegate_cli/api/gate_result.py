@@ -85,7 +85,9 @@ class GateResult(GateReport):
         from noisegate_cli.api.overviews import record_file
 
         if self.others:
-            raise SettingsError("a gate against other tracks is drawn with plot= while it runs")
+            raise SettingsError(
+                "a gate against other tracks is drawn only while it runs: give plot="
+            )
         return record_file(
             self.source.path,
             self.settings,

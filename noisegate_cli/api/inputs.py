@@ -1,11 +1,14 @@
 """What a call of the library is given: settings, presets, and the files that it reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.gating.setting_values import SettingsChanges
 from noisegate_cli.gating.settings import PRESETS, GateSettings, build_settings
+from noisegate_cli.text import find_nearest
 
 if TYPE_CHECKING:
     from noisegate_cli.files.raw_format import RawFormat
@@ -30,6 +33,18 @@ def choose_settings(
     return read_preset(Path(preset)).build(changes)
 
 
+def check_no_output_options(changes: Mapping[str, object]) -> None:
+    """Raise TypeError if a keyword argument of `gate_file` is a field of `OutputOptions`."""
+    settings = [field.name for field in fields(GateSettings)]
+    options = [field.name for field in fields(OutputOptions)]
+    for name in changes:
+        option = None if find_nearest(name, settings) else find_nearest(name, options)
+        if option:
+            raise TypeError(
+                f"{name!r} is not a parameter: give options=OutputOptions({option}=...)"
+            )
+
+
 def parse_raw_format(raw: "RawFormat | str | None") -> "RawFormat | None":
     """Return the format of an input without a header, given as an object or as text."""
     if raw is None:
@@ -50,7 +65,7 @@ def list_inputs(
     named: dict[str, str | Path | None] = {
         "the input": path,
         "the recording of the noise": noise_file,
-        "the applied file": segments,
+        "the applied label file": segments,
         "the key": key,
     }
     for number, track in enumerate(against, 1):

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from noisegate_cli.api.gate_task import GateTask
-from noisegate_cli.errors import OutputError
+from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.files.atomic_output import check_overwrite, is_stream
 from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo
+from noisegate_cli.files.formats import WRITABLE_EXTENSIONS, find_format
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.files.output_target import (
     check_inside,
@@ -73,12 +74,15 @@ def plan_outputs(task: GateTask, reader: Reader, span: "SampleSpan | None") -> O
     ------
     OutputError
         If a file exists, is one of the inputs or another output, or can't be written.
+    SettingsError
+        If the name of the output and the options name different formats.
     LabelsError
         If no format has the ending of the labels.
     """
     options = task.options
     info = reader.info
     path = _resolve_output_path(info, task.output, options)
+    _check_format(path, options)
     if span:
         samples = span.limit_length(info.samples)
         info = replace(info, samples=samples, has_other_tracks=False)
@@ -100,6 +104,24 @@ def plan_outputs(task: GateTask, reader: Reader, span: "SampleSpan | None") -> O
     )
     check_paths(outputs.paths, task.inputs, options, task.force)
     return outputs
+
+
+def _check_format(path: Path, options: OutputOptions) -> None:
+    """Raise SettingsError if the name of an output has the extension of another format."""
+    named, given = path.suffix.lower(), f".{options.format}"
+    if options.format is None or named not in WRITABLE_EXTENSIONS:
+        return
+    if _identify_format(named) != _identify_format(given):
+        raise SettingsError(
+            f"format={options.format!r} contradicts the name of the output, {quote_path(path)}: "
+            f"omit format=, or give output= a name that ends in {given}"
+        )
+
+
+def _identify_format(extension: str) -> tuple[str, str | None]:
+    """Return the container of an extension, and its codec if the extension names one."""
+    container = WRITABLE_EXTENSIONS[extension]
+    return container, find_format(container).extension_codecs.get(extension)
 
 
 def _other_output_info(

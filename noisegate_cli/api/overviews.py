@@ -124,7 +124,7 @@ def record_file(
         If the recording cannot be read or gated, or was standard input, which is gone.
     """
     if path == STDIO_PATH:
-        raise AudioError("standard input can't be read again: use plot= while it is gated")
+        raise AudioError("standard input cannot be read again: use plot= while it is gated")
     noises = measure_noise_file(settings)
     with open_reader(path, raw, zero_nonfinite=settings.zero_nonfinite, track=track) as reader:
         source = FileSource(reader)

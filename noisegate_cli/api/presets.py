@@ -92,7 +92,7 @@ def read_preset(path: Path) -> Preset:
         If there is no such file, it can't be read, or one of its values is wrong.
     """
     if not path.exists():
-        raise SettingsError(f"preset {quote_path(path)} doesn't exist: check the name")
+        raise SettingsError(f"preset {quote_path(path)} does not exist: check the name")
     return parse_table(read_toml(path), path, quote_path(path))
 
 
@@ -111,7 +111,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise SettingsError(f"preset {quote_path(path)} can't be read: {error.strerror}") from error
+        message = f"preset {quote_path(path)} cannot be read: {error.strerror}"
+        raise SettingsError(message) from error
     except ValueError as error:  # not TOML, or not UTF-8
         raise SettingsError(f"preset {quote_path(path)} is not TOML: {error}") from error
 

@@ -9,7 +9,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.json_values import to_json_value
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.file_analysis import AnalysisReport
+    from noisegate_cli.api.analysis_report import AnalysisReport
     from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.gating.cutoffs import CutoffReport
     from noisegate_cli.gating.gate import GateReport

@@ -19,8 +19,6 @@ class Source(Protocol):
 
     path: Path | None
     """None for an array."""
-    name: str
-    """Name for messages."""
     sample_rate: int
     """In Hz."""
     channels: int
@@ -30,6 +28,11 @@ class Source(Protocol):
     """Smallest difference between two integer samples, see `OverlapAddGain`."""
     offset_s: float
     """Time of the first sample in seconds from the start of the file; 0 for an array."""
+
+    @property
+    def name(self) -> str:
+        """Name for messages."""
+        ...
 
     def blocks(self) -> BlockGenerator:
         """Yield all blocks from the beginning; see `AudioReader.blocks`."""
@@ -46,7 +49,6 @@ class FileSource:
     def __init__(self, reader: Reader) -> None:
         self._reader, info = reader, reader.info
         self.path: Path | None = info.path
-        self.name = quote_path(info.path)
         self.sample_rate, self.channels = info.sample_rate, info.channels
         self.samples = info.samples
         self.quantization_step = info.quantization_step(info.dtype)
@@ -63,6 +65,11 @@ class FileSource:
         """
         with AudioReader(path, zero_nonfinite=settings.zero_nonfinite) as reader:
             return cls(reader)
+
+    @property
+    def name(self) -> str:
+        """Path for messages."""
+        return quote_path(self._reader.info.path)
 
     def blocks(self) -> BlockGenerator:
         """Yield all blocks from the beginning; the file is closed with the generator."""

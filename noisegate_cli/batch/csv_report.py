@@ -41,7 +41,7 @@ def check_csv_path(path: Path) -> None:
         If the directory does not exist, or another file does.
     """
     if not path.absolute().parent.is_dir():
-        raise OutputError(f"{quote_path(path)} can't be written: the folder does not exist")
+        raise OutputError(f"{quote_path(path)} cannot be written: the folder does not exist")
     if path.is_dir():
         raise OutputError(f"{quote_path(path)} is a folder: give a file name")
     try:
@@ -131,4 +131,4 @@ def escape_formulas(row: tuple[object, ...]) -> list[object]:
 
 
 def _make_write_error(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"{quote_path(path)} can't be written: {error.strerror}")
+    return OutputError(f"{quote_path(path)} cannot be written: {error.strerror}")

@@ -97,7 +97,7 @@ class DaskWorkerPool:
             version, missing_folders = self._executor.submit(_inspect_worker, folders).result()
         except Exception as error:
             raise ClusterError(
-                f"the workers at {self._address!r} can't run ngate ({error}): "
+                f"the workers at {self._address!r} cannot run ngate ({error}): "
                 "install the same version there"
             ) from error
         if version != __version__:
@@ -107,8 +107,8 @@ class DaskWorkerPool:
             )
         for folder in missing_folders:
             raise ClusterError(
-                f"the workers at {self._address!r} don't see {folder!r}: the files of a batch must "
-                "be on a filesystem that all share, under the same names"
+                f"the workers at {self._address!r} do not see {folder!r}: the files of a batch "
+                "must be on a filesystem that all share, under the same names"
             )
 
     def submit(self, work: Callable[[J], R], jobs: Sequence[J]) -> "Future[list[R | LostJob]]":

@@ -75,6 +75,11 @@ class SkippedFiles:
         self._folder = ""
         self._stems: frozenset[str] = frozenset()
 
+    @property
+    def has_only_other_files(self) -> bool:
+        """Whether a tree without recordings is probably the wrong one."""
+        return bool(self.other_files and not (self.output_files or self.output_folders))
+
     def add_output_folder(self, path: str) -> bool:
         """List a folder if it is the output of a batch; return whether it is."""
         is_output = os.path.lexists(os.path.join(path, MANIFEST_NAME))
@@ -109,27 +114,30 @@ def walk_tree(
     while folders:
         folder = folders.pop()
         try:
-            with os.scandir(root / folder) as entries:
-                for entry in entries:
-                    name = os.path.join(folder, entry.name) if folder else entry.name
-                    if entry.name.startswith("."):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        if (
-                            name != output_name
-                            and patterns.should_enter(name)
-                            and not skipped.add_output_folder(entry.path)
-                        ):
-                            folders.append(name)
-                    elif _get_extension(name) not in AUDIO_EXTENSIONS:
-                        skipped.other_files += 1
-                    elif patterns.matches(name) and not skipped.add_output_file(entry.path):
-                        recording = _stat_file(name, entry)
-                        if recording is not None:
-                            yield recording
+            for name, entry in _list_visible(root, folder):
+                if entry.is_dir(follow_symlinks=False):
+                    is_entered = name != output_name and patterns.should_enter(name)
+                    if is_entered and not skipped.add_output_folder(entry.path):
+                        folders.append(name)
+                elif _get_extension(name) not in AUDIO_EXTENSIONS:
+                    skipped.other_files += 1
+                elif (
+                    patterns.matches(name)
+                    and not skipped.add_output_file(entry.path)
+                    and (recording := _stat_file(name, entry))
+                ):
+                    yield recording
         except OSError as error:
-            reason = f"{quote_path(root / folder)} can't be read: {error.strerror}"
+            reason = f"{quote_path(root / folder)} cannot be read: {error.strerror}"
             yield Recording(folder or ".", reason=reason)
+
+
+def _list_visible(root: Path, folder: str) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    """Yield the entries of a folder that are not hidden, with their paths below `root`."""
+    with os.scandir(root / folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith("."):
+                yield os.path.join(folder, entry.name) if folder else entry.name, entry
 
 
 def find_listed(root: Path, names: Iterable[str], patterns: GlobPatterns) -> Iterator[Recording]:
@@ -143,7 +151,7 @@ def find_listed(root: Path, names: Iterable[str], patterns: GlobPatterns) -> Ite
             folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
             relative = _relative_path(os.path.join(folder, os.path.basename(path)), real_root)
         if not os.path.lexists(path):
-            yield Recording(name, reason=f"{quote_path(name)} doesn't exist: check the list")
+            yield Recording(name, reason=f"{quote_path(name)} does not exist: check the list")
         elif _is_outside(relative):
             reason = (
                 f"{quote_path(name)} is not in {quote_path(root)}: give the folder that contains it"
@@ -191,7 +199,7 @@ def read_names(source: str, null_separated: bool = False) -> Iterator[str]:
             raise
         except OSError as error:
             raise AudioError(
-                f"the list {quote_path(source)} can't be read: {error.strerror}: "
+                f"the list {quote_path(source)} cannot be read: {error.strerror}: "
                 "give names_file= a file"
             ) from error
 

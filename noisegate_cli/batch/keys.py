@@ -33,7 +33,7 @@ class Keys:
 
         check_key(settings)
         if not key.exists():
-            raise AudioError(f"{quote_path(key)} doesn't exist: check the name")
+            raise AudioError(f"{quote_path(key)} does not exist: check the name")
         self._key, self._is_folder = key, key.is_dir()
         self._list_folder = lru_cache(maxsize=8)(_list_by_stem)
 

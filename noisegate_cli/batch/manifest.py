@@ -169,7 +169,7 @@ def _check_regular(path: Path, file: int) -> None:
 def _make_open_error(path: Path, action: str, error: OSError) -> OutputError:
     if path.is_symlink() or (path.exists() and not path.is_file()):
         return OutputError(_irregular_message(path))
-    return OutputError(f"{quote_path(path)} can't be {action}: {error.strerror}")
+    return OutputError(f"{quote_path(path)} cannot be {action}: {error.strerror}")
 
 
 def _irregular_message(path: Path) -> str:

@@ -381,7 +381,7 @@ def open_plan(root: Path, output: Path, options: OutputOptions) -> Iterator[Plan
         except sqlite3.DatabaseError as error:
             # SQLite's reason is useless: after the first error it finds the database damaged.
             raise OutputError(
-                "the temporary database of the batch can't be written: "
+                "the temporary database of the batch cannot be written: "
                 "set TMPDIR to a folder with free space"
             ) from error
 

@@ -63,7 +63,7 @@ class BatchRun:
     >>> from pathlib import Path
     >>> BatchRun(BatchConfig(root=Path("tests/nothing"), output=Path("out"))).execute()
     Traceback (most recent call last):
-    noisegate_cli.errors.AudioError: 'tests/nothing' doesn't exist: check the name
+    noisegate_cli.errors.AudioError: 'tests/nothing' does not exist: check the name
     """
 
     def __init__(self, batch: BatchConfig, observer: BatchObserver | None = None) -> None:
@@ -269,7 +269,7 @@ def check_selection(batch: BatchConfig, skipped: SkippedFiles) -> None:
         raise AudioError(f"no recording below {root} matches {patterns}: check include=")
     if batch.names_file is not None:
         raise AudioError(f"the list {quote_path(batch.names_file)} names no recording")
-    if skipped.other_files and not (skipped.output_files or skipped.output_folders):
+    if skipped.has_only_other_files:
         raise AudioError(
             f"{root} contains no recordings, only other files: give another folder, or list "
             "recordings with unusual extensions with names_file="

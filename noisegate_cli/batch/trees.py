@@ -71,9 +71,9 @@ def check_trees(root: Path, output: Path) -> None:
     try:
         root.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise AudioError(f"{quote_path(root)} doesn't exist: check the name") from error
+        raise AudioError(f"{quote_path(root)} does not exist: check the name") from error
     except OSError as error:
-        raise AudioError(f"{quote_path(root)} can't be read: {error.strerror}") from error
+        raise AudioError(f"{quote_path(root)} cannot be read: {error.strerror}") from error
     if not root.is_dir():
         raise AudioError(f"{quote_path(root)} is not a folder: use ngate gate for one recording")
     if output.exists() and not output.is_dir():

@@ -3,6 +3,7 @@
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import soundfile as sf
@@ -32,7 +33,7 @@ def open_partial_file(path: Path, force: bool = False, fsync: bool = False) -> I
     """
     check_overwrite(path, force)
     partial = partial_path(path)
-    new_folders = [folder for folder in path.parents if not folder.exists()]
+    new_folders = list(takewhile(lambda folder: not folder.exists(), path.parents))
     with remove_when_left(partial, new_folders):
         yield partial
         check_overwrite(path, force)
@@ -97,7 +98,7 @@ def unwritable_message(path: Path, error: Exception) -> str:
         if reason == "System error":
             reason = "is the disk full?"
     name = "standard output" if path == STDIO_PATH else quote_path(path)
-    return f"{name} can't be written: {reason}"
+    return f"{name} cannot be written: {reason}"
 
 
 def _exists_message(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Format and length of a recording."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,6 +81,10 @@ class AudioInfo:
     """Whether `samples` is not an estimate, as it is for MPEG files without a length."""
     is_plain_pcm: bool = False
     """Whether a container that FFmpeg reads stores plain samples."""
+
+    def with_samples(self, samples: int) -> "AudioInfo":
+        """Return the same properties for another number of samples."""
+        return self if samples == self.samples else replace(self, samples=samples)
 
     @property
     def duration(self) -> float:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from noisegate_cli.errors import AudioError
+from noisegate_cli.files.formats import usual_name
 from noisegate_cli.text import quote_path
 
 
@@ -19,7 +20,11 @@ class AudioTrack(NamedTuple):
     channels: int = 0
 
     def __str__(self) -> str:
-        facts = [self.language, self.codec, f"{self.channels} ch" if self.channels else ""]
+        facts = [
+            self.language,
+            usual_name(self.codec),
+            f"{self.channels} ch" if self.channels else "",
+        ]
         known = ", ".join(filter(None, facts))
         return f"{self.title!r} ({known})" if self.title else f"({known})"
 

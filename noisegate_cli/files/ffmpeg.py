@@ -13,6 +13,7 @@ from noisegate_cli.errors import AudioError
 from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.chapters import convert_from_ffmpeg
 from noisegate_cli.files.chunks import is_riff_complete
+from noisegate_cli.files.container_ends import is_broken
 from noisegate_cli.files.ffmpeg_frames import (
     channel_mask,
     copy_frame,
@@ -166,6 +167,7 @@ class PyavDecoder:
         # Other parsers pass damaged bytes on in a packet.
         if self.demuxer == "aac":
             self._skipped_bytes = SkippedBytesFinder(path)
+        self._is_incomplete = part is None and is_broken(path, self.demuxer)
         self._packet_bytes = self._packets = self._uncounted_ticks = 0
         self._last_end_s = self._audio_end_s = 0.0  # ends of all tracks, and of this one
         self._first_packet: Any = None
@@ -289,6 +291,8 @@ class PyavDecoder:
             block = convert_to_subtype(values, self.info.subtype)[0]
         if block is None:
             block = np.zeros((0, self.info.channels), self.info.dtype)
+        if self._is_incomplete:
+            self.damaged = max(self.damaged, 1)
         yield block, True
 
     def blocks_from(self, start: int, length: int) -> Iterator[tuple[Samples, bool]]:
@@ -403,6 +407,8 @@ class PyavDecoder:
                 self.damaged += 1
                 self._note_lost_packet(packet)
                 continue
+            if self.demuxer == "mpegts" and packet.is_corrupt:
+                self._is_incomplete = True
             self._packet_bytes += packet.size
             self._packets += 1
             if self.demuxer in FLAC_DEMUXERS and self._stream.codec_context.name == "flac":

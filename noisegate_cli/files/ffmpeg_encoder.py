@@ -13,6 +13,7 @@ import numpy as np
 from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.chapters import Chapter, convert_to_ffmpeg
 from noisegate_cli.files.ffmpeg_frames import SPEAKERS
+from noisegate_cli.files.formats import usual_name
 from noisegate_cli.files.opus import ambisonic_layout
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.samples import Samples
@@ -207,18 +208,16 @@ def find_lame_scale(bit_rate: int) -> float:
 def unsupported_reason(info: AudioInfo) -> str:
     """Return why PyAV can't write such a recording, or an empty string if it can."""
     if not info.ffmpeg_encoder:
-        return f"{info.format} cannot store {info.subtype}"
+        return f"{usual_name(info.format)} cannot store {usual_name(info.subtype)}"
     try:
         coder = _create_coder(info)
         coder.open()
         is_supported = coder.frame_size == 0 or coder.frame_size >= _find_min_frame_samples(info)
     except (av.FFmpegError, ValueError, OSError):
         is_supported = False
-    return (
-        ""
-        if is_supported
-        else f"{info.ffmpeg_encoder} can't encode {info.channels} channels at {info.sample_rate} Hz"
-    )
+    if is_supported:
+        return ""
+    return f"{info.ffmpeg_encoder} cannot encode {info.channels} channels at {info.sample_rate} Hz"
 
 
 def _create_coder(info: AudioInfo) -> Any:

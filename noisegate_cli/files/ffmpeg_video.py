@@ -17,7 +17,7 @@ from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.ffmpeg_encoder import PyavEncoder
 from noisegate_cli.files.ffmpeg_tracks import is_cover
 from noisegate_cli.files.file_parts import PartOfFile, UnnamedFile
-from noisegate_cli.files.formats import DEMUXERS
+from noisegate_cli.files.formats import DEMUXERS, usual_name
 from noisegate_cli.files.joined_files import find_joined_parts
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import format_duration, quote_path
@@ -124,7 +124,7 @@ class VideoEncoder(PyavEncoder):
             coders = [stream.codec_context for stream in self._container.streams]
             names = ", ".join(coder.codec.name for coder in coders if coder)
             raise OutputError(
-                f"{quote_path(self._info.path)} can't hold the tracks of the input ({names}): "
+                f"{quote_path(self._info.path)} cannot hold the tracks of the input ({names}): "
                 f"{_suggest_output(self._info)}"
             ) from error
 
@@ -140,13 +140,16 @@ class VideoEncoder(PyavEncoder):
         elif kind != "attachment" or container == "MKV":
             with suppress(ValueError, av.FFmpegError):
                 return self._container.add_stream_from_template(stream, opaque=True)
-        number = f"{stream.index + 1} ({kind}, {getattr(stream, 'name', None) or 'unknown'})"
+        same_kind = [other.index for other in self._source.streams if other.type == kind]
+        codec = usual_name(getattr(stream, "name", None) or "unknown codec")
+        what = kind if kind == "attachment" else f"{kind} track"
+        track = f"{what} {same_kind.index(stream.index) + 1} ({codec})"
         if kind == "audio" or (kind == "video" and not is_cover(stream)):
             raise OutputError(
-                f"{quote_path(self._info.path)} can't hold track {number} of the input: "
+                f"{quote_path(self._info.path)} cannot hold {track} of the input: "
                 f"{_suggest_output(self._info)}"
             )
-        self._warnings.append(f"its track {number} is not copied: {container} can't hold it")
+        self._warnings.append(f"its {track} is not copied: {usual_name(container)} cannot hold it")
         return None
 
     def _attach_cover(self, stream: Any) -> Any:

@@ -96,6 +96,32 @@ SUBTYPES = {
 """Subtypes by name. Subtypes that are not listed are lossy."""
 
 
+USUAL_NAMES = {
+    "AAC": "AAC",
+    "AC3": "AC-3",
+    "ALAC": "ALAC",
+    "EAC3": "E-AC-3",
+    "FLAC": "FLAC",
+    "MP3": "MP3",
+    "MPEG_LAYER_III": "MP3",
+    "OGG": "Ogg",
+    "OPUS": "Opus",
+    "VORBIS": "Vorbis",
+    "WEBM": "WebM",
+}
+
+
+def usual_name(name: str) -> str:
+    """Return the usual spelling of a container or a codec that a library names differently.
+
+    Examples
+    --------
+    >>> usual_name("VORBIS"), usual_name("opus"), usual_name("PCM_16"), usual_name("mov_text")
+    ('Vorbis', 'Opus', 'PCM_16', 'mov_text')
+    """
+    return USUAL_NAMES.get(name.upper(), name)
+
+
 def find_subtype(name: str) -> Subtype:
     """Return the subtype called `name`; one with default properties if it is not listed."""
     return SUBTYPES.get(name) or Subtype(name=name)

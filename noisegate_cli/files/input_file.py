@@ -8,6 +8,7 @@ from noisegate_cli.errors import AudioError
 from noisegate_cli.text import quote_path
 
 HEAD_BYTES = 12
+CHUNK_BYTES = 1 << 20
 
 
 def read_head(path: Path, display_path: Path) -> bytes:
@@ -23,13 +24,13 @@ def read_head(path: Path, display_path: Path) -> bytes:
     except FileNotFoundError as error:
         name = quote_path(display_path)
         is_pattern = any(sign in name for sign in "*?")
-        reason = f"no file matches {name}" if is_pattern else f"{name} doesn't exist"
+        reason = f"no file matches {name}" if is_pattern else f"{name} does not exist"
         if path.is_symlink():
             target = quote_path(path.readlink())
-            raise AudioError(f"{name} is a link to {target}, which doesn't exist") from error
+            raise AudioError(f"{name} is a link to {target}, which does not exist") from error
         raise AudioError(f"{reason}: check the name") from error
     except OSError as error:
-        raise AudioError(f"{quote_path(display_path)} can't be read: {error.strerror}") from error
+        raise AudioError(f"{quote_path(display_path)} cannot be read: {error.strerror}") from error
     if stat.S_ISDIR(mode):
         raise AudioError(
             f"{quote_path(display_path)} is a folder: use ngate batch for all recordings in it"
@@ -42,3 +43,16 @@ def read_head(path: Path, display_path: Path) -> bytes:
     if not first:
         raise AudioError(f"{quote_path(display_path)} is empty (0 bytes): record or copy it again")
     return first
+
+
+def check_readable(path: Path, display_path: Path) -> None:
+    """Read a file to its end, or raise AudioError if the system can't.
+
+    The libraries take an error of a disk or of a network for the end of the file.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:
+            while file.read(CHUNK_BYTES):
+                pass
+    except OSError as error:
+        raise AudioError(f"{quote_path(display_path)} cannot be read: {error.strerror}") from error

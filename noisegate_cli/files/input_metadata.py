@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisegate_cli.files.audio_info import AudioInfo
+from noisegate_cli.files.formats import usual_name
 from noisegate_cli.files.riff import MetadataChunks
 from noisegate_cli.files.wav_encoder import append_metadata_chunks, is_wav_encodable
 
@@ -66,7 +67,8 @@ class InputMetadata:
         """Add a warning if there are chapters, which an output can't store."""
         if chapters:
             self.warn(
-                f"its {len(chapters)} chapters are not copied: {info.format} cannot store them"
+                f"its {len(chapters)} chapters are not copied: "
+                f"{usual_name(info.format)} cannot store them"
             )
 
 
@@ -75,7 +77,7 @@ def copy_metadata(path: Path, info: AudioInfo, metadata: InputMetadata | None) -
     if metadata is None:
         return
     if info.is_ambisonic_opus and info.subtype != "OPUS":
-        metadata.warn(f"its channels are ambisonic: {info.format} cannot declare that")
+        metadata.warn(f"its channels are ambisonic: {usual_name(info.format)} cannot declare that")
     if info.keeps_tracks and not metadata.has_atoms(info):
         pass  # The encoder has written the metadata.
     elif metadata.chunks is not None and info.container.is_wav:

@@ -227,8 +227,11 @@ def _find_mp4_end(read: ReadBytes, start: int, length: int) -> int | None:
     return position
 
 
-def _find_matroska_end(read: ReadBytes, start: int, length: int) -> int | None:
-    """Skip the header and the segment (RFC 8794, 4 and 5); a live segment has no size."""
+def find_matroska_end(read: ReadBytes, start: int, length: int) -> int | None:
+    """Return the end of the header and the segment that follow each other at `start`.
+
+    See RFC 8794, 4 and 5; a live segment has no size.
+    """
     position = start
     for _ in range(2):
         octets = read(position + 4, 8)
@@ -276,7 +279,7 @@ CONTAINERS = (
     _Container(
         "matroska",
         re.compile(rb"\x1a\x45\xdf\xa3.{0,48}?\x42\x82.(?:webm|matroska)", re.DOTALL),
-        _find_matroska_end,
+        find_matroska_end,
     ),
     _Container("asf", re.compile(re.escape(ASF_HEADER_GUID)), _find_asf_end),
     _Container("flv", re.compile(rb"FLV\x01[\0-\x05]\0\0\0\x09\0\0\0\0")),

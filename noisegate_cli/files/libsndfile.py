@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from noisegate_cli.errors import AudioError, DamageError
 from noisegate_cli.files.audio_info import AudioInfo
-from noisegate_cli.files.formats import find_subtype
+from noisegate_cli.files.formats import find_subtype, usual_name
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
 from noisegate_cli.files.soundfile_private import close_without_fsync
@@ -229,10 +229,10 @@ def unsupported_reason(info: AudioInfo) -> str:
     # ALAC goes through a temporary file. If that can't be written, libsndfile drops the samples
     # or frees memory twice. libsndfile can't read the DWVW files that it writes.
     if adds_sample or info.subtype.startswith(("ALAC", "DWVW")):
-        return f"libsndfile can't write {info.subtype} in {info.format} exactly"
+        return f"libsndfile cannot write {info.subtype} in {info.format} exactly"
     max_rate_hz = find_subtype(info.subtype).max_encoder_rate_hz
     if 0 < max_rate_hz < info.sample_rate:
-        return f"{info.subtype} is limited to {max_rate_hz} Hz"
+        return f"{usual_name(info.subtype)} is limited to {max_rate_hz} Hz"
     file = io.BytesIO()
     try:
         with sf.SoundFile(file, "w", **_sndfile_parameters(info)) as trial:

@@ -60,7 +60,7 @@ class OutputOptions:
             if extension not in WRITABLE_EXTENSIONS:
                 extensions = " ".join(name.removeprefix(".") for name in WRITABLE_EXTENSIONS)
                 raise SettingsError(
-                    f"format {self.format!r} can't be written: give one of {extensions}"
+                    f"format {self.format!r} cannot be written: give one of {extensions}"
                 )
             object.__setattr__(self, "format", extension.removeprefix("."))
         if self.subtype is not None:
@@ -88,7 +88,9 @@ class OutputOptions:
 
             object.__setattr__(self, "bit_rate", parse_bit_rate(self.bit_rate))
         if any(c and c in self.suffix for c in (os.sep, os.altsep, "\0")):
-            raise SettingsError(f"suffix {self.suffix!r} cannot be part of a file name: try _gated")
+            raise SettingsError(
+                f"suffix {self.suffix!r} cannot be part of a file name: give for example _gated"
+            )
 
 
 DEFAULT_OUTPUT_OPTIONS = OutputOptions()

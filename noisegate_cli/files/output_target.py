@@ -12,7 +12,13 @@ from noisegate_cli.errors import OutputError
 from noisegate_cli.files.atomic_output import is_stream
 from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo
 from noisegate_cli.files.encoders import unsupported_reason
-from noisegate_cli.files.formats import WRITABLE_EXTENSIONS, Format, find_format, find_subtype
+from noisegate_cli.files.formats import (
+    WRITABLE_EXTENSIONS,
+    Format,
+    find_format,
+    find_subtype,
+    usual_name,
+)
 from noisegate_cli.files.output_naming import DEFAULT_OUTPUT_OPTIONS, OutputOptions, add_suffix
 from noisegate_cli.files.size_limits import check_size
 from noisegate_cli.files.wav_encoder import rf64_if_large
@@ -61,7 +67,8 @@ def output_info(
             return info
     if options.subtype:
         raise OutputError(
-            f"{quote_path(path)} cannot store {options.subtype}: {_describe_subtypes(container)}"
+            f"{quote_path(path)} cannot store {usual_name(options.subtype)}: "
+            f"{_describe_subtypes(container)}"
         )
     raise OutputError(
         f"{quote_path(path)} cannot store this recording ({reason}): "
@@ -145,7 +152,7 @@ def _describe_subtypes(container: Format) -> str:
         if container.writer == "ffmpeg"
         else sf.available_subtypes(container.name)
     )
-    return f"{container.name} supports {' '.join(subtypes)}"
+    return f"{usual_name(container.name)} supports {' '.join(subtypes)}"
 
 
 def default_output_path(info: AudioInfo, options: OutputOptions = DEFAULT_OUTPUT_OPTIONS) -> Path:
@@ -183,11 +190,11 @@ def check_inside(path: Path, folder: Path) -> None:
     """Raise OutputError if `path` is not a regular file, or a link leads out of `folder`."""
     if is_stream(path):
         raise OutputError(f"{quote_path(path)} is a named pipe or a device: remove it")
-    real_parent, real_folder = Path(os.path.realpath(path.parent)), Path(os.path.realpath(folder))
-    if not real_parent.is_relative_to(real_folder):
+    real_parent, real_folder = os.path.realpath(path.parent), os.path.realpath(folder)
+    if real_parent != real_folder and not Path(real_parent).is_relative_to(real_folder):
         raise OutputError(
             f"{quote_path(path)} points outside {quote_path(folder)} through a link "
-            f"to {quote_path(real_parent)}: "
+            f"to {quote_path(Path(real_parent))}: "
             "remove the link"
         )
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.files.audio_info import AudioInfo
-from noisegate_cli.text import quote_path
+from noisegate_cli.files.formats import usual_name
+from noisegate_cli.text import normalize_number, quote_path
 
 MIN_BITS_PER_S = 1000
 """Smaller numbers without a unit are in kbit/s, because no codec has such a low bit rate."""
@@ -54,7 +55,7 @@ def parse_bit_rate(value: str | float) -> int:
     >>> parse_bit_rate("128k"), parse_bit_rate("96"), parse_bit_rate(64_000)
     (128000, 96000, 64000)
     """
-    match = _BIT_RATE.fullmatch(str(value).strip())
+    match = _BIT_RATE.fullmatch(normalize_number(str(value)))
     number = float(match[1]) if match else 0.0
     if match is None or not 0 < number < 1e9:
         raise SettingsError(f"bit rate {value!r} is not a bit rate: give one such as 128k")
@@ -74,7 +75,8 @@ def check_rate_control(info: AudioInfo, bit_rate: int | None, quality: float | N
     name = "quality=" if bit_rate is None else "bit_rate="
     if not info.is_lossy:
         raise OutputError(
-            f"{quote_path(info.path)} is lossless ({info.format} {info.subtype}): omit {name}"
+            f"{quote_path(info.path)} is lossless ({usual_name(info.format)} {info.subtype}): "
+            f"omit {name}"
         )
     if bit_rate is not None:
         _check_bit_rate(info, bit_rate)
@@ -86,7 +88,8 @@ def _check_bit_rate(info: AudioInfo, bit_rate: int) -> None:
     limits = RATE_LIMITS.get(info.subtype)
     if limits is None:
         raise OutputError(
-            f"{quote_path(info.path)}: {info.subtype} has a fixed bit rate: omit bit_rate="
+            f"{quote_path(info.path)}: {usual_name(info.subtype)} has a fixed bit rate: "
+            "omit bit_rate="
         )
     channels = info.channels if limits.per_channel else 1
     densest = limits.max_bits_per_sample * info.sample_rate
@@ -94,7 +97,7 @@ def _check_bit_rate(info: AudioInfo, bit_rate: int) -> None:
     if not lowest <= bit_rate <= highest:
         raise OutputError(
             f"{quote_path(info.path)}: bit rate {bit_rate / 1000:g}k is out of range for "
-            f"{info.subtype} with {info.channels} channels at {info.sample_rate} Hz: "
+            f"{usual_name(info.subtype)} with {info.channels} channels at {info.sample_rate} Hz: "
             f"give bit_rate= {lowest / 1000:g}k to {highest / 1000:g}k"
         )
 
@@ -103,12 +106,12 @@ def _check_quality(info: AudioInfo, quality: float) -> None:
     scale = QUALITY_RANGES.get(info.subtype)
     if scale is None or info.container.writer != "libsndfile":
         raise OutputError(
-            f"{quote_path(info.path)}: {info.subtype} in {info.format} has no quality scale: "
-            "give bit_rate="
+            f"{quote_path(info.path)}: {usual_name(info.subtype)} in {usual_name(info.format)} "
+            "has no quality scale: give bit_rate="
         )
     lowest, highest, best = scale
     if not lowest <= quality <= highest:
         raise OutputError(
-            f"{quote_path(info.path)}: quality {quality:g} is out of range for {info.subtype}: "
-            f"give quality= {lowest:g} to {highest:g} ({best} the best)"
+            f"{quote_path(info.path)}: quality {quality:g} is out of range for "
+            f"{usual_name(info.subtype)}: give quality= {lowest:g} to {highest:g} ({best} the best)"
         )

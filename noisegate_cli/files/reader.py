@@ -22,7 +22,7 @@ from noisegate_cli.errors import AudioError, DamageError, SignalError
 from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo, is_plausible
 from noisegate_cli.files.audio_tracks import check_track
 from noisegate_cli.files.formats import DEFAULT_CHANNEL_MASKS, Format, find_format_by_magic
-from noisegate_cli.files.input_file import read_head
+from noisegate_cli.files.input_file import check_readable, read_head
 from noisegate_cli.files.libsndfile import SndfileDecoder, error_text, unreadable_error
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.riff import MetadataChunks, WavLayout, read_layout
@@ -281,12 +281,12 @@ class AudioReader:
 
     def _validate_info(self) -> AudioInfo:
         """Return the properties of the recording, or raise AudioError if they are implausible."""
-        info = replace(self._decoder.info, path=self._display_path)
-        _check_plausible(info)
-        check_track(info.path, self._track, info.tracks)
-        layout = self._layout
+        info, layout = self._decoder.info, self._layout
+        _check_plausible(self._display_path, info)
+        check_track(self._display_path, self._track, info.tracks)
         if layout is None:
-            return replace(info, channel_mask=info.channel_mask or self._read_channel_mask(info))
+            channel_mask = info.channel_mask or self._read_channel_mask(info)
+            return replace(info, path=self._display_path, channel_mask=channel_mask)
         if layout.has_undeclared_audio:
             self.warnings.append(
                 "its header says that it is empty, as after a power failure of the recorder: "
@@ -297,6 +297,7 @@ class AudioReader:
             self.warnings.append(f"it contains a second recording of {seconds}, which is ignored")
         return replace(
             info,
+            path=self._display_path,
             channel_mask=layout.fmt.channel_mask,
             valid_bits=layout.fmt.valid_bits,
             is_ambisonic=layout.fmt.is_ambisonic,
@@ -358,6 +359,8 @@ class AudioReader:
         """Add warnings about missing samples; `last` has decoded the end of the recording."""
         rate = self.info.sample_rate
         declared_length = self._decoder.declared_length
+        if damage or self._decoder.damaged or read < declared_length:
+            check_readable(self.path, self._display_path)
         if not read and (declared_length or damage):
             of = (
                 f" of {format_duration(declared_length / rate)}"
@@ -413,10 +416,10 @@ def _is_ogg_end_missing(path: Path) -> bool:
     return is_end_missing(path)
 
 
-def _check_plausible(info: AudioInfo) -> None:
+def _check_plausible(path: Path, info: AudioInfo) -> None:
     if not is_plausible(info.channels, info.sample_rate):
         raise AudioError(
-            f"{quote_path(info.path)} declares {info.channels} channels "
+            f"{quote_path(path)} declares {info.channels} channels "
             f"at {info.sample_rate} Hz, which is impossible: its header is damaged"
         )
 
@@ -463,7 +466,7 @@ def open_reader(
 
     source = StandardInput()
     if allow_streaming and (stream := StreamReader.try_open(source, raw, zero_nonfinite)):
-        _check_plausible(stream.info)
+        _check_plausible(path, stream.info)
         check_track(path, track, stream.info.tracks)
         yield stream
         return

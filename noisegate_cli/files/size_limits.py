@@ -4,7 +4,7 @@ import math
 
 from noisegate_cli.errors import OutputError
 from noisegate_cli.files.audio_info import AudioInfo
-from noisegate_cli.files.formats import find_subtype
+from noisegate_cli.files.formats import find_subtype, usual_name
 from noisegate_cli.files.riff import WRITABLE_FORMAT_TAGS
 from noisegate_cli.text import format_duration, quote_path
 
@@ -27,7 +27,7 @@ def check_size(info: AudioInfo, samples: int) -> None:
     if samples > (limit := max_samples(info)):
         extension = ".w64" if info.container.is_wav else ".wav"
         raise OutputError(
-            f"{quote_path(info.path)} cannot store this recording: {info.format} is limited to "
-            f"{format_duration(limit / info.sample_rate)}: "
+            f"{quote_path(info.path)} cannot store this recording: "
+            f"{usual_name(info.format)} is limited to {format_duration(limit / info.sample_rate)}: "
             f"use output= with a name that ends in {extension}"
         )

@@ -27,7 +27,8 @@ def spool_to_file(source: "StandardInput") -> Iterator[Path]:
                 while octets := source.read_available():
                     file.write(octets)
         except OSError as error:
-            raise AudioError(f"standard input can't be kept in {path}: {error.strerror}") from error
+            message = f"standard input cannot be kept in {path}: {error.strerror}"
+            raise AudioError(message) from error
         yield path
 
 

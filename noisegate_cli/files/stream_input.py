@@ -159,7 +159,8 @@ class StreamReader:
     def _blocks(self) -> Iterator[tuple[Samples, bool]]:
         remaining = self._size
         incomplete = b""
-        is_joined, may_be_joined = False, remaining is None and self.info.format == "WAV"
+        is_au = self.info.format == "AU"
+        is_joined, may_be_joined = False, remaining is None and (is_au or self.info.format == "WAV")
         while remaining is None or remaining > 0:
             octets = self._source.read_available(
                 PIPE_BUFFER_BYTES if remaining is None else min(PIPE_BUFFER_BYTES, remaining)
@@ -169,7 +170,9 @@ class StreamReader:
             if remaining is not None:
                 remaining -= len(octets)
             octets = incomplete + octets
-            end, is_joined = find_next_file(octets) if may_be_joined else (len(octets), False)
+            end, is_joined = (
+                find_next_file(octets, is_au) if may_be_joined else (len(octets), False)
+            )
             complete_bytes = end // self._block_align * self._block_align
             incomplete = octets[complete_bytes:]
             yield self._decode(octets[:complete_bytes]), False

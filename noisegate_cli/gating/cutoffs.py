@@ -20,6 +20,7 @@ from noisegate_cli.gating.block_processor import PairedBlockProcessor
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.mask import NEVER, Mask
 from noisegate_cli.gating.timing import Timing
+from noisegate_cli.report import Report
 from noisegate_cli.samples import to_db
 from noisegate_cli.text import format_repr
 
@@ -75,7 +76,7 @@ class Cutoff:
 
 
 @dataclass(frozen=True, slots=True)
-class CutoffReport:
+class CutoffReport(Report):
     """Number of cut decays and attacks, and the worst of them."""
 
     decays: int = 0

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, GateStatist
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
 from noisegate_cli.gating.segments import OpenRunCollector, Segments, count_statistics, crop_runs
 from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.report import Report
 from noisegate_cli.samples import Samples, select_channels
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ Gated = tuple[Samples, Samples | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GateReport:
+class GateReport(Report):
     """Settings, threshold and statistics of a gate that processed a recording."""
 
     settings: GateSettings
@@ -71,10 +72,6 @@ class GateReport:
     def offset_s(self) -> float:
         """Time of the first sample in seconds from the start of the recording."""
         return 0.0
-
-    def to_fields(self) -> dict[str, Any]:
-        """Return the fields of this class by name, for a class that extends it."""
-        return {field.name: getattr(self, field.name) for field in fields(GateReport)}
 
 
 class Gate(BlockProcessor[Samples, Gated]):

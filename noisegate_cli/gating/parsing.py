@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.timing import MAX_TIME_MS
-from noisegate_cli.text import suggest_nearest
+from noisegate_cli.text import normalize_number, suggest_nearest
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 _TIME = r"((?:\d+:){0,2}\d+(?:\.\d*)?)s?"
@@ -44,9 +44,9 @@ def parse_threshold(text: str) -> float | str:
     >>> parse_threshold("-20"), parse_threshold("floor + 6")
     (0.1, 'floor+6dB')
     """
-    if text.strip().lower().startswith(("auto", "floor")):
-        method = text.strip()
-        method = method.lower() if method.lower() in METHODS else method
+    plain = normalize_number(text)
+    if plain.lower().startswith(("auto", "floor")):
+        method = plain.lower() if plain.lower() in METHODS else plain
         above_db = above_floor_db(method)
         return method if above_db is None else f"floor+{above_db:g}dB"
     decibels, value = _parse_decibels(text)
@@ -54,7 +54,7 @@ def parse_threshold(text: str) -> float | str:
         decibels = value
     if decibels is not None:
         if decibels > 0:
-            raise SettingsError(f"threshold {text!r} is above full scale: try -{decibels:g}dB")
+            raise SettingsError(f"threshold {text!r} is above full scale: give -{decibels:g}dB")
         return float(10 ** (decibels / 20))
     if value is None:
         raise SettingsError(
@@ -63,7 +63,7 @@ def parse_threshold(text: str) -> float | str:
             + suggest_nearest(text, METHODS)
         )
     if value < 0:
-        raise SettingsError(f"threshold {text!r} has no unit: for a level in dBFS give {text}dB")
+        raise SettingsError(f"threshold {text!r} has no unit: for a level in dBFS give {plain}dB")
     if value > 1:
         raise SettingsError(
             f"threshold {text!r} is above full scale, 1.0: "
@@ -100,9 +100,9 @@ def parse_range(text: str) -> float:
             f"range {text!r} is not a gain: give dB such as -24dB, or mute"
             + suggest_nearest(text, ["mute"])
         )
-    if text.strip().startswith("+") and decibels > 0:
+    if normalize_number(text).startswith("+") and decibels > 0:
         raise SettingsError(
-            f"range {text!r} would make the closed gate louder: try -{decibels:g}dB"
+            f"range {text!r} would make the closed gate louder: give -{decibels:g}dB"
         )
     return -abs(decibels)
 
@@ -147,7 +147,7 @@ def parse_ratio(text: str) -> float:
     >>> parse_ratio("4"), parse_ratio("2.5:1"), parse_ratio("inf")
     (4.0, 2.5, inf)
     """
-    number = re.sub(r"\s*:\s*1$", "", text.strip())
+    number = re.sub(r"\s*:\s*1$", "", normalize_number(text))
     value = math.inf if number.lower() == "inf" else _number(number)
     if value is None:
         raise SettingsError(f"ratio {text!r} is not a ratio: give for example 4, or inf for a gate")
@@ -203,7 +203,7 @@ def parse_time(name: str, text: str) -> float:
     >>> parse_time("start", "1:20.5"), parse_time("duration", "30s")
     (80.5, 30.0)
     """
-    match = re.fullmatch(_TIME, text.strip())
+    match = re.fullmatch(_TIME, normalize_number(text))
     if match is None:
         raise SettingsError(f"{name} {text!r} is not a time: give seconds, or minutes as in 1:20")
     return _seconds(match[1])
@@ -211,7 +211,7 @@ def parse_time(name: str, text: str) -> float:
 
 def _parse_span(name: str, text: str) -> tuple[float, float] | None:
     """Return a time span in seconds; None if `text` has another form."""
-    match = re.fullmatch(rf"{_TIME}\s*-\s*{_TIME}", text.strip())
+    match = re.fullmatch(rf"{_TIME}\s*-\s*{_TIME}", normalize_number(text))
     if match is None:
         return None
     start, end = _seconds(match[1]), _seconds(match[2])
@@ -239,7 +239,7 @@ def parse_level(name: str, text: str) -> float:
     level = value if decibels is None else decibels
     if level is None:
         raise SettingsError(f"{name} {text!r} is not a level: give dBFS such as -62dB")
-    if text.strip().startswith("+") and level > 0:
+    if normalize_number(text).startswith("+") and level > 0:
         raise SettingsError(f"{name} {text!r} is above full scale: give -{level:g}dB")
     return -abs(level)
 
@@ -259,7 +259,7 @@ def parse_band(name: str, text: str) -> tuple[float, float]:
     >>> parse_band("key", "250Hz - 4kHz")
     (250.0, 4000.0)
     """
-    match = _BAND.fullmatch(text.strip())
+    match = _BAND.fullmatch(normalize_number(text))
     low, high = (_number(match[1]), _number(match[3])) if match else (None, None)
     if match is None or low is None or high is None:
         raise SettingsError(
@@ -286,7 +286,7 @@ def parse_key(text: str) -> tuple[str | None, tuple[float, float] | None]:
     ('C:voice.wav', (250.0, 4000.0))
     """
     file, colon, band = text.rpartition(":")
-    if _BAND.fullmatch(band.strip()):
+    if _BAND.fullmatch(normalize_number(band)):
         return file if colon else None, parse_band("key", band)
     return text, None
 
@@ -313,6 +313,8 @@ def parse_quantity(name: str, text: str, unit: str) -> float:
 def parse_duration(name: str, text: str) -> float:
     """Parse a duration in ms, or with the unit ms or s, and return ms.
 
+    A fraction of 1 needs a unit.
+
     Raises
     ------
     SettingsError
@@ -323,9 +325,11 @@ def parse_duration(name: str, text: str) -> float:
     >>> [parse_duration("hold", text) for text in ("300", "300 ms", "0.3s")]
     [300.0, 300.0, 300.0]
     """
-    match = re.fullmatch(rf"({_NUMBER})\s*(ms|s)?", text.strip(), re.IGNORECASE)
+    match = re.fullmatch(rf"({_NUMBER})\s*(ms|s)?", normalize_number(text), re.IGNORECASE)
     if match is None:
         raise SettingsError(f"{name} {text!r} is not a duration: give ms, such as 300ms or 0.3s")
+    if match[2] is None and 0 < float(match[1]) < 1:  # Most who type this mean seconds.
+        raise SettingsError(f"{name} {text!r} has no unit: give {match[1]}s or {match[1]}ms")
     unit = (match[2] or "ms").lower()
     value_ms = float(match[1]) * _TIME_UNITS_MS[unit]
     if not 0 <= value_ms <= MAX_TIME_MS:
@@ -366,7 +370,7 @@ def parse_samples(name: str, text: str) -> int:
 
 def _parse_decibels(text: str) -> tuple[float | None, float | None]:
     """Return the decibels in `text`, and the number if it has no unit; None for what it is not."""
-    match = _DB.fullmatch(text.strip())
+    match = _DB.fullmatch(normalize_number(text))
     return (float(match[1]), None) if match else (None, _number(text))
 
 
@@ -379,7 +383,8 @@ def _seconds(text: str) -> float:
 
 
 def _number(text: str) -> float | None:
-    return float(text) if re.fullmatch(_NUMBER, text.strip(), re.IGNORECASE) else None
+    number = normalize_number(text)
+    return float(number) if re.fullmatch(_NUMBER, number, re.IGNORECASE) else None
 
 
 def above_floor_db(method: str) -> float | None:

@@ -1,5 +1,6 @@
 """Open stretches of a gate, as run lengths of its mask."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ END_MARGIN_HOPS = 1 / 4
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Segments:
     """Open stretches of a gate, in samples and in seconds.
+
+    A loop over the segments yields the start and the end of each stretch in seconds.
 
     Frame *k* covers the samples from *k·H* to *(k + 1)·H*, where *H* is the hop length, as in
     `librosa.effects.split`. The hold is part of a stretch; the lookahead and the fades are not. If
@@ -121,6 +124,9 @@ class Segments:
         timing, closed_gain, gates = self.timing, float(from_db(self.range_db)), len(self.runs)
         envelope = Envelope(timing.lookahead, timing.attack, timing.release, closed_gain, gates)
         return envelope.process(self.compute_mask(), last=True)
+
+    def __iter__(self) -> Iterator[tuple[float, float]]:
+        return ((start, end) for start, end in self.seconds.tolist())
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -26,7 +26,6 @@ FIELD_CHOICES = {
 MAX_KNEE_DB = 60.0
 """Maximum width of the knee of an expander."""
 
-
 NON_NEGATIVE_FIELDS = (
     "hysteresis_db",
     "min_closed_ms",
@@ -115,9 +114,10 @@ def _check_threshold(value: Any) -> None:
     if not _is_number(value):
         raise SettingsError(f"threshold {value!r} must be a number or text")
     if not 0 <= value <= 1:
+        decibels = abs(value) if math.isfinite(value) else 30
         raise SettingsError(
             f"threshold {value:g} is not a linear RMS between 0 and full scale, 1.0: "
-            f"for a level in dBFS give threshold='-{abs(value):g}dB'"
+            f"for a level in dBFS give threshold='-{decibels:g}dB'"
         )
 
 
@@ -200,10 +200,10 @@ def _check_noise(value: Any) -> None:
     if not isinstance(value, tuple):
         raise SettingsError(
             f"noise of type {type(value).__name__} is neither the path of a recording nor a "
-            "span, (from, to) in seconds; give samples of the noise as y_noise="
+            "stretch, (from, to) in seconds; give samples of the noise as y_noise="
         )
     if not (_is_pair(value) and 0 <= value[0] < value[1] < math.inf):
-        raise SettingsError(f"noise {value} is not a span: give (from, to) in seconds")
+        raise SettingsError(f"noise {value} is not a stretch: give (from, to) in seconds")
 
 
 def _check_number(name: str, value: Any, kind: type = Real) -> None:
@@ -212,8 +212,10 @@ def _check_number(name: str, value: Any, kind: type = Real) -> None:
         raise SettingsError(f"{_label(name)} {value!r} must be {number}")
 
 
-def _is_number(value: object, kind: type = Real) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
+def _is_number(value: Any, kind: type = Real) -> bool:
+    """Return whether `value` is a number of this kind, and not NaN."""
+    is_number = isinstance(value, kind) and not isinstance(value, bool)
+    return is_number and not math.isnan(value)
 
 
 def _is_pair(value: object) -> bool:
@@ -244,4 +246,4 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "reduction_db": _check_reduction,
     "noise": _check_noise,
 }
-"""Check of each setting that has an invalid value."""
+"""Checks by the name of the setting; every value of the others is valid."""

@@ -71,14 +71,14 @@ def check_hop_length(frame: int, hop: int) -> None:
         If the hop does not divide half the frame, or is too short.
     """
     if frame % 2:
-        raise SettingsError(f"frame length {frame} must be even: try frame_length={frame + 1}")
+        raise SettingsError(f"frame length {frame} must be even: give frame_length={frame + 1}")
     if frame % (2 * hop):
         raise SettingsError(
             f"hop length {hop} must divide half the frame length {frame}: "
-            f"try hop_length={default_hop_length(frame)}"
+            f"give hop_length={default_hop_length(frame)}"
         )
     if frame > MAX_OVERLAP * hop:
         raise SettingsError(
             f"hop length {hop} is less than a {MAX_OVERLAP}th of the frame length {frame}: "
-            f"try hop_length={default_hop_length(frame)}"
+            f"give hop_length={default_hop_length(frame)}"
         )

@@ -45,8 +45,8 @@ function formatCommand(data, settings, marks) {
   for (const name of Object.keys(preset)) {
     const value = settings[name];
     if (value === preset[name] || isUnused(name, settings)) continue;
-    const isRange = name === "range_db";
-    const text = value === null ? "mute" : formatNumber(value) + (isRange ? "dB" : "");
+    const unit = name === "range_db" ? "dB" : name.endsWith("_ms") ? "ms" : "";
+    const text = value === null ? "mute" : formatNumber(value) + unit;
     words.push(`${flags[name]}=${text}`);
   }
   if (settings.detector === "level") {

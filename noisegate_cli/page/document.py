@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noisegate_cli.api.file_analysis import AnalysisReport
+from noisegate_cli.api.analysis_report import AnalysisReport
 from noisegate_cli.api.progress import ProgressCallback, scale_progress
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.document import check_document, write_document

@@ -24,6 +24,6 @@ async function start() {
 }
 
 start().catch((error) => {
-  $("status").textContent = `This browser can't show the page: ${error.message}`;
+  $("status").textContent = `This browser cannot show the page: ${error.message}`;
   throw error;
 });

@@ -285,7 +285,7 @@ class Page {
     try {
       await this.player.play(start, until);
     } catch (error) {
-      this.announce(`This browser can't play the sound: ${error.message}`);
+      this.announce(`This browser cannot play the sound: ${error.message}`);
     }
     clearTimeout(timer);
     this.showPlayState();

@@ -41,7 +41,7 @@ class ControlPanel {
     for (const row of CONTROL_TABLE) {
       const [name] = row;
       if (name === "ratio") {
-        const label = "Expander: turn down gradually below the threshold";
+        const label = "Expander: attenuate gradually below the threshold";
         const change = (isOn) => page.changeSetting("ratio", isOn ? FIRST_RATIO : null);
         $("controls").append(createSwitch("expander", "alone", label, change));
       }
@@ -107,7 +107,7 @@ class MomentList {
     this.page = page;
     if (!page.state.moments.some(({ kind }) => kind === "sound" || kind === "pause")) {
       $("moments-note").textContent =
-        "With the initial settings, no decision of the gate is close. Cut-offs, and the loudest moment:";
+        "With the initial settings, no decision of the gate is uncertain. Cut-offs, and the loudest moment:";
     }
     this.items = page.state.moments.map((moment, index) => {
       const go = create("button", { type: "button", className: "go" });
@@ -132,7 +132,7 @@ class MomentList {
       return `${kind} ${changes ? "barely" : "nearly"} ${verb} the gate, ${distance}`;
     }
     if (kind === "loudest") return `loudest, ${formatLevel(value, 1)} dBFS`;
-    return `${kind === "decay" ? "decay" : "attack"} cut off, ${value.toFixed(0)} dB above the pause`;
+    return `${kind === "decay" ? "decay" : "attack"} truncated, ${value.toFixed(0)} dB above the pause`;
   }
 
   show() {

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.api.file_analysis import AnalysisReport
+from noisegate_cli.api.analysis_report import AnalysisReport
 from noisegate_cli.api.first_pass import measure
 from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span
 from noisegate_cli.api.outputs import warn_ignored_channels
@@ -141,7 +141,7 @@ def survey_recording(
         noises = measure_noise_file(settings) or measure_noise_span(source, settings)
         rest = scale_progress(progress, share, FIRST_PASS_SHARE)
         levels = measure(source, settings, rest, noises=noises, compare=True).report()
-    info = replace(info, samples=levels.samples)
+    info = info.with_samples(levels.samples)
     analysis = AnalysisReport(info, settings, levels)
     tracks = _TrackCollector(analysis, analyzer.decide())
     second_pass = scale_progress(progress, FIRST_PASS_SHARE, 1.0)

@@ -100,8 +100,10 @@ class RangeTrack(BlockProcessor[Values, None]):
         filled = self._count % self._bin_length
         starts = np.arange(-filled, len(block), self._bin_length)
         starts[0] = 0
-        low = np.minimum.reduceat(block, starts).min(axis=1).astype(np.float64)
-        high = np.maximum.reduceat(block, starts).max(axis=1).astype(np.float64)
+        # Over the first axis of several columns, it takes ten times as long.
+        values, starts = block.ravel(), starts * block.shape[1]
+        low = np.minimum.reduceat(values, starts).astype(np.float64)
+        high = np.maximum.reduceat(values, starts).astype(np.float64)
         if filled:
             low[0], high[0] = min(low[0], self._low[-1]), max(high[0], self._high[-1])
             self._low, self._high = self._low[:-1], self._high[:-1]

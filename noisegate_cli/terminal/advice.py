@@ -15,7 +15,7 @@ from noisegate_cli.terminal.shared_options import list_reading_options
 from noisegate_cli.text import format_time, quote_for_shell
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.file_analysis import AnalysisReport
+    from noisegate_cli.api.analysis_report import AnalysisReport
     from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.gating.cutoffs import CutoffReport
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from noisegate_cli.errors import AudioError
 from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.file_analysis import AnalysisReport
+    from noisegate_cli.api.analysis_report import AnalysisReport
 
 COLUMNS = (
     ("length", 9),
@@ -92,10 +93,16 @@ def find_recordings(
     """Yield the given recordings, and in place of a folder those below it, by name.
 
     `warn` receives a line about outputs of ngate that are skipped.
+
+    Raises
+    ------
+    AudioError
+        After the last recording, if a folder contains other files only.
     """
     from noisegate_cli.batch.discovery import GlobPatterns, SkippedFiles, walk_tree
     from noisegate_cli.terminal.batch_summary import format_own_outputs
 
+    wrong_folders = []
     for path in paths:
         folder = Path(path)
         if str(path) != "-" and folder.is_dir():
@@ -105,8 +112,15 @@ def find_recordings(
             for line in format_own_outputs(skipped.output_files, skipped.output_folders):
                 warn(line)
             yield from (folder / recording.name for recording in found)
+            if not found and skipped.has_only_other_files:
+                wrong_folders.append(folder)
         else:
             yield path
+    if wrong_folders:
+        raise AudioError(
+            f"{' and '.join(map(quote_path, wrong_folders))} contains no recordings, only other "
+            "files: give another folder, or the names of recordings with unusual extensions"
+        )
 
 
 def _format_db(db: float) -> str:

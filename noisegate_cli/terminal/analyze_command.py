@@ -39,7 +39,7 @@ from noisegate_cli.terminal.stretch_options import AnalysisLabelsOption
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.file_analysis import AnalysisReport
+    from noisegate_cli.api.analysis_report import AnalysisReport
     from noisegate_cli.gating.settings import GateSettings
     from noisegate_cli.page.command import CommandWords
     from noisegate_cli.plots.overview import Timeline

@@ -122,7 +122,7 @@ class DiscoveryGroup(OptionGroup):
         list[str] | None,
         typer.Option(
             metavar="GLOB",
-            help="Only recordings that match, such as '*.wav' or 'day1/*'.",
+            help="Gate only matching recordings, such as '*.wav' or 'day1/*'. Repeatable.",
             **DISCOVERY_PANEL,
         ),
     ] = None
@@ -130,7 +130,7 @@ class DiscoveryGroup(OptionGroup):
         list[str] | None,
         typer.Option(
             metavar="GLOB",
-            help="Skip matching recordings and everything in matching folders.",
+            help="Skip matching recordings and everything in matching folders. Repeatable.",
             **DISCOVERY_PANEL,
         ),
     ] = None
@@ -138,7 +138,7 @@ class DiscoveryGroup(OptionGroup):
         str | None,
         typer.Option(
             metavar="LIST",
-            help="Only the recordings listed in a file, one per line; - is standard input.",
+            help="Gate only the recordings in a list, one per line; - reads standard input.",
             **DISCOVERY_PANEL,
         ),
     ] = None
@@ -177,6 +177,7 @@ class ExecutionGroup(OptionGroup):
             "--jobs",
             "-j",
             min=1,
+            metavar="N",
             help="Number of recordings to gate at the same time.",
             show_default="one per processor",
             **EXECUTION_PANEL,
@@ -203,7 +204,7 @@ class ExecutionGroup(OptionGroup):
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", "-n", help="Show what would be done, and do nothing.", **EXECUTION_PANEL
+            "--dry-run", "-n", help="Show what would be done, but do nothing.", **EXECUTION_PANEL
         ),
     ] = False
     verbose: Annotated[
@@ -211,7 +212,7 @@ class ExecutionGroup(OptionGroup):
         typer.Option(
             "--verbose",
             "-v",
-            help="Print a line for each recording, with the reason, in place of the progress.",
+            help="Print a line for each recording, with the reason, instead of the progress.",
             **EXECUTION_PANEL,
         ),
     ] = False
@@ -220,7 +221,7 @@ class ExecutionGroup(OptionGroup):
         typer.Option(
             min=1,
             metavar="N",
-            help="Stop after N recordings have failed; those in progress are finished.",
+            help="Stop after N failed recordings; those in progress are finished.",
             **EXECUTION_PANEL,
         ),
     ] = None
@@ -302,9 +303,9 @@ def batch(
     """Gate every recording below a folder.
 
     The outputs have the same names below the output folder. The manifest
-    ngate-manifest.jsonl there records what is done. The same command gates
-    only recordings that are new, changed or failed, or that were gated with
-    other settings.
+    ngate-manifest.jsonl there records what is done. If you repeat the
+    command, it gates only recordings that are new, changed or failed, or
+    that were gated with other settings.
     """
     from noisegate_cli.batch.interface import BatchConfig
     from noisegate_cli.batch.trees import default_output_directory

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from noisegate_cli.terminal.batch_summary import format_recording_line
-from noisegate_cli.terminal.console import print_data, print_message
+from noisegate_cli.terminal.console import print_data, print_wrapped
 from noisegate_cli.terminal.interrupts import raise_if_interrupted
 from noisegate_cli.terminal.json_data import build_recording_data, to_json
 from noisegate_cli.terminal.progress_display import BatchPanel, ProgressDisplay
@@ -28,7 +28,7 @@ class BatchProgress:
     json
         Whether to print each result as JSON.
     verbose
-        Whether to print a line for each recording in place of the progress.
+        Whether to print a line for each recording instead of the progress.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class BatchProgress:
     def on_recording(self, name: str, result: "RecordingResult") -> None:
         """Print the result of a recording, as text and as JSON, if requested."""
         if self._verbose:
-            print_message(format_recording_line(name, result))
+            print_wrapped(format_recording_line(name, result), indent=2)
         if self._json:
             print_data(to_json(build_recording_data(self._root / name, self._output, result)))
 

@@ -10,12 +10,13 @@ from typer.core import TyperCommand, TyperGroup
 
 from noisegate_cli import __version__
 from noisegate_cli.errors import NoisegateError, SettingsError
-from noisegate_cli.terminal.completion import is_completion_request, join_words_of_this_process
+from noisegate_cli.terminal.completion import is_completion_request, prepare_request_of_this_process
 from noisegate_cli.terminal.console import (
     escape_unencodable_output,
     print_data,
     print_error,
 )
+from noisegate_cli.terminal.help_colors import use_legible_colors
 from noisegate_cli.terminal.interrupts import (
     EXIT_BROKEN_PIPE,
     EXIT_FAILURE,
@@ -48,6 +49,11 @@ class CommandGroup(TyperGroup):
         super().__init__(**arguments)
         self.commands = {name: TyperCommand(name, help=line) for name, line in COMMANDS.items()}
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help in colors that are legible on any background."""
+        use_legible_colors()
+        super().format_help(ctx, formatter)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that the arguments name, as Typer requires it."""
         if args and args[0] in COMMANDS:
@@ -60,7 +66,7 @@ class CommandGroup(TyperGroup):
 app = typer.Typer(
     name="ngate",
     cls=CommandGroup,
-    help="Noise gate for recordings: silence the pauses, keep the signal unchanged.",
+    help="Noise gate for recordings: silence the pauses, leave the signal unchanged.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -92,7 +98,7 @@ def ngate(
         ),
     ] = False,
 ) -> None:
-    """Noise gate for recordings: silence the pauses, keep the signal unchanged."""
+    """Noise gate for recordings: silence the pauses, leave the signal unchanged."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -100,7 +106,7 @@ def run(arguments: Sequence[str]) -> int:
     arguments = list(arguments)
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     debug = DEBUG_FLAG in options
-    join_words_of_this_process()
+    prepare_request_of_this_process()
     arguments = [a for i, a in enumerate(arguments) if a != DEBUG_FLAG or i >= len(options)]
     try:
         status = app(args=arguments, prog_name="ngate", standalone_mode=False) or EXIT_SUCCESS

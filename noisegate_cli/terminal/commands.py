@@ -1,6 +1,8 @@
 """Build a command of Typer: its options, the presets in its help, and its failures as JSON."""
 
 import inspect
+import os
+from collections.abc import Collection
 from functools import wraps
 from importlib import import_module
 from typing import Annotated, Any
@@ -11,7 +13,9 @@ from typer.main import get_command
 
 from noisegate_cli.api.presets import is_file_name
 from noisegate_cli.errors import NoisegateError
+from noisegate_cli.terminal.completion import complete_whole_words_in_fish
 from noisegate_cli.terminal.console import StandardOutputConflictError, print_message
+from noisegate_cli.terminal.help_colors import use_legible_colors
 from noisegate_cli.terminal.option_groups import Command, hide_environment_variables
 from noisegate_cli.terminal.options import (
     ADVANCED_PANEL,
@@ -20,7 +24,7 @@ from noisegate_cli.terminal.options import (
 )
 from noisegate_cli.terminal.preset_files import save_preset
 from noisegate_cli.terminal.preset_table import format_preset_table
-from noisegate_cli.text import quote_path
+from noisegate_cli.text import find_nearest, quote_path
 
 ENV_PREFIX = "NGATE"
 """Prefix of the environment variables that set options, such as NGATE_GATE_PRESET."""
@@ -80,6 +84,49 @@ class StrictCommand(TyperCommand):
         parser.parse_args = parse_once  # type: ignore[method-assign]
         return parser
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help in colors that are legible on any background."""
+        use_legible_colors()
+        super().format_help(ctx, formatter)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, after warnings of mistyped environment variables."""
+        if not ctx.params["quiet"]:
+            commands = ctx.parent.command.commands
+            for warning in _describe_mistyped_variables(ctx.command.name, commands):
+                print_message(f"ngate: warning: {warning}")
+        return super().invoke(ctx)
+
+
+def _describe_mistyped_variables(command: str, commands: Collection[str]) -> list[str]:
+    """Return a warning for each environment variable that looks like one of an option.
+
+    Other variables that begin with NGATE_ may belong to other programs.
+    """
+    prefix = f"{ENV_PREFIX}_"
+    names = sorted(name for name in os.environ if name.startswith(prefix))
+    if not names:
+        return []
+    options = {
+        name: [
+            str(parameter.name).upper()
+            for parameter in build_command(name).params
+            if parameter.param_type_name == "option" and parameter.name != "help"
+        ]
+        for name in commands
+    }
+    warnings = []
+    for name in names:
+        word, separator, option = name.removeprefix(prefix).partition("_")
+        owner = find_nearest(word, commands) if separator else None
+        if owner is None:
+            owner, option = command, name.removeprefix(prefix)
+        nearest = find_nearest(option, options[owner])
+        right = f"{prefix}{owner.upper()}_{nearest}"
+        if nearest and name != right:
+            warnings.append(f"environment variable {name} has no effect: did you mean {right}?")
+    return warnings
+
 
 def _has_empty_text(value: Any) -> bool:
     """Return whether the typed value of a parameter, or one of its values, is an empty text."""
@@ -101,6 +148,7 @@ def build_command(name: str) -> TyperCommand:
     )(hide_environment_variables(function))
     command = get_command(app)
     assert isinstance(command, TyperCommand)
+    complete_whole_words_in_fish(command)
     return command
 
 

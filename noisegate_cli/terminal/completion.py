@@ -5,14 +5,24 @@ Where a function returns nothing, the shell offers the names of files.
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, MutableMapping
-from typing import get_args
+from functools import partial
+from typing import Any, get_args
 
 Complete = Callable[[str], list[str]]
 """Takes the beginning of a value and returns the values that begin like this."""
 
-REQUEST_VARIABLE, BASH_REQUEST = "_NGATE_COMPLETE", "complete_bash"
-"""Environment variable that the completion script of a shell sets, and its value from bash."""
+REQUEST_VARIABLE, LINE_VARIABLE = "_NGATE_COMPLETE", "_TYPER_COMPLETE_ARGS"
+"""Environment variables that the completion script of a shell sets: the kind of the request, and
+from zsh and fish the line up to the cursor."""
+
+BASH_REQUEST, ZSH_REQUEST, FISH_REQUEST = "complete_bash", "complete_zsh", "complete_fish"
+
+SKIP_OPTION_IN_ZSH = "compset -P '*=';"
+"""Command of zsh that completes only the rest of a word after an equals sign."""
+
+_OPTION_WITH_VALUE = re.compile(r"(?<!\S)(--[\w-]+)=(\S*)$")
 
 PRESET_USES = {
     "voice": "speech, podcasts, interviews",
@@ -97,14 +107,49 @@ def join_bash_words(environment: MutableMapping[str, str]) -> None:
     environment["COMP_CWORD"] = str(index - len(signs))
 
 
+def split_zsh_word(environment: MutableMapping[str, str]) -> bool:
+    """Make `--preset=v` at the end of a request of zsh look like `--preset v`.
+
+    Returns whether there was such a word, of which zsh may then complete only the value.
+    """
+    line = environment.get(LINE_VARIABLE, "")
+    if environment.get(REQUEST_VARIABLE) != ZSH_REQUEST or not _OPTION_WITH_VALUE.search(line):
+        return False
+    environment[LINE_VARIABLE] = _OPTION_WITH_VALUE.sub(r"\1 \2", line)
+    return True
+
+
+def complete_whole_words_in_fish(command: Any) -> None:
+    """Put `--preset=` before the values of a command that fish completes after `--preset=`.
+
+    fish replaces the whole word.
+    """
+    match = _OPTION_WITH_VALUE.search(os.environ.get(LINE_VARIABLE, ""))
+    if os.environ.get(REQUEST_VARIABLE) != FISH_REQUEST or match is None:
+        return
+    flag = match[1]
+
+    def complete_word(parameter: Any, context: Any, incomplete: str) -> list[Any]:
+        items = type(parameter).shell_complete(parameter, context, incomplete)
+        for item in items:
+            item.value = f"{flag}={item.value}"
+        return list(items)
+
+    for parameter in command.params:
+        if flag in parameter.opts:
+            parameter.shell_complete = partial(complete_word, parameter)
+
+
 def is_completion_request() -> bool:
     """Return whether a shell asks this process for completions."""
     return REQUEST_VARIABLE in os.environ
 
 
-def join_words_of_this_process() -> None:
-    """Prepare the request of bash in the environment of this process, if there is one."""
+def prepare_request_of_this_process() -> None:
+    """Prepare the request of a shell in the environment of this process, if there is one."""
     join_bash_words(os.environ)
+    if split_zsh_word(os.environ):
+        print(SKIP_OPTION_IN_ZSH, flush=True)
 
 
 def _select(incomplete: str, values: Iterable[str]) -> list[str]:

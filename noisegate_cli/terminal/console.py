@@ -74,21 +74,25 @@ def print_summary(lines: Iterable[str]) -> None:
 
     Names in quotes are not broken, so that they can be copied.
     """
-    width = 0
+    for line in lines:
+        print_wrapped(line, LABEL_WIDTH_CHARS)
+
+
+def print_wrapped(line: str, indent: int) -> None:
+    """Print a line to stderr; on a terminal as several lines if it is too long."""
+    shown, width = escape_unprintable(line), 0
     with suppress(OSError, ValueError):  # stderr is not a terminal.
         width = os.get_terminal_size(sys.stderr.fileno()).columns
-    for line in lines:
-        shown = escape_unprintable(line)
-        for part in wrap_summary_line(shown, width) if 0 < width < len(shown) else [shown]:
-            print_message(part)
+    for part in wrap_line(shown, width, indent) if 0 < width < len(shown) else [shown]:
+        print_message(part)
 
 
-def wrap_summary_line(line: str, width: int) -> list[str]:
-    """Return a line of a summary as lines of at most `width` characters, aligned with its value.
+def wrap_line(line: str, width: int, indent: int = LABEL_WIDTH_CHARS) -> list[str]:
+    """Return a line as lines of at most `width` characters, all but the first one indented.
 
     Examples
     --------
-    >>> wrap_summary_line("output     'my talk.wav' (WAV PCM_16)", 30)
+    >>> wrap_line("output     'my talk.wav' (WAV PCM_16)", 30)
     ["output     'my talk.wav' (WAV", '           PCM_16)']
     """
     import textwrap
@@ -97,7 +101,7 @@ def wrap_summary_line(line: str, width: int) -> list[str]:
     wrapped = textwrap.wrap(
         protected,
         width,
-        subsequent_indent=" " * LABEL_WIDTH_CHARS,
+        subsequent_indent=" " * indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
@@ -125,10 +129,10 @@ def discard_stdout() -> None:
 
 
 def print_error(message: object) -> None:
-    """Print an error on a single line to stderr."""
+    """Print an error on a single line to stderr; a terminal shows it wrapped at words."""
     from noisegate_cli.terminal.flags import to_flags
 
-    print_message("ngate: " + " ".join(to_flags(str(message)).split("\n")))
+    print_wrapped("ngate: " + " ".join(to_flags(str(message)).split("\n")), len("ngate: "))
 
 
 @contextmanager
@@ -141,7 +145,7 @@ def wrap_stdout_errors() -> Iterator[None]:
     except OSError as error:
         if sys.platform == "win32" and error.errno == errno.EINVAL:
             raise BrokenPipeError from error  # Windows reports a closed pipe like this.
-        raise OutputError(f"standard output can't be written: {error.strerror}") from error
+        raise OutputError(f"standard output cannot be written: {error.strerror}") from error
 
 
 def print_renderable(target: "Console", *renderables: object) -> None:

@@ -16,6 +16,7 @@ FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
     "cut": "--cut",
     "duration": "--duration",
     "force": "--force",
+    "format": "--format",
     "include": "--include",
     "jobs": "--jobs",
     "keep": "--keep",

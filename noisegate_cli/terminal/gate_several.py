@@ -37,7 +37,7 @@ def check_several(files: Sequence[str], output: str | None, single: dict[str, st
         If an option is for a single recording.
     """
     if "-" in files:
-        raise SettingsError("- is standard input, which can't be gated with other recordings")
+        raise SettingsError("- is standard input, which cannot be gated with other recordings")
     for flag, value in single.items():
         if value:
             raise SettingsError(f"{flag} {value!r} is for one recording: gate them one by one")

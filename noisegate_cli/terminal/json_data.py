@@ -25,7 +25,7 @@ from noisegate_cli.terminal.interrupts import raise_if_interrupted
 from noisegate_cli.terminal.reasons import format_reason, format_recorded_reason
 
 if TYPE_CHECKING:
-    from noisegate_cli.api.file_analysis import AnalysisReport
+    from noisegate_cli.api.analysis_report import AnalysisReport
     from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.batch.records import RecordingResult

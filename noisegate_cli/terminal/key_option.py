@@ -60,11 +60,10 @@ def parse_key_option(
         raise SettingsError(f"--key {text!r} names no file: give HZ-HZ, FILE or FILE:HZ-HZ")
     from noisegate_cli.files.output_naming import parse_path
 
-    is_number = re.fullmatch(r"\d+(\.\d*)? *(k?hz|k)?", file, re.IGNORECASE)
-    if is_number and not Path(file).exists():
-        raise SettingsError(
-            f"--key {text!r} is a single frequency: give a band such as 2000-8000, or a file"
-        )
+    number = r"\d[\d.,]* *(k?hz|k)?"
+    if re.fullmatch(rf"{number}( *- *{number})?", file, re.IGNORECASE) and not Path(file).exists():
+        what = "not a band of frequencies" if "-" in file else "a single frequency"
+        raise SettingsError(f"--key {text!r} is {what}: give a band such as 2000-8000, or a file")
     return parse_path(file), settings
 
 

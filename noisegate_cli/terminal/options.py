@@ -34,8 +34,9 @@ GATE_OPTIONS: dict[str, Option] = {
         ("--threshold", "-t"),
         "LEVEL",
         MAIN_PANEL,
-        "Open above this frame RMS: 0.03 (full scale is 1.0) or -30dB. auto detects the signal. "
-        "auto:otsu, auto:gmm and auto:p56 find a level; floor+6dB is relative to the noise floor.",
+        "Open above this RMS level: 0.03 (full scale is 1.0) or -30dB. auto detects the signal "
+        "instead. auto:otsu, auto:gmm and auto:p56 find a level. floor+6dB is 6 dB above the noise "
+        "floor.",
         "auto",
     ),
     "adaptive": Option(
@@ -48,7 +49,8 @@ GATE_OPTIONS: dict[str, Option] = {
         ("--key",),
         "HZ-HZ",
         DETECTOR_PANEL,
-        "Detect only between these frequencies, for example 250-4000. The output keeps all.",
+        "Detect only between these frequencies, for example 250-4000. The output keeps all "
+        "frequencies.",
         "all frequencies",
     ),
     "hysteresis_db": Option(
@@ -153,7 +155,7 @@ GATE_OPTIONS: dict[str, Option] = {
         ("--ratio",),
         "RATIO",
         ENVELOPE_PANEL,
-        "Expand instead of gating: each dB below the threshold becomes this many dB, down to "
+        "Expand instead of gating: each dB below the threshold becomes this number of dB, down to "
         "--range. It requires a level or a method as -t.",
         "inf, a gate",
     ),
@@ -168,15 +170,15 @@ GATE_OPTIONS: dict[str, Option] = {
         ("--duck",),
         "",
         ENVELOPE_PANEL,
-        "Turn the recording down to --range while the signal is above the threshold, instead of in "
+        "Attenuate the recording by --range while the signal is above the threshold, instead of in "
         "the pauses.",
     ),
     "spectral": Option(
         ("--spectral",),
         "",
         MAIN_PANEL,
-        "Reduce the noise in each frequency bin, also under the signal. The pauses are attenuated, "
-        "not muted; --range mute mutes them.",
+        "Reduce the noise in each frequency bin, also under the signal. The pauses are attenuated; "
+        "to mute them, add --range mute.",
     ),
     "reduction_db": Option(
         ("--reduction",),

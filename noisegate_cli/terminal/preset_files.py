@@ -84,7 +84,7 @@ def save_preset(name: str, preset: Preset, force: bool) -> Path:
     if is_file_name(name):
         path = Path(name)
         if not name.lower().endswith(FILE_EXTENSION):
-            raise SettingsError(f"preset {quote_path(name)} is not a TOML file: try {name}.toml")
+            raise SettingsError(f"preset {quote_path(name)} is not a TOML file: give {name}.toml")
         content = lines
         is_new = not path.exists()
     else:
@@ -145,7 +145,7 @@ def _replace_table(content: str, name: str, lines: str) -> str:
             return replaced
     except ValueError:
         pass
-    raise OutputError(f"preset {name!r} can't be replaced in its file: edit it there")
+    raise OutputError(f"preset {name!r} cannot be replaced in its file: edit it there")
 
 
 def _is_table(part: str, name: str) -> bool:

@@ -45,7 +45,7 @@ AgainstOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="FILE",
-        help="Another track of the session: close where only it has sound. Repeatable.",
+        help="Another track of the session: close where only that track has sound. Repeatable.",
     ),
 ]
 
@@ -116,7 +116,8 @@ RawOption = Annotated[
     str | None,
     typer.Option(
         metavar="RATE:CHANNELS:TYPE",
-        help="The input has no header: 44100:1:s16. Other types: s8, u8, s24, s32, f32, f64.",
+        help="Format of an input without a header: 44100:1:s16. Other types: s8, u8, s24, s32, "
+        "f32, f64.",
         rich_help_panel=ADVANCED_PANEL,
     ),
 ]

@@ -30,8 +30,8 @@ AnalysisLabelsOption = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help=f"Write the open stretches here too: {LABEL_ENDINGS}. For several recordings or a "
-        "folder, give the extension alone: each gets a file beside it.",
+        help=f"Also write the open stretches to a file: {LABEL_ENDINGS}. For several recordings or "
+        "a folder, give only the extension: each recording gets a file beside it.",
         **STRETCH_PANEL,
     ),
 ]
@@ -68,7 +68,8 @@ class StretchGroup(OptionGroup):
         str | None,
         typer.Option(
             metavar="SECONDS",
-            help="Write only this many seconds: from --start, or where the gate moves most.",
+            help="Write only this number of seconds: from --start, or where the gate opens and "
+            "closes most often.",
             **STRETCH_PANEL,
         ),
     ] = None
@@ -80,7 +81,7 @@ class StretchGroup(OptionGroup):
         str | None,
         typer.Option(
             metavar="SECONDS",
-            help="Write only this many seconds, from --start or from the beginning.",
+            help="Write only this number of seconds: from --start, or from the beginning.",
             **STRETCH_PANEL,
         ),
     ] = None
@@ -88,7 +89,7 @@ class StretchGroup(OptionGroup):
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Write 4 s before the gate, then the same 4 s after it, and so on.",
+            help="Write a comparison: 4 s of the input, the same 4 s of the output, and so on.",
             **STRETCH_PANEL,
         ),
     ] = None

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from noisegate_cli.text import quote_for_shell, suggest_nearest
+from noisegate_cli.text import normalize_number, quote_for_shell, suggest_nearest
 
 
 def describe_usage_error(error: Exception, message: str) -> str:
@@ -67,7 +67,10 @@ def _describe_invalid_value(message: str) -> str:
     flag, detail = match.groups()
     if wrong := re.match(r"(?P<value>'.*') is not a valid (?P<kind>int|float)", detail):
         kind = "whole number" if wrong["kind"] == "int" else "number"
-        return f"{flag} {wrong['value']} is not a {kind}"
+        meant = normalize_number(wrong["value"].strip("'"))
+        pattern = r"-?\d+" if wrong["kind"] == "int" else r"-?\d+(\.\d+)?"
+        hint = f": give {meant}" if re.fullmatch(pattern, meant) else ""
+        return f"{flag} {wrong['value']} is not a {kind}{hint}"
     if wrong := re.match(r"(?P<value>\S+) is not in the range x>=(?P<least>\S+)", detail):
         return f"{flag} {wrong['value']} must be {wrong['least']} or more"
     if wrong := re.match(r"(?P<value>'.*') is not a valid boolean", detail):

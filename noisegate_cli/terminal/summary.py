@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from noisegate_cli.api.result_data import is_range_softened
+from noisegate_cli.files.formats import usual_name
 from noisegate_cli.gating.parsing import MUTE
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.terminal.advice import format_noise_value, suggest_cutoff_remedies
@@ -145,7 +146,7 @@ def _describe_subtype_change(source: "AudioInfo", output: "AudioInfo") -> str:
     capacity = mantissa.get(output.subtype, output.bit_depth)
     is_exact = mantissa.get(source.subtype, source.bit_depth) <= capacity
     if output.is_lossy:
-        return f"{output.format} is lossy: the samples are not bit-identical"
+        return f"{usual_name(output.format)} is lossy: the samples are not bit-identical"
     if not is_exact or (source.dtype.kind == "f" and output.dtype.kind == "i"):
         return f"the input is {source.subtype}: the output cannot keep all bits"
     return ""
@@ -166,11 +167,13 @@ def _format_noise(result: "GateResult") -> list[str]:
     lines = []
     if profiles:
         levels = " and ".join(f"{noise.level_db():.0f}" for noise in profiles)
+        # The line about the threshold has the noise floor, which is another measure.
+        level = "" if result.suggestion and profiles[0].source != "given" else f"{levels} dBFS, "
         sources = dict.fromkeys(
             _describe_noise_source(noise.source, settings) for noise in profiles
         )
         depth = f"by up to {settings.reduction_db:g} dB" if settings.bin_floor else "to silence"
-        lines.append(f"noise      {levels} dBFS, {', or '.join(sources)}")
+        lines.append(f"noise      {level}{', or '.join(sources)}")
         lines.append(f"           reduced {depth} in each bin")
     if len(profiles) < len(result.noises):
         where = " for one channel" if profiles else ""
@@ -224,9 +227,9 @@ def _format_cutoffs(result: "GateResult") -> list[str]:
 
 def format_sample_type(info: "AudioInfo") -> str:
     """Return the container format and the sample type of a recording as text."""
-    return " ".join(dict.fromkeys((info.format, name_sample_type(info))))
+    return " ".join(dict.fromkeys((usual_name(info.format), name_sample_type(info))))
 
 
 def name_sample_type(info: "AudioInfo") -> str:
     """Return the usual name of a sample type: "MP3", not the name that libsndfile has for it."""
-    return "MP3" if info.subtype == "MPEG_LAYER_III" else info.subtype
+    return usual_name(info.subtype)

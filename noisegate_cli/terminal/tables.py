@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from noisegate_cli.api.file_analysis import AnalysisReport
+    from noisegate_cli.api.analysis_report import AnalysisReport
     from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.gating.noise_profile import NoiseProfile
     from noisegate_cli.gating.simulation import Trial
@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 OCTAVE_BAR_WIDTH_CHARS, OCTAVE_BAR_RANGE_DB = 40, 60.0
 """Width of the bar of the loudest octave, and the distance below it where the width is 0."""
 
-NOTICE_STYLE = "bold yellow"
-"""Style of the label of a note. Yellow text is hard to read on a light background."""
+NOTICE_STYLE = "bold magenta"
+"""Style of the label of a note, legible on dark and on light backgrounds."""
+
+SHOWN_PERCENTILES = (5, 25, 50, 75, 95)
+"""Percentiles for which a terminal of 80 columns has room."""
 
 OPTIONAL_SWEEP_COLUMNS = ("openings/min", "cut-offs/min", "at risk", "dBFS", "")
 """Columns that a narrow terminal does not show, from the least important on."""
@@ -84,7 +87,8 @@ def build_analysis_table(
     for gate, noise in enumerate(levels.noises):
         channel = f", channel {gate + 1}" if len(levels.noises) > 1 else ""
         text = _build_noise_text(noise, channel, ascii_only)
-        parts.append(Padding(text, (1, 2, 0, 2), expand=False))
+        is_last = gate == len(levels.noises) - 1
+        parts.append(Padding(text, (1, 2, is_last, 2), expand=False))
     return Group(*parts)
 
 
@@ -152,7 +156,7 @@ def _build_levels_table(report: "AnalysisReport") -> "Table":
             )
         table.add_row(
             "frames, dBFS",
-            "  ".join(f"{p} %: {db:.0f}" for p, db in levels.percentiles_db.items()),
+            "  ".join(f"{p} %: {levels.percentiles_db[p]:.0f}" for p in SHOWN_PERCENTILES),
         )
     if levels.silent_share:
         table.add_row(
@@ -222,14 +226,14 @@ def _build_noise_text(noise: "NoiseProfile | None", channel: str, ascii_only: bo
     if noise is None:
         hint = "give it with --noise FROM-TO or --noise FILE"
         return Text.assemble((f"noise{channel}", NOTICE_STYLE), f": none was learned, {hint}")
-    text = Text(f"noise{channel}, {noise.level_db():.1f} dBFS, in octave bands:\n")
+    text = Text(f"noise{channel} in octave bands, dBFS:\n")
     bands = noise.compute_band_levels(1)
     loudest = max((db for _, _, db in bands if math.isfinite(db)), default=0.0)
     for low, _, db in bands:
         hz = format_octave(low * 2**0.5)
         share = 1 + (db - loudest) / OCTAVE_BAR_RANGE_DB if math.isfinite(db) else 0.0
         width = round(OCTAVE_BAR_WIDTH_CHARS * max(0.0, share))
-        text.append(f"{hz:>8} {db:6.1f} dB ")
+        text.append(f"{hz:>8} {db:6.1f} ")
         text.append(("#" if ascii_only else "█") * width + "\n")
     text.rstrip()
     return text

@@ -67,7 +67,7 @@ def test_array_like_objects_are_gated():
 )
 def test_unsupported_types_are_refused_with_a_list_of_supported_types(dtype):
     y = np.zeros(1000).astype(dtype)
-    with pytest.raises(SettingsError, match=f"type {y.dtype} can't be gated: use ") as error:
+    with pytest.raises(SettingsError, match=f"type {y.dtype} cannot be gated: use ") as error:
         gate(y, RATE)
     if dtype not in ("object", "U3"):
         for name in str(error.value).split(": use ")[1].replace(" or ", ", ").split(", "):
@@ -232,7 +232,7 @@ def test_values_have_priority_over_those_of_a_preset_in_a_file(tmp_path, changes
         ('hold = "90s"', "my.toml': hold '90s' must be 0 to 60 s"),
         ("reduction = 12", "my.toml': reduction_db= requires spectral=True"),
         ("hold = ", "my.toml' is not TOML"),
-        (None, "my.toml' doesn't exist"),
+        (None, "my.toml' does not exist"),
     ],
 )
 def test_a_wrong_preset_in_a_file_is_quoted(tmp_path, content, message):

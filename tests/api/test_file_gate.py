@@ -13,6 +13,7 @@ from noisegate_cli import (
     GateSettings,
     GateStream,
     OutputError,
+    OutputOptions,
     SettingsError,
     analyze,
     analyze_file,
@@ -120,6 +121,28 @@ def test_an_unknown_extension_is_refused(write, tmp_path, name):
         gate_file(write(tone(1, 0.1)), tmp_path / name, AT_003)
 
 
+@pytest.mark.parametrize(
+    ("name", "given"), [("out.wav", "mp3"), ("out.ogg", "opus"), ("out.mkv", "mka")]
+)
+def test_a_name_and_a_format_that_contradict_each_other_are_refused(write, tmp_path, name, given):
+    source, out = write(loud_and_quiet()), tmp_path / name
+    with pytest.raises(SettingsError, match=f"format='{given}' contradicts .* ends in .{given}"):
+        gate_file(source, out, AT_003, options=OutputOptions(format=given))
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(("name", "given"), [("out.aif", "aiff"), ("OUT.WAV", "wav")])
+def test_a_name_and_a_format_may_mean_the_same(write, tmp_path, name, given):
+    source, out = write(loud_and_quiet()), tmp_path / name
+    assert gate_file(source, out, AT_003, options=OutputOptions(format=given)).output.path == out
+
+
+@pytest.mark.parametrize("field", ["bit_rate", "format", "subtype", "quality", "suffix"])
+def test_a_field_of_the_output_options_as_a_parameter_gets_a_hint(write, field):
+    with pytest.raises(TypeError, match=rf"give options=OutputOptions\({field}=\.\.\.\)"):
+        gate_file(write(loud_and_quiet()), settings=AT_003, **{field: "128k"})
+
+
 def test_tags_are_kept(tmp_path):
     source, output = tmp_path / "in.flac", tmp_path / "out.flac"
     with sf.SoundFile(source, "w", 16000, 1, "PCM_16") as file:
@@ -187,7 +210,7 @@ def test_a_file_size_limit_leaves_no_files(write, extension):
         command, capture_output=True, text=True, preexec_fn=limit_file_size, check=False
     )
     assert process.returncode == 1
-    assert "can't be written" in process.stderr
+    assert "cannot be written" in process.stderr
     assert process.stderr.count("\n") == 1
     assert [p.name for p in source.parent.iterdir()] == [source.name]
 
@@ -251,7 +274,7 @@ def test_a_full_disk_leaves_no_files(write, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(sf.SoundFile, "write", raise_no_space)
-    with pytest.raises(OutputError, match="can't be written: No space left on device"):
+    with pytest.raises(OutputError, match="cannot be written: No space left on device"):
         gate_file(source, settings=AT_003)
     assert [p.name for p in source.parent.iterdir()] == ["in.flac"]
 

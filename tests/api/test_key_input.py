@@ -182,7 +182,7 @@ def test_arrays_take_a_key_too(files):
     assert result.key == KeyTrack(None, None)
     assert result.segments.seconds == pytest.approx(np.array(BURSTS_S), abs=0.12)
     assert "shape" in result._repr_html_()
-    with pytest.raises(SettingsError, match="can't be drawn"):
+    with pytest.raises(SettingsError, match="cannot be drawn"):
         result.plot()
 
 

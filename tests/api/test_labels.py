@@ -175,7 +175,7 @@ def test_labels_cannot_replace_another_file_of_the_same_call(tmp_path, write):
     gate_file(source, labels=labels)
     before = labels.read_bytes()
     output = tmp_path / "out.wav"
-    with pytest.raises(OutputError, match="is the applied file, which is never overwritten"):
+    with pytest.raises(OutputError, match="is the applied label file, which is never overwritten"):
         gate_file(source, output, segments=labels, labels=labels, force=True)
     with pytest.raises(LabelsError, match=r"one of .txt .csv .json"):
         gate_file(source, output, labels=tmp_path / "labels.doc")

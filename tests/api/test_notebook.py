@@ -79,7 +79,7 @@ def test_many_channels_are_mixed_and_very_high_rates_are_not_played():
 
 
 def test_standard_input_cannot_be_drawn_later():
-    with pytest.raises(AudioError, match="standard input can't be read again"):
+    with pytest.raises(AudioError, match="standard input cannot be read again"):
         record_file(Path("-"), GateSettings())
 
 

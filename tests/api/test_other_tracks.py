@@ -133,7 +133,7 @@ def test_other_tracks_are_never_overwritten(session):
 
 def test_errors_quote_the_track_that_cannot_be_read(session, tmp_path, write):
     host, _ = session
-    with pytest.raises(AudioError, match=r"missing.wav' doesn't exist"):
+    with pytest.raises(AudioError, match=r"missing.wav' does not exist"):
         gate_file(host, tmp_path / "out.wav", against=[tmp_path / "missing.wav"])
     y = TRACKS[1].copy()
     y[70000] = np.nan

@@ -187,6 +187,20 @@ class CollectingObserver:
         self.entries[name] = result
 
 
+class ForeignWriter(CollectingObserver):
+    """Write a file in the place of an output, as another program, before the gating begins."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def on_phase(self, name: str, files: int, size: int) -> None:
+        super().on_phase(name, files, size)
+        if name == "gating":
+            self._path.parent.mkdir(parents=True)
+            self._path.write_text("foreign")
+
+
 def run(
     root: Path, output: Path, workers: Any = None, **options: Any
 ) -> tuple[BatchReport, CollectingObserver]:

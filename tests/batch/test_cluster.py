@@ -22,6 +22,7 @@ from tests.batch.helpers import (
     ROOT,
     SETTINGS,
     CollectingObserver,
+    ForeignWriter,
     list_files,
     read_manifest,
     run,
@@ -144,7 +145,7 @@ def test_the_command_line_runs_on_a_cluster(cluster, tree, tmp_path, monkeypatch
 
 def test_unsuitable_workers_are_reported_before_anything_runs(cluster, monkeypatch):
     workers = DaskWorkerPool(cluster.address)
-    with pytest.raises(ClusterError, match="don't see '/nowhere'.*a filesystem that all share"):
+    with pytest.raises(ClusterError, match="do not see '/nowhere'.*a filesystem that all share"):
         workers.check_folders("/", "/nowhere")
     monkeypatch.setattr(dask_pool, "__version__", "9.9")
     with pytest.raises(ClusterError, match=r"have ngate 0.* this is 9\.9: install the same"):
@@ -193,14 +194,7 @@ def test_a_worker_that_is_killed_loses_no_recordings(cluster, long_tree, tmp_pat
 
 def test_an_output_that_someone_writes_before_its_turn_comes_is_kept(cluster, tree, tmp_path):
     foreign = tmp_path / "out" / "deep" / "5.wav"
-
-    class Writing(CollectingObserver):
-        def on_phase(self, name, files, size):
-            if name == "gating":
-                foreign.parent.mkdir(parents=True)
-                foreign.write_text("foreign")
-
-    observer = Writing()
+    observer = ForeignWriter(foreign)
     batch = BatchConfig(root=tree, output=tmp_path / "out", settings=SETTINGS)
     report = batch_run.BatchRun(batch, observer).execute(DaskWorkerPool(cluster.address))
     assert (report.done, report.skipped, report.failed) == (5, 1, 1)

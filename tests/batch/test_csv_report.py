@@ -141,7 +141,7 @@ def test_a_full_disk_leaves_the_earlier_report_and_no_other_file(tmp_path):
     report = tmp_path / "r.csv"
     earlier = ",".join(HEADER) + "\n"
     report.write_text(earlier)
-    with pytest.raises(OutputError, match=r"r.csv' can't be written: No space left"):
+    with pytest.raises(OutputError, match=r"r.csv' cannot be written: No space left"):
         write_csv(report, FullDiskPlan())
     assert report.read_text() == earlier
     assert list_files(tmp_path) == ["r.csv"]

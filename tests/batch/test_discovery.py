@@ -78,7 +78,7 @@ def test_links_to_files_are_followed_but_not_links_to_folders_or_cycles(tree):
         tree, tree.with_name("out"), patterns=GlobPatterns(("nowhere.wav", "circle.wav"))
     )
     assert report.failed == 2
-    assert any("gone.wav', which doesn't exist" in error for error in report.errors)
+    assert any("gone.wav', which does not exist" in error for error in report.errors)
 
 
 def test_listed_names_are_relative_to_the_working_directory_or_the_root(tree, monkeypatch):
@@ -107,7 +107,7 @@ def test_listed_names_can_contain_any_character(tmp_path, monkeypatch):
     assert list(read_names(str(tmp_path / "list"), null_separated=True)) == names
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"a.wav\r\n\nb.wav")))
     assert list(read_names("-")) == ["a.wav", "b.wav"]
-    with pytest.raises(AudioError, match="nowhere' can't be read"):
+    with pytest.raises(AudioError, match="nowhere' cannot be read"):
         list(read_names(str(tmp_path / "nowhere")))
 
 

@@ -34,6 +34,7 @@ from tests.batch.helpers import (
     MAX_WAIT_S,
     SETTINGS,
     CollectingObserver,
+    ForeignWriter,
     InlineWorkerPool,
     list_files,
     output_info,
@@ -152,16 +153,15 @@ def test_the_output_folder_is_read_only(tree, tmp_path):
     process = subprocess.run(command, check=False, **options)
     assert process.returncode == 1
     assert len(process.stderr.splitlines()) == 4
-    assert "odd/1.wav' can't be written" in process.stderr
+    assert "odd/1.wav' cannot be written" in process.stderr
     assert list_files(output) == [f"even/{number}.wav" for number in (0, 2, 4, 6)]
     (output / "odd").chmod(0o755)
     output.chmod(0o555)
     (output / MANIFEST_NAME).chmod(0o444)
     process = subprocess.run(command, check=False, **options)
     assert process.returncode == 1
-    assert (
-        process.stderr == f"ngate: '{output / MANIFEST_NAME}' can't be written: Permission denied\n"
-    )
+    path = output / MANIFEST_NAME
+    assert process.stderr == f"ngate: '{path}' cannot be written: Permission denied\n"
     output.chmod(0o755)
     (output / MANIFEST_NAME).chmod(0o644)
     assert run(tree, output)[0].done == 4
@@ -181,7 +181,7 @@ def test_a_recording_exceeds_the_file_size_limit(tree, tmp_path, write):
         command, capture_output=True, text=True, preexec_fn=limit_file_size, check=False
     )
     assert process.returncode == 1
-    assert "large.wav' can't be written" in process.stderr
+    assert "large.wav' cannot be written" in process.stderr
     assert list_files(output) == [name for name in list_files(tree) if "large" not in name]
     report, _ = run(tree, output)
     assert (report.done, report.skipped) == (1, 8)
@@ -194,12 +194,12 @@ def test_the_disk_is_full(tree, tmp_path):
     output.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "none", str(output)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("it can't be mounted here")
+        pytest.skip("it cannot be mounted here")
     try:
         command = [*BATCH, str(tree), "-o", str(output), "-j", "2"]
         process = subprocess.run(command, capture_output=True, text=True, check=False)
         assert process.returncode == 1
-        assert "can't be written" in process.stderr
+        assert "cannot be written" in process.stderr
         outputs = [name for name in list_files(output) if name.endswith(".wav")]
         assert 0 < len(outputs) < 8
         assert all(len(read(output / name)) == 48000 for name in outputs)
@@ -245,7 +245,7 @@ def test_the_disk_is_full_while_the_manifest_is_written(tree, tmp_path, monkeypa
 
     monkeypatch.setattr(os, "write", write_until_full)
     with pytest.raises(
-        OutputError, match=rf"{MANIFEST_NAME}' can't be written: No space left on device"
+        OutputError, match=rf"{MANIFEST_NAME}' cannot be written: No space left on device"
     ):
         run(tree, output)
     monkeypatch.undo()
@@ -293,7 +293,7 @@ def test_an_input_vanishes_while_the_batch_runs(tree, tmp_path, monkeypatch):
     monkeypatch.setattr(gating_phase, "gate_job", remove_and_gate)
     report, _ = run(tree, output)
     assert (report.done, report.failed) == (7, 1)
-    assert "5.wav' doesn't exist" in report.errors[0]
+    assert "5.wav' does not exist" in report.errors[0]
     monkeypatch.undo()
     source.write_bytes(data)
     assert run(tree, output)[0].reasons == {"failed in the last run": 1}
@@ -337,14 +337,7 @@ def test_an_output_that_another_process_writes_beforehand_is_kept(
     tree, tmp_path, workers, monkeypatch
 ):
     foreign = tmp_path / "out" / "odd" / "7.wav"
-
-    class Writing(CollectingObserver):
-        def on_phase(self, name, files, size):
-            if name == "gating":
-                foreign.parent.mkdir(parents=True)
-                foreign.write_text("foreign")
-
-    observer = Writing()
+    observer = ForeignWriter(foreign)
     config = BatchConfig(root=tree, output=tmp_path / "out", settings=SETTINGS)
     report = batch_run.BatchRun(config, observer).execute(workers or InlineWorkerPool())
     assert (report.done, report.failed, report.skipped) == (7, 0, 1)

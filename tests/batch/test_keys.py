@@ -77,11 +77,11 @@ def test_a_missing_key_fails_one_recording(root):
     (root.with_name("keys") / "a.wav").unlink()
     report = run(root, root.with_name("keys"))
     assert (report.done, report.failed) == (1, 1)
-    assert "keys/a.wav' doesn't exist" in report.errors[0].replace(os.sep, "/")
+    assert "keys/a.wav' does not exist" in report.errors[0].replace(os.sep, "/")
 
 
 def test_contradictions_are_refused_before_anything_is_gated(root):
-    with pytest.raises(AudioError, match="doesn't exist"):
+    with pytest.raises(AudioError, match="does not exist"):
         run(root, root / "no.wav")
     with pytest.raises(SettingsError, match="a key has other pauses"):
         run(root, root.with_name("keys"), settings=GateSettings(spectral="soft"))

@@ -84,7 +84,7 @@ def test_the_input_tree_is_never_the_output(tree):
 def test_a_root_that_is_not_a_directory_is_refused(tree):
     with pytest.raises(AudioError, match="is not a folder: use ngate gate"):
         run(tree / "a.wav", tree)
-    with pytest.raises(AudioError, match="doesn't exist"):
+    with pytest.raises(AudioError, match="does not exist"):
         run(tree / "nowhere", tree)
 
 
@@ -101,7 +101,7 @@ def test_invalid_options_are_reported_before_anything_is_written(tree, tmp_path,
     for options, message in (
         (["-t", "0.1", "--shared-threshold"], "omit -t"),
         (["--report", str(tmp_path / "no" / "r.csv")], "the folder does not exist"),
-        (["--from-file", "nowhere"], "the list 'nowhere' can't be read"),
+        (["--from-file", "nowhere"], "the list 'nowhere' cannot be read"),
         (["--format", "xyz"], "'xyz'"),
     ):
         assert ngate(["batch", str(tree), "-o", str(output), *options]) in (1, 2)

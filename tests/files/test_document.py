@@ -42,7 +42,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(atomic_output, "sync_file", fail)
-    with pytest.raises(OutputError, match=r"out.svg' can't be written: No space left"):
+    with pytest.raises(OutputError, match=r"out.svg' cannot be written: No space left"):
         write_document(tmp_path / "new" / "out.svg", b"content", fsync=True)
     assert list(tmp_path.iterdir()) == []
 

@@ -42,8 +42,8 @@ def test_another_program_decodes_every_sample(tmp_path, container):
 @pytest.mark.parametrize(
     ("ending", "rate", "reason"),
     [
-        ("ogg", 200001, "VORBIS is limited to 200000 Hz"),
-        ("ogg", 384000, "VORBIS is limited to 200000 Hz"),
+        ("ogg", 200001, "Vorbis is limited to 200000 Hz"),
+        ("ogg", 384000, "Vorbis is limited to 200000 Hz"),
         ("flac", 200001, "problem with initialization of the flac decoder"),
         ("svx", 96000, "its sample rate would become 30464 Hz"),
         ("htk", 44100, "its sample rate would become 44247 Hz"),

@@ -14,14 +14,14 @@ from tests.files.test_streams import NGATE
 from tests.zoo import sound
 
 
-def find_in_pieces(content, sizes):
+def find_in_pieces(content, sizes, is_au=False):
     """Return the bytes before the next file, and whether there is one."""
     held = found = b""
     position = 0
     for size in (*sizes, len(content)):
         octets = held + content[position : position + size]
         position += size
-        end, is_found = find_next_file(octets)
+        end, is_found = find_next_file(octets, is_au)
         found += octets[:end]
         if is_found:
             return found, True
@@ -66,3 +66,26 @@ def test_samples_that_end_like_a_file_begins_are_kept():
     content = samples.tobytes()
     assert find_next_file(content) == (4, False)
     assert find_in_pieces(content, [3, 5]) == (content, False)
+
+
+@given(st.lists(st.integers(1, 9), max_size=20))
+def test_an_au_file_in_a_stream_is_found_however_it_is_divided(sizes):
+    file = io.BytesIO()
+    sf.write(file, sound(seconds=0.01), 16000, "PCM_16", format="AU")
+    samples = b"12.sn.sn3456"
+    assert find_in_pieces(samples + file.getvalue(), sizes, is_au=True) == (samples, True)
+    assert find_in_pieces(samples, sizes, is_au=True) == (samples, False)
+
+
+def test_a_second_au_recording_in_a_pipe_of_unknown_length_is_omitted():
+    file = io.BytesIO()
+    sf.write(file, sound(), 16000, "PCM_16", format="AU")
+    streamed = bytearray(file.getvalue())
+    streamed[8:12] = b"\xff" * 4
+    command = [*NGATE, "gate", "-", "-t", "0.0001", "--range", "-0dB", "-o", "-"]
+    joined = bytes(streamed) + file.getvalue()
+    done = subprocess.run(command, input=joined, capture_output=True, check=True)
+    alone = subprocess.run(command, input=bytes(streamed), capture_output=True, check=True)
+    assert done.stdout == alone.stdout
+    assert b"it contains a second recording, which is ignored" in done.stderr
+    assert b"second" not in alone.stderr

@@ -55,7 +55,7 @@ def test_a_disk_that_is_full_before_the_end_leaves_no_output(tmp_path, tagged, e
     for missing in (1, 300, 3000, 5500, size // 2, size - 20):
         with (
             limited_file_size(size - missing),
-            pytest.raises(OutputError, match=r"can't be written: File too large"),
+            pytest.raises(OutputError, match=r"cannot be written: File too large"),
         ):
             gate_file(tagged, out, AT_003)
         assert list(tmp_path.iterdir()) == [], missing

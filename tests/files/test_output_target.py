@@ -42,7 +42,7 @@ def test_an_unsupported_sample_type_is_refused_with_a_list_of_supported_types(wr
 
 def test_invalid_output_options_are_refused():
     for options, message in (
-        ({"format": "xyz"}, "format 'xyz' can't be written: give one of wav"),
+        ({"format": "xyz"}, "format 'xyz' cannot be written: give one of wav"),
         ({"subtype": "PCM_25"}, "subtype 'PCM_25' is not a sample type: give one of"),
         ({"suffix": "../_x"}, "suffix '../_x' cannot be part of a file name"),
     ):

@@ -51,6 +51,6 @@ def test_an_output_has_the_read_permissions_of_its_input(tmp_path, write, name):
 @pytest.mark.parametrize("name", ["file/out.wav", "file/new/out.wav"])
 def test_a_file_in_place_of_a_folder_is_named_as_the_reason(tmp_path, write, name):
     (tmp_path / "file").write_bytes(b"x")
-    with pytest.raises(OutputError, match="can't be written: Not a directory"):
+    with pytest.raises(OutputError, match="cannot be written: Not a directory"):
         gate_file(write(loud_and_quiet()), tmp_path / name, GateSettings(threshold=0.03))
     assert (tmp_path / "file").read_bytes() == b"x"

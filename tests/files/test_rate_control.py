@@ -7,6 +7,7 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import GateSettings, OutputError, OutputOptions, SettingsError, gate_file
+from noisegate_cli.files.formats import usual_name
 from noisegate_cli.files.rate_control import RATE_LIMITS, parse_bit_rate
 from noisegate_cli.terminal.cli import run
 from tests.zoo import encode, sound
@@ -28,6 +29,7 @@ def noise(write):
         ("128", 128_000),
         ("96 kbit/s", 96_000),
         (64_000, 64_000),
+        ("12,5k", 12_500),
         ("fast", None),
         ("-5k", None),
         ("0", None),
@@ -66,8 +68,9 @@ def test_a_bit_rate_that_the_codec_does_not_have_is_refused(tmp_path, noise, sub
     out = tmp_path / f"out.{EXTENSIONS[subtype]}"
     limits = RATE_LIMITS[subtype]
     channels = 2 if limits.per_channel else 1
+    codec = usual_name(subtype)
     for bit_rate in (limits.minimum * channels - 1000, limits.maximum * channels + 1000):
-        with pytest.raises(OutputError, match=f"out of range for {subtype}.*: give bit_rate= "):
+        with pytest.raises(OutputError, match=f"out of range for {codec} .*: give bit_rate= "):
             gate_file(noise, out, AT_003, options=OutputOptions(bit_rate=bit_rate))
 
 
@@ -84,7 +87,7 @@ def test_a_better_quality_makes_a_larger_file(tmp_path, noise, extension, worse,
 def test_the_command_line_refuses_what_does_not_fit_in_one_line(tmp_path, noise, capsys):
     for arguments, message in (
         (["-o", "out.flac", "--bitrate", "128k"], "is lossless (FLAC PCM_16): omit --bitrate"),
-        (["-o", "out.opus", "--quality", "5"], "OPUS in OGG has no quality scale: give --bitrate"),
+        (["-o", "out.opus", "--quality", "5"], "Opus in Ogg has no quality scale: give --bitrate"),
         (["-o", "out.mp3", "--quality", "10"], "give --quality 0 to 9 (0 is the best)"),
         (["-o", "out.mp3", "--bitrate", "fast"], "bit rate 'fast' is not a bit rate"),
         (["--bitrate", "96k", "--quality", "5"], "use either --bitrate or --quality, not both"),

@@ -42,7 +42,7 @@ def expect_recovered(path, message, samples):
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    expect_refused(tmp_path / "no.wav", "doesn't exist")
+    expect_refused(tmp_path / "no.wav", "does not exist")
 
 
 def test_a_directory_is_refused(tmp_path):
@@ -51,7 +51,7 @@ def test_a_directory_is_refused(tmp_path):
 
 def test_a_link_to_nothing_is_refused(tmp_path):
     (tmp_path / "link.wav").symlink_to("gone.wav")
-    expect_refused(tmp_path / "link.wav", "is a link to 'gone.wav', which doesn't exist")
+    expect_refused(tmp_path / "link.wav", "is a link to 'gone.wav', which does not exist")
 
 
 def test_an_unreadable_folder_is_not_treated_as_a_readable_one(tmp_path, monkeypatch):
@@ -59,7 +59,7 @@ def test_an_unreadable_folder_is_not_treated_as_a_readable_one(tmp_path, monkeyp
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(AudioError, match="can't be read: Permission denied"):
+    with pytest.raises(AudioError, match="cannot be read: Permission denied"):
         probe(tmp_path)
 
 
@@ -144,7 +144,7 @@ def test_a_file_without_read_permission_is_refused(write):
         command, capture_output=True, text=True, preexec_fn=drop_permission_override, check=False
     )
     assert done.returncode == 1
-    assert done.stderr == f"ngate: '{source}' can't be read: Permission denied\n"
+    assert done.stderr == f"ngate: '{source}' cannot be read: Permission denied\n"
     assert list(source.parent.iterdir()) == [source]
 
 
@@ -202,7 +202,7 @@ def test_a_name_that_is_not_valid_utf_8_is_accepted(tmp_path, write):
 
 def test_a_name_too_long_is_an_error_in_one_line(write):
     source = write(tone(1, 0.1))
-    with pytest.raises(OutputError, match="can't be written: File name too long"):
+    with pytest.raises(OutputError, match="cannot be written: File name too long"):
         gate_file(source, source.with_name("a" * 300 + ".wav"))
 
 
@@ -339,3 +339,21 @@ def test_a_picture_that_is_longer_than_the_sound_is_not_a_cut(tmp_path, containe
         assert 0 < sum(len(block) for block, _ in reader.blocks()) < 90000
         assert len(reader.warnings) == 1
         assert "truncated" in reader.warnings[0]
+
+
+@pytest.mark.parametrize("name", ["in.wav", "in.m4a"])
+def test_an_error_of_the_disk_makes_the_recording_fail(tmp_path, monkeypatch, name):
+    path = tmp_path / name
+    if name == "in.wav":
+        sf.write(path, sound(), RATE)
+    else:
+        encode(path, sound(), "ipod", "aac", "fltp", RATE)
+    with AudioReader(path) as reader:
+        reader._decoder.declared_length += RATE  # as if the library had stopped early
+
+        def fail(*_arguments, **_options):
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(Path, "open", fail)
+        with pytest.raises(AudioError, match="cannot be read: Input/output error"):
+            list(reader.blocks())

@@ -438,7 +438,7 @@ def test_a_device_receives_the_output_and_stays(write):
         command = [*NGATE, "gate", str(source), "-t", "0.03", "-f", "-o", "/dev/full", *options]
         process = subprocess.run(command, capture_output=True, text=True, check=False)
         assert process.returncode == 1
-        assert process.stderr == "ngate: '/dev/full' can't be written: No space left on device\n"
+        assert process.stderr == "ngate: '/dev/full' cannot be written: No space left on device\n"
         assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
         command[command.index("/dev/full")] = "/dev/null"
         assert subprocess.run([*command, "-q"], check=False).returncode == 0

@@ -255,11 +255,9 @@ def test_what_a_container_cannot_hold_is_told_or_refused(tmp_path):
     film = write_film(tmp_path / "film.mkv", extras=["font"])
     result = gate_file(film, tmp_path / "film.mp4", AT_003)
     assert result.output.subtype == "ALAC_16"
-    assert result.warnings == (
-        "its track 3 (attachment, font.ttf) is not copied: MP4 can't hold it",
-    )
+    assert result.warnings == ("its attachment 1 (font.ttf) is not copied: MP4 cannot hold it",)
     web = write_film(tmp_path / "web.webm", "libopus", "libvpx")
-    with pytest.raises(OutputError, match=r"web.mov' can't hold the tracks .*vp8.*\.mkv"):
+    with pytest.raises(OutputError, match=r"web.mov' cannot hold the tracks .*vp8.*\.mkv"):
         gate_file(web, tmp_path / "web.mov", AT_003)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["film.mkv", "film.mp4", "web.webm"]
 
@@ -298,7 +296,7 @@ def test_equal_runs_make_equal_files(tmp_path):
 def test_a_track_that_does_not_exist_is_refused_with_a_list_of_the_tracks(tmp_path, read):
     source = write_film(tmp_path / "film.mkv", tracks=[1.0, 0.5])
     with pytest.raises(
-        AudioError, match=r"2 audio tracks.*'Stage' \(eng, flac, 1 ch\), 2 'Comment'"
+        AudioError, match=r"2 audio tracks.*'Stage' \(eng, FLAC, 1 ch\), 2 'Comment'"
     ):
         read(source, track=3)
 
@@ -312,7 +310,7 @@ def test_a_silent_track_beside_one_with_sound_is_told(tmp_path):
     source = write_film(tmp_path / "film.mkv", tracks=[0.0, 0.0, 1.0])
     (warning,) = gate_file(source, settings=AT_003).warnings
     assert warning == (
-        "audio track 1 is silent, but track 3 'Music' (fra, flac, 1 ch) is not: track=3 selects it"
+        "audio track 1 is silent, but track 3 'Music' (fra, FLAC, 1 ch) is not: track=3 selects it"
     )
     assert gate_file(source, settings=AT_003, track=3, force=True).warnings == ()
 
@@ -321,7 +319,7 @@ def test_the_command_line_tells_the_track_and_the_copies(tmp_path, capsys):
     source = write_film(tmp_path / "film.mkv", tracks=[1.0, 0.5])
     assert run(["gate", str(source), "-t", "0.03", "--track", "2"]) == 0
     err = capsys.readouterr().err
-    assert "track      2 of 2: 'Comment' (deu, flac, 1 ch)" in err
+    assert "track      2 of 2: 'Comment' (deu, FLAC, 1 ch)" in err
     assert "video      the picture and the other tracks are copied unchanged" in err
     assert run(["gate", str(source), "-t", "0.03", "-f", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)

@@ -142,6 +142,6 @@ def test_an_error_of_the_encoder_is_reported_and_does_not_block_the_writer(
             for _ in range(5):
                 writer.write(np.zeros((4096, 1), np.float32))
 
-    with pytest.raises(OutputError, match="can't be written: it failed"):
+    with pytest.raises(OutputError, match="cannot be written: it failed"):
         write_blocks()
     assert list(tmp_path.iterdir()) == []

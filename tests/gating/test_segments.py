@@ -88,6 +88,13 @@ def test_a_silent_recording_has_no_segments():
         assert len(result) == 0
 
 
+def test_a_loop_over_segments_yields_start_and_end_in_seconds():
+    result = segments(loud_and_quiet(), RATE, threshold=0.02)
+    assert [[start, end] for start, end in result] == result.seconds.tolist()
+    assert len(list(result)) == len(result) == 2
+    assert list(segments(np.zeros(RATE), RATE)) == []
+
+
 def test_segments_compare_by_value_and_have_a_short_repr():
     first, second = (segments(loud_and_quiet(), RATE, threshold=0.02) for _ in range(2))
     assert first == second == pickle.loads(pickle.dumps(first))

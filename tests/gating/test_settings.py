@@ -2,6 +2,7 @@ import inspect
 import math
 import re
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import get_type_hints
 
@@ -13,16 +14,21 @@ from hypothesis import strategies as st
 from noisegate_cli import GateSettings, SettingsError
 from noisegate_cli.errors import SignalError
 from noisegate_cli.gating.parsing import (
+    parse_band,
     parse_duration,
+    parse_key,
     parse_level,
+    parse_noise,
     parse_quantity,
     parse_range,
     parse_reduction,
     parse_samples,
     parse_threshold,
+    parse_time,
 )
 from noisegate_cli.gating.setting_values import SettingsChanges
 from noisegate_cli.gating.settings import PRESETS, build_settings
+from noisegate_cli.gating.text_settings import PARSERS, parse_text
 from noisegate_cli.gating.timing import default_frame_length, default_hop_length
 
 
@@ -44,17 +50,18 @@ def test_times_are_converted_to_frames():
     ("changes", "message"),
     [
         ({"threshold": 1.5}, "threshold 1.5"),
-        ({"threshold": float("nan")}, "threshold nan"),
+        ({"threshold": float("nan")}, "threshold nan must be a number or text"),
+        ({"threshold": float("inf")}, "for a level in dBFS give threshold='-30dB'"),
         ({"attack_ms": -1}, "attack (ms) -1"),
         ({"hold_ms": float("inf")}, "hold (ms) inf"),
         ({"hysteresis_db": -3}, "hysteresis (dB) -3"),
         ({"range_db": 3}, "range 3 dB"),
-        ({"range_db": float("nan")}, "range nan dB"),
+        ({"range_db": float("nan")}, "range (dB) nan must be a number"),
         ({"channels": "left"}, "'left'"),
         ({"frame_length": 0}, "frame length 0"),
         ({"frame_length": 1001}, "frame length 1001 must be even"),
         ({"frame_length": 1 << 40}, "must be 16 to 1048576 samples"),
-        ({"frame_length": 2048, "hop_length": 1}, "try hop_length=512"),
+        ({"frame_length": 2048, "hop_length": 1}, "give hop_length=512"),
         ({"release_ms": 1e12}, "must be 0 to 60000"),
         ({"frame_length": 2048, "hop_length": 500}, "hop length 500"),
         ({"frame_length": 512, "hop_length": 512}, "hop length 512"),
@@ -108,7 +115,7 @@ def test_settings_in_another_form_are_refused_with_what_to_give():
 
 
 def test_a_hop_that_does_not_divide_the_default_frame_is_refused_when_that_is_known():
-    with pytest.raises(SettingsError, match="try hop_length=512"):
+    with pytest.raises(SettingsError, match="give hop_length=512"):
         GateSettings(hop_length=500).timing(44100)
 
 
@@ -139,7 +146,7 @@ def test_thresholds_are_linear_or_in_db(text, level):
     [
         ("4", "for 4 % give 0.04, for a level in dBFS give -4dB"),
         ("-0.5", "for a level in dBFS give -0.5dB"),
-        ("3dB", "try -3dB"),
+        ("3dB", "give -3dB"),
         ("abc", "'abc' is not a level"),
         ("", "'' is not a level"),
         ("nan", "'nan' is not a level"),
@@ -163,7 +170,7 @@ def test_a_range_of_two_meanings_is_refused():
     assert parse_range("0") == 0
     with pytest.raises(SettingsError, match="for this linear gain give -6.02dB"):
         parse_range("0.5")
-    with pytest.raises(SettingsError, match="would make the closed gate louder: try -6dB"):
+    with pytest.raises(SettingsError, match="would make the closed gate louder: give -6dB"):
         parse_range("+6dB")
     with pytest.raises(SettingsError, match="or mute: did you mean mute?"):
         parse_range("mut")
@@ -179,6 +186,64 @@ def test_durations_can_have_a_unit_and_their_limit_has_the_same():
         parse_duration("attack", "5m")
     with pytest.raises(SettingsError, match="'5ms' is not a number of dB"):
         parse_quantity("hysteresis", "5ms", unit="dB")
+
+
+@pytest.mark.parametrize("name", ["attack", "min open"])
+@pytest.mark.parametrize("text", ["0.5", ".25", "0,5", "5e-1"])
+def test_a_fraction_of_1_needs_the_unit_of_its_time(name, text):
+    with pytest.raises(SettingsError, match=rf"{name} '{text}' has no unit: give .*s or .*ms"):
+        parse_duration(name, text)
+    assert parse_duration(name, f"{text}s") == pytest.approx(
+        1000 * parse_duration(name, f"{text}ms")
+    )
+    assert parse_duration(name, "0") == 0
+
+
+TEXTS = {
+    "threshold": "-40.5dB",
+    "key_hz": "250.5-4000",
+    "hysteresis_db": "3.5",
+    "min_open_ms": "80.5",
+    "min_closed_ms": "80.5ms",
+    "frame_length": "1024",
+    "hop_length": "256",
+    "lookahead_ms": "0.5s",
+    "attack_ms": "10.5",
+    "hold_ms": "10.5",
+    "release_ms": "10.5",
+    "range_db": "-24.5dB",
+    "target_floor_db": "-62.5dB",
+    "ratio": "2.5:1",
+    "knee_db": "6.5 dB",
+    "reduction_db": "-12.5",
+    "noise": "0:00.5-0:02.125",
+}
+
+
+@pytest.mark.parametrize("minus", "−–‐‑")
+@pytest.mark.parametrize("field", TEXTS)
+def test_every_number_may_have_a_typographic_minus_and_a_decimal_comma(field, minus):
+    text = TEXTS[field]
+    typed = text.replace("-", minus).replace(".", ",")
+    assert parse_text(field, typed) == parse_text(field, text)
+
+
+def test_every_setting_with_a_number_is_among_these_texts():
+    assert TEXTS.keys() == PARSERS.keys() - {"listen", "channels", "nonfinite"}
+
+
+def test_a_comma_that_may_separate_thousands_is_refused():
+    for parse in (partial(parse_duration, "hold"), parse_threshold, partial(parse_band, "key")):
+        with pytest.raises(SettingsError, match="'1,500' is not a"):
+            parse("1,500")
+    assert parse_time("start", "1:20,500") == 80.5
+    assert parse_threshold("0,025") == 0.025
+
+
+def test_files_and_methods_keep_their_names():
+    assert parse_noise("room–1,5.wav") == "room–1,5.wav"
+    assert parse_key("a–b.wav:250–4000") == ("a–b.wav", (250.0, 4000.0))
+    assert parse_threshold("floor+6,5dB") == "floor+6.5dB"
 
 
 def test_whole_numbers_are_whole():
@@ -198,7 +263,7 @@ def test_a_threshold_can_be_text():
     assert GateSettings(threshold="-30dB").threshold == pytest.approx(10 ** (-30 / 20))
     assert GateSettings(threshold="0.03") == GateSettings(threshold=0.03)
     assert GateSettings.preset("music", threshold="-20dB").threshold == pytest.approx(0.1)
-    with pytest.raises(SettingsError, match="'4dB' is above full scale: try -4dB"):
+    with pytest.raises(SettingsError, match="'4dB' is above full scale: give -4dB"):
         GateSettings(threshold="4dB")
 
 

@@ -104,6 +104,18 @@ def test_an_empty_folder_prints_a_message(tmp_path, capsys):
     assert "no recordings in" in capsys.readouterr().err
 
 
+def test_a_folder_with_other_files_only_is_an_error_as_in_a_batch(tmp_path, capsys):
+    (tmp_path / "notes" / "day1").mkdir(parents=True)
+    (tmp_path / "notes" / "day1" / "notes.txt").touch()
+    for command in ("analyze", "batch"):
+        assert run([command, str(tmp_path / "notes")]) == 1
+        assert "notes' contains no recordings, only other files" in capsys.readouterr().err
+    assert run(["analyze", str(tmp_path / "notes"), str(SPEECH)]) == 1
+    out, err = capsys.readouterr()
+    assert "separated" in out
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -341,7 +341,7 @@ WRONG_USAGE = [
     (["--hold", "90s"], "hold '90s' must be 0 to 60 s"),
     (["--range", "+6dB"], "'+6dB'"),
     (["--range", "0.5"], "give -6.02dB"),
-    (["--hop-length", "500"], "try --hop-length"),
+    (["--hop-length", "500"], "give --hop-length"),
     (["--frame-length", "2048.5"], "'2048.5'"),
     (["--channels", "both"], "'both'"),
     (["--channels", "seperate"], "did you mean separate?"),

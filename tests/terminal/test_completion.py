@@ -143,6 +143,29 @@ def test_the_script_for_bash_completes(in_shell):
     assert in_shell("bash", script) == ["field"]
 
 
+def test_fish_completes_values_after_an_equals_sign(in_shell):
+    script = "env _NGATE_COMPLETE=source_fish ngate | source;" + "".join(
+        f"complete -C 'ngate {line}'; echo end;" for line in ("gate --preset=m", "gate --noise=m")
+    )
+    assert in_shell("fish", script) == [
+        "--preset=music\tinstruments and singing",
+        "end",
+        "--noise=music.flac",
+        "--noise=my talk.wav",
+        "end",
+    ]
+
+
+def test_zsh_completes_values_and_files_after_an_equals_sign(in_shell):
+    script = (
+        "compdef() { }; compset() { print -r -- $@ }; _files() { print files };"
+        '_arguments() { print -r -- $1 }; eval "$(_NGATE_COMPLETE=source_zsh ngate)";'
+        "words=(ngate gate --subtype=PCM_1); CURRENT=3; _ngate_completion;"
+        "words=(ngate gate --noise=m); CURRENT=3; _ngate_completion"
+    )
+    assert in_shell("zsh", script) == ["-P *=", '*: :(("PCM_16"))', "-P *=", "files"]
+
+
 def test_the_script_for_fish_completes_values_and_files(in_shell):
     script = "env _NGATE_COMPLETE=source_fish ngate | source;" + "".join(
         f"complete -C 'ngate {line}'; echo end;" for line in ("gate -p m", "gate --noise m", "b")

@@ -19,7 +19,7 @@ COMBINATIONS = [
 ]
 """Redirections, and which of two commands runs: each has each descriptor open and closed."""
 
-CLOSED_OUTPUT_ERROR = "ngate: standard output can't be written: Bad file descriptor\n"
+CLOSED_OUTPUT_ERROR = "ngate: standard output cannot be written: Bad file descriptor\n"
 
 
 def ngate(redirection, *arguments):

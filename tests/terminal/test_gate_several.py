@@ -44,7 +44,7 @@ def test_a_recording_that_fails_does_not_stop_the_others(folder, capsys):
     assert gate("bad.wav", "a.wav", "gone.wav", "b.flac") == 1
     err = capsys.readouterr().err
     assert "ngate: 'bad.wav'" in err
-    assert "ngate: 'gone.wav' doesn't exist" in err
+    assert "ngate: 'gone.wav' does not exist" in err
     assert err.endswith("gated 2 of 4 recordings\n")
     assert (folder / "a_gated.wav").exists()
     assert (folder / "b_gated.flac").exists()

@@ -83,7 +83,7 @@ def test_a_wrong_file_is_one_line_with_file_and_key(capsys, content, message):
 
 def test_a_missing_file_is_told(capsys):
     assert run(["gate", str(SPEECH), "--preset", "./none.toml"]) == 2
-    assert "'none.toml' doesn't exist" in capsys.readouterr().err.replace("./", "")
+    assert "'none.toml' does not exist" in capsys.readouterr().err.replace("./", "")
 
 
 def test_typed_options_are_saved_and_used(capsys, write):
@@ -199,6 +199,33 @@ def test_environment_variables_set_options_unless_they_are_typed(capsys, monkeyp
     monkeypatch.setenv("NGATE_GATE_QUIET", "1")
     assert run(["gate", source, "-p", "voice", "--hold", "90"]) == 0
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("NGATE_GATE_HOLDD", "NGATE_GATE_HOLD"),
+        ("NGATE_GAET_HOLD", "NGATE_GATE_HOLD"),
+        ("NGATE_PRESET", "NGATE_GATE_PRESET"),
+        ("NGATE_BATCH_QUIT", "NGATE_BATCH_QUIET"),
+        ("NGATE_GATE_THRESHOLD_DB", "NGATE_GATE_THRESHOLD"),
+    ],
+)
+def test_a_mistyped_environment_variable_gets_a_warning(capsys, monkeypatch, write, name, meant):
+    source = str(write(tone(1, 0.1)))
+    monkeypatch.setenv(name, "1")
+    assert run(["gate", source]) == 0
+    warning = f"ngate: warning: environment variable {name} has no effect: did you mean {meant}?\n"
+    assert capsys.readouterr().err.startswith(warning)
+    assert run(["gate", source, "-f", "-q"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["NGATE_VERSION", "NGATE_ROOT", "NGATE_BATCH_DRY_RUN", "NGATEWAY"])
+def test_a_variable_of_another_program_or_command_gets_no_warning(capsys, monkeypatch, write, name):
+    monkeypatch.setenv(name, "1")
+    assert run(["gate", str(write(tone(1, 0.1)))]) == 0
+    assert "warning" not in capsys.readouterr().err
 
 
 def test_the_variable_of_every_option_is_named_like_its_flag():

@@ -75,7 +75,7 @@ def test_a_preview_and_a_comparison_are_written(folder, capsys):
             "end the name in one of .txt .csv .json .TextGrid .rttm .srt",
         ),
         (["--apply", "a.rpp"], 1, "give a file that ends in one of .txt .csv .json .TextGrid"),
-        (["--apply", "none.txt"], 1, "'none.txt' can't be read: No such file or directory"),
+        (["--apply", "none.txt"], 1, "'none.txt' cannot be read: No such file or directory"),
         (["--apply", "bad.txt"], 1, "'bad.txt', line 2: 'x' is not a time in seconds"),
         (["--apply", "left.txt"], 2, "channel 2, and the gate has 1: give --channels separate"),
         (["--keep", "5"], 2, "keep '5' is not a stretch: give FROM-TO, such as 1:20-1:25"),
@@ -122,7 +122,7 @@ def test_labels_of_several_recordings_stand_beside_them(folder, capsys, write):
     error = capsys.readouterr().err
     assert "'in.TextGrid' already exists: --force overwrites it" in error
     assert run(["analyze", "day", "--labels", "a.txt"]) == 1
-    assert "labels 'a.txt' can't be written: give one of txt csv" in capsys.readouterr().err
+    assert "labels 'a.txt' cannot be written: give one of txt csv" in capsys.readouterr().err
 
 
 def test_a_label_file_without_a_name_gets_a_hint(folder, capsys):
@@ -149,4 +149,4 @@ def test_a_batch_writes_labels_beside_its_outputs(folder, capsys, write):
     assert run([*arguments, "--labels", "txt"]) == 0
     assert len(read_label_file(folder / "rec-gated" / "day" / "a.txt")) == 2
     assert run([*arguments, "--labels", "doc"]) == 1
-    assert "labels 'doc' can't be written: give one of txt csv json" in capsys.readouterr().err
+    assert "labels 'doc' cannot be written: give one of txt csv json" in capsys.readouterr().err

@@ -53,6 +53,14 @@ def test_a_file_in_place_of_a_command_suggests_to_gate_it(tmp_path, monkeypatch,
     [
         (["gate", "x", "--track", "Lav"], "--track 'Lav' is not a whole number"),
         (["gate", "x", "--quality", "good"], "--quality 'good' is not a number"),
+        (["gate", "x", "--quality", "4,5"], "--quality '4,5' is not a number: give 4.5"),
+        (["gate", "x", "--quality", "−4"], "--quality '−4' is not a number: give -4"),
+        (["gate", "x", "--track", "1,5"], "--track '1,5' is not a whole number"),
+        (
+            ["gate", "x", "--key", "1,000-4,000"],
+            "--key '1,000-4,000' is not a band of frequencies: give a band such as 2000-8000, "
+            "or a file",
+        ),
         (["batch", ".", "-j", "0"], "--jobs 0 must be 1 or more"),
         (["gate"], "FILE is missing: see ngate gate --help"),
         (["batch", ""], "DIR: it is empty: is a shell variable unset?"),

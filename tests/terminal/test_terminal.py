@@ -112,6 +112,27 @@ def test_every_input_format_shows_a_bar_and_is_gated(sources, tmp_path, command,
     assert command == "analyze" or len(read(tmp_path / "out.wav")) >= 6 * 16000
 
 
+@pytest.mark.parametrize("command", [[], ["gate"], ["batch"]])
+def test_the_help_has_no_yellow_words(command):
+    call = [sys.executable, "-m", "noisegate_cli", *command, "--help"]
+    environment = os.environ | {"FORCE_COLOR": "1", "TERM": "xterm-256color"}
+    displayed = subprocess.check_output(call, env=environment, text=True)
+    assert "\x1b[1m" in displayed
+    assert not re.search(r"\x1b\[(?:\d+;)*33m", displayed)
+
+
+def test_an_error_is_wrapped_at_words_and_keeps_names_whole(tmp_path):
+    source = tmp_path / "a name with spaces.wav"
+    source.write_bytes(b"no recording")
+    status, displayed = run_on_terminal("gate", source, environment={"COLUMNS": "40"})
+    assert status == 1
+    lines = lines_of(displayed)
+    lines = [line for line in lines[lines.index("ngate:") + 1 :] if line]
+    assert lines[0] == f"       '{source}'"
+    assert len(lines) > 3
+    assert all(line.startswith(" " * 7) and len(line) <= 40 for line in lines[1:])
+
+
 def test_a_summary_is_wrapped_at_words_and_keeps_names_whole(sources, tmp_path):
     output = tmp_path / "a name with spaces.wav"
     options = ["-t", "0.03", "--hold", "0", "--range", "mute", "-o", output]
@@ -243,7 +264,7 @@ def test_a_full_disk_for_standard_output_is_reported(write, arguments):
     with Path("/dev/full").open("wb") as full:
         process = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
     errors = process.stderr.decode()
-    assert errors == "ngate: standard output can't be written: No space left on device\n"
+    assert errors == "ngate: standard output cannot be written: No space left on device\n"
     assert process.returncode == 1
 
 

@@ -85,7 +85,7 @@ def read_label_file(path: Path) -> list[Stretch]:
         with path.open("rb") as file:
             octets = file.read(MAX_LABEL_BYTES + 1)
     except OSError as error:
-        raise LabelsError(f"{quote_path(path)} can't be read: {error.strerror}") from error
+        raise LabelsError(f"{quote_path(path)} cannot be read: {error.strerror}") from error
     if len(octets) > MAX_LABEL_BYTES:
         raise LabelsError(f"{quote_path(path)} is too large for a label file")
     try:

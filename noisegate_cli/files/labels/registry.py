@@ -87,5 +87,5 @@ def check_label_extension(extension: str) -> str:
     ending = _find_ending(f".{extension.removeprefix('.')}")
     if ending is None:
         extensions = " ".join(ending.removeprefix(".") for ending in LABEL_FORMATS)
-        raise LabelsError(f"labels {extension!r} can't be written: give one of {extensions}")
+        raise LabelsError(f"labels {extension!r} cannot be written: give one of {extensions}")
     return ending.removeprefix(".")

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from noisegate_cli.report import Report
+
 
 class BleedLevel(NamedTuple):
     """Level of the bleed of one other track in one gate."""
@@ -16,7 +18,7 @@ class BleedLevel(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class BleedReport:
+class BleedReport(Report):
     """Bleed of other tracks, and how much of the recording is closed because of it."""
 
     levels: tuple[BleedLevel, ...]

@@ -22,6 +22,10 @@ LOUDER_WEIGHT, MIN_VOICE_DB = 0.1, -40.0
 does not open the gate for a clap. Voices count as no quieter than the least level, relative to loud
 ones."""
 
+UNVOICED_LOG_ODDS = 0.5
+"""Log odds that are lost outside runs of voiced frames: a snore or thunder resembles a voice only
+for a moment."""
+
 MIN_SOUND_LOG_ODDS, PENALTY_WEIGHT = 1.3, 2.0
 """Log odds that a sound needs, and weight of the missing ones in the score."""
 
@@ -29,7 +33,7 @@ MAX_QUIET_DB, MAX_QUIET_RANGE_DB, QUIET_WEIGHT = -10.0, 10.0, 0.4
 """Below this level relative to loud voices a sound needs less log odds, by this weight per dB and
 within this range: breath and the ends of words are quieter than events."""
 
-MIN_CLEAR_CONTRAST_DB, CONTRAST_WEIGHT = 15.0, 0.6
+MIN_CLEAR_CONTRAST_DB, CONTRAST_WEIGHT = 15.5, 0.55
 """Below this contrast noise hides voices, and a sound needs less, by this weight per dB."""
 
 MAX_PENALTY = 30.0
@@ -58,7 +62,7 @@ MAX_LOG_ODDS = 4.0
 
 EvidenceValues = NDArray[np.float16]
 LogOdds = NDArray[np.float64]
-"""Shaped (hops,)."""
+"""Shaped (…, hops)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,25 +110,38 @@ class LogOddsSpreader:
         self._hop_s, self._hops = hop_s, 0
         first, highest = 0, []
         for chunk in chunks:
-            lost = BEFORE_PER_S * (hop_s * (first + np.arange(len(chunk))))
-            highest.append((chunk - lost).max())
-            first += len(chunk)
+            hops = chunk.shape[-1]
+            lost = BEFORE_PER_S * (hop_s * (first + np.arange(hops)))
+            highest.append((chunk - lost).max(axis=-1, keepdims=True))
+            first += hops
         # The highest value of all hops before a chunk, and after each chunk.
-        self._before = -np.inf
-        after = np.maximum.accumulate([-np.inf, *highest[:0:-1]])
-        self._after = iter(after[::-1].tolist())
+        self._before = np.full_like(highest[0], -np.inf)
+        after = np.maximum.accumulate([self._before, *highest[:0:-1]])
+        self._after = iter(after[::-1])
 
     def spread(self, log_odds: LogOdds) -> LogOdds:
         """Return the spread log odds of the next chunk."""
-        seconds = self._hop_s * (self._hops + np.arange(len(log_odds)))
+        hops = log_odds.shape[-1]
+        seconds = self._hop_s * (self._hops + np.arange(hops))
         lost = AFTER_PER_S * seconds
-        after = np.maximum(np.maximum.accumulate(log_odds + lost), self._before)
-        self._before = after[-1]
-        self._hops += len(log_odds)
+        after = np.maximum(np.maximum.accumulate(log_odds + lost, axis=-1), self._before)
+        self._before = after[..., -1:]
+        self._hops += hops
         gained = BEFORE_PER_S * seconds
-        before = np.maximum.accumulate((log_odds - gained)[::-1])[::-1]
+        before = np.maximum.accumulate((log_odds - gained)[..., ::-1], axis=-1)[..., ::-1]
         before = np.maximum(before, next(self._after))
         return np.asarray(np.maximum(after - lost, before + gained))
+
+
+def lower_unvoiced(log_odds: LogOdds, is_voiced: NDArray[np.bool_]) -> LogOdds:
+    """Return log odds that are lower outside runs of voiced frames.
+
+    Examples
+    --------
+    >>> lower_unvoiced(np.array([1.0, 1.0]), np.array([True, False]))
+    array([1. , 0.5])
+    """
+    return np.asarray(log_odds - UNVOICED_LOG_ODDS * ~is_voiced)
 
 
 def add_level(log_odds: LogOdds, voice_db: NDArray[np.float64]) -> LogOdds:

@@ -18,6 +18,7 @@ from noisegate_cli.gating.detection.likelihood_detector import (
 from noisegate_cli.gating.detection.signal_model import (
     OPEN_ABOVE,
     SignalModel,
+    is_edited_before,
     learn_signal_model,
     refit,
     select_noise,
@@ -42,10 +43,6 @@ among samples of drums and instruments some resemble speech."""
 MIN_BURIED_VOICE_S = 0.3
 """Least duration of voices with which voices that noise nearly hides become signal. Less is enough
 than for events, because it closes the gate on nothing."""
-
-MAX_SILENT_SHARE = 0.05
-"""Greatest share of digital silence with which the gate closes on events. A recording with more was
-gated or edited before: what is left between the words was left on purpose."""
 
 
 class SignalModelLearner(BlockProcessor[Samples, None]):
@@ -149,7 +146,8 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         if found is None or speech_s < MIN_BURIED_VOICE_S:
             return model
         is_signal, evidence = model.is_signal, None
-        if speech_s >= MIN_VOICE_S and 1 - nonsilent.mean() <= MAX_SILENT_SHARE:
+        is_edited = is_edited_before(nonsilent)
+        if speech_s >= MIN_VOICE_S and not is_edited:
             evidence = voices.evidence(gate, model.contrast_db, found.are_confirmed(is_open))
             is_event = is_open & (scores + evidence.at(frames, self._hop_length) <= OPEN_ABOVE)
             is_signal = is_signal & ~is_event
@@ -158,7 +156,7 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
             is_noise = select_noise(is_signal, extractor)
             is_buried = find_buried(np.asarray(log_odds, np.float64), is_noise)
             is_signal = is_signal | (~is_open & is_buried)
-        return replace(refit(model, levels, is_signal, extractor), evidence=evidence)
+        return replace(refit(model, levels, is_signal, extractor, is_edited), evidence=evidence)
 
     def _compute_narrow_powers(self, samples: Samples) -> BandPowerArray:
         powers = self._narrow_bands.compute(samples)

@@ -103,6 +103,11 @@ limit keeps the gate closed in noise with rare clatter. In steady noise, the upp
 for a voice far below the loudest one. The score of opening is lower by at most the offset: a few
 frames of noise seem steadier than they are."""
 
+MAX_SILENT_SHARE = 0.05
+"""Greatest share of digital silence in a recording that was not gated or edited before. In one that
+was, what is left between the words was left on purpose: the gate opens at the least distance, and
+does not close on events."""
+
 MIN_RISE = 2.2
 """Smallest START_LOUD_QUANTILE of the initial scores in a recording that contains signal. Rain,
 wind or hiss alone reach 1.9; speech 3 dB below such a noise reaches 2.3."""
@@ -214,7 +219,8 @@ def learn_signal_model(
     level_db = np.asarray(
         compute_running_mean(to_db(level), extractor.level_smoothing_frames), np.float64
     )
-    fitted = _fit_classes(smoothed, initial_scores, extractor, spectra, level_db)
+    is_edited = is_edited_before(nonsilent)
+    fitted = _fit_classes(smoothed, initial_scores, extractor, spectra, level_db, is_edited)
     if isinstance(fitted, Verdict):
         return SignalModel(fitted, floor)
     signal, noise, offset, is_signal, is_open = fitted
@@ -301,6 +307,7 @@ def _fit_classes(
     extractor: BandLevelExtractor,
     spectra: SparseSpectra,
     level_db: NDArray[np.float64],
+    is_edited: bool,
 ) -> tuple[ShrunkGaussian, ShrunkGaussian, float, NDArray[np.bool_], NDArray[np.bool_]] | Verdict:
     """Return signal, noise, the offset of their ratio, the last labels and a mask of open frames.
 
@@ -318,7 +325,7 @@ def _fit_classes(
             return Verdict.TONAL
         signal, noise = _fit_distributions(levels, is_signal, is_noise)
         score = _smooth_ratio(signal, noise, levels, extractor)
-    offset = _compute_offset(score, extractor)
+    offset = _compute_offset(score, extractor, is_edited)
     is_open = score + offset > OPEN_ABOVE
     if is_open.all() or not is_open.any():
         return Verdict.INDISTINCT
@@ -330,6 +337,7 @@ def refit(
     levels: BandLevelsDb,
     is_signal: NDArray[np.bool_],
     extractor: BandLevelExtractor,
+    is_edited: bool,
 ) -> SignalModel:
     """Return the model with distributions that are fitted to other labels.
 
@@ -345,6 +353,8 @@ def refit(
         Which of these frames are signal. Frames far from them are noise.
     extractor
         Extractor of the levels.
+    is_edited
+        Whether the recording was gated or edited before.
     """
     is_noise = select_noise(is_signal, extractor)
     is_changed = model.is_signal is None or (is_signal != model.is_signal).any()
@@ -353,7 +363,13 @@ def refit(
         return model
     signal, noise = _fit_distributions(levels, is_signal, is_noise)
     score = _smooth_ratio(signal, noise, levels, extractor)
-    return replace(model, signal=signal, noise=noise, offset=_compute_offset(score, extractor))
+    offset = _compute_offset(score, extractor, is_edited)
+    return replace(model, signal=signal, noise=noise, offset=offset)
+
+
+def is_edited_before(nonsilent: NDArray[np.bool_]) -> bool:
+    """Return whether a recording was gated or edited before; see `MAX_SILENT_SHARE`."""
+    return bool(1 - nonsilent.mean() > MAX_SILENT_SHARE)
 
 
 def _fit_distributions(
@@ -376,7 +392,9 @@ def _smooth_ratio(
     return np.asarray(compute_running_mean(ratio, frames), np.float64)
 
 
-def _compute_offset(score: NDArray[np.float64], extractor: BandLevelExtractor) -> float:
+def _compute_offset(
+    score: NDArray[np.float64], extractor: BandLevelExtractor, is_edited: bool
+) -> float:
     """Return how far the gate must open below `OPEN_ABOVE`; see `OPEN_SHARE`."""
     signal, noise = score[score > OPEN_ABOVE], score[select_noise(score >= 0, extractor)]
     if min(len(signal), len(noise)) < MIN_CLASS_FRAMES:
@@ -386,7 +404,7 @@ def _compute_offset(score: NDArray[np.float64], extractor: BandLevelExtractor) -
     distance = np.clip(
         OPEN_SHARE * (median(signal) - middle),
         MIN_SCORE_SPREADS * spread,
-        MAX_SCORE_SPREADS * spread,
+        (MIN_SCORE_SPREADS if is_edited else MAX_SCORE_SPREADS) * spread,
     )
     return min(max(0.0, OPEN_ABOVE - float(middle + distance)), MAX_OPEN_OFFSET)
 

@@ -10,10 +10,12 @@ from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.evidence import (
     MIN_CLEAR_CONTRAST_DB,
     Evidence,
+    LogOdds,
     LogOddsSpreader,
     add_level,
     add_voices,
     compute_penalty,
+    lower_unvoiced,
     speech_bonus,
     speech_log_odds,
 )
@@ -127,7 +129,7 @@ class VoiceTracker(BlockProcessor[Samples, None]):
     def process(self, block: Samples, last: bool = False) -> None:
         """Process `block`, shaped (samples, channels)."""
         features = np.stack(self._voicing.process(block, last))
-        if self._linked:
+        if self._linked and block.shape[1] > 1:
             most = features[0].argmax(axis=1)
             features = np.take_along_axis(features, most[None, :, None], axis=2)
         for gate, record in enumerate(self._records):
@@ -187,18 +189,11 @@ class VoiceTracker(BlockProcessor[Samples, None]):
             Whether the speech detector counts.
         """
         is_clear = contrast_db >= MIN_CLEAR_CONTRAST_DB
-
-        def voices_of_gate(release: bool = False) -> Iterator[Voices]:
-            return self._voices(gate, is_clear, trusts_speech, release)
-
-        log_odds = (voices.log_odds for voices in voices_of_gate())
-        spreader = LogOddsSpreader(self._hop_s, log_odds)
-        levels = (add_level(voices.log_odds, voices.periodic_db) for voices in voices_of_gate())
-        level_spreader = LogOddsSpreader(self._hop_s, levels)
+        chunks = map(_stack_log_odds, self._voices(gate, is_clear, trusts_speech))
+        spreader = LogOddsSpreader(self._hop_s, chunks)
         values = ChunkedValues(np.float16)
-        for voices in voices_of_gate(release=True):
-            spread = spreader.spread(voices.log_odds)
-            with_level = level_spreader.spread(add_level(voices.log_odds, voices.periodic_db))
+        for voices in self._voices(gate, is_clear, trusts_speech, release=True):
+            spread, with_level = spreader.spread(_stack_log_odds(voices))
             terms = compute_penalty(spread, with_level, voices.level_db, contrast_db)
             if trusts_speech:
                 hops = voices.first + np.arange(len(terms))
@@ -207,9 +202,9 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         return Evidence(values, self._voicing.hop_length)
 
     def _voices(
-        self, gate: int, is_clear: bool, trusts_speech: bool, release: bool
+        self, gate: int, is_clear: bool, trusts_speech: bool, release: bool = False
     ) -> Iterator[Voices]:
-        """Yield the voices of one gate, with the log odds of the speech detector if it counts.
+        """Yield the voices of one gate with the log odds that count for the sounds around.
 
         Steady sounds have less log odds if the recording is clear: in noise, voices are steady too.
         """
@@ -221,6 +216,8 @@ class VoiceTracker(BlockProcessor[Samples, None]):
                 hops = voices.first + np.arange(len(log_odds))
                 probabilities = self._speech_probabilities(gate, hops)
                 log_odds = add_voices(speech_log_odds(probabilities), log_odds)
+            else:
+                log_odds = lower_unvoiced(log_odds, voices.is_voiced)
             yield voices._replace(log_odds=log_odds)
 
     def _speech_probabilities(self, gate: int, hops: FrameIndices) -> NDArray[np.float64]:
@@ -230,3 +227,8 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         chunks = (seconds * SPEECH_RATE_HZ / CHUNK_SAMPLES).astype(np.int64)
         chunks = np.minimum(chunks, len(self._probabilities) - 1)
         return self._probabilities.take(chunks)[:, gate].astype(np.float64)
+
+
+def _stack_log_odds(voices: Voices) -> LogOdds:
+    """Return log odds without and with the level of the voices, shaped (2, hops)."""
+    return np.stack([voices.log_odds, add_level(voices.log_odds, voices.periodic_db)])

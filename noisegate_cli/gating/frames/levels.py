@@ -4,8 +4,6 @@ The framing equals librosa's with `center=True`: frame *k* is centered on sample
 is padded with zeros, and *n* samples have 1 + ⌊n/H⌋ frames.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +13,9 @@ from noisegate_cli.samples import Samples, choose_float_type, full_scale, to_db
 
 RmsLevels = NDArray[np.float64]
 """RMS of each frame, shaped (frames, channels), full scale 1.0."""
+
+CHUNK_SAMPLES = 1 << 17
+"""Number of samples that are converted at once, so that they fit in the CPU cache."""
 
 
 def rms_db(levels: NDArray[np.float64]) -> float:
@@ -93,12 +94,15 @@ class FrameRmsMeter(BlockProcessor[Samples, RmsLevels]):
         return np.sqrt(sums / self._frame) / full_scale(block.dtype)
 
     def _compute_hop_energies(self, samples: Samples) -> RmsLevels:
-        channels = samples.shape[1]
+        channels, hop = samples.shape[1], self._hop
+        dtype = choose_float_type(samples.dtype)
+        energies = np.empty((len(samples) // hop, channels))
+        step = max(1, CHUNK_SAMPLES // (hop * channels))
         with np.errstate(over="ignore", invalid="ignore"):
-            dtype = choose_float_type(samples.dtype)
-            planes: NDArray[Any] = np.ascontiguousarray(samples.T, dtype=dtype)
-            planes = planes.reshape(channels, -1, self._hop) if len(samples) else planes[..., None]
-            energies: RmsLevels = np.einsum("ckh,ckh->kc", planes, planes).astype(np.float64)
+            for start in range(0, len(energies), step):
+                part = samples[start * hop : (start + step) * hop]
+                planes = np.ascontiguousarray(part.T, dtype=dtype).reshape(channels, -1, hop)
+                energies[start : start + step] = np.einsum("ckh,ckh->kc", planes, planes)
         if not np.isfinite(energies).all():
             raise SignalError(_describe_nonfinite(samples, self._hops * self._hop))
         self.square_sum += float(energies.sum()) / full_scale(samples.dtype) ** 2

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
@@ -64,7 +63,12 @@ class Stft:
 
         The frames are `frame_stride` hops apart.
         """
-        views = sliding_window_view(samples, self.frame_length)[:: self.hop_length * frame_stride]
+        samples = np.ascontiguousarray(samples)
+        step = self.hop_length * frame_stride * samples.itemsize
+        # A view of `sliding_window_view` takes as long as the transforms of ten frames.
+        views: Float32Samples = np.ndarray(
+            (frames, self.frame_length), samples.dtype, samples, strides=(step, samples.itemsize)
+        )
         out = np.empty((frames, self.bins), np.complex64)
         for start in range(0, frames, self.fft_batch_frames):
             batch = slice(start, min(start + self.fft_batch_frames, frames))

@@ -327,7 +327,7 @@ def test_files_that_are_not_text_are_refused(tmp_path):
     for name, message in (
         ("a.txt", "line 2: it is not UTF-8 text"),
         ("dir.txt", "is a folder"),
-        ("missing.txt", "can't be read: No such file"),
+        ("missing.txt", "cannot be read: No such file"),
         (
             "a.rpp",
             "is not a known label format: give a file that ends in one of .txt .csv .json",

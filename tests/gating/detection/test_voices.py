@@ -12,6 +12,7 @@ from noisegate_cli.gating.detection.evidence import (
     add_level,
     compute_penalty,
     find_buried,
+    lower_unvoiced,
 )
 from noisegate_cli.gating.detection.voice_tracker import FrameVoices, VoiceTracker
 from noisegate_cli.gating.detection.voices import VoiceRecord
@@ -89,6 +90,12 @@ def test_a_sound_whose_periodicity_hardly_changes_is_less_like_a_voice():
     (voices,) = record.voices()
     assert (voices.steady_log_odds[:380] == 0).all()
     assert (voices.steady_log_odds[420:] < -1).all()
+
+
+def test_a_moment_that_resembles_a_voice_counts_less_than_a_run_of_voiced_frames():
+    log_odds = lower_unvoiced(np.full(2, 1.5), np.array([False, True]))
+    penalty = compute_penalty(log_odds, add_level(log_odds, np.zeros(2)), np.zeros(2), 20.0)
+    assert penalty[0] < penalty[1] == 0
 
 
 def test_noise_that_resembles_voices_hides_none():

@@ -132,6 +132,16 @@ def test_sounds_in_a_recording_that_was_gated_before_are_kept():
     assert all(is_kept(y, out, start, 0.05) for start, _ in KNOCKS)
 
 
+@pytest.mark.parametrize("silence_s", [0.0, 0.6])
+def test_faint_ends_of_words_are_kept_in_a_recording_that_was_gated_before(silence_s):
+    tails = [(start + 0.6, RNG.normal(0, 0.0032, round(0.3 * RATE))) for start, _ in WORDS]
+    y = place([(start, 0.1 * word) for start, word in WORDS] + tails, 12)
+    for start, _ in WORDS:
+        y[round((start + 1.2) * RATE) : round((start + 1.2 + silence_s) * RATE)] = 0
+    out = gate(y, RATE, listen="voice")
+    assert all(is_kept(y, out, start + 0.7, 0.2) == (silence_s > 0) for start, _ in WORDS)
+
+
 def test_a_fricative_before_a_vowel_is_kept():
     hiss = 0.05 * np.diff(RNG.normal(0, 1, round(0.2 * RATE) + 1))
     y = place([*WORDS, *KNOCKS, *[(start - 0.2, hiss) for start, _ in WORDS]], 12)

@@ -1,0 +1,87 @@
+"""Result of `analyze_file`."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from noisegate_cli.errors import SettingsError
+from noisegate_cli.files.audio_info import AudioInfo
+from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.report import Report
+from noisegate_cli.text import format_repr
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from noisegate_cli.api.other_tracks import OtherTrack
+    from noisegate_cli.files.raw_format import RawFormat
+    from noisegate_cli.gating.bleed.report import BleedReport
+    from noisegate_cli.gating.gate import GateReport
+    from noisegate_cli.gating.level_report import LevelReport
+    from noisegate_cli.plots.overview import Overview
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisReport(Report):
+    """Result of `analyze_file`."""
+
+    info: AudioInfo
+    settings: GateSettings
+    levels: "LevelReport"
+    warnings: tuple[str, ...] = ()
+    """Problems of the recording, one sentence each."""
+    gate: "GateReport | None" = None
+    """What the gate would do in the whole recording; None if it has not run."""
+    raw: "RawFormat | None" = None
+    """Sample format of an input without a header."""
+    others: "tuple[OtherTrack, ...]" = ()
+    """The other tracks, in the order of `against`."""
+
+    @property
+    def bleed(self) -> "BleedReport | None":
+        """Bleed of other tracks; None without any, or if the gate has not run."""
+        return self.gate.bleed if self.gate else None
+
+    def plot(self) -> "Figure":
+        """Return a picture of the analysis; the recording is read again.
+
+        It shows the waveform with the closed stretches shaded, the levels with the thresholds,
+        their histogram, the scores of the automatic detector and the spectrogram.
+
+        Raises
+        ------
+        AudioError
+            If the recording cannot be read again, as standard input.
+        SettingsError
+            If the analysis has other tracks: `plot=` of `analyze_file` draws it.
+        """
+        return self._draw(self._record(with_spectrogram=True, with_output=False))
+
+    def _repr_html_(self) -> str:
+        """Return the picture and players of an excerpt for a notebook."""
+        from html import escape
+
+        if self.others:
+            return f"<code>{escape(repr(self))}</code>"
+        from noisegate_cli.api.notebook import show
+
+        return show(self._record, self._draw, self.info.sample_rate)
+
+    def _record(self, **options: Any) -> "Overview":
+        from noisegate_cli.api.overviews import record_file
+
+        if self.others:
+            raise SettingsError(
+                "an analysis against other tracks is drawn only while it runs: give plot="
+            )
+        return record_file(
+            self.info.path, self.settings, self.raw, track=self.info.track, **options
+        )
+
+    def _draw(self, overview: "Overview") -> "Figure":
+        from noisegate_cli.api.pictures import draw_analysis_of
+
+        return draw_analysis_of(self.info.path, overview, self.levels)
+
+    def __repr__(self) -> str:
+        names = ("levels.closed_share", "levels.suggestion.threshold", "levels.suggestion.verdict")
+        return format_repr(self, "info.path.name", *names)
