@@ -13,7 +13,7 @@ from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices, Mask, f
 
 
 class MaskTrimmer(PairedBlockProcessor[Mask, DetectorValues, Mask]):
-    """Closes a mask where the score is that of certain bleed, and shortens the lookahead in bleed.
+    """Closes a mask in frames of certain bleed, and shortens the lookahead in bleed.
 
     The envelope is fully open for the lookahead before each opening. An opening is delayed by the
     number of these frames that are bleed, but each run keeps its last frame. The output lags one
