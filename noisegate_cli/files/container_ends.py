@@ -9,6 +9,7 @@ from pathlib import Path
 
 from noisegate_cli.files.chunks import FORM_BYTES, HEADER_BYTES, ReadBytes, make_reader
 from noisegate_cli.files.joined_files import find_matroska_end
+from noisegate_cli.files.trailing_tags import find_audio_end
 
 MAX_ELEMENTS = 5_000_000
 """Maximum number of elements that are visited; after that, a file counts as complete."""
@@ -39,7 +40,7 @@ def is_broken(path: Path, demuxer: str) -> bool:
     if check is None:
         return False
     with path.open("rb") as file:
-        return check(make_reader(file), file.seek(0, 2))
+        return check(make_reader(file), find_audio_end(file, file.seek(0, 2)))
 
 
 def _is_matroska_broken(read: ReadBytes, length: int) -> bool:

@@ -407,7 +407,8 @@ class PyavDecoder:
                 self.damaged += 1
                 self._note_lost_packet(packet)
                 continue
-            self._is_incomplete = self._is_incomplete or packet.is_corrupt
+            if self.demuxer == "mpegts" and packet.is_corrupt:
+                self._is_incomplete = True
             self._packet_bytes += packet.size
             self._packets += 1
             if self.demuxer in FLAC_DEMUXERS and self._stream.codec_context.name == "flac":

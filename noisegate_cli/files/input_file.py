@@ -55,4 +55,4 @@ def check_readable(path: Path, display_path: Path) -> None:
             while file.read(CHUNK_BYTES):
                 pass
     except OSError as error:
-        raise AudioError(f"{quote_path(display_path)} can't be read: {error.strerror}") from error
+        raise AudioError(f"{quote_path(display_path)} cannot be read: {error.strerror}") from error

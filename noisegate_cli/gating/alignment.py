@@ -49,11 +49,6 @@ MIN_DRIFT_SPAN_S = 20.0
 MIN_PEAK_RATIO, MIN_SINGLE_PEAK_RATIO = 7.0, 10.0
 """Least ratio of a peak to the RMS of the correlation, with several windows and with one."""
 
-MAX_LINE_DISTANCE_S, MIN_LINE_SHARE = 0.05, 0.5
-"""Of the windows with a clear peak, one of at least `MIN_SINGLE_PEAK_RATIO`, this share must have
-one near the line. Otherwise the clocks differ by more than `MAX_DRIFT_PPM`, or a recording has
-gaps. Nearer peaks are other sources or reflections."""
-
 MAX_PEAKS = 3
 """Peaks of each window: sounds from two sources have different lags."""
 
@@ -227,7 +222,7 @@ def find_alignment(probe: AlignmentProbe, other: AlignmentProbe) -> Alignment | 
     correlations = _correlate_windows(probe, other)
     peaks = _find_peaks(correlations)
     fit = _fit_line(peaks)
-    if fit is None or not (_is_common(peaks, *fit) and _is_unique(correlations, *fit)):
+    if fit is None or not _is_unique(correlations, *fit):
         return None
     lag_s, slope = fit
     return Alignment(start_s=-lag_s / (1 + slope), drift_ppm=slope * 1e6)
@@ -259,15 +254,6 @@ def _find_peaks(correlations: Sequence[_Correlation]) -> _Peaks:
     ]
     columns: Sequence[Any] = list(zip(*rows, strict=True)) or [(), (), (), ()]
     return _Peaks(np.array(columns[0], np.int64), *map(np.array, columns[1:]))
-
-
-def _is_common(peaks: _Peaks, lag_s: float, slope: float) -> bool:
-    """Return whether most windows with a clear peak have one near the line."""
-    is_clear = peaks.ratio >= MIN_SINGLE_PEAK_RATIO
-    distance_s = np.abs(peaks.lag_s - lag_s - slope * peaks.seconds)
-    clear = np.unique(peaks.window[is_clear])
-    near = np.unique(peaks.window[is_clear & (distance_s <= MAX_LINE_DISTANCE_S)])
-    return len(near) >= MIN_LINE_SHARE * len(clear)
 
 
 def _is_unique(correlations: Sequence[_Correlation], lag_s: float, slope: float) -> bool:

@@ -19,6 +19,7 @@ Value: TypeAlias = "float | tuple[Value, ...]"
 
 NEIGHBOURS: dict[str, tuple[Value, ...]] = {
     "analysis.MIN_RARE_PEAK_DB": (14.0, 17.0, 23.0, 26.0),
+    "bleed.model.OWN_ABOVE": (-0.2, -0.1, 0.1, 0.2),
     "cutoffs.MIN_AUDIBLE_DBFS": (-72.0, -66.0, -54.0, -48.0),
     "cutoffs.MIN_AUDITED_RANGE_DB": (-24.0, -12.0, -3.0),
     "detection.signal_model.MODEL_DEPTH_DB": (40.0, 50.0, 70.0, 80.0),

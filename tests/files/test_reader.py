@@ -355,5 +355,5 @@ def test_an_error_of_the_disk_makes_the_recording_fail(tmp_path, monkeypatch, na
             raise OSError(errno.EIO, "Input/output error")
 
         monkeypatch.setattr(Path, "open", fail)
-        with pytest.raises(AudioError, match="can't be read: Input/output error"):
+        with pytest.raises(AudioError, match="cannot be read: Input/output error"):
             list(reader.blocks())

@@ -22,6 +22,7 @@ from noisegate_cli.gating.analysis import Analyzer
 from noisegate_cli.gating.bleed.exclusion import BleedExclusion, BleedScorer, OtherChannels
 from noisegate_cli.gating.bleed.filter import BleedFilter
 from noisegate_cli.gating.bleed.learner import LearnedBleed
+from noisegate_cli.gating.bleed.mask_trimming import MaskTrimmer
 from noisegate_cli.gating.bleed.model import BleedModel
 from noisegate_cli.gating.bleed.prediction import BleedPrediction, DelayGroups
 from noisegate_cli.gating.bleed.references import ReferencePowers
@@ -305,6 +306,7 @@ CASES = {
     ),
     BleedExclusion: Case(WithBatches, [VALUES, DENSITIES]),
     BleedScorer: Case(WithSurroundings, [DENSITIES]),
+    MaskTrimmer: Case(lambda: MaskTrimmer(3, 2), [MASK, 10 * VALUES - 1]),
     BleedFilter: Case(create_bleed_filter, [VALUES[:, :1], PCM]),
     SignalModelLearner: Case(
         lambda: SignalModelLearner(SETTINGS, RATE, 2),

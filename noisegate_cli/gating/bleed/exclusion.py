@@ -5,13 +5,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.bleed.model import BleedModel, TrainingFrames
+from noisegate_cli.gating.bleed.model import (
+    BLEED_BELOW,
+    OWN_ABOVE,
+    BleedModel,
+    TrainingFrames,
+)
 from noisegate_cli.gating.bleed.prediction import DelayGroups, Powers
 from noisegate_cli.gating.bleed.references import ReferencePowers, read_around
 from noisegate_cli.gating.block_processor import PairedBlockProcessor
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.detection.likelihood_detector import LikelihoodScorer
-from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE, SignalModel
+from noisegate_cli.gating.detection.signal_model import SignalModel
 from noisegate_cli.gating.detection.verdict import Verdict
 from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.gain.mask import DetectorValues, Hysteresis, Mask
@@ -112,7 +117,9 @@ class BleedExclusion(
         self.explained: list[BandPowerArray] = []
         """Power of the bleed in the frames that the last call has scored, shaped (frames, gates,
         bands). It lags behind the batches as the scores do."""
-        self._values: DetectorValues = np.zeros((0, len(models)))
+        self.scores: DetectorValues = np.zeros((0, len(models)))
+        """Scores of the frames that the last call has returned: high for own sound."""
+        self._values = self._scores = self.scores
         self._is_own: Mask = np.zeros((0, len(models)), np.bool_)
 
     def process(
@@ -135,12 +142,13 @@ class BleedExclusion(
             empty = np.zeros((0, *self._shape), np.float32)
             parts.append(self._score(empty, last))
         scores = np.concatenate([np.zeros((0, len(self._scorers))), *parts])
-        self._is_own = np.concatenate([self._is_own, self._hysteresis.process(scores)])
-        self._values = np.concatenate([self._values, values])
-        ready = min(len(self._values), len(self._is_own))
-        values, is_own = self._values[:ready], self._is_own[:ready]
-        self._values, self._is_own = self._values[ready:], self._is_own[ready:]
-        return np.where(is_own, values, -np.inf)
+        is_own = np.concatenate([self._is_own, self._hysteresis.process(scores)])
+        scores = np.concatenate([self._scores, scores])
+        values = np.concatenate([self._values, values])
+        ready = min(len(values), len(scores))
+        self._values, self._is_own = values[ready:], is_own[ready:]
+        self._scores, self.scores = scores[ready:], scores[:ready]
+        return np.where(is_own[:ready], values[:ready], -np.inf)
 
     def _score(self, densities: BandPowerArray, last: bool = False) -> DetectorValues:
         own, others = self._source.add_context(densities, last)
@@ -193,7 +201,7 @@ class BleedScorer(PairedBlockProcessor[Powers, Powers, NDArray[np.float64]]):
 
 def create_hysteresis(gates: int) -> Hysteresis:
     """Create the hysteresis that turns scores into a mask of own sound."""
-    return Hysteresis(OPEN_ABOVE, CLOSE_BELOW, gates)
+    return Hysteresis(OWN_ABOVE, BLEED_BELOW, gates)
 
 
 def score_frames(model: BleedModel | None, frames: TrainingFrames) -> NDArray[np.float64]:

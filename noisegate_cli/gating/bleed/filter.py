@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from noisegate_cli.gating.bleed.exclusion import BleedExclusion, OtherChannels, OtherTracks
+from noisegate_cli.gating.bleed.mask_trimming import MaskTrimmer
 from noisegate_cli.gating.bleed.prediction import DelayGroups
 from noisegate_cli.gating.bleed.references import ReferencePowers
 from noisegate_cli.gating.block_processor import PairedBlockProcessor
@@ -55,12 +56,9 @@ class BleedFilter(PairedBlockProcessor[DetectorValues, Samples, Mask]):
             else OtherChannels(groups)
         )
         self._exclusion = BleedExclusion(decision.bleed.models, extractor, source)
-        self._mask = GateMask(
-            detector.open_above,
-            detector.close_below,
-            settings.timing(sample_rate),
-            detector.gates,
-        )
+        timing, gates = settings.timing(sample_rate), detector.gates
+        self._mask = GateMask(detector.open_above, detector.close_below, timing, gates)
+        self._trimmer = MaskTrimmer(timing.lookahead, gates)
         self._runs = OpenRunCollector(detector.gates)
         self.values: DetectorValues = np.zeros((0, detector.gates))
         """Values that the last call has completed, −∞ in bleed; they lag behind the detector."""
@@ -93,5 +91,6 @@ class BleedFilter(PairedBlockProcessor[DetectorValues, Samples, Mask]):
             densities = self._batches.process(block, last)
         self.values = self._exclusion.process(values, densities, last)
         mask = self._mask.process(self.values, last)
+        mask = self._trimmer.process(mask, self._exclusion.scores, last)
         self._runs.process(mask)
         return mask

@@ -73,6 +73,12 @@ then 1.7 to 4.3."""
 CLASSIFY_ROUNDS, OWN_SCORE, BLEED_SCORE = 3, 0.3, -0.1
 """Repetitions, and the scores above and below which frames belong to the classes."""
 
+OWN_ABOVE, BLEED_BELOW = 0.0, -0.2
+"""Own sound begins above the first score and ends at or below the second one."""
+
+CERTAIN_BLEED_SCORE = -0.28
+"""Frames with a lower score are certainly bleed: hold and short pauses do not keep them open."""
+
 MAX_OWN_SHARE = 0.5
 """Upper limit of the share of the own source in the prediction."""
 

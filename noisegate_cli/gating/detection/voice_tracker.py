@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.evidence import (
+    MIN_CLEAR_CONTRAST_DB,
     Evidence,
     LogOdds,
     LogOddsSpreader,
@@ -187,10 +188,11 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         trusts_speech
             Whether the speech detector counts.
         """
-        chunks = map(_stack_log_odds, self._voices(gate, trusts_speech))
+        is_clear = contrast_db >= MIN_CLEAR_CONTRAST_DB
+        chunks = map(_stack_log_odds, self._voices(gate, is_clear, trusts_speech))
         spreader = LogOddsSpreader(self._hop_s, chunks)
         values = ChunkedValues(np.float16)
-        for voices in self._voices(gate, trusts_speech, release=True):
+        for voices in self._voices(gate, is_clear, trusts_speech, release=True):
             spread, with_level = spreader.spread(_stack_log_odds(voices))
             terms = compute_penalty(spread, with_level, voices.level_db, contrast_db)
             if trusts_speech:
@@ -199,15 +201,23 @@ class VoiceTracker(BlockProcessor[Samples, None]):
             values.append(terms)
         return Evidence(values, self._voicing.hop_length)
 
-    def _voices(self, gate: int, trusts_speech: bool, release: bool = False) -> Iterator[Voices]:
-        """Yield the voices of one gate with the log odds that count for the sounds around."""
+    def _voices(
+        self, gate: int, is_clear: bool, trusts_speech: bool, release: bool = False
+    ) -> Iterator[Voices]:
+        """Yield the voices of one gate with the log odds that count for the sounds around.
+
+        Steady sounds have less log odds if the recording is clear: in noise, voices are steady too.
+        """
         for voices in self._records[gate].voices(release):
+            log_odds = voices.log_odds
+            if is_clear:
+                log_odds = log_odds + voices.steady_log_odds
             if trusts_speech:
-                hops = voices.first + np.arange(len(voices.log_odds))
+                hops = voices.first + np.arange(len(log_odds))
                 probabilities = self._speech_probabilities(gate, hops)
-                log_odds = add_voices(speech_log_odds(probabilities), voices.log_odds)
+                log_odds = add_voices(speech_log_odds(probabilities), log_odds)
             else:
-                log_odds = lower_unvoiced(voices.log_odds, voices.is_voiced)
+                log_odds = lower_unvoiced(log_odds, voices.is_voiced)
             yield voices._replace(log_odds=log_odds)
 
     def _speech_probabilities(self, gate: int, hops: FrameIndices) -> NDArray[np.float64]:

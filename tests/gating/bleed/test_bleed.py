@@ -5,6 +5,7 @@ import pytest
 
 from noisegate_cli import SettingsError, gate
 from noisegate_cli.errors import AudioError
+from noisegate_cli.gating.bleed.mask_trimming import MaskTrimmer
 from noisegate_cli.gating.bleed.prediction import DelayGroups, fit_weights
 from noisegate_cli.samples import from_db
 from tests.sessions import (
@@ -100,6 +101,48 @@ def test_an_expander_attenuates_bleed_to_its_range():
     assert np.mean(change_db[find_active(own[0], OWN_RMS)] > -1) > 0.97
     plain_db = level_change_db(tracks[0], gate(tracks[0], RATE, **settings))
     assert np.median(plain_db[is_bleed]) > -10
+
+
+def test_hold_lookahead_and_short_pauses_do_not_keep_bleed_open():
+    tracks, own = make_session(-12)
+    times = {"hold_ms": 500, "lookahead_ms": 300, "min_closed_ms": 600}
+    y = gate(tracks[0], RATE, against=[tracks[1]], **times)
+    own_closed, both_closed, bleed_closed = closed_shares(y, own[0], own[1:])
+    assert own_closed <= 0.015
+    assert both_closed <= 0.05
+    assert bleed_closed >= 0.9
+
+
+def test_the_hold_remains_where_nobody_talks():
+    tracks, own = make_session(-12)
+    silence = ~find_active(sum(own), 1e-4)
+    ends = np.flatnonzero(np.diff(find_active(own[0], OWN_RMS).astype(int)) == -1)
+    after = [silence[end + 3 : end + 20] for end in ends]
+    y = gate(tracks[0], RATE, against=[tracks[1]], hold_ms=400)
+    is_open = find_active(y, CLOSED)
+    assert any(frames.all() for frames in after)
+    for end, frames in zip(ends, after, strict=True):
+        if frames.all():
+            assert is_open[end + 3 : end + 20].all()
+
+
+def trim(mask, scores, lookahead):
+    flags = np.array([[mark == "o" for mark in mask]]).T
+    levels = np.array([[{"+": 1.0, "0": -0.1, "-": -1.0}[mark] for mark in scores]]).T
+    trimmed = MaskTrimmer(lookahead).process(flags, levels, last=True)
+    return "".join("o" if is_open else "." for is_open in trimmed[:, 0])
+
+
+def test_a_mask_is_trimmed_in_certain_bleed_only():
+    assert trim("oooooo..", "+++0--00", lookahead=0) == "oooo...."
+    assert trim("oooooooo", "++0--0++", lookahead=0) == "ooo..ooo"
+
+
+def test_an_opening_is_delayed_by_the_bleed_within_the_lookahead():
+    assert trim("...ooooo", "---+++++", lookahead=2) == ".....ooo"
+    assert trim("...ooooo", "--0+++++", lookahead=2) == "....oooo"
+    assert trim("...ooooo", "000+++++", lookahead=2) == "...ooooo"
+    assert trim("...o....", "---+000-", lookahead=2) == "...o...."
 
 
 def test_unrelated_tracks_give_the_result_of_the_plain_gate():
