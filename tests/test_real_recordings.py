@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from noisegate_cli import GateSettings, analyze, gate
+from noisegate_cli import GateSettings, analyze, gate, segments
 from noisegate_cli.gating.detection.verdict import Verdict
 from tests.benchmarks.quality import recordings, score
 from tests.conftest import DATA, GUITAR, SPEECH
@@ -150,3 +150,17 @@ def test_speech_without_pauses_stays_open():
     y, rate = load(MIXTURES["speech_easy"][0])
     inside = cut(y, rate, 4.15, 6.75)
     assert level_change_db(inside, gate(inside, rate)) > -0.01
+
+
+@pytest.mark.parametrize(
+    "settings", [{"preset": "music"}, {"threshold": "floor+6dB", "key_hz": (1000, 4000)}]
+)
+def test_the_gate_is_closed_in_a_hum_at_the_beginning_and_at_the_end(settings):
+    y, rate = sf.read(SPEECH)
+    y = np.pad(y, 2 * rate)
+    t = np.arange(len(y)) / rate
+    hum = sum(0.02 / k * np.cos(2 * np.pi * 50 * k * t) for k in (1, 2, 3, 5))
+    noise = np.random.default_rng(0).normal(0, 2e-4, len(y))
+    stretches = list(segments(y + hum + noise, rate, **settings))
+    assert stretches[0][0] > 1
+    assert stretches[-1][1] < t[-1] - 1

@@ -84,7 +84,7 @@ class BandPowerExtractor:
 
     def create_batcher(self, frames: int | None = None) -> FrameBatcher:
         """Create a batcher that cuts a stream into spans of `frames` frames for `compute`."""
-        return FrameBatcher(self._length, self._hop, self.margin, frames)
+        return FrameBatcher(self._length, self._hop, self.margin, frames, mirrors=True)
 
     # Very large float samples may overflow; the callers check the powers.
     @np.errstate(over="ignore", invalid="ignore")

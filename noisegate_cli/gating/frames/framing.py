@@ -43,23 +43,32 @@ class FrameBatcher(BlockProcessor[Samples, Iterator[FrameBatch]]):
         margin: int = 0,
         frames: int | None = None,
         center: bool = True,
+        mirrors: bool = False,
     ) -> None:
         self._length, self._hop, self._margin = frame_length, hop_length, margin
         self.frames = frames or frames_per_batch(hop_length)
         """Number of frames in every batch except for the last one."""
         self._padding = frame_length // 2 if center else 0
+        self._mirrors = mirrors
         self._index = 0
         self._received = 0
+        self._beginning: Samples | None = None
         self._unframed: Samples | None = None
 
     def process(self, block: Samples, last: bool = False) -> Iterator[FrameBatch]:
         """Yield the batches that `block`, shaped (samples, channels), completes."""
+        self._received += len(block)
         if self._unframed is None:
-            self._unframed = np.zeros((self._padding, block.shape[1]), block.dtype)
+            if self._beginning is not None:
+                block = np.concatenate([self._beginning, block])
+            if self._mirrors and len(block) < self._padding and not last:
+                self._beginning = block.copy()
+                return
+            self._beginning = None
+            self._unframed = self._extend(block[: self._padding][::-1], self._padding)[::-1]
         # `unframed` precedes the block. Most batches lie within the block and need no copy.
         unframed, frames, start = self._unframed, self.frames, 0
         length = len(unframed) + len(block)
-        self._received += len(block)
         while True:
             if last:
                 frames = min(self.frames, self._count_frames() - self._index * self.frames)
@@ -68,12 +77,20 @@ class FrameBatcher(BlockProcessor[Samples, Iterator[FrameBatch]]):
                 break
             samples = _slice_concatenated(unframed, block, start, end)
             if len(samples) < end - start:
-                padding = np.zeros((end - start - len(samples), block.shape[1]), block.dtype)
-                samples = np.concatenate([samples, padding])
+                missing = end - start - len(samples)
+                samples = np.concatenate([samples, self._extend(samples, missing)])
             yield self._index, frames, samples
             self._index += 1
             start += self.frames * self._hop
         self._unframed = _slice_concatenated(unframed, block, start, length).copy()
+
+    def _extend(self, samples: Samples, length: int) -> Samples:
+        """Return `length` samples that follow the last of `samples`, beyond the recording."""
+        extension = np.zeros((length, samples.shape[1]), samples.dtype)
+        if self._mirrors:
+            mirrored = samples[::-1][:length]
+            extension[: len(mirrored)] = mirrored
+        return extension
 
     def _count_frames(self) -> int:
         """Return the number of frames of all samples so far."""

@@ -44,6 +44,34 @@ def test_batches_do_not_depend_on_the_block_sizes(length, frame_and_hop, margin,
         assert not samples[len(expected) :].any()
 
 
+@given(
+    length=st.integers(0, 200),
+    frame_and_hop=st.sampled_from([(16, 4), (16, 2), (8, 4)]),
+    cuts=st.lists(st.integers(0, 200), max_size=5),
+)
+def test_both_ends_are_mirrored_whatever_the_block_sizes(length, frame_and_hop, cuts):
+    frame, hop = frame_and_hop
+    y = np.arange(1, length + 1, dtype=np.int32)
+    # The samples of a very short recording are mirrored once; beyond them are zeros.
+    before = np.pad(y[: frame // 2], (0, max(0, frame // 2 - length)))[::-1]
+    extended = np.concatenate([before, y])
+    padded = np.concatenate([extended, extended[::-1][: frame // 2]])
+    batcher, frame_samples = FrameBatcher(frame, hop, mirrors=True), []
+    parts = np.split(y[:, None], sorted(min(cut, length) for cut in cuts))
+    for i, part in enumerate(parts):
+        for _, frames, samples in batcher.process(part, last=i == len(parts) - 1):
+            frame_samples += [samples[hop * k : hop * k + frame, 0] for k in range(frames)]
+    expected = [padded[hop * k : hop * k + frame] for k in range(length // hop + 1)]
+    assert np.array_equal(frame_samples, expected)
+
+
+@pytest.mark.parametrize("phase", [0, 1, 2])
+def test_a_hum_has_no_power_in_a_high_band_where_the_recording_begins_and_ends(phase):
+    y = 0.5 * np.sin(2 * np.pi * 50 * np.arange(RATE) / RATE + phase)[:, None]
+    levels = np.sqrt(compute_band_powers(y, [1000, 4000])[:, 0, 0])
+    assert levels.max() < 0.5 * 10 ** (-45 / 20)
+
+
 def test_the_sum_of_all_bands_equals_the_frame_level():
     y = np.random.default_rng(0).normal(0, 0.1, (RATE, 2))
     powers = compute_band_powers(y, [0, 500, 2000, 8000], frame=1024, hop=256)
