@@ -22,15 +22,28 @@ def test_a_level_track_has_the_documented_resolution():
     track.add(levels[:100])
     track.add(levels[100:])
     assert len(track) == 300
-    assert to_db(track.levels_at(np.arange(300))) == pytest.approx(to_db(levels), abs=0.2501)
-    assert to_db(track.levels_at(np.array([7]))) == pytest.approx(to_db(levels[7:8]), abs=0.2501)
+    assert to_db(track.levels_at(np.arange(300))) == pytest.approx(to_db(levels), abs=0.00501)
+    assert to_db(track.levels_at(np.array([7]))) == pytest.approx(to_db(levels[7:8]), abs=0.00501)
 
 
 def test_digital_silence_is_zero_in_a_level_track():
     track = LevelTrack()
     track.add(np.array([[0.0], [0.5], [0.0], [0.0]]))
     assert track.levels_at(np.arange(4)).ravel()[[0, 2, 3]].tolist() == [0, 0, 0]
-    assert track.compute_quiet_levels_db(2) == pytest.approx([-6.0, -6.0], abs=0.25)
+    assert track.compute_quiet_levels_db(2) == pytest.approx([-6.02, -6.02], abs=0.005)
+
+
+@pytest.mark.parametrize("threshold_db", [-43.1, -43, -42.8])
+def test_the_figures_of_a_threshold_are_those_of_its_gate_in_a_hum_near_it(threshold_db):
+    # The hum has -45.9 dBFS, and the gate closes 3 dB below the threshold.
+    y = tone(6, float(from_db(-45.9)))
+    y[RATE : 2 * RATE] *= 30
+    threshold = float(from_db(threshold_db))
+    report = analyze(y, RATE, threshold=threshold)
+    gated = gate(y, RATE, threshold=threshold, return_result=True)
+    closed_share = gated.statistics.closed_share
+    assert report.closed_share == pytest.approx(closed_share, abs=0.01)
+    assert report.given_trial.closed_share == pytest.approx(closed_share, abs=0.01)
 
 
 def test_the_suggested_level_agrees_with_the_automatic_gate():

@@ -1,6 +1,7 @@
 """Store the level of every frame of a recording compactly."""
 
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,18 +11,21 @@ from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.frames.noise_floor import QUIET_LEVEL_PERCENT
 from noisegate_cli.samples import from_db, to_db
 
+_MAX_CODE = 15000
+"""Code of the highest level, 30 dBFS. Only samples in floating point exceed 0 dBFS."""
+
 
 @dataclass
 class LevelTrack:
-    """Level of every frame, in order, rounded to 0.5 dB and stored in one byte.
+    """Level of every frame, in order, rounded to 0.01 dB and stored in two bytes.
 
-    An hour takes 0.3 MB for each gate. Thresholds can be evaluated without reading the recording
-    again.
+    An hour takes 0.6 MB for each gate. Thresholds can be evaluated without reading the recording
+    again. With coarser levels, the result for a steady hum near the threshold would be wrong.
     """
 
-    CODE_STEP_DB = 0.5
+    CODE_STEP_DB = 0.01
     CODE_OFFSET_DB = -120.0
-    _codes: ChunkedValues = field(default_factory=lambda: ChunkedValues(np.uint8))
+    _codes: ChunkedValues = field(default_factory=lambda: ChunkedValues(np.uint16))
 
     def add(self, levels: RmsLevels) -> None:
         """Append levels shaped (frames, gates), linear RMS."""
@@ -29,7 +33,7 @@ class LevelTrack:
             (to_db(np.maximum(levels, 1e-12)) - self.CODE_OFFSET_DB) / self.CODE_STEP_DB
         )
         # The code 0 is reserved for digital silence.
-        self._codes.append(np.where(levels > 0, np.clip(codes, 1, 255), 0))
+        self._codes.append(np.where(levels > 0, np.clip(codes, 1, _MAX_CODE), 0))
 
     def __len__(self) -> int:
         return len(self._codes)
@@ -41,11 +45,13 @@ class LevelTrack:
 
     def peaks_over_median_db(self) -> NDArray[np.float64]:
         """Return the level of the loudest frame of each gate above the median, in dB."""
-        counts = np.sum(
-            [[np.bincount(gate, minlength=256) for gate in c.T] for c in self._codes.chunks()],
-            axis=0,
+        parts = (
+            np.stack([np.bincount(gate, minlength=_MAX_CODE + 1) for gate in codes.T])
+            for codes in self._codes.chunks()
         )
-        loudest = 255 - np.argmax(counts[:, ::-1] > 0, axis=1)
+        # One part at a time, because the parts of a long recording take much memory.
+        counts = reduce(np.add, parts)
+        loudest = _MAX_CODE - np.argmax(counts[:, ::-1] > 0, axis=1)
         counts[:, 0] = 0
         medians = [np.searchsorted(np.cumsum(n), n.sum() / 2) for n in counts]
         return np.asarray((loudest - np.array(medians)) * self.CODE_STEP_DB)
