@@ -234,7 +234,8 @@ def test_the_suggested_command_has_a_threshold_only_if_it_equals_the_automatic_g
     threshold = f"{report.levels.suggestion.threshold:.3g}"
     for agreement, command in ((0.98, ""), (0.995, f" -t {threshold}")):
         suggestion = replace(report.levels.suggestion, agreement=agreement)
-        changed = replace(report, levels=replace(report.levels, suggestion=suggestion))
+        levels = replace(report.levels, suggestion=suggestion, drift_db=0.0)
+        changed = replace(report, levels=levels)
         assert suggest_gate_command(changed) == f"ngate gate {SPEECH}{command}"
         is_advised = any("gate without -t" in sentence for sentence in collect_advice(changed))
         assert is_advised != bool(command)
