@@ -8,7 +8,7 @@ import numpy as np
 from noisegate_cli.gating.detection.threshold import MIN_HISTOGRAM_FRAMES, ThresholdSuggestion
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.frames.quantile import median, quantile
-from noisegate_cli.report import Report
+from noisegate_cli.gating.report import Report
 from noisegate_cli.samples import to_db
 from noisegate_cli.text import format_repr
 
