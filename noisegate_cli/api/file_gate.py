@@ -203,7 +203,7 @@ def gate_recording(
     ):
         plan = _plan_gate(task, reader, noises, report)
         recorder = _create_recorder(plan.decision, plan.source) if plan.picture else None
-        with plan.open_references() as references:
+        with plan.open_references() as references, recorder or nullcontext():
             written = write_outputs(
                 task,
                 reader,
