@@ -18,7 +18,7 @@ REPORTED = (
     "too many or too large tags",
     "tags are damaged",
     "its pages are damaged",
-    "cannot allocate memory",
+    "it has more than 128 tracks",
 )
 
 
