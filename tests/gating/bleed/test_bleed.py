@@ -177,9 +177,9 @@ def test_two_talkers_with_electrical_crosstalk_are_not_identical():
     """The crosstalk is an attenuated copy, so that the level difference has only two values."""
     own = make_own_tracks()
     own[1][9 * RATE :] = 0  # one talker speaks most of the time
-    noise = np.random.default_rng(1).normal(0, 0.1 * NOISE_RMS, (2, len(own[0])))
-    y = np.stack([own[0] + 0.15 * own[1], own[1] + 0.15 * own[0]] + noise, axis=1)
-    result = gate(y, RATE, channels="exclusive", return_result=True)
+    noise = np.random.default_rng(1).normal(0, 0.1 * NOISE_RMS, (len(own[0]), 2))
+    y = np.stack([own[0] + 0.15 * own[1], own[1] + 0.15 * own[0]], axis=1)
+    result = gate(y + noise, RATE, channels="exclusive", return_result=True)
     own_closed, _, bleed_closed = closed_shares(result.samples[:, 0], own[0], [own[1]])
     assert own_closed <= 0.015
     assert bleed_closed >= 0.9
