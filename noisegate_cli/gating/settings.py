@@ -341,8 +341,10 @@ class GateSettings:
             raise SignalError(
                 f"key {low:g}-{key_high:g} Hz is above half the sample rate of {sample_rate} Hz"
             )
+        if self.key_hz is None:
+            return low, high
         resolved = MIN_KEY_BINS * sample_rate / self.timing(sample_rate).frame_length
-        if self.key_hz and high - low < resolved:
+        if high - low < resolved:
             needed = 1 << math.ceil(math.log2(MIN_KEY_BINS * sample_rate / (high - low)))
             raise SignalError(
                 f"key {low:g}-{key_high:g} Hz is narrower than the {resolved:.0f} Hz that a frame "
