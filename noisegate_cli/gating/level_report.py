@@ -8,7 +8,7 @@ import numpy as np
 from noisegate_cli.gating.detection.threshold import MIN_HISTOGRAM_FRAMES, ThresholdSuggestion
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.frames.quantile import median, quantile
-from noisegate_cli.report import Report
+from noisegate_cli.gating.report import Report
 from noisegate_cli.samples import to_db
 from noisegate_cli.text import format_repr
 
@@ -66,6 +66,9 @@ def compute_drift_db(simulated: "SimulatedGate", frames_per_s: float) -> float:
     """Return the range of the median noise level over windows of the recording, in dB."""
     window_frames = max(1, round(DRIFT_WINDOW_S * frames_per_s))
     windows = simulated.frame_indices // window_frames
+    # A short window at the end can consist of a single sound on which the gate is closed.
+    frames = int(simulated.frame_indices.max(initial=0)) + 1
+    windows = np.minimum(windows, max(0, round(frames / window_frames) - 1))
     medians = []
     for window in np.unique(windows):
         in_window = windows == window
