@@ -254,6 +254,7 @@ class BatchRun:
             report.review_candidates, report.review_counts = plan.find_review_candidates(
                 MAX_LISTED_ERRORS // 2
             )
+            report.warned = plan.count_warned()
         if self._batch.csv_path and report.is_planned:
             write_csv(self._batch.csv_path, plan)
 

@@ -1,5 +1,6 @@
 """What an analysis reports about the levels of a recording."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
 
 DRIFT_WINDOW_S = 5.0
 """Length of the windows in which the noise level is measured to find its drift."""
+
+MIN_END_SHARE = 0.25
+"""A last window that is shorter than this share of the others belongs to the one before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ def compute_drift_db(simulated: "SimulatedGate", frames_per_s: float) -> float:
     windows = simulated.frame_indices // window_frames
     # A short window at the end can consist of a single sound on which the gate is closed.
     frames = int(simulated.frame_indices.max(initial=0)) + 1
-    windows = np.minimum(windows, max(0, round(frames / window_frames) - 1))
+    windows = np.minimum(windows, max(0, math.ceil(frames / window_frames - MIN_END_SHARE) - 1))
     medians = []
     for window in np.unique(windows):
         in_window = windows == window
