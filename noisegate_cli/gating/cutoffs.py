@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from noisegate_cli.gating.block_processor import PairedBlockProcessor
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.mask import NEVER, Mask
+from noisegate_cli.gating.report import Report
 from noisegate_cli.gating.timing import Timing
-from noisegate_cli.report import Report
 from noisegate_cli.samples import to_db
 from noisegate_cli.text import format_repr
 

@@ -136,9 +136,11 @@ class GateSettings:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = convert_value(field.name, getattr(self, field.name))
+            given = getattr(self, field.name)
+            value = convert_value(field.name, given)
             check_value(field.name, value)
-            object.__setattr__(self, field.name, value)
+            if value is not given:
+                object.__setattr__(self, field.name, value)
         if self.range_db is not None and self.target_floor_db is not None:
             raise SettingsError(
                 "range_db= and target_floor_db= both set the gain of the closed "

@@ -45,8 +45,8 @@ BAND_WEIGHT, MAX_BAND_DB = 0.58, -3.0
 with loud voices, and the value above which it counts no more."""
 
 DEVIATION_WEIGHT, MIN_DEVIATION = 15.0, 0.15
-"""Weight of the standard deviation of the periodicity around a frame, and the value above which it
-counts no more. Speech alternates between voiced and unvoiced sounds; a cry or a squeak does not."""
+"""Weight of the amount by which the standard deviation of the periodicity around a frame is below
+the minimum. Speech alternates between voiced and unvoiced sounds; a cry or a squeak does not."""
 
 DEVIATION_FRAMES = 19
 """Number of frames in which the deviation is measured: 0.3 s, a syllable and its neighbors."""

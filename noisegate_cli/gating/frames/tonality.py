@@ -67,8 +67,8 @@ class NarrowBandExtractor:
             spectra = self._transform.compute_spectra(x, frames)
             powers = compute_bin_powers(spectra[:, : self._edge_bins[-1] + 1]).astype(np.float64)
             below_bins = np.cumsum(powers, axis=1) - powers
-            below_edges = below_bins[:, self._edge_bins]
-            below_edges += powers[:, self._edge_bins] * self._edge_fractions
+            below_edges = below_bins.take(self._edge_bins, axis=1)
+            below_edges += powers.take(self._edge_bins, axis=1) * self._edge_fractions
             band_powers[:, channel] = scale * np.diff(below_edges)
         return band_powers
 
