@@ -5,10 +5,6 @@ print it unchanged. Each exception also derives from the matching built-in excep
 that catches `ValueError` or `OSError` catches it too.
 """
 
-import errno
-
-from noisegate_cli.text import quote_path
-
 
 class NoisegateError(Exception):
     """Base class of all exceptions that ngate raises deliberately."""
@@ -48,20 +44,3 @@ class MissingExtraError(NoisegateError, ImportError):
 
 class DamageError(AudioError):
     """Decoding failed partway. The message gives the reason; the reader adds the path."""
-
-
-def describe_failure(path: object, error: Exception) -> str:
-    """Return the message about a recording that failed, whatever the error is."""
-    if isinstance(error, NoisegateError):
-        return str(error)
-    reason = isinstance(error, OSError) and error.strerror
-    return f"{quote_path(path)}: {reason or f'{type(error).__name__}: {error}'}"
-
-
-def find_error_code(error: BaseException | None) -> str | None:
-    """Return the system's name of an error or of its cause, such as ENOENT; None if it has none."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno is not None:
-            return errno.errorcode.get(error.errno)
-        error = error.__cause__
-    return None

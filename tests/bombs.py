@@ -16,7 +16,8 @@ from tests.zoo import encode, sound
 TAGS = 30_000
 
 
-def _syncsafe(number: int) -> bytes:
+def syncsafe(number: int) -> bytes:
+    """Return a number in four bytes of seven bits each, as in an ID3v2 tag."""
     return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
 
 
@@ -24,13 +25,13 @@ def make_id3(frames: list[bytes], extended: bytes = b"") -> bytes:
     """Return an ID3v2.4 tag, with an extended header or without."""
     content = extended + b"".join(frames)
     flags = 0x40 if extended else 0
-    return b"ID3\4\0" + bytes([flags]) + _syncsafe(len(content)) + content
+    return b"ID3\4\0" + bytes([flags]) + syncsafe(len(content)) + content
 
 
 def make_text_frame(number: int) -> bytes:
     """Return an ID3v2.4 text frame with its own name."""
     content = b"\3K%d\0v" % number
-    return b"TXXX" + _syncsafe(len(content)) + bytes(2) + content
+    return b"TXXX" + syncsafe(len(content)) + bytes(2) + content
 
 
 @cache
@@ -38,8 +39,8 @@ def _make_zlib_frame(megabytes: int = 100) -> bytes:
     compressor = zlib.compressobj(9)
     parts = [compressor.compress(bytes(1 << 20)) for _ in range(megabytes)]
     content = b"".join((*parts, compressor.flush()))
-    size = _syncsafe(len(content) + 4)
-    return b"TXXX" + size + b"\0\x09" + _syncsafe(megabytes << 20) + content
+    size = syncsafe(len(content) + 4)
+    return b"TXXX" + size + b"\0\x09" + syncsafe(megabytes << 20) + content
 
 
 EXTENDED_HEADER = b"\0\0\0\6\1\0"

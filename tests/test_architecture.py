@@ -30,7 +30,7 @@ def imported_modules(path):
             yield node.module
 
 
-GROUND = ("errors", "json_values", "samples", "text", "memory", "report")
+GROUND = ("errors", "json_values", "samples", "text", "memory")
 LAYERS = ["ground", "files", "gating", "plots", "api", "page", "batch", "terminal"]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import noisegate_cli
-from noisegate_cli.report import Report
+from noisegate_cli.gating.report import Report
 from tests.conftest import loud_and_quiet
 
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.audio_info import AudioInfo
+from noisegate_cli.gating.report import Report
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.report import Report
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:

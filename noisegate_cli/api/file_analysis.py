@@ -218,8 +218,8 @@ def _run_gate(
 
 
 def _check_bleed(source: FileSource, decision: GateDecision, others: "OtherTracks | None") -> None:
-    """Raise SignalError if another track contains the same sound as the recording."""
-    if others and decision.bleed:
+    """Raise SignalError if another track or channel contains the same sound."""
+    if decision.bleed:
         from noisegate_cli.api.other_tracks import check_bleed
 
         with source.name_in_errors():

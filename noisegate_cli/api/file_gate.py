@@ -1,5 +1,6 @@
 """Gate one recording from file to file."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -33,6 +34,7 @@ from noisegate_cli.gating.segments import Segments
 from noisegate_cli.gating.setting_values import SettingsChanges
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import to_db
+from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.api.excerpts import Excerpt, SampleSpan
@@ -201,7 +203,7 @@ def gate_recording(
     ):
         plan = _plan_gate(task, reader, noises, report)
         recorder = _create_recorder(plan.decision, plan.source) if plan.picture else None
-        with plan.open_references() as references:
+        with plan.open_references() as references, recorder or nullcontext():
             written = write_outputs(
                 task,
                 reader,
@@ -342,6 +344,7 @@ def _build_result(
             *describe_lost_tracks(info, outputs.target),
             *warn_ignored_channels(decision.active_channels, info),
             *(others.warnings if others else ()),
+            *_warn_of_empty_labels(task, plan),
             *written.warnings,
         ),
         is_copied=written.is_copied,
@@ -350,6 +353,17 @@ def _build_result(
         others=others.report(gated.bleed) if others else (),
         key=_describe_key(task.key, decision.key) if task.key and decision.key else None,
     )
+
+
+def _warn_of_empty_labels(task: GateTask, plan: _Plan) -> list[str]:
+    """Return a warning if the label file of `segments=` opens the gate nowhere."""
+    segments, source = plan.decision.forced.segments, plan.source
+    if task.segments_path is None or segments is None:
+        return []
+    end_s = source.samples / source.sample_rate if source.samples else math.inf
+    if any(start < end_s for spans in segments for start, _ in spans):
+        return []
+    return [f"{quote_path(task.segments_path)} contains no open stretch of this recording"]
 
 
 def _locate_span(span: "SampleSpan", length: int, info: "AudioInfo") -> tuple[float, float]:

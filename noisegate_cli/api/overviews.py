@@ -67,7 +67,7 @@ def record(
         with_spectrogram=with_spectrogram,
         excerpt=excerpt,
     )
-    with source.name_in_errors():
+    with source.name_in_errors(), recorder:
         gate = Gate(
             decision,
             source.sample_rate,

@@ -146,6 +146,8 @@ class BatchReport:
     """Recordings to review first."""
     review_counts: dict[str, int] = field(default_factory=dict)
     """Number of recordings to review, by reason."""
+    warned: int = 0
+    """Number of recordings with warnings, also of those with another reason to review them."""
     unreadable_lines: int = 0
     """Number of lines of the manifest that cannot be parsed."""
     bytes_needed: int = 0

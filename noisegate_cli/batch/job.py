@@ -14,16 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from noisegate_cli import __version__
+from noisegate_cli.api.failures import describe_failure, find_error_code
 from noisegate_cli.api.result_data import encode_segments, summarize_result
 from noisegate_cli.batch.incremental import SKIP_DONE_BEFORE, SKIP_FOREIGN_OUTPUT, is_unmodified
 from noisegate_cli.batch.records import SEGMENTS_KEY, RecordingResult, RecordingState
 from noisegate_cli.batch.worker import send_heartbeat
-from noisegate_cli.errors import (
-    AudioError,
-    OutputExistsError,
-    describe_failure,
-    find_error_code,
-)
+from noisegate_cli.errors import AudioError, OutputExistsError
 from noisegate_cli.files.output_naming import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.text import escape_undecodable, quote_path

@@ -47,8 +47,9 @@ REVIEW_REASONS = (
 )
 """Reasons to review a recording, worst first."""
 
+_HAS_RESULT_SQL = f"(state = 'done' OR (state = 'skipped' AND why = '{SKIP_DONE_BEFORE}'))"
 _REVIEW_REASON_SQL = f"""CASE
-    WHEN state <> 'done' AND (state <> 'skipped' OR why <> '{SKIP_DONE_BEFORE}') THEN NULL
+    WHEN NOT {_HAS_RESULT_SQL} THEN NULL
     WHEN openings = 0 THEN 0
     WHEN peak_db > {MAX_UNCLIPPED_PEAK_DB} THEN 1
     WHEN active_db - noise_floor_db < {MIN_USUAL_CONTRAST_DB} THEN 2
@@ -336,6 +337,13 @@ class Plan:
             ],
             {REVIEW_REASONS[reason_index]: number for reason_index, number in counts},
         )
+
+    def count_warned(self) -> int:
+        """Return the number of recordings with warnings, gated by this or an earlier batch."""
+        (number,) = self._db.execute(
+            f"SELECT count(*) FROM files WHERE {_HAS_RESULT_SQL} AND warnings <> ''"
+        ).fetchone()
+        return int(number)
 
     def iter_table_rows(self) -> Iterator[tuple[object, ...]]:
         """Yield (name, output, state, reason, review, *RESULT_COLUMNS) of all recordings by name.

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 
+from noisegate_cli.api.failures import describe_failure, find_error_code
 from noisegate_cli.batch.contact_sheet import (
     check_sheet_is_no_recording,
     check_sheet_path,
@@ -42,7 +43,7 @@ from noisegate_cli.batch.trees import (
     find_existing_parent,
     get_free_bytes,
 )
-from noisegate_cli.errors import AudioError, describe_failure, find_error_code
+from noisegate_cli.errors import AudioError
 from noisegate_cli.text import escape_undecodable, quote_path
 
 UNPROCESSED_STATES: tuple[RecordingState, RecordingState] = ("failed", "skipped")
@@ -253,6 +254,7 @@ class BatchRun:
             report.review_candidates, report.review_counts = plan.find_review_candidates(
                 MAX_LISTED_ERRORS // 2
             )
+            report.warned = plan.count_warned()
         if self._batch.csv_path and report.is_planned:
             write_csv(self._batch.csv_path, plan)
 

@@ -54,7 +54,7 @@ def _is_flv_broken(read: ReadBytes, length: int) -> bool:
     """Walk the tags (Adobe Flash Video File Format Specification, E.3)."""
     position = FLV_HEADER_BYTES + FLV_SIZE_BYTES
     for _ in range(MAX_ELEMENTS):
-        if position == length:
+        if position - FLV_SIZE_BYTES <= length <= position:  # The last size holds no sound.
             return False
         header = read(position, FLV_TAG_HEADER_BYTES)
         is_tag = len(header) == FLV_TAG_HEADER_BYTES and header[0] & 0x1F in FLV_TAG_TYPES

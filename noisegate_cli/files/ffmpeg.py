@@ -111,6 +111,10 @@ class PyavDecoder:
                 metadata_errors="replace",
                 buffer_size=BUFFER_BYTES,
             )
+        except av.ArgumentError as error:  # FFmpeg rejects a demuxer that is not listed.
+            raise AudioError("its format is not supported") from error
+        except MemoryError as error:  # FFmpeg uses this error for too many tracks too.
+            raise AudioError(f"it has more than {MAX_TRACKS} tracks, or memory is full") from error
         except (av.FFmpegError, OSError, ValueError) as error:
             raise AudioError(_error_text(error)) from error
         self.demuxer = self._container.format.name.split(",")[0]

@@ -16,12 +16,13 @@ MAX_ID3_BYTES = 1 << 26
 MAX_INFLATED_BYTES = 1 << 24
 """Maximum total size of the compressed frames of a tag after decompression."""
 
-MAX_COMPRESSED_FRAMES = 1000
+MAX_COMPRESSED_FRAMES = 10_000
+"""Maximum number of places at which a compressed frame may begin, each of which is tried."""
 
 MAX_COUNTED_FRAMES = 10_000
 """Number of frames after which counting ends."""
 
-INFLATE_CHUNK_BYTES = 1 << 16
+INFLATE_CHUNK_BYTES = 1 << 12
 
 HAS_EXTENDED_HEADER = 0x40
 FRAME_ID_RE = re.compile(rb"[A-Z][A-Z0-9 ]{2,3}")
@@ -88,20 +89,24 @@ def _may_begin_frame(tag: bytes, position: int) -> bool:
 
 
 def _inflates_excessively(tag: bytes, version: int) -> bool:
-    """Return whether the compressed frames of a tag are too large together."""
-    left = MAX_INFLATED_BYTES
+    """Return whether the compressed frames of a tag are too many, or too large together."""
+    remaining, tried = MAX_INFLATED_BYTES, 0
     view = memoryview(tag)
-    for number, match in enumerate(COMPRESSED_FRAMES[version].finditer(tag)):
+    for match in COMPRESSED_FRAMES[version].finditer(tag):
         header_end = match.start() + FRAME_HEADER_BYTES
-        declared = tag[header_end : header_end + 4]
         for offset in CONTENT_OFFSETS:
             start = header_end + offset
-            if _is_zlib_header(tag[start : start + 2]):
-                if number > MAX_COMPRESSED_FRAMES or parse_syncsafe(declared) > MAX_INFLATED_BYTES:
-                    return True
-                left -= _measure_inflated(view[start:], left)
-                break
-        if left < 0:
+            if not _is_zlib_header(tag[start : start + 2]):
+                continue
+            tried += 1
+            size, is_whole = _measure_inflated(view[start:], remaining)
+            declared = parse_syncsafe(tag[header_end : header_end + 4])
+            # A text in capitals can look like a frame, but not like all of the compressed data.
+            if is_whole and declared > MAX_INFLATED_BYTES:
+                return True
+            remaining -= size
+            break
+        if remaining < 0 or tried > MAX_COMPRESSED_FRAMES:
             return True
     return False
 
@@ -111,8 +116,11 @@ def _is_zlib_header(octets: bytes) -> bool:
     return len(octets) == 2 and octets[0] & 0x0F == 8 and int.from_bytes(octets, "big") % 31 == 0
 
 
-def _measure_inflated(content: memoryview, limit: int) -> int:
-    """Return the size of compressed data after decompression, `limit` + 1 if it is larger."""
+def _measure_inflated(content: memoryview, limit: int) -> tuple[int, bool]:
+    """Return the size of compressed data after decompression, and whether the data is complete.
+
+    If the size is larger than `limit`, it is `limit` + 1.
+    """
     inflater, size, position = zlib.decompressobj(), 0, 0
     rest = b""
     while size <= limit and not inflater.eof and (rest or position < len(content)):
@@ -124,4 +132,4 @@ def _measure_inflated(content: memoryview, limit: int) -> int:
         except zlib.error:
             break
         rest = inflater.unconsumed_tail
-    return size
+    return size, inflater.eof

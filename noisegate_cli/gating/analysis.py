@@ -427,6 +427,8 @@ class Analyzer(BlockProcessor[Samples, None]):
 
     def _keep_open_if_rare(self, models: tuple[SignalModel, ...]) -> tuple[SignalModel, ...]:
         """Keep a gate open whose model is pure noise although single frames are far louder."""
+        if not any(model.verdict is Verdict.NOISE_ONLY for model in models):
+            return models
         peaks = self._track.peaks_over_median_db()
         return tuple(
             replace(model, verdict=Verdict.RARE_EVENT, contrast_db=float(peak))

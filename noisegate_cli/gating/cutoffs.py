@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from noisegate_cli.gating.block_processor import PairedBlockProcessor
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.mask import NEVER, Mask
+from noisegate_cli.gating.report import Report
 from noisegate_cli.gating.timing import Timing
-from noisegate_cli.report import Report
 from noisegate_cli.samples import to_db
 from noisegate_cli.text import format_repr
 
@@ -159,7 +159,14 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         self._next_frame = 1
         self._quietest_db = np.inf
         self._holes: list[Cutoff] = []
-        self.report = CutoffReport()
+        self._decays = self._attacks = 0
+        self._kept: list[Cutoff] = []
+
+    @property
+    def report(self) -> CutoffReport:
+        """Report on the frames processed so far."""
+        marked = _select_worst(self._kept, MAX_MARKED_CUTOFFS)
+        return CutoffReport(self._decays, self._attacks, marked)
 
     def process(self, levels: RmsLevels, mask: Mask, last: bool = False) -> None:
         """Process levels and their mask, both shaped (frames, gates); the mask may lag behind."""
@@ -168,15 +175,18 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         # Frame indices are relative to the first frame in the buffer.
         start = self._next_frame - self._buffer_start
         end = len(self._mask) if last else max(start, len(self._mask) - self._context_frames)
-        before, after = self._mask[start - 1 : end - 1], self._mask[start:end]
         for gate in range(self._mask.shape[1]):
-            closings = start + np.flatnonzero(before[:, gate] & ~after[:, gate])
-            openings = start + np.flatnonzero(~before[:, gate] & after[:, gate])
+            gaps = _find_gaps(self._mask[:, gate])
             # In a gap that is shorter than both fades, the gain hardly falls.
-            closings = closings[self._find_open(closings, gate, 1) - closings > self._fade_frames]
-            openings = openings[openings - self._find_open(openings, gate, -1) > self._fade_frames]
-            self._measure_cutoffs("decay", closings + self._after_closing, 1, gate)
-            self._measure_cutoffs("attack", openings - self._before_opening, -1, gate)
+            lengths = gaps[:, 1] - gaps[:, 0]
+            closings = gaps[lengths > self._fade_frames, 0]
+            openings = gaps[lengths >= self._fade_frames, 1]
+            closings = closings[(closings >= start) & (closings < end)]
+            openings = openings[(openings >= start) & (openings < end)]
+            if len(closings):
+                self._measure_cutoffs("decay", closings + self._after_closing, 1, gate, gaps)
+            if len(openings):
+                self._measure_cutoffs("attack", openings - self._before_opening, -1, gate, gaps)
         if last:
             self._add([hole for hole in self._place_holes() if hole.above_db > MIN_CUTOFF_DB])
         discarded = max(0, end - self._context_frames)
@@ -185,31 +195,40 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         self._buffer_start += discarded
 
     def _measure_cutoffs(
-        self, kind: Literal["decay", "attack"], frames: NDArray[np.int64], direction: int, gate: int
+        self,
+        kind: Literal["decay", "attack"],
+        frames: NDArray[np.int64],
+        direction: int,
+        gate: int,
+        gaps: NDArray[np.int64],
     ) -> None:
-        """Add the cut-offs among `frames` to the report; the pause lies in `direction`, 1 or −1."""
+        """Add the cut-offs among `frames` to the report; the pause lies in `direction`, 1 or −1.
+
+        `frames` lie in some of the `gaps` of the gate.
+        """
+        levels = self._levels[:, gate]
+        first = max(0, self._first_frame - self._buffer_start)
+        after = min(len(levels), self._frame_after - self._buffer_start)
+        frames = frames[(frames >= first) & (frames < after)]
         if not len(frames):
             return
-        levels = self._levels[:, gate]
-        frames = frames[(frames >= 0) & (frames < len(levels))]
-        positions = frames + self._buffer_start
-        is_reported = (positions >= self._first_frame) & (positions < self._frame_after)
-        frames = frames[is_reported]
         pause_levels = np.full(len(frames), np.inf)
         for window in self._pause_windows:
-            pauses = frames[:, None] + direction * window
-            is_inside = ((pauses >= 0) & (pauses < len(levels))).all(axis=1)
-            squares = levels[pauses[is_inside]] ** 2
-            pause_levels[is_inside] = np.minimum(
-                pause_levels[is_inside], np.sqrt(squares.mean(axis=1))
-            )
+            farthest = frames + direction * window[-1]
+            inside = np.flatnonzero((farthest >= 0) & (farthest < len(levels)))
+            if not len(inside):
+                continue
+            squares = levels[frames[inside, None] + direction * window] ** 2
+            means = np.add.reduce(squares, axis=1) / len(window)
+            pause_levels[inside] = np.minimum(pause_levels[inside], np.sqrt(means))
         pause_db = np.maximum(to_db(pause_levels), MIN_AUDIBLE_DBFS - MIN_CUTOFF_DB)
         above_db = to_db(levels[frames]) - pause_db
-        self._quietest_db = min(self._quietest_db, float(pause_db.min(initial=np.inf)))
+        self._quietest_db = min(self._quietest_db, float(pause_db.min()))
+        is_loud = above_db > MIN_CUTOFF_DB
         if direction > 0:
-            self._collect_holes(frames[above_db <= MIN_CUTOFF_DB], gate)
+            self._collect_holes(frames[~is_loud], gate, gaps)
         cutoffs = []
-        for i in np.flatnonzero(above_db > MIN_CUTOFF_DB):
+        for i in np.flatnonzero(is_loud):
             frame = int(frames[i])
             # The sound in its own direction, from the cut into the pause, as far as the buffer
             # has it with blocks of any size.
@@ -225,31 +244,25 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         self._add(cutoffs)
 
     def _add(self, cutoffs: list[Cutoff]) -> None:
-        """Add cut-offs to the report."""
+        """Count cut-offs, and keep the worst ones."""
         decays = sum(cutoff.kind == "decay" for cutoff in cutoffs)
-        self.report = CutoffReport(
-            self.report.decays + decays,
-            self.report.attacks + len(cutoffs) - decays,
-            _select_worst([*self.report.marked, *cutoffs], MAX_MARKED_CUTOFFS),
-        )
+        self._decays += decays
+        self._attacks += len(cutoffs) - decays
+        self._kept += cutoffs
+        if len(self._kept) > 2 * MAX_MARKED_CUTOFFS:
+            self._kept = list(_select_worst(self._kept, MAX_MARKED_CUTOFFS))
 
-    def _find_open(self, frames: NDArray[np.int64], gate: int, direction: int) -> NDArray[np.int64]:
-        """Return the nearest open frame at or after each frame, or before it for direction −1."""
-        opened = np.flatnonzero(self._mask[:, gate])
-        padded = np.append(opened, NEVER) if direction > 0 else np.append(-NEVER, opened)
-        return padded[np.searchsorted(opened, frames)]
-
-    def _collect_holes(self, frames: NDArray[np.int64], gate: int) -> None:
+    def _collect_holes(self, frames: NDArray[np.int64], gate: int, gaps: NDArray[np.int64]) -> None:
         """Remember the frames after which the level falls steadily until the gate opens again."""
-        levels = self._levels[:, gate]
+        levels, openings = self._levels[:, gate], gaps[:, 1]
         # Frames nearer to the opening overlap the next sound.
-        ends = np.minimum(self._find_open(frames, gate, 1) - self._overlap, frames + self._farthest)
-        ends = np.minimum(ends, len(levels))
+        ends = openings[np.searchsorted(openings, frames)] - self._overlap
+        ends = np.minimum(ends, np.minimum(frames + self._farthest, len(levels)))
         is_long = ends - frames > self._overlap
         frames, ends = frames[is_long], ends[is_long]
         if not len(frames):
             return
-        is_hole = _fall_steadily(to_db(np.maximum(levels, MIN_LEVEL)), frames, ends)
+        is_hole = _fall_steadily(levels, frames, ends)
         for frame, end in zip(frames[is_hole], ends[is_hole], strict=True):
             time = float((self._buffer_start + frame - self._first_frame) * self._hop_s)
             lasts = float((end - frame) * self._hop_s)
@@ -269,17 +282,40 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         return last <= 0 or bool(to_db(sound[0]) - to_db(sound[last]) < MIN_FALL_DB)
 
 
+def _find_gaps(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the first frame of each closed stretch and the first frame after it.
+
+    They are shaped (gaps, 2), and −`NEVER` and `NEVER` where the stretch begins or ends outside.
+
+    Examples
+    --------
+    >>> _find_gaps(np.array([True, False, False, True, False])) == [[1, 3], [4, NEVER]]
+    array([[ True,  True],
+           [ True,  True]])
+    """
+    is_open = np.concatenate([[True], mask, [True]])
+    edges = np.flatnonzero(is_open[1:] != is_open[:-1])
+    if len(edges) and edges[0] == 0:
+        edges[0] = -NEVER
+    if len(edges) and edges[-1] == len(mask):
+        edges[-1] = NEVER
+    return edges.reshape(-1, 2)
+
+
 def _fall_steadily(
-    level_db: NDArray[np.float64], starts: NDArray[np.int64], ends: NDArray[np.int64]
+    levels: NDArray[np.float64], starts: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Return for each stretch whether its levels fall along a straight line."""
-    count, positions = ends - starts, np.arange(len(level_db))
-    sums = np.cumsum(np.stack([level_db, level_db**2, positions * level_db], axis=1), axis=0)
-    sums = np.concatenate([np.zeros((1, 3)), sums])
-    total, squares, moments = (sums[ends] - sums[starts]).T
+    """Return for each stretch whether its levels fall along a straight line in dB."""
+    count = ends - starts
+    first = np.cumsum(count) - count
+    position = np.arange(first[-1] + count[-1]) - np.repeat(first, count)
+    level_db = to_db(np.maximum(levels[position + np.repeat(starts, count)], MIN_LEVEL))
+    total, squares, moments = (
+        np.add.reduceat(values, first) for values in (level_db, level_db**2, position * level_db)
+    )
     # Sums of squared distances of the positions from their mean, and of the products with levels.
     spread = count * (count**2 - 1) / 12
-    slope = (moments - total * (starts + ends - 1) / 2) / spread
+    slope = (moments - total * (count - 1) / 2) / spread
     fall_db = -slope * count
     variance = squares / count - (total / count) ** 2 - slope**2 * spread / count
     deviation_db = np.sqrt(np.maximum(variance, 0))

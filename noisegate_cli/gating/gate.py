@@ -17,9 +17,9 @@ from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.envelope import Envelope, Gains, invert_gains
 from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, GateStatistics, Mask
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
+from noisegate_cli.gating.report import Report
 from noisegate_cli.gating.segments import OpenRunCollector, Segments, count_statistics, crop_runs
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.report import Report
 from noisegate_cli.samples import Samples, select_channels
 
 if TYPE_CHECKING:

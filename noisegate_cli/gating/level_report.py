@@ -1,5 +1,6 @@
 """What an analysis reports about the levels of a recording."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import numpy as np
 from noisegate_cli.gating.detection.threshold import MIN_HISTOGRAM_FRAMES, ThresholdSuggestion
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.frames.quantile import median, quantile
-from noisegate_cli.report import Report
+from noisegate_cli.gating.report import Report
 from noisegate_cli.samples import to_db
 from noisegate_cli.text import format_repr
 
@@ -20,6 +21,9 @@ PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
 
 DRIFT_WINDOW_S = 5.0
 """Length of the windows in which the noise level is measured to find its drift."""
+
+MIN_END_SHARE = 0.25
+"""A last window that is shorter than this share of the others belongs to the one before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,9 @@ def compute_drift_db(simulated: "SimulatedGate", frames_per_s: float) -> float:
     """Return the range of the median noise level over windows of the recording, in dB."""
     window_frames = max(1, round(DRIFT_WINDOW_S * frames_per_s))
     windows = simulated.frame_indices // window_frames
+    # A short window at the end can consist of a single sound on which the gate is closed.
+    frames = int(simulated.frame_indices.max(initial=0)) + 1
+    windows = np.minimum(windows, max(0, math.ceil(frames / window_frames - MIN_END_SHARE) - 1))
     medians = []
     for window in np.unique(windows):
         in_window = windows == window

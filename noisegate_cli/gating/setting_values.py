@@ -36,6 +36,11 @@ NON_NEGATIVE_FIELDS = (
     "release_ms",
 )
 
+SWITCH_FIELDS = ("adaptive", "duck", "speech")
+
+NUMBER, INTEGER = (float, int, Real), (int, Integral)
+"""Types of numbers; those of numpy are recognized by the abstract ones, which take much longer."""
+
 OPTIONAL_FIELDS = ("key_hz", "range_db", "frame_length", "hop_length", "target_floor_db", "noise")
 """Settings that may be None."""
 
@@ -103,8 +108,7 @@ def check_value(name: str, value: Any) -> None:
     SettingsError
         If the value is not allowed, whatever the other settings are; the message quotes it.
     """
-    is_omitted = value is None and name in OPTIONAL_FIELDS
-    if name in CHECKS and not is_omitted:
+    if value is not None or name not in OPTIONAL_FIELDS:
         CHECKS[name](value)
 
 
@@ -162,13 +166,13 @@ def _check_knee(value: Any) -> None:
         raise SettingsError(f"knee {value:g} dB must be 0 to {MAX_KNEE_DB:g}")
 
 
-def _check_duck(value: Any) -> None:
+def _check_switch(name: str, value: Any) -> None:
     if not isinstance(value, bool):
-        raise SettingsError(f"duck {value!r} must be True or False")
+        raise SettingsError(f"{name} {value!r} must be True or False")
 
 
 def _check_frame_length(value: Any) -> None:
-    _check_number("frame_length", value, Integral)
+    _check_number("frame_length", value, INTEGER)
     if not MIN_FRAME_LENGTH <= value <= MAX_FRAME_LENGTH:
         raise SettingsError(
             f"frame length {value} must be {MIN_FRAME_LENGTH} to {MAX_FRAME_LENGTH} samples"
@@ -176,7 +180,7 @@ def _check_frame_length(value: Any) -> None:
 
 
 def _check_hop_length(value: Any) -> None:
-    _check_number("hop_length", value, Integral)
+    _check_number("hop_length", value, INTEGER)
     if value < 1:
         raise SettingsError(f"hop length {value} must be 1 or more samples")
 
@@ -206,15 +210,15 @@ def _check_noise(value: Any) -> None:
         raise SettingsError(f"noise {value} is not a stretch: give (from, to) in seconds")
 
 
-def _check_number(name: str, value: Any, kind: type = Real) -> None:
-    if not _is_number(value, kind):
-        number = "an integer" if kind is Integral else "a number"
+def _check_number(name: str, value: Any, types: tuple[type, ...] = NUMBER) -> None:
+    if not _is_number(value, types):
+        number = "an integer" if types is INTEGER else "a number"
         raise SettingsError(f"{_label(name)} {value!r} must be {number}")
 
 
-def _is_number(value: Any, kind: type = Real) -> bool:
-    """Return whether `value` is a number of this kind, and not NaN."""
-    is_number = isinstance(value, kind) and not isinstance(value, bool)
+def _is_number(value: Any, types: tuple[type, ...] = NUMBER) -> bool:
+    """Return whether `value` is a number of one of the types, and not NaN."""
+    is_number = isinstance(value, types) and not isinstance(value, bool)
     return is_number and not math.isnan(value)
 
 
@@ -234,16 +238,16 @@ def _label(name: str) -> str:
 CHECKS: Mapping[str, Callable[[Any], None]] = {
     **{name: partial(_check_non_negative, name) for name in NON_NEGATIVE_FIELDS},
     **{name: partial(_check_choice, name) for name in FIELD_CHOICES},
+    **{name: partial(_check_switch, name) for name in SWITCH_FIELDS},
     "threshold": _check_threshold,
     "key_hz": _check_key,
     "range_db": _check_range,
     "target_floor_db": _check_target_floor,
     "ratio": _check_ratio,
     "knee_db": _check_knee,
-    "duck": _check_duck,
     "frame_length": _check_frame_length,
     "hop_length": _check_hop_length,
     "reduction_db": _check_reduction,
     "noise": _check_noise,
 }
-"""Checks by the name of the setting; every value of the others is valid."""
+"""Check of each setting, by its name."""

@@ -136,9 +136,11 @@ class GateSettings:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = convert_value(field.name, getattr(self, field.name))
+            given = getattr(self, field.name)
+            value = convert_value(field.name, given)
             check_value(field.name, value)
-            object.__setattr__(self, field.name, value)
+            if value is not given:
+                object.__setattr__(self, field.name, value)
         if self.range_db is not None and self.target_floor_db is not None:
             raise SettingsError(
                 "range_db= and target_floor_db= both set the gain of the closed "
@@ -339,8 +341,10 @@ class GateSettings:
             raise SignalError(
                 f"key {low:g}-{key_high:g} Hz is above half the sample rate of {sample_rate} Hz"
             )
+        if self.key_hz is None:
+            return low, high
         resolved = MIN_KEY_BINS * sample_rate / self.timing(sample_rate).frame_length
-        if self.key_hz and high - low < resolved:
+        if high - low < resolved:
             needed = 1 << math.ceil(math.log2(MIN_KEY_BINS * sample_rate / (high - low)))
             raise SignalError(
                 f"key {low:g}-{key_high:g} Hz is narrower than the {resolved:.0f} Hz that a frame "

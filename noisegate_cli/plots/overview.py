@@ -156,7 +156,8 @@ class TimelineRecorder:
 class OverviewRecorder:
     """Record an overview: a gate reports its frames and its samples to it.
 
-    Spectrograms take half of the time, so a thread computes them while the next block is gated.
+    Spectrograms take half of the time, so a thread computes them while the next block is gated. The
+    thread ends with the context of the recorder.
 
     Parameters
     ----------
@@ -199,6 +200,12 @@ class OverviewRecorder:
         self._parts: list[list[Samples]] = [[], [], []]
         self._positions = [0, 0, 0]
         self._channels = 1
+
+    def __enter__(self) -> "OverviewRecorder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()
 
     def add_frames(self, values: DetectorValues, levels: RmsLevels) -> None:
         """Add detector values and levels, both shaped (frames, gates)."""

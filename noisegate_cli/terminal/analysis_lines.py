@@ -88,21 +88,24 @@ def format_csv_line(report: "AnalysisReport") -> str:
 
 
 def find_recordings(
-    paths: Iterable[Path | str], warn: Callable[[str], None]
+    paths: Iterable[Path | str],
+    warn: Callable[[str], None],
+    fail: Callable[[Path, AudioError], None],
 ) -> Iterator[Path | str]:
     """Yield the given recordings, and in place of a folder those below it, by name.
 
-    `warn` receives a line about outputs of ngate that are skipped.
-
-    Raises
-    ------
-    AudioError
-        After the last recording, if a folder contains other files only.
+    Parameters
+    ----------
+    paths
+        Recordings and folders.
+    warn
+        Called with a line about outputs of ngate that are skipped.
+    fail
+        Called with each folder that contains other files only, and its error.
     """
     from noisegate_cli.batch.discovery import GlobPatterns, SkippedFiles, walk_tree
     from noisegate_cli.terminal.batch_summary import format_own_outputs
 
-    wrong_folders = []
     for path in paths:
         folder = Path(path)
         if str(path) != "-" and folder.is_dir():
@@ -111,16 +114,15 @@ def find_recordings(
             found = sorted(walk_tree(folder, folder, GlobPatterns(), skipped))
             for line in format_own_outputs(skipped.output_files, skipped.output_folders):
                 warn(line)
-            yield from (folder / recording.name for recording in found)
             if not found and skipped.has_only_other_files:
-                wrong_folders.append(folder)
+                message = (
+                    f"{quote_path(folder)} contains no recordings, only other files: give another "
+                    "folder, or the names of recordings with unusual extensions"
+                )
+                fail(folder, AudioError(message))
+            yield from (folder / recording.name for recording in found)
         else:
             yield path
-    if wrong_folders:
-        raise AudioError(
-            f"{' and '.join(map(quote_path, wrong_folders))} contains no recordings, only other "
-            "files: give another folder, or the names of recordings with unusual extensions"
-        )
 
 
 def _format_db(db: float) -> str:

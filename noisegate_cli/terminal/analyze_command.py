@@ -217,7 +217,14 @@ def _analyze_several(
     format_line, header = _choose_line_format(options.json, options.csv, given)
     extension = _parse_label_extension(options.labels)
     failed = found = 0
-    for path in find_recordings(paths, (lambda _: None) if options.quiet else print_message):
+
+    def fail(path: Path | str, error: Exception) -> None:
+        nonlocal failed
+        report_recording_failure("analyze", path, error, options.json)
+        failed += 1
+
+    warn: Callable[[str], None] = (lambda _: None) if options.quiet else print_message
+    for path in find_recordings(paths, warn, fail):
         found += 1
         try:
             with show_recording_progress(path, raw_format, options.quiet) as progress:
@@ -231,14 +238,13 @@ def _analyze_several(
                     force=options.force,
                 )
         except Exception as error:
-            report_recording_failure("analyze", path, error, options.json)
-            failed += 1
+            fail(path, error)
             continue
         if header:
             print_data(header)
             header = ""
         print_data(format_line(report))
-    if not found:
+    if not (found or failed):
         print_message(f"no recordings in {quote_path(paths[0])}")
     if failed:
         raise typer.Exit(EXIT_FAILURE)

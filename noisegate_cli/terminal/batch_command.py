@@ -273,6 +273,7 @@ def batch(
         Path | None,
         typer.Argument(
             metavar="DIR",
+            readable=False,  # The batch reports it, as every other failure to read.
             help="Folder with the recordings; optional with --from-file.",
         ),
     ] = None,

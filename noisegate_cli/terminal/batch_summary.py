@@ -118,6 +118,9 @@ def _build_fact_table(report: "BatchReport") -> "Table":
         table.add_row("closed", f"{100 * report.closed_share:.1f} % of the time")
     if report.done or report.review_counts:
         table.add_row("to review", _format_review_counts(report.review_counts))
+    if report.warned:
+        warned = pluralize(report.warned, "recording")
+        table.add_row("warnings", f"{warned}: --report FILE lists the warnings")
     _add_skipped_and_failed(table, report)
     if report.unreadable_lines:
         lines = pluralize(report.unreadable_lines, "unreadable line")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisegate_cli import __version__
+from noisegate_cli.api.failures import describe_failure, find_error_code
 from noisegate_cli.api.result_data import (
     encode_bleed,
     encode_cutoffs,
@@ -16,7 +17,6 @@ from noisegate_cli.api.result_data import (
     level_db,
     summarize_result,
 )
-from noisegate_cli.errors import describe_failure, find_error_code
 from noisegate_cli.json_values import to_json_value
 from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
 from noisegate_cli.terminal.console import print_data, print_error

@@ -6,7 +6,7 @@ import soundfile as sf
 from scipy.signal import resample_poly
 
 import noisegate_cli.samples
-from noisegate_cli import AudioError, OutputError, SettingsError, gate, gate_file
+from noisegate_cli import AudioError, OutputError, SettingsError, analyze_file, gate, gate_file
 from noisegate_cli.files import reader as reader_module
 from tests.conftest import read
 from tests.sessions import RATE, convolve, find_active, make_room, make_session
@@ -146,3 +146,5 @@ def test_a_file_whose_exclusive_channels_are_identical_is_refused(write):
     with pytest.raises(AudioError, match=r"same.wav': channels 1 and 2 contain the same sound"):
         gate_file(path, channels="exclusive")
     assert not list(path.parent.glob("*_gated*"))
+    with pytest.raises(AudioError, match=r"same.wav': channels 1 and 2 contain the same sound"):
+        analyze_file(path, channels="exclusive", labels=path.with_suffix(".txt"))

@@ -5,11 +5,13 @@ import stat
 from threading import Thread
 
 import pytest
+from rich.console import Console
 
 from noisegate_cli import GateSettings, OutputError
 from noisegate_cli.batch.csv_report import DECIMALS, HEADER, write_csv
 from noisegate_cli.batch.discovery import GlobPatterns
 from noisegate_cli.batch.manifest import MANIFEST_NAME
+from noisegate_cli.terminal.batch_summary import build_batch_table
 from tests.batch.helpers import list_files, run
 from tests.conftest import loud_and_quiet
 
@@ -68,6 +70,21 @@ def test_a_truncated_recording_is_reviewed_with_its_warning(tree, tmp_path):
         assert (row["status"], row["review"]) == (status, "warnings")
         assert "it is truncated" in row["warnings"]
         assert report.review_counts == {"warnings": 1}
+        assert report.warned == 1
+
+
+def test_a_truncated_recording_is_counted_if_it_has_a_worse_reason_to_review_it(tree, tmp_path):
+    whole = (tree / "a.wav").read_bytes()
+    (tree / "a.wav").write_bytes(whole[: len(whole) // 2])
+    for done in (3, 0):
+        report, _ = run(tree, tmp_path / "out", settings=GateSettings(threshold=0.9))
+        assert report.done == done
+        assert set(report.review_counts) == {"all closed"}
+        assert report.warned == 1
+    console = Console(width=100)
+    with console.capture() as summary:
+        console.print(build_batch_table(report))
+    assert "1 recording: --report FILE lists the warnings" in summary.get()
 
 
 def test_the_numbers_in_the_report_are_rounded(tree, tmp_path):

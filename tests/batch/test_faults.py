@@ -168,6 +168,22 @@ def test_the_output_folder_is_read_only(tree, tmp_path):
     expect_complete(tree, output)
 
 
+@pytest.mark.skipif(not LINUX, reason="drops capabilities")
+def test_an_input_folder_without_permission_is_reported_as_every_unreadable_file(tree, tmp_path):
+    tree.chmod(0)
+    command = [*BATCH, str(tree), "-o", str(tmp_path / "out")]
+    process = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        preexec_fn=drop_permission_override,
+        check=False,
+    )
+    tree.chmod(0o755)
+    assert process.returncode == 1
+    assert f"ngate: '{tree}' cannot be read: Permission denied\n" in process.stderr
+
+
 def limit_file_size():
     """Limit the size of files to 150 kB; for `preexec_fn`."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))

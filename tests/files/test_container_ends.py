@@ -76,6 +76,15 @@ def test_a_truncated_index_of_an_avi_file_causes_no_warning(tmp_path):
     assert not is_broken(source, "avi")
 
 
+@pytest.mark.parametrize(("missing", "is_lost"), [(0, False), (4, False), (5, True)])
+def test_an_flv_file_may_lack_the_size_after_its_last_packet(tmp_path, missing, is_lost):
+    *arguments, rate = CONTAINERS["mp3.flv"]
+    path = encode(tmp_path / "in.flv", sound(rate), *arguments, rate)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) - missing])
+    assert is_broken(path, "flv") == is_lost
+
+
 def test_a_chunk_of_odd_size_may_lack_its_padding(tmp_path):
     path = tmp_path / "in.avi"
     chunks = b"00wb\3\0\0\0abc00wb\2\0\0\0ab"

@@ -367,6 +367,12 @@ def test_a_playlist_opens_no_other_file(tmp_path, write):
             gate_file(tmp_path / name)
 
 
+def test_a_format_that_only_ffmpeg_knows_is_refused_in_words(tmp_path):
+    path = encode(tmp_path / "in.mxf", sound(48000), "mxf_opatom", "pcm_s16le", "s16", 48000)
+    with pytest.raises(AudioError, match=r"recording \(its format is not supported\)"):
+        gate_file(path)
+
+
 def test_wav_needs_neither_pyav_nor_mutagen(write):
     code = (
         "import sys; from noisegate_cli.terminal.cli import run; run(sys.argv[1:]);"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zlib
 
 import pytest
 import soundfile as sf
@@ -10,14 +11,14 @@ from noisegate_cli import AudioError
 from noisegate_cli.files.reader import AudioReader, probe
 from noisegate_cli.files.tag_limits import MAX_TAGS, has_excessive_tags
 from noisegate_cli.files.tags import read_tags
-from tests.bombs import BOMBS, make_bomb, make_id3, make_text_frame
+from tests.bombs import BOMBS, make_bomb, make_id3, make_text_frame, syncsafe
 from tests.zoo import make_zoo, sound
 
 REPORTED = (
     "too many or too large tags",
     "tags are damaged",
     "its pages are damaged",
-    "cannot allocate memory",
+    "it has more than 128 tracks",
 )
 
 
@@ -50,6 +51,22 @@ def test_ordinary_recordings_are_within_the_limits(tmp_path):
 def test_the_number_of_id3_frames_is_limited(tmp_path, count, is_excessive):
     path = tmp_path / "in.mp3"
     path.write_bytes(make_id3([make_text_frame(i) for i in range(count)]))
+    assert has_excessive_tags(path) == is_excessive
+
+
+def test_a_text_in_capitals_is_not_a_compressed_frame(tmp_path):
+    path = tmp_path / "in.mp3"
+    # After any four capitals, a byte can be the flag of a compressed frame, and "H," begins one.
+    text = b"\3eng\0" + b"OH, OH, YEAH, HOLD ME NOW\n" * 400
+    path.write_bytes(make_id3([b"USLT" + syncsafe(len(text)) + bytes(2) + text]))
+    assert not has_excessive_tags(path)
+
+
+@pytest.mark.parametrize(("mebibytes", "is_excessive"), [(16, False), (17, True)])
+def test_a_compressed_frame_may_not_declare_too_much(tmp_path, mebibytes, is_excessive):
+    path, content = tmp_path / "in.mp3", zlib.compress(b"\3K\0v")
+    declared = b"TXXX" + syncsafe(len(content) + 4) + b"\0\x09" + syncsafe(mebibytes << 20)
+    path.write_bytes(make_id3([declared + content]))
     assert has_excessive_tags(path) == is_excessive
 
 

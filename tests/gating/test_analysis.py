@@ -9,7 +9,10 @@ from noisegate_cli.gating.analysis import Analyzer
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.rule import AdaptiveThreshold
 from noisegate_cli.gating.frames.level_track import LevelTrack
+from noisegate_cli.gating.gain.mask import GateStatistics
 from noisegate_cli.gating.gate import Gate
+from noisegate_cli.gating.level_report import compute_drift_db
+from noisegate_cli.gating.simulation import SimulatedGate
 from noisegate_cli.samples import from_db, to_db
 from tests.conftest import DATA, SPEECH, as_type, loud_and_quiet, tone
 
@@ -147,6 +150,16 @@ def test_the_drift_of_the_noise_is_measured():
     assert analyze(y, rate).drift_db == pytest.approx(8, abs=4)
     y, rate = sf.read(DATA / "speech_easy.flac")
     assert analyze(y, rate).drift_db < 3
+
+
+def test_a_click_in_the_last_second_is_not_a_drift_of_the_noise():
+    levels = np.full((1100, 1), 0.01)
+    levels[1040:] = 0.1
+    closed = np.ones((1100, 1), np.bool_)
+    simulated = SimulatedGate(np.arange(1100), levels, ~closed, closed, GateStatistics(0, 0, 0))
+    assert compute_drift_db(simulated, frames_per_s=100) == 0
+    levels[600:] = 0.1
+    assert compute_drift_db(simulated, frames_per_s=100) == pytest.approx(18, abs=2)
 
 
 def test_drift_compensation_makes_drifting_noise_constant():

@@ -82,6 +82,9 @@ def test_an_out_of_range_setting_is_refused_and_quoted(changes, message):
         ({"key_hz": "250-4000"}, "key '250-4000' must be two frequencies in Hz"),
         ({"key_hz": (250,)}, "key (250,) must be two frequencies in Hz"),
         ({"key_hz": 250}, "key 250 must be two frequencies in Hz"),
+        ({"adaptive": "no"}, "adaptive 'no' must be True or False"),
+        ({"duck": 1}, "duck 1 must be True or False"),
+        ({"speech": "no"}, "speech 'no' must be True or False"),
     ],
 )
 def test_a_setting_of_another_type_is_refused_and_quoted(changes, words):

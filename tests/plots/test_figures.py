@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 
 import matplotlib as mpl
 import numpy as np
@@ -17,6 +18,7 @@ from noisegate_cli.plots.analysis_figure import draw_analysis
 from noisegate_cli.plots.contact_sheet import SheetEntry, draw_contact_sheet
 from noisegate_cli.plots.gate_figure import draw_gate
 from noisegate_cli.plots.style import FORMATS, format_clock, render
+from noisegate_cli.plots.tracks import SpectrogramTrack
 from tests.conftest import SPEECH, loud_and_quiet, tone
 from tests.files.test_video import write_film
 from tests.zoo import sound
@@ -125,6 +127,24 @@ def test_an_analysis_is_drawn_without_the_samples_after_the_gate(speech):
     assert not len(overview.after.low)
     pictures = [render(draw_analysis(o, "name.wav", -32.0), "png") for o in (speech, overview)]
     assert pictures[0] == pictures[1]
+
+
+def test_no_thread_outlives_an_overview():
+    before = set(threading.enumerate())
+    overview = record(LOUD_AND_QUIET, threshold="-30dB")
+    assert overview.spectrogram is not None
+    assert set(threading.enumerate()) <= before
+
+
+def test_an_error_in_the_thread_of_the_spectrogram_is_raised(monkeypatch):
+    def fail(*_):
+        raise MemoryError("no room")
+
+    before = set(threading.enumerate())
+    monkeypatch.setattr(SpectrogramTrack, "process", fail)
+    with pytest.raises(MemoryError, match="no room"):
+        record(LOUD_AND_QUIET, threshold="-30dB")
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_threshold_is_drawn_with_its_hysteresis(threshold_gate):

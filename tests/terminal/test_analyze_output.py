@@ -116,6 +116,17 @@ def test_a_folder_with_other_files_only_is_an_error_as_in_a_batch(tmp_path, caps
     assert err.count("\n") == 1
 
 
+def test_every_folder_with_other_files_only_is_named(tmp_path, capsys):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "notes.txt").touch()
+    folders = [str(tmp_path / name) for name in ("a", "b")]
+    assert run(["analyze", *folders, "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["file"] for line in out.splitlines()] == folders
+    assert [line.split("' contains")[0][-2:] for line in err.splitlines()] == ["/a", "/b"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

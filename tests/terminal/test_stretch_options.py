@@ -25,6 +25,17 @@ def test_labels_are_edited_and_applied(folder, capsys):
     assert read(folder / "a.wav").tobytes() == read(folder / "b.wav").tobytes()
 
 
+@pytest.mark.parametrize("labels", ["", "60\t61\topen\n"])
+def test_labels_that_open_the_gate_nowhere_cause_a_warning(folder, capsys, labels):
+    (folder / "a.txt").write_text(labels)
+    assert run(["gate", "in.wav", "-o", "out.wav", "--apply", "a.txt"]) == 0
+    err = capsys.readouterr().err
+    assert "warning    'a.txt' contains no open stretch of this recording" in err
+    (folder / "a.txt").write_text("0\t1\topen\n")
+    assert run(["gate", "in.wav", "-o", "out.wav", "--apply", "a.txt", "-f"]) == 0
+    assert "warning" not in capsys.readouterr().err
+
+
 def test_stretches_are_kept_and_cut(folder, capsys):
     options = ["--keep", "0:01.2-0:01.4", "--keep", "1.6-1.7s", "--cut", "0-0.5"]
     assert run(["gate", "in.wav", "-t", "0.03", "-o", "a.wav", *options]) == 0

@@ -35,6 +35,7 @@ def write(track: LabelTrack) -> str:
 def read(text: str) -> list[Stretch]:
     """Return the stretches of SPEAKER lines; the name `open_2` restricts one to channel 2."""
     stretches = []
+    file = ""
     for where, line in numbered_lines(text):
         fields = line.split()
         if fields[0].startswith(";;"):
@@ -44,6 +45,12 @@ def read(text: str) -> list[Stretch]:
                 f"{where}: it has {len(fields)} fields, but a line of RTTM has 9 or 10"
             )
         if fields[0] == SPEAKER:
+            file = file or fields[1]
+            if fields[1] != file:
+                raise LabelsError(
+                    f"{where}: it is for {fields[1]!r}, and the lines above are for {file!r}: "
+                    "keep the lines of one recording"
+                )
             start, duration = (parse_seconds(field, where) for field in fields[3:5])
             stretches += create_stretches(start, start + duration, where, fields[7])
     return stretches

@@ -22,6 +22,7 @@ from noisegate_cli.files.labels.track import (
 MARKS_TIER = "cut-offs"
 
 _WORD = re.compile(r'"(?:[^"]|"")*"|!.*|\S+')
+_HEADER = re.compile(r'[^"]*"ooTextFile[^"]*"[^"]*"TextGrid"')
 _FREE_STANDING = re.compile(r'"|<|[-+]?[\d.]')
 
 
@@ -81,8 +82,9 @@ def read(text: str) -> list[Stretch]:
     If there are tiers called `open`, or `open 2` for channel 2, the others have no effect.
     """
     tokens = _Tokens(text)
-    if not tokens.read_text().startswith("ooTextFile") or tokens.read_text() != "TextGrid":
+    if not _HEADER.match(text):
         raise LabelsError("line 1: it is not a TextGrid that Praat has saved as a text file")
+    tokens.read_text(), tokens.read_text()
     tokens.read_seconds(), tokens.read_seconds()
     tiers: list[tuple[str, list[Stretch]]] = []
     if tokens.read_flag() == "<exists>":

@@ -90,6 +90,11 @@ MAX_IDENTICAL_DB, MIN_IDENTICAL_RATIO, IDENTICAL_SMOOTHING_MS = 0.7, 10.0, 100.0
 frames this many times above the floors. The levels are means over this time, because the frames of
 a copy with another start or sample rate lie between those of the original."""
 
+MIN_DISTINCT_DB, MAX_DISTINCT_SHARE = 6.0, 0.012
+"""Tracks are not identical if the level difference deviates by more than the first value in more
+than this share. The median alone does not show a second talker who speaks less, when the bleed is
+electrical crosstalk: the difference is then constant while the first one speaks."""
+
 
 @dataclass(frozen=True, eq=False)
 class BleedModel:
@@ -196,7 +201,9 @@ def are_identical(frames: TrainingFrames, reference: int) -> bool:
     if np.count_nonzero(is_clear) < MIN_CLASS_FRAMES * powers.shape[1]:
         return False
     difference = 10 * np.log10(powers[is_clear] / other[is_clear])
-    return bool(median(np.abs(difference - median(difference))) < MAX_IDENTICAL_DB)
+    deviation = np.abs(difference - median(difference))
+    distinct_share = np.mean(deviation > MIN_DISTINCT_DB)
+    return bool(median(deviation) < MAX_IDENTICAL_DB and distinct_share < MAX_DISTINCT_SHARE)
 
 
 def learn_bleed_model(frames: TrainingFrames) -> BleedModel | None:

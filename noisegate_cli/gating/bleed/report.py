@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from noisegate_cli.report import Report
+from noisegate_cli.gating.report import Report
 
 
 class BleedLevel(NamedTuple):

@@ -1,5 +1,7 @@
 """Band powers and smoothing times that learning and scoring share."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -75,9 +77,12 @@ class BandLevelExtractor:
         return max(1, round(ms / 1000 * self.frames_per_s))
 
 
+@lru_cache(maxsize=8)  # They are the same for the recordings of a batch.
 def mel_band_edges(low: float, high: float) -> NDArray[np.float64]:
     """Return the edges, in Hz, of bands that are equally wide on the mel scale."""
     mel_low, mel_high = np.log1p(low / 700), np.log1p(high / 700)
     width = (np.log1p(MAX_BAND_HZ / 700) - np.log1p(MIN_BAND_HZ / 700)) / BAND_COUNT
     bands = max(4, round((mel_high - mel_low) / width))
-    return np.asarray(700 * np.expm1(np.linspace(mel_low, mel_high, bands + 1)))
+    edges = np.asarray(700 * np.expm1(np.linspace(mel_low, mel_high, bands + 1)))
+    edges.flags.writeable = False  # because the cache shares it
+    return edges

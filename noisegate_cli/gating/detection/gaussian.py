@@ -1,7 +1,7 @@
 """Normal distributions of band levels, with shrunk covariances."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,14 @@ from noisegate_cli.gating.frames.running_mean import BandLevelsDb
 
 PRIOR_FRAMES, NOISE_PRIOR_DB, SIGNAL_PRIOR_DB = 70.0, 4.0, 6.0
 """Weight of the prior covariance in frames, and its standard deviation for noise and signal."""
+
+
+@lru_cache(maxsize=8)
+def _compute_prior(bands: int, prior_db: float) -> NDArray[np.float64]:
+    """Return the prior covariance times its weight in frames."""
+    prior = np.asarray(PRIOR_FRAMES * (prior_db**2 * (np.eye(bands) + 1)))
+    prior.flags.writeable = False  # because the cache shares it
+    return prior
 
 
 @dataclass(frozen=True)
@@ -29,8 +37,7 @@ class ShrunkGaussian:
         """
         mean = levels.mean(axis=0, dtype=np.float64)
         deviation = levels - mean
-        prior = prior_db**2 * (np.eye(len(mean)) + 1)
-        scatter = deviation.T @ deviation + PRIOR_FRAMES * prior
+        scatter = deviation.T @ deviation + _compute_prior(len(mean), prior_db)
         factor = np.linalg.cholesky(scatter / (len(levels) + PRIOR_FRAMES))
         return cls(mean, np.linalg.inv(factor).T)
 

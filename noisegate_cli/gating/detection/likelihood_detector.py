@@ -59,7 +59,9 @@ class LikelihoodDetector(BlockProcessor[Samples, tuple[DetectorValues, RmsLevels
         self._scorers = [LikelihoodScorer(model, self._extractor) for model in models]
         self.gates = self._extractor.gates
         """Number of values per frame."""
-        self._meter = LevelDetector(-1.0, replace(settings, key_hz=None), sample_rate, channels)
+        # Without a key filter, a copy would only check all settings again.
+        unfiltered = replace(settings, key_hz=None) if settings.key_hz else settings
+        self._meter = LevelDetector(-1.0, unfiltered, sample_rate, channels)
         self._levels: RmsLevels = np.zeros((0, self.gates))
         self._models, self._hop_length = models, settings.timing(sample_rate).hop_length
         self._frame_count = 0

@@ -52,7 +52,6 @@ from noisegate_cli.gating.frames.noise_floor import (
 )
 from noisegate_cli.gating.frames.quantile import median, quantile
 from noisegate_cli.gating.frames.running_mean import BandLevelsDb, compute_running_mean
-from noisegate_cli.gating.gain.mask import NEVER, MinRunLength, frames_since
 from noisegate_cli.samples import to_db
 
 if TYPE_CHECKING:
@@ -199,7 +198,7 @@ def learn_signal_model(
     """
     nonsilent = level > 0
     # Partly silent frames, and frames that extend past either end, underestimate the level.
-    is_full = ~_is_within(~nonsilent, extractor.disjoint_distance, outside=0)[nonsilent]
+    is_full = ~_is_within(~nonsilent, extractor.disjoint_distance, outside=True)[nonsilent]
     densities, level = densities[nonsilent], level[nonsilent]
     spectra = spectra.select(nonsilent)
     if len(level) < 2 * MIN_CLASS_FRAMES or not np.isfinite(densities).all():
@@ -516,17 +515,35 @@ def _is_near_signal(above: NDArray[np.bool_], extractor: BandLevelExtractor) -> 
 
 
 def _find_runs(above: NDArray[np.bool_], extractor: BandLevelExtractor) -> NDArray[np.bool_]:
-    """Return a mask of runs of signal without short gaps and very short runs."""
-    mask = MinRunLength(False, extractor.frames(MAX_GAP_MS) + 1).process(above[:, None], last=True)
-    mask = MinRunLength(True, extractor.frames(MIN_RUN_MS)).process(mask, last=True)
-    return mask[:, 0]
+    """Return a mask of runs of signal without short gaps and very short runs.
+
+    A gap or a run at either end may continue outside, and is not short. `MinRunLength` has the same
+    result, but its blocks of several gates take longer.
+    """
+    edges = np.flatnonzero(above[1:] != above[:-1]) + 1
+    starts_above = bool(above[0])
+    first_gap, first_run = (0, 1) if starts_above else (1, 0)
+    edges = _remove_short(edges, first_gap, extractor.frames(MAX_GAP_MS) + 1)
+    edges = _remove_short(edges, first_run, extractor.frames(MIN_RUN_MS))
+    changes = np.zeros(len(above), np.bool_)
+    changes[0], changes[edges] = starts_above, True
+    return np.asarray(np.logical_xor.accumulate(changes))
 
 
-def _is_within(flags: NDArray[np.bool_], distance: int, outside: int = NEVER) -> NDArray[np.bool_]:
+def _remove_short(edges: NDArray[np.int64], first: int, frames: int) -> NDArray[np.int64]:
+    """Return the edges without pairs, from edge `first` on, that are closer than `frames`."""
+    lengths = edges[first + 1 :: 2] - edges[first:-1:2]
+    is_kept = np.ones(len(edges), np.bool_)
+    is_kept[first : first + 2 * len(lengths)] = np.repeat(lengths >= frames, 2)
+    return edges[is_kept]
+
+
+def _is_within(flags: NDArray[np.bool_], distance: int, outside: bool = False) -> NDArray[np.bool_]:
     """Return a mask of frames at most `distance` frames away from a True flag.
 
-    `outside` is the assumed distance of the frames just outside either end from a True flag.
+    `outside` is the flag of the frames outside either end.
     """
-    column, initial = flags[:, None], np.array([outside])
-    after, before = frames_since(column, initial), frames_since(column[::-1], initial)[::-1]
-    return np.asarray(np.minimum(after, before)[:, 0] <= distance)
+    padded = np.full(len(flags) + 2 * distance + 1, outside)
+    padded[distance + 1 : distance + 1 + len(flags)] = flags
+    count = np.cumsum(padded)
+    return np.asarray(count[2 * distance + 1 :] > count[: len(flags)])

@@ -73,11 +73,10 @@ class BandPowerExtractor:
     ) -> None:
         self._length, self._hop = frame_length, hop_length
         self._bands = len(edges) - 1
-        self._halvings, self._groups = _compute_weights(
+        self._halvings, self._transform, self._groups = _compute_weights(
             tuple(map(float, edges)), sample_rate, frame_length, hop_length, oversampling
         )
         factor = 1 << self._halvings
-        self._transform = Stft(frame_length // factor, hop_length // factor)
         self._product_frames = max(1, PRODUCT_SAMPLES // self._transform.frame_length)
         self.margin = 2 * factor
         """Extra samples after a frame that the halving filters need."""
@@ -113,8 +112,8 @@ def _compute_weights(
     frame_length: int,
     hop_length: int,
     oversampling: float,
-) -> tuple[int, list[_BandGroup]]:
-    """Return how often to halve the sample rate, and the weights of the bins in each band."""
+) -> tuple[int, Stft, list[_BandGroup]]:
+    """Return how often to halve the rate, the transform, and the weights of bins in each band."""
     halvings = 0
     response = np.ones(1)
     while (
@@ -138,7 +137,7 @@ def _compute_weights(
         used = np.flatnonzero(weights[:, bands].any(axis=1))
         bins = slice(used[0], used[-1] + 1) if len(used) else slice(0)
         groups.append(_BandGroup(bins, bands, weights[bins, bands]))
-    return halvings, groups
+    return halvings, transform, groups
 
 
 def _compute_bin_shares(

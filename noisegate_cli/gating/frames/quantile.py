@@ -36,7 +36,9 @@ def quantile(values: FloatArray, q: ArrayLike, axis: int = 0) -> FloatArray:
     >>> quantile(np.array([0.0, 40.0, 10.0]), [0.5, 0.75])
     array([10., 25.])
     """
-    ordered = np.moveaxis(np.sort(values, axis=axis), axis, 0)
+    ordered = np.sort(values, axis=axis)
+    if axis:
+        ordered = np.moveaxis(ordered, axis, 0)
     position = np.asarray(q) * (len(ordered) - 1)
     below = position.astype(np.int64)
     above = np.minimum(below + 1, len(ordered) - 1)

@@ -24,10 +24,13 @@ class RunningMean(BlockProcessor[BandLevelsDb, BandLevelsDb]):
         if self._rows is None:
             if not len(rows):
                 return rows
-            self._rows = np.repeat(rows[:1], half_width, axis=0)
-        rows = np.concatenate([self._rows, rows])
+            parts = [rows[:1]] * half_width
+        else:
+            parts = [self._rows]
+        parts.append(rows)
         if last:
-            rows = np.concatenate([rows, np.repeat(rows[-1:], half_width, axis=0)])
+            parts += [(rows if len(rows) else parts[0])[-1:]] * half_width
+        rows = np.concatenate(parts)
         ready = max(0, len(rows) - 2 * half_width)
         self._rows = rows[ready:]
         # The fixed order of summation makes the result independent of where blocks end.

@@ -1,6 +1,7 @@
 """Measure how tonal a sound is, from narrow bands of its spectrum."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,8 +67,8 @@ class NarrowBandExtractor:
             spectra = self._transform.compute_spectra(x, frames)
             powers = compute_bin_powers(spectra[:, : self._edge_bins[-1] + 1]).astype(np.float64)
             below_bins = np.cumsum(powers, axis=1) - powers
-            below_edges = below_bins[:, self._edge_bins]
-            below_edges += powers[:, self._edge_bins] * self._edge_fractions
+            below_edges = below_bins.take(self._edge_bins, axis=1)
+            below_edges += powers.take(self._edge_bins, axis=1) * self._edge_fractions
             band_powers[:, channel] = scale * np.diff(below_edges)
         return band_powers
 
@@ -98,11 +99,18 @@ def compute_tonality_db(powers: NDArray[np.float32]) -> NDArray[np.float64]:
     >>> compute_tonality_db(np.stack([np.ones(400), tones]).astype(np.float32)).round(1)
     array([ 0. , 11.6])
     """
-    bands = powers.shape[1]
+    starts, sizes = _divide_octaves(powers.shape[1])
     exact = powers.astype(np.float64) + 1e-30
-    octaves = np.log2(1 + (np.arange(bands) + 0.5) * NARROW_BAND_HZ / MIN_TONAL_HZ)
-    starts = np.searchsorted(octaves, np.arange(0, octaves[-1], 1 / 3))
-    sizes = np.diff(np.append(starts, bands))
     arithmetic = np.add.reduceat(exact, starts, axis=1) / sizes
     geometric = np.add.reduceat(10 * np.log10(exact), starts, axis=1) / sizes
     return np.asarray(np.mean(10 * np.log10(arithmetic) - geometric, axis=1))
+
+
+@lru_cache(maxsize=8)
+def _divide_octaves(bands: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first of the narrow bands in each third of an octave, and their number."""
+    octaves = np.log2(1 + (np.arange(bands) + 0.5) * NARROW_BAND_HZ / MIN_TONAL_HZ)
+    starts = np.searchsorted(octaves, np.arange(0, octaves[-1], 1 / 3))
+    sizes = np.diff(np.append(starts, bands))
+    starts.flags.writeable = sizes.flags.writeable = False  # because the cache shares them
+    return starts, sizes

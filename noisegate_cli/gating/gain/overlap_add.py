@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import PairedBlockProcessor
@@ -99,7 +98,7 @@ class OverlapAddGain(PairedBlockProcessor[Samples, Gains, Samples]):
             return
         is_closed = self._all_covering((rows == self._closed_gain) | missing) & ~is_open
         is_fading = ~(is_open | is_closed)
-        covering = sliding_window_view(rows, len(self._missing), axis=0)
+        frames = np.arange(len(self._missing))
         for gate in range(gates := rows.shape[1]):
             part = hops if gates == 1 else hops[:, :, gate : gate + 1]
             closed, fading = np.flatnonzero(is_closed[:, gate]), np.flatnonzero(is_fading[:, gate])
@@ -110,7 +109,7 @@ class OverlapAddGain(PairedBlockProcessor[Samples, Gains, Samples]):
                     part[group] = self._scale(part[group], self._closed_gain)
             for group in _split_hops(fading):
                 curve = self._compute_gain_curve(
-                    covering[group, gate], choose_float_type(hops.dtype)
+                    rows[group[:, None] + frames, gate], choose_float_type(hops.dtype)
                 )
                 part[group] = self._scale(part[group], curve[:, :, None])
 

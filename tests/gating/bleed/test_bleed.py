@@ -9,6 +9,7 @@ from noisegate_cli.gating.bleed.mask_trimming import MaskTrimmer
 from noisegate_cli.gating.bleed.prediction import DelayGroups, fit_weights
 from noisegate_cli.samples import from_db
 from tests.sessions import (
+    NOISE_RMS,
     RATE,
     convolve,
     find_active,
@@ -170,6 +171,18 @@ def test_exclusive_channels_without_bleed_are_gated_as_separate_ones():
     y = np.stack(tracks, axis=1)
     exclusive, separate = (gate(y, RATE, channels=mode) for mode in ("exclusive", "separate"))
     assert np.array_equal(exclusive, separate)
+
+
+def test_two_talkers_with_electrical_crosstalk_are_not_identical():
+    """The crosstalk is an attenuated copy, so that the level difference has only two values."""
+    own = make_own_tracks()
+    own[1][9 * RATE :] = 0  # one talker speaks most of the time
+    noise = np.random.default_rng(1).normal(0, 0.1 * NOISE_RMS, (len(own[0]), 2))
+    y = np.stack([own[0] + 0.15 * own[1], own[1] + 0.15 * own[0]], axis=1)
+    result = gate(y + noise, RATE, channels="exclusive", return_result=True)
+    own_closed, _, bleed_closed = closed_shares(result.samples[:, 0], own[0], [own[1]])
+    assert own_closed <= 0.015
+    assert bleed_closed >= 0.9
 
 
 def test_identical_tracks_are_refused():

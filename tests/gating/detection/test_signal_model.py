@@ -5,11 +5,20 @@ from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings
 from noisegate_cli.gating.analysis import Analyzer
-from noisegate_cli.gating.detection.band_levels import mel_band_edges
+from noisegate_cli.gating.detection.band_levels import BandLevelExtractor, mel_band_edges
 from noisegate_cli.gating.detection.gaussian import PRIOR_FRAMES, ShrunkGaussian
 from noisegate_cli.gating.detection.learner import SignalModelLearner
 from noisegate_cli.gating.detection.likelihood_detector import LikelihoodDetector
-from noisegate_cli.gating.detection.signal_model import OPEN_ABOVE, drift_to_jump_ratio
+from noisegate_cli.gating.detection.signal_model import (
+    LEARNING_GUARD_MS,
+    MAX_GAP_MS,
+    MIN_GUARDED_NOISE_MS,
+    MIN_RUN_MS,
+    OPEN_ABOVE,
+    SHORT_GUARD_MS,
+    drift_to_jump_ratio,
+    select_noise,
+)
 from noisegate_cli.gating.detection.verdict import Verdict
 from noisegate_cli.gating.frames import subsampling
 from noisegate_cli.gating.frames.framing import frames_per_batch
@@ -20,6 +29,7 @@ from noisegate_cli.gating.frames.subsampling import (
     max_subsample_batches,
     subsample_frame_indices,
 )
+from noisegate_cli.gating.gain.mask import MinRunLength
 
 RATE = 8000
 SETTINGS = GateSettings()
@@ -468,3 +478,18 @@ def test_the_subsample_is_the_same_whether_or_not_the_length_is_known():
         of_unknown_length.subsample.covered_frame_indices(count)[::SUBSAMPLE_STRIDE_FRAMES],
         of_unknown_length.subsample.stored_frame_indices(),
     )
+
+
+@given(st.booleans(), st.lists(st.integers(1, 40), min_size=1, max_size=12))
+def test_noise_is_far_from_all_runs_of_signal_that_are_long_enough(starts, lengths):
+    extractor = BandLevelExtractor(SETTINGS, RATE)
+    is_signal = np.repeat(starts ^ (np.arange(len(lengths)) % 2 > 0), lengths)
+    gaps = MinRunLength(False, extractor.frames(MAX_GAP_MS) + 1)
+    runs = MinRunLength(True, extractor.frames(MIN_RUN_MS))
+    filled = runs.process(gaps.process(is_signal[:, None], last=True), last=True)[:, 0]
+    frames = np.arange(len(filled))
+    distance = np.min(np.abs(frames[:, None] - frames[filled]), axis=1, initial=1000)
+    expected = distance > extractor.frames(LEARNING_GUARD_MS)
+    if np.count_nonzero(expected) < extractor.frames(MIN_GUARDED_NOISE_MS):
+        expected = distance > extractor.frames(SHORT_GUARD_MS)
+    np.testing.assert_array_equal(select_noise(is_signal, extractor), expected)
