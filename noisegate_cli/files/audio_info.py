@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,8 @@ from noisegate_cli.files.audio_tracks import AudioTrack
 from noisegate_cli.files.formats import Format, find_format, find_subtype
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     import numpy as np
 
 AMBISONIC_OPUS_FAMILY = 2
@@ -71,7 +72,7 @@ class AudioInfo:
     """Time in seconds at which the container plays the first sample."""
     delay: float = 0.0
     """Seconds from the start of the picture to the start of the audio track."""
-    frame_rate: Fraction | None = None
+    frame_rate: "Fraction | None" = None
     """Frames per second of the picture; None without a picture, or if it is unknown."""
     has_other_tracks: bool = False
     """Whether the file holds other tracks than this one, such as a picture."""
