@@ -272,7 +272,9 @@ class Analyzer(BlockProcessor[Samples, None]):
         if not self._automatic or is_method or not self._histogram.nonsilent_frames:
             return suggestion, ()
         simulated = self._exclude_bleed(detection)
-        trials = tuple(self._simulator.sweep_thresholds(simulated, self._is_own))
+        trials = tuple(
+            self._simulator.sweep_thresholds(simulated, self._is_own, self._bleed_scores)
+        )
         best = best_trial(trials)
         if best is None:
             return suggestion, trials
@@ -340,11 +342,22 @@ class Analyzer(BlockProcessor[Samples, None]):
             return detection.simulated
         indices, levels = self._subsample
         values = np.where(self._is_own, detection.values, -np.inf)
-        return self._simulator.simulate(values, *detection.thresholds, levels, indices)
+        return self._simulator.simulate(
+            values, *detection.thresholds, levels, indices, self._bleed_scores
+        )
 
-    @cached_property
+    @property
     def _is_own(self) -> Mask | None:
         """Which frames of the subsample are not bleed; None if no bleed is excluded."""
+        return self._own_frames and self._own_frames[0]
+
+    @property
+    def _bleed_scores(self) -> DetectorValues | None:
+        """Scores of these frames, low for bleed."""
+        return self._own_frames and self._own_frames[1]
+
+    @cached_property
+    def _own_frames(self) -> tuple[Mask, DetectorValues] | None:
         bleed = self._detection.bleed
         if not (self._bleed_learner and self._band_learner and bleed and any(bleed.models)):
             return None

@@ -95,9 +95,13 @@ class GateSimulator:
         close_below: float,
         levels: RmsLevels,
         frame_indices: FrameIndices,
+        bleed_scores: DetectorValues | None = None,
     ) -> SimulatedGate:
-        """Simulate the gate and its fades on detector values and levels of the same frames."""
-        mask, statistics = self._gate_frames(values, open_above, close_below)
+        """Simulate the gate and its fades on detector values and levels of the same frames.
+
+        `bleed_scores` are the scores that are low for bleed, if there are other tracks.
+        """
+        mask, statistics = self._gate_frames(values, open_above, close_below, bleed_scores)
         timing = self._timing
         envelope = Envelope(timing.lookahead, timing.attack, timing.release, 0.0, self._gates)
         gains = envelope.process(mask, last=True)
@@ -105,19 +109,22 @@ class GateSimulator:
         return SimulatedGate(frame_indices, levels, mask, closed, statistics)
 
     def sweep_thresholds(
-        self, automatic: SimulatedGate, is_own: Mask | None = None
+        self,
+        automatic: SimulatedGate,
+        is_own: Mask | None = None,
+        bleed_scores: DetectorValues | None = None,
     ) -> Iterator[Trial]:
         """Simulate the gate at every whole decibel between the lowest and the highest level.
 
         `automatic` is the automatic gate, with which the results are compared. `is_own` tells which
-        frames are not bleed; in the others, the gate is closed.
+        frames are not bleed; in the others, the gate is closed. `bleed_scores` are their scores.
         """
         levels = automatic.levels
         values = levels if is_own is None else np.where(is_own, levels, -np.inf)
         low, high = to_db(quantile(levels[levels > 0], [0.01, 0.995]))
         for db in np.arange(np.floor(low), np.ceil(high) + 1, TRIAL_STEP_DB):
             thresholds = hysteresis_thresholds(float(from_db(db)), self._settings)
-            mask, statistics = self._gate_frames(values, *thresholds)
+            mask, statistics = self._gate_frames(values, *thresholds, bleed_scores)
             yield self.describe_trial(float(db), mask, statistics, automatic, is_own)
 
     def describe_trial(
@@ -164,10 +171,19 @@ class GateSimulator:
         return audit.report.count / (len(mask) / self._frames_per_s / 60)
 
     def _gate_frames(
-        self, values: DetectorValues, open_above: float, close_below: float
+        self,
+        values: DetectorValues,
+        open_above: float,
+        close_below: float,
+        bleed_scores: DetectorValues | None = None,
     ) -> tuple[Mask, GateStatistics]:
         gate = GateMask(open_above, close_below, self._timing, self._gates)
         mask = gate.process(values, last=True)
+        if bleed_scores is not None:
+            from noisegate_cli.gating.bleed.mask_trimming import MaskTrimmer
+
+            trimmer = MaskTrimmer(self._timing.lookahead, self._gates)
+            mask = trimmer.process(mask, bleed_scores, last=True)
         collector = OpenRunCollector(
             self._gates, max_gap=self._timing.lookahead, inverted=self._settings.duck
         )

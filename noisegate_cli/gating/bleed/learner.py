@@ -18,7 +18,7 @@ from noisegate_cli.gating.bleed.references import ReferencePowers, read_around
 from noisegate_cli.gating.bleed.report import BleedLevel, BleedReport
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.frames.subsampling import BatchSubsampler
-from noisegate_cli.gating.gain.mask import Mask
+from noisegate_cli.gating.gain.mask import DetectorValues, Mask
 from noisegate_cli.gating.settings import GateSettings
 
 
@@ -107,13 +107,16 @@ class BleedLearner:
         )
         return replace(learned, identical=identical)
 
-    def find_own(self, learned: LearnedBleed, subsample: BatchSubsampler, count: int) -> Mask:
-        """Return which of the `count` frames in the stored batches are not bleed."""
+    def find_own(
+        self, learned: LearnedBleed, subsample: BatchSubsampler, count: int
+    ) -> tuple[Mask, DetectorValues]:
+        """Return which of the `count` stored frames are not bleed, and the scores of all."""
         scores = [
             score_frames(model, self._training_frames(subsample, learned.stored, gate))[:count]
             for gate, model in enumerate(learned.models)
         ]
-        return create_hysteresis(len(scores)).process(np.stack(scores, axis=1), last=True)
+        stacked = np.stack(scores, axis=1)
+        return create_hysteresis(len(scores)).process(stacked, last=True), stacked
 
     def _training_frames(
         self, subsample: BatchSubsampler, stored: Mapping[int, Powers], gate: int

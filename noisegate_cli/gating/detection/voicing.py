@@ -18,7 +18,7 @@ from noisegate_cli.samples import Samples, full_scale
 MIN_PITCH_HZ, MAX_PITCH_HZ = 73.0, 400.0
 """Range of the pitch of voices, from low men to children."""
 
-MIN_VOICED_HZ, MAX_VOICED_HZ = 90.0, 1200.0
+MIN_VOICED_HZ, MAX_VOICED_HZ = 125.0, 1000.0
 """The band that is examined; it contains several harmonics, and little of hum and rumble."""
 
 MIN_PERIODICITY = 0.65
@@ -30,8 +30,8 @@ MIN_VOICED_MS = 48.0
 VOICING_FRAME_MS, VOICING_HOP_MS = 40.0, 16.0
 """Length of a frame, three periods of the lowest pitch, and the distance of the frames."""
 
-MIN_VOICING_RATE_HZ = 3600.0
-"""Lowest reduced sample rate. Frequencies that alias to less than `MAX_VOICED_HZ` are above 2400 Hz
+MIN_VOICING_RATE_HZ = 3000.0
+"""Lowest reduced sample rate. Frequencies that alias to less than `MAX_VOICED_HZ` are above 2000 Hz
 there, where the low-pass attenuates by 60 dB: the song of a bird must not become a voice."""
 
 LOWPASS_SHAPE, LOWPASS_PERIODS = 5.65, 1.5
@@ -49,7 +49,7 @@ SHAPE_FLOOR = 1e-3
 STEADY_FRAMES, STEADY_PARTS = 32, 5
 """A tone is steady if it is constant for this many parts of this many frames, 2.5 s."""
 
-STEADY_RESIDUE = 0.1
+STEADY_RESIDUE = 0.3
 """Share of the power of steady tones that may remain after their subtraction. It limits what the
 rest of hum resembles."""
 

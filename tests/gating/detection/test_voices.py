@@ -93,7 +93,7 @@ def test_a_sound_whose_periodicity_hardly_changes_is_less_like_a_voice():
 
 
 def test_a_moment_that_resembles_a_voice_counts_less_than_a_run_of_voiced_frames():
-    log_odds = lower_unvoiced(np.full(2, 1.5), np.array([False, True]))
+    log_odds = lower_unvoiced(np.full(2, 1.1), np.array([False, True]))
     penalty = compute_penalty(log_odds, add_level(log_odds, np.zeros(2)), np.zeros(2), 20.0)
     assert penalty[0] < penalty[1] == 0
 

@@ -85,7 +85,7 @@ def hum(seconds, hz=60.0, rate=RATE):
     return 0.1 * y / y.std()
 
 
-@pytest.mark.parametrize("hz", [50, 60, 100, 120])
+@pytest.mark.parametrize("hz", [50, 58, 60, 65, 100, 120])
 def test_hum_is_not_voiced_and_does_not_hide_a_voice(hz):
     y = hum(6, hz) + RNG.normal(0, 0.001, 6 * RATE)
     voiced = find_voiced_frames(y)
