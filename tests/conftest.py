@@ -11,6 +11,7 @@ import pytest
 import soundfile as sf
 from hypothesis import settings
 
+from noisegate_cli.files.reader import AudioReader
 from noisegate_cli.samples import Samples
 
 # A test must not fail because the machine is busy, nor in one run of many.
@@ -84,6 +85,11 @@ def write(tmp_path: Path) -> Writer:
 def read(path: Path, dtype: str = "int16") -> Samples:
     """Return the samples of a file, shaped (samples, channels)."""
     return np.asarray(sf.read(path, dtype=dtype, always_2d=True)[0])
+
+
+def read_blocks(reader: AudioReader) -> Samples:
+    """Return the samples of all blocks of a reader, shaped (samples, channels)."""
+    return np.concatenate([block.copy() for block, _ in reader.blocks()])
 
 
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2

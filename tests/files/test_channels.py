@@ -12,6 +12,7 @@ from noisegate_cli import AudioError, GateSettings, gate_file
 from noisegate_cli.files.ogg import CHECKSUM, compute_checksum, read_pages
 from noisegate_cli.files.opus import ambisonic_layout
 from noisegate_cli.files.reader import AudioReader
+from tests.conftest import read_blocks
 from tests.zoo import encode
 
 MULTICHANNEL = {
@@ -106,7 +107,7 @@ def make_noise(channels):
 
 def read_whole(path):
     with AudioReader(path) as reader:
-        return np.concatenate([block.copy() for block, _ in reader.blocks()]), reader.info
+        return read_blocks(reader), reader.info
 
 
 @pytest.mark.parametrize(("family", "channels"), [(0, 2), (1, 6), (2, 4), (255, 5), (255, 6)])

@@ -5,6 +5,7 @@ import pytest
 
 from noisegate_cli.files.container_ends import is_broken
 from noisegate_cli.files.reader import AudioReader
+from tests.conftest import read_blocks
 from tests.zoo import encode, sound
 
 SECONDS = 10
@@ -23,7 +24,7 @@ CONTAINERS = {
 
 def read(path):
     with AudioReader(path) as reader:
-        return np.concatenate([block.copy() for block, _ in reader.blocks()]), reader.warnings
+        return read_blocks(reader), reader.warnings
 
 
 @pytest.fixture(params=CONTAINERS)

@@ -27,7 +27,7 @@ from noisegate_cli.files.output_target import default_output_path, output_info
 from noisegate_cli.files.raw_format import RawFormat
 from noisegate_cli.files.reader import AudioReader
 from noisegate_cli.files.tag_writers import TAG_WRITERS
-from tests.conftest import as_type
+from tests.conftest import as_type, read_blocks
 from tests.zoo import RATE, sound
 
 FORMATS_PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
@@ -42,7 +42,7 @@ def test_every_writable_extension_is_read_back_with_its_format_and_samples(tmp_p
     gate_file(source, out, GateSettings(threshold=0.03, range_db=0.0))
     raw = RawFormat(RATE, 1, "PCM_16") if extension == ".raw" else None
     with AudioReader(out, raw) as reader:
-        samples = np.concatenate([block.copy() for block, _ in reader.blocks()])[:, 0]
+        samples = read_blocks(reader)[:, 0]
         info, warnings = reader.info, reader.warnings
     assert warnings == []
     assert info.container is FORMATS[WRITABLE_EXTENSIONS[extension]]

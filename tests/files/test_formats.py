@@ -14,7 +14,7 @@ from noisegate_cli import AudioError, GateSettings, OutputError, OutputOptions, 
 from noisegate_cli.files.ffmpeg import PyavDecoder
 from noisegate_cli.files.output_target import default_output_path, output_info
 from noisegate_cli.files.reader import AudioReader, probe
-from tests.conftest import as_type, read, tone
+from tests.conftest import as_type, read, read_blocks, tone
 from tests.zoo import LIBSNDFILE_FORMATS, PYAV_FORMATS, RATE, encode, make_zoo, sound
 
 AT_003 = GateSettings(threshold=0.03)
@@ -30,7 +30,7 @@ def zoo(tmp_path_factory):
 def read_samples(path):
     """Read a whole file through the library that ngate selects."""
     with AudioReader(path) as reader:
-        return np.concatenate([block.copy() for block, _ in reader.blocks()])
+        return read_blocks(reader)
 
 
 def read_with_pyav(path, dtype):

@@ -12,6 +12,7 @@ from noisegate_cli.files import joined_files
 from noisegate_cli.files.joined_files import CONTAINERS, find_joined_parts
 from noisegate_cli.files.reader import AudioReader
 from noisegate_cli.files.voc import VOC_MAGIC
+from tests.conftest import read_blocks
 from tests.zoo import LIBSNDFILE_FORMATS, PYAV_FORMATS, RATE, encode, sound
 
 FRAMES_WITHOUT_CONTAINER = ("aac.aac", "ac3.ac3", "layer2.mp2")
@@ -29,7 +30,7 @@ PYAV = PYAV_FORMATS | MORE_FORMATS
 
 def read_whole(path):
     with AudioReader(path) as reader:
-        samples = np.concatenate([block.copy() for block, _ in reader.blocks()])
+        samples = read_blocks(reader)
         return samples, reader.info, reader.warnings
 
 

@@ -15,7 +15,7 @@ from noisegate_cli.files import mpeg
 from noisegate_cli.files.mpeg import find_parts
 from noisegate_cli.files.reader import AudioReader, probe
 from noisegate_cli.files.trailing_tags import find_audio_end
-from tests.conftest import tone
+from tests.conftest import read_blocks, tone
 from tests.zoo import encode, sound
 
 RATE = 44100
@@ -50,7 +50,7 @@ def add_tag(path):
 
 def read_whole(path):
     with AudioReader(path) as reader:
-        samples = np.concatenate([block.copy() for block, _ in reader.blocks()])
+        samples = read_blocks(reader)
         return samples, reader.warnings
 
 

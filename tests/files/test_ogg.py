@@ -10,6 +10,7 @@ from noisegate_cli import GateSettings, gate_file
 from noisegate_cli.files import ogg
 from noisegate_cli.files.ogg import find_chained_parts
 from noisegate_cli.files.reader import AudioReader
+from tests.conftest import read_blocks
 from tests.zoo import sound
 
 RATE = 16000
@@ -29,7 +30,7 @@ def write_ogg(path, seconds, codec, channels=1, rate=RATE):
 
 def read_whole(path):
     with AudioReader(path) as reader:
-        samples = np.concatenate([block.copy() for block, _ in reader.blocks()])
+        samples = read_blocks(reader)
         return samples, reader.info, reader.warnings
 
 
