@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.frames.framing import FrameBatcher
+from noisegate_cli.gating.frames.products import multiply
 from noisegate_cli.gating.frames.window import hann_window
 from noisegate_cli.gating.gain.mask import MinRunLength
 from noisegate_cli.samples import Samples, full_scale
@@ -56,10 +57,6 @@ rest of hum resembles."""
 REDUCED_FRAMES, BATCH_FRAMES = 256, 1024
 """Number of frames in a span whose rate is reduced at once, so that its samples fit in the CPU
 cache, and of frames that are measured at once, a multiple of both the first and `STEADY_FRAMES`."""
-
-MAX_PRODUCT = 1 << 18
-"""Number of multiplications in a product. With more, OpenBLAS starts threads, which take several
-times as long for such narrow matrices."""
 
 LAGS_PER_S = 6000.0
 """Resolution of the lags at which the autocorrelation is computed."""
@@ -214,9 +211,9 @@ class _VoicingMeter:
         # both sides of the center, the imaginary parts on the difference. Few bins are needed, so
         # that products of matrices are faster than a fast transform.
         before, after = views[:, 1 : half + 1], views[:, : half - 1 : -1]
-        powers = _multiply(before + after, self._waves[0])
+        powers = multiply(before + after, self._waves[0])
         np.square(powers, out=powers)
-        imaginary = _multiply(before - after, self._waves[1])
+        imaginary = multiply(before - after, self._waves[1])
         powers += np.square(imaginary, out=imaginary)
         return powers, _to_db(levels)
 
@@ -229,7 +226,7 @@ class _VoicingMeter:
         voiced = powers - np.repeat(steady, STEADY_FRAMES, axis=0)[:frames]
         # Maxima and sums over the first axis are two to five times as fast as over the last one.
         correlation = np.empty((self._cosines.shape[1], frames), np.float32)
-        _multiply(voiced, self._cosines, correlation.T)
+        multiply(voiced, self._cosines, correlation.T)
         power, pitch = correlation[0], correlation[1 + CRY_LAGS :].max(axis=0)
         cry = correlation[1 : 1 + CRY_LAGS].max(axis=0)
         residue = STEADY_RESIDUE * np.repeat(steady.sum(axis=1), STEADY_FRAMES)[:frames]
@@ -281,7 +278,7 @@ class _VoicingMeter:
         out = np.empty((count, 2, step), np.float32)
         for i in range(2):
             rows = x[i * length // 2 :][: count * length].reshape(count, length)
-            _multiply(rows, self._lowpass, out[:, i])
+            multiply(rows, self._lowpass, out[:, i])
         return out.reshape(-1)
 
 
@@ -301,17 +298,6 @@ def _find_minima(powers: Powers) -> Powers:
         powers = np.concatenate([powers, np.repeat(powers[-1:], missing, axis=0)])
     parts = (frames + missing) // STEADY_FRAMES
     return np.asarray(powers.reshape(parts, STEADY_FRAMES, bins).min(axis=1))
-
-
-def _multiply(
-    a: NDArray[np.float32], b: NDArray[np.float32], out: NDArray[np.float32] | None = None
-) -> NDArray[np.float32]:
-    """Return a @ b, computed in parts of at most `MAX_PRODUCT` multiplications."""
-    step = max(1, MAX_PRODUCT // max(1, b.size))
-    out = np.empty((len(a), b.shape[1]), np.float32) if out is None else out
-    for start in range(0, len(a), step):
-        np.matmul(a[start : start + step], b, out=out[start : start + step])
-    return out
 
 
 @lru_cache(maxsize=8)  # In a batch, these matrices are the same for every recording.
