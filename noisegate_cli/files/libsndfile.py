@@ -21,7 +21,6 @@ from noisegate_cli.files.formats import find_subtype, usual_name
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
 from noisegate_cli.files.soundfile_private import close_without_fsync
-from noisegate_cli.files.voc import has_several_sample_blocks
 from noisegate_cli.samples import Samples
 from noisegate_cli.text import quote_path
 
@@ -92,6 +91,8 @@ class SndfileDecoder:
         self.can_read_all = is_length_known and file.format != "MP3"
         """Whether libsndfile can read the file to the end, and exactly."""
         if file.format == "VOC":
+            from noisegate_cli.files.voc import has_several_sample_blocks
+
             self.can_read_all = not has_several_sample_blocks(path, start)
         is_estimated = file.format == "MP3"
         self.declared_length = 0.0 if is_estimated else _declared_length(self.info, file.extra_info)
