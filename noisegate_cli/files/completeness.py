@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisegate_cli.errors import AudioError
-from noisegate_cli.files.audio_info import AudioInfo
-from noisegate_cli.text import format_duration, quote_path
+from noisegate_cli.files.audio_info import AudioInfo, quote_input
+from noisegate_cli.text import format_duration
 
 if TYPE_CHECKING:
     from noisegate_cli.files.holes import Hole
@@ -47,7 +47,7 @@ def check_readable(path: Path, display_path: Path) -> None:
             while file.read(CHUNK_BYTES):
                 pass
     except OSError as error:
-        raise AudioError(f"{quote_path(display_path)} cannot be read: {error.strerror}") from error
+        raise AudioError(f"{quote_input(display_path)} cannot be read: {error.strerror}") from error
 
 
 def describe_losses(read: ReadSamples) -> Iterator[str]:
@@ -99,5 +99,5 @@ def _no_audio_error(read: ReadSamples) -> AudioError:
     seconds = read.declared_length / read.info.sample_rate
     of = f" of {format_duration(seconds)}" if is_known else ""
     return AudioError(
-        f"{quote_path(read.info.path)} is truncated: it contains no audio{of}; copy it again"
+        f"{quote_input(read.info.path)} is truncated: it contains no audio{of}; copy it again"
     )

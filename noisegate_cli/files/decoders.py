@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 import soundfile as sf
 
 from noisegate_cli.errors import AudioError
+from noisegate_cli.files.audio_info import AudioInfo, quote_input
 from noisegate_cli.files.formats import Format, find_format_by_magic
 from noisegate_cli.files.input_file import read_head
 from noisegate_cli.files.libsndfile import SndfileDecoder, error_text, unreadable_error
 from noisegate_cli.files.riff import WavLayout, read_layout
-from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.files.audio_info import AudioInfo
     from noisegate_cli.files.file_parts import FilePart
     from noisegate_cli.files.protocols import Decoder, ResumingDecoder
     from noisegate_cli.files.raw_format import RawFormat
@@ -83,7 +82,7 @@ class DecoderChooser:
             raise unreadable_error(self._display_path, error) from error
 
     def open_rest(
-        self, info: "AudioInfo", part: "FilePart | None" = None
+        self, info: AudioInfo, part: "FilePart | None" = None
     ) -> "ResumingDecoder | None":
         """Open the file or a part of it through PyAV, to read on where libsndfile stopped.
 
@@ -200,6 +199,6 @@ class DecoderChooser:
 
         if has_excessive_tags(self._path, part):
             raise AudioError(
-                f"{quote_path(self._display_path)} has too many or too large tags: "
+                f"{quote_input(self._display_path)} has too many or too large tags: "
                 "remove them with a tag editor"
             )

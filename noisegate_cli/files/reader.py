@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from noisegate_cli.errors import AudioError, DamageError, SignalError
-from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo, is_plausible
+from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo, is_plausible, quote_input
 from noisegate_cli.files.audio_tracks import check_track
 from noisegate_cli.files.decoders import DecoderChooser
 from noisegate_cli.files.formats import DEFAULT_CHANNEL_MASKS
@@ -25,7 +25,7 @@ from noisegate_cli.files.libsndfile import SndfileDecoder
 from noisegate_cli.files.pcm import convert_to_subtype
 from noisegate_cli.files.riff import MetadataChunks
 from noisegate_cli.samples import Samples, block_length, silence_nonfinite
-from noisegate_cli.text import format_duration, quote_path
+from noisegate_cli.text import format_duration
 
 if TYPE_CHECKING:
     from noisegate_cli.files.chapters import Chapter
@@ -168,7 +168,7 @@ class AudioReader:
         """Return the properties of the recording, or raise AudioError if they are implausible."""
         info, layout = self._decoder.info, self._layout
         _check_plausible(self._display_path, info)
-        check_track(self._display_path, self._track, info.tracks)
+        check_track(quote_input(self._display_path), self._track, info.tracks)
         if layout is None:
             channel_mask = info.channel_mask or self._read_channel_mask(info)
             return replace(info, path=self._display_path, channel_mask=channel_mask)
@@ -255,7 +255,7 @@ def _is_ogg_end_missing(path: Path) -> bool:
 def _check_plausible(path: Path, info: AudioInfo) -> None:
     if not is_plausible(info.channels, info.sample_rate):
         raise AudioError(
-            f"{quote_path(path)} declares {info.channels} channels "
+            f"{quote_input(path)} declares {info.channels} channels "
             f"at {info.sample_rate} Hz, which is impossible: its header is damaged"
         )
 
@@ -303,7 +303,7 @@ def open_reader(
     source = StandardInput()
     if allow_streaming and (stream := StreamReader.try_open(source, raw, zero_nonfinite)):
         _check_plausible(path, stream.info)
-        check_track(path, track, stream.info.tracks)
+        check_track(quote_input(path), track, stream.info.tracks)
         yield stream
         return
     with (
@@ -319,4 +319,4 @@ def add_path_to_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except SignalError as error:
-        raise AudioError(f"{quote_path(path)}: {error}") from error
+        raise AudioError(f"{quote_input(path)}: {error}") from error

@@ -310,6 +310,7 @@ def batch(
     """
     from noisegate_cli.batch.interface import BatchConfig
     from noisegate_cli.batch.trees import default_output_directory
+    from noisegate_cli.terminal.flags import to_flags
 
     root = discovery.choose_root(directory)
     output = outputs.output or default_output_directory(root)
@@ -340,6 +341,7 @@ def batch(
         checksum=execution.checksum,
         max_errors=1 if execution.fail_fast else execution.max_errors,
         csv_path=execution.report,
+        reword=to_flags,
         plot_path=execution.plot,
         with_segments=json,
         dry_run=execution.dry_run,

@@ -6,6 +6,9 @@ from typing import Any
 
 from noisegate_cli.text import normalize_number, quote_for_shell, suggest_nearest
 
+SEPARATE_UNIT = "has a space: write"
+"""Part of the message for a value that a space separates from its unit."""
+
 
 def describe_usage_error(error: Exception, message: str) -> str:
     """Return the message for a usage error of Typer, on one line.
@@ -41,6 +44,8 @@ def describe_usage_error(error: Exception, message: str) -> str:
         message = f"{match[1]} needs a value"
     elif match := re.match(r"Got unexpected extra argument\S* \((.*)\)", message):
         message = f"unexpected argument {match[1]!r}"
+    elif SEPARATE_UNIT in message:
+        return message
     elif described := _describe_invalid_value(message):
         return described
     return message + (suggestion or f": see {getattr(context, 'command_path', 'ngate')} --help")
