@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import get_args, get_overloads, get_type_hints
 
 import noisegate_cli
 from noisegate_cli.gating.report import Report
@@ -61,6 +61,16 @@ def test_every_type_of_a_parameter_or_a_result_is_exported():
                 for project_type in project_types(annotation):
                     exported = getattr(noisegate_cli, project_type.__name__, None)
                     assert exported is project_type, f"{project_type} of {name} is not exported"
+
+
+def test_all_overloads_have_the_parameters_of_the_function():
+    functions = [getattr(noisegate_cli, name) for name in noisegate_cli.__all__]
+    overloads = [(f, o) for f in functions if inspect.isfunction(f) for o in get_overloads(f)]
+    assert overloads
+    for function, overload in overloads:
+        assert list(inspect.signature(overload).parameters) == list(
+            inspect.signature(function).parameters
+        )
 
 
 def test_dir_lists_exactly_the_public_names():

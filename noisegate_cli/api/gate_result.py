@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
+from noisegate_cli.api.pictures import DrawableResult, draw_gate_of
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.gating.gate import GateReport
@@ -14,12 +15,13 @@ if TYPE_CHECKING:
 
     from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.api.other_tracks import OtherTrack
+    from noisegate_cli.api.overviews import OverviewParts
     from noisegate_cli.files.raw_format import RawFormat
     from noisegate_cli.plots.overview import Overview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GateResult(GateReport):
+class GateResult(GateReport, DrawableResult):
     """Result of `gate_file`."""
 
     source: AudioInfo
@@ -68,20 +70,12 @@ class GateResult(GateReport):
         ------
         AudioError
             If the recording cannot be read again, as standard input.
+        SettingsError
+            If the gate had other tracks: `plot=` of `gate_file` draws it.
         """
         return self._draw(self._record(with_spectrogram=self.settings.spectral != "off"))
 
-    def _repr_html_(self) -> str:
-        """Return the picture and players of an excerpt for a notebook."""
-        from html import escape
-
-        from noisegate_cli.api.notebook import show
-
-        if self.others:
-            return f"<code>{escape(repr(self))}</code>"
-        return show(self._record, self._draw, self.source.sample_rate)
-
-    def _record(self, **options: Any) -> "Overview":
+    def _record(self, **parts: "Unpack[OverviewParts]") -> "Overview":
         from noisegate_cli.api.overviews import record_file
 
         if self.others:
@@ -95,12 +89,10 @@ class GateResult(GateReport):
             track=self.source.track,
             forced=self.forced,
             key=self.key.path if self.key else None,
-            **options,
+            **parts,
         )
 
     def _draw(self, overview: "Overview") -> "Figure":
-        from noisegate_cli.api.pictures import draw_gate_of
-
         return draw_gate_of(self.source.path, overview)
 
     def __repr__(self) -> str:

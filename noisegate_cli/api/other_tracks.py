@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from noisegate_cli.api.sources import FileSource, Source
 from noisegate_cli.errors import AudioError, SettingsError, SignalError
-from noisegate_cli.files.audio_info import STDIO_PATH
+from noisegate_cli.files.audio_info import STDIO_PATH, quote_input
 from noisegate_cli.files.output_target import is_same_file
 from noisegate_cli.gating.alignment import (
     MARGIN_WINDOWS,
@@ -26,7 +26,6 @@ from noisegate_cli.gating.block_processor import process_all
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Blocks
-from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.bleed.learner import LearnedBleed
@@ -99,7 +98,7 @@ def check_other_paths(path: Path, against: Sequence[str | Path]) -> None:
             if is_same_file(other, known):
                 reason = "is the recording itself" if known is path else "is given twice"
                 raise SettingsError(
-                    f"{quote_path(other)} {reason}: give other tracks of the same session"
+                    f"{quote_input(other)} {reason}: give other tracks of the same session"
                 )
         previous.append(other)
 

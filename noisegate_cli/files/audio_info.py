@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.files.audio_tracks import AudioTrack
 from noisegate_cli.files.formats import Format, find_format, find_subtype
+from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -24,6 +25,17 @@ MAX_SAMPLE_RATE_HZ = 3_072_000
 
 MAX_TOTAL_SAMPLE_RATE_HZ = 1 << 24
 """Maximum samples per second over all channels: 1024 channels at 16 kHz, 43 at 384 kHz."""
+
+
+def quote_input(path: Path) -> str:
+    """Return the path of a recording in quotes for a message; standard input has no quotes.
+
+    Examples
+    --------
+    >>> quote_input(Path("take.wav")), quote_input(STDIO_PATH)
+    ("'take.wav'", 'standard input')
+    """
+    return "standard input" if path == STDIO_PATH else quote_path(path)
 
 
 def is_plausible(channels: int, sample_rate: int) -> bool:

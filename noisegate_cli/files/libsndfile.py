@@ -16,14 +16,12 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from noisegate_cli.errors import AudioError, DamageError
-from noisegate_cli.files.audio_info import AudioInfo
+from noisegate_cli.files.audio_info import AudioInfo, quote_input
 from noisegate_cli.files.formats import find_subtype, usual_name
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
 from noisegate_cli.files.soundfile_private import close_without_fsync
-from noisegate_cli.files.voc import has_several_sample_blocks
 from noisegate_cli.samples import Samples
-from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.files.chapters import Chapter
@@ -92,6 +90,8 @@ class SndfileDecoder:
         self.can_read_all = self.info.is_length_exact
         """Whether libsndfile can read the file to the end, and exactly."""
         if self.info.format == "VOC":
+            from noisegate_cli.files.voc import has_several_sample_blocks
+
             self.can_read_all = not has_several_sample_blocks(path, start)
         is_estimated = self.info.format == "MP3"
         self.declared_length = 0.0 if is_estimated else _declared_length(self.info, file.extra_info)
@@ -324,7 +324,7 @@ def _parse_logged_sizes(log: str) -> Iterator[tuple[int, int]]:
 def unreadable_error(path: Path, error: Exception) -> AudioError:
     """Return the error for a file that is not a readable recording."""
     return AudioError(
-        f"{quote_path(path)} is not a readable recording ({error_text(error)}): "
+        f"{quote_input(path)} is not a readable recording ({error_text(error)}): "
         "if another program can open it, convert it to WAV or FLAC with that program"
     )
 

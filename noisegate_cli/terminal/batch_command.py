@@ -310,6 +310,7 @@ def batch(
     """
     from noisegate_cli.batch.interface import BatchConfig
     from noisegate_cli.batch.trees import default_output_directory
+    from noisegate_cli.terminal.flags import to_flags
 
     root = discovery.choose_root(directory)
     output = outputs.output or default_output_directory(root)
@@ -340,6 +341,7 @@ def batch(
         checksum=execution.checksum,
         max_errors=1 if execution.fail_fast else execution.max_errors,
         csv_path=execution.report,
+        reword=to_flags,
         plot_path=execution.plot,
         with_segments=json,
         dry_run=execution.dry_run,
@@ -380,14 +382,16 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
         print_message(f"no recordings in {quote_path(config.root)}")
     if config.plot_path and not quiet and not report.dry_run:
         is_drawn = report.review_candidates and config.plot_path.exists()
-        drawn = (
-            quote_path(config.plot_path) if is_drawn else "none, because there is nothing to review"
-        )
-        print_message(f"picture    {drawn}")
+        _print_picture_path(config.plot_path if is_drawn else None)
     if report.stop_reason:
         print_error(f"{report.stop_reason}: {format_batch_remainder(report)}")
     if report.failed:
         raise typer.Exit(EXIT_FAILURE)
+
+
+def _print_picture_path(path: Path | None) -> None:
+    name = quote_path(path) if path else "none, because there is nothing to review"
+    print_message(f"picture    {name}")
 
 
 def _print_table(report: "BatchReport") -> None:

@@ -16,7 +16,6 @@ from noisegate_cli.gating.detection.signal_model import (
     MIN_RUN_MS,
     OPEN_ABOVE,
     SHORT_GUARD_MS,
-    drift_to_jump_ratio,
     select_noise,
 )
 from noisegate_cli.gating.detection.verdict import Verdict
@@ -281,17 +280,6 @@ def test_a_faint_voice_in_noise_gives_no_model_and_stays_open():
     models = learn_models(y)
     assert models[0].verdict in (Verdict.LOW_CONTRAST, Verdict.INDISTINCT)
     assert (compute_scores(y, models) == np.inf).all()
-
-
-def test_a_melody_has_a_higher_drift_to_jump_ratio_than_noise():
-    frames = np.arange(2000)
-    noise_levels = RNG.normal(-40, 4, (2000, 8))
-    melody_levels = -40 + 10 * np.sin(frames[:, None] / 60 + np.arange(8))
-    all_frames, floor = np.ones(2000, bool), np.full((2000, 8), -40.0)
-    assert drift_to_jump_ratio(
-        noise_levels, floor, all_frames, disjoint_distance=4, lag=40
-    ) == pytest.approx(1, abs=0.2)
-    assert drift_to_jump_ratio(melody_levels, floor, all_frames, disjoint_distance=4, lag=40) > 4
 
 
 @pytest.mark.parametrize("block", [1, 777, 4096, 10**6])
