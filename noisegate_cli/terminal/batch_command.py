@@ -382,14 +382,16 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
         print_message(f"no recordings in {quote_path(config.root)}")
     if config.plot_path and not quiet and not report.dry_run:
         is_drawn = report.review_candidates and config.plot_path.exists()
-        drawn = (
-            quote_path(config.plot_path) if is_drawn else "none, because there is nothing to review"
-        )
-        print_message(f"picture    {drawn}")
+        _print_picture_path(config.plot_path if is_drawn else None)
     if report.stop_reason:
         print_error(f"{report.stop_reason}: {format_batch_remainder(report)}")
     if report.failed:
         raise typer.Exit(EXIT_FAILURE)
+
+
+def _print_picture_path(path: Path | None) -> None:
+    name = quote_path(path) if path else "none, because there is nothing to review"
+    print_message(f"picture    {name}")
 
 
 def _print_table(report: "BatchReport") -> None:

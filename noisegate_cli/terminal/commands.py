@@ -56,6 +56,9 @@ UNITS = ("db", "dbfs", "hz", "khz", "ms", "s")
 VALUE_BEFORE_UNIT = r"(?:--?[a-z-]*[a-z]=?|floor\s*\+)?-?[\d.]+"
 """A number, which can follow its option or `floor+` in the same word."""
 
+SEPARATE_UNIT = "has a space: write"
+"""Part of the message for a value that a space separates from its unit."""
+
 
 class StrictCommand(TyperCommand):
     """A command that refuses arguments which would have no effect.
@@ -151,8 +154,6 @@ def _describe_separate_unit(arguments: Sequence[str]) -> str:
     for value, unit in pairwise(arguments):
         is_unit = unit.lower() in UNITS and not Path(unit).exists()
         if is_unit and re.fullmatch(VALUE_BEFORE_UNIT, normalize_number(value)):
-            from noisegate_cli.terminal.suggestions import SEPARATE_UNIT
-
             return f"'{value} {unit}' {SEPARATE_UNIT} {value}{unit}"
     return ""
 

@@ -4,10 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from noisegate_cli.terminal.commands import SEPARATE_UNIT, build_command
 from noisegate_cli.text import normalize_number, quote_for_shell, suggest_nearest
-
-SEPARATE_UNIT = "has a space: write"
-"""Part of the message for a value that a space separates from its unit."""
 
 
 def describe_usage_error(error: Exception, message: str) -> str:
@@ -53,8 +51,6 @@ def describe_usage_error(error: Exception, message: str) -> str:
 
 def _find_other_command(context: Any, flag: str) -> str:
     """Return a hint to another command that has an option of this name; empty if none has it."""
-    from noisegate_cli.terminal.commands import build_command
-
     group = getattr(getattr(context, "parent", None), "command", None)
     names = [
         name

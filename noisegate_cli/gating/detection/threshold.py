@@ -110,11 +110,11 @@ def suggest_threshold(
 
     Parameters
     ----------
-    histogram
+    histogram : LevelHistogram
         Histogram of the frame levels.
-    hysteresis_db
+    hysteresis_db : float, default 0.0
         Distance between the opening and the closing threshold, in dB.
-    method
+    method : str, default "auto"
         One of `ESTIMATORS`; "auto" for the median of their estimates; or, for example, "floor+6dB"
         for a fixed distance above the noise floor, which is suggested for any levels.
 
