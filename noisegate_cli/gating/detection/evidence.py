@@ -36,6 +36,19 @@ within this range: breath and the ends of words are quieter than events."""
 MIN_CLEAR_CONTRAST_DB, CONTRAST_WEIGHT = 15.5, 0.55
 """Below this contrast noise hides voices, and a sound needs less, by this weight per dB."""
 
+SHARE_WEIGHT, VARIATION_WEIGHT, NEEDED_AROUND = 9.8, 12.6, 3.4
+"""Weights of the share of voices around a sound and of the variation of the spectrum there, and
+their sum below which a sound loses what is missing: an event between words is a single sound, and a
+word has voices on one side at least."""
+
+FULL_CONTRAST_DB = 23.5
+"""The surroundings count fully from this contrast, and not at all below `MIN_CLEAR_CONTRAST_DB`,
+where noise hides voices and their variation."""
+
+MIN_AROUND_DB, FULL_AROUND_DB = -30.0, -20.0
+"""Levels relative to loud voices between which the surroundings count more and more: those of a
+quiet second voice resemble voices less."""
+
 MAX_PENALTY = 30.0
 """Greatest amount that is subtracted from the score."""
 
@@ -151,6 +164,39 @@ def add_level(log_odds: LogOdds, voice_db: NDArray[np.float64]) -> LogOdds:
     it. `voice_db` is relative to loud voices.
     """
     return np.asarray(log_odds + LOUDER_WEIGHT * np.clip(voice_db, MIN_VOICE_DB, 0))
+
+
+def weigh_surroundings(
+    share: NDArray[np.float64],
+    variation: NDArray[np.float64],
+    level_db: NDArray[np.float64],
+    contrast_db: float,
+) -> LogOdds:
+    """Return the log odds that sounds lose because of their surroundings, at most 0.
+
+    Parameters
+    ----------
+    share
+        Share of voices around each hop.
+    variation
+        Standard deviation of the similarity of the spectrum around each hop.
+    level_db
+        Level of each hop relative to loud voices.
+    contrast_db
+        Contrast of the recording.
+
+    Examples
+    --------
+    A loud sound in speech, one alone, and the same sound if it is quiet:
+
+    >>> share, level_db = np.array([0.5, 0.0, 0.0]), np.array([-5.0, -5.0, -40.0])
+    >>> weigh_surroundings(share, np.full(3, 0.1), level_db, contrast_db=30).round(2)
+    array([ 0.  , -2.14, -0.  ])
+    """
+    around = SHARE_WEIGHT * share + VARIATION_WEIGHT * variation - NEEDED_AROUND
+    loud = (level_db - MIN_AROUND_DB) / (FULL_AROUND_DB - MIN_AROUND_DB)
+    clear = (contrast_db - MIN_CLEAR_CONTRAST_DB) / (FULL_CONTRAST_DB - MIN_CLEAR_CONTRAST_DB)
+    return np.asarray(np.minimum(around, 0) * np.clip(loud, 0, 1) * min(max(clear, 0.0), 1.0))
 
 
 def compute_penalty(

@@ -18,6 +18,7 @@ from noisegate_cli.gating.detection.evidence import (
     lower_unvoiced,
     speech_bonus,
     speech_log_odds,
+    weigh_surroundings,
 )
 from noisegate_cli.gating.detection.speech_detector import (
     CHUNK_SAMPLES,
@@ -189,11 +190,17 @@ class VoiceTracker(BlockProcessor[Samples, None]):
             Whether the speech detector counts.
         """
         is_clear = contrast_db >= MIN_CLEAR_CONTRAST_DB
+        uses_surroundings = is_clear and not trusts_speech
+        shares = self._records[gate].measure_shares() if uses_surroundings else None
         chunks = map(_stack_log_odds, self._voices(gate, is_clear, trusts_speech))
         spreader = LogOddsSpreader(self._hop_s, chunks)
         values = ChunkedValues(np.float16)
         for voices in self._voices(gate, is_clear, trusts_speech, release=True):
             spread, with_level = spreader.spread(_stack_log_odds(voices))
+            if shares:
+                level_db, variation = voices.level_db, voices.variation
+                lost = weigh_surroundings(next(shares), variation, level_db, contrast_db)
+                spread, with_level = spread + lost, with_level + lost
             terms = compute_penalty(spread, with_level, voices.level_db, contrast_db)
             if trusts_speech:
                 hops = voices.first + np.arange(len(terms))

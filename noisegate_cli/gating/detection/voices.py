@@ -18,7 +18,7 @@ from noisegate_cli.gating.detection.voicing import (
     Voicing,
     create_voiced_runs,
 )
-from noisegate_cli.gating.frames.chunked_values import ChunkedValues
+from noisegate_cli.gating.frames.chunked_values import CHUNK_ROWS, ChunkedValues
 from noisegate_cli.gating.frames.running_mean import RunningMean
 from noisegate_cli.samples import to_db
 
@@ -49,7 +49,10 @@ DEVIATION_WEIGHT, MIN_DEVIATION = 15.0, 0.15
 the minimum. Speech alternates between voiced and unvoiced sounds; a cry or a squeak does not."""
 
 DEVIATION_FRAMES = 19
-"""Number of frames in which the deviation is measured: 0.3 s, a syllable and its neighbors."""
+"""Number of frames in which deviations are measured: 0.3 s, a syllable and its neighbors."""
+
+SHARE_FRAMES = 37
+"""Number of frames in which the share of voices is measured, 0.6 s."""
 
 LOUD_QUANTILE = 0.8
 """Quantile of the levels of voiced frames that stands for loud voices."""
@@ -70,6 +73,9 @@ silence of `voicing.MIN_VOICED_ENERGY` has this level."""
 STEADY_CODES_PER_UNIT = 64
 """The log odds that steady sounds lose are kept as 8-bit numbers of steps of 1/64."""
 
+VARIATION_CODES_PER_UNIT = 255
+"""The variation, at most 1, is kept as 8-bit numbers of steps of 1/255."""
+
 Values = NDArray[np.float64]
 """Shaped (hops,)."""
 
@@ -89,10 +95,12 @@ class Voices(NamedTuple):
     """Periodic level of the hop relative to loud voices."""
     steady_log_odds: Values
     """What the log odds lose because the periodicity hardly changes around the hop, at most 0."""
+    variation: Values
+    """Standard deviation of the similarity around the hop."""
 
 
 class VoiceRecord(BlockProcessor[Voicing, None]):
-    """Record what distinguishes voices from other sounds in one gate, in 10 bytes per hop.
+    """Record what distinguishes voices from other sounds in one gate, in 11 bytes per hop.
 
     How loud the voices are is known only at the end. Until then, the levels are kept, and the part
     of the log odds that does not depend on levels.
@@ -111,7 +119,7 @@ class VoiceRecord(BlockProcessor[Voicing, None]):
             ChunkedValues(np.uint16) for _ in range(4)
         )
         self._moments = RunningMean(DEVIATION_FRAMES)
-        self._steadiness = ChunkedValues(np.uint8)
+        self._steadiness, self._variation = (ChunkedValues(np.uint8) for _ in range(2))
 
     def __len__(self) -> int:
         return len(self._shape_log_odds)
@@ -137,9 +145,11 @@ class VoiceRecord(BlockProcessor[Voicing, None]):
         powers = 10 ** (block.level_db.astype(np.float64) / 10)
         level_db = to_db(np.sqrt(self._smoothed_powers.process(powers, last)))
         self._level_db.append(_encode(level_db))
-        limited = _limit(periodicity, 0, 1)
-        moments = self._moments.process(np.stack([limited, limited**2], axis=1), last)
-        self._steadiness.append(_encode_steadiness(*moments.T))
+        values = np.stack([_limit(periodicity, 0, 1), block.similarity], axis=1)
+        moments = self._moments.process(np.concatenate([values, values**2], axis=1), last)
+        deviations = np.sqrt(np.maximum(moments[:, 2:] - moments[:, :2] ** 2, 0))
+        self._steadiness.append(_encode_steadiness(deviations[:, 0]))
+        self._variation.append(_encode_byte(VARIATION_CODES_PER_UNIT * deviations[:, 1]))
 
     @cached_property
     def loud_db(self) -> tuple[float, float] | None:
@@ -177,10 +187,10 @@ class VoiceRecord(BlockProcessor[Voicing, None]):
         loud_db, loud_periodic_db = self.loud_db
         first = 0
         kept = (
-            self._is_voiced, self._steadiness,
+            self._is_voiced, self._steadiness, self._variation,
             self._shape_log_odds, self._periodic_db, self._band_db, self._level_db,
         )  # fmt: skip
-        for is_voiced, steadiness, *codes in zip(
+        for is_voiced, steadiness, variation, *codes in zip(
             *(values.drain() if release else values.chunks() for values in kept), strict=True
         ):
             shape_log_odds, periodic_db, band_db, level_db = map(_decode, codes)
@@ -193,8 +203,26 @@ class VoiceRecord(BlockProcessor[Voicing, None]):
                 + BAND_WEIGHT * np.minimum(band_db, MAX_BAND_DB)
             )
             steady_log_odds = steadiness / -STEADY_CODES_PER_UNIT
-            yield Voices(first, log_odds, is_voiced, level_db, periodic_db, steady_log_odds)
+            varied = variation / VARIATION_CODES_PER_UNIT
+            yield Voices(first, log_odds, is_voiced, level_db, periodic_db, steady_log_odds, varied)
             first += len(is_voiced)
+
+    def measure_shares(self) -> Iterator[Values]:
+        """Return the share of voices around each hop, in the same chunks as `voices`."""
+        is_voice = ChunkedValues(np.bool_)
+        for voices in self.voices():
+            is_voice.append(voices.log_odds > 0)
+        return _measure_shares(is_voice)
+
+
+def _measure_shares(is_voice: ChunkedValues) -> Iterator[Values]:
+    """Yield the share of true values around each hop; the ends are repeated."""
+    half, count = SHARE_FRAMES // 2, len(is_voice)
+    for first in range(0, count, CHUNK_ROWS):
+        end = min(first + CHUNK_ROWS, count)
+        hops = np.clip(np.arange(first - half - 1, end + half), 0, count - 1)
+        sums = np.cumsum(is_voice.take(hops))
+        yield np.asarray((sums[SHARE_FRAMES:] - sums[:-SHARE_FRAMES]) / SHARE_FRAMES)
 
 
 def _limit(
@@ -204,12 +232,14 @@ def _limit(
     return np.asarray(np.minimum(np.maximum(values, lowest), highest))
 
 
-def _encode_steadiness(mean: Values, mean_square: Values) -> NDArray[np.uint8]:
-    """Return what steady sounds lose, from the mean and the mean square of the periodicity."""
-    deviation = np.sqrt(np.maximum(mean_square - mean**2, 0))
-    lost = STEADY_CODES_PER_UNIT * DEVIATION_WEIGHT * (MIN_DEVIATION - deviation)
+def _encode_steadiness(deviation: Values) -> NDArray[np.uint8]:
+    """Return what steady sounds lose, from the deviation of the periodicity."""
+    return _encode_byte(STEADY_CODES_PER_UNIT * DEVIATION_WEIGHT * (MIN_DEVIATION - deviation))
+
+
+def _encode_byte(codes: Values) -> NDArray[np.uint8]:
     # The deviation is not a number where samples overflow.
-    return np.rint(np.minimum(np.fmax(lost, 0), 255)).astype(np.uint8)
+    return np.rint(np.minimum(np.fmax(codes, 0), 255)).astype(np.uint8)
 
 
 def _encode(values: NDArray[np.floating[Any]]) -> NDArray[np.uint16]:

@@ -8,14 +8,16 @@ import pytest
 from noisegate_cli.gating.detection.evidence import (
     AFTER_PER_S,
     BEFORE_PER_S,
+    MIN_CLEAR_CONTRAST_DB,
     LogOddsSpreader,
     add_level,
     compute_penalty,
     find_buried,
     lower_unvoiced,
+    weigh_surroundings,
 )
 from noisegate_cli.gating.detection.voice_tracker import FrameVoices, VoiceTracker
-from noisegate_cli.gating.detection.voices import VoiceRecord
+from noisegate_cli.gating.detection.voices import SHARE_FRAMES, VoiceRecord
 from noisegate_cli.gating.detection.voicing import Voicing, VoicingDetector
 from noisegate_cli.gating.frames.chunked_values import CHUNK_ROWS, ChunkedValues
 
@@ -70,7 +72,7 @@ def test_the_voices_of_an_hour_take_little_memory(gates, monkeypatch):
         return peak
 
     bytes_per_hop = (measure_peak(27) - measure_peak(3)) / (24 * hops * gates)
-    assert bytes_per_hop < 11
+    assert bytes_per_hop < 13
 
 
 def test_a_distant_voice_does_not_open_the_gate_for_a_louder_sound():
@@ -90,6 +92,34 @@ def test_a_sound_whose_periodicity_hardly_changes_is_less_like_a_voice():
     (voices,) = record.voices()
     assert (voices.steady_log_odds[:380] == 0).all()
     assert (voices.steady_log_odds[420:] < -1).all()
+
+
+def test_the_share_of_voices_does_not_depend_on_the_borders_of_chunks():
+    hops = CHUNK_ROWS + 300
+    periodicity = np.where(np.arange(hops) // 8 % 3 > 0, 0.9, 0.0)
+    levels = np.full(hops, -20.0)
+    record = VoiceRecord(HOP_S)
+    record.process(Voicing(periodicity, 0 * periodicity, periodicity, levels, levels), last=True)
+    is_voice = np.concatenate([voices.log_odds for voices in record.voices()]) > 0
+    assert 0 < is_voice.mean() < 1
+    shares = list(record.measure_shares())
+    assert [len(chunk) for chunk in shares] == [CHUNK_ROWS, 300]
+    padded = np.pad(is_voice, SHARE_FRAMES // 2, mode="edge")
+    expected = np.lib.stride_tricks.sliding_window_view(padded, SHARE_FRAMES).mean(axis=1)
+    np.testing.assert_allclose(np.concatenate(shares), expected, atol=1e-12)
+
+
+def test_a_loud_sound_alone_needs_more_than_one_among_voices():
+    share, variation = np.array([0.5, 0.1, 0.1]), np.array([0.2, 0.1, 0.1])
+    lost = weigh_surroundings(share, variation, np.array([0.0, 0.0, -35.0]), contrast_db=30)
+    assert lost[0] == lost[2] == 0
+    assert lost[1] < -1
+
+
+def test_in_noise_the_surroundings_of_a_sound_do_not_count():
+    share, variation, level_db = np.full((3, 5), 0.0)
+    assert (weigh_surroundings(share, variation, level_db, MIN_CLEAR_CONTRAST_DB) == 0).all()
+    assert (weigh_surroundings(share, variation, level_db, 30) < -1).all()
 
 
 def test_a_moment_that_resembles_a_voice_counts_less_than_a_run_of_voiced_frames():
