@@ -25,7 +25,7 @@ from noisegate_cli.gating.detection.speech_detector import (
     SPEECH_RATE_HZ,
     SpeechDetector,
 )
-from noisegate_cli.gating.detection.voices import VoiceRecord, Voices
+from noisegate_cli.gating.detection.voices import VoiceRecord, Voices, measure_shares
 from noisegate_cli.gating.detection.voicing import Voicing, VoicingDetector
 from noisegate_cli.gating.frames.chunked_values import ChunkedValues
 from noisegate_cli.gating.frames.subsampling import SUBSAMPLE_STRIDE_FRAMES
@@ -190,12 +190,12 @@ class VoiceTracker(BlockProcessor[Samples, None]):
             Whether the speech detector counts.
         """
         is_clear = contrast_db >= MIN_CLEAR_CONTRAST_DB
-        uses_surroundings = is_clear and not trusts_speech
-        shares = self._records[gate].measure_shares() if uses_surroundings else None
-        chunks = map(_stack_log_odds, self._voices(gate, is_clear, trusts_speech))
+        is_voice = ChunkedValues(np.bool_)
+        chunks = map(_stack_log_odds, self._voices(gate, is_clear, trusts_speech, is_voice))
         spreader = LogOddsSpreader(self._hop_s, chunks)
+        shares = measure_shares(is_voice) if is_clear and not trusts_speech else None
         values = ChunkedValues(np.float16)
-        for voices in self._voices(gate, is_clear, trusts_speech, release=True):
+        for voices in self._voices(gate, is_clear, trusts_speech):
             spread, with_level = spreader.spread(_stack_log_odds(voices))
             if shares:
                 level_db, variation = voices.level_db, voices.variation
@@ -209,14 +209,17 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         return Evidence(values, self._voicing.hop_length)
 
     def _voices(
-        self, gate: int, is_clear: bool, trusts_speech: bool, release: bool = False
+        self, gate: int, is_clear: bool, trusts_speech: bool, is_voice: ChunkedValues | None = None
     ) -> Iterator[Voices]:
         """Yield the voices of one gate with the log odds that count for the sounds around.
 
         Steady sounds have less log odds if the recording is clear: in noise, voices are steady too.
+        Which hops are voices is appended to `is_voice`; without it, what was recorded is released.
         """
-        for voices in self._records[gate].voices(release):
+        for voices in self._records[gate].voices(release=is_voice is None):
             log_odds = voices.log_odds
+            if is_voice is not None:
+                is_voice.append(log_odds > 0)
             if is_clear:
                 log_odds = log_odds + voices.steady_log_odds
             if trusts_speech:

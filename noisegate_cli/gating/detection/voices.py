@@ -207,15 +207,8 @@ class VoiceRecord(BlockProcessor[Voicing, None]):
             yield Voices(first, log_odds, is_voiced, level_db, periodic_db, steady_log_odds, varied)
             first += len(is_voiced)
 
-    def measure_shares(self) -> Iterator[Values]:
-        """Return the share of voices around each hop, in the same chunks as `voices`."""
-        is_voice = ChunkedValues(np.bool_)
-        for voices in self.voices():
-            is_voice.append(voices.log_odds > 0)
-        return _measure_shares(is_voice)
 
-
-def _measure_shares(is_voice: ChunkedValues) -> Iterator[Values]:
+def measure_shares(is_voice: ChunkedValues) -> Iterator[Values]:
     """Yield the share of true values around each hop; the ends are repeated."""
     half, count = SHARE_FRAMES // 2, len(is_voice)
     for first in range(0, count, CHUNK_ROWS):

@@ -17,7 +17,7 @@ from noisegate_cli.gating.detection.evidence import (
     weigh_surroundings,
 )
 from noisegate_cli.gating.detection.voice_tracker import FrameVoices, VoiceTracker
-from noisegate_cli.gating.detection.voices import SHARE_FRAMES, VoiceRecord
+from noisegate_cli.gating.detection.voices import SHARE_FRAMES, VoiceRecord, measure_shares
 from noisegate_cli.gating.detection.voicing import Voicing, VoicingDetector
 from noisegate_cli.gating.frames.chunked_values import CHUNK_ROWS, ChunkedValues
 
@@ -96,13 +96,9 @@ def test_a_sound_whose_periodicity_hardly_changes_is_less_like_a_voice():
 
 def test_the_share_of_voices_does_not_depend_on_the_borders_of_chunks():
     hops = CHUNK_ROWS + 300
-    periodicity = np.where(np.arange(hops) // 8 % 3 > 0, 0.9, 0.0)
-    levels = np.full(hops, -20.0)
-    record = VoiceRecord(HOP_S)
-    record.process(Voicing(periodicity, 0 * periodicity, periodicity, levels, levels), last=True)
-    is_voice = np.concatenate([voices.log_odds for voices in record.voices()]) > 0
-    assert 0 < is_voice.mean() < 1
-    shares = list(record.measure_shares())
+    is_voice, values = RNG.random(hops) < 0.4, ChunkedValues(np.bool_)
+    values.append(is_voice)
+    shares = list(measure_shares(values))
     assert [len(chunk) for chunk in shares] == [CHUNK_ROWS, 300]
     padded = np.pad(is_voice, SHARE_FRAMES // 2, mode="edge")
     expected = np.lib.stride_tricks.sliding_window_view(padded, SHARE_FRAMES).mean(axis=1)
