@@ -53,6 +53,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.spectral.bin_groups import BinGrouping
 from noisegate_cli.gating.spectral.bleed_spectra import BleedSpectra
 from noisegate_cli.gating.spectral.configuration import SpectralConfiguration
+from noisegate_cli.gating.spectral.harmonics import HarmonicRegenerator
 from noisegate_cli.gating.spectral.noise_estimation import compute_gate_powers
 from noisegate_cli.gating.spectral.noise_frames import create_noise_guard, noise_guard_frames
 from noisegate_cli.gating.spectral.sample_conversion import from_full_scale, to_planar
@@ -181,6 +182,7 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         bleed = self._bleed.take(frames, self._frame_stride) if self._bleed else None
         gains = [
             estimator.estimate_gains(
+                spectra if self._linked else spectra[i : i + 1],
                 bin_powers[:, i],
                 openness[:, i],
                 guard_gains[:, i] == 0,
@@ -281,4 +283,5 @@ def _create_gain_estimator(
         # Without a noise profile there is nothing to reduce.
         min_gain=settings.bin_floor if noise_profile else 1.0,
         grouping=BinGrouping(transform.bins, sample_rate),
+        regenerator=HarmonicRegenerator(transform.bins, sample_rate),
     )
