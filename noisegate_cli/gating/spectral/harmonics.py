@@ -54,7 +54,8 @@ class HarmonicRegenerator:
             highest //= 2
         self._lowest_bin, self._highest_bin = math.ceil(LOWEST_HARMONIC_HZ / width), highest
         group_widths = BinGrouping(bins, sample_rate).group_widths_bins
-        self.groups = int(np.searchsorted(np.cumsum(group_widths), highest, side="right"))
+        # The last bin of a spectrum belongs to the last group.
+        self.groups = int(np.searchsorted(np.cumsum(group_widths), highest + 1, side="right"))
         """Number of groups of bins, from the lowest upwards."""
         self._grouping = BinGrouping(highest + 1, 2 * highest * width)
 

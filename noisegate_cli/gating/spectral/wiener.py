@@ -14,6 +14,7 @@ from noisegate_cli.gating.frames.framing import frames_per_batch
 from noisegate_cli.gating.frames.stft import BinPowers, Spectra
 from noisegate_cli.gating.spectral.bin_groups import BinGrouping
 from noisegate_cli.gating.spectral.harmonics import HarmonicRegenerator
+from noisegate_cli.gating.spectral.level_keeper import LevelKeeper
 from noisegate_cli.gating.spectral.noise_frames import SILENT_BIN_POWER
 from noisegate_cli.gating.spectral.noise_tracking import NoiseTracker
 
@@ -93,6 +94,7 @@ class WienerGainEstimator:
         self._min_gain = min_gain
         self._run_in_snr = np.zeros((self._run_in_frames, self._noise.shape[1]), np.float32)
         self._regenerator = regenerator
+        self._level_keeper = LevelKeeper(grouping.group_widths_bins, frames_per_s, segment)
         self._pending_batch: _Batch | None = None
 
     def estimate_gains(
@@ -125,22 +127,20 @@ class WienerGainEstimator:
             |X|² of the bleed of other tracks, which adds to the noise; shaped (frames, groups).
         """
         powers = self._grouping.mean(bin_powers)
-        snr, inverse_noise = self._compute_a_posteriori_snr(powers, is_noise, bleed)
+        noise = self._estimate_noise(powers, is_noise, bleed)
+        snr = self._compute_a_posteriori_snr(powers, noise)
         run_in = self._run_in_frames
         gains = self._compute_pending_gains(next_snr=snr[run_in:])
-        self._pending_batch = _Batch(spectra, openness, snr, inverse_noise)
+        self._pending_batch = _Batch(spectra, openness, powers, noise, snr)
         self._run_in_snr = snr[-2 * run_in : -run_in].copy()
         if last:
             gains += self._compute_pending_gains(next_snr=np.zeros_like(self._run_in_snr))
         return gains
 
-    def _compute_a_posteriori_snr(
+    def _estimate_noise(
         self, powers: BinPowers, is_noise: NDArray[np.bool_], bleed: BinPowers | None
-    ) -> tuple[BinPowers, BinPowers]:
-        """Return γ and 1/D of whole segments.
-
-        γ has the run-in frames before the segments, and room for those after them. 1/D is shaped
-        (segments, frames, groups), with one frame where the noise of a segment is constant.
+    ) -> BinPowers:
+        """Return the noise D of whole segments, with the bleed.
 
         Parameters
         ----------
@@ -148,24 +148,43 @@ class WienerGainEstimator:
             Mean |X|² of each group, shaped (frames, groups).
         is_noise, bleed
             As in `estimate_gains`.
+
+        Returns
+        -------
+        ndarray
+            Shaped (segments, frames, groups), with one frame where a segment has constant noise.
         """
         padding = -len(powers) % self._segment
-        powers = np.pad(powers, ((0, padding), (0, 0))) if padding else powers
+        segments = (len(powers) + padding) // self._segment
         noise = self._noise
         if self._noise_tracker:
+            powers = np.pad(powers, ((0, padding), (0, 0))) if padding else powers
             noise = self._noise_tracker.track(powers, np.pad(is_noise, (0, padding)))
-        run_in, (frames, groups) = self._run_in_frames, powers.shape
-        by_segment = -1, self._segment, groups
-        total_noise = noise[:, None] + np.float32(SILENT_BIN_POWER)
+        total: BinPowers = noise[:, None] + np.float32(SILENT_BIN_POWER)
         if bleed is not None:
             bleed = np.pad(bleed, ((0, padding), (0, 0)))
-            total_noise = total_noise + bleed.reshape(by_segment)
-        snr = np.empty((run_in + frames + run_in, groups), np.float32)
+            total = total + bleed.reshape(-1, self._segment, bleed.shape[1])
+        return np.broadcast_to(total, (segments, *total.shape[1:]))
+
+    def _compute_a_posteriori_snr(self, powers: BinPowers, noise: BinPowers) -> BinPowers:
+        """Return γ of whole segments, with the run-in frames before them and room for those after.
+
+        Parameters
+        ----------
+        powers
+            Mean |X|² of each group, shaped (frames, groups).
+        noise
+            As `_estimate_noise` returns it.
+        """
+        run_in, padding = self._run_in_frames, -len(powers) % self._segment
+        snr = np.empty((run_in + len(powers) + padding + run_in, powers.shape[1]), np.float32)
         snr[:run_in] = self._run_in_snr
-        batch_snr = snr[run_in:-run_in].reshape(by_segment)
-        inverse_noise: BinPowers = np.float32(1) / total_noise
-        np.multiply(powers.reshape(by_segment), inverse_noise, out=batch_snr)
-        return snr, inverse_noise
+        batch_snr = snr[run_in:-run_in]
+        batch_snr[: len(powers)] = powers
+        batch_snr[len(powers) :] = 0
+        by_segment = batch_snr.reshape(-1, self._segment, powers.shape[1])
+        np.multiply(by_segment, 1 / noise, out=by_segment)
+        return snr
 
     def _compute_pending_gains(self, next_snr: BinPowers) -> list[BinGains]:
         """Return the gains of the pending batch, given the SNR of the frames after it."""
@@ -180,6 +199,7 @@ class WienerGainEstimator:
         self._add_harmonics(ratio, batch, open_frames)
         open_gains = self._compute_wiener_gains(ratio)
         np.maximum(open_gains, self._min_gain, out=open_gains)
+        self._keep_level(open_gains, batch, open_frames)
         share = batch.openness[open_frames, None].astype(np.float32)
         closing = np.flatnonzero(share < 1)
         open_gains[closing] -= np.float32(self._min_gain)
@@ -196,12 +216,20 @@ class WienerGainEstimator:
         groups = self._regenerator.groups
         gains = wiener_gain(ratio[:, :groups])
         harmonics = self._regenerator.regenerate(batch.spectra, open_frames, gains)
-        inverse_noise = batch.inverse_noise[:, :, :groups]
-        by_segment = -(-len(batch.openness) // self._segment), self._segment, groups
-        segments, frames = np.divmod(open_frames, self._segment)
-        harmonics *= np.broadcast_to(inverse_noise, by_segment)[segments, frames]
         harmonics *= np.float32(HARMONIC_WEIGHT)
+        harmonics /= self._select_frames(batch.noise[:, :, :groups], open_frames)
         ratio[:, :groups] += harmonics
+
+    def _keep_level(self, gains: BinGains, batch: "_Batch", open_frames: NDArray[np.intp]) -> None:
+        noise = np.sum(batch.noise * self._level_keeper.widths, axis=2)
+        noise_powers = self._select_frames(noise, open_frames)
+        self._level_keeper.increase(gains, batch.powers[open_frames], noise_powers, open_frames)
+
+    def _select_frames(self, values: BinPowers, frames: NDArray[np.intp]) -> BinPowers:
+        """Return the values, shaped (segments, frames or 1, …), of some frames."""
+        shape = len(values), self._segment, *values.shape[2:]
+        segments, offsets = np.divmod(frames, self._segment)
+        return np.broadcast_to(values, shape)[segments, offsets]
 
     def _compute_wiener_gains(self, ratio: BinPowers) -> BinGains:
         """Return the gains of the lowest groups from their ξ, without a minimum."""
@@ -218,10 +246,12 @@ class _Batch:
 
     spectra: Sequence[Spectra]
     openness: FrameGains
+    powers: BinPowers
+    """Mean |X|² of each group, shaped (frames, groups)."""
+    noise: BinPowers
+    """D, shaped (segments, frames, groups) or (segments, 1, groups)."""
     snr: BinPowers
     """γ of whole segments, with run-in frames before and after them."""
-    inverse_noise: BinPowers
-    """1/D, shaped (segments, frames, groups) or (segments, 1, groups)."""
 
 
 def compute_a_priori_snr(
