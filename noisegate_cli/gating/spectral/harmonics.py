@@ -22,7 +22,7 @@ from noisegate_cli.gating.spectral.bin_groups import BinGrouping
 LOWEST_HARMONIC_HZ = 75.0
 """No voice has harmonics below; a rectifier also gives the envelope, which is there."""
 
-HIGHEST_HARMONIC_HZ = 4000.0
+HIGHEST_HARMONIC_HZ = 2000.0
 """Harmonics are regenerated up to this frequency at least, and up to less than twice as much."""
 
 
@@ -41,9 +41,9 @@ class HarmonicRegenerator:
     Examples
     --------
     >>> regenerator = HarmonicRegenerator(bins=257, sample_rate=16000)
-    >>> spectra, gains = np.ones((3, 257), np.complex64), np.ones((2, 96), np.float32)
+    >>> spectra, gains = np.ones((3, 257), np.complex64), np.ones((2, 64), np.float32)
     >>> regenerator.regenerate([spectra], np.array([0, 2]), gains).shape
-    (2, 96)
+    (2, 64)
     """
 
     def __init__(self, bins: int, sample_rate: int) -> None:

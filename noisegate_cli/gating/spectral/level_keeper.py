@@ -19,6 +19,10 @@ MAX_LEVEL_GAIN_DB = 1.0
 """Maximum gain that restores the level."""
 
 
+LEVEL_STRIDE_FRAMES = 4
+"""Stride of the frames whose powers are compared."""
+
+
 class LevelKeeper:
     """Increase the gains of segments so that the signal keeps its level.
 
@@ -35,13 +39,13 @@ class LevelKeeper:
     --------
     >>> keeper = LevelKeeper(np.ones(4), frames_per_s=62.5, segment=16)
     >>> gains = np.full((16, 4), 0.9, np.float32)
-    >>> keeper.increase(gains, 2 * np.ones_like(gains), 0.8 * np.ones(16), np.arange(16))
+    >>> keeper.increase(gains, 2 * np.ones_like(gains), np.full((1, 1, 4), 0.2), np.arange(16))
     >>> bool(np.allclose(gains**2, 0.9))
     True
     """
 
     def __init__(self, widths: NDArray[np.int64], frames_per_s: float, segment: int) -> None:
-        self.widths = widths.astype(np.float32)
+        self._widths = widths.astype(np.float32)
         self._segment = segment
         self._forgetting_factor = math.exp(-segment / (LEVEL_TIME_CONSTANT_S * frames_per_s))
         self._signal = self._output = 0.0
@@ -50,28 +54,33 @@ class LevelKeeper:
         self,
         gains: NDArray[np.float32],
         powers: BinPowers,
-        noise: NDArray[np.float32],
+        noise: BinPowers,
         frames: NDArray[np.intp],
     ) -> None:
         """Increase the gains of open frames in place, to 1 at most.
 
         Parameters
         ----------
-        gains, powers
-            Linear gains and |X|², shaped (frames, groups).
+        gains
+            Linear gains of the open frames, shaped (open frames, groups).
+        powers
+            |X|² of all frames, from the start of a segment, shaped (frames, groups).
         noise
-            Power of the noise in these frames, shaped (frames,).
+            Mean |X|² of the noise in each segment, shaped (segments, frames or 1, groups).
         frames
-            Indices of the frames, from the start of a segment, ascending.
+            Indices of the open frames, ascending.
         """
-        weighted = powers * self.widths
-        signal = weighted.sum(axis=1) - noise
-        weighted *= gains
-        weighted *= gains
-        segments = frames // self._segment
-        signals = np.bincount(segments, signal)
-        outputs = np.bincount(segments, weighted.sum(axis=1))
-        level_gains = np.ones(len(outputs), np.float32)
+        segments, offsets = np.divmod(frames, self._segment)
+        measured = np.flatnonzero(offsets % LEVEL_STRIDE_FRAMES == 0)
+        weighted = powers[frames[measured]] * self._widths
+        noise_powers = np.broadcast_to(
+            (noise * self._widths).sum(axis=2), (len(noise), self._segment)
+        )
+        signal = weighted.sum(axis=1) - noise_powers[segments[measured], offsets[measured]]
+        weighted *= np.square(gains[measured])
+        signals = np.bincount(segments[measured], signal, len(noise))
+        outputs = np.bincount(segments[measured], weighted.sum(axis=1), len(noise))
+        level_gains = np.ones(len(noise), np.float32)
         for i in np.unique(segments):
             self._signal = self._forgetting_factor * self._signal + float(signals[i])
             self._output = self._forgetting_factor * self._output + float(outputs[i])

@@ -27,15 +27,15 @@ MAX_SMOOTHING_FACTOR = 0.98
 CERTAIN_SIGNAL_RATIO = 100.0
 """An a-priori SNR of 20 dB counts as signal in any bin, whatever the share of signal there."""
 
-PRESENCE_GROUPS, PRESENCE_SNR = 16, 0.05
+PRESENCE_GROUPS, PRESENCE_SNR = 16, 0.04
 """Number of groups of bins, a power of two, in the neighbourhood of a bin, and their mean a-priori
-SNR at which the presence and the absence of signal are equally likely: −13 dB."""
+SNR at which the presence and the absence of signal are equally likely: −14 dB."""
 
 ABSENT_GAIN_DB = -24.0
 """Gain where signal is absent; the minimum gain may be lower or higher."""
 
-HARMONIC_WEIGHT = 0.2
-"""Factor of the SNR of the regenerated harmonics, which is added to the a-priori SNR: −7 dB."""
+HARMONIC_WEIGHT = 0.3
+"""Factor of the SNR of the regenerated harmonics, which is added to the a-priori SNR: −5 dB."""
 
 MAX_SEGMENT_FRAMES, RUN_IN_DIVISOR = 16, 2
 """Maximum number of frames in a segment, and the divisor of it that gives the run-in frames."""
@@ -199,7 +199,7 @@ class WienerGainEstimator:
         self._add_harmonics(ratio, batch, open_frames)
         open_gains = self._compute_wiener_gains(ratio)
         np.maximum(open_gains, self._min_gain, out=open_gains)
-        self._keep_level(open_gains, batch, open_frames)
+        self._level_keeper.increase(open_gains, batch.powers, batch.noise, open_frames)
         share = batch.openness[open_frames, None].astype(np.float32)
         closing = np.flatnonzero(share < 1)
         open_gains[closing] -= np.float32(self._min_gain)
@@ -219,11 +219,6 @@ class WienerGainEstimator:
         harmonics *= np.float32(HARMONIC_WEIGHT)
         harmonics /= self._select_frames(batch.noise[:, :, :groups], open_frames)
         ratio[:, :groups] += harmonics
-
-    def _keep_level(self, gains: BinGains, batch: "_Batch", open_frames: NDArray[np.intp]) -> None:
-        noise = np.sum(batch.noise * self._level_keeper.widths, axis=2)
-        noise_powers = self._select_frames(noise, open_frames)
-        self._level_keeper.increase(gains, batch.powers[open_frames], noise_powers, open_frames)
 
     def _select_frames(self, values: BinPowers, frames: NDArray[np.intp]) -> BinPowers:
         """Return the values, shaped (segments, frames or 1, …), of some frames."""
