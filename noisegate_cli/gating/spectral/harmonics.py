@@ -1,6 +1,6 @@
 """Regenerate harmonics that are buried in noise, from those above it.
 
-The idea is that of Plapous, Marro and Scalart (Improved signal-to-noise ratio estimation for speech
+This follows Plapous, Marro and Scalart (Improved signal-to-noise ratio estimation for speech
 enhancement, 2006). A half-wave rectifier gives a periodic sound all multiples of its fundamental
 frequency. So the harmonics of a voice that are above the noise show where the others are.
 """
@@ -22,7 +22,7 @@ from noisegate_cli.gating.spectral.bin_groups import BinGrouping
 LOWEST_HARMONIC_HZ = 75.0
 """No voice has harmonics below; a rectifier also gives the envelope, which is there."""
 
-HIGHEST_HARMONIC_HZ = 2000.0
+HIGHEST_HARMONIC_HZ = 2500.0
 """Harmonics are regenerated up to this frequency at least, and up to less than twice as much."""
 
 
@@ -41,9 +41,9 @@ class HarmonicRegenerator:
     Examples
     --------
     >>> regenerator = HarmonicRegenerator(bins=257, sample_rate=16000)
-    >>> spectra, gains = np.ones((3, 257), np.complex64), np.ones((2, 64), np.float32)
+    >>> spectra, gains = np.ones((3, 257), np.complex64), np.ones((2, 96), np.float32)
     >>> regenerator.regenerate([spectra], np.array([0, 2]), gains).shape
-    (2, 64)
+    (2, 96)
     """
 
     def __init__(self, bins: int, sample_rate: int) -> None:

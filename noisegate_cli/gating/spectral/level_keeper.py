@@ -1,8 +1,8 @@
 """Keep the level of a signal whose noise is reduced.
 
 A Wiener gain removes the noise in a bin, and some of the signal. Over a second, the power of the
-signal is the power of the recording less that of the noise (spectral subtraction). It is more than
-the power after the gains, and the root of the ratio restores the level.
+signal is the power of the recording minus the power of the noise (spectral subtraction). It is more
+than the power after the gains, and the root of the ratio restores the level.
 """
 
 import math
@@ -15,7 +15,7 @@ from noisegate_cli.gating.frames.stft import BinPowers
 LEVEL_TIME_CONSTANT_S = 1.0
 """Time constant of the powers that are compared. Only time in which the gate is open counts."""
 
-MAX_LEVEL_GAIN_DB = 1.0
+MAX_LEVEL_GAIN_DB = 2.0
 """Maximum gain that restores the level."""
 
 

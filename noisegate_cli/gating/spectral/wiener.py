@@ -27,15 +27,15 @@ MAX_SMOOTHING_FACTOR = 0.98
 CERTAIN_SIGNAL_RATIO = 100.0
 """An a-priori SNR of 20 dB counts as signal in any bin, whatever the share of signal there."""
 
-PRESENCE_GROUPS, PRESENCE_SNR = 16, 0.04
+PRESENCE_GROUPS, PRESENCE_SNR = 16, 0.05
 """Number of groups of bins, a power of two, in the neighbourhood of a bin, and their mean a-priori
-SNR at which the presence and the absence of signal are equally likely: −14 dB."""
+SNR at which the presence and the absence of signal are equally likely: −13 dB."""
 
 ABSENT_GAIN_DB = -24.0
 """Gain where signal is absent; the minimum gain may be lower or higher."""
 
-HARMONIC_WEIGHT = 0.3
-"""Factor of the SNR of the regenerated harmonics, which is added to the a-priori SNR: −5 dB."""
+HARMONIC_WEIGHT = 0.4
+"""Factor of the SNR of the regenerated harmonics, which is added to the a-priori SNR: −4 dB."""
 
 MAX_SEGMENT_FRAMES, RUN_IN_DIVISOR = 16, 2
 """Maximum number of frames in a segment, and the divisor of it that gives the run-in frames."""

@@ -37,7 +37,7 @@ def test_a_missing_harmonic_is_regenerated():
     assert powers[round(missing)] > 100 * powers[round(between)]
 
 
-def test_the_envelope_below_all_voices_is_no_harmonic():
+def test_frequencies_below_all_voices_have_no_harmonics():
     powers = regenerate(spectra_of_harmonics([4, 5]))[0]
     hz = np.arange(len(powers)) * BIN_HZ
     assert not powers[hz < LOWEST_HARMONIC_HZ].any()
@@ -61,7 +61,7 @@ def test_harmonics_are_those_of_the_chosen_frames_and_the_mean_of_the_channels()
 @pytest.mark.parametrize(
     ("sample_rate", "frame_length"), [(8000, 256), (16000, 512), (44100, 2048), (96000, 4096)]
 )
-def test_harmonics_reach_4_khz_and_less_than_8_khz(sample_rate, frame_length):
+def test_harmonics_reach_the_limit_and_less_than_twice_as_much(sample_rate, frame_length):
     bins = frame_length // 2 + 1
     hz = np.linspace(0, sample_rate / 2, bins, dtype=np.float32)
     groups_hz = BinGrouping(bins, sample_rate).mean(hz[None])[0]
@@ -72,7 +72,7 @@ def test_harmonics_reach_4_khz_and_less_than_8_khz(sample_rate, frame_length):
 
 @examples(100)
 @given(st.integers(2, 300), st.integers(2000, 192000))
-def test_powers_are_those_of_the_groups_that_share_a_gain(half_length, sample_rate):
+def test_groups_of_harmonics_are_the_groups_that_share_a_gain(half_length, sample_rate):
     bins = half_length + 1
     grouping, regenerator = BinGrouping(bins, sample_rate), HarmonicRegenerator(bins, sample_rate)
     y = np.random.default_rng(0).normal(size=2 * half_length).astype(np.float32)
