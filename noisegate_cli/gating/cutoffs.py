@@ -64,26 +64,43 @@ def is_audited(closed_db: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Cutoff:
-    """One place where the gate cut a sound."""
+    """One place where the gate cut a sound.
+
+    Attributes
+    ----------
+    time : float
+        Time in seconds from the start of the recording.
+    kind : {"decay", "attack"}
+        Whether the gate closed during a decay or opened during an attack.
+    above_db : float
+        Level of the sound at the cut, relative to the pause, in dB.
+    lasts : float
+        Time in seconds during which the cut sound stays audible above the pause.
+    """
 
     time: float
-    """Time in seconds from the start of the recording."""
     kind: Literal["decay", "attack"]
-    """Whether the gate closed during a decay or opened during an attack."""
     above_db: float
-    """Level of the sound at the cut, relative to the pause, in dB."""
     lasts: float = 0.0
-    """Time in seconds during which the cut sound stays audible above the pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class CutoffReport(Report):
-    """Number of cut decays and attacks, and the worst of them."""
+    """Number of cut decays and attacks, and the worst of them.
+
+    Attributes
+    ----------
+    decays : int
+        Number of cut decays.
+    attacks : int
+        Number of cut attacks.
+    marked : tuple of Cutoff
+        The worst `MAX_MARKED_CUTOFFS` cut-offs, sorted by time.
+    """
 
     decays: int = 0
     attacks: int = 0
     marked: tuple[Cutoff, ...] = ()
-    """The worst `MAX_MARKED_CUTOFFS` cut-offs, sorted by time."""
 
     def __repr__(self) -> str:
         return format_repr(self, "decays", "attacks")
