@@ -24,19 +24,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AnalysisReport(Report, DrawableResult):
-    """Result of `analyze_file`."""
+    """Result of `analyze_file`.
+
+    Attributes
+    ----------
+    info : AudioInfo
+        Properties of the recording.
+    settings : GateSettings
+        Settings of the gate.
+    levels : LevelReport
+        Levels of the recording, and the suggested threshold.
+    warnings : tuple of str
+        Problems of the recording, one sentence each.
+    gate : GateReport or None
+        What the gate would do in the whole recording; None if it has not run.
+    raw : RawFormat or None
+        Sample format of an input without a header.
+    others : tuple of OtherTrack
+        The other tracks, in the order of `against`.
+    """
 
     info: AudioInfo
     settings: GateSettings
     levels: "LevelReport"
     warnings: tuple[str, ...] = ()
-    """Problems of the recording, one sentence each."""
     gate: "GateReport | None" = None
-    """What the gate would do in the whole recording; None if it has not run."""
     raw: "RawFormat | None" = None
-    """Sample format of an input without a header."""
     others: "tuple[OtherTrack, ...]" = ()
-    """The other tracks, in the order of `against`."""
 
     @property
     def bleed(self) -> "BleedReport | None":

@@ -25,16 +25,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ArrayGateResult(GateReport, DrawableResult):
-    """Result of `gate` with `return_result=True`."""
+    """Result of `gate` with `return_result=True`.
+
+    It has the attributes of `GateReport` too.
+
+    Attributes
+    ----------
+    samples : numpy.ndarray
+        The gated samples, in the shape and the type of the input.
+    original : numpy.ndarray
+        The input as it was given, not copied, shaped (samples, channels).
+    others : tuple of OtherTrack
+        The other tracks, in the order of `against`.
+    key : KeyTrack or None
+        Another recording that opened the gate.
+    """
 
     samples: Samples
-    """The gated samples, in the shape and the type of the input."""
     original: Samples
-    """The input as it was given, not copied, shaped (samples, channels)."""
     others: "tuple[OtherTrack, ...]" = ()
-    """The other tracks, in the order of `against`."""
     key: "KeyTrack | None" = None
-    """Another recording that opened the gate."""
 
     def plot(self) -> "Figure":
         """Return a picture: the waveforms before and after, the gain, and the removed signal.
@@ -80,15 +90,26 @@ class ArrayGateResult(GateReport, DrawableResult):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ArrayLevelReport(LevelReport, DrawableResult):
-    """Result of `analyze`."""
+    """Result of `analyze`.
+
+    It has the attributes of `LevelReport` too.
+
+    Attributes
+    ----------
+    original : numpy.ndarray
+        The input as it was given, not copied, shaped (samples, channels).
+    sample_rate : int
+        Sample rate in Hz.
+    settings : GateSettings
+        Settings of the gate.
+    given_noises : tuple of NoiseProfile
+        Noise profiles of a noise that was given.
+    """
 
     original: Samples = field(compare=False)
-    """The input as it was given, not copied, shaped (samples, channels)."""
     sample_rate: int = field(compare=False)
-    """Sample rate in Hz."""
     settings: GateSettings = field(compare=False)
     given_noises: tuple[NoiseProfile, ...] = field(compare=False)
-    """Noise profiles of a noise that was given."""
 
     def plot(self) -> "Figure":
         """Return a picture: waveform, levels, histogram, scores and spectrogram.

@@ -203,13 +203,13 @@ def gate_recording(
     """
     task.check()
     started = time.perf_counter()
-    settings = task.settings
+    path, settings = Path(task.path), task.settings
     noises = measure_noise_file(settings)
     is_known = GateDecision.from_settings(settings, noises, task.forced) is not None
     with (
-        open_progress(progress, Path(task.path).name) as report,
+        open_progress(progress, path.name) as report,
         open_reader(
-            Path(task.path),
+            path,
             task.raw,
             is_known and task.can_stream,
             settings.zero_nonfinite,

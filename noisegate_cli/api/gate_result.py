@@ -22,35 +22,58 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult(GateReport, DrawableResult):
-    """Result of `gate_file`."""
+    """Result of `gate_file`.
+
+    It has the attributes of `GateReport` too.
+
+    Attributes
+    ----------
+    source : AudioInfo
+        Properties of the input.
+    output : AudioInfo
+        Properties of the output.
+    residue : Path or None
+        File of the removed signal; None if it was not written.
+    labels : Path or None
+        File of the open stretches.
+    comparison : Path or None
+        File of input and output in turns.
+    excerpt : (float, float) or None
+        Start and end of the part that was written, in seconds from the start of the file; None for
+        the whole recording. The statistics and segments are those of this part, from its start.
+    peak_db : float or None
+        Peak of the input in dBFS; minus infinity for digital silence, None without `with_peak`.
+    seconds : float
+        Elapsed time in seconds.
+    warnings : tuple of str
+        Problems of the recording and losses in the output, one sentence each.
+    is_copied : bool
+        Whether the output is a copy of the file of the input, because the gate stayed open and
+        encoding again would lose quality.
+    delay_ms : float or None
+        Maximum delay from standard input to standard output; None for files.
+    raw : RawFormat or None
+        Sample format of an input without a header.
+    others : tuple of OtherTrack
+        The other tracks, in the order of `against`.
+    key : KeyTrack or None
+        Another recording that opened the gate.
+    """
 
     source: AudioInfo
     output: AudioInfo
     residue: Path | None
     labels: Path | None = None
-    """File of the open stretches."""
     comparison: Path | None = None
-    """File of input and output in turns."""
     excerpt: tuple[float, float] | None = None
-    """Start and end of the part that was written, in seconds from the start of the file; None for
-    the whole recording. The statistics and segments are those of this part, from its start."""
     peak_db: float | None
-    """Peak of the input in dBFS; minus infinity for digital silence, None without `with_peak`."""
     seconds: float
-    """Elapsed time in seconds."""
     warnings: tuple[str, ...] = ()
-    """Problems of the recording and losses in the output, one sentence each."""
     is_copied: bool = False
-    """Whether the output is a copy of the file of the input, because the gate stayed open and
-    encoding again would lose quality."""
     delay_ms: float | None = None
-    """Maximum delay from standard input to standard output; None for files."""
     raw: "RawFormat | None" = None
-    """Sample format of an input without a header."""
     others: "tuple[OtherTrack, ...]" = ()
-    """The other tracks, in the order of `against`."""
     key: "KeyTrack | None" = None
-    """Another recording that opened the gate."""
 
     @property
     def offset_s(self) -> float:

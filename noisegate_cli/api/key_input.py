@@ -23,13 +23,19 @@ from noisegate_cli.gating.settings import GateSettings
 
 @dataclass(frozen=True, slots=True)
 class KeyTrack:
-    """A recording that opened the gate of another one."""
+    """A recording that opened the gate of another one.
+
+    Attributes
+    ----------
+    path : Path or None
+        None for an array.
+    alignment : Alignment or None
+        Relation between the clocks; None if they have no sound in common, so that both recordings
+        were taken to start together.
+    """
 
     path: Path | None
-    """None for an array."""
     alignment: Alignment | None
-    """Relation between the clocks; None if they have no sound in common, so that both recordings
-    were taken to start together."""
 
 
 def open_key(key: str | Path, settings: GateSettings) -> FileSource:

@@ -33,15 +33,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OtherTrack:
-    """Another track of the same session, whose bleed is excluded."""
+    """Another track of the same session, whose bleed is excluded.
+
+    Attributes
+    ----------
+    path : Path or None
+        None for an array.
+    alignment : Alignment or None
+        Relation between the clocks; None if it is not known, so that the track is not used.
+    level_db : float or None
+        Level of its bleed, relative to its level in its own track; None if it is not used, or if
+        own sound and bleed cannot be distinguished.
+    """
 
     path: Path | None
-    """None for an array."""
     alignment: Alignment | None
-    """Relation between the clocks; None if it is not known, so that the track is not used."""
     level_db: float | None = None
-    """Level of its bleed, relative to its level in its own track; None if it is not used, or if own
-    sound and bleed cannot be distinguished."""
 
 
 def open_tracks(

@@ -16,7 +16,7 @@ def read_head(path: Path, display_path: Path) -> bytes:
     try:
         mode = path.stat().st_mode
         if stat.S_ISREG(mode):
-            with path.open("rb") as file:
+            with path.open("rb", buffering=0) as file:
                 first = file.read(HEAD_BYTES)
         elif stat.S_ISDIR(mode):
             os.scandir(path).close()  # An unreadable folder raises an error.

@@ -87,13 +87,13 @@ class SndfileDecoder:
             rate = round(8 * size / self.info.duration)
             self.info = replace(self.info, bit_rate=rate)
         # The decoder of MP3 files stops early in some and writes messages to stderr.
-        self.can_read_all = is_length_known and file.format != "MP3"
+        self.can_read_all = self.info.is_length_exact
         """Whether libsndfile can read the file to the end, and exactly."""
-        if file.format == "VOC":
+        if self.info.format == "VOC":
             from noisegate_cli.files.voc import has_several_sample_blocks
 
             self.can_read_all = not has_several_sample_blocks(path, start)
-        is_estimated = file.format == "MP3"
+        is_estimated = self.info.format == "MP3"
         self.declared_length = 0.0 if is_estimated else _declared_length(self.info, file.extra_info)
         """Expected number of samples; 0 if it is unknown, infinite if some are missing but their
         number is unknown."""
@@ -150,8 +150,9 @@ class SndfileDecoder:
             If decoding fails.
         """
         info = self.info
-        buffer = np.empty((length, info.channels), info.dtype)
         last, left = False, self._file.frames
+        buffer = np.empty((min(length, left), info.channels), info.dtype)
+        is_ogg = info.format == "OGG"
         while not last:
             # Other bytes can follow the last FLAC frame, such as tags, which are not damage.
             part = buffer[: min(length, left)]
@@ -159,7 +160,7 @@ class SndfileDecoder:
                 block = self._file.read(out=part) if len(part) else part
             except sf.SoundFileError as error:
                 raise DamageError(error_text(error)) from error
-            if OGG_HOLE_LOG_MESSAGE in self._file.extra_info and not self.damaged:
+            if is_ogg and OGG_HOLE_LOG_MESSAGE in self._file.extra_info and not self.damaged:
                 self.damaged += 1
                 raise DamageError("a part of the stream is missing")  # FFmpeg can fill the hole.
             last, left = len(block) < length, left - len(block)

@@ -8,20 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
-from noisegate_cli.gating.detection.band_levels import SCORE_SMOOTHING_MS, BandLevelExtractor
-from noisegate_cli.gating.detection.evidence import MIN_CLEAR_CONTRAST_DB, find_buried
+from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.detection.likelihood_detector import (
     LikelihoodScorer,
     add_evidence,
     compute_scores,
 )
+from noisegate_cli.gating.detection.relabelling import Relabelling
 from noisegate_cli.gating.detection.signal_model import (
-    OPEN_ABOVE,
     SignalModel,
     is_edited_before,
     learn_signal_model,
-    refit,
-    select_noise,
 )
 from noisegate_cli.gating.detection.tonal_noise import SparseSpectra
 from noisegate_cli.gating.frames.band_power import BandPowerArray
@@ -131,8 +128,7 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
     ) -> SignalModel:
         """Return the model with the evidence of voices, if the recording is one of speech.
 
-        The evidence corrects the labels of the frames, and the distributions are fitted again:
-        events become noise, and voices that noise nearly hides become signal.
+        The evidence corrects the labels of the frames, and the distributions are fitted again.
         """
         if model.is_signal is None:
             return model
@@ -140,25 +136,19 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         levels = compute_running_mean(
             model.levels(densities[nonsilent]), extractor.level_smoothing_frames
         )
-        scores = compute_running_mean(model.score(levels), extractor.frames(SCORE_SMOOTHING_MS))
-        is_open = scores > OPEN_ABOVE
+        is_edited = is_edited_before(nonsilent)
+        relabelling = Relabelling(model, levels, extractor, is_edited)
+        is_open = relabelling.is_open
         frames = self.subsample.stored_frame_indices()[nonsilent]
         found = voices.at(gate, frames, self._hop_length)
         speech_s = found.measure_speech_s(is_open) if found else 0.0
         if found is None or speech_s < MIN_BURIED_VOICE_S:
             return model
-        is_signal, evidence = model.is_signal, None
-        is_edited = is_edited_before(nonsilent)
-        if speech_s >= MIN_VOICE_S and not is_edited:
-            evidence = voices.evidence(gate, model.contrast_db, found.are_confirmed(is_open))
-            is_event = is_open & (scores + evidence.at(frames, self._hop_length) <= OPEN_ABOVE)
-            is_signal = is_signal & ~is_event
-        if model.contrast_db < MIN_CLEAR_CONTRAST_DB:
-            log_odds = compute_running_mean(found.log_odds, extractor.level_smoothing_frames)
-            is_noise = select_noise(is_signal, extractor)
-            is_buried = find_buried(np.asarray(log_odds, np.float64), is_noise)
-            is_signal = is_signal | (~is_open & is_buried)
-        return replace(refit(model, levels, is_signal, extractor, is_edited), evidence=evidence)
+        if speech_s < MIN_VOICE_S or is_edited:
+            return relabelling.fit(found.log_odds, term=None)
+        evidence = voices.evidence(gate, model.contrast_db, found.are_confirmed(is_open))
+        term = evidence.at(frames, self._hop_length)
+        return replace(relabelling.fit(found.log_odds, term), evidence=evidence)
 
     def _compute_narrow_powers(self, samples: Samples) -> BandPowerArray:
         powers = self._narrow_bands.compute(samples)

@@ -42,14 +42,21 @@ def frames_since(flags: Mask, before: FrameIndices) -> FrameIndices:
 
 @dataclass(frozen=True, slots=True)
 class GateStatistics:
-    """Statistics of a gate; the sum of two describes both recordings."""
+    """Statistics of a gate; the sum of two describes both recordings.
+
+    Attributes
+    ----------
+    frames : int
+        Number of frames, summed over all gates.
+    closed : int
+        Number of frames in which the gate was closed, summed over all gates.
+    openings : int
+        Number of times that a gate opened, summed over all gates.
+    """
 
     frames: int = 0
-    """Number of frames, summed over all gates."""
     closed: int = 0
-    """Number of frames in which the gate was closed, summed over all gates."""
     openings: int = 0
-    """Number of times that a gate opened, summed over all gates."""
 
     @property
     def closed_share(self) -> float:
