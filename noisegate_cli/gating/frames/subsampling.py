@@ -6,7 +6,6 @@ measured ones is their mean.
 """
 
 import math
-import operator
 from collections.abc import ItemsView, Sequence
 
 import numpy as np
@@ -124,8 +123,7 @@ class BatchSubsampler:
         """Return the stored scores, if they are those that `models` give all of `batches`."""
         if self._scores is None or self._scores[0] is not models:
             return None
-        stored = list(self._stored_batches.values())
-        are_same = len(stored) == len(batches) and all(map(operator.is_, stored, batches))
+        are_same = [*map(id, batches)] == [*map(id, self._stored_batches.values())]
         return self._scores[1] if are_same else None
 
     def get(self, index: int) -> BandPowerArray | None:
