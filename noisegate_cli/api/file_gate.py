@@ -161,9 +161,9 @@ def gate_file(
     --------
     >>> from tempfile import mkdtemp
     >>> output = Path(mkdtemp()) / "clean.flac"
-    >>> result = gate_file("tests/data/jfk_1961.wav", output, range_db=-24)
+    >>> result = gate_file("tests/data/jfk_1961.wav", output, threshold="-30dB")
     >>> result.statistics.openings, round(result.statistics.closed_share, 2)
-    (5, 0.29)
+    (6, 0.35)
     >>> result.output.format, result.output.duration
     ('FLAC', 11.0)
     """

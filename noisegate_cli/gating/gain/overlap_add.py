@@ -12,6 +12,7 @@ they are the closed gain, one multiplication is enough. Only the other hops need
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,19 @@ from noisegate_cli.samples import Samples, choose_float_type
 
 GAIN_BATCH_HOPS = 64
 """Number of hops that are multiplied at once, so that their products fit in the cache."""
+
+
+@lru_cache(maxsize=16)  # The recordings of a batch have the same shares.
+def _compute_shares(frame_length: int, hop_length: int) -> NDArray[np.float64]:
+    """Return the shares of the frames in each sample of a hop, shaped (frames, samples).
+
+    The array is read-only.
+    """
+    # A hop is at the end of the first frame that covers it, and at the start of the last one.
+    squares = (hann_window(frame_length) ** 2).reshape(-1, hop_length)[::-1]
+    shares: NDArray[np.float64] = squares / squares.sum(axis=0)
+    shares.flags.writeable = False  # because the cache shares it
+    return shares
 
 
 class OverlapAddGain(PairedBlockProcessor[Samples, Gains, Samples]):
@@ -51,9 +65,7 @@ class OverlapAddGain(PairedBlockProcessor[Samples, Gains, Samples]):
         quantization_step: int = 1,
     ) -> None:
         overlap = frame_length // hop_length
-        # A hop is at the end of the first frame that covers it, and at the start of the last one.
-        squares = (hann_window(frame_length) ** 2).reshape(overlap, hop_length)[::-1]
-        self._shares = squares / squares.sum(axis=0)
+        self._shares = _compute_shares(frame_length, hop_length)
         self._hop = hop_length
         self._closed_gain = closed_gain
         self._quantization_step = quantization_step
