@@ -85,12 +85,14 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         self._frame_length = settings.timing(sample_rate).frame_length
         self._hop_length = hop
         self._stride = SUBSAMPLE_STRIDE_FRAMES * hop
+        self._batch_count = 0
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Process `block`, shaped (samples, channels)."""
         if self._voices:
             self._voices.process(block, last)
         for index, frames, samples in self._batches.process(block, last):
+            self._batch_count = index + 1
             if self.subsample.should_store(index):
                 self.subsample.store(index, self._extractor.densities(frames, samples))
                 self._narrow_powers.store(index, self._compute_narrow_powers(samples))
@@ -156,7 +158,8 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
     def scores(self, models: Sequence[SignalModel], frames: FrameIndices) -> DetectorValues:
         """Return the scores of the frames in the stored batches, shaped (frames, gates).
 
-        The gate computes the same scores in the second pass.
+        The gate computes the same scores in the second pass, or recalls them if the stored batches
+        are the whole recording.
 
         Parameters
         ----------
@@ -166,8 +169,12 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
             Indices of the frames in the stored batches.
         """
         scorers = [LikelihoodScorer(model, self._extractor) for model in models]
-        scores = compute_scores(scorers, self.subsample.stored_powers(), last=True)[: len(frames)]
-        return add_evidence(scores, models, frames, self._hop_length)
+        batches = [powers for _, powers in self.subsample.items()]
+        scores = compute_scores(scorers, batches, self._extractor.bands, last=True)[: len(frames)]
+        scores = add_evidence(scores, models, frames, self._hop_length)
+        if len(batches) == self._batch_count:
+            self.subsample.store_scores(models, scores)
+        return scores
 
 
 def _create_voice_tracker(

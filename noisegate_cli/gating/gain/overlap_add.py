@@ -148,7 +148,10 @@ class OverlapAddGain(PairedBlockProcessor[Samples, Gains, Samples]):
         if np.issubdtype(samples.dtype, np.integer):
             # Gains are at most 1 and samples are multiples of the step, so nothing overflows.
             step = self._quantization_step
-            scaled = np.rint(scaled / step) * step
+            if step == 1:
+                np.rint(scaled, out=scaled)
+            else:
+                scaled = np.rint(scaled / step) * step
         return scaled.astype(samples.dtype)
 
 
@@ -161,6 +164,7 @@ def _split_hops(hops: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 def _weighted_sum(gains: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
     """Compute gains @ weights in a fixed order of summation; in BLAS it depends on the rows."""
     total: NDArray[Any] = gains[:, :1] * weights[0]
+    term = np.empty_like(total)
     for i in range(1, len(weights)):
-        total += gains[:, i : i + 1] * weights[i]
+        total += np.multiply(gains[:, i : i + 1], weights[i], out=term)
     return total
