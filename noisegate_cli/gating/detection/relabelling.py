@@ -32,6 +32,10 @@ MAX_EVENT_SCORE = 1.0
 """An open frame that lacks evidence is an event up to this score, of which the evidence is a term.
 It is above `OPEN_ABOVE`, so that all of an event is labelled as its most obvious parts are."""
 
+SURROUNDINGS_MS, MIN_MISSING, MAX_MISSING = 400.0, 1.5, 4.0
+"""Frames lack evidence as their surroundings do, if the mean of what is missing there exceeds the
+minimum: a snore resembles a voice for a moment. A single frame counts up to the maximum."""
+
 Flags = NDArray[np.bool_]
 """Shaped (frames,)."""
 
@@ -84,6 +88,7 @@ def _remove_events(
     frames = model.learned
     assert frames is not None
     is_signal = frames.is_signal.copy()
+    term = _include_surroundings(term, extractor)
     # Few frames lack evidence, so that only these are scored.
     lacking = np.flatnonzero(is_signal & (frames.scores > OPEN_ABOVE) & (term < 0))
     levels, scores, term = frames.levels[lacking], frames.scores[lacking], term[lacking]
@@ -98,6 +103,15 @@ def _remove_events(
             break
         is_signal[lacking[is_event]] = False
     return is_signal
+
+
+def _include_surroundings(
+    term: NDArray[np.float64], extractor: BandLevelExtractor
+) -> NDArray[np.float64]:
+    """Return the evidence of frames with what is missing around them; see `SURROUNDINGS_MS`."""
+    limited = np.maximum(term, -MAX_MISSING)
+    mean = compute_running_mean(limited, extractor.frames(SURROUNDINGS_MS))
+    return np.where(mean < -MIN_MISSING, np.minimum(term, mean), term)
 
 
 def _is_fitted_again(before: Flags, is_signal: Flags, is_noise: Flags) -> bool:

@@ -82,6 +82,14 @@ def test_further_rounds_find_the_parts_of_events_that_lack_less_evidence(monkeyp
     assert compute_scores(rounds, IS_EVENT).max() < compute_scores(once, IS_EVENT).min()
 
 
+def test_a_moment_that_resembles_a_voice_is_part_of_the_event_around_it():
+    first, term = label_events_as_signal(), lack_evidence(-8.0)
+    term[np.flatnonzero(IS_EVENT)[::20]] = 0.0
+    model = relabel(first, EXTRACTOR, NO_VOICE_ODDS, term)
+    complete = relabel(first, EXTRACTOR, NO_VOICE_ODDS, np.where(IS_EVENT, -8.0, 0.0))
+    np.testing.assert_array_equal(model.signal.mean, complete.signal.mean)
+
+
 def test_the_model_stays_if_hardly_any_signal_would_remain():
     first = label_events_as_signal()
     assert relabel(first, EXTRACTOR, NO_VOICE_ODDS, np.full(FRAMES, -30.0)) is first
