@@ -95,7 +95,7 @@ class CutoffReport(Report):
     attacks : int
         Number of cut attacks.
     marked : tuple of Cutoff
-        The worst `MAX_MARKED_CUTOFFS` cut-offs, sorted by time.
+        The worst 200 cut-offs at most, sorted by time.
     """
 
     decays: int = 0
@@ -107,7 +107,7 @@ class CutoffReport(Report):
 
     @property
     def worst(self) -> tuple[Cutoff, ...]:
-        """The worst `MAX_LISTED_CUTOFFS` cut-offs, sorted by time."""
+        """The worst 10 cut-offs at most, sorted by time."""
         return _select_worst(self.marked, MAX_LISTED_CUTOFFS)
 
     @property
