@@ -31,7 +31,7 @@ def from_db(db: ArrayLike) -> NDArray[np.float64]:
 
 def full_scale(dtype: np.dtype[Any]) -> float:
     """Return the full-scale sample value: 2¹⁵ for int16, 2³¹ for int32, 1 for floats."""
-    return -float(np.iinfo(dtype).min) if np.issubdtype(dtype, np.integer) else 1.0
+    return 2.0 ** (8 * dtype.itemsize - 1) if dtype.kind == "i" else 1.0
 
 
 def compute_peak(samples: Samples) -> float:

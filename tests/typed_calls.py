@@ -29,7 +29,7 @@ def calls() -> None:
     result = gate([0.0], 8000, return_result=True, segments=[(0.5, 1.5)], keep=[(1, 2)])
     print(result.samples.shape, result.statistics.openings, result.segments.seconds.shape)
     print(result.shape)  # type: ignore[attr-defined]
-    either = gate([0.0], 8000, return_result=bool("x"))
+    either = gate([0.0], 8000, return_result=bool("x"), keep=[(1, 2)], key=[0.0])
     print(either if isinstance(either, ArrayGateResult) else either.shape)
 
     gate_file("in.raw", raw="44100:1:s16")

@@ -1,8 +1,9 @@
 """Result of `analyze_file`."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
+from noisegate_cli.api.pictures import DrawableResult, draw_analysis_of
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.gating.report import Report
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from noisegate_cli.api.other_tracks import OtherTrack
+    from noisegate_cli.api.overviews import OverviewParts
     from noisegate_cli.files.raw_format import RawFormat
     from noisegate_cli.gating.bleed.report import BleedReport
     from noisegate_cli.gating.gate import GateReport
@@ -21,20 +23,34 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class AnalysisReport(Report):
-    """Result of `analyze_file`."""
+class AnalysisReport(Report, DrawableResult):
+    """Result of `analyze_file`.
+
+    Attributes
+    ----------
+    info : AudioInfo
+        Properties of the recording.
+    settings : GateSettings
+        Settings of the gate.
+    levels : LevelReport
+        Levels of the recording, and the suggested threshold.
+    warnings : tuple of str
+        Problems of the recording, one sentence each.
+    gate : GateReport or None
+        What the gate would do in the whole recording; None if it has not run.
+    raw : RawFormat or None
+        Sample format of an input without a header.
+    others : tuple of OtherTrack
+        The other tracks, in the order of `against`.
+    """
 
     info: AudioInfo
     settings: GateSettings
     levels: "LevelReport"
     warnings: tuple[str, ...] = ()
-    """Problems of the recording, one sentence each."""
     gate: "GateReport | None" = None
-    """What the gate would do in the whole recording; None if it has not run."""
     raw: "RawFormat | None" = None
-    """Sample format of an input without a header."""
     others: "tuple[OtherTrack, ...]" = ()
-    """The other tracks, in the order of `against`."""
 
     @property
     def bleed(self) -> "BleedReport | None":
@@ -56,30 +72,16 @@ class AnalysisReport(Report):
         """
         return self._draw(self._record(with_spectrogram=True, with_output=False))
 
-    def _repr_html_(self) -> str:
-        """Return the picture and players of an excerpt for a notebook."""
-        from html import escape
-
-        if self.others:
-            return f"<code>{escape(repr(self))}</code>"
-        from noisegate_cli.api.notebook import show
-
-        return show(self._record, self._draw, self.info.sample_rate)
-
-    def _record(self, **options: Any) -> "Overview":
+    def _record(self, **parts: "Unpack[OverviewParts]") -> "Overview":
         from noisegate_cli.api.overviews import record_file
 
         if self.others:
             raise SettingsError(
                 "an analysis against other tracks is drawn only while it runs: give plot="
             )
-        return record_file(
-            self.info.path, self.settings, self.raw, track=self.info.track, **options
-        )
+        return record_file(self.info.path, self.settings, self.raw, track=self.info.track, **parts)
 
     def _draw(self, overview: "Overview") -> "Figure":
-        from noisegate_cli.api.pictures import draw_analysis_of
-
         return draw_analysis_of(self.info.path, overview, self.levels)
 
     def __repr__(self) -> str:

@@ -1,11 +1,11 @@
 """Results of `gate` and `analyze`, which hold the samples."""
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from noisegate_cli.api.pictures import draw_analysis_of, draw_gate_of
+from noisegate_cli.api.pictures import DrawableResult, draw_analysis_of, draw_gate_of
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.gate import GateReport
 from noisegate_cli.gating.level_report import LevelReport
@@ -19,40 +19,46 @@ if TYPE_CHECKING:
 
     from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.api.other_tracks import OtherTrack
+    from noisegate_cli.api.overviews import OverviewParts
     from noisegate_cli.plots.overview import Overview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ArrayGateResult(GateReport):
-    """Result of `gate` with `return_result=True`."""
+class ArrayGateResult(GateReport, DrawableResult):
+    """Result of `gate` with `return_result=True`.
+
+    It has the attributes of `GateReport` too.
+
+    Attributes
+    ----------
+    samples : numpy.ndarray
+        The gated samples, in the shape and the type of the input.
+    original : numpy.ndarray
+        The input as it was given, not copied, shaped (samples, channels).
+    others : tuple of OtherTrack
+        The other tracks, in the order of `against`.
+    key : KeyTrack or None
+        Another recording that opened the gate.
+    """
 
     samples: Samples
-    """The gated samples, in the shape and the type of the input."""
     original: Samples
-    """The input as it was given, not copied, shaped (samples, channels)."""
     others: "tuple[OtherTrack, ...]" = ()
-    """The other tracks, in the order of `against`."""
     key: "KeyTrack | None" = None
-    """Another recording that opened the gate."""
 
     def plot(self) -> "Figure":
         """Return a picture: the waveforms before and after, the gain, and the removed signal.
 
         The input is gated again, so it must not have been changed since.
+
+        Raises
+        ------
+        SettingsError
+            If the gate had other tracks or another recording as the key.
         """
         return self._draw(self._record(with_spectrogram=self.settings.spectral != "off"))
 
-    def _repr_html_(self) -> str:
-        """Return the picture and players of an excerpt for a notebook."""
-        from html import escape
-
-        from noisegate_cli.api.notebook import show
-
-        if self.others or self.key:
-            return f"<code>{escape(repr(self))}</code>"
-        return show(self._record, self._draw, self.segments.sample_rate)
-
-    def _record(self, **options: Any) -> "Overview":
+    def _record(self, **parts: "Unpack[OverviewParts]") -> "Overview":
         from noisegate_cli.api.overviews import record_array
 
         if self.others or self.key:
@@ -61,7 +67,7 @@ class ArrayGateResult(GateReport):
         given = [noise for noise in noises if noise and noise.source == "given"]
         rate = self.segments.sample_rate
         return record_array(
-            self.original, rate, self.settings, tuple(given), forced=self.forced, **options
+            self.original, rate, self.settings, tuple(given), forced=self.forced, **parts
         )
 
     def _draw(self, overview: "Overview") -> "Figure":
@@ -83,16 +89,27 @@ class ArrayGateResult(GateReport):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class ArrayLevelReport(LevelReport):
-    """Result of `analyze`."""
+class ArrayLevelReport(LevelReport, DrawableResult):
+    """Result of `analyze`.
+
+    It has the attributes of `LevelReport` too.
+
+    Attributes
+    ----------
+    original : numpy.ndarray
+        The input as it was given, not copied, shaped (samples, channels).
+    sample_rate : int
+        Sample rate in Hz.
+    settings : GateSettings
+        Settings of the gate.
+    given_noises : tuple of NoiseProfile
+        Noise profiles of a noise that was given.
+    """
 
     original: Samples = field(compare=False)
-    """The input as it was given, not copied, shaped (samples, channels)."""
     sample_rate: int = field(compare=False)
-    """Sample rate in Hz."""
     settings: GateSettings = field(compare=False)
     given_noises: tuple[NoiseProfile, ...] = field(compare=False)
-    """Noise profiles of a noise that was given."""
 
     def plot(self) -> "Figure":
         """Return a picture: waveform, levels, histogram, scores and spectrogram.
@@ -101,17 +118,11 @@ class ArrayLevelReport(LevelReport):
         """
         return self._draw(self._record(with_spectrogram=True, with_output=False))
 
-    def _repr_html_(self) -> str:
-        """Return the picture and players of an excerpt for a notebook."""
-        from noisegate_cli.api.notebook import show
-
-        return show(self._record, self._draw, self.sample_rate)
-
-    def _record(self, **options: Any) -> "Overview":
+    def _record(self, **parts: "Unpack[OverviewParts]") -> "Overview":
         from noisegate_cli.api.overviews import record_array
 
         noises = self.given_noises
-        return record_array(self.original, self.sample_rate, self.settings, noises, **options)
+        return record_array(self.original, self.sample_rate, self.settings, noises, **parts)
 
     def _draw(self, overview: "Overview") -> "Figure":
         return draw_analysis_of(None, overview, self)

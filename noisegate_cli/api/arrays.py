@@ -85,6 +85,11 @@ def gate(
     settings: GateSettings | None = None,
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
+    segments: GivenSegments | None = None,
+    keep: Sequence[tuple[float, float]] = (),
+    cut: Sequence[tuple[float, float]] = (),
+    against: Sequence[ArrayLike] = (),
+    key: ArrayLike | None = None,
     axis: int = 0,
     return_result: bool,
     progress: Progress = False,
@@ -113,39 +118,39 @@ def gate(
 
     Parameters
     ----------
-    y
+    y : array_like
         Samples shaped (samples,) or (samples, channels): int16, int32, or floats with full scale
         1.0. The array is not changed.
-    sample_rate
+    sample_rate : int
         In Hz.
-    settings
+    settings : GateSettings, optional
         Settings of the gate; by default the preset `voice`.
-    preset
+    preset : str or Path, optional
         Preset instead of `settings`: `voice`, `music`, `field` or `hard`, or the path of a TOML
         file, whose keys and values are those of `ngate --preset FILE.toml`.
-    y_noise
+    y_noise : array_like, optional
         Samples of the noise alone, shaped as `y`, for a spectral gate. By default the noise is
         learned from `y`.
-    segments
+    segments : Segments, array_like of shape (n, 2), str or Path, optional
         All stretches in which the gate is open, instead of a detector: the `segments` of a result,
         an array shaped (n, 2) in seconds, or the path of a label file. They are rounded to whole
         frames. The `segments` of a result give the same samples with the same settings.
-    keep, cut
+    keep, cut : sequence of (float, float), optional
         Stretches, from and to in seconds, in which the gate is fully open, or fully closed, in any
         case. The fades lie outside. Where both overlap, `keep` has priority.
-    against
+    against : sequence of array_like, optional
         Samples of other tracks of the same session, each shaped as `y`, of any length and at the
         same sample rate. The gate stays closed where only their bleed is audible. Lag and clock
         drift are found; a track without a common sound is not used.
-    key
+    key : array_like, optional
         Samples of another recording that opens the gate (sidechain), shaped as `y`, of any length
         and at the same sample rate. Its lag and clock drift are found from common sound; without
         any, both start together. Outside the key the gate is closed, or open with `duck=True`.
-    axis
+    axis : int, default 0
         Axis of the time: -1 if `y` is shaped (channels, samples).
-    return_result
+    return_result : bool, default False
         Whether to return statistics and the open stretches as well.
-    progress
+    progress : bool or callable, default False
         True shows a bar; a function is called with the finished share of the work, 0 to 1.
     **changes
         Single settings that override `settings` or the preset, see `GateSettings`:
@@ -287,6 +292,11 @@ def analyze(
     **changes: Unpack[SettingsChanges],
 ) -> ArrayLevelReport:
     """Measure a recording held in an array; see `gate` for the parameters and the errors.
+
+    Returns
+    -------
+    ArrayLevelReport
+        Levels in dBFS, the suggested threshold, and simulations with other thresholds.
 
     Examples
     --------

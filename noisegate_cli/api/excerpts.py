@@ -22,10 +22,10 @@ class Excerpt:
 
     Parameters
     ----------
-    start
+    start : float, optional
         Start in seconds from the start of the file, rounded down to a whole hop. None is where the
         gate opens and closes most often.
-    duration
+    duration : float, optional
         Duration in seconds; None is the rest of the recording, and needs a start.
 
     Raises

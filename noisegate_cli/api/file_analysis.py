@@ -1,5 +1,8 @@
 """Analyze one recording in a file."""
 
+# Otherwise `help(analyze_file)` expands the types over several lines.
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
@@ -43,7 +46,7 @@ def analyze_file(
     *,
     against: Sequence[str | Path] = (),
     preset: str | Path | None = None,
-    raw: "RawFormat | str | None" = None,
+    raw: RawFormat | str | None = None,
     track: int | None = None,
     labels: str | Path | None = None,
     plot: str | Path | None = None,
@@ -54,28 +57,28 @@ def analyze_file(
 
     Parameters
     ----------
-    path
+    path : str or Path
         The recording; `"-"` is standard input.
-    settings
+    settings : GateSettings, optional
         Settings of the gate; by default the preset `voice`.
-    progress
+    progress : bool or callable, default False
         True shows a bar; a function is called with the finished share of the work, 0 to 1.
-    against
+    against : sequence of str or Path, optional
         Other tracks of the same session, see `gate_file`. The gate runs in a second pass over the
         recording, and the report describes their bleed.
-    preset
+    preset : str or Path, optional
         Preset instead of `settings`: its name, or the path of a TOML file, whose keys and values
         are those of `ngate --preset FILE.toml`.
-    raw
+    raw : RawFormat or str, optional
         Sample format of an input without a header, as an object or as text: `"44100:1:s16"`.
-    track
+    track : int, optional
         Number of the audio track, from 1; None for the main one.
-    labels
+    labels : str or Path, optional
         File for the stretches in which the gate would be open; see `write_labels`. It takes a
         second pass over the recording.
-    plot
+    plot : str or Path, optional
         Path of a picture of the analysis, which ends in .png, .pdf or .svg; None draws none.
-    force
+    force : bool, default False
         Whether to overwrite existing files.
     **changes
         Single settings that override `settings` or the preset, see `GateSettings`.
@@ -93,6 +96,14 @@ def analyze_file(
         If the labels or the picture cannot be written or already exist.
     SettingsError
         If the settings are invalid, or another track is the recording itself.
+
+    Examples
+    --------
+    >>> report = analyze_file("tests/data/jfk_1961.wav")
+    >>> round(report.levels.peak_db, 1), round(report.levels.rms_db, 1)
+    (-2.1, -16.9)
+    >>> report.info.sample_rate, report.info.subtype
+    (16000, 'PCM_16')
     """
     settings = choose_settings(settings, preset, changes)
     return analyze_recording(
@@ -112,7 +123,7 @@ def analyze_recording(
     path: str | Path,
     settings: GateSettings,
     progress: Progress = False,
-    raw: "RawFormat | None" = None,
+    raw: RawFormat | None = None,
     *,
     against: Sequence[str | Path] = (),
     track: int | None = None,
@@ -120,7 +131,7 @@ def analyze_recording(
     labels: str | Path | None = None,
     plot: str | Path | None = None,
     force: bool = False,
-) -> "tuple[AnalysisReport, Timeline | None]":
+) -> tuple[AnalysisReport, Timeline | None]:
     """Analyze a recording as `analyze_file` does; also return the timeline of the gate.
 
     The timeline takes another pass over the recording.
@@ -171,7 +182,7 @@ def analyze_recording(
 
 def _open_labels(
     outputs: dict[str, Path], sources: dict[str, Path], force: bool
-) -> "AbstractContextManager[Callable[[LabelTrack], None] | None]":
+) -> AbstractContextManager[Callable[[LabelTrack], None] | None]:
     """Return a context with the function that writes the labels; None without a label file."""
     if not outputs:
         return nullcontext()
@@ -184,7 +195,7 @@ def _open_labels(
 
 def _open_other_tracks(
     path: str | Path, against: Sequence[str | Path], settings: GateSettings, source: FileSource
-) -> "OtherTracks | None":
+) -> OtherTracks | None:
     """Return the other tracks; None without any."""
     if not against:
         return None
@@ -197,9 +208,9 @@ def _run_gate(
     source: FileSource,
     decision: GateDecision,
     progress: ProgressCallback,
-    others: "OtherTracks | None",
+    others: OtherTracks | None,
     with_overview: bool,
-) -> "Timeline":
+) -> Timeline:
     """Run the gate over the recording; return its timeline, or the whole overview for a picture."""
     from noisegate_cli.api.overviews import record, record_timeline
 
@@ -217,7 +228,7 @@ def _run_gate(
         return record_timeline(source, decision, progress, references=references)
 
 
-def _check_bleed(source: FileSource, decision: GateDecision, others: "OtherTracks | None") -> None:
+def _check_bleed(source: FileSource, decision: GateDecision, others: OtherTracks | None) -> None:
     """Raise SignalError if another track or channel contains the same sound."""
     if decision.bleed:
         from noisegate_cli.api.other_tracks import check_bleed
@@ -239,13 +250,13 @@ def measure_level_histogram(
 
     Parameters
     ----------
-    path
+    path : str or Path
         The recording.
-    settings
+    settings : GateSettings, optional
         Settings of the gate; by default `GateSettings()`.
-    progress
+    progress : bool or callable, default False
         True shows a bar; a function is called with the finished share of the work, 0 to 1.
-    track
+    track : int, optional
         Number of the audio track, from 1; None for the main one.
 
     Returns
@@ -257,6 +268,14 @@ def measure_level_histogram(
     ------
     AudioError
         If the recording cannot be read or gated; the message quotes the path.
+
+    Examples
+    --------
+    >>> from noisegate_cli import suggest_threshold
+    >>> names = ("jfk_1961.wav", "speech_easy.flac")
+    >>> one, other = (measure_level_histogram(f"tests/data/{name}") for name in names)
+    >>> round(suggest_threshold(one + other).threshold, 3)
+    0.027
     """
     settings, histogram = choose_settings(settings, None, {}), LevelHistogram()
     with (

@@ -1,5 +1,8 @@
 """Gate one recording from file to file."""
 
+# Otherwise `help(gate_file)` expands ArrayLike over several lines.
+from __future__ import annotations
+
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -61,10 +64,10 @@ def gate_file(
     keep: Sequence[tuple[float, float]] = (),
     cut: Sequence[tuple[float, float]] = (),
     key: str | Path | None = None,
-    excerpt: "Excerpt | None" = None,
+    excerpt: Excerpt | None = None,
     plot: str | Path | None = None,
     options: OutputOptions | None = None,
-    raw: "RawFormat | str | None" = None,
+    raw: RawFormat | str | None = None,
     track: int | None = None,
     preset: str | Path | None = None,
     force: bool = False,
@@ -80,59 +83,59 @@ def gate_file(
 
     Parameters
     ----------
-    path
+    path : str or Path
         The recording; `"-"` is standard input.
-    output
+    output : str or Path, optional
         Path of the output; `"-"` is standard output. If it is a directory or ends in a slash, the
-        output is written to this directory. The default is `NAME_gated.EXT` beside the input, see
-        `default_output_path`. WAV, AU and raw samples are streamed from standard input to standard
-        output if the threshold is given.
-    settings
+        output is written to this directory. The default is `NAME_gated.EXT` beside the input. WAV,
+        AU and raw samples are streamed from standard input to standard output if the threshold is
+        given.
+    settings : GateSettings, optional
         Settings of the gate; by default the preset `voice`.
-    against
+    against : sequence of str or Path, optional
         Other tracks of the same session, of any format, sample rate and length. The gate stays
         closed where only their bleed is audible. Lag and clock drift are found; a track without a
         common sound is not used.
-    residue
+    residue : str or Path, optional
         Path of a file for the removed signal, input − output; None to write none.
-    labels
+    labels : str or Path, optional
         Path of a file for the open stretches; its ending selects the format, see `write_labels`.
-    comparison
+    comparison : str or Path, optional
         Path of a file for input and output in turns of 4 s, each passage first as it was.
-    segments
+    segments : Segments, array_like of shape (n, 2), str or Path, optional
         All stretches in which the gate is open, instead of a detector: the `segments` of a result,
         an array shaped (n, 2) in seconds, or the path of a label file: `.txt` (Audacity), `.csv`,
         `.json`, `.TextGrid`, `.rttm`, `.srt` or `.edl`.
-    keep, cut
+    keep, cut : sequence of (float, float), optional
         Stretches, from and to in seconds, in which the gate is fully open, or fully closed, in any
         case. The fades lie outside. Where both overlap, `keep` has priority.
-    key
+    key : str or Path, optional
         Path of another recording that opens the gate (sidechain), of any format, sample rate and
         length. Its lag and clock drift are found from common sound; without any, both recordings
         start together. Outside the key the gate is closed, or open with `duck=True`.
-    excerpt
+    excerpt : Excerpt, optional
         Part of the recording that is written; None for all of it.
-    plot
+    plot : str or Path, optional
         Path of a picture of the signal before and after the gate, which ends in .png, .pdf or
         .svg; None draws none.
-    options
+    options : OutputOptions, optional
         Sample type of the output, its name if `output` has none, and the metadata to preserve.
-    raw
+    raw : RawFormat or str, optional
         Sample format of an input without a header, as an object or as text: `"44100:1:s16"`.
-    track
+    track : int, optional
         Number of the audio track, from 1; None for the main one. An output in the format of a
         video gets the picture and the other tracks of the input unchanged.
-    preset
+    preset : str or Path, optional
         Preset instead of `settings`: its name, or the path of a TOML file, whose keys and values
         are those of `ngate --preset FILE.toml`.
-    force
+    force : bool, default False
         Whether to overwrite existing files. The input is never overwritten.
-    fsync
+    fsync : bool, default False
         Whether to wait until the output and its name are on the disk, so that they survive a power
         cut.
-    with_peak
+    with_peak : bool, default False
         Whether to measure the peak of the input, which takes about 10 % longer.
-    progress
+    progress : bool or callable, default False
         True shows a bar; a function is called with the finished share of the work, 0 to 1.
     **changes
         Single settings that override `settings` or the preset, see `GateSettings`:
@@ -151,6 +154,18 @@ def gate_file(
         If the output cannot be written, already exists, or is the input.
     LabelsError
         If the file of `segments` cannot be read, or `labels` has an unknown ending.
+    SettingsError
+        If a setting is out of range, or settings and options contradict each other.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> output = Path(mkdtemp()) / "clean.flac"
+    >>> result = gate_file("tests/data/jfk_1961.wav", output, threshold="-30dB")
+    >>> result.statistics.openings, round(result.statistics.closed_share, 2)
+    (6, 0.35)
+    >>> result.output.format, result.output.duration
+    ('FLAC', 11.0)
     """
     check_no_output_options(changes)
     options = options or OutputOptions()
@@ -188,13 +203,13 @@ def gate_recording(
     """
     task.check()
     started = time.perf_counter()
-    settings = task.settings
+    path, settings = Path(task.path), task.settings
     noises = measure_noise_file(settings)
     is_known = GateDecision.from_settings(settings, noises, task.forced) is not None
     with (
-        open_progress(progress, Path(task.path).name) as report,
+        open_progress(progress, path.name) as report,
         open_reader(
-            Path(task.path),
+            path,
             task.raw,
             is_known and task.can_stream,
             settings.zero_nonfinite,
@@ -225,22 +240,22 @@ class _Plan(NamedTuple):
     """The decision of a gate and its outputs, before the pass that writes them."""
 
     source: FileSource
-    others: "OtherTracks | None"
+    others: OtherTracks | None
     decision: GateDecision
-    span: "SampleSpan | None"
+    span: SampleSpan | None
     """Part of the recording that is written; None for all of it."""
     outputs: Outputs
     picture: Path | None
     second_pass: ProgressCallback
     """Called with the finished share of the pass that writes the outputs."""
 
-    def open_references(self) -> "AbstractContextManager[Sequence[ReferencePowers]]":
+    def open_references(self) -> AbstractContextManager[Sequence[ReferencePowers]]:
         """Open the other tracks of the decision."""
         return self.others.open_references() if self.others else nullcontext(())
 
 
 def _plan_gate(
-    task: GateTask, reader: Reader, noises: "NoiseProfiles", progress: ProgressCallback
+    task: GateTask, reader: Reader, noises: NoiseProfiles, progress: ProgressCallback
 ) -> _Plan:
     """Choose what to write, and decide in a first pass if the settings require one."""
     source, settings = FileSource(reader), task.settings
@@ -268,7 +283,7 @@ def _plan_gate(
     return _Plan(source, others, decision, span, outputs, picture, second_pass)
 
 
-def _open_other_tracks(task: GateTask, source: FileSource) -> "OtherTracks":
+def _open_other_tracks(task: GateTask, source: FileSource) -> OtherTracks:
     from noisegate_cli.api.other_tracks import open_other_tracks
 
     return open_other_tracks(task.path, task.against, task.settings, source, task.skip_unreadable)
@@ -281,12 +296,12 @@ def _open_key(path: str | Path, settings: GateSettings) -> FileSource:
 
 
 def _choose_span(
-    excerpt: "Excerpt",
+    excerpt: Excerpt,
     source: FileSource,
     settings: GateSettings,
-    decided: "tuple[GateDecision, ProgressCallback] | None",
-    others: "OtherTracks | None",
-) -> "SampleSpan":
+    decided: tuple[GateDecision, ProgressCallback] | None,
+    others: OtherTracks | None,
+) -> SampleSpan:
     """Return the part to write; the gate runs without an output to find the busiest part."""
     from noisegate_cli.api.excerpts import choose_span
 
@@ -295,7 +310,7 @@ def _choose_span(
 
 
 def _find_segments(
-    source: FileSource, decision: GateDecision, others: "OtherTracks | None"
+    source: FileSource, decision: GateDecision, others: OtherTracks | None
 ) -> Segments:
     """Return the open stretches of a gate, in a pass over the recording of its own."""
     with (
@@ -308,7 +323,7 @@ def _find_segments(
     return gate.report.segments
 
 
-def _create_recorder(decision: GateDecision, source: FileSource) -> "OverviewRecorder":
+def _create_recorder(decision: GateDecision, source: FileSource) -> OverviewRecorder:
     """Return what records the picture of a gate."""
     from noisegate_cli.plots.overview import OverviewRecorder
 
@@ -366,13 +381,13 @@ def _warn_of_empty_labels(task: GateTask, plan: _Plan) -> list[str]:
     return [f"{quote_path(task.segments_path)} contains no open stretch of this recording"]
 
 
-def _locate_span(span: "SampleSpan", length: int, info: "AudioInfo") -> tuple[float, float]:
+def _locate_span(span: SampleSpan, length: int, info: AudioInfo) -> tuple[float, float]:
     """Return start and end of an excerpt of `length` samples, in seconds of the file."""
     start, end = (sample / info.sample_rate for sample in (span.start, span.start + length))
     return start + info.offset_s, end + info.offset_s
 
 
-def _describe_key(path: str | Path, key: "KeySource") -> "KeyTrack":
+def _describe_key(path: str | Path, key: KeySource) -> KeyTrack:
     from noisegate_cli.api.key_input import KeyTrack
 
     return KeyTrack(Path(path), key.alignment)

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
+from noisegate_cli.api.pictures import DrawableResult, draw_gate_of
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.gating.gate import GateReport
@@ -14,41 +15,65 @@ if TYPE_CHECKING:
 
     from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.api.other_tracks import OtherTrack
+    from noisegate_cli.api.overviews import OverviewParts
     from noisegate_cli.files.raw_format import RawFormat
     from noisegate_cli.plots.overview import Overview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GateResult(GateReport):
-    """Result of `gate_file`."""
+class GateResult(GateReport, DrawableResult):
+    """Result of `gate_file`.
+
+    It has the attributes of `GateReport` too.
+
+    Attributes
+    ----------
+    source : AudioInfo
+        Properties of the input.
+    output : AudioInfo
+        Properties of the output.
+    residue : Path or None
+        File of the removed signal; None if it was not written.
+    labels : Path or None
+        File of the open stretches.
+    comparison : Path or None
+        File of input and output in turns.
+    excerpt : (float, float) or None
+        Start and end of the part that was written, in seconds from the start of the file; None for
+        the whole recording. The statistics and segments are those of this part, from its start.
+    peak_db : float or None
+        Peak of the input in dBFS; minus infinity for digital silence, None without `with_peak`.
+    seconds : float
+        Elapsed time in seconds.
+    warnings : tuple of str
+        Problems of the recording and losses in the output, one sentence each.
+    is_copied : bool
+        Whether the output is a copy of the file of the input, because the gate stayed open and
+        encoding again would lose quality.
+    delay_ms : float or None
+        Maximum delay from standard input to standard output; None for files.
+    raw : RawFormat or None
+        Sample format of an input without a header.
+    others : tuple of OtherTrack
+        The other tracks, in the order of `against`.
+    key : KeyTrack or None
+        Another recording that opened the gate.
+    """
 
     source: AudioInfo
     output: AudioInfo
     residue: Path | None
     labels: Path | None = None
-    """File of the open stretches."""
     comparison: Path | None = None
-    """File of input and output in turns."""
     excerpt: tuple[float, float] | None = None
-    """Start and end of the part that was written, in seconds from the start of the file; None for
-    the whole recording. The statistics and segments are those of this part, from its start."""
     peak_db: float | None
-    """Peak of the input in dBFS; minus infinity for digital silence, None without `with_peak`."""
     seconds: float
-    """Elapsed time in seconds."""
     warnings: tuple[str, ...] = ()
-    """Problems of the recording and losses in the output, one sentence each."""
     is_copied: bool = False
-    """Whether the output is a copy of the file of the input, because the gate stayed open and
-    encoding again would lose quality."""
     delay_ms: float | None = None
-    """Maximum delay from standard input to standard output; None for files."""
     raw: "RawFormat | None" = None
-    """Sample format of an input without a header."""
     others: "tuple[OtherTrack, ...]" = ()
-    """The other tracks, in the order of `against`."""
     key: "KeyTrack | None" = None
-    """Another recording that opened the gate."""
 
     @property
     def offset_s(self) -> float:
@@ -68,20 +93,12 @@ class GateResult(GateReport):
         ------
         AudioError
             If the recording cannot be read again, as standard input.
+        SettingsError
+            If the gate had other tracks: `plot=` of `gate_file` draws it.
         """
         return self._draw(self._record(with_spectrogram=self.settings.spectral != "off"))
 
-    def _repr_html_(self) -> str:
-        """Return the picture and players of an excerpt for a notebook."""
-        from html import escape
-
-        from noisegate_cli.api.notebook import show
-
-        if self.others:
-            return f"<code>{escape(repr(self))}</code>"
-        return show(self._record, self._draw, self.source.sample_rate)
-
-    def _record(self, **options: Any) -> "Overview":
+    def _record(self, **parts: "Unpack[OverviewParts]") -> "Overview":
         from noisegate_cli.api.overviews import record_file
 
         if self.others:
@@ -95,12 +112,10 @@ class GateResult(GateReport):
             track=self.source.track,
             forced=self.forced,
             key=self.key.path if self.key else None,
-            **options,
+            **parts,
         )
 
     def _draw(self, overview: "Overview") -> "Figure":
-        from noisegate_cli.api.pictures import draw_gate_of
-
         return draw_gate_of(self.source.path, overview)
 
     def __repr__(self) -> str:

@@ -1,5 +1,8 @@
 """Gate samples as they arrive."""
 
+# Otherwise `help(GateStream.process)` expands ArrayLike over several lines.
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,15 +30,15 @@ class GateStream:
 
     Parameters
     ----------
-    settings
+    settings : GateSettings
         Settings of the gate. The threshold must be a level.
-    sample_rate
+    sample_rate : int
         In Hz.
-    channels
+    channels : int, default 1
         Number of channels.
-    y_noise
+    y_noise : array_like, optional
         Samples of the noise alone, shaped as the blocks, for a spectral gate.
-    keep, cut
+    keep, cut : sequence of (float, float), optional
         Stretches, from and to in seconds since the start of the stream, in which the gate is fully
         open, or fully closed, in any case. The fades lie outside. Where both overlap, `keep` has
         priority.
@@ -103,10 +106,10 @@ class GateStream:
 
         Parameters
         ----------
-        block
+        block : array_like
             The next samples, shaped (samples,) or (samples, channels), of the same type in all
             blocks: int16, int32, float32 or float64. It may be empty, also `[]`.
-        last
+        last : bool, default False
             Whether the recording ends here: then all remaining samples are returned.
 
         Returns

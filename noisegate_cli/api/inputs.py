@@ -62,12 +62,11 @@ def list_inputs(
     against: Sequence[str | Path] = (),
 ) -> dict[str, Path]:
     """Return the paths of the files that are only read, by their description."""
-    named: dict[str, str | Path | None] = {
-        "the input": path,
+    others: dict[str, str | Path | None] = {
         "the recording of the noise": noise_file,
         "the applied label file": segments,
         "the key": key,
     }
     for number, track in enumerate(against, 1):
-        named["another track" if number == 1 else f"another track ({number})"] = track
-    return {name: Path(source) for name, source in named.items() if source}
+        others["another track" if number == 1 else f"another track ({number})"] = track
+    return {"the input": path} | {name: Path(source) for name, source in others.items() if source}

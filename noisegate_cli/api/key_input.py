@@ -23,13 +23,19 @@ from noisegate_cli.gating.settings import GateSettings
 
 @dataclass(frozen=True, slots=True)
 class KeyTrack:
-    """A recording that opened the gate of another one."""
+    """A recording that opened the gate of another one.
+
+    Attributes
+    ----------
+    path : Path or None
+        None for an array.
+    alignment : Alignment or None
+        Relation between the clocks; None if they have no sound in common, so that both recordings
+        were taken to start together.
+    """
 
     path: Path | None
-    """None for an array."""
     alignment: Alignment | None
-    """Relation between the clocks; None if they have no sound in common, so that both recordings
-    were taken to start together."""
 
 
 def open_key(key: str | Path, settings: GateSettings) -> FileSource:
@@ -102,7 +108,7 @@ def decide_by_key(
         settings.key_band(key.sample_rate)
     decision = GateDecision.from_settings(settings, forced=forced)
     if decision is None:
-        decision = measure(key, settings, lambda _: None).decide()
+        decision = measure(key, settings, lambda _: None, reports=False).decide()
     key_source = KeySource(
         key.blocks,
         key.sample_rate,

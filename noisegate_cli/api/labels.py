@@ -100,15 +100,15 @@ def write_labels(
 
     Parameters
     ----------
-    path
+    path : str or Path
         File to write. Its ending selects the format: `.txt` (Audacity), `.csv`, `.json`,
         `.TextGrid`, `.rttm`, `.srt`, `.edl` or `.rpp`.
-    report
+    report : GateReport or Segments
         Result of `gate_file`, or of `gate` with `return_result=True`, or the `segments` of one.
         Only a result has the cut-offs, and the time at which the audio of a video starts.
-    recording
+    recording : str or Path, optional
         Path of the recording, for formats that name it.
-    force
+    force : bool, default False
         Whether to overwrite an existing file.
 
     Raises

@@ -25,24 +25,20 @@ MAX_PLAYER_RATE = 192_000
 """Highest sample rate in Hz that browsers play; there are no players above it."""
 
 
-def show(
-    record: Callable[..., Overview], draw: Callable[[Overview], "Figure"], sample_rate: int
-) -> str:
+def show(record: Callable[..., Overview], draw: Callable[[Overview], "Figure"]) -> str:
     """Return a picture and players as HTML.
 
     Parameters
     ----------
     record
-        Gates the recording again and returns the overview; takes `with_spectrogram` and `excerpt`.
-        It is called twice: the excerpt is chosen by what the gate does.
+        Gates the recording again and returns the overview; takes `OverviewParts`. It is called
+        twice: the excerpt is chosen by what the gate does.
     draw
         Returns the picture of an overview.
-    sample_rate
-        In Hz.
     """
     overview = record(with_spectrogram=True)
     excerpt = record(excerpt=choose_excerpt(overview.segments)).excerpt
-    return build_html(draw(overview), excerpt, sample_rate, overview.offset_s)
+    return build_html(draw(overview), excerpt, overview.sample_rate, overview.offset_s)
 
 
 def choose_excerpt(segments: Segments) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from noisegate_cli.api.sources import FileSource, Source
 from noisegate_cli.errors import AudioError, SettingsError, SignalError
-from noisegate_cli.files.audio_info import STDIO_PATH
+from noisegate_cli.files.audio_info import STDIO_PATH, quote_input
 from noisegate_cli.files.output_target import is_same_file
 from noisegate_cli.gating.alignment import (
     MARGIN_WINDOWS,
@@ -26,7 +26,6 @@ from noisegate_cli.gating.block_processor import process_all
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Blocks
-from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.bleed.learner import LearnedBleed
@@ -34,15 +33,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OtherTrack:
-    """Another track of the same session, whose bleed is excluded."""
+    """Another track of the same session, whose bleed is excluded.
+
+    Attributes
+    ----------
+    path : Path or None
+        None for an array.
+    alignment : Alignment or None
+        Relation between the clocks; None if it is not known, so that the track is not used.
+    level_db : float or None
+        Level of its bleed, relative to its level in its own track; None if it is not used, or if
+        own sound and bleed cannot be distinguished.
+    """
 
     path: Path | None
-    """None for an array."""
     alignment: Alignment | None
-    """Relation between the clocks; None if it is not known, so that the track is not used."""
     level_db: float | None = None
-    """Level of its bleed, relative to its level in its own track; None if it is not used, or if own
-    sound and bleed cannot be distinguished."""
 
 
 def open_tracks(
@@ -99,7 +105,7 @@ def check_other_paths(path: Path, against: Sequence[str | Path]) -> None:
             if is_same_file(other, known):
                 reason = "is the recording itself" if known is path else "is given twice"
                 raise SettingsError(
-                    f"{quote_path(other)} {reason}: give other tracks of the same session"
+                    f"{quote_input(other)} {reason}: give other tracks of the same session"
                 )
         previous.append(other)
 

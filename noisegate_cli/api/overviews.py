@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from noisegate_cli.api.decisions import decide
 from noisegate_cli.api.noise_input import measure_noise_file
@@ -29,15 +29,25 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.noise_profile import NoiseProfiles
 
 
+class OverviewParts(TypedDict, total=False):
+    """What an overview holds besides the levels, which every overview has."""
+
+    with_spectrogram: bool
+    """Whether it has a spectrogram; by default it has none."""
+    with_output: bool
+    """Whether it has the samples after the gate, the removed ones and the gains; by default it has
+    them. The picture of an analysis does not show them."""
+    excerpt: tuple[int, int] | None
+    """First sample of a stretch whose samples it holds, and first sample after it."""
+
+
 def record(
     source: Source,
     decision: GateDecision,
     progress: ProgressCallback = lambda _: None,
     *,
-    with_spectrogram: bool = False,
-    with_output: bool = True,
-    excerpt: tuple[int, int] | None = None,
     references: "Sequence[ReferencePowers]" = (),
+    **parts: Unpack[OverviewParts],
 ) -> Overview:
     """Gate a recording, and return the overview.
 
@@ -49,23 +59,19 @@ def record(
         Rule and settings of the gate.
     progress
         Called with the finished share of the pass.
-    with_spectrogram
-        Whether the overview has a spectrogram.
-    with_output
-        Whether the overview has the samples after the gate, the removed ones and the gains. The
-        picture of an analysis does not show them.
-    excerpt
-        First sample of the samples that the overview holds, and first sample after them.
     references
         The other tracks of the decision, each at its beginning.
+    **parts
+        See `OverviewParts`.
     """
+    with_output = parts.get("with_output", True)
     recorder = OverviewRecorder(
         decision,
         source.sample_rate,
         source.samples,
         offset_s=source.offset_s,
-        with_spectrogram=with_spectrogram,
-        excerpt=excerpt,
+        with_spectrogram=parts.get("with_spectrogram", False),
+        excerpt=parts.get("excerpt"),
     )
     with source.name_in_errors(), recorder:
         gate = Gate(
@@ -112,9 +118,7 @@ def record_file(
     track: int | None = None,
     forced: ForcedStretches = NOT_FORCED,
     key: Path | None = None,
-    with_spectrogram: bool = False,
-    with_output: bool = True,
-    excerpt: tuple[int, int] | None = None,
+    **parts: Unpack[OverviewParts],
 ) -> Overview:
     """Gate the recording at `path` as `gate_file` does, and return the overview.
 
@@ -136,13 +140,7 @@ def record_file(
         decision, _ = decide(
             source, settings, lambda _: None, noises=noises, forced=forced, key=key_source
         )
-        return record(
-            source,
-            decision,
-            with_spectrogram=with_spectrogram,
-            with_output=with_output,
-            excerpt=excerpt,
-        )
+        return record(source, decision, **parts)
 
 
 def record_array(
@@ -152,9 +150,7 @@ def record_array(
     noises: "NoiseProfiles",
     *,
     forced: ForcedStretches = NOT_FORCED,
-    with_spectrogram: bool = False,
-    with_output: bool = True,
-    excerpt: tuple[int, int] | None = None,
+    **parts: Unpack[OverviewParts],
 ) -> Overview:
     """Gate samples shaped (samples, channels) as `gate` does, and return the overview.
 
@@ -163,10 +159,4 @@ def record_array(
     source = ArraySource(samples, sample_rate)
     noises = noises or measure_noise_file(settings)
     decision, _ = decide(source, settings, lambda _: None, noises=noises, forced=forced)
-    return record(
-        source,
-        decision,
-        with_spectrogram=with_spectrogram,
-        with_output=with_output,
-        excerpt=excerpt,
-    )
+    return record(source, decision, **parts)

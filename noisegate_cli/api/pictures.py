@@ -1,16 +1,47 @@
-"""Draw pictures of recordings and write them to files."""
+"""Draw pictures of recordings, write them to files, and show results in a notebook."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
+from noisegate_cli.errors import NoisegateError
 from noisegate_cli.files.audio_info import STDIO_PATH
 from noisegate_cli.samples import to_db
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from noisegate_cli.api.overviews import OverviewParts
     from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.plots.overview import Overview
+
+
+class DrawableResult(ABC):
+    """A result that can gate its recording again to draw it."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _record(self, **parts: "Unpack[OverviewParts]") -> "Overview":
+        """Gate the recording again, and return the overview."""
+
+    @abstractmethod
+    def _draw(self, overview: "Overview") -> "Figure":
+        """Return the picture of the overview."""
+
+    def _repr_html_(self) -> str:
+        """Return the picture and players of an excerpt for a notebook.
+
+        It is the text of the result if the recording cannot be gated again.
+        """
+        from html import escape
+
+        from noisegate_cli.api.notebook import show
+
+        try:
+            return show(self._record, self._draw)
+        except NoisegateError:
+            return f"<code>{escape(repr(self))}</code>"
 
 
 def check_picture(plot: str | Path | None, others: dict[str, Path], force: bool) -> Path | None:

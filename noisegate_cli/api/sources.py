@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from noisegate_cli.errors import AudioError, SignalError
+from noisegate_cli.files.audio_info import quote_input
 from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples, block_length, iterate_slices
-from noisegate_cli.text import quote_path
 
 BlockGenerator: TypeAlias = Generator[tuple[Samples, bool], None, None]
 
@@ -69,7 +69,7 @@ class FileSource:
     @property
     def name(self) -> str:
         """Path for messages."""
-        return quote_path(self._reader.info.path)
+        return quote_input(self._reader.info.path)
 
     def blocks(self) -> BlockGenerator:
         """Yield all blocks from the beginning; the file is closed with the generator."""

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -27,6 +27,9 @@ DECIMALS = {
     "seconds": 3,
 }
 """Decimals of the columns with fractions. A threshold of -100 dB has 4 digits."""
+
+MESSAGE_COLUMNS = ("status_reason", "warnings")
+"""Columns that hold messages of ngate."""
 
 FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 """Beginnings of text that a spreadsheet would evaluate."""
@@ -71,8 +74,10 @@ def check_csv_is_no_recording(path: Path, output: Path, plan: Plan) -> None:
         )
 
 
-def write_csv(path: Path, plan: Plan) -> None:
+def write_csv(path: Path, plan: Plan, reword: Callable[[str], str] = str) -> None:
     """Write the results of all recordings as CSV, atomically if `path` is a regular file.
+
+    `reword` words a message for the reader.
 
     Raises
     ------
@@ -84,7 +89,8 @@ def write_csv(path: Path, plan: Plan) -> None:
         with _open_report(path) as file:
             writer = csv.writer(file)
             writer.writerow(HEADER)
-            writer.writerows(escape_formulas(_round(row)) for row in plan.iter_table_rows())
+            for row in plan.iter_table_rows():
+                writer.writerow(escape_formulas(_format_cells(row, reword)))
     except OSError as error:
         raise _make_write_error(path, error) from error
 
@@ -114,15 +120,18 @@ def _open_report(path: Path) -> Iterator[TextIO]:
         raise
 
 
-def _round(row: tuple[object, ...]) -> tuple[object, ...]:
-    """Return a row whose numbers have the decimals of their columns."""
-    return tuple(
-        round(cell, DECIMALS[column]) if isinstance(cell, float) and column in DECIMALS else cell
-        for column, cell in zip(HEADER, row, strict=False)
-    )
+def _format_cells(row: tuple[object, ...], reword: Callable[[str], str]) -> Iterator[object]:
+    """Yield the cells of a row: numbers with the decimals of their columns, messages reworded."""
+    for column, cell in zip(HEADER, row, strict=False):
+        if isinstance(cell, float) and column in DECIMALS:
+            yield round(cell, DECIMALS[column])
+        elif isinstance(cell, str) and column in MESSAGE_COLUMNS:
+            yield reword(cell)
+        else:
+            yield cell
 
 
-def escape_formulas(row: tuple[object, ...]) -> list[object]:
+def escape_formulas(row: Iterable[object]) -> list[object]:
     """Return a row in which a spreadsheet evaluates no text."""
     return [
         f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_PREFIXES) else cell

@@ -1,5 +1,6 @@
 """Configuration, report and observer of a batch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -68,6 +69,8 @@ class BatchConfig:
     """Number of failed recordings after which the batch stops; None for no limit."""
     csv_path: Path | None = None
     """Path of a CSV file with the results of all recordings."""
+    reword: Callable[[str], str] = str
+    """Function that words a message for the reader of the CSV file."""
     plot_path: Path | None = None
     """Path of a picture of the recordings to review first."""
     with_segments: bool = False

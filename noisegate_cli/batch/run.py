@@ -256,7 +256,7 @@ class BatchRun:
             )
             report.warned = plan.count_warned()
         if self._batch.csv_path and report.is_planned:
-            write_csv(self._batch.csv_path, plan)
+            write_csv(self._batch.csv_path, plan, self._batch.reword)
 
 
 def check_selection(batch: BatchConfig, skipped: SkippedFiles) -> None:

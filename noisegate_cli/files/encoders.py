@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from noisegate_cli.files.protocols import Encoder
 
 
+NO_PATH = Path()
+
+
 def open_encoder(path: Path, info: AudioInfo, metadata: "InputMetadata | None") -> "Encoder":
     """Open a new file, and create its directory if necessary."""
     while True:
@@ -44,7 +47,7 @@ def unsupported_reason(info: AudioInfo) -> str:
     # Without the properties that don't matter, most calls find their answer in the cache.
     # Whether there is a bit rate matters, but not its value.
     return unsupported_reason(
-        replace(info, path=Path(), samples=0, bit_rate=min(1, info.bit_rate), frame_rate=None)
+        replace(info, path=NO_PATH, samples=0, bit_rate=min(1, info.bit_rate), frame_rate=None)
     )
 
 
@@ -75,8 +78,10 @@ def _restrict_mode(path: Path, source: Path) -> None:
     """Remove the permissions of a new file that `source` doesn't have."""
     # The owner keeps write permission, because the file is opened again to add tags.
     with suppress(OSError):  # The input may have vanished, which is reported elsewhere.
-        allowed_mode = source.stat().st_mode | stat.S_IWUSR
-        path.chmod(stat.S_IMODE(path.stat().st_mode & allowed_mode))
+        mode = stat.S_IMODE(path.stat().st_mode)
+        allowed_mode = mode & (source.stat().st_mode | stat.S_IWUSR)
+        if allowed_mode != mode:
+            path.chmod(allowed_mode)
 
 
 def _uses_pyav(info: AudioInfo) -> bool:

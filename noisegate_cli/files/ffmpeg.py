@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from noisegate_cli.files.ffmpeg_frames import (
     speaker_bits,
     subtype_name,
 )
+from noisegate_cli.files.ffmpeg_packets import PacketDecoder
 from noisegate_cli.files.ffmpeg_tracks import (
     describe_streams,
     find_delay,
@@ -31,7 +33,7 @@ from noisegate_cli.files.ffmpeg_tracks import (
 )
 from noisegate_cli.files.file_parts import FilePart, PartOfFile, SequentialFile, UnnamedFile
 from noisegate_cli.files.formats import DEMUXERS, EXTENSION_DEMUXERS, find_format_by_demuxer
-from noisegate_cli.files.holes import MAX_HOLE_S, Hole, HoleFinder, parse_flac_position
+from noisegate_cli.files.holes import Hole
 from noisegate_cli.files.ogg import is_start_damaged
 from noisegate_cli.files.opus import (
     PROJECTION_FAMILY,
@@ -39,7 +41,6 @@ from noisegate_cli.files.opus import (
     unpositioned_family,
 )
 from noisegate_cli.files.pcm import convert_to_subtype
-from noisegate_cli.files.skipped_bytes import SkippedBytesFinder
 from noisegate_cli.samples import Samples
 
 ROUNDED_LENGTH_TOLERANCE_S = 0.25
@@ -50,22 +51,6 @@ SILENCE_U8 = 128
 
 BUFFER_BYTES = 1 << 18
 """Size of FFmpeg's read buffer."""
-
-
-SHARED_DURATION_DEMUXERS = ("matroska", "flv", "asf", "rm", "nut")
-"""FFmpeg's names of the containers that declare the duration of their longest track."""
-
-FRAME_DEMUXERS = ("mp3", "aac", "ac3", "eac3", "dts", "loas", "truehd", "mlp", "g722")
-"""FFmpeg's names of formats without a container, whose time stamps count the frames."""
-
-FLAC_DEMUXERS = ("flac", "ogg")
-"""FFmpeg's names of the formats in which the number of each FLAC frame is its position."""
-
-CHECKED_CODECS = ("flac", "wavpack", "tta")
-"""Codecs with checksums, which FFmpeg ignores by default, so that damage decodes to noise."""
-
-MAX_END_OFFSET_S = 1.0
-"""Maximum time in seconds between the ends of tracks that end together."""
 
 MAX_TRACKS = 128
 """Maximum number of tracks of a file. Each takes about a megabyte."""
@@ -85,8 +70,8 @@ class PyavDecoder:
 
     def __init__(self, path: Path, part: FilePart | None = None, track: int | None = None) -> None:
         # Pass an open file instead of a path: FFmpeg interprets "http:…" and "concat:…" as URLs.
-        self._file = path.open("rb")
-        self._skipped_bytes: SkippedBytesFinder | None = None
+        self._open_files = ExitStack()
+        self._file = self._open_files.enter_context(path.open("rb"))
         try:
             self._open_container(path, part)
             self._choose_stream(track)
@@ -98,9 +83,8 @@ class PyavDecoder:
             raise
 
     def _open_container(self, path: Path, part: FilePart | None) -> None:
-        self._container: Any = None
         try:
-            self._container = av.open(
+            self._container: Any = av.open(
                 PartOfFile(self._file, part) if part else self._whole_file(),
                 format=part.demuxer if part else EXTENSION_DEMUXERS.get(path.suffix.lower()),
                 options={
@@ -117,6 +101,7 @@ class PyavDecoder:
             raise AudioError(f"it has more than {MAX_TRACKS} tracks, or memory is full") from error
         except (av.FFmpegError, OSError, ValueError) as error:
             raise AudioError(_error_text(error)) from error
+        self._open_files.callback(self._container.close)
         self.demuxer = self._container.format.name.split(",")[0]
         """FFmpeg's name of the container."""
 
@@ -155,27 +140,15 @@ class PyavDecoder:
 
     def _start_decoding(self, path: Path, part: FilePart | None) -> None:
         """Decode the first frame, since only frames reliably have the format of the samples."""
-        self.damaged = 0
-        """Number of errors while decoding, such as packets that could not be decoded."""
         self.holes: list[Hole] = []
         """Holes that are filled with silence; see `Decoder.holes`."""
-        coder = self._stream.codec_context
-        if coder.name in CHECKED_CODECS:
-            coder.options = {"err_detect": "crccheck+explode"}
-        self._samples_per_tick = float((self._stream.time_base or 0) * (coder.sample_rate or 0))
-        self._hole_finder = HoleFinder(
-            max(0.5, 2 * self._samples_per_tick), MAX_HOLE_S * (coder.sample_rate or 0)
-        )
-        if self.demuxer == "ogg" and is_start_damaged(path, part.start if part else 0):
-            self._hole_finder.note_error(0.0)
-        # Other parsers pass damaged bytes on in a packet.
-        if self.demuxer == "aac":
-            self._skipped_bytes = SkippedBytesFinder(path)
         self._is_incomplete = part is None and is_broken(path, self.demuxer)
-        self._packet_bytes = self._packets = self._uncounted_ticks = 0
-        self._last_end_s = self._audio_end_s = 0.0  # ends of all tracks, and of this one
-        self._first_packet: Any = None
-        self._frames = self._decode_packets()
+        self._unfitting_frames = 0
+        self._packets = PacketDecoder(self._container, self._stream, self.demuxer, path)
+        self._open_files.callback(self._packets.close)
+        if self.demuxer == "ogg" and is_start_damaged(path, part.start if part else 0):
+            self._packets.note_damaged_start()
+        self._frames = self._packets.frames()
         self._first_frame: Any = next(self._frames, None)
         if self._first_frame is None and self._opus_mapping_family == PROJECTION_FAMILY:
             raise AudioError("it has ambisonic channels by projection, which are not supported")
@@ -196,7 +169,7 @@ class PyavDecoder:
     def _build_info(self, path: Path) -> AudioInfo:
         frame, coder = self._first_frame, self._stream.codec_context
         streams = self._container.streams.audio
-        start = find_start(self._first_packet, frame)
+        start = find_start(self._packets.first_packet, frame)
         container = find_format_by_demuxer(self.demuxer, path.suffix.lower())
         is_plain_pcm = coder.name.startswith("pcm_")
         # FFmpeg estimates the length of compressed samples in WAV.
@@ -235,11 +208,6 @@ class PyavDecoder:
             return 0
         return int(8 * path.stat().st_size * self._first_frame.sample_rate / self._length)
 
-    @property
-    def _shares_duration(self) -> bool:
-        """Whether the container declares only the duration of the longest track."""
-        return self.demuxer in SHARED_DURATION_DEMUXERS
-
     def _declared_length(self) -> int | None:
         """Return the number of samples that the container declares; None if it is unknown."""
         stream, rate = self._stream, self._first_frame.sample_rate
@@ -265,16 +233,18 @@ class PyavDecoder:
     def close(self) -> None:
         """Close the file."""
         self._frames = iter(())
-        if self._skipped_bytes is not None:
-            self._skipped_bytes.close()
-        if self._container is not None:
-            self._container.close()
-        self._file.close()
+        self._open_files.close()
 
     @property
     def tags(self) -> dict[str, str]:
         """Tags of the container and the audio stream, such as title and artist."""
         return dict(self._stream.metadata) | dict(self._container.metadata)
+
+    @property
+    def damaged(self) -> int:
+        """Number of errors while decoding, such as packets that could not be decoded."""
+        errors = self._packets.errors + self._unfitting_frames
+        return max(errors, int(self._is_incomplete or self._packets.is_incomplete))
 
     @property
     def tolerance_samples(self) -> int:
@@ -295,8 +265,6 @@ class PyavDecoder:
             block = convert_to_subtype(values, self.info.subtype)[0]
         if block is None:
             block = np.zeros((0, self.info.channels), self.info.dtype)
-        if self._is_incomplete:
-            self.damaged = max(self.damaged, 1)
         yield block, True
 
     def blocks_from(self, start: int, length: int) -> Iterator[tuple[Samples, bool]]:
@@ -341,9 +309,7 @@ class PyavDecoder:
         left = self._length if self.demuxer == "mov" and self._length else sys.maxsize
         position = 0
         for frame in self._all_frames():
-            pts = frame.pts
-            time = None if pts is None else (pts + self._uncounted_ticks) * self._samples_per_tick
-            missing = self._hole_finder.find(time, frame.samples)
+            missing = self._packets.find_hole(frame)
             if missing:
                 self.holes.append(Hole(position, missing))
             rate = self.info.sample_rate
@@ -355,8 +321,9 @@ class PyavDecoder:
                 yield part, count
                 if not left:
                     return
-        if self._shares_duration:
-            self.declared_length = float(position) + self._missing_at_end()
+        if self._packets.shares_duration:
+            missing_s = self._packets.missing_at_end_s()
+            self.declared_length = float(position) + missing_s * self.info.sample_rate
 
     def _readable(self, frame: Any) -> Any:
         """Return a frame whose samples PyAV can access."""
@@ -365,86 +332,14 @@ class PyavDecoder:
         (packed,) = self._packer.resample(frame)
         return packed
 
-    def _missing_at_end(self) -> float:
-        """Return the number of samples that are missing at the end of a container.
-
-        The container declares when its longest track ends.
-        """
-        if self._last_end_s - self._audio_end_s > MAX_END_OFFSET_S:
-            return 0.0
-        declared_end_s = (self._container.duration or 0) / av.time_base
-        return max(0.0, declared_end_s - self._last_end_s) * self.info.sample_rate
-
     def _all_frames(self) -> Iterator[Any]:
         yield self._first_frame
         for frame in self._frames:
             if frame_format(frame) != self._frame_format:
                 # After a change of sample rate or channels, the blocks would not fit together.
-                self.damaged += 1
+                self._unfitting_frames += 1
                 continue
             yield frame
-
-    def _decode_packets(self) -> Iterator[Any]:
-        # The packets of other tracks show where a container ends.
-        streams = () if self._shares_duration else (self._stream,)
-        packets = self._container.demux(*streams)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except (av.FFmpegError, OSError):
-                self.damaged += 1
-                return
-            pts, is_other = packet.pts, packet.stream is not self._stream
-            if self._shares_duration and pts is not None:
-                end_s = float((pts + (packet.duration or 0)) * packet.time_base)
-                self._last_end_s = max(self._last_end_s, end_s)
-                self._audio_end_s = self._audio_end_s if is_other else end_s
-            if is_other:
-                continue
-            self._first_packet = self._first_packet or packet
-            self._note_skipped_bytes(packet)
-            try:
-                frames = packet.decode()
-            except (av.FFmpegError, OSError):
-                self.damaged += 1
-                self._note_lost_packet(packet)
-                continue
-            if self.demuxer == "mpegts" and packet.is_corrupt:
-                self._is_incomplete = True
-            self._packet_bytes += packet.size
-            self._packets += 1
-            if self.demuxer in FLAC_DEMUXERS and self._stream.codec_context.name == "flac":
-                self._number_flac_frames(packet, frames)
-            yield from (frame for frame in frames if frame.samples)
-
-    def _note_skipped_bytes(self, packet: Any) -> None:
-        """Note the frames that are lost because FFmpeg skips damaged bytes before a packet."""
-        if self._skipped_bytes is None:
-            return
-        skipped = self._skipped_bytes.find(bytes(packet))
-        if skipped and self._packets:
-            frames = round(skipped * self._packets / self._packet_bytes)
-            self._uncounted_ticks += frames * (packet.duration or 0)
-
-    def _note_lost_packet(self, packet: Any) -> None:
-        """Note that a packet could not be decoded."""
-        pts = packet.pts
-        self._hole_finder.note_error(None if pts is None else pts * self._samples_per_tick)
-        if self.demuxer in FRAME_DEMUXERS and self._packet_bytes:
-            # Frames whose headers are damaged are part of the packet, which counts as one.
-            frames = round(packet.size * self._packets / self._packet_bytes)
-            self._uncounted_ticks += max(0, frames - 1) * (packet.duration or 0)
-
-    def _number_flac_frames(self, packet: Any, frames: list[Any]) -> None:
-        """Set the time stamps of FLAC frames, which FFmpeg guesses after a hole."""
-        header = self._stream.codec_context.extradata or b""
-        # The minimum and the maximum block size are first (RFC 9639, 8.2).
-        position = parse_flac_position(bytes(packet)[:11], int.from_bytes(header[2:4], "big"))
-        for frame in frames:
-            frame.pts = None if position is None else round(position / self._samples_per_tick)
-            position = None if position is None else position + frame.samples
 
 
 def _error_text(error: Exception) -> str:

@@ -5,7 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from noisegate_cli.errors import AudioError
-from noisegate_cli.files.ffmpeg import FRAME_DEMUXERS, PyavDecoder
+from noisegate_cli.files.ffmpeg import PyavDecoder
+from noisegate_cli.files.ffmpeg_packets import FRAME_DEMUXERS
 from noisegate_cli.files.file_parts import FilePart
 from noisegate_cli.files.joined_decoder import JoinedDecoder
 from noisegate_cli.files.mpeg import find_parts

@@ -8,7 +8,6 @@ from noisegate_cli.errors import AudioError
 from noisegate_cli.text import quote_path
 
 HEAD_BYTES = 12
-CHUNK_BYTES = 1 << 20
 
 
 def read_head(path: Path, display_path: Path) -> bytes:
@@ -17,7 +16,7 @@ def read_head(path: Path, display_path: Path) -> bytes:
     try:
         mode = path.stat().st_mode
         if stat.S_ISREG(mode):
-            with path.open("rb") as file:
+            with path.open("rb", buffering=0) as file:
                 first = file.read(HEAD_BYTES)
         elif stat.S_ISDIR(mode):
             os.scandir(path).close()  # An unreadable folder raises an error.
@@ -43,16 +42,3 @@ def read_head(path: Path, display_path: Path) -> bytes:
     if not first:
         raise AudioError(f"{quote_path(display_path)} is empty (0 bytes): record or copy it again")
     return first
-
-
-def check_readable(path: Path, display_path: Path) -> None:
-    """Read a file to its end, or raise AudioError if the system can't.
-
-    The libraries take an error of a disk or of a network for the end of the file.
-    """
-    try:
-        with path.open("rb", buffering=0) as file:
-            while file.read(CHUNK_BYTES):
-                pass
-    except OSError as error:
-        raise AudioError(f"{quote_path(display_path)} cannot be read: {error.strerror}") from error

@@ -31,7 +31,8 @@ class JoinedDecoder:
         Number of samples that may be missing from each part without a warning; None for the
         tolerance of its decoder.
     open_rest
-        Function that opens a part, which is damaged, with another decoder; it may return None.
+        Function that opens a damaged part with another decoder, if that yields samples of the kind
+        of the properties it is given; it returns None otherwise.
     warn
         Function that gets a warning about parts that are omitted.
 
@@ -46,7 +47,7 @@ class JoinedDecoder:
         parts: Sequence[FilePart],
         open_part: Callable[[FilePart], Decoder],
         tolerance_samples: int | None = None,
-        open_rest: Callable[[FilePart], ResumingDecoder | None] = lambda _: None,
+        open_rest: Callable[[AudioInfo, FilePart], ResumingDecoder | None] = lambda *_: None,
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._open_part, self._open_rest, self._warn = open_part, open_rest, warn
@@ -137,7 +138,7 @@ class JoinedDecoder:
             if is_whole:  # Other bytes follow the last frame.
                 return
             self.damaged += 1
-            rest = self._open_rest(part)
+            rest = self._open_rest(self.info, part)
             if rest is None:
                 return
             with rest:

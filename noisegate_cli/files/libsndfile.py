@@ -16,14 +16,12 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from noisegate_cli.errors import AudioError, DamageError
-from noisegate_cli.files.audio_info import AudioInfo
+from noisegate_cli.files.audio_info import AudioInfo, quote_input
 from noisegate_cli.files.formats import find_subtype, usual_name
 from noisegate_cli.files.output_file import OutputFile
 from noisegate_cli.files.riff import MIN_STREAMED_SIZE_BYTES
 from noisegate_cli.files.soundfile_private import close_without_fsync
-from noisegate_cli.files.voc import has_several_sample_blocks
 from noisegate_cli.samples import Samples
-from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.files.chapters import Chapter
@@ -73,34 +71,37 @@ class SndfileDecoder:
     ) -> None:
         self._open(path, raw, part)
         file, start = self._file, part.start if part else 0
+        container = file.format
         is_length_known = file.frames < UNKNOWN_LENGTH_SAMPLES
         self.info = AudioInfo(
             path=path,
             sample_rate=file.samplerate,
             channels=file.channels,
             samples=file.frames if is_length_known else 0,
-            format=file.format,
+            format=container,
             subtype=file.subtype,
             endian=file.endian,
-            is_length_exact=is_length_known and file.format != "MP3",
+            is_length_exact=is_length_known and container != "MP3",
         )
         if self.info.is_lossy and self.info.samples:
             size = part.end - part.start if part else path.stat().st_size
             rate = round(8 * size / self.info.duration)
             self.info = replace(self.info, bit_rate=rate)
         # The decoder of MP3 files stops early in some and writes messages to stderr.
-        self.can_read_all = is_length_known and file.format != "MP3"
+        self.can_read_all = self.info.is_length_exact
         """Whether libsndfile can read the file to the end, and exactly."""
-        if file.format == "VOC":
+        if container == "VOC":
+            from noisegate_cli.files.voc import has_several_sample_blocks
+
             self.can_read_all = not has_several_sample_blocks(path, start)
-        is_estimated = file.format == "MP3"
+        is_estimated = container == "MP3"
         self.declared_length = 0.0 if is_estimated else _declared_length(self.info, file.extra_info)
         """Expected number of samples; 0 if it is unknown, infinite if some are missing but their
         number is unknown."""
         self.damaged = 0
         self.holes: list[Hole] = []
         self._channel_order: NDArray[np.intp] | None = None
-        if file.format == "OGG" and file.channels > 2:
+        if container == "OGG" and file.channels > 2:
             self._find_channel_order(start)
 
     def _open(self, path: Path, raw: "RawFormat | None", part: "FilePart | None") -> None:
@@ -150,8 +151,9 @@ class SndfileDecoder:
             If decoding fails.
         """
         info = self.info
-        buffer = np.empty((length, info.channels), info.dtype)
         last, left = False, self._file.frames
+        buffer = np.empty((min(length, left), info.channels), info.dtype)
+        is_ogg = info.format == "OGG"
         while not last:
             # Other bytes can follow the last FLAC frame, such as tags, which are not damage.
             part = buffer[: min(length, left)]
@@ -159,7 +161,7 @@ class SndfileDecoder:
                 block = self._file.read(out=part) if len(part) else part
             except sf.SoundFileError as error:
                 raise DamageError(error_text(error)) from error
-            if OGG_HOLE_LOG_MESSAGE in self._file.extra_info and not self.damaged:
+            if is_ogg and OGG_HOLE_LOG_MESSAGE in self._file.extra_info and not self.damaged:
                 self.damaged += 1
                 raise DamageError("a part of the stream is missing")  # FFmpeg can fill the hole.
             last, left = len(block) < length, left - len(block)
@@ -323,7 +325,7 @@ def _parse_logged_sizes(log: str) -> Iterator[tuple[int, int]]:
 def unreadable_error(path: Path, error: Exception) -> AudioError:
     """Return the error for a file that is not a readable recording."""
     return AudioError(
-        f"{quote_path(path)} is not a readable recording ({error_text(error)}): "
+        f"{quote_input(path)} is not a readable recording ({error_text(error)}): "
         "if another program can open it, convert it to WAV or FLAC with that program"
     )
 

@@ -57,46 +57,84 @@ def is_free_format(path: Path) -> bool:
 def find_parts(path: Path) -> list[FilePart]:
     """Return the parts of the MP3 file at `path`; a file that is not joined has one part."""
     with path.open("rb") as file:
-        size = find_audio_end(file, file.seek(0, 2))
-        parts = [FilePart(0, size, "mp3")]
-        audio_start = 0  # first byte that can belong to a frame of the last part
+        search = _PartSearch(file)
         for position, marker in islice(_find_markers(file), MAX_MARKERS):
-            if len(parts) >= MAX_PARTS or position >= size:
+            if search.is_complete or position >= search.end:
                 break
-            if position < audio_start:  # text or a picture in the ID3 tag
+            if position < search.audio_start:  # text or a picture in the ID3 tag
                 continue
             if marker == b"ID3":
-                end = _find_id3_end(file, position)
-                if position and end == size:  # a tag after the frames
-                    size = find_audio_end(file, position)
-                    break
-                if end and (not position or _is_frame_header(_read_at(file, end, 4))):
-                    if parts[-1].declared_end is None and not _is_audio(
-                        file, audio_start, position
-                    ):
-                        parts.pop()
-                    parts.append(FilePart(position, size, "mp3"))
-                    audio_start = end
-                continue
-            frame = _find_length_header(file, position, marker)
-            if frame is None:
-                continue
-            if parts[-1].declared_end is not None or _is_audio(file, audio_start, frame):
-                parts.append(FilePart(frame, size, "mp3"))
-            declared_end = frame + _read_declared_bytes(file, position, marker)
-            # FFmpeg expects the length header right after the tag.
-            start = parts[-1].start if frame == audio_start else frame
-            parts[-1] = parts[-1]._replace(start=start, declared_end=declared_end)
-            audio_start = position
-            if declared_end >= size:  # no other recording follows
-                break
-            if declared_end > frame and _is_frame_header(_read_at(file, declared_end, 4)):
-                parts.append(FilePart(declared_end, size, "mp3"))
-                audio_start = declared_end
-    ends = [*(part.start for part in parts[1:]), size]
-    return [
-        part._replace(end=end) for part, end in zip(parts, ends, strict=True) if end > part.start
-    ]
+                search.note_tag(position)
+            else:
+                search.note_length_header(position, marker)
+    return search.parts()
+
+
+class _PartSearch:
+    """The parts of an MP3 file up to a marker in it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.end = find_audio_end(file, file.seek(0, 2))
+        self.audio_start = 0
+        """First byte that can belong to a frame of the last part."""
+        self._parts = [FilePart(0, self.end, "mp3")]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no other part can follow."""
+        return len(self._parts) >= MAX_PARTS or self.audio_start >= self.end
+
+    def parts(self) -> list[FilePart]:
+        """Return the parts, each up to the beginning of the next one."""
+        ends = [*(part.start for part in self._parts[1:]), self.end]
+        return [
+            part._replace(end=end)
+            for part, end in zip(self._parts, ends, strict=True)
+            if end > part.start
+        ]
+
+    def note_tag(self, position: int) -> None:
+        """Begin a part at an ID3v2 tag, if frames follow it."""
+        tag_end = _find_id3_end(self._file, position)
+        if not tag_end:
+            return
+        if position and tag_end == self.end:  # a tag after the frames
+            self.end = find_audio_end(self._file, position)
+        elif not position or self._is_frame_at(tag_end):
+            if self._parts[-1].declared_end is None and not self._holds_audio(position):
+                self._parts.pop()
+            self._begin_part(position, tag_end)
+
+    def note_length_header(self, position: int, marker: bytes) -> None:
+        """Take the length of the last part from a length header, or begin a part with it."""
+        frame = _find_length_header(self._file, position, marker)
+        if frame is None:
+            return
+        is_after_tag = frame == self.audio_start
+        if self._parts[-1].declared_end is not None or self._holds_audio(frame):
+            self._begin_part(frame, position)
+        declared_end = frame + _read_declared_bytes(self._file, position, marker)
+        # FFmpeg expects the length header right after the tag.
+        start = self._parts[-1].start if is_after_tag else frame
+        self._parts[-1] = self._parts[-1]._replace(start=start, declared_end=declared_end)
+        self.audio_start = position
+        if declared_end >= self.end:  # no other recording follows
+            self.audio_start = self.end
+        elif declared_end > frame and self._is_frame_at(declared_end):
+            self._begin_part(declared_end, declared_end)
+
+    def _begin_part(self, start: int, audio_start: int) -> None:
+        self._parts.append(FilePart(start, self.end, "mp3"))
+        self.audio_start = audio_start
+
+    def _is_frame_at(self, position: int) -> bool:
+        return _is_frame_header(_read_at(self._file, position, 4))
+
+    def _holds_audio(self, end: int) -> bool:
+        """Return whether the last part holds frames before `end`, and not only padding."""
+        is_frame = self.audio_start < end and self._is_frame_at(self.audio_start)
+        return is_frame or end - self.audio_start > MAX_JUNK_BYTES
 
 
 def _find_markers(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -116,12 +154,6 @@ def _find_markers(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
                 position = octets.find(marker, position + 1)
         yield from sorted(markers)
         offset, overlap = offset + len(block), octets[-3:]
-
-
-def _is_audio(file: BinaryIO, start: int, end: int) -> bool:
-    """Return whether a range of a file holds frames, and not only padding."""
-    is_frame = start < end and _is_frame_header(_read_at(file, start, 4))
-    return is_frame or end - start > MAX_JUNK_BYTES
 
 
 def _find_id3_end(file: BinaryIO, position: int) -> int | None:

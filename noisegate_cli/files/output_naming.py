@@ -19,12 +19,34 @@ MAX_NAME_BYTES = 255
 class OutputOptions:
     """Format, name and other properties of outputs.
 
+    Parameters
+    ----------
+    format : str, optional
+        File name extension for outputs without an explicit name, such as flac; None uses the
+        extension of the input.
+    subtype : str, optional
+        libsndfile's name of a sample type, such as PCM_24; None uses the subtype of the input.
+    suffix : str, default "_gated"
+        Text appended to the input name for outputs without an explicit name.
+    keep_mtime : bool, default False
+        Whether outputs get the modification time of their input.
+    labels : str, optional
+        Extension of a file of labels next to the output; None for no such file.
+    track : int, optional
+        Number of the audio track of the input, from 1; None for the main one.
+    bit_rate : int or str, optional
+        Bit rate of lossy outputs in bit/s, or text such as 128k; None keeps about the same.
+    quality : float, optional
+        Quality of lossy outputs instead of a bit rate: 0 to 10 (best) for Vorbis, 9 to 0 (best)
+        for MP3.
+    inside : Path, optional
+        Directory that must contain all outputs, even after symbolic links are resolved.
+
     Raises
     ------
     SettingsError
         If the format, the subtype, the track or the bit rate doesn't exist, or the suffix can't be
-        part of a file name.
-        The message quotes the value.
+        part of a file name. The message quotes the value.
 
     Examples
     --------
@@ -33,26 +55,14 @@ class OutputOptions:
     """
 
     format: str | None = None
-    """File name extension for outputs without an explicit name, such as flac.
-
-    None uses the extension of the input."""
     subtype: str | None = None
-    """libsndfile's name of a sample type, such as PCM_24; None uses the subtype of the input."""
     suffix: str = "_gated"
-    """Text appended to the input name for outputs without an explicit name."""
     keep_mtime: bool = False
-    """Whether outputs get the modification time of their input."""
     labels: str | None = None
-    """Extension of a file of labels next to the output; None for no such file."""
     track: int | None = None
-    """Number of the audio track of the input, from 1; None for the main one."""
     bit_rate: int | str | None = None
-    """Bit rate of lossy outputs in bit/s, or text such as 128k; None keeps about the same."""
     quality: float | None = None
-    """Quality of lossy outputs instead of a bit rate: 0 to 10 (best) for Vorbis, 9 to 0 (best) for
-    MP3."""
     inside: Path | None = None
-    """Directory that must contain all outputs, even after symbolic links are resolved."""
 
     def __post_init__(self) -> None:
         if self.format is not None:

@@ -79,7 +79,7 @@ def output_info(
 def _choose_container(source: AudioInfo, path: Path, options: OutputOptions) -> Format:
     """Return the container to write."""
     family = find_format(source.container.family or source.format)
-    if is_stream(path) and path.suffix.lower() not in WRITABLE_EXTENSIONS:
+    if path.suffix.lower() not in WRITABLE_EXTENSIONS and is_stream(path):
         default_name = family.name if family.is_streamable else "WAV"
         name = WRITABLE_EXTENSIONS[f".{options.format}"] if options.format else default_name
     else:
@@ -190,6 +190,8 @@ def check_inside(path: Path, folder: Path) -> None:
     """Raise OutputError if `path` is not a regular file, or a link leads out of `folder`."""
     if is_stream(path):
         raise OutputError(f"{quote_path(path)} is a named pipe or a device: remove it")
+    if path.parent == folder:
+        return
     real_parent, real_folder = os.path.realpath(path.parent), os.path.realpath(folder)
     if real_parent != real_folder and not Path(real_parent).is_relative_to(real_folder):
         raise OutputError(

@@ -22,6 +22,23 @@ RAW_SUBTYPES = {
 class RawFormat:
     """Format of raw PCM samples, which have no header.
 
+    Parameters
+    ----------
+    sample_rate : int
+        Sample rate in Hz.
+    channels : int
+        Number of channels.
+    subtype : str
+        libsndfile's name of the sample type: PCM_S8, PCM_U8, PCM_16, PCM_24, PCM_32, FLOAT or
+        DOUBLE.
+    big_endian : bool, default False
+        Whether the most significant byte comes first.
+
+    Raises
+    ------
+    SettingsError
+        If a number is not positive, or there is no such sample type.
+
     Examples
     --------
     >>> RawFormat.parse("44100:1:s16")
@@ -31,12 +48,9 @@ class RawFormat:
     """
 
     sample_rate: int
-    """Sample rate in Hz."""
     channels: int = 0
     subtype: str = ""
-    """libsndfile's name of the sample type."""
     big_endian: bool = False
-    """Whether the most significant byte comes first."""
 
     def __post_init__(self) -> None:
         numbers = self.sample_rate, self.channels

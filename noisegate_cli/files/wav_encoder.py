@@ -136,11 +136,10 @@ class WavEncoder:
             if metadata_chunks and not metadata_chunks.big
             else (b"", b"")
         )
+        self._declared_size = expected
         self._file = path.open("xb", buffering=0)
         try:
-            self._write_bytes(
-                build_wav_header(info, None, self._before, reserve_ds64=self._reserve_ds64)
-            )
+            self._write_header()
         except BaseException:
             self._file.close()
             raise
@@ -152,22 +151,27 @@ class WavEncoder:
         self._size += len(octets)
 
     def close(self) -> None:
-        """Write the chunks after the samples, update the sizes and close the file."""
+        """Write the chunks after the samples, correct the sizes and close the file."""
         if self._file.closed:
             return
         with self._file:
             after = bytes(self._size % 2) + self._after
             self._write_bytes(after)
-            self._file.seek(0)
-            self._write_bytes(
-                build_wav_header(
-                    self._info, self._size, self._before, len(self._after), self._reserve_ds64
-                )
-            )
+            if self._size != self._declared_size:
+                self._declared_size = self._size
+                self._file.seek(0)
+                self._write_header()
 
     def abandon(self) -> None:
         """Close the file without completing it."""
         self._file.close()
+
+    def _write_header(self) -> None:
+        self._write_bytes(
+            build_wav_header(
+                self._info, self._declared_size, self._before, len(self._after), self._reserve_ds64
+            )
+        )
 
     def _write_bytes(self, octets: bytes | NDArray[np.uint8]) -> None:
         remaining = octets if isinstance(octets, bytes) else octets.data

@@ -1,7 +1,7 @@
 """Write recordings atomically, block by block."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from queue import Queue
@@ -49,12 +49,13 @@ class AudioWriter:
         """Whether the output becomes a copy of the input instead of what was written."""
         self._error: Exception | None = None
         self._first_block: Samples | None = None
-        self._queue: Queue[Samples | None] = Queue(maxsize=1)
         self._thread: Thread | None = None
         self._lock = Lock()
         """Lock of the next two variables, because an interrupt can come while the thread starts."""
         self._has_begun = self._is_abandoned = False
-        self._has_ended = Event()
+        # Created with the thread.
+        self._queue: Queue[Samples | None]
+        self._has_ended: Event
 
     def write(self, block: Samples) -> None:
         """Append samples of shape (samples, channels); the caller must not modify them later.
@@ -73,6 +74,7 @@ class AudioWriter:
         elif self._first_block is None:
             self._first_block = block
         else:
+            self._queue, self._has_ended = Queue(maxsize=1), Event()
             self._thread = Thread(
                 target=self._write_queued, args=(self._first_block, block), daemon=True
             )
@@ -153,8 +155,8 @@ def open_writer(
         If `info.path` exists and `force` is false, or if it can't be written.
     """
     path = info.path
-    check_overwrite(path, force)
     if is_stream(path):
+        check_overwrite(path, force)
         with _open_stream_writer(info, metadata) as writer:
             yield writer
         return
@@ -219,12 +221,13 @@ def _open_file_writer(
 
 @contextmanager
 def _open_encoder_writer(file: "Encoder", info: AudioInfo) -> Iterator[AudioWriter]:
-    with ExitStack() as stack:
-        writer = AudioWriter(file, info)
-        stack.callback(writer.abandon)
+    writer = AudioWriter(file, info)
+    try:
         yield writer
         if writer.copies_input:
             return
         writer.finish()
         with wrap_write_errors(info.path):
             file.close()
+    finally:
+        writer.abandon()

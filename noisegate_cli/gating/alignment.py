@@ -80,12 +80,18 @@ SAMPLE_SCALE = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """Relation between the clocks of two recordings."""
+    """Relation between the clocks of two recordings.
+
+    Attributes
+    ----------
+    start_s : float
+        Time at which the other recording starts, in seconds of this one.
+    drift_ppm : float
+        How much faster the clock of the other recording runs, in parts per million.
+    """
 
     start_s: float = 0.0
-    """Time at which the other recording starts, in seconds of this one."""
     drift_ppm: float = 0.0
-    """How much faster the clock of the other recording runs, in parts per million."""
 
     def to_other(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Convert times of this recording to times of the other one."""

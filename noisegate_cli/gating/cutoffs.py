@@ -11,6 +11,7 @@ steadily, and is far above the quietest pause of the recording.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -63,33 +64,50 @@ def is_audited(closed_db: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Cutoff:
-    """One place where the gate cut a sound."""
+    """One place where the gate cut a sound.
+
+    Attributes
+    ----------
+    time : float
+        Time in seconds from the start of the recording.
+    kind : {"decay", "attack"}
+        Whether the gate closed during a decay or opened during an attack.
+    above_db : float
+        Level of the sound at the cut, relative to the pause, in dB.
+    lasts : float
+        Time in seconds during which the cut sound stays audible above the pause.
+    """
 
     time: float
-    """Time in seconds from the start of the recording."""
     kind: Literal["decay", "attack"]
-    """Whether the gate closed during a decay or opened during an attack."""
     above_db: float
-    """Level of the sound at the cut, relative to the pause, in dB."""
     lasts: float = 0.0
-    """Time in seconds during which the cut sound stays audible above the pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class CutoffReport(Report):
-    """Number of cut decays and attacks, and the worst of them."""
+    """Number of cut decays and attacks, and the worst of them.
+
+    Attributes
+    ----------
+    decays : int
+        Number of cut decays.
+    attacks : int
+        Number of cut attacks.
+    marked : tuple of Cutoff
+        The worst 200 cut-offs at most, sorted by time.
+    """
 
     decays: int = 0
     attacks: int = 0
     marked: tuple[Cutoff, ...] = ()
-    """The worst `MAX_MARKED_CUTOFFS` cut-offs, sorted by time."""
 
     def __repr__(self) -> str:
         return format_repr(self, "decays", "attacks")
 
     @property
     def worst(self) -> tuple[Cutoff, ...]:
-        """The worst `MAX_LISTED_CUTOFFS` cut-offs, sorted by time."""
+        """The worst 10 cut-offs at most, sorted by time."""
         return _select_worst(self.marked, MAX_LISTED_CUTOFFS)
 
     @property
@@ -141,17 +159,14 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         self._hop_s = timing.hop_length / sample_rate
         self._first_frame = span[0] // timing.hop_length
         self._frame_after = span[1] / timing.hop_length
-        self._pause_windows = [
-            np.arange(round(start / 1000 / self._hop_s), round(end / 1000 / self._hop_s) + 1)
-            for start, end in (DECAY_WINDOW_NEAR_MS, DECAY_WINDOW_FAR_MS, DECAY_WINDOW_LONG_MS)
-        ]
+        self._windows = _create_pause_windows(self._hop_s)
         # A frame whose center is closer than half its length still overlaps the open side.
         half = timing.overlap // 2
         self._overlap = timing.overlap
         self._after_closing = max(half, round(timing.release / 2))
         self._before_opening = timing.lookahead + max(half, round(timing.attack / 2))
         self._fade_frames = self._after_closing + self._before_opening
-        self._farthest = int(self._pause_windows[-1][-1])
+        self._farthest = self._windows.farthest
         self._context_frames = max(self._after_closing, self._before_opening) + self._farthest + 1
         self._levels: RmsLevels = np.zeros((0, gates))
         self._mask: Mask = np.zeros((0, gates), np.bool_)
@@ -212,15 +227,7 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         frames = frames[(frames >= first) & (frames < after)]
         if not len(frames):
             return
-        pause_levels = np.full(len(frames), np.inf)
-        for window in self._pause_windows:
-            farthest = frames + direction * window[-1]
-            inside = np.flatnonzero((farthest >= 0) & (farthest < len(levels)))
-            if not len(inside):
-                continue
-            squares = levels[frames[inside, None] + direction * window] ** 2
-            means = np.add.reduce(squares, axis=1) / len(window)
-            pause_levels[inside] = np.minimum(pause_levels[inside], np.sqrt(means))
+        pause_levels = self._windows.measure(levels, frames, direction)
         pause_db = np.maximum(to_db(pause_levels), MIN_AUDIBLE_DBFS - MIN_CUTOFF_DB)
         above_db = to_db(levels[frames]) - pause_db
         self._quietest_db = min(self._quietest_db, float(pause_db.min()))
@@ -228,7 +235,7 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         if direction > 0:
             self._collect_holes(frames[~is_loud], gate, gaps)
         cutoffs = []
-        for i in np.flatnonzero(is_loud):
+        for i in is_loud.nonzero()[0]:
             frame = int(frames[i])
             # The sound in its own direction, from the cut into the pause, as far as the buffer
             # has it with blocks of any size.
@@ -256,7 +263,7 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         """Remember the frames after which the level falls steadily until the gate opens again."""
         levels, openings = self._levels[:, gate], gaps[:, 1]
         # Frames nearer to the opening overlap the next sound.
-        ends = openings[np.searchsorted(openings, frames)] - self._overlap
+        ends = openings[openings.searchsorted(frames)] - self._overlap
         ends = np.minimum(ends, np.minimum(frames + self._farthest, len(levels)))
         is_long = ends - frames > self._overlap
         frames, ends = frames[is_long], ends[is_long]
@@ -282,6 +289,46 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         return last <= 0 or bool(to_db(sound[0]) - to_db(sound[last]) < MIN_FALL_DB)
 
 
+class _PauseWindows:
+    """Windows after a frame, or before it, in which the level of the pause is measured."""
+
+    def __init__(self, hop_s: float) -> None:
+        windows = [
+            np.arange(round(start / 1000 / hop_s), round(end / 1000 / hop_s) + 1)
+            for start, end in (DECAY_WINDOW_NEAR_MS, DECAY_WINDOW_FAR_MS, DECAY_WINDOW_LONG_MS)
+        ]
+        self._distances = np.concatenate(windows)
+        self._ends = np.array([window[-1] for window in windows])
+        self._lengths = [len(window) for window in windows]
+        self.farthest = int(self._ends[-1])
+        """Number of frames to the end of the last window."""
+
+    def measure(
+        self, levels: NDArray[np.float64], frames: NDArray[np.int64], direction: int
+    ) -> NDArray[np.float64]:
+        """Return the lowest RMS in the windows of each frame, in `direction`, 1 or −1.
+
+        Only windows that `levels` cover count; without any, the level is infinite.
+        """
+        frames = frames[:, None]
+        # All windows at once: a call of numpy costs more than its work on a few frames.
+        squares = levels.take(frames + direction * self._distances, mode="clip") ** 2
+        ends = frames + direction * self._ends
+        powers = np.empty(ends.shape)
+        first = 0
+        for window, length in enumerate(self._lengths):
+            sums = np.add.reduce(squares[:, first : first + length], axis=1)
+            powers[:, window] = sums / length
+            first += length
+        powers[(ends < 0) | (ends >= len(levels))] = np.inf
+        return np.asarray(np.sqrt(powers.min(axis=1)))
+
+
+@lru_cache(maxsize=16)  # The recordings of a batch have the same windows.
+def _create_pause_windows(hop_s: float) -> _PauseWindows:
+    return _PauseWindows(hop_s)
+
+
 def _find_gaps(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the first frame of each closed stretch and the first frame after it.
 
@@ -293,8 +340,9 @@ def _find_gaps(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     array([[ True,  True],
            [ True,  True]])
     """
-    is_open = np.concatenate([[True], mask, [True]])
-    edges = np.flatnonzero(is_open[1:] != is_open[:-1])
+    is_open = np.ones(len(mask) + 2, np.bool_)
+    is_open[1:-1] = mask
+    edges: NDArray[np.int64] = (is_open[1:] != is_open[:-1]).nonzero()[0]
     if len(edges) and edges[0] == 0:
         edges[0] = -NEVER
     if len(edges) and edges[-1] == len(mask):
@@ -308,16 +356,17 @@ def _fall_steadily(
     """Return for each stretch whether its levels fall along a straight line in dB."""
     count = ends - starts
     first = np.cumsum(count) - count
-    position = np.arange(first[-1] + count[-1]) - np.repeat(first, count)
-    level_db = to_db(np.maximum(levels[position + np.repeat(starts, count)], MIN_LEVEL))
-    total, squares, moments = (
-        np.add.reduceat(values, first) for values in (level_db, level_db**2, position * level_db)
-    )
+    position = np.arange(first[-1] + count[-1]) - first.repeat(count)
+    level_db = to_db(np.maximum(levels[position + starts.repeat(count)], MIN_LEVEL))
+    total, moments = np.add.reduceat(level_db, first), np.add.reduceat(position * level_db, first)
     # Sums of squared distances of the positions from their mean, and of the products with levels.
     spread = count * (count**2 - 1) / 12
     slope = (moments - total * (count - 1) / 2) / spread
     fall_db = -slope * count
+    falls = np.asarray(fall_db > MIN_HOLE_FALL_DB)
+    if not falls.any():  # as in most pauses
+        return falls
+    squares = np.add.reduceat(level_db**2, first)
     variance = squares / count - (total / count) ** 2 - slope**2 * spread / count
     deviation_db = np.sqrt(np.maximum(variance, 0))
-    is_steady = deviation_db < MAX_HOLE_DEVIATION_SHARE * fall_db
-    return np.asarray(is_steady & (fall_db > MIN_HOLE_FALL_DB))
+    return np.asarray(falls & (deviation_db < MAX_HOLE_DEVIATION_SHARE * fall_db))

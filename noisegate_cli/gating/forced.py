@@ -36,13 +36,13 @@ class ForcedStretches:
 
     Parameters
     ----------
-    segments
+    segments : sequence, optional
         All open stretches, such as `Segments.edges`: one tuple for all gates, or one for each
         gate, without the last ones if they stay closed. None leaves the decision to the detector.
         A stretch is rounded to whole frames.
-    keep
+    keep : sequence of (float, float), optional
         Stretches that are fully open. The fade-in and the fade-out lie outside.
-    cut
+    cut : sequence of (float, float), optional
         Stretches that are fully closed. The fade-out and the fade-in lie outside.
 
     Raises

@@ -41,32 +41,46 @@ Gated = tuple[Samples, Samples | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateReport(Report):
-    """Settings, threshold and statistics of a gate that processed a recording."""
+    """Settings, threshold and statistics of a gate that processed a recording.
+
+    Attributes
+    ----------
+    settings : GateSettings
+        Settings that were used.
+    threshold : float or None
+        Threshold that was used (linear RMS). None if the gate used more features than the level, or
+        found no threshold and stayed open.
+    suggestion : ThresholdSuggestion or None
+        Origin of the threshold; None if the threshold was given.
+    range_db : float
+        Gain of the closed gate in dB, as it results from the settings or from a target floor.
+    noises : tuple of NoiseProfile or None
+        Noise profile of each gate; None if no noise was found and the gate removed nothing.
+    statistics : GateStatistics
+        How much of the time the gate was closed, and how often it opened.
+    segments : Segments
+        Stretches in which the gate was open.
+    forced : ForcedStretches
+        Stretches in which the caller opened or closed the gate.
+    cutoffs : CutoffReport
+        Sounds whose attack or decay the gate has cut, apart from bleed.
+    active_channels : tuple of int or None
+        Channels that open the gate, without dead ones; None for all.
+    bleed : BleedReport or None
+        Bleed of the other tracks; None without other tracks.
+    """
 
     settings: GateSettings
-    """Settings that were used."""
     threshold: float | None
-    """Threshold that was used (linear RMS).
-
-    None if the gate used more features than the level, or found no threshold and stayed open.
-    """
     suggestion: "ThresholdSuggestion | None"
-    """Origin of the threshold; None if the threshold was given."""
     range_db: float
-    """Gain of the closed gate in dB, as it results from the settings or from a target floor."""
     noises: "tuple[NoiseProfile | None, ...]"
-    """Noise profile of each gate; None if no noise was found and the gate removed nothing."""
     statistics: GateStatistics
     segments: Segments
-    """Stretches in which the gate was open."""
     forced: ForcedStretches = NOT_FORCED
-    """Stretches in which the caller opened or closed the gate."""
     cutoffs: CutoffReport
-    """Sounds whose attack or decay the gate has cut, apart from bleed."""
     active_channels: tuple[int, ...] | None
-    """Channels that open the gate, without dead ones; None for all."""
     bleed: "BleedReport | None" = None
-    """Bleed of the other tracks; None without other tracks."""
 
     @property
     def offset_s(self) -> float:

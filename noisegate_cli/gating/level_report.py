@@ -28,38 +28,65 @@ MIN_END_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class LevelReport(Report):
-    """The levels of a recording, in dBFS; digital silence is −∞."""
+    """The levels of a recording, in dBFS; digital silence is −∞.
+
+    Attributes
+    ----------
+    samples : int
+        Number of samples per channel.
+    frames : int
+        Number of frames.
+    peak_db : float
+        Peak of all samples.
+    rms_db : float
+        RMS of all samples of all channels, without dead ones.
+    percentiles_db : dict from int to float
+        Percentiles of the frame levels, by percentage, without digital silence.
+    silent_share : float
+        Share of the frames that are digital silence, 0 to 1.
+    drift_db : float
+        Range of the noise level within the recording, in dB.
+    dc_offset_db : float
+        Level of the mean of the samples in dBFS, in the channel where it is greatest; minus
+        infinity without an offset.
+    suggestion : ThresholdSuggestion
+        Suggested threshold, or the reason why there is none.
+    closed_share : float
+        Share of the time during which the gate would be closed, 0 to 1.
+    openings_per_minute : float
+        Number of openings per minute.
+    range_db : float
+        Gain of the closed gate in dB.
+    trials : tuple of Trial
+        Simulations of the gate by ascending threshold; empty for digital silence, and if the
+        threshold of the settings is the name of a method.
+    given_trial : Trial or None
+        Simulation of the gate with the threshold of the settings; None without one.
+    noises : tuple of NoiseProfile or None
+        Noise profile of each gate for a spectral gate, None where no noise was found.
+    histogram : LevelHistogram
+        Number of frames at each level.
+    active_channels : tuple of int or None
+        Channels whose levels count, without dead ones; None for all.
+    """
 
     samples: int
     frames: int
     peak_db: float
     rms_db: float
-    """RMS of all samples of all channels, without dead ones."""
     percentiles_db: dict[int, float]
-    """Percentiles of the frame levels, by percentage, without digital silence."""
     silent_share: float
-    """Share of the frames that are digital silence, 0 to 1."""
     drift_db: float
-    """Range of the noise level within the recording, in dB."""
     dc_offset_db: float
-    """Level of the mean of the samples in dBFS, in the channel where it is greatest; minus infinity
-    without an offset."""
     suggestion: ThresholdSuggestion
     closed_share: float
-    """Share of the time during which the gate would be closed, 0 to 1."""
     openings_per_minute: float
     range_db: float
-    """Gain of the closed gate in dB."""
     trials: "tuple[Trial, ...]"
-    """Simulations of the gate by ascending threshold; empty for digital silence, and if the
-    threshold of the settings is the name of a method."""
     given_trial: "Trial | None"
-    """Simulation of the gate with the threshold of the settings; None without one."""
     noises: "tuple[NoiseProfile | None, ...]"
-    """Noise profile of each gate for a spectral gate, None where no noise was found."""
     histogram: LevelHistogram
     active_channels: tuple[int, ...] | None
-    """Channels whose levels count, without dead ones; None for all."""
 
     def __repr__(self) -> str:
         names = ("peak_db", "rms_db", "closed_share", "openings_per_minute")

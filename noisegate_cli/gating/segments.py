@@ -31,20 +31,29 @@ class Segments:
     `librosa.effects.split`. The hold is part of a stretch; the lookahead and the fades are not. If
     two stretches are not further apart than the lookahead, the gain between them is 1, and they are
     one stretch. If each channel has a gate of its own, a stretch is open in at least one of them.
+
+    Attributes
+    ----------
+    runs : tuple of numpy.ndarray
+        Open runs of each gate, in frames, shaped (runs, 2).
+    frames : int
+        Number of frames of the recording.
+    length : int
+        Length of the recording in samples.
+    sample_rate : int
+        Sample rate in Hz.
+    timing : Timing
+        Frames and fades of the gate.
+    range_db : float
+        Gain of the closed gate in dB.
     """
 
     runs: tuple[FrameRuns, ...]
-    """Open runs of each gate, in frames, shaped (runs, 2)."""
     frames: int
-    """Number of frames of the recording."""
     length: int
-    """Length of the recording in samples."""
     sample_rate: int
-    """Sample rate in Hz."""
     timing: Timing
-    """Frames and fades of the gate."""
     range_db: float
-    """Gain of the closed gate in dB."""
 
     @property
     def samples(self) -> NDArray[np.int64]:
@@ -151,7 +160,7 @@ class Segments:
 
 def count_statistics(runs: tuple[FrameRuns, ...], frames: int) -> GateStatistics:
     """Return the statistics of gates with these open runs in `frames` frames."""
-    open_frames = sum(int(np.diff(gate_runs).sum()) for gate_runs in runs)
+    open_frames = sum(int((gate_runs[:, 1] - gate_runs[:, 0]).sum()) for gate_runs in runs)
     total = frames * len(runs)
     return GateStatistics(total, total - open_frames, sum(map(len, runs)))
 
@@ -202,7 +211,7 @@ class OpenRunCollector(BlockProcessor[Mask, None]):
         states = np.concatenate([self._state, mask])
         changes = states[1:] != states[:-1]
         for gate, edges in enumerate(self._edges):
-            if (frames_of_change := np.flatnonzero(changes[:, gate])).size:
+            if (frames_of_change := changes[:, gate].nonzero()[0]).size:
                 edges.append(frames_of_change + self.frames)
         self._state = states[-1:]
         self.frames += len(mask)
@@ -221,10 +230,9 @@ class OpenRunCollector(BlockProcessor[Mask, None]):
     def _join_edges(self, gate: int) -> FrameRuns:
         end = [self.frames] if self._state[0, gate] else []
         edges = np.concatenate([*self._edges[gate], np.array(end, np.int64)])
-        gaps = np.diff(edges)[1::2]
-        is_kept = np.ones(len(edges), np.bool_)
-        is_kept[1:-1] = np.repeat(gaps > self._max_gap, 2)
-        return np.asarray(edges[is_kept].reshape(-1, 2))
+        gaps = edges[1:-1].reshape(-1, 2)
+        gaps = gaps[gaps[:, 1] - gaps[:, 0] > self._max_gap]
+        return np.concatenate([edges[:1], gaps.ravel(), edges[-1:]]).reshape(-1, 2)
 
 
 def _invert_runs(runs: FrameRuns, frames: int) -> FrameRuns:

@@ -35,64 +35,64 @@ class GateSettings:
 
     Parameters
     ----------
-    threshold
+    threshold : float or str
         Frame RMS above which the gate opens: linear with full scale 1.0, or text: a level such as
         "-30dB", a distance from the noise such as "floor+6dB", or a method: "auto", "auto:otsu",
         "auto:gmm" or "auto:p56". A level is stored as linear RMS.
-    adaptive
+    adaptive : bool
         Whether the threshold follows the noise floor; "auto" always follows it.
-    key_hz
+    key_hz : (float, float), optional
         Band of the key filter in Hz: the detector ignores other frequencies. None is all.
-    hysteresis_db
+    hysteresis_db : float
         Distance in dB between the opening threshold and the lower closing threshold.
-    min_closed_ms
+    min_closed_ms : float
         The gate stays open in shorter pauses.
-    min_open_ms
+    min_open_ms : float
         Shorter sounds do not open the gate.
-    lookahead_ms
+    lookahead_ms : float
         The gate is fully open this long before the sound.
-    attack_ms
+    attack_ms : float
         Length of the fade-in. It ends where the lookahead begins, so it does not affect onsets.
-    hold_ms
+    hold_ms : float
         The gate stays fully open this long after the sound.
-    release_ms
+    release_ms : float
         Length of the fade-out after the hold.
-    range_db
+    range_db : float or str, optional
         Gain of the closed gate in dB: 0 does nothing, minus infinity or "mute" is silence. None is
         silence without a spectral gate, and 0 dB with one, because the pauses are quiet already.
-    ratio
+    ratio : float
         Above 1: for each decibel below the threshold, the output is this many decibels below it,
         down to the range. This is a downward expander; infinity, the default, is a gate.
-    knee_db
+    knee_db : float
         Width in dB of the soft knee of an expander, around the threshold.
-    duck
+    duck : bool
         Whether the gate is closed where it would be open, and open elsewhere, with the same times.
-    frame_length
+    frame_length : int, optional
         Samples per frame; None is the smallest power of two that spans at least 30 ms.
-    hop_length
+    hop_length : int, optional
         Samples from frame to frame; None is a quarter of the frame.
-    target_floor_db
+    target_floor_db : float, optional
         Level of the pauses in the output, in dBFS. The range results from the noise in the
         recording; `range_db` must then be None.
-    channels
+    channels : {"linked", "separate", "exclusive"}
         `linked`: the loudest channel opens the gate of all. `separate`: each channel has a gate.
         `exclusive`: each channel has a gate that stays closed for the bleed of the other channels.
-    spectral
+    spectral : {"off", "soft", "mask"}
         Whether the noise is also reduced in each frequency bin, before the gate: with `soft` gains,
         or with the binary `mask` of the magnitude spectrogram.
-    reduction_db
+    reduction_db : float or str
         Maximum attenuation of a bin in dB; infinity or "mute" is silence.
-    noise
+    noise : str, Path or (float, float), optional
         Where the noise is alone: the path of a recording of it, or a span of the recording itself,
         from and to in seconds. None learns it from the pauses and tracks it. Paths are stored as
         text.
-    nonfinite
+    nonfinite : {"refuse", "zero"}
         NaN and infinite samples: `refuse` raises an error, `zero` replaces them with zero.
-    listen
+    listen : {"voice", "all"}
         What the threshold "auto" detects: with `all`, every sound that differs from the noise. With
         `voice`, it closes on sounds that no voice is near, such as keys and doors between words,
         unless the recording has few voices.
-    speech
+    speech : bool
         Whether the threshold "auto" also uses a neural speech detector. It requires the extra
         `noisegate-cli[speech]`.
 

@@ -31,23 +31,35 @@ is lost, noise can still be removed."""
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Result of a simulated gate with one threshold, on a grid of `TRIAL_STEP_DB`."""
+    """Result of a simulated gate with one threshold, on a grid of 1 dB.
+
+    Attributes
+    ----------
+    threshold_db : float
+        Threshold in dBFS.
+    closed_share : float
+        Share of the time during which the gate would be closed, 0 to 1.
+    openings_per_minute : float
+        Number of openings per minute.
+    cutoffs_per_minute : float
+        Number of cut decays and attacks per minute; 0 if the range is too small for them.
+    at_risk : float or None
+        Share of the frames passed by the automatic gate that would be muted, 0 to 1. This value and
+        the next two are None if the automatic gate stays open or closed throughout.
+    agreement : float or None
+        Share of the time during which gate and automatic gate agree, 0 to 1.
+    balanced : float or None
+        Balanced accuracy: mean of the agreement in open frames and in closed frames, 0 to 1. Rare
+        speech has the same weight as the pauses around it.
+    """
 
     threshold_db: float
-    """Threshold in dBFS."""
     closed_share: float
-    """Share of the time during which the gate would be closed, 0 to 1."""
     openings_per_minute: float
     cutoffs_per_minute: float
-    """Number of cut decays and attacks per minute; 0 if the range is too small for them."""
     at_risk: float | None
-    """Share of the frames passed by the automatic gate that would be muted, 0 to 1. This value and
-    the next two are None if the automatic gate stays open or closed throughout."""
     agreement: float | None
-    """Share of the time during which gate and automatic gate agree, 0 to 1."""
     balanced: float | None
-    """Balanced accuracy: mean of the agreement in open frames and in closed frames, 0 to 1. Rare
-    speech has the same weight as the pauses around it."""
 
     def __repr__(self) -> str:
         return format_repr(self, "threshold_db", "closed_share", "openings_per_minute", "agreement")

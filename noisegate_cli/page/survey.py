@@ -1,10 +1,7 @@
 """Read a recording, and measure all that the page shows and needs to gate it."""
 
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,22 +19,23 @@ from noisegate_cli.api.progress import (
 from noisegate_cli.api.sources import FileSource
 from noisegate_cli.errors import SignalError
 from noisegate_cli.files.reader import AudioReader
-from noisegate_cli.gating.cutoffs import Cutoff, CutoffAudit, is_audited
+from noisegate_cli.gating.cutoffs import CutoffAudit, is_audited
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.detection.rule import AdaptiveThreshold
 from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE
 from noisegate_cli.gating.detection.threshold import suggest_threshold
-from noisegate_cli.gating.frames.chunked_values import CHUNK_ROWS, ChunkedValues
+from noisegate_cli.gating.frames.chunked_values import ChunkedValues
 from noisegate_cli.gating.frames.level_track import LevelTrack
 from noisegate_cli.gating.frames.peaks import PeakMeter, Peaks
 from noisegate_cli.gating.frames.spectrogram import SpectrogramMeter
-from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, Mask
+from noisegate_cli.gating.gain.mask import Mask
 from noisegate_cli.gating.level_report import LevelReport
 from noisegate_cli.gating.parsing import AUTO
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.timing import Timing
+from noisegate_cli.page.coded_values import CodedValues, split_frames
 from noisegate_cli.page.codes import (
     MAX_SCORE_CODE,
     decode_levels_db,
@@ -47,11 +45,10 @@ from noisegate_cli.page.codes import (
     encode_scores,
     encode_spectrogram,
 )
-from noisegate_cli.page.moments import (
+from noisegate_cli.page.moments import MIN_DISTANCE_S, Moment
+from noisegate_cli.page.unsure_moments import (
     MAX_UNSURE_DB,
     MAX_UNSURE_SCORE,
-    MIN_DISTANCE_S,
-    Moment,
     find_unsure_moments,
 )
 from noisegate_cli.samples import Samples, from_db, select_channels, to_db
@@ -201,34 +198,33 @@ class _TrackCollector:
     def build_survey(self) -> Survey:
         """Return all measurements; the last block has been added."""
         report, settings = self._analysis.levels, self._analysis.settings
+        rate, hop_s = self._analysis.info.sample_rate, self._hop_s
         levels, scores = self._levels.join(), self._scores.join()
         given_db = _find_given_threshold_db(report, settings)
         uses_level = given_db is not None
         threshold_db = _choose_threshold_db(report) if given_db is None else given_db
         drift = AdaptiveThreshold.from_levels(
-            float(from_db(threshold_db)),
-            self._level_track,
-            self._analysis.info.sample_rate / self._timing.hop_length,
+            float(from_db(threshold_db)), self._level_track, rate / self._timing.hop_length
         )
-        close_below_db = threshold_db - settings.hysteresis_db
-        by_level = _Values(
+        by_level = CodedValues(
             levels,
             decode_levels_db,
             threshold_db,
-            close_below_db,
+            threshold_db - settings.hysteresis_db,
             self._timing,
             drift if settings.adaptive else None,
         )
-        by_score = _Values(scores, decode_scores, OPEN_ABOVE, CLOSE_BELOW, self._timing)
+        by_score = CodedValues(scores, decode_scores, OPEN_ABOVE, CLOSE_BELOW, self._timing)
         range_db = _choose_range_db(settings, self._decision)
-        cutoffs: list[Cutoff] = []
+        cutoffs: list[Moment] = []
         if is_audited(range_db) and not settings.expands:
             mask = by_level.mask if uses_level else by_score.mask
-            cutoffs = self._find_cutoffs(mask, levels if uses_level else self._active_levels.join())
+            audited = levels if uses_level else self._active_levels.join()
+            cutoffs = _find_cutoffs(mask, audited, self._timing, rate)
         if shows_level := uses_level or not _has_scores(scores):
-            unsure = self._find_unsure_moments(by_level, MAX_UNSURE_DB)
+            unsure = find_unsure_moments(by_level.track(hop_s), MAX_UNSURE_DB)
         else:
-            unsure = self._find_unsure_moments(by_score, MAX_UNSURE_SCORE)
+            unsure = find_unsure_moments(by_score.track(hop_s), MAX_UNSURE_SCORE)
         spectrogram, loudest_db = self._encode_spectrogram()
         return Survey(
             analysis=self._analysis,
@@ -245,7 +241,7 @@ class _TrackCollector:
             spectrogram_column=self._column,
             spectrogram_loudest_db=loudest_db,
             spectrogram_edges_hz=self._spectrogram_meter.edges_hz,
-            moments=(*unsure, *self._list_events(cutoffs, levels)),
+            moments=(*unsure, *cutoffs, *_find_loudest(levels, hop_s)),
             unit="dB" if shows_level else "",
         )
 
@@ -255,87 +251,28 @@ class _TrackCollector:
         shades = [encode_spectrogram(c, loudest_db) for c in self._columns.drain()]
         return np.concatenate(shades), loudest_db
 
-    def _find_cutoffs(self, mask: Mask, levels: NDArray[np.uint16]) -> list[Cutoff]:
-        """Return the worst cut-offs of a gate, by time; of close ones only the worst."""
-        audit = CutoffAudit(self._timing, self._analysis.info.sample_rate, mask.shape[1])
-        for frames, last in _split_frames(len(levels)):
-            audit.process(from_db(decode_levels_db(levels[frames])), mask[frames], last)
-        chosen: list[Cutoff] = []
-        for cutoff in sorted(audit.report.worst, key=lambda cutoff: -cutoff.above_db):
-            if all(abs(cutoff.time - other.time) >= MIN_DISTANCE_S for other in chosen):
-                chosen.append(cutoff)
-        return sorted(chosen[:MAX_MARKED_CUTOFFS], key=lambda cutoff: cutoff.time)
 
-    def _find_unsure_moments(self, values: "_Values", max_distance: float) -> tuple[Moment, ...]:
-        finite = np.empty(len(values.codes))
-        for frames, _ in values.chunks():
-            decoded = values.decode(frames)
-            # A gate that always stays open has infinite values, and is never unsure.
-            finite[frames] = np.where(decoded < np.inf, decoded, -np.inf).max(axis=1)
-        return find_unsure_moments(
-            finite,
-            np.asarray(values.mask.any(axis=1)),
-            values.open_above,
-            values.close_below,
-            self._hop_s,
-            self._timing.min_open,
-            self._timing.min_closed,
-            max_distance,
-        )
-
-    def _list_events(self, cutoffs: list[Cutoff], levels: NDArray[np.uint16]) -> Iterator[Moment]:
-        """Yield the cut-offs and the loudest moment."""
-        for cutoff in cutoffs:
-            yield Moment(cutoff.time, cutoff.kind, cutoff.above_db)
-        loudest = levels.max(axis=1)
-        if loudest.any():
-            frame = int(np.argmax(loudest))
-            level_db = round(float(decode_levels_db(loudest[frame])), 1)
-            yield Moment(frame * self._hop_s, "loudest", level_db)
+def _find_cutoffs(
+    mask: Mask, levels: NDArray[np.uint16], timing: Timing, sample_rate: int
+) -> list[Moment]:
+    """Return the worst cut-offs of a gate, by time; of close ones only the worst."""
+    audit = CutoffAudit(timing, sample_rate, mask.shape[1])
+    for frames, last in split_frames(len(levels)):
+        audit.process(from_db(decode_levels_db(levels[frames])), mask[frames], last)
+    chosen: list[Moment] = []
+    for cutoff in sorted(audit.report.worst, key=lambda cutoff: -cutoff.above_db):
+        if all(abs(cutoff.time - other.time) >= MIN_DISTANCE_S for other in chosen):
+            chosen.append(Moment(cutoff.time, cutoff.kind, cutoff.above_db))
+    return sorted(chosen[:MAX_MARKED_CUTOFFS], key=lambda moment: moment.time)
 
 
-@dataclass(frozen=True, eq=False)
-class _Values:
-    """Values of a detector as codes, and the gate that they control.
-
-    They are decoded in chunks, because a value needs four times the memory of its code.
-    """
-
-    codes: NDArray[Any]
-    """Codes of all frames, shaped (frames, gates)."""
-    decoder: Callable[[NDArray[Any]], DetectorValues]
-    open_above: float
-    close_below: float
-    timing: Timing
-    drift: AdaptiveThreshold | None = None
-    """Drift of the noise floor that is subtracted from levels in dB."""
-
-    def chunks(self) -> Iterator[tuple[slice, bool]]:
-        """Yield the frames of each chunk, and whether it is the last one."""
-        return _split_frames(len(self.codes))
-
-    def decode(self, frames: slice) -> DetectorValues:
-        """Return the values of frames, shaped (frames, gates)."""
-        values = self.decoder(self.codes[frames])
-        if self.drift is None:
-            return values
-        drift_db = self.drift.drift_db_at(np.arange(frames.start, frames.stop))
-        return np.asarray(values - drift_db[:, None])
-
-    @cached_property
-    def mask(self) -> Mask:
-        """Mask of the gate, shaped (frames, gates)."""
-        gates = self.codes.shape[1]
-        gate = GateMask(self.open_above, self.close_below, self.timing, gates)
-        parts = [gate.process(self.decode(frames), last) for frames, last in self.chunks()]
-        return np.concatenate([np.zeros((0, gates), np.bool_), *parts])
-
-
-def _split_frames(count: int) -> Iterator[tuple[slice, bool]]:
-    """Yield the frames of each chunk, and whether it is the last one."""
-    for start in range(0, count, CHUNK_ROWS):
-        stop = min(count, start + CHUNK_ROWS)
-        yield slice(start, stop), stop == count
+def _find_loudest(levels: NDArray[np.uint16], hop_s: float) -> list[Moment]:
+    """Return the loudest moment; nothing of digital silence."""
+    loudest = levels.max(axis=1)
+    if not loudest.any():
+        return []
+    frame = int(np.argmax(loudest))
+    return [Moment(frame * hop_s, "loudest", round(float(decode_levels_db(loudest[frame])), 1))]
 
 
 def _has_scores(scores: NDArray[np.int16]) -> bool:

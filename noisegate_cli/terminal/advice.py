@@ -11,7 +11,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.timing import MAX_TIME_MS
 from noisegate_cli.terminal.options import GATE_OPTIONS, TypedSettings
 from noisegate_cli.terminal.reasons import format_contrast
-from noisegate_cli.terminal.shared_options import list_reading_options
+from noisegate_cli.terminal.shared_options import list_reading_options, looks_like_option
 from noisegate_cli.text import format_time, quote_for_shell
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class GivenOptions(NamedTuple):
         preset = [] if self.preset.lower() == "voice" else ["-p", self.preset]
         options = [format_option(name, value) for name, value in values.items()]
         level = ["-t", threshold] if threshold else []
-        end = [*level, "--", path] if path.startswith("-") else [path, *level]
+        end = [*level, "--", path] if looks_like_option(path) else [path, *level]
         return quote_for_shell(["ngate", "gate", *preset, *options, *self.reading, *end])
 
     @property

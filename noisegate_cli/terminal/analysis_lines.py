@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.errors import AudioError
+from noisegate_cli.files.audio_info import quote_input
 from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def format_line(report: "AnalysisReport", titles: Sequence[str]) -> str:
         "-t": "-" if suggestion.threshold is None else f"{suggestion.threshold:.3g}",
         "verdict": str(suggestion.verdict).replace("_", " "),
     }
-    return _join({title: cells[title] for title in titles}, quote_path(report.info.path))
+    return _join({title: cells[title] for title in titles}, quote_input(report.info.path))
 
 
 def format_csv_header() -> str:

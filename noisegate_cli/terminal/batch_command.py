@@ -43,6 +43,7 @@ from noisegate_cli.text import quote_path
 if TYPE_CHECKING:
     from noisegate_cli.batch.discovery import GlobPatterns
     from noisegate_cli.batch.interface import BatchConfig, BatchReport
+    from noisegate_cli.batch.run import BatchRun
     from noisegate_cli.files.output_naming import OutputOptions
 
 RELATED_PANEL = "Related recordings"
@@ -310,6 +311,7 @@ def batch(
     """
     from noisegate_cli.batch.interface import BatchConfig
     from noisegate_cli.batch.trees import default_output_directory
+    from noisegate_cli.terminal.flags import to_flags
 
     root = discovery.choose_root(directory)
     output = outputs.output or default_output_directory(root)
@@ -340,6 +342,7 @@ def batch(
         checksum=execution.checksum,
         max_errors=1 if execution.fail_fast else execution.max_errors,
         csv_path=execution.report,
+        reword=to_flags,
         plot_path=execution.plot,
         with_segments=json,
         dry_run=execution.dry_run,
@@ -359,6 +362,30 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
     report = run.report
     raise_on_signals()
     try:
+        _execute(run)
+    finally:
+        progress.close()
+        if report.is_planned and not quiet:
+            _print_table(report)
+        for line in [] if verbose else format_batch_errors(report):
+            print_error(line)
+    if not report.total:
+        print_message(f"no recordings in {quote_path(config.root)}")
+    if config.plot_path and not quiet and not report.dry_run:
+        is_drawn = report.review_candidates and config.plot_path.exists()
+        _print_picture_path(config.plot_path if is_drawn else None)
+    if report.stop_reason:
+        print_error(f"{report.stop_reason}: {format_batch_remainder(report)}")
+    if report.failed:
+        raise typer.Exit(EXIT_FAILURE)
+
+
+def _execute(run: "BatchRun") -> None:
+    """Run a batch; if it is interrupted, say how to continue."""
+    from noisegate_cli.terminal.batch_summary import format_batch_remainder
+
+    report = run.report
+    try:
         run.execute()
     except KeyboardInterrupt:
         if not report.is_planned:
@@ -370,24 +397,11 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
             message = "the program that reads standard output has exited"
             print_error(f"{message}: {format_batch_remainder(report)}")
         raise
-    finally:
-        progress.close()
-        if report.is_planned and not quiet:
-            _print_table(report)
-        for line in [] if verbose else format_batch_errors(report):
-            print_error(line)
-    if not report.total:
-        print_message(f"no recordings in {quote_path(config.root)}")
-    if config.plot_path and not quiet and not report.dry_run:
-        is_drawn = report.review_candidates and config.plot_path.exists()
-        drawn = (
-            quote_path(config.plot_path) if is_drawn else "none, because there is nothing to review"
-        )
-        print_message(f"picture    {drawn}")
-    if report.stop_reason:
-        print_error(f"{report.stop_reason}: {format_batch_remainder(report)}")
-    if report.failed:
-        raise typer.Exit(EXIT_FAILURE)
+
+
+def _print_picture_path(path: Path | None) -> None:
+    name = quote_path(path) if path else "none, because there is nothing to review"
+    print_message(f"picture    {name}")
 
 
 def _print_table(report: "BatchReport") -> None:

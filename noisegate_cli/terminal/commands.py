@@ -2,9 +2,12 @@
 
 import inspect
 import os
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
 from functools import wraps
 from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,7 +27,7 @@ from noisegate_cli.terminal.options import (
 )
 from noisegate_cli.terminal.preset_files import save_preset
 from noisegate_cli.terminal.preset_table import format_preset_table
-from noisegate_cli.text import find_nearest, quote_path
+from noisegate_cli.text import find_nearest, normalize_number, quote_path
 
 ENV_PREFIX = "NGATE"
 """Prefix of the environment variables that set options, such as NGATE_GATE_PRESET."""
@@ -48,11 +51,20 @@ SavePresetOption = Annotated[
 MAY_BE_EMPTY = "suffix"
 """Parameter of which an empty text is a value."""
 
+UNITS = ("db", "dbfs", "hz", "khz", "ms", "s")
+
+VALUE_BEFORE_UNIT = r"(?:--?[a-z-]*[a-z]=?|floor\s*\+)?-?[\d.]+"
+"""A number, which can follow its option or `floor+` in the same word."""
+
+SEPARATE_UNIT = "has a space: write"
+"""Part of the message for a value that a space separates from its unit."""
+
 
 class StrictCommand(TyperCommand):
     """A command that refuses arguments which would have no effect.
 
-    These are an option with two values, and an empty text, mostly an unset variable of a shell.
+    These are an option with two values, and an empty text, mostly an unset variable of a shell. A
+    unit after a space would be the name of a recording.
     Settings of the gate may have two values: one at the end of a line overrides an earlier one.
     """
 
@@ -62,6 +74,9 @@ class StrictCommand(TyperCommand):
         parse = parser.parse_args
 
         def parse_once(args: list[str]) -> Any:
+            options = args[: args.index("--")] if "--" in args else args
+            if not ctx.resilient_parsing and (message := _describe_separate_unit(options)):
+                ctx.fail(message)
             try:
                 values, rest, order = parse(args=args)
             except Exception as error:
@@ -126,6 +141,21 @@ def _describe_mistyped_variables(command: str, commands: Collection[str]) -> lis
         if nearest and name != right:
             warnings.append(f"environment variable {name} has no effect: did you mean {right}?")
     return warnings
+
+
+def _describe_separate_unit(arguments: Sequence[str]) -> str:
+    """Return a message for a value that a space separates from its unit; empty without one.
+
+    Examples
+    --------
+    >>> _describe_separate_unit(["take.wav", "-t", "-48", "dB"])
+    "'-48 dB' has a space: write -48dB"
+    """
+    for value, unit in pairwise(arguments):
+        is_unit = unit.lower() in UNITS and not Path(unit).exists()
+        if is_unit and re.fullmatch(VALUE_BEFORE_UNIT, normalize_number(value)):
+            return f"'{value} {unit}' {SEPARATE_UNIT} {value}{unit}"
+    return ""
 
 
 def _has_empty_text(value: Any) -> bool:

@@ -32,12 +32,12 @@ def build_command_words(
     from noisegate_cli.page.command import CommandWords
     from noisegate_cli.page.document import CONTROLS
     from noisegate_cli.terminal.options import GATE_OPTIONS
-    from noisegate_cli.terminal.shared_options import list_reading_options
+    from noisegate_cli.terminal.shared_options import list_reading_options, looks_like_option
     from noisegate_cli.text import quote_for_shell
 
     files = list_reading_options(raw, track)
     path = str(file)
-    end = ["--", path] if path.startswith("-") and path != "-" else [path]
+    end = ["--", path] if looks_like_option(path) else [path]
     flags = {name: GATE_OPTIONS[name].flags[0] for name in (*CONTROLS, "threshold", "adaptive")}
     hidden = ["--spectral"] if settings.spectral != "off" else []
     hidden += ["--channels=exclusive"] if settings.channels == "exclusive" else []

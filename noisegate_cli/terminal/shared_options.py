@@ -134,6 +134,11 @@ def list_reading_options(
     ]
 
 
+def looks_like_option(path: str) -> bool:
+    """Return whether `--` must precede the name of a recording; not before standard input."""
+    return path.startswith("-") and path != "-"
+
+
 def expand_patterns(files: Sequence[str]) -> list[str]:
     """Return the names of recordings with patterns expanded, which shells of Windows don't do."""
     if sys.platform != "win32":

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from noisegate_cli.terminal.commands import SEPARATE_UNIT, build_command
 from noisegate_cli.text import normalize_number, quote_for_shell, suggest_nearest
 
 
@@ -41,6 +42,8 @@ def describe_usage_error(error: Exception, message: str) -> str:
         message = f"{match[1]} needs a value"
     elif match := re.match(r"Got unexpected extra argument\S* \((.*)\)", message):
         message = f"unexpected argument {match[1]!r}"
+    elif SEPARATE_UNIT in message:
+        return message
     elif described := _describe_invalid_value(message):
         return described
     return message + (suggestion or f": see {getattr(context, 'command_path', 'ngate')} --help")
@@ -48,8 +51,6 @@ def describe_usage_error(error: Exception, message: str) -> str:
 
 def _find_other_command(context: Any, flag: str) -> str:
     """Return a hint to another command that has an option of this name; empty if none has it."""
-    from noisegate_cli.terminal.commands import build_command
-
     group = getattr(getattr(context, "parent", None), "command", None)
     names = [
         name

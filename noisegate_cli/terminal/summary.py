@@ -1,5 +1,6 @@
 """Format results as lines of text; `tables` formats larger results."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from noisegate_cli.api.result_data import is_range_softened
@@ -41,23 +42,7 @@ def format_gate_summary(result: "GateResult", preset: str = "voice") -> list[str
         f"output     {quote_path(result.output.path)} ({format_sample_type(result.output)})",
     ]
     lines += format_tracks(result)
-    if result.settings.target_floor_db is not None and result.statistics.closed:
-        reached = ": the pauses are already that quiet" if not result.range_db else ""
-        range_db = format_db(result.range_db)
-        lines.append(f"range      {range_db}, for the target floor{reached}")
-    if result.key:
-        lines.append(format_key(result.key))
-    if result.settings.duck:
-        lines.append(_format_ducking(result))
-    if result.settings.expands:
-        lines.append(f"expander   {_format_expander(result)}")
-    if result.suggestion and is_range_softened(result.range_db, result.settings):
-        suggestion = result.suggestion
-        contrast = format_contrast(suggestion.noise_floor_db, suggestion.active_db)
-        lines.append(
-            f"range      {format_db(result.range_db)}, as signal and noise are only {contrast} "
-            "apart; --range mute silences the pauses"
-        )
+    lines += _format_gain(result)
     if result.settings.spectral != "off":
         lines += _format_noise(result)
     if result.bleed:
@@ -116,6 +101,26 @@ def _format_threshold(result: "GateResult") -> str:
         return f"automatic  {reason}"
     moving = " It follows the noise." if adaptive else ""
     return f"threshold  {format_level(result.threshold)}, {suggestion.method}. {reason}{moving}"
+
+
+def _format_gain(result: "GateResult") -> Iterator[str]:
+    """Yield lines about the attenuation of the gate, if it is not the one of the preset."""
+    settings, suggestion, range_db = result.settings, result.suggestion, format_db(result.range_db)
+    if settings.target_floor_db is not None and result.statistics.closed:
+        reached = ": the pauses are already that quiet" if not result.range_db else ""
+        yield f"range      {range_db}, for the target floor{reached}"
+    if result.key:
+        yield format_key(result.key)
+    if settings.duck:
+        yield _format_ducking(result)
+    if settings.expands:
+        yield f"expander   {_format_expander(result)}"
+    if suggestion and is_range_softened(result.range_db, settings):
+        contrast = format_contrast(suggestion.noise_floor_db, suggestion.active_db)
+        yield (
+            f"range      {range_db}, as signal and noise are only {contrast} apart; "
+            "--range mute silences the pauses"
+        )
 
 
 def _format_ducking(result: "GateResult") -> str:

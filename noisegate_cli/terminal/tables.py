@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from noisegate_cli.files.audio_info import quote_input
 from noisegate_cli.terminal.advice import collect_advice
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.histogram import build_histogram
@@ -15,7 +16,6 @@ from noisegate_cli.text import (
     format_duration,
     format_level,
     pluralize,
-    quote_path,
 )
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def build_analysis_table(
 
     levels = report.levels
     parts: list[Any] = [
-        Text(quote_path(report.info.path), style="bold"),
+        Text(quote_input(report.info.path), style="bold"),
         Padding(_build_levels_table(report), (0, 0, 0, 2), expand=False),
     ]
     if levels.histogram.nonsilent_frames:

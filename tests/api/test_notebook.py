@@ -70,6 +70,13 @@ def test_all_results_show_themselves_and_the_size_is_bounded(write, tmp_path):
         assert len(html) < 3_000_000
 
 
+def test_a_result_whose_recording_is_gone_shows_itself_as_text(write, tmp_path):
+    path = write(loud_and_quiet())
+    result = gate_file(path, tmp_path / "out.wav", threshold="-30dB")
+    path.unlink()
+    assert result._repr_html_().startswith("<code>GateResult(")
+
+
 def test_many_channels_are_mixed_and_very_high_rates_are_not_played():
     quad = np.tile(LONG[: 2 * RATE, None], 4)
     html = gate(quad, RATE, threshold="-30dB", return_result=True)._repr_html_()

@@ -12,6 +12,7 @@ from noisegate_cli.batch.csv_report import DECIMALS, HEADER, write_csv
 from noisegate_cli.batch.discovery import GlobPatterns
 from noisegate_cli.batch.manifest import MANIFEST_NAME
 from noisegate_cli.terminal.batch_summary import build_batch_table
+from noisegate_cli.terminal.cli import run as ngate
 from tests.batch.helpers import list_files, run
 from tests.conftest import loud_and_quiet
 
@@ -147,6 +148,14 @@ def test_cells_are_never_formulas_and_numbers_stay_numbers(tmp_path, write):
     rows = read_rows(tmp_path / "r.csv")
     assert sorted(rows) == sorted(f"'{name}" for name in names)
     assert all(float(row["peak_db"]) < 0 for row in rows.values())
+
+
+def test_the_report_of_the_command_names_flags_and_no_parameters(tmp_path, write):
+    write(loud_and_quiet(), "in/a.wav")
+    report = tmp_path / "report.csv"
+    batch = ["batch", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--report", str(report)]
+    assert ngate([*batch, "--bitrate", "64k"]) == 1
+    assert read_rows(report)["a.wav"]["status_reason"].endswith("omit --bitrate")
 
 
 def test_a_full_disk_leaves_the_earlier_report_and_no_other_file(tmp_path):

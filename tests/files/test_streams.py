@@ -473,3 +473,20 @@ def test_a_full_temporary_directory_is_reported(write, tmp_path):
         assert f"{tmp_path / 'tmp'}/ngate-" in process.stderr.decode()
         assert process.stderr.count(b"\n") == 1
         assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        (b"text", (), "standard input is not a readable recording"),
+        (SPEECH.read_bytes()[:30], (), "standard input is not a readable recording"),
+        (SPEECH.read_bytes(), ("--track", "3"), "standard input has one audio track"),
+        (SPEECH.read_bytes(), ("--start", "100"), "standard input: it ends at 0:11.00"),
+        (SPEECH.read_bytes(), ("--against", "-"), "standard input is the recording itself"),
+    ],
+)
+def test_errors_name_standard_input(tmp_path, content, arguments, message):
+    command = [*NGATE, "gate", "-", "-o", tmp_path / "out.wav", *arguments]
+    process = subprocess.run(command, input=content, capture_output=True, check=False)
+    assert process.returncode
+    assert process.stderr.decode().startswith(f"ngate: {message}")

@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import subprocess
+import sys
 import zlib
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,7 +20,7 @@ from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.gating.gain.mask import GateMask
 from noisegate_cli.gating.settings import PRESETS
 from noisegate_cli.gating.timing import Timing
-from noisegate_cli.page import document, moments, sound, survey
+from noisegate_cli.page import document, moments, sound, survey, unsure_moments
 from noisegate_cli.page.codes import (
     LEVEL_OFFSET_DB,
     LEVEL_STEP_DB,
@@ -27,8 +29,8 @@ from noisegate_cli.page.codes import (
     encode_levels,
     encode_scores,
 )
-from noisegate_cli.page.moments import find_unsure_moments
 from noisegate_cli.page.sound import encode_stretches
+from noisegate_cli.page.unsure_moments import DetectorTrack, find_unsure_moments
 from noisegate_cli.samples import from_db, iterate_slices
 from noisegate_cli.terminal.cli import run
 from tests.conftest import loud_and_quiet
@@ -102,11 +104,12 @@ def test_the_unsure_moments_are_the_same_for_any_length_of_chunk(monkeypatch):
     rng = np.random.default_rng(0)
     values = np.convolve(rng.standard_normal(5000), np.ones(20) / 4, "same")
     mask = np.repeat(values.reshape(-1, 50).mean(axis=1) > 0, 50)
-    expected = find_unsure_moments(values, mask, 0.3, -0.3, 0.02, 3, 5)
+    track = DetectorTrack(values, mask, 0.3, -0.3, 0.02, 3, 5)
+    expected = find_unsure_moments(track)
     assert {moment.kind for moment in expected} == {"sound", "pause"}
     for length in (7, 1000, 4999):
-        monkeypatch.setattr(moments, "CHUNK_FRAMES", length)
-        assert find_unsure_moments(values, mask, 0.3, -0.3, 0.02, 3, 5) == expected
+        monkeypatch.setattr(unsure_moments, "CHUNK_FRAMES", length)
+        assert find_unsure_moments(track) == expected
 
 
 def test_the_recording_is_never_replaced_by_its_page(tmp_path, write, capsys):
@@ -168,6 +171,14 @@ def test_an_unfinished_page_is_removed(write, tmp_path, monkeypatch):
     source = write(loud_and_quiet())
     assert run(["analyze", str(source), "--page", str(tmp_path / "page.html"), "-q"]) == 1
     assert sorted(tmp_path.iterdir()) == sorted([*before, source])
+
+
+def test_the_page_of_standard_input_names_it(write, tmp_path):
+    source, page = write(loud_and_quiet()), tmp_path / "page.html"
+    command = [sys.executable, "-m", "noisegate_cli", "analyze", "-", "--page", page, "-q"]
+    subprocess.run(command, input=source.read_bytes(), check=True)
+    assert json.loads(read_page(page).data)["name"] == "standard input"
+    assert "<title>standard input – ngate</title>" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("samples", [0, 1, 3000])
@@ -285,15 +296,8 @@ def test_unsure_moments_are_the_sounds_and_pauses_nearest_to_the_threshold():
     values[2000:2003] = 0.21  # too short to open
     values[2500:2800] = values[2830:3100] = 8
     values[2800:2830] = -0.3
-    found = find_unsure_moments(
-        values,
-        open_gate(values),
-        open_above=0.2,
-        close_below=0.1,
-        hop_s=0.01,
-        min_open_frames=8,
-        min_closed_frames=20,
-    )
+    track = DetectorTrack(values, open_gate(values), 0.2, 0.1, 0.01, 8, 20)
+    found = find_unsure_moments(track)
     nearest = sorted(found, key=lambda moment: abs(moment.value))[:2]
     assert [m.kind for m in nearest] == ["sound", "pause"]
     assert [m.value for m in nearest] == pytest.approx([0.3, -0.5])
@@ -309,8 +313,8 @@ def test_a_moment_that_decides_nothing_is_not_unsure():
     values[520:600] = 0.15  # almost closes the gate
     values[2000:2100] = 0.12
     values[2500:2600] = 6
-    mask = open_gate(values)
-    found = find_unsure_moments(values, mask, 0.2, 0.1, hop_s=0.01, max_distance=1.0)
+    track = DetectorTrack(values, open_gate(values), 0.2, 0.1, hop_s=0.01)
+    found = find_unsure_moments(track, max_distance=1.0)
     assert [(m.kind, round(m.value, 2)) for m in found] == [("pause", 0.05), ("sound", -0.08)]
     assert 5.2 <= found[0].time < 6
     assert 20 <= found[1].time < 21
@@ -321,8 +325,7 @@ def test_of_equally_unsure_moments_the_longest_come_first():
     values = np.full(1000 * len(lengths), -9.0)
     for index, length in enumerate(lengths):
         values[1000 * index : 1000 * index + length] = 0.25 + 0.0001 * length
-    mask = open_gate(values)
-    found = find_unsure_moments(values, mask, 0.2, 0.1, hop_s=0.01)
+    found = find_unsure_moments(DetectorTrack(values, open_gate(values), 0.2, 0.1, hop_s=0.01))
     assert [lengths[round(m.time // 10)] for m in found] == [90, 80, 70, 60, 50]
 
 

@@ -9,6 +9,7 @@ from noisegate_cli.terminal.cli import COMMANDS, run
 from noisegate_cli.terminal.commands import MAY_BE_EMPTY, build_command
 from noisegate_cli.terminal.options import GATE_OPTIONS
 from noisegate_cli.text import find_nearest
+from tests.conftest import loud_and_quiet
 
 KEYS = [option.key for option in GATE_OPTIONS.values()]
 
@@ -68,6 +69,10 @@ def test_a_file_in_place_of_a_command_suggests_to_gate_it(tmp_path, monkeypatch,
         (["gate", ""], "FILE: it is empty: is a shell variable unset?"),
         (["gate", "x", "-t"], "-t needs a value: see ngate gate --help"),
         (["batch", "a", "b"], "unexpected argument 'b': see ngate batch --help"),
+        (["gate", "x", "-t", "-48", "dB"], "'-48 dB' has a space: write -48dB"),
+        (["gate", "-t−48", "dB", "x"], "'-t−48 dB' has a space: write -t−48dB"),
+        (["batch", "x", "-t", "floor+6", "dB"], "'floor+6 dB' has a space: write floor+6dB"),
+        (["analyze", "x", "--hold=0.3", "s"], "'--hold=0.3 s' has a space: write --hold=0.3s"),
         (["gate", "x", "--preview", "0"], "preview '0' must be more than 0 s"),
         (["gate", "x", "--target-floor", "0"], "target floor 0 dBFS must be below 0"),
     ],
@@ -75,6 +80,16 @@ def test_a_file_in_place_of_a_command_suggests_to_gate_it(tmp_path, monkeypatch,
 def test_a_wrong_or_missing_value_is_one_line(capsys, arguments, message):
     assert run(arguments) == 2
     assert capsys.readouterr().err == f"ngate: {message}\n"
+
+
+def test_a_recording_can_have_the_name_of_a_unit(tmp_path, monkeypatch, write, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(loud_and_quiet(), "s.wav").rename("s")
+    assert run(["gate", "-t", "0.1", "s", "-o", "1.wav"]) == 0
+    assert run(["gate", "-t", "0.1", "-o", "2.wav", "--", "s"]) == 0
+    (tmp_path / "s").unlink()
+    assert run(["gate", "-t", "0.1", "--", "s"]) == 1
+    assert "'s' does not exist" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -6,6 +6,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from noisegate_cli.gating.frames.products import multiply_transposed, split_rows
 from noisegate_cli.gating.frames.running_mean import BandLevelsDb
 
 PRIOR_FRAMES, NOISE_PRIOR_DB, SIGNAL_PRIOR_DB = 70.0, 4.0, 6.0
@@ -36,16 +37,18 @@ class ShrunkGaussian:
         and all bands vary by `prior_db` together. The prior weighs `PRIOR_FRAMES` frames.
         """
         mean = levels.mean(axis=0, dtype=np.float64)
-        deviation = levels - mean
-        scatter = deviation.T @ deviation + _compute_prior(len(mean), prior_db)
+        scatter = multiply_transposed(levels - mean) + _compute_prior(len(mean), prior_db)
         factor = np.linalg.cholesky(scatter / (len(levels) + PRIOR_FRAMES))
         return cls(mean, np.linalg.inv(factor).T)
 
     def log_density(self, levels: BandLevelsDb) -> NDArray[np.float64]:
         """Return the log density of each frame, up to an additive constant."""
         mean, whitening, log_determinant = self._parameters
-        whitened = (levels - mean) @ whitening
-        return np.asarray(log_determinant - 0.5 * np.einsum("ij,ij->i", whitened, whitened))
+        square_distance = np.empty(len(levels), levels.dtype)
+        for rows in split_rows(len(levels), whitening.size):
+            whitened = (levels[rows] - mean) @ whitening
+            np.vecdot(whitened, whitened, out=square_distance[rows])
+        return np.asarray(log_determinant - 0.5 * square_distance)
 
     @cached_property
     def _parameters(self) -> tuple[NDArray[np.float32], NDArray[np.float32], np.float64]:

@@ -38,6 +38,11 @@ from noisegate_cli.gating.detection.band_levels import (
     SCORE_SMOOTHING_MS,
     BandLevelExtractor,
 )
+from noisegate_cli.gating.detection.drift import (
+    DRIFT_LAG_MS,
+    drift_to_jump_ratio,
+    mean_jump_db,
+)
 from noisegate_cli.gating.detection.gaussian import NOISE_PRIOR_DB, SIGNAL_PRIOR_DB, ShrunkGaussian
 from noisegate_cli.gating.detection.steady_noise import find_steady_noise
 from noisegate_cli.gating.detection.tonal_noise import SparseSpectra, find_music
@@ -131,15 +136,24 @@ MIN_NOISE_ONLY_MS = 3000.0
 """A shorter recording without any frame clearly above the floor is not treated as noise: it could
 be a note of music."""
 
-DRIFT_LAG_MS, MIN_LAG_RATIO = 500.0, 1.7
-"""Music drifts within this time by more than this multiple of its jumps: a hum that is switched on
-has 0.6 to 1.4, music 2 to 10."""
-
-MIN_BAND_OVER_DEPTH_DB, MIN_FRAME_PAIRS, JUMP_REGULARIZATION_DB = 6.0, 5, 0.1
-"""Bands closer to the power floor are ignored, fewer pairs of frames are not evaluated, and the
-regularization prevents a division by zero for hum, whose level is constant."""
+MIN_BAND_OVER_DEPTH_DB = 6.0
+"""Bands closer to the power floor are ignored in the drift of the noise."""
 
 MIN_POWER_DENSITY = 1e-30
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LearnedFrames:
+    """The frames that are not silent, from which a model was learned."""
+
+    levels: BandLevelsDb
+    """Smoothed levels in dB, shaped (frames, bands)."""
+    scores: NDArray[np.float64]
+    """Smoothed scores by the model."""
+    is_signal: NDArray[np.bool_]
+    """Which frames were labelled signal in the last fit."""
+    is_edited: bool
+    """Whether the recording was gated or edited before."""
 
 
 @dataclass(frozen=True)
@@ -164,9 +178,8 @@ class SignalModel:
     """Median level of the closed frames in dBFS; None if no classes were fitted."""
     signal_db: float | None = None
     """RMS level of the open frames in dBFS; None if no classes were fitted."""
-    is_signal: NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
-    """Which of the learned frames, those that are not silent, were labelled signal in the last fit;
-    None if no classes were fitted."""
+    learned: LearnedFrames | None = field(default=None, repr=False, compare=False)
+    """The frames from which the distributions were learned, until learning is complete."""
     evidence: "Evidence | None" = field(default=None, repr=False)
     """Term of the score besides the spectrum; None if the recording is not speech."""
     undecided_score: float = np.inf
@@ -222,7 +235,8 @@ def learn_signal_model(
     fitted = _fit_classes(smoothed, initial_scores, extractor, spectra, level_db, is_edited)
     if isinstance(fitted, Verdict):
         return SignalModel(fitted, floor)
-    signal, noise, offset, is_signal, is_open = fitted
+    signal, noise, offset, frames = fitted
+    is_open = frames.scores > OPEN_ABOVE
     contrast = rms_db(level[is_open]) - rms_db(level[~is_open])
     is_noise = ~_is_near_signal(is_open, extractor) & is_full
     drift_ratio = drift_to_jump_ratio(
@@ -243,7 +257,7 @@ def learn_signal_model(
     )
     if verdict is not Verdict.SEPARATED:
         return model
-    return replace(model, signal=signal, noise=noise, offset=offset, is_signal=is_signal)
+    return replace(model, signal=signal, noise=noise, offset=offset, learned=frames)
 
 
 def _judge_noise(
@@ -252,7 +266,7 @@ def _judge_noise(
     spectra: SparseSpectra,
 ) -> Verdict:
     """Return the verdict on a recording without any frame clearly above the floor."""
-    if _mean_jump_db(levels, extractor.disjoint_distance) < MIN_NOISE_JUMP_DB:
+    if mean_jump_db(levels, extractor.disjoint_distance) < MIN_NOISE_JUMP_DB:
         return Verdict.STEADY_TONE
     if len(levels) < extractor.frames(MIN_NOISE_ONLY_MS):
         return Verdict.TOO_SHORT
@@ -307,8 +321,8 @@ def _fit_classes(
     spectra: SparseSpectra,
     level_db: NDArray[np.float64],
     is_edited: bool,
-) -> tuple[ShrunkGaussian, ShrunkGaussian, float, NDArray[np.bool_], NDArray[np.bool_]] | Verdict:
-    """Return signal, noise, the offset of their ratio, the last labels and a mask of open frames.
+) -> tuple[ShrunkGaussian, ShrunkGaussian, float, LearnedFrames] | Verdict:
+    """Return signal, noise, the offset of their ratio and the frames with the last labels.
 
     A verdict is returned instead if a class has too few frames.
     """
@@ -322,48 +336,13 @@ def _fit_classes(
         is_signal, is_noise = is_signal | is_music, is_noise & ~is_music
         if np.count_nonzero(is_noise) < MIN_CLASS_FRAMES:
             return Verdict.TONAL
-        signal, noise = _fit_distributions(levels, is_signal, is_noise)
-        score = _smooth_ratio(signal, noise, levels, extractor)
-    offset = _compute_offset(score, extractor, is_edited)
+        signal, noise = fit_distributions(levels, is_signal, is_noise)
+        score = smooth_ratio(signal, noise, levels, extractor)
+    offset = compute_offset(score, extractor, is_edited)
     is_open = score + offset > OPEN_ABOVE
     if is_open.all() or not is_open.any():
         return Verdict.INDISTINCT
-    return signal, noise, offset, is_signal, is_open
-
-
-def refit(
-    model: SignalModel,
-    levels: BandLevelsDb,
-    is_signal: NDArray[np.bool_],
-    extractor: BandLevelExtractor,
-    is_edited: bool,
-) -> SignalModel:
-    """Return the model with distributions that are fitted to other labels.
-
-    The model is returned as it is if the labels do not change, or if a class has too few frames.
-
-    Parameters
-    ----------
-    model
-        A model with distributions.
-    levels
-        Smoothed levels of the frames that are not silent, shaped (frames, bands).
-    is_signal
-        Which of these frames are signal. Frames far from them are noise.
-    extractor
-        Extractor of the levels.
-    is_edited
-        Whether the recording was gated or edited before.
-    """
-    is_noise = select_noise(is_signal, extractor)
-    is_changed = model.is_signal is None or (is_signal != model.is_signal).any()
-    classes = np.count_nonzero(is_signal), np.count_nonzero(is_noise)
-    if not is_changed or min(classes) < MIN_CLASS_FRAMES:
-        return model
-    signal, noise = _fit_distributions(levels, is_signal, is_noise)
-    score = _smooth_ratio(signal, noise, levels, extractor)
-    offset = _compute_offset(score, extractor, is_edited)
-    return replace(model, signal=signal, noise=noise, offset=offset)
+    return signal, noise, offset, LearnedFrames(levels, score + offset, is_signal, is_edited)
 
 
 def is_edited_before(nonsilent: NDArray[np.bool_]) -> bool:
@@ -371,27 +350,29 @@ def is_edited_before(nonsilent: NDArray[np.bool_]) -> bool:
     return bool(1 - nonsilent.mean() > MAX_SILENT_SHARE)
 
 
-def _fit_distributions(
+def fit_distributions(
     levels: BandLevelsDb, is_signal: NDArray[np.bool_], is_noise: NDArray[np.bool_]
 ) -> tuple[ShrunkGaussian, ShrunkGaussian]:
+    """Return the distributions of signal and of noise from smoothed levels and labels."""
     return (
         ShrunkGaussian.fit(levels[is_signal], SIGNAL_PRIOR_DB),
         ShrunkGaussian.fit(levels[is_noise], NOISE_PRIOR_DB),
     )
 
 
-def _smooth_ratio(
+def smooth_ratio(
     signal: ShrunkGaussian,
     noise: ShrunkGaussian,
     levels: BandLevelsDb,
     extractor: BandLevelExtractor,
 ) -> NDArray[np.float64]:
+    """Return the smoothed ratio of signal to noise; see `log_ratio`."""
     ratio = log_ratio(signal, noise, levels)
     frames = extractor.frames(SCORE_SMOOTHING_MS)
     return np.asarray(compute_running_mean(ratio, frames), np.float64)
 
 
-def _compute_offset(
+def compute_offset(
     score: NDArray[np.float64], extractor: BandLevelExtractor, is_edited: bool
 ) -> float:
     """Return how far the gate must open below `OPEN_ABOVE`; see `OPEN_SHARE`."""
@@ -414,90 +395,6 @@ def log_ratio(
     """Return the log-likelihood ratio of signal to noise, divided by the number of bands."""
     ratio = signal.log_density(levels) - noise.log_density(levels)
     return np.asarray(ratio / levels.shape[1])
-
-
-def drift_to_jump_ratio(
-    levels: BandLevelsDb,
-    local_floor: BandLevelsDb,
-    is_noise: NDArray[np.bool_],
-    disjoint_distance: int,
-    lag: int,
-    lowest_db: float = -np.inf,
-) -> float:
-    """Return the ratio of slow drift to frame-to-frame jumps of the supposed noise.
-
-    Levels of noise in disjoint frames are independent, so the differences between such frames
-    account for the whole deviation from the local floor, and the ratio is near 1. A sustained note
-    hardly changes between neighbouring frames but drifts over time, so quiet music that was
-    labelled as noise has a large ratio. Hum neither drifts nor jumps.
-
-    Up to a factor, this is the square root of the inverse of von Neumann's ratio δ²/s²
-    (Distribution of the ratio of the mean square successive difference to the variance, 1941). The
-    factor is √2, because independent levels have δ² = 2 s². Here δ is estimated from a median,
-    which is robust.
-
-    Parameters
-    ----------
-    levels, local_floor
-        Levels of frames and of their local floor in dB, both shaped (frames, bands).
-    is_noise
-        Mask of the frames that were labelled as noise, shaped (frames,).
-    disjoint_distance
-        Distance in frames at which two frames share no sample.
-    lag
-        Distance in frames within which music drifts. A noise that changes once, such as a hum that
-        is switched on, does not drift: few of its frames differ from the frame at this distance.
-    lowest_db
-        Bands whose median noise level is not above this level in dB are ignored.
-
-    Returns
-    -------
-    float
-        Standard deviation of levels − local_floor, divided by the standard deviation that the
-        median absolute difference of disjoint frames implies; mean over the bands, weighted by
-        power. If frames at the distance `lag` hardly differ, their difference counts instead. 1.0
-        if there are too few frames, or no band is above `lowest_db`.
-    """
-    pairs = is_noise[disjoint_distance:] & is_noise[:-disjoint_distance]
-    if np.count_nonzero(pairs) < MIN_FRAME_PAIRS:
-        return 1.0
-    median_levels = median(levels[is_noise])
-    if not (median_levels > lowest_db).any():
-        return 1.0
-    jump = _deviation_from_differences(
-        (levels[disjoint_distance:] - levels[:-disjoint_distance])[pairs]
-    )
-    deviation = (levels - local_floor)[is_noise].std(axis=0)
-    weights = np.where(median_levels > lowest_db, 10 ** (median_levels / 10), 0)
-    jump += JUMP_REGULARIZATION_DB
-    pairs = is_noise[lag:] & is_noise[:-lag]
-    if np.count_nonzero(pairs) >= MIN_FRAME_PAIRS:
-        later = _deviation_from_differences((levels[lag:] - levels[:-lag])[pairs])
-        lag_ratio = float(np.average(later / jump, weights=weights))
-        if lag_ratio < MIN_LAG_RATIO:
-            return lag_ratio
-    return float(np.average(deviation / jump, weights=weights))
-
-
-def _mean_jump_db(levels: BandLevelsDb, disjoint_distance: int) -> float:
-    """Return the deviation between disjoint frames in dB, the power-weighted mean over bands."""
-    if len(levels) <= disjoint_distance:
-        return np.inf
-    weights = 10 ** (median(levels) / 10)
-    return float(
-        np.average(
-            _deviation_from_differences(levels[disjoint_distance:] - levels[:-disjoint_distance]),
-            weights=weights,
-        )
-    )
-
-
-def _deviation_from_differences(jumps: BandLevelsDb) -> BandLevelsDb:
-    """Return the standard deviation of levels, estimated from differences of independent levels.
-
-    For independent normal a and b with standard deviation σ, the median of |a − b| is 0.954 σ.
-    """
-    return np.asarray(median(np.abs(jumps)) / 0.954)
 
 
 def select_noise(is_signal: NDArray[np.bool_], extractor: BandLevelExtractor) -> NDArray[np.bool_]:

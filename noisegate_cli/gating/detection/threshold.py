@@ -37,27 +37,40 @@ UNCLEAR_MARGIN_DB = 3.0
 
 @dataclass(frozen=True, slots=True)
 class ThresholdSuggestion:
-    """A suggested threshold, or the reason why there is none, as a verdict and its numbers."""
+    """A suggested threshold, or the reason why there is none, as a verdict and its numbers.
+
+    Attributes
+    ----------
+    threshold : float or None
+        Linear RMS, full scale 1.0; None if no threshold can be suggested.
+    noise_floor_db : float
+        Level of the noise in dBFS, the median of its frames; −∞ if the recording is silent.
+    active_db : float
+        Level of the signal in dBFS, the RMS of its frames; −∞ if there is no signal.
+    verdict : Verdict
+        Reason for the threshold, or for the lack of one.
+    method : str
+        Method by which the threshold was found, see `suggest_threshold`.
+    distance_db : float
+        Distance in dB that the verdict depends on: of the signal from the noise; of the threshold
+        from the noise floor for `ABOVE_FLOOR`; of the levels from full scale for `TOO_LOUD`.
+    estimates_db : mapping from str to float
+        Estimate of each method, in dBFS.
+    confidence : float
+        Share of the frames that are clearly above or below the threshold, 0 to 1.
+    agreement : float or None
+        Share of the frames for which threshold and automatic detector agree, 0 to 1.
+    """
 
     threshold: float | None
-    """Linear RMS, full scale 1.0; None if no threshold can be suggested."""
     noise_floor_db: float
-    """Level of the noise in dBFS, the median of its frames; −∞ if the recording is silent."""
     active_db: float
-    """Level of the signal in dBFS, the RMS of its frames; −∞ if there is no signal."""
     verdict: Verdict
-    """Reason for the threshold, or for the lack of one."""
     method: str = AUTO
-    """Method by which the threshold was found, see `suggest_threshold`."""
     distance_db: float = 0.0
-    """Distance in dB that the verdict depends on: of the signal from the noise; of the threshold
-    from the noise floor for `ABOVE_FLOOR`; of the levels from full scale for `TOO_LOUD`."""
     estimates_db: Mapping[str, float] = field(default_factory=dict)
-    """Estimate of each method, in dBFS."""
     confidence: float = 0.0
-    """Share of the frames that are clearly above or below the threshold, 0 to 1."""
     agreement: float | None = None
-    """Share of the frames for which threshold and automatic detector agree, 0 to 1."""
 
     def __repr__(self) -> str:
         return format_repr(
@@ -110,13 +123,14 @@ def suggest_threshold(
 
     Parameters
     ----------
-    histogram
+    histogram : LevelHistogram
         Histogram of the frame levels.
-    hysteresis_db
+    hysteresis_db : float, default 0.0
         Distance between the opening and the closing threshold, in dB.
-    method
-        One of `ESTIMATORS`; "auto" for the median of their estimates; or, for example, "floor+6dB"
-        for a fixed distance above the noise floor, which is suggested for any levels.
+    method : str, default "auto"
+        "auto:otsu", "auto:gmm" or "auto:p56"; "auto" for the median of their estimates; or, for
+        example, "floor+6dB" for a fixed distance above the noise floor, which is suggested for any
+        levels.
 
     Returns
     -------

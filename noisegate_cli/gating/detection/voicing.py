@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.frames.framing import FrameBatcher
+from noisegate_cli.gating.frames.products import multiply
 from noisegate_cli.gating.frames.window import hann_window
 from noisegate_cli.gating.gain.mask import MinRunLength
 from noisegate_cli.samples import Samples, full_scale
@@ -53,13 +54,9 @@ STEADY_RESIDUE = 0.3
 """Share of the power of steady tones that may remain after their subtraction. It limits what the
 rest of hum resembles."""
 
-REDUCED_FRAMES, BATCH_FRAMES = 256, 1024
+REDUCED_FRAMES, BATCH_FRAMES = 256, 2048
 """Number of frames in a span whose rate is reduced at once, so that its samples fit in the CPU
 cache, and of frames that are measured at once, a multiple of both the first and `STEADY_FRAMES`."""
-
-MAX_PRODUCT = 1 << 18
-"""Number of multiplications in a product. With more, OpenBLAS starts threads, which take several
-times as long for such narrow matrices."""
 
 LAGS_PER_S = 6000.0
 """Resolution of the lags at which the autocorrelation is computed."""
@@ -178,7 +175,8 @@ class _VoicingMeter:
         x = samples.astype(np.float32)
         hops = x[self._level_start :][: frames * self.hop_length].reshape(frames, -1)
         levels = np.vecdot(hops, hops) * (scale * scale / np.float32(self.hop_length))
-        reduced = self._reduce_rate(x)[: (frames - 1) * self._hop + self._length] * scale
+        reduced = self._reduce_rate(x)[: (frames - 1) * self._hop + self._length]
+        reduced *= scale
         self._reduced.append((reduced, levels))
         if len(self._reduced) * REDUCED_FRAMES == BATCH_FRAMES:
             self._complete_batch()
@@ -208,15 +206,16 @@ class _VoicingMeter:
         levels = np.concatenate([levels for _, levels in self._reduced])
         x = np.concatenate([*(reduced[:-overlap] for reduced, _ in earlier), rest])
         self._reduced = []
-        strides = self._hop * x.itemsize, x.itemsize
-        views = as_strided(x, (len(levels), self._length), strides)
         # The window is symmetric: the real parts of the bins depend on the sum of the samples on
         # both sides of the center, the imaginary parts on the difference. Few bins are needed, so
         # that products of matrices are faster than a fast transform.
-        before, after = views[:, 1 : half + 1], views[:, : half - 1 : -1]
-        powers = _multiply(before + after, self._waves[0])
+        strides = self._hop * x.itemsize, x.itemsize
+        views = as_strided(x, (len(levels), self._length), strides)
+        # Sums of contiguous copies take half as long as sums of views in opposite directions.
+        before, after = views[:, 1 : half + 1].copy(), views[:, : half - 1 : -1].copy()
+        powers = multiply(before + after, self._waves[0])
         np.square(powers, out=powers)
-        imaginary = _multiply(before - after, self._waves[1])
+        imaginary = multiply(np.subtract(before, after, out=before), self._waves[1])
         powers += np.square(imaginary, out=imaginary)
         return powers, _to_db(levels)
 
@@ -226,16 +225,16 @@ class _VoicingMeter:
         powers, level_db, minima = self._held.popleft()
         steady = self._find_steady(minima)
         frames = len(powers)
-        voiced = powers - np.repeat(steady, STEADY_FRAMES, axis=0)[:frames]
+        voiced = np.subtract(powers, np.repeat(steady, STEADY_FRAMES, axis=0)[:frames], out=powers)
         # Maxima and sums over the first axis are two to five times as fast as over the last one.
         correlation = np.empty((self._cosines.shape[1], frames), np.float32)
-        _multiply(voiced, self._cosines, correlation.T)
+        multiply(voiced, self._cosines, correlation.T)
         power, pitch = correlation[0], correlation[1 + CRY_LAGS :].max(axis=0)
         cry = correlation[1 : 1 + CRY_LAGS].max(axis=0)
         residue = STEADY_RESIDUE * np.repeat(steady.sum(axis=1), STEADY_FRAMES)[:frames]
         energy = power + residue
         scale = np.where(energy > MIN_VOICED_ENERGY, 1 / np.maximum(energy, MIN_VOICED_ENERGY), 0)
-        similarity = self._compare_shapes(np.ascontiguousarray(voiced.T), power)
+        similarity = self._compare_shapes(voiced, power)
         return Voicing(pitch * scale, cry * scale, similarity, _to_db(power), level_db)
 
     def _find_steady(self, minima: Powers) -> Powers:
@@ -255,17 +254,19 @@ class _VoicingMeter:
     def _compare_shapes(self, powers: Powers, power: FrameValues) -> FrameValues:
         """Return the correlation of the shape of each spectrum with the previous one.
 
-        The powers are shaped (bins, frames).
+        The powers are overwritten.
         """
-        bins, frames = powers.shape
-        floor = SHAPE_FLOOR / max(1, bins) * power + MIN_VOICED_ENERGY
-        shapes = np.empty((bins, frames + 1), np.float32)
-        np.log(powers + floor.astype(np.float32), out=shapes[:, 1:])
-        shapes[:, 1:] -= shapes[:, 1:].sum(axis=0) * np.float32(1 / max(1, bins))
-        shapes[:, 0] = shapes[:, 1] if self._last_shape is None else self._last_shape
-        self._last_shape = shapes[:, -1].copy()
-        norms = np.sqrt(np.square(shapes).sum(axis=0) + np.float32(1e-9))
-        products = (shapes[:, 1:] * shapes[:, :-1]).sum(axis=0)
+        frames, bins = powers.shape
+        shapes = np.empty((frames + 1, bins), np.float32)
+        floor = SHAPE_FLOOR / max(1, bins) * power + np.float32(MIN_VOICED_ENERGY)
+        np.log(np.add(powers, floor[:, None], out=powers), out=shapes[1:])
+        # `einsum` is several times as fast as sums over the last axis.
+        mean = np.einsum("fb->f", shapes[1:]) * np.float32(1 / max(1, bins))
+        shapes[1:] -= mean[:, None]
+        shapes[0] = shapes[1] if self._last_shape is None else self._last_shape
+        self._last_shape = shapes[-1].copy()
+        norms = np.sqrt(np.einsum("fb,fb->f", shapes, shapes) + np.float32(1e-9))
+        products = np.einsum("fb,fb->f", shapes[1:], shapes[:-1])
         return np.asarray(products / (norms[1:] * norms[:-1]), np.float32)
 
     def _reduce_rate(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -281,7 +282,7 @@ class _VoicingMeter:
         out = np.empty((count, 2, step), np.float32)
         for i in range(2):
             rows = x[i * length // 2 :][: count * length].reshape(count, length)
-            _multiply(rows, self._lowpass, out[:, i])
+            multiply(rows, self._lowpass, out[:, i])
         return out.reshape(-1)
 
 
@@ -301,17 +302,6 @@ def _find_minima(powers: Powers) -> Powers:
         powers = np.concatenate([powers, np.repeat(powers[-1:], missing, axis=0)])
     parts = (frames + missing) // STEADY_FRAMES
     return np.asarray(powers.reshape(parts, STEADY_FRAMES, bins).min(axis=1))
-
-
-def _multiply(
-    a: NDArray[np.float32], b: NDArray[np.float32], out: NDArray[np.float32] | None = None
-) -> NDArray[np.float32]:
-    """Return a @ b, computed in parts of at most `MAX_PRODUCT` multiplications."""
-    step = max(1, MAX_PRODUCT // max(1, b.size))
-    out = np.empty((len(a), b.shape[1]), np.float32) if out is None else out
-    for start in range(0, len(a), step):
-        np.matmul(a[start : start + step], b, out=out[start : start + step])
-    return out
 
 
 @lru_cache(maxsize=8)  # In a batch, these matrices are the same for every recording.

@@ -151,10 +151,11 @@ def _compute_bin_shares(
 
 
 def _halve_sample_rate(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return every second sample after the low-pass with the taps (1, 3, 3, 1)/8."""
+    """Return every second sample after the low-pass with the taps (1, 3, 3, 1)/8; overwrite `x`."""
     length = (len(x) - 4) // 2 * 2 + 4
-    # Sums of contiguous samples are faster, though twice as many, than sums of every second sample.
-    for _ in range(3):
-        x = x[: length - 1] + x[1:length]
-        length -= 1
-    return x[::2] * np.float32(0.125)
+    # Two sums of contiguous samples are faster than sums of every second sample; the third is not.
+    sums = x[: length - 1] + x[1:length]
+    np.add(sums[:-1], sums[1:], out=x[: length - 2])
+    halved = x[: length - 3 : 2] + x[1 : length - 2 : 2]
+    halved *= np.float32(0.125)
+    return halved

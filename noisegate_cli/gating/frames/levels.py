@@ -14,7 +14,7 @@ from noisegate_cli.samples import Samples, choose_float_type, full_scale, to_db
 RmsLevels = NDArray[np.float64]
 """RMS of each frame, shaped (frames, channels), full scale 1.0."""
 
-CHUNK_SAMPLES = 1 << 17
+CHUNK_SAMPLES = 1 << 16
 """Number of samples that are converted at once, so that they fit in the CPU cache."""
 
 
