@@ -4,15 +4,21 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import get_args, get_overloads, get_type_hints
 
+import pytest
+
 import noisegate_cli
 from noisegate_cli.gating.report import Report
 from tests.conftest import loud_and_quiet
+
+UNDOCUMENTED_FIELDS = {"Format"}
+"""Classes whose fields are documented in the source code, for those who add one."""
 
 
 def project_classes():
@@ -82,6 +88,28 @@ def test_every_public_name_can_be_imported_and_is_documented():
     for name in noisegate_cli.__all__:
         value = getattr(noisegate_cli, name)
         assert name == "PRESETS" or value.__doc__
+
+
+def documented_names(value):
+    """Return the parameters and attributes that a docstring describes with their types."""
+    names = re.findall(r"^(\w+(?:, \w+)*) : \S", inspect.getdoc(value), re.MULTILINE)
+    return {name for group in names for name in group.split(", ")}
+
+
+def own_fields(value):
+    """Return the names of the fields that a dataclass or a named tuple does not inherit."""
+    return [name for name in vars(value).get("__annotations__", {}) if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("name", sorted(set(noisegate_cli.__all__) - UNDOCUMENTED_FIELDS))
+def test_the_fields_and_parameters_of_a_public_object_are_documented_with_types(name):
+    value = getattr(noisegate_cli, name)
+    if is_dataclass(value) or hasattr(value, "_fields"):
+        assert set(own_fields(value)) <= documented_names(value)
+    elif inspect.isfunction(value) and "see `gate`" not in inspect.getdoc(value).lower():
+        parameters = inspect.signature(value).parameters.values()
+        named = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
+        assert named == documented_names(value)
 
 
 def test_type_checkers_find_each_public_name_in_its_module():

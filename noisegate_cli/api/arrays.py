@@ -118,8 +118,9 @@ def gate(
 
     Parameters
     ----------
-    y : array_like of shape (n,) or (n, channels)
-        Samples of type int16 or int32, or floats with full scale 1.0. The array is not changed.
+    y : array_like
+        Samples shaped (samples,) or (samples, channels): int16, int32, or floats with full scale
+        1.0. The array is not changed.
     sample_rate : int
         In Hz.
     settings : GateSettings, optional

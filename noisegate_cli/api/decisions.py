@@ -62,7 +62,7 @@ def decide(
         return decision, progress
     from noisegate_cli.api.first_pass import measure
 
-    analyzer = measure(source, settings, first_pass, noises=noises, others=others)
+    analyzer = measure(source, settings, first_pass, noises=noises, others=others, reports=False)
     decision = analyzer.decide().force(forced)
     if decision.bleed:
         from noisegate_cli.api.other_tracks import check_bleed

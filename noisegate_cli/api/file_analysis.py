@@ -100,8 +100,8 @@ def analyze_file(
     Examples
     --------
     >>> report = analyze_file("tests/data/jfk_1961.wav")
-    >>> round(report.levels.peak_db, 1), round(report.levels.suggestion.noise_floor_db, 1)
-    (-2.1, -40.7)
+    >>> round(report.levels.peak_db, 1), round(report.levels.rms_db, 1)
+    (-2.1, -16.9)
     >>> report.info.sample_rate, report.info.subtype
     (16000, 'PCM_16')
     """

@@ -87,9 +87,9 @@ def gate_file(
         The recording; `"-"` is standard input.
     output : str or Path, optional
         Path of the output; `"-"` is standard output. If it is a directory or ends in a slash, the
-        output is written to this directory. The default is `NAME_gated.EXT` beside the input, see
-        `default_output_path`. WAV, AU and raw samples are streamed from standard input to standard
-        output if the threshold is given.
+        output is written to this directory. The default is `NAME_gated.EXT` beside the input. WAV,
+        AU and raw samples are streamed from standard input to standard output if the threshold is
+        given.
     settings : GateSettings, optional
         Settings of the gate; by default the preset `voice`.
     against : sequence of str or Path, optional
@@ -161,9 +161,9 @@ def gate_file(
     --------
     >>> from tempfile import mkdtemp
     >>> output = Path(mkdtemp()) / "clean.flac"
-    >>> result = gate_file("tests/data/jfk_1961.wav", output, range_db=-24)
+    >>> result = gate_file("tests/data/jfk_1961.wav", output, threshold="-30dB")
     >>> result.statistics.openings, round(result.statistics.closed_share, 2)
-    (5, 0.29)
+    (6, 0.35)
     >>> result.output.format, result.output.duration
     ('FLAC', 11.0)
     """

@@ -25,6 +25,7 @@ def measure(
     noises: "NoiseProfiles" = (),
     compare: bool = False,
     others: "OtherTracks | None" = None,
+    reports: bool = True,
 ) -> Analyzer:
     """Return an analyzer that has measured a recording; see `Analyzer` for other parameters.
 
@@ -49,6 +50,7 @@ def measure(
             noises=noises,
             compare=compare,
             has_others=others is not None,
+            reports=reports,
         )
         open_others = None
         if others:

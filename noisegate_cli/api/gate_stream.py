@@ -106,7 +106,7 @@ class GateStream:
 
         Parameters
         ----------
-        block : array_like of shape (n,) or (n, channels)
+        block : array_like
             The next samples, shaped (samples,) or (samples, channels), of the same type in all
             blocks: int16, int32, float32 or float64. It may be empty, also `[]`.
         last : bool, default False

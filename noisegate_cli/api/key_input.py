@@ -108,7 +108,7 @@ def decide_by_key(
         settings.key_band(key.sample_rate)
     decision = GateDecision.from_settings(settings, forced=forced)
     if decision is None:
-        decision = measure(key, settings, lambda _: None).decide()
+        decision = measure(key, settings, lambda _: None, reports=False).decide()
     key_source = KeySource(
         key.blocks,
         key.sample_rate,

@@ -187,8 +187,9 @@ class OutputBlocks:
         self._target = next(remaining)
         self._residue = next(remaining) if outputs.residue else None
         self._comparison = next(remaining) if outputs.comparison else None
-        self._step = source.quantization_step(source.dtype)
-        self._output_step = outputs.target.quantization_step(source.dtype)
+        if self._residue:
+            self._step = source.quantization_step(source.dtype)
+            self._output_step = outputs.target.quantization_step(source.dtype)
         self._cropper = span.create_cropper() if span else None
         if self._comparison:
             from noisegate_cli.gating.turns import TURN_S, Turns

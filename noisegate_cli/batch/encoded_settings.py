@@ -2,7 +2,6 @@
 
 import json
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Any
 
 from noisegate_cli.api.result_data import MUTE_TEXT, encode_settings_values
@@ -68,9 +67,16 @@ def _to_json_dict(value: GateSettings | OutputOptions) -> dict[str, Any]:
     return {
         name: setting
         if len(text := json.dumps(setting)) <= MAX_SETTING_CHARS
-        else blake2b(text.encode(), digest_size=16).hexdigest()
+        else digest_text(text)
         for name, setting in _encode_values(value).items()
     }
+
+
+def digest_text(text: str) -> str:
+    """Return a digest of a text, which may contain undecodable bytes of a path."""
+    from hashlib import blake2b
+
+    return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 def _encode_values(value: GateSettings | OutputOptions) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import pickle
 import sys
 from dataclasses import replace
 from functools import cache, lru_cache, partial
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +25,7 @@ from noisegate_cli.text import escape_undecodable, quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.api.gate_result import GateResult
+    from noisegate_cli.api.gate_task import GateTask
     from noisegate_cli.gating.frames.histogram import LevelHistogram
 
 PickledSettings = bytes
@@ -120,27 +120,10 @@ def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
         If someone else has written the output.
     """
     from noisegate_cli.api.file_gate import gate_recording
-    from noisegate_cli.api.gate_task import GateTask
 
-    settings, options = _unpickle_settings(job.pickled_settings)
-
-    def name_labels(output: str) -> str | None:
-        return job.labels_name and os.path.join(os.path.dirname(output), job.labels_name)
-
-    task = GateTask(
-        job.source,
-        job.output,
-        settings,
-        against=job.against,
-        labels=name_labels(job.output),
-        key=job.key,
-        skip_unreadable=True,
-        options=options,
-        with_peak=True,
-    )
     try:
-        replacing = task._replace(force=_may_replace_output(job), fsync=job.fsync)
-        return gate_recording(replacing, send_heartbeat, partial(_check_files, job, before))
+        task = _create_task(job, job.output, _may_replace_output(job))
+        return gate_recording(task, send_heartbeat, partial(_check_files, job, before))
     except OutputExistsError:
         if not job.is_repeatable:
             raise
@@ -150,13 +133,32 @@ def _gate(job: Job, before: os.stat_result | None) -> "GateResult":
     # Equal jobs make equal files.
     with TemporaryDirectory() as folder:
         copy = os.path.join(folder, os.path.basename(job.output))
-        again = task._replace(
-            output=copy, labels=name_labels(copy), options=replace(options, inside=None)
-        )
-        result = gate_recording(again, send_heartbeat)
+        task = _create_task(job, copy)
+        task = task._replace(fsync=False, options=replace(task.options, inside=None))
+        result = gate_recording(task, send_heartbeat)
         if not cmp(copy, job.output, shallow=False):
             raise OutputExistsError(f"{quote_path(job.output)} already exists")
     return result
+
+
+def _create_task(job: Job, output: str, force: bool = False) -> "GateTask":
+    from noisegate_cli.api.gate_task import GateTask
+
+    settings, options = _unpickle_settings(job.pickled_settings)
+    labels = job.labels_name and os.path.join(os.path.dirname(output), job.labels_name)
+    return GateTask(
+        job.source,
+        output,
+        settings,
+        against=job.against,
+        labels=labels,
+        key=job.key,
+        skip_unreadable=True,
+        options=options,
+        force=force,
+        fsync=job.fsync,
+        with_peak=True,
+    )
 
 
 def _may_replace_output(job: Job) -> bool:
@@ -238,6 +240,8 @@ def versions() -> dict[str, str]:
 
 def compute_digest(path: str) -> str:
     """Return a digest of the content of a file."""
+    from hashlib import blake2b
+
     digest = blake2b(digest_size=DIGEST_BYTES)
     with Path(path).open("rb", buffering=0) as file:
         while part := file.read(DIGEST_CHUNK_BYTES):

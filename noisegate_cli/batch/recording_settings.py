@@ -2,9 +2,8 @@
 
 import os
 from functools import lru_cache
-from hashlib import blake2b
 
-from noisegate_cli.batch.encoded_settings import encode_settings
+from noisegate_cli.batch.encoded_settings import digest_text, encode_settings
 from noisegate_cli.batch.interface import BatchConfig
 from noisegate_cli.batch.keys import Keys
 from noisegate_cli.batch.plan import Plan
@@ -65,4 +64,4 @@ class RecordingSettings:
     def _compute_fingerprint(self, recording: Recording) -> str:
         """Return a digest of the other tracks, with their sizes and times."""
         others = [(t.name, t.size, t.mtime_ns) for t in self._find_other_tracks(recording)]
-        return blake2b(repr(others).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+        return digest_text(repr(others))

@@ -7,7 +7,6 @@ number of workers nor on the order in which jobs finish.
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,6 +88,8 @@ class SharedThresholds:
 
     def _restore_thresholds(self) -> None:
         """Restore the thresholds of groups whose fingerprint is in the manifest."""
+        from hashlib import blake2b
+
         digests = {}
         for recording in self._plan.recordings():
             key = self.get_group(recording.name)

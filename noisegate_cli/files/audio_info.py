@@ -51,49 +51,78 @@ def is_plausible(channels: int, sample_rate: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """Format and length of a recording."""
+    """Format and length of a recording.
+
+    Attributes
+    ----------
+    path : Path
+        Path of the recording; `-` is standard input or standard output.
+    sample_rate : int
+        Sample rate in Hz.
+    channels : int
+        Number of channels.
+    samples : int
+        Samples per channel; 0 for a stream whose length is unknown.
+    format : str
+        libsndfile's name of the container, such as WAV, or another usual name, such as M4A.
+    subtype : str
+        libsndfile's name of the sample type, such as PCM_16, or the codec, such as AAC.
+    endian : str
+        libsndfile's name of the byte order: FILE is the one of the format.
+    channel_mask : int
+        Speaker positions of the channels, one bit each as in WAV; 0 if unknown.
+    bit_rate : int
+        Bits per second of lossy audio; 0 if unknown.
+    quality : float or None
+        Quality of a lossy output on the scale of its codec; None if `bit_rate` decides.
+    valid_bits : int
+        Bits of each integer sample that are used, if a WAV file declares them; 0 if unknown.
+    is_ambisonic : bool
+        Whether a WAV file declares that its channels are in ambisonic B-format.
+    opus_mapping_family : int
+        Family of Opus channels without speaker positions; 0 of other recordings.
+    tracks : tuple of AudioTrack
+        Audio tracks of a container that can hold several.
+    track : int
+        Number of the audio track.
+    start : float
+        Time in seconds at which the container plays the first sample.
+    delay : float
+        Seconds from the start of the picture to the start of the audio track.
+    frame_rate : Fraction or None
+        Frames per second of the picture; None without a picture, or if it is unknown.
+    has_other_tracks : bool
+        Whether the file holds other tracks than this one, such as a picture.
+    keeps_tracks : bool
+        Whether an output gets the other tracks of the input.
+    is_length_exact : bool
+        Whether `samples` is not an estimate, as it is for MPEG files without a length.
+    is_plain_pcm : bool
+        Whether a container that FFmpeg reads stores plain samples.
+    """
 
     path: Path
     sample_rate: int
-    """Sample rate in Hz."""
     channels: int
     samples: int
-    """Samples per channel; 0 for a stream whose length is unknown."""
     format: str
-    """libsndfile's name of the container, such as WAV, or another usual name, such as M4A."""
     subtype: str
-    """libsndfile's name of the sample type, such as PCM_16, or the codec, such as AAC."""
     endian: str = "FILE"
     channel_mask: int = 0
-    """Speaker positions of the channels, one bit each as in WAV; 0 if unknown."""
     bit_rate: int = 0
-    """Bits per second of lossy audio; 0 if unknown."""
     quality: float | None = None
-    """Quality of a lossy output on the scale of its codec; None if `bit_rate` decides."""
     valid_bits: int = 0
-    """Bits of each integer sample that are used, if a WAV file declares them; 0 if unknown."""
     is_ambisonic: bool = False
-    """Whether a WAV file declares that its channels are in ambisonic B-format."""
     opus_mapping_family: int = 0
-    """Family of Opus channels without speaker positions, see `opus`; 0 of other recordings."""
     tracks: tuple[AudioTrack, ...] = ()
-    """Audio tracks of a container that can hold several."""
     track: int = 1
-    """Number of the audio track."""
     start: float = 0.0
-    """Time in seconds at which the container plays the first sample."""
     delay: float = 0.0
-    """Seconds from the start of the picture to the start of the audio track."""
     frame_rate: "Fraction | None" = None
-    """Frames per second of the picture; None without a picture, or if it is unknown."""
     has_other_tracks: bool = False
-    """Whether the file holds other tracks than this one, such as a picture."""
     keeps_tracks: bool = False
-    """Whether an output gets the other tracks of the input."""
     is_length_exact: bool = False
-    """Whether `samples` is not an estimate, as it is for MPEG files without a length."""
     is_plain_pcm: bool = False
-    """Whether a container that FFmpeg reads stores plain samples."""
 
     def with_samples(self, samples: int) -> "AudioInfo":
         """Return the same properties for another number of samples."""

@@ -8,13 +8,23 @@ from noisegate_cli.files.formats import usual_name
 
 
 class AudioTrack(NamedTuple):
-    """An audio track of a container that holds several tracks."""
+    """An audio track of a container that holds several tracks.
+
+    Attributes
+    ----------
+    title : str
+        Title; empty if it has none.
+    language : str
+        Code of the language, such as `eng`; empty if it is unknown.
+    codec : str
+        FFmpeg's name of the codec.
+    channels : int
+        Number of channels; 0 if it is unknown.
+    """
 
     title: str = ""
     language: str = ""
-    """Code of the language, such as `eng`; empty if it is unknown."""
     codec: str = ""
-    """FFmpeg's name of the codec."""
     channels: int = 0
 
     def __str__(self) -> str:

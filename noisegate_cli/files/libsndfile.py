@@ -71,16 +71,17 @@ class SndfileDecoder:
     ) -> None:
         self._open(path, raw, part)
         file, start = self._file, part.start if part else 0
+        container = file.format
         is_length_known = file.frames < UNKNOWN_LENGTH_SAMPLES
         self.info = AudioInfo(
             path=path,
             sample_rate=file.samplerate,
             channels=file.channels,
             samples=file.frames if is_length_known else 0,
-            format=file.format,
+            format=container,
             subtype=file.subtype,
             endian=file.endian,
-            is_length_exact=is_length_known and file.format != "MP3",
+            is_length_exact=is_length_known and container != "MP3",
         )
         if self.info.is_lossy and self.info.samples:
             size = part.end - part.start if part else path.stat().st_size
@@ -89,18 +90,18 @@ class SndfileDecoder:
         # The decoder of MP3 files stops early in some and writes messages to stderr.
         self.can_read_all = self.info.is_length_exact
         """Whether libsndfile can read the file to the end, and exactly."""
-        if self.info.format == "VOC":
+        if container == "VOC":
             from noisegate_cli.files.voc import has_several_sample_blocks
 
             self.can_read_all = not has_several_sample_blocks(path, start)
-        is_estimated = self.info.format == "MP3"
+        is_estimated = container == "MP3"
         self.declared_length = 0.0 if is_estimated else _declared_length(self.info, file.extra_info)
         """Expected number of samples; 0 if it is unknown, infinite if some are missing but their
         number is unknown."""
         self.damaged = 0
         self.holes: list[Hole] = []
         self._channel_order: NDArray[np.intp] | None = None
-        if file.format == "OGG" and file.channels > 2:
+        if container == "OGG" and file.channels > 2:
             self._find_channel_order(start)
 
     def _open(self, path: Path, raw: "RawFormat | None", part: "FilePart | None") -> None:

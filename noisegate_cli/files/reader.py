@@ -168,7 +168,8 @@ class AudioReader:
         """Return the properties of the recording, or raise AudioError if they are implausible."""
         info, layout = self._decoder.info, self._layout
         _check_plausible(self._display_path, info)
-        check_track(quote_input(self._display_path), self._track, info.tracks)
+        if self._track is not None:
+            check_track(quote_input(self._display_path), self._track, info.tracks)
         if layout is None:
             channel_mask = info.channel_mask or self._read_channel_mask(info)
             return replace(info, path=self._display_path, channel_mask=channel_mask)

@@ -91,6 +91,8 @@ class Analyzer(BlockProcessor[Samples, None]):
         Channels whose levels count; None for all.
     has_others
         Whether there may be other tracks, for `learn_bleed`.
+    reports
+        Whether `report` may be called. The peak and the DC offset are measured only for it.
 
     Examples
     --------
@@ -112,7 +114,9 @@ class Analyzer(BlockProcessor[Samples, None]):
         compare: bool = False,
         active: tuple[int, ...] | None = None,
         has_others: bool = False,
+        reports: bool = True,
     ) -> None:
+        self._reports = reports
         self._settings, self._sample_rate, self._channels = settings, sample_rate, channels
         self._expected_samples, self._given_noises, self._compares = samples, noises, compare
         self._timing = settings.timing(sample_rate)
@@ -174,8 +178,9 @@ class Analyzer(BlockProcessor[Samples, None]):
             noise_task.result()
         self._samples += len(block)
         self._sample_values += active.size
-        self._peak = max(self._peak, compute_peak(block))
-        self._channel_sums += sum_channels(active)
+        if self._reports:
+            self._peak = max(self._peak, compute_peak(block))
+            self._channel_sums += sum_channels(active)
         self._full_scale = full_scale(block.dtype)
 
     def learn_bleed(self, references: "Sequence[ReferencePowers]") -> None:
@@ -195,6 +200,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             noises=self._given_noises,
             compare=self._compares,
             active=active,
+            reports=self._reports,
         )
 
     def restart_alone(self, channels: Sequence[int]) -> "Analyzer":
@@ -202,7 +208,9 @@ class Analyzer(BlockProcessor[Samples, None]):
         settings = replace(
             self._settings, channels="separate", spectral="off", noise=None, target_floor_db=None
         )
-        return Analyzer(settings, self._sample_rate, len(channels), self._expected_samples)
+        return Analyzer(
+            settings, self._sample_rate, len(channels), self._expected_samples, reports=False
+        )
 
     def decide(self) -> GateDecision:
         """Return the decision for the gate."""
@@ -229,6 +237,7 @@ class Analyzer(BlockProcessor[Samples, None]):
 
     def report(self) -> LevelReport:
         """Return the measured levels, the suggested threshold and the simulated results."""
+        assert self._reports
         simulated = self._simulated
         suggestion, trials = self._suggest_threshold()
         gates = self._detector.gates

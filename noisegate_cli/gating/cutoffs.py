@@ -11,6 +11,7 @@ steadily, and is far above the quietest pause of the recording.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -94,7 +95,7 @@ class CutoffReport(Report):
     attacks : int
         Number of cut attacks.
     marked : tuple of Cutoff
-        The worst `MAX_MARKED_CUTOFFS` cut-offs, sorted by time.
+        The worst 200 cut-offs at most, sorted by time.
     """
 
     decays: int = 0
@@ -106,7 +107,7 @@ class CutoffReport(Report):
 
     @property
     def worst(self) -> tuple[Cutoff, ...]:
-        """The worst `MAX_LISTED_CUTOFFS` cut-offs, sorted by time."""
+        """The worst 10 cut-offs at most, sorted by time."""
         return _select_worst(self.marked, MAX_LISTED_CUTOFFS)
 
     @property
@@ -158,7 +159,7 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         self._hop_s = timing.hop_length / sample_rate
         self._first_frame = span[0] // timing.hop_length
         self._frame_after = span[1] / timing.hop_length
-        self._windows = _PauseWindows(self._hop_s)
+        self._windows = _create_pause_windows(self._hop_s)
         # A frame whose center is closer than half its length still overlaps the open side.
         half = timing.overlap // 2
         self._overlap = timing.overlap
@@ -321,6 +322,11 @@ class _PauseWindows:
             first += length
         powers[(ends < 0) | (ends >= len(levels))] = np.inf
         return np.asarray(np.sqrt(powers.min(axis=1)))
+
+
+@lru_cache(maxsize=16)  # The recordings of a batch have the same windows.
+def _create_pause_windows(hop_s: float) -> _PauseWindows:
+    return _PauseWindows(hop_s)
 
 
 def _find_gaps(mask: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -21,15 +21,24 @@ NoiseSource = Literal["pauses", "quietest", "given"]
 
 @dataclass(frozen=True)
 class NoiseProfile:
-    """Power spectral density of a noise."""
+    """Power spectral density of a noise.
+
+    Attributes
+    ----------
+    power_densities : tuple of float
+        Mean square per Hz, full scale 1.0, at evenly spaced frequencies from 0 to `highest_hz`.
+    highest_hz : float
+        Highest frequency in Hz.
+    source : {"pauses", "quietest", "given"}
+        Origin: the `pauses`, the `quietest` frames of each bin, or `given` by the caller.
+    signal_shares : tuple of float
+        Share of the power above the noise that is signal, 0 to 1, at evenly spaced frequencies.
+    """
 
     power_densities: tuple[float, ...] = field(repr=False)
-    """Mean square per Hz, full scale 1.0, at evenly spaced frequencies from 0 to `highest_hz`."""
     highest_hz: float
     source: NoiseSource
-    """Origin: the `pauses`, the `quietest` frames of each bin, or `given` by the caller."""
     signal_shares: tuple[float, ...] = field(default=(1.0, 1.0), repr=False)
-    """Share of the power above the noise that is signal, 0 to 1, at evenly spaced frequencies."""
 
     @classmethod
     def from_mean_powers(

@@ -31,20 +31,29 @@ class Segments:
     `librosa.effects.split`. The hold is part of a stretch; the lookahead and the fades are not. If
     two stretches are not further apart than the lookahead, the gain between them is 1, and they are
     one stretch. If each channel has a gate of its own, a stretch is open in at least one of them.
+
+    Attributes
+    ----------
+    runs : tuple of numpy.ndarray
+        Open runs of each gate, in frames, shaped (runs, 2).
+    frames : int
+        Number of frames of the recording.
+    length : int
+        Length of the recording in samples.
+    sample_rate : int
+        Sample rate in Hz.
+    timing : Timing
+        Frames and fades of the gate.
+    range_db : float
+        Gain of the closed gate in dB.
     """
 
     runs: tuple[FrameRuns, ...]
-    """Open runs of each gate, in frames, shaped (runs, 2)."""
     frames: int
-    """Number of frames of the recording."""
     length: int
-    """Length of the recording in samples."""
     sample_rate: int
-    """Sample rate in Hz."""
     timing: Timing
-    """Frames and fades of the gate."""
     range_db: float
-    """Gain of the closed gate in dB."""
 
     @property
     def samples(self) -> NDArray[np.int64]:

@@ -31,7 +31,7 @@ is lost, noise can still be removed."""
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Result of a simulated gate with one threshold, on a grid of `TRIAL_STEP_DB`.
+    """Result of a simulated gate with one threshold, on a grid of 1 dB.
 
     Attributes
     ----------

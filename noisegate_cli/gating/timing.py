@@ -24,24 +24,36 @@ MIN_FRAME_LENGTH, MAX_FRAME_LENGTH = 16, 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Times of the settings, converted to samples and frames at a sample rate."""
+    """Times of the settings, converted to samples and frames at a sample rate.
+
+    Attributes
+    ----------
+    frame_length : int
+        Samples per analysis frame.
+    hop_length : int
+        Samples from one frame to the next.
+    min_closed : int
+        Minimum duration of a closed run in frames; shorter runs stay open.
+    min_open : int
+        Minimum duration of an open run in frames, before the hold; shorter runs stay closed.
+    hold : int
+        Frames for which the gate stays open after the last frame that opens it.
+    lookahead : int
+        Frames for which the gate is fully open before the first frame that opens it.
+    attack : float
+        Length of the fade-in in frames, not rounded, so that its duration is exact.
+    release : float
+        Length of the fade-out in frames, not rounded.
+    """
 
     frame_length: int
-    """Samples per analysis frame."""
     hop_length: int
-    """Samples from one frame to the next."""
     min_closed: int
-    """Minimum duration of a closed run in frames; shorter runs stay open."""
     min_open: int
-    """Minimum duration of an open run in frames, before the hold; shorter runs stay closed."""
     hold: int
-    """Frames for which the gate stays open after the last frame that opens it."""
     lookahead: int
-    """Frames for which the gate is fully open before the first frame that opens it."""
     attack: float
-    """Length of the fade-in in frames, not rounded, so that its duration is exact."""
     release: float
-    """Length of the fade-out in frames, not rounded."""
 
     @property
     def overlap(self) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.api.analysis_report import AnalysisReport
+from noisegate_cli.api.pictures import display_name
 from noisegate_cli.api.progress import ProgressCallback, scale_progress
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.document import check_document, write_document
@@ -123,7 +124,7 @@ def write_page(
         details = DetailCollector(survey)
         sounds = _read_sounds(reader, survey, details)
     data = build_page_data(survey, sounds, details, command)
-    write_document(output, build_document(data, path).encode(), force)
+    write_document(output, build_document(data).encode(), force)
     progress(1.0)
     return survey.analysis
 
@@ -139,8 +140,8 @@ def _read_sounds(reader: AudioReader, survey: Survey, details: DetailCollector) 
         return list(encode_stretches(again.blocks(), info, stretches, details.watch))
 
 
-def build_document(data: dict[str, Any], path: Path) -> str:
-    """Return the HTML text of the page of the recording at `path`.
+def build_document(data: dict[str, Any]) -> str:
+    """Return the HTML text of the page with this data.
 
     Scripts and styles are allowed by their hashes only, so that nothing else in the page can run.
     The data is JSON without `<`, which can't end its element.
@@ -152,7 +153,7 @@ def build_document(data: dict[str, Any], path: Path) -> str:
     )
     script = f'"use strict";\n(() => {{\n{script}\n}})();\n'
     parts = {
-        "TITLE": html.escape(f"{escape_unprintable(path.name)} – ngate"),
+        "TITLE": html.escape(f"{data['name']} – ngate"),
         "STYLE": style,
         "STYLE_HASH": _hash(style),
         "SCRIPT": script,
@@ -174,7 +175,7 @@ def build_page_data(
     info, timing = survey.analysis.info, survey.timing
     settings = survey.analysis.settings
     data = {
-        "name": escape_unprintable(info.path.name),
+        "name": escape_unprintable(display_name(info.path)),
         "sample_rate": info.sample_rate,
         "channels": info.channels,
         "samples": info.samples,

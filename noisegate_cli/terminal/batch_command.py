@@ -43,6 +43,7 @@ from noisegate_cli.text import quote_path
 if TYPE_CHECKING:
     from noisegate_cli.batch.discovery import GlobPatterns
     from noisegate_cli.batch.interface import BatchConfig, BatchReport
+    from noisegate_cli.batch.run import BatchRun
     from noisegate_cli.files.output_naming import OutputOptions
 
 RELATED_PANEL = "Related recordings"
@@ -361,17 +362,7 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
     report = run.report
     raise_on_signals()
     try:
-        run.execute()
-    except KeyboardInterrupt:
-        if not report.is_planned:
-            raise
-        raise InterruptedWithMessage(format_batch_remainder(report)) from None
-    except BrokenPipeError:
-        discard_stdout()
-        if report.to_do:
-            message = "the program that reads standard output has exited"
-            print_error(f"{message}: {format_batch_remainder(report)}")
-        raise
+        _execute(run)
     finally:
         progress.close()
         if report.is_planned and not quiet:
@@ -387,6 +378,25 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
         print_error(f"{report.stop_reason}: {format_batch_remainder(report)}")
     if report.failed:
         raise typer.Exit(EXIT_FAILURE)
+
+
+def _execute(run: "BatchRun") -> None:
+    """Run a batch; if it is interrupted, say how to continue."""
+    from noisegate_cli.terminal.batch_summary import format_batch_remainder
+
+    report = run.report
+    try:
+        run.execute()
+    except KeyboardInterrupt:
+        if not report.is_planned:
+            raise
+        raise InterruptedWithMessage(format_batch_remainder(report)) from None
+    except BrokenPipeError:
+        discard_stdout()
+        if report.to_do:
+            message = "the program that reads standard output has exited"
+            print_error(f"{message}: {format_batch_remainder(report)}")
+        raise
 
 
 def _print_picture_path(path: Path | None) -> None:

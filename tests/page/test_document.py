@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import subprocess
+import sys
 import zlib
 from html.parser import HTMLParser
 from pathlib import Path
@@ -169,6 +171,14 @@ def test_an_unfinished_page_is_removed(write, tmp_path, monkeypatch):
     source = write(loud_and_quiet())
     assert run(["analyze", str(source), "--page", str(tmp_path / "page.html"), "-q"]) == 1
     assert sorted(tmp_path.iterdir()) == sorted([*before, source])
+
+
+def test_the_page_of_standard_input_names_it(write, tmp_path):
+    source, page = write(loud_and_quiet()), tmp_path / "page.html"
+    command = [sys.executable, "-m", "noisegate_cli", "analyze", "-", "--page", page, "-q"]
+    subprocess.run(command, input=source.read_bytes(), check=True)
+    assert json.loads(read_page(page).data)["name"] == "standard input"
+    assert "<title>standard input – ngate</title>" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("samples", [0, 1, 3000])

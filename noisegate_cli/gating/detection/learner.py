@@ -14,16 +14,15 @@ from noisegate_cli.gating.detection.likelihood_detector import (
     add_evidence,
     compute_scores,
 )
-from noisegate_cli.gating.detection.relabelling import Relabelling
+from noisegate_cli.gating.detection.relabelling import relabel
 from noisegate_cli.gating.detection.signal_model import (
+    OPEN_ABOVE,
     SignalModel,
-    is_edited_before,
     learn_signal_model,
 )
 from noisegate_cli.gating.detection.tonal_noise import SparseSpectra
 from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.levels import RmsLevels
-from noisegate_cli.gating.frames.running_mean import compute_running_mean
 from noisegate_cli.gating.frames.subsampling import SUBSAMPLE_STRIDE_FRAMES, BatchSubsampler
 from noisegate_cli.gating.frames.tonality import NarrowBandExtractor
 from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
@@ -86,12 +85,14 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         self._frame_length = settings.timing(sample_rate).frame_length
         self._hop_length = hop
         self._stride = SUBSAMPLE_STRIDE_FRAMES * hop
+        self._batch_count = 0
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Process `block`, shaped (samples, channels)."""
         if self._voices:
             self._voices.process(block, last)
         for index, frames, samples in self._batches.process(block, last):
+            self._batch_count = index + 1
             if self.subsample.should_store(index):
                 self.subsample.store(index, self._extractor.densities(frames, samples))
                 self._narrow_powers.store(index, self._compute_narrow_powers(samples))
@@ -109,44 +110,34 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
             )
             for gate in range(self._extractor.gates)
         )
-        if not self._voices:
-            return models
-        return tuple(
-            self._add_evidence(self._voices, model, gate, densities[:, gate], levels[:, gate])
-            for gate, model in enumerate(models)
-        )
+        if self._voices:
+            models = tuple(
+                self._add_evidence(self._voices, model, gate, levels[:, gate])
+                for gate, model in enumerate(models)
+            )
+        return tuple(replace(model, learned=None) for model in models)
 
     def _add_evidence(
-        self,
-        voices: "VoiceTracker",
-        model: SignalModel,
-        gate: int,
-        densities: BandPowerArray,
-        level: NDArray[np.float64],
+        self, voices: "VoiceTracker", model: SignalModel, gate: int, level: NDArray[np.float64]
     ) -> SignalModel:
         """Return the model with the evidence of voices, if the recording is one of speech.
 
         The evidence corrects the labels of the frames, and the distributions are fitted again.
         """
-        if model.is_signal is None:
+        if model.learned is None:
             return model
-        extractor, nonsilent = self._extractor, level > 0
-        levels = compute_running_mean(
-            model.levels(densities[nonsilent]), extractor.level_smoothing_frames
-        )
-        is_edited = is_edited_before(nonsilent)
-        relabelling = Relabelling(model, levels, extractor, is_edited)
-        is_open = relabelling.is_open
-        frames = self.subsample.stored_frame_indices()[nonsilent]
+        is_open = model.learned.scores > OPEN_ABOVE
+        frames = self.subsample.stored_frame_indices()[level > 0]
         found = voices.at(gate, frames, self._hop_length)
         speech_s = found.measure_speech_s(is_open) if found else 0.0
         if found is None or speech_s < MIN_BURIED_VOICE_S:
             return model
-        if speech_s < MIN_VOICE_S or is_edited:
-            return relabelling.fit(found.log_odds, term=None)
+        if speech_s < MIN_VOICE_S or model.learned.is_edited:
+            return relabel(model, self._extractor, found.log_odds, term=None)
         evidence = voices.evidence(gate, model.contrast_db, found.are_confirmed(is_open))
         term = evidence.at(frames, self._hop_length)
-        return replace(relabelling.fit(found.log_odds, term), evidence=evidence)
+        relabelled = relabel(model, self._extractor, found.log_odds, term)
+        return replace(relabelled, evidence=evidence)
 
     def _compute_narrow_powers(self, samples: Samples) -> BandPowerArray:
         powers = self._narrow_bands.compute(samples)
@@ -167,7 +158,8 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
     def scores(self, models: Sequence[SignalModel], frames: FrameIndices) -> DetectorValues:
         """Return the scores of the frames in the stored batches, shaped (frames, gates).
 
-        The gate computes the same scores in the second pass.
+        The gate computes the same scores in the second pass, or recalls them if the stored batches
+        are the whole recording.
 
         Parameters
         ----------
@@ -177,8 +169,12 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
             Indices of the frames in the stored batches.
         """
         scorers = [LikelihoodScorer(model, self._extractor) for model in models]
-        scores = compute_scores(scorers, self.subsample.stored_powers(), last=True)[: len(frames)]
-        return add_evidence(scores, models, frames, self._hop_length)
+        batches = [powers for _, powers in self.subsample.items()]
+        scores = compute_scores(scorers, batches, self._extractor.bands, last=True)[: len(frames)]
+        scores = add_evidence(scores, models, frames, self._hop_length)
+        if len(batches) == self._batch_count:
+            self.subsample.store_scores(models, scores)
+        return scores
 
 
 def _create_voice_tracker(

@@ -39,7 +39,8 @@ class LikelihoodDetector(BlockProcessor[Samples, tuple[DetectorValues, RmsLevels
     channels
         Number of channels of the blocks.
     subsample
-        Powers per Hz that the first pass computed for frames of the same samples.
+        Powers per Hz that the first pass computed for frames of the same samples, and perhaps
+        their scores.
     """
 
     open_above, close_below = OPEN_ABOVE, CLOSE_BELOW
@@ -53,7 +54,7 @@ class LikelihoodDetector(BlockProcessor[Samples, tuple[DetectorValues, RmsLevels
         subsample: BatchSubsampler | None = None,
     ) -> None:
         self._extractor = BandLevelExtractor(settings, sample_rate, channels)
-        self._batches = DensityBatches(self._extractor, subsample)
+        self._batches, self._subsample = DensityBatches(self._extractor, subsample), subsample
         self.densities: list[BandPowerArray] = []
         """Powers per Hz of the batches that the last block has completed."""
         self._scorers = [LikelihoodScorer(model, self._extractor) for model in models]
@@ -69,20 +70,25 @@ class LikelihoodDetector(BlockProcessor[Samples, tuple[DetectorValues, RmsLevels
     def process(self, block: Samples, last: bool = False) -> tuple[DetectorValues, RmsLevels]:
         """Return scores and levels, both shaped (frames, gates), with a delay of some frames."""
         self.densities = self._batches.process(block, last)
-        parts = [compute_scores(self._scorers, batch) for batch in self.densities]
-        if last:
-            empty = np.zeros((0, self.gates, self._extractor.bands), np.float32)
-            parts.append(compute_scores(self._scorers, empty, last=True))
-        scores = np.concatenate([np.zeros((0, self.gates)), *parts])
         levels = np.concatenate([self._levels, self._meter.process(block, last)[1]])
-        scores = scores[: len(levels)]
+        scores = self._recall_scores(len(levels)) if last and not self._frame_count else None
+        if scores is None:
+            scores = compute_scores(self._scorers, self.densities, self._extractor.bands, last)
+            scores = scores[: len(levels)]
+            frames = self._frame_count + np.arange(len(scores))
+            scores = add_evidence(scores, self._models, frames, self._hop_length)
         self._levels = levels[len(scores) :]
         levels = levels[: len(scores)]
-        frames = self._frame_count + np.arange(len(scores))
         self._frame_count += len(scores)
-        scores = add_evidence(scores, self._models, frames, self._hop_length)
         silent = (levels == 0) & (scores < np.inf)
         return np.where(silent, -np.inf, scores), levels
+
+    def _recall_scores(self, frames: int) -> DetectorValues | None:
+        """Return the scores of the first pass if it has scored all frames of the recording."""
+        if not self._subsample:
+            return None
+        scores = self._subsample.recall_scores(self._models, self.densities)
+        return scores if scores is not None and len(scores) == frames else None
 
 
 class DensityBatches(BlockProcessor[Samples, list[BandPowerArray]]):
@@ -157,14 +163,34 @@ class LikelihoodScorer(BlockProcessor[BandPowerArray, NDArray[np.float64]]):
         if last:
             extended = np.concatenate([extended, extended[-1:]])
         self._last_score = extended[-1:]
-        midpoints = (extended[:-1] + extended[1:]) / 2
-        return np.stack([extended[:-1], midpoints], axis=1).ravel()
+        interpolated = np.repeat(extended[:-1], 2)
+        interpolated[1::2] += extended[1:]
+        interpolated[1::2] /= 2
+        return interpolated
 
 
 def compute_scores(
+    scorers: Sequence[LikelihoodScorer],
+    batches: Sequence[BandPowerArray],
+    bands: int,
+    last: bool = False,
+) -> DetectorValues:
+    """Return the scores that batches complete, shaped (frames, gates); all of them if `last`.
+
+    The batches of powers per Hz are shaped (frames, gates, bands).
+    """
+    parts = [np.zeros((0, len(scorers)))]
+    parts += [_score_batch(scorers, batch) for batch in batches]
+    if last:
+        # The last frames are scored on their own, because the end may arrive without a batch.
+        empty = np.zeros((0, len(scorers), bands), np.float32)
+        parts.append(_score_batch(scorers, empty, last=True))
+    return np.concatenate(parts)
+
+
+def _score_batch(
     scorers: Sequence[LikelihoodScorer], densities: BandPowerArray, last: bool = False
 ) -> DetectorValues:
-    """Return scores shaped (frames, gates) from powers per Hz shaped (frames, gates, bands)."""
     return np.stack([s.process(densities[:, g], last) for g, s in enumerate(scorers)], axis=1)
 
 

@@ -6,21 +6,24 @@ spectrum has a high density there. Therefore the labels are corrected in rounds:
 scores of the events that remain. The opposite does not happen: what became noise remains noise.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.detection.band_levels import SCORE_SMOOTHING_MS, BandLevelExtractor
+from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.detection.evidence import MIN_CLEAR_CONTRAST_DB, LogOdds, find_buried
 from noisegate_cli.gating.detection.signal_model import (
+    MIN_CLASS_FRAMES,
     OPEN_ABOVE,
     SignalModel,
-    refit,
+    compute_offset,
+    fit_distributions,
+    log_ratio,
     select_noise,
+    smooth_ratio,
 )
-from noisegate_cli.gating.frames.running_mean import BandLevelsDb, compute_running_mean
+from noisegate_cli.gating.frames.running_mean import compute_running_mean
 
 EVENT_ROUNDS = 3
 """Greatest number of rounds in which events are removed from the signal."""
@@ -29,65 +32,89 @@ MAX_EVENT_SCORE = 1.0
 """An open frame that lacks evidence is an event up to this score, of which the evidence is a term.
 It is above `OPEN_ABOVE`, so that all of an event is labelled as its most obvious parts are."""
 
+SURROUNDINGS_MS, MIN_MISSING, MAX_MISSING = 400.0, 1.5, 4.0
+"""Frames lack evidence as their surroundings do, if the mean of what is missing there exceeds the
+minimum: a snore resembles a voice for a moment. A single frame counts up to the maximum."""
 
-@dataclass(frozen=True, eq=False)
-class Relabelling:
-    """Corrects the labels that a model was fitted to."""
+Flags = NDArray[np.bool_]
+"""Shaped (frames,)."""
 
-    model: SignalModel
-    """A model with distributions and labels."""
-    levels: BandLevelsDb
-    """Smoothed levels of the frames that are not silent, shaped (frames, bands)."""
-    extractor: BandLevelExtractor
-    """Extractor of the levels."""
-    is_edited: bool
-    """Whether the recording was gated or edited before."""
 
-    @cached_property
-    def is_open(self) -> NDArray[np.bool_]:
-        """In which frames the model opens the gate."""
-        return self._scores > OPEN_ABOVE
+def relabel(
+    model: SignalModel,
+    extractor: BandLevelExtractor,
+    log_odds: LogOdds,
+    term: NDArray[np.float64] | None,
+) -> SignalModel:
+    """Return a model whose distributions are fitted again.
 
-    @cached_property
-    def _scores(self) -> NDArray[np.float64]:
-        return self._compute_scores(self.model)
+    Events become noise, and voices that noise nearly hides become signal. The model is returned as
+    it is if no label changes, or if a class has too few frames.
 
-    def fit(self, log_odds: LogOdds, term: NDArray[np.float64] | None) -> SignalModel:
-        """Return the model, fitted again.
-
-        Events become noise, and voices that noise nearly hides become signal.
-
-        Parameters
-        ----------
-        log_odds
-            Log odds of a voice in each frame.
-        term
-            Evidence of voices, a term of the score of each frame; None if it does not count.
-        """
-        is_signal, scores = self.model.is_signal, self._scores
-        assert is_signal is not None
-        if term is None:
-            return self._refit(is_signal, log_odds)
-        lacks_evidence = self.is_open & (term < 0)
-        for number in range(EVENT_ROUNDS):
-            is_event = is_signal & lacks_evidence & (scores + term <= MAX_EVENT_SCORE)
-            if number and not is_event.any():
-                break
-            is_signal = is_signal & ~is_event
-            model = self._refit(is_signal, log_odds)
-            scores = self._compute_scores(model)
+    Parameters
+    ----------
+    model
+        A model with the frames that it was learned from.
+    extractor
+        Extractor of the levels.
+    log_odds
+        Log odds of a voice in each of these frames.
+    term
+        Evidence of voices, a term of the score of each frame; None if it does not count.
+    """
+    frames = model.learned
+    assert frames is not None
+    is_signal = frames.is_signal
+    if term is not None:
+        is_signal = _remove_events(model, extractor, term)
+    if model.contrast_db < MIN_CLEAR_CONTRAST_DB:
+        smoothed = compute_running_mean(log_odds, extractor.level_smoothing_frames)
+        is_noise = select_noise(is_signal, extractor)
+        is_buried = find_buried(np.asarray(smoothed, np.float64), is_noise)
+        is_signal = is_signal | ((frames.scores <= OPEN_ABOVE) & is_buried)
+    is_noise = select_noise(is_signal, extractor)
+    if not _is_fitted_again(frames.is_signal, is_signal, is_noise):
         return model
+    signal, noise = fit_distributions(frames.levels, is_signal, is_noise)
+    score = smooth_ratio(signal, noise, frames.levels, extractor)
+    offset = compute_offset(score, extractor, frames.is_edited)
+    return replace(model, signal=signal, noise=noise, offset=offset)
 
-    def _refit(self, is_signal: NDArray[np.bool_], log_odds: LogOdds) -> SignalModel:
-        """Return the model, fitted to labels to which hidden voices are added."""
-        model, extractor = self.model, self.extractor
-        if model.contrast_db < MIN_CLEAR_CONTRAST_DB:
-            smoothed = compute_running_mean(log_odds, extractor.level_smoothing_frames)
+
+def _remove_events(
+    model: SignalModel, extractor: BandLevelExtractor, term: NDArray[np.float64]
+) -> Flags:
+    """Return which frames are signal and no events."""
+    frames = model.learned
+    assert frames is not None
+    is_signal = frames.is_signal.copy()
+    term = _include_surroundings(term, extractor)
+    # Few frames lack evidence, so that only these are scored.
+    lacking = np.flatnonzero(is_signal & (frames.scores > OPEN_ABOVE) & (term < 0))
+    levels, scores, term = frames.levels[lacking], frames.scores[lacking], term[lacking]
+    for number in range(EVENT_ROUNDS):
+        if number:
             is_noise = select_noise(is_signal, extractor)
-            is_buried = find_buried(np.asarray(smoothed, np.float64), is_noise)
-            is_signal = is_signal | (~self.is_open & is_buried)
-        return refit(model, self.levels, is_signal, extractor, self.is_edited)
+            if not _is_fitted_again(frames.is_signal, is_signal, is_noise):
+                break
+            scores = log_ratio(*fit_distributions(frames.levels, is_signal, is_noise), levels)
+        is_event = is_signal[lacking] & (scores + term <= MAX_EVENT_SCORE)
+        if not is_event.any():
+            break
+        is_signal[lacking[is_event]] = False
+    return is_signal
 
-    def _compute_scores(self, model: SignalModel) -> NDArray[np.float64]:
-        frames = self.extractor.frames(SCORE_SMOOTHING_MS)
-        return np.asarray(compute_running_mean(model.score(self.levels), frames), np.float64)
+
+def _include_surroundings(
+    term: NDArray[np.float64], extractor: BandLevelExtractor
+) -> NDArray[np.float64]:
+    """Return the evidence of frames with what is missing around them; see `SURROUNDINGS_MS`."""
+    limited = np.maximum(term, -MAX_MISSING)
+    mean = compute_running_mean(limited, extractor.frames(SURROUNDINGS_MS))
+    return np.where(mean < -MIN_MISSING, np.minimum(term, mean), term)
+
+
+def _is_fitted_again(before: Flags, is_signal: Flags, is_noise: Flags) -> bool:
+    """Return whether the labels have changed, and there are enough frames of both classes."""
+    fewest = min(np.count_nonzero(is_signal), np.count_nonzero(is_noise))
+    return bool(fewest >= MIN_CLASS_FRAMES and (is_signal != before).any())

@@ -142,6 +142,20 @@ MIN_BAND_OVER_DEPTH_DB = 6.0
 MIN_POWER_DENSITY = 1e-30
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class LearnedFrames:
+    """The frames that are not silent, from which a model was learned."""
+
+    levels: BandLevelsDb
+    """Smoothed levels in dB, shaped (frames, bands)."""
+    scores: NDArray[np.float64]
+    """Smoothed scores by the model."""
+    is_signal: NDArray[np.bool_]
+    """Which frames were labelled signal in the last fit."""
+    is_edited: bool
+    """Whether the recording was gated or edited before."""
+
+
 @dataclass(frozen=True)
 class SignalModel:
     """Distributions of signal and noise of one gate, learned from a recording."""
@@ -164,9 +178,8 @@ class SignalModel:
     """Median level of the closed frames in dBFS; None if no classes were fitted."""
     signal_db: float | None = None
     """RMS level of the open frames in dBFS; None if no classes were fitted."""
-    is_signal: NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
-    """Which of the learned frames, those that are not silent, were labelled signal in the last fit;
-    None if no classes were fitted."""
+    learned: LearnedFrames | None = field(default=None, repr=False, compare=False)
+    """The frames from which the distributions were learned, until learning is complete."""
     evidence: "Evidence | None" = field(default=None, repr=False)
     """Term of the score besides the spectrum; None if the recording is not speech."""
     undecided_score: float = np.inf
@@ -222,7 +235,8 @@ def learn_signal_model(
     fitted = _fit_classes(smoothed, initial_scores, extractor, spectra, level_db, is_edited)
     if isinstance(fitted, Verdict):
         return SignalModel(fitted, floor)
-    signal, noise, offset, is_signal, is_open = fitted
+    signal, noise, offset, frames = fitted
+    is_open = frames.scores > OPEN_ABOVE
     contrast = rms_db(level[is_open]) - rms_db(level[~is_open])
     is_noise = ~_is_near_signal(is_open, extractor) & is_full
     drift_ratio = drift_to_jump_ratio(
@@ -243,7 +257,7 @@ def learn_signal_model(
     )
     if verdict is not Verdict.SEPARATED:
         return model
-    return replace(model, signal=signal, noise=noise, offset=offset, is_signal=is_signal)
+    return replace(model, signal=signal, noise=noise, offset=offset, learned=frames)
 
 
 def _judge_noise(
@@ -307,8 +321,8 @@ def _fit_classes(
     spectra: SparseSpectra,
     level_db: NDArray[np.float64],
     is_edited: bool,
-) -> tuple[ShrunkGaussian, ShrunkGaussian, float, NDArray[np.bool_], NDArray[np.bool_]] | Verdict:
-    """Return signal, noise, the offset of their ratio, the last labels and a mask of open frames.
+) -> tuple[ShrunkGaussian, ShrunkGaussian, float, LearnedFrames] | Verdict:
+    """Return signal, noise, the offset of their ratio and the frames with the last labels.
 
     A verdict is returned instead if a class has too few frames.
     """
@@ -322,48 +336,13 @@ def _fit_classes(
         is_signal, is_noise = is_signal | is_music, is_noise & ~is_music
         if np.count_nonzero(is_noise) < MIN_CLASS_FRAMES:
             return Verdict.TONAL
-        signal, noise = _fit_distributions(levels, is_signal, is_noise)
-        score = _smooth_ratio(signal, noise, levels, extractor)
-    offset = _compute_offset(score, extractor, is_edited)
+        signal, noise = fit_distributions(levels, is_signal, is_noise)
+        score = smooth_ratio(signal, noise, levels, extractor)
+    offset = compute_offset(score, extractor, is_edited)
     is_open = score + offset > OPEN_ABOVE
     if is_open.all() or not is_open.any():
         return Verdict.INDISTINCT
-    return signal, noise, offset, is_signal, is_open
-
-
-def refit(
-    model: SignalModel,
-    levels: BandLevelsDb,
-    is_signal: NDArray[np.bool_],
-    extractor: BandLevelExtractor,
-    is_edited: bool,
-) -> SignalModel:
-    """Return the model with distributions that are fitted to other labels.
-
-    The model is returned as it is if the labels do not change, or if a class has too few frames.
-
-    Parameters
-    ----------
-    model
-        A model with distributions.
-    levels
-        Smoothed levels of the frames that are not silent, shaped (frames, bands).
-    is_signal
-        Which of these frames are signal. Frames far from them are noise.
-    extractor
-        Extractor of the levels.
-    is_edited
-        Whether the recording was gated or edited before.
-    """
-    is_noise = select_noise(is_signal, extractor)
-    is_changed = model.is_signal is None or (is_signal != model.is_signal).any()
-    classes = np.count_nonzero(is_signal), np.count_nonzero(is_noise)
-    if not is_changed or min(classes) < MIN_CLASS_FRAMES:
-        return model
-    signal, noise = _fit_distributions(levels, is_signal, is_noise)
-    score = _smooth_ratio(signal, noise, levels, extractor)
-    offset = _compute_offset(score, extractor, is_edited)
-    return replace(model, signal=signal, noise=noise, offset=offset)
+    return signal, noise, offset, LearnedFrames(levels, score + offset, is_signal, is_edited)
 
 
 def is_edited_before(nonsilent: NDArray[np.bool_]) -> bool:
@@ -371,27 +350,29 @@ def is_edited_before(nonsilent: NDArray[np.bool_]) -> bool:
     return bool(1 - nonsilent.mean() > MAX_SILENT_SHARE)
 
 
-def _fit_distributions(
+def fit_distributions(
     levels: BandLevelsDb, is_signal: NDArray[np.bool_], is_noise: NDArray[np.bool_]
 ) -> tuple[ShrunkGaussian, ShrunkGaussian]:
+    """Return the distributions of signal and of noise from smoothed levels and labels."""
     return (
         ShrunkGaussian.fit(levels[is_signal], SIGNAL_PRIOR_DB),
         ShrunkGaussian.fit(levels[is_noise], NOISE_PRIOR_DB),
     )
 
 
-def _smooth_ratio(
+def smooth_ratio(
     signal: ShrunkGaussian,
     noise: ShrunkGaussian,
     levels: BandLevelsDb,
     extractor: BandLevelExtractor,
 ) -> NDArray[np.float64]:
+    """Return the smoothed ratio of signal to noise; see `log_ratio`."""
     ratio = log_ratio(signal, noise, levels)
     frames = extractor.frames(SCORE_SMOOTHING_MS)
     return np.asarray(compute_running_mean(ratio, frames), np.float64)
 
 
-def _compute_offset(
+def compute_offset(
     score: NDArray[np.float64], extractor: BandLevelExtractor, is_edited: bool
 ) -> float:
     """Return how far the gate must open below `OPEN_ABOVE`; see `OPEN_SHARE`."""

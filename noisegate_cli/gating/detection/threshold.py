@@ -128,8 +128,9 @@ def suggest_threshold(
     hysteresis_db : float, default 0.0
         Distance between the opening and the closing threshold, in dB.
     method : str, default "auto"
-        One of `ESTIMATORS`; "auto" for the median of their estimates; or, for example, "floor+6dB"
-        for a fixed distance above the noise floor, which is suggested for any levels.
+        "auto:otsu", "auto:gmm" or "auto:p56"; "auto" for the median of their estimates; or, for
+        example, "floor+6dB" for a fixed distance above the noise floor, which is suggested for any
+        levels.
 
     Returns
     -------

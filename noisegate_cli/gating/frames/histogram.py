@@ -22,6 +22,13 @@ class LevelHistogram:
 
     Memory does not depend on the length of the recording. Histograms merge by addition, in any
     order. Frames of digital silence have no level in dB and are counted separately.
+
+    Attributes
+    ----------
+    counts : numpy.ndarray
+        Number of frames in each bin, shaped (bins,).
+    silent_frames : int
+        Frames of digital silence.
     """
 
     counts: NDArray[np.int64] = field(
@@ -30,7 +37,6 @@ class LevelHistogram:
         )
     )
     silent_frames: int = 0
-    """Frames of digital silence."""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LevelHistogram):

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.frames.quantile import quantile
@@ -42,9 +41,9 @@ def compute_noise_floor(quiet: LevelsDb) -> LevelsDb:
     """Compute the floor around each step from the quiet levels of all steps."""
     steps = len(quiet)
     window = min(steps, round(FLOOR_WINDOW_S / FLOOR_STEP_S))
-    windows = sliding_window_view(quiet, window, axis=0)
+    windows = quiet[np.arange(steps - window + 1)[:, None] + np.arange(window)]
     starts = np.clip(np.arange(steps) - window // 2, 0, steps - window)
-    return np.asarray(quantile(windows, FLOOR_PERCENT / 100, axis=-1)[starts])
+    return np.asarray(quantile(windows, FLOOR_PERCENT / 100, axis=1)[starts])
 
 
 def interpolate_steps(floor: LevelsDb, step_frames: int, frames: NDArray[np.int64]) -> LevelsDb:

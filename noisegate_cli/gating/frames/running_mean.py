@@ -21,6 +21,8 @@ class RunningMean(BlockProcessor[BandLevelsDb, BandLevelsDb]):
     def process(self, rows: BandLevelsDb, last: bool = False) -> BandLevelsDb:
         """Return the means that `rows`, shaped (frames, …), complete; all of them if `last`."""
         half_width = self._half_width
+        if not half_width:
+            return rows
         if self._rows is None:
             if not len(rows):
                 return rows
@@ -34,8 +36,8 @@ class RunningMean(BlockProcessor[BandLevelsDb, BandLevelsDb]):
         ready = max(0, len(rows) - 2 * half_width)
         self._rows = rows[ready:]
         # The fixed order of summation makes the result independent of where blocks end.
-        sums = rows[:ready].copy()
-        for start in range(1, 2 * half_width + 1):
+        sums = rows[:ready] + rows[1 : 1 + ready]
+        for start in range(2, 2 * half_width + 1):
             sums += rows[start : start + ready]
         sums /= 2 * half_width + 1
         return sums

@@ -6,7 +6,7 @@ measured ones is their mean.
 """
 
 import math
-from collections.abc import ItemsView
+from collections.abc import ItemsView, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,7 @@ class BatchSubsampler:
         self._max_batches = max_subsample_batches(hop_length, gates)
         self._expected_batches = samples // (self._batch_span_frames * hop_length)
         self._stored_batches: dict[int, BandPowerArray] = {}
+        self._scores: tuple[object, NDArray[np.float64]] | None = None
         self.max_stored_frames = size * (
             min(self._max_batches, self._expected_batches + 1) if samples else self._max_batches
         )
@@ -111,6 +112,19 @@ class BatchSubsampler:
     def items(self) -> ItemsView[int, BandPowerArray]:
         """Return the indices and the powers of the stored batches, in order."""
         return self._stored_batches.items()
+
+    def store_scores(self, models: object, scores: NDArray[np.float64]) -> None:
+        """Store the scores of all frames of a recording, which `models` gave the stored batches."""
+        self._scores = models, scores
+
+    def recall_scores(
+        self, models: object, batches: Sequence[BandPowerArray]
+    ) -> NDArray[np.float64] | None:
+        """Return the stored scores, if they are those that `models` give all of `batches`."""
+        if self._scores is None or self._scores[0] is not models:
+            return None
+        are_same = [*map(id, batches)] == [*map(id, self._stored_batches.values())]
+        return self._scores[1] if are_same else None
 
     def get(self, index: int) -> BandPowerArray | None:
         """Return the powers of batch `index`, or None if it is not stored."""

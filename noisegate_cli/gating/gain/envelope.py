@@ -6,6 +6,7 @@ gain exactly and in finite time, and a fade-in is complete before the sound that
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,12 @@ Gains = NDArray[np.float64]
 """Linear gains, shaped (frames, gates)."""
 
 
+@lru_cache(maxsize=16)  # The recordings of a batch have the same fades.
 def fade(length: float, closed_gain: float) -> NDArray[np.float64]:
     """Return the gain at a distance of 0, 1, 2, … frames from an open one, 1 to `closed_gain`.
 
     The fade is a raised cosine, cos²(π/2 · d/length). Its slope is zero at both ends, so neither
-    end is audible as an edge.
+    end is audible as an edge. The array is read-only.
 
     Examples
     --------
@@ -30,7 +32,9 @@ def fade(length: float, closed_gain: float) -> NDArray[np.float64]:
     """
     distance = np.arange(math.ceil(length)) / length if length else np.zeros(1)
     open_share = np.cos(np.pi / 2 * distance) ** 2
-    return np.append(closed_gain + (1 - closed_gain) * open_share, closed_gain)
+    gains = np.append(closed_gain + (1 - closed_gain) * open_share, closed_gain)
+    gains.flags.writeable = False  # because the cache shares it
+    return gains
 
 
 class Envelope(BlockProcessor[Mask, Gains]):

@@ -94,7 +94,7 @@ class Hysteresis(BlockProcessor[DetectorValues, Mask]):
         # Each frame has the state of the last deciding frame; row 0 is the state before the block.
         frame = np.arange(1, len(values) + 1)[:, None]
         decider = np.maximum.accumulate(np.where(decides, frame, 0), axis=0)
-        mask: Mask = np.take_along_axis(np.concatenate([self._open, opens]), decider, axis=0)
+        mask: Mask = np.concatenate([self._open, opens])[decider, np.arange(values.shape[1])]
         if len(mask):
             self._open = mask[-1:]
         return mask
@@ -126,25 +126,51 @@ class MinRunLength(BlockProcessor[Mask, Mask]):
         self._value = value
         self._frames = frames
         self._mask = np.zeros((0, gates), np.bool_)
-        self._since = np.full(gates, NEVER)
+        self._since = [NEVER] * gates
 
     def process(self, mask: Mask, last: bool = False) -> Mask:
         """Return the frames of the mask that are final, shaped (frames, gates)."""
         mask = np.concatenate([self._mask, mask])
         if not len(mask):
             return mask
-        ends = mask != self._value
-        since = frames_since(ends, self._since)
-        # A run that reaches the end of the block or of the recording counts as unfinished.
-        until = frames_since(ends[::-1], np.full(mask.shape[1], NEVER))
-        length = since + until[::-1] - 1
-        corrected: Mask = mask ^ ((length < self._frames) & ~ends)
-        pending = np.where(since[-1] < self._frames, np.minimum(since[-1], len(mask)), 0)
-        ready = len(mask) - (0 if last else int(pending.max()))
+        corrected, pending = np.empty_like(mask), 0
+        for gate, since in enumerate(self._since):
+            corrected[:, gate], undecided = self._correct(mask[:, gate], since)
+            pending = max(pending, undecided)
+        ready = len(mask) - (0 if last else pending)
         self._mask = mask[ready:]
-        if ready:
-            self._since = np.minimum(since[ready - 1], NEVER)
+        self._since = [
+            self._count_since(mask[:ready, gate], since) for gate, since in enumerate(self._since)
+        ]
         return corrected[:ready]
+
+    def _correct(self, flags: NDArray[np.bool_], since: int) -> tuple[NDArray[np.bool_], int]:
+        """Return the flags of one gate without short runs, and how many may belong to one.
+
+        `since` is the number of frames before the flags that belong to their first run. Few numbers
+        describe the runs, so that this takes half as long as counting the frames since each end.
+        """
+        (changes,) = (flags[1:] != flags[:-1]).nonzero()
+        edges = np.zeros(len(changes) + 2, np.int64)
+        edges[1:-1], edges[-1] = changes + 1, len(flags)
+        lengths = edges[1:] - edges[:-1]
+        is_checked = np.zeros(len(lengths), np.bool_)
+        is_checked[0 if flags[0] == self._value else 1 :: 2] = True
+        is_short = is_checked & (lengths < self._frames)
+        if is_checked[0]:
+            is_short[0] = since + lengths[0] < self._frames
+        # A run that reaches the end of the block or of the recording counts as unfinished.
+        undecided = int(lengths[-1]) if is_short[-1] else 0
+        is_short[-1] = False
+        return ((is_checked == self._value) ^ is_short).repeat(lengths), undecided
+
+    def _count_since(self, flags: NDArray[np.bool_], since: int) -> int:
+        """Return the number of frames after the last one that belongs to no checked run."""
+        if not len(flags):
+            return since
+        ends = flags[::-1] != self._value
+        nearest = int(ends.argmax())
+        return nearest if ends[nearest] else min(since + len(ends), NEVER)
 
 
 class GateMask(BlockProcessor[DetectorValues, Mask]):

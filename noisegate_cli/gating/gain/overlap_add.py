@@ -12,6 +12,7 @@ they are the closed gain, one multiplication is enough. Only the other hops need
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,19 @@ from noisegate_cli.samples import Samples, choose_float_type
 
 GAIN_BATCH_HOPS = 64
 """Number of hops that are multiplied at once, so that their products fit in the cache."""
+
+
+@lru_cache(maxsize=16)  # The recordings of a batch have the same shares.
+def _compute_shares(frame_length: int, hop_length: int) -> NDArray[np.float64]:
+    """Return the shares of the frames in each sample of a hop, shaped (frames, samples).
+
+    The array is read-only.
+    """
+    # A hop is at the end of the first frame that covers it, and at the start of the last one.
+    squares = (hann_window(frame_length) ** 2).reshape(-1, hop_length)[::-1]
+    shares: NDArray[np.float64] = squares / squares.sum(axis=0)
+    shares.flags.writeable = False  # because the cache shares it
+    return shares
 
 
 class OverlapAddGain(PairedBlockProcessor[Samples, Gains, Samples]):
@@ -51,9 +65,7 @@ class OverlapAddGain(PairedBlockProcessor[Samples, Gains, Samples]):
         quantization_step: int = 1,
     ) -> None:
         overlap = frame_length // hop_length
-        # A hop is at the end of the first frame that covers it, and at the start of the last one.
-        squares = (hann_window(frame_length) ** 2).reshape(overlap, hop_length)[::-1]
-        self._shares = squares / squares.sum(axis=0)
+        self._shares = _compute_shares(frame_length, hop_length)
         self._hop = hop_length
         self._closed_gain = closed_gain
         self._quantization_step = quantization_step
@@ -136,7 +148,10 @@ class OverlapAddGain(PairedBlockProcessor[Samples, Gains, Samples]):
         if np.issubdtype(samples.dtype, np.integer):
             # Gains are at most 1 and samples are multiples of the step, so nothing overflows.
             step = self._quantization_step
-            scaled = np.rint(scaled / step) * step
+            if step == 1:
+                np.rint(scaled, out=scaled)
+            else:
+                scaled = np.rint(scaled / step) * step
         return scaled.astype(samples.dtype)
 
 
@@ -149,6 +164,7 @@ def _split_hops(hops: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 def _weighted_sum(gains: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
     """Compute gains @ weights in a fixed order of summation; in BLAS it depends on the rows."""
     total: NDArray[Any] = gains[:, :1] * weights[0]
+    term = np.empty_like(total)
     for i in range(1, len(weights)):
-        total += gains[:, i : i + 1] * weights[i]
+        total += np.multiply(gains[:, i : i + 1], weights[i], out=term)
     return total

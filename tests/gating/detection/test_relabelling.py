@@ -1,13 +1,18 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from noisegate_cli import GateSettings
 from noisegate_cli.gating.detection import relabelling
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
-from noisegate_cli.gating.detection.relabelling import Relabelling
-from noisegate_cli.gating.detection.signal_model import OPEN_ABOVE, SignalModel, refit
+from noisegate_cli.gating.detection.relabelling import relabel
+from noisegate_cli.gating.detection.signal_model import (
+    OPEN_ABOVE,
+    LearnedFrames,
+    SignalModel,
+    fit_distributions,
+    select_noise,
+    smooth_ratio,
+)
 from noisegate_cli.gating.detection.verdict import Verdict
 
 EXTRACTOR = BandLevelExtractor(GateSettings(), sample_rate=16000)
@@ -31,11 +36,14 @@ def create_levels():
     return levels + loudness * (IS_VOICE | IS_EVENT)[:, None] + rng.normal(0, 3, levels.shape)
 
 
-def label_events_as_signal(levels, contrast_db=30.0):
-    model = SignalModel(Verdict.SEPARATED, contrast_db=contrast_db)
-    fitted = refit(model, levels, IS_VOICE | IS_EVENT, EXTRACTOR, is_edited=False)
-    return Relabelling(
-        replace(fitted, is_signal=IS_VOICE | IS_EVENT), levels, EXTRACTOR, is_edited=False
+def label_events_as_signal(contrast_db=30.0):
+    levels, is_signal = create_levels(), IS_VOICE | IS_EVENT
+    is_noise = select_noise(is_signal, EXTRACTOR)
+    signal, noise = fit_distributions(levels, is_signal, is_noise)
+    scores = smooth_ratio(signal, noise, levels, EXTRACTOR)
+    frames = LearnedFrames(levels, scores, is_signal, is_edited=False)
+    return SignalModel(
+        Verdict.SEPARATED, signal=signal, noise=noise, contrast_db=contrast_db, learned=frames
     )
 
 
@@ -48,41 +56,49 @@ def lack_evidence(weak_term, share=0.5):
     return term
 
 
-def open_share(model, levels, frames):
-    return (model.score(levels) > OPEN_ABOVE)[frames].mean()
+def compute_scores(model, frames):
+    return model.score(model.learned.levels)[frames]
 
 
 def test_events_that_lack_evidence_in_most_frames_are_closed_in_all():
-    levels = create_levels()
-    labels = label_events_as_signal(levels)
-    assert open_share(labels.model, levels, IS_EVENT) > 0.99
-    model = labels.fit(NO_VOICE_ODDS, lack_evidence(0.0, share=0.7))
-    assert open_share(model, levels, IS_EVENT) < 0.05
-    assert open_share(model, levels, IS_VOICE) > 0.99
+    first = label_events_as_signal()
+    assert np.mean(compute_scores(first, IS_EVENT) > OPEN_ABOVE) > 0.99
+    model = relabel(first, EXTRACTOR, NO_VOICE_ODDS, lack_evidence(0.0, share=0.7))
+    assert np.mean(compute_scores(model, IS_EVENT) > OPEN_ABOVE) < 0.05
+    assert np.mean(compute_scores(model, IS_VOICE) > OPEN_ABOVE) > 0.99
 
 
 def test_sounds_with_evidence_remain_signal():
-    levels = create_levels()
-    labels = label_events_as_signal(levels)
-    assert labels.fit(NO_VOICE_ODDS, np.zeros(FRAMES)) is labels.model
-    assert labels.fit(NO_VOICE_ODDS, None) is labels.model
+    first = label_events_as_signal()
+    assert relabel(first, EXTRACTOR, NO_VOICE_ODDS, np.zeros(FRAMES)) is first
+    assert relabel(first, EXTRACTOR, NO_VOICE_ODDS, None) is first
 
 
 def test_further_rounds_find_the_parts_of_events_that_lack_less_evidence(monkeypatch):
-    levels = create_levels()
-    labels = label_events_as_signal(levels)
-    term = lack_evidence(-1.0)
-    rounds = labels.fit(NO_VOICE_ODDS, term)
+    first, term = label_events_as_signal(), lack_evidence(-1.0)
+    rounds = relabel(first, EXTRACTOR, NO_VOICE_ODDS, term)
     monkeypatch.setattr(relabelling, "EVENT_ROUNDS", 1)
-    once = labels.fit(NO_VOICE_ODDS, term)
-    assert rounds.score(levels)[IS_EVENT].max() < once.score(levels)[IS_EVENT].min()
+    once = relabel(first, EXTRACTOR, NO_VOICE_ODDS, term)
+    assert compute_scores(rounds, IS_EVENT).max() < compute_scores(once, IS_EVENT).min()
+
+
+def test_a_moment_that_resembles_a_voice_is_part_of_the_event_around_it():
+    first, term = label_events_as_signal(), lack_evidence(-8.0)
+    term[np.flatnonzero(IS_EVENT)[::20]] = 0.0
+    model = relabel(first, EXTRACTOR, NO_VOICE_ODDS, term)
+    complete = relabel(first, EXTRACTOR, NO_VOICE_ODDS, np.where(IS_EVENT, -8.0, 0.0))
+    np.testing.assert_array_equal(model.signal.mean, complete.signal.mean)
+
+
+def test_the_model_stays_if_hardly_any_signal_would_remain():
+    first = label_events_as_signal()
+    assert relabel(first, EXTRACTOR, NO_VOICE_ODDS, np.full(FRAMES, -30.0)) is first
 
 
 @pytest.mark.parametrize(("contrast_db", "is_changed"), [(30.0, False), (10.0, True)])
 def test_hidden_voices_become_signal_only_if_the_contrast_is_low(contrast_db, is_changed):
-    levels = create_levels()
-    labels = label_events_as_signal(levels, contrast_db)
+    first = label_events_as_signal(contrast_db)
     quiet = np.flatnonzero(~(IS_VOICE | IS_EVENT))
-    odds = np.random.default_rng(6).normal(-20, 1, FRAMES)
-    odds[quiet[: SECOND // 2]] = 3.0
-    assert (labels.fit(odds, None) is not labels.model) == is_changed
+    log_odds = np.random.default_rng(6).normal(-20, 1, FRAMES)
+    log_odds[quiet[: SECOND // 2]] = 3.0
+    assert (relabel(first, EXTRACTOR, log_odds, None) is not first) == is_changed

@@ -16,6 +16,7 @@ from noisegate_cli.gating.detection.signal_model import (
     MIN_RUN_MS,
     OPEN_ABOVE,
     SHORT_GUARD_MS,
+    SignalModel,
     select_noise,
 )
 from noisegate_cli.gating.detection.verdict import Verdict
@@ -325,6 +326,43 @@ def test_stored_band_powers_give_the_same_scores_as_computing_them_again(
         assert not computed_frames
     elif frame == 240:
         assert 0 < sum(computed_frames) < frames
+
+
+@pytest.mark.parametrize("speech_only", [True, False])
+def test_recalled_scores_are_those_that_are_computed_in_blocks(speech_only, monkeypatch):
+    settings = GateSettings() if speech_only else GateSettings(listen="all")
+    y = (voice(20) + noise(20))[:, None]
+    analyzer = Analyzer(settings, RATE, 1, len(y))
+    analyzer.process(y, last=True)
+    decision = analyzer.decide()
+    assert isinstance(decision.rule, tuple)
+    whole, cut = (
+        LikelihoodDetector(decision.rule, settings, RATE, 1, decision.subsample) for _ in range(2)
+    )
+    scored = []
+    score = SignalModel.score
+    monkeypatch.setattr(SignalModel, "score", lambda *args: scored.append(1) or score(*args))
+    recalled = whole.process(y, last=True)
+    assert not scored
+    parts = [cut.process(y[:100000]), cut.process(y[100000:], last=True)]
+    assert scored
+    for expected, arrays in zip(recalled, zip(*parts, strict=True), strict=True):
+        assert np.array_equal(np.concatenate(arrays), expected)
+
+
+@pytest.mark.parametrize("grown", [1, 300, 5 * RATE])
+def test_scores_are_not_recalled_if_the_recording_has_grown(grown):
+    y = (voice(20) + noise(20))[:, None]
+    analyzer = Analyzer(SETTINGS, RATE, 1, 10 * RATE)
+    analyzer.process(y[: 10 * RATE], last=True)
+    decision = analyzer.decide()
+    y = y[: 10 * RATE + grown]
+    reused, recomputed = (
+        LikelihoodDetector(decision.rule, SETTINGS, RATE, 1, subsample).process(y, last=True)
+        for subsample in (decision.subsample, None)
+    )
+    assert len(reused[0]) == len(reused[1]) == len(recomputed[0])
+    assert reused[0][:-8] == pytest.approx(recomputed[0][:-8], abs=1e-5)
 
 
 def test_the_last_batch_is_computed_again_if_the_recording_has_grown():
