@@ -30,19 +30,20 @@ class BinGrouping:
     ((3, 128), (3, 257))
     """
 
-    def __init__(self, bins: int, sample_rate: int) -> None:
+    def __init__(self, bins: int, sample_rate: float) -> None:
         width = sample_rate / 2 / (bins - 1)
         self._ungrouped_bins, self._octaves = bins - 1, 0
         while self._ungrouped_bins % 4 == 0 and self._ungrouped_bins // 2 * width >= MIN_GROUPED_HZ:
             self._ungrouped_bins //= 2
             self._octaves += 1
         numbers = [self._ungrouped_bins] + [self._ungrouped_bins // 2] * self._octaves
-        self._group_widths_bins = np.repeat([1 << i for i in range(len(numbers))], numbers)
+        self.group_widths_bins = np.repeat([1 << i for i in range(len(numbers))], numbers)
         if self._octaves:
             # The last bin, at half the sample rate, joins the last group.
-            self._group_widths_bins[-1] += 1
+            self.group_widths_bins[-1] += 1
         else:
-            self._group_widths_bins = np.ones(bins, np.int64)
+            self.group_widths_bins = np.ones(bins, np.int64)
+        """Number of bins in each group, shaped (groups,)."""
 
     def mean(self, bin_powers: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the mean of each group, shaped (frames, groups), from (frames, bins)."""
@@ -59,4 +60,4 @@ class BinGrouping:
 
     def expand_to_bins(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the value of its group for each bin, shaped (frames, bins)."""
-        return np.repeat(values, self._group_widths_bins, axis=1) if self._octaves else values
+        return np.repeat(values, self.group_widths_bins, axis=1) if self._octaves else values

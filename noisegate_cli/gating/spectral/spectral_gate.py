@@ -24,12 +24,17 @@ Both recursions forget their initial state. Therefore they run over many segment
 in parallel, and each starts a few run-in frames before its segment. This lets numpy process many
 frames at once.
 
+A voice has harmonics that the noise hides. They are regenerated from those above the noise (see
+`HarmonicRegenerator`), and a share of their SNR is added to ξ.
+
 In a bin that never contains a signal, peaks above the noise are noise too. Therefore G is
 multiplied by the share of signal in the bin (see `compute_signal_share`), unless the peak is far
 above the noise.
 
 A peak of noise is mostly alone, and speech fills many bins at once. Therefore G is also reduced
 where the mean of ξ over the bins around is small (see `estimate_presence`), in each frame.
+
+The gains remove some of the signal. `LevelKeeper` measures how much, and increases them again.
 
 Where the gate is closed, nothing is estimated: all bins get the same gain, so the remaining noise
 keeps its spectrum. The envelope of the gate fades between the two states.
@@ -53,6 +58,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.spectral.bin_groups import BinGrouping
 from noisegate_cli.gating.spectral.bleed_spectra import BleedSpectra
 from noisegate_cli.gating.spectral.configuration import SpectralConfiguration
+from noisegate_cli.gating.spectral.harmonics import HarmonicRegenerator
 from noisegate_cli.gating.spectral.noise_estimation import compute_gate_powers
 from noisegate_cli.gating.spectral.noise_frames import create_noise_guard, noise_guard_frames
 from noisegate_cli.gating.spectral.sample_conversion import from_full_scale, to_planar
@@ -181,6 +187,7 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         bleed = self._bleed.take(frames, self._frame_stride) if self._bleed else None
         gains = [
             estimator.estimate_gains(
+                spectra if self._linked else spectra[i : i + 1],
                 bin_powers[:, i],
                 openness[:, i],
                 guard_gains[:, i] == 0,
@@ -281,4 +288,5 @@ def _create_gain_estimator(
         # Without a noise profile there is nothing to reduce.
         min_gain=settings.bin_floor if noise_profile else 1.0,
         grouping=BinGrouping(transform.bins, sample_rate),
+        regenerator=HarmonicRegenerator(transform.bins, sample_rate),
     )

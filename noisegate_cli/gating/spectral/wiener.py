@@ -4,13 +4,17 @@ The module `spectral_gate` derives the formulas.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.frames.framing import frames_per_batch
-from noisegate_cli.gating.frames.stft import BinPowers
+from noisegate_cli.gating.frames.stft import BinPowers, Spectra
 from noisegate_cli.gating.spectral.bin_groups import BinGrouping
+from noisegate_cli.gating.spectral.harmonics import HarmonicRegenerator
+from noisegate_cli.gating.spectral.level_keeper import LevelKeeper
 from noisegate_cli.gating.spectral.noise_frames import SILENT_BIN_POWER
 from noisegate_cli.gating.spectral.noise_tracking import NoiseTracker
 
@@ -29,6 +33,9 @@ SNR at which the presence and the absence of signal are equally likely: −13 dB
 
 ABSENT_GAIN_DB = -24.0
 """Gain where signal is absent; the minimum gain may be lower or higher."""
+
+HARMONIC_WEIGHT = 0.4
+"""Factor of the SNR of the regenerated harmonics, which is added to the a-priori SNR: −4 dB."""
 
 MAX_SEGMENT_FRAMES, RUN_IN_DIVISOR = 16, 2
 """Maximum number of frames in a segment, and the divisor of it that gives the run-in frames."""
@@ -59,6 +66,8 @@ class WienerGainEstimator:
         Minimum gain, linear.
     grouping
         Groups of bins that share a gain.
+    regenerator
+        Regenerates the harmonics of a signal.
     """
 
     def __init__(
@@ -70,6 +79,7 @@ class WienerGainEstimator:
         segment: int,
         min_gain: float,
         grouping: BinGrouping,
+        regenerator: HarmonicRegenerator,
     ) -> None:
         self._grouping = grouping
         self._noise = grouping.mean(mean[None].astype(np.float32))
@@ -83,10 +93,13 @@ class WienerGainEstimator:
         self._segment, self._run_in_frames = segment, segment // RUN_IN_DIVISOR
         self._min_gain = min_gain
         self._run_in_snr = np.zeros((self._run_in_frames, self._noise.shape[1]), np.float32)
-        self._pending_batch: tuple[BinPowers, FrameGains] | None = None
+        self._regenerator = regenerator
+        self._level_keeper = LevelKeeper(grouping.group_widths_bins, frames_per_s, segment)
+        self._pending_batch: _Batch | None = None
 
     def estimate_gains(
         self,
+        spectra: Sequence[Spectra],
         bin_powers: BinPowers,
         openness: FrameGains,
         is_noise: NDArray[np.bool_],
@@ -100,6 +113,8 @@ class WienerGainEstimator:
 
         Parameters
         ----------
+        spectra
+            Spectra of the channels of the gate, each shaped (frames, bins).
         bin_powers
             |X|², shaped (frames, bins).
         openness
@@ -111,19 +126,21 @@ class WienerGainEstimator:
         bleed
             |X|² of the bleed of other tracks, which adds to the noise; shaped (frames, groups).
         """
-        snr = self._compute_a_posteriori_snr(self._grouping.mean(bin_powers), is_noise, bleed)
+        powers = self._grouping.mean(bin_powers)
+        noise = self._estimate_noise(powers, is_noise, bleed)
+        snr = self._compute_a_posteriori_snr(powers, noise)
         run_in = self._run_in_frames
         gains = self._compute_pending_gains(next_snr=snr[run_in:])
-        self._pending_batch = snr, openness
+        self._pending_batch = _Batch(spectra, openness, powers, noise, snr)
         self._run_in_snr = snr[-2 * run_in : -run_in].copy()
         if last:
             gains += self._compute_pending_gains(next_snr=np.zeros_like(self._run_in_snr))
         return gains
 
-    def _compute_a_posteriori_snr(
+    def _estimate_noise(
         self, powers: BinPowers, is_noise: NDArray[np.bool_], bleed: BinPowers | None
     ) -> BinPowers:
-        """Return γ of whole segments, with the run-in frames before them and room for those after.
+        """Return the noise D of whole segments, with the bleed.
 
         Parameters
         ----------
@@ -131,42 +148,105 @@ class WienerGainEstimator:
             Mean |X|² of each group, shaped (frames, groups).
         is_noise, bleed
             As in `estimate_gains`.
+
+        Returns
+        -------
+        ndarray
+            Shaped (segments, frames, groups), with one frame where a segment has constant noise.
         """
         padding = -len(powers) % self._segment
-        powers = np.pad(powers, ((0, padding), (0, 0))) if padding else powers
+        segments = (len(powers) + padding) // self._segment
         noise = self._noise
         if self._noise_tracker:
+            powers = np.pad(powers, ((0, padding), (0, 0))) if padding else powers
             noise = self._noise_tracker.track(powers, np.pad(is_noise, (0, padding)))
-        run_in, (frames, groups) = self._run_in_frames, powers.shape
-        by_segment = -1, self._segment, groups
-        total_noise = noise[:, None] + np.float32(SILENT_BIN_POWER)
+        total: BinPowers = noise[:, None] + np.float32(SILENT_BIN_POWER)
         if bleed is not None:
             bleed = np.pad(bleed, ((0, padding), (0, 0)))
-            total_noise = total_noise + bleed.reshape(by_segment)
-        snr = np.empty((run_in + frames + run_in, groups), np.float32)
+            total = total + bleed.reshape(-1, self._segment, bleed.shape[1])
+        return np.broadcast_to(total, (segments, *total.shape[1:]))
+
+    def _compute_a_posteriori_snr(self, powers: BinPowers, noise: BinPowers) -> BinPowers:
+        """Return γ of whole segments, with the run-in frames before them and room for those after.
+
+        Parameters
+        ----------
+        powers
+            Mean |X|² of each group, shaped (frames, groups).
+        noise
+            As `_estimate_noise` returns it.
+        """
+        run_in, padding = self._run_in_frames, -len(powers) % self._segment
+        snr = np.empty((run_in + len(powers) + padding + run_in, powers.shape[1]), np.float32)
         snr[:run_in] = self._run_in_snr
-        batch_snr = snr[run_in:-run_in].reshape(by_segment)
-        np.multiply(powers.reshape(by_segment), 1 / total_noise, out=batch_snr)
+        batch_snr = snr[run_in:-run_in]
+        batch_snr[: len(powers)] = powers
+        batch_snr[len(powers) :] = 0
+        by_segment = batch_snr.reshape(-1, self._segment, powers.shape[1])
+        np.multiply(by_segment, 1 / noise, out=by_segment)
         return snr
 
     def _compute_pending_gains(self, next_snr: BinPowers) -> list[BinGains]:
         """Return the gains of the pending batch, given the SNR of the frames after it."""
         if self._pending_batch is None:
             return []
-        snr, openness = self._pending_batch
-        snr[-self._run_in_frames :] = next_snr[: self._run_in_frames]
-        ratio = compute_a_priori_snr(snr, self._smoothing_factor, self._segment)[: len(openness)]
-        gains = wiener_gain(ratio)
-        gains *= self._signal_shares
-        presence = estimate_presence(ratio)
-        ratio *= np.float32(1 / CERTAIN_SIGNAL_RATIO)
-        np.maximum(gains, wiener_gain(ratio), out=gains)
-        reduce_where_absent(gains, presence)
-        np.maximum(gains, self._min_gain, out=gains)
-        closing = np.flatnonzero(openness < 1)
-        share = openness[closing, None].astype(np.float32)
-        gains[closing] = self._min_gain + share * (gains[closing] - np.float32(self._min_gain))
+        batch = self._pending_batch
+        batch.snr[-self._run_in_frames :] = next_snr[: self._run_in_frames]
+        ratio = compute_a_priori_snr(batch.snr, self._smoothing_factor, self._segment)
+        # Where the gate is closed, the gain does not depend on the SNR.
+        open_frames = np.flatnonzero(batch.openness > 0)
+        ratio = ratio[open_frames]
+        self._add_harmonics(ratio, batch, open_frames)
+        open_gains = self._compute_wiener_gains(ratio)
+        np.maximum(open_gains, self._min_gain, out=open_gains)
+        self._level_keeper.increase(open_gains, batch.powers, batch.noise, open_frames)
+        share = batch.openness[open_frames, None].astype(np.float32)
+        closing = np.flatnonzero(share < 1)
+        open_gains[closing] -= np.float32(self._min_gain)
+        open_gains[closing] *= share[closing]
+        open_gains[closing] += np.float32(self._min_gain)
+        gains = np.full((len(batch.openness), ratio.shape[1]), self._min_gain, np.float32)
+        gains[open_frames] = open_gains
         return [self._grouping.expand_to_bins(gains)]
+
+    def _add_harmonics(
+        self, ratio: BinPowers, batch: "_Batch", open_frames: NDArray[np.intp]
+    ) -> None:
+        """Add the SNR of the harmonics, regenerated from what is above the noise, to ξ."""
+        groups = self._regenerator.groups
+        gains = wiener_gain(ratio[:, :groups])
+        harmonics = self._regenerator.regenerate(batch.spectra, open_frames, gains)
+        harmonics *= np.float32(HARMONIC_WEIGHT)
+        harmonics /= self._select_frames(batch.noise[:, :, :groups], open_frames)
+        ratio[:, :groups] += harmonics
+
+    def _select_frames(self, values: BinPowers, frames: NDArray[np.intp]) -> BinPowers:
+        """Return the values, shaped (segments, frames or 1, …), of some frames."""
+        shape = len(values), self._segment, *values.shape[2:]
+        segments, offsets = np.divmod(frames, self._segment)
+        return np.broadcast_to(values, shape)[segments, offsets]
+
+    def _compute_wiener_gains(self, ratio: BinPowers) -> BinGains:
+        """Return the gains of the lowest groups from their ξ, without a minimum."""
+        gains = wiener_gain(ratio)
+        gains *= self._signal_shares[:, : ratio.shape[1]]
+        np.maximum(gains, wiener_gain(ratio * np.float32(1 / CERTAIN_SIGNAL_RATIO)), out=gains)
+        reduce_where_absent(gains, estimate_presence(ratio))
+        return gains
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Frames whose gains wait for the next batch."""
+
+    spectra: Sequence[Spectra]
+    openness: FrameGains
+    powers: BinPowers
+    """Mean |X|² of each group, shaped (frames, groups)."""
+    noise: BinPowers
+    """D, shaped (segments, frames, groups) or (segments, 1, groups)."""
+    snr: BinPowers
+    """γ of whole segments, with run-in frames before and after them."""
 
 
 def compute_a_priori_snr(

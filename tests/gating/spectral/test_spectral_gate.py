@@ -15,6 +15,7 @@ from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.frames.framing import frames_per_batch
 from noisegate_cli.gating.gate import Gate, compute_latency
 from noisegate_cli.gating.noise_profile import NoiseProfile
+from noisegate_cli.gating.spectral import wiener
 from noisegate_cli.gating.spectral.wiener import (
     compute_a_priori_snr,
     estimate_presence,
@@ -103,6 +104,21 @@ def test_hum_below_the_signal_is_reduced():
         return 20 * np.log10(np.abs(spectrum[60]))
 
     assert hum_db(y) - hum_db(out) > 15
+
+
+def test_a_harmonic_below_the_noise_keeps_its_level_if_others_are_above_it(monkeypatch):
+    t = np.arange(6 * RATE) / RATE
+    strengths = dict.fromkeys((1, 2, 3, 5, 6, 7), 0.1) | {4: 0.002}
+    voice = sum(a * np.sin(2 * np.pi * 250 * k * t) for k, a in strengths.items())
+    y = (voice * (np.sin(np.pi * t) > 0))[:, None] + hiss(6, 0.01)
+
+    def weak_harmonic():
+        out = gate(y, RATE, spectral=True)[2 * RATE : 3 * RATE, 0]
+        return np.abs(np.fft.rfft(out * np.hanning(RATE))[1000])
+
+    regenerated = weak_harmonic()
+    monkeypatch.setattr(wiener, "HARMONIC_WEIGHT", 0.0)
+    assert regenerated > 1.5 * weak_harmonic()
 
 
 def test_rising_noise_is_tracked():
