@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from noisegate_cli.files.audio_info import AudioInfo as AudioInfo
     from noisegate_cli.files.audio_tracks import AudioTrack as AudioTrack
     from noisegate_cli.files.formats import Format as Format
-    from noisegate_cli.files.output_naming import OutputOptions as OutputOptions
+    from noisegate_cli.files.outputs.naming import OutputOptions as OutputOptions
     from noisegate_cli.files.raw_format import RawFormat as RawFormat
     from noisegate_cli.gating.alignment import Alignment as Alignment
     from noisegate_cli.gating.bleed.report import BleedLevel as BleedLevel
@@ -75,7 +75,7 @@ _PUBLIC_NAMES = {
     "files.audio_tracks": ("AudioTrack",),
     "files.audio_info": ("AudioInfo",),
     "files.formats": ("Format",),
-    "files.output_naming": ("OutputOptions",),
+    "files.outputs.naming": ("OutputOptions",),
     "files.raw_format": ("RawFormat",),
     "gating.alignment": ("Alignment",),
     "gating.level_report": ("LevelReport",),

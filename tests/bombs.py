@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from noisegate_cli.files.chunks import build_chunk
+from noisegate_cli.files.containers.chunks import build_chunk
 from tests.zoo import encode, sound
 
 TAGS = 30_000

@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 from hypothesis import settings
 
-from noisegate_cli.files.reader import AudioReader
+from noisegate_cli.files.inputs.reader import AudioReader
 from noisegate_cli.samples import Samples
 
 # A test must not fail because the machine is busy, nor in one run of many.

@@ -147,33 +147,29 @@ def test_pictures_get_values_and_no_files():
                 assert not module.startswith("noisegate_cli.files"), f"{name} imports {module}"
 
 
-def test_reading_modules_do_not_import_writing_modules():
-    for name in (
-        "audio_info",
-        "chunks",
-        "formats",
-        "pcm",
-        "riff",
-        "libsndfile",
-        "ffmpeg",
-        "ffmpeg_decoders",
-        "ffmpeg_encoder",
-        "stream_input",
-        "tags",
-        "reader",
-        "decoders",
-        "completeness",
-    ):
-        for module in imported_modules(PACKAGE / "files" / f"{name}.py"):
-            assert module not in (
-                "noisegate_cli.files.encoders",
-                "noisegate_cli.files.writer",
-                "noisegate_cli.files.output_target",
-            ), name
+FOLDERS_OF_FILES = ["", "containers", "tags", "libsndfile", "ffmpeg", "inputs", "outputs"]
+"""Folders of `files/`, lowest first; the modules without a folder are the lowest."""
+
+
+def folder_of_files(module):
+    """Return the position of the folder of a module; None for labels, and outside `files/`."""
+    package, _, rest = module.partition(".files.")
+    folder = rest.partition(".")[0]
+    if package != "noisegate_cli" or not rest or folder == "labels":
+        return None
+    return FOLDERS_OF_FILES.index(folder) if folder in FOLDERS_OF_FILES else 0
+
+
+def test_folders_of_files_import_only_lower_folders():
+    for name, path in modules():
+        for module in imported_modules(path):
+            positions = folder_of_files(name), folder_of_files(module)
+            if None not in positions:
+                assert positions[0] >= positions[1], f"{name} imports {module}"
 
 
 def test_pyav_is_imported_in_the_ffmpeg_modules_and_mutagen_in_those_for_tags():
     for name, path in modules():
         libraries = {module.split(".")[0] for module in imported_modules(path)}
-        assert "av" not in libraries or name.startswith("noisegate_cli.files.ffmpeg")
-        assert "mutagen" not in libraries or name.startswith("noisegate_cli.files.tag")
+        assert "av" not in libraries or name.startswith("noisegate_cli.files.ffmpeg.")
+        assert "mutagen" not in libraries or name.startswith("noisegate_cli.files.tags.")

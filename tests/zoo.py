@@ -9,7 +9,7 @@ import av
 import numpy as np
 import soundfile as sf
 
-from noisegate_cli.files.chunks import build_chunk
+from noisegate_cli.files.containers.chunks import build_chunk
 from noisegate_cli.samples import Samples
 
 RATE = 16000

@@ -24,8 +24,8 @@ from noisegate_cli.api.progress import (
     scale_progress,
 )
 from noisegate_cli.api.sources import FileSource
-from noisegate_cli.files.output_naming import OutputOptions
-from noisegate_cli.files.reader import add_path_to_errors, open_reader
+from noisegate_cli.files.inputs.reader import add_path_to_errors, open_reader
+from noisegate_cli.files.outputs.naming import OutputOptions
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.level_detector import LevelDetector
 from noisegate_cli.gating.frames.histogram import LevelHistogram

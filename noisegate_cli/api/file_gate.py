@@ -28,9 +28,9 @@ from noisegate_cli.api.outputs import (
 from noisegate_cli.api.pictures import check_picture, draw_gate_of, save_picture
 from noisegate_cli.api.progress import Progress, ProgressCallback, open_progress
 from noisegate_cli.api.sources import FileSource
-from noisegate_cli.files.output_naming import OutputOptions
-from noisegate_cli.files.reader import Reader, open_reader
-from noisegate_cli.files.wav_encoder import rf64_if_large
+from noisegate_cli.files.inputs.reader import Reader, open_reader
+from noisegate_cli.files.outputs.naming import OutputOptions
+from noisegate_cli.files.outputs.wav_encoder import rf64_if_large
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, compute_latency
 from noisegate_cli.gating.segments import Segments

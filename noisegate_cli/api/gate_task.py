@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from noisegate_cli.api.inputs import list_inputs
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.files.output_naming import OutputOptions
+from noisegate_cli.files.outputs.naming import OutputOptions
 from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
 from noisegate_cli.gating.settings import GateSettings
 

@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noisegate_cli.files.output_naming import OutputOptions
+from noisegate_cli.files.outputs.naming import OutputOptions
 from noisegate_cli.gating.setting_values import SettingsChanges
 from noisegate_cli.gating.settings import PRESETS, GateSettings, build_settings
 from noisegate_cli.text import find_nearest

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from noisegate_cli.api.sources import FileSource, Source
 from noisegate_cli.errors import AudioError, SettingsError, SignalError
 from noisegate_cli.files.audio_info import STDIO_PATH, quote_input
-from noisegate_cli.files.output_target import is_same_file
+from noisegate_cli.files.outputs.target import is_same_file
 from noisegate_cli.gating.alignment import (
     MARGIN_WINDOWS,
     Alignment,

@@ -12,9 +12,9 @@ from noisegate_cli.api.labels import build_label_track
 from noisegate_cli.api.outputs import Outputs, can_copy
 from noisegate_cli.api.progress import ProgressCallback, report_progress
 from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo
-from noisegate_cli.files.input_metadata import InputMetadata
-from noisegate_cli.files.reader import Reader, add_path_to_errors
-from noisegate_cli.files.writer import AudioWriter, open_writer
+from noisegate_cli.files.inputs.reader import Reader, add_path_to_errors
+from noisegate_cli.files.outputs.metadata import InputMetadata
+from noisegate_cli.files.outputs.writer import AudioWriter, open_writer
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate, GateReport
 from noisegate_cli.samples import Samples, compute_peak

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from noisegate_cli.api.gate_task import GateTask
 from noisegate_cli.errors import OutputError, SettingsError
-from noisegate_cli.files.atomic_output import check_overwrite, is_stream
 from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo
 from noisegate_cli.files.formats import WRITABLE_EXTENSIONS, find_format
-from noisegate_cli.files.output_naming import OutputOptions
-from noisegate_cli.files.output_target import (
+from noisegate_cli.files.inputs.reader import Reader
+from noisegate_cli.files.outputs.atomic import check_overwrite, is_stream
+from noisegate_cli.files.outputs.naming import OutputOptions
+from noisegate_cli.files.outputs.target import (
     check_inside,
     default_output_path,
     is_directory,
     is_same_file,
     output_info,
 )
-from noisegate_cli.files.reader import Reader
 from noisegate_cli.gating.gate import GateReport
 from noisegate_cli.text import quote_path
 
@@ -217,7 +217,7 @@ def _resolve_output_path(
 
 def _is_live(reader: Reader, target: AudioInfo) -> bool:
     """Return whether samples are streamed from standard input to standard output."""
-    from noisegate_cli.files.stream_input import StreamReader
-    from noisegate_cli.files.stream_output import can_stream
+    from noisegate_cli.files.inputs.stream import StreamReader
+    from noisegate_cli.files.outputs.stream import can_stream
 
     return isinstance(reader, StreamReader) and can_stream(target)

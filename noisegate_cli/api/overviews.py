@@ -10,7 +10,7 @@ from noisegate_cli.api.progress import ProgressCallback, report_progress
 from noisegate_cli.api.sources import ArraySource, FileSource, Source
 from noisegate_cli.errors import AudioError
 from noisegate_cli.files.audio_info import STDIO_PATH
-from noisegate_cli.files.reader import open_reader
+from noisegate_cli.files.inputs.reader import open_reader
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
 from noisegate_cli.gating.gate import Gate

@@ -54,7 +54,7 @@ def check_picture(plot: str | Path | None, others: dict[str, Path], force: bool)
     """
     if plot is None:
         return None
-    from noisegate_cli.files.document import check_document
+    from noisegate_cli.files.outputs.document import check_document
     from noisegate_cli.plots.style import FORMATS
 
     path = Path(plot)
@@ -64,7 +64,7 @@ def check_picture(plot: str | Path | None, others: dict[str, Path], force: bool)
 
 def save_picture(figure: "Figure", path: Path, force: bool, fsync: bool = False) -> None:
     """Write a figure in the format that the extension of the path names."""
-    from noisegate_cli.files.document import write_document
+    from noisegate_cli.files.outputs.document import write_document
     from noisegate_cli.plots.style import render
 
     write_document(path, render(figure, path.suffix.lower().removeprefix(".")), force, fsync)

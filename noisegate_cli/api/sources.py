@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 
 from noisegate_cli.errors import AudioError, SignalError
 from noisegate_cli.files.audio_info import quote_input
-from noisegate_cli.files.reader import AudioReader, Reader, add_path_to_errors
+from noisegate_cli.files.inputs.reader import AudioReader, Reader, add_path_to_errors
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples, block_length, iterate_slices
 

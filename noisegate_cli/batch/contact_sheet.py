@@ -22,7 +22,7 @@ def check_sheet_path(path: Path) -> None:
     OutputError
         If `path` has the extension of no picture, or if another file exists there.
     """
-    from noisegate_cli.files.document import check_document
+    from noisegate_cli.files.outputs.document import check_document
     from noisegate_cli.plots.style import FORMATS
 
     check_document(path, "picture", FORMATS, {}, force=True)
@@ -66,7 +66,7 @@ def write_contact_sheet(
         If the sheet can't be written.
     """
     from noisegate_cli.api.overviews import record_file
-    from noisegate_cli.files.document import write_document
+    from noisegate_cli.files.outputs.document import write_document
     from noisegate_cli.plots.contact_sheet import SheetEntry, draw_contact_sheet
     from noisegate_cli.plots.style import render
 

@@ -11,7 +11,7 @@ from noisegate_cli.batch.manifest import MANIFEST_NAME
 from noisegate_cli.batch.plan import Plan
 from noisegate_cli.batch.records import RESULT_COLUMNS
 from noisegate_cli.errors import OutputError
-from noisegate_cli.files.partial_files import partial_path
+from noisegate_cli.files.outputs.partial_files import partial_path
 from noisegate_cli.text import quote_path
 
 HEADER = ("file", "output", "status", "status_reason", "review", *RESULT_COLUMNS)

@@ -17,7 +17,7 @@ from noisegate_cli.batch.manifest import MANIFEST_NAME
 from noisegate_cli.batch.records import Recording
 from noisegate_cli.errors import AudioError
 from noisegate_cli.files.formats import READ_ONLY_EXTENSIONS, WRITABLE_EXTENSIONS
-from noisegate_cli.files.output_naming import source_stem
+from noisegate_cli.files.outputs.naming import source_stem
 from noisegate_cli.text import quote_path
 
 AUDIO_EXTENSIONS = frozenset((*WRITABLE_EXTENSIONS, *READ_ONLY_EXTENSIONS))

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from noisegate_cli.api.result_data import MUTE_TEXT, encode_settings_values
-from noisegate_cli.files.output_naming import OutputOptions
+from noisegate_cli.files.outputs.naming import OutputOptions
 from noisegate_cli.gating.parsing import AUTO
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.json_values import to_json_value

@@ -19,7 +19,7 @@ from noisegate_cli.batch.plan import Plan
 from noisegate_cli.batch.recording_settings import RecordingSettings
 from noisegate_cli.batch.records import Recording, RecordingResult
 from noisegate_cli.batch.worker import LostJob
-from noisegate_cli.files.partial_files import remove_partials
+from noisegate_cli.files.outputs.partial_files import remove_partials
 from noisegate_cli.text import escape_undecodable, quote_path
 
 

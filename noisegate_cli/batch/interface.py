@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from noisegate_cli.batch.discovery import GlobPatterns
 from noisegate_cli.batch.records import RecordingResult, ReviewCandidate
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.files.output_naming import OutputOptions
+from noisegate_cli.files.outputs.naming import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
 
 ThresholdScope = Literal["tree", "folder"]

@@ -19,7 +19,7 @@ from noisegate_cli.batch.incremental import SKIP_DONE_BEFORE, SKIP_FOREIGN_OUTPU
 from noisegate_cli.batch.records import SEGMENTS_KEY, RecordingResult, RecordingState
 from noisegate_cli.batch.worker import send_heartbeat
 from noisegate_cli.errors import AudioError, OutputExistsError
-from noisegate_cli.files.output_naming import OutputOptions
+from noisegate_cli.files.outputs.naming import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.text import escape_undecodable, quote_path
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from noisegate_cli.batch.manifest_line import encode_result, parse_line
 from noisegate_cli.batch.records import RecordingResult
 from noisegate_cli.errors import OutputError
-from noisegate_cli.files.partial_files import sync_folders
+from noisegate_cli.files.outputs.partial_files import sync_folders
 from noisegate_cli.text import quote_path
 
 MANIFEST_NAME = "ngate-manifest.jsonl"

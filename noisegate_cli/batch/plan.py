@@ -24,7 +24,7 @@ from noisegate_cli.batch.records import (
     get_columns,
 )
 from noisegate_cli.errors import OutputError
-from noisegate_cli.files.output_naming import OutputOptions, output_name
+from noisegate_cli.files.outputs.naming import OutputOptions, output_name
 from noisegate_cli.text import quote_path
 
 T = TypeVar("T")

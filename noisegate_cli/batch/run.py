@@ -162,8 +162,8 @@ class BatchRun:
 
     def _preview(self, workers: WorkerPool) -> None:
         """Report what the batch would do, for a dry run."""
-        from noisegate_cli.files.output_target import output_info
-        from noisegate_cli.files.reader import probe
+        from noisegate_cli.files.inputs.reader import probe
+        from noisegate_cli.files.outputs.target import output_info
 
         batch, plan, report = self._batch, self._plan, self.report
         self._prepare(workers)

@@ -16,7 +16,7 @@ from noisegate_cli.batch.job import Job, decode_histogram, measure_job, pickle_s
 from noisegate_cli.batch.job_runner import JobRunner, WorkerPool, split_into_chunks
 from noisegate_cli.batch.plan import Plan
 from noisegate_cli.batch.worker import LostJob
-from noisegate_cli.files.output_naming import OutputOptions
+from noisegate_cli.files.outputs.naming import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
 
 if TYPE_CHECKING:

@@ -130,7 +130,7 @@ def find_subtype(name: str) -> Subtype:
 TagWriter = Literal[
     "", "libsndfile", "ffmpeg", "riff", "mp3", "aiff", "tta", "flac", "ogg", "mp4", "ape"
 ]
-"""Writer of the tags: none, the encoder of a library, or a function in `files/tag_writers.py`."""
+"""Writer of the tags: none, the encoder of a library, or a function in `files/tags/writing.py`."""
 
 
 class Format(NamedTuple):

@@ -12,8 +12,8 @@ from noisegate_cli.api.analysis_report import AnalysisReport
 from noisegate_cli.api.pictures import display_name
 from noisegate_cli.api.progress import ProgressCallback, scale_progress
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.files.document import check_document, write_document
-from noisegate_cli.files.reader import AudioReader, open_reader
+from noisegate_cli.files.inputs.reader import AudioReader, open_reader
+from noisegate_cli.files.outputs.document import check_document, write_document
 from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE
 from noisegate_cli.gating.settings import PRESETS, GateSettings
 from noisegate_cli.json_values import to_json_value

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.files.audio_info import AudioInfo
-from noisegate_cli.files.spool import spool_output
-from noisegate_cli.files.writer import open_writer
+from noisegate_cli.files.inputs.spool import spool_output
+from noisegate_cli.files.outputs.writer import open_writer
 from noisegate_cli.page.moments import Stretch
 from noisegate_cli.samples import Blocks, Samples, full_scale
 

@@ -18,7 +18,7 @@ from noisegate_cli.api.progress import (
 )
 from noisegate_cli.api.sources import FileSource
 from noisegate_cli.errors import SignalError
-from noisegate_cli.files.reader import AudioReader
+from noisegate_cli.files.inputs.reader import AudioReader
 from noisegate_cli.gating.cutoffs import CutoffAudit, is_audited
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector

@@ -105,7 +105,7 @@ def analyze(
 
     With -t it also shows what this threshold would do.
     """
-    from noisegate_cli.files.output_naming import parse_path
+    from noisegate_cli.files.outputs.naming import parse_path
 
     typed = add_key_band(key, typed)
     files = expand_patterns(files)
@@ -153,7 +153,7 @@ def _run_analysis(
 ) -> "tuple[AnalysisReport, Timeline | None]":
     """Analyze a recording, and write the files that the options name."""
     from noisegate_cli.api.file_analysis import analyze_recording
-    from noisegate_cli.files.output_naming import parse_path
+    from noisegate_cli.files.outputs.naming import parse_path
 
     raw_format = parse_raw_format(options.raw)
     with show_recording_progress(path, raw_format, options.quiet) as progress:

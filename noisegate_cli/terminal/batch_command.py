@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from noisegate_cli.batch.discovery import GlobPatterns
     from noisegate_cli.batch.interface import BatchConfig, BatchReport
     from noisegate_cli.batch.run import BatchRun
-    from noisegate_cli.files.output_naming import OutputOptions
+    from noisegate_cli.files.outputs.naming import OutputOptions
 
 RELATED_PANEL = "Related recordings"
 
@@ -101,7 +101,7 @@ class OutputGroup(OptionGroup):
 
     def build_options(self, rate: RateGroup, track: int | None) -> "OutputOptions":
         """Return the format and the name of an output."""
-        from noisegate_cli.files.output_naming import OutputOptions
+        from noisegate_cli.files.outputs.naming import OutputOptions
 
         return OutputOptions(
             self.format,

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from noisegate_cli.api.gate_result import GateResult
-    from noisegate_cli.files.output_naming import OutputOptions
+    from noisegate_cli.files.outputs.naming import OutputOptions
 
 
 @dataclass
@@ -102,7 +102,7 @@ class OutputGroup(OptionGroup):
 
     def build_options(self, rate: RateGroup) -> "OutputOptions":
         """Return the format of an output."""
-        from noisegate_cli.files.output_naming import OutputOptions
+        from noisegate_cli.files.outputs.naming import OutputOptions
 
         return OutputOptions(
             format=self.format,
@@ -146,7 +146,7 @@ def gate(
 ) -> None:
     """Gate recordings: silence the pauses, leave the signal unchanged."""
     from noisegate_cli.api.file_gate import gate_file
-    from noisegate_cli.files.output_naming import parse_path
+    from noisegate_cli.files.outputs.naming import parse_path
 
     keep_freed_memory()
     files = expand_patterns(files)

@@ -15,7 +15,7 @@ from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.api.gate_result import GateResult
-    from noisegate_cli.files.output_naming import OutputOptions
+    from noisegate_cli.files.outputs.naming import OutputOptions
     from noisegate_cli.files.raw_format import RawFormat
 
 
@@ -81,7 +81,7 @@ def gate_several(
     typer.Exit
         With status 1 if a recording failed.
     """
-    from noisegate_cli.files.output_naming import parse_path
+    from noisegate_cli.files.outputs.naming import parse_path
     from noisegate_cli.terminal.json_data import report_recording_failure
 
     paths = _omit_outputs([Path(parse_path(file)) for file in dict.fromkeys(files)])
@@ -121,7 +121,7 @@ def _is_folder(output: str) -> bool:
 
 def _omit_outputs(paths: list[Path]) -> list[Path]:
     """Return the recordings without the outputs of an earlier call, such as in `*.wav`."""
-    from noisegate_cli.files.output_naming import source_stem
+    from noisegate_cli.files.outputs.naming import source_stem
 
     stems = {(path.parent, path.stem) for path in paths}
     kept = []
@@ -136,7 +136,7 @@ def _omit_outputs(paths: list[Path]) -> list[Path]:
 
 def _check_names(paths: Sequence[Path], output: str | None, options: "OutputOptions") -> None:
     """Raise SettingsError if two recordings have the same output."""
-    from noisegate_cli.files.output_naming import output_name
+    from noisegate_cli.files.outputs.naming import output_name
 
     sources: dict[Path, Path] = {}
     for path in paths:

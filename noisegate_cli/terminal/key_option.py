@@ -58,7 +58,7 @@ def parse_key_option(
         return None, settings
     if not file:
         raise SettingsError(f"--key {text!r} names no file: give HZ-HZ, FILE or FILE:HZ-HZ")
-    from noisegate_cli.files.output_naming import parse_path
+    from noisegate_cli.files.outputs.naming import parse_path
 
     number = r"\d[\d.,]* *(k?hz|k)?"
     if re.fullmatch(rf"{number}( *- *{number})?", file, re.IGNORECASE) and not Path(file).exists():

@@ -74,7 +74,7 @@ def save_preset(name: str, preset: Preset, force: bool) -> Path:
     OutputError
         If there is another preset of this name and `force` is false, or the file can't be written.
     """
-    from noisegate_cli.files.document import write_document
+    from noisegate_cli.files.outputs.document import write_document
 
     texts = dict(preset.texts)
     if isinstance(noise := texts.get("noise"), str):

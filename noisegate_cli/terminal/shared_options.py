@@ -171,7 +171,7 @@ def show_recording_progress(
         return
 
     def read_duration() -> float:
-        from noisegate_cli.files.reader import open_reader
+        from noisegate_cli.files.inputs.reader import open_reader
 
         with open_reader(path, raw) as reader:
             return reader.info.duration

@@ -125,7 +125,7 @@ class StretchGroup(OptionGroup):
 
     def build_arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of `gate_file` for these options."""
-        from noisegate_cli.files.output_naming import parse_path
+        from noisegate_cli.files.outputs.naming import parse_path
 
         return {
             "labels": self.labels,

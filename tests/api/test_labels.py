@@ -25,7 +25,7 @@ from noisegate_cli.files.labels.edl import DEFAULT_FRAMES_PER_S
 from noisegate_cli.files.labels.label_file import read_label_file
 from noisegate_cli.terminal.cli import run
 from tests.conftest import DATA, SPEECH, loud_and_quiet, read
-from tests.files.test_video import write_film
+from tests.files.ffmpeg.test_video import write_film
 
 EXACT = ["txt", "csv", "json", "TextGrid", "rttm", "srt"]
 

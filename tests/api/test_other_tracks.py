@@ -7,7 +7,7 @@ from scipy.signal import resample_poly
 
 import noisegate_cli.samples
 from noisegate_cli import AudioError, OutputError, SettingsError, analyze_file, gate, gate_file
-from noisegate_cli.files import reader as reader_module
+from noisegate_cli.files.inputs import reader as reader_module
 from tests.conftest import read
 from tests.sessions import RATE, convolve, find_active, make_room, make_session
 

@@ -23,8 +23,8 @@ from noisegate_cli.batch.manifest import MANIFEST_NAME
 from noisegate_cli.batch.records import RecordingResult
 from noisegate_cli.batch.run import BatchRun
 from noisegate_cli.batch.worker import run_jobs
-from noisegate_cli.files.reader import probe
-from noisegate_cli.files.writer import AudioWriter, open_writer
+from noisegate_cli.files.inputs.reader import probe
+from noisegate_cli.files.outputs.writer import AudioWriter, open_writer
 from tests.conftest import loud_and_quiet
 
 SETTINGS = GateSettings(threshold=0.03)

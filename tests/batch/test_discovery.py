@@ -16,7 +16,7 @@ from noisegate_cli.batch.discovery import (
     walk_tree,
 )
 from noisegate_cli.batch.manifest import MANIFEST_NAME
-from noisegate_cli.files.output_naming import output_name
+from noisegate_cli.files.outputs.naming import output_name
 from noisegate_cli.terminal.cli import run as ngate
 from tests.batch.helpers import list_files, run, statuses
 from tests.conftest import loud_and_quiet, tone

@@ -26,9 +26,9 @@ from noisegate_cli.batch.job import Job, gate_job, measure_job, pickle_settings
 from noisegate_cli.batch.manifest import MANIFEST_NAME
 from noisegate_cli.batch.process_pool import ProcessWorkerPool, WorkerProcess
 from noisegate_cli.batch.worker import send_heartbeat
-from noisegate_cli.files.output_naming import OutputOptions
-from noisegate_cli.files.wav_encoder import WavEncoder
-from noisegate_cli.files.writer import open_writer
+from noisegate_cli.files.outputs.naming import OutputOptions
+from noisegate_cli.files.outputs.wav_encoder import WavEncoder
+from noisegate_cli.files.outputs.writer import open_writer
 from noisegate_cli.terminal.interrupts import EXIT_BROKEN_PIPE
 from tests.batch.helpers import (
     MAX_WAIT_S,

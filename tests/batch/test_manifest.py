@@ -20,7 +20,7 @@ from noisegate_cli.batch.manifest import (
 )
 from noisegate_cli.batch.plan import Plan
 from noisegate_cli.batch.records import RecordingResult
-from noisegate_cli.files.partial_files import partial_path
+from noisegate_cli.files.outputs.partial_files import partial_path
 from noisegate_cli.gating.parsing import MUTE
 from tests.batch.helpers import SETTINGS, list_files, read_manifest, run, statuses
 from tests.conftest import loud_and_quiet, tone

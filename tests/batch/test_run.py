@@ -198,7 +198,7 @@ def test_a_dry_run_reports_everything_and_writes_nothing(tree, tmp_path):
 
 
 def test_an_unexpected_error_of_one_recording_does_not_end_a_dry_run(tree, tmp_path, monkeypatch):
-    from noisegate_cli.files import reader
+    from noisegate_cli.files.inputs import reader
 
     original = reader.probe
 

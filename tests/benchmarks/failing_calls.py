@@ -93,7 +93,7 @@ def check_case(source: Path, out: Path, before: bytes | None, fail: tuple[int, i
 
 def check_complete(path: Path) -> None:
     """Check that a file decodes to its end."""
-    from noisegate_cli.files.reader import AudioReader
+    from noisegate_cli.files.inputs.reader import AudioReader
 
     with AudioReader(path) as reader:
         samples = sum(len(block) for block, _ in reader.blocks())

@@ -160,7 +160,7 @@ def interrupt(fixture: Fixture, number: int, targets: list[str]) -> str:
 
 def check_files(fixture: Fixture, finished: bool) -> None:
     """Check that the outputs are complete and nothing else is left."""
-    from noisegate_cli.files.reader import AudioReader
+    from noisegate_cli.files.inputs.reader import AudioReader
 
     left = list((fixture.folder / "tmp").iterdir())
     assert not left, f"temporary files are left: {left}"

@@ -25,9 +25,9 @@ import numpy as np
 
 from noisegate_cli.errors import OutputError
 from noisegate_cli.files.audio_info import AudioInfo
-from noisegate_cli.files.encoders import unsupported_reason
 from noisegate_cli.files.formats import FORMATS
-from noisegate_cli.files.writer import open_writer
+from noisegate_cli.files.outputs.encoders import unsupported_reason
+from noisegate_cli.files.outputs.writer import open_writer
 from noisegate_cli.samples import Samples
 
 CONTAINERS = [

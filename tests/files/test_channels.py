@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from noisegate_cli import AudioError, GateSettings, gate_file
-from noisegate_cli.files.ogg import CHECKSUM, compute_checksum, read_pages
-from noisegate_cli.files.opus import ambisonic_layout
-from noisegate_cli.files.reader import AudioReader
+from noisegate_cli.files.containers.ogg import CHECKSUM, compute_checksum, read_pages
+from noisegate_cli.files.containers.opus import ambisonic_layout
+from noisegate_cli.files.inputs.reader import AudioReader
 from tests.conftest import read_blocks
 from tests.zoo import encode
 
@@ -33,7 +33,7 @@ PROGRAM = """
 import sys
 import numpy as np
 from pathlib import Path
-from noisegate_cli.files.reader import AudioReader
+from noisegate_cli.files.inputs.reader import AudioReader
 for name in sys.argv[1:]:
     with AudioReader(Path(name)) as reader:
         y = np.concatenate([block.astype(float) for block, _ in reader.blocks()])

@@ -9,11 +9,11 @@ from mutagen.id3 import CHAP, ID3, TIT2
 
 from noisegate_cli import GateSettings, gate_file
 from noisegate_cli.files.chapters import Chapter, build_comments, parse_comments
-from noisegate_cli.files.input_metadata import InputMetadata
-from noisegate_cli.files.output_target import output_info
-from noisegate_cli.files.reader import AudioReader
-from noisegate_cli.files.tags import read_tags
-from noisegate_cli.files.writer import open_writer
+from noisegate_cli.files.inputs.reader import AudioReader
+from noisegate_cli.files.outputs.metadata import InputMetadata
+from noisegate_cli.files.outputs.target import output_info
+from noisegate_cli.files.outputs.writer import open_writer
+from noisegate_cli.files.tags.reading import read_tags
 
 RATE = 48000
 CHAPTERS = (Chapter(0, 500, "The start"), Chapter(500, 1250, "Früh"), Chapter(1250, 2000, "End"))

@@ -23,10 +23,10 @@ from noisegate_cli.files.formats import (
     find_format_by_demuxer,
     find_format_by_magic,
 )
-from noisegate_cli.files.output_target import default_output_path, output_info
+from noisegate_cli.files.inputs.reader import AudioReader
+from noisegate_cli.files.outputs.target import default_output_path, output_info
 from noisegate_cli.files.raw_format import RawFormat
-from noisegate_cli.files.reader import AudioReader
-from noisegate_cli.files.tag_writers import TAG_WRITERS
+from noisegate_cli.files.tags.writing import TAG_WRITERS
 from tests.conftest import as_type, read_blocks
 from tests.zoo import RATE, sound
 

@@ -11,9 +11,9 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import AudioError, GateSettings, OutputError, OutputOptions, gate_file
-from noisegate_cli.files.ffmpeg import PyavDecoder
-from noisegate_cli.files.output_target import default_output_path, output_info
-from noisegate_cli.files.reader import AudioReader, probe
+from noisegate_cli.files.ffmpeg.decoder import PyavDecoder
+from noisegate_cli.files.inputs.reader import AudioReader, probe
+from noisegate_cli.files.outputs.target import default_output_path, output_info
 from tests.conftest import as_type, read, read_blocks, tone
 from tests.zoo import LIBSNDFILE_FORMATS, PYAV_FORMATS, RATE, encode, make_zoo, sound
 

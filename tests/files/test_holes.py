@@ -8,9 +8,9 @@ import soundfile as sf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noisegate_cli.files.containers.ogg import is_end_missing, read_pages
 from noisegate_cli.files.holes import HoleFinder, parse_flac_position
-from noisegate_cli.files.ogg import is_end_missing, read_pages
-from noisegate_cli.files.reader import AudioReader
+from noisegate_cli.files.inputs.reader import AudioReader
 from tests.zoo import encode
 
 RATE = 48000

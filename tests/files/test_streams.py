@@ -19,14 +19,14 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import AudioInfo, GateSettings, SettingsError, analyze_file, gate_file
+from noisegate_cli.files.inputs.reader import probe
+from noisegate_cli.files.outputs.stream import StreamEncoder
 from noisegate_cli.files.pcm import convert_to_subtype, decode_pcm, encode_pcm
 from noisegate_cli.files.raw_format import RAW_SUBTYPES, RawFormat
-from noisegate_cli.files.reader import probe
-from noisegate_cli.files.stream_output import StreamEncoder
 from noisegate_cli.gating.settings import PRESETS
 from noisegate_cli.terminal.interrupts import EXIT_BROKEN_PIPE
 from tests.conftest import GUITAR, SPEECH, as_type, loud_and_quiet, read, tone
-from tests.files.test_mpeg import remove_length_header
+from tests.files.containers.test_mpeg import remove_length_header
 from tests.zoo import sound, write_with_chunks
 
 NGATE = [sys.executable, "-m", "noisegate_cli"]

@@ -18,7 +18,7 @@ from noisegate_cli.page import sound
 from noisegate_cli.page.document import CONTROLS
 from noisegate_cli.terminal.cli import run
 from tests.conftest import DATA, SPEECH, read
-from tests.files.test_video import write_film
+from tests.files.ffmpeg.test_video import write_film
 
 NAME = "a \"b\" 'c' $(d) <img src=x onerror=window.ran=1>.wav"
 

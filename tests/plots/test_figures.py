@@ -20,7 +20,7 @@ from noisegate_cli.plots.gate_figure import draw_gate
 from noisegate_cli.plots.style import FORMATS, format_clock, render
 from noisegate_cli.plots.tracks import SpectrogramTrack
 from tests.conftest import SPEECH, loud_and_quiet, tone
-from tests.files.test_video import write_film
+from tests.files.ffmpeg.test_video import write_film
 from tests.zoo import sound
 
 LOUD_AND_QUIET = np.tile(loud_and_quiet(), 2)[:, None]

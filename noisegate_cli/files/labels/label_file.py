@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from noisegate_cli.errors import LabelsError
-from noisegate_cli.files.atomic_output import is_stream, open_partial_file, wrap_write_errors
 from noisegate_cli.files.audio_info import STDIO_PATH
 from noisegate_cli.files.labels.registry import LABEL_FORMATS, find_label_format, find_reader
 from noisegate_cli.files.labels.track import LabelFormat, LabelTrack, Stretch
-from noisegate_cli.files.partial_files import make_folders
-from noisegate_cli.files.stream_output import write_all
+from noisegate_cli.files.outputs.atomic import is_stream, open_partial_file, wrap_write_errors
+from noisegate_cli.files.outputs.partial_files import make_folders
+from noisegate_cli.files.outputs.stream import write_all
 from noisegate_cli.text import escape_undecodable, quote_path
 
 MAX_LABEL_BYTES = 1 << 26

@@ -43,6 +43,7 @@ class BinGrouping:
             self.group_widths_bins[-1] += 1
         else:
             self.group_widths_bins = np.ones(bins, np.int64)
+        """Number of bins in each group, shaped (groups,)."""
 
     def mean(self, bin_powers: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the mean of each group, shaped (frames, groups), from (frames, bins)."""

@@ -1,0 +1,1 @@
+"""Decode and encode with FFmpeg, through PyAV."""

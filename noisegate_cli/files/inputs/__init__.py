@@ -1,0 +1,1 @@
+"""Open recordings: choose the decoder, read blocks, describe what is missing."""

@@ -1,0 +1,1 @@
+"""Write files completely or not at all: recordings with their metadata, and documents."""
