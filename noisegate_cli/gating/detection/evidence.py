@@ -17,6 +17,9 @@ from noisegate_cli.gating.frames.quantile import quantile
 BEFORE_PER_S, AFTER_PER_S = 10.0, 16.0
 """Log odds that are lost with each second before and after a voice."""
 
+TAIL_PER_S = 4.0
+"""Log odds that are lost with each second in the tail of a voice; see `tails.py`."""
+
 LOUDER_WEIGHT, MIN_VOICE_DB = 0.1, -40.0
 """Log odds that are lost with each dB by which a sound is louder than the voice: a distant voice
 does not open the gate for a clap. Voices count as no quieter than the least level, relative to loud
@@ -26,7 +29,7 @@ UNVOICED_LOG_ODDS = 0.5
 """Log odds that are lost outside runs of voiced frames: a snore or thunder resembles a voice only
 for a moment."""
 
-MIN_SOUND_LOG_ODDS, PENALTY_WEIGHT = 0.9, 2.0
+MIN_SOUND_LOG_ODDS, PENALTY_WEIGHT = 1.2, 2.0
 """Log odds that a sound needs, and weight of the missing ones in the score."""
 
 MAX_QUIET_DB, MAX_QUIET_RANGE_DB, QUIET_WEIGHT = -10.0, 10.0, 0.4
@@ -114,13 +117,17 @@ class LogOddsSpreader:
 
     Examples
     --------
-    >>> log_odds = np.array([-20.0, -20.0, 9.0, -20.0, 5.0])
-    >>> LogOddsSpreader(0.5, [log_odds]).spread(log_odds)
-    array([-1.,  4.,  9.,  1.,  5.])
+    The fourth hop is in a tail in the second case:
+
+    >>> log_odds, is_tail = np.array([-20.0, -20.0, 9.0, -20.0, 2.0]), np.arange(5) == 3
+    >>> LogOddsSpreader(0.5, [log_odds]).spread(log_odds, np.zeros(5, bool))
+    array([-1.,  4.,  9.,  1.,  2.])
+    >>> LogOddsSpreader(0.5, [log_odds]).spread(log_odds, is_tail)
+    array([-1.,  4.,  9.,  7.,  2.])
     """
 
     def __init__(self, hop_s: float, chunks: Iterable[LogOdds]) -> None:
-        self._hop_s, self._hops = hop_s, 0
+        self._hop_s, self._hops, self._lost_after = hop_s, 0, 0.0
         first, highest = 0, []
         for chunk in chunks:
             hops = chunk.shape[-1]
@@ -132,11 +139,21 @@ class LogOddsSpreader:
         after = np.maximum.accumulate([self._before, *highest[:0:-1]])
         self._after = iter(after[::-1])
 
-    def spread(self, log_odds: LogOdds) -> LogOdds:
-        """Return the spread log odds of the next chunk."""
+    def spread(self, log_odds: LogOdds, is_tail: NDArray[np.bool_]) -> LogOdds:
+        """Return the spread log odds of the next chunk.
+
+        Parameters
+        ----------
+        log_odds
+            Log odds of the hops.
+        is_tail
+            Whether each hop belongs to the tail of a voice.
+        """
         hops = log_odds.shape[-1]
         seconds = self._hop_s * (self._hops + np.arange(hops))
-        lost = AFTER_PER_S * seconds
+        lost_per_hop = self._hop_s * np.where(is_tail, TAIL_PER_S, AFTER_PER_S)
+        lost = np.cumsum(np.concatenate([[self._lost_after], lost_per_hop]))[1:]
+        self._lost_after = lost[-1]
         after = np.maximum(np.maximum.accumulate(log_odds + lost, axis=-1), self._before)
         self._before = after[..., -1:]
         self._hops += hops

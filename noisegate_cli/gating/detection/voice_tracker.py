@@ -25,6 +25,7 @@ from noisegate_cli.gating.detection.speech_detector import (
     SPEECH_RATE_HZ,
     SpeechDetector,
 )
+from noisegate_cli.gating.detection.tails import TailFinder
 from noisegate_cli.gating.detection.voices import VoiceRecord, Voices, measure_shares
 from noisegate_cli.gating.detection.voicing import Voicing, VoicingDetector
 from noisegate_cli.gating.frames.chunked_values import ChunkedValues
@@ -192,11 +193,12 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         is_clear = contrast_db >= MIN_CLEAR_CONTRAST_DB
         is_voice = ChunkedValues(np.bool_)
         chunks = map(_stack_log_odds, self._voices(gate, is_clear, trusts_speech, is_voice))
-        spreader = LogOddsSpreader(self._hop_s, chunks)
+        spreader, tails = LogOddsSpreader(self._hop_s, chunks), TailFinder()
         shares = measure_shares(is_voice) if is_clear and not trusts_speech else None
         values = ChunkedValues(np.float16)
         for voices in self._voices(gate, is_clear, trusts_speech):
-            spread, with_level = spreader.spread(_stack_log_odds(voices))
+            is_tail = tails.find(voices.log_odds > 0, voices.level_db)
+            spread, with_level = spreader.spread(_stack_log_odds(voices), is_tail)
             if shares:
                 level_db, variation = voices.level_db, voices.variation
                 lost = weigh_surroundings(next(shares), variation, level_db, contrast_db)
