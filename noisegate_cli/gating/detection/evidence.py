@@ -29,7 +29,7 @@ UNVOICED_LOG_ODDS = 0.5
 """Log odds that are lost outside runs of voiced frames: a snore or thunder resembles a voice only
 for a moment."""
 
-MIN_SOUND_LOG_ODDS, PENALTY_WEIGHT = 1.2, 2.0
+MIN_SOUND_LOG_ODDS, PENALTY_WEIGHT = 0.9, 2.0
 """Log odds that a sound needs, and weight of the missing ones in the score."""
 
 MAX_QUIET_DB, MAX_QUIET_RANGE_DB, QUIET_WEIGHT = -10.0, 10.0, 0.4

@@ -24,7 +24,7 @@ def test_reverberation_after_a_voice_counts_as_its_sound():
     assert spread_after_voice(np.concatenate([voice, fluctuation - 10])) < -2
 
 
-def test_the_decay_of_an_event_after_a_voice_is_no_tail():
+def test_an_event_after_a_voice_has_no_tail():
     pause, attack, decay = np.full(10, -50.0), [-30.0, -5.0], -5 - 0.8 * np.arange(1, 20)
     level_db = np.concatenate([np.zeros(5), pause, attack, decay])
     is_tail = TailFinder().find(np.arange(len(level_db)) < 5, level_db)
@@ -32,7 +32,7 @@ def test_the_decay_of_an_event_after_a_voice_is_no_tail():
     assert not is_tail[15:].any()
 
 
-def test_a_decay_without_a_voice_is_no_tail():
+def test_a_decay_without_a_voice_does_not_count_as_tail():
     assert not TailFinder().find(np.zeros(30, np.bool_), -np.arange(30.0)).any()
 
 

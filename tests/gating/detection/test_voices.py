@@ -9,6 +9,7 @@ from noisegate_cli.gating.detection.evidence import (
     AFTER_PER_S,
     BEFORE_PER_S,
     MIN_CLEAR_CONTRAST_DB,
+    MIN_SOUND_LOG_ODDS,
     LogOddsSpreader,
     add_level,
     compute_penalty,
@@ -121,7 +122,7 @@ def test_in_noise_the_surroundings_of_a_sound_do_not_count():
 
 
 def test_a_moment_that_resembles_a_voice_counts_less_than_a_run_of_voiced_frames():
-    log_odds = lower_unvoiced(np.full(2, 1.1), np.array([False, True]))
+    log_odds = lower_unvoiced(np.full(2, MIN_SOUND_LOG_ODDS + 0.2), np.array([False, True]))
     penalty = compute_penalty(log_odds, add_level(log_odds, np.zeros(2)), np.zeros(2), 20.0)
     assert penalty[0] < penalty[1] == 0
 
