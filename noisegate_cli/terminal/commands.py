@@ -53,8 +53,8 @@ MAY_BE_EMPTY = "suffix"
 
 UNITS = ("db", "dbfs", "hz", "khz", "ms", "s")
 
-VALUE_BEFORE_UNIT = r"(?:--?[a-z-]*[a-z]=?|floor\s*\+)?-?[\d.]+"
-"""A number, which can follow its option or `floor+` in the same word."""
+VALUE_BEFORE_UNIT = r"(?:--?[a-z-]*[a-z]=?)?((?:floor\s*\+)?-?[\d.:]*\d(?:-[\d.:]*\d)?)"
+"""A number or two with a hyphen between them, which can follow an option in the same word."""
 
 SEPARATE_UNIT = "has a space: write"
 """Part of the message for a value that a space separates from its unit."""
@@ -152,9 +152,10 @@ def _describe_separate_unit(arguments: Sequence[str]) -> str:
     "'-48 dB' has a space: write -48dB"
     """
     for value, unit in pairwise(arguments):
-        is_unit = unit.lower() in UNITS and not Path(unit).exists()
-        if is_unit and re.fullmatch(VALUE_BEFORE_UNIT, normalize_number(value)):
-            return f"'{value} {unit}' {SEPARATE_UNIT} {value}{unit}"
+        if unit.lower() not in UNITS or Path(unit).exists():
+            continue
+        if found := re.fullmatch(VALUE_BEFORE_UNIT, normalize_number(value)):
+            return f"'{found[1]} {unit}' {SEPARATE_UNIT} {found[1]}{unit}"
     return ""
 
 
