@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -78,7 +77,8 @@ class GateStream:
     ) -> None:
         check_settings_type(settings)
         sample_rate = read_sample_rate(sample_rate)
-        if not isinstance(channels, Integral) or isinstance(channels, bool) or channels < 1:
+        is_count = isinstance(channels, int | np.integer) and not isinstance(channels, bool)
+        if not is_count or channels < 1:
             raise SettingsError(f"channels {channels!r} must be a whole number of 1 or more")
         noises = measure_noise_array(y_noise, settings, sample_rate) or measure_noise_file(settings)
         forced = ForcedStretches(keep=to_spans("keep", keep), cut=to_spans("cut", cut))
