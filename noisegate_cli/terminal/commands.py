@@ -19,14 +19,14 @@ from noisegate_cli.errors import NoisegateError
 from noisegate_cli.terminal.completion import complete_whole_words_in_fish
 from noisegate_cli.terminal.console import StandardOutputConflictError, print_message
 from noisegate_cli.terminal.help_colors import use_legible_colors
-from noisegate_cli.terminal.option_groups import Command, hide_environment_variables
-from noisegate_cli.terminal.options import (
+from noisegate_cli.terminal.options.gate_settings import (
     ADVANCED_PANEL,
     GATE_OPTIONS,
     choose_typed_preset,
 )
-from noisegate_cli.terminal.preset_files import save_preset
-from noisegate_cli.terminal.preset_table import format_preset_table
+from noisegate_cli.terminal.options.groups import Command, hide_environment_variables
+from noisegate_cli.terminal.options.preset_files import save_preset
+from noisegate_cli.terminal.options.preset_table import format_preset_table
 from noisegate_cli.text import find_nearest, normalize_number, quote_path
 
 ENV_PREFIX = "NGATE"
@@ -228,7 +228,7 @@ def report_failures_as_data(command: Command) -> Command:
             command(**arguments)
         except NoisegateError as error:
             if arguments["json"] and not isinstance(error, StandardOutputConflictError):
-                from noisegate_cli.terminal.json_data import print_failure_data
+                from noisegate_cli.terminal.display.json_data import print_failure_data
 
                 files = arguments.get("files") or [arguments.get("directory")]
                 print_failure_data(command.__name__, files[0] if len(files) == 1 else None, error)

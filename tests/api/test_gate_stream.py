@@ -155,7 +155,7 @@ def test_blocks_of_another_shape_or_type_are_refused():
 
 
 @pytest.mark.parametrize("channels", [0, 1.5, True, "2", None])
-def test_a_number_of_channels_that_is_no_count_is_refused(channels):
+def test_the_number_of_channels_of_a_stream_must_be_a_whole_number(channels):
     with pytest.raises(SettingsError, match=f"channels {channels!r} must be a whole number"):
         GateStream(GateSettings(threshold=0.1), RATE, channels=channels)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from noisegate_cli.gating.settings import PRESETS
 from noisegate_cli.terminal.cli import COMMANDS, run
 from noisegate_cli.terminal.commands import MAY_BE_EMPTY, build_command
-from noisegate_cli.terminal.options import GATE_OPTIONS
+from noisegate_cli.terminal.options.gate_settings import GATE_OPTIONS
 from noisegate_cli.text import find_nearest
 from tests.conftest import loud_and_quiet
 
