@@ -168,6 +168,13 @@ def test_folders_of_files_import_only_lower_folders():
                 assert positions[0] >= positions[1], f"{name} imports {module}"
 
 
+def test_options_of_the_terminal_do_not_import_what_the_commands_print():
+    for name, path in modules():
+        if name.startswith("noisegate_cli.terminal.options."):
+            for module in imported_modules(path):
+                assert not module.startswith("noisegate_cli.terminal.display"), name
+
+
 def test_pyav_is_imported_in_the_ffmpeg_modules_and_mutagen_in_those_for_tags():
     for name, path in modules():
         libraries = {module.split(".")[0] for module in imported_modules(path)}

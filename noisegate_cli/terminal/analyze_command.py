@@ -18,6 +18,7 @@ from noisegate_cli.terminal.console import (
     print_renderable,
     wrap_stdout_errors,
 )
+from noisegate_cli.terminal.display.progress_display import show_recording_progress
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
 from noisegate_cli.terminal.options.gate_settings import TypedSettings, add_gate_options
 from noisegate_cli.terminal.options.groups import OptionGroup, expand_option_groups
@@ -33,7 +34,6 @@ from noisegate_cli.terminal.options.shared import (
     TrackOption,
     expand_patterns,
     parse_raw_format,
-    show_recording_progress,
 )
 from noisegate_cli.terminal.options.stretches import AnalysisLabelsOption
 from noisegate_cli.text import quote_path

@@ -10,6 +10,7 @@ import typer
 from noisegate_cli.memory import keep_freed_memory
 from noisegate_cli.terminal.completion import complete_formats
 from noisegate_cli.terminal.console import StandardOutputConflictError, print_data, print_summary
+from noisegate_cli.terminal.display.progress_display import show_recording_progress
 from noisegate_cli.terminal.gate_several import check_several, gate_several, print_cut_sounds
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
 from noisegate_cli.terminal.options.gate_settings import (
@@ -33,7 +34,6 @@ from noisegate_cli.terminal.options.shared import (
     TrackOption,
     expand_patterns,
     parse_raw_format,
-    show_recording_progress,
 )
 from noisegate_cli.terminal.options.stretches import StretchGroup
 from noisegate_cli.text import quote_path

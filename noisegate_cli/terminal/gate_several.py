@@ -9,8 +9,8 @@ import typer
 
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.terminal.console import print_data, print_error, print_message
+from noisegate_cli.terminal.display.progress_display import show_recording_progress
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
-from noisegate_cli.terminal.options.shared import show_recording_progress
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
