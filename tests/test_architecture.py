@@ -125,7 +125,7 @@ def test_only_the_terminal_imports_typer_and_rich_and_only_progress_bars_import_
             assert library not in ("typer", "rich") or layer(name) == "terminal", name
             assert library != "tqdm" or name in (
                 "noisegate_cli.api.progress",
-                "noisegate_cli.terminal.progress_display",
+                "noisegate_cli.terminal.display.progress_display",
             ), name
 
 

@@ -10,7 +10,7 @@ import typer
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.terminal.console import print_data, print_error, print_message
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
-from noisegate_cli.terminal.shared_options import show_recording_progress
+from noisegate_cli.terminal.options.shared import show_recording_progress
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def gate_several(
         With status 1 if a recording failed.
     """
     from noisegate_cli.files.outputs.naming import parse_path
-    from noisegate_cli.terminal.json_data import report_recording_failure
+    from noisegate_cli.terminal.display.json_data import report_recording_failure
 
     paths = _omit_outputs([Path(parse_path(file)) for file in dict.fromkeys(files)])
     _check_names(paths, output, options)
@@ -106,7 +106,7 @@ def gate_several(
 
 def print_cut_sounds(result: "GateResult") -> bool:
     """Print an error if the gate cut sounds, or left nothing; return whether it did."""
-    from noisegate_cli.terminal.summary import format_cutoff_counts, is_never_open
+    from noisegate_cli.terminal.display.summary import format_cutoff_counts, is_never_open
 
     if not result.cutoffs.count and not is_never_open(result):
         return False
@@ -152,10 +152,10 @@ def _check_names(paths: Sequence[Path], output: str | None, options: "OutputOpti
 
 def _print_result(path: Path, result: "GateResult", quiet: bool, json: bool) -> None:
     """Print a line for a recording, as text or as JSON."""
-    from noisegate_cli.terminal.summary import format_short_summary
+    from noisegate_cli.terminal.display.summary import format_short_summary
 
     if json:
-        from noisegate_cli.terminal.json_data import build_gate_data, to_json
+        from noisegate_cli.terminal.display.json_data import build_gate_data, to_json
 
         print_data(to_json(build_gate_data(result)))
     elif not quiet:

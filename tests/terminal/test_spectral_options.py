@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from noisegate_cli import GateSettings, gate_file
-from noisegate_cli.terminal.advice import suggest_gate_command
 from noisegate_cli.terminal.cli import run
+from noisegate_cli.terminal.display.advice import suggest_gate_command
 from tests.conftest import DATA, loud_and_quiet, read, tone
 
 NOISY_SPEECH = DATA / "speech_hard.flac"

@@ -7,15 +7,15 @@ from noisegate_cli.api.result_data import is_range_softened
 from noisegate_cli.files.formats import usual_name
 from noisegate_cli.gating.parsing import MUTE
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.terminal.advice import format_noise_value, suggest_cutoff_remedies
-from noisegate_cli.terminal.flags import to_flags
-from noisegate_cli.terminal.reasons import format_contrast, format_reason
-from noisegate_cli.terminal.recording_lines import (
+from noisegate_cli.terminal.display.advice import format_noise_value, suggest_cutoff_remedies
+from noisegate_cli.terminal.display.reasons import format_contrast, format_reason
+from noisegate_cli.terminal.display.recording_lines import (
     format_bleed,
     format_key,
     format_stretches,
     format_tracks,
 )
+from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.text import (
     escape_unprintable,
     format_db,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from noisegate_cli.terminal.completion import complete_subtypes
-from noisegate_cli.terminal.option_groups import OptionGroup
-from noisegate_cli.terminal.options import ADVANCED_PANEL, OUTPUT_PANEL
-from noisegate_cli.terminal.progress_display import RecordingProgress
+from noisegate_cli.terminal.display.progress_display import RecordingProgress
+from noisegate_cli.terminal.options.gate_settings import ADVANCED_PANEL, OUTPUT_PANEL
+from noisegate_cli.terminal.options.groups import OptionGroup
 
 if TYPE_CHECKING:
     from noisegate_cli.files.raw_format import RawFormat

@@ -9,9 +9,9 @@ from noisegate_cli.gating.detection.verdict import Verdict
 from noisegate_cli.gating.parsing import AUTO, MUTE
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.timing import MAX_TIME_MS
-from noisegate_cli.terminal.options import GATE_OPTIONS, TypedSettings
-from noisegate_cli.terminal.reasons import format_contrast
-from noisegate_cli.terminal.shared_options import list_reading_options, looks_like_option
+from noisegate_cli.terminal.display.reasons import format_contrast
+from noisegate_cli.terminal.options.gate_settings import GATE_OPTIONS, TypedSettings
+from noisegate_cli.terminal.options.shared import list_reading_options, looks_like_option
 from noisegate_cli.text import format_time, quote_for_shell
 
 if TYPE_CHECKING:
