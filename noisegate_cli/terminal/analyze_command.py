@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from noisegate_cli.terminal.display.advice import GivenOptions
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class AnalysisGroup(OptionGroup):
     """Options of what is read and what is shown."""
 

@@ -54,7 +54,7 @@ DISCOVERY_PANEL: dict[str, Any] = {"rich_help_panel": "Selection"}
 EXECUTION_PANEL: dict[str, Any] = {"rich_help_panel": "Execution"}
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class OutputGroup(OptionGroup):
     """Options of the output tree."""
 
@@ -115,7 +115,7 @@ class OutputGroup(OptionGroup):
         )
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class DiscoveryGroup(OptionGroup):
     """Options that select the recordings."""
 
@@ -168,7 +168,7 @@ class DiscoveryGroup(OptionGroup):
         return GlobPatterns(tuple(self.include or ()), tuple(self.exclude or ()))
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ExecutionGroup(OptionGroup):
     """Options of the execution."""
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from noisegate_cli.files.outputs.naming import OutputOptions
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class InputGroup(OptionGroup):
     """Options of the recordings that are read."""
 
@@ -62,7 +62,7 @@ class InputGroup(OptionGroup):
         }
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class OutputGroup(OptionGroup):
     """Options of the files that are written."""
 

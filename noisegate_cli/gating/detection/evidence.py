@@ -6,7 +6,7 @@ score is lowered by what is missing.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,8 +78,7 @@ LogOdds = NDArray[np.float64]
 """Shaped (…, hops)."""
 
 
-@dataclass(frozen=True, eq=False)
-class Evidence:
+class Evidence(NamedTuple):
     """Term that is added to the score of one gate, sampled at regular times."""
 
     values: ChunkedValues

@@ -29,7 +29,7 @@ number together. The prior has the weight of a fixed number of additional frames
 """
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,8 +142,7 @@ MIN_BAND_OVER_DEPTH_DB = 6.0
 MIN_POWER_DENSITY = 1e-30
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class LearnedFrames:
+class LearnedFrames(NamedTuple):
     """The frames that are not silent, from which a model was learned."""
 
     levels: BandLevelsDb
@@ -156,7 +155,7 @@ class LearnedFrames:
     """Whether the recording was gated or edited before."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SignalModel:
     """Distributions of signal and noise of one gate, learned from a recording."""
 
@@ -178,7 +177,7 @@ class SignalModel:
     """Median level of the closed frames in dBFS; None if no classes were fitted."""
     signal_db: float | None = None
     """RMS level of the open frames in dBFS; None if no classes were fitted."""
-    learned: LearnedFrames | None = field(default=None, repr=False, compare=False)
+    learned: LearnedFrames | None = field(default=None, repr=False)
     """The frames from which the distributions were learned, until learning is complete."""
     evidence: "Evidence | None" = field(default=None, repr=False)
     """Term of the score besides the spectrum; None if the recording is not speech."""

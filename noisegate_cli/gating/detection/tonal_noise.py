@@ -4,7 +4,7 @@ Noise has a smooth spectrum, music has tones that last for longer than a second.
 but its level is constant.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +34,7 @@ Flags = NDArray[np.bool_]
 """One value per frame."""
 
 
-@dataclass(frozen=True, slots=True)
-class SparseSpectra:
+class SparseSpectra(NamedTuple):
     """Powers of some frames in narrow bands."""
 
     frames: NDArray[np.int64]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from noisegate_cli.api.analysis_report import AnalysisReport
     from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.gating.noise_profile import NoiseProfile
-    from noisegate_cli.gating.simulation import Trial
+    from noisegate_cli.gating.trials import Trial
     from noisegate_cli.plots.overview import Timeline
 
 OCTAVE_BAR_WIDTH_CHARS, OCTAVE_BAR_RANGE_DB = 40, 60.0
@@ -242,7 +242,7 @@ def _build_noise_text(noise: "NoiseProfile | None", channel: str, ascii_only: bo
 def _build_sweep_table(levels: "LevelReport", ascii_only: bool) -> "Table":
     from rich.table import Table
 
-    from noisegate_cli.gating.simulation import best_trial
+    from noisegate_cli.gating.trials import best_trial
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
     titles = ("-t", "dBFS", "closed", "openings/min", "cut-offs/min", "at risk", "agrees", "")

@@ -57,7 +57,7 @@ TrackOption = Annotated[
 ]
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class RateGroup(OptionGroup):
     """Options of the bit rate of lossy outputs."""
 

@@ -37,7 +37,7 @@ AnalysisLabelsOption = Annotated[
 ]
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class StretchGroup(OptionGroup):
     """Options of labels, forced stretches, excerpts and comparisons."""
 
