@@ -37,7 +37,9 @@ def check_several(files: Sequence[str], output: str | None, single: dict[str, st
         If an option is for a single recording.
     """
     if "-" in files:
-        raise SettingsError("- is standard input, which cannot be gated with other recordings")
+        raise SettingsError(
+            "standard input cannot be gated with other recordings: gate it on its own"
+        )
     for flag, value in single.items():
         if value:
             raise SettingsError(f"{flag} {value!r} is for one recording: gate them one by one")

@@ -101,7 +101,7 @@ def test_cut_sounds_of_any_recording_fail_on_demand(folder, write, capsys):
         (["--apply", "l.txt"], "--apply 'l.txt' is for one recording"),
         (["--ab", "x.wav"], "--ab 'x.wav' is for one recording"),
         (["--plot", "p.png"], "--plot 'p.png' is for one recording"),
-        (["-"], "- is standard input"),
+        (["-"], "standard input cannot be gated with other recordings"),
         (["--format", "wav", "a.flac"], "'a.wav' and 'a.flac' have the same output 'a_gated.wav'"),
     ],
 )
