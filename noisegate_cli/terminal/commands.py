@@ -51,9 +51,11 @@ SavePresetOption = Annotated[
 MAY_BE_EMPTY = "suffix"
 """Parameter of which an empty text is a value."""
 
-UNITS = ("db", "dbfs", "hz", "khz", "ms", "s")
+UNITS = ("db", "dbfs", "hz", "khz", "ms", "s", "k", "kbps", "kbit/s")
 
-VALUE_BEFORE_UNIT = r"(?:--?[a-z-]*[a-z]=?)?((?:floor\s*\+)?-?[\d.:]*\d(?:-[\d.:]*\d)?)"
+VALUE_BEFORE_UNIT = (
+    r"(?:--?[a-z-]*[a-z]=?)?((?:floor\s*\+)?-?[\d.:]*\d(?:[km]?(?:hz|s)?-[\d.:]*\d)?)"
+)
 """A number or two with a hyphen between them, which can follow an option in the same word."""
 
 SEPARATE_UNIT = "has a space: write"
@@ -154,7 +156,7 @@ def _describe_separate_unit(arguments: Sequence[str]) -> str:
     for value, unit in pairwise(arguments):
         if unit.lower() not in UNITS or Path(unit).exists():
             continue
-        if found := re.fullmatch(VALUE_BEFORE_UNIT, normalize_number(value)):
+        if found := re.fullmatch(VALUE_BEFORE_UNIT, normalize_number(value), re.IGNORECASE):
             return f"'{found[1]} {unit}' {SEPARATE_UNIT} {found[1]}{unit}"
     return ""
 
