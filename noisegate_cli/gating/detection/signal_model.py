@@ -380,11 +380,9 @@ def compute_offset(
         return 0.0
     low, middle = quantile(noise, [LOW_SCORE_QUANTILE, 0.5])
     spread = middle - low
-    distance = np.clip(
-        OPEN_SHARE * (median(signal) - middle),
-        MIN_SCORE_SPREADS * spread,
-        (MIN_SCORE_SPREADS if is_edited else MAX_SCORE_SPREADS) * spread,
-    )
+    max_spreads = MIN_SCORE_SPREADS if is_edited else MAX_SCORE_SPREADS
+    distance = max(OPEN_SHARE * (median(signal) - middle), MIN_SCORE_SPREADS * spread)
+    distance = min(distance, max_spreads * spread)
     return min(max(0.0, OPEN_ABOVE - float(middle + distance)), MAX_OPEN_OFFSET)
 
 

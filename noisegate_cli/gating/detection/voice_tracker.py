@@ -127,7 +127,7 @@ class VoiceTracker(BlockProcessor[Samples, None]):
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Process `block`, shaped (samples, channels)."""
-        features = np.stack(self._voicing.process(block, last))
+        features = np.array(self._voicing.process(block, last))
         if self._linked and block.shape[1] > 1:
             most = features[0].argmax(axis=1)
             features = np.take_along_axis(features, most[None, :, None], axis=2)
@@ -165,11 +165,12 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         if self._speech:
             is_confirmed = speech_log_odds(self._speech_probabilities(gate, hops)) > 0
         for voices in record.voices():
-            chosen = hops - voices.first
-            is_here = (chosen >= 0) & (chosen < len(voices.log_odds))
-            log_odds[is_here] = voices.log_odds[chosen[is_here]]
-            level_db[is_here] = voices.level_db[chosen[is_here]]
-            is_voiced[is_here] = voices.is_voiced[chosen[is_here]]
+            after = voices.first + len(voices.log_odds)
+            here = slice(*np.searchsorted(hops, [voices.first, after]))
+            chosen = hops[here] - voices.first
+            log_odds[here] = voices.log_odds[chosen]
+            level_db[here] = voices.level_db[chosen]
+            is_voiced[here] = voices.is_voiced[chosen]
         frame_s = SUBSAMPLE_STRIDE_FRAMES * frame_hop_length / self._sample_rate
         return FrameVoices(frame_s, log_odds, is_voiced, level_db, is_confirmed)
 
