@@ -122,7 +122,7 @@ class LogOddsSpreader:
     >>> LogOddsSpreader(0.5, [log_odds]).spread(log_odds, np.zeros(5, bool))
     array([-1.,  4.,  9.,  1.,  2.])
     >>> LogOddsSpreader(0.5, [log_odds]).spread(log_odds, is_tail)
-    array([-1.,  4.,  9.,  7.,  2.])
+    array([-1. ,  4. ,  9. ,  5.5,  2. ])
     """
 
     def __init__(self, hop_s: float, chunks: Iterable[LogOdds]) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from noisegate_cli.gating.detection.evidence import LogOddsSpreader
+from noisegate_cli.gating.detection.evidence import AFTER_PER_S, TAIL_PER_S, LogOddsSpreader
 from noisegate_cli.gating.detection.tails import TailFinder
 
 HOP_S = 0.016
@@ -17,11 +17,12 @@ def spread_after_voice(level_db):
     return LogOddsSpreader(HOP_S, [log_odds]).spread(log_odds, is_tail)[-1]
 
 
-def test_reverberation_after_a_voice_counts_as_its_sound():
+def test_reverberation_loses_less_after_a_voice_than_a_steady_sound():
     voice, fluctuation = np.zeros(5), RNG.normal(0, 0.5, 25)
     reverberation = -0.8 * np.arange(25) + fluctuation
-    assert spread_after_voice(np.concatenate([voice, reverberation])) > 0.5
-    assert spread_after_voice(np.concatenate([voice, fluctuation - 10])) < -2
+    tail = spread_after_voice(np.concatenate([voice, reverberation]))
+    steady = spread_after_voice(np.concatenate([voice, fluctuation - 10]))
+    assert tail - steady > 0.8 * 20 * HOP_S * (AFTER_PER_S - TAIL_PER_S)
 
 
 def test_an_event_after_a_voice_has_no_tail():
