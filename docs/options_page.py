@@ -11,7 +11,7 @@ from typing import Any
 from noisegate_cli.gating.settings import PRESETS
 from noisegate_cli.terminal.cli import COMMANDS
 from noisegate_cli.terminal.commands import build_command
-from noisegate_cli.terminal.preset_table import build_preset_rows
+from noisegate_cli.terminal.options.preset_table import build_preset_rows
 
 PAGE = Path(__file__).with_name("options.md")
 

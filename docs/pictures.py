@@ -13,9 +13,9 @@ from rich.text import Text
 
 from noisegate_cli import GateSettings, gate_file
 from noisegate_cli.api.file_analysis import analyze_recording
-from noisegate_cli.terminal.advice import suggest_gate_command
-from noisegate_cli.terminal.summary import format_gate_summary
-from noisegate_cli.terminal.tables import build_analysis_table
+from noisegate_cli.terminal.display.advice import suggest_gate_command
+from noisegate_cli.terminal.display.summary import format_gate_summary
+from noisegate_cli.terminal.display.tables import build_analysis_table
 
 HERE = Path(__file__).parent
 DEMO = Path("tests/data/jfk_1961.wav")

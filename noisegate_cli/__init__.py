@@ -56,8 +56,8 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.setting_values import SettingsChanges as SettingsChanges
     from noisegate_cli.gating.settings import PRESETS as PRESETS
     from noisegate_cli.gating.settings import GateSettings as GateSettings
-    from noisegate_cli.gating.simulation import Trial as Trial
     from noisegate_cli.gating.timing import Timing as Timing
+    from noisegate_cli.gating.trials import Trial as Trial
 
 _PUBLIC_NAMES = {
     "api.analysis_report": ("AnalysisReport",),
@@ -91,8 +91,8 @@ _PUBLIC_NAMES = {
     "gating.segments": ("Segments",),
     "gating.setting_values": ("SettingsChanges",),
     "gating.settings": ("GateSettings", "PRESETS"),
-    "gating.simulation": ("Trial",),
     "gating.timing": ("Timing",),
+    "gating.trials": ("Trial",),
 }
 """The public names by the module that defines them."""
 

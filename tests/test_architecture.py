@@ -125,7 +125,7 @@ def test_only_the_terminal_imports_typer_and_rich_and_only_progress_bars_import_
             assert library not in ("typer", "rich") or layer(name) == "terminal", name
             assert library != "tqdm" or name in (
                 "noisegate_cli.api.progress",
-                "noisegate_cli.terminal.progress_display",
+                "noisegate_cli.terminal.display.progress_display",
             ), name
 
 
@@ -166,6 +166,13 @@ def test_folders_of_files_import_only_lower_folders():
             positions = folder_of_files(name), folder_of_files(module)
             if None not in positions:
                 assert positions[0] >= positions[1], f"{name} imports {module}"
+
+
+def test_options_of_the_terminal_do_not_import_what_the_commands_print():
+    for name, path in modules():
+        if name.startswith("noisegate_cli.terminal.options."):
+            for module in imported_modules(path):
+                assert not module.startswith("noisegate_cli.terminal.display"), name
 
 
 def test_pyav_is_imported_in_the_ffmpeg_modules_and_mutagen_in_those_for_tags():

@@ -19,7 +19,7 @@ from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.gain.mask import GateStatistics
 from noisegate_cli.gating.level_report import LevelReport
 from noisegate_cli.gating.noise_profile import NoiseProfile
-from noisegate_cli.gating.simulation import Trial
+from noisegate_cli.gating.trials import Trial
 from tests.conftest import SPEECH, loud_and_quiet
 
 MAX_REPR_CHARS = 200

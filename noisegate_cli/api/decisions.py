@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from noisegate_cli.api.noise_input import measure_noise_span
 from noisegate_cli.api.progress import FIRST_PASS_SHARE, ProgressCallback, scale_progress
 from noisegate_cli.api.sources import Source
 from noisegate_cli.errors import SettingsError
@@ -45,7 +44,10 @@ def decide(
     key
         Another recording that opens the gate.
     """
-    noises = noises or measure_noise_span(source, settings)
+    if not noises and settings.noise_span is not None:
+        from noisegate_cli.api.noise_input import measure_noise_span
+
+        noises = measure_noise_span(source, settings)
     first_pass = scale_progress(progress, 0.0, FIRST_PASS_SHARE)
     rest = scale_progress(progress, FIRST_PASS_SHARE, 1.0)
     if key is not None:

@@ -17,7 +17,6 @@ from noisegate_cli.api.gate_result import GateResult
 from noisegate_cli.api.gate_task import GateTask
 from noisegate_cli.api.inputs import check_no_output_options, choose_settings, parse_raw_format
 from noisegate_cli.api.labels import GivenSegments, build_forced
-from noisegate_cli.api.noise_input import measure_noise_file
 from noisegate_cli.api.output_pass import WrittenOutputs, write_outputs
 from noisegate_cli.api.outputs import (
     Outputs,
@@ -204,7 +203,7 @@ def gate_recording(
     task.check()
     started = time.perf_counter()
     path, settings = Path(task.path), task.settings
-    noises = measure_noise_file(settings)
+    noises = _measure_noise_file(settings) if settings.noise_file is not None else ()
     is_known = GateDecision.from_settings(settings, noises, task.forced) is not None
     with (
         open_progress(progress, path.name) as report,
@@ -281,6 +280,12 @@ def _plan_gate(
         settings = settings.live
     decision, second_pass = decided or choose(settings, progress)
     return _Plan(source, others, decision, span, outputs, picture, second_pass)
+
+
+def _measure_noise_file(settings: GateSettings) -> NoiseProfiles:
+    from noisegate_cli.api.noise_input import measure_noise_file
+
+    return measure_noise_file(settings)
 
 
 def _open_other_tracks(task: GateTask, source: FileSource) -> OtherTracks:

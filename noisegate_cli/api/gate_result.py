@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from noisegate_cli.plots.overview import Overview
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class GateResult(GateReport, DrawableResult):
     """Result of `gate_file`.
 

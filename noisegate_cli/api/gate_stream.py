@@ -77,8 +77,9 @@ class GateStream:
     ) -> None:
         check_settings_type(settings)
         sample_rate = read_sample_rate(sample_rate)
-        if channels < 1:
-            raise SettingsError(f"a stream of {channels} channels has no samples: give 1 or more")
+        is_count = isinstance(channels, int | np.integer) and not isinstance(channels, bool)
+        if not is_count or channels < 1:
+            raise SettingsError(f"channels {channels!r} must be a whole number of 1 or more")
         noises = measure_noise_array(y_noise, settings, sample_rate) or measure_noise_file(settings)
         forced = ForcedStretches(keep=to_spans("keep", keep), cut=to_spans("cut", cut))
         decision = GateDecision.from_settings(settings, noises, forced)

@@ -44,7 +44,10 @@ class Source(Protocol):
 
 
 class FileSource:
-    """A recording in a file, which is opened for each pass. A stream has only its properties."""
+    """A recording in a file, opened again for each pass unless it is short.
+
+    A stream has only its properties.
+    """
 
     def __init__(self, reader: Reader) -> None:
         self._reader, info = reader, reader.info
@@ -74,6 +77,10 @@ class FileSource:
     def blocks(self) -> BlockGenerator:
         """Yield all blocks from the beginning; the file is closed with the generator."""
         assert isinstance(self._reader, AudioReader)  # because it is not a live stream
+        block = self._reader.read_ahead()
+        if block is not None:
+            yield block, True
+            return
         with self._reader.reopen() as again:
             yield from again.blocks()
 

@@ -27,11 +27,10 @@ from noisegate_cli.gating.frames.level_track import LevelTrack
 from noisegate_cli.gating.frames.levels import RmsLevels, rms_db
 from noisegate_cli.gating.frames.subsampling import subsample_frame_indices
 from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices, Mask
-from noisegate_cli.gating.level_report import PERCENTILES, LevelReport, compute_drift_db
 from noisegate_cli.gating.model_suggestion import limit_range_db, suggest_from_models
 from noisegate_cli.gating.parsing import AUTO, above_floor_db
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.gating.simulation import GateSimulator, SimulatedGate, Trial, best_trial
+from noisegate_cli.gating.simulation import GateSimulator, SimulatedGate
 from noisegate_cli.samples import (
     Samples,
     compute_peak,
@@ -45,8 +44,10 @@ from noisegate_cli.samples import (
 if TYPE_CHECKING:
     from noisegate_cli.gating.bleed.learner import LearnedBleed
     from noisegate_cli.gating.bleed.references import ReferencePowers
+    from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
     from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner
+    from noisegate_cli.gating.trials import Trial
 
 MIN_RARE_PEAK_DB = 20.0
 """A frame this far above the median is not noise: rain, wind and hiss reach 12 dB."""
@@ -235,10 +236,13 @@ class Analyzer(BlockProcessor[Samples, None]):
         rule = self._automatic.rule if self._automatic else ()
         return tuple(model.verdict for model in rule) if isinstance(rule, tuple) else ()
 
-    def report(self) -> LevelReport:
+    def report(self) -> "LevelReport":
         """Return the measured levels, the suggested threshold and the simulated results."""
+        from noisegate_cli.gating.level_report import PERCENTILES, LevelReport, compute_drift_db
+
         assert self._reports
         simulated = self._simulated
+        statistics = self._simulator.count_statistics(simulated.mask)
         suggestion, trials = self._suggest_threshold()
         gates = self._detector.gates
         frames = self._histogram.nonsilent_frames + self._histogram.silent_frames
@@ -255,8 +259,8 @@ class Analyzer(BlockProcessor[Samples, None]):
             drift_db=compute_drift_db(simulated, self._frames_per_s),
             dc_offset_db=self._compute_dc_offset_db(),
             suggestion=suggestion,
-            closed_share=simulated.statistics.closed_share,
-            openings_per_minute=self._simulator.openings_per_minute(simulated.statistics),
+            closed_share=statistics.closed_share,
+            openings_per_minute=self._simulator.openings_per_minute(statistics),
             range_db=self._decision.range_db,
             trials=trials,
             given_trial=self._try_given_threshold(),
@@ -271,8 +275,10 @@ class Analyzer(BlockProcessor[Samples, None]):
             return -math.inf
         return float(to_db(np.abs(self._channel_sums).max() / self._samples / self._full_scale))
 
-    def _suggest_threshold(self) -> tuple[ThresholdSuggestion, tuple[Trial, ...]]:
+    def _suggest_threshold(self) -> "tuple[ThresholdSuggestion, tuple[Trial, ...]]":
         """Return the suggestion for a fixed threshold and the trials that it is based on."""
+        from noisegate_cli.gating.trials import best_trial
+
         is_method = isinstance(self._settings.threshold, str) and self._settings.threshold != AUTO
         detection = self._detection if is_method else self._automatic or self._detection
         suggestion = detection.suggestion or suggest_threshold(self._histogram)
@@ -295,7 +301,7 @@ class Analyzer(BlockProcessor[Samples, None]):
         )
         return suggestion, trials
 
-    def _try_given_threshold(self) -> Trial | None:
+    def _try_given_threshold(self) -> "Trial | None":
         """Return the figures of the gate with the threshold of the settings, if it has one."""
         threshold, simulated = self._settings.threshold, self._simulated
         if isinstance(threshold, str) or not self._automatic:
@@ -303,7 +309,6 @@ class Analyzer(BlockProcessor[Samples, None]):
         return self._simulator.describe_trial(
             float(to_db(threshold)),
             simulated.mask,
-            simulated.statistics,
             self._exclude_bleed(self._automatic),
             self._is_own,
         )

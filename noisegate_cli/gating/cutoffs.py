@@ -84,7 +84,7 @@ class Cutoff:
     lasts: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CutoffReport(Report):
     """Number of cut decays and attacks, and the worst of them.
 

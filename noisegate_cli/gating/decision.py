@@ -21,7 +21,7 @@ STAYS_OPEN = -1.0
 """Threshold below every level."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class GateDecision:
     """The rule, settings and noise profiles that a gate applies."""
 

@@ -15,7 +15,8 @@ from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.noise_profile import NoiseProfile
-    from noisegate_cli.gating.simulation import SimulatedGate, Trial
+    from noisegate_cli.gating.simulation import SimulatedGate
+    from noisegate_cli.gating.trials import Trial
 
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
 
@@ -26,7 +27,7 @@ MIN_END_SHARE = 0.25
 """A last window that is shorter than this share of the others belongs to the one before it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class LevelReport(Report):
     """The levels of a recording, in dBFS; digital silence is −∞.
 

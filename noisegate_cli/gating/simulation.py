@@ -1,7 +1,7 @@
 """Simulation of a gate on the levels of a subsample of frames, without samples."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,53 +20,14 @@ from noisegate_cli.gating.gain.mask import (
 from noisegate_cli.gating.segments import OpenRunCollector
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import from_db, to_db
-from noisegate_cli.text import format_repr
+
+if TYPE_CHECKING:
+    from noisegate_cli.gating.trials import Trial
 
 TRIAL_STEP_DB = 1.0
 
-RISK_WEIGHT = 6.0
-"""Weight of signal that a threshold would mute, relative to noise that it would pass. Muted signal
-is lost, noise can still be removed."""
 
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """Result of a simulated gate with one threshold, on a grid of 1 dB.
-
-    Attributes
-    ----------
-    threshold_db : float
-        Threshold in dBFS.
-    closed_share : float
-        Share of the time during which the gate would be closed, 0 to 1.
-    openings_per_minute : float
-        Number of openings per minute.
-    cutoffs_per_minute : float
-        Number of cut decays and attacks per minute; 0 if the range is too small for them.
-    at_risk : float or None
-        Share of the frames passed by the automatic gate that would be muted, 0 to 1. This value and
-        the next two are None if the automatic gate stays open or closed throughout.
-    agreement : float or None
-        Share of the time during which gate and automatic gate agree, 0 to 1.
-    balanced : float or None
-        Balanced accuracy: mean of the agreement in open frames and in closed frames, 0 to 1. Rare
-        speech has the same weight as the pauses around it.
-    """
-
-    threshold_db: float
-    closed_share: float
-    openings_per_minute: float
-    cutoffs_per_minute: float
-    at_risk: float | None
-    agreement: float | None
-    balanced: float | None
-
-    def __repr__(self) -> str:
-        return format_repr(self, "threshold_db", "closed_share", "openings_per_minute", "agreement")
-
-
-@dataclass(frozen=True)
-class SimulatedGate:
+class SimulatedGate(NamedTuple):
     """Frames on which the gate was simulated; arrays are shaped (frames, gates)."""
 
     frame_indices: FrameIndices
@@ -74,7 +35,6 @@ class SimulatedGate:
     mask: Mask
     closed: Mask
     """True where the gate is fully closed and the frame is not digital silence."""
-    statistics: GateStatistics
 
     @property
     def separates(self) -> bool:
@@ -113,19 +73,19 @@ class GateSimulator:
 
         `bleed_scores` are the scores that are low for bleed, if there are other tracks.
         """
-        mask, statistics = self._gate_frames(values, open_above, close_below, bleed_scores)
+        mask = self._gate_frames(values, open_above, close_below, bleed_scores)
         timing = self._timing
         envelope = Envelope(timing.lookahead, timing.attack, timing.release, 0.0, self._gates)
         gains = envelope.process(mask, last=True)
         closed = (gains == 0) & (levels > 0)
-        return SimulatedGate(frame_indices, levels, mask, closed, statistics)
+        return SimulatedGate(frame_indices, levels, mask, closed)
 
     def sweep_thresholds(
         self,
         automatic: SimulatedGate,
         is_own: Mask | None = None,
         bleed_scores: DetectorValues | None = None,
-    ) -> Iterator[Trial]:
+    ) -> "Iterator[Trial]":
         """Simulate the gate at every whole decibel between the lowest and the highest level.
 
         `automatic` is the automatic gate, with which the results are compared. `is_own` tells which
@@ -136,21 +96,23 @@ class GateSimulator:
         low, high = to_db(quantile(levels[levels > 0], [0.01, 0.995]))
         for db in np.arange(np.floor(low), np.ceil(high) + 1, TRIAL_STEP_DB):
             thresholds = hysteresis_thresholds(float(from_db(db)), self._settings)
-            mask, statistics = self._gate_frames(values, *thresholds, bleed_scores)
-            yield self.describe_trial(float(db), mask, statistics, automatic, is_own)
+            mask = self._gate_frames(values, *thresholds, bleed_scores)
+            yield self.describe_trial(float(db), mask, automatic, is_own)
 
     def describe_trial(
         self,
         threshold_db: float,
         mask: Mask,
-        statistics: GateStatistics,
         automatic: SimulatedGate,
         is_own: Mask | None = None,
-    ) -> Trial:
+    ) -> "Trial":
         """Return the figures of a gate with a threshold, compared with the automatic gate.
 
         Bleed counts as silence for the cut-offs: `is_own` tells which frames are not bleed.
         """
+        from noisegate_cli.gating.trials import Trial
+
+        statistics = self.count_statistics(mask)
         levels = automatic.levels if is_own is None else np.where(is_own, automatic.levels, 0)
         at_risk = agreement = balanced = None
         if automatic.separates:
@@ -168,6 +130,14 @@ class GateSimulator:
             agreement=agreement,
             balanced=balanced,
         )
+
+    def count_statistics(self, mask: Mask) -> GateStatistics:
+        """Return how much of the time a simulated gate is closed, and how often it opens."""
+        collector = OpenRunCollector(
+            self._gates, max_gap=self._timing.lookahead, inverted=self._settings.duck
+        )
+        collector.process(mask)
+        return collector.statistics
 
     def openings_per_minute(self, statistics: GateStatistics) -> float:
         """Return the number of openings per minute of the simulated frames."""
@@ -188,7 +158,7 @@ class GateSimulator:
         open_above: float,
         close_below: float,
         bleed_scores: DetectorValues | None = None,
-    ) -> tuple[Mask, GateStatistics]:
+    ) -> Mask:
         gate = GateMask(open_above, close_below, self._timing, self._gates)
         mask = gate.process(values, last=True)
         if bleed_scores is not None:
@@ -196,30 +166,4 @@ class GateSimulator:
 
             trimmer = MaskTrimmer(self._timing.lookahead, self._gates)
             mask = trimmer.process(mask, bleed_scores, last=True)
-        collector = OpenRunCollector(
-            self._gates, max_gap=self._timing.lookahead, inverted=self._settings.duck
-        )
-        collector.process(mask)
-        return mask, collector.statistics
-
-
-def best_trial(trials: Sequence[Trial]) -> Trial | None:
-    """Return the trial that suits best as a fixed threshold; of ties, the middle one.
-
-    The errors relative to the automatic gate decide, with `RISK_WEIGHT`.
-
-    Returns
-    -------
-    Trial or None
-        None if the automatic gate stays open or closed, and there is nothing to compare with.
-    """
-    costs = [
-        (2 * (1 - trial.balanced) + (RISK_WEIGHT - 1) * trial.at_risk, trial)
-        for trial in trials
-        if trial.at_risk is not None and trial.balanced is not None
-    ]
-    if not costs:
-        return None
-    lowest = min(cost for cost, _ in costs)
-    best = [trial for cost, trial in costs if cost < lowest + 1e-6]
-    return best[len(best) // 2]
+        return mask

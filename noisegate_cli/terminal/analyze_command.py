@@ -18,12 +18,13 @@ from noisegate_cli.terminal.console import (
     print_renderable,
     wrap_stdout_errors,
 )
+from noisegate_cli.terminal.display.progress_display import show_recording_progress
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
-from noisegate_cli.terminal.key_option import AnalysisKeyOption, add_key_band
-from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
-from noisegate_cli.terminal.options import TypedSettings, add_gate_options
-from noisegate_cli.terminal.page_option import PageOption, build_command_words
-from noisegate_cli.terminal.shared_options import (
+from noisegate_cli.terminal.options.gate_settings import TypedSettings, add_gate_options
+from noisegate_cli.terminal.options.groups import OptionGroup, expand_option_groups
+from noisegate_cli.terminal.options.key import AnalysisKeyOption, add_key_band
+from noisegate_cli.terminal.options.page import PageOption, build_command_words
+from noisegate_cli.terminal.options.shared import (
     AgainstOption,
     ForceOption,
     JsonOption,
@@ -33,9 +34,8 @@ from noisegate_cli.terminal.shared_options import (
     TrackOption,
     expand_patterns,
     parse_raw_format,
-    show_recording_progress,
 )
-from noisegate_cli.terminal.stretch_options import AnalysisLabelsOption
+from noisegate_cli.terminal.options.stretches import AnalysisLabelsOption
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.settings import GateSettings
     from noisegate_cli.page.command import CommandWords
     from noisegate_cli.plots.overview import Timeline
-    from noisegate_cli.terminal.advice import GivenOptions
+    from noisegate_cli.terminal.display.advice import GivenOptions
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class AnalysisGroup(OptionGroup):
     """Options of what is read and what is shown."""
 
@@ -126,8 +126,8 @@ def _is_folder(path: Path | str) -> bool:
 
 def _analyze_one(path: Path | str, typed: TypedSettings, options: AnalysisGroup) -> None:
     """Print an analysis in full."""
-    from noisegate_cli.terminal.advice import GivenOptions
-    from noisegate_cli.terminal.json_data import build_analysis_data, to_json
+    from noisegate_cli.terminal.display.advice import GivenOptions
+    from noisegate_cli.terminal.display.json_data import build_analysis_data, to_json
 
     given = GivenOptions.from_command(typed, options.raw, options.track, options.against or ())
     words = None
@@ -189,8 +189,8 @@ def _print_analysis(
     report: "AnalysisReport", timeline: "Timeline | None", given: "GivenOptions"
 ) -> None:
     """Print the tables, the timeline and the suggested command."""
-    from noisegate_cli.terminal.advice import suggest_gate_command, suggest_threshold_trial
-    from noisegate_cli.terminal.tables import build_analysis_table
+    from noisegate_cli.terminal.display.advice import suggest_gate_command, suggest_threshold_trial
+    from noisegate_cli.terminal.display.tables import build_analysis_table
 
     target = console()
     with wrap_stdout_errors():
@@ -208,9 +208,9 @@ def _analyze_several(
 ) -> None:
     """Print a line for each recording; one that fails does not stop the others."""
     from noisegate_cli.api.file_analysis import analyze_file
-    from noisegate_cli.terminal.advice import GivenOptions
-    from noisegate_cli.terminal.analysis_lines import find_recordings
-    from noisegate_cli.terminal.json_data import report_recording_failure
+    from noisegate_cli.terminal.display.advice import GivenOptions
+    from noisegate_cli.terminal.display.analysis_lines import find_recordings
+    from noisegate_cli.terminal.display.json_data import report_recording_failure
 
     settings, raw_format = typed.settings, parse_raw_format(options.raw)
     given = GivenOptions.from_command(typed, options.raw, options.track)
@@ -263,8 +263,8 @@ def _choose_line_format(
     json: bool, csv: bool, given: "GivenOptions"
 ) -> "tuple[Callable[[AnalysisReport], str], str]":
     """Return the function that formats a line, and the header, empty if there is none."""
-    from noisegate_cli.terminal import analysis_lines
-    from noisegate_cli.terminal.json_data import build_analysis_data, to_json
+    from noisegate_cli.terminal.display import analysis_lines
+    from noisegate_cli.terminal.display.json_data import build_analysis_data, to_json
 
     if json:
         return lambda report: to_json(build_analysis_data(report, given)), ""

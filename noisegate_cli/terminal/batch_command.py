@@ -21,14 +21,14 @@ from noisegate_cli.terminal.console import (
     print_renderable,
 )
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE, InterruptedWithMessage
-from noisegate_cli.terminal.key_option import BatchKeyOption, parse_key_option
-from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
-from noisegate_cli.terminal.options import (
+from noisegate_cli.terminal.options.gate_settings import (
     OUTPUT_PANEL,
     TypedSettings,
     add_gate_options,
 )
-from noisegate_cli.terminal.shared_options import (
+from noisegate_cli.terminal.options.groups import OptionGroup, expand_option_groups
+from noisegate_cli.terminal.options.key import BatchKeyOption, parse_key_option
+from noisegate_cli.terminal.options.shared import (
     ForceOption,
     FsyncOption,
     JsonOption,
@@ -54,7 +54,7 @@ DISCOVERY_PANEL: dict[str, Any] = {"rich_help_panel": "Selection"}
 EXECUTION_PANEL: dict[str, Any] = {"rich_help_panel": "Execution"}
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class OutputGroup(OptionGroup):
     """Options of the output tree."""
 
@@ -115,7 +115,7 @@ class OutputGroup(OptionGroup):
         )
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class DiscoveryGroup(OptionGroup):
     """Options that select the recordings."""
 
@@ -168,7 +168,7 @@ class DiscoveryGroup(OptionGroup):
         return GlobPatterns(tuple(self.include or ()), tuple(self.exclude or ()))
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ExecutionGroup(OptionGroup):
     """Options of the execution."""
 
@@ -353,8 +353,11 @@ def batch(
 def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) -> None:
     """Run a batch and show its progress, its summary and its errors."""
     from noisegate_cli.batch.run import BatchRun
-    from noisegate_cli.terminal.batch_progress import BatchProgress
-    from noisegate_cli.terminal.batch_summary import format_batch_errors, format_batch_remainder
+    from noisegate_cli.terminal.display.batch_progress import BatchProgress
+    from noisegate_cli.terminal.display.batch_summary import (
+        format_batch_errors,
+        format_batch_remainder,
+    )
     from noisegate_cli.terminal.interrupts import raise_on_signals
 
     progress = BatchProgress(config.root, config.output, quiet, json, verbose)
@@ -382,7 +385,7 @@ def _run_batch(config: "BatchConfig", quiet: bool, json: bool, verbose: bool) ->
 
 def _execute(run: "BatchRun") -> None:
     """Run a batch; if it is interrupted, say how to continue."""
-    from noisegate_cli.terminal.batch_summary import format_batch_remainder
+    from noisegate_cli.terminal.display.batch_summary import format_batch_remainder
 
     report = run.report
     try:
@@ -405,7 +408,7 @@ def _print_picture_path(path: Path | None) -> None:
 
 
 def _print_table(report: "BatchReport") -> None:
-    from noisegate_cli.terminal.batch_summary import build_batch_table, format_own_outputs
+    from noisegate_cli.terminal.display.batch_summary import build_batch_table, format_own_outputs
 
     with suppress(OSError):  # A table only informs.
         target = console(stderr=True)

@@ -134,7 +134,7 @@ def run(arguments: Sequence[str]) -> int:
             print_error(message)
         is_reported = isinstance(error, NoisegateError)  # by the command, which knows the file
         if JSON_FLAG in options and not is_reported and (command := _find_command(options)):
-            from noisegate_cli.terminal.json_data import print_failure_data
+            from noisegate_cli.terminal.display.json_data import print_failure_data
 
             print_failure_data(command, None, message)
         return status

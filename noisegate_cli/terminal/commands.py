@@ -19,14 +19,14 @@ from noisegate_cli.errors import NoisegateError
 from noisegate_cli.terminal.completion import complete_whole_words_in_fish
 from noisegate_cli.terminal.console import StandardOutputConflictError, print_message
 from noisegate_cli.terminal.help_colors import use_legible_colors
-from noisegate_cli.terminal.option_groups import Command, hide_environment_variables
-from noisegate_cli.terminal.options import (
+from noisegate_cli.terminal.options.gate_settings import (
     ADVANCED_PANEL,
     GATE_OPTIONS,
     choose_typed_preset,
 )
-from noisegate_cli.terminal.preset_files import save_preset
-from noisegate_cli.terminal.preset_table import format_preset_table
+from noisegate_cli.terminal.options.groups import Command, hide_environment_variables
+from noisegate_cli.terminal.options.preset_files import save_preset
+from noisegate_cli.terminal.options.preset_table import format_preset_table
 from noisegate_cli.text import find_nearest, normalize_number, quote_path
 
 ENV_PREFIX = "NGATE"
@@ -51,10 +51,12 @@ SavePresetOption = Annotated[
 MAY_BE_EMPTY = "suffix"
 """Parameter of which an empty text is a value."""
 
-UNITS = ("db", "dbfs", "hz", "khz", "ms", "s")
+UNITS = ("db", "dbfs", "hz", "khz", "ms", "s", "k", "kbps", "kbit/s")
 
-VALUE_BEFORE_UNIT = r"(?:--?[a-z-]*[a-z]=?|floor\s*\+)?-?[\d.]+"
-"""A number, which can follow its option or `floor+` in the same word."""
+VALUE_BEFORE_UNIT = (
+    r"(?:--?[a-z-]*[a-z]=?)?((?:floor\s*\+)?-?[\d.:]*\d(?:[km]?(?:hz|s)?-[\d.:]*\d)?)"
+)
+"""A number or two with a hyphen between them, which can follow an option in the same word."""
 
 SEPARATE_UNIT = "has a space: write"
 """Part of the message for a value that a space separates from its unit."""
@@ -152,9 +154,10 @@ def _describe_separate_unit(arguments: Sequence[str]) -> str:
     "'-48 dB' has a space: write -48dB"
     """
     for value, unit in pairwise(arguments):
-        is_unit = unit.lower() in UNITS and not Path(unit).exists()
-        if is_unit and re.fullmatch(VALUE_BEFORE_UNIT, normalize_number(value)):
-            return f"'{value} {unit}' {SEPARATE_UNIT} {value}{unit}"
+        if unit.lower() not in UNITS or Path(unit).exists():
+            continue
+        if found := re.fullmatch(VALUE_BEFORE_UNIT, normalize_number(value), re.IGNORECASE):
+            return f"'{found[1]} {unit}' {SEPARATE_UNIT} {found[1]}{unit}"
     return ""
 
 
@@ -227,7 +230,7 @@ def report_failures_as_data(command: Command) -> Command:
             command(**arguments)
         except NoisegateError as error:
             if arguments["json"] and not isinstance(error, StandardOutputConflictError):
-                from noisegate_cli.terminal.json_data import print_failure_data
+                from noisegate_cli.terminal.display.json_data import print_failure_data
 
                 files = arguments.get("files") or [arguments.get("directory")]
                 print_failure_data(command.__name__, files[0] if len(files) == 1 else None, error)

@@ -39,7 +39,7 @@ def complete_files(incomplete: str) -> list[str]:  # noqa: ARG001  # Typer calls
 
 def complete_presets(incomplete: str) -> list[tuple[str, str]]:
     """Return the presets that begin like this, each with a description."""
-    from noisegate_cli.terminal.preset_files import list_user_presets
+    from noisegate_cli.terminal.options.preset_files import list_user_presets
 
     presets = [*PRESET_USES.items(), *((name, "your preset") for name in list_user_presets())]
     return [(name, use) for name, use in presets if name.startswith(incomplete)]

@@ -6,7 +6,7 @@ A message of the library writes a suggested parameter in Python syntax: `force=T
 
 import re
 
-from noisegate_cli.terminal.options import GATE_OPTIONS
+from noisegate_cli.terminal.options.gate_settings import GATE_OPTIONS
 
 FLAGS = {name: option.flags[0] for name, option in GATE_OPTIONS.items()} | {
     "against": "--against",

@@ -10,12 +10,17 @@ import typer
 from noisegate_cli.memory import keep_freed_memory
 from noisegate_cli.terminal.completion import complete_formats
 from noisegate_cli.terminal.console import StandardOutputConflictError, print_data, print_summary
+from noisegate_cli.terminal.display.progress_display import show_recording_progress
 from noisegate_cli.terminal.gate_several import check_several, gate_several, print_cut_sounds
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
-from noisegate_cli.terminal.key_option import KeyOption, parse_key_option
-from noisegate_cli.terminal.option_groups import OptionGroup, expand_option_groups
-from noisegate_cli.terminal.options import OUTPUT_PANEL, TypedSettings, add_gate_options
-from noisegate_cli.terminal.shared_options import (
+from noisegate_cli.terminal.options.gate_settings import (
+    OUTPUT_PANEL,
+    TypedSettings,
+    add_gate_options,
+)
+from noisegate_cli.terminal.options.groups import OptionGroup, expand_option_groups
+from noisegate_cli.terminal.options.key import KeyOption, parse_key_option
+from noisegate_cli.terminal.options.shared import (
     AgainstOption,
     ForceOption,
     FsyncOption,
@@ -29,9 +34,8 @@ from noisegate_cli.terminal.shared_options import (
     TrackOption,
     expand_patterns,
     parse_raw_format,
-    show_recording_progress,
 )
-from noisegate_cli.terminal.stretch_options import StretchGroup
+from noisegate_cli.terminal.options.stretches import StretchGroup
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
@@ -41,7 +45,7 @@ if TYPE_CHECKING:
     from noisegate_cli.files.outputs.naming import OutputOptions
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class InputGroup(OptionGroup):
     """Options of the recordings that are read."""
 
@@ -58,7 +62,7 @@ class InputGroup(OptionGroup):
         }
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class OutputGroup(OptionGroup):
     """Options of the files that are written."""
 
@@ -192,13 +196,13 @@ def gate(
 
 
 def _print_json(result: "GateResult") -> None:
-    from noisegate_cli.terminal.json_data import build_gate_data, to_json
+    from noisegate_cli.terminal.display.json_data import build_gate_data, to_json
 
     print_data(to_json(build_gate_data(result)))
 
 
 def _print_summary(result: "GateResult", preset: str, picture: str | None) -> None:
-    from noisegate_cli.terminal.summary import format_gate_summary
+    from noisegate_cli.terminal.display.summary import format_gate_summary
 
     print_summary(format_gate_summary(result, preset))
     if picture:

@@ -9,8 +9,8 @@ import typer
 
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.terminal.console import print_data, print_error, print_message
+from noisegate_cli.terminal.display.progress_display import show_recording_progress
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
-from noisegate_cli.terminal.shared_options import show_recording_progress
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ def check_several(files: Sequence[str], output: str | None, single: dict[str, st
         If an option is for a single recording.
     """
     if "-" in files:
-        raise SettingsError("- is standard input, which cannot be gated with other recordings")
+        raise SettingsError(
+            "standard input cannot be gated with other recordings: gate it on its own"
+        )
     for flag, value in single.items():
         if value:
             raise SettingsError(f"{flag} {value!r} is for one recording: gate them one by one")
@@ -82,7 +84,7 @@ def gate_several(
         With status 1 if a recording failed.
     """
     from noisegate_cli.files.outputs.naming import parse_path
-    from noisegate_cli.terminal.json_data import report_recording_failure
+    from noisegate_cli.terminal.display.json_data import report_recording_failure
 
     paths = _omit_outputs([Path(parse_path(file)) for file in dict.fromkeys(files)])
     _check_names(paths, output, options)
@@ -106,7 +108,7 @@ def gate_several(
 
 def print_cut_sounds(result: "GateResult") -> bool:
     """Print an error if the gate cut sounds, or left nothing; return whether it did."""
-    from noisegate_cli.terminal.summary import format_cutoff_counts, is_never_open
+    from noisegate_cli.terminal.display.summary import format_cutoff_counts, is_never_open
 
     if not result.cutoffs.count and not is_never_open(result):
         return False
@@ -152,10 +154,10 @@ def _check_names(paths: Sequence[Path], output: str | None, options: "OutputOpti
 
 def _print_result(path: Path, result: "GateResult", quiet: bool, json: bool) -> None:
     """Print a line for a recording, as text or as JSON."""
-    from noisegate_cli.terminal.summary import format_short_summary
+    from noisegate_cli.terminal.display.summary import format_short_summary
 
     if json:
-        from noisegate_cli.terminal.json_data import build_gate_data, to_json
+        from noisegate_cli.terminal.display.json_data import build_gate_data, to_json
 
         print_data(to_json(build_gate_data(result)))
     elif not quiet:

@@ -152,8 +152,12 @@ def test_blocks_of_another_shape_or_type_are_refused():
         stream.process(np.zeros((100, 2), np.float32))
     stream.reset()
     assert len(stream.process(np.zeros((50, 2), np.int16), last=True)) == 50
-    with pytest.raises(SettingsError, match="0 channels"):
-        GateStream(GateSettings(threshold=0.1), RATE, channels=0)
+
+
+@pytest.mark.parametrize("channels", [0, 1.5, True, "2", None])
+def test_the_number_of_channels_of_a_stream_must_be_a_whole_number(channels):
+    with pytest.raises(SettingsError, match=f"channels {channels!r} must be a whole number"):
+        GateStream(GateSettings(threshold=0.1), RATE, channels=channels)
 
 
 @pytest.mark.parametrize(("shape", "channels"), [((-1,), 1), ((-1, 1), 1), ((-1, 2), 2)])

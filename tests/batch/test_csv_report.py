@@ -11,8 +11,8 @@ from noisegate_cli import GateSettings, OutputError
 from noisegate_cli.batch.csv_report import DECIMALS, HEADER, write_csv
 from noisegate_cli.batch.discovery import GlobPatterns
 from noisegate_cli.batch.manifest import MANIFEST_NAME
-from noisegate_cli.terminal.batch_summary import build_batch_table
 from noisegate_cli.terminal.cli import run as ngate
+from noisegate_cli.terminal.display.batch_summary import build_batch_table
 from tests.batch.helpers import list_files, run
 from tests.conftest import loud_and_quiet
 

@@ -9,7 +9,6 @@ from noisegate_cli.gating.analysis import Analyzer
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.rule import AdaptiveThreshold
 from noisegate_cli.gating.frames.level_track import LevelTrack
-from noisegate_cli.gating.gain.mask import GateStatistics
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.level_report import compute_drift_db
 from noisegate_cli.gating.simulation import SimulatedGate
@@ -169,7 +168,7 @@ def test_a_click_in_the_last_second_is_not_a_drift_of_the_noise():
     levels = np.full((1100, 1), 0.01)
     levels[1040:] = 0.1
     closed = np.ones((1100, 1), np.bool_)
-    simulated = SimulatedGate(np.arange(1100), levels, ~closed, closed, GateStatistics(0, 0, 0))
+    simulated = SimulatedGate(np.arange(1100), levels, ~closed, closed)
     assert compute_drift_db(simulated, frames_per_s=100) == 0
     levels[600:] = 0.1
     assert compute_drift_db(simulated, frames_per_s=100) == pytest.approx(18, abs=2)

@@ -107,7 +107,7 @@ def test_settings_take_numpy_numbers_lists_and_paths():
 def test_help_describes_every_setting():
     text = inspect.getdoc(GateSettings)
     for field in fields(GateSettings):
-        assert f"\n{field.name}\n    " in text
+        assert f"\n{field.name} : " in text
 
 
 def test_settings_in_another_form_are_refused_with_what_to_give():

@@ -13,8 +13,8 @@ import pytest
 
 from noisegate_cli import __version__, analyze_file
 from noisegate_cli.gating.settings import PRESETS
-from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
 from noisegate_cli.terminal.cli import run
+from noisegate_cli.terminal.display.advice import collect_advice, suggest_gate_command
 from tests.benchmarks.faults import wait_for_handlers
 from tests.conftest import DATA, SPEECH, loud_and_quiet, read, tone
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from noisegate_cli.terminal.cli import run
-from noisegate_cli.terminal.progress_display import RecordingProgress
-from noisegate_cli.terminal.shared_options import expand_patterns
+from noisegate_cli.terminal.display.progress_display import RecordingProgress
+from noisegate_cli.terminal.options.shared import expand_patterns
 from noisegate_cli.text import quote_for_shell
 from tests.conftest import loud_and_quiet, read, tone
 
@@ -101,7 +101,7 @@ def test_cut_sounds_of_any_recording_fail_on_demand(folder, write, capsys):
         (["--apply", "l.txt"], "--apply 'l.txt' is for one recording"),
         (["--ab", "x.wav"], "--ab 'x.wav' is for one recording"),
         (["--plot", "p.png"], "--plot 'p.png' is for one recording"),
-        (["-"], "- is standard input"),
+        (["-"], "standard input cannot be gated with other recordings"),
         (["--format", "wav", "a.flac"], "'a.wav' and 'a.flac' have the same output 'a_gated.wav'"),
     ],
 )
@@ -114,7 +114,7 @@ def test_options_for_one_recording_are_refused_before_any_work(folder, capsys, o
 def test_the_progress_tells_which_of_the_recordings_it_is(monkeypatch):
     titles = []
     monkeypatch.setattr(
-        "noisegate_cli.terminal.progress_display.ProgressDisplay",
+        "noisegate_cli.terminal.display.progress_display.ProgressDisplay",
         lambda title, *_: titles.append(title),
     )
     RecordingProgress("a.wav", lambda: 1.0, "2 of 5 ")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from noisegate_cli.gating.settings import PRESETS
 from noisegate_cli.terminal.cli import COMMANDS, run
 from noisegate_cli.terminal.commands import MAY_BE_EMPTY, build_command
-from noisegate_cli.terminal.options import GATE_OPTIONS
+from noisegate_cli.terminal.options.gate_settings import GATE_OPTIONS
 from noisegate_cli.text import find_nearest
 from tests.conftest import loud_and_quiet
 
@@ -70,9 +70,14 @@ def test_a_file_in_place_of_a_command_suggests_to_gate_it(tmp_path, monkeypatch,
         (["gate", "x", "-t"], "-t needs a value: see ngate gate --help"),
         (["batch", "a", "b"], "unexpected argument 'b': see ngate batch --help"),
         (["gate", "x", "-t", "-48", "dB"], "'-48 dB' has a space: write -48dB"),
-        (["gate", "-t−48", "dB", "x"], "'-t−48 dB' has a space: write -t−48dB"),
+        (["gate", "-t−48", "dB", "x"], "'-48 dB' has a space: write -48dB"),
+        (["gate", "--threshold=-48", "dB", "x"], "'-48 dB' has a space: write -48dB"),
+        (["gate", "x", "--keep", "1-2,5", "s"], "'1-2.5 s' has a space: write 1-2.5s"),
         (["batch", "x", "-t", "floor+6", "dB"], "'floor+6 dB' has a space: write floor+6dB"),
-        (["analyze", "x", "--hold=0.3", "s"], "'--hold=0.3 s' has a space: write --hold=0.3s"),
+        (["analyze", "x", "--hold=0.3", "s"], "'0.3 s' has a space: write 0.3s"),
+        (["gate", "x", "--bitrate", "128", "k"], "'128 k' has a space: write 128k"),
+        (["gate", "x", "--key", "100Hz-4", "kHz"], "'100Hz-4 kHz' has a space: write 100Hz-4kHz"),
+        (["batch", ".", "s"], "unexpected argument 's': see ngate batch --help"),
         (["gate", "x", "--preview", "0"], "preview '0' must be more than 0 s"),
         (["gate", "x", "--target-floor", "0"], "target floor 0 dBFS must be below 0"),
     ],

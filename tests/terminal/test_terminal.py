@@ -20,14 +20,14 @@ import pytest
 import soundfile as sf
 
 from noisegate_cli import gate_file
-from noisegate_cli.terminal import progress_display
 from noisegate_cli.terminal.cli import run
-from noisegate_cli.terminal.progress_display import RecordingProgress
+from noisegate_cli.terminal.display import progress_display
+from noisegate_cli.terminal.display.progress_display import RecordingProgress
 from tests.conftest import as_type, loud_and_quiet, read
 
 IMMEDIATELY = """
 from noisegate_cli.__main__ import main
-from noisegate_cli.terminal import progress_display
+from noisegate_cli.terminal.display import progress_display
 
 progress_display.BAR_DELAY_S = progress_display.BAR_INTERVAL_S = 0
 main()

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -79,6 +80,8 @@ class AudioReader:
             path, self._display_path, raw, track, parts, self.warnings.append
         )
         self._decoder: Decoder = self._chooser.open()
+        self._is_unread = True
+        self._ahead: tuple[tuple[Samples, bool], Iterator[tuple[Samples, bool]]] | None = None
         self._layout = self._chooser.layout
         try:
             self.info = self._validate_info()
@@ -90,6 +93,7 @@ class AudioReader:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._is_unread, self._ahead = False, None
         self._decoder.close()
 
     def reopen(self) -> "AudioReader":
@@ -129,6 +133,27 @@ class AudioReader:
         AudioError
             If the recording declares samples but none can be read.
         """
+        if self._ahead:
+            first, rest = self._ahead
+            return chain([first], rest)
+        return self._begin()
+
+    def read_ahead(self) -> Samples | None:
+        """Return the only block of a short recording, which `blocks` yields again; else None.
+
+        A second pass then needs no second reader. None if `blocks` has been called before.
+        """
+        is_short = 0 < self.info.samples < block_length(self.info.channels, self.info.dtype)
+        if is_short and self._is_unread:
+            blocks = self._begin()
+            self._ahead = next(blocks), blocks
+        if self._ahead is None:
+            return None
+        block, last = self._ahead[0]
+        return block if last else None
+
+    def _begin(self) -> Iterator[tuple[Samples, bool]]:
+        self._is_unread = False
         blocks = self._blocks()
         if self._zero_nonfinite and self.info.dtype.kind == "f":
             blocks = silence_nonfinite(blocks, self.warnings)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from noisegate_cli.files.tags.reading import Tags
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class InputMetadata:
     """Metadata that is copied from the input to the output."""
 

@@ -6,7 +6,7 @@ score is lowered by what is missing.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ within this range: breath and the ends of words are quieter than events."""
 MIN_CLEAR_CONTRAST_DB, CONTRAST_WEIGHT = 15.5, 0.55
 """Below this contrast noise hides voices, and a sound needs less, by this weight per dB."""
 
-SHARE_WEIGHT, VARIATION_WEIGHT, NEEDED_AROUND = 9.8, 12.6, 3.4
+SHARE_WEIGHT, VARIATION_WEIGHT, NEEDED_AROUND = 9.8, 12.6, 2.6
 """Weights of the share of voices around a sound and of the variation of the spectrum there, and
 their sum below which a sound loses what is missing: an event between words is a single sound, and a
 word has voices on one side at least."""
@@ -78,8 +78,7 @@ LogOdds = NDArray[np.float64]
 """Shaped (…, hops)."""
 
 
-@dataclass(frozen=True, eq=False)
-class Evidence:
+class Evidence(NamedTuple):
     """Term that is added to the score of one gate, sampled at regular times."""
 
     values: ChunkedValues
@@ -191,7 +190,7 @@ def weigh_surroundings(
 
     >>> share, level_db = np.array([0.5, 0.0, 0.0]), np.array([-5.0, -5.0, -40.0])
     >>> weigh_surroundings(share, np.full(3, 0.1), level_db, contrast_db=30).round(2)
-    array([ 0.  , -2.14, -0.  ])
+    array([ 0.  , -1.34, -0.  ])
     """
     around = SHARE_WEIGHT * share + VARIATION_WEIGHT * variation - NEEDED_AROUND
     loud = (level_db - MIN_AROUND_DB) / (FULL_AROUND_DB - MIN_AROUND_DB)

@@ -77,12 +77,13 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
             else None
         )
         self._batches = self._extractor.powers.create_batcher()
-        hop = settings.timing(sample_rate).hop_length
+        timing = settings.timing(sample_rate)
+        hop = timing.hop_length
         self.subsample = BatchSubsampler(hop, self._extractor.gates, samples)
         """Powers per Hz of the frames that the models are fitted to."""
         self._narrow_bands = NarrowBandExtractor(sample_rate)
         self._narrow_powers = BatchSubsampler(hop, self._extractor.gates, samples)
-        self._frame_length = settings.timing(sample_rate).frame_length
+        self._frame_length = timing.frame_length
         self._hop_length = hop
         self._stride = SUBSAMPLE_STRIDE_FRAMES * hop
         self._batch_count = 0
@@ -115,7 +116,7 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
                 self._add_evidence(self._voices, model, gate, levels[:, gate])
                 for gate, model in enumerate(models)
             )
-        return tuple(replace(model, learned=None) for model in models)
+        return tuple(replace(m, learned=None) if m.learned else m for m in models)
 
     def _add_evidence(
         self, voices: "VoiceTracker", model: SignalModel, gate: int, level: NDArray[np.float64]

@@ -179,17 +179,17 @@ def compute_scores(
 
     The batches of powers per Hz are shaped (frames, gates, bands).
     """
-    parts = [np.zeros((0, len(scorers)))]
-    parts += [_score_batch(scorers, batch) for batch in batches]
-    if last:
-        # The last frames are scored on their own, because the end may arrive without a batch.
-        empty = np.zeros((0, len(scorers), bands), np.float32)
-        parts.append(_score_batch(scorers, empty, last=True))
-    return np.concatenate(parts)
+    if last and not batches:
+        batches = [np.zeros((0, len(scorers), bands), np.float32)]
+    parts = [
+        _score_batch(scorers, batch, last and number == len(batches))
+        for number, batch in enumerate(batches, start=1)
+    ]
+    return np.concatenate(parts) if parts else np.zeros((0, len(scorers)))
 
 
 def _score_batch(
-    scorers: Sequence[LikelihoodScorer], densities: BandPowerArray, last: bool = False
+    scorers: Sequence[LikelihoodScorer], densities: BandPowerArray, last: bool
 ) -> DetectorValues:
     return np.stack([s.process(densities[:, g], last) for g, s in enumerate(scorers)], axis=1)
 

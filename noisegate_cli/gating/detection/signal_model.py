@@ -29,7 +29,7 @@ number together. The prior has the weight of a fixed number of additional frames
 """
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,8 +142,7 @@ MIN_BAND_OVER_DEPTH_DB = 6.0
 MIN_POWER_DENSITY = 1e-30
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class LearnedFrames:
+class LearnedFrames(NamedTuple):
     """The frames that are not silent, from which a model was learned."""
 
     levels: BandLevelsDb
@@ -156,7 +155,7 @@ class LearnedFrames:
     """Whether the recording was gated or edited before."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SignalModel:
     """Distributions of signal and noise of one gate, learned from a recording."""
 
@@ -178,7 +177,7 @@ class SignalModel:
     """Median level of the closed frames in dBFS; None if no classes were fitted."""
     signal_db: float | None = None
     """RMS level of the open frames in dBFS; None if no classes were fitted."""
-    learned: LearnedFrames | None = field(default=None, repr=False, compare=False)
+    learned: LearnedFrames | None = field(default=None, repr=False)
     """The frames from which the distributions were learned, until learning is complete."""
     evidence: "Evidence | None" = field(default=None, repr=False)
     """Term of the score besides the spectrum; None if the recording is not speech."""
@@ -381,11 +380,9 @@ def compute_offset(
         return 0.0
     low, middle = quantile(noise, [LOW_SCORE_QUANTILE, 0.5])
     spread = middle - low
-    distance = np.clip(
-        OPEN_SHARE * (median(signal) - middle),
-        MIN_SCORE_SPREADS * spread,
-        (MIN_SCORE_SPREADS if is_edited else MAX_SCORE_SPREADS) * spread,
-    )
+    max_spreads = MIN_SCORE_SPREADS if is_edited else MAX_SCORE_SPREADS
+    distance = max(OPEN_SHARE * (median(signal) - middle), MIN_SCORE_SPREADS * spread)
+    distance = min(distance, max_spreads * spread)
     return min(max(0.0, OPEN_ABOVE - float(middle + distance)), MAX_OPEN_OFFSET)
 
 

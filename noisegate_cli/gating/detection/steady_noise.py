@@ -5,7 +5,6 @@ constant, and nothing quieter follows. A note or a beep ends; music that never e
 """
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.detection.tonal_noise import Flags, SparseSpectra, find_tonal_stretches
@@ -42,7 +41,8 @@ def find_steady_noise(spectra: SparseSpectra, level_db: LevelsDb, frames_per_s: 
     if len(level_db) < window:
         return np.zeros(len(level_db), np.bool_)
     is_steady = _compute_deviation(level_db, window) < MAX_STEADY_DEVIATION_DB
-    is_steady &= level_db < _lasting_level(level_db, frames_per_s) + MAX_OVER_LASTING_DB
+    if is_steady.any():
+        is_steady &= level_db < _lasting_level(level_db, frames_per_s) + MAX_OVER_LASTING_DB
     if not is_steady.any():
         return is_steady
     is_steady &= ~find_tonal_stretches(spectra, np.ones_like(is_steady))
@@ -70,6 +70,7 @@ def _lasting_level(level_db: LevelsDb, frames_per_s: int) -> LevelsDb:
     starts = np.arange(seconds) * frames_per_s
     quietest = np.minimum.reduceat(level_db, starts)
     edge = np.full(LASTING_S, -np.inf)
-    minima = sliding_window_view(np.concatenate([edge, quietest, edge]), LASTING_S + 1).min(axis=1)
+    padded = np.concatenate([edge, quietest, edge])
+    minima = padded[np.arange(seconds + LASTING_S)[:, None] + np.arange(LASTING_S + 1)].min(axis=1)
     lasting = np.maximum(minima[:seconds], minima[LASTING_S:])
     return np.asarray(np.repeat(lasting, frames_per_s)[: len(level_db)])

@@ -35,7 +35,7 @@ UNCLEAR_MARGIN_DB = 3.0
 """Frames closer to the threshold than this are not clearly signal or noise."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ThresholdSuggestion:
     """A suggested threshold, or the reason why there is none, as a verdict and its numbers.
 

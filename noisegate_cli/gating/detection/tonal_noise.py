@@ -4,7 +4,7 @@ Noise has a smooth spectrum, music has tones that last for longer than a second.
 but its level is constant.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +34,7 @@ Flags = NDArray[np.bool_]
 """One value per frame."""
 
 
-@dataclass(frozen=True, slots=True)
-class SparseSpectra:
+class SparseSpectra(NamedTuple):
     """Powers of some frames in narrow bands."""
 
     frames: NDArray[np.int64]
@@ -80,6 +79,8 @@ def find_music(
         Boolean mask of the frames, shaped (frames,); all False if only hum is tonal.
     """
     is_music = find_tonal_stretches(spectra, is_noise) & is_noise
+    if not is_music.any():
+        return is_music
     pairs = is_music[lag:] & is_music[:-lag]
     if np.count_nonzero(pairs) >= MIN_TONAL_PAIRS:
         change_db = float(median(np.abs(level_db[lag:] - level_db[:-lag])[pairs]))
@@ -111,6 +112,8 @@ def find_tonal_stretches(spectra: SparseSpectra, is_noise: Flags) -> Flags:
         means += powers[starts + offset]
     means /= count
     is_tonal = compute_tonality_db(means) > _limit_db(MIN_STRETCH_TONALITY_DB, count)
+    if not is_tonal.any():
+        return np.zeros_like(is_noise)
     reach = int(median(np.diff(spectra.frames))) if len(spectra.frames) > 1 else len(is_noise)
     changes = np.zeros(len(is_noise) + 1, np.int64)
     centers = frames[is_tonal]

@@ -1,7 +1,7 @@
 """Track where a recording has voices, in the first pass."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +20,15 @@ from noisegate_cli.gating.detection.evidence import (
     speech_log_odds,
     weigh_surroundings,
 )
-from noisegate_cli.gating.detection.speech_detector import (
-    CHUNK_SAMPLES,
-    SPEECH_RATE_HZ,
-    SpeechDetector,
-)
 from noisegate_cli.gating.detection.voices import VoiceRecord, Voices, measure_shares
 from noisegate_cli.gating.detection.voicing import Voicing, VoicingDetector
 from noisegate_cli.gating.frames.chunked_values import ChunkedValues
 from noisegate_cli.gating.frames.subsampling import SUBSAMPLE_STRIDE_FRAMES
 from noisegate_cli.gating.gain.mask import FrameIndices
 from noisegate_cli.samples import Samples
+
+if TYPE_CHECKING:
+    from noisegate_cli.gating.detection.speech_detector import SpeechDetector
 
 SPEECH_DELAY_MS = 30.0
 """The speech detector detects the beginning of speech this late."""
@@ -121,7 +119,7 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         self._voicing = VoicingDetector(sample_rate, channels)
         self._speech: list[SpeechDetector] = []
         if speech:
-            self._speech = [SpeechDetector(sample_rate) for _ in range(gates)]
+            self._speech = _create_speech_detectors(sample_rate, gates)
         self._sample_rate, self._linked = sample_rate, linked
         self._hop_s = self._voicing.hop_length / sample_rate
         self._records = [VoiceRecord(self._hop_s) for _ in range(gates)]
@@ -129,7 +127,7 @@ class VoiceTracker(BlockProcessor[Samples, None]):
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Process `block`, shaped (samples, channels)."""
-        features = np.stack(self._voicing.process(block, last))
+        features = np.array(self._voicing.process(block, last))
         if self._linked and block.shape[1] > 1:
             most = features[0].argmax(axis=1)
             features = np.take_along_axis(features, most[None, :, None], axis=2)
@@ -167,11 +165,12 @@ class VoiceTracker(BlockProcessor[Samples, None]):
         if self._speech:
             is_confirmed = speech_log_odds(self._speech_probabilities(gate, hops)) > 0
         for voices in record.voices():
-            chosen = hops - voices.first
-            is_here = (chosen >= 0) & (chosen < len(voices.log_odds))
-            log_odds[is_here] = voices.log_odds[chosen[is_here]]
-            level_db[is_here] = voices.level_db[chosen[is_here]]
-            is_voiced[is_here] = voices.is_voiced[chosen[is_here]]
+            after = voices.first + len(voices.log_odds)
+            here = slice(*np.searchsorted(hops, [voices.first, after]))
+            chosen = hops[here] - voices.first
+            log_odds[here] = voices.log_odds[chosen]
+            level_db[here] = voices.level_db[chosen]
+            is_voiced[here] = voices.is_voiced[chosen]
         frame_s = SUBSAMPLE_STRIDE_FRAMES * frame_hop_length / self._sample_rate
         return FrameVoices(frame_s, log_odds, is_voiced, level_db, is_confirmed)
 
@@ -232,11 +231,19 @@ class VoiceTracker(BlockProcessor[Samples, None]):
 
     def _speech_probabilities(self, gate: int, hops: FrameIndices) -> NDArray[np.float64]:
         """Return the probability of speech at hops of the voicing, shaped (hops,)."""
+        from noisegate_cli.gating.detection.speech_detector import CHUNK_SAMPLES, SPEECH_RATE_HZ
+
         samples = hops * self._voicing.hop_length
         seconds = samples / self._sample_rate + SPEECH_DELAY_MS / 1000
         chunks = (seconds * SPEECH_RATE_HZ / CHUNK_SAMPLES).astype(np.int64)
         chunks = np.minimum(chunks, len(self._probabilities) - 1)
         return self._probabilities.take(chunks)[:, gate].astype(np.float64)
+
+
+def _create_speech_detectors(sample_rate: int, gates: int) -> "list[SpeechDetector]":
+    from noisegate_cli.gating.detection.speech_detector import SpeechDetector
+
+    return [SpeechDetector(sample_rate) for _ in range(gates)]
 
 
 def _stack_log_odds(voices: Voices) -> LogOdds:

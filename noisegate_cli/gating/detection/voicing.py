@@ -129,8 +129,8 @@ class VoicingDetector(BlockProcessor[Samples, Voicing]):
         for _, frames, samples in self._batches.process(block, last):
             for channel, meter in enumerate(self._meters):
                 meter.append(frames, samples[:, channel])
-        features = [meter.measure(last) for meter in self._meters]
-        return Voicing(*(np.stack(values, axis=1) for values in zip(*features, strict=True)))
+        features = np.array([meter.measure(last) for meter in self._meters])
+        return Voicing(*features.transpose(1, 2, 0))
 
 
 _NOTHING = Voicing(*[np.zeros(0, np.float32)] * len(Voicing._fields))

@@ -115,7 +115,6 @@ def _compute_weights(
 ) -> tuple[int, Stft, list[_BandGroup]]:
     """Return how often to halve the rate, the transform, and the weights of bins in each band."""
     halvings = 0
-    response = np.ones(1)
     while (
         sample_rate >= edges[-1] * oversampling * (2 << halvings)
         and hop_length % (2 << halvings) == 0
@@ -124,19 +123,23 @@ def _compute_weights(
     factor = 1 << halvings
     rate, length = sample_rate / factor, frame_length // factor
     hz = np.arange(length // 2 + 1) * rate / length
+    response = np.ones(len(hz))
     for halving in range(halvings):
-        response = response * np.cos(np.pi * hz * (1 << halving) / sample_rate) ** 6
-    shares = _compute_bin_shares(hz, np.asarray(edges), rate / length)
+        response *= np.cos(np.pi * hz * (1 << halving) / sample_rate) ** 6
     transform = Stft(length, hop_length // factor)
     scale = transform.mean_square_per_power / np.maximum(response, 1e-3)
-    weights = (shares * np.reshape(scale, (-1, 1))).astype(np.float32)
-    weights.flags.writeable = False  # because the cache shares it
     groups = []
-    for start in range(0, weights.shape[1], BANDS_PER_PRODUCT):
-        bands = slice(start, start + BANDS_PER_PRODUCT)
-        used = np.flatnonzero(weights[:, bands].any(axis=1))
-        bins = slice(used[0], used[-1] + 1) if len(used) else slice(0)
-        groups.append(_BandGroup(bins, bands, weights[bins, bands]))
+    for start in range(0, len(edges) - 1, BANDS_PER_PRODUCT):
+        group_edges = np.asarray(edges[start : start + BANDS_PER_PRODUCT + 1])
+        half_bin = rate / length / 2
+        first, after = np.searchsorted(
+            hz, [group_edges[0] - half_bin, group_edges[-1] + half_bin], side="right"
+        )
+        bins = slice(int(first), int(after))
+        shares = _compute_bin_shares(hz[bins], group_edges, 2 * half_bin)
+        weights = (shares * scale[bins, None]).astype(np.float32)
+        weights.flags.writeable = False  # because the cache shares it
+        groups.append(_BandGroup(bins, slice(start, start + BANDS_PER_PRODUCT), weights))
     return halvings, transform, groups
 
 

@@ -16,7 +16,7 @@ HISTOGRAM_BIN_DB = 0.1
 HISTOGRAM_MIN_DB, HISTOGRAM_MAX_DB = -120.0, 20.0
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class LevelHistogram:
     """Histogram of frame levels in steps of 0.1 dB from −120 to +20 dBFS.
 

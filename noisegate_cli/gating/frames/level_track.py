@@ -1,6 +1,5 @@
 """Store the level of every frame of a recording compactly."""
 
-from dataclasses import dataclass, field
 from functools import reduce
 
 import numpy as np
@@ -15,7 +14,6 @@ _MAX_CODE = 15000
 """Code of the highest level, 30 dBFS. Only samples in floating point exceed 0 dBFS."""
 
 
-@dataclass
 class LevelTrack:
     """Level of every frame, in order, rounded to 0.01 dB and stored in two bytes.
 
@@ -25,7 +23,9 @@ class LevelTrack:
 
     CODE_STEP_DB = 0.01
     CODE_OFFSET_DB = -120.0
-    _codes: ChunkedValues = field(default_factory=lambda: ChunkedValues(np.uint16))
+
+    def __init__(self) -> None:
+        self._codes = ChunkedValues(np.uint16)
 
     def add(self, levels: RmsLevels) -> None:
         """Append levels shaped (frames, gates), linear RMS."""

@@ -18,7 +18,6 @@ LEVEL_TIME_CONSTANT_S = 1.0
 MAX_LEVEL_GAIN_DB = 2.0
 """Maximum gain that restores the level."""
 
-
 LEVEL_STRIDE_FRAMES = 4
 """Stride of the frames whose powers are compared."""
 

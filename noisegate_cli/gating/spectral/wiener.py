@@ -234,9 +234,9 @@ class WienerGainEstimator:
         return np.broadcast_to(values, shape)[segments, offsets]
 
     def _compute_wiener_gains(self, ratio: BinPowers) -> BinGains:
-        """Return the gains of the lowest groups from their ξ, without a minimum."""
+        """Return the gains of the groups from their ξ, without a minimum."""
         gains = wiener_gain(ratio)
-        gains *= self._signal_shares[:, : ratio.shape[1]]
+        gains *= self._signal_shares
         np.maximum(gains, wiener_gain(ratio * np.float32(1 / CERTAIN_SIGNAL_RATIO)), out=gains)
         reduce_where_absent(gains, estimate_presence(ratio))
         return gains

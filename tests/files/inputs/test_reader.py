@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +16,14 @@ from noisegate_cli import AudioError, GateSettings, OutputError, analyze_file, g
 from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.inputs.reader import AudioReader, probe
 from noisegate_cli.files.outputs.target import output_info
-from tests.conftest import GUITAR, drop_permission_override, loud_and_quiet, read, tone
+from tests.conftest import (
+    GUITAR,
+    drop_permission_override,
+    loud_and_quiet,
+    read,
+    read_blocks,
+    tone,
+)
 from tests.zoo import RATE, encode, sound
 
 
@@ -278,6 +286,32 @@ def test_a_file_of_whole_blocks_ends_with_an_empty_block(write, monkeypatch, blo
     with AudioReader(write(tone(0.5 * blocks, 0.1))) as reader:
         lengths = [(len(block), last) for block, last in reader.blocks()]
     assert lengths == [(8000, False)] * blocks + [(0, True)]
+
+
+def test_a_short_recording_is_read_once_for_both_passes(write, monkeypatch):
+    monkeypatch.delattr(AudioReader, "reopen")
+    y = loud_and_quiet()
+    result = gate_file(write(y))
+    assert result.output.samples == len(y)
+    assert 0 < result.statistics.closed_share < 1
+
+
+@pytest.mark.parametrize("seconds", [0.25, 0.5])
+def test_samples_that_were_read_ahead_are_read_again(write, monkeypatch, seconds):
+    monkeypatch.setattr("noisegate_cli.samples.BLOCK_BYTES", 12000)
+    path = write(tone(seconds, 0.1))
+    with AudioReader(path) as reader:
+        # The length may be an estimate, so that more than one block follows.
+        reader.info = replace(reader.info, samples=4000)
+        ahead = reader.read_ahead()
+        assert (ahead is not None) == (seconds == 0.25)
+        assert np.array_equal(read_blocks(reader), read(path))
+
+
+def test_a_recording_that_was_read_is_not_read_ahead(write):
+    with AudioReader(write(tone(0.25, 0.1))) as reader:
+        assert sum(len(block) for block, _ in reader.blocks()) == 4000
+        assert reader.read_ahead() is None
 
 
 @pytest.mark.parametrize("name", ["out.flac", "out.ogg", "out.w64"])

@@ -106,7 +106,7 @@ def test_the_share_of_voices_does_not_depend_on_the_borders_of_chunks():
 
 
 def test_a_loud_sound_alone_needs_more_than_one_among_voices():
-    share, variation = np.array([0.5, 0.1, 0.1]), np.array([0.2, 0.1, 0.1])
+    share, variation = np.array([0.5, 0.05, 0.05]), np.array([0.2, 0.05, 0.05])
     lost = weigh_surroundings(share, variation, np.array([0.0, 0.0, -35.0]), contrast_db=30)
     assert lost[0] == lost[2] == 0
     assert lost[1] < -1

@@ -10,7 +10,7 @@ import typer
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.parsing import parse_key
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.terminal.options import DETECTOR_PANEL, GATE_OPTIONS, TypedSettings
+from noisegate_cli.terminal.options.gate_settings import DETECTOR_PANEL, GATE_OPTIONS, TypedSettings
 
 KeyOption = Annotated[
     str | None,

@@ -13,8 +13,8 @@ from noisegate_cli.errors import OutputError
 from noisegate_cli.terminal.cli import COMMANDS, run
 from noisegate_cli.terminal.commands import build_command
 from noisegate_cli.terminal.completion import complete_presets
-from noisegate_cli.terminal.options import choose_preset
-from noisegate_cli.terminal.preset_files import (
+from noisegate_cli.terminal.options.gate_settings import choose_preset
+from noisegate_cli.terminal.options.preset_files import (
     load_preset,
     save_preset,
     user_presets_path,

@@ -8,8 +8,8 @@ import pytest
 
 from noisegate_cli.batch.interface import BatchReport
 from noisegate_cli.batch.records import RecordingResult
-from noisegate_cli.terminal import progress_display
-from noisegate_cli.terminal.batch_progress import BatchProgress
+from noisegate_cli.terminal.display import progress_display
+from noisegate_cli.terminal.display.batch_progress import BatchProgress
 
 SUMMARY = {"openings": 3, "verdict": None, "warnings": []}
 

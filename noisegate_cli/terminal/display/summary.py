@@ -7,15 +7,16 @@ from noisegate_cli.api.result_data import is_range_softened
 from noisegate_cli.files.formats import usual_name
 from noisegate_cli.gating.parsing import MUTE
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.terminal.advice import format_noise_value, suggest_cutoff_remedies
-from noisegate_cli.terminal.flags import to_flags
-from noisegate_cli.terminal.reasons import format_contrast, format_reason
-from noisegate_cli.terminal.recording_lines import (
+from noisegate_cli.terminal.display.advice import suggest_cutoff_remedies
+from noisegate_cli.terminal.display.reasons import format_contrast, format_reason
+from noisegate_cli.terminal.display.recording_lines import (
     format_bleed,
     format_key,
     format_stretches,
     format_tracks,
 )
+from noisegate_cli.terminal.flags import to_flags
+from noisegate_cli.terminal.options.words import format_noise_value
 from noisegate_cli.text import (
     escape_unprintable,
     format_db,
@@ -191,7 +192,9 @@ def _format_noise(result: "GateResult") -> list[str]:
 
 def _describe_noise_source(source: str, settings: GateSettings) -> str:
     if source == "given":
-        return f"learned from {quote_path(format_noise_value(settings.noise))}"
+        is_file = isinstance(settings.noise, str)
+        noise = format_noise_value(settings.noise)
+        return f"learned from {quote_path(noise) if is_file else noise}"
     if source == "pauses":
         return "learned from the pauses"
     return "estimated from the quietest frames of each bin, because there is no pause"

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from noisegate_cli.terminal.cli import COMMANDS, run
 from noisegate_cli.terminal.commands import build_command
-from noisegate_cli.terminal.option_groups import replace_parameter
+from noisegate_cli.terminal.options.groups import replace_parameter
 
 
 def test_typer_reads_the_options_that_replace_a_parameter():
@@ -24,7 +24,7 @@ def test_typer_reads_the_options_that_replace_a_parameter():
     app = typer.Typer()
     app.command()(replace_parameter(command, "settings", [level], dict))
     told = CliRunner().invoke(app, ["--help"]).output
-    assert "--level" in told, "Typer no longer reads __signature__: see terminal/option_groups.py"
+    assert "--level" in told, "Typer no longer reads __signature__: see terminal/options/groups.py"
     assert "--settings" not in told
     assert "Say what it does." in told
     assert CliRunner().invoke(app, ["-l", "3", "--name", "a"]).exit_code == 0

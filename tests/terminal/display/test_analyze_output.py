@@ -14,10 +14,10 @@ import pytest
 from rich.console import Console
 
 from noisegate_cli import analyze_file
-from noisegate_cli.terminal.analysis_lines import choose_columns, format_header
 from noisegate_cli.terminal.cli import run
 from noisegate_cli.terminal.console import is_ascii_only
-from noisegate_cli.terminal.tables import build_analysis_table
+from noisegate_cli.terminal.display.analysis_lines import choose_columns, format_header
+from noisegate_cli.terminal.display.tables import build_analysis_table
 from tests.conftest import DATA, SPEECH, loud_and_quiet, tone
 from tests.terminal.test_terminal import ASCII, CONTROL_SEQUENCE
 from tests.terminal.test_terminal import run_on_terminal as run_with_stderr_on_terminal

@@ -12,8 +12,8 @@ from noisegate_cli.api.decisions import decide
 from noisegate_cli.api.overviews import record, record_timeline
 from noisegate_cli.api.sources import ArraySource
 from noisegate_cli.gating.frames.histogram import LevelHistogram
-from noisegate_cli.terminal.histogram import build_histogram
-from noisegate_cli.terminal.timeline import build_timeline
+from noisegate_cli.terminal.display.histogram import build_histogram
+from noisegate_cli.terminal.display.timeline import build_timeline
 from tests.conftest import loud_and_quiet, tone
 
 SETTINGS = GateSettings(threshold="-25dB")

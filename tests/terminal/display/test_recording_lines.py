@@ -7,7 +7,7 @@ import pytest
 
 from noisegate_cli.gating.alignment import Alignment
 from noisegate_cli.terminal.cli import run
-from noisegate_cli.terminal.recording_lines import format_alignment
+from noisegate_cli.terminal.display.recording_lines import format_alignment
 from tests.sessions import RATE, make_session
 
 TRACKS, _ = make_session(-12)

@@ -31,8 +31,8 @@ def build_command_words(
     """Return the words of the command line between which the page puts its settings."""
     from noisegate_cli.page.command import CommandWords
     from noisegate_cli.page.document import CONTROLS
-    from noisegate_cli.terminal.options import GATE_OPTIONS
-    from noisegate_cli.terminal.shared_options import list_reading_options, looks_like_option
+    from noisegate_cli.terminal.options.gate_settings import GATE_OPTIONS
+    from noisegate_cli.terminal.options.words import list_reading_options, looks_like_option
     from noisegate_cli.text import quote_for_shell
 
     files = list_reading_options(raw, track)
@@ -56,7 +56,7 @@ def build_command_words(
 
 def _list_fixed_options(settings: GateSettings, preset: str) -> list[str]:
     """Return the options of the fixed settings that differ from a preset."""
-    from noisegate_cli.terminal.advice import format_option
+    from noisegate_cli.terminal.options.words import format_option
 
     changes = settings.changes_from(GateSettings.preset(preset))
     if settings.spectral != "off":

@@ -18,11 +18,11 @@ from noisegate_cli.api.result_data import (
     summarize_result,
 )
 from noisegate_cli.json_values import to_json_value
-from noisegate_cli.terminal.advice import collect_advice, suggest_gate_command
 from noisegate_cli.terminal.console import print_data, print_error
+from noisegate_cli.terminal.display.advice import collect_advice, suggest_gate_command
+from noisegate_cli.terminal.display.reasons import format_reason, format_recorded_reason
 from noisegate_cli.terminal.flags import to_flags
 from noisegate_cli.terminal.interrupts import raise_if_interrupted
-from noisegate_cli.terminal.reasons import format_reason, format_recorded_reason
 
 if TYPE_CHECKING:
     from noisegate_cli.api.analysis_report import AnalysisReport
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.forced import ForcedStretches
     from noisegate_cli.gating.frames.histogram import LevelHistogram
     from noisegate_cli.gating.noise_profile import NoiseProfile
-    from noisegate_cli.terminal.advice import GivenOptions
+    from noisegate_cli.terminal.display.advice import GivenOptions
 
 SCHEMA_VERSION = 1
 """Version of the schema: it rises when a field changes its meaning or disappears."""

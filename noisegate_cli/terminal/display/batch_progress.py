@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from noisegate_cli.terminal.batch_summary import format_recording_line
 from noisegate_cli.terminal.console import print_data, print_wrapped
+from noisegate_cli.terminal.display.batch_summary import format_recording_line
+from noisegate_cli.terminal.display.json_data import build_recording_data, to_json
+from noisegate_cli.terminal.display.progress_display import BatchPanel, ProgressDisplay
 from noisegate_cli.terminal.interrupts import raise_if_interrupted
-from noisegate_cli.terminal.json_data import build_recording_data, to_json
-from noisegate_cli.terminal.progress_display import BatchPanel, ProgressDisplay
 from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:

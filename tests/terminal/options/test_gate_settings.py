@@ -12,7 +12,7 @@ from noisegate_cli import GateSettings, SettingsError
 from noisegate_cli.gating.settings import PRESETS
 from noisegate_cli.gating.text_settings import PARSERS, SWITCHES, parse_settings, text_key
 from noisegate_cli.terminal.flags import to_flags
-from noisegate_cli.terminal.options import (
+from noisegate_cli.terminal.options.gate_settings import (
     GATE_OPTIONS,
     choose_preset,
 )

@@ -8,7 +8,7 @@ import typer
 
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.parsing import parse_stretch, parse_time
-from noisegate_cli.terminal.option_groups import OptionGroup
+from noisegate_cli.terminal.options.groups import OptionGroup
 
 if TYPE_CHECKING:
     from noisegate_cli.api.excerpts import Excerpt
@@ -37,7 +37,7 @@ AnalysisLabelsOption = Annotated[
 ]
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class StretchGroup(OptionGroup):
     """Options of labels, forced stretches, excerpts and comparisons."""
 

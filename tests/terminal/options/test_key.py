@@ -11,8 +11,8 @@ from noisegate_cli import GateSettings
 from noisegate_cli.api.key_input import KeyTrack
 from noisegate_cli.gating.alignment import Alignment
 from noisegate_cli.terminal.cli import run
-from noisegate_cli.terminal.key_option import parse_key_option
-from noisegate_cli.terminal.recording_lines import format_key
+from noisegate_cli.terminal.display.recording_lines import format_key
+from noisegate_cli.terminal.options.key import parse_key_option
 from tests.conftest import DATA, SPEECH, loud_and_quiet
 
 DUCKING = ["gate", "music.wav", "-t", "-30dB", "-o", "out.wav"]

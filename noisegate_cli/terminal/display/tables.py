@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from noisegate_cli.files.audio_info import quote_input
-from noisegate_cli.terminal.advice import collect_advice
+from noisegate_cli.terminal.display.advice import collect_advice
+from noisegate_cli.terminal.display.histogram import build_histogram
+from noisegate_cli.terminal.display.reasons import format_contrast, format_reason
+from noisegate_cli.terminal.display.recording_lines import describe_bleed, format_track
+from noisegate_cli.terminal.display.summary import format_sample_type
 from noisegate_cli.terminal.flags import to_flags
-from noisegate_cli.terminal.histogram import build_histogram
-from noisegate_cli.terminal.reasons import format_contrast, format_reason
-from noisegate_cli.terminal.recording_lines import describe_bleed, format_track
-from noisegate_cli.terminal.summary import format_sample_type
 from noisegate_cli.text import (
     format_db,
     format_duration,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from noisegate_cli.api.analysis_report import AnalysisReport
     from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.gating.noise_profile import NoiseProfile
-    from noisegate_cli.gating.simulation import Trial
+    from noisegate_cli.gating.trials import Trial
     from noisegate_cli.plots.overview import Timeline
 
 OCTAVE_BAR_WIDTH_CHARS, OCTAVE_BAR_RANGE_DB = 40, 60.0
@@ -69,7 +69,7 @@ def build_analysis_table(
     if levels.histogram.nonsilent_frames:
         threshold, inner_width = levels.suggestion.threshold, width - 4
         if timeline:
-            from noisegate_cli.terminal.timeline import build_timeline
+            from noisegate_cli.terminal.display.timeline import build_timeline
 
             text = build_timeline(timeline, inner_width, ascii_only)
             parts.append(Padding(text, (1, 2, 0, 2), expand=False))
@@ -242,7 +242,7 @@ def _build_noise_text(noise: "NoiseProfile | None", channel: str, ascii_only: bo
 def _build_sweep_table(levels: "LevelReport", ascii_only: bool) -> "Table":
     from rich.table import Table
 
-    from noisegate_cli.gating.simulation import best_trial
+    from noisegate_cli.gating.trials import best_trial
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
     titles = ("-t", "dBFS", "closed", "openings/min", "cut-offs/min", "at risk", "agrees", "")

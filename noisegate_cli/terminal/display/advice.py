@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noisegate_cli.api.result_data import is_range_softened
 from noisegate_cli.gating.detection.verdict import Verdict
-from noisegate_cli.gating.parsing import AUTO, MUTE
+from noisegate_cli.gating.parsing import AUTO
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.timing import MAX_TIME_MS
-from noisegate_cli.terminal.options import GATE_OPTIONS, TypedSettings
-from noisegate_cli.terminal.reasons import format_contrast
-from noisegate_cli.terminal.shared_options import list_reading_options, looks_like_option
-from noisegate_cli.text import format_time, quote_for_shell
+from noisegate_cli.terminal.display.reasons import format_contrast
+from noisegate_cli.terminal.options.gate_settings import TypedSettings
+from noisegate_cli.terminal.options.words import (
+    format_option,
+    list_reading_options,
+    looks_like_option,
+)
+from noisegate_cli.text import quote_for_shell
 
 if TYPE_CHECKING:
     from noisegate_cli.api.analysis_report import AnalysisReport
@@ -40,11 +44,6 @@ MAX_SUGGESTED_LOOKAHEAD_MS = 300.0
 
 MIN_THRESHOLD_STEP_DB = 6.0
 """Least reduction of a threshold that is suggested against cut-offs."""
-
-
-def format_noise_value(noise: Any) -> str:
-    """Return the noise setting as typed on the command line: a time span or a file name."""
-    return "-".join(map(format_time, noise)) if isinstance(noise, tuple) else str(noise)
 
 
 def collect_advice(report: "AnalysisReport") -> list[str]:
@@ -216,21 +215,3 @@ def _lengthen(ms: float, cutoffs: "CutoffReport", kind: str) -> float:
         (1000 * cutoff.lasts for cutoff in cutoffs.marked if cutoff.kind == kind), default=0.0
     )
     return (math.ceil((ms + lasts_ms) / SUGGESTED_TIME_STEP_MS) + 1) * SUGGESTED_TIME_STEP_MS
-
-
-def format_option(name: str, value: Any) -> str:
-    """Return a setting, as its value or as text, as a command-line option."""
-    option = GATE_OPTIONS[name].flags[0]
-    if isinstance(value, bool):
-        return option if value else f"--no-{GATE_OPTIONS[name].key}"
-    if isinstance(value, str):
-        return f"{option}={value}"
-    if name == "noise":
-        value = format_noise_value(value)
-    elif isinstance(value, tuple):
-        value = "-".join(f"{hz:g}" for hz in value)
-    elif value in (MUTE, -MUTE):
-        value = "mute"
-    elif name in ("range_db", "target_floor_db"):
-        value = f"{value:g}dB"
-    return f"{option}={value:g}" if isinstance(value, float) else f"{option}={value}"

@@ -2,7 +2,7 @@
 
 from noisegate_cli.gating.parsing import MUTE
 from noisegate_cli.gating.settings import PRESETS
-from noisegate_cli.terminal.options import GATE_OPTIONS
+from noisegate_cli.terminal.options.gate_settings import GATE_OPTIONS
 
 
 def build_preset_rows() -> list[list[str]]:

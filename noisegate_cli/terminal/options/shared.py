@@ -1,18 +1,15 @@
-"""Options, exit statuses and progress display that several commands use."""
+"""Options that several commands have, and how they are read."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from noisegate_cli.terminal.completion import complete_subtypes
-from noisegate_cli.terminal.option_groups import OptionGroup
-from noisegate_cli.terminal.options import ADVANCED_PANEL, OUTPUT_PANEL
-from noisegate_cli.terminal.progress_display import RecordingProgress
+from noisegate_cli.terminal.options.gate_settings import ADVANCED_PANEL, OUTPUT_PANEL
+from noisegate_cli.terminal.options.groups import OptionGroup
 
 if TYPE_CHECKING:
     from noisegate_cli.files.raw_format import RawFormat
@@ -60,7 +57,7 @@ TrackOption = Annotated[
 ]
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class RateGroup(OptionGroup):
     """Options of the bit rate of lossy outputs."""
 
@@ -123,22 +120,6 @@ RawOption = Annotated[
 ]
 
 
-def list_reading_options(
-    raw: str | None, track: int | None, against: Sequence[str] = ()
-) -> list[str]:
-    """Return the options with which recordings are read, as words of a command."""
-    return [
-        *(f"--against={path}" for path in against),
-        *([f"--raw={raw}"] if raw else []),
-        *([f"--track={track}"] if track else []),
-    ]
-
-
-def looks_like_option(path: str) -> bool:
-    """Return whether `--` must precede the name of a recording; not before standard input."""
-    return path.startswith("-") and path != "-"
-
-
 def expand_patterns(files: Sequence[str]) -> list[str]:
     """Return the names of recordings with patterns expanded, which shells of Windows don't do."""
     if sys.platform != "win32":
@@ -155,29 +136,3 @@ def parse_raw_format(text: str | None) -> "RawFormat | None":
     from noisegate_cli.files.raw_format import RawFormat
 
     return RawFormat.parse(text)
-
-
-@contextmanager
-def show_recording_progress(
-    file: Path | str, raw: "RawFormat | None", quiet: bool, prefix: str = ""
-) -> Iterator[Callable[[float], None]]:
-    """Show the progress of one recording; yield a function that takes the finished share.
-
-    `prefix` is shown before its name.
-    """
-    path = Path(file)
-    if quiet or str(file) == "-":
-        yield lambda _: None
-        return
-
-    def read_duration() -> float:
-        from noisegate_cli.files.inputs.reader import open_reader
-
-        with open_reader(path, raw) as reader:
-            return reader.info.duration
-
-    progress = RecordingProgress(path.name, read_duration, prefix)
-    try:
-        yield progress.update
-    finally:
-        progress.close()

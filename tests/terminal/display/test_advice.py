@@ -10,14 +10,14 @@ import pytest
 
 from noisegate_cli import GateSettings, analyze_file, gate_file
 from noisegate_cli.gating.cutoffs import Cutoff, CutoffReport
-from noisegate_cli.terminal.advice import (
+from noisegate_cli.terminal.cli import run
+from noisegate_cli.terminal.commands import build_command
+from noisegate_cli.terminal.display.advice import (
     MAX_SUGGESTED_LOOKAHEAD_MS,
     collect_advice,
     suggest_cutoff_remedies,
     suggest_gate_command,
 )
-from noisegate_cli.terminal.cli import run
-from noisegate_cli.terminal.commands import build_command
 from tests.conftest import SPEECH, loud_and_quiet, tone
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from noisegate_cli.terminal.display.tables import create_fact_table, drop_columns
 from noisegate_cli.terminal.flags import to_flags
-from noisegate_cli.terminal.tables import create_fact_table, drop_columns
 from noisegate_cli.text import (
     format_bytes,
     format_duration,

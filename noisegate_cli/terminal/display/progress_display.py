@@ -3,8 +3,9 @@
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from noisegate_cli.terminal.console import console, escape_for_terminal, print_message
@@ -13,6 +14,8 @@ from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:
     from rich.console import Group
+
+    from noisegate_cli.files.raw_format import RawFormat
 
 BAR_DELAY_S = 0.5
 """Delay of the progress bar: for shorter work a bar only flickers and costs import time."""
@@ -221,3 +224,29 @@ class RecordingProgress:
                 self._duration = self._read_duration()
         speed = share * self._duration / elapsed_s
         return [f"{speed:.0f} × real time"] if speed else []
+
+
+@contextmanager
+def show_recording_progress(
+    file: Path | str, raw: "RawFormat | None", quiet: bool, prefix: str = ""
+) -> Iterator[Callable[[float], None]]:
+    """Show the progress of one recording; yield a function that takes the finished share.
+
+    `prefix` is shown before its name.
+    """
+    path = Path(file)
+    if quiet or str(file) == "-":
+        yield lambda _: None
+        return
+
+    def read_duration() -> float:
+        from noisegate_cli.files.inputs.reader import open_reader
+
+        with open_reader(path, raw) as reader:
+            return reader.info.duration
+
+    progress = RecordingProgress(path.name, read_duration, prefix)
+    try:
+        yield progress.update
+    finally:
+        progress.close()

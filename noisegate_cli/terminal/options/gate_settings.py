@@ -9,8 +9,8 @@ import typer
 from noisegate_cli.api.presets import Preset
 from noisegate_cli.gating.settings import PRESETS, GateSettings
 from noisegate_cli.terminal.completion import complete_presets, complete_setting
-from noisegate_cli.terminal.option_groups import Option, order_by_panel, replace_parameter
-from noisegate_cli.terminal.preset_files import load_preset
+from noisegate_cli.terminal.options.groups import Option, order_by_panel, replace_parameter
+from noisegate_cli.terminal.options.preset_files import load_preset
 
 MAIN_PANEL = "Options"  # the panel to which Typer adds --help
 OUTPUT_PANEL = "Output"

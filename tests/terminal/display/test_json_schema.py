@@ -10,10 +10,10 @@ from noisegate_cli import __version__
 from noisegate_cli.batch.manifest import MANIFEST_NAME
 from noisegate_cli.batch.records import SEGMENTS_KEY
 from noisegate_cli.terminal.cli import run
-from noisegate_cli.terminal.json_data import SCHEMA_VERSION
+from noisegate_cli.terminal.display.json_data import SCHEMA_VERSION
 from tests.conftest import SPEECH, loud_and_quiet, tone
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/ngate.schema.json").read_text("utf-8"))
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs/ngate.schema.json").read_text("utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)
 NOISY_OPTIONS = [
     "--spectral",

@@ -105,7 +105,7 @@ def find_recordings(
         Called with each folder that contains other files only, and its error.
     """
     from noisegate_cli.batch.discovery import GlobPatterns, SkippedFiles, walk_tree
-    from noisegate_cli.terminal.batch_summary import format_own_outputs
+    from noisegate_cli.terminal.display.batch_summary import format_own_outputs
 
     for path in paths:
         folder = Path(path)

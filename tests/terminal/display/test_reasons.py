@@ -7,7 +7,7 @@ import pytest
 from noisegate_cli import ThresholdSuggestion
 from noisegate_cli.gating.detection.verdict import Verdict
 from noisegate_cli.terminal.cli import run
-from noisegate_cli.terminal.reasons import REASONS, format_reason, format_recorded_reason
+from noisegate_cli.terminal.display.reasons import REASONS, format_reason, format_recorded_reason
 from tests.conftest import loud_and_quiet
 
 SUGGESTION = ThresholdSuggestion(0.01, -60.4, -20.4, Verdict.SEPARATED, distance_db=40.0)
