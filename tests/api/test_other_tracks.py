@@ -75,7 +75,8 @@ def test_the_spectral_gate_reduces_bleed_under_own_sound(session):
         frames = y[: len(y) // 160 * 160].reshape(-1, 160)
         return 10 * np.log10(np.mean(frames[hops] ** 2))
 
-    y = gate(TRACKS[0], RATE, against=[TRACKS[1]], spectral=True)
+    # Whether the detector takes a quiet turn for an event is not tested here.
+    y = gate(TRACKS[0], RATE, against=[TRACKS[1]], spectral=True, listen="all")
     before, after = TRACKS[0] - OWN[0], y - OWN[0]
     assert level_db(after, me & them) < level_db(before, me & them) - 1.5
     assert level_db(y, them & ~me) < level_db(TRACKS[0], them & ~me) - 18
