@@ -8,11 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.terminal.completion import (
-    complete_files,
-    complete_formats,
-    complete_label_formats,
-)
 from noisegate_cli.terminal.console import (
     console,
     discard_stdout,
@@ -21,6 +16,11 @@ from noisegate_cli.terminal.console import (
     print_renderable,
 )
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE, InterruptedWithMessage
+from noisegate_cli.terminal.options.completion import (
+    complete_files,
+    complete_formats,
+    complete_label_formats,
+)
 from noisegate_cli.terminal.options.gate_settings import (
     OUTPUT_PANEL,
     TypedSettings,

@@ -10,7 +10,6 @@ from typer.core import TyperCommand, TyperGroup
 
 from noisegate_cli import __version__
 from noisegate_cli.errors import NoisegateError, SettingsError
-from noisegate_cli.terminal.completion import is_completion_request, prepare_request_of_this_process
 from noisegate_cli.terminal.console import (
     escape_unencodable_output,
     print_data,
@@ -29,6 +28,10 @@ from noisegate_cli.terminal.interrupts import (
     ignore_signals,
     is_interrupted,
     raise_if_interrupted,
+)
+from noisegate_cli.terminal.options.completion import (
+    is_completion_request,
+    prepare_request_of_this_process,
 )
 from noisegate_cli.text import quote_path
 

@@ -16,9 +16,9 @@ from typer.main import get_command
 
 from noisegate_cli.api.presets import is_file_name
 from noisegate_cli.errors import NoisegateError
-from noisegate_cli.terminal.completion import complete_whole_words_in_fish
 from noisegate_cli.terminal.console import StandardOutputConflictError, print_message
 from noisegate_cli.terminal.help_colors import use_legible_colors
+from noisegate_cli.terminal.options.completion import complete_whole_words_in_fish
 from noisegate_cli.terminal.options.gate_settings import (
     ADVANCED_PANEL,
     GATE_OPTIONS,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from noisegate_cli.memory import keep_freed_memory
-from noisegate_cli.terminal.completion import complete_formats
 from noisegate_cli.terminal.console import StandardOutputConflictError, print_data, print_summary
 from noisegate_cli.terminal.display.progress_display import show_recording_progress
 from noisegate_cli.terminal.gate_several import check_several, gate_several, print_cut_sounds
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
+from noisegate_cli.terminal.options.completion import complete_formats
 from noisegate_cli.terminal.options.gate_settings import (
     OUTPUT_PANEL,
     TypedSettings,

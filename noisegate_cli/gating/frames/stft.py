@@ -1,6 +1,6 @@
 """Short-time Fourier transform and its inverse, as librosa's `stft` and `istft`, in batches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -14,6 +14,8 @@ Spectra = NDArray[np.complex64]
 """Spectra of frames, shaped (frames, bins)."""
 BinPowers = NDArray[np.float32]
 """|X|² of frames, shaped (frames, bins)."""
+FrameRun = Spectra | Float32Samples
+"""Consecutive frames: complex spectra, or windowed samples shaped (frames, samples of a frame)."""
 
 FFT_BATCH_SAMPLES = 1 << 18
 """Samples of overlapping frames that are transformed at once. Most batches fit in one call, so two
@@ -57,24 +59,38 @@ class Stft:
         """Number of frames that are transformed at once."""
 
     def compute_spectra(
-        self, samples: Float32Samples, frames: int, frame_stride: int = 1
+        self,
+        samples: Float32Samples,
+        frames: int,
+        frame_stride: int = 1,
+        out: Spectra | None = None,
     ) -> Spectra:
         """Return the spectra of the first `frames` frames of `samples`, shaped (samples,).
 
-        The frames are `frame_stride` hops apart.
+        The frames are `frame_stride` hops apart. The spectra are written into `out` if it is given.
         """
-        samples = np.ascontiguousarray(samples)
-        step = self.hop_length * frame_stride * samples.itemsize
-        # A view of `sliding_window_view` takes as long as the transforms of ten frames.
-        views: Float32Samples = np.ndarray(
-            (frames, self.frame_length), samples.dtype, samples, strides=(step, samples.itemsize)
-        )
-        out = np.empty((frames, self.bins), np.complex64)
+        views = self._view_frames(samples, frames, frame_stride)
+        if out is None:
+            out = np.empty((frames, self.bins), np.complex64)
         for start in range(0, frames, self.fft_batch_frames):
             batch = slice(start, min(start + self.fft_batch_frames, frames))
             windowed = views[batch] * self._scaled_window
             np.fft.rfft(windowed, axis=1, norm=FFT_NORM, out=out[batch])  # type: ignore[arg-type]
         return out
+
+    def window_frames(self, samples: Float32Samples, frames: int, gain: float) -> Float32Samples:
+        """Return the windowed samples of the first `frames` frames, multiplied by `gain`."""
+        return self._view_frames(samples, frames) * (gain * self.window).astype(np.float32)
+
+    def _view_frames(
+        self, samples: Float32Samples, frames: int, frame_stride: int = 1
+    ) -> Float32Samples:
+        samples = np.ascontiguousarray(samples)
+        step = self.hop_length * frame_stride * samples.itemsize
+        # A view of `sliding_window_view` takes as long as the transforms of ten frames.
+        return np.ndarray(
+            (frames, self.frame_length), samples.dtype, samples, strides=(step, samples.itemsize)
+        )
 
 
 class InverseStft(BlockProcessor[Sequence[Spectra], Float32Samples]):
@@ -117,12 +133,32 @@ class InverseStft(BlockProcessor[Sequence[Spectra], Float32Samples]):
         With `last`, all remaining samples are returned, up to half a frame after the center of the
         last frame.
         """
-        frames, before = len(spectra[0]), len(self._shares) - 1
+        step = self._transform.fft_batch_frames
+        runs = [(x[start : start + step] for start in range(0, len(x), step)) for x in spectra]
+        return self.process_runs(runs, len(spectra[0]), last)
+
+    def process_runs(
+        self, channels_runs: Sequence[Iterable[FrameRun]], frames: int, last: bool = False
+    ) -> Float32Samples:
+        """Return what `process` returns, from consecutive runs of frames of each channel.
+
+        Frames that need no transform can be given as samples, with the window of the transform.
+
+        Parameters
+        ----------
+        channels_runs
+            Runs of each channel; they are read once, channel by channel.
+        frames
+            Number of frames in the runs of a channel.
+        last
+            As in `process`.
+        """
+        before = len(self._shares) - 1
         channels, _, hop = self._tail.shape
         hops = np.zeros((channels, before + frames, hop), np.float32)
         hops[:, :before] = self._tail
-        for out, x in zip(hops, spectra, strict=True):
-            self._overlap_add(x, out)
+        for out, runs in zip(hops, channels_runs, strict=True):
+            self._overlap_add(runs, out)
         first, self._frames = self._frames, self._frames + frames
         ready = before + frames if last else frames
         # The first and the last hops are covered by fewer frames.
@@ -135,17 +171,16 @@ class InverseStft(BlockProcessor[Sequence[Spectra], Float32Samples]):
         self._leading_samples -= early
         return samples[early:]
 
-    def _overlap_add(self, spectra: Spectra, hops: Float32Samples) -> None:
-        hop, fft_batch_frames = self._transform.hop_length, self._transform.fft_batch_frames
-        for start in range(0, len(spectra), fft_batch_frames):
-            y = np.fft.irfft(
-                spectra[start : start + fft_batch_frames], n=self._transform.frame_length, axis=1
-            )
+    def _overlap_add(self, runs: Iterable[FrameRun], hops: Float32Samples) -> None:
+        length, hop, start = self._transform.frame_length, self._transform.hop_length, 0
+        for run in runs:
+            y = np.fft.irfft(run, n=length, axis=1) if np.iscomplexobj(run) else run
             y = y.astype(np.float32, copy=False)
             y *= self._window
-            # Frames are added in order, so the sum does not depend on where batches end.
+            # Frames are added in order, so the sum does not depend on where runs end.
             for i in reversed(range(len(self._shares))):
                 hops[start + i : start + i + len(y)] += y[:, i * hop : (i + 1) * hop]
+            start += len(y)
 
     def _overlap_weight(self, hop: int) -> Float32Samples:
         """Return the share of the existing frames in the total weight of a hop."""

@@ -51,10 +51,10 @@ class BinGrouping:
             return bin_powers
         parts = [bin_powers[:, : self._ungrouped_bins]]
         grouped = bin_powers[:, self._ungrouped_bins : -1]
-        for _ in range(self._octaves):
+        for octave in range(self._octaves):
             grouped = grouped[:, ::2] + grouped[:, 1::2]
-            grouped *= 0.5
-            parts.append(grouped[:, : self._ungrouped_bins // 2])
+            sums = grouped[:, : self._ungrouped_bins // 2]
+            parts.append(sums * np.float32(0.5 ** (octave + 1)))
             grouped = grouped[:, self._ungrouped_bins // 2 :]
         return np.concatenate(parts, axis=1)
 

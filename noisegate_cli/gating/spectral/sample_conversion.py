@@ -16,16 +16,19 @@ PlanarSamples = NDArray[np.floating[Any]]
 
 
 def to_planar(samples: Samples, dtype: type[np.floating[Any]] = np.float32) -> PlanarSamples:
-    """Convert samples shaped (samples, channels) to floats shaped (channels, samples).
+    """Return a copy of samples shaped (samples, channels), as floats shaped (channels, samples).
 
     Raises
     ------
     SignalError
         If a sample is NaN, infinite or above `MAX_SAMPLE_VALUE`.
     """
-    planar: PlanarSamples = np.ascontiguousarray(samples.T, dtype)
+    planar: PlanarSamples = np.empty(samples.T.shape, dtype)
     if samples.dtype.kind == "i":
-        return planar * dtype(1 / full_scale(samples.dtype))
+        return np.multiply(
+            samples.T, 1 / full_scale(samples.dtype), out=planar, dtype=dtype, casting="same_kind"
+        )
+    planar[:] = samples.T
     peak = np.abs(planar).max(initial=0.0)
     if not np.isfinite(peak):
         raise SignalError("some samples are NaN or infinite: repair the recording first")

@@ -37,12 +37,15 @@ where the mean of ξ over the bins around is small (see `estimate_presence`), in
 The gains remove some of the signal. `LevelKeeper` measures how much, and increases them again.
 
 Where the gate is closed, nothing is estimated: all bins get the same gain, so the remaining noise
-keeps its spectrum. The envelope of the gate fades between the two states.
+keeps its spectrum. This gain can be applied to the samples, without an inverse transform. The
+envelope of the gate fades between the two states.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -50,7 +53,14 @@ from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.framing import FrameBatcher, frames_per_batch
-from noisegate_cli.gating.frames.stft import Float32Samples, InverseStft, Spectra, Stft
+from noisegate_cli.gating.frames.stft import (
+    BinPowers,
+    Float32Samples,
+    FrameRun,
+    InverseStft,
+    Spectra,
+    Stft,
+)
 from noisegate_cli.gating.gain.envelope import Envelope, Gains
 from noisegate_cli.gating.gain.mask import Mask
 from noisegate_cli.gating.noise_profile import NoiseProfile
@@ -61,8 +71,16 @@ from noisegate_cli.gating.spectral.configuration import SpectralConfiguration
 from noisegate_cli.gating.spectral.harmonics import HarmonicRegenerator
 from noisegate_cli.gating.spectral.noise_estimation import compute_gate_powers
 from noisegate_cli.gating.spectral.noise_frames import create_noise_guard, noise_guard_frames
-from noisegate_cli.gating.spectral.sample_conversion import from_full_scale, to_planar
-from noisegate_cli.gating.spectral.wiener import BinGains, WienerGainEstimator, frames_per_segment
+from noisegate_cli.gating.spectral.sample_conversion import (
+    PlanarSamples,
+    from_full_scale,
+    to_planar,
+)
+from noisegate_cli.gating.spectral.wiener import (
+    BatchGains,
+    WienerGainEstimator,
+    frames_per_segment,
+)
 from noisegate_cli.gating.timing import Timing
 from noisegate_cli.samples import Samples
 
@@ -118,8 +136,9 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
                 gates,
             )
         self._thread = ThreadPoolExecutor(1)
-        self._pending_spectra: deque[tuple[int, Future[list[Spectra]]]] = deque()
-        self._spectra_without_gains: deque[list[Spectra]] = deque()
+        self._grouping = BinGrouping(self._transform.bins, sample_rate)
+        self._pending_batches: deque[tuple[int, Future[_Batch]]] = deque()
+        self._batches_without_gains: deque[_Batch] = deque()
         self._samples_left = 0
 
     def submit_transforms(self, block: Samples, last: bool = False) -> None:
@@ -128,8 +147,8 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         self._empty_block = block[:0].copy()
         if last:
             block = np.concatenate([block, self._end_padding.astype(block.dtype)])
-        self._pending_spectra += [
-            (frames, self._thread.submit(self._compute_spectra, frames, samples))
+        self._pending_batches += [
+            (frames, self._thread.submit(self._transform_batch, frames, samples))
             for _, frames, samples in self._batches.process(block, last)
         ]
 
@@ -164,31 +183,30 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         """
         self._append_gate_frames(mask, last)
         parts: list[Future[Float32Samples]] = []
-        while self._pending_spectra and (last or self._has_mask(self._pending_spectra[0][0])):
-            frames, future = self._pending_spectra.popleft()
-            end = last and not self._pending_spectra
-            for batch_gains in self._estimate_gains(frames, future.result(), end):
-                spectra = self._spectra_without_gains.popleft()
-                is_last = end and not self._spectra_without_gains
-                parts.append(self._thread.submit(self._apply_gains, spectra, batch_gains, is_last))
+        while self._pending_batches and (last or self._has_mask(self._pending_batches[0][0])):
+            frames, future = self._pending_batches.popleft()
+            end = last and not self._pending_batches
+            for gains in self._estimate_gains(frames, future.result(), end):
+                batch = self._batches_without_gains.popleft()
+                is_last = end and not self._batches_without_gains
+                parts.append(self._thread.submit(self._apply_gains, batch, gains, is_last))
         # These threads still read the block, and the caller may overwrite it after the return.
-        wait([future for _, future in self._pending_spectra])
+        wait([future for _, future in self._pending_batches])
         dtype, step = self._empty_block.dtype, self._quantization_step
         samples = [from_full_scale(part.result(), dtype, step) for part in parts]
         return np.concatenate([self._empty_block, *samples])
 
     def _estimate_gains(
-        self, frames: int, spectra: list[Spectra], last: bool
-    ) -> list[tuple[BinGains, ...]]:
-        """Return the gains of the batches that these spectra complete, of each gate."""
-        self._spectra_without_gains.append(spectra)
-        bin_powers = compute_gate_powers(spectra, self._linked)
+        self, frames: int, batch: "_Batch", last: bool
+    ) -> list[tuple[BatchGains, ...]]:
+        """Return the gains of the batches that this batch completes, of each gate."""
+        self._batches_without_gains.append(batch)
         openness, guard_gains = self._take_gate_frames(frames)
         bleed = self._bleed.take(frames, self._frame_stride) if self._bleed else None
         gains = [
             estimator.estimate_gains(
-                spectra if self._linked else spectra[i : i + 1],
-                bin_powers[:, i],
+                batch.spectra if self._linked else batch.spectra[i : i + 1],
+                batch.powers[i],
                 openness[:, i],
                 guard_gains[:, i] == 0,
                 last,
@@ -216,8 +234,27 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
             edge = (0, self._frame_stride), (0, 0)
             self._noise_guard_gains = np.pad(self._noise_guard_gains, edge, mode="edge")
 
-    def _compute_spectra(self, frames: int, samples: Samples) -> list[Spectra]:
-        return [self._transform.compute_spectra(x, frames) for x in to_planar(samples)]
+    def _transform_batch(self, frames: int, samples: Samples) -> "_Batch":
+        planar, transform = to_planar(samples), self._transform
+        spectra = [np.empty((frames, transform.bins), np.complex64) for _ in planar]
+        gates, groups = len(self._gain_estimators), len(self._grouping.group_widths_bins)
+        powers = np.empty((gates, frames, groups), np.float32)
+        for chunk in self._split_into_chunks(0, frames):
+            start, length = chunk.start * transform.hop_length, chunk.stop - chunk.start
+            parts = [
+                transform.compute_spectra(x[start:], length, out=out[chunk])
+                for x, out in zip(planar, spectra, strict=True)
+            ]
+            bin_powers = compute_gate_powers(parts, self._linked)
+            for i in range(gates):
+                powers[i, chunk] = self._grouping.mean(bin_powers[:, i])
+        return _Batch(planar, spectra, powers)
+
+    def _split_into_chunks(self, start: int, end: int) -> Iterator[slice]:
+        """Yield slices of as many frames as are transformed at once."""
+        step = self._transform.fft_batch_frames
+        for first in range(start, end, step):
+            yield slice(first, min(first + step, end))
 
     def _has_mask(self, frames: int) -> bool:
         available = [len(self._openness), len(self._noise_guard_gains)]
@@ -234,14 +271,47 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         return openness[:end:stride], guard_gains[:end:stride]
 
     def _apply_gains(
-        self, spectra: list[Spectra], gains: Sequence[BinGains], last: bool
+        self, batch: "_Batch", gains: Sequence[BatchGains], last: bool
     ) -> Float32Samples:
-        """Apply gains to the next spectra and return the samples that they complete."""
-        for i, x in enumerate(spectra):
-            np.multiply(x, gains[0 if self._linked else i], out=x)
-        y = self._inverse.process(spectra, last)[: self._samples_left]
+        """Apply gains to the next batch and return the samples that it completes."""
+        runs = [
+            self._apply_channel_gains(samples, spectra, gains[0 if self._linked else i])
+            for i, (samples, spectra) in enumerate(zip(batch.samples, batch.spectra, strict=True))
+        ]
+        y = self._inverse.process_runs(runs, len(batch.spectra[0]), last)[: self._samples_left]
         self._samples_left -= len(y)
         return y
+
+    def _apply_channel_gains(
+        self, samples: Float32Samples, spectra: Spectra, gains: BatchGains
+    ) -> Iterator[FrameRun]:
+        """Yield runs of gated frames: spectra, or samples where all bins have the same gain."""
+        is_open = np.zeros(len(spectra), np.bool_)
+        is_open[gains.frames] = True
+        edges = [0, *(np.flatnonzero(is_open[1:] != is_open[:-1]) + 1).tolist(), len(spectra)]
+        done = 0
+        for start, end in pairwise(edges):
+            for chunk in self._split_into_chunks(start, end):
+                length = chunk.stop - chunk.start
+                if not is_open[start]:
+                    first = chunk.start * self._transform.hop_length
+                    yield self._transform.window_frames(samples[first:], length, gains.closed_gain)
+                    continue
+                bin_gains = self._grouping.expand_to_bins(gains.gains[done : done + length])
+                done += length
+                yield np.multiply(spectra[chunk], bin_gains, out=spectra[chunk])
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Frames that are processed at once."""
+
+    samples: PlanarSamples
+    """Samples that the frames span, shaped (channels, samples)."""
+    spectra: list[Spectra]
+    """Spectra of each channel."""
+    powers: BinPowers
+    """Mean |X|² of each group of bins, shaped (gates, frames, groups)."""
 
 
 def frames_per_spectral_batch(hop_length: int, channels: int = 1, live: bool = False) -> int:

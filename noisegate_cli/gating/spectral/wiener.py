@@ -41,7 +41,7 @@ MAX_SEGMENT_FRAMES, RUN_IN_DIVISOR = 16, 2
 """Maximum number of frames in a segment, and the divisor of it that gives the run-in frames."""
 
 BinGains = NDArray[np.float32]
-"""Linear gains of frames, shaped (frames, bins)."""
+"""Linear gains of frames, shaped (frames, bins) or (frames, groups of bins)."""
 
 FrameGains = NDArray[np.float64]
 """One value for each frame, shaped (frames,)."""
@@ -100,12 +100,12 @@ class WienerGainEstimator:
     def estimate_gains(
         self,
         spectra: Sequence[Spectra],
-        bin_powers: BinPowers,
+        powers: BinPowers,
         openness: FrameGains,
         is_noise: NDArray[np.bool_],
         last: bool,
         bleed: BinPowers | None = None,
-    ) -> list[BinGains]:
+    ) -> "list[BatchGains]":
         """Return the gains of the previous batch, if any, and of this one if it is the last.
 
         The noise and the segments depend on the batches, which therefore must not depend on the
@@ -115,8 +115,8 @@ class WienerGainEstimator:
         ----------
         spectra
             Spectra of the channels of the gate, each shaped (frames, bins).
-        bin_powers
-            |X|², shaped (frames, bins).
+        powers
+            Mean |X|² of each group of bins, shaped (frames, groups).
         openness
             How far the gate is open in each frame, 0 to 1.
         is_noise
@@ -126,7 +126,6 @@ class WienerGainEstimator:
         bleed
             |X|² of the bleed of other tracks, which adds to the noise; shaped (frames, groups).
         """
-        powers = self._grouping.mean(bin_powers)
         noise = self._estimate_noise(powers, is_noise, bleed)
         snr = self._compute_a_posteriori_snr(powers, noise)
         run_in = self._run_in_frames
@@ -186,28 +185,36 @@ class WienerGainEstimator:
         np.multiply(by_segment, 1 / noise, out=by_segment)
         return snr
 
-    def _compute_pending_gains(self, next_snr: BinPowers) -> list[BinGains]:
+    def _compute_pending_gains(self, next_snr: BinPowers) -> "list[BatchGains]":
         """Return the gains of the pending batch, given the SNR of the frames after it."""
         if self._pending_batch is None:
             return []
         batch = self._pending_batch
         batch.snr[-self._run_in_frames :] = next_snr[: self._run_in_frames]
-        ratio = compute_a_priori_snr(batch.snr, self._smoothing_factor, self._segment)
         # Where the gate is closed, the gain does not depend on the SNR.
         open_frames = np.flatnonzero(batch.openness > 0)
-        ratio = ratio[open_frames]
+        ratio = self._compute_open_snr(batch.snr, open_frames)
         self._add_harmonics(ratio, batch, open_frames)
-        open_gains = self._compute_wiener_gains(ratio)
-        np.maximum(open_gains, self._min_gain, out=open_gains)
-        self._level_keeper.increase(open_gains, batch.powers, batch.noise, open_frames)
+        gains = self._compute_wiener_gains(ratio)
+        np.maximum(gains, self._min_gain, out=gains)
+        self._level_keeper.increase(gains, batch.powers, batch.noise, open_frames)
         share = batch.openness[open_frames, None].astype(np.float32)
         closing = np.flatnonzero(share < 1)
-        open_gains[closing] -= np.float32(self._min_gain)
-        open_gains[closing] *= share[closing]
-        open_gains[closing] += np.float32(self._min_gain)
-        gains = np.full((len(batch.openness), ratio.shape[1]), self._min_gain, np.float32)
-        gains[open_frames] = open_gains
-        return [self._grouping.expand_to_bins(gains)]
+        gains[closing] -= np.float32(self._min_gain)
+        gains[closing] *= share[closing]
+        gains[closing] += np.float32(self._min_gain)
+        return [BatchGains(open_frames, gains, self._min_gain)]
+
+    def _compute_open_snr(self, snr: BinPowers, open_frames: NDArray[np.intp]) -> BinPowers:
+        """Return ξ of the open frames of a batch."""
+        if not len(open_frames):
+            return np.zeros((0, snr.shape[1]), np.float32)
+        # Nothing is computed for the segments before the first open frame and after the last one.
+        start = int(open_frames[0]) // self._segment * self._segment
+        end = (int(open_frames[-1]) // self._segment + 1) * self._segment
+        needed = snr[start : end + 2 * self._run_in_frames]
+        ratio = compute_a_priori_snr(needed, self._smoothing_factor, self._segment)
+        return ratio[open_frames - start]
 
     def _add_harmonics(
         self, ratio: BinPowers, batch: "_Batch", open_frames: NDArray[np.intp]
@@ -233,6 +240,18 @@ class WienerGainEstimator:
         np.maximum(gains, wiener_gain(ratio * np.float32(1 / CERTAIN_SIGNAL_RATIO)), out=gains)
         reduce_where_absent(gains, estimate_presence(ratio))
         return gains
+
+
+@dataclass(frozen=True, slots=True)
+class BatchGains:
+    """Gains of the frames of a batch."""
+
+    frames: NDArray[np.intp]
+    """Indices of the frames in which the gate is not closed, ascending."""
+    gains: BinGains
+    """Linear gains of these frames, shaped (frames, groups)."""
+    closed_gain: float
+    """Linear gain of all bins in the other frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,11 +288,15 @@ def compute_a_priori_snr(
         ξ of the whole segments, without the run-in frames, shaped (frames, bins).
     """
     run_in = segment // RUN_IN_DIVISOR
-    both_ways = np.stack([a_posteriori_snr, a_posteriori_snr[::-1]])
-    current_terms = np.maximum(both_ways - np.float32(1), 0)
+    previous_terms = a_posteriori_snr * np.float32(smoothing_factor)
+    current_terms = a_posteriori_snr - np.float32(1)
+    np.maximum(current_terms, 0, out=current_terms)
     current_terms *= np.float32(1 - smoothing_factor)
-    both_ways *= np.float32(smoothing_factor)
-    forward, reversed_ = _run_decision_directed(both_ways, current_terms, segment)
+    forward, reversed_ = _run_decision_directed(
+        np.stack([previous_terms, previous_terms[::-1]]),
+        np.stack([current_terms, current_terms[::-1]]),
+        segment,
+    )
     backward = reversed_[::-1]
     two_step = wiener_gain(np.maximum(forward, backward))
     np.square(two_step, out=two_step)
@@ -287,7 +310,8 @@ def compute_a_priori_snr(
 
 def wiener_gain(ratio: BinPowers) -> BinGains:
     """Return ξ/(1 + ξ)."""
-    return np.asarray(ratio / (ratio + np.float32(1)))
+    total = ratio + np.float32(1)
+    return np.asarray(np.divide(ratio, total, out=total))
 
 
 def estimate_presence(ratio: BinPowers) -> BinGains:
@@ -307,12 +331,16 @@ def estimate_presence(ratio: BinPowers) -> BinGains:
         0 to 1, shaped as `ratio`.
     """
     half = PRESENCE_GROUPS // 2
-    total = np.pad(ratio, ((0, 0), (half, half - 1)), mode="edge")
+    # `np.pad` takes several times as long.
+    total = np.empty((len(ratio), ratio.shape[1] + PRESENCE_GROUPS - 1), np.float32)
+    total[:, :half], total[:, half : 1 - half] = ratio[:, :1], ratio
+    total[:, 1 - half :] = ratio[:, -1:]
     shift = 1
     while shift < PRESENCE_GROUPS:
         total = total[:, :-shift] + total[:, shift:]
         shift *= 2
-    return np.asarray(total / (total + np.float32(PRESENCE_GROUPS * PRESENCE_SNR)))
+    presence = total + np.float32(PRESENCE_GROUPS * PRESENCE_SNR)
+    return np.asarray(np.divide(total, presence, out=presence))
 
 
 def reduce_where_absent(gains: BinGains, presence: BinGains) -> None:
@@ -323,7 +351,7 @@ def reduce_where_absent(gains: BinGains, presence: BinGains) -> None:
     """
     absent = np.float32(10 ** (ABSENT_GAIN_DB / 20))
     ratio = absent / np.maximum(gains, absent)
-    gains *= np.power(ratio, 1 - presence)
+    gains *= np.power(ratio, 1 - presence, out=ratio)
 
 
 def _run_decision_directed(

@@ -8,7 +8,7 @@ import typer
 
 from noisegate_cli.api.presets import Preset
 from noisegate_cli.gating.settings import PRESETS, GateSettings
-from noisegate_cli.terminal.completion import complete_presets, complete_setting
+from noisegate_cli.terminal.options.completion import complete_presets, complete_setting
 from noisegate_cli.terminal.options.groups import Option, order_by_panel, replace_parameter
 from noisegate_cli.terminal.options.preset_files import load_preset
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noisegate_cli.terminal.completion import complete_subtypes
+from noisegate_cli.terminal.options.completion import complete_subtypes
 from noisegate_cli.terminal.options.gate_settings import ADVANCED_PANEL, OUTPUT_PANEL
 from noisegate_cli.terminal.options.groups import OptionGroup
 

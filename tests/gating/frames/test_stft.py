@@ -56,6 +56,19 @@ def test_the_inverse_does_not_depend_on_the_batch_size(cuts, channels):
     np.testing.assert_array_equal(np.concatenate(parts), expected)
 
 
+@pytest.mark.parametrize(("frame", "hop"), [(512, 256), (64, 8)])
+def test_frames_with_one_gain_for_all_bins_need_no_transform(frame, hop):
+    transform, y = Stft(frame, hop), noise(10_000)
+    spectra, edge, frames = transform.compute_spectra(y, 30), 11, 30
+    spectra[edge:] *= np.float32(0.25)
+    expected = InverseStft(transform, 1).process([spectra], last=True)
+    windowed = transform.window_frames(y[edge * hop :], frames - edge, gain=0.25)
+    inverse = InverseStft(transform, 1)
+    output = inverse.process_runs([[spectra[:edge], windowed]], frames, last=True)
+    # The last hop is divided by a window that ends with zero.
+    assert np.abs(output - expected)[:-hop].max() < 1e-7
+
+
 def test_bin_powers_of_a_tone_match_the_scale_factors():
     transform = Stft(1024, 256)
     tone = (0.25 * np.sqrt(2) * np.cos(2 * np.pi * 100 * np.arange(1024) / 1024)).astype(np.float32)

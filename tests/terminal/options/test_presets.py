@@ -12,7 +12,7 @@ from noisegate_cli.api.presets import Preset
 from noisegate_cli.errors import OutputError
 from noisegate_cli.terminal.cli import COMMANDS, run
 from noisegate_cli.terminal.commands import build_command
-from noisegate_cli.terminal.completion import complete_presets
+from noisegate_cli.terminal.options.completion import complete_presets
 from noisegate_cli.terminal.options.gate_settings import choose_preset
 from noisegate_cli.terminal.options.preset_files import (
     load_preset,

@@ -12,7 +12,7 @@ from noisegate_cli.files.formats import WRITABLE_EXTENSIONS
 from noisegate_cli.gating.parsing import METHODS
 from noisegate_cli.gating.settings import PRESETS
 from noisegate_cli.terminal.cli import run
-from noisegate_cli.terminal.completion import PRESET_USES, join_bash_words
+from noisegate_cli.terminal.options.completion import PRESET_USES, join_bash_words
 
 ROOT = Path(__file__).parent.parent.parent
 
