@@ -1,6 +1,6 @@
 """Short-time Fourier transform and its inverse, as librosa's `stft` and `istft`, in batches."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -72,8 +72,7 @@ class Stft:
         views = self._view_frames(samples, frames, frame_stride)
         if out is None:
             out = np.empty((frames, self.bins), np.complex64)
-        for start in range(0, frames, self.fft_batch_frames):
-            batch = slice(start, min(start + self.fft_batch_frames, frames))
+        for batch in self.split_frames(0, frames):
             windowed = views[batch] * self._scaled_window
             np.fft.rfft(windowed, axis=1, norm=FFT_NORM, out=out[batch])  # type: ignore[arg-type]
         return out
@@ -81,6 +80,11 @@ class Stft:
     def window_frames(self, samples: Float32Samples, frames: int, gain: float) -> Float32Samples:
         """Return the windowed samples of the first `frames` frames, multiplied by `gain`."""
         return self._view_frames(samples, frames) * (gain * self.window).astype(np.float32)
+
+    def split_frames(self, start: int, end: int) -> Iterator[slice]:
+        """Yield slices of as many frames as are transformed at once."""
+        for first in range(start, end, self.fft_batch_frames):
+            yield slice(first, min(first + self.fft_batch_frames, end))
 
     def _view_frames(
         self, samples: Float32Samples, frames: int, frame_stride: int = 1
@@ -133,16 +137,18 @@ class InverseStft(BlockProcessor[Sequence[Spectra], Float32Samples]):
         With `last`, all remaining samples are returned, up to half a frame after the center of the
         last frame.
         """
-        step = self._transform.fft_batch_frames
-        runs = [(x[start : start + step] for start in range(0, len(x), step)) for x in spectra]
-        return self.process_runs(runs, len(spectra[0]), last)
+        return self.process_runs([self._split(x) for x in spectra], len(spectra[0]), last)
+
+    def _split(self, spectra: Spectra) -> Iterator[Spectra]:
+        return (spectra[batch] for batch in self._transform.split_frames(0, len(spectra)))
 
     def process_runs(
         self, channels_runs: Sequence[Iterable[FrameRun]], frames: int, last: bool = False
     ) -> Float32Samples:
         """Return what `process` returns, from consecutive runs of frames of each channel.
 
-        Frames that need no transform can be given as samples, with the window of the transform.
+        Frames that need no transform can be given as samples, with the window of the transform;
+        they are overwritten.
 
         Parameters
         ----------

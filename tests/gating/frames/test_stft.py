@@ -56,6 +56,15 @@ def test_the_inverse_does_not_depend_on_the_batch_size(cuts, channels):
     np.testing.assert_array_equal(np.concatenate(parts), expected)
 
 
+def test_the_inverse_returns_each_channel_where_it_belongs():
+    transform = Stft(64, 16)
+    spectra = [transform.compute_spectra(noise(2000), 60), np.zeros((60, 33), np.complex64)]
+    both = InverseStft(transform, 2).process(spectra, last=True)
+    alone = InverseStft(transform, 1).process(spectra[:1], last=True)
+    np.testing.assert_array_equal(both[:, :1], alone)
+    assert not both[:, 1].any()
+
+
 @pytest.mark.parametrize(("frame", "hop"), [(512, 256), (64, 8)])
 def test_frames_with_one_gain_for_all_bins_need_no_transform(frame, hop):
     transform, y = Stft(frame, hop), noise(10_000)
