@@ -116,7 +116,7 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
                 self._add_evidence(self._voices, model, gate, levels[:, gate])
                 for gate, model in enumerate(models)
             )
-        return tuple(replace(m, learned=None) if m.learned else m for m in models)
+        return tuple(replace(model, learned=None) for model in models)
 
     def _add_evidence(
         self, voices: "VoiceTracker", model: SignalModel, gate: int, level: NDArray[np.float64]

@@ -23,6 +23,7 @@ from noisegate_cli.gating.detection.signal_model import (
     select_noise,
     smooth_ratio,
 )
+from noisegate_cli.gating.detection.tonal_noise import Flags
 from noisegate_cli.gating.frames.running_mean import compute_running_mean
 
 EVENT_ROUNDS = 3
@@ -35,9 +36,6 @@ It is above `OPEN_ABOVE`, so that all of an event is labelled as its most obviou
 SURROUNDINGS_MS, MIN_MISSING, MAX_MISSING = 400.0, 1.5, 4.0
 """Frames lack evidence as their surroundings do, if the mean of what is missing there exceeds the
 minimum: a snore resembles a voice for a moment. A single frame counts up to the maximum."""
-
-Flags = NDArray[np.bool_]
-"""Shaped (frames,)."""
 
 
 def relabel(

@@ -32,17 +32,16 @@ class BinGrouping:
 
     def __init__(self, bins: int, sample_rate: float) -> None:
         width = sample_rate / 2 / (bins - 1)
-        self._ungrouped_bins, self._octaves = bins - 1, 0
-        while self._ungrouped_bins % 4 == 0 and self._ungrouped_bins // 2 * width >= MIN_GROUPED_HZ:
-            self._ungrouped_bins //= 2
-            self._octaves += 1
+        self._ungrouped_bins = halve_bins(bins - 1, width, MIN_GROUPED_HZ)
+        self._octaves = ((bins - 1) // self._ungrouped_bins).bit_length() - 1
         numbers = [self._ungrouped_bins] + [self._ungrouped_bins // 2] * self._octaves
-        self.group_widths_bins = np.repeat([1 << i for i in range(len(numbers))], numbers)
+        widths = np.repeat([1 << i for i in range(len(numbers))], numbers)
         if self._octaves:
             # The last bin, at half the sample rate, joins the last group.
-            self.group_widths_bins[-1] += 1
+            widths[-1] += 1
         else:
-            self.group_widths_bins = np.ones(bins, np.int64)
+            widths = np.ones(bins, np.int64)
+        self.group_widths_bins = widths
         """Number of bins in each group, shaped (groups,)."""
 
     def mean(self, bin_powers: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -61,3 +60,13 @@ class BinGrouping:
     def expand_to_bins(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the value of its group for each bin, shaped (frames, bins)."""
         return np.repeat(values, self.group_widths_bins, axis=1) if self._octaves else values
+
+
+def halve_bins(bins: int, width_hz: float, lowest_hz: float) -> int:
+    """Return how many of the lowest bins remain after halving their number as often as possible.
+
+    An even number remains, and the bins up to `lowest_hz` at least.
+    """
+    while bins % 4 == 0 and bins // 2 * width_hz >= lowest_hz:
+        bins //= 2
+    return bins

@@ -17,7 +17,7 @@ from noisegate_cli.gating.frames.stft import (
     Spectra,
     compute_bin_powers,
 )
-from noisegate_cli.gating.spectral.bin_groups import BinGrouping
+from noisegate_cli.gating.spectral.bin_groups import BinGrouping, halve_bins
 
 LOWEST_HARMONIC_HZ = 75.0
 """No voice has harmonics below; a rectifier also gives the envelope, which is there."""
@@ -48,10 +48,8 @@ class HarmonicRegenerator:
 
     def __init__(self, bins: int, sample_rate: int) -> None:
         width = sample_rate / 2 / (bins - 1)
-        highest = bins - 1
-        # As for the groups, whose edges are at these bins.
-        while highest % 4 == 0 and highest // 2 * width >= HIGHEST_HARMONIC_HZ:
-            highest //= 2
+        # A group ends at this bin, because the groups result from halving too.
+        highest = halve_bins(bins - 1, width, HIGHEST_HARMONIC_HZ)
         self._lowest_bin, self._highest_bin = math.ceil(LOWEST_HARMONIC_HZ / width), highest
         group_widths = BinGrouping(bins, sample_rate).group_widths_bins
         # The last bin of a spectrum belongs to the last group.

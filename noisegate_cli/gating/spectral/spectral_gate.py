@@ -34,7 +34,7 @@ above the noise.
 A peak of noise is mostly alone, and speech fills many bins at once. Therefore G is also reduced
 where the mean of ξ over the bins around is small (see `estimate_presence`), in each frame.
 
-The gains remove some of the signal. `LevelKeeper` measures how much, and increases them again.
+The gains remove some of the signal. `LevelCompensator` measures how much, and increases them again.
 
 Where the gate is closed, nothing is estimated: all bins get the same gain, so the remaining noise
 keeps its spectrum. This gain can be applied to the samples, without an inverse transform. The
@@ -118,8 +118,9 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         self._end_padding = np.zeros((hop, channels), np.int16)
         self._quantization_step = configuration.quantization_step
         self._linked = configuration.linked
+        self._grouping = BinGrouping(self._transform.bins, sample_rate)
         self._gain_estimators = [
-            _create_gain_estimator(profile, settings, self._transform, sample_rate)
+            _create_gain_estimator(profile, settings, self._transform, sample_rate, self._grouping)
             for profile in configuration.noise_profiles
         ]
         gates = len(self._gain_estimators)
@@ -136,7 +137,6 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
                 gates,
             )
         self._thread = ThreadPoolExecutor(1)
-        self._grouping = BinGrouping(self._transform.bins, sample_rate)
         self._pending_batches: deque[tuple[int, Future[_Batch]]] = deque()
         self._batches_without_gains: deque[_Batch] = deque()
         self._samples_left = 0
@@ -239,7 +239,7 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         spectra = [np.empty((frames, transform.bins), np.complex64) for _ in planar]
         gates, groups = len(self._gain_estimators), len(self._grouping.group_widths_bins)
         powers = np.empty((gates, frames, groups), np.float32)
-        for chunk in self._split_into_chunks(0, frames):
+        for chunk in transform.split_frames(0, frames):
             start, length = chunk.start * transform.hop_length, chunk.stop - chunk.start
             parts = [
                 transform.compute_spectra(x[start:], length, out=out[chunk])
@@ -249,12 +249,6 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
             for i in range(gates):
                 powers[i, chunk] = self._grouping.mean(bin_powers[:, i])
         return _Batch(planar, spectra, powers)
-
-    def _split_into_chunks(self, start: int, end: int) -> Iterator[slice]:
-        """Yield slices of as many frames as are transformed at once."""
-        step = self._transform.fft_batch_frames
-        for first in range(start, end, step):
-            yield slice(first, min(first + step, end))
 
     def _has_mask(self, frames: int) -> bool:
         available = [len(self._openness), len(self._noise_guard_gains)]
@@ -291,7 +285,7 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
         edges = [0, *(np.flatnonzero(is_open[1:] != is_open[:-1]) + 1).tolist(), len(spectra)]
         done = 0
         for start, end in pairwise(edges):
-            for chunk in self._split_into_chunks(start, end):
+            for chunk in self._transform.split_frames(start, end):
                 length = chunk.stop - chunk.start
                 if not is_open[start]:
                     first = chunk.start * self._transform.hop_length
@@ -344,7 +338,11 @@ def spectral_frame_stride(timing: Timing) -> int:
 
 
 def _create_gain_estimator(
-    noise_profile: NoiseProfile | None, settings: GateSettings, transform: Stft, sample_rate: int
+    noise_profile: NoiseProfile | None,
+    settings: GateSettings,
+    transform: Stft,
+    sample_rate: int,
+    grouping: BinGrouping,
 ) -> WienerGainEstimator:
     mean, signal_shares = np.zeros(transform.bins), np.ones(transform.bins)
     if noise_profile:
@@ -357,6 +355,6 @@ def _create_gain_estimator(
         segment=frames_per_segment(transform.hop_length),
         # Without a noise profile there is nothing to reduce.
         min_gain=settings.bin_floor if noise_profile else 1.0,
-        grouping=BinGrouping(transform.bins, sample_rate),
+        grouping=grouping,
         regenerator=HarmonicRegenerator(transform.bins, sample_rate),
     )

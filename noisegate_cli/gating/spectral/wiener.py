@@ -14,7 +14,7 @@ from noisegate_cli.gating.frames.framing import frames_per_batch
 from noisegate_cli.gating.frames.stft import BinPowers, Spectra
 from noisegate_cli.gating.spectral.bin_groups import BinGrouping
 from noisegate_cli.gating.spectral.harmonics import HarmonicRegenerator
-from noisegate_cli.gating.spectral.level_keeper import LevelKeeper
+from noisegate_cli.gating.spectral.level_compensation import LevelCompensator
 from noisegate_cli.gating.spectral.noise_frames import SILENT_BIN_POWER
 from noisegate_cli.gating.spectral.noise_tracking import NoiseTracker
 
@@ -94,7 +94,9 @@ class WienerGainEstimator:
         self._min_gain = min_gain
         self._run_in_snr = np.zeros((self._run_in_frames, self._noise.shape[1]), np.float32)
         self._regenerator = regenerator
-        self._level_keeper = LevelKeeper(grouping.group_widths_bins, frames_per_s, segment)
+        self._level_compensator = LevelCompensator(
+            grouping.group_widths_bins, frames_per_s, segment
+        )
         self._pending_batch: _Batch | None = None
 
     def estimate_gains(
@@ -197,7 +199,7 @@ class WienerGainEstimator:
         self._add_harmonics(ratio, batch, open_frames)
         gains = self._compute_wiener_gains(ratio)
         np.maximum(gains, self._min_gain, out=gains)
-        self._level_keeper.increase(gains, batch.powers, batch.noise, open_frames)
+        self._level_compensator.increase(gains, batch.powers, batch.noise, open_frames)
         share = batch.openness[open_frames, None].astype(np.float32)
         closing = np.flatnonzero(share < 1)
         gains[closing] -= np.float32(self._min_gain)

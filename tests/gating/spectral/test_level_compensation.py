@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from noisegate_cli.gating.spectral.level_keeper import MAX_LEVEL_GAIN_DB, LevelKeeper
+from noisegate_cli.gating.spectral.level_compensation import MAX_LEVEL_GAIN_DB, LevelCompensator
 
 SEGMENT, GROUPS = 16, 8
 NOISE = np.full((4, 1, GROUPS), 0.2, np.float32)
@@ -12,9 +12,9 @@ FRAMES = np.arange(4 * SEGMENT)
 
 def increase(gain, noise=NOISE, frames=FRAMES, powers=1.0):
     """Return the gains of frames with equal powers, after they were increased."""
-    keeper = LevelKeeper(np.ones(GROUPS, np.int64), frames_per_s=62.5, segment=SEGMENT)
+    compensator = LevelCompensator(np.ones(GROUPS, np.int64), frames_per_s=62.5, segment=SEGMENT)
     gains = np.full((len(frames), GROUPS), gain, np.float32)
-    keeper.increase(gains, np.full((len(FRAMES), GROUPS), powers, np.float32), noise, frames)
+    compensator.increase(gains, np.full((len(FRAMES), GROUPS), powers, np.float32), noise, frames)
     return gains
 
 
@@ -35,8 +35,8 @@ def test_the_increase_is_limited():
 def test_no_gain_exceeds_1():
     gains = np.full((SEGMENT, GROUPS), 0.5, np.float32)
     gains[:, 0] = 0.99
-    keeper = LevelKeeper(np.ones(GROUPS, np.int64), frames_per_s=62.5, segment=SEGMENT)
-    keeper.increase(gains, np.ones_like(gains), NOISE[:1], FRAMES[:SEGMENT])
+    compensator = LevelCompensator(np.ones(GROUPS, np.int64), frames_per_s=62.5, segment=SEGMENT)
+    compensator.increase(gains, np.ones_like(gains), NOISE[:1], FRAMES[:SEGMENT])
     assert gains.max() == 1
     assert gains[:, 1:].min() > 0.5
 
@@ -50,7 +50,7 @@ def test_gains_of_open_frames_do_not_depend_on_the_batches():
     powers = rng.exponential(1, (len(FRAMES), GROUPS)).astype(np.float32)
     gains = rng.random((len(FRAMES), GROUPS)).astype(np.float32)
     frames = FRAMES[rng.random(len(FRAMES)) > 0.4]
-    whole, parts = (LevelKeeper(np.ones(GROUPS, np.int64), 62.5, SEGMENT) for _ in range(2))
+    whole, parts = (LevelCompensator(np.ones(GROUPS, np.int64), 62.5, SEGMENT) for _ in range(2))
     expected = gains[frames]
     whole.increase(expected, powers, NOISE, frames)
     half = 2 * SEGMENT

@@ -22,7 +22,7 @@ LEVEL_STRIDE_FRAMES = 4
 """Stride of the frames whose powers are compared."""
 
 
-class LevelKeeper:
+class LevelCompensator:
     """Increase the gains of segments so that the signal keeps its level.
 
     Parameters
@@ -36,9 +36,9 @@ class LevelKeeper:
 
     Examples
     --------
-    >>> keeper = LevelKeeper(np.ones(4), frames_per_s=62.5, segment=16)
+    >>> compensator = LevelCompensator(np.ones(4), frames_per_s=62.5, segment=16)
     >>> gains = np.full((16, 4), 0.9, np.float32)
-    >>> keeper.increase(gains, 2 * np.ones_like(gains), np.full((1, 1, 4), 0.2), np.arange(16))
+    >>> compensator.increase(gains, 2 * np.ones_like(gains), np.full((1, 1, 4), 0.2), np.arange(16))
     >>> bool(np.allclose(gains**2, 0.9))
     True
     """
