@@ -18,7 +18,7 @@ MUTE_TEXT = "mute"
 """A gain of −∞ dB. JSON has no infinite numbers, and null means that a value is not given."""
 
 CUTOFF_DIGITS = 3
-"""Decimals of the times and levels of cut-offs."""
+"""Decimal places of the times and levels of cut-offs."""
 
 
 def encode_gain(gain_db: float | None) -> float | str | None:

@@ -85,7 +85,7 @@ class SettingsChanges(TypedDict, total=False):
 def convert_value(name: str, value: Any) -> Any:
     """Return the value of a setting in the form in which it is stored.
 
-    Pairs become tuples, paths become text, and texts become numbers. Settings are then compared and
+    Pairs become tuples, paths become text, and text becomes numbers. Settings are then compared and
     hashed by value.
 
     Raises

@@ -111,7 +111,7 @@ def test_the_analysis_writes_the_labels_of_the_gate(tmp_path):
 
 @pytest.mark.parametrize("extension", ["mkv", "mp4"])
 def test_times_of_a_video_count_from_its_start(tmp_path, capsys, extension):
-    """The audio starts half a second after the picture, which a player shows at 0:00."""
+    """The audio starts half a second after the video, which a player shows at 0:00."""
     codec = {"mkv": "flac", "mp4": "aac"}[extension]
     film = write_film(tmp_path / f"film.{extension}", codec, start=0.5, seconds=3.0)
     outputs = [tmp_path / f"{name}.{extension}" for name in "abc"]

@@ -1,4 +1,4 @@
-"""Damaged parts become silence, so that all after them stays in step."""
+"""Damaged parts become silence, so that everything after them stays in sync."""
 
 import re
 
@@ -93,7 +93,7 @@ def test_all_after_a_damaged_part_stays_in_step(tmp_path, kind, share):
         words = r"it is damaged: \d\.\d\d s at (\d\.\d\d) s are replaced with silence"
         place = re.fullmatch(words, warning)
         assert float(place[1]) == pytest.approx(6 * share, abs=1.2)
-    # A decoder can't detect every damage of these.
+    # A decoder cannot detect every damage of these.
     assert warnings or kind in ("mp3", "ac3", "16k.aac")
 
 

@@ -1,4 +1,4 @@
-"""What the pictures show, read from the objects of matplotlib."""
+"""What the plots show, read from the objects of matplotlib."""
 
 import os
 import subprocess

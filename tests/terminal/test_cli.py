@@ -112,7 +112,7 @@ NOISE = np.random.default_rng(0).normal(0, 0.1, 64000)
     ("y", "message"),
     [
         (np.zeros(16000), "The recording is digital silence"),
-        (NOISE, "No signal above the noise of -20.0 dBFS"),
+        (NOISE, "No signal above the noise at -20.0 dBFS"),
     ],
     ids=["silence", "noise"],
 )
@@ -645,7 +645,7 @@ def test_an_interrupt_during_imports_prints_one_line(number):
 
 
 def start_with_open_input(arguments):
-    """Start the command line; it can't end before its input is closed."""
+    """Start the command line; it cannot end before its input is closed."""
     command = [sys.executable, "-m", "noisegate_cli", *arguments]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
 

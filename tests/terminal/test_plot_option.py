@@ -13,7 +13,7 @@ SOUND = np.tile(loud_and_quiet(), 2)
 def test_gate_and_analyze_draw_a_picture_and_name_it(write, tmp_path, capsys):
     source, out = str(write(SOUND)), str(tmp_path / "out.wav")
     assert run(["gate", source, "-o", out, "--plot", str(tmp_path / "gate.png")]) == 0
-    assert f"picture    '{tmp_path / 'gate.png'}'" in capsys.readouterr().err
+    assert f"plot       '{tmp_path / 'gate.png'}'" in capsys.readouterr().err
     assert run(["analyze", source, "--json", "--plot", str(tmp_path / "new" / "an.svg")]) == 0
     assert capsys.readouterr().out.count("\n") == 1
     assert (tmp_path / "gate.png").read_bytes().startswith(b"\x89PNG")
@@ -87,7 +87,7 @@ def test_a_batch_draws_unusual_recordings_and_replaces_only_its_own_sheet(write,
     sheet = tmp_path / "sheet.svg"
     batch = ["batch", str(tmp_path / "tree"), "-j1", "--plot", str(sheet)]
     assert run([*batch, "-t", "-25dB"]) == 0
-    assert f"picture    '{sheet}'" in capsys.readouterr().err
+    assert f"plot       '{sheet}'" in capsys.readouterr().err
     first = sheet.read_bytes()
     assert run([*batch, "-t", "-26dB"]) == 0
     assert sheet.read_bytes() == first
@@ -101,5 +101,5 @@ def test_a_batch_without_unusual_recordings_draws_nothing(write, tmp_path, capsy
     write(SOUND, "tree/usual.wav")
     sheet = tmp_path / "sheet.png"
     assert run(["batch", str(tmp_path / "tree"), "-j1", "-t", "-25dB", "--plot", str(sheet)]) == 0
-    assert "picture    none, because there is nothing to review" in capsys.readouterr().err
+    assert "plot       none, because there is nothing to review" in capsys.readouterr().err
     assert not sheet.exists()

@@ -38,7 +38,7 @@ class ReadSamples:
 
 
 def check_readable(path: Path, display_path: Path) -> None:
-    """Read a file to its end, or raise AudioError if the system can't.
+    """Read a file to its end, or raise AudioError if the system cannot.
 
     The libraries take an error of a disk or of a network for the end of the file.
     """

@@ -53,7 +53,7 @@ MIN_AROUND_DB, FULL_AROUND_DB = -30.0, -20.0
 quiet second voice resemble voices less."""
 
 MAX_PENALTY = 30.0
-"""Greatest amount that is subtracted from the score."""
+"""Maximum amount that is subtracted from the score."""
 
 SPEECH_BIAS, SPEECH_ODDS_WEIGHT, MAX_SPEECH_LOG_ODDS = -5.0, 1.3, 5.0
 """With the speech detector: log odds of a voice if all others are 0, weight of the log odds of the
@@ -110,7 +110,7 @@ class LogOddsSpreader:
     Parameters
     ----------
     hop_s
-        Distance of the hops in seconds.
+        Distance between the hops in seconds.
     chunks
         The log odds of all hops, in the chunks that `spread` receives afterwards.
 

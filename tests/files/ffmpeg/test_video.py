@@ -1,4 +1,4 @@
-"""Videos keep their picture and other tracks, and their audio stays in step."""
+"""Videos keep their video and other tracks, and their audio stays in sync."""
 
 import json
 from fractions import Fraction
@@ -35,7 +35,7 @@ def write_film(
     extras=(),
     frame_rate=Fraction(25),
 ):
-    """Write a film with noise as the picture; `tracks` are the gains of its audio tracks."""
+    """Write a video with noise as the video track; `tracks` are the gains of its audio tracks."""
     rng = np.random.default_rng(0)
     sample_format = {"aac": "fltp", "libopus": "flt"}.get(codec, "s16")
     dtype, scale = (np.int16, 2**15) if sample_format == "s16" else (np.float32, 1)
@@ -228,7 +228,7 @@ def test_an_audio_file_from_a_video_has_the_audio_only_and_tells_the_delay(tmp_p
     result = gate_file(source, tmp_path / "film.wav", AT_003)
     assert not result.output.keeps_tracks
     (warning,) = result.warnings
-    assert "starts 0.500 s after the picture" in warning
+    assert "starts 0.500 s after the video" in warning
     assert gate_file(source, settings=AT_003).warnings == ()
 
 
@@ -247,7 +247,7 @@ def test_an_edit_decision_list_has_the_frame_rate_of_the_film(tmp_path, extensio
 def test_an_excerpt_of_a_video_has_the_audio_only(tmp_path, capsys):
     source = write_film(tmp_path / "film.mkv")
     assert run(["gate", str(source), "-t", "0.03", "--duration", "0.5"]) == 0
-    assert "an excerpt has no picture" in capsys.readouterr().err
+    assert "an excerpt has no video" in capsys.readouterr().err
     assert read_audio(tmp_path / "film_gated.mkv")[0].shape == (RATE // 2,)
 
 
@@ -320,7 +320,7 @@ def test_the_command_line_tells_the_track_and_the_copies(tmp_path, capsys):
     assert run(["gate", str(source), "-t", "0.03", "--track", "2"]) == 0
     err = capsys.readouterr().err
     assert "track      2 of 2: 'Comment' (deu, FLAC, 1 ch)" in err
-    assert "video      the picture and the other tracks are copied unchanged" in err
+    assert "video      the video and the other tracks are copied unchanged" in err
     assert run(["gate", str(source), "-t", "0.03", "-f", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["track"] == 1

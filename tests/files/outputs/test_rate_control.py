@@ -140,7 +140,7 @@ def test_the_summary_tells_that_a_file_is_copied(tmp_path, capsys):
     source = tmp_path / "in.m4a"
     encode(source, sound(), "ipod", "aac", "fltp", 16000, title="Song")
     assert run(["gate", str(source), "-t", "-180dB"]) == 0
-    assert "the gate stays open: the file is copied, not encoded again" in capsys.readouterr().err
+    assert "the gate stays open: the file is copied, not re-encoded" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("channels", [1, 2])

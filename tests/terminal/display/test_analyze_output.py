@@ -1,4 +1,4 @@
-"""What `ngate analyze` prints for one and for several recordings, and the pictures it draws."""
+"""What `ngate analyze` prints for one and for several recordings, and the plots it draws."""
 
 import csv
 import io

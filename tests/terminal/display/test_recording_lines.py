@@ -22,7 +22,7 @@ def ngate(*arguments, status=0):
     [
         (Alignment(0.4123, 23.4), "0.412 s later, 23 ppm fast"),
         (Alignment(-2.5, -100.2), "2.500 s earlier, 100 ppm slow"),
-        (Alignment(0.0, 0.3), "in step"),
+        (Alignment(0.0, 0.3), "in sync"),
     ],
 )
 def test_an_alignment_is_told_in_words(alignment, text):

@@ -60,7 +60,7 @@ def test_the_summary_and_json_tell_the_key_and_the_ducking(folder, capsys):
 
 def test_a_key_of_the_same_event_is_aligned(folder, capsys):
     assert run(["gate", str(SPEECH), "--key", str(SPEECH), "-o", "out.wav"]) == 0
-    assert ": in step" in capsys.readouterr().err
+    assert ": in sync" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

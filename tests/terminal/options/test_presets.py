@@ -24,7 +24,7 @@ from tests.conftest import SPEECH, tone
 
 @pytest.fixture(autouse=True)
 def user_file(tmp_path, monkeypatch):
-    """The file with the presets of the user, which doesn't exist yet."""
+    """The file with the presets of the user, which does not exist yet."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
         "platformdirs.user_config_path", lambda name, **_: tmp_path / "config" / name
