@@ -26,10 +26,10 @@ HEADER = """\
 ENVIRONMENT = """\
 ## Environment variables
 
-Each option of a command can be set by an environment variable: `NGATE_`, the command, and the option in
-upper case with underscores. For example, `NGATE_GATE_MIN_OPEN=50` means `ngate gate --min-open 50`, and
-`NGATE_BATCH_QUIET=1` means `ngate batch --quiet`. An option on the command line has priority. For a
-mistyped name, a warning suggests the correct one.
+Each option of a command can be set by an environment variable: `NGATE_`, the command, and the
+option in upper case with underscores. For example, `NGATE_GATE_MIN_OPEN=50` means `ngate gate
+--min-open 50`, and `NGATE_BATCH_QUIET=1` means `ngate batch --quiet`. An option on the command line
+has priority. For a mistyped name, a warning suggests the correct one.
 """
 
 EXIT_STATUS = """\

@@ -318,7 +318,7 @@ def _choose_span(
 def _find_segments(
     source: FileSource, decision: GateDecision, others: OtherTracks | None
 ) -> Segments:
-    """Return the open segments of a gate, in a pass over the recording of its own."""
+    """Return the open segments of a gate, in a separate pass over the recording."""
     with (
         others.open_references() if others else nullcontext(()) as references,
         source.name_in_errors(),

@@ -379,7 +379,7 @@ FORMATS = {
 }  # fmt: skip
 """Formats by name. No other list of formats exists; messages list them in this order.
 
-libsndfile reads and writes further formats, which have no entry and no properties of their own.
+libsndfile reads and writes further formats, which have no entry and no properties here.
 """
 
 WRITABLE_EXTENSIONS = {

@@ -20,7 +20,7 @@ function formatSpan(data, { start, end }) {
   return `${formatPosition(data, start)} to ${formatPosition(data, end)}`;
 }
 
-/** Return a level for a reader, with a typographic minus sign. */
+/** Return a level as displayed text, with a typographic minus sign. */
 function formatLevel(db, digits = 0) {
   return db.toFixed(digits).replace("-", "−");
 }

@@ -63,7 +63,7 @@ def draw_analysis(overview: Overview, name: str, suggested_db: float | None = No
         histogram = figure.add_subplot(grid[1, 1], sharey=panels[1])
         draw_histogram(histogram, overview)
         if scores:
-            # Its labels lie beside the gap between two panels, which need not grow for them.
+            # Its labels are next to the gap between two panels, which need not grow for them.
             histogram.xaxis.set_in_layout(False)
             draw_scores(panels[2], overview)
         mesh = draw_spectrogram(panels[-1], overview.spectrogram, "spectrogram")

@@ -4,7 +4,7 @@ MPEG audio has no container. A file is a sequence of frames, and each frame begi
 four bytes (ISO/IEC 11172-3, 2.4.1.3). Encoders add two things in front of the frames: an ID3v2 tag,
 and a frame of silence that holds a length header (Xing, Info or VBRI). The length header declares
 the number of frames and the samples of silence that the encoder added. FFmpeg reads it only at the
-beginning of a file, so each joined file is a part of its own.
+beginning of a file, so each joined file is a separate part.
 """
 
 from collections.abc import Iterator

@@ -48,9 +48,9 @@ def is_end_missing(path: Path) -> bool:
 def is_start_damaged(path: Path, start: int = 0) -> bool:
     """Return whether damaged bytes come before the first page at which a packet of audio ends.
 
-    libsndfile takes the position of the first valid page for the beginning of the recording, so
-    that it would be too short. A recording of a radio stream also begins at a later position, but
-    its pages follow each other.
+    libsndfile treats the position of the first valid page as the beginning of the recording, which
+    would then be too short. A recording of a radio stream also begins at a later position, but its
+    pages follow each other.
     """
     with path.open("rb") as file:
         file.seek(start)

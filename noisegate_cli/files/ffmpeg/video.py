@@ -1,4 +1,4 @@
-"""Write videos: the video and the other tracks are copied, one audio track is encoded.
+"""Write videos: the video and the other tracks are copied, and one audio track is encoded.
 
 The copied packets keep their bytes and timestamps. The new audio track starts at the time at which
 the old one started.
@@ -215,7 +215,7 @@ class VideoEncoder(PyavEncoder):
 def _open_source(file: io.BufferedReader, path: Path) -> Any:
     """Open a container, the first one in a file of joined ones, without its name.
 
-    FFmpeg could take the name for an address.
+    FFmpeg could interpret the name as a URL.
     """
     parts = find_joined_parts(path)
     return av.open(
@@ -234,7 +234,7 @@ def _suggest_output(info: AudioInfo) -> str:
 def _keep_metadata(metadata: dict[str, str]) -> dict[str, str]:
     """Return the metadata of an input, or of a stream, that an output gets."""
     kept = {key: text for key, text in metadata.items() if key.lower() not in CONTAINER_KEYS}
-    # FFmpeg reads the title of a track in MP4 under another name than it writes it.
+    # FFmpeg reads the title of an MP4 track under a different name than it writes.
     if "name" in kept:
         kept.setdefault("title", kept.pop("name"))
     return kept

@@ -74,7 +74,7 @@ class DecoderChooser:
             if not self._raw:
                 if kind and kind.is_wav:
                     self.layout = read_layout(self._path)
-                if not self.layout:  # The tags of WAV files have limits of their own.
+                if not self.layout:  # The tags of WAV files have their own limits.
                     self._check_tags()
             return self._open(magic, kind)
         except AudioError:  # It is an OSError that has its message already.

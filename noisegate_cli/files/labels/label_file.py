@@ -20,7 +20,7 @@ MAX_LABEL_BYTES = 1 << 26
 """Maximum size of a label file that is read: a million labels."""
 
 STREAM_FORMAT = ".txt"
-"""Extension of the format for standard output and devices, whose names have no extension."""
+"""Extension that stands for the format of standard output and devices, which have none."""
 
 
 def find_output_format(path: Path) -> LabelFormat:

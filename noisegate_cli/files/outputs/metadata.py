@@ -1,4 +1,4 @@
-"""Metadata of the input, and its way to the output."""
+"""Metadata of the input, and how it is copied to the output."""
 
 import os
 from dataclasses import dataclass, field, replace

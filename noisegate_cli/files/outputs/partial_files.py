@@ -1,4 +1,4 @@
-"""Names of partial files, their way to the disk, and removal of those that a crash has left."""
+"""Names of partial files, flushing them to disk, and removing those that a crash has left."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Slow drift of levels compared with their jumps: what tells quiet music from noise.
+"""Slow drift of levels compared with their jumps, which distinguishes quiet music from noise.
 
 The levels of noise jump from frame to frame and stay near the same mean. The notes of music hardly
 change from frame to frame, and drift.

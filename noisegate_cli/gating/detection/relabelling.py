@@ -1,6 +1,6 @@
 """Fit a signal model again, to labels that the evidence of voices corrects.
 
-Events such as snoring or keys are far above the noise, so that they are labeled as signal first.
+Events such as snoring or keys are far above the noise, so they are labeled as signal at first.
 Those that lack the evidence of a voice become noise. As long as some remain among the signal, their
 spectrum has a high density there. Therefore the labels are corrected in rounds: each fit lowers the
 scores of the events that remain. The opposite does not happen: what became noise remains noise.
@@ -82,7 +82,7 @@ def relabel(
 def _remove_events(
     model: SignalModel, extractor: BandLevelExtractor, term: NDArray[np.float64]
 ) -> Flags:
-    """Return which frames are signal and no events."""
+    """Return which frames are signal, not events."""
     frames = model.learned
     assert frames is not None
     is_signal = frames.is_signal.copy()

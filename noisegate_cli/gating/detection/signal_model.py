@@ -109,7 +109,7 @@ frames of noise seem steadier than they are."""
 
 MAX_SILENT_SHARE = 0.05
 """Maximum share of digital silence in a recording that was not gated or edited before. In one that
-was, what is left between the words was left on purpose: the gate opens at the least distance, and
+was, what remains between the words was left on purpose: the gate opens at the minimum distance, and
 does not close on events."""
 
 MIN_RISE = 2.2
@@ -170,7 +170,7 @@ class SignalModel:
     signal: ShrunkGaussian | None = field(default=None, repr=False)
     noise: ShrunkGaussian | None = field(default=None, repr=False)
     offset: float = 0.0
-    """Is added to the ratio of signal to noise, where noise hides most of the signal."""
+    """Added to the ratio of signal to noise where noise masks most of the signal."""
     contrast_db: float = 0.0
     """Ratio of the power of open frames to closed frames, in dB."""
     noise_db: float | None = None

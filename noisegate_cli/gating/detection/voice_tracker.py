@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.detection.speech_detector import SpeechDetector
 
 SPEECH_DELAY_MS = 30.0
-"""The speech detector detects the beginning of speech this late."""
+"""Delay with which the speech detector detects the beginning of speech."""
 
 MIN_VOICE_SHARE = 0.35
 """Minimum share of voices in the open frames of speech, weighted by the amplitude: it has 0.43 to
@@ -65,7 +65,7 @@ class FrameVoices(NamedTuple):
     level_db: NDArray[np.float64]
     """Level of the frame relative to loud voices."""
     is_confirmed: NDArray[np.bool_] | None
-    """Whether the speech detector takes the frame for speech; None without it."""
+    """Whether the speech detector classifies the frame as speech; None without it."""
 
     def measure_speech_s(self, is_open: NDArray[np.bool_]) -> float:
         """Return the duration of the voices in seconds; 0 if they are few of the open frames.

@@ -155,7 +155,7 @@ def test_sounds_without_any_voice_are_kept(sound):
     np.testing.assert_array_equal(gate(y, RATE, listen="voice"), gate(y, RATE, listen="all"))
 
 
-def test_a_key_band_says_itself_what_counts():
+def test_a_key_band_defines_what_counts():
     y = place(WORDS + KNOCKS, 12)
     out = gate(y, RATE, listen="voice", key_hz=(200, 6000))
     assert all(is_kept(y, out, start, 0.05) for start, _ in KNOCKS)
