@@ -1,5 +1,7 @@
 """Calls that mypy must accept, and calls that mypy must reject; this file is only type-checked."""
 
+from pathlib import Path
+
 from noisegate_cli import (
     ArrayGateResult,
     GateSettings,
@@ -16,6 +18,8 @@ def calls() -> None:
     GateSettings.preset("voice", hold=100.0)  # type: ignore[call-arg]
     GateSettings.preset("voice", range_db="mute")
     GateSettings.preset("voice", hold_ms="100ms")  # type: ignore[arg-type]
+    GateSettings(range_db="mute", reduction_db="12dB", spectral=True, noise=Path("hiss.wav"))
+    GateSettings(hold_ms="100ms")  # type: ignore[arg-type]
     gate_file("in.wav", threshold="-30dB", preset="music")
     gate_file("in.wav", treshold=0.1)  # type: ignore[call-arg]
 

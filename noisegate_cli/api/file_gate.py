@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
+from noisegate_cli.api.arguments import check_path, check_paths, check_tracks, check_type
 from noisegate_cli.api.decisions import decide
 from noisegate_cli.api.gate_result import GateResult
 from noisegate_cli.api.gate_task import GateTask
@@ -167,6 +168,15 @@ def gate_file(
     ('FLAC', 11.0)
     """
     check_no_output_options(changes)
+    check_path("path", path)
+    check_paths(output=output, residue=residue, labels=labels, comparison=comparison)
+    check_paths(key=key, plot=plot)
+    check_tracks(against)
+    check_type("options", options, OutputOptions, "OutputOptions(...)")
+    if excerpt is not None:
+        from noisegate_cli.api.excerpts import Excerpt
+
+        check_type("excerpt", excerpt, Excerpt, "Excerpt(start=60, duration=10)")
     options = options or OutputOptions()
     task = GateTask(
         path,
