@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from noisegate_cli import (
     ArrayGateResult,
     GateSettings,
@@ -9,6 +11,7 @@ from noisegate_cli import (
     analyze_file,
     gate,
     gate_file,
+    segments,
 )
 
 
@@ -29,6 +32,7 @@ def calls() -> None:
 
     gate_file("in.wav", segments="labels.txt", keep=[(1, 2.5)], labels="out.csv")
     gate([0.0], 8000, cut=[(1, 2, 3)])  # type: ignore[list-item]
+    gate([0.0], 8000, keep=segments([0.0], 8000), cut=np.zeros((0, 2)))
 
     result = gate([0.0], 8000, return_result=True, segments=[(0.5, 1.5)], keep=[(1, 2)])
     print(result.samples.shape, result.statistics.openings, result.segments.seconds.shape)

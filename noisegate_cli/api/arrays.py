@@ -3,7 +3,7 @@
 # Otherwise `help(gate)` expands ArrayLike over several lines.
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
@@ -47,8 +47,8 @@ def gate(
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
     key: ArrayLike | None = None,
     axis: int = 0,
@@ -67,8 +67,8 @@ def gate(
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
     key: ArrayLike | None = None,
     axis: int = 0,
@@ -87,8 +87,8 @@ def gate(
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
     key: ArrayLike | None = None,
     axis: int = 0,
@@ -106,8 +106,8 @@ def gate(
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
     key: ArrayLike | None = None,
     axis: int = 0,
@@ -133,11 +133,11 @@ def gate(
         Samples of the noise alone, shaped as `y`, for a spectral gate. By default the noise is
         learned from `y`.
     segments : Segments, array_like of shape (n, 2), str or Path, optional
-        All stretches in which the gate is open, instead of a detector: the `segments` of a result,
+        All segments in which the gate is open, instead of a detector: the `segments` of a result,
         an array shaped (n, 2) in seconds, or the path of a label file. They are rounded to whole
         frames. The `segments` of a result give the same samples with the same settings.
     keep, cut : sequence of (float, float), optional
-        Stretches, from and to in seconds, in which the gate is fully open, or fully closed, in any
+        Segments, from and to in seconds, in which the gate is fully open, or fully closed, in any
         case. The fades lie outside. Where both overlap, `keep` has priority.
     against : sequence of array_like, optional
         Samples of other tracks of the same session, each shaped as `y`, of any length and at the
@@ -150,7 +150,7 @@ def gate(
     axis : int, default 0
         Axis of the time: -1 if `y` is shaped (channels, samples).
     return_result : bool, default False
-        Whether to return statistics and the open stretches as well.
+        Whether to return statistics and the open segments as well.
     progress : bool or callable, default False
         True shows a bar; a function is called with the finished share of the work, 0 to 1.
     **changes
@@ -243,20 +243,20 @@ def segments(
     settings: GateSettings | None = None,
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     axis: int = 0,
     progress: Progress = False,
     **changes: Unpack[SettingsChanges],
 ) -> Segments:
-    """Return the stretches of a recording in which the gate is open.
+    """Return the segments of a recording in which the gate is open.
 
     See `gate` for the parameters and the errors.
 
     Returns
     -------
     Segments
-        Start and end of each stretch: `samples` and `seconds` are shaped (n, 2), as the intervals
+        Start and end of each segment: `samples` and `seconds` are shaped (n, 2), as the intervals
         of `librosa.effects.split`.
 
     Examples

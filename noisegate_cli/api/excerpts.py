@@ -111,7 +111,7 @@ def choose_span(
 ) -> SampleSpan:
     """Return an excerpt in samples, which begins with a whole hop.
 
-    `segments` are the open stretches of the whole recording; they are needed only if the excerpt
+    `segments` are the open segments of the whole recording; they are needed only if the excerpt
     has no start. `offset_s` is the time of the first sample.
     """
     if excerpt.start is None:
@@ -129,19 +129,19 @@ def choose_span(
 
 
 def find_busiest(segments: Segments, duration: float) -> float:
-    """Return when the stretch of this duration begins in which the gate moves most often.
+    """Return when the segment of this duration begins in which the gate moves most often.
 
     Parameters
     ----------
     segments
-        Open stretches of a recording.
+        Open segments of a recording.
     duration
         In seconds.
 
     Returns
     -------
     float
-        In seconds. Of equal stretches it is the first. It is 0 if the gate never moves.
+        In seconds. Of equal segments it is the first. It is 0 if the gate never moves.
     """
     total = segments.length / segments.sample_rate
     edges = np.sort(segments.seconds.ravel())

@@ -75,7 +75,7 @@ def analyze_file(
     track : int, optional
         Number of the audio track, from 1; None for the main one.
     labels : str or Path, optional
-        File for the stretches in which the gate would be open; see `write_labels`. It takes a
+        File for the segments in which the gate would be open; see `write_labels`. It takes a
         second pass over the recording.
     plot : str or Path, optional
         Path of a picture of the analysis, which ends in .png, .pdf or .svg; None draws none.

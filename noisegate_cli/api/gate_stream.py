@@ -3,7 +3,7 @@
 # Otherwise `help(GateStream.process)` expands ArrayLike over several lines.
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -39,7 +39,7 @@ class GateStream:
     y_noise : array_like, optional
         Samples of the noise alone, shaped as the blocks, for a spectral gate.
     keep, cut : sequence of (float, float), optional
-        Stretches, from and to in seconds since the start of the stream, in which the gate is fully
+        Segments, from and to in seconds since the start of the stream, in which the gate is fully
         open, or fully closed, in any case. The fades lie outside. Where both overlap, `keep` has
         priority.
 
@@ -72,8 +72,8 @@ class GateStream:
         channels: int = 1,
         *,
         y_noise: ArrayLike | None = None,
-        keep: Sequence[tuple[float, float]] = (),
-        cut: Sequence[tuple[float, float]] = (),
+        keep: Iterable[tuple[float, float]] = (),
+        cut: Iterable[tuple[float, float]] = (),
     ) -> None:
         check_settings_type(settings)
         sample_rate = read_sample_rate(sample_rate)
@@ -108,7 +108,7 @@ class GateStream:
 
     @property
     def report(self) -> GateReport:
-        """Report on the samples so far: statistics, open stretches and cut-offs."""
+        """Report on the samples so far: statistics, open segments and cut-offs."""
         return self._gate.report
 
     def process(self, block: ArrayLike, last: bool = False) -> Samples:
@@ -133,7 +133,7 @@ class GateStream:
         SettingsError
             If the block has another shape or type, or the recording has ended.
         AudioError
-            If a sample is NaN or infinite, or the recording ends before a stretch of `keep` or
+            If a sample is NaN or infinite, or the recording ends before a segment of `keep` or
             `cut`. The stream must then be reset.
         """
         if self._has_ended:

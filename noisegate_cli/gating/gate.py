@@ -60,9 +60,9 @@ class GateReport(Report):
     statistics : GateStatistics
         How much of the time the gate was closed, and how often it opened.
     segments : Segments
-        Stretches in which the gate was open.
+        Segments in which the gate was open.
     forced : ForcedStretches
-        Stretches in which the caller opened or closed the gate.
+        Segments in which the caller opened or closed the gate.
     cutoffs : CutoffReport
         Sounds whose attack or decay the gate has cut, apart from bleed.
     active_channels : tuple of int or None
@@ -248,7 +248,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         )
 
     def _collect_segments(self) -> Segments:
-        """Return the open stretches within the reported span."""
+        """Return the open segments within the reported span."""
         hop, (start, end) = self._timing.hop_length, self._span
         length = max(0, int(min(end, self._length)) - start)
         runs, frames = self._runs.runs, self._runs.frames

@@ -233,10 +233,10 @@ def _check_noise(value: Any) -> None:
     if not isinstance(value, tuple):
         raise SettingsError(
             f"noise of type {type(value).__name__} is neither the path of a recording nor a "
-            "stretch, (from, to) in seconds; give samples of the noise as y_noise="
+            "time span, (from, to) in seconds; give samples of the noise as y_noise="
         )
     if not (_is_pair(value) and 0 <= value[0] < value[1] < math.inf):
-        raise SettingsError(f"noise {value} is not a stretch: give (from, to) in seconds")
+        raise SettingsError(f"noise {value} is not a time span: give (from, to) in seconds")
 
 
 def _check_number(name: str, value: Any, kind: type[float] = float) -> None:

@@ -100,7 +100,7 @@ def test_segments_compare_by_value_and_have_a_short_repr():
     assert first == second == pickle.loads(pickle.dumps(first))
     assert hash(first) == hash(second)
     assert first != segments(loud_and_quiet(), RATE, threshold=0.1, preset="hard")
-    assert repr(first) == "<Segments: 2 open stretches, 2.06 s of 3.00 s>"
+    assert repr(first) == "<Segments: 2 open segments, 2.06 s of 3.00 s>"
 
 
 @given(mask=masks(1), max_gap=st.integers(0, 5))
@@ -159,5 +159,5 @@ def test_segments_are_a_sequence_of_pairs_and_an_array():
     assert np.asarray(found, np.float32).dtype == np.float32
 
 
-def test_segments_without_stretches_are_an_array_of_no_pairs():
+def test_no_segments_are_an_array_of_no_pairs():
     assert np.asarray(segments(np.zeros(RATE), RATE)).shape == (0, 2)
